@@ -1,0 +1,52 @@
+# Warnings, sanitizers and coverage, for this project's own targets. Nothing here reaches a consumer.
+option(ETLPIPE_WERROR "Treat warnings as errors in etlpipe's own targets" OFF)
+option(ETLPIPE_COVERAGE "Instrument etlpipe's own targets for gcov" OFF)
+option(ETLPIPE_CCACHE "Compile through ccache when it is installed" ${PROJECT_IS_TOP_LEVEL})
+set(ETLPIPE_SANITIZE "" CACHE STRING "Sanitizers for etlpipe's own targets: address,undefined or thread")
+
+if(ETLPIPE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  find_program(ETLPIPE_CCACHE_PROGRAM ccache)
+  if(ETLPIPE_CCACHE_PROGRAM)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${ETLPIPE_CCACHE_PROGRAM})
+  endif()
+endif()
+
+# As a sub-project, our headers are the consumer's system headers: they see no warning of ours.
+if(NOT PROJECT_IS_TOP_LEVEL)
+  set_property(DIRECTORY PROPERTY SYSTEM ON)
+endif()
+
+set(etlpipe_warnings
+    -Wall
+    -Wextra
+    -Wpedantic
+    -Wshadow
+    -Wconversion
+    -Wsign-conversion
+    -Wold-style-cast
+    -Wcast-align
+    -Wcast-qual
+    -Wdouble-promotion
+    -Wextra-semi
+    -Wformat=2
+    -Wimplicit-fallthrough
+    -Wnon-virtual-dtor
+    -Woverloaded-virtual
+    -Wunused)
+set(etlpipe_warnings_GNU -Wduplicated-cond -Wlogical-op)
+set(etlpipe_warnings_Clang -Wcomma -Wrange-loop-analysis -Wunreachable-code)
+
+# Call for every target of this project that compiles something.
+function(etlpipe_developer_options target)
+  target_compile_options(${target} PRIVATE ${etlpipe_warnings} ${etlpipe_warnings_${CMAKE_CXX_COMPILER_ID}})
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF COMPILE_WARNING_AS_ERROR ${ETLPIPE_WERROR})
+  if(ETLPIPE_SANITIZE)
+    set(flags -fsanitize=${ETLPIPE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_compile_options(${target} PRIVATE ${flags})
+    target_link_options(${target} PRIVATE ${flags})
+  endif()
+  if(ETLPIPE_COVERAGE)
+    target_compile_options(${target} PRIVATE --coverage -fprofile-update=atomic)
+    target_link_options(${target} PRIVATE --coverage)
+  endif()
+endfunction()

@@ -1,0 +1,72 @@
+# The CMake package: one export set per component, the same in the install tree and in the build tree.
+#
+# A component <name> consists of a target etlpipe_<name> and of cmake/components/<name>.cmake, which names its
+# dependencies (and, with etlpipe_find_component, the components it stands on). That file is read by this build and by
+# the installed package, so the two cannot disagree.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(ETLPIPE_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/etlpipe)
+set(etlpipe_components "")
+
+# In this build a dependency is required; in the package (cmake/etlpipeConfig.cmake.in) its absence is reported.
+macro(etlpipe_find_dependency name)
+  find_package(${name} ${ARGN} REQUIRED)
+endmacro()
+# In this build the other component's target simply exists already.
+macro(etlpipe_find_component name)
+  if(NOT TARGET etlpipe_${name})
+    message(FATAL_ERROR "etlpipe component '${name}' is needed and not built")
+  endif()
+endmacro()
+macro(etlpipe_find_dependencies component)
+  include(${PROJECT_SOURCE_DIR}/cmake/components/${component}.cmake)
+endmacro()
+
+# Exports and installs etlpipe_<component>.
+macro(etlpipe_package_component component)
+  list(APPEND etlpipe_components ${component})
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/components/${component}.cmake
+                 ${PROJECT_BINARY_DIR}/etlpipe-${component}.cmake COPYONLY)
+  if(ETLPIPE_INSTALL)
+    install(
+      TARGETS etlpipe_${component}
+      EXPORT etlpipe-${component}
+      FILE_SET HEADERS)
+    install(
+      EXPORT etlpipe-${component}
+      FILE etlpipe-${component}-targets.cmake
+      NAMESPACE etlpipe::
+      DESTINATION ${ETLPIPE_CMAKE_DIR})
+    export(
+      EXPORT etlpipe-${component}
+      FILE ${PROJECT_BINARY_DIR}/etlpipe-${component}-targets.cmake
+      NAMESPACE etlpipe::)
+    install(FILES ${PROJECT_BINARY_DIR}/etlpipe-${component}.cmake DESTINATION ${ETLPIPE_CMAKE_DIR})
+    if(EXISTS ${PROJECT_SOURCE_DIR}/cmake/etlpipe-${component}.pc.in)
+      configure_file(${PROJECT_SOURCE_DIR}/cmake/etlpipe-${component}.pc.in
+                     ${PROJECT_BINARY_DIR}/etlpipe-${component}.pc @ONLY)
+      install(FILES ${PROJECT_BINARY_DIR}/etlpipe-${component}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+    endif()
+  endif()
+endmacro()
+
+# Writes the package files that all components share. Call after the last component.
+macro(etlpipe_package)
+  if(ETLPIPE_INSTALL)
+    configure_package_config_file(
+      ${PROJECT_SOURCE_DIR}/cmake/etlpipeConfig.cmake.in ${PROJECT_BINARY_DIR}/etlpipeConfig.cmake
+      INSTALL_DESTINATION ${ETLPIPE_CMAKE_DIR}
+      NO_SET_AND_CHECK_MACRO NO_CHECK_REQUIRED_COMPONENTS_MACRO)
+    write_basic_package_version_file(${PROJECT_BINARY_DIR}/etlpipeConfigVersion.cmake COMPATIBILITY SameMajorVersion)
+    install(FILES ${PROJECT_BINARY_DIR}/etlpipeConfig.cmake ${PROJECT_BINARY_DIR}/etlpipeConfigVersion.cmake
+            DESTINATION ${ETLPIPE_CMAKE_DIR})
+    install(
+      DIRECTORY ${PROJECT_SOURCE_DIR}/cmake/modules
+      DESTINATION ${ETLPIPE_CMAKE_DIR}
+      FILES_MATCHING
+      PATTERN "Find*.cmake")
+    file(COPY ${PROJECT_SOURCE_DIR}/cmake/modules DESTINATION ${PROJECT_BINARY_DIR})
+    install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+  endif()
+endmacro()

@@ -1,0 +1,16 @@
+#pragma once
+/// Catch2, v2 or v3. Use only what both have: no SKIP, no Contains. Assertions are for the test's own thread: collect
+/// on workers, assert here.
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12, false alarm inside Catch2
+#endif
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+#else
+#include <catch2/catch.hpp>
+#endif
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
