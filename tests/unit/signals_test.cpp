@@ -1,0 +1,96 @@
+#include <csignal>
+#include <stop_token>
+#include <utility>
+
+#include <etl/signals.hpp>
+
+#include "support/catch.hpp"
+#include "support/sync.hpp"
+
+namespace {
+
+volatile std::sig_atomic_t seen = 0;
+void note(int) { seen = seen + 1; }
+
+/// Puts the test's own handler in place, and the former one back.
+class Handler {
+ public:
+  explicit Handler(int signal) : signal_(signal), former_(std::signal(signal, note)) { seen = 0; }
+  ~Handler() { std::signal(signal_, former_); }
+  Handler(const Handler&) = delete;
+  Handler& operator=(const Handler&) = delete;
+
+ private:
+  int signal_;
+  void (*former_)(int);
+};
+
+void await(const std::stop_token& token) {
+  test::Gate stopped;
+  const std::stop_callback open(token, [&stopped] { stopped.open(); });
+  stopped.wait();
+}
+
+}  // namespace
+
+TEST_CASE("signals: the first drains, the second abandons, the third has its former effect (G10)") {
+  const Handler handler(SIGINT);
+  const etl::Stop stop = etl::stop_on_signals();
+  CHECK_FALSE(stop.drain().stop_requested());
+  std::raise(SIGINT);
+  await(stop.drain());
+  CHECK_FALSE(stop.abandon().stop_requested());
+  std::raise(SIGINT);
+  await(stop.abandon());
+  CHECK(seen == 0);
+  // The handling is given back by the watching thread just after the abandon: until then the signal is swallowed.
+  const test::Watchdog watchdog("the former handler does not come back");
+  while (seen == 0) std::raise(SIGINT);
+  CHECK(seen >= 1);
+}
+
+TEST_CASE("signals: SIGTERM counts as well, together with SIGINT") {
+  const Handler int_handler(SIGINT);
+  const Handler term_handler(SIGTERM);
+  const etl::Stop stop = etl::stop_on_signals();
+  std::raise(SIGTERM);
+  await(stop.drain());
+  std::raise(SIGINT);
+  await(stop.abandon());
+}
+
+TEST_CASE("signals: only those named are caught") {
+  const Handler int_handler(SIGINT);
+  const Handler usr_handler(SIGUSR1);
+  const etl::Stop stop = etl::stop_on_signals({SIGUSR1});
+  std::raise(SIGINT);
+  CHECK(seen == 1);
+  CHECK_FALSE(stop.drain().stop_requested());
+  std::raise(SIGUSR1);
+  await(stop.drain());
+  CHECK(seen == 1);
+}
+
+TEST_CASE("signals: the former handling is back when the last copy goes") {
+  const Handler handler(SIGINT);
+  {
+    etl::Stop copy;
+    {
+      const etl::Stop stop = etl::stop_on_signals({SIGINT});
+      copy = stop;
+    }
+    std::raise(SIGINT);
+    await(copy.drain());
+    CHECK(seen == 0);
+  }
+  std::raise(SIGINT);
+  CHECK(seen == 1);
+  {
+    const etl::Stop again = etl::stop_on_signals({SIGINT});  // and it can be done again
+    std::raise(SIGINT);
+    await(again.drain());
+    CHECK(seen == 1);
+  }
+  std::raise(SIGINT);
+  CHECK(seen == 2);
+}
