@@ -44,6 +44,9 @@ macro(etlpipe_package_component component)
       NAMESPACE etlpipe::)
     install(FILES ${PROJECT_BINARY_DIR}/etlpipe-${component}.cmake DESTINATION ${ETLPIPE_CMAKE_DIR})
     if(EXISTS ${PROJECT_SOURCE_DIR}/cmake/etlpipe-${component}.pc.in)
+      # Relative to the file itself, so that the installed tree can be moved.
+      file(RELATIVE_PATH ETLPIPE_PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+      string(REGEX REPLACE "/$" "" ETLPIPE_PC_TO_PREFIX ${ETLPIPE_PC_TO_PREFIX})
       configure_file(${PROJECT_SOURCE_DIR}/cmake/etlpipe-${component}.pc.in
                      ${PROJECT_BINARY_DIR}/etlpipe-${component}.pc @ONLY)
       install(FILES ${PROJECT_BINARY_DIR}/etlpipe-${component}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

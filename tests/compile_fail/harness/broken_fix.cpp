@@ -1,0 +1,3 @@
+// expect: a pipeline needs extract
+static_assert(false, "a pipeline needs extract");
+int main() {}

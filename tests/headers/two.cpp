@@ -1,0 +1,4 @@
+#include "all_headers.hpp"
+
+int two();
+int two() { return 2; }

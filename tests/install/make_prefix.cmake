@@ -1,0 +1,35 @@
+# Installs this build (and, if given, the stand-in for another library) into a fresh prefix.
+# -D build= prefix= libdir= [beside= work= compiler= generator=]
+file(REMOVE_RECURSE ${prefix})
+if(beside)
+  file(REMOVE_RECURSE ${work})
+  execute_process(COMMAND ${CMAKE_COMMAND} -G ${generator} -S ${beside} -B ${work} -D CMAKE_CXX_COMPILER=${compiler}
+                          COMMAND_ERROR_IS_FATAL ANY OUTPUT_QUIET)
+  execute_process(COMMAND ${CMAKE_COMMAND} --install ${work} --prefix ${prefix} COMMAND_ERROR_IS_FATAL ANY OUTPUT_QUIET)
+  file(GLOB_RECURSE theirs ${prefix}/*)
+  foreach(file ${theirs})
+    file(SHA256 ${file} before_${file})
+  endforeach()
+endif()
+execute_process(COMMAND ${CMAKE_COMMAND} --install ${build} --prefix ${prefix} COMMAND_ERROR_IS_FATAL ANY OUTPUT_QUIET)
+foreach(file ${theirs})
+  file(SHA256 ${file} after)
+  if(NOT after STREQUAL "${before_${file}}")
+    message(FATAL_ERROR "the installation of etlpipe overwrote ${file}")
+  endif()
+endforeach()
+
+# Nothing of ours lies outside these places.
+file(GLOB_RECURSE files RELATIVE ${prefix} ${prefix}/*)
+foreach(file ${files})
+  list(FIND theirs ${prefix}/${file} index)
+  if(index EQUAL -1 AND NOT file MATCHES "^(include/etl/.*\\.hpp|${libdir}/cmake/etlpipe/.*\\.cmake|${libdir}/pkgconfig/etlpipe-.*\\.pc|share/doc/etlpipe/.*)$")
+    message(FATAL_ERROR "the installation of etlpipe puts a file where it does not belong: ${file}")
+  endif()
+endforeach()
+foreach(file include/etl/config.hpp ${libdir}/cmake/etlpipe/etlpipeConfig.cmake ${libdir}/cmake/etlpipe/modules/FindAsio.cmake
+             ${libdir}/pkgconfig/etlpipe-core.pc)
+  if(NOT EXISTS ${prefix}/${file})
+    message(FATAL_ERROR "not installed: ${file}")
+  endif()
+endforeach()

@@ -1,0 +1,3 @@
+#include <etl/bad.hpp>
+
+int main() { return static_cast<int>(bad("x")); }
