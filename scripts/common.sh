@@ -1,0 +1,24 @@
+# Shared by the scripts of this folder; sourced, not run.
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+library_packages=(g++ cmake ninja-build libasio-dev libconcurrentqueue-dev libfmt-dev libexpected-dev)
+
+# Installs the Debian packages that are not there yet. Without apt-get it leaves that to the reader.
+need_packages() {
+  local package missing=() as_root=()
+  for package in "$@"; do
+    dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
+  if ! command -v apt-get >/dev/null; then
+    echo "This script installs packages with apt-get only. Needed, under whatever names they have here: ${missing[*]}" >&2
+    return 0
+  fi
+  if ((EUID != 0)); then
+    command -v sudo >/dev/null || { echo "Run as root, or install: ${missing[*]}" >&2; return 1; }
+    as_root=(sudo)
+  fi
+  echo "Installing ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq &&
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+}

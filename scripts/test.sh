@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# The whole test suite by one command.
+set -uo pipefail
+
+usage() {
+  cat <<END
+usage: scripts/test.sh [--all] [--soak]
+
+Installs what is missing (apt-get, as root or with sudo), builds with GCC in Release mode, warnings as errors, and
+runs the tests: unit and contract tests, examples, headers, compile errors, consumer projects, the rules of the tree.
+
+  --all   also: ASan+UBSan, TSan and Clang 16 builds with their tests, clang-tidy, fuzzing for a few seconds per
+          harness, and the benchmarks' build
+  --soak  also: the long randomised tests at full count (hours)
+
+Ends with one line 'N passed, N failed' and exit code 0 only if nothing failed and nothing was skipped.
+END
+}
+
+all=0 soak=0
+for argument in "$@"; do
+  case $argument in
+    --all) all=1 ;;
+    --soak) soak=1 ;;
+    -h | --help) usage; exit 0 ;;
+    *) usage >&2; exit 2 ;;
+  esac
+done
+
+source "$(dirname "$0")/common.sh"
+jobs=$(nproc)
+passed=0 failed=0 summary=()
+mkdir -p build/logs
+
+finish() {
+  printf '\n'
+  printf '%s\n' "${summary[@]}"
+  printf '%d passed, %d failed\n' "$passed" "$failed"
+  ((failed == 0 && passed > 0))
+  exit
+}
+
+# step NAME COMMAND ...: a header, the command, the time. Returns the command's result.
+step() {
+  local name=$1 start=$SECONDS result=0
+  shift
+  printf '\n=== %s\n' "$name"
+  "$@" || result=$?
+  local verdict=ok
+  ((result == 0)) || verdict="FAILED ($result)"
+  printf '=== %s: %s, %d s\n' "$name" "$verdict" $((SECONDS - start))
+  summary+=("$(printf '%-28s %5d s  %s' "$name" $((SECONDS - start)) "$verdict")")
+  return $result
+}
+
+# A step without which the rest makes no sense.
+must() {
+  step "$@" || {
+    ((++failed))
+    finish
+  }
+}
+
+# counts JUNIT_FILE: tests run, and those of them that failed, were skipped or disabled.
+counts() {
+  python3 -c '
+import sys, xml.etree.ElementTree as tree
+suite = tree.parse(sys.argv[1]).getroot()
+print(suite.get("tests"), sum(int(suite.get(kind, 0)) for kind in ("failures", "skipped", "disabled")))' "$1"
+}
+
+# run_ctest LOG CTEST_ARGUMENTS ...: adds to the counts. A skipped or disabled test is a failed one.
+run_ctest() {
+  local log=$PWD/build/logs/$1.xml result=0 tests=0 bad=0
+  shift
+  rm -f "$log"
+  ctest --progress -j "$jobs" --output-junit "$log" "$@" || result=$?
+  read -r tests bad < <(counts "$log")
+  if ((tests == 0)); then
+    echo "no test was run" >&2
+    tests=1 bad=1
+  elif ((result != 0 && bad == 0)); then
+    bad=1
+  fi
+  ((passed += tests - bad, failed += bad))
+  ((bad == 0))
+}
+
+configure() { cmake --preset "$1" >"build/logs/$1.configure" 2>&1 || { cat "build/logs/$1.configure"; return 1; }; }
+build() { configure "$1" && cmake --build --preset "$1" -j "$jobs" "${@:2}"; }
+suite() {
+  must "$1: build" build "$1"
+  step "$1: test" run_ctest "$1" --preset "$1"
+}
+
+packages=("${library_packages[@]}" pkg-config python3 catch2)
+((!all)) || packages+=(clang-16 clang-19 clang-tidy-19 libclang-rt-19-dev libbenchmark-dev libtbb-dev)
+must "packages" need_packages "${packages[@]}"
+
+suite gcc
+if ((all)); then
+  suite asan
+  suite tsan
+  suite clang16
+  must "tidy: configure" configure tidy
+  step "tidy: clang-tidy 19" run_ctest tidy --preset tidy
+  if compgen -G 'tests/fuzz/*_fuzz.cpp' >/dev/null; then suite fuzz; fi
+  must "bench: build" build bench
+fi
+if ((soak)); then step "soak" run_ctest soak --preset gcc -C Soak -L '^soak$' -j 1 --verbose; fi
+finish
