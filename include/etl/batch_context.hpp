@@ -1,0 +1,55 @@
+#pragma once
+/// What a pipeline's `load` may ask about its batch.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/error.hpp>
+#include <etl/position.hpp>
+
+namespace etl::inline v0 {
+
+/// The batch of the current `load` call. Belongs to that call.
+class BatchContext {
+ public:
+  struct Place {
+    std::uint64_t batch = 0;
+    std::uint32_t partition = 0;
+    std::uint64_t first_seq = 0;
+    std::uint64_t last_seq = 0;
+    const std::optional<Position>* position = nullptr;
+    std::stop_token stop{};
+  };
+  explicit BatchContext(Place place) : place_(std::move(place)) {}
+
+  /// Number of the batch in this run, from 0. Several load calls of one batch share it.
+  [[nodiscard]] std::uint64_t batch() const noexcept { return place_.batch; }
+  [[nodiscard]] std::uint32_t partition() const noexcept { return place_.partition; }
+  /// The source items of the batch, counted from 0 in their partition, both inclusive.
+  [[nodiscard]] std::uint64_t first_seq() const noexcept { return place_.first_seq; }
+  [[nodiscard]] std::uint64_t last_seq() const noexcept { return place_.last_seq; }
+  /// The last mark the source set at or before the end of this batch, in this run.
+  [[nodiscard]] const std::optional<Position>& position() const noexcept { return *place_.position; }
+  /// Stopped at the second stop level or at the drain deadline only, so that a cooperative sink does
+  /// not refuse the last batch (G10).
+  [[nodiscard]] const std::stop_token& stop() const noexcept { return place_.stop; }
+
+  /// This result is not loaded, the others are: it counts as rejected within the budget (G6).
+  void reject(std::size_t index, Error error) { rejects_.emplace_back(index, std::move(error)); }
+  void reject(std::size_t index, std::string why) { reject(index, rejected(std::move(why))); }
+
+  /// Used by the library.
+  [[nodiscard]] std::vector<std::pair<std::size_t, Error>>& rejects() noexcept { return rejects_; }
+
+ private:
+  Place place_;
+  std::vector<std::pair<std::size_t, Error>> rejects_;
+};
+
+}  // namespace etl::inline v0

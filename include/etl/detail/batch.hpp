@@ -1,0 +1,113 @@
+#pragma once
+/// Batches on their way from a lane to a worker and back.
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/detail/lane.hpp>
+#include <etl/detail/slots.hpp>
+#include <etl/executor.hpp>
+#include <etl/position.hpp>
+#include <etl/report.hpp>
+
+namespace etl::inline v0::detail {
+
+/// Why a batch was sealed (G12).
+enum class Flush : std::uint8_t { Size, Bytes, Timeout, Source, Close };
+
+template <class E>
+struct OwnedLane;
+
+/// The slots behind one or more batches, counted by their users: its producer and its batches.
+template <class E>
+struct Buffer {
+  Slots<E> slots;
+  OwnedLane<E>* owner = nullptr;  ///< gets it back, elements alive
+  std::uint32_t users = 0;
+  std::uint64_t bytes = 0;  ///< the most its items weighed
+};
+
+/// A sealed run of items of one partition. Batch objects are recycled.
+template <class E>
+struct Batch {
+  Buffer<E>* buffer = nullptr;  ///< null: to be taken from the shared intake
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+  Flush reason = Flush::Size;
+  std::uint32_t partition = 0;
+  std::uint64_t number = 0;   ///< over the whole run
+  std::uint64_t ordinal = 0;  ///< within its partition
+  std::uint64_t first_seq = 0;
+  std::uint64_t bytes = 0;  ///< charged to the memory budget
+  TimePoint sealed{};
+  std::vector<ChunkRef> chunks{};
+  std::optional<Position> position{};
+  Batch* next = nullptr;
+
+  [[nodiscard]] std::uint32_t size() const noexcept { return end - begin; }
+  [[nodiscard]] std::span<E> items() const noexcept { return {buffer->slots.data() + begin, size()}; }
+};
+
+/// Batches in order, linked through themselves.
+template <class E>
+class BatchQueue {
+ public:
+  [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
+  void push(Batch<E>* batch) noexcept {
+    batch->next = nullptr;
+    (head_ == nullptr ? head_ : tail_->next) = batch;
+    tail_ = batch;
+  }
+  [[nodiscard]] Batch<E>* pop() noexcept {
+    Batch<E>* batch = head_;
+    if (batch != nullptr) head_ = batch->next;
+    return batch;
+  }
+
+ private:
+  Batch<E>* head_ = nullptr;
+  Batch<E>* tail_ = nullptr;
+};
+
+/// What became of one batch; added to the run's ledgers when it is settled.
+struct BatchLedger {
+  ItemLedger items{};
+  ResultLedger results{};
+  void add(const BatchLedger& other) noexcept {
+    items.extracted += other.items.extracted;
+    items.loaded += other.items.loaded;
+    items.filtered += other.items.filtered;
+    items.rejected += other.items.rejected;
+    items.replayed += other.items.replayed;
+    items.abandoned += other.items.abandoned;
+    results.produced += other.results.produced;
+    results.committed += other.results.committed;
+    results.rejected += other.results.rejected;
+    results.abandoned += other.results.abandoned;
+    results.in_doubt += other.results.in_doubt;
+  }
+};
+
+/// What a batcher does with its batches: the transform and load of a pipeline.
+template <class E>
+class BatchProcessor {
+ public:
+  BatchProcessor() = default;
+  BatchProcessor(const BatchProcessor&) = delete;
+  BatchProcessor& operator=(const BatchProcessor&) = delete;
+  virtual ~BatchProcessor() = default;
+  /// Runs the batch with the state of worker `slot`. Settles it, now or through a later call (a parked
+  /// batch). Returns the time it ended.
+  virtual TimePoint process(Batch<E>* batch, std::uint32_t slot) noexcept = 0;
+  /// Settles everything parked as abandoned; parks nothing more.
+  virtual void abandon_parked() noexcept = 0;
+  /// The weight of items, for `batch_bytes` and the memory budget.
+  [[nodiscard]] virtual std::uint64_t bytes(std::span<const E> items) const noexcept = 0;
+};
+
+}  // namespace etl::inline v0::detail

@@ -1,0 +1,27 @@
+#pragma once
+/// What a run has of its own while its options are shared.
+
+#include <memory>
+#include <string>
+
+#include <etl/config.hpp>
+#include <etl/detail/live.hpp>
+#include <etl/executor.hpp>
+#include <etl/memory_budget.hpp>
+#include <etl/options.hpp>
+
+namespace etl::inline v0::detail {
+
+/// A manager gives its pipelines one constant `Options`, and each its name, the common pool and budget.
+struct Environment {
+  explicit Environment(const Options& options)
+      : name(options.name), executor(options.executor), memory(options.memory), progress(options.progress) {}
+
+  std::string name;
+  Executor executor;
+  std::shared_ptr<MemoryBudget> memory;
+  ProgressOptions progress;
+  LiveView* view = nullptr;
+};
+
+}  // namespace etl::inline v0::detail

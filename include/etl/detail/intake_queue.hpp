@@ -1,0 +1,92 @@
+#pragma once
+/// The queue of many pushing threads: the only file that names concurrentqueue.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#if __has_include(<concurrentqueue/moodycamel/concurrentqueue.h>)
+#include <concurrentqueue/moodycamel/concurrentqueue.h>
+#elif __has_include(<moodycamel/concurrentqueue.h>)
+#include <moodycamel/concurrentqueue.h>
+#else
+#include <concurrentqueue/concurrentqueue.h>
+#endif
+
+#include <etl/config.hpp>
+
+namespace etl::inline v0::detail {
+
+/// An unbounded queue with one explicit producer per pushing thread, found again through a thread-local
+/// cache and handed to another thread when its thread ends. (Version 1.0.3's implicit producers reuse
+/// blocks with too weak an order.) Its user bounds it by a word that is acquired right before `enqueue`
+/// and released right after `dequeue`: that is also what ThreadSanitizer can follow. Thread-safe.
+template <class T>
+class IntakeQueue {
+ public:
+  void enqueue(T&& item) { shared_->queue.enqueue(*token(), std::move(item)); }
+  /// Moves up to `most` items to `out`; returns how many.
+  template <class Out>
+  std::size_t dequeue(Out out, std::size_t most) {
+    return shared_->queue.try_dequeue_bulk(std::move(out), most);
+  }
+
+ private:
+  using Queue = moodycamel::ConcurrentQueue<T>;
+  using Token = moodycamel::ProducerToken;
+
+  struct Shared {
+    Queue queue;
+    std::mutex mutex;
+    std::vector<std::unique_ptr<Token>> tokens;  // all of them, destroyed before the queue
+    std::vector<Token*> idle;                    // of threads that have ended
+    const std::uint64_t id = next_id();
+
+    Token* take() {
+      const std::lock_guard lock(mutex);
+      if (idle.empty()) return tokens.emplace_back(std::make_unique<Token>(queue)).get();
+      Token* token = idle.back();
+      idle.pop_back();
+      return token;
+    }
+    void give_back(Token* token) {
+      const std::lock_guard lock(mutex);
+      idle.push_back(token);
+    }
+  };
+  struct Entry {
+    std::uint64_t id;
+    Token* token;
+    std::weak_ptr<Shared> owner;
+  };
+  struct Cache {
+    std::vector<Entry> entries;
+    Cache() = default;
+    Cache(const Cache&) = delete;
+    Cache& operator=(const Cache&) = delete;
+    ~Cache() {
+      for (const Entry& e : entries)
+        if (const auto owner = e.owner.lock()) owner->give_back(e.token);
+    }
+  };
+
+  static std::uint64_t next_id() {
+    static std::atomic<std::uint64_t> next = 0;
+    return next.fetch_add(1, std::memory_order_relaxed);
+  }
+  [[nodiscard]] Token* token() {
+    static thread_local Cache cache;
+    for (const Entry& e : cache.entries)
+      if (e.id == shared_->id) return e.token;
+    std::erase_if(cache.entries, [](const Entry& e) { return e.owner.expired(); });
+    return cache.entries.emplace_back(Entry{shared_->id, shared_->take(), shared_}).token;
+  }
+
+  std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
+};
+
+}  // namespace etl::inline v0::detail

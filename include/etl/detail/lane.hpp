@@ -1,0 +1,94 @@
+#pragma once
+/// The producer's side of a batcher: one open batch, filled without locks.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <type_traits>
+#include <utility>
+
+#include <etl/config.hpp>
+#include <etl/detail/slots.hpp>
+#include <etl/position.hpp>
+
+namespace etl::inline v0::detail {
+
+template <class E>
+struct Lane;
+
+/// The rare half of a push, under the batcher's lock.
+template <class E>
+class LaneHost {
+ public:
+  LaneHost() = default;
+  LaneHost(const LaneHost&) = delete;
+  LaneHost& operator=(const LaneHost&) = delete;
+  virtual ~LaneHost() = default;
+  /// Makes room for one item at `lane.count`. False: stopped, failed or closed; the push is counted.
+  virtual bool make_room(Lane<E>& lane) = 0;
+  /// An item was published and `limit` reached: first item, full batch, cut, or a check that is due.
+  virtual void reached_limit(Lane<E>& lane) = 0;
+  virtual void flush(Lane<E>& lane) = 0;
+  virtual void mark(Lane<E>& lane, Position position) = 0;
+  virtual void hold(Lane<E>& lane, std::shared_ptr<const void> keep) = 0;
+  [[nodiscard]] virtual std::stop_token intake_stop() const noexcept = 0;
+};
+
+/// Written by its producer, except `limit`, which all but the producer write under the lock too.
+/// `count` items are published; the producer enters the host when `count` reaches `limit`.
+template <class E>
+struct alignas(64) Lane {
+  std::atomic<std::uint32_t> limit = 0;
+  std::atomic<std::uint32_t> count = 0;
+  E* data = nullptr;
+  std::uint32_t live = 0;
+  LaneHost<E>* host = nullptr;
+
+  /// False with the item untouched when the lane takes no more.
+  template <class U>
+  ETLPIPE_ALWAYS_INLINE bool push(U&& item) {
+    const std::uint32_t n = count.load(std::memory_order_relaxed);
+    if (n < limit.load(std::memory_order_relaxed)) [[likely]] {
+      Slots<E>::put(data, n, live, std::forward<U>(item));
+      count.store(n + 1, std::memory_order_release);
+      if (n + 1 >= limit.load(std::memory_order_relaxed)) [[unlikely]]
+        host->reached_limit(*this);
+      return true;
+    }
+    return push_cold(std::forward<U>(item));
+  }
+
+  template <class F>
+  ETLPIPE_ALWAYS_INLINE bool fill(F&& fill_slot) {
+    std::uint32_t n = count.load(std::memory_order_relaxed);
+    if (n >= limit.load(std::memory_order_relaxed)) [[unlikely]] {
+      if (!host->make_room(*this)) return false;
+      n = count.load(std::memory_order_relaxed);
+    }
+    if (n >= live) {
+      std::construct_at(data + n);
+      live = n + 1;
+    }
+    std::forward<F>(fill_slot)(data[n]);
+    count.store(n + 1, std::memory_order_release);
+    if (n + 1 >= limit.load(std::memory_order_relaxed)) [[unlikely]]
+      host->reached_limit(*this);
+    return true;
+  }
+
+ private:
+  // Never rejoins the hot path: otherwise GCC spills the record on every push.
+  template <class U>
+  ETLPIPE_NOINLINE bool push_cold(U&& item) {
+    if (!host->make_room(*this)) return false;
+    const std::uint32_t n = count.load(std::memory_order_relaxed);
+    Slots<E>::put(data, n, live, std::forward<U>(item));
+    count.store(n + 1, std::memory_order_release);
+    if (n + 1 >= limit.load(std::memory_order_relaxed)) host->reached_limit(*this);
+    return true;
+  }
+};
+
+}  // namespace etl::inline v0::detail

@@ -1,0 +1,102 @@
+#pragma once
+/// Who may load now: bounded concurrency, and source order within a partition (contract G18).
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+
+#include <etl/config.hpp>
+
+namespace etl::inline v0::detail {
+
+/// A worker never waits for its turn: it parks its transformed batch here and takes the next one;
+/// whoever ends a load goes on with what has become ready. `Work` has `partition()`, `ordinal()` and a
+/// `Work* next` to link it. Thread-safe; allocates once per partition only.
+template <class Work>
+class LoadGate {
+ public:
+  enum class Turn : std::uint8_t { Load, Parked, Abandon };
+
+  LoadGate(std::size_t limit, bool ordered) : limit_(limit), ordered_(ordered) {}
+
+  /// Load: call `leave` afterwards. Parked: the work belongs to the gate now. Abandon: the gate is shut.
+  [[nodiscard]] Turn enter(Work* work) {
+    const std::lock_guard lock(mutex_);
+    if (shut_) return Turn::Abandon;
+    if (ordered_ && !is_next(*work)) {
+      lanes_[work->partition()].park(work);
+      return Turn::Parked;
+    }
+    if (active_ == limit_) {
+      make_ready(work);
+      return Turn::Parked;
+    }
+    ++active_;
+    return Turn::Load;
+  }
+
+  /// After a load: the work to load next on this thread, or null.
+  [[nodiscard]] Work* leave(const Work& done) {
+    const std::lock_guard lock(mutex_);
+    --active_;
+    if (shut_) return nullptr;
+    if (ordered_) release_next(lanes_[done.partition()]);
+    Work* next = ready_head_;
+    if (next == nullptr) return nullptr;
+    ready_head_ = next->next;
+    ++active_;
+    return next;
+  }
+
+  /// Shuts the gate and gives back everything parked, linked.
+  [[nodiscard]] Work* shut() {
+    const std::lock_guard lock(mutex_);
+    shut_ = true;
+    for (auto& [partition, lane] : lanes_)
+      while (Work* work = lane.parked) {
+        lane.parked = work->next;
+        make_ready(work);
+      }
+    Work* parked = ready_head_;
+    ready_head_ = nullptr;
+    return parked;
+  }
+
+ private:
+  struct Lane {
+    std::uint64_t next = 0;  // ordinal whose turn it is; it moves on when that work has left
+    Work* parked = nullptr;  // later ones, transformed already, by ordinal
+    void park(Work* work) {
+      Work** at = &parked;
+      while (*at != nullptr && (*at)->ordinal() < work->ordinal()) at = &(*at)->next;
+      work->next = *at;
+      *at = work;
+    }
+  };
+
+  [[nodiscard]] bool is_next(const Work& work) { return lanes_[work.partition()].next == work.ordinal(); }
+  void make_ready(Work* work) {
+    work->next = nullptr;
+    (ready_head_ == nullptr ? ready_head_ : ready_tail_->next) = work;
+    ready_tail_ = work;
+  }
+  void release_next(Lane& lane) {
+    ++lane.next;
+    Work* work = lane.parked;
+    if (work == nullptr || work->ordinal() != lane.next) return;
+    lane.parked = work->next;
+    make_ready(work);
+  }
+
+  const std::size_t limit_;
+  const bool ordered_;
+  std::mutex mutex_;
+  bool shut_ = false;
+  std::size_t active_ = 0;
+  Work* ready_head_ = nullptr;
+  Work* ready_tail_ = nullptr;
+  std::map<std::uint32_t, Lane> lanes_;
+};
+
+}  // namespace etl::inline v0::detail

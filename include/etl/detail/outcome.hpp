@@ -1,0 +1,38 @@
+#pragma once
+/// From what was counted to the outcome of a run (contract G1, G2).
+
+#include <utility>
+
+#include <etl/config.hpp>
+#include <etl/detail/batcher.hpp>
+#include <etl/report.hpp>
+
+namespace etl::inline v0::detail {
+
+/// Fills the report's ledgers, flushes, errors and outcome.
+inline void settle_outcome(RunReport& report, BatcherTotals totals) {
+  report.items = totals.ledger.items;
+  report.results = totals.ledger.results;
+  report.flushes = totals.flushes;
+  report.extract = StageTimes(totals.fill);
+  report.inline_batches = totals.inline_batches;
+  report.max_queue_depth = totals.max_queue_depth;
+  report.error_count = totals.error_count;
+  report.errors = std::move(totals.errors);
+  if (!report.items.balanced() || !report.results.balanced()) {
+    report.outcome = Outcome::Inconsistent;
+    report.add_error({.error = {.code = Errc::Ledger, .context = "the ledger does not balance"},
+                      .pipeline = report.pipeline,
+                      .stage = Stage::Manage});
+  } else if (totals.failed) {
+    report.outcome = Outcome::Failed;
+  } else if (totals.deadline_passed && report.items.abandoned > 0) {
+    report.outcome = Outcome::DrainTimeout;
+  } else if (totals.cancelled || report.items.abandoned > 0) {
+    report.outcome = Outcome::Cancelled;
+  } else {
+    report.outcome = report.items.rejected > 0 ? Outcome::CompletedWithRejects : Outcome::Completed;
+  }
+}
+
+}  // namespace etl::inline v0::detail

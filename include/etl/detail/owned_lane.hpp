@@ -1,0 +1,143 @@
+#pragma once
+/// A lane with what its batcher keeps of it under the lock.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/detail/batch.hpp>
+#include <etl/detail/inline_choice.hpp>
+#include <etl/detail/lane.hpp>
+
+namespace etl::inline v0::detail {
+
+/// In fused mode nobody but the producer can look at the clock. It does so after a number of items that
+/// its source takes at most 1/64 of the timeout for; a source slower than that is looked at each time.
+class Pace {
+ public:
+  [[nodiscard]] std::uint32_t stride(std::uint32_t items, std::chrono::nanoseconds taken,
+                                     std::chrono::nanoseconds timeout) noexcept {
+    if (items > 1) ns_per_item_ = std::max(0.1, static_cast<double>(taken.count()) / (items - 1));
+    const double stride = static_cast<double>(timeout.count()) / 64 / ns_per_item_;
+    return static_cast<std::uint32_t>(std::clamp(stride, 1.0, 1e9));
+  }
+
+ private:
+  double ns_per_item_ = 1e18;
+};
+
+/// The open batch is the part of the buffer from `begin` on. A cut by the timer takes the published
+/// prefix and sets `limit` to 0; items that the producer was publishing at that moment stay, and move
+/// to a new buffer when the producer comes by.
+template <class E>
+struct OwnedLane final : Lane<E> {
+  explicit OwnedLane(LaneHost<E>& batcher) { this->host = &batcher; }
+
+  Buffer<E>* buffer = nullptr;
+  std::uint32_t begin = 0;
+  bool in_use = false;
+  bool timed = false;         ///< `opened` is the time of the open batch's first item
+  bool cut_recently = false;  ///< look once more for items published during the cut
+  TimePoint opened{};
+  TimePoint cut_at{};
+  std::uint32_t partition = 0;
+  std::uint64_t next_seq = 0;
+  std::uint64_t next_ordinal = 0;
+  std::uint64_t open_bytes = 0;  ///< written by the producer
+  std::optional<Position> position{};
+  ChunkRef chunk{};
+  std::vector<ChunkRef> chunks{};  ///< those with items in the open batch
+  InlineChoice choice{};
+  Pace pace{};
+  std::vector<std::unique_ptr<Buffer<E>>> free{};
+
+  void start(std::uint32_t which) {
+    in_use = true;
+    partition = which;
+    next_seq = next_ordinal = 0;
+    position.reset();
+  }
+  [[nodiscard]] std::uint32_t pending() const noexcept {
+    return buffer == nullptr ? 0 : this->count.load(std::memory_order_acquire) - begin;
+  }
+
+  /// Takes all published items into `batch`.
+  void cut(Batch<E>& batch) {
+    const std::uint32_t end = this->count.load(std::memory_order_acquire);
+    batch.buffer = buffer;
+    ++buffer->users;
+    batch.begin = begin;
+    batch.end = end;
+    batch.partition = partition;
+    batch.ordinal = next_ordinal++;
+    batch.first_seq = next_seq;
+    next_seq += end - begin;
+    batch.position = position;
+    batch.chunks.swap(chunks);
+    if (chunk) chunks.push_back(chunk);
+    begin = end;
+    timed = false;
+  }
+  /// By the timer: ends the open batch; whether it has items.
+  [[nodiscard]] bool cut_short(TimePoint now) noexcept {
+    this->limit.store(0, std::memory_order_relaxed);
+    const bool any = pending() > 0;
+    if (any && !timed) opened = cut_at;
+    cut_recently = timed || any;
+    cut_at = now;
+    timed = false;
+    return any;
+  }
+
+  /// By the producer: gives its buffer up, keeping nothing.
+  template <class Host>
+  void leave_buffer(Host& batcher) {
+    if (buffer == nullptr) return;
+    if constexpr (reusable<E>) buffer->slots.live = this->live;
+    const auto freed = batcher.unref(std::exchange(buffer, nullptr));
+    reset();
+  }
+  /// By the producer: a new buffer, with the pending items, if any, moved over.
+  template <class Host>
+  void renew(Host& batcher, std::uint32_t batch_size) {
+    std::unique_ptr<Buffer<E>> fresh = take_buffer(batch_size);
+    const std::uint32_t from = begin;
+    const std::uint32_t to = from + pending();
+    std::uint32_t n = 0;
+    for (std::uint32_t i = from; i < to; ++i, ++n)
+      Slots<E>::put(fresh->slots.data(), n, fresh->slots.live, std::move(this->data[i]));
+    if constexpr (!reusable<E>) std::destroy(this->data + from, this->data + to);
+    leave_buffer(batcher);
+    buffer = fresh.release();
+    this->data = buffer->slots.data();
+    this->live = std::exchange(buffer->slots.live, 0);
+    this->count.store(n, std::memory_order_relaxed);
+  }
+
+  /// Under the lock: a used buffer, or a new one.
+  [[nodiscard]] std::unique_ptr<Buffer<E>> take_buffer(std::uint32_t batch_size) {
+    if (free.empty()) return std::make_unique<Buffer<E>>(Buffer<E>{Slots<E>(batch_size), this, 1, 0});
+    std::unique_ptr<Buffer<E>> buffer_again = std::move(free.back());
+    free.pop_back();
+    buffer_again->users = 1;
+    return buffer_again;
+  }
+
+ private:
+  void reset() noexcept {
+    this->limit.store(0, std::memory_order_relaxed);
+    this->count.store(0, std::memory_order_relaxed);
+    this->data = nullptr;
+    this->live = 0;
+    begin = 0;
+    timed = cut_recently = false;
+    open_bytes = 0;
+  }
+};
+
+}  // namespace etl::inline v0::detail

@@ -1,0 +1,258 @@
+#pragma once
+/// The course of one run: hooks, extraction, drain, report.
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <ranges>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/detail/batcher.hpp>
+#include <etl/detail/environment.hpp>
+#include <etl/detail/guard.hpp>
+#include <etl/detail/live.hpp>
+#include <etl/detail/outcome.hpp>
+#include <etl/detail/stage.hpp>
+#include <etl/detail/traits.hpp>
+#include <etl/emitter.hpp>
+#include <etl/observe/progress.hpp>
+#include <etl/options.hpp>
+#include <etl/pipeline.hpp>
+#include <etl/report.hpp>
+#include <etl/stop.hpp>
+
+namespace etl::inline v0::detail {
+
+/// One run of one pipeline.
+template <class P>
+class Runner final : public LiveRun {
+ public:
+  using E = extracted_t<P>;
+
+  Runner(P& pipeline, const Options& options, Environment environment, Stop stop)
+      : pipeline_(pipeline), options_(options), environment_(std::move(environment)), stop_(std::move(stop)) {}
+
+  [[nodiscard]] RunReport execute() {
+    started_ = Clock::now();
+    report_.pipeline = environment_.name;
+    if (auto error = guarded([this]() -> std::optional<Error> { return execute_checked(); })) {
+      report_.add_error({.error = std::move(*error), .pipeline = environment_.name, .stage = Stage::Configure});
+      report_.outcome = Outcome::Failed;
+    }
+    report_.elapsed = Clock::now() - started_;
+    return std::move(report_);
+  }
+
+  [[nodiscard]] RunStatus status() const override {
+    RunStatus status;
+    status.elapsed = Clock::now() - started_;
+    status.expected_items = expected_.load(std::memory_order_relaxed);
+    if (const char* hook = hook_.load(std::memory_order_relaxed)) status.waiting_for = hook;
+    if (const auto n = extracting_.load(std::memory_order_relaxed); n > 0)
+      status.waiting_for = n == 1 ? "extract" : std::to_string(n) + " extract";
+    batcher_->status(status);
+    stage_->status(status);
+    return status;
+  }
+
+ private:
+  /// An error of the configuration, or nothing.
+  [[nodiscard]] std::optional<Error> execute_checked() {
+    if (auto problem = options_.problem()) return problem;
+    if (options_.batch_bytes && !HasBytes<P, E>)
+      return Error{.code = Errc::InvalidOptions,
+                   .context = "invalid options: batch_bytes needs a pipeline with `bytes(const E&) const`"};
+    const bool fused = options_.mode == Mode::Fused;
+    const Executor executor = fused || environment_.executor ? environment_.executor : Executor::pool(options_.workers);
+    ExecutorBackend* const backend = fused ? nullptr : executor.backend();
+    stage_.emplace(pipeline_, options_, environment_, fused ? 1 : options_.workers);
+    batcher_ = std::make_shared<Batcher<E>>(options_, environment_, backend, *stage_,
+                                            options_.inline_batches == Inline::Adaptive);
+    stage_->attach(*batcher_);
+    const std::stop_callback on_drain(stop_.drain(), [this] { batcher_->request_drain(); });
+    const std::stop_callback on_abandon(stop_.abandon(), [this] { batcher_->request_abandon(); });
+    const LiveView::Shown shown(environment_.view, *this);
+    const ProgressTicker progress(environment_.progress,
+                                  [this] { return std::vector<NamedStatus>{{environment_.name, status()}}; });
+    conduct();
+    return std::nullopt;
+  }
+
+  void conduct() {
+    const bool prepared = !batcher_->stop_requested() && pre_process();
+    if (prepared) extract_all();
+    batcher_->end_intake();
+    const BatcherTotals totals = batcher_->finish();
+    settle_outcome(report_, totals);
+    stage_->report(report_);
+    if (prepared) post_process();
+  }
+
+  // --- hooks ------------------------------------------------------------------------------------------
+  [[nodiscard]] bool pre_process() {
+    if constexpr (HasExpectedItems<P>) {
+      if (auto error = guarded([this]() -> std::optional<Error> {
+            expected_ = static_cast<std::uint64_t>(std::as_const(pipeline_).expected_items());
+            return std::nullopt;
+          })) {
+        batcher_->fail({.error = std::move(*error), .stage = Stage::PreProcess});
+        return false;
+      }
+    }
+    if constexpr (HasPreProcess<P>) {
+      auto error = timed("pre_process", report_.pre_process, [this] {
+        if constexpr (requires { pipeline_.pre_process(std::stop_token{}); })
+          return pipeline_.pre_process(batcher_->intake_stop());
+        else
+          return pipeline_.pre_process();
+      });
+      if (!error) return true;
+      batcher_->fail({.error = std::move(*error), .stage = Stage::PreProcess});
+      return false;
+    }
+    return true;
+  }
+  void post_process() {
+    if constexpr (HasPostProcess<P>) {
+      report_.elapsed = Clock::now() - started_;
+      auto error = timed("post_process", report_.post_process, [this] {
+        if constexpr (requires { pipeline_.post_process(std::as_const(report_)); })
+          return pipeline_.post_process(std::as_const(report_));
+        else
+          return pipeline_.post_process();
+      });
+      if (!error) return;
+      if (report_.ok()) report_.outcome = Outcome::Failed;
+      report_.add_error({.error = std::move(*error), .pipeline = environment_.name, .stage = Stage::PostProcess});
+    }
+  }
+  template <class F>
+  [[nodiscard]] std::optional<Error> timed(const char* name, StageTimes& times, F&& call) {
+    const TimePoint begin = Clock::now();
+    hook_ = name;
+    auto error = guarded([&] { return error_of(call); });
+    hook_ = nullptr;
+    Histogram histogram;
+    histogram.record(Clock::now() - begin);
+    times = StageTimes(histogram);
+    return error;
+  }
+
+  // --- extraction ---------------------------------------------------------------------------------------
+  void extract_all() {
+    if constexpr (HasPartitions<P>) {
+      auto error = guarded([this]() -> std::optional<Error> {
+        auto&& partitions = std::as_const(pipeline_).partitions();
+        extract_partitions(partitions);
+        return std::nullopt;
+      });
+      if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
+    } else {
+      extract_one(0, [this](Emitter<E>& out) { return extract_whole(out); });
+    }
+  }
+
+  /// The calling thread and `extractors` - 1 others take partitions from the list.
+  template <class Partitions>
+  void extract_partitions(Partitions& partitions) {
+    std::mutex mutex;
+    auto next = std::ranges::begin(partitions);
+    std::uint32_t index = 0;
+    const auto work = [&] {
+      for (;;) {
+        std::unique_lock lock(mutex);
+        if (next == std::ranges::end(partitions) || batcher_->intake_refused()) return;
+        const auto mine = next++;
+        const std::uint32_t number = index++;
+        lock.unlock();
+        extract_one(number, [this, &mine](Emitter<E>& out) { return extract_part(*mine, out); });
+      }
+    };
+    const auto guarded_work = [&] {
+      auto error = guarded([&]() -> std::optional<Error> {
+        work();
+        return std::nullopt;
+      });
+      if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
+    };
+    const auto count = static_cast<std::size_t>(std::ranges::distance(partitions));
+    const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
+    const std::size_t wanted = options_.mode == Mode::Fused ? 1 : options_.extractors.value_or(cores);
+    std::vector<std::jthread> others;  // joined also when a later one cannot be started
+    for (std::size_t i = 1; i < std::min(wanted, count); ++i) others.emplace_back(guarded_work);
+    guarded_work();
+  }
+
+  template <class F>
+  void extract_one(std::uint32_t partition, F&& extract) {
+    OwnedLane<E>& lane = batcher_->open_lane(partition);
+    static const std::optional<Position> fresh_start;
+    Emitter<E> out(lane, fresh_start);
+    ++extracting_;
+    if (auto error = guarded([&] { return extract(out); })) {
+      ErrorRecord record{.error = std::move(*error), .stage = Stage::Extract};
+      record.partition = partition;
+      record.first_seq = record.last_seq = batcher_->extracted(lane);
+      batcher_->fail(std::move(record));
+    }
+    --extracting_;
+    batcher_->finish_lane(lane, batcher_->intake_refused() ? Flush::Close : Flush::Source);
+  }
+
+  std::optional<Error> extract_whole(Emitter<E>& out) {
+    if constexpr (requires { pipeline_.extract(out); }) {
+      return error_of([&] { return pipeline_.extract(out); });
+    } else {
+      auto&& range = pipeline_.extract();
+      if constexpr (std::ranges::sized_range<decltype(range)>)
+        if (expected_ == 0) expected_ = static_cast<std::uint64_t>(std::ranges::size(range));
+      push_range(range, out);
+      return std::nullopt;
+    }
+  }
+  template <class Partition>
+  std::optional<Error> extract_part(Partition&& partition, Emitter<E>& out) {
+    if constexpr (requires { std::as_const(pipeline_).extract(partition, out); }) {
+      return error_of([&] { return std::as_const(pipeline_).extract(partition, out); });
+    } else {
+      auto&& range = std::as_const(pipeline_).extract(partition);
+      push_range(range, out);
+      return std::nullopt;
+    }
+  }
+  template <class Range>
+  static void push_range(Range& range, Emitter<E>& out) {
+    for (auto&& item : range) {
+      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(item)>, E>) {
+        if (!out.push(std::forward<decltype(item)>(item))) return;
+      } else {
+        if (!out.push(E(std::forward<decltype(item)>(item)))) return;
+      }
+    }
+  }
+
+  P& pipeline_;
+  const Options& options_;
+  const Environment environment_;
+  const Stop stop_;
+  TimePoint started_{};
+  RunReport report_{};
+  std::optional<PipelineStage<P>> stage_;
+  std::shared_ptr<Batcher<E>> batcher_;
+  std::atomic<std::uint64_t> expected_ = 0;
+  std::atomic<std::uint32_t> extracting_ = 0;
+  std::atomic<const char*> hook_ = nullptr;
+};
+
+}  // namespace etl::inline v0::detail

@@ -1,0 +1,171 @@
+#pragma once
+/// Single items from threads without a lane, cut into batches.
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include <etl/config.hpp>
+#include <etl/detail/batch.hpp>
+#include <etl/detail/batcher.hpp>
+#include <etl/detail/intake_queue.hpp>
+#include <etl/detail/owned_lane.hpp>
+#include <etl/options.hpp>
+
+namespace etl::inline v0::detail {
+
+/// Counts what is published and seals *numbers* of items; the worker that runs such a batch takes that
+/// many items out of the queue in bulk. The lock is taken by the first and the last item of a batch only.
+/// Thread-safe.
+template <class T>
+class SharedIntake final : public BatchSource<T> {
+ public:
+  SharedIntake(Batcher<T>& batcher, const Options& options)
+      : batcher_(batcher),
+        options_(options),
+        batch_size_(options.batch_size),
+        bound_(options.batch_size * options.effective_capacity()),
+        buffers_(batcher) {}
+
+  enum class Pushed : std::uint8_t { Yes, Full, Refused };
+
+  /// Never blocks; takes the item only when it answers Yes.
+  [[nodiscard]] Pushed try_push(T& item) {
+    const std::uint64_t held = held_.fetch_add(1, std::memory_order_acq_rel);
+    if (held >= bound_) [[unlikely]] {
+      held_.fetch_sub(1, std::memory_order_release);
+      return (held & refused) != 0 ? Pushed::Refused : Pushed::Full;
+    }
+    queue_.enqueue(std::move(item));
+    const std::uint64_t published = published_.fetch_add(1, std::memory_order_seq_cst) + 1;
+    const std::uint64_t open = published - sealed_.load(std::memory_order_seq_cst);
+    if (open == 1 || open >= batch_size_) [[unlikely]]
+      look_after_open();
+    return Pushed::Yes;
+  }
+  /// Blocks while full. False: closed, stopped or failed, and the item is counted.
+  [[nodiscard]] bool push(T& item) {
+    for (;;) {
+      const Pushed pushed = try_push(item);
+      if (pushed == Pushed::Yes) return true;
+      auto lock = batcher_.lock();
+      if (pushed == Pushed::Full)
+        batcher_.wait_helping(lock,
+                              [this] { return (held_.load(std::memory_order_acquire) & ~refused) <= bound_ / 2; });
+      if (!batcher_.refusing()) continue;
+      batcher_.count_refused();
+      return false;
+    }
+  }
+
+  /// After intake was refused: waits for the pushes that are just being made, and seals them.
+  void seal_stragglers() {
+    auto is_quiet = [this] {
+      return (held_.load(std::memory_order_acquire) & ~refused) ==
+             published_.load(std::memory_order_acquire) - taken_.load(std::memory_order_acquire);
+    };
+    while (!is_quiet()) std::this_thread::yield();
+    auto lock = batcher_.lock();
+    BatchQueue<T> rest;
+    seal_rest(rest);
+    while (Batch<T>* batch = rest.pop()) batcher_.dispatch(lock, batch, nullptr);
+  }
+
+  // --- for the batcher ------------------------------------------------------------------------------
+  TimePoint seal_due(TimePoint now, BatchQueue<T>& sealed) override {
+    if (!timed_) return TimePoint::max();
+    const TimePoint due = batcher_.after(opened_, options_.timeout);
+    if (due > now) return due;
+    sealed.push(seal(open_items(), Flush::Timeout));
+    if (open_items() == 0) return TimePoint::max();  // a push in between has seen the seal, or is seen here
+    start_open(now);
+    return batcher_.after(opened_, options_.timeout);
+  }
+  void refuse(BatchQueue<T>& sealed) override {
+    held_.fetch_or(refused, std::memory_order_acq_rel);
+    seal_rest(sealed);
+  }
+  void materialise(Batch<T>& batch) override {
+    auto lock = batcher_.lock();
+    auto buffer = buffers_.take_buffer(static_cast<std::uint32_t>(batch_size_));
+    lock.unlock();
+    std::uint32_t n = 0;
+    while (n < batch.size()) {
+      const std::size_t got = queue_.dequeue(SlotWriter{&buffer->slots, n}, batch.size() - n);
+      n += static_cast<std::uint32_t>(got);
+      held_.fetch_sub(got, std::memory_order_release);
+      taken_.fetch_add(got, std::memory_order_release);
+    }
+    if constexpr (!reusable<T>) buffer->slots.live = 0;  // the batch destroys them
+    batch.buffer = buffer.release();
+    lock.lock();
+    batcher_.notify_waiting();
+  }
+
+ private:
+  static constexpr std::uint64_t refused = std::uint64_t{1} << 63;
+
+  struct SlotWriter {  // an output iterator over the slots of a buffer
+    Slots<T>* slots;
+    std::uint32_t n;
+    SlotWriter& operator*() noexcept { return *this; }
+    SlotWriter& operator++() noexcept { return ++n, *this; }
+    SlotWriter operator++(int) noexcept { return {slots, n++}; }
+    SlotWriter& operator=(T&& item) {
+      Slots<T>::put(slots->data(), n, slots->live, std::move(item));
+      return *this;
+    }
+  };
+
+  [[nodiscard]] std::uint64_t open_items() const noexcept {
+    return published_.load(std::memory_order_seq_cst) - sealed_.load(std::memory_order_relaxed);
+  }
+  ETLPIPE_NOINLINE void look_after_open() {
+    auto lock = batcher_.lock();
+    if (batcher_.refusing()) return;  // seal_stragglers will
+    BatchQueue<T> full;
+    while (open_items() >= batch_size_) full.push(seal(batch_size_, Flush::Size));
+    if (open_items() > 0 && !timed_) start_open(batcher_.now());
+    while (Batch<T>* batch = full.pop()) batcher_.dispatch(lock, batch, nullptr);
+  }
+  void start_open(TimePoint now) {
+    timed_ = true;
+    opened_ = now;
+    batcher_.arm_timer(batcher_.after(opened_, options_.timeout));
+  }
+  void seal_rest(BatchQueue<T>& sealed) {
+    while (open_items() > 0) sealed.push(seal(std::min<std::uint64_t>(batch_size_, open_items()), Flush::Close));
+  }
+  [[nodiscard]] Batch<T>* seal(std::uint64_t count, Flush reason) {
+    Batch<T>* batch = batcher_.new_batch();
+    batch->begin = 0;
+    batch->end = static_cast<std::uint32_t>(count);
+    batch->partition = 0;
+    batch->ordinal = next_ordinal_++;
+    batch->first_seq = sealed_.load(std::memory_order_relaxed);
+    sealed_.store(batch->first_seq + count, std::memory_order_seq_cst);
+    batcher_.count_seal(*batch, reason, timed_ ? opened_ : batcher_.now());
+    timed_ = false;
+    return batch;
+  }
+
+  Batcher<T>& batcher_;
+  const Options& options_;
+  const std::uint64_t batch_size_;
+  const std::uint64_t bound_;  // items held at most
+  IntakeQueue<T> queue_;
+  alignas(64) std::atomic<std::uint64_t> held_ = 0;       // in the queue or on their way; and the refused bit
+  alignas(64) std::atomic<std::uint64_t> published_ = 0;  // put into the queue, ever
+  std::atomic<std::uint64_t> sealed_ = 0;                 // given to batches, ever; written under the lock
+  alignas(64) std::atomic<std::uint64_t> taken_ = 0;      // out of the queue, ever
+  OwnedLane<T> buffers_;                                  // owns the buffers; under the lock
+  bool timed_ = false;
+  TimePoint opened_{};
+  std::uint64_t next_ordinal_ = 0;
+};
+
+}  // namespace etl::inline v0::detail

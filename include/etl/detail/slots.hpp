@@ -1,0 +1,77 @@
+#pragma once
+/// Raw storage whose elements stay alive between uses.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include <etl/config.hpp>
+
+namespace etl::inline v0 {
+
+/// Whether used batch slots keep their elements constructed, to be assigned over: this keeps every
+/// allocation of an element on one thread, or avoids it. Specialise to `false` for types that own
+/// handles (files, sockets, locks), so that they are released as soon as their batch is settled.
+template <class E>
+inline constexpr bool reuse_slots = true;
+
+namespace detail {
+
+template <class E>
+inline constexpr bool reusable = reuse_slots<E> && std::is_move_assignable_v<E>;
+
+/// A fixed array of slots; the first `live` hold elements. Owned by one thread at a time.
+template <class E>
+class Slots {
+ public:
+  Slots() = default;
+  explicit Slots(std::uint32_t capacity)
+      : data_(static_cast<E*>(::operator new(capacity * sizeof(E), std::align_val_t{alignment}))),
+        capacity_(capacity) {}
+  Slots(Slots&& other) noexcept { swap(other); }
+  Slots& operator=(Slots&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~Slots() {
+    std::destroy_n(data_, live);
+    ::operator delete(data_, std::align_val_t{alignment});
+  }
+  void swap(Slots& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(capacity_, other.capacity_);
+    std::swap(live, other.live);
+  }
+
+  [[nodiscard]] E* data() const noexcept { return data_; }
+  [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
+
+  /// Puts a value into slot `n`, which is at most `live` (exactly `live` for types that are not reused).
+  template <class U>
+  ETLPIPE_ALWAYS_INLINE static void put(E* data, std::uint32_t n, std::uint32_t& live, U&& value) {
+    if constexpr (reusable<E>) {
+      if (n < live) [[likely]] {
+        if constexpr (std::is_assignable_v<E&, U&&>)
+          data[n] = std::forward<U>(value);
+        else
+          data[n] = E(std::forward<U>(value));
+        return;
+      }
+    }
+    std::construct_at(data + n, std::forward<U>(value));
+    live = n + 1;
+  }
+
+  std::uint32_t live = 0;
+
+ private:
+  static constexpr std::size_t alignment = alignof(E) > 64 ? alignof(E) : 64;
+  E* data_ = nullptr;
+  std::uint32_t capacity_ = 0;
+};
+
+}  // namespace detail
+}  // namespace etl::inline v0

@@ -1,0 +1,412 @@
+#pragma once
+/// The transform and load of a pipeline, applied to batches.
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <etl/batch_context.hpp>
+#include <etl/config.hpp>
+#include <etl/detail/batch.hpp>
+#include <etl/detail/batcher.hpp>
+#include <etl/detail/environment.hpp>
+#include <etl/detail/guard.hpp>
+#include <etl/detail/load_gate.hpp>
+#include <etl/detail/traits.hpp>
+#include <etl/detail/work.hpp>
+#include <etl/observe/histogram.hpp>
+#include <etl/options.hpp>
+#include <etl/out.hpp>
+#include <etl/pipeline.hpp>
+#include <etl/report.hpp>
+
+namespace etl::inline v0::detail {
+
+/// Runs batches through one pipeline. Each worker slot has its own state, results and times; the
+/// results of a batch that waits for its turn are parked at the gate. Thread-safe.
+template <class P>
+class PipelineStage final : public BatchProcessor<extracted_t<P>> {
+ public:
+  using E = extracted_t<P>;
+  using T = loaded_t<P>;
+  using W = worker_t<P>;
+  static constexpr Takes takes = transform_takes<P, E, T>();
+  static constexpr bool in_place = takes == Takes::Span || takes == Takes::Nothing;
+  static constexpr bool concurrent_load = Loader<const P, T>;
+
+  PipelineStage(P& pipeline, const Options& options, const Environment& environment, std::size_t slots)
+      : pipeline_(&pipeline),
+        options_(&options),
+        environment_(&environment),
+        slots_(slots),
+        gated_(is_gated(options, slots)),
+        gate_(concurrent_load ? options.max_concurrent_loads.value_or(slots) : 1, options.order == Order::Source) {
+    for (Slot& slot : slots_) slot.work = new_work();
+  }
+
+  void attach(Batcher<E>& batcher) { batcher_ = &batcher; }
+
+  TimePoint process(Batch<E>* batch, std::uint32_t index) noexcept override {
+    Slot& slot = slots_[index];
+    Work& work = *slot.work;
+    const TimePoint begin = batcher_->now();
+    slot.queue.record(begin - batch->sealed);
+    slot.at = begin;
+    work.start(batch, begin);
+    const bool ready = prepare(slot, *batch) && transform(slot, work);
+    if (gated_) return pass_gate(slot, work, ready);
+    finish(slot, work, ready);
+    return slot.at;
+  }
+
+  void abandon_parked() noexcept override {
+    for (Work* work = gate_.shut(); work != nullptr;) {
+      Work* next = work->next;
+      finish_abandoned(*work);
+      give_back(work);
+      work = next;
+    }
+  }
+
+  [[nodiscard]] std::uint64_t bytes(std::span<const E> items) const noexcept override {
+    if constexpr (HasBytes<P, E>) {
+      std::uint64_t sum = 0;
+      for (const E& item : items) sum += static_cast<std::uint64_t>(pipeline_->bytes(item));
+      return sum;
+    } else {
+      return items.size_bytes();
+    }
+  }
+
+  /// Times, once the batcher has finished.
+  void report(RunReport& report) const {
+    Histogram queue, transform, load;
+    for (const Slot& slot : slots_) {
+      queue.merge(slot.queue);
+      transform.merge(slot.transform);
+      load.merge(slot.load);
+    }
+    report.queue = StageTimes(queue);
+    report.transform = StageTimes(transform);
+    report.load = StageTimes(load);
+  }
+  /// Names of the stages with a user callable at work.
+  void status(RunStatus& status) const {
+    std::uint64_t transforms = 0;
+    std::uint64_t loads = 0;
+    for (const Slot& slot : slots_) {
+      const Busy busy = slot.busy.load(std::memory_order_relaxed);
+      transforms += busy == Busy::Transform;
+      loads += busy == Busy::Load;
+    }
+    const auto add = [&status](std::uint64_t n, const char* what) {
+      if (n > 0)
+        status.waiting_for.append(status.waiting_for.empty() ? "" : ", ").append(std::to_string(n)).append(what);
+    };
+    add(transforms, " transform");
+    add(loads, " load");
+  }
+
+ private:
+  using Work = detail::Work<E, T>;
+  enum class Busy : std::uint8_t { No, Transform, Load };
+  struct alignas(64) Slot {
+    std::unique_ptr<W> worker;
+    std::unique_ptr<Work> work;
+    TimePoint at{};  // when the current step began
+    Histogram queue, transform, load;
+    std::atomic<Busy> busy = Busy::No;
+  };
+  [[nodiscard]] static bool is_gated(const Options& options, std::size_t slots) {
+    if (options.order == Order::Source) return slots > 1;
+    return slots > 1 && (!concurrent_load || options.max_concurrent_loads.value_or(slots) < slots);
+  }
+
+  // --- transform ------------------------------------------------------------------------------------
+  [[nodiscard]] bool prepare(Slot& slot, const Batch<E>& batch) noexcept {
+    if (slot.worker) return true;
+    auto error = guarded([&]() -> std::optional<Error> {
+      if constexpr (HasWorker<P>)
+        slot.worker.reset(new W(std::as_const(*pipeline_).worker()));  // movable or not
+      else
+        slot.worker = std::make_unique<W>();
+      return std::nullopt;
+    });
+    if (error) batcher_->fail(place(batch, Stage::Worker, std::move(*error)));
+    return !error;
+  }
+
+  /// False when the batch is not to be loaded.
+  [[nodiscard]] bool transform(Slot& slot, Work& work) noexcept {
+    slot.busy.store(Busy::Transform, std::memory_order_relaxed);
+    bool ok = true;
+    if constexpr (takes == Takes::Span) {
+      if (auto error = guarded([&] {
+            return error_of(
+                [&] { return call_transform(std::as_const(*pipeline_), *slot.worker, work.batch->items()); });
+          })) {
+        ok = is_rejection(*error) ? reject_all(work, std::move(*error))
+                                  : fail(*work.batch, Stage::Transform, std::move(*error));
+      }
+    } else if constexpr (takes != Takes::Nothing) {
+      ok = transform_items(slot, work);
+    }
+    slot.busy.store(Busy::No, std::memory_order_relaxed);
+    const TimePoint end = batcher_->now();
+    slot.transform.record(end - slot.at);
+    slot.at = end;
+    return ok;
+  }
+
+  [[nodiscard]] bool transform_items(Slot& slot, Work& work) noexcept {
+    const std::uint32_t n = work.batch->size();
+    std::uint32_t i = 0;
+    while (i < n) {  // once, and once more for each exception
+      auto error = guarded([&]() -> std::optional<Error> {
+        work.out.reserve(n);
+        for (; i < n; ++i)
+          if (auto failed = transform_item(slot, work, i)) return failed;
+        return std::nullopt;
+      });
+      if (!error) break;
+      if (!is_rejection(*error)) return fail_item(work, i, std::move(*error));
+      work.reject_item(i++, std::move(*error));
+    }
+    return work.rejections.empty() || settle_rejections(work);
+  }
+
+  /// An error that rejects or fails the item. Results of an item that ends so are taken back.
+  ETLPIPE_ALWAYS_INLINE std::optional<Error> transform_item(Slot& slot, Work& work, std::uint32_t i) {
+    Out<T>& out = work.out;
+    const P& pipeline = *pipeline_;
+    auto& item = static_cast<E&>(work.batch->buffer->slots.data()[work.batch->begin + i]);
+    work.mark = out.count();
+    if constexpr (TransformCallable<const P, W, item_t<takes, E>, Out<T>&>) {
+      auto error =
+          error_of([&] { return call_transform(pipeline, *slot.worker, static_cast<item_t<takes, E>>(item), out); });
+      if (error) [[unlikely]]
+        return error;
+      if (out.is_rejected()) [[unlikely]]
+        return out.take_rejection(work.mark);
+    } else {
+      put(out, call_transform(pipeline, *slot.worker, static_cast<item_t<takes, E>>(item)));
+      if (out.is_rejected()) [[unlikely]]
+        return out.take_rejection(work.mark);
+    }
+    if (out.count() != work.mark + 1) [[unlikely]]
+      work.note_count(i, out.count() - work.mark);
+    return std::nullopt;
+  }
+  template <class R>
+  ETLPIPE_ALWAYS_INLINE static void put(Out<T>& out, R&& result) {
+    using Plain = std::remove_cvref_t<R>;
+    if constexpr (std::is_same_v<Plain, Result<T>> && !std::is_same_v<T, Result<T>>) {
+      if (result)
+        out.push(std::move(*result));
+      else
+        out.reject(std::move(result.error()));
+    } else if constexpr (std::is_same_v<Plain, std::optional<T>>) {
+      if (result) out.push(std::move(*result));
+    } else {
+      out.push(std::forward<R>(result));
+    }
+  }
+
+  // --- rejects --------------------------------------------------------------------------------------
+  [[nodiscard]] bool is_rejection(const Error& error) const noexcept {
+    if (error.code == Errc::UserException) return options_->errors.unclassified == Unclassified::Reject;
+    return error.error_class == ErrorClass::Rejected;
+  }
+  [[nodiscard]] bool reject_all(Work& work, Error error) noexcept {
+    for (std::uint32_t i = 0; i < work.batch->size(); ++i) work.reject_item(i, error);
+    return settle_rejections(work);
+  }
+  /// Reports what transform rejected, before anything of the batch is loaded.
+  [[nodiscard]] bool settle_rejections(Work& work) noexcept {
+    return tell_rejections(work, work.rejections, Stage::Transform);
+  }
+  [[nodiscard]] bool tell_rejections(Work& work, std::vector<Rejected>& rejections, Stage stage) noexcept {
+    const Batch<E>& batch = *work.batch;
+    for (const Rejected& rejection : rejections) {
+      ErrorRecord record = place(batch, stage, rejection.error);
+      record.first_seq = record.last_seq = batch.first_seq + rejection.item;
+      if (auto error = guarded([&]() -> std::optional<Error> { return tell(batch, rejection, stage); })) {
+        record.error = std::move(*error);
+        batcher_->fail(std::move(record));
+        return false;
+      }
+      const auto problem = batcher_->reserve_rejects(1);
+      if (problem) {
+        record.error = {.code = Errc::RejectBudget,
+                        .context = "reject budget exceeded (" + *problem + ")",
+                        .cause = std::make_shared<const Error>(rejection.error)};
+        batcher_->fail(std::move(record));
+        return false;
+      }
+      batcher_->note(std::move(record));
+      if (stage == Stage::Transform) ++work.told;
+    }
+    return true;
+  }
+  std::optional<Error> tell(const Batch<E>& batch, const Rejected& rejection, Stage stage) {
+    if (!options_->errors.on_reject) return std::nullopt;
+    std::string description;
+    if constexpr (HasDescribe<P, E> && takes == Takes::Const)
+      description = std::string_view(pipeline_->describe(batch.items()[rejection.item]));
+    const std::lock_guard lock(tell_mutex_);
+    options_->errors.on_reject({.pipeline = environment_->name,
+                                .stage = stage,
+                                .batch = batch.number,
+                                .partition = batch.partition,
+                                .seq = batch.first_seq + rejection.item,
+                                .error = rejection.error,
+                                .description = description});
+    return std::nullopt;
+  }
+
+  // --- load -----------------------------------------------------------------------------------------
+  TimePoint pass_gate(Slot& slot, Work& work, bool ready) noexcept {
+    work.ready = ready;
+    const TimePoint transformed = slot.at;
+    switch (gate_.enter(&work)) {
+      case LoadGate<Work>::Turn::Parked:
+        slot.work.release();  // the gate has it
+        slot.work = spare_work();
+        return transformed;
+      case LoadGate<Work>::Turn::Abandon: finish_abandoned(work); return transformed;
+      case LoadGate<Work>::Turn::Load: break;
+    }
+    for (Work* current = &work; current != nullptr;) {
+      finish(slot, *current, current->ready);
+      Work* next = gate_.leave(*current);
+      if (current != &work) give_back(current);
+      if (next != nullptr) slot.at = batcher_->now();
+      current = next;
+    }
+    return slot.at;
+  }
+
+  void finish(Slot& slot, Work& work, bool ready) noexcept {
+    if (!ready || batcher_->dead()) return finish_abandoned(work);
+    slot.busy.store(Busy::Load, std::memory_order_relaxed);
+    load(slot, work);
+    slot.busy.store(Busy::No, std::memory_order_relaxed);
+    const TimePoint end = batcher_->now();
+    slot.load.record(end - slot.at);
+    slot.at = end;
+    batcher_->settle(work.batch, work.ledger(), end - work.began);
+    work.clear();
+  }
+  void finish_abandoned(Work& work) noexcept {
+    work.lose();
+    batcher_->settle(work.batch, work.ledger());
+    work.clear();
+  }
+
+  void load(Slot& slot, Work& work) noexcept {
+    const std::span<const T> results = results_of(work);
+    const auto size = static_cast<std::uint32_t>(results.size());
+    const auto most = static_cast<std::uint32_t>(options_->batch_size);
+    work.produced = size;
+    for (std::uint32_t from = 0; from < size; from += most) {
+      const std::uint32_t count = std::min(most, size - from);
+      if (load_part(slot, work, results.subspan(from, count), from)) continue;
+      return work.abandon_from(from + count);
+    }
+  }
+  [[nodiscard]] std::span<const T> results_of(Work& work) const noexcept {
+    if constexpr (in_place) {
+      return work.rejections.empty() ? work.batch->items() : std::span<E>();
+    } else {
+      return work.out.results();
+    }
+  }
+
+  /// One load call. False: the run has failed.
+  [[nodiscard]] bool load_part(Slot& slot, Work& work, std::span<const T> part, std::uint32_t from) noexcept {
+    const Batch<E>& batch = *work.batch;
+    BatchContext context({.batch = batch.number,
+                          .partition = batch.partition,
+                          .first_seq = batch.first_seq,
+                          .last_seq = batch.first_seq + batch.size() - 1,
+                          .position = &batch.position,
+                          .stop = batcher_->user_stop()});
+    auto error = guarded([&] { return error_of([&] { return call_load(*pipeline_, part, context, *slot.worker); }); });
+    const auto count = static_cast<std::uint32_t>(part.size());
+    if (error && !is_rejection(*error)) {
+      work.set(from, from + count, error->code == Errc::OutcomeUnknown ? Fate::InDoubt : Fate::Abandoned);
+      return fail(batch, Stage::Load, std::move(*error));
+    }
+    std::vector<Rejected> rejections;
+    if (error) {
+      work.set(from, from + count, Fate::Rejected);
+      for (std::uint32_t item : work.items_of(from, from + count)) rejections.push_back({item, *error});
+    } else {
+      for (auto& [index, why] : context.rejects())
+        if (index < count && work.fate(from + static_cast<std::uint32_t>(index)) != Fate::Rejected) {
+          const auto at = from + static_cast<std::uint32_t>(index);
+          work.set(at, at + 1, Fate::Rejected);
+          for (std::uint32_t item : work.items_of(at, at + 1)) rejections.push_back({item, std::move(why)});
+        }
+    }
+    return rejections.empty() || tell_rejections(work, rejections, Stage::Load);
+  }
+
+  // --- failures ---------------------------------------------------------------------------------------
+  [[nodiscard]] ErrorRecord place(const Batch<E>& batch, Stage stage, Error error) const {
+    return {.error = std::move(error),
+            .stage = stage,
+            .in_batch = true,
+            .batch = batch.number,
+            .partition = batch.partition,
+            .first_seq = batch.first_seq,
+            .last_seq = batch.first_seq + batch.size() - 1};
+  }
+  bool fail(const Batch<E>& batch, Stage stage, Error error) noexcept {
+    batcher_->fail(place(batch, stage, std::move(error)));
+    return false;
+  }
+  bool fail_item(Work& work, std::uint32_t item, Error error) noexcept {
+    ErrorRecord record = place(*work.batch, Stage::Transform, std::move(error));
+    record.first_seq = record.last_seq = work.batch->first_seq + item;
+    batcher_->fail(std::move(record));
+    return false;
+  }
+
+  // --- results on their way ----------------------------------------------------------------------------
+  [[nodiscard]] std::unique_ptr<Work> new_work() { return std::make_unique<Work>(); }
+  [[nodiscard]] std::unique_ptr<Work> spare_work() {
+    const std::lock_guard lock(spare_mutex_);
+    if (spare_.empty()) return new_work();
+    std::unique_ptr<Work> work = std::move(spare_.back());
+    spare_.pop_back();
+    return work;
+  }
+  void give_back(Work* work) {
+    const std::lock_guard lock(spare_mutex_);
+    spare_.emplace_back(work);
+  }
+
+  P* const pipeline_;
+  const Options* const options_;
+  const Environment* const environment_;
+  Batcher<E>* batcher_ = nullptr;
+  std::vector<Slot> slots_;
+  const bool gated_;
+  LoadGate<Work> gate_;
+  std::mutex spare_mutex_;
+  std::vector<std::unique_ptr<Work>> spare_;
+  std::mutex tell_mutex_;
+};
+
+}  // namespace etl::inline v0::detail

@@ -1,0 +1,239 @@
+#pragma once
+/// How a pipeline's members may be written, and what E and T follow from them.
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <ranges>
+#include <span>
+#include <stop_token>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <etl/batch_context.hpp>
+#include <etl/config.hpp>
+#include <etl/emitter.hpp>
+#include <etl/error.hpp>
+#include <etl/out.hpp>
+
+namespace etl::inline v0 {
+
+struct RunReport;
+
+namespace detail {
+
+struct Unknown {};  // a type that could not be deduced
+
+// --- what an argument list says -----------------------------------------------------------------
+template <class... A>
+struct Emitted {
+  using type = Unknown;
+};
+template <class E, class... A>
+struct Emitted<Emitter<E>&, A...> {
+  using type = E;
+};
+template <class Partition, class E>
+struct Emitted<Partition, Emitter<E>&> {
+  using type = E;
+};
+
+template <class R>
+struct RangeValue {
+  using type = Unknown;
+};
+template <std::ranges::input_range R>
+struct RangeValue<R> {
+  using type = std::remove_cvref_t<std::ranges::range_value_t<R>>;
+};
+
+template <class... A>
+struct Batched {
+  using type = Unknown;
+};
+template <class T, class... A>
+struct Batched<std::span<const T>, A...> {
+  using type = T;
+};
+
+template <class M>
+struct Member {
+  using extracted = Unknown;
+  using loaded = Unknown;
+};
+template <class R, class... A>
+struct Member<R(A...)> {
+  using emitted = typename Emitted<A...>::type;
+  using extracted = std::conditional_t<std::is_same_v<emitted, Unknown>, typename RangeValue<R>::type, emitted>;
+  using loaded = typename Batched<std::remove_cvref_t<A>...>::type;
+};
+template <class C, class R, class... A>
+struct Member<R (C::*)(A...)> : Member<R(A...)> {};
+template <class C, class R, class... A>
+struct Member<R (C::*)(A...) const> : Member<R(A...)> {};
+template <class C, class R, class... A>
+struct Member<R (C::*)(A...) noexcept> : Member<R(A...)> {};
+template <class C, class R, class... A>
+struct Member<R (C::*)(A...) const noexcept> : Member<R(A...)> {};
+template <class R, class... A>
+struct Member<R (*)(A...)> : Member<R(A...)> {};
+template <class R, class... A>
+struct Member<R (*)(A...) noexcept> : Member<R(A...)> {};
+
+template <class P>
+struct ExtractedOf {
+  using type = Unknown;
+};
+template <class P>
+  requires requires { typename P::extracted; }
+struct ExtractedOf<P> {
+  using type = typename P::extracted;
+};
+template <class P>
+  requires(
+      !requires { typename P::extracted; } && requires { &P::extract; })
+struct ExtractedOf<P> {
+  using type = typename Member<decltype(&P::extract)>::extracted;
+};
+
+template <class P>
+struct LoadedOf {
+  using type = Unknown;
+};
+template <class P>
+  requires requires { typename P::loaded; }
+struct LoadedOf<P> {
+  using type = typename P::loaded;
+};
+template <class P>
+  requires(
+      !requires { typename P::loaded; } && requires { &P::load; })
+struct LoadedOf<P> {
+  using type = typename Member<decltype(&P::load)>::loaded;
+};
+
+// --- per-worker state -----------------------------------------------------------------------------
+struct NoWorker {};
+
+template <class P>
+concept HasWorker = requires(const P& p) { p.worker(); };
+
+template <class P>
+struct WorkerOf {
+  using type = NoWorker;
+};
+template <HasWorker P>
+struct WorkerOf<P> {
+  using type = std::remove_cvref_t<decltype(std::declval<const P&>().worker())>;
+};
+
+template <class P>
+using worker_t = typename WorkerOf<P>::type;
+
+// --- calls, with and without the worker's state ---------------------------------------------------
+template <class P, class W, class... A>
+concept TransformCallable = requires(P& p, W& w, A&&... a) { p.transform(std::forward<A>(a)..., w); } ||
+                            requires(P& p, A&&... a) { p.transform(std::forward<A>(a)...); };
+
+template <class P, class W, class... A>
+ETLPIPE_ALWAYS_INLINE decltype(auto) call_transform(P& p, [[maybe_unused]] W& w, A&&... a) {
+  if constexpr (requires { p.transform(std::forward<A>(a)..., w); })
+    return p.transform(std::forward<A>(a)..., w);
+  else
+    return p.transform(std::forward<A>(a)...);
+}
+
+template <class P, class T, class W>
+concept LoadCallable =
+    requires(P& p, std::span<const T> s, BatchContext& c, W& w) { p.load(s, c, w); } ||
+    requires(P& p, std::span<const T> s, BatchContext& c) { p.load(s, c); } ||
+    requires(P& p, std::span<const T> s, W& w) { p.load(s, w); } || requires(P& p, std::span<const T> s) { p.load(s); };
+
+template <class P, class T, class W>
+decltype(auto) call_load(P& p, std::span<const T> batch, [[maybe_unused]] BatchContext& c, [[maybe_unused]] W& w) {
+  if constexpr (requires { p.load(batch, c, w); })
+    return p.load(batch, c, w);
+  else if constexpr (requires { p.load(batch, c); })
+    return p.load(batch, c);
+  else if constexpr (requires { p.load(batch, w); })
+    return p.load(batch, w);
+  else
+    return p.load(batch);
+}
+
+template <class P>
+concept HasPartitions = requires(const P& p) {
+  { p.partitions() } -> std::ranges::forward_range;
+};
+
+/// How `transform` wants its item: untouched, as its own to change, or moved.
+enum class Takes : std::uint8_t { Const, Mutable, Moved, Span, Nothing };
+
+template <class P, class W, class T, class Item>
+concept TransformsFrom = TransformCallable<P, W, Item, Out<T>&> || TransformCallable<P, W, Item>;
+
+template <class P, class E, class T>
+[[nodiscard]] consteval Takes transform_takes() {
+  using W = worker_t<P>;
+  using C = const P;
+  if constexpr (TransformsFrom<C, W, T, const E&>)
+    return Takes::Const;
+  else if constexpr (TransformsFrom<C, W, T, E&>)
+    return Takes::Mutable;
+  else if constexpr (TransformsFrom<C, W, T, E&&>)
+    return Takes::Moved;
+  else if constexpr (std::is_same_v<E, T> && TransformCallable<C, W, std::span<T>>)
+    return Takes::Span;
+  else
+    return Takes::Nothing;
+}
+
+template <Takes takes, class E>
+using item_t =
+    std::conditional_t<takes == Takes::Const, const E&, std::conditional_t<takes == Takes::Mutable, E&, E&&>>;
+
+// --- return types ---------------------------------------------------------------------------------
+template <class R>
+concept VoidLike = std::is_void_v<R> || std::is_same_v<std::remove_cvref_t<R>, Result<void>>;
+
+template <class R, class T>
+concept TransformReturn =
+    std::is_same_v<std::remove_cvref_t<R>, std::optional<T>> || std::is_same_v<std::remove_cvref_t<R>, Result<T>> ||
+    (!std::is_void_v<R> && std::is_constructible_v<T, R>);
+
+/// Error of a callable's `Result<void>`, or nothing for a callable that returns void.
+template <class F>
+[[nodiscard]] ETLPIPE_ALWAYS_INLINE std::optional<Error> error_of(F&& call) {
+  if constexpr (std::is_void_v<std::invoke_result_t<F>>) {
+    std::forward<F>(call)();
+    return std::nullopt;
+  } else {
+    auto result = std::forward<F>(call)();
+    if (result) return std::nullopt;
+    return std::move(result).error();
+  }
+}
+
+// --- optional hooks -------------------------------------------------------------------------------
+template <class P>
+concept HasPreProcess = requires(P& p, std::stop_token t) { p.pre_process(t); } || requires(P& p) { p.pre_process(); };
+template <class P>
+concept HasPostProcess =
+    requires(P& p, const RunReport& r) { p.post_process(r); } || requires(P& p) { p.post_process(); };
+template <class P, class E>
+concept HasBytes = requires(const P& p, const E& e) {
+  { p.bytes(e) } -> std::convertible_to<std::size_t>;
+};
+template <class P, class E>
+concept HasDescribe = requires(const P& p, const E& e) {
+  { p.describe(e) } -> std::convertible_to<std::string_view>;
+};
+template <class P>
+concept HasExpectedItems = requires(const P& p) {
+  { p.expected_items() } -> std::convertible_to<std::uint64_t>;
+};
+
+}  // namespace detail
+}  // namespace etl::inline v0

@@ -1,0 +1,155 @@
+#pragma once
+/// One batch between transform and load: its results, and what becomes of each.
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/detail/batch.hpp>
+#include <etl/error.hpp>
+#include <etl/executor.hpp>
+#include <etl/out.hpp>
+
+namespace etl::inline v0::detail {
+
+/// The end of a result, from best to worst.
+enum class Fate : std::uint8_t { Committed, Rejected, InDoubt, Abandoned };
+
+/// A rejected item of a batch, counted from its begin.
+struct Rejected {
+  std::uint32_t item;
+  Error error;
+};
+
+/// Nothing is written down while every item has one result and every result is committed. Recycled with
+/// its memory. Belongs to one worker, or to the gate.
+template <class E, class T>
+struct Work {
+  Batch<E>* batch = nullptr;
+  Out<T> out{};
+  std::uint32_t mark = 0;      ///< results before the current item
+  std::uint32_t produced = 0;  ///< results given to load
+  bool ready = false;          ///< transformed without failure
+  TimePoint began{};
+  std::vector<Rejected> rejections{};  ///< by transform
+  std::uint32_t told = 0;              ///< how many of them have been reported and drawn on the budget
+  Work* next = nullptr;                ///< at the gate
+
+  [[nodiscard]] std::uint32_t partition() const noexcept { return batch->partition; }
+  [[nodiscard]] std::uint64_t ordinal() const noexcept { return batch->ordinal; }
+
+  void start(Batch<E>* which, TimePoint now) noexcept {
+    batch = which;
+    began = now;
+    ready = false;
+    produced = mark = told = 0;
+  }
+  void clear() noexcept {
+    out.truncate(0);
+    rejections.clear();
+    counts_.clear();
+    fates_.clear();
+    lost_ = false;
+  }
+
+  /// Item `i` has `count` results, not one.
+  void note_count(std::uint32_t i, std::uint32_t count) { counts_.push_back({i, count}); }
+  void reject_item(std::uint32_t i, Error error) {
+    out.truncate(mark);
+    counts_.push_back({i, 0});
+    rejections.push_back({i, std::move(error)});
+  }
+
+  [[nodiscard]] Fate fate(std::uint32_t result) const noexcept {
+    return fates_.empty() ? Fate::Committed : fates_[result];
+  }
+  void set(std::uint32_t from, std::uint32_t to, Fate fate) {
+    if (fates_.empty()) fates_.assign(produced, Fate::Committed);
+    std::fill(fates_.begin() + from, fates_.begin() + to, fate);
+  }
+  /// Nothing of this batch is loaded.
+  void lose() noexcept {
+    lost_ = true;
+    produced = out.count();
+  }
+  /// Results from `from` on are not loaded.
+  void abandon_from(std::uint32_t from) { set(from, produced, Fate::Abandoned); }
+
+  /// The items that the results `from` to `to` came from, each once.
+  [[nodiscard]] std::vector<std::uint32_t> items_of(std::uint32_t from, std::uint32_t to) const {
+    std::vector<std::uint32_t> items;
+    for_each_item([&](std::uint32_t item, std::uint32_t first, std::uint32_t last) {
+      if (first < to && last > from) items.push_back(item);
+    });
+    return items;
+  }
+
+  /// What the run's ledgers gain (G2): each item once, by the worst that happened to its results.
+  [[nodiscard]] BatchLedger ledger() const {
+    BatchLedger ledger;
+    ledger.results.produced = produced;
+    if (lost_) {
+      ledger.results.abandoned = produced;
+      ledger.items.rejected = told;
+      ledger.items.abandoned = batch->size() - told;
+    } else if (fates_.empty()) {
+      ledger.results.committed = produced;
+      ledger.items.rejected = rejections.size();
+      for (const Count& c : counts_) ledger.items.filtered += c.results == 0;
+      ledger.items.filtered -= ledger.items.rejected;  // a rejected item has no result either
+      ledger.items.loaded = batch->size() - ledger.items.filtered - ledger.items.rejected;
+    } else {
+      for (const Fate fate : fates_) count(ledger, fate);
+      count_items(ledger);
+    }
+    return ledger;
+  }
+
+ private:
+  struct Count {
+    std::uint32_t item;
+    std::uint32_t results;
+  };
+
+  /// Calls `call(item, first result, end of results)` for every item, in order.
+  template <class F>
+  void for_each_item(F&& call) const {
+    auto next_count = counts_.begin();
+    std::uint32_t result = 0;
+    for (std::uint32_t item = 0; item < batch->size(); ++item) {
+      std::uint32_t results = 1;
+      if (next_count != counts_.end() && next_count->item == item) results = (next_count++)->results;
+      call(item, result, result + results);
+      result += results;
+    }
+  }
+  static void count(BatchLedger& ledger, Fate fate) noexcept {
+    switch (fate) {
+      case Fate::Committed: ++ledger.results.committed; break;
+      case Fate::Rejected: ++ledger.results.rejected; break;
+      case Fate::InDoubt: ++ledger.results.in_doubt; break;
+      case Fate::Abandoned: ++ledger.results.abandoned; break;
+    }
+  }
+  void count_items(BatchLedger& ledger) const {
+    auto rejected = rejections.begin();
+    for_each_item([&](std::uint32_t item, std::uint32_t first, std::uint32_t end) {
+      if (rejected != rejections.end() && rejected->item == item) return void(++rejected);
+      if (first == end) return void(++ledger.items.filtered);
+      switch (*std::max_element(fates_.begin() + first, fates_.begin() + end)) {
+        case Fate::Committed: ++ledger.items.loaded; break;
+        case Fate::Rejected: ++ledger.items.rejected; break;
+        case Fate::InDoubt:
+        case Fate::Abandoned: ++ledger.items.abandoned; break;
+      }
+    });
+  }
+
+  std::vector<Count> counts_{};  // items that have not exactly one result, in order
+  std::vector<Fate> fates_{};    // empty: all committed
+  bool lost_ = false;            // nothing was loaded
+};
+
+}  // namespace etl::inline v0::detail

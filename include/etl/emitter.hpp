@@ -1,0 +1,61 @@
+#pragma once
+/// What a pipeline's `extract` writes to.
+
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <type_traits>
+#include <utility>
+
+#include <etl/config.hpp>
+#include <etl/detail/lane.hpp>
+#include <etl/position.hpp>
+
+namespace etl::inline v0 {
+
+/// Takes extracted items into batches. Blocks while the run has all the batches it may hold
+/// (back-pressure). Every `push` that was not accepted returns false and is counted (G11); the
+/// extractor should then return. Belongs to the thread that got it.
+template <class E>
+class Emitter {
+ public:
+  /// Used by the library: one lane per extractor.
+  Emitter(detail::Lane<E>& lane, const std::optional<Position>& resume) : lane_(&lane), resume_(&resume) {}
+
+  /// False: the run stopped or failed, and the item is untouched.
+  ETLPIPE_ALWAYS_INLINE bool push(E&& item) { return lane_->push(std::move(item)); }
+  ETLPIPE_ALWAYS_INLINE bool push(const E& item)
+    requires std::is_copy_constructible_v<E>
+  {
+    return lane_->push(item);
+  }
+  /// Fills the next slot in place: `fill_slot(E&)` finds there an element left from an earlier batch,
+  /// whose memory it may reuse. The fastest way to extract records that own strings.
+  template <class F>
+    requires(std::is_default_constructible_v<E> && detail::reusable<E> && std::is_invocable_v<F, E&>)
+  ETLPIPE_ALWAYS_INLINE bool fill(F&& fill_slot) {
+    return lane_->fill(std::forward<F>(fill_slot));
+  }
+
+  /// Hands the open batch over now. Call it before a wait of unknown length, so that items do not
+  /// lie until the timeout.
+  void flush() { lane_->host->flush(*lane_); }
+  /// All items pushed so far lie before `position`, from which the source could resume.
+  void mark(Position position) { lane_->host->mark(*lane_, std::move(position)); }
+  /// Keeps `keep` (the memory that the items pushed from now on point into) alive until all their
+  /// batches are settled.
+  template <class K>
+  void hold(std::shared_ptr<K> keep) {
+    lane_->host->hold(*lane_, std::move(keep));
+  }
+  /// Where an earlier run of this partition got to; nothing on a fresh start.
+  [[nodiscard]] const std::optional<Position>& resume_from() const noexcept { return *resume_; }
+  /// Stopped as soon as no more items are wanted; wait on it instead of sleeping.
+  [[nodiscard]] std::stop_token stop() const noexcept { return lane_->host->intake_stop(); }
+
+ private:
+  detail::Lane<E>* lane_;
+  const std::optional<Position>* resume_;
+};
+
+}  // namespace etl::inline v0

@@ -1,0 +1,148 @@
+#pragma once
+/// What can go wrong, as a value (contract G4, G5).
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <tl/expected.hpp>
+
+#include <etl/config.hpp>
+
+namespace etl::inline v0 {
+
+/// What the engine may do about an error (G5).
+enum class ErrorClass : std::uint8_t {
+  Transient,  ///< may succeed when tried again
+  Rejected,   ///< concerns this item (or these items) only; draws on the reject budget
+  Fatal,      ///< stops the run; every unclassified error is fatal
+};
+
+/// Where in a run an error arose.
+enum class Stage : std::uint8_t { Configure, PreProcess, Worker, Extract, Transform, Load, PostProcess, Manage };
+
+/// The library's own codes. User code may put any `std::error_code` into an `Error`.
+enum class Errc {
+  UserError = 1,   ///< user code said so
+  UserException,   ///< a user callable threw something that says nothing about its class
+  Rejected,        ///< a user callable rejected an item
+  RejectBudget,    ///< more items rejected than `Options::errors` allows
+  InvalidOptions,  ///< see the message: it lists every bad value
+  OutcomeUnknown,  ///< a sink cannot say whether its commit happened: results are in doubt (G2)
+  NotRun,          ///< a manager never started the pipeline
+  Ledger,          ///< the books do not balance: a defect of the library or of a custom runner
+};
+
+[[nodiscard]] inline std::string_view to_string(ErrorClass c) noexcept {
+  switch (c) {
+    case ErrorClass::Transient: return "transient";
+    case ErrorClass::Rejected: return "rejected";
+    case ErrorClass::Fatal: break;
+  }
+  return "fatal";
+}
+
+[[nodiscard]] inline std::string_view to_string(Stage s) noexcept {
+  switch (s) {
+    case Stage::Configure: return "configure";
+    case Stage::PreProcess: return "pre_process";
+    case Stage::Worker: return "worker";
+    case Stage::Extract: return "extract";
+    case Stage::Transform: return "transform";
+    case Stage::Load: return "load";
+    case Stage::PostProcess: return "post_process";
+    case Stage::Manage: break;
+  }
+  return "manage";
+}
+
+/// The category of `Errc`. Thread-safe: stateless.
+[[nodiscard]] inline const std::error_category& error_category() noexcept {
+  struct Category final : std::error_category {
+    [[nodiscard]] const char* name() const noexcept override { return "etl"; }
+    [[nodiscard]] std::string message(int code) const override {
+      switch (static_cast<Errc>(code)) {
+        case Errc::UserError: return "error from user code";
+        case Errc::UserException: return "exception from user code";
+        case Errc::Rejected: return "item rejected";
+        case Errc::RejectBudget: return "reject budget exceeded";
+        case Errc::InvalidOptions: return "invalid options";
+        case Errc::OutcomeUnknown: return "outcome of the commit unknown";
+        case Errc::NotRun: return "not run";
+        case Errc::Ledger: return "ledger does not balance";
+      }
+      return "unknown error";
+    }
+  };
+  static const Category category;
+  return category;
+}
+
+[[nodiscard]] inline std::error_code make_error_code(Errc e) noexcept {
+  return {static_cast<int>(e), error_category()};
+}
+
+}  // namespace etl::inline v0
+
+template <>
+struct std::is_error_code_enum<etl::Errc> : std::true_type {};
+
+namespace etl::inline v0 {
+
+/// One error: category and code, class, stage, context, cause. A value; distinct objects are
+/// independent, one object is not to be changed by two threads.
+struct Error {
+  std::error_code code = Errc::UserError;
+  ErrorClass error_class = ErrorClass::Fatal;
+  std::string context{};                 ///< what happened and where, for a person
+  std::shared_ptr<const Error> cause{};  ///< what led to it, or null
+  std::exception_ptr exception{};        ///< the exception it was made from, or null
+
+  /// The context, or the code's own message, followed by the chain of causes.
+  [[nodiscard]] std::string message() const {
+    std::string text = context.empty() ? code.message() : context;
+    for (const Error* c = cause.get(); c != nullptr; c = c->cause.get())
+      text.append(": ").append(c->context.empty() ? c->code.message() : c->context);
+    return text;
+  }
+};
+
+/// This item only: it is counted, reported, and the run goes on within its budget.
+[[nodiscard]] inline Error rejected(std::string context) {
+  return {.code = Errc::Rejected, .error_class = ErrorClass::Rejected, .context = std::move(context)};
+}
+/// Stops the run.
+[[nodiscard]] inline Error fatal(std::string context) {
+  return {.error_class = ErrorClass::Fatal, .context = std::move(context)};
+}
+/// May succeed when tried again.
+[[nodiscard]] inline Error transient(std::string context) {
+  return {.error_class = ErrorClass::Transient, .context = std::move(context)};
+}
+
+/// Result of the library's functions that can fail at run time. Only the parts common to
+/// tl::expected 1.0 and std::expected are used.
+template <class T>
+using Result = tl::expected<T, Error>;
+
+/// To return an error from a function that returns a `Result`.
+[[nodiscard]] inline tl::unexpected<Error> failure(Error error) { return tl::unexpected<Error>(std::move(error)); }
+
+/// An `Error` as an exception, for user code that prefers to throw. Thrown by the library for a
+/// programmer's mistake, and by `RunReport::throw_if_failed`.
+class Exception : public std::exception {
+ public:
+  explicit Exception(Error error) : error_(std::move(error)), what_(error_.message()) {}
+  [[nodiscard]] const char* what() const noexcept override { return what_.c_str(); }
+  [[nodiscard]] const Error& error() const noexcept { return error_; }
+
+ private:
+  Error error_;
+  std::string what_;
+};
+
+}  // namespace etl::inline v0

@@ -1,0 +1,14 @@
+#pragma once
+/// The core of etl: pipelines, buckets, the manager. Connectors are included by name.
+
+#include <etl/bucket.hpp>
+#include <etl/error.hpp>
+#include <etl/executor.hpp>
+#include <etl/manager.hpp>
+#include <etl/memory_budget.hpp>
+#include <etl/options.hpp>
+#include <etl/pipeline.hpp>
+#include <etl/report.hpp>
+#include <etl/run.hpp>
+#include <etl/signals.hpp>
+#include <etl/stop.hpp>

@@ -1,0 +1,148 @@
+#pragma once
+/// Where worker tasks and timers run: the library's own pool, or the service's own Asio executor.
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include <asio/any_io_executor.hpp>
+#include <asio/post.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/thread_pool.hpp>
+
+#include <etl/config.hpp>
+#include <etl/detail/handler_memory.hpp>
+
+namespace etl::inline v0 {
+
+/// The clock of all waiting and timing.
+using Clock = std::chrono::steady_clock;
+using TimePoint = Clock::time_point;
+
+/// A unit of work given to an executor: posted again only after it has started running.
+class Task {
+ public:
+  Task() = default;
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+  virtual ~Task() = default;
+  virtual void run() noexcept = 0;
+
+  /// Keeps a post on a concrete executor free of allocations.
+  detail::HandlerMemory memory;
+};
+
+/// Runs a task once at a time. Not thread-safe: its owner serialises the calls.
+class Timer {
+ public:
+  Timer() = default;
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+  virtual ~Timer() = default;  ///< cancels; a task that is already starting still runs
+  virtual void arm(TimePoint due, std::shared_ptr<Task> task) = 0;  ///< replaces an earlier time
+};
+
+/// What the library asks of a place to run: implemented for Asio below and by the virtual clock of
+/// `etl/testing`. Implementations are thread-safe.
+class ExecutorBackend {
+ public:
+  ExecutorBackend() = default;
+  ExecutorBackend(const ExecutorBackend&) = delete;
+  ExecutorBackend& operator=(const ExecutorBackend&) = delete;
+  virtual ~ExecutorBackend() = default;
+
+  virtual void post(std::shared_ptr<Task> task) = 0;
+  virtual std::unique_ptr<Timer> make_timer() = 0;
+  [[nodiscard]] virtual TimePoint now() const noexcept { return Clock::now(); }
+  /// Waits for a notification, at most until `until`; may wake spuriously.
+  virtual void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& signal, TimePoint until) {
+    if (until == TimePoint::max()) return signal.wait(lock);
+    signal.wait_until(lock, until);
+  }
+  virtual void notify(std::condition_variable& signal) noexcept { signal.notify_all(); }
+};
+
+namespace detail {
+
+/// The handler Asio runs: holds the task alive and lends it its preallocated memory.
+struct TaskHandler {
+  using allocator_type = HandlerAllocator<void>;
+  [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type(task->memory); }
+  void operator()() const noexcept { task->run(); }
+  void operator()(const std::error_code& error) const noexcept {
+    if (!error) task->run();
+  }
+  std::shared_ptr<Task> task;
+};
+
+template <class AsioExecutor>
+class AsioTimer final : public Timer {
+ public:
+  explicit AsioTimer(const AsioExecutor& executor) : timer_(executor) {}
+  void arm(TimePoint due, std::shared_ptr<Task> task) override {
+    timer_.expires_at(due);
+    timer_.async_wait(TaskHandler{std::move(task)});
+  }
+
+ private:
+  asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, AsioExecutor> timer_;
+};
+
+/// Any Asio executor. Owned by the caller; its context must outlive the runs that use it.
+template <class AsioExecutor>
+class AsioBackend final : public ExecutorBackend {
+ public:
+  explicit AsioBackend(AsioExecutor executor) : executor_(std::move(executor)) {}
+  void post(std::shared_ptr<Task> task) override { asio::post(executor_, TaskHandler{std::move(task)}); }
+  std::unique_ptr<Timer> make_timer() override { return std::make_unique<AsioTimer<AsioExecutor>>(executor_); }
+
+ private:
+  AsioExecutor executor_;
+};
+
+/// A pool of our own threads, joined when destroyed.
+class PoolBackend final : public ExecutorBackend {
+ public:
+  explicit PoolBackend(std::size_t threads) : pool_(threads), asio_(pool_.get_executor()) {}
+  ~PoolBackend() override { pool_.join(); }
+  PoolBackend(const PoolBackend&) = delete;
+  PoolBackend& operator=(const PoolBackend&) = delete;
+  void post(std::shared_ptr<Task> task) override { asio_.post(std::move(task)); }
+  std::unique_ptr<Timer> make_timer() override { return asio_.make_timer(); }
+
+ private:
+  asio::thread_pool pool_;
+  AsioBackend<asio::thread_pool::executor_type> asio_;
+};
+
+}  // namespace detail
+
+/// A handle to a place to run; copies share it. An empty one makes a run create its own pool.
+/// Thread-safe for reading; the pool is joined when the last copy goes, which must not happen on one
+/// of its own threads.
+class Executor {
+ public:
+  Executor() = default;
+  /// The service's own executor. Asio allocates on each post to a type-erased executor; with a starved
+  /// or single-threaded one the thread that called `run` does the work itself.
+  explicit Executor(asio::any_io_executor executor)
+      : backend_(std::make_shared<detail::AsioBackend<asio::any_io_executor>>(std::move(executor))) {}
+  /// Any other place, such as the virtual clock of `etl/testing`.
+  explicit Executor(std::shared_ptr<ExecutorBackend> backend) : backend_(std::move(backend)) {}
+  /// A pool of `threads` threads, to be shared by several runs. Throws std::system_error when a
+  /// thread cannot be started.
+  [[nodiscard]] static Executor pool(std::size_t threads) {
+    return Executor(std::make_shared<detail::PoolBackend>(threads));
+  }
+
+  [[nodiscard]] explicit operator bool() const noexcept { return backend_ != nullptr; }
+  [[nodiscard]] ExecutorBackend* backend() const noexcept { return backend_.get(); }
+
+ private:
+  std::shared_ptr<ExecutorBackend> backend_;
+};
+
+}  // namespace etl::inline v0

@@ -1,0 +1,134 @@
+#pragma once
+/// Progress of runs on a terminal or in a log.
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
+
+#include <etl/config.hpp>
+#include <etl/detail/report_text.hpp>
+#include <etl/executor.hpp>
+#include <etl/options.hpp>
+#include <etl/report.hpp>
+
+namespace etl::inline v0 {
+
+/// One run's status under its name.
+struct NamedStatus {
+  std::string name;
+  RunStatus status;
+};
+
+/// One line about some runs: share, count, rate and time left where the number of items is known.
+/// `rate` in items per second. With `width` > 0 a bar of that many characters is drawn.
+[[nodiscard]] inline std::string progress_line(const std::vector<NamedStatus>& runs, double rate, std::size_t width) {
+  std::uint64_t done = 0;
+  std::uint64_t expected = 0;
+  bool known = !runs.empty();
+  for (const NamedStatus& run : runs) {
+    const ItemLedger& items = run.status.items;
+    done += items.loaded + items.filtered + items.rejected + items.replayed + items.abandoned;
+    expected += run.status.expected_items;
+    known = known && run.status.expected_items > 0;
+  }
+  std::string line = runs.size() == 1 ? runs.front().name : fmt::format("{} pipelines", runs.size());
+  if (!line.empty()) line += ": ";
+  if (!known) return line + fmt::format("{} items, {} items/s", detail::grouped(done), detail::metric(rate));
+  const double share = expected == 0 ? 1.0 : std::min(1.0, static_cast<double>(done) / static_cast<double>(expected));
+  if (width > 0) {
+    const auto filled = static_cast<std::size_t>(share * static_cast<double>(width));
+    line += '[' + std::string(filled, '#') + std::string(width - filled, '.') + "] ";
+  }
+  line += fmt::format("{:3.0f}% ({}/{} items), {} items/s", share * 100, detail::grouped(done),
+                      detail::grouped(expected), detail::metric(rate));
+  if (rate > 0 && done < expected) {
+    const auto left = static_cast<std::uint64_t>(static_cast<double>(expected - done) / rate + 0.5);
+    line += fmt::format(", ETA {}:{:02}:{:02}", left / 3600, left / 60 % 60, left % 60);
+  }
+  return line;
+}
+
+/// Shows progress from a thread of its own, from its construction to its destruction. `look` is called
+/// on that thread.
+class ProgressTicker {
+ public:
+  using Look = std::function<std::vector<NamedStatus>()>;
+
+  ProgressTicker(const ProgressOptions& options, Look look) : options_(options), look_(std::move(look)) {
+    using Show = ProgressOptions::Show;
+    if (options_.show == Show::Off) return;
+    bar_ = options_.show == Show::Bar || (options_.show == Show::Auto && is_terminal(options_.stream));
+    if (options_.interval.count() == 0) options_.interval = std::chrono::milliseconds(bar_ ? 100 : 5000);
+    thread_ = std::thread([this] { tick(); });
+  }
+  ProgressTicker(const ProgressTicker&) = delete;
+  ProgressTicker& operator=(const ProgressTicker&) = delete;
+  ~ProgressTicker() {
+    if (!thread_.joinable()) return;
+    {
+      const std::lock_guard lock(mutex_);
+      done_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+  }
+
+ private:
+  [[nodiscard]] static bool is_terminal(std::FILE* stream) {
+#if defined(__unix__) || defined(__APPLE__)
+    return ::isatty(::fileno(stream)) == 1;
+#else
+    return stream == nullptr;
+#endif
+  }
+  void tick() {
+    std::unique_lock lock(mutex_);
+    while (!wake_.wait_for(lock, options_.interval, [this] { return done_; })) show();
+    if (shown_ || bar_) show();
+    if (bar_) std::fputc('\n', options_.stream);
+    std::fflush(options_.stream);
+  }
+  void show() {
+    const std::vector<NamedStatus> runs = look_();
+    std::chrono::nanoseconds elapsed{};
+    std::uint64_t items = 0;
+    for (const NamedStatus& run : runs) {
+      elapsed = std::max(elapsed, run.status.elapsed);
+      items += run.status.items.extracted;
+    }
+    const double seconds = detail::seconds(elapsed);
+    const std::string line = progress_line(runs, seconds > 0 ? static_cast<double>(items) / seconds : 0, bar_ ? 30 : 0);
+    // A bar is redrawn in place; what an earlier, longer line left over is erased (ECMA-48 EL).
+    if (bar_)
+      fmt::print(options_.stream, "\r{}\x1b[K", line);
+    else
+      fmt::print(options_.stream, "{}\n", line);
+    std::fflush(options_.stream);
+    shown_ = true;
+  }
+
+  ProgressOptions options_;
+  Look look_;
+  bool bar_ = false;
+  bool shown_ = false;
+  bool done_ = false;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::thread thread_;
+};
+
+}  // namespace etl::inline v0

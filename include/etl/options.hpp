@@ -1,0 +1,146 @@
+#pragma once
+/// Settings of a run, and their validation.
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include <etl/config.hpp>
+#include <etl/error.hpp>
+#include <etl/executor.hpp>
+#include <etl/memory_budget.hpp>
+
+namespace etl::inline v0 {
+
+/// Where user callables run.
+enum class Mode : std::uint8_t {
+  Parallel,  ///< transform and load on up to `workers` threads
+  Fused,     ///< everything on the calling thread
+};
+
+/// Order in which batches are loaded (G18).
+enum class Order : std::uint8_t {
+  None,    ///< as they get ready
+  Source,  ///< within each partition in source order; transforms still run in parallel
+};
+
+/// Whether a batch may run on the thread that extracts.
+enum class Inline : std::uint8_t {
+  Adaptive,  ///< while that is measured to be faster than handing batches over
+  Never,     ///< choose this when `extract` holds a lock across `push` that `load` takes
+};
+
+/// What to do with an exception that says nothing about its class.
+enum class Unclassified : std::uint8_t {
+  Fatal,   ///< it stops the run (G4)
+  Reject,  ///< thrown by `transform` it rejects the item, by `load` the batch, within the budget
+};
+
+/// A rejected item, as told to `ErrorPolicy::on_reject`. The references hold during the call only.
+struct Rejection {
+  std::string_view pipeline;
+  Stage stage = Stage::Transform;
+  std::uint64_t batch = 0;
+  std::uint32_t partition = 0;
+  std::uint64_t seq = 0;  ///< of the source item, counted from 0 in its partition
+  const Error& error;
+  std::string_view description;  ///< what the pipeline's `describe(const E&)` returned, or empty
+};
+
+/// What a run does about rejected items. By default the first one fails the run (G4, G7).
+struct ErrorPolicy {
+  /// How many items may be rejected; one more fails the run.
+  std::uint64_t max_rejects = 0;
+  /// Which part of the extracted items may be rejected, 0 to 1. Checked from item 1000 on and at the end.
+  double max_reject_ratio = 1.0;
+  Unclassified unclassified = Unclassified::Fatal;
+  /// Called for every rejected item before anything of its batch is loaded (for a reject by `load`:
+  /// before that batch counts as committed). One call at a time. An exception from it fails the run.
+  std::function<void(const Rejection&)> on_reject{};
+};
+
+/// How progress is shown. Nothing is printed unless asked for.
+struct ProgressOptions {
+  enum class Show : std::uint8_t {
+    Off,
+    Auto,  ///< a bar when `stream` is a terminal, else lines
+    Bar,
+    Lines,
+  };
+  Show show = Show::Off;
+  std::FILE* stream = stderr;
+  std::chrono::milliseconds interval{0};  ///< 0: 100 ms for a bar, 5 s for lines
+};
+
+/// Settings of a run. An aggregate: name the fields that differ, in this order.
+/// A constant `Options` may be shared by any number of threads and runs.
+struct Options {
+  /// For `timeout` and `drain_deadline`: no limit.
+  static constexpr std::chrono::nanoseconds never = std::chrono::nanoseconds::max();
+
+  Mode mode = Mode::Parallel;
+  /// Extracted items in a batch; also the most results in one `load` call. 1 to 2^30.
+  std::size_t batch_size = 1000;
+  /// Flush earlier when the items' `bytes(const E&)` add up to this much. None: not measured.
+  std::optional<std::size_t> batch_bytes{};
+  /// Flush an incomplete batch this long after its first item arrived (G12).
+  std::chrono::nanoseconds timeout = std::chrono::seconds(1);
+  /// The most user callables (`transform`, `load`) at work at once.
+  std::size_t workers = std::max(1u, std::thread::hardware_concurrency());
+  /// The most sealed batches waiting, at work, or parked; 2 x workers if not given. With one open
+  /// batch per extractor this bounds the memory of a run.
+  std::optional<std::size_t> capacity{};
+  /// The most concurrent calls of a `const` load; unlimited (that is, `workers`) if not given.
+  std::optional<std::size_t> max_concurrent_loads{};
+  /// Threads that extract partitions; min(partitions, cores) if not given.
+  std::optional<std::size_t> extractors{};
+  Order order = Order::None;
+  /// How long after the end of intake (or a stop, or a failure) loading may go on (G9).
+  std::chrono::nanoseconds drain_deadline = std::chrono::seconds(25);
+  ErrorPolicy errors{};
+  Inline inline_batches = Inline::Adaptive;
+  /// Shared by several runs to bound their memory together. Null: no such bound.
+  std::shared_ptr<MemoryBudget> memory{};
+  /// Where workers run. Empty: the run makes a pool of `workers` threads of its own.
+  Executor executor{};
+  ProgressOptions progress{};
+  /// Name in reports, progress and errors.
+  std::string name{};
+
+  /// `capacity` with its default filled in.
+  [[nodiscard]] std::size_t effective_capacity() const { return capacity.value_or(2 * workers); }
+
+  /// Every bad value in one error of code `Errc::InvalidOptions`, or nothing.
+  [[nodiscard]] std::optional<Error> problem() const {
+    std::string found;
+    const auto require = [&found](bool ok, std::string_view what) {
+      if (!ok) found.append(found.empty() ? "" : "; ").append(what);
+    };
+    constexpr std::size_t most = std::size_t{1} << 30;
+    require(batch_size >= 1 && batch_size <= most, "batch_size must be 1 to 2^30");
+    require(batch_bytes.value_or(1) >= 1, "batch_bytes must be at least 1 (leave it out for no limit)");
+    require(timeout > timeout.zero(), "timeout must be positive (Options::never for none)");
+    require(workers >= 1 && workers <= 4096, "workers must be 1 to 4096");
+    require(effective_capacity() >= 1, "capacity must be at least 1");
+    require(max_concurrent_loads.value_or(1) >= 1, "max_concurrent_loads must be at least 1");
+    require(extractors.value_or(1) >= 1 && extractors.value_or(1) <= 4096, "extractors must be 1 to 4096");
+    require(drain_deadline > drain_deadline.zero(), "drain_deadline must be positive (Options::never for none)");
+    require(errors.max_reject_ratio >= 0.0 && errors.max_reject_ratio <= 1.0, "errors.max_reject_ratio must be 0 to 1");
+    require(progress.show == ProgressOptions::Show::Off || progress.stream != nullptr,
+            "progress.stream must not be null");
+    require(progress.interval.count() >= 0, "progress.interval must not be negative");
+    if (found.empty()) return std::nullopt;
+    return Error{.code = Errc::InvalidOptions, .context = "invalid options: " + found};
+  }
+};
+
+}  // namespace etl::inline v0

@@ -1,0 +1,92 @@
+#pragma once
+/// What a pipeline's `transform` writes to.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <etl/config.hpp>
+#include <etl/detail/slots.hpp>
+#include <etl/error.hpp>
+
+namespace etl::inline v0 {
+
+/// Receives the results of one source item: none filters it, several expand it, `reject` rejects it
+/// (and takes back results it already gave). Belongs to the call it was passed to.
+template <class T>
+class Out {
+ public:
+  Out() = default;
+  Out(const Out&) = delete;
+  Out& operator=(const Out&) = delete;
+
+  /// The next result slot. It may hold a used result, whose memory is reused: assign every field.
+  /// Valid until the next call on this object.
+  ETLPIPE_ALWAYS_INLINE T& next()
+    requires(std::is_default_constructible_v<T> && detail::reusable<T>)
+  {
+    if (count_ < slots_.live) [[likely]]
+      return slots_.data()[count_++];
+    return fresh();
+  }
+  /// Appends a result.
+  template <class U = T>
+    requires std::is_constructible_v<T, U&&>
+  ETLPIPE_ALWAYS_INLINE void push(U&& result) {
+    if (count_ >= slots_.capacity()) [[unlikely]]
+      grow();
+    detail::Slots<T>::put(slots_.data(), count_, slots_.live, std::forward<U>(result));
+    ++count_;
+  }
+  /// Rejects the item; the last call wins.
+  void reject(Error error) { rejection_ = std::move(error); }
+  void reject(std::string why) { rejection_ = rejected(std::move(why)); }
+
+  /// Used by the library.
+  [[nodiscard]] ETLPIPE_ALWAYS_INLINE std::uint32_t count() const noexcept { return count_; }
+  [[nodiscard]] ETLPIPE_ALWAYS_INLINE bool is_rejected() const noexcept { return rejection_.has_value(); }
+  [[nodiscard]] Error take_rejection(std::uint32_t back_to) {
+    truncate(back_to);
+    Error error = std::move(*rejection_);
+    rejection_.reset();
+    return error;
+  }
+  [[nodiscard]] std::span<T> results() const noexcept { return {slots_.data(), count_}; }
+  /// Forgets the results; elements that cannot be reused are destroyed.
+  void truncate(std::uint32_t count) noexcept {
+    count_ = count;
+    if constexpr (!detail::reusable<T>) {
+      std::destroy_n(slots_.data() + count, slots_.live - count);
+      slots_.live = count;
+    }
+  }
+  void reserve(std::uint32_t capacity) {
+    if (capacity > slots_.capacity()) grow_to(capacity);
+  }
+
+ private:
+  ETLPIPE_NOINLINE T& fresh() {
+    if (count_ >= slots_.capacity()) grow();
+    std::construct_at(slots_.data() + count_);
+    slots_.live = count_ + 1;
+    return slots_.data()[count_++];
+  }
+  ETLPIPE_NOINLINE void grow() { grow_to(std::max<std::uint32_t>(16, slots_.capacity() * 2)); }
+  void grow_to(std::uint32_t capacity) {
+    detail::Slots<T> larger(capacity);
+    for (; larger.live < slots_.live; ++larger.live)
+      std::construct_at(larger.data() + larger.live, std::move(slots_.data()[larger.live]));
+    slots_.swap(larger);
+  }
+
+  detail::Slots<T> slots_;
+  std::uint32_t count_ = 0;
+  std::optional<Error> rejection_;
+};
+
+}  // namespace etl::inline v0

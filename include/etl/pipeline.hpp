@@ -1,0 +1,168 @@
+#pragma once
+/// The concepts that a user's plain struct has to meet, and the sentences it gets when it does not.
+
+#include <concepts>
+#include <cstdint>
+#include <ranges>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include <etl/batch_context.hpp>
+#include <etl/config.hpp>
+#include <etl/detail/traits.hpp>
+#include <etl/emitter.hpp>
+#include <etl/out.hpp>
+
+namespace etl::inline v0 {
+
+/// The type of extracted items: `P::extracted`, or what `extract` emits.
+template <class P>
+using extracted_t = typename detail::ExtractedOf<std::remove_cv_t<P>>::type;
+/// The type of loaded results: `P::loaded`, or what `load` takes.
+template <class P>
+using loaded_t = typename detail::LoadedOf<std::remove_cv_t<P>>::type;
+
+namespace detail {
+
+template <class E>
+concept Item =
+    std::is_object_v<E> && !std::is_const_v<E> && std::is_move_constructible_v<E> && !std::is_same_v<E, Unknown>;
+
+template <class R, class E>
+concept RangeOf = std::ranges::input_range<R> && std::is_constructible_v<E, std::ranges::range_reference_t<R>>;
+
+template <class P>
+using partition_t = std::ranges::range_reference_t<decltype(std::declval<const P&>().partitions())>;
+
+template <class P, class E>
+concept PartitionedExtractor = requires(const P& p, partition_t<P> part, Emitter<E>& out) {
+  { p.extract(part, out) } -> VoidLike;
+} || requires(const P& p, partition_t<P> part) {
+  { p.extract(part) } -> RangeOf<E>;
+};
+
+template <class P, class E>
+concept WholeExtractor = requires(P& p, Emitter<E>& out) {
+  { p.extract(out) } -> VoidLike;
+} || requires(P& p) {
+  { p.extract() } -> RangeOf<E>;
+};
+
+template <class P, class E, class T>
+[[nodiscard]] consteval bool transform_fits() {
+  constexpr Takes takes = transform_takes<P, E, T>();
+  using W = worker_t<P>;
+  if constexpr (takes == Takes::Nothing) {
+    return std::is_same_v<E, T> && !TransformsFrom<P, W, T, E&> && !TransformsFrom<P, W, T, E&&> &&
+           !requires { &P::transform; };
+  } else if constexpr (takes == Takes::Span) {
+    return VoidLike<decltype(call_transform(std::declval<const P&>(), std::declval<W&>(),
+                                            std::declval<std::span<T>>()))>;
+  } else {
+    using I = item_t<takes, E>;
+    if constexpr (TransformCallable<const P, W, I, Out<T>&>)
+      return VoidLike<decltype(call_transform(std::declval<const P&>(), std::declval<W&>(), std::declval<I>(),
+                                              std::declval<Out<T>&>()))>;
+    else
+      return TransformReturn<decltype(call_transform(std::declval<const P&>(), std::declval<W&>(), std::declval<I>())),
+                             T>;
+  }
+}
+
+template <class P, class T>
+[[nodiscard]] consteval bool load_fits() {
+  using W = worker_t<P>;
+  if constexpr (LoadCallable<P, T, W>)
+    return VoidLike<decltype(call_load(std::declval<P&>(), std::declval<std::span<const T>>(),
+                                       std::declval<BatchContext&>(), std::declval<W&>()))>;
+  else
+    return false;
+}
+
+}  // namespace detail
+
+/// Produces items of type E: `void extract(etl::Emitter<E>&)`, or an `extract()` that returns an input
+/// range, read lazily. With `partitions()`, `extract` is const, takes a partition first, and runs on
+/// several threads.
+template <class P, class E>
+concept Extractor = detail::Item<E> && ((detail::HasPartitions<P> && detail::PartitionedExtractor<P, E>) ||
+                                        (!detail::HasPartitions<P> && detail::WholeExtractor<P, E>));
+
+/// Turns an E into results of type T; const, called on all workers at once. Takes `const E&` (or `E&`,
+/// `E&&`, which may move out of the item), and either writes to an `etl::Out<T>&` or returns `T`,
+/// `std::optional<T>` or `etl::Result<T>`. With E = T: `void transform(std::span<T>) const` for a batch
+/// in place, or none at all.
+template <class P, class E, class T>
+concept Transformer = detail::Item<E> && detail::Item<T> && detail::transform_fits<P, E, T>();
+
+/// Takes batches of results: `load(std::span<const T>)`, optionally with an `etl::BatchContext&` and the
+/// worker's state. A const one is called by all workers at once, another one call at a time.
+template <class P, class T>
+concept Loader = detail::Item<T> && detail::load_fits<P, T>();
+
+/// A user's pipeline from E to T; both are deduced where not given.
+template <class P, class E = extracted_t<P>, class T = loaded_t<P>>
+concept Pipeline = Extractor<P, E> && Transformer<P, E, T> && Loader<P, T>;
+
+namespace detail {
+
+/// Says in one sentence what is wrong with a pipeline: the first that applies, and no other.
+template <class P>
+consteval bool check_pipeline() {
+  using Plain = std::remove_cv_t<P>;
+  using E = extracted_t<P>;
+  using T = loaded_t<P>;
+  using W = worker_t<P>;
+  if constexpr (!Item<E>)
+    static_assert(Item<E>,
+                  "etl: cannot tell what the pipeline extracts: write `void extract(etl::Emitter<E>& out)` or an "
+                  "extract() that returns a range, or pin the type with `using extracted = E;` (movable, not const)");
+  else if constexpr (!Item<T>)
+    static_assert(Item<T>,
+                  "etl: cannot tell what the pipeline loads: write `void load(std::span<const T> batch)`, or pin the "
+                  "type with `using loaded = T;` (movable, not const)");
+  else if constexpr (HasPartitions<P> && !PartitionedExtractor<P, E>)
+    static_assert(PartitionedExtractor<P, E>,
+                  "etl: with partitions(), extract must be const and callable as "
+                  "extract(partition, etl::Emitter<E>&), or return a range of E for a partition");
+  else if constexpr (!Extractor<P, E>)
+    static_assert(Extractor<P, E>,
+                  "etl: extract must be callable as extract(etl::Emitter<E>&) and return void or "
+                  "etl::Result<void>, or return an input range of E");
+  else if constexpr (!HasWorker<P> && requires { &Plain::worker; })
+    static_assert(HasWorker<P>, "etl: worker() must be const and take no argument: it makes the state of one worker");
+  else if constexpr (transform_takes<P, E, T>() == Takes::Nothing &&
+                     (TransformsFrom<Plain, W, T, const E&> || TransformsFrom<Plain, W, T, E&&>))
+    static_assert(Transformer<P, E, T>,
+                  "etl: transform must be const: it runs on all workers at once (keep scratch memory in "
+                  "a per-worker state, `auto worker() const`)");
+  else if constexpr (!Transformer<P, E, T> && transform_takes<P, E, T>() != Takes::Nothing)
+    static_assert(Transformer<P, E, T>,
+                  "etl: transform must return T, std::optional<T> or etl::Result<T>, or return void and "
+                  "write to an etl::Out<T>&, where T is what load takes");
+  else if constexpr (!Transformer<P, E, T>)
+    static_assert(Transformer<P, E, T>,
+                  "etl: the pipeline needs `T transform(const E& item) const` or `void transform(const E& "
+                  "item, etl::Out<T>& out) const`, where E is what extract emits and T what load takes");
+  else if constexpr (!Loader<P, T> && Loader<Plain, T>)
+    static_assert(Loader<P, T>, "etl: a constant pipeline needs a const load");
+  else if constexpr (!Loader<P, T>)
+    static_assert(Loader<P, T>,
+                  "etl: load must be callable as load(std::span<const T>), optionally followed by "
+                  "etl::BatchContext& and the worker's state, and return void or etl::Result<void>");
+  else if constexpr (!HasPreProcess<P> && requires { &Plain::pre_process; })
+    static_assert(HasPreProcess<P>, "etl: pre_process must be callable with a std::stop_token or with nothing");
+  else if constexpr (!HasPostProcess<P> && requires { &Plain::post_process; })
+    static_assert(HasPostProcess<P>, "etl: post_process must be callable with a const etl::RunReport& or with nothing");
+  else if constexpr (!HasBytes<P, E> && requires { &Plain::bytes; })
+    static_assert(HasBytes<P, E>, "etl: bytes must be const, take a const E& and return a number of bytes");
+  else if constexpr (!HasDescribe<P, E> && requires { &Plain::describe; })
+    static_assert(HasDescribe<P, E>, "etl: describe must be const, take a const E& and return a string");
+  else if constexpr (!HasExpectedItems<P> && requires { &Plain::expected_items; })
+    static_assert(HasExpectedItems<P>, "etl: expected_items must be const, take no argument and return a number");
+  return Pipeline<P, E, T>;
+}
+
+}  // namespace detail
+}  // namespace etl::inline v0

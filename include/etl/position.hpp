@@ -1,0 +1,51 @@
+#pragma once
+/// Places in a source, and what keeps a part of it alive.
+
+#include <charconv>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <etl/config.hpp>
+
+namespace etl::inline v0 {
+
+/// An opaque, serialisable place in a partition from which its source can resume. Positions are
+/// stored and given back, never compared: order is always by Seq. A value.
+class Position {
+ public:
+  Position() = default;
+  /// The source's own text; keep a version in it if its form may change.
+  explicit Position(std::string text) : text_(std::move(text)) {}
+  /// An offset or record number.
+  explicit Position(std::uint64_t number) : text_(std::to_string(number)) {}
+
+  [[nodiscard]] const std::string& text() const noexcept { return text_; }
+  /// The number it was made from, or nothing when it is not one.
+  [[nodiscard]] std::optional<std::uint64_t> number() const noexcept {
+    std::uint64_t value = 0;
+    const char* const end = text_.data() + text_.size();
+    const auto [stopped, error] = std::from_chars(text_.data(), end, value);
+    if (error != std::errc{} || stopped != end) return std::nullopt;
+    return value;
+  }
+  friend bool operator==(const Position&, const Position&) = default;
+
+ private:
+  std::string text_;
+};
+
+namespace detail {
+
+/// The items between two marks of a source (G13). Batches hold references to the chunks their items
+/// came from; when the last one goes, everything derived from the chunk is settled.
+struct Chunk {
+  std::shared_ptr<const void> keep;  ///< what the items point into
+};
+using ChunkRef = std::shared_ptr<Chunk>;
+
+}  // namespace detail
+}  // namespace etl::inline v0

@@ -1,0 +1,187 @@
+#pragma once
+/// What a run returns: its outcome, both ledgers, times and errors (contract G1, G2).
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/error.hpp>
+#include <etl/observe/histogram.hpp>
+
+namespace etl::inline v0 {
+
+/// How a run ended; where several apply, the first (G1).
+enum class Outcome : std::uint8_t {
+  Inconsistent,          ///< a ledger does not balance
+  Failed,                ///< an error stopped it
+  DrainTimeout,          ///< the drain deadline passed and the rest was abandoned
+  Cancelled,             ///< a stop ended it early; resumable
+  CompletedWithRejects,  ///< the whole source, less the items rejected within the budget
+  Completed,             ///< the whole source
+  NotRun,                ///< a manager never started it
+};
+
+[[nodiscard]] inline std::string_view to_string(Outcome o) noexcept {
+  switch (o) {
+    case Outcome::Inconsistent: return "Inconsistent";
+    case Outcome::Failed: return "Failed";
+    case Outcome::DrainTimeout: return "DrainTimeout";
+    case Outcome::Cancelled: return "Cancelled";
+    case Outcome::CompletedWithRejects: return "CompletedWithRejects";
+    case Outcome::Completed: return "Completed";
+    case Outcome::NotRun: break;
+  }
+  return "NotRun";
+}
+
+/// Source items, each counted once, by the worst that happened to its results (G2).
+struct ItemLedger {
+  std::uint64_t extracted = 0;  ///< pushed, refused pushes included
+  std::uint64_t loaded = 0;
+  std::uint64_t filtered = 0;  ///< transformed into nothing
+  std::uint64_t rejected = 0;
+  std::uint64_t replayed = 0;   ///< committed by an earlier run
+  std::uint64_t abandoned = 0;  ///< of a failed or dropped batch, or a refused push
+  [[nodiscard]] bool balanced() const noexcept {
+    return extracted == loaded + filtered + rejected + replayed + abandoned;
+  }
+  friend bool operator==(const ItemLedger&, const ItemLedger&) = default;
+};
+
+/// Results of transform (G2).
+struct ResultLedger {
+  std::uint64_t produced = 0;
+  std::uint64_t committed = 0;  ///< confirmed by the sink
+  std::uint64_t rejected = 0;
+  std::uint64_t abandoned = 0;
+  std::uint64_t in_doubt = 0;  ///< the sink could not say (`Errc::OutcomeUnknown`)
+  [[nodiscard]] bool balanced() const noexcept { return produced == committed + rejected + abandoned + in_doubt; }
+  friend bool operator==(const ResultLedger&, const ResultLedger&) = default;
+};
+
+/// Why batches were flushed (G12).
+struct FlushCounts {
+  std::uint64_t size = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t timeout = 0;
+  std::uint64_t source = 0;  ///< a partition ended, or its source asked for it
+  std::uint64_t close = 0;
+  [[nodiscard]] std::uint64_t total() const noexcept { return size + bytes + timeout + source + close; }
+};
+
+/// Durations of one stage, one sample per batch (pre_process and post_process: one per run).
+struct StageTimes {
+  std::uint64_t count = 0;
+  std::chrono::nanoseconds total{};  ///< summed over threads
+  std::chrono::nanoseconds p50{}, p95{}, p99{}, max{};
+  StageTimes() = default;
+  explicit StageTimes(const Histogram& h)
+      : count(h.count()),
+        total(h.total()),
+        p50(h.quantile(0.50)),
+        p95(h.quantile(0.95)),
+        p99(h.quantile(0.99)),
+        max(h.max()) {}
+};
+
+/// An error with its place.
+struct ErrorRecord {
+  Error error;
+  std::string pipeline{};
+  Stage stage = Stage::Configure;
+  bool in_batch = false;    ///< whether `batch` and the items are known
+  std::uint64_t batch = 0;  ///< number of the batch, from 0, in the order of sealing
+  std::uint32_t partition = 0;
+  /// The source items concerned, counted from 0 in their partition; of an error of `extract`, the
+  /// number of items it had extracted.
+  std::uint64_t first_seq = 0;
+  std::uint64_t last_seq = 0;
+  /// One line: stage, batch, items, message.
+  [[nodiscard]] std::string text() const;
+};
+
+/// A live view of a run, for progress and `PipelineManager::status`.
+struct RunStatus {
+  ItemLedger items{};
+  std::uint64_t queued_batches = 0;
+  std::uint64_t running_batches = 0;
+  std::chrono::nanoseconds elapsed{};
+  std::uint64_t expected_items = 0;  ///< 0: not known
+  /// Stages with a user callable at work; when a run does not end, this names what it waits for (G3).
+  std::string waiting_for{};
+};
+
+/// Everything about one run that ended. A value; not synchronised.
+struct RunReport {
+  std::string pipeline{};
+  Outcome outcome = Outcome::Completed;
+  ItemLedger items{};
+  ResultLedger results{};
+  FlushCounts flushes{};
+  std::chrono::nanoseconds elapsed{};
+  StageTimes pre_process{}, extract{}, queue{}, transform{}, load{}, post_process{};
+  std::uint64_t inline_batches = 0;   ///< run on the thread that extracted them
+  std::uint64_t max_queue_depth = 0;  ///< most sealed batches waiting at once
+  std::uint64_t error_count = 0;
+  std::vector<ErrorRecord> errors{};  ///< the first ones, in the order they happened; [0] decided a failure
+  std::string reason{};               ///< of NotRun
+
+  static constexpr std::size_t max_errors = 16;
+
+  /// Whole source loaded, rejects within the budget allowed.
+  [[nodiscard]] bool ok() const noexcept {
+    return outcome == Outcome::Completed || outcome == Outcome::CompletedWithRejects;
+  }
+  /// For `main`: 0 Completed, 1 Failed, 2 invalid options, 3 CompletedWithRejects, 4 Cancelled,
+  /// 5 DrainTimeout, 6 Inconsistent, 7 NotRun.
+  [[nodiscard]] int exit_code() const noexcept;
+  [[nodiscard]] double items_per_second() const noexcept;
+  /// A summary a person reads at a glance; several lines, no newline at the end.
+  [[nodiscard]] std::string text() const;
+  /// One JSON object; times in seconds.
+  [[nodiscard]] std::string json() const;
+  /// Throws `etl::Exception` with the first error unless `ok()`.
+  void throw_if_failed() const;
+
+  /// Counts an error and keeps it while there is room.
+  void add_error(ErrorRecord record) {
+    ++error_count;
+    if (errors.size() < max_errors) errors.push_back(std::move(record));
+  }
+};
+
+inline int RunReport::exit_code() const noexcept {
+  switch (outcome) {
+    case Outcome::Completed: return 0;
+    case Outcome::Failed: return !errors.empty() && errors.front().error.code == Errc::InvalidOptions ? 2 : 1;
+    case Outcome::CompletedWithRejects: return 3;
+    case Outcome::Cancelled: return 4;
+    case Outcome::DrainTimeout: return 5;
+    case Outcome::Inconsistent: return 6;
+    case Outcome::NotRun: break;
+  }
+  return 7;
+}
+
+inline double RunReport::items_per_second() const noexcept {
+  const double seconds = std::chrono::duration<double>(elapsed).count();
+  return seconds > 0 ? static_cast<double>(items.extracted) / seconds : 0;
+}
+
+inline void RunReport::throw_if_failed() const {
+  if (ok()) return;
+  Error error = errors.empty() ? Error{.context = reason} : errors.front().error;
+  error.context = pipeline + (pipeline.empty() ? "" : ": ") + std::string(to_string(outcome)) +
+                  (errors.empty() ? (reason.empty() ? "" : ": " + reason) : ": " + errors.front().text());
+  error.cause = nullptr;
+  throw Exception(std::move(error));
+}
+
+}  // namespace etl::inline v0
+
+#include <etl/detail/report_text.hpp>

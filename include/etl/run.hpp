@@ -1,0 +1,33 @@
+#pragma once
+/// Runs one pipeline to its end and says what happened.
+
+#include <type_traits>
+#include <utility>
+
+#include <etl/config.hpp>
+#include <etl/detail/environment.hpp>
+#include <etl/detail/runner.hpp>
+#include <etl/options.hpp>
+#include <etl/pipeline.hpp>
+#include <etl/report.hpp>
+#include <etl/stop.hpp>
+
+namespace etl::inline v0 {
+
+/// Runs `pipeline` and returns when everything it extracted is settled. Extraction happens on the
+/// calling thread (with `partitions()`, on `options.extractors` threads), transform and load on up to
+/// `options.workers` threads. Hooks, where the pipeline has them: `pre_process` once before extraction,
+/// `post_process` exactly once after a `pre_process` that succeeded (G8).
+///
+/// Never throws for a failure: the report carries the outcome, both ledgers and the first errors (G1).
+/// Afterwards nothing is left running (G3). Distinct pipelines may be run by several threads at once.
+template <class P>
+[[nodiscard]] RunReport run(P&& pipeline, const Options& options = {}, Stop stop = {}) {
+  using Plain = std::remove_reference_t<P>;
+  if constexpr (detail::check_pipeline<Plain>())
+    return detail::Runner<Plain>(pipeline, options, detail::Environment(options), std::move(stop)).execute();
+  else
+    return {};
+}
+
+}  // namespace etl::inline v0
