@@ -281,6 +281,34 @@ def check_no_sleep(root):
             yield f"{path}:{line}: {match.group(1)}: use the virtual clock, a latch, or a wait on a condition"
 
 
+def check_docs(root):
+    """A C++ block below <!-- FILE --> stands, line by line, in that file ("..." for what is left out); any other C++ block
+    says <!-- not compiled -->. Links to files of the tree lead somewhere."""
+    def dense(text):
+        return re.sub(r"\s+", "", without_comments(text))
+
+    for path in [root / "README.md", root / "CONTRIBUTING.md", *sorted((root / "docs").rglob("*.md"))]:
+        if not path.exists():
+            continue
+        text = read(path)
+        for line, block in hits(path, text, r"(?m)^(?:<!-- (.+?) -->\n)?```cpp\n((?:.*\n)*?)```"):
+            mark, code = block.groups()
+            if mark == "not compiled":
+                continue
+            if not mark or not (root / mark).is_file():
+                yield f"{path}:{line}: a C++ block needs <!-- FILE --> above it, with a file that holds its code"
+                continue
+            whole = dense(read(root / mark))
+            for number, text_line in enumerate(without_comments(code).splitlines(), line + 2):
+                if text_line.strip() != "..." and dense(text_line) not in whole:
+                    yield f"{path}:{number}: not in {mark}: {text_line.strip()}"
+        for line, link in hits(path, re.sub(r"(?ms)^```.*?^```", lambda m: re.sub(r"[^\n]", " ", m.group(0)), text),
+                               r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)"):
+            target = link.group(1)
+            if "://" not in target and not (path.parent / target).exists():
+                yield f"{path}:{line}: the link leads nowhere: {target}"
+
+
 def check_size(root):
     """Headers are short: a note above LINES_WARN lines, a failure above LINES_FAIL."""
     sizes = sorted((read(p).count("\n"), p) for p in sources(root, "include", suffixes=(".hpp",)))

@@ -27,6 +27,8 @@ GOOD = {
     "include/etl/testing/faults.hpp": "#pragma once\n#include <etl/run.hpp>\n",
     "tests/unit/error_test.cpp": "#include <etl/error.hpp>\n",
     "examples/01_hello.cpp": "#include <etl/etl.hpp>\nint main() {}\n",
+    "README.md": "# etl\n<!-- examples/01_hello.cpp -->\n```cpp\nint main()\n{} // works\n```\n[log](CHANGELOG.md#top)\n"
+                 "<!-- not compiled -->\n```cpp\nint x;\n```\n",
     "CHANGELOG.md": "# Changelog\n\n## [Unreleased]\n\n## [1.2.3] - 2026-01-01\n",
     "vcpkg.json": json.dumps({"name": "etlpipe", "version": "1.2.3"}),
 }
@@ -71,6 +73,10 @@ BROKEN = [  # (check, file, text, part of the message)
     ("versions", "include/etl/config.hpp", ONCE, "not all defined"),
     ("no_sleep", "tests/unit/error_test.cpp", "void f() { std::this_thread::sleep_for(1s); }\n", "sleep_for"),
     ("no_sleep", "tests/unit/error_test.cpp", "void f() { usleep(1); }\n", "usleep"),
+    ("docs", "README.md", "```cpp\nint main() {}\n```\n", "needs <!-- FILE -->"),
+    ("docs", "README.md", "<!-- examples/02_gone.cpp -->\n```cpp\nint main() {}\n```\n", "needs <!-- FILE -->"),
+    ("docs", "README.md", "<!-- examples/01_hello.cpp -->\n```cpp\nint main() { return 1; }\n```\n", "not in examples/01"),
+    ("docs", "README.md", "[guide](docs/guide.md)\n", "leads nowhere"),
     ("size", "include/etl/run.hpp", ONCE + "\n" * (rules.LINES_FAIL + 1), "one concept per header"),
 ]
 
