@@ -1,0 +1,50 @@
+// A bucket on its own: many threads push single items, one processor gets them in batches.
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+#include <etl/etl.hpp>
+
+struct Hit {
+  int thread;
+  int bytes;
+};
+
+int main() {
+  using namespace std::chrono_literals;
+  std::int64_t bytes = 0;
+  std::uint64_t batches = 0;
+
+  // `mutable` says: one call at a time, so the sums need no lock. A processor without it is called
+  // by all workers at once and must not change what it captured by reference.
+  etl::Bucket<Hit> bucket(
+      [&](std::span<const Hit> batch) mutable {
+        for (const Hit& hit : batch) bytes += hit.bytes;
+        ++batches;
+      },
+      {.batch_size = 500, .timeout = 100ms, .workers = 2, .name = "hits"});
+
+  {
+    std::vector<std::jthread> threads;
+    // A thread with many items takes a producer of its own: no lock per item.
+    for (int t = 0; t < 2; ++t)
+      threads.emplace_back([&bucket, t] {
+        auto producer = bucket.producer();  // flushes when it is destroyed
+        for (int i = 0; i < 100'000; ++i)
+          if (!producer.push({t, i % 1500})) return;  // false: closed or failed
+      });
+    // A thread with an item now and then pushes into the bucket itself.
+    for (int t = 2; t < 4; ++t)
+      threads.emplace_back([&bucket, t] {
+        for (int i = 0; i < 1'000; ++i)
+          if (!bucket.push({t, i % 1500})) return;
+      });
+  }  // joins the threads; no producer outlives this line
+
+  const etl::RunReport report = bucket.finish();  // takes no more, processes the rest, waits
+  fmt::print("{}\n{} bytes in {} batches\n", report.text(), bytes, batches);
+  return report.exit_code();
+}

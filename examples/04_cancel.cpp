@@ -1,0 +1,45 @@
+// Ending an endless run early without losing what it has read. A service does this on Ctrl-C:
+//   etl::run(pipeline, options, etl::stop_on_signals());   // first signal drains, second abandons
+// Here another thread does it after a fifth of a second, so that the program ends by itself.
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <span>
+#include <thread>
+
+#include <fmt/format.h>
+#include <etl/etl.hpp>
+
+using namespace std::chrono_literals;
+
+struct Thermometer {  // a slow source without an end: about 200 readings a second
+  void extract(etl::Emitter<double>& out) {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mutex);
+    for (int i = 0; !out.stop().stop_requested(); ++i) {
+      if (!out.push(20 + i % 5)) return;
+      // Wait on the stop token and not in a plain sleep: the stop then ends the wait at once.
+      wake.wait_for(lock, out.stop(), 5ms, [] { return false; });
+    }
+  }
+  void load(std::span<const double> batch) { loaded += static_cast<int>(batch.size()); }
+  int loaded = 0;
+};
+
+int main() {
+  Thermometer thermometer;
+  etl::StopSource stopper;
+  std::jthread other([&stopper] {
+    std::this_thread::sleep_for(200ms);
+    stopper.request_drain();  // no more readings; those already made are still loaded
+    // stopper.request_abandon() would drop what is queued and let only running loads finish.
+  });
+
+  const etl::RunReport report =
+      etl::run(thermometer, {.batch_size = 25, .timeout = 50ms, .workers = 2}, stopper.stop());
+  fmt::print("{}\n{} readings loaded\n", report.text(), thermometer.loaded);
+
+  // exit_code() would be 4 for Cancelled. This program expects to be cancelled.
+  return report.outcome == etl::Outcome::Cancelled ? 0 : 1;
+}
