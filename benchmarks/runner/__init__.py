@@ -1,0 +1,1 @@
+"""What run.py and plot.py share. Standard library only."""
