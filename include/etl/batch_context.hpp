@@ -24,9 +24,10 @@ class BatchContext {
     std::uint64_t first_seq = 0;
     std::uint64_t last_seq = 0;
     const std::optional<Position>* position = nullptr;
-    std::stop_token stop{};
+    const std::stop_token* stop = nullptr;
+    std::size_t size = 0;
   };
-  explicit BatchContext(Place place) : place_(std::move(place)) {}
+  explicit BatchContext(const Place& place) : place_(place) {}
 
   /// Number of the batch in this run, from 0. Several load calls of one batch share it.
   [[nodiscard]] std::uint64_t batch() const noexcept { return place_.batch; }
@@ -38,10 +39,15 @@ class BatchContext {
   [[nodiscard]] const std::optional<Position>& position() const noexcept { return *place_.position; }
   /// Stopped at the second stop level or at the drain deadline only, so that a cooperative sink does
   /// not refuse the last batch (G10).
-  [[nodiscard]] const std::stop_token& stop() const noexcept { return place_.stop; }
+  [[nodiscard]] const std::stop_token& stop() const noexcept { return *place_.stop; }
 
   /// This result is not loaded, the others are: it counts as rejected within the budget (G6).
-  void reject(std::size_t index, Error error) { rejects_.emplace_back(index, std::move(error)); }
+  /// Throws `etl::Exception`, which fails the run, for an index outside the batch.
+  void reject(std::size_t index, Error error) {
+    if (index >= place_.size)
+      throw Exception(fatal("BatchContext::reject: no result " + std::to_string(index) + " in this batch"));
+    rejects_.emplace_back(index, std::move(error));
+  }
   void reject(std::size_t index, std::string why) { reject(index, rejected(std::move(why))); }
 
   /// Used by the library.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -60,7 +61,7 @@ class Out {
   /// Forgets the results; elements that cannot be reused are destroyed.
   void truncate(std::uint32_t count) noexcept {
     count_ = count;
-    if constexpr (!detail::reusable<T>) {
+    if constexpr (!detail::reusable<T> && !detail::plain_data<T>) {
       std::destroy_n(slots_.data() + count, slots_.live - count);
       slots_.live = count;
     }
@@ -79,8 +80,13 @@ class Out {
   ETLPIPE_NOINLINE void grow() { grow_to(std::max<std::uint32_t>(16, slots_.capacity() * 2)); }
   void grow_to(std::uint32_t capacity) {
     detail::Slots<T> larger(capacity);
-    for (; larger.live < slots_.live; ++larger.live)
-      std::construct_at(larger.data() + larger.live, std::move(slots_.data()[larger.live]));
+    if constexpr (detail::plain_data<T>) {
+      std::uninitialized_copy_n(slots_.data(), count_, larger.data());
+      larger.live = count_;
+    } else {
+      for (; larger.live < slots_.live; ++larger.live)
+        std::construct_at(larger.data() + larger.live, std::move(slots_.data()[larger.live]));
+    }
     slots_.swap(larger);
   }
 

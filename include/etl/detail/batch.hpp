@@ -38,7 +38,6 @@ struct Batch {
   Buffer<E>* buffer = nullptr;  ///< null: to be taken from the shared intake
   std::uint32_t begin = 0;
   std::uint32_t end = 0;
-  Flush reason = Flush::Size;
   std::uint32_t partition = 0;
   std::uint64_t number = 0;   ///< over the whole run
   std::uint64_t ordinal = 0;  ///< within its partition
@@ -101,9 +100,9 @@ class BatchProcessor {
   BatchProcessor(const BatchProcessor&) = delete;
   BatchProcessor& operator=(const BatchProcessor&) = delete;
   virtual ~BatchProcessor() = default;
-  /// Runs the batch with the state of worker `slot`. Settles it, now or through a later call (a parked
-  /// batch). Returns the time it ended.
-  virtual TimePoint process(Batch<E>* batch, std::uint32_t slot) noexcept = 0;
+  /// Runs the batch with the state of worker `slot`, from `begin` on, which is about now. Settles it, now or
+  /// through a later call (a parked batch). Returns the time it ended.
+  virtual TimePoint process(Batch<E>* batch, std::uint32_t slot, TimePoint begin) noexcept = 0;
   /// Settles everything parked as abandoned; parks nothing more.
   virtual void abandon_parked() noexcept = 0;
   /// The weight of items, for `batch_bytes` and the memory budget.

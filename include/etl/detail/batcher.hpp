@@ -106,7 +106,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public std::enabl
     ChunkRef chunk;
     Lock lock(mutex_);
     lane.limit.store(0, std::memory_order_relaxed);
-    Batch<E>* rest = lane.pending() > 0 ? seal(lane, reason) : nullptr;
+    Batch<E>* rest = lane.pending() > 0 ? seal(lane, reason, now()) : nullptr;
     lane.leave_buffer(*this);
     chunks.swap(lane.chunks);
     chunk.swap(lane.chunk);
@@ -139,15 +139,16 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public std::enabl
       if (refusing() || lane.pending() == 0) return;
       return renew(lane);
     }
-    if (!lane.timed) start_open_batch(lane);
-    if (const auto reason = full(lane)) return seal_and_go_on(lock, lane, *reason);
-    lane.limit.store(next_check(lane), std::memory_order_relaxed);
+    const TimePoint time = now();
+    if (!lane.timed) start_open_batch(lane, time);
+    if (const auto reason = full(lane, time)) return seal_and_go_on(lock, lane, *reason, time);
+    lane.limit.store(next_check(lane, time), std::memory_order_relaxed);
   }
 
   void flush(Lane<E>& base) override {
     auto& lane = static_cast<OwnedLane<E>&>(base);
     Lock lock(mutex_);
-    if (lane.pending() > 0 && !refusing()) seal_and_go_on(lock, lane, Flush::Source);
+    if (lane.pending() > 0 && !refusing()) seal_and_go_on(lock, lane, Flush::Source, now());
   }
 
   void mark(Lane<E>& base, Position position) override {
@@ -167,7 +168,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public std::enabl
 
   [[nodiscard]] std::stop_token intake_stop() const noexcept override { return intake_stop_.get_token(); }
   /// The token of user callables (G10).
-  [[nodiscard]] std::stop_token user_stop() const noexcept { return user_stop_.get_token(); }
+  [[nodiscard]] const std::stop_token& user_stop() const noexcept { return user_token_; }
 
   // --- batches from elsewhere, under lock() ---------------------------------------------------------
   void set_source(BatchSource<E>* source) { source_ = source; }
@@ -179,9 +180,8 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public std::enabl
     batch->number = next_number_++;
     return batch;
   }
-  void count_seal(Batch<E>& batch, Flush reason, TimePoint opened) {
-    batch.reason = reason;
-    batch.sealed = now();
+  void count_seal(Batch<E>& batch, Flush reason, TimePoint opened, TimePoint time) {
+    batch.sealed = time;
     fill_.record(batch.sealed - opened);
     ledger_.items.extracted += batch.size();
     switch (reason) {
@@ -207,7 +207,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public std::enabl
     }
     if (backend_ == nullptr || (lane != nullptr && may_inline_ && runs_inline(*lane, *batch))) {
       ++inline_batches_;
-      return run_here(lock, batch);
+      return run_here(lock, batch, batch->sealed);
     }
     queue_.push(batch);
     max_queue_depth_ = std::max(max_queue_depth_, ++queued_);
@@ -429,33 +429,32 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public std::enabl
     std::uint32_t expected = n;
     return n > 1 && lane.limit.compare_exchange_strong(expected, n + 1, std::memory_order_relaxed);
   }
-  void start_open_batch(OwnedLane<E>& lane) {
+  void start_open_batch(OwnedLane<E>& lane, TimePoint time) {
     lane.timed = true;
-    lane.opened = now();
-    arm_timer(after(lane.opened, options_.timeout));
-    lane.limit.store(next_check(lane), std::memory_order_relaxed);
+    lane.opened = time;
+    arm_timer(after(time, options_.timeout));
   }
-  [[nodiscard]] std::optional<Flush> full(OwnedLane<E>& lane) {
+  [[nodiscard]] std::optional<Flush> full(OwnedLane<E>& lane, TimePoint time) {
     if (lane.count.load(std::memory_order_relaxed) >= batch_size_) return Flush::Size;
     if (options_.batch_bytes && lane.open_bytes >= *options_.batch_bytes) return Flush::Bytes;
-    if (backend_ == nullptr && now() >= after(lane.opened, options_.timeout)) return Flush::Timeout;
+    if (backend_ == nullptr && time >= after(lane.opened, options_.timeout)) return Flush::Timeout;
     return std::nullopt;
   }
-  [[nodiscard]] std::uint32_t next_check(OwnedLane<E>& lane) const {
+  [[nodiscard]] std::uint32_t next_check(OwnedLane<E>& lane, TimePoint time) const {
     const std::uint32_t n = lane.count.load(std::memory_order_relaxed);
     if (weigh_) return n + 1;
     if (backend_ != nullptr || options_.timeout == Options::never) return batch_size_;
-    return std::min(batch_size_, n + lane.pace.stride(n, now() - lane.opened, options_.timeout));
+    return std::min(batch_size_, n + lane.pace.stride(n, time - lane.opened, options_.timeout));
   }
-  [[nodiscard]] Batch<E>* seal(OwnedLane<E>& lane, Flush reason) {
+  [[nodiscard]] Batch<E>* seal(OwnedLane<E>& lane, Flush reason, TimePoint time) {
     Batch<E>* batch = new_batch();
     lane.cut(*batch);
     if (weigh_) lane.buffer->bytes = std::max(lane.buffer->bytes, processor_->bytes(batch->items()));
-    count_seal(*batch, reason, lane.opened);
+    count_seal(*batch, reason, lane.opened, time);
     return batch;
   }
-  void seal_and_go_on(Lock& lock, OwnedLane<E>& lane, Flush reason) {
-    Batch<E>* batch = seal(lane, reason);
+  void seal_and_go_on(Lock& lock, OwnedLane<E>& lane, Flush reason, TimePoint time) {
+    Batch<E>* batch = seal(lane, reason, time);
     lane.leave_buffer(*this);
     dispatch(lock, batch, &lane);
     if (refusing()) return;
@@ -468,7 +467,9 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public std::enabl
     lane.limit.store(1, std::memory_order_relaxed);
     if (lane.pending() == 0) return;
     if (weigh_) lane.open_bytes = processor_->bytes({lane.data, lane.pending()});
-    start_open_batch(lane);
+    const TimePoint time = now();
+    start_open_batch(lane, time);
+    lane.limit.store(next_check(lane, time), std::memory_order_relaxed);
   }
   [[nodiscard]] bool runs_inline(OwnedLane<E>& lane, const Batch<E>& batch) {
     return lane.choice.run_inline(batch.sealed, batch_cost_) && !tokens_.empty();
@@ -480,10 +481,11 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public std::enabl
     tokens_.pop_back();
     return slot;
   }
-  TimePoint run(Lock& lock, Batch<E>* batch, std::uint32_t slot) {
+  TimePoint run(Lock& lock, Batch<E>* batch, TimePoint begin) {
+    const std::uint32_t slot = take_token();
     ++running_;
     lock.unlock();
-    const TimePoint ended = materialised(*batch) ? processor_->process(batch, slot) : now();
+    const TimePoint ended = materialised(*batch) ? processor_->process(batch, slot, begin) : begin;
     lock.lock();
     --running_;
     tokens_.push_back(slot);
@@ -501,18 +503,18 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public std::enabl
     abandon(&batch);
     return false;
   }
-  TimePoint run_next(Lock& lock) {
+  TimePoint run_next(Lock& lock, TimePoint begin) {
     --queued_;
-    return run(lock, queue_.pop(), take_token());
+    return run(lock, queue_.pop(), begin);
   }
   // On a thread that is no worker: a task may have left for want of the token that was held here.
-  void run_here(Lock& lock, Batch<E>* batch) {
-    run(lock, batch, take_token());
+  void run_here(Lock& lock, Batch<E>* batch, TimePoint begin) {
+    run(lock, batch, begin);
     if (queued_ > 0) wake_worker(lock);
   }
   void help(Lock& lock) {
     --queued_;
-    run_here(lock, queue_.pop());
+    run_here(lock, queue_.pop(), now());
   }
   void notify_if_ended() noexcept {
     if (waiting_for_end_ > 0 && running_ == 0 && outside_ == 0 && in_flight_ == 0) notify();
@@ -547,9 +549,11 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public std::enabl
     Lock lock(mutex_);
     --unstarted_;
     if (!finished_) {
-      const TimePoint slice_end = now() + std::chrono::milliseconds(2);
+      TimePoint time = now();
+      const TimePoint slice_end = time + std::chrono::milliseconds(2);
       while (runnable()) {
-        if (run_next(lock) < slice_end || !runnable()) continue;
+        time = run_next(lock, time);
+        if (time < slice_end || !runnable()) continue;
         post(lock, &task);
         if (waiting_for_room_ + waiting_for_end_ > 0) notify();
         return;
@@ -583,7 +587,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public std::enabl
     for (auto& lane : lanes_) {
       const TimePoint due = after(lane->timed ? lane->opened : lane->cut_at, options_.timeout);
       if (!lane->in_use || (!lane->timed && !lane->cut_recently)) continue;
-      if (due <= time && lane->cut_short(time)) cut.push(seal(*lane, Flush::Timeout));
+      if (due <= time && lane->cut_short(time)) cut.push(seal(*lane, Flush::Timeout, time));
       if (due > time)
         next = std::min(next, due);
       else if (lane->cut_recently)
@@ -611,7 +615,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public std::enabl
     BatchQueue<E> open;
     for (auto& lane : lanes_) {
       lane->limit.store(0, std::memory_order_relaxed);
-      if (lane->in_use && lane->pending() > 0) open.push(seal(*lane, Flush::Close));
+      if (lane->in_use && lane->pending() > 0) open.push(seal(*lane, Flush::Close, now()));
     }
     if (source_ != nullptr) source_->refuse(open);
     notify();
@@ -692,6 +696,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public std::enabl
   std::atomic<bool> dead_ = false;  // failed or abandoned: nothing more is loaded
   std::stop_source intake_stop_;
   std::stop_source user_stop_;
+  const std::stop_token user_token_ = user_stop_.get_token();
 
   BatchLedger ledger_;
   FlushCounts flushes_;

@@ -46,47 +46,62 @@ struct alignas(64) Lane {
   std::uint32_t live = 0;
   LaneHost<E>* host = nullptr;
 
-  /// False with the item untouched when the lane takes no more.
+  /// False with the item untouched when the lane takes no more. One comparison per record: the last slot before
+  /// the limit is filled by the cold half too. A limit that is cut in between is noticed by the next push.
   template <class U>
   ETLPIPE_ALWAYS_INLINE bool push(U&& item) {
     const std::uint32_t n = count.load(std::memory_order_relaxed);
-    if (n < limit.load(std::memory_order_relaxed)) [[likely]] {
+    if (n + 1 < limit.load(std::memory_order_relaxed)) [[likely]] {
       Slots<E>::put(data, n, live, std::forward<U>(item));
       count.store(n + 1, std::memory_order_release);
-      if (n + 1 >= limit.load(std::memory_order_relaxed)) [[unlikely]]
-        host->reached_limit(*this);
       return true;
     }
-    return push_cold(std::forward<U>(item));
+    if constexpr (plain_data<E>) {
+      // A copy goes to the cold call: were the item's own address to escape, GCC would build every
+      // record in memory instead of right in its slot (3 times the cost for 64 bytes).
+      return push_cold(E(item));
+    } else {
+      return push_cold(std::forward<U>(item));
+    }
   }
 
   template <class F>
   ETLPIPE_ALWAYS_INLINE bool fill(F&& fill_slot) {
-    std::uint32_t n = count.load(std::memory_order_relaxed);
-    if (n >= limit.load(std::memory_order_relaxed)) [[unlikely]] {
-      if (!host->make_room(*this)) return false;
-      n = count.load(std::memory_order_relaxed);
+    const std::uint32_t n = count.load(std::memory_order_relaxed);
+    if (n + 1 < limit.load(std::memory_order_relaxed) && n < live) [[likely]] {
+      std::forward<F>(fill_slot)(data[n]);
+      count.store(n + 1, std::memory_order_release);
+      return true;
     }
+    return fill_cold(std::forward<F>(fill_slot));
+  }
+
+ private:
+  [[nodiscard]] bool has_slot() {
+    return count.load(std::memory_order_relaxed) < limit.load(std::memory_order_relaxed) || host->make_room(*this);
+  }
+  void publish(std::uint32_t n) {
+    count.store(n, std::memory_order_release);
+    if (n >= limit.load(std::memory_order_relaxed)) host->reached_limit(*this);
+  }
+  template <class U>
+  ETLPIPE_NOINLINE bool push_cold(U&& item) {
+    if (!has_slot()) return false;
+    const std::uint32_t n = count.load(std::memory_order_relaxed);
+    Slots<E>::put(data, n, live, std::forward<U>(item));
+    publish(n + 1);
+    return true;
+  }
+  template <class F>
+  ETLPIPE_NOINLINE bool fill_cold(F&& fill_slot) {
+    if (!has_slot()) return false;
+    const std::uint32_t n = count.load(std::memory_order_relaxed);
     if (n >= live) {
       std::construct_at(data + n);
       live = n + 1;
     }
     std::forward<F>(fill_slot)(data[n]);
-    count.store(n + 1, std::memory_order_release);
-    if (n + 1 >= limit.load(std::memory_order_relaxed)) [[unlikely]]
-      host->reached_limit(*this);
-    return true;
-  }
-
- private:
-  // Never rejoins the hot path: otherwise GCC spills the record on every push.
-  template <class U>
-  ETLPIPE_NOINLINE bool push_cold(U&& item) {
-    if (!host->make_room(*this)) return false;
-    const std::uint32_t n = count.load(std::memory_order_relaxed);
-    Slots<E>::put(data, n, live, std::forward<U>(item));
-    count.store(n + 1, std::memory_order_release);
-    if (n + 1 >= limit.load(std::memory_order_relaxed)) host->reached_limit(*this);
+    publish(n + 1);
     return true;
   }
 };

@@ -80,7 +80,7 @@ class SharedIntake final : public BatchSource<T> {
     if (!timed_) return TimePoint::max();
     const TimePoint due = batcher_.after(opened_, options_.timeout);
     if (due > now) return due;
-    sealed.push(seal(open_items(), Flush::Timeout));
+    sealed.push(seal(open_items(), Flush::Timeout, now));
     if (open_items() == 0) return TimePoint::max();  // a push in between has seen the seal, or is seen here
     start_open(now);
     return batcher_.after(opened_, options_.timeout);
@@ -128,7 +128,7 @@ class SharedIntake final : public BatchSource<T> {
     auto lock = batcher_.lock();
     if (batcher_.refusing()) return;  // seal_stragglers will
     BatchQueue<T> full;
-    while (open_items() >= batch_size_) full.push(seal(batch_size_, Flush::Size));
+    while (open_items() >= batch_size_) full.push(seal(batch_size_, Flush::Size, batcher_.now()));
     if (open_items() > 0 && !timed_) start_open(batcher_.now());
     while (Batch<T>* batch = full.pop()) batcher_.dispatch(lock, batch, nullptr);
   }
@@ -138,9 +138,10 @@ class SharedIntake final : public BatchSource<T> {
     batcher_.arm_timer(batcher_.after(opened_, options_.timeout));
   }
   void seal_rest(BatchQueue<T>& sealed) {
-    while (open_items() > 0) sealed.push(seal(std::min<std::uint64_t>(batch_size_, open_items()), Flush::Close));
+    while (open_items() > 0)
+      sealed.push(seal(std::min<std::uint64_t>(batch_size_, open_items()), Flush::Close, batcher_.now()));
   }
-  [[nodiscard]] Batch<T>* seal(std::uint64_t count, Flush reason) {
+  [[nodiscard]] Batch<T>* seal(std::uint64_t count, Flush reason, TimePoint time) {
     Batch<T>* batch = batcher_.new_batch();
     batch->begin = 0;
     batch->end = static_cast<std::uint32_t>(count);
@@ -148,7 +149,7 @@ class SharedIntake final : public BatchSource<T> {
     batch->ordinal = next_ordinal_++;
     batch->first_seq = sealed_.load(std::memory_order_relaxed);
     sealed_.store(batch->first_seq + count, std::memory_order_seq_cst);
-    batcher_.count_seal(*batch, reason, timed_ ? opened_ : batcher_.now());
+    batcher_.count_seal(*batch, reason, timed_ ? opened_ : time, time);
     timed_ = false;
     return batch;
   }

@@ -23,7 +23,12 @@ namespace detail {
 template <class E>
 inline constexpr bool reusable = reuse_slots<E> && std::is_move_assignable_v<E>;
 
-/// A fixed array of slots; the first `live` hold elements. Owned by one thread at a time.
+/// Slots of such types are written without asking whether they are alive.
+template <class E>
+inline constexpr bool plain_data = std::is_trivially_copyable_v<E>;
+
+/// A fixed array of slots; the first `live` hold elements (at least those, for plain data). Owned by one
+/// thread at a time.
 template <class E>
 class Slots {
  public:
@@ -52,6 +57,10 @@ class Slots {
   /// Puts a value into slot `n`, which is at most `live` (exactly `live` for types that are not reused).
   template <class U>
   ETLPIPE_ALWAYS_INLINE static void put(E* data, std::uint32_t n, std::uint32_t& live, U&& value) {
+    if constexpr (plain_data<E>) {
+      std::construct_at(data + n, std::forward<U>(value));
+      return;
+    }
     if constexpr (reusable<E>) {
       if (n < live) [[likely]] {
         if constexpr (std::is_assignable_v<E&, U&&>)

@@ -56,10 +56,9 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
 
   void attach(Batcher<E>& batcher) { batcher_ = &batcher; }
 
-  TimePoint process(Batch<E>* batch, std::uint32_t index) noexcept override {
+  TimePoint process(Batch<E>* batch, std::uint32_t index, TimePoint begin) noexcept override {
     Slot& slot = slots_[index];
     Work& work = *slot.work;
-    const TimePoint begin = batcher_->now();
     slot.queue.record(begin - batch->sealed);
     slot.at = begin;
     work.start(batch, begin);
@@ -148,6 +147,7 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
 
   /// False when the batch is not to be loaded.
   [[nodiscard]] bool transform(Slot& slot, Work& work) noexcept {
+    if constexpr (takes == Takes::Nothing) return true;
     slot.busy.store(Busy::Transform, std::memory_order_relaxed);
     bool ok = true;
     if constexpr (takes == Takes::Span) {
@@ -340,26 +340,23 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
                           .first_seq = batch.first_seq,
                           .last_seq = batch.first_seq + batch.size() - 1,
                           .position = &batch.position,
-                          .stop = batcher_->user_stop()});
+                          .stop = &batcher_->user_stop(),
+                          .size = part.size()});
     auto error = guarded([&] { return error_of([&] { return call_load(*pipeline_, part, context, *slot.worker); }); });
     const auto count = static_cast<std::uint32_t>(part.size());
     if (error && !is_rejection(*error)) {
       work.set(from, from + count, error->code == Errc::OutcomeUnknown ? Fate::InDoubt : Fate::Abandoned);
       return fail(batch, Stage::Load, std::move(*error));
     }
-    std::vector<Rejected> rejections;
+    auto& rejects = context.rejects();
     if (error) {
-      work.set(from, from + count, Fate::Rejected);
-      for (std::uint32_t item : work.items_of(from, from + count)) rejections.push_back({item, *error});
-    } else {
-      for (auto& [index, why] : context.rejects())
-        if (index < count && work.fate(from + static_cast<std::uint32_t>(index)) != Fate::Rejected) {
-          const auto at = from + static_cast<std::uint32_t>(index);
-          work.set(at, at + 1, Fate::Rejected);
-          for (std::uint32_t item : work.items_of(at, at + 1)) rejections.push_back({item, std::move(why)});
-        }
+      rejects.clear();
+      for (std::uint32_t i = 0; i < count; ++i) rejects.emplace_back(i, *error);
     }
-    return rejections.empty() || tell_rejections(work, rejections, Stage::Load);
+    if (rejects.empty()) return true;
+    std::vector<Rejected> rejections;
+    work.reject_results(from, rejects, rejections);
+    return tell_rejections(work, rejections, Stage::Load);
   }
 
   // --- failures ---------------------------------------------------------------------------------------

@@ -62,9 +62,6 @@ struct Work {
     rejections.push_back({i, std::move(error)});
   }
 
-  [[nodiscard]] Fate fate(std::uint32_t result) const noexcept {
-    return fates_.empty() ? Fate::Committed : fates_[result];
-  }
   void set(std::uint32_t from, std::uint32_t to, Fate fate) {
     if (fates_.empty()) fates_.assign(produced, Fate::Committed);
     std::fill(fates_.begin() + from, fates_.begin() + to, fate);
@@ -77,13 +74,21 @@ struct Work {
   /// Results from `from` on are not loaded.
   void abandon_from(std::uint32_t from) { set(from, produced, Fate::Abandoned); }
 
-  /// The items that the results `from` to `to` came from, each once.
-  [[nodiscard]] std::vector<std::uint32_t> items_of(std::uint32_t from, std::uint32_t to) const {
-    std::vector<std::uint32_t> items;
-    for_each_item([&](std::uint32_t item, std::uint32_t first, std::uint32_t last) {
-      if (first < to && last > from) items.push_back(item);
+  /// Load rejected results, counted from `from`. Appends the items concerned to `items`, each once per batch, with the
+  /// first reason.
+  void reject_results(std::uint32_t from, std::vector<std::pair<std::size_t, Error>>& rejects,
+                      std::vector<Rejected>& items) {
+    std::ranges::stable_sort(rejects, {}, &std::pair<std::size_t, Error>::first);
+    if (fates_.empty()) fates_.assign(produced, Fate::Committed);
+    auto next_reject = rejects.begin();
+    for_each_item([&](std::uint32_t item, std::uint32_t first, std::uint32_t end) {
+      bool told_before =
+          std::any_of(fates_.begin() + first, fates_.begin() + end, [](Fate f) { return f == Fate::Rejected; });
+      for (; next_reject != rejects.end() && next_reject->first + from < end; ++next_reject) {
+        fates_[next_reject->first + from] = Fate::Rejected;
+        if (!std::exchange(told_before, true)) items.push_back({item, std::move(next_reject->second)});
+      }
     });
-    return items;
   }
 
   /// What the run's ledgers gain (G2): each item once, by the worst that happened to its results.
@@ -136,7 +141,11 @@ struct Work {
   void count_items(BatchLedger& ledger) const {
     auto rejected = rejections.begin();
     for_each_item([&](std::uint32_t item, std::uint32_t first, std::uint32_t end) {
-      if (rejected != rejections.end() && rejected->item == item) return void(++rejected);
+      if (rejected != rejections.end() && rejected->item == item) {
+        ++rejected;
+        ++ledger.items.rejected;
+        return;
+      }
       if (first == end) return void(++ledger.items.filtered);
       switch (*std::max_element(fates_.begin() + first, fates_.begin() + end)) {
         case Fate::Committed: ++ledger.items.loaded; break;
