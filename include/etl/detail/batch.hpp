@@ -109,4 +109,20 @@ class BatchProcessor {
   [[nodiscard]] virtual std::uint64_t bytes(std::span<const E> items) const noexcept = 0;
 };
 
+/// Batches that come from somewhere else than a lane: the shared intake of a Bucket.
+template <class E>
+class BatchSource {
+ public:
+  BatchSource() = default;
+  BatchSource(const BatchSource&) = delete;
+  BatchSource& operator=(const BatchSource&) = delete;
+  virtual ~BatchSource() = default;
+  /// Under the batcher's lock: seals what is due into `sealed`; returns when to look again.
+  virtual TimePoint seal_due(TimePoint now, BatchQueue<E>& sealed) = 0;
+  /// Under the batcher's lock: takes no more; seals the rest into `sealed`.
+  virtual void refuse(BatchQueue<E>& sealed) = 0;
+  /// Without the lock: fills in the items of a batch sealed without a buffer.
+  virtual void materialise(Batch<E>& batch) = 0;
+};
+
 }  // namespace etl::inline v0::detail

@@ -4,13 +4,13 @@
 #include <utility>
 
 #include <etl/config.hpp>
-#include <etl/detail/batcher.hpp>
+#include <etl/detail/tally.hpp>
 #include <etl/report.hpp>
 
 namespace etl::inline v0::detail {
 
 /// Fills the report's ledgers, flushes, errors and outcome.
-inline void settle_outcome(RunReport& report, BatcherTotals totals) {
+inline void settle_outcome(RunReport& report, Tally totals) {
   report.items = totals.ledger.items;
   report.results = totals.ledger.results;
   report.flushes = totals.flushes;

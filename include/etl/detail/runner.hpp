@@ -93,8 +93,7 @@ class Runner final : public LiveRun {
     const bool prepared = !batcher_->stop_requested() && pre_process();
     if (prepared) extract_all();
     batcher_->end_intake();
-    const BatcherTotals totals = batcher_->finish();
-    settle_outcome(report_, totals);
+    settle_outcome(report_, batcher_->finish());
     stage_->report(report_);
     if (prepared) post_process();
   }

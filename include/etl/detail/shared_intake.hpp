@@ -78,12 +78,12 @@ class SharedIntake final : public BatchSource<T> {
   // --- for the batcher ------------------------------------------------------------------------------
   TimePoint seal_due(TimePoint now, BatchQueue<T>& sealed) override {
     if (!timed_) return TimePoint::max();
-    const TimePoint due = batcher_.after(opened_, options_.timeout);
+    const TimePoint due = after(opened_, options_.timeout);
     if (due > now) return due;
     sealed.push(seal(open_items(), Flush::Timeout, now));
     if (open_items() == 0) return TimePoint::max();  // a push in between has seen the seal, or is seen here
     start_open(now);
-    return batcher_.after(opened_, options_.timeout);
+    return after(opened_, options_.timeout);
   }
   void refuse(BatchQueue<T>& sealed) override {
     held_.fetch_or(refused, std::memory_order_acq_rel);
@@ -135,7 +135,7 @@ class SharedIntake final : public BatchSource<T> {
   void start_open(TimePoint now) {
     timed_ = true;
     opened_ = now;
-    batcher_.arm_timer(batcher_.after(opened_, options_.timeout));
+    batcher_.arm_timer(after(opened_, options_.timeout));
   }
   void seal_rest(BatchQueue<T>& sealed) {
     while (open_items() > 0)

@@ -245,7 +245,7 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
         batcher_->fail(std::move(record));
         return false;
       }
-      const auto problem = batcher_->reserve_rejects(1);
+      const auto problem = batcher_->draw_reject();
       if (problem) {
         record.error = {.code = Errc::RejectBudget,
                         .context = "reject budget exceeded (" + *problem + ")",

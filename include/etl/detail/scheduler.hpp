@@ -1,0 +1,191 @@
+#pragma once
+/// Where and when sealed batches are run.
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/detail/batch.hpp>
+#include <etl/detail/guard.hpp>
+#include <etl/executor.hpp>
+
+namespace etl::inline v0::detail {
+
+/// The queue of sealed batches, the tokens that bound how many run at once, the tasks that run them on the
+/// executor, and the threads that wait and help. All of it is under one lock, which its heir shares.
+///
+/// A task runs batches while there are any and tokens are free; after 2 ms it goes to the end of the executor's
+/// line, so that others get their turn. Tasks that have not started when the run ends hold a reference to this
+/// object and find it finished.
+template <class E>
+class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
+ public:
+  using Lock = std::unique_lock<std::mutex>;
+
+  [[nodiscard]] Lock lock() { return Lock(mutex_); }
+  [[nodiscard]] TimePoint now() const noexcept { return backend_ == nullptr ? Clock::now() : backend_->now(); }
+  void notify_waiting() noexcept {
+    if (waiting_for_room_ > 0) notify();
+  }
+
+ protected:
+  /// `backend` is null in fused mode: then there is one token, and nothing is ever queued.
+  Scheduler(ExecutorBackend* backend, std::size_t workers) : backend_(backend) {
+    const std::size_t tokens = backend == nullptr ? 1 : workers;
+    for (std::size_t i = tokens; i-- > 0;) tokens_.push_back(static_cast<std::uint32_t>(i));
+    if (backend == nullptr) return;
+    for (std::size_t i = 0; i < workers; ++i) {
+      tasks_.push_back(std::make_unique<DrainTask>(*this));
+      idle_tasks_.push_back(tasks_.back().get());
+    }
+  }
+  ~Scheduler() = default;
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  /// Without the lock: runs a batch as worker `slot`, returns the time it ended.
+  virtual TimePoint run_batch(Batch<E>* batch, std::uint32_t slot, TimePoint begin) noexcept = 0;
+  /// Under the lock: a task could not be posted.
+  virtual void post_failed(Error error) = 0;
+
+  void enqueue(Lock& lock, Batch<E>* batch) {
+    queue_.push(batch);
+    ++queued_;
+    wake_worker(lock);
+  }
+  /// On a thread that is no worker. A task may have left for want of the token that was held here.
+  void run_here(Lock& lock, Batch<E>* batch, TimePoint begin) {
+    run(lock, batch, begin);
+    if (queued_ > 0) wake_worker(lock);
+  }
+  [[nodiscard]] bool token_free() const noexcept { return !tokens_.empty(); }
+  /// One step of a thread that has to wait: it runs a batch at once where that takes nobody's place, else after
+  /// half a millisecond, else it sleeps.
+  void help_or_wait(Lock& lock, TimePoint until) {
+    if (!runnable()) return wait(lock, until);
+    if (running_ == 0 || !idle_tasks_.empty()) return help(lock);
+    const TimePoint patience = std::min(until, now() + std::chrono::microseconds(500));
+    wait(lock, patience);
+    if (runnable() && now() >= patience) help(lock);
+  }
+  void wait(Lock& lock, TimePoint until) {
+    if (backend_ != nullptr) return backend_->wait(lock, changed_, until);
+    changed_.wait(lock);
+  }
+  void notify() noexcept {
+    if (backend_ != nullptr) return backend_->notify(changed_);
+    changed_.notify_all();
+  }
+  /// User code may run in a stop callback or a destructor: not under the lock, but before the end.
+  template <class F>
+  void outside(Lock& lock, F&& call) {
+    ++outside_;
+    lock.unlock();
+    call();
+    lock.lock();
+    --outside_;
+    notify_if_ended();
+  }
+  /// Nothing sealed is unsettled, and no thread of ours is at work.
+  [[nodiscard]] bool quiet() const noexcept { return in_flight_ == 0 && running_ == 0 && outside_ == 0; }
+  void notify_if_ended() noexcept {
+    if (waiting_for_end_ > 0 && quiet()) notify();
+  }
+  [[nodiscard]] BatchQueue<E> drop_queue() noexcept {
+    queued_ = 0;
+    return std::exchange(queue_, {});
+  }
+
+  ExecutorBackend* const backend_;
+  std::mutex mutex_;
+  std::uint64_t queued_ = 0;
+  std::uint64_t in_flight_ = 0;  // sealed and not settled: queued, running or parked
+  std::uint64_t running_ = 0;
+  std::uint64_t waiting_for_room_ = 0;
+  std::uint64_t waiting_for_end_ = 0;
+  bool finished_ = false;
+
+ private:
+  struct DrainTask final : Task {
+    explicit DrainTask(Scheduler& s) : scheduler(&s) {}
+    void run() noexcept override { scheduler->drain(*this); }
+    Scheduler* scheduler;
+  };
+
+  [[nodiscard]] bool runnable() const noexcept { return queued_ > 0 && !tokens_.empty(); }
+  [[nodiscard]] Batch<E>* dequeue() noexcept {
+    --queued_;
+    return queue_.pop();
+  }
+  TimePoint run(Lock& lock, Batch<E>* batch, TimePoint begin) {
+    const std::uint32_t slot = tokens_.back();
+    tokens_.pop_back();
+    ++running_;
+    lock.unlock();
+    const TimePoint ended = run_batch(batch, slot, begin);
+    lock.lock();
+    --running_;
+    tokens_.push_back(slot);
+    notify_if_ended();
+    return ended;
+  }
+  void help(Lock& lock) {
+    Batch<E>* batch = dequeue();
+    run_here(lock, batch, now());
+  }
+  void wake_worker(Lock& lock) {
+    if (idle_tasks_.empty() || unstarted_ >= queued_) return;
+    DrainTask* task = idle_tasks_.back();
+    idle_tasks_.pop_back();
+    post(lock, task);
+  }
+  // The run may end while its executor posts: the post is counted, so that the end waits for it.
+  void post(Lock& lock, DrainTask* task) {
+    ++unstarted_;
+    outside(lock, [&] {
+      auto error = guarded([&]() -> std::optional<Error> {
+        backend_->post(std::shared_ptr<Task>(this->shared_from_this(), task));
+        return std::nullopt;
+      });
+      if (!error) return;
+      const Lock again(mutex_);  // the threads that wait in the library do its work
+      --unstarted_;
+      idle_tasks_.push_back(task);
+      post_failed(std::move(*error));
+    });
+  }
+  void drain(DrainTask& task) noexcept {
+    Lock lock(mutex_);
+    --unstarted_;
+    if (!finished_) {
+      TimePoint time = now();
+      const TimePoint slice_end = time + std::chrono::milliseconds(2);
+      while (runnable()) {
+        time = run(lock, dequeue(), time);
+        if (time < slice_end || !runnable()) continue;
+        post(lock, &task);
+        if (waiting_for_room_ + waiting_for_end_ > 0) notify();  // who waits may help now
+        return;
+      }
+    }
+    idle_tasks_.push_back(&task);
+  }
+
+  std::condition_variable changed_;
+  BatchQueue<E> queue_;
+  std::vector<std::uint32_t> tokens_;  // free worker slots
+  std::vector<std::unique_ptr<DrainTask>> tasks_;
+  std::vector<DrainTask*> idle_tasks_;
+  std::uint64_t unstarted_ = 0;  // tasks posted that have not begun
+  std::uint64_t outside_ = 0;    // calls in progress without the lock that the end waits for
+};
+
+}  // namespace etl::inline v0::detail

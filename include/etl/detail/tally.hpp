@@ -1,0 +1,75 @@
+#pragma once
+/// What a run counts while it is under way.
+
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <etl/config.hpp>
+#include <etl/detail/batch.hpp>
+#include <etl/executor.hpp>
+#include <etl/observe/histogram.hpp>
+#include <etl/options.hpp>
+#include <etl/report.hpp>
+
+namespace etl::inline v0::detail {
+
+/// Ledgers, flushes, errors, and the reject budget of one run. Under its batcher's lock.
+struct Tally {
+  BatchLedger ledger{};
+  FlushCounts flushes{};
+  Histogram fill{};  ///< first item of a batch to its seal
+  std::uint64_t inline_batches = 0;
+  std::uint64_t max_queue_depth = 0;
+  std::uint64_t rejects = 0;
+  std::uint64_t error_count = 0;
+  std::vector<ErrorRecord> errors{};
+  bool failed = false;
+  bool cancelled = false;
+  bool deadline_passed = false;
+
+  void count_seal(std::uint64_t items, Flush reason, std::chrono::nanoseconds taken) noexcept {
+    ledger.items.extracted += items;
+    fill.record(taken);
+    switch (reason) {
+      case Flush::Size: ++flushes.size; break;
+      case Flush::Bytes: ++flushes.bytes; break;
+      case Flush::Timeout: ++flushes.timeout; break;
+      case Flush::Source: ++flushes.source; break;
+      case Flush::Close: ++flushes.close; break;
+    }
+  }
+  void count_refused() noexcept {
+    ++ledger.items.extracted;
+    ++ledger.items.abandoned;
+  }
+  /// The error that decided a failure comes first; of the others the first ones are kept.
+  void keep(ErrorRecord record, bool decides) {
+    ++error_count;
+    if (!decides && errors.size() == RunReport::max_errors) return;
+    errors.insert(decides ? errors.begin() : errors.end(), std::move(record));
+    if (errors.size() > RunReport::max_errors) errors.pop_back();
+  }
+
+  /// Draws one item from the reject budget (G7). Says why, if it is exceeded.
+  [[nodiscard]] std::optional<std::string> draw_reject(const ErrorPolicy& policy) {
+    if (++rejects > policy.max_rejects)
+      return fmt::format("{} rejected, {} allowed by errors.max_rejects", rejects, policy.max_rejects);
+    if (ledger.items.extracted < 1000) return std::nullopt;  // a ratio of so few says nothing; it is checked at the end
+    return ratio_problem(policy);
+  }
+  [[nodiscard]] std::optional<std::string> ratio_problem(const ErrorPolicy& policy) const {
+    const std::uint64_t extracted = std::max<std::uint64_t>(1, ledger.items.extracted);
+    if (static_cast<double>(rejects) <= policy.max_reject_ratio * static_cast<double>(extracted)) return std::nullopt;
+    return fmt::format("{} of {} items rejected, a share of {} allowed by errors.max_reject_ratio", rejects, extracted,
+                       policy.max_reject_ratio);
+  }
+};
+
+}  // namespace etl::inline v0::detail
