@@ -102,7 +102,7 @@ void add_modes(std::vector<Impl>& impls, const std::string& suffix, std::string_
          [mode, inline_batches](const Job& job, JsonLine& line) { return run<P>(job, line, mode, inline_batches); }});
   };
   add("etl-adaptive", etl::Mode::Parallel, etl::Inline::Adaptive);
-  add("etl-handover", etl::Mode::Parallel, etl::Inline::Never);
+  add("etl-handover", etl::Mode::Parallel, etl::Inline::WhenWaiting);
   add("etl-fused", etl::Mode::Fused, etl::Inline::Adaptive);
 }
 

@@ -44,10 +44,10 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
  public:
   using typename Base::Lock;
 
-  /// `backend` is null in fused mode only. The arguments outlive `finish`.
+  /// `backend` is null in fused mode only, `clock` for the real one. The arguments outlive `finish`.
   Batcher(const Options& options, const Environment& environment, ExecutorBackend* backend,
-          BatchProcessor<E>& processor, bool may_inline)
-      : Base(backend, options.workers),
+          const ExecutorBackend* clock, BatchProcessor<E>& processor, bool may_inline)
+      : Base(backend, clock, options.workers),
         options_(options),
         environment_(environment),
         processor_(&processor),

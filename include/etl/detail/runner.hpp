@@ -77,7 +77,7 @@ class Runner final : public LiveRun {
     const Executor executor = fused || environment_.executor ? environment_.executor : Executor::pool(options_.workers);
     ExecutorBackend* const backend = fused ? nullptr : executor.backend();
     stage_.emplace(pipeline_, options_, environment_, fused ? 1 : options_.workers);
-    batcher_ = std::make_shared<Batcher<E>>(options_, environment_, backend, *stage_,
+    batcher_ = std::make_shared<Batcher<E>>(options_, environment_, backend, executor.backend(), *stage_,
                                             options_.inline_batches == Inline::Adaptive);
     stage_->attach(*batcher_);
     const std::stop_callback on_drain(stop_.drain(), [this] { batcher_->request_drain(); });

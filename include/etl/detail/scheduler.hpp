@@ -31,14 +31,15 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
   using Lock = std::unique_lock<std::mutex>;
 
   [[nodiscard]] Lock lock() { return Lock(mutex_); }
-  [[nodiscard]] TimePoint now() const noexcept { return backend_ == nullptr ? Clock::now() : backend_->now(); }
+  [[nodiscard]] TimePoint now() const noexcept { return clock_ == nullptr ? Clock::now() : clock_->now(); }
   void notify_waiting() noexcept {
     if (waiting_for_room_ > 0) notify();
   }
 
  protected:
-  /// `backend` is null in fused mode: then there is one token, and nothing is ever queued.
-  Scheduler(ExecutorBackend* backend, std::size_t workers) : backend_(backend) {
+  /// `backend` is null in fused mode: then there is one token, and nothing is ever queued. `clock` may be null.
+  Scheduler(ExecutorBackend* backend, const ExecutorBackend* clock, std::size_t workers)
+      : backend_(backend), clock_(clock) {
     const std::size_t tokens = backend == nullptr ? 1 : workers;
     for (std::size_t i = tokens; i-- > 0;) tokens_.push_back(static_cast<std::uint32_t>(i));
     if (backend == nullptr) return;
@@ -105,6 +106,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
   }
 
   ExecutorBackend* const backend_;
+  const ExecutorBackend* const clock_;
   std::mutex mutex_;
   std::uint64_t queued_ = 0;
   std::uint64_t in_flight_ = 0;  // sealed and not settled: queued, running or parked
@@ -141,8 +143,9 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
     Batch<E>* batch = dequeue();
     run_here(lock, batch, now());
   }
+  // One at a time: a task that starts wakes the next if there is more to do than it can take.
   void wake_worker(Lock& lock) {
-    if (idle_tasks_.empty() || unstarted_ >= queued_) return;
+    if (idle_tasks_.empty() || unstarted_ > 0) return;
     DrainTask* task = idle_tasks_.back();
     idle_tasks_.pop_back();
     post(lock, task);
@@ -166,6 +169,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
     Lock lock(mutex_);
     --unstarted_;
     if (!finished_) {
+      if (queued_ > 1) wake_worker(lock);
       TimePoint time = now();
       const TimePoint slice_end = time + std::chrono::milliseconds(2);
       while (runnable()) {
