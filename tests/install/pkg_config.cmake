@@ -7,6 +7,6 @@ execute_process(
   OUTPUT_VARIABLE flags
   OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 separate_arguments(flags UNIX_COMMAND "${flags}")
-execute_process(COMMAND ${compiler} -std=c++20 ${source} ${flags} -o ${work}/consumer COMMAND_ERROR_IS_FATAL ANY
+execute_process(COMMAND ${compiler} -std=c++20 -Wall ${source} ${flags} -o ${work}/consumer COMMAND_ERROR_IS_FATAL ANY
                         COMMAND_ECHO STDOUT)
 execute_process(COMMAND ${work}/consumer COMMAND_ERROR_IS_FATAL ANY)
