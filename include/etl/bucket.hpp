@@ -43,8 +43,8 @@ class Bucket {
         environment_(options_),
         executor_(options_.executor ? options_.executor : Executor::pool(options_.workers)),
         engine_(std::make_unique<detail::ProcessorEngine<T, F>>(std::move(processor), options_, environment_)),
-        batcher_(
-            std::make_shared<detail::Batcher<T>>(options_, environment_, executor_.backend(), engine_->stage(), false)),
+        batcher_(std::make_shared<detail::Batcher<T>>(options_, environment_, executor_.backend(), executor_.backend(),
+                                                      engine_->stage(), false)),
         intake_(*batcher_, options_),
         stop_(std::move(stop)) {
     engine_->attach(*batcher_);

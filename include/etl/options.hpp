@@ -33,10 +33,13 @@ enum class Order : std::uint8_t {
   Source,  ///< within each partition in source order; transforms still run in parallel
 };
 
-/// Whether a batch may run on the thread that extracts.
+/// Whether a batch may run inside `push`, on the thread that extracts.
 enum class Inline : std::uint8_t {
-  Adaptive,  ///< while that is measured to be faster than handing batches over
-  Never,     ///< choose this when `extract` holds a lock across `push` that `load` takes
+  Adaptive,     ///< while that is measured to be faster than handing batches over (a Bucket: as WhenWaiting)
+  WhenWaiting,  ///< only while `push` would have to wait for room anyway
+  /// Choose this when `extract` holds a lock across `push` that `load` takes. An executor all of whose threads sit
+  /// in such a `push` then makes no progress.
+  Never,
 };
 
 /// What to do with an exception that says nothing about its class.

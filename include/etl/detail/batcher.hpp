@@ -165,12 +165,17 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     timer_due_ = due;
     timer_->arm(due, std::shared_ptr<Task>(this->shared_from_this(), &timer_task_));
   }
-  /// Until `ready()` holds or intake ends, helping meanwhile; who changes what `ready` looks at calls
+  /// Until `ready()` holds or intake ends, helping meanwhile if allowed; who changes what `ready` looks at calls
   /// `notify_waiting`.
   template <class Ready>
   void wait_helping(Lock& lock, Ready&& ready) {
     ++waiting_for_room_;
-    while (!refusing() && !ready()) Base::help_or_wait(lock, TimePoint::max());
+    while (!refusing() && !ready()) {
+      if (options_.inline_batches == Inline::Never)
+        Base::wait(lock, TimePoint::max());
+      else
+        Base::help_or_wait(lock, TimePoint::max());
+    }
     --waiting_for_room_;
   }
 
