@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include <fmt/format.h>
+
 namespace bench {
 
 class Args {
@@ -15,7 +17,7 @@ class Args {
   Args(int argc, char** argv) {
     for (int i = 1; i < argc; ++i) {
       const std::string_view name = argv[i];
-      if (!name.starts_with("--")) throw std::invalid_argument("expected --name value, found " + std::string(name));
+      if (!name.starts_with("--")) throw std::invalid_argument(fmt::format("expected --name value, found {}", name));
       const bool alone = i + 1 == argc || std::string_view(argv[i + 1]).starts_with("--");
       values_[std::string(name.substr(2))] = alone ? "" : argv[++i];
     }
@@ -32,7 +34,7 @@ class Args {
     const std::string& text = found->second;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc{} || end != text.data() + text.size())
-      throw std::invalid_argument("--" + name + " needs a whole number, not '" + text + "'");
+      throw std::invalid_argument(fmt::format("--{} needs a whole number, not '{}'", name, text));
     return value;
   }
 

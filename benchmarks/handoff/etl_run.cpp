@@ -93,7 +93,7 @@ std::uint64_t run(const Job& job, JsonLine& line, etl::Mode mode, etl::Inline in
   return pipeline.sum;
 }
 
-/// The three places where batches may run.
+/// Where batches may run. "handover": on the producer only while it would have to wait anyway.
 template <class P>
 void add_modes(std::vector<Impl>& impls, const std::string& suffix, std::string_view workload) {
   const auto add = [&](std::string_view name, etl::Mode mode, etl::Inline inline_batches) {
@@ -103,6 +103,7 @@ void add_modes(std::vector<Impl>& impls, const std::string& suffix, std::string_
   };
   add("etl-adaptive", etl::Mode::Parallel, etl::Inline::Adaptive);
   add("etl-handover", etl::Mode::Parallel, etl::Inline::WhenWaiting);
+  add("etl-never", etl::Mode::Parallel, etl::Inline::Never);
   add("etl-fused", etl::Mode::Fused, etl::Inline::Adaptive);
 }
 

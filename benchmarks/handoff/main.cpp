@@ -70,7 +70,7 @@ int run(const Args& args) {
   const auto found =
       std::ranges::find_if(impls, [&](const Impl& impl) { return impl.name == name && impl.workload == workload; });
   if (found == impls.end())
-    throw std::invalid_argument("no such case: " + workload + " " + name + "; --list shows all");
+    throw std::invalid_argument(fmt::format("no such case: {} {}; --list shows all", workload, name));
   return measure(*found, job);
 }
 

@@ -8,7 +8,9 @@ default_rounds = 7
 
 RIVALS = ["bare", "bare-fill", "bare-idle-threads", "mutex-queue", "concurrentqueue-record", "concurrentqueue-batch",
           "asio-post-batch", "tbb-record", "tbb-batch", "tbb-batch-recycled"]
-ETL = ["etl-adaptive-push", "etl-adaptive-fill", "etl-handover-push", "etl-handover-fill", "etl-fused-push", "etl-fused-fill"]
+ETL = ["etl-adaptive-push", "etl-adaptive-fill", "etl-handover-push", "etl-handover-fill", "etl-never-push",
+       "etl-fused-push", "etl-fused-fill"]
+ETL_TRANSFORM = ["bare-three-passes", "etl-adaptive-push-transform", "etl-handover-push-transform", "etl-fused-push-transform"]
 ETL_CONVERT = ["etl-adaptive-fill-swap", "etl-handover-fill-swap", "etl-adaptive-fill-value", "etl-handover-fill-value"]
 BATCHED = ["bare", "mutex-queue", "tbb-batch", "etl-adaptive-push", "etl-handover-push"]
 CPU_BOUND = ["mutex-queue", "tbb-batch", "etl-adaptive-push", "etl-handover-push"]
@@ -29,7 +31,7 @@ def cases(records=None):
                                "records": max(1, count)}, pinned))
 
     for workload in ("pod", "str", "convert"):
-        for impl in RIVALS + ETL + (ETL_CONVERT if workload == "convert" else []):
+        for impl in RIVALS + ETL + (ETL_CONVERT if workload == "convert" else ETL_TRANSFORM):
             add(workload, impl)
     for impl in BATCHED:
         for batch in BATCH_SIZES:
@@ -46,7 +48,7 @@ def report(cases_, markdown=False):
     """Tables of all that was measured."""
     parts = []
     for workload in ("pod", "str", "convert"):
-        rows = [_row(cases_, workload, impl) for impl in RIVALS + ETL + ETL_CONVERT]
+        rows = [_row(cases_, workload, impl) for impl in RIVALS + ETL + ETL_TRANSFORM + ETL_CONVERT]
         rows = [row for row in rows if row]
         if rows:
             head = ["ns per record, batch 1000, 2 workers", "1 CPU", "x bare", "2 CPUs", "x bare", "CPU ns", "min-max"]
@@ -90,7 +92,8 @@ def targets(cases_):
         return find(cases_, workload=workload, impl=impl, pinned=pinned, batch=batch, workers=workers)
 
     def over_bare(workload, impl, pinned):
-        return ratio(case(workload, impl, pinned), case(workload, "bare", pinned))
+        base = "bare-three-passes" if impl.endswith("-transform") else "bare"  # what does the same work
+        return ratio(case(workload, impl, pinned), case(workload, base, pinned))
 
     where = {True: "1 CPU", False: "2 CPUs"}
     found = []
@@ -104,6 +107,7 @@ def targets(cases_):
     against_bare("64-byte records, handed over", "pod", ["etl-handover-push", "etl-handover-fill"], 1.5, (True,))
     against_bare("64-byte records, handed over", "pod", ["etl-handover-push", "etl-handover-fill"], 1.6, (False,))
     against_bare("64-byte records, fused", "pod", ["etl-fused-push", "etl-fused-fill"], 1.15)
+    against_bare("64-byte records, adaptive, own transform pass", "pod", ["etl-adaptive-push-transform"], 1.3)
     for pinned in (True, False):
         value = ratio(case("pod", "tbb-batch", pinned), case("pod", "etl-adaptive-push", pinned))
         found.append(Target(f"faster than oneTBB by batch, {where[pinned]}", value, 1.0, at_least=True))
