@@ -7,6 +7,7 @@
 #include <etl/manager.hpp>
 #include <etl/memory_budget.hpp>
 #include <etl/options.hpp>
+#include <etl/options_from_environment.hpp>
 #include <etl/pipeline.hpp>
 #include <etl/report.hpp>
 #include <etl/run.hpp>
