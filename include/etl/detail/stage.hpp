@@ -24,7 +24,7 @@
 #include <etl/detail/load_gate.hpp>
 #include <etl/detail/traits.hpp>
 #include <etl/detail/work.hpp>
-#include <etl/observe/histogram.hpp>
+#include <etl/detail/worker_slot.hpp>
 #include <etl/options.hpp>
 #include <etl/out.hpp>
 #include <etl/pipeline.hpp>
@@ -88,44 +88,14 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
   }
 
   /// Times, once the batcher has finished.
-  void report(RunReport& report) const {
-    Histogram queue, transform, load;
-    for (const Slot& slot : slots_) {
-      queue.merge(slot.queue);
-      transform.merge(slot.transform);
-      load.merge(slot.load);
-    }
-    report.queue = StageTimes(queue);
-    report.transform = StageTimes(transform);
-    report.load = StageTimes(load);
-  }
+  void report(RunReport& report) const { report_times(slots_, report); }
   /// Names of the stages with a user callable at work.
-  void status(RunStatus& status) const {
-    std::uint64_t transforms = 0;
-    std::uint64_t loads = 0;
-    for (const Slot& slot : slots_) {
-      const Busy busy = slot.busy.load(std::memory_order_relaxed);
-      transforms += busy == Busy::Transform;
-      loads += busy == Busy::Load;
-    }
-    const auto add = [&status](std::uint64_t n, const char* what) {
-      if (n > 0)
-        status.waiting_for.append(status.waiting_for.empty() ? "" : ", ").append(std::to_string(n)).append(what);
-    };
-    add(transforms, " transform");
-    add(loads, " load");
-  }
+  void status(RunStatus& status) const { report_busy(slots_, status); }
 
  private:
   using Work = detail::Work<E, T>;
-  enum class Busy : std::uint8_t { No, Transform, Load };
-  struct alignas(64) Slot {
-    std::unique_ptr<W> worker;
-    std::unique_ptr<Work> work;
-    TimePoint at{};  // when the current step began
-    Histogram queue, transform, load;
-    std::atomic<Busy> busy = Busy::No;
-  };
+  using Slot = WorkerSlot<W, Work>;
+
   [[nodiscard]] static bool is_gated(const Options& options, std::size_t slots) {
     if (options.order == Order::Source) return slots > 1;
     return slots > 1 && (!concurrent_load || options.max_concurrent_loads.value_or(slots) < slots);

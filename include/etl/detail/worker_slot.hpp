@@ -1,0 +1,61 @@
+#pragma once
+/// What each worker slot has of its own.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/executor.hpp>
+#include <etl/observe/histogram.hpp>
+#include <etl/report.hpp>
+
+namespace etl::inline v0::detail {
+
+/// Which user callable is at work.
+enum class Busy : std::uint8_t { No, Transform, Load };
+
+/// The user's state of a worker, the results it works on, and its times. Used by one thread at a time, that
+/// which holds the slot's token; `busy` may be read by all.
+template <class W, class Work>
+struct alignas(64) WorkerSlot {
+  std::unique_ptr<W> worker;
+  std::unique_ptr<Work> work;
+  TimePoint at{};  ///< when the current step began
+  Histogram queue, transform, load;
+  std::atomic<Busy> busy = Busy::No;
+};
+
+/// Merges the slots' times into a report.
+template <class Slot>
+void report_times(const std::vector<Slot>& slots, RunReport& report) {
+  Histogram queue;
+  Histogram transform;
+  Histogram load;
+  for (const Slot& slot : slots) {
+    queue.merge(slot.queue);
+    transform.merge(slot.transform);
+    load.merge(slot.load);
+  }
+  report.queue = StageTimes(queue);
+  report.transform = StageTimes(transform);
+  report.load = StageTimes(load);
+}
+
+/// Adds the stages at work to `status.waiting_for`.
+template <class Slot>
+void report_busy(const std::vector<Slot>& slots, RunStatus& status) {
+  const auto add = [&](Busy which, std::string_view name) {
+    std::uint64_t count = 0;
+    for (const Slot& slot : slots) count += slot.busy.load(std::memory_order_relaxed) == which ? 1 : 0;
+    if (count == 0) return;
+    status.waiting_for.append(status.waiting_for.empty() ? "" : ", ").append(std::to_string(count)).append(name);
+  };
+  add(Busy::Transform, " transform");
+  add(Busy::Load, " load");
+}
+
+}  // namespace etl::inline v0::detail
