@@ -17,7 +17,7 @@ CPU_BOUND = ["mutex-queue", "tbb-batch", "etl-adaptive-push", "etl-handover-push
 BATCH_SIZES = [1, 10, 100, 1000, 10000]
 ETL_RUST_NS = {True: 674.0, False: 872.0}  # its best measured settings, on the machine of the first measurement
 
-TITLES = {"pod": "64-byte records", "str": "records with a 40-byte heap string",
+TITLES = {"pod": "64-byte records", "str": "Records with a 40-byte heap string",
           "convert": "E to a different T, both with strings", "cpu": "CPU-bound transform"}
 
 

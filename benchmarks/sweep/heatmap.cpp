@@ -93,7 +93,7 @@ std::string draw_cell(const Cell& cell, const Cell& top, const Range& range, Met
   std::string svg = fmt::format("<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\"/>\n", x, y,
                                 cell_width - 2, cell_height - 2, fill.hex());
   const double middle = x + cell_width / 2.0 - 1;
-  svg += label(middle, y + 23, human(v), 16, "middle", fmt::format("{} font-weight=\"bold\"", ink).c_str());
+  svg += label(middle, y + 23, shown(v, metric), 16, "middle", fmt::format("{} font-weight=\"bold\"", ink).c_str());
   const bool is_best = &cell == &top;
   svg += label(middle, y + 39, is_best ? "best" : compared(v, value(top, metric), metric), 11, "middle", ink);
   return svg;
@@ -117,7 +117,7 @@ std::string legend(const Range& range, Metric metric, double x, double y, double
   for (int i = 0; i <= 4; ++i) {
     const double at = x + width * i / 4;
     svg += fmt::format("<path d=\"M{0:.1f} {1}v5\" stroke=\"#333333\"/>\n", at, y + 14);
-    svg += label(at, y + 32, human(range.at(i / 4.0)), 12, i == 0 ? "start" : i == 4 ? "end" : "middle");
+    svg += label(at, y + 32, shown(range.at(i / 4.0), metric), 12, i == 0 ? "start" : i == 4 ? "end" : "middle");
   }
   return svg;
 }
@@ -142,8 +142,10 @@ std::string heatmap(const Settings& settings, const std::vector<Cell>& cells) {
       width, height);
   const std::string title = settings.title.empty() ? "etl-sweep: " + metric_name(settings.metric) : settings.title;
   svg += label(margin, 36, title, 21, "start", " font-weight=\"bold\"");
-  svg += label(margin, 60, describe(settings) + fmt::format("; median of {} rounds", settings.rounds), 13, "start",
-               " fill=\"#555555\"");
+  svg += label(margin, 60,
+               describe(settings) +
+                   (settings.rounds > 1 ? fmt::format("; median of {} rounds", settings.rounds) : "; one round"),
+               13, "start", " fill=\"#555555\"");
 
   std::string frames;
   for (int p = 0; p < panels; ++p) {

@@ -79,6 +79,7 @@ struct Cell {
 [[nodiscard]] std::string human(std::chrono::nanoseconds duration);
 [[nodiscard]] std::string describe(const Settings& settings);  ///< the workload in one line
 [[nodiscard]] std::string metric_name(Metric metric);
+[[nodiscard]] std::string shown(double value, Metric metric);  ///< with a unit where one is needed
 
 [[nodiscard]] std::string tables(const Settings& settings, const std::vector<Cell>& cells);
 [[nodiscard]] std::string advice(const Settings& settings, const std::vector<Cell>& cells);

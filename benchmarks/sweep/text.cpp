@@ -35,7 +35,14 @@ std::string metric_name(Metric metric) {
     case Metric::Cpu: return "CPU ns per item";
     case Metric::Latency: break;
   }
-  return "latency p99, us";
+  return "latency p99";
+}
+
+std::string shown(double value, Metric metric) {
+  if (metric != Metric::Latency) return human(value);
+  const bool ms = value >= 999.5;
+  const double number = ms ? value / 1000 : value;
+  return fmt::format("{:.{}f} {}", number, number < 9.995 ? 2 : number < 99.95 ? 1 : 0, ms ? "ms" : "us");
 }
 
 std::string describe(const Settings& settings) {
@@ -66,7 +73,8 @@ std::string tables(const Settings& settings, const std::vector<Cell>& cells) {
     for (const std::size_t workers : settings.workers) {
       text += fmt::format("{:>12}", workers);
       for (std::size_t i = 0; i < settings.batch_sizes.size(); ++i, ++cell)
-        text += fmt::format("{:>13}{}", human(value(*cell, settings.metric)), &*cell == &top ? '*' : ' ');
+        text +=
+            fmt::format("{:>13}{}", shown(value(*cell, settings.metric), settings.metric), &*cell == &top ? '*' : ' ');
       text += '\n';
     }
     text += '\n';
@@ -95,9 +103,10 @@ std::string advice(const Settings& settings, const std::vector<Cell>& cells) {
         cell.workers != least->workers ? cell.workers < least->workers : cell.batch_size < least->batch_size;
     if (share >= 0.95 && smaller) least = &cell;
   }
-  std::string text = fmt::format("best (*): {}: {} {}\n", place(top), human(value(top, metric)), metric_name(metric));
+  std::string text =
+      fmt::format("best (*): {}: {} {}\n", place(top), shown(value(top, metric), metric), metric_name(metric));
   if (least != &top)
-    text += fmt::format("least within 5 % of it: {}: {}\n", place(*least), human(value(*least, metric)));
+    text += fmt::format("least within 5 % of it: {}: {}\n", place(*least), shown(value(*least, metric), metric));
   return text;
 }
 
