@@ -38,7 +38,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   # False alarms of GCC 12 inside libstdc++: std::string::insert (GCC PR 105651), std::function in an aggregate.
   list(APPEND etlpipe_warnings_GNU -Wno-restrict -Wno-maybe-uninitialized)
 endif()
-set(etlpipe_warnings_Clang -Wcomma -Wrange-loop-analysis -Wunreachable-code)
+set(etlpipe_warnings_Clang -Wrange-loop-analysis -Wunreachable-code)
 
 # Call for every target of this project that compiles something.
 function(etlpipe_developer_options target)
