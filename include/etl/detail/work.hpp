@@ -37,11 +37,14 @@ struct Work {
   std::uint32_t told = 0;              ///< how many of them have been reported and drawn on the budget
   Work* next = nullptr;                ///< at the gate
 
-  [[nodiscard]] std::uint32_t partition() const noexcept { return batch->partition; }
-  [[nodiscard]] std::uint64_t ordinal() const noexcept { return batch->ordinal; }
+  // For the gate, which looks at them when the batch has been settled and may be in use again.
+  [[nodiscard]] std::uint32_t partition() const noexcept { return partition_; }
+  [[nodiscard]] std::uint64_t ordinal() const noexcept { return ordinal_; }
 
   void start(Batch<E>* which, TimePoint now) noexcept {
     batch = which;
+    partition_ = which->partition;
+    ordinal_ = which->ordinal;
     began = now;
     ready = false;
     produced = mark = told = 0;
@@ -156,6 +159,8 @@ struct Work {
     });
   }
 
+  std::uint32_t partition_ = 0;
+  std::uint64_t ordinal_ = 0;
   std::vector<Count> counts_{};  // items that have not exactly one result, in order
   std::vector<Fate> fates_{};    // empty: all committed
   bool lost_ = false;            // nothing was loaded
