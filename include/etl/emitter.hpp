@@ -1,6 +1,7 @@
 #pragma once
 /// What a pipeline's `extract` writes to.
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -40,6 +41,9 @@ class Emitter {
   /// Hands the open batch over now. Call it before a wait of unknown length, so that items do not
   /// lie until the timeout.
   void flush() { lane_->host->flush(*lane_); }
+  /// For a source that polls: sleeps, on the executor's clock, until the time is over or no more items are wanted.
+  /// False in the latter case. Items in the open batch are flushed when their timeout comes.
+  bool wait_for(std::chrono::nanoseconds duration) { return lane_->host->wait_for(duration); }
   /// All items pushed so far lie before `position`, from which the source could resume.
   void mark(Position position) { lane_->host->mark(*lane_, std::move(position)); }
   /// Keeps `keep` (the memory that the items pushed from now on point into) alive until all their

@@ -105,8 +105,14 @@ class PipelineManager {
   [[nodiscard]] ManagerReport run_all(Stop stop = {}) {
     const std::lock_guard one_at_a_time(run_mutex_);
     StopSource others;  // fail_fast, and the caller's stop
-    const std::stop_callback on_drain(stop.drain(), [&] { others.request_drain(), wake_up(); });
-    const std::stop_callback on_abandon(stop.abandon(), [&] { others.request_abandon(), wake_up(); });
+    const std::stop_callback on_drain(stop.drain(), [&] {
+      others.request_drain();
+      wake_up();
+    });
+    const std::stop_callback on_abandon(stop.abandon(), [&] {
+      others.request_abandon();
+      wake_up();
+    });
     const ProgressTicker progress(options_.progress, [this] { return running_statuses(); });
     std::unique_lock lock(mutex_);
     while (true) {
@@ -272,12 +278,14 @@ class PipelineManager {
   // --- on the pipeline's thread -----------------------------------------------------------------------
   void run(Entry& entry, StopSource& others) {
     RunReport report;
+    const TimePoint started = Clock::now();
     if (auto error = detail::guarded([&]() -> std::optional<Error> {
           report = entry.run(*entry.options, entry.environment, others.stop());
           return std::nullopt;
         }))
       report = failed_report(entry, std::move(*error));
     report.pipeline = entry.name;
+    if (report.elapsed.count() == 0) report.elapsed = Clock::now() - started;  // of a custom runner
     const bool stop_others = options_.fail_fast && !report.ok();
     {
       const std::lock_guard lock(mutex_);

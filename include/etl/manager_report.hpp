@@ -46,16 +46,24 @@ struct ManagerReport {
       if (worst == nullptr || rank(report.outcome) < rank(worst->outcome)) worst = &report;
     return worst == nullptr ? 0 : worst->exit_code();
   }
+  /// How many ended how, and each report.
   [[nodiscard]] std::string text() const {
-    std::string out;
-    for (const auto& [name, report] : pipelines) out.append(out.empty() ? "" : "\n").append(report.text());
+    std::map<Outcome, std::size_t> counts;
+    for (const auto& [name, report] : pipelines) ++counts[report.outcome];
+    std::string out = std::to_string(pipelines.size()) + " pipelines";
+    for (const auto& [outcome, count] : counts)
+      out.append(outcome == counts.begin()->first ? ": " : ", ")
+          .append(std::to_string(count))
+          .append(1, ' ')
+          .append(to_string(outcome));
+    for (const auto& [name, report] : pipelines) out.append(1, '\n').append(report.text());
     return out;
   }
   /// A JSON object of reports by name.
   [[nodiscard]] std::string json() const {
     std::string out = "{";
     for (const auto& [name, report] : pipelines)
-      out.append(out.size() == 1 ? "" : ",").append(detail::quoted(name)).append(":").append(report.json());
+      out.append(out.size() == 1 ? "" : ",").append(detail::json_string(name)).append(":").append(report.json());
     return out += '}';
   }
 

@@ -37,8 +37,9 @@ enum class Order : std::uint8_t {
 enum class Inline : std::uint8_t {
   Adaptive,     ///< while that is measured to be faster than handing batches over (a Bucket: as WhenWaiting)
   WhenWaiting,  ///< only while `push` would have to wait for room anyway
-  /// Choose this when `extract` holds a lock across `push` that `load` takes. An executor all of whose threads sit
-  /// in such a `push` then makes no progress.
+  /// For an extracting thread that must not run other user code: it has thread-local state, or may not be delayed.
+  /// An executor all of whose threads sit in a `push` makes no progress then. (No setting helps an `extract` that
+  /// holds a lock across `push` which `load` takes: when the run is full, each waits for the other.)
   Never,
 };
 
@@ -59,6 +60,18 @@ struct Rejection {
   std::string_view description;  ///< what the pipeline's `describe(const E&)` returned, or empty
 };
 
+/// Called for rejected items. (The destructor is kept out of line: inlined, it makes GCC 12 warn of uninitialised
+/// memory in code that builds an `Options`.)
+struct RejectHandler : std::function<void(const Rejection&)> {
+  using std::function<void(const Rejection&)>::function;
+  RejectHandler() = default;
+  RejectHandler(const RejectHandler&) = default;
+  RejectHandler(RejectHandler&&) = default;
+  RejectHandler& operator=(const RejectHandler&) = default;
+  RejectHandler& operator=(RejectHandler&&) = default;
+  ETLPIPE_NOINLINE ~RejectHandler() {}  // NOLINT(modernize-use-equals-default)
+};
+
 /// What a run does about rejected items. By default the first one fails the run (G4, G7).
 struct ErrorPolicy {
   /// How many items may be rejected; one more fails the run.
@@ -68,7 +81,7 @@ struct ErrorPolicy {
   Unclassified unclassified = Unclassified::Fatal;
   /// Called for every rejected item before anything of its batch is loaded (for a reject by `load`:
   /// before that batch counts as committed). One call at a time. An exception from it fails the run.
-  std::function<void(const Rejection&)> on_reject{};
+  RejectHandler on_reject{};
 };
 
 /// How progress is shown. Nothing is printed unless asked for.

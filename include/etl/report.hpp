@@ -153,6 +153,9 @@ struct RunReport {
     ++error_count;
     if (errors.size() < max_errors) errors.push_back(std::move(record));
   }
+
+ private:
+  void append_ledgers(std::string& out) const;
 };
 
 inline int RunReport::exit_code() const noexcept {

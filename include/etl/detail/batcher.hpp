@@ -45,8 +45,8 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   using typename Base::Lock;
 
   /// `backend` is null in fused mode only, `clock` for the real one. The arguments outlive `finish`.
-  Batcher(const Options& options, const Environment& environment, ExecutorBackend* backend,
-          const ExecutorBackend* clock, BatchProcessor<E>& processor, bool may_inline)
+  Batcher(const Options& options, const Environment& environment, ExecutorBackend* backend, ExecutorBackend* clock,
+          BatchProcessor<E>& processor, bool may_inline)
       : Base(backend, clock, options.workers),
         options_(options),
         environment_(environment),
@@ -112,6 +112,12 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     auto& lane = static_cast<OwnedLane<E>&>(base);
     Lock lock(mutex_);
     if (lane.pending() > 0 && !refusing()) seal_and_go_on(lock, lane, Flush::Source, now());
+  }
+  bool wait_for(std::chrono::nanoseconds duration) override {
+    Lock lock(mutex_);
+    const TimePoint until = after(now(), duration);
+    while (!refusing() && now() < until) Base::wait(lock, until);
+    return !refusing();
   }
   void mark(Lane<E>& base, Position position) override {
     const Lock lock(mutex_);

@@ -2,6 +2,7 @@
 /// The producer's side of a batcher: one open batch, filled without locks.
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -31,6 +32,8 @@ class LaneHost {
   /// An item was published and `limit` reached: first item, full batch, cut, or a check that is due.
   virtual void reached_limit(Lane<E>& lane) = 0;
   virtual void flush(Lane<E>& lane) = 0;
+  /// Whether intake goes on.
+  virtual bool wait_for(std::chrono::nanoseconds duration) = 0;
   virtual void mark(Lane<E>& lane, Position position) = 0;
   virtual void hold(Lane<E>& lane, std::shared_ptr<const void> keep) = 0;
   [[nodiscard]] virtual std::stop_token intake_stop() const noexcept = 0;

@@ -19,7 +19,7 @@ namespace detail {
 [[nodiscard]] inline std::string grouped(std::uint64_t n) {
   std::string digits = fmt::format("{}", n);
   for (auto i = static_cast<std::ptrdiff_t>(digits.size()) - 3; i > 0; i -= 3)
-    digits.insert(static_cast<std::size_t>(i), ",");
+    digits.insert(static_cast<std::size_t>(i), 1, ',');
   return digits;
 }
 
@@ -42,7 +42,7 @@ namespace detail {
 }
 
 /// A JSON string literal (RFC 8259 section 7). Bytes that are not UTF-8 are passed through.
-[[nodiscard]] inline std::string quoted(std::string_view text) {
+[[nodiscard]] inline std::string json_string(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\')
@@ -74,8 +74,8 @@ inline void append_stage(std::string& out, std::string_view name, const StageTim
 
 [[nodiscard]] inline std::string json_of(const ErrorRecord& e) {
   std::string out = fmt::format(R"({{"pipeline":{},"stage":"{}","class":"{}","code":"{}:{}","message":{})",
-                                quoted(e.pipeline), to_string(e.stage), to_string(e.error.error_class),
-                                e.error.code.category().name(), e.error.code.value(), quoted(e.error.message()));
+                                json_string(e.pipeline), to_string(e.stage), to_string(e.error.error_class),
+                                e.error.code.category().name(), e.error.code.value(), json_string(e.error.message()));
   if (e.in_batch)
     fmt::format_to(std::back_inserter(out), R"(,"batch":{},"partition":{},"first_seq":{},"last_seq":{})", e.batch,
                    e.partition, e.first_seq, e.last_seq);
@@ -96,16 +96,13 @@ inline std::string ErrorRecord::text() const {
   } else if (stage == Stage::Extract) {
     fmt::format_to(std::back_inserter(out), ", partition {}, after {} items", partition, first_seq);
   }
-  return out + ": " + error.message();
+  return out.append(error.error_class == ErrorClass::Rejected ? ", rejected: " : ": ").append(error.message());
 }
 
-inline std::string RunReport::text() const {
+inline void RunReport::append_ledgers(std::string& out) const {
   using detail::grouped;
-  std::string out;
   const auto to = std::back_inserter(out);
-  fmt::format_to(to, "{}{}{}", pipeline, pipeline.empty() ? "" : ": ", to_string(outcome));
-  if (outcome == Outcome::NotRun) return out + (reason.empty() ? "" : " (" + reason + ")");
-  fmt::format_to(to, " in {}, {} items/s", detail::human(elapsed), detail::metric(items_per_second()));
+  fmt::format_to(to, ", {} items/s", detail::metric(items_per_second()));
   fmt::format_to(to, "\n  items    {} extracted = {} loaded", grouped(items.extracted), grouped(items.loaded));
   const auto add = [&to](std::uint64_t n, std::string_view what) {
     if (n != 0) fmt::format_to(to, " + {} {}", grouped(n), what);
@@ -132,6 +129,16 @@ inline std::string RunReport::text() const {
   flush(flushes.close, "close");
   if (flushes.total() == 0) out += " none";
   fmt::format_to(to, "; {} run inline; queue at most {} deep", grouped(inline_batches), max_queue_depth);
+}
+
+inline std::string RunReport::text() const {
+  using detail::grouped;
+  std::string out;
+  const auto to = std::back_inserter(out);
+  fmt::format_to(to, "{}{}{}", pipeline, pipeline.empty() ? "" : ": ", to_string(outcome));
+  if (outcome == Outcome::NotRun) return out + (reason.empty() ? "" : " (" + reason + ")");
+  fmt::format_to(to, " in {}", detail::human(elapsed));
+  if (items.extracted > 0 || flushes.total() > 0 || extract.count > 0) append_ledgers(out);
   if (pre_process.count + extract.count + post_process.count > 0)
     fmt::format_to(to, "\n  {:<13}{:>10}{:>11}{:>11}{:>11}{:>11}", "stage", "total", "p50", "p95", "p99", "max");
   detail::append_stage(out, "pre_process", pre_process);
@@ -152,7 +159,7 @@ inline std::string RunReport::json() const {
   std::string out;
   const auto to = std::back_inserter(out);
   fmt::format_to(to, R"({{"pipeline":{},"outcome":"{}","exit_code":{},"elapsed":{:.9f},"items_per_second":{:.3f})",
-                 detail::quoted(pipeline), to_string(outcome), exit_code(), detail::seconds(elapsed),
+                 detail::json_string(pipeline), to_string(outcome), exit_code(), detail::seconds(elapsed),
                  items_per_second());
   fmt::format_to(to,
                  R"(,"items":{{"extracted":{},"loaded":{},"filtered":{},"rejected":{},"replayed":{},"abandoned":{}}})",
@@ -166,7 +173,7 @@ inline std::string RunReport::json() const {
                  R"(,"times":{{"pre_process":{},"extract":{},"queue":{},"transform":{},"load":{},"post_process":{}}})",
                  detail::json_of(pre_process), detail::json_of(extract), detail::json_of(queue),
                  detail::json_of(transform), detail::json_of(load), detail::json_of(post_process));
-  fmt::format_to(to, R"(,"reason":{},"error_count":{},"errors":[)", detail::quoted(reason), error_count);
+  fmt::format_to(to, R"(,"reason":{},"error_count":{},"errors":[)", detail::json_string(reason), error_count);
   for (std::size_t i = 0; i < errors.size(); ++i) {
     if (i != 0) out += ',';
     out += detail::json_of(errors[i]);

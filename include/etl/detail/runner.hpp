@@ -91,7 +91,10 @@ class Runner final : public LiveRun {
 
   void conduct() {
     const bool prepared = !batcher_->stop_requested() && pre_process();
-    if (prepared) extract_all();
+    if (prepared) {
+      ask_expected_items();
+      if (!batcher_->intake_refused()) extract_all();
+    }
     batcher_->end_intake();
     settle_outcome(report_, batcher_->finish());
     stage_->report(report_);
@@ -100,15 +103,6 @@ class Runner final : public LiveRun {
 
   // --- hooks ------------------------------------------------------------------------------------------
   [[nodiscard]] bool pre_process() {
-    if constexpr (HasExpectedItems<P>) {
-      if (auto error = guarded([this]() -> std::optional<Error> {
-            expected_ = static_cast<std::uint64_t>(std::as_const(pipeline_).expected_items());
-            return std::nullopt;
-          })) {
-        batcher_->fail({.error = std::move(*error), .stage = Stage::PreProcess});
-        return false;
-      }
-    }
     if constexpr (HasPreProcess<P>) {
       auto error = timed("pre_process", report_.pre_process, [this] {
         if constexpr (requires { pipeline_.pre_process(std::stop_token{}); })
@@ -116,11 +110,22 @@ class Runner final : public LiveRun {
         else
           return pipeline_.pre_process();
       });
-      if (!error) return true;
-      batcher_->fail({.error = std::move(*error), .stage = Stage::PreProcess});
-      return false;
+      if (error) {
+        batcher_->fail({.error = std::move(*error), .stage = Stage::PreProcess});
+        return false;
+      }
     }
     return true;
+  }
+  /// After pre_process, which may have found out.
+  void ask_expected_items() {
+    if constexpr (HasExpectedItems<P>) {
+      auto error = guarded([this]() -> std::optional<Error> {
+        expected_ = static_cast<std::uint64_t>(std::as_const(pipeline_).expected_items());
+        return std::nullopt;
+      });
+      if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
+    }
   }
   void post_process() {
     if constexpr (HasPostProcess<P>) {

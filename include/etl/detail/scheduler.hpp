@@ -38,8 +38,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
 
  protected:
   /// `backend` is null in fused mode: then there is one token, and nothing is ever queued. `clock` may be null.
-  Scheduler(ExecutorBackend* backend, const ExecutorBackend* clock, std::size_t workers)
-      : backend_(backend), clock_(clock) {
+  Scheduler(ExecutorBackend* backend, ExecutorBackend* clock, std::size_t workers) : backend_(backend), clock_(clock) {
     const std::size_t tokens = backend == nullptr ? 1 : workers;
     for (std::size_t i = tokens; i-- > 0;) tokens_.push_back(static_cast<std::uint32_t>(i));
     if (backend == nullptr) return;
@@ -78,11 +77,12 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
     if (runnable() && now() >= patience) help(lock);
   }
   void wait(Lock& lock, TimePoint until) {
-    if (backend_ != nullptr) return backend_->wait(lock, changed_, until);
-    changed_.wait(lock);
+    if (clock_ != nullptr) return clock_->wait(lock, changed_, until);
+    if (until == TimePoint::max()) return changed_.wait(lock);
+    changed_.wait_until(lock, until);
   }
   void notify() noexcept {
-    if (backend_ != nullptr) return backend_->notify(changed_);
+    if (clock_ != nullptr) return clock_->notify(changed_);
     changed_.notify_all();
   }
   /// User code may run in a stop callback or a destructor: not under the lock, but before the end.
@@ -106,7 +106,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
   }
 
   ExecutorBackend* const backend_;
-  const ExecutorBackend* const clock_;
+  ExecutorBackend* const clock_;  // the same, or that of fused mode, or null for the real one
   std::mutex mutex_;
   std::uint64_t queued_ = 0;
   std::uint64_t in_flight_ = 0;  // sealed and not settled: queued, running or parked

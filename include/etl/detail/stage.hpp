@@ -231,7 +231,7 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
   std::optional<Error> tell(const Batch<E>& batch, const Rejected& rejection, Stage stage) {
     if (!options_->errors.on_reject) return std::nullopt;
     std::string description;
-    if constexpr (HasDescribe<P, E> && takes == Takes::Const)
+    if constexpr (HasDescribe<P, E> && (takes == Takes::Const || takes == Takes::Nothing))
       description = std::string_view(pipeline_->describe(batch.items()[rejection.item]));
     const std::lock_guard lock(tell_mutex_);
     options_->errors.on_reject({.pipeline = environment_->name,

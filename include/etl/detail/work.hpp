@@ -81,7 +81,7 @@ struct Work {
   /// first reason.
   void reject_results(std::uint32_t from, std::vector<std::pair<std::size_t, Error>>& rejects,
                       std::vector<Rejected>& items) {
-    std::ranges::stable_sort(rejects, {}, &std::pair<std::size_t, Error>::first);
+    std::ranges::sort(rejects, {}, &std::pair<std::size_t, Error>::first);
     if (fates_.empty()) fates_.assign(produced, Fate::Committed);
     auto next_reject = rejects.begin();
     for_each_item([&](std::uint32_t item, std::uint32_t first, std::uint32_t end) {

@@ -50,7 +50,7 @@ template <class Slot>
 void report_busy(const std::vector<Slot>& slots, RunStatus& status) {
   const auto add = [&](Busy which, std::string_view name) {
     std::uint64_t count = 0;
-    for (const Slot& slot : slots) count += slot.busy.load(std::memory_order_relaxed) == which ? 1 : 0;
+    for (const Slot& slot : slots) count += slot.busy.load(std::memory_order_relaxed) == which ? 1U : 0U;
     if (count == 0) return;
     status.waiting_for.append(status.waiting_for.empty() ? "" : ", ").append(std::to_string(count)).append(name);
   };
