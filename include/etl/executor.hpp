@@ -14,6 +14,7 @@
 #include <asio/thread_pool.hpp>
 
 #include <etl/config.hpp>
+#include <etl/detail/cpus.hpp>
 #include <etl/detail/handler_memory.hpp>
 
 namespace etl::inline v0 {
@@ -63,6 +64,9 @@ class ExecutorBackend {
     signal.wait_until(lock, until);
   }
   virtual void notify(std::condition_variable& signal) noexcept { signal.notify_all(); }
+  /// How long a task that has run out of work may keep its thread, looking for more, while work comes in quickly: a
+  /// wake-up costs more than a small batch.
+  [[nodiscard]] virtual std::chrono::nanoseconds linger() const noexcept { return {}; }
 };
 
 namespace detail {
@@ -112,6 +116,9 @@ class PoolBackend final : public ExecutorBackend {
   PoolBackend& operator=(const PoolBackend&) = delete;
   void post(std::shared_ptr<Task> task) override { asio_.post(std::move(task)); }
   std::unique_ptr<Timer> make_timer() override { return asio_.make_timer(); }
+  [[nodiscard]] std::chrono::nanoseconds linger() const noexcept override {
+    return std::chrono::microseconds(usable_cpus() > 1 ? 40 : 0);
+  }
 
  private:
   asio::thread_pool pool_;

@@ -164,7 +164,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
       return Base::run_here(lock, batch, batch->sealed);
     }
     tally_.max_queue_depth = std::max(tally_.max_queue_depth, queued_ + 1);
-    Base::enqueue(lock, batch);
+    Base::enqueue(lock, batch, batch_cost_);
   }
   void arm_timer(TimePoint due) {
     if (timer_ == nullptr || due >= timer_due_) return;
@@ -397,6 +397,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     }
     return processor_->process(batch, slot, begin);
   }
+  void remind(TimePoint when) override { arm_timer(when); }
   void post_failed(Error error) override { keep({.error = std::move(error), .stage = Stage::Manage}, false); }
 
   // --- time and ends, under the lock ------------------------------------------------------------------------
@@ -420,6 +421,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     if (source_ != nullptr) next = std::min(next, source_->seal_due(time, cut));
     if (next != TimePoint::max()) arm_timer(next);
     while (Batch<E>* batch = cut.pop()) dispatch(lock, batch, nullptr);
+    Base::wake_worker(lock);
   }
   void keep(ErrorRecord record, bool decides) {
     record.pipeline = environment_.name;

@@ -2,6 +2,7 @@
 /// Where and when sealed batches are run.
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -14,6 +15,7 @@
 
 #include <etl/config.hpp>
 #include <etl/detail/batch.hpp>
+#include <etl/detail/cpus.hpp>
 #include <etl/detail/guard.hpp>
 #include <etl/executor.hpp>
 
@@ -42,6 +44,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
     const std::size_t tokens = backend == nullptr ? 1 : workers;
     for (std::size_t i = tokens; i-- > 0;) tokens_.push_back(static_cast<std::uint32_t>(i));
     if (backend == nullptr) return;
+    linger_ = backend->linger();
+    alone_ = usable_cpus() == 1;
     for (std::size_t i = 0; i < workers; ++i) {
       tasks_.push_back(std::make_unique<DrainTask>(*this));
       idle_tasks_.push_back(tasks_.back().get());
@@ -55,16 +59,33 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
   virtual TimePoint run_batch(Batch<E>* batch, std::uint32_t slot, TimePoint begin) noexcept = 0;
   /// Under the lock: a task could not be posted.
   virtual void post_failed(Error error) = 0;
+  /// Under the lock: call `wake_worker` then, at the latest.
+  virtual void remind(TimePoint when) = 0;
 
-  void enqueue(Lock& lock, Batch<E>* batch) {
+  /// To the end of the queue. `cost` is what a batch took of late.
+  void enqueue(Lock& lock, Batch<E>* batch, std::chrono::nanoseconds cost) {
+    const bool quick = batch->sealed - last_enqueued_ < quick_source;
+    last_enqueued_ = batch->sealed;
     queue_.push(batch);
     ++queued_;
+    work_waiting_.store(true, std::memory_order_relaxed);
+    if (lingering_ > 0) return;
+    // Somebody will come for it sooner than a thread that is woken now: a worker at the end of a small batch, or, on
+    // a single processor, the producer when it has to wait. Should it go differently, the reminder sees to it.
+    if (quick && (alone_ || (running_ > 0 && cost < wake_up))) return remind(batch->sealed + reminder);
     wake_worker(lock);
+  }
+  // One at a time: a task that starts wakes the next if there is more to do than it can take.
+  void wake_worker(Lock& lock) {
+    if (queued_ == 0 || idle_tasks_.empty() || unstarted_ > 0) return;
+    DrainTask* task = idle_tasks_.back();
+    idle_tasks_.pop_back();
+    post(lock, task);
   }
   /// On a thread that is no worker. A task may have left for want of the token that was held here.
   void run_here(Lock& lock, Batch<E>* batch, TimePoint begin) {
     run(lock, batch, begin);
-    if (queued_ > 0) wake_worker(lock);
+    if (!alone_) wake_worker(lock);
   }
   [[nodiscard]] bool token_free() const noexcept { return !tokens_.empty(); }
   /// One step of a thread that has to wait: it runs a batch at once where that takes nobody's place, else after
@@ -102,6 +123,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
   }
   [[nodiscard]] BatchQueue<E> drop_queue() noexcept {
     queued_ = 0;
+    work_waiting_.store(false, std::memory_order_relaxed);
     return std::exchange(queue_, {});
   }
 
@@ -124,7 +146,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
 
   [[nodiscard]] bool runnable() const noexcept { return queued_ > 0 && !tokens_.empty(); }
   [[nodiscard]] Batch<E>* dequeue() noexcept {
-    --queued_;
+    if (--queued_ == 0) work_waiting_.store(false, std::memory_order_relaxed);
     return queue_.pop();
   }
   TimePoint run(Lock& lock, Batch<E>* batch, TimePoint begin) {
@@ -142,13 +164,6 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
   void help(Lock& lock) {
     Batch<E>* batch = dequeue();
     run_here(lock, batch, now());
-  }
-  // One at a time: a task that starts wakes the next if there is more to do than it can take.
-  void wake_worker(Lock& lock) {
-    if (idle_tasks_.empty() || unstarted_ > 0) return;
-    DrainTask* task = idle_tasks_.back();
-    idle_tasks_.pop_back();
-    post(lock, task);
   }
   // The run may end while its executor posts: the post is counted, so that the end waits for it.
   void post(Lock& lock, DrainTask* task) {
@@ -172,7 +187,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
       if (queued_ > 1) wake_worker(lock);
       TimePoint time = now();
       const TimePoint slice_end = time + std::chrono::milliseconds(2);
-      while (runnable()) {
+      while (runnable() || linger(lock, time)) {
         time = run(lock, dequeue(), time);
         if (time < slice_end || !runnable()) continue;
         post(lock, &task);
@@ -183,6 +198,31 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
     idle_tasks_.push_back(&task);
   }
 
+  /// Stays a little while work comes in quickly. Whether there is something to run.
+  [[nodiscard]] bool linger(Lock& lock, TimePoint begin) {
+    if (linger_.count() == 0 || finished_ || lingering_ > 0 || begin - last_enqueued_ >= quick_source) return false;
+    ++lingering_;
+    lock.unlock();
+    while (!work_waiting_.load(std::memory_order_relaxed) && now() - begin < linger_) relax();
+    lock.lock();
+    --lingering_;
+    return runnable();
+  }
+  static void relax() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+  }
+
+  static constexpr std::chrono::nanoseconds quick_source = std::chrono::microseconds(50);
+  static constexpr std::chrono::nanoseconds wake_up = std::chrono::microseconds(20);
+  static constexpr std::chrono::nanoseconds reminder = std::chrono::milliseconds(2);
+
+  std::chrono::nanoseconds linger_{};
+  bool alone_ = false;           // there is one processor only
+  std::uint64_t lingering_ = 0;  // tasks that look for work
+  TimePoint last_enqueued_{};
+  std::atomic<bool> work_waiting_ = false;  // something is queued, for those that linger
   std::condition_variable changed_;
   BatchQueue<E> queue_;
   std::vector<std::uint32_t> tokens_;  // free worker slots

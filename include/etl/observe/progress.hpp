@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdio>
@@ -56,7 +57,7 @@ struct NamedStatus {
   line += fmt::format("{:3.0f}% ({}/{} items), {} items/s", share * 100, detail::grouped(done),
                       detail::grouped(expected), detail::metric(rate));
   if (rate > 0 && done < expected) {
-    const auto left = static_cast<std::uint64_t>(static_cast<double>(expected - done) / rate + 0.5);
+    const std::int64_t left = std::llround(static_cast<double>(expected - done) / rate);
     line += fmt::format(", ETA {}:{:02}:{:02}", left / 3600, left / 60 % 60, left % 60);
   }
   return line;
