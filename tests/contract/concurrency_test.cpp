@@ -1,0 +1,264 @@
+// "const means concurrent", never more user calls at once than workers, one state per worker slot.
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <latch>
+#include <mutex>
+#include <set>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include <etl/bucket.hpp>
+#include <etl/run.hpp>
+
+#include "support/catch.hpp"
+#include "support/places.hpp"
+#include "support/random.hpp"
+#include "support/scripted.hpp"
+#include "support/sync.hpp"
+
+namespace {
+
+using test::Site;
+
+/// All workers spin a little in transform and in load, so that they overlap if they can.
+test::Script busy(std::uint64_t items, std::uint64_t seed) {
+  return {.items = items, .at = [seed](Site s, std::uint64_t n) -> etl::Result<void> {
+            if (s == Site::Transform || s == Site::Load) test::spin(test::mixed(seed, n) % 200);
+            return {};
+          }};
+}
+
+}  // namespace
+
+TEST_CASE("G2: a const load runs on several workers at once") {
+  const test::Watchdog watchdog("two loads at once");
+  for (const test::Place place : {test::Place::OwnPool, test::Place::TwoThreads, test::Place::SharedPool}) {
+    struct Meets {
+      mutable std::latch both{2};
+      void extract(etl::Emitter<int>& out) {
+        for (int i = 0; i < 2; ++i) out.push(i);
+      }
+      void load(std::span<const int>) const { both.arrive_and_wait(); }
+    } p;
+    test::Places places;
+    etl::Options o;
+    o.batch_size = 1;
+    o.workers = 2;
+    o.inline_batches = etl::Inline::Never;
+    CHECK(places.run(place, p, o).outcome == etl::Outcome::Completed);
+  }
+}
+
+TEST_CASE("G2: transforms run on several workers at once, also beside a load that is not const") {
+  const test::Watchdog watchdog("transforms at once");
+  struct Meets {
+    mutable std::latch all{3};
+    void extract(etl::Emitter<int>& out) {
+      for (int i = 0; i < 3; ++i) out.push(i);
+    }
+    int transform(const int& n) const {
+      all.arrive_and_wait();
+      return n;
+    }
+    void load(std::span<const int>) {}
+  } p;
+  CHECK(etl::run(p, {.batch_size = 1, .workers = 3, .capacity = 6, .inline_batches = etl::Inline::Never}).outcome == etl::Outcome::Completed);
+}
+
+TEST_CASE("G2: a load that is not const never overlaps itself; nothing overlaps more than workers") {
+  // The audit counts: calls at once, loads at once, two calls on one worker's state, states made.
+  test::Watchdog watchdog("counted overlaps");
+  test::Places places;
+  for (const test::Place place : test::all_places)
+    for (const std::size_t workers : {std::size_t{1}, std::size_t{2}, std::size_t{5}})
+      for (const etl::Inline inline_batches : {etl::Inline::Adaptive, etl::Inline::WhenWaiting, etl::Inline::Never}) {
+        // Its only thread sits in push, and nobody helps: Options says that this cannot go on.
+        if (place == test::Place::InsideItsOwnThread && inline_batches == etl::Inline::Never) continue;
+        watchdog.at(std::string(to_string(place)) + ", " + std::to_string(workers) + " workers");
+        etl::Options o;
+        o.batch_size = 3;
+        o.workers = workers;
+        o.inline_batches = inline_batches;
+        test::Scripted<false> serial(busy(600, workers));
+        const etl::RunReport r = places.run(place, serial, o);
+        CHECK(test::audit(r, *serial.books, o) == "");
+        CHECK(serial.books->loads.most() == 1);
+        test::Scripted<true> concurrent(busy(600, workers));
+        const etl::RunReport r2 = places.run(place, concurrent, o);
+        CHECK(test::audit(r2, *concurrent.books, o) == "");
+      }
+}
+
+TEST_CASE("G2: max_concurrent_loads bounds a const load") {
+  const test::Watchdog watchdog("bounded loads");
+  for (const std::size_t most : {std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{100}}) {
+    for (const etl::Order order : {etl::Order::None, etl::Order::Source}) {
+      test::Scripted<true> pipeline(busy(1500, most));
+      etl::Options o;
+      o.batch_size = 3;
+      o.workers = 4;
+      o.max_concurrent_loads = most;
+      o.order = order;
+      const etl::RunReport r = etl::run(pipeline, o);
+      CHECK(r.outcome == etl::Outcome::Completed);
+      CHECK(test::audit(r, *pipeline.books, o) == "");
+    }
+  }
+  // And the bound is used: two loads meet.
+  struct Meets {
+    mutable std::latch both{2};
+    void extract(etl::Emitter<int>& out) {
+      for (int i = 0; i < 2; ++i) out.push(i);
+    }
+    void load(std::span<const int>) const { both.arrive_and_wait(); }
+  } p;
+  CHECK(etl::run(p, {.batch_size = 1, .workers = 4, .max_concurrent_loads = 2, .inline_batches = etl::Inline::Never}).ok());
+}
+
+TEST_CASE("G2: the state of a worker is its own, and is made at most once per slot") {
+  const test::Watchdog watchdog("states of workers");
+  struct Connection {
+    std::uint64_t rows = 0;
+    int id = 0;
+  };
+  struct Stateful {
+    std::atomic<int>& made;
+    std::atomic<std::uint64_t>& rows;
+    void extract(etl::Emitter<std::uint64_t>& out) {
+      for (std::uint64_t i = 0; i < 5000; ++i)
+        if (!out.push(i)) return;
+    }
+    Connection worker() const { return {.rows = 0, .id = made.fetch_add(1)}; }
+    std::uint64_t transform(const std::uint64_t& n, Connection& c) const {
+      ++c.rows;  // no synchronisation: ThreadSanitizer would see a shared one
+      return n;
+    }
+    void load(std::span<const std::uint64_t> batch, Connection& c) const {
+      c.rows += batch.size();
+      rows += batch.size();
+    }
+  };
+  for (const std::size_t workers : {std::size_t{1}, std::size_t{4}}) {
+    std::atomic<int> made = 0;
+    std::atomic<std::uint64_t> rows = 0;
+    const etl::RunReport r = etl::run(Stateful{made, rows}, {.batch_size = 10, .workers = workers});
+    CHECK(r.outcome == etl::Outcome::Completed);
+    CHECK(rows == 5000);
+    CHECK(made >= 1);
+    CHECK(made <= static_cast<int>(workers));
+  }
+}
+
+TEST_CASE("G2: extraction stays on the thread that called run, and on extractors threads for partitions") {
+  const test::Watchdog watchdog("threads of extraction");
+  struct Where {
+    std::thread::id thread{};
+    void extract(etl::Emitter<int>& out) {
+      thread = std::this_thread::get_id();
+      out.push(1);
+    }
+    void load(std::span<const int>) const {}
+  } where;
+  CHECK(etl::run(where, {.workers = 2}).ok());
+  CHECK(where.thread == std::this_thread::get_id());
+
+  struct Parts {
+    mutable std::latch both{2};
+    mutable std::mutex mutex{};
+    mutable std::set<std::thread::id> threads{};
+    mutable test::Crowd crowd{};
+    std::vector<int> partitions() const { return {0, 1, 2, 3, 4}; }
+    void extract(int part, etl::Emitter<int>& out) const {
+      const test::Crowd::Visit visit(crowd);
+      {
+        const std::lock_guard lock(mutex);
+        threads.insert(std::this_thread::get_id());
+      }
+      if (part < 2) both.arrive_and_wait();  // two partitions at once
+      out.push(part);
+    }
+    void load(std::span<const int>) const {}
+  } parts;
+  const etl::RunReport r = etl::run(parts, {.workers = 2, .extractors = 2});
+  CHECK(r.outcome == etl::Outcome::Completed);
+  CHECK(r.items.loaded == 5);
+  CHECK(parts.threads.size() == 2);
+  CHECK(parts.threads.count(std::this_thread::get_id()) == 1);
+  CHECK(parts.crowd.most() == 2);
+}
+
+TEST_CASE("G2: in fused mode everything happens on the calling thread, one batch after the other") {
+  struct Fused {
+    std::set<std::thread::id>& threads;
+    std::vector<int> partitions() const { return {0, 1, 2}; }
+    void extract(int part, etl::Emitter<int>& out) const {
+      threads.insert(std::this_thread::get_id());
+      for (int i = 0; i < 10; ++i) out.push(part * 10 + i);
+    }
+    int transform(const int& n) const {
+      threads.insert(std::this_thread::get_id());
+      return n;
+    }
+    void load(std::span<const int>) const { threads.insert(std::this_thread::get_id()); }
+    void post_process() const { threads.insert(std::this_thread::get_id()); }
+  };
+  std::set<std::thread::id> threads;
+  const etl::RunReport r = etl::run(Fused{threads}, {.mode = etl::Mode::Fused, .batch_size = 4, .workers = 8, .extractors = 8});
+  CHECK(r.items.loaded == 30);
+  CHECK(threads == std::set<std::thread::id>{std::this_thread::get_id()});
+}
+
+TEST_CASE("G2: a bucket's processor: const is concurrent, mutable is one call at a time") {
+  const test::Watchdog watchdog("processors");
+  std::latch both{2};
+  {
+    etl::Bucket<int> bucket([&both](std::span<const int>) { both.arrive_and_wait(); }, {.batch_size = 1, .workers = 2});
+    CHECK(bucket.push(1));
+    CHECK(bucket.push(2));
+  }
+  test::Crowd crowd;
+  std::uint64_t total = 0;  // not atomic: the library promises
+  {
+    etl::Bucket<std::uint64_t> bucket(
+        [&crowd, &total](std::span<const std::uint64_t> batch) mutable {
+          const test::Crowd::Visit visit(crowd);
+          for (const std::uint64_t n : batch) total += n;
+        },
+        {.batch_size = 2, .workers = 4});
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t)
+      threads.emplace_back([&bucket] {
+        for (std::uint64_t i = 1; i <= 500; ++i) bucket.push(i);
+      });
+    threads.clear();
+    CHECK(bucket.finish().ok());
+  }
+  CHECK(crowd.most() == 1);
+  CHECK(total == 4 * 500 * 501 / 2);
+}
+
+TEST_CASE("G2: independent runs share a pool without disturbing one another") {
+  const test::Watchdog watchdog("runs on one pool");
+  const etl::Executor pool = etl::Executor::pool(2);
+  std::vector<std::string> wrong(6);
+  std::vector<std::jthread> threads;
+  for (std::size_t t = 0; t < wrong.size(); ++t)
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 5; ++i) {
+        test::Scripted<true> pipeline(busy(300, t));
+        if (t == 3) pipeline.script.at = [](Site s, std::uint64_t n) { return s == Site::Load && n == 100 ? etl::Result<void>(etl::failure(etl::fatal("mine alone"))) : etl::Result<void>(); };
+        etl::Options o;
+        o.batch_size = 4;
+        o.workers = 3;
+        o.executor = pool;
+        const etl::RunReport r = etl::run(pipeline, o);
+        wrong[t] += test::audit(r, *pipeline.books, o);
+        if (r.ok() == (t == 3)) wrong[t] += "wrong outcome " + std::string(etl::to_string(r.outcome));
+      }
+    });
+  threads.clear();
+  for (const std::string& w : wrong) CHECK(w == "");
+}

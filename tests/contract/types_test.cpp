@@ -1,0 +1,297 @@
+// Items and results of awkward types: move-only, not default-constructible, not assignable, throwing, over-aligned.
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <etl/bucket.hpp>
+#include <etl/run.hpp>
+
+#include "support/catch.hpp"
+#include "support/counted.hpp"
+#include "support/scripted.hpp"
+#include "support/sync.hpp"
+
+namespace {
+
+constexpr std::uint64_t items = 500;
+
+struct MoveOnly {
+  explicit MoveOnly(std::uint64_t n) : value(std::make_unique<std::uint64_t>(n)) {}
+  std::unique_ptr<std::uint64_t> value;
+};
+
+struct NoDefault {
+  explicit NoDefault(std::uint64_t n) : value(n) {}
+  std::uint64_t value;
+};
+
+struct NotAssignable {
+  NotAssignable(std::uint64_t n) : value(n) {}  // NOLINT(google-explicit-constructor)
+  NotAssignable(const NotAssignable&) = default;
+  NotAssignable& operator=(const NotAssignable&) = delete;
+  const std::uint64_t value;
+};
+
+struct alignas(256) Wide {
+  Wide() = default;
+  explicit Wide(std::uint64_t n) : value(n) {}
+  std::uint64_t value = 0;
+};
+
+std::uint64_t value_of(const MoveOnly& x) { return *x.value; }
+std::uint64_t value_of(const std::uint64_t& x) { return x; }
+template <class X>
+std::uint64_t value_of(const X& x) {
+  return x.value;
+}
+
+/// Sums up; alignment is checked where the items lie.
+struct Sum {
+  std::atomic<std::uint64_t> sum = 0;
+  std::atomic<int> misaligned = 0;
+  template <class X>
+  void add(const X& x) {
+    sum += value_of(x);
+    if (reinterpret_cast<std::uintptr_t>(&x) % alignof(X) != 0) ++misaligned;
+  }
+};
+
+/// E to T; the item is only read.
+template <class E, class T>
+struct Convert {
+  Sum* sum;
+  void extract(etl::Emitter<E>& out) {
+    for (std::uint64_t i = 0; i < items; ++i)
+      if (!out.push(E(i))) return;
+  }
+  void transform(const E& in, etl::Out<T>& out) const {
+    const std::uint64_t n = value_of(in);
+    if (n % 10 == 0) return;
+    out.push(T(n));
+    if (n % 10 == 1) out.push(T(n));
+    if (n % 10 == 2) out.reject("two");
+  }
+  void load(std::span<const T> batch) const {
+    for (const T& t : batch) sum->add(t);
+  }
+};
+
+/// No transform: what is extracted is loaded.
+template <class E>
+struct Pass {
+  Sum* sum;
+  void extract(etl::Emitter<E>& out) {
+    for (std::uint64_t i = 0; i < items; ++i)
+      if (!out.push(E(i))) return;
+  }
+  void load(std::span<const E> batch) {
+    for (const E& e : batch) sum->add(e);
+  }
+};
+
+template <class E, class T>
+void check_convert() {
+  std::uint64_t expected = 0;
+  for (std::uint64_t n = 0; n < items; ++n) expected += n % 10 == 0 || n % 10 == 2 ? 0 : n % 10 == 1 ? 2 * n : n;
+  for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused}) {
+    for (const etl::Order order : {etl::Order::None, etl::Order::Source}) {
+      Sum sum;
+      const etl::RunReport r =
+          etl::run(Convert<E, T>{&sum}, {.mode = mode, .batch_size = 7, .workers = 3, .order = order, .errors = {.max_rejects = items}});
+      CHECK(test::unsound(r) == "");
+      CHECK(r.outcome == etl::Outcome::CompletedWithRejects);
+      CHECK(sum.sum == expected);
+      CHECK(sum.misaligned == 0);
+    }
+  }
+}
+
+template <class E>
+void check_pass() {
+  for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused}) {
+    Sum sum;
+    const etl::RunReport r = etl::run(Pass<E>{&sum}, {.mode = mode, .batch_size = 7, .workers = 3});
+    CHECK(r.outcome == etl::Outcome::Completed);
+    CHECK(sum.sum == items * (items - 1) / 2);
+    CHECK(sum.misaligned == 0);
+  }
+}
+
+template <class E>
+void check_bucket() {
+  Sum sum;
+  etl::Bucket<E> bucket(
+      [&sum](std::span<const E> batch) {
+        for (const E& e : batch) sum.add(e);
+      },
+      {.batch_size = 7, .workers = 2});
+  {
+    auto producer = bucket.producer();
+    for (std::uint64_t i = 0; i < items; ++i)
+      if (i % 2 == 0) producer.push(E(i));
+  }
+  for (std::uint64_t i = 0; i < items; ++i)
+    if (i % 2 == 1) bucket.push(E(i));
+  const etl::RunReport r = bucket.finish();
+  CHECK(r.outcome == etl::Outcome::Completed);
+  CHECK(sum.sum == items * (items - 1) / 2);
+  CHECK(sum.misaligned == 0);
+}
+
+/// Throws at its n-th copy or move construction or assignment.
+struct Throwing {
+  static inline std::atomic<std::int64_t> until = 0, alive = 0;
+  static void step() {
+    if (until.fetch_sub(1) == 1) throw std::runtime_error("cannot be moved");
+  }
+  explicit Throwing(std::uint64_t n) : value(n) { ++alive; }
+  Throwing() { ++alive; }
+  Throwing(const Throwing& o) : value(o.value) {
+    step();
+    ++alive;
+  }
+  Throwing(Throwing&& o) : value(o.value) {  // NOLINT(performance-noexcept-move-constructor)
+    step();
+    ++alive;
+  }
+  Throwing& operator=(const Throwing& o) {
+    step();
+    value = o.value;
+    return *this;
+  }
+  Throwing& operator=(Throwing&& o) {  // NOLINT(performance-noexcept-move-constructor)
+    step();
+    value = o.value;
+    return *this;
+  }
+  ~Throwing() { --alive; }
+  std::uint64_t value = 0;
+};
+
+}  // namespace
+
+TEST_CASE("G2: move-only items and results") {
+  check_convert<MoveOnly, MoveOnly>();
+  check_pass<MoveOnly>();
+  check_bucket<MoveOnly>();
+}
+
+TEST_CASE("G2: items and results without a default constructor") {
+  check_convert<NoDefault, NoDefault>();
+  check_pass<NoDefault>();
+  check_bucket<NoDefault>();
+}
+
+TEST_CASE("G2: items and results that cannot be assigned") {
+  check_convert<NotAssignable, NotAssignable>();
+  check_convert<std::uint64_t, NotAssignable>();
+  check_pass<NotAssignable>();
+  check_bucket<NotAssignable>();
+}
+
+TEST_CASE("G2: over-aligned items and results") {
+  check_convert<Wide, Wide>();
+  check_pass<Wide>();
+  check_bucket<Wide>();
+}
+
+namespace {
+
+using Handle = test::Counted<struct HandleTag>;
+using Value = test::Counted<struct ValueTag>;
+
+}  // namespace
+
+template <>
+inline constexpr bool etl::reuse_slots<Handle> = false;
+
+TEST_CASE("G3: every item and result that was constructed is destroyed, on every end") {
+  const test::Watchdog watchdog("constructions and destructions");
+  for (int end = 0; end < 4; ++end) {
+    for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused}) {
+      Value::counts().reset();
+      Handle::counts().reset();
+      etl::StopSource stop;
+      struct Ends {
+        int end;
+        etl::StopSource& stop;
+        void extract(etl::Emitter<Value>& out) {
+          for (std::uint64_t i = 0; i < 300; ++i) {
+            if (i == 200 && end == 1) stop.request_drain();
+            if (i == 200 && end == 2) stop.request_abandon();
+            if (!out.push(Value(i))) return;
+          }
+        }
+        void transform(const Value& in, etl::Out<Handle>& out) const {
+          if (in.value == 150 && end == 3) throw std::runtime_error("half way");
+          out.push(Handle(in.value));
+        }
+        void load(std::span<const Handle>) const {}
+      } p{end, stop};
+      const etl::RunReport r = etl::run(p, {.mode = mode, .batch_size = 8, .workers = 3}, stop.stop());
+      CHECK(test::unsound(r) == "");
+      CHECK(Value::counts().alive() == 0);
+      CHECK(Handle::counts().alive() == 0);
+      CHECK(Handle::counts().assigned == 0);  // never overwritten: destroyed with its batch
+    }
+  }
+}
+
+TEST_CASE("G3: handles are released as soon as their batch is settled, when reuse_slots is false") {
+  struct Opens {
+    std::vector<std::int64_t>& alive;
+    void extract(etl::Emitter<Handle>& out) {
+      for (std::uint64_t i = 0; i < 30; ++i) {
+        out.push(Handle(i));
+        alive.push_back(Handle::counts().alive());
+      }
+    }
+    void load(std::span<const Handle>) const {}
+  };
+  Handle::counts().reset();
+  std::vector<std::int64_t> alive;
+  const etl::RunReport r = etl::run(Opens{alive}, {.mode = etl::Mode::Fused, .batch_size = 5});
+  CHECK(r.outcome == etl::Outcome::Completed);
+  for (std::size_t i = 0; i < alive.size(); ++i) CHECK(alive[i] == static_cast<std::int64_t>((i + 1) % 5));
+  CHECK(Handle::counts().alive() == 0);
+}
+
+TEST_CASE("G4: a copy or move that throws fails the run, whichever one it is") {
+  const test::Watchdog watchdog("moves that throw");
+  struct Moves {
+    void extract(etl::Emitter<Throwing>& out) {
+      for (std::uint64_t i = 0; i < 40; ++i) {
+        const Throwing item(i);
+        if (!out.push(item)) return;
+      }
+    }
+    void transform(const Throwing& in, etl::Out<Throwing>& out) const {
+      out.push(in);
+      out.push(Throwing(in.value));
+    }
+    void load(std::span<const Throwing>) const {}
+  };
+  for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused}) {
+    bool whole = false;
+    std::int64_t at = 1;
+    for (; !whole && at < 1000; ++at) {
+      Throwing::until = at;
+      const etl::RunReport r = etl::run(Moves{}, {.mode = mode, .batch_size = 6, .workers = 2, .capacity = 2});
+      whole = Throwing::until > 0;
+      CAPTURE(at, r.text());
+      CHECK(test::unsound(r) == "");
+      CHECK(r.outcome == (whole ? etl::Outcome::Completed : etl::Outcome::Failed));
+      CHECK(Throwing::alive == 0);
+      if (!whole && !r.errors.empty()) CHECK(r.errors[0].error.message().find("cannot be moved") != std::string::npos);
+    }
+    CHECK(whole);
+    CHECK(at > 100);
+  }
+}
