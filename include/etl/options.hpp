@@ -24,7 +24,7 @@ namespace etl::inline v0 {
 /// Where user callables run.
 enum class Mode : std::uint8_t {
   Parallel,  ///< transform and load on up to `workers` threads
-  Fused,     ///< everything on the calling thread
+  Fused,     ///< everything on the calling thread; a thread of the library's only watches the clock
 };
 
 /// Order in which batches are loaded (G18).

@@ -44,7 +44,8 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
  public:
   using typename Base::Lock;
 
-  /// `backend` is null in fused mode only, `clock` for the real one. The arguments outlive `finish`.
+  /// `backend` is null in fused mode. `clock` gives time and timers, and is null for a fused mode without time-outs.
+  /// The arguments outlive `finish`.
   Batcher(const Options& options, const Environment& environment, ExecutorBackend* backend, ExecutorBackend* clock,
           BatchProcessor<E>& processor, bool may_inline)
       : Base(backend, clock, options.workers),
@@ -55,7 +56,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
         may_inline_(may_inline),
         batch_size_(static_cast<std::uint32_t>(options.batch_size)),
         capacity_(options.effective_capacity()),
-        timer_(backend == nullptr ? nullptr : backend->make_timer()) {}
+        timer_(clock == nullptr ? nullptr : clock->make_timer()) {}
 
   // --- for a lane's producer ------------------------------------------------------------------------
   [[nodiscard]] OwnedLane<E>& open_lane(std::uint32_t partition) {
@@ -87,12 +88,12 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
 
   bool make_room(Lane<E>& base) override {
     auto& lane = static_cast<OwnedLane<E>&>(base);
-    const Lock lock(mutex_);
+    Lock lock(mutex_);
     if (refusing()) {
       tally_.count_refused();
       return false;
     }
-    renew(lane);
+    after_cut(lock, lane);
     return true;
   }
   void reached_limit(Lane<E>& base) override {
@@ -100,13 +101,13 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     if (weigh_ && still_light(lane)) return;
     Lock lock(mutex_);
     if (lane.limit.load(std::memory_order_relaxed) == 0) {  // a cut, or the end of intake, came in between
-      if (!refusing() && lane.pending() > 0) renew(lane);
+      if (!refusing() && lane.pending() > 0) after_cut(lock, lane);
       return;
     }
     const TimePoint time = now();
     if (!lane.timed) start_open_batch(lane, time);
-    if (const auto reason = full(lane, time)) return seal_and_go_on(lock, lane, *reason, time);
-    lane.limit.store(next_check(lane, time), std::memory_order_relaxed);
+    if (const auto reason = full(lane)) return seal_and_go_on(lock, lane, *reason, time);
+    lane.limit.store(next_check(lane), std::memory_order_relaxed);
   }
   void flush(Lane<E>& base) override {
     auto& lane = static_cast<OwnedLane<E>&>(base);
@@ -335,17 +336,13 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     lane.opened = time;
     arm_timer(after(time, options_.timeout));
   }
-  [[nodiscard]] std::optional<Flush> full(const OwnedLane<E>& lane, TimePoint time) const {
+  [[nodiscard]] std::optional<Flush> full(const OwnedLane<E>& lane) const {
     if (lane.count.load(std::memory_order_relaxed) >= batch_size_) return Flush::Size;
     if (weigh_ && lane.open_bytes >= *options_.batch_bytes) return Flush::Bytes;
-    if (backend_ == nullptr && time >= after(lane.opened, options_.timeout)) return Flush::Timeout;
     return std::nullopt;
   }
-  [[nodiscard]] std::uint32_t next_check(OwnedLane<E>& lane, TimePoint time) const {
-    const std::uint32_t n = lane.count.load(std::memory_order_relaxed);
-    if (weigh_) return n + 1;
-    if (backend_ != nullptr || options_.timeout == Options::never) return batch_size_;
-    return std::min(batch_size_, n + lane.pace.stride(n, time - lane.opened, options_.timeout));
+  [[nodiscard]] std::uint32_t next_check(const OwnedLane<E>& lane) const {
+    return weigh_ ? lane.count.load(std::memory_order_relaxed) + 1 : batch_size_;
   }
   [[nodiscard]] Batch<E>* seal(OwnedLane<E>& lane, Flush reason, TimePoint time) {
     Batch<E>* batch = new_batch();
@@ -363,6 +360,11 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     if (backend_ != nullptr && !has_room(capacity_ - 1))  // back-pressure
       wait_helping(lock, [this] { return has_room(capacity_ / 2); });
   }
+  // The timer has set the limit to 0. In fused mode it leaves the batch to the producer, whose thread is to run it.
+  void after_cut(Lock& lock, OwnedLane<E>& lane) {
+    if (backend_ == nullptr && lane.pending() > 0) return seal_and_go_on(lock, lane, Flush::Timeout, now());
+    renew(lane);
+  }
   // A new buffer, its limit at 1: the first item comes by to be timed.
   void renew(OwnedLane<E>& lane) {
     lane.renew(*this, batch_size_);
@@ -371,7 +373,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     if (weigh_) lane.open_bytes = processor_->bytes({lane.data, lane.pending()});
     const TimePoint time = now();
     start_open_batch(lane, time);
-    lane.limit.store(next_check(lane, time), std::memory_order_relaxed);
+    lane.limit.store(next_check(lane), std::memory_order_relaxed);
   }
   [[nodiscard]] bool runs_inline(OwnedLane<E>& lane, const Batch<E>& batch) {
     return may_inline_ && lane.choice.run_inline(batch.sealed, batch_cost_) && Base::token_free();
@@ -412,7 +414,10 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     for (auto& lane : lanes_) {
       if (!lane->in_use || (!lane->timed && !lane->cut_recently)) continue;
       const TimePoint due = after(lane->timed ? lane->opened : lane->cut_at, options_.timeout);
-      if (due <= time && lane->cut_short(time)) cut.push(seal(*lane, Flush::Timeout, time));
+      if (due <= time && backend_ == nullptr)
+        lane->limit.store(0, std::memory_order_relaxed);
+      else if (due <= time && lane->cut_short(time))
+        cut.push(seal(*lane, Flush::Timeout, time));
       if (due > time)
         next = std::min(next, due);
       else if (lane->cut_recently)

@@ -16,21 +16,6 @@
 
 namespace etl::inline v0::detail {
 
-/// In fused mode nobody but the producer can look at the clock. It does so after a number of items that
-/// its source takes at most 1/64 of the timeout for; a source slower than that is looked at each time.
-class Pace {
- public:
-  [[nodiscard]] std::uint32_t stride(std::uint32_t items, std::chrono::nanoseconds taken,
-                                     std::chrono::nanoseconds timeout) noexcept {
-    if (items > 1) ns_per_item_ = std::max(0.1, static_cast<double>(taken.count()) / (items - 1));
-    const double stride = static_cast<double>(timeout.count()) / 64 / ns_per_item_;
-    return static_cast<std::uint32_t>(std::clamp(stride, 1.0, 1e9));
-  }
-
- private:
-  double ns_per_item_ = 1e18;
-};
-
 /// The open batch is the part of the buffer from `begin` on. A cut by the timer takes the published
 /// prefix and sets `limit` to 0; items that the producer was publishing at that moment stay, and move
 /// to a new buffer when the producer comes by.
@@ -53,7 +38,6 @@ struct OwnedLane final : Lane<E> {
   ChunkRef chunk{};
   std::vector<ChunkRef> chunks{};  ///< those with items in the open batch
   InlineChoice choice{};
-  Pace pace{};
   std::vector<std::unique_ptr<Buffer<E>>> free{};
 
   void start(std::uint32_t which) {

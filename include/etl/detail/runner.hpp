@@ -74,7 +74,7 @@ class Runner final : public LiveRun {
       return Error{.code = Errc::InvalidOptions,
                    .context = "invalid options: batch_bytes needs a pipeline with `bytes(const E&) const`"};
     const bool fused = options_.mode == Mode::Fused;
-    const Executor executor = fused || environment_.executor ? environment_.executor : Executor::pool(options_.workers);
+    const Executor executor = environment_.executor ? environment_.executor : own_pool();
     ExecutorBackend* const backend = fused ? nullptr : executor.backend();
     stage_.emplace(pipeline_, options_, environment_, fused ? 1 : options_.workers);
     batcher_ = std::make_shared<Batcher<E>>(options_, environment_, backend, executor.backend(), *stage_,
@@ -87,6 +87,13 @@ class Runner final : public LiveRun {
                                   [this] { return std::vector<NamedStatus>{{environment_.name, status()}}; });
     conduct();
     return std::nullopt;
+  }
+
+  /// Fused, its one thread only looks at the clock.
+  [[nodiscard]] Executor own_pool() const {
+    if (options_.mode == Mode::Parallel) return Executor::pool(options_.workers);
+    const bool timeless = options_.timeout == Options::never && options_.drain_deadline == Options::never;
+    return timeless ? Executor() : Executor::pool(1);
   }
 
   void conduct() {

@@ -97,7 +97,7 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
   using Slot = WorkerSlot<W, Work>;
 
   [[nodiscard]] static bool is_gated(const Options& options, std::size_t slots) {
-    if (options.order == Order::Source) return slots > 1;
+    if (options.order == Order::Source) return options.mode == Mode::Parallel;
     return slots > 1 && (!concurrent_load || options.max_concurrent_loads.value_or(slots) < slots);
   }
 
