@@ -445,6 +445,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     BatchQueue<E> open;
     for (auto& lane : lanes_) {
       lane->limit.store(0, std::memory_order_relaxed);
+      if (backend_ == nullptr) continue;  // the producer does it, whose thread is to run it
       if (lane->in_use && lane->pending() > 0) open.push(seal(*lane, Flush::Close, now()));
     }
     if (source_ != nullptr) source_->refuse(open);
