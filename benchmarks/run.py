@@ -36,6 +36,8 @@ def parse():
     parser.add_argument("--pin", choices=("both", "pinned", "unpinned"), default="both",
                         help="pinned to one CPU, on all of them, or both (default)")
     parser.add_argument("--timeout", type=float, default=120, help="seconds for one measurement (default 120)")
+    parser.add_argument("--retries", type=int, default=3,
+                        help="measure again, at most so often, when other processes took over 5 %% of the machine (default 3)")
     parser.add_argument("--seed", type=int, help="for the order of cases")
     parser.add_argument("--out", help="file for the raw samples (default results/<workload>.json)")
     parser.add_argument("--report", action="store_true", help="measure nothing, read the results file")
@@ -68,7 +70,7 @@ def measure(name, workload, options):
     rounds = options.rounds or workload.default_rounds
     if machine["load_average"] > 0.5:
         print(f"warning: load average {machine['load_average']}: something else is running", file=sys.stderr)
-    good = run_cases.measure(cases, executable, rounds, options.timeout, options.seed)
+    good = run_cases.measure(cases, executable, rounds, options.timeout, options.seed, options.retries)
     out = options.out or (None if options.only or options.pin != "both" else results_file(name))
     if out:
         run_cases.save(out, name, machine, {"rounds": rounds}, cases)

@@ -49,9 +49,9 @@ inline Pod make_pod(std::uint64_t i) {
           .flags = 1,
           .weight = 2.5};
 }
-/// The transform: one more field out of others.
+/// The transform: what so many of one product cost, in cents.
 inline std::int64_t cents_of(const Pod& p) {
-  return static_cast<std::int64_t>(p.quantity) * static_cast<std::int64_t>(p.product & 0xffff);
+  return static_cast<std::int64_t>(p.price * 100.0) * static_cast<std::int64_t>(p.quantity);
 }
 /// What a record with these cents adds to the checksum.
 inline std::uint64_t digest(const Pod& p, std::int64_t cents) {

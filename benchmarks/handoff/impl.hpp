@@ -53,6 +53,7 @@ void add_for_records(std::vector<Impl>& impls, std::string_view name, F run) {
 }
 
 void add_bare_loop(std::vector<Impl>& impls);
+void add_spsc_ring(std::vector<Impl>& impls);
 void add_mutex_queue(std::vector<Impl>& impls);
 void add_concurrentqueue(std::vector<Impl>& impls);
 void add_asio_post(std::vector<Impl>& impls);

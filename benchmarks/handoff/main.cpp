@@ -19,6 +19,7 @@ using namespace bench;
 std::vector<Impl> all_impls() {
   std::vector<Impl> impls;
   add_bare_loop(impls);
+  add_spsc_ring(impls);
   add_mutex_queue(impls);
   add_concurrentqueue(impls);
   add_asio_post(impls);

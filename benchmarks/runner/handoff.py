@@ -6,7 +6,7 @@ from .tables import Target, ns, ratio, table
 executable = "bench-handoff"
 default_rounds = 7
 
-RIVALS = ["bare", "bare-fill", "bare-idle-threads", "mutex-queue", "concurrentqueue-record", "concurrentqueue-batch",
+RIVALS = ["bare", "bare-fill", "bare-idle-threads", "spsc-ring", "mutex-queue", "concurrentqueue-record", "concurrentqueue-batch",
           "asio-post-batch", "tbb-record", "tbb-batch", "tbb-batch-recycled"]
 ETL = ["etl-adaptive-push", "etl-adaptive-fill", "etl-handover-push", "etl-handover-fill", "etl-never-push",
        "etl-fused-push", "etl-fused-fill"]

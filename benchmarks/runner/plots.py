@@ -12,6 +12,7 @@ COLOURS = {"bare": "#222222", "mutex-queue": "#c44e52", "tbb-batch": "#4c72b0", 
 LABELS = {
     "bare": "bare loop", "bare-fill": "bare loop, filled in place", "bare-idle-threads": "bare loop beside two idle threads",
     "bare-three-passes": "bare loop, transform as a pass of its own",
+    "spsc-ring": "two spinning threads, a ring",
     "mutex-queue": "mutex queue, new vectors", "concurrentqueue-record": "concurrentqueue, by record",
     "concurrentqueue-batch": "concurrentqueue, by batch", "asio-post-batch": "asio::post, by batch",
     "tbb-record": "oneTBB, by record", "tbb-batch": "oneTBB, by batch", "tbb-batch-recycled": "oneTBB, recycled batches",
@@ -20,7 +21,7 @@ LABELS = {
     "etl-never-push": "etl always handed over, push", "etl-fused-push": "etl fused, push", "etl-fused-fill": "etl fused, fill",
 }
 BARS = ["etl-adaptive-fill", "etl-adaptive-push", "etl-handover-fill", "etl-handover-push", "etl-fused-push",
-        "tbb-batch-recycled", "tbb-batch", "mutex-queue", "asio-post-batch", "concurrentqueue-batch",
+        "spsc-ring", "tbb-batch-recycled", "tbb-batch", "mutex-queue", "asio-post-batch", "concurrentqueue-batch",
         "tbb-record", "concurrentqueue-record"]
 
 
