@@ -57,8 +57,14 @@ class Bucket {
   /// Closes, and waits until everything is processed (G3). Producers have to be gone.
   ~Bucket() { static_cast<void>(finish()); }
 
-  /// Blocks while the bucket is full. False: closed, stopped or failed; the item is counted (G11).
-  bool push(T item) { return intake_.push(item); }
+  /// Blocks while the bucket is full. False: closed, stopped or failed; the item is untouched and counted (G11).
+  bool push(T&& item) { return intake_.push(item); }
+  bool push(const T& item)
+    requires std::is_copy_constructible_v<T>
+  {
+    T copy(item);
+    return intake_.push(copy);
+  }
   /// Never blocks. False: full, closed, stopped or failed; the item is untouched and not counted.
   [[nodiscard]] bool try_push(T& item) { return intake_.try_push(item) == detail::SharedIntake<T>::Pushed::Yes; }
   /// A handle for one thread with an open batch of its own: several times faster than `push`.

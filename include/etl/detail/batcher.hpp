@@ -89,12 +89,10 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   bool make_room(Lane<E>& base) override {
     auto& lane = static_cast<OwnedLane<E>&>(base);
     Lock lock(mutex_);
-    if (refusing()) {
-      tally_.count_refused();
-      return false;
-    }
-    after_cut(lock, lane);
-    return true;
+    if (!refusing()) after_cut(lock, lane);
+    if (!refusing()) return true;  // asked again: that may have run a batch
+    tally_.count_refused();
+    return false;
   }
   void reached_limit(Lane<E>& base) override {
     auto& lane = static_cast<OwnedLane<E>&>(base);
