@@ -67,6 +67,8 @@ class ExecutorBackend {
   /// How long a task that has run out of work may keep its thread, looking for more, while work comes in quickly: a
   /// wake-up costs more than a small batch.
   [[nodiscard]] virtual std::chrono::nanoseconds linger() const noexcept { return {}; }
+  /// How long a task may go on while there is work, before it goes to the end of the line.
+  [[nodiscard]] virtual std::chrono::nanoseconds slice() const noexcept { return std::chrono::milliseconds(2); }
 };
 
 namespace detail {

@@ -94,8 +94,13 @@ class PipelineManager {
   /// Adds a custom runner. An exception from it becomes a failed report.
   PipelineManager& add_runner(std::string name, Runner runner, AddOptions how = {}) {
     enter(std::move(name), std::move(how),
-          [run = std::move(runner)](const Options& options, const detail::Environment&, Stop stop) {
-            return run(options, std::move(stop));
+          [run = std::move(runner)](const Options& options, const detail::Environment& environment, Stop stop) {
+            Options own = options;
+            own.name = environment.name;
+            own.executor = environment.executor;
+            own.memory = environment.memory;
+            own.progress = environment.progress;
+            return run(own, std::move(stop));
           });
     return *this;
   }
@@ -116,7 +121,7 @@ class PipelineManager {
     const ProgressTicker progress(options_.progress, [this] { return running_statuses(); });
     std::unique_lock lock(mutex_);
     while (true) {
-      decide(others.stop().drain().stop_requested());
+      decide(others.stop_requested());
       if (Entry* next = startable()) {
         start(*next, others);
         continue;

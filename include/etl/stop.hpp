@@ -46,6 +46,8 @@ class StopSource {
     drain_.request_stop();
     return first;
   }
+  /// Whether either level was requested.
+  [[nodiscard]] bool stop_requested() const noexcept { return drain_.stop_requested() || abandon_.stop_requested(); }
   [[nodiscard]] Stop stop() const { return {drain_.get_token(), abandon_.get_token()}; }
 
  private:

@@ -24,9 +24,9 @@ namespace etl::inline v0::detail {
 /// The queue of sealed batches, the tokens that bound how many run at once, the tasks that run them on the
 /// executor, and the threads that wait and help. All of it is under one lock, which its heir shares.
 ///
-/// A task runs batches while there are any and tokens are free; after 2 ms it goes to the end of the executor's
-/// line, so that others get their turn. Tasks that have not started when the run ends hold a reference to this
-/// object and find it finished.
+/// A task runs batches while there are any and tokens are free; after 2 ms (`ExecutorBackend::slice`) it goes to the
+/// end of the executor's line, so that others get their turn. Tasks that have not started when the run ends hold a
+/// reference to this object and find it finished.
 template <class E>
 class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
  public:
@@ -186,7 +186,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
     if (!finished_) {
       if (queued_ > 1) wake_worker(lock);
       TimePoint time = now();
-      const TimePoint slice_end = time + std::chrono::milliseconds(2);
+      const TimePoint slice_end = time + backend_->slice();
       while (runnable() || linger(lock, time)) {
         time = run(lock, dequeue(), time);
         if (time < slice_end || !runnable()) continue;

@@ -41,6 +41,8 @@ class VirtualExecutor final : public ExecutorBackend {
     if (!moved) throw std::logic_error("virtual executor: deadlock, a wait that nothing can end");
   }
   void notify(std::condition_variable&) noexcept override {}
+  /// After each batch the seed decides anew who goes on.
+  [[nodiscard]] std::chrono::nanoseconds slice() const noexcept override { return {}; }
 
   /// Runs posted tasks, and those they post, until none is left. Returns how many.
   std::size_t run_ready() {
