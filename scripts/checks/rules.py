@@ -17,7 +17,7 @@ import sys
 LAYERS = [
     # (layer, group, pattern)
     (1, "values", r"(config|error|stop|position)\.hpp|observe/histogram\.hpp"),
-    (2, "executor", r"(executor|memory_budget|signals)\.hpp|detail/handler_memory\.hpp"),
+    (2, "executor", r"(executor|memory_budget|signals)\.hpp|detail/(handler_memory|cpus)\.hpp"),
     (3, "pipeline", r"detail/(lane|slots|traits|report_text)\.hpp"),
     (6, "run", r"run\.hpp|detail/run[^/]*\.hpp"),
     (7, "manager", r"manager\.hpp|detail/manager[^/]*\.hpp"),
