@@ -119,7 +119,7 @@ class PoolBackend final : public ExecutorBackend {
   void post(std::shared_ptr<Task> task) override { asio_.post(std::move(task)); }
   std::unique_ptr<Timer> make_timer() override { return asio_.make_timer(); }
   [[nodiscard]] std::chrono::nanoseconds linger() const noexcept override {
-    return std::chrono::microseconds(usable_cpus() > 1 ? 40 : 0);
+    return std::chrono::microseconds(usable_cpus() > 1 ? 20 : 0);
   }
 
  private:

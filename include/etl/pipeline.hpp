@@ -130,7 +130,8 @@ consteval bool check_pipeline() {
     static_assert(Extractor<P, E>,
                   "etl: extract must be callable as extract(etl::Emitter<E>&) and return void or "
                   "etl::Result<void>, or return an input range of E");
-  else if constexpr (!HasWorker<P> && requires { &Plain::worker; })
+  else if constexpr (!HasWorker<P> &&
+                     requires { requires std::is_member_function_pointer_v<decltype(&Plain::worker)>; })
     static_assert(HasWorker<P>, "etl: worker() must be const and take no argument: it makes the state of one worker");
   else if constexpr (transform_takes<P, E, T>() == Takes::Nothing &&
                      (TransformsFrom<Plain, W, T, const E&> || TransformsFrom<Plain, W, T, E&&>))
@@ -151,15 +152,20 @@ consteval bool check_pipeline() {
     static_assert(Loader<P, T>,
                   "etl: load must be callable as load(std::span<const T>), optionally followed by "
                   "etl::BatchContext& and the worker's state, and return void or etl::Result<void>");
-  else if constexpr (!HasPreProcess<P> && requires { &Plain::pre_process; })
+  else if constexpr (!HasPreProcess<P> &&
+                     requires { requires std::is_member_function_pointer_v<decltype(&Plain::pre_process)>; })
     static_assert(HasPreProcess<P>, "etl: pre_process must be callable with a std::stop_token or with nothing");
-  else if constexpr (!HasPostProcess<P> && requires { &Plain::post_process; })
+  else if constexpr (!HasPostProcess<P> &&
+                     requires { requires std::is_member_function_pointer_v<decltype(&Plain::post_process)>; })
     static_assert(HasPostProcess<P>, "etl: post_process must be callable with a const etl::RunReport& or with nothing");
-  else if constexpr (!HasBytes<P, E> && requires { &Plain::bytes; })
+  else if constexpr (!HasBytes<P, E> &&
+                     requires { requires std::is_member_function_pointer_v<decltype(&Plain::bytes)>; })
     static_assert(HasBytes<P, E>, "etl: bytes must be const, take a const E& and return a number of bytes");
-  else if constexpr (!HasDescribe<P, E> && requires { &Plain::describe; })
+  else if constexpr (!HasDescribe<P, E> &&
+                     requires { requires std::is_member_function_pointer_v<decltype(&Plain::describe)>; })
     static_assert(HasDescribe<P, E>, "etl: describe must be const, take a const E& and return a string");
-  else if constexpr (!HasExpectedItems<P> && requires { &Plain::expected_items; })
+  else if constexpr (!HasExpectedItems<P> &&
+                     requires { requires std::is_member_function_pointer_v<decltype(&Plain::expected_items)>; })
     static_assert(HasExpectedItems<P>, "etl: expected_items must be const, take no argument and return a number");
   return Pipeline<P, E, T>;
 }

@@ -48,7 +48,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   /// The arguments outlive `finish`.
   Batcher(const Options& options, const Environment& environment, ExecutorBackend* backend, ExecutorBackend* clock,
           BatchProcessor<E>& processor, bool may_inline)
-      : Base(backend, clock, options.workers),
+      : Base(backend, clock, options.workers, options.inline_batches != Inline::Never),
         options_(options),
         environment_(environment),
         processor_(&processor),
@@ -88,7 +88,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
 
   bool make_room(Lane<E>& base) override {
     auto& lane = static_cast<OwnedLane<E>&>(base);
-    Lock lock(mutex_);
+    Lock lock = this->lock();
     if (!refusing()) after_cut(lock, lane);
     if (!refusing()) return true;  // asked again: that may have run a batch
     tally_.count_refused();
@@ -97,7 +97,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   void reached_limit(Lane<E>& base) override {
     auto& lane = static_cast<OwnedLane<E>&>(base);
     if (weigh_ && still_light(lane)) return;
-    Lock lock(mutex_);
+    Lock lock = this->lock();
     if (lane.limit.load(std::memory_order_relaxed) == 0) {  // a cut, or the end of intake, came in between
       if (!refusing() && lane.pending() > 0) after_cut(lock, lane);
       return;
@@ -176,10 +176,12 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   void wait_helping(Lock& lock, Ready&& ready) {
     ++waiting_for_room_;
     while (!refusing() && !ready()) {
-      if (options_.inline_batches == Inline::Never)
-        Base::wait(lock, TimePoint::max());
-      else
+      if (Base::producers_help_) {
         Base::help_or_wait(lock, TimePoint::max());
+        continue;
+      }
+      Base::wake_worker(lock);  // nobody may be on the way, see `enqueue`
+      if (!refusing() && !ready()) Base::wait(lock, TimePoint::max());
     }
     --waiting_for_room_;
   }
@@ -197,7 +199,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     batch->chunks.clear();
     if (environment_.memory) environment_.memory->release(std::exchange(batch->bytes, 0));
     std::unique_ptr<Buffer<E>> too_large;  // freed after the lock
-    const Lock lock(mutex_);
+    const Lock lock = this->lock();
     tally_.ledger.add(ledger);
     batch_cost_ = cost;
     too_large = unref(std::exchange(batch->buffer, nullptr));
@@ -374,7 +376,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     lane.limit.store(next_check(lane), std::memory_order_relaxed);
   }
   [[nodiscard]] bool runs_inline(OwnedLane<E>& lane, const Batch<E>& batch) {
-    return may_inline_ && lane.choice.run_inline(batch.sealed, batch_cost_) && Base::token_free();
+    return may_inline_ && lane.choice.run_inline(batch.sealed, batch_cost_, Base::token_free());
   }
   [[nodiscard]] bool has_room(std::size_t in_flight) {
     if (in_flight_ > in_flight) return false;

@@ -16,8 +16,9 @@ namespace etl::inline v0::detail {
 /// most 6 % slower, and looks again at intervals that double from 256 to 16384 batches. One per lane.
 class InlineChoice {
  public:
-  /// To be called at each seal. `batch_cost` is what a batch last took to run.
-  [[nodiscard]] bool run_inline(TimePoint now, std::chrono::nanoseconds batch_cost) noexcept {
+  /// To be called at each seal. `batch_cost` is what a batch last took to run; without a token it cannot be run here,
+  /// and what follows says nothing about running inline.
+  [[nodiscard]] bool run_inline(TimePoint now, std::chrono::nanoseconds batch_cost, bool token_free) noexcept {
     const std::chrono::nanoseconds since = now - last_;
     last_ = now;
     if (batch_cost > std::chrono::milliseconds(1)) {  // too long to keep a source waiting
@@ -25,10 +26,13 @@ class InlineChoice {
       last_ = now;
       return false;
     }
-    if (left_ > 0 && left_ <= samples) sum_ += since;
-    if (left_ > 0) --left_;
-    if (left_ == 0) advance();
-    return inline_;
+    if (!prevented_) {
+      if (left_ > 0 && left_ <= samples) sum_ += since;
+      if (left_ > 0) --left_;
+      if (left_ == 0) advance();
+    }
+    prevented_ = inline_ && !token_free;
+    return inline_ && token_free;
   }
 
  private:
@@ -57,6 +61,7 @@ class InlineChoice {
   Phase phase_ = Phase::First;
   bool inline_ = false;
   bool chosen_ = false;
+  bool prevented_ = false;  // the last batch was to be run inline, but was handed over
   std::uint32_t left_ = settle + samples;
   std::uint32_t hold_ = shortest / 2;
   std::chrono::nanoseconds sum_{};

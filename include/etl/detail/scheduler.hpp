@@ -32,7 +32,12 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
  public:
   using Lock = std::unique_lock<std::mutex>;
 
-  [[nodiscard]] Lock lock() { return Lock(mutex_); }
+  /// Holders are brief: on several processors it is cheaper to look again than to sleep.
+  [[nodiscard]] Lock lock() {
+    Lock lock(mutex_, std::defer_lock);
+    acquire(lock);
+    return lock;
+  }
   [[nodiscard]] TimePoint now() const noexcept { return clock_ == nullptr ? Clock::now() : clock_->now(); }
   void notify_waiting() noexcept {
     if (waiting_for_room_ > 0) notify();
@@ -40,7 +45,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
 
  protected:
   /// `backend` is null in fused mode: then there is one token, and nothing is ever queued. `clock` may be null.
-  Scheduler(ExecutorBackend* backend, ExecutorBackend* clock, std::size_t workers) : backend_(backend), clock_(clock) {
+  Scheduler(ExecutorBackend* backend, ExecutorBackend* clock, std::size_t workers, bool producers_help)
+      : backend_(backend), clock_(clock), producers_help_(producers_help) {
     const std::size_t tokens = backend == nullptr ? 1 : workers;
     for (std::size_t i = tokens; i-- > 0;) tokens_.push_back(static_cast<std::uint32_t>(i));
     if (backend == nullptr) return;
@@ -69,10 +75,14 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
     queue_.push(batch);
     ++queued_;
     work_waiting_.store(true, std::memory_order_relaxed);
+    cost_ = cost;
+    tiny_ = cost.count() > 0 && cost < tiny_batch && producers_help_;
     if (lingering_ > 0) return;
-    // Somebody will come for it sooner than a thread that is woken now: a worker at the end of a small batch, or, on
-    // a single processor, the producer when it has to wait. Should it go differently, the reminder sees to it.
-    if (quick && (alone_ || (running_ > 0 && cost < wake_up))) return remind(batch->sealed + reminder);
+    // Somebody will come for it sooner than a thread that is woken now: a worker at the end of a small batch; or the
+    // producer when it has to wait, on a single processor, or if another one would take longer to fetch the items than
+    // to process them. Should it go differently, the reminder sees to it.
+    if (quick && (alone_ || tiny_ || (running_ > 0 && cost.count() > 0 && cost < wake_up)))
+      return remind(batch->sealed + reminder);
     wake_worker(lock);
   }
   // One at a time: a task that starts wakes the next if there is more to do than it can take.
@@ -88,14 +98,20 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
     if (!alone_) wake_worker(lock);
   }
   [[nodiscard]] bool token_free() const noexcept { return !tokens_.empty(); }
-  /// One step of a thread that has to wait: it runs a batch at once where that takes nobody's place, else after
-  /// half a millisecond, else it sleeps.
+  /// One step of a thread that has to wait. A batch that costs less than a wake-up it runs itself, if workers are free;
+  /// for others it wakes a worker, and steps in when that has not come after half a millisecond (its executor is busy,
+  /// or has no thread but this one).
   void help_or_wait(Lock& lock, TimePoint until) {
     if (!runnable()) return wait(lock, until);
-    if (running_ == 0 || !idle_tasks_.empty()) return help(lock);
-    const TimePoint patience = std::min(until, now() + std::chrono::microseconds(500));
-    wait(lock, patience);
-    if (runnable() && now() >= patience) help(lock);
+    const bool cheap = alone_ || cost_ < wake_up;
+    if (cheap && (running_ == 0 || !idle_tasks_.empty())) return help(lock);
+    const bool lingering = unstarted_ == 0 && idle_tasks_.empty();
+    wake_worker(lock);
+    if (!runnable()) return;
+    const TimePoint time = now();
+    const TimePoint patience = (lingering ? time : posted_at_) + std::chrono::microseconds(500);
+    if (time >= patience) return help(lock);
+    wait(lock, std::min(until, patience));
   }
   void wait(Lock& lock, TimePoint until) {
     if (clock_ != nullptr) return clock_->wait(lock, changed_, until);
@@ -129,6 +145,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
 
   ExecutorBackend* const backend_;
   ExecutorBackend* const clock_;  // the same, or that of fused mode, or null for the real one
+  const bool producers_help_;     // when they have to wait for room
   std::mutex mutex_;
   std::uint64_t queued_ = 0;
   std::uint64_t in_flight_ = 0;  // sealed and not settled: queued, running or parked
@@ -155,7 +172,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
     ++running_;
     lock.unlock();
     const TimePoint ended = run_batch(batch, slot, begin);
-    lock.lock();
+    acquire(lock);
     --running_;
     tokens_.push_back(slot);
     notify_if_ended();
@@ -168,6 +185,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
   // The run may end while its executor posts: the post is counted, so that the end waits for it.
   void post(Lock& lock, DrainTask* task) {
     ++unstarted_;
+    posted_at_ = now();
     outside(lock, [&] {
       auto error = guarded([&]() -> std::optional<Error> {
         backend_->post(std::shared_ptr<Task>(this->shared_from_this(), task));
@@ -181,7 +199,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
     });
   }
   void drain(DrainTask& task) noexcept {
-    Lock lock(mutex_);
+    Lock lock = this->lock();
     --unstarted_;
     if (!finished_) {
       if (queued_ > 1) wake_worker(lock);
@@ -189,6 +207,10 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
       const TimePoint slice_end = time + backend_->slice();
       while (runnable() || linger(lock, time)) {
         time = run(lock, dequeue(), time);
+        if (tiny_ && time - last_enqueued_ < quick_source) {  // the producer does it, two would only disturb each other
+          if (queued_ > 0) remind(time + reminder);
+          break;
+        }
         if (time < slice_end || !runnable()) continue;
         post(lock, &task);
         if (waiting_for_room_ + waiting_for_end_ > 0) notify();  // who waits may help now
@@ -200,13 +222,21 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
 
   /// Stays a little while work comes in quickly. Whether there is something to run.
   [[nodiscard]] bool linger(Lock& lock, TimePoint begin) {
-    if (linger_.count() == 0 || finished_ || lingering_ > 0 || begin - last_enqueued_ >= quick_source) return false;
+    if (linger_.count() == 0 || tiny_ || finished_ || lingering_ > 0 || begin - last_enqueued_ >= quick_source)
+      return false;
     ++lingering_;
     lock.unlock();
     while (!work_waiting_.load(std::memory_order_relaxed) && now() - begin < linger_) relax();
-    lock.lock();
+    acquire(lock);
     --lingering_;
     return runnable();
+  }
+  void acquire(Lock& lock) {
+    for (int i = alone_ ? 0 : 200; i > 0; --i) {
+      if (lock.try_lock()) return;
+      relax();
+    }
+    lock.lock();
   }
   static void relax() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
@@ -214,16 +244,20 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
 #endif
   }
 
-  static constexpr std::chrono::nanoseconds quick_source = std::chrono::microseconds(50);
+  static constexpr std::chrono::nanoseconds quick_source = std::chrono::microseconds(30);
+  static constexpr std::chrono::nanoseconds tiny_batch = std::chrono::microseconds(10);
   static constexpr std::chrono::nanoseconds wake_up = std::chrono::microseconds(20);
   static constexpr std::chrono::nanoseconds reminder = std::chrono::milliseconds(2);
 
   std::chrono::nanoseconds linger_{};
-  bool alone_ = false;           // there is one processor only
-  std::uint64_t lingering_ = 0;  // tasks that look for work
+  bool alone_ = false;               // there is one processor only
+  std::chrono::nanoseconds cost_{};  // of a batch of late, 0 at first
+  bool tiny_ = false;                // too small to be worth another processor
+  TimePoint posted_at_{};            // the last post of a task
+  std::uint64_t lingering_ = 0;      // tasks that look for work
   TimePoint last_enqueued_{};
-  std::atomic<bool> work_waiting_ = false;  // something is queued, for those that linger
-  std::condition_variable changed_;
+  alignas(64) std::atomic<bool> work_waiting_ = false;  // something is queued, for those that linger
+  alignas(64) std::condition_variable changed_;
   BatchQueue<E> queue_;
   std::vector<std::uint32_t> tokens_;  // free worker slots
   std::vector<std::unique_ptr<DrainTask>> tasks_;
