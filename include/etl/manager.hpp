@@ -107,7 +107,7 @@ class PipelineManager {
 
   /// Runs everything added and not yet run, and what is added meanwhile. Returns when all have ended,
   /// with a report for every pipeline by name. One call at a time.
-  [[nodiscard]] ManagerReport run_all(Stop stop = {}) {
+  [[nodiscard]] ManagerReport run_all(const Stop& stop = {}) {
     const std::lock_guard one_at_a_time(run_mutex_);
     StopSource others;  // fail_fast, and the caller's stop
     const std::stop_callback on_drain(stop.drain(), [&] {

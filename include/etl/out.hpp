@@ -53,9 +53,7 @@ class Out {
   [[nodiscard]] ETLPIPE_ALWAYS_INLINE bool is_rejected() const noexcept { return rejection_.has_value(); }
   [[nodiscard]] Error take_rejection(std::uint32_t back_to) {
     truncate(back_to);
-    Error error = std::move(*rejection_);
-    rejection_.reset();
-    return error;
+    return std::exchange(rejection_, std::nullopt).value_or(Error{});
   }
   [[nodiscard]] std::span<T> results() const noexcept { return {slots_.data(), count_}; }
   /// Forgets the results; elements that cannot be reused are destroyed.

@@ -51,7 +51,7 @@ class SignalWatch {
   }
   void restore() {
     std::error_code ignored;  // nothing to clear: nothing to restore
-    static_cast<void>(set_.clear(ignored));
+    ignored = set_.clear(ignored);
     for (const auto& [signal, handling] : former_) ::sigaction(signal, &handling, nullptr);
     former_.clear();
   }

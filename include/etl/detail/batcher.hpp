@@ -53,6 +53,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
         environment_(environment),
         processor_(&processor),
         weigh_(options.batch_bytes.has_value()),
+        batch_bytes_(options.batch_bytes.value_or(0)),
         may_inline_(may_inline),
         batch_size_(static_cast<std::uint32_t>(options.batch_size)),
         capacity_(options.effective_capacity()),
@@ -307,7 +308,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   [[nodiscard]] std::unique_ptr<Buffer<E>> unref(Buffer<E>* buffer) {
     if (buffer == nullptr || --buffer->users > 0) return nullptr;
     std::unique_ptr<Buffer<E>> unused(buffer);
-    if (options_.batch_bytes && buffer->bytes > 2 * *options_.batch_bytes) return unused;
+    if (weigh_ && buffer->bytes > 2 * batch_bytes_) return unused;
     buffer->owner->free.push_back(std::move(unused));
     return nullptr;
   }
@@ -327,7 +328,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   [[nodiscard]] bool still_light(OwnedLane<E>& lane) {
     const std::uint32_t n = lane.count.load(std::memory_order_relaxed);
     lane.open_bytes += processor_->bytes({lane.data + n - 1, 1});
-    if (n == 1 || n >= batch_size_ || lane.open_bytes >= *options_.batch_bytes) return false;
+    if (n == 1 || n >= batch_size_ || lane.open_bytes >= batch_bytes_) return false;
     std::uint32_t expected = n;
     return lane.limit.compare_exchange_strong(expected, n + 1, std::memory_order_relaxed);
   }
@@ -338,7 +339,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   }
   [[nodiscard]] std::optional<Flush> full(const OwnedLane<E>& lane) const {
     if (lane.count.load(std::memory_order_relaxed) >= batch_size_) return Flush::Size;
-    if (weigh_ && lane.open_bytes >= *options_.batch_bytes) return Flush::Bytes;
+    if (weigh_ && lane.open_bytes >= batch_bytes_) return Flush::Bytes;
     return std::nullopt;
   }
   [[nodiscard]] std::uint32_t next_check(const OwnedLane<E>& lane) const {
@@ -477,6 +478,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   BatchProcessor<E>* const processor_;
   BatchSource<E>* source_ = nullptr;
   const bool weigh_;
+  const std::uint64_t batch_bytes_;  // where `weigh_`
   const bool may_inline_;
   const std::uint32_t batch_size_;
   const std::size_t capacity_;

@@ -76,7 +76,7 @@ class Runner final : public LiveRun {
     const bool fused = options_.mode == Mode::Fused;
     const Executor executor = environment_.executor ? environment_.executor : own_pool();
     ExecutorBackend* const backend = fused ? nullptr : executor.backend();
-    stage_.emplace(pipeline_, options_, environment_, fused ? 1 : options_.workers);
+    stage_ = std::make_unique<PipelineStage<P>>(pipeline_, options_, environment_, fused ? 1 : options_.workers);
     batcher_ = std::make_shared<Batcher<E>>(options_, environment_, backend, executor.backend(), *stage_,
                                             options_.inline_batches == Inline::Adaptive);
     stage_->attach(*batcher_);
@@ -259,7 +259,7 @@ class Runner final : public LiveRun {
   const Stop stop_;
   TimePoint started_{};
   RunReport report_{};
-  std::optional<PipelineStage<P>> stage_;
+  std::unique_ptr<PipelineStage<P>> stage_;
   std::shared_ptr<Batcher<E>> batcher_;
   std::atomic<std::uint64_t> expected_ = 0;
   std::atomic<std::uint32_t> extracting_ = 0;

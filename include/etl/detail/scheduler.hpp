@@ -32,6 +32,9 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
  public:
   using Lock = std::unique_lock<std::mutex>;
 
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
   /// Holders are brief: on several processors it is cheaper to look again than to sleep.
   [[nodiscard]] Lock lock() {
     Lock lock(mutex_, std::defer_lock);
@@ -58,8 +61,6 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
     }
   }
   ~Scheduler() = default;
-  Scheduler(const Scheduler&) = delete;
-  Scheduler& operator=(const Scheduler&) = delete;
 
   /// Without the lock: runs a batch as worker `slot`, returns the time it ended.
   virtual TimePoint run_batch(Batch<E>* batch, std::uint32_t slot, TimePoint begin) noexcept = 0;

@@ -331,13 +331,15 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
 
   // --- failures ---------------------------------------------------------------------------------------
   [[nodiscard]] ErrorRecord place(const Batch<E>& batch, Stage stage, Error error) const {
-    return {.error = std::move(error),
-            .stage = stage,
-            .in_batch = true,
-            .batch = batch.number,
-            .partition = batch.partition,
-            .first_seq = batch.first_seq,
-            .last_seq = batch.first_seq + batch.size() - 1};
+    ErrorRecord record;
+    record.error = std::move(error);
+    record.stage = stage;
+    record.in_batch = true;
+    record.batch = batch.number;
+    record.partition = batch.partition;
+    record.first_seq = batch.first_seq;
+    record.last_seq = batch.first_seq + batch.size() - 1;
+    return record;
   }
   bool fail(const Batch<E>& batch, Stage stage, Error error) noexcept {
     batcher_->fail(place(batch, stage, std::move(error)));
