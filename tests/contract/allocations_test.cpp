@@ -19,10 +19,12 @@
 #include "support/catch.hpp"
 #include "support/scripted.hpp"
 
-// ThreadSanitizer's runtime has these operators for itself: under it nothing is counted, and no test here asks.
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define ETLPIPE_TEST_TSAN
+// The sanitizers' runtimes have these operators for themselves: under them nothing is counted, and no test here asks.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ETLPIPE_TEST_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define ETLPIPE_TEST_SANITIZED
 #endif
 #endif
 
@@ -32,7 +34,7 @@ std::atomic<bool> counting = false;
 std::atomic<std::uint64_t> allocations = 0;
 std::atomic<std::int64_t> bytes = 0, peak = 0;
 
-#ifndef ETLPIPE_TEST_TSAN
+#ifndef ETLPIPE_TEST_SANITIZED
 void count_in(void* p) noexcept {
   if (!counting.load(std::memory_order_relaxed)) return;
   allocations.fetch_add(1, std::memory_order_relaxed);
@@ -67,7 +69,7 @@ void release(void* p) noexcept {
 
 }  // namespace
 
-#ifndef ETLPIPE_TEST_TSAN
+#ifndef ETLPIPE_TEST_SANITIZED
 void* operator new(std::size_t n) { return allocate(n); }
 void* operator new[](std::size_t n) { return allocate(n); }
 void* operator new(std::size_t n, std::align_val_t a) { return allocate(n, a); }
@@ -92,7 +94,7 @@ test::Allocations test::CountAllocations::so_far() const {
   return {.count = allocations, .bytes = bytes, .peak_bytes = peak};
 }
 
-#ifndef ETLPIPE_TEST_TSAN
+#ifndef ETLPIPE_TEST_SANITIZED
 namespace {
 
 constexpr std::size_t batch_size = 50;
