@@ -46,7 +46,7 @@ struct Trades {
   std::map<std::string, std::int64_t> turnover{};  // in cents, by symbol
 
   // Runs once, before the rest: finds where lines begin, to divide the work and to know how much it is.
-  void pre_process(std::stop_token stop) {
+  void pre_process(const std::stop_token& stop) {
     std::ifstream in(file);
     std::int64_t offset = 0;
     for (std::string line; !stop.stop_requested() && std::getline(in, line); ++lines) {

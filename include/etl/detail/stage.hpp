@@ -106,7 +106,8 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
     if (slot.worker) return true;
     auto error = guarded([&]() -> std::optional<Error> {
       if constexpr (HasWorker<P>)
-        slot.worker.reset(new W(std::as_const(*pipeline_).worker()));  // movable or not
+        // Built in place, movable or not. NOLINTNEXTLINE(bugprone-unhandled-exception-at-new): `guarded` handles it
+        slot.worker.reset(new W(std::as_const(*pipeline_).worker()));
       else
         slot.worker = std::make_unique<W>();
       return std::nullopt;
