@@ -43,7 +43,8 @@ struct Sink {
 
 TEST_CASE("bucket: collects items of one thread into batches, in order") {
   Sink sink;
-  etl::Bucket<int> bucket([&sink](std::span<const int> batch) { sink(batch); }, {.batch_size = 4, .workers = 1, .name = "b"});
+  etl::Bucket<int> bucket([&sink](std::span<const int> batch) { sink(batch); },
+                          {.batch_size = 4, .workers = 1, .name = "b"});
   for (int i = 0; i < 10; ++i) CHECK(bucket.push(i));
   const etl::RunReport r = bucket.finish();
   REQUIRE(sink.batches.size() == 3);
@@ -261,7 +262,8 @@ TEST_CASE("bucket: the processor's context: batch, Seq range, rejects") {
       [&](std::span<const int> batch, etl::BatchContext& context) {
         const std::lock_guard lock(mutex);
         batches.push_back(context.batch());
-        ranges = ranges && context.last_seq() - context.first_seq() + 1 == batch.size() && !context.stop().stop_requested();
+        ranges =
+            ranges && context.last_seq() - context.first_seq() + 1 == batch.size() && !context.stop().stop_requested();
         for (std::size_t i = 0; i < batch.size(); ++i)
           if (batch[i] % 5 == 0) context.reject(i, "by five");
       },
@@ -347,7 +349,10 @@ TEST_CASE("bucket: works on the caller's executor, on one thread, and on one tha
       [&sum](std::span<const int> batch) {
         for (const int n : batch) sum += n;
       },
-      {.batch_size = 3, .workers = 2, .capacity = 2, .executor = etl::Executor(asio::any_io_executor(io.get_executor()))});
+      {.batch_size = 3,
+       .workers = 2,
+       .capacity = 2,
+       .executor = etl::Executor(asio::any_io_executor(io.get_executor()))});
   for (int i = 1; i <= 100; ++i) CHECK(bucket.push(i));  // pushes that would wait help
   const etl::RunReport r = bucket.finish();
   CHECK(r.outcome == etl::Outcome::Completed);

@@ -1,7 +1,9 @@
 #pragma once
 /// Single items from threads without a lane, cut into batches.
 
+#include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -76,11 +78,15 @@ class SharedIntake final : public BatchSource<T> {
   }
 
   // --- for the batcher ------------------------------------------------------------------------------
+  /// Published and not sealed; more than a batch while producers that saw it full wait for the lock.
+  [[nodiscard]] std::uint64_t open_items() const noexcept {
+    return published_.load(std::memory_order_seq_cst) - sealed_.load(std::memory_order_relaxed);
+  }
   TimePoint seal_due(TimePoint now, BatchQueue<T>& sealed) override {
     if (!timed_) return TimePoint::max();
     const TimePoint due = after(opened_, options_.timeout);
     if (due > now) return due;
-    sealed.push(seal(open_items(), Flush::Timeout, now));
+    sealed.push(seal(std::min(batch_size_, open_items()), Flush::Timeout, now));
     if (open_items() == 0) return TimePoint::max();  // a push in between has seen the seal, or is seen here
     start_open(now);
     return after(opened_, options_.timeout);
@@ -121,9 +127,6 @@ class SharedIntake final : public BatchSource<T> {
     }
   };
 
-  [[nodiscard]] std::uint64_t open_items() const noexcept {
-    return published_.load(std::memory_order_seq_cst) - sealed_.load(std::memory_order_relaxed);
-  }
   ETLPIPE_NOINLINE void look_after_open() {
     auto lock = batcher_.lock();
     if (batcher_.refusing()) return;  // seal_stragglers will
@@ -138,10 +141,10 @@ class SharedIntake final : public BatchSource<T> {
     batcher_.arm_timer(after(opened_, options_.timeout));
   }
   void seal_rest(BatchQueue<T>& sealed) {
-    while (open_items() > 0)
-      sealed.push(seal(std::min<std::uint64_t>(batch_size_, open_items()), Flush::Close, batcher_.now()));
+    while (open_items() > 0) sealed.push(seal(std::min(batch_size_, open_items()), Flush::Close, batcher_.now()));
   }
   [[nodiscard]] Batch<T>* seal(std::uint64_t count, Flush reason, TimePoint time) {
+    assert(count <= batch_size_);
     Batch<T>* batch = batcher_.new_batch();
     batch->begin = 0;
     batch->end = static_cast<std::uint32_t>(count);
