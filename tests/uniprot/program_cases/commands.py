@@ -1,0 +1,182 @@
+"""Help, usage errors, generate, and the ways to name an input."""
+import gzip
+import json
+import re
+
+from support import accessions, count, loaded, message, rows, split
+
+
+def help_texts(c):
+    """--help of the program and of each command names what there is, on standard output."""
+    words = {(): ["ingest", "inspect", "generate"], ("inspect",): ["--format", "fasta", "ndjson"],
+             ("ingest",): ["--db", "--workers", "--batch-size", "--strict", "--max-rejects", "--taxon", "--reviewed",
+                           "--tables",
+                           "--quiet", "--json", "--timeout"],
+             ("generate",): ["--entries", "--out", "--seed"]}
+    for command, wanted in words.items():
+        done = c.program.run(*command, "--help")
+        c.code(f"{command} --help", done, 0)
+        missing = [word for word in wanted if word.encode() not in done.stdout]
+        c.equal(f"{command} --help lacks", [], missing)
+
+
+def usage(c):
+    """What is not understood ends with 2, a message, and nothing done."""
+    good, _ = c.generate(3)
+    db = c.db()
+    wrong = [(), ("frobnicate",), ("ingest",), ("ingest", good), ("ingest", "--db", db), ("ingest", good, "--db"),
+             ("ingest", good, "--db", db, "--frobnicate"), ("inspect", good, "--format", "yaml"), ("inspect",),
+             ("ingest", good, "--db", db, "--workers", "-1"), ("ingest", good, "--db", db, "--workers", "two"),
+             ("ingest", good, "--db", db, "--batch-size", "0"), ("ingest", good, "--db", db, "--max-rejects", "many"),
+             ("ingest", good, "--db", db, "--max-rejects", "101%"), ("ingest", good, "--db", db, "--taxon", "man"),
+             ("ingest", good, "--db", db, "--tables", "some"), ("ingest", good, "--db", db, "--timeout", "soon"),
+             ("generate", "--entries", "few", "--out", c.folder / "x"), ("generate", "--entries", "3"),
+             ("generate", "--entries", "-3", "--out", c.folder / "x")]
+    for arguments in wrong:
+        what = " ".join(str(a).rsplit("/", 1)[-1] for a in arguments) or "no arguments"
+        done = c.program.run(*arguments)
+        c.code(what, done, 2)
+        c.true(f"{what}: has a message", done.stderr.strip())
+    c.true("no database was made", not db.exists())
+
+
+def missing_file(c):
+    """A missing file is named before anything is loaded; so is a missing folder for the database."""
+    good, _ = c.generate(3)
+    db = c.db()
+    done = c.load(good, c.folder / "gone.dat", db=db, wanted=2)
+    c.says("missing file", done, r"gone\.dat")
+    c.equal("nothing was loaded", 0, count(db))
+    done = c.program.run("inspect", c.folder / "gone.dat", "--format", "ndjson")
+    c.code("inspect a missing file", done, 2)
+    c.says("inspect a missing file", done, r"gone\.dat")
+    done = c.program.ingest(good, db=c.folder / "nowhere" / "x.sqlite")
+    c.code("database in a missing folder", done, 1, 2)
+    c.says("database in a missing folder", done, "nowhere")
+    done = c.program.ingest(good, db=c.folder)
+    c.code("a folder as database", done, 1, 2)
+    done = c.program.ingest(c.folder, db=db)
+    c.code("a folder as input", done, 1, 2)
+    c.true("a folder as input: has a message", done.stderr.strip())
+
+
+def standard_input(c):
+    """- is standard input, plain or gzip, and gives what the file gives."""
+    path, data = c.generate(40)
+    c.load(path, db=c.db("file"))
+    for name, stream in ("plain", data), ("gzip", gzip.compress(data)):
+        c.load("-", db=c.db(name), input=stream)
+        c.equal(
+    f"accessions from {name} standard input",
+    loaded(
+        c.folder /
+        "file.sqlite"),
+        loaded(
+            c.folder /
+             f"{name}.sqlite"))
+    from_file = c.program.run("inspect", path, "--format", "ndjson").stdout
+    c.equal("inspect -", from_file, c.program.run("inspect", "-", "--format", "ndjson", input=data).stdout)
+
+
+def gzip_by_content(c):
+    """gzip is known by its first bytes, not by its name; several members are one stream."""
+    _, data = c.generate(30)
+    files = {"packed.dat": gzip.compress(data), "plain.gz": data, "noname": gzip.compress(data, 1),
+             "members.gz": b"".join(gzip.compress(entry) for entry in split(data)),
+             "cut.gz": gzip.compress(data[:777]) + gzip.compress(data[777:])}
+    for name, content in files.items():
+        db = c.db(name)
+        c.load(c.file(name, content), db=db)
+        c.equal(f"accessions of {name}", sorted(accessions(data)), loaded(db))
+
+
+def odd_names(c):
+    """Files whose names have blanks, quotes, letters beyond ASCII or a leading hyphen."""
+    _, data = c.generate(2)
+    for name in ("a b.dat", "it's \"x\".dat", "ü€.dat", "%s%d{}.dat", "--strict.dat"):
+        db, path = c.db("odd"), c.file(name, data + b"ID   BAD\n//\n")
+        c.load(path, db=db, wanted=3)
+        c.equal(f"accessions of {name}", sorted(accessions(data)), loaded(db))
+        c.equal(f"rejects.file of {name}", [str(path)], [row["file"] for row in rows(db, "SELECT file FROM rejects")])
+
+
+def inspect_formats(c):
+    """ndjson, json, fasta and dat of the same file agree; several files come in the order of the arguments."""
+    path, data = c.generate(25)
+    output = {
+    form: c.program.run(
+        "inspect",
+        path,
+        "--format",
+        form).stdout for form in (
+            "ndjson",
+            "json",
+            "fasta",
+             "dat")}
+    objects = [json.loads(line) for line in output["ndjson"].splitlines()]
+    c.equal("dat is the file", data, output["dat"])
+    c.equal("accessions", accessions(data), [one["accession"] for one in objects])
+    c.equal("json is one array", objects, json.loads(output["json"]))
+    found = re.findall(r"^>\w+\|(\w+)\|(\w+)[^\n]*\n([A-Z\n]+)", output["fasta"].decode(), re.M)
+    c.equal("fasta", [(one["accession"], one["entry_name"], one["sequence"]) for one in objects],
+            [(accession, name, sequence.replace("\n", "")) for accession, name, sequence in found])
+    other, more = c.generate(5, "other.dat", "--seed", "77")
+    c.equal("two files", data + more, c.program.run("inspect", path, other, "--format", "dat").stdout)
+
+
+def inspect_rejects(c):
+    """A broken entry between good ones: the others are printed, it is named on standard error."""
+    _, data = c.generate(3)
+    first, second, third = split(data)
+    broken = c.file("broken.dat", first + re.sub(rb"(?m)^SQ .*\n", b"", second) + third)
+    done = c.program.run("inspect", broken, "--format", "ndjson")
+    c.code("inspect", done, 3)
+    c.says("inspect", done, r"broken\.dat")
+    names = accessions(data)
+    c.equal("accessions", [names[0], names[2]], [json.loads(line)["accession"] for line in done.stdout.splitlines()])
+
+
+def generate(c):
+    """A seed decides the bytes; the output is good, and packed if its name ends in .gz."""
+    path, data = c.generate(200)
+    c.equal("entries", 200, len(split(data)))
+    c.equal("accessions differ", 200, len(set(accessions(data))))
+    c.equal("same seed", c.generate(50, "a", "--seed", "5")[1], c.generate(50, "b", "--seed", "5")[1])
+    c.true("another seed", c.generate(50, "a", "--seed", "5")[1] != c.generate(50, "b", "--seed", "6")[1])
+    packed = c.generate(50, "x.gz", "--seed", "5")[1]
+    c.equal("x.gz is gzip", b"\x1f\x8b", packed[:2])
+    c.equal("x.gz unpacked", c.generate(50, "a", "--seed", "5")[1], gzip.decompress(packed))
+    done = c.program.run("inspect", path, "--format", "ndjson")
+    c.code("inspect", done, 0)
+    c.equal("objects", 200, len(done.stdout.splitlines()))
+    c.code(
+    "out into a missing folder",
+    c.program.run(
+        "generate",
+        "--entries",
+        "1",
+        "--out",
+        c.folder /
+        "no" /
+        "x"),
+        1,
+         2)
+    done = c.program.run("generate", "--entries", "20000", "--out", "/dev/full")
+    c.code("out to a full device", done, 1)
+    c.says("out to a full device", done, "space|full|write")
+
+
+def checksums(c):
+    """CRC64 and MD5 of what is generated are right: one residue changed, and the entry is rejected."""
+    _, data = c.generate(1)
+    found = re.search(rb"(?m)^     ([A-Z])", data)
+    other = b"A" if found[1] != b"A" else b"G"
+    changed = c.file("changed.dat", data[:found.start(1)] + other + data[found.end(1):])
+    done = c.load(changed, db=c.db(), wanted=3)
+    c.equal("loaded", 0, count(c.folder / "x.sqlite"))
+    reasons = [row["reason"] for row in rows(c.folder / "x.sqlite", "SELECT reason FROM rejects")]
+    c.true("the reason names the CRC", len(reasons) == 1 and "CRC" in reasons[0], reasons or message(done))
+
+
+CASES = [help_texts, usage, missing_file, standard_input, gzip_by_content, odd_names, inspect_formats, inspect_rejects,
+         generate, checksums]

@@ -1,0 +1,141 @@
+"""What is in the database after one run, several runs, and runs with other options."""
+import re
+import sqlite3
+
+from support import accessions, count, loaded, rows, split
+
+CHILDREN = ("accessions", "genes", "features", "cross_references", "keywords", "comments", "publications")
+COLUMNS = (
+    "accession",
+    "entry_name",
+    "reviewed",
+    "data_class",
+    "organism",
+    "taxonomy_id",
+    "sequence",
+    "length",
+    "mol_weight",
+    "crc64",
+    "sequence_md5",
+    "created",
+    "sequence_update",
+    "annotation_update",
+     "entry_json")
+
+
+def dump(db, *tables):
+    """All rows of the tables, sorted."""
+    return {table: sorted(map(repr, rows(db, f"SELECT * FROM {table}"))) for table in tables or ("proteins",)}
+
+
+def schema(c):
+    """The documented columns; types that SQL can compare; accession is unique."""
+    path, data = c.generate(10)
+    db = c.db()
+    c.load(path, db=db)
+    columns = [row["name"] for row in rows(db, "PRAGMA table_info(proteins)")]
+    c.equal("columns that lack", [], [name for name in COLUMNS if name not in columns])
+    c.equal("columns of rejects", [], [name for name in ("file", "line", "accession", "reason")
+                                       if name not in [row["name"] for row in rows(db, "PRAGMA table_info(rejects)")]])
+    types = rows(db, "SELECT DISTINCT typeof(accession) a, typeof(length) l, typeof(mol_weight) m, typeof(reviewed) r,"
+                     " typeof(sequence) s, typeof(taxonomy_id) t FROM proteins")
+    c.equal("types", [{"a": "text", "l": "integer", "m": "integer",
+            "r": "integer", "s": "text", "t": "integer"}], types)
+    bad = rows(db, "SELECT accession FROM proteins WHERE length <> length(sequence) OR json_valid(entry_json) = 0"
+                   " OR json_extract(entry_json, '$.accession') <> accession OR created NOT LIKE '____-__-__'"
+                   " OR reviewed NOT IN (0, 1) OR sequence_md5 <> lower(sequence_md5) OR crc64 <> upper(crc64)")
+    c.equal("rows that contradict themselves", [], bad)
+    c.equal("accessions", sorted(accessions(data)), loaded(db))
+    c.equal("integrity", "ok", rows(db, "PRAGMA integrity_check")[0]["integrity_check"])
+    writable = sqlite3.connect(db)
+    try:
+        writable.execute("INSERT INTO proteins SELECT * FROM proteins LIMIT 1")
+        c.true("a second row of an accession is refused", False)
+    except sqlite3.IntegrityError:
+        c.true("a second row of an accession is refused", True)
+    finally:
+        writable.rollback()
+        writable.close()
+
+
+def twice(c):
+    """Loading a file again changes nothing, neither in `proteins` nor in the tables of `full`."""
+    path, _ = c.generate(60)
+    db = c.db()
+    c.load(path, "--tables", "full", db=db)
+    before = dump(db, "proteins", *CHILDREN)
+    c.load(path, "--tables", "full", db=db)
+    c.equal("after the second time", before, dump(db, "proteins", *CHILDREN))
+    c.load(path, path, db=db)
+    c.equal("twice in one run", before["proteins"], dump(db)["proteins"])
+
+
+def update(c):
+    """A newer entry of the same accession replaces the older, with all that belongs to it."""
+    path, data = c.generate(5)
+    entries = split(data)
+    changed = re.sub(rb"(?m)^OS .*\n(OS .*\n)*", b"OS   Nemo nescitus.\n", entries[2])
+    changed = re.sub(rb"(?m)^KW .*\n", b"", changed)
+    db = c.db()
+    c.load(path, "--tables", "full", db=db)
+    before = {row["accession"]: row["organism"] for row in rows(db, "SELECT * FROM proteins")}
+    c.load(c.file("newer.dat", changed), "--tables", "full", db=db)
+    name = accessions(changed)[0]
+    c.equal("organisms", {**before, name: "Nemo nescitus"},
+            {row["accession"]: row["organism"] for row in rows(db, "SELECT * FROM proteins")})
+    c.equal(
+    "keywords of the changed entry",
+    0,
+    rows(
+        db,
+        f"SELECT count(*) n FROM keywords WHERE {key} = ?",
+         name)[0]["n"])
+
+
+def same_database(c):
+    """Workers and batch size change nothing in the result."""
+    path, _ = c.generate(150)
+    c.load(path, "--tables", "full", "--workers", "1", db=c.db("one"))
+    wanted = dump(c.folder / "one.sqlite", "proteins", *CHILDREN)
+    c.true("the tables of full have rows", all(wanted.values()), [name for name, found in wanted.items() if not found])
+    for options in (("--workers", "4"), ("--batch-size", "1"), ("--workers", "4", "--batch-size", "7"),
+                    ("--batch-size", "100000"), ("--workers", "2", "--timeout", "1")):
+        c.load(path, "--tables", "full", *options, db=c.db("other"))
+        c.equal(" ".join(options), wanted, dump(c.folder / "other.sqlite", "proteins", *CHILDREN))
+
+
+def filters(c):
+    """--taxon and --reviewed keep what they say; what they drop is no reject."""
+    _, data = c.generate(60)
+    entries = split(data)
+    for i in range(0, 60, 3):
+        entries[i] = re.sub(rb"NCBI_TaxID=\d+", b"NCBI_TaxID=4242", entries[i])
+    for i in range(0, 60, 4):
+        entries[i] = re.sub(rb"(?m)^(ID   \S+\s+)(Reviewed|Unreviewed);", rb"\1Unreviewed;", entries[i])
+    path = c.file("mixed.dat", b"".join(entries))
+    taxon = {accessions(e)[0] for e in entries if b"NCBI_TaxID=4242" in e}
+    reviewed = {accessions(e)[0] for e in entries if re.match(rb"ID   \S+\s+Reviewed;", e)}
+    c.true("both kinds are there", taxon and reviewed and len(reviewed) < 60 and len(taxon) < 60)
+    for options, wanted in ((("--taxon", "4242"), taxon), (("--reviewed",), reviewed),
+                            (("--taxon", "4242", "--reviewed"), taxon & reviewed), (("--taxon", "4243"), set())):
+        db = c.db()
+        c.load(path, *options, db=db)
+        c.equal(" ".join(options), sorted(wanted), loaded(db))
+        c.equal(f"{' '.join(options)}: rejects", 0, count(db, "rejects"))
+
+
+def two_good_one_broken(c):
+    """A file that is broken in itself does not keep the others from being loaded."""
+    _, first = c.generate(30, "a.dat", "--seed", "1")
+    _, last = c.generate(30, "c.dat", "--seed", "2")
+    wanted = sorted({*accessions(first), *accessions(last)})
+    for name, broken in (("random", bytes(range(256)) * 50), ("gzip", b"\x1f\x8b\x08" + bytes(range(200)))):
+        db = c.db(name)
+        done = c.program.ingest(c.folder / "a.dat", c.file("b.dat", broken), c.folder / "c.dat", db=db)
+        c.code(f"with a broken file ({name})", done, 1, 3)
+        c.true(f"{name}: the broken file is named", b"b.dat" in done.stderr
+               or any("b.dat" in row["file"] for row in rows(db, "SELECT file FROM rejects")), done.stderr.decode())
+        c.equal(f"{name}: accessions", wanted, loaded(db))
+
+
+CASES = [schema, twice, update, same_database, filters, two_good_one_broken]

@@ -1,0 +1,99 @@
+"""Signals during an ingest. The input is a pipe that the test feeds, so nothing depends on timing."""
+import array
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import termios
+import threading
+
+from support import SECONDS, accessions, count, loaded
+
+from program_cases.output import ledgers
+
+FED = 8 << 20  # bytes; all but what a pipe holds (64 KiB) was read by the program once they are written
+
+
+def stopped(c, number, *options):
+    """Feeds a FIFO, sends a signal, and leaves the FIFO open: the program must end all the same."""
+    _, data = c.generate(2000)
+    while len(data) < FED:
+        data += data
+    fifo, db = c.folder / "fifo", c.db()
+    with contextlib.suppress(FileNotFoundError):
+        fifo.unlink()
+    os.mkfifo(fifo)
+    child = c.program.start("ingest", fifo, "--db", db, "--json", *options,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    output = []
+    reader = threading.Thread(target=lambda: output.extend(child.communicate(timeout=SECONDS)))
+    reader.start()
+    with open(fifo, "wb", buffering=0) as feed:
+        with contextlib.suppress(BrokenPipeError):
+            feed.write(data[:FED])
+        child.send_signal(number)
+        reader.join(60)
+        waits = reader.is_alive()
+    c.true(f"{number.name}: ends while its input is open", not waits)
+    reader.join(60)
+    if reader.is_alive():
+        child.kill()
+        reader.join()
+    done = subprocess.CompletedProcess(child.args, child.returncode, *(output or (b"", b"")))
+    c.code(number.name, done, 4)
+    return data[:FED], db, done
+
+
+def interrupted(c):
+    """SIGINT and SIGTERM: exit code 4; what was read is in the database, and nothing half."""
+    for number, options in (signal.SIGINT, ()), (signal.SIGTERM, ("--workers", "4", "--batch-size", "64")):
+        fed, db, done = stopped(c, number, *options)
+        names = accessions(fed[:fed.rindex(b"\n//\n") + 4])
+        found = next(ledgers(json.loads(done.stdout)), {})
+        read = found.get("extracted", 0)
+        c.true(f"{number.name}: entries were read", read > 0, found)
+        c.equal(f"{number.name}: abandoned and rejected", (0, 0), (found.get("abandoned"), found.get("rejected")))
+        c.equal(f"{number.name}: all that was read is there", sorted(set(names[:read])), loaded(db))
+
+
+def resumed(c):
+    """After an interrupted run, the same file loads as if nothing had happened."""
+    fed, db, _ = stopped(c, signal.SIGINT)
+    whole = c.file("whole.dat", fed[:fed.rindex(b"\n//\n") + 4])
+    c.load(whole, db=db)
+    c.equal("accessions", sorted(set(accessions(whole.read_bytes()))), loaded(db))
+    c.load(whole, db=c.db("fresh"))
+    c.equal("rows", count(c.folder / "fresh.sqlite"), count(db))
+
+
+def waiting(c):
+    """SIGINT while nothing has come yet ends it too."""
+    read, write = os.pipe()
+    child = c.program.start("ingest", "-", "--db", c.db(), stdin=read, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    os.close(read)
+    # One entry and a bit: once the pipe is empty again, the program is past its start and waits for the rest.
+    os.write(write, c.generate(1)[1] + b"ID   ")
+    while queued(write):
+        os.sched_yield()
+    child.send_signal(signal.SIGINT)
+    try:
+        child.communicate(timeout=60)
+        c.equal("exit code", 4, child.returncode)
+        c.equal("the whole entry is there", 1, count(c.folder / "x.sqlite"))
+    except subprocess.TimeoutExpired:
+        c.true("ends while its input is open", False)
+        child.kill()
+        child.communicate()
+    os.close(write)
+
+
+def queued(descriptor):
+    """The bytes in a pipe that nobody has read yet."""
+    size = array.array("i", [0])
+    fcntl.ioctl(descriptor, termios.FIONREAD, size)
+    return size[0]
+
+
+CASES = [interrupted, resumed, waiting]
