@@ -207,12 +207,9 @@ def values(value):
     """All names in the program's `names`, evidence aside."""
     if isinstance(value, str):
         return [text(value)]
-    parts = value if isinstance(
-    value,
-    list) else [
-        part for key,
-         part in value.items() if key != "evidence"] if value else []
-    return [name for part in parts if part is not None for name in values(part)]
+    if isinstance(value, dict):
+        value = [part for key, part in value.items() if key != "evidence"]
+    return [name for part in value or [] if part is not None for name in values(part)]
 
 
 def wanted_genes(detail):

@@ -93,8 +93,8 @@ def formats(grader):
             if done.returncode:
                 whole.append((f"{name} {form} exit code", 0, f"{done.returncode}: {support.message(done)}"))
         if found["dat"].stdout != expected.plain(path):
-            whole.append((f"{name} dat", "the bytes of the file", verdicts.first_difference(
-                expected.plain(path), found["dat"].stdout)))
+            difference = verdicts.first_difference(expected.plain(path), found["dat"].stdout)
+            whole.append((f"{name} dat", "the bytes of the file", difference))
         wanted = [grader.data.details[name, i] for i in range(len(grader.data.by_file[name]))]
         whole += verdicts.fasta(name, wanted, found["fasta"].stdout.decode(), headers)
         whole += verdicts.as_json(name, found["json"].stdout, grader.objects(name))
@@ -123,15 +123,8 @@ def pnnl(grader):
     by_name = {got["entry_name"]: got for got in grader.objects(name)}
     table = grader.data.path("uniprot/oracle_pnnl/uniprot_sprot_human_excerpt_output.tsv.gz")
     with gzip.open(table, "rt", encoding="utf-8", newline="") as lines:
-        grader.report.case(
-    "table",
-    *
-    verdicts.pnnl_table(
-        csv.DictReader(
-            lines,
-            delimiter="\t",
-            quoting=csv.QUOTE_NONE),
-             by_name))
+        table_rows = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        grader.report.case("table", *verdicts.pnnl_table(table_rows, by_name))
     fasta = expected.plain(table.with_name("uniprot_sprot_human_excerpt_output.fasta.gz")).decode()
     grader.report.case("fasta", *verdicts.pnnl_fasta(fasta, by_name))
 

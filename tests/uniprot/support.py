@@ -135,8 +135,8 @@ class Checks:
         """A run ended with one of these exit codes."""
         self.made += 1
         if done.returncode not in wanted:
-            self.problems.append((f"{what}: exit code", " or ".join(
-                map(str, wanted)), f"{done.returncode}: {message(done)}"))
+            wanted = " or ".join(map(str, wanted))
+            self.problems.append((f"{what}: exit code", wanted, f"{done.returncode}: {message(done)}"))
 
     def says(self, what, done, pattern):
         """Standard error matches a pattern."""

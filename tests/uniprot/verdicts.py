@@ -290,10 +290,9 @@ def children(db, proteins):
 
 
 # --- PNNL ---------------------------------------------------------------
-OTHER = (
-    "Protein_Name Accession Description RefSeq GI TREMBL Ensembl_Transcript Ensembl_Protein Ensembl_Gene Entrez_GeneID "
-    "Entrez_GeneName SwissProt SwissProt_Name Chromosome Sequence_AA_Count MW Accession1 Accession2 Accession3 "
-    "Accession4").split()
+OTHER = ("Protein_Name Accession Description RefSeq GI TREMBL Ensembl_Transcript Ensembl_Protein Ensembl_Gene "
+         "Entrez_GeneID Entrez_GeneName SwissProt SwissProt_Name Chromosome Sequence_AA_Count MW Accession1 Accession2 "
+         "Accession3 Accession4").split()
 
 
 def without_tail(columns):

@@ -10,8 +10,7 @@ def help_texts(c):
     """--help of the program and of each command names what there is, on standard output."""
     words = {(): ["ingest", "inspect", "generate"], ("inspect",): ["--format", "fasta", "ndjson"],
              ("ingest",): ["--db", "--workers", "--batch-size", "--strict", "--max-rejects", "--taxon", "--reviewed",
-                           "--tables",
-                           "--quiet", "--json", "--timeout"],
+                           "--tables", "--quiet", "--json", "--timeout"],
              ("generate",): ["--entries", "--out", "--seed"]}
     for command, wanted in words.items():
         done = c.program.run(*command, "--help")
@@ -63,17 +62,9 @@ def missing_file(c):
 def standard_input(c):
     """- is standard input, plain or gzip, and gives what the file gives."""
     path, data = c.generate(40)
-    c.load(path, db=c.db("file"))
     for name, stream in ("plain", data), ("gzip", gzip.compress(data)):
         c.load("-", db=c.db(name), input=stream)
-        c.equal(
-    f"accessions from {name} standard input",
-    loaded(
-        c.folder /
-        "file.sqlite"),
-        loaded(
-            c.folder /
-             f"{name}.sqlite"))
+        c.equal(f"accessions from {name} standard input", sorted(accessions(data)), loaded(c.folder / f"{name}.sqlite"))
     from_file = c.program.run("inspect", path, "--format", "ndjson").stdout
     c.equal("inspect -", from_file, c.program.run("inspect", "-", "--format", "ndjson", input=data).stdout)
 
@@ -103,16 +94,8 @@ def odd_names(c):
 def inspect_formats(c):
     """ndjson, json, fasta and dat of the same file agree; several files come in the order of the arguments."""
     path, data = c.generate(25)
-    output = {
-    form: c.program.run(
-        "inspect",
-        path,
-        "--format",
-        form).stdout for form in (
-            "ndjson",
-            "json",
-            "fasta",
-             "dat")}
+    forms = ("ndjson", "json", "fasta", "dat")
+    output = {form: c.program.run("inspect", path, "--format", form).stdout for form in forms}
     objects = [json.loads(line) for line in output["ndjson"].splitlines()]
     c.equal("dat is the file", data, output["dat"])
     c.equal("accessions", accessions(data), [one["accession"] for one in objects])
@@ -149,18 +132,8 @@ def generate(c):
     done = c.program.run("inspect", path, "--format", "ndjson")
     c.code("inspect", done, 0)
     c.equal("objects", 200, len(done.stdout.splitlines()))
-    c.code(
-    "out into a missing folder",
-    c.program.run(
-        "generate",
-        "--entries",
-        "1",
-        "--out",
-        c.folder /
-        "no" /
-        "x"),
-        1,
-         2)
+    done = c.program.run("generate", "--entries", "1", "--out", c.folder / "no" / "x")
+    c.code("out into a missing folder", done, 1, 2)
     done = c.program.run("generate", "--entries", "20000", "--out", "/dev/full")
     c.code("out to a full device", done, 1)
     c.says("out to a full device", done, "space|full|write")
