@@ -7,7 +7,6 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(ETLPIPE_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/etlpipe)
-set(etlpipe_components "")
 
 # In this build a dependency is required; in the package (cmake/etlpipeConfig.cmake.in) its absence is reported.
 macro(etlpipe_find_dependency name)
@@ -23,9 +22,30 @@ macro(etlpipe_find_dependencies component)
   include(${PROJECT_SOURCE_DIR}/cmake/components/${component}.cmake)
 endmacro()
 
+# Makes the library etlpipe_<component> of sources below the current folder and of headers below `include_dir`.
+# `headers` are those of the component. Call etlpipe_package_component afterwards.
+function(etlpipe_add_component component)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "INCLUDE_DIR" "SOURCES;PUBLIC;PRIVATE")
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${arg_INCLUDE_DIR}/etl/${component}/*.hpp)
+  add_library(etlpipe_${component} ${arg_SOURCES})
+  add_library(etlpipe::${component} ALIAS etlpipe_${component})
+  target_sources(
+    etlpipe_${component}
+    PUBLIC FILE_SET HEADERS
+           BASE_DIRS ${arg_INCLUDE_DIR}
+           FILES ${headers})
+  target_link_libraries(etlpipe_${component} PUBLIC etlpipe::core ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+  set_target_properties(
+    etlpipe_${component}
+    PROPERTIES EXPORT_NAME ${component}
+               POSITION_INDEPENDENT_CODE ON
+               VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
+  etlpipe_developer_options(etlpipe_${component})
+endfunction()
+
 # Exports and installs etlpipe_<component>.
 macro(etlpipe_package_component component)
-  list(APPEND etlpipe_components ${component})
+  set_property(GLOBAL APPEND PROPERTY etlpipe_components ${component})
   configure_file(${PROJECT_SOURCE_DIR}/cmake/components/${component}.cmake
                  ${PROJECT_BINARY_DIR}/etlpipe-${component}.cmake COPYONLY)
   if(ETLPIPE_INSTALL)
@@ -57,6 +77,7 @@ endmacro()
 # Writes the package files that all components share. Call after the last component.
 macro(etlpipe_package)
   if(ETLPIPE_INSTALL)
+    get_property(etlpipe_components GLOBAL PROPERTY etlpipe_components)
     configure_package_config_file(
       ${PROJECT_SOURCE_DIR}/cmake/etlpipeConfig.cmake.in ${PROJECT_BINARY_DIR}/etlpipeConfig.cmake
       INSTALL_DESTINATION ${ETLPIPE_CMAKE_DIR}

@@ -177,12 +177,8 @@ JUDGEMENTS = [  # (judge, right, wrong ones)
 ]
 FASTA = f">sp|P1|TEST_HUMAN Test protein OS=Homo sapiens OX=9606 GN=TST PE=1 SV=2\n{SEQUENCE[:5]}\n{SEQUENCE[5:]}\n"
 HEADERS = {("x.dat", "P1"): "sp|P1|TEST_HUMAN Test protein OS=Homo sapiens GN=TST PE=1 SV=2"}
-PNNL_ROW = {
-    "Protein_Name": "TEST_HUMAN",
-    "Accession": "P1; P2; ",
-    "Sequence_AA_Count": "10",
-    "MW": "1000",
-     "EMBL": "X1; -; mRNA"}
+PNNL_ROW = {"Protein_Name": "TEST_HUMAN", "Accession": "P1; P2; ", "Sequence_AA_Count": "10", "MW": "1000",
+            "EMBL": "X1; -; mRNA"}
 PNNL_FASTA = f">TEST_HUMAN x; Accession=P1; P2; [Homo sapiens (Human)]\n{SEQUENCE}\n"
 
 

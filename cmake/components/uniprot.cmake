@@ -1,0 +1,1 @@
+etlpipe_find_component(io)

@@ -1,0 +1,183 @@
+#pragma once
+/// One UniProtKB entry, as the flat-file format describes it (UniProt Knowledgebase user manual, "The different line
+/// types").
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include <etl/uniprot/arena.hpp>
+
+namespace etl::inline v0::uniprot {
+
+/// A part of one of an entry's shared lists; `Entry::of` gives its elements.
+template <class T>
+struct Part {
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+};
+
+/// A text with the evidence given for it, "ECO:0000269|PubMed:123" each, without the braces.
+struct Text {
+  std::string_view value{};
+  Part<std::string_view> evidence{};
+};
+
+/// A DT line. Year 0: there is none.
+struct Date {
+  std::uint16_t year = 0;
+  std::uint8_t month = 0;
+  std::uint8_t day = 0;
+  friend bool operator==(const Date&, const Date&) = default;
+};
+
+/// One RecName, AltName or SubName block of the DE lines.
+struct ProteinName {
+  enum class Kind : std::uint8_t { Recommended, Alternative, Submitted };
+  enum class Section : std::uint8_t { Main, Contains, Includes };
+  Kind kind = Kind::Recommended;
+  Section section = Section::Main;
+  std::uint16_t component = 0;  ///< which of the "Contains:" or "Includes:" blocks, from 0
+  std::string_view type{};      ///< "Full", or "Allergen", "Biotech", "CD_antigen", "INN"
+  Text full{};                  ///< may be empty: a name that has only a short form or an EC number
+  Part<Text> shorts{};
+  Part<Text> ec_numbers{};
+};
+
+struct Gene {
+  Text name{};  ///< may be empty
+  Part<Text> synonyms{};
+  Part<Text> ordered_locus_names{};
+  Part<Text> orf_names{};
+};
+
+struct Host {
+  std::uint32_t taxonomy_id = 0;
+  std::string_view name{};
+};
+
+/// `STRAIN=K12` of an RC line, `PubMed=123` of an RX line.
+struct Qualifier {
+  std::string_view key{};
+  Text text{};
+};
+
+struct Reference {
+  std::uint32_t number = 0;
+  Part<std::string_view> evidence{};
+  std::string_view position{};  ///< RP without the final full stop
+  Part<Qualifier> comments{};   ///< RC
+  Part<Qualifier> ids{};        ///< RX
+  std::string_view group{};     ///< RG
+  std::string_view authors{};   ///< RA
+  std::string_view title{};     ///< RT without quotes
+  std::string_view location{};  ///< RL
+};
+
+struct Comment {
+  std::string_view topic{};
+  Text text{};
+};
+
+struct CrossReference {
+  std::string_view database{};
+  std::string_view id{};
+  Part<std::string_view> properties{};
+  std::string_view isoform{};  ///< empty: all
+  Part<std::string_view> evidence{};
+};
+
+/// One end of a feature. `modifier` is '<', '>' or '?' as in the file, or 0.
+struct Place {
+  std::optional<std::uint32_t> value{};
+  char modifier = 0;
+};
+
+struct Feature {
+  std::string_view type{};
+  std::string_view location{};  ///< as in the file; the two columns of the old format are joined by ".."
+  std::string_view sequence{};  ///< the isoform that the location counts in, when it is not the canonical one
+  Place start{};
+  Place end{};
+  Text note{};
+  std::string_view id{};
+};
+
+struct Checksum {
+  enum class Kind : std::uint8_t { None, Crc32, Crc64 };
+  Kind kind = Kind::None;
+  std::uint64_t value = 0;
+  std::string_view text{};  ///< as in the file
+};
+
+/// A whole entry. Its texts point into the parsed bytes where they stand there in one piece, else into the entry's own
+/// memory; after `own` (or `Parse::owning`) all are the entry's own. Reusable: parsing into it again allocates only to
+/// grow. Movable, not copyable. A value of one thread at a time.
+struct Entry {
+  // ID, AC, DT
+  std::string_view entry_name{};
+  std::string_view data_class{};  ///< Reviewed, Unreviewed; before release 9 STANDARD, PRELIMINARY; IPI
+  std::uint32_t declared_length = 0;
+  std::vector<std::string_view> accessions{};  ///< the first is the primary one
+  Date created{}, sequence_updated{}, annotation_updated{};
+  std::optional<std::uint32_t> sequence_version{}, entry_version{};
+  /// Before release 9: the releases of the three dates, "13" or "2.26".
+  std::string_view created_release{}, sequence_release{}, annotation_release{};
+  // DE, GN
+  std::vector<ProteinName> names{};
+  std::vector<std::string_view> flags{};  ///< Precursor, Fragment, Fragments
+  std::vector<Gene> genes{};
+  // OS, OG, OC, OX, OH
+  std::string_view organism{};  ///< without the final full stop
+  Text organelle{};
+  std::vector<std::string_view> lineage{};
+  std::vector<std::uint32_t> taxonomy_ids{};  ///< one; old entries may name several species
+  std::vector<Host> hosts{};
+  // RN to RL, CC, DR, PE, KW, FT
+  std::vector<Reference> references{};
+  std::vector<Comment> comments{};
+  std::string_view license{};  ///< the block of the CC lines that is none of the comments
+  std::vector<CrossReference> cross_references{};
+  std::optional<std::uint8_t> protein_existence{};  ///< 1 (evidence at protein level) to 5 (uncertain)
+  std::vector<Text> keywords{};
+  std::vector<Feature> features{};
+  // SQ
+  std::uint32_t length = 0;
+  std::uint64_t mol_weight = 0;  ///< Da
+  Checksum checksum{};
+  std::string_view sequence{};
+  std::vector<std::string_view> unknown_lines{};  ///< lines with a code that is not of the format, whole
+
+  [[nodiscard]] std::string_view accession() const noexcept {
+    return accessions.empty() ? std::string_view() : accessions.front();
+  }
+  [[nodiscard]] bool reviewed() const noexcept { return data_class == "Reviewed" || data_class == "STANDARD"; }
+  [[nodiscard]] bool has_flag(std::string_view flag) const noexcept;
+  /// The recommended name (of the old format: the first), or null.
+  [[nodiscard]] const ProteinName* recommended_name() const noexcept;
+  /// The recommended name, else the first submitted one; empty when there is none.
+  [[nodiscard]] std::string_view protein_name() const noexcept;
+  /// Name of the first gene, or its first ordered locus or ORF name; empty when there is none.
+  [[nodiscard]] std::string_view gene_name() const noexcept;
+
+  [[nodiscard]] std::span<const std::string_view> of(Part<std::string_view> part) const noexcept {
+    return std::span(strings_).subspan(part.first, part.count);
+  }
+  [[nodiscard]] std::span<const Text> of(Part<Text> part) const noexcept {
+    return std::span(texts_).subspan(part.first, part.count);
+  }
+  [[nodiscard]] std::span<const Qualifier> of(Part<Qualifier> part) const noexcept {
+    return std::span(qualifiers_).subspan(part.first, part.count);
+  }
+
+ private:
+  friend class Parser;
+  std::vector<std::string_view> strings_{};
+  std::vector<Text> texts_{};
+  std::vector<Qualifier> qualifiers_{};
+  Arena arena_{};
+};
+
+}  // namespace etl::inline v0::uniprot

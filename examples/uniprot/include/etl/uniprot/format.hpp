@@ -1,0 +1,19 @@
+#pragma once
+/// Entries as text for other programs.
+
+#include <string>
+#include <string_view>
+
+#include <etl/uniprot/entry.hpp>
+
+namespace etl::inline v0::uniprot {
+
+/// YYYY-MM-DD
+[[nodiscard]] std::string to_string(Date date);
+/// Appends the entry as one JSON object (RFC 8259) without line ends. `sequence_md5`: lower-case hex of the MD5 of the
+/// sequence.
+void append_json(std::string& out, const Entry& entry, std::string_view sequence_md5);
+/// Appends the entry as FASTA with UniProt's header (sp for reviewed entries, tr for others) and lines of 60 residues.
+void append_fasta(std::string& out, const Entry& entry);
+
+}  // namespace etl::inline v0::uniprot

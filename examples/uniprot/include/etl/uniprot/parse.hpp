@@ -1,0 +1,41 @@
+#pragma once
+/// From the text of an entry to its fields.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <etl/uniprot/entry.hpp>
+
+namespace etl::inline v0::uniprot {
+
+/// Why an entry is not good.
+struct Problem {
+  std::uint32_t line = 1;    ///< from 1, within the entry
+  std::uint32_t column = 1;  ///< from 1, in bytes
+  std::string reason{};
+};
+
+enum class Parse : std::uint8_t {
+  views,   ///< texts point into the parsed bytes where they can
+  owning,  ///< the entry owns everything
+};
+
+/// Reads one entry, from its ID line to its "//" line, into `entry`, whose former content is lost. Lines may end in LF,
+/// CR LF or CR. Checked: ID, AC, SQ and the terminator are there; ID and SQ lines agree with the number of residues;
+/// CRC64 (ISO 3309, as in UniProt) of the sequence; dates and numbers; no NUL byte, valid UTF-8. Lines with unknown
+/// codes are kept in `unknown_lines`. On a problem, `entry` holds what was read before it: the accession, if it came
+/// that far.
+[[nodiscard]] std::optional<Problem> parse(std::string_view text, Entry& entry, Parse mode = Parse::views);
+
+/// The first field that a reader of many entries looks at, found without parsing the rest. All may be empty.
+struct EntryView {
+  std::string_view entry_name{}, data_class{}, accession{};
+  std::string_view organism{};        ///< first OS line
+  std::uint32_t taxonomy_id = 0;      ///< first of the OX line; 0: none
+  std::string_view sequence_lines{};  ///< with blanks and line ends
+  [[nodiscard]] static EntryView of(std::string_view text) noexcept;
+};
+
+}  // namespace etl::inline v0::uniprot

@@ -1,0 +1,83 @@
+#include "inputs.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+#include <etl/io/source.hpp>
+
+namespace program {
+
+namespace fs = std::filesystem;
+namespace uniprot = etl::uniprot;
+
+std::string Reject::text() const {
+  std::string text = fmt::format("{}:{}:{}: ", file, line, column);
+  if (!accession.empty()) text += accession + ": ";
+  return text + reason;
+}
+
+std::string display_name(const fs::path& file) { return file == "-" ? "standard input" : file.string(); }
+
+std::optional<etl::Error> check_inputs(const std::vector<fs::path>& files) {
+  for (const fs::path& file : files) {
+    if (file == "-") continue;
+    if (auto source = etl::io::open_file(file); !source) return std::move(source.error());
+  }
+  return std::nullopt;
+}
+
+std::uint64_t estimate_entries(const std::vector<fs::path>& files) {
+  std::uint64_t bytes = 0;
+  for (const fs::path& file : files) {
+    std::error_code unknown;
+    if (!fs::is_regular_file(file, unknown)) return 0;
+    bytes += fs::file_size(file, unknown);
+  }
+  auto source = etl::io::open_input(files.front());
+  if (!source) return 0;
+  std::uint64_t entries = 0;
+  std::vector<char> buffer(1 << 20);
+  for (std::size_t read = 0; read < (4u << 20);) {
+    const auto got = (*source)->read(buffer);
+    if (!got || *got == 0) break;
+    read += *got;
+    const std::string_view text(buffer.data(), *got);
+    for (std::size_t at = text.find("\n//"); at != text.npos; at = text.find("\n//", at + 3)) ++entries;
+  }
+  const std::uint64_t consumed = (*source)->consumed();
+  return consumed == 0 ? 0
+                       : static_cast<std::uint64_t>(static_cast<double>(bytes) * static_cast<double>(entries) /
+                                                    static_cast<double>(consumed));
+}
+
+bool extract_file(const fs::path& file, std::uint32_t input, etl::Emitter<uniprot::RawEntry>& out) {
+  auto source = etl::io::open_input(file);
+  if (source) return uniprot::extract_entries(std::move(*source), input, out);
+  const auto why = std::make_shared<const std::string>(source.error().message());
+  out.hold(why);
+  return out.push({.text = *why, .input = input, .kind = uniprot::RawEntry::Kind::Unreadable});
+}
+
+bool wanted(const uniprot::RawEntry& raw, const Selection& selection) {
+  if (selection.all() || raw.kind != uniprot::RawEntry::Kind::Entry) return true;
+  const auto view = uniprot::EntryView::of(raw.text);
+  if (view.data_class.empty()) return true;  // whatever it is, it is to be reported
+  if (selection.reviewed && view.data_class != "Reviewed" && view.data_class != "STANDARD") return false;
+  return selection.taxa.empty() || std::ranges::find(selection.taxa, view.taxonomy_id) != selection.taxa.end();
+}
+
+std::optional<Reject> parse(const uniprot::RawEntry& raw, const std::vector<fs::path>& files, uniprot::Entry& entry) {
+  std::string file = display_name(files[raw.input]);
+  if (raw.kind == uniprot::RawEntry::Kind::Unreadable)
+    return Reject{.file = std::move(file), .line = raw.line, .column = 1, .reason = std::string(raw.text)};
+  auto problem = uniprot::parse(raw.text, entry);
+  if (!problem) return std::nullopt;
+  return Reject{.file = std::move(file),
+                .line = raw.line + problem->line - 1,
+                .column = problem->column,
+                .accession = std::string(entry.accession()),
+                .reason = std::move(problem->reason)};
+}
+
+}  // namespace program

@@ -1,0 +1,49 @@
+#pragma once
+// Input files, and what both ingest and inspect make of their entries.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <etl/etl.hpp>
+#include <etl/uniprot/entries.hpp>
+#include <etl/uniprot/parse.hpp>
+
+#include "options.hpp"
+
+namespace program {
+
+/// A bad entry, or an input that could not be read to its end.
+struct Reject {
+  std::string file{};
+  std::uint64_t line = 0;
+  std::uint64_t column = 0;
+  std::string accession{};  // empty: not known
+  std::string reason{};
+  /// FILE:LINE:COLUMN: ACCESSION: REASON
+  [[nodiscard]] std::string text() const;
+};
+
+/// "standard input" for "-".
+[[nodiscard]] std::string display_name(const std::filesystem::path& file);
+
+/// Checks that every file can be opened, before work begins. The first problem, or nothing.
+[[nodiscard]] std::optional<etl::Error> check_inputs(const std::vector<std::filesystem::path>& files);
+
+/// About how many entries the files hold: from the density of the first one's beginning. 0: cannot be told.
+[[nodiscard]] std::uint64_t estimate_entries(const std::vector<std::filesystem::path>& files);
+
+/// Throws `etl::Exception` when the file cannot be opened any more.
+bool extract_file(const std::filesystem::path& file, std::uint32_t input, etl::Emitter<etl::uniprot::RawEntry>& out);
+
+/// Whether the selection wants this entry, as far as its first lines tell.
+[[nodiscard]] bool wanted(const etl::uniprot::RawEntry& raw, const Selection& selection);
+
+/// Parses; a bad entry is described.
+[[nodiscard]] std::optional<Reject> parse(const etl::uniprot::RawEntry& raw,
+                                          const std::vector<std::filesystem::path>& files, etl::uniprot::Entry& entry);
+
+}  // namespace program

@@ -1,0 +1,91 @@
+// etl-uniprot inspect: entries as text, in the order of the files.
+#include <cstdio>
+#include <span>
+#include <string>
+
+#include <fmt/format.h>
+#include <etl/io/digest.hpp>
+#include <etl/io/sink.hpp>
+#include <etl/uniprot/format.hpp>
+
+#include "inputs.hpp"
+#include "options.hpp"
+
+namespace program {
+namespace {
+
+namespace uniprot = etl::uniprot;
+
+struct Inspection {
+  const Inspect& options;
+  etl::io::Sink sink = etl::io::standard_output();
+  bool any = false;
+
+  struct Scratch {
+    uniprot::Entry entry;
+  };
+  Scratch worker() const { return {}; }
+
+  void extract(etl::Emitter<uniprot::RawEntry>& out) {
+    for (std::uint32_t i = 0; i < options.files.size(); ++i)
+      if (!extract_file(options.files[i], i, out)) return;
+  }
+  void transform(const uniprot::RawEntry& raw, etl::Out<std::string>& out, Scratch& scratch) const {
+    if (!wanted(raw, options.selection)) return;
+    if (auto bad = parse(raw, options.files, scratch.entry)) return out.reject(bad->text());
+    std::string& text = out.next();
+    text.clear();
+    switch (options.format) {
+      case Format::Ndjson:
+      case Format::Json:
+        uniprot::append_json(text, scratch.entry, etl::io::digest(etl::io::DigestKind::Md5, scratch.entry.sequence));
+        if (options.format == Format::Ndjson) text += '\n';
+        return;
+      case Format::Fasta: return uniprot::append_fasta(text, scratch.entry);
+      case Format::Dat: text.assign(raw.text); return;
+    }
+  }
+  etl::Result<void> load(std::span<const std::string> batch) {
+    for (const std::string& text : batch) {
+      if (options.format == Format::Json)
+        if (auto written = sink->write(any ? ",\n" : "[\n"); !written) return written;
+      any = true;
+      if (auto written = sink->write(text); !written) return written;
+    }
+    return {};
+  }
+  etl::Result<void> finish() {
+    if (options.format == Format::Json)
+      if (auto written = sink->write(any ? "\n]\n" : "[]\n"); !written) return written;
+    return sink->finish();
+  }
+};
+
+}  // namespace
+
+int inspect(const Inspect& options, const etl::Stop& stop) {
+  if (auto problem = check_inputs(options.files)) {
+    fmt::print(stderr, "etl-uniprot: {}\n", problem->message());
+    return 2;
+  }
+  Inspection inspection{.options = options};
+  etl::Options run{.batch_size = 200, .workers = options.workers, .order = etl::Order::Source, .name = "inspect"};
+  run.errors.max_rejects = UINT64_MAX;
+  run.errors.on_reject = [](const etl::Rejection& r) { fmt::print(stderr, "{}\n", r.error.message()); };
+  const etl::RunReport report = etl::run(inspection, run, stop);
+  if (const auto finished = inspection.finish(); !finished && report.ok()) {
+    fmt::print(stderr, "etl-uniprot: {}\n", finished.error().message());
+    return 1;
+  }
+  if (report.ok() && report.items.extracted == 0) fmt::print(stderr, "etl-uniprot: the input holds no entries\n");
+  if (!report.ok() || report.items.rejected > 0) {
+    for (const etl::ErrorRecord& error : report.errors)
+      if (error.error.error_class != etl::ErrorClass::Rejected)
+        fmt::print(stderr, "etl-uniprot: {}\n", error.error.message());
+    fmt::print(stderr, "etl-uniprot: {} entries, {} written, {} rejected: {}\n", report.items.extracted,
+               report.items.loaded, report.items.rejected, etl::to_string(report.outcome));
+  }
+  return report.exit_code();
+}
+
+}  // namespace program

@@ -1,0 +1,136 @@
+// etl-uniprot: UniProtKB flat files into SQLite, or into JSON and FASTA.
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <limits>
+#include <map>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <etl/config.hpp>
+#include <etl/signals.hpp>
+
+#include "options.hpp"
+
+namespace {
+
+constexpr const char* exit_codes =
+    "Exit codes:\n"
+    "  0  everything was loaded\n"
+    "  1  failed: the last lines say why; what was committed before is in the database\n"
+    "  2  wrong usage, or an input that cannot be opened\n"
+    "  3  done, but some entries were rejected\n"
+    "  4  stopped by a signal: what had been read is loaded (a second signal does not wait for that)\n"
+    "  5  as 4, and the rest did not make it within the drain deadline\n";
+
+// "100" entries or "2%" of them.
+void set_max_rejects(const std::string& text, program::Ingest& ingest) {
+  const bool percent = text.ends_with('%');
+  const char* const end = text.data() + text.size() - (percent ? 1 : 0);
+  double value = 0;
+  const auto parsed = std::from_chars(text.data(), end, value);
+  const bool bad = parsed.ec != std::errc{} || parsed.ptr != end || !(value >= 0) || (percent && value > 100) ||
+                   (!percent && (value != std::floor(value) || value > 9e15));
+  if (bad) throw CLI::ValidationError("--max-rejects", "expected a number of entries, or a percentage as in 2%");
+  if (percent)
+    ingest.max_reject_ratio = value / 100;
+  else
+    ingest.max_rejects = static_cast<std::uint64_t>(value);
+}
+
+void add_selection(CLI::App* command, program::Selection& selection) {
+  command->add_option("--taxon", selection.taxa, "Only entries of this NCBI taxonomy identifier (may be repeated)")
+      ->allow_extra_args(false);
+  command->add_flag("--reviewed", selection.reviewed, "Only reviewed entries (Swiss-Prot)");
+}
+
+int run(int argc, char** argv) {
+  program::Ingest ingest;
+  program::Inspect inspect;
+  program::Generate generate;
+
+  CLI::App app{"UniProtKB flat files into SQLite, or into JSON and FASTA."};
+  app.footer(exit_codes);
+  app.set_version_flag("--version", fmt::format("etl-uniprot {}.{}.{}", ETLPIPE_VERSION_MAJOR, ETLPIPE_VERSION_MINOR,
+                                                ETLPIPE_VERSION_PATCH));
+  app.require_subcommand(1);
+
+  CLI::App* const in = app.add_subcommand("ingest", "Load entries into the table 'proteins' of an SQLite database");
+  double timeout = 1;
+  std::string max_rejects, tables = "proteins";
+  bool strict = false;
+  in->add_option("FILE", ingest.files, "Flat files, plain or gzip by content; - is standard input")->required();
+  in->add_option("--db", ingest.database, "The database; made if missing. Entries that are in it are updated")
+      ->required();
+  in->add_option("--workers", ingest.workers, "Threads that parse")->check(CLI::Range(1, 4096))->capture_default_str();
+  in->add_option("--batch-size", ingest.batch_size, "Entries per transaction")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  in->add_option("--timeout", timeout, "Seconds after which an incomplete batch is loaded")
+      ->check(CLI::Range(1e-3, 1e6))
+      ->capture_default_str();
+  CLI::Option* const budget = in->add_option("--max-rejects", max_rejects,
+                                             "Fail when more entries than N, or than P% of them, are bad [no limit]");
+  in->add_flag("--strict", strict, "Fail at the first bad entry")->excludes(budget);
+  add_selection(in, ingest.selection);
+  in->add_option("--tables", tables,
+                 "'full' also fills accessions, genes, features, cross_references, keywords, comments, publications")
+      ->check(CLI::IsMember({"proteins", "full"}))
+      ->capture_default_str();
+  in->add_flag("--quiet", ingest.quiet, "No progress, no report; only errors");
+  in->add_flag("--json", ingest.json, "The report as JSON on standard output");
+  in->footer(exit_codes);
+
+  CLI::App* const show = app.add_subcommand("inspect", "Print entries");
+  const std::map<std::string, program::Format> formats{{"ndjson", program::Format::Ndjson},
+                                                       {"json", program::Format::Json},
+                                                       {"fasta", program::Format::Fasta},
+                                                       {"dat", program::Format::Dat}};
+  std::string format = "ndjson";
+  show->add_option("FILE", inspect.files, "Flat files, plain or gzip by content; - is standard input")->required();
+  show->add_option("--format", format,
+                   "ndjson: one object per line; json: one array; fasta; dat: the entries' own bytes")
+      ->check(CLI::IsMember({"ndjson", "json", "fasta", "dat"}))
+      ->capture_default_str();
+  show->add_option("--workers", inspect.workers, "Threads that parse")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  add_selection(show, inspect.selection);
+  show->footer(exit_codes);
+
+  CLI::App* const make = app.add_subcommand("generate", "Make up a release to try things with");
+  make->add_option("--entries", generate.entries, "How many entries")->required();
+  make->add_option("--out", generate.out, "The file; compressed when its name ends in .gz; - is standard output")
+      ->required();
+  make->add_option("--seed", generate.seed, "The same seed gives the same bytes")->capture_default_str();
+
+  try {
+    app.parse(argc, argv);
+    if (!max_rejects.empty()) set_max_rejects(max_rejects, ingest);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (strict) ingest.max_rejects = 0;
+  ingest.timeout = std::chrono::nanoseconds(std::llround(timeout * 1e9));
+  ingest.tables = tables == "full" ? program::Tables::Full : program::Tables::Proteins;
+  inspect.format = formats.at(format);
+
+  if (make->parsed()) return program::generate(generate);
+  const etl::Stop stop = etl::stop_on_signals();
+  return in->parsed() ? program::ingest(ingest, stop) : program::inspect(inspect, stop);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "etl-uniprot: {}\n", error.what());
+    return 1;
+  }
+}

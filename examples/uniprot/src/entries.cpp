@@ -1,0 +1,48 @@
+#include <etl/uniprot/entries.hpp>
+
+#include <algorithm>
+
+namespace etl::inline v0::uniprot {
+namespace {
+
+bool is_blank(std::string_view text) noexcept {
+  return text.find_first_not_of(std::string_view(" \t\r\n\x1A\0", 6)) == text.npos;
+}
+std::uint64_t count_lines(std::string_view text) noexcept {
+  const auto feeds = static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\n'));
+  return feeds > 0 ? feeds : static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\r'));
+}
+
+}  // namespace
+
+bool extract_entries(io::Source source, std::uint32_t input, Emitter<RawEntry>& out) {
+  const io::RecordSplitter splitter("//");
+  io::ChunkReader reader(std::move(source), splitter, {.max_record = max_entry_bytes});
+  std::uint64_t last_line = 1;
+  for (;;) {
+    if (!reader.ready()) out.flush();
+    Result<std::optional<io::Chunk>> chunk = reader.next(out.stop());
+    if (!chunk) {
+      const auto why = std::make_shared<const std::string>(chunk.error().message());
+      out.hold(why);
+      return out.push({.text = *why, .line = last_line, .input = input, .kind = RawEntry::Kind::Unreadable});
+    }
+    if (!*chunk) return !out.stop().stop_requested();
+    out.hold((*chunk)->keep);
+    std::uint64_t line = (*chunk)->first_line;
+    for (std::string_view rest = (*chunk)->text; !is_blank(rest);) {
+      // Blank lines between entries belong to none.
+      while (rest.front() == '\n' || rest.front() == '\r') {
+        if (!rest.starts_with("\r\n")) ++line;
+        rest.remove_prefix(1);
+      }
+      const std::string_view text = rest.substr(0, splitter.first_end(rest, true));
+      if (!out.push({.text = text, .line = line, .input = input})) return false;
+      line += count_lines(text);
+      rest.remove_prefix(text.size());
+    }
+    last_line = line;
+  }
+}
+
+}  // namespace etl::inline v0::uniprot

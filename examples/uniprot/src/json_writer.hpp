@@ -1,0 +1,94 @@
+#pragma once
+// JSON text, written front to back.
+
+#include <concepts>
+#include <cstdint>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace etl::inline v0::uniprot {
+
+/// Appends JSON (RFC 8259) to a string; the caller closes what it opens. Strings are UTF-8.
+class JsonWriter {
+ public:
+  explicit JsonWriter(std::string& out) : out_(out) {}
+
+  JsonWriter& key(std::string_view name) {
+    comma();
+    out_ += '"';
+    out_ += name;
+    out_ += "\":";
+    after_value_ = false;
+    return *this;
+  }
+  void string(std::string_view s) {
+    comma();
+    out_ += '"';
+    std::size_t from = 0;
+    for (std::size_t i = 0; i < s.size(); ++i) {
+      const char c = s[i];
+      if (static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\') [[likely]]
+        continue;
+      out_.append(s, from, i - from);
+      from = i + 1;
+      if (c == '"' || c == '\\')
+        (out_ += '\\') += c;
+      else
+        fmt::format_to(std::back_inserter(out_), "\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    }
+    out_.append(s, from);
+    out_ += '"';
+    after_value_ = true;
+  }
+  /// null when empty.
+  void string_or_null(std::string_view s) { s.empty() ? null() : string(s); }
+  void number(std::integral auto value) {
+    comma();
+    fmt::format_to(std::back_inserter(out_), "{}", value);
+    after_value_ = true;
+  }
+  void boolean(bool value) { literal(value ? "true" : "false"); }
+  void null() { literal("null"); }
+
+  template <class Body>
+  void object(Body&& body) {
+    nested('{', '}', std::forward<Body>(body));
+  }
+  template <class Body>
+  void array(Body&& body) {
+    nested('[', ']', std::forward<Body>(body));
+  }
+  /// An array of one value per element, written by `each`.
+  template <class Range, class Each>
+  void array_of(const Range& range, Each&& each) {
+    array([&] {
+      for (const auto& element : range) each(element);
+    });
+  }
+
+ private:
+  void comma() {
+    if (after_value_) out_ += ',';
+  }
+  void literal(std::string_view text) {
+    comma();
+    out_ += text;
+    after_value_ = true;
+  }
+  template <class Body>
+  void nested(char open, char close, Body&& body) {
+    comma();
+    out_ += open;
+    after_value_ = false;
+    body();
+    out_ += close;
+    after_value_ = true;
+  }
+  std::string& out_;
+  bool after_value_ = false;
+};
+
+}  // namespace etl::inline v0::uniprot

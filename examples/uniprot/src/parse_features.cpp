@@ -1,0 +1,123 @@
+// FT lines: the columns used until 2019, and the form used since.
+#include <algorithm>
+
+#include "parser.hpp"
+
+namespace etl::inline v0::uniprot {
+namespace {
+
+constexpr std::size_t key_column = 5;
+
+std::string_view columns(std::string_view line, std::size_t from) {
+  return from < line.size() ? trim(line.substr(from)) : std::string_view();
+}
+bool is_old_place(std::string_view s) {
+  return !s.empty() &&
+         std::ranges::all_of(s, [](char c) { return (c >= '0' && c <= '9') || c == '<' || c == '>' || c == '?'; });
+}
+Place to_place(std::string_view s) {
+  Place place;
+  if (!s.empty() && (s.front() == '<' || s.front() == '>' || s.front() == '?')) {
+    place.modifier = s.front();
+    s.remove_prefix(1);
+  }
+  place.value = to_number(s);
+  return place;
+}
+// "12", "3..30", "<1..?20", "P12345-2:3..30"
+void set_location(Feature& feature, std::string_view location) {
+  feature.location = location;
+  const std::size_t colon = location.find(':');
+  if (colon != location.npos) {
+    feature.sequence = location.substr(0, colon);
+    location.remove_prefix(colon + 1);
+  }
+  const std::size_t dots = location.find("..");
+  feature.start = to_place(location.substr(0, dots));
+  feature.end = dots == location.npos ? feature.start : to_place(location.substr(dots + 2));
+}
+
+}  // namespace
+
+// Whether it has the old form.
+bool Parser::feature_start(std::string_view line) {
+  Feature& feature = entry_.features.emplace_back();
+  std::string_view rest = trim_left(line.substr(key_column));
+  feature.type = take_until(rest, ' ');
+  rest = trim(rest);
+  const std::string_view from = take_until(rest, ' ');
+  rest = trim_left(rest);
+  const std::string_view to = take_until(rest, ' ');
+  if (!is_old_place(from) || !is_old_place(to)) {
+    set_location(feature, from);
+    return false;
+  }
+  char* const text = entry_.arena_.take(from.size() + 2 + to.size());
+  char* end = std::copy(from.begin(), from.end(), text);
+  end = std::copy_n("..", 2, end);
+  std::copy(to.begin(), to.end(), end);
+  set_location(feature, {text, from.size() + 2 + to.size()});
+  pieces_.push_back(trim(rest));
+  return true;
+}
+
+void Parser::qualifier(std::string_view text) {
+  Feature& feature = entry_.features.back();
+  std::string_view value = text;
+  const std::string_view key = take_until(value, '=');
+  if (value.size() > 1 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
+  if (key == "/note") {
+    feature.note.value = value;
+  } else if (key == "/evidence") {
+    feature.note.evidence = evidence_list(value);
+  } else if (key == "/id") {
+    feature.id = value;
+  } else if (key == "/FTId") {
+    feature.id = without_last(value, '.');
+  }
+}
+
+// The note of the old form is whole; its evidence stands in braces at its end.
+void Parser::end_old_note() {
+  if (!pieces_.empty()) entry_.features.back().note = evident(join_pieces());
+}
+
+void Parser::features(Block block) {
+  bool old = false;
+  while (!block.text.empty()) {
+    const Block here = block;
+    const std::string_view line = take_until(block.text, '\n');
+    if (line.size() > key_column && line[key_column] != ' ') {
+      end_old_note();
+      old = feature_start(line);
+      if (entry_.features.back().location.empty()) return fail("FT line: the feature has no location", here, line);
+      continue;
+    }
+    if (entry_.features.empty()) return fail("FT line: it continues a feature that is not there", here, line);
+    std::string_view text = columns(line, key_column);
+    if (old) {
+      if (text.starts_with("/FTId="))
+        qualifier(text);
+      else
+        pieces_.push_back(text);
+      continue;
+    }
+    if (text.empty()) continue;
+    if (!text.starts_with('/')) return fail("FT line: expected /note=, /evidence= or /id=", here, text);
+    // A quoted value ends with the quote that a new qualifier or feature, or nothing, follows.
+    const bool only_quote = text.find('"') + 1 == text.size();
+    for (pieces_.push_back(text);;) {
+      const std::string_view next = block.text.substr(0, block.text.find('\n'));
+      if (next.empty() || (next.size() > key_column && next[key_column] != ' ')) break;
+      const std::string_view more = columns(next, key_column);
+      const bool closed = pieces_.back().ends_with('"') && !(pieces_.size() == 1 && only_quote);
+      if (closed && more.starts_with('/')) break;
+      take_until(block.text, '\n');
+      pieces_.push_back(more);
+    }
+    qualifier(join_pieces());
+  }
+  end_old_note();
+}
+
+}  // namespace etl::inline v0::uniprot

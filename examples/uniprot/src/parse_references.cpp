@@ -1,0 +1,106 @@
+// RN to RL lines, and CC lines.
+#include "parser.hpp"
+
+namespace etl::inline v0::uniprot {
+
+void Parser::reference_number(Block block) {
+  while (!block.text.empty()) {
+    const Block here = block;
+    const std::string_view line = block.take_line();
+    const std::size_t close = line.find(']');
+    const auto number =
+        line.starts_with('[') && close != line.npos ? to_number(line.substr(1, close - 1)) : std::nullopt;
+    if (!number) return fail("RN line: expected a number in brackets", here, line);
+    Reference& reference = entry_.references.emplace_back();
+    reference.number = *number;
+    reference.evidence = evident(line.substr(close + 1)).evidence;
+  }
+}
+
+void Parser::reference_line(char kind, const Block& block) {
+  if (entry_.references.empty()) return fail(std::string("R") + kind + " line without an RN line before it", block);
+  Reference& reference = entry_.references.back();
+  std::string_view text = join(block);
+  switch (kind) {
+    case 'P': reference.position = without_last(text, '.'); return;
+    case 'G': reference.group = without_last(text, ';'); return;
+    case 'A': reference.authors = without_last(text, ';'); return;
+    case 'T':
+      text = without_last(text, ';');
+      if (text.size() > 1 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
+      reference.title = text;
+      return;
+    case 'L': reference.location = text; return;
+    default: break;
+  }
+  // "STRAIN=K12; TISSUE=Brain;", "PubMed=1; DOI=10.1/a;b;", before 2002 "MEDLINE; 97307256."
+  Part<Qualifier>& part = kind == 'C' ? reference.comments : reference.ids;
+  std::vector<Qualifier>& list = entry_.qualifiers_;
+  if (part.count == 0) part.first = static_cast<std::uint32_t>(list.size());
+  if (kind == 'X' && text.find('=') == text.npos) {
+    const std::string_view key = trim(take_until(text, ';'));
+    list.push_back({key, evident(without_last(trim(text), '.'))});
+    ++part.count;
+    return;
+  }
+  const auto is_key = [](std::string_view s) {  // letters up to an equals sign
+    std::size_t n = 0;
+    while (n < s.size() && ((s[n] >= 'A' && s[n] <= 'Z') || (s[n] >= 'a' && s[n] <= 'z'))) ++n;
+    return n > 0 && n < s.size() && s[n] == '=';
+  };
+  while (!text.empty()) {
+    const std::string_view key = trim(take_until(text, '='));
+    std::size_t end = 0;  // the semicolon that ends the value: DOIs may hold others
+    for (;; ++end) {
+      end = text.find(';', end);
+      if (end == text.npos || is_key(trim_left(text.substr(end + 1))) || trim_left(text.substr(end + 1)).empty()) break;
+    }
+    list.push_back({key, evident(text.substr(0, end))});
+    ++part.count;
+    text = end == text.npos ? std::string_view() : trim_left(text.substr(end + 1));
+  }
+}
+
+// "-!- TOPIC: text", continued by indented lines; the licence stands between two lines of dashes.
+void Parser::comments(Block block) {
+  const char* license_begin = nullptr;
+  const char* begin = nullptr;
+  const char* const block_end = block.text.data() + block.text.size();
+  const auto piece = [this](const char* from, const char* to) {
+    const std::string_view text(from, static_cast<std::size_t>(to - from));
+    return join(Block{without_last(text, '\n')});
+  };
+  const auto end_comment = [&](const char* end) {
+    if (begin == nullptr) return;
+    std::string_view text = piece(std::exchange(begin, nullptr), end);
+    if (text.empty()) return;
+    Comment& comment = entry_.comments.emplace_back();
+    if (text.starts_with("-!-")) {
+      text = trim_left(text.substr(3));
+      const std::size_t colon = text.find(':');
+      if (colon != text.npos) comment.topic = text.substr(0, colon);
+      text.remove_prefix(colon == text.npos ? 0 : colon + 1);
+    }
+    comment.text = evident(text);
+  };
+  while (!block.text.empty()) {
+    const char* const line_begin = block.text.data();
+    const std::string_view line = block.take_line();
+    if (license_begin != nullptr) {
+      if (!line.starts_with("----")) continue;
+      entry_.license = piece(std::exchange(license_begin, nullptr), line_begin);
+    } else if (line.starts_with("----")) {
+      end_comment(line_begin);
+      license_begin = block.text.empty() ? block_end : block.text.data();
+    } else if (line.starts_with("-!-")) {
+      end_comment(line_begin);
+      begin = line_begin;
+    } else if (begin == nullptr && !line.empty()) {
+      begin = line_begin;  // a comment without a topic
+    }
+  }
+  end_comment(block_end);
+  if (license_begin != nullptr) entry_.license = piece(license_begin, block_end);  // never closed
+}
+
+}  // namespace etl::inline v0::uniprot

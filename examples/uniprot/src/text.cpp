@@ -1,0 +1,124 @@
+// Pieces of text: joined lines, separated evidence.
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "parser.hpp"
+
+namespace etl::inline v0::uniprot {
+namespace {
+
+constexpr std::string_view tag_begin = "{ECO:";
+
+// The format breaks lines at blanks and behind hyphens: "calmodulin-" and "binding" belong together, while
+// "alpha-" and "and beta-actin" do not.
+bool needs_blank(std::string_view before, std::string_view after) noexcept {
+  if (before.size() < 2 || before.back() != '-' || before[before.size() - 2] == ' ') return true;
+  return after.starts_with("and ") || after.starts_with("or ");
+}
+
+}  // namespace
+
+std::optional<std::uint32_t> to_number(std::string_view s) noexcept {
+  std::uint32_t value = 0;
+  const char* const end = s.data() + s.size();
+  const auto [stopped, error] = std::from_chars(s.data(), end, value);
+  if (s.empty() || error != std::errc{} || stopped != end) return std::nullopt;
+  return value;
+}
+
+std::string_view Parser::join(Block block) {
+  const std::string_view line = block.take_line();
+  if (block.text.empty()) return line;
+  pieces_.push_back(line);
+  while (!block.text.empty()) pieces_.push_back(block.take_line());
+  return join_pieces();
+}
+
+std::string_view Parser::join_pieces() {
+  if (pieces_.empty()) return {};
+  if (pieces_.size() == 1) {
+    const std::string_view only = pieces_.front();
+    pieces_.clear();
+    return only;
+  }
+  std::size_t size = pieces_.size();
+  for (const std::string_view piece : pieces_) size += piece.size();
+  char* const begin = entry_.arena_.take(size);
+  char* end = begin;
+  for (const std::string_view piece : pieces_) {
+    if (piece.empty()) continue;
+    if (end != begin && needs_blank({begin, static_cast<std::size_t>(end - begin)}, piece)) *end++ = ' ';
+    std::memcpy(end, piece.data(), piece.size());
+    end += piece.size();
+  }
+  pieces_.clear();
+  entry_.arena_.give_back(end);
+  return {begin, static_cast<std::size_t>(end - begin)};
+}
+
+Parser::Strings Parser::evidence_list(std::string_view list) {
+  Strings part{static_cast<std::uint32_t>(entry_.strings_.size()), 0};
+  while (!list.empty()) {
+    const std::string_view tag = trim(take_until(list, ','));
+    if (tag.empty()) continue;
+    entry_.strings_.push_back(tag);
+    ++part.count;
+  }
+  return part;
+}
+
+Text Parser::evident(std::string_view text) {
+  text = trim(text);
+  if (text.empty() || std::memchr(text.data(), '{', text.size()) == nullptr) return {text, {}};
+  std::size_t tag = text.find(tag_begin);
+  if (tag == text.npos) return {text, {}};
+  const std::size_t close = text.find('}', tag);
+  if (close == text.npos) return {text, {}};
+  const std::string_view behind = text.substr(close + 1);
+  if (behind.empty() || behind == ".") {  // the usual place: the end
+    const Strings evidence = evidence_list(text.substr(tag + 1, close - tag - 1));
+    return {trim_right(text.substr(0, tag)), evidence};
+  }
+  // Tags within the text: each goes, with the blank before it and a full stop that would come twice.
+  Text result{{}, {static_cast<std::uint32_t>(entry_.strings_.size()), 0}};
+  char* const begin = entry_.arena_.take(text.size());
+  char* end = begin;
+  std::size_t from = 0;
+  while (tag != text.npos) {
+    const std::size_t stop = text.find('}', tag);
+    if (stop == text.npos) break;
+    const std::string_view before = trim_right(text.substr(from, tag - from));
+    end = std::copy(before.begin(), before.end(), end);
+    result.evidence.count += evidence_list(text.substr(tag + 1, stop - tag - 1)).count;
+    from = stop + 1;
+    if (end != begin && end[-1] == '.' && from < text.size() && text[from] == '.') ++from;
+    tag = text.find(tag_begin, from);
+  }
+  const std::string_view rest = text.substr(from);
+  end = std::copy(rest.begin(), rest.end(), end);
+  entry_.arena_.give_back(end);
+  result.value = trim_right({begin, static_cast<std::size_t>(end - begin)});
+  return result;
+}
+
+Part<Text> Parser::texts(const std::vector<Text>& list) {
+  const Part<Text> part{static_cast<std::uint32_t>(entry_.texts_.size()), static_cast<std::uint32_t>(list.size())};
+  entry_.texts_.insert(entry_.texts_.end(), list.begin(), list.end());
+  return part;
+}
+
+void Parser::fail(std::string reason, const Block& block, std::string_view at) {
+  if (problem_) return;
+  std::uint32_t line = block.first_line;
+  std::uint32_t column = 1;
+  const char* const begin = block.text.data();
+  if (!at.empty() && at.data() >= begin && at.data() < begin + block.text.size()) {
+    const std::string_view before(begin, static_cast<std::size_t>(at.data() - begin));
+    line += static_cast<std::uint32_t>(std::count(before.begin(), before.end(), '\n'));
+    column += static_cast<std::uint32_t>(before.size() - (before.rfind('\n') + 1));
+  }
+  problem_ = Problem{line, column, std::move(reason)};
+}
+
+}  // namespace etl::inline v0::uniprot

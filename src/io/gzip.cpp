@@ -1,0 +1,243 @@
+#include <etl/io/gzip.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <optional>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "raw_inflate.hpp"
+
+namespace etl::inline v0::io {
+namespace {
+
+// RFC 1952 2.3.1.
+constexpr std::string_view magic = "\x1F\x8B";
+constexpr unsigned char deflate_method = 8;
+enum Flag : unsigned char { HeaderCrc = 2, Extra = 4, Name = 8, Comment = 16, Reserved = 0xE0 };
+
+std::unique_ptr<detail::RawInflate> make_raw_inflate(Inflater by) {
+#ifdef ETLPIPE_HAS_ISAL
+  if (by != Inflater::Zlib) return detail::raw_inflate_isal();
+#else
+  if (by == Inflater::IsaL) throw Exception(fatal("Inflater::IsaL: this etlpipe was built without ISA-L"));
+#endif
+  return detail::raw_inflate_zlib();
+}
+
+class InflateSource final : public ByteSource {
+ public:
+  InflateSource(Source source, Inflater by)
+      : source_(std::move(source)), raw_(make_raw_inflate(by)), buffer_(detail::RawInflate::step_back + buffer_size) {}
+
+  Result<std::size_t> read(std::span<char> to) override {
+    to = to.first(std::min(to.size(), std::size_t{1} << 30));  // both libraries count in 32 bits
+    std::size_t given = 0;
+    while (given < to.size() && place_ != Place::End && !failed_) {
+      if (begin_ == end_ && (place_ != Place::Body || body_is_dry_)) {
+        if (given > 0) break;  // what is there is not held back by a wait for more
+        if (!fill()) continue;
+      }
+      switch (place_) {
+        case Place::Header: header(); break;
+        case Place::Body: given += body(to.subspan(given)); break;
+        case Place::Trailer: trailer(); break;
+        case Place::Behind: behind(); break;
+        case Place::End: break;
+      }
+    }
+    if (given == 0 && failed_) return failure(*failed_);
+    return given;
+  }
+  [[nodiscard]] const std::string& name() const noexcept override { return source_->name(); }
+  [[nodiscard]] std::uint64_t consumed() const noexcept override { return source_->consumed(); }
+  [[nodiscard]] std::uint64_t size_hint() const noexcept override { return source_->size_hint(); }
+  bool interrupt() noexcept override { return source_->interrupt(); }
+
+ private:
+  static constexpr std::size_t buffer_size = std::size_t{256} << 10;
+  enum class Place : std::uint8_t { Header, Body, Trailer, Behind, End };
+
+  /// More input. False: there is none; whether that is well depends on the place.
+  bool fill() {
+    char* const begin = buffer_.data() + detail::RawInflate::step_back;
+    if (end_ != nullptr)
+      std::memmove(buffer_.data(), end_ - detail::RawInflate::step_back, detail::RawInflate::step_back);
+    begin_ = end_ = begin;
+    const auto got = source_->read({begin, buffer_size});
+    if (!got) {
+      failed_ = got.error();
+    } else if (*got > 0) {
+      end_ += *got;
+      taken_ += *got;
+      body_is_dry_ = false;
+      return true;
+    } else if (place_ == Place::Behind) {
+      place_ = Place::End;
+    } else {
+      fail(fmt::format("gzip data is truncated after {} compressed bytes", taken_));
+    }
+    return false;
+  }
+  /// The next byte; 0 when there is none.
+  unsigned char get() { return begin_ != end_ || fill() ? static_cast<unsigned char>(*begin_++) : 0; }
+  std::uint32_t get_little_endian(int bytes) {
+    std::uint32_t value = 0;
+    for (int i = 0; i < bytes; ++i) value |= std::uint32_t{get()} << (8 * i);
+    return value;
+  }
+  /// Of the next byte, in the compressed data.
+  [[nodiscard]] std::uint64_t offset() const noexcept { return taken_ - static_cast<std::uint64_t>(end_ - begin_); }
+
+  void header() {
+    member_ = offset();
+    std::uint32_t crc = 0;
+    const auto next = [&] {
+      const unsigned char byte = get();
+      const char counted = static_cast<char>(byte);
+      crc = raw_->crc32(crc, {&counted, 1});
+      return byte;
+    };
+    const std::array<unsigned char, 4> start{next(), next(), next(), next()};
+    if (failed_) return;
+    if (start[0] != static_cast<unsigned char>(magic[0]) || start[1] != static_cast<unsigned char>(magic[1]))
+      return member_ > 0 ? unexpected(member_) : fail("not gzip data, which begins with 1F 8B");
+    if (start[2] != deflate_method) return damaged(fmt::format("unknown compression method {}", start[2]));
+    const unsigned char flags = start[3];
+    if ((flags & Reserved) != 0) return damaged(fmt::format("reserved header flags {:02X}", flags & Reserved));
+
+    for (int i = 0; i < 6; ++i) next();  // time, level and system: of no effect
+    if ((flags & Extra) != 0) {
+      unsigned length = next();
+      length |= unsigned{next()} << 8;
+      for (; length > 0 && !failed_; --length) next();
+    }
+    for (const Flag text : {Name, Comment})
+      while ((flags & text) != 0 && next() != 0) {}
+    if (const std::uint32_t right = crc & 0xFFFF; (flags & HeaderCrc) != 0 && get_little_endian(2) != right)
+      damaged("wrong header checksum");
+    if (failed_) return;
+    raw_->begin();
+    crc_ = 0;
+    size_ = 0;
+    place_ = Place::Body;
+  }
+
+  std::size_t body(std::span<char> to) {
+    char* out = to.data();
+    char* const end = out + to.size();
+    const auto status = raw_->run(begin_, end_, out, end);
+    const auto given = static_cast<std::size_t>(out - to.data());
+    crc_ = raw_->crc32(crc_, {to.data(), given});
+    size_ += static_cast<std::uint32_t>(given);
+    if (status == detail::RawInflate::Status::End)
+      place_ = Place::Trailer;
+    else if (status == detail::RawInflate::Status::Invalid)
+      damaged("invalid deflate stream");
+    body_is_dry_ = out != end;
+    return given;
+  }
+
+  void trailer() {
+    const std::uint32_t crc = get_little_endian(4);
+    const std::uint32_t size = get_little_endian(4);
+    if (failed_) return;
+    if (crc != crc_) return damaged(fmt::format("wrong CRC-32 ({:08x}, stored {:08x})", crc_, crc));
+    if (size != size_) return damaged(fmt::format("wrong length ({} bytes modulo 2^32, stored {})", size_, size));
+    place_ = Place::Behind;
+  }
+
+  /// Another member, or padding up to the end.
+  void behind() {
+    if (*begin_ == magic[0]) {
+      place_ = Place::Header;
+      return;
+    }
+    do begin_ = std::find_if(begin_, end_, [](char c) { return c != 0; });
+    while (begin_ == end_ && fill());
+    if (begin_ != end_) unexpected(offset());
+  }
+
+  void fail(const std::string& what) {
+    if (failed_) return;
+    failed_.emplace(Error{.code = std::make_error_code(std::errc::bad_message), .context = name() + ": " + what});
+  }
+  void damaged(std::string_view how) {
+    fail(fmt::format("gzip data is damaged: {} in the member that begins at compressed byte {}", how, member_));
+  }
+  void unexpected(std::uint64_t at) {
+    fail(fmt::format("gzip data is followed, at compressed byte {}, by what is neither a member nor zero padding", at));
+  }
+
+  Source source_;
+  std::unique_ptr<detail::RawInflate> raw_;
+  std::vector<char> buffer_;  // headroom for RawInflate to step back, then input
+  const char* begin_ = nullptr;
+  const char* end_ = nullptr;
+  std::uint64_t taken_ = 0;   // compressed bytes up to end_
+  std::uint64_t member_ = 0;  // where the current one begins
+  std::uint32_t crc_ = 0;
+  std::uint32_t size_ = 0;  // of the member, modulo 2^32 as in its trailer
+  bool body_is_dry_ = false;
+  Place place_ = Place::Header;
+  std::optional<Error> failed_;
+};
+
+/// A source whose first bytes have been looked at.
+class PeekedSource final : public ByteSource {
+ public:
+  explicit PeekedSource(Source source) : source_(std::move(source)) {}
+  /// Looks at the first bytes; fewer at the end.
+  Result<std::string_view> peek(std::size_t count) {
+    std::string first(count, '\0');
+    std::size_t size = 0;
+    while (size < count) {
+      const auto got = source_->read(std::span(first).subspan(size));
+      if (!got) return failure(got.error());
+      if (*got == 0) break;
+      size += *got;
+    }
+    first.resize(size);
+    peeked_ = std::move(first);
+    return std::string_view(peeked_);
+  }
+  Result<std::size_t> read(std::span<char> to) override {
+    if (given_ == peeked_.size()) return source_->read(to);
+    const std::size_t count = peeked_.copy(to.data(), to.size(), given_);
+    given_ += count;
+    return count;
+  }
+  [[nodiscard]] const std::string& name() const noexcept override { return source_->name(); }
+  [[nodiscard]] std::uint64_t consumed() const noexcept override { return source_->consumed(); }
+  [[nodiscard]] std::uint64_t size_hint() const noexcept override { return source_->size_hint(); }
+  bool interrupt() noexcept override { return source_->interrupt(); }
+
+ private:
+  Source source_;
+  std::string peeked_;
+  std::size_t given_ = 0;
+};
+
+}  // namespace
+
+bool has_isal() noexcept {
+#ifdef ETLPIPE_HAS_ISAL
+  return true;
+#else
+  return false;
+#endif
+}
+
+Source inflate(Source compressed, Inflater by) { return std::make_unique<InflateSource>(std::move(compressed), by); }
+
+Result<Source> decode(Source source) {
+  auto peeked = std::make_unique<PeekedSource>(std::move(source));
+  const auto first = peeked->peek(magic.size());
+  if (!first) return failure(first.error());
+  if (*first != magic) return peeked;
+  return inflate(std::move(peeked));
+}
+
+}  // namespace etl::inline v0::io

@@ -1,0 +1,47 @@
+#pragma once
+/// File descriptors, and how their errors read.
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <string>
+#include <utility>
+
+#include <etl/error.hpp>
+
+namespace etl::inline v0::io::detail {
+
+/// A file descriptor, closed at the end unless it is `borrowed`.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int number, bool borrowed = false) noexcept : number_(number), borrowed_(borrowed) {}
+  Fd(Fd&& other) noexcept : number_(std::exchange(other.number_, -1)), borrowed_(other.borrowed_) {}
+  Fd& operator=(Fd&& other) noexcept {
+    std::swap(number_, other.number_);
+    std::swap(borrowed_, other.borrowed_);
+    return *this;
+  }
+  ~Fd() { static_cast<void>(close()); }
+  [[nodiscard]] int get() const noexcept { return number_; }
+  [[nodiscard]] bool is_open() const noexcept { return number_ >= 0; }
+  /// The error number, or 0; a full disk may be told only now.
+  [[nodiscard]] int close() noexcept;
+
+ private:
+  int number_ = -1;
+  bool borrowed_ = false;
+};
+
+/// "WHAT: the system's reason".
+[[nodiscard]] Error system_failure(std::string what, int code);
+
+/// Waits until one of `events` (poll) can be done with `file`, or until `other`, unless negative, can be read.
+/// False: `other` can.
+[[nodiscard]] bool wait_for(int file, short events, int other = -1) noexcept;
+
+/// Opens and looks at it. Directories are refused: reading one fails only later and says less.
+[[nodiscard]] Result<Fd> open_to_read(const std::filesystem::path& path, struct stat& info);
+[[nodiscard]] Result<Fd> open_to_write(const std::filesystem::path& path);
+
+}  // namespace etl::inline v0::io::detail

@@ -1,0 +1,39 @@
+#pragma once
+/// A raw deflate stream (RFC 1951) in pieces, by one library or another.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include <etl/config.hpp>
+
+namespace etl::inline v0::io::detail {
+
+class RawInflate {
+ public:
+  /// How far `next_in` may step back at the end of a stream: that much of what was given last must still lie there.
+  static constexpr std::size_t step_back = 8;
+
+  enum class Status : std::uint8_t {
+    Going,    ///< the input is used up, or the output is full
+    End,      ///< all is given out; `next_in` is right behind the stream
+    Invalid,  ///< not a deflate stream
+  };
+
+  RawInflate() = default;
+  RawInflate(const RawInflate&) = delete;
+  RawInflate& operator=(const RawInflate&) = delete;
+  virtual ~RawInflate() = default;
+  /// A new stream begins.
+  virtual void begin() = 0;
+  /// Takes from `next_in` and gives to `next_out` as much as it can; both end within 4 GiB. Throws without memory.
+  [[nodiscard]] virtual Status run(const char*& next_in, const char* end_in, char*& next_out, char* end_out) = 0;
+  /// CRC-32 of RFC 1952, continued from `crc` (0 at first).
+  [[nodiscard]] virtual std::uint32_t crc32(std::uint32_t crc, std::string_view bytes) const noexcept = 0;
+};
+
+[[nodiscard]] std::unique_ptr<RawInflate> raw_inflate_zlib();
+[[nodiscard]] std::unique_ptr<RawInflate> raw_inflate_isal();
+
+}  // namespace etl::inline v0::io::detail

@@ -1,0 +1,47 @@
+#include <new>
+
+#include "raw_inflate.hpp"
+
+#define ZLIB_CONST
+#include <zlib.h>
+
+namespace etl::inline v0::io::detail {
+namespace {
+
+class ZlibInflate final : public RawInflate {
+ public:
+  ZlibInflate() {
+    if (::inflateInit2(&stream_, -15) != Z_OK) throw std::bad_alloc();  // negative: no header, no trailer
+  }
+  ZlibInflate(const ZlibInflate&) = delete;
+  ZlibInflate& operator=(const ZlibInflate&) = delete;
+  ~ZlibInflate() override { ::inflateEnd(&stream_); }
+
+  void begin() override { ::inflateReset(&stream_); }
+
+  Status run(const char*& next_in, const char* end_in, char*& next_out, char* end_out) override {
+    stream_.next_in = reinterpret_cast<const Bytef*>(next_in);
+    stream_.avail_in = static_cast<uInt>(end_in - next_in);
+    stream_.next_out = reinterpret_cast<Bytef*>(next_out);
+    stream_.avail_out = static_cast<uInt>(end_out - next_out);
+    const int status = ::inflate(&stream_, Z_NO_FLUSH);
+    next_in = end_in - stream_.avail_in;
+    next_out = end_out - stream_.avail_out;
+    if (status == Z_MEM_ERROR) throw std::bad_alloc();
+    if (status == Z_STREAM_END) return Status::End;
+    return status == Z_OK || status == Z_BUF_ERROR ? Status::Going : Status::Invalid;
+  }
+
+  std::uint32_t crc32(std::uint32_t crc, std::string_view bytes) const noexcept override {
+    return static_cast<std::uint32_t>(::crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+  }
+
+ private:
+  z_stream stream_{};
+};
+
+}  // namespace
+
+std::unique_ptr<RawInflate> raw_inflate_zlib() { return std::make_unique<ZlibInflate>(); }
+
+}  // namespace etl::inline v0::io::detail

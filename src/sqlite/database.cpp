@@ -1,0 +1,157 @@
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "connection.hpp"
+#include "text.hpp"
+
+namespace etl::inline v0::sqlite {
+namespace fs = std::filesystem;
+namespace {
+
+Error plain_error(int code, std::string context) {
+  return {.code = {code, error_category()}, .context = std::move(context)};
+}
+
+/// Why a file cannot be opened; SQLite says no more than that.
+std::string why_not(const fs::path& path, const DatabaseOptions& options) {
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) return "it is a folder";
+  const fs::path folder = path.parent_path();
+  if (!folder.empty() && !fs::exists(folder, ignored)) return fmt::format("there is no folder {}", folder.string());
+  if (!fs::exists(path, ignored) && (options.read_only || !options.create)) return "there is no such file";
+  return {};
+}
+
+Result<void> set_up(Database& database, bool wal) {
+  sqlite3* const handle = database.handle();
+  // Reads the header, and so meets what is not a database.
+  if (const int code = sqlite3_exec(handle, "PRAGMA schema_version", nullptr, nullptr, nullptr); code != SQLITE_OK)
+    return failure(database.error(code, "open"));
+  if (!wal) return {};
+  auto pragma = database.prepare("PRAGMA journal_mode=WAL");
+  if (!pragma) return failure(std::move(pragma.error()));
+  const Result<bool> row = pragma->step();
+  if (!row) return failure(row.error());
+  if (pragma->text(0) != "wal")
+    return failure(plain_error(
+        SQLITE_ERROR, fmt::format("{}: open: the journal mode stays '{}'; its file system may lack shared memory (a "
+                                  "network drive): set DatabaseOptions::wal to false",
+                                  database.name(), pragma->text(0))));
+  return {};
+}
+
+std::string_view name_of(Synchronous synchronous) {
+  switch (synchronous) {
+    case Synchronous::Off: return "OFF";
+    case Synchronous::Normal: return "NORMAL";
+    case Synchronous::Full: break;
+  }
+  return "FULL";
+}
+
+}  // namespace
+
+Result<Database> Database::open(const fs::path& path, const DatabaseOptions& options) {
+  const auto utf8 = path.u8string();
+  std::string name(utf8.begin(), utf8.end());
+  if (name.empty())  // SQLite would open a temporary database, and lose it at the end
+    return failure(plain_error(SQLITE_CANTOPEN, "etl::sqlite::Database::open: the path is empty"));
+  const int flags = SQLITE_OPEN_NOMUTEX | (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
+                    (options.create && !options.read_only ? SQLITE_OPEN_CREATE : 0);
+  sqlite3* handle = nullptr;
+  const int code = sqlite3_open_v2(name.c_str(), &handle, flags, nullptr);
+  Database database(std::make_shared<const Connection>(handle, std::move(name), options));
+  if (handle == nullptr) return failure(plain_error(code, fmt::format("{}: open: out of memory", database.name())));
+  sqlite3_extended_result_codes(handle, 1);
+  if (code != SQLITE_OK) {
+    const std::string why = why_not(path, options);
+    return failure(why.empty() ? database.error(sqlite3_extended_errcode(handle), "open")
+                               : plain_error(code, fmt::format("{}: open: {}", database.name(), why)));
+  }
+  if (!options.read_only &&
+      sqlite3_db_readonly(handle, "main") == 1)  // SQLite opens what it may not write all the same
+    return failure(plain_error(SQLITE_READONLY, fmt::format("{}: open: the file cannot be written; to read it, set "
+                                                            "DatabaseOptions::read_only",
+                                                            database.name())));
+  sqlite3_busy_timeout(handle, static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(
+                                   options.busy_timeout.count(), 0, std::numeric_limits<int>::max())));
+  Result<void> ready = set_up(database, options.wal && !options.read_only && database.name() != ":memory:");
+  if (ready)
+    ready = database.execute(fmt::format("PRAGMA synchronous={}; PRAGMA foreign_keys={}", name_of(options.synchronous),
+                                         options.foreign_keys ? "ON" : "OFF"));
+  if (!ready) return failure(std::move(ready.error()));
+  return database;
+}
+
+Result<void> Database::execute(std::string_view sql) {
+  const int code = sqlite3_exec(handle(), std::string(sql).c_str(), nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) return failure(error(code, shortened(sql)));
+  return {};
+}
+
+Result<Statement> Database::prepare(std::string_view sql) {
+  sqlite3_stmt* made = nullptr;
+  const char* rest = nullptr;
+  const auto size = static_cast<int>(sql.size());
+  int code = sqlite3_prepare_v3(handle(), sql.data(), size, SQLITE_PREPARE_PERSISTENT, &made, &rest);
+  if (code != SQLITE_OK) return failure(error(code, shortened(sql)));
+  Statement statement(Database(connection_), made);
+  const auto only_one = [&] {
+    sqlite3_stmt* second = nullptr;
+    code = sqlite3_prepare_v2(handle(), rest, static_cast<int>(sql.data() + sql.size() - rest), &second, nullptr);
+    sqlite3_finalize(second);
+    return code == SQLITE_OK && second == nullptr;
+  };
+  if (made == nullptr || !only_one())
+    return failure(plain_error(SQLITE_MISUSE, fmt::format("{}: {}: prepare takes exactly one statement; execute takes "
+                                                          "any number",
+                                                          name(), shortened(sql))));
+  return statement;
+}
+
+Result<Transaction> Database::begin() {
+  if (sqlite3_get_autocommit(handle()) == 0)
+    return failure(plain_error(SQLITE_MISUSE, fmt::format("{}: begin: this connection has a transaction already (to "
+                                                          "insert rows within it, use an Inserter)",
+                                                          name())));
+  if (connection_->options.read_only) return failure(error(SQLITE_READONLY, "begin"));  // SQLite would begin to read
+  const int code = sqlite3_exec(handle(), "BEGIN IMMEDIATE", nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) return failure(error(code, "begin"));
+  return Transaction(Database(connection_));
+}
+
+std::int64_t Database::changes() const noexcept { return sqlite3_changes(handle()); }
+const std::string& Database::name() const noexcept { return connection_->name; }
+sqlite3* Database::handle() const noexcept { return connection_->handle; }
+
+bool Transaction::active() const noexcept { return open_ && sqlite3_get_autocommit(database_.handle()) == 0; }
+
+Result<void> Transaction::commit() {
+  if (!active()) {
+    open_ = false;
+    return failure(plain_error(SQLITE_ABORT_ROLLBACK,
+                               fmt::format("{}: commit: the transaction was rolled back before, by its owner or after "
+                                           "an earlier error",
+                                           database_.name())));
+  }
+  const int code = sqlite3_exec(database_.handle(), "COMMIT", nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) {
+    Error why = database_.error(code, "commit");
+    rollback();
+    return failure(std::move(why));
+  }
+  open_ = false;
+  return {};
+}
+
+void Transaction::rollback() noexcept {
+  if (active()) sqlite3_exec(database_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
+  open_ = false;
+}
+
+}  // namespace etl::inline v0::sqlite

@@ -1,0 +1,103 @@
+#include <cstring>
+#include <string>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "connection.hpp"
+
+namespace etl::inline v0::sqlite {
+namespace {
+
+constexpr int primary(int code) { return code & 0xff; }
+
+class Category final : public std::error_category {
+ public:
+  [[nodiscard]] const char* name() const noexcept override { return "sqlite"; }
+  [[nodiscard]] std::string message(int code) const override { return sqlite3_errstr(code); }
+  [[nodiscard]] std::error_condition default_error_condition(int code) const noexcept override {
+    switch (primary(code)) {
+      case SQLITE_BUSY:
+      case SQLITE_LOCKED: return std::errc::device_or_resource_busy;
+      case SQLITE_READONLY: return std::errc::read_only_file_system;
+      case SQLITE_FULL: return std::errc::no_space_on_device;
+      case SQLITE_NOMEM: return std::errc::not_enough_memory;
+      case SQLITE_IOERR: return std::errc::io_error;
+      default: return {code, *this};
+    }
+  }
+};
+
+ErrorClass class_of(int code) {
+  switch (code) {
+    case SQLITE_IOERR_LOCK:
+    case SQLITE_IOERR_RDLOCK:
+    case SQLITE_IOERR_UNLOCK:
+    case SQLITE_IOERR_CHECKRESERVEDLOCK:
+    case SQLITE_IOERR_BLOCKED: return ErrorClass::Transient;
+    default: break;
+  }
+  switch (primary(code)) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL: return ErrorClass::Transient;
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG: return ErrorClass::Rejected;
+    default: return ErrorClass::Fatal;
+  }
+}
+
+std::string system_error_of(sqlite3* handle) {
+  const int code = sqlite3_system_errno(handle);
+  return code == 0 ? "" : std::generic_category().message(code);
+}
+
+/// What a person can do about it; may be empty.
+std::string remedy(int code, sqlite3* handle, const std::string& name, const DatabaseOptions& options) {
+  switch (primary(code)) {
+    case SQLITE_BUSY:
+      if (code == SQLITE_BUSY_SNAPSHOT)
+        return "another connection wrote after this transaction began to read; run the transaction again";
+      return fmt::format(
+          "another connection, perhaps of another process, held the lock for more than {} ms "
+          "(DatabaseOptions::busy_timeout); have one writer at a time, or wait longer",
+          options.busy_timeout.count());
+    case SQLITE_LOCKED: return "a statement of this connection still uses the table; let it end first";
+    case SQLITE_READONLY:
+      if (options.read_only) return "it was opened with DatabaseOptions::read_only";
+      if (code == SQLITE_READONLY_DBMOVED) return "the file was moved or deleted meanwhile";
+      return fmt::format("the file or its folder cannot be written (SQLite also writes {0}-wal and {0}-shm)", name);
+    case SQLITE_FULL:
+      return "the disk is full, or the limit of PRAGMA max_page_count is reached; the transaction is not stored";
+    case SQLITE_CORRUPT:
+      return "the file is damaged; go back to a copy, or save what the program sqlite3 can read with .recover";
+    case SQLITE_NOTADB: return "the file is not an SQLite database, or it is encrypted";
+    case SQLITE_TOOBIG:
+      return fmt::format("the limit is {} bytes for a text, a blob and a row",
+                         sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, -1));
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN: return system_error_of(handle);
+    default: return {};
+  }
+}
+
+}  // namespace
+
+const std::error_category& error_category() noexcept {
+  static const Category category;
+  return category;
+}
+
+Error Database::error(int code, std::string_view doing) const {
+  sqlite3* const handle = connection_->handle;
+  // The handle keeps the words for its last error only.
+  const bool last = sqlite3_extended_errcode(handle) == code;
+  std::string context =
+      fmt::format("{}: {}: {}", connection_->name, doing, last ? sqlite3_errmsg(handle) : sqlite3_errstr(code));
+  if (const std::string what = remedy(code, handle, connection_->name, connection_->options); !what.empty())
+    context.append(": ").append(what);
+  return {.code = {code, error_category()}, .error_class = class_of(code), .context = std::move(context)};
+}
+
+}  // namespace etl::inline v0::sqlite

@@ -1,0 +1,201 @@
+#include <algorithm>
+#include <string>
+
+#include <fmt/format.h>
+
+#include <etl/sqlite/sink.hpp>
+#include <etl/sqlite/source.hpp>
+#include <etl/sqlite/table.hpp>
+
+#include "connection.hpp"
+#include "text.hpp"
+
+namespace etl::inline v0::sqlite::detail {
+namespace {
+
+/// The texts of the columns that `wanted` accepts, with commas between.
+template <class Wanted, class Text>
+std::string list(std::span<const ColumnInfo> columns, Wanted wanted, Text text) {
+  std::string all;
+  for (const ColumnInfo& column : columns)
+    if (std::invoke(wanted, column)) all.append(all.empty() ? "" : ", ").append(text(column));
+  return all;
+}
+bool any(const ColumnInfo&) { return true; }
+bool no_key(const ColumnInfo& column) { return !column.is_key; }
+std::string name_of(const ColumnInfo& column) { return quoted(column.name); }
+
+std::string definition(const ColumnInfo& column, bool is_primary_key) {
+  return fmt::format("{} {}{}", quoted(column.name), column.type,
+                     is_primary_key    ? " PRIMARY KEY"
+                     : column.nullable ? ""
+                                       : " NOT NULL");
+}
+
+bool same_name(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && sqlite3_strnicmp(a.data(), b.data(), static_cast<int>(a.size())) == 0;
+}
+
+/// A value of a row as an error shows it, with its type.
+std::string show_value(const Statement& row, int column) {
+  switch (row.type(column)) {
+    case ValueType::Integer: return shown(row.integer(column)) + " (INTEGER)";
+    case ValueType::Real: return shown(row.real(column)) + " (REAL)";
+    case ValueType::Text: return shown(row.text(column)) + " (TEXT)";
+    case ValueType::Blob: return shown(row.blob(column)) + " (BLOB)";
+    case ValueType::Null: break;
+  }
+  return "NULL";
+}
+
+Error error_of(int code, ErrorClass error_class, std::string context) {
+  return {.code = {code, error_category()}, .error_class = error_class, .context = std::move(context)};
+}
+
+}  // namespace
+
+std::string quoted(std::string_view identifier) {
+  std::string text = "\"";
+  for (const char c : identifier) text.append(c == '"' ? 2 : 1, c);
+  return text += '"';
+}
+
+// --- SQL
+// --------------------------------------------------------------------------------------------------------------
+
+std::string create_table_sql(std::string_view table, std::span<const ColumnInfo> columns) {
+  const auto keys = std::ranges::count_if(columns, &ColumnInfo::is_key);
+  const auto is_rowid = [&](const ColumnInfo& c) { return c.is_key && keys == 1 && c.type == "INTEGER"; };
+  std::string sql = fmt::format("CREATE TABLE IF NOT EXISTS {}({}", quoted(table),
+                                list(columns, any, [&](const ColumnInfo& c) { return definition(c, is_rowid(c)); }));
+  if (keys > 0 && std::ranges::none_of(columns, is_rowid))
+    sql += fmt::format(", PRIMARY KEY({})", list(columns, &ColumnInfo::is_key, name_of));
+  return sql += ')';
+}
+
+namespace {
+
+std::string insert_sql(std::string_view table, std::span<const ColumnInfo> columns, OnConflict on_conflict) {
+  std::string sql = fmt::format("INSERT {}INTO {}({}) VALUES({})",
+                                on_conflict == OnConflict::Replace ? "OR REPLACE " : "", quoted(table),
+                                list(columns, any, name_of), list(columns, any, [](const ColumnInfo&) { return "?"; }));
+  if (on_conflict == OnConflict::Fail || on_conflict == OnConflict::Replace) return sql;
+  // Not OR IGNORE, which would also drop rows that lack a value or fail a check.
+  sql += " ON CONFLICT";
+  if (const std::string keys = list(columns, &ColumnInfo::is_key, name_of); !keys.empty())
+    sql += fmt::format("({})", keys);
+  const std::string assignments =
+      list(columns, no_key, [](const ColumnInfo& c) { return fmt::format("{0}=excluded.{0}", quoted(c.name)); });
+  return sql +=
+         on_conflict == OnConflict::Ignore || assignments.empty() ? " DO NOTHING" : " DO UPDATE SET " + assignments;
+}
+
+}  // namespace
+
+std::string select_sql(std::string_view table, std::span<const ColumnInfo> columns, bool after) {
+  std::string sql = fmt::format("SELECT {} FROM {}", list(columns, &ColumnInfo::is_member, name_of), quoted(table));
+  const std::string keys = list(columns, &ColumnInfo::is_key, name_of);
+  if (after) sql += fmt::format(" WHERE {} > ?", keys);
+  if (!keys.empty()) sql += fmt::format(" ORDER BY {}", keys);
+  return sql;
+}
+
+// --- tables
+// -----------------------------------------------------------------------------------------------------------
+
+Result<void> create_table(Database& database, std::string_view table, std::span<const ColumnInfo> columns) {
+  if (Result<void> made = database.execute(create_table_sql(table, columns)); !made) return made;
+  Result<Statement> there = database.prepare("SELECT name FROM pragma_table_xinfo(?)");
+  if (!there) return failure(std::move(there.error()));
+  there->bind(0, table);
+  std::vector<ColumnInfo> missing(columns.begin(), columns.end());
+  for (;;) {
+    const Result<bool> more = there->step();
+    if (!more) return failure(more.error());
+    if (!*more) break;
+    std::erase_if(missing, [&](const ColumnInfo& c) { return same_name(c.name, there->text(0)); });
+  }
+  if (missing.empty()) return {};
+  return failure(error_of(SQLITE_SCHEMA, ErrorClass::Fatal,
+                          fmt::format("{}: the table {} exists without the column{} {}: add with ALTER TABLE what is "
+                                      "missing, or take another table",
+                                      database.name(), quoted(table), missing.size() > 1 ? "s" : "",
+                                      list(missing, any, [](const ColumnInfo& c) { return definition(c, false); }))));
+}
+
+Result<Statement> prepare_insert(Database& database, std::string_view table, std::span<const ColumnInfo> columns,
+                                 OnConflict on_conflict) {
+  if (on_conflict == OnConflict::Update && std::ranges::none_of(columns, &ColumnInfo::is_key))
+    return failure(error_of(SQLITE_MISUSE, ErrorClass::Fatal,
+                            fmt::format("{}: insert into {}: OnConflict::Update needs a key column (etl::sqlite::key)",
+                                        database.name(), quoted(table))));
+  return database.prepare(insert_sql(table, columns, on_conflict));
+}
+
+Result<void> find_columns(const Statement& query, std::string_view table, std::span<const ColumnInfo> columns,
+                          std::span<int> places) {
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    places[i] = -1;
+    if (!columns[i].is_member) continue;
+    for (int at = 0; at < query.columns() && places[i] < 0; ++at)
+      if (same_name(columns[i].name, query.column_name(at))) places[i] = at;
+    if (places[i] >= 0) continue;
+    std::string found;
+    for (int at = 0; at < query.columns(); ++at)
+      found.append(at == 0 ? "" : ", ").append(quoted(query.column_name(at)));
+    return failure(error_of(SQLITE_SCHEMA, ErrorClass::Fatal,
+                            fmt::format("{}: read {}: the query has no column {}; it has {}", query.database().name(),
+                                        quoted(table), quoted(columns[i].name), found.empty() ? "none" : found)));
+  }
+  return {};
+}
+
+// --- errors
+// -----------------------------------------------------------------------------------------------------------
+
+std::string shown(std::int64_t value) { return std::to_string(value); }
+std::string shown(std::uint64_t value) { return std::to_string(value); }
+std::string shown(double value) { return fmt::format("{}", value); }
+std::string shown(std::string_view text) { return fmt::format("'{}'", shortened(text, 60)); }
+std::string shown(std::span<const std::byte> blob) {
+  std::string text = "x'";
+  for (const std::byte b : blob.first(std::min<std::size_t>(blob.size(), 30))) text += fmt::format("{:02x}", b);
+  return text += blob.size() > 30 ? fmt::format("...' of {} bytes", blob.size()) : "'";
+}
+
+Error misfit(const Database& database, std::string_view place, std::string_view column, std::string_view value,
+             std::string_view why) {
+  return error_of(SQLITE_MISMATCH, ErrorClass::Rejected,
+                  fmt::format("{}: {}, column {}: {}: {}", database.name(), place, quoted(column), value, why));
+}
+
+Error rolled_back(Error cause) {
+  Error error{.code = cause.code,
+              .context =
+                  "the whole batch was rolled back because of one row (ON CONFLICT ROLLBACK or RAISE(ROLLBACK) in "
+                  "the schema), so it cannot be rejected alone"};
+  error.cause = std::make_shared<const Error>(std::move(cause));
+  return error;
+}
+
+Error unreadable(const Statement& row, std::string_view table, std::span<const ColumnInfo> columns,
+                 std::span<const int> places, std::size_t column, std::uint64_t number, const char* why) {
+  std::string place = fmt::format("read {}", quoted(table));
+  bool has_key = false;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    if (!columns[i].is_key || places[i] < 0) continue;
+    has_key = true;
+    place += fmt::format(", {}={}", columns[i].name, show_value(row, places[i]));
+  }
+  if (!has_key) place += fmt::format(", row {} of the result", number);
+  return misfit(row.database(), place, columns[column].name, show_value(row, places[column]), why);
+}
+
+Error bad_position(const Database& database, std::string_view table, const Position& position) {
+  return error_of(SQLITE_MISMATCH, ErrorClass::Fatal,
+                  fmt::format("{}: read {}: the position to resume from, {}, is no value of its integer key: it is "
+                              "another source's",
+                              database.name(), quoted(table), shown(std::string_view(position.text()))));
+}
+
+}  // namespace etl::inline v0::sqlite::detail
