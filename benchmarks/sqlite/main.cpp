@@ -1,0 +1,144 @@
+/// Rows into SQLite, by `etl::sqlite::Sink` and by a hand-written loop, in turns: `bench-sqlite [--rows N] [--batch N]
+/// [--rounds N] [--folder DIR]` prints one line of JSON with the medians and their ratio.
+
+#include <algorithm>
+#include <exception>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <etl/sqlite/sink.hpp>
+
+#include <common/args.hpp>
+#include <common/measure.hpp>
+#include <sqlite/row.hpp>
+
+namespace {
+
+using namespace bench;
+namespace fs = std::filesystem;
+namespace sql = etl::sqlite;
+
+const auto trades = sql::table<Trade>("trades", sql::key("id", &Trade::id), sql::column("account", &Trade::account),
+                                      sql::column("price", &Trade::price), sql::column("amount", &Trade::amount),
+                                      sql::column("day", &Trade::day), sql::column("settled", &Trade::settled),
+                                      sql::column("reference", &Trade::reference), sql::column("note", &Trade::note));
+
+template <class T>
+T checked(etl::Result<T> result) {
+  if (!result) throw etl::Exception(result.error());
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+class EtlSink final : public Writer {
+ public:
+  explicit EtlSink(const std::string& file) : EtlSink(checked(sql::Database::open(file))) {}
+  void write(std::span<const Trade> batch) override { checked(sink_.write(batch)); }
+
+ private:
+  explicit EtlSink(sql::Database database)
+      : sink_((checked(database.execute(create_sql)), checked(sql::sink(database, trades)))) {}
+  sql::SinkFor<decltype(trades)> sink_;
+};
+
+std::vector<Trade> make_trades(std::size_t rows) {
+  std::vector<Trade> all;
+  all.reserve(rows);
+  for (std::size_t i = 0; i < rows; ++i) {
+    const auto n = static_cast<std::int64_t>(i);
+    all.push_back({n, static_cast<std::int32_t>(i * 7919 % 100'000), static_cast<double>(i % 9973) / 7.0,
+                   static_cast<double>(i % 101) * 1.25, fmt::format("2026-{:02}-{:02}", i % 12 + 1, i % 28 + 1),
+                   i % 3 == 0, fmt::format("REF-{:015}", i * 2'654'435'761 % 1'000'000'000),
+                   fmt::format("note {}", i % 1000)});
+  }
+  return all;
+}
+
+/// Rows and a checksum over the table, the same for all sides.
+std::string contents(const std::string& file) {
+  auto database = checked(sql::Database::open(file, {.read_only = true}));
+  auto sums = checked(database.prepare(
+      "SELECT count(*) || ' ' || sum(id + account) || ' ' || sum(price + amount) || ' ' || sum(settled) || ' ' || "
+      "sum(length(day) + length(reference) + length(note)) || ' ' || max(reference) FROM trades"));
+  checked(sums.step());
+  return std::string(sums.text(0));
+}
+
+struct Side {
+  std::string name;
+  std::vector<double> ns{};
+  std::vector<double> cpu{};
+  std::string contents{};
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+std::unique_ptr<Writer> writer(const std::string& side, const std::string& file) {
+  if (side == "etl") return std::make_unique<EtlSink>(file);
+  return side == "raw" ? raw_writer(file) : text_writer(file);
+}
+
+void measure(Side& side, const std::vector<Trade>& all, std::size_t batch, const fs::path& folder) {
+  const std::string file = (folder / (side.name + ".db")).string();
+  for (const char* end : {"", "-wal", "-shm"}) fs::remove(file + end);
+  auto sink = writer(side.name, file);
+  const std::span<const Trade> rows = all;
+  const Moment start = Moment::now();
+  for (std::size_t i = 0; i < rows.size(); i += batch) sink->write(rows.subspan(i, std::min(batch, rows.size() - i)));
+  const Moment used = Moment::now() - start;
+  side.ns.push_back(static_cast<double>(used.wall) / static_cast<double>(all.size()));
+  side.cpu.push_back(static_cast<double>(used.cpu) / static_cast<double>(all.size()));
+  sink.reset();
+  side.contents = contents(file);
+}
+
+int run(const Args& args) {
+  if (args.has("describe")) {
+    build_description().text("etl", ETLPIPE_VERSION).print();
+    return 0;
+  }
+  const std::size_t rows = std::max<std::size_t>(1, args.number("rows", 200'000));
+  const std::size_t batch = std::max<std::size_t>(1, args.number("batch", 1000));
+  const std::size_t rounds = std::max<std::size_t>(1, args.number("rounds", 7));
+  const fs::path folder = fs::path(args.text("folder", fs::temp_directory_path().string())) /
+                          fmt::format("bench-sqlite-{}", Moment::now().wall);
+  fs::create_directories(folder);
+  const std::vector<Trade> all = make_trades(rows);
+  Side etl{"etl"}, raw{"raw"}, text{"text"};
+  warm_up();
+  measure(raw, all, batch, folder);  // does not count: the first one finds cold files
+  raw = {"raw"};
+  for (std::size_t i = 0; i < rounds; ++i) {
+    const bool first = i % 2 == 0;
+    measure(first ? etl : raw, all, batch, folder);
+    measure(first ? raw : etl, all, batch, folder);
+  }
+  measure(text, all, batch, folder);
+  fs::remove_all(folder);
+  const bool ok = etl.contents == raw.contents && etl.contents.starts_with(fmt::format("{} ", rows));
+  JsonLine line;
+  line.number("rows", std::uint64_t{rows})
+      .number("batch", std::uint64_t{batch})
+      .number("rounds", std::uint64_t{rounds});
+  line.number("ns", median(etl.ns)).number("cpu_ns", median(etl.cpu));
+  line.number("raw_ns", median(raw.ns)).number("raw_cpu_ns", median(raw.cpu)).number("text_ns", median(text.ns));
+  line.number("times_raw", median(raw.ns) / median(etl.ns)).number("times_text", median(text.ns) / median(etl.ns));
+  line.flag("ok", ok).print();
+  return ok ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(Args(argc, argv));
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "bench-sqlite: {}\n", e.what());
+    return 2;
+  }
+}
