@@ -21,6 +21,8 @@ class DeflateSink final : public ByteSink {
       throw Exception(fatal(fmt::format("gzip level {}: it is 1 (fast) to 9 (small)", level)));
     // 15 bits of window, 16 for a gzip header and trailer, 8: zlib's default use of memory.
     if (::deflateInit2(&stream_, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) throw std::bad_alloc();
+    stream_.next_out = buffer_.data();
+    stream_.avail_out = static_cast<uInt>(buffer_.size());
   }
   DeflateSink(const DeflateSink&) = delete;
   DeflateSink& operator=(const DeflateSink&) = delete;
@@ -39,21 +41,25 @@ class DeflateSink final : public ByteSink {
   Result<void> finish() override {
     stream_.avail_in = 0;
     while (!error_ && step(Z_FINISH) != Z_STREAM_END) {}
+    flush();
     // The target is closed after an error as well; the first error is the one that counts.
     if (auto finished = target_->finish(); !finished && !error_) error_ = std::move(finished).error();
     return result();
   }
 
  private:
-  int step(int flush) {
+  int step(int mode) {
+    const int status = ::deflate(&stream_, mode);
+    if (stream_.avail_out == 0) flush();
+    return status;
+  }
+  void flush() {
+    const std::size_t size = buffer_.size() - stream_.avail_out;
+    if (!error_ && size > 0)
+      if (auto written = target_->write({reinterpret_cast<const char*>(buffer_.data()), size}); !written)
+        error_ = std::move(written).error();
     stream_.next_out = buffer_.data();
     stream_.avail_out = static_cast<uInt>(buffer_.size());
-    const int status = ::deflate(&stream_, flush);
-    const std::size_t count = buffer_.size() - stream_.avail_out;
-    if (count > 0)
-      if (auto written = target_->write({reinterpret_cast<const char*>(buffer_.data()), count}); !written)
-        error_ = std::move(written).error();
-    return status;
   }
   [[nodiscard]] Result<void> result() const {
     if (error_) return failure(*error_);

@@ -90,7 +90,7 @@ std::size_t RecordSplitter::first_end(std::string_view text, bool is_end) const 
 
 std::size_t RecordSplitter::last_end(std::string_view text, bool is_end, std::size_t from) const noexcept {
   if (terminator_.empty()) {
-    if (is_end) return text.empty() ? npos : text.size();
+    if (is_end) return text.empty() || text.size() < from ? npos : text.size();
     // Behind the last line end, and not behind a CR that ends the text.
     const bool open = text.ends_with('\r');
     const std::size_t at = rfind_line_end(text, from > 0 ? from - 1 : 0, text.size() - (open ? 1 : 0));

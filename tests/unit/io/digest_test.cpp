@@ -7,8 +7,8 @@
 #include "unit/io/support.hpp"
 
 using etl::io::Digest;
-using etl::io::DigestKind;
 using etl::io::digest;
+using etl::io::DigestKind;
 
 TEST_CASE("digest: the examples of RFC 1321 and FIPS 180-4") {
   CHECK(digest(DigestKind::Md5, "") == "d41d8cd98f00b204e9800998ecf8427e");

@@ -1,4 +1,3 @@
-#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -6,6 +5,7 @@
 #include <etl/io/record_splitter.hpp>
 
 #include "support/catch.hpp"
+#include "support/random.hpp"
 
 using etl::io::RecordSplitter;
 
@@ -82,16 +82,16 @@ TEST_CASE("record splitter: what the next byte decides is left open until the en
 }
 
 TEST_CASE("record splitter: short random texts, against a reader of lines") {
-  std::mt19937 random(7);
+  test::Random random(7);
   for (const std::string terminator : {"", "//", "/", "/a/", "END"}) {
     const RecordSplitter splitter(terminator);
     const std::string letters = "/\n\ra" + terminator;
     for (int round = 0; round < 20'000; ++round) {
-      std::string text(random() % 14, ' ');
-      for (char& c : text) c = letters[random() % letters.size()];
+      std::string text(random.below(14), ' ');
+      for (char& c : text) c = letters[random.below(letters.size())];
       for (const bool is_end : {false, true}) {
         const auto ends = ends_of(text, terminator, is_end);
-        const std::size_t from = random() % (text.size() + 2);
+        const std::size_t from = random.below(text.size() + 2);
         CAPTURE(text, terminator, is_end, from);
         REQUIRE(splitter.first_end(text, is_end) == (ends.empty() ? npos : ends.front()));
         REQUIRE(splitter.last_end(text, is_end) == (ends.empty() ? npos : ends.back()));
