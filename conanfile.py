@@ -41,6 +41,7 @@ class EtlpipeConan(ConanFile):
         for option in ("TESTS", "EXAMPLES", "BENCHMARKS"):
             toolchain.cache_variables[f"ETLPIPE_BUILD_{option}"] = False
         toolchain.cache_variables["ETLPIPE_INSTALL"] = True
+        toolchain.cache_variables["ETLPIPE_COMPONENTS"] = ""  # core alone, so far
         toolchain.generate()
         CMakeDeps(self).generate()
 

@@ -43,7 +43,7 @@ def value(objects, path):
         "record.accessions": lambda: got["accessions"],
         "record.organism_classification": lambda: got["lineage"],
         "record.seqinfo": lambda: [got["length"], got["mol_weight"], got["crc64"] or got["crc32"]],
-        "record.gene_name": lambda: got["genes"],
+        "record.gene_name": lambda: [{key: gene[key] for key in compare.GENE_KEYS} for gene in got["genes"]],
         "seq_record.description": lambda: got["names"],
         "len(record.features)": lambda: len(got["features"]),
         "len(record.references)": lambda: len(got["references"]),
@@ -54,6 +54,8 @@ def value(objects, path):
         "references": lambda: len(got["references"]),
         "dates": lambda: [got["dates"][d] for d in ("created", "sequence_update", "annotation_update")],
         "evidence": lambda: got["protein_existence"],
+        "release_of_last_annotation_update": lambda: int(got["dates"]["annotation_release"]),
+        "release_of_last_sequence_update": lambda: int(got["dates"]["sequence_release"]),
     }
     if path in fixed:
         return fixed[path]

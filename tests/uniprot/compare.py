@@ -22,8 +22,9 @@ def text(value):
 
 
 def plain(value):
-    """A text without evidence tags as well."""
-    return text(EVIDENCE.sub("", value or ""))
+    """A text without evidence tags as well; '. {ECO:1}.' leaves one full stop."""
+    without = re.sub(rf"(?<=\.){EVIDENCE.pattern}\.", "", value or "")
+    return text(EVIDENCE.sub("", without))
 
 
 def evidence(value):
@@ -65,6 +66,11 @@ def version(column):
     return lambda row: number(row[column]) if row["created_version"] == "0" else None
 
 
+def release(column):
+    """The release that a date before 2006 names."""
+    return lambda row: "" if row["created_version"] == "0" else row[column]
+
+
 # (field, the expected value from the row, the value from the program's object)
 ENTRY = [
     ("accession", lambda row: row["accession"], at("accession")),
@@ -77,7 +83,7 @@ ENTRY = [
     ("sequence.size", lambda row: int(row["length_actual"]), at("sequence", len)),
     ("mol_weight", lambda row: int(row["mol_weight"]), at("mol_weight")),
     ("crc64", lambda row: row["crc"] if row["crc_kind"] == "CRC64" else None, at("crc64")),
-    ("crc32", lambda row: row["crc"] if row["crc_kind"] == "CRC32" else None, at("crc32")),
+    ("crc32", lambda row: row["crc"] if row["crc_kind"] == "CRC32" else None, lambda got: got.get("crc32")),
     ("taxonomy_id", lambda row: number(row["taxid"]), at("taxonomy_id")),
     ("hosts", lambda row: [int(host) for host in row["host_taxids"].split()], at("hosts")),
     ("host_names.size", lambda row: len(row["host_taxids"].split()), length_of("host_names")),
@@ -95,6 +101,9 @@ ENTRY = [
     ("dates.annotation_update", lambda row: iso(row["annotation_update"]), at("dates.annotation_update")),
     ("dates.sequence_version", version("sequence_version"), at("dates.sequence_version")),
     ("dates.entry_version", version("annotation_version"), at("dates.entry_version")),
+    *((f"dates.{date}_release", release(f"{column}_version"),
+       lambda got, date=date: got["dates"].get(f"{date}_release", "").lstrip("0"))
+      for date, column in (("created", "created"), ("sequence", "sequence"), ("annotation", "annotation"))),
     ("sequence_md5", lambda row: row["sequence_md5"], at("sequence_md5")),
     ("sequence", lambda row: row["sequence_md5"], at("sequence", lambda s: hashlib.md5(s.encode()).hexdigest())),
 ]
@@ -212,13 +221,15 @@ def values(value):
     return [name for part in value or [] if part is not None for name in values(part)]
 
 
+GENE_KEYS = {"name": "Name", "synonyms": "Synonyms", "ordered_locus_names": "OrderedLocusNames", "orf_names": "ORFNames"}
+
+
 def wanted_genes(detail):
     """The gene names; Biopython cuts evidence lists at their commas, so they are joined before the tags go."""
-    keys = {"name": "Name", "synonyms": "Synonyms", "ordered_locus_names": "OrderedLocusNames", "orf_names": "ORFNames"}
     for gene in detail["gene_name_biopython"]:
         yield {key: plain(gene.get(name)) if key == "name" else
                [text(part) for part in EVIDENCE.sub("", ", ".join(gene.get(name, []))).split(", ") if part]
-               for key, name in keys.items()}
+               for key, name in GENE_KEYS.items()}
 
 
 def detail(wanted, entry_text, got, counts=None):
@@ -258,8 +269,10 @@ def names(wanted, got, counts):
             yield "recommended_name", plain(first[1]), got["recommended_name"]
     else:
         counts["descriptions in the old layout, not compared name by name"] += 1
-        if not text(wanted["description"]).startswith(text(got["protein_name"])):
-            yield "protein_name", wanted["description"], got["protein_name"]
+        whole = text(wanted["description"])
+        if not whole.startswith(text(got["protein_name"])) or bool(whole) != bool(got["protein_name"]):
+            yield "protein_name", whole, got["protein_name"]
+        yield from (("names", whole, name) for name in values(got["names"]) if name not in whole)
     genes = list(wanted_genes(wanted))
     if genes:
         yield from differences("genes", genes, [{**g, "name": text(g["name"])} for g in got["genes"]])

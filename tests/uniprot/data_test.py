@@ -106,7 +106,9 @@ def malformed(grader):
     grader.report.case("every damaged file has a verdict", verdicts.uncovered(grader.data))
     for name, judge in verdicts.MALFORMED.items():
         with support.scratch() as folder:
-            grader.report.case(name, judge(verdicts.ingest(grader, name, folder)))
+            grader.report.case(name, judge(verdicts.ingest(grader, grader.data.path(name), folder)))
+    with support.scratch() as folder:
+        grader.report.case("cut inside a sequence", verdicts.truncated(grader, folder))
     grader.report.case("CRLF gives the values of LF", verdicts.same_as_original(grader))
 
 

@@ -178,14 +178,14 @@ class Generator {
     const double length = std::exp(5.7 + 0.75 * (sum - 6));
     sequence_.resize(static_cast<std::size_t>(std::clamp(length, 20.0, 35000.0)));
     mass_ = 18.01524;
-    for (char& code : sequence_) {
+    constexpr std::size_t methionine = 12;  // the first residue
+    for (std::size_t n = 0; n < sequence_.size(); ++n) {
       std::uint64_t at = random_.below(1000);
-      std::size_t i = 0;
-      while (at >= residues[i].per_mille) at -= residues[i++].per_mille;
-      code = residues[i].code;
+      std::size_t i = n == 0 ? methionine : 0;
+      while (n > 0 && at >= residues[i].per_mille) at -= residues[i++].per_mille;
+      sequence_[n] = residues[i].code;
       mass_ += residues[i].mass;
     }
-    sequence_.front() = 'M';
   }
   std::string date(std::uint64_t from, std::uint64_t to) {
     return fmt::format("{:02}-{}-{}", random_.between(1, 28), random_.of(months), random_.between(from, to));

@@ -57,7 +57,7 @@ class EntryJson {
       json_.key("length").number(e.length);
       json_.key("mol_weight").number(e.mol_weight);
       string("crc64", e.checksum.kind == Checksum::Kind::Crc64 ? e.checksum.text : "");
-      if (e.checksum.kind == Checksum::Kind::Crc32) string("crc32", e.checksum.text);
+      string("crc32", e.checksum.kind == Checksum::Kind::Crc32 ? e.checksum.text : "");
       string("sequence_md5", sequence_md5);
       json_.key("sequence").string(e.sequence);
       if (!e.license.empty()) string("license", e.license);

@@ -57,7 +57,8 @@ template <class V>
     if (type == ValueType::Integer && (row.integer(column) > exact || row.integer(column) < -exact))
       return "a REAL cannot hold this integer exactly";
     if constexpr (std::is_same_v<V, float>) {
-      constexpr double infinity = std::numeric_limits<double>::infinity(), most = std::numeric_limits<float>::max();
+      constexpr double infinity = std::numeric_limits<double>::infinity();
+      constexpr auto most = static_cast<double>(std::numeric_limits<float>::max());
       if ((value > most && value < infinity) || (value < -most && value > -infinity))
         return "out of the member's range";
     }

@@ -7,6 +7,7 @@ vcpkg_cmake_configure(
     OPTIONS
         -DETLPIPE_BUILD_TESTS=OFF
         -DETLPIPE_BUILD_EXAMPLES=OFF
+        -DETLPIPE_COMPONENTS=
         -DETLPIPE_CCACHE=OFF
         -DETLPIPE_INSTALL=ON
 )

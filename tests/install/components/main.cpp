@@ -1,0 +1,19 @@
+// Uses something of each component that is compiled: it must link.
+#include <cstdio>
+#include <string>
+
+#include <etl/io/digest.hpp>
+#include <etl/io/gzip.hpp>
+#include <etl/sqlite/database.hpp>
+#include <etl/uniprot/parse.hpp>
+
+int main() {
+  auto database = etl::sqlite::Database::open(":memory:");
+  if (!database || !database->execute("CREATE TABLE t(a)")) return 1;
+  const std::string md5 = etl::io::digest(etl::io::DigestKind::Md5, "abc");
+  if (!etl::io::same_hex(md5, "900150983CD24FB0D6963F7D28E17F72")) return 2;
+  auto source = etl::io::decode(etl::io::from_memory("plain"));
+  if (!source || etl::io::read_all(**source).value_or("") != "plain") return 3;
+  etl::uniprot::Entry entry;
+  return etl::uniprot::parse("ID", entry) ? 0 : 4;
+}
