@@ -44,7 +44,6 @@ namespace {
 struct Row {
   std::int64_t id = 0;
   std::string name{};
-  friend bool operator==(const Row&, const Row&) = default;
 };
 const auto rows = table<Row>("rows", key("id", &Row::id), column("name", &Row::name));
 
@@ -196,15 +195,16 @@ TEST_CASE("sqlite inserter: an error names table and key, and the next row is no
 
 TEST_CASE("sqlite inserter: a refused value is forgotten with its row") {
   struct Two {
-    std::string text;
+    std::string_view text;
     double number;
   };
+  const std::string_view huge("its length is looked at first", 1'000'000'001);
   Database db = open(":memory:");
   const auto two = table<Two>("two", column("text", &Two::text), column("number", &Two::number));
   ok(create_table(db, two));
   auto inserter = ok(etl::sqlite::inserter(db, two));
-  CHECK(error_of(inserter.insert({std::string(1'000'000'001, 'x'), 1})).error_class == ErrorClass::Rejected);
-  CHECK(error_of(inserter.insert({std::string(1'000'000'001, 'x'), std::nan("")})).error_class == ErrorClass::Rejected);
+  CHECK(error_of(inserter.insert({huge, 1})).error_class == ErrorClass::Rejected);
+  CHECK(error_of(inserter.insert({huge, std::nan("")})).error_class == ErrorClass::Rejected);
   ok(inserter.insert({"small", 1}));
   CHECK(count(db, "two") == 1);
 }
