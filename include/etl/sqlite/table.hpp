@@ -141,19 +141,19 @@ consteval bool check_column(const Column<Get, Key>*) {
 
 /// A column by which rows are told apart; with several, they are so together.
 template <class Get>
-[[nodiscard]] Column<Get, true> key(std::string name, Get get) {
-  return {.name = std::move(name), .get = std::move(get)};
+[[nodiscard]] Column<Get, true> key(std::string_view name, Get get) {
+  return {.name = std::string(name), .get = std::move(get)};
 }
 /// `get`: a pointer to a member (function), or a callable `const Row& -> value`.
 template <class Get>
-[[nodiscard]] Column<Get> column(std::string name, Get get) {
-  return {.name = std::move(name), .get = std::move(get)};
+[[nodiscard]] Column<Get> column(std::string_view name, Get get) {
+  return {.name = std::string(name), .get = std::move(get)};
 }
 template <class Row, class... C>
-[[nodiscard]] Table<Row, C...> table(std::string name, C... columns) {
+[[nodiscard]] Table<Row, C...> table(std::string_view name, C... columns) {
   static_assert(sizeof...(C) > 0, "etl::sqlite: a table needs a column");
   static_assert((detail::check_column<Row>(static_cast<const C*>(nullptr)) && ...));
-  return {.name = std::move(name), .columns = {std::move(columns)...}};
+  return {.name = std::string(name), .columns = {std::move(columns)...}};
 }
 
 /// CREATE TABLE IF NOT EXISTS. A single key column of integers is the INTEGER PRIMARY KEY.
