@@ -40,7 +40,7 @@ std::size_t rfind_line_end(std::string_view text, std::size_t begin, std::size_t
 
 // A line that begins with the terminator's first character is where to look closer. Blocks without one are passed
 // without a branch per character, which the compiler turns into vector instructions.
-constexpr std::size_t block = 64;
+constexpr std::size_t block = 128;
 
 bool begins_line(const char* at, char first) noexcept { return ((at[0] == '\n') | (at[0] == '\r')) & (at[1] == first); }
 bool any_begins_line(const char* at, char first) noexcept {

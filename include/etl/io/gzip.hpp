@@ -9,8 +9,9 @@
 
 namespace etl::inline v0::io {
 
-/// Who inflates. Both give the same bytes and refuse the same members, at the same place; of a damaged member they may
-/// find another of its damages first.
+/// Who inflates. Both give the same bytes and report damage by the same member; of several damages of a member they may
+/// name different ones. ISA-L also takes incomplete Huffman codes, which zlib refuses and no compressor writes: their
+/// bytes as well are those of the CRC-32 and the length.
 enum class Inflater : std::uint8_t {
   Best,  ///< ISA-L where the library was built with it, else zlib
   Zlib,

@@ -104,8 +104,8 @@ TEST_CASE("record splitter: short random texts, against a reader of lines") {
 TEST_CASE("record splitter: long texts, with the end at every place of a block") {
   for (const std::string terminator : {"", "//"}) {
     const RecordSplitter splitter(terminator);
-    for (std::size_t before = 0; before < 200; ++before)
-      for (const std::size_t behind : {0u, 1u, 62u, 63u, 64u, 65u, 200u, 2000u}) {
+    for (std::size_t before = 0; before < 300; ++before)
+      for (const std::size_t behind : {0u, 1u, 126u, 127u, 128u, 129u, 200u, 2000u}) {
         const std::string end = terminator.empty() ? "\n" : "\n//\n";
         const std::string text = std::string(before, 'x') + end + std::string(behind, '/');
         const std::size_t expected = before + end.size();
