@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -36,11 +37,14 @@ struct Ingestion {
   void extract(std::uint32_t input, etl::Emitter<uniprot::RawEntry>& out) const {
     extract_file(options.files[input], input, out);
   }
-  void transform(const uniprot::RawEntry& raw, etl::Out<Row>& out) const {
-    if (!wanted(raw, options.selection)) return;
-    Row& row = out.next();
+  Row worker() const { return {}; }
+  void transform(const uniprot::RawEntry& raw, etl::Out<Row>& out, Row& row) const {
     row.reject = parse(raw, options.files, row.entry);
-    if (!row.reject) complete(row);
+    if (!row.reject) {
+      if (!wanted(row.entry, options.selection)) return;
+      complete(row);
+    }
+    std::swap(out.next(), row);  // both keep their memory
   }
   // Not const: SQLite has one writer at a time. A bad entry goes to the table 'rejects' in the same transaction, and is
   // counted against the budget.
@@ -89,13 +93,11 @@ int ingest(const Ingest& options, const etl::Stop& stop) {
 
   const etl::RunReport report = etl::run(ingestion, run, stop);
   if (report.ok() && report.items.extracted == 0) fmt::print(stderr, "etl-uniprot: the input holds no entries\n");
-  if (options.json) {
+  if (options.json)
     fmt::print("{}\n", report.json());
-  } else if (!options.quiet) {
+  else if (!options.quiet)
     fmt::print("{}\n", report.text());
-  } else if (!report.ok()) {
-    fmt::print(stderr, "{}\n", report.text());
-  }
+  if (!report.ok() && !report.errors.empty()) fmt::print(stderr, "etl-uniprot: {}\n", report.errors.front().text());
   return report.exit_code();
 }
 

@@ -59,12 +59,10 @@ bool extract_file(const fs::path& file, std::uint32_t input, etl::Emitter<unipro
   return out.push({.text = *why, .input = input, .kind = uniprot::RawEntry::Kind::Unreadable});
 }
 
-bool wanted(const uniprot::RawEntry& raw, const Selection& selection) {
-  if (selection.all() || raw.kind != uniprot::RawEntry::Kind::Entry) return true;
-  const auto view = uniprot::EntryView::of(raw.text);
-  if (view.data_class.empty()) return true;  // whatever it is, it is to be reported
-  if (selection.reviewed && view.data_class != "Reviewed" && view.data_class != "STANDARD") return false;
-  return selection.taxa.empty() || std::ranges::find(selection.taxa, view.taxonomy_id) != selection.taxa.end();
+bool wanted(const uniprot::Entry& entry, const Selection& selection) {
+  if (selection.reviewed && !entry.reviewed()) return false;
+  return selection.taxa.empty() ||
+         std::ranges::find_first_of(entry.taxonomy_ids, selection.taxa) != entry.taxonomy_ids.end();
 }
 
 std::optional<Reject> parse(const uniprot::RawEntry& raw, const std::vector<fs::path>& files, uniprot::Entry& entry) {

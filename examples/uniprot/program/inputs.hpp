@@ -39,8 +39,8 @@ struct Reject {
 /// Throws `etl::Exception` when the file cannot be opened any more.
 bool extract_file(const std::filesystem::path& file, std::uint32_t input, etl::Emitter<etl::uniprot::RawEntry>& out);
 
-/// Whether the selection wants this entry, as far as its first lines tell.
-[[nodiscard]] bool wanted(const etl::uniprot::RawEntry& raw, const Selection& selection);
+/// Whether the selection wants this entry. Asked after the parse: a bad entry is reported whatever it says of itself.
+[[nodiscard]] bool wanted(const etl::uniprot::Entry& entry, const Selection& selection);
 
 /// Parses; a bad entry is described.
 [[nodiscard]] std::optional<Reject> parse(const etl::uniprot::RawEntry& raw,

@@ -21,27 +21,24 @@ struct Inspection {
   etl::io::Sink sink = etl::io::standard_output();
   bool any = false;
 
-  struct Scratch {
-    uniprot::Entry entry;
-  };
-  Scratch worker() const { return {}; }
+  uniprot::Entry worker() const { return {}; }
 
   void extract(etl::Emitter<uniprot::RawEntry>& out) {
     for (std::uint32_t i = 0; i < options.files.size(); ++i)
       if (!extract_file(options.files[i], i, out)) return;
   }
-  void transform(const uniprot::RawEntry& raw, etl::Out<std::string>& out, Scratch& scratch) const {
-    if (!wanted(raw, options.selection)) return;
-    if (auto bad = parse(raw, options.files, scratch.entry)) return out.reject(bad->text());
+  void transform(const uniprot::RawEntry& raw, etl::Out<std::string>& out, uniprot::Entry& entry) const {
+    if (auto bad = parse(raw, options.files, entry)) return out.reject(bad->text());
+    if (!wanted(entry, options.selection)) return;
     std::string& text = out.next();
     text.clear();
     switch (options.format) {
       case Format::Ndjson:
       case Format::Json:
-        uniprot::append_json(text, scratch.entry, etl::io::digest(etl::io::DigestKind::Md5, scratch.entry.sequence));
+        uniprot::append_json(text, entry, etl::io::digest(etl::io::DigestKind::Md5, entry.sequence));
         if (options.format == Format::Ndjson) text += '\n';
         return;
-      case Format::Fasta: return uniprot::append_fasta(text, scratch.entry);
+      case Format::Fasta: return uniprot::append_fasta(text, entry);
       case Format::Dat: text.assign(raw.text); return;
     }
   }

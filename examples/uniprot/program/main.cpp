@@ -2,6 +2,7 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -103,7 +104,7 @@ int run(int argc, char** argv) {
   show->footer(exit_codes);
 
   CLI::App* const make = app.add_subcommand("generate", "Make up a release to try things with");
-  make->add_option("--entries", generate.entries, "How many entries")->required();
+  make->add_option("--entries", generate.entries, "How many entries")->check(CLI::Range(0.0, 1e12))->required();
   make->add_option("--out", generate.out, "The file; compressed when its name ends in .gz; - is standard output")
       ->required();
   make->add_option("--seed", generate.seed, "The same seed gives the same bytes")->capture_default_str();
@@ -127,6 +128,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write, with a message
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {

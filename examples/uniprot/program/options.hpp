@@ -16,7 +16,6 @@ namespace program {
 struct Selection {
   std::vector<std::uint32_t> taxa{};  // empty: all
   bool reviewed = false;              // only those
-  [[nodiscard]] bool all() const noexcept { return taxa.empty() && !reviewed; }
 };
 
 enum class Tables : std::uint8_t { Proteins, Full };

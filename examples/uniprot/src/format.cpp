@@ -157,28 +157,21 @@ class EntryJson {
           for (const Text& t : entry_.of(part)) any = any || t.evidence.count > 0;
         if (!any) return;
         json_.key("evidence").object([&] {
-          const auto one = [this](const Text& t) {
-            if (t.evidence.count > 0) json_key_of(t);
-          };
-          one(gene.name);
+          evidence_of(gene.name);
           for (const Part<Text> part : {gene.synonyms, gene.ordered_locus_names, gene.orf_names})
-            for (const Text& t : entry_.of(part)) one(t);
+            for (const Text& t : entry_.of(part)) evidence_of(t);
         });
       });
     });
   }
   // "the text": ["ECO:...", ...]
-  void json_key_of(const Text& t) {
-    escaped_.clear();
-    JsonWriter(escaped_).string(t.value);
-    json_.key(std::string_view(escaped_).substr(1, escaped_.size() - 2));
-    json_.array_of(entry_.of(t.evidence), [this](std::string_view s) { json_.string(s); });
+  void evidence_of(const Text& t) {
+    if (t.evidence.count > 0) strings(t.value, entry_.of(t.evidence));
   }
   void keyword_evidence() {
     if (std::ranges::none_of(entry_.keywords, [](const Text& t) { return t.evidence.count > 0; })) return;
     json_.key("keyword_evidence").object([this] {
-      for (const Text& t : entry_.keywords)
-        if (t.evidence.count > 0) json_key_of(t);
+      for (const Text& t : entry_.keywords) evidence_of(t);
     });
   }
   void date(std::string_view key, Date d) {
@@ -254,13 +247,16 @@ class EntryJson {
         string("note", f.note.value);
         string("id", f.id);
         strings("evidence", entry_.of(f.note.evidence));
+        if (f.others.count == 0) return;
+        json_.key("qualifiers").object([&] {
+          for (const Qualifier& q : entry_.of(f.others)) string(q.key, q.text.value);
+        });
       });
     });
   }
 
   const Entry& entry_;
   JsonWriter json_;
-  std::string escaped_;
 };
 
 // UniProt's FASTA headers name the organism without its common names, but with its strain.

@@ -17,10 +17,8 @@ class JsonWriter {
   explicit JsonWriter(std::string& out) : out_(out) {}
 
   JsonWriter& key(std::string_view name) {
-    comma();
-    out_ += '"';
-    out_ += name;
-    out_ += "\":";
+    string(name);
+    out_ += ':';
     after_value_ = false;
     return *this;
   }

@@ -99,6 +99,9 @@ void Parser::clear() {
   e.texts_.clear();
   e.qualifiers_.clear();
   e.arena_.clear();
+  e.scratch_.pieces.clear();
+  e.scratch_.shorts.clear();
+  e.scratch_.ec_numbers.clear();
 }
 
 // Brings line ends to LF and, if asked, the whole text into the entry's memory; refuses what is no text.
@@ -115,53 +118,41 @@ void Parser::prepare(Parse mode) {
   } else if (mode == Parse::owning) {
     text_ = entry_.arena_.copy(text_);
   }
-  const Block all{text_};
   if (!text_.empty()) {
     if (const void* const nul = std::memchr(text_.data(), 0, text_.size()); nul != nullptr)
-      fail("a NUL byte", all, {static_cast<const char*>(nul), 1});
+      fail("a NUL byte", {}, {static_cast<const char*>(nul), 1});
   }
   if (is_ascii(text_)) return;
   if (const std::size_t bad = bad_utf8(text_); bad != text_.npos)
-    fail(fmt::format("byte 0x{:02X} is not UTF-8", static_cast<unsigned char>(text_[bad])), all, text_.substr(bad, 1));
+    fail(fmt::format("byte 0x{:02X} is not UTF-8", static_cast<unsigned char>(text_[bad])), {}, text_.substr(bad, 1));
 }
 
 std::optional<Problem> Parser::run(Parse mode) {
   clear();
   prepare(mode);
-  const char* next = text_.data();
-  const char* const end = next + text_.size();
-  const auto line_end = [end](const char* line) {
-    const void* const found = std::memchr(line, '\n', static_cast<std::size_t>(end - line));
-    return found == nullptr ? end : static_cast<const char*>(found);
-  };
-  while (next != end) {
-    const char* stop = line_end(next);
-    ++lines_;
-    if (stop - next < 2) {
-      if (stop != next) fail("a line of one character", lines_);
-      next = stop == end ? end : stop + 1;
+  std::vector<std::string_view>& lines = entry_.scratch_.lines;
+  lines.clear();
+  for (std::string_view rest = text_; !rest.empty();) lines.push_back(take_until(rest, '\n'));
+  for (std::size_t i = 0; i < lines.size();) {
+    const std::size_t first = i++;
+    const auto number = static_cast<std::uint32_t>(first + 1);
+    if (lines[first].size() < 2) {
+      if (!lines[first].empty()) fail("a line of one character", number);
       continue;
     }
-    Block lines{{}, lines_};
-    const char* const begin = next;
-    const std::uint16_t code = code_of(begin);
     // Lines of one code belong together.
-    for (;;) {
-      if (stop == end) break;
-      const char* const following = stop + 1;
-      if (end - following < 2 || code_of(following) != code || code == "//"_code) break;
-      stop = line_end(following);
-      ++lines_;
-    }
-    lines.text = {begin, static_cast<std::size_t>(stop - begin)};
-    block(code, lines);
-    next = stop == end ? end : stop + 1;
+    const std::uint16_t code = code_of(lines[first].data());
+    while (i < lines.size() && lines[i].size() >= 2 && code_of(lines[i].data()) == code && code != "//"_code) ++i;
+    block(code, {std::span(lines).subspan(first, i - first), number});
   }
   check_whole();
   return std::move(problem_);
 }
 
 void Parser::block(std::uint16_t code, const Block& lines) {
+  const char* const begin = lines.lines.front().data();
+  const char* const end = lines.lines.back().data() + lines.lines.back().size();
+  has_braces_ = std::memchr(begin, '{', static_cast<std::size_t>(end - begin)) != nullptr;
   switch (code) {
     case "ID"_code: return id_line(lines);
     case "AC"_code: return accessions(lines);
@@ -192,15 +183,14 @@ void Parser::block(std::uint16_t code, const Block& lines) {
     case "**"_code: return;  // annotators' remarks
     default: break;
   }
-  Block rest = lines;
-  while (!rest.text.empty()) entry_.unknown_lines.push_back(take_until(rest.text, '\n'));
+  entry_.unknown_lines.insert(entry_.unknown_lines.end(), lines.lines.begin(), lines.lines.end());
 }
 
 // "ID   CYC_BOVIN   Reviewed;   104 AA.", before release 9 "ID   CYC_BOVIN   STANDARD;   PRT;   104 AA."
 void Parser::id_line(Block lines) {
   const Block here = lines;
   std::string_view line = lines.take_line();
-  if (id_line_ != 0 || !lines.text.empty())
+  if (id_line_ != 0 || !lines.empty())
     return fail("a second ID line: the entry before it has no terminator //",
                 here.first_line + (id_line_ == 0 ? 1 : 0));
   id_line_ = here.first_line;
@@ -226,7 +216,7 @@ void Parser::accessions(const Block& lines) {
 
 // "22-APR-2020, sequence version 1.", before release 9 "01-JAN-1990 (Rel. 13, Created)".
 void Parser::dates(Block lines) {
-  while (!lines.text.empty()) {
+  while (!lines.empty()) {
     const Block here = lines;
     const std::string_view line = lines.take_line();
     const auto date = to_date(line.substr(0, 11));
@@ -294,7 +284,7 @@ void Parser::taxonomy(const Block& lines) {
 
 // "NCBI_TaxID=9606; Homo sapiens (Human)."
 void Parser::hosts(Block lines) {
-  while (!lines.text.empty()) {
+  while (!lines.empty()) {
     const Block here = lines;
     std::string_view line = lines.take_line();
     std::string_view key = take_until(line, ';');
@@ -314,7 +304,7 @@ void Parser::keywords(const Block& lines) {
 
 // "CCDS; CCDS11001.1; -. [P62258-1]"
 void Parser::cross_references(Block lines) {
-  while (!lines.text.empty()) {
+  while (!lines.empty()) {
     const Block here = lines;
     const Text parts = evident(lines.take_line());
     std::string_view line = parts.value;
@@ -378,36 +368,35 @@ void Parser::sequence_line(Block lines) {
     return fail("SQ line: expected a CRC64", here, sum.empty() ? whole : sum);
 }
 
-void Parser::sequence(const Block& lines) {
-  if (sq_line_ == 0) return fail("a sequence without an SQ line before it", lines);
-  const std::string_view text = lines.text;
-  char* const begin = entry_.arena_.take(text.size());
+void Parser::sequence(const Block& block) {
+  if (sq_line_ == 0) return fail("a sequence without an SQ line before it", block);
+  // Groups of ten are copied sixteen bytes at a time, hence the slack.
+  constexpr std::size_t group = 10, slack = 16;
+  const std::string_view last = block.lines.back();
+  const auto size = static_cast<std::size_t>(last.data() + last.size() - block.lines.front().data());
+  char* const begin = entry_.arena_.take(size + slack);
   char* end = begin;
-  const char* next = text.data();
-  const char* const stop = next + text.size();
-  while (next != stop) {  // groups of ten, most of the time
-    if (stop - next >= 11 && next[10] == ' ' && next[0] > ' ') {
-      std::memcpy(end, next, 10);
-      end += 10;
-      next += 11;
-    } else {
-      if (*next > ' ') *end++ = *next;
-      ++next;
-    }
+  for (const std::string_view line : block.lines) {
+    const char* next = line.data();
+    const char* const stop = next + line.size();
+    while (next != stop && *next == ' ') ++next;
+    for (; stop - next >= static_cast<std::ptrdiff_t>(slack) && next[group] == ' '; next += group + 1, end += group)
+      std::memcpy(end, next, slack);
+    for (; next != stop; ++next)
+      if (*next != ' ') *end++ = *next;
   }
-  // The groups are checked afterwards, in a loop that vectorises.
+  // Checked afterwards, in a loop that vectorises; a group may hold a blank where it should not.
   unsigned char bad = 0;
   for (const char* c = begin; c != end; ++c)
     bad |= static_cast<unsigned char>(static_cast<unsigned char>(*c - 'A') > 25);
   if (bad != 0) {
-    const char* const where = std::find_if(
-        text.data(), stop, [](char c) { return c != ' ' && c != '\n' && static_cast<unsigned char>(c - 'A') > 25; });
-    if (where != stop)
-      return fail(fmt::format("sequence: '{}' is not an amino acid code", std::string_view(where, 1)), lines,
-                  {where, 1});
-    end = begin;  // blanks within a group: the slow way
-    for (const char c : text)
-      if (c > ' ') *end++ = c;
+    end = begin;
+    for (const std::string_view line : block.lines)
+      for (const char& c : line) {
+        if (c == ' ') continue;
+        if (c < 'A' || c > 'Z') return fail(fmt::format("sequence: '{}' is not an amino acid code", c), block, {&c, 1});
+        *end++ = c;
+      }
   }
   entry_.arena_.give_back(end);
   entry_.sequence = {begin, static_cast<std::size_t>(end - begin)};
@@ -415,11 +404,15 @@ void Parser::sequence(const Block& lines) {
 
 void Parser::check_whole() {
   const Entry& e = entry_;
+  const auto lines = static_cast<std::uint32_t>(e.scratch_.lines.size());
   if (id_line_ == 0)
-    return fail(lines_ == 0 ? "an empty entry" : "no ID line: this is not an entry of a UniProtKB flat file", 1);
-  if (!terminated_) return fail("the file ends within the entry: no terminator //", lines_);
+    return fail(lines == 0 ? "an empty entry" : "no ID line: this is not an entry of a UniProtKB flat file", 1);
+  if (!terminated_) {  // whatever else is wrong with the last line follows from that
+    problem_.reset();
+    return fail("the file ends within the entry: no terminator //", lines);
+  }
   if (e.accessions.empty()) return fail("no AC line: the entry has no accession number", id_line_);
-  if (sq_line_ == 0) return fail("no SQ line: the entry has no sequence", lines_);
+  if (sq_line_ == 0) return fail("no SQ line: the entry has no sequence", lines);
   const auto residues = static_cast<std::uint32_t>(e.sequence.size());
   if (e.length != residues)
     return fail(fmt::format("the SQ line says {} residues, the sequence has {}", e.length, residues), sq_line_);

@@ -8,9 +8,6 @@ namespace {
 
 constexpr std::size_t key_column = 5;
 
-std::string_view columns(std::string_view line, std::size_t from) {
-  return from < line.size() ? trim(line.substr(from)) : std::string_view();
-}
 bool is_old_place(std::string_view s) {
   return !s.empty() &&
          std::ranges::all_of(s, [](char c) { return (c >= '0' && c <= '9') || c == '<' || c == '>' || c == '?'; });
@@ -74,27 +71,39 @@ void Parser::qualifier(std::string_view text) {
     feature.id = value;
   } else if (key == "/FTId") {
     feature.id = without_last(value, '.');
+  } else if (key.size() > 1) {
+    std::vector<Qualifier>& list = entry_.qualifiers_;
+    if (feature.others.count++ == 0) feature.others.first = static_cast<std::uint32_t>(list.size());
+    list.push_back({key.substr(1), {value, {}}});
   }
+}
+
+// Notes of changes quote residues: "MKLV -> AV (in isoform 2)".
+std::string_view Parser::join_note() {
+  const std::string_view type = entry_.features.back().type;
+  return join_pieces(type == "VAR_SEQ" || type == "VARSPLIC" || type == "VARIANT" || type == "CONFLICT" ||
+                     type == "MUTAGEN");
 }
 
 // The note of the old form is whole; its evidence stands in braces at its end.
 void Parser::end_old_note() {
-  if (!pieces_.empty()) entry_.features.back().note = evident(join_pieces());
+  if (!pieces_.empty()) entry_.features.back().note = evident(join_note());
 }
 
 void Parser::features(Block block) {
+  const auto starts_feature = [](std::string_view line) { return line.size() > key_column && line[key_column] != ' '; };
   bool old = false;
-  while (!block.text.empty()) {
+  while (!block.empty()) {
     const Block here = block;
-    const std::string_view line = take_until(block.text, '\n');
-    if (line.size() > key_column && line[key_column] != ' ') {
+    const std::string_view line = block.take_raw();
+    if (starts_feature(line)) {
       end_old_note();
       old = feature_start(line);
       if (entry_.features.back().location.empty()) return fail("FT line: the feature has no location", here, line);
       continue;
     }
     if (entry_.features.empty()) return fail("FT line: it continues a feature that is not there", here, line);
-    std::string_view text = columns(line, key_column);
+    const std::string_view text = trim(line.substr(2));
     if (old) {
       if (text.starts_with("/FTId="))
         qualifier(text);
@@ -106,16 +115,15 @@ void Parser::features(Block block) {
     if (!text.starts_with('/')) return fail("FT line: expected /note=, /evidence= or /id=", here, text);
     // A quoted value ends with the quote that a new qualifier or feature, or nothing, follows.
     const bool only_quote = text.find('"') + 1 == text.size();
-    for (pieces_.push_back(text);;) {
-      const std::string_view next = block.text.substr(0, block.text.find('\n'));
-      if (next.empty() || (next.size() > key_column && next[key_column] != ' ')) break;
-      const std::string_view more = columns(next, key_column);
+    pieces_.push_back(text);
+    while (!block.empty() && !starts_feature(block.lines.front())) {
+      const std::string_view more = trim(block.lines.front().substr(2));
       const bool closed = pieces_.back().ends_with('"') && !(pieces_.size() == 1 && only_quote);
       if (closed && more.starts_with('/')) break;
-      take_until(block.text, '\n');
+      block.take_raw();
       pieces_.push_back(more);
     }
-    qualifier(join_pieces());
+    qualifier(join_note());
   }
   end_old_note();
 }

@@ -90,7 +90,7 @@ void Parser::names(const Block& block) {
       std::ranges::any_of(kinds, [first](const auto& kind) { return first.starts_with(kind.first); }) ||
       first.starts_with("Contains:") || first.starts_with("Includes:") || first.starts_with("Flags:");
   if (!structured) return old_names(without_last(join(lines), '.'), Section::Main);
-  while (!lines.text.empty()) {
+  while (!lines.empty()) {
     const std::string_view line = lines.take_line();
     if (line.empty()) continue;
     pieces_.push_back(line);

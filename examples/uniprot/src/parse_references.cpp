@@ -4,7 +4,7 @@
 namespace etl::inline v0::uniprot {
 
 void Parser::reference_number(Block block) {
-  while (!block.text.empty()) {
+  while (!block.empty()) {
     const Block here = block;
     const std::string_view line = block.take_line();
     const std::size_t close = line.find(']');
@@ -63,17 +63,17 @@ void Parser::reference_line(char kind, const Block& block) {
 
 // "-!- TOPIC: text", continued by indented lines; the licence stands between two lines of dashes.
 void Parser::comments(Block block) {
-  const char* license_begin = nullptr;
-  const char* begin = nullptr;
-  const char* const block_end = block.text.data() + block.text.size();
-  const auto piece = [this](const char* from, const char* to) {
-    const std::string_view text(from, static_cast<std::size_t>(to - from));
-    return join(Block{without_last(text, '\n')});
-  };
-  const auto end_comment = [&](const char* end) {
-    if (begin == nullptr) return;
-    std::string_view text = piece(std::exchange(begin, nullptr), end);
-    if (text.empty()) return;
+  const std::span<const std::string_view> lines = block.lines;
+  enum class In : std::uint8_t { Nothing, Comment, License } in = In::Nothing;
+  std::size_t begin = 0;
+  const auto end_piece = [&](std::size_t end) {
+    const auto kind = std::exchange(in, In::Nothing);
+    if (kind == In::Nothing || begin == end) return;
+    std::string_view text = join(Block{lines.subspan(begin, end - begin)});
+    if (kind == In::License) {
+      entry_.license = text;
+      return;
+    }
     Comment& comment = entry_.comments.emplace_back();
     if (text.starts_with("-!-")) {
       text = trim_left(text.substr(3));
@@ -83,24 +83,22 @@ void Parser::comments(Block block) {
     }
     comment.text = evident(text);
   };
-  while (!block.text.empty()) {
-    const char* const line_begin = block.text.data();
-    const std::string_view line = block.take_line();
-    if (license_begin != nullptr) {
-      if (!line.starts_with("----")) continue;
-      entry_.license = piece(std::exchange(license_begin, nullptr), line_begin);
-    } else if (line.starts_with("----")) {
-      end_comment(line_begin);
-      license_begin = block.text.empty() ? block_end : block.text.data();
-    } else if (line.starts_with("-!-")) {
-      end_comment(line_begin);
-      begin = line_begin;
-    } else if (begin == nullptr && !line.empty()) {
-      begin = line_begin;  // a comment without a topic
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    const std::string_view line = trim_left(lines[i].substr(2));
+    const bool dashes = line.starts_with("----");
+    if (in == In::License && !dashes) continue;
+    if (dashes) {
+      const bool closes = in == In::License;
+      end_piece(i);
+      in = closes ? In::Nothing : In::License;
+      begin = i + 1;
+    } else if (line.starts_with("-!-") || (in == In::Nothing && !line.empty())) {  // or a comment without a topic
+      end_piece(i);
+      in = In::Comment;
+      begin = i;
     }
   }
-  end_comment(block_end);
-  if (license_begin != nullptr) entry_.license = piece(license_begin, block_end);  // never closed
+  end_piece(lines.size());
 }
 
 }  // namespace etl::inline v0::uniprot

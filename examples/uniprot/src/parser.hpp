@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,17 +42,21 @@ inline std::string_view take_until(std::string_view& rest, char separator) noexc
 /// The digits that `s` is, or nothing.
 [[nodiscard]] std::optional<std::uint32_t> to_number(std::string_view s) noexcept;
 
-/// Consecutive lines of one code, without the last line end.
+/// Consecutive lines of one code.
 struct Block {
-  std::string_view text;
+  std::span<const std::string_view> lines;
   std::uint32_t first_line = 1;
 
-  /// The next line without its code and leading blanks; `text` becomes the rest.
-  [[nodiscard]] std::string_view take_line(std::size_t indent = 2) noexcept {
-    std::string_view line = take_until(text, '\n');
-    line.remove_prefix(std::min(indent, line.size()));
-    return trim(line);
+  [[nodiscard]] bool empty() const noexcept { return lines.empty(); }
+  /// The next line as it stands; `lines` becomes the rest.
+  std::string_view take_raw() noexcept {
+    const std::string_view line = lines.front();
+    lines = lines.subspan(1);
+    ++first_line;
+    return line;
   }
+  /// The next line without its code and the blanks around.
+  std::string_view take_line() noexcept { return trim(take_raw().substr(2)); }
 };
 
 class Parser {
@@ -96,12 +101,13 @@ class Parser {
   [[nodiscard]] bool feature_start(std::string_view line);
   void qualifier(std::string_view text);
   void end_old_note();
+  [[nodiscard]] std::string_view join_note();
 
   // text.cpp
   /// The block's lines without codes as one text: in place when it is one line.
   [[nodiscard]] std::string_view join(Block block);
-  /// The same for `pieces_`, which is then empty.
-  [[nodiscard]] std::string_view join_pieces();
+  /// The same for `pieces_`, which is then empty. `sequences`: words of residues may go on over a line end.
+  [[nodiscard]] std::string_view join_pieces(bool sequences = false);
   /// Separates the evidence from a text.
   [[nodiscard]] Text evident(std::string_view text);
   [[nodiscard]] Strings evidence_list(std::string_view list);
@@ -110,23 +116,23 @@ class Parser {
   void fail(std::string reason, std::uint32_t line) {
     if (!problem_) problem_ = Problem{line, 1, std::move(reason)};
   }
-  /// A problem at the place `at`, which lies in the entry's text or is pieced together from `block`.
+  /// A problem at the place `at`, when that lies in the entry's text; else (a joined text) at the block's begin.
   void fail(std::string reason, const Block& block, std::string_view at = {});
 
   std::string_view text_;
   Entry& entry_;
   std::optional<Problem> problem_{};
-  std::uint32_t lines_ = 0;
   bool terminated_ = false;
+  bool has_braces_ = false;  // the block being read: there may be evidence
   std::uint32_t sq_line_ = 0;
   std::uint32_t id_line_ = 0;
-  std::vector<std::string_view> pieces_{};
+  std::vector<std::string_view>& pieces_ = entry_.scratch_.pieces;
   // The name being read.
   ProteinName::Section section_ = ProteinName::Section::Main;
   std::uint16_t component_ = 0;
   bool in_name_ = false;
-  std::vector<Text> shorts_{};
-  std::vector<Text> ec_numbers_{};
+  std::vector<Text>& shorts_ = entry_.scratch_.shorts;
+  std::vector<Text>& ec_numbers_ = entry_.scratch_.ec_numbers;
 };
 
 }  // namespace etl::inline v0::uniprot

@@ -17,6 +17,17 @@ bool needs_blank(std::string_view before, std::string_view after) noexcept {
   return after.starts_with("and ") || after.starts_with("or ");
 }
 
+bool is_residue(char c) noexcept { return c >= 'A' && c <= 'Z'; }
+
+// In "QNFSF... -> AAPL... (in isoform 2)" a line break within a sequence stands for nothing.
+bool within_sequence(std::string_view before, std::string_view after) noexcept {
+  if (before.find_first_of("(:") != before.npos) return false;
+  const auto last = std::find_if_not(before.rbegin(), before.rend(), is_residue);
+  const auto first = std::find_if_not(after.begin(), after.end(), is_residue);
+  return last != before.rbegin() && (last == before.rend() || *last == ' ' || *last == '"') && first != after.begin() &&
+         (first == after.end() || *first == ' ' || *first == '"');
+}
+
 }  // namespace
 
 std::optional<std::uint32_t> to_number(std::string_view s) noexcept {
@@ -28,14 +39,12 @@ std::optional<std::uint32_t> to_number(std::string_view s) noexcept {
 }
 
 std::string_view Parser::join(Block block) {
-  const std::string_view line = block.take_line();
-  if (block.text.empty()) return line;
-  pieces_.push_back(line);
-  while (!block.text.empty()) pieces_.push_back(block.take_line());
+  if (block.lines.size() == 1) return block.take_line();
+  while (!block.empty()) pieces_.push_back(block.take_line());
   return join_pieces();
 }
 
-std::string_view Parser::join_pieces() {
+std::string_view Parser::join_pieces(bool sequences) {
   if (pieces_.empty()) return {};
   if (pieces_.size() == 1) {
     const std::string_view only = pieces_.front();
@@ -48,7 +57,8 @@ std::string_view Parser::join_pieces() {
   char* end = begin;
   for (const std::string_view piece : pieces_) {
     if (piece.empty()) continue;
-    if (end != begin && needs_blank({begin, static_cast<std::size_t>(end - begin)}, piece)) *end++ = ' ';
+    const std::string_view before(begin, static_cast<std::size_t>(end - begin));
+    if (end != begin && needs_blank(before, piece) && !(sequences && within_sequence(before, piece))) *end++ = ' ';
     std::memcpy(end, piece.data(), piece.size());
     end += piece.size();
   }
@@ -70,7 +80,7 @@ Parser::Strings Parser::evidence_list(std::string_view list) {
 
 Text Parser::evident(std::string_view text) {
   text = trim(text);
-  if (text.empty() || std::memchr(text.data(), '{', text.size()) == nullptr) return {text, {}};
+  if (!has_braces_) return {text, {}};
   std::size_t tag = text.find(tag_begin);
   if (tag == text.npos) return {text, {}};
   const std::size_t close = text.find('}', tag);
@@ -110,15 +120,11 @@ Part<Text> Parser::texts(const std::vector<Text>& list) {
 
 void Parser::fail(std::string reason, const Block& block, std::string_view at) {
   if (problem_) return;
-  std::uint32_t line = block.first_line;
-  std::uint32_t column = 1;
-  const char* const begin = block.text.data();
-  if (!at.empty() && at.data() >= begin && at.data() < begin + block.text.size()) {
-    const std::string_view before(begin, static_cast<std::size_t>(at.data() - begin));
-    line += static_cast<std::uint32_t>(std::count(before.begin(), before.end(), '\n'));
-    column += static_cast<std::uint32_t>(before.size() - (before.rfind('\n') + 1));
-  }
-  problem_ = Problem{line, column, std::move(reason)};
+  problem_ = Problem{block.first_line, 1, std::move(reason)};
+  if (at.data() < text_.data() || at.data() >= text_.data() + text_.size()) return;
+  const std::string_view before(text_.data(), static_cast<std::size_t>(at.data() - text_.data()));
+  problem_->line = 1 + static_cast<std::uint32_t>(std::count(before.begin(), before.end(), '\n'));
+  problem_->column = static_cast<std::uint32_t>(before.size() - (before.rfind('\n') + 1)) + 1;
 }
 
 }  // namespace etl::inline v0::uniprot

@@ -280,6 +280,7 @@ TEST_CASE("parse: features of the modern form") {
                  "FT                   end\"\n"
                  "FT                   /evidence=\"ECO:0000250|UniProtKB:P1,\n"
                  "FT                   ECO:0000255\"\n"
+                 "FT                   /ligand=\"Zn(2+)\"\n"
                  "FT                   /id=\"PRO_1\"\n"
                  "FT   MOD_RES         12\n"
                  "FT   VAR_SEQ         P12345-2:?..?7\n"));
@@ -294,6 +295,9 @@ TEST_CASE("parse: features of the modern form") {
   CHECK(e.features[0].note.value == "Replicase /polyprotein /1a \"\"x\"\" end");
   CHECK(strings(e, e.features[0].note.evidence) == Strings{"ECO:0000250|UniProtKB:P1", "ECO:0000255"});
   CHECK(e.features[0].id == "PRO_1");
+  REQUIRE(e.of(e.features[0].others).size() == 1);
+  CHECK(e.of(e.features[0].others)[0].key == "ligand");
+  CHECK(e.of(e.features[0].others)[0].text.value == "Zn(2+)");
   CHECK(e.features[1].start.value == 12U);
   CHECK(e.features[1].end.value == 12U);
   CHECK(e.features[2].sequence == "P12345-2");
@@ -318,6 +322,24 @@ TEST_CASE("parse: features of the old form") {
   CHECK(e.features[1].note.value == "Mitochondrion (Potential).");
   CHECK(e.features[1].id == "PRO_0000");
   CHECK(strings(e, e.features[2].note.evidence) == Strings{"ECO:0000255"});
+}
+
+TEST_CASE("parse: residues in a note go on over a line end, words do not") {
+  const Parsed p(
+      entry_with("FT   VAR_SEQ         1..7\n"
+                 "FT                   /note=\"QNFSF\n"
+                 "FT                   SIF -> AAPL\n"
+                 "FT                   QW (in isoform A\n"
+                 "FT                   B)\"\n"
+                 "FT   REGION          1..2\n"
+                 "FT                   /note=\"Binds DNA\n"
+                 "FT                   RNA\"\n"
+                 "FT   CONFLICT      1      2       MKLV\n"
+                 "FT                                AV -> A (in Ref. 1).\n"));
+  require_good(p);
+  CHECK(p.entry.features[0].note.value == "QNFSFSIF -> AAPLQW (in isoform A B)");
+  CHECK(p.entry.features[1].note.value == "Binds DNA RNA");
+  CHECK(p.entry.features[2].note.value == "MKLVAV -> A (in Ref. 1).");
 }
 
 TEST_CASE("parse: unknown lines are kept, annotators' lines are not") {
@@ -406,6 +428,8 @@ TEST_CASE("parse: what is wrong is said with its line and column") {
   CHECK(problem_of(entry_with("RP   X.\n")) == "3:1: RP line without an RN line before it");
   CHECK(problem_of(entry_with("CC   -!- A: b\xFF.\n")) == "3:14: byte 0xFF is not UTF-8");
   CHECK(problem_of(entry_with(std::string_view("DE   RecName: Full=A\0B;\n", 24))) == "3:21: a NUL byte");
+  CHECK(problem_of(std::string(head) + "DT   01-JUL-1993, integ") ==
+        "3:1: the file ends within the entry: no terminator //");
   const Parsed named(std::string(head) + "DT   x\n" + tail());
   REQUIRE(named.problem);
   CHECK(named.entry.accession() == "P00001");

@@ -58,7 +58,7 @@ struct Host {
   std::string_view name{};
 };
 
-/// `STRAIN=K12` of an RC line, `PubMed=123` of an RX line.
+/// `STRAIN=K12` of an RC line, `PubMed=123` of an RX line, `/ligand="Zn(2+)"` of an FT line (without the slash).
 struct Qualifier {
   std::string_view key{};
   Text text{};
@@ -103,6 +103,7 @@ struct Feature {
   Place end{};
   Text note{};
   std::string_view id{};
+  Part<Qualifier> others{};  ///< "ligand", "ligand_id" and the like
 };
 
 struct Checksum {
@@ -178,6 +179,11 @@ struct Entry {
   std::vector<Text> texts_{};
   std::vector<Qualifier> qualifiers_{};
   Arena arena_{};
+  struct Scratch {  // of the parser, kept for its memory
+    std::vector<std::string_view> lines{}, pieces{};
+    std::vector<Text> shorts{}, ec_numbers{};
+  };
+  Scratch scratch_{};
 };
 
 }  // namespace etl::inline v0::uniprot
