@@ -10,6 +10,7 @@ import csv
 import functools
 import gzip
 import json
+import sqlite3
 import sys
 
 sys.dont_write_bytecode = True
@@ -151,8 +152,11 @@ def main():
     if len(sys.argv) < 3:
         sys.exit(__doc__)
     grader = Grader(*sys.argv[1:3])
-    for case in support.select(CASES, sys.argv[3:]).values():
-        case(grader)
+    for name, case in support.select(CASES, sys.argv[3:]).items():
+        try:
+            case(grader)
+        except (AssertionError, LookupError, TypeError, ValueError, OSError, sqlite3.Error) as error:
+            grader.report.case(name, [f"broke off: {type(error).__name__}: {error}"])
     return grader.report.close()
 
 

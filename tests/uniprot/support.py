@@ -58,7 +58,8 @@ class Program:
         options.setdefault("stdin", None if "input" in options else subprocess.DEVNULL)
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
-        self.last = subprocess.run([self.path, *map(str, arguments)], timeout=SECONDS, **options)
+        options.setdefault("timeout", SECONDS)
+        self.last = subprocess.run([self.path, *map(str, arguments)], **options)
         return self.last
 
     def start(self, *arguments, **options):

@@ -203,6 +203,7 @@ def empty(c):
         done = c.program.ingest(c.file(name, data), db=db)
         c.code(name, done, 0, 1, 3)
         c.equal(f"{name}: loaded", 0, count(db))
+        c.true(f"{name}: says that there is nothing", done.stderr.strip())
     c.code("standard input", c.program.ingest("-", db=c.db(), input=b""), 0, 1)
 
 

@@ -1,7 +1,11 @@
 """Help, usage errors, generate, and the ways to name an input."""
+import contextlib
 import gzip
 import json
+import os
 import re
+import subprocess
+import threading
 
 from support import accessions, count, loaded, message, rows, split
 
@@ -33,7 +37,11 @@ def usage(c):
              ("generate", "--entries", "-3", "--out", c.folder / "x")]
     for arguments in wrong:
         what = " ".join(str(a).rsplit("/", 1)[-1] for a in arguments) or "no arguments"
-        done = c.program.run(*arguments)
+        try:
+            done = c.program.run(*arguments, timeout=30)
+        except subprocess.TimeoutExpired:
+            c.true(f"{what}: ends", False)
+            continue
         c.code(what, done, 2)
         c.true(f"{what}: has a message", done.stderr.strip())
     c.true("no database was made", not db.exists())
@@ -67,6 +75,32 @@ def standard_input(c):
         c.equal(f"accessions from {name} standard input", sorted(accessions(data)), loaded(c.folder / f"{name}.sqlite"))
     from_file = c.program.run("inspect", path, "--format", "ndjson").stdout
     c.equal("inspect -", from_file, c.program.run("inspect", "-", "--format", "ndjson", input=data).stdout)
+
+
+def feed(path, data):
+    """Writes to a pipe from a thread; a reader that goes away shows in what it has loaded."""
+    def write():
+        with contextlib.suppress(BrokenPipeError), open(path, "wb") as file:
+            file.write(data)
+
+    threading.Thread(target=write, daemon=True).start()
+
+
+def named_pipe(c):
+    """A FIFO is opened once and read to its end; so is the pipe of a shell's <(...)."""
+    _, data = c.generate(300)
+    fifo = c.folder / "fifo"
+    os.mkfifo(fifo)
+    read, write = os.pipe()
+    for name, path, end in ("FIFO", fifo, fifo), ("<(...)", f"/dev/fd/{read}", write):
+        db = c.db()
+        feed(end, data)
+        try:
+            c.load(path, db=db, pass_fds=(read,), timeout=60)
+            c.equal(f"{name}: accessions", sorted(accessions(data)), loaded(db))
+        except subprocess.TimeoutExpired:
+            c.true(f"{name}: ends", False)
+    os.close(read)
 
 
 def gzip_by_content(c):
@@ -104,6 +138,9 @@ def inspect_formats(c):
     c.equal("fasta", [(one["accession"], one["entry_name"], one["sequence"]) for one in objects],
             [(accession, name, sequence.replace("\n", "")) for accession, name, sequence in found])
     other, more = c.generate(5, "other.dat", "--seed", "77")
+    for form in forms:
+        parallel = c.program.run("inspect", path, "--format", form, "--workers", "8").stdout
+        c.equal(f"{form} by 8 workers", output[form], parallel)
     c.equal("two files", data + more, c.program.run("inspect", path, other, "--format", "dat").stdout)
 
 
@@ -115,8 +152,12 @@ def inspect_rejects(c):
     done = c.program.run("inspect", broken, "--format", "ndjson")
     c.code("inspect", done, 3)
     c.says("inspect", done, r"broken\.dat")
-    names = accessions(data)
-    c.equal("accessions", [names[0], names[2]], [json.loads(line)["accession"] for line in done.stdout.splitlines()])
+    wanted = accessions(first + third)
+    c.equal("ndjson", wanted, [json.loads(line)["accession"] for line in done.stdout.splitlines()])
+    whole = c.program.run("inspect", broken, "--format", "json").stdout
+    c.equal("json", wanted, [one["accession"] for one in json.loads(whole)])
+    nothing = c.program.run("inspect", c.file("empty.dat", b""), "--format", "json").stdout
+    c.equal("json of nothing", [], json.loads(nothing))
 
 
 def generate(c):
@@ -151,5 +192,5 @@ def checksums(c):
     c.true("the reason names the CRC", len(reasons) == 1 and "CRC" in reasons[0], reasons or message(done))
 
 
-CASES = [help_texts, usage, missing_file, standard_input, gzip_by_content, odd_names, inspect_formats, inspect_rejects,
+CASES = [help_texts, usage, missing_file, standard_input, named_pipe, gzip_by_content, odd_names, inspect_formats, inspect_rejects,
          generate, checksums]

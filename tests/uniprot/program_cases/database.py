@@ -1,8 +1,9 @@
 """What is in the database after one run, several runs, and runs with other options."""
 import re
 import sqlite3
+import subprocess
 
-from support import accessions, count, loaded, rows, split
+from support import SECONDS, accessions, count, loaded, rows, split
 
 CHILDREN = ("accessions", "genes", "features", "cross_references", "keywords", "comments", "publications")
 COLUMNS = ("accession", "entry_name", "reviewed", "data_class", "organism", "taxonomy_id", "sequence", "length",
@@ -85,6 +86,39 @@ def same_database(c):
         c.equal(" ".join(options), wanted, dump(c.folder / "other.sqlite", "proteins", *CHILDREN))
 
 
+def duplicates(c):
+    """Of two entries with one accession the later one stays, in one file or in two, whatever the workers do."""
+    _, data = c.generate(200)
+    later = re.sub(rb"(?m)^OS .*\n(OS .*\n)*", b"OS   Nemo posterior.\n", data)
+    first, second = c.file("first.dat", data), c.file("second.dat", later)
+    both = c.file("both.dat", b"".join(one + two for one, two in zip(split(data), split(later))))
+    for files in (first, second), (both,):
+        for options in ("--workers", "1"), ("--workers", "8", "--batch-size", "3"), ("--workers", "8", "--batch-size", "1"):
+            db = c.db()
+            c.load(*files, *options, db=db)
+            stale = rows(db, "SELECT count(*) n FROM proteins WHERE organism <> 'Nemo posterior'")[0]["n"]
+            c.equal(f"{len(files)} files, {' '.join(options)}: stale entries", 0, stale)
+
+
+def together(c):
+    """Of two programs that load into one database at the same time, each loads all or says that it is locked."""
+    one, data = c.generate(1500, "one.dat", "--seed", "1")
+    two, more = c.generate(1500, "two.dat", "--seed", "2")
+    db = c.db()
+    c.load(one, "--taxon", "1", db=db)  # makes the tables
+    running = [c.program.start("ingest", path, "--db", db, "--batch-size", "50", stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT) for path in (one, two)]
+    for child, whole in zip(running, (data, more)):
+        said = child.communicate(timeout=SECONDS)[0].decode("utf-8", "replace")
+        if child.returncode == 0:
+            c.equal("not there", set(), set(accessions(whole)) - set(loaded(db)))
+        else:
+            c.true("exit code 1, and says that it is locked", child.returncode == 1 and "locked" in said, said)
+    c.equal("integrity", "ok", rows(db, "PRAGMA integrity_check")[0]["integrity_check"])
+    c.load(one, two, db=db)
+    c.equal("accessions", sorted({*accessions(data), *accessions(more)}), loaded(db))
+
+
 def filters(c):
     """--taxon and --reviewed keep what they say; what they drop is no reject."""
     _, data = c.generate(60)
@@ -119,4 +153,4 @@ def two_good_one_broken(c):
         c.equal(f"{name}: accessions", wanted, loaded(db))
 
 
-CASES = [schema, twice, update, same_database, filters, two_good_one_broken]
+CASES = [schema, twice, update, same_database, duplicates, together, filters, two_good_one_broken]

@@ -1,15 +1,13 @@
 """Signals during an ingest. The input is a pipe that the test feeds, so nothing depends on timing."""
 import array
-import contextlib
 import fcntl
 import json
 import os
 import signal
 import subprocess
 import termios
-import threading
 
-from support import SECONDS, accessions, count, loaded
+from support import accessions, count, loaded, rows
 
 from program_cases.output import ledgers
 
@@ -17,33 +15,28 @@ FED = 8 << 20  # bytes; all but what a pipe holds (64 KiB) was read by the progr
 
 
 def stopped(c, number, *options):
-    """Feeds a FIFO, sends a signal, and leaves the FIFO open: the program must end all the same."""
+    """Feeds standard input, sends a signal, and leaves the input open: the program must end all the same."""
     _, data = c.generate(2000)
-    while len(data) < FED:
-        data += data
-    fifo, db = c.folder / "fifo", c.db()
-    with contextlib.suppress(FileNotFoundError):
-        fifo.unlink()
-    os.mkfifo(fifo)
-    child = c.program.start("ingest", fifo, "--db", db, "--json", *options,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    output = []
-    reader = threading.Thread(target=lambda: output.extend(child.communicate(timeout=SECONDS)))
-    reader.start()
-    with open(fifo, "wb", buffering=0) as feed:
-        with contextlib.suppress(BrokenPipeError):
-            feed.write(data[:FED])
+    fed = (data * (FED // len(data) + 1))[:FED]
+    db = c.db()
+    read, write = os.pipe()
+    child = c.program.start("ingest", "-", "--db", db, "--json", *options, stdin=read, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)
+    os.close(read)
+    with os.fdopen(write, "wb", buffering=0) as feed:
+        for at in range(0, FED, 1 << 16):
+            feed.write(fed[at:at + (1 << 16)])
         child.send_signal(number)
-        reader.join(60)
-        waits = reader.is_alive()
-    c.true(f"{number.name}: ends while its input is open", not waits)
-    reader.join(60)
-    if reader.is_alive():
-        child.kill()
-        reader.join()
-    done = subprocess.CompletedProcess(child.args, child.returncode, *(output or (b"", b"")))
+        try:
+            output = child.communicate(timeout=60)
+            c.true(f"{number.name}: ends while its input is open", True)
+        except subprocess.TimeoutExpired:
+            c.true(f"{number.name}: ends while its input is open", False)
+            child.kill()
+            output = child.communicate()
+    done = subprocess.CompletedProcess(child.args, child.returncode, *output)
     c.code(number.name, done, 4)
-    return data[:FED], db, done
+    return fed, db, done
 
 
 def interrupted(c):
@@ -66,6 +59,26 @@ def resumed(c):
     c.equal("accessions", sorted(set(accessions(whole.read_bytes()))), loaded(db))
     c.load(whole, db=c.db("fresh"))
     c.equal("rows", count(c.folder / "fresh.sqlite"), count(db))
+
+
+def killed(c):
+    """SIGKILL in the midst of it leaves a sound database of whole batches; the next run loads all."""
+    _, data = c.generate(2000)
+    db = c.db()
+    read, write = os.pipe()
+    child = c.program.start("ingest", "-", "--db", db, "--quiet", "--batch-size", "20", stdin=read)
+    os.close(read)
+    with os.fdopen(write, "wb", buffering=0) as feed:
+        # All is fed but not ended, so that the program is still at work or waits.
+        for at in range(0, len(data) - 1, 1 << 16):
+            feed.write(data[at:min(at + (1 << 16), len(data) - 1)])
+        child.kill()
+        child.wait()
+    if count(db):
+        c.equal("integrity", "ok", rows(db, "PRAGMA integrity_check")[0]["integrity_check"])
+    c.true("only what was fed", set(loaded(db)) <= set(accessions(data)))
+    c.load(c.file("whole.dat", data), db=db)
+    c.equal("accessions", sorted(accessions(data)), loaded(db))
 
 
 def waiting(c):
@@ -96,4 +109,4 @@ def queued(descriptor):
     return size[0]
 
 
-CASES = [interrupted, resumed, waiting]
+CASES = [interrupted, resumed, killed, waiting]
