@@ -1,6 +1,6 @@
-#include <cstring>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 

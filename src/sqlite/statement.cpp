@@ -1,4 +1,9 @@
+#include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "connection.hpp"
 #include "text.hpp"

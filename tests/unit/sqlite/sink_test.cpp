@@ -450,7 +450,22 @@ TEST_CASE("sqlite sink in a pipeline: an error that is no reject fails the run, 
   CHECK(report.items.rejected == 0);
   REQUIRE_FALSE(report.errors.empty());
   CHECK(report.errors[0].error.code == std::errc::no_space_on_device);
+  CHECK(lacks(report.errors[0].error.message(), {"a.db: insert into \"rows\", id="}) == "");
+  CHECK_FALSE(test::has(report.errors[0].error.message(), "whole batch"));
   CHECK(count(db, "rows") == 0);
+}
+
+TEST_CASE("sqlite sink in a pipeline: nor does a fatal error of one row reject it while the transaction is open") {
+  Database db = open(":memory:");
+  ok(db.execute("CREATE TABLE rows(id INTEGER PRIMARY KEY CHECK(abs(id) > 0), name TEXT)"));
+  auto sink = ok(etl::sqlite::sink(db, rows));
+  Load pipeline{{{1, "a"}, {std::numeric_limits<std::int64_t>::min(), "b"}, {2, "c"}}, sink};
+  const etl::RunReport report = etl::run(pipeline, {.errors = {.max_rejects = 3}});
+  CHECK(report.outcome == etl::Outcome::Failed);
+  CHECK(report.items.rejected == 0);
+  CHECK(count(db, "rows") == 0);
+  REQUIRE_FALSE(report.errors.empty());
+  CHECK(lacks(report.errors[0].error.message(), {"id=-9223372036854775808: integer overflow"}) == "");
 }
 
 TEST_CASE(
