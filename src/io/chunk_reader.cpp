@@ -134,15 +134,12 @@ class Reading {
     buffer_ = shared_->pool->take(0);
     for (;;) {
       make_room();
-      const auto got = read(stop);
+      auto got = read(stop);
       if (!got) return;
-      if (!*got) {
-        if (part_with_records(false, stop)) fail(std::move(*got).error());
-        return;
-      }
+      if (!*got) return fail(std::move(*got).error());
       filled_ += **got;
       const bool is_end = **got == 0;
-      if (offset_ == 0 && !skip_byte_order_mark(is_end)) continue;
+      if (offset_ == 0) skip_byte_order_mark();
       if (!part_with_records(is_end, stop) || is_end) return;
     }
   }
@@ -187,16 +184,13 @@ class Reading {
     std::memcpy(buffer_->data.get(), old->data.get() + begin, filled_);
   }
 
-  /// False: it is not certain yet whether there is one.
-  bool skip_byte_order_mark(bool is_end) {
-    const std::string_view text(buffer_->data.get(), filled_);
-    if (!is_end && text.size() < byte_order_mark.size() && byte_order_mark.starts_with(text)) return false;
-    if (text.starts_with(byte_order_mark)) {
-      offset_ = byte_order_mark.size();
-      filled_ -= byte_order_mark.size();
-      std::memmove(buffer_->data.get(), buffer_->data.get() + byte_order_mark.size(), filled_);
-    }
-    return true;
+  /// Before anything is handed on: no record ends within a mark.
+  void skip_byte_order_mark() {
+    if (!std::string_view(buffer_->data.get(), filled_).starts_with(byte_order_mark)) return;
+    offset_ = byte_order_mark.size();
+    filled_ -= byte_order_mark.size();
+    std::memmove(buffer_->data.get(), buffer_->data.get() + byte_order_mark.size(), filled_);
+    searched_ = 0;
   }
 
   /// Hands on all whole records, at the end of the source also the rest. False: stopped, or a record is too long.
@@ -296,7 +290,7 @@ class ChunkReader::Worker {
       }
     }
     outcome_.get();  // throws what the source threw
-    if (shared_->error) return failure(*shared_->error);
+    if (const auto& error = shared_->error) return failure(*error);
     return std::nullopt;
   }
   [[nodiscard]] bool ready() const {

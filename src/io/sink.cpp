@@ -19,10 +19,9 @@ namespace {
 /// Keeps a write to a closed pipe from ending the process: it fails with EPIPE instead. Of this thread only.
 class NoBrokenPipeSignal {
  public:
-  NoBrokenPipeSignal() noexcept {
+  NoBrokenPipeSignal() noexcept : was_pending_(pending()) {
     sigemptyset(&broken_pipe_);
     sigaddset(&broken_pipe_, SIGPIPE);
-    was_pending_ = pending();
     ::pthread_sigmask(SIG_BLOCK, &broken_pipe_, &before_);
   }
   NoBrokenPipeSignal(const NoBrokenPipeSignal&) = delete;
@@ -41,7 +40,7 @@ class NoBrokenPipeSignal {
   }
   sigset_t broken_pipe_{};
   sigset_t before_{};
-  bool was_pending_ = false;
+  bool was_pending_;
 };
 
 class FileSink final : public ByteSink {

@@ -17,9 +17,11 @@ class ByteSink {
   ByteSink(const ByteSink&) = delete;
   ByteSink& operator=(const ByteSink&) = delete;
   virtual ~ByteSink() = default;
-  /// Writes all bytes (they may be buffered). Errors name the target: a full disk, a closed pipe.
+  /// Writes all bytes (they may be buffered). Errors name the target: a full disk, a closed pipe (`EPIPE`; the library
+  /// keeps the signal SIGPIPE of its own writes from the process). After an error, the same is returned again.
   [[nodiscard]] virtual Result<void> write(std::string_view bytes) = 0;
-  /// Writes what is buffered and closes. Without it the output is incomplete; call it last, once.
+  /// Writes what is buffered and closes; tells every error that `write` did not tell. Without it the output is
+  /// incomplete; call it last, once.
   [[nodiscard]] virtual Result<void> finish() = 0;
 };
 using Sink = std::unique_ptr<ByteSink>;

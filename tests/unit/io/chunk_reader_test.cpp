@@ -23,6 +23,21 @@ namespace io = etl::io;
 
 namespace {
 
+/// Buffers are seen by their size, which nothing else has.
+constexpr std::size_t counted_size = 12'347;
+std::atomic<int> counted_buffers = 0;
+
+}  // namespace
+
+void* operator new[](std::size_t size) {
+  if (size == counted_size) ++counted_buffers;
+  return ::operator new(size);
+}
+void operator delete[](void* memory) noexcept { ::operator delete(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { ::operator delete(memory); }
+
+namespace {
+
 /// A chunk with a copy of its text.
 struct Piece {
   std::string text;
@@ -216,6 +231,9 @@ TEST_CASE("chunk reader: a byte order mark is skipped, at the begin only") {
       REQUIRE(joined(all) == "a\n" + mark + "b\n");
       REQUIRE(all.pieces.front().offset == 3);
       REQUIRE(all.pieces.front().first_line == 1);
+      const auto blank = read_everything(test::pieces(mark + "\n", piece), "", {.chunk_size = chunk});
+      REQUIRE(joined(blank) == "\n");
+      REQUIRE_FALSE(blank.pieces.front().unterminated);
       // Parts of a mark are text.
       REQUIRE(joined(read_everything(test::pieces(mark.substr(0, 2), piece), "", {.chunk_size = chunk})) ==
               mark.substr(0, 2));
@@ -276,18 +294,32 @@ TEST_CASE("chunk reader: chunks outlive the reader, and go to other threads") {
 
 TEST_CASE("chunk reader: reads no further ahead than it may, and reuses buffers") {
   const auto given = std::make_shared<std::atomic<std::uint64_t>>(0);
-  std::vector<const void*> seen;
-  io::ChunkReader reader(std::make_unique<EndlessSource>(given), io::RecordSplitter(),
-                         {.chunk_size = 1000, .ahead = 3});
-  for (int i = 0; i < 1000; ++i) {
-    const auto chunk = reader.next().value();
-    REQUIRE(chunk.has_value());
-    if (std::ranges::find(seen, chunk->text.data()) == seen.end()) seen.push_back(chunk->text.data());
-    // Those taken, those ahead, and the one being read.
-    REQUIRE(*given <= 1000 * (static_cast<std::uint64_t>(i) + 1 + 3 + 1));
-    REQUIRE(reader.bytes_read() <= *given);
+  counted_buffers = 0;
+  {
+    io::ChunkReader reader(std::make_unique<EndlessSource>(given), io::RecordSplitter(),
+                           {.chunk_size = counted_size, .ahead = 3});
+    for (std::uint64_t i = 0; i < 1000; ++i) {
+      const auto chunk = reader.next().value();
+      REQUIRE(chunk.has_value());
+      // Those taken, those ahead, and the one being read.
+      REQUIRE(*given <= counted_size * (i + 1 + 3 + 1));
+      REQUIRE(reader.bytes_read() <= *given);
+    }
   }
-  CHECK(seen.size() <= 3 + 2 + 1);  // and the one held here
+  CHECK(counted_buffers <= 3 + 2 + 1);  // and the one held here
+}
+
+TEST_CASE("chunk reader: of buffers that were held, no more than it needs are kept") {
+  const auto given = std::make_shared<std::atomic<std::uint64_t>>(0);
+  counted_buffers = 0;
+  io::ChunkReader reader(std::make_unique<EndlessSource>(given), io::RecordSplitter(),
+                         {.chunk_size = counted_size, .ahead = 3});
+  for (int round = 1; round <= 3; ++round) {
+    std::vector<io::Chunk> held;
+    while (held.size() < 100) held.push_back(reader.next().value().value());
+    CHECK(counted_buffers >= 100 * round - 5 * (round - 1));
+    CHECK(counted_buffers <= 100 * round + 5);
+  }
 }
 
 TEST_CASE("chunk reader: a stop is heeded while waiting, and before") {

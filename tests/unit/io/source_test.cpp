@@ -68,6 +68,15 @@ TEST_CASE("source: a file, in pieces, with its size and its place") {
   CHECK(source->interrupt());
 }
 
+TEST_CASE("source: the end stays, also when the file grows") {
+  const test::TemporaryFolder folder;
+  test::write_file(folder / "a.txt", "first");
+  const auto source = io::open_file(folder / "a.txt").value();
+  CHECK(test::drain(*source).bytes == "first");
+  test::write_file(folder / "a.txt", "first and more");
+  CHECK(test::drain(*source).bytes.empty());
+}
+
 TEST_CASE("source: what cannot be opened says why") {
   const test::TemporaryFolder folder;
   const auto missing = io::open_file(folder / "missing");
