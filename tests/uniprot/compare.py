@@ -145,6 +145,14 @@ def position(end):
     return int(end) if end.isdigit() else None if end == "?" else end
 
 
+def residues(note):
+    """A note 'RESIDUES -> RESIDUES (...)' without the blanks of line ends, which Biopython removes in VAR_SEQ only."""
+    change, _, rest = note.partition(" (")
+    if not re.fullmatch(r"[A-Z ]+ -> [A-Z ]+", change):
+        return note
+    return re.sub(r"(?<=[A-Z]) (?=[A-Z])", "", change) + (rest and f" ({rest}")
+
+
 def wanted_features(detail, entry_text):
     """The features of the detail; descriptions of the old layout end in their evidence."""
     for feature, columns in zip(detail["features"], files.old_locations(entry_text)):
@@ -156,7 +164,7 @@ def wanted_features(detail, entry_text):
             note = qualifiers.pop("description")
             tags = "".join(re.findall(r"\{(ECO:[^{}]*)\}", note))
         yield {"type": feature["type"], "location": where, "start": position(where[1]), "end": position(where[2]),
-               "note": plain(note), "id": feature["id"], "evidence": evidence(tags),
+               "note": residues(plain(note)), "id": feature["id"], "evidence": evidence(tags),
                **{name: text(value) for name, value in qualifiers.items()}}
 
 
@@ -221,7 +229,8 @@ def values(value):
     return [name for part in value or [] if part is not None for name in values(part)]
 
 
-GENE_KEYS = {"name": "Name", "synonyms": "Synonyms", "ordered_locus_names": "OrderedLocusNames", "orf_names": "ORFNames"}
+GENE_KEYS = {"name": "Name", "synonyms": "Synonyms", "ordered_locus_names": "OrderedLocusNames",
+             "orf_names": "ORFNames"}
 
 
 def wanted_genes(detail):

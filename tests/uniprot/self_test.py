@@ -64,7 +64,8 @@ GOT = {
               "annotation_update": "2019-01-16", "entry_version": 40},
 }
 UNCHECKED = {("host_names", 0)}  # only their number is known
-EMPTY = {("crc32",), *(("names", kind) for kind in ("alternative", "submitted", "contains", "includes"))}  # as good as absent
+# Absent is as good.
+EMPTY = {("crc32",), *(("names", kind) for kind in ("alternative", "submitted", "contains", "includes"))}
 
 
 def leaves(value, path=()):

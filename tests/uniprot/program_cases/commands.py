@@ -192,5 +192,5 @@ def checksums(c):
     c.true("the reason names the CRC", len(reasons) == 1 and "CRC" in reasons[0], reasons or message(done))
 
 
-CASES = [help_texts, usage, missing_file, standard_input, named_pipe, gzip_by_content, odd_names, inspect_formats, inspect_rejects,
-         generate, checksums]
+CASES = [help_texts, usage, missing_file, standard_input, named_pipe, gzip_by_content, odd_names, inspect_formats,
+         inspect_rejects, generate, checksums]

@@ -93,11 +93,11 @@ def duplicates(c):
     first, second = c.file("first.dat", data), c.file("second.dat", later)
     both = c.file("both.dat", b"".join(one + two for one, two in zip(split(data), split(later))))
     for files in (first, second), (both,):
-        for options in ("--workers", "1"), ("--workers", "8", "--batch-size", "3"), ("--workers", "8", "--batch-size", "1"):
+        for workers, size in (1, 500), (8, 3), (8, 1):
             db = c.db()
-            c.load(*files, *options, db=db)
+            c.load(*files, "--workers", workers, "--batch-size", size, db=db)
             stale = rows(db, "SELECT count(*) n FROM proteins WHERE organism <> 'Nemo posterior'")[0]["n"]
-            c.equal(f"{len(files)} files, {' '.join(options)}: stale entries", 0, stale)
+            c.equal(f"{len(files)} files, {workers} workers, batches of {size}: stale entries", 0, stale)
 
 
 def together(c):
