@@ -52,8 +52,9 @@ struct Ingestion {
     auto transaction = database.begin();
     if (!transaction) return etl::failure(std::move(transaction.error()));
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      if (auto written = writer.write(batch[i]); !written) return written;
-      if (batch[i].reject) context.reject(i, batch[i].reject->text());
+      const Row& row = batch[i];
+      if (auto written = writer.write(row); !written) return written;
+      if (row.reject) context.reject(i, row.reject->text());
     }
     return transaction->commit();
   }

@@ -307,7 +307,8 @@ etl::Result<Writer> Writer::make(sqlite::Database& database, Tables tables) {
 etl::Result<void> Writer::write(const Row& row) {
   if (row.reject) return statements_->rejects.insert(*row.reject);
   if (auto written = statements_->proteins.insert(row); !written) return written;
-  return statements_->full ? statements_->full->write(row.entry) : etl::Result<void>();
+  std::optional<FullTables>& full = statements_->full;
+  return full ? full->write(row.entry) : etl::Result<void>();
 }
 
 etl::Result<void> Writer::forget_rejects(const std::string& file) {

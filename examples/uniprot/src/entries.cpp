@@ -21,16 +21,17 @@ bool extract_entries(io::Source source, std::uint32_t input, Emitter<RawEntry>& 
   std::uint64_t last_line = 1;
   for (;;) {
     if (!reader.ready()) out.flush();
-    Result<std::optional<io::Chunk>> chunk = reader.next(out.stop());
-    if (!chunk) {
-      const auto why = std::make_shared<const std::string>(chunk.error().message());
+    Result<std::optional<io::Chunk>> next = reader.next(out.stop());
+    if (!next) {
+      const auto why = std::make_shared<const std::string>(next.error().message());
       out.hold(why);
       return out.push({.text = *why, .line = last_line, .input = input, .kind = RawEntry::Kind::Unreadable});
     }
-    if (!*chunk) return !out.stop().stop_requested();
-    out.hold((*chunk)->keep);
-    std::uint64_t line = (*chunk)->first_line;
-    for (std::string_view rest = (*chunk)->text; !is_blank(rest);) {
+    const std::optional<io::Chunk>& chunk = *next;
+    if (!chunk) return !out.stop().stop_requested();
+    out.hold(chunk->keep);
+    std::uint64_t line = chunk->first_line;
+    for (std::string_view rest = chunk->text; !is_blank(rest);) {
       // Blank lines between entries belong to none.
       while (rest.front() == '\n' || rest.front() == '\r') {
         if (!rest.starts_with("\r\n")) ++line;

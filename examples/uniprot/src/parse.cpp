@@ -13,10 +13,10 @@
 namespace etl::inline v0::uniprot {
 namespace {
 
-constexpr std::uint16_t code_of(const char* line) noexcept {
+constexpr std::uint16_t code_of(std::string_view line) noexcept {
   return static_cast<std::uint16_t>(static_cast<unsigned char>(line[0]) << 8 | static_cast<unsigned char>(line[1]));
 }
-consteval std::uint16_t operator""_code(const char* text, std::size_t) { return code_of(text); }
+consteval std::uint16_t operator""_code(const char* text, std::size_t size) { return code_of({text, size}); }
 
 // Bytes beyond ASCII are rare: one pass that vectorises says whether there are any.
 bool is_ascii(std::string_view text) noexcept {
@@ -141,8 +141,8 @@ std::optional<Problem> Parser::run(Parse mode) {
       continue;
     }
     // Lines of one code belong together.
-    const std::uint16_t code = code_of(lines[first].data());
-    while (i < lines.size() && lines[i].size() >= 2 && code_of(lines[i].data()) == code && code != "//"_code) ++i;
+    const std::uint16_t code = code_of(lines[first]);
+    while (i < lines.size() && lines[i].size() >= 2 && code_of(lines[i]) == code && code != "//"_code) ++i;
     block(code, {std::span(lines).subspan(first, i - first), number});
   }
   check_whole();
@@ -246,10 +246,12 @@ void Parser::dates(Block lines) {
       entry_.created = *date;
     } else if (what.starts_with("sequence version ")) {
       entry_.sequence_updated = *date;
-      if (!(entry_.sequence_version = version("sequence version "))) return fail("DT line: bad version", here, what);
+      entry_.sequence_version = version("sequence version ");
+      if (!entry_.sequence_version) return fail("DT line: bad version", here, what);
     } else if (what.starts_with("entry version ")) {
       entry_.annotation_updated = *date;
-      if (!(entry_.entry_version = version("entry version "))) return fail("DT line: bad version", here, what);
+      entry_.entry_version = version("entry version ");
+      if (!entry_.entry_version) return fail("DT line: bad version", here, what);
     } else {
       return fail("DT line: expected 'integrated into', 'sequence version' or 'entry version'", here,
                   what.empty() ? line : what);
@@ -351,12 +353,10 @@ void Parser::sequence_line(Block lines) {
   line.remove_prefix(8);
   const auto length = number_before(take_until(line, ';'), "AA");
   const std::string_view weight = trim(take_until(line, ';'));
-  std::uint64_t mass = 0;
-  const auto mass_end = std::from_chars(weight.data(), weight.data() + weight.size(), mass);
-  if (!length || mass_end.ec != std::errc{} || !weight.ends_with(" MW"))
-    return fail("SQ line: expected the length in AA and the weight in MW", here, whole);
+  const auto mass = number_before(weight, "MW");
+  if (!length || !mass) return fail("SQ line: expected the length in AA and the weight in MW", here, whole);
   entry_.length = *length;
-  entry_.mol_weight = mass;
+  entry_.mol_weight = *mass;
   const std::string_view sum = trim(take_until(line, ';'));
   const std::string_view digits = sum.substr(0, sum.find(' '));
   Checksum& checksum = entry_.checksum;
@@ -430,11 +430,10 @@ EntryView EntryView::of(std::string_view text) noexcept {
   EntryView view;
   const auto value = [](std::string_view line) { return trim(line.substr(std::min<std::size_t>(5, line.size()))); };
   while (!text.empty()) {
-    const char* const begin = text.data();
     std::string_view line = take_until(text, '\n');
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.size() < 5) continue;
-    switch (code_of(begin)) {
+    switch (code_of(line)) {
       case "ID"_code:
         line = value(line);
         view.entry_name = take_until(line, ' ');

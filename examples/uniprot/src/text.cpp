@@ -32,8 +32,9 @@ bool within_sequence(std::string_view before, std::string_view after) noexcept {
 
 std::optional<std::uint32_t> to_number(std::string_view s) noexcept {
   std::uint32_t value = 0;
-  const char* const end = s.data() + s.size();
-  const auto [stopped, error] = std::from_chars(s.data(), end, value);
+  const char* const begin = s.data();
+  const char* const end = begin + s.size();
+  const auto [stopped, error] = std::from_chars(begin, end, value);
   if (s.empty() || error != std::errc{} || stopped != end) return std::nullopt;
   return value;
 }
