@@ -29,12 +29,22 @@ std::atomic<int> counted_buffers = 0;
 
 }  // namespace
 
+// The sanitizers' runtimes have these operators for themselves: under them nothing is counted.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ETLPIPE_TEST_SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define ETLPIPE_TEST_SANITIZED
+#endif
+#endif
+#ifndef ETLPIPE_TEST_SANITIZED
 void* operator new[](std::size_t size) {
   if (size == counted_size) ++counted_buffers;
   return ::operator new(size);
 }
 void operator delete[](void* memory) noexcept { ::operator delete(memory); }
 void operator delete[](void* memory, std::size_t) noexcept { ::operator delete(memory); }
+#endif
 
 namespace {
 
@@ -317,7 +327,9 @@ TEST_CASE("chunk reader: of buffers that were held, no more than it needs are ke
   for (int round = 1; round <= 3; ++round) {
     std::vector<io::Chunk> held;
     while (held.size() < 100) held.push_back(reader.next().value().value());
+#ifndef ETLPIPE_TEST_SANITIZED
     CHECK(counted_buffers >= 100 * round - 5 * (round - 1));
+#endif
     CHECK(counted_buffers <= 100 * round + 5);
   }
 }
