@@ -8,7 +8,6 @@
 
 #include <fmt/format.h>
 
-#define ZLIB_CONST
 #include <zlib.h>
 
 namespace etl::inline v0::io {

@@ -2,7 +2,6 @@
 
 #include "raw_inflate.hpp"
 
-#define ZLIB_CONST
 #include <zlib.h>
 
 namespace etl::inline v0::io::detail {

@@ -1,10 +1,10 @@
 #include <etl/io/sink.hpp>
 
 #include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <optional>
 
 #include <fmt/format.h>

@@ -101,12 +101,13 @@ Result<Statement> Database::prepare(std::string_view sql) {
   sqlite3_stmt* made = nullptr;
   const char* rest = nullptr;
   const auto size = static_cast<int>(sql.size());
-  int code = sqlite3_prepare_v3(handle(), sql.data(), size, SQLITE_PREPARE_PERSISTENT, &made, &rest);
+  const char* const begin = sql.data();
+  int code = sqlite3_prepare_v3(handle(), begin, size, SQLITE_PREPARE_PERSISTENT, &made, &rest);
   if (code != SQLITE_OK) return failure(error(code, shortened(sql)));
   Statement statement(Database(connection_), made);
   const auto only_one = [&] {
     sqlite3_stmt* second = nullptr;
-    code = sqlite3_prepare_v2(handle(), rest, static_cast<int>(sql.data() + sql.size() - rest), &second, nullptr);
+    code = sqlite3_prepare_v2(handle(), rest, static_cast<int>(begin + sql.size() - rest), &second, nullptr);
     sqlite3_finalize(second);
     return code == SQLITE_OK && second == nullptr;
   };

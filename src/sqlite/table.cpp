@@ -41,7 +41,9 @@ std::string definition(const ColumnInfo& column, bool is_primary_key) {
 }
 
 bool same_name(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && sqlite3_strnicmp(a.data(), b.data(), static_cast<int>(a.size())) == 0;
+  const char* const left = a.data();
+  const char* const right = b.data();
+  return a.size() == b.size() && sqlite3_strnicmp(left, right, static_cast<int>(a.size())) == 0;
 }
 
 /// A value of a row as an error shows it, with its type.

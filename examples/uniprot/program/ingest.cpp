@@ -5,7 +5,6 @@
 #include <span>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include <fmt/format.h>
 #include <etl/etl.hpp>
@@ -27,16 +26,10 @@ struct Ingestion {
   Writer writer;
   std::uint64_t estimate = 0;
 
-  std::vector<std::uint32_t> partitions() const {
-    std::vector<std::uint32_t> inputs(options.files.size());
-    for (std::uint32_t i = 0; i < inputs.size(); ++i) inputs[i] = i;
-    return inputs;
-  }
   std::uint64_t expected_items() const { return estimate; }
 
-  void extract(std::uint32_t input, etl::Emitter<uniprot::RawEntry>& out) const {
-    extract_file(options.files[input], input, out);
-  }
+  // One file after the other: of two entries with the same accession the later one stays.
+  void extract(etl::Emitter<uniprot::RawEntry>& out) { extract_files(options.files, out); }
   Row worker() const { return {}; }
   void transform(const uniprot::RawEntry& raw, etl::Out<Row>& out, Row& row) const {
     row.reject = parse(raw, options.files, row.entry);
@@ -77,8 +70,11 @@ int ingest(const Ingest& options, const etl::Stop& stop) {
     if (auto forgotten = writer->forget_rejects(display_name(file)); !forgotten) return fail(forgotten.error());
 
   Ingestion ingestion{.options = options, .database = std::move(*database), .writer = std::move(*writer)};
-  etl::Options run{
-      .batch_size = options.batch_size, .timeout = options.timeout, .workers = options.workers, .name = "ingest"};
+  etl::Options run{.batch_size = options.batch_size,
+                   .timeout = options.timeout,
+                   .workers = options.workers,
+                   .order = etl::Order::Source,
+                   .name = "ingest"};
   run.errors.max_rejects = options.max_rejects;
   run.errors.max_reject_ratio = options.max_reject_ratio;
   std::uint64_t shown = 0;

@@ -21,7 +21,8 @@ std::string display_name(const fs::path& file) { return file == "-" ? "standard 
 
 std::optional<etl::Error> check_inputs(const std::vector<fs::path>& files) {
   for (const fs::path& file : files) {
-    if (file == "-") continue;
+    std::error_code unknown;
+    if (file == "-" || fs::is_fifo(file, unknown)) continue;
     if (auto source = etl::io::open_file(file); !source) return std::move(source.error());
   }
   return std::nullopt;
@@ -51,12 +52,17 @@ std::uint64_t estimate_entries(const std::vector<fs::path>& files) {
                                                     static_cast<double>(consumed));
 }
 
-bool extract_file(const fs::path& file, std::uint32_t input, etl::Emitter<uniprot::RawEntry>& out) {
-  auto source = etl::io::open_input(file);
-  if (source) return uniprot::extract_entries(std::move(*source), input, out);
-  const auto why = std::make_shared<const std::string>(source.error().message());
-  out.hold(why);
-  return out.push({.text = *why, .input = input, .kind = uniprot::RawEntry::Kind::Unreadable});
+void extract_files(const std::vector<fs::path>& files, etl::Emitter<uniprot::RawEntry>& out) {
+  for (std::uint32_t i = 0; i < files.size(); ++i) {
+    auto source = etl::io::open_input(files[i]);
+    if (source) {
+      if (!uniprot::extract_entries(std::move(*source), i, out)) return;
+      continue;
+    }
+    const auto why = std::make_shared<const std::string>(source.error().message());
+    out.hold(why);
+    if (!out.push({.text = *why, .input = i, .kind = uniprot::RawEntry::Kind::Unreadable})) return;
+  }
 }
 
 bool wanted(const uniprot::Entry& entry, const Selection& selection) {

@@ -30,14 +30,15 @@ struct Reject {
 /// "standard input" for "-".
 [[nodiscard]] std::string display_name(const std::filesystem::path& file);
 
-/// Checks that every file can be opened, before work begins. The first problem, or nothing.
+/// Checks that every regular file can be opened, before work begins. The first problem, or nothing. (A pipe can be
+/// opened once only.)
 [[nodiscard]] std::optional<etl::Error> check_inputs(const std::vector<std::filesystem::path>& files);
 
 /// About how many entries the files hold: from the density of the first one's beginning. 0: cannot be told.
 [[nodiscard]] std::uint64_t estimate_entries(const std::vector<std::filesystem::path>& files);
 
-/// Throws `etl::Exception` when the file cannot be opened any more.
-bool extract_file(const std::filesystem::path& file, std::uint32_t input, etl::Emitter<etl::uniprot::RawEntry>& out);
+/// Pushes the entries of all files, one file after the other. One that cannot be opened any more gives an `Unreadable`.
+void extract_files(const std::vector<std::filesystem::path>& files, etl::Emitter<etl::uniprot::RawEntry>& out);
 
 /// Whether the selection wants this entry. Asked after the parse: a bad entry is reported whatever it says of itself.
 [[nodiscard]] bool wanted(const etl::uniprot::Entry& entry, const Selection& selection);

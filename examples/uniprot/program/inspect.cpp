@@ -23,10 +23,7 @@ struct Inspection {
 
   uniprot::Entry worker() const { return {}; }
 
-  void extract(etl::Emitter<uniprot::RawEntry>& out) {
-    for (std::uint32_t i = 0; i < options.files.size(); ++i)
-      if (!extract_file(options.files[i], i, out)) return;
-  }
+  void extract(etl::Emitter<uniprot::RawEntry>& out) { extract_files(options.files, out); }
   void transform(const uniprot::RawEntry& raw, etl::Out<std::string>& out, uniprot::Entry& entry) const {
     if (auto bad = parse(raw, options.files, entry)) return out.reject(bad->text());
     if (!wanted(entry, options.selection)) return;

@@ -25,7 +25,7 @@ constexpr const char* exit_codes =
     "  1  failed: the last lines say why; what was committed before is in the database\n"
     "  2  wrong usage, or an input that cannot be opened\n"
     "  3  done, but some entries were rejected\n"
-    "  4  stopped by a signal: what had been read is loaded (a second signal does not wait for that)\n"
+    "  4  stopped by a signal: the entries taken so far are loaded (a second signal does not wait for that)\n"
     "  5  as 4, and the rest did not make it within the drain deadline\n";
 
 // "100" entries or "2%" of them.

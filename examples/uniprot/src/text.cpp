@@ -122,8 +122,10 @@ Part<Text> Parser::texts(const std::vector<Text>& list) {
 void Parser::fail(std::string reason, const Block& block, std::string_view at) {
   if (problem_) return;
   problem_ = Problem{block.first_line, 1, std::move(reason)};
-  if (at.data() < text_.data() || at.data() >= text_.data() + text_.size()) return;
-  const std::string_view before(text_.data(), static_cast<std::size_t>(at.data() - text_.data()));
+  const char* const begin = text_.data();
+  const char* const place = at.data();
+  if (place < begin || place >= begin + text_.size()) return;
+  const std::string_view before(begin, static_cast<std::size_t>(place - begin));
   problem_->line = 1 + static_cast<std::uint32_t>(std::count(before.begin(), before.end(), '\n'));
   problem_->column = static_cast<std::uint32_t>(before.size() - (before.rfind('\n') + 1)) + 1;
 }

@@ -98,7 +98,8 @@ def waiting(c):
     try:
         child.communicate(timeout=60)
         c.equal("exit code", 4, child.returncode)
-        c.equal("the whole entry is there", 1, count(c.folder / "x.sqlite"))
+        # Read ahead it is; whether it was taken from there before the signal came is a race.
+        c.true("no more than the whole entry is there", count(c.folder / "x.sqlite") <= 1)
     except subprocess.TimeoutExpired:
         c.true("ends while its input is open", False)
         child.kill()
