@@ -1,6 +1,7 @@
 #pragma once
 /// What can go wrong, as a value (contract G4, G5).
 
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -101,6 +102,8 @@ struct Error {
   std::string context{};                 ///< what happened and where, for a person
   std::shared_ptr<const Error> cause{};  ///< what led to it, or null
   std::exception_ptr exception{};        ///< the exception it was made from, or null
+  /// Of a transient error: not before so long, says the server; 0: it said nothing.
+  std::chrono::nanoseconds retry_after{};
 
   /// The context, or the code's own message, followed by the chain of causes.
   [[nodiscard]] std::string message() const {

@@ -1,0 +1,84 @@
+#include <chrono>
+#include <memory>
+#include <stop_token>
+
+#include <etl/policy/rate_limit.hpp>
+#include <etl/testing/virtual_executor.hpp>
+
+#include "support/catch.hpp"
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct VirtualTime {
+  std::shared_ptr<etl::testing::VirtualExecutor> clock = std::make_shared<etl::testing::VirtualExecutor>();
+  std::stop_source stop{};
+  etl::Waiter waiter{stop.get_token(), etl::Executor(clock)};
+  etl::TimePoint begin = clock->now();
+  [[nodiscard]] double seconds() const { return std::chrono::duration<double>(clock->now() - begin).count(); }
+};
+
+}  // namespace
+
+TEST_CASE("rate limit: a burst at once, then the rate") {
+  VirtualTime time;
+  etl::RateLimiter limiter({.items_per_second = 10, .burst = 500ms});
+  for (int i = 0; i < 5; ++i) REQUIRE(limiter.acquire(1, 0, time.waiter));
+  CHECK(time.seconds() == 0);
+  for (int i = 0; i < 20; ++i) REQUIRE(limiter.acquire(1, 0, time.waiter));
+  CHECK(time.seconds() == Approx(2.0).margin(1e-6));
+}
+
+TEST_CASE("rate limit: the scarcer of items and bytes decides") {
+  VirtualTime time;
+  etl::RateLimiter limiter({.items_per_second = 1000, .bytes_per_second = 100, .burst = 1s});
+  for (int i = 0; i < 5; ++i) REQUIRE(limiter.acquire(1, 50, time.waiter));
+  CHECK(time.seconds() == Approx(1.5).margin(1e-6));
+}
+
+TEST_CASE("rate limit: more than a burst passes, and is paid for afterwards") {
+  VirtualTime time;
+  etl::RateLimiter limiter({.items_per_second = 10, .burst = 1s});
+  REQUIRE(limiter.acquire(35, 0, time.waiter));
+  CHECK(time.seconds() == 0);
+  REQUIRE(limiter.acquire(1, 0, time.waiter));
+  CHECK(time.seconds() == Approx(2.6).margin(1e-6));
+}
+
+TEST_CASE("rate limit: try_acquire says so instead of waiting") {
+  etl::RateLimiter limiter({.items_per_second = 2, .burst = 1s});
+  const etl::TimePoint now{};
+  CHECK(limiter.try_acquire(2, 0, now));
+  CHECK_FALSE(limiter.try_acquire(1, 0, now));
+  CHECK(limiter.try_acquire(1, 0, now + 500ms));
+  CHECK_FALSE(limiter.try_acquire(1, 0, now + 500ms));
+  CHECK_FALSE(limiter.try_acquire(1, 0, now));  // a clock that goes back gives nothing
+}
+
+TEST_CASE("rate limit: a changed rate counts from then on") {
+  VirtualTime time;
+  etl::RateLimiter limiter({.items_per_second = 1, .burst = 1s});
+  REQUIRE(limiter.acquire(1, 0, time.waiter));
+  limiter.set({.items_per_second = 100, .burst = 10ms});
+  for (int i = 0; i < 10; ++i) REQUIRE(limiter.acquire(1, 0, time.waiter));
+  CHECK(time.seconds() == Approx(0.1).margin(1e-6));
+  limiter.set({});
+  for (int i = 0; i < 10; ++i) REQUIRE(limiter.acquire(1'000'000, 1'000'000, time.waiter));
+  CHECK(time.seconds() == Approx(0.1).margin(1e-6));
+}
+
+TEST_CASE("rate limit: a stop ends the waiting, and takes nothing") {
+  VirtualTime time;
+  etl::RateLimiter limiter({.items_per_second = 1, .burst = 1s});
+  REQUIRE(limiter.acquire(1, 0, time.waiter));
+  time.stop.request_stop();
+  CHECK_FALSE(limiter.acquire(1, 0, time.waiter));
+  CHECK(limiter.try_acquire(1, 0, time.begin + 1s));
+}
+
+TEST_CASE("rate limit: bad rates are refused") {
+  CHECK_THROWS_AS(etl::RateLimiter({.items_per_second = 0}), etl::Exception);
+  CHECK_THROWS_AS(etl::RateLimiter({.bytes_per_second = -1}), etl::Exception);
+  CHECK_THROWS_AS(etl::RateLimiter({.burst = 0s}), etl::Exception);
+}
