@@ -122,7 +122,7 @@ template <class F>
     }
     return std::nullopt;
   });
-  if (thrown) return failure(std::move(*thrown));
+  if (!result) return failure(std::move(thrown).value_or(Error{}));
   return std::move(*result);
 }
 
