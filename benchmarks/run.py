@@ -23,7 +23,7 @@ from runner import cases as run_cases  # noqa: E402
 from runner import machine as run_machine  # noqa: E402
 from runner import tables  # noqa: E402
 
-WORKLOADS = ("handoff", "intake", "latency")
+WORKLOADS = ("handoff", "intake", "latency", "swissprot", "sqlite")
 
 
 def parse():
@@ -62,9 +62,12 @@ def selected(workload, options):
 
 
 def measure(name, workload, options):
-    executable = os.path.join(options.build, "benchmarks", workload.executable)
+    executable = os.path.abspath(os.path.join(options.build, "benchmarks", workload.executable))
     if not os.path.exists(executable):
         sys.exit(f"{workload.executable} is not built: cmake --preset bench && cmake --build --preset bench")
+    options.out = options.out and os.path.abspath(options.out)
+    if hasattr(workload, "prepare"):
+        workload.prepare(executable, os.path.join(os.path.abspath(options.build), "inputs"))
     cases = selected(workload, options)
     machine = run_machine.describe(executable)
     rounds = options.rounds or workload.default_rounds

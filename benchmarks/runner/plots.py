@@ -144,4 +144,6 @@ def _ranges(canvas, title, rows, box):
 
 PLOTS = {"handoff": [("handoff.svg", handoff_bars), ("batch_size.svg", batch_sizes)],
          "intake": [("intake.svg", intake_scaling)],
-         "latency": [("latency.svg", latency_ranges)]}
+         "latency": [("latency.svg", latency_ranges)],
+         "swissprot": [],
+         "sqlite": []}

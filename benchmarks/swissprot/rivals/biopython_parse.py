@@ -13,14 +13,9 @@ def opened(path):
     """The file as text, decompressed if it begins like gzip."""
     with open(path, "rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    return gzip.open(
-    path,
-    "rt",
-    encoding="ascii",
-    errors="replace") if packed else open(
-        path,
-        encoding="ascii",
-         errors="replace")
+    if packed:
+        return gzip.open(path, "rt", encoding="ascii", errors="replace")
+    return open(path, encoding="ascii", errors="replace")
 
 
 def main():
