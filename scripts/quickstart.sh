@@ -41,7 +41,9 @@ if ((!${#files[@]})); then
   database=$PWD/build/quickstart/release.sqlite
 fi
 
-printf '\n%s ingest %s --db %s\n' "$program" "${files[*]}" "$database"
+shown=${files[*]}
+((${#files[@]} <= 3)) || shown="(${#files[@]} files)"
+printf '\n%s ingest %s --db %s\n' "$program" "$shown" "$database"
 result=0
 "$program" ingest "${files[@]}" --db "$database" || result=$?
 [[ $result == [034] ]] || exit "$result"
