@@ -1,0 +1,66 @@
+#pragma once
+/// How far a pipeline has got, kept for the next run (contract G13, G14, G17).
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/delivery/seq_ranges.hpp>
+#include <etl/error.hpp>
+#include <etl/position.hpp>
+
+namespace etl::inline v0 {
+
+/// Progress of one partition.
+struct PartitionProgress {
+  std::uint32_t partition = 0;
+  /// Every item below it is settled (G14).
+  std::uint64_t watermark = 0;
+  /// The last mark of the source at or below the watermark, and how many items lie before it.
+  std::optional<Position> position{};
+  std::uint64_t position_seq = 0;
+  /// Settled beyond the watermark. At most as many ranges as batches were under way at once (`Options::capacity`).
+  SeqRanges gaps{};
+  friend bool operator==(const PartitionProgress&, const PartitionProgress&) = default;
+};
+
+/// Everything a pipeline needs to go on where it was. A value.
+struct Checkpoint {
+  /// Of pipeline and source, as `fingerprint()` of the pipeline said when the first of these runs began.
+  std::string fingerprint{};
+  /// Of the batches that idempotency keys were made for; it is used again (G16).
+  std::uint64_t batch_size = 0;
+  std::uint64_t partition_count = 1;
+  /// The whole source is settled: the next run starts anew.
+  bool finished = false;
+  std::vector<PartitionProgress> partitions{};  ///< those that have begun, ascending
+
+  /// Progress of a partition, or nothing when it has not begun.
+  [[nodiscard]] const PartitionProgress* find(std::uint32_t partition) const noexcept {
+    for (const PartitionProgress& p : partitions)
+      if (p.partition == partition) return &p;
+    return nullptr;
+  }
+  friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
+};
+
+/// Where checkpoints are kept, one for each pipeline name. A run calls it from one thread at a time; one store may
+/// serve several runs only if the implementation says so.
+class CheckpointStore {
+ public:
+  CheckpointStore() = default;
+  CheckpointStore(const CheckpointStore&) = delete;
+  CheckpointStore& operator=(const CheckpointStore&) = delete;
+  virtual ~CheckpointStore() = default;
+
+  /// Nothing: this pipeline has never been saved, or was reset.
+  [[nodiscard]] virtual Result<std::optional<Checkpoint>> find(const std::string& pipeline) = 0;
+  /// Replaces the pipeline's checkpoint as a whole. It is durable when this returns without an error.
+  [[nodiscard]] virtual Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) = 0;
+  /// Forgets it; no error when there is none.
+  [[nodiscard]] virtual Result<void> reset(const std::string& pipeline) = 0;
+};
+
+}  // namespace etl::inline v0

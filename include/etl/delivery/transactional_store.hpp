@@ -1,0 +1,74 @@
+#pragma once
+/// Rows, dead letters and progress in one transaction (contract G15).
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <etl/config.hpp>
+#include <etl/delivery/checkpoint.hpp>
+#include <etl/delivery/dead_letter.hpp>
+#include <etl/delivery/seq_ranges.hpp>
+#include <etl/error.hpp>
+
+namespace etl::inline v0 {
+
+/// Source items that a transaction settles.
+struct SettledRange {
+  std::uint32_t partition = 0;
+  SeqRange items{};
+};
+
+/// What belongs into the transaction of a batch beside its rows. References hold during the call.
+struct Commit {
+  const std::string& pipeline;
+  /// To be added to what is settled: the batch's own items, and those of batches before it that had nothing to load.
+  std::span<const SettledRange> settled;
+  /// Partitions whose watermark has moved: watermark and position are to be stored unless a higher watermark is there
+  /// already, and settled ranges below it may be forgotten. (`gaps` is not filled in.)
+  std::span<const PartitionProgress> advanced;
+  /// As `DeadLetterStore::write`.
+  std::span<const DeadLetter> dead_letters;
+};
+
+/// One connection with at most one transaction at a time. Belongs to one thread at a time.
+template <class Tx>
+class StoreSession {
+ public:
+  StoreSession() = default;
+  StoreSession(const StoreSession&) = delete;
+  StoreSession& operator=(const StoreSession&) = delete;
+  virtual ~StoreSession() = default;  ///< rolls an open transaction back
+
+  /// Opens a transaction; connects again first if the connection was lost.
+  [[nodiscard]] virtual Result<void> begin() = 0;
+  /// What `load` gets; valid while a transaction is open.
+  [[nodiscard]] virtual Tx& transaction() noexcept = 0;
+  /// Marks a place in the open transaction, in place of an earlier mark.
+  [[nodiscard]] virtual Result<void> savepoint() = 0;
+  /// Undoes what was done since the mark; the mark stays.
+  [[nodiscard]] virtual Result<void> rollback_to_savepoint() = 0;
+  /// Adds the rest to the open transaction.
+  [[nodiscard]] virtual Result<void> record(const Commit& commit) = 0;
+  /// On an error nothing is committed, except with code `Errc::OutcomeUnknown`: then `is_settled` tells.
+  [[nodiscard]] virtual Result<void> commit() = 0;
+  virtual void rollback() noexcept = 0;
+  /// Whether a committed transaction has settled these items. Not within a transaction.
+  [[nodiscard]] virtual Result<bool> is_settled(const std::string& pipeline, const SettledRange& range) = 0;
+};
+
+/// A store that a pipeline's `load` writes to in the library's transactions. `save` of its `CheckpointStore` part
+/// stores the whole checkpoint in a transaction of its own; `find` merges what `Commit`s have settled. `connect` is
+/// thread-safe.
+template <class Tx>
+class TransactionalStore : public CheckpointStore {
+ public:
+  using Transaction = Tx;
+  [[nodiscard]] virtual Result<std::unique_ptr<StoreSession<Tx>>> connect() = 0;
+};
+
+}  // namespace etl::inline v0
