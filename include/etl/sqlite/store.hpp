@@ -1,0 +1,192 @@
+#pragma once
+/// Rows, dead letters and progress in one SQLite database, committed together (contract G7, G13 to G15).
+///
+///     struct Orders {
+///       using position = std::uint64_t;
+///       ...
+///       etl::Result<void> load(std::span<const Order> batch, etl::BatchContext& context, etl::sqlite::Tx& tx) {
+///         return tx.write(orders, batch, context, etl::sqlite::OnConflict::Update);
+///       }
+///     };
+
+#include <concepts>
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <etl/batch_context.hpp>
+#include <etl/config.hpp>
+#include <etl/delivery/checkpoint.hpp>
+#include <etl/delivery/dead_letter.hpp>
+#include <etl/delivery/transactional_store.hpp>
+#include <etl/error.hpp>
+#include <etl/sqlite/database.hpp>
+#include <etl/sqlite/sink.hpp>
+#include <etl/sqlite/table.hpp>
+
+namespace etl::inline v0::sqlite {
+namespace detail {
+
+/// Whether a statement prepared for one of the tables, and its getters, serve for the other.
+template <class Row, class... C>
+[[nodiscard]] bool same_table(const Table<Row, C...>& a, const Table<Row, C...>& b) {
+  const auto same = []<class Get, bool Key>(const Column<Get, Key>& x, const Column<Get, Key>& y) {
+    if constexpr (std::is_empty_v<Get>)
+      return x.name == y.name;
+    else if constexpr (std::equality_comparable<Get>)
+      return x.name == y.name && x.get == y.get;
+    else
+      return false;  // a callable with a state
+  };
+  return a.name == b.name && [&]<std::size_t... i>(std::index_sequence<i...>) {
+    return (same(std::get<i>(a.columns), std::get<i>(b.columns)) && ...);
+  }(std::index_sequence_for<C...>{});
+}
+
+}  // namespace detail
+
+/// What `load` writes with: the open transaction of one connection. The library begins, commits and rolls back; a
+/// COMMIT by anybody else is refused. Belongs to the thread of its connection.
+class Tx {
+ public:
+  /// For a test of a `load`, with a transaction of the test's own. Otherwise the store makes it.
+  explicit Tx(Database database) : database_(std::move(database)) {}
+  Tx(const Tx&) = delete;
+  Tx& operator=(const Tx&) = delete;
+  ~Tx() = default;
+
+  /// Inserts rows. The error is that of the first that was not accepted.
+  template <class Row, class... C>
+  [[nodiscard]] Result<void> write(const Table<Row, C...>& table, std::type_identity_t<std::span<const Row>> batch,
+                                   OnConflict on_conflict = OnConflict::Fail) {
+    return write(table, batch, nullptr, on_conflict);
+  }
+  /// The same for the whole batch of a `load`: rows that are refused with an error of class Rejected are rejected one
+  /// by one, the others are inserted.
+  template <class Row, class... C>
+  [[nodiscard]] Result<void> write(const Table<Row, C...>& table, std::type_identity_t<std::span<const Row>> batch,
+                                   BatchContext& context, OnConflict on_conflict = OnConflict::Fail) {
+    return write(table, batch, &context, on_conflict);
+  }
+  /// Runs one or more statements, results ignored.
+  [[nodiscard]] Result<void> execute(std::string_view sql);
+  /// One statement, reset; prepared when its text is seen for the first time. Valid until the transaction ends.
+  [[nodiscard]] Result<Statement*> prepare(std::string_view sql);
+  /// For statements of your own. The same at every `load` of a session, so they can be kept.
+  [[nodiscard]] Database& database() noexcept { return database_; }
+  /// False when SQLite has rolled back by itself: nothing that this batch writes will be committed.
+  [[nodiscard]] bool active() const noexcept;
+
+  /// The error of whatever comes after that.
+  [[nodiscard]] Error lost(std::string_view doing) const;
+
+  /// Used by the store, when the transaction ends.
+  void ended() noexcept;
+
+ private:
+  static constexpr std::size_t most_kept = 64;
+  struct KeptBase {
+    KeptBase() = default;
+    KeptBase(const KeptBase&) = delete;
+    KeptBase& operator=(const KeptBase&) = delete;
+    virtual ~KeptBase() = default;
+  };
+  template <class Row, class... C>
+  struct Kept final : KeptBase {
+    Kept(Inserter<Row, C...> made, const Table<Row, C...>& of, OnConflict how)
+        : inserter(std::move(made)), table(of), on_conflict(how) {}
+    Inserter<Row, C...> inserter;
+    Table<Row, C...> table;
+    OnConflict on_conflict;
+  };
+
+  /// Made once for a table, except when it has callables with a state, which may be others each time.
+  template <class Row, class... C>
+  [[nodiscard]] Result<Inserter<Row, C...>*> inserter(const Table<Row, C...>& table, OnConflict on_conflict) {
+    for (const auto& one : inserters_)
+      if (auto* const kept = dynamic_cast<Kept<Row, C...>*>(one.get());
+          kept != nullptr && kept->on_conflict == on_conflict && detail::same_table(kept->table, table))
+        return &kept->inserter;
+    auto made = Inserter<Row, C...>::make(database_, table, on_conflict);
+    if (!made) return failure(std::move(made.error()));
+    if (inserters_.size() == most_kept) inserters_.erase(inserters_.begin());
+    auto kept = std::make_unique<Kept<Row, C...>>(std::move(*made), table, on_conflict);
+    Inserter<Row, C...>* const inserter = &kept->inserter;
+    inserters_.push_back(std::move(kept));
+    return inserter;
+  }
+  template <class Row, class... C>
+  [[nodiscard]] Result<void> write(const Table<Row, C...>& table, std::span<const Row> batch, BatchContext* context,
+                                   OnConflict on_conflict) {
+    if (batch.empty()) return {};
+    if (!active()) return failure(lost("insert into " + detail::quoted(table.name)));
+    const auto into = inserter(table, on_conflict);
+    if (!into) return failure(into.error());
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      Result<void> inserted = (*into)->insert(batch[i]);
+      if (inserted) [[likely]]
+        continue;
+      Error& error = inserted.error();
+      if (error.error_class != ErrorClass::Rejected) return inserted;
+      if (!active()) return failure(detail::rolled_back(std::move(error)));
+      if (context == nullptr) return inserted;
+      context->reject(i, std::move(error));
+    }
+    return {};
+  }
+
+  Database database_;
+  std::vector<std::unique_ptr<KeptBase>> inserters_{};
+  std::map<std::string, Statement, std::less<>> statements_{};
+};
+
+/// Checkpoints and dead letters of any number of pipelines, beside their rows. Its tables are etl_store (the format of
+/// the others), etl_checkpoints, etl_partitions, etl_settled and etl_dead_letters; the last is meant to be queried.
+/// Thread-safe but for `database()`: sessions and calls take turns, since SQLite has one writer at a time. A call
+/// within a `load` that uses the store itself is refused with an error.
+///
+/// What is committed survives the end of the process by any means. To survive a power cut as well, open it with
+/// `Synchronous::Full`: with `Normal` the last transactions may be gone then, rows and progress together, and the next
+/// run loads them again.
+class Store final : public TransactionalStore<Tx>, public DeadLetterStore {
+ public:
+  /// Opens the database and makes the tables that are missing.
+  [[nodiscard]] static Result<std::shared_ptr<Store>> open(const std::filesystem::path& path,
+                                                           const DatabaseOptions& options = {});
+  /// The same on a connection that is there; `options` are those of further ones.
+  [[nodiscard]] static Result<std::shared_ptr<Store>> over(Database database, const DatabaseOptions& options = {});
+  ~Store() override;
+
+  /// The connection of the first session: of all there are when `load` is not const. Statements that were prepared
+  /// with it run in the library's transactions. Not to be used while another thread uses the store.
+  [[nodiscard]] Database& database() noexcept;
+  /// The first session has `database()`, each further one a connection of its own; a database in memory has no further.
+  [[nodiscard]] Result<std::unique_ptr<StoreSession<Tx>>> connect() override;
+
+  [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& pipeline) override;
+  [[nodiscard]] Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) override;
+  /// Dead letters stay.
+  [[nodiscard]] Result<void> reset(const std::string& pipeline) override;
+
+  [[nodiscard]] Result<void> write(std::span<const DeadLetter> letters) override;
+  [[nodiscard]] Result<void> list(const std::string& pipeline,
+                                  const std::function<bool(const DeadLetter&)>& each) override;
+  [[nodiscard]] Result<std::size_t> purge(std::span<const std::string> ids) override;
+
+ private:
+  struct State;
+  explicit Store(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;  // shared with the sessions
+};
+
+}  // namespace etl::inline v0::sqlite

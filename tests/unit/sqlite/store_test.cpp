@@ -1,0 +1,636 @@
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <etl/sqlite/store.hpp>
+
+#include "support/catch.hpp"
+#include "unit/sqlite/support.hpp"
+
+using namespace std::chrono_literals;
+using etl::Checkpoint;
+using etl::DeadLetter;
+using etl::ErrorClass;
+using etl::PartitionProgress;
+using etl::Position;
+using etl::SeqRange;
+using etl::SeqRanges;
+using etl::SettledRange;
+using etl::sqlite::column;
+using etl::sqlite::Database;
+using etl::sqlite::DatabaseOptions;
+using etl::sqlite::key;
+using etl::sqlite::OnConflict;
+using etl::sqlite::Store;
+using etl::sqlite::table;
+using etl::sqlite::Tx;
+using test::count;
+using test::error_of;
+using test::has;
+using test::lacks;
+using test::ok;
+using test::value;
+
+namespace {
+
+struct Row {
+  std::int64_t id = 0;
+  std::string name{};
+};
+const auto rows = table<Row>("rows", key("id", &Row::id), column("name", &Row::name));
+constexpr std::string_view rows_sql = "CREATE TABLE rows(id INTEGER PRIMARY KEY, name TEXT NOT NULL CHECK(name<>''))";
+
+SeqRanges ranges(std::initializer_list<SeqRange> all) {
+  SeqRanges made;
+  for (const SeqRange one : all) made.add(one);
+  return made;
+}
+
+using Session = std::unique_ptr<etl::StoreSession<Tx>>;
+
+/// What is committed with a batch.
+struct Progress {
+  std::vector<SettledRange> settled{};
+  std::vector<PartitionProgress> advanced{};
+  std::vector<DeadLetter> letters{};
+};
+etl::Result<void> record(const Session& session, const Progress& progress, const std::string& pipeline = "p") {
+  return session->record({.pipeline = pipeline,
+                          .settled = progress.settled,
+                          .advanced = progress.advanced,
+                          .dead_letters = progress.letters});
+}
+void commit(const Session& session, const Progress& progress, const std::string& pipeline = "p") {
+  ok(session->begin());
+  ok(record(session, progress, pipeline));
+  ok(session->commit());
+}
+
+DeadLetter letter(std::string id, std::uint64_t seq = 0, std::uint32_t partition = 0) {
+  return {.id = std::move(id), .pipeline = "p", .run = "r", .partition = partition, .seq = seq};
+}
+std::string ids(Store& store, const std::string& pipeline = "") {
+  std::string all;
+  ok(store.list(pipeline, [&](const DeadLetter& one) {
+    all += one.id + ' ';
+    return true;
+  }));
+  return all;
+}
+
+/// A store in a file, with the table of rows.
+struct Fixture {
+  explicit Fixture(DatabaseOptions options = {}) : store(ok(Store::open(path, options))) {
+    ok(store->database().execute(rows_sql));
+  }
+  test::Folder folder{};
+  std::filesystem::path path = folder / "store.db";
+  std::shared_ptr<Store> store;
+};
+
+}  // namespace
+
+// --- checkpoints
+// ------------------------------------------------------------------------------------------------------
+
+TEST_CASE("sqlite store: G13 a checkpoint comes back as it was saved, by another connection, and none is nothing") {
+  Fixture f;
+  CHECK(!ok(f.store->find("p")));
+  Checkpoint saved{.fingerprint = "v1 \"x\"\n",
+                   .batch_size = 1000,
+                   .partition_count = 3,
+                   .partitions = {{.partition = 0, .watermark = 10, .position = Position("10:a"), .position_seq = 9},
+                                  {.partition = 2, .watermark = 5, .gaps = ranges({{7, 9}, {20, 30}})}}};
+  const Checkpoint other{.fingerprint = "o", .finished = true};
+  ok(f.store->save("p", saved));
+  ok(f.store->save("o", other));
+  const auto again = ok(Store::open(f.path));
+  CHECK(ok(again->find("p")) == saved);
+  CHECK(ok(again->find("o")) == other);
+
+  saved.partitions.erase(saved.partitions.begin());  // it is replaced as a whole
+  saved.partitions[0].gaps = {};
+  ok(again->save("p", saved));
+  CHECK(ok(f.store->find("p")) == saved);
+
+  ok(f.store->reset("p"));
+  ok(f.store->reset("p"));
+  CHECK(!ok(again->find("p")));
+  CHECK(ok(again->find("o")) == other);
+}
+
+TEST_CASE("sqlite store: G14 settled ranges are merged into watermark and gaps") {
+  Fixture f;
+  ok(f.store->save("p", {.fingerprint = "f"}));
+  const Session session = ok(f.store->connect());
+  commit(session, {.settled = {{0, {10, 20}}, {1, {5, 6}}}});
+  commit(session, {.settled = {{0, {30, 40}}}});
+  commit(session, {.settled = {{0, {20, 25}}, {1, {0, 5}}}});
+  Checkpoint found = ok(f.store->find("p")).value();
+  REQUIRE(found.partitions.size() == 2);
+  CHECK(found.fingerprint == "f");
+  CHECK(found.partitions[0].watermark == 0);
+  CHECK(found.partitions[0].gaps == ranges({{10, 25}, {30, 40}}));
+  CHECK(found.partitions[1].watermark == 6);
+  CHECK(found.partitions[1].gaps.empty());
+
+  commit(session, {.settled = {{0, {0, 10}}}});
+  CHECK(ok(f.store->find("p"))->partitions[0] ==
+        PartitionProgress{.partition = 0, .watermark = 25, .gaps = ranges({{30, 40}})});
+}
+
+TEST_CASE("sqlite store: a watermark only rises, and takes its position along; what lies below is forgotten") {
+  Fixture f;
+  ok(f.store->save("p", {}));
+  const Session session = ok(f.store->connect());
+  commit(session, {.settled = {{0, {0, 10}}, {0, {10, 20}}, {0, {30, 35}}},
+                   .advanced = {{.watermark = 20, .position = Position("b"), .position_seq = 18}}});
+  CHECK(count(f.store->database(), "etl_settled") == 1);
+  commit(session, {.advanced = {{.watermark = 10, .position = Position("a"), .position_seq = 9}}});
+  CHECK(ok(f.store->find("p"))->partitions[0] ==
+        PartitionProgress{.watermark = 20, .position = Position("b"), .position_seq = 18, .gaps = ranges({{30, 35}})});
+  // The source marked a place without extracting more.
+  commit(session, {.advanced = {{.watermark = 20, .position = Position("c"), .position_seq = 20}}});
+  CHECK(ok(f.store->find("p"))->partitions[0].position == Position("c"));
+  // A range that the watermark passes through stays: what is above it is settled too.
+  commit(session, {.advanced = {{.watermark = 32}}});
+  CHECK(ok(f.store->find("p"))->partitions[0].watermark == 35);
+}
+
+TEST_CASE("sqlite store: progress without a checkpoint is not taken for none") {
+  Fixture f;
+  commit(ok(f.store->connect()), {.settled = {{0, {0, 10}}}});
+  const auto found = ok(f.store->find("p"));
+  REQUIRE(found);
+  CHECK(found->fingerprint.empty());  // which no pipeline has: the run stops there
+  CHECK(found->partitions[0].watermark == 10);
+  ok(f.store->reset("p"));
+  CHECK(!ok(f.store->find("p")));
+}
+
+TEST_CASE("sqlite store: whether items are settled") {
+  Fixture f;
+  const Session session = ok(f.store->connect());
+  const auto settled = [&](std::uint32_t partition, std::uint64_t first, std::uint64_t end) {
+    return ok(session->is_settled("p", {partition, {first, end}}));
+  };
+  CHECK(!settled(0, 0, 1));
+  commit(session, {.settled = {{0, {20, 30}}, {0, {35, 40}}}, .advanced = {{.watermark = 10}}});
+  for (const SeqRange yes : {SeqRange{0, 10}, {3, 5}, {20, 30}, {36, 40}}) CHECK(settled(0, yes.first, yes.end));
+  for (const SeqRange no : {SeqRange{9, 11}, {20, 31}, {20, 36}, {15, 21}}) CHECK(!settled(0, no.first, no.end));
+  CHECK(!settled(1, 0, 1));
+  CHECK(!ok(session->is_settled("q", {0, {0, 1}})));
+}
+
+// --- transactions
+// -----------------------------------------------------------------------------------------------------
+
+TEST_CASE("sqlite store: G15 rows, dead letters and progress are committed together or not at all") {
+  Fixture f;
+  ok(f.store->save("p", {}));
+  const Session session = ok(f.store->connect());
+  Database other = test::open(f.path);
+  const Progress progress{.settled = {{0, {0, 2}}}, .advanced = {{.watermark = 2}}, .letters = {letter("x")}};
+  const auto batch = [&] {
+    ok(session->begin());
+    ok(session->transaction().write(rows, std::vector<Row>{{1, "a"}, {2, "b"}}));
+    ok(record(session, progress));
+  };
+  const auto stored = [&] {
+    return count(other, "rows") + count(other, "etl_partitions") + count(other, "etl_dead_letters");
+  };
+  batch();
+  CHECK(stored() == 0);
+  session->rollback();
+  session->rollback();  // once more does no harm
+  CHECK(stored() == 0);
+  batch();
+  ok(session->commit());
+  CHECK(stored() == 4);
+
+  ok(session->begin());
+  ok(session->transaction().execute("DELETE FROM rows"));
+  { const Session gone = ok(Store::open(f.folder / "other.db"))->connect().value(); }
+  CHECK(count(other, "rows") == 2);
+}
+
+TEST_CASE("sqlite store: a session that goes rolls back, and the next has the connection again") {
+  Fixture f;
+  {
+    const Session session = ok(f.store->connect());
+    ok(session->begin());
+    ok(session->transaction().execute("INSERT INTO rows VALUES(1, 'a')"));
+  }
+  CHECK(count(f.store->database(), "rows") == 0);
+  const Session next = ok(f.store->connect());
+  CHECK(next->transaction().database().handle() == f.store->database().handle());
+}
+
+TEST_CASE("sqlite store: what was done since the mark is undone, again and again") {
+  Fixture f;
+  const Session session = ok(f.store->connect());
+  Tx& tx = session->transaction();
+  ok(session->begin());
+  ok(tx.execute("INSERT INTO rows VALUES(1, 'a')"));
+  ok(session->savepoint());
+  ok(tx.execute("INSERT INTO rows VALUES(2, 'b')"));
+  ok(session->rollback_to_savepoint());
+  ok(tx.execute("INSERT INTO rows VALUES(3, 'c')"));
+  ok(session->rollback_to_savepoint());
+  ok(tx.execute("INSERT INTO rows VALUES(4, 'd')"));
+  ok(session->savepoint());  // takes the place of the earlier
+  ok(tx.execute("INSERT INTO rows VALUES(5, 'e')"));
+  ok(session->rollback_to_savepoint());
+  ok(session->commit());
+  CHECK(value(f.store->database(), "SELECT group_concat(name, '') FROM (SELECT name FROM rows ORDER BY id)") == "ad");
+
+  ok(session->begin());  // marks do not outlive their transaction
+  CHECK(error_of(session->rollback_to_savepoint()).error_class == ErrorClass::Fatal);
+  ok(session->savepoint());
+  session->rollback();
+  CHECK(error_of(session->savepoint()).error_class == ErrorClass::Fatal);  // SQLite would begin a transaction
+}
+
+TEST_CASE("sqlite store: rows that are refused are rejected one by one") {
+  Fixture f;
+  const Session session = ok(f.store->connect());
+  const std::vector<Row> batch{{1, "a"}, {2, ""}, {1, "twice"}, {3, "c"}};
+  const std::optional<Position> nowhere;
+  etl::BatchContext context({.position = &nowhere, .size = batch.size()});
+  ok(session->begin());
+  ok(session->transaction().write(rows, batch, context));
+  ok(session->commit());
+  REQUIRE(context.rejects().size() == 2);
+  CHECK(context.rejects()[0].first == 1);
+  CHECK(context.rejects()[1].first == 2);
+  CHECK(lacks(context.rejects()[1].second.context, {"store.db", "\"rows\", id=1", "UNIQUE"}).empty());
+  CHECK(count(f.store->database(), "rows") == 2);
+
+  ok(session->begin());  // without a context it is the batch's error
+  CHECK(error_of(session->transaction().write(rows, batch)).error_class == ErrorClass::Rejected);
+  ok(session->transaction().write(rows, batch, context, OnConflict::Ignore));
+  session->rollback();
+}
+
+TEST_CASE("sqlite store: a table is told apart by its columns, not by its types") {
+  struct Pair {
+    std::int64_t a = 0, b = 0;
+  };
+  Fixture f;
+  Database& db = f.store->database();
+  ok(db.execute("CREATE TABLE t(a INTEGER UNIQUE, b INTEGER); CREATE TABLE u(a INTEGER UNIQUE, b INTEGER)"));
+  const Session session = ok(f.store->connect());
+  Tx& tx = session->transaction();
+  const std::vector<Pair> one{{1, 2}};
+  ok(session->begin());
+  for (int round = 0; round < 2; ++round) {
+    ok(tx.write(table<Pair>("t", key("a", &Pair::a), column("b", &Pair::b)), one, OnConflict::Ignore));
+    ok(tx.write(table<Pair>("t", key("a", &Pair::b), column("b", &Pair::a)), one, OnConflict::Ignore));
+    ok(tx.write(table<Pair>("u", key("a", &Pair::a), column("b", &Pair::b)), one, OnConflict::Ignore));
+    for (const std::int64_t added : {10, 20}) {
+      const auto shifted = [added](const Pair& p) { return p.a + added; };
+      ok(tx.write(table<Pair>("t", key("a", shifted), column("b", &Pair::b)), one, OnConflict::Ignore));
+    }
+  }
+  ok(tx.write(table<Pair>("t", key("a", &Pair::a), column("b", &Pair::b)), std::vector<Pair>{{1, 7}},
+              OnConflict::Update));
+  ok(session->commit());
+  CHECK(value(db, "SELECT group_concat(a || '-' || b) FROM (SELECT * FROM t ORDER BY a)") == "1-7,2-1,11-2,21-2");
+  CHECK(value(db, "SELECT group_concat(a || '-' || b) FROM u") == "1-2");
+}
+
+TEST_CASE("sqlite store: statements are prepared once, and no cursor outlives the transaction") {
+  Fixture f;
+  const Session session = ok(f.store->connect());
+  Tx& tx = session->transaction();
+  ok(session->begin());
+  ok(tx.execute("INSERT INTO rows VALUES(1, 'a'), (2, 'b')"));
+  etl::sqlite::Statement* const select = ok(tx.prepare("SELECT id FROM rows ORDER BY id"));
+  CHECK(ok(select->step()));
+  CHECK(ok(tx.prepare("SELECT id FROM rows ORDER BY id")) == select);
+  CHECK(ok(select->step()));
+  CHECK(select->integer(0) == 1);  // it began anew
+  ok(session->commit());
+  ok(f.store->database().execute("DROP TABLE rows"));  // locked while somebody reads it
+  CHECK(error_of(tx.prepare("SELECT")).error_class == ErrorClass::Fatal);
+}
+
+TEST_CASE("sqlite store: the user's own statements on the store's connection run in its transactions") {
+  Database db = test::open(":memory:");
+  ok(db.execute(rows_sql));
+  auto insert = ok(etl::sqlite::inserter(db, rows));
+  const auto store = ok(Store::over(db));
+  {
+    const Session session = ok(store->connect());
+    ok(session->begin());
+    ok(insert.insert({1, "a"}));
+    session->rollback();
+    CHECK(count(db, "rows") == 0);
+    ok(session->begin());
+    ok(insert.insert({1, "a"}));
+    ok(session->commit());
+    CHECK(count(db, "rows") == 1);
+    ok(insert.insert({2, "b"}));  // between transactions the connection is the user's
+
+    const etl::Error second = error_of(store->connect());
+    CHECK(lacks(second.context, {"memory", "one connection", "non-const"}).empty());
+  }
+  CHECK(count(db, "rows") == 2);
+  ok(store->connect());
+}
+
+// --- transactions that end before their time
+// --------------------------------------------------------------------------
+
+TEST_CASE("sqlite store: G15 progress is not committed without the rows that SQLite rolled back by itself") {
+  Fixture f;
+  Database& db = f.store->database();
+  ok(db.execute("CREATE TABLE strict(id INTEGER PRIMARY KEY ON CONFLICT ROLLBACK, name TEXT)"));
+  const auto strict = table<Row>("strict", key("id", &Row::id), column("name", &Row::name));
+  const Session session = ok(f.store->connect());
+  Tx& tx = session->transaction();
+  const std::vector<Row> batch{{1, "a"}, {1, "b"}, {2, "c"}};
+  const std::optional<Position> nowhere;
+  etl::BatchContext context({.position = &nowhere, .size = batch.size()});
+
+  ok(session->begin());
+  const etl::Error e = error_of(tx.write(strict, batch, context));
+  CHECK(e.error_class == ErrorClass::Fatal);
+  CHECK(has(e.context, "whole batch was rolled back"));
+  CHECK(context.rejects().empty());
+  // A `load` that goes on all the same gets nothing into the database.
+  CHECK(!tx.active());
+  CHECK(error_of(tx.write(strict, batch, context)).error_class == ErrorClass::Fatal);
+  CHECK(!tx.execute("INSERT INTO rows VALUES(9, 'x')"));
+  CHECK(!db.execute("INSERT INTO rows VALUES(9, 'x')"));
+  CHECK(has(error_of(record(session, {.settled = {{0, {0, 3}}}})).context, "ended before its time"));
+  CHECK(!session->savepoint());
+  CHECK(!session->rollback_to_savepoint());
+  CHECK(has(error_of(session->commit()).context, "ended before its time"));
+  CHECK(count(db, "rows") + count(db, "strict") + count(db, "etl_settled") == 0);
+
+  commit(session, {.settled = {{0, {0, 3}}}});  // the session is as good as new
+  CHECK(count(db, "etl_settled") == 1);
+}
+
+TEST_CASE("sqlite store: a load cannot commit or roll back") {
+  Fixture f;
+  const Session session = ok(f.store->connect());
+  Tx& tx = session->transaction();
+  for (const std::string_view sql : {"COMMIT", "ROLLBACK", "COMMIT; BEGIN", "ROLLBACK; BEGIN"}) {
+    CAPTURE(sql);
+    ok(session->begin());
+    ok(tx.execute("INSERT INTO rows VALUES(1, 'a')"));
+    static_cast<void>(tx.execute(sql));
+    static_cast<void>(tx.execute("INSERT INTO rows VALUES(2, 'b')"));
+    CHECK(!record(session, {.settled = {{0, {0, 2}}}}));
+    const etl::Error e = error_of(session->commit());
+    CHECK(e.error_class == ErrorClass::Fatal);
+    CHECK(has(e.context, "leave these to the library"));
+    CHECK(count(f.store->database(), "rows") + count(f.store->database(), "etl_settled") == 0);
+  }
+}
+
+TEST_CASE("sqlite store: a commit that is refused stores nothing, and is an error of its rows") {
+  Fixture f;
+  ok(f.store->database().execute("CREATE TABLE parts(id REFERENCES rows(id) DEFERRABLE INITIALLY DEFERRED)"));
+  const Session session = ok(f.store->connect());
+  ok(session->begin());
+  ok(session->transaction().execute("INSERT INTO parts VALUES(7)"));
+  ok(record(session, {.settled = {{0, {0, 1}}}}));
+  CHECK(error_of(session->commit()).error_class == ErrorClass::Rejected);
+  CHECK(count(f.store->database(), "parts") + count(f.store->database(), "etl_settled") == 0);
+  commit(session, {.settled = {{0, {0, 1}}}});
+}
+
+TEST_CASE("sqlite store: a full disk is an error, and what was committed before stays") {
+  Fixture f;
+  Database& db = f.store->database();
+  const Session session = ok(f.store->connect());
+  commit(session, {.settled = {{0, {0, 1}}}});
+  const std::string pages = value(db, "PRAGMA page_count");
+  ok(db.execute("PRAGMA max_page_count=" + pages));
+  ok(session->begin());
+  DeadLetter big = letter("big");
+  big.payload = std::string(1'000'000, 'x');
+  const etl::Error e = error_of(record(session, {.letters = {big}}));
+  CHECK(e.code == std::errc::no_space_on_device);
+  CHECK(e.error_class == ErrorClass::Fatal);
+  CHECK(!session->commit());
+  CHECK(count(db, "etl_dead_letters") == 0);
+  CHECK(ok(session->is_settled("p", {0, {0, 1}})));
+}
+
+// --- several connections
+// ----------------------------------------------------------------------------------------------
+
+TEST_CASE("sqlite store: a database that is locked elsewhere is a transient error") {
+  Fixture f({.busy_timeout = 0ms});
+  Database other = test::open(f.path);
+  const Session session = ok(f.store->connect());
+  {
+    const auto lock = ok(other.begin());
+    const etl::Error e = error_of(session->begin());
+    CHECK(e.error_class == ErrorClass::Transient);
+    CHECK(has(e.context, "held the lock"));
+    CHECK(error_of(f.store->save("p", {})).error_class == ErrorClass::Transient);
+    CHECK(!ok(f.store->find("p")));  // reading goes on
+  }
+  commit(session, {.settled = {{0, {0, 1}}}});
+}
+
+TEST_CASE("sqlite store: G15 sessions on several threads take turns") {
+  // They would fail at once if SQLite had to make them wait.
+  Fixture f({.busy_timeout = 0ms});
+  constexpr int threads = 4, batches = 50;
+  std::vector<std::string> problems(threads);
+  {
+    std::vector<std::jthread> all;
+    for (int t = 0; t < threads; ++t)
+      all.emplace_back([&, t] {
+        const auto partition = static_cast<std::uint32_t>(t);
+        std::string& problem = problems[partition];
+        const auto must = [&](const etl::Result<void>& done) {
+          if (!done && problem.empty()) problem = done.error().message();
+        };
+        const auto session = f.store->connect();
+        if (!session) return void(problem = session.error().message());
+        for (int i = 0; i < batches; ++i) {
+          must((*session)->begin());
+          must((*session)->transaction().write(rows, std::vector<Row>{{t * batches + i, "x"}}));
+          const auto seq = static_cast<std::uint64_t>(i);
+          must(record(*session, {.settled = {{partition, {seq, seq + 1}}}}));
+          must((*session)->commit());
+          if (const auto found = f.store->find("p"); !found) problem = found.error().message();
+        }
+      });
+  }
+  for (const std::string& problem : problems) CHECK(problem == "");
+  CHECK(count(f.store->database(), "rows") == threads * batches);
+  const Checkpoint all = ok(f.store->find("p")).value();
+  CHECK(all.partitions.size() == threads);
+  for (const PartitionProgress& one : all.partitions) CHECK(one.watermark == batches);
+}
+
+TEST_CASE("sqlite store: a call that would wait for its own thread is an error") {
+  Fixture f;
+  const Session session = ok(f.store->connect());
+  const Session second = ok(f.store->connect());
+  ok(session->begin());
+  const auto refused = [](const auto& result) { return has(error_of(result).context, "this thread"); };
+  CHECK(refused(session->begin()));
+  CHECK(refused(second->begin()));
+  CHECK(refused(session->is_settled("p", {})));
+  CHECK(refused(f.store->connect()));
+  CHECK(refused(f.store->find("p")));
+  CHECK(refused(f.store->save("p", {})));
+  CHECK(refused(f.store->reset("p")));
+  CHECK(refused(f.store->write({})));
+  CHECK(refused(f.store->purge({})));
+  ok(session->transaction().execute("INSERT INTO rows VALUES(1, 'a')"));
+  ok(session->commit());
+  ok(f.store->write(std::vector<DeadLetter>{letter("a")}));
+  ok(f.store->list("", [&](const DeadLetter&) {
+    CHECK(refused(f.store->list("", {})));
+    return true;
+  }));
+  CHECK(count(f.store->database(), "rows") == 1);
+}
+
+TEST_CASE("sqlite store: G15 after SIGKILL the database has the committed batches and their progress, no more") {
+  test::Folder folder;
+  const auto path = folder / "killed.db";
+  int ready[2];
+  REQUIRE(::pipe(ready) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {  // no assertions here
+    const auto store = Store::open(path);
+    const auto session = (*store)->connect();
+    Tx& tx = (*session)->transaction();
+    const std::string pipeline = "p";
+    for (std::uint64_t i = 0; i < 3; ++i) {
+      static_cast<void>((*session)->begin());
+      static_cast<void>(tx.execute("CREATE TABLE IF NOT EXISTS rows(id, name); INSERT INTO rows VALUES(1, 'a')"));
+      const std::vector<SettledRange> settled{{0, {i, i + 1}}};
+      const std::vector<DeadLetter> letters{letter(std::to_string(i))};
+      static_cast<void>(
+          (*session)->record({.pipeline = pipeline, .settled = settled, .advanced = {}, .dead_letters = letters}));
+      if (i < 2) static_cast<void>((*session)->commit());
+    }
+    static_cast<void>(::write(ready[1], "x", 1));
+    for (;;) ::pause();
+  }
+  char byte = 0;
+  REQUIRE(::read(ready[0], &byte, 1) == 1);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  ::close(ready[0]);
+  ::close(ready[1]);
+
+  const auto store = ok(Store::open(path));
+  CHECK(count(store->database(), "rows") == 2);
+  CHECK(ok(store->find("p"))->partitions[0].watermark == 2);
+  CHECK(ids(*store) == "0 1 ");
+}
+
+// --- dead letters
+// -----------------------------------------------------------------------------------------------------
+
+TEST_CASE("sqlite store: G7 dead letters come back as they were written") {
+  Fixture f;
+  const DeadLetter full{.id = "i1",
+                        .pipeline = "p",
+                        .run = "run-7",
+                        .partition = 3,
+                        .seq = 1ULL << 40,
+                        .position = Position("byte 12"),
+                        .stage = etl::Stage::Load,
+                        .attempts = 4,
+                        .errors = {"C:\\new\nline", "", "\\n", "caused by ü"},
+                        .time = std::chrono::system_clock::time_point(1'700'000'000'123'456us),
+                        .payload = std::string("a\0\xff\n", 4)};
+  const DeadLetter bare{.id = "i2", .pipeline = "q"};
+  DeadLetter empty{.id = "i3", .pipeline = "q", .seq = 1, .errors = {""}, .payload = ""};
+  ok(f.store->write(std::vector{bare, empty, full}));
+  std::vector<DeadLetter> found;
+  const auto keep = [&](const DeadLetter& one) { return found.push_back(one), true; };
+  ok(ok(Store::open(f.path, {.read_only = true}))->list("", keep));
+  REQUIRE(found.size() == 3);
+  CHECK(found[0] == full);
+  CHECK(found[1] == bare);
+  CHECK(found[2] == empty);
+
+  empty.attempts = 2;
+  empty.payload.reset();
+  ok(f.store->write(std::vector{empty}));  // takes the place of the one with its id
+  found.clear();
+  ok(f.store->list("q", keep));
+  REQUIRE(found.size() == 2);
+  CHECK(found[1] == empty);
+  for (const auto stage : {etl::Stage::Configure, etl::Stage::PreProcess, etl::Stage::Worker, etl::Stage::Extract,
+                           etl::Stage::Transform, etl::Stage::PostProcess, etl::Stage::Manage}) {
+    empty.stage = stage;
+    ok(f.store->write(std::vector{empty}));
+    found.clear();
+    ok(f.store->list("q", keep));
+    CHECK(found[1].stage == stage);
+  }
+}
+
+TEST_CASE("sqlite store: dead letters are listed by partition and seq, until it is enough, and purged by id") {
+  Fixture f;
+  DeadLetter other = letter("other");
+  other.pipeline = "o";
+  ok(f.store->write(std::vector{letter("c", 3), letter("d", 1, 1), other, letter("a", 1), letter("b", 2)}));
+  CHECK(ids(*f.store) == "other a b c d ");
+  CHECK(ids(*f.store, "p") == "a b c d ");
+  CHECK(ids(*f.store, "none").empty());
+  int seen = 0;
+  ok(f.store->list("p", [&](const DeadLetter&) { return ++seen < 2; }));
+  CHECK(seen == 2);
+  CHECK_THROWS_AS(f.store->list("p", [](const DeadLetter&) -> bool { throw 1; }), int);
+
+  CHECK(ok(f.store->purge(std::vector<std::string>{"a", "none", "d", "a"})) == 2);
+  CHECK(ids(*f.store) == "other b c ");
+  ok(f.store->save("p", {}));
+  ok(f.store->reset("p"));
+  CHECK(ids(*f.store, "p") == "b c ");
+}
+
+// --- formats
+// ----------------------------------------------------------------------------------------------------------
+
+TEST_CASE("sqlite store: a newer format is refused, and so is reading what never was a store") {
+  test::Folder folder;
+  const auto path = folder / "s.db";
+  {
+    Database db = test::open(path);
+    const etl::Error e = error_of(Store::open(path, {.read_only = true}));
+    CHECK(lacks(e.context, {"s.db", "no table etl_store", "name the database"}).empty());
+    CHECK(count(db, "sqlite_master") == 0);
+  }
+  ok(Store::open(path));
+  ok(Store::open(path, {.read_only = true}));
+  Database db = test::open(path);
+  {
+    const auto lock = ok(db.begin());  // needs no lock when the tables are there
+    ok(Store::open(path, {.busy_timeout = 0ms}));
+  }
+  ok(db.execute("UPDATE etl_store SET format=2"));
+  const etl::Error e = error_of(Store::open(path));
+  CHECK(e.error_class == ErrorClass::Fatal);
+  CHECK(lacks(e.context, {"s.db", "format 2", "format 1", "newer version"}).empty());
+}
