@@ -49,13 +49,24 @@ class BatchContext {
     rejects_.emplace_back(index, std::move(error));
   }
   void reject(std::size_t index, std::string why) { reject(index, rejected(std::move(why))); }
+  /// This result was not loaded, the others were: `load` is called again with those that say so, as
+  /// `Options::retry` says (G6). An index may be given once, to `reject` or to `retry`.
+  void retry(std::size_t index, Error error) {
+    if (index >= place_.size)
+      throw Exception(fatal("BatchContext::retry: no result " + std::to_string(index) + " in this batch"));
+    retries_.emplace_back(index, std::move(error));
+  }
+  void retry(std::size_t index, std::string why) { retry(index, transient(std::move(why))); }
 
   /// Used by the library.
-  [[nodiscard]] std::vector<std::pair<std::size_t, Error>>& rejects() noexcept { return rejects_; }
+  using Marked = std::vector<std::pair<std::size_t, Error>>;
+  [[nodiscard]] Marked& rejects() noexcept { return rejects_; }
+  [[nodiscard]] Marked& retries() noexcept { return retries_; }
 
  private:
   Place place_;
-  std::vector<std::pair<std::size_t, Error>> rejects_;
+  Marked rejects_;
+  Marked retries_;
 };
 
 }  // namespace etl::inline v0

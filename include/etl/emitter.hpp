@@ -2,6 +2,7 @@
 /// What a pipeline's `extract` writes to.
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -21,7 +22,7 @@ template <class E>
 class Emitter {
  public:
   /// Used by the library: one lane per extractor.
-  Emitter(detail::Lane<E>& lane, const std::optional<Position>& resume) : lane_(&lane), resume_(&resume) {}
+  explicit Emitter(detail::Lane<E>& lane) : lane_(&lane) {}
 
   /// False: the run stopped or failed, and the item is untouched.
   ETLPIPE_ALWAYS_INLINE bool push(E&& item) { return lane_->push(std::move(item)); }
@@ -50,16 +51,25 @@ class Emitter {
   /// batches are settled.
   template <class K>
   void hold(std::shared_ptr<K> keep) {
-    lane_->host->hold(*lane_, std::move(keep));
+    lane_->host->hold(*lane_, std::move(keep), nullptr);
   }
-  /// Where an earlier run of this partition got to; nothing on a fresh start.
-  [[nodiscard]] const std::optional<Position>& resume_from() const noexcept { return *resume_; }
+  /// The same for a source that acknowledges what it has given (G13, G16): `acknowledge` is called once, when
+  /// everything derived from the items pushed from now on until the next `hold` has ended, on any thread. True: all of
+  /// it is settled, and a checkpoint that covers it is saved, where checkpoints are kept. False: something was lost to
+  /// a failure or a stop, or a push was refused. It must not throw.
+  template <class K>
+  void hold(std::shared_ptr<K> keep, std::function<void(bool)> acknowledge) {
+    lane_->host->hold(*lane_, std::move(keep), std::move(acknowledge));
+  }
+  /// The last mark of this partition that an earlier run settled everything before; nothing on a fresh start. Whoever
+  /// asks, before the first push, begins there. Whoever does not ask begins at the start, and what was settled already
+  /// is skipped (`replayed`).
+  [[nodiscard]] const std::optional<Position>& resume_from() const { return lane_->host->resume_from(*lane_); }
   /// Stopped as soon as no more items are wanted; wait on it instead of sleeping.
   [[nodiscard]] std::stop_token stop() const noexcept { return lane_->host->intake_stop(); }
 
  private:
   detail::Lane<E>* lane_;
-  const std::optional<Position>* resume_;
 };
 
 }  // namespace etl::inline v0

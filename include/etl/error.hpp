@@ -24,18 +24,31 @@ enum class ErrorClass : std::uint8_t {
 };
 
 /// Where in a run an error arose.
-enum class Stage : std::uint8_t { Configure, PreProcess, Worker, Extract, Transform, Load, PostProcess, Manage };
+enum class Stage : std::uint8_t {
+  Configure,
+  PreProcess,
+  Worker,
+  Extract,
+  Transform,
+  Load,
+  DeadLetter,  ///< rejected items are set aside
+  Checkpoint,  ///< progress is read or saved
+  PostProcess,
+  Manage,
+};
 
 /// The library's own codes. User code may put any `std::error_code` into an `Error`.
 enum class Errc {
-  UserError = 1,   ///< user code said so
-  UserException,   ///< a user callable threw something that says nothing about its class
-  Rejected,        ///< a user callable rejected an item
-  RejectBudget,    ///< more items rejected than `Options::errors` allows
-  InvalidOptions,  ///< see the message: it lists every bad value
-  OutcomeUnknown,  ///< a sink cannot say whether its commit happened: results are in doubt (G2)
-  NotRun,          ///< a manager never started the pipeline
-  Ledger,          ///< the books do not balance: a defect of the library or of a custom runner
+  UserError = 1,       ///< user code said so
+  UserException,       ///< a user callable threw something that says nothing about its class
+  Rejected,            ///< a user callable rejected an item
+  RejectBudget,        ///< more items rejected than `Options::errors` allows
+  InvalidOptions,      ///< see the message: it lists every bad value
+  OutcomeUnknown,      ///< a sink cannot say whether its commit happened: results are in doubt (G2)
+  NotRun,              ///< a manager never started the pipeline
+  Ledger,              ///< the books do not balance: a defect of the library or of a custom runner
+  CheckpointMismatch,  ///< a checkpoint belongs to another source or another version of the pipeline (G17)
+  NoPayload,           ///< a dead letter from which its item cannot be made again (G7)
 };
 
 [[nodiscard]] inline std::string_view to_string(ErrorClass c) noexcept {
@@ -55,6 +68,8 @@ enum class Errc {
     case Stage::Extract: return "extract";
     case Stage::Transform: return "transform";
     case Stage::Load: return "load";
+    case Stage::DeadLetter: return "dead_letter";
+    case Stage::Checkpoint: return "checkpoint";
     case Stage::PostProcess: return "post_process";
     case Stage::Manage: break;
   }
@@ -75,6 +90,8 @@ enum class Errc {
         case Errc::OutcomeUnknown: return "outcome of the commit unknown";
         case Errc::NotRun: return "not run";
         case Errc::Ledger: return "ledger does not balance";
+        case Errc::CheckpointMismatch: return "checkpoint does not fit";
+        case Errc::NoPayload: return "dead letter without payload";
       }
       return "unknown error";
     }

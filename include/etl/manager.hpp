@@ -83,11 +83,11 @@ class PipelineManager {
   template <class P>
   PipelineManager& add(std::string name, P pipeline, AddOptions how = {}) {
     using Plain = std::remove_pointer_t<decltype(address(pipeline))>;
-    if constexpr (detail::check_pipeline<Plain>())
+    if constexpr (detail::Checked<Plain>::ok())
       enter(std::move(name), std::move(how),
             [held = std::make_shared<P>(std::move(pipeline))](const Options& options,
                                                               const detail::Environment& environment, Stop stop) {
-              return detail::Runner<Plain>(*address(*held), options, environment, std::move(stop)).execute();
+              return detail::execute(*address(*held), options, environment, std::move(stop));
             });
     return *this;
   }

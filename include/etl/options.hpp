@@ -15,9 +15,14 @@
 #include <thread>
 
 #include <etl/config.hpp>
+#include <etl/delivery/checkpoint.hpp>
+#include <etl/delivery/dead_letter.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/memory_budget.hpp>
+#include <etl/policy/circuit_breaker.hpp>
+#include <etl/policy/rate_limit.hpp>
+#include <etl/policy/retry.hpp>
 
 namespace etl::inline v0 {
 
@@ -27,7 +32,7 @@ enum class Mode : std::uint8_t {
   Fused,     ///< everything on the calling thread; a thread of the library's only watches the clock
 };
 
-/// Order in which batches are loaded (G18).
+/// Order in which results are loaded (G18).
 enum class Order : std::uint8_t {
   None,    ///< as they get ready
   Source,  ///< within each partition in source order; transforms still run in parallel
@@ -47,6 +52,12 @@ enum class Inline : std::uint8_t {
 enum class Unclassified : std::uint8_t {
   Fatal,   ///< it stops the run (G4)
   Reject,  ///< thrown by `transform` it rejects the item, by `load` the batch, within the budget
+};
+
+/// What is rejected when `load` refuses a batch as a whole: with an error of class Rejected that names no item (G6).
+enum class Isolation : std::uint8_t {
+  Batch,   ///< all of it
+  Bisect,  ///< `load` is called again with halves, until the bad results are found: about 2 k log2(n) calls for k of n
 };
 
 /// A rejected item, as told to `ErrorPolicy::on_reject`. The references hold during the call only.
@@ -79,9 +90,28 @@ struct ErrorPolicy {
   /// Which part of the extracted items may be rejected, 0 to 1. Checked from item 1000 on and at the end.
   double max_reject_ratio = 1.0;
   Unclassified unclassified = Unclassified::Fatal;
+  /// For a sink that has kept nothing of a batch it refused, or is transactional.
+  Isolation isolation = Isolation::Batch;
+  /// Where rejected items are set aside (G7), or null. An item counts as rejected when its letter is durable; if it
+  /// cannot be written, the run fails. A run with a `TransactionalStore` writes them there, with the rows.
+  std::shared_ptr<DeadLetterStore> dead_letters{};
   /// Called for every rejected item before anything of its batch is loaded (for a reject by `load`:
   /// before that batch counts as committed). One call at a time. An exception from it fails the run.
   RejectHandler on_reject{};
+};
+
+/// What is kept for the next run (G13 to G17). By default nothing, and every run begins at the start of its source.
+struct DeliveryOptions {
+  /// Where this pipeline's progress is kept, under its `Options::name`. A run that did not finish is then resumed by
+  /// the next. Not for a run with a `TransactionalStore`, which keeps it with the rows.
+  std::shared_ptr<CheckpointStore> checkpoints{};
+  /// How often it is saved. What a crash repeats is what was loaded since.
+  std::chrono::nanoseconds save_every = std::chrono::seconds(1);
+  /// Forget an unfinished run, and begin at the start.
+  bool restart = false;
+  /// Everything but `load`: nothing is written, neither results nor dead letters nor progress (G17). Items that would
+  /// have been loaded count as loaded.
+  bool dry_run = false;
 };
 
 /// How progress is shown. Nothing is printed unless asked for.
@@ -123,6 +153,16 @@ struct Options {
   /// How long after the end of intake (or a stop, or a failure) loading may go on (G9).
   std::chrono::nanoseconds drain_deadline = std::chrono::seconds(25);
   ErrorPolicy errors{};
+  /// For errors of class Transient from `load` (G5). The same results are loaded again; transform is not repeated.
+  RetryPolicy retry{};
+  /// Also repeat a `load` that cannot say whether it has committed (`Errc::OutcomeUnknown`). Without it that is done
+  /// only where a repetition does no harm: with a `TransactionalStore`, or an `IdempotencyKey`.
+  bool retry_unknown_outcome = false;
+  /// Results, and bytes where the pipeline has `bytes`, given to `load` per second. May be shared by runs. Null: any.
+  std::shared_ptr<RateLimiter> rate_limit{};
+  /// Around each `load`. While it is open, workers wait, and with them the source. May be shared by runs. Null: none.
+  std::shared_ptr<CircuitBreaker> circuit_breaker{};
+  DeliveryOptions delivery{};
   Inline inline_batches = Inline::Adaptive;
   /// Shared by several runs to bound their memory together. Null: no such bound.
   std::shared_ptr<MemoryBudget> memory{};
@@ -151,6 +191,9 @@ struct Options {
     require(extractors.value_or(1) >= 1 && extractors.value_or(1) <= 4096, "extractors must be 1 to 4096");
     require(drain_deadline > drain_deadline.zero(), "drain_deadline must be positive (Options::never for none)");
     require(errors.max_reject_ratio >= 0.0 && errors.max_reject_ratio <= 1.0, "errors.max_reject_ratio must be 0 to 1");
+    require(!retry.problem(), "retry: " + (retry.problem() ? retry.problem()->context : std::string()));
+    require(delivery.save_every.count() >= 0, "delivery.save_every must not be negative");
+    require(!delivery.checkpoints || !name.empty(), "delivery.checkpoints needs a name: progress is kept under it");
     require(progress.show == ProgressOptions::Show::Off || progress.stream != nullptr,
             "progress.stream must not be null");
     require(progress.interval.count() >= 0, "progress.interval must not be negative");

@@ -70,14 +70,24 @@ template <class P, class E, class T>
   }
 }
 
-template <class P, class T>
-[[nodiscard]] consteval bool load_fits() {
+template <class P, class T, class... X>
+[[nodiscard]] consteval bool load_fits_with() {
   using W = worker_t<P>;
-  if constexpr (LoadCallable<P, T, W>)
+  if constexpr (LoadCallable<P, T, W, X...>)
     return VoidLike<decltype(call_load(std::declval<P&>(), std::declval<std::span<const T>>(),
-                                       std::declval<BatchContext&>(), std::declval<W&>()))>;
+                                       std::declval<BatchContext&>(), std::declval<W&>(), std::declval<X&>()...))>;
   else
     return false;
+}
+template <class P, class T, class Tx>
+[[nodiscard]] consteval bool load_fits() {
+  constexpr LoadWith with = load_with<P, T, Tx>();
+  if constexpr (!std::is_same_v<Tx, NoTransaction>)
+    return with == LoadWith::Transaction && load_fits_with<P, T, Tx>();
+  else if constexpr (with == LoadWith::Key)
+    return load_fits_with<P, T, const IdempotencyKey>();
+  else
+    return load_fits_with<P, T>();
 }
 
 }  // namespace detail
@@ -96,19 +106,20 @@ concept Extractor = detail::Item<E> && ((detail::HasPartitions<P> && detail::Par
 template <class P, class E, class T>
 concept Transformer = detail::Item<E> && detail::Item<T> && detail::transform_fits<P, E, T>();
 
-/// Takes batches of results: `load(std::span<const T>)`, optionally with an `etl::BatchContext&` and the
+/// Takes batches of results: `load(std::span<const T>)`, optionally followed by an `etl::BatchContext&`, by an
+/// `etl::IdempotencyKey`, or, run as `etl::with(pipeline, store)`, by that store's transaction `Tx&`, and by the
 /// worker's state. A const one is called by all workers at once, another one call at a time.
-template <class P, class T>
-concept Loader = detail::Item<T> && detail::load_fits<P, T>();
+template <class P, class T, class Tx = detail::NoTransaction>
+concept Loader = detail::Item<T> && detail::load_fits<P, T, Tx>();
 
 /// A user's pipeline from E to T; both are deduced where not given.
-template <class P, class E = extracted_t<P>, class T = loaded_t<P>>
-concept Pipeline = Extractor<P, E> && Transformer<P, E, T> && Loader<P, T>;
+template <class P, class E = extracted_t<P>, class T = loaded_t<P>, class Tx = detail::NoTransaction>
+concept Pipeline = Extractor<P, E> && Transformer<P, E, T> && Loader<P, T, Tx>;
 
 namespace detail {
 
 /// Says in one sentence what is wrong with a pipeline: the first that applies, and no other.
-template <class P>
+template <class P, class Tx = NoTransaction>
 consteval bool check_pipeline() {
   using Plain = std::remove_cv_t<P>;
   using E = extracted_t<P>;
@@ -146,12 +157,18 @@ consteval bool check_pipeline() {
     static_assert(Transformer<P, E, T>,
                   "etl: the pipeline needs `T transform(const E& item) const` or `void transform(const E& "
                   "item, etl::Out<T>& out) const`, where E is what extract emits and T what load takes");
-  else if constexpr (!Loader<P, T> && Loader<Plain, T>)
-    static_assert(Loader<P, T>, "etl: a constant pipeline needs a const load");
-  else if constexpr (!Loader<P, T>)
-    static_assert(Loader<P, T>,
+  else if constexpr (!Loader<P, T, Tx> && Loader<Plain, T, Tx>)
+    static_assert(Loader<P, T, Tx>, "etl: a constant pipeline needs a const load");
+  else if constexpr (!Loader<P, T, Tx> && !std::is_same_v<Tx, NoTransaction>)
+    static_assert(Loader<P, T, Tx>,
+                  "etl: with a store, load must take its transaction: load(std::span<const T>, Tx&), with an "
+                  "etl::BatchContext& before it and the worker's state after it if wanted, and return void or "
+                  "etl::Result<void>");
+  else if constexpr (!Loader<P, T, Tx>)
+    static_assert(Loader<P, T, Tx>,
                   "etl: load must be callable as load(std::span<const T>), optionally followed by "
-                  "etl::BatchContext& and the worker's state, and return void or etl::Result<void>");
+                  "etl::BatchContext&, an etl::IdempotencyKey and the worker's state, and return void or "
+                  "etl::Result<void> (one that takes a store's transaction is run as etl::with(pipeline, store))");
   else if constexpr (!HasPreProcess<P> &&
                      requires { requires std::is_member_function_pointer_v<decltype(&Plain::pre_process)>; })
     static_assert(HasPreProcess<P>, "etl: pre_process must be callable with a std::stop_token or with nothing");
@@ -164,10 +181,17 @@ consteval bool check_pipeline() {
   else if constexpr (!HasDescribe<P, E> &&
                      requires { requires std::is_member_function_pointer_v<decltype(&Plain::describe)>; })
     static_assert(HasDescribe<P, E>, "etl: describe must be const, take a const E& and return a string");
+  else if constexpr (!HasRestore<P, E> &&
+                     requires { requires std::is_member_function_pointer_v<decltype(&Plain::restore)>; })
+    static_assert(HasRestore<P, E>,
+                  "etl: restore must be const, take a std::string_view and return an E or an etl::Result<E>");
+  else if constexpr (!HasFingerprint<P> &&
+                     requires { requires std::is_member_function_pointer_v<decltype(&Plain::fingerprint)>; })
+    static_assert(HasFingerprint<P>, "etl: fingerprint must be const, take no argument and return a string");
   else if constexpr (!HasExpectedItems<P> &&
                      requires { requires std::is_member_function_pointer_v<decltype(&Plain::expected_items)>; })
     static_assert(HasExpectedItems<P>, "etl: expected_items must be const, take no argument and return a number");
-  return Pipeline<P, E, T>;
+  return Pipeline<P, E, T, Tx>;
 }
 
 }  // namespace detail

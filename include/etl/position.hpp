@@ -1,8 +1,10 @@
 #pragma once
 /// Places in a source, and what keeps a part of it alive.
 
+#include <atomic>
 #include <charconv>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,10 +42,19 @@ class Position {
 
 namespace detail {
 
-/// The items between two marks of a source (G13). Batches hold references to the chunks their items
-/// came from; when the last one goes, everything derived from the chunk is settled.
+/// The items between two `hold`s of a source (G13). Batches hold references to the chunks their items came from; when
+/// the last one goes, everything derived from the chunk is settled, or was lost.
 struct Chunk {
-  std::shared_ptr<const void> keep;  ///< what the items point into
+  Chunk(std::shared_ptr<const void> what, std::function<void(bool)> told) noexcept
+      : keep(std::move(what)), acknowledge(std::move(told)) {}
+  Chunk(const Chunk&) = delete;
+  Chunk& operator=(const Chunk&) = delete;
+  ~Chunk() {
+    if (acknowledge) acknowledge(!lost.load(std::memory_order_acquire));
+  }
+  std::shared_ptr<const void> keep;       ///< what the items point into
+  std::function<void(bool)> acknowledge;  ///< does not throw
+  std::atomic<bool> lost = false;         ///< an item of it was not settled; the worst outcome wins
 };
 using ChunkRef = std::shared_ptr<Chunk>;
 

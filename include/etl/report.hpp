@@ -119,6 +119,8 @@ struct RunStatus {
 /// Everything about one run that ended. A value; not synchronised.
 struct RunReport {
   std::string pipeline{};
+  std::string run{};     ///< a name for this run that no other has
+  bool resumed = false;  ///< it went on where an earlier run was (`items.replayed`: what that had settled already)
   Outcome outcome = Outcome::Completed;
   ItemLedger items{};
   ResultLedger results{};

@@ -19,13 +19,16 @@ namespace etl::inline v0 {
 /// `options.workers` threads. Hooks, where the pipeline has them: `pre_process` once before extraction,
 /// `post_process` exactly once after a `pre_process` that succeeded (G8).
 ///
+/// With `options.delivery.checkpoints`, or run as `etl::with(pipeline, store)`, it goes on where an earlier run of the
+/// same name that did not finish has got to (G14, G15).
+///
 /// Never throws for a failure: the report carries the outcome, both ledgers and the first errors (G1).
 /// Afterwards nothing is left running (G3). Distinct pipelines may be run by several threads at once.
 template <class P>
 [[nodiscard]] RunReport run(P&& pipeline, const Options& options = {}, Stop stop = {}) {
   using Plain = std::remove_reference_t<P>;
-  if constexpr (detail::check_pipeline<Plain>())
-    return detail::Runner<Plain>(pipeline, options, detail::Environment(options), std::move(stop)).execute();
+  if constexpr (detail::Checked<Plain>::ok())
+    return detail::execute(pipeline, options, detail::Environment(options), std::move(stop));
   else
     return {};
 }

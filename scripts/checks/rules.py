@@ -16,20 +16,22 @@ import sys
 # The reasons for this order: docs/design/0005-include-layers.md.
 LAYERS = [
     # (layer, group, pattern)
-    (1, "values", r"(config|error|stop|position)\.hpp|observe/histogram\.hpp"),
+    (1, "values", r"(config|error|stop|position)\.hpp|observe/histogram\.hpp|detail/guard\.hpp"),
+    (2, "delivery", r"delivery/(seq_ranges|checkpoint|dead_letter|idempotency_key|transactional_store)\.hpp"),
     (2, "executor", r"(executor|memory_budget|signals)\.hpp|detail/(handler_memory|cpus)\.hpp"),
-    (3, "pipeline", r"detail/(lane|slots|traits|report_text)\.hpp"),
-    (6, "run", r"run\.hpp|detail/run[^/]*\.hpp"),
-    (7, "manager", r"manager\.hpp|detail/manager[^/]*\.hpp"),
-    (4, "detail", r"detail/.*"),
-    (5, "bucket", r"bucket\.hpp"),
-    (5, "policy", r"policy/.*"),
-    (5, "delivery", r"delivery/.*"),
-    (5, "observe", r"observe/.*"),
-    (7, "flow", r"flow/.*"),
-    (8, "testing", r"testing/.*"),
-    (9, "umbrella", r"etl\.hpp"),
-    (3, "pipeline", r"[^/]*\.hpp"),  # options, report, pipeline, emitter, out, batch_context, ...
+    (3, "policy", r"policy/.*"),
+    (4, "pipeline", r"detail/(lane|slots|traits|report_text)\.hpp"),
+    (7, "run", r"run\.hpp|detail/run[^/]*\.hpp"),
+    (8, "manager", r"manager\.hpp|detail/manager[^/]*\.hpp"),
+    (5, "detail", r"detail/.*"),
+    (6, "bucket", r"bucket\.hpp"),
+    (8, "replay", r"delivery/replay\.hpp"),
+    (6, "delivery", r"delivery/.*"),
+    (6, "observe", r"observe/.*"),
+    (8, "flow", r"flow/.*"),
+    (9, "testing", r"testing/.*"),
+    (10, "umbrella", r"etl\.hpp"),
+    (4, "pipeline", r"[^/]*\.hpp"),  # options, report, pipeline, emitter, out, batch_context, ...
 ]
 # Components stand above core, apart from one another but for these edges.
 COMPONENTS = {
@@ -37,7 +39,7 @@ COMPONENTS = {
     "druid": {"http"}, "csv": {"io"}, "uniprot": {"io"}, "jobs": {"io", "sqlite", "postgres"},
     "records": set(), "schedule": set(),
 }
-COMPONENT_LAYER = 10
+COMPONENT_LAYER = 11
 # The umbrella is what most programs include: core without the test kit, and no component.
 UMBRELLA_REFUSES = {"testing"}
 

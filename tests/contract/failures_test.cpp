@@ -72,6 +72,7 @@ std::string verdict(test::Places& places, const Case& c) {
   options.mode = c.workers == 0 ? etl::Mode::Fused : etl::Mode::Parallel;
   options.capacity = 1;  // an extractor of 15 batches has to block
   options.errors = {.max_rejects = c.policy.max_rejects, .unclassified = c.policy.unclassified};
+  options.retry = etl::RetryPolicy::none();
   options.name = "matrix";
   const etl::RunReport r = places.run(c.place, pipeline, options);
 

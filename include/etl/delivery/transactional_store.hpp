@@ -71,4 +71,20 @@ class TransactionalStore : public CheckpointStore {
   [[nodiscard]] virtual Result<std::unique_ptr<StoreSession<Tx>>> connect() = 0;
 };
 
+/// A pipeline and the store that its `load` writes to; made by `with`.
+template <class P, class Tx>
+struct WithStore {
+  P pipeline;
+  TransactionalStore<Tx>* store;
+};
+
+/// To run a pipeline whose `load` takes `store`'s transaction: rows, dead letters and progress are committed together.
+/// Refers to a pipeline that has a name, keeps one that has none; refers to the store.
+///
+///     etl::RunReport report = etl::run(etl::with(orders, store), {.name = "orders"});
+template <class P, class Store>
+[[nodiscard]] auto with(P&& pipeline, Store& store) -> WithStore<P, typename Store::Transaction> {
+  return {std::forward<P>(pipeline), &store};
+}
+
 }  // namespace etl::inline v0

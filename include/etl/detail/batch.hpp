@@ -46,6 +46,8 @@ struct Batch {
   TimePoint sealed{};
   std::vector<ChunkRef> chunks{};
   std::optional<Position> position{};
+  std::uint64_t position_seq = 0;  ///< items of the partition before `position`
+  bool replayed = false;           ///< settled by an earlier run
   Batch* next = nullptr;
 
   [[nodiscard]] std::uint32_t size() const noexcept { return end - begin; }

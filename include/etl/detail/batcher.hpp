@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <mutex>
@@ -47,7 +48,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   /// `backend` is null in fused mode. `clock` gives time and timers, and is null for a fused mode without time-outs.
   /// The arguments outlive `finish`.
   Batcher(const Options& options, const Environment& environment, ExecutorBackend* backend, ExecutorBackend* clock,
-          BatchProcessor<E>& processor, bool may_inline)
+          BatchProcessor<E>& processor, bool may_inline, bool aligned = false)
       : Base(backend, clock, options.workers, options.inline_batches != Inline::Never),
         options_(options),
         environment_(environment),
@@ -56,16 +57,18 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
         batch_bytes_(options.batch_bytes.value_or(0)),
         may_inline_(may_inline),
         batch_size_(static_cast<std::uint32_t>(options.batch_size)),
+        aligned_(aligned),
         capacity_(options.effective_capacity()),
         timer_(clock == nullptr ? nullptr : clock->make_timer()) {}
 
   // --- for a lane's producer ------------------------------------------------------------------------
-  [[nodiscard]] OwnedLane<E>& open_lane(std::uint32_t partition) {
+  /// `earlier` is what was settled of the partition before, or null; it outlives the lane's use.
+  [[nodiscard]] OwnedLane<E>& open_lane(std::uint32_t partition, const PartitionProgress* earlier = nullptr) {
     const Lock lock(mutex_);
     const auto unused = std::ranges::find(lanes_, false, [](const auto& lane) { return lane->in_use; });
     OwnedLane<E>& lane =
         unused != lanes_.end() ? **unused : *lanes_.emplace_back(std::make_unique<OwnedLane<E>>(*this));
-    lane.start(partition);
+    lane.start(partition, earlier);
     return lane;
   }
   /// Flushes the rest; after a failure it is dropped and counted.
@@ -75,11 +78,14 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     Lock lock(mutex_);
     lane.limit.store(0, std::memory_order_relaxed);
     Batch<E>* rest = lane.pending() > 0 ? seal(lane, reason, now()) : nullptr;
+    const bool cut_off = aligned_ && reason != Flush::Source;
     lane.leave_buffer(*this);
     chunks.swap(lane.chunks);
     chunk.swap(lane.chunk);
     lane.in_use = false;
-    if (rest != nullptr) dispatch(lock, rest, nullptr);
+    if (rest == nullptr) return;
+    if (cut_off) return Base::outside(lock, [&] { abandon(rest); });  // its batch would not be the same in the next run
+    dispatch(lock, rest, nullptr);
   }
   /// How many items the lane's partition has given so far.
   [[nodiscard]] std::uint64_t extracted(const OwnedLane<E>& lane) {
@@ -93,6 +99,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     if (!refusing()) after_cut(lock, lane);
     if (!refusing()) return true;  // asked again: that may have run a batch
     tally_.count_refused();
+    if (lane.chunk) lane.chunk->lost.store(true, std::memory_order_release);
     return false;
   }
   void reached_limit(Lane<E>& base) override {
@@ -111,7 +118,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   void flush(Lane<E>& base) override {
     auto& lane = static_cast<OwnedLane<E>&>(base);
     Lock lock(mutex_);
-    if (lane.pending() > 0 && !refusing()) seal_and_go_on(lock, lane, Flush::Source, now());
+    if (lane.pending() > 0 && !refusing() && !aligned_) seal_and_go_on(lock, lane, Flush::Source, now());
   }
   bool wait_for(std::chrono::nanoseconds duration) override {
     Lock lock(mutex_);
@@ -121,11 +128,17 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   }
   void mark(Lane<E>& base, Position position) override {
     const Lock lock(mutex_);
-    static_cast<OwnedLane<E>&>(base).position = std::move(position);
-  }
-  void hold(Lane<E>& base, std::shared_ptr<const void> keep) override {
     auto& lane = static_cast<OwnedLane<E>&>(base);
-    auto chunk = std::make_shared<Chunk>(Chunk{std::move(keep)});
+    lane.position = std::move(position);
+    lane.position_seq = lane.next_seq + lane.pending();
+  }
+  [[nodiscard]] const std::optional<Position>& resume_from(Lane<E>& base) override {
+    const Lock lock(mutex_);
+    return static_cast<OwnedLane<E>&>(base).resume_here();
+  }
+  void hold(Lane<E>& base, std::shared_ptr<const void> keep, std::function<void(bool)> acknowledge) override {
+    auto& lane = static_cast<OwnedLane<E>&>(base);
+    auto chunk = std::make_shared<Chunk>(std::move(keep), std::move(acknowledge));
     std::vector<ChunkRef> unused;  // released after the lock, like the former chunk
     const Lock lock(mutex_);
     if (lane.pending() == 0) lane.chunks.swap(unused);
@@ -197,6 +210,8 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   void settle(Batch<E>* batch, const BatchLedger& ledger, std::chrono::nanoseconds cost = {}) noexcept {
     if constexpr (!reusable<E>)
       if (batch->buffer != nullptr) std::destroy(batch->items().begin(), batch->items().end());
+    if (ledger.items.abandoned > 0 || ledger.results.in_doubt > 0)
+      for (const ChunkRef& chunk : batch->chunks) chunk->lost.store(true, std::memory_order_release);
     batch->chunks.clear();
     if (environment_.memory) environment_.memory->release(std::exchange(batch->bytes, 0));
     std::unique_ptr<Buffer<E>> too_large;  // freed after the lock
@@ -328,7 +343,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   [[nodiscard]] bool still_light(OwnedLane<E>& lane) {
     const std::uint32_t n = lane.count.load(std::memory_order_relaxed);
     lane.open_bytes += processor_->bytes({lane.data + n - 1, 1});
-    if (n == 1 || n >= batch_size_ || lane.open_bytes >= batch_bytes_) return false;
+    if (n == 1 || n >= lane.most || lane.open_bytes >= batch_bytes_) return false;
     std::uint32_t expected = n;
     return lane.limit.compare_exchange_strong(expected, n + 1, std::memory_order_relaxed);
   }
@@ -338,12 +353,12 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     arm_timer(after(time, options_.timeout));
   }
   [[nodiscard]] std::optional<Flush> full(const OwnedLane<E>& lane) const {
-    if (lane.count.load(std::memory_order_relaxed) >= batch_size_) return Flush::Size;
+    if (lane.count.load(std::memory_order_relaxed) >= lane.most) return Flush::Size;
     if (weigh_ && lane.open_bytes >= batch_bytes_) return Flush::Bytes;
     return std::nullopt;
   }
   [[nodiscard]] std::uint32_t next_check(const OwnedLane<E>& lane) const {
-    return weigh_ ? lane.count.load(std::memory_order_relaxed) + 1 : batch_size_;
+    return weigh_ ? lane.count.load(std::memory_order_relaxed) + 1 : lane.most;
   }
   [[nodiscard]] Batch<E>* seal(OwnedLane<E>& lane, Flush reason, TimePoint time) {
     Batch<E>* batch = new_batch();
@@ -365,10 +380,12 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   void after_cut(Lock& lock, OwnedLane<E>& lane) {
     if (backend_ == nullptr && lane.pending() > 0) return seal_and_go_on(lock, lane, Flush::Timeout, now());
     renew(lane);
+    if (lane.pending() > 0 && full(lane)) seal_and_go_on(lock, lane, Flush::Size, now());  // one item is a whole batch
   }
   // A new buffer, its limit at 1: the first item comes by to be timed.
   void renew(OwnedLane<E>& lane) {
     lane.renew(*this, batch_size_);
+    lane.most = lane.room(batch_size_, aligned_);
     lane.limit.store(1, std::memory_order_relaxed);
     if (lane.pending() == 0) return;
     if (weigh_) lane.open_bytes = processor_->bytes({lane.data, lane.pending()});
@@ -447,6 +464,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     for (auto& lane : lanes_) {
       lane->limit.store(0, std::memory_order_relaxed);
       if (backend_ == nullptr) continue;  // the producer does it, whose thread is to run it
+      if (aligned_) continue;             // cut off: see finish_lane
       if (lane->in_use && lane->pending() > 0) open.push(seal(*lane, Flush::Close, now()));
     }
     if (source_ != nullptr) source_->refuse(open);
@@ -481,6 +499,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   const std::uint64_t batch_bytes_;  // where `weigh_`
   const bool may_inline_;
   const std::uint32_t batch_size_;
+  const bool aligned_;  // batches end at multiples of their size, for idempotency keys (G16)
   const std::size_t capacity_;
 
   // Under the lock.

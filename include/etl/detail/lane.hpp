@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -35,7 +36,9 @@ class LaneHost {
   /// Whether intake goes on.
   virtual bool wait_for(std::chrono::nanoseconds duration) = 0;
   virtual void mark(Lane<E>& lane, Position position) = 0;
-  virtual void hold(Lane<E>& lane, std::shared_ptr<const void> keep) = 0;
+  virtual void hold(Lane<E>& lane, std::shared_ptr<const void> keep, std::function<void(bool)> acknowledge) = 0;
+  /// Where an earlier run got to. Items pushed from now on are counted from there.
+  [[nodiscard]] virtual const std::optional<Position>& resume_from(Lane<E>& lane) = 0;
   [[nodiscard]] virtual std::stop_token intake_stop() const noexcept = 0;
 };
 

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include <etl/config.hpp>
+#include <etl/delivery/checkpoint.hpp>
+#include <etl/delivery/seq_ranges.hpp>
 #include <etl/detail/batch.hpp>
 #include <etl/detail/inline_choice.hpp>
 #include <etl/detail/lane.hpp>
@@ -34,17 +36,37 @@ struct OwnedLane final : Lane<E> {
   std::uint64_t next_seq = 0;
   std::uint64_t next_ordinal = 0;
   std::uint64_t open_bytes = 0;  ///< written by the producer
+  std::uint32_t most = 0;        ///< items in the open batch
   std::optional<Position> position{};
+  std::uint64_t position_seq = 0;
+  const PartitionProgress* resume = nullptr;  ///< of an earlier run
+  bool resumed = false;                       ///< the source began there
+  SeqRanges replay{};                         ///< settled by it
   ChunkRef chunk{};
   std::vector<ChunkRef> chunks{};  ///< those with items in the open batch
   InlineChoice choice{};
   std::vector<std::unique_ptr<Buffer<E>>> free{};
 
-  void start(std::uint32_t which) {
+  void start(std::uint32_t which, const PartitionProgress* earlier) {
     in_use = true;
     partition = which;
-    next_seq = next_ordinal = 0;
+    next_seq = next_ordinal = position_seq = 0;
     position.reset();
+    resume = earlier;
+    resumed = false;
+    replay = earlier == nullptr ? SeqRanges() : earlier->gaps;
+    if (earlier != nullptr) replay.add({0, earlier->watermark});
+  }
+  /// By the producer, before its first item: goes on where the earlier run was.
+  [[nodiscard]] const std::optional<Position>& resume_here() {
+    static const std::optional<Position> fresh_start;
+    if (resume == nullptr || !resume->position) return fresh_start;
+    if (resumed) return resume->position;
+    if (next_seq + pending() > 0) return fresh_start;
+    resumed = true;
+    next_seq = position_seq = resume->position_seq;
+    position = resume->position;
+    return resume->position;
   }
   [[nodiscard]] std::uint32_t pending() const noexcept {
     return buffer == nullptr ? 0 : this->count.load(std::memory_order_acquire) - begin;
@@ -60,8 +82,10 @@ struct OwnedLane final : Lane<E> {
     batch.partition = partition;
     batch.ordinal = next_ordinal++;
     batch.first_seq = next_seq;
+    batch.replayed = replay.contains(next_seq);
     next_seq += end - begin;
     batch.position = position;
+    batch.position_seq = position_seq;
     batch.chunks.swap(chunks);
     if (chunk) chunks.push_back(chunk);
     begin = end;
@@ -101,6 +125,13 @@ struct OwnedLane final : Lane<E> {
     this->data = buffer->slots.data();
     this->live = std::exchange(buffer->slots.live, 0);
     this->count.store(n, std::memory_order_relaxed);
+  }
+
+  /// How many items the next batch may have: none is cut in two by what was settled before, nor, if `aligned`, by a
+  /// multiple of the batch size.
+  [[nodiscard]] std::uint32_t room(std::uint32_t batch_size, bool aligned) const noexcept {
+    const std::uint64_t to_multiple = aligned ? batch_size - next_seq % batch_size : batch_size;
+    return static_cast<std::uint32_t>(std::min(to_multiple, replay.boundary_after(next_seq) - next_seq));
   }
 
   /// Under the lock: a used buffer, or a new one.

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <random>
 #include <ranges>
 #include <stop_token>
 #include <string>
@@ -17,8 +18,12 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include <etl/config.hpp>
+#include <etl/delivery/transactional_store.hpp>
 #include <etl/detail/batcher.hpp>
+#include <etl/detail/delivery.hpp>
 #include <etl/detail/environment.hpp>
 #include <etl/detail/guard.hpp>
 #include <etl/detail/live.hpp>
@@ -34,18 +39,37 @@
 
 namespace etl::inline v0::detail {
 
-/// One run of one pipeline.
-template <class P>
+/// A name for a run: the time it began and 64 random bits.
+[[nodiscard]] inline std::string new_run_id() {
+  const auto now =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
+  std::random_device random;
+  return fmt::format("{:012x}-{:08x}{:08x}", now.count(), random(), random());
+}
+
+/// One run of one pipeline, with a store whose transaction is `Tx`, if any.
+template <class P, class Tx = NoTransaction>
 class Runner final : public LiveRun {
  public:
   using E = extracted_t<P>;
 
-  Runner(P& pipeline, const Options& options, Environment environment, Stop stop)
-      : pipeline_(pipeline), options_(options), environment_(std::move(environment)), stop_(std::move(stop)) {}
+  /// Extracts in place of the pipeline's own `extract`.
+  using Source = std::function<std::optional<Error>(Emitter<E>&)>;
+  static constexpr LoadWith with = load_with<P, loaded_t<P>, Tx>();
+
+  Runner(P& pipeline, const Options& options, Environment environment, Stop stop,
+         TransactionalStore<Tx>* store = nullptr, Source source = {})
+      : pipeline_(pipeline),
+        options_(adjusted(options)),
+        environment_(std::move(environment)),
+        stop_(std::move(stop)),
+        store_(store),
+        source_(std::move(source)) {}
 
   [[nodiscard]] RunReport execute() {
     started_ = Clock::now();
     report_.pipeline = environment_.name;
+    report_.run = new_run_id();
     if (auto error = guarded([this]() -> std::optional<Error> { return execute_checked(); })) {
       report_.add_error({.error = std::move(*error), .pipeline = environment_.name, .stage = Stage::Configure});
       report_.outcome = Outcome::Failed;
@@ -67,19 +91,48 @@ class Runner final : public LiveRun {
   }
 
  private:
+  /// Batches that are named by a key are cut by their size alone (G16).
+  [[nodiscard]] static Options adjusted(Options options) {
+    if constexpr (with == LoadWith::Key) {
+      options.timeout = Options::never;
+      options.batch_bytes.reset();
+    }
+    return options;
+  }
+  [[nodiscard]] std::optional<Error> problem() const {
+    if (auto problem = options_.problem()) return problem;
+    const auto invalid = [](const char* what) {
+      return Error{.code = Errc::InvalidOptions, .context = std::string("invalid options: ") + what};
+    };
+    if (options_.batch_bytes && !HasBytes<P, E>)
+      return invalid("batch_bytes needs a pipeline with `bytes(const E&) const`");
+    if (options_.errors.dead_letters && !Rejecter<P>::describes && HasDescribe<P, E>)
+      return invalid("errors.dead_letters needs a transform that leaves its item untouched, as `const E&` does");
+    if (store_ != nullptr && environment_.name.empty())
+      return invalid("a run with a store needs a name: its progress is kept under it");
+    if (store_ != nullptr && (options_.delivery.checkpoints || options_.errors.dead_letters))
+      return invalid(
+          "a run with a store keeps progress and dead letters there: leave delivery.checkpoints and "
+          "errors.dead_letters out");
+    return std::nullopt;
+  }
+
   /// An error of the configuration, or nothing.
   [[nodiscard]] std::optional<Error> execute_checked() {
-    if (auto problem = options_.problem()) return problem;
-    if (options_.batch_bytes && !HasBytes<P, E>)
-      return Error{.code = Errc::InvalidOptions,
-                   .context = "invalid options: batch_bytes needs a pipeline with `bytes(const E&) const`"};
+    if (auto found = problem()) return found;
     const bool fused = options_.mode == Mode::Fused;
     const Executor executor = environment_.executor ? environment_.executor : own_pool();
     ExecutorBackend* const backend = fused ? nullptr : executor.backend();
-    stage_ = std::make_unique<PipelineStage<P>>(pipeline_, options_, environment_, fused ? 1 : options_.workers);
+    stage_ = std::make_unique<PipelineStage<P, Tx>>(pipeline_, options_, environment_, fused ? 1 : options_.workers);
     batcher_ = std::make_shared<Batcher<E>>(options_, environment_, backend, executor.backend(), *stage_,
-                                            options_.inline_batches == Inline::Adaptive);
-    stage_->attach(*batcher_);
+                                            options_.inline_batches == Inline::Adaptive, with == LoadWith::Key);
+    CheckpointStore* const progress_store =
+        store_ != nullptr ? static_cast<CheckpointStore*>(store_) : options_.delivery.checkpoints.get();
+    const bool delivers = progress_store != nullptr || with == LoadWith::Key || options_.errors.dead_letters != nullptr;
+    if (delivers && !options_.delivery.dry_run)
+      delivery_.emplace(options_, environment_.name, progress_store, store_ != nullptr);
+    stage_->attach(*batcher_, executor, delivery_ ? &*delivery_ : nullptr, store_, report_.run);
+    if (delivery_) delivery_->wait_by(stage_->waiter());
     const std::stop_callback on_drain(stop_.drain(), [this] { batcher_->request_drain(); });
     const std::stop_callback on_abandon(stop_.abandon(), [this] { batcher_->request_abandon(); });
     const LiveView::Shown shown(environment_.view, *this);
@@ -105,7 +158,39 @@ class Runner final : public LiveRun {
     batcher_->end_intake();
     settle_outcome(report_, batcher_->finish());
     stage_->report(report_);
+    save_progress(false);
     if (prepared) post_process();
+    if (report_.ok()) save_progress(true);  // only now: what fails is not finished (G14)
+    if (delivery_) delivery_->lose_chunks();
+  }
+
+  // --- progress -----------------------------------------------------------------------------------------
+  /// Finds out where to begin. False: that has failed the run.
+  [[nodiscard]] bool start_delivery(std::uint64_t partitions) {
+    if (!delivery_) return true;
+    auto error = guarded([&]() -> std::optional<Error> {
+      std::string fingerprint;
+      if constexpr (HasFingerprint<P>) fingerprint = std::as_const(pipeline_).fingerprint();
+      return delivery_->start(std::move(fingerprint), partitions, batcher_->now());
+    });
+    report_.resumed = delivery_->resumed();
+    if (!error && with == LoadWith::Key && delivery_->batch_size() != options_.batch_size)
+      error =
+          Error{.code = Errc::CheckpointMismatch,
+                .context = fmt::format("the unfinished run of '{}' has idempotency keys for batches of {}: use that "
+                                       "batch_size, or restart",
+                                       environment_.name, delivery_->batch_size())};
+    if (!error) return true;
+    delivery_started_ = false;
+    batcher_->fail({.error = std::move(*error), .stage = Stage::Checkpoint});
+    return false;
+  }
+  void save_progress(bool all) {
+    if (!delivery_ || !delivery_started_) return;
+    auto error = guarded([&] { return delivery_->finish(all); });
+    if (!error) return;
+    if (report_.outcome != Outcome::Inconsistent) report_.outcome = Outcome::Failed;
+    report_.add_error({.error = std::move(*error), .pipeline = environment_.name, .stage = Stage::Checkpoint});
   }
 
   // --- hooks ------------------------------------------------------------------------------------------
@@ -162,14 +247,17 @@ class Runner final : public LiveRun {
 
   // --- extraction ---------------------------------------------------------------------------------------
   void extract_all() {
-    if constexpr (HasPartitions<P>) {
+    if (source_) {
+      if (start_delivery(1)) extract_one(0, source_);
+    } else if constexpr (HasPartitions<P>) {
       auto error = guarded([this]() -> std::optional<Error> {
         auto&& partitions = std::as_const(pipeline_).partitions();
-        extract_partitions(partitions);
+        if (start_delivery(static_cast<std::uint64_t>(std::ranges::distance(partitions))))
+          extract_partitions(partitions);
         return std::nullopt;
       });
       if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
-    } else {
+    } else if (start_delivery(1)) {
       extract_one(0, [this](Emitter<E>& out) { return extract_whole(out); });
     }
   }
@@ -207,9 +295,8 @@ class Runner final : public LiveRun {
 
   template <class F>
   void extract_one(std::uint32_t partition, F&& extract) {
-    OwnedLane<E>& lane = batcher_->open_lane(partition);
-    static const std::optional<Position> fresh_start;
-    Emitter<E> out(lane, fresh_start);
+    OwnedLane<E>& lane = batcher_->open_lane(partition, delivery_ ? delivery_->earlier(partition) : nullptr);
+    Emitter<E> out(lane);
     ++extracting_;
     if (auto error = guarded([&] { return extract(out); })) {
       ErrorRecord record{.error = std::move(*error), .stage = Stage::Extract};
@@ -254,16 +341,42 @@ class Runner final : public LiveRun {
   }
 
   P& pipeline_;
-  const Options& options_;
+  const Options options_;
   const Environment environment_;
   const Stop stop_;
+  TransactionalStore<Tx>* const store_;
+  const Source source_;
   TimePoint started_{};
   RunReport report_{};
-  std::unique_ptr<PipelineStage<P>> stage_;
+  std::optional<Delivery> delivery_;
+  bool delivery_started_ = true;
+  std::unique_ptr<PipelineStage<P, Tx>> stage_;
   std::shared_ptr<Batcher<E>> batcher_;
   std::atomic<std::uint64_t> expected_ = 0;
   std::atomic<std::uint32_t> extracting_ = 0;
   std::atomic<const char*> hook_ = nullptr;
+};
+
+/// Runs a pipeline that `check_pipeline` has accepted.
+template <class P>
+[[nodiscard]] RunReport execute(P& pipeline, const Options& options, Environment environment, Stop stop) {
+  return Runner<P>(pipeline, options, std::move(environment), std::move(stop)).execute();
+}
+template <class P, class Tx>
+[[nodiscard]] RunReport execute(WithStore<P, Tx>& bound, const Options& options, Environment environment, Stop stop) {
+  return Runner<std::remove_reference_t<P>, Tx>(bound.pipeline, options, std::move(environment), std::move(stop),
+                                                bound.store)
+      .execute();
+}
+
+/// `check_pipeline`, also of a pipeline with its store.
+template <class P>
+struct Checked {
+  static consteval bool ok() { return check_pipeline<P>(); }
+};
+template <class P, class Tx>
+struct Checked<WithStore<P, Tx>> {
+  static consteval bool ok() { return check_pipeline<std::remove_reference_t<P>, Tx>(); }
 };
 
 }  // namespace etl::inline v0::detail

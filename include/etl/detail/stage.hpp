@@ -19,9 +19,12 @@
 #include <etl/config.hpp>
 #include <etl/detail/batch.hpp>
 #include <etl/detail/batcher.hpp>
+#include <etl/detail/delivery.hpp>
 #include <etl/detail/environment.hpp>
 #include <etl/detail/guard.hpp>
 #include <etl/detail/load_gate.hpp>
+#include <etl/detail/loading.hpp>
+#include <etl/detail/rejecter.hpp>
 #include <etl/detail/traits.hpp>
 #include <etl/detail/work.hpp>
 #include <etl/detail/worker_slot.hpp>
@@ -34,27 +37,36 @@ namespace etl::inline v0::detail {
 
 /// Runs batches through one pipeline. Each worker slot has its own state, results and times; the
 /// results of a batch that waits for its turn are parked at the gate. Thread-safe.
-template <class P>
+template <class P, class Tx = NoTransaction>
 class PipelineStage final : public BatchProcessor<extracted_t<P>> {
  public:
   using E = extracted_t<P>;
   using T = loaded_t<P>;
   using W = worker_t<P>;
   static constexpr Takes takes = transform_takes<P, E, T>();
-  static constexpr bool in_place = takes == Takes::Span || takes == Takes::Nothing;
-  static constexpr bool concurrent_load = Loader<const P, T>;
 
   PipelineStage(P& pipeline, const Options& options, const Environment& environment, std::size_t slots)
       : pipeline_(&pipeline),
         options_(&options),
-        environment_(&environment),
         slots_(slots),
         gated_(is_gated(options, slots)),
-        gate_(concurrent_load ? options.max_concurrent_loads.value_or(slots) : 1, options.order == Order::Source) {
+        rejecter_(pipeline, options, environment),
+        loading_(pipeline, options, rejecter_, slots),
+        gate_(Loading<P, Tx>::concurrent ? options.max_concurrent_loads.value_or(slots) : 1,
+              options.order == Order::Source) {
     for (Slot& slot : slots_) slot.work = new_work();
   }
 
-  void attach(Batcher<E>& batcher) { batcher_ = &batcher; }
+  /// `delivery` and `store` may be null; `run` is the id of this run.
+  void attach(Batcher<E>& batcher, Executor executor = {}, Delivery* delivery = nullptr,
+              TransactionalStore<Tx>* store = nullptr, std::string run = {}) {
+    batcher_ = &batcher;
+    delivery_ = delivery;
+    rejecter_.attach(batcher);
+    loading_.attach(batcher, std::move(executor), delivery, store, std::move(run));
+  }
+  /// Of user callables that wait.
+  [[nodiscard]] const Waiter& waiter() const noexcept { return loading_.waiter(); }
 
   TimePoint process(Batch<E>* batch, std::uint32_t index, TimePoint begin) noexcept override {
     Slot& slot = slots_[index];
@@ -62,7 +74,7 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
     slot.queue.record(begin - batch->sealed);
     slot.at = begin;
     work.start(batch, begin);
-    const bool ready = prepare(slot, *batch) && transform(slot, work);
+    const bool ready = prepare(slot, *batch) && (batch->replayed || transform(slot, work));
     if (gated_) return pass_gate(slot, work, ready);
     finish(slot, work, ready);
     return slot.at;
@@ -98,7 +110,7 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
 
   [[nodiscard]] static bool is_gated(const Options& options, std::size_t slots) {
     if (options.order == Order::Source) return options.mode == Mode::Parallel;
-    return slots > 1 && (!concurrent_load || options.max_concurrent_loads.value_or(slots) < slots);
+    return slots > 1 && (!Loading<P, Tx>::concurrent || options.max_concurrent_loads.value_or(slots) < slots);
   }
 
   // --- transform ------------------------------------------------------------------------------------
@@ -126,8 +138,8 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
             return error_of(
                 [&] { return call_transform(std::as_const(*pipeline_), *slot.worker, work.batch->items()); });
           })) {
-        ok = is_rejection(*error) ? reject_all(work, std::move(*error))
-                                  : fail(*work.batch, Stage::Transform, std::move(*error));
+        ok = rejecter_.is_rejection(*error) ? reject_all(work, *error)
+                                            : fail(*work.batch, Stage::Transform, std::move(*error));
       }
     } else if constexpr (takes != Takes::Nothing) {
       ok = transform_items(slot, work);
@@ -150,10 +162,14 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
         return std::nullopt;
       });
       if (!error) break;
-      if (!is_rejection(*error)) return fail_item(work, i, std::move(*error));
+      if (!rejecter_.is_rejection(*error)) return fail_item(work, i, std::move(*error));
       work.reject_item(i++, std::move(*error));
     }
-    return work.rejections.empty() || settle_rejections(work);
+    return work.rejections.empty() || rejecter_.settle_transform(work);
+  }
+  [[nodiscard]] bool reject_all(Work& work, const Error& error) noexcept {
+    for (std::uint32_t i = 0; i < work.batch->size(); ++i) work.reject_item(i, error);
+    return rejecter_.settle_transform(work);
   }
 
   /// An error that rejects or fails the item. Results of an item that ends so are taken back.
@@ -193,58 +209,6 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
     }
   }
 
-  // --- rejects --------------------------------------------------------------------------------------
-  [[nodiscard]] bool is_rejection(const Error& error) const noexcept {
-    if (error.code == Errc::UserException) return options_->errors.unclassified == Unclassified::Reject;
-    return error.error_class == ErrorClass::Rejected;
-  }
-  [[nodiscard]] bool reject_all(Work& work, Error error) noexcept {
-    for (std::uint32_t i = 0; i < work.batch->size(); ++i) work.reject_item(i, error);
-    return settle_rejections(work);
-  }
-  /// Reports what transform rejected, before anything of the batch is loaded.
-  [[nodiscard]] bool settle_rejections(Work& work) noexcept {
-    return tell_rejections(work, work.rejections, Stage::Transform);
-  }
-  [[nodiscard]] bool tell_rejections(Work& work, std::vector<Rejected>& rejections, Stage stage) noexcept {
-    const Batch<E>& batch = *work.batch;
-    for (const Rejected& rejection : rejections) {
-      ErrorRecord record = place(batch, stage, rejection.error);
-      record.first_seq = record.last_seq = batch.first_seq + rejection.item;
-      if (auto error = guarded([&]() -> std::optional<Error> { return tell(batch, rejection, stage); })) {
-        record.error = std::move(*error);
-        batcher_->fail(std::move(record));
-        return false;
-      }
-      const auto problem = batcher_->draw_reject();
-      if (problem) {
-        record.error = {.code = Errc::RejectBudget,
-                        .context = "reject budget exceeded (" + *problem + ")",
-                        .cause = std::make_shared<const Error>(rejection.error)};
-        batcher_->fail(std::move(record));
-        return false;
-      }
-      batcher_->note(std::move(record));
-      if (stage == Stage::Transform) ++work.told;
-    }
-    return true;
-  }
-  std::optional<Error> tell(const Batch<E>& batch, const Rejected& rejection, Stage stage) {
-    if (!options_->errors.on_reject) return std::nullopt;
-    std::string description;
-    if constexpr (HasDescribe<P, E> && (takes == Takes::Const || takes == Takes::Nothing))
-      description = std::string_view(pipeline_->describe(batch.items()[rejection.item]));
-    const std::lock_guard lock(tell_mutex_);
-    options_->errors.on_reject({.pipeline = environment_->name,
-                                .stage = stage,
-                                .batch = batch.number,
-                                .partition = batch.partition,
-                                .seq = batch.first_seq + rejection.item,
-                                .error = rejection.error,
-                                .description = description});
-    return std::nullopt;
-  }
-
   // --- load -----------------------------------------------------------------------------------------
   TimePoint pass_gate(Slot& slot, Work& work, bool ready) noexcept {
     work.ready = ready;
@@ -268,9 +232,10 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
   }
 
   void finish(Slot& slot, Work& work, bool ready) noexcept {
+    if (ready && work.batch->replayed) return batcher_->settle(work.batch, work.ledger()), work.clear();
     if (!ready || batcher_->dead()) return finish_abandoned(work);
     slot.busy.store(Busy::Load, std::memory_order_relaxed);
-    load(slot, work);
+    loading_(static_cast<std::uint32_t>(&slot - slots_.data()), *slot.worker, work, slot.at);
     slot.busy.store(Busy::No, std::memory_order_relaxed);
     const TimePoint end = batcher_->now();
     slot.load.record(end - slot.at);
@@ -280,68 +245,12 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
   }
   void finish_abandoned(Work& work) noexcept {
     work.lose();
+    if (options_->errors.dead_letters || delivery_ != nullptr) work.lose_rejections();
     batcher_->settle(work.batch, work.ledger());
     work.clear();
   }
 
-  void load(Slot& slot, Work& work) noexcept {
-    const std::span<const T> results = results_of(work);
-    const auto size = static_cast<std::uint32_t>(results.size());
-    const auto most = static_cast<std::uint32_t>(options_->batch_size);
-    work.produced = size;
-    for (std::uint32_t from = 0; from < size; from += most) {
-      const std::uint32_t count = std::min(most, size - from);
-      if (load_part(slot, work, results.subspan(from, count), from)) continue;
-      return work.abandon_from(from + count);
-    }
-  }
-  [[nodiscard]] std::span<const T> results_of(Work& work) const noexcept {
-    if constexpr (in_place) {
-      return work.rejections.empty() ? work.batch->items() : std::span<E>();
-    } else {
-      return work.out.results();
-    }
-  }
-
-  /// One load call. False: the run has failed.
-  [[nodiscard]] bool load_part(Slot& slot, Work& work, std::span<const T> part, std::uint32_t from) noexcept {
-    const Batch<E>& batch = *work.batch;
-    BatchContext context({.batch = batch.number,
-                          .partition = batch.partition,
-                          .first_seq = batch.first_seq,
-                          .last_seq = batch.first_seq + batch.size() - 1,
-                          .position = &batch.position,
-                          .stop = &batcher_->user_stop(),
-                          .size = part.size()});
-    auto error = guarded([&] { return error_of([&] { return call_load(*pipeline_, part, context, *slot.worker); }); });
-    const auto count = static_cast<std::uint32_t>(part.size());
-    if (error && !is_rejection(*error)) {
-      work.set(from, from + count, error->code == Errc::OutcomeUnknown ? Fate::InDoubt : Fate::Abandoned);
-      return fail(batch, Stage::Load, std::move(*error));
-    }
-    auto& rejects = context.rejects();
-    if (error) {
-      rejects.clear();
-      for (std::uint32_t i = 0; i < count; ++i) rejects.emplace_back(i, *error);
-    }
-    if (rejects.empty()) return true;
-    std::vector<Rejected> rejections;
-    work.reject_results(from, rejects, rejections);
-    return tell_rejections(work, rejections, Stage::Load);
-  }
-
   // --- failures ---------------------------------------------------------------------------------------
-  [[nodiscard]] ErrorRecord place(const Batch<E>& batch, Stage stage, Error error) const {
-    ErrorRecord record;
-    record.error = std::move(error);
-    record.stage = stage;
-    record.in_batch = true;
-    record.batch = batch.number;
-    record.partition = batch.partition;
-    record.first_seq = batch.first_seq;
-    record.last_seq = batch.first_seq + batch.size() - 1;
-    return record;
-  }
   bool fail(const Batch<E>& batch, Stage stage, Error error) noexcept {
     batcher_->fail(place(batch, stage, std::move(error)));
     return false;
@@ -369,14 +278,15 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
 
   P* const pipeline_;
   const Options* const options_;
-  const Environment* const environment_;
   Batcher<E>* batcher_ = nullptr;
+  Delivery* delivery_ = nullptr;
   std::vector<Slot> slots_;
   const bool gated_;
+  Rejecter<P> rejecter_;
+  Loading<P, Tx> loading_;
   LoadGate<Work> gate_;
   std::mutex spare_mutex_;
   std::vector<std::unique_ptr<Work>> spare_;
-  std::mutex tell_mutex_;
 };
 
 }  // namespace etl::inline v0::detail

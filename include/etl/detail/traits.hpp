@@ -8,12 +8,14 @@
 #include <ranges>
 #include <span>
 #include <stop_token>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
 #include <etl/batch_context.hpp>
 #include <etl/config.hpp>
+#include <etl/delivery/idempotency_key.hpp>
 #include <etl/emitter.hpp>
 #include <etl/error.hpp>
 #include <etl/out.hpp>
@@ -145,22 +147,42 @@ ETLPIPE_ALWAYS_INLINE decltype(auto) call_transform(P& p, [[maybe_unused]] W& w,
     return p.transform(std::forward<A>(a)...);
 }
 
-template <class P, class T, class W>
+/// `X` is what may stand between batch context and worker state: nothing, a key, or a store's transaction.
+template <class P, class T, class W, class... X>
 concept LoadCallable =
-    requires(P& p, std::span<const T> s, BatchContext& c, W& w) { p.load(s, c, w); } ||
-    requires(P& p, std::span<const T> s, BatchContext& c) { p.load(s, c); } ||
-    requires(P& p, std::span<const T> s, W& w) { p.load(s, w); } || requires(P& p, std::span<const T> s) { p.load(s); };
+    requires(P& p, std::span<const T> s, BatchContext& c, W& w, X&... x) { p.load(s, c, x..., w); } ||
+    requires(P& p, std::span<const T> s, BatchContext& c, X&... x) { p.load(s, c, x...); } ||
+    requires(P& p, std::span<const T> s, W& w, X&... x) { p.load(s, x..., w); } ||
+    requires(P& p, std::span<const T> s, X&... x) { p.load(s, x...); };
 
-template <class P, class T, class W>
-decltype(auto) call_load(P& p, std::span<const T> batch, [[maybe_unused]] BatchContext& c, [[maybe_unused]] W& w) {
-  if constexpr (requires { p.load(batch, c, w); })
-    return p.load(batch, c, w);
-  else if constexpr (requires { p.load(batch, c); })
-    return p.load(batch, c);
-  else if constexpr (requires { p.load(batch, w); })
-    return p.load(batch, w);
+template <class P, class T, class W, class... X>
+decltype(auto) call_load(P& p, std::span<const T> batch, [[maybe_unused]] BatchContext& c, [[maybe_unused]] W& w,
+                         X&... x) {
+  if constexpr (requires { p.load(batch, c, x..., w); })
+    return p.load(batch, c, x..., w);
+  else if constexpr (requires { p.load(batch, c, x...); })
+    return p.load(batch, c, x...);
+  else if constexpr (requires { p.load(batch, x..., w); })
+    return p.load(batch, x..., w);
   else
-    return p.load(batch);
+    return p.load(batch, x...);
+}
+
+struct NoTransaction {};
+
+/// What else a `load` wants (G15, G16).
+enum class LoadWith : std::uint8_t { Nothing, Key, Transaction };
+
+/// `Tx` is the transaction of the store that the pipeline is run with, or NoTransaction.
+template <class P, class T, class Tx>
+[[nodiscard]] consteval LoadWith load_with() {
+  using W = worker_t<P>;
+  if constexpr (!std::is_same_v<Tx, NoTransaction> && LoadCallable<P, T, W, Tx>)
+    return LoadWith::Transaction;
+  else if constexpr (!LoadCallable<P, T, W> && LoadCallable<P, T, W, const IdempotencyKey>)
+    return LoadWith::Key;
+  else
+    return LoadWith::Nothing;
 }
 
 template <class P>
@@ -230,6 +252,17 @@ template <class P, class E>
 concept HasDescribe = requires(const P& p, const E& e) {
   { p.describe(e) } -> std::convertible_to<std::string_view>;
 };
+template <class P, class E>
+concept HasRestore = requires(const P& p, std::string_view payload) {
+  { p.restore(payload) } -> TransformReturn<E>;
+};
+template <class P>
+concept HasFingerprint = requires(const P& p) {
+  { p.fingerprint() } -> std::convertible_to<std::string>;
+};
+/// Says that it resumes: that it extracts the same items in the same order again, from a mark on.
+template <class P>
+concept Replayable = requires { typename P::position; };
 template <class P>
 concept HasExpectedItems = requires(const P& p) {
   { p.expected_items() } -> std::convertible_to<std::uint64_t>;

@@ -33,9 +33,12 @@ struct Work {
   std::uint32_t produced = 0;  ///< results given to load
   bool ready = false;          ///< transformed without failure
   TimePoint began{};
-  std::vector<Rejected> rejections{};  ///< by transform
-  std::uint32_t told = 0;              ///< how many of them have been reported and drawn on the budget
-  Work* next = nullptr;                ///< at the gate
+  std::vector<Rejected> rejections{};       ///< by transform
+  std::uint32_t told = 0;                   ///< how many of them have been reported and drawn on the budget
+  std::vector<Rejected> load_rejections{};  ///< by load, each item once
+  std::vector<std::uint32_t> told_items{};  ///< which of those have been reported and drawn
+  std::uint32_t attempts = 0;               ///< at loading
+  Work* next = nullptr;                     ///< at the gate
 
   // For the gate, which looks at them when the batch has been settled and may be in use again.
   [[nodiscard]] std::uint32_t partition() const noexcept { return partition_; }
@@ -47,14 +50,21 @@ struct Work {
     ordinal_ = which->ordinal;
     began = now;
     ready = false;
-    produced = mark = told = 0;
+    produced = mark = told = attempts = 0;
   }
   void clear() noexcept {
     out.truncate(0);
     rejections.clear();
+    load_rejections.clear();
+    told_items.clear();
     counts_.clear();
     fates_.clear();
-    lost_ = false;
+    lost_ = unkept_ = false;
+  }
+  /// Before another attempt at all of it.
+  void forget_load() noexcept {
+    load_rejections.clear();
+    fates_.clear();
   }
 
   /// Item `i` has `count` results, not one.
@@ -76,11 +86,11 @@ struct Work {
   }
   /// Results from `from` on are not loaded.
   void abandon_from(std::uint32_t from) { set(from, produced, Fate::Abandoned); }
+  /// What was rejected could not be set aside: it is lost with the batch.
+  void lose_rejections() noexcept { unkept_ = true; }
 
-  /// Load rejected results, counted from `from`. Appends the items concerned to `items`, each once per batch, with the
-  /// first reason.
-  void reject_results(std::uint32_t from, std::vector<std::pair<std::size_t, Error>>& rejects,
-                      std::vector<Rejected>& items) {
+  /// Load rejected results, counted from `from`. Keeps the items concerned, each once per batch, with the first reason.
+  void reject_results(std::uint32_t from, std::vector<std::pair<std::size_t, Error>>& rejects) {
     std::ranges::sort(rejects, {}, &std::pair<std::size_t, Error>::first);
     if (fates_.empty()) fates_.assign(produced, Fate::Committed);
     auto next_reject = rejects.begin();
@@ -89,7 +99,7 @@ struct Work {
           std::any_of(fates_.begin() + first, fates_.begin() + end, [](Fate f) { return f == Fate::Rejected; });
       for (; next_reject != rejects.end() && next_reject->first + from < end; ++next_reject) {
         fates_[next_reject->first + from] = Fate::Rejected;
-        if (!std::exchange(told_before, true)) items.push_back({item, std::move(next_reject->second)});
+        if (!std::exchange(told_before, true)) load_rejections.push_back({item, std::move(next_reject->second)});
       }
     });
   }
@@ -98,7 +108,9 @@ struct Work {
   [[nodiscard]] BatchLedger ledger() const {
     BatchLedger ledger;
     ledger.results.produced = produced;
-    if (lost_) {
+    if (batch->replayed) {
+      ledger.items.replayed = batch->size();
+    } else if (lost_) {
       ledger.results.abandoned = produced;
       ledger.items.rejected = told;
       ledger.items.abandoned = batch->size() - told;
@@ -111,6 +123,10 @@ struct Work {
     } else {
       for (const Fate fate : fates_) count(ledger, fate);
       count_items(ledger);
+    }
+    if (unkept_) {
+      ledger.items.abandoned += std::exchange(ledger.items.rejected, 0);
+      ledger.results.abandoned += std::exchange(ledger.results.rejected, 0);
     }
     return ledger;
   }
@@ -164,6 +180,7 @@ struct Work {
   std::vector<Count> counts_{};  // items that have not exactly one result, in order
   std::vector<Fate> fates_{};    // empty: all committed
   bool lost_ = false;            // nothing was loaded
+  bool unkept_ = false;          // rejections are lost too
 };
 
 }  // namespace etl::inline v0::detail

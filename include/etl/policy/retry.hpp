@@ -142,16 +142,18 @@ template <class F>
 [[nodiscard]] auto retry(const RetryPolicy& policy, F&& operation, const Waiter& waiter = {},
                          std::uint64_t seed = std::random_device{}()) -> detail::result_of_t<F> {
   if (auto problem = policy.problem()) throw Exception(std::move(*problem));
-  Backoff backoff(policy, waiter.now(), seed);
+  const TimePoint begin = waiter.now();
+  std::optional<Backoff> backoff;  // made at the first failure: a success costs nothing
   for (;;) {
     auto result = detail::call_for_result(operation);
     if (result) return result;
-    const auto delay = backoff.after(result.error(), waiter.now());
+    if (!backoff) backoff.emplace(policy, begin, seed);
+    const auto delay = backoff->after(result.error(), waiter.now());
     const auto tried = [&backoff] {
-      return std::to_string(backoff.attempts()) + (backoff.attempts() == 1 ? " attempt" : " attempts");
+      return std::to_string(backoff->attempts()) + (backoff->attempts() == 1 ? " attempt" : " attempts");
     };
     if (!delay) {
-      if (backoff.attempts() == 1 || result.error().error_class != ErrorClass::Transient) return result;
+      if (backoff->attempts() == 1 || result.error().error_class != ErrorClass::Transient) return result;
       return failure(detail::gave_up(std::move(result.error()), "gave up after " + tried()));
     }
     if (!waiter.wait_for(*delay))

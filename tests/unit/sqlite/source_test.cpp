@@ -261,7 +261,8 @@ class Recorder final : public etl::detail::LaneHost<Row> {
   template <class Extract>
   etl::Result<void> record(const std::optional<Position>& from, Extract extract) {
     lane_.host = this;
-    etl::Emitter<Row> out(lane_, from);
+    from_ = from;
+    etl::Emitter<Row> out(lane_);
     return extract(out);
   }
   bool make_room(etl::detail::Lane<Row>& lane) override {
@@ -277,11 +278,13 @@ class Recorder final : public etl::detail::LaneHost<Row> {
   void mark(etl::detail::Lane<Row>&, Position position) override { log += "[" + position.text() + "] "; }
   void flush(etl::detail::Lane<Row>&) override {}
   bool wait_for(std::chrono::nanoseconds) override { return true; }
-  void hold(etl::detail::Lane<Row>&, std::shared_ptr<const void>) override {}
+  void hold(etl::detail::Lane<Row>&, std::shared_ptr<const void>, std::function<void(bool)>) override {}
+  [[nodiscard]] const std::optional<Position>& resume_from(etl::detail::Lane<Row>&) override { return from_; }
   [[nodiscard]] std::stop_token intake_stop() const noexcept override { return {}; }
 
  private:
   Row slot_;
+  std::optional<Position> from_;
   etl::detail::Lane<Row> lane_;
 };
 

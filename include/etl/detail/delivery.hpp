@@ -1,0 +1,186 @@
+#pragma once
+/// The progress of one run, from the checkpoint it began with to the one it leaves (contract G13 to G17).
+
+#include <chrono>
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <etl/config.hpp>
+#include <etl/delivery/checkpoint.hpp>
+#include <etl/delivery/idempotency_key.hpp>
+#include <etl/delivery/transactional_store.hpp>
+#include <etl/detail/progress_tracker.hpp>
+#include <etl/error.hpp>
+#include <etl/executor.hpp>
+#include <etl/options.hpp>
+#include <etl/policy/retry.hpp>
+#include <etl/policy/waiter.hpp>
+#include <etl/position.hpp>
+
+namespace etl::inline v0::detail {
+
+/// Who saves what: with a plain store, whoever settles a batch saves the whole checkpoint from time to time; with a
+/// transactional one, each batch's transaction records what it settles. Without a store it only knows the fingerprint.
+/// Thread-safe, except `start` and `finish`.
+class Delivery {
+ public:
+  Delivery(const Options& options, const std::string& pipeline, CheckpointStore* store, bool transactional)
+      : options_(options), pipeline_(pipeline), store_(store), transactional_(transactional) {}
+
+  /// Finds out where to begin. An error of class Fatal when that cannot be told.
+  [[nodiscard]] std::optional<Error> start(std::string fingerprint, std::uint64_t partition_count, TimePoint now) {
+    next_save_ = now + std::chrono::duration_cast<Clock::duration>(options_.delivery.save_every);
+    begin_.fingerprint = std::move(fingerprint);
+    begin_.batch_size = options_.batch_size;
+    begin_.partition_count = partition_count;
+    if (store_ == nullptr) return std::nullopt;
+    if (!options_.delivery.restart) {
+      auto found = store_->find(pipeline_);
+      if (!found) return std::move(found.error());
+      if (*found && !(*found)->finished) return resume(std::move(**found));
+    }
+    auto saved = save_trying(begin_);  // in place of a finished or unwanted one
+    if (!saved) return std::move(saved.error());
+    return std::nullopt;
+  }
+  /// For attempts to save.
+  void wait_by(Waiter waiter) { waiter_ = std::move(waiter); }
+  [[nodiscard]] const PartitionProgress* earlier(std::uint32_t partition) const noexcept {
+    return begin_.find(partition);
+  }
+  [[nodiscard]] bool resumed() const noexcept { return resumed_; }
+  [[nodiscard]] const std::string& fingerprint() const noexcept { return begin_.fingerprint; }
+  [[nodiscard]] std::uint64_t batch_size() const noexcept { return begin_.batch_size; }
+  [[nodiscard]] const std::string& pipeline() const noexcept { return pipeline_; }
+  /// Whether chunks have to wait for a checkpoint.
+  [[nodiscard]] bool keeps_chunks() const noexcept { return store_ != nullptr && !transactional_; }
+
+  // --- with a plain store, or none ------------------------------------------------------------------------
+  /// Everything of the batch is durable. `chunks` are released, which acknowledges them, when a checkpoint says so too
+  /// (G16).
+  [[nodiscard]] std::optional<Error> settled(const SettledItems& items, std::vector<ChunkRef> chunks, TimePoint now) {
+    {
+      const std::lock_guard lock(mutex_);
+      tracker_.settle(items);
+      std::move(chunks.begin(), chunks.end(), std::back_inserter(chunks_));
+      if (store_ == nullptr || transactional_ || now < next_save_) return std::nullopt;
+    }
+    const std::unique_lock saving(save_mutex_, std::try_to_lock);
+    return saving ? save(false, now) : std::nullopt;
+  }
+
+  // --- with a transactional store -------------------------------------------------------------------------
+  /// What one transaction records beside rows and dead letters.
+  struct Part {
+    std::vector<SettledItems> items{};  ///< the batch's own first
+    std::vector<SettledRange> ranges{};
+    std::vector<PartitionProgress> moved{};
+  };
+  [[nodiscard]] Part part_of(SettledItems own) {
+    Part part;
+    const std::lock_guard lock(mutex_);
+    part.items.push_back(std::move(own));
+    std::move(riding_.begin(), riding_.end(), std::back_inserter(part.items));
+    riding_.clear();
+    part.moved = tracker_.take_moved();
+    for (const SettledItems& items : part.items) part.ranges.push_back({items.partition, items.items});
+    return part;
+  }
+  void committed(const Part& part, TimePoint now) {
+    const std::lock_guard lock(mutex_);
+    for (const SettledItems& items : part.items) tracker_.settle(items);
+    last_commit_ = now;
+  }
+  /// A batch with nothing to write: its items are recorded by the next transaction. False: there has been none for so
+  /// long that it should have one of its own.
+  [[nodiscard]] bool rides(const SettledItems& items, TimePoint now) {
+    const std::lock_guard lock(mutex_);
+    if (now - last_commit_.value_or(now) > options_.delivery.save_every) return false;
+    if (!last_commit_) last_commit_ = now;
+    riding_.push_back(items);
+    return true;
+  }
+
+  // --- the end ----------------------------------------------------------------------------------------------
+  /// Saves what was settled, or that all was. (What a transactional store has of an unfinished run stays as it is: it
+  /// may know of a commit whose outcome this run does not know.)
+  [[nodiscard]] std::optional<Error> finish(bool all) {
+    if (store_ == nullptr || (transactional_ && !all)) return std::nullopt;
+    return save(all, {});
+  }
+  /// The end of the run: what is not saved is not acknowledged.
+  void lose_chunks() {
+    std::vector<ChunkRef> chunks;
+    const std::lock_guard lock(mutex_);
+    chunks.swap(chunks_);
+    for (const ChunkRef& chunk : chunks) chunk->lost.store(true, std::memory_order_release);
+  }
+
+ private:
+  [[nodiscard]] std::optional<Error> resume(Checkpoint found) {
+    const auto mismatch = [&](std::string what) {
+      return Error{
+          .code = Errc::CheckpointMismatch,
+          .context = fmt::format("the checkpoint of the unfinished run of '{}' does not fit: {}; go back to what "
+                                 "it was made for, or restart, which forgets it and begins at the start",
+                                 pipeline_, what)};
+    };
+    if (found.fingerprint != begin_.fingerprint)
+      return mismatch(fmt::format("the source or the pipeline has changed. It was\n  {}\nand is now\n  {}\n",
+                                  found.fingerprint, begin_.fingerprint));
+    if (found.partition_count != begin_.partition_count)
+      return mismatch(
+          fmt::format("it has {} partitions, and the pipeline now {}", found.partition_count, begin_.partition_count));
+    if (found.batch_size == 0) found.batch_size = begin_.batch_size;
+    begin_ = std::move(found);
+    tracker_ = ProgressTracker(begin_);
+    resumed_ = true;
+    return std::nullopt;
+  }
+  [[nodiscard]] Result<void> save_trying(const Checkpoint& checkpoint) {
+    return retry(options_.retry, [&] { return store_->save(pipeline_, checkpoint); }, waiter_, 0);
+  }
+  [[nodiscard]] std::optional<Error> save(bool finished, TimePoint now) {
+    Checkpoint checkpoint;
+    std::vector<ChunkRef> chunks;
+    {
+      const std::lock_guard lock(mutex_);
+      checkpoint = {begin_.fingerprint, begin_.batch_size, begin_.partition_count, finished, tracker_.progress()};
+      chunks.swap(chunks_);
+    }
+    auto saved = save_trying(checkpoint);
+    if (!saved) {
+      for (const ChunkRef& chunk : chunks) chunk->lost.store(true, std::memory_order_release);
+      return std::move(saved.error());
+    }
+    const std::lock_guard lock(mutex_);
+    next_save_ = now + std::chrono::duration_cast<Clock::duration>(options_.delivery.save_every);
+    return std::nullopt;
+  }
+
+  const Options& options_;
+  const std::string pipeline_;
+  CheckpointStore* const store_;
+  const bool transactional_;
+  Checkpoint begin_{};  // constant after `start`
+  bool resumed_ = false;
+  Waiter waiter_{};
+
+  std::mutex save_mutex_;  // one save at a time
+  std::mutex mutex_;
+  ProgressTracker tracker_;
+  std::vector<ChunkRef> chunks_;
+  TimePoint next_save_{};
+  std::vector<SettledItems> riding_;
+  std::optional<TimePoint> last_commit_;
+};
+
+}  // namespace etl::inline v0::detail

@@ -1,0 +1,96 @@
+#pragma once
+/// The contiguous watermark of each partition (contract G14).
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/delivery/checkpoint.hpp>
+#include <etl/delivery/seq_ranges.hpp>
+#include <etl/position.hpp>
+
+namespace etl::inline v0::detail {
+
+/// Items of a partition that have been settled, with the last mark of the source at or before their end.
+struct SettledItems {
+  std::uint32_t partition = 0;
+  SeqRange items{};
+  std::optional<Position> position{};
+  std::uint64_t position_seq = 0;
+};
+
+/// Follows what is settled. Not synchronised.
+class ProgressTracker {
+ public:
+  ProgressTracker() = default;
+  explicit ProgressTracker(const Checkpoint& start) {
+    for (const PartitionProgress& p : start.partitions) partitions_[p.partition].progress = p;
+  }
+
+  void settle(const SettledItems& settled) {
+    Partition& partition = partitions_[settled.partition];
+    PartitionProgress& p = partition.progress;
+    p.partition = settled.partition;
+    if (settled.position && settled.position_seq > p.position_seq)
+      partition.add({settled.position_seq, *settled.position});
+    p.gaps.add(settled.items);
+    p.gaps.forget_below(p.watermark);
+    const std::uint64_t watermark = p.gaps.end_of(p.watermark);
+    if (watermark == p.watermark) return;
+    partition.moved = true;
+    p.watermark = watermark;
+    p.gaps.forget_below(watermark);
+    partition.pass_marks();
+  }
+  [[nodiscard]] std::vector<PartitionProgress> progress() const {
+    std::vector<PartitionProgress> all;
+    for (const auto& [number, partition] : partitions_) all.push_back(partition.progress);
+    return all;
+  }
+  /// The partitions whose watermark has moved since the last call.
+  [[nodiscard]] std::vector<PartitionProgress> take_moved() {
+    std::vector<PartitionProgress> moved;
+    for (auto& [number, partition] : partitions_) {
+      if (!std::exchange(partition.moved, false)) continue;
+      const PartitionProgress& p = partition.progress;
+      moved.push_back({p.partition, p.watermark, p.position, p.position_seq, {}});
+    }
+    return moved;
+  }
+
+ private:
+  struct Mark {
+    std::uint64_t seq;
+    Position position;
+  };
+  struct Partition {
+    PartitionProgress progress{};
+    std::map<std::uint64_t, Position> marks{};  ///< beyond the watermark
+    bool moved = false;
+
+    /// Any mark is as good as another, if not as near: when there are many, every other one goes.
+    void add(Mark mark) {
+      constexpr std::size_t most = 64;
+      marks.insert_or_assign(mark.seq, std::move(mark.position));
+      if (marks.size() <= most) return;
+      bool odd = false;
+      std::erase_if(marks, [&odd](const auto&) { return odd = !odd; });
+    }
+    void pass_marks() {
+      const auto ahead = marks.upper_bound(progress.watermark);
+      if (ahead == marks.begin()) return;
+      auto last = std::prev(ahead);
+      progress.position_seq = last->first;
+      progress.position = std::move(last->second);
+      marks.erase(marks.begin(), ahead);
+    }
+  };
+  std::map<std::uint32_t, Partition> partitions_;
+};
+
+}  // namespace etl::inline v0::detail

@@ -1,0 +1,274 @@
+#pragma once
+/// Writes structs to a table, by binary COPY.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <etl/batch_context.hpp>
+#include <etl/config.hpp>
+#include <etl/error.hpp>
+#include <etl/postgres/connection.hpp>
+#include <etl/postgres/copy.hpp>
+#include <etl/postgres/table.hpp>
+
+namespace etl::inline v0::postgres {
+namespace detail {
+
+/// What is done with a table: its SQL, made once.
+struct Target {
+  std::string doing;  ///< "insert into T", for errors
+  std::string name;   ///< without its schema, as COPY's errors have it
+  std::string copy;   ///< into the table, or into the stage
+  std::string stage;  ///< temporary table that the rows go through; empty: none
+  std::string make_stage;
+  std::string merge;  ///< from the stage into the table
+};
+/// An error names all differences between table and mapping.
+[[nodiscard]] Result<Target> make_target(Connection& connection, std::string_view table,
+                                         std::span<const ColumnInfo> columns, OnConflict on_conflict);
+
+/// Whether a COPY is a transaction of its own or part of the one that is open.
+enum class Scope : std::uint8_t { Own, Open };
+
+/// Names a row in errors.
+class RowNames {
+ public:
+  virtual ~RowNames() = default;
+  /// "insert into T, id=5" for a row by its place among those that were sent.
+  [[nodiscard]] virtual std::string place(std::size_t sent) const = 0;
+};
+
+/// One COPY under way. Given up, and rolled back if the transaction is its own, when it goes before its end.
+class Copy {
+ public:
+  Copy(Connection& connection, const Target& target, Scope scope)
+      : connection_(&connection), target_(&target), scope_(scope) {}
+  Copy(const Copy&) = delete;
+  Copy& operator=(const Copy&) = delete;
+  ~Copy() { abandon(); }
+  [[nodiscard]] Result<void> begin();
+  [[nodiscard]] Result<void> send(std::span<const char> bytes);
+  /// With its commit, if the transaction is its own.
+  [[nodiscard]] Result<void> end(const RowNames& names, std::size_t first_row = 0);
+  /// The row that the server named with its refusal, by its place in this COPY. It may be wrong.
+  [[nodiscard]] std::optional<std::size_t> suspect() const noexcept { return suspect_; }
+
+ private:
+  void abandon() noexcept;
+  [[nodiscard]] Result<void> await_copy();
+  Connection* connection_;
+  const Target* target_;
+  Scope scope_;
+  bool copying_ = false;
+  std::optional<std::size_t> suspect_;
+};
+
+/// Rows that were encoded: their bytes, and where each ends.
+struct SentRows {
+  std::span<const char> bytes;
+  std::span<const std::size_t> ends;
+};
+using Refused = std::vector<std::pair<std::size_t, Error>>;
+/// Copies all rows but those that are refused with an error of class Rejected, which are found by copying ever smaller
+/// parts within savepoints.
+[[nodiscard]] Result<void> copy_isolated(Connection& connection, const Target& target, Scope scope,
+                                         const SentRows& rows, const RowNames& names, Refused& refused);
+[[nodiscard]] Result<void> set_savepoint(Connection& connection, const Target& target);
+[[nodiscard]] Result<void> rollback_to_savepoint(Connection& connection, const Target& target);
+/// For a transaction of one's own: connects again if the connection was lost; an open transaction is an error.
+[[nodiscard]] Result<void> make_ready(Connection& connection, const Target& target);
+
+/// One batch on its way.
+template <class Row, class... C>
+class BatchWriter final : public RowNames {
+ public:
+  BatchWriter(const Target& target, EncodedRows<Row, C...>& rows, std::span<const Row> batch, BatchContext* context)
+      : target_(&target), rows_(&rows), batch_(batch), context_(context) {
+    rows.clear();
+  }
+
+  /// Encodes the rows, and sends them meanwhile if there is a COPY.
+  [[nodiscard]] Result<void> encode(Copy* copy = nullptr) {
+    for (; encoded_ < batch_.size(); ++encoded_) {
+      Result<void> added = rows_->add(batch_[encoded_]);
+      if (!added) [[unlikely]] {
+        if (context_ == nullptr) return added;
+        rejects_.emplace_back(encoded_, std::move(added.error()));
+        unsent_.push_back(encoded_);
+      }
+      if (copy != nullptr && rows_->bytes().size() - sent_ >= chunk) [[unlikely]]
+        if (Result<void> sent = send(*copy); !sent) return sent;
+    }
+    return {};
+  }
+  [[nodiscard]] Result<void> write(Connection& connection, Scope scope) {
+    // The context's token is stopped when the run is abandoned: nobody waits for the server then.
+    const auto give_up = [&connection] { connection.cancel(); };
+    std::optional<std::stop_callback<decltype(give_up)>> cancel;
+    if (context_ != nullptr && context_->stop().stop_possible()) cancel.emplace(context_->stop(), give_up);
+    const bool needs_mark = context_ != nullptr && scope == Scope::Open;
+    if (needs_mark)
+      if (Result<void> marked = set_savepoint(connection, *target_); !marked) return marked;
+    Result<void> written = copy_all(connection, scope);
+    if (!written && context_ != nullptr && written.error().error_class == ErrorClass::Rejected) {
+      if (needs_mark)
+        if (Result<void> undone = rollback_to_savepoint(connection, *target_); !undone) return undone;
+      written = isolate(connection, scope);
+    }
+    if (written && context_ != nullptr) report();
+    return written;
+  }
+
+  [[nodiscard]] std::string place(std::size_t sent) const override {
+    return place_of(rows_->table(), batch_[place_in_batch(sent)]);
+  }
+
+ private:
+  static constexpr std::size_t chunk = 65'536;
+
+  [[nodiscard]] Result<void> send(Copy& copy) {
+    const auto bytes = rows_->bytes().subspan(sent_);
+    sent_ = rows_->bytes().size();
+    return copy.send(bytes);
+  }
+  [[nodiscard]] Result<void> copy_all(Connection& connection, Scope scope) {
+    sent_ = 0;
+    Copy copy(connection, *target_, scope);
+    Result<void> done = copy.begin();
+    if (done) done = encode(&copy);
+    if (done) done = send(copy);
+    if (done) done = copy.end(*this);
+    return done;
+  }
+  [[nodiscard]] Result<void> isolate(Connection& connection, Scope scope) {
+    if (Result<void> rest = encode(); !rest) return rest;
+    Refused refused;
+    Result<void> done =
+        copy_isolated(connection, *target_, scope, {.bytes = rows_->bytes(), .ends = rows_->ends()}, *this, refused);
+    for (auto& [sent, error] : refused) rejects_.emplace_back(place_in_batch(sent), std::move(error));
+    return done;
+  }
+  void report() {
+    std::ranges::sort(rejects_, {}, &Refused::value_type::first);
+    for (auto& [at, error] : rejects_) context_->reject(at, std::move(error));
+  }
+  /// Rows that could not be encoded were not sent.
+  [[nodiscard]] std::size_t place_in_batch(std::size_t sent) const {
+    for (const std::size_t skipped : unsent_) sent += skipped <= sent ? 1 : 0;
+    return std::min(sent, batch_.size() - 1);
+  }
+
+  const Target* target_;
+  EncodedRows<Row, C...>* rows_;
+  std::span<const Row> batch_;
+  BatchContext* context_;
+  std::size_t encoded_ = 0;
+  std::size_t sent_ = 0;
+  Refused rejects_;
+  std::vector<std::size_t> unsent_;
+};
+
+}  // namespace detail
+
+/// Copies rows within whatever transaction is open; without one each call is a transaction. Errors name table and key.
+/// In steady state it allocates nothing, libpq apart. Belongs to the thread of its connection.
+template <class Row, class... C>
+class Inserter {
+ public:
+  /// An error of class Fatal names all that differs between table and mapping.
+  [[nodiscard]] static Result<Inserter> make(Connection& connection, const Table<Row, C...>& table,
+                                             OnConflict on_conflict = OnConflict::Fail) {
+    auto target = detail::make_target(connection, table.name, detail::column_infos(table), on_conflict);
+    if (!target) return failure(std::move(target.error()));
+    return Inserter(connection, std::move(*target), table);
+  }
+
+  /// All or nothing. A value that its column cannot hold (NUL in a text, invalid UTF-8, out of range) is an error of
+  /// class Rejected, as is a violated constraint. After an error the open transaction can only be rolled back, to a
+  /// savepoint at least.
+  [[nodiscard]] Result<void> insert(std::span<const Row> rows) { return insert(rows, nullptr); }
+  /// Rows that are refused with an error of class Rejected are rejected one by one, the others are inserted.
+  [[nodiscard]] Result<void> insert(std::span<const Row> rows, BatchContext& context) { return insert(rows, &context); }
+  [[nodiscard]] Connection& connection() noexcept { return connection_; }
+
+ private:
+  Inserter(const Connection& connection, detail::Target target, const Table<Row, C...>& table)
+      : connection_(connection), target_(std::move(target)), rows_(table) {}
+  [[nodiscard]] Result<void> insert(std::span<const Row> rows, BatchContext* context) {
+    if (rows.empty()) return {};
+    const auto scope = connection_.in_transaction() ? detail::Scope::Open : detail::Scope::Own;
+    return detail::BatchWriter<Row, C...>(target_, rows_, rows, context).write(connection_, scope);
+  }
+
+  Connection connection_;
+  detail::Target target_;
+  EncodedRows<Row, C...> rows_;
+};
+
+/// Writes batches, each in one transaction of its own, by one connection. When that was lost, the next `write` connects
+/// again first, so that a batch whose error is transient can simply be written once more. Load a pipeline's batches
+/// with it from a `load` that is not const; a PoolSink is for one that is. Belongs to the thread of its connection.
+template <class Row, class... C>
+class Sink {
+ public:
+  [[nodiscard]] static Result<Sink> make(Connection& connection, const Table<Row, C...>& table,
+                                         OnConflict on_conflict = OnConflict::Fail) {
+    auto target = detail::make_target(connection, table.name, detail::column_infos(table), on_conflict);
+    if (!target) return failure(std::move(target.error()));
+    return Sink(connection, std::move(*target), table);
+  }
+
+  /// All or nothing. The error is that of the first row that was not accepted, or of the transaction; with the code
+  /// `Errc::OutcomeUnknown` the batch may be stored or not.
+  [[nodiscard]] Result<void> write(std::span<const Row> batch) { return write(batch, nullptr); }
+  /// Rows that are refused with an error of class Rejected are rejected one by one, the others are committed.
+  [[nodiscard]] Result<void> write(std::span<const Row> batch, BatchContext& context) { return write(batch, &context); }
+
+ private:
+  Sink(const Connection& connection, detail::Target target, const Table<Row, C...>& table)
+      : connection_(connection), target_(std::move(target)), rows_(table) {}
+  [[nodiscard]] Result<void> write(std::span<const Row> batch, BatchContext* context) {
+    if (batch.empty()) return {};
+    if (Result<void> ready = detail::make_ready(connection_, target_); !ready) return ready;
+    return detail::BatchWriter<Row, C...>(target_, rows_, batch, context).write(connection_, detail::Scope::Own);
+  }
+
+  Connection connection_;
+  detail::Target target_;
+  EncodedRows<Row, C...> rows_;
+};
+
+/// `Inserter::make` and `Sink::make` with the types deduced.
+template <class Row, class... C>
+[[nodiscard]] Result<Inserter<Row, C...>> inserter(Connection& connection, const Table<Row, C...>& table,
+                                                   OnConflict on_conflict = OnConflict::Fail) {
+  return Inserter<Row, C...>::make(connection, table, on_conflict);
+}
+template <class Row, class... C>
+[[nodiscard]] Result<Sink<Row, C...>> sink(Connection& connection, const Table<Row, C...>& table,
+                                           OnConflict on_conflict = OnConflict::Fail) {
+  return Sink<Row, C...>::make(connection, table, on_conflict);
+}
+
+/// The sink's type, to name a member of a pipeline by: `SinkFor<decltype(orders)>`.
+template <class Table>
+using SinkFor =
+    typename decltype(postgres::sink(std::declval<Connection&>(), std::declval<const Table&>()))::value_type;
+
+template <class Row, class... C>
+Result<void> Transaction::copy(const Table<Row, C...>& table, std::type_identity_t<std::span<const Row>> rows) {
+  auto inserter = Inserter<Row, C...>::make(connection_, table);
+  if (!inserter) return failure(std::move(inserter.error()));
+  return inserter->insert(rows);
+}
+
+}  // namespace etl::inline v0::postgres

@@ -1,0 +1,204 @@
+#pragma once
+/// How a struct maps to a table, known at compile time.
+///
+///     struct Order { std::int64_t id; std::string sku; std::optional<double> price; std::string body; };
+///     const auto orders = etl::postgres::table<Order>("orders",
+///         etl::postgres::key("id", &Order::id),
+///         etl::postgres::column("sku", &Order::sku),
+///         etl::postgres::column("price", &Order::price),
+///         etl::postgres::column("body", &Order::body, etl::postgres::jsonb),
+///         etl::postgres::column("gross", [](const Order& o) { return o.price.value_or(0) * 1.2; }));
+///
+/// Types: bool, integers and enumerations (the smallest integer type that holds them all), float and double, `Decimal`
+/// (numeric), what converts to std::string_view (text, or as json, jsonb, numeric, uuid) or to
+/// std::span<const std::byte> (bytea), std::chrono's days and year_month_day (date), sys_time (timestamptz) and
+/// local_time (timestamp), `Uuid`, ranges of these (one-dimensional arrays), std::optional of all these and of arrays'
+/// elements (may be NULL; all others are NOT NULL).
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/error.hpp>
+#include <etl/postgres/connection.hpp>
+#include <etl/postgres/types.hpp>
+
+namespace etl::inline v0::postgres {
+
+/// What `column` without a type leaves open.
+struct ByDefault {};
+
+/// One column: its name, and how to get its value from a row. Columns of data members can also be read back.
+template <class Get, bool Key = false, class AsType = ByDefault>
+struct Column {
+  static constexpr bool is_key = Key;
+  std::string name;
+  Get get;
+};
+
+/// A struct's columns in the table `name`, which may be "schema.table". A value.
+template <class Row, class... Columns>
+struct Table {
+  std::string name;
+  std::tuple<Columns...> columns;
+};
+
+/// What becomes of a row that is there already.
+enum class OnConflict : std::uint8_t {
+  Fail,     ///< an error of class Rejected
+  Ignore,   ///< the row in the table stays (the same key; without key columns, any unique index)
+  Replace,  ///< the row in the table is deleted first: columns that the struct does not have get their default
+  Update,   ///< its mapped columns are set, the others stay; needs key columns with a unique index
+};
+
+namespace detail {
+
+/// What a getter gives, as it gives it: a reference into the row or a value.
+template <class Get, class Row>
+using got_t = std::invoke_result_t<const Get&, const Row&>;
+template <class Get, class Row>
+using value_t = typename NotNull<std::remove_cvref_t<got_t<Get, Row>>>::type;
+
+template <class V, class AsType>
+struct TypeOf {
+  static constexpr Type value = default_type<typename Scalar<V>::type>();
+};
+template <class V, Type T>
+struct TypeOf<V, As<T>> {
+  static constexpr Type value = T;
+};
+template <class V, class AsType>
+inline constexpr Type type_of = TypeOf<V, AsType>::value;
+
+/// A column to the functions that are compiled once.
+struct ColumnInfo {
+  std::string_view name;
+  Type type;
+  bool is_array;
+  bool nullable;
+  bool is_key;
+  bool is_member;  ///< can be read back
+};
+
+template <class Row, class Get, bool Key, class AsType>
+[[nodiscard]] ColumnInfo column_info(const Column<Get, Key, AsType>& column) {
+  using V = value_t<Get, Row>;
+  return {.name = column.name,
+          .type = type_of<V, AsType>,
+          .is_array = ArrayValue<V>,
+          .nullable = is_optional<std::remove_cvref_t<got_t<Get, Row>>>,
+          .is_key = Key,
+          .is_member = std::is_member_object_pointer_v<Get>};
+}
+/// Views of the table's names.
+template <class Row, class... C>
+[[nodiscard]] std::array<ColumnInfo, sizeof...(C)> column_infos(const Table<Row, C...>& table) {
+  return std::apply([](const C&... c) { return std::array<ColumnInfo, sizeof...(C)>{column_info<Row>(c)...}; },
+                    table.columns);
+}
+
+template <class V, class AsType>
+consteval void check_type() {
+  static_assert(
+      Value<V>,
+      "etl::postgres: a column's value must be bool, an integer, enumeration, float or double, convertible to "
+      "std::string_view or std::span<const std::byte>, a date or time of std::chrono, a Decimal, a Uuid, a range of "
+      "these, or a std::optional");
+  if constexpr (Value<V> && !std::is_same_v<AsType, ByDefault>)
+    static_assert(fits_type<typename Scalar<V>::type>(type_of<V, AsType>),
+                  "etl::postgres: a value of this C++ type cannot be sent as the type that the column names");
+}
+
+template <class Row, class Get, bool Key, class AsType>
+consteval bool check_column(const Column<Get, Key, AsType>*) {
+  static_assert(std::is_invocable_v<const Get&, const Row&>,
+                "etl::postgres: a column needs a pointer to a member of the row, or a callable that takes a const "
+                "Row&");
+  if constexpr (std::is_invocable_v<const Get&, const Row&>) {
+    check_type<value_t<Get, Row>, AsType>();
+    static_assert(!Key || !is_optional<std::remove_cvref_t<got_t<Get, Row>>>,
+                  "etl::postgres: a key column cannot be optional: no two NULLs are the same");
+  }
+  return true;
+}
+
+/// As SQL writes a name; that of a table with its schema.
+[[nodiscard]] std::string quoted(std::string_view identifier);
+[[nodiscard]] std::string quoted_table(std::string_view table);
+[[nodiscard]] std::string create_table_sql(std::string_view table, std::span<const ColumnInfo> columns);
+[[nodiscard]] Result<void> create_table(Connection& connection, std::string_view table,
+                                        std::span<const ColumnInfo> columns);
+
+}  // namespace detail
+
+/// A column by which rows are told apart; with several, they are so together.
+template <class Get, class AsType = ByDefault>
+[[nodiscard]] Column<Get, true, AsType> key(std::string_view name, Get get, AsType = {}) {
+  return {.name = std::string(name), .get = std::move(get)};
+}
+/// `get`: a pointer to a member (function), or a callable `const Row& -> value`.
+template <class Get, class AsType = ByDefault>
+[[nodiscard]] Column<Get, false, AsType> column(std::string_view name, Get get, AsType = {}) {
+  return {.name = std::string(name), .get = std::move(get)};
+}
+template <class Row, class... C>
+[[nodiscard]] Table<Row, C...> table(std::string_view name, C... columns) {
+  static_assert(sizeof...(C) > 0, "etl::postgres: a table needs a column");
+  static_assert((detail::check_column<Row>(static_cast<const C*>(nullptr)) && ...));
+  return {.name = std::string(name), .columns = {std::move(columns)...}};
+}
+
+/// CREATE TABLE IF NOT EXISTS, with the key columns as primary key.
+template <class Row, class... C>
+[[nodiscard]] std::string create_table_sql(const Table<Row, C...>& table) {
+  return detail::create_table_sql(table.name, detail::column_infos(table));
+}
+/// Makes the table unless it is there; then it must pass `check_table`.
+template <class Row, class... C>
+[[nodiscard]] Result<void> create_table(Connection& connection, const Table<Row, C...>& table) {
+  return detail::create_table(connection, table.name, detail::column_infos(table));
+}
+
+/// How a table in the database differs from its mapping: a line for each difference. A value.
+struct TableDifferences {
+  std::vector<std::string> missing{};     ///< columns that the table lacks
+  std::vector<std::string> mismatched{};  ///< columns of another type
+  std::vector<std::string> required{};    ///< columns that the mapping lacks and that have no default
+  std::vector<std::string> extra{};       ///< columns that the mapping lacks and that may stay empty
+  bool exists = true;                     ///< the table itself
+
+  /// Rows of the mapping can be written.
+  [[nodiscard]] bool writable() const noexcept {
+    return exists && missing.empty() && mismatched.empty() && required.empty();
+  }
+  [[nodiscard]] std::string text() const;  ///< all of them
+};
+
+namespace detail {
+[[nodiscard]] Result<TableDifferences> differences(Connection& connection, std::string_view table,
+                                                   std::span<const ColumnInfo> columns);
+[[nodiscard]] Result<void> check_table(Connection& connection, std::string_view table,
+                                       std::span<const ColumnInfo> columns, bool refuse_extra);
+}  // namespace detail
+
+template <class Row, class... C>
+[[nodiscard]] Result<TableDifferences> differences(Connection& connection, const Table<Row, C...>& table) {
+  return detail::differences(connection, table.name, detail::column_infos(table));
+}
+/// An error, of class Fatal, that names every difference at once. Columns that the mapping lacks and that may stay
+/// empty are one only on demand.
+template <class Row, class... C>
+[[nodiscard]] Result<void> check_table(Connection& connection, const Table<Row, C...>& table,
+                                       bool refuse_extra = false) {
+  return detail::check_table(connection, table.name, detail::column_infos(table), refuse_extra);
+}
+
+}  // namespace etl::inline v0::postgres
