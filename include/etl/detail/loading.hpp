@@ -18,7 +18,7 @@
 #include <etl/delivery/idempotency_key.hpp>
 #include <etl/delivery/transactional_store.hpp>
 #include <etl/detail/batcher.hpp>
-#include <etl/detail/delivery.hpp>
+#include <etl/detail/checkpointing.hpp>
 #include <etl/detail/environment.hpp>
 #include <etl/detail/guard.hpp>
 #include <etl/detail/rejecter.hpp>
@@ -49,11 +49,11 @@ class Loading {
 
   Loading(P& pipeline, const Options& options, Rejecter<P>& rejecter, std::size_t slots)
       : pipeline_(pipeline), options_(options), rejecter_(rejecter), sessions_(concurrent ? slots : 1) {}
-  /// `delivery` and `store` may be null.
-  void attach(Batcher<E>& batcher, Executor executor, Delivery* delivery, TransactionalStore<Tx>* store,
+  /// `progress` and `store` may be null.
+  void attach(Batcher<E>& batcher, Executor executor, Checkpointing* progress, TransactionalStore<Tx>* store,
               std::string run) {
     batcher_ = &batcher;
-    delivery_ = delivery;
+    progress_ = progress;
     store_ = store;
     run_ = std::move(run);
     waiter_ = Waiter(batcher.user_stop(), std::move(executor));
@@ -106,15 +106,15 @@ class Loading {
     if (!loaded && options_.errors.dead_letters) work.lose_rejections();
     if (!loaded) return;
     if (!keep_letters(work)) return work.lose_rejections();
-    if (delivery_ == nullptr) return;
+    if (progress_ == nullptr) return;
     std::vector<ChunkRef> chunks;
-    if (delivery_->keeps_chunks()) {
+    if (progress_->keeps_chunks()) {
       const auto acknowledged =
           std::ranges::partition(work.batch->chunks, [](const ChunkRef& c) { return !c->acknowledge; });
       chunks.assign(acknowledged.begin(), acknowledged.end());
       work.batch->chunks.erase(acknowledged.begin(), acknowledged.end());
     }
-    if (auto error = delivery_->settled(items_of(work), std::move(chunks), now))
+    if (auto error = progress_->settled(items_of(work), std::move(chunks), now))
       batcher_->fail(place(*work.batch, Stage::Checkpoint, std::move(*error)));
   }
   /// Rejected items become dead letters. False: they do not, and the run has failed.
@@ -131,8 +131,8 @@ class Loading {
 
   // --- with a store: everything in one transaction ----------------------------------------------------
   void load_in_transaction(Session& session, W& worker, Work& work, std::span<T> results, TimePoint now) noexcept {
-    if (results.empty() && work.rejections.empty() && delivery_->rides(items_of(work), now)) return;
-    const Delivery::Part part = delivery_->part_of(items_of(work));
+    if (results.empty() && work.rejections.empty() && progress_->rides(items_of(work), now)) return;
+    const Checkpointing::Part part = progress_->part_of(items_of(work));
     bool careful = false;   // with savepoints
     bool in_doubt = false;  // the last commit
     bool reported = false;
@@ -143,12 +143,12 @@ class Loading {
       });
     };
     Result<void> done = retry(options_.retry, attempt, waiter_, work.batch->number);
-    if (done) return delivery_->committed(part, now);
+    if (done) return progress_->committed(part, now);
     work.lose_rejections();
     work.set(0, work.produced, in_doubt ? Fate::InDoubt : Fate::Abandoned);
     if (!reported) fail(*work.batch, std::move(done.error()));
   }
-  Result<void> transact(Session& session, W& worker, Work& work, std::span<T> results, const Delivery::Part& part,
+  Result<void> transact(Session& session, W& worker, Work& work, std::span<T> results, const Checkpointing::Part& part,
                         bool& careful, bool& in_doubt, bool& reported) {
     if (!session) {
       auto connected = store_->connect();
@@ -156,7 +156,7 @@ class Loading {
       session = std::move(*connected);
     }
     if (in_doubt) {
-      auto settled = session->is_settled(delivery_->pipeline(), part.ranges.front());
+      auto settled = session->is_settled(progress_->pipeline(), part.ranges.front());
       if (!settled) return failure(std::move(settled.error()));
       in_doubt = false;
       if (*settled) return {};
@@ -179,7 +179,7 @@ class Loading {
         return failure(fatal("reported"));
       }
       const std::vector<DeadLetter> letters = letters_of(work);
-      if (auto recorded = session->record({delivery_->pipeline(), part.ranges, part.moved, letters}); !recorded)
+      if (auto recorded = session->record({progress_->pipeline(), part.ranges, part.moved, letters}); !recorded)
         return recorded;
       Result<void> committed = session->commit();
       if (committed || committed.error().code != Errc::OutcomeUnknown) return committed;
@@ -321,14 +321,14 @@ class Loading {
   }
   [[nodiscard]] IdempotencyKey key_of(const Work& work, const Part& part) const {
     KeyHash hash;
-    if (delivery_ != nullptr) hash.add(delivery_->pipeline()).add(delivery_->fingerprint());
+    if (progress_ != nullptr) hash.add(progress_->pipeline()).add(progress_->fingerprint());
     hash.add(work.batch->partition).add(work.batch->first_seq).add(std::uint64_t{work.batch->size()});
     for (std::size_t i = 0; i < part.results.size(); i += part.where == nullptr ? part.results.size() : 1)
       hash.add(std::uint64_t{part.number(i)});
     return hash.add(std::uint64_t{part.results.size()}).key();
   }
   [[nodiscard]] std::vector<DeadLetter> letters_of(const Work& work) const {
-    return rejecter_.letters(work, delivery_ == nullptr ? std::string() : delivery_->fingerprint(), run_);
+    return rejecter_.letters(work, progress_ == nullptr ? std::string() : progress_->fingerprint(), run_);
   }
   [[nodiscard]] static SettledItems items_of(const Work& work) {
     const Batch<E>& batch = *work.batch;
@@ -375,7 +375,7 @@ class Loading {
   const Options& options_;
   Rejecter<P>& rejecter_;
   Batcher<E>* batcher_ = nullptr;
-  Delivery* delivery_ = nullptr;
+  Checkpointing* progress_ = nullptr;
   TransactionalStore<Tx>* store_ = nullptr;
   std::string run_;
   Waiter waiter_;

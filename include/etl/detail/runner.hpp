@@ -23,7 +23,7 @@
 #include <etl/config.hpp>
 #include <etl/delivery/transactional_store.hpp>
 #include <etl/detail/batcher.hpp>
-#include <etl/detail/delivery.hpp>
+#include <etl/detail/checkpointing.hpp>
 #include <etl/detail/environment.hpp>
 #include <etl/detail/guard.hpp>
 #include <etl/detail/live.hpp>
@@ -130,9 +130,9 @@ class Runner final : public LiveRun {
         store_ != nullptr ? static_cast<CheckpointStore*>(store_) : options_.delivery.checkpoints.get();
     const bool delivers = progress_store != nullptr || with == LoadWith::Key || options_.errors.dead_letters != nullptr;
     if (delivers && !options_.delivery.dry_run)
-      delivery_.emplace(options_, environment_.name, progress_store, store_ != nullptr);
-    stage_->attach(*batcher_, executor, delivery_ ? &*delivery_ : nullptr, store_, report_.run);
-    if (delivery_) delivery_->wait_by(stage_->waiter());
+      progress_.emplace(options_, environment_.name, progress_store, store_ != nullptr);
+    stage_->attach(*batcher_, executor, progress_ ? &*progress_ : nullptr, store_, report_.run);
+    if (progress_) progress_->wait_by(stage_->waiter());
     const std::stop_callback on_drain(stop_.drain(), [this] { batcher_->request_drain(); });
     const std::stop_callback on_abandon(stop_.abandon(), [this] { batcher_->request_abandon(); });
     const LiveView::Shown shown(environment_.view, *this);
@@ -161,33 +161,33 @@ class Runner final : public LiveRun {
     save_progress(false);
     if (prepared) post_process();
     if (report_.ok()) save_progress(true);  // only now: what fails is not finished (G14)
-    if (delivery_) delivery_->lose_chunks();
+    if (progress_) progress_->lose_chunks();
   }
 
   // --- progress -----------------------------------------------------------------------------------------
   /// Finds out where to begin. False: that has failed the run.
-  [[nodiscard]] bool start_delivery(std::uint64_t partitions) {
-    if (!delivery_) return true;
+  [[nodiscard]] bool start_progress(std::uint64_t partitions) {
+    if (!progress_) return true;
     auto error = guarded([&]() -> std::optional<Error> {
       std::string fingerprint;
       if constexpr (HasFingerprint<P>) fingerprint = std::as_const(pipeline_).fingerprint();
-      return delivery_->start(std::move(fingerprint), partitions, batcher_->now());
+      return progress_->start(std::move(fingerprint), partitions, batcher_->now());
     });
-    report_.resumed = delivery_->resumed();
-    if (!error && with == LoadWith::Key && delivery_->batch_size() != options_.batch_size)
+    report_.resumed = progress_->resumed();
+    if (!error && with == LoadWith::Key && progress_->batch_size() != options_.batch_size)
       error =
           Error{.code = Errc::CheckpointMismatch,
                 .context = fmt::format("the unfinished run of '{}' has idempotency keys for batches of {}: use that "
                                        "batch_size, or restart",
-                                       environment_.name, delivery_->batch_size())};
+                                       environment_.name, progress_->batch_size())};
     if (!error) return true;
-    delivery_started_ = false;
+    progress_started_ = false;
     batcher_->fail({.error = std::move(*error), .stage = Stage::Checkpoint});
     return false;
   }
   void save_progress(bool all) {
-    if (!delivery_ || !delivery_started_) return;
-    auto error = guarded([&] { return delivery_->finish(all); });
+    if (!progress_ || !progress_started_) return;
+    auto error = guarded([&] { return progress_->finish(all); });
     if (!error) return;
     if (report_.outcome != Outcome::Inconsistent) report_.outcome = Outcome::Failed;
     report_.add_error({.error = std::move(*error), .pipeline = environment_.name, .stage = Stage::Checkpoint});
@@ -248,16 +248,16 @@ class Runner final : public LiveRun {
   // --- extraction ---------------------------------------------------------------------------------------
   void extract_all() {
     if (source_) {
-      if (start_delivery(1)) extract_one(0, source_);
+      if (start_progress(1)) extract_one(0, source_);
     } else if constexpr (HasPartitions<P>) {
       auto error = guarded([this]() -> std::optional<Error> {
         auto&& partitions = std::as_const(pipeline_).partitions();
-        if (start_delivery(static_cast<std::uint64_t>(std::ranges::distance(partitions))))
+        if (start_progress(static_cast<std::uint64_t>(std::ranges::distance(partitions))))
           extract_partitions(partitions);
         return std::nullopt;
       });
       if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
-    } else if (start_delivery(1)) {
+    } else if (start_progress(1)) {
       extract_one(0, [this](Emitter<E>& out) { return extract_whole(out); });
     }
   }
@@ -295,7 +295,7 @@ class Runner final : public LiveRun {
 
   template <class F>
   void extract_one(std::uint32_t partition, F&& extract) {
-    OwnedLane<E>& lane = batcher_->open_lane(partition, delivery_ ? delivery_->earlier(partition) : nullptr);
+    OwnedLane<E>& lane = batcher_->open_lane(partition, progress_ ? progress_->earlier(partition) : nullptr);
     Emitter<E> out(lane);
     ++extracting_;
     if (auto error = guarded([&] { return extract(out); })) {
@@ -348,8 +348,8 @@ class Runner final : public LiveRun {
   const Source source_;
   TimePoint started_{};
   RunReport report_{};
-  std::optional<Delivery> delivery_;
-  bool delivery_started_ = true;
+  std::optional<Checkpointing> progress_;
+  bool progress_started_ = true;
   std::unique_ptr<PipelineStage<P, Tx>> stage_;
   std::shared_ptr<Batcher<E>> batcher_;
   std::atomic<std::uint64_t> expected_ = 0;

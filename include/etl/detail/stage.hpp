@@ -19,7 +19,7 @@
 #include <etl/config.hpp>
 #include <etl/detail/batch.hpp>
 #include <etl/detail/batcher.hpp>
-#include <etl/detail/delivery.hpp>
+#include <etl/detail/checkpointing.hpp>
 #include <etl/detail/environment.hpp>
 #include <etl/detail/guard.hpp>
 #include <etl/detail/load_gate.hpp>
@@ -57,13 +57,13 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
     for (Slot& slot : slots_) slot.work = new_work();
   }
 
-  /// `delivery` and `store` may be null; `run` is the id of this run.
-  void attach(Batcher<E>& batcher, Executor executor = {}, Delivery* delivery = nullptr,
+  /// `progress` and `store` may be null; `run` is the id of this run.
+  void attach(Batcher<E>& batcher, Executor executor = {}, Checkpointing* progress = nullptr,
               TransactionalStore<Tx>* store = nullptr, std::string run = {}) {
     batcher_ = &batcher;
-    delivery_ = delivery;
+    progress_ = progress;
     rejecter_.attach(batcher);
-    loading_.attach(batcher, std::move(executor), delivery, store, std::move(run));
+    loading_.attach(batcher, std::move(executor), progress, store, std::move(run));
   }
   /// Of user callables that wait.
   [[nodiscard]] const Waiter& waiter() const noexcept { return loading_.waiter(); }
@@ -245,7 +245,7 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
   }
   void finish_abandoned(Work& work) noexcept {
     work.lose();
-    if (options_->errors.dead_letters || delivery_ != nullptr) work.lose_rejections();
+    if (options_->errors.dead_letters || progress_ != nullptr) work.lose_rejections();
     batcher_->settle(work.batch, work.ledger());
     work.clear();
   }
@@ -279,7 +279,7 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
   P* const pipeline_;
   const Options* const options_;
   Batcher<E>* batcher_ = nullptr;
-  Delivery* delivery_ = nullptr;
+  Checkpointing* progress_ = nullptr;
   std::vector<Slot> slots_;
   const bool gated_;
   Rejecter<P> rejecter_;

@@ -30,9 +30,9 @@ namespace etl::inline v0::detail {
 /// Who saves what: with a plain store, whoever settles a batch saves the whole checkpoint from time to time; with a
 /// transactional one, each batch's transaction records what it settles. Without a store it only knows the fingerprint.
 /// Thread-safe, except `start` and `finish`.
-class Delivery {
+class Checkpointing {
  public:
-  Delivery(const Options& options, const std::string& pipeline, CheckpointStore* store, bool transactional)
+  Checkpointing(const Options& options, const std::string& pipeline, CheckpointStore* store, bool transactional)
       : options_(options), pipeline_(pipeline), store_(store), transactional_(transactional) {}
 
   /// Finds out where to begin. An error of class Fatal when that cannot be told.

@@ -1,0 +1,73 @@
+#pragma once
+/// What a pipeline delivers, told by its type (contract: levels).
+
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include <etl/config.hpp>
+#include <etl/delivery/transactional_store.hpp>
+#include <etl/detail/traits.hpp>
+#include <etl/pipeline.hpp>
+
+namespace etl::inline v0 {
+
+/// How often the effect of an item is seen in the target, whatever crashes, where progress is kept.
+enum class Delivery : std::uint8_t {
+  at_least_once,     ///< a crash repeats what was loaded since the last checkpoint
+  effectively_once,  ///< once: repetitions do not happen, or are known by their key
+};
+
+namespace detail {
+
+template <class P, class Tx>
+[[nodiscard]] consteval Delivery delivery_of() {
+  return Replayable<P> && load_with<P, loaded_t<P>, Tx>() != LoadWith::Nothing ? Delivery::effectively_once
+                                                                               : Delivery::at_least_once;
+}
+template <class P>
+struct DeliveryOf {
+  using Plain = std::remove_const_t<P>;
+  using Tx = NoTransaction;
+};
+template <class P, class T>
+struct DeliveryOf<WithStore<P, T>> {
+  using Plain = std::remove_cvref_t<P>;
+  using Tx = T;
+};
+
+}  // namespace detail
+
+/// The level of a pipeline, or of one with its store (`decltype(etl::with(pipeline, store))`). Effectively once: its
+/// source is replayable (the pipeline says so by `using position = ...`), and its `load` takes a store's transaction or
+/// an `etl::IdempotencyKey`.
+template <class P>
+inline constexpr Delivery delivery_of = detail::delivery_of<typename detail::DeliveryOf<std::remove_cvref_t<P>>::Plain,
+                                                            typename detail::DeliveryOf<std::remove_cvref_t<P>>::Tx>();
+
+/// Fails to compile, saying what is missing, unless the pipeline delivers at least so; then returns it.
+///
+///     auto report = etl::run(etl::require<etl::Delivery::effectively_once>(etl::with(sales, store)), options);
+template <Delivery level, class P>
+[[nodiscard]] constexpr P&& require(P&& pipeline) {
+  using Of = detail::DeliveryOf<std::remove_cvref_t<P>>;
+  if constexpr (level == Delivery::effectively_once) {
+    constexpr bool replayable = detail::Replayable<typename Of::Plain>;
+    constexpr bool takes_part =
+        detail::load_with<typename Of::Plain, loaded_t<typename Of::Plain>, typename Of::Tx>() !=
+        detail::LoadWith::Nothing;
+    if constexpr (!replayable)
+      static_assert(replayable,
+                    "etl: effectively once needs a source that can be read again: extract the same items in the same "
+                    "order, mark places with out.mark(), begin at out.resume_from(), and say so with `using position = "
+                    "...;`");
+    else
+      static_assert(
+          takes_part,
+          "etl: effectively once needs a load that takes part in it: a store's transaction as argument, run as "
+          "etl::with(pipeline, store), or an etl::IdempotencyKey that the target compares");
+  }
+  return std::forward<P>(pipeline);
+}
+
+}  // namespace etl::inline v0

@@ -1,0 +1,89 @@
+#pragma once
+/// Writes batches by the connections of a pool, from many threads at once.
+
+#include <memory>
+#include <mutex>
+#include <span>
+#include <stop_token>
+#include <utility>
+#include <vector>
+
+#include <etl/batch_context.hpp>
+#include <etl/config.hpp>
+#include <etl/error.hpp>
+#include <etl/postgres/pool.hpp>
+#include <etl/postgres/sink.hpp>
+
+namespace etl::inline v0::postgres {
+
+/// As Sink, for a `load` that is const: each call encodes its rows on the thread that called it and then takes a
+/// connection of the pool to send them, so that a connection is not held while nothing is sent. Thread-safe.
+template <class Row, class... C>
+class PoolSink {
+ public:
+  [[nodiscard]] static Result<PoolSink> make(const Pool& pool, const Table<Row, C...>& table,
+                                             OnConflict on_conflict = OnConflict::Fail) {
+    Result<Lease> lease = pool.lease();
+    if (!lease) return failure(std::move(lease.error()));
+    auto target = detail::make_target(**lease, table.name, detail::column_infos(table), on_conflict);
+    if (!target) return failure(std::move(target.error()));
+    return PoolSink(pool, std::move(*target), table);
+  }
+
+  [[nodiscard]] Result<void> write(std::span<const Row> batch) const { return write(batch, nullptr); }
+  [[nodiscard]] Result<void> write(std::span<const Row> batch, BatchContext& context) const {
+    return write(batch, &context);
+  }
+  [[nodiscard]] const Pool& pool() const noexcept { return pool_; }
+
+ private:
+  /// Memory for encoded rows, as many as there are calls at once.
+  struct Spare {
+    std::mutex mutex;
+    std::vector<std::unique_ptr<EncodedRows<Row, C...>>> rows;
+  };
+
+  PoolSink(Pool pool, detail::Target target, const Table<Row, C...>& table)
+      : pool_(std::move(pool)), target_(std::move(target)), table_(table) {}
+  [[nodiscard]] Result<void> write(std::span<const Row> batch, BatchContext* context) const {
+    if (batch.empty()) return {};
+    auto rows = take();
+    Result<void> written = write(batch, context, *rows);
+    const std::lock_guard lock(spare_->mutex);
+    spare_->rows.push_back(std::move(rows));
+    return written;
+  }
+  [[nodiscard]] Result<void> write(std::span<const Row> batch, BatchContext* context,
+                                   EncodedRows<Row, C...>& rows) const {
+    detail::BatchWriter<Row, C...> writer(target_, rows, batch, context);
+    if (Result<void> encoded = writer.encode(); !encoded) return encoded;
+    Result<Lease> lease = pool_.lease(context == nullptr ? std::stop_token() : context->stop());
+    if (!lease) return failure(std::move(lease.error()));
+    return writer.write(**lease, detail::Scope::Own);
+  }
+  [[nodiscard]] std::unique_ptr<EncodedRows<Row, C...>> take() const {
+    const std::lock_guard lock(spare_->mutex);
+    if (spare_->rows.empty()) return std::make_unique<EncodedRows<Row, C...>>(table_);
+    auto rows = std::move(spare_->rows.back());
+    spare_->rows.pop_back();
+    return rows;
+  }
+
+  Pool pool_;
+  detail::Target target_;
+  Table<Row, C...> table_;
+  std::unique_ptr<Spare> spare_ = std::make_unique<Spare>();
+};
+
+/// `PoolSink::make` with the types deduced.
+template <class Row, class... C>
+[[nodiscard]] Result<PoolSink<Row, C...>> sink(const Pool& pool, const Table<Row, C...>& table,
+                                               OnConflict on_conflict = OnConflict::Fail) {
+  return PoolSink<Row, C...>::make(pool, table, on_conflict);
+}
+/// The sink's type, to name a member of a pipeline by.
+template <class Table>
+using PoolSinkFor =
+    typename decltype(postgres::sink(std::declval<const Pool&>(), std::declval<const Table&>()))::value_type;
+
+}  // namespace etl::inline v0::postgres

@@ -1,0 +1,46 @@
+#include <span>
+
+#include <etl/delivery/level.hpp>
+#include <etl/run.hpp>
+#include <etl/testing/memory_stores.hpp>
+
+#include "support/catch.hpp"
+
+namespace {
+
+using Tx = etl::testing::MemoryTransaction<int>;
+
+struct Plain {
+  void extract(etl::Emitter<int>&) {}
+  void load(std::span<const int>) {}
+};
+struct Replayable : Plain {
+  using position = int;
+};
+struct Keyed : Replayable {
+  void load(std::span<const int>, etl::IdempotencyKey) {}
+};
+struct Transactional : Replayable {
+  void load(std::span<const int>, etl::BatchContext&, Tx&) {}
+};
+struct KeyedOnce : Plain {
+  void load(std::span<const int>, const etl::IdempotencyKey&) {}
+};
+
+using Store = etl::testing::MemoryStore<int>;
+using Bound = decltype(etl::with(Transactional{}, std::declval<Store&>()));
+
+static_assert(etl::delivery_of<Plain> == etl::Delivery::at_least_once);
+static_assert(etl::delivery_of<Replayable> == etl::Delivery::at_least_once);
+static_assert(etl::delivery_of<KeyedOnce> == etl::Delivery::at_least_once);
+static_assert(etl::delivery_of<Keyed> == etl::Delivery::effectively_once);
+static_assert(etl::delivery_of<Bound> == etl::Delivery::effectively_once);
+static_assert(etl::delivery_of<const Bound&> == etl::Delivery::effectively_once);
+
+}  // namespace
+
+TEST_CASE("require gives back the pipeline it was given") {
+  Keyed keyed;
+  CHECK(&etl::require<etl::Delivery::effectively_once>(keyed) == &keyed);
+  CHECK(etl::run(etl::require<etl::Delivery::at_least_once>(Plain{}), {.workers = 1}).ok());
+}

@@ -1,0 +1,104 @@
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <etl/delivery/replay.hpp>
+#include <etl/run.hpp>
+#include <etl/testing/memory_stores.hpp>
+
+#include "support/catch.hpp"
+
+using etl::testing::MemoryDeadLetters;
+
+namespace {
+
+/// Rejects multiples of 3 below `fixed_from`, and "unreadable" ones altogether.
+struct Numbers {
+  std::uint64_t fixed_from = 100;
+  std::vector<std::uint64_t>* loaded;
+  std::optional<std::uint64_t> broken_at{};
+
+  void extract(etl::Emitter<std::uint64_t>& out) {
+    for (std::uint64_t i = 0; i < 10; ++i)
+      if (!out.push(i)) return;
+  }
+  std::string describe(const std::uint64_t& n) const { return std::to_string(n); }
+  etl::Result<std::uint64_t> restore(std::string_view payload) const { return std::stoull(std::string(payload)); }
+  etl::Result<std::uint64_t> transform(const std::uint64_t& n) const {
+    if (n % 3 == 0 && n < fixed_from) return etl::failure(etl::rejected("divisible by 3"));
+    return n;
+  }
+  etl::Result<void> load(std::span<const std::uint64_t> batch) {
+    if (broken_at && std::ranges::find(batch, *broken_at) != batch.end()) return etl::failure(etl::fatal("broken"));
+    loaded->insert(loaded->end(), batch.begin(), batch.end());
+    return {};
+  }
+};
+
+etl::Options options(std::shared_ptr<etl::DeadLetterStore> letters) {
+  etl::Options options{.batch_size = 2, .workers = 1, .name = "numbers"};
+  options.errors.max_rejects = 10;
+  options.errors.dead_letters = std::move(letters);
+  return options;
+}
+
+std::vector<std::uint64_t> seqs(const MemoryDeadLetters& letters) {
+  std::vector<std::uint64_t> found;
+  for (const etl::DeadLetter& letter : letters.letters()) found.push_back(letter.seq);
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("replay loads dead letters that are good now, and keeps the others with their new reason") {
+  std::vector<std::uint64_t> loaded;
+  auto letters = std::make_shared<MemoryDeadLetters>();
+  const etl::RunReport report = etl::run(Numbers{.loaded = &loaded}, options(letters));
+  REQUIRE(report.outcome == etl::Outcome::CompletedWithRejects);
+  REQUIRE(seqs(*letters) == std::vector<std::uint64_t>{0, 3, 6, 9});
+  CHECK(letters->letters()[1].payload == "3");
+  CHECK(letters->letters()[1].run == report.run);
+  CHECK(letters->letters()[1].attempts == 1);
+
+  loaded.clear();
+  const etl::RunReport again = etl::replay(Numbers{.fixed_from = 4, .loaded = &loaded}, *letters, options(letters));
+  CHECK(again.outcome == etl::Outcome::CompletedWithRejects);
+  CHECK(again.items.extracted == 4);
+  std::ranges::sort(loaded);
+  CHECK(loaded == std::vector<std::uint64_t>{6, 9});
+  REQUIRE(seqs(*letters) == std::vector<std::uint64_t>{0, 3});
+  CHECK(letters->letters()[0].attempts == 2);
+}
+
+TEST_CASE("a replay that fails forgets only what it has loaded") {
+  std::vector<std::uint64_t> loaded;
+  auto letters = std::make_shared<MemoryDeadLetters>();
+  REQUIRE(etl::run(Numbers{.loaded = &loaded}, options(letters)).ok());
+  loaded.clear();
+  etl::Options one_at_a_time = options(letters);
+  one_at_a_time.batch_size = 1;
+  one_at_a_time.order = etl::Order::Source;
+  const auto failed = etl::replay(Numbers{.fixed_from = 0, .loaded = &loaded, .broken_at = 6}, *letters, one_at_a_time);
+  CHECK(failed.outcome == etl::Outcome::Failed);
+  CHECK(loaded == std::vector<std::uint64_t>{0, 3});
+  CHECK(seqs(*letters) == std::vector<std::uint64_t>{6, 9});
+}
+
+TEST_CASE("G7: a letter without payload is refused by its id, before anything is loaded") {
+  std::vector<std::uint64_t> loaded;
+  MemoryDeadLetters letters;
+  const etl::DeadLetter made[] = {{.id = "good", .pipeline = "numbers", .seq = 1, .payload = "7"},
+                                  {.id = "empty-handed", .pipeline = "numbers", .seq = 2}};
+  REQUIRE(letters.write(made));
+  const auto refused = etl::replay(Numbers{.loaded = &loaded}, letters, {.name = "numbers"});
+  REQUIRE(refused.outcome == etl::Outcome::Failed);
+  CHECK(refused.errors[0].error.code == etl::Errc::NoPayload);
+  CHECK(refused.errors[0].text().find("empty-handed") != std::string::npos);
+  CHECK(loaded.empty());
+  CHECK(letters.letters().size() == 2);
+}
