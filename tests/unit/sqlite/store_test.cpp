@@ -148,6 +148,7 @@ TEST_CASE("sqlite store: G14 settled ranges are merged into watermark and gaps")
   CHECK(found.partitions[1].gaps.empty());
 
   commit(session, {.settled = {{0, {0, 10}}}});
+  commit(session, {.settled = {{0, {0, 3}}}});  // once more, a part of it
   CHECK(ok(f.store->find("p"))->partitions[0] ==
         PartitionProgress{.partition = 0, .watermark = 25, .gaps = ranges({{30, 40}})});
 }
@@ -156,18 +157,44 @@ TEST_CASE("sqlite store: a watermark only rises, and takes its position along; w
   Fixture f;
   ok(f.store->save("p", {}));
   const Session session = ok(f.store->connect());
-  commit(session, {.settled = {{0, {0, 10}}, {0, {10, 20}}, {0, {30, 35}}},
-                   .advanced = {{.watermark = 20, .position = Position("b"), .position_seq = 18}}});
+  const auto stored = [&] { return ok(f.store->find("p"))->partitions.at(0); };
+  commit(session, {.settled = {{0, {0, 10}}, {0, {10, 20}}, {0, {30, 35}}}});
+  CHECK(count(f.store->database(), "etl_settled") == 3);
+  commit(session, {.advanced = {{.watermark = 20, .position = Position("b"), .position_seq = 18}}});
   CHECK(count(f.store->database(), "etl_settled") == 1);
+  const PartitionProgress first{
+      .watermark = 20, .position = Position("b"), .position_seq = 18, .gaps = ranges({{30, 35}})};
+  CHECK(stored() == first);
   commit(session, {.advanced = {{.watermark = 10, .position = Position("a"), .position_seq = 9}}});
-  CHECK(ok(f.store->find("p"))->partitions[0] ==
-        PartitionProgress{.watermark = 20, .position = Position("b"), .position_seq = 18, .gaps = ranges({{30, 35}})});
+  CHECK(stored() == first);
   // The source marked a place without extracting more.
   commit(session, {.advanced = {{.watermark = 20, .position = Position("c"), .position_seq = 20}}});
-  CHECK(ok(f.store->find("p"))->partitions[0].position == Position("c"));
+  CHECK(stored().position == Position("c"));
+  commit(session, {.advanced = {{.watermark = 20, .position = Position("d"), .position_seq = 20}}});
+  CHECK(stored().position == Position("d"));
   // A range that the watermark passes through stays: what is above it is settled too.
   commit(session, {.advanced = {{.watermark = 32}}});
-  CHECK(ok(f.store->find("p"))->partitions[0].watermark == 35);
+  CHECK(stored() == PartitionProgress{.watermark = 35, .position = Position("d"), .position_seq = 20});
+}
+
+TEST_CASE("sqlite store: batches in order extend the watermark, and its position follows") {
+  Fixture f;
+  const Session session = ok(f.store->connect());
+  const auto stored = [&] { return ok(f.store->find("p"))->partitions.at(0); };
+  commit(session, {.settled = {{0, {0, 10}}}});
+  commit(session, {.settled = {{0, {10, 20}}}, .advanced = {{.watermark = 10}}});
+  commit(session, {.settled = {{0, {20, 30}}, {0, {50, 60}}, {1, {30, 40}}}});
+  CHECK(value(f.store->database(), "SELECT group_concat(partition || ':' || first_seq) FROM etl_settled") ==
+        "0:50,1:30");
+  CHECK(stored().watermark == 30);
+  commit(session, {.advanced = {{.watermark = 20, .position = Position("at 20"), .position_seq = 20}}});
+  CHECK(stored() ==
+        PartitionProgress{
+            .watermark = 30, .position = Position("at 20"), .position_seq = 20, .gaps = ranges({{50, 60}})});
+  commit(session, {.settled = {{0, {20, 25}}}});  // once more
+  CHECK(stored().watermark == 30);
+  commit(session, {.settled = {{0, {5, 55}}}});
+  CHECK(stored().watermark == 60);
 }
 
 TEST_CASE("sqlite store: progress without a checkpoint is not taken for none") {
@@ -374,11 +401,11 @@ TEST_CASE("sqlite store: G15 progress is not committed without the rows that SQL
   // A `load` that goes on all the same gets nothing into the database.
   CHECK(!tx.active());
   CHECK(error_of(tx.write(strict, batch, context)).error_class == ErrorClass::Fatal);
-  CHECK(!tx.execute("INSERT INTO rows VALUES(9, 'x')"));
+  CHECK(error_of(tx.execute("INSERT INTO rows VALUES(9, 'x')")).error_class == ErrorClass::Fatal);
   CHECK(!db.execute("INSERT INTO rows VALUES(9, 'x')"));
   CHECK(has(error_of(record(session, {.settled = {{0, {0, 3}}}})).context, "ended before its time"));
-  CHECK(!session->savepoint());
-  CHECK(!session->rollback_to_savepoint());
+  CHECK(has(error_of(session->savepoint()).context, "ended before its time"));
+  CHECK(has(error_of(session->rollback_to_savepoint()).context, "ended before its time"));
   CHECK(has(error_of(session->commit()).context, "ended before its time"));
   CHECK(count(db, "rows") + count(db, "strict") + count(db, "etl_settled") == 0);
 
@@ -394,7 +421,7 @@ TEST_CASE("sqlite store: a load cannot commit or roll back") {
     CAPTURE(sql);
     ok(session->begin());
     ok(tx.execute("INSERT INTO rows VALUES(1, 'a')"));
-    static_cast<void>(tx.execute(sql));
+    if (const auto done = tx.execute(sql); !done) CHECK(done.error().error_class == ErrorClass::Fatal);
     static_cast<void>(tx.execute("INSERT INTO rows VALUES(2, 'b')"));
     CHECK(!record(session, {.settled = {{0, {0, 2}}}}));
     const etl::Error e = error_of(session->commit());
@@ -414,6 +441,18 @@ TEST_CASE("sqlite store: a commit that is refused stores nothing, and is an erro
   CHECK(error_of(session->commit()).error_class == ErrorClass::Rejected);
   CHECK(count(f.store->database(), "parts") + count(f.store->database(), "etl_settled") == 0);
   commit(session, {.settled = {{0, {0, 1}}}});
+}
+
+TEST_CASE("sqlite store: what its own tables refuse is no fault of a row") {
+  Fixture f;
+  ok(f.store->database().execute(
+      "CREATE TRIGGER no BEFORE INSERT ON etl_dead_letters BEGIN SELECT RAISE(ABORT, 'no'); "
+      "END"));
+  const Session session = ok(f.store->connect());
+  ok(session->begin());
+  CHECK(error_of(record(session, {.letters = {letter("a")}})).error_class == ErrorClass::Fatal);
+  session->rollback();
+  CHECK(error_of(f.store->write(std::vector{letter("a")})).error_class == ErrorClass::Fatal);
 }
 
 TEST_CASE("sqlite store: a full disk is an error, and what was committed before stays") {
