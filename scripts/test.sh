@@ -93,7 +93,7 @@ suite() {
   step "$1: test" run_ctest "$1" --preset "$1"
 }
 
-packages=("${library_packages[@]}" "${component_packages[@]}" python3 catch2)
+packages=("${library_packages[@]}" "${component_packages[@]}" python3 catch2 postgresql)
 ((!all)) || packages+=(clang-16 clang-19 clang-tidy-19 libclang-rt-19-dev libbenchmark-dev libtbb-dev)
 must "packages" need_packages "${packages[@]}"
 

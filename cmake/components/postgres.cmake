@@ -1,0 +1,2 @@
+# What the component needs. Read by this project's build and by the installed package.
+etlpipe_find_dependency(PostgreSQL 12)

@@ -1,0 +1,327 @@
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "state.hpp"
+
+namespace etl::inline v0::postgres {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Waits for the socket of a connection; false when the time is over.
+bool wait_for(PGconn* handle, short events, Clock::time_point deadline) {
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    pollfd socket{.fd = PQsocket(handle), .events = events, .revents = 0};
+    const int found = ::poll(&socket, 1, static_cast<int>(std::max<std::int64_t>(0, left.count())));
+    if (found > 0) return true;
+    if (found == 0 || errno != EINTR) return false;
+  }
+}
+
+/// Errors of a URL must not show it: a password with a bare '@' or '/' may stand anywhere in it.
+Error bad_url(std::string why) {
+  const std::size_t first = why.find('"');
+  if (first != std::string::npos) why.replace(first, why.rfind('"') - first + 1, "(...)");
+  while (!why.empty() && (why.back() == '\n' || why.back() == ' ')) why.pop_back();
+  return {.code = Errc::InvalidOptions,
+          .context = fmt::format("PostgreSQL URL: {}: it is postgresql://user:password@host:port/database, with "
+                                 "%40 for '@', %2F for '/' and %3A for ':' within a part, or host=... dbname=...",
+                                 why)};
+}
+
+struct Url {
+  bool several_hosts = false;
+  std::chrono::milliseconds connect_timeout{0};  // 0: says nothing
+};
+
+Result<Url> read_url(const std::string& text) {
+  char* why = nullptr;
+  const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> parts(PQconninfoParse(text.c_str(), &why),
+                                                                             PQconninfoFree);
+  const std::unique_ptr<char, void (*)(void*)> freed(why, PQfreemem);
+  if (!parts) return failure(bad_url(why == nullptr ? "out of memory" : why));
+  Url url;
+  for (const PQconninfoOption* part = parts.get(); part->keyword != nullptr; ++part) {
+    const std::string_view keyword = part->keyword;
+    const std::string_view value = part->val == nullptr ? "" : part->val;
+    if ((keyword == "host" || keyword == "port" || keyword == "dbname" || keyword == "hostaddr") &&
+        value.find('@') != std::string_view::npos)
+      return failure(bad_url("there is an '@' too many"));
+    if (keyword == "port" && value.find_first_not_of("0123456789,") != std::string_view::npos)
+      return failure(bad_url("the port is no number"));
+    if (keyword == "host" || keyword == "hostaddr")
+      url.several_hosts = url.several_hosts || value.find(',') != std::string_view::npos;
+    if (int seconds = 0; keyword == "connect_timeout" &&
+                         std::from_chars(value.data(), value.data() + value.size(), seconds).ec == std::errc{})
+      url.connect_timeout = std::chrono::seconds(seconds);
+  }
+  return url;
+}
+
+/// libpq's own blocking loop leaves no way to ask for the SQLSTATE of a refusal.
+Result<void> finish_connecting(Connection::State& state, std::chrono::milliseconds timeout) {
+  const Clock::time_point deadline = Clock::now() + timeout;
+  PQsetErrorVerbosity(state.handle, PQERRORS_VERBOSE);
+  PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+  while (next == PGRES_POLLING_READING || next == PGRES_POLLING_WRITING) {
+    if (PQstatus(state.handle) == CONNECTION_BAD) break;
+    if (!wait_for(state.handle, next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline))
+      return failure(connect_error(state.name, fmt::format("no answer within {} ms", timeout.count())));
+    next = PQconnectPoll(state.handle);
+  }
+  PQsetErrorVerbosity(state.handle, PQERRORS_DEFAULT);
+  return {};
+}
+
+}  // namespace
+
+Result<void> connect(Connection::State& state) {
+  state.close();
+  state.prepared.clear();
+  state.stages.clear();
+  ++state.generation;
+  const Result<Url> url = read_url(state.url);
+  if (!url) return failure(url.error());
+  const auto timeout = url->connect_timeout.count() > 0 ? url->connect_timeout : state.options.connect_timeout;
+  const std::string seconds = std::to_string(std::chrono::ceil<std::chrono::seconds>(timeout).count());
+  const std::array keywords = {"dbname", "client_encoding", "fallback_application_name", "connect_timeout",
+                               static_cast<const char*>(nullptr)};
+  const std::array values = {state.url.c_str(), "UTF8", state.options.application_name.c_str(), seconds.c_str(),
+                             static_cast<const char*>(nullptr)};
+  state.handle = url->several_hosts ? PQconnectdbParams(keywords.data(), values.data(), 1)
+                                    : PQconnectStartParams(keywords.data(), values.data(), 1);
+  if (state.handle == nullptr) return failure(connect_error("PostgreSQL", "out of memory"));
+  const auto named = [&] {
+    const auto text = [](const char* t) { return t == nullptr || *t == '\0' ? "?" : t; };
+    state.name =
+        fmt::format("{}:{}/{}", text(PQhost(state.handle)), text(PQport(state.handle)), text(PQdb(state.handle)));
+  };
+  named();
+  PQsetNoticeReceiver(state.handle, [](void*, const PGresult*) {}, nullptr);  // libpq would write to stderr
+  if (!url->several_hosts)
+    if (Result<void> done = finish_connecting(state, timeout); !done) return done;
+  named();
+  if (state.lost()) return failure(connect_error(state.name, PQerrorMessage(state.handle)));
+  state.canceller = PQgetCancel(state.handle);
+  std::string settings;
+  const auto limit = [&](const char* what, std::chrono::milliseconds time) {
+    if (time.count() > 0) settings += fmt::format("SET {}={};", what, time.count());
+  };
+  limit("statement_timeout", state.options.statement_timeout);
+  limit("lock_timeout", state.options.lock_timeout);
+  if (settings.empty()) return {};
+  const Rows set(PQexec(state.handle, settings.c_str()));
+  if (PQresultStatus(set.handle()) != PGRES_COMMAND_OK) return failure(error_of(state, set.handle(), "connect"));
+  return {};
+}
+
+Result<Rows> run(Connection& connection, const std::string& sql, std::string_view doing, WhenLost lost) {
+  Connection::State& state = connection.state();
+  Rows rows(PQexec(state.handle, sql.c_str()));
+  switch (PQresultStatus(rows.handle())) {
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+    case PGRES_EMPTY_QUERY: return rows;
+    default: return failure(error_of(state, rows.handle(), doing, lost));
+  }
+}
+
+// --- results
+// ------------------------------------------------------------------------------------------------------------
+
+void Rows::Clear::operator()(pg_result* result) const noexcept { PQclear(result); }
+int Rows::size() const noexcept { return PQntuples(handle()); }
+int Rows::columns() const noexcept { return PQnfields(handle()); }
+std::string_view Rows::column_name(int column) const noexcept {
+  const char* const name = PQfname(handle(), column);
+  return name == nullptr ? std::string_view() : name;
+}
+bool Rows::is_null(int row, int column) const noexcept { return PQgetisnull(handle(), row, column) == 1; }
+std::string_view Rows::text(int row, int column) const noexcept {
+  const char* const value = PQgetvalue(handle(), row, column);
+  if (value == nullptr) return {};
+  return {value, static_cast<std::size_t>(PQgetlength(handle(), row, column))};
+}
+std::int64_t Rows::integer(int row, int column) const noexcept {
+  const std::string_view value = text(row, column);
+  std::int64_t number = 0;
+  std::from_chars(value.data(), value.data() + value.size(), number);
+  return number;
+}
+std::int64_t Rows::affected() const noexcept {
+  const std::string_view value = PQcmdTuples(result_.get());
+  std::int64_t number = 0;
+  std::from_chars(value.data(), value.data() + value.size(), number);
+  return number;
+}
+
+// --- connections
+// --------------------------------------------------------------------------------------------------------
+
+Result<Connection> Connection::open(std::string_view url, const ConnectionOptions& options) {
+  Connection connection(std::make_shared<State>(url, options));
+  if (Result<void> connected = connect(connection.state()); !connected) return failure(std::move(connected.error()));
+  return connection;
+}
+
+Result<void> Connection::reconnect() { return connect(*state_); }
+
+Result<void> Connection::execute(std::string_view sql) {
+  Result<Rows> done = run(*this, std::string(sql), shown_sql(sql));
+  if (!done) return failure(std::move(done.error()));
+  return {};
+}
+
+namespace {
+
+/// libpq takes texts that end with NUL.
+Result<std::vector<const char*>> values_of(const Connection& connection, std::string_view sql,
+                                           std::span<const Parameter> parameters) {
+  std::vector<const char*> values;
+  for (const Parameter& p : parameters) {
+    if (p.text() && p.text()->find('\0') != std::string::npos)
+      return failure(own_error("22021", ErrorClass::Rejected,
+                               fmt::format("{}: {}: parameter ${}: PostgreSQL's texts cannot hold the character NUL",
+                                           connection.name(), shown_sql(sql), values.size() + 1)));
+    values.push_back(p.text() ? p.text()->c_str() : nullptr);
+  }
+  return values;
+}
+
+Result<Rows> checked(Connection::State& state, PGresult* result, std::string_view sql) {
+  Rows rows(result);
+  const ExecStatusType status = PQresultStatus(rows.handle());
+  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) return rows;
+  return failure(error_of(state, rows.handle(), shown_sql(sql)));
+}
+
+}  // namespace
+
+Result<Rows> Connection::query_with(std::string_view sql, std::span<const Parameter> parameters) {
+  const auto values = values_of(*this, sql, parameters);
+  if (!values) return failure(values.error());
+  return checked(*state_,
+                 PQexecParams(handle(), std::string(sql).c_str(), static_cast<int>(values->size()), nullptr,
+                              values->data(), nullptr, nullptr, 0),
+                 sql);
+}
+
+namespace {
+
+/// The name of the statement on the server.
+Result<std::string> prepared(Connection::State& state, const std::string& sql) {
+  if (const auto found = state.prepared.find(sql); found != state.prepared.end()) return found->second;
+  std::string name = fmt::format("etl_{}", ++state.names);
+  const Result<Rows> made = checked(state, PQprepare(state.handle, name.c_str(), sql.c_str(), 0, nullptr), sql);
+  if (!made) return failure(made.error());
+  state.prepared.emplace(sql, name);
+  return name;
+}
+
+}  // namespace
+
+Result<Statement> Connection::prepare(std::string_view sql) {
+  Statement statement(*this, std::string(sql));
+  if (const Result<std::string> name = prepared(*state_, statement.sql_); !name) return failure(name.error());
+  return statement;
+}
+
+Result<Rows> Statement::run_with(std::span<const Parameter> parameters) {
+  const auto values = values_of(connection_, sql_, parameters);
+  if (!values) return failure(values.error());
+  Connection::State& state = connection_.state();
+  const Result<std::string> name = prepared(state, sql_);
+  if (!name) return failure(name.error());
+  return checked(state,
+                 PQexecPrepared(state.handle, name->c_str(), static_cast<int>(values->size()), values->data(), nullptr,
+                                nullptr, 0),
+                 sql_);
+}
+
+bool Connection::alive() noexcept {
+  if (state_->handle == nullptr) return false;
+  // What an idle server sends is a notice, or the reason for ending the connection, and then its end.
+  while (!state_->lost() && wait_for(handle(), POLLIN, Clock::now()))
+    if (PQconsumeInput(handle()) == 0 || PQisBusy(handle()) == 1) break;
+  return !state_->lost();
+}
+
+Result<void> Connection::ping() {
+  Result<Rows> answered = run(*this, "", "ping");
+  if (!answered) return failure(std::move(answered.error()));
+  return {};
+}
+
+bool Connection::in_transaction() const noexcept { return PQtransactionStatus(handle()) != PQTRANS_IDLE; }
+void Connection::cancel() const noexcept {
+  std::array<char, 256> ignored{};
+  if (state_->canceller != nullptr) PQcancel(state_->canceller, ignored.data(), static_cast<int>(ignored.size()));
+}
+const std::string& Connection::name() const noexcept { return state_->name; }
+pg_conn* Connection::handle() const noexcept { return state_->handle; }
+
+// --- transactions
+// -------------------------------------------------------------------------------------------------------
+
+Result<Transaction> Connection::begin() {
+  if (PQtransactionStatus(handle()) == PQTRANS_INTRANS || PQtransactionStatus(handle()) == PQTRANS_INERROR)
+    return failure(own_error("25001", ErrorClass::Fatal,
+                             fmt::format("{}: begin: this connection has a transaction already (to insert rows within "
+                                         "it, use Transaction::copy or an Inserter)",
+                                         name())));
+  Result<Rows> begun = run(*this, "BEGIN", "begin");
+  if (!begun) return failure(std::move(begun.error()));
+  return Transaction(Connection(state_), state_->generation);
+}
+
+bool Transaction::active() const noexcept {
+  return open_ && generation_ == connection_.state().generation && !connection_.state().lost() &&
+         connection_.in_transaction();
+}
+
+Result<void> Transaction::savepoint() {
+  Result<void> marked = execute(marked_ ? "RELEASE SAVEPOINT etl_mark; SAVEPOINT etl_mark" : "SAVEPOINT etl_mark");
+  marked_ = marked_ || marked.has_value();
+  return marked;
+}
+Result<void> Transaction::rollback_to_savepoint() { return execute("ROLLBACK TO SAVEPOINT etl_mark"); }
+
+Result<void> Transaction::commit() {
+  if (!active()) {
+    open_ = false;
+    return failure(own_error("25P01", connection_.state().lost() ? ErrorClass::Transient : ErrorClass::Fatal,
+                             fmt::format("{}: commit: the transaction was rolled back before, by its owner or because "
+                                         "the connection was lost",
+                                         connection_.name())));
+  }
+  Result<Rows> done = run(connection_, "COMMIT", "commit", WhenLost::OutcomeUnknown);
+  open_ = false;
+  if (!done) return failure(std::move(done.error()));
+  // The answer to COMMIT when an earlier statement has failed.
+  if (std::string_view(PQcmdStatus(done->handle())) == "ROLLBACK")
+    return failure(own_error("25P02", ErrorClass::Fatal,
+                             fmt::format("{}: commit: an earlier statement of this transaction failed: it was rolled "
+                                         "back",
+                                         connection_.name())));
+  return {};
+}
+
+void Transaction::rollback() noexcept {
+  if (active()) PQclear(PQexec(connection_.handle(), "ROLLBACK"));
+  open_ = false;
+}
+
+}  // namespace etl::inline v0::postgres

@@ -1,0 +1,183 @@
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "state.hpp"
+
+namespace etl::inline v0::postgres {
+namespace {
+
+constexpr int digits = 36;
+
+/// "23505", or "" when the code is none.
+std::string state_of(int code) {
+  std::string text(5, '0');
+  for (auto c = text.rbegin(); c != text.rend(); ++c, code /= digits) {
+    const int digit = code % digits;
+    *c = static_cast<char>(digit < 10 ? '0' + digit : 'A' + digit - 10);
+  }
+  return text;
+}
+
+struct Meaning {
+  std::string_view state;  // or its beginning
+  ErrorClass error_class;
+  std::string_view remedy;
+};
+using enum ErrorClass;
+/// First match wins.
+constexpr std::array meanings = {
+    Meaning{"08001", Transient, "is the server running, and does it listen on this host and port?"},
+    Meaning{"08P01", Fatal, "the columns' types may differ from the mapping's: see etl::postgres::check_table"},
+    Meaning{"08", Transient, ""},
+    Meaning{"22P03", Fatal, "the columns' types differ from the mapping's: see etl::postgres::check_table"},
+    Meaning{"22P04", Fatal, "the columns' types differ from the mapping's: see etl::postgres::check_table"},
+    Meaning{"22", Rejected, ""},
+    Meaning{"23", Rejected, ""},
+    Meaning{"44", Rejected, ""},
+    Meaning{"P0001", Rejected, ""},  // RAISE in a trigger
+    Meaning{"25P02", Fatal, "an earlier statement of this transaction failed: roll back first"},
+    Meaning{"25006", Fatal, "a standby? target_session_attrs=read-write in the URL finds the primary"},
+    Meaning{"25P03", Transient, ""},
+    Meaning{"28P01", Fatal, "check user and password (URL, PGPASSWORD or ~/.pgpass)"},
+    Meaning{"28", Fatal, "check the user and the server's pg_hba.conf"},
+    Meaning{"3D000", Fatal, "create it with createdb, or check the database's name in the URL"},
+    Meaning{"3F000", Fatal, "create it with CREATE SCHEMA, or check its name"},
+    Meaning{"40", Transient, "the transaction can be run again"},
+    Meaning{"42501", Fatal, "GRANT what is missing to this user"},
+    Meaning{"42P01", Fatal, "create it (etl::postgres::create_table), or name its schema: \"schema.table\""},
+    Meaning{"42703", Fatal, "see etl::postgres::check_table for all differences between table and mapping"},
+    Meaning{"42P10", Fatal, "the key columns need a primary key or a unique index of exactly these columns"},
+    Meaning{"53100", Fatal, "the disk is full; nothing of this transaction is stored"},
+    Meaning{"53300", Transient, "use fewer connections (PoolOptions::max_size), or raise max_connections"},
+    Meaning{"53200", Transient, ""},
+    Meaning{"55006", Transient, ""},
+    Meaning{"55P03", Transient, "another transaction held the lock for longer than ConnectionOptions::lock_timeout"},
+    Meaning{"57014", Transient, "it was cancelled, or took longer than ConnectionOptions::statement_timeout"},
+    Meaning{"57P01", Transient, ""},
+    Meaning{"57P02", Transient, ""},
+    Meaning{"57P03", Transient, "the server is starting or stopping"},
+    Meaning{"57P05", Transient, ""},
+};
+
+Meaning meaning_of(std::string_view state) {
+  const auto* const found =
+      std::ranges::find_if(meanings, [&](const Meaning& m) { return state.starts_with(m.state); });
+  return found == meanings.end() ? Meaning{"", Fatal, ""} : *found;
+}
+
+class Category final : public std::error_category {
+ public:
+  [[nodiscard]] const char* name() const noexcept override { return "postgres"; }
+  [[nodiscard]] std::string message(int code) const override { return "SQLSTATE " + state_of(code); }
+  [[nodiscard]] std::error_condition default_error_condition(int code) const noexcept override {
+    static constexpr std::array<std::pair<std::string_view, std::errc>, 8> known = {{
+        {"08", std::errc::not_connected},
+        {"25006", std::errc::read_only_file_system},
+        {"42501", std::errc::permission_denied},
+        {"53100", std::errc::no_space_on_device},
+        {"53200", std::errc::not_enough_memory},
+        {"55P03", std::errc::device_or_resource_busy},
+        {"57014", std::errc::timed_out},
+        {"57P0", std::errc::not_connected},
+    }};
+    const std::string state = state_of(code);
+    for (const auto& [prefix, condition] : known)
+      if (state.starts_with(prefix)) return condition;
+    return {code, *this};
+  }
+};
+
+/// One line, without what is for the server's developers.
+std::string tidy(std::string_view text) {
+  std::string line;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view part = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (part.empty() || part.starts_with("LOCATION:")) continue;
+    line.append(line.empty() ? "" : " ").append(part.substr(std::min(part.find_first_not_of(" \t"), part.size())));
+  }
+  return line;
+}
+
+/// The text with a remedy, if there is one.
+std::string advised(std::string text, std::string_view remedy) {
+  if (!remedy.empty()) text.append(": ").append(remedy);
+  return text;
+}
+
+std::string_view field(const PGresult* result, int code) {
+  const char* const text = PQresultErrorField(result, code);
+  return text == nullptr ? std::string_view() : text;
+}
+
+}  // namespace
+
+const std::error_category& error_category() noexcept {
+  static const Category category;
+  return category;
+}
+
+std::error_code sqlstate(std::string_view state) noexcept {
+  int code = 0;
+  for (const char c : state) code = code * digits + (c <= '9' ? c - '0' : c - 'A' + 10);
+  return {code, error_category()};
+}
+
+Error own_error(std::string_view state, ErrorClass error_class, std::string context) {
+  return {.code = sqlstate(state), .error_class = error_class, .context = std::move(context)};
+}
+
+Error error_of(const Connection::State& state, const PGresult* result, std::string_view doing, WhenLost lost) {
+  const std::string_view code = field(result, PG_DIAG_SQLSTATE);
+  if (code.empty()) {
+    std::string text =
+        fmt::format("{}: {}: {}", state.name, doing,
+                    tidy(result == nullptr ? PQerrorMessage(state.handle) : PQresultErrorMessage(result)));
+    if (!state.lost()) return own_error("58000", Fatal, std::move(text));
+    if (lost == WhenLost::NothingDone) return own_error("08006", Transient, std::move(text));
+    return {.code = Errc::OutcomeUnknown,
+            .context = text + ": the connection was lost during the commit: whether it happened is unknown"};
+  }
+  std::string text = fmt::format("{}: {}: {}", state.name, doing, tidy(field(result, PG_DIAG_MESSAGE_PRIMARY)));
+  if (const auto detail = field(result, PG_DIAG_MESSAGE_DETAIL); !detail.empty())
+    text.append(" (").append(printable(tidy(detail), 300)).append(")");
+  const Meaning meaning = meaning_of(code);
+  return own_error(code, meaning.error_class, advised(std::move(text), meaning.remedy));
+}
+
+Error connect_error(const std::string& name, std::string_view text) {
+  // `FATAL:  28P01: ...`: the severity is in the server's language.
+  std::string_view code = "08001";
+  std::string message = tidy(text);
+  for (std::size_t at = message.find(":  "); at != std::string::npos; at = message.find(":  ", at + 1)) {
+    const std::string_view found = std::string_view(message).substr(at + 3, 5);
+    const bool is_code = found.size() == 5 && std::ranges::all_of(found, [](char c) {
+                           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
+                         });
+    if (!is_code || message.compare(at + 8, 2, ": ") != 0) continue;
+    const std::string kept(found);
+    message.erase(at + 2, 8);
+    const Meaning meaning = meaning_of(kept);
+    return own_error(kept, meaning.error_class, advised(fmt::format("{}: connect: {}", name, message), meaning.remedy));
+  }
+  const Meaning meaning = meaning_of(code);
+  return own_error(code, meaning.error_class, advised(fmt::format("{}: connect: {}", name, message), meaning.remedy));
+}
+
+std::string shown_sql(std::string_view sql) {
+  static constexpr std::string_view secret = "password";
+  const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+  const auto found = std::ranges::search(sql, secret, same);
+  const auto shown = static_cast<std::size_t>(found.end() - sql.begin());
+  return found.empty() ? printable(sql) : printable(sql.substr(0, shown)) + " ...";
+}
+
+}  // namespace etl::inline v0::postgres

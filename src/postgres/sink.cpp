@@ -1,0 +1,297 @@
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <etl/postgres/sink.hpp>
+
+#include "sql.hpp"
+#include "state.hpp"
+
+namespace etl::inline v0::postgres::detail {
+namespace {
+
+/// The row that COPY names in its context, counted from 1: "COPY orders, line 17, column price: ...", in the server's
+/// language.
+std::optional<std::size_t> row_in(std::string_view context, std::string_view table) {
+  const std::string head = fmt::format("COPY {}, ", table);
+  const std::size_t found = context.find(head);
+  if (found == std::string_view::npos) return std::nullopt;
+  context.remove_prefix(found + head.size());
+  context.remove_prefix(std::min(context.find_first_of("0123456789"), context.size()));
+  std::size_t row = 0;
+  const auto [end, error] = std::from_chars(context.data(), context.data() + context.size(), row);
+  if (error != std::errc{} || row == 0) return std::nullopt;
+  return row;
+}
+
+Result<void> without_rows(Result<Rows> done) {
+  if (!done) return failure(std::move(done.error()));
+  return {};
+}
+
+}  // namespace
+
+// --- one COPY
+// -----------------------------------------------------------------------------------------------------------
+
+Result<void> Copy::begin() {
+  Connection::State& state = connection_->state();
+  const bool staged = !target_->stage.empty();
+  if (staged && scope_ == Scope::Own && !state.stages.contains(target_->stage)) {
+    Result<void> made = without_rows(run(*connection_, target_->make_stage, target_->doing));
+    if (!made) return made;
+    state.stages.insert(target_->stage);
+  }
+  // In one message: a single statement is a transaction in itself, and several follow one another without waiting.
+  int sent = 0;
+  if (!staged)
+    sent = PQsendQuery(state.handle, target_->copy.c_str());
+  else if (scope_ == Scope::Own)
+    sent = PQsendQuery(state.handle, ("BEGIN;" + target_->copy + ";" + target_->merge + ";COMMIT").c_str());
+  else
+    sent = PQsendQuery(
+        state.handle,
+        (target_->make_stage + ";" + target_->copy + ";" + target_->merge + ";TRUNCATE " + target_->stage).c_str());
+  if (sent == 0) return failure(error_of(state, nullptr, target_->doing));
+  if (Result<void> ready = await_copy(); !ready) return ready;
+  return send(copy_header);
+}
+
+Result<void> Copy::await_copy() {
+  Connection::State& state = connection_->state();
+  std::optional<Error> why;
+  while (PGresult* const result = PQgetResult(state.handle)) {
+    const Rows rows(result);
+    const ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_COPY_IN) {
+      copying_ = true;
+      return {};
+    }
+    if (status != PGRES_COMMAND_OK && !why) why = error_of(state, result, target_->doing);
+  }
+  abandon();
+  return failure(why ? std::move(*why) : error_of(state, nullptr, target_->doing));
+}
+
+Result<void> Copy::send(std::span<const char> bytes) {
+  // libpq holds what the socket does not take: in pieces, so that it is not the whole batch.
+  constexpr std::size_t piece = 1 << 18;
+  Connection::State& state = connection_->state();
+  for (std::size_t at = 0; at < bytes.size(); at += piece) {
+    const auto part = bytes.subspan(at, std::min(piece, bytes.size() - at));
+    if (PQputCopyData(state.handle, part.data(), static_cast<int>(part.size())) == 1) continue;
+    copying_ = false;
+    Error why = error_of(state, nullptr, target_->doing);
+    while (PGresult* const result = PQgetResult(state.handle)) {  // the server's own last words
+      const Rows rows(result);
+      if (PQresultErrorField(result, PG_DIAG_SQLSTATE) != nullptr) why = error_of(state, result, target_->doing);
+      if (state.lost()) break;
+    }
+    return failure(std::move(why));
+  }
+  return {};
+}
+
+Result<void> Copy::end(const RowNames& names, std::size_t first_row) {
+  Connection::State& state = connection_->state();
+  if (Result<void> sent = send(copy_trailer); !sent) return sent;
+  // Nothing can be committed before CopyDone is sent: a connection that is lost by now leaves no doubt.
+  const bool commits = PQflush(state.handle) == 0 && connection_->alive() && scope_ == Scope::Own;
+  PQputCopyEnd(state.handle, nullptr);
+  copying_ = false;
+  std::optional<Error> why;
+  while (PGresult* const result = PQgetResult(state.handle)) {
+    const Rows rows(result);
+    if (PQresultStatus(result) == PGRES_COMMAND_OK || why) continue;
+    const char* const context = PQresultErrorField(result, PG_DIAG_CONTEXT);
+    if (context != nullptr) suspect_ = row_in(context, target_->name);
+    if (suspect_) --*suspect_;
+    why = error_of(state, result, suspect_ ? names.place(first_row + *suspect_) : target_->doing,
+                   commits ? WhenLost::OutcomeUnknown : WhenLost::NothingDone);
+  }
+  if (!why) return {};
+  abandon();
+  return failure(std::move(*why));
+}
+
+void Copy::abandon() noexcept {
+  Connection::State& state = connection_->state();
+  if (std::exchange(copying_, false)) {
+    PQputCopyEnd(state.handle, "given up by the client");
+    while (PGresult* const result = PQgetResult(state.handle)) {
+      PQclear(result);
+      if (state.lost()) break;
+    }
+  }
+  if (scope_ == Scope::Own && !state.lost() && PQtransactionStatus(state.handle) == PQTRANS_INERROR)
+    PQclear(PQexec(state.handle, "ROLLBACK"));
+}
+
+// --- which rows are refused
+// ---------------------------------------------------------------------------------------------
+
+namespace {
+
+struct Range {
+  std::size_t first;
+  std::size_t last;
+  [[nodiscard]] std::size_t size() const { return last - first; }
+};
+
+/// The parts to try next, in this order: before the suspect, the suspect, behind it.
+std::vector<Range> parts_of(Range range, std::optional<std::size_t> suspect) {
+  std::vector<Range> parts;
+  const auto add = [&](std::size_t first, std::size_t last) {
+    if (first < last) parts.push_back({first, last});
+  };
+  if (!suspect || *suspect >= range.size()) {
+    const std::size_t middle = range.first + range.size() / 2;
+    add(range.first, middle);
+    add(middle, range.last);
+    return parts;
+  }
+  const std::size_t at = range.first + *suspect;
+  add(range.first, at);
+  add(at, at + 1);
+  // Bad rows come in crowds: a long rest is not sent as a whole when the good part before was short.
+  const std::size_t rest = range.last - at - 1;
+  const std::size_t middle = rest > 8 * (*suspect + 1) ? at + 1 + rest / 2 : at + 1;
+  add(at + 1, middle);
+  add(middle, range.last);
+  return parts;
+}
+
+}  // namespace
+
+Result<void> set_savepoint(Connection& connection, const Target& target) {
+  return without_rows(run(connection, "SAVEPOINT etl_rows", target.doing));
+}
+Result<void> rollback_to_savepoint(Connection& connection, const Target& target) {
+  return without_rows(run(connection, "ROLLBACK TO SAVEPOINT etl_rows; RELEASE SAVEPOINT etl_rows", target.doing));
+}
+
+Result<void> copy_isolated(Connection& connection, const Target& target, Scope scope, const SentRows& rows,
+                           const RowNames& names, Refused& refused) {
+  std::optional<Transaction> own;
+  if (scope == Scope::Own) {
+    Result<Transaction> begun = connection.begin();
+    if (!begun) return failure(std::move(begun.error()));
+    own.emplace(std::move(*begun));
+  }
+  // Otherwise a deferred constraint is met at the commit, where no row can be told from the others.
+  if (auto set = run(connection, "SET CONSTRAINTS ALL IMMEDIATE", target.doing); !set)
+    return without_rows(std::move(set));
+  std::vector<Range> todo{{0, rows.ends.size()}};
+  while (!todo.empty()) {
+    const Range range = todo.back();
+    todo.pop_back();
+    if (range.size() == 0) continue;
+    if (Result<void> marked = set_savepoint(connection, target); !marked) return marked;
+    Copy copy(connection, target, Scope::Open);
+    const std::size_t from = range.first == 0 ? 0 : rows.ends[range.first - 1];
+    Result<void> copied = copy.begin();
+    if (copied) copied = copy.send(rows.bytes.subspan(from, rows.ends[range.last - 1] - from));
+    if (copied) copied = copy.end(names, range.first);
+    if (copied) {
+      if (auto kept = run(connection, "RELEASE SAVEPOINT etl_rows", target.doing); !kept)
+        return without_rows(std::move(kept));
+      continue;
+    }
+    if (copied.error().error_class != ErrorClass::Rejected) return copied;
+    if (Result<void> undone = rollback_to_savepoint(connection, target); !undone) return undone;
+    if (range.size() == 1) {
+      refused.emplace_back(range.first, std::move(copied.error()));
+      continue;
+    }
+    const std::vector<Range> parts = parts_of(range, copy.suspect());
+    todo.insert(todo.end(), parts.rbegin(), parts.rend());
+  }
+  return own ? own->commit() : Result<void>();
+}
+
+Result<void> make_ready(Connection& connection, const Target& target) {
+  if (!connection.alive()) return connection.reconnect();
+  if (!connection.in_transaction()) return {};
+  return failure(own_error("25001", ErrorClass::Fatal,
+                           fmt::format("{}: {}: a Sink begins its own transactions, and one is open already: write "
+                                       "within it by an Inserter",
+                                       connection.name(), target.doing)));
+}
+
+// --- SQL
+// ----------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+bool no_key(const ColumnInfo& column) { return !column.is_key; }
+
+/// FNV-1a.
+std::uint64_t hash(std::string_view text) {
+  std::uint64_t value = 14'695'981'039'346'656'037U;
+  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 1'099'511'628'211U;
+  return value;
+}
+
+std::string merge_sql(const std::string& table, const std::string& stage, std::span<const ColumnInfo> columns,
+                      OnConflict on_conflict) {
+  const std::string all = list(columns, any, name_of), keys = list(columns, &ColumnInfo::is_key, name_of);
+  const std::string insert = fmt::format("INSERT INTO {}({}) SELECT {} FROM ", table, all, all);
+  if (on_conflict == OnConflict::Ignore)
+    return fmt::format("{}{} ORDER BY etl_row ON CONFLICT{} DO NOTHING", insert, stage,
+                       keys.empty() ? "" : fmt::format("({})", keys));
+  // Of several rows with one key the last one counts. In the order of the key, so that two batches do not wait for each
+  // other.
+  const std::string last =
+      fmt::format("(SELECT DISTINCT ON ({0}) * FROM {1} ORDER BY {0}, etl_row DESC) s", keys, stage);
+  if (on_conflict == OnConflict::Replace) {
+    const auto same = [](const ColumnInfo& c) { return fmt::format("t.{0}=s.{0}", quoted(c.name)); };
+    return fmt::format("DELETE FROM {} t USING {} s WHERE {};{}{}", table, stage,
+                       list(columns, &ColumnInfo::is_key, same, " AND "), insert, last);
+  }
+  const std::string set =
+      list(columns, no_key, [](const ColumnInfo& c) { return fmt::format("{0}=excluded.{0}", quoted(c.name)); });
+  return fmt::format("{}{} ON CONFLICT({}) DO {}", insert, last, keys, set.empty() ? "NOTHING" : "UPDATE SET " + set);
+}
+
+}  // namespace
+
+Result<Target> make_target(Connection& connection, std::string_view table, std::span<const ColumnInfo> columns,
+                           OnConflict on_conflict) {
+  const std::string name = quoted_table(table);
+  Target target;
+  target.doing = "insert into " + name;
+  if ((on_conflict == OnConflict::Update || on_conflict == OnConflict::Replace) &&
+      std::ranges::none_of(columns, &ColumnInfo::is_key))
+    return failure(own_error("42P10", ErrorClass::Fatal,
+                             fmt::format("{}: {}: OnConflict::Update and Replace need a key column "
+                                         "(etl::postgres::key)",
+                                         connection.name(), target.doing)));
+  if (Result<void> same = check_table(connection, table, columns, false); !same)
+    return failure(std::move(same.error()));
+  const std::string names = list(columns, any, name_of);
+  std::string into = name;
+  target.name = table.substr(table.find('.') == std::string_view::npos ? 0 : table.find('.') + 1);
+  if (on_conflict != OnConflict::Fail) {
+    target.name = fmt::format("etl_stage_{:016x}", hash(name + names));
+    target.stage = into = "pg_temp." + target.name;
+    target.make_stage = fmt::format(
+        "CREATE TEMP TABLE IF NOT EXISTS {0} ON COMMIT DELETE ROWS AS SELECT {2} FROM {1} WITH NO DATA;"
+        "ALTER TABLE {3} ADD COLUMN IF NOT EXISTS etl_row bigint GENERATED ALWAYS AS IDENTITY",
+        target.name, name, names, target.stage);
+    target.merge = merge_sql(name, target.stage, columns, on_conflict);
+  }
+  target.copy = fmt::format("COPY {}({}) FROM STDIN WITH (FORMAT binary)", into, names);
+  return target;
+}
+
+}  // namespace etl::inline v0::postgres::detail

@@ -1,0 +1,67 @@
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include <etl/postgres/copy.hpp>
+
+#include "state.hpp"
+
+namespace etl::inline v0::postgres {
+namespace {
+
+constexpr bool is_continuation(unsigned char c) { return (c & 0xc0U) == 0x80U; }
+
+/// The length of the character at the front, 0 when it is none (RFC 3629, which PostgreSQL follows).
+std::size_t character(std::string_view text) {
+  const auto at = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const unsigned first = at(0), second = at(1);
+  const auto tail = [&](std::size_t from, std::size_t length) {
+    for (std::size_t i = from; i < length; ++i)
+      if (!is_continuation(static_cast<unsigned char>(at(i)))) return std::size_t{0};
+    return length;
+  };
+  if (first < 0x80) return 1;
+  if (first < 0xc2) return 0;
+  if (first < 0xe0) return tail(1, 2);
+  // Neither overlong forms nor surrogates nor what is above U+10FFFF.
+  if (first < 0xf0)
+    return second < (first == 0xe0 ? 0xa0U : 0x80U) || second > (first == 0xed ? 0x9fU : 0xbfU) ? 0 : tail(2, 3);
+  if (first > 0xf4) return 0;
+  return second < (first == 0xf0 ? 0x90U : 0x80U) || second > (first == 0xf4 ? 0x8fU : 0xbfU) ? 0 : tail(2, 4);
+}
+
+}  // namespace
+
+std::string printable(std::string_view text, std::size_t most) {
+  std::string shown;
+  while (!text.empty()) {
+    if (shown.size() >= most) return shown += "...";
+    const std::size_t length = character(text);
+    const auto first = static_cast<unsigned char>(text.front());
+    if (length == 0 || first < 0x20 || first == 0x7f)
+      shown += fmt::format("\\x{:02x}", first);
+    else
+      shown.append(text.substr(0, length));
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return shown;
+}
+
+namespace detail {
+
+const char* text_problem(std::string_view text) noexcept {
+  while (!text.empty()) {
+    if (text.front() == '\0') return "PostgreSQL's texts cannot hold the character NUL";
+    const std::size_t length = character(text);
+    if (length == 0) return "not valid UTF-8";
+    text.remove_prefix(length);
+  }
+  return nullptr;
+}
+
+}  // namespace detail
+}  // namespace etl::inline v0::postgres

@@ -1,0 +1,120 @@
+#pragma once
+/// A network between client and server that breaks when a test says so.
+
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+namespace test {
+
+/// Passes one connection on to the server of a URL, without TLS, until it is cut.
+class Proxy {
+ public:
+  enum class Cut { Before, After };  ///< the server gets the message, or gets it and answers it unheard
+
+  explicit Proxy(std::string server_url) : url_(std::move(server_url)) {
+    const std::size_t at = url_.find("127.0.0.1:") + 10;
+    const std::size_t end = url_.find('/', at);
+    const auto server_port = static_cast<std::uint16_t>(std::stoi(url_.substr(at, end - at)));
+    listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address = loopback(0);
+    socklen_t size = sizeof address;
+    void* const any = &address;
+    if (::bind(listener_, static_cast<sockaddr*>(any), size) != 0 || ::listen(listener_, 1) != 0 ||
+        ::getsockname(listener_, static_cast<sockaddr*>(any), &size) != 0)
+      throw std::runtime_error("proxy: no port");
+    url_.replace(at, end - at, std::to_string(ntohs(address.sin_port)));
+    thread_ = std::thread([this, server_port] { serve(server_port); });
+  }
+  Proxy(const Proxy&) = delete;
+  Proxy& operator=(const Proxy&) = delete;
+  ~Proxy() {
+    ::shutdown(listener_, SHUT_RDWR);
+    join();
+    ::close(listener_);
+  }
+  /// For one connection; it must have ended when this goes.
+  [[nodiscard]] const std::string& url() const { return url_; }
+  /// Cuts both sides when the client sends a packet that has these bytes.
+  void cut_at(std::string_view bytes, Cut side) {
+    const std::lock_guard lock(mutex_);
+    bytes_ = bytes;
+    side_ = side;
+  }
+  /// Until both sides are closed, the server's end included.
+  void join() {
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  static sockaddr_in loopback(std::uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+  }
+  static bool pass(int to, std::string_view data) {
+    while (!data.empty()) {
+      const ssize_t sent = ::send(to, data.data(), data.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return false;
+      data.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    return true;
+  }
+  bool is_time(std::string_view data) {
+    const std::lock_guard lock(mutex_);
+    return !bytes_.empty() && data.find(bytes_) != std::string_view::npos;
+  }
+  void serve(std::uint16_t port) {
+    const int client = ::accept(listener_, nullptr, nullptr);
+    if (client < 0) return;
+    const int server = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address = loopback(port);
+    void* const any = &address;
+    if (::connect(server, static_cast<sockaddr*>(any), sizeof address) == 0) forward(client, server);
+    ::close(client);
+    // The server sees the end, and says so by its own: then it has done with what was sent before.
+    ::shutdown(server, SHUT_WR);
+    std::array<char, 4096> rest{};
+    while (::recv(server, rest.data(), rest.size(), 0) > 0) {}
+    ::close(server);
+  }
+  void forward(int client, int server) {
+    std::array<char, 65536> buffer{};
+    for (;;) {
+      std::array<pollfd, 2> both = {{{client, POLLIN, 0}, {server, POLLIN, 0}}};
+      if (::poll(both.data(), both.size(), -1) < 0) return;
+      for (const auto& [from, to] : {std::pair{0U, server}, std::pair{1U, client}}) {
+        if (both[from].revents == 0) continue;
+        const ssize_t size = ::recv(both[from].fd, buffer.data(), buffer.size(), 0);
+        if (size <= 0) return;
+        const std::string_view data(buffer.data(), static_cast<std::size_t>(size));
+        const bool last = from == 0 && is_time(data);
+        if ((!last || side_ == Cut::After) && !pass(to, data)) return;
+        if (last) return;
+      }
+    }
+  }
+
+  std::string url_;
+  int listener_ = -1;
+  std::mutex mutex_;
+  std::string bytes_;
+  Cut side_ = Cut::Before;
+  std::thread thread_;
+};
+
+}  // namespace test

@@ -1,0 +1,8 @@
+# One server for all tests of the component, which ctest starts before the first and stops after the last.
+set(server ${CMAKE_CURRENT_BINARY_DIR}/postgres)
+set(script ${PROJECT_SOURCE_DIR}/scripts/postgres_for_tests.sh)
+add_test(NAME postgres.start COMMAND ${script} start ${server})
+add_test(NAME postgres.stop COMMAND ${script} stop ${server})
+set_tests_properties(postgres.start PROPERTIES FIXTURES_SETUP postgres TIMEOUT 120)
+set_tests_properties(postgres.stop PROPERTIES FIXTURES_CLEANUP postgres TIMEOUT 120)
+set(test_properties FIXTURES_REQUIRED postgres ENVIRONMENT ETLPIPE_POSTGRES=${server})
