@@ -127,13 +127,15 @@ std::string joined(const std::vector<std::string>& errors) {
 }
 std::vector<std::string> split(std::string_view text) {
   std::vector<std::string> errors(1);
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\n')
+  bool escaped = false;
+  for (const char c : text) {
+    if (escaped)
+      errors.back() += c == 'n' ? '\n' : c;
+    else if (c == '\n')
       errors.emplace_back();
-    else if (text[i] == '\\' && ++i < text.size())
-      errors.back() += text[i] == 'n' ? '\n' : text[i];
-    else if (i < text.size())
-      errors.back() += text[i];
+    else if (c != '\\')
+      errors.back() += c;
+    escaped = !escaped && c == '\\';
   }
   return errors;
 }
