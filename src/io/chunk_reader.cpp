@@ -132,6 +132,7 @@ class Reading {
   void operator()(const std::stop_token& stop) {
     const Done done{*shared_};
     buffer_ = shared_->pool->take(0);
+    if (!skip(stop)) return;
     for (;;) {
       make_room();
       auto got = read(stop);
@@ -167,6 +168,30 @@ class Reading {
     const std::lock_guard lock(shared_->mutex);
     shared_->reading = false;
     return got;
+  }
+
+  /// Goes to where it shall begin. False: stopped, or the source does not get there.
+  [[nodiscard]] bool skip(const std::stop_token& stop) {
+    const std::uint64_t begin = shared_->options.offset;
+    std::uint64_t at = 0;
+    while (at < begin) {
+      auto got = read(stop);
+      if (!got) return false;
+      if (!*got) return fail(std::move(*got).error()), false;
+      if (**got == 0) {
+        fail(fatal(fmt::format("{} ends at byte {}, before byte {}, where reading was to begin: it has changed since",
+                               shared_->name, at, begin)));
+        return false;
+      }
+      const std::uint64_t taken = std::min<std::uint64_t>(**got, begin - at);
+      filled_ = **got - static_cast<std::size_t>(taken);
+      std::memmove(buffer_->data.get(), buffer_->data.get() + taken, filled_);
+      at += taken;
+      if (at < begin) filled_ = 0;
+    }
+    offset_ = begin;
+    line_ = shared_->options.first_line;
+    return true;
   }
 
   /// Doubles a full buffer; it holds a part of one record, which is not too long yet.

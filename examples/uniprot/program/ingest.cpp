@@ -1,14 +1,18 @@
 // etl-uniprot ingest: entries into SQLite, parsed by all workers, written by one.
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <etl/etl.hpp>
-#include <etl/sqlite/database.hpp>
+#include <etl/io/sink.hpp>
+#include <etl/sqlite/store.hpp>
 
 #include "inputs.hpp"
 #include "options.hpp"
@@ -20,13 +24,18 @@ namespace {
 namespace sqlite = etl::sqlite;
 namespace uniprot = etl::uniprot;
 
+/// Rows, rejected entries and progress are committed together: an ingest that was killed goes on behind its last
+/// commit.
 struct Ingestion {
+  using position = uniprot::InputPlace;
   const Ingest& options;
-  sqlite::Database database;
-  Writer writer;
+  std::string job;                 // its fingerprint
+  std::optional<Writer> writer{};  // not for a dry run
   std::uint64_t estimate = 0;
 
+  std::string fingerprint() const { return job; }
   std::uint64_t expected_items() const { return estimate; }
+  std::string_view describe(const uniprot::RawEntry& raw) const { return raw.text; }
 
   // One file after the other: of two entries with the same accession the later one stays.
   void extract(etl::Emitter<uniprot::RawEntry>& out) { extract_files(options.files, out); }
@@ -36,22 +45,52 @@ struct Ingestion {
     if (!row.reject) {
       if (!wanted(row.entry, options.selection)) return;
       complete(row);
+    } else if (options.dry_run) {
+      return out.reject(row.reject->text());
     }
     std::swap(out.next(), row);  // both keep their memory
   }
-  // Not const: SQLite has one writer at a time. A bad entry goes to the table 'rejects' in the same transaction, and is
-  // counted against the budget.
-  etl::Result<void> load(std::span<const Row> batch, etl::BatchContext& context) {
-    auto transaction = database.begin();
-    if (!transaction) return etl::failure(std::move(transaction.error()));
+  // Not const: SQLite has one writer at a time. A bad entry goes to the table 'rejects' as well, and is counted against
+  // the budget.
+  etl::Result<void> load(std::span<const Row> batch, etl::BatchContext& context, sqlite::Tx&) {
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const Row& row = batch[i];
-      if (auto written = writer.write(row); !written) return written;
+      if (auto written = writer->write(row); !written) return written;
       if (row.reject) context.reject(i, row.reject->text());
     }
-    return transaction->commit();
+    return {};
   }
 };
+
+/// The rejected entries' own text, in the order of the files.
+etl::Result<void> write_dead_letters(sqlite::Store& store, const std::string& job, const std::filesystem::path& path) {
+  auto file = etl::io::create_file(path);
+  if (!file) return etl::failure(std::move(file.error()));
+  etl::Result<void> written;
+  auto listed = store.list(job, [&](const etl::DeadLetter& letter) {
+    written = (*file)->write(letter.payload.value_or(""));
+    return written.has_value();
+  });
+  if (!listed) return listed;
+  if (!written) return written;
+  return (*file)->finish();
+}
+
+/// Unless an unfinished run is to be resumed, forgets what was rejected of these files before.
+etl::Result<void> begin_job(sqlite::Store& store, Writer& writer, const Ingest& options, const etl::Options& run) {
+  if (run.delivery.restart)
+    if (auto reset = store.reset(run.name); !reset) return reset;
+  const auto found = store.find(run.name);
+  if (!found) return etl::failure(found.error());
+  if (*found && !(*found)->finished) return {};
+  for (const auto& file : options.files)
+    if (auto forgotten = writer.forget_rejects(display_name(file)); !forgotten) return forgotten;
+  std::vector<std::string> letters;
+  auto listed = store.list(run.name, [&](const etl::DeadLetter& letter) { return letters.push_back(letter.id), true; });
+  if (!listed) return listed;
+  if (auto purged = store.purge(letters); !purged) return etl::failure(std::move(purged.error()));
+  return {};
+}
 
 int fail(const etl::Error& error, int exit_code = 1) {
   fmt::print(stderr, "etl-uniprot: {}\n", error.message());
@@ -62,21 +101,19 @@ int fail(const etl::Error& error, int exit_code = 1) {
 
 int ingest(const Ingest& options, const etl::Stop& stop) {
   if (auto problem = check_inputs(options.files)) return fail(*problem, 2);
-  auto database = sqlite::Database::open(options.database);
-  if (!database) return fail(database.error());
-  auto writer = Writer::make(*database, options.tables);
-  if (!writer) return fail(writer.error());
-  for (const auto& file : options.files)
-    if (auto forgotten = writer->forget_rejects(display_name(file)); !forgotten) return fail(forgotten.error());
+  auto job = job_of(options);
+  if (!job) return fail(job.error());
 
-  Ingestion ingestion{.options = options, .database = std::move(*database), .writer = std::move(*writer)};
+  Ingestion ingestion{.options = options, .job = job->fingerprint};
   etl::Options run{.batch_size = options.batch_size,
                    .timeout = options.timeout,
                    .workers = options.workers,
                    .order = etl::Order::Source,
-                   .name = "ingest"};
+                   .retry = etl::RetryPolicy::database(),
+                   .name = job->name};
   run.errors.max_rejects = options.max_rejects;
   run.errors.max_reject_ratio = options.max_reject_ratio;
+  run.delivery = {.restart = options.restart || !job->resumable, .dry_run = options.dry_run};
   std::uint64_t shown = 0;
   run.errors.on_reject = [&shown](const etl::Rejection& r) {  // one call at a time
     constexpr std::uint64_t most = 10;
@@ -88,13 +125,32 @@ int ingest(const Ingest& options, const etl::Stop& stop) {
     ingestion.estimate = estimate_entries(options.files);
   }
 
-  const etl::RunReport report = etl::run(ingestion, run, stop);
+  // A dry run does not so much as make the database.
+  auto store = sqlite::Store::open(options.dry_run ? ":memory:" : options.database);
+  if (!store) return fail(store.error());
+  if (!options.dry_run) {
+    auto writer = Writer::make((*store)->database(), options.tables);
+    if (!writer) return fail(writer.error());
+    if (auto begun = begin_job(**store, *writer, options, run); !begun) return fail(begun.error());
+    ingestion.writer = std::move(*writer);
+  }
+
+  const etl::RunReport report =
+      etl::run(etl::require<etl::Delivery::effectively_once>(etl::with(ingestion, **store)), run, stop);
+  if (!options.dead_letters.empty() && !options.dry_run)
+    if (auto written = write_dead_letters(**store, run.name, options.dead_letters); !written)
+      return fail(written.error());
   if (report.ok() && report.items.extracted == 0) fmt::print(stderr, "etl-uniprot: the input holds no entries\n");
   if (options.json)
     fmt::print("{}\n", report.json());
   else if (!options.quiet)
     fmt::print("{}\n", report.text());
-  if (!report.ok() && !report.errors.empty()) fmt::print(stderr, "etl-uniprot: {}\n", report.errors.front().text());
+  if (!report.ok() && !report.errors.empty()) {
+    const etl::ErrorRecord& first = report.errors.front();
+    fmt::print(stderr, "etl-uniprot: {}\n", first.text());
+    if (first.error.code == etl::Errc::CheckpointMismatch)
+      fmt::print(stderr, "etl-uniprot: to restart, add --restart\n");
+  }
   return report.exit_code();
 }
 

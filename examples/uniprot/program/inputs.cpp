@@ -4,6 +4,8 @@
 #include <array>
 
 #include <fmt/format.h>
+#include <etl/io/digest.hpp>
+#include <etl/io/fingerprint.hpp>
 #include <etl/io/source.hpp>
 
 namespace program {
@@ -52,11 +54,41 @@ std::uint64_t estimate_entries(const std::vector<fs::path>& files) {
                                                     static_cast<double>(consumed));
 }
 
+etl::Result<Job> job_of(const Ingest& options) {
+  Job job{.name = display_name(options.files.front())};
+  std::string all;
+  for (const fs::path& file : options.files) {
+    std::error_code unknown;
+    all += display_name(file) + "\n";
+    if (file == "-" || !fs::is_regular_file(file, unknown)) {
+      job.resumable = false;
+      continue;
+    }
+    auto fingerprint = etl::io::fingerprint(file);
+    if (!fingerprint) return etl::failure(std::move(fingerprint.error()));
+    job.fingerprint += fmt::format("{}: {}\n", file.string(), *fingerprint);
+  }
+  if (options.files.size() > 1)
+    job.name += fmt::format(" and {} more, {}", options.files.size() - 1,
+                            etl::io::digest(etl::io::DigestKind::Md5, all).substr(0, 8));
+  job.fingerprint +=
+      fmt::format("taxa [{}], {} entries, {} tables", fmt::join(options.selection.taxa, ", "),
+                  options.selection.reviewed ? "reviewed" : "all", options.tables == Tables::Full ? "all" : "few");
+  return job;
+}
+
 void extract_files(const std::vector<fs::path>& files, etl::Emitter<uniprot::RawEntry>& out) {
-  for (std::uint32_t i = 0; i < files.size(); ++i) {
+  uniprot::InputPlace begin;
+  if (const auto& position = out.resume_from()) {
+    const auto place = uniprot::InputPlace::from(*position);
+    if (!place) throw etl::Exception(etl::fatal("a checkpoint of another version of this program: use --restart"));
+    begin = *place;
+  }
+  for (std::uint32_t i = begin.input; i < files.size(); ++i) {
+    if (i > begin.input) begin = {.input = i};
     auto source = etl::io::open_input(files[i]);
     if (source) {
-      if (!uniprot::extract_entries(std::move(*source), i, out)) return;
+      if (!uniprot::extract_entries(std::move(*source), begin, out)) return;
       continue;
     }
     const auto why = std::make_shared<const std::string>(source.error().message());

@@ -37,7 +37,16 @@ struct Reject {
 /// About how many entries the files hold: from the density of the first one's beginning. 0: cannot be told.
 [[nodiscard]] std::uint64_t estimate_entries(const std::vector<std::filesystem::path>& files);
 
-/// Pushes the entries of all files, one file after the other. One that cannot be opened any more gives an `Unreadable`.
+/// What an ingest of these files is known by in its database.
+struct Job {
+  std::string name{};         // of the files
+  std::string fingerprint{};  // of their contents and of what is wanted of them
+  bool resumable = true;      // not when one of them is a pipe
+};
+[[nodiscard]] etl::Result<Job> job_of(const Ingest& options);
+
+/// Pushes the entries of all files, one file after the other, from where an earlier run was on. One that cannot be
+/// opened any more gives an `Unreadable`.
 void extract_files(const std::vector<std::filesystem::path>& files, etl::Emitter<etl::uniprot::RawEntry>& out);
 
 /// Whether the selection wants this entry. Asked after the parse: a bad entry is reported whatever it says of itself.

@@ -60,7 +60,9 @@ int run(int argc, char** argv) {
                                                 ETLPIPE_VERSION_PATCH));
   app.require_subcommand(1);
 
-  CLI::App* const in = app.add_subcommand("ingest", "Load entries into the table 'proteins' of an SQLite database");
+  CLI::App* const in = app.add_subcommand("ingest",
+                                          "Load entries into the table 'proteins' of an SQLite database. An ingest "
+                                          "that was killed or failed goes on where it was when it is started again");
   double timeout = 1;
   std::string max_rejects, tables = "proteins";
   bool strict = false;
@@ -82,6 +84,11 @@ int run(int argc, char** argv) {
                  "'full' also fills accessions, genes, features, cross_references, keywords, comments, publications")
       ->check(CLI::IsMember({"proteins", "full"}))
       ->capture_default_str();
+  in->add_flag("--restart", ingest.restart,
+               "Begin at the start, also when an earlier ingest of these files did not finish");
+  in->add_flag("--dry-run", ingest.dry_run, "Read and check everything, write nothing");
+  in->add_option("--dead-letters", ingest.dead_letters,
+                 "At the end, write the rejected entries as they are to this file, to mend and load them");
   in->add_flag("--quiet", ingest.quiet, "No progress, no report; only errors");
   in->add_flag("--json", ingest.json, "The report as JSON on standard output");
   in->footer(exit_codes);

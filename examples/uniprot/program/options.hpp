@@ -31,6 +31,9 @@ struct Ingest {
   std::chrono::nanoseconds timeout = std::chrono::seconds(1);
   std::uint64_t max_rejects = UINT64_MAX;
   double max_reject_ratio = 1.0;
+  bool restart = false;
+  bool dry_run = false;
+  std::filesystem::path dead_letters{};  // empty: not wanted as a file
   bool quiet = false;
   bool json = false;
 };

@@ -1,6 +1,10 @@
 #include <etl/uniprot/entries.hpp>
 
 #include <algorithm>
+#include <charconv>
+#include <system_error>
+
+#include <fmt/format.h>
 
 namespace etl::inline v0::uniprot {
 namespace {
@@ -15,10 +19,30 @@ std::uint64_t count_lines(std::string_view text) noexcept {
 
 }  // namespace
 
-bool extract_entries(io::Source source, std::uint32_t input, Emitter<RawEntry>& out) {
+Position InputPlace::position() const { return Position(fmt::format("{} {} {}", input, offset, line)); }
+
+std::optional<InputPlace> InputPlace::from(const Position& position) {
+  InputPlace place;
+  const std::string& text = position.text();
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  const auto number = [&at, end](auto& value) {
+    const auto [stopped, error] = std::from_chars(at, end, value);
+    at = stopped;
+    return error == std::errc{};
+  };
+  const auto space = [&at, end] { return at != end && *at++ == ' '; };
+  const bool whole =
+      number(place.input) && space() && number(place.offset) && space() && number(place.line) && at == end;
+  return whole ? std::optional(place) : std::nullopt;
+}
+
+bool extract_entries(io::Source source, const InputPlace& begin, Emitter<RawEntry>& out) {
   const io::RecordSplitter splitter("//");
-  io::ChunkReader reader(std::move(source), splitter, {.max_record = max_entry_bytes});
-  std::uint64_t last_line = 1;
+  const std::uint32_t input = begin.input;
+  io::ChunkReader reader(std::move(source), splitter,
+                         {.max_record = max_entry_bytes, .offset = begin.offset, .first_line = begin.line});
+  std::uint64_t last_line = begin.line;
   for (;;) {
     if (!reader.ready()) out.flush();
     Result<std::optional<io::Chunk>> next = reader.next(out.stop());
@@ -30,6 +54,7 @@ bool extract_entries(io::Source source, std::uint32_t input, Emitter<RawEntry>& 
     const std::optional<io::Chunk>& chunk = *next;
     if (!chunk) return !out.stop().stop_requested();
     out.hold(chunk->keep);
+    out.mark(InputPlace{input, chunk->offset, chunk->first_line}.position());
     std::uint64_t line = chunk->first_line;
     for (std::string_view rest = chunk->text; !is_blank(rest);) {
       // Blank lines between entries belong to none.

@@ -137,7 +137,7 @@ inline std::string RunReport::text() const {
   const auto to = std::back_inserter(out);
   fmt::format_to(to, "{}{}{}", pipeline, pipeline.empty() ? "" : ": ", to_string(outcome));
   if (outcome == Outcome::NotRun) return out + (reason.empty() ? "" : " (" + reason + ")");
-  fmt::format_to(to, " in {}", detail::human(elapsed));
+  fmt::format_to(to, "{} in {}", resumed ? ", resumed," : "", detail::human(elapsed));
   if (items.extracted > 0 || flushes.total() > 0 || extract.count > 0) append_ledgers(out);
   if (pre_process.count + extract.count + post_process.count > 0)
     fmt::format_to(to, "\n  {:<13}{:>10}{:>11}{:>11}{:>11}{:>11}", "stage", "total", "p50", "p95", "p99", "max");
@@ -158,9 +158,11 @@ inline std::string RunReport::text() const {
 inline std::string RunReport::json() const {
   std::string out;
   const auto to = std::back_inserter(out);
-  fmt::format_to(to, R"({{"pipeline":{},"outcome":"{}","exit_code":{},"elapsed":{:.9f},"items_per_second":{:.3f})",
-                 detail::json_string(pipeline), to_string(outcome), exit_code(), detail::seconds(elapsed),
-                 items_per_second());
+  fmt::format_to(
+      to,
+      R"({{"pipeline":{},"run":{},"resumed":{},"outcome":"{}","exit_code":{},"elapsed":{:.9f},"items_per_second":{:.3f})",
+      detail::json_string(pipeline), detail::json_string(run), resumed, to_string(outcome), exit_code(),
+      detail::seconds(elapsed), items_per_second());
   fmt::format_to(to,
                  R"(,"items":{{"extracted":{},"loaded":{},"filtered":{},"rejected":{},"replayed":{},"abandoned":{}}})",
                  items.extracted, items.loaded, items.filtered, items.rejected, items.replayed, items.abandoned);

@@ -28,6 +28,10 @@ struct ChunkOptions {
   std::size_t chunk_size = 1 << 20;    ///< bytes of a chunk at most, unless one record is longer
   std::size_t max_record = 256 << 20;  ///< bytes of a record at most: a longer one is an error with its place
   std::size_t ahead = 4;               ///< chunks read and not yet taken, at most
+  /// Where to begin: `Chunk::offset` and `Chunk::first_line` of an earlier reading. What lies before is read (and
+  /// inflated) and dropped.
+  std::uint64_t offset = 0;
+  std::uint64_t first_line = 1;
 };
 
 /// Reads and inflates on its own thread, so that the two overlap with parsing. Buffers are recycled when the last
