@@ -9,15 +9,12 @@
 #include <fmt/format.h>
 
 namespace etl::inline v0::io::detail {
-namespace {
 
 int sync(const Fd& file) noexcept {
   while (::fsync(file.get()) != 0)
     if (errno != EINTR) return errno;
   return 0;
 }
-
-}  // namespace
 
 std::filesystem::path folder_of(const std::filesystem::path& file) {
   return file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
@@ -60,7 +57,9 @@ Result<void> replace_file(const std::filesystem::path& path, std::string_view by
   made += ".new";
   auto file = open_to_write(made);
   if (!file) return failure(std::move(file.error()));
-  int code = write_all(*file, bytes);
+  struct stat old{};
+  int code = ::stat(path.c_str(), &old) == 0 && ::fchmod(file->get(), old.st_mode) != 0 ? errno : 0;
+  if (code == 0) code = write_all(*file, bytes);
   if (code == 0) code = sync(*file);
   if (const int closed = file->close(); code == 0) code = closed;
   if (code == 0 && std::rename(made.c_str(), path.c_str()) != 0) code = errno;

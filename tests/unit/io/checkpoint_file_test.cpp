@@ -149,18 +149,19 @@ TEST_CASE("checkpoint file: a kill in the middle of saving leaves the old or the
   REQUIRE(::pipe(written) == 0);
   const pid_t child = ::fork();
   if (child == 0) {  // no assertions here
+    ::alarm(60);
     CheckpointFile file(folder.path());
     for (std::uint64_t i = 1;; ++i) {
       if (!file.save("p", {.fingerprint = "f", .batch_size = i})) ::_exit(1);
       static_cast<void>(::write(written[1], "x", 1));
     }
   }
+  ::close(written[1]);
   char byte = 0;
   for (int i = 0; i < 50; ++i) REQUIRE(::read(written[0], &byte, 1) == 1);
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
   ::close(written[0]);
-  ::close(written[1]);
   CheckpointFile file(folder.path());
   CHECK(file.find("p").value()->batch_size >= 50);
   CHECK(file.save("p", example()).has_value());  // what the killed one left is not in the way

@@ -556,6 +556,7 @@ TEST_CASE("sqlite store: G15 after SIGKILL the database has the committed batche
   REQUIRE(::pipe(ready) == 0);
   const pid_t child = ::fork();
   if (child == 0) {  // no assertions here
+    ::alarm(60);
     const auto store = Store::open(path);
     const auto session = (*store)->connect();
     Tx& tx = (*session)->transaction();
@@ -572,12 +573,12 @@ TEST_CASE("sqlite store: G15 after SIGKILL the database has the committed batche
     static_cast<void>(::write(ready[1], "x", 1));
     for (;;) ::pause();
   }
+  ::close(ready[1]);
   char byte = 0;
   REQUIRE(::read(ready[0], &byte, 1) == 1);
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
   ::close(ready[0]);
-  ::close(ready[1]);
 
   const auto store = ok(Store::open(path));
   CHECK(count(store->database(), "rows") == 2);

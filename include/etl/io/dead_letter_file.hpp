@@ -1,0 +1,37 @@
+#pragma once
+/// Dead letters as lines of JSON (contract G7).
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <etl/config.hpp>
+#include <etl/delivery/dead_letter.hpp>
+#include <etl/error.hpp>
+
+namespace etl::inline v0::io {
+
+/// A file with one JSON object a line; of the lines with the same id the last one counts. `write` appends with one
+/// call, durably: it survives a kill and a power cut. What a writer that died has left of its last letter is no letter,
+/// for its item was not settled; the next writer removes it. Any other line that is not as it should be is an error
+/// with its number. Several processes may write to one file. Thread-safe.
+class DeadLetterFile final : public DeadLetterStore {
+ public:
+  /// The file is made by the first `write`; its folder must be there.
+  explicit DeadLetterFile(std::filesystem::path path) : path_(std::move(path)) {}
+
+  [[nodiscard]] Result<void> write(std::span<const DeadLetter> letters) override;
+  /// Keeps the places of all letters in memory, but only one letter at a time.
+  [[nodiscard]] Result<void> list(const std::string& pipeline,
+                                  const std::function<bool(const DeadLetter&)>& each) override;
+  /// Replaces the file as a whole by what is left, which fits into memory.
+  [[nodiscard]] Result<std::size_t> purge(std::span<const std::string> ids) override;
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace etl::inline v0::io

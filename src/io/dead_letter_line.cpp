@@ -1,0 +1,349 @@
+#include "dead_letter_line.hpp"
+
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace etl::inline v0::io::detail {
+namespace {
+
+constexpr std::uint64_t format = 1;
+constexpr std::string_view base64_digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+constexpr unsigned byte_of(char c) { return static_cast<unsigned char>(c); }
+
+/// The length of the UTF-8 character that `text` begins with (RFC 3629), or 0.
+std::size_t character_length(std::string_view text) {
+  const unsigned first = byte_of(text[0]);
+  const auto follows = [&](std::size_t at, unsigned least = 0x80, unsigned most = 0xbf) {
+    return at < text.size() && byte_of(text[at]) >= least && byte_of(text[at]) <= most;
+  };
+  if (first < 0x80) return 1;
+  if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
+  if (first >= 0xe0 && first <= 0xef)
+    return follows(1, first == 0xe0 ? 0xa0 : 0x80, first == 0xed ? 0x9f : 0xbf) && follows(2) ? 3 : 0;
+  if (first >= 0xf0 && first <= 0xf4)
+    return follows(1, first == 0xf0 ? 0x90 : 0x80, first == 0xf4 ? 0x8f : 0xbf) && follows(2) && follows(3) ? 4 : 0;
+  return 0;
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = character_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+// --- writing
+// ----------------------------------------------------------------------------------------------------------
+
+void add_string(std::string& out, std::string_view text) {
+  out += '"';
+  while (!text.empty()) {
+    const std::size_t length = character_length(text);
+    const unsigned c = byte_of(text[0]);
+    if (length == 0)
+      out += fmt::format("\\udc{:02x}", c);
+    else if (c == '"' || c == '\\')
+      out.append({'\\', text[0]});
+    else if (c == '\n')
+      out += "\\n";
+    else if (c < 0x20 || c == 0x7f)
+      out += fmt::format("\\u{:04x}", c);
+    else
+      out += text.substr(0, length);
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  out += '"';
+}
+
+std::string base64(std::string_view bytes) {
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::string_view three = bytes.substr(i, 3);
+    unsigned bits = 0;
+    for (std::size_t k = 0; k < 3; ++k) bits = bits << 8U | (k < three.size() ? byte_of(three[k]) : 0);
+    for (std::size_t k = 0; k < 4; ++k) out += k <= three.size() ? base64_digits[bits >> (18 - 6 * k) & 63U] : '=';
+  }
+  return out;
+}
+
+std::string time_text(std::chrono::system_clock::time_point time) {
+  using namespace std::chrono;
+  const auto exact = floor<microseconds>(time);
+  const auto day = floor<days>(exact);
+  const year_month_day date(day);
+  const hh_mm_ss clock(exact - day);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", int{date.year()}, unsigned{date.month()},
+                     unsigned{date.day()}, clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
+                     clock.subseconds().count());
+}
+
+// --- reading
+// ----------------------------------------------------------------------------------------------------------
+
+std::optional<std::string> from_base64(std::string_view text) {
+  if (text.size() % 4 != 0) return std::nullopt;
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); i += 4) {
+    const bool last = i + 4 == text.size();
+    const std::size_t digits = !last || text[i + 3] != '=' ? 4 : text[i + 2] != '=' ? 3 : 2;
+    unsigned bits = 0;
+    for (std::size_t k = 0; k < 4; ++k) {
+      const std::size_t value = k < digits ? base64_digits.find(text[i + k]) : 0;
+      if (value == std::string_view::npos) return std::nullopt;
+      bits = bits << 6U | static_cast<unsigned>(value);
+    }
+    for (std::size_t k = 0; k + 1 < digits; ++k) out += static_cast<char>(bits >> (16 - 8 * k) & 255U);
+    if ((bits & ((1U << 8 * (4 - digits)) - 1)) != 0) return std::nullopt;  // there is one text for the same bytes
+  }
+  return out;
+}
+
+std::optional<std::chrono::system_clock::time_point> time_of(std::string_view text) {
+  using namespace std::chrono;
+  constexpr std::string_view form = "dddd-dd-ddTdd:dd:dd.ddddddZ";
+  if (text.size() != form.size()) return std::nullopt;
+  std::array<int, 7> fields{};
+  std::size_t field = 0;
+  for (std::size_t i = 0; i < form.size(); ++i) {
+    const bool digit = text[i] >= '0' && text[i] <= '9';
+    if (form[i] == 'd' ? !digit : text[i] != form[i]) return std::nullopt;
+    if (!digit)
+      ++field;
+    else
+      fields.at(field) = fields.at(field) * 10 + (text[i] - '0');
+  }
+  const auto [y, m, d, hour, minute, second, micro] = fields;
+  const year_month_day date{year(y), month(static_cast<unsigned>(m)), day(static_cast<unsigned>(d))};
+  if (!date.ok() || hour > 23 || minute > 59 || second > 59) return std::nullopt;
+  return sys_days(date) + hours(hour) + minutes(minute) + seconds(second) + microseconds(micro);
+}
+
+std::optional<Stage> stage_of(std::string_view text) {
+  for (const Stage stage : {Stage::Configure, Stage::PreProcess, Stage::Worker, Stage::Extract, Stage::Transform,
+                            Stage::Load, Stage::PostProcess, Stage::Manage})
+    if (text == to_string(stage)) return stage;
+  return std::nullopt;
+}
+
+/// Of the JSON (RFC 8259) that these lines need: an object of strings, lists of strings, whole numbers and null.
+class Parser {
+ public:
+  explicit Parser(std::string_view text) : text_(text) {}
+
+  [[nodiscard]] bool take(char c) {
+    spaces();
+    if (at_ == text_.size() || text_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+  void expect(char c) {
+    if (!take(c)) fail(fmt::format("expected '{}'", c));
+  }
+  [[nodiscard]] bool take_null() {
+    spaces();
+    if (!text_.substr(at_).starts_with("null")) return false;
+    at_ += 4;
+    return true;
+  }
+  std::uint64_t number(std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) {
+    spaces();
+    std::uint64_t value = 0;
+    const char* const begin = text_.data() + at_;
+    const auto [end, error] = std::from_chars(begin, text_.data() + text_.size(), value);
+    if (error != std::errc{} || value > most || (*begin == '0' && end != begin + 1))
+      fail(fmt::format("expected a whole number up to {}", most));
+    else
+      at_ += static_cast<std::size_t>(end - begin);
+    return value;
+  }
+  std::string string() {
+    std::string out;
+    expect('"');
+    while (!failed() && at_ < text_.size() && text_[at_] != '"') {
+      if (text_[at_] == '\\')
+        escape(out);
+      else
+        plain(out);
+    }
+    if (!failed() && at_ == text_.size()) fail("the line ends within a string");
+    if (!failed()) ++at_;
+    return out;
+  }
+  std::vector<std::string> strings() {
+    std::vector<std::string> all;
+    expect('[');
+    if (failed() || take(']')) return all;
+    do all.push_back(string());
+    while (!failed() && take(','));
+    expect(']');
+    return all;
+  }
+  [[nodiscard]] bool at_end() {
+    spaces();
+    return at_ == text_.size();
+  }
+  void fail(std::string why) {
+    if (!failed()) problem_ = fmt::format("byte {}: {}", at_ + 1, why);
+  }
+  [[nodiscard]] bool failed() const { return !problem_.empty(); }
+  [[nodiscard]] const std::string& problem() const { return problem_; }
+
+ private:
+  void spaces() {
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\r')) ++at_;
+  }
+  void plain(std::string& out) {
+    const std::size_t length = character_length(text_.substr(at_));
+    if (length == 0 || byte_of(text_[at_]) < 0x20) return fail("a byte that a string may not have");
+    out += text_.substr(at_, length);
+    at_ += length;
+  }
+  void escape(std::string& out) {
+    constexpr std::string_view names = "\"\\/bfnrt", meant = "\"\\/\b\f\n\r\t";
+    if (++at_ == text_.size()) return fail("the line ends within a string");
+    if (text_[at_] == 'u') return ++at_, code_point(out);
+    const std::size_t which = names.find(text_[at_]);
+    if (which == std::string_view::npos) return fail("an escape that JSON does not have");
+    out += meant[which];
+    ++at_;
+  }
+  unsigned hex() {
+    unsigned value = 0;
+    const std::string_view four = text_.substr(at_, 4);
+    if (four.size() < 4 || std::from_chars(four.data(), four.data() + 4, value, 16).ptr != four.data() + 4)
+      fail("expected four hexadecimal digits");
+    at_ += four.size();
+    return value;
+  }
+  void code_point(std::string& out) {
+    unsigned code = hex();
+    if (failed()) return;
+    if (code >= 0xdc80 && code <= 0xdcff) return void(out += static_cast<char>(code - 0xdc00));
+    if (code >= 0xd800 && code <= 0xdbff && text_.substr(at_).starts_with("\\u")) {
+      at_ += 2;
+      const unsigned low = hex();
+      code = low >= 0xdc00 && low <= 0xdfff ? 0x10000 + ((code - 0xd800) << 10U) + (low - 0xdc00) : code;
+    }
+    if (code >= 0xd800 && code <= 0xdfff) return fail("half a surrogate pair");
+    const auto add = [&](unsigned byte) { out += static_cast<char>(byte); };
+    const auto rest = [&](unsigned shift) { add(0x80U | (code >> shift & 0x3fU)); };
+    if (code < 0x80) return add(code);
+    if (code < 0x800) return add(0xc0U | code >> 6U), rest(0);
+    if (code < 0x10000) return add(0xe0U | code >> 12U), rest(6), rest(0);
+    add(0xf0U | code >> 18U), rest(12), rest(6), rest(0);
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  std::string problem_;
+};
+
+/// The members of a line, as a bit each.
+constexpr std::array<std::string_view, 13> members{"v",        "id",      "pipeline",      "run",    "partition",
+                                                   "seq",      "stage",   "attempts",      "errors", "time",
+                                                   "position", "payload", "payload_base64"};
+constexpr unsigned needed = (1U << 10U) - 1;  // all before "position"
+
+template <class T>
+T known(Parser& in, std::optional<T> value, std::string_view what) {
+  if (!value) in.fail(fmt::format("expected {}", what));
+  return value ? *std::move(value) : T{};
+}
+
+void read_member(Parser& in, std::size_t which, DeadLetter& letter) {
+  constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
+  switch (which) {
+    case 0:
+      if (const std::uint64_t found = in.number(); !in.failed() && found != format)
+        in.fail(fmt::format("it has format {}, and this program knows format {}: use a newer version of etlpipe", found,
+                            format));
+      break;
+    case 1: letter.id = in.string(); break;
+    case 2: letter.pipeline = in.string(); break;
+    case 3: letter.run = in.string(); break;
+    case 4: letter.partition = static_cast<std::uint32_t>(in.number(most)); break;
+    case 5: letter.seq = in.number(); break;
+    case 6: letter.stage = known(in, stage_of(in.string()), "a stage"); break;
+    case 7: letter.attempts = static_cast<std::uint32_t>(in.number(most)); break;
+    case 8: letter.errors = in.strings(); break;
+    case 9: letter.time = known(in, time_of(in.string()), "a time as in 2000-01-31T10:20:30.123456Z"); break;
+    case 10:
+      if (!in.take_null()) letter.position.emplace(in.string());
+      break;
+    case 11:
+      if (!in.take_null()) letter.payload = in.string();
+      break;
+    default: letter.payload = known(in, from_base64(in.string()), "base64");
+  }
+}
+
+}  // namespace
+
+std::string to_line(const DeadLetter& letter) {
+  std::string out = fmt::format("{{\"v\":{},\"id\":", format);
+  add_string(out, letter.id);
+  out += ",\"pipeline\":";
+  add_string(out, letter.pipeline);
+  out += ",\"run\":";
+  add_string(out, letter.run);
+  out += fmt::format(R"(,"partition":{},"seq":{},"stage":"{}","attempts":{},"time":"{}","errors":[)", letter.partition,
+                     letter.seq, to_string(letter.stage), letter.attempts, time_text(letter.time));
+  for (const std::string& error : letter.errors) {
+    if (&error != letter.errors.data()) out += ',';
+    add_string(out, error);
+  }
+  out += ']';
+  if (letter.position) {
+    out += ",\"position\":";
+    add_string(out, letter.position->text());
+  }
+  if (letter.payload) {
+    const bool text = is_utf8(*letter.payload);
+    out += text ? ",\"payload\":" : ",\"payload_base64\":";
+    add_string(out, text ? *letter.payload : base64(*letter.payload));
+  }
+  return out += '}';
+}
+
+Result<DeadLetter> from_line(std::string_view line) {
+  Parser in(line);
+  DeadLetter letter;
+  unsigned seen = 0;
+  in.expect('{');
+  while (!in.failed()) {
+    const std::string name = in.string();
+    std::size_t which = 0;
+    while (which < members.size() && members.at(which) != name) ++which;
+    if (in.failed()) break;
+    if (which == members.size() || (seen >> which & 1U) != 0) {
+      in.fail(
+          fmt::format("\"{}\" is {}", name, which == members.size() ? "no member of a dead letter" : "there twice"));
+      break;
+    }
+    seen |= 1U << which;
+    in.expect(':');
+    if (!in.failed()) read_member(in, which, letter);
+    if (in.failed() || !in.take(',')) break;
+  }
+  in.expect('}');
+  if (!in.failed() && !in.at_end()) in.fail("expected the end of the line");
+  for (std::size_t i = 0; i < members.size(); ++i)
+    if ((needed & ~seen) >> i & 1U) in.fail(fmt::format("\"{}\" is missing", members.at(i)));
+  if ((seen >> 11U) == 3) in.fail("there are two payloads");
+  if (in.failed()) return failure(fatal(in.problem()));
+  return letter;
+}
+
+}  // namespace etl::inline v0::io::detail
