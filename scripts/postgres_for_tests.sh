@@ -39,7 +39,8 @@ quietly() {
 launch() {
   local prefix=()
   if [[ -e $data/small ]]; then
-    prefix=(unshare --mount bash -c 'mount -t tmpfs -o size=8m,mode=777 none "$0" && exec "$@"' "$data/small/disk")
+    prefix=(unshare --mount bash -c 'mount -t tmpfs -o "size=8m,mode=700,$1" none "$0" && exec "${@:2}"'
+      "$data/small/disk" "uid=$(id -u "$user"),gid=$(id -g "$user")")
   fi
   "${prefix[@]}" "${unprivileged[@]}" "$bin/pg_ctl" -D "$data/cluster" -l "$data/log" -w -t 60 -o "-p $1" start \
     </dev/null >/dev/null 2>&1
@@ -52,7 +53,7 @@ watch_caller() {
   echo "$PPID" >"$folder/watched"
 }
 
-end_server() { quietly "${unprivileged[@]}" "$bin/pg_ctl" -D "$data/cluster" -m "$1" -w stop || true; }
+end_server() { "${unprivileged[@]}" "$bin/pg_ctl" -D "$data/cluster" -m "$1" -w stop </dev/null >/dev/null 2>&1 || true; }
 
 case $command in
   start)

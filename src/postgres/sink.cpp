@@ -20,7 +20,7 @@
 namespace etl::inline v0::postgres::detail {
 namespace {
 
-/// The row that COPY names in its context, counted from 1: "COPY orders, line 17, column price: ...", in the server's
+/// The row, from 0, that COPY names in its context: "COPY orders, line 17, column price: ...", in the server's
 /// language.
 std::optional<std::size_t> row_in(std::string_view context, std::string_view table) {
   const std::string head = fmt::format("COPY {}, ", table);
@@ -31,7 +31,7 @@ std::optional<std::size_t> row_in(std::string_view context, std::string_view tab
   std::size_t row = 0;
   const auto [end, error] = std::from_chars(context.data(), context.data() + context.size(), row);
   if (error != std::errc{} || row == 0) return std::nullopt;
-  return row;
+  return row - 1;
 }
 
 Result<void> without_rows(Result<Rows> done) {
@@ -102,7 +102,7 @@ Result<void> Copy::send(std::span<const char> bytes) {
   return {};
 }
 
-Result<void> Copy::end(const RowNames& names, std::size_t first_row) {
+Result<void> Copy::end(const RowNames& names, std::size_t first, std::size_t last) {
   Connection::State& state = connection_->state();
   if (Result<void> sent = send(copy_trailer); !sent) return sent;
   // Nothing can be committed before CopyDone is sent: a connection that is lost by now leaves no doubt.
@@ -115,8 +115,8 @@ Result<void> Copy::end(const RowNames& names, std::size_t first_row) {
     if (PQresultStatus(result) == PGRES_COMMAND_OK || why) continue;
     const char* const context = PQresultErrorField(result, PG_DIAG_CONTEXT);
     if (context != nullptr) suspect_ = row_in(context, target_->name);
-    if (suspect_) --*suspect_;
-    why = error_of(state, result, suspect_ ? names.place(first_row + *suspect_) : target_->doing,
+    if (!suspect_ && last - first == 1) suspect_ = 0;
+    why = error_of(state, result, suspect_ ? names.place(first + *suspect_) : target_->doing,
                    commits ? WhenLost::OutcomeUnknown : WhenLost::NothingDone);
   }
   if (!why) return {};
@@ -201,7 +201,7 @@ Result<void> copy_isolated(Connection& connection, const Target& target, Scope s
     const std::size_t from = range.first == 0 ? 0 : rows.ends[range.first - 1];
     Result<void> copied = copy.begin();
     if (copied) copied = copy.send(rows.bytes.subspan(from, rows.ends[range.last - 1] - from));
-    if (copied) copied = copy.end(names, range.first);
+    if (copied) copied = copy.end(names, range.first, range.last);
     if (copied) {
       if (auto kept = run(connection, "RELEASE SAVEPOINT etl_rows", target.doing); !kept)
         return without_rows(std::move(kept));

@@ -57,8 +57,8 @@ class Copy {
   ~Copy() { abandon(); }
   [[nodiscard]] Result<void> begin();
   [[nodiscard]] Result<void> send(std::span<const char> bytes);
-  /// With its commit, if the transaction is its own.
-  [[nodiscard]] Result<void> end(const RowNames& names, std::size_t first_row = 0);
+  /// With its commit, if the transaction is its own. Rows `first` to `last` - 1 were sent.
+  [[nodiscard]] Result<void> end(const RowNames& names, std::size_t first, std::size_t last);
   /// The row that the server named with its refusal, by its place in this COPY. It may be wrong.
   [[nodiscard]] std::optional<std::size_t> suspect() const noexcept { return suspect_; }
 
@@ -146,7 +146,7 @@ class BatchWriter final : public RowNames {
     Result<void> done = copy.begin();
     if (done) done = encode(&copy);
     if (done) done = send(copy);
-    if (done) done = copy.end(*this);
+    if (done) done = copy.end(*this, 0, rows_->size());
     return done;
   }
   [[nodiscard]] Result<void> isolate(Connection& connection, Scope scope) {

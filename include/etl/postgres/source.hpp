@@ -1,0 +1,322 @@
+#pragma once
+/// Reads the rows of a query into structs, by a binary cursor, from a position on or in ranges of the key.
+
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/emitter.hpp>
+#include <etl/error.hpp>
+#include <etl/position.hpp>
+#include <etl/postgres/connection.hpp>
+#include <etl/postgres/read.hpp>
+#include <etl/postgres/table.hpp>
+
+namespace etl::inline v0::postgres {
+
+/// Rows of a table whose key is greater than `after` and not greater than `until`, each if there is one.
+struct KeyRange {
+  std::optional<Position> after{};
+  std::optional<Position> until{};
+};
+
+namespace detail {
+
+/// A cursor on the server. Fetches pages of about a megabyte.
+class Cursor {
+ public:
+  /// Begins a transaction, unless one is open, which ends with the last row.
+  [[nodiscard]] static Result<Cursor> open(Connection& connection, const std::string& sql,
+                                           std::span<const Parameter> parameters, std::string doing);
+  Cursor(Cursor&&) noexcept = default;
+  Cursor& operator=(Cursor&&) = delete;
+  ~Cursor();
+  [[nodiscard]] Result<bool> next();
+  /// Of the current row. A column's number is less than `columns()`.
+  [[nodiscard]] Field field(int column) const noexcept;
+  [[nodiscard]] int columns() const noexcept { return page_.columns(); }
+  [[nodiscard]] std::string_view column_name(int column) const noexcept { return page_.column_name(column); }
+  [[nodiscard]] std::uint32_t type(int column) const noexcept;
+  [[nodiscard]] const Connection& connection() const noexcept { return connection_; }
+  [[nodiscard]] const std::string& doing() const noexcept { return doing_; }
+
+ private:
+  Cursor(Connection connection, std::optional<Transaction> own, std::string name, std::string doing);
+  [[nodiscard]] Result<void> fetch();
+  Connection connection_;
+  std::optional<Transaction> own_;
+  std::string name_;  // empty: closed
+  std::string doing_;
+  Rows page_{nullptr};
+  int row_ = -1;
+  int page_size_ = 100;
+};
+
+/// Whether a column's values can be read; null for those that are computed.
+using Readable = bool (*)(std::uint32_t type);
+/// Where each column stands in the rows of the query, -1 for those that are computed. An error names all that are
+/// missing or of types that cannot be read.
+[[nodiscard]] Result<void> find_columns(const Cursor& cursor, std::span<const ColumnInfo> columns,
+                                        std::span<const Readable> readable, std::span<int> places);
+/// Reads all columns but those that are computed, in the order of the keys, within a range.
+[[nodiscard]] std::string select_sql(std::string_view table, std::span<const ColumnInfo> columns, bool after,
+                                     bool until);
+/// Names the row by its keys or, without, by its number, and the value that its member cannot take.
+[[nodiscard]] Error unreadable(const Cursor& cursor, std::span<const ColumnInfo> columns, std::span<const int> places,
+                               std::size_t column, std::uint64_t number, const char* why);
+[[nodiscard]] Error bad_position(const Connection& connection, std::string_view table, const Position& position,
+                                 std::string_view why);
+[[nodiscard]] Result<std::vector<KeyRange>> key_ranges(Connection& connection, std::string_view table,
+                                                       std::span<const ColumnInfo> columns, std::size_t count);
+
+template <class... C>
+[[nodiscard]] consteval std::size_t key_index() {
+  std::size_t i = 0;
+  for (const bool is_key : {C::is_key...}) {
+    if (is_key) break;
+    ++i;
+  }
+  return i;
+}
+/// The only key of a row; must not be asked for without one.
+template <class Row, class... C>
+[[nodiscard]] const auto& key_of(const Table<Row, C...>& table, const Row& row) {
+  return row.*std::get<key_index<C...>()>(table.columns).get;
+}
+template <class Row, class... C>
+using key_t =
+    std::remove_cvref_t<decltype(key_of(std::declval<const Table<Row, C...>&>(), std::declval<const Row&>()))>;
+
+template <class Row, class... C>
+[[nodiscard]] consteval bool has_positions() {
+  if constexpr ((std::size_t{C::is_key} + ...) == 1) {
+    using Key = std::tuple_element_t<key_index<C...>(), std::tuple<C...>>;
+    if constexpr (std::is_member_object_pointer_v<decltype(Key::get)>) {
+      using V = key_t<Row, C...>;
+      return IntegerValue<V> || std::is_same_v<V, std::string> || std::is_same_v<V, Uuid> || DateValue<V> ||
+             TimeValue<V>;
+    }
+  }
+  return false;
+}
+
+/// As PostgreSQL reads it, UTC.
+[[nodiscard]] std::string day_text(std::chrono::sys_days day);
+[[nodiscard]] std::string time_text(std::chrono::sys_days day, std::chrono::microseconds time_of_day);
+/// A key as a position.
+template <class V>
+[[nodiscard]] Position position_of(const V& key) {
+  using namespace std::chrono;
+  if constexpr (std::is_same_v<V, std::string>) {
+    return Position(key);
+  } else if constexpr (IntegerValue<V>) {
+    return Position(std::to_string(static_cast<std::int64_t>(key)));
+  } else if constexpr (std::is_same_v<V, Uuid>) {
+    return Position(key.text());
+  } else if constexpr (std::is_same_v<V, year_month_day>) {
+    return Position(day_text(sys_days(key)));
+  } else if constexpr (DateValue<V>) {
+    return Position(day_text(sys_days(key.time_since_epoch())));
+  } else {
+    const auto day = floor<days>(key.time_since_epoch());
+    return Position(time_text(sys_days(day), floor<microseconds>(key.time_since_epoch() - day)));
+  }
+}
+
+}  // namespace detail
+
+/// A table whose rows have positions: it has one key column, a data member that is an integer, a std::string, a Uuid, a
+/// date or a time.
+template <class Row, class... C>
+concept Positioned = detail::has_positions<Row, C...>();
+
+/// The rows of a table or of a query of one's own; data members of the row are filled, computed columns are left out.
+/// It sees the state of the database that it began with. Needs a transaction: that which is open, or one of its own
+/// until the last row. Belongs to the thread of its connection.
+template <class Row, class... C>
+class Query {
+ public:
+  /// The whole table in the order of its keys.
+  [[nodiscard]] static Result<Query> make(Connection& connection, const Table<Row, C...>& table) {
+    return select(connection, table, {});
+  }
+  /// The rows of a range, in the order of the key.
+  [[nodiscard]] static Result<Query> make(Connection& connection, const Table<Row, C...>& table, const KeyRange& range)
+    requires Positioned<Row, C...>
+  {
+    if constexpr (detail::IntegerValue<detail::key_t<Row, C...>>)
+      for (const auto& position : {range.after, range.until})
+        if (position && !is_integer(position->text()))
+          return failure(detail::bad_position(connection, table.name, *position, "no value of its integer key"));
+    Result<Query> made = select(connection, table, range);
+    if (!made && made.error().error_class == ErrorClass::Rejected)
+      return failure(
+          detail::bad_position(connection, table.name, range.after.value_or(Position()), made.error().message()));
+    return made;
+  }
+  /// A SELECT of one's own. Its columns are found by name and may be more than the table's.
+  [[nodiscard]] static Result<Query> make(Connection& connection, const Table<Row, C...>& table, const std::string& sql,
+                                          std::span<const Parameter> parameters) {
+    Result<detail::Cursor> cursor =
+        detail::Cursor::open(connection, sql, parameters, "read " + detail::quoted_table(table.name));
+    if (!cursor) return failure(std::move(cursor.error()));
+    Query made(std::move(*cursor), table);
+    static constexpr std::array<detail::Readable, sizeof...(C)> readable{can_read<C>()...};
+    Result<void> found = detail::find_columns(made.cursor_, detail::column_infos(made.table_), readable, made.places_);
+    if (!found) return failure(std::move(found.error()));
+    return made;
+  }
+
+  /// True: `row` is the next one; the memory of its strings is used again. False: there is no more. A value that its
+  /// member cannot take is an error of class Rejected, which names row, column and value: `row` is half filled then,
+  /// and the next call goes on with the row after it.
+  [[nodiscard]] Result<bool> next(Row& row) {
+    Result<bool> more = cursor_.next();
+    if (!more || !*more) return more;
+    ++number_;
+    return std::apply([&](const C&... column) { return read(row, column...); }, table_.columns);
+  }
+  [[nodiscard]] const Table<Row, C...>& table() const noexcept { return table_; }
+
+ private:
+  Query(detail::Cursor cursor, const Table<Row, C...>& table) : cursor_(std::move(cursor)), table_(table) {}
+
+  static Result<Query> select(Connection& connection, const Table<Row, C...>& table, const KeyRange& range) {
+    std::vector<Parameter> bounds;
+    if (range.after) bounds.emplace_back(range.after->text());
+    if (range.until) bounds.emplace_back(range.until->text());
+    return make(
+        connection, table,
+        detail::select_sql(table.name, detail::column_infos(table), range.after.has_value(), range.until.has_value()),
+        bounds);
+  }
+  [[nodiscard]] static bool is_integer(std::string_view text) {
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return error == std::errc{} && end == text.data() + text.size();
+  }
+  template <class Column>
+  [[nodiscard]] static consteval detail::Readable can_read() {
+    using Get = decltype(Column::get);
+    if constexpr (std::is_member_object_pointer_v<Get>)
+      return [](std::uint32_t type) { return detail::readable<std::remove_cvref_t<detail::got_t<Get, Row>>>(type); };
+    else
+      return nullptr;
+  }
+  [[nodiscard]] Result<bool> read(Row& row, const C&... column) {
+    std::size_t at = 0;
+    const char* why = nullptr;
+    const auto read_one = [&](const auto& get) {
+      if constexpr (std::is_member_object_pointer_v<std::remove_cvref_t<decltype(get)>>)
+        why = detail::read_value(cursor_.field(places_[at]), row.*get);
+      return why == nullptr;
+    };
+    if ((... && (read_one(column.get) && ++at > 0))) [[likely]]
+      return true;
+    return failure(detail::unreadable(cursor_, detail::column_infos(table_), places_, at, number_, why));
+  }
+
+  detail::Cursor cursor_;
+  Table<Row, C...> table_;
+  std::array<int, sizeof...(C)> places_{};
+  std::uint64_t number_ = 0;
+};
+
+/// `Query::make` with the types deduced.
+template <class Row, class... C>
+[[nodiscard]] Result<Query<Row, C...>> query(Connection& connection, const Table<Row, C...>& table) {
+  return Query<Row, C...>::make(connection, table);
+}
+template <class Row, class... C>
+  requires Positioned<Row, C...>
+[[nodiscard]] Result<Query<Row, C...>> query(Connection& connection, const Table<Row, C...>& table,
+                                             const KeyRange& range) {
+  return Query<Row, C...>::make(connection, table, range);
+}
+template <class Row, class... C>
+  requires Positioned<Row, C...>
+[[nodiscard]] Result<Query<Row, C...>> query(Connection& connection, const Table<Row, C...>& table,
+                                             const std::optional<Position>& after) {
+  return Query<Row, C...>::make(connection, table, KeyRange{.after = after});
+}
+/// A SELECT of one's own with parameters $1, $2, ...
+template <class Row, class... C, class... V>
+[[nodiscard]] Result<Query<Row, C...>> query_sql(Connection& connection, const Table<Row, C...>& table,
+                                                 const std::string& sql, const V&... values) {
+  const std::array<Parameter, sizeof...(V)> parameters{Parameter(values)...};
+  return Query<Row, C...>::make(connection, table, sql, parameters);
+}
+
+/// At most `count` ranges that hold all rows, about as many each: partitions of a pipeline. Large tables are sampled
+/// for it.
+template <class Row, class... C>
+  requires Positioned<Row, C...>
+[[nodiscard]] Result<std::vector<KeyRange>> key_ranges(Connection& connection, const Table<Row, C...>& table,
+                                                       std::size_t count) {
+  return detail::key_ranges(connection, table.name, detail::column_infos(table), count);
+}
+
+/// Pushes the rest of a query. Where the table has positions, which needs the query to be in the order of the key, one
+/// is marked about every `mark_every` rows and at the end; always between two different keys, so that a key may be one
+/// that several rows have (a time stamp).
+template <std::copyable Row, class... C>
+[[nodiscard]] Result<void> extract(Query<Row, C...> query, Emitter<Row>& out, std::size_t mark_every = 1000) {
+  if constexpr (Positioned<Row, C...>) {
+    detail::key_t<Row, C...> last{};
+    Row row{};
+    std::size_t unmarked = 0;
+    for (;;) {
+      Result<bool> more = query.next(row);
+      if (!more) return failure(std::move(more.error()));
+      if (!*more) break;
+      const auto& key = detail::key_of(query.table(), row);
+      if (unmarked > 0 && unmarked >= mark_every && key != last) {
+        out.mark(detail::position_of(last));
+        unmarked = 0;
+      }
+      if (++unmarked >= mark_every) last = key;
+      if (!out.push(std::as_const(row))) return {};
+    }
+    if (unmarked > 0) out.mark(detail::position_of(detail::key_of(query.table(), row)));
+    return {};
+  } else {
+    for (Row row{};;) {
+      Result<bool> more = query.next(row);
+      if (!more) return failure(std::move(more.error()));
+      if (!*more || !out.push(std::as_const(row))) return {};
+    }
+  }
+}
+/// Pushes the rows of a range after `out.resume_from()`, in the order of the key.
+template <std::copyable Row, class... C>
+  requires Positioned<Row, C...>
+[[nodiscard]] Result<void> extract(Connection& connection, const Table<Row, C...>& table, KeyRange range,
+                                   Emitter<Row>& out, std::size_t mark_every = 1000) {
+  if (out.resume_from()) range.after = out.resume_from();
+  Result<Query<Row, C...>> rows = query(connection, table, range);
+  if (!rows) return failure(std::move(rows.error()));
+  return extract(std::move(*rows), out, mark_every);
+}
+/// Pushes the rows of a table after `out.resume_from()`, in the order of its key.
+template <std::copyable Row, class... C>
+  requires Positioned<Row, C...>
+[[nodiscard]] Result<void> extract(Connection& connection, const Table<Row, C...>& table, Emitter<Row>& out,
+                                   std::size_t mark_every = 1000) {
+  return extract(connection, table, KeyRange{}, out, mark_every);
+}
+
+}  // namespace etl::inline v0::postgres

@@ -1,0 +1,267 @@
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <etl/postgres/source.hpp>
+
+#include "sql.hpp"
+#include "state.hpp"
+
+namespace etl::inline v0::postgres::detail {
+
+// --- values
+// -------------------------------------------------------------------------------------------------------------
+
+bool read_numeric(std::string_view bytes, std::string& to) {
+  constexpr std::size_t header = 8;
+  if (bytes.size() < header) return false;
+  const auto digits = network<std::uint16_t>(bytes.data());
+  const int weight = network<std::int16_t>(bytes.data() + 2);
+  const auto sign = network<std::uint16_t>(bytes.data() + 4);
+  const int scale = network<std::uint16_t>(bytes.data() + 6);
+  if (bytes.size() != header + 2 * std::size_t{digits}) return false;
+  to.clear();
+  if (sign == 0xc000) return to = "NaN", true;
+  if (sign == 0xd000) return to = "Infinity", true;
+  if (sign == 0xf000) return to = "-Infinity", true;
+  if (sign == 0x4000) to += '-';
+  const auto group = [&](int i) {
+    return i < 0 || i >= digits ? 0
+                                : int{network<std::int16_t>(bytes.data() + header + 2 * static_cast<std::size_t>(i))};
+  };
+  to += std::to_string(weight < 0 ? 0 : group(0));
+  for (int i = 1; i <= weight; ++i) to += fmt::format("{:04}", group(i));
+  if (scale == 0) return true;
+  to += '.';
+  const std::size_t end = to.size() + static_cast<std::size_t>(scale);
+  for (int i = weight + 1; to.size() < end; ++i) to += fmt::format("{:04}", group(i));
+  to.resize(end);
+  return true;
+}
+
+const char* read_decimal(std::string_view bytes, Decimal& to) {
+  std::string text;
+  if (!read_numeric(bytes, text)) return "not the form of a numeric";
+  const std::size_t point = text.find('.');
+  const std::size_t scale = point == std::string::npos ? 0 : text.size() - point - 1;
+  if (point != std::string::npos) text.erase(point, 1);
+  std::int64_t unscaled = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), unscaled);
+  if (error != std::errc{} || end != text.data() + text.size() || scale > std::numeric_limits<std::uint8_t>::max())
+    return "more digits than a Decimal holds: read it into a std::string";
+  to = {.unscaled = unscaled, .scale = static_cast<std::uint8_t>(scale)};
+  return nullptr;
+}
+
+const char* read_text(const Field& field, std::string& to) {
+  constexpr std::uint32_t first_own = 16'384;
+  if (field.type == type_info(Type::Numeric).oid)
+    return read_numeric(field.text(), to) ? nullptr : "not the form of a numeric";
+  if (field.type == type_info(Type::Uuid).oid) {
+    Uuid uuid_value;
+    std::copy_n(std::as_bytes(std::span(field.data, field.size)).begin(), uuid_value.bytes.size(),
+                uuid_value.bytes.begin());
+    to = uuid_value.text();
+    return nullptr;
+  }
+  to = field.text().substr(field.type == type_info(Type::Jsonb).oid ? 1 : 0);  // jsonb has a version
+  return field.type >= first_own ? text_problem(to) : nullptr;
+}
+
+std::string day_text(std::chrono::sys_days day) {
+  const std::chrono::year_month_day date(day);
+  const int year = static_cast<int>(date.year());
+  return fmt::format("{:04}-{:02}-{:02}{}", year > 0 ? year : 1 - year, static_cast<unsigned>(date.month()),
+                     static_cast<unsigned>(date.day()), year > 0 ? "" : " BC");
+}
+std::string time_text(std::chrono::sys_days day, std::chrono::microseconds time_of_day) {
+  const std::chrono::hh_mm_ss time(time_of_day);
+  const std::string date = day_text(day);
+  return fmt::format("{} {:02}:{:02}:{:02}.{:06}+00{}", std::string_view(date).substr(0, date.find(' ')),
+                     time.hours().count(), time.minutes().count(), time.seconds().count(), time.subseconds().count(),
+                     date.ends_with("BC") ? " BC" : "");
+}
+
+// --- cursors
+// ------------------------------------------------------------------------------------------------------------
+
+Cursor::Cursor(Connection connection, std::optional<Transaction> own, std::string name, std::string doing)
+    : connection_(std::move(connection)), own_(std::move(own)), name_(std::move(name)), doing_(std::move(doing)) {}
+
+Result<Cursor> Cursor::open(Connection& connection, const std::string& sql, std::span<const Parameter> parameters,
+                            std::string doing) {
+  std::optional<Transaction> own;
+  if (!connection.in_transaction()) {
+    Result<Transaction> begun = connection.begin();
+    if (!begun) return failure(std::move(begun.error()));
+    own.emplace(std::move(*begun));
+  }
+  std::string name = fmt::format("etl_{}", ++connection.state().names);
+  Result<Rows> declared =
+      connection.query_with(fmt::format("DECLARE {} NO SCROLL BINARY CURSOR FOR {}", name, sql), parameters);
+  if (!declared) return failure(std::move(declared.error()));
+  Cursor cursor(connection, std::move(own), std::move(name), std::move(doing));
+  if (Result<void> first = cursor.fetch(); !first) return failure(std::move(first.error()));
+  return cursor;
+}
+
+Cursor::~Cursor() {
+  if (!name_.empty() && !own_ && !connection_.state().lost() &&
+      PQtransactionStatus(connection_.handle()) == PQTRANS_INTRANS)
+    PQclear(PQexec(connection_.handle(), ("CLOSE " + name_).c_str()));
+}
+
+Result<void> Cursor::fetch() {
+  Result<Rows> page = run(connection_, fmt::format("FETCH {} FROM {}", page_size_, name_), doing_);
+  if (!page) {
+    name_.clear();
+    return failure(std::move(page.error()));
+  }
+  page_ = std::move(*page);
+  row_ = -1;
+  // Small rows in large pages, large ones in small pages.
+  constexpr std::size_t wanted_bytes = 1 << 20;
+  const auto rows = static_cast<std::size_t>(std::max(1, page_.size()));
+  const std::size_t bytes = std::max<std::size_t>(1, PQresultMemorySize(page_.handle()) / rows);
+  page_size_ = static_cast<int>(std::clamp<std::size_t>(wanted_bytes / bytes, 1, 10'000));
+  return {};
+}
+
+Result<bool> Cursor::next() {
+  if (row_ + 1 < page_.size()) return ++row_, true;
+  if (name_.empty()) return false;
+  if (page_.size() > 0) {
+    if (Result<void> fetched = fetch(); !fetched) return failure(std::move(fetched.error()));
+    if (page_.size() > 0) return ++row_, true;
+  }
+  if (own_) {
+    if (Result<void> ended = own_->commit(); !ended) return failure(std::move(ended.error()));
+  } else {
+    PQclear(PQexec(connection_.handle(), ("CLOSE " + name_).c_str()));
+  }
+  name_.clear();
+  return false;
+}
+
+Field Cursor::field(int column) const noexcept {
+  const PGresult* const page = page_.handle();
+  if (PQgetisnull(page, row_, column) == 1) return {.data = nullptr, .size = 0, .type = type(column)};
+  return {.data = PQgetvalue(page, row_, column),
+          .size = static_cast<std::size_t>(PQgetlength(page, row_, column)),
+          .type = type(column)};
+}
+std::uint32_t Cursor::type(int column) const noexcept { return PQftype(page_.handle(), column); }
+
+Result<void> find_columns(const Cursor& cursor, std::span<const ColumnInfo> columns, std::span<const Readable> readable,
+                          std::span<int> places) {
+  std::string wrong;
+  const auto add = [&wrong](const std::string& what) { wrong.append(wrong.empty() ? "" : "; ").append(what); };
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    places[i] = -1;
+    if (readable[i] == nullptr) continue;
+    for (int at = 0; at < cursor.columns() && places[i] < 0; ++at)
+      if (columns[i].name == cursor.column_name(at)) places[i] = at;
+    if (places[i] < 0)
+      add(fmt::format("there is no column {}", quoted(columns[i].name)));
+    else if (!readable[i](cursor.type(places[i])))
+      add(fmt::format("column {} has a type (oid {}) that its member cannot hold", quoted(columns[i].name),
+                      cursor.type(places[i])));
+  }
+  if (wrong.empty()) return {};
+  std::string found;
+  for (int at = 0; at < cursor.columns(); ++at)
+    found.append(at == 0 ? "" : ", ").append(quoted(cursor.column_name(at)));
+  return failure(own_error("42P17", ErrorClass::Fatal,
+                           fmt::format("{}: {}: {}; the query has {}", cursor.connection().name(), cursor.doing(),
+                                       wrong, found.empty() ? "none" : found)));
+}
+
+std::string select_sql(std::string_view table, std::span<const ColumnInfo> columns, bool after, bool until) {
+  const std::string members = list(columns, &ColumnInfo::is_member, name_of),
+                    keys = list(columns, &ColumnInfo::is_key, name_of);
+  std::string sql = fmt::format("SELECT {} FROM {}", members, quoted_table(table));
+  if (after) sql += fmt::format(" WHERE {} > $1", keys);
+  if (until) sql += fmt::format(" {} {} <= ${}", after ? "AND" : "WHERE", keys, after ? 2 : 1);
+  if (!keys.empty()) sql += fmt::format(" ORDER BY {}", keys);
+  return sql;
+}
+
+namespace {
+
+/// A value as an error shows it: what is text, integer or bool, else its bytes.
+std::string show_field(const Field& field) {
+  if (field.data == nullptr) return "NULL";
+  std::string text;
+  std::int64_t number = 0;
+  if (readable<std::int64_t>(field.type) && read_value(field, number) == nullptr) return std::to_string(number);
+  if (readable<std::string>(field.type) && read_value(field, text) == nullptr) return shown(std::string_view(text));
+  return shown(std::as_bytes(std::span(field.data, field.size)));
+}
+
+}  // namespace
+
+Error unreadable(const Cursor& cursor, std::span<const ColumnInfo> columns, std::span<const int> places,
+                 std::size_t column, std::uint64_t number, const char* why) {
+  std::string place;
+  for (std::size_t i = 0; i < columns.size(); ++i)
+    if (columns[i].is_key && places[i] >= 0)
+      place += fmt::format(", {}={}", columns[i].name, show_field(cursor.field(places[i])));
+  if (place.empty()) place = fmt::format(", row {} of the result", number);
+  return own_error("22000", ErrorClass::Rejected,
+                   fmt::format("{}: {}{}, column {}: {}: {}", cursor.connection().name(), cursor.doing(), place,
+                               quoted(columns[column].name), show_field(cursor.field(places[column])), why));
+}
+
+Error bad_position(const Connection& connection, std::string_view table, const Position& position,
+                   std::string_view why) {
+  return own_error("22023", ErrorClass::Fatal,
+                   fmt::format("{}: read {}: the position to resume from, {}, is another source's: {}",
+                               connection.name(), quoted_table(table), shown(std::string_view(position.text())), why));
+}
+
+// --- ranges of the key
+// --------------------------------------------------------------------------------------------------
+
+Result<std::vector<KeyRange>> key_ranges(Connection& connection, std::string_view table,
+                                         std::span<const ColumnInfo> columns, std::size_t count) {
+  constexpr double sample = 100'000;
+  const std::string name = quoted_table(table), key = list(columns, &ColumnInfo::is_key, name_of);
+  const Result<Rows> size = connection.query(
+      "SELECT CASE WHEN relkind IN ('r', 'm') THEN reltuples::bigint ELSE 0 END FROM pg_class WHERE "
+      "oid = to_regclass($1)",
+      name);
+  if (!size) return failure(size.error());
+  const auto rows = static_cast<double>(size->size() > 0 ? size->integer(0, 0) : 0);
+  std::string fractions;
+  for (std::size_t i = 1; i < count; ++i)
+    fractions += fmt::format("{}{}", i > 1 ? "," : "", static_cast<double>(i) / static_cast<double>(count));
+  std::vector<KeyRange> ranges(1);
+  if (fractions.empty()) return ranges;
+  const Result<Rows> bounds = connection.query(fmt::format(
+      "SELECT DISTINCT b, b::text AS t FROM (SELECT unnest(percentile_disc(ARRAY[{}]::float8[]) WITHIN GROUP (ORDER BY "
+      "{})) "
+      "b "
+      "FROM {}{}) s WHERE b IS NOT NULL ORDER BY 1",
+      fractions, key, name, rows > 10 * sample ? fmt::format(" TABLESAMPLE SYSTEM({})", 100 * sample / rows) : ""));
+  if (!bounds) return failure(bounds.error());
+  for (int i = 0; i < bounds->size(); ++i) {
+    const Position bound{std::string(bounds->text(i, 1))};
+    ranges.back().until = bound;
+    ranges.push_back({.after = bound});
+  }
+  return ranges;
+}
+
+}  // namespace etl::inline v0::postgres::detail

@@ -1,0 +1,510 @@
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <etl/policy/retry.hpp>
+#include <etl/postgres/pool_sink.hpp>
+#include <etl/postgres/sink.hpp>
+#include <etl/run.hpp>
+
+#include "support/catch.hpp"
+#include "support/postgres_proxy.hpp"
+#include "unit/postgres/support.hpp"
+
+using namespace std::chrono_literals;
+using etl::BatchContext;
+using etl::ErrorClass;
+using etl::postgres::column;
+using etl::postgres::create_table;
+using etl::postgres::key;
+using etl::postgres::OnConflict;
+using etl::postgres::Pool;
+using etl::postgres::sqlstate;
+using etl::postgres::table;
+using test::count;
+using test::error_of;
+using test::has;
+using test::lacks;
+using test::ok;
+using test::value;
+
+namespace {
+
+struct Row {
+  std::int64_t id = 0;
+  std::string name{};
+};
+const auto rows = table<Row>("rows", key("id", &Row::id), column("name", &Row::name));
+
+std::vector<Row> numbered(std::int64_t first, std::int64_t last) {
+  std::vector<Row> all;
+  for (std::int64_t i = first; i <= last; ++i) all.push_back({i, "n" + std::to_string(i)});
+  return all;
+}
+
+/// What a run gives to `load`.
+class Context {
+ public:
+  explicit Context(std::size_t size) : context_({.position = &position_, .stop = &stop_, .size = size}) {}
+  explicit Context(std::size_t size, std::stop_token stop)
+      : stop_(std::move(stop)), context_({.position = &position_, .stop = &stop_, .size = size}) {}
+  operator BatchContext&() { return context_; }  // NOLINT(google-explicit-constructor)
+  [[nodiscard]] auto& rejects() { return context_.rejects(); }
+  /// Their places in the batch.
+  [[nodiscard]] std::string places() {
+    std::string all;
+    for (const auto& [at, error] : rejects()) all.append(all.empty() ? "" : ",").append(std::to_string(at));
+    return all;
+  }
+
+ private:
+  std::optional<etl::Position> position_;
+  std::stop_token stop_;
+  BatchContext context_;
+};
+
+/// A row that does something while it is encoded.
+struct Trap {
+  std::int64_t id = 0;
+  std::string text = std::string(1000, 'x');
+  std::function<void()> spring{};
+  [[nodiscard]] std::int64_t armed() const {
+    if (spring) spring();
+    return id;
+  }
+};
+const auto traps = table<Trap>("traps", key("id", &Trap::armed), column("text", &Trap::text));
+/// More than goes into one piece of a COPY, with a trap in the middle.
+std::vector<Trap> trapped(std::function<void()> spring) {
+  std::vector<Trap> all;
+  for (int i = 0; i < 1000; ++i) all.push_back({.id = i});
+  all[500].spring = std::move(spring);
+  return all;
+}
+
+}  // namespace
+
+// --- batches
+// ----------------------------------------------------------------------------------------------------------
+
+TEST_CASE("postgres sink: a batch is one transaction, all or nothing") {
+  const test::Schema schema;
+  auto db = schema.open(), reader = schema.open();
+  ok(create_table(db, rows));
+  auto sink = ok(etl::postgres::sink(db, rows));
+  ok(sink.write(numbered(1, 100)));
+  CHECK(count(reader, "rows") == 100);
+  ok(sink.write({}));
+
+  std::vector<Row> batch = numbered(101, 200);
+  batch[70].id = 5;
+  const etl::Error e = error_of(sink.write(batch));
+  CHECK(e.error_class == ErrorClass::Rejected);
+  CHECK(e.code == sqlstate("23505"));
+  CHECK(e.message() == db.name() +
+                           ": insert into \"rows\", id=5: duplicate key value violates unique constraint "
+                           "\"rows_pkey\" (Key (id)=(5) already exists.)");
+  CHECK(count(db, "rows") == 100);
+  batch[70].id = 171;
+  ok(sink.write(batch));
+  CHECK(count(reader, "rows") == 200);
+  // A value that cannot be sent fails the batch in the same way, and the connection stays usable.
+  batch = numbered(201, 300);
+  batch[50].name += '\0';
+  CHECK(has(error_of(sink.write(batch)).message(), "id=251, column \"name\""));
+  CHECK(count(db, "rows") == 200);
+}
+
+TEST_CASE("postgres sink: not within another transaction, where an inserter is at home") {
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(create_table(db, rows));
+  auto sink = ok(etl::postgres::sink(db, rows));
+  auto inserter = ok(etl::postgres::inserter(db, rows));
+  {
+    auto tx = ok(db.begin());
+    CHECK(has(error_of(sink.write(numbered(1, 3))).message(), "write within it by an Inserter"));
+    ok(inserter.insert(numbered(1, 3)));
+    ok(tx.copy(rows, numbered(4, 5)));
+    CHECK(count(db, "rows") == 5);
+  }
+  CHECK(count(db, "rows") == 0);
+  ok(inserter.insert(numbered(1, 3)));  // a transaction by itself
+  CHECK(count(db, "rows") == 3);
+}
+
+TEST_CASE("postgres sink: a missing table, or one without the columns, is met when the sink is made") {
+  const test::Schema schema;
+  auto db = schema.open();
+  const etl::Error e = error_of(etl::postgres::sink(db, rows));
+  CHECK(e.error_class == ErrorClass::Fatal);
+  CHECK(e.code == sqlstate("42P01"));
+  CHECK(lacks(e.message(), {"table \"rows\": there is none: create it"}) == "");
+  ok(create_table(db, rows));
+  auto sink = ok(etl::postgres::sink(db, rows));
+  ok(db.execute("DROP TABLE rows"));
+  CHECK(error_of(sink.write(numbered(1, 3))).code == sqlstate("42P01"));
+  ok(create_table(db, rows));
+  ok(sink.write(numbered(1, 3)));
+}
+
+// --- rejects
+// ----------------------------------------------------------------------------------------------------------
+
+TEST_CASE("postgres sink: one bad row in 5000 is rejected alone, the others are committed") {
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(create_table(db, rows));
+  auto sink = ok(etl::postgres::sink(db, rows));
+  ok(sink.write(numbered(0, 0)));
+  std::vector<Row> batch = numbered(1, 5000);
+  batch[4321].id = 0;
+  Context context(batch.size());
+  ok(sink.write(batch, context));
+  REQUIRE(context.places() == "4321");
+  CHECK(context.rejects()[0].second.code == sqlstate("23505"));
+  CHECK(lacks(context.rejects()[0].second.message(), {"insert into \"rows\", id=0: duplicate key"}) == "");
+  CHECK(count(db, "rows") == 5000);
+  CHECK(value(db, "SELECT count(*) FROM rows WHERE name = 'n4322'") == "0");
+}
+
+TEST_CASE("postgres sink: rows of every kind of badness, many of them, in order") {
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(db.execute(
+      "CREATE TABLE rows(id bigint PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, name text CHECK(name <> 'bad'), "
+      "CONSTRAINT kept CHECK(id < 100000))"));
+  auto sink = ok(etl::postgres::sink(db, rows));
+  std::vector<Row> batch = numbered(1, 1000);
+  batch[0].name = "bad";                                           // a check
+  batch[1].name += '\0';                                           // cannot be encoded
+  batch[499].id = 1'000'000;                                       // another check
+  batch[500].id = 10;                                              // a deferred key: at the commit
+  for (std::size_t i = 700; i < 720; ++i) batch[i].name = "\xff";  // a crowd that cannot be encoded
+  for (std::size_t i = 800; i < 820; ++i) batch[i].name = "bad";   // a crowd that is refused
+  batch[999].name = "bad";
+  Context context(batch.size());
+  ok(sink.write(batch, context));
+  std::string expected = "0,1,499,500";
+  for (int i = 700; i < 720; ++i) expected += "," + std::to_string(i);
+  for (int i = 800; i < 820; ++i) expected += "," + std::to_string(i);
+  CHECK(context.places() == expected + ",999");
+  CHECK(count(db, "rows") == 1000 - 4 - 40 - 1);
+  for (const auto& [at, error] : context.rejects()) {
+    CHECK(error.error_class == ErrorClass::Rejected);
+    CHECK(has(error.message(), "insert into \"rows\", id=" + std::to_string(batch[at].id)));
+  }
+  Context all_bad(3);
+  ok(sink.write(std::vector<Row>{{2001, "bad"}, {2002, "bad"}, {2003, "b\xff"}}, all_bad));
+  CHECK(all_bad.places() == "0,1,2");
+}
+
+TEST_CASE("postgres sink: rows that a foreign key or a trigger refuses, where the server names no row") {
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(db.execute(
+      "CREATE TABLE names(name text PRIMARY KEY); INSERT INTO names SELECT 'n' || i FROM generate_series(1, 300) i;"
+      "CREATE TABLE rows(id bigint PRIMARY KEY, name text REFERENCES names)"));
+  auto sink = ok(etl::postgres::sink(db, rows));
+  std::vector<Row> batch = numbered(1, 300);
+  batch[17].name = "nobody";
+  batch[18].name = "nobody";
+  batch[299].name = "nobody";
+  Context context(batch.size());
+  ok(sink.write(batch, context));
+  CHECK(context.places() == "17,18,299");
+  CHECK(context.rejects()[0].second.code == sqlstate("23503"));
+  CHECK(count(db, "rows") == 297);
+}
+
+TEST_CASE("postgres sink: an error that is no row's is not blamed on rows") {
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(
+      db.execute("CREATE TABLE rows(id bigint, name text); CREATE FUNCTION full() RETURNS trigger LANGUAGE plpgsql AS "
+                 "$$BEGIN IF NEW.id = 50 THEN RAISE disk_full; END IF; RETURN NEW; END$$; "
+                 "CREATE TRIGGER t BEFORE INSERT ON rows FOR EACH ROW EXECUTE FUNCTION full()"));
+  auto sink = ok(etl::postgres::sink(db, rows));
+  Context context(100);
+  const etl::Error e = error_of(sink.write(numbered(1, 100), context));
+  CHECK(e.error_class == ErrorClass::Fatal);
+  CHECK(e.code == std::errc::no_space_on_device);
+  CHECK(context.rejects().empty());
+  CHECK(count(db, "rows") == 0);
+  ok(sink.write(numbered(51, 60), context));
+}
+
+TEST_CASE("postgres inserter: rejects rows within a transaction, whose other work stays") {
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(create_table(db, rows));
+  auto inserter = ok(etl::postgres::inserter(db, rows));
+  auto tx = ok(db.begin());
+  ok(tx.execute("INSERT INTO rows VALUES(7, 'before')"));
+  Context context(10);
+  ok(inserter.insert(numbered(1, 10), context));
+  CHECK(context.places() == "6");
+  ok(tx.execute("INSERT INTO rows VALUES(11, 'after')"));
+  ok(tx.commit());
+  CHECK(count(db, "rows") == 11);
+  CHECK(value(db, "SELECT name FROM rows WHERE id = 7") == "before");
+}
+
+// --- conflicts
+// --------------------------------------------------------------------------------------------------------
+
+TEST_CASE("postgres sink: what becomes of a row that is there already") {
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(db.execute(
+      "CREATE TABLE rows(id bigint PRIMARY KEY, name text NOT NULL CHECK(name <> 'bad'), other text DEFAULT 'new');"
+      "INSERT INTO rows VALUES(1, 'old', 'kept')"));
+  const std::vector<Row> batch = {{1, "one"}, {2, "two"}, {1, "uno"}};
+  const auto all = [&] { return value(db, "SELECT string_agg(id || name || other, ' ' ORDER BY id) FROM rows"); };
+  SECTION("Fail") {
+    CHECK(error_of(ok(etl::postgres::sink(db, rows)).write(batch)).error_class == ErrorClass::Rejected);
+    CHECK(all() == "1oldkept");
+  }
+  SECTION("Ignore") {
+    auto sink = ok(etl::postgres::sink(db, rows, OnConflict::Ignore));
+    ok(sink.write(batch));
+    CHECK(all() == "1oldkept 2twonew");
+    // Only the conflict is ignored, not what is wrong with a row.
+    CHECK(lacks(error_of(sink.write(std::vector<Row>{{3, "bad"}})).message(), {"check constraint"}) == "");
+    ok(sink.write(std::vector<Row>{{3, "x"}, {3, "y"}}));
+    CHECK(all() == "1oldkept 2twonew 3xnew");
+  }
+  SECTION("Replace") {
+    ok(ok(etl::postgres::sink(db, rows, OnConflict::Replace)).write(batch));
+    CHECK(all() == "1unonew 2twonew");
+  }
+  SECTION("Update keeps the columns that are not mapped, and the last of several rows counts") {
+    auto sink = ok(etl::postgres::sink(db, rows, OnConflict::Update));
+    ok(sink.write(batch));
+    CHECK(all() == "1unokept 2twonew");
+    ok(sink.write(std::vector<Row>{{2, "x"}, {2, "y"}}));
+    CHECK(all() == "1unokept 2ynew");
+    Context context(3);
+    ok(sink.write(std::vector<Row>{{2, "z"}, {3, "bad"}, {4, "four"}}, context));
+    CHECK(context.places() == "1");
+    CHECK(all() == "1unokept 2znew 4fournew");
+  }
+  SECTION("Update within a transaction, twice, and again after it") {
+    auto inserter = ok(etl::postgres::inserter(db, rows, OnConflict::Update));
+    {
+      auto tx = ok(db.begin());
+      ok(inserter.insert(batch));
+      ok(inserter.insert(std::vector<Row>{{2, "x"}}));
+      CHECK(all() == "1unokept 2xnew");
+    }
+    CHECK(all() == "1oldkept");
+    ok(inserter.insert(batch));
+    CHECK(all() == "1unokept 2twonew");
+  }
+}
+
+TEST_CASE("postgres sink: update needs a key, and an index for it; a table of keys alone has nothing to set") {
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(db.execute("CREATE TABLE rows(id bigint, name text)"));
+  const auto keyless = table<Row>("rows", column("id", &Row::id));
+  CHECK(lacks(error_of(etl::postgres::sink(db, keyless, OnConflict::Update)).message(), {"need a key column"}) == "");
+  auto unindexed = ok(etl::postgres::sink(db, rows, OnConflict::Update));
+  CHECK(lacks(error_of(unindexed.write(numbered(1, 2))).message(), {"unique index of exactly these columns"}) == "");
+  const auto keys = table<Row>("keys", key("id", &Row::id), key("name", &Row::name));
+  ok(create_table(db, keys));
+  auto sink = ok(etl::postgres::sink(db, keys, OnConflict::Update));
+  ok(sink.write(numbered(1, 3)));
+  ok(sink.write(numbered(2, 4)));
+  CHECK(count(db, "keys") == 4);
+}
+
+// --- faults
+// -----------------------------------------------------------------------------------------------------------
+
+TEST_CASE(
+    "postgres sink: its process on the server ended within a batch: transient, and the batch can be written again") {
+  const test::Schema schema;
+  auto db = schema.open(), killer = schema.open();
+  ok(create_table(db, traps));
+  auto sink = ok(etl::postgres::sink(db, traps));
+  const std::string pid = test::pid(db);
+  const etl::Error e = error_of(sink.write(trapped([&] { test::terminate(killer, pid); })));
+  INFO(e.message());
+  CHECK(e.error_class == ErrorClass::Transient);
+  CHECK(e.code == std::errc::not_connected);
+  CHECK(count(killer, "traps") == 0);
+  ok(sink.write(trapped({})));
+  CHECK(count(killer, "traps") == 1000);
+}
+
+TEST_CASE("postgres sink: the connection cut during the commit leaves the outcome unknown") {
+  const test::Schema schema;
+  auto reader = schema.open();
+  ok(create_table(reader, rows));
+  const std::string copy_done("c\0\0\0\4", 5);
+  std::int64_t stored = 0;
+  for (const auto conflict : {OnConflict::Fail, OnConflict::Update})
+    for (const auto side : {test::Proxy::Cut::Before, test::Proxy::Cut::After}) {
+      test::Proxy proxy(schema.url());
+      auto db = test::open(proxy.url());
+      auto sink = ok(etl::postgres::sink(db, rows, conflict));
+      proxy.cut_at(copy_done, side);
+      const etl::Error e = error_of(sink.write(numbered(stored + 1, stored + 10)));
+      INFO(e.message());
+      CHECK(e.code == etl::Errc::OutcomeUnknown);
+      proxy.join();
+      stored += side == test::Proxy::Cut::After ? 10 : 0;
+      CHECK(count(reader, "rows") == stored);
+    }
+}
+
+TEST_CASE("postgres sink: locked by another transaction for too long, then not") {
+  const test::Schema schema;
+  auto holder = schema.open();
+  ok(create_table(holder, rows));
+  auto db = schema.open({.lock_timeout = 1ms});
+  auto sink = ok(etl::postgres::sink(db, rows));
+  {
+    auto lock = ok(holder.begin());
+    ok(lock.execute("LOCK TABLE rows"));
+    const etl::Error e = error_of(sink.write(numbered(1, 3)));
+    CHECK(e.error_class == ErrorClass::Transient);
+    CHECK(e.code == std::errc::device_or_resource_busy);
+  }
+  ok(sink.write(numbered(1, 3)));
+  CHECK(count(db, "rows") == 3);
+}
+
+TEST_CASE("postgres sink: a stop of the run's second level ends the wait for the server") {
+  const test::Schema schema;
+  auto holder = schema.open(), db = schema.open();
+  ok(create_table(holder, rows));
+  auto sink = ok(etl::postgres::sink(db, rows));
+  auto lock = ok(holder.begin());
+  ok(lock.execute("LOCK TABLE rows"));
+  std::stop_source stop;
+  const std::string waiting = test::pid(db);
+  std::thread other([&] {
+    auto watch = test::open(test::postgres_url());
+    while (value(watch, "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = " + waiting) == "0") {}
+    stop.request_stop();
+  });
+  Context context(3, stop.get_token());
+  const auto written = sink.write(numbered(1, 3), context);
+  other.join();
+  CHECK(error_of(written).code == sqlstate("57014"));
+}
+
+TEST_CASE("postgres sink: a server that restarts within a load: retries go on when it is back") {
+  test::PostgresServer server;
+  auto db = test::open(server.url());
+  ok(create_table(db, traps));
+  auto sink = ok(etl::postgres::sink(db, traps));
+  auto pool = ok(Pool::make(server.url(), {}, {.max_size = 2}));
+  auto pooled = ok(etl::postgres::sink(pool, traps));
+
+  const etl::Error e = error_of(sink.write(trapped([&] { server.halt(); })));
+  INFO(e.message());
+  CHECK(e.error_class == ErrorClass::Transient);
+  const etl::Error down = error_of(sink.write(trapped({})));
+  CHECK(down.error_class == ErrorClass::Transient);
+  CHECK(lacks(down.message(), {"connect", "is the server running"}) == "");
+  // The server comes back at the second attempt.
+  int attempts = 0;
+  const auto write = [&] {
+    if (++attempts == 2) server.resume();
+    return sink.write(trapped({}));
+  };
+  const etl::RetryPolicy policy{.max_attempts = 5, .initial_delay = 1ms};
+  ok(etl::retry(policy, write));
+  CHECK(attempts == 2);
+  CHECK(count(db, "traps") == 1000);
+  // The pool notices by itself that its connections are gone.
+  ok(db.execute("TRUNCATE traps"));
+  ok(pooled.write(trapped({})));
+  CHECK(count(db, "traps") == 1000);
+}
+
+TEST_CASE("postgres sink: a full disk fails the batch and leaves nothing of it") {
+  test::PostgresServer server(true);
+  if (server.small_disk().empty()) {
+    WARN("mounting is not allowed here: a full disk is only simulated, by a trigger");
+    return;
+  }
+  auto db = test::open(server.url());
+  ok(db.execute("CREATE TABLESPACE small LOCATION '" + server.small_disk() + "'"));
+  ok(db.execute("CREATE TABLE rows(id bigint, name text) TABLESPACE small"));
+  auto sink = ok(etl::postgres::sink(db, rows));
+  ok(sink.write(numbered(1, 10)));
+  std::vector<Row> batch = numbered(11, 2000);
+  for (Row& row : batch) row.name.assign(1900, 'x');
+  etl::Result<void> written;
+  for (int i = 0; i < 5 && written; ++i) written = sink.write(batch);
+  const etl::Error e = error_of(written);
+  INFO(e.message());
+  CHECK(e.error_class == ErrorClass::Fatal);
+  CHECK(e.code == std::errc::no_space_on_device);
+  CHECK(count(db, "rows") % 1990 == 10);
+  ok(db.execute("DROP TABLE rows; CREATE TABLE rows(id bigint, name text)"));
+  ok(sink.write(numbered(1, 10)));
+  CHECK(count(db, "rows") == 10);
+}
+
+// --- pipelines
+// --------------------------------------------------------------------------------------------------------
+
+TEST_CASE("postgres sink: loads a pipeline's batches, and its rejects are the run's") {
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(create_table(db, rows));
+  struct Numbers {
+    etl::postgres::SinkFor<decltype(rows)>& sink;
+    void extract(etl::Emitter<Row>& out) const {
+      for (std::int64_t i = 0; i < 10'000; ++i)
+        if (!out.push({i % 9'990, "x"})) return;
+    }
+    etl::Result<void> load(std::span<const Row> batch, BatchContext& context) { return sink.write(batch, context); }
+  };
+  auto sink = ok(etl::postgres::sink(db, rows));
+  Numbers numbers{sink};
+  const etl::RunReport report = etl::run(numbers, {.batch_size = 700, .workers = 2, .errors = {.max_rejects = 10}});
+  CHECK(report.ok());
+  CHECK(report.items.loaded == 9'990);
+  CHECK(report.items.rejected == 10);
+  CHECK(count(db, "rows") == 9'990);
+}
+
+TEST_CASE("postgres pool sink: a const load writes from all workers at once") {
+  const test::Schema schema;
+  const Pool pool = ok(Pool::make(schema.url(), {}, {.max_size = 2}));
+  auto db = schema.open();
+  ok(create_table(db, rows));
+  struct Numbers {
+    const etl::postgres::PoolSinkFor<decltype(rows)>& sink;
+    void extract(etl::Emitter<Row>& out) const {
+      for (std::int64_t i = 0; i < 20'000; ++i)
+        if (!out.push({i == 7'777 ? 7 : i, "x"})) return;
+    }
+    etl::Result<void> load(std::span<const Row> batch, BatchContext& context) const {
+      return sink.write(batch, context);
+    }
+  };
+  const auto sink = ok(etl::postgres::sink(pool, rows));
+  Numbers numbers{sink};
+  const etl::RunReport report = etl::run(numbers, {.batch_size = 500, .workers = 4, .errors = {.max_rejects = 1}});
+  INFO(report.text());
+  CHECK(report.ok());
+  CHECK(report.items.loaded == 19'999);
+  CHECK(count(db, "rows") == 19'999);
+  CHECK(pool.status().leased == 0);
+}
