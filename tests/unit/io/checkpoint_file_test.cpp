@@ -82,6 +82,7 @@ TEST_CASE("checkpoint file: any name of a pipeline is a file in the folder") {
     REQUIRE(file.save(name, {.fingerprint = name}).has_value());
     CHECK(file.find(name).value()->fingerprint == name);
   }
+  CHECK(file.path(".a").filename() == "%2Ea.checkpoint");  // not hidden
   CHECK(file.path("a/b c%").filename() == "a%2Fb%20c%25.checkpoint");
   // A name that differs only in case may be the same file on some file systems: it is not taken for the other's.
   fs::copy(file.path("a/b"), file.path("A/b"));
@@ -141,6 +142,8 @@ TEST_CASE("checkpoint file: what cannot be written is an error, and the old file
   fs::create_directory(folder / "c/q.checkpoint");
   CHECK(lacks(problem(file, "q"), {"q.checkpoint", "directory"}) == "");
   CHECK(!file.reset("q"));
+  CHECK(!file.save("q", {}));
+  CHECK(!fs::exists(folder / "c/q.checkpoint.new"));
 }
 
 TEST_CASE("checkpoint file: a kill in the middle of saving leaves the old or the new checkpoint") {

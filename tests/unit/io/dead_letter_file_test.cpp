@@ -204,8 +204,9 @@ TEST_CASE("dead letter file: a damaged line is an error with its number and the 
     return problem(path);
   };
   CHECK(with("\"v\":1", " \"v\" : 1\t") == "1");
-  CHECK(with("\"run\\n7\"", "\"\\u0072un\\u20AC\\ud83d\\ude00\\b\\f\\r\\t\\/\"") == "1");
   CHECK(with("\"position\":\"byte \\udc80 12\"", "\"position\":null") == "1");
+  test::write_file(path, replaced(good, "run\\n7", "\\u0072\\u07ff\\u0800\\u20AC\\ud83d\\ude00\\b\\f\\r\\t\\/"));
+  CHECK(all(path)[0].run == "r\xdf\xbf\xe0\xa0\x80\xe2\x82\xac\xf0\x9f\x98\x80\b\f\r\t/");
   CHECK(lacks(with("\"v\":1", "\"v\":2"), {"d.ndjson, line 2, byte 7: ", "format 2", "newer version"}) == "");
   CHECK(lacks(with("\"seq\":", "\"seq\":x"), {"line 2", "whole number", "mend or remove the line"}) == "");
   for (const std::string_view number : {"\"seq\":-", "\"seq\":0", "\"seq\":9", "\"seq\":1.", "\"seq\":+"})
@@ -228,7 +229,7 @@ TEST_CASE("dead letter file: a damaged line is an error with its number and the 
   CHECK(lacks(with("\"payload\":", "\"payload_base64\":\"\",\"payload\":"), {"two payloads"}) == "");
   for (const std::string_view text :
        {"\\x", "\\ud83d", "\\ud83d\\u0041", "\\ude00", "\\u12", "\\uxxxx", "\x80", "\xc0\xaf", "\xe0\x80\x80",
-        "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf8", "\x01", "\xc3"})
+        "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf0\x80\x80\x80", "\xf5\x80\x80\x80", "\xf8", "\x01", "\xc3"})
     CHECK(lacks(with("run\\n7", text), {"line 2, byte "}) == "");
   CHECK(lacks(with("}\n", "}x\n"), {"end of the line"}) == "");
   CHECK(lacks(with("}\n", "\n"), {"expected '}'"}) == "");
