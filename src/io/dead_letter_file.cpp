@@ -178,6 +178,8 @@ Result<void> mend_end(const detail::Fd& file, const std::filesystem::path& path)
 
 }  // namespace
 
+std::string to_json(const DeadLetter& letter) { return detail::to_line(letter); }
+
 Result<void> DeadLetterFile::write(std::span<const DeadLetter> letters) {
   if (letters.empty()) return {};
   std::string text;

@@ -127,7 +127,13 @@ std::optional<std::chrono::system_clock::time_point> time_of(std::string_view te
   const auto [y, m, d, hour, minute, second, micro] = fields;
   const year_month_day date{year(y), month(static_cast<unsigned>(m)), day(static_cast<unsigned>(d))};
   if (!date.ok() || hour > 23 || minute > 59 || second > 59) return std::nullopt;
-  return sys_days(date) + hours(hour) + minutes(minute) + seconds(second) + microseconds(micro);
+  const sys_time<microseconds> time =
+      sys_days(date) + hours(hour) + minutes(minute) + seconds(second) + microseconds(micro);
+  // The clock counts nanoseconds, and so spans 584 years only.
+  if (time > floor<microseconds>(system_clock::time_point::max()) ||
+      time < ceil<microseconds>(system_clock::time_point::min()))
+    return std::nullopt;
+  return time;
 }
 
 std::optional<Stage> stage_of(std::string_view text) {

@@ -1,5 +1,6 @@
 #include <etl/sqlite/store.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <condition_variable>
@@ -218,7 +219,11 @@ DeadLetter letter_of(const Statement& row) {
                     .stage = stage_of(row.text(6)),
                     .attempts = small_number(row, 7)};
   if (!row.is_null(8)) letter.errors = split(row.text(8));
-  letter.time = std::chrono::system_clock::time_point(std::chrono::microseconds(row.integer(9)));
+  using Time = std::chrono::system_clock::time_point;  // of nanoseconds: not all microseconds fit
+  constexpr auto micros = [](Time time) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
+  };
+  letter.time = Time(std::chrono::microseconds(std::clamp(row.integer(9), micros(Time::min()), micros(Time::max()))));
   if (!row.is_null(10)) {
     const auto payload = row.blob(10);
     letter.payload.emplace(reinterpret_cast<const char*>(payload.data()), payload.size());

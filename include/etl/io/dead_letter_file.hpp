@@ -14,6 +14,10 @@
 
 namespace etl::inline v0::io {
 
+/// One letter as a JSON object on one line, without the line end: UTF-8, but a byte that is not becomes an escaped lone
+/// surrogate (\udc80 to \udcff, as Python's "surrogateescape"), and a payload that is not is "payload_base64".
+[[nodiscard]] std::string to_json(const DeadLetter& letter);
+
 /// A file with one JSON object a line; of the lines with the same id the last one counts. `write` appends with one
 /// call, durably: it survives a kill and a power cut. What a writer that died has left of its last letter is no letter,
 /// for its item was not settled; the next writer removes it. Any other line that is not as it should be is an error

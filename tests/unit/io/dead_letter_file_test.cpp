@@ -213,8 +213,8 @@ TEST_CASE("dead letter file: a damaged line is an error with its number and the 
     CHECK(lacks(with("\"seq\":", number), {"line 2"}) == "");
   CHECK(lacks(with("4294967295", "4294967296"), {"up to 4294967295"}) == "");
   CHECK(lacks(with("\"load\"", "\"lord\""), {"a stage"}) == "");
-  for (const std::string_view time :
-       {"2023-13-14T", "2023-02-29T", "2023-11-14 ", "2023-11-14T24:13:20.123456Z\", \"", "20x3-11-14T", "2023-11-4T"})
+  for (const std::string_view time : {"2023-13-14T", "2023-02-29T", "2023-11-14 ", "2023-11-14T24:13:20.123456Z\", \"",
+                                      "20x3-11-14T", "2023-11-4T", "2262-04-12T", "1677-09-20T", "9999-01-01T"})
     CHECK(lacks(with("2023-11-14T", time), {"a time"}) == "");
   CHECK(lacks(with("T22:13:20", "T24:13:20"), {"a time"}) == "");
   CHECK(lacks(with("T22:13:20", "T22:60:20"), {"a time"}) == "");

@@ -630,6 +630,18 @@ TEST_CASE("sqlite store: G7 dead letters come back as they were written") {
   }
 }
 
+TEST_CASE("sqlite store: a time that somebody else wrote is as near as the clock has it") {
+  Fixture f;
+  ok(f.store->write(std::vector{letter("a")}));
+  for (const std::string_view time : {"9223372036854775807", "-9223372036854775808"}) {
+    ok(f.store->database().execute("UPDATE etl_dead_letters SET time=" + std::string(time)));
+    ok(f.store->list("p", [&](const DeadLetter& one) {
+      CHECK((one.time > std::chrono::system_clock::time_point()) == (time[0] != '-'));
+      return true;
+    }));
+  }
+}
+
 TEST_CASE("sqlite store: dead letters are listed by partition and seq, until it is enough, and purged by id") {
   Fixture f;
   DeadLetter other = letter("other");

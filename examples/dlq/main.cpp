@@ -1,0 +1,242 @@
+// etl-dlq: what pipelines have set aside, of any store of the library. To replay it takes the pipeline's own program.
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <etl/config.hpp>
+#include <etl/io/dead_letter_file.hpp>
+#include <etl/sqlite/store.hpp>
+
+namespace {
+
+namespace fs = std::filesystem;
+using etl::DeadLetter;
+using Store = std::shared_ptr<etl::DeadLetterStore>;
+
+constexpr int failed = 1, wrong_usage = 2;
+constexpr const char* footer =
+    "STORE is sqlite:PATH for a database, or a file whose name ends in .ndjson.\n"
+    "Exit codes: 0 done; 1 failed, or there is no such letter; 2 wrong usage, or the store cannot be opened";
+
+int complain(std::string_view what, int code = failed) {
+  fmt::print(stderr, "etl-dlq: {}\n", what);
+  return code;
+}
+
+// --- stores
+// -----------------------------------------------------------------------------------------------------------
+
+etl::Result<Store> open_store(const std::string& name, bool to_change) {
+  constexpr std::string_view database = "sqlite:";
+  const bool is_database = name.starts_with(database);
+  const fs::path path = is_database ? name.substr(database.size()) : name;
+  if (!is_database && path.extension() != ".ndjson")
+    return etl::failure(
+        etl::fatal(fmt::format("{}: no store: write sqlite:{} for a database, or name a .ndjson file", name, name)));
+  std::error_code ignored;
+  if (!fs::exists(path, ignored))
+    return etl::failure(
+        etl::fatal(fmt::format("{}: there is no such file; a store is made by the first run that "
+                               "keeps something in it",
+                               path.string())));
+  if (!is_database) return std::make_shared<etl::io::DeadLetterFile>(path);
+  // First as it is: what is no store must not become one.
+  auto store = etl::sqlite::Store::open(path, {.read_only = true});
+  if (store && to_change) store = etl::sqlite::Store::open(path, {.create = false});
+  if (!store) return etl::failure(std::move(store.error()));
+  return *store;
+}
+
+etl::Result<std::optional<DeadLetter>> find(etl::DeadLetterStore& store, const std::string& id) {
+  std::optional<DeadLetter> found;
+  const auto listed = store.list("", [&](const DeadLetter& letter) {
+    if (letter.id == id) found = letter;
+    return !found;
+  });
+  if (!listed) return etl::failure(listed.error());
+  return found;
+}
+
+// --- texts
+// ------------------------------------------------------------------------------------------------------------
+
+std::string time_text(std::chrono::system_clock::time_point time) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
+}
+/// For a terminal: on one line, and without anything that it would obey.
+std::string plain(std::string_view text) {
+  std::string out;
+  for (const char c : text) out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
+  return out;
+}
+std::string first_error(const DeadLetter& letter) { return letter.errors.empty() ? "" : plain(letter.errors.front()); }
+
+// --- commands
+// ---------------------------------------------------------------------------------------------------------
+
+struct Arguments {
+  std::string store{};
+  std::string pipeline{};
+  std::string id{};
+  std::vector<std::string> ids{};
+  bool json = false;
+  bool all = false;
+};
+
+int list(etl::DeadLetterStore& store, const Arguments& arguments) {
+  if (!arguments.json)
+    fmt::print("{:<32}  {:<12}  {:>4}  {:>10}  {:<9}  {:>5}  {:<20}  {}\n", "ID", "PIPELINE", "PART", "SEQ", "STAGE",
+               "TRIES", "TIME", "ERROR");
+  const auto done = store.list(arguments.pipeline, [&](const DeadLetter& one) {
+    if (arguments.json)
+      fmt::print("{}\n", etl::io::to_json(one));
+    else
+      fmt::print("{:<32}  {:<12}  {:>4}  {:>10}  {:<9}  {:>5}  {:<20}  {}\n", plain(one.id), plain(one.pipeline),
+                 one.partition, one.seq, to_string(one.stage), one.attempts, time_text(one.time), first_error(one));
+    return true;
+  });
+  return done ? 0 : complain(done.error().message());
+}
+
+int show(const DeadLetter& letter) {
+  fmt::print("id         {}\npipeline   {}\nrun        {}\npartition  {}\nseq        {}\nposition   {}\n",
+             plain(letter.id), plain(letter.pipeline), plain(letter.run), letter.partition, letter.seq,
+             letter.position ? plain(letter.position->text()) : "-");
+  fmt::print("stage      {}\nattempts   {}\ntime       {}\n", to_string(letter.stage), letter.attempts,
+             time_text(letter.time));
+  for (const std::string& error : letter.errors)
+    fmt::print("{}{}\n", &error == letter.errors.data() ? "error      " : "caused by  ", plain(error));
+  if (letter.payload)
+    fmt::print("payload    {} bytes; `etl-dlq payload` writes them\n", letter.payload->size());
+  else
+    fmt::print("payload    none: the pipeline has no `describe`\n");
+  return 0;
+}
+
+int payload(const DeadLetter& letter) {
+  if (!letter.payload)
+    return complain(fmt::format("{}: this letter has no payload: its pipeline has no `describe`", letter.id));
+  std::fwrite(letter.payload->data(), 1, letter.payload->size(), stdout);
+  return 0;
+}
+
+int with_letter(etl::DeadLetterStore& store, const std::string& id, int (*command)(const DeadLetter&)) {
+  const auto found = find(store, id);
+  if (!found) return complain(found.error().message());
+  if (!*found) return complain(fmt::format("there is no letter with the id {}; `etl-dlq list` shows them", id));
+  return command(**found);
+}
+
+int purge(etl::DeadLetterStore& store, const Arguments& arguments) {
+  std::set<std::string> ids(arguments.ids.begin(), arguments.ids.end());
+  if (ids.empty())
+    if (const auto listed = store.list(arguments.pipeline,
+                                       [&](const DeadLetter& one) {
+                                         ids.insert(one.id);
+                                         return true;
+                                       });
+        !listed)
+      return complain(listed.error().message());
+  const auto gone = store.purge(std::vector<std::string>(ids.begin(), ids.end()));
+  if (!gone) return complain(gone.error().message());
+  fmt::print("{} purged\n", *gone);
+  if (*gone < ids.size()) return complain(fmt::format("{} of these ids had no letter", ids.size() - *gone));
+  return 0;
+}
+
+int stats(etl::DeadLetterStore& store) {
+  struct Count {
+    std::size_t letters = 0, bytes = 0;
+    std::chrono::system_clock::time_point oldest = std::chrono::system_clock::time_point::max();
+    std::chrono::system_clock::time_point newest = std::chrono::system_clock::time_point::min();
+  };
+  std::map<std::pair<std::string, std::string_view>, Count> counts;
+  std::size_t total = 0;
+  const auto listed = store.list("", [&](const DeadLetter& one) {
+    Count& count = counts[{one.pipeline, to_string(one.stage)}];
+    ++count.letters, ++total;
+    count.bytes += one.payload ? one.payload->size() : 0;
+    count.oldest = std::min(count.oldest, one.time);
+    count.newest = std::max(count.newest, one.time);
+    return true;
+  });
+  if (!listed) return complain(listed.error().message());
+  fmt::print("{:<20}  {:<12}  {:>8}  {:>13}  {:<20}  {}\n", "PIPELINE", "STAGE", "LETTERS", "PAYLOAD BYTES", "OLDEST",
+             "NEWEST");
+  for (const auto& [key, count] : counts)
+    fmt::print("{:<20}  {:<12}  {:>8}  {:>13}  {:<20}  {}\n", plain(key.first), key.second, count.letters, count.bytes,
+               time_text(count.oldest), time_text(count.newest));
+  fmt::print("{} letters\n", total);
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app{"Looks at what ETL pipelines have set aside, and purges it. To replay it, use the pipeline's program."};
+  app.footer(footer);
+  app.set_version_flag("--version", fmt::format("etl-dlq {}.{}.{}", ETLPIPE_VERSION_MAJOR, ETLPIPE_VERSION_MINOR,
+                                                ETLPIPE_VERSION_PATCH));
+  app.require_subcommand(1);
+  const auto command = [&](const char* name, const char* what) {
+    CLI::App* const made = app.add_subcommand(name, what);
+    made->add_option("STORE", arguments.store, "sqlite:PATH, or a .ndjson file")->required();
+    made->footer(footer);
+    return made;
+  };
+  CLI::App* const lists = command("list", "One line for each letter, by pipeline, partition and number of its item");
+  lists->add_option("--pipeline", arguments.pipeline, "Only of this pipeline");
+  lists->add_flag("--json", arguments.json, "One JSON object a line, which as a .ndjson file is a store again");
+  CLI::App* const shows = command("show", "All about one letter");
+  CLI::App* const payloads = command("payload", "The item of one letter, byte for byte, to standard output");
+  for (CLI::App* const one : {shows, payloads}) one->add_option("ID", arguments.id, "The letter")->required();
+  CLI::App* const purges = command("purge", "Forgets letters for good");
+  CLI::Option* const ids = purges->add_option("ID", arguments.ids, "The letters");
+  CLI::Option* const of_pipeline = purges->add_option("--pipeline", arguments.pipeline, "All of this pipeline");
+  CLI::Option* const everything = purges->add_flag("--all", arguments.all, "All there are");
+  ids->excludes(of_pipeline)->excludes(everything);
+  of_pipeline->excludes(everything);
+  CLI::App* const counts = command("stats", "How many there are, by pipeline and stage");
+
+  try {
+    app.parse(argc, argv);
+    if (purges->parsed() && arguments.ids.empty() && arguments.pipeline.empty() && !arguments.all)
+      throw CLI::RequiredError("purge: name letters by their ids, or give --pipeline or --all; it");
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : wrong_usage;
+  }
+  const auto store = open_store(arguments.store, purges->parsed());
+  if (!store) return complain(store.error().message(), wrong_usage);
+  int code = 0;
+  if (lists->parsed()) code = list(**store, arguments);
+  if (shows->parsed()) code = with_letter(**store, arguments.id, show);
+  if (payloads->parsed()) code = with_letter(**store, arguments.id, payload);
+  if (purges->parsed()) code = purge(**store, arguments);
+  if (counts->parsed()) code = stats(**store);
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return complain("standard output could not be written");
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    return complain(error.what());
+  }
+}
