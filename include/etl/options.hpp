@@ -36,6 +36,10 @@ enum class Mode : std::uint8_t {
 enum class Order : std::uint8_t {
   None,    ///< as they get ready
   Source,  ///< within each partition in source order; transforms still run in parallel
+  /// Items of a partition that have the same `key(const E&)` in source order, others at the same time; a load that is
+  /// tried again delays the keys of its lane only. Parts of a batch are loaded apart. As Source, which keeps this order
+  /// too, where a load is not const, or takes a store's transaction or an idempotency key.
+  ByKey,
 };
 
 /// Whether a batch may run inside `push`, on the thread that extracts.

@@ -181,6 +181,8 @@ consteval bool check_pipeline() {
   else if constexpr (!HasDescribe<P, E> &&
                      requires { requires std::is_member_function_pointer_v<decltype(&Plain::describe)>; })
     static_assert(HasDescribe<P, E>, "etl: describe must be const, take a const E& and return a string");
+  else if constexpr (!HasKey<P, E> && requires { requires std::is_member_function_pointer_v<decltype(&Plain::key)>; })
+    static_assert(HasKey<P, E>, "etl: key must be const, take a const E& and return something that std::hash takes");
   else if constexpr (!HasRestore<P, E> &&
                      requires { requires std::is_member_function_pointer_v<decltype(&Plain::restore)>; })
     static_assert(HasRestore<P, E>,

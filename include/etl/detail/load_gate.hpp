@@ -36,17 +36,38 @@ class LoadGate {
     return Turn::Load;
   }
 
+  /// Puts the work in its place without loading it. False: the gate is shut.
+  [[nodiscard]] bool add(Work* work) {
+    const std::lock_guard lock(mutex_);
+    if (shut_) return false;
+    is_next(*work) ? make_ready(work) : lanes_[work->partition()].park(work);
+    return true;
+  }
+  /// Something to load on this thread, if there is any whose turn it is; call `leave` afterwards.
+  [[nodiscard]] Work* take() {
+    const std::lock_guard lock(mutex_);
+    return shut_ || active_ == limit_ ? nullptr : take_ready();
+  }
+  /// A load waits before its next attempt: others may load meanwhile.
+  void pause() {
+    const std::lock_guard lock(mutex_);
+    --active_;
+  }
+  /// False: too many load now. `always`: it only wants to end.
+  [[nodiscard]] bool resume(bool always) {
+    const std::lock_guard lock(mutex_);
+    if (active_ >= limit_ && !always && !shut_) return false;
+    ++active_;
+    return true;
+  }
+
   /// After a load: the work to load next on this thread, or null.
   [[nodiscard]] Work* leave(const Work& done) {
     const std::lock_guard lock(mutex_);
     --active_;
     if (shut_) return nullptr;
     if (ordered_) release_next(lanes_[done.partition()]);
-    Work* next = ready_head_;
-    if (next == nullptr) return nullptr;
-    ready_head_ = next->next;
-    ++active_;
-    return next;
+    return take_ready();
   }
 
   /// Shuts the gate and gives back everything parked, linked.
@@ -75,6 +96,13 @@ class LoadGate {
     }
   };
 
+  [[nodiscard]] Work* take_ready() {
+    Work* next = ready_head_;
+    if (next == nullptr) return nullptr;
+    ready_head_ = next->next;
+    ++active_;
+    return next;
+  }
   [[nodiscard]] bool is_next(const Work& work) { return lanes_[work.partition()].next == work.ordinal(); }
   void make_ready(Work* work) {
     work->next = nullptr;

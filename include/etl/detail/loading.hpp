@@ -3,6 +3,7 @@
 /// G16).
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -35,6 +36,18 @@
 
 namespace etl::inline v0::detail {
 
+/// What a worker does in the back-off of a load, when there is something.
+class WhileWaiting {
+ public:
+  WhileWaiting() = default;
+  WhileWaiting(const WhileWaiting&) = delete;
+  WhileWaiting& operator=(const WhileWaiting&) = delete;
+  virtual ~WhileWaiting() = default;
+  virtual void load_others(std::uint32_t slot) = 0;
+  /// False: not yet. `always`: to end.
+  [[nodiscard]] virtual bool go_on(bool always) = 0;
+};
+
 /// Brings transformed batches to their end. Thread-safe for different slots.
 template <class P, class Tx>
 class Loading {
@@ -58,11 +71,25 @@ class Loading {
     run_ = std::move(run);
     waiter_ = Waiter(batcher.user_stop(), std::move(executor));
   }
+  void while_waiting(WhileWaiting* what) noexcept { while_waiting_ = what; }
   [[nodiscard]] const Waiter& waiter() const noexcept { return waiter_; }
 
+  /// Everything of the batch is durable; without a store.
+  void settled(Batch<E>& batch, TimePoint now) noexcept {
+    if (progress_ == nullptr || options_.delivery.dry_run) return;
+    std::vector<ChunkRef> chunks;
+    if (progress_->keeps_chunks()) {
+      const auto acknowledged = std::ranges::partition(batch.chunks, [](const ChunkRef& c) { return !c->acknowledge; });
+      chunks.assign(acknowledged.begin(), acknowledged.end());
+      batch.chunks.erase(acknowledged.begin(), acknowledged.end());
+    }
+    if (auto error = progress_->settled(items_of(batch), std::move(chunks), now))
+      batcher_->fail(place(batch, Stage::Checkpoint, std::move(*error)));
+  }
   /// Loads the results of a batch and settles its items; what happened is in `work`, and a failure has been reported.
   void operator()(std::uint32_t slot, W& worker, Work& work, TimePoint now) noexcept {
     const std::span<T> results = results_of(work);
+    work.slot = slot;
     work.produced = static_cast<std::uint32_t>(results.size());
     if (options_.delivery.dry_run) {
       work.produced = 0;
@@ -77,6 +104,24 @@ class Loading {
  private:
   using Session = std::unique_ptr<StoreSession<Tx>>;
 
+  /// The waits of one batch's attempts.
+  struct Patience {
+    const Waiter& waiter;
+    WhileWaiting* meanwhile;
+    std::uint32_t slot;
+    [[nodiscard]] TimePoint now() const noexcept { return waiter.now(); }
+    [[nodiscard]] bool stopped() const noexcept { return waiter.stopped(); }
+    [[nodiscard]] bool wait_for(std::chrono::nanoseconds duration) const {
+      if (meanwhile == nullptr) return waiter.wait_for(duration);
+      const TimePoint begin = now();
+      meanwhile->load_others(slot);
+      bool good = waiter.wait_for(duration - std::min<std::chrono::nanoseconds>(duration, now() - begin));
+      while (!meanwhile->go_on(!good)) good = waiter.wait_for(std::chrono::milliseconds(1));
+      return good;
+    }
+  };
+  [[nodiscard]] Patience patience(const Work& work) const noexcept { return {waiter_, while_waiting_, work.slot}; }
+
   /// Results of one call: `first` is the number of the first in its batch, unless `where` has the number of each.
   struct Part {
     std::span<T> results;
@@ -90,9 +135,8 @@ class Loading {
 
   [[nodiscard]] static std::span<T> results_of(Work& work) noexcept {
     if constexpr (in_place)
-      return work.rejections.empty() ? work.batch->items() : std::span<T>();
-    else
-      return work.out.results();
+      if (!work.split) return work.rejections.empty() ? work.batch->items() : std::span<T>();
+    return work.out.results();
   }
 
   // --- without a store --------------------------------------------------------------------------------
@@ -106,16 +150,7 @@ class Loading {
     if (!loaded && options_.errors.dead_letters) work.lose_rejections();
     if (!loaded) return;
     if (!keep_letters(work)) return work.lose_rejections();
-    if (progress_ == nullptr) return;
-    std::vector<ChunkRef> chunks;
-    if (progress_->keeps_chunks()) {
-      const auto acknowledged =
-          std::ranges::partition(work.batch->chunks, [](const ChunkRef& c) { return !c->acknowledge; });
-      chunks.assign(acknowledged.begin(), acknowledged.end());
-      work.batch->chunks.erase(acknowledged.begin(), acknowledged.end());
-    }
-    if (auto error = progress_->settled(items_of(work), std::move(chunks), now))
-      batcher_->fail(place(*work.batch, Stage::Checkpoint, std::move(*error)));
+    if (!work.split) settled(*work.batch, now);
   }
   /// Rejected items become dead letters. False: they do not, and the run has failed.
   [[nodiscard]] bool keep_letters(Work& work) noexcept {
@@ -131,8 +166,8 @@ class Loading {
 
   // --- with a store: everything in one transaction ----------------------------------------------------
   void load_in_transaction(Session& session, W& worker, Work& work, std::span<T> results, TimePoint now) noexcept {
-    if (results.empty() && work.rejections.empty() && progress_->rides(items_of(work), now)) return;
-    const Checkpointing::Part part = progress_->part_of(items_of(work));
+    if (results.empty() && work.rejections.empty() && progress_->rides(items_of(*work.batch), now)) return;
+    const Checkpointing::Part part = progress_->part_of(items_of(*work.batch));
     bool careful = false;   // with savepoints
     bool in_doubt = false;  // the last commit
     bool reported = false;
@@ -237,7 +272,7 @@ class Loading {
         return failure(std::move(*error));
       });
     };
-    Result<void> loaded = retry(options_.retry, attempt, waiter_, work.batch->number);
+    Result<void> loaded = retry(options_.retry, attempt, patience(work), work.batch->number);
     if (loaded) {
       reject(work, part, context->rejects());
       return context->retries().empty() || load_again(worker, work, part, context->retries());
@@ -270,7 +305,7 @@ class Loading {
       where.swap(numbers);
       current = {results, 0, &where};
       const auto delay = backoff.after(marked.front().second, waiter_.now());
-      if (!delay || !waiter_.wait_for(*delay))
+      if (!delay || !patience(work).wait_for(*delay))
         return give_up(work, current, std::move(marked.front().second), part.end());
       BatchContext context = context_of(work, current);
       ++work.attempts;
@@ -330,8 +365,7 @@ class Loading {
   [[nodiscard]] std::vector<DeadLetter> letters_of(const Work& work) const {
     return rejecter_.letters(work, progress_ == nullptr ? std::string() : progress_->fingerprint(), run_);
   }
-  [[nodiscard]] static SettledItems items_of(const Work& work) {
-    const Batch<E>& batch = *work.batch;
+  [[nodiscard]] static SettledItems items_of(const Batch<E>& batch) {
     return {batch.partition, {batch.first_seq, batch.first_seq + batch.size()}, batch.position, batch.position_seq};
   }
 
@@ -379,6 +413,7 @@ class Loading {
   TransactionalStore<Tx>* store_ = nullptr;
   std::string run_;
   Waiter waiter_;
+  WhileWaiting* while_waiting_ = nullptr;
   std::vector<Session> sessions_;
 };
 

@@ -65,7 +65,7 @@ class Rejecter {
   /// Draws what transform rejected on the budget and reports it. False: that has failed the run.
   [[nodiscard]] bool settle_transform(Work& work) noexcept {
     for (const Rejected& rejection : work.rejections) {
-      if (!settle(*work.batch, rejection, Stage::Transform)) return false;
+      if (!settle(work, rejection, Stage::Transform)) return false;
       ++work.told;
     }
     return true;
@@ -74,7 +74,7 @@ class Rejecter {
   [[nodiscard]] bool settle_load(Work& work) noexcept {
     for (const Rejected& rejection : work.load_rejections) {
       if (std::ranges::find(work.told_items, rejection.item) != work.told_items.end()) continue;
-      if (!settle(*work.batch, rejection, Stage::Load)) return false;
+      if (!settle(work, rejection, Stage::Load)) return false;
       work.told_items.push_back(rejection.item);
     }
     return true;
@@ -86,8 +86,7 @@ class Rejecter {
     std::vector<DeadLetter> letters;
     const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
     const auto add = [&](const std::vector<Rejected>& rejections, Stage stage, std::uint32_t attempts) {
-      for (const Rejected& r : rejections)
-        letters.push_back(letter(*work.batch, r, stage, attempts, fingerprint, run, now));
+      for (const Rejected& r : rejections) letters.push_back(letter(work, r, stage, attempts, fingerprint, run, now));
     };
     add(work.rejections, Stage::Transform, 1);
     add(work.load_rejections, Stage::Load, std::max(1U, work.attempts));
@@ -95,10 +94,10 @@ class Rejecter {
   }
 
  private:
-  [[nodiscard]] bool settle(const Batch<E>& batch, const Rejected& rejection, Stage stage) noexcept {
-    ErrorRecord record = place(batch, stage, rejection.error);
-    record.first_seq = record.last_seq = batch.first_seq + rejection.item;
-    if (auto error = guarded([&]() -> std::optional<Error> { return tell(batch, rejection, stage); })) {
+  [[nodiscard]] bool settle(const Work& work, const Rejected& rejection, Stage stage) noexcept {
+    ErrorRecord record = place(*work.batch, stage, rejection.error);
+    record.first_seq = record.last_seq = work.batch->first_seq + work.at(rejection.item);
+    if (auto error = guarded([&]() -> std::optional<Error> { return tell(work, rejection, stage); })) {
       record.error = std::move(*error);
       return batcher_->fail(std::move(record)), false;
     }
@@ -111,24 +110,28 @@ class Rejecter {
     batcher_->note(std::move(record));
     return true;
   }
-  std::optional<Error> tell(const Batch<E>& batch, const Rejected& rejection, Stage stage) {
+  std::optional<Error> tell(const Work& work, const Rejected& rejection, Stage stage) {
     if (!options_.errors.on_reject) return std::nullopt;
+    const Batch<E>& batch = *work.batch;
+    const std::uint32_t item = work.at(rejection.item);
     std::string description;
-    if constexpr (describes) description = std::string_view(pipeline_.describe(batch.items()[rejection.item]));
+    if constexpr (describes) description = std::string_view(pipeline_.describe(batch.items()[item]));
     const std::lock_guard lock(mutex_);
     options_.errors.on_reject({.pipeline = environment_.name,
                                .stage = stage,
                                .batch = batch.number,
                                .partition = batch.partition,
-                               .seq = batch.first_seq + rejection.item,
+                               .seq = batch.first_seq + item,
                                .error = rejection.error,
                                .description = description});
     return std::nullopt;
   }
-  [[nodiscard]] DeadLetter letter(const Batch<E>& batch, const Rejected& rejection, Stage stage, std::uint32_t attempts,
+  [[nodiscard]] DeadLetter letter(const Work& work, const Rejected& rejection, Stage stage, std::uint32_t attempts,
                                   std::string_view fingerprint, std::string_view run,
                                   std::chrono::system_clock::time_point now) const {
-    const std::uint64_t seq = batch.first_seq + rejection.item;
+    const Batch<E>& batch = *work.batch;
+    const std::uint32_t item = work.at(rejection.item);
+    const std::uint64_t seq = batch.first_seq + item;
     DeadLetter letter;
     letter.id = KeyHash().add(environment_.name).add(fingerprint).add(batch.partition).add(seq).key().text();
     letter.pipeline = environment_.name;
@@ -142,8 +145,7 @@ class Rejecter {
     for (const Error* cause = rejection.error.cause.get(); cause != nullptr; cause = cause->cause.get())
       letter.errors.push_back(own_message(*cause));
     letter.time = now;
-    if constexpr (describes)
-      letter.payload.emplace(std::string_view(pipeline_.describe(batch.items()[rejection.item])));
+    if constexpr (describes) letter.payload.emplace(std::string_view(pipeline_.describe(batch.items()[item])));
     return letter;
   }
   [[nodiscard]] static std::string own_message(const Error& error) {

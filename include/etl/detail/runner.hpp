@@ -106,6 +106,8 @@ class Runner final : public LiveRun {
     };
     if (options_.batch_bytes && !HasBytes<P, E>)
       return invalid("batch_bytes needs a pipeline with `bytes(const E&) const`");
+    if (options_.order == Order::ByKey && !HasKey<P, E>)
+      return invalid("order ByKey needs a pipeline with `key(const E&) const`");
     if (options_.errors.dead_letters && !Rejecter<P>::describes && HasDescribe<P, E>)
       return invalid("errors.dead_letters needs a transform that leaves its item untouched, as `const E&` does");
     if (store_ != nullptr && environment_.name.empty())

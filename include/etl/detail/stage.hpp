@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -38,7 +39,7 @@ namespace etl::inline v0::detail {
 /// Runs batches through one pipeline. Each worker slot has its own state, results and times; the
 /// results of a batch that waits for its turn are parked at the gate. Thread-safe.
 template <class P, class Tx = NoTransaction>
-class PipelineStage final : public BatchProcessor<extracted_t<P>> {
+class PipelineStage final : public BatchProcessor<extracted_t<P>>, private WhileWaiting {
  public:
   using E = extracted_t<P>;
   using T = loaded_t<P>;
@@ -49,12 +50,14 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
       : pipeline_(&pipeline),
         options_(&options),
         slots_(slots),
+        lanes_(lanes_of(options, slots)),
         gated_(is_gated(options, slots)),
         rejecter_(pipeline, options, environment),
         loading_(pipeline, options, rejecter_, slots),
         gate_(Loading<P, Tx>::concurrent ? options.max_concurrent_loads.value_or(slots) : 1,
-              options.order == Order::Source) {
+              options.order != Order::None) {
     for (Slot& slot : slots_) slot.work = new_work();
+    if (lanes_ > 1) loading_.while_waiting(this);
   }
 
   /// `progress` and `store` may be null; `run` is the id of this run.
@@ -70,13 +73,19 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
 
   TimePoint process(Batch<E>* batch, std::uint32_t index, TimePoint begin) noexcept override {
     Slot& slot = slots_[index];
-    Work& work = *slot.work;
     slot.queue.record(begin - batch->sealed);
     slot.at = begin;
+    if constexpr (HasKey<P, E>)
+      if (lanes_ > 1) return process_by_key(slot, batch);
+    Work& work = *slot.work;
     work.start(batch, begin);
     const bool ready = prepare(slot, *batch) && (batch->replayed || transform(slot, work));
-    if (gated_) return pass_gate(slot, work, ready);
-    finish(slot, work, ready);
+    if (!gated_) {
+      finish(slot, work, ready);
+    } else if (!pass_gate(slot, work, ready)) {
+      slot.work.release();  // the gate has it
+      slot.work = spare_work();
+    }
     return slot.at;
   }
 
@@ -109,9 +118,66 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
   using Slot = WorkerSlot<W, Work>;
 
   [[nodiscard]] static bool is_gated(const Options& options, std::size_t slots) {
-    if (options.order == Order::Source) return options.mode == Mode::Parallel;
+    if (options.order != Order::None) return options.mode == Mode::Parallel;
     return slots > 1 && (!Loading<P, Tx>::concurrent || options.max_concurrent_loads.value_or(slots) < slots);
   }
+
+  /// Lanes for `Order::ByKey`: more than may load at once, so that few keys share one with another that is tried again.
+  /// One where loads take turns anyway, or where a batch is to stay whole: then source order keeps the order of each
+  /// key.
+  [[nodiscard]] static std::uint32_t lanes_of(const Options& options, std::size_t slots) {
+    const bool whole = !Loading<P, Tx>::concurrent || Loading<P, Tx>::with != LoadWith::Nothing || takes == Takes::Span;
+    if (options.order != Order::ByKey || options.mode == Mode::Fused || whole) return 1;
+    return static_cast<std::uint32_t>(4 * slots);
+  }
+
+  // --- by key ---------------------------------------------------------------------------------------
+  /// Each lane gets a part of each batch, be it empty: so it knows whose turn it is.
+  TimePoint process_by_key(Slot& slot, Batch<E>* batch) noexcept {
+    const auto split = std::make_shared<Split>(lanes_);
+    std::vector<std::unique_ptr<Work>> parts;
+    for (std::uint32_t lane = 0; lane < lanes_; ++lane) {
+      parts.push_back(spare_work());
+      parts.back()->start_part(batch, slot.at, split, lane, lanes_);
+    }
+    bool ready = prepare(slot, *batch);
+    auto error = guarded([&]() -> std::optional<Error> {
+      using Key = std::remove_cvref_t<decltype(pipeline_->key(std::declval<const E&>()))>;
+      const std::span<const E> items = batch->items();
+      for (std::uint32_t i = 0; i < items.size(); ++i)
+        parts[std::hash<Key>()(std::as_const(*pipeline_).key(items[i])) % lanes_]->which.push_back(i);
+      return std::nullopt;
+    });
+    if (error) {
+      for (std::uint32_t i = 0; i < lanes_; ++i) parts[i]->which.clear();
+      for (std::uint32_t i = 0; i < batch->size(); ++i) parts[0]->which.push_back(i);
+      ready = fail(*batch, Stage::Transform, std::move(*error));
+    }
+    for (std::unique_ptr<Work>& part : parts) {
+      Work* const work = part.release();
+      work->ready = ready && (batch->replayed || transform(slot, *work));
+      if (gate_.add(work)) continue;
+      finish_abandoned(*work);
+      give_back(work);
+    }
+    load_ready(slot);
+    return slot.at;
+  }
+  /// What has its turn and is not being loaded.
+  void load_ready(Slot& slot) noexcept {
+    for (Work* work = gate_.take(); work != nullptr;) {
+      slot.at = batcher_->now();
+      finish(slot, *work, work->ready);
+      Work* const next = gate_.leave(*work);
+      give_back(work);
+      work = next;
+    }
+  }
+  void load_others(std::uint32_t slot) override {
+    gate_.pause();
+    load_ready(slots_[slot]);
+  }
+  [[nodiscard]] bool go_on(bool always) override { return gate_.resume(always); }
 
   // --- transform ------------------------------------------------------------------------------------
   [[nodiscard]] bool prepare(Slot& slot, const Batch<E>& batch) noexcept {
@@ -130,7 +196,8 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
 
   /// False when the batch is not to be loaded.
   [[nodiscard]] bool transform(Slot& slot, Work& work) noexcept {
-    if constexpr (takes == Takes::Nothing) return true;
+    if constexpr (takes == Takes::Nothing)
+      if (!work.split) return true;
     slot.busy.store(Busy::Transform, std::memory_order_relaxed);
     bool ok = true;
     if constexpr (takes == Takes::Span) {
@@ -141,8 +208,8 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
         ok = rejecter_.is_rejection(*error) ? reject_all(work, *error)
                                             : fail(*work.batch, Stage::Transform, std::move(*error));
       }
-    } else if constexpr (takes != Takes::Nothing) {
-      ok = transform_items(slot, work);
+    } else {
+      ok = work.split ? transform_items<true>(slot, work) : transform_items<false>(slot, work);
     }
     slot.busy.store(Busy::No, std::memory_order_relaxed);
     const TimePoint end = batcher_->now();
@@ -151,14 +218,15 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
     return ok;
   }
 
+  template <bool part>
   [[nodiscard]] bool transform_items(Slot& slot, Work& work) noexcept {
-    const std::uint32_t n = work.batch->size();
+    const std::uint32_t n = part ? work.size() : work.batch->size();
     std::uint32_t i = 0;
     while (i < n) {  // once, and once more for each exception
       auto error = guarded([&]() -> std::optional<Error> {
         work.out.reserve(n);
         for (; i < n; ++i)
-          if (auto failed = transform_item(slot, work, i)) return failed;
+          if (auto failed = transform_item(slot, work, i, part ? work.at(i) : i)) return failed;
         return std::nullopt;
       });
       if (!error) break;
@@ -168,17 +236,23 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
     return work.rejections.empty() || rejecter_.settle_transform(work);
   }
   [[nodiscard]] bool reject_all(Work& work, const Error& error) noexcept {
-    for (std::uint32_t i = 0; i < work.batch->size(); ++i) work.reject_item(i, error);
+    for (std::uint32_t i = 0; i < work.size(); ++i) work.reject_item(i, error);
     return rejecter_.settle_transform(work);
   }
 
   /// An error that rejects or fails the item. Results of an item that ends so are taken back.
-  ETLPIPE_ALWAYS_INLINE std::optional<Error> transform_item(Slot& slot, Work& work, std::uint32_t i) {
+  ETLPIPE_ALWAYS_INLINE std::optional<Error> transform_item([[maybe_unused]] Slot& slot, Work& work, std::uint32_t i,
+                                                            std::uint32_t at) {
     Out<T>& out = work.out;
-    const P& pipeline = *pipeline_;
-    auto& item = static_cast<E&>(work.batch->buffer->slots.data()[work.batch->begin + i]);
+    [[maybe_unused]] const P& pipeline = *pipeline_;
+    auto& item = static_cast<E&>(work.batch->buffer->slots.data()[work.batch->begin + at]);
     work.mark = out.count();
-    if constexpr (TransformCallable<const P, W, item_t<takes, E>, Out<T>&>) {
+    if constexpr (takes == Takes::Nothing) {
+      if constexpr (std::is_copy_constructible_v<E>)
+        out.push(std::as_const(item));
+      else
+        out.push(std::move(item));
+    } else if constexpr (TransformCallable<const P, W, item_t<takes, E>, Out<T>&>) {
       auto error =
           error_of([&] { return call_transform(pipeline, *slot.worker, static_cast<item_t<takes, E>>(item), out); });
       if (error) [[unlikely]]
@@ -210,15 +284,12 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
   }
 
   // --- load -----------------------------------------------------------------------------------------
-  TimePoint pass_gate(Slot& slot, Work& work, bool ready) noexcept {
+  /// False: the gate has the work now.
+  [[nodiscard]] bool pass_gate(Slot& slot, Work& work, bool ready) noexcept {
     work.ready = ready;
-    const TimePoint transformed = slot.at;
     switch (gate_.enter(&work)) {
-      case LoadGate<Work>::Turn::Parked:
-        slot.work.release();  // the gate has it
-        slot.work = spare_work();
-        return transformed;
-      case LoadGate<Work>::Turn::Abandon: finish_abandoned(work); return transformed;
+      case LoadGate<Work>::Turn::Parked: return false;
+      case LoadGate<Work>::Turn::Abandon: finish_abandoned(work); return true;
       case LoadGate<Work>::Turn::Load: break;
     }
     for (Work* current = &work; current != nullptr;) {
@@ -228,11 +299,11 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
       if (next != nullptr) slot.at = batcher_->now();
       current = next;
     }
-    return slot.at;
+    return true;
   }
 
   void finish(Slot& slot, Work& work, bool ready) noexcept {
-    if (ready && work.batch->replayed) return batcher_->settle(work.batch, work.ledger()), work.clear();
+    if (ready && work.batch->replayed) return settle(work);
     if (!ready || batcher_->dead()) return finish_abandoned(work);
     slot.busy.store(Busy::Load, std::memory_order_relaxed);
     loading_(static_cast<std::uint32_t>(&slot - slots_.data()), *slot.worker, work, slot.at);
@@ -240,13 +311,24 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
     const TimePoint end = batcher_->now();
     slot.load.record(end - slot.at);
     slot.at = end;
-    batcher_->settle(work.batch, work.ledger(), end - work.began);
-    work.clear();
+    settle(work, end - work.began);
   }
   void finish_abandoned(Work& work) noexcept {
     work.lose();
     if (options_->errors.dead_letters || progress_ != nullptr) work.lose_rejections();
-    batcher_->settle(work.batch, work.ledger());
+    settle(work);
+  }
+  void settle(Work& work, std::chrono::nanoseconds cost = {}) noexcept {
+    Batch<E>* const batch = work.batch;
+    BatchLedger ledger = work.ledger();
+    if (work.split) {
+      const auto whole = work.split->add(ledger);
+      if (!whole) return work.clear();
+      ledger = *whole;
+      if (!batch->replayed && ledger.items.abandoned == 0 && ledger.results.in_doubt == 0)
+        loading_.settled(*batch, batcher_->now());
+    }
+    batcher_->settle(batch, ledger, cost);
     work.clear();
   }
 
@@ -257,7 +339,7 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
   }
   bool fail_item(Work& work, std::uint32_t item, Error error) noexcept {
     ErrorRecord record = place(*work.batch, Stage::Transform, std::move(error));
-    record.first_seq = record.last_seq = work.batch->first_seq + item;
+    record.first_seq = record.last_seq = work.batch->first_seq + work.at(item);
     batcher_->fail(std::move(record));
     return false;
   }
@@ -281,6 +363,7 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>> {
   Batcher<E>* batcher_ = nullptr;
   Checkpointing* progress_ = nullptr;
   std::vector<Slot> slots_;
+  const std::uint32_t lanes_;
   const bool gated_;
   Rejecter<P> rejecter_;
   Loading<P, Tx> loading_;

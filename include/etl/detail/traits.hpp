@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <ranges>
 #include <span>
@@ -251,6 +252,10 @@ concept HasBytes = requires(const P& p, const E& e) {
 template <class P, class E>
 concept HasDescribe = requires(const P& p, const E& e) {
   { p.describe(e) } -> std::convertible_to<std::string_view>;
+};
+template <class P, class E>
+concept HasKey = requires(const P& p, const E& e) {
+  { std::hash<std::remove_cvref_t<decltype(p.key(e))>>{}(p.key(e)) } -> std::convertible_to<std::size_t>;
 };
 template <class P, class E>
 concept HasRestore = requires(const P& p, std::string_view payload) {

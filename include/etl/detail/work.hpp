@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -23,6 +26,23 @@ struct Rejected {
   Error error;
 };
 
+/// A batch whose items went to several lanes (`Order::ByKey`): it is settled with the last of its parts. Thread-safe.
+class Split {
+ public:
+  explicit Split(std::uint32_t parts) : left_(parts) {}
+  /// What became of a part. The whole, if it was the last one.
+  [[nodiscard]] std::optional<BatchLedger> add(const BatchLedger& part) {
+    const std::lock_guard lock(mutex_);
+    whole_.add(part);
+    return --left_ == 0 ? std::optional(whole_) : std::nullopt;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::uint32_t left_;
+  BatchLedger whole_;
+};
+
 /// Nothing is written down while every item has one result and every result is committed. Recycled with
 /// its memory. Belongs to one worker, or to the gate.
 template <class E, class T>
@@ -38,21 +58,38 @@ struct Work {
   std::vector<Rejected> load_rejections{};  ///< by load, each item once
   std::vector<std::uint32_t> told_items{};  ///< which of those have been reported and drawn
   std::uint32_t attempts = 0;               ///< at loading
-  Work* next = nullptr;                     ///< at the gate
+  std::shared_ptr<Split> split{};           ///< this is the part of the batch that has the items `which`
+  std::vector<std::uint32_t> which{};
+  std::uint32_t slot = 0;  ///< that loads it
+  Work* next = nullptr;    ///< at the gate
 
   // For the gate, which looks at them when the batch has been settled and may be in use again.
   [[nodiscard]] std::uint32_t partition() const noexcept { return partition_; }
   [[nodiscard]] std::uint64_t ordinal() const noexcept { return ordinal_; }
 
-  void start(Batch<E>* which, TimePoint now) noexcept {
-    batch = which;
-    partition_ = which->partition;
-    ordinal_ = which->ordinal;
+  void start(Batch<E>* of, TimePoint now) noexcept {
+    batch = of;
+    partition_ = of->partition;
+    ordinal_ = of->ordinal;
     began = now;
     ready = false;
     produced = mark = told = attempts = 0;
   }
+  /// One of the parts of a batch; the lanes of all partitions are distinct.
+  void start_part(Batch<E>* of, TimePoint now, std::shared_ptr<Split> whole, std::uint32_t lane, std::uint32_t lanes) {
+    start(of, now);
+    split = std::move(whole);
+    partition_ = of->partition * lanes + lane;
+  }
+  /// Items, and where the `i`th is in its batch.
+  [[nodiscard]] std::uint32_t size() const noexcept {
+    return split ? static_cast<std::uint32_t>(which.size()) : batch->size();
+  }
+  [[nodiscard]] std::uint32_t at(std::uint32_t i) const noexcept { return split ? which[i] : i; }
+
   void clear() noexcept {
+    split.reset();
+    which.clear();
     out.truncate(0);
     rejections.clear();
     load_rejections.clear();
@@ -109,17 +146,17 @@ struct Work {
     BatchLedger ledger;
     ledger.results.produced = produced;
     if (batch->replayed) {
-      ledger.items.replayed = batch->size();
+      ledger.items.replayed = size();
     } else if (lost_) {
       ledger.results.abandoned = produced;
       ledger.items.rejected = told;
-      ledger.items.abandoned = batch->size() - told;
+      ledger.items.abandoned = size() - told;
     } else if (fates_.empty()) {
       ledger.results.committed = produced;
       ledger.items.rejected = rejections.size();
       for (const Count& c : counts_) ledger.items.filtered += c.results == 0;
       ledger.items.filtered -= ledger.items.rejected;  // a rejected item has no result either
-      ledger.items.loaded = batch->size() - ledger.items.filtered - ledger.items.rejected;
+      ledger.items.loaded = size() - ledger.items.filtered - ledger.items.rejected;
     } else {
       for (const Fate fate : fates_) count(ledger, fate);
       count_items(ledger);
@@ -142,7 +179,7 @@ struct Work {
   void for_each_item(F&& call) const {
     auto next_count = counts_.begin();
     std::uint32_t result = 0;
-    for (std::uint32_t item = 0; item < batch->size(); ++item) {
+    for (std::uint32_t item = 0; item < size(); ++item) {
       std::uint32_t results = 1;
       if (next_count != counts_.end() && next_count->item == item) results = (next_count++)->results;
       call(item, result, result + results);

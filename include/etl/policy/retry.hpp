@@ -138,8 +138,8 @@ template <class F>
 /// Calls `operation` (a value, nothing or a `Result`; it may throw) until it succeeds, its error is not of class
 /// Transient, the policy gives up, or `waiter` is stopped. A transient error is then told how often it was tried.
 /// Thread-safe. Throws `etl::Exception` for an invalid policy.
-template <class F>
-[[nodiscard]] auto retry(const RetryPolicy& policy, F&& operation, const Waiter& waiter = {},
+template <class F, class W = Waiter>
+[[nodiscard]] auto retry(const RetryPolicy& policy, F&& operation, const W& waiter = {},
                          std::uint64_t seed = std::random_device{}()) -> detail::result_of_t<F> {
   if (auto problem = policy.problem()) throw Exception(std::move(*problem));
   const TimePoint begin = waiter.now();

@@ -150,8 +150,9 @@ const char* read_value(const Field& field, V& to) {
       if (!std::in_range<V>(value)) return "out of the member's range";
       to = static_cast<V>(value);
     } else if constexpr (RealValue<V>) {
-      const double value = field.size == 4 ? double{std::bit_cast<float>(network<std::uint32_t>(field.data))}
-                                           : std::bit_cast<double>(network<std::uint64_t>(field.data));
+      const double value = field.size == 4
+                               ? static_cast<double>(std::bit_cast<float>(network<std::uint32_t>(field.data)))
+                               : std::bit_cast<double>(network<std::uint64_t>(field.data));
       to = static_cast<V>(value);
       if (std::isinf(to) && !std::isinf(value)) return "out of the member's range";
     } else if constexpr (std::is_same_v<V, std::string>) {
