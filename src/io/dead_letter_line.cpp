@@ -137,9 +137,8 @@ std::optional<std::chrono::system_clock::time_point> time_of(std::string_view te
 }
 
 std::optional<Stage> stage_of(std::string_view text) {
-  for (const Stage stage : {Stage::Configure, Stage::PreProcess, Stage::Worker, Stage::Extract, Stage::Transform,
-                            Stage::Load, Stage::PostProcess, Stage::Manage})
-    if (text == to_string(stage)) return stage;
+  for (std::uint8_t i = 0; i <= static_cast<std::uint8_t>(Stage::Manage); ++i)  // the last
+    if (text == to_string(static_cast<Stage>(i))) return static_cast<Stage>(i);
   return std::nullopt;
 }
 

@@ -142,9 +142,8 @@ std::vector<std::string> split(std::string_view text) {
 }
 
 Stage stage_of(std::string_view text) {
-  for (const Stage stage : {Stage::Configure, Stage::PreProcess, Stage::Worker, Stage::Extract, Stage::Load,
-                            Stage::PostProcess, Stage::Manage})
-    if (text == to_string(stage)) return stage;
+  for (std::uint8_t i = 0; i <= static_cast<std::uint8_t>(Stage::Manage); ++i)  // the last
+    if (text == to_string(static_cast<Stage>(i))) return static_cast<Stage>(i);
   return Stage::Transform;
 }
 

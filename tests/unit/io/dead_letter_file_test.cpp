@@ -98,8 +98,9 @@ TEST_CASE("dead letter file: G7 letters come back as they were written") {
     write(path, {binary, empty});
     CHECK(all(path) == std::vector{bare, binary, empty, full()});
   }
-  for (const auto stage : {etl::Stage::Configure, etl::Stage::PreProcess, etl::Stage::Worker, etl::Stage::Extract,
-                           etl::Stage::Transform, etl::Stage::PostProcess, etl::Stage::Manage}) {
+  for (const auto stage :
+       {etl::Stage::Configure, etl::Stage::PreProcess, etl::Stage::Worker, etl::Stage::Extract, etl::Stage::Transform,
+        etl::Stage::DeadLetter, etl::Stage::Checkpoint, etl::Stage::PostProcess, etl::Stage::Manage}) {
     bare.stage = stage;
     write(path, {bare});  // the last line of an id counts
     CHECK(all(path)[0] == bare);

@@ -620,8 +620,9 @@ TEST_CASE("sqlite store: G7 dead letters come back as they were written") {
   ok(f.store->list("q", keep));
   REQUIRE(found.size() == 2);
   CHECK(found[1] == empty);
-  for (const auto stage : {etl::Stage::Configure, etl::Stage::PreProcess, etl::Stage::Worker, etl::Stage::Extract,
-                           etl::Stage::Transform, etl::Stage::PostProcess, etl::Stage::Manage}) {
+  for (const auto stage :
+       {etl::Stage::Configure, etl::Stage::PreProcess, etl::Stage::Worker, etl::Stage::Extract, etl::Stage::Transform,
+        etl::Stage::DeadLetter, etl::Stage::Checkpoint, etl::Stage::PostProcess, etl::Stage::Manage}) {
     empty.stage = stage;
     ok(f.store->write(std::vector{empty}));
     found.clear();
