@@ -65,7 +65,8 @@ template <class V>
     return is(Type::Text, Type::Json, Type::Jsonb, Type::Numeric, Type::Uuid) || type == 1043 || type == 1042 ||
            type == 19 || type >= first_own;
   } else {
-    return is(default_type<V>());
+    constexpr Type type_of_member = default_type<V>();  // Clang 16 would call it at run time
+    return is(type_of_member);
   }
 }
 

@@ -6,3 +6,9 @@ add_test(NAME postgres.stop COMMAND ${script} stop ${server})
 set_tests_properties(postgres.start PROPERTIES FIXTURES_SETUP postgres TIMEOUT 120)
 set_tests_properties(postgres.stop PROPERTIES FIXTURES_CLEANUP postgres TIMEOUT 120)
 set(test_properties FIXTURES_REQUIRED postgres ENVIRONMENT ETLPIPE_POSTGRES=${server})
+
+if(TARGET example_13_postgres)
+  add_test(NAME example.13_postgres.with_server COMMAND sh -c "exec \"$0\" \"$(cat \"$1\")\"" $<TARGET_FILE:example_13_postgres> ${server}/url)
+  set_tests_properties(example.13_postgres.with_server PROPERTIES LABELS example TIMEOUT 60 FIXTURES_REQUIRED postgres
+                                                                  PASS_REGULAR_EXPRESSION "2 rope 0 toy,sea")
+endif()

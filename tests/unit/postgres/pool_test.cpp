@@ -66,7 +66,7 @@ TEST_CASE("postgres pool: connections are used again, the last one first, and ma
   CHECK(pid(*moved) == second);
 }
 
-TEST_CASE("postgres pool: a lease waits for another to end; a stop or the time-out end the wait") {
+TEST_CASE("postgres pool: a lease waits for another to end: a stop or the time-out end the wait") {
   const Pool pool = make({.max_size = 1, .lease_timeout = 1ms});
   const Lease only = ok(pool.lease());
   const etl::Error late = error_of(pool.lease());

@@ -312,7 +312,7 @@ TEST_CASE("postgres sink: what becomes of a row that is there already") {
   }
 }
 
-TEST_CASE("postgres sink: update needs a key, and an index for it; a table of keys alone has nothing to set") {
+TEST_CASE("postgres sink: update needs a key, and an index for it, a table of keys alone has nothing to set") {
   const test::Schema schema;
   auto db = schema.open();
   ok(db.execute("CREATE TABLE rows(id bigint, name text)"));

@@ -99,7 +99,7 @@ TEST_CASE("postgres table: the check names all differences at once") {
   CHECK(error_of(etl::postgres::sink(db, orders)).message() == e.message());
 }
 
-TEST_CASE("postgres table: text goes to varchar, char(n), domains and enumerations; a sink fills them") {
+TEST_CASE("postgres table: text goes to varchar, char(n), domains and enumerations, which a sink fills") {
   const test::Schema schema;
   auto db = schema.open();
   struct Row {
