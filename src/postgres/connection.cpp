@@ -6,6 +6,8 @@
 #include <charconv>
 #include <chrono>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -192,11 +194,12 @@ Result<std::vector<const char*>> values_of(const Connection& connection, std::st
                                            std::span<const Parameter> parameters) {
   std::vector<const char*> values;
   for (const Parameter& p : parameters) {
-    if (p.text() && p.text()->find('\0') != std::string::npos)
+    const std::optional<std::string>& text = p.text();
+    values.push_back(text ? text->c_str() : nullptr);
+    if (text && text->find('\0') != std::string::npos)
       return failure(own_error("22021", ErrorClass::Rejected,
                                fmt::format("{}: {}: parameter ${}: PostgreSQL's texts cannot hold the character NUL",
-                                           connection.name(), shown_sql(sql), values.size() + 1)));
-    values.push_back(p.text() ? p.text()->c_str() : nullptr);
+                                           connection.name(), shown_sql(sql), values.size())));
   }
   return values;
 }

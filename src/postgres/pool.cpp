@@ -69,9 +69,12 @@ Result<Lease> Pool::lease(const std::stop_token& stop) const {
     }
   }
   // From here on it counts as leased; connecting takes its time, so not under the lock.
-  const bool is_fresh = taken && State::Clock::now() - taken->since < state.options.check_after;
-  if (taken && taken->connection.alive() && (is_fresh || taken->connection.ping()))
-    return Lease(state_, std::move(taken->connection));
+  if (taken) {
+    State::Idle& idle = *taken;
+    const bool is_fresh = State::Clock::now() - idle.since < state.options.check_after;
+    if (idle.connection.alive() && (is_fresh || idle.connection.ping()))
+      return Lease(state_, std::move(idle.connection));
+  }
   Result<Connection> made =
       retry(state.options.connect, [&] { return Connection::open(state.url, state.connection); }, Waiter(stop));
   if (made) return Lease(state_, std::move(*made));
@@ -90,11 +93,11 @@ const PoolOptions& Pool::options() const noexcept { return state_->options; }
 void Lease::give_back() noexcept {
   const std::shared_ptr<Pool::State> pool = std::exchange(pool_, nullptr);
   if (!pool) return;
-  const bool usable = connection_->alive() && !connection_->in_transaction();
-  if (!usable) connection_.reset();  // closed here, not under the lock
+  Connection connection = std::move(connection_);  // if it is of no more use, closed after the lock
+  const bool usable = connection.alive() && !connection.in_transaction();
   const std::lock_guard lock(pool->mutex);
   --pool->leased;
-  if (usable) pool->idle.push_back({std::move(*connection_), Pool::State::Clock::now()});
+  if (usable) pool->idle.push_back({std::move(connection), Pool::State::Clock::now()});
   pool->changed.notify_one();
 }
 

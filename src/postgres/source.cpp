@@ -27,10 +27,11 @@ namespace etl::inline v0::postgres::detail {
 bool read_numeric(std::string_view bytes, std::string& to) {
   constexpr std::size_t header = 8;
   if (bytes.size() < header) return false;
-  const auto digits = network<std::uint16_t>(bytes.data());
-  const int weight = network<std::int16_t>(bytes.data() + 2);
-  const auto sign = network<std::uint16_t>(bytes.data() + 4);
-  const int scale = network<std::uint16_t>(bytes.data() + 6);
+  const char* const data = bytes.data();
+  const auto digits = network<std::uint16_t>(data);
+  const int weight = network<std::int16_t>(data + 2);
+  const auto sign = network<std::uint16_t>(data + 4);
+  const int scale = network<std::uint16_t>(data + 6);
   if (bytes.size() != header + 2 * std::size_t{digits}) return false;
   to.clear();
   if (sign == 0xc000) return to = "NaN", true;
@@ -38,8 +39,7 @@ bool read_numeric(std::string_view bytes, std::string& to) {
   if (sign == 0xf000) return to = "-Infinity", true;
   if (sign == 0x4000) to += '-';
   const auto group = [&](int i) {
-    return i < 0 || i >= digits ? 0
-                                : int{network<std::int16_t>(bytes.data() + header + 2 * static_cast<std::size_t>(i))};
+    return i < 0 || i >= digits ? 0 : int{network<std::int16_t>(data + header + 2 * static_cast<std::size_t>(i))};
   };
   to += std::to_string(weight < 0 ? 0 : group(0));
   for (int i = 1; i <= weight; ++i) to += fmt::format("{:04}", group(i));

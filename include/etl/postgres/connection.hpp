@@ -163,7 +163,9 @@ class Statement {
 class Transaction {
  public:
   Transaction(Transaction&& other) noexcept
-      : connection_(other.connection_), generation_(other.generation_), open_(std::exchange(other.open_, false)) {}
+      : connection_(std::move(other.connection_)),
+        generation_(other.generation_),
+        open_(std::exchange(other.open_, false)) {}
   Transaction& operator=(Transaction&&) = delete;
   ~Transaction() { rollback(); }
 

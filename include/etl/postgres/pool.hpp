@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <stop_token>
 #include <string_view>
 #include <utility>
@@ -60,12 +59,12 @@ class Lease {
   Lease& operator=(Lease&& other) noexcept {
     give_back();
     pool_ = std::move(other.pool_);
-    connection_ = std::exchange(other.connection_, std::nullopt);
+    connection_ = std::move(other.connection_);
     return *this;
   }
   ~Lease() { give_back(); }
-  [[nodiscard]] Connection& operator*() noexcept { return *connection_; }
-  [[nodiscard]] Connection* operator->() noexcept { return &*connection_; }
+  [[nodiscard]] Connection& operator*() noexcept { return connection_; }
+  [[nodiscard]] Connection* operator->() noexcept { return &connection_; }
 
  private:
   friend class Pool;
@@ -73,7 +72,7 @@ class Lease {
       : pool_(std::move(pool)), connection_(std::move(connection)) {}
   void give_back() noexcept;
   std::shared_ptr<Pool::State> pool_;  // null: moved from
-  std::optional<Connection> connection_;
+  Connection connection_;
 };
 
 }  // namespace etl::inline v0::postgres
