@@ -4,6 +4,7 @@
 
 #include <etl/io/digest.hpp>
 #include <etl/io/gzip.hpp>
+#include <etl/postgres/connection.hpp>
 #include <etl/sqlite/database.hpp>
 #include <etl/uniprot/parse.hpp>
 
@@ -14,6 +15,7 @@ int main() {
   if (!etl::io::same_hex(md5, "900150983CD24FB0D6963F7D28E17F72")) return 2;
   auto source = etl::io::decode(etl::io::from_memory("plain"));
   if (!source || etl::io::read_all(**source).value_or("") != "plain") return 3;
+  if (etl::postgres::Connection::open("no URL").has_value()) return 5;
   etl::uniprot::Entry entry;
   return etl::uniprot::parse("ID", entry) ? 0 : 4;
 }
