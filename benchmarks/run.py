@@ -73,7 +73,8 @@ def measure(name, workload, options):
     rounds = options.rounds or workload.default_rounds
     if machine["load_average"] > 0.5:
         print(f"warning: load average {machine['load_average']}: something else is running", file=sys.stderr)
-    good = run_cases.measure(cases, executable, rounds, options.timeout, options.seed, options.retries)
+    retries = 0 if getattr(workload, "shares_machine", False) else options.retries
+    good = run_cases.measure(cases, executable, rounds, options.timeout, options.seed, retries)
     out = options.out or (None if options.only or options.pin != "both" else results_file(name))
     if out:
         run_cases.save(out, name, machine, {"rounds": rounds}, cases)
