@@ -53,6 +53,11 @@ class Proxy {
     bytes_ = bytes;
     side_ = side;
   }
+  /// Cuts both sides now.
+  void cut() {
+    ::shutdown(client_, SHUT_RDWR);
+    join();
+  }
   /// Until both sides are closed, the server's end included.
   void join() {
     if (thread_.joinable()) thread_.join();
@@ -81,6 +86,7 @@ class Proxy {
   void serve(std::uint16_t port) {
     const int client = ::accept(listener_, nullptr, nullptr);
     if (client < 0) return;
+    client_ = client;
     const int server = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address = loopback(port);
     void* const any = &address;
@@ -111,6 +117,7 @@ class Proxy {
 
   std::string url_;
   int listener_ = -1;
+  std::atomic<int> client_ = -1;
   std::mutex mutex_;
   std::string bytes_;
   Cut side_ = Cut::Before;

@@ -51,8 +51,9 @@ class Pool {
   std::shared_ptr<State> state_;
 };
 
-/// A connection until this goes; then the pool has it back, unless it was lost or left in a transaction. Belongs to one
-/// thread at a time.
+/// A connection until this goes; then the pool has it back, unless it was lost or left in a transaction. What was made
+/// of the connection meanwhile (transactions, inserters, queries) must have gone by then. Belongs to one thread at a
+/// time.
 class Lease {
  public:
   Lease(Lease&&) noexcept = default;

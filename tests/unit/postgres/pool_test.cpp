@@ -110,6 +110,17 @@ TEST_CASE("postgres pool: a connection that the server has ended is replaced, id
   }
 }
 
+TEST_CASE("postgres pool: a connection that lay idle for long is asked whether it is still there") {
+  auto watch = test::open(test::postgres_url());
+  for (const auto check_after : {0ms, 3'600'000ms}) {
+    const Pool pool = make({.check_after = check_after});
+    const std::string last_query = "SELECT query_start FROM pg_stat_activity WHERE pid = " + pid(*ok(pool.lease()));
+    const std::string before = value(watch, last_query);
+    const Lease again = ok(pool.lease());
+    CHECK((value(watch, last_query) != before) == (check_after == 0ms));
+  }
+}
+
 TEST_CASE("postgres pool: a connection left in a transaction is not given to the next") {
   const Pool pool = make({.max_size = 1});
   std::string left;

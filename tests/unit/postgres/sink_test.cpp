@@ -121,7 +121,8 @@ TEST_CASE("postgres sink: a batch is one transaction, all or nothing") {
   batch = numbered(201, 300);
   batch[50].name += '\0';
   CHECK(has(error_of(sink.write(batch)).message(), "id=251, column \"name\""));
-  CHECK(count(db, "rows") == 200);
+  ok(sink.write(numbered(301, 310)));
+  CHECK(count(db, "rows") == 210);
 }
 
 TEST_CASE("postgres sink: not within another transaction, where an inserter is at home") {
@@ -239,6 +240,12 @@ TEST_CASE("postgres sink: an error that is no row's is not blamed on rows") {
   CHECK(e.error_class == ErrorClass::Fatal);
   CHECK(e.code == std::errc::no_space_on_device);
   CHECK(context.rejects().empty());
+  // Also when it is met while a bad row is looked for.
+  ok(db.execute("ALTER TABLE rows ADD CHECK(name <> 'bad')"));
+  std::vector<Row> batch = numbered(1, 100);
+  batch[10].name = "bad";
+  CHECK(error_of(sink.write(batch, context)).code == std::errc::no_space_on_device);
+  CHECK(context.rejects().empty());
   CHECK(count(db, "rows") == 0);
   ok(sink.write(numbered(51, 60), context));
 }
@@ -345,6 +352,20 @@ TEST_CASE(
   CHECK(count(killer, "traps") == 0);
   ok(sink.write(trapped({})));
   CHECK(count(killer, "traps") == 1000);
+}
+
+TEST_CASE("postgres sink: the connection cut before the commit, without a word of the server, leaves no doubt") {
+  const test::Schema schema;
+  auto reader = schema.open();
+  ok(create_table(reader, traps));
+  test::Proxy proxy(schema.url());
+  auto db = test::open(proxy.url());
+  auto sink = ok(etl::postgres::sink(db, traps));
+  const etl::Error e = error_of(sink.write(trapped([&] { proxy.cut(); })));
+  INFO(e.message());
+  CHECK(e.error_class == ErrorClass::Transient);
+  CHECK(e.code == std::errc::not_connected);
+  CHECK(count(reader, "traps") == 0);
 }
 
 TEST_CASE("postgres sink: the connection cut during the commit leaves the outcome unknown") {
