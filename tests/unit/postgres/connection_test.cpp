@@ -298,7 +298,10 @@ TEST_CASE("postgres transaction: its connection lost before the commit is transi
   CHECK_FALSE(tx.active());
   CHECK(error_of(tx.commit()).error_class == ErrorClass::Transient);
   ok(db.reconnect());
+  auto other = ok(db.begin());
   CHECK_FALSE(tx.active());  // of the session before
+  tx.rollback();
+  CHECK(other.active());
   CHECK(test::count(db, "t") == 0);
 }
 

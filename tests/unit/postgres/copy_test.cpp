@@ -251,6 +251,16 @@ TEST_CASE("postgres copy: a column's type may be named, and values are checked a
   CHECK(encoded(std::numeric_limits<double>::infinity(), pg::real) ==
         "00000004"
         "7f800000");
+  CHECK(encoded(std::vector<std::optional<int>>{1, std::nullopt}) ==
+        "00000020"
+        "00000001"
+        "00000001"
+        "00000017"
+        "00000002"
+        "00000001"
+        "00000004"
+        "00000001"
+        "ffffffff");
   CHECK(encoded("{}"s, pg::jsonb) ==
         "00000003"
         "017b7d");

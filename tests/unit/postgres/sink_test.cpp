@@ -343,15 +343,18 @@ TEST_CASE(
   const test::Schema schema;
   auto db = schema.open(), killer = schema.open();
   ok(create_table(db, traps));
-  auto sink = ok(etl::postgres::sink(db, traps));
-  const std::string pid = test::pid(db);
-  const etl::Error e = error_of(sink.write(trapped([&] { test::terminate(killer, pid); })));
-  INFO(e.message());
-  CHECK(e.error_class == ErrorClass::Transient);
-  CHECK(e.code == std::errc::not_connected);
-  CHECK(count(killer, "traps") == 0);
-  ok(sink.write(trapped({})));
-  CHECK(count(killer, "traps") == 1000);
+  for (const auto conflict : {OnConflict::Fail, OnConflict::Update}) {
+    auto sink = ok(etl::postgres::sink(db, traps, conflict));
+    const std::string pid = test::pid(db);
+    const etl::Error e = error_of(sink.write(trapped([&] { test::terminate(killer, pid); })));
+    INFO(e.message());
+    CHECK(e.error_class == ErrorClass::Transient);
+    CHECK(e.code == std::errc::not_connected);
+    CHECK(count(killer, "traps") == 0);
+    ok(sink.write(trapped({})));
+    CHECK(count(killer, "traps") == 1000);
+    ok(killer.execute("TRUNCATE traps"));
+  }
 }
 
 TEST_CASE("postgres sink: the connection cut before the commit, without a word of the server, leaves no doubt") {
