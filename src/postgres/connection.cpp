@@ -304,8 +304,9 @@ Result<void> Transaction::rollback_to_savepoint() { return execute("ROLLBACK TO 
 
 Result<void> Transaction::commit() {
   if (!active()) {
+    const bool is_lost = connection_.state().lost() || generation_ != connection_.state().generation;
     open_ = false;
-    return failure(own_error("25P01", connection_.state().lost() ? ErrorClass::Transient : ErrorClass::Fatal,
+    return failure(own_error("25P01", is_lost ? ErrorClass::Transient : ErrorClass::Fatal,
                              fmt::format("{}: commit: the transaction was rolled back before, by its owner or because "
                                          "the connection was lost",
                                          connection_.name())));

@@ -83,11 +83,11 @@ struct Trap {
   }
 };
 const auto traps = table<Trap>("traps", key("id", &Trap::armed), column("text", &Trap::text));
-/// More than goes into one piece of a COPY, with a trap in the middle.
-std::vector<Trap> trapped(std::function<void()> spring) {
+/// More than goes into one piece of a COPY, with a trap in it.
+std::vector<Trap> trapped(std::function<void()> spring, std::size_t at = 500) {
   std::vector<Trap> all;
   for (int i = 0; i < 1000; ++i) all.push_back({.id = i});
-  all[500].spring = std::move(spring);
+  all[at].spring = std::move(spring);
   return all;
 }
 
@@ -364,7 +364,7 @@ TEST_CASE("postgres sink: the connection cut before the commit, without a word o
   test::Proxy proxy(schema.url());
   auto db = test::open(proxy.url());
   auto sink = ok(etl::postgres::sink(db, traps));
-  const etl::Error e = error_of(sink.write(trapped([&] { proxy.cut(); })));
+  const etl::Error e = error_of(sink.write(trapped([&] { proxy.cut(); }, 999)));
   INFO(e.message());
   CHECK(e.error_class == ErrorClass::Transient);
   CHECK(e.code == std::errc::not_connected);
