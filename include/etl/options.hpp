@@ -116,6 +116,7 @@ struct DeliveryOptions {
   /// Everything but `load`: nothing is written, neither results nor dead letters nor progress (G17). Items that would
   /// have been loaded count as loaded.
   bool dry_run = false;
+  ETLPIPE_NOINLINE ~DeliveryOptions() {}  // NOLINT(modernize-use-equals-default): for GCC 12, as RejectHandler
 };
 
 /// How progress is shown. Nothing is printed unless asked for.

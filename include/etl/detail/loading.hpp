@@ -142,7 +142,7 @@ class Loading {
   // --- without a store --------------------------------------------------------------------------------
   void load(W& worker, Work& work, std::span<T> results, TimePoint now) noexcept {
     const bool loaded = each_call(results, [&](const Part& part) {
-      if (!load_part(worker, work, part)) return false;
+      if (!load_part(worker, work, part, now)) return false;
       if (rejecter_.settle_load(work)) return true;
       work.abandon_from(part.end());
       return false;
@@ -258,21 +258,24 @@ class Loading {
     return true;
   }
   /// One load, with its attempts. False: the run has failed.
-  [[nodiscard]] bool load_part(W& worker, Work& work, const Part& part) {
+  [[nodiscard]] bool load_part(W& worker, Work& work, const Part& part, TimePoint now) {
     std::optional<BatchContext> context;
     const auto attempt = [&]() -> Result<void> {
       ++work.attempts;
       return limited(part.results.size(), work, [&]() -> Result<void> {
         context.emplace(context_of(work, part));
         auto error = guarded([&] { return error_of([&] { return call_plain(worker, work, part, *context); }); });
-        if (!error) return {};
+        if (!error) [[likely]]
+          return {};
         if (error->code == Errc::OutcomeUnknown)
           error->error_class =
               with == LoadWith::Key || options_.retry_unknown_outcome ? ErrorClass::Transient : ErrorClass::Fatal;
         return failure(std::move(*error));
       });
     };
-    Result<void> loaded = retry(options_.retry, attempt, patience(work), work.batch->number);
+    Result<void> loaded = attempt();
+    if (!loaded)
+      loaded = retry_failed(options_.retry, std::move(loaded), now, attempt, patience(work), work.batch->number);
     if (loaded) {
       reject(work, part, context->rejects());
       return context->retries().empty() || load_again(worker, work, part, context->retries());
@@ -280,7 +283,7 @@ class Loading {
     if (rejecter_.is_rejection(loaded.error())) {
       if (!bisects(part)) return reject_all(work, part, loaded.error()), true;
       const auto [front, back] = halves(part);
-      return load_part(worker, work, front) && load_part(worker, work, back);
+      return load_part(worker, work, front, waiter_.now()) && load_part(worker, work, back, waiter_.now());
     }
     return give_up(work, part, std::move(loaded.error()), part.end());
   }

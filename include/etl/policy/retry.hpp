@@ -133,32 +133,39 @@ template <class F>
   return last;
 }
 
+/// Goes on after a first attempt that began at `begin` and failed.
+template <class R, class F, class W>
+[[nodiscard]] R retry_failed(const RetryPolicy& policy, R result, TimePoint begin, F& operation, const W& waiter,
+                             std::uint64_t seed) {
+  Backoff backoff(policy, begin, seed);
+  for (;;) {
+    const auto delay = backoff.after(result.error(), waiter.now());
+    const auto tried = [&backoff] {
+      return std::to_string(backoff.attempts()) + (backoff.attempts() == 1 ? " attempt" : " attempts");
+    };
+    if (!delay) {
+      if (backoff.attempts() == 1 || result.error().error_class != ErrorClass::Transient) return result;
+      return failure(gave_up(std::move(result.error()), "gave up after " + tried()));
+    }
+    if (!waiter.wait_for(*delay)) return failure(gave_up(std::move(result.error()), "stopped after " + tried()));
+    result = call_for_result(operation);
+    if (result) return result;
+  }
+}
+
 }  // namespace detail
 
 /// Calls `operation` (a value, nothing or a `Result`; it may throw) until it succeeds, its error is not of class
 /// Transient, the policy gives up, or `waiter` is stopped. A transient error is then told how often it was tried.
 /// Thread-safe. Throws `etl::Exception` for an invalid policy.
-template <class F, class W = Waiter>
-[[nodiscard]] auto retry(const RetryPolicy& policy, F&& operation, const W& waiter = {},
+template <class F>
+[[nodiscard]] auto retry(const RetryPolicy& policy, F&& operation, const Waiter& waiter = {},
                          std::uint64_t seed = std::random_device{}()) -> detail::result_of_t<F> {
   if (auto problem = policy.problem()) throw Exception(std::move(*problem));
   const TimePoint begin = waiter.now();
-  std::optional<Backoff> backoff;  // made at the first failure: a success costs nothing
-  for (;;) {
-    auto result = detail::call_for_result(operation);
-    if (result) return result;
-    if (!backoff) backoff.emplace(policy, begin, seed);
-    const auto delay = backoff->after(result.error(), waiter.now());
-    const auto tried = [&backoff] {
-      return std::to_string(backoff->attempts()) + (backoff->attempts() == 1 ? " attempt" : " attempts");
-    };
-    if (!delay) {
-      if (backoff->attempts() == 1 || result.error().error_class != ErrorClass::Transient) return result;
-      return failure(detail::gave_up(std::move(result.error()), "gave up after " + tried()));
-    }
-    if (!waiter.wait_for(*delay))
-      return failure(detail::gave_up(std::move(result.error()), "stopped after " + tried()));
-  }
+  auto result = detail::call_for_result(operation);
+  if (result) return result;
+  return detail::retry_failed(policy, std::move(result), begin, operation, waiter, seed);
 }
 
 }  // namespace etl::inline v0
