@@ -71,10 +71,10 @@ class Checkpointing {
       const std::lock_guard lock(mutex_);
       tracker_.settle(items);
       std::move(chunks.begin(), chunks.end(), std::back_inserter(chunks_));
-      if (store_ == nullptr || transactional_ || now < next_save_) return std::nullopt;
+      if (store_ == nullptr || transactional_ || now < next_save_ || saving_) return std::nullopt;
+      saving_ = true;  // one at a time
     }
-    const std::unique_lock saving(save_mutex_, std::try_to_lock);
-    return saving ? save(false, now) : std::nullopt;
+    return save(false, now);
   }
 
   // --- with a transactional store -------------------------------------------------------------------------
@@ -157,11 +157,12 @@ class Checkpointing {
       chunks.swap(chunks_);
     }
     auto saved = save_trying(checkpoint);
+    const std::lock_guard lock(mutex_);
+    saving_ = false;
     if (!saved) {
       for (const ChunkRef& chunk : chunks) chunk->lost.store(true, std::memory_order_release);
       return std::move(saved.error());
     }
-    const std::lock_guard lock(mutex_);
     next_save_ = now + std::chrono::duration_cast<Clock::duration>(options_.delivery.save_every);
     return std::nullopt;
   }
@@ -174,11 +175,11 @@ class Checkpointing {
   bool resumed_ = false;
   Waiter waiter_{};
 
-  std::mutex save_mutex_;  // one save at a time
   std::mutex mutex_;
   ProgressTracker tracker_;
   std::vector<ChunkRef> chunks_;
   TimePoint next_save_{};
+  bool saving_ = false;
   std::vector<SettledItems> riding_;
   std::optional<TimePoint> last_commit_;
 };

@@ -44,6 +44,14 @@ class VirtualExecutor final : public ExecutorBackend {
   /// After each batch the seed decides anew who goes on.
   [[nodiscard]] std::chrono::nanoseconds slice() const noexcept override { return {}; }
 
+  /// For user callables, which are not interrupted otherwise: some microseconds pass, timers that are due fire, and
+  /// others go on here, as the seed says. Not for a callable that holds a lock which another one takes.
+  void yield() {
+    const TimePoint until = now_ + std::chrono::microseconds(random_() % 64);
+    while (fire_next(until)) {}
+    now_ = std::max(now_, until);
+    while (!ready_.empty() && random_() % 2 == 0) run_one();
+  }
   /// Runs posted tasks, and those they post, until none is left. Returns how many.
   std::size_t run_ready() {
     std::size_t count = 0;

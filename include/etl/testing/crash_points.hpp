@@ -1,0 +1,88 @@
+#pragma once
+/// What if it dies here: a run, cut off at every step and started again.
+
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include <etl/config.hpp>
+#include <etl/executor.hpp>
+#include <etl/report.hpp>
+#include <etl/testing/faults.hpp>
+#include <etl/testing/virtual_executor.hpp>
+
+namespace etl::inline v0::testing {
+
+struct CrashOptions {
+  std::uint64_t first_seed = 0;
+  std::uint64_t seeds = 1;  ///< each is another schedule
+};
+
+/// What was tried.
+struct CrashSummary {
+  std::uint64_t schedules = 0;
+  std::uint64_t crashes = 0;
+};
+
+/// For each seed: runs once undisturbed, then, for each step of that, in a world of its own, runs until that step,
+/// where everything fails from then on, and starts again until the end. Virtual time, one thread, the order of things
+/// decided by the seed: what fails once fails again.
+///
+/// - `make()` returns a new world: all that outlives the process, such as stores.
+/// - `run(world, faults, executor)` runs the pipeline in it with `Options::executor = executor`, all its sinks and
+/// stores
+///   under `faults`, and returns the report.
+/// - `check(world)` returns what is wrong with a world in which a run has come to its end, or an empty string.
+///
+/// Throws `std::runtime_error` with seed and step for the first thing that is wrong: the check; books that do not
+/// balance; a run that was cut off and says that it completed; one that does not complete when nothing disturbs it.
+template <class Make, class Run, class Check>
+CrashSummary for_each_crash_point(Make&& make, Run&& run, Check&& check, const CrashOptions& options = {}) {
+  CrashSummary summary;
+  for (std::uint64_t seed = options.first_seed; seed < options.first_seed + options.seeds; ++seed) {
+    std::string where = "seed " + std::to_string(seed) + ", undisturbed";
+    const auto wrong = [&where](const std::string& what) { throw std::runtime_error(where + ": " + what); };
+    const auto run_once = [&](auto& world, Faults& faults, std::uint64_t schedule) -> RunReport {
+      const auto executor = std::make_shared<VirtualExecutor>(schedule);
+      faults.at_each_step([executor] { executor->yield(); });
+      RunReport report = run(world, faults, Executor(executor));
+      ++summary.schedules;
+      if (report.outcome == Outcome::Inconsistent || !report.items.balanced() || !report.results.balanced())
+        wrong("the books do not balance:\n" + report.text());
+      return report;
+    };
+    const auto run_to_the_end = [&](auto& world, Faults& faults, std::uint64_t schedule) {
+      const RunReport report = run_once(world, faults, schedule);
+      if (!report.ok()) wrong("does not complete:\n" + report.text());
+      if (const std::string problem = check(world); !problem.empty()) wrong(problem);
+    };
+    Faults none;
+    {
+      auto world = make();
+      run_to_the_end(world, none, seed);
+    }
+    for (std::uint64_t step = 1; step <= none.steps(); ++step) {
+      auto world = make();
+      Faults crash;
+      crash.crash_at(step);
+      where = "seed " + std::to_string(seed) + ", crash at step " + std::to_string(step);
+      const RunReport cut_off = run_once(world, crash, seed);
+      where += " (" + crash.crashed_in() + ")";
+      if (crash.crashed()) {
+        ++summary.crashes;
+        if (cut_off.ok()) wrong("was cut off, and says " + std::string(to_string(cut_off.outcome)));
+      }
+      if (crash.finished()) {  // the next run would be another one
+        if (const std::string problem = check(world); !problem.empty()) wrong(problem);
+        continue;
+      }
+      Faults again;
+      run_to_the_end(world, again, seed + step);
+    }
+  }
+  return summary;
+}
+
+}  // namespace etl::inline v0::testing
