@@ -1,0 +1,18 @@
+// expect: etl: effectively once needs a load that takes part in it
+// A plain load cannot tell a repetition.
+#include <span>
+
+#include <etl/delivery/level.hpp>
+#include <etl/run.hpp>
+
+struct Pipeline {
+  using position = int;
+  void extract(etl::Emitter<int>& out) { out.push(1); }
+#ifdef ETLPIPE_FIX
+  void load(std::span<const int>, etl::IdempotencyKey) {}
+#else
+  void load(std::span<const int>) {}
+#endif
+};
+
+int main() { return etl::run(etl::require<etl::Delivery::effectively_once>(Pipeline{})).exit_code(); }

@@ -1,0 +1,20 @@
+// expect: one that takes a store's transaction is run as etl::with(pipeline, store)
+// There is no transaction to give.
+#include <span>
+
+#include <etl/run.hpp>
+#include <etl/testing/memory_stores.hpp>
+
+struct Pipeline {
+  void extract(etl::Emitter<int>& out) { out.push(1); }
+  void load(std::span<const int> batch, etl::testing::MemoryTransaction<int>& tx) { tx.write(batch); }
+};
+
+int main() {
+  etl::testing::MemoryStore<int> store;
+#ifdef ETLPIPE_FIX
+  return etl::run(etl::with(Pipeline{}, store), {.name = "numbers"}).exit_code();
+#else
+  return etl::run(Pipeline{}, {.name = "numbers"}).exit_code();
+#endif
+}
