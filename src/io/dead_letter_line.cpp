@@ -227,8 +227,9 @@ class Parser {
   unsigned hex() {
     unsigned value = 0;
     const std::string_view four = text_.substr(at_, 4);
-    if (four.size() < 4 || std::from_chars(four.data(), four.data() + 4, value, 16).ptr != four.data() + 4)
-      fail("expected four hexadecimal digits");
+    const char* const begin = four.data();
+    const char* const end = begin + four.size();
+    if (four.size() < 4 || std::from_chars(begin, end, value, 16).ptr != end) fail("expected four hexadecimal digits");
     at_ += four.size();
     return value;
   }

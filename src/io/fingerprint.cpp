@@ -51,9 +51,9 @@ Result<std::string> fingerprint(const std::filesystem::path& path) {
                           path.string())));
   const auto size = static_cast<std::size_t>(info.st_size);
   const std::size_t piece = std::min(size, part);
-  const auto first = digest_of(*file, path, 0, piece);
+  auto first = digest_of(*file, path, 0, piece);
   if (!first) return first;
-  const auto last = digest_of(*file, path, info.st_size - static_cast<off_t>(piece), piece);
+  auto last = digest_of(*file, path, info.st_size - static_cast<off_t>(piece), piece);
   if (!last) return last;
   const std::chrono::sys_seconds modified{std::chrono::seconds(info.st_mtim.tv_sec)};
   return fmt::format("{} bytes, modified {:%Y-%m-%dT%H:%M:%S}.{:09}Z, sha256 of the first MiB {}, of the last {}", size,
