@@ -35,7 +35,7 @@ struct DeadLetter {
   friend bool operator==(const DeadLetter&, const DeadLetter&) = default;
 };
 
-/// Where dead letters are kept. A run calls it from one thread at a time.
+/// Where dead letters are kept. Thread-safe: the workers of a run write at the same time.
 class DeadLetterStore {
  public:
   DeadLetterStore() = default;

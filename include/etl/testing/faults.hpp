@@ -49,27 +49,30 @@ class Faults {
     if (at_each_step_) at_each_step_();
   }
 
-  [[nodiscard]] Result<void> before(std::string_view what) {
+  /// The number of this call of `what`, for `after`.
+  [[nodiscard]] Result<std::uint64_t> before(std::string_view what) {
     yield();
     const std::lock_guard lock(mutex_);
     if (!step("before ", what)) return crash();
-    const auto planned = before_.find({std::string(what), ++calls_[std::string(what)]});
-    return planned == before_.end() ? Result<void>() : failure(planned->second);
+    const std::uint64_t call = ++calls_[std::string(what)];
+    const auto planned = before_.find({std::string(what), call});
+    return planned == before_.end() ? Result<std::uint64_t>(call) : failure(planned->second);
   }
-  [[nodiscard]] Result<void> after(std::string_view what) {
+  [[nodiscard]] Result<void> after(std::string_view what, std::uint64_t call) {
     yield();
     const std::lock_guard lock(mutex_);
     if (!step("after ", what)) return crash();
-    const auto planned = after_.find({std::string(what), calls_[std::string(what)]});
+    const auto planned = after_.find({std::string(what), call});
     return planned == after_.end() ? Result<void>() : failure(planned->second);
   }
   /// The operation between the two.
   template <class F>
   [[nodiscard]] auto around(std::string_view what, F&& operation) -> decltype(operation()) {
-    if (auto fault = before(what); !fault) return failure(std::move(fault.error()));
+    auto call = before(what);
+    if (!call) return failure(std::move(call.error()));
     auto result = operation();
     if (!result) return result;
-    if (auto fault = after(what); !fault) return failure(std::move(fault.error()));
+    if (auto fault = after(what, *call); !fault) return failure(std::move(fault.error()));
     return result;
   }
 
@@ -200,9 +203,10 @@ class FaultyStore final : public TransactionalStore<Tx> {
       return faults_.around("record", [&] { return real_->record(commit); });
     }
     [[nodiscard]] Result<void> commit() override {
-      if (auto fault = faults_.before("commit"); !fault) return fault;
+      auto call = faults_.before("commit");
+      if (!call) return failure(std::move(call.error()));
       if (auto committed = real_->commit(); !committed) return committed;
-      auto fault = faults_.after("commit");
+      auto fault = faults_.after("commit", *call);
       if (!fault && !faults_.crashed()) fault.error().code = Errc::OutcomeUnknown;
       return fault;
     }

@@ -1,0 +1,160 @@
+#pragma once
+/// What the contract asks of stores, as a check for any implementation of them (contract G7, G14, G15, G17).
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/delivery/checkpoint.hpp>
+#include <etl/delivery/dead_letter.hpp>
+#include <etl/delivery/transactional_store.hpp>
+#include <etl/error.hpp>
+
+namespace etl::inline v0::testing {
+namespace detail {
+
+inline void require(bool holds, const std::string& promise) {
+  if (!holds) throw std::runtime_error("conformance: " + promise);
+}
+template <class T>
+[[nodiscard]] T value_of(Result<T> result, const std::string& doing) {
+  if (!result) throw std::runtime_error("conformance: " + doing + " failed: " + result.error().message());
+  return std::move(*result);
+}
+inline void done(const Result<void>& result, const std::string& doing) {
+  if (!result) throw std::runtime_error("conformance: " + doing + " failed: " + result.error().message());
+}
+
+}  // namespace detail
+
+/// Throws `std::runtime_error` with the first promise that the store breaks. It uses the pipeline names "conformance"
+/// and "conformance, another", which it leaves reset.
+inline void check_checkpoint_store(CheckpointStore& store) {
+  using detail::done, detail::require, detail::value_of;
+  const std::string name = "conformance", other = "conformance, another";
+  for (const std::string& n : {name, other}) done(store.reset(n), "reset of what is not there");
+  require(!value_of(store.find(name), "find"), "find gives nothing for a pipeline that was never saved");
+
+  Checkpoint checkpoint{.fingerprint = "two\nlines, \"quotes\" and \xC3\xA4", .batch_size = 500, .partition_count = 3};
+  PartitionProgress p{.partition = 0, .watermark = 10, .position = Position("a place"), .position_seq = 8};
+  p.gaps.add({12, 15});
+  p.gaps.add({20, 1'000'000'000'000});
+  checkpoint.partitions = {p, {.partition = 2, .watermark = 0}};
+  done(store.save(name, checkpoint), "save");
+  require(value_of(store.find(name), "find") == checkpoint, "find gives back what was saved");
+  require(!value_of(store.find(other), "find"), "pipelines have checkpoints of their own");
+
+  Checkpoint next{.fingerprint = "next", .batch_size = 1, .finished = true};
+  done(store.save(name, next), "save in place of another");
+  require(value_of(store.find(name), "find") == next, "save replaces the checkpoint as a whole");
+  done(store.save(other, checkpoint), "save of another pipeline");
+  done(store.reset(name), "reset");
+  require(!value_of(store.find(name), "find"), "reset forgets");
+  require(value_of(store.find(other), "find") == checkpoint, "reset forgets one pipeline only");
+  done(store.reset(other), "reset");
+}
+
+/// The same for dead letters; it leaves none of its own.
+inline void check_dead_letter_store(DeadLetterStore& store) {
+  using detail::done, detail::require, detail::value_of;
+  const std::string name = "conformance";
+  const auto all = [&](const std::string& pipeline) {
+    std::vector<DeadLetter> found;
+    done(store.list(pipeline, [&](const DeadLetter& l) { return found.push_back(l), true; }), "list");
+    return found;
+  };
+  require(all(name).empty(), "there are no letters of the pipeline 'conformance' to begin with");
+  DeadLetter first{.id = "conformance-1", .pipeline = name, .run = "a run", .partition = 1, .seq = 7};
+  first.position = Position("a place");
+  first.stage = Stage::Load;
+  first.attempts = 3;
+  first.errors = {"outer: \"quoted\"\nsecond line", "cause"};
+  first.time = std::chrono::system_clock::time_point(std::chrono::microseconds(1'700'000'000'123'456));
+  first.payload = std::string("any bytes: \0 \xFF \n", 16);
+  const DeadLetter second{.id = "conformance-2", .pipeline = name, .partition = 0, .seq = 9};
+  const DeadLetter foreign{.id = "conformance-3", .pipeline = "conformance, another"};
+  const DeadLetter letters[] = {first, second, foreign};
+  done(store.write(letters), "write");
+  require(all(name) == std::vector<DeadLetter>{second, first}, "list gives letters as written, by partition and seq");
+  require(all("").size() >= 3, "list of an empty name gives those of all pipelines");
+  std::size_t seen = 0;
+  done(store.list(name, [&](const DeadLetter&) { return ++seen, false; }), "list");
+  require(seen == 1, "list ends when it is told so");
+
+  DeadLetter again = first;
+  again.attempts = 4;
+  again.errors = {"still bad"};
+  done(store.write(std::span(&again, 1)), "write of a letter that is there");
+  require(all(name) == std::vector<DeadLetter>{second, again}, "a letter with the same id replaces the old one");
+  const std::string ids[] = {first.id, "conformance-not there", foreign.id};
+  require(value_of(store.purge(ids), "purge") == 2, "purge says how many there were");
+  require(all(name) == std::vector<DeadLetter>{second}, "purge forgets only what it is told");
+  const std::string rest[] = {second.id};
+  (void)value_of(store.purge(rest), "purge");
+  done(store.write({}), "write of no letters");
+}
+
+/// The same for the transactional part of a store, with at most one session. `write(tx)` adds a row, and `rows()` says
+/// how many are committed. It leaves rows.
+template <class Tx, class Write, class Rows>
+void check_transactional_store(TransactionalStore<Tx>& store, Write&& write, Rows&& rows) {
+  using detail::done, detail::require, detail::value_of;
+  check_checkpoint_store(store);
+  const std::string name = "conformance";
+  done(store.save(name, {.fingerprint = "f", .batch_size = 10}), "save");
+  const std::size_t before = rows();
+  {
+    const auto session = value_of(store.connect(), "connect");
+    const SettledRange ranges[] = {{0, {10, 20}}};
+    const auto settle = [&](std::span<const SettledRange> settled, std::span<const PartitionProgress> advanced) {
+      done(session->record({name, settled, advanced, {}}), "record");
+    };
+    done(session->begin(), "begin");
+    write(session->transaction());
+    settle(ranges, {});
+    session->rollback();
+    require(rows() == before, "rows of a transaction that was rolled back are not there");
+    require(!value_of(session->is_settled(name, ranges[0]), "is_settled"), "nor is what it settled");
+
+    done(session->begin(), "begin");
+    write(session->transaction());
+    done(session->savepoint(), "savepoint");
+    write(session->transaction());
+    done(session->rollback_to_savepoint(), "rollback to savepoint");
+    write(session->transaction());
+    done(session->rollback_to_savepoint(), "second rollback to the same savepoint");
+    settle(ranges, {});
+    done(session->commit(), "commit");
+    require(rows() == before + 1, "rows before a savepoint stay, those behind it go");
+    require(value_of(session->is_settled(name, ranges[0]), "is_settled"), "what a commit settled is settled");
+    require(!value_of(session->is_settled(name, {0, {20, 30}}), "is_settled"), "and nothing else is");
+
+    const SettledRange more[] = {{0, {0, 10}}, {1, {0, 5}}};
+    const PartitionProgress moved[] = {{.partition = 0, .watermark = 20, .position = Position(18), .position_seq = 18}};
+    done(session->begin(), "begin");
+    settle(more, moved);
+    done(session->commit(), "commit");
+    const PartitionProgress stale[] = {{.partition = 0, .watermark = 10, .position = Position(9), .position_seq = 9}};
+    done(session->begin(), "begin");
+    settle({}, stale);
+    done(session->commit(), "commit");
+    session->rollback();  // of nothing
+  }
+  const auto found = value_of(store.find(name), "find");
+  require(found.has_value() && found->fingerprint == "f" && !found->finished,
+          "commits leave the checkpoint's head alone");
+  const PartitionProgress* const p = found->find(0);
+  require(p != nullptr && p->watermark == 20 && p->position == Position(18), "a watermark is never lowered");
+  const PartitionProgress* const other = found->find(1);
+  require(other != nullptr && (other->watermark == 5 || other->gaps.contains(4)), "partitions have their own progress");
+  done(store.reset(name), "reset");
+}
+
+}  // namespace etl::inline v0::testing
