@@ -27,7 +27,6 @@ namespace {
 struct Event {
   std::uint32_t key = 0;
   std::uint64_t seq = 0;
-  friend bool operator==(const Event&, const Event&) = default;
 };
 
 /// What was loaded, by key, in the order of the loads; a key's calls must not overlap.
