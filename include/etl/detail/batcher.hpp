@@ -316,7 +316,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   }
   void budget_has_room() noexcept override {
     const Lock lock(mutex_);
-    Base::notify();
+    if (!finished_) Base::notify();  // the clock may be gone since, only this object is held
   }
 
   /// Under the lock, for lanes: one user less. What is returned is to be freed.
