@@ -4,23 +4,25 @@ set -uo pipefail
 
 usage() {
   cat <<END
-usage: scripts/test.sh [--all] [--soak]
+usage: scripts/test.sh [--sanitizers | --all] [--soak]
 
 Installs what is missing (apt-get, as root or with sudo), builds with GCC in Release mode, warnings as errors, and
 runs the tests: unit and contract tests, examples, headers, compile errors, consumer projects, the rules of the tree.
 
-  --all   also: ASan+UBSan, TSan and Clang 16 builds with their tests, clang-tidy, fuzzing for a few seconds per
-          harness, and the benchmarks' build
-  --soak  also: the long randomised tests at full count (hours)
+  --sanitizers  also: ASan+UBSan and TSan builds with their tests
+  --all         also: these, a Clang 16 build with its tests, clang-tidy, fuzzing for a few seconds per harness, and the
+                benchmarks' build
+  --soak        also: the long randomised tests at full count (hours)
 
 Ends with one line 'N passed, N failed' and exit code 0 only if nothing failed and nothing was skipped.
 END
 }
 
-all=0 soak=0
+sanitizers=0 all=0 soak=0
 for argument in "$@"; do
   case $argument in
-    --all) all=1 ;;
+    --sanitizers) sanitizers=1 ;;
+    --all) sanitizers=1 all=1 ;;
     --soak) soak=1 ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
@@ -94,13 +96,16 @@ suite() {
 }
 
 packages=("${library_packages[@]}" "${component_packages[@]}" python3 catch2 postgresql)
-((!all)) || packages+=(clang-16 clang-19 clang-tidy-19 libclang-rt-19-dev libbenchmark-dev libtbb-dev)
+((!sanitizers)) || packages+=(clang-19 libclang-rt-19-dev llvm-19)  # llvm-19: names in reports
+((!all)) || packages+=(clang-16 clang-tidy-19 libbenchmark-dev libtbb-dev)
 must "packages" need_packages "${packages[@]}"
 
 suite gcc
-if ((all)); then
+if ((sanitizers)); then
   suite asan
   suite tsan
+fi
+if ((all)); then
   suite clang16
   must "tidy: configure" configure tidy
   step "tidy: clang-tidy 19" run_ctest tidy --preset tidy
