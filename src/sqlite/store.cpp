@@ -95,6 +95,7 @@ constexpr std::string_view forget_sql =
 constexpr std::string_view letter_sql =
     "INSERT OR REPLACE INTO etl_dead_letters(id, pipeline, run, partition, seq, position, stage, attempts, errors, "
     "time, payload) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+constexpr std::string_view purge_letter = "DELETE FROM etl_dead_letters WHERE id=?";
 constexpr std::string_view letters_sql =
     "SELECT id, pipeline, run, partition, seq, position, stage, attempts, errors, time, payload FROM etl_dead_letters ";
 
@@ -422,6 +423,12 @@ class Session final : public StoreSession<Tx> {
       if (auto done = settled(commit.pipeline, one); !done) return done;
     for (const DeadLetter& letter : commit.dead_letters)
       if (auto done = write_letter(statements_[Letter], letter); !done) return done;
+    for (const std::string& id : commit.purged) {
+      auto purge = tx_->prepare(purge_letter);
+      if (!purge) return failure(std::move(purge.error()));
+      (*purge)->bind(0, std::string_view(id));
+      if (auto done = run(**purge); !done) return done;
+    }
     return {};
   }
 
@@ -683,7 +690,7 @@ Result<std::size_t> Store::purge(std::span<const std::string> ids) {
   if (!turn) return failure(busy_with_itself(database(), "purge"));
   std::size_t gone = 0;
   auto done = atomically(database(), [&]() -> Result<void> {
-    auto statement = database().prepare("DELETE FROM etl_dead_letters WHERE id=?");
+    auto statement = database().prepare(purge_letter);
     if (!statement) return failure(std::move(statement.error()));
     for (const std::string& id : ids) {
       statement->bind(0, std::string_view(id));

@@ -2,12 +2,13 @@
 /// Dead letters, tried again (contract G7).
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -27,19 +28,23 @@
 namespace etl::inline v0 {
 namespace detail {
 
+/// A letter whose item was rejected again: with the place of the old one, and what is new.
+[[nodiscard]] inline DeadLetter tried_again(DeadLetter old, Stage stage, std::vector<std::string> errors) {
+  old.stage = stage;
+  old.errors = std::move(errors);
+  ++old.attempts;
+  return old;
+}
+
 /// Which letters of a replay have gone through, and what became of the others.
 class ReplayedLetters final : public CheckpointStore {
  public:
-  explicit ReplayedLetters(std::vector<DeadLetter> letters) : letters_(std::move(letters)) {}
-  [[nodiscard]] const std::vector<DeadLetter>& letters() const noexcept { return letters_; }
+  explicit ReplayedLetters(const std::vector<DeadLetter>& letters) : letters_(letters) {}
   void rejected(std::uint64_t seq, const Error& error, Stage stage) {
-    DeadLetter letter = letters_[seq];
-    letter.stage = stage;
-    ++letter.attempts;
-    letter.errors.clear();
+    std::vector<std::string> errors;
     for (const Error* e = &error; e != nullptr; e = e->cause.get())
-      letter.errors.push_back(e->context.empty() ? e->code.message() : e->context);
-    again_.push_back({seq, std::move(letter)});
+      errors.push_back(e->context.empty() ? e->code.message() : e->context);
+    again_.push_back({seq, tried_again(letters_[seq], stage, std::move(errors))});
   }
   /// Forgets what has gone through and updates what was rejected again.
   [[nodiscard]] Result<void> settle(DeadLetterStore& store) {
@@ -71,9 +76,121 @@ class ReplayedLetters final : public CheckpointStore {
   [[nodiscard]] Result<void> reset(const std::string& /*pipeline*/) override { return {}; }
 
  private:
-  const std::vector<DeadLetter> letters_;
+  const std::vector<DeadLetter>& letters_;
   std::vector<std::pair<std::uint64_t, DeadLetter>> again_;
   std::optional<PartitionProgress> progress_;
+};
+
+/// A store in front of which a replay runs: what a transaction settles becomes letters that it purges, or writes anew.
+template <class Tx>
+class ReplayStore final : public TransactionalStore<Tx> {
+ public:
+  ReplayStore(TransactionalStore<Tx>& store, const std::vector<DeadLetter>& letters)
+      : store_(store), letters_(letters) {}
+  [[nodiscard]] Result<std::unique_ptr<StoreSession<Tx>>> connect() override {
+    auto session = store_.connect();
+    if (!session) return session;
+    return std::unique_ptr<StoreSession<Tx>>(std::make_unique<Session>(std::move(*session), letters_));
+  }
+  [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& pipeline) override {
+    return store_.find(pipeline);
+  }
+  [[nodiscard]] Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) override {
+    return store_.save(pipeline, checkpoint);
+  }
+  [[nodiscard]] Result<void> reset(const std::string& pipeline) override { return store_.reset(pipeline); }
+
+ private:
+  class Session final : public StoreSession<Tx> {
+   public:
+    Session(std::unique_ptr<StoreSession<Tx>> real, const std::vector<DeadLetter>& letters)
+        : real_(std::move(real)), letters_(letters) {}
+    [[nodiscard]] Result<void> begin() override { return real_->begin(); }
+    [[nodiscard]] Tx& transaction() noexcept override { return real_->transaction(); }
+    [[nodiscard]] Result<void> savepoint() override { return real_->savepoint(); }
+    [[nodiscard]] Result<void> rollback_to_savepoint() override { return real_->rollback_to_savepoint(); }
+    [[nodiscard]] Result<void> record(const Commit& commit) override {
+      std::vector<DeadLetter> again;
+      for (const DeadLetter& letter : commit.dead_letters)
+        again.push_back(tried_again(letters_[letter.seq], letter.stage, letter.errors));
+      std::vector<std::string> done;
+      for (const SettledRange& range : commit.settled)
+        for (std::uint64_t seq = range.items.first; seq < range.items.end; ++seq)
+          if (std::ranges::find(commit.dead_letters, seq, &DeadLetter::seq) == commit.dead_letters.end())
+            done.push_back(letters_[seq].id);
+      return real_->record({commit.pipeline, commit.settled, commit.advanced, again, done});
+    }
+    [[nodiscard]] Result<void> commit() override { return real_->commit(); }
+    void rollback() noexcept override { real_->rollback(); }
+    [[nodiscard]] Result<bool> is_settled(const std::string& pipeline, const SettledRange& range) override {
+      return real_->is_settled(pipeline, range);
+    }
+
+   private:
+    std::unique_ptr<StoreSession<Tx>> real_;
+    const std::vector<DeadLetter>& letters_;
+  };
+
+  TransactionalStore<Tx>& store_;
+  const std::vector<DeadLetter>& letters_;
+};
+
+/// Pushes what `restore` makes of the letters.
+template <class E, class P>
+[[nodiscard]] std::optional<Error> extract_letters(const P& pipeline, const std::vector<DeadLetter>& letters,
+                                                   Emitter<E>& out) {
+  for (const DeadLetter& letter : letters) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(pipeline.restore(std::string_view()))>, Result<E>>) {
+      Result<E> item = pipeline.restore(*letter.payload);
+      if (!item) return std::move(item.error());
+      if (!out.push(std::move(*item))) return std::nullopt;
+    } else {
+      if (!out.push(E(pipeline.restore(*letter.payload)))) return std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+/// The letters of a pipeline, all of which can be replayed.
+[[nodiscard]] inline Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterStore& store,
+                                                                       const std::string& pipeline) {
+  std::vector<DeadLetter> found;
+  auto listed = store.list(pipeline, [&](const DeadLetter& letter) { return found.push_back(letter), true; });
+  if (!listed) return failure(std::move(listed.error()));
+  for (const DeadLetter& letter : found)
+    if (!letter.payload)
+      return failure(Error{
+          .code = Errc::NoPayload,
+          .context = "dead letter " + letter.id + " of '" + letter.pipeline +
+                     "' has no payload: its pipeline had no `describe` when it was rejected; load its source again, "
+                     "or purge it"});
+  return found;
+}
+
+/// A replay is a run of its own, in which every letter may be rejected once more.
+[[nodiscard]] inline Options replay_options(const Options& options, std::size_t letters) {
+  Options own = options;
+  own.name = options.name.empty() ? "replay" : "replay of " + options.name;
+  own.delivery = {.restart = true};
+  own.errors.dead_letters.reset();
+  own.errors.max_rejects = std::max<std::uint64_t>(own.errors.max_rejects, letters);
+  own.errors.max_reject_ratio = 1.0;
+  return own;
+}
+inline RunReport replay_failed(RunReport report, const Options& options, Error error) {
+  report.pipeline = options.name;
+  report.outcome = Outcome::Failed;
+  report.add_error({.error = std::move(error), .pipeline = options.name, .stage = Stage::DeadLetter});
+  return report;
+}
+
+template <class P>
+struct ReplayTraits {
+  using E = extracted_t<P>;
+  static_assert(
+      HasRestore<P, E>,
+      "etl: to be replayed, a pipeline needs `E restore(std::string_view payload) const`, which makes an item "
+      "again from what describe said of it");
 };
 
 }  // namespace detail
@@ -85,59 +202,45 @@ class ReplayedLetters final : public CheckpointStore {
 template <class P>
 [[nodiscard]] RunReport replay(P&& pipeline, DeadLetterStore& letters, const Options& options = {}, Stop stop = {}) {
   using Plain = std::remove_reference_t<P>;
-  using E = extracted_t<Plain>;
-  static_assert(
-      detail::HasRestore<Plain, E>,
-      "etl: to be replayed, a pipeline needs `E restore(std::string_view payload) const`, which makes an item "
-      "again from what describe said of it");
-  RunReport failed;
-  failed.pipeline = options.name;
-  const auto fail = [&failed](Error error, Stage stage) {
-    failed.outcome = Outcome::Failed;
-    failed.add_error({.error = std::move(error), .pipeline = failed.pipeline, .stage = stage});
-    return std::move(failed);
-  };
-  std::vector<DeadLetter> found;
-  auto listed = letters.list(options.name, [&](const DeadLetter& letter) { return found.push_back(letter), true; });
-  if (!listed) return fail(std::move(listed.error()), Stage::DeadLetter);
-  for (const DeadLetter& letter : found)
-    if (!letter.payload)
-      return fail(
-          {.code = Errc::NoPayload,
-           .context = "dead letter " + letter.id + " of '" + letter.pipeline +
-                      "' has no payload: its pipeline had no `describe` when it was rejected; load its source again, "
-                      "or purge it"},
-          Stage::DeadLetter);
-
-  const auto replayed = std::make_shared<detail::ReplayedLetters>(std::move(found));
-  Options own = options;
-  own.delivery = {.checkpoints = replayed};
-  own.errors.dead_letters.reset();
-  own.errors.max_rejects = std::max<std::uint64_t>(own.errors.max_rejects, replayed->letters().size());
-  own.errors.max_reject_ratio = 1.0;
+  using E = typename detail::ReplayTraits<Plain>::E;
+  const auto found = detail::letters_to_replay(letters, options.name);
+  if (!found) return detail::replay_failed({}, options, found.error());
+  const auto replayed = std::make_shared<detail::ReplayedLetters>(*found);
+  Options own = detail::replay_options(options, found->size());
+  own.delivery.checkpoints = replayed;
   own.errors.on_reject = [&](const Rejection& r) {
     replayed->rejected(r.seq, r.error, r.stage);
     if (options.errors.on_reject) options.errors.on_reject(r);
   };
-  if (own.name.empty()) own.name = "replay";
-  const auto source = [&](Emitter<E>& out) -> std::optional<Error> {
-    for (const DeadLetter& letter : replayed->letters()) {
-      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(pipeline.restore(std::string_view()))>, Result<E>>) {
-        Result<E> item = std::as_const(pipeline).restore(*letter.payload);
-        if (!item) return std::move(item.error());
-        if (!out.push(std::move(*item))) return std::nullopt;
-      } else {
-        if (!out.push(E(std::as_const(pipeline).restore(*letter.payload)))) return std::nullopt;
-      }
-    }
-    return std::nullopt;
-  };
+  const auto source = [&](Emitter<E>& out) { return detail::extract_letters<E>(std::as_const(pipeline), *found, out); };
   RunReport report =
       detail::Runner<Plain>(pipeline, own, detail::Environment(own), std::move(stop), nullptr, source).execute();
-  if (auto settled = replayed->settle(letters); !settled) {
-    report.outcome = Outcome::Failed;
-    report.add_error({.error = std::move(settled.error()), .pipeline = own.name, .stage = Stage::DeadLetter});
-  }
+  if (auto settled = replayed->settle(letters); !settled)
+    return detail::replay_failed(std::move(report), options, std::move(settled.error()));
+  return report;
+}
+
+/// The same for a pipeline that loads in the transactions of a store, where `letters` are those of the same store: rows
+/// are committed and their letters forgotten in one transaction, so that none is loaded twice (G15).
+///
+///     auto report = etl::replay(etl::with(orders, store), store, {.name = "orders"});
+template <class P, class Tx>
+[[nodiscard]] RunReport replay(WithStore<P, Tx> bound, DeadLetterStore& letters, const Options& options = {},
+                               Stop stop = {}) {
+  using Plain = std::remove_reference_t<P>;
+  using E = typename detail::ReplayTraits<Plain>::E;
+  const auto found = detail::letters_to_replay(letters, options.name);
+  if (!found) return detail::replay_failed({}, options, found.error());
+  const Options own = detail::replay_options(options, found->size());
+  detail::ReplayStore<Tx> store(*bound.store, *found);
+  const auto source = [&](Emitter<E>& out) {
+    return detail::extract_letters<E>(std::as_const(bound.pipeline), *found, out);
+  };
+  RunReport report =
+      detail::Runner<Plain, Tx>(bound.pipeline, own, detail::Environment(own), std::move(stop), &store, source)
+          .execute();
+  if (auto forgotten = bound.store->reset(own.name); !forgotten)
+    return detail::replay_failed(std::move(report), options, std::move(forgotten.error()));
   return report;
 }
 

@@ -33,6 +33,8 @@ struct Commit {
   std::span<const PartitionProgress> advanced;
   /// As `DeadLetterStore::write`.
   std::span<const DeadLetter> dead_letters;
+  /// As `DeadLetterStore::purge`: letters whose items the batch has settled (`replay`).
+  std::span<const std::string> purged{};
 };
 
 /// One connection with at most one transaction at a time. Belongs to one thread at a time.

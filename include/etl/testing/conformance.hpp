@@ -101,12 +101,19 @@ inline void check_dead_letter_store(DeadLetterStore& store) {
   done(store.write({}), "write of no letters");
 }
 
-/// The same for the transactional part of a store, with at most one session. `write(tx)` adds a row, and `rows()` says
-/// how many are committed. It leaves rows.
+/// The same for the transactional part of a store, with at most one session, and for the dead letters that are
+/// committed with its rows: `letters`, which may be the same object. `write(tx)` adds a row, and `rows()` says how many
+/// are committed. It leaves rows.
 template <class Tx, class Write, class Rows>
-void check_transactional_store(TransactionalStore<Tx>& store, Write&& write, Rows&& rows) {
+void check_transactional_store(TransactionalStore<Tx>& store, DeadLetterStore& letters, Write&& write, Rows&& rows) {
   using detail::done, detail::require, detail::value_of;
   check_checkpoint_store(store);
+  check_dead_letter_store(letters);
+  const auto ids = [&letters] {
+    std::vector<std::string> found;
+    done(letters.list("conformance", [&](const DeadLetter& l) { return found.push_back(l.id), true; }), "list");
+    return found;
+  };
   const std::string name = "conformance";
   done(store.save(name, {.fingerprint = "f", .batch_size = 10}), "save");
   const std::size_t before = rows();
@@ -146,6 +153,21 @@ void check_transactional_store(TransactionalStore<Tx>& store, Write&& write, Row
     settle({}, stale);
     done(session->commit(), "commit");
     session->rollback();  // of nothing
+
+    const DeadLetter letter{.id = "conformance-4", .pipeline = name};
+    const std::string known[] = {letter.id, "conformance-not there"};
+    for (const bool kept : {false, true}) {
+      done(session->begin(), "begin");
+      done(session->record({name, {}, {}, std::span(&letter, 1)}), "record a dead letter");
+      kept ? done(session->commit(), "commit") : session->rollback();
+      require(ids().size() == (kept ? 1U : 0U), "dead letters are committed with the rest");
+    }
+    for (const bool kept : {false, true}) {
+      done(session->begin(), "begin");
+      done(session->record({name, {}, {}, {}, known}), "record purged letters");
+      kept ? done(session->commit(), "commit") : session->rollback();
+      require(ids().size() == (kept ? 0U : 1U), "letters are purged with the rest");
+    }
   }
   const auto found = value_of(store.find(name), "find");
   require(found.has_value() && found->fingerprint == "f" && !found->finished,

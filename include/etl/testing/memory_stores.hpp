@@ -150,12 +150,14 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
       settled_.assign(commit.settled.begin(), commit.settled.end());
       advanced_.assign(commit.advanced.begin(), commit.advanced.end());
       letters_.assign(commit.dead_letters.begin(), commit.dead_letters.end());
+      purged_.assign(commit.purged.begin(), commit.purged.end());
       return {};
     }
     [[nodiscard]] Result<void> commit() override {
       const std::lock_guard lock(store_.mutex_);
       store_.rows_.insert(store_.rows_.end(), tx_.rows_.begin(), tx_.rows_.end());
       (void)store_.letters_.write(letters_);
+      (void)store_.letters_.purge(purged_);
       auto found = store_.checkpoints_.find(pipeline_);
       Checkpoint checkpoint = found && *found ? std::move(**found) : Checkpoint();
       for (const SettledRange& range : settled_) partition(checkpoint, range.partition).gaps.add(range.items);
@@ -180,6 +182,7 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
       settled_.clear();
       advanced_.clear();
       letters_.clear();
+      purged_.clear();
       marked_ = 0;
     }
     [[nodiscard]] Result<bool> is_settled(const std::string& pipeline, const SettledRange& range) override {
@@ -202,6 +205,7 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
     std::vector<SettledRange> settled_;
     std::vector<PartitionProgress> advanced_;
     std::vector<DeadLetter> letters_;
+    std::vector<std::string> purged_;
   };
 
   mutable std::mutex mutex_;

@@ -9,6 +9,7 @@
 
 #include <etl/delivery/replay.hpp>
 #include <etl/run.hpp>
+#include <etl/testing/crash_points.hpp>
 #include <etl/testing/memory_stores.hpp>
 
 #include "support/catch.hpp"
@@ -101,4 +102,69 @@ TEST_CASE("G7: a letter without payload is refused by its id, before anything is
   CHECK(refused.errors[0].text().find("empty-handed") != std::string::npos);
   CHECK(loaded.empty());
   CHECK(letters.letters().size() == 2);
+}
+
+namespace {
+
+/// Loads in a transaction; rejects what is divisible by 3 until it is mended.
+struct Stored {
+  bool mended = false;
+  using position = std::uint64_t;
+  void extract(etl::Emitter<std::uint64_t>& out) {
+    for (std::uint64_t i = 0; i < 10; ++i)
+      if (!out.push(i)) return;
+  }
+  std::string describe(const std::uint64_t& n) const { return std::to_string(n); }
+  std::uint64_t restore(std::string_view payload) const { return std::stoull(std::string(payload)); }
+  etl::Result<std::uint64_t> transform(const std::uint64_t& n) const {
+    if (n % 3 == 0 && !(mended && n > 0)) return etl::failure(etl::rejected("divisible by 3"));
+    return n;
+  }
+  void load(std::span<const std::uint64_t> batch, etl::testing::MemoryTransaction<std::uint64_t>& tx) {
+    tx.write(batch);
+  }
+};
+using Store = etl::testing::MemoryStore<std::uint64_t>;
+
+std::vector<std::uint64_t> sorted(std::vector<std::uint64_t> rows) {
+  std::ranges::sort(rows);
+  return rows;
+}
+
+}  // namespace
+
+TEST_CASE("G15: a replay through a store loads each letter once, wherever it dies") {
+  using namespace etl::testing;
+  const auto make = [] {
+    auto store = std::make_unique<Store>();
+    Stored pipeline;
+    REQUIRE(etl::run(etl::with(pipeline, *store), options(nullptr)).ok());
+    REQUIRE(seqs(store->dead_letters()) == std::vector<std::uint64_t>{0, 3, 6, 9});
+    return store;
+  };
+  const auto replay = [](auto& world, Faults& faults, const etl::Executor& executor) {
+    FaultyStore<MemoryTransaction<std::uint64_t>> store(*world, faults);
+    Stored pipeline{.mended = true};
+    etl::Options own = options(nullptr);
+    own.batch_size = 2;
+    own.executor = executor;
+    return etl::replay(etl::with(pipeline, store), world->dead_letters(), own);
+  };
+  const auto check = [](const auto& world) -> std::string {
+    if (sorted(world->rows()) != std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9}) return "other rows";
+    const auto letters = world->dead_letters().letters();
+    if (letters.size() != 1 || letters[0].seq != 0 || letters[0].attempts < 2) return "other letters";
+    return {};
+  };
+  const auto store = make();
+  Faults none;
+  const auto executor = std::make_shared<VirtualExecutor>();
+  const etl::RunReport report = replay(store, none, etl::Executor(executor));
+  CHECK(report.items.loaded == 3);
+  CHECK(report.items.rejected == 1);
+  CHECK(check(store).empty());
+  CHECK_FALSE(store->find("replay of numbers").value().has_value());
+
+  const CrashSummary tried = for_each_crash_point(make, replay, check, {.seeds = 5});
+  CHECK(tried.crashes > 50);
 }

@@ -11,9 +11,8 @@ TEST_CASE("the SQLite store keeps the contract") {
   auto database = sqlite::Database::open(":memory:").value();
   REQUIRE(database.execute("CREATE TABLE t (n INTEGER)"));
   const auto store = sqlite::Store::over(database).value();
-  CHECK_NOTHROW(etl::testing::check_dead_letter_store(*store));
   CHECK_NOTHROW(etl::testing::check_transactional_store<sqlite::Tx>(
-      *store, [](sqlite::Tx& tx) { REQUIRE(tx.execute("INSERT INTO t VALUES (1)")); },
+      *store, *store, [](sqlite::Tx& tx) { REQUIRE(tx.execute("INSERT INTO t VALUES (1)")); },
       [&]() -> std::size_t {
         auto count = store->database().prepare("SELECT count(*) FROM t").value();
         REQUIRE(count.step().value());

@@ -17,7 +17,8 @@ TEST_CASE("the memory stores keep the contract") {
   CHECK_NOTHROW(check_dead_letter_store(letters));
   MemoryStore<int> store;
   CHECK_NOTHROW(check_transactional_store<MemoryTransaction<int>>(
-      store, [](MemoryTransaction<int>& tx) { tx.write(1); }, [&] { return store.rows().size(); }));
+      store, store.dead_letters(), [](MemoryTransaction<int>& tx) { tx.write(1); },
+      [&] { return store.rows().size(); }));
 }
 
 TEST_CASE("a store that breaks a promise is told which") {
