@@ -1,6 +1,7 @@
 #pragma once
 /// What if it dies here: a run, cut off at every step and started again.
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
@@ -47,6 +48,7 @@ CrashSummary for_each_crash_point(Make&& make, Run&& run, Check&& check, const C
     const auto run_once = [&](auto& world, Faults& faults, std::uint64_t schedule) -> RunReport {
       const auto executor = std::make_shared<VirtualExecutor>(schedule);
       faults.at_each_step([executor] { executor->yield(); });
+      faults.pass_time_by([executor](std::chrono::nanoseconds by) { executor->advance(by); });
       RunReport report = run(world, faults, Executor(executor));
       ++summary.schedules;
       if (report.outcome == Outcome::Inconsistent || !report.items.balanced() || !report.results.balanced())

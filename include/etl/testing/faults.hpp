@@ -1,6 +1,7 @@
 #pragma once
 /// Faults at chosen steps, for stores and sinks in tests.
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -11,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -18,7 +20,9 @@
 #include <etl/delivery/checkpoint.hpp>
 #include <etl/delivery/dead_letter.hpp>
 #include <etl/delivery/transactional_store.hpp>
+#include <etl/emitter.hpp>
 #include <etl/error.hpp>
+#include <etl/position.hpp>
 
 namespace etl::inline v0::testing {
 
@@ -42,6 +46,14 @@ class Faults {
     after_[{what, call}] = std::move(error);
   }
 
+  /// The `call`th `what` begins this much later.
+  void delay(const std::string& what, std::uint64_t call, std::chrono::nanoseconds by) {
+    const std::lock_guard lock(mutex_);
+    delays_[{what, call}] = by;
+  }
+  /// How such time passes; the thread sleeps unless told otherwise. Set before the first step.
+  void pass_time_by(std::function<void(std::chrono::nanoseconds)> call) { pass_time_ = std::move(call); }
+
   /// Called at each step, before anything else: where others may go on in a simulation. Set before the first step.
   void at_each_step(std::function<void()> call) { at_each_step_ = std::move(call); }
   /// A step at which nothing can fail: for `extract` and `transform`.
@@ -52,11 +64,18 @@ class Faults {
   /// The number of this call of `what`, for `after`.
   [[nodiscard]] Result<std::uint64_t> before(std::string_view what) {
     yield();
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     if (!step("before ", what)) return crash();
     const std::uint64_t call = ++calls_[std::string(what)];
-    const auto planned = before_.find({std::string(what), call});
-    return planned == before_.end() ? Result<std::uint64_t>(call) : failure(planned->second);
+    const std::pair key(std::string(what), call);
+    const auto planned = before_.find(key);
+    Result<std::uint64_t> result = planned == before_.end() ? Result<std::uint64_t>(call) : failure(planned->second);
+    const auto delay = delays_.find(key);
+    if (delay == delays_.end()) return result;
+    const std::chrono::nanoseconds by = delay->second;
+    lock.unlock();
+    pass_time_(by);
+    return result;
   }
   [[nodiscard]] Result<void> after(std::string_view what, std::uint64_t call) {
     yield();
@@ -113,8 +132,12 @@ class Faults {
   std::string crashed_in_;
   bool finished_ = false;
   std::function<void()> at_each_step_;
+  std::function<void(std::chrono::nanoseconds)> pass_time_ = [](std::chrono::nanoseconds by) {
+    std::this_thread::sleep_for(by);
+  };
   std::map<std::string, std::uint64_t> calls_;
   std::map<std::pair<std::string, std::uint64_t>, Error> before_, after_;
+  std::map<std::pair<std::string, std::uint64_t>, std::chrono::nanoseconds> delays_;
 };
 
 /// Steps: find, save, reset. Refers to both.
@@ -222,6 +245,26 @@ class FaultyStore final : public TransactionalStore<Tx> {
 
   TransactionalStore<Tx>& store_;
   Faults& faults_;
+};
+
+/// A source of items in memory, each of which is marked, as a pipeline's `extract` may use it. Step: read. A value.
+template <class E>
+class MemorySource {
+ public:
+  explicit MemorySource(std::vector<E> items) : items_(std::move(items)) {}
+  [[nodiscard]] Result<void> extract(Emitter<E>& out, Faults& faults) const {
+    const std::optional<Position>& mark = out.resume_from();
+    for (std::uint64_t i = mark ? mark->number().value_or(0) : 0; i < items_.size(); ++i) {
+      if (auto fault = faults.around("read", [] { return Result<void>(); }); !fault) return fault;
+      if (!out.push(items_[i])) break;
+      out.mark(Position(i + 1));
+    }
+    return {};
+  }
+  [[nodiscard]] const std::vector<E>& items() const noexcept { return items_; }
+
+ private:
+  std::vector<E> items_;
 };
 
 /// A sink that keeps what it is given, as a pipeline's `load` may use it. Step: load. Thread-safe.

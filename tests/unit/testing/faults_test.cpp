@@ -1,3 +1,4 @@
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -65,6 +66,25 @@ TEST_CASE("faults: the k-th call of an operation fails, before it or after it, o
   }
   CHECK(told == std::vector<std::string>{"saved", "busy", "lost", "saved"});
   CHECK(done == 3);
+}
+
+TEST_CASE("faults: an operation can be late") {
+  Faults faults;
+  std::chrono::nanoseconds passed{};
+  faults.pass_time_by([&](std::chrono::nanoseconds by) { passed += by; });
+  faults.delay("save", 2, std::chrono::seconds(10));
+  faults.delay("save", 3, std::chrono::seconds(5));
+  faults.fail("save", 3, etl::transient("busy"));
+  std::vector<std::int64_t> at;
+  for (int i = 0; i < 3; ++i) {
+    const auto saved = faults.around("save", [&] {
+      at.push_back(passed / std::chrono::seconds(1));
+      return etl::Result<void>();
+    });
+    CHECK(saved.has_value() == (i < 2));
+  }
+  CHECK(at == std::vector<std::int64_t>{0, 10});
+  CHECK(passed == std::chrono::seconds(15));
 }
 
 TEST_CASE("faulty store: a connection lost in the commit has committed, a crash before it has not") {

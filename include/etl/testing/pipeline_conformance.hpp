@@ -1,0 +1,148 @@
+#pragma once
+/// What the contract asks of sources and sinks, as a check for any implementation of them (contract G2, G6, G11, G14,
+/// G16).
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <etl/batch_context.hpp>
+#include <etl/config.hpp>
+#include <etl/delivery/idempotency_key.hpp>
+#include <etl/emitter.hpp>
+#include <etl/error.hpp>
+#include <etl/options.hpp>
+#include <etl/report.hpp>
+#include <etl/run.hpp>
+#include <etl/testing/conformance.hpp>
+#include <etl/testing/memory_stores.hpp>
+
+namespace etl::inline v0::testing {
+namespace detail {
+
+/// Loads what a source gives, one item at a time, until it breaks.
+template <class E, class Source>
+struct SourceProbe {
+  using position = std::string;
+  Source& source;
+  std::vector<E>& items;
+  std::size_t breaks_at = SIZE_MAX;  // after so many
+
+  decltype(auto) extract(Emitter<E>& out) { return source.extract(out); }
+  Result<void> load(std::span<const E> batch) {
+    if (items.size() == breaks_at) return failure(fatal("broken by the conformance check"));
+    items.push_back(batch.front());
+    return {};
+  }
+};
+
+template <class T, class Sink>
+struct SinkProbe {
+  using position = std::string;
+  using loaded = T;
+  const std::vector<T>& rows;
+  Sink& sink;
+
+  void extract(Emitter<T>& out) {
+    for (const T& row : rows)
+      if (!out.push(row)) return;
+  }
+  auto load(std::span<const T> batch, BatchContext& context)
+    requires requires { sink.load(batch, context); }
+  {
+    return sink.load(batch, context);
+  }
+  auto load(std::span<const T> batch, BatchContext& context, const IdempotencyKey& key)
+    requires requires { sink.load(batch, context, key); }
+  {
+    return sink.load(batch, context, key);
+  }
+};
+
+inline void completed(const RunReport& report, const std::string& doing) {
+  require(report.ok(), doing + " did not end well:\n" + report.text());
+}
+
+}  // namespace detail
+
+/// Throws `std::runtime_error` with the first promise that a source breaks. `make()` gives it as a new process would:
+/// an object with `extract(Emitter<E>&)`, as a pipeline has it. It is run once to the end, and then cut off after some
+/// of its items (at most `cuts` places) and started again, with its progress kept. E is copied and compared.
+template <class E, class Make>
+void check_source(Make&& make, std::size_t cuts = 20) {
+  using detail::completed, detail::require, detail::value_of;
+  Options options{.mode = Mode::Fused, .batch_size = 1, .name = "conformance"};
+  options.delivery.save_every = {};
+  const auto run_once = [&](MemoryCheckpoints& kept, std::vector<E>& items, std::size_t breaks_at = SIZE_MAX) {
+    auto source = make();
+    options.delivery.checkpoints = std::shared_ptr<CheckpointStore>(std::shared_ptr<void>(), &kept);
+    return run(detail::SourceProbe<E, decltype(source)>{source, items, breaks_at}, options);
+  };
+
+  std::vector<E> all, twice;
+  MemoryCheckpoints first, second;
+  completed(run_once(first, all), "the first run");
+  completed(run_once(second, twice), "the second run");
+  require(all == twice, "a source that is read again gives the same items in the same order (G14)");
+
+  const std::size_t step = std::max<std::size_t>(1, all.size() / std::max<std::size_t>(1, cuts));
+  for (std::size_t cut = 0; cut < all.size(); cut += step) {
+    const std::string place = ", cut off after " + std::to_string(cut) + " items";
+    MemoryCheckpoints kept;
+    std::vector<E> before, after;
+    const RunReport broken = run_once(kept, before, cut);
+    require(broken.outcome == Outcome::Failed, "a failing load fails the run" + place + ":\n" + broken.text());
+    require(broken.items.abandoned <= 2, "extract returns when a push was refused (G11)" + place);
+    const auto checkpoint = value_of(kept.find(options.name), "find");
+    const PartitionProgress* const progress = checkpoint ? checkpoint->find(0) : nullptr;
+    const std::size_t settled = progress == nullptr ? 0 : static_cast<std::size_t>(progress->watermark);
+    completed(run_once(kept, after), "the run that goes on" + place);
+    require(after == std::vector<E>(all.begin() + static_cast<std::ptrdiff_t>(settled), all.end()),
+            "a source that begins at its own mark gives what lies behind the mark, no item less or more (G14)" + place);
+  }
+}
+
+/// The same for a sink. `make()` gives one that holds nothing: an object with `load(std::span<const T>, BatchContext&)`
+/// as a pipeline has it, or with an `IdempotencyKey` as third argument, and with `stored()`, the rows that it holds, in
+/// any order. `rows` are accepted, `bad` is to be rejected by itself, if given. T is copied and compared.
+template <class T, class Make>
+void check_sink(Make&& make, const std::vector<T>& rows, const std::optional<T>& bad = std::nullopt) {
+  using detail::completed, detail::require;
+  Options options{.mode = Mode::Fused, .name = "conformance"};
+  const auto run_once = [&]<class Sink>(Sink& sink, const std::vector<T>& input, std::size_t batch_size) {
+    options.batch_size = batch_size;
+    return run(detail::SinkProbe<T, Sink>{input, sink}, options);
+  };
+  const auto same = [](const std::vector<T>& a, const std::vector<T>& b) { return std::ranges::is_permutation(a, b); };
+  constexpr bool keyed = requires(decltype(make())& sink, BatchContext& context, const IdempotencyKey& key) {
+    sink.load(std::span<const T>(), context, key);
+  };
+  for (const std::size_t batch_size : {std::size_t{1}, std::size_t{3}, rows.size() + 1}) {
+    const std::string place = ", in batches of " + std::to_string(batch_size);
+    auto sink = make();
+    completed(run_once(sink, rows, batch_size), "a run" + place);
+    require(same(sink.stored(), rows), "what load accepted is stored, once (G2)" + place);
+    if constexpr (keyed) {
+      completed(run_once(sink, rows, batch_size), "the same run again" + place);
+      require(same(sink.stored(), rows), "what comes again with the same key changes nothing (G16)" + place);
+    }
+    if (!bad) continue;
+    auto another = make();
+    std::vector<T> mixed = rows;
+    mixed.insert(mixed.begin() + static_cast<std::ptrdiff_t>(rows.size() / 2), *bad);
+    options.errors.max_rejects = 1;
+    const RunReport report = run_once(another, mixed, batch_size);
+    options.errors.max_rejects = 0;
+    completed(report, "a run with a bad row" + place);
+    require(report.items.rejected == 1, "a bad row is rejected by itself (G6)" + place);
+    require(same(another.stored(), rows), "the rows beside a bad one are stored (G6)" + place);
+  }
+}
+
+}  // namespace etl::inline v0::testing
