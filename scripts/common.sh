@@ -2,7 +2,7 @@
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 library_packages=(g++ cmake ninja-build libasio-dev libconcurrentqueue-dev libfmt-dev libexpected-dev)
-component_packages=(zlib1g-dev libisal-dev libssl-dev libsqlite3-dev libpq-dev libcli11-dev pkg-config)
+component_packages=(zlib1g-dev libisal-dev libssl-dev libsqlite3-dev libpq-dev libcli11-dev libboost-json1.81-dev pkg-config)
 
 # Installs the Debian packages that are not there yet. Without apt-get it leaves that to the reader.
 need_packages() {

@@ -1,0 +1,47 @@
+#pragma once
+/// How a file of delimited text is written.
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include <etl/error.hpp>
+
+namespace etl::inline v0::csv {
+
+/// What becomes of a data row with more or fewer cells than the header (without one: than the first row).
+enum class Ragged : std::uint8_t {
+  Reject,    ///< it is set aside
+  Pad,       ///< missing cells are empty; a row with more cells is set aside
+  Truncate,  ///< missing cells are empty, surplus ones are dropped
+  Keep,      ///< rows are as long as they are
+};
+
+enum class Encoding : std::uint8_t {
+  Utf8,    ///< bytes as they are, without a leading byte order mark
+  Latin1,  ///< ISO 8859-1: cells are given as UTF-8
+};
+
+/// The dialect of a file. Rows end with LF, CR LF or CR, also mixed; within quotes a line break belongs to the cell. As
+/// it stands this is RFC 4180 with a header row. A value.
+struct Dialect {
+  char delimiter = ',';
+  std::optional<char> quote = '"';   ///< nothing: quotes are text like any other
+  std::optional<char> escape{};      ///< within quotes, this takes the next character as it is; nothing: "" is a quote
+  std::optional<char> comment{};     ///< a line that begins with it is no row
+  std::size_t skip_lines = 0;        ///< before the header: whole lines, whatever is in them
+  std::size_t header_rows = 1;       ///< 0: columns have no names; several: their names are joined by a blank
+  bool trim = false;                 ///< blanks and tabs around cells, and around their quotes, do not count
+  bool keep_blank_lines = false;     ///< as rows of one empty cell; else they are no rows
+  Ragged ragged = Ragged::Reject;    ///< see there
+  std::size_t max_field = 16 << 20;  ///< bytes of a cell at most: an unclosed quote does not swallow the file
+  Encoding encoding = Encoding::Utf8;  ///< see there
+  bool check_utf8 = false;             ///< rows with invalid UTF-8 are set aside
+
+  friend bool operator==(const Dialect&, const Dialect&) = default;
+};
+
+/// Names every setting that cannot be, in one error.
+[[nodiscard]] Result<void> check(const Dialect& dialect);
+
+}  // namespace etl::inline v0::csv
