@@ -182,7 +182,7 @@ std::string shown(const Decimal& value) { return fmt::format("{}e-{}", value.uns
 std::string shown_day(std::int64_t days) { return fmt::format("day {} since 1970", days); }
 std::string shown_time(double seconds) { return fmt::format("{} seconds since 1970", seconds); }
 
-Error misfit(std::string_view place, std::string_view column, std::string_view value, std::string_view why) {
+Error misfit_error(std::string_view place, std::string_view column, std::string_view value, std::string_view why) {
   return own_error("22000", ErrorClass::Rejected,
                    fmt::format("{}, column {}: {}: {}", place, quoted(column), value, why));
 }

@@ -57,6 +57,12 @@ bool same_type(const ColumnInfo& column, const Found& found) {
          (column.type == Type::Text && !column.is_array && found.sent_as_text);
 }
 
+/// PostgreSQL would make such a table.
+Error without_columns(const Connection& connection, std::string_view table) {
+  return own_error("42P16", ErrorClass::Fatal,
+                   fmt::format("{}: table {}: the mapping has no columns", connection.name(), quoted_table(table)));
+}
+
 }  // namespace
 
 std::string quoted(std::string_view identifier) {
@@ -77,6 +83,7 @@ std::string create_table_sql(std::string_view table, std::span<const ColumnInfo>
 }
 
 Result<void> create_table(Connection& connection, std::string_view table, std::span<const ColumnInfo> columns) {
+  if (columns.empty()) return failure(without_columns(connection, table));
   if (Result<void> made = connection.execute(create_table_sql(table, columns)); !made) return made;
   return check_table(connection, table, columns, false);
 }
@@ -110,6 +117,7 @@ Result<TableDifferences> differences(Connection& connection, std::string_view ta
 
 Result<void> check_table(Connection& connection, std::string_view table, std::span<const ColumnInfo> columns,
                          bool refuse_extra) {
+  if (columns.empty()) return failure(without_columns(connection, table));
   Result<TableDifferences> found = differences(connection, table, columns);
   if (!found) return failure(std::move(found.error()));
   if (!refuse_extra) found->extra.clear();

@@ -92,8 +92,6 @@ class Rows {
 
 class Statement;
 class Transaction;
-template <class Row, class... Columns>
-struct Table;
 
 /// One connection. It may be moved while statements and transactions of it exist; it is closed when it and they are
 /// gone. Belongs, with all of them, to one thread at a time; only `cancel` may be called from another one.
@@ -175,8 +173,8 @@ class Transaction {
     return connection_.query(sql, values...);
   }
   /// Copies the rows into the table; see `Inserter::insert`. Defined in sink.hpp.
-  template <class Row, class... C>
-  [[nodiscard]] Result<void> copy(const Table<Row, C...>& table, std::type_identity_t<std::span<const Row>> rows);
+  template <class Mapping>
+  [[nodiscard]] Result<void> copy(const Mapping& table, std::span<const typename Mapping::row_type> rows);
 
   /// Marks a place, in place of an earlier mark.
   [[nodiscard]] Result<void> savepoint();

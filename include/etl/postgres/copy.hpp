@@ -1,296 +1,49 @@
 #pragma once
 /// Rows in the form of PostgreSQL's binary COPY, without a connection.
 
-#include <bit>
-#include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <functional>
-#include <limits>
-#include <memory>
-#include <optional>
-#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <etl/config.hpp>
 #include <etl/error.hpp>
 #include <etl/postgres/table.hpp>
 #include <etl/postgres/types.hpp>
+#include <etl/postgres/values.hpp>
 
 namespace etl::inline v0::postgres {
 namespace detail {
 
-/// Bytes to which fields are appended, in network order.
-class Bytes {
- public:
-  [[nodiscard]] std::size_t size() const noexcept { return size_; }
-  [[nodiscard]] std::span<const char> all() const noexcept { return {data_.get(), size_}; }
-  void truncate(std::size_t size) noexcept { size_ = size; }
-  /// Room for `count` more bytes, which the appends do not ask for.
-  ETLPIPE_ALWAYS_INLINE void reserve(std::size_t count) {
-    if (capacity_ - size_ < count) [[unlikely]]
-      grow(count);
-  }
-  template <class U>
-    requires std::is_unsigned_v<U>
-  ETLPIPE_ALWAYS_INLINE void append(U value) noexcept {
-    if constexpr (std::endian::native == std::endian::little) {
-      if constexpr (sizeof(U) == 2) value = __builtin_bswap16(value);
-      if constexpr (sizeof(U) == 4) value = __builtin_bswap32(value);
-      if constexpr (sizeof(U) == 8) value = __builtin_bswap64(value);
-    }
-    std::memcpy(data_.get() + size_, &value, sizeof value);
-    size_ += sizeof value;
-  }
-  ETLPIPE_ALWAYS_INLINE void append(const void* data, std::size_t size) noexcept {
-    if (size > 0) std::memcpy(data_.get() + size_, data, size);
-    size_ += size;
-  }
-  /// Sets a length that was not known when it was appended.
-  void set(std::size_t at, std::uint32_t value) noexcept {
-    const std::size_t end = std::exchange(size_, at);
-    append(value);
-    size_ = end;
-  }
-
- private:
-  ETLPIPE_NOINLINE void grow(std::size_t count);
-  std::unique_ptr<char[]> data_;
-  std::size_t size_ = 0;
-  std::size_t capacity_ = 0;
+/// The column that cannot hold its value, and why; nullptr: all can.
+struct Misfit {
+  std::size_t column = 0;
+  const char* why = nullptr;
 };
 
-inline constexpr std::uint32_t null_length = 0xffff'ffffU;
-/// More than PostgreSQL takes for one value.
-inline constexpr std::size_t most_bytes = 0x3fff'ff00U;
-inline constexpr const char* out_of_range = "out of the column's range";
+// --- tables known at compile time
 
-[[nodiscard]] const char* text_problem(std::string_view text) noexcept;
-/// Digits in base 10,000; `text` as PostgreSQL reads a numeric.
-[[nodiscard]] const char* append_numeric(Bytes& to, std::string_view text);
-[[nodiscard]] const char* append_numeric(Bytes& to, Decimal value);
-
-/// Whether a text is ASCII without NUL, which nearly all are.
-[[nodiscard]] inline bool plain_ascii(std::string_view text) noexcept {
-  constexpr std::uint64_t high = 0x8080'8080'8080'8080U, low = 0x0101'0101'0101'0101U;
-  const auto bad = [](std::uint64_t eight) { return (((eight - low) | eight) & high) != 0; };
-  const auto load = [&](std::size_t at) {
-    std::uint64_t eight = 0;
-    std::memcpy(&eight, text.data() + at, sizeof eight);
-    return eight;
+/// Appends a row, or a part of it when a value does not fit.
+template <class Row, class... C>
+[[nodiscard]] ETLPIPE_ALWAYS_INLINE Misfit append_row(Bytes& to, const Table<Row, C...>& table, const Row& row) {
+  std::size_t done = 0;
+  const char* why = nullptr;
+  to.reserve(2);
+  to.append(static_cast<std::uint16_t>(sizeof...(C)));
+  const auto append = [&]<class Get, bool Key, class AsType>(const Column<Get, Key, AsType>& column) {
+    constexpr Type type = type_of<value_t<Get, Row>, AsType>;
+    why = append_value<type, std::remove_cvref_t<got_t<Get, Row>>>(to, std::invoke(column.get, row));
+    return why == nullptr;
   };
-  if (text.size() < sizeof(std::uint64_t)) {
-    bool ok = true;
-    for (const char c : text) ok = ok && static_cast<signed char>(c) > 0;
-    return ok;
-  }
-  for (std::size_t at = 0; at + sizeof(std::uint64_t) <= text.size(); at += sizeof(std::uint64_t))
-    if (bad(load(at))) return false;
-  return !bad(load(text.size() - sizeof(std::uint64_t)));
-}
-
-/// PostgreSQL counts from the year 2000.
-inline constexpr std::chrono::sys_days epoch{std::chrono::days(10'957)};
-/// Julian day 0 and the day after the last.
-inline constexpr std::int64_t first_day = -2'451'545, end_day = 2'145'031'949;
-inline constexpr std::int64_t first_microsecond = -211'813'488'000'000'000, end_microsecond = 9'223'371'331'200'000'000;
-
-template <Type T>
-ETLPIPE_ALWAYS_INLINE const char* append_integer(Bytes& to, auto value) {
-  using Wire = std::conditional_t<T == Type::SmallInt, std::int16_t,
-                                  std::conditional_t<T == Type::Integer, std::int32_t, std::int64_t>>;
-  if (!std::in_range<Wire>(value)) return out_of_range;
-  to.append(static_cast<std::uint32_t>(sizeof(Wire)));
-  to.append(static_cast<std::make_unsigned_t<Wire>>(static_cast<Wire>(value)));
-  return nullptr;
-}
-
-template <Type T>
-ETLPIPE_ALWAYS_INLINE const char* append_text(Bytes& to, std::string_view text) {
-  if (!plain_ascii(text)) [[unlikely]]
-    if (const char* why = text_problem(text)) return why;
-  if constexpr (T == Type::Numeric) {
-    return append_numeric(to, text);
-  } else if constexpr (T == Type::Uuid) {
-    const std::optional<Uuid> value = Uuid::parse(text);
-    if (!value) return "no UUID";
-    to.append(std::uint32_t{16});
-    to.append(value->bytes.data(), value->bytes.size());
-  } else {
-    constexpr std::size_t version = T == Type::Jsonb ? 1 : 0;
-    if (text.size() > most_bytes) return "more than a gigabyte, PostgreSQL's limit";
-    to.append(static_cast<std::uint32_t>(text.size() + version));
-    if constexpr (version != 0) to.append(std::uint8_t{1});
-    to.append(text.data(), text.size());
-  }
-  return nullptr;
-}
-
-template <class Rep, class Period>
-[[nodiscard]] const char* append_time(Bytes& to, std::chrono::duration<Rep, Period> since_1970) {
-  using namespace std::chrono;
-  // In seconds first: a coarse count may be beyond what fits in microseconds.
-  const auto whole = floor<duration<std::int64_t>>(since_1970);
-  constexpr std::int64_t most = end_microsecond / 1'000'000;
-  if (whole.count() < first_microsecond / 1'000'000 - 1 || whole.count() > most + 946'684'800) return out_of_range;
-  const auto part = floor<microseconds>(since_1970 - whole);
-  const std::int64_t count = (whole.count() - epoch.time_since_epoch().count() * 86'400) * 1'000'000 + part.count();
-  if (count < first_microsecond || count >= end_microsecond) return out_of_range;
-  to.append(std::uint32_t{8});
-  to.append(static_cast<std::uint64_t>(count));
-  return nullptr;
-}
-
-/// Room in which every value of a fixed length fits, with its length.
-inline constexpr std::size_t fixed_room = 4 + 16;
-
-template <class V>
-[[nodiscard]] ETLPIPE_ALWAYS_INLINE std::size_t room_of(const V& value) {
-  if constexpr (TextValue<V>)
-    return 5 + fixed_room + std::string_view(value).size();
-  else if constexpr (BlobValue<V>)
-    return 4 + std::span<const std::byte>(value).size();
-  else
-    return fixed_room;
-}
-
-/// Appends a value with its length. A text: why its column cannot hold it; nullptr: it can.
-template <Type T, class V>
-[[nodiscard]] ETLPIPE_ALWAYS_INLINE const char* append_value(Bytes& to, const V& value);
-
-template <Type T, class V>
-[[nodiscard]] const char* append_array(Bytes& to, const V& values) {
-  using Element = array_element_t<V>;
-  constexpr TypeInfo info = type_info(T);
-  const std::size_t start = to.size();
-  to.reserve(4 + 5 * 4);
-  to.append(std::uint32_t{0});  // the length, set at the end
-  const auto count = static_cast<std::size_t>(std::ranges::size(values));
-  if (count > 0x7ff'ffffU) return "more elements than an array can hold";
-  bool any_null = false;
-  if constexpr (is_optional<Element>)
-    for (const auto& v : values) any_null = any_null || !v.has_value();
-  to.append(std::uint32_t{count == 0 ? 0U : 1U});
-  to.append(std::uint32_t{any_null});
-  to.append(info.oid);
-  if (count > 0) {
-    to.append(static_cast<std::uint32_t>(count));
-    to.append(std::uint32_t{1});  // PostgreSQL counts from 1
-  }
-  for (const auto& v : values)
-    if (const char* why = append_value<T>(to, static_cast<const Element&>(v))) return why;
-  if (to.size() - start > most_bytes) return "more than a gigabyte, PostgreSQL's limit";
-  to.set(start, static_cast<std::uint32_t>(to.size() - start - 4));
-  return nullptr;
-}
-
-template <Type T, class V>
-const char* append_value(Bytes& to, const V& value) {
-  if constexpr (is_optional<V>) {
-    if (value) return append_value<T>(to, *value);
-    to.reserve(4);
-    to.append(null_length);
-    return nullptr;
-  } else if constexpr (ArrayValue<V>) {
-    return append_array<T>(to, value);
-  } else {
-    to.reserve(room_of(value));
-    if constexpr (std::is_same_v<V, bool>) {
-      to.append(std::uint32_t{1});
-      to.append(static_cast<std::uint8_t>(value));
-    } else if constexpr (std::is_enum_v<V>) {
-      return append_value<T>(to, static_cast<std::underlying_type_t<V>>(value));
-    } else if constexpr (IntegerValue<V>) {
-      return append_integer<T>(to, value);
-    } else if constexpr (RealValue<V>) {
-      if constexpr (T == Type::Real) {
-        const auto single = static_cast<float>(value);
-        if (std::isinf(single) && !std::isinf(value)) return out_of_range;
-        to.append(std::uint32_t{4});
-        to.append(std::bit_cast<std::uint32_t>(single));
-      } else {
-        to.append(std::uint32_t{8});
-        to.append(std::bit_cast<std::uint64_t>(static_cast<double>(value)));
-      }
-    } else if constexpr (TextValue<V>) {
-      return append_text<T>(to, std::string_view(value));
-    } else if constexpr (BlobValue<V>) {
-      const std::span<const std::byte> blob(value);
-      if (blob.size() > most_bytes) return "more than a gigabyte, PostgreSQL's limit";
-      to.append(static_cast<std::uint32_t>(blob.size()));
-      to.append(blob.data(), blob.size());
-    } else if constexpr (std::is_same_v<V, std::chrono::year_month_day>) {
-      if (!value.ok()) return "no day of the calendar";
-      return append_value<T>(to, std::chrono::sys_days(value));
-    } else if constexpr (DateValue<V>) {
-      const std::int64_t day = std::int64_t{value.time_since_epoch().count()} - epoch.time_since_epoch().count();
-      if (day < first_day || day >= end_day) return out_of_range;
-      to.append(std::uint32_t{4});
-      to.append(static_cast<std::uint32_t>(static_cast<std::int32_t>(day)));
-    } else if constexpr (TimeValue<V>) {
-      return append_time(to, value.time_since_epoch());
-    } else if constexpr (std::is_same_v<V, Uuid>) {
-      to.append(std::uint32_t{16});
-      to.append(value.bytes.data(), value.bytes.size());
-    } else {
-      return append_numeric(to, value);
-    }
-    return nullptr;
-  }
-}
-
-[[nodiscard]] std::string shown(std::int64_t value);
-[[nodiscard]] std::string shown(std::uint64_t value);
-[[nodiscard]] std::string shown(double value);
-[[nodiscard]] std::string shown(std::string_view text);
-[[nodiscard]] std::string shown(std::span<const std::byte> blob);
-[[nodiscard]] std::string shown(const Decimal& value);
-[[nodiscard]] std::string shown_day(std::int64_t days_since_1970);
-[[nodiscard]] std::string shown_time(double seconds_since_1970);
-/// A value as an error shows it.
-template <class V>
-[[nodiscard]] std::string show(const V& value) {
-  if constexpr (is_optional<V>) {
-    return value ? show(*value) : "NULL";
-  } else if constexpr (ArrayValue<V>) {
-    std::string all = "{";
-    for (const auto& v : value) {
-      if (all.size() > 60) return all += ",...}";
-      all.append(all.size() > 1 ? "," : "").append(show(static_cast<const array_element_t<V>&>(v)));
-    }
-    return all += '}';
-  } else if constexpr (std::is_enum_v<V>) {
-    return show(static_cast<std::underlying_type_t<V>>(value));
-  } else if constexpr (std::is_same_v<V, bool>) {
-    return value ? "true" : "false";
-  } else if constexpr (IntegerValue<V>) {
-    return shown(static_cast<std::conditional_t<std::is_unsigned_v<V>, std::uint64_t, std::int64_t>>(value));
-  } else if constexpr (RealValue<V>) {
-    return shown(static_cast<double>(value));
-  } else if constexpr (TextValue<V>) {
-    return shown(std::string_view(value));
-  } else if constexpr (BlobValue<V>) {
-    return shown(std::span<const std::byte>(value));
-  } else if constexpr (std::is_same_v<V, std::chrono::year_month_day>) {
-    return shown(std::int64_t{static_cast<int>(value.year())}) + "-" + shown(std::uint64_t{unsigned(value.month())}) +
-           "-" + shown(std::uint64_t{unsigned(value.day())});
-  } else if constexpr (DateValue<V>) {
-    return shown_day(value.time_since_epoch().count());
-  } else if constexpr (TimeValue<V>) {
-    return shown_time(std::chrono::duration<double>(value.time_since_epoch()).count());
-  } else if constexpr (std::is_same_v<V, Uuid>) {
-    return value.text();
-  } else {
-    return shown(value);
-  }
+  std::apply([&](const C&... column) { ((append(column) && ++done > 0) && ...); }, table.columns);
+  return {done, why};
 }
 
 /// "insert into T, id=5": a row in errors.
@@ -305,34 +58,109 @@ template <class Row, class... C>
 }
 
 /// An error of class Rejected: the value does not fit.
-[[nodiscard]] Error misfit(std::string_view place, std::string_view column, std::string_view value,
-                           std::string_view why);
+[[nodiscard]] Error misfit_error(std::string_view place, std::string_view column, std::string_view value,
+                                 std::string_view why);
+template <class Row, class... C>
+[[nodiscard]] Error misfit_error(const Table<Row, C...>& table, const Row& row, Misfit misfit) {
+  std::string name, value;
+  const auto find = [&](const auto& column) {
+    if (misfit.column-- == 0) name = column.name, value = show(std::invoke(column.get, row));
+  };
+  std::apply([&](const C&... column) { (find(column), ...); }, table.columns);
+  return misfit_error(place_of(table, row), name, value, misfit.why);
+}
+
+// --- tables known at run time
+
+inline constexpr const char* other_type = "of another type than its column";
+
+/// As `append_value`, for a type that is known at run time.
+template <class V>
+[[nodiscard]] const char* append_as(Bytes& to, Type type, const V& value) {
+  const char* why = other_type;
+  const auto append = [&]<Type T>() {
+    if constexpr (fits_type<V>(T)) why = append_value<T, V>(to, value);
+    return true;
+  };
+  [&]<std::size_t... t>(std::index_sequence<t...>) {
+    static_cast<void>(
+        ((static_cast<std::size_t>(type) == t && append.template operator()<static_cast<Type>(t)>()) || ...));
+  }(std::make_index_sequence<type_count>{});
+  return why;
+}
+
+template <class Row, class Get>
+[[nodiscard]] Misfit append_row(Bytes& to, const DynamicTable<Row, Get>& table, const Row& row) {
+  to.reserve(2);
+  to.append(static_cast<std::uint16_t>(table.columns.size()));
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    const DynamicColumn& column = table.columns[i];
+    const auto append = [&]<class V>(const V& value) -> const char* {
+      if constexpr (!std::is_same_v<V, std::monostate>) {
+        return append_as(to, column.type, value);
+      } else {
+        if (!is_nullable(column)) return "the column is NOT NULL";
+        to.reserve(4);
+        to.append(null_length);
+        return nullptr;
+      }
+    };
+    if (const char* why = std::visit(append, std::invoke(table.get, row, i))) return {i, why};
+  }
+  return {};
+}
+
+template <class Row, class Get>
+[[nodiscard]] std::string show_value(const DynamicTable<Row, Get>& table, const Row& row, std::size_t column) {
+  const auto text = []<class V>(const V& value) -> std::string {
+    if constexpr (std::is_same_v<V, std::monostate>)
+      return "NULL";
+    else
+      return show(value);
+  };
+  return std::visit(text, std::invoke(table.get, row, column));
+}
+template <class Row, class Get>
+[[nodiscard]] std::string place_of(const DynamicTable<Row, Get>& table, const Row& row) {
+  std::string text = "insert into " + quoted_table(table.name);
+  for (std::size_t i = 0; i < table.columns.size(); ++i)
+    if (const DynamicColumn& column = table.columns[i]; column.key)
+      text.append(", ").append(column.name).append("=") += show_value(table, row, i);
+  return text;
+}
+template <class Row, class Get>
+[[nodiscard]] Error misfit_error(const DynamicTable<Row, Get>& table, const Row& row, Misfit misfit) {
+  const DynamicColumn& column = table.columns[misfit.column];
+  const auto type_of_value = []<class V>(const V&) -> std::string_view {
+    if constexpr (std::is_same_v<V, std::monostate>)
+      return "";
+    else
+      return type_info(default_type<V>()).name;
+  };
+  std::string why = misfit.why;
+  if (misfit.why == other_type)
+    why = std::string(std::visit(type_of_value, std::invoke(table.get, row, misfit.column))) +
+          " cannot be written to a column of type " + std::string(type_info(column.type).name);
+  return misfit_error(place_of(table, row), column.name, show_value(table, row, misfit.column), why);
+}
 
 }  // namespace detail
 
 /// Rows on their way to a table: bytes of COPY ... WITH (FORMAT binary), its header and trailer left out. Memory is
 /// used again after `clear`. Belongs to one thread at a time.
-template <class Row, class... C>
+template <AnyTable Mapping>
 class EncodedRows {
  public:
-  explicit EncodedRows(const Table<Row, C...>& table) : table_(table) {}
+  using Row = row_t<Mapping>;
+  explicit EncodedRows(const Mapping& table) : table_(table) {}
 
   /// Appends the row, or says which value its column cannot hold (class Rejected; the row is not appended then).
   ETLPIPE_ALWAYS_INLINE Result<void> add(const Row& row) {
     const std::size_t start = bytes_.size();
-    std::size_t done = 0;
-    const char* why = nullptr;
-    bytes_.reserve(2);
-    bytes_.append(static_cast<std::uint16_t>(sizeof...(C)));
-    const auto append = [&](const auto& column) {
-      why = append_column(column, row);
-      return why == nullptr;
-    };
-    const bool fits =
-        std::apply([&](const C&... column) { return ((append(column) && ++done > 0) && ...); }, table_.columns);
-    if (!fits) [[unlikely]] {
+    const detail::Misfit misfit = detail::append_row(bytes_, table_, row);
+    if (misfit.why != nullptr) [[unlikely]] {
       bytes_.truncate(start);
-      return failure(misfit(row, done, why));
+      return refuse(row, misfit);
     }
     ends_.push_back(bytes_.size());
     return {};
@@ -349,25 +177,14 @@ class EncodedRows {
   }
   [[nodiscard]] std::span<const char> bytes() const noexcept { return bytes_.all(); }
   [[nodiscard]] std::span<const std::size_t> ends() const noexcept { return ends_; }
-  [[nodiscard]] const Table<Row, C...>& table() const noexcept { return table_; }
+  [[nodiscard]] const Mapping& table() const noexcept { return table_; }
 
  private:
-  template <class Get, bool Key, class AsType>
-  ETLPIPE_ALWAYS_INLINE const char* append_column(const Column<Get, Key, AsType>& column, const Row& row) {
-    constexpr Type type = detail::type_of<detail::value_t<Get, Row>, AsType>;
-    return detail::append_value<type, std::remove_cvref_t<detail::got_t<Get, Row>>>(bytes_,
-                                                                                    std::invoke(column.get, row));
-  }
-  ETLPIPE_NOINLINE Error misfit(const Row& row, std::size_t at, const char* why) const {
-    std::string name, value;
-    const auto find = [&](const auto& column) {
-      if (at-- == 0) name = column.name, value = detail::show(std::invoke(column.get, row));
-    };
-    std::apply([&](const C&... column) { (find(column), ...); }, table_.columns);
-    return detail::misfit(detail::place_of(table_, row), name, value, why);
+  ETLPIPE_NOINLINE Result<void> refuse(const Row& row, detail::Misfit misfit) const {
+    return failure(detail::misfit_error(table_, row, misfit));
   }
 
-  Table<Row, C...> table_;
+  Mapping table_;
   detail::Bytes bytes_;
   std::vector<std::size_t> ends_;
 };

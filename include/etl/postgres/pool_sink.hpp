@@ -18,10 +18,11 @@ namespace etl::inline v0::postgres {
 
 /// As Sink, for a `load` that is const: each call encodes its rows on the thread that called it and then takes a
 /// connection of the pool to send them, so that a connection is not held while nothing is sent. Thread-safe.
-template <class Row, class... C>
+template <AnyTable Mapping>
 class PoolSink {
  public:
-  [[nodiscard]] static Result<PoolSink> make(const Pool& pool, const Table<Row, C...>& table,
+  using Row = row_t<Mapping>;
+  [[nodiscard]] static Result<PoolSink> make(const Pool& pool, const Mapping& table,
                                              OnConflict on_conflict = OnConflict::Fail) {
     Result<Lease> lease = pool.lease();
     if (!lease) return failure(std::move(lease.error()));
@@ -40,10 +41,10 @@ class PoolSink {
   /// Memory for encoded rows, as many as there are calls at once.
   struct Spare {
     std::mutex mutex;
-    std::vector<std::unique_ptr<EncodedRows<Row, C...>>> rows;
+    std::vector<std::unique_ptr<EncodedRows<Mapping>>> rows;
   };
 
-  PoolSink(Pool pool, detail::Target target, const Table<Row, C...>& table)
+  PoolSink(Pool pool, detail::Target target, const Mapping& table)
       : pool_(std::move(pool)), target_(std::move(target)), table_(table) {}
   [[nodiscard]] Result<void> write(std::span<const Row> batch, BatchContext* context) const {
     if (batch.empty()) return {};
@@ -54,16 +55,16 @@ class PoolSink {
     return written;
   }
   [[nodiscard]] Result<void> write(std::span<const Row> batch, BatchContext* context,
-                                   EncodedRows<Row, C...>& rows) const {
-    detail::BatchWriter<Row, C...> writer(target_, rows, batch, context);
+                                   EncodedRows<Mapping>& rows) const {
+    detail::BatchWriter<Mapping> writer(target_, rows, batch, context);
     if (Result<void> encoded = writer.encode(); !encoded) return encoded;
     Result<Lease> lease = pool_.lease(context == nullptr ? std::stop_token() : context->stop());
     if (!lease) return failure(std::move(lease.error()));
     return writer.write(**lease, detail::Scope::Own);
   }
-  [[nodiscard]] std::unique_ptr<EncodedRows<Row, C...>> take() const {
+  [[nodiscard]] std::unique_ptr<EncodedRows<Mapping>> take() const {
     const std::lock_guard lock(spare_->mutex);
-    if (spare_->rows.empty()) return std::make_unique<EncodedRows<Row, C...>>(table_);
+    if (spare_->rows.empty()) return std::make_unique<EncodedRows<Mapping>>(table_);
     auto rows = std::move(spare_->rows.back());
     spare_->rows.pop_back();
     return rows;
@@ -71,15 +72,15 @@ class PoolSink {
 
   Pool pool_;
   detail::Target target_;
-  Table<Row, C...> table_;
+  Mapping table_;
   std::unique_ptr<Spare> spare_ = std::make_unique<Spare>();
 };
 
 /// `PoolSink::make` with the types deduced.
-template <class Row, class... C>
-[[nodiscard]] Result<PoolSink<Row, C...>> sink(const Pool& pool, const Table<Row, C...>& table,
-                                               OnConflict on_conflict = OnConflict::Fail) {
-  return PoolSink<Row, C...>::make(pool, table, on_conflict);
+template <AnyTable Mapping>
+[[nodiscard]] Result<PoolSink<Mapping>> sink(const Pool& pool, const Mapping& table,
+                                             OnConflict on_conflict = OnConflict::Fail) {
+  return PoolSink<Mapping>::make(pool, table, on_conflict);
 }
 /// The sink's type, to name a member of a pipeline by.
 template <class Table>

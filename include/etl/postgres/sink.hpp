@@ -88,10 +88,11 @@ using Refused = std::vector<std::pair<std::size_t, Error>>;
 [[nodiscard]] Result<void> make_ready(Connection& connection, const Target& target);
 
 /// One batch on its way.
-template <class Row, class... C>
+template <AnyTable Mapping>
 class BatchWriter final : public RowNames {
  public:
-  BatchWriter(const Target& target, EncodedRows<Row, C...>& rows, std::span<const Row> batch, BatchContext* context)
+  using Row = row_t<Mapping>;
+  BatchWriter(const Target& target, EncodedRows<Mapping>& rows, std::span<const Row> batch, BatchContext* context)
       : target_(&target), rows_(&rows), batch_(batch), context_(context) {
     rows.clear();
   }
@@ -168,7 +169,7 @@ class BatchWriter final : public RowNames {
   }
 
   const Target* target_;
-  EncodedRows<Row, C...>* rows_;
+  EncodedRows<Mapping>* rows_;
   std::span<const Row> batch_;
   BatchContext* context_;
   std::size_t encoded_ = 0;
@@ -181,11 +182,12 @@ class BatchWriter final : public RowNames {
 
 /// Copies rows within whatever transaction is open; without one each call is a transaction. Errors name table and key.
 /// In steady state it allocates nothing, libpq apart. Belongs to the thread of its connection.
-template <class Row, class... C>
+template <AnyTable Mapping>
 class Inserter {
  public:
+  using Row = row_t<Mapping>;
   /// An error of class Fatal names all that differs between table and mapping.
-  [[nodiscard]] static Result<Inserter> make(Connection& connection, const Table<Row, C...>& table,
+  [[nodiscard]] static Result<Inserter> make(Connection& connection, const Mapping& table,
                                              OnConflict on_conflict = OnConflict::Fail) {
     auto target = detail::make_target(connection, table.name, detail::column_infos(table), on_conflict);
     if (!target) return failure(std::move(target.error()));
@@ -201,26 +203,27 @@ class Inserter {
   [[nodiscard]] Connection& connection() noexcept { return connection_; }
 
  private:
-  Inserter(const Connection& connection, detail::Target target, const Table<Row, C...>& table)
+  Inserter(const Connection& connection, detail::Target target, const Mapping& table)
       : connection_(connection), target_(std::move(target)), rows_(table) {}
   [[nodiscard]] Result<void> insert(std::span<const Row> rows, BatchContext* context) {
     if (rows.empty()) return {};
     const auto scope = connection_.in_transaction() ? detail::Scope::Open : detail::Scope::Own;
-    return detail::BatchWriter<Row, C...>(target_, rows_, rows, context).write(connection_, scope);
+    return detail::BatchWriter<Mapping>(target_, rows_, rows, context).write(connection_, scope);
   }
 
   Connection connection_;
   detail::Target target_;
-  EncodedRows<Row, C...> rows_;
+  EncodedRows<Mapping> rows_;
 };
 
 /// Writes batches, each in one transaction of its own, by one connection. When that was lost, the next `write` connects
 /// again first, so that a batch whose error is transient can simply be written once more. Load a pipeline's batches
 /// with it from a `load` that is not const; a PoolSink is for one that is. Belongs to the thread of its connection.
-template <class Row, class... C>
+template <AnyTable Mapping>
 class Sink {
  public:
-  [[nodiscard]] static Result<Sink> make(Connection& connection, const Table<Row, C...>& table,
+  using Row = row_t<Mapping>;
+  [[nodiscard]] static Result<Sink> make(Connection& connection, const Mapping& table,
                                          OnConflict on_conflict = OnConflict::Fail) {
     auto target = detail::make_target(connection, table.name, detail::column_infos(table), on_conflict);
     if (!target) return failure(std::move(target.error()));
@@ -234,29 +237,29 @@ class Sink {
   [[nodiscard]] Result<void> write(std::span<const Row> batch, BatchContext& context) { return write(batch, &context); }
 
  private:
-  Sink(const Connection& connection, detail::Target target, const Table<Row, C...>& table)
+  Sink(const Connection& connection, detail::Target target, const Mapping& table)
       : connection_(connection), target_(std::move(target)), rows_(table) {}
   [[nodiscard]] Result<void> write(std::span<const Row> batch, BatchContext* context) {
     if (batch.empty()) return {};
     if (Result<void> ready = detail::make_ready(connection_, target_); !ready) return ready;
-    return detail::BatchWriter<Row, C...>(target_, rows_, batch, context).write(connection_, detail::Scope::Own);
+    return detail::BatchWriter<Mapping>(target_, rows_, batch, context).write(connection_, detail::Scope::Own);
   }
 
   Connection connection_;
   detail::Target target_;
-  EncodedRows<Row, C...> rows_;
+  EncodedRows<Mapping> rows_;
 };
 
 /// `Inserter::make` and `Sink::make` with the types deduced.
-template <class Row, class... C>
-[[nodiscard]] Result<Inserter<Row, C...>> inserter(Connection& connection, const Table<Row, C...>& table,
-                                                   OnConflict on_conflict = OnConflict::Fail) {
-  return Inserter<Row, C...>::make(connection, table, on_conflict);
+template <AnyTable Mapping>
+[[nodiscard]] Result<Inserter<Mapping>> inserter(Connection& connection, const Mapping& table,
+                                                 OnConflict on_conflict = OnConflict::Fail) {
+  return Inserter<Mapping>::make(connection, table, on_conflict);
 }
-template <class Row, class... C>
-[[nodiscard]] Result<Sink<Row, C...>> sink(Connection& connection, const Table<Row, C...>& table,
-                                           OnConflict on_conflict = OnConflict::Fail) {
-  return Sink<Row, C...>::make(connection, table, on_conflict);
+template <AnyTable Mapping>
+[[nodiscard]] Result<Sink<Mapping>> sink(Connection& connection, const Mapping& table,
+                                         OnConflict on_conflict = OnConflict::Fail) {
+  return Sink<Mapping>::make(connection, table, on_conflict);
 }
 
 /// The sink's type, to name a member of a pipeline by: `SinkFor<decltype(orders)>`.
@@ -264,9 +267,9 @@ template <class Table>
 using SinkFor =
     typename decltype(postgres::sink(std::declval<Connection&>(), std::declval<const Table&>()))::value_type;
 
-template <class Row, class... C>
-Result<void> Transaction::copy(const Table<Row, C...>& table, std::type_identity_t<std::span<const Row>> rows) {
-  auto inserter = Inserter<Row, C...>::make(connection_, table);
+template <class Mapping>
+Result<void> Transaction::copy(const Mapping& table, std::span<const typename Mapping::row_type> rows) {
+  auto inserter = Inserter<Mapping>::make(connection_, table);
   if (!inserter) return failure(std::move(inserter.error()));
   return inserter->insert(rows);
 }

@@ -1,5 +1,5 @@
 #pragma once
-/// How a struct maps to a table, known at compile time.
+/// How a struct maps to a table, known at compile time, or at run time (`dynamic_table`).
 ///
 ///     struct Order { std::int64_t id; std::string sku; std::optional<double> price; std::string body; };
 ///     const auto orders = etl::postgres::table<Order>("orders",
@@ -24,6 +24,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <etl/config.hpp>
@@ -47,9 +48,41 @@ struct Column {
 /// A struct's columns in the table `name`, which may be "schema.table". A value.
 template <class Row, class... Columns>
 struct Table {
+  using row_type = Row;
   std::string name;
   std::tuple<Columns...> columns;
 };
+
+/// A column that is known at run time.
+struct DynamicColumn {
+  std::string name;
+  Type type = Type::Text;
+  bool nullable = true;  ///< but for key columns
+  bool key = false;
+};
+
+/// Columns in the table `name` that are known at run time only; made by `dynamic_table`. A value.
+template <class Row, class Get>
+struct DynamicTable {
+  using row_type = Row;
+  std::string name;
+  std::vector<DynamicColumn> columns;
+  Get get;
+};
+
+namespace detail {
+template <class M>
+inline constexpr bool is_table = false;
+template <class Row, class... C>
+inline constexpr bool is_table<Table<Row, C...>> = true;
+template <class Row, class Get>
+inline constexpr bool is_table<DynamicTable<Row, Get>> = true;
+}  // namespace detail
+/// A `Table` or a `DynamicTable`.
+template <class M>
+concept AnyTable = detail::is_table<M>;
+template <AnyTable M>
+using row_t = typename M::row_type;
 
 /// What becomes of a row that is there already.
 enum class OnConflict : std::uint8_t {
@@ -104,6 +137,25 @@ template <class Row, class... C>
   return std::apply([](const C&... c) { return std::array<ColumnInfo, sizeof...(C)>{column_info<Row>(c)...}; },
                     table.columns);
 }
+[[nodiscard]] inline bool is_nullable(const DynamicColumn& column) { return column.nullable && !column.key; }
+template <class Row, class Get>
+[[nodiscard]] std::vector<ColumnInfo> column_infos(const DynamicTable<Row, Get>& table) {
+  std::vector<ColumnInfo> all;
+  for (const DynamicColumn& column : table.columns)
+    all.push_back({.name = column.name,
+                   .type = column.type,
+                   .is_array = false,
+                   .nullable = is_nullable(column),
+                   .is_key = column.key,
+                   .is_member = false});
+  return all;
+}
+
+template <class V>
+inline constexpr bool is_dynamic_value = false;
+template <class... V>
+inline constexpr bool is_dynamic_value<std::variant<V...>> =
+    ((std::is_same_v<V, std::monostate> || ScalarValue<V>) && ...);
 
 template <class V, class AsType>
 consteval void check_type() {
@@ -156,14 +208,35 @@ template <class Row, class... C>
   return {.name = std::string(name), .columns = {std::move(columns)...}};
 }
 
+/// A table whose columns are known at run time. `get(const Row&, std::size_t column)` gives a std::variant, by
+/// reference or value: std::monostate is NULL, the other alternatives are what a column's value may be, ranges and
+/// optionals apart. Each row's alternatives must be of a type that may be written to the column, as in a `Table`: a
+/// text also to json, jsonb, numeric and uuid, an integer to whatever integer column it fits. What does not fit is an
+/// error of class Rejected.
+///
+///     const auto cells = etl::postgres::dynamic_table<Cells>("orders",
+///         {{.name = "id", .type = etl::postgres::Type::BigInt, .key = true}, {.name = "sku"}},
+///         [](const Cells& row, std::size_t i) -> const Cell& { return row[i]; });
+template <class Row, class Get>
+[[nodiscard]] DynamicTable<Row, Get> dynamic_table(std::string_view name, std::vector<DynamicColumn> columns, Get get) {
+  static_assert(std::is_invocable_v<const Get&, const Row&, std::size_t>,
+                "etl::postgres: a dynamic table needs a callable that takes a const Row& and a column's number");
+  if constexpr (std::is_invocable_v<const Get&, const Row&, std::size_t>)
+    static_assert(
+        detail::is_dynamic_value<std::remove_cvref_t<std::invoke_result_t<const Get&, const Row&, std::size_t>>>,
+        "etl::postgres: a dynamic table's callable must give a std::variant of std::monostate and of scalars: bool, "
+        "integers, enumerations, float, double, texts, bytes, dates and times of std::chrono, Decimal, Uuid");
+  return {.name = std::string(name), .columns = std::move(columns), .get = std::move(get)};
+}
+
 /// CREATE TABLE IF NOT EXISTS, with the key columns as primary key.
-template <class Row, class... C>
-[[nodiscard]] std::string create_table_sql(const Table<Row, C...>& table) {
+template <AnyTable M>
+[[nodiscard]] std::string create_table_sql(const M& table) {
   return detail::create_table_sql(table.name, detail::column_infos(table));
 }
 /// Makes the table unless it is there; then it must pass `check_table`.
-template <class Row, class... C>
-[[nodiscard]] Result<void> create_table(Connection& connection, const Table<Row, C...>& table) {
+template <AnyTable M>
+[[nodiscard]] Result<void> create_table(Connection& connection, const M& table) {
   return detail::create_table(connection, table.name, detail::column_infos(table));
 }
 
@@ -189,15 +262,14 @@ namespace detail {
                                        std::span<const ColumnInfo> columns, bool refuse_extra);
 }  // namespace detail
 
-template <class Row, class... C>
-[[nodiscard]] Result<TableDifferences> differences(Connection& connection, const Table<Row, C...>& table) {
+template <AnyTable M>
+[[nodiscard]] Result<TableDifferences> differences(Connection& connection, const M& table) {
   return detail::differences(connection, table.name, detail::column_infos(table));
 }
 /// An error, of class Fatal, that names every difference at once. Columns that the mapping lacks and that may stay
 /// empty are one only on demand.
-template <class Row, class... C>
-[[nodiscard]] Result<void> check_table(Connection& connection, const Table<Row, C...>& table,
-                                       bool refuse_extra = false) {
+template <AnyTable M>
+[[nodiscard]] Result<void> check_table(Connection& connection, const M& table, bool refuse_extra = false) {
   return detail::check_table(connection, table.name, detail::column_infos(table), refuse_extra);
 }
 

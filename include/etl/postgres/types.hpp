@@ -184,22 +184,23 @@ struct TypeInfo {
   std::uint32_t array_oid;
   std::string_view name;
 };
+inline constexpr std::size_t type_count = 15;
 [[nodiscard]] constexpr TypeInfo type_info(Type type) {
-  constexpr std::array<TypeInfo, 15> all = {{{16, 1000, "boolean"},
-                                             {21, 1005, "smallint"},
-                                             {23, 1007, "integer"},
-                                             {20, 1016, "bigint"},
-                                             {700, 1021, "real"},
-                                             {701, 1022, "double precision"},
-                                             {1700, 1231, "numeric"},
-                                             {25, 1009, "text"},
-                                             {17, 1001, "bytea"},
-                                             {1082, 1182, "date"},
-                                             {1114, 1115, "timestamp without time zone"},
-                                             {1184, 1185, "timestamp with time zone"},
-                                             {2950, 2951, "uuid"},
-                                             {114, 199, "json"},
-                                             {3802, 3807, "jsonb"}}};
+  constexpr std::array<TypeInfo, type_count> all = {{{16, 1000, "boolean"},
+                                                     {21, 1005, "smallint"},
+                                                     {23, 1007, "integer"},
+                                                     {20, 1016, "bigint"},
+                                                     {700, 1021, "real"},
+                                                     {701, 1022, "double precision"},
+                                                     {1700, 1231, "numeric"},
+                                                     {25, 1009, "text"},
+                                                     {17, 1001, "bytea"},
+                                                     {1082, 1182, "date"},
+                                                     {1114, 1115, "timestamp without time zone"},
+                                                     {1184, 1185, "timestamp with time zone"},
+                                                     {2950, 2951, "uuid"},
+                                                     {114, 199, "json"},
+                                                     {3802, 3807, "jsonb"}}};
   return all[static_cast<std::size_t>(type)];
 }
 
