@@ -243,6 +243,11 @@ Error unreadable(const std::string& path, int code) {
   return detail::system_failure(fmt::format("cannot read '{}'", path), code);
 }
 
+bool is_link(const std::string& path) {
+  struct stat info{};
+  return ::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
+}
+
 /// How far an alternative has come.
 struct State {
   const Alternative* alternative;
@@ -278,8 +283,6 @@ struct Found {
   std::string path;
   bool detour;
   std::string real{};
-
-  [[nodiscard]] auto order() const { return std::tie(detour, path); }
 };
 
 class Walk {
@@ -350,12 +353,11 @@ class Walk {
     const std::string& name = state.name().text;
     std::string path = folder.child(name);
     struct stat info{};
-    const bool is_link = ::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
     if (::stat(path.c_str(), &info) != 0) {
       if (errno != ENOENT && errno != ENOTDIR) yield.unreadable.push_back(unreadable(path, errno));
       return;
     }
-    const bool detour = folder.detour || is_link || name == "." || name == "..";
+    const bool detour = folder.detour || is_link(path) || name == "." || name == "..";
     if (state.last()) {
       if (S_ISREG(info.st_mode) || S_ISFIFO(info.st_mode))
         yield.files.push_back({{std::move(path), detour}, state.pattern});
@@ -395,17 +397,17 @@ class Walk {
     if (below.empty() && deeper.empty() && whole.empty()) return;
 
     std::error_code error;
-    const bool is_link = entry.is_symlink(error);
+    const bool linked = entry.is_symlink(error);
     const bool is_folder = entry.is_directory(error);
     const bool is_file = !is_folder && entry.is_regular_file(error);
-    if (is_link && error && !whole.empty()) yield.unreadable.push_back(unreadable(folder.child(name), error.value()));
+    if (linked && error && !whole.empty()) yield.unreadable.push_back(unreadable(folder.child(name), error.value()));
     if (is_file)
       for (const std::size_t pattern : whole)
-        yield.files.push_back({{folder.child(name), folder.detour || is_link}, pattern});
-    if (is_folder && (!is_link || (options_.follow_symlinks && is_new(folder, name))))
+        yield.files.push_back({{folder.child(name), folder.detour || linked}, pattern});
+    if (is_folder && (!linked || (options_.follow_symlinks && is_new(folder, name))))
       std::ranges::move(deeper, std::back_inserter(below));
     if (is_folder && !below.empty())
-      yield.folders.push_back({folder.child(name), std::move(below), folder.parent, folder.detour || is_link});
+      yield.folders.push_back({folder.child(name), std::move(below), folder.parent, folder.detour || linked});
   }
 
   /// Whether a link leads to none of the folders on the way to it.
@@ -429,22 +431,24 @@ class Walk {
 };
 
 /// Sorted, each file once.
-std::vector<fs::path> unique(std::vector<Found> found) {
-  const auto same_path = [](const Found& a, const Found& b) { return a.path == b.path; };
-  // Where one real path has several names, that without detour comes first.
-  std::ranges::sort(found, {}, &Found::order);
-  if (std::ranges::any_of(found, &Found::detour)) {
+std::vector<fs::path> unique(std::vector<Found> found, bool may_be_links) {
+  const auto sort_by = [&](auto key) { std::ranges::sort(found, {}, key); };
+  const auto keep_first = [&](std::string Found::* key) {
+    const auto rest = std::ranges::unique(found, {}, key);
+    found.erase(rest.begin(), rest.end());
+  };
+  if (may_be_links) {
     for (Found& file : found) {
       std::error_code error;
       file.real = fs::canonical(file.path, error).string();
       if (error) file.real = file.path;  // a pipe of this process, say
     }
-    std::ranges::stable_sort(found, {}, &Found::real);
-    const auto same_file = [](const Found& a, const Found& b) { return a.real == b.real; };
-    found.erase(std::unique(found.begin(), found.end(), same_file), found.end());
-    std::ranges::sort(found, {}, &Found::path);
+    // Where one file has several names, that without detour comes first.
+    sort_by([](const Found& file) { return std::tie(file.real, file.detour, file.path); });
+    keep_first(&Found::real);
   }
-  found.erase(std::unique(found.begin(), found.end(), same_path), found.end());
+  sort_by(&Found::path);
+  keep_first(&Found::path);
   std::vector<fs::path> paths;
   for (Found& file : found) paths.emplace_back(std::move(file.path));
   return paths;
@@ -464,11 +468,13 @@ Result<std::vector<fs::path>> glob(std::span<const std::string> patterns, const 
   std::vector<std::string> invalid(patterns.size());
   std::vector<std::vector<Alternative>> alternatives(patterns.size());  // the walk refers to them
   Walk walk(options, patterns.size());
+  bool named = false;  // a file by its path, which may lead through links
   Folder root{"/", {}, nullptr, false}, working{"", {}, nullptr, false};
   for (std::size_t i = 0; i < patterns.size(); ++i) {
     struct stat info{};
     if (::stat(patterns[i].c_str(), &info) == 0 && (S_ISREG(info.st_mode) || S_ISFIFO(info.st_mode))) {
-      walk.take(patterns[i], i, true);
+      walk.take(patterns[i], i, is_link(patterns[i]) || fs::path(patterns[i]).lexically_normal() != patterns[i]);
+      named = true;
       continue;
     }
     auto parsed = alternatives_of(patterns[i]);
@@ -492,7 +498,8 @@ Result<std::vector<fs::path>> glob(std::span<const std::string> patterns, const 
   for (std::size_t i = 0; i < patterns.size(); ++i)
     if (!walk.matched(i)) problems.push_back(invalid[i].empty() ? unmatched(patterns[i]) : invalid[i]);
   if (!problems.empty()) return failure(fatal(fmt::format("{}", fmt::join(problems, "; "))));
-  return unique(std::move(walk.found()));
+  const bool may_be_links = named || std::ranges::any_of(walk.found(), &Found::detour);
+  return unique(std::move(walk.found()), may_be_links);
 }
 
 Result<std::vector<fs::path>> glob(const std::string& pattern, const GlobOptions& options) {

@@ -27,9 +27,9 @@ struct GlobOptions {
 };
 
 /// The regular files that the patterns match, sorted, each once: a file that several names lead to by symbolic links is
-/// given by its own where that matches. A pattern that is the path of a file, or of a named pipe, is that file,
-/// whatever characters are in it. One error lists all patterns that match nothing, and all folders and links that
-/// cannot be read.
+/// given by its own where that matches, else by the first. A pattern that is the path of a file, or of a named pipe, is
+/// that file, whatever characters are in it. One error lists all patterns that match nothing, and all folders and links
+/// that cannot be read.
 [[nodiscard]] Result<std::vector<std::filesystem::path>> glob(std::span<const std::string> patterns,
                                                               const GlobOptions& options = {});
 [[nodiscard]] Result<std::vector<std::filesystem::path>> glob(const std::string& pattern,
