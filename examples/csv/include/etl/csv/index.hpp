@@ -1,0 +1,88 @@
+#pragma once
+/// Where cells and rows end, found 64 bytes at a time.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include <etl/csv/dialect.hpp>
+
+namespace etl::inline v0::csv {
+
+/// With which instructions. All give the same result.
+enum class Isa : std::uint8_t {
+  Portable,
+  Sse2,
+  Avx2,  ///< with PCLMUL
+};
+[[nodiscard]] bool supported(Isa isa) noexcept;
+/// The fastest that this processor has.
+[[nodiscard]] Isa best_isa() noexcept;
+
+/// A growing array of offsets that is not cleared; one entry can stand before the first.
+class Offsets {
+ public:
+  [[nodiscard]] const std::uint32_t* data() const noexcept { return data_.get() + 1; }
+  [[nodiscard]] std::uint32_t* data() noexcept { return data_.get() + 1; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] std::uint32_t operator[](std::size_t i) const noexcept { return data()[i]; }
+  [[nodiscard]] std::uint32_t& operator[](std::size_t i) noexcept { return data()[i]; }
+  [[nodiscard]] std::uint32_t back() const noexcept { return data()[size_ - 1]; }
+  void clear() noexcept { size_ = 0; }
+  void push(std::uint32_t value) {
+    room(1);
+    data()[size_++] = value;
+  }
+  /// Makes room for `more` entries behind the last one.
+  void room(std::size_t more) {
+    if (size_ + more + 1 > capacity_) grow(more);
+  }
+  /// Sets the size, within the room.
+  void resize(std::size_t size) noexcept { size_ = size; }
+  [[nodiscard]] std::span<const std::uint32_t> all() const noexcept { return {data(), size_}; }
+
+ private:
+  void grow(std::size_t more);
+  std::unique_ptr<std::uint32_t[]> data_;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
+
+/// What a row of a `Structure` is, when it is not simply a row.
+struct Mark {
+  enum class Kind : std::uint8_t {
+    Comment,
+    BareQuote,   ///< a quote within a cell that does not begin with one
+    AfterQuote,  ///< something between a closing quote and the end of the cell
+    Unclosed,    ///< the text ends within quotes
+    TooLong,     ///< a cell is longer than `Dialect::max_field`
+  };
+  std::uint32_t row = 0;  ///< index in `Structure::row_ends`
+  std::uint32_t at = 0;   ///< offset of the fault
+  Kind kind = Kind::Comment;
+  friend bool operator==(const Mark&, const Mark&) = default;
+};
+
+/// The structure of a text that begins with a row.
+struct Structure {
+  Offsets ends{};             ///< of all cells: offsets of the delimiters and of the (last bytes of the) row ends
+  Offsets row_ends{};         ///< indices in `ends`
+  Offsets escaped{};          ///< cells with escaped characters: indices in `ends`, some perhaps more than once
+  Offsets breaks{};           ///< offsets of the (last bytes of the) line breaks within rows
+  std::vector<Mark> marks{};  ///< by row
+  void clear() noexcept;
+};
+
+/// Whether `index` can do the dialect: no escape character, no comments, no blanks around quotes.
+[[nodiscard]] bool can_index(const Dialect& dialect) noexcept;
+/// Fills `out`, but for marks. False: a quote stands where none may; `out` says nothing then. CR at the end of the text
+/// is a line end. The text is shorter than 2 GiB.
+[[nodiscard]] bool index(std::string_view text, const Dialect& dialect, Structure& out, Isa isa = best_isa());
+/// The same, a byte at a time, for every dialect, with marks: behind a fault it goes on at the next line. With
+/// `whole` the text ends with a row, of which the line end may be missing; else a row that does not end is left out.
+void scan(std::string_view text, const Dialect& dialect, bool whole, Structure& out);
+
+}  // namespace etl::inline v0::csv

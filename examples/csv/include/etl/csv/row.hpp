@@ -1,0 +1,134 @@
+#pragma once
+/// Rows of a piece of a file, as views into it.
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <etl/position.hpp>
+
+namespace etl::inline v0::csv {
+
+/// Where a row begins. Trivially copyable.
+struct Place {
+  std::uint64_t offset = 0;  ///< bytes of the (inflated) file before it
+  std::uint64_t line = 1;    ///< of the file, from 1
+  std::uint64_t row = 1;     ///< number of the data row, from 1
+  /// "OFFSET LINE ROW".
+  [[nodiscard]] Position position() const;
+  /// Nothing: it is not one of these.
+  [[nodiscard]] static std::optional<Place> from(const Position& position);
+  friend bool operator==(const Place&, const Place&) = default;
+};
+
+namespace detail {
+
+/// A row's cells are `ends[first]` to `ends[first + cells - 1]` of its table; number and line count from the table's.
+struct RowSpan {
+  std::uint32_t first = 0;
+  std::uint32_t cells = 0;
+  std::uint32_t number = 0;
+  std::uint32_t line = 0;
+};
+
+/// Set in the end of a cell whose text is not simply what stands between its neighbours, without quotes.
+inline constexpr std::uint32_t special_cell = 0x8000'0000;
+
+/// What rows point into. A cell begins behind the end of the one before it; `ends[-1]` lies before the text.
+struct Table {
+  struct Rewritten {
+    std::uint32_t cell = 0;
+    std::uint32_t size = 0;
+    std::size_t offset = 0;  // in `scratch`
+  };
+  const char* text = nullptr;  // the byte behind it can be read
+  const std::uint32_t* ends = nullptr;
+  int quote = -1;  // -1: none
+  bool trim = false;
+  char delimiter = ',';
+  std::uint32_t width = 0;             // cells that each row has; 0: its own
+  Place base{};                        // of `text`
+  std::vector<Rewritten> rewritten{};  // by cell
+  std::string scratch{};
+
+  [[nodiscard]] std::uint32_t begin_of(std::size_t cell) const noexcept {
+    return (*(ends + cell - 1) + 1) & ~special_cell;
+  }
+  [[nodiscard]] std::string_view special(std::size_t cell) const noexcept;
+  [[nodiscard]] bool quoted(std::size_t cell) const noexcept;
+};
+
+}  // namespace detail
+
+/// One row: a view that is valid as long as its chunk is held (`Chunk::keep`). Cheap to copy; any thread.
+class Row {
+ public:
+  Row() = default;
+  Row(const detail::Table& table, const detail::RowSpan& span) noexcept : table_(&table), span_(&span) {}
+
+  [[nodiscard]] std::size_t size() const noexcept { return table_->width != 0 ? table_->width : span_->cells; }
+  /// The text of a cell, without its quotes; empty for a cell that the row does not have.
+  [[nodiscard]] std::string_view operator[](std::size_t i) const noexcept {
+    if (i >= span_->cells) return {};
+    const std::size_t cell = span_->first + i;
+    const std::uint32_t end = table_->ends[cell];
+    if ((end & detail::special_cell) != 0) [[unlikely]]
+      return table_->special(cell);
+    const std::uint32_t begin = table_->begin_of(cell);
+    const char* const text = table_->text + begin;
+    if (static_cast<unsigned char>(*text) == table_->quote) return {text + 1, end - begin - 2};
+    return {text, end - begin};
+  }
+  /// Whether the cell stands in quotes: a quoted empty cell is not a missing value.
+  [[nodiscard]] bool quoted(std::size_t i) const noexcept {
+    return i < span_->cells && table_->quoted(span_->first + i);
+  }
+  /// The row as it is in the file, without its line end.
+  [[nodiscard]] std::string_view text() const noexcept;
+  /// Of the data row in its file, from 1. Rows that were set aside count.
+  [[nodiscard]] std::uint64_t number() const noexcept { return table_->base.row + span_->number; }
+  /// The first line of the row in its file, from 1.
+  [[nodiscard]] std::uint64_t line() const noexcept { return table_->base.line + span_->line; }
+  /// Bytes of the (inflated) file before it.
+  [[nodiscard]] std::uint64_t offset() const noexcept { return table_->base.offset + table_->begin_of(span_->first); }
+  [[nodiscard]] Place place() const noexcept { return {offset(), line(), number()}; }
+
+ private:
+  const detail::Table* table_ = nullptr;
+  const detail::RowSpan* span_ = nullptr;
+};
+
+/// Rows of a chunk, one after the other.
+class RowIterator {
+ public:
+  using iterator_concept = std::forward_iterator_tag;
+  using iterator_category = std::input_iterator_tag;
+  using value_type = Row;
+  using difference_type = std::ptrdiff_t;
+  using pointer = void;
+  using reference = Row;
+
+  RowIterator() = default;
+  RowIterator(const detail::Table& table, const detail::RowSpan* span) noexcept : table_(&table), span_(span) {}
+  [[nodiscard]] Row operator*() const noexcept { return {*table_, *span_}; }
+  RowIterator& operator++() noexcept {
+    ++span_;
+    return *this;
+  }
+  RowIterator operator++(int) noexcept {
+    RowIterator before = *this;
+    ++span_;
+    return before;
+  }
+  [[nodiscard]] bool operator==(const RowIterator& other) const noexcept { return span_ == other.span_; }
+
+ private:
+  const detail::Table* table_ = nullptr;
+  const detail::RowSpan* span_ = nullptr;
+};
+
+}  // namespace etl::inline v0::csv
