@@ -30,20 +30,27 @@ struct Misfit {
 
 // --- tables known at compile time
 
+template <class Row, class Get, bool Key, class AsType>
+[[nodiscard]] ETLPIPE_ALWAYS_INLINE const char* append_column(Bytes& to, const Column<Get, Key, AsType>& column,
+                                                              const Row& row) {
+  constexpr Type type = type_of<value_t<Get, Row>, AsType>;
+  return append_value<type, std::remove_cvref_t<got_t<Get, Row>>>(to, std::invoke(column.get, row));
+}
+/// Without a lambda, whose captures GCC would keep in memory.
+template <class Row, class... C, std::size_t... i>
+[[nodiscard]] ETLPIPE_ALWAYS_INLINE Misfit append_columns(Bytes& to, const Table<Row, C...>& table, const Row& row,
+                                                          std::index_sequence<i...>) {
+  std::size_t done = 0;
+  const char* why = nullptr;
+  static_cast<void>((((why = append_column(to, std::get<i>(table.columns), row)) == nullptr && ++done > 0) && ...));
+  return {done, why};
+}
 /// Appends a row, or a part of it when a value does not fit.
 template <class Row, class... C>
 [[nodiscard]] ETLPIPE_ALWAYS_INLINE Misfit append_row(Bytes& to, const Table<Row, C...>& table, const Row& row) {
-  std::size_t done = 0;
-  const char* why = nullptr;
   to.reserve(2);
   to.append(static_cast<std::uint16_t>(sizeof...(C)));
-  const auto append = [&]<class Get, bool Key, class AsType>(const Column<Get, Key, AsType>& column) {
-    constexpr Type type = type_of<value_t<Get, Row>, AsType>;
-    why = append_value<type, std::remove_cvref_t<got_t<Get, Row>>>(to, std::invoke(column.get, row));
-    return why == nullptr;
-  };
-  std::apply([&](const C&... column) { ((append(column) && ++done > 0) && ...); }, table.columns);
-  return {done, why};
+  return append_columns(to, table, row, std::index_sequence_for<C...>());
 }
 
 /// "insert into T, id=5": a row in errors.
@@ -160,7 +167,7 @@ class EncodedRows {
     const detail::Misfit misfit = detail::append_row(bytes_, table_, row);
     if (misfit.why != nullptr) [[unlikely]] {
       bytes_.truncate(start);
-      return refuse(row, misfit);
+      return failure(refused(row, misfit));
     }
     ends_.push_back(bytes_.size());
     return {};
@@ -180,8 +187,8 @@ class EncodedRows {
   [[nodiscard]] const Mapping& table() const noexcept { return table_; }
 
  private:
-  ETLPIPE_NOINLINE Result<void> refuse(const Row& row, detail::Misfit misfit) const {
-    return failure(detail::misfit_error(table_, row, misfit));
+  ETLPIPE_NOINLINE Error refused(const Row& row, detail::Misfit misfit) const {
+    return detail::misfit_error(table_, row, misfit);
   }
 
   Mapping table_;
