@@ -1,19 +1,26 @@
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include <etl/sqlite/dynamic_table.hpp>
 #include <etl/sqlite/sink.hpp>
 #include <etl/sqlite/source.hpp>
 #include <etl/sqlite/table.hpp>
+#include <etl/sqlite/values.hpp>
 
 #include "connection.hpp"
 #include "text.hpp"
@@ -34,7 +41,7 @@ bool no_key(const ColumnInfo& column) { return !column.is_key; }
 std::string name_of(const ColumnInfo& column) { return quoted(column.name); }
 
 std::string definition(const ColumnInfo& column, bool is_primary_key) {
-  return fmt::format("{} {}{}", quoted(column.name), column.type,
+  return fmt::format("{}{}{}{}", quoted(column.name), column.type.empty() ? "" : " ", column.type,
                      is_primary_key    ? " PRIMARY KEY"
                      : column.nullable ? ""
                                        : " NOT NULL");
@@ -110,10 +117,72 @@ std::string select_sql(std::string_view table, std::span<const ColumnInfo> colum
   return sql;
 }
 
+// --- types known at run time
+// ------------------------------------------------------------------------------------------
+
+std::string_view to_text(Type type) noexcept {
+  switch (type) {
+    case Type::Integer: return "INTEGER";
+    case Type::Real: return "REAL";
+    case Type::Text: return "TEXT";
+    case Type::Blob: return "BLOB";
+    case Type::Numeric: return "NUMERIC";
+    case Type::Any: break;
+  }
+  return "";
+}
+
+const char* refusal(Type type, Sort sort) noexcept {
+  switch (type) {
+    case Type::Integer: return sort == Sort::Integer ? nullptr : "an INTEGER column takes integers and bool";
+    case Type::Real: return sort == Sort::Real || sort == Sort::Integer ? nullptr : "a REAL column takes numbers";
+    case Type::Text:
+      return sort == Sort::Text || sort == Sort::Moment ? nullptr : "a TEXT column takes texts, dates and times";
+    case Type::Blob: return sort == Sort::Blob ? nullptr : "a BLOB column takes blobs";
+    case Type::Numeric:
+      return sort != Sort::Blob ? nullptr : "a NUMERIC column takes numbers, texts of numbers, dates and times";
+    case Type::Any: break;
+  }
+  return nullptr;
+}
+
+const char* refusal(std::int64_t real) noexcept {
+  constexpr std::int64_t exact = std::int64_t{1} << std::numeric_limits<double>::digits;
+  return -exact <= real && real <= exact ? nullptr : "a REAL column cannot hold this integer exactly";
+}
+
+const char* refusal(std::string_view number) noexcept {
+  const std::size_t sign = number.starts_with('-') || number.starts_with('+') ? 1 : 0;
+  const bool begins = number.find_first_of("0123456789.", sign) == sign;  // neither infinity nor nan
+  double value = 0;
+  const char* const end = number.data() + number.size();
+  const auto parsed = std::from_chars(number.data() + sign, end, value);
+  return begins && parsed.ptr == end && parsed.ec != std::errc::invalid_argument
+             ? nullptr
+             : "a NUMERIC column takes of texts only those of numbers";
+}
+
 // --- tables
 // -----------------------------------------------------------------------------------------------------------
 
+namespace {
+
+/// Of columns that are known at run time only: SQLite takes the same one twice in an INSERT, and keeps one value.
+Result<void> check(const Database& database, std::string_view table, std::span<const ColumnInfo> columns) {
+  std::string wrong;
+  if (columns.empty()) wrong = "it has no columns";
+  for (std::size_t i = 0; i < columns.size(); ++i)
+    if (std::ranges::any_of(columns.first(i), [&](const ColumnInfo& c) { return same_name(c.name, columns[i].name); }))
+      wrong += fmt::format("{}the column {} is there twice", wrong.empty() ? "" : ", ", quoted(columns[i].name));
+  if (wrong.empty()) return {};
+  return failure(error_of(SQLITE_MISUSE, ErrorClass::Fatal,
+                          fmt::format("{}: the table {}: {}", database.name(), quoted(table), wrong)));
+}
+
+}  // namespace
+
 Result<void> create_table(Database& database, std::string_view table, std::span<const ColumnInfo> columns) {
+  if (Result<void> checked = check(database, table, columns); !checked) return checked;
   if (Result<void> made = database.execute(create_table_sql(table, columns)); !made) return made;
   Result<Statement> there = database.prepare("SELECT name FROM pragma_table_xinfo(?)");
   if (!there) return failure(std::move(there.error()));
@@ -135,6 +204,7 @@ Result<void> create_table(Database& database, std::string_view table, std::span<
 
 Result<Statement> prepare_insert(Database& database, std::string_view table, std::span<const ColumnInfo> columns,
                                  OnConflict on_conflict) {
+  if (Result<void> checked = check(database, table, columns); !checked) return failure(std::move(checked.error()));
   if (on_conflict == OnConflict::Update && std::ranges::none_of(columns, &ColumnInfo::is_key))
     return failure(error_of(SQLITE_MISUSE, ErrorClass::Fatal,
                             fmt::format("{}: insert into {}: OnConflict::Update needs a key column (etl::sqlite::key)",
@@ -173,6 +243,48 @@ std::string shown(std::span<const std::byte> blob) {
   return text += blob.size() > 30 ? fmt::format("...' of {} bytes", blob.size()) : "'";
 }
 
+namespace {
+
+constexpr std::size_t moment_size = 27;
+/// Nothing: not within the years 0 to 9999, the only ones that four digits have.
+std::string_view write(Moment moment, std::array<char, moment_size>& to) {
+  using namespace std::chrono;
+  constexpr sys_days first = year(0) / 1 / 1, last = year(9999) / 12 / 31;
+  if (moment.day < first.time_since_epoch().count() || moment.day > last.time_since_epoch().count()) return {};
+  const year_month_day date{sys_days(days(static_cast<int>(moment.day)))};
+  char* at = to.data();
+  const auto digits = [&at](std::int64_t number, std::ptrdiff_t count, char end) {
+    for (std::ptrdiff_t i = count; i-- > 0; number /= 10) at[i] = static_cast<char>('0' + number % 10);
+    at[count] = end;
+    at += count + 1;
+  };
+  digits(int{date.year()}, 4, '-');
+  digits(unsigned{date.month()}, 2, '-');
+  digits(unsigned{date.day()}, 2, 'T');
+  if (moment.kind == Moment::Kind::Date) return {to.data(), 10};
+  const std::int64_t second = moment.microseconds / 1'000'000, fraction = moment.microseconds % 1'000'000;
+  digits(second / 3600, 2, ':');
+  digits(second / 60 % 60, 2, ':');
+  digits(second % 60, 2, fraction == 0 ? 'Z' : '.');
+  if (fraction != 0) digits(fraction, 6, 'Z');
+  return {to.data(), (fraction == 0 ? 20U : 27U) - (moment.kind == Moment::Kind::Utc ? 0U : 1U)};
+}
+
+}  // namespace
+
+const char* bind_moment(Statement& statement, int parameter, Moment moment) {
+  std::array<char, moment_size> buffer;
+  const std::string_view text = write(moment, buffer);
+  if (text.empty()) return "a date is of a year from 0 to 9999";
+  statement.bind_copy(parameter, text);
+  return nullptr;
+}
+std::string shown(Moment moment) {
+  std::array<char, moment_size> buffer;
+  const std::string_view text = write(moment, buffer);
+  return text.empty() ? fmt::format("day {} since 1970-01-01", moment.day) : fmt::format("'{}'", text);
+}
+
 Error misfit(const Database& database, std::string_view place, std::string_view column, std::string_view value,
              std::string_view why) {
   return error_of(SQLITE_MISMATCH, ErrorClass::Rejected,
@@ -209,3 +321,20 @@ Error bad_position(const Database& database, std::string_view table, const Posit
 }
 
 }  // namespace etl::inline v0::sqlite::detail
+
+namespace etl::inline v0::sqlite {
+
+Type type_of(std::string_view declared) noexcept {
+  const auto holds = [&](std::string_view part) {
+    return !std::ranges::search(declared, part, [](char a, char b) {
+              return sqlite3_strnicmp(&a, &b, 1) == 0;
+            }).empty();
+  };
+  if (holds("INT")) return Type::Integer;
+  if (holds("CHAR") || holds("CLOB") || holds("TEXT")) return Type::Text;
+  if (holds("BLOB")) return Type::Blob;
+  if (holds("REAL") || holds("FLOA") || holds("DOUB")) return Type::Real;
+  return declared.empty() ? Type::Any : Type::Numeric;
+}
+
+}  // namespace etl::inline v0::sqlite

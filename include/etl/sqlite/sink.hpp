@@ -1,9 +1,7 @@
 #pragma once
-/// Writes structs to a table.
+/// Writes rows to a table.
 
-#include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
@@ -16,64 +14,15 @@
 #include <etl/config.hpp>
 #include <etl/error.hpp>
 #include <etl/sqlite/database.hpp>
+#include <etl/sqlite/dynamic_table.hpp>
 #include <etl/sqlite/table.hpp>
+#include <etl/sqlite/values.hpp>
 
 namespace etl::inline v0::sqlite {
 namespace detail {
 
 [[nodiscard]] Result<Statement> prepare_insert(Database& database, std::string_view table,
                                                std::span<const ColumnInfo> columns, OnConflict on_conflict);
-
-/// Binds the value. A text: why the column cannot hold it; nullptr: it can.
-template <class V>
-[[nodiscard]] const char* bind_value(Statement& statement, int parameter, const V& value) {
-  if constexpr (is_optional<V>) {
-    using Inner = typename NotNull<V>::type;
-    if (!value) return statement.bind(parameter, nullptr), nullptr;
-    if constexpr (RealValue<Inner>)  // there is a NULL for it
-      return statement.bind(parameter, static_cast<double>(*value)), nullptr;
-    else
-      return bind_value(statement, parameter, *value);
-  } else if constexpr (std::is_enum_v<V>) {
-    return bind_value(statement, parameter, static_cast<std::underlying_type_t<V>>(value));
-  } else if constexpr (IntegerValue<V>) {
-    if constexpr (!std::is_same_v<V, bool>)
-      if (!std::in_range<std::int64_t>(value)) return "more than SQLite's largest integer, 9223372036854775807";
-    statement.bind(parameter, static_cast<std::int64_t>(value));
-  } else if constexpr (RealValue<V>) {
-    if (std::isnan(value)) return "SQLite stores NaN as NULL: make the member a std::optional";
-    statement.bind(parameter, static_cast<double>(value));
-  } else if constexpr (TextValue<V>) {
-    statement.bind(parameter, std::string_view(value));
-  } else {
-    statement.bind(parameter, std::span<const std::byte>(value));
-  }
-  return nullptr;
-}
-
-[[nodiscard]] std::string shown(std::int64_t value);
-[[nodiscard]] std::string shown(std::uint64_t value);
-[[nodiscard]] std::string shown(double value);
-[[nodiscard]] std::string shown(std::string_view text);
-[[nodiscard]] std::string shown(std::span<const std::byte> blob);
-/// A value as an error shows it.
-template <class V>
-[[nodiscard]] std::string show(const V& value) {
-  if constexpr (is_optional<V>)
-    return value ? show(*value) : "NULL";
-  else if constexpr (std::is_enum_v<V>)
-    return show(static_cast<std::underlying_type_t<V>>(value));
-  else if constexpr (std::is_unsigned_v<V>)
-    return shown(std::uint64_t{value});
-  else if constexpr (IntegerValue<V>)
-    return shown(std::int64_t{value});
-  else if constexpr (RealValue<V>)
-    return shown(static_cast<double>(value));
-  else if constexpr (TextValue<V>)
-    return shown(std::string_view(value));
-  else
-    return shown(std::span<const std::byte>(value));
-}
 
 /// An error of class Rejected: the value does not fit.
 [[nodiscard]] Error misfit(const Database& database, std::string_view place, std::string_view column,
@@ -105,46 +54,58 @@ class Inserter {
  private:
   Inserter(Statement insert, const Table<Row, C...>& table) : insert_(std::move(insert)), table_(table) {}
 
-  [[nodiscard]] Result<void> insert(const Row& row, const C&... column) {
+  template <class... Get, bool... key>
+  [[nodiscard]] Result<void> insert(const Row& row, const Column<Get, key>&... column) {
     // What a getter returns by value is kept here until the step.
-    const std::tuple<detail::got_t<decltype(column.get), Row>...> values{std::invoke(column.get, row)...};
+    const std::tuple<detail::got_t<Get, Row>...> values{std::invoke(column.get, row)...};
     return std::apply(
         [&](const auto&... value) -> Result<void> {
           int bound = 0;
           const char* why = nullptr;
           const bool fits = ((why = detail::bind_value(insert_, bound, value), why == nullptr && ++bound > 0) && ...);
-          if (!fits) [[unlikely]] {
-            insert_.reset();
-            return failure(misfit(row, bound, why));
-          }
-          const int code = insert_.run_for_code();
-          if (code != 0) [[unlikely]]
-            return failure(database().error(code, place(row)));
-          return {};
+          return fits ? run(row) : misfit(row, bound, why);
         },
         values);
+  }
+  template <class Get>
+  [[nodiscard]] Result<void> insert(const Row& row, const DynamicColumns<Get>& columns) {
+    int bound = 0;
+    const char* why = nullptr;
+    for (const DynamicColumn& column : columns.list) {
+      const auto at = static_cast<std::size_t>(bound);
+      why = detail::bind_dynamic(insert_, bound, kept_.keep(at, std::invoke(columns.get, row, at)), column);
+      if (why != nullptr) [[unlikely]]
+        return misfit(row, bound, why);
+      ++bound;
+    }
+    return run(row);
+  }
+  [[nodiscard]] ETLPIPE_ALWAYS_INLINE Result<void> run(const Row& row) {
+    const int code = insert_.run_for_code();
+    if (code != 0) [[unlikely]]
+      return failure(database().error(code, place(row)));
+    return {};
   }
 
   [[nodiscard]] std::string place(const Row& row) const {
     std::string text = "insert into " + detail::quoted(table_.name);
-    const auto add = [&](const auto& column) {
-      if (column.is_key)
-        text.append(", ").append(column.name).append("=") += detail::show(std::invoke(column.get, row));
-    };
-    std::apply([&](const C&... column) { (add(column), ...); }, table_.columns);
+    detail::each_value(table_, row, [&](std::string_view name, bool is_key, const auto& value) {
+      if (is_key) text.append(", ").append(name).append("=") += detail::show(value);
+    });
     return text;
   }
-  [[nodiscard]] Error misfit(const Row& row, int at, const char* why) {
-    std::string name, value;
-    const auto find = [&](const auto& column) {
-      if (at-- == 0) name = column.name, value = detail::show(std::invoke(column.get, row));
-    };
-    std::apply([&](const C&... column) { (find(column), ...); }, table_.columns);
-    return detail::misfit(database(), place(row), name, value, why);
+  [[nodiscard]] Result<void> misfit(const Row& row, int at, const char* why) {
+    insert_.reset();
+    std::string column, shown;
+    detail::each_value(table_, row, [&](std::string_view name, bool, const auto& value) {
+      if (at-- == 0) column = name, shown = detail::show(value);
+    });
+    return failure(detail::misfit(database(), place(row), column, shown, why));
   }
 
   Statement insert_;
   Table<Row, C...> table_;
+  [[no_unique_address]] detail::Kept<Row, C...> kept_{};
 };
 
 /// Writes batches, each in one transaction of its own: load a pipeline's batches with it from a `load` that is not

@@ -31,20 +31,30 @@
 #include <etl/delivery/transactional_store.hpp>
 #include <etl/error.hpp>
 #include <etl/sqlite/database.hpp>
+#include <etl/sqlite/dynamic_table.hpp>
 #include <etl/sqlite/sink.hpp>
 #include <etl/sqlite/table.hpp>
 
 namespace etl::inline v0::sqlite {
 namespace detail {
 
+template <class Get, bool Key>
+[[nodiscard]] bool same_columns(const Column<Get, Key>& a, const Column<Get, Key>& b) {
+  return a.name == b.name;
+}
+template <class Get>
+[[nodiscard]] bool same_columns(const DynamicColumns<Get>& a, const DynamicColumns<Get>& b) {
+  return a.list == b.list;
+}
 /// Whether a statement prepared for one of the tables, and its getters, serve for the other.
 template <class Row, class... C>
 [[nodiscard]] bool same_table(const Table<Row, C...>& a, const Table<Row, C...>& b) {
-  const auto same = []<class Get, bool Key>(const Column<Get, Key>& x, const Column<Get, Key>& y) {
+  const auto same = []<class Column>(const Column& x, const Column& y) {
+    using Get = decltype(x.get);
     if constexpr (std::is_empty_v<Get>)
-      return x.name == y.name;
+      return same_columns(x, y);
     else if constexpr (std::equality_comparable<Get>)
-      return x.name == y.name && x.get == y.get;
+      return x.get == y.get && same_columns(x, y);
     else
       return false;  // a callable with a state
   };

@@ -1,5 +1,5 @@
 #pragma once
-/// How a struct maps to a table, known at compile time.
+/// How a struct maps to a table, known at compile time; dynamic_table.hpp has what is known at run time only.
 ///
 ///     struct Order { std::int64_t id; std::string sku; std::optional<double> price; };
 ///     const auto orders = etl::sqlite::table<Order>("orders",
@@ -23,6 +23,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <etl/config.hpp>
 #include <etl/error.hpp>
@@ -37,6 +38,9 @@ struct Column {
   std::string name;
   Get get;
 };
+
+template <class Get>
+struct DynamicColumns;
 
 /// A struct's columns in the table `name`. A value.
 template <class Row, class... Columns>
@@ -111,7 +115,9 @@ template <class Row, class Get, bool Key>
           .is_key = Key,
           .is_member = std::is_member_object_pointer_v<Get>};
 }
-/// Views of the table's names.
+/// Views of the table's names. That of columns known at run time is defined in dynamic_table.hpp.
+template <class Row, class Get>
+[[nodiscard]] std::vector<ColumnInfo> column_infos(const Table<Row, DynamicColumns<Get>>& table);
 template <class Row, class... C>
 [[nodiscard]] std::array<ColumnInfo, sizeof...(C)> column_infos(const Table<Row, C...>& table) {
   return std::apply([](const C&... c) { return std::array<ColumnInfo, sizeof...(C)>{column_info<Row>(c)...}; },

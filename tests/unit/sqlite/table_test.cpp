@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include <etl/sqlite/sink.hpp>
 #include <etl/sqlite/table.hpp>
 
 #include "support/catch.hpp"
@@ -82,8 +83,11 @@ TEST_CASE("sqlite table: one that exists may have more columns, but not less; th
   CHECK(lacks(error_of(create_table(db, rows)).message(), {R"(without the column "price" REAL)"}) == "");
 }
 
-TEST_CASE("sqlite table: an error in its definition is SQLite's") {
+TEST_CASE("sqlite table: a column that is there twice is an error, also of an insert, which SQLite would take") {
   etl::sqlite::Database db = test::open(":memory:");
-  CHECK(lacks(error_of(create_table(db, table<Row>("t", column("a", &Row::id), column("A", &Row::name)))).message(),
-              {"duplicate column name: A"}) == "");
+  const auto twice = table<Row>("t", column("a", &Row::id), column("A", &Row::name));
+  const std::string expected = R"(:memory:: the table "t": the column "A" is there twice)";
+  CHECK(error_of(create_table(db, twice)).message() == expected);
+  ok(db.execute("CREATE TABLE t(a)"));
+  CHECK(error_of(etl::sqlite::inserter(db, twice)).message() == expected);
 }

@@ -1,0 +1,177 @@
+#pragma once
+/// A table whose columns are known at run time only.
+///
+///     const auto cells = etl::sqlite::dynamic_table<Cells>("orders",
+///         {{.name = "id", .type = etl::sqlite::Type::Integer, .key = true}, {.name = "sku"}},
+///         [](const Cells& row, std::size_t column) -> const Cell& { return row[column]; });
+///
+/// It is used as any other table, but for reading.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/sqlite/database.hpp>
+#include <etl/sqlite/table.hpp>
+#include <etl/sqlite/values.hpp>
+
+namespace etl::inline v0::sqlite {
+
+/// What a column is declared as, and takes; all else is rejected, so that SQLite converts nothing silently.
+enum class Type : std::uint8_t {
+  Integer,  ///< integers, bool, enumerations
+  Real,     ///< floating point, and integers up to 2^53
+  Text,     ///< texts, dates and times
+  Blob,     ///< blobs
+  Numeric,  ///< numbers and bool; texts of numbers, which SQLite makes numbers of; dates and times, which stay texts
+  Any,      ///< declared without a type: takes and keeps everything
+};
+/// The type with the affinity that SQLite gives to a declared type (datatype3.html, 3.1): "VARCHAR(10)" is Text.
+[[nodiscard]] Type type_of(std::string_view declared) noexcept;
+
+/// A column that is known at run time.
+struct DynamicColumn {
+  std::string name;
+  Type type = Type::Text;
+  bool nullable = true;  ///< but for key columns
+  bool key = false;
+
+  friend bool operator==(const DynamicColumn&, const DynamicColumn&) = default;
+};
+
+/// The columns of a dynamic table, in the place of a single `Column`.
+template <class Get>
+struct DynamicColumns {
+  std::vector<DynamicColumn> list;
+  Get get;
+};
+
+/// The table that `dynamic_table` makes.
+template <class Row, class Get>
+using DynamicTable = Table<Row, DynamicColumns<Get>>;
+
+namespace detail {
+
+template <class Get, class Row>
+using dynamic_got_t = std::invoke_result_t<const Get&, const Row&, std::size_t>;
+
+template <class V>
+inline constexpr bool is_dynamic_value = false;
+template <class... V>
+inline constexpr bool is_dynamic_value<std::variant<V...>> =
+    ((std::is_same_v<V, std::monostate> || is_moment<V> || (Value<V> && !is_optional<V>)) && ...);
+
+/// What an Inserter keeps until the step: values of a getter that gives no references.
+template <class Row, class... C>
+struct Kept {};
+template <class Row, class Get>
+struct Kept<Row, DynamicColumns<Get>> {
+  using Value = std::remove_cvref_t<dynamic_got_t<Get, Row>>;
+  std::vector<Value> values{};
+
+  [[nodiscard]] static const Value& keep(std::size_t, const Value& value) noexcept { return value; }
+  [[nodiscard]] const Value& keep(std::size_t column, Value&& value) {
+    if (values.size() <= column) values.resize(column + 1);
+    return values[column] = std::move(value);
+  }
+};
+
+[[nodiscard]] std::string_view to_text(Type type) noexcept;
+[[nodiscard]] inline bool is_nullable(const DynamicColumn& column) noexcept { return column.nullable && !column.key; }
+
+template <class Row, class Get>
+[[nodiscard]] std::vector<ColumnInfo> column_infos(const DynamicTable<Row, Get>& table) {
+  std::vector<ColumnInfo> infos;
+  for (const DynamicColumn& column : std::get<0>(table.columns).list)
+    infos.push_back({.name = column.name,
+                     .type = to_text(column.type),
+                     .nullable = is_nullable(column),
+                     .is_key = column.key,
+                     .is_member = false});
+  return infos;
+}
+
+/// What a value is to a column's type.
+enum class Sort : std::uint8_t { Integer, Real, Text, Blob, Moment };
+template <class V>
+inline constexpr Sort sort_of = IntegerValue<V> ? Sort::Integer
+                                : RealValue<V>  ? Sort::Real
+                                : TextValue<V>  ? Sort::Text
+                                : BlobValue<V>  ? Sort::Blob
+                                                : Sort::Moment;
+/// A text: why the column does not take values of the sort; nullptr: it does.
+[[nodiscard]] const char* refusal(Type type, Sort sort) noexcept;
+/// The same of an integer in a Real column, and of a text in a Numeric one.
+[[nodiscard]] const char* refusal(std::int64_t real) noexcept;
+[[nodiscard]] const char* refusal(std::string_view number) noexcept;
+
+/// As `bind_value`.
+template <class V>
+[[nodiscard]] const char* bind_alternative(Statement& statement, int parameter, const V& value,
+                                           const DynamicColumn& column) {
+  if constexpr (std::is_same_v<V, std::monostate>) {
+    if (!is_nullable(column)) return "the column takes no NULL";
+    return statement.bind(parameter, nullptr), nullptr;
+  } else {
+    if (const char* const why = refusal(column.type, sort_of<V>)) return why;
+    if constexpr (is_moment<V>) {
+      return bind_moment(statement, parameter, moment(value));
+    } else {
+      if constexpr (std::is_integral_v<V> && !std::is_same_v<V, bool>)
+        if (column.type == Type::Real && std::in_range<std::int64_t>(value))
+          if (const char* const why = refusal(static_cast<std::int64_t>(value))) return why;
+      if constexpr (TextValue<V>)
+        if (column.type == Type::Numeric)
+          if (const char* const why = refusal(std::string_view(value))) return why;
+      if constexpr (RealValue<V>)  // SQLite stores NaN as NULL
+        if (is_nullable(column)) return statement.bind(parameter, static_cast<double>(value)), nullptr;
+      return bind_value(statement, parameter, value);
+    }
+  }
+}
+template <class V>
+[[nodiscard]] const char* bind_dynamic(Statement& statement, int parameter, const V& value,
+                                       const DynamicColumn& column) {
+  return std::visit(
+      [&](const auto& alternative) { return bind_alternative(statement, parameter, alternative, column); }, value);
+}
+
+/// Calls `each(name, is_key, value)` for every column.
+template <class Row, class... Get, bool... key, class F>
+void each_value(const Table<Row, Column<Get, key>...>& table, const Row& row, F each) {
+  std::apply([&](const auto&... column) { (each(column.name, column.is_key, std::invoke(column.get, row)), ...); },
+             table.columns);
+}
+template <class Row, class Get, class F>
+void each_value(const DynamicTable<Row, Get>& table, const Row& row, F each) {
+  const DynamicColumns<Get>& columns = std::get<0>(table.columns);
+  for (std::size_t i = 0; i < columns.list.size(); ++i)
+    each(columns.list[i].name, columns.list[i].key, std::invoke(columns.get, row, i));
+}
+
+}  // namespace detail
+
+/// `get(const Row&, std::size_t column)` gives a std::variant, by reference or value: std::monostate is NULL, the other
+/// alternatives are what a column's value may be, and std::chrono's sys_days, sys_time and local_time, which become
+/// ISO 8601 texts: `2024-02-29`, `2024-02-29T12:00:00.250000Z` (without Z when local, without the fraction when it is
+/// 0). A value that its column does not take is an error of class Rejected.
+template <class Row, class Get>
+[[nodiscard]] DynamicTable<Row, Get> dynamic_table(std::string_view name, std::vector<DynamicColumn> columns, Get get) {
+  static_assert(std::is_invocable_v<const Get&, const Row&, std::size_t>,
+                "etl::sqlite: a dynamic table needs a callable that takes a const Row& and a column's number");
+  if constexpr (std::is_invocable_v<const Get&, const Row&, std::size_t>)
+    static_assert(detail::is_dynamic_value<std::remove_cvref_t<detail::dynamic_got_t<Get, Row>>>,
+                  "etl::sqlite: a dynamic table's callable must give a std::variant of std::monostate, integers, bool, "
+                  "enumerations, float, double, texts, blobs, and dates and times of std::chrono");
+  return {.name = std::string(name), .columns = {DynamicColumns<Get>{std::move(columns), std::move(get)}}};
+}
+
+}  // namespace etl::inline v0::sqlite
