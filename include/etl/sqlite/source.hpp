@@ -131,6 +131,8 @@ concept Positioned = detail::has_positions<Row, C...>();
 /// began with. Belongs to the thread of its connection.
 template <class Row, class... C>
 class Query {
+  static_assert((detail::is_column<C> && ...), "etl::sqlite: a table of dynamic_table is written, not read");
+
  public:
   /// The whole table in the order of its keys.
   [[nodiscard]] static Result<Query> make(Database& database, const Table<Row, C...>& table) {

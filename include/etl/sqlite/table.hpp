@@ -73,6 +73,11 @@ struct NotNull<std::optional<V>> {
   using type = V;
 };
 
+template <class C>
+inline constexpr bool is_column = false;
+template <class Get, bool Key>
+inline constexpr bool is_column<Column<Get, Key>> = true;
+
 template <class V>
 concept Character = std::same_as<V, char> || std::same_as<V, wchar_t> || std::same_as<V, char8_t> ||
                     std::same_as<V, char16_t> || std::same_as<V, char32_t>;

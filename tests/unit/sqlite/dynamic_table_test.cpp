@@ -279,3 +279,34 @@ TEST_CASE("sqlite dynamic table: misfits are rejected one by one") {
   CHECK(context.rejects()[0].first == 1);
   CHECK(context.rejects()[1].first == 3);
 }
+
+// --- the code of docs/guide/sqlite.md
+// --------------------------------------------------------------------------------------
+
+namespace {
+
+using Field = std::variant<std::monostate, std::int64_t, std::string, std::chrono::sys_days>;
+using Fields = std::vector<Field>;
+
+// The columns come from a header line, a file, a user.
+etl::Result<void> load(Database& database, std::vector<DynamicColumn> columns, const std::vector<Fields>& rows) {
+  const auto table = etl::sqlite::dynamic_table<Fields>(
+      "readings", std::move(columns), [](const Fields& row, std::size_t i) -> const Field& { return row[i]; });
+  if (auto made = etl::sqlite::create_table(database, table); !made) return made;
+  auto sink = etl::sqlite::sink(database, table, OnConflict::Update);
+  if (!sink) return etl::failure(sink.error());
+  return sink->write(rows);
+}
+
+}  // namespace
+
+TEST_CASE("sqlite dynamic table: the guide's") {
+  Database db = open(":memory:");
+  const std::vector<DynamicColumn> columns = {
+      {.name = "sensor", .type = Type::Integer, .key = true}, {.name = "day", .key = true}, {.name = "note"}};
+  ok(load(
+      db, columns,
+      {{std::int64_t{1}, std::chrono::sys_days(), "a"}, {std::int64_t{2}, std::chrono::sys_days(), std::monostate()}}));
+  CHECK(value(db, "SELECT group_concat(sensor || day || coalesce(note, '-')) FROM readings") ==
+        "11970-01-01a,21970-01-01-");
+}
