@@ -46,9 +46,9 @@ class Offsets {
 
  private:
   void grow(std::size_t more);
-  std::unique_ptr<std::uint32_t[]> data_;
+  std::unique_ptr<std::uint32_t[]> data_ = std::make_unique<std::uint32_t[]>(1);
   std::size_t size_ = 0;
-  std::size_t capacity_ = 0;
+  std::size_t capacity_ = 1;
 };
 
 /// What a row of a `Structure` is, when it is not simply a row.
@@ -78,11 +78,13 @@ struct Structure {
 
 /// Whether `index` can do the dialect: no escape character, no comments, no blanks around quotes.
 [[nodiscard]] bool can_index(const Dialect& dialect) noexcept;
-/// Fills `out`, but for marks. False: a quote stands where none may; `out` says nothing then. CR at the end of the text
-/// is a line end. The text is shorter than 2 GiB.
-[[nodiscard]] bool index(std::string_view text, const Dialect& dialect, Structure& out, Isa isa = best_isa());
-/// The same, a byte at a time, for every dialect, with marks: behind a fault it goes on at the next line. With
-/// `whole` the text ends with a row, of which the line end may be missing; else a row that does not end is left out.
-void scan(std::string_view text, const Dialect& dialect, bool whole, Structure& out);
+/// Fills `out`, but for marks. With `whole` the text ends with a row, of which the line end may be missing; else a row
+/// that does not end is left out, and CR at the end of the text is a line end. False: a quote stands where none may,
+/// and `out` says nothing. The text is shorter than 2 GiB.
+[[nodiscard]] bool index(std::string_view text, const Dialect& dialect, bool whole, Structure& out,
+                         Isa isa = best_isa());
+/// The same, a byte at a time, for every dialect, with marks: behind a fault it goes on at the next line. False:
+/// a cell is too long, and no line break follows it.
+[[nodiscard]] bool scan(std::string_view text, const Dialect& dialect, bool whole, Structure& out);
 
 }  // namespace etl::inline v0::csv

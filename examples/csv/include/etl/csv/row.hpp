@@ -58,6 +58,8 @@ struct Table {
   [[nodiscard]] std::uint32_t begin_of(std::size_t cell) const noexcept {
     return (*(ends + cell - 1) + 1) & ~special_cell;
   }
+  /// As it is in the file, without the CR of a CR LF and blanks that do not count.
+  [[nodiscard]] std::string_view raw(std::size_t cell) const noexcept;
   [[nodiscard]] std::string_view special(std::size_t cell) const noexcept;
   [[nodiscard]] bool quoted(std::size_t cell) const noexcept;
 };

@@ -1,0 +1,70 @@
+// No #pragma once: included once per instruction set, by a file that defines ETLPIPE_CSV_TARGET and, before it,
+// `Needles`, `classify`, `prefix_xor` and `popcount` for it. All functions carry that target, so that they are inlined
+// into each other.
+
+ETLPIPE_CSV_TARGET inline std::uint64_t lowest(std::uint64_t mask) noexcept {
+  return static_cast<std::uint64_t>(std::countr_zero(mask));
+}
+
+// Writes the offsets of the bits set; up to 7 entries behind the last one are overwritten.
+ETLPIPE_CSV_TARGET inline std::uint32_t* flatten(std::uint64_t mask, std::uint32_t base, std::uint32_t* to) noexcept {
+  if (mask == 0) return to;
+  const auto count = popcount(mask);
+  for (std::size_t done = 0; done < count; done += 8)
+    for (std::size_t i = 0; i < 8; ++i) {
+      // Behind the last bit: 64 + base, which is not counted.
+      to[done + i] = base + static_cast<std::uint32_t>(lowest(mask));
+      mask &= mask - 1;
+    }
+  return to + count;
+}
+
+ETLPIPE_CSV_TARGET inline void append(std::uint64_t mask, std::uint32_t base, Offsets& to) {
+  for (; mask != 0; mask &= mask - 1) to.push(base + static_cast<std::uint32_t>(lowest(mask)));
+}
+
+ETLPIPE_CSV_TARGET Verdict run(std::string_view text, const Dialect& dialect, Structure& out) {
+  const Needles needles(dialect);
+  std::uint64_t inside_before = 0;   // all bits: the block before ended within quotes
+  std::uint64_t starts_before = 1;   // bit 0: a cell ended with the byte before
+  std::uint64_t closing_before = 0;  // bit 0: the byte before was a closing quote
+  std::uint64_t broken = 0;
+  std::array<char, 64> last{};
+  for (std::size_t at = 0; at < text.size(); at += 64) {
+    const bool whole = text.size() - at >= 64;
+    const char* block = text.data() + at;
+    if (!whole) {
+      std::memcpy(last.data(), block, text.size() - at);
+      block = last.data();
+    }
+    const Masks m = classify(block, needles);
+    const std::uint64_t feed_behind = whole && text.size() - at > 64 && block[64] == '\n' ? 1 : 0;
+    const std::uint64_t breaks = m.feed | (m.carriage & ~((m.feed >> 1) | (feed_behind << 63)));
+    const std::uint64_t inside = prefix_xor(m.quote) ^ inside_before;
+    const std::uint64_t ends = (m.delimiter | breaks) & ~inside;
+    if ((m.quote | inside_before | closing_before) != 0) {
+      const std::uint64_t opening = m.quote & inside;
+      const std::uint64_t closing = m.quote & ~inside;
+      const std::uint64_t behind_end = (ends << 1) | starts_before;
+      const std::uint64_t behind_closing = (closing << 1) | closing_before;
+      const std::uint64_t valid = whole ? ~std::uint64_t{0} : (std::uint64_t{1} << (text.size() - at)) - 1;
+      broken |= opening & ~(behind_end | behind_closing);
+      broken |= behind_closing & ~(ends | opening | (m.carriage & ~inside)) & valid;
+      for (std::uint64_t pairs = opening & behind_closing; pairs != 0; pairs &= pairs - 1)
+        out.escaped.push(static_cast<std::uint32_t>(out.ends.size() + popcount(ends & ((pairs & -pairs) - 1))));
+      append(breaks & inside, static_cast<std::uint32_t>(at), out.breaks);
+      closing_before = closing >> 63;
+      inside_before = static_cast<std::uint64_t>(static_cast<std::int64_t>(inside) >> 63);
+    }
+    starts_before = ends >> 63;
+    out.row_ends.room(64);
+    std::uint32_t* rows = out.row_ends.data() + out.row_ends.size();
+    for (std::uint64_t left = breaks & ~inside; left != 0; left &= left - 1)
+      *rows++ = static_cast<std::uint32_t>(out.ends.size() + popcount(ends & ((left & -left) - 1)));
+    out.row_ends.resize(static_cast<std::size_t>(rows - out.row_ends.data()));
+    out.ends.room(72);
+    out.ends.resize(static_cast<std::size_t>(
+        flatten(ends, static_cast<std::uint32_t>(at), out.ends.data() + out.ends.size()) - out.ends.data()));
+  }
+  return {.broken = broken != 0, .open = inside_before != 0};
+}

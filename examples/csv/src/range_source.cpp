@@ -1,0 +1,80 @@
+#include "range_source.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace etl::inline v0::csv {
+namespace {
+
+class RangeSource final : public io::ByteSource {
+ public:
+  RangeSource(int file, std::string name) noexcept : file_(file), name_(std::move(name)) {}
+  ~RangeSource() override { ::close(file_); }
+
+  /// Whether it can be read from any place on; sets the place.
+  Result<bool> seek(std::uint64_t offset) {
+    struct stat info{};
+    if (::fstat(file_, &info) != 0) return failure(problem());
+    if (!S_ISREG(info.st_mode)) return false;
+    char magic[2] = {};
+    if (::pread(file_, magic, 2, 0) < 0) return failure(problem());
+    if (magic[0] == '\x1F' && magic[1] == '\x8B') return false;
+    size_ = static_cast<std::uint64_t>(info.st_size);
+    offset_ = offset;
+    return true;
+  }
+  Result<std::size_t> read(std::span<char> to) override {
+    for (;;) {
+      const ssize_t got = ::pread(file_, to.data(), to.size(), static_cast<off_t>(offset_));
+      if (got >= 0) {
+        offset_ += static_cast<std::uint64_t>(got);
+        return static_cast<std::size_t>(got);
+      }
+      if (errno != EINTR) return failure(problem());
+    }
+  }
+  [[nodiscard]] const std::string& name() const noexcept override { return name_; }
+  [[nodiscard]] std::uint64_t consumed() const noexcept override { return offset_; }
+  [[nodiscard]] std::uint64_t size_hint() const noexcept override { return size_; }
+  bool interrupt() noexcept override { return true; }
+
+ private:
+  [[nodiscard]] Error problem() const {
+    Error error =
+        fatal(fmt::format("cannot read '{}' at byte {}: {}", name_, offset_, std::generic_category().message(errno)));
+    error.code = std::error_code(errno, std::generic_category());
+    return error;
+  }
+
+  int file_;
+  std::string name_;
+  std::uint64_t offset_ = 0;
+  std::uint64_t size_ = 0;
+};
+
+}  // namespace
+
+Result<io::Source> open_at(const std::filesystem::path& path, std::uint64_t offset) {
+  if (path == "-") return io::Source{};
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) {
+    const int code = errno;
+    Error error = fatal(fmt::format("cannot open '{}': {}", path.string(), std::generic_category().message(code)));
+    error.code = std::error_code(code, std::generic_category());
+    return failure(std::move(error));
+  }
+  auto source = std::make_unique<RangeSource>(file, path.string());
+  const Result<bool> plain = source->seek(offset);
+  if (!plain) return failure(plain.error());
+  return *plain ? io::Source(std::move(source)) : io::Source{};
+}
+
+}  // namespace etl::inline v0::csv

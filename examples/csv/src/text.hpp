@@ -1,0 +1,19 @@
+#pragma once
+// Bytes of cells: encodings and escapes.
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include <etl/csv/dialect.hpp>
+
+namespace etl::inline v0::csv {
+
+/// Whether a byte is not ASCII.
+[[nodiscard]] bool has_high(std::string_view text) noexcept;
+/// Offset of the first byte that is not valid UTF-8, or npos.
+[[nodiscard]] std::size_t find_invalid_utf8(std::string_view text) noexcept;
+/// What a cell says, of its bytes without the quotes.
+void append_decoded(std::string& to, std::string_view cell, bool quoted, const Dialect& dialect);
+
+}  // namespace etl::inline v0::csv
