@@ -56,6 +56,10 @@ enum class WhenLost : std::uint8_t { NothingDone, OutcomeUnknown };
 [[nodiscard]] std::string shown_sql(std::string_view sql);
 /// `text` in a form that an error may hold: valid UTF-8 without control characters, shortened.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t most = 160);
+/// A text of any bytes as one that PostgreSQL can store, in one line: `\\`, `\n` and `\xHH` for what it cannot. And
+/// back.
+[[nodiscard]] std::string escaped(std::string_view text);
+[[nodiscard]] std::string unescaped(std::string_view text);
 
 /// Runs one or more statements. The last result, or the first error.
 [[nodiscard]] Result<Rows> run(Connection& connection, const std::string& sql, std::string_view doing,

@@ -1,3 +1,4 @@
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -49,6 +50,43 @@ std::string printable(std::string_view text, std::size_t most) {
     text.remove_prefix(length == 0 ? 1 : length);
   }
   return shown;
+}
+
+std::string escaped(std::string_view text) {
+  std::string safe;
+  while (!text.empty()) {
+    const std::size_t length = character(text);
+    if (length == 0 || text.front() == '\0')
+      safe += fmt::format("\\x{:02x}", static_cast<unsigned char>(text.front()));
+    else if (text.front() == '\n')
+      safe += "\\n";
+    else if (text.front() == '\\')
+      safe += "\\\\";
+    else
+      safe.append(text.substr(0, length));
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return safe;
+}
+
+std::string unescaped(std::string_view text) {
+  std::string all;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\' || i + 1 == text.size()) {
+      all += text[i];
+      continue;
+    }
+    const char kind = text[++i];
+    unsigned char byte = 0;
+    const char* const digits = text.data() + i + 1;
+    if (kind == 'x' && i + 2 < text.size() && std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
+      all += static_cast<char>(byte);
+      i += 2;
+    } else {
+      all += kind == 'n' ? '\n' : kind;
+    }
+  }
+  return all;
 }
 
 namespace detail {

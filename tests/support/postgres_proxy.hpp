@@ -22,7 +22,9 @@ namespace test {
 /// Passes one connection on to the server of a URL, without TLS, until it is cut.
 class Proxy {
  public:
-  enum class Cut { Before, After };  ///< the server gets the message, or gets it and answers it unheard
+  /// The server does not get the message, or gets it and answers it unheard, or does not even learn that the client is
+  /// gone.
+  enum class Cut { Before, After, Silently };
 
   explicit Proxy(std::string server_url) : url_(std::move(server_url)) {
     const std::size_t at = url_.find("127.0.0.1:") + 10;
@@ -45,7 +47,7 @@ class Proxy {
     join();
     ::close(listener_);
   }
-  /// For one connection; it must have ended when this goes.
+  /// For one connection, further ones are refused; it must have ended when this goes.
   [[nodiscard]] const std::string& url() const { return url_; }
   /// Cuts both sides when the client sends a packet that has these bytes.
   void cut_at(std::string_view bytes, Cut side) {
@@ -86,6 +88,7 @@ class Proxy {
   void serve(std::uint16_t port) {
     const int client = ::accept(listener_, nullptr, nullptr);
     if (client < 0) return;
+    ::shutdown(listener_, SHUT_RDWR);
     client_ = client;
     const int server = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address = loopback(port);
@@ -93,7 +96,7 @@ class Proxy {
     if (::connect(server, static_cast<sockaddr*>(any), sizeof address) == 0) forward(client, server);
     ::close(client);
     // The server sees the end, and says so by its own: then it has done with what was sent before.
-    ::shutdown(server, SHUT_WR);
+    if (side_ != Cut::Silently) ::shutdown(server, SHUT_WR);
     std::array<char, 4096> rest{};
     while (::recv(server, rest.data(), rest.size(), 0) > 0) {}
     ::close(server);

@@ -186,6 +186,13 @@ class EncodedRows {
   [[nodiscard]] std::span<const std::size_t> ends() const noexcept { return ends_; }
   [[nodiscard]] const Mapping& table() const noexcept { return table_; }
 
+  /// Used by the library: memory of earlier rows for that of these.
+  void exchange(detail::Bytes& bytes, std::vector<std::size_t>& ends) noexcept {
+    std::swap(bytes_, bytes);
+    ends_.swap(ends);
+    clear();
+  }
+
  private:
   ETLPIPE_NOINLINE Error refused(const Row& row, detail::Misfit misfit) const {
     return detail::misfit_error(table_, row, misfit);

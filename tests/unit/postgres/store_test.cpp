@@ -1,0 +1,485 @@
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <etl/postgres/store.hpp>
+#include <etl/testing/conformance.hpp>
+
+#include "support/catch.hpp"
+#include "support/postgres_proxy.hpp"
+#include "unit/postgres/support.hpp"
+
+using namespace std::chrono_literals;
+using namespace std::string_literals;
+using etl::Checkpoint;
+using etl::DeadLetter;
+using etl::ErrorClass;
+using etl::PartitionProgress;
+using etl::Position;
+using etl::SeqRange;
+using etl::SeqRanges;
+using etl::SettledRange;
+using etl::postgres::column;
+using etl::postgres::Connection;
+using etl::postgres::key;
+using etl::postgres::OnConflict;
+using etl::postgres::Pool;
+using etl::postgres::sqlstate;
+using etl::postgres::Store;
+using etl::postgres::table;
+using etl::postgres::Tx;
+using etl::postgres::Type;
+using test::count;
+using test::error_of;
+using test::has;
+using test::lacks;
+using test::ok;
+using test::value;
+
+namespace {
+
+struct Row {
+  std::int64_t id = 0;
+  std::string name{};
+};
+const auto rows = table<Row>("rows", key("id", &Row::id), column("name", &Row::name));
+using Batch = std::vector<Row>;
+
+SeqRanges ranges(std::initializer_list<SeqRange> all) {
+  SeqRanges made;
+  for (const SeqRange one : all) made.add(one);
+  return made;
+}
+
+using Session = std::unique_ptr<etl::StoreSession<Tx>>;
+
+/// What is committed with a batch.
+struct Progress {
+  std::vector<SettledRange> settled{};
+  std::vector<PartitionProgress> advanced{};
+  std::vector<DeadLetter> letters{};
+};
+etl::Result<void> record(const Session& session, const Progress& progress, const std::string& pipeline = "p") {
+  return session->record({.pipeline = pipeline,
+                          .settled = progress.settled,
+                          .advanced = progress.advanced,
+                          .dead_letters = progress.letters});
+}
+void commit(const Session& session, const Progress& progress, const std::string& pipeline = "p") {
+  ok(session->begin());
+  ok(record(session, progress, pipeline));
+  ok(session->commit());
+}
+
+DeadLetter letter(std::string id, std::uint64_t seq = 0, std::uint32_t partition = 0) {
+  return {.id = std::move(id), .pipeline = "p", .run = "r", .partition = partition, .seq = seq};
+}
+std::string ids(Store& store, const std::string& pipeline = "") {
+  std::string all;
+  ok(store.list(pipeline, [&](const DeadLetter& one) {
+    all += one.id + ' ';
+    return true;
+  }));
+  return all;
+}
+
+/// A store in a schema of its own, with the table of rows.
+struct Fixture {
+  Fixture() { ok(db.execute("CREATE TABLE rows(id bigint PRIMARY KEY, name text NOT NULL CHECK(name<>''))")); }
+  test::Schema schema{};
+  Connection db = schema.open();
+  std::shared_ptr<Store> store = ok(Store::open(schema.url()));
+};
+
+/// The first connection goes through the proxy, further ones past it.
+Pool pool_through(const test::Proxy& proxy, const test::Schema& schema) {
+  const auto port = [](const std::string& url) {
+    const std::size_t at = url.find("127.0.0.1:");
+    return url.substr(at, url.find('/', at) - at);
+  };
+  std::string url = schema.url();
+  const std::string real = port(url);
+  url.replace(url.find(real), real.size(), port(proxy.url()) + "," + real);
+  return ok(Pool::make(url, {}, {.max_size = 1}));
+}
+
+}  // namespace
+
+TEST_CASE("postgres store: keeps the contract of checkpoints, dead letters and transactions") {
+  Fixture f;
+  CHECK_NOTHROW(etl::testing::check_transactional_store<Tx>(
+      *f.store, *f.store, [&, id = std::int64_t{0}](Tx& tx) mutable { ok(tx.write(rows, Batch{{++id, "x"}})); },
+      [&] { return static_cast<std::size_t>(count(f.db, "rows")); }));
+}
+
+// --- checkpoints
+// ------------------------------------------------------------------------------------------------------
+
+TEST_CASE("postgres store: G13 a checkpoint comes back as it was saved, whatever bytes it has, and none is nothing") {
+  Fixture f;
+  CHECK(!ok(f.store->find("p")));
+  const std::string name = "p'\\\xff\n";
+  Checkpoint saved{.fingerprint = "v1 \"x\"\n'\\n\\\\",
+                   .batch_size = std::uint64_t{1} << 63U,
+                   .partition_count = 3,
+                   .partitions = {{.partition = 0, .watermark = 10, .position = Position("a\0b\xff\\x41\n"s)},
+                                  {.partition = 4'000'000'000U, .watermark = 5, .gaps = ranges({{7, 9}, {20, 30}})}}};
+  const Checkpoint other{.fingerprint = "o", .finished = true};
+  ok(f.store->save(name, saved));
+  ok(f.store->save("o", other));
+  const auto again = ok(Store::open(f.schema.url()));
+  CHECK(ok(again->find(name)) == saved);
+  CHECK(ok(again->find("o")) == other);
+  saved.partitions.erase(saved.partitions.begin());  // it is replaced as a whole
+  ok(again->save(name, saved));
+  CHECK(ok(f.store->find(name)) == saved);
+  ok(f.store->reset(name));
+  CHECK(!ok(again->find(name)));
+  CHECK(ok(again->find("o")) == other);
+}
+
+TEST_CASE("postgres store: G14 settled ranges are merged into watermark and gaps, and positions follow") {
+  Fixture f;
+  ok(f.store->save("p", {.fingerprint = "f"}));
+  const Session session = ok(f.store->connect());
+  const auto stored = [&](std::size_t i) { return ok(f.store->find("p"))->partitions.at(i); };
+  commit(session, {.settled = {{1, {5, 6}}, {0, {10, 20}}}});
+  commit(session, {.settled = {{0, {30, 40}}}});
+  commit(session, {.settled = {{0, {20, 25}}, {1, {0, 5}}}});
+  CHECK(ok(f.store->find("p"))->fingerprint == "f");
+  CHECK(stored(0) == PartitionProgress{.partition = 0, .gaps = ranges({{10, 25}, {30, 40}})});
+  CHECK(stored(1) == PartitionProgress{.partition = 1, .watermark = 6});
+  CHECK(value(f.db, "SELECT watermark || ' ' || settled::text FROM etl_partitions WHERE partition = 0") ==
+        "0 {10,25,30,40}");
+  commit(session, {.settled = {{0, {0, 10}}}});
+  CHECK(stored(0) == PartitionProgress{.watermark = 25, .gaps = ranges({{30, 40}})});
+
+  commit(session, {.advanced = {{.watermark = 20, .position = Position("b"), .position_seq = 18}}});
+  const PartitionProgress first{
+      .watermark = 25, .position = Position("b"), .position_seq = 18, .gaps = ranges({{30, 40}})};
+  CHECK(stored(0) == first);
+  commit(session, {.advanced = {{.watermark = 10, .position = Position("a"), .position_seq = 9}}});
+  CHECK(stored(0) == first);
+  commit(session, {.advanced = {{.watermark = 20, .position = Position("c"), .position_seq = 18}}});
+  CHECK(stored(0).position == Position("c"));
+  commit(session, {.advanced = {{.watermark = 32}}});  // within a settled range
+  CHECK(stored(0) == PartitionProgress{.watermark = 40, .position = Position("c"), .position_seq = 18});
+}
+
+TEST_CASE("postgres store: progress without a checkpoint is not taken for none") {
+  Fixture f;
+  commit(ok(f.store->connect()), {.settled = {{0, {0, 10}}}});
+  const auto found = ok(f.store->find("p"));
+  REQUIRE(found);
+  CHECK(found->fingerprint.empty());  // which no pipeline has: the run stops there
+  CHECK(found->partitions[0].watermark == 10);
+  ok(f.store->reset("p"));
+  CHECK(!ok(f.store->find("p")));
+}
+
+TEST_CASE("postgres store: whether items are settled, and that they are settled once") {
+  Fixture f;
+  const Session session = ok(f.store->connect());
+  const auto settled = [&](std::uint32_t partition, std::uint64_t first, std::uint64_t end) {
+    return ok(session->is_settled("p", {partition, {first, end}}));
+  };
+  CHECK(!settled(0, 0, 1));
+  commit(session, {.settled = {{0, {20, 30}}, {0, {35, 40}}}, .advanced = {{.watermark = 10}}});
+  for (const SeqRange yes : {SeqRange{0, 10}, {3, 5}, {20, 30}, {36, 40}}) CHECK(settled(0, yes.first, yes.end));
+  for (const SeqRange no : {SeqRange{9, 11}, {20, 31}, {20, 36}, {15, 21}}) CHECK(!settled(0, no.first, no.end));
+  CHECK(!settled(1, 0, 1));
+  CHECK(!ok(session->is_settled("q", {0, {0, 1}})));
+
+  for (const SeqRange again : {SeqRange{0, 1}, {9, 12}, {15, 21}, {29, 31}, {10, 50}}) {
+    ok(session->begin());
+    const etl::Error e = error_of(record(session, {.settled = {{0, again}}}));
+    CHECK(e.error_class == ErrorClass::Fatal);
+    CHECK(lacks(e.message(), {"pipeline 'p'", "of partition 0 are settled already: another run"}) == "");
+    session->rollback();
+  }
+  commit(session, {.settled = {{0, {30, 35}}, {0, {10, 20}}}});
+  CHECK(settled(0, 0, 40));
+}
+
+// --- transactions
+// -----------------------------------------------------------------------------------------------------
+
+TEST_CASE("postgres store: G15 rows, dead letters and progress are committed together or not at all") {
+  Fixture f;
+  const Session session = ok(f.store->connect());
+  const Progress progress{.settled = {{0, {0, 2}}}, .advanced = {{.watermark = 2}}, .letters = {letter("x")}};
+  const auto batch = [&] {
+    ok(session->begin());
+    ok(session->transaction().write(rows, Batch{{1, "a"}, {2, "b"}}));
+    ok(record(session, progress));
+  };
+  const auto stored = [&] {
+    return count(f.db, "rows") + count(f.db, "etl_partitions") + count(f.db, "etl_dead_letters");
+  };
+  batch();
+  CHECK(stored() == 0);
+  session->rollback();
+  session->rollback();  // once more does no harm
+  CHECK(stored() == 0);
+  batch();
+  ok(session->commit());
+  CHECK(stored() == 4);
+  {
+    const Session gone = ok(f.store->connect());
+    ok(gone->begin());
+    ok(gone->transaction().execute("DELETE FROM rows"));
+  }
+  CHECK(count(f.db, "rows") == 2);
+  // Without a transaction nothing is done.
+  CHECK_FALSE(session->transaction().active());
+  CHECK(has(error_of(session->transaction().write(rows, Batch{{3, "c"}})).message(), "no transaction is open"));
+  CHECK_FALSE(session->savepoint());
+  CHECK_FALSE(session->rollback_to_savepoint());
+  CHECK_FALSE(record(session, progress));
+  CHECK_FALSE(session->commit());
+}
+
+TEST_CASE("postgres store: rows that are refused are rejected one by one, also of a table known at run time") {
+  Fixture f;
+  const Session session = ok(f.store->connect());
+  Tx& tx = session->transaction();
+  using Cell = std::variant<std::monostate, std::int64_t, std::string>;
+  using Cells = std::vector<Cell>;
+  const auto cells = etl::postgres::dynamic_table<Cells>(
+      "rows", {{.name = "id", .type = Type::BigInt, .key = true}, {.name = "name", .nullable = false}},
+      [](const Cells& row, std::size_t i) -> const Cell& { return row[i]; });
+  const Batch batch{{1, "a"}, {2, ""}, {1, "twice"}, {3, "\xff"}, {4, "d"}};
+  std::vector<Cells> found;
+  for (const Row& row : batch) found.push_back({row.id + 10, row.name});
+  const std::optional<Position> nowhere;
+  const std::stop_token stop;
+  const auto refused = [&](auto write) {
+    etl::BatchContext context({.position = &nowhere, .stop = &stop, .size = batch.size()});
+    ok(session->begin());
+    ok(write(context));
+    ok(session->commit());
+    std::string all;
+    for (const auto& [at, error] : context.rejects()) all += std::to_string(at) + " ";
+    return all;
+  };
+  CHECK(refused([&](auto& context) { return tx.write(rows, batch, context); }) == "1 2 3 ");
+  CHECK(refused([&](auto& context) { return tx.write(cells, found, context); }) == "1 2 3 ");
+  CHECK(refused([&](auto& context) { return tx.write(rows, batch, context, OnConflict::Update); }) == "1 3 ");
+  CHECK(value(f.db, "SELECT string_agg(id || name, ' ' ORDER BY id) FROM rows") == "1twice 4d 11a 14d");
+
+  ok(session->begin());  // without a context it is the batch's error, after which only a rollback is possible
+  CHECK(error_of(tx.write(rows, batch)).error_class == ErrorClass::Rejected);
+  CHECK(error_of(record(session, {.settled = {{0, {0, 5}}}})).error_class == ErrorClass::Fatal);
+  CHECK_FALSE(session->commit());
+}
+
+TEST_CASE("postgres store: statements of the user's own, but no COMMIT") {
+  Fixture f;
+  const Session session = ok(f.store->connect());
+  Tx& tx = session->transaction();
+  ok(session->begin());
+  ok(tx.execute("INSERT INTO rows VALUES(1, 'a'); INSERT INTO rows VALUES(2, 'b')"));
+  CHECK(ok(tx.query("SELECT name FROM rows WHERE id = $1", 2)).text(0, 0) == "b");
+  auto inserter = ok(etl::postgres::inserter(tx.connection(), rows));
+  ok(inserter.insert(Batch{{3, "c"}}));
+  ok(session->savepoint());
+  CHECK(error_of(tx.execute("INSERT INTO rows VALUES(1, 'twice')")).code == sqlstate("23505"));
+  ok(session->rollback_to_savepoint());
+  ok(session->commit());
+  CHECK(count(f.db, "rows") == 3);
+  for (const std::string_view end : {"COMMIT", "ROLLBACK"}) {
+    ok(session->begin());
+    const etl::Error e = error_of(tx.execute(end));
+    CHECK(e.error_class == ErrorClass::Fatal);
+    CHECK(has(e.message(), "leave these to the library"));
+    CHECK_FALSE(record(session, {}));
+    CHECK_FALSE(session->commit());
+    ok(session->begin());
+    CHECK_FALSE(tx.query(end));
+    session->rollback();
+  }
+  // For a test of a load.
+  auto transaction = ok(f.db.begin());
+  Tx own(f.db);
+  ok(own.write(rows, Batch{{4, "d"}}));
+  ok(transaction.commit());
+  CHECK(count(f.db, "rows") == 4);
+}
+
+TEST_CASE("postgres store: two writers of one pipeline at once: the second commits upon the first") {
+  Fixture f;
+  ok(f.store->save("p", {.fingerprint = "f"}));
+  for (const bool first_commits : {true, false}) {
+    const Session first = ok(f.store->connect());
+    const Session second = ok(f.store->connect());
+    for (const auto* const session : {&first, &second}) ok((*session)->begin());
+    ok(record(first, {.settled = {{0, {0, 10}}, {1, {10, 20}}}}));
+    etl::Result<void> later;
+    std::thread waits([&] { later = record(second, {.settled = {{1, {0, 10}}, {0, {10, 20}}}}); });
+    while (value(f.db, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%" +
+                           f.schema.name() + "%'") != "1")
+      std::this_thread::yield();
+    first_commits ? ok(first->commit()) : first->rollback();
+    waits.join();
+    ok(later);
+    ok(second->commit());
+    const auto found = ok(f.store->find("p"))->partitions;
+    REQUIRE(found.size() == 2);
+    CHECK(found[0].watermark == (first_commits ? 20 : 0));
+    CHECK(found[1].watermark == (first_commits ? 20 : 10));
+    CHECK(found[0].gaps == (first_commits ? SeqRanges() : ranges({{10, 20}})));
+    ok(f.store->save("p", {.fingerprint = "f"}));
+  }
+}
+
+TEST_CASE("postgres store: a lost connection is replaced at the next transaction") {
+  Fixture f;
+  const Session session = ok(f.store->connect());
+  ok(session->begin());
+  test::terminate(f.db, test::pid(session->transaction().connection()));
+  const etl::Error e = error_of(session->transaction().write(rows, Batch{{1, "a"}}));
+  CHECK(e.error_class == ErrorClass::Transient);
+  CHECK(error_of(record(session, {.settled = {{0, {0, 1}}}})).error_class == ErrorClass::Transient);
+  CHECK(error_of(session->commit()).error_class == ErrorClass::Transient);
+  ok(session->begin());
+  ok(session->transaction().write(rows, Batch{{1, "a"}}));
+  ok(session->commit());
+  CHECK(count(f.db, "rows") == 1);
+}
+
+TEST_CASE(
+    "postgres store: a commit without an answer is cleared up, also when the server holds the transaction still") {
+  using Cut = test::Proxy::Cut;
+  for (const auto side : {Cut::Before, Cut::After, Cut::Silently}) {
+    Fixture f;
+    test::Proxy proxy(f.schema.url());
+    const auto store = ok(Store::over(pool_through(proxy, f.schema)));
+    const Session session = ok(store->connect());
+    ok(session->begin());
+    ok(session->transaction().write(rows, Batch{{1, "a"}}));
+    ok(record(session, {.settled = {{0, {0, 1}}}}));
+    proxy.cut_at("COMMIT", side);
+    CHECK(error_of(session->commit()).code == etl::Errc::OutcomeUnknown);
+    const bool settled = ok(session->is_settled("p", {0, {0, 1}}));
+    CHECK(settled == (side == Cut::After));
+    CHECK(count(f.db, "rows") == (settled ? 1 : 0));
+    // Nothing is left that could still commit, or that holds a lock.
+    CHECK(value(f.db,
+                "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND query LIKE "
+                "'%" +
+                    f.schema.name() + "%'") == "0");
+    if (settled) continue;
+    commit(session, {.settled = {{0, {0, 1}}}});
+    proxy.join();
+  }
+}
+
+// --- dead letters
+// -----------------------------------------------------------------------------------------------------
+
+TEST_CASE("postgres store: G7 dead letters come back as they were written, whatever bytes they have") {
+  Fixture f;
+  const DeadLetter full{.id = "i1'",
+                        .pipeline = "p\\",
+                        .run = "run-7\xff",
+                        .partition = 3,
+                        .seq = 1ULL << 40,
+                        .position = Position("byte 12\0"s),
+                        .stage = etl::Stage::Load,
+                        .attempts = 4,
+                        .errors = {"C:\\new\nline", "", "\\n", "caused by \xc3\xbc \xff{},\"'", "\\x41"},
+                        .time = std::chrono::system_clock::time_point(1'700'000'000'123'456us),
+                        .payload = "a\0\xff\n'\\"s};
+  const DeadLetter bare{.id = "i2", .pipeline = "q"};
+  DeadLetter odd{.id = "i3", .pipeline = "q", .seq = 1, .errors = {""}, .time = bare.time - 1us, .payload = ""};
+  ok(f.store->write(std::vector{bare, odd, full}));
+  std::vector<DeadLetter> found;
+  const auto keep = [&](const DeadLetter& one) { return found.push_back(one), true; };
+  ok(ok(Store::open(f.schema.url()))->list("", keep));
+  REQUIRE(found.size() == 3);
+  CHECK(found[0] == full);
+  CHECK(found[1] == bare);
+  CHECK(found[2] == odd);
+  CHECK(value(f.db,
+              "SELECT errors[1] || to_char(time AT TIME ZONE 'UTC', ' YYYY-MM-DD HH24:MI:SS.US') || payload::text "
+              "FROM etl_dead_letters WHERE id = 'i1'''") ==
+        "C:\\\\new\\nline 2023-11-14 22:13:20.123456\\x6100ff0a275c");
+
+  for (const auto stage : {etl::Stage::Configure, etl::Stage::Transform, etl::Stage::Manage}) {
+    odd.stage = stage;
+    ok(f.store->write(std::vector{odd}));  // takes the place of the one with its id
+    found.clear();
+    ok(f.store->list("q", keep));
+    REQUIRE(found.size() == 2);
+    CHECK(found[1] == odd);
+  }
+}
+
+TEST_CASE("postgres store: dead letters are listed by partition and seq, page by page, and purged by id") {
+  Fixture f;
+  DeadLetter other = letter("other");
+  other.pipeline = "o";
+  ok(f.store->write(std::vector{letter("c", 3), letter("d", 1, 1), other, letter("a", 1), letter("b", 2)}));
+  CHECK(ids(*f.store) == "other a b c d ");
+  CHECK(ids(*f.store, "p") == "a b c d ");
+  CHECK(ids(*f.store, "none").empty());
+  int seen = 0;
+  ok(f.store->list("p", [&](const DeadLetter&) { return ++seen < 2; }));
+  CHECK(seen == 2);
+  CHECK_THROWS_AS(f.store->list("p", [](const DeadLetter&) -> bool { throw 1; }), int);
+  CHECK(ok(f.store->purge(std::vector<std::string>{"a", "none", "d", "a"})) == 2);
+  CHECK(ok(f.store->purge({})) == 0);
+  CHECK(ids(*f.store) == "other b c ");
+  ok(f.store->save("p", {}));
+  ok(f.store->reset("p"));
+  CHECK(ids(*f.store, "p") == "b c ");
+
+  std::vector<DeadLetter> many;
+  for (std::uint64_t i = 0; i < 501; ++i) many.push_back(letter("m" + std::to_string(i), i, 7));
+  ok(f.store->write(many));
+  std::uint64_t next = 0;
+  ok(f.store->list("p", [&](const DeadLetter& one) {
+    if (one.partition == 7) CHECK(one.seq == next++);
+    return true;
+  }));
+  CHECK(next == 501);
+  CHECK(f.store->pool().status().leased == 0);
+}
+
+// --- schemas and formats
+// ----------------------------------------------------------------------------------------------
+
+TEST_CASE("postgres store: a schema of its own, made on demand, by several at once") {
+  const test::Schema schema;
+  auto db = schema.open();
+  const std::string own = schema.name() + "_\"st'ore";
+  const auto pool = ok(Pool::make(schema.url()));
+  std::vector<etl::Result<std::shared_ptr<Store>>> made(4);
+  {
+    std::vector<std::thread> threads;
+    for (auto& store : made) threads.emplace_back([&] { store = Store::over(pool, own); });
+    for (std::thread& thread : threads) thread.join();
+  }
+  for (const auto& store : made) CHECK(store.has_value());
+  ok(ok(std::move(made[0]))->save("p", {.fingerprint = "here"}));
+  const auto again = ok(Store::over(pool, own));
+  CHECK(ok(again->find("p"))->fingerprint == "here");
+  CHECK(value(db, "SELECT to_regclass('etl_store') IS NULL") == "t");
+  ok(db.execute("UPDATE " + etl::postgres::detail::quoted(own) + ".etl_store SET format=2"));
+  const etl::Error e = error_of(Store::over(pool, own));
+  CHECK(e.error_class == ErrorClass::Fatal);
+  CHECK(lacks(e.message(), {"format 2", "format 1", "newer version"}) == "");
+  ok(db.execute("DROP SCHEMA " + etl::postgres::detail::quoted(own) + " CASCADE"));
+  CHECK(has(error_of(Store::open(test::postgres_url() + "?options=-csearch_path%3Dnowhere")).message(),
+            "no schema of the search path exists"));
+}
