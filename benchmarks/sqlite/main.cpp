@@ -1,13 +1,18 @@
-/// Rows into SQLite, by `etl::sqlite::Sink` and by a hand-written loop, in turns: `bench-sqlite [--rows N] [--batch N]
-/// [--rounds N] [--folder DIR]` prints one line of JSON with the medians and their ratio.
+/// Rows into SQLite, by `etl::sqlite::Sink` with columns that are known at compile time (etl) and at run time (dynamic),
+/// and by a hand-written loop, in turns: `bench-sqlite [--rows N] [--batch N] [--rounds N] [--folder DIR]` prints one
+/// line of JSON with the medians and their ratio.
 
 #include <algorithm>
 #include <exception>
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <type_traits>
+#include <variant>
 #include <vector>
 
+#include <etl/sqlite/dynamic_table.hpp>
 #include <etl/sqlite/sink.hpp>
 
 #include <common/args.hpp>
@@ -25,21 +30,47 @@ const auto trades = sql::table<Trade>("trades", sql::key("id", &Trade::id), sql:
                                       sql::column("day", &Trade::day), sql::column("settled", &Trade::settled),
                                       sql::column("reference", &Trade::reference), sql::column("note", &Trade::note));
 
+using Value = std::variant<std::int64_t, double, bool, std::string_view>;
+constexpr auto value = [](const Trade& trade, std::size_t column) -> Value {
+  switch (column) {
+    case 0: return trade.id;
+    case 1: return std::int64_t{trade.account};
+    case 2: return trade.price;
+    case 3: return trade.amount;
+    case 4: return std::string_view(trade.day);
+    case 5: return trade.settled;
+    case 6: return std::string_view(trade.reference);
+    default: return std::string_view(trade.note);
+  }
+};
+const auto dynamic_trades =
+    sql::dynamic_table<Trade>("trades",
+                              {{.name = "id", .type = sql::Type::Integer, .key = true},
+                               {.name = "account", .type = sql::Type::Integer, .nullable = false},
+                               {.name = "price", .type = sql::Type::Real, .nullable = false},
+                               {.name = "amount", .type = sql::Type::Real, .nullable = false},
+                               {.name = "day", .nullable = false},
+                               {.name = "settled", .type = sql::Type::Integer, .nullable = false},
+                               {.name = "reference", .nullable = false},
+                               {.name = "note", .nullable = false}},
+                              value);
+
 template <class T>
 T checked(etl::Result<T> result) {
   if (!result) throw etl::Exception(result.error());
   if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
+template <class Table>
 class EtlSink final : public Writer {
  public:
-  explicit EtlSink(const std::string& file) : EtlSink(checked(sql::Database::open(file))) {}
+  EtlSink(const std::string& file, const Table& table) : EtlSink(checked(sql::Database::open(file)), table) {}
   void write(std::span<const Trade> batch) override { checked(sink_.write(batch)); }
 
  private:
-  explicit EtlSink(sql::Database database)
-      : sink_((checked(database.execute(create_sql)), checked(sql::sink(database, trades)))) {}
-  sql::SinkFor<decltype(trades)> sink_;
+  EtlSink(sql::Database database, const Table& table)
+      : sink_((checked(database.execute(create_sql)), checked(sql::sink(database, table)))) {}
+  sql::SinkFor<Table> sink_;
 };
 
 std::vector<Trade> make_trades(std::size_t rows) {
@@ -79,7 +110,9 @@ double median(std::vector<double> values) {
 }
 
 std::unique_ptr<Writer> writer(const std::string& side, const std::string& file) {
-  if (side == "etl") return std::make_unique<EtlSink>(file);
+  if (side == "etl") return std::make_unique<EtlSink<std::remove_const_t<decltype(trades)>>>(file, trades);
+  if (side == "dynamic")
+    return std::make_unique<EtlSink<std::remove_const_t<decltype(dynamic_trades)>>>(file, dynamic_trades);
   return side == "raw" ? raw_writer(file) : text_writer(file);
 }
 
@@ -109,23 +142,26 @@ int run(const Args& args) {
                           fmt::format("bench-sqlite-{}", Moment::now().wall);
   fs::create_directories(folder);
   const std::vector<Trade> all = make_trades(rows);
-  Side etl{"etl"}, raw{"raw"}, text{"text"};
+  Side etl{"etl"}, dynamic{"dynamic"}, raw{"raw"}, text{"text"};
   warm_up();
   measure(raw, all, batch, folder);  // does not count: the first one finds cold files
   raw = {"raw"};
   for (std::size_t i = 0; i < rounds; ++i) {
     const bool first = i % 2 == 0;
     measure(first ? etl : raw, all, batch, folder);
+    measure(dynamic, all, batch, folder);
     measure(first ? raw : etl, all, batch, folder);
   }
   measure(text, all, batch, folder);
   fs::remove_all(folder);
-  const bool ok = etl.contents == raw.contents && etl.contents.starts_with(fmt::format("{} ", rows));
+  const bool ok = etl.contents == raw.contents && dynamic.contents == raw.contents &&
+                  etl.contents.starts_with(fmt::format("{} ", rows));
   JsonLine line;
   line.number("rows", std::uint64_t{rows})
       .number("batch", std::uint64_t{batch})
       .number("rounds", std::uint64_t{rounds});
   line.number("ns", median(etl.ns)).number("cpu_ns", median(etl.cpu));
+  line.number("dynamic_ns", median(dynamic.ns)).number("dynamic_cpu_ns", median(dynamic.cpu));
   line.number("raw_ns", median(raw.ns)).number("raw_cpu_ns", median(raw.cpu)).number("text_ns", median(text.ns));
   line.number("times_raw", median(raw.ns) / median(etl.ns)).number("times_text", median(text.ns) / median(etl.ns));
   line.flag("ok", ok).print();
