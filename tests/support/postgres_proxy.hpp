@@ -29,7 +29,7 @@ class Proxy {
   explicit Proxy(std::string server_url) : url_(std::move(server_url)) {
     const std::size_t at = url_.find("127.0.0.1:") + 10;
     const std::size_t end = url_.find('/', at);
-    const auto server_port = static_cast<std::uint16_t>(std::stoi(url_.substr(at, end - at)));
+    server_port_ = static_cast<std::uint16_t>(std::stoi(url_.substr(at, end - at)));
     listener_ = ::socket(AF_INET, SOCK_STREAM, 0);
     sockaddr_in address = loopback(0);
     socklen_t size = sizeof address;
@@ -38,7 +38,7 @@ class Proxy {
         ::getsockname(listener_, static_cast<sockaddr*>(any), &size) != 0)
       throw std::runtime_error("proxy: no port");
     url_.replace(at, end - at, std::to_string(ntohs(address.sin_port)));
-    thread_ = std::thread([this, server_port] { serve(server_port); });
+    thread_ = std::thread([this] { serve(); });
   }
   Proxy(const Proxy&) = delete;
   Proxy& operator=(const Proxy&) = delete;
@@ -49,6 +49,13 @@ class Proxy {
   }
   /// For one connection, further ones are refused; it must have ended when this goes.
   [[nodiscard]] const std::string& url() const { return url_; }
+  /// For a pool: the first connection goes through the proxy, further ones past it.
+  [[nodiscard]] std::string url_and_past() const {
+    constexpr std::string_view host = "127.0.0.1:";
+    std::string both = url_;
+    const std::size_t at = both.find(host), end = both.find('/', at);
+    return both.insert(end, "," + std::string(host) + std::to_string(server_port_));
+  }
   /// Cuts both sides when the client sends a packet that has these bytes.
   void cut_at(std::string_view bytes, Cut side) {
     const std::lock_guard lock(mutex_);
@@ -85,13 +92,13 @@ class Proxy {
     const std::lock_guard lock(mutex_);
     return !bytes_.empty() && data.find(bytes_) != std::string_view::npos;
   }
-  void serve(std::uint16_t port) {
+  void serve() {
     const int client = ::accept(listener_, nullptr, nullptr);
     if (client < 0) return;
     ::shutdown(listener_, SHUT_RDWR);
     client_ = client;
     const int server = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address = loopback(port);
+    sockaddr_in address = loopback(server_port_);
     void* const any = &address;
     if (::connect(server, static_cast<sockaddr*>(any), sizeof address) == 0) forward(client, server);
     ::close(client);
@@ -119,6 +126,7 @@ class Proxy {
   }
 
   std::string url_;
+  std::uint16_t server_port_ = 0;
   int listener_ = -1;
   std::atomic<int> client_ = -1;
   std::mutex mutex_;

@@ -101,18 +101,6 @@ struct Fixture {
   std::shared_ptr<Store> store = ok(Store::open(schema.url()));
 };
 
-/// The first connection goes through the proxy, further ones past it.
-Pool pool_through(const test::Proxy& proxy, const test::Schema& schema) {
-  const auto port = [](const std::string& url) {
-    const std::size_t at = url.find("127.0.0.1:");
-    return url.substr(at, url.find('/', at) - at);
-  };
-  std::string url = schema.url();
-  const std::string real = port(url);
-  url.replace(url.find(real), real.size(), port(proxy.url()) + "," + real);
-  return ok(Pool::make(url, {}, {.max_size = 1}));
-}
-
 }  // namespace
 
 TEST_CASE("postgres store: keeps the contract of checkpoints, dead letters and transactions") {
@@ -363,7 +351,7 @@ TEST_CASE(
   for (const auto side : {Cut::Before, Cut::After, Cut::Silently}) {
     Fixture f;
     test::Proxy proxy(f.schema.url());
-    const auto store = ok(Store::over(pool_through(proxy, f.schema)));
+    const auto store = ok(Store::over(ok(Pool::make(proxy.url_and_past(), {}, {.max_size = 1}))));
     const Session session = ok(store->connect());
     ok(session->begin());
     ok(session->transaction().write(rows, Batch{{1, "a"}}));

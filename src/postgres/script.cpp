@@ -1,0 +1,254 @@
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cerrno>
+#include <charconv>
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <libpq-fe.h>
+
+#include <etl/postgres/script.hpp>
+
+#include "state.hpp"
+
+namespace etl::inline v0::postgres {
+namespace {
+
+// --- checks
+// -----------------------------------------------------------------------------------------------------------
+
+constexpr int most_shown = 3;
+
+std::string shown_row(const Rows& rows, int row) {
+  std::string text;
+  for (int column = 0; column < rows.columns(); ++column) {
+    text += column == 0 ? "" : ", ";
+    if (const auto name = rows.column_name(column); name != "?column?") text.append(name) += '=';
+    text += rows.is_null(row, column) ? "NULL" : printable(rows.text(row, column), 60);
+  }
+  return text;
+}
+
+/// What is wrong, or nothing.
+Result<std::string> violations(Connection& connection, std::string_view sql, std::size_t number) {
+  while (!sql.empty() && (sql.back() == ';' || std::isspace(static_cast<unsigned char>(sql.back())) != 0))
+    sql.remove_suffix(1);
+  // A cursor takes nothing but a query, and leaves most of a long result where it is. A comment may end the text.
+  const Result<Rows> rows = run(
+      connection, fmt::format("DECLARE etl_{0} CURSOR FOR {1}\n;FETCH {2} FROM etl_{0}", number, sql, most_shown + 1),
+      shown_sql(sql));
+  if (!rows) return failure(rows.error());
+  constexpr Oid boolean = 16;
+  const bool holds =
+      rows->size() == 1 && rows->columns() == 1 && PQftype(rows->handle(), 0) == boolean && rows->text(0, 0) == "t";
+  if (rows->size() == 0 || holds) return std::string();
+  std::string text = shown_sql(sql) + " gives";
+  for (int row = 0; row < std::min(rows->size(), most_shown); ++row)
+    text += fmt::format("{} ({})", row == 0 ? "" : ",", shown_row(*rows, row));
+  return rows->size() > most_shown ? text + ", ..." : text;
+}
+
+// --- scripts
+// ----------------------------------------------------------------------------------------------------------
+
+/// Where the statements of a script begin, as PostgreSQL's lexer has it.
+class Splitter {
+ public:
+  explicit Splitter(std::string_view sql) : sql_(sql) {}
+  [[nodiscard]] std::vector<std::size_t> starts() {
+    std::vector<std::size_t> all;
+    for (bool fresh = true; at_ < sql_.size();) {
+      const char c = sql_[at_];
+      if (std::isspace(static_cast<unsigned char>(c)) != 0 || comment()) {
+        if (at_ < sql_.size() && std::isspace(static_cast<unsigned char>(sql_[at_])) != 0) ++at_;
+        continue;
+      }
+      if (c == ';') {
+        fresh = true;
+        ++at_;
+        continue;
+      }
+      if (std::exchange(fresh, false)) all.push_back(at_);
+      token();
+    }
+    return all;
+  }
+
+ private:
+  static bool is_word(char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return std::isalnum(byte) != 0 || c == '_' || byte >= 0x80;
+  }
+  /// Behind the next `end`.
+  void skip_past(std::string_view end) {
+    const std::size_t found = sql_.find(end, at_);
+    at_ = found == std::string_view::npos ? sql_.size() : found + end.size();
+  }
+  bool comment() {
+    const std::string_view rest = sql_.substr(at_);
+    if (rest.starts_with("--")) return skip_past("\n"), true;
+    if (!rest.starts_with("/*")) return false;
+    for (int depth = 0; at_ < sql_.size();) {  // they nest
+      const std::string_view two = sql_.substr(at_, 2);
+      depth += two == "/*" ? 1 : two == "*/" ? -1 : 0;
+      at_ += two == "/*" || two == "*/" ? 2U : 1U;
+      if (depth == 0) break;
+    }
+    return true;
+  }
+  void quoted(char quote, bool has_escapes) {
+    for (++at_; at_ < sql_.size() && sql_[at_] != quote; ++at_)
+      if (has_escapes && sql_[at_] == '\\') ++at_;
+    at_ = std::min(at_ + 1, sql_.size());  // a doubled quote begins the next part
+  }
+  void token() {
+    const char c = sql_[at_];
+    if (c == '\'' || c == '"') return quoted(c, false);
+    if (c == '$') {
+      const std::size_t end = sql_.find('$', at_ + 1);
+      const auto tag = sql_.substr(at_, end == std::string_view::npos ? 1 : end - at_ + 1);
+      at_ += tag.size() > 1 && std::ranges::all_of(tag.substr(1, tag.size() - 2), is_word) ? tag.size() : 1;
+      if (tag.size() > 1 && sql_[at_ - 1] == '$' && sql_.substr(at_ - tag.size(), tag.size()) == tag) skip_past(tag);
+      return;
+    }
+    if (!is_word(c)) return void(++at_);
+    const std::size_t start = at_;
+    while (at_ < sql_.size() && (is_word(sql_[at_]) || sql_[at_] == '$')) ++at_;
+    const bool is_e = at_ - start == 1 && (c == 'e' || c == 'E');
+    if (is_e && at_ < sql_.size() && sql_[at_] == '\'') quoted('\'', true);
+  }
+  std::string_view sql_;
+  std::size_t at_ = 0;
+};
+
+std::size_t line_of(std::string_view sql, std::size_t at) {
+  return 1 + static_cast<std::size_t>(std::ranges::count(sql.substr(0, at), '\n'));
+}
+/// The place of the character with this number, counted from 1.
+std::size_t place_of_character(std::string_view sql, std::size_t number) {
+  std::size_t at = 0;
+  for (; at < sql.size(); ++at)
+    if ((static_cast<unsigned char>(sql[at]) & 0xc0U) != 0x80U && --number == 0) break;
+  return at;
+}
+
+/// Whether a statement would end the transaction that the script runs in, or begin another.
+bool is_transaction_control(std::string_view statement) {
+  std::string words;  // the first two
+  for (int spaces = 0; const char c : statement) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isspace(byte) != 0 && !words.ends_with(' ') && ++spaces == 2) break;
+    if (std::isalpha(byte) == 0 && std::isspace(byte) == 0) break;
+    if (std::isspace(byte) == 0)
+      words += static_cast<char>(std::toupper(byte));
+    else if (!words.ends_with(' '))
+      words += ' ';
+  }
+  if (words.starts_with("ROLLBACK TO")) return false;
+  const std::string_view first = std::string_view(words).substr(0, words.find(' '));
+  return first == "BEGIN" || first == "COMMIT" || first == "ROLLBACK" || first == "ABORT" ||
+         words.starts_with("START TRANSACTION") || words.starts_with("PREPARE TRANSACTION");
+}
+
+struct Failed {
+  std::size_t statement = 0;
+  std::optional<std::size_t> character{};  // counted from 1
+  Error error;
+};
+
+/// Reads all results; the first that is an error.
+std::optional<Failed> first_failure(const Connection::State& state, std::string_view name) {
+  std::optional<Failed> failed;
+  std::size_t statement = 0;
+  while (PGresult* const result = PQgetResult(state.handle)) {
+    const Rows rows(result);
+    const ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_COPY_IN) PQputCopyEnd(state.handle, "a script cannot copy from its client");
+    if (status == PGRES_COPY_OUT) {
+      for (char* piece = nullptr; PQgetCopyData(state.handle, &piece, 0) > 0;) PQfreemem(piece);
+      if (!failed)
+        failed = {.statement = statement,
+                  .error = own_error(
+                      "0A000", ErrorClass::Fatal,
+                      fmt::format("{}: {}: COPY TO STDOUT: a script cannot copy to its client", state.name, name))};
+      continue;
+    }
+    if (status != PGRES_FATAL_ERROR && status != PGRES_BAD_RESPONSE) {
+      statement += status == PGRES_COPY_IN ? 0 : 1;
+      continue;
+    }
+    if (failed) continue;
+    failed = {.statement = statement, .error = error_of(state, result, name)};
+    const char* const position = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
+    std::size_t character = 0;
+    if (position != nullptr) std::from_chars(position, position + std::string_view(position).size(), character);
+    if (character > 0) failed->character = character;
+    if (state.lost()) break;
+  }
+  return failed;
+}
+
+}  // namespace
+
+Result<void> check_integrity(Connection& connection, std::span<const std::string> statements) {
+  auto transaction = connection.begin();
+  if (!transaction) return failure(std::move(transaction.error()));
+  if (auto set = transaction->execute("SET TRANSACTION READ ONLY"); !set) return set;
+  std::string all;
+  for (std::size_t i = 0; i < statements.size(); ++i) {
+    Result<std::string> wrong = violations(connection, statements[i], i);
+    if (!wrong) return failure(std::move(wrong.error()));
+    if (!wrong->empty()) all.append(all.empty() ? "" : "; ").append(*wrong);
+  }
+  if (all.empty()) return {};
+  return failure(own_error("23000", ErrorClass::Fatal,
+                           fmt::format("{}: the check of the data fails: {}", connection.name(), all)));
+}
+
+Result<void> run_script(Connection& connection, std::string_view sql, std::string_view name) {
+  const std::vector<std::size_t> starts = Splitter(sql).starts();
+  const auto placed = [&](std::size_t at) { return fmt::format("{}:{}", name, line_of(sql, at)); };
+  for (const std::size_t at : starts)
+    if (is_transaction_control(sql.substr(at)))
+      return failure(own_error(
+          "0A000", ErrorClass::Fatal,
+          fmt::format("{}: {}: {}: a script is one transaction already: leave BEGIN, COMMIT and "
+                      "ROLLBACK out",
+                      connection.name(), placed(at), shown_sql(sql.substr(at, sql.find_first_of(";\n", at) - at)))));
+  auto transaction = connection.begin();
+  if (!transaction) return failure(std::move(transaction.error()));
+  Connection::State& state = connection.state();
+  if (PQsendQuery(state.handle, std::string(sql).c_str()) == 0) return failure(error_of(state, nullptr, name));
+  if (std::optional<Failed> failed = first_failure(state, name)) {
+    std::size_t at = starts.empty() ? 0 : starts[std::min(failed->statement, starts.size() - 1)];
+    if (failed->character) at = place_of_character(sql, *failed->character);
+    Error& error = failed->error;
+    const std::string plain = fmt::format("{}: {}: ", connection.name(), name);
+    if (error.context.starts_with(plain))
+      error.context.replace(0, plain.size(), fmt::format("{}: {}: ", connection.name(), placed(at)));
+    return failure(std::move(error));
+  }
+  return transaction->commit();
+}
+
+Result<void> run_script_file(Connection& connection, const std::filesystem::path& path) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  const std::string sql{std::istreambuf_iterator<char>(file), {}};
+  if (!file.is_open() || file.bad())
+    return failure({.code = std::error_code(errno == 0 ? EIO : errno, std::generic_category()),
+                    .context = fmt::format("{}: the script cannot be read", path.string())});
+  return run_script(connection, sql, path.string());
+}
+
+}  // namespace etl::inline v0::postgres
