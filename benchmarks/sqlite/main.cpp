@@ -1,6 +1,6 @@
-/// Rows into SQLite, by `etl::sqlite::Sink` with columns that are known at compile time (etl) and at run time (dynamic),
-/// and by a hand-written loop, in turns: `bench-sqlite [--rows N] [--batch N] [--rounds N] [--folder DIR]` prints one
-/// line of JSON with the medians and their ratio.
+/// Rows into SQLite, by `etl::sqlite::Sink` with columns that are known at compile time (etl) and at run time
+/// (dynamic), and by a hand-written loop, in turns: `bench-sqlite [--rows N] [--batch N] [--rounds N] [--folder DIR]`
+/// prints one line of JSON with the medians and their ratio.
 
 #include <algorithm>
 #include <exception>
