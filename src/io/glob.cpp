@@ -6,8 +6,9 @@
 #include <cerrno>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <iterator>
-#include <memory>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -259,18 +260,10 @@ struct State {
   [[nodiscard]] State next() const { return {alternative, pattern, at + 1}; }
 };
 
-/// A folder on the way to another, for symbolic links that lead back to it.
-struct Ancestor {
-  dev_t device;
-  ino_t inode;
-  std::shared_ptr<const Ancestor> parent;
-};
-
 struct Folder {
   std::string path;  ///< "": the working directory
   std::vector<State> states;
-  std::shared_ptr<const Ancestor> parent;
-  bool detour;  ///< reached through a symbolic link, or `.` and `..`
+  bool detour = false;  ///< reached through a symbolic link, or `.` and `..`
 
   [[nodiscard]] std::string child(std::string_view name) const {
     std::string to = path;
@@ -308,7 +301,7 @@ class Walk {
  private:
   /// What one folder gives.
   struct Yield {
-    std::vector<Folder> folders{};
+    std::vector<Folder> folders{}, links{};
     std::vector<std::pair<Found, std::size_t>> files{};
     std::vector<Error> unreadable{};
   };
@@ -317,7 +310,7 @@ class Walk {
     std::unique_lock lock(mutex_);
     for (;;) {
       changed_.wait(lock, [this] { return !folders_.empty() || busy_ == 0; });
-      if (folders_.empty()) return;
+      if (folders_.empty() && !enter_link()) return;
       Folder folder = std::move(folders_.back());
       folders_.pop_back();
       ++busy_;
@@ -326,14 +319,16 @@ class Walk {
       lock.lock();
       --busy_;
       std::ranges::move(yield.folders, std::back_inserter(folders_));
+      std::ranges::move(yield.links, std::back_inserter(links_));
       std::ranges::move(yield.unreadable, std::back_inserter(unreadable_));
       for (auto& [file, pattern] : yield.files) take(std::move(file.path), pattern, file.detour);
       changed_.notify_all();
     }
   }
 
-  Yield read(Folder folder) const {
+  Yield read(Folder folder) {
     Yield yield;
+    forget_visited(folder);
     std::vector<State> listed;
     // Behind `**` the next name may be one of this folder's own.
     for (std::size_t i = 0; i < folder.states.size(); ++i)
@@ -344,7 +339,7 @@ class Walk {
       else
         listed.push_back(state);
     }
-    if (!listed.empty()) list(std::move(folder), listed, yield);
+    if (!listed.empty()) list(folder, listed, yield);
     return yield;
   }
 
@@ -362,14 +357,12 @@ class Walk {
       if (S_ISREG(info.st_mode) || S_ISFIFO(info.st_mode))
         yield.files.push_back({{std::move(path), detour}, state.pattern});
     } else if (S_ISDIR(info.st_mode)) {
-      yield.folders.push_back({std::move(path), {state.next()}, folder.parent, detour});
+      yield.folders.push_back({std::move(path), {state.next()}, detour});
     }
   }
 
-  void list(Folder folder, const std::vector<State>& states, Yield& yield) const {
+  void list(const Folder& folder, const std::vector<State>& states, Yield& yield) const {
     const std::string path = folder.path.empty() ? "." : folder.path;
-    if (struct stat info{}; options_.follow_symlinks && ::stat(path.c_str(), &info) == 0)
-      folder.parent = std::make_shared<const Ancestor>(Ancestor{info.st_dev, info.st_ino, folder.parent});
     std::error_code error;
     fs::directory_iterator entry(path, error);
     while (!error && entry != fs::directory_iterator()) {
@@ -404,20 +397,39 @@ class Walk {
     if (is_file)
       for (const std::size_t pattern : whole)
         yield.files.push_back({{folder.child(name), folder.detour || linked}, pattern});
-    if (is_folder && (!linked || (options_.follow_symlinks && is_new(folder, name))))
-      std::ranges::move(deeper, std::back_inserter(below));
+    if (is_folder && !linked) std::ranges::move(deeper, std::back_inserter(below));
     if (is_folder && !below.empty())
-      yield.folders.push_back({folder.child(name), std::move(below), folder.parent, folder.detour || linked});
+      yield.folders.push_back({folder.child(name), std::move(below), folder.detour || linked});
+    if (is_folder && linked && !deeper.empty() && options_.follow_symlinks)
+      yield.links.push_back({folder.child(name), std::move(deeper), true});
   }
 
-  /// Whether a link leads to none of the folders on the way to it.
-  static bool is_new(const Folder& folder, std::string_view link) {
+  /// A `**` that looks into a folder.
+  using Visit = std::tuple<dev_t, ino_t, const Alternative*, std::size_t>;
+  static Visit visit(const struct stat& folder, const State& state) {
+    return {folder.st_dev, folder.st_ino, state.alternative, state.at};
+  }
+  /// Takes those `**` away that looked into the folder before the current link, by whatever name.
+  void forget_visited(Folder& folder) {
     struct stat info{};
-    if (::stat(folder.child(link).c_str(), &info) != 0) return false;
-    const Ancestor* ancestor = folder.parent.get();
-    while (ancestor != nullptr && (ancestor->device != info.st_dev || ancestor->inode != info.st_ino))
-      ancestor = ancestor->parent.get();
-    return ancestor == nullptr;
+    if (!options_.follow_symlinks || ::stat(folder.path.empty() ? "." : folder.path.c_str(), &info) != 0) return;
+    const std::lock_guard lock(mutex_);
+    std::erase_if(folder.states, [&](const State& state) {
+      return state.name().any_depth && visits_.try_emplace(visit(info, state), link_).first->second < link_;
+    });
+  }
+  /// Links are entered one by one when all else is read, in the order of their paths, those behind fewer links first:
+  /// so each folder is read once, and by the same name each time. False: there is none left.
+  bool enter_link() {
+    if (generation_.empty()) {
+      generation_.swap(links_);
+      std::ranges::sort(generation_, std::greater(), &Folder::path);
+    }
+    if (generation_.empty()) return false;
+    ++link_;
+    folders_.push_back(std::move(generation_.back()));
+    generation_.pop_back();
+    return true;
   }
 
   const GlobOptions& options_;
@@ -425,6 +437,9 @@ class Walk {
   std::condition_variable changed_{};
   std::size_t busy_ = 0;  ///< threads that may still find folders
   std::vector<Folder> folders_{};
+  std::vector<Folder> links_{}, generation_{};  ///< to folders that `**` is to enter; those of which now one is entered
+  std::size_t link_ = 0;                        ///< how many have been
+  std::map<Visit, std::size_t> visits_{};       ///< and in which of them it was
   std::vector<Found> found_{};
   std::vector<Error> unreadable_{};
   std::vector<bool> matched_;
@@ -469,7 +484,7 @@ Result<std::vector<fs::path>> glob(std::span<const std::string> patterns, const 
   std::vector<std::vector<Alternative>> alternatives(patterns.size());  // the walk refers to them
   Walk walk(options, patterns.size());
   bool named = false;  // a file by its path, which may lead through links
-  Folder root{"/", {}, nullptr, false}, working{"", {}, nullptr, false};
+  Folder root{"/", {}}, working{"", {}};
   for (std::size_t i = 0; i < patterns.size(); ++i) {
     struct stat info{};
     if (::stat(patterns[i].c_str(), &info) == 0 && (S_ISREG(info.st_mode) || S_ISFIFO(info.st_mode))) {

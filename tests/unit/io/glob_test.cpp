@@ -403,8 +403,24 @@ TEST_CASE("glob: symbolic links are followed where they are named, by ** when as
   CHECK(tree.glob({"link/**"}, {.follow_symlinks = true}).size() == 2);
   const Tree elsewhere{"x/3.csv"};
   fs::create_symlink(elsewhere.path("x"), tree.path("real/far"));
-  CHECK(tree.glob({"**/3.csv"}, {.follow_symlinks = true}) == Strings{"link/far/3.csv"});
+  CHECK(tree.glob({"**/3.csv"}, {.follow_symlinks = true}) == Strings{"real/far/3.csv"});
   CHECK(tree.error({"**/3.csv"}) == "'**/3.csv' matches no file");
+}
+
+TEST_CASE("glob: folders that link to each other are read once each, and by the same name each time") {
+  const Tree tree{};
+  for (char from = 'a'; from < 'm'; ++from) tree.add(std::string(1, from) + "/" + from + ".csv");
+  for (char from = 'a'; from < 'm'; ++from)
+    for (char to = 'a'; to < 'm'; ++to)
+      if (to != from) tree.link((std::string("../") + to).c_str(), (std::string(1, from) + "/to_" + to).c_str());
+  CHECK(tree.glob({"**/*.csv"}, {.follow_symlinks = true}).size() == 12);
+  for (int round = 0; round < 20; ++round) {
+    const Strings found = tree.glob({"a/**/*.csv"}, {.threads = 4, .follow_symlinks = true});
+    REQUIRE(found.size() == 12);
+    CHECK(found[0] == "a/a.csv");
+    CHECK(found[1] == "a/to_b/b.csv");
+    CHECK(found[11] == "a/to_l/l.csv");
+  }
 }
 
 TEST_CASE("glob: a file with several names is given once, by its own") {
