@@ -4,348 +4,423 @@
 #include <array>
 #include <charconv>
 #include <cstddef>
-#include <system_error>
+#include <iterator>
+#include <span>
+#include <utility>
 
-#include <etl/csv/value.hpp>
+#include <fmt/format.h>
 
 namespace etl::inline v0::csv {
 namespace {
 
 using std::chrono::microseconds;
-using std::chrono::sys_days;
+using std::chrono::minutes;
 
-[[nodiscard]] bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-[[nodiscard]] char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-[[nodiscard]] bool same_word(std::string_view a, std::string_view b) noexcept {
-  return std::ranges::equal(a, b, {}, lower, lower);
+constexpr bool digit(char c) noexcept { return c >= '0' && c <= '9'; }
+constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+bool same_word(std::string_view text, std::string_view word) noexcept {
+  return std::ranges::equal(text, word, [](char a, char b) { return lower(a) == lower(b); });
 }
 
-/// What is left of a cell.
-class Cursor {
- public:
-  explicit Cursor(std::string_view text) noexcept : text_(text) {}
-  [[nodiscard]] bool done() const noexcept { return text_.empty(); }
-  [[nodiscard]] char peek() const noexcept { return text_.empty() ? '\0' : text_.front(); }
-  bool take(char c) noexcept {
-    if (text_.empty() || text_.front() != c) return false;
-    text_.remove_prefix(1);
-    return true;
-  }
-  /// `least` to `most` digits.
-  [[nodiscard]] std::optional<int> number(std::size_t least, std::size_t most) noexcept {
-    std::size_t n = 0;
-    int value = 0;
-    while (n < most && n < text_.size() && is_digit(text_[n])) value = value * 10 + (text_[n++] - '0');
-    if (n < least) return std::nullopt;
-    text_.remove_prefix(n);
-    return value;
-  }
-  [[nodiscard]] std::optional<int> two() noexcept { return number(2, 2); }
-  /// Digits of a fraction, of which six count.
-  [[nodiscard]] std::optional<microseconds> fraction() noexcept {
-    std::int64_t value = 0;
-    std::size_t n = 0;
-    for (; n < text_.size() && is_digit(text_[n]); ++n)
-      if (n < 6) value = value * 10 + (text_[n] - '0');
-    if (n == 0) return std::nullopt;
-    for (std::size_t i = n; i < 6; ++i) value *= 10;
-    text_.remove_prefix(n);
-    return microseconds(value);
-  }
-  [[nodiscard]] std::optional<std::chrono::seconds> offset() noexcept {
-    if (take('Z') || take('z')) return std::chrono::seconds(0);
-    const bool west = peek() == '-';
-    if (!take('+') && !take('-')) return std::nullopt;
-    const auto hours = two();
-    if (!hours || *hours > 18) return std::nullopt;
-    const bool colon = take(':');
-    const auto minutes = is_digit(peek()) ? two() : colon ? std::nullopt : std::optional(0);
-    if (!minutes || *minutes > 59) return std::nullopt;
-    const std::chrono::seconds east = std::chrono::hours(*hours) + std::chrono::minutes(*minutes);
-    return west ? -east : east;
-  }
-  /// The number, from 1, of the name of which this begins; the longest.
-  template <std::size_t n>
-  [[nodiscard]] std::optional<int> word(const std::array<std::string_view, n>& names) noexcept {
-    for (std::size_t i = 0; i < n; ++i)
-      for (const std::string_view name : {names[i], names[i].substr(0, 3)})
-        if (same_word(text_.substr(0, name.size()), name)) {
-          text_.remove_prefix(name.size());
-          return static_cast<int>(i) + 1;
-        }
-    return std::nullopt;
-  }
-  void skip_blanks() noexcept {
-    while (take(' ') || take('\t')) {}
-  }
-
- private:
-  std::string_view text_;
-};
-
-[[nodiscard]] std::optional<sys_days> day(int year, int month, int day_of_month) noexcept {
-  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
-                                         std::chrono::day(static_cast<unsigned>(day_of_month))};
-  if (!date.ok()) return std::nullopt;
-  return sys_days(date);
+/// Takes `least` to `most` digits; -1: there are fewer.
+int take_digits(std::string_view& text, std::size_t least, std::size_t most) noexcept {
+  std::size_t n = 0;
+  int value = 0;
+  for (; n < most && n < text.size() && digit(text[n]); ++n) value = value * 10 + (text[n] - '0');
+  if (n < least) return -1;
+  text.remove_prefix(n);
+  return value;
 }
 
-[[nodiscard]] std::optional<sys_days> take_date(Cursor& at) noexcept {
-  const auto year = at.number(4, 4);
-  if (!year) return std::nullopt;
-  const bool hyphens = at.take('-');
-  const auto month = at.two();
-  if (!month || (hyphens && !at.take('-'))) return std::nullopt;
-  const auto day_of_month = at.two();
-  if (!day_of_month) return std::nullopt;
-  return day(*year, *month, *day_of_month);
-}
-
-[[nodiscard]] DateTime at(sys_days date, microseconds time) noexcept {
-  return {.local = std::chrono::local_time<microseconds>(date.time_since_epoch() + time)};
-}
-
-constexpr std::array<std::string_view, 12> months = {"january",   "february", "march",    "april",
-                                                     "may",       "june",     "july",     "august",
-                                                     "september", "october",  "november", "december"};
-
-/// A count since 1970, with a fraction where the unit is a second.
-[[nodiscard]] std::optional<DateTime> from_epoch(std::string_view cell, std::int64_t microseconds_each) noexcept {
-  const bool negative = cell.starts_with('-');
-  std::string_view whole = cell;
-  microseconds rest{};
-  if (const std::size_t point = cell.find('.'); point != cell.npos) {
-    if (microseconds_each != 1'000'000) return std::nullopt;
-    Cursor behind(cell.substr(point + 1));
-    const auto fraction = behind.fraction();
-    if (!fraction || !behind.done()) return std::nullopt;
-    rest = negative ? -*fraction : *fraction;
-    whole = cell.substr(0, point);
-  }
-  const auto count = parse_integer(whole);
-  constexpr std::int64_t most = INT64_MAX - 1'000'000;
-  if (!count || *count > most / microseconds_each || *count < -most / microseconds_each) return std::nullopt;
-  return DateTime{.local = std::chrono::local_time<microseconds>(microseconds(*count * microseconds_each) + rest),
-                  .offset = std::chrono::seconds(0)};
-}
-[[nodiscard]] std::int64_t epoch_unit(std::string_view format) noexcept {
-  return format == "unix" ? 1'000'000 : format == "unix_ms" ? 1000 : format == "unix_us" ? 1 : 0;
-}
-
-/// Fields that a format collects.
-struct Fields {
-  int year = 1970, month = 1, day_of_month = 1, hour = 0, minute = 0, second = 0;
-  std::optional<int> day_of_year{};
-  std::optional<bool> afternoon{};
-  microseconds fraction{};
-  std::optional<std::chrono::seconds> offset{};
-
-  [[nodiscard]] std::optional<DateTime> result() const noexcept {
-    auto date = day(year, day_of_year ? 1 : month, day_of_year ? 1 : day_of_month);
-    if (!date) return std::nullopt;
-    if (day_of_year) {
-      *date += std::chrono::days(*day_of_year - 1);
-      if (std::chrono::year_month_day(*date).year() != std::chrono::year(year)) return std::nullopt;
-    }
-    if (afternoon && (hour < 1 || hour > 12)) return std::nullopt;
-    const int hours = afternoon ? hour % 12 + (*afternoon ? 12 : 0) : hour;
-    if (hours > 23 || minute > 59 || second > 60) return std::nullopt;
-    DateTime made =
-        at(*date, std::chrono::hours(hours) + std::chrono::minutes(minute) + std::chrono::seconds(second) + fraction);
-    made.offset = offset;
-    return made;
-  }
-};
-
-[[nodiscard]] std::string_view expanded(char field) noexcept {
-  switch (field) {
-    case 'T': return "%H:%M:%S";
-    case 'D': return "%m/%d/%y";
-    case 'F': return "%Y-%m-%d";
-    case 'R': return "%H:%M";
-    default: return {};
-  }
-}
-
-[[nodiscard]] bool match(Cursor& at, std::string_view format, Fields& fields) noexcept {
-  const auto set = [](int& field, std::optional<int> value) { return value ? (field = *value, true) : false; };
-  for (std::size_t i = 0; i < format.size(); ++i) {
-    if (format[i] == ' ') {
-      at.skip_blanks();
-      continue;
-    }
-    if (format[i] != '%') {
-      if (!at.take(format[i])) return false;
-      continue;
-    }
-    const char field = ++i < format.size() ? format[i] : '%';
-    bool ok = false;
-    switch (field) {
-      case 'Y': ok = set(fields.year, at.number(1, 4)); break;
-      case 'm': ok = set(fields.month, at.number(1, 2)); break;
-      case 'e': at.skip_blanks(); [[fallthrough]];
-      case 'd': ok = set(fields.day_of_month, at.number(1, 2)); break;
-      case 'y':
-        ok = set(fields.year, at.two());
-        fields.year += fields.year < 69 ? 2000 : 1900;
-        break;
-      case 'b':
-      case 'B': ok = set(fields.month, at.word(months)); break;
-      case 'H':
-      case 'I': ok = set(fields.hour, at.number(1, 2)); break;
-      case 'M': ok = set(fields.minute, at.number(1, 2)); break;
-      case 'S': ok = set(fields.second, at.number(1, 2)); break;
-      case 'p': {
-        const auto half = at.word(std::array<std::string_view, 2>{"am", "pm"});
-        ok = half.has_value();
-        if (ok) fields.afternoon = *half == 2;
-        break;
-      }
-      case 'f':
-        if (const auto fraction = at.fraction()) fields.fraction = *fraction, ok = true;
-        break;
-      case 'z':
-        fields.offset = at.offset();
-        ok = fields.offset.has_value();
-        break;
-      case 'j': {
-        const auto number = at.number(1, 3);
-        ok = number && *number >= 1;
-        fields.day_of_year = number;
-        break;
-      }
-      case '%': ok = at.take('%'); break;
-      default: ok = match(at, expanded(field), fields); break;
-    }
-    if (!ok) return false;
-  }
+bool take(std::string_view& text, char c) noexcept {
+  if (text.empty() || text.front() != c) return false;
+  text.remove_prefix(1);
   return true;
+}
+
+/// 1 to 9 digits behind the point, as microseconds; -1: there are none.
+int take_fraction(std::string_view& text) noexcept {
+  std::string_view rest = text;
+  const int value = take_digits(rest, 1, 9);
+  if (value < 0) return -1;
+  static constexpr int powers[] = {1, 10, 100, 1000, 10'000, 100'000, 1'000'000};
+  const std::size_t count = text.size() - rest.size();
+  text = rest;
+  return count <= 6 ? value * powers[6 - count] : value / powers[count - 6];
+}
+
+std::optional<minutes> take_offset(std::string_view& text) noexcept {
+  if (take(text, 'Z') || take(text, 'z')) return minutes{0};
+  if (text.empty() || (text.front() != '+' && text.front() != '-')) return std::nullopt;
+  const int sign = text.front() == '-' ? -1 : 1;
+  text.remove_prefix(1);
+  const int hours = take_digits(text, 2, 2);
+  int rest = 0;
+  if (take(text, ':') || (!text.empty() && digit(text.front()))) rest = take_digits(text, 2, 2);
+  if (hours < 0 || hours > 23 || rest < 0 || rest > 59) return std::nullopt;
+  return minutes{sign * (hours * 60 + rest)};
+}
+
+std::optional<LocalTime> midnight(int year, int month, int day) noexcept {
+  if (year < 0 || month < 1 || day < 1) return std::nullopt;
+  const std::chrono::year_month_day date{std::chrono::year{year}, std::chrono::month{static_cast<unsigned>(month)},
+                                         std::chrono::day{static_cast<unsigned>(day)}};
+  if (!date.ok()) return std::nullopt;
+  return LocalTime(std::chrono::local_days(date));
+}
+
+std::optional<microseconds> clock_time(int hour, int minute, int second, int micros) noexcept {
+  if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 || micros < 0)
+    return std::nullopt;
+  return microseconds{((hour * 60 + minute) * 60LL + second) * 1'000'000 + micros};
+}
+
+std::optional<microseconds> take_clock(std::string_view& text) noexcept {
+  const int hour = take_digits(text, 2, 2);
+  if (!take(text, ':')) return std::nullopt;
+  const int minute = take_digits(text, 2, 2);
+  int second = 0;
+  int micros = 0;
+  if (take(text, ':')) {
+    second = take_digits(text, 2, 2);
+    if (take(text, '.') || take(text, ',')) micros = take_fraction(text);
+  }
+  return clock_time(hour, minute, second, micros);
+}
+
+constexpr std::string_view month_names[] = {"January", "February", "March",     "April",   "May",      "June",
+                                            "July",    "August",   "September", "October", "November", "December"};
+constexpr std::string_view day_names[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+
+/// Takes one of the names, whole or its first three letters; -1: none.
+int take_name(std::string_view& text, std::span<const std::string_view> names) noexcept {
+  for (std::size_t i = 0; i < names.size(); ++i)
+    for (const std::string_view name : {names[i], names[i].substr(0, 3)})
+      if (same_word(text.substr(0, name.size()), name)) {
+        text.remove_prefix(name.size());
+        return static_cast<int>(i);
+      }
+  return -1;
+}
+
+constexpr std::string_view directives = "YymdejbBaAHIMSfpz%";
+
+struct Fields {
+  int year = -1, month = -1, day = -1, day_of_year = -1;
+  int hour = -1, hour12 = -1, minute = 0, second = 0, micros = 0;
+  int half = -1;  // of the day: 0 AM, 1 PM
+  std::optional<minutes> offset{};
+};
+
+bool take_directive(char directive, std::string_view& text, Fields& fields) noexcept {
+  const auto into = [&text](int& field, std::size_t least, std::size_t most) {
+    return (field = take_digits(text, least, most)) >= 0;
+  };
+  switch (directive) {
+    case 'Y': return into(fields.year, 4, 4);
+    case 'y':
+      if (!into(fields.year, 2, 2)) return false;
+      fields.year += fields.year < 69 ? 2000 : 1900;
+      return true;
+    case 'm': return into(fields.month, 1, 2);
+    case 'e': take(text, ' '); [[fallthrough]];
+    case 'd': return into(fields.day, 1, 2);
+    case 'j': return into(fields.day_of_year, 1, 3);
+    case 'b':
+    case 'B': return (fields.month = take_name(text, month_names) + 1) > 0;
+    case 'a':
+    case 'A': return take_name(text, day_names) >= 0;
+    case 'H': return into(fields.hour, 1, 2);
+    case 'I': return into(fields.hour12, 1, 2) && fields.hour12 >= 1 && fields.hour12 <= 12;
+    case 'M': return into(fields.minute, 1, 2);
+    case 'S': return into(fields.second, 1, 2);
+    case 'f': return (fields.micros = take_fraction(text)) >= 0;
+    case 'p':
+      fields.half = same_word(text.substr(0, 2), "am") ? 0 : same_word(text.substr(0, 2), "pm") ? 1 : -1;
+      if (fields.half < 0) return false;
+      text.remove_prefix(2);
+      return true;
+    case 'z': return (fields.offset = take_offset(text)).has_value();
+    default: return take(text, directive);
+  }
+}
+
+std::optional<Fields> take_pattern(std::string_view pattern, std::string_view text) noexcept {
+  Fields fields;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '%') {
+      if (!take_directive(pattern[++i], text, fields)) return std::nullopt;
+    } else if (pattern[i] == ' ') {
+      while (take(text, ' ')) {}
+    } else if (!take(text, pattern[i])) {
+      return std::nullopt;
+    }
+  }
+  if (!text.empty()) return std::nullopt;
+  if (fields.hour12 >= 0) fields.hour = fields.hour12 % 12 + (fields.half == 1 ? 12 : 0);
+  return fields;
+}
+
+std::optional<LocalTime> date_of(const Fields& fields) noexcept {
+  if (fields.day_of_year < 0) return midnight(fields.year, fields.month, fields.day);
+  const auto first = midnight(fields.year, 1, 1);
+  const bool leap = fields.year >= 0 && std::chrono::year{fields.year}.is_leap();
+  if (!first || fields.day_of_year < 1 || fields.day_of_year > (leap ? 366 : 365)) return std::nullopt;
+  return *first + std::chrono::days{fields.day_of_year - 1};
+}
+
+std::optional<Moment> parse_unix(std::string_view text, std::int64_t per_second) noexcept {
+  const bool negative = take(text, '-');
+  std::int64_t units = 0;
+  const char* const end = text.data() + text.size();
+  if (text.empty() || !digit(text.front())) return std::nullopt;
+  const auto [last, error] = std::from_chars(text.data(), end, units);
+  if (error != std::errc{}) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(last - text.data()));
+  int micros = 0;
+  if (per_second == 1 && take(text, '.')) micros = take_fraction(text);
+  constexpr std::int64_t latest = 253'402'300'799;  // the end of the year 9999
+  if (!text.empty() || micros < 0 || units / per_second > latest) return std::nullopt;
+  const microseconds time{units * (1'000'000 / per_second) + micros};
+  constexpr microseconds earliest = std::chrono::sys_days{std::chrono::year{0} / 1 / 1}.time_since_epoch();
+  if (negative && -time < earliest) return std::nullopt;
+  return Moment{.time = LocalTime(negative ? -time : time), .offset = minutes{0}, .has_clock = true};
+}
+
+void print_offset(std::string& out, const std::optional<minutes>& offset) {
+  if (!offset || *offset == minutes{0}) {
+    out += 'Z';
+    return;
+  }
+  const auto size = std::chrono::abs(*offset).count();
+  fmt::format_to(std::back_inserter(out), "{}{:02}:{:02}", *offset < minutes{0} ? '-' : '+', size / 60, size % 60);
 }
 
 }  // namespace
 
-std::string_view to_string(Kind kind) noexcept {
-  constexpr std::array<std::string_view, 8> names = {"boolean", "integer", "double",    "numeric",
-                                                     "text",    "date",    "timestamp", "timestamptz"};
-  return names[static_cast<std::size_t>(kind)];
-}
-std::optional<Kind> kind_from(std::string_view name) noexcept {
-  for (const Kind kind : {Kind::Boolean, Kind::Integer, Kind::Double, Kind::Numeric, Kind::Text, Kind::Date,
-                          Kind::Timestamp, Kind::TimestampTz})
-    if (to_string(kind) == name) return kind;
-  return std::nullopt;
-}
-
-std::optional<std::int64_t> parse_integer(std::string_view cell) noexcept {
-  if (cell.starts_with('+')) cell.remove_prefix(cell.size() > 1 && is_digit(cell[1]) ? 1 : 0);
-  std::int64_t value = 0;
-  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  if (error != std::errc{} || end != cell.data() + cell.size()) return std::nullopt;
-  return value;
-}
-
-std::optional<double> parse_double(std::string_view cell, bool decimal_comma) noexcept {
-  if (cell.starts_with('+') && cell.size() > 1 && cell[1] != '-') cell.remove_prefix(1);
-  std::array<char, 64> copy{};
-  if (decimal_comma) {
-    if (cell.size() > copy.size() || cell.find('.') != cell.npos) return std::nullopt;
-    std::ranges::replace_copy(cell, copy.begin(), ',', '.');
-    cell = {copy.data(), cell.size()};
+template <std::floating_point T>
+std::optional<T> parse_floating(std::string_view text, bool decimal_comma) noexcept {
+  text = trimmed(text);
+  std::array<char, 128> buffer;
+  if (decimal_comma && text.find_first_of(".,") != text.npos) {
+    if (text.size() > buffer.size() || text.find('.') != text.npos) return std::nullopt;
+    std::ranges::replace_copy(text, buffer.begin(), ',', '.');
+    text = {buffer.data(), text.size()};
   }
-  double value = 0;
-  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  if (error != std::errc{} || end != cell.data() + cell.size()) return std::nullopt;
+  if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
+  T value{};
+  const char* const end = text.data() + text.size();
+  const auto [last, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || last != end || text.back() == ')') return std::nullopt;  // "nan(...)"
   return value;
 }
+template std::optional<float> parse_floating<float>(std::string_view, bool) noexcept;
+template std::optional<double> parse_floating<double>(std::string_view, bool) noexcept;
 
-std::optional<std::string_view> parse_numeric(std::string_view cell, bool decimal_comma, std::string& scratch) {
-  Cursor at(cell);
-  if (!at.take('-')) at.take('+');
-  std::size_t digits = 0;
-  const auto skip_digits = [&] {
-    for (; is_digit(at.peek()); ++digits) at.take(at.peek());
+bool parse_numeric(std::string_view text, std::string& out, bool decimal_comma) {
+  text = trimmed(text);
+  if (!text.empty() && text.front() == '+') text.remove_prefix(1), text = text.starts_with('-') ? "" : text;
+  std::string_view rest = text;
+  take(rest, '-');
+  const auto skip_digits = [&rest] {
+    std::size_t n = 0;
+    while (n < rest.size() && digit(rest[n])) ++n;
+    rest.remove_prefix(n);
+    return n;
   };
-  skip_digits();
-  if (at.take(decimal_comma ? ',' : '.')) skip_digits();
-  if (digits == 0) return std::nullopt;
-  if (at.take('e') || at.take('E')) {
-    if (!at.take('-')) at.take('+');
-    digits = 0;
-    skip_digits();
-    if (digits == 0) return std::nullopt;
+  const char point = decimal_comma ? ',' : '.';
+  std::size_t digits = skip_digits();
+  const std::size_t at = text.size() - rest.size();
+  if (take(rest, point)) digits += skip_digits();
+  if (digits == 0) return false;
+  if (take(rest, 'e') || take(rest, 'E')) {
+    if (!take(rest, '-')) take(rest, '+');
+    if (skip_digits() == 0) return false;
   }
-  if (!at.done()) return std::nullopt;
-  if (!decimal_comma) return cell;
-  scratch.assign(cell);
-  std::ranges::replace(scratch, ',', '.');
-  return scratch;
+  if (!rest.empty()) return false;
+  out.assign(text);
+  if (decimal_comma && at < out.size() && out[at] == ',') out[at] = '.';
+  return true;
 }
 
-std::optional<bool> parse_boolean(std::string_view cell) noexcept {
-  constexpr std::array<std::string_view, 6> yes = {"true", "t", "yes", "y", "on", "1"};
-  constexpr std::array<std::string_view, 6> no = {"false", "f", "no", "n", "off", "0"};
-  for (const std::string_view word : yes)
-    if (same_word(cell, word)) return true;
-  for (const std::string_view word : no)
-    if (same_word(cell, word)) return false;
+std::optional<bool> parse_bool(std::string_view text) noexcept {
+  text = trimmed(text);
+  for (const std::string_view word : {"1", "true", "t", "yes", "y", "on"})
+    if (same_word(text, word)) return true;
+  for (const std::string_view word : {"0", "false", "f", "no", "n", "off"})
+    if (same_word(text, word)) return false;
   return std::nullopt;
 }
 
-std::optional<sys_days> parse_date(std::string_view cell) noexcept {
-  Cursor at(cell);
-  const auto date = take_date(at);
-  return at.done() ? date : std::nullopt;
+std::optional<Moment> parse_iso(std::string_view text) noexcept {
+  text = trimmed(text);
+  const int year = take_digits(text, 4, 4);
+  if (!take(text, '-')) return std::nullopt;
+  const int month = take_digits(text, 2, 2);
+  if (!take(text, '-')) return std::nullopt;
+  const auto date = midnight(year, month, take_digits(text, 2, 2));
+  if (!date) return std::nullopt;
+  Moment moment{.time = *date};
+  if (text.empty()) return moment;
+  if (!take(text, 'T') && !take(text, ' ') && !take(text, 't')) return std::nullopt;
+  const auto clock = take_clock(text);
+  if (!clock) return std::nullopt;
+  moment.time += *clock;
+  moment.has_clock = true;
+  if (text.empty()) return moment;
+  take(text, ' ');
+  moment.offset = take_offset(text);
+  if (!moment.offset || !text.empty()) return std::nullopt;
+  return moment;
 }
 
-std::optional<DateTime> parse_timestamp(std::string_view cell) noexcept {
-  Cursor cursor(cell);
-  const auto date = take_date(cursor);
-  if (!date) return std::nullopt;
-  if (cursor.done()) return at(*date, {});
-  if (!cursor.take('T') && !cursor.take('t') && !cursor.take(' ')) return std::nullopt;
-  const auto hour = cursor.two();
-  const bool colons = cursor.take(':');
-  const auto minute = cursor.two();
-  if (!hour || !minute || *hour > 24 || *minute > 59) return std::nullopt;
-  std::optional<int> second = 0;
-  microseconds fraction{};
-  if (colons ? cursor.take(':') : is_digit(cursor.peek())) {
-    second = cursor.two();
-    if (!second || *second > 60) return std::nullopt;
-    if (cursor.take('.') || cursor.take(',')) {
-      const auto part = cursor.fraction();
-      if (!part) return std::nullopt;
-      fraction = *part;
+std::optional<microseconds> parse_clock(std::string_view text) noexcept {
+  text = trimmed(text);
+  const auto clock = take_clock(text);
+  return text.empty() ? clock : std::nullopt;
+}
+
+Result<TimeFormat> TimeFormat::from(std::string_view text) {
+  TimeFormat format;
+  if (text.empty() || text == "iso") return format;
+  for (const auto& [name, per_second] : {std::pair{"unix_s", 1}, {"unix_ms", 1000}, {"unix_us", 1'000'000}})
+    if (text == name) {
+      format.per_second_ = per_second;
+      return format;
+    }
+  const auto wrong = [text](std::string_view what) {
+    return failure({.code = Errc::InvalidOptions,
+                    .context = fmt::format("time format '{}': {}; there are iso, unix_s, unix_ms, unix_us and patterns "
+                                           "like %Y-%m-%d %H:%M:%S",
+                                           text, what)});
+  };
+  std::string seen;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      format.pattern_ += text[i] == '\t' ? ' ' : text[i];
+      continue;
+    }
+    if (++i == text.size()) return wrong("it ends in %");
+    const char c = text[i];
+    const std::string_view expanded = c == 'F'   ? "%Y-%m-%d"
+                                      : c == 'T' ? "%H:%M:%S"
+                                      : c == 'R' ? "%H:%M"
+                                      : c == 'D' ? "%m/%d/%y"
+                                                 : text.substr(i - 1, 2);
+    if (expanded.size() == 2 && directives.find(c) == directives.npos) return wrong(fmt::format("%{} is unknown", c));
+    for (std::size_t k = 1; k < expanded.size(); k += 3) seen += expanded[k];
+    format.pattern_ += expanded;
+  }
+  const auto has = [&seen](std::string_view any) { return seen.find_first_of(any) != seen.npos; };
+  const bool month_and_day = has("mbB") && has("de");
+  format.has_date_ = has("Yy") && (month_and_day || has("j"));
+  format.has_clock_ = has("HI");
+  if (!format.has_date_ && has("YymbBdej")) return wrong("its date is not complete");
+  if (has("MSfp") && !format.has_clock_) return wrong("it has minutes or seconds, but no hours");
+  if (has("I") != has("p")) return wrong("%I and %p go together");
+  if (!format.has_date_ && !format.has_clock_) return wrong("it has neither a date nor a time");
+  return format;
+}
+
+std::string_view TimeFormat::text() const noexcept {
+  switch (per_second_) {
+    case 1: return "unix_s";
+    case 1000: return "unix_ms";
+    case 1'000'000: return "unix_us";
+    default: return pattern_.empty() ? "iso" : std::string_view(pattern_);
+  }
+}
+
+std::optional<Moment> TimeFormat::parse(std::string_view text) const noexcept {
+  text = trimmed(text);
+  if (per_second_ != 0) return parse_unix(text, per_second_);
+  if (pattern_.empty()) return parse_iso(text);
+  const auto fields = take_pattern(pattern_, text);
+  if (!fields) return std::nullopt;
+  const auto date = date_of(*fields);
+  const auto clock = clock_time(has_clock_ ? fields->hour : 0, fields->minute, fields->second, fields->micros);
+  if (!date || !clock) return std::nullopt;
+  return Moment{.time = *date + *clock, .offset = fields->offset, .has_clock = has_clock_};
+}
+
+std::optional<microseconds> TimeFormat::parse_time(std::string_view text) const noexcept {
+  if (pattern_.empty()) return per_second_ == 0 ? parse_clock(text) : std::nullopt;
+  const auto fields = take_pattern(pattern_, trimmed(text));
+  if (!fields || fields->offset) return std::nullopt;
+  return clock_time(fields->hour, fields->minute, fields->second, fields->micros);
+}
+
+void TimeFormat::print(std::string& out, const Moment& moment) const {
+  const auto day = std::chrono::floor<std::chrono::days>(moment.time);
+  const std::chrono::year_month_day date{day};
+  const std::chrono::hh_mm_ss clock{moment.time - day};
+  const auto to = std::back_inserter(out);
+  const auto micros = clock.subseconds().count();
+  const auto two = [&to](auto n) { fmt::format_to(to, "{:02}", n); };
+  const int year = static_cast<int>(date.year());
+  if (per_second_ != 0) {
+    const auto utc = moment.time.time_since_epoch() - moment.offset.value_or(minutes{0});
+    fmt::format_to(to, "{}", std::chrono::floor<microseconds>(utc).count() / (1'000'000 / per_second_));
+    if (per_second_ == 1 && micros != 0 && utc >= microseconds{0}) fmt::format_to(to, ".{:06}", micros);
+    return;
+  }
+  if (pattern_.empty()) {
+    append_text(out, Day(day.time_since_epoch()));
+    if (!moment.has_clock) return;
+    fmt::format_to(to, "T{:02}:{:02}:{:02}", clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+    if (micros != 0) {
+      fmt::format_to(to, ".{:06}", micros);
+      while (out.back() == '0') out.pop_back();
+    }
+    if (moment.offset) print_offset(out, moment.offset);
+    return;
+  }
+  const auto hour = clock.hours().count();
+  for (std::size_t i = 0; i < pattern_.size(); ++i) {
+    if (pattern_[i] != '%') {
+      out += pattern_[i];
+      continue;
+    }
+    switch (pattern_[++i]) {
+      case 'Y': fmt::format_to(to, "{:04}", year); break;
+      case 'y': two(year % 100); break;
+      case 'm': two(static_cast<unsigned>(date.month())); break;
+      case 'd': two(static_cast<unsigned>(date.day())); break;
+      case 'e': fmt::format_to(to, "{:2}", static_cast<unsigned>(date.day())); break;
+      case 'j': fmt::format_to(to, "{:03}", (day - std::chrono::local_days{date.year() / 1 / 1}).count() + 1); break;
+      case 'b': out += month_names[static_cast<unsigned>(date.month()) - 1].substr(0, 3); break;
+      case 'B': out += month_names[static_cast<unsigned>(date.month()) - 1]; break;
+      case 'a': out += day_names[std::chrono::weekday{day}.c_encoding()].substr(0, 3); break;
+      case 'A': out += day_names[std::chrono::weekday{day}.c_encoding()]; break;
+      case 'H': two(hour); break;
+      case 'I': two(hour % 12 == 0 ? 12 : hour % 12); break;
+      case 'M': two(clock.minutes().count()); break;
+      case 'S': two(clock.seconds().count()); break;
+      case 'f': fmt::format_to(to, "{:06}", micros); break;
+      case 'p': out += hour < 12 ? "AM" : "PM"; break;
+      case 'z': print_offset(out, moment.offset); break;
+      default: out += pattern_[i];
     }
   }
-  if (*hour == 24 && (*minute != 0 || *second != 0 || fraction.count() != 0)) return std::nullopt;  // midnight
-  DateTime made =
-      at(*date, std::chrono::hours(*hour) + std::chrono::minutes(*minute) + std::chrono::seconds(*second) + fraction);
-  if (cursor.done()) return made;
-  cursor.skip_blanks();
-  made.offset = cursor.offset();
-  if (!made.offset || !cursor.done()) return std::nullopt;
-  return made;
 }
 
-std::optional<DateTime> parse_formatted(std::string_view cell, std::string_view format) noexcept {
-  if (const std::int64_t unit = epoch_unit(format); unit != 0) return from_epoch(cell, unit);
-  Cursor at(cell);
-  Fields fields;
-  if (!match(at, format, fields) || !at.done()) return std::nullopt;
-  return fields.result();
+std::optional<Day> parse_date(std::string_view text, const TimeFormat& format) noexcept {
+  const auto moment = format.parse(text);
+  if (!moment || (moment->has_clock && format.is_iso())) return std::nullopt;
+  return Day(std::chrono::floor<std::chrono::days>(moment->time).time_since_epoch());
 }
 
-const char* format_problem(std::string_view format) noexcept {
-  if (epoch_unit(format) != 0) return nullptr;
-  if (format.find('%') == format.npos) return "it has no field such as %Y, and is not unix, unix_ms or unix_us";
-  constexpr std::string_view known = "YmdeybBHIpMSfzjTDFR%";
-  for (std::size_t i = format.find('%'); i != format.npos; i = format.find('%', i + 2)) {
-    if (i + 1 == format.size()) return "it ends in %";
-    if (known.find(format[i + 1]) == known.npos)
-      return "it has a field that is not one of %Y%m%d%e%y%b%B%H%I%p%M%S%f%z%j%T%D%F%R";
-  }
-  return nullptr;
+std::optional<LocalTime> parse_timestamp(std::string_view text, const TimeFormat& format) noexcept {
+  const auto moment = format.parse(text);
+  if (!moment || (moment->offset && !format.is_unix())) return std::nullopt;
+  return moment->time;
+}
+
+std::optional<UtcTime> parse_timestamp_tz(std::string_view text, const TimeFormat& format) noexcept {
+  const auto moment = format.parse(text);
+  if (!moment) return std::nullopt;
+  return UtcTime(moment->time.time_since_epoch() - moment->offset.value_or(minutes{0}));
 }
 
 }  // namespace etl::inline v0::csv

@@ -1,47 +1,107 @@
 #pragma once
-/// Cells as values. A cell is used up as a whole, or it is none: nothing is guessed and nothing is cut off.
+/// Texts of cells as numbers, truth values, dates and times. The whole text must be used up; blanks and tabs around it
+/// do not count. Nothing here depends on a locale, all of it is thread-safe.
 
+#include <charconv>
 #include <chrono>
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 
-#include <etl/config.hpp>
+#include <etl/csv/value.hpp>
+#include <etl/error.hpp>
 
 namespace etl::inline v0::csv {
 
-/// Decimal digits with an optional sign.
-[[nodiscard]] std::optional<std::int64_t> parse_integer(std::string_view cell) noexcept;
-/// As std::from_chars reads it, with an optional sign; with `decimal_comma` 1,5 is one and a half.
-[[nodiscard]] std::optional<double> parse_double(std::string_view cell, bool decimal_comma = false) noexcept;
-/// The text of a decimal number with a point, digits and exponent as they are: what PostgreSQL takes as numeric.
-[[nodiscard]] std::optional<std::string_view> parse_numeric(std::string_view cell, bool decimal_comma,
-                                                            std::string& scratch);
-/// true, t, yes, y, on, 1 and false, f, no, n, off, 0, in any case.
-[[nodiscard]] std::optional<bool> parse_boolean(std::string_view cell) noexcept;
+/// The text without blanks and tabs around it.
+[[nodiscard]] constexpr std::string_view trimmed(std::string_view text) noexcept {
+  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+  return text;
+}
 
-/// A date with a time of day, as a cell gives it.
-struct DateTime {
-  std::chrono::local_time<std::chrono::microseconds> local{};
-  std::optional<std::chrono::seconds> offset{};  ///< east of UTC; nothing: the cell does not say
+/// A decimal integer; a leading + is allowed. Nothing when it does not fit.
+template <std::integral T>
+  requires(!std::same_as<T, bool>)
+[[nodiscard]] std::optional<T> parse_integer(std::string_view text) noexcept {
+  text = trimmed(text);
+  if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
+  T value{};
+  const char* const end = text.data() + text.size();
+  const auto [last, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || last != end) return std::nullopt;
+  return value;
+}
 
-  /// The instant; a cell without an offset is taken as UTC.
-  [[nodiscard]] std::chrono::sys_time<std::chrono::microseconds> instant() const noexcept {
-    return std::chrono::sys_time<std::chrono::microseconds>(local.time_since_epoch() - offset.value_or(std::chrono::seconds(0)));
-  }
+/// A decimal number, also with exponent, "inf" or "nan". With `decimal_comma`, 1,5 is one and 1.5 is none. Nothing when
+/// it is beyond the type's range.
+template <std::floating_point T>
+[[nodiscard]] std::optional<T> parse_floating(std::string_view text, bool decimal_comma = false) noexcept;
+extern template std::optional<float> parse_floating<float>(std::string_view, bool) noexcept;
+extern template std::optional<double> parse_floating<double>(std::string_view, bool) noexcept;
+
+/// A decimal number of any length into `out`, without a leading + and with a point; "nan" and the like are none. False:
+/// it is none, and `out` is untouched.
+[[nodiscard]] bool parse_numeric(std::string_view text, std::string& out, bool decimal_comma = false);
+
+/// true, t, yes, y, on, 1 or false, f, no, n, off, 0, in any case.
+[[nodiscard]] std::optional<bool> parse_bool(std::string_view text) noexcept;
+
+/// What a text said about time.
+struct Moment {
+  LocalTime time{};
+  std::optional<std::chrono::minutes> offset{};  ///< east of UTC, if the text told a zone
+  bool has_clock = false;                        ///< it told a time of day
+  friend bool operator==(const Moment&, const Moment&) = default;
 };
-/// ISO 8601 calendar dates: 2024-02-29 or 20240229.
-[[nodiscard]] std::optional<std::chrono::sys_days> parse_date(std::string_view cell) noexcept;
-/// A date, or one with T or a blank and a time of day: hh:mm, hh:mm:ss or with a fraction (what is finer than
-/// microseconds is dropped), then Z, +hh, +hh:mm or +hhmm, or nothing. A leap second is the second after it.
-[[nodiscard]] std::optional<DateTime> parse_timestamp(std::string_view cell) noexcept;
 
-/// By a format, as strptime has it: %Y %m %d %e %y (69 to 99 are of the last century) %b %B %H %I %p %M %S %f (a
-/// fraction of a second) %z (as above) %j %T %D %F %R %%; "unix", "unix_ms" and "unix_us" are counts since 1970. A
-/// blank stands for any number of blanks. Nothing else may follow.
-[[nodiscard]] std::optional<DateTime> parse_formatted(std::string_view cell, std::string_view format) noexcept;
-/// A text: why it is no such format; nullptr: it is one.
-[[nodiscard]] const char* format_problem(std::string_view format) noexcept;
+/// ISO 8601: "2026-11-21", then "T" or a blank and "10:30", ":15", ".250" (to microseconds; further digits are
+/// dropped), then "Z", "+01", "+0100" or "+01:00".
+[[nodiscard]] std::optional<Moment> parse_iso(std::string_view text) noexcept;
+/// "10:30", "10:30:15", "10:30:15.25", as time since midnight.
+[[nodiscard]] std::optional<std::chrono::microseconds> parse_clock(std::string_view text) noexcept;
+
+/// How dates and times are written: "iso" (also what an empty text means), "unix_s", "unix_ms", "unix_us", or a pattern
+/// as of strptime: %Y %y %m %d %e %j %b %B (English names) %a %A %H %I %M %S %f (1 to 9 digits) %p %z %F %T %R %D %%;
+/// numbers may lack leading zeros, but for %Y; a blank stands for any number of blanks, also none. Years of %y are 1969
+/// to 2068. A value; `parse` and `print` are thread-safe.
+class TimeFormat {
+ public:
+  TimeFormat() = default;
+  /// An error names what is wrong in the pattern, and what there is.
+  [[nodiscard]] static Result<TimeFormat> from(std::string_view text);
+
+  /// Nothing: the text is not written so. A Unix time says UTC.
+  [[nodiscard]] std::optional<Moment> parse(std::string_view text) const noexcept;
+  /// The time of day alone: for a column of its own.
+  [[nodiscard]] std::optional<std::chrono::microseconds> parse_time(std::string_view text) const noexcept;
+  /// The contrary. Without an offset, %z is "Z".
+  void print(std::string& out, const Moment& moment) const;
+
+  /// "iso", "unix_ms" or the pattern.
+  [[nodiscard]] std::string_view text() const noexcept;
+  [[nodiscard]] bool has_date() const noexcept { return has_date_; }
+  [[nodiscard]] bool has_clock() const noexcept { return has_clock_; }
+  [[nodiscard]] bool is_unix() const noexcept { return per_second_ != 0; }
+  [[nodiscard]] bool is_iso() const noexcept { return pattern_.empty() && per_second_ == 0; }
+
+ private:
+  std::string pattern_{};        // with %F and the like replaced
+  std::int64_t per_second_ = 0;  // units of a Unix time; 0: it is none
+  bool has_date_ = true;
+  bool has_clock_ = true;
+};
+
+/// A date: without a format one that has no time of day; with one, the date in it.
+[[nodiscard]] std::optional<Day> parse_date(std::string_view text, const TimeFormat& format = {}) noexcept;
+/// A wall-clock time; a text that tells a zone is none, but for Unix times, which are told in UTC. A date is midnight.
+[[nodiscard]] std::optional<LocalTime> parse_timestamp(std::string_view text, const TimeFormat& format = {}) noexcept;
+/// A point in time; a text that tells no zone is UTC.
+[[nodiscard]] std::optional<UtcTime> parse_timestamp_tz(std::string_view text, const TimeFormat& format = {}) noexcept;
 
 }  // namespace etl::inline v0::csv

@@ -1,96 +1,116 @@
 #pragma once
-/// Rows as records of values, by columns that are known at run time.
+/// What compile-time and run-time mappings share: which cell a column is, what is NULL, how a bad cell is told.
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
-#include <etl/config.hpp>
+#include <etl/csv/parse.hpp>
 #include <etl/csv/value.hpp>
 #include <etl/error.hpp>
 
 namespace etl::inline v0::csv {
 
-/// One value of a record: where it comes from, and what it is.
-struct RecordColumn {
-  std::string name;                    ///< of the value; what errors call it
-  std::string source{};                ///< the header's name; empty: `name`, unless there is an `index`
-  std::optional<std::size_t> index{};  ///< of the cell, from 1, instead of a name
-  /// A second cell whose text, behind a blank, belongs to the first's: a date and a time in two columns.
-  std::string second{};
-  std::optional<std::size_t> second_index{};
-  Kind kind = Kind::Text;
-  bool nullable = true;
-  std::string format{};  ///< of dates and times, see `parse_formatted`; empty: ISO 8601
-  bool decimal_comma = false;
-  friend bool operator==(const RecordColumn&, const RecordColumn&) = default;
+/// A column of a file: by its name in the header, or by its number, from 1 as errors tell it.
+struct Source {
+  std::string name{};
+  std::size_t number = 0;  ///< 0: by name
+
+  Source() = default;
+  Source(std::string column_name) : name(std::move(column_name)) {}
+  Source(const char* column_name) : name(column_name) {}
+  template <std::integral N>
+  Source(N column_number) : number(column_number < 1 ? 0 : static_cast<std::size_t>(column_number)) {}
+
+  [[nodiscard]] bool valid() const noexcept { return number != 0 || !name.empty(); }
+  friend bool operator==(const Source&, const Source&) = default;
 };
 
-/// Columns, and what they have in common. A value.
-struct RecordFormat {
-  std::vector<RecordColumn> columns{};
-  /// Cells that mean NULL. Empty: a cell that is empty and not in quotes (a text column that is not nullable: "").
-  std::vector<std::string> nulls{};
-  friend bool operator==(const RecordFormat&, const RecordFormat&) = default;
+/// A date and the time of day in two columns.
+struct DateTime {
+  Source date;
+  Source time;
 };
 
-/// Every setting that cannot be, in one error.
-[[nodiscard]] Result<void> check(const RecordFormat& format);
+/// Texts that stand for NULL. As it stands: an empty cell without quotes.
+struct Nulls {
+  std::vector<std::string> texts{std::string()};
+  bool quoted = false;  ///< also within quotes
 
-/// A format bound to the columns of one file. Thread-safe but for `decode`, which has scratch memory: one for each
-/// worker, by copying.
-class RecordDecoder {
- public:
-  /// `header`: the names of the file's columns; empty: it has none, then all columns go by index, and those without
-  /// one stand in the order of the cells. One error names all columns that are missing, or that are there twice.
-  [[nodiscard]] static Result<RecordDecoder> bind(const RecordFormat& format, std::span<const std::string> header,
-                                                  std::string file);
+  Nulls() = default;
+  Nulls(std::initializer_list<std::string> all) : texts(all) {}
+  explicit Nulls(std::vector<std::string> all, bool also_quoted = false) : texts(std::move(all)), quoted(also_quoted) {}
 
-  /// The values of a row, in the order of the columns; strings in `record` are reused. Any row type with `operator[]`,
-  /// `quoted`, `line` and `number` as `csv::Row` has them. An error is of class Rejected: "FILE:LINE: row N, column
-  /// NAME (3): 'abc' is no integer".
-  template <class Row>
-  [[nodiscard]] Result<void> decode(const Row& row, Record& record) {
-    record.resize(cells_.size());
-    for (std::size_t i = 0; i < cells_.size(); ++i) {
-      const Cell& cell = cells_[i];
-      std::string_view text = row[cell.index];
-      bool quoted = row.quoted(cell.index);
-      if (cell.second) [[unlikely]] {
-        joined_.assign(text).append(" ").append(row[*cell.second]);
-        text = joined_ == " " ? std::string_view() : std::string_view(joined_);
-        quoted = quoted || row.quoted(*cell.second);
-      }
-      if (const char* const why = set(record[i], format_.columns[i], text, quoted)) [[unlikely]]
-        return failure(misfit(i, text, why, row.line(), row.number()));
-    }
-    return {};
+  [[nodiscard]] bool contains(std::string_view text) const noexcept {
+    for (const std::string& null : texts)
+      if (null == text) return true;
+    return false;
   }
-  [[nodiscard]] const RecordFormat& format() const noexcept { return format_; }
-
- private:
-  struct Cell {
-    std::size_t index = 0;
-    std::optional<std::size_t> second{};
-  };
-  RecordDecoder(RecordFormat format, std::vector<Cell> cells, std::string file)
-      : format_(std::move(format)), cells_(std::move(cells)), file_(std::move(file)) {}
-  [[nodiscard]] const char* set(Value& value, const RecordColumn& column, std::string_view text, bool quoted);
-  [[nodiscard]] bool is_null(std::string_view text, bool quoted) const noexcept;
-  [[nodiscard]] Error misfit(std::size_t column, std::string_view text, const char* why, std::uint64_t line,
-                             std::uint64_t row) const;
-
-  RecordFormat format_;
-  std::vector<Cell> cells_;
-  std::string file_;
-  std::string joined_;
-  std::string scratch_;
+  friend bool operator==(const Nulls&, const Nulls&) = default;
 };
 
+/// How the cells of a column are written.
+struct CellFormat {
+  TimeFormat time{};   ///< of dates and timestamps
+  TimeFormat clock{};  ///< of a time of day in a column of its own
+  Nulls nulls{};
+  bool decimal_comma = false;
+};
+
+namespace detail {
+
+inline constexpr std::size_t no_cell = std::numeric_limits<std::size_t>::max();
+
+/// A column of a mapping, found in a file: cells from 0.
+struct BoundCell {
+  std::size_t cell = 0;
+  std::size_t clock = no_cell;  // of the time of day
+  std::string name{};           // in the header, or empty
+};
+
+struct WantedCell {
+  Source source;
+  Source clock{};  // not valid: there is none
+};
+
+/// Finds all of them, or names all that are missing or ambiguous, with the header that was found. `width` 0: not known.
+[[nodiscard]] Result<std::vector<BoundCell>> find_cells(std::span<const WantedCell> wanted,
+                                                        std::span<const std::string> header, std::size_t width,
+                                                        std::string_view file);
+
+struct BadCell {
+  std::string_view file;
+  std::uint64_t line;
+  std::uint64_t row;
+  const BoundCell& cell;
+  std::string_view value;
+  std::string_view clock;  // what stood in the column of the time of day
+  std::string expected;    // "an integer"
+};
+/// Of class Rejected: "FILE:LINE: row N: column 3 'price': '1x' is not a number".
+[[nodiscard]] Error bad_cell(const BadCell& bad);
+
+/// A value for a message: shortened, control characters escaped.
+[[nodiscard]] std::string shown(std::string_view value);
+/// "a date", or "a date written %d.%m.%Y".
+[[nodiscard]] std::string written(std::string_view what, const TimeFormat& format);
+
+/// The text of a row's cells that belong to a column, and whether they are NULL. `trim`: of a type that ignores blanks.
+template <class R>
+[[nodiscard]] bool is_null(const R& row, std::size_t cell, std::string_view text, const Nulls& nulls, bool trim) {
+  return nulls.contains(trim ? trimmed(text) : text) && (nulls.quoted || !row.quoted(cell));
+}
+
+/// A date with the time of day of another cell.
+[[nodiscard]] std::optional<Moment> join(std::string_view date, std::string_view clock,
+                                         const CellFormat& format) noexcept;
+
+}  // namespace detail
 }  // namespace etl::inline v0::csv

@@ -1,0 +1,395 @@
+#pragma once
+/// Columns of a file as members of a struct.
+///
+///     const auto orders = etl::csv::columns<Order>(etl::csv::column("sku", &Order::sku),
+///                                                  etl::csv::column(3, &Order::price, etl::csv::decimal_comma),
+///                                                  etl::csv::column("day", &Order::day,
+///                                                  etl::csv::format("%d.%m.%Y")));
+///     auto decoder = orders.bind(reader.header(), reader.name());  // Result<Decoder>
+///     decoder->decode(row, order);                                 // Result<void>
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <ratio>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <etl/csv/parse.hpp>
+#include <etl/csv/record.hpp>
+#include <etl/csv/value.hpp>
+#include <etl/error.hpp>
+
+namespace etl::inline v0::csv {
+
+struct TimeOption {
+  TimeFormat time;
+  TimeFormat clock;
+};
+struct DecimalComma {};
+template <class F>
+struct Convert {
+  F function;
+};
+
+/// How dates and times of a column are written, and the time of day in a column of its own (see `TimeFormat`). A
+/// pattern that is none is a programmer's mistake: throws `etl::Exception`.
+[[nodiscard]] TimeOption format(std::string_view pattern, std::string_view clock = {});
+/// Numbers of the column are written 1,5.
+inline constexpr DecimalComma decimal_comma;
+/// `function(std::string_view)` gives a std::optional of what the member holds (nothing: the text is no such value):
+/// for names of enumerators and whatever else there is.
+template <class F>
+[[nodiscard]] Convert<F> convert(F function) {
+  return {std::move(function)};
+}
+
+namespace detail {
+
+template <class M>
+inline constexpr bool is_optional = false;
+template <class M>
+inline constexpr bool is_optional<std::optional<M>> = true;
+template <class M>
+struct Held {
+  using type = M;
+};
+template <class M>
+struct Held<std::optional<M>> {
+  using type = M;
+};
+template <class M>
+inline constexpr bool is_utc = false;
+template <class D>
+inline constexpr bool is_utc<std::chrono::sys_time<D>> = true;
+template <class M>
+inline constexpr bool is_local = false;
+template <class D>
+inline constexpr bool is_local<std::chrono::local_time<D>> = true;
+template <class M>
+inline constexpr bool is_day = std::same_as<M, std::chrono::sys_days> || std::same_as<M, std::chrono::local_days> ||
+                               std::same_as<M, std::chrono::year_month_day>;
+template <class M>
+inline constexpr bool is_text = std::same_as<M, std::string> || std::same_as<M, std::string_view>;
+template <class M>
+inline constexpr bool is_number = std::floating_point<M> && !std::same_as<M, long double>;
+template <class M>
+inline constexpr bool is_whole =
+    std::is_enum_v<M> || (std::integral<M> && !std::same_as<M, char> && !std::same_as<M, wchar_t> &&
+                          !std::same_as<M, char8_t> && !std::same_as<M, char16_t> && !std::same_as<M, char32_t>);
+template <class M>
+concept CellType = is_text<M> || is_day<M> || is_utc<M> || is_local<M> || is_number<M> || is_whole<M>;
+
+/// False: it lies beyond what `T` can tell.
+template <class T, class From>
+[[nodiscard]] bool set_time(const std::optional<From>& from, T& to) noexcept {
+  using D = typename T::duration;
+  if (!from) return false;
+  if constexpr (std::ratio_less_v<typename D::period, std::micro>) {
+    constexpr auto reach = std::chrono::floor<std::chrono::hours>(D::max()) - std::chrono::hours{1};
+    if (std::chrono::abs(std::chrono::floor<std::chrono::hours>(from->time_since_epoch())) > reach) return false;
+    to = *from;
+  } else {
+    to = std::chrono::floor<D>(*from);
+  }
+  return true;
+}
+
+template <class M>
+[[nodiscard]] bool set(const std::optional<M>& from, M& to) noexcept {
+  if (from) to = *from;
+  return from.has_value();
+}
+
+/// False: the text is no such value.
+template <CellType M>
+[[nodiscard]] bool take(std::string_view text, const CellFormat& format, M& out) {
+  if constexpr (std::same_as<M, std::string>) {
+    out.assign(text);
+    return true;
+  } else if constexpr (std::same_as<M, std::string_view>) {
+    out = text;
+    return true;
+  } else if constexpr (std::same_as<M, bool>) {
+    return set(parse_bool(text), out);
+  } else if constexpr (std::is_enum_v<M>) {
+    std::underlying_type_t<M> value{};
+    if (!take(text, format, value)) return false;
+    out = static_cast<M>(value);
+    return true;
+  } else if constexpr (std::integral<M>) {
+    return set(parse_integer<M>(text), out);
+  } else if constexpr (std::floating_point<M>) {
+    return set(parse_floating<M>(text, format.decimal_comma), out);
+  } else if constexpr (is_day<M>) {
+    const auto day = parse_date(text, format.time);
+    if (!day) return false;
+    if constexpr (std::same_as<M, std::chrono::local_days>)
+      out = M(day->time_since_epoch());
+    else
+      out = M(*day);
+    return true;
+  } else if constexpr (is_utc<M>) {
+    return set_time(parse_timestamp_tz(text, format.time), out);
+  } else {
+    return set_time(parse_timestamp(text, format.time), out);
+  }
+}
+
+template <class M>
+[[nodiscard]] std::string expected(const CellFormat& format) {
+  if constexpr (is_text<M>)
+    return "a text";
+  else if constexpr (std::same_as<M, bool>)
+    return "a truth value (true, false, yes, no, 1, 0)";
+  else if constexpr (std::is_enum_v<M>)
+    return expected<std::underlying_type_t<M>>(format);
+  else if constexpr (std::integral<M>)
+    return fmt::format("{} {}-bit integer", std::is_signed_v<M> ? "a signed" : "an unsigned", sizeof(M) * 8);
+  else if constexpr (is_number<M>)
+    return format.decimal_comma ? "a number with a decimal comma" : "a number";
+  else if constexpr (is_day<M>)
+    return written("a date", format.time);
+  else if constexpr (is_utc<M>)
+    return written("a point in time", format.time);
+  else if constexpr (is_local<M>)
+    return written("a date and time without a zone", format.time);
+  else
+    return "such a value";
+}
+
+}  // namespace detail
+
+/// A column of a file and the member that it is read into. Made by `column`.
+template <class T, class M, class F = void>
+struct Column {
+  using Row = T;
+  using Member = M;
+  using Function = F;
+  Source source{};
+  Source clock{};  ///< of the time of day; not valid: there is none
+  M T::* member = nullptr;
+  CellFormat format{};
+  std::optional<Nulls> nulls{};
+  std::conditional_t<std::is_void_v<F>, std::monostate, F> function{};
+};
+
+namespace detail {
+
+template <class T, class M, class F>
+Column<T, M, F> with(Column<T, M, F> column) {
+  return column;
+}
+template <class T, class M, class F, class... More>
+auto with(Column<T, M, F> column, TimeOption option, More... more) {
+  column.format.time = std::move(option.time);
+  column.format.clock = std::move(option.clock);
+  return with(std::move(column), std::move(more)...);
+}
+template <class T, class M, class F, class... More>
+auto with(Column<T, M, F> column, DecimalComma, More... more) {
+  column.format.decimal_comma = true;
+  return with(std::move(column), std::move(more)...);
+}
+template <class T, class M, class F, class... More>
+auto with(Column<T, M, F> column, Nulls nulls, More... more) {
+  column.nulls = std::move(nulls);
+  return with(std::move(column), std::move(more)...);
+}
+template <class T, class M, class Old, class F, class... More>
+auto with(Column<T, M, Old> column, Convert<F> by, More... more) {
+  static_assert(
+      std::is_convertible_v<std::invoke_result_t<const F&, std::string_view>, std::optional<typename Held<M>::type>>,
+      "the function of etl::csv::convert gives a std::optional of what the member holds");
+  return with(Column<T, M, F>{.source = std::move(column.source),
+                              .clock = std::move(column.clock),
+                              .member = column.member,
+                              .format = std::move(column.format),
+                              .nulls = std::move(column.nulls),
+                              .function = std::move(by.function)},
+              std::move(more)...);
+}
+
+}  // namespace detail
+
+/// A member by the name or the number (from 1) of its column. Members are bool, integers, enumerations, floating point,
+/// std::string, std::string_view (into the row), days, sys_time, local_time, and std::optional of them, which NULL
+/// empties. Options: `format`, `decimal_comma`, `Nulls`, `convert`.
+template <class T, class M, class... Options>
+[[nodiscard]] auto column(Source source, M T::* member, Options... options) {
+  return detail::with(Column<T, M>{.source = std::move(source), .member = member}, std::move(options)...);
+}
+/// A timestamp whose date and time of day stand in two columns.
+template <class T, class M, class... Options>
+[[nodiscard]] auto column(DateTime source, M T::* member, Options... options) {
+  static_assert(detail::is_utc<typename detail::Held<M>::type> || detail::is_local<typename detail::Held<M>::type>,
+                "a date and a time of day make a std::chrono::sys_time or local_time");
+  return detail::with(Column<T, M>{.source = std::move(source.date), .clock = std::move(source.time), .member = member},
+                      std::move(options)...);
+}
+
+namespace detail {
+
+/// False: the cell holds no such value.
+template <class R, class C>
+[[nodiscard]] bool decode_cell(const R& row, const C& column, const BoundCell& at, typename C::Member& out) {
+  using Member = typename C::Member;
+  using Inner = typename Held<Member>::type;
+  const std::string_view text = row[at.cell];
+  constexpr bool trim = std::is_void_v<typename C::Function> && !is_text<Inner>;
+  if (is_null(row, at.cell, text, column.format.nulls, trim)) [[unlikely]] {
+    if constexpr (is_optional<Member>) {
+      out.reset();
+      return true;
+    } else {
+      if (!is_text<Inner> || !text.empty()) return false;
+    }
+  }
+  Inner* value = nullptr;
+  if constexpr (is_optional<Member>)
+    value = out ? &*out : &out.emplace();  // a text keeps its memory
+  else
+    value = &out;
+  if constexpr (!std::is_void_v<typename C::Function>) {
+    std::optional<Inner> converted = column.function(text);
+    if (converted) *value = std::move(*converted);
+    return converted.has_value();
+  } else {
+    static_assert(CellType<Inner>, "etl::csv reads no such member; see etl::csv::convert");
+    if constexpr (is_utc<Inner> || is_local<Inner>) {
+      if (at.clock != no_cell) {
+        const auto moment = join(text, row[at.clock], column.format);
+        if (!moment || (is_local<Inner> && moment->offset)) return false;
+        const auto time = moment->time - moment->offset.value_or(std::chrono::minutes{0});
+        if constexpr (is_utc<Inner>)
+          return set_time(std::optional<UtcTime>(UtcTime(time.time_since_epoch())), *value);
+        else
+          return set_time(std::optional<LocalTime>(time), *value);
+      }
+    }
+    return take(text, column.format, *value);
+  }
+}
+
+}  // namespace detail
+
+/// Rows of one file as structs. Immutable: any number of threads at once.
+template <class T, class... C>
+class Decoder {
+ public:
+  Decoder(const std::tuple<C...>& columns, std::vector<detail::BoundCell> cells, std::string file)
+      : columns_(columns), cells_(std::move(cells)), file_(std::move(file)) {}
+
+  /// Fills the members; texts reuse their memory. The error, of class Rejected, names file, line, row, column, value
+  /// and what was expected; members before that column are set.
+  template <class R>
+  [[nodiscard]] Result<void> decode(const R& row, T& out) const {
+    return decode(row, out, std::index_sequence_for<C...>{});
+  }
+
+ private:
+  template <class R, std::size_t... i>
+  Result<void> decode(const R& row, T& out, std::index_sequence<i...>) const {
+    std::size_t done = 0;
+    const bool good =
+        ((detail::decode_cell(row, std::get<i>(columns_), cells_[i], out.*std::get<i>(columns_).member) && ++done) &&
+         ...);
+    if (good) [[likely]]
+      return {};
+    Result<void> result;
+    ((i == done ? void(result = failure(error<i>(row))) : void()), ...);
+    return result;
+  }
+
+  template <std::size_t i, class R>
+  [[nodiscard]] Error error(const R& row) const {
+    const auto& column = std::get<i>(columns_);
+    using Member = typename std::tuple_element_t<i, std::tuple<C...>>::Member;
+    using Inner = typename detail::Held<Member>::type;
+    const auto& cell = cells_[i];
+    const std::string_view text = row[cell.cell];
+    using Function = typename std::tuple_element_t<i, std::tuple<C...>>::Function;
+    std::string expected = std::is_void_v<Function> ? detail::expected<Inner>(column.format) : "a value of this column";
+    if (!detail::is_optional<Member> && column.format.nulls.contains(trimmed(text)))
+      expected += "; it is NULL, and this column must have a value";
+    return detail::bad_cell({.file = file_,
+                             .line = row.line(),
+                             .row = row.number(),
+                             .cell = cell,
+                             .value = text,
+                             .clock = cell.clock == detail::no_cell ? std::string_view() : row[cell.clock],
+                             .expected = std::move(expected)});
+  }
+
+  std::tuple<C...> columns_;
+  std::vector<detail::BoundCell> cells_;
+  std::string file_;
+};
+
+/// A compile-time mapping. Made by `columns`; immutable.
+template <class T, class... C>
+class Columns {
+ public:
+  using Row = T;
+  explicit Columns(const Nulls& nulls, C... columns) : columns_(std::move(columns)...) {
+    const auto complete = [&nulls](auto& column) { column.format.nulls = column.nulls.value_or(nulls); };
+    std::apply([&complete](auto&... each) { (complete(each), ...); }, columns_);
+  }
+
+  /// Finds the columns in the header of a file. The error names all that are missing, and the header that there is.
+  /// `width`: cells of a row, for a file without a header; 0: not known.
+  [[nodiscard]] Result<Decoder<T, C...>> bind(std::span<const std::string> header, std::string file = {},
+                                              std::size_t width = 0) const {
+    const auto wanted = std::apply(
+        [](const auto&... each) {
+          return std::vector<detail::WantedCell>{{.source = each.source, .clock = each.clock}...};
+        },
+        columns_);
+    auto cells = detail::find_cells(wanted, header, width, file);
+    if (!cells) return failure(std::move(cells.error()));
+    return Decoder<T, C...>(columns_, *std::move(cells), std::move(file));
+  }
+
+  /// The names in a header that the writer writes, in the order of declaration; "columnN" for a column by number.
+  [[nodiscard]] std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    const auto add = [&names](const Source& source) {
+      names.push_back(source.name.empty() ? fmt::format("column{}", source.number) : source.name);
+    };
+    std::apply(
+        [&add](const auto&... each) { ((add(each.source), each.clock.valid() ? add(each.clock) : void()), ...); },
+        columns_);
+    return names;
+  }
+
+  /// `visit(column)` for each, in the order of declaration.
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    std::apply([&visit](const auto&... each) { (visit(each), ...); }, columns_);
+  }
+
+ private:
+  std::tuple<C...> columns_;
+};
+
+/// The mapping of a struct's members to columns. `Nulls` first: for all columns that have none of their own.
+template <class T, class... M, class... F>
+[[nodiscard]] Columns<T, Column<T, M, F>...> columns(Column<T, M, F>... all) {
+  return Columns<T, Column<T, M, F>...>(Nulls{}, std::move(all)...);
+}
+template <class T, class... M, class... F>
+[[nodiscard]] Columns<T, Column<T, M, F>...> columns(const Nulls& nulls, Column<T, M, F>... all) {
+  return Columns<T, Column<T, M, F>...>(nulls, std::move(all)...);
+}
+
+}  // namespace etl::inline v0::csv
