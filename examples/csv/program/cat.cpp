@@ -1,0 +1,102 @@
+// etl-csv cat: files as one, written in one way.
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <etl/csv/reader.hpp>
+#include <etl/io/sink.hpp>
+
+#include "command.hpp"
+
+namespace program {
+namespace {
+
+namespace csv = etl::csv;
+
+struct Options {
+  std::vector<std::filesystem::path> files{};
+  csv::Dialect dialect{.header_rows = 0, .ragged = csv::Ragged::Keep};
+  bool set_aside = false;
+};
+
+void append_cell(std::string& to, std::string_view cell, bool alone) {
+  // An empty cell alone on its line would be a blank line.
+  if (cell.find_first_of(",\"\r\n") == cell.npos && !(alone && cell.empty())) {
+    to += cell;
+    return;
+  }
+  to += '"';
+  for (const char c : cell) {
+    if (c == '"') to += '"';
+    to += c;
+  }
+  to += '"';
+}
+
+template <class Cells>
+void append_row(std::string& to, const Cells& cells) {
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    if (i > 0) to += ',';
+    append_cell(to, cells[i], cells.size() == 1);
+  }
+  to += '\n';
+}
+
+int cat(const Options& options, const etl::Stop& stop) {
+  const etl::io::Sink sink = etl::io::standard_output();
+  const csv::ReaderOptions how{.bad_rows = options.set_aside ? csv::BadRows::SetAside : csv::BadRows::Stop};
+  std::vector<std::string> header;
+  std::string text;
+  bool rejects = false;
+  for (const std::filesystem::path& path : options.files) {
+    auto reader = csv::Reader::open(path, options.dialect, how, stop.drain());
+    if (!reader) return fail(reader.error(), exit_usage);
+    if (header.empty() && !reader->header().empty()) {
+      append_row(text, header = reader->header());
+    } else if (header != reader->header()) {
+      return fail(etl::fatal(fmt::format("{}: its header is not that of '{}'; print them one by one", reader->name(),
+                                         options.files.front().string())));
+    }
+    for (;;) {
+      auto chunk = reader->next(stop.drain());
+      if (!chunk || !*chunk) {
+        if (auto written = sink->write(text); !written) return fail(written.error());
+        text.clear();
+        if (!chunk) {
+          if (auto written = sink->finish(); !written) return fail(written.error());
+          return fail(chunk.error());
+        }
+        break;
+      }
+      for (const csv::Row row : **chunk) append_row(text, row);
+      for (const csv::BadRow& bad : (*chunk)->bad_rows()) fmt::print(stderr, "{}\n", bad.error.message());
+      rejects |= !(*chunk)->bad_rows().empty();
+      if (auto written = sink->write(text); !written) return fail(written.error());
+      text.clear();
+    }
+    if (stop.drain().stop_requested()) break;
+  }
+  if (auto written = sink->finish(); !written) return fail(written.error());
+  return stop.drain().stop_requested() ? exit_stopped : rejects ? exit_rejects : 0;
+}
+
+}  // namespace
+
+void add_cat(CLI::App& app, Chosen& chosen) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command = app.add_subcommand(
+      "cat", "Print the rows of files as RFC 4180 has them: commas, quotes where they are needed, LF");
+  command->add_option("FILE", options->files, "Plain or gzip by content; - is standard input")->required();
+  add_dialect(*command, options->dialect);
+  command->add_flag_callback(
+      "--header", [options] { options->dialect.header_rows = 1; },
+      "The first row of each file is its header, which is printed once");
+  command->add_flag_callback(
+      "--latin1", [options] { options->dialect.encoding = csv::Encoding::Latin1; },
+      "The files are Latin-1; print UTF-8");
+  command->add_flag("--keep-going", options->set_aside, "Print broken rows to standard error and go on behind them");
+  command->callback([options, &chosen] { chosen = [options](const etl::Stop& stop) { return cat(*options, stop); }; });
+}
+
+}  // namespace program

@@ -1,0 +1,64 @@
+#pragma once
+// What the subcommands share.
+
+#include <charconv>
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <etl/csv/dialect.hpp>
+#include <etl/error.hpp>
+#include <etl/stop.hpp>
+
+namespace program {
+
+/// What the command line chose, to be run: returns the exit code.
+using Chosen = std::function<int(const etl::Stop&)>;
+
+// Each adds its subcommand, which sets `chosen` when it is called for.
+void add_cat(CLI::App& app, Chosen& chosen);
+void add_digest(CLI::App& app, Chosen& chosen);
+void add_load(CLI::App& app, Chosen& chosen);
+void add_sniff(CLI::App& app, Chosen& chosen);
+
+constexpr int exit_failed = 1;
+constexpr int exit_usage = 2;
+constexpr int exit_rejects = 3;
+constexpr int exit_stopped = 4;
+
+/// Says what is wrong; returns the exit code for it.
+inline int fail(const etl::Error& error, int code = exit_failed) {
+  fmt::print(stderr, "etl-csv: {}\n", error.message());
+  return code;
+}
+
+/// One character, or the name of one that is hard to type.
+inline char character(const std::string& option, const std::string& text) {
+  if (text.size() == 1) return text[0];
+  if (text == "tab" || text == "\\t") return '\t';
+  if (text == "blank" || text == "space") return ' ';
+  if (text == "comma") return ',';
+  if (text == "semicolon") return ';';
+  if (text == "pipe") return '|';
+  if (text == "colon") return ':';
+  throw CLI::ValidationError(option, "expected one character, or tab, space, comma, semicolon, pipe, colon");
+}
+
+/// Options that say how a file is written.
+inline void add_dialect(CLI::App& command, etl::csv::Dialect& dialect) {
+  command.add_option_function<std::string>(
+      "--delimiter", [&dialect](const std::string& text) { dialect.delimiter = character("--delimiter", text); },
+      "Character between cells, or tab, space, semicolon, pipe, colon [,]");
+  CLI::Option* const quote = command.add_option_function<std::string>(
+      "--quote", [&dialect](const std::string& text) { dialect.quote = character("--quote", text); },
+      "Character around cells [\"]");
+  command.add_flag_callback(
+             "--no-quote", [&dialect] { dialect.quote.reset(); }, "Quotes are text like any other")
+      ->excludes(quote);
+}
+
+}  // namespace program

@@ -1,0 +1,54 @@
+// etl-csv: looks into files of delimited text, and loads them into databases.
+#include <csignal>
+#include <exception>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <etl/config.hpp>
+#include <etl/signals.hpp>
+
+#include "command.hpp"
+
+namespace {
+
+constexpr const char* exit_codes =
+    "Exit codes:\n"
+    "  0  done\n"
+    "  1  failed: the last lines say why; what was committed before is in the database\n"
+    "  2  wrong usage, or an input that cannot be opened\n"
+    "  3  done, but some rows were rejected\n"
+    "  4  stopped by a signal: the rows read so far are loaded (a second signal does not wait for that)\n"
+    "  5  as 4, and the rest did not make it within the drain deadline\n";
+
+int run(int argc, char** argv) {
+  program::Chosen chosen;
+  CLI::App app{"Files of delimited text (CSV)."};
+  app.footer(exit_codes);
+  app.set_version_flag("--version", fmt::format("etl-csv {}.{}.{}", ETLPIPE_VERSION_MAJOR, ETLPIPE_VERSION_MINOR,
+                                                ETLPIPE_VERSION_PATCH));
+  app.require_subcommand(1);
+#ifdef ETLPIPE_CSV_LOAD
+  program::add_load(app, chosen);
+#endif
+  program::add_cat(app, chosen);
+  program::add_sniff(app, chosen);
+  program::add_digest(app, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : program::exit_usage;
+  }
+  return chosen(etl::stop_on_signals());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write, with a message
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "etl-csv: {}\n", error.what());
+    return program::exit_failed;
+  }
+}

@@ -1,0 +1,217 @@
+#include <etl/csv/sniff.hpp>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include <fmt/format.h>
+#include <etl/csv/index.hpp>
+#include <etl/csv/parse.hpp>
+#include <etl/csv/reader.hpp>
+#include <etl/io/source.hpp>
+
+#include "text.hpp"
+
+namespace etl::inline v0::csv {
+namespace {
+
+/// How well a dialect fits: the larger the better.
+struct Fit {
+  bool sound = false;    // no quote stands where none may
+  bool several = false;  // more than one column
+  double share = 0;      // of the rows, that are as long as most
+  bool quotes = false;   // cells stand in these quotes
+  std::size_t width = 0;
+  auto operator<=>(const Fit&) const = default;
+};
+
+Fit fit(std::string_view text, bool whole, const Dialect& dialect, Structure& s) {
+  std::ignore = scan(text, dialect, whole, s);
+  std::vector<std::size_t> widths;
+  std::size_t first = 0, begin = 0, mark = 0, faults = 0, quoted = 0;
+  for (std::size_t row = 0; row < s.row_ends.size(); ++row) {
+    const std::size_t cells = s.row_ends[row] - first + 1;
+    const std::size_t end = s.ends[s.row_ends[row]];
+    if (mark < s.marks.size() && s.marks[mark].row == row) {
+      if (s.marks[mark++].kind != Mark::Kind::Comment) ++faults;
+    } else if (cells > 1 || text.substr(begin, end - begin).find_first_not_of("\r\n") != text.npos) {
+      widths.push_back(cells);
+      for (std::size_t cell = first; dialect.quote && cell <= s.row_ends[row]; ++cell) {
+        const std::size_t at = cell == 0 ? 0 : s.ends[cell - 1] + std::size_t{1};
+        if (at < text.size() && text[at] == *dialect.quote) ++quoted;
+      }
+    }
+    begin = end + 1;
+    first = s.row_ends[row] + std::size_t{1};
+  }
+  if (widths.empty()) return {.sound = faults == 0};
+  std::sort(widths.begin(), widths.end());
+  std::size_t best = 0, width = 0;
+  for (auto at = widths.begin(); at != widths.end();) {
+    const auto behind = std::upper_bound(at, widths.end(), *at);
+    if (const auto count = static_cast<std::size_t>(behind - at); count >= best) best = count, width = *at;
+    at = behind;
+  }
+  return {.sound = faults * 50 <= widths.size(),
+          .several = width > 1,
+          .share = static_cast<double>(best) / static_cast<double>(widths.size() + faults),
+          .quotes = quoted > 0,
+          .width = width};
+}
+
+bool is_bool(std::string_view text) noexcept {
+  constexpr std::array<std::string_view, 6> words{"true", "false", "True", "False", "TRUE", "FALSE"};
+  return std::find(words.begin(), words.end(), text) != words.end();
+}
+
+// Leading zeros make a code of a number: a telephone number, a postal code.
+bool is_code(std::string_view text) noexcept {
+  if (!text.empty() && (text[0] == '-' || text[0] == '+')) text.remove_prefix(1);
+  return text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9';
+}
+
+std::optional<Kind> narrowest(std::string_view text) {
+  if (is_bool(text)) return Kind::Boolean;
+  if (!is_code(text)) {
+    if (parse_integer<std::int64_t>(text)) return Kind::Integer;
+    std::string numeric;
+    if (parse_numeric(text, numeric))
+      return numeric.find_first_of("eE") != numeric.npos || numeric.size() <= 17 ? Kind::Double : Kind::Numeric;
+  }
+  if (const std::optional<Moment> moment = parse_iso(text))
+    return !moment->has_clock ? Kind::Date : moment->offset ? Kind::TimestampTz : Kind::Timestamp;
+  return std::nullopt;
+}
+
+// The narrowest kind for cells of both.
+Kind both(Kind a, Kind b) noexcept {
+  if (a == b) return a;
+  const auto number = [](Kind k) { return k == Kind::Integer || k == Kind::Double || k == Kind::Numeric; };
+  if (number(a) && number(b)) return a == Kind::Numeric || b == Kind::Numeric ? Kind::Numeric : Kind::Double;
+  const auto day = [](Kind k) { return k == Kind::Date || k == Kind::Timestamp; };
+  return day(a) && day(b) ? Kind::Timestamp : Kind::Text;
+}
+
+struct Column {
+  std::optional<Kind> kind{};
+  bool nullable = false;
+  bool repeats_first = false;  // a later cell is the first row's
+};
+
+}  // namespace
+
+Result<Sniffed> sniff_text(std::string_view text, bool whole) {
+  Sniffed found{.whole = whole};
+  Dialect& dialect = found.dialect;
+  std::string_view sample = text;
+  if (sample.starts_with("\xEF\xBB\xBF"))
+    sample.remove_prefix(3);
+  else if (find_invalid_utf8(sample.substr(0, sample.size() < 4 ? sample.size() : sample.size() - 3)) != text.npos &&
+           !sample.starts_with("\xFF\xFE") && !sample.starts_with("\xFE\xFF"))
+    dialect.encoding = Encoding::Latin1;
+  Fit best;
+  Structure structure;
+  for (const std::optional<char> quote : {std::optional('"'), std::optional('\''), std::optional<char>()})
+    for (const char delimiter : {',', ';', '\t', '|', ':'}) {
+      Dialect candidate = dialect;
+      candidate.delimiter = delimiter;
+      candidate.quote = quote;
+      const Fit now = fit(sample, whole, candidate, structure);
+      const bool better = now > best && (quote == '"' || !best.sound || (now.quotes && now.share > best.share) ||
+                                         (now.several && !best.several && quote.has_value()));
+      if (!better && best.width > 0) continue;
+      best = now;
+      dialect.delimiter = delimiter;
+      dialect.quote = quote;
+    }
+
+  Dialect plain = dialect;
+  plain.header_rows = 0;
+  plain.ragged = Ragged::Keep;
+  // Of a sample that ends anywhere, what follows the last line end is no row.
+  if (!whole) text = text.substr(0, text.find_last_of("\r\n") == text.npos ? 0 : text.find_last_of("\r\n") + 1);
+  Result<Reader> reader = Reader::from(io::from_memory(text, "sample"), plain, {.bad_rows = BadRows::SetAside});
+  if (!reader) return failure(reader.error());
+  std::vector<std::string> first;
+  std::vector<Column> columns(best.width);
+  for (;;) {
+    Result<std::optional<Chunk>> chunk = reader->next();
+    if (!chunk) return failure(chunk.error());
+    if (!*chunk) break;
+    found.bad_rows += (*chunk)->bad_rows().size();
+    for (const Row row : **chunk) {
+      if (first.empty()) {
+        for (std::size_t i = 0; i < row.size(); ++i) first.emplace_back(row[i]);
+        continue;
+      }
+      ++found.rows;
+      if (row.size() != best.width) ++found.bad_rows;
+      for (std::size_t i = 0; i < std::min(row.size(), columns.size()); ++i) {
+        Column& column = columns[i];
+        const std::string_view cell = row[i];
+        if (i < first.size() && cell == first[i]) column.repeats_first = true;
+        if (cell.empty()) {
+          column.nullable |= !row.quoted(i);
+        } else if (column.kind != Kind::Text) {
+          const Kind kind = narrowest(cell).value_or(Kind::Text);
+          column.kind = column.kind ? both(*column.kind, kind) : kind;
+        }
+      }
+    }
+  }
+  if (first.empty()) {
+    dialect.header_rows = 0;
+    return found;
+  }
+
+  // Names are texts, not numbers or dates; they are there, and each is another.
+  const std::set<std::string_view> names(first.begin(), first.end());
+  bool header = names.size() == first.size() && !names.contains("");
+  bool repeated = false;
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    header &= !narrowest(first[i]);
+    repeated |= i < columns.size() && columns[i].repeats_first;
+  }
+  header &= found.rows == 0 || !repeated;
+  dialect.header_rows = header ? 1 : 0;
+  if (!header) ++found.rows;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    Column& column = columns[i];
+    if (!header && i < first.size()) {
+      if (first[i].empty())
+        column.nullable = true;
+      else
+        column.kind = column.kind ? both(*column.kind, narrowest(first[i]).value_or(Kind::Text))
+                                  : narrowest(first[i]).value_or(Kind::Text);
+    }
+    found.columns.push_back({header && i < first.size() ? first[i] : fmt::format("column_{}", i + 1),
+                             column.kind.value_or(Kind::Text), column.nullable});
+  }
+  return found;
+}
+
+Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes) {
+  if (path == "-") return failure(fatal("standard input cannot be sniffed: it could not be read again"));
+  Result<io::Source> source = io::open_input(path);
+  if (!source) return failure(source.error());
+  std::string text(bytes, '\0');
+  std::size_t filled = 0;
+  bool whole = false;
+  while (filled < text.size() && !whole) {
+    const Result<std::size_t> got = (*source)->read({text.data() + filled, text.size() - filled});
+    if (!got) return failure(got.error());
+    filled += *got;
+    whole = *got == 0;
+  }
+  text.resize(filled);
+  Result<Sniffed> found = sniff_text(text, whole);
+  if (found) return found;
+  Error error = found.error();
+  error.context = path.string() + ": " + error.context;
+  return failure(std::move(error));
+}
+
+}  // namespace etl::inline v0::csv
