@@ -1,0 +1,84 @@
+// The code of docs/guide/postgres.md that is not in the example.
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <etl/delivery/level.hpp>
+#include <etl/postgres/script.hpp>
+#include <etl/postgres/sink.hpp>
+#include <etl/postgres/store.hpp>
+#include <etl/run.hpp>
+
+#include "support/catch.hpp"
+#include "unit/postgres/support.hpp"
+
+namespace {
+
+namespace pg = etl::postgres;
+
+using Cell = std::variant<std::monostate, std::int64_t, std::string>;  // monostate is NULL
+using Cells = std::vector<Cell>;
+
+/// As a header of a file or a configuration may say it.
+auto prices_table() {
+  return pg::dynamic_table<Cells>("prices",
+                                  {{.name = "line", .type = pg::Type::BigInt, .key = true},
+                                   {.name = "price", .type = pg::Type::Numeric, .nullable = false},
+                                   {.name = "note"}},  // a nullable text
+                                  [](const Cells& row, std::size_t column) -> const Cell& { return row[column]; });
+}
+
+struct Prices {
+  using position = std::uint64_t;  // a run that did not finish goes on where it was
+
+  std::vector<std::string> lines;
+  decltype(prices_table()) table = prices_table();
+
+  void extract(etl::Emitter<Cells>& out) const {
+    const std::uint64_t first = out.resume_from() ? out.resume_from()->number().value() : 0;
+    for (std::uint64_t i = first; i < lines.size(); ++i) {
+      if (!out.push(Cells{static_cast<std::int64_t>(i), lines[i], {}})) return;
+      out.mark(etl::Position(i + 1));
+    }
+  }
+  std::string describe(const Cells& row) const { return std::get<std::string>(row[1]); }
+  // Const: as many transactions at once as there are workers, each on a connection of the store's pool.
+  etl::Result<void> load(std::span<const Cells> batch, etl::BatchContext& context, pg::Tx& tx) const {
+    if (auto done = tx.execute("SET LOCAL work_mem = '64MB'"); !done) return done;  // whatever else belongs to it
+    return tx.write(table, batch, context);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("postgres guide: rows, dead letters and progress in one database, checked and merged afterwards") {
+  const test::Schema schema;
+  const std::string url = schema.url();
+  auto connection = schema.open();
+  test::ok(pg::create_table(connection, prices_table()));
+  const Prices prices{{"12.50", "1e3", "none", "7"}};
+
+  const auto store = test::ok(pg::Store::open(url));
+  const etl::RunReport report = etl::run(etl::require<etl::Delivery::effectively_once>(etl::with(prices, *store)),
+                                         {.errors = {.max_rejects = 10}, .name = "prices"});
+  INFO(report.text());
+  CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
+  CHECK(test::value(connection, "SELECT sum(price) FROM prices") == "1019.50");
+  std::string why;
+  test::ok(store->list("prices", [&](const etl::DeadLetter& letter) {
+    why += *letter.payload + ": " + letter.errors.at(0);
+    return true;
+  }));
+  CHECK(test::lacks(why, {"none: ", "line=2, column \"price\": 'none': no decimal number"}) == "");
+
+  const std::vector<std::string> checks = {"SELECT line, price FROM prices WHERE price <= 0",  // gives no row
+                                           "SELECT count(*) < 1000000 FROM prices"};           // or true
+  test::ok(pg::check_integrity(connection, checks));
+  test::ok(pg::run_script(connection, "CREATE TABLE latest AS SELECT * FROM prices;\nTRUNCATE prices", "merge.sql"));
+  CHECK(test::count(connection, "latest") == 3);
+}
