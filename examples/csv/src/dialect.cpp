@@ -28,9 +28,10 @@ Result<void> check(const Dialect& dialect) {
     if (!problems.empty()) problems += "; ";
     problems += text;
   };
+  const bool doubled = dialect.escape == dialect.quote;  // said twice
   const Special specials[] = {{"delimiter", dialect.delimiter},
                               {"quote", dialect.quote},
-                              {"escape", dialect.escape},
+                              {"escape", doubled ? std::nullopt : dialect.escape},
                               {"comment", dialect.comment}};
   for (std::size_t i = 0; i < std::size(specials); ++i) {
     const auto& [name, value] = specials[i];

@@ -200,20 +200,21 @@ class Scanner {
 
   End quoted(const std::size_t opening) {
     const char quote = *dialect_.quote;
-    const std::optional<char> escape = dialect_.escape == dialect_.quote ? std::nullopt : dialect_.escape;
+    const bool escapes = dialect_.escape && dialect_.escape != dialect_.quote;
+    const char escape = dialect_.escape.value_or('\0');
     std::size_t at = opening + 1;
     for (;; ++at) {
       if (at - opening > dialect_.max_field + 2) return fault(Mark::Kind::TooLong, opening, opening);
       if (at >= text_.size()) return whole_ ? fault(Mark::Kind::Unclosed, opening, opening) : End::Text;
       const char c = text_[at];
-      if (escape && c == *escape) {
+      if (escapes && c == escape) {
         if (at + 1 < text_.size()) {
           escaped();
           ++at;
           line_break(at);
         }
       } else if (c == quote) {
-        if (escape || at + 1 >= text_.size() || text_[at + 1] != quote) break;
+        if (escapes || at + 1 >= text_.size() || text_[at + 1] != quote) break;
         escaped();
         ++at;
       } else {
@@ -256,7 +257,7 @@ class Scanner {
     std::size_t at = from;
     while (at < text_.size() && !is_break(text_[at])) ++at;
     if (at >= text_.size() && !whole_) {
-      lost_ = out_.marks.back().kind == Mark::Kind::TooLong && at - from > dialect_.max_field;
+      lost_ = out_.marks.back().kind == Mark::Kind::TooLong && at - cell_begin_ > 2 * dialect_.max_field + 2;
       out_.marks.pop_back();
       return false;
     }

@@ -54,6 +54,7 @@ class Reader::Impl {
   Impl(io::Source source, std::filesystem::path path, const Dialect& dialect, const ReaderOptions& options)
       : source_(std::move(source)), path_(std::move(path)), dialect_(dialect), options_(options) {
     if (dialect_.escape == dialect_.quote) dialect_.escape.reset();
+    options_.chunk_size = std::max<std::size_t>(options_.chunk_size, 4);  // a byte order mark and more
     indexed_ = can_index(dialect_);
     current_ = pool_->take(options_.chunk_size);
   }
@@ -168,7 +169,6 @@ class Reader::Impl {
       }
       advance(at == text.npos ? text.size() : at, 0);
       if (ended_) return {};
-      begin_ = filled_ - unread().size();
       std::memmove(current_->bytes.get(), current_->bytes.get() + begin_, filled_ - begin_);
       filled_ -= begin_;
       begin_ = 0;
@@ -229,7 +229,7 @@ class Reader::Impl {
       if (*source) {
         source_ = std::move(*source);
         begin_ = filled_ = 0;
-        read_ = options_.begin.offset;
+        read_ = std::min(options_.begin.offset, source_->size_hint());
         ended_ = false;
       }
     }

@@ -114,14 +114,15 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole) {
     dialect.encoding = Encoding::Latin1;
   Fit best;
   Structure structure;
-  for (const std::optional<char> quote : {std::optional('"'), std::optional('\''), std::optional<char>()})
+  for (const std::optional<char> quote : {std::optional('"'), std::optional<char>(), std::optional('\'')})
     for (const char delimiter : {',', ';', '\t', '|', ':'}) {
       Dialect candidate = dialect;
       candidate.delimiter = delimiter;
       candidate.quote = quote;
       const Fit now = fit(sample, whole, candidate, structure);
-      const bool better = now > best && (quote == '"' || !best.sound || (now.quotes && now.share > best.share) ||
-                                         (now.several && !best.several && quote.has_value()));
+      // Other quotes than the usual ones only for a reason.
+      const bool better =
+          now > best && (quote == '"' || (!quote && !best.sound) || (now.quotes && now.share > best.share));
       if (!better && best.width > 0) continue;
       best = now;
       dialect.delimiter = delimiter;
