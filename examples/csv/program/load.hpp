@@ -1,0 +1,50 @@
+#pragma once
+// etl-csv load: what the command line asks for.
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <etl/csv/dialect.hpp>
+#include <etl/stop.hpp>
+
+namespace program {
+
+/// What becomes of a row whose key is in the table already.
+enum class Duplicate : std::uint8_t { Reject, Ignore, Replace, Update };
+
+struct Load {
+  std::vector<std::string> patterns{};
+  std::string into{};                          ///< sqlite:PATH, or a PostgreSQL URL
+  std::string table{};                         ///< may be SCHEMA.TABLE
+  std::filesystem::path mapping{};             ///< empty: columns by their names, types from the table
+  std::optional<etl::csv::Dialect> dialect{};  ///< nothing: found out from each file
+  std::vector<std::string> nulls{};            ///< empty: an empty cell without quotes
+  bool decimal_comma = false;
+  bool create = false;
+  std::vector<std::string> keys{};  ///< of a table that is created
+  Duplicate duplicate = Duplicate::Reject;
+  std::size_t workers = std::max(1u, std::thread::hardware_concurrency());
+  std::size_t connections = 4;  ///< loads at once
+  std::size_t batch_size = 5000;
+  std::chrono::nanoseconds timeout = std::chrono::seconds(1);
+  std::uint64_t max_rejects = UINT64_MAX;  ///< of a file
+  double max_reject_ratio = 1.0;
+  bool restart = false;
+  bool dry_run = false;
+  std::filesystem::path rejects{};              ///< empty: not wanted as a file
+  std::vector<std::string> checks{};            ///< SQL
+  std::vector<std::filesystem::path> merges{};  ///< SQL scripts
+  bool quiet = false;
+  bool json = false;
+};
+
+/// Returns the exit code.
+int load(const Load& options, const etl::Stop& stop);
+
+}  // namespace program

@@ -1,0 +1,124 @@
+// etl-csv load: its part of the command line.
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "command.hpp"
+#include "load.hpp"
+
+namespace program {
+namespace {
+
+/// "100" rows or "2%" of them.
+void set_max_rejects(const std::string& text, Load& load) {
+  const bool percent = text.ends_with('%');
+  const char* const end = text.data() + text.size() - (percent ? 1 : 0);
+  double value = 0;
+  const auto parsed = std::from_chars(text.data(), end, value);
+  const bool bad = parsed.ec != std::errc{} || parsed.ptr != end || !(value >= 0) || (percent && value > 100) ||
+                   (!percent && (value != std::floor(value) || value > 9e15));
+  if (bad) throw CLI::ValidationError("--max-rejects", "expected a number of rows, or a percentage as in 2%");
+  if (percent)
+    load.max_reject_ratio = value / 100;
+  else
+    load.max_rejects = static_cast<std::uint64_t>(value);
+}
+
+}  // namespace
+
+void add_load(CLI::App& app, Chosen& chosen) {
+  const auto load = std::make_shared<Load>();
+  CLI::App* const command = app.add_subcommand(
+      "load",
+      "Load files into a table of PostgreSQL or SQLite, several at once. Rows, rejected rows and progress are "
+      "committed "
+      "together: a load that was killed or failed goes on where it was when it is started again, and a file that was "
+      "loaded is not loaded twice");
+  command
+      ->add_option("PATTERN", load->patterns,
+                   "Files, plain or gzip by content, or patterns with *, ?, [a-z], {a,b} and ** (any folders); - is "
+                   "standard input")
+      ->required();
+  command
+      ->add_option("--into", load->into,
+                   "sqlite:PATH, or postgresql://USER@HOST/DATABASE or what else libpq takes [$DATABASE_URL]")
+      ->envname("DATABASE_URL")
+      ->required();
+  command->add_option("--table", load->table, "The table, or SCHEMA.TABLE")->required();
+  command->add_flag("--create", load->create, "Make the table of the first file's columns if it is not there");
+  command->add_option("--key", load->keys, "Column of the primary key of a table that is made (may be repeated)")
+      ->allow_extra_args(false);
+  const std::map<std::string, Duplicate> duplicates{{"reject", Duplicate::Reject},
+                                                    {"ignore", Duplicate::Ignore},
+                                                    {"replace", Duplicate::Replace},
+                                                    {"update", Duplicate::Update}};
+  command
+      ->add_option("--on-duplicate", load->duplicate,
+                   "A row whose key is in the table is rejected, ignored, replaces that row, or updates it [reject]")
+      ->transform(CLI::CheckedTransformer(duplicates, CLI::ignore_case).description("{reject,ignore,replace,update}"));
+
+  command
+      ->add_option("--mapping", load->mapping,
+                   "JSON file that says how files are written and which columns go where (docs/guide/csv_mapping.md)")
+      ->check(CLI::ExistingFile);
+  const auto dialect = std::make_shared<etl::csv::Dialect>();
+  add_dialect(*command, *dialect);
+  command->add_option("--header-rows", dialect->header_rows, "Rows with the names of the columns; 0: none")
+      ->check(CLI::Range(0, 100))
+      ->capture_default_str();
+  command->add_option("--skip-lines", dialect->skip_lines, "Lines before the header")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  command->add_flag_callback(
+      "--latin1", [dialect] { dialect->encoding = etl::csv::Encoding::Latin1; }, "The files are ISO 8859-1");
+  const std::map<std::string, etl::csv::Ragged> ragged{
+      {"reject", etl::csv::Ragged::Reject}, {"pad", etl::csv::Ragged::Pad}, {"truncate", etl::csv::Ragged::Truncate}};
+  command
+      ->add_option("--ragged", dialect->ragged,
+                   "Rows with cells missing or too many are rejected; pad: missing cells are empty; truncate: also "
+                   "drops surplus cells [reject]")
+      ->transform(CLI::CheckedTransformer(ragged, CLI::ignore_case).description("{reject,pad,truncate}"));
+  command->add_option("--null", load->nulls, "A text that means NULL (may be repeated) [an empty cell without quotes]")
+      ->allow_extra_args(false);
+  command->add_flag("--decimal-comma", load->decimal_comma, "Numbers are written 1,5");
+
+  command->add_option("--workers", load->workers, "Threads that decode")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  command->add_option("--connections", load->connections, "Files and loads at once, each with a connection")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--batch-size", load->batch_size, "Rows per transaction")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  const auto max_rejects = std::make_shared<std::string>();
+  CLI::Option* const budget = command->add_option(
+      "--max-rejects", *max_rejects, "A file fails when more rows than N, or than P% of them, are bad [no limit]");
+  command->add_flag_callback(
+             "--strict", [load] { load->max_rejects = 0; }, "A file fails at its first bad row")
+      ->excludes(budget);
+  command->add_option("--rejects", load->rejects,
+                      "At the end, write rejected rows with their reasons to this CSV file");
+  command->add_flag("--restart", load->restart, "Load also what was loaded, or begun, by an earlier load");
+  command->add_flag("--dry-run", load->dry_run, "Read and check everything, write nothing");
+  command
+      ->add_option("--check", load->checks,
+                   "After the load: a SELECT that must give no row, or a single true one (may be repeated)")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--merge", load->merges, "After the checks: run this SQL script, all or nothing (may be repeated)")
+      ->allow_extra_args(false)
+      ->check(CLI::ExistingFile);
+  command->add_flag("--quiet", load->quiet, "No progress, no summary; only errors");
+  command->add_flag("--json", load->json, "The summary as JSON on standard output");
+  command->callback([load, dialect, max_rejects, &chosen] {
+    if (!max_rejects->empty()) set_max_rejects(*max_rejects, *load);
+    if (*dialect != etl::csv::Dialect()) load->dialect = *dialect;
+    chosen = [load](const etl::Stop& stop) { return program::load(*load, stop); };
+  });
+}
+
+}  // namespace program

@@ -1,0 +1,100 @@
+#pragma once
+// One file into one table.
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <etl/csv/mapping.hpp>
+#include <etl/csv/reader.hpp>
+#include <etl/etl.hpp>
+
+#include "load.hpp"
+
+namespace program {
+
+/// A row as it stands in the file: a worker decodes it.
+struct FoundRow {
+  etl::csv::Row row{};
+  const etl::csv::BadRow* bad = nullptr;  // then it is none
+};
+
+/// Rows, what was rejected and how far it has got are committed together, so that a load that was killed goes on behind
+/// its last commit.
+template <class Into>
+struct FileLoad {
+  using position = etl::csv::Place;
+
+  std::filesystem::path path;
+  etl::csv::Dialect dialect;
+  etl::csv::RecordDecoder decoder;
+  typename Into::Table table;
+  Duplicate duplicate;
+  std::string print;                   // of the file and all settings that decide what is loaded
+  std::vector<etl::csv::Part> parts;   // of a big file; else one without end
+  std::atomic<std::uint64_t>* loaded;  // for the progress of all files
+
+  std::string fingerprint() const { return print; }
+  const std::vector<etl::csv::Part>& partitions() const { return parts; }
+  std::string_view describe(const FoundRow& found) const {
+    return found.bad != nullptr ? found.bad->text : found.row.text();
+  }
+
+  etl::Result<void> extract(const etl::csv::Part& part, etl::Emitter<FoundRow>& out) const {
+    etl::csv::ReaderOptions options{.bad_rows = etl::csv::BadRows::SetAside, .begin = part.begin};
+    if (part.end != 0) options.end = part.end;
+    if (const auto& mark = out.resume_from()) {
+      const auto place = etl::csv::Place::from(*mark);
+      if (!place)
+        return etl::failure(etl::fatal("the checkpoint is of another version of this program: use --restart"));
+      options.begin = *place;
+    }
+    auto reader = etl::csv::Reader::open(path, dialect, options, out.stop());
+    if (!reader) return etl::failure(std::move(reader.error()));
+    for (;;) {
+      auto chunk = reader->next(out.stop());
+      if (!chunk) return etl::failure(std::move(chunk.error()));
+      if (!*chunk) return {};
+      out.hold((*chunk)->keep());
+      if (!push(**chunk, out)) return {};
+      out.mark((*chunk)->next_place().position());
+    }
+  }
+  void transform(const FoundRow& found, etl::Out<etl::csv::Record>& out) const {
+    if (found.bad != nullptr) return out.reject(found.bad->error);
+    if (auto decoded = decoder.decode(found.row, out.next()); !decoded) out.reject(std::move(decoded.error()));
+  }
+  etl::Result<void> load(std::span<const etl::csv::Record> batch, etl::BatchContext& context,
+                         typename Into::Tx& tx) const {
+    auto written = tx.write(table, batch, context, Into::on_conflict(duplicate));
+    if (written) loaded->fetch_add(batch.size(), std::memory_order_relaxed);
+    return written;
+  }
+
+ private:
+  /// In the order of the file, bad rows too: what a chunk is must not decide which number a row has.
+  static bool push(const etl::csv::Chunk& chunk, etl::Emitter<FoundRow>& out) {
+    auto bad = chunk.bad_rows().begin();
+    const auto push_bad_before = [&](std::uint64_t row) {
+      for (; bad != chunk.bad_rows().end() && bad->place.row < row; ++bad)
+        if (!out.push({.row = {}, .bad = &*bad})) return false;
+      return true;
+    };
+    if (chunk.bad_rows().empty()) {
+      for (const etl::csv::Row row : chunk)
+        if (!out.push({.row = row})) return false;
+      return true;
+    }
+    for (const etl::csv::Row row : chunk)
+      if (!push_bad_before(row.number()) || !out.push({.row = row})) return false;
+    return push_bad_before(UINT64_MAX);
+  }
+};
+
+}  // namespace program

@@ -1,0 +1,83 @@
+#pragma once
+// Where rows go to: the same questions to either kind of database.
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <etl/csv/value.hpp>
+#include <etl/delivery/dead_letter.hpp>
+#include <etl/error.hpp>
+#include <etl/postgres/store.hpp>
+#include <etl/postgres/table.hpp>
+#include <etl/sqlite/dynamic_table.hpp>
+#include <etl/sqlite/store.hpp>
+
+#include "load.hpp"
+
+namespace program {
+
+/// A column of the table, as it is or as it is to be made.
+struct TargetColumn {
+  std::string name;
+  etl::csv::Kind kind = etl::csv::Kind::Text;
+  bool nullable = true;
+  bool key = false;
+  std::string type{};  ///< as the database calls it; empty: of a column to be made
+};
+using TargetColumns = std::vector<TargetColumn>;
+
+/// Gives the values of a record to a table's columns.
+struct ValueOf {
+  const etl::csv::Value& operator()(const etl::csv::Record& record, std::size_t column) const { return record[column]; }
+};
+
+class IntoSqlite {
+ public:
+  using Tx = etl::sqlite::Tx;
+  using Table = etl::sqlite::DynamicTable<etl::csv::Record, ValueOf>;
+  [[nodiscard]] static etl::Result<IntoSqlite> open(const std::string& path, std::size_t connections = 1);
+  /// Nothing: there is no such table. Writes nothing, and makes no database.
+  [[nodiscard]] static etl::Result<std::optional<TargetColumns>> columns(const std::string& path,
+                                                                         const std::string& table);
+  [[nodiscard]] etl::sqlite::Store& store() noexcept { return *store_; }
+  [[nodiscard]] static Table table(const std::string& name, const TargetColumns& columns);
+  [[nodiscard]] static etl::sqlite::OnConflict on_conflict(Duplicate duplicate) noexcept;
+  [[nodiscard]] etl::Result<void> create(const std::string& table, const TargetColumns& columns);
+  /// Each statement must give no row, or one that is true.
+  [[nodiscard]] etl::Result<void> check(const std::vector<std::string>& statements);
+  /// All or nothing.
+  [[nodiscard]] etl::Result<void> run_script(const std::filesystem::path& script);
+  static constexpr bool one_writer = true;  ///< at a time
+
+ private:
+  explicit IntoSqlite(std::shared_ptr<etl::sqlite::Store> store) : store_(std::move(store)) {}
+  std::shared_ptr<etl::sqlite::Store> store_;
+};
+
+class IntoPostgres {
+ public:
+  using Tx = etl::postgres::Tx;
+  using Table = etl::postgres::DynamicTable<etl::csv::Record, ValueOf>;
+  [[nodiscard]] static etl::Result<IntoPostgres> open(const std::string& url, std::size_t connections);
+  [[nodiscard]] static etl::Result<std::optional<TargetColumns>> columns(const std::string& url,
+                                                                         const std::string& table);
+  [[nodiscard]] etl::postgres::Store& store() noexcept { return *store_; }
+  [[nodiscard]] static Table table(const std::string& name, const TargetColumns& columns);
+  [[nodiscard]] static etl::postgres::OnConflict on_conflict(Duplicate duplicate) noexcept;
+  [[nodiscard]] etl::Result<void> create(const std::string& table, const TargetColumns& columns);
+  [[nodiscard]] etl::Result<void> check(const std::vector<std::string>& statements);
+  [[nodiscard]] etl::Result<void> run_script(const std::filesystem::path& script);
+  static constexpr bool one_writer = false;
+
+ private:
+  IntoPostgres(etl::postgres::Pool pool, std::shared_ptr<etl::postgres::Store> store)
+      : pool_(std::move(pool)), store_(std::move(store)) {}
+  etl::postgres::Pool pool_;
+  std::shared_ptr<etl::postgres::Store> store_;
+};
+
+}  // namespace program

@@ -1,0 +1,130 @@
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+#include <etl/postgres/script.hpp>
+
+#include "load_into.hpp"
+
+namespace program {
+
+namespace postgres = etl::postgres;
+using etl::csv::Kind;
+using postgres::Type;
+
+namespace {
+
+struct KnownType {
+  std::string_view name;  // as format_type() has it, without the modifier
+  Kind kind;
+  Type type;
+};
+constexpr std::array known_types = {
+    KnownType{"boolean", Kind::Boolean, Type::Boolean},
+    KnownType{"smallint", Kind::Integer, Type::SmallInt},
+    KnownType{"integer", Kind::Integer, Type::Integer},
+    KnownType{"bigint", Kind::Integer, Type::BigInt},
+    KnownType{"real", Kind::Double, Type::Real},
+    KnownType{"double precision", Kind::Double, Type::Double},
+    KnownType{"numeric", Kind::Numeric, Type::Numeric},
+    KnownType{"text", Kind::Text, Type::Text},
+    KnownType{"character varying", Kind::Text, Type::Text},
+    KnownType{"character", Kind::Text, Type::Text},
+    KnownType{"date", Kind::Date, Type::Date},
+    KnownType{"timestamp without time zone", Kind::Timestamp, Type::Timestamp},
+    KnownType{"timestamp with time zone", Kind::TimestampTz, Type::TimestampTz},
+    KnownType{"uuid", Kind::Text, Type::Uuid},
+    KnownType{"json", Kind::Text, Type::Json},
+    KnownType{"jsonb", Kind::Text, Type::Jsonb},
+};
+
+/// Types that are not known are sent as texts, as PostgreSQL takes enumerations; `check_table` refuses the others.
+KnownType known_type(std::string_view declared) {
+  const auto found = std::ranges::find(known_types, declared, &KnownType::name);
+  return found == known_types.end() ? KnownType{declared, Kind::Text, Type::Text} : *found;
+}
+Type type_of(const TargetColumn& column) {
+  if (!column.type.empty()) return known_type(column.type).type;
+  switch (column.kind) {
+    case Kind::Boolean: return Type::Boolean;
+    case Kind::Integer: return Type::BigInt;
+    case Kind::Double: return Type::Double;
+    case Kind::Numeric: return Type::Numeric;
+    case Kind::Date: return Type::Date;
+    case Kind::Timestamp: return Type::Timestamp;
+    case Kind::TimestampTz: return Type::TimestampTz;
+    case Kind::Text: break;
+  }
+  return Type::Text;
+}
+
+}  // namespace
+
+etl::Result<IntoPostgres> IntoPostgres::open(const std::string& url, std::size_t connections) {
+  auto pool = postgres::Pool::make(url, {.application_name = "etl-csv"}, {.max_size = connections + 1});
+  if (!pool) return etl::failure(std::move(pool.error()));
+  auto store = postgres::Store::over(*pool);
+  if (!store) return etl::failure(std::move(store.error()));
+  return IntoPostgres(std::move(*pool), std::move(*store));
+}
+
+etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::string& url, const std::string& table) {
+  auto connection = postgres::Connection::open(url);
+  if (!connection) return etl::failure(std::move(connection.error()));
+  const auto rows = connection->query(
+      "SELECT a.attname, format_type(a.atttypid, NULL), NOT a.attnotnull, "
+      "coalesce(a.attnum = ANY(i.indkey), false) FROM pg_attribute a LEFT JOIN pg_index i ON "
+      "i.indrelid = a.attrelid AND i.indisprimary WHERE a.attrelid = to_regclass($1) AND "
+      "a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
+      postgres::detail::quoted_table(table));
+  if (!rows) return etl::failure(rows.error());
+  if (rows->size() == 0) return std::optional<TargetColumns>();
+  TargetColumns found;
+  for (int row = 0; row < rows->size(); ++row) {
+    const std::string type(rows->text(row, 1));
+    found.push_back({.name = std::string(rows->text(row, 0)),
+                     .kind = known_type(type).kind,
+                     .nullable = rows->text(row, 2) == "t",
+                     .key = rows->text(row, 3) == "t",
+                     .type = type});
+  }
+  return std::optional(std::move(found));
+}
+
+IntoPostgres::Table IntoPostgres::table(const std::string& name, const TargetColumns& columns) {
+  std::vector<postgres::DynamicColumn> list;
+  for (const TargetColumn& column : columns)
+    list.push_back({.name = column.name, .type = type_of(column), .nullable = column.nullable, .key = column.key});
+  return postgres::dynamic_table<etl::csv::Record>(name, std::move(list), ValueOf{});
+}
+
+postgres::OnConflict IntoPostgres::on_conflict(Duplicate duplicate) noexcept {
+  switch (duplicate) {
+    case Duplicate::Ignore: return postgres::OnConflict::Ignore;
+    case Duplicate::Replace: return postgres::OnConflict::Replace;
+    case Duplicate::Update: return postgres::OnConflict::Update;
+    case Duplicate::Reject: break;
+  }
+  return postgres::OnConflict::Fail;
+}
+
+etl::Result<void> IntoPostgres::create(const std::string& name, const TargetColumns& columns) {
+  auto connection = pool_.lease();
+  if (!connection) return etl::failure(std::move(connection.error()));
+  return postgres::create_table(**connection, table(name, columns));
+}
+
+etl::Result<void> IntoPostgres::check(const std::vector<std::string>& statements) {
+  auto connection = pool_.lease();
+  if (!connection) return etl::failure(std::move(connection.error()));
+  return postgres::check_integrity(**connection, statements);
+}
+
+etl::Result<void> IntoPostgres::run_script(const std::filesystem::path& script) {
+  auto connection = pool_.lease();
+  if (!connection) return etl::failure(std::move(connection.error()));
+  return postgres::run_script_file(**connection, script);
+}
+
+}  // namespace program

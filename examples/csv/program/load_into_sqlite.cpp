@@ -1,0 +1,139 @@
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+#include <etl/io/source.hpp>
+
+#include "load_into.hpp"
+
+namespace program {
+
+namespace sqlite = etl::sqlite;
+using etl::csv::Kind;
+
+namespace {
+
+sqlite::Type type_of(const TargetColumn& column) {
+  if (!column.type.empty()) return sqlite::type_of(column.type);
+  switch (column.kind) {
+    case Kind::Boolean:
+    case Kind::Integer: return sqlite::Type::Integer;
+    case Kind::Double: return sqlite::Type::Real;
+    case Kind::Numeric: return sqlite::Type::Numeric;
+    case Kind::Text:
+    case Kind::Date:
+    case Kind::Timestamp:
+    case Kind::TimestampTz: break;
+  }
+  return sqlite::Type::Text;
+}
+
+/// What cells have to be for a column. SQLite's own types do not tell dates from texts, which is what people write in
+/// declarations: DATE, DATETIME, TIMESTAMP, BOOLEAN.
+Kind kind_of(std::string declared) {
+  for (char& c : declared)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  if (declared.find("BOOL") != std::string::npos) return Kind::Boolean;
+  if (declared.find("DATETIME") != std::string::npos || declared.find("TIMESTAMP") != std::string::npos)
+    return Kind::Timestamp;
+  if (declared.find("DATE") != std::string::npos) return Kind::Date;
+  switch (sqlite::type_of(declared)) {
+    case sqlite::Type::Integer: return Kind::Integer;
+    case sqlite::Type::Real: return Kind::Double;
+    case sqlite::Type::Numeric: return Kind::Numeric;
+    case sqlite::Type::Text:
+    case sqlite::Type::Blob:
+    case sqlite::Type::Any: break;
+  }
+  return Kind::Text;
+}
+
+etl::Error failed_check(const std::string& statement, sqlite::Statement& row) {
+  std::string values;
+  for (int i = 0; i < row.columns(); ++i)
+    values += fmt::format("{}{}={}", i == 0 ? "" : ", ", row.column_name(i), row.is_null(i) ? "NULL" : row.text(i));
+  return etl::fatal(fmt::format("check failed: {}: it found {}", statement, values));
+}
+
+}  // namespace
+
+etl::Result<IntoSqlite> IntoSqlite::open(const std::string& path, std::size_t /*connections*/) {
+  auto store = sqlite::Store::open(path);
+  if (!store) return etl::failure(std::move(store.error()));
+  return IntoSqlite(std::move(*store));
+}
+
+etl::Result<std::optional<TargetColumns>> IntoSqlite::columns(const std::string& path, const std::string& table) {
+  if (std::error_code unknown; !std::filesystem::exists(path, unknown)) return std::optional<TargetColumns>();
+  auto database = sqlite::Database::open(path, {.read_only = true});
+  if (!database) return etl::failure(std::move(database.error()));
+  auto query = database->prepare("SELECT name, type, \"notnull\", pk FROM pragma_table_info(?)");
+  if (!query) return etl::failure(std::move(query.error()));
+  query->bind(0, std::string_view(table));
+  TargetColumns found;
+  for (;;) {
+    const auto more = query->step();
+    if (!more) return etl::failure(more.error());
+    if (!*more) break;
+    const std::string type(query->text(1));
+    found.push_back({.name = std::string(query->text(0)),
+                     .kind = kind_of(type),
+                     .nullable = query->integer(2) == 0 && query->integer(3) == 0,
+                     .key = query->integer(3) > 0,
+                     .type = type});
+  }
+  if (found.empty()) return std::optional<TargetColumns>();
+  return std::optional(std::move(found));
+}
+
+IntoSqlite::Table IntoSqlite::table(const std::string& name, const TargetColumns& columns) {
+  std::vector<sqlite::DynamicColumn> list;
+  for (const TargetColumn& column : columns)
+    list.push_back({.name = column.name, .type = type_of(column), .nullable = column.nullable, .key = column.key});
+  return sqlite::dynamic_table<etl::csv::Record>(name, std::move(list), ValueOf{});
+}
+
+sqlite::OnConflict IntoSqlite::on_conflict(Duplicate duplicate) noexcept {
+  switch (duplicate) {
+    case Duplicate::Ignore: return sqlite::OnConflict::Ignore;
+    case Duplicate::Replace: return sqlite::OnConflict::Replace;
+    case Duplicate::Update: return sqlite::OnConflict::Update;
+    case Duplicate::Reject: break;
+  }
+  return sqlite::OnConflict::Fail;
+}
+
+etl::Result<void> IntoSqlite::create(const std::string& name, const TargetColumns& columns) {
+  return sqlite::create_table(store_->database(), table(name, columns));
+}
+
+etl::Result<void> IntoSqlite::check(const std::vector<std::string>& statements) {
+  for (const std::string& statement : statements) {
+    auto query = store_->database().prepare(statement);
+    if (!query) return etl::failure(std::move(query.error()));
+    const auto row = query->step();
+    if (!row) return etl::failure(row.error());
+    if (!*row) continue;
+    const bool holds = query->columns() == 1 && query->integer(0) == 1;
+    if (!holds) return etl::failure(failed_check(statement, *query));
+    query->reset();
+  }
+  return {};
+}
+
+etl::Result<void> IntoSqlite::run_script(const std::filesystem::path& script) {
+  auto source = etl::io::open_input(script);
+  if (!source) return etl::failure(std::move(source.error()));
+  auto text = etl::io::read_all(**source);
+  if (!text) return etl::failure(std::move(text.error()));
+  auto transaction = store_->database().begin();
+  if (!transaction) return etl::failure(std::move(transaction.error()));
+  if (auto done = store_->database().execute(*text); !done) {
+    etl::Error error = std::move(done.error());
+    error.context = fmt::format("{}: {}", script.string(), error.context);
+    return etl::failure(std::move(error));
+  }
+  return transaction->commit();
+}
+
+}  // namespace program

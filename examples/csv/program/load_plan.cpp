@@ -1,0 +1,132 @@
+#include "load_plan.hpp"
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+#include <etl/csv/reader.hpp>
+#include <etl/csv/sniff.hpp>
+
+namespace program {
+namespace {
+
+namespace csv = etl::csv;
+namespace fs = std::filesystem;
+
+std::string names(const TargetColumns& columns) {
+  std::string all;
+  for (const TargetColumn& column : columns) all += (all.empty() ? "" : ", ") + column.name;
+  return all;
+}
+
+/// Delimiter and quote, and the kinds of columns, as far as they can be found out. Whether the first row is a header is
+/// not guessed: a header that was loaded as a row would go unnoticed.
+std::optional<csv::Sniffed> look_into(const fs::path& file) {
+  std::error_code unknown;
+  if (!fs::is_regular_file(file, unknown)) return std::nullopt;
+  auto sniffed = csv::sniff(file);
+  if (!sniffed) return std::nullopt;  // what is wrong with the file comes out when it is read
+  return std::move(*sniffed);
+}
+
+/// The mapping when there is no file that says it: columns by their names, or their places.
+csv::FileMapping mapping_by_name(const Load& options, const std::optional<csv::Sniffed>& sniffed) {
+  csv::FileMapping mapping;
+  mapping.decimal_comma = options.decimal_comma;
+  if (!options.nulls.empty()) mapping.nulls = csv::Nulls(options.nulls, true);
+  if (options.dialect)
+    mapping.dialect = *options.dialect;
+  else if (sniffed)
+    mapping.dialect.delimiter = sniffed->dialect.delimiter, mapping.dialect.quote = sniffed->dialect.quote;
+  return mapping;
+}
+
+/// Columns of a table that is to be made.
+etl::Result<TargetColumns> new_columns(std::vector<csv::MappedColumn>& mapped, const Load& options,
+                                       const std::string& file) {
+  TargetColumns columns;
+  for (const csv::MappedColumn& column : mapped)
+    columns.push_back(
+        {.name = column.target, .kind = column.kind, .nullable = column.nullable && !column.key, .key = column.key});
+  for (const std::string& key : options.keys) {
+    const auto at = std::ranges::find(columns, key, &TargetColumn::name);
+    if (at == columns.end())
+      return etl::failure(
+          etl::fatal(fmt::format("{}: there is no column '{}' to be a key; there are {}", file, key, names(columns))));
+    at->key = true;
+    at->nullable = false;
+  }
+  for (std::size_t i = 0; i < columns.size(); ++i) mapped[i].nullable = columns[i].nullable;
+  return columns;
+}
+
+/// Columns of the table that get the mapped ones, which become what the table has.
+etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped, const TargetColumns& table,
+                                         bool by_place, const Load& options, const std::string& file) {
+  if (by_place && mapped.size() > table.size())
+    return etl::failure(etl::fatal(fmt::format("{}: the first row has {} cells, and the table {} has {} columns: {}",
+                                               file, mapped.size(), options.table, table.size(), names(table))));
+  TargetColumns columns;
+  std::string unknown, other;
+  for (std::size_t i = 0; i < mapped.size(); ++i) {
+    csv::MappedColumn& column = mapped[i];
+    if (by_place) column.target = table[i].name;
+    const auto at = std::ranges::find(table, column.target, &TargetColumn::name);
+    if (at == table.end()) {
+      unknown += fmt::format("{}'{}'", unknown.empty() ? "" : ", ", column.target);
+      continue;
+    }
+    if (column.kind == csv::Kind::Text) column.kind = at->kind;
+    if (column.kind != at->kind)
+      other += fmt::format("{}'{}' is {} in the mapping and {} in the table", other.empty() ? "" : "; ", column.target,
+                           csv::to_string(column.kind), at->type);
+    column.nullable = at->nullable;
+    columns.push_back(*at);
+  }
+  if (unknown.empty() && other.empty()) return columns;
+  std::string what;
+  if (!unknown.empty())
+    what = fmt::format("the table {} has no column {}; it has {}. A mapping says which columns of a file go where",
+                       options.table, unknown, names(table));
+  if (!other.empty()) what += (what.empty() ? "" : "; ") + other;
+  return etl::failure(etl::fatal(fmt::format("{}: {}", file, what)));
+}
+
+}  // namespace
+
+std::string to_string(const TargetColumns& columns) {
+  std::string all;
+  for (const TargetColumn& column : columns)
+    all += fmt::format("{}{} {}{}{}", all.empty() ? "" : ", ", column.name, csv::to_string(column.kind),
+                       column.key ? " key" : "", column.nullable || column.key ? "" : " not null");
+  return all;
+}
+
+etl::Result<FilePlan> plan_file(const fs::path& file, const Load& options, const std::optional<csv::Mapping>& mapping,
+                                const std::optional<TargetColumns>& table, const etl::Stop& stop) {
+  std::optional<csv::Sniffed> sniffed;
+  if (!mapping) sniffed = look_into(file);
+  const csv::FileMapping* const told = mapping ? mapping->find(file) : nullptr;
+  if (mapping && told == nullptr)
+    return etl::failure(
+        etl::fatal(fmt::format("{}: no pattern of {} matches it", file.string(), options.mapping.string())));
+  csv::FileMapping how = told != nullptr ? *told : mapping_by_name(options, sniffed);
+
+  auto reader = csv::Reader::open(file, how.dialect, {}, stop.drain());
+  if (!reader) return etl::failure(std::move(reader.error()));
+  const bool by_place = how.columns.empty() && reader->header().empty();
+  const bool named = !how.columns.empty();
+  how.columns = how.columns_of(reader->header(), reader->width());
+  if (!named && !table && sniffed && sniffed->dialect.delimiter == how.dialect.delimiter &&
+      sniffed->columns.size() == how.columns.size())
+    for (std::size_t i = 0; i < how.columns.size(); ++i) how.columns[i].kind = sniffed->columns[i].kind;
+  auto columns = table ? found_columns(how.columns, *table, by_place, options, reader->name())
+                       : new_columns(how.columns, options, reader->name());
+  if (!columns) return etl::failure(std::move(columns.error()));
+  auto decoder = how.bind(reader->header(), reader->name(), reader->width());
+  if (!decoder) return etl::failure(std::move(decoder.error()));
+  return FilePlan{how.dialect, std::move(*decoder), std::move(*columns)};
+}
+
+}  // namespace program

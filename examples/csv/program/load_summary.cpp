@@ -1,0 +1,140 @@
+#include "load_summary.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
+#include <fmt/format.h>
+
+namespace program {
+namespace {
+
+double seconds(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
+
+/// "1,234,567".
+std::string grouped(std::uint64_t number) {
+  std::string text = fmt::format("{}", number);
+  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
+  return text;
+}
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\')
+      out.append(1, '\\').append(1, c);
+    else if (static_cast<unsigned char>(c) < 0x20)
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    else
+      out += c;
+  }
+  return out += '"';
+}
+
+struct Stages {
+  std::chrono::nanoseconds extract{}, transform{}, load{};
+};
+Stages stages(const std::vector<FileResult>& files) {
+  Stages all;
+  for (const FileResult& file : files) {
+    all.extract += file.report.extract.total;
+    all.transform += file.report.transform.total;
+    all.load += file.report.load.total;
+  }
+  return all;
+}
+
+double rate(const etl::ItemLedger& rows, std::chrono::nanoseconds elapsed) {
+  const double time = seconds(elapsed);
+  return time > 0 ? static_cast<double>(rows.loaded + rows.filtered + rows.rejected) / time : 0;
+}
+
+}  // namespace
+
+std::string_view to_string(FileState state) noexcept {
+  switch (state) {
+    case FileState::Loaded: return "loaded";
+    case FileState::Already: return "loaded before";
+    case FileState::Failed: return "failed";
+    case FileState::Stopped: return "stopped";
+    case FileState::NotRun: break;
+  }
+  return "not run";
+}
+
+std::size_t Summary::count(FileState state) const noexcept {
+  return static_cast<std::size_t>(std::ranges::count(files, state, &FileResult::state));
+}
+
+etl::ItemLedger Summary::rows() const noexcept {
+  etl::ItemLedger all;
+  for (const FileResult& file : files) {
+    const etl::ItemLedger& items = file.report.items;
+    all.extracted += items.extracted;
+    all.loaded += items.loaded;
+    all.filtered += items.filtered;
+    all.rejected += items.rejected;
+    all.replayed += items.replayed;
+    all.abandoned += items.abandoned;
+  }
+  return all;
+}
+
+int Summary::exit_code() const noexcept {
+  if (failure || count(FileState::Failed) > 0) return 1;
+  const auto any = [&](etl::Outcome outcome) {
+    return std::ranges::any_of(files, [&](const FileResult& file) { return file.report.outcome == outcome; });
+  };
+  if (any(etl::Outcome::DrainTimeout)) return 5;
+  if (count(FileState::Stopped) + count(FileState::NotRun) > 0) return 4;
+  return rows().rejected > 0 ? 3 : 0;
+}
+
+std::string Summary::text() const {
+  const etl::ItemLedger all = rows();
+  std::string out = fmt::format("{} files in {:.2f} s", grouped(files.size()), seconds(elapsed));
+  std::string states;
+  for (const FileState state :
+       {FileState::Loaded, FileState::Already, FileState::Failed, FileState::Stopped, FileState::NotRun})
+    if (const std::size_t n = count(state); n > 0)
+      states += fmt::format("{}{} {}", states.empty() ? ": " : ", ", grouped(n),
+                            dry_run && state == FileState::Loaded ? "read" : to_string(state));
+  out += states;
+  out += fmt::format("\n{} rows: {} {}, {} rejected", grouped(all.extracted), grouped(all.loaded),
+                     dry_run ? "good" : "loaded", grouped(all.rejected));
+  if (all.replayed > 0) out += fmt::format(", {} loaded by an earlier run", grouped(all.replayed));
+  if (all.abandoned > 0) out += fmt::format(", {} abandoned", grouped(all.abandoned));
+  out += fmt::format("; {} rows/s", grouped(static_cast<std::uint64_t>(rate(all, elapsed))));
+  const Stages time = stages(files);
+  out += fmt::format("\nglob {:.2f} s; on all threads: read {:.2f} s, decode {:.2f} s, load {:.2f} s", seconds(glob),
+                     seconds(time.extract), seconds(time.transform), seconds(time.load));
+  if (check.count() > 0) out += fmt::format("; checks {:.2f} s", seconds(check));
+  if (merge.count() > 0) out += fmt::format("; merge {:.2f} s", seconds(merge));
+  for (const FileResult& file : files)
+    if (file.error) out += fmt::format("\n{}: {}: {}", to_string(file.state), file.path, file.error->message());
+  if (failure) out += fmt::format("\nfailed: {}", failure->message());
+  return out;
+}
+
+std::string Summary::json() const {
+  const etl::ItemLedger all = rows();
+  const Stages time = stages(files);
+  std::string out = fmt::format(
+      R"({{"files":{},"loaded_files":{},"loaded_before":{},"failed_files":{},"rows":{{"read":{},"loaded":{},"rejected":{},)"
+      R"("loaded_by_earlier_run":{},"abandoned":{}}},"rows_per_second":{:.0f},"seconds":{{"elapsed":{:.6f},"glob":{:.6f},)"
+      R"("read":{:.6f},"decode":{:.6f},"load":{:.6f},"check":{:.6f},"merge":{:.6f}}},"failure":{},"results":[)",
+      files.size(), count(FileState::Loaded), count(FileState::Already), count(FileState::Failed), all.extracted,
+      all.loaded, all.rejected, all.replayed, all.abandoned, rate(all, elapsed), seconds(elapsed), seconds(glob),
+      seconds(time.extract), seconds(time.transform), seconds(time.load), seconds(check), seconds(merge),
+      failure ? quoted(failure->message()) : "null");
+  for (const FileResult& file : files)
+    fmt::format_to(
+        std::back_inserter(out),
+        R"({}{{"path":{},"state":{},"rows":{},"loaded":{},"rejected":{},"loaded_by_earlier_run":{},"seconds":{:.6f},"error":{}}})",
+        &file == files.data() ? "" : ",", quoted(file.path), quoted(to_string(file.state)), file.report.items.extracted,
+        file.report.items.loaded, file.report.items.rejected, file.report.items.replayed, seconds(file.report.elapsed),
+        file.error ? quoted(file.error->message()) : "null");
+  return out += "]}";
+}
+
+}  // namespace program
