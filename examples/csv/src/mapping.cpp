@@ -1,0 +1,137 @@
+#include <etl/csv/mapping.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <type_traits>
+
+#include <fmt/format.h>
+
+#include <etl/csv/columns.hpp>
+#include <etl/io/glob.hpp>
+
+namespace etl::inline v0::csv {
+namespace {
+
+template <class T>
+bool put(const std::optional<T>& from, Value& out) {
+  if (from) out = *from;
+  return from.has_value();
+}
+
+/// A text in the value, whose memory is kept.
+std::string& text_in(Value& out) {
+  auto* const text = std::get_if<std::string>(&out);
+  return text != nullptr ? *text : out.emplace<std::string>();
+}
+
+}  // namespace
+
+bool RecordDecoder::take(const Column& column, std::string_view text, Value& out) {
+  switch (column.kind) {
+    case Kind::Boolean: return put(parse_bool(text), out);
+    case Kind::Integer: return put(parse_integer<std::int64_t>(text), out);
+    case Kind::Double: return put(parse_floating<double>(text, column.format.decimal_comma), out);
+    case Kind::Numeric: return parse_numeric(text, text_in(out), column.format.decimal_comma);
+    case Kind::Text: text_in(out).assign(text); return true;
+    case Kind::Date: return put(parse_date(text, column.format.time), out);
+    case Kind::Timestamp: return put(parse_timestamp(text, column.format.time), out);
+    case Kind::TimestampTz: break;
+  }
+  return put(parse_timestamp_tz(text, column.format.time), out);
+}
+
+bool RecordDecoder::take(const Column& column, std::string_view date, std::string_view clock, Value& out) {
+  const auto moment = detail::join(date, clock, column.format);
+  if (!moment || (column.kind == Kind::Timestamp && moment->offset)) return false;
+  const auto time = moment->time - moment->offset.value_or(std::chrono::minutes{0});
+  if (column.kind == Kind::Timestamp)
+    out = time;
+  else
+    out = UtcTime(time.time_since_epoch());
+  return true;
+}
+
+std::string RecordDecoder::expected(const Column& column, std::string_view text) {
+  const auto& format = column.format;
+  std::string what;
+  switch (column.kind) {
+    case Kind::Boolean: what = detail::expected<bool>(format); break;
+    case Kind::Integer: what = detail::expected<std::int64_t>(format); break;
+    case Kind::Double: what = detail::expected<double>(format); break;
+    case Kind::Numeric: what = format.decimal_comma ? "a decimal number with a comma" : "a decimal number"; break;
+    case Kind::Text: what = "a text"; break;
+    case Kind::Date: what = detail::expected<Day>(format); break;
+    case Kind::Timestamp: what = detail::expected<LocalTime>(format); break;
+    case Kind::TimestampTz: what = detail::expected<UtcTime>(format); break;
+  }
+  if (!column.nullable && format.nulls.contains(trimmed(text)))
+    what += "; it is NULL, and this column must have a value";
+  return what;
+}
+
+std::vector<MappedColumn> FileMapping::columns_of(std::span<const std::string> header, std::size_t width) const {
+  if (!columns.empty()) return columns;
+  std::vector<MappedColumn> all(header.empty() ? width : header.size());
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i].source = i + 1;
+    all[i].target = header.empty() ? fmt::format("column_{}", i + 1) : header[i];
+  }
+  return all;
+}
+
+Result<RecordDecoder> FileMapping::bind(std::span<const std::string> header, std::string file,
+                                        std::size_t width) const {
+  const auto mapped = columns_of(header, width);
+  std::vector<detail::WantedCell> wanted;
+  for (const auto& column : mapped) wanted.push_back({.source = column.source, .clock = column.clock});
+  auto cells = detail::find_cells(wanted, header, width, file);
+  if (!cells) return failure(std::move(cells.error()));
+  std::vector<RecordDecoder::Column> bound;
+  for (std::size_t i = 0; i < mapped.size(); ++i) {
+    const auto& column = mapped[i];
+    auto time = TimeFormat::from(column.format);
+    auto clock = TimeFormat::from(column.time_format);
+    for (auto* const format : {&time, &clock})
+      if (!*format) {
+        format->error().context = fmt::format("column '{}': {}", column.target, format->error().context);
+        return failure(std::move(format->error()));
+      }
+    bound.push_back(
+        {.kind = column.kind,
+         .nullable = column.nullable && !column.key,
+         .cell = std::move((*cells)[i]),
+         .format = {
+             .time = *std::move(time), .clock = *std::move(clock), .nulls = nulls, .decimal_comma = decimal_comma}});
+  }
+  return RecordDecoder(std::move(bound), std::move(file));
+}
+
+std::vector<std::string> FileMapping::names() const {
+  std::vector<std::string> names;
+  for (const auto& column : columns)
+    for (const Source* source : {&column.source, &column.clock})
+      if (!source->name.empty() && std::ranges::find(names, source->name) == names.end()) names.push_back(source->name);
+  return names;
+}
+
+const FileMapping* Mapping::find(const std::filesystem::path& path) const {
+  for (const FileMapping& file : files) {
+    const bool whole = file.pattern.find('/') != file.pattern.npos;
+    if (io::matches(file.pattern, whole ? path.native() : path.filename().native())) return &file;
+  }
+  return nullptr;
+}
+
+FileMapping mapping_of(const Sniffed& sniffed, std::string pattern) {
+  FileMapping mapping{.pattern = std::move(pattern), .dialect = sniffed.dialect};
+  for (std::size_t i = 0; i < sniffed.columns.size(); ++i) {
+    const auto& column = sniffed.columns[i];
+    MappedColumn mapped{.target = column.name, .kind = column.kind};  // rows that were not looked at may have NULLs
+    mapped.source = i + 1;                                            // names may stand twice
+    mapping.columns.push_back(std::move(mapped));
+  }
+  return mapping;
+}
+
+}  // namespace etl::inline v0::csv
