@@ -104,6 +104,7 @@ class Reader::Impl {
 
   [[nodiscard]] const std::vector<std::string>& header() const noexcept { return header_; }
   [[nodiscard]] std::size_t width() const noexcept { return width_; }
+  [[nodiscard]] const Place& place() const noexcept { return place_; }
   [[nodiscard]] const io::ByteSource& source() const noexcept { return *source_; }
 
  private:
@@ -472,6 +473,7 @@ Result<Reader> Reader::from(io::Source source, const Dialect& dialect, const Rea
 Result<std::optional<Chunk>> Reader::next(const std::stop_token& stop) { return impl_->next(stop); }
 const std::vector<std::string>& Reader::header() const noexcept { return impl_->header(); }
 std::size_t Reader::width() const noexcept { return impl_->width(); }
+const Place& Reader::place() const noexcept { return impl_->place(); }
 std::uint64_t Reader::bytes_read() const noexcept { return impl_->source().consumed(); }
 std::uint64_t Reader::size_hint() const noexcept { return impl_->source().size_hint(); }
 const std::string& Reader::name() const noexcept { return impl_->source().name(); }

@@ -95,6 +95,8 @@ class Reader {
   [[nodiscard]] const std::vector<std::string>& header() const noexcept;
   /// Cells of the header, or of the first row; 0: the file has neither.
   [[nodiscard]] std::size_t width() const noexcept;
+  /// Where the next chunk begins.
+  [[nodiscard]] const Place& place() const noexcept;
   /// Bytes taken from the innermost source so far, and how many it has (0: not known): for progress.
   [[nodiscard]] std::uint64_t bytes_read() const noexcept;
   [[nodiscard]] std::uint64_t size_hint() const noexcept;

@@ -1,0 +1,94 @@
+#include <string>
+#include <vector>
+
+#include <etl/csv/reader.hpp>
+
+#include "support/catch.hpp"
+#include "unit/io/support.hpp"
+
+namespace csv = etl::csv;
+
+namespace {
+
+// Every row as "NUMBER LINE OFFSET TEXT", of the whole file or of its parts.
+std::vector<std::string> rows(const std::filesystem::path& path, const csv::Dialect& dialect,
+                              const std::vector<csv::Part>& parts) {
+  std::vector<std::string> found;
+  for (const csv::Part& part : parts) {
+    auto reader =
+        csv::Reader::open(path, dialect, {.bad_rows = csv::BadRows::SetAside, .begin = part.begin, .end = part.end});
+    REQUIRE(reader);
+    for (;;) {
+      const auto chunk = reader->next();
+      REQUIRE(chunk);
+      if (!*chunk) break;
+      for (const csv::Row row : **chunk) found.push_back(row.place().position().text() + " " + std::string(row.text()));
+      for (const csv::BadRow& bad : (*chunk)->bad_rows()) found.push_back("bad " + bad.place.position().text());
+    }
+  }
+  return found;
+}
+
+// `bytes` of rows, of which some have line breaks and quotes in their cells.
+std::string text(std::size_t bytes, const std::string& end) {
+  std::string made = "id,text" + end;
+  for (int i = 0; made.size() < bytes; ++i) {
+    made += std::to_string(i);
+    made += i % 7 == 0 ? ",\"say \"\"x\"\"" + end + "," + end + "\"" : i % 5 == 0 ? ",\"\"" : ",plain text of a cell";
+    made += end;
+    if (i % 11 == 0) made += end;
+  }
+  return made;
+}
+
+}  // namespace
+
+TEST_CASE("The parts of a file have the rows of the file, with the same places") {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "big.csv";
+  for (const std::string end : {"\n", "\r\n", "\r"}) {
+    test::write_file(path, text(1'500'000, end));
+    const std::vector<std::string> whole = rows(path, {}, {{{}, UINT64_MAX}});
+    for (const std::size_t count : {1U, 2U, 3U, 5U}) {
+      const auto parts = csv::split(path, {}, count);
+      REQUIRE(parts);
+      CHECK(parts->size() == count);
+      CHECK((rows(path, {}, *parts) == whole));
+    }
+  }
+}
+
+TEST_CASE("A cell that is longer than a part, and a file that is small") {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "big.csv";
+  test::write_file(path, "a,b\n1,\"" + std::string(1'500'000, '\n') + "\"\n2,x\n");
+  const auto parts = csv::split(path, {}, 4);
+  REQUIRE(parts);
+  CHECK((rows(path, {}, *parts) == rows(path, {}, {{{}, UINT64_MAX}})));
+  CHECK(parts->size() <= 2);
+  test::write_file(path, "a,b\n1,2\n");
+  CHECK(csv::split(path, {}, 4)->size() == 1);
+  test::write_file(path, "a,b\n");
+  CHECK(csv::split(path, {}, 4)->empty());
+}
+
+TEST_CASE("Broken quoting, comments and escapes are split as one reader reads them") {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "big.csv";
+  std::string broken = text(1'200'000, "\n");
+  broken.insert(broken.find('\n', 300'000) + 1, "9,\"never closed\n9,x\"y\n");
+  test::write_file(path, broken);
+  const auto parts = csv::split(path, {}, 3);
+  REQUIRE(parts);
+  CHECK(parts->size() > 1);
+  CHECK((rows(path, {}, *parts) == rows(path, {}, {{{}, UINT64_MAX}})));
+  std::string commented = text(1'200'000, "\n");
+  commented.insert(commented.find('\n') + 1, "#\"\n");
+  test::write_file(path, commented);
+  const auto others = csv::split(path, {.comment = '#'}, 3);
+  REQUIRE(others);
+  CHECK(others->size() == 3);
+  CHECK((rows(path, {.comment = '#'}, *others) == rows(path, {.comment = '#'}, {{{}, UINT64_MAX}})));
+  test::write_file(path, std::string("\x1F\x8B", 2));
+  CHECK_FALSE(csv::split(path, {}, 2));
+}
