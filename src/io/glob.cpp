@@ -1,5 +1,6 @@
 #include <etl/io/glob.hpp>
 
+#include <dirent.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <functional>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <system_error>
@@ -272,6 +274,10 @@ struct Folder {
   }
 };
 
+struct CloseFolder {
+  void operator()(DIR* folder) const noexcept { ::closedir(folder); }
+};
+
 struct Found {
   std::string path;
   bool detour;
@@ -363,19 +369,22 @@ class Walk {
 
   void list(const Folder& folder, const std::vector<State>& states, Yield& yield) const {
     const std::string path = folder.path.empty() ? "." : folder.path;
-    std::error_code error;
-    fs::directory_iterator entry(path, error);
-    while (!error && entry != fs::directory_iterator()) {
-      see(folder, states, *entry, yield);
-      entry.increment(error);
+    const std::unique_ptr<DIR, CloseFolder> open(::opendir(path.c_str()));
+    int error = open == nullptr ? errno : 0;
+    while (error == 0) {
+      errno = 0;
+      const dirent* const entry = ::readdir(open.get());
+      error = errno;
+      if (entry == nullptr) break;
+      const std::string_view name = entry->d_name;
+      if (name != "." && name != "..") see(folder, states, name, entry->d_type, yield);
     }
-    if (error && error != std::errc::no_such_file_or_directory)  // else it went while others were read
-      yield.unreadable.push_back(unreadable(path, error.value()));
+    if (error != 0 && error != ENOENT)
+      yield.unreadable.push_back(unreadable(path, error));  // ENOENT: it went meanwhile
   }
 
-  void see(const Folder& folder, const std::vector<State>& states, const fs::directory_entry& entry,
+  void see(const Folder& folder, const std::vector<State>& states, std::string_view name, unsigned char type,
            Yield& yield) const {
-    const std::string name = entry.path().filename().string();
     std::vector<State> below, deeper;  // those that take this name, and those of `**`
     std::vector<std::size_t> whole;
     for (const State& state : states) {
@@ -389,19 +398,24 @@ class Walk {
     }
     if (below.empty() && deeper.empty() && whole.empty()) return;
 
-    std::error_code error;
-    const bool linked = entry.is_symlink(error);
-    const bool is_folder = entry.is_directory(error);
-    const bool is_file = !is_folder && entry.is_regular_file(error);
-    if (linked && error && !whole.empty()) yield.unreadable.push_back(unreadable(folder.child(name), error.value()));
-    if (is_file)
-      for (const std::size_t pattern : whole)
-        yield.files.push_back({{folder.child(name), folder.detour || linked}, pattern});
+    const std::string path = folder.child(name);
+    struct stat info{};
+    const bool linked = type == DT_LNK || (type == DT_UNKNOWN && is_link(path));
+    if (linked || type == DT_UNKNOWN) {
+      if (::stat(path.c_str(), &info) != 0) {
+        const bool may_be_folder = errno == EACCES && (!below.empty() || options_.follow_symlinks);
+        if (linked && (!whole.empty() || may_be_folder)) yield.unreadable.push_back(unreadable(path, errno));
+        return;
+      }
+      type = S_ISDIR(info.st_mode) ? DT_DIR : S_ISREG(info.st_mode) ? DT_REG : DT_UNKNOWN;
+    }
+    const bool detour = folder.detour || linked, is_folder = type == DT_DIR;
+    if (type == DT_REG)
+      for (const std::size_t pattern : whole) yield.files.push_back({{path, detour}, pattern});
     if (is_folder && !linked) std::ranges::move(deeper, std::back_inserter(below));
-    if (is_folder && !below.empty())
-      yield.folders.push_back({folder.child(name), std::move(below), folder.detour || linked});
+    if (is_folder && !below.empty()) yield.folders.push_back({path, std::move(below), detour});
     if (is_folder && linked && !deeper.empty() && options_.follow_symlinks)
-      yield.links.push_back({folder.child(name), std::move(deeper), true});
+      yield.links.push_back({path, std::move(deeper), true});
   }
 
   /// A `**` that looks into a folder.
@@ -446,17 +460,18 @@ class Walk {
 };
 
 /// Sorted, each file once.
-std::vector<fs::path> unique(std::vector<Found> found, bool may_be_links) {
+std::vector<fs::path> unique(std::vector<Found> found) {
   const auto sort_by = [&](auto key) { std::ranges::sort(found, {}, key); };
   const auto keep_first = [&](std::string Found::* key) {
     const auto rest = std::ranges::unique(found, {}, key);
     found.erase(rest.begin(), rest.end());
   };
-  if (may_be_links) {
+  if (std::ranges::any_of(found, &Found::detour)) {
+    const fs::path here = fs::current_path();
     for (Found& file : found) {
       std::error_code error;
-      file.real = fs::canonical(file.path, error).string();
-      if (error) file.real = file.path;  // a pipe of this process, say
+      if (file.detour) file.real = fs::canonical(file.path, error).string();
+      if (!file.detour || error) file.real = (here / file.path).string();  // error: a pipe of this process, say
     }
     // Where one file has several names, that without detour comes first.
     sort_by([](const Found& file) { return std::tie(file.real, file.detour, file.path); });
@@ -483,13 +498,12 @@ Result<std::vector<fs::path>> glob(std::span<const std::string> patterns, const 
   std::vector<std::string> invalid(patterns.size());
   std::vector<std::vector<Alternative>> alternatives(patterns.size());  // the walk refers to them
   Walk walk(options, patterns.size());
-  bool named = false;  // a file by its path, which may lead through links
   Folder root{"/", {}}, working{"", {}};
   for (std::size_t i = 0; i < patterns.size(); ++i) {
     struct stat info{};
     if (::stat(patterns[i].c_str(), &info) == 0 && (S_ISREG(info.st_mode) || S_ISFIFO(info.st_mode))) {
-      walk.take(patterns[i], i, is_link(patterns[i]) || fs::path(patterns[i]).lexically_normal() != patterns[i]);
-      named = true;
+      std::error_code none;
+      walk.take(patterns[i], i, fs::canonical(patterns[i], none) != fs::absolute(patterns[i], none));
       continue;
     }
     auto parsed = alternatives_of(patterns[i]);
@@ -505,16 +519,18 @@ Result<std::vector<fs::path>> glob(std::span<const std::string> patterns, const 
   if (!working.states.empty()) walk.start(std::move(working));
   walk.run(options.threads > 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency()));
 
-  std::vector<std::string> problems;
+  std::string problems;
+  const auto add = [&problems](const std::string& problem) {
+    problems.append(problems.empty() ? "" : "; ").append(problem);
+  };
   if (options.unreadable != nullptr)
     std::ranges::move(walk.errors(), std::back_inserter(*options.unreadable));
   else
-    for (const Error& error : walk.errors()) problems.push_back(error.message());
+    for (const Error& error : walk.errors()) add(error.message());
   for (std::size_t i = 0; i < patterns.size(); ++i)
-    if (!walk.matched(i)) problems.push_back(invalid[i].empty() ? unmatched(patterns[i]) : invalid[i]);
-  if (!problems.empty()) return failure(fatal(fmt::format("{}", fmt::join(problems, "; "))));
-  const bool may_be_links = named || std::ranges::any_of(walk.found(), &Found::detour);
-  return unique(std::move(walk.found()), may_be_links);
+    if (!walk.matched(i)) add(invalid[i].empty() ? unmatched(patterns[i]) : invalid[i]);
+  if (!problems.empty()) return failure(fatal(std::move(problems)));
+  return unique(std::move(walk.found()));
 }
 
 Result<std::vector<fs::path>> glob(const std::string& pattern, const GlobOptions& options) {
