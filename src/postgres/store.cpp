@@ -25,19 +25,19 @@ namespace etl::inline v0::postgres {
 // ---------------------------------------------------------------------------------------------------------------
 
 bool Tx::active() const noexcept {
-  if (!connection_ || connection_->state().lost()) return false;
+  if (connection_ == nullptr || connection_->state().lost()) return false;
   const PGTransactionStatusType status = PQtransactionStatus(connection_->handle());
   return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
 }
 
 Error Tx::lost(std::string_view doing) const {
-  if (connection_ && connection_->state().lost())
+  if (connection_ != nullptr && connection_->state().lost())
     return own_error("08006", ErrorClass::Transient,
                      fmt::format("{}: {}: the connection was lost", connection_->name(), doing));
   return own_error("25P01", ErrorClass::Fatal,
                    fmt::format("{}: {}: no transaction is open; if `load` has executed a COMMIT or ROLLBACK, leave "
                                "these to the library",
-                               connection_ ? connection_->name() : "PostgreSQL", doing));
+                               connection_ != nullptr ? connection_->name() : "PostgreSQL", doing));
 }
 
 Result<void> Tx::execute(std::string_view sql) {
@@ -345,26 +345,25 @@ class Session final : public StoreSession<Tx> {
     if (!lease) return failure(std::move(lease.error()));
     Result<Transaction> begun = (*lease)->begin();
     if (!begun) return failure(std::move(begun.error()));
-    lease_.emplace(std::move(*lease));
-    transaction_.emplace(std::move(*begun));
-    tx_.begun(**lease_);
+    open_ = std::make_unique<Open>(std::move(*lease), std::move(*begun));
+    tx_.begun(*open_->lease);
     return {};
   }
   Tx& transaction() noexcept override { return tx_; }
 
   Result<void> savepoint() override {
     if (!tx_.active()) return failure(tx_.lost("savepoint"));
-    return transaction_->savepoint();
+    return open_->transaction.savepoint();
   }
   Result<void> rollback_to_savepoint() override {
     if (!tx_.active()) return failure(tx_.lost("rollback to savepoint"));
-    return transaction_->rollback_to_savepoint();
+    return open_->transaction.rollback_to_savepoint();
   }
 
   Result<void> record(const etl::Commit& commit) override {
     const std::string doing = fmt::format("record progress of pipeline '{}'", printable(commit.pipeline));
     if (!tx_.active()) return failure(tx_.lost(doing));
-    Script script(**lease_, state_->names);
+    Script script(*open_->lease, state_->names);
     if (auto merged = merge(script, commit, doing); !merged) return merged;
     for (const DeadLetter& letter : commit.dead_letters) script.letter(letter);
     script.purge(commit.purged);
@@ -379,7 +378,7 @@ class Session final : public StoreSession<Tx> {
       close();
       return failure(std::move(error));
     }
-    Result<void> done = transaction_->commit();
+    Result<void> done = open_->transaction.commit();
     in_doubt_ = !done && done.error().code == Errc::OutcomeUnknown;
     close();
     return done;
@@ -404,12 +403,17 @@ class Session final : public StoreSession<Tx> {
   }
 
  private:
+  struct Open {
+    Open(Lease connection, Transaction begun) : lease(std::move(connection)), transaction(std::move(begun)) {}
+    Lease lease;
+    Transaction transaction;  // rolls back when it goes, before the connection
+  };
   /// Locks the rows of the partitions and adds the statements that bring them up to date.
   Result<void> merge(Script& script, const etl::Commit& commit, const std::string& doing) {
     const std::vector<std::uint32_t> partitions = partitions_of(commit);
     if (partitions.empty()) return {};
     const std::string& table = state_->names.partitions;
-    Script lock(**lease_, state_->names);
+    Script lock(*open_->lease, state_->names);
     const std::string pipeline = lock.literal(commit.pipeline), numbers = fmt::format("{}", fmt::join(partitions, ","));
     lock.add("INSERT INTO {} SELECT {},unnest(ARRAY[{}]),0,NULL,0,'{{}}' ON CONFLICT DO NOTHING", table, pipeline,
              numbers);
@@ -425,21 +429,19 @@ class Session final : public StoreSession<Tx> {
             fmt::format("{}: {}: items {} to {} of partition {} are settled already: another run of this pipeline is "
                         "under way, or the last transaction of an earlier one has ended since this one began; start "
                         "it again when no other runs",
-                        (*lease_)->name(), doing, twice->items.first, twice->items.end - 1, twice->partition)));
+                        open_->lease->name(), doing, twice->items.first, twice->items.end - 1, twice->partition)));
       script.progress(commit.pipeline, progress);
     }
     return {};
   }
   void close() noexcept {
     tx_.ended();
-    transaction_.reset();  // rolls back
-    lease_.reset();
+    open_.reset();
   }
 
   std::shared_ptr<State> state_;
   std::int64_t lock_;
-  std::optional<Lease> lease_;
-  std::optional<Transaction> transaction_;
+  std::unique_ptr<Open> open_;
   Tx tx_;
   bool in_doubt_ = false;
 };

@@ -40,8 +40,8 @@ namespace etl::inline v0::postgres {
 class Tx {
  public:
   Tx() = default;  ///< without a transaction: as the store makes it
-  /// For a test of a `load`, within a transaction of the test's own.
-  explicit Tx(const Connection& connection) : connection_(connection) {}
+  /// For a test of a `load`, within a transaction of the test's own. Refers to the connection.
+  explicit Tx(Connection& connection) : connection_(&connection) {}
   Tx(const Tx&) = delete;
   Tx& operator=(const Tx&) = delete;
   ~Tx() = default;
@@ -74,8 +74,8 @@ class Tx {
   [[nodiscard]] bool active() const noexcept;
 
   /// Used by the library.
-  void begun(const Connection& connection) { connection_ = connection; }
-  void ended() noexcept { connection_.reset(); }
+  void begun(Connection& connection) noexcept { connection_ = &connection; }
+  void ended() noexcept { connection_ = nullptr; }
   [[nodiscard]] Error lost(std::string_view doing) const;
 
  private:
@@ -97,7 +97,7 @@ class Tx {
                                                      std::span<const detail::ColumnInfo> columns,
                                                      OnConflict on_conflict);
 
-  std::optional<Connection> connection_;
+  Connection* connection_ = nullptr;  // while a transaction is open
   std::map<std::string, detail::Target, std::less<>> targets_;
   detail::Bytes bytes_;  // memory of the last batch
   std::vector<std::size_t> ends_;

@@ -94,7 +94,7 @@ Cells cells_of(const Row& r) {
           std::int64_t{r.small},
           std::int64_t{r.medium},
           r.large,
-          double{r.single},
+          static_cast<double>(r.single),
           r.real,
           r.number,
           r.exact,
