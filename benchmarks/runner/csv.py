@@ -1,0 +1,86 @@
+"""CSV files read on one and on two threads: inputs, cases, tables and targets."""
+
+import json
+import os
+import subprocess
+import sys
+
+from .cases import Case, find
+from .tables import Target, ns, ratio, table
+
+executable = "bench-csv"
+default_rounds = 5
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+RIVAL = os.path.join(HERE, "..", "csv", "rivals", "python_csv.py")
+BYTES = 336_000_000
+KINDS = {"num": "8 columns of numbers", "mixed": "10 columns, quoted descriptions"}
+TASKS = {"read": "read alone", "index": "structural index alone", "rows": "rows and fields", "getline": "getline and split",
+         "index_sum": "sums by hand over the index", "sum": "sums over rows"}
+
+
+class Rival(Case):
+    """Python's csv module; its time counts per 1000 bytes like the others'."""
+
+    def _measure(self, executable, timeout):
+        command = ["taskset", "-c", str(min(os.sched_getaffinity(0))), sys.executable, RIVAL, self.args["file"]]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+            found = json.loads(done.stdout)
+        except subprocess.TimeoutExpired:
+            self.failures.append(f"no result within {timeout} s")
+            return None
+        except ValueError:
+            self.failures.append(f"exit code {done.returncode}: {done.stderr.strip()[-300:]}")
+            return None
+        return {"ns": found["seconds"] * 1e12 / os.path.getsize(self.args["file"]), "rows": found["rows"]}
+
+
+def prepare(program, folder):
+    """Makes the inputs in `folder`, unless they are there, and goes there."""
+    os.makedirs(folder, exist_ok=True)
+    os.chdir(folder)
+    for kind in KINDS:
+        if not os.path.exists(f"{kind}.csv"):
+            print("making the inputs", file=sys.stderr)
+            subprocess.run([program, "--generate", kind, "--file", "part.csv", "--bytes", str(BYTES)], check=True)
+            os.rename("part.csv", f"{kind}.csv")
+
+
+def cases(records=None):
+    found = []
+    for kind in KINDS:
+        file = {"file": f"{kind}.csv", "kind": kind}
+        found += [Case({"task": task, **file, "threads": 1}, True) for task in TASKS]
+        found += [Case({"task": task, **file, "threads": 2}) for task in ("rows", "sum")]
+        found.append(Rival({"task": "python", "file": file["file"], "kind": kind}, True))
+    return found
+
+
+def report(cases_, markdown=False):
+    parts = []
+    for kind, what in KINDS.items():
+        base = find(cases_, task="index", kind=kind)
+        rows = []
+        labels = [(task, 1, label) for task, label in TASKS.items()]
+        labels += [("rows", 2, "rows and fields, 2 threads"), ("sum", 2, "sums over rows, 2 threads"), ("python", None, "Python's csv")]
+        for task, threads, label in labels:
+            case = find(cases_, task=task, kind=kind, **({"threads": threads} if threads else {}))
+            if case:
+                times = ratio(base, case)
+                rows.append([label, ns(case.median()), f"{1e6 / case.median():.0f}", "-" if times is None else f"{times:.2f}"])
+        if rows:
+            parts.append((what, table(["", "ns per 1000 bytes", "MB/s", "speed of the index"], rows, markdown)))
+    return parts
+
+
+def targets(cases_):
+    found = []
+    for kind in KINDS:
+        case = lambda task, threads=1, kind=kind: find(cases_, task=task, kind=kind, threads=threads)  # noqa: E731
+        found += [
+            Target(f"{kind}: rows and fields, as part of the speed of the index", ratio(case("index"), case("rows")), 0.45, at_least=True),
+            Target(f"{kind}: sums, as part of the speed of a loop over the index", ratio(case("index_sum"), case("sum")), 0.9, at_least=True),
+            Target(f"{kind}: sums on two threads, times one", ratio(case("sum"), case("sum", 2)), 1.5, at_least=True),
+        ]
+    return found
