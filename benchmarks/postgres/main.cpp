@@ -2,6 +2,10 @@
 /// [--rows N] [--batch N] [--rounds N]` prints one line of JSON with the medians and their ratios.
 
 #include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <exception>
 #include <fstream>
@@ -10,6 +14,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <etl/postgres/sink.hpp>
@@ -27,6 +32,22 @@ const auto trades = pg::table<Trade>(
     "trades", pg::column("id", &Trade::id), pg::column("account", &Trade::account), pg::column("price", &Trade::price),
     pg::column("amount", &Trade::amount), pg::column("at", &Trade::at), pg::column("day", &Trade::day),
     pg::column("settled", &Trade::settled), pg::column("reference", &Trade::reference));
+
+/// The same with columns known at run time, of rows of variants.
+using Cell = std::variant<std::monostate, bool, std::int32_t, std::int64_t, double, std::string, std::chrono::sys_days,
+                          std::chrono::local_time<std::chrono::microseconds>>;
+using Cells = std::array<Cell, 8>;
+const auto dynamic_trades =
+    pg::dynamic_table<Cells>("trades",
+                             {{.name = "id", .type = pg::Type::BigInt},
+                              {.name = "account", .type = pg::Type::Integer},
+                              {.name = "price", .type = pg::Type::Double},
+                              {.name = "amount", .type = pg::Type::Double},
+                              {.name = "at", .type = pg::Type::Timestamp},
+                              {.name = "day", .type = pg::Type::Date},
+                              {.name = "settled", .type = pg::Type::Boolean},
+                              {.name = "reference", .type = pg::Type::Text}},
+                             [](const Cells& row, std::size_t column) -> const Cell& { return row[column]; });
 
 template <class T>
 T checked(etl::Result<T> result) {
@@ -115,6 +136,7 @@ class Bench {
         .number("insert_ns", median(insert.ns));
     line.number("times_raw", median(raw.ns) / median(etl.ns)).number("times_text", median(text.ns) / median(etl.ns));
     line.number("times_insert", median(insert.ns) / median(etl.ns)).number("encode_ns", encode());
+    line.number("dynamic_encode_ns", encode_dynamic());
     line.flag("ok", ok).print();
     return ok ? 0 : 1;
   }
@@ -144,18 +166,27 @@ class Bench {
     side.contents = contents(connection_);
   }
   /// Encoding alone.
-  [[nodiscard]] double encode() const {
-    pg::EncodedRows encoded(trades);
+  [[nodiscard]] double encode() const { return encode(trades, all_); }
+  [[nodiscard]] double encode_dynamic() const {
+    std::vector<Cells> rows;
+    rows.reserve(all_.size());
+    for (const Trade& t : all_)
+      rows.push_back({t.id, t.account, t.price, t.amount, t.at, t.day, t.settled, t.reference});
+    return encode(dynamic_trades, rows);
+  }
+  template <class Mapping, class Row>
+  [[nodiscard]] double encode(const Mapping& table, const std::vector<Row>& rows) const {
+    pg::EncodedRows encoded(table);
     const auto pass = [&] {
-      for (std::size_t i = 0; i < all_.size(); ++i) {
+      for (std::size_t i = 0; i < rows.size(); ++i) {
         if (i % batch_ == 0) encoded.clear();
-        checked(encoded.add(all_[i]));
+        checked(encoded.add(rows[i]));
       }
     };
     pass();
     const Moment start = Moment::now();
     pass();
-    return static_cast<double>((Moment::now() - start).wall) / static_cast<double>(all_.size());
+    return static_cast<double>((Moment::now() - start).wall) / static_cast<double>(rows.size());
   }
 
   std::string url_;
