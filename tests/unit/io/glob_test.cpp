@@ -423,12 +423,26 @@ TEST_CASE("glob: folders that link to each other are read once each, and by the 
   }
 }
 
+TEST_CASE("glob: of several links to a folder the first is entered, in whatever order they are read") {
+  const Tree tree{"real/x.csv", "a/1", "b/1"};
+  for (const char* const link : {"a/second", "a/first", "b/first", "b/second"}) tree.link("../real", link);
+  CHECK(tree.glob({"a/**/*.csv"}, {.follow_symlinks = true}) == Strings{"a/first/x.csv"});
+  CHECK(tree.glob({"b/**/*.csv"}, {.follow_symlinks = true}) == Strings{"b/first/x.csv"});
+  CHECK(tree.glob({"a/first/*.csv", "real/*.csv"}) == Strings{"real/x.csv"});
+}
+
 TEST_CASE("glob: a file with several names is given once, by its own") {
   const Tree tree{"2024-12.csv", "2024-11.csv"};
   tree.link("2024-12.csv", "2024-00-latest.csv");
   CHECK(tree.glob({"*.csv"}) == Strings{"2024-11.csv", "2024-12.csv"});
   CHECK(tree.glob({"*latest.csv"}) == Strings{"2024-00-latest.csv"});
   CHECK(tree.glob({"*latest.csv", "2024-12.csv"}) == Strings{"2024-12.csv"});
+  {
+    const WorkingFolder here(tree.path(""));
+    const std::string itself = "../" + tree.path("x").parent_path().filename().string();
+    const auto found = etl::io::glob(Strings{itself + "/*-12.csv", "*-12.csv"});
+    CHECK(found.value() == std::vector<fs::path>{"2024-12.csv"});
+  }
   fs::create_directory(tree.path("d"));
   tree.link("..", "d/up");
   CHECK(tree.glob({"d/up/2024-11.csv", "d/up/2024-12.csv", "*-12.csv"}) == Strings{"2024-12.csv", "d/up/2024-11.csv"});
