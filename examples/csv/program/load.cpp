@@ -36,11 +36,6 @@ namespace csv = etl::csv;
 constexpr std::uintmax_t part_size = std::uintmax_t{128} << 20;
 
 std::string display_name(const fs::path& file) { return file == "-" ? "standard input" : file.string(); }
-bool can_be_read_again(const fs::path& file) {
-  std::error_code unknown;
-  return file != "-" && fs::is_regular_file(file, unknown);
-}
-
 /// Under this name progress and dead letters of a file are kept.
 std::string job_name(const Load& options, const fs::path& file) {
   std::error_code unknown;
@@ -153,6 +148,12 @@ class Job {
       auto found = etl::io::fingerprint(file);
       if (!found) return etl::failure(std::move(found.error()));
       print = std::move(*found);
+      std::error_code unknown;
+      const std::uintmax_t size = fs::file_size(file, unknown);
+      if (!unknown && size >= 2 * part_size) {
+        auto cut = csv::split(file, plan->dialect, static_cast<std::size_t>(size / part_size));
+        if (cut && !cut->empty()) parts = std::move(*cut);  // what cannot be cut, such as gzip, is read as it is
+      }
     }
     print = print_of(*plan, print, parts.size());
 
@@ -163,6 +164,7 @@ class Job {
     }
     FileLoad<Into> pipeline{.path = file,
                             .dialect = plan->dialect,
+                            .opened = std::move(plan->reader),
                             .decoder = std::move(plan->decoder),
                             .table = Into::table(options_.table, plan->columns),
                             .duplicate = options_.duplicate,
@@ -255,6 +257,25 @@ etl::Result<void> timed(std::chrono::nanoseconds& time, F&& step) {
   return done;
 }
 
+/// Those of the first file that can be read.
+etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files, const Load& options,
+                                             const std::optional<csv::Mapping>& mapping, const etl::Stop& stop) {
+  std::optional<etl::Error> first;
+  for (const fs::path& file : files) {
+    if (!can_be_read_again(file)) continue;
+    auto plan = plan_file(file, options, mapping, std::nullopt, stop);
+    if (plan) {
+      if (!options.quiet)
+        fmt::print(stderr, "etl-csv: table {} of {}: {}\n", options.table, file.string(), to_string(plan->columns));
+      return std::move(plan->columns);
+    }
+    if (!first) first = std::move(plan.error());
+  }
+  if (first) return etl::failure(std::move(*first));
+  return etl::failure(etl::fatal(
+      fmt::format("a table cannot be made of what can be read only once: make the table {} first", options.table)));
+}
+
 /// Everything behind the command line. `location` is what `--into` names, without the kind.
 template <class Into, class DryInto>
 etl::Result<void> load_all(const Load& options, const std::string& location, Summary& summary, const etl::Stop& stop) {
@@ -285,12 +306,9 @@ etl::Result<void> load_all(const Load& options, const std::string& location, Sum
         fmt::format("there is no table {}: make it, or let --create make it of the first file", options.table)));
   const bool create = !*table;
   if (create) {
-    auto plan = plan_file(files.front(), options, mapping, std::nullopt, stop);
-    if (!plan) return etl::failure(std::move(plan.error()));
-    *table = std::move(plan->columns);
-    if (!options.quiet)
-      fmt::print(stderr, "etl-csv: table {} of {}: {}\n", options.table, display_name(files.front()),
-                 to_string(**table));
+    auto columns = columns_to_create(files, options, mapping, stop);
+    if (!columns) return etl::failure(std::move(columns.error()));
+    *table = std::move(*columns);
   }
 
   if (options.dry_run) {  // it does not so much as make the database
@@ -335,7 +353,7 @@ int load(const Load& options, const etl::Stop& stop) {
     fmt::print("{}\n", summary.text());
   if (options.quiet || options.json) {
     for (const FileResult& file : summary.files)
-      if (file.error) fmt::print(stderr, "etl-csv: {}: {}\n", file.path, file.error->message());
+      if (file.error) fmt::print(stderr, "etl-csv: {}\n", file.problem());
     if (summary.failure) fmt::print(stderr, "etl-csv: {}\n", summary.failure->message());
   }
   return summary.exit_code();

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,6 +34,7 @@ struct FileLoad {
 
   std::filesystem::path path;
   etl::csv::Dialect dialect;
+  std::shared_ptr<etl::csv::Reader> opened;  // of a pipe
   etl::csv::RecordDecoder decoder;
   typename Into::Table table;
   Duplicate duplicate;
@@ -47,6 +49,7 @@ struct FileLoad {
   }
 
   etl::Result<void> extract(const etl::csv::Part& part, etl::Emitter<FoundRow>& out) const {
+    if (opened) return read(*opened, out);
     etl::csv::ReaderOptions options{.bad_rows = etl::csv::BadRows::SetAside, .begin = part.begin};
     if (part.end != 0) options.end = part.end;
     if (const auto& mark = out.resume_from()) {
@@ -57,8 +60,11 @@ struct FileLoad {
     }
     auto reader = etl::csv::Reader::open(path, dialect, options, out.stop());
     if (!reader) return etl::failure(std::move(reader.error()));
+    return read(*reader, out);
+  }
+  static etl::Result<void> read(etl::csv::Reader& reader, etl::Emitter<FoundRow>& out) {
     for (;;) {
-      auto chunk = reader->next(out.stop());
+      auto chunk = reader.next(out.stop());
       if (!chunk) return etl::failure(std::move(chunk.error()));
       if (!*chunk) return {};
       out.hold((*chunk)->keep());

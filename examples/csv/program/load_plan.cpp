@@ -5,7 +5,6 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <etl/csv/reader.hpp>
 #include <etl/csv/sniff.hpp>
 
 namespace program {
@@ -23,8 +22,7 @@ std::string names(const TargetColumns& columns) {
 /// Delimiter and quote, and the kinds of columns, as far as they can be found out. Whether the first row is a header is
 /// not guessed: a header that was loaded as a row would go unnoticed.
 std::optional<csv::Sniffed> look_into(const fs::path& file) {
-  std::error_code unknown;
-  if (!fs::is_regular_file(file, unknown)) return std::nullopt;
+  if (!can_be_read_again(file)) return std::nullopt;
   auto sniffed = csv::sniff(file);
   if (!sniffed) return std::nullopt;  // what is wrong with the file comes out when it is read
   return std::move(*sniffed);
@@ -37,8 +35,10 @@ csv::FileMapping mapping_by_name(const Load& options, const std::optional<csv::S
   if (!options.nulls.empty()) mapping.nulls = csv::Nulls(options.nulls, true);
   if (options.dialect)
     mapping.dialect = *options.dialect;
-  else if (sniffed)
-    mapping.dialect.delimiter = sniffed->dialect.delimiter, mapping.dialect.quote = sniffed->dialect.quote;
+  else if (sniffed) {
+    mapping.dialect.delimiter = sniffed->dialect.delimiter;
+    if (sniffed->dialect.quote) mapping.dialect.quote = sniffed->dialect.quote;  // none: they may only be broken
+  }
   return mapping;
 }
 
@@ -95,6 +95,11 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
 
 }  // namespace
 
+bool can_be_read_again(const fs::path& file) {
+  std::error_code unknown;
+  return file != "-" && fs::is_regular_file(file, unknown);
+}
+
 std::string to_string(const TargetColumns& columns) {
   std::string all;
   for (const TargetColumn& column : columns)
@@ -113,7 +118,7 @@ etl::Result<FilePlan> plan_file(const fs::path& file, const Load& options, const
         etl::fatal(fmt::format("{}: no pattern of {} matches it", file.string(), options.mapping.string())));
   csv::FileMapping how = told != nullptr ? *told : mapping_by_name(options, sniffed);
 
-  auto reader = csv::Reader::open(file, how.dialect, {}, stop.drain());
+  auto reader = csv::Reader::open(file, how.dialect, {.bad_rows = csv::BadRows::SetAside}, stop.drain());
   if (!reader) return etl::failure(std::move(reader.error()));
   const bool by_place = how.columns.empty() && reader->header().empty();
   const bool named = !how.columns.empty();
@@ -126,7 +131,9 @@ etl::Result<FilePlan> plan_file(const fs::path& file, const Load& options, const
   if (!columns) return etl::failure(std::move(columns.error()));
   auto decoder = how.bind(reader->header(), reader->name(), reader->width());
   if (!decoder) return etl::failure(std::move(decoder.error()));
-  return FilePlan{how.dialect, std::move(*decoder), std::move(*columns)};
+  FilePlan plan{.dialect = how.dialect, .decoder = std::move(*decoder), .columns = std::move(*columns)};
+  if (!can_be_read_again(file)) plan.reader = std::make_shared<csv::Reader>(std::move(*reader));
+  return plan;
 }
 
 }  // namespace program

@@ -62,6 +62,12 @@ std::string_view to_string(FileState state) noexcept {
   return "not run";
 }
 
+std::string FileResult::problem() const {
+  if (!error) return {};
+  std::string message = error->message();
+  return message.find(path) == std::string::npos ? path + ": " + message : message;
+}
+
 std::size_t Summary::count(FileState state) const noexcept {
   return static_cast<std::size_t>(std::ranges::count(files, state, &FileResult::state));
 }
@@ -111,7 +117,7 @@ std::string Summary::text() const {
   if (check.count() > 0) out += fmt::format("; checks {:.2f} s", seconds(check));
   if (merge.count() > 0) out += fmt::format("; merge {:.2f} s", seconds(merge));
   for (const FileResult& file : files)
-    if (file.error) out += fmt::format("\n{}: {}: {}", to_string(file.state), file.path, file.error->message());
+    if (file.error) out += fmt::format("\n{}: {}", to_string(file.state), file.problem());
   if (failure) out += fmt::format("\nfailed: {}", failure->message());
   return out;
 }
@@ -133,7 +139,7 @@ std::string Summary::json() const {
         R"({}{{"path":{},"state":{},"rows":{},"loaded":{},"rejected":{},"loaded_by_earlier_run":{},"seconds":{:.6f},"error":{}}})",
         &file == files.data() ? "" : ",", quoted(file.path), quoted(to_string(file.state)), file.report.items.extracted,
         file.report.items.loaded, file.report.items.rejected, file.report.items.replayed, seconds(file.report.elapsed),
-        file.error ? quoted(file.error->message()) : "null");
+        file.error ? quoted(file.problem()) : "null");
   return out += "]}";
 }
 

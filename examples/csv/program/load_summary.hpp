@@ -26,6 +26,8 @@ struct FileResult {
   FileState state = FileState::NotRun;
   std::optional<etl::Error> error{};
   etl::RunReport report{};
+  /// The error with the file's name.
+  [[nodiscard]] std::string problem() const;
 };
 
 /// A load, when it is over.

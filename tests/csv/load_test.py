@@ -1,0 +1,379 @@
+#!/usr/bin/env python3
+"""Tests etl-csv load from outside, into SQLite and into a PostgreSQL server of the case's own.
+
+    load_test.py PROGRAM SERVER_SCRIPT [CASE...]   all cases without CASE
+    load_test.py --list                            names of the cases
+"""
+import contextlib
+import csv
+import gzip
+import json
+import os
+import pathlib
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+KILLS = 100 if os.environ.get("ETLPIPE_SOAK") else 10
+HEADER = "id,sku,price,day,note\n"
+
+
+def line(i):
+    return f'{i},sku-{i % 97},{i / 4},2024-{i % 12 + 1:02}-{i % 28 + 1:02},"a ""note"",\n{i}"\n'
+
+
+def row(i):
+    return (i, f"sku-{i % 97}", i / 4, f"2024-{i % 12 + 1:02}-{i % 28 + 1:02}", f'a "note",\n{i}')
+
+
+class Case:
+    """A folder, the program, and what is wrong so far."""
+
+    def __init__(self, program, script, folder):
+        self.program, self.script, self.folder, self.problems, self.checks = program, script, folder, [], 0
+        self.database = folder / "t.db"
+
+    def equal(self, what, wanted, got):
+        self.checks += 1
+        if wanted != got:
+            self.problems.append(f"{what}: wanted {wanted!r}, got {str(got)[:2000]!r}")
+
+    def holds(self, what, true, more=""):
+        self.equal(f"{what} {str(more)[:2000]}", True, bool(true))
+
+    def has(self, text, *parts):
+        for part in parts:
+            self.holds(f"'{part}' is in", part in text, text)
+
+    def files(self, count, rows, bad=(), folder="data"):
+        """FILE_i.csv with `rows` rows each, numbered throughout; those of `bad` cannot be read as numbers."""
+        (self.folder / folder / "deep").mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            path = self.folder / folder / ("deep" if i % 2 else ".") / f"f{i:03}.csv"
+            with path.open("w", newline="") as out:
+                out.write(HEADER)
+                for n in range(i * rows, (i + 1) * rows):
+                    out.write("x" + line(n) if n in bad else line(n))
+        return str(self.folder / folder / "**" / "*.csv")
+
+    def command(self, *arguments, into=None):
+        into = into or f"sqlite:{self.database}"
+        return [self.program, "load", *map(str, arguments), "--into", into, "--table", "t"]
+
+    def load(self, *arguments, into=None, wanted=0, stdin=None):
+        """Runs to the end; its summary and what it said on stderr."""
+        done = subprocess.run([*self.command(*arguments, into=into), "--json"], cwd=self.folder, input=stdin,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=300)
+        error = done.stderr.decode(errors="replace")
+        self.equal(f"exit code of {arguments}: {error[:500]}", wanted, done.returncode)
+        return (json.loads(done.stdout) if done.stdout else {}), error
+
+    def rows(self, sql="SELECT id, sku, price, day, note FROM t ORDER BY id"):
+        with contextlib.closing(sqlite3.connect(self.database)) as db:
+            return db.execute(sql).fetchall()
+
+    @contextlib.contextmanager
+    def server(self):
+        """The URL of a server, and a function that halts or resumes it."""
+        where = pathlib.Path(tempfile.mkdtemp(prefix="etlpipe-csv-", dir="/tmp")) / "server"
+
+        def do(what):
+            subprocess.run([self.script, what, where], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+        do("start")
+        try:
+            yield (where / "url").read_text().strip(), do
+        finally:
+            subprocess.run([self.script, "stop", where], check=False, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+            with contextlib.suppress(OSError):
+                where.parent.rmdir()
+
+    @staticmethod
+    def psql(url, sql):
+        done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", url, "-c", sql], check=True,
+                              stdout=subprocess.PIPE)
+        return done.stdout.decode().strip()
+
+
+def folder_into_sqlite(c):
+    """Every good row once, every bad one with its place; a second load finds that all is there."""
+    pattern = c.files(6, 200, bad={450, 900})
+    summary, error = c.load(pattern, "--create", "--key", "id", "--rejects", "rejects.csv", wanted=3)
+    c.equal("rows", [row(i) for i in range(1200) if i not in {450, 900}], c.rows())
+    c.equal("files", (6, 6, 0), (summary["files"], summary["loaded_files"], summary["failed_files"]))
+    c.equal("counts", {"read": 1200, "loaded": 1198, "rejected": 2}, {k: summary["rows"][k] for k in ("read", "loaded", "rejected")})
+    c.has(error, "f002.csv:102: row 51: column 1 'id': 'x450'", "f004.csv:202: row 101: column 1 'id': 'x900'")
+    with (c.folder / "rejects.csv").open(newline="") as file:
+        rejects = list(csv.DictReader(file))
+    c.equal("rejects", ["x" + line(i).rstrip("\n") for i in (450, 900)], [r["row"] for r in rejects])
+    c.has(rejects[1]["reason"], "f004.csv:202")
+    again, _ = c.load(pattern)
+    c.equal("loaded before", (6, 0), (again["loaded_before"], again["rows"]["read"]))
+    c.equal("rows after a second load", 1198, len(c.rows()))
+
+
+def changed_files(c):
+    """A file that has changed since is not loaded twice, unless it goes by the key."""
+    pattern = c.files(2, 100)
+    c.load(pattern, "--create", "--key", "id")
+    changed = c.folder / "data" / "f000.csv"
+    changed.write_text(changed.read_text().replace("sku-5,", "other,"))
+    summary, error = c.load(pattern, wanted=1)
+    c.has(error, "f000.csv", "has changed since it was loaded", "--restart")
+    c.equal("states", ["loaded before", "failed"], sorted((r["state"] for r in summary["results"]), reverse=True))
+    c.load(pattern, "--on-duplicate", "update")
+    c.equal("updated", 200, len(c.rows()))
+    c.equal("new values", 1, c.rows("SELECT count(*) FROM t WHERE sku = 'other'")[0][0])
+    summary, _ = c.load(pattern, "--restart", wanted=3)
+    c.equal("every row is there already", 200, summary["rows"]["rejected"])
+
+
+def bad_files(c):
+    """One file's failure leaves the others alone, and is listed."""
+    pattern = c.files(4, 50)
+    (c.folder / "data" / "broken.csv.gz").write_bytes(gzip.compress((HEADER + line(900)).encode())[:-9])
+    (c.folder / "data" / "other.csv").write_text("id,colour\n1,red\n")
+    (c.folder / "data" / "quotes.csv").write_text(HEADER + line(901) + '902,"never closed,1,,\n' + line(903))
+    summary, error = c.load(pattern, c.folder / "data" / "broken.csv.gz", "--create", "--key", "id", wanted=1)
+    c.has(error, "broken.csv.gz", "other.csv: the table t has no column 'colour'; it has id, sku, price, day, note",
+          "quotes.csv:")
+    c.equal("failed files", 2, summary["failed_files"])
+    good = [r[0] for r in c.rows()]
+    c.equal("good rows", list(range(200)), good[:200])
+    c.holds("the row before the broken quote", 901 in good, good[200:])
+
+
+def patterns(c):
+    """What matches nothing is named, and never taken for a path."""
+    c.files(1, 5)
+    summary, error = c.load(c.folder / "data" / "*.csv", c.folder / "none-[0-9].csv", "nor-this.csv", wanted=1)
+    c.has(error, "none-[0-9].csv", "nor-this.csv")
+    c.equal("nothing is loaded", 0, summary["rows"]["read"])
+    c.holds("no database is made", not c.database.exists())
+    _, error = c.load(c.folder / "data" / "*.csv", wanted=1)
+    c.has(error, "there is no table t", "--create")
+
+
+def dialects(c):
+    """Semicolons are found out; decimal commas, markers of NULL, Latin-1, ragged rows, gzip, standard input."""
+    (c.folder / "a.csv").write_bytes("id;name;price\n1;K\xf6ln;1,5\n2;NA;2,25\n3;x\n".encode("latin-1"))
+    c.load("a.csv", "--create", "--latin1", "--delimiter", "semicolon", "--decimal-comma", "--null", "NA", "--ragged",
+           "pad", "--null", "")
+    c.equal("rows", [(1, "Köln", "1,5"), (2, None, "2,25"), (3, "x", None)], c.rows("SELECT id, name, price FROM t"))
+    with gzip.open(c.folder / "b.csv.gz", "wt") as out:
+        out.write("id\tname\n" + "".join(f"{i}\tn{i}\n" for i in range(10, 20)))
+    c.load("b.csv.gz")
+    c.equal("tabs, gzip", 13, len(c.rows("SELECT id FROM t")))
+    c.load("-", stdin=b"name,id\nlast,99\n")
+    c.equal("standard input", [("last",)], c.rows("SELECT name FROM t WHERE id = 99"))
+
+
+def mapping(c):
+    """A mapping file says for each pattern what goes where."""
+    (c.folder / "in").mkdir()
+    (c.folder / "in" / "old.csv").write_text("# export\nDatum;Zeit;Nr;Preis\n29.02.2024;13:30;7;1,50\n01.03.2024;08:00;8;-\n")
+    (c.folder / "in" / "new.csv").write_text("no,cost,at\n9,2.5,1709214600000\n")
+    (c.folder / "map.json").write_text(json.dumps({"files": [
+        {"pattern": "old*.csv", "delimiter": ";", "comment": "#", "decimal_comma": True, "null_markers": ["-"],
+         "timestamp": {"date": "Datum", "time": "Zeit", "target": "at", "type": "timestamp", "format": "%d.%m.%Y"},
+         "columns": [{"source": "Nr", "target": "id", "type": "integer", "key": True},
+                     {"source": "Preis", "target": "price", "type": "double"}]},
+        {"pattern": "new*.csv",
+         "columns": [{"source": "no", "target": "id", "type": "integer", "key": True},
+                     {"source": "cost", "target": "price", "type": "double"},
+                     {"source": "at", "type": "timestamp", "format": "unix_ms"}]}]}))
+    c.load("in/*.csv", "--mapping", "map.json", "--create")
+    c.equal("rows", [(7, 1.5, "2024-02-29T13:30:00"), (8, None, "2024-03-01T08:00:00"), (9, 2.5, "2024-02-29T13:50:00")],
+            c.rows("SELECT id, price, at FROM t ORDER BY id"))
+    (c.folder / "map.json").write_text('{"files": [{"patern": "x", "columns": [{"target": "a", "type": "int"}]}]}')
+    _, error = c.load("in/*.csv", "--mapping", "map.json", wanted=1)
+    c.has(error, "map.json", "patern", "pattern", "files[0].columns[0].type")
+
+
+def dry_run(c):
+    """Reads and checks everything, and writes nothing."""
+    pattern = c.files(2, 50, bad={10})
+    summary, error = c.load(pattern, "--create", "--dry-run", wanted=3)
+    c.equal("counts", (100, 1), (summary["rows"]["read"], summary["rows"]["rejected"]))
+    c.has(error, "'x10'")
+    c.holds("no database is made", not c.database.exists())
+
+
+def after_the_load(c):
+    """Checks and merge scripts; what fails makes the load fail, and is all or nothing."""
+    pattern = c.files(2, 50)
+    (c.folder / "merge.sql").write_text("CREATE TABLE total AS SELECT count(*) AS n FROM t;\nINSERT INTO total VALUES (0);\n")
+    (c.folder / "broken.sql").write_text("INSERT INTO total VALUES (1);\nINSERT INTO nowhere VALUES (1);\n")
+    c.load(pattern, "--create", "--check", "SELECT count(*) = 100 FROM t", "--check", "SELECT * FROM t WHERE id < 0",
+           "--merge", "merge.sql")
+    c.equal("merged", [(100,), (0,)], c.rows("SELECT n FROM total"))
+    summary, _ = c.load(pattern, "--check", "SELECT id, sku FROM t WHERE id = 7", wanted=1)
+    c.has(summary["failure"], "SELECT id, sku FROM t WHERE id = 7", "sku=sku-7")
+    summary, _ = c.load(pattern, "--merge", "broken.sql", wanted=1)
+    c.has(summary["failure"], "broken.sql", "nowhere")
+    c.equal("all or nothing", [(100,), (0,)], c.rows("SELECT n FROM total"))
+
+
+def budget(c):
+    """--strict and --max-rejects fail the file, not the others."""
+    pattern = c.files(3, 100, bad={50, 51, 52})
+    summary, _ = c.load(pattern, "--create", "--key", "id", "--strict", wanted=1)
+    c.equal("strict", (2, 1), (summary["loaded_files"], summary["failed_files"]))
+    summary, _ = c.load(pattern, "--max-rejects", "2", wanted=1)
+    c.equal("too many", 1, summary["failed_files"])
+    summary, _ = c.load(pattern, "--max-rejects", "5%", wanted=3)
+    c.equal("allowed", (297, 0), (len(c.rows()), summary["failed_files"]))
+
+
+def kill_until_done(c, command, usual):
+    """SIGKILL at seeded moments until a load comes to its end."""
+    kills = 0
+    for seed in range(400):
+        process = subprocess.Popen(command, cwd=c.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        wait = usual * random.Random(seed).uniform(0.05, 1.0) if kills < KILLS else 300
+        try:
+            _, error = process.communicate(timeout=wait)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+            continue
+        if process.returncode in (0, 3):
+            return kills
+        c.equal(f"exit code after {kills} kills: {error.decode()[:1000]}", 0, process.returncode)
+        return kills
+    return kills
+
+
+def killed_into_sqlite(c):
+    """Killed again and again, a load ends with every good row once, and every bad one."""
+    pattern = c.files(8, 4000, bad={100, 9000, 20000})
+    began = time.monotonic()
+    c.load(pattern, "--create", "--key", "id", wanted=3)
+    usual = time.monotonic() - began
+    wanted = c.rows(), c.rows("SELECT pipeline, seq, errors, payload FROM etl_dead_letters ORDER BY 1, 2")
+    c.database = c.folder / "killed.db"
+    command = c.command(pattern, "--create", "--batch-size", 500, "--quiet")
+    command += ["--key", "id"]
+    kills = kill_until_done(c, command, usual)
+    c.holds("it was killed", kills > 0)
+    c.equal("rows as of an undisturbed load", True, wanted[0] == c.rows())
+    c.equal("rejects as of an undisturbed load", wanted[1],
+            c.rows("SELECT pipeline, seq, errors, payload FROM etl_dead_letters ORDER BY 1, 2"))
+
+
+def interrupted(c):
+    """The first SIGINT drains: what was read is loaded, exit code 4, and the next load goes on."""
+    pattern = c.files(4, 30000)
+    process = subprocess.Popen(c.command(pattern, "--create", "--json", "--batch-size", 200), cwd=c.folder,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not c.database.exists() or not c.rows("SELECT count(*) FROM sqlite_master WHERE name = 't'")[0][0]:
+        time.sleep(0.01)  # until it is at work
+    while not c.rows("SELECT count(*) FROM t")[0][0]:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=120)
+    summary = json.loads(out)
+    c.equal(f"exit code {error.decode()[:300]}", 4, process.returncode)
+    c.equal("what was loaded is there", summary["rows"]["loaded"], c.rows("SELECT count(*) FROM t")[0][0])
+    c.load(pattern)
+    c.equal("every row once", [(i,) for i in range(120000)], c.rows("SELECT id FROM t ORDER BY id"))
+
+
+def into_postgres(c):
+    """Types of the table, constraints, upserts, checks; the password is never shown."""
+    with c.server() as (url, _):
+        pattern = c.files(4, 500, bad={700})
+        c.psql(url, "CREATE TABLE t (id integer PRIMARY KEY, sku text NOT NULL CHECK (sku <> 'sku-13'), price numeric, "
+                    "day date, note varchar(200), extra text DEFAULT 'd')")
+        summary, error = c.load(pattern, into=url, wanted=3)
+        bad = {i for i in range(2000) if i % 97 == 13} | {700}
+        c.equal("rejected", len(bad), summary["rows"]["rejected"])
+        c.equal("rows", str(2000 - len(bad)), c.psql(url, "SELECT count(*) FROM t"))
+        c.equal("values", "42|sku-42|10.5|2024-07-15|a \"note\",\n42|d", c.psql(url, "SELECT * FROM t WHERE id = 42"))
+        c.equal("letters", str(len(bad)), c.psql(url, "SELECT count(*) FROM etl_dead_letters"))
+        c.has(error, "'x700'")
+        again, _ = c.load(pattern, into=url)
+        c.equal("loaded before", 4, again["loaded_before"])
+        c.psql(url, "ALTER TABLE t DROP CONSTRAINT t_sku_check")
+        c.load(pattern, "--restart", "--on-duplicate", "update", into=url, wanted=3)
+        c.equal("upserted", "1999", c.psql(url, "SELECT count(*) FROM t"))
+        summary, _ = c.load(pattern, "--check", "SELECT id FROM t WHERE id = 5", into=url, wanted=1)
+        c.has(summary["failure"], "SELECT id FROM t WHERE id = 5")
+        password = url.split(":")[2].split("@")[0]
+        _, error = c.load(pattern, into=url.replace(password, "wrong-password"), wanted=1)
+        c.has(error, "password authentication failed")
+        c.holds("no password in errors", "wrong-password" not in error and password not in error, error)
+        c.psql(url, "DROP TABLE t")
+        _, error = c.load(pattern, into=url, wanted=1)
+        c.has(error, "there is no table t")
+
+
+def killed_into_postgres(c):
+    """Killed again and again, and the server restarted in between: every good row once."""
+    with c.server() as (url, do):
+        pattern = c.files(8, 4000, bad={100, 9000})
+        began = time.monotonic()
+        c.load(pattern, "--create", "--key", "id", into=url, wanted=3)
+        usual = time.monotonic() - began
+        everything = "SELECT md5(string_agg(t::text, ';' ORDER BY id)) || count(*) FROM t"
+        wanted = c.psql(url, everything)
+        c.psql(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        command = c.command(pattern, "--create", "--key", "id", "--batch-size", 300, "--quiet", into=url)
+        kills = kill_until_done(c, command, usual)
+        c.holds("it was killed", kills > 0)
+        c.equal("rows as of an undisturbed load", wanted, c.psql(url, everything))
+        c.equal("rejects", "2", c.psql(url, "SELECT count(*) FROM etl_dead_letters"))
+
+
+def server_restarted(c):
+    """A load survives a restart of the server in its middle."""
+    with c.server() as (url, do):
+        pattern = c.files(4, 60000)
+        process = subprocess.Popen(c.command(pattern, "--create", "--json", "--batch-size", 200, "--connections", 2,
+                                             into=url), cwd=c.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        while process.poll() is None and (
+                c.psql(url, "SELECT to_regclass('t') IS NOT NULL") != "t" or
+                c.psql(url, "SELECT count(*) > 0 FROM t") != "t"):
+            time.sleep(0.01)
+        do("halt")
+        do("resume")
+        out, error = process.communicate(timeout=280)
+        c.equal(f"exit code {out[:1500]} {error.decode()[:1000]}", 0, process.returncode)
+        c.equal("every row once", "240000|240000|239999", c.psql(url, "SELECT count(*), count(DISTINCT id), max(id) FROM t"))
+
+
+CASES = {case.__name__: case for case in (
+    folder_into_sqlite, changed_files, bad_files, patterns, dialects, mapping, dry_run, after_the_load, budget,
+    killed_into_sqlite, interrupted, into_postgres, killed_into_postgres, server_restarted)}
+
+
+def main():
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(CASES))
+        return 0
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    failed = 0
+    for name in sys.argv[3:] or CASES:
+        with tempfile.TemporaryDirectory(prefix="etlpipe-csv-") as folder:
+            case = Case(os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), pathlib.Path(folder))
+            try:
+                CASES[name](case)
+            except Exception as error:  # noqa: BLE001: what a case did not foresee is a problem of it
+                case.problems.append(f"{type(error).__name__}: {error}")
+            print(f"{name}: {case.checks} checks, {len(case.problems)} problems")
+            for problem in case.problems:
+                print(f"  {problem}")
+            failed += bool(case.problems)
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
