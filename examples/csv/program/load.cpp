@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 #include <etl/csv/mapping.hpp>
 #include <etl/csv/reader.hpp>
+#include <etl/csv/writer.hpp>
 #include <etl/etl.hpp>
 #include <etl/io/fingerprint.hpp>
 #include <etl/io/glob.hpp>
@@ -225,15 +226,9 @@ template <class Into>
 etl::Result<void> write_rejects(Into& into, const Load& options, const std::vector<fs::path>& files) {
   auto sink = etl::io::create_output(options.rejects);
   if (!sink) return etl::failure(std::move(sink.error()));
-  const auto write = [&](const std::vector<std::string>& cells) {
-    std::string line;
-    for (const std::string& cell : cells) {
-      line += line.empty() ? "\"" : ",\"";
-      for (const char c : cell) line.append(c == '"' ? 2 : 1, c);
-      line += '"';
-    }
-    return (*sink)->write(line + "\n");
-  };
+  auto writer = csv::Writer::to(std::move(*sink));
+  if (!writer) return etl::failure(std::move(writer.error()));
+  const auto write = [&](const std::vector<std::string>& cells) { return writer->row(cells); };
   auto written = write({"source_file", "partition", "record", "id", "stage", "reason", "row"});
   if (!written) return written;
   for (const fs::path& file : files) {
@@ -246,7 +241,7 @@ etl::Result<void> write_rejects(Into& into, const Load& options, const std::vect
     if (!listed) return listed;
     if (!written) return written;
   }
-  return (*sink)->finish();
+  return writer->finish();
 }
 
 template <class F>
