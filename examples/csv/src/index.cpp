@@ -23,6 +23,9 @@ struct Verdict {
   bool open;    // the text ends within quotes
 };
 
+// Bytes between two looks at the room for what is found in them.
+constexpr std::size_t room_step = 4096;
+
 namespace portable {
 
 constexpr std::uint64_t each_byte = 0x0101'0101'0101'0101;

@@ -6,17 +6,15 @@ ETLPIPE_CSV_TARGET inline std::uint64_t lowest(std::uint64_t mask) noexcept {
   return static_cast<std::uint64_t>(std::countr_zero(mask));
 }
 
-// Writes the offsets of the bits set; up to 7 entries behind the last one are overwritten.
-ETLPIPE_CSV_TARGET inline std::uint32_t* flatten(std::uint64_t mask, std::uint32_t base, std::uint32_t* to) noexcept {
-  if (mask == 0) return to;
-  const auto count = popcount(mask);
-  for (std::size_t done = 0; done < count; done += 8)
+// Writes the offsets of the bits set, and up to 8 entries behind the last one.
+ETLPIPE_CSV_TARGET inline void flatten(std::uint64_t mask, std::uint32_t base, std::uint32_t* to) noexcept {
+  while (mask != 0) {
     for (std::size_t i = 0; i < 8; ++i) {
-      // Behind the last bit: 64 + base, which is not counted.
-      to[done + i] = base + static_cast<std::uint32_t>(lowest(mask));
+      to[i] = base + static_cast<std::uint32_t>(lowest(mask));
       mask &= mask - 1;
     }
-  return to + count;
+    to += 8;
+  }
 }
 
 ETLPIPE_CSV_TARGET inline void append(std::uint64_t mask, std::uint32_t base, Offsets& to) {
@@ -30,7 +28,20 @@ ETLPIPE_CSV_TARGET Verdict run(std::string_view text, const Dialect& dialect, St
   std::uint64_t closing_before = 0;  // bit 0: the byte before was a closing quote
   std::uint64_t broken = 0;
   std::array<char, 64> last{};
+  std::size_t count = 0, row_count = 0, room_until = 0;
+  std::uint32_t* cells = nullptr;
+  std::uint32_t* rows = nullptr;
   for (std::size_t at = 0; at < text.size(); at += 64) {
+    if (at == room_until) {
+      // Room for the next blocks, whatever is in them: so the common case has nothing to ask.
+      room_until += room_step;
+      out.ends.resize(count);
+      out.row_ends.resize(row_count);
+      out.ends.room(room_step + 8);
+      out.row_ends.room(room_step);
+      cells = out.ends.data();
+      rows = out.row_ends.data();
+    }
     const bool whole = text.size() - at >= 64;
     const char* block = text.data() + at;
     if (!whole) {
@@ -51,20 +62,18 @@ ETLPIPE_CSV_TARGET Verdict run(std::string_view text, const Dialect& dialect, St
       broken |= opening & ~(behind_end | behind_closing);
       broken |= behind_closing & ~(ends | opening | (m.carriage & ~inside)) & valid;
       for (std::uint64_t pairs = opening & behind_closing; pairs != 0; pairs &= pairs - 1)
-        out.escaped.push(static_cast<std::uint32_t>(out.ends.size() + popcount(ends & ((pairs & -pairs) - 1))));
+        out.escaped.push(static_cast<std::uint32_t>(count + popcount(ends & ((pairs & -pairs) - 1))));
       append(breaks & inside, static_cast<std::uint32_t>(at), out.breaks);
       closing_before = closing >> 63;
       inside_before = static_cast<std::uint64_t>(static_cast<std::int64_t>(inside) >> 63);
     }
     starts_before = ends >> 63;
-    out.row_ends.room(64);
-    std::uint32_t* rows = out.row_ends.data() + out.row_ends.size();
     for (std::uint64_t left = breaks & ~inside; left != 0; left &= left - 1)
-      *rows++ = static_cast<std::uint32_t>(out.ends.size() + popcount(ends & ((left & -left) - 1)));
-    out.row_ends.resize(static_cast<std::size_t>(rows - out.row_ends.data()));
-    out.ends.room(72);
-    out.ends.resize(static_cast<std::size_t>(
-        flatten(ends, static_cast<std::uint32_t>(at), out.ends.data() + out.ends.size()) - out.ends.data()));
+      rows[row_count++] = static_cast<std::uint32_t>(count + popcount(ends & ((left & -left) - 1)));
+    flatten(ends, static_cast<std::uint32_t>(at), cells + count);
+    count += popcount(ends);
   }
+  out.ends.resize(count);
+  out.row_ends.resize(row_count);
   return {.broken = broken != 0, .open = inside_before != 0};
 }

@@ -55,11 +55,26 @@ std::size_t find_invalid_utf8(std::string_view text) noexcept {
 }
 
 void append_decoded(std::string& to, std::string_view cell, bool quoted, const Dialect& dialect) {
-  const char escape = dialect.escape ? *dialect.escape : dialect.quote.value_or('\0');
+  const char escape = dialect.escape.value_or(dialect.quote.value_or('\0'));
+  if (dialect.encoding != Encoding::Latin1) {
+    if (!quoted) {
+      to += cell;
+      return;
+    }
+    for (;;) {
+      const std::size_t at = cell.find(escape);
+      to += cell.substr(0, at);
+      if (at == cell.npos) return;
+      // At the very end it takes nothing.
+      const std::size_t taken = at + 1 < cell.size() ? at + 1 : at;
+      to += cell[taken];
+      cell.remove_prefix(taken + 1);
+    }
+  }
   for (std::size_t at = 0; at < cell.size(); ++at) {
     if (quoted && cell[at] == escape && at + 1 < cell.size()) ++at;
     const unsigned char c = byte(cell, at);
-    if (c < 0x80 || dialect.encoding != Encoding::Latin1) {
+    if (c < 0x80) {
       to += cell[at];
     } else {
       to += static_cast<char>(0xC0 | (c >> 6));
