@@ -102,9 +102,11 @@ struct BadCell {
 /// "a date", or "a date written %d.%m.%Y".
 [[nodiscard]] std::string written(std::string_view what, const TimeFormat& format);
 
-/// The text of a row's cells that belong to a column, and whether they are NULL. `trim`: of a type that ignores blanks.
+/// Whether a cell is NULL. `trim`: of a type that ignores blanks. A row that knows NULL by itself says so (`null`).
 template <class R>
 [[nodiscard]] bool is_null(const R& row, std::size_t cell, std::string_view text, const Nulls& nulls, bool trim) {
+  if constexpr (requires { row.null(cell); })
+    if (row.null(cell)) return true;
   return nulls.contains(trim ? trimmed(text) : text) && (nulls.quoted || !row.quoted(cell));
 }
 

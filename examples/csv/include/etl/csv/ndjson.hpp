@@ -1,0 +1,246 @@
+#pragma once
+/// Newline-delimited JSON, one object a line, typed by the same mappings as delimited text.
+///
+///     auto reader = etl::csv::ndjson::Reader::open("orders.ndjson");
+///     auto decoder = etl::csv::ndjson::bind(mapping, reader->name());  // a FileMapping, or columns<Order>(...)
+///     while (auto chunk = reader->next().value())
+///       for (const auto& line : *chunk) decoder->decode(line, record);
+///
+/// A member of an object is a cell: a text, whose letters are those of the string, stands in quotes; numbers, true and
+/// false are texts as they are in the file; null and a member that is not there are NULL; objects and arrays are their
+/// JSON.
+
+#include <algorithm>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <etl/csv/columns.hpp>
+#include <etl/csv/mapping.hpp>
+#include <etl/csv/record.hpp>
+#include <etl/csv/value.hpp>
+#include <etl/error.hpp>
+#include <etl/io/chunk_reader.hpp>
+#include <etl/io/sink.hpp>
+#include <etl/io/source.hpp>
+
+namespace etl::inline v0::csv::ndjson {
+
+struct Line {
+  std::string_view text{};   ///< without its line end
+  std::uint64_t number = 1;  ///< in the file, from 1
+  std::uint64_t offset = 0;  ///< bytes of the (inflated) file before it
+};
+
+/// Whole lines of a file; blank ones are left out. A value; texts live as long as one copy of `keep()` does.
+class Chunk {
+ public:
+  explicit Chunk(io::Chunk chunk);
+  [[nodiscard]] auto begin() const noexcept { return lines_.begin(); }
+  [[nodiscard]] auto end() const noexcept { return lines_.end(); }
+  [[nodiscard]] std::size_t size() const noexcept { return lines_.size(); }
+  /// For `Emitter::hold`.
+  [[nodiscard]] const std::shared_ptr<const void>& keep() const noexcept { return chunk_.keep; }
+  /// To read this chunk again: for `io::ChunkOptions`.
+  [[nodiscard]] std::uint64_t offset() const noexcept { return chunk_.offset; }
+  [[nodiscard]] std::uint64_t first_line() const noexcept { return chunk_.first_line; }
+
+ private:
+  io::Chunk chunk_;
+  std::vector<Line> lines_{};
+};
+
+/// Reads a file in chunks of whole lines, in constant memory. Belongs to one thread at a time; chunks go to any thread.
+class Reader {
+ public:
+  /// Plain or gzip by content; "-" is standard input.
+  [[nodiscard]] static Result<Reader> open(const std::filesystem::path& path, io::ChunkOptions options = {});
+  explicit Reader(io::Source source, io::ChunkOptions options = {});
+  /// As `io::ChunkReader::next`.
+  [[nodiscard]] Result<std::optional<Chunk>> next(const std::stop_token& stop = {});
+  [[nodiscard]] std::uint64_t bytes_read() const noexcept { return chunks_.bytes_read(); }
+  [[nodiscard]] std::uint64_t size_hint() const noexcept { return chunks_.size_hint(); }
+  [[nodiscard]] const std::string& name() const noexcept { return chunks_.name(); }
+
+ private:
+  io::ChunkReader chunks_;
+};
+
+struct ParserOptions {
+  std::size_t max_depth = 64;          ///< objects and arrays within one another at most
+  bool reject_duplicate_keys = false;  ///< of the members that are asked for; else the last one counts
+};
+
+/// Members of one object, as a row of cells. A view into its parser.
+class Object {
+ public:
+  struct Cell {
+    std::string text{};
+    bool quoted = false;
+    bool null = true;
+  };
+  Object(std::span<const Cell> cells, std::uint64_t line) : cells_(cells), line_(line) {}
+  [[nodiscard]] std::size_t size() const noexcept { return cells_.size(); }
+  [[nodiscard]] std::string_view operator[](std::size_t i) const noexcept {
+    return i < cells_.size() ? std::string_view(cells_[i].text) : std::string_view();
+  }
+  [[nodiscard]] bool quoted(std::size_t i) const noexcept { return cells_[i].quoted; }
+  [[nodiscard]] bool null(std::size_t i) const noexcept { return cells_[i].null; }
+  [[nodiscard]] std::uint64_t number() const noexcept { return line_; }
+  [[nodiscard]] std::uint64_t line() const noexcept { return line_; }
+
+ private:
+  std::span<const Cell> cells_;
+  std::uint64_t line_;
+};
+
+/// Takes named members out of objects. Belongs to one thread at a time.
+class Parser {
+ public:
+  explicit Parser(std::vector<std::string> names, std::string file = {}, const ParserOptions& options = {});
+  Parser(Parser&&) noexcept;
+  Parser& operator=(Parser&&) noexcept;
+  ~Parser();
+  /// The members in the order of their names, valid until the next call. An error, of class Rejected, names file, line
+  /// and column; the next line can be parsed all the same.
+  [[nodiscard]] Result<Object> parse(const Line& line);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Lines as what `D` makes of rows. Belongs to one thread at a time; make one for each.
+template <class D>
+class Decoder {
+ public:
+  Decoder(Parser parser, D decoder) : parser_(std::move(parser)), decoder_(std::move(decoder)) {}
+  /// Errors are those of `Parser::parse` and of the decoder of rows.
+  template <class T>
+  [[nodiscard]] Result<void> decode(const Line& line, T& out) {
+    const auto object = parser_.parse(line);
+    if (!object) return failure(object.error());
+    return decoder_.decode(*object, out);
+  }
+
+ private:
+  Parser parser_;
+  D decoder_;
+};
+
+namespace detail {
+/// An error unless all have names.
+[[nodiscard]] Result<void> check_names(std::span<const csv::detail::WantedCell> columns, std::string_view file);
+}  // namespace detail
+
+/// Members into records. `dialect` and `decimal_comma` do not count; columns go by name.
+[[nodiscard]] Result<Decoder<RecordDecoder>> bind(const FileMapping& mapping, std::string file = {},
+                                                  const ParserOptions& options = {});
+/// Members into structs.
+template <class T, class... C>
+[[nodiscard]] Result<Decoder<csv::Decoder<T, C...>>> bind(const Columns<T, C...>& columns, std::string file = {},
+                                                          const ParserOptions& options = {}) {
+  std::vector<csv::detail::WantedCell> wanted;
+  columns.for_each([&](const auto& each) { wanted.push_back({.source = each.source, .clock = each.clock}); });
+  if (auto checked = detail::check_names(wanted, file); !checked) return failure(std::move(checked.error()));
+  auto names = columns.names();
+  std::ranges::sort(names);
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  auto decoder = columns.bind(names, file);
+  if (!decoder) return failure(std::move(decoder.error()));
+  return Decoder<csv::Decoder<T, C...>>(Parser(std::move(names), std::move(file), options), *std::move(decoder));
+}
+
+/// A member of the objects that are written.
+struct Field {
+  std::string name;
+  Kind kind = Kind::Text;
+};
+
+/// Writes objects, one a line. Belongs to one thread at a time.
+class Writer {
+ public:
+  /// `fields` are those of the records of `row(record)`.
+  explicit Writer(io::Sink sink, std::vector<Field> fields = {});
+  /// Appends to a text, which outlives the writer.
+  explicit Writer(std::string& text, std::vector<Field> fields = {});
+
+  /// NULL is null; a text of kind Numeric that JSON has as a number is that number, digit by digit; dates and times are
+  /// texts. A number that JSON does not have (inf, nan) and a text that is not UTF-8 reject the record, which is left
+  /// out.
+  [[nodiscard]] Result<void> row(std::span<const Value> record);
+  /// A struct, by the mapping that reads it; dates and times as their formats say.
+  template <class T, class... C>
+  [[nodiscard]] Result<void> row(const Columns<T, C...>& columns, const T& value) {
+    columns.for_each([&](const auto& column) { member(column, value.*column.member); });
+    return end_row();
+  }
+  /// Writes what is buffered and finishes the sink. Without it the output is incomplete; call it last, once.
+  [[nodiscard]] Result<void> finish();
+
+ private:
+  [[nodiscard]] std::string& out() noexcept { return text_ != nullptr ? *text_ : buffer_; }
+  void key(std::string_view name);
+  void key(const Source& source);
+  void string(std::string_view text);
+  void put(const Value& value, Kind kind);
+  void number(double value);
+  void number(float value);
+  void moment(const Source& source, const Source& clock, const CellFormat& format, const Moment& moment);
+  [[nodiscard]] Result<void> end_row();
+
+  template <class C, class M>
+  void member(const C& column, const M& value) {
+    static_assert(std::is_void_v<typename C::Function>, "a column with etl::csv::convert is read only");
+    if constexpr (csv::detail::is_optional<M>) {
+      if (value) return member(column, *value);
+      for (const Source* source : {&column.source, &column.clock})
+        if (source->valid()) key(*source), out() += "null";
+    } else if constexpr (csv::detail::is_day<M>) {
+      moment(column.source, column.clock, column.format,
+             {.time = LocalTime(std::chrono::local_days(std::chrono::year_month_day(value)))});
+    } else if constexpr (csv::detail::is_utc<M> || csv::detail::is_local<M>) {
+      Moment told{.time = LocalTime(std::chrono::floor<std::chrono::microseconds>(value.time_since_epoch())),
+                  .has_clock = true};
+      if (csv::detail::is_utc<M> && !column.clock.valid()) told.offset = std::chrono::minutes{0};
+      moment(column.source, column.clock, column.format, told);
+    } else if constexpr (std::is_enum_v<M>) {
+      member(column, static_cast<std::underlying_type_t<M>>(value));
+    } else {
+      key(column.source);
+      if constexpr (csv::detail::is_text<M>)
+        string(value);
+      else if constexpr (std::same_as<M, bool>)
+        append_text(out(), value);
+      else if constexpr (std::floating_point<M>)
+        number(value);
+      else if constexpr (std::signed_integral<M>)
+        append_text(out(), static_cast<std::int64_t>(value));
+      else
+        append_text(out(), static_cast<std::uint64_t>(value));
+    }
+  }
+
+  io::Sink sink_{};
+  std::string* text_ = nullptr;
+  std::vector<Field> fields_;
+  std::string buffer_{};
+  std::string scratch_{};
+  std::size_t row_begin_;
+  std::uint64_t rows_ = 0;
+  bool open_ = false;  // the row has begun
+  std::string rejected_{};
+};
+
+}  // namespace etl::inline v0::csv::ndjson
