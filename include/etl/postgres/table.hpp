@@ -218,8 +218,8 @@ template <class Row, class... C>
 ///         {{.name = "id", .type = etl::postgres::Type::BigInt, .key = true}, {.name = "sku"}},
 ///         [](const Cells& row, std::size_t i) -> const Cell& { return row[i]; });
 template <class Row, class Get>
-[[nodiscard]] DynamicTable<Row, Get> dynamic_table(std::string_view name, const std::vector<DynamicColumn>& columns,
-                                                   Get get) {
+// NOLINTNEXTLINE(performance-unnecessary-value-param): it is moved from, in a template
+[[nodiscard]] DynamicTable<Row, Get> dynamic_table(std::string_view name, std::vector<DynamicColumn> columns, Get get) {
   static_assert(std::is_invocable_v<const Get&, const Row&, std::size_t>,
                 "etl::postgres: a dynamic table needs a callable that takes a const Row& and a column's number");
   if constexpr (std::is_invocable_v<const Get&, const Row&, std::size_t>)
@@ -227,7 +227,7 @@ template <class Row, class Get>
         detail::is_dynamic_value<std::remove_cvref_t<std::invoke_result_t<const Get&, const Row&, std::size_t>>>,
         "etl::postgres: a dynamic table's callable must give a std::variant of std::monostate and of scalars: bool, "
         "integers, enumerations, float, double, texts, bytes, dates and times of std::chrono, Decimal, Uuid");
-  return {.name = std::string(name), .columns = columns, .get = std::move(get)};
+  return {.name = std::string(name), .columns = std::move(columns), .get = std::move(get)};
 }
 
 /// CREATE TABLE IF NOT EXISTS, with the key columns as primary key.
