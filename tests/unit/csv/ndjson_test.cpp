@@ -143,6 +143,13 @@ TEST_CASE("errors name file, line and column, and the next line is read") {
   }
 }
 
+TEST_CASE("a key of one line and of the next is no duplicate") {
+  auto decoder = ndjson::bind(mapping, "f", {.reject_duplicate_keys = true});
+  REQUIRE(decoder);
+  csv::Record record;
+  for (int i = 0; i < 2; ++i) CHECK(decoder->decode(ndjson::Line{.text = R"({"id": 5})"}, record));
+}
+
 TEST_CASE("a mapping without names does not fit JSON") {
   const auto none = ndjson::bind(csv::FileMapping{}, "f");
   REQUIRE_FALSE(none);
