@@ -357,7 +357,10 @@ void TimeFormat::print(std::string& out, const Moment& moment) const {
   const std::chrono::hh_mm_ss clock{moment.time - day};
   const auto to = std::back_inserter(out);
   const auto micros = clock.subseconds().count();
-  const auto two = [&to](auto n) { fmt::format_to(to, "{:02}", n); };
+  const auto two = [&out](auto n) {
+    out += static_cast<char>('0' + n / 10);
+    out += static_cast<char>('0' + n % 10);
+  };
   const int year = static_cast<int>(date.year());
   if (per_second_ != 0) {
     const auto utc = moment.time.time_since_epoch() - moment.offset.value_or(minutes{0});
@@ -368,7 +371,12 @@ void TimeFormat::print(std::string& out, const Moment& moment) const {
   if (pattern_.empty()) {
     append_text(out, Day(day.time_since_epoch()));
     if (!moment.has_clock) return;
-    fmt::format_to(to, "T{:02}:{:02}:{:02}", clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+    out += 'T';
+    two(clock.hours().count());
+    out += ':';
+    two(clock.minutes().count());
+    out += ':';
+    two(clock.seconds().count());
     if (micros != 0) {
       fmt::format_to(to, ".{:06}", micros);
       while (out.back() == '0') out.pop_back();

@@ -50,8 +50,20 @@ void append_text(std::string& out, double value) { append_number(out, value); }
 
 void append_text(std::string& out, Day value) {
   const std::chrono::year_month_day day = value;
-  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}", static_cast<int>(day.year()),
-                 static_cast<unsigned>(day.month()), static_cast<unsigned>(day.day()));
+  const auto two = [&out](unsigned n) {
+    out += static_cast<char>('0' + n / 10);
+    out += static_cast<char>('0' + n % 10);
+  };
+  if (const int year = static_cast<int>(day.year()); year >= 0 && year <= 9999) {
+    two(static_cast<unsigned>(year) / 100);
+    two(static_cast<unsigned>(year) % 100);
+  } else {
+    fmt::format_to(std::back_inserter(out), "{:05}", year);
+  }
+  out += '-';
+  two(static_cast<unsigned>(day.month()));
+  out += '-';
+  two(static_cast<unsigned>(day.day()));
 }
 
 void append_text(std::string& out, LocalTime value) { TimeFormat{}.print(out, {.time = value, .has_clock = true}); }
