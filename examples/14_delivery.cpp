@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,7 +24,8 @@ struct Squares {
   std::string describe(const std::uint64_t& n) const { return std::to_string(n); }
 
   void extract(etl::Emitter<std::uint64_t>& out) const {
-    const std::uint64_t first = out.resume_from() ? out.resume_from()->number().value_or(0) : 0;
+    const std::optional<etl::Position>& mark = out.resume_from();
+    const std::uint64_t first = mark ? mark->number().value_or(0) : 0;
     for (std::uint64_t n = first; n < 100; ++n) {
       if (n % 10 == 0) out.mark(etl::Position(n));  // a place to resume from
       if (!out.push(n)) return;

@@ -196,7 +196,7 @@ struct Options {
     require(extractors.value_or(1) >= 1 && extractors.value_or(1) <= 4096, "extractors must be 1 to 4096");
     require(drain_deadline > drain_deadline.zero(), "drain_deadline must be positive (Options::never for none)");
     require(errors.max_reject_ratio >= 0.0 && errors.max_reject_ratio <= 1.0, "errors.max_reject_ratio must be 0 to 1");
-    require(!retry.problem(), "retry: " + (retry.problem() ? retry.problem()->context : std::string()));
+    if (const std::optional<Error> in_retry = retry.problem()) require(false, "retry: " + in_retry->context);
     require(delivery.save_every.count() >= 0, "delivery.save_every must not be negative");
     require(!delivery.checkpoints || !name.empty(), "delivery.checkpoints needs a name: progress is kept under it");
     require(progress.show == ProgressOptions::Show::Off || progress.stream != nullptr,

@@ -104,7 +104,7 @@ class Job {
     etl::PipelineManager manager(defaults, {.max_concurrent = at_once});
     for (std::size_t i = 0; i < files_.size(); ++i)
       manager.add_runner(job_name(options_, files_[i]),
-                         [this, i, &summary](const etl::Options& run, etl::Stop stopped) {
+                         [this, i, &summary](const etl::Options& run, const etl::Stop& stopped) {
                            FileResult& result = summary.files[i];
                            load_file(files_[i], run, stopped, result);
                            done_.fetch_add(1, std::memory_order_relaxed);
@@ -192,13 +192,15 @@ class Job {
       if (auto reset = store.reset(run.name); !reset) return reset;
     const auto found = store.find(run.name);
     if (!found) return etl::failure(found.error());
-    if (*found && !(*found)->finished) return {};
+    const std::optional<etl::Checkpoint>& kept = *found;
+    const etl::Checkpoint* const earlier = kept.has_value() ? &*kept : nullptr;
+    if (earlier != nullptr && !earlier->finished) return {};
     const bool adds = options_.duplicate == Duplicate::Reject || options_.duplicate == Duplicate::Ignore;
-    if (*found && (*found)->fingerprint == print) {
+    if (earlier != nullptr && earlier->fingerprint == print) {
       result.state = FileState::Already;
       return {};
     }
-    if (*found && adds)
+    if (earlier != nullptr && adds)
       return etl::failure(
           etl::fatal("the file, or how it is read, has changed since it was loaded: what it had in common with the old "
                      "one would be "
@@ -294,29 +296,30 @@ etl::Result<void> load_all(const Load& options, const std::string& location, Sum
     if (!read) return etl::failure(std::move(read.error()));
     mapping = std::move(*read);
   }
-  auto table = Into::columns(location, options.table);
-  if (!table) return etl::failure(std::move(table.error()));
-  if (!*table && !options.create)
+  auto found = Into::columns(location, options.table);
+  if (!found) return etl::failure(std::move(found.error()));
+  const bool create = !found->has_value();
+  if (create && !options.create)
     return etl::failure(etl::fatal(
         fmt::format("there is no table {}: make it, or let --create make it of the first file", options.table)));
-  const bool create = !*table;
+  TargetColumns table = std::move(*found).value_or(TargetColumns());
   if (create) {
     auto columns = columns_to_create(files, options, mapping, stop);
     if (!columns) return etl::failure(std::move(columns.error()));
-    *table = std::move(*columns);
+    table = std::move(*columns);
   }
 
   if (options.dry_run) {  // it does not so much as make the database
     auto nowhere = DryInto::open(":memory:");
     if (!nowhere) return etl::failure(std::move(nowhere.error()));
-    Job<DryInto>(options, *nowhere, std::move(mapping), std::move(*table), std::move(files)).run(summary, stop);
+    Job<DryInto>(options, *nowhere, std::move(mapping), std::move(table), std::move(files)).run(summary, stop);
     return {};
   }
   auto into = Into::open(location, options.connections);
   if (!into) return etl::failure(std::move(into.error()));
   if (create)
-    if (auto created = into->create(options.table, **table); !created) return created;
-  Job<Into>(options, *into, std::move(mapping), std::move(*table), files).run(summary, stop);
+    if (auto created = into->create(options.table, table); !created) return created;
+  Job<Into>(options, *into, std::move(mapping), std::move(table), files).run(summary, stop);
   if (!options.rejects.empty())
     if (auto written = write_rejects(*into, options, files); !written) return written;
   if (const int code = summary.exit_code(); code != 0 && code != 3) return {};

@@ -98,7 +98,8 @@ int Summary::exit_code() const noexcept {
 
 std::string Summary::text() const {
   const etl::ItemLedger all = rows();
-  std::string out = fmt::format("{} files in {:.2f} s", grouped(files.size()), seconds(elapsed));
+  std::string out =
+      fmt::format("{} {} in {:.2f} s", grouped(files.size()), files.size() == 1 ? "file" : "files", seconds(elapsed));
   std::string states;
   for (const FileState state :
        {FileState::Loaded, FileState::Already, FileState::Failed, FileState::Stopped, FileState::NotRun})

@@ -45,7 +45,8 @@ class Checkpointing {
     if (!options_.delivery.restart) {
       auto found = store_->find(pipeline_);
       if (!found) return std::move(found.error());
-      if (*found && !(*found)->finished) return resume(std::move(**found));
+      std::optional<Checkpoint>& earlier = *found;
+      if (earlier.has_value() && !earlier->finished) return resume(std::move(*earlier));
     }
     auto saved = save_trying(begin_);  // in place of a finished or unwanted one
     if (!saved) return std::move(saved.error());

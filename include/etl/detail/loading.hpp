@@ -202,13 +202,13 @@ class Loading {
       const Rollback rollback{*session};
       std::optional<Error> error;
       bool again = false;  // a part was refused as a whole: from the beginning, with savepoints
-      const bool loaded = each_call(
-          results, [&](const Part& p) { return load_within(*session, worker, work, p, careful, again, error); });
+      static_cast<void>(each_call(
+          results, [&](const Part& p) { return load_within(*session, worker, work, p, careful, again, error); }));
       if (again) {
         careful = true;
         continue;
       }
-      if (!loaded) return failure(std::move(*error));
+      if (error) return failure(std::move(*error));
       if (!rejecter_.settle_load(work)) {
         reported = true;
         return failure(fatal("reported"));
@@ -277,8 +277,9 @@ class Loading {
     if (!loaded)
       loaded = retry_failed(options_.retry, std::move(loaded), now, attempt, patience(work), work.batch->number);
     if (loaded) {
-      reject(work, part, context->rejects());
-      return context->retries().empty() || load_again(worker, work, part, context->retries());
+      BatchContext& made = *context;  // NOLINT(bugprone-unchecked-optional-access): by the attempt that succeeded
+      reject(work, part, made.rejects());
+      return made.retries().empty() || load_again(worker, work, part, made.retries());
     }
     if (rejecter_.is_rejection(loaded.error())) {
       if (!bisects(part)) return reject_all(work, part, loaded.error()), true;

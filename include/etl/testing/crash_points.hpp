@@ -44,7 +44,9 @@ CrashSummary for_each_crash_point(Make&& make, Run&& run, Check&& check, const C
   CrashSummary summary;
   for (std::uint64_t seed = options.first_seed; seed < options.first_seed + options.seeds; ++seed) {
     std::string where = "seed " + std::to_string(seed) + ", undisturbed";
-    const auto wrong = [&where](const std::string& what) { throw std::runtime_error(where + ": " + what); };
+    const auto wrong = [&where](const std::string& what) {
+      throw std::runtime_error(std::string(where).append(": ").append(what));
+    };
     const auto run_once = [&](auto& world, Faults& faults, std::uint64_t schedule) -> RunReport {
       const auto executor = std::make_shared<VirtualExecutor>(schedule);
       faults.at_each_step([executor] { executor->yield(); });

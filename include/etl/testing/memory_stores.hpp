@@ -158,8 +158,7 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
       store_.rows_.insert(store_.rows_.end(), tx_.rows_.begin(), tx_.rows_.end());
       (void)store_.letters_.write(letters_);
       (void)store_.letters_.purge(purged_);
-      auto found = store_.checkpoints_.find(pipeline_);
-      Checkpoint checkpoint = found && *found ? std::move(**found) : Checkpoint();
+      Checkpoint checkpoint = store_.checkpoints_.find(pipeline_).value_or(std::nullopt).value_or(Checkpoint());
       for (const SettledRange& range : settled_) partition(checkpoint, range.partition).gaps.add(range.items);
       for (const PartitionProgress& p : advanced_) {
         PartitionProgress& mine = partition(checkpoint, p.partition);
@@ -186,9 +185,8 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
       marked_ = 0;
     }
     [[nodiscard]] Result<bool> is_settled(const std::string& pipeline, const SettledRange& range) override {
-      const auto found = store_.checkpoints_.find(pipeline);
-      if (!found || !*found) return false;
-      const PartitionProgress* p = (*found)->find(range.partition);
+      const Checkpoint found = store_.checkpoints_.find(pipeline).value_or(std::nullopt).value_or(Checkpoint());
+      const PartitionProgress* p = found.find(range.partition);
       return p != nullptr && (range.items.first < p->watermark || p->gaps.contains(range.items.first));
     }
 

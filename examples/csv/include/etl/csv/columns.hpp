@@ -226,15 +226,15 @@ auto with(Column<T, M, Old> column, Convert<F> by, More... more) {
 /// std::string, std::string_view (into the row), days, sys_time, local_time, and std::optional of them, which NULL
 /// empties. Options: `format`, `decimal_comma`, `Nulls`, `convert`.
 template <class T, class M, class... Options>
-[[nodiscard]] auto column(Source source, M T::* member, Options... options) {
-  return detail::with(Column<T, M>{.source = std::move(source), .member = member}, std::move(options)...);
+[[nodiscard]] auto column(const Source& source, M T::* member, Options... options) {
+  return detail::with(Column<T, M>{.source = source, .member = member}, std::move(options)...);
 }
 /// A timestamp whose date and time of day stand in two columns.
 template <class T, class M, class... Options>
-[[nodiscard]] auto column(DateTime source, M T::* member, Options... options) {
+[[nodiscard]] auto column(const DateTime& source, M T::* member, Options... options) {
   static_assert(detail::is_utc<typename detail::Held<M>::type> || detail::is_local<typename detail::Held<M>::type>,
                 "a date and a time of day make a std::chrono::sys_time or local_time");
-  return detail::with(Column<T, M>{.source = std::move(source.date), .clock = std::move(source.time), .member = member},
+  return detail::with(Column<T, M>{.source = source.date, .clock = source.time, .member = member},
                       std::move(options)...);
 }
 
