@@ -24,7 +24,7 @@ std::string shown(char c) {
 
 Result<void> check(const Dialect& dialect) {
   std::string problems;
-  const auto problem = [&problems](std::string text) {
+  const auto problem = [&problems](const std::string& text) {
     if (!problems.empty()) problems += "; ";
     problems += text;
   };

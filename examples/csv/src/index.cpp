@@ -50,7 +50,7 @@ inline Masks classify(const char* block, const Needles& needles) noexcept {
   Masks m{};
   for (unsigned i = 0; i < 8; ++i) {
     std::uint64_t word = 0;
-    std::memcpy(&word, block + 8 * i, 8);
+    std::memcpy(&word, block + std::size_t{8} * i, 8);
     if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
     m.delimiter |= equal(word, needles.delimiter) << (8 * i);
     m.feed |= equal(word, Needles::spread('\n')) << (8 * i);

@@ -173,9 +173,10 @@ std::optional<LocalTime> date_of(const Fields& fields) noexcept {
 std::optional<Moment> parse_unix(std::string_view text, std::int64_t per_second) noexcept {
   const bool negative = take(text, '-');
   std::int64_t units = 0;
-  const char* const end = text.data() + text.size();
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
   if (text.empty() || !digit(text.front())) return std::nullopt;
-  const auto [last, error] = std::from_chars(text.data(), end, units);
+  const auto [last, error] = std::from_chars(begin, end, units);
   if (error != std::errc{}) return std::nullopt;
   text.remove_prefix(static_cast<std::size_t>(last - text.data()));
   int micros = 0;
@@ -210,8 +211,9 @@ std::optional<T> parse_floating(std::string_view text, bool decimal_comma) noexc
   }
   if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
   T value{};
-  const char* const end = text.data() + text.size();
-  const auto [last, error] = std::from_chars(text.data(), end, value);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [last, error] = std::from_chars(begin, end, value);
   if (error != std::errc{} || last != end || text.back() == ')') return std::nullopt;  // "nan(...)"
   return value;
 }

@@ -19,7 +19,11 @@ std::optional<Place> Place::from(const Position& position) {
     at = stopped;
     return error == std::errc{};
   };
-  const auto blank = [&at, end] { return at != end && *at++ == ' '; };
+  const auto blank = [&at, end] {
+    if (at == end || *at != ' ') return false;
+    ++at;
+    return true;
+  };
   const bool good = number(place.offset) && blank() && number(place.line) && blank() && number(place.row) && at == end;
   return good && place.line > 0 && place.row > 0 ? std::optional(place) : std::nullopt;
 }

@@ -31,7 +31,11 @@ std::optional<InputPlace> InputPlace::from(const Position& position) {
     at = stopped;
     return error == std::errc{};
   };
-  const auto space = [&at, end] { return at != end && *at++ == ' '; };
+  const auto space = [&at, end] {
+    if (at == end || *at != ' ') return false;
+    ++at;
+    return true;
+  };
   const bool whole =
       number(place.input) && space() && number(place.offset) && space() && number(place.line) && at == end;
   return whole ? std::optional(place) : std::nullopt;

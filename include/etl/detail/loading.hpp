@@ -277,9 +277,8 @@ class Loading {
     if (!loaded)
       loaded = retry_failed(options_.retry, std::move(loaded), now, attempt, patience(work), work.batch->number);
     if (loaded) {
-      BatchContext& made = *context;  // NOLINT(bugprone-unchecked-optional-access): by the attempt that succeeded
-      reject(work, part, made.rejects());
-      return made.retries().empty() || load_again(worker, work, part, made.retries());
+      reject(work, part, context->rejects());
+      return context->retries().empty() || load_again(worker, work, part, context->retries());
     }
     if (rejecter_.is_rejection(loaded.error())) {
       if (!bisects(part)) return reject_all(work, part, loaded.error()), true;
