@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <etl/csv/reader.hpp>
+#include <etl/csv/writer.hpp>
 #include <etl/io/sink.hpp>
 
 #include "command.hpp"
@@ -20,64 +21,39 @@ struct Options {
   bool set_aside = false;
 };
 
-void append_cell(std::string& to, std::string_view cell, bool alone) {
-  // An empty cell alone on its line would be a blank line.
-  if (cell.find_first_of(",\"\r\n") == cell.npos && !(alone && cell.empty())) {
-    to += cell;
-    return;
-  }
-  to += '"';
-  for (const char c : cell) {
-    if (c == '"') to += '"';
-    to += c;
-  }
-  to += '"';
-}
-
-template <class Cells>
-void append_row(std::string& to, const Cells& cells) {
-  for (std::size_t i = 0; i < cells.size(); ++i) {
-    if (i > 0) to += ',';
-    append_cell(to, cells[i], cells.size() == 1);
-  }
-  to += '\n';
-}
-
 int cat(const Options& options, const etl::Stop& stop) {
-  const etl::io::Sink sink = etl::io::standard_output();
+  auto writer = csv::Writer::to(etl::io::standard_output());
+  if (!writer) return fail(writer.error());
   const csv::ReaderOptions how{.bad_rows = options.set_aside ? csv::BadRows::SetAside : csv::BadRows::Stop};
   std::vector<std::string> header;
-  std::string text;
   bool rejects = false;
   for (const std::filesystem::path& path : options.files) {
     auto reader = csv::Reader::open(path, options.dialect, how, stop.drain());
     if (!reader) return fail(reader.error(), exit_usage);
     if (header.empty() && !reader->header().empty()) {
-      append_row(text, header = reader->header());
+      header = reader->header();
+      if (auto written = writer->row(header); !written) return fail(written.error());
     } else if (header != reader->header()) {
       return fail(etl::fatal(fmt::format("{}: its header is not that of '{}'; print them one by one", reader->name(),
                                          options.files.front().string())));
     }
     for (;;) {
       auto chunk = reader->next(stop.drain());
-      if (!chunk || !*chunk) {
-        if (auto written = sink->write(text); !written) return fail(written.error());
-        text.clear();
-        if (!chunk) {
-          if (auto written = sink->finish(); !written) return fail(written.error());
-          return fail(chunk.error());
-        }
-        break;
+      if (!chunk) {
+        if (auto written = writer->finish(); !written) return fail(written.error());
+        return fail(chunk.error());
       }
-      for (const csv::Row row : **chunk) append_row(text, row);
+      if (!*chunk) break;
+      for (const csv::Row row : **chunk) {
+        for (std::size_t i = 0; i < row.size(); ++i) writer->cell(row[i]);
+        if (auto written = writer->end_row(); !written) return fail(written.error());
+      }
       for (const csv::BadRow& bad : (*chunk)->bad_rows()) fmt::print(stderr, "{}\n", bad.error.message());
       rejects |= !(*chunk)->bad_rows().empty();
-      if (auto written = sink->write(text); !written) return fail(written.error());
-      text.clear();
     }
     if (stop.drain().stop_requested()) break;
   }
-  if (auto written = sink->finish(); !written) return fail(written.error());
+  if (auto written = writer->finish(); !written) return fail(written.error());
   return stop.drain().stop_requested() ? exit_stopped : rejects ? exit_rejects : 0;
 }
 

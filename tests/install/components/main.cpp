@@ -2,6 +2,8 @@
 #include <cstdio>
 #include <string>
 
+#include <etl/csv/mapping.hpp>
+#include <etl/csv/reader.hpp>
 #include <etl/io/digest.hpp>
 #include <etl/io/gzip.hpp>
 #include <etl/postgres/connection.hpp>
@@ -16,6 +18,8 @@ int main() {
   auto source = etl::io::decode(etl::io::from_memory("plain"));
   if (!source || etl::io::read_all(**source).value_or("") != "plain") return 3;
   if (etl::postgres::Connection::open("no URL").has_value()) return 5;
+  auto rows = etl::csv::Reader::from(etl::io::from_memory("id,name\n1,a\n"));
+  if (!rows || rows->header().size() != 2 || !etl::csv::Mapping::parse(R"({"files": [{"pattern": "*"}]})")) return 6;
   etl::uniprot::Entry entry;
   return etl::uniprot::parse("ID", entry) ? 0 : 4;
 }
