@@ -245,7 +245,7 @@ std::uint64_t hash(std::string_view text) {
 std::string merge_sql(const std::string& table, const std::string& stage, std::span<const ColumnInfo> columns,
                       OnConflict on_conflict) {
   const std::string all = list(columns, any, name_of), keys = list(columns, &ColumnInfo::is_key, name_of);
-  const std::string insert = fmt::format("INSERT INTO {}({}) SELECT {} FROM ", table, all, all);
+  const std::string insert = fmt::format("INSERT INTO {}({}) OVERRIDING SYSTEM VALUE SELECT {} FROM ", table, all, all);
   if (on_conflict == OnConflict::Ignore)
     return fmt::format("{}{} ORDER BY etl_row ON CONFLICT{} DO NOTHING", insert, stage,
                        keys.empty() ? "" : fmt::format("({})", keys));

@@ -84,6 +84,9 @@ constexpr std::string_view settle_sql =
 /// Batches that come in order need no ranges: one page less to write for each transaction.
 constexpr std::string_view extend_sql =
     "UPDATE etl_partitions SET watermark=?4 WHERE pipeline=?1 AND partition=?2 AND watermark>=?3 AND watermark<?4";
+constexpr std::string_view taken_sql =
+    "SELECT 1 FROM etl_partitions WHERE pipeline=?1 AND partition=?2 AND watermark>?3 UNION ALL "
+    "SELECT 1 FROM etl_settled WHERE pipeline=?1 AND partition=?2 AND first_seq<?4 AND end_seq>?3 LIMIT 1";
 /// The watermark may have been extended beyond the one whose position comes now.
 constexpr std::string_view advance_sql =
     "INSERT INTO etl_partitions(pipeline, partition, watermark, position, position_seq) VALUES(?, ?, ?, ?, ?) "
@@ -158,11 +161,14 @@ Result<void> run(Statement& statement) {
   return done;
 }
 
-Result<void> settle(Statement& statement, const std::string& pipeline, std::uint32_t partition, SeqRange range) {
+void bind_range(Statement& statement, const std::string& pipeline, std::uint32_t partition, SeqRange range) {
   statement.bind(0, std::string_view(pipeline));
   statement.bind(1, std::int64_t{partition});
   statement.bind(2, integer(range.first));
   statement.bind(3, integer(range.end));
+}
+Result<void> settle(Statement& statement, const std::string& pipeline, std::uint32_t partition, SeqRange range) {
+  bind_range(statement, pipeline, partition, range);
   return run(statement);
 }
 
@@ -357,10 +363,10 @@ namespace {
 // --- sessions
 // ---------------------------------------------------------------------------------------------------------
 
-enum Sql : std::size_t { Begin, Commit, Rollback, Mark, Unmark, Undo, Settle, Advance, Forget, Letter, Extend };
-constexpr std::array<std::string_view, 11> statement_texts{
+enum Sql : std::size_t { Begin, Commit, Rollback, Mark, Unmark, Undo, Settle, Advance, Forget, Letter, Extend, Taken };
+constexpr std::array<std::string_view, 12> statement_texts{
     "BEGIN IMMEDIATE", "COMMIT",    "ROLLBACK", "SAVEPOINT etl_mark", "RELEASE etl_mark", "ROLLBACK TO etl_mark",
-    settle_sql,        advance_sql, forget_sql, letter_sql,           extend_sql};
+    settle_sql,        advance_sql, forget_sql, letter_sql,           extend_sql,         taken_sql};
 
 template <class State>
 class Session final : public StoreSession<Tx> {
@@ -415,6 +421,8 @@ class Session final : public StoreSession<Tx> {
 
   Result<void> record(const etl::Commit& commit) override {
     if (!intact()) return failure(ended("record"));
+    for (const SettledRange& one : commit.settled)
+      if (auto done = refuse_settled(commit.pipeline, one); !done) return done;
     for (const PartitionProgress& one : commit.advanced) {
       if (auto done = advance(statements_[Advance], commit.pipeline, one); !done) return done;
       if (auto done = forget(statements_[Forget], commit.pipeline, one); !done) return done;
@@ -473,6 +481,19 @@ class Session final : public StoreSession<Tx> {
     bool open = false;
     bool lost = false;
   };
+  /// Another run has loaded these items: its rows and ours would be there twice.
+  Result<void> refuse_settled(const std::string& pipeline, const SettledRange& one) {
+    Statement& taken = statements_[Taken];
+    bind_range(taken, pipeline, one.partition, one.items);
+    const auto found = taken.step();
+    if (!found) return failure(found.error());
+    taken.reset();
+    if (!*found) return {};
+    return failure(fatal(
+        fmt::format("{}: items {} to {} of partition {} of '{}' are settled already: another run of this pipeline is "
+                    "under way; start it again when no other runs",
+                    tx_->database().name(), one.items.first, one.items.end - 1, one.partition, pipeline)));
+  }
   Result<void> settled(const std::string& pipeline, const SettledRange& one) {
     auto done = settle(statements_[Extend], pipeline, one.partition, one.items);
     if (!done || tx_->database().changes() > 0) return done;

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,7 +46,7 @@ class ReplayedLetters final : public CheckpointStore {
     std::vector<std::string> errors;
     for (const Error* e = &error; e != nullptr; e = e->cause.get())
       errors.push_back(e->context.empty() ? e->code.message() : e->context);
-    again_.push_back({seq, tried_again(letters_[seq], stage, std::move(errors))});
+    again_.insert_or_assign(seq, tried_again(letters_[seq], stage, std::move(errors)));
   }
   /// Forgets what has gone through and updates what was rejected again.
   [[nodiscard]] Result<void> settle(DeadLetterStore& store) {
@@ -53,7 +55,7 @@ class ReplayedLetters final : public CheckpointStore {
     std::vector<std::string> done;
     for (std::uint64_t seq = 0; seq < letters_.size(); ++seq) {
       if (seq >= progress_->watermark && !progress_->gaps.contains(seq)) continue;
-      const auto rejected = std::ranges::find(again_, seq, &std::pair<std::uint64_t, DeadLetter>::first);
+      const auto rejected = again_.find(seq);
       if (rejected != again_.end())
         again.push_back(rejected->second);
       else
@@ -77,7 +79,7 @@ class ReplayedLetters final : public CheckpointStore {
 
  private:
   const std::vector<DeadLetter>& letters_;
-  std::vector<std::pair<std::uint64_t, DeadLetter>> again_;
+  std::map<std::uint64_t, DeadLetter> again_;
   std::optional<PartitionProgress> progress_;
 };
 
@@ -111,13 +113,15 @@ class ReplayStore final : public TransactionalStore<Tx> {
     [[nodiscard]] Result<void> rollback_to_savepoint() override { return real_->rollback_to_savepoint(); }
     [[nodiscard]] Result<void> record(const Commit& commit) override {
       std::vector<DeadLetter> again;
-      for (const DeadLetter& letter : commit.dead_letters)
+      std::set<std::uint64_t> rejected;
+      for (const DeadLetter& letter : commit.dead_letters) {
         again.push_back(tried_again(letters_[letter.seq], letter.stage, letter.errors));
+        rejected.insert(letter.seq);
+      }
       std::vector<std::string> done;
       for (const SettledRange& range : commit.settled)
         for (std::uint64_t seq = range.items.first; seq < range.items.end; ++seq)
-          if (std::ranges::find(commit.dead_letters, seq, &DeadLetter::seq) == commit.dead_letters.end())
-            done.push_back(letters_[seq].id);
+          if (!rejected.contains(seq)) done.push_back(letters_[seq].id);
       return real_->record({commit.pipeline, commit.settled, commit.advanced, again, done});
     }
     [[nodiscard]] Result<void> commit() override { return real_->commit(); }
@@ -198,7 +202,8 @@ struct ReplayTraits {
 /// Runs the pipeline on the items of its dead letters in `letters`, made again by its `restore(std::string_view)` from
 /// what its `describe` said, in place of what it extracts. Letters that go through are forgotten, those that are
 /// rejected again stay with the new reason. A letter without payload is refused by its id, before anything is loaded.
-/// At least once: a crash between a load and the end of the replay leaves letters that were loaded.
+/// All letters are held in memory. At least once: a crash between a load and the end of the replay leaves letters that
+/// were loaded.
 template <class P>
 [[nodiscard]] RunReport replay(P&& pipeline, DeadLetterStore& letters, const Options& options = {}, Stop stop = {}) {
   using Plain = std::remove_reference_t<P>;

@@ -154,6 +154,13 @@ void check_transactional_store(TransactionalStore<Tx>& store, DeadLetterStore& l
     done(session->commit(), "commit");
     session->rollback();  // of nothing
 
+    for (const SettledRange& twice : {SettledRange{0, {5, 15}}, SettledRange{1, {4, 6}}}) {
+      done(session->begin(), "begin");
+      const bool refused = !session->record({name, std::span(&twice, 1), {}, {}}) || !session->commit();
+      require(refused, "items that are settled are not settled again: another run has loaded them");
+      session->rollback();
+    }
+
     const DeadLetter letter{.id = "conformance-4", .pipeline = name};
     const std::string known[] = {letter.id, "conformance-not there"};
     for (const bool kept : {false, true}) {

@@ -155,6 +155,9 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
     }
     [[nodiscard]] Result<void> commit() override {
       const std::lock_guard lock(store_.mutex_);
+      for (const SettledRange& range : settled_)
+        if (store_.any_settled(pipeline_, range))
+          return failure(fatal("another run of this pipeline has loaded these items"));
       store_.rows_.insert(store_.rows_.end(), tx_.rows_.begin(), tx_.rows_.end());
       (void)store_.letters_.write(letters_);
       (void)store_.letters_.purge(purged_);
@@ -205,6 +208,17 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
     std::vector<DeadLetter> letters_;
     std::vector<std::string> purged_;
   };
+
+  [[nodiscard]] bool any_settled(const std::string& pipeline, const SettledRange& range) {
+    const Checkpoint found = checkpoints_.find(pipeline).value_or(std::nullopt).value_or(Checkpoint());
+    const PartitionProgress* p = found.find(range.partition);
+    if (p == nullptr) return false;
+    SeqRanges there = p->gaps;
+    there.add({0, p->watermark});
+    for (std::uint64_t seq = range.items.first; seq < range.items.end; ++seq)
+      if (there.contains(seq)) return true;
+    return false;
+  }
 
   mutable std::mutex mutex_;
   std::vector<Row> rows_;
