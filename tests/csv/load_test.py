@@ -231,6 +231,42 @@ def budget(c):
     c.equal("allowed", (297, 0), (len(c.rows()), summary["failed_files"]))
 
 
+def at_once(c):
+    """Of two loads of the same files at the same time each file is loaded by one, and the other waits for it."""
+    pattern = c.files(4, 4000)
+    command = c.command(pattern, "--create", "--batch-size", 100, "--quiet")
+    both = [subprocess.Popen(command, cwd=c.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(2)]
+    errors = [process.communicate(timeout=120)[1].decode() for process in both]
+    c.equal(f"exit codes {errors}", [0, 0], [process.returncode for process in both])
+    c.equal(f"every row once {errors}", [(i,) for i in range(16000)], c.rows("SELECT id FROM t ORDER BY id"))
+
+
+def asked_for(c):
+    """What an option says is not found out, what would destroy something is refused."""
+    (c.folder / "a.csv").write_text("name\na;b\nc;d\n")
+    c.load("a.csv", "--create", "--delimiter", ",")
+    c.equal("one column", [("a;b",), ("c;d",)], c.rows("SELECT name FROM t"))
+    _, error = c.load("a.csv", "--rejects", "a.csv", wanted=1)
+    c.has(error, "is one of the files to load")
+    c.equal("the file is whole", "name\na;b\nc;d\n", (c.folder / "a.csv").read_text())
+    _, error = c.load("a.csv", "--rejects", "no/such/folder.csv", wanted=1)
+    c.has(error, "no/such/folder.csv cannot be written")
+    summary, _ = c.load("a.csv", "--check", "DELETE FROM t", wanted=1)
+    c.equal("nothing is deleted", 2, len(c.rows("SELECT name FROM t")))
+    summary, _ = c.load("a.csv", "--check", "SELECT 1 FROM t", wanted=1)
+    c.has(summary["failure"], "SELECT 1 FROM t")
+    (c.folder / "time.csv").write_text("name\n10:00\n")
+    (c.folder / "twice.csv").write_text("name,name\n1,2\n")
+    (c.folder / "latin.csv").write_bytes(b"K\xf6ln\n1\n")
+    (c.folder / "empty.csv").write_text("")
+    summary, error = c.load("time.csv", "twice.csv", "latin.csv", wanted=1)
+    c.has(error, "twice.csv: column 'name' is there twice, as number 1 and 2", "latin.csv")
+    c.equal("a time of day is one cell", [("10:00",)], c.rows("SELECT name FROM t WHERE name LIKE '%:%'"))
+    c.database = c.folder / "empty.db"
+    c.load("empty.csv", "a.csv", "--create")
+    c.equal("an empty first file", 2, len(c.rows("SELECT name FROM t")))
+
+
 def kill_until_done(c, command, usual):
     """SIGKILL at seeded moments until a load comes to its end."""
     kills = 0
@@ -298,7 +334,7 @@ def into_postgres(c):
         c.equal("rows", str(2000 - len(bad)), c.psql(url, "SELECT count(*) FROM t"))
         c.equal("values", "42|sku-42|10.5|2024-07-15|a \"note\",\n42|d", c.psql(url, "SELECT * FROM t WHERE id = 42"))
         c.equal("letters", str(len(bad)), c.psql(url, "SELECT count(*) FROM etl_dead_letters"))
-        c.has(error, "'x700'")
+        c.has(c.psql(url, "SELECT errors FROM etl_dead_letters WHERE payload LIKE 'x700%'"), "f001.csv", "'x700'")
         again, _ = c.load(pattern, into=url)
         c.equal("loaded before", 4, again["loaded_before"])
         c.psql(url, "ALTER TABLE t DROP CONSTRAINT t_sku_check")
@@ -306,6 +342,14 @@ def into_postgres(c):
         c.equal("upserted", "1999", c.psql(url, "SELECT count(*) FROM t"))
         summary, _ = c.load(pattern, "--check", "SELECT id FROM t WHERE id = 5", into=url, wanted=1)
         c.has(summary["failure"], "SELECT id FROM t WHERE id = 5")
+        c.psql(url, "DROP TABLE t; CREATE TYPE mood AS ENUM ('glad'); CREATE TABLE t (id integer GENERATED ALWAYS AS "
+                    "IDENTITY PRIMARY KEY, sku text, price numeric(4, 1), day date, note text)")
+        _, error = c.load(pattern, "--restart", "--on-duplicate", "update", into=url, wanted=3)
+        c.equal("identity column, numeric overflow", "1999", c.psql(url, "SELECT count(*) FROM t"))
+        c.psql(url, "DROP TABLE t; CREATE TABLE t (id integer PRIMARY KEY, sku mood, price numeric, day date, note text)")
+        _, error = c.load(c.folder / "data" / "f000.csv", "--restart", into=url, wanted=3)
+        c.has(error, "f000.csv:2: ", "sku-0")
+        c.psql(url, "DROP TABLE t; CREATE TABLE t (id integer PRIMARY KEY, sku text, price numeric, day date, note text)")
         password = url.split(":")[2].split("@")[0]
         _, error = c.load(pattern, into=url.replace(password, "wrong-password"), wanted=1)
         c.has(error, "password authentication failed")
@@ -350,7 +394,8 @@ def server_restarted(c):
 
 
 CASES = {case.__name__: case for case in (
-    folder_into_sqlite, changed_files, bad_files, patterns, dialects, mapping, dry_run, after_the_load, budget,
+    folder_into_sqlite, changed_files, bad_files, patterns, dialects, mapping, dry_run, after_the_load, budget, at_once,
+    asked_for,
     killed_into_sqlite, interrupted, into_postgres, killed_into_postgres, server_restarted)}
 
 

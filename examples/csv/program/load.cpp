@@ -1,15 +1,22 @@
 // etl-csv load: many files into one table, several at once, each by a pipeline of its own.
 #include "load.hpp"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -58,6 +65,30 @@ std::string print_of(const FilePlan& plan, std::string_view file, std::size_t pa
       d.check_utf8, columns, parts);
 }
 
+/// Held while a file is loaded: another process that loads it waits, and finds then what is there. Where a file system
+/// knows no locks, there is none.
+class FileLock {
+ public:
+  FileLock() = default;
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+  ~FileLock() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  /// False: the load is to stop.
+  [[nodiscard]] bool wait(const fs::path& file, const etl::Stop& stop) {
+    descriptor_ = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    while (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+      if (stop.drain().stop_requested()) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    return true;
+  }
+
+ private:
+  int descriptor_ = -1;
+};
+
 /// The first rejected rows on stderr, those of all files.
 class RejectLog {
  public:
@@ -65,7 +96,7 @@ class RejectLog {
     constexpr std::uint64_t most = 10;
     const std::lock_guard lock(mutex_);
     if (++shown_ <= most) fmt::print(stderr, "rejected {}\n", rejection.error.message());
-    if (shown_ == most) fmt::print(stderr, "further ones are in the table 'etl_dead_letters' only\n");
+    if (shown_ == most + 1) fmt::print(stderr, "further rejected rows are in the table 'etl_dead_letters'\n");
   }
 
  private:
@@ -145,6 +176,11 @@ class Job {
     std::vector<csv::Part> parts(1);
     std::string print = "not to be read again";
     const bool again = can_be_read_again(file);
+    FileLock lock;
+    if (again && !options_.dry_run && !lock.wait(file, stop)) {
+      result.state = FileState::Stopped;
+      return {};
+    }
     if (again) {
       auto found = etl::io::fingerprint(file);
       if (!found) return etl::failure(std::move(found.error()));
@@ -177,7 +213,7 @@ class Job {
     result.state = result.report.ok() ? FileState::Loaded : FileState::Failed;
     if (result.report.outcome == etl::Outcome::Cancelled || result.report.outcome == etl::Outcome::DrainTimeout)
       result.state = FileState::Stopped;
-    if (!result.report.ok() && !result.report.errors.empty()) {
+    if (result.state == FileState::Failed && !result.report.errors.empty()) {
       const etl::ErrorRecord& first = result.report.errors.front();
       result.error = first.error;
       if (first.error.code == etl::Errc::CheckpointMismatch) result.error->context += "; --restart begins anew";
@@ -254,6 +290,18 @@ etl::Result<void> timed(std::chrono::nanoseconds& time, F&& step) {
   return done;
 }
 
+/// --rejects must not be one of the inputs, and can be written: known before hours of loading, not behind them.
+etl::Result<void> check_rejects_file(const fs::path& rejects, const std::vector<fs::path>& files) {
+  if (rejects.empty()) return {};
+  std::error_code unknown;
+  for (const fs::path& file : files)
+    if (fs::equivalent(file, rejects, unknown))
+      return etl::failure(etl::fatal(fmt::format("--rejects {} is one of the files to load", rejects.string())));
+  if (!std::ofstream(rejects, std::ios::app))
+    return etl::failure(etl::fatal(fmt::format("--rejects {} cannot be written", rejects.string())));
+  return {};
+}
+
 /// Those of the first file that can be read.
 etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files, const Load& options,
                                              const std::optional<csv::Mapping>& mapping, const etl::Stop& stop) {
@@ -261,6 +309,7 @@ etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files,
   for (const fs::path& file : files) {
     if (!can_be_read_again(file)) continue;
     auto plan = plan_file(file, options, mapping, std::nullopt, stop);
+    if (plan && plan->columns.empty()) continue;  // an empty file
     if (plan) {
       if (!options.quiet)
         fmt::print(stderr, "etl-csv: table {} of {}: {}\n", options.table, file.string(), to_string(plan->columns));
@@ -269,8 +318,8 @@ etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files,
     if (!first) first = std::move(plan.error());
   }
   if (first) return etl::failure(std::move(*first));
-  return etl::failure(etl::fatal(
-      fmt::format("a table cannot be made of what can be read only once: make the table {} first", options.table)));
+  return etl::failure(etl::fatal(fmt::format(
+      "no file to make a table of: they are empty, or can be read only once; make the table {} first", options.table)));
 }
 
 /// Everything behind the command line. `location` is what `--into` names, without the kind.
@@ -296,6 +345,7 @@ etl::Result<void> load_all(const Load& options, const std::string& location, Sum
     if (!read) return etl::failure(std::move(read.error()));
     mapping = std::move(*read);
   }
+  if (auto writable = check_rejects_file(options.rejects, files); !writable) return writable;
   auto found = Into::columns(location, options.table);
   if (!found) return etl::failure(std::move(found.error()));
   const bool create = !found->has_value();
@@ -337,6 +387,10 @@ etl::Result<void> load_all(const Load& options, const std::string& location, Sum
 }  // namespace
 
 int load(const Load& options, const etl::Stop& stop) {
+  if (options.into == "sqlite::memory:" || options.into == "sqlite:") {
+    fmt::print(stderr, "etl-csv: --into {} would keep nothing: name a file, as in sqlite:orders.db\n", options.into);
+    return 2;
+  }
   Summary summary{.dry_run = options.dry_run};
   const etl::TimePoint began = etl::Clock::now();
   constexpr std::string_view sqlite = "sqlite:";

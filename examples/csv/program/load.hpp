@@ -20,11 +20,12 @@ enum class Duplicate : std::uint8_t { Reject, Ignore, Replace, Update };
 
 struct Load {
   std::vector<std::string> patterns{};
-  std::string into{};                          ///< sqlite:PATH, or a PostgreSQL URL
-  std::string table{};                         ///< may be SCHEMA.TABLE
-  std::filesystem::path mapping{};             ///< empty: columns by their names, types from the table
-  std::optional<etl::csv::Dialect> dialect{};  ///< nothing: found out from each file
-  std::vector<std::string> nulls{};            ///< empty: an empty cell without quotes
+  std::string into{};               ///< sqlite:PATH, or a PostgreSQL URL
+  std::string table{};              ///< may be SCHEMA.TABLE
+  std::filesystem::path mapping{};  ///< empty: columns by their names, types from the table
+  etl::csv::Dialect dialect{};
+  bool find_delimiter = true;        ///< in each file, instead of the dialect's
+  std::vector<std::string> nulls{};  ///< empty: an empty cell without quotes
   bool decimal_comma = false;
   bool create = false;
   std::vector<std::string> keys{};  ///< of a table that is created

@@ -64,26 +64,30 @@ void add_load(CLI::App& app, Chosen& chosen) {
       ->add_option("--mapping", load->mapping,
                    "JSON file that says how files are written and which columns go where (docs/guide/csv_mapping.md)")
       ->check(CLI::ExistingFile);
-  const auto dialect = std::make_shared<etl::csv::Dialect>();
-  add_dialect(*command, *dialect);
-  command->add_option("--header-rows", dialect->header_rows, "Rows with the names of the columns; 0: none")
+  add_dialect(*command, load->dialect);
+  CLI::Option* const delimiter = command->get_option("--delimiter");
+  command->add_option("--header-rows", load->dialect.header_rows, "Rows with the names of the columns; 0: none")
       ->check(CLI::Range(0, 100))
       ->capture_default_str();
-  command->add_option("--skip-lines", dialect->skip_lines, "Lines before the header")
+  command->add_option("--skip-lines", load->dialect.skip_lines, "Lines before the header")
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
   command->add_flag_callback(
-      "--latin1", [dialect] { dialect->encoding = etl::csv::Encoding::Latin1; }, "The files are ISO 8859-1");
+      "--latin1", [load] { load->dialect.encoding = etl::csv::Encoding::Latin1; }, "The files are ISO 8859-1");
   const std::map<std::string, etl::csv::Ragged> ragged{
       {"reject", etl::csv::Ragged::Reject}, {"pad", etl::csv::Ragged::Pad}, {"truncate", etl::csv::Ragged::Truncate}};
   command
-      ->add_option("--ragged", dialect->ragged,
+      ->add_option("--ragged", load->dialect.ragged,
                    "Rows with cells missing or too many are rejected; pad: missing cells are empty; truncate: also "
                    "drops surplus cells [reject]")
       ->transform(CLI::CheckedTransformer(ragged, CLI::ignore_case).description("{reject,pad,truncate}"));
   command->add_option("--null", load->nulls, "A text that means NULL (may be repeated) [an empty cell without quotes]")
       ->allow_extra_args(false);
   command->add_flag("--decimal-comma", load->decimal_comma, "Numbers are written 1,5");
+
+  for (const char* const told : {"--delimiter", "--quote", "--no-quote", "--header-rows", "--skip-lines", "--latin1",
+                                 "--ragged", "--null", "--decimal-comma"})
+    command->get_option(told)->excludes("--mapping");
 
   command->add_option("--workers", load->workers, "Threads that decode")
       ->check(CLI::Range(1, 4096))
@@ -114,9 +118,9 @@ void add_load(CLI::App& app, Chosen& chosen) {
       ->check(CLI::ExistingFile);
   command->add_flag("--quiet", load->quiet, "No progress, no summary; only errors");
   command->add_flag("--json", load->json, "The summary as JSON on standard output");
-  command->callback([load, dialect, max_rejects, &chosen] {
+  command->callback([load, delimiter, max_rejects, &chosen] {
     if (!max_rejects->empty()) set_max_rejects(*max_rejects, *load);
-    if (*dialect != etl::csv::Dialect()) load->dialect = *dialect;
+    load->find_delimiter = delimiter->count() == 0;
     chosen = [load](const etl::Stop& stop) { return program::load(*load, stop); };
   });
 }

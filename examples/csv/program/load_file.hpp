@@ -10,8 +10,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include <fmt/format.h>
 #include <etl/csv/mapping.hpp>
 #include <etl/csv/reader.hpp>
 #include <etl/etl.hpp>
@@ -74,11 +76,15 @@ struct FileLoad {
   }
   void transform(const FoundRow& found, etl::Out<etl::csv::Record>& out) const {
     if (found.bad != nullptr) return out.reject(found.bad->error);
-    if (auto decoded = decoder.decode(found.row, out.next()); !decoded) out.reject(std::move(decoded.error()));
+    etl::csv::Record& record = out.next();
+    if (auto decoded = decoder.decode(found.row, record); !decoded) return out.reject(std::move(decoded.error()));
+    record.emplace_back(static_cast<std::int64_t>(found.row.line()));  // behind the columns: for errors
   }
   etl::Result<void> load(std::span<const etl::csv::Record> batch, etl::BatchContext& context,
                          typename Into::Tx& tx) const {
     auto written = tx.write(table, batch, context, Into::on_conflict(duplicate));
+    for (auto& [i, error] : context.rejects())
+      error.context = fmt::format("{}:{}: {}", path.string(), std::get<std::int64_t>(batch[i].back()), error.context);
     if (written) loaded->fetch_add(batch.size(), std::memory_order_relaxed);
     return written;
   }

@@ -108,17 +108,26 @@ etl::Result<void> IntoSqlite::create(const std::string& name, const TargetColumn
 }
 
 etl::Result<void> IntoSqlite::check(const std::vector<std::string>& statements) {
-  for (const std::string& statement : statements) {
-    auto query = store_->database().prepare(statement);
+  sqlite::Database& database = store_->database();
+  const auto ask = [&](const std::string& statement) -> etl::Result<void> {
+    auto query = database.prepare(statement);
     if (!query) return etl::failure(std::move(query.error()));
-    const auto row = query->step();
+    if (query->columns() == 0) return etl::failure(etl::fatal("a check is a SELECT, and this is none: " + statement));
+    auto row = query->step();
     if (!row) return etl::failure(row.error());
-    if (!*row) continue;
-    const bool holds = query->columns() == 1 && query->integer(0) == 1;
-    if (!holds) return etl::failure(failed_check(statement, *query));
-    query->reset();
-  }
-  return {};
+    if (!*row) return {};
+    if (query->columns() != 1 || query->type(0) != sqlite::ValueType::Integer || query->integer(0) != 1)
+      return etl::failure(failed_check(statement, *query));
+    row = query->step();
+    if (!row) return etl::failure(row.error());
+    return *row ? etl::failure(failed_check(statement, *query)) : etl::Result<void>();
+  };
+  if (auto only_read = database.execute("PRAGMA query_only=1"); !only_read) return only_read;
+  etl::Result<void> held;
+  for (const std::string& statement : statements)
+    if (held) held = ask(statement);
+  if (auto again = database.execute("PRAGMA query_only=0"); !again && held) return again;
+  return held;
 }
 
 etl::Result<void> IntoSqlite::run_script(const std::filesystem::path& script) {

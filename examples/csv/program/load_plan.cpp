@@ -19,8 +19,8 @@ std::string names(const TargetColumns& columns) {
   return all;
 }
 
-/// Delimiter and quote, and the kinds of columns, as far as they can be found out. Whether the first row is a header is
-/// not guessed: a header that was loaded as a row would go unnoticed.
+/// The delimiter and the kinds of columns, as far as they can be found out. Whether the first row is a header, or there
+/// are quotes, is not guessed: a header loaded as a row, or a quote as text, would go unnoticed.
 std::optional<csv::Sniffed> look_into(const fs::path& file) {
   if (!can_be_read_again(file)) return std::nullopt;
   auto sniffed = csv::sniff(file);
@@ -33,12 +33,8 @@ csv::FileMapping mapping_by_name(const Load& options, const std::optional<csv::S
   csv::FileMapping mapping;
   mapping.decimal_comma = options.decimal_comma;
   if (!options.nulls.empty()) mapping.nulls = csv::Nulls(options.nulls, true);
-  if (options.dialect)
-    mapping.dialect = *options.dialect;
-  else if (sniffed) {
-    mapping.dialect.delimiter = sniffed->dialect.delimiter;
-    if (sniffed->dialect.quote) mapping.dialect.quote = sniffed->dialect.quote;  // none: they may only be broken
-  }
+  mapping.dialect = options.dialect;
+  if (options.find_delimiter && sniffed) mapping.dialect.delimiter = sniffed->dialect.delimiter;
   return mapping;
 }
 
@@ -93,6 +89,16 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
   return etl::failure(etl::fatal(fmt::format("{}: {}", file, what)));
 }
 
+/// Two cells of a row cannot go to one column.
+etl::Result<void> check_names(const TargetColumns& columns, const std::string& file) {
+  for (std::size_t i = 0; i < columns.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (columns[i].name == columns[j].name)
+        return etl::failure(etl::fatal(
+            fmt::format("{}: column '{}' is there twice, as number {} and {}", file, columns[i].name, j + 1, i + 1)));
+  return {};
+}
+
 }  // namespace
 
 bool can_be_read_again(const fs::path& file) {
@@ -120,6 +126,12 @@ etl::Result<FilePlan> plan_file(const fs::path& file, const Load& options, const
 
   auto reader = csv::Reader::open(file, how.dialect, {.bad_rows = csv::BadRows::SetAside}, stop.drain());
   if (!reader) return etl::failure(std::move(reader.error()));
+  if (!mapping && how.dialect.delimiter != options.dialect.delimiter && reader->width() <= 1) {
+    // It is in the cells only, as in times of day.
+    how.dialect.delimiter = options.dialect.delimiter;
+    reader = csv::Reader::open(file, how.dialect, {.bad_rows = csv::BadRows::SetAside}, stop.drain());
+    if (!reader) return etl::failure(std::move(reader.error()));
+  }
   const bool by_place = how.columns.empty() && reader->header().empty();
   const bool named = !how.columns.empty();
   how.columns = how.columns_of(reader->header(), reader->width());
@@ -129,6 +141,7 @@ etl::Result<FilePlan> plan_file(const fs::path& file, const Load& options, const
   auto columns = table ? found_columns(how.columns, *table, by_place, options, reader->name())
                        : new_columns(how.columns, options, reader->name());
   if (!columns) return etl::failure(std::move(columns.error()));
+  if (auto once = check_names(*columns, reader->name()); !once) return etl::failure(std::move(once.error()));
   auto decoder = how.bind(reader->header(), reader->name(), reader->width());
   if (!decoder) return etl::failure(std::move(decoder.error()));
   FilePlan plan{.dialect = how.dialect, .decoder = std::move(*decoder), .columns = std::move(*columns)};

@@ -18,15 +18,32 @@ std::string grouped(std::uint64_t number) {
   return text;
 }
 
+/// Bytes of the UTF-8 character at the beginning of `text`; 0: there is none.
+std::size_t character(std::string_view text) {
+  const auto byte = [text](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const unsigned lead = byte(0);
+  const std::size_t size = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+  for (std::size_t i = 1; i < size; ++i)
+    if ((byte(i) & 0xC0U) != 0x80U) return 0;
+  const bool surrogate = lead == 0xED && byte(1) >= 0xA0, overlong = (lead == 0xE0 && byte(1) < 0xA0);
+  const bool beyond = (lead == 0xF0 && byte(1) < 0x90) || (lead == 0xF4 && byte(1) >= 0x90);
+  return surrogate || overlong || beyond ? 0 : size;
+}
+
+/// A JSON string; what is not UTF-8 in `text` becomes U+FFFD.
 std::string quoted(std::string_view text) {
   std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\')
-      out.append(1, '\\').append(1, c);
-    else if (static_cast<unsigned char>(c) < 0x20)
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+  while (!text.empty()) {
+    const std::size_t size = character(text);
+    if (size == 0)
+      out += "\\ufffd";
+    else if (text[0] == '"' || text[0] == '\\')
+      out.append(1, '\\').append(1, text[0]);
+    else if (static_cast<unsigned char>(text[0]) < 0x20)
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(text[0])));
     else
-      out += c;
+      out += text.substr(0, size);
+    text.remove_prefix(std::max<std::size_t>(size, 1));
   }
   return out += '"';
 }
