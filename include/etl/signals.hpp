@@ -37,6 +37,8 @@ class SignalWatch {
   ~SignalWatch() {
     io_.stop();
     thread_.join();
+    std::error_code ignored;  // nothing to clear: nothing to restore
+    ignored = set_.clear(ignored);
     restore();
   }
   StopSource source;
@@ -50,17 +52,14 @@ class SignalWatch {
     return handling;
   }
   void restore() {
-    std::error_code ignored;  // nothing to clear: nothing to restore
-    ignored = set_.clear(ignored);
     for (const auto& [signal, handling] : former_) ::sigaction(signal, &handling, nullptr);
-    former_.clear();
   }
   void wait() {
     set_.async_wait([this](const std::error_code& error, int) {
       if (error) return;
       if (source.request_drain()) return wait();
       source.request_abandon();
-      restore();
+      restore();  // at once: by way of Asio the signal would have its default effect for a moment
     });
   }
   asio::io_context io_{1};

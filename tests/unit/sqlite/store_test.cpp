@@ -79,6 +79,16 @@ void commit(const Session& session, const Progress& progress, const std::string&
   ok(session->commit());
 }
 
+/// Items that another run has settled already.
+void refuse(const Session& session, SettledRange twice) {
+  ok(session->begin());
+  const auto refused = record(session, {.settled = {twice}}, "p");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().error_class == etl::ErrorClass::Fatal);
+  CHECK(refused.error().context.find("are settled already") != std::string::npos);
+  session->rollback();
+}
+
 DeadLetter letter(std::string id, std::uint64_t seq = 0, std::uint32_t partition = 0) {
   return {.id = std::move(id), .pipeline = "p", .run = "r", .partition = partition, .seq = seq};
 }
@@ -148,7 +158,7 @@ TEST_CASE("sqlite store: G14 settled ranges are merged into watermark and gaps")
   CHECK(found.partitions[1].gaps.empty());
 
   commit(session, {.settled = {{0, {0, 10}}}});
-  commit(session, {.settled = {{0, {0, 3}}}});  // once more, a part of it
+  refuse(session, {0, {0, 3}});  // once more, a part of it
   CHECK(ok(f.store->find("p"))->partitions[0] ==
         PartitionProgress{.partition = 0, .watermark = 25, .gaps = ranges({{30, 40}})});
 }
@@ -191,9 +201,10 @@ TEST_CASE("sqlite store: batches in order extend the watermark, and its position
   CHECK(stored() ==
         PartitionProgress{
             .watermark = 30, .position = Position("at 20"), .position_seq = 20, .gaps = ranges({{50, 60}})});
-  commit(session, {.settled = {{0, {20, 25}}}});  // once more
+  refuse(session, {0, {20, 25}});  // once more
+  refuse(session, {0, {40, 55}});
   CHECK(stored().watermark == 30);
-  commit(session, {.settled = {{0, {5, 55}}}});
+  commit(session, {.settled = {{0, {30, 50}}}});
   CHECK(stored().watermark == 60);
 }
 
