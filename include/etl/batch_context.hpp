@@ -58,9 +58,10 @@ class BatchContext {
   }
   void retry(std::size_t index, std::string why) { retry(index, transient(std::move(why))); }
 
-  /// Used by the library.
   using Marked = std::vector<std::pair<std::size_t, Error>>;
+  /// What this call has rejected so far, by index: a `load` may add to errors that a sink gave.
   [[nodiscard]] Marked& rejects() noexcept { return rejects_; }
+  /// The same of `retry`.
   [[nodiscard]] Marked& retries() noexcept { return retries_; }
 
  private:

@@ -21,9 +21,9 @@ std::string names(const TargetColumns& columns) {
 
 /// The delimiter and the kinds of columns, as far as they can be found out. Whether the first row is a header, or there
 /// are quotes, is not guessed: a header loaded as a row, or a quote as text, would go unnoticed.
-std::optional<csv::Sniffed> look_into(const fs::path& file) {
+std::optional<csv::Sniffed> look_into(const fs::path& file, std::size_t bytes) {
   if (!can_be_read_again(file)) return std::nullopt;
-  auto sniffed = csv::sniff(file);
+  auto sniffed = csv::sniff(file, bytes);
   if (!sniffed) return std::nullopt;  // what is wrong with the file comes out when it is read
   return std::move(*sniffed);
 }
@@ -117,7 +117,8 @@ std::string to_string(const TargetColumns& columns) {
 etl::Result<FilePlan> plan_file(const fs::path& file, const Load& options, const std::optional<csv::Mapping>& mapping,
                                 const std::optional<TargetColumns>& table, const etl::Stop& stop) {
   std::optional<csv::Sniffed> sniffed;
-  if (!mapping) sniffed = look_into(file);
+  constexpr std::size_t for_kinds = 1 << 20, for_delimiter = 64 << 10;
+  if (!mapping && (!table || options.find_delimiter)) sniffed = look_into(file, table ? for_delimiter : for_kinds);
   const csv::FileMapping* const told = mapping ? mapping->find(file) : nullptr;
   if (mapping && told == nullptr)
     return etl::failure(
