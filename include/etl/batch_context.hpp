@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -46,7 +47,7 @@ class BatchContext {
   void reject(std::size_t index, Error error) {
     if (index >= place_.size)
       throw Exception(fatal("BatchContext::reject: no result " + std::to_string(index) + " in this batch"));
-    rejects_.emplace_back(index, std::move(error));
+    rejects().emplace_back(index, std::move(error));
   }
   void reject(std::size_t index, std::string why) { reject(index, rejected(std::move(why))); }
   /// This result was not loaded, the others were: `load` is called again with those that say so, as
@@ -54,20 +55,32 @@ class BatchContext {
   void retry(std::size_t index, Error error) {
     if (index >= place_.size)
       throw Exception(fatal("BatchContext::retry: no result " + std::to_string(index) + " in this batch"));
-    retries_.emplace_back(index, std::move(error));
+    retries().emplace_back(index, std::move(error));
   }
   void retry(std::size_t index, std::string why) { retry(index, transient(std::move(why))); }
 
   using Marked = std::vector<std::pair<std::size_t, Error>>;
   /// What this call has rejected so far, by index: a `load` may add to errors that a sink gave.
-  [[nodiscard]] Marked& rejects() noexcept { return rejects_; }
+  [[nodiscard]] Marked& rejects() { return marks().rejects; }
   /// The same of `retry`.
-  [[nodiscard]] Marked& retries() noexcept { return retries_; }
+  [[nodiscard]] Marked& retries() { return marks().retries; }
+  /// Whether there are any of either.
+  [[nodiscard]] bool has_marks() const noexcept {
+    return marks_ && !(marks_->rejects.empty() && marks_->retries.empty());
+  }
 
  private:
+  struct Marks {
+    Marked rejects;
+    Marked retries;
+  };
+  [[nodiscard]] Marks& marks() {
+    if (!marks_) marks_ = std::make_unique<Marks>();
+    return *marks_;
+  }
+
   Place place_;
-  Marked rejects_;
-  Marked retries_;
+  std::unique_ptr<Marks> marks_;  // a batch without any pays for none
 };
 
 }  // namespace etl::inline v0

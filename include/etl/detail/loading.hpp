@@ -234,6 +234,7 @@ class Loading {
       if (auto marked = session.savepoint(); !marked) return error = std::move(marked.error()), false;
     BatchContext context = context_of(work, part);
     error = guarded([&] { return error_of([&] { return call(worker, part, context, session.transaction()); }); });
+    if (!error && !context.has_marks()) return true;
     if (!error && context.retries().empty()) return reject(work, part, context.rejects()), true;
     if (!error)
       return error = std::move(context.retries().front().second), false;  // the whole transaction is tried again
@@ -277,6 +278,8 @@ class Loading {
     if (!loaded)
       loaded = retry_failed(options_.retry, std::move(loaded), now, attempt, patience(work), work.batch->number);
     if (loaded) {
+      if (!context->has_marks()) [[likely]]
+        return true;
       reject(work, part, context->rejects());
       return context->retries().empty() || load_again(worker, work, part, context->retries());
     }

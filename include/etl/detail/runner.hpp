@@ -310,7 +310,9 @@ class Runner final : public LiveRun {
     batcher_->finish_lane(lane, batcher_->intake_refused() ? Flush::Close : Flush::Source);
   }
 
-  std::optional<Error> extract_whole(Emitter<E>& out) {
+  /// A function of its own: within the whole course of a run GCC keeps less of a user's loop in registers (strings
+  /// pushed at 6 % more).
+  ETLPIPE_NOINLINE std::optional<Error> extract_whole(Emitter<E>& out) {
     if constexpr (requires { pipeline_.extract(out); }) {
       return error_of([&] { return pipeline_.extract(out); });
     } else {
@@ -322,7 +324,7 @@ class Runner final : public LiveRun {
     }
   }
   template <class Partition>
-  std::optional<Error> extract_part(Partition&& partition, Emitter<E>& out) {
+  ETLPIPE_NOINLINE std::optional<Error> extract_part(Partition&& partition, Emitter<E>& out) {
     if constexpr (requires { std::as_const(pipeline_).extract(partition, out); }) {
       return error_of([&] { return std::as_const(pipeline_).extract(partition, out); });
     } else {
