@@ -49,8 +49,11 @@ class Case:
             time.sleep(0.05 * (attempt + 1))
         self.samples.append(best)
 
+    def _command(self, executable):
+        return [executable] + [word for k, v in self.args.items() for word in (f"--{k}", str(v))]
+
     def _measure(self, executable, timeout):
-        command = [executable] + [word for k, v in self.args.items() for word in (f"--{k}", str(v))]
+        command = self._command(executable)
         if self.pinned:
             command = ["taskset", "-c", str(min(os.sched_getaffinity(0)))] + command
         try:
@@ -67,6 +70,23 @@ class Case:
             self.failures.append("wrong checksum")
             return None
         return {k: v for k, v in sample.items() if k not in self.args}
+
+
+class Rival(Case):
+    """A program by others that reads a file, on one CPU; its time counts per 1000 bytes like ours."""
+
+    def __init__(self, program, args):
+        super().__init__(args, pinned=True)
+        self.program = program
+
+    def _command(self, executable):
+        return [*self.program, self.args["file"]]
+
+    def _measure(self, executable, timeout):
+        sample = super()._measure(executable, timeout)
+        if sample:
+            sample["ns"] = sample.pop("seconds") * 1e12 / os.path.getsize(self.args["file"])
+        return sample
 
 
 class Noise:

@@ -1,39 +1,21 @@
 """CSV files read on one and on two threads: inputs, cases, tables and targets."""
 
-import json
 import os
 import subprocess
 import sys
 
-from .cases import Case, find
+from .cases import Case, Rival, find
 from .tables import Target, ns, ratio, table
 
 executable = "bench-csv"
 default_rounds = 5
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-RIVAL = os.path.join(HERE, "..", "csv", "rivals", "python_csv.py")
+RIVAL = [sys.executable, os.path.join(HERE, "..", "csv", "rivals", "python_csv.py")]
 BYTES = 336_000_000
 KINDS = {"num": "8 columns of numbers", "mixed": "10 columns, quoted descriptions"}
 TASKS = {"read": "read alone", "index": "structural index alone", "rows": "rows and fields", "getline": "getline and split",
          "index_sum": "sums by hand over the index", "sum": "sums over rows"}
-
-
-class Rival(Case):
-    """Python's csv module; its time counts per 1000 bytes like the others'."""
-
-    def _measure(self, executable, timeout):
-        command = ["taskset", "-c", str(min(os.sched_getaffinity(0))), sys.executable, RIVAL, self.args["file"]]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-            found = json.loads(done.stdout)
-        except subprocess.TimeoutExpired:
-            self.failures.append(f"no result within {timeout} s")
-            return None
-        except ValueError:
-            self.failures.append(f"exit code {done.returncode}: {done.stderr.strip()[-300:]}")
-            return None
-        return {"ns": found["seconds"] * 1e12 / os.path.getsize(self.args["file"]), "rows": found["rows"]}
 
 
 def prepare(program, folder):
@@ -53,7 +35,7 @@ def cases(records=None):
         file = {"file": f"{kind}.csv", "kind": kind}
         found += [Case({"task": task, **file, "threads": 1}, True) for task in TASKS]
         found += [Case({"task": task, **file, "threads": 2}) for task in ("rows", "sum")]
-        found.append(Rival({"task": "python", "file": file["file"], "kind": kind}, True))
+        found.append(Rival(RIVAL, {"task": "python", **file}))
     return found
 
 

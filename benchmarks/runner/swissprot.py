@@ -2,13 +2,12 @@
 
 import glob
 import gzip
-import json
 import os
 import re
 import subprocess
 import sys
 
-from .cases import Case, find
+from .cases import Case, Rival, find
 from .tables import Target, ns, ratio, table
 
 executable = "bench-swissprot"
@@ -16,8 +15,8 @@ default_rounds = 7
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REAL = glob.glob(os.path.join(HERE, "..", "..", "..", "shared", "data", "uniprot", "flat", "*", "*"))
-RIVAL = os.path.join(HERE, "..", "swissprot", "rivals", "biopython_parse.py")
 PYTHON = "/usr/bin/python3"
+RIVAL = [PYTHON, os.path.join(HERE, "..", "swissprot", "rivals", "biopython_parse.py")]
 MEGABYTES = 256  # of the text
 EXCERPT = 16  # MB for the rival
 
@@ -27,24 +26,6 @@ EXCERPTS = {"own": "parse, owning", "biopython": "Biopython's SwissProt"}
 COMPRESSED = {"inflate": "inflate alone", "inflate_views": "ChunkReader and parse, views",
               "inflate_own": "ChunkReader and parse, owning"}
 LOADING = {"transform": "parse, MD5 and JSON alone", "insert": "insert alone", "ingest": "ingest"}
-
-
-class Rival(Case):
-    """Biopython; its time counts per 1000 bytes like the others'."""
-
-    def _measure(self, executable, timeout):
-        command = ["taskset", "-c", str(min(os.sched_getaffinity(0))), PYTHON, RIVAL, self.args["file"]]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-            found = json.loads(done.stdout)
-        except subprocess.TimeoutExpired:
-            self.failures.append(f"no result within {timeout} s")
-            return None
-        except ValueError:
-            self.failures.append(f"exit code {done.returncode}: {done.stderr.strip()[-300:]}")
-            return None
-        return {"ns": found["seconds"] * 1e12 / os.path.getsize(self.args["file"]), "entries": found["entries"],
-                "version": found["version"]}
 
 
 def real_text():
@@ -116,7 +97,7 @@ def cases(records=None):
     found += [Case({"impl": impl, "file": text_file() + ".gz"}) for impl in COMPRESSED]
     found += [Case({"impl": impl, "file": "release.dat", "workers": 2, "batch": 500}) for impl in LOADING]
     if has_rival():
-        found += [Case({"impl": "own", "file": "excerpt.dat"}, True), Rival({"impl": "biopython", "file": "excerpt.dat"}, True)]
+        found += [Case({"impl": "own", "file": "excerpt.dat"}, True), Rival(RIVAL, {"impl": "biopython", "file": "excerpt.dat"})]
     return found
 
 
