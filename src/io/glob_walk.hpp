@@ -1,0 +1,92 @@
+#pragma once
+/// The files in folders that the patterns given to `glob` match.
+
+#include <sys/stat.h>
+
+#include <condition_variable>
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <etl/error.hpp>
+#include <etl/io/glob.hpp>
+
+#include "glob_pattern.hpp"
+
+namespace etl::inline v0::io::detail {
+
+/// Reads the folders that patterns lead through, each once. Used by one thread, which may have others read with it.
+class GlobWalk {
+ public:
+  /// How far a pattern has come.
+  struct State {
+    const PathPattern* path;
+    std::size_t pattern;
+    std::size_t at;  ///< its next name
+
+    [[nodiscard]] const NamePattern& name() const { return path->names[at]; }
+    [[nodiscard]] bool last() const { return at + 1 == path->names.size(); }
+    [[nodiscard]] State next() const { return {path, pattern, at + 1}; }
+  };
+  struct Folder {
+    std::string path;  ///< "": the working directory
+    std::vector<State> states;
+    bool detour = false;  ///< reached through a symbolic link, or `.` and `..`
+  };
+  struct Found {
+    std::string path;
+    bool detour;
+    std::string real{};  ///< for the caller
+  };
+
+  /// The patterns are known by their numbers.
+  GlobWalk(const GlobOptions& options, std::size_t patterns) : options_(options), matched_(patterns) {}
+
+  void start(Folder folder) { folders_.push_back(std::move(folder)); }
+  /// Reads folders until none is left, in as many threads.
+  void run(std::size_t threads);
+  void take(std::string path, std::size_t pattern, bool detour);
+  /// After the end of the run.
+  [[nodiscard]] std::vector<Found>& found() { return found_; }
+  [[nodiscard]] std::vector<Error>& errors() { return unreadable_; }
+  [[nodiscard]] bool matched(std::size_t pattern) const { return matched_[pattern]; }
+
+ private:
+  /// What one folder gives.
+  struct Yield {
+    std::vector<Folder> folders{}, links{};
+    std::vector<std::pair<Found, std::size_t>> files{};
+    std::vector<Error> unreadable{};
+  };
+
+  void work();  ///< of each thread
+  [[nodiscard]] Yield read(Folder folder);
+  static void step(const Folder& folder, const State& state, Yield& yield);
+  void list(const Folder& folder, const std::vector<State>& states, Yield& yield) const;
+  void see(const Folder& folder, const std::vector<State>& states, std::string_view name, unsigned char type,
+           Yield& yield) const;
+  void forget_visited(Folder& folder);
+  bool enter_link();
+
+  /// A `**` that looks into a folder.
+  using Visit = std::tuple<dev_t, ino_t, const PathPattern*, std::size_t>;
+
+  const GlobOptions& options_;
+  std::mutex mutex_{};
+  std::condition_variable changed_{};
+  std::size_t busy_ = 0;  ///< threads that may still find folders
+  std::vector<Folder> folders_{};
+  std::vector<Folder> links_{}, generation_{};  ///< to folders that `**` is to enter; those of which now one is entered
+  std::size_t link_ = 0;                        ///< how many have been
+  std::map<Visit, std::size_t> visits_{};       ///< and in which of them it was
+  std::vector<Found> found_{};
+  std::vector<Error> unreadable_{};
+  std::vector<bool> matched_;
+};
+
+}  // namespace etl::inline v0::io::detail
