@@ -1,6 +1,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <etl/report.hpp>
@@ -104,6 +105,30 @@ TEST_CASE("report: JSON stays JSON in any locale and for any text") {
   REQUIRE(json.has_value());
   CHECK(json->at("pipeline") == r.pipeline);
   CHECK(json->at("reason") == "\"");
+}
+
+TEST_CASE("report: JSON is UTF-8, whatever the bytes of a text") {
+  const std::string no_character = "\xEF\xBF\xBD";
+  const auto repaired = [](const std::string& text) {
+    etl::RunReport r;
+    r.reason = text;
+    r.add_error({.error = etl::fatal(text), .stage = etl::Stage::Extract});
+    const auto json = test::Json::parse(r.json());
+    REQUIRE(json.has_value());
+    CHECK(has(json->at("errors.0.message"), json->at("reason")));
+    return json->at("reason");
+  };
+  for (const std::string good : {"Gr\u00fc\u00df\u00df", "\u0080\u07ff\u0800", "\ud7ff\ue000\uffff", "\U00010000\U0001f600\U0010ffff"})
+    CHECK(repaired(good) == good);
+  const std::pair<std::string, std::size_t> bad[] = {
+      {"\xff", 1}, {"\x80", 1}, {"\xc0\x80", 2}, {"\xc1\xbf", 2}, {"\xc3", 1}, {"\xe0\x9f\xbf", 3}, {"\xe2\x82", 2},
+      {"\xed\xa0\x80", 3}, {"\xf0\x8f\xbf\xbf", 4}, {"\xf0\x9f\x98", 3}, {"\xf4\x90\x80\x80", 4}, {"\xf5\x80\x80\x80", 4}};
+  for (const auto& [bytes, count] : bad) {
+    std::string expected;
+    for (std::size_t i = 0; i < count; ++i) expected += no_character;
+    CHECK(repaired(bytes) == expected);
+    CHECK(repaired("a" + bytes + "\"\n\u20ac") == "a" + expected + "\"\n\u20ac");
+  }
 }
 
 TEST_CASE("report: text says at a glance what happened") {
