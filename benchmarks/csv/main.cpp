@@ -1,16 +1,21 @@
 // One way of reading one file, measured.
-//   bench-csv --file F --kind num|mixed --task read|index|rows|getline|index_sum|sum [--threads N]
+//   bench-csv --file F --kind num|mixed --task read|structural|index|rows|getline|index_sum|sum [--threads N]
+//   bench-csv --file F --kind mixed --task structs
 //   bench-csv --generate num|mixed --file F --bytes N
 // prints one line of JSON; times are per 1000 bytes of the file.
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
+#include <etl/csv/columns.hpp>
 #include <etl/csv/index.hpp>
 #include <etl/csv/reader.hpp>
 #include <etl/io/source.hpp>
@@ -18,6 +23,7 @@
 #include "common/args.hpp"
 #include "common/measure.hpp"
 #include "generate.hpp"
+#include "structural.hpp"
 
 namespace {
 
@@ -26,7 +32,7 @@ namespace csv = etl::csv;
 template <class T>
 T must(etl::Result<T> result) {
   if (!result) throw std::runtime_error(result.error().message());
-  return std::move(*result);
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
 // Columns with numbers.
@@ -70,7 +76,19 @@ void read(const std::string& path, Counts& counts) {
   });
 }
 
-// What there is at least to do: the structural index, nothing made of it.
+// What there is at least to do.
+void structural(const std::string& path, Counts& counts) {
+  bench::Structural pass;
+  blocks(path, [&](std::string_view text, bool last) {
+    const std::size_t used = last ? text.size() : text.size() / 64 * 64;
+    pass.index(text.substr(0, used));
+    bench::barrier(pass.offsets().data());
+    counts.cells += pass.size();
+    return used;
+  });
+}
+
+// Our own structural index, nothing made of it.
 template <class F>
 void index(const std::string& path, Counts& counts, F each) {
   csv::Structure structure;
@@ -84,8 +102,7 @@ void index(const std::string& path, Counts& counts, F each) {
   });
 }
 
-void index_sum(const std::string& path, const std::string& kind, Counts& counts) {
-  const std::vector<std::size_t>& columns = numeric(kind);
+void index_sum(const std::string& path, const std::vector<std::size_t>& columns, Counts& counts) {
   bool header = true;
   index(path, counts, [&](std::string_view text, const csv::Structure& s) {
     std::size_t first = 0;
@@ -122,6 +139,50 @@ void sum(csv::Reader& reader, const std::vector<std::size_t>& columns, Counts& c
   rows(reader, counts, [&](const csv::Row& row) {
     for (const std::size_t column : columns) counts.sum += number(row[column]);
   });
+}
+
+struct Item {
+  std::int64_t id = 0;
+  std::int32_t code = 0;
+  std::chrono::sys_days day{};
+  std::string description{};
+  double price = 0;
+  std::int32_t count = 0;
+  bool active = false;
+  double ratio = 0;
+  std::string key{};
+  std::string name{};
+};
+// Columns of `Item` that are added up.
+const std::vector<std::size_t> summed{0, 1, 4, 5, 7};
+
+// All columns into structs that own their texts, a batch at a time; each batch over the one before.
+void structs(const std::string& path, Counts& counts) {
+  const auto columns = csv::columns<Item>(
+      csv::column("id", &Item::id), csv::column("code", &Item::code), csv::column("day", &Item::day),
+      csv::column("description", &Item::description), csv::column("price", &Item::price),
+      csv::column("count", &Item::count), csv::column("active", &Item::active), csv::column("ratio", &Item::ratio),
+      csv::column("key", &Item::key), csv::column("name", &Item::name));
+  auto reader = must(csv::Reader::open(path));
+  const auto decoder = must(columns.bind(reader.header(), reader.name()));
+  std::vector<Item> batch(1000);
+  std::size_t filled = 0;
+  const auto consume = [&] {
+    for (const Item& item : std::span(batch).first(filled)) {
+      counts.sum += static_cast<double>(item.id);
+      counts.sum += item.code;
+      counts.sum += item.price;
+      counts.sum += item.count;
+      counts.sum += item.ratio;
+    }
+    bench::barrier(batch.data());
+    filled = 0;
+  };
+  rows(reader, counts, [&](const csv::Row& row) {
+    must(decoder.decode(row, batch[filled]));
+    if (++filled == batch.size()) consume();
+  });
+  consume();
 }
 
 template <class F>
@@ -166,6 +227,18 @@ void getline(const std::string& path, Counts& counts) {
   }
 }
 
+// Whether a task found what the index finds.
+bool right(const std::string& task, const std::string& path, const Counts& found) {
+  Counts expected;
+  if (task == "structural") {
+    index(path, expected, [](std::string_view, const csv::Structure&) {});
+    return found.cells == expected.cells;
+  }
+  if (task != "structs") return true;
+  index_sum(path, summed, expected);
+  return found.rows + 1 == expected.rows && found.sum == expected.sum;
+}
+
 void run(const bench::Args& args) {
   const std::string path = args.text("file", ""), kind = args.text("kind", "num"), task = args.text("task", "rows");
   const std::size_t threads = args.number("threads", 1);
@@ -174,14 +247,18 @@ void run(const bench::Args& args) {
   const bench::Moment before = bench::Moment::now();
   if (task == "read")
     read(path, counts);
+  else if (task == "structural")
+    structural(path, counts);
   else if (task == "index")
     index(path, counts, [](std::string_view, const csv::Structure& s) { bench::barrier(s.ends.data()); });
   else if (task == "index_sum")
-    index_sum(path, kind, counts);
+    index_sum(path, numeric(kind), counts);
   else if (task == "rows")
     in_parts(path, threads, counts, [](csv::Reader& reader, Counts& own) { walk(reader, own); });
   else if (task == "sum")
     in_parts(path, threads, counts, [&](csv::Reader& reader, Counts& own) { sum(reader, numeric(kind), own); });
+  else if (task == "structs")
+    structs(path, counts);
   else if (task == "getline")
     getline(path, counts);
   else
@@ -195,7 +272,8 @@ void run(const bench::Args& args) {
       .number("cpu_ns", static_cast<double>(took.cpu) / kilobytes)
       .number("rows", counts.rows)
       .number("cells", counts.cells)
-      .number("sum", counts.sum);
+      .number("sum", counts.sum)
+      .flag("ok", right(task, path, counts));
   line.print();
 }
 

@@ -1,0 +1,70 @@
+#include "structural.hpp"
+
+#include <array>
+#include <bit>
+#include <cstring>
+#include <stdexcept>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace bench {
+
+#if defined(__x86_64__)
+#define ETLPIPE_BENCH_TARGET __attribute__((target("avx2,pclmul,bmi,popcnt")))
+
+namespace {
+
+ETLPIPE_BENCH_TARGET inline std::uint64_t equal(__m256i low, __m256i high, char needle) noexcept {
+  const __m256i spread = _mm256_set1_epi8(needle);
+  const auto bits = [](int mask) { return static_cast<std::uint64_t>(static_cast<std::uint32_t>(mask)); };
+  return bits(_mm256_movemask_epi8(_mm256_cmpeq_epi8(low, spread))) |
+         bits(_mm256_movemask_epi8(_mm256_cmpeq_epi8(high, spread))) << 32;
+}
+
+ETLPIPE_BENCH_TARGET inline std::uint64_t prefix_xor(std::uint64_t mask) noexcept {
+  const __m128i product =
+      _mm_clmulepi64_si128(_mm_set_epi64x(0, static_cast<std::int64_t>(mask)), _mm_set1_epi8('\xFF'), 0);
+  return static_cast<std::uint64_t>(_mm_cvtsi128_si64(product));
+}
+
+ETLPIPE_BENCH_TARGET std::size_t run(std::string_view text, std::uint64_t& inside, std::uint32_t* to) noexcept {
+  std::array<char, 64> last{};
+  std::size_t count = 0;
+  for (std::size_t at = 0; at < text.size(); at += 64) {
+    const char* block = text.data() + at;
+    if (text.size() - at < 64) block = static_cast<const char*>(std::memcpy(last.data(), block, text.size() - at));
+    __m256i low, high;
+    std::memcpy(&low, block, 32);
+    std::memcpy(&high, block + 32, 32);
+    const std::uint64_t within = prefix_xor(equal(low, high, '"')) ^ inside;
+    inside = static_cast<std::uint64_t>(static_cast<std::int64_t>(within) >> 63);
+    std::uint64_t ends = (equal(low, high, ',') | equal(low, high, '\n')) & ~within;
+    // Eight at a time, so that the branch is foreseen; what is too much is overwritten.
+    std::uint32_t* next = to + count;
+    count += static_cast<std::size_t>(_mm_popcnt_u64(ends));
+    for (; ends != 0; next += 8)
+      for (std::size_t i = 0; i < 8; ++i, ends &= ends - 1)
+        next[i] = static_cast<std::uint32_t>(at) + static_cast<std::uint32_t>(_tzcnt_u64(ends));
+  }
+  return count;
+}
+
+}  // namespace
+
+Structural::Structural() {
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("pclmul"))
+    throw std::runtime_error("the structural pass needs AVX2 and PCLMUL");
+}
+
+void Structural::index(std::string_view text) {
+  if (offsets_.size() < text.size() + 64) offsets_.resize(text.size() + 64);
+  size_ = run(text, inside_, offsets_.data());
+}
+#else
+Structural::Structural() { throw std::runtime_error("the structural pass is written for x86-64"); }
+void Structural::index(std::string_view) {}
+#endif
+
+}  // namespace bench
