@@ -302,20 +302,29 @@ etl::Result<void> check_rejects_file(const fs::path& rejects, const std::vector<
   return {};
 }
 
-/// Those of the first file that can be read.
+/// Those of the first file that can be read and has rows. When none has, nothing tells types: the first file's, as
+/// texts.
 etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files, const Load& options,
                                              const std::optional<csv::Mapping>& mapping, const etl::Stop& stop) {
   std::optional<etl::Error> first;
+  std::optional<TargetColumns> columns;
+  fs::path from;
   for (const fs::path& file : files) {
     if (!can_be_read_again(file)) continue;
     auto plan = plan_file(file, options, mapping, std::nullopt, stop);
-    if (plan && plan->columns.empty()) continue;  // an empty file
-    if (plan) {
-      if (!options.quiet)
-        fmt::print(stderr, "etl-csv: table {} of {}: {}\n", options.table, file.string(), to_string(plan->columns));
-      return std::move(plan->columns);
+    if (!plan) {
+      if (!first) first = std::move(plan.error());
+      continue;
     }
-    if (!first) first = std::move(plan.error());
+    if (plan->columns.empty() || (columns && !plan->kinds_known)) continue;
+    columns = std::move(plan->columns);
+    from = file;
+    if (plan->kinds_known) break;
+  }
+  if (columns) {
+    if (!options.quiet)
+      fmt::print(stderr, "etl-csv: table {} of {}: {}\n", options.table, from.string(), to_string(*columns));
+    return std::move(*columns);
   }
   if (first) return etl::failure(std::move(*first));
   return etl::failure(etl::fatal(fmt::format(
@@ -367,8 +376,12 @@ etl::Result<void> load_all(const Load& options, const std::string& location, Sum
   }
   auto into = Into::open(location, options.connections);
   if (!into) return etl::failure(std::move(into.error()));
-  if (create)
+  if (create) {
     if (auto created = into->create(options.table, table); !created) return created;
+    found = Into::columns(location, options.table);  // as a load that goes on will find them
+    if (!found) return etl::failure(std::move(found.error()));
+    if (*found) table = std::move(**found);
+  }
   Job<Into>(options, *into, std::move(mapping), std::move(table), files).run(summary, stop);
   if (!options.rejects.empty())
     if (auto written = write_rejects(*into, options, files); !written) return written;

@@ -14,11 +14,11 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <etl/csv/mapping.hpp>
 #include <etl/csv/reader.hpp>
 #include <etl/etl.hpp>
 
 #include "load.hpp"
+#include "load_plan.hpp"
 
 namespace program {
 
@@ -37,7 +37,7 @@ struct FileLoad {
   std::filesystem::path path;
   etl::csv::Dialect dialect;
   std::shared_ptr<etl::csv::Reader> opened;  // of a pipe
-  etl::csv::RecordDecoder decoder;
+  TableDecoder decoder;
   typename Into::Table table;
   Duplicate duplicate;
   std::string print;                   // of the file and all settings that decide what is loaded
@@ -75,7 +75,7 @@ struct FileLoad {
     }
   }
   void transform(const FoundRow& found, etl::Out<etl::csv::Record>& out) const {
-    if (found.bad != nullptr) return out.reject(found.bad->error);
+    if (found.bad != nullptr) return out.reject(with_remedy(found.bad->error));
     etl::csv::Record& record = out.next();
     if (auto decoded = decoder.decode(found.row, record); !decoded) return out.reject(std::move(decoded.error()));
     record.emplace_back(static_cast<std::int64_t>(found.row.line()));  // behind the columns: for errors
@@ -90,6 +90,11 @@ struct FileLoad {
   }
 
  private:
+  /// The reader's, which does not know the command line.
+  static etl::Error with_remedy(etl::Error error) {
+    if (error.context.ends_with("read it as Latin-1")) error.context += as_latin1;
+    return error;
+  }
   /// In the order of the file, bad rows too: what a chunk is must not decide which number a row has.
   static bool push(const etl::csv::Chunk& chunk, etl::Emitter<FoundRow>& out) {
     auto bad = chunk.bad_rows().begin();

@@ -26,7 +26,9 @@ struct TargetColumn {
   etl::csv::Kind kind = etl::csv::Kind::Text;
   bool nullable = true;
   bool key = false;
-  std::string type{};  ///< as the database calls it; empty: of a column to be made
+  std::string type{};                  ///< as the database calls it; empty: of a column to be made
+  std::vector<etl::csv::Kind> also{};  ///< kinds beside it that the column keeps as they are, when a mapping says so
+  bool fillable = true;                ///< else its type is one that cells cannot be written to
 };
 using TargetColumns = std::vector<TargetColumn>;
 

@@ -39,7 +39,10 @@ constexpr std::array known_types = {
     KnownType{"jsonb", Kind::Text, Type::Jsonb},
 };
 
-/// Types that are not known are sent as texts, as PostgreSQL takes enumerations; `check_table` refuses the others.
+bool is_known(std::string_view declared) {
+  return std::ranges::find(known_types, declared, &KnownType::name) != known_types.end();
+}
+/// Types that are not known are sent as texts, as PostgreSQL takes enumerations.
 KnownType known_type(std::string_view declared) {
   const auto found = std::ranges::find(known_types, declared, &KnownType::name);
   return found == known_types.end() ? KnownType{declared, Kind::Text, Type::Text} : *found;
@@ -73,8 +76,9 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
   auto connection = postgres::Connection::open(url);
   if (!connection) return etl::failure(std::move(connection.error()));
   const auto rows = connection->query(
-      "SELECT a.attname, format_type(a.atttypid, NULL), NOT a.attnotnull, "
-      "coalesce(a.attnum = ANY(i.indkey), false) FROM pg_attribute a LEFT JOIN pg_index i ON "
+      "SELECT a.attname, format_type(b.oid, NULL), NOT a.attnotnull, coalesce(a.attnum = ANY(i.indkey), false), "
+      "b.typcategory = 'S' OR b.typtype = 'e' FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
+      "JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END LEFT JOIN pg_index i ON "
       "i.indrelid = a.attrelid AND i.indisprimary WHERE a.attrelid = to_regclass($1) AND "
       "a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
       postgres::detail::quoted_table(table));
@@ -87,7 +91,9 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
                      .kind = known_type(type).kind,
                      .nullable = rows->text(row, 2) == "t",
                      .key = rows->text(row, 3) == "t",
-                     .type = type});
+                     .type = type,
+                     .also = {},
+                     .fillable = is_known(type) || rows->text(row, 4) == "t"});
   }
   return std::optional(std::move(found));
 }

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,19 +15,37 @@ using etl::csv::Kind;
 
 namespace {
 
-sqlite::Type type_of(const TargetColumn& column) {
-  if (!column.type.empty()) return sqlite::type_of(column.type);
-  switch (column.kind) {
-    case Kind::Boolean:
-    case Kind::Integer: return sqlite::Type::Integer;
-    case Kind::Double: return sqlite::Type::Real;
-    case Kind::Numeric: return sqlite::Type::Numeric;
-    case Kind::Text:
-    case Kind::Date:
-    case Kind::Timestamp:
-    case Kind::TimestampTz: break;
+/// What a column that is made is declared as, so that it is found again as the same kind. The affinity that the name
+/// gives it keeps what is written: a text of a date is none of a number, and decimal numbers are texts, which lose no
+/// digit.
+std::string_view declared(Kind kind) {
+  switch (kind) {
+    case Kind::Boolean: return "BOOLEAN";
+    case Kind::Integer: return "INTEGER";
+    case Kind::Double: return "REAL";
+    case Kind::Numeric: return "NUMERIC_TEXT";
+    case Kind::Date: return "DATE";
+    case Kind::Timestamp: return "TIMESTAMP";
+    case Kind::TimestampTz: return "TIMESTAMPTZ";
+    case Kind::Text: break;
   }
-  return sqlite::Type::Text;
+  return "TEXT";
+}
+sqlite::Type type_of(const TargetColumn& column) {
+  return sqlite::type_of(column.type.empty() ? declared(column.kind) : column.type);
+}
+
+/// Whether values of the kind stay what they are.
+bool keeps(sqlite::Type type, Kind kind) {
+  switch (type) {
+    case sqlite::Type::Integer: return kind == Kind::Boolean || kind == Kind::Integer;
+    case sqlite::Type::Real: return kind == Kind::Double;
+    case sqlite::Type::Text: return kind != Kind::Boolean && kind != Kind::Integer && kind != Kind::Double;
+    case sqlite::Type::Numeric: return kind != Kind::Text;
+    case sqlite::Type::Any: return true;
+    case sqlite::Type::Blob: break;
+  }
+  return false;
 }
 
 /// What cells have to be for a column. SQLite's own types do not tell dates from texts, which is what people write in
@@ -33,11 +53,16 @@ sqlite::Type type_of(const TargetColumn& column) {
 Kind kind_of(std::string declared) {
   for (char& c : declared)
     if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  if (declared.find("BOOL") != std::string::npos) return Kind::Boolean;
-  if (declared.find("DATETIME") != std::string::npos || declared.find("TIMESTAMP") != std::string::npos)
-    return Kind::Timestamp;
-  if (declared.find("DATE") != std::string::npos) return Kind::Date;
-  switch (sqlite::type_of(declared)) {
+  const sqlite::Type type = sqlite::type_of(declared);
+  const auto says = [&](Kind kind, auto... words) {
+    return keeps(type, kind) && ((declared.find(words) != std::string::npos) || ...);
+  };
+  if (says(Kind::Boolean, "BOOL")) return Kind::Boolean;
+  if (says(Kind::TimestampTz, "TIMESTAMPTZ", "WITH TIME ZONE")) return Kind::TimestampTz;
+  if (says(Kind::Timestamp, "DATETIME", "TIMESTAMP")) return Kind::Timestamp;
+  if (says(Kind::Date, "DATE")) return Kind::Date;
+  if (says(Kind::Numeric, "NUMERIC", "DECIMAL")) return Kind::Numeric;
+  switch (type) {
     case sqlite::Type::Integer: return Kind::Integer;
     case sqlite::Type::Real: return Kind::Double;
     case sqlite::Type::Numeric: return Kind::Numeric;
@@ -76,11 +101,16 @@ etl::Result<std::optional<TargetColumns>> IntoSqlite::columns(const std::string&
     if (!more) return etl::failure(more.error());
     if (!*more) break;
     const std::string type(query->text(1));
+    const sqlite::Type stored = sqlite::type_of(type);
     found.push_back({.name = std::string(query->text(0)),
                      .kind = kind_of(type),
                      .nullable = query->integer(2) == 0 && query->integer(3) == 0,
                      .key = query->integer(3) > 0,
-                     .type = type});
+                     .type = type,
+                     .also = {},
+                     .fillable = stored != sqlite::Type::Blob});
+    std::ranges::copy_if(etl::csv::all_kinds, std::back_inserter(found.back().also),
+                         [&](Kind kind) { return keeps(stored, kind); });
   }
   if (found.empty()) return std::optional<TargetColumns>();
   return std::optional(std::move(found));
@@ -104,7 +134,10 @@ sqlite::OnConflict IntoSqlite::on_conflict(Duplicate duplicate) noexcept {
 }
 
 etl::Result<void> IntoSqlite::create(const std::string& name, const TargetColumns& columns) {
-  return sqlite::create_table(store_->database(), table(name, columns));
+  const Table made = table(name, columns);
+  auto infos = sqlite::detail::column_infos(made);
+  for (std::size_t i = 0; i < columns.size(); ++i) infos[i].type = declared(columns[i].kind);
+  return sqlite::detail::create_table(store_->database(), name, infos);
 }
 
 etl::Result<void> IntoSqlite::check(const std::vector<std::string>& statements) {

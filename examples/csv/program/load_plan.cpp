@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 #include <etl/csv/sniff.hpp>
+#include <etl/io/source.hpp>
 
 namespace program {
 namespace {
@@ -57,14 +58,22 @@ etl::Result<TargetColumns> new_columns(std::vector<csv::MappedColumn>& mapped, c
   return columns;
 }
 
-/// Columns of the table that get the mapped ones, which become what the table has.
+/// Whether every value of a kind is also one of the other.
+bool widens(csv::Kind from, csv::Kind to) {
+  return (from == csv::Kind::Integer && to == csv::Kind::Numeric) ||
+         (from == csv::Kind::Date && to == csv::Kind::Timestamp);
+}
+
+/// Columns of the table that get the mapped ones, which become what the table has. `widened`: of these, those that only
+/// their values become it.
 etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped, const TargetColumns& table,
-                                         bool by_place, const Load& options, const std::string& file) {
+                                         bool by_place, const Load& options, const std::string& file,
+                                         std::vector<std::size_t>& widened) {
   if (by_place && mapped.size() > table.size())
     return etl::failure(etl::fatal(fmt::format("{}: the first row has {} cells, and the table {} has {} columns: {}",
                                                file, mapped.size(), options.table, table.size(), names(table))));
   TargetColumns columns;
-  std::string unknown, other;
+  std::string unknown, other, unfillable;
   for (std::size_t i = 0; i < mapped.size(); ++i) {
     csv::MappedColumn& column = mapped[i];
     if (by_place) column.target = table[i].name;
@@ -73,20 +82,52 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
       unknown += fmt::format("{}'{}'", unknown.empty() ? "" : ", ", column.target);
       continue;
     }
+    if (!at->fillable)
+      unfillable += fmt::format("{}'{}' is {}", unfillable.empty() ? "" : ", ", column.target, at->type);
     if (column.kind == csv::Kind::Text) column.kind = at->kind;
-    if (column.kind != at->kind)
+    if (widens(column.kind, at->kind))
+      widened.push_back(i);
+    else if (column.kind != at->kind && std::ranges::find(at->also, column.kind) == at->also.end())
       other += fmt::format("{}'{}' is {} in the mapping and {} in the table", other.empty() ? "" : "; ", column.target,
-                           csv::to_string(column.kind), at->type);
+                           csv::to_string(column.kind), at->type.empty() ? csv::to_string(at->kind) : at->type);
     column.nullable = at->nullable;
     columns.push_back(*at);
   }
-  if (unknown.empty() && other.empty()) return columns;
+  if (unknown.empty() && other.empty() && unfillable.empty()) return columns;
   std::string what;
   if (!unknown.empty())
     what = fmt::format("the table {} has no column {}; it has {}. A mapping says which columns of a file go where",
                        options.table, unknown, names(table));
   if (!other.empty()) what += (what.empty() ? "" : "; ") + other;
+  if (!unfillable.empty())
+    what += fmt::format(
+        "{}of the table {}, {}: etl-csv cannot fill columns of such types. Load into columns of type "
+        "text of another table, and cast them in a script of --merge",
+        what.empty() ? "" : "; ", options.table, unfillable);
   return etl::failure(etl::fatal(fmt::format("{}: {}", file, what)));
+}
+
+/// Names of columns would be made of it.
+etl::Result<void> check_header(const csv::Reader& reader, const csv::Dialect& dialect) {
+  if (!dialect.check_utf8 || reader.header().empty()) return {};
+  const std::string names = fmt::format("{}", fmt::join(reader.header(), "\n"));
+  const csv::Dialect lines{.quote = {}, .header_rows = 0, .ragged = csv::Ragged::Keep, .check_utf8 = true};
+  auto check = csv::Reader::from(etl::io::from_memory(names, reader.name()), lines);
+  while (check) {
+    const auto chunk = check->next();
+    if (chunk && !*chunk) return {};
+    if (!chunk) break;
+  }
+  return etl::failure(etl::fatal(
+      fmt::format("{}: the header is not UTF-8; convert the file, or read it as Latin-1{}", reader.name(), as_latin1)));
+}
+
+bool has_rows(csv::Reader& reader, const etl::Stop& stop) {
+  for (;;) {
+    const auto chunk = reader.next(stop.drain());
+    if (!chunk || !*chunk) return false;
+    if (!(*chunk)->empty()) return true;
+  }
 }
 
 /// Two cells of a row cannot go to one column.
@@ -124,6 +165,7 @@ etl::Result<FilePlan> plan_file(const fs::path& file, const Load& options, const
     return etl::failure(
         etl::fatal(fmt::format("{}: no pattern of {} matches it", file.string(), options.mapping.string())));
   csv::FileMapping how = told != nullptr ? *told : mapping_by_name(options, sniffed);
+  how.dialect.check_utf8 = how.dialect.encoding == csv::Encoding::Utf8;  // a database of UTF-8 has nothing else
 
   auto reader = csv::Reader::open(file, how.dialect, {.bad_rows = csv::BadRows::SetAside}, stop.drain());
   if (!reader) return etl::failure(std::move(reader.error()));
@@ -133,20 +175,26 @@ etl::Result<FilePlan> plan_file(const fs::path& file, const Load& options, const
     reader = csv::Reader::open(file, how.dialect, {.bad_rows = csv::BadRows::SetAside}, stop.drain());
     if (!reader) return etl::failure(std::move(reader.error()));
   }
+  if (auto readable = check_header(*reader, how.dialect); !readable) return etl::failure(std::move(readable.error()));
   const bool by_place = how.columns.empty() && reader->header().empty();
   const bool named = !how.columns.empty();
   how.columns = how.columns_of(reader->header(), reader->width());
   if (!named && !table && sniffed && sniffed->dialect.delimiter == how.dialect.delimiter &&
       sniffed->columns.size() == how.columns.size())
     for (std::size_t i = 0; i < how.columns.size(); ++i) how.columns[i].kind = sniffed->columns[i].kind;
-  auto columns = table ? found_columns(how.columns, *table, by_place, options, reader->name())
+  std::vector<std::size_t> widened;
+  auto columns = table ? found_columns(how.columns, *table, by_place, options, reader->name(), widened)
                        : new_columns(how.columns, options, reader->name());
   if (!columns) return etl::failure(std::move(columns.error()));
   if (auto once = check_names(*columns, reader->name()); !once) return etl::failure(std::move(once.error()));
   auto decoder = how.bind(reader->header(), reader->name(), reader->width());
   if (!decoder) return etl::failure(std::move(decoder.error()));
-  FilePlan plan{.dialect = how.dialect, .decoder = std::move(*decoder), .columns = std::move(*columns)};
-  if (!can_be_read_again(file)) plan.reader = std::make_shared<csv::Reader>(std::move(*reader));
+  FilePlan plan{
+      .dialect = how.dialect, .decoder = {std::move(*decoder), std::move(widened)}, .columns = std::move(*columns)};
+  if (!can_be_read_again(file))
+    plan.reader = std::make_shared<csv::Reader>(std::move(*reader));
+  else if (!mapping && !table)
+    plan.kinds_known = has_rows(*reader, stop);
   return plan;
 }
 
