@@ -1,33 +1,13 @@
 // etl-csv load: its part of the command line.
-#include <charconv>
-#include <cmath>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <string>
 
 #include "command.hpp"
+#include "common/max_rejects.hpp"
 #include "load.hpp"
 
 namespace program {
-namespace {
-
-/// "100" rows or "2%" of them.
-void set_max_rejects(const std::string& text, Load& load) {
-  const bool percent = text.ends_with('%');
-  const char* const end = text.data() + text.size() - (percent ? 1 : 0);
-  double value = 0;
-  const auto parsed = std::from_chars(text.data(), end, value);
-  const bool bad = parsed.ec != std::errc{} || parsed.ptr != end || !(value >= 0) || (percent && value > 100) ||
-                   (!percent && (value != std::floor(value) || value > 9e15));
-  if (bad) throw CLI::ValidationError("--max-rejects", "expected a number of rows, or a percentage as in 2%");
-  if (percent)
-    load.max_reject_ratio = value / 100;
-  else
-    load.max_rejects = static_cast<std::uint64_t>(value);
-}
-
-}  // namespace
 
 void add_load(CLI::App& app, Chosen& chosen) {
   const auto load = std::make_shared<Load>();
@@ -119,7 +99,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
   command->add_flag("--quiet", load->quiet, "No progress, no summary; only errors");
   command->add_flag("--json", load->json, "The summary as JSON on standard output");
   command->callback([load, delimiter, max_rejects, &chosen] {
-    if (!max_rejects->empty()) set_max_rejects(*max_rejects, *load);
+    if (!max_rejects->empty()) set_max_rejects(*max_rejects, "rows", *load);
     load->find_delimiter = delimiter->count() == 0;
     chosen = [load](const etl::Stop& stop) { return program::load(*load, stop); };
   });

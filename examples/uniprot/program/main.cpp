@@ -1,12 +1,9 @@
 // etl-uniprot: UniProtKB flat files into SQLite, or into JSON and FASTA.
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <csignal>
-#include <cstdint>
 #include <cstdio>
 #include <exception>
-#include <limits>
 #include <map>
 #include <string>
 
@@ -15,6 +12,7 @@
 #include <etl/config.hpp>
 #include <etl/signals.hpp>
 
+#include "common/max_rejects.hpp"
 #include "options.hpp"
 
 namespace {
@@ -27,21 +25,6 @@ constexpr const char* exit_codes =
     "  3  done, but some entries were rejected\n"
     "  4  stopped by a signal: the entries taken so far are loaded (a second signal does not wait for that)\n"
     "  5  as 4, and the rest did not make it within the drain deadline\n";
-
-// "100" entries or "2%" of them.
-void set_max_rejects(const std::string& text, program::Ingest& ingest) {
-  const bool percent = text.ends_with('%');
-  const char* const end = text.data() + text.size() - (percent ? 1 : 0);
-  double value = 0;
-  const auto parsed = std::from_chars(text.data(), end, value);
-  const bool bad = parsed.ec != std::errc{} || parsed.ptr != end || !(value >= 0) || (percent && value > 100) ||
-                   (!percent && (value != std::floor(value) || value > 9e15));
-  if (bad) throw CLI::ValidationError("--max-rejects", "expected a number of entries, or a percentage as in 2%");
-  if (percent)
-    ingest.max_reject_ratio = value / 100;
-  else
-    ingest.max_rejects = static_cast<std::uint64_t>(value);
-}
 
 void add_selection(CLI::App* command, program::Selection& selection) {
   command->add_option("--taxon", selection.taxa, "Only entries of this NCBI taxonomy identifier (may be repeated)")
@@ -118,7 +101,7 @@ int run(int argc, char** argv) {
 
   try {
     app.parse(argc, argv);
-    if (!max_rejects.empty()) set_max_rejects(max_rejects, ingest);
+    if (!max_rejects.empty()) program::set_max_rejects(max_rejects, "entries", ingest);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }

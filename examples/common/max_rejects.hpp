@@ -1,0 +1,34 @@
+#pragma once
+// An option that programs share: how many bad records are too many.
+
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+namespace program {
+
+/// "100" `records`, or "2%" of them, as `--max-rejects` has it; what is set is the number of `job`, or its ratio.
+template <class Job>
+void set_max_rejects(const std::string& text, std::string_view records, Job& job) {
+  const bool percent = text.ends_with('%');
+  const char* const end = text.data() + text.size() - (percent ? 1 : 0);
+  double value = 0;
+  const auto parsed = std::from_chars(text.data(), end, value);
+  const bool bad = parsed.ec != std::errc{} || parsed.ptr != end || !(value >= 0) || (percent && value > 100) ||
+                   (!percent && (value != std::floor(value) || value > 9e15));
+  if (bad)
+    throw CLI::ValidationError("--max-rejects",
+                               fmt::format("expected a number of {}, or a percentage as in 2%", records));
+  if (percent)
+    job.max_reject_ratio = value / 100;
+  else
+    job.max_rejects = static_cast<std::uint64_t>(value);
+}
+
+}  // namespace program
