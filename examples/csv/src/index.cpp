@@ -10,6 +10,8 @@
 #include <immintrin.h>
 #endif
 
+#include "survey.hpp"
+
 namespace etl::inline v0::csv {
 namespace {
 
@@ -369,6 +371,14 @@ bool scan(std::string_view text, const Dialect& dialect, bool whole, Structure& 
   const bool found = Scanner(text, dialect, whole, out).run();
   end_text(text, false, out);
   return found;
+}
+
+std::size_t detail::survey(std::string_view text, const Dialect& dialect, bool last, Survey& to, Isa isa) {
+#if defined(__x86_64__)
+  if (isa == Isa::Avx2) return avx2::survey(text, dialect, last, to);
+  if (isa == Isa::Sse2) return sse2::survey(text, dialect, last, to);
+#endif
+  return portable::survey(text, dialect, last, to);
 }
 
 }  // namespace etl::inline v0::csv

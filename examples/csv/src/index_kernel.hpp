@@ -77,3 +77,58 @@ ETLPIPE_CSV_TARGET Verdict run(std::string_view text, const Dialect& dialect, St
   out.row_ends.resize(row_count);
   return {.broken = broken != 0, .open = inside_before != 0};
 }
+
+// What stands outside of quotes for one guess.
+ETLPIPE_CSV_TARGET inline void look(const Masks& m, std::uint64_t breaks, std::uint64_t inside, std::uint64_t valid,
+                                    bool keep_blank_lines, std::uint64_t carriage_before, detail::Survey::Guess& to) {
+  const std::uint64_t ends = (m.delimiter | breaks) & ~inside;
+  const std::uint64_t opening = m.quote & inside;
+  const std::uint64_t closing = m.quote & ~inside;
+  const std::uint64_t behind_end = (ends << 1) | to.starts;
+  const std::uint64_t behind_closing = (closing << 1) | to.closing;
+  to.broken |= ((opening & ~(behind_end | behind_closing)) |
+                (behind_closing & ~(ends | opening | (m.carriage & ~inside)) & valid)) != 0;
+  to.starts = ends >> 63;
+  to.closing = closing >> 63;
+  const std::uint64_t rows = breaks & ~inside;
+  const std::uint64_t behind_row = (rows << 1) | (to.row_ends >> 63);
+  const std::uint64_t behind_row_and_carriage =
+      ((rows << 2) | (to.row_ends >> 62)) & ((m.carriage << 1) | (carriage_before >> 63));
+  to.rows += popcount(keep_blank_lines ? rows : rows & ~(behind_row | behind_row_and_carriage));
+  to.row_ends = rows;
+  const std::uint64_t size = popcount(valid);
+  if (ends == 0) {
+    to.tail += size;
+    (to.ended ? to.longest : to.head) = std::max(to.ended ? to.longest : to.head, to.tail);
+  } else {
+    if (!to.ended) to.head = to.tail + lowest(ends);
+    to.ended = true;
+    to.tail = size - 1 - (63 - static_cast<std::uint64_t>(std::countl_zero(ends)));
+  }
+}
+
+ETLPIPE_CSV_TARGET std::size_t survey(std::string_view text, const Dialect& dialect, bool whole, detail::Survey& to) {
+  const Needles needles(dialect);
+  std::array<char, 64> last{};
+  std::size_t at = 0;
+  for (; at < text.size() && (whole || text.size() - at > 64); at += 64) {
+    const std::size_t size = std::min<std::size_t>(64, text.size() - at);
+    const char* block = text.data() + at;
+    if (size < 64) {
+      std::memcpy(last.data(), block, size);
+      block = last.data();
+    }
+    const std::uint64_t valid = size == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << size) - 1;
+    const Masks m = classify(block, needles);
+    const std::uint64_t feed_behind = text.size() - at > 64 && block[64] == '\n' ? 1 : 0;
+    const std::uint64_t breaks = m.feed | (m.carriage & ~((m.feed >> 1) | (feed_behind << 63)));
+    const std::uint64_t inside =
+        m.quote == 0 ? (to.odd ? ~std::uint64_t{0} : 0) : prefix_xor(m.quote) ^ (to.odd ? ~std::uint64_t{0} : 0);
+    look(m, breaks, inside, valid, dialect.keep_blank_lines, to.carriage, to.guesses[0]);
+    look(m, breaks, ~inside & valid, valid, dialect.keep_blank_lines, to.carriage, to.guesses[1]);
+    to.lines += popcount(breaks);
+    to.odd ^= popcount(m.quote) % 2 != 0;
+    to.carriage = m.carriage;
+  }
+  return std::min(at, text.size());
+}

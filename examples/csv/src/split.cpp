@@ -11,6 +11,7 @@
 #include <etl/csv/reader.hpp>
 
 #include "range_source.hpp"
+#include "survey.hpp"
 
 namespace etl::inline v0::csv {
 namespace {
@@ -41,40 +42,60 @@ Result<bool> append(io::ByteSource& source, std::string& to, std::size_t size) {
   return *got != 0;
 }
 
-// Whether an odd number of quotes stands in [begin, end).
-Result<bool> odd_quotes(const std::filesystem::path& path, char quote, std::uint64_t begin, std::uint64_t end) {
-  auto source = open_at(path, begin);
-  if (!source) return failure(source.error());
-  std::string buffer(block, '\0');
-  std::ptrdiff_t quotes = 0;
-  while (begin < end) {
-    const auto got =
-        (*source)->read({buffer.data(), static_cast<std::size_t>(std::min<std::uint64_t>(block, end - begin))});
-    if (!got) return failure(got.error());
-    if (*got == 0) break;
-    quotes += std::count(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(*got), quote);
-    begin += *got;
-  }
-  return quotes % 2 != 0;
-}
-
-// Offset behind the first row end at or behind `at`; or nothing when there is none.
-Result<std::optional<std::uint64_t>> next_row(const std::filesystem::path& path, const Dialect& dialect,
-                                              std::uint64_t at, bool inside) {
+// Offset behind the first line feed at or behind `at`, which all lines have unless it is a strange file.
+Result<std::optional<std::uint64_t>> behind_line_feed(const std::filesystem::path& path, std::uint64_t at,
+                                                      std::uint64_t most) {
   auto source = open_at(path, at);
   if (!source) return failure(source.error());
-  // A text that begins within quotes is one that begins with a quote.
-  std::string text(inside ? 1 : 0, dialect.quote.value_or('"'));
-  const std::size_t added = text.size();
+  std::string text;
+  for (const std::uint64_t begin = at; at - begin <= most; at += text.size()) {
+    text.clear();
+    const Result<bool> more = append(**source, text, 4096);
+    if (!more) return failure(more.error());
+    if (!*more) break;
+    if (const std::size_t feed = text.find('\n'); feed != text.npos) return at + feed + 1;
+  }
+  return std::nullopt;
+}
+
+Result<detail::Survey> survey(const std::filesystem::path& path, const Dialect& dialect, std::uint64_t begin,
+                              std::uint64_t end) {
+  auto source = open_at(path, begin);
+  if (!source) return failure(source.error());
+  std::string text(block + 65, '\0');
+  std::size_t left = 0;  // of the text before
+  detail::Survey found;
+  for (;;) {
+    const Result<std::size_t> got =
+        (*source)->read({text.data() + left, static_cast<std::size_t>(std::min<std::uint64_t>(block, end - begin))});
+    if (!got) return failure(got.error());
+    begin += *got;
+    const std::string_view seen(text.data(), left + *got);
+    const std::size_t used = detail::survey(seen, dialect, *got == 0, found);
+    if (*got == 0) return found;
+    left = seen.size() - used;
+    std::copy_n(text.data() + used, left, text.data());
+  }
+}
+
+// The end of the row that has its quotes open at `at`: its offset, and line breaks and rows before it. Nothing when
+// there is none.
+Result<std::optional<Place>> row_end(const std::filesystem::path& path, const Dialect& dialect, std::uint64_t at) {
+  auto source = open_at(path, at);
+  if (!source) return failure(source.error());
+  std::string text(1, *dialect.quote);  // a text that begins within quotes is one that begins with a quote
   Structure structure;
   for (std::size_t size = block; text.size() <= 2 * dialect.max_field + block; size *= 2) {
     const Result<bool> more = append(**source, text, size);
     if (!more) return failure(more.error());
     std::string_view seen = text;
     if (*more && seen.ends_with('\r')) seen.remove_suffix(1);
-    // What is broken in it shows when the parts are counted.
-    std::ignore = index(seen, dialect, false, structure);
-    if (structure.row_ends.size() > 0) return at + structure.ends[structure.row_ends[0]] + 1 - added;
+    std::ignore = index(seen, dialect, false, structure);  // what is broken in it was seen before
+    if (structure.row_ends.size() > 0) {
+      const std::uint32_t end = structure.ends[structure.row_ends[0]];
+      const std::ptrdiff_t within = std::ranges::count_if(structure.breaks.all(), [&](auto offset) { return offset < end; });
+      return Place{at + end, static_cast<std::uint64_t>(within) + 1, 1};
+    }
     if (!*more) break;
   }
   return std::nullopt;
@@ -128,52 +149,48 @@ Result<std::vector<Part>> split(const std::filesystem::path& path, const Dialect
   if (parts == 1) return std::vector<Part>{{first, size}};
   if (!can_index(dialect)) return split_in_order(path, dialect, first, size, parts);
 
-  const auto boundary = [&](std::size_t i) { return first.offset + (size - first.offset) / parts * i; };
-  std::vector<char> odd(parts, 0);
-  if (dialect.quote) {
-    auto counted = in_parallel(parts - 1, [&](std::size_t i) -> Result<void> {
-      const Result<bool> found = odd_quotes(path, *dialect.quote, boundary(i), boundary(i + 1));
-      if (!found) return failure(found.error());
-      odd[i] = *found ? 1 : 0;
-      return {};
-    });
-    if (!counted) return failure(counted.error());
-  }
-  std::vector<Place> places{first};
-  bool inside = false;
+  // Stretches that begin behind a line feed, each surveyed on a thread of its own. Then it is known which begin within
+  // quotes, and what to count of them.
+  std::vector<std::uint64_t> begins{first.offset};
   for (std::size_t i = 1; i < parts; ++i) {
-    inside ^= odd[i - 1] != 0;
-    const auto row = next_row(path, dialect, boundary(i), inside);
-    if (!row) return failure(row.error());
-    places.push_back({std::max(places.back().offset, row->value_or(size)), 1, 1});
+    const std::uint64_t at = std::max(first.offset + (size - first.offset) / parts * i, begins.back());
+    const auto begin = behind_line_feed(path, at, 2 * dialect.max_field + block);
+    if (!begin) return failure(begin.error());
+    if (!*begin) return split_in_order(path, dialect, first, size, parts);
+    begins.push_back(**begin);
   }
-  places.push_back({size, 1, 1});
-
-  // Lines and rows of each part; the last one's are not needed, but its quoting is to be good as well.
-  std::vector<Place> behind(parts, Place{0, 0, 0});
-  std::vector<char> broken(parts, 0);
-  auto counted = in_parallel(parts, [&](std::size_t i) -> Result<void> {
-    if (places[i].offset >= places[i + 1].offset) return {};
-    auto reader = Reader::open(
-        path, dialect, {.bad_rows = BadRows::SetAside, .begin = {places[i].offset, 1, 1}, .end = places[i + 1].offset});
-    if (!reader) return failure(reader.error());
-    const Place begin = reader->place();
-    for (;;) {
-      const auto chunk = reader->next();
-      if (!chunk) return failure(chunk.error());
-      if (!*chunk) break;
-      if (!(*chunk)->bad_rows().empty()) broken[i] = 1;
-    }
-    behind[i] = {reader->place().offset, reader->place().line - begin.line, reader->place().row - begin.row};
+  begins.push_back(size);
+  std::vector<detail::Survey> stretches(parts);
+  auto surveyed = in_parallel(parts, [&](std::size_t i) -> Result<void> {
+    auto found = survey(path, dialect, begins[i], begins[i + 1]);
+    if (!found) return failure(found.error());
+    stretches[i] = *found;
     return {};
   });
-  if (!counted) return failure(counted.error());
-  if (std::find(broken.begin(), broken.end(), 1) != broken.end())
-    return split_in_order(path, dialect, first, size, parts);
-  for (std::size_t i = 0; i + 1 < places.size(); ++i) {
-    places[i + 1].line = places[i].line + behind[i].line;
-    places[i + 1].row = places[i].row + behind[i].row;
+  if (!surveyed) return failure(surveyed.error());
+
+  std::vector<Place> places;
+  Place at = first;
+  bool inside = false;
+  std::uint64_t tail = 0;  // bytes of a cell that is not at its end
+  for (std::size_t i = 0; i < parts; ++i) {
+    const detail::Survey::Guess& guess = stretches[i].guesses[inside ? 1 : 0];
+    const std::uint64_t longest = std::max({guess.longest, guess.head + tail});
+    const bool open = i + 1 == parts && inside != stretches[i].odd;
+    if (guess.broken || open || longest + 128 > dialect.max_field)
+      return split_in_order(path, dialect, first, size, parts);
+    places.push_back(at);
+    if (inside) {
+      const auto end = row_end(path, dialect, begins[i]);
+      if (!end) return failure(end.error());
+      if (!*end || (*end)->offset > begins[i + 1]) return split_in_order(path, dialect, first, size, parts);
+      places.back() = {(*end)->offset, at.line + (*end)->line, at.row + (*end)->row};
+    }
+    at = {begins[i + 1], at.line + stretches[i].lines, at.row + guess.rows};
+    tail = guess.ended ? guess.tail : tail + guess.tail;
+    inside ^= stretches[i].odd;
   }
+  places.push_back({size, 0, 0});
   return parts_of(places);
 }
 

@@ -1,3 +1,5 @@
+#include <cstdint>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -54,6 +56,33 @@ TEST_CASE("The parts of a file have the rows of the file, with the same places")
       REQUIRE(parts);
       CHECK(parts->size() == count);
       CHECK((rows(path, {}, *parts) == whole));
+    }
+  }
+}
+
+TEST_CASE("Any mixture of quotes, line ends and blank lines has its rows at the same places in parts") {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "big.csv";
+  const std::vector<std::string> pieces{"1,2,3",         "\"a\"",    "\"\"", "\"b \"\"c\"\"\"",
+                                        "\"d\n\r\ne,\"", "x,\"\r\"", "",     "some more text"};
+  const std::vector<std::string> ends{"\n", "\n", "\r\n", "\r\n", "\n\n", "\r\n\r\n", ",", "\r", "\r\r\n"};
+  for (std::uint32_t seed = 0; seed < 12; ++seed) {
+    CAPTURE(seed);
+    std::minstd_rand random(seed + 1);
+    std::string made = "head\n";
+    while (made.size() < 1'000'000) {
+      made += pieces[random() % pieces.size()];
+      made += ends[random() % ends.size()];
+    }
+    if (seed % 4 == 3) made.insert(400'000 + seed, 300'000, '\n');  // blank lines, or a long cell
+    test::write_file(path, made);
+    csv::Dialect dialect{.keep_blank_lines = seed % 2 == 0, .ragged = csv::Ragged::Keep};
+    if (seed % 3 == 2) dialect.quote.reset();
+    const std::vector<std::string> whole = rows(path, dialect, {{{}, UINT64_MAX}});
+    for (const std::size_t count : {2U, 3U, 4U}) {
+      const auto parts = csv::split(path, dialect, count);
+      REQUIRE(parts);
+      CHECK((rows(path, dialect, *parts) == whole));
     }
   }
 }
