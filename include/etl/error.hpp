@@ -49,6 +49,7 @@ enum class Errc {
   Ledger,              ///< the books do not balance: a defect of the library or of a custom runner
   CheckpointMismatch,  ///< a checkpoint belongs to another source or another version of the pipeline (G17)
   NoPayload,           ///< a dead letter from which its item cannot be made again (G7)
+  Superseded,          ///< a later run of the pipeline has taken over its progress (G15)
 };
 
 [[nodiscard]] inline std::string_view to_string(ErrorClass c) noexcept {
@@ -92,6 +93,7 @@ enum class Errc {
         case Errc::Ledger: return "ledger does not balance";
         case Errc::CheckpointMismatch: return "checkpoint does not fit";
         case Errc::NoPayload: return "dead letter without payload";
+        case Errc::Superseded: return "another run has taken over";
       }
       return "unknown error";
     }

@@ -22,6 +22,7 @@
 // batch_size 1000
 // partition_count 2
 // finished no
+// run "..."
 // partition 0 watermark 20 position "byte 1234" at 18 gaps [30,35) [40,45)
 // partition 1 watermark 0
 // sha256 (of all lines above)
@@ -48,9 +49,10 @@ std::string in_quotes(std::string_view text) {
 }
 
 std::string text_of(const std::string& pipeline, const Checkpoint& checkpoint) {
-  std::string text = fmt::format("{}{}\npipeline {}\nfingerprint {}\nbatch_size {}\npartition_count {}\nfinished {}\n",
-                                 title, format, in_quotes(pipeline), in_quotes(checkpoint.fingerprint),
-                                 checkpoint.batch_size, checkpoint.partition_count, checkpoint.finished ? "yes" : "no");
+  std::string text =
+      fmt::format("{}{}\npipeline {}\nfingerprint {}\nbatch_size {}\npartition_count {}\nfinished {}\nrun {}\n", title,
+                  format, in_quotes(pipeline), in_quotes(checkpoint.fingerprint), checkpoint.batch_size,
+                  checkpoint.partition_count, checkpoint.finished ? "yes" : "no", in_quotes(checkpoint.run));
   for (const PartitionProgress& one : checkpoint.partitions) {
     text += fmt::format("partition {} watermark {}", one.partition, one.watermark);
     if (one.position) text += fmt::format(" position {}", in_quotes(one.position->text()));
@@ -172,6 +174,9 @@ Checkpoint read(Reader& in, const std::string& pipeline) {
   in.expect("finished ");
   checkpoint.finished = in.take("yes");
   if (!checkpoint.finished) in.expect("no");
+  in.end_line();
+  in.expect("run ");
+  checkpoint.run = in.quoted_text();
   in.end_line();
   while (in.take("partition ")) checkpoint.partitions.push_back(read_partition(in));
   const std::string sum = digest(DigestKind::Sha256, in.read_so_far());

@@ -94,7 +94,7 @@ CREATE SCHEMA IF NOT EXISTS {0};
 CREATE TABLE IF NOT EXISTS {1}(format bigint NOT NULL);
 CREATE TABLE IF NOT EXISTS {2}(
   pipeline text PRIMARY KEY, fingerprint text NOT NULL, batch_size bigint NOT NULL, partition_count bigint NOT NULL,
-  finished boolean NOT NULL);
+  finished boolean NOT NULL, run text NOT NULL);
 CREATE TABLE IF NOT EXISTS {3}(
   pipeline text, partition bigint, watermark bigint NOT NULL, position text, position_seq bigint NOT NULL,
   settled bigint[] NOT NULL, PRIMARY KEY(pipeline, partition));
@@ -138,8 +138,15 @@ class Script {
     sql_ += ';';
   }
   void head(const std::string& pipeline, const Checkpoint& c) {
-    add("INSERT INTO {} VALUES({},{},{},{},{})", names_->checkpoints, literal(pipeline), literal(c.fingerprint),
-        integer(c.batch_size), integer(c.partition_count), c.finished);
+    add("INSERT INTO {} AS old VALUES({},{},{},{},{},{}) ON CONFLICT(pipeline) DO UPDATE SET "
+        "(fingerprint,batch_size,partition_count,finished,run)=(excluded.fingerprint,excluded.batch_size,"
+        "excluded.partition_count,excluded.finished,excluded.run) WHERE old.run IN ('',excluded.run) OR old.finished",
+        names_->checkpoints, literal(pipeline), literal(c.fingerprint), integer(c.batch_size),
+        integer(c.partition_count), c.finished, literal(c.run));
+  }
+  /// `how`: a lock on it.
+  void owner(const std::string& pipeline, std::string_view how) {
+    add("SELECT run FROM {} WHERE pipeline={} {}", names_->checkpoints, literal(pipeline), how);
   }
   void progress(const std::string& pipeline, const PartitionProgress& p) {
     std::string settled;
@@ -175,9 +182,15 @@ class Script {
     for (const std::string& id : ids) all.append(all.empty() ? "" : ",").append(literal(id));
     if (!all.empty()) add("DELETE FROM {} WHERE id IN ({})", names_->letters, all);
   }
+  void claim(const std::string& pipeline, const std::string& run) {
+    add("UPDATE {} SET run={} WHERE pipeline={}", names_->checkpoints, literal(run), literal(pipeline));
+  }
+  void forget_partitions(const std::string& pipeline) {
+    add("DELETE FROM {} WHERE pipeline={}", names_->partitions, literal(pipeline));
+  }
   void forget(const std::string& pipeline) {
-    for (const std::string& table : {names_->checkpoints, names_->partitions})
-      add("DELETE FROM {} WHERE pipeline={}", table, literal(pipeline));
+    add("DELETE FROM {} WHERE pipeline={}", names_->checkpoints, literal(pipeline));
+    forget_partitions(pipeline);
   }
   /// The last result. What this store's own tables do not take concerns no row of the user's.
   [[nodiscard]] Result<Rows> run(std::string_view doing) const {
@@ -223,6 +236,11 @@ PartitionProgress progress_of(const Rows& rows, int row) {
           .position = position_of(rows, row, 2),
           .position_seq = number(rows, row, 3),
           .gaps = ranges_of(rows.text(row, 4))};
+}
+
+/// The run that `Script::owner` selects, or that stands in a column of the first row; empty when there is none.
+std::string owner_of(const Rows& rows, int column = 0) {
+  return rows.size() == 0 || rows.is_null(0, column) ? std::string() : text_of(rows, 0, column);
 }
 
 Stage stage_of(std::string_view text) {
@@ -408,27 +426,41 @@ class Session final : public StoreSession<Tx> {
     Lease lease;
     Transaction transaction;  // rolls back when it goes, before the connection
   };
+  /// Sees to it that nobody takes over before the transaction ends, or has done so.
+  Result<void> keep_owner(const etl::Commit& commit, const std::string& doing) {
+    Script lock(*open_->lease, state_->names);
+    lock.owner(commit.pipeline, "FOR SHARE");
+    const auto rows = lock.run(doing);
+    if (!rows) return failure(rows.error());
+    return check_owner(commit, owner_of(*rows));
+  }
+  [[nodiscard]] static Result<void> check_owner(const etl::Commit& commit, const std::string& owner) {
+    if (owner == commit.run) return {};
+    return failure(superseded(commit.pipeline, commit.run, owner));
+  }
   /// Locks the rows of the partitions and adds the statements that bring them up to date.
   Result<void> merge(Script& script, const etl::Commit& commit, const std::string& doing) {
     const std::vector<std::uint32_t> partitions = partitions_of(commit);
-    if (partitions.empty()) return {};
+    if (partitions.empty()) return keep_owner(commit, doing);
     const std::string& table = state_->names.partitions;
     Script lock(*open_->lease, state_->names);
+    lock.owner(commit.pipeline, "FOR SHARE");
     const std::string pipeline = lock.literal(commit.pipeline), numbers = fmt::format("{}", fmt::join(partitions, ","));
     lock.add("INSERT INTO {} SELECT {},unnest(ARRAY[{}]),0,NULL,0,'{{}}' ON CONFLICT DO NOTHING", table, pipeline,
              numbers);
-    lock.add("SELECT {} FROM {} WHERE pipeline={} AND partition IN ({}) ORDER BY partition FOR UPDATE",
-             progress_columns, table, pipeline, numbers);
+    lock.add(
+        "SELECT {}, (SELECT run FROM {} WHERE pipeline={}) FROM {} WHERE pipeline={} AND partition IN ({}) ORDER BY "
+        "partition FOR UPDATE",
+        progress_columns, state_->names.checkpoints, pipeline, table, pipeline, numbers);
     const auto rows = lock.run(doing);
     if (!rows) return failure(rows.error());
+    if (auto kept = check_owner(commit, owner_of(*rows, 5)); !kept) return kept;
     for (int row = 0; row < rows->size(); ++row) {
       PartitionProgress progress = progress_of(*rows, row);
       if (const auto twice = settle(progress, commit))
         return failure(own_error(
             "23P01", ErrorClass::Fatal,
-            fmt::format("{}: {}: items {} to {} of partition {} are settled already: another run of this pipeline is "
-                        "under way, or the last transaction of an earlier one has ended since this one began; start "
-                        "it again when no other runs",
+            fmt::format("{}: {}: items {} to {} of partition {} are settled already; start the run again",
                         open_->lease->name(), doing, twice->items.first, twice->items.end - 1, twice->partition)));
       script.progress(commit.pipeline, progress);
     }
@@ -454,9 +486,12 @@ Error repeatable(Error error) {
   return error;
 }
 
-/// A script in a transaction.
-template <class Fill>
-Result<Rows> atomically(const Pool& pool, const Names& names, std::string_view doing, Fill fill) {
+constexpr auto never = [](const Rows& /*last*/) -> std::optional<Error> { return std::nullopt; };
+
+/// A script in a transaction, which is given up for what `refused` says of the last result.
+template <class Fill, class Refused = decltype(never)>
+Result<Rows> atomically(const Pool& pool, const Names& names, std::string_view doing, Fill fill,
+                        Refused refused = never) {
   Result<Lease> lease = pool.lease();
   if (!lease) return failure(std::move(lease.error()));
   Result<Transaction> transaction = (*lease)->begin();
@@ -465,6 +500,7 @@ Result<Rows> atomically(const Pool& pool, const Names& names, std::string_view d
   fill(script);
   Result<Rows> done = script.run(doing);
   if (!done) return done;
+  if (std::optional<Error> error = refused(*done)) return failure(std::move(*error));
   if (Result<void> committed = transaction->commit(); !committed)
     return failure(repeatable(std::move(committed.error())));
   return done;
@@ -534,16 +570,16 @@ Result<std::shared_ptr<Store>> Store::over(const Pool& pool, std::string_view sc
 
 Result<std::unique_ptr<StoreSession<Tx>>> Store::connect() { return std::make_unique<Session<State>>(state_); }
 
-Result<std::optional<Checkpoint>> Store::find(const std::string& pipeline) {
-  Result<Lease> lease = pool().lease();
-  if (!lease) return failure(std::move(lease.error()));
+namespace {
+
+Result<std::optional<Checkpoint>> checkpoint_of(Connection& connection, const Names& names,
+                                                const std::string& pipeline) {
   // One statement sees one state. The head comes first.
-  const auto rows = (*lease)->query(
-      fmt::format(
-          "SELECT {0}, NULL AS fingerprint, 1 AS part FROM {1} WHERE pipeline=$1 UNION ALL SELECT batch_size, "
-          "partition_count, NULL, finished::int, NULL, fingerprint, 0 FROM {2} WHERE pipeline=$1 ORDER BY part, "
-          "partition",
-          progress_columns, state_->names.partitions, state_->names.checkpoints),
+  const auto rows = connection.query(
+      fmt::format("SELECT {0}, NULL AS fingerprint, 1 AS part FROM {1} WHERE pipeline=$1 UNION ALL SELECT batch_size, "
+                  "partition_count, run, finished::int, NULL, fingerprint, 0 FROM {2} WHERE pipeline=$1 ORDER BY part, "
+                  "partition",
+                  progress_columns, names.partitions, names.checkpoints),
       escaped(pipeline));
   if (!rows) return failure(rows.error());
   if (rows->size() == 0) return std::nullopt;
@@ -557,16 +593,43 @@ Result<std::optional<Checkpoint>> Store::find(const std::string& pipeline) {
     checkpoint.partition_count = number(*rows, row, 1);
     checkpoint.finished = rows->integer(row, 3) != 0;
     checkpoint.fingerprint = text_of(*rows, row, 5);
+    checkpoint.run = text_of(*rows, row, 2);
   }
   return checkpoint;
 }
 
+}  // namespace
+
+Result<std::optional<Checkpoint>> Store::find(const std::string& pipeline) {
+  Result<Lease> lease = pool().lease();
+  if (!lease) return failure(std::move(lease.error()));
+  return checkpoint_of(**lease, state_->names, pipeline);
+}
+
+Result<std::optional<Checkpoint>> Store::claim(const std::string& pipeline, const std::string& run) {
+  Result<Lease> lease = pool().lease();
+  if (!lease) return failure(std::move(lease.error()));
+  Script script(**lease, state_->names);
+  script.claim(pipeline, run);  // waits for the commits that are under way
+  if (auto done = script.run("claim a checkpoint"); !done) return failure(repeatable(std::move(done.error())));
+  return checkpoint_of(**lease, state_->names, pipeline);
+}
+
 Result<void> Store::save(const std::string& pipeline, const Checkpoint& checkpoint) {
-  return without_rows(atomically(pool(), state_->names, "save a checkpoint", [&](Script& script) {
-    script.forget(pipeline);
-    script.head(pipeline, checkpoint);
-    for (const PartitionProgress& one : checkpoint.partitions) script.progress(pipeline, one);
-  }));
+  const auto refused = [&](const Rows& rows) -> std::optional<Error> {
+    const std::string owner = owner_of(rows);
+    if (owner == checkpoint.run) return std::nullopt;
+    return superseded(pipeline, checkpoint.run, owner);
+  };
+  return without_rows(atomically(
+      pool(), state_->names, "save a checkpoint",
+      [&](Script& script) {
+        script.head(pipeline, checkpoint);
+        script.forget_partitions(pipeline);
+        for (const PartitionProgress& one : checkpoint.partitions) script.progress(pipeline, one);
+        script.owner(pipeline, "");
+      },
+      refused));
 }
 
 Result<void> Store::reset(const std::string& pipeline) {

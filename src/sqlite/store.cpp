@@ -64,7 +64,7 @@ constexpr std::string_view schema = R"(
 CREATE TABLE IF NOT EXISTS etl_store(format INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS etl_checkpoints(
   pipeline TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, batch_size INTEGER NOT NULL, partition_count INTEGER NOT NULL,
-  finished INTEGER NOT NULL) WITHOUT ROWID;
+  finished INTEGER NOT NULL, run TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS etl_partitions(
   pipeline TEXT, partition INTEGER, watermark INTEGER NOT NULL, position TEXT, position_seq INTEGER NOT NULL,
   PRIMARY KEY(pipeline, partition)) WITHOUT ROWID;
@@ -78,6 +78,7 @@ CREATE INDEX IF NOT EXISTS etl_dead_letters_place ON etl_dead_letters(pipeline, 
 INSERT INTO etl_store SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM etl_store);
 )";
 
+constexpr std::string_view owner_sql = "SELECT run, finished FROM etl_checkpoints WHERE pipeline=?";
 constexpr std::string_view settle_sql =
     "INSERT INTO etl_settled(pipeline, partition, first_seq, end_seq) VALUES(?, ?, ?, ?) "
     "ON CONFLICT(pipeline, partition, first_seq) DO UPDATE SET end_seq=max(end_seq, excluded.end_seq)";
@@ -170,6 +171,21 @@ void bind_range(Statement& statement, const std::string& pipeline, std::uint32_t
 Result<void> settle(Statement& statement, const std::string& pipeline, std::uint32_t partition, SeqRange range) {
   bind_range(statement, pipeline, partition, range);
   return run(statement);
+}
+
+/// The run whose progress it is; empty when there is none.
+struct Owner {
+  std::string run;
+  bool finished = false;
+};
+Result<Owner> owner_of(Statement& statement, const std::string& pipeline) {
+  statement.bind(0, std::string_view(pipeline));
+  const auto found = statement.step();
+  if (!found) return failure(found.error());
+  Owner owner;
+  if (*found) owner = {std::string(statement.text(0)), statement.integer(1) != 0};
+  statement.reset();
+  return owner;
 }
 
 Result<void> advance(Statement& statement, const std::string& pipeline, const PartitionProgress& progress) {
@@ -363,10 +379,25 @@ namespace {
 // --- sessions
 // ---------------------------------------------------------------------------------------------------------
 
-enum Sql : std::size_t { Begin, Commit, Rollback, Mark, Unmark, Undo, Settle, Advance, Forget, Letter, Extend, Taken };
-constexpr std::array<std::string_view, 12> statement_texts{
+enum Sql : std::size_t {
+  Begin,
+  Commit,
+  Rollback,
+  Mark,
+  Unmark,
+  Undo,
+  Settle,
+  Advance,
+  Forget,
+  Letter,
+  Extend,
+  Taken,
+  Owner
+};
+constexpr std::array<std::string_view, 13> statement_texts{
     "BEGIN IMMEDIATE", "COMMIT",    "ROLLBACK", "SAVEPOINT etl_mark", "RELEASE etl_mark", "ROLLBACK TO etl_mark",
-    settle_sql,        advance_sql, forget_sql, letter_sql,           extend_sql,         taken_sql};
+    settle_sql,        advance_sql, forget_sql, letter_sql,           extend_sql,         taken_sql,
+    owner_sql};
 
 template <class State>
 class Session final : public StoreSession<Tx> {
@@ -421,6 +452,7 @@ class Session final : public StoreSession<Tx> {
 
   Result<void> record(const etl::Commit& commit) override {
     if (!intact()) return failure(ended("record"));
+    if (auto done = refuse_superseded(commit.pipeline, commit.run); !done) return done;
     for (const SettledRange& one : commit.settled)
       if (auto done = refuse_settled(commit.pipeline, one); !done) return done;
     for (const PartitionProgress& one : commit.advanced) {
@@ -481,6 +513,13 @@ class Session final : public StoreSession<Tx> {
     bool open = false;
     bool lost = false;
   };
+  /// Another run has taken over: what this one would write, that one writes.
+  Result<void> refuse_superseded(const std::string& pipeline, std::string_view run) {
+    const auto owner = owner_of(statements_[Owner], pipeline);
+    if (!owner) return failure(owner.error());
+    if (owner->run == run) return {};
+    return failure(superseded(pipeline, run, owner->run));
+  }
   /// Another run has loaded these items: its rows and ours would be there twice.
   Result<void> refuse_settled(const std::string& pipeline, const SettledRange& one) {
     Statement& taken = statements_[Taken];
@@ -489,10 +528,9 @@ class Session final : public StoreSession<Tx> {
     if (!found) return failure(found.error());
     taken.reset();
     if (!*found) return {};
-    return failure(fatal(
-        fmt::format("{}: items {} to {} of partition {} of '{}' are settled already: another run of this pipeline is "
-                    "under way; start it again when no other runs",
-                    tx_->database().name(), one.items.first, one.items.end - 1, one.partition, pipeline)));
+    return failure(
+        fatal(fmt::format("{}: items {} to {} of partition {} of '{}' are settled already; start the run again",
+                          tx_->database().name(), one.items.first, one.items.end - 1, one.partition, pipeline)));
   }
   Result<void> settled(const std::string& pipeline, const SettledRange& one) {
     auto done = settle(statements_[Extend], pipeline, one.partition, one.items);
@@ -593,22 +631,22 @@ Result<std::unique_ptr<StoreSession<Tx>>> Store::connect() {
   return std::make_unique<Session<State>>(state_, std::move(connection), std::move(statements), has_own);
 }
 
-Result<std::optional<Checkpoint>> Store::find(const std::string& pipeline) {
-  const Turn turn(state_->gate);
-  if (!turn) return failure(busy_with_itself(database(), "find"));
-  const Snapshot snapshot(database());
-  if (!snapshot.begun()) return failure(snapshot.begun().error());
+namespace {
+
+/// In a transaction.
+Result<std::optional<Checkpoint>> checkpoint_of(Database& database, const std::string& pipeline) {
   std::optional<Checkpoint> checkpoint;
   auto read = for_rows(
-      database(), "SELECT fingerprint, batch_size, partition_count, finished FROM etl_checkpoints WHERE pipeline=?",
+      database, "SELECT fingerprint, batch_size, partition_count, finished, run FROM etl_checkpoints WHERE pipeline=?",
       pipeline, [&](const Statement& row) {
         checkpoint = Checkpoint{.fingerprint = std::string(row.text(0)),
                                 .batch_size = number(row, 1),
                                 .partition_count = number(row, 2),
-                                .finished = row.integer(3) != 0};
+                                .finished = row.integer(3) != 0,
+                                .run = std::string(row.text(4))};
       });
   if (!read) return failure(std::move(read.error()));
-  auto progress = progress_of(database(), pipeline);
+  auto progress = progress_of(database, pipeline);
   if (!progress) return failure(std::move(progress.error()));
   // Progress without a checkpoint is not "nothing", which would load everything again.
   if (!checkpoint && !progress->empty()) checkpoint.emplace();
@@ -616,8 +654,6 @@ Result<std::optional<Checkpoint>> Store::find(const std::string& pipeline) {
     for (auto& [partition, one] : *progress) checkpoint->partitions.push_back(std::move(one));
   return checkpoint;
 }
-
-namespace {
 
 Result<void> forget_all(Database& database, const std::string& pipeline) {
   for (const std::string_view table : {"etl_checkpoints", "etl_partitions", "etl_settled"})
@@ -630,8 +666,8 @@ Result<void> forget_all(Database& database, const std::string& pipeline) {
 
 Result<void> insert_all(Database& database, const std::string& pipeline, const Checkpoint& checkpoint) {
   auto head = database.prepare(
-      "INSERT INTO etl_checkpoints(pipeline, fingerprint, batch_size, partition_count, finished) VALUES(?, ?, ?, ?, "
-      "?)");
+      "INSERT INTO etl_checkpoints(pipeline, fingerprint, batch_size, partition_count, finished, run) VALUES(?, ?, ?, "
+      "?, ?, ?)");
   auto partition = database.prepare(advance_sql);
   auto gap = database.prepare(settle_sql);
   for (const auto* const statement : {&head, &partition, &gap})
@@ -641,6 +677,7 @@ Result<void> insert_all(Database& database, const std::string& pipeline, const C
   head->bind(2, integer(checkpoint.batch_size));
   head->bind(3, integer(checkpoint.partition_count));
   head->bind(4, checkpoint.finished ? 1 : 0);
+  head->bind(5, std::string_view(checkpoint.run));
   if (auto done = run(*head); !done) return done;
   for (const PartitionProgress& one : checkpoint.partitions) {
     if (auto done = advance(*partition, pipeline, one); !done) return done;
@@ -661,10 +698,42 @@ Result<void> atomically(Database& database, Work work) {
 
 }  // namespace
 
+Result<std::optional<Checkpoint>> Store::find(const std::string& pipeline) {
+  const Turn turn(state_->gate);
+  if (!turn) return failure(busy_with_itself(database(), "find"));
+  const Snapshot snapshot(database());
+  if (!snapshot.begun()) return failure(snapshot.begun().error());
+  return checkpoint_of(database(), pipeline);
+}
+
+Result<std::optional<Checkpoint>> Store::claim(const std::string& pipeline, const std::string& run) {
+  const Turn turn(state_->gate);
+  if (!turn) return failure(busy_with_itself(database(), "claim"));
+  Result<std::optional<Checkpoint>> found;
+  auto claimed = atomically(database(), [&]() -> Result<void> {
+    auto update = database().prepare("UPDATE etl_checkpoints SET run=? WHERE pipeline=?");
+    if (!update) return failure(std::move(update.error()));
+    update->bind(0, std::string_view(run));
+    update->bind(1, std::string_view(pipeline));
+    if (auto done = sqlite::run(*update); !done) return done;
+    found = checkpoint_of(database(), pipeline);
+    if (!found) return failure(found.error());
+    return {};
+  });
+  if (!claimed) return failure(std::move(claimed.error()));
+  return found;
+}
+
 Result<void> Store::save(const std::string& pipeline, const Checkpoint& checkpoint) {
   const Turn turn(state_->gate);
   if (!turn) return failure(busy_with_itself(database(), "save"));
   return atomically(database(), [&]() -> Result<void> {
+    auto statement = database().prepare(owner_sql);
+    if (!statement) return failure(std::move(statement.error()));
+    const auto owner = owner_of(*statement, pipeline);
+    if (!owner) return failure(owner.error());
+    if (!owner->run.empty() && !owner->finished && owner->run != checkpoint.run)
+      return failure(superseded(pipeline, checkpoint.run, owner->run));
     if (auto gone = forget_all(database(), pipeline); !gone) return gone;
     return insert_all(database(), pipeline, checkpoint);
   });

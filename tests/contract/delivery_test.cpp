@@ -1,6 +1,7 @@
 // G13 to G17: what is kept for the next run, and what the next run makes of it.
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -179,8 +180,10 @@ struct Rows {
   using position = std::uint64_t;
   bool broken_at_60 = false;
   bool refuse_batches = false;  // says that a batch is bad, not which row
+  std::string version = "1";
+  std::function<void(std::span<const int>)> before_load{};
 
-  std::string fingerprint() const { return "rows"; }
+  std::string fingerprint() const { return "rows " + version; }
   void extract(etl::Emitter<std::uint64_t>& out) const {
     const std::uint64_t first = out.resume_from() ? out.resume_from()->number().value() : 0;
     for (std::uint64_t i = first; i < count; ++i) {
@@ -195,6 +198,7 @@ struct Rows {
     if (n % 3 == 0 || n % 2 == 0) out.push(static_cast<int>(n));
   }
   etl::Result<void> load(std::span<const int> batch, etl::BatchContext& context, MemoryTransaction<int>& tx) const {
+    if (before_load) before_load(batch);
     for (std::size_t i = 0; i < batch.size(); ++i) {
       if (broken_at_60 && batch[i] == 60) return etl::failure(etl::fatal("broken sink"));
       tx.write(batch[i]);
@@ -261,4 +265,59 @@ TEST_CASE("G6 G15: a batch refused as a whole is bisected within its transaction
   const auto rows = store.rows();
   CHECK(std::multiset<int>(rows.begin(), rows.end()) == expected_rows(false));
   CHECK(store.dead_letters().letters().size() == 2);
+}
+
+TEST_CASE("G15: a run that another one has taken over from commits nothing any more, and says who has") {
+  for (const bool restart : {false, true}) {
+    CAPTURE(restart);
+    MemoryStore<int> store;
+    etl::Options later{.mode = etl::Mode::Fused, .batch_size = 7};
+    later.errors.max_rejects = 2;
+    later.delivery.restart = restart;
+    later.name = "rows";
+    etl::Options earlier = later;
+    earlier.delivery.restart = false;
+    std::optional<etl::RunReport> other;
+    std::size_t rows_then = 0;
+    Rows slow;
+    slow.before_load = [&](std::span<const int> batch) {
+      if (other || std::ranges::find(batch, 50) == batch.end()) return;
+      rows_then = store.rows().size();
+      other = etl::run(etl::with(Rows{}, store), later);
+    };
+    const auto report = etl::run(etl::with(slow, store), earlier);
+    REQUIRE(other);
+    CHECK(other->ok());
+    CHECK(other->resumed != restart);
+    REQUIRE(rows_then > 0);
+    const auto rows = store.rows();
+    if (restart)
+      CHECK(rows.size() == rows_then + expected_rows(true).size());  // what a restart loads is loaded again
+    else
+      CHECK(std::multiset<int>(rows.begin(), rows.end()) == expected_rows(true));
+    REQUIRE(report.outcome == etl::Outcome::Failed);
+    CHECK(report.errors.front().error.code == etl::Errc::Superseded);
+    const std::string said = report.errors.front().error.message();
+    CAPTURE(said);
+    CHECK(said.find("run " + other->run + " has taken over") != std::string::npos);
+  }
+}
+
+TEST_CASE("G15 G17: a run whose source does not fit takes nothing over") {
+  MemoryStore<int> store;
+  etl::Options options{.mode = etl::Mode::Fused, .batch_size = 7};
+  options.errors.max_rejects = 2;
+  options.name = "rows";
+  std::optional<etl::RunReport> other;
+  Rows first;
+  first.before_load = [&](std::span<const int> batch) {
+    if (!other && std::ranges::find(batch, 50) != batch.end())
+      other = etl::run(etl::with(Rows{.version = "2"}, store), options);
+  };
+  const auto report = etl::run(etl::with(first, store), options);
+  REQUIRE(other);
+  CHECK(other->outcome == etl::Outcome::Failed);
+  CHECK(report.ok());
+  const auto rows = store.rows();
+  CHECK(std::multiset<int>(rows.begin(), rows.end()) == expected_rows(true));
 }

@@ -35,6 +35,8 @@ struct Checkpoint {
   std::uint64_t partition_count = 1;
   /// The whole source is settled: the next run starts anew.
   bool finished = false;
+  /// Id of the run that keeps it (`CheckpointStore::claim`).
+  std::string run{};
   std::vector<PartitionProgress> partitions{};  ///< those that have begun, ascending
 
   /// Progress of a partition, or nothing when it has not begun.
@@ -57,6 +59,13 @@ class CheckpointStore {
 
   /// Nothing: this pipeline has never been saved, or was reset.
   [[nodiscard]] virtual Result<std::optional<Checkpoint>> find(const std::string& pipeline) = 0;
+  /// What `find` gives, and from now on the pipeline belongs to `run`, in place of the run of the last checkpoint
+  /// saved: a store that can, refuses with `Errc::Superseded` what another run commits, or saves before this one has
+  /// finished; another run that is still at work, stuck, or on another machine (a fence, G15).
+  [[nodiscard]] virtual Result<std::optional<Checkpoint>> claim(const std::string& pipeline,
+                                                                const std::string& /*run*/) {
+    return find(pipeline);
+  }
   /// Replaces the pipeline's checkpoint as a whole. It is durable when this returns without an error.
   [[nodiscard]] virtual Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) = 0;
   /// Forgets it; no error when there is none.

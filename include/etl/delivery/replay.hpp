@@ -97,6 +97,9 @@ class ReplayStore final : public TransactionalStore<Tx> {
   [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& pipeline) override {
     return store_.find(pipeline);
   }
+  [[nodiscard]] Result<std::optional<Checkpoint>> claim(const std::string& pipeline, const std::string& run) override {
+    return store_.claim(pipeline, run);
+  }
   [[nodiscard]] Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) override {
     return store_.save(pipeline, checkpoint);
   }
@@ -122,7 +125,7 @@ class ReplayStore final : public TransactionalStore<Tx> {
       for (const SettledRange& range : commit.settled)
         for (std::uint64_t seq = range.items.first; seq < range.items.end; ++seq)
           if (!rejected.contains(seq)) done.push_back(letters_[seq].id);
-      return real_->record({commit.pipeline, commit.settled, commit.advanced, again, done});
+      return real_->record({commit.pipeline, commit.settled, commit.advanced, again, done, commit.run});
     }
     [[nodiscard]] Result<void> commit() override { return real_->commit(); }
     void rollback() noexcept override { real_->rollback(); }

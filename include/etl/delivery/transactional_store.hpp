@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -35,7 +36,20 @@ struct Commit {
   std::span<const DeadLetter> dead_letters;
   /// As `DeadLetterStore::purge`: letters whose items the batch has settled (`replay`).
   std::span<const std::string> purged{};
+  /// Whoever commits. When the pipeline belongs to another run, nothing is committed (`superseded`).
+  std::string_view run{};
 };
+
+/// What `StoreSession::record` or `commit`, and `CheckpointStore::save`, say to a run that the pipeline does not belong
+/// to (any more). `owner` is empty when its progress was reset.
+[[nodiscard]] inline Error superseded(const std::string& pipeline, std::string_view run, std::string_view owner) {
+  return {
+      .code = Errc::Superseded,
+      .context =
+          "run " + std::string(run) + " of '" + pipeline + "' ends here, and what it has not committed is undone: " +
+          (owner.empty() ? std::string("its progress was reset") : "run " + std::string(owner) + " has taken over") +
+          "; let one run of a pipeline work at a time"};
+}
 
 /// One connection with at most one transaction at a time. Belongs to one thread at a time.
 template <class Tx>
@@ -64,8 +78,9 @@ class StoreSession {
 };
 
 /// A store that a pipeline's `load` writes to in the library's transactions. `save` of its `CheckpointStore` part
-/// stores the whole checkpoint in a transaction of its own; `find` merges what `Commit`s have settled. `connect` is
-/// thread-safe.
+/// stores the whole checkpoint in a transaction of its own; `find` merges what `Commit`s have settled. `claim` keeps
+/// its promise: of two runs of one pipeline the later one goes on, and the earlier one's next commit fails. `connect`
+/// is thread-safe.
 template <class Tx>
 class TransactionalStore : public CheckpointStore {
  public:

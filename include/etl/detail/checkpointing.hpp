@@ -32,8 +32,9 @@ namespace etl::inline v0::detail {
 /// Thread-safe, except `start` and `finish`.
 class Checkpointing {
  public:
-  Checkpointing(const Options& options, const std::string& pipeline, CheckpointStore* store, bool transactional)
-      : options_(options), pipeline_(pipeline), store_(store), transactional_(transactional) {}
+  Checkpointing(const Options& options, const std::string& pipeline, std::string run, CheckpointStore* store,
+                bool transactional)
+      : options_(options), pipeline_(pipeline), run_(std::move(run)), store_(store), transactional_(transactional) {}
 
   /// Finds out where to begin. An error of class Fatal when that cannot be told.
   [[nodiscard]] std::optional<Error> start(std::string fingerprint, std::uint64_t partition_count, TimePoint now) {
@@ -41,12 +42,15 @@ class Checkpointing {
     begin_.fingerprint = std::move(fingerprint);
     begin_.batch_size = options_.batch_size;
     begin_.partition_count = partition_count;
+    begin_.run = run_;
     if (store_ == nullptr) return std::nullopt;
-    if (!options_.delivery.restart) {
-      auto found = store_->find(pipeline_);
+    if (options_.delivery.restart) {
+      static_cast<void>(store_->claim(pipeline_, run_));  // what cannot be read is no obstacle
+    } else {
+      auto found = unfinished(store_->find(pipeline_));
+      if (found && *found) found = unfinished(store_->claim(pipeline_, run_));  // what does not fit stays another's
       if (!found) return std::move(found.error());
-      std::optional<Checkpoint>& earlier = *found;
-      if (earlier.has_value() && !earlier->finished) return resume(std::move(*earlier));
+      if (*found) return resume(std::move(**found)), std::nullopt;
     }
     auto saved = save_trying(begin_);  // in place of a finished or unwanted one
     if (!saved) return std::move(saved.error());
@@ -61,6 +65,7 @@ class Checkpointing {
   [[nodiscard]] const std::string& fingerprint() const noexcept { return begin_.fingerprint; }
   [[nodiscard]] std::uint64_t batch_size() const noexcept { return begin_.batch_size; }
   [[nodiscard]] const std::string& pipeline() const noexcept { return pipeline_; }
+  [[nodiscard]] const std::string& run() const noexcept { return run_; }
   /// Whether chunks have to wait for a checkpoint.
   [[nodiscard]] bool keeps_chunks() const noexcept { return store_ != nullptr && !transactional_; }
 
@@ -126,25 +131,32 @@ class Checkpointing {
   }
 
  private:
-  [[nodiscard]] std::optional<Error> resume(Checkpoint found) {
+  /// An unfinished run's checkpoint, if there is one; an error when it does not fit.
+  [[nodiscard]] Result<std::optional<Checkpoint>> unfinished(Result<std::optional<Checkpoint>> found) const {
     const auto mismatch = [&](std::string what) {
-      return Error{
-          .code = Errc::CheckpointMismatch,
-          .context = fmt::format("the checkpoint of the unfinished run of '{}' does not fit: {}; go back to what "
-                                 "it was made for, or restart, which forgets it and begins at the start",
-                                 pipeline_, what)};
+      return failure(
+          Error{.code = Errc::CheckpointMismatch,
+                .context = fmt::format("the checkpoint of the unfinished run of '{}' does not fit: {}; go back to what "
+                                       "it was made for, or restart, which forgets it and begins at the start",
+                                       pipeline_, what)});
     };
-    if (found.fingerprint != begin_.fingerprint)
+    if (!found || !*found) return found;
+    const Checkpoint& earlier = **found;
+    if (earlier.finished) return std::nullopt;
+    if (earlier.fingerprint != begin_.fingerprint)
       return mismatch(fmt::format("the source or the pipeline has changed. It was\n  {}\nand is now\n  {}\n",
-                                  found.fingerprint, begin_.fingerprint));
-    if (found.partition_count != begin_.partition_count)
-      return mismatch(
-          fmt::format("it has {} partitions, and the pipeline now {}", found.partition_count, begin_.partition_count));
+                                  earlier.fingerprint, begin_.fingerprint));
+    if (earlier.partition_count != begin_.partition_count)
+      return mismatch(fmt::format("it has {} partitions, and the pipeline now {}", earlier.partition_count,
+                                  begin_.partition_count));
+    return found;
+  }
+  void resume(Checkpoint found) {
     if (found.batch_size == 0) found.batch_size = begin_.batch_size;
+    found.run = run_;
     begin_ = std::move(found);
     tracker_ = ProgressTracker(begin_);
     resumed_ = true;
-    return std::nullopt;
   }
   [[nodiscard]] Result<void> save_trying(const Checkpoint& checkpoint) {
     return retry(options_.retry, [&] { return store_->save(pipeline_, checkpoint); }, waiter_, 0);
@@ -154,7 +166,7 @@ class Checkpointing {
     std::vector<ChunkRef> chunks;
     {
       const std::lock_guard lock(mutex_);
-      checkpoint = {begin_.fingerprint, begin_.batch_size, begin_.partition_count, finished, tracker_.progress()};
+      checkpoint = {begin_.fingerprint, begin_.batch_size, begin_.partition_count, finished, run_, tracker_.progress()};
       chunks.swap(chunks_);
     }
     auto saved = save_trying(checkpoint);
@@ -170,6 +182,7 @@ class Checkpointing {
 
   const Options& options_;
   const std::string pipeline_;
+  const std::string run_;
   CheckpointStore* const store_;
   const bool transactional_;
   Checkpoint begin_{};  // constant after `start`

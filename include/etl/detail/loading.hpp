@@ -214,7 +214,8 @@ class Loading {
         return failure(fatal("reported"));
       }
       const std::vector<DeadLetter> letters = letters_of(work);
-      if (auto recorded = session->record({progress_->pipeline(), part.ranges, part.moved, letters}); !recorded)
+      if (auto recorded = session->record({progress_->pipeline(), part.ranges, part.moved, letters, {}, run_});
+          !recorded)
         return recorded;
       Result<void> committed = session->commit();
       if (committed || committed.error().code != Errc::OutcomeUnknown) return committed;

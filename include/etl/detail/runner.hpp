@@ -132,7 +132,7 @@ class Runner final : public LiveRun {
         store_ != nullptr ? static_cast<CheckpointStore*>(store_) : options_.delivery.checkpoints.get();
     const bool delivers = progress_store != nullptr || with == LoadWith::Key || options_.errors.dead_letters != nullptr;
     if (delivers && !options_.delivery.dry_run)
-      progress_.emplace(options_, environment_.name, progress_store, store_ != nullptr);
+      progress_.emplace(options_, environment_.name, report_.run, progress_store, store_ != nullptr);
     stage_->attach(*batcher_, executor, progress_ ? &*progress_ : nullptr, store_, report_.run);
     if (progress_) progress_->wait_by(stage_->waiter());
     const std::stop_callback on_drain(stop_.drain(), [this] { batcher_->request_drain(); });

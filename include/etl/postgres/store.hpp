@@ -123,6 +123,7 @@ class Store final : public TransactionalStore<Tx>, public DeadLetterStore {
   [[nodiscard]] Result<std::unique_ptr<StoreSession<Tx>>> connect() override;
 
   [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& pipeline) override;
+  [[nodiscard]] Result<std::optional<Checkpoint>> claim(const std::string& pipeline, const std::string& run) override;
   /// After an error of class Transient it can be done again, as can `reset`, `write` and `purge`.
   [[nodiscard]] Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) override;
   /// Dead letters stay.

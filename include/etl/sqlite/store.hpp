@@ -184,6 +184,7 @@ class Store final : public TransactionalStore<Tx>, public DeadLetterStore {
   [[nodiscard]] Result<std::unique_ptr<StoreSession<Tx>>> connect() override;
 
   [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& pipeline) override;
+  [[nodiscard]] Result<std::optional<Checkpoint>> claim(const std::string& pipeline, const std::string& run) override;
   [[nodiscard]] Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) override;
   /// Dead letters stay.
   [[nodiscard]] Result<void> reset(const std::string& pipeline) override;

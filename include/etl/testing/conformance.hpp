@@ -32,6 +32,40 @@ inline void done(const Result<void>& result, const std::string& doing) {
   if (!result) throw std::runtime_error("conformance: " + doing + " failed: " + result.error().message());
 }
 
+/// A run that another one has taken over from writes nothing any more. `first` owns the pipeline.
+template <class Tx, class Write, class Rows>
+void check_fence(TransactionalStore<Tx>& store, const std::string& name, const std::string& first, Write& write,
+                 Rows& rows) {
+  const std::string second = "second";
+  const SettledRange range{7, {0, 5}};
+  const std::size_t before = rows();
+  const auto commit = [&](StoreSession<Tx>& session, const std::string& run) -> Result<void> {
+    done(session.begin(), "begin");
+    write(session.transaction());
+    auto recorded = session.record({name, std::span(&range, 1), {}, {}, {}, run});
+    if (recorded) recorded = session.commit();
+    session.rollback();
+    return recorded;
+  };
+  const auto refused = [](const Result<void>& result) { return !result && result.error().code == Errc::Superseded; };
+  {
+    const auto session = value_of(store.connect(), "connect");
+    auto found = value_of(store.find(name), "find");
+    found->run = second;
+    require(refused(store.save(name, *found)), "an unfinished run's checkpoint is its own until it is claimed");
+    require(value_of(store.claim(name, second), "claim") == found, "claim gives the checkpoint, with its new run");
+    require(refused(commit(*session, first)), "a run is refused when another one has taken over (Errc::Superseded)");
+    require(rows() == before, "and its rows are not there");
+    found->run = first;
+    require(refused(store.save(name, *found)), "nor does it save a checkpoint");
+    done(commit(*session, second), "a commit of the run that has taken over");
+    require(rows() == before + 1, "whose rows are there");
+  }
+  done(store.reset(name), "reset");
+  const auto session = value_of(store.connect(), "connect");
+  require(refused(commit(*session, second)), "a run is refused when its progress was reset");
+}
+
 }  // namespace detail
 
 /// Throws `std::runtime_error` with the first promise that the store breaks. It uses the pipeline names "conformance"
@@ -43,6 +77,8 @@ inline void check_checkpoint_store(CheckpointStore& store) {
   require(!value_of(store.find(name), "find"), "find gives nothing for a pipeline that was never saved");
 
   Checkpoint checkpoint{.fingerprint = "two\nlines, \"quotes\" and \xC3\xA4", .batch_size = 500, .partition_count = 3};
+  checkpoint.run = "first";
+  require(!value_of(store.claim(name, "first"), "claim"), "claim gives what find gives: nothing here");
   PartitionProgress p{.partition = 0, .watermark = 10, .position = Position("a place"), .position_seq = 8};
   p.gaps.add({12, 15});
   p.gaps.add({20, 1'000'000'000'000});
@@ -51,9 +87,11 @@ inline void check_checkpoint_store(CheckpointStore& store) {
   require(value_of(store.find(name), "find") == checkpoint, "find gives back what was saved");
   require(!value_of(store.find(other), "find"), "pipelines have checkpoints of their own");
 
-  Checkpoint next{.fingerprint = "next", .batch_size = 1, .finished = true};
+  Checkpoint next{.fingerprint = "next", .batch_size = 1, .finished = true, .run = "first"};
   done(store.save(name, next), "save in place of another");
   require(value_of(store.find(name), "find") == next, "save replaces the checkpoint as a whole");
+  next.run = "second";
+  done(store.save(name, next), "save by another run, when the first has finished");
   done(store.save(other, checkpoint), "save of another pipeline");
   done(store.reset(name), "reset");
   require(!value_of(store.find(name), "find"), "reset forgets");
@@ -115,13 +153,14 @@ void check_transactional_store(TransactionalStore<Tx>& store, DeadLetterStore& l
     return found;
   };
   const std::string name = "conformance";
-  done(store.save(name, {.fingerprint = "f", .batch_size = 10}), "save");
+  const std::string run = "first";
+  done(store.save(name, {.fingerprint = "f", .batch_size = 10, .run = run}), "save");
   const std::size_t before = rows();
   {
     const auto session = value_of(store.connect(), "connect");
     const SettledRange ranges[] = {{0, {10, 20}}};
     const auto settle = [&](std::span<const SettledRange> settled, std::span<const PartitionProgress> advanced) {
-      done(session->record({name, settled, advanced, {}}), "record");
+      done(session->record({name, settled, advanced, {}, {}, run}), "record");
     };
     done(session->begin(), "begin");
     write(session->transaction());
@@ -156,7 +195,7 @@ void check_transactional_store(TransactionalStore<Tx>& store, DeadLetterStore& l
 
     for (const SettledRange& twice : {SettledRange{0, {5, 15}}, SettledRange{1, {4, 6}}}) {
       done(session->begin(), "begin");
-      const bool refused = !session->record({name, std::span(&twice, 1), {}, {}}) || !session->commit();
+      const bool refused = !session->record({name, std::span(&twice, 1), {}, {}, {}, run}) || !session->commit();
       require(refused, "items that are settled are not settled again: another run has loaded them");
       session->rollback();
     }
@@ -165,13 +204,13 @@ void check_transactional_store(TransactionalStore<Tx>& store, DeadLetterStore& l
     const std::string known[] = {letter.id, "conformance-not there"};
     for (const bool kept : {false, true}) {
       done(session->begin(), "begin");
-      done(session->record({name, {}, {}, std::span(&letter, 1)}), "record a dead letter");
+      done(session->record({name, {}, {}, std::span(&letter, 1), {}, run}), "record a dead letter");
       kept ? done(session->commit(), "commit") : session->rollback();
       require(ids().size() == (kept ? 1U : 0U), "dead letters are committed with the rest");
     }
     for (const bool kept : {false, true}) {
       done(session->begin(), "begin");
-      done(session->record({name, {}, {}, {}, known}), "record purged letters");
+      done(session->record({name, {}, {}, {}, known, run}), "record purged letters");
       kept ? done(session->commit(), "commit") : session->rollback();
       require(ids().size() == (kept ? 0U : 1U), "letters are purged with the rest");
     }
@@ -183,7 +222,7 @@ void check_transactional_store(TransactionalStore<Tx>& store, DeadLetterStore& l
   require(p != nullptr && p->watermark == 20 && p->position == Position(18), "a watermark is never lowered");
   const PartitionProgress* const other = found->find(1);
   require(other != nullptr && (other->watermark == 5 || other->gaps.contains(4)), "partitions have their own progress");
-  done(store.reset(name), "reset");
+  detail::check_fence(store, name, run, write, rows);
 }
 
 }  // namespace etl::inline v0::testing

@@ -140,12 +140,15 @@ class Faults {
   std::map<std::pair<std::string, std::uint64_t>, std::chrono::nanoseconds> delays_;
 };
 
-/// Steps: find, save, reset. Refers to both.
+/// Steps: find, claim, save, reset. Refers to both.
 class FaultyCheckpoints final : public CheckpointStore {
  public:
   FaultyCheckpoints(CheckpointStore& store, Faults& faults) : store_(store), faults_(faults) {}
   [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& pipeline) override {
     return faults_.around("find", [&] { return store_.find(pipeline); });
+  }
+  [[nodiscard]] Result<std::optional<Checkpoint>> claim(const std::string& pipeline, const std::string& run) override {
+    return faults_.around("claim", [&] { return store_.claim(pipeline, run); });
   }
   [[nodiscard]] Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) override {
     return faults_.around("save", [&] {
@@ -183,8 +186,8 @@ class FaultyDeadLetters final : public DeadLetterStore {
   Faults& faults_;
 };
 
-/// Steps: connect, begin, savepoint, rollback to savepoint, record, commit, is settled, find, save, reset. What is told
-/// after a commit becomes `Errc::OutcomeUnknown`, except a crash. Refers to both.
+/// Steps: connect, begin, savepoint, rollback to savepoint, record, commit, is settled, find, claim, save, reset. What
+/// is told after a commit becomes `Errc::OutcomeUnknown`, except a crash. Refers to both.
 template <class Tx>
 class FaultyStore final : public TransactionalStore<Tx> {
  public:
@@ -196,6 +199,9 @@ class FaultyStore final : public TransactionalStore<Tx> {
   }
   [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& pipeline) override {
     return faults_.around("find", [&] { return store_.find(pipeline); });
+  }
+  [[nodiscard]] Result<std::optional<Checkpoint>> claim(const std::string& pipeline, const std::string& run) override {
+    return faults_.around("claim", [&] { return store_.claim(pipeline, run); });
   }
   [[nodiscard]] Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) override {
     return faults_.around("save", [&] {

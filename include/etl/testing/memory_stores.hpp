@@ -31,10 +31,20 @@ class MemoryCheckpoints final : public CheckpointStore {
     if (found == checkpoints_.end()) return std::optional<Checkpoint>();
     return std::optional(found->second);
   }
+  [[nodiscard]] Result<std::optional<Checkpoint>> claim(const std::string& pipeline, const std::string& run) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = checkpoints_.find(pipeline);
+    if (found == checkpoints_.end()) return std::optional<Checkpoint>();
+    found->second.run = run;
+    return std::optional(found->second);
+  }
   [[nodiscard]] Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) override {
     const std::lock_guard lock(mutex_);
     ++saves_;
-    checkpoints_[pipeline] = checkpoint;
+    Checkpoint& kept = checkpoints_[pipeline];
+    if (!kept.run.empty() && !kept.finished && kept.run != checkpoint.run)
+      return failure(superseded(pipeline, checkpoint.run, kept.run));
+    kept = checkpoint;
     return {};
   }
   [[nodiscard]] Result<void> reset(const std::string& pipeline) override {
@@ -116,7 +126,12 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
   [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& pipeline) override {
     return checkpoints_.find(pipeline);
   }
+  [[nodiscard]] Result<std::optional<Checkpoint>> claim(const std::string& pipeline, const std::string& run) override {
+    const std::lock_guard lock(mutex_);
+    return checkpoints_.claim(pipeline, run);
+  }
   [[nodiscard]] Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) override {
+    const std::lock_guard lock(mutex_);
     return checkpoints_.save(pipeline, checkpoint);
   }
   [[nodiscard]] Result<void> reset(const std::string& pipeline) override { return checkpoints_.reset(pipeline); }
@@ -147,6 +162,7 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
     }
     [[nodiscard]] Result<void> record(const Commit& commit) override {
       pipeline_ = commit.pipeline;
+      run_ = commit.run;
       settled_.assign(commit.settled.begin(), commit.settled.end());
       advanced_.assign(commit.advanced.begin(), commit.advanced.end());
       letters_.assign(commit.dead_letters.begin(), commit.dead_letters.end());
@@ -155,13 +171,14 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
     }
     [[nodiscard]] Result<void> commit() override {
       const std::lock_guard lock(store_.mutex_);
+      Checkpoint checkpoint = store_.checkpoints_.find(pipeline_).value_or(std::nullopt).value_or(Checkpoint());
+      if (checkpoint.run != run_) return failure(superseded(pipeline_, run_, checkpoint.run));
       for (const SettledRange& range : settled_)
         if (store_.any_settled(pipeline_, range))
           return failure(fatal("another run of this pipeline has loaded these items"));
       store_.rows_.insert(store_.rows_.end(), tx_.rows_.begin(), tx_.rows_.end());
       (void)store_.letters_.write(letters_);
       (void)store_.letters_.purge(purged_);
-      Checkpoint checkpoint = store_.checkpoints_.find(pipeline_).value_or(std::nullopt).value_or(Checkpoint());
       for (const SettledRange& range : settled_) partition(checkpoint, range.partition).gaps.add(range.items);
       for (const PartitionProgress& p : advanced_) {
         PartitionProgress& mine = partition(checkpoint, p.partition);
@@ -203,6 +220,7 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
     Tx tx_;
     std::size_t marked_ = 0;
     std::string pipeline_;
+    std::string run_;
     std::vector<SettledRange> settled_;
     std::vector<PartitionProgress> advanced_;
     std::vector<DeadLetter> letters_;

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -190,4 +191,25 @@ TEST_CASE("postgres store: G15 several writers that fail and go on: every row on
   CHECK(count(world.db, "etl_dead_letters") == 10);
   CHECK(value(world.db, "SELECT finished FROM etl_checkpoints") == "t");
   CHECK(value(world.db, "SELECT watermark || ' ' || settled::text FROM etl_partitions") == "5000 {}");
+}
+
+TEST_CASE("postgres store: G15 of two runs of one pipeline the later one goes on, the earlier one ends") {
+  World world;
+  const auto store = ok(Store::over(world.pool));
+  const auto again = ok(Store::over(world.pool));  // as if of another machine
+  std::optional<etl::RunReport> later;
+  Numbers job;
+  job.before_load = [&](std::span<const Row> batch) {
+    if (later || batch.back().id < 8) return;
+    Numbers other;
+    later = world.run(other, *again);
+  };
+  const auto report = world.run(job, *store);
+  REQUIRE(later);
+  CHECK(later->ok());
+  CHECK(later->resumed);
+  CHECK(report.outcome == etl::Outcome::Failed);
+  REQUIRE_FALSE(report.errors.empty());
+  CHECK(report.errors.front().error.code == etl::Errc::Superseded);
+  CHECK(world.check() == "");
 }
