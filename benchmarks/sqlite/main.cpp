@@ -1,10 +1,10 @@
 /// Rows into SQLite, by `etl::sqlite::Sink` with columns that are known at compile time (etl) and at run time
 /// (dynamic), and by a hand-written loop, in turns: `bench-sqlite [--rows N] [--batch N] [--rounds N] [--folder DIR]`
-/// prints one line of JSON with the medians and their ratio.
+/// prints one line of JSON with the medians and their ratio. `--task delivery`: by `etl::run` with the plain sink, with
+/// rows and progress in one transaction, and with checkpoints in a file and in the database.
 
 #include <algorithm>
 #include <exception>
-#include <filesystem>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -18,17 +18,12 @@
 #include <common/args.hpp>
 #include <common/measure.hpp>
 #include <sqlite/row.hpp>
+#include <sqlite/shared.hpp>
 
 namespace {
 
 using namespace bench;
-namespace fs = std::filesystem;
 namespace sql = etl::sqlite;
-
-const auto trades = sql::table<Trade>("trades", sql::key("id", &Trade::id), sql::column("account", &Trade::account),
-                                      sql::column("price", &Trade::price), sql::column("amount", &Trade::amount),
-                                      sql::column("day", &Trade::day), sql::column("settled", &Trade::settled),
-                                      sql::column("reference", &Trade::reference), sql::column("note", &Trade::note));
 
 using Value = std::variant<std::int64_t, double, bool, std::string_view>;
 constexpr auto value = [](const Trade& trade, std::size_t column) -> Value {
@@ -55,12 +50,6 @@ const auto dynamic_trades =
                                {.name = "note", .nullable = false}},
                               value);
 
-template <class T>
-T checked(etl::Result<T> result) {
-  if (!result) throw etl::Exception(result.error());
-  if constexpr (!std::is_void_v<T>) return std::move(*result);
-}
-
 template <class Table>
 class EtlSink final : public Writer {
  public:
@@ -73,42 +62,6 @@ class EtlSink final : public Writer {
   sql::SinkFor<Table> sink_;
 };
 
-std::vector<Trade> make_trades(std::size_t rows) {
-  std::vector<Trade> all;
-  all.reserve(rows);
-  for (std::size_t i = 0; i < rows; ++i) {
-    const auto n = static_cast<std::int64_t>(i);
-    all.push_back({n, static_cast<std::int32_t>(i * 7919 % 100'000), static_cast<double>(i % 9973) / 7.0,
-                   static_cast<double>(i % 101) * 1.25, fmt::format("2026-{:02}-{:02}", i % 12 + 1, i % 28 + 1),
-                   i % 3 == 0, fmt::format("REF-{:015}", i * 2'654'435'761 % 1'000'000'000),
-                   fmt::format("note {}", i % 1000)});
-  }
-  return all;
-}
-
-/// Rows and a checksum over the table, the same for all sides.
-std::string contents(const std::string& file) {
-  auto database = checked(sql::Database::open(file, {.read_only = true}));
-  auto sums = checked(database.prepare(
-      "SELECT count(*) || ' ' || sum(id + account) || ' ' || sum(price + amount) || ' ' || sum(settled) || ' ' || "
-      "sum(length(day) + length(reference) + length(note)) || ' ' || max(reference) FROM trades"));
-  checked(sums.step());
-  return std::string(sums.text(0));
-}
-
-struct Side {
-  std::string name;
-  std::vector<double> ns{};
-  std::vector<double> cpu{};
-  std::string contents{};
-};
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
 std::unique_ptr<Writer> writer(const std::string& side, const std::string& file) {
   if (side == "etl") return std::make_unique<EtlSink<std::remove_const_t<decltype(trades)>>>(file, trades);
   if (side == "dynamic")
@@ -116,9 +69,8 @@ std::unique_ptr<Writer> writer(const std::string& side, const std::string& file)
   return side == "raw" ? raw_writer(file) : text_writer(file);
 }
 
-void measure(Side& side, const std::vector<Trade>& all, std::size_t batch, const fs::path& folder) {
-  const std::string file = (folder / (side.name + ".db")).string();
-  for (const char* end : {"", "-wal", "-shm"}) fs::remove(file + end);
+void measure(Side& side, const std::vector<Trade>& all, std::size_t batch, const Folder& folder) {
+  const std::string file = folder.fresh(side.name);
   auto sink = writer(side.name, file);
   const std::span<const Trade> rows = all;
   const Moment start = Moment::now();
@@ -135,12 +87,11 @@ int run(const Args& args) {
     build_description().text("etl", ETLPIPE_VERSION).print();
     return 0;
   }
+  if (args.text("task", "sink") == "delivery") return measure_delivery(args);
   const std::size_t rows = std::max<std::size_t>(1, args.number("rows", 200'000));
   const std::size_t batch = std::max<std::size_t>(1, args.number("batch", 1000));
   const std::size_t rounds = std::max<std::size_t>(1, args.number("rounds", 7));
-  const fs::path folder = fs::path(args.text("folder", fs::temp_directory_path().string())) /
-                          fmt::format("bench-sqlite-{}", Moment::now().wall);
-  fs::create_directories(folder);
+  const Folder folder(args);
   const std::vector<Trade> all = make_trades(rows);
   Side etl{"etl"}, dynamic{"dynamic"}, raw{"raw"}, text{"text"};
   warm_up();
@@ -153,7 +104,6 @@ int run(const Args& args) {
     measure(first ? raw : etl, all, batch, folder);
   }
   measure(text, all, batch, folder);
-  fs::remove_all(folder);
   const bool ok = etl.contents == raw.contents && dynamic.contents == raw.contents &&
                   etl.contents.starts_with(fmt::format("{} ", rows));
   JsonLine line;
