@@ -1,5 +1,6 @@
 """CSV files read on one and on two threads: inputs, cases, tables and targets."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -11,23 +12,32 @@ executable = "bench-csv"
 default_rounds = 5
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-RIVAL = [sys.executable, os.path.join(HERE, "..", "csv", "rivals", "python_csv.py")]
+RIVALS = os.path.join(HERE, "..", "csv", "rivals")
+PYTHON = [sys.executable, os.path.join(RIVALS, "python_csv.py")]
+DUCKDB = [sys.executable, os.path.join(RIVALS, "duckdb_csv.py")]
 BYTES = 336_000_000
 KINDS = {"num": "8 columns of numbers", "mixed": "10 columns, quoted descriptions"}
 TASKS = {"read": "read alone", "structural": "bare structural pass", "index": "our structural index alone", "rows": "rows and fields",
          "getline": "getline and split", "index_sum": "sums by hand over our index", "sum": "sums over rows"}
 STRUCTS = {"structs": "all columns into structs"}
+DUCKDB_TASKS = {"count": "DuckDB, rows counted", "sum": "DuckDB, sums", "table": "DuckDB, a table of all columns"}
 
 
 def prepare(program, folder):
     """Makes the inputs in `folder`, unless they are there, and goes there."""
     os.makedirs(folder, exist_ok=True)
     os.chdir(folder)
+    if not has_duckdb():
+        print("note: DuckDB is not installed (pip install duckdb), and left out", file=sys.stderr)
     for kind in KINDS:
         if not os.path.exists(f"{kind}.csv"):
             print("making the inputs", file=sys.stderr)
             subprocess.run([program, "--generate", kind, "--file", "part.csv", "--bytes", str(BYTES)], check=True)
             os.rename("part.csv", f"{kind}.csv")
+
+
+def has_duckdb():
+    return importlib.util.find_spec("duckdb") is not None
 
 
 def cases(records=None):
@@ -37,7 +47,9 @@ def cases(records=None):
         tasks = [*TASKS, *STRUCTS] if kind == "mixed" else TASKS
         found += [Case({"task": task, **file, "threads": 1}, True) for task in tasks]
         found += [Case({"task": task, **file, "threads": 2}) for task in ("rows", "sum")]
-        found.append(Rival(RIVAL, {"task": "python", **file}))
+        found.append(Rival(PYTHON, {"task": "python", **file}))
+        if has_duckdb():
+            found += [Rival([*DUCKDB, task], {"task": f"duckdb_{task}", **file}) for task in DUCKDB_TASKS]
     return found
 
 
@@ -48,6 +60,7 @@ def report(cases_, markdown=False):
         rows = []
         labels = [(task, 1, label) for task, label in {**TASKS, **STRUCTS}.items()]
         labels += [("rows", 2, "rows and fields, 2 threads"), ("sum", 2, "sums over rows, 2 threads"), ("python", None, "Python's csv")]
+        labels += [(f"duckdb_{task}", None, label) for task, label in DUCKDB_TASKS.items()]
         for task, threads, label in labels:
             case = find(cases_, task=task, kind=kind, **({"threads": threads} if threads else {}))
             if case:
@@ -62,12 +75,18 @@ def targets(cases_):
     found = []
     for kind in KINDS:
         case = lambda task, threads=1, kind=kind: find(cases_, task=task, kind=kind, threads=threads)  # noqa: E731
+        duckdb = lambda task, kind=kind: find(cases_, task=f"duckdb_{task}", kind=kind)  # noqa: E731
         found += [
             Target(f"{kind}: rows and fields, as part of the speed of the bare pass", ratio(case("structural"), case("rows")), 0.45,
                    at_least=True),
             Target(f"{kind}: rows and fields, as part of the speed of our index", ratio(case("index"), case("rows")), 0.45, at_least=True),
             Target(f"{kind}: sums, as part of the speed of a loop over our index", ratio(case("index_sum"), case("sum")), 0.9, at_least=True),
             Target(f"{kind}: sums on two threads, times one", ratio(case("sum"), case("sum", 2)), 1.5, at_least=True),
+            Target(f"{kind}: rows and fields, times DuckDB's count", ratio(duckdb("count"), case("rows")), 3, at_least=True),
+            Target(f"{kind}: sums, times DuckDB's", ratio(duckdb("sum"), case("sum")), 3, at_least=True),
         ]
-    read, structs = (find(cases_, task=task, kind="mixed") for task in ("read", "structs"))
-    return found + [Target("mixed: all columns into structs, as part of the speed of reading", ratio(read, structs), 0.1, at_least=True)]
+    read, structs, made = (find(cases_, task=task, kind="mixed") for task in ("read", "structs", "duckdb_table"))
+    return found + [
+        Target("mixed: all columns into structs, as part of the speed of reading", ratio(read, structs), 0.1, at_least=True),
+        Target("mixed: all columns into structs, times DuckDB's table", ratio(made, structs), 3, at_least=True),
+    ]
