@@ -113,6 +113,9 @@ struct DeliveryOptions {
   std::chrono::nanoseconds save_every = std::chrono::seconds(1);
   /// Forget an unfinished run, and begin at the start.
   bool restart = false;
+  /// Go on behind a finished run as well, at its last mark: for a source that grows, of which each run loads what has
+  /// come since. Otherwise a finished run's successor begins at the start (G17).
+  bool incremental = false;
   /// Everything but `load`: nothing is written, neither results nor dead letters nor progress (G17). Items that would
   /// have been loaded count as loaded.
   bool dry_run = false;

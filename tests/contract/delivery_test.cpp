@@ -67,6 +67,26 @@ etl::Options options(std::shared_ptr<etl::CheckpointStore> store, std::uint64_t 
   return options;
 }
 
+/// The numbers below `end`, marked every 30 and at the end.
+struct Growing {
+  using position = std::uint64_t;
+  using loaded = std::uint64_t;
+  std::uint64_t end;
+  std::vector<std::uint64_t>* rows;
+  std::vector<std::optional<std::uint64_t>>* began;
+  void extract(etl::Emitter<std::uint64_t>& out) const {
+    const auto& from = out.resume_from();
+    began->push_back(from ? from->number() : std::nullopt);
+    for (std::uint64_t i = from ? from->number().value() : 0; i < end; ++i) {
+      if (i % 30 == 0) out.mark(etl::Position(i));
+      if (!out.push(i)) return;
+    }
+    out.mark(etl::Position(end));
+  }
+  void load(std::span<const std::uint64_t> batch) { rows->insert(rows->end(), batch.begin(), batch.end()); }
+  void load(std::span<const std::uint64_t> batch, MemoryTransaction<std::uint64_t>& tx) { tx.write(batch); }
+};
+
 }  // namespace
 
 TEST_CASE("G14 G16: a run that failed is resumed behind what it has loaded") {
@@ -113,6 +133,30 @@ TEST_CASE("G17: a finished run is not resumed, an unfinished one not if a restar
   const auto restarted = etl::run(Numbers{.loaded = &loaded}, restart);
   CHECK_FALSE(restarted.resumed);
   CHECK(loaded == all_numbers());
+}
+
+TEST_CASE("an incremental run goes on behind a finished one, at the source's last mark") {
+  for (const bool transactional : {false, true})
+    for (const std::uint64_t batch : {7U, 10U}) {  // 10: the last batch is full before the end is marked
+      CAPTURE(transactional, batch);
+      MemoryStore<std::uint64_t> store;
+      auto checkpoints = std::make_shared<MemoryCheckpoints>();
+      std::vector<std::uint64_t> loaded, expected;
+      std::vector<std::optional<std::uint64_t>> began;
+      for (const std::uint64_t end : {100U, 100U, 160U, 165U}) {
+        Growing source{end, &loaded, &began};
+        etl::Options growing{.mode = etl::Mode::Fused, .batch_size = batch};
+        growing.delivery.incremental = true;
+        growing.name = "growing";
+        if (!transactional) growing.delivery.checkpoints = checkpoints;
+        const auto report = transactional ? etl::run(etl::with(source, store), growing) : etl::run(source, growing);
+        REQUIRE(report.ok());
+      }
+      if (transactional) loaded = store.rows();
+      for (std::uint64_t i = 0; i < 165; ++i) expected.push_back(i);
+      CHECK(loaded == expected);
+      CHECK(began == std::vector<std::optional<std::uint64_t>>{std::nullopt, 100, 100, 160});
+    }
 }
 
 TEST_CASE("G17: a checkpoint of another source is refused, with both fingerprints, and stays") {

@@ -47,8 +47,8 @@ class Checkpointing {
     if (options_.delivery.restart) {
       static_cast<void>(store_->claim(pipeline_, run_));  // what cannot be read is no obstacle
     } else {
-      auto found = unfinished(store_->find(pipeline_));
-      if (found && *found) found = unfinished(store_->claim(pipeline_, run_));  // what does not fit stays another's
+      auto found = resumable(store_->find(pipeline_));
+      if (found && *found) found = resumable(store_->claim(pipeline_, run_));  // what does not fit stays another's
       if (!found) return std::move(found.error());
       if (*found) return resume(std::move(**found)), std::nullopt;
     }
@@ -68,6 +68,12 @@ class Checkpointing {
   [[nodiscard]] const std::string& run() const noexcept { return run_; }
   /// Whether chunks have to wait for a checkpoint.
   [[nodiscard]] bool keeps_chunks() const noexcept { return store_ != nullptr && !transactional_; }
+
+  /// The source has come to its end, and marked it. No batch may have that mark: it comes behind the last item.
+  void ended(std::uint32_t partition, const Position& position, std::uint64_t position_seq) {
+    const std::lock_guard lock(mutex_);
+    tracker_.mark(partition, position, position_seq);
+  }
 
   // --- with a plain store, or none ------------------------------------------------------------------------
   /// Everything of the batch is durable. `chunks` are released, which acknowledges them, when a checkpoint says so too
@@ -131,18 +137,18 @@ class Checkpointing {
   }
 
  private:
-  /// An unfinished run's checkpoint, if there is one; an error when it does not fit.
-  [[nodiscard]] Result<std::optional<Checkpoint>> unfinished(Result<std::optional<Checkpoint>> found) const {
+  /// The checkpoint to go on from, if there is one; an error when it does not fit.
+  [[nodiscard]] Result<std::optional<Checkpoint>> resumable(Result<std::optional<Checkpoint>> found) const {
     const auto mismatch = [&](std::string what) {
       return failure(
           Error{.code = Errc::CheckpointMismatch,
-                .context = fmt::format("the checkpoint of the unfinished run of '{}' does not fit: {}; go back to what "
+                .context = fmt::format("the checkpoint of '{}' does not fit: {}; go back to what "
                                        "it was made for, or restart, which forgets it and begins at the start",
                                        pipeline_, what)});
     };
     if (!found || !*found) return found;
     const Checkpoint& earlier = **found;
-    if (earlier.finished) return std::nullopt;
+    if (earlier.finished && !options_.delivery.incremental) return std::nullopt;
     if (earlier.fingerprint != begin_.fingerprint)
       return mismatch(fmt::format("the source or the pipeline has changed. It was\n  {}\nand is now\n  {}\n",
                                   earlier.fingerprint, begin_.fingerprint));

@@ -47,6 +47,13 @@ class ProgressTracker {
     p.gaps.forget_below(watermark);
     partition.pass_marks();
   }
+  void mark(std::uint32_t partition, const Position& position, std::uint64_t position_seq) {
+    Partition& marked = partitions_[partition];
+    marked.progress.partition = partition;
+    if (position_seq < marked.progress.position_seq) return;
+    marked.add({position_seq, position});
+    marked.pass_marks();
+  }
   [[nodiscard]] std::vector<PartitionProgress> progress() const {
     std::vector<PartitionProgress> all;
     for (const auto& [number, partition] : partitions_) all.push_back(partition.progress);

@@ -307,6 +307,7 @@ class Runner final : public LiveRun {
       batcher_->fail(std::move(record));
     }
     --extracting_;
+    if (progress_ && lane.position) progress_->ended(partition, *lane.position, lane.position_seq);
     batcher_->finish_lane(lane, batcher_->intake_refused() ? Flush::Close : Flush::Source);
   }
 
