@@ -175,22 +175,35 @@ def dialects(c):
 
 
 def mapping(c):
-    """A mapping file says for each pattern what goes where."""
+    """A mapping file says for each pattern what goes where, also when the table is there already."""
     (c.folder / "in").mkdir()
-    (c.folder / "in" / "old.csv").write_text("# export\nDatum;Zeit;Nr;Preis\n29.02.2024;13:30;7;1,50\n01.03.2024;08:00;8;-\n")
-    (c.folder / "in" / "new.csv").write_text("no,cost,at\n9,2.5,1709214600000\n")
+    (c.folder / "in" / "old.csv").write_text(
+        "# export\nDatum;Zeit;Nr;Preis;Bezahlt;Tag\n29.02.2024;13:30;7;1,50;yes;1.3.2024\n01.03.2024;08:00;8;-;-;-\n")
+    new = "no,cost,at,paid,day\n"
+    (c.folder / "in" / "new.csv").write_text(f"{new}9,12345678901234567890.10,1709214600000,f,2024-03-02\n")
     (c.folder / "map.json").write_text(json.dumps({"files": [
         {"pattern": "old*.csv", "delimiter": ";", "comment": "#", "decimal_comma": True, "null_markers": ["-"],
          "timestamp": {"date": "Datum", "time": "Zeit", "target": "at", "type": "timestamp", "format": "%d.%m.%Y"},
          "columns": [{"source": "Nr", "target": "id", "type": "integer", "key": True},
-                     {"source": "Preis", "target": "price", "type": "double"}]},
+                     {"source": "Preis", "target": "price", "type": "numeric"},
+                     {"source": "Bezahlt", "target": "paid", "type": "boolean"},
+                     {"source": "Tag", "target": "day", "type": "date", "format": "%d.%m.%Y"}]},
         {"pattern": "new*.csv",
          "columns": [{"source": "no", "target": "id", "type": "integer", "key": True},
-                     {"source": "cost", "target": "price", "type": "double"},
-                     {"source": "at", "type": "timestamp", "format": "unix_ms"}]}]}))
+                     {"source": "cost", "target": "price", "type": "numeric"},
+                     {"source": "at", "type": "timestamp", "format": "unix_ms"},
+                     {"source": "paid", "type": "boolean"}, {"source": "day", "type": "date"}]}]}))
     c.load("in/*.csv", "--mapping", "map.json", "--create")
-    c.equal("rows", [(7, 1.5, "2024-02-29T13:30:00"), (8, None, "2024-03-01T08:00:00"), (9, 2.5, "2024-02-29T13:50:00")],
-            c.rows("SELECT id, price, at FROM t ORDER BY id"))
+    everything = "SELECT id, price, at, paid, day FROM t ORDER BY id"
+    rows = [(7, "1.50", "2024-02-29T13:30:00", 1, "2024-03-01"), (8, None, "2024-03-01T08:00:00", None, None),
+            (9, "12345678901234567890.10", "2024-02-29T13:50:00", 0, "2024-03-02")]
+    c.equal("rows", rows, c.rows(everything))
+    again, _ = c.load("in/*.csv", "--mapping", "map.json", "--restart", "--on-duplicate", "update")
+    c.equal("a second load has all rows", (3, rows), (again["rows"]["loaded"], c.rows(everything)))
+    (c.folder / "in" / "new2.csv").write_text(f"{new}10,2.5,1709214600000,true,2024-03-03\n11,1,0,yes,3.3.2024\n")
+    summary, error = c.load("in/*.csv", "--mapping", "map.json", wanted=3)
+    c.equal("a later file", [*rows, (10, "2.5", "2024-02-29T13:50:00", 1, "2024-03-03")], c.rows(everything))
+    c.has(error, "new2.csv:3: row 2: column 5 'day': '3.3.2024'")
     (c.folder / "map.json").write_text('{"files": [{"patern": "x", "columns": [{"target": "a", "type": "int"}]}]}')
     _, error = c.load("in/*.csv", "--mapping", "map.json", wanted=1)
     c.has(error, "map.json", "patern", "pattern", "files[0].columns[0].type")
@@ -292,25 +305,42 @@ def kill_until_done(c, command, usual, reset):
 
 
 def killed_into_sqlite(c):
-    """Killed again and again, a load ends with every good row once, and every bad one."""
-    pattern = c.files(8, 4000, bad={100, 9000, 20000})
-    began = time.monotonic()
-    c.load(pattern, "--create", "--key", "id", wanted=3)
-    usual = time.monotonic() - began
-    wanted = c.rows(), c.rows("SELECT pipeline, seq, errors, payload FROM etl_dead_letters ORDER BY 1, 2")
-    c.database = c.folder / "killed.db"
-    command = c.command(pattern, "--create", "--batch-size", 500, "--quiet")
-    command += ["--key", "id"]
+    """Killed again and again, a load ends with every good row once, and every bad one: also with a mapping."""
+    (c.folder / "data").mkdir()
+    bad = {10000: "x10000,true,2024-01-01,2024-01-01 10:00,1,n", 20000: "20000,true,no day,2024-01-01 10:00,1,n"}
+    for i in range(8):
+        lines = (bad.get(n) or f'{n},{["true", "false"][n % 2]},2024-{n % 12 + 1:02}-{n % 28 + 1:02},'
+                 f'2024-01-01 {n % 24:02}:30,{n}.12345678901234567890,"a ""note"",\n{n}"'
+                 for n in range(i * 9000, (i + 1) * 9000))
+        (c.folder / "data" / f"f{i}.csv").write_text("id,paid,day,at,price,note\n" + "\n".join(lines) + "\n")
+    (c.folder / "map.json").write_text(json.dumps({"files": [{"pattern": "*.csv", "columns": [
+        {"source": "id", "type": "integer", "key": True}, {"source": "paid", "type": "boolean"},
+        {"source": "day", "type": "date"}, {"source": "at", "type": "timestamp"},
+        {"source": "price", "type": "numeric"}, {"source": "note"}]}]}))
 
     def reset():
-        for file in c.folder.glob("killed.db*"):
+        for file in c.folder.glob("killed*.db*"):
             file.unlink()
 
-    kills = kill_until_done(c, command, usual, reset)
-    c.holds("it was killed", kills > 0)
-    c.equal("rows as of an undisturbed load", True, wanted[0] == c.rows())
-    c.equal("rejects as of an undisturbed load", wanted[1],
-            c.rows("SELECT pipeline, seq, errors, payload FROM etl_dead_letters ORDER BY 1, 2"))
+    everything = "SELECT id, paid, day, at, price, note, typeof(paid) FROM t ORDER BY id"
+    letters = "SELECT pipeline, seq, errors, payload FROM etl_dead_letters ORDER BY 1, 2"
+    for told in (["--key", "id"], ["--mapping", "map.json"]):
+        reset()
+        began = time.monotonic()
+        c.database = c.folder / f"undisturbed{told[0]}.db"
+        c.load("data/*.csv", "--create", *told, wanted=3)
+        usual = time.monotonic() - began
+        rows, rejected = c.rows(everything), c.rows(letters)
+        c.equal(f"{told}: rows", True, [n for n in range(72000) if n not in bad] == [r[0] for r in rows])
+        c.equal(f"{told}: a row", (1, 0, "2024-02-02", "2024-01-01T01:30:00", "1.12345678901234567890", 'a "note",\n1',
+                                   "integer"), rows[1])
+        c.equal(f"{told}: rejects", list(bad.values()), [r[3].decode() for r in rejected])
+        c.database = c.folder / "killed.db"
+        kills = kill_until_done(c, [*c.command("data/*.csv", "--create", "--batch-size", 200, "--quiet"), *told], usual,
+                                reset)
+        c.holds(f"{told}: it was killed", kills > 0)
+        c.equal(f"{told}: rows as of an undisturbed load", True, rows == c.rows(everything))
+        c.equal(f"{told}: rejects as of an undisturbed load", rejected, c.rows(letters))
 
 
 def interrupted(c):
@@ -406,9 +436,102 @@ def server_restarted(c):
         c.equal("every row once", "240000|240000|239999", c.psql(url, "SELECT count(*), count(DISTINCT id), max(id) FROM t"))
 
 
+def types_of_sqlite(c):
+    """A table that was made has the same types for a later file; one that others made takes what a mapping says."""
+    cells = "true,2024-02-29,2024-02-29 10:00:00,2024-02-29T10:00:00Z,123456789012345678.123456789,1.50"
+    stored = (1, "2024-02-29", "2024-02-29T10:00:00", "2024-02-29T10:00:00Z", "123456789012345678.123456789", 1.5)
+    header = "b,d,ts,tz,n,x\n"
+    (c.folder / "a.csv").write_text(header + cells + "\n")
+    (c.folder / "b.csv").write_text(header + cells + "\n" + cells.replace("02-29,", "02-30,") + "\n")
+    c.load("a.csv", "--create")
+    _, error = c.load("b.csv", wanted=3)
+    c.has(error, "b.csv:3: row 2: column 2 'd': '2024-02-30'")
+    c.equal("rows", [stored] * 2, c.rows("SELECT * FROM t"))
+    c.equal("classes", [("integer", "text", "text", "text", "text", "real")],
+            c.rows("SELECT DISTINCT typeof(b), typeof(d), typeof(ts), typeof(tz), typeof(n), typeof(x) FROM t"))
+
+    c.database = c.folder / "others.db"
+    with contextlib.closing(sqlite3.connect(c.database)) as db:
+        db.execute("CREATE TABLE t (b INTEGER, d TEXT, ts DATETIME, tz DATETIME, n VARCHAR(40), x REAL, raw BLOB)")
+    kinds = {"b": "boolean", "d": "date", "ts": "timestamp", "tz": "timestamptz", "n": "numeric", "x": "double"}
+    told = {"files": [{"pattern": "*.csv", "columns": [{"source": k, "type": v} for k, v in kinds.items()]}]}
+    (c.folder / "map.json").write_text(json.dumps(told))
+    c.load("a.csv", "--mapping", "map.json")
+    c.equal("rows of a table that others made", [(*stored, None)], c.rows("SELECT * FROM t"))
+    (c.folder / "map.json").write_text(json.dumps(told).replace('"double"', '"date"').replace('"boolean"', '"date"'))
+    _, error = c.load("b.csv", "--mapping", "map.json", wanted=1)
+    c.has(error, "'b' is date in the mapping and INTEGER in the table; 'x' is date in the mapping and REAL in")
+    (c.folder / "raw.csv").write_text("raw\n1\n")
+    _, error = c.load("raw.csv", wanted=1)
+    c.has(error, "raw.csv: of the table t, etl-csv cannot fill 'raw' (BLOB)")
+
+
+def types_of_postgres(c):
+    """A mapping's narrower types go to columns that hold more; what cannot be filled is said in plain words."""
+    (c.folder / "a.csv").write_text("n,d,k\n9007199254740993,2024-02-29,5\n1.5,2024-02-29,6\n2,2024-02-29 10:00,7\n")
+    (c.folder / "map.json").write_text(json.dumps({"files": [{"pattern": "*", "columns": [
+        {"source": "n", "type": "integer"}, {"source": "d", "type": "date"}, {"source": "k", "type": "integer"}]}]}))
+    with contextlib.closing(sqlite3.connect(c.database)) as db:
+        db.execute("CREATE TABLE t (n NUMERIC_TEXT, d TIMESTAMP, k INTEGER)")
+    _, error = c.load("a.csv", "--mapping", "map.json", wanted=3)
+    c.equal("into SQLite", [("9007199254740993", "2024-02-29T00:00:00", 5)], c.rows("SELECT * FROM t"))
+    c.has(error, "'1.5' is not a signed 64-bit integer", "'2024-02-29 10:00'")
+    with c.server() as (url, _):
+        c.psql(url, "CREATE DOMAIN small AS integer CHECK (VALUE < 10)")
+        c.psql(url, "CREATE TABLE t (n numeric, d timestamp, k small, ip inet, span interval, list integer[])")
+        _, error = c.load("a.csv", "--mapping", "map.json", into=url, wanted=3)
+        c.equal("into PostgreSQL", "9007199254740993|2024-02-29 00:00:00|5|||", c.psql(url, "SELECT * FROM t"))
+        (c.folder / "b.csv").write_text("k,ip,span,list\n1,::1,1 day,{1}\n")
+        for more in ([], ["--dry-run"]):
+            _, error = c.load("b.csv", *more, into=url, wanted=1)
+            c.has(error, "of the table t, etl-csv cannot fill 'ip' (inet), 'span' (interval), 'list' (integer[]): ",
+                  "type text", "--merge")
+            c.holds("for no programmer", "member" not in error, error)
+        (c.folder / "map.json").write_text((c.folder / "map.json").read_text().replace('"d", "type": "date"',
+                                                                                       '"d", "type": "boolean"'))
+        _, error = c.load("a.csv", "--mapping", "map.json", "--restart", into=url, wanted=1)
+        c.has(error, "'d' is boolean in the mapping and timestamp without time zone in the table")
+
+
+def not_utf8(c):
+    """Bytes that are no UTF-8 are rejected with their place, unless --latin1 says what they are."""
+    (c.folder / "a.csv").write_bytes("id,name\n1,Köln\n".encode() + b"2,K\xf6ln\n3,x\n")
+    columns = [{"source": "id", "type": "integer"}, {"source": "name"}]
+    (c.folder / "map.json").write_text(json.dumps({"files": [{"pattern": "*.csv", "columns": columns}]}))
+    with c.server() as (url, _):
+        for into in (None, url):
+            for more in ([], ["--mapping", "map.json", "--restart"]):
+                _, error = c.load("a.csv", "--create", *more, "--rejects", "rejects.csv", into=into, wanted=3)
+                c.has(error, "a.csv:3:4: row 2: invalid UTF-8; convert the file, or read it as Latin-1 (--latin1")
+                c.holds("the row is kept", b"2,K\xf6ln" in (c.folder / "rejects.csv").read_bytes())
+    c.equal("rows", [(1, "Köln"), (3, "x")] * 2, c.rows("SELECT * FROM t"))
+    (c.folder / "b.csv").write_bytes(b"id,name\n2,K\xf6ln\n")
+    c.load("b.csv", "--latin1")
+    c.equal("Latin-1", [("Köln",)], c.rows("SELECT name FROM t WHERE id = 2"))
+    (c.folder / "c.csv").write_bytes(b"id,Stra\xdfe\n1,x\n")
+    c.database = c.folder / "header.db"
+    c.load("c.csv", "--create", "--latin1")
+    c.equal("a header of Latin-1", [("x",)], c.rows('SELECT "Straße" FROM t'))
+    _, error = c.load("c.csv", "--restart", wanted=1)
+    c.has(error, "c.csv: the header is not UTF-8; convert the file, or read it as Latin-1 (--latin1")
+
+
+def first_file_without_rows(c):
+    """A table is made of the first file that has rows, not of a header alone."""
+    (c.folder / "a.csv").write_text("id,day\n")
+    (c.folder / "b.csv").write_text("id,day\n\n")
+    (c.folder / "c.csv").write_text("id,day\n1,2024-02-29\n")
+    _, error = c.load("a.csv", "b.csv", "c.csv", "--create")
+    c.has(error, "table t of c.csv: id integer, day date")
+    c.equal("types", [(1, "integer")], c.rows("SELECT id, typeof(id) FROM t"))
+    c.database = c.folder / "empty.db"
+    _, error = c.load("a.csv", "b.csv", "--create")
+    c.has(error, "table t of a.csv: id text, day text")
+
+
 CASES = {case.__name__: case for case in (
     folder_into_sqlite, changed_files, bad_files, patterns, dialects, mapping, dry_run, after_the_load, budget, at_once,
-    asked_for,
+    asked_for, types_of_sqlite, types_of_postgres, not_utf8, first_file_without_rows,
     killed_into_sqlite, interrupted, into_postgres, killed_into_postgres, server_restarted)}
 
 

@@ -64,8 +64,8 @@ bool widens(csv::Kind from, csv::Kind to) {
          (from == csv::Kind::Date && to == csv::Kind::Timestamp);
 }
 
-/// Columns of the table that get the mapped ones, which become what the table has. `widened`: of these, those that only
-/// their values become it.
+/// Columns of the table that get the mapped ones, which become what the table has. `widened`: of these, those of
+/// which each value has yet to become it.
 etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped, const TargetColumns& table,
                                          bool by_place, const Load& options, const std::string& file,
                                          std::vector<std::size_t>& widened) {
@@ -82,10 +82,10 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
       unknown += fmt::format("{}'{}'", unknown.empty() ? "" : ", ", column.target);
       continue;
     }
-    if (!at->fillable)
-      unfillable += fmt::format("{}'{}' is {}", unfillable.empty() ? "" : ", ", column.target, at->type);
     if (column.kind == csv::Kind::Text) column.kind = at->kind;
-    if (widens(column.kind, at->kind))
+    if (!at->fillable)
+      unfillable += fmt::format("{}'{}' ({})", unfillable.empty() ? "" : ", ", column.target, at->type);
+    else if (widens(column.kind, at->kind))
       widened.push_back(i);
     else if (column.kind != at->kind && std::ranges::find(at->also, column.kind) == at->also.end())
       other += fmt::format("{}'{}' is {} in the mapping and {} in the table", other.empty() ? "" : "; ", column.target,
@@ -101,8 +101,8 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
   if (!other.empty()) what += (what.empty() ? "" : "; ") + other;
   if (!unfillable.empty())
     what += fmt::format(
-        "{}of the table {}, {}: etl-csv cannot fill columns of such types. Load into columns of type "
-        "text of another table, and cast them in a script of --merge",
+        "{}of the table {}, etl-csv cannot fill {}: load into a table that has type text instead, and cast in a script "
+        "of --merge",
         what.empty() ? "" : "; ", options.table, unfillable);
   return etl::failure(etl::fatal(fmt::format("{}: {}", file, what)));
 }
