@@ -290,6 +290,10 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
         target.name, name, names, target.stage);
     target.merge = merge_sql(name, target.stage, columns, on_conflict);
   }
+  const auto deferred =
+      connection.query("SELECT EXISTS(SELECT FROM pg_constraint WHERE conrelid=to_regclass($1) AND condeferred)", name);
+  if (!deferred) return failure(deferred.error());
+  target.deferred = deferred->text(0, 0) == "t";
   target.copy = fmt::format("COPY {}({}) FROM STDIN WITH (FORMAT binary)", into, names);
   return target;
 }

@@ -30,7 +30,8 @@ struct Target {
   std::string copy;   ///< into the table, or into the stage
   std::string stage;  ///< temporary table that the rows go through; empty: none
   std::string make_stage;
-  std::string merge;  ///< from the stage into the table
+  std::string merge;      ///< from the stage into the table
+  bool deferred = false;  ///< it has constraints that are checked at the commit only
 };
 /// An error names all differences between table and mapping.
 [[nodiscard]] Result<Target> make_target(Connection& connection, std::string_view table,

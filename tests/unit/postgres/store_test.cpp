@@ -271,6 +271,26 @@ TEST_CASE("postgres store: rows that are refused are rejected one by one, also o
   CHECK_FALSE(session->commit());
 }
 
+TEST_CASE("postgres store: rows that a deferred constraint refuses are rejected one by one, not at the commit") {
+  Fixture f;
+  ok(
+      f.db.execute("CREATE TABLE late(id bigint NOT NULL UNIQUE DEFERRABLE INITIALLY DEFERRED, name text);"
+                   "INSERT INTO late VALUES(2, 'there')"));
+  const auto late = table<Row>("late", key("id", &Row::id), column("name", &Row::name));
+  const Session session = ok(f.store->connect());
+  const std::optional<Position> nowhere;
+  const std::stop_token stop;
+  const Batch batch{{1, "a"}, {2, "b"}, {3, "c"}};
+  etl::BatchContext context({.position = &nowhere, .stop = &stop, .size = batch.size()});
+  ok(session->begin());
+  ok(session->transaction().write(late, batch, context));
+  ok(session->commit());
+  REQUIRE(context.rejects().size() == 1);
+  CHECK(context.rejects()[0].first == 1);
+  CHECK(has(context.rejects()[0].second.message(), "id=2"));
+  CHECK(value(f.db, "SELECT string_agg(id || name, ' ' ORDER BY id) FROM late") == "1a 2there 3c");
+}
+
 TEST_CASE("postgres store: statements of the user's own, but no COMMIT") {
   Fixture f;
   const Session session = ok(f.store->connect());
