@@ -90,7 +90,7 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
     else if (column.kind != at->kind && std::ranges::find(at->also, column.kind) == at->also.end())
       other += fmt::format("{}'{}' is {} in the mapping and {} in the table", other.empty() ? "" : "; ", column.target,
                            csv::to_string(column.kind), at->type.empty() ? csv::to_string(at->kind) : at->type);
-    column.nullable = at->nullable;
+    column.nullable &= at->nullable;
     columns.push_back(*at);
   }
   if (unknown.empty() && other.empty() && unfillable.empty()) return columns;
