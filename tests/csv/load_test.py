@@ -458,6 +458,11 @@ def types_of_sqlite(c):
     (c.folder / "map.json").write_text(json.dumps(told))
     c.load("a.csv", "--mapping", "map.json")
     c.equal("rows of a table that others made", [(*stored, None)], c.rows("SELECT * FROM t"))
+    told["files"][0]["columns"][5]["nullable"] = False
+    (c.folder / "map.json").write_text(json.dumps(told))
+    (c.folder / "null.csv").write_text(header + ",,,,,\n")
+    _, error = c.load("null.csv", "--mapping", "map.json", wanted=3)
+    c.has(error, "null.csv:2: row 1: column 6 'x'", "must have a value")
     (c.folder / "map.json").write_text(json.dumps(told).replace('"double"', '"date"').replace('"boolean"', '"date"'))
     _, error = c.load("b.csv", "--mapping", "map.json", wanted=1)
     c.has(error, "'b' is date in the mapping and INTEGER in the table; 'x' is date in the mapping and REAL in")
