@@ -71,6 +71,8 @@ class Parser {
   void clear();
   void prepare(Parse mode);
   void block(std::uint16_t code, const Block& block);
+  void check_whole();
+  // parse_lines.cpp
   void id_line(Block block);
   void accessions(const Block& block);
   void dates(Block block);
@@ -83,7 +85,6 @@ class Parser {
   void protein_existence(const Block& block);
   void sequence_line(Block block);
   void sequence(const Block& block);
-  void check_whole();
   // parse_names.cpp
   void names(const Block& block);
   void name_field(std::string_view field);
