@@ -21,6 +21,9 @@
 #include <etl/config.hpp>
 #include <etl/io/dead_letter_file.hpp>
 #include <etl/sqlite/store.hpp>
+#ifdef WITH_POSTGRES
+#include <etl/postgres/store.hpp>
+#endif
 
 namespace {
 
@@ -30,7 +33,7 @@ using Store = std::shared_ptr<etl::DeadLetterStore>;
 
 constexpr int failed = 1, wrong_usage = 2;
 constexpr const char* footer =
-    "STORE is sqlite:PATH for a database, or a file whose name ends in .ndjson.\n"
+    "STORE is sqlite:PATH or a PostgreSQL URL for a database, or a file whose name ends in .ndjson.\n"
     "Exit codes: 0 done; 1 failed, or there is no such letter; 2 wrong usage, or the store cannot be opened";
 
 int complain(std::string_view what, int code = failed) {
@@ -41,13 +44,36 @@ int complain(std::string_view what, int code = failed) {
 // --- stores
 // -----------------------------------------------------------------------------------------------------------
 
+bool is_url(std::string_view name) { return name.starts_with("postgresql://") || name.starts_with("postgres://"); }
+
+etl::Result<Store> open_postgres([[maybe_unused]] const std::string& url) {
+#ifdef WITH_POSTGRES
+  // First a look: what is no store must not become one.
+  auto connection = etl::postgres::Connection::open(url);
+  if (!connection) return etl::failure(std::move(connection.error()));
+  const auto there = connection->query("SELECT to_regclass('etl_store') IS NOT NULL");
+  if (!there) return etl::failure(there.error());
+  if (there->text(0, 0) != "t")
+    return etl::failure(etl::fatal(
+        fmt::format("{}: no pipeline has kept anything in it: there is no table etl_store in its search path; "
+                    "another schema is named by ?options=-csearch_path%3DSCHEMA in the URL",
+                    connection->name())));
+  auto store = etl::postgres::Store::open(url);
+  if (!store) return etl::failure(std::move(store.error()));
+  return *store;
+#else
+  return etl::failure(etl::fatal("this etl-dlq was built without PostgreSQL (libpq-dev)"));
+#endif
+}
+
 etl::Result<Store> open_store(const std::string& name, bool to_change) {
+  if (is_url(name)) return open_postgres(name);
   constexpr std::string_view database = "sqlite:";
   const bool is_database = name.starts_with(database);
   const fs::path path = is_database ? name.substr(database.size()) : name;
   if (!is_database && path.extension() != ".ndjson")
-    return etl::failure(
-        etl::fatal(fmt::format("{}: no store: write sqlite:{} for a database, or name a .ndjson file", name, name)));
+    return etl::failure(etl::fatal(fmt::format(
+        "{}: no store: write sqlite:{} for a database, or name a .ndjson file or a postgresql://... URL", name, name)));
   std::error_code ignored;
   if (!fs::exists(path, ignored))
     return etl::failure(
@@ -194,7 +220,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   const auto command = [&](const char* name, const char* what) {
     CLI::App* const made = app.add_subcommand(name, what);
-    made->add_option("STORE", arguments.store, "sqlite:PATH, or a .ndjson file")->required();
+    made->add_option("STORE", arguments.store, "sqlite:PATH, postgresql://..., or a .ndjson file")->required();
     made->footer(footer);
     return made;
   };

@@ -66,6 +66,15 @@ constexpr std::array meanings = {
     Meaning{"57P05", Transient, ""},
 };
 
+/// Of what libpq says before a server has been asked, by a part of it.
+constexpr std::array refusals = {
+    std::pair{"no password supplied", Meaning{"28P01", Fatal, "give one in the URL, PGPASSWORD or ~/.pgpass"}},
+    std::pair{"translate host name", Meaning{"08001", Transient, "check the host's name in the URL"}},
+    std::pair{"SSL", Meaning{"08001", Fatal, "check sslmode, sslrootcert and the like in the URL"}},
+    std::pair{"sslmode", Meaning{"08001", Fatal, "check it in the URL"}},
+    std::pair{"certificate", Meaning{"08001", Fatal, "check sslrootcert, sslcert and sslkey in the URL"}},
+};
+
 Meaning meaning_of(std::string_view state) {
   const auto* const found =
       std::ranges::find_if(meanings, [&](const Meaning& m) { return state.starts_with(m.state); });
@@ -155,7 +164,6 @@ Error error_of(const Connection::State& state, const PGresult* result, std::stri
 
 Error connect_error(const std::string& name, std::string_view text) {
   // `FATAL:  28P01: ...`: the severity is in the server's language.
-  std::string_view code = "08001";
   std::string message = tidy(text);
   for (std::size_t at = message.find(":  "); at != std::string::npos; at = message.find(":  ", at + 1)) {
     const std::string_view found = std::string_view(message).substr(at + 3, 5);
@@ -168,8 +176,11 @@ Error connect_error(const std::string& name, std::string_view text) {
     const Meaning meaning = meaning_of(kept);
     return own_error(kept, meaning.error_class, advised(fmt::format("{}: connect: {}", name, message), meaning.remedy));
   }
-  const Meaning meaning = meaning_of(code);
-  return own_error(code, meaning.error_class, advised(fmt::format("{}: connect: {}", name, message), meaning.remedy));
+  const auto* const found =
+      std::ranges::find_if(refusals, [&](const auto& one) { return message.find(one.first) != std::string::npos; });
+  const Meaning meaning = found == refusals.end() ? meaning_of("08001") : found->second;
+  return own_error(meaning.state, meaning.error_class,
+                   advised(fmt::format("{}: connect: {}", name, message), meaning.remedy));
 }
 
 std::string shown_sql(std::string_view sql) {

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Tests etl-dlq from outside, on a database and a file with the same letters.
+"""Tests etl-dlq from outside, on databases and a file with the same letters. The environment variable ETLPIPE_POSTGRES
+names the folder of a server, whose URL is in its file `url`; without it PostgreSQL is left out.
 
     program_test.py PROGRAM [CASE...]   all cases without CASE
     program_test.py --list              names of the cases
 """
 import contextlib
 import json
+import os
 import pathlib
+import re
 import sqlite3
 import subprocess
 import sys
@@ -30,6 +33,14 @@ CREATE TABLE etl_dead_letters(
   id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, run TEXT NOT NULL, partition INTEGER NOT NULL, seq INTEGER NOT NULL,
   position TEXT, stage TEXT NOT NULL, attempts INTEGER NOT NULL, errors TEXT, time INTEGER NOT NULL, payload BLOB);
 """
+SCHEMA_OF_POSTGRES = """
+CREATE TABLE etl_store(format bigint NOT NULL);
+INSERT INTO etl_store VALUES(1);
+CREATE TABLE etl_dead_letters(
+  id text PRIMARY KEY, pipeline text NOT NULL, run text NOT NULL, partition bigint NOT NULL, seq bigint NOT NULL,
+  position text, stage text NOT NULL, attempts bigint NOT NULL, errors text[] NOT NULL, time timestamptz NOT NULL,
+  payload bytea);
+"""
 
 
 class Failed(Exception):
@@ -46,7 +57,7 @@ def equal(got, expected, what):
 
 
 class Stores:
-    """Both kinds of store, in a folder of their own."""
+    """All kinds of store, in a folder and a schema of their own."""
 
     def __init__(self, program, folder):
         self.program, self.folder = program, folder
@@ -58,9 +69,33 @@ class Stores:
                 db.execute("INSERT INTO etl_dead_letters VALUES(?,?,?,?,?,?,?,?,?,?,?)",
                            (*one[:8], errors, MICROSECOND, one[9]))
             db.commit()
+        self.url = self.make_schema("letters") if "ETLPIPE_POSTGRES" in os.environ else None
+        if self.url:
+            literal = lambda text: "NULL" if text is None else "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"  # noqa: E731
+            values = []
+            for one in reversed(LETTERS):
+                errors = ",".join(literal(e.replace("\\", "\\\\").replace("\n", "\\n")) for e in one[8])
+                texts = [v if isinstance(v, int) else literal(v) for v in one[:8]]
+                payload = "NULL" if one[9] is None else f"'\\x{one[9].hex()}'"
+                values.append(f"({','.join(map(str, texts))},ARRAY[{errors}]::text[],'{TIME}',{payload})")
+            self.psql(self.url, SCHEMA_OF_POSTGRES + "INSERT INTO etl_dead_letters VALUES" + ",".join(values))
         with open(self.file, "w", encoding="utf-8") as lines:
             for one in reversed(LETTERS):
                 lines.write(json.dumps(self.line(one)) + "\n")
+
+    @staticmethod
+    def psql(url, sql):
+        done = subprocess.run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", url, "-c", sql], check=False, timeout=60,
+                              capture_output=True, text=True)
+        check(done.returncode == 0, f"psql: {done.stderr}")
+        return done.stdout.strip()
+
+    def make_schema(self, name):
+        """The URL of a schema, which is new."""
+        url = (pathlib.Path(os.environ["ETLPIPE_POSTGRES"]) / "url").read_text(encoding="utf-8").strip()
+        schema = f"dlq_{name}_{os.getpid()}"
+        self.psql(url, f"SET client_min_messages=error; DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")
+        return f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3D{schema}"
 
     @staticmethod
     def line(one):
@@ -72,7 +107,7 @@ class Stores:
         return {"v": 1, **line, "time": TIME}
 
     def names(self):
-        return [f"sqlite:{self.database}", str(self.file)]
+        return [f"sqlite:{self.database}", str(self.file), *([self.url] if self.url else [])]
 
     def run(self, *arguments):
         done = subprocess.run([self.program, *map(str, arguments)], capture_output=True, timeout=60, check=False)
@@ -98,7 +133,7 @@ class Stores:
 
 
 def list_as_json(s):
-    """Both stores give the same lines, and these are a store again."""
+    """All stores give the same lines, and these are a store again."""
     outputs = []
     for store in s.names():
         outputs.append(s.good("list", store, "--json"))
@@ -107,7 +142,8 @@ def list_as_json(s):
         equal(lines, expected, f"list {store} --json")
         equal(s.ids(store, "--pipeline", "orders"), ["a1", "a2", "a3"], "letters of orders")
         equal(s.ids(store, "--pipeline", "none"), [], "letters of none")
-    equal(outputs[0], outputs[1], "the stores' lines")
+    for output in outputs[1:]:
+        equal(output, outputs[0], "the stores' lines")
     copy = s.folder / "copy.ndjson"
     copy.write_bytes(outputs[0])
     equal(s.good("list", copy, "--json"), outputs[0], "the lines as a store")
@@ -200,6 +236,14 @@ def not_a_store(s):
         db.execute("UPDATE etl_store SET format=7")
         db.commit()
     s.bad(2, ["format 7", "newer version"], "list", f"sqlite:{s.database}")
+    if s.url:
+        empty = s.make_schema("empty")
+        for command in (["list"], ["purge", "--all"]):
+            s.bad(2, ["etl_store", "search_path"], command[0], empty, *command[1:])
+        equal(s.psql(empty, "SELECT to_regclass('etl_store')"), "", "tables")
+        s.psql(s.url, "UPDATE etl_store SET format=7")
+        s.bad(2, ["format 7", "newer version"], "list", s.url)
+        s.bad(2, ["password", "PGPASSWORD"], "list", re.sub("//[^@]*@", "//nobody@", s.url))
     (s.folder / "text.db").write_text("no database at all, but a text of some length" * 50)
     s.bad(2, ["text.db", "not a database"], "list", f"sqlite:{s.folder / 'text.db'}")
 

@@ -53,6 +53,13 @@ TEST_CASE("postgres connection: wrong password, unknown user, missing database: 
                                 "\"postgres\": check user and password"}) == "");
   CHECK_FALSE(has(wrong.message(), "LOCATION"));
   CHECK(refused(url_with("postgres:secret", "nobody:hunter2")).code == sqlstate("28P01"));
+  const etl::Error none = refused(url_with("postgres:secret", "postgres"));
+  CHECK(none.code == sqlstate("28P01"));
+  CHECK(lacks(none.message(), {"no password supplied", "PGPASSWORD"}) == "");
+  for (const std::string& mode : {"?sslmode=verify-full", "?sslmode=maybe"}) {
+    const etl::Error ssl = refused(test::postgres_url() + mode);
+    CHECK(lacks(ssl.message(), {"connect: ", "sslmode", "in the URL"}) == "");
+  }
   const etl::Error missing = refused(url_with("/postgres", "/missing"));
   CHECK(missing.code == sqlstate("3D000"));
   CHECK(lacks(missing.message(), {"database \"missing\" does not exist", "createdb"}) == "");
