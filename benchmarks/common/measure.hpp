@@ -1,5 +1,5 @@
 #pragma once
-/// Wall and CPU time of one measurement, and the line of JSON that tells it.
+/// Wall and CPU time of one measurement, memory, and the line of JSON that tells it.
 
 #include <sys/resource.h>
 
@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
+#include <fstream>
 #include <string>
 #include <string_view>
 
@@ -38,6 +39,14 @@ inline void barrier(const void* memory) { asm volatile("" : : "g"(memory) : "mem
 inline void warm_up() {
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(30);
   while (std::chrono::steady_clock::now() < until) barrier(nullptr);
+}
+
+/// Of this program alone: getrusage would give that of the process that started it, if it was larger.
+inline double peak_memory_mb() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;)
+    if (double kilobytes = 0; word == "VmHWM:" && status >> kilobytes) return kilobytes / 1024;
+  return 0;
 }
 
 /// Collects `"key":value` pairs; prints them as one line.

@@ -1,8 +1,8 @@
 // One way of reading one file, measured.
 //   bench-csv --file F --kind num|mixed --task read|structural|index|rows|getline|index_sum|sum [--threads N]
-//   bench-csv --file F --kind mixed --task structs
+//   bench-csv --file F --kind mixed --task structs|load
 //   bench-csv --generate num|mixed --file F --bytes N
-// prints one line of JSON; times are per 1000 bytes of the file.
+// prints one line of JSON; times are per 1000 bytes of the file. `load` makes a database beside it.
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -23,6 +23,7 @@
 #include "common/args.hpp"
 #include "common/measure.hpp"
 #include "generate.hpp"
+#include "loading.hpp"
 #include "structural.hpp"
 
 namespace {
@@ -230,13 +231,13 @@ void getline(const std::string& path, Counts& counts) {
 // Whether a task found what the index finds.
 bool right(const std::string& task, const std::string& path, const Counts& found) {
   Counts expected;
-  if (task == "structural") {
+  if (task == "structs")
+    index_sum(path, summed, expected);
+  else if (task == "structural" || task == "load")
     index(path, expected, [](std::string_view, const csv::Structure&) {});
-    return found.cells == expected.cells;
-  }
-  if (task != "structs") return true;
-  index_sum(path, summed, expected);
-  return found.rows + 1 == expected.rows && found.sum == expected.sum;
+  if (task == "structural") return found.cells == expected.cells;
+  if (task == "load") return bench::take_loaded(path + ".db") + 1 == expected.rows;
+  return task != "structs" || (found.rows + 1 == expected.rows && found.sum == expected.sum);
 }
 
 void run(const bench::Args& args) {
@@ -259,17 +260,21 @@ void run(const bench::Args& args) {
     in_parts(path, threads, counts, [&](csv::Reader& reader, Counts& own) { sum(reader, numeric(kind), own); });
   else if (task == "structs")
     structs(path, counts);
+  else if (task == "load")
+    bench::load(path, path + ".db");
   else if (task == "getline")
     getline(path, counts);
   else
     throw std::invalid_argument("no such task: " + task);
   const bench::Moment took = bench::Moment::now() - before;
+  const double peak = bench::peak_memory_mb();  // without what follows
   bench::barrier(&counts);
   std::ifstream file(path, std::ios::ate | std::ios::binary);
   const double kilobytes = static_cast<double>(file.tellg()) / 1000;
   bench::JsonLine line;
   line.number("ns", static_cast<double>(took.wall) / kilobytes)
       .number("cpu_ns", static_cast<double>(took.cpu) / kilobytes)
+      .number("peak_mb", peak)
       .number("rows", counts.rows)
       .number("cells", counts.cells)
       .number("sum", counts.sum)

@@ -1,4 +1,4 @@
-"""CSV files read on one and on two threads: inputs, cases, tables and targets."""
+"""CSV files read on one and on two threads, and loaded into SQLite: inputs, cases, tables and targets."""
 
 import importlib.util
 import os
@@ -15,12 +15,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 RIVALS = os.path.join(HERE, "..", "csv", "rivals")
 PYTHON = [sys.executable, os.path.join(RIVALS, "python_csv.py")]
 DUCKDB = [sys.executable, os.path.join(RIVALS, "duckdb_csv.py")]
-BYTES = 336_000_000
+MEGABYTES = 336
 KINDS = {"num": "8 columns of numbers", "mixed": "10 columns, quoted descriptions"}
 TASKS = {"read": "read alone", "structural": "bare structural pass", "index": "our structural index alone", "rows": "rows and fields",
          "getline": "getline and split", "index_sum": "sums by hand over our index", "sum": "sums over rows"}
 STRUCTS = {"structs": "all columns into structs"}
 DUCKDB_TASKS = {"count": "DuckDB, rows counted", "sum": "DuckDB, sums", "table": "DuckDB, a table of all columns"}
+LOADED = {"mixed_100.csv": 100, "mixed.csv": MEGABYTES, "mixed_1000.csv": 1000}  # MB
 
 
 def prepare(program, folder):
@@ -29,11 +30,12 @@ def prepare(program, folder):
     os.chdir(folder)
     if not has_duckdb():
         print("note: DuckDB is not installed (pip install duckdb), and left out", file=sys.stderr)
-    for kind in KINDS:
-        if not os.path.exists(f"{kind}.csv"):
-            print("making the inputs", file=sys.stderr)
-            subprocess.run([program, "--generate", kind, "--file", "part.csv", "--bytes", str(BYTES)], check=True)
-            os.rename("part.csv", f"{kind}.csv")
+    for file, megabytes in {"num.csv": MEGABYTES, **LOADED}.items():
+        if not os.path.exists(file):
+            print(f"making the input {file}", file=sys.stderr)
+            kind = "num" if file == "num.csv" else "mixed"
+            subprocess.run([program, "--generate", kind, "--file", "part.csv", "--bytes", f"{megabytes}000000"], check=True)
+            os.rename("part.csv", file)
 
 
 def has_duckdb():
@@ -50,7 +52,7 @@ def cases(records=None):
         found.append(Rival(PYTHON, {"task": "python", **file}))
         if has_duckdb():
             found += [Rival([*DUCKDB, task], {"task": f"duckdb_{task}", **file}) for task in DUCKDB_TASKS]
-    return found
+    return found + [Case({"task": "load", "file": file, "kind": "mixed"}) for file in LOADED]
 
 
 def report(cases_, markdown=False):
@@ -68,6 +70,13 @@ def report(cases_, markdown=False):
                 rows.append([label, ns(case.median()), f"{1e6 / case.median():.0f}", "-" if times is None else f"{times:.2f}"])
         if rows:
             parts.append((what, table(["", "ns per 1000 bytes", "MB/s", "speed of the bare pass"], rows, markdown)))
+    rows = []
+    for file, megabytes in LOADED.items():
+        case = find(cases_, task="load", file=file)
+        if case:
+            rows.append([f"{megabytes} MB", f"{case.median('peak_mb'):.0f}", ns(case.median()), f"{1e6 / case.median():.0f}"])
+    if rows:
+        parts.append(("mixed: etl-csv load into SQLite, 2 CPUs", table(["", "peak memory, MB", "ns per 1000 bytes", "MB/s"], rows, markdown)))
     return parts
 
 
@@ -85,8 +94,10 @@ def targets(cases_):
             Target(f"{kind}: rows and fields, times DuckDB's count", ratio(duckdb("count"), case("rows")), 3, at_least=True),
             Target(f"{kind}: sums, times DuckDB's", ratio(duckdb("sum"), case("sum")), 3, at_least=True),
         ]
+    small, large = (find(cases_, task="load", file=file) for file in ("mixed_100.csv", "mixed_1000.csv"))
     read, structs, made = (find(cases_, task=task, kind="mixed") for task in ("read", "structs", "duckdb_table"))
     return found + [
         Target("mixed: all columns into structs, as part of the speed of reading", ratio(read, structs), 0.1, at_least=True),
         Target("mixed: all columns into structs, times DuckDB's table", ratio(made, structs), 3, at_least=True),
+        Target("mixed: peak memory of a load of 1 GB, against 100 MB", ratio(large, small, "peak_mb"), 1.25),
     ]

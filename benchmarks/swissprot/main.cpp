@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <exception>
-#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -51,14 +50,6 @@ bool right(const std::string& impl, const Measured& found, std::string_view text
   return counted && (found.residues == 0 || found.residues == read_text("views", text).residues);
 }
 
-/// Of this program alone: getrusage would give that of the process that started it, if it was larger.
-std::uint64_t peak_memory_mb() {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;)
-    if (std::uint64_t kilobytes = 0; word == "VmHWM:" && status >> kilobytes) return kilobytes / 1024;
-  return 0;
-}
-
 int run(const Args& args) {
   if (args.has("describe")) {
     build_description().text("etl", ETLPIPE_VERSION).print();
@@ -74,7 +65,7 @@ int run(const Args& args) {
   const bool streamed = one_of(of_compressed, impl) || impl == "ingest";
   std::string text = streamed ? std::string() : read_file(file);
   const Measured found = measure(impl, job, text);
-  const std::uint64_t peak = peak_memory_mb();  // without what follows
+  const double peak = peak_memory_mb();  // without what follows
   if (streamed) text = read_file(file);
   const bool ok = right(impl, found, text);
   const double kilobytes = static_cast<double>(text.size()) / 1000;
