@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <etl/error.hpp>
 #include <etl/sqlite/table.hpp>
 
 #include <common/args.hpp>
