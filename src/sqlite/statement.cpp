@@ -12,8 +12,7 @@ namespace etl::inline v0::sqlite {
 
 void Statement::Finalize::operator()(sqlite3_stmt* handle) const noexcept { sqlite3_finalize(handle); }
 
-// --- parameters
-// -------------------------------------------------------------------------------------------------------
+// --- parameters ------------------------------------------------------------------------------------------------------
 
 void Statement::bind(int parameter, std::nullptr_t) noexcept { keep(sqlite3_bind_null(handle_.get(), parameter + 1)); }
 void Statement::bind(int parameter, std::int64_t value) noexcept {
@@ -36,8 +35,7 @@ void Statement::bind(int parameter, std::span<const std::byte> blob) noexcept {
   keep(sqlite3_bind_blob64(handle_.get(), parameter + 1, data == nullptr ? "" : data, blob.size(), SQLITE_STATIC));
 }
 
-// --- execution
-// --------------------------------------------------------------------------------------------------------
+// --- execution -------------------------------------------------------------------------------------------------------
 
 int Statement::step_for_code() noexcept {
   if (bind_error_ != SQLITE_OK) [[unlikely]]
@@ -72,8 +70,7 @@ void Statement::reset() noexcept {
 
 Error Statement::error(int code) const { return database_.error(code, shortened(sqlite3_sql(handle_.get()))); }
 
-// --- the current row
-// --------------------------------------------------------------------------------------------------
+// --- the current row -------------------------------------------------------------------------------------------------
 
 int Statement::columns() const noexcept { return sqlite3_column_count(handle_.get()); }
 std::string_view Statement::column_name(int column) const noexcept {

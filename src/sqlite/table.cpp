@@ -77,8 +77,7 @@ std::string quoted(std::string_view identifier) {
   return text += '"';
 }
 
-// --- SQL
-// --------------------------------------------------------------------------------------------------------------
+// --- SQL -------------------------------------------------------------------------------------------------------------
 
 std::string create_table_sql(std::string_view table, std::span<const ColumnInfo> columns) {
   const auto keys = std::ranges::count_if(columns, &ColumnInfo::is_key);
@@ -117,8 +116,7 @@ std::string select_sql(std::string_view table, std::span<const ColumnInfo> colum
   return sql;
 }
 
-// --- types known at run time
-// ------------------------------------------------------------------------------------------
+// --- types known at run time -----------------------------------------------------------------------------------------
 
 std::string_view to_text(Type type) noexcept {
   switch (type) {
@@ -162,8 +160,7 @@ const char* refusal(std::string_view number) noexcept {
              : "a NUMERIC column takes of texts only those of numbers";
 }
 
-// --- tables
-// -----------------------------------------------------------------------------------------------------------
+// --- tables ----------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -230,8 +227,7 @@ Result<void> find_columns(const Statement& query, std::string_view table, std::s
   return {};
 }
 
-// --- errors
-// -----------------------------------------------------------------------------------------------------------
+// --- errors ----------------------------------------------------------------------------------------------------------
 
 std::string shown(std::int64_t value) { return std::to_string(value); }
 std::string shown(std::uint64_t value) { return std::to_string(value); }

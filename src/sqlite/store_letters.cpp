@@ -1,0 +1,98 @@
+/// Dead letters as rows, and back.
+
+#include "store_letters.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "store_tables.hpp"
+
+namespace etl::inline v0::sqlite::detail {
+namespace {
+
+/// One error a line, for whoever looks into the table.
+std::string joined(const std::vector<std::string>& errors) {
+  std::string text;
+  for (const std::string& error : errors) {
+    if (&error != errors.data()) text += '\n';
+    for (const char c : error) {
+      if (c == '\\' || c == '\n') text += '\\';
+      text += c == '\n' ? 'n' : c;
+    }
+  }
+  return text;
+}
+std::vector<std::string> split(std::string_view text) {
+  std::vector<std::string> errors(1);
+  bool escaped = false;
+  for (const char c : text) {
+    if (escaped)
+      errors.back() += c == 'n' ? '\n' : c;
+    else if (c == '\n')
+      errors.emplace_back();
+    else if (c != '\\')
+      errors.back() += c;
+    escaped = !escaped && c == '\\';
+  }
+  return errors;
+}
+
+Stage stage_of(std::string_view text) {
+  for (std::uint8_t i = 0; i <= static_cast<std::uint8_t>(Stage::Manage); ++i)  // the last
+    if (text == to_string(static_cast<Stage>(i))) return static_cast<Stage>(i);
+  return Stage::Transform;
+}
+
+}  // namespace
+
+Result<void> write_letter(Statement& statement, const DeadLetter& letter) {
+  using std::chrono::microseconds;
+  const std::string errors = joined(letter.errors);
+  statement.bind(0, std::string_view(letter.id));
+  statement.bind(1, std::string_view(letter.pipeline));
+  statement.bind(2, std::string_view(letter.run));
+  statement.bind(3, std::int64_t{letter.partition});
+  statement.bind(4, integer(letter.seq));
+  bind_optional(statement, 5, letter.position);
+  statement.bind(6, to_string(letter.stage));
+  statement.bind(7, std::int64_t{letter.attempts});
+  if (letter.errors.empty())
+    statement.bind(8, nullptr);
+  else
+    statement.bind(8, std::string_view(errors));
+  statement.bind(9, std::int64_t{std::chrono::floor<microseconds>(letter.time.time_since_epoch()).count()});
+  if (letter.payload)
+    statement.bind(10, std::as_bytes(std::span(*letter.payload)));
+  else
+    statement.bind(10, nullptr);
+  return run(statement);
+}
+
+DeadLetter letter_of(const Statement& row) {
+  DeadLetter letter{.id = std::string(row.text(0)),
+                    .pipeline = std::string(row.text(1)),
+                    .run = std::string(row.text(2)),
+                    .partition = small_number(row, 3),
+                    .seq = number(row, 4),
+                    .position = position_of(row, 5),
+                    .stage = stage_of(row.text(6)),
+                    .attempts = small_number(row, 7)};
+  if (!row.is_null(8)) letter.errors = split(row.text(8));
+  using Time = std::chrono::system_clock::time_point;  // of nanoseconds: not all microseconds fit
+  constexpr auto micros = [](Time time) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
+  };
+  letter.time = Time(std::chrono::microseconds(std::clamp(row.integer(9), micros(Time::min()), micros(Time::max()))));
+  if (!row.is_null(10)) {
+    const auto payload = row.blob(10);
+    letter.payload.emplace(reinterpret_cast<const char*>(payload.data()), payload.size());
+  }
+  return letter;
+}
+
+}  // namespace etl::inline v0::sqlite::detail

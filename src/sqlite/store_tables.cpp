@@ -1,0 +1,220 @@
+/// The tables of a store: their SQL, progress and checkpoints.
+
+#include "store_tables.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace etl::inline v0::sqlite::detail {
+namespace {
+
+constexpr std::int64_t format = 1;
+
+constexpr std::string_view schema = R"(
+CREATE TABLE IF NOT EXISTS etl_store(format INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS etl_checkpoints(
+  pipeline TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, batch_size INTEGER NOT NULL, partition_count INTEGER NOT NULL,
+  finished INTEGER NOT NULL, run TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS etl_partitions(
+  pipeline TEXT, partition INTEGER, watermark INTEGER NOT NULL, position TEXT, position_seq INTEGER NOT NULL,
+  PRIMARY KEY(pipeline, partition)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS etl_settled(
+  pipeline TEXT, partition INTEGER, first_seq INTEGER, end_seq INTEGER NOT NULL,
+  PRIMARY KEY(pipeline, partition, first_seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS etl_dead_letters(
+  id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, run TEXT NOT NULL, partition INTEGER NOT NULL, seq INTEGER NOT NULL,
+  position TEXT, stage TEXT NOT NULL, attempts INTEGER NOT NULL, errors TEXT, time INTEGER NOT NULL, payload BLOB);
+CREATE INDEX IF NOT EXISTS etl_dead_letters_place ON etl_dead_letters(pipeline, partition, seq);
+INSERT INTO etl_store SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM etl_store);
+)";
+
+/// Calls `each` for the rows of a query about one pipeline.
+template <class Each>
+Result<void> for_rows(Database& database, std::string_view sql, const std::string& pipeline, Each each) {
+  auto query = database.prepare(sql);
+  if (!query) return failure(std::move(query.error()));
+  query->bind(0, std::string_view(pipeline));
+  for (;;) {
+    const auto more = query->step();
+    if (!more) return failure(more.error());
+    if (!*more) return {};
+    each(std::as_const(*query));
+  }
+}
+
+}  // namespace
+
+Result<void> check_format(Database& database, bool read_only) {
+  const auto there = [&]() -> Result<std::optional<std::int64_t>> {
+    auto table = database.prepare("SELECT 1 FROM sqlite_master WHERE type='table' AND name='etl_store'");
+    if (!table) return failure(std::move(table.error()));
+    auto row = table->step();
+    if (!row) return failure(std::move(row.error()));
+    if (!*row) return std::nullopt;
+    auto query = database.prepare("SELECT format FROM etl_store");
+    if (!query) return failure(std::move(query.error()));
+    row = query->step();
+    if (!row) return failure(std::move(row.error()));
+    if (!*row) return std::nullopt;
+    return query->integer(0);
+  };
+  auto found = there();
+  if (found && !*found) {
+    if (read_only)
+      return failure(
+          fatal(fmt::format("{}: no pipeline has kept anything in it: there is no table etl_store; name the "
+                            "database that a run had as its store",
+                            database.name())));
+    auto transaction = database.begin();
+    if (!transaction) return failure(std::move(transaction.error()));
+    if (auto made = database.execute(schema); !made) return made;
+    found = there();  // another process may have been faster, and newer
+    if (found)
+      if (auto committed = transaction->commit(); !committed) return committed;
+  }
+  if (!found) return failure(std::move(found.error()));
+  if (*found == format) return {};
+  return failure(
+      fatal(fmt::format("{}: its tables etl_* have format {}, and this program knows format {}: use the "
+                        "newer version of etlpipe that made them, or another database",
+                        database.name(), found->value_or(0), format)));
+}
+
+void bind_optional(Statement& statement, int parameter, const std::optional<Position>& position) {
+  if (position)
+    statement.bind(parameter, std::string_view(position->text()));
+  else
+    statement.bind(parameter, nullptr);
+}
+std::optional<Position> position_of(const Statement& row, int column) {
+  if (row.is_null(column)) return std::nullopt;
+  return Position(std::string(row.text(column)));
+}
+
+Result<void> run(Statement& statement) {
+  Result<void> done = statement.run();
+  if (!done && done.error().error_class == ErrorClass::Rejected) done.error().error_class = ErrorClass::Fatal;
+  return done;
+}
+
+// --- progress --------------------------------------------------------------------------------------------------------
+
+void bind_range(Statement& statement, const std::string& pipeline, std::uint32_t partition, SeqRange range) {
+  statement.bind(0, std::string_view(pipeline));
+  statement.bind(1, std::int64_t{partition});
+  statement.bind(2, integer(range.first));
+  statement.bind(3, integer(range.end));
+}
+Result<void> settle(Statement& statement, const std::string& pipeline, std::uint32_t partition, SeqRange range) {
+  bind_range(statement, pipeline, partition, range);
+  return run(statement);
+}
+
+Result<OwningRun> owner_of(Statement& statement, const std::string& pipeline) {
+  statement.bind(0, std::string_view(pipeline));
+  const auto found = statement.step();
+  if (!found) return failure(found.error());
+  OwningRun owner;
+  if (*found) owner = {std::string(statement.text(0)), statement.integer(1) != 0};
+  statement.reset();
+  return owner;
+}
+
+Result<void> advance(Statement& statement, const std::string& pipeline, const PartitionProgress& progress) {
+  statement.bind(0, std::string_view(pipeline));
+  statement.bind(1, std::int64_t{progress.partition});
+  statement.bind(2, integer(progress.watermark));
+  bind_optional(statement, 3, progress.position);
+  statement.bind(4, integer(progress.position_seq));
+  return run(statement);
+}
+
+Result<void> forget(Statement& statement, const std::string& pipeline, const PartitionProgress& progress) {
+  statement.bind(0, std::string_view(pipeline));
+  statement.bind(1, std::int64_t{progress.partition});
+  statement.bind(2, integer(progress.watermark));
+  statement.bind(3, integer(progress.watermark));
+  return run(statement);
+}
+
+Result<std::map<std::uint32_t, PartitionProgress>> progress_of(Database& database, const std::string& pipeline) {
+  std::map<std::uint32_t, PartitionProgress> all;
+  const auto at = [&](std::uint32_t partition) -> PartitionProgress& {
+    return all.try_emplace(partition, PartitionProgress{.partition = partition}).first->second;
+  };
+  Result<void> read =
+      for_rows(database, "SELECT partition, watermark, position, position_seq FROM etl_partitions WHERE pipeline=?",
+               pipeline, [&](const Statement& row) {
+                 PartitionProgress& one = at(small_number(row, 0));
+                 one.watermark = number(row, 1);
+                 one.position = position_of(row, 2);
+                 one.position_seq = number(row, 3);
+               });
+  if (read)
+    read = for_rows(database, "SELECT partition, first_seq, end_seq FROM etl_settled WHERE pipeline=?", pipeline,
+                    [&](const Statement& row) { at(small_number(row, 0)).gaps.add({number(row, 1), number(row, 2)}); });
+  if (!read) return failure(std::move(read.error()));
+  for (auto& [partition, one] : all) {
+    one.watermark = one.gaps.end_of(one.watermark);
+    one.gaps.forget_below(one.watermark);
+  }
+  return all;
+}
+
+// --- checkpoints -----------------------------------------------------------------------------------------------------
+
+Result<std::optional<Checkpoint>> checkpoint_of(Database& database, const std::string& pipeline) {
+  std::optional<Checkpoint> checkpoint;
+  auto read = for_rows(
+      database, "SELECT fingerprint, batch_size, partition_count, finished, run FROM etl_checkpoints WHERE pipeline=?",
+      pipeline, [&](const Statement& row) {
+        checkpoint = Checkpoint{.fingerprint = std::string(row.text(0)),
+                                .batch_size = number(row, 1),
+                                .partition_count = number(row, 2),
+                                .finished = row.integer(3) != 0,
+                                .run = std::string(row.text(4))};
+      });
+  if (!read) return failure(std::move(read.error()));
+  auto progress = progress_of(database, pipeline);
+  if (!progress) return failure(std::move(progress.error()));
+  // Progress without a checkpoint is not "nothing", which would load everything again.
+  if (!checkpoint && !progress->empty()) checkpoint.emplace();
+  if (checkpoint)
+    for (auto& [partition, one] : *progress) checkpoint->partitions.push_back(std::move(one));
+  return checkpoint;
+}
+
+Result<void> forget_all(Database& database, const std::string& pipeline) {
+  for (const std::string_view table : {"etl_checkpoints", "etl_partitions", "etl_settled"})
+    if (auto gone = for_rows(database, fmt::format("DELETE FROM {} WHERE pipeline=?", table), pipeline,
+                             [](const Statement&) {});
+        !gone)
+      return gone;
+  return {};
+}
+
+Result<void> insert_all(Database& database, const std::string& pipeline, const Checkpoint& checkpoint) {
+  auto head = database.prepare(
+      "INSERT INTO etl_checkpoints(pipeline, fingerprint, batch_size, partition_count, finished, run) VALUES(?, ?, ?, "
+      "?, ?, ?)");
+  auto partition = database.prepare(advance_sql);
+  auto gap = database.prepare(settle_sql);
+  for (const auto* const statement : {&head, &partition, &gap})
+    if (!*statement) return failure(statement->error());
+  head->bind(0, std::string_view(pipeline));
+  head->bind(1, std::string_view(checkpoint.fingerprint));
+  head->bind(2, integer(checkpoint.batch_size));
+  head->bind(3, integer(checkpoint.partition_count));
+  head->bind(4, checkpoint.finished ? 1 : 0);
+  head->bind(5, std::string_view(checkpoint.run));
+  if (auto done = run(*head); !done) return done;
+  for (const PartitionProgress& one : checkpoint.partitions) {
+    if (auto done = advance(*partition, pipeline, one); !done) return done;
+    for (const SeqRange range : one.gaps.ranges())
+      if (auto done = settle(*gap, pipeline, one.partition, range); !done) return done;
+  }
+  return {};
+}
+
+}  // namespace etl::inline v0::sqlite::detail
