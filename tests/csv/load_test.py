@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -152,11 +153,11 @@ def bad_files(c):
 def patterns(c):
     """What matches nothing is named, and never taken for a path."""
     c.files(1, 5)
-    summary, error = c.load(c.folder / "data" / "*.csv", c.folder / "none-[0-9].csv", "nor-this.csv", wanted=1)
+    summary, error = c.load(c.folder / "data" / "*.csv", c.folder / "none-[0-9].csv", "nor-this.csv", wanted=2)
     c.has(error, "none-[0-9].csv", "nor-this.csv")
     c.equal("nothing is loaded", 0, summary["rows"]["read"])
     c.holds("no database is made", not c.database.exists())
-    _, error = c.load(c.folder / "data" / "*.csv", wanted=1)
+    _, error = c.load(c.folder / "data" / "*.csv", wanted=2)
     c.has(error, "there is no table t", "--create")
 
 
@@ -205,7 +206,7 @@ def mapping(c):
     c.equal("a later file", [*rows, (10, "2.5", "2024-02-29T13:50:00", 1, "2024-03-03")], c.rows(everything))
     c.has(error, "new2.csv:3: row 2: column 5 'day': '3.3.2024'")
     (c.folder / "map.json").write_text('{"files": [{"patern": "x", "columns": [{"target": "a", "type": "int"}]}]}')
-    _, error = c.load("in/*.csv", "--mapping", "map.json", wanted=1)
+    _, error = c.load("in/*.csv", "--mapping", "map.json", wanted=2)
     c.has(error, "map.json", "patern", "pattern", "files[0].columns[0].type")
 
 
@@ -259,10 +260,10 @@ def asked_for(c):
     (c.folder / "a.csv").write_text("name\na;b\nc;d\n")
     c.load("a.csv", "--create", "--delimiter", ",")
     c.equal("one column", [("a;b",), ("c;d",)], c.rows("SELECT name FROM t"))
-    _, error = c.load("a.csv", "--rejects", "a.csv", wanted=1)
+    _, error = c.load("a.csv", "--rejects", "a.csv", wanted=2)
     c.has(error, "is one of the files to load")
     c.equal("the file is whole", "name\na;b\nc;d\n", (c.folder / "a.csv").read_text())
-    _, error = c.load("a.csv", "--rejects", "no/such/folder.csv", wanted=1)
+    _, error = c.load("a.csv", "--rejects", "no/such/folder.csv", wanted=2)
     c.has(error, "no/such/folder.csv cannot be written")
     summary, _ = c.load("a.csv", "--check", "DELETE FROM t", wanted=1)
     c.equal("nothing is deleted", 2, len(c.rows("SELECT name FROM t")))
@@ -390,11 +391,11 @@ def into_postgres(c):
         c.has(error, "f000.csv:2: ", "sku-0")
         c.psql(url, "DROP TABLE t; CREATE TABLE t (id integer PRIMARY KEY, sku text, price numeric, day date, note text)")
         password = url.split(":")[2].split("@")[0]
-        _, error = c.load(pattern, into=url.replace(password, "wrong-password"), wanted=1)
+        _, error = c.load(pattern, into=url.replace(password, "wrong-password"), wanted=2)
         c.has(error, "password authentication failed")
         c.holds("no password in errors", "wrong-password" not in error and password not in error, error)
         c.psql(url, "DROP TABLE t")
-        _, error = c.load(pattern, into=url, wanted=1)
+        _, error = c.load(pattern, into=url, wanted=2)
         c.has(error, "there is no table t")
 
 
@@ -534,10 +535,186 @@ def first_file_without_rows(c):
     c.has(error, "table t of a.csv: id text, day text")
 
 
+def run(c, *arguments, out=subprocess.PIPE, **how):
+    """Any subcommand: exit code, stdout and stderr."""
+    done = subprocess.run([c.program, *map(str, arguments)], cwd=c.folder, stdout=out, stderr=subprocess.PIPE,
+                          timeout=300, **how)
+    return done.returncode, (done.stdout or b"").decode(), done.stderr.decode()
+
+
+def lost_output(c):
+    """What was printed and did not arrive is a failure, except into a pipe that nobody reads any more."""
+    pattern = c.files(1, 20000)
+    for more in (["--create", "--json"], ["--restart"]):
+        with open("/dev/full", "w") as full:
+            code, _, error = run(c, *c.command(pattern, *more)[1:], out=full)
+        c.equal(f"exit code of {more}", 1, code)
+        c.has(error, "No space left on device")
+    process = subprocess.Popen([c.program, "cat", c.folder / "data" / "f000.csv"], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    process.stdout.read(1)
+    process.stdout.close()
+    c.equal("a closed pipe", (b"", -signal.SIGPIPE), (process.stderr.read(), process.wait(60)))
+
+
+def unreadable_paths(c):
+    """What a pattern matches and cannot be read fails alone; a pattern that matches nothing stops all."""
+    c.files(2, 50)
+    (c.folder / "data" / "gone.csv").symlink_to("nowhere.csv")
+    summary, error = c.load("data/*.csv", "data/deep/*.csv", "--create", wanted=1)
+    c.equal("files", (3, 2, 1), (summary["files"], summary["loaded_files"], summary["failed_files"]))
+    c.equal("the link", [("data/gone.csv", "failed")],
+            [(r["path"], r["state"]) for r in summary["results"] if r["error"]])
+    c.has(error, "data/gone.csv", "No such file or directory")
+    c.equal("rows", 100, len(c.rows()))
+    _, error = c.load("data/gone.csv", "data/*.tsv", wanted=2)
+    c.has(error, "data/gone.csv", "'data/*.tsv' matches no file")
+    _, error = c.load("data/gone*.csv", wanted=2)
+    c.has(error, "cannot read 'data/gone.csv'")
+
+
+def before_the_first_file(c):
+    """Wrong usage, and what cannot be opened, is exit code 2, with a reason and without a summary."""
+    c.files(1, 5)
+    for into, *parts in (["o.db", "'o.db'", "sqlite:PATH", "postgresql://"], ["SQLITE:o.db", "sqlite:PATH"],
+                         ["mysql://u:secret@h/d", "mysql://...", "sqlite:PATH", "postgresql://"],
+                         ["mysql://u:secret@h/d?x=1", "sqlite:PATH"], ["sqlite:no/such/folder/o.db", "no/such/folder"],
+                         ["host=127.0.0.1 port=1 dbname=x", "127.0.0.1", "port 1"]):
+        code, out, error = run(c, *c.command("data/f000.csv", "--create", into=into)[1:])
+        c.equal(f"exit code and summary of --into {into}", (2, ""), (code, out))
+        c.has(error, *parts)
+        c.holds("no password", "secret" not in error, error)
+    (c.folder / "map.json").write_text("{")
+    for more, part in ((["none.csv"], "'none.csv' matches no file"), (["data/f000.csv"], "there is no table t"),
+                       (["data/f000.csv", "--mapping", "map.json"], "map.json"),
+                       (["data/f000.csv", "--mapping", "none.json"], "none.json")):
+        code, out, error = run(c, *c.command(*more)[1:])
+        c.equal(f"exit code and summary of {more}", (2, ""), (code, out))
+        c.has(error, part)
+    code, _, error = run(c, "sniff", "none.csv")
+    c.equal("sniff", 2, code)
+    c.has(error, "none.csv")
+    code, _, error = run(c, "laod", "x.csv")
+    c.equal("unknown subcommand", 2, code)
+    c.has(error, "'laod'", "load, cat, sniff, digest")
+    (c.folder / "empty.csv").write_text("")
+    c.equal("sniff of an empty file", (0, "empty.csv: empty\n", ""), run(c, "sniff", "empty.csv"))
+
+
+def progress(c):
+    """On a terminal a single file goes from 0 to 100% by its bytes."""
+    c.files(1, 400_000)
+    ours, terminal = os.openpty()
+    process = subprocess.Popen(c.command("data/f000.csv", "--create"), cwd=c.folder, stdout=subprocess.DEVNULL,
+                               stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: it has ended
+        while more := os.read(ours, 4096):
+            shown += more
+    os.close(ours)
+    c.equal("exit code", 0, process.wait(60))
+    lines = [part.split("\x1b")[0] for part in shown.decode().split("\r")[1:]]
+    shares = [int(found[1]) for line in lines if (found := re.match(r"(\d+)% \(\d/1 files\)", line))]
+    c.equal("shares grow", sorted(shares), shares)
+    c.holds("some are within the file", any(0 < share < 99 for share in shares), lines)
+    c.holds("the last line", re.fullmatch(r"100% \(1/1 files\), [1-9][\d,]* rows/s\s*", lines[-2]), lines[-2:])
+
+
+def merged_once(c):
+    """A script runs again only when rows came since, or when it did not come to its end."""
+    c.files(2, 50)
+    (c.folder / "merge.sql").write_text("INSERT INTO total SELECT count(*) FROM t;\n")
+    summary, _ = c.load("data/f000.csv", "--create", "--merge", "merge.sql", wanted=1)
+    c.has(summary["failure"], "total")
+    with contextlib.closing(sqlite3.connect(c.database)) as db:
+        db.execute("CREATE TABLE total (n)")
+    summary, _ = c.load("data/f000.csv", "--merge", "merge.sql")
+    c.equal("what has failed runs again", ([(50,)], []), (c.rows("SELECT n FROM total"), summary["skipped_merges"]))
+    summary, _ = c.load("data/f000.csv", "--merge", "merge.sql")
+    c.equal("without new rows it does not", ([(50,)], ["merge.sql"]),
+            (c.rows("SELECT n FROM total"), summary["skipped_merges"]))
+    _, out, _ = run(c, *c.command("data/f000.csv", "--merge", "merge.sql")[1:])
+    c.has(out, "merge.sql was not run again: no rows came since it ran")
+    c.load("data/deep/*.csv")
+    c.load("data/**/*.csv", "--merge", "merge.sql")
+    c.equal("rows came by a load without it", [(50,), (100,)], c.rows("SELECT n FROM total"))
+    (c.folder / "merge.sql").write_text("INSERT INTO total VALUES (0);\n")
+    c.load("data/**/*.csv", "--merge", "merge.sql")
+    c.equal("another script", [(50,), (100,), (0,)], c.rows("SELECT n FROM total"))
+
+
+def rejected_before(c):
+    """What earlier loads of these files have rejected is told again."""
+    pattern = c.files(3, 50, bad={3, 120})
+    c.load(pattern, "--create", wanted=3)
+    summary, _ = c.load(pattern)
+    c.equal("rejected", (0, 2), (summary["rows"]["rejected"], summary["rows"]["rejected_by_earlier_loads"]))
+    c.equal("by file", [0, 1, 1], sorted(r["rejected_by_earlier_loads"] for r in summary["results"]))
+    code, out, _ = run(c, *c.command(pattern)[1:])
+    c.equal("exit code", 0, code)
+    c.has(out, "2 rejected by earlier loads: --rejects FILE lists them")
+    summary, _ = c.load(pattern, "--restart", wanted=3)
+    c.equal("of a restart", (2, 0), (summary["rows"]["rejected"], summary["rows"]["rejected_by_earlier_loads"]))
+
+
+def json_files(c):
+    """JSON is told to be JSON, where it cannot be read as CSV or has its name."""
+    c.files(1, 5)
+    c.load("data/f000.csv", "--create")
+    (c.folder / "a.ndjson").write_text('\n {"id": 7, "sku": "x"}\n{"id": 8, "sku": "y"}\n')
+    (c.folder / "b.txt").write_text('[\n{"id": 9, "sku": "x"}\n]\n')
+    with gzip.open(c.folder / "c.json.gz", "wt") as out:
+        out.write('{"id": 7}\n')
+    summary, _ = c.load("a.ndjson", "b.txt", "c.json.gz", wanted=1)
+    c.equal("told", [True] * 3, ["it looks like JSON, and load reads CSV" in (r["error"] or "")
+                                 for r in summary["results"]])
+    c.database = c.folder / "new.db"
+    _, error = c.load("a.ndjson", "--create", wanted=2)
+    c.has(error, "a.ndjson: it looks like JSON, and load reads CSV")
+    (c.folder / "d.csv").write_text("{id},[name]\n1,a\n")
+    c.load("d.csv", "--create")
+    c.equal("what is CSV is loaded", [(1, "a")], c.rows('SELECT * FROM t'))
+
+
+def server_away(c):
+    """A server that goes away is waited for, by files at work and by one that begins meanwhile, and that is said."""
+    def wait_for(process, text):
+        said = []
+        while line := process.stderr.readline().decode():
+            said.append(line)
+            if text in line:
+                return
+        c.holds(f"'{text}' is said", False, said)
+
+    with c.server() as (url, do):
+        c.psql(url, "CREATE TABLE t (id bigint PRIMARY KEY, sku text, price numeric, day date, note text)")
+        for name, first in (("begins", False), ("works", True)):
+            os.mkfifo(c.folder / name)
+            process = subprocess.Popen(c.command(name, "--json", "--batch-size", 100, into=url), cwd=c.folder,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            with open(c.folder / name, "w") as fifo:
+                if first:
+                    fifo.write(HEADER + "".join(map(line, range(1000, 20000))))  # more than one chunk
+                    fifo.flush()
+                    while process.poll() is None and c.psql(url, "SELECT count(*) >= 1100 FROM t") != "t":
+                        time.sleep(0.01)
+                do("halt")
+                rows = range(20000, 20500) if first else range(1000)
+                fifo.write(("" if first else HEADER) + "".join(map(line, rows)))
+            wait_for(process, "the server is away: ")
+            do("resume")
+            _, error = process.communicate(timeout=120)
+            c.equal(f"exit code {error.decode()[:1000]}", 0, process.returncode)
+            c.equal("back", ["etl-csv: the server is back"], error.decode().splitlines())
+        c.equal("every row once", "20500|20500", c.psql(url, "SELECT count(*), count(DISTINCT id) FROM t"))
+
+
 CASES = {case.__name__: case for case in (
     folder_into_sqlite, changed_files, bad_files, patterns, dialects, mapping, dry_run, after_the_load, budget, at_once,
     asked_for, types_of_sqlite, types_of_postgres, not_utf8, first_file_without_rows,
-    killed_into_sqlite, interrupted, into_postgres, killed_into_postgres, server_restarted)}
+    killed_into_sqlite, interrupted, into_postgres, killed_into_postgres, server_restarted, lost_output, unreadable_paths,
+    before_the_first_file, progress, merged_once, rejected_before, json_files, server_away)}
 
 
 def main():

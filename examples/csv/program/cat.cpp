@@ -32,7 +32,7 @@ int cat(const Options& options, const etl::Stop& stop) {
     if (!reader) return fail(reader.error(), exit_usage);
     if (header.empty() && !reader->header().empty()) {
       header = reader->header();
-      if (auto written = writer->row(header); !written) return fail(written.error());
+      if (auto written = writer->row(header); !written) return fail_to_print(written.error());
     } else if (header != reader->header()) {
       return fail(etl::fatal(fmt::format("{}: its header is not that of '{}'; print them one by one", reader->name(),
                                          options.files.front().string())));
@@ -40,20 +40,20 @@ int cat(const Options& options, const etl::Stop& stop) {
     for (;;) {
       auto chunk = reader->next(stop.drain());
       if (!chunk) {
-        if (auto written = writer->finish(); !written) return fail(written.error());
+        if (auto written = writer->finish(); !written) return fail_to_print(written.error());
         return fail(chunk.error());
       }
       if (!*chunk) break;
       for (const csv::Row row : **chunk) {
         for (std::size_t i = 0; i < row.size(); ++i) writer->cell(row[i]);
-        if (auto written = writer->end_row(); !written) return fail(written.error());
+        if (auto written = writer->end_row(); !written) return fail_to_print(written.error());
       }
       for (const csv::BadRow& bad : (*chunk)->bad_rows()) fmt::print(stderr, "{}\n", bad.error.message());
       rejects |= !(*chunk)->bad_rows().empty();
     }
     if (stop.drain().stop_requested()) break;
   }
-  if (auto written = writer->finish(); !written) return fail(written.error());
+  if (auto written = writer->finish(); !written) return fail_to_print(written.error());
   return stop.drain().stop_requested() ? exit_stopped : rejects ? exit_rejects : 0;
 }
 

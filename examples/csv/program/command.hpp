@@ -1,12 +1,13 @@
 #pragma once
 // What the subcommands share.
 
-#include <charconv>
-#include <cstdint>
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <functional>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -34,6 +35,23 @@ constexpr int exit_stopped = 4;
 inline int fail(const etl::Error& error, int code = exit_failed) {
   fmt::print(stderr, "etl-csv: {}\n", error.message());
   return code;
+}
+
+/// The same for what was to be printed. Where nobody reads on, as behind `| head`, it ends as programs do then:
+/// quietly, by the signal SIGPIPE.
+inline int fail_to_print(const etl::Error& error) {
+  if (error.code == std::errc::broken_pipe) {
+    std::signal(SIGPIPE, SIG_DFL);
+    std::raise(SIGPIPE);
+  }
+  return fail(error);
+}
+
+/// The exit code, when all that was printed has arrived.
+inline int printed(int code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  const std::error_code why(errno, std::generic_category());
+  return fail_to_print({.code = why, .context = "cannot write to standard output: " + why.message()});
 }
 
 /// One character, or the name of one that is hard to type.

@@ -1,7 +1,8 @@
 #pragma once
 // One file into one table.
 
-#include <atomic>
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -19,6 +20,7 @@
 
 #include "load.hpp"
 #include "load_plan.hpp"
+#include "load_progress.hpp"
 
 namespace program {
 
@@ -40,9 +42,10 @@ struct FileLoad {
   TableDecoder decoder;
   typename Into::Table table;
   Duplicate duplicate;
-  std::string print;                   // of the file and all settings that decide what is loaded
-  std::vector<etl::csv::Part> parts;   // of a big file; else one without end
-  std::atomic<std::uint64_t>* loaded;  // for the progress of all files
+  std::string print;                  // of the file and all settings that decide what is loaded
+  std::vector<etl::csv::Part> parts;  // of a big file; else one without end
+  Progress* progress;
+  std::size_t number;  // there
 
   std::string fingerprint() const { return print; }
   const std::vector<etl::csv::Part>& partitions() const { return parts; }
@@ -51,7 +54,7 @@ struct FileLoad {
   }
 
   etl::Result<void> extract(const etl::csv::Part& part, etl::Emitter<FoundRow>& out) const {
-    if (opened) return read(*opened, out);
+    if (opened) return read(*opened, part, out);
     etl::csv::ReaderOptions options{.bad_rows = etl::csv::BadRows::SetAside, .begin = part.begin};
     if (part.end != 0) options.end = part.end;
     if (const auto& mark = out.resume_from()) {
@@ -62,12 +65,19 @@ struct FileLoad {
     }
     auto reader = etl::csv::Reader::open(path, dialect, options, out.stop());
     if (!reader) return etl::failure(std::move(reader.error()));
-    return read(*reader, out);
+    return read(*reader, part, out);
   }
-  static etl::Result<void> read(etl::csv::Reader& reader, etl::Emitter<FoundRow>& out) {
+  etl::Result<void> read(etl::csv::Reader& reader, const etl::csv::Part& part, etl::Emitter<FoundRow>& out) const {
+    std::uint64_t passed = part.begin.offset;
+    const auto count = [&](bool now) {
+      const std::uint64_t at = std::max(passed, reader.bytes_read());
+      progress->passed(number, at - std::exchange(passed, at), now);
+    };
+    count(!out.resume_from());
     for (;;) {
       auto chunk = reader.next(out.stop());
       if (!chunk) return etl::failure(std::move(chunk.error()));
+      count(true);
       if (!*chunk) return {};
       out.hold((*chunk)->keep());
       if (!push(**chunk, out)) return {};
@@ -85,7 +95,7 @@ struct FileLoad {
     auto written = tx.write(table, batch, context, Into::on_conflict(duplicate));
     for (auto& [i, error] : context.rejects())
       error.context = fmt::format("{}:{}: {}", path.string(), std::get<std::int64_t>(batch[i].back()), error.context);
-    if (written) loaded->fetch_add(batch.size(), std::memory_order_relaxed);
+    if (written) progress->loaded(batch.size());
     return written;
   }
 

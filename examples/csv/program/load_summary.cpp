@@ -11,13 +11,6 @@ namespace {
 
 double seconds(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
 
-/// "1,234,567".
-std::string grouped(std::uint64_t number) {
-  std::string text = fmt::format("{}", number);
-  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
-  return text;
-}
-
 /// Bytes of the UTF-8 character at the beginning of `text`; 0: there is none.
 std::size_t character(std::string_view text) {
   const auto byte = [text](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
@@ -68,6 +61,12 @@ double rate(const etl::ItemLedger& rows, std::chrono::nanoseconds elapsed) {
 
 }  // namespace
 
+std::string grouped(std::uint64_t number) {
+  std::string text = fmt::format("{}", number);
+  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
+  return text;
+}
+
 std::string_view to_string(FileState state) noexcept {
   switch (state) {
     case FileState::Loaded: return "loaded";
@@ -103,7 +102,14 @@ etl::ItemLedger Summary::rows() const noexcept {
   return all;
 }
 
+std::uint64_t Summary::rejected_before() const noexcept {
+  std::uint64_t all = 0;
+  for (const FileResult& file : files) all += file.rejected_before;
+  return all;
+}
+
 int Summary::exit_code() const noexcept {
+  if (failure && !begun) return 2;
   if (failure || count(FileState::Failed) > 0) return 1;
   const auto any = [&](etl::Outcome outcome) {
     return std::ranges::any_of(files, [&](const FileResult& file) { return file.report.outcome == outcome; });
@@ -134,6 +140,10 @@ std::string Summary::text() const {
                      seconds(time.extract), seconds(time.transform), seconds(time.load));
   if (check.count() > 0) out += fmt::format("; checks {:.2f} s", seconds(check));
   if (merge.count() > 0) out += fmt::format("; merge {:.2f} s", seconds(merge));
+  if (const std::uint64_t before = rejected_before(); before > 0)
+    out += fmt::format("\n{} rejected by earlier loads: --rejects FILE lists them", grouped(before));
+  for (const std::string& script : skipped_merges)
+    out += fmt::format("\n{} was not run again: no rows came since it ran", script);
   for (const FileResult& file : files)
     if (file.error) out += fmt::format("\n{}: {}", to_string(file.state), file.problem());
   if (failure) out += fmt::format("\nfailed: {}", failure->message());
@@ -143,21 +153,23 @@ std::string Summary::text() const {
 std::string Summary::json() const {
   const etl::ItemLedger all = rows();
   const Stages time = stages(files);
+  std::vector<std::string> skipped;
+  for (const std::string& script : skipped_merges) skipped.push_back(quoted(script));
   std::string out = fmt::format(
       R"({{"files":{},"loaded_files":{},"loaded_before":{},"failed_files":{},"rows":{{"read":{},"loaded":{},"rejected":{},)"
-      R"("loaded_by_earlier_run":{},"abandoned":{}}},"rows_per_second":{:.0f},"seconds":{{"elapsed":{:.6f},"glob":{:.6f},)"
-      R"("read":{:.6f},"decode":{:.6f},"load":{:.6f},"check":{:.6f},"merge":{:.6f}}},"failure":{},"results":[)",
+      R"("rejected_by_earlier_loads":{},"loaded_by_earlier_run":{},"abandoned":{}}},"rows_per_second":{:.0f},"seconds":{{"elapsed":{:.6f},"glob":{:.6f},)"
+      R"("read":{:.6f},"decode":{:.6f},"load":{:.6f},"check":{:.6f},"merge":{:.6f}}},"skipped_merges":[{}],"failure":{},"results":[)",
       files.size(), count(FileState::Loaded), count(FileState::Already), count(FileState::Failed), all.extracted,
-      all.loaded, all.rejected, all.replayed, all.abandoned, rate(all, elapsed), seconds(elapsed), seconds(glob),
-      seconds(time.extract), seconds(time.transform), seconds(time.load), seconds(check), seconds(merge),
-      failure ? quoted(failure->message()) : "null");
+      all.loaded, all.rejected, rejected_before(), all.replayed, all.abandoned, rate(all, elapsed), seconds(elapsed),
+      seconds(glob), seconds(time.extract), seconds(time.transform), seconds(time.load), seconds(check), seconds(merge),
+      fmt::join(skipped, ","), failure ? quoted(failure->message()) : "null");
   for (const FileResult& file : files)
     fmt::format_to(
         std::back_inserter(out),
-        R"({}{{"path":{},"state":{},"rows":{},"loaded":{},"rejected":{},"loaded_by_earlier_run":{},"seconds":{:.6f},"error":{}}})",
+        R"({}{{"path":{},"state":{},"rows":{},"loaded":{},"rejected":{},"rejected_by_earlier_loads":{},"loaded_by_earlier_run":{},"seconds":{:.6f},"error":{}}})",
         &file == files.data() ? "" : ",", quoted(file.path), quoted(to_string(file.state)), file.report.items.extracted,
-        file.report.items.loaded, file.report.items.rejected, file.report.items.replayed, seconds(file.report.elapsed),
-        file.error ? quoted(file.problem()) : "null");
+        file.report.items.loaded, file.report.items.rejected, file.rejected_before, file.report.items.replayed,
+        seconds(file.report.elapsed), file.error ? quoted(file.problem()) : "null");
   return out += "]}";
 }
 

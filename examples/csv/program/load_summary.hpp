@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <etl/error.hpp>
@@ -26,6 +27,7 @@ struct FileResult {
   FileState state = FileState::NotRun;
   std::optional<etl::Error> error{};
   etl::RunReport report{};
+  std::uint64_t rejected_before = 0;  ///< by earlier loads, whose dead letters are kept
   /// The error with the file's name.
   [[nodiscard]] std::string problem() const;
 };
@@ -35,14 +37,21 @@ struct Summary {
   std::vector<FileResult> files{};
   std::optional<etl::Error> failure{};  ///< of what comes before or after the files
   std::chrono::nanoseconds elapsed{}, glob{}, check{}, merge{};
+  std::vector<std::string> skipped_merges{};  ///< they have run, and no rows came since
   bool dry_run = false;
+  bool begun = false;  ///< else the failure came before the first file
 
   [[nodiscard]] std::size_t count(FileState state) const noexcept;
   [[nodiscard]] etl::ItemLedger rows() const noexcept;
-  /// As etl-uniprot: 0 all loaded, 1 failed, 3 some rows rejected, 4 stopped, 5 stopped and not drained.
+  [[nodiscard]] std::uint64_t rejected_before() const noexcept;
+  /// As etl-uniprot: 0 all loaded, 1 failed, 2 nothing was begun, 3 some rows rejected, 4 stopped, 5 stopped and not
+  /// drained.
   [[nodiscard]] int exit_code() const noexcept;
   [[nodiscard]] std::string text() const;
   [[nodiscard]] std::string json() const;
 };
+
+/// "1,234,567".
+[[nodiscard]] std::string grouped(std::uint64_t number);
 
 }  // namespace program

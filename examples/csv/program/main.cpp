@@ -1,6 +1,9 @@
 // etl-csv: looks into files of delimited text, and loads them into databases.
+#include <algorithm>
 #include <csignal>
 #include <exception>
+#include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -15,7 +18,7 @@ constexpr const char* exit_codes =
     "Exit codes:\n"
     "  0  done\n"
     "  1  failed: the last lines say why; what was committed before is in the database\n"
-    "  2  wrong usage, or an input that cannot be opened\n"
+    "  2  wrong usage, or an input or the database cannot be opened: nothing was begun\n"
     "  3  done, but some rows were rejected\n"
     "  4  stopped by a signal: the rows read so far are loaded (a second signal does not wait for that)\n"
     "  5  as 4, and the rest did not make it within the drain deadline\n";
@@ -33,12 +36,21 @@ int run(int argc, char** argv) {
   program::add_cat(app, chosen);
   program::add_sniff(app, chosen);
   program::add_digest(app, chosen);
+  std::vector<std::string> names;
+  for (CLI::App* const command : app.get_subcommands({})) {
+    command->footer(exit_codes);
+    names.push_back(command->get_name());
+  }
+  if (argc > 1 && argv[1][0] != '-' && std::ranges::find(names, argv[1]) == names.end())
+    return program::fail(
+        etl::fatal(fmt::format("there is no subcommand '{}'; there are {}", argv[1], fmt::join(names, ", "))),
+        program::exit_usage);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : program::exit_usage;
   }
-  return chosen(etl::stop_on_signals());
+  return program::printed(chosen(etl::stop_on_signals()));
 }
 
 }  // namespace

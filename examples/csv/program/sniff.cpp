@@ -16,6 +16,10 @@ namespace csv = etl::csv;
 std::string shown(std::optional<char> c) { return !c ? "none" : *c == '\t' ? "tab" : std::string(1, *c); }
 
 void print(const std::filesystem::path& path, const csv::Sniffed& found) {
+  if (found.whole && found.columns.empty() && found.rows + found.bad_rows == 0) {
+    fmt::print("{}: empty\n", path.string());
+    return;
+  }
   fmt::print("{}: delimiter {}, quote {}, {} header row{}, {}; {} rows, {} bad{}\n", path.string(),
              shown(found.dialect.delimiter), shown(found.dialect.quote), found.dialect.header_rows,
              found.dialect.header_rows == 1 ? "" : "s",
@@ -46,7 +50,7 @@ void add_sniff(CLI::App& app, Chosen& chosen) {
         if (found)
           print(path, *found);
         else
-          code = fail(found.error());
+          code = fail(found.error(), exit_usage);
       }
       return code;
     };

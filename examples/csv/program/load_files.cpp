@@ -1,0 +1,319 @@
+#include "load_files.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+#include <etl/csv/reader.hpp>
+#include <etl/etl.hpp>
+#include <etl/io/fingerprint.hpp>
+#include <etl/io/source.hpp>
+
+#include "load_file.hpp"
+#include "load_progress.hpp"
+#include "load_watched_store.hpp"
+
+namespace program {
+namespace {
+
+namespace fs = std::filesystem;
+namespace csv = etl::csv;
+
+/// A file is cut into parts of about this size, so that several threads read it.
+constexpr std::uintmax_t part_size = std::uintmax_t{128} << 20;
+
+/// While the database is away.
+constexpr etl::RetryPolicy patience = {.max_attempts = 1000,
+                                       .initial_delay = std::chrono::milliseconds(200),
+                                       .max_delay = std::chrono::seconds(10),
+                                       .max_elapsed = std::chrono::minutes(2)};
+
+constexpr std::string_view is_json = "it looks like JSON, and load reads CSV";
+
+/// By its first bytes, of plain and gzip files.
+bool looks_like_json(const fs::path& file) {
+  if (!can_be_read_again(file)) return false;
+  auto source = etl::io::open_input(file);
+  if (!source) return false;
+  std::string text;
+  std::array<char, 4096> bytes{};
+  while (text.size() < bytes.size()) {  // of blanks
+    const auto got = (*source)->read(bytes);
+    if (!got || *got == 0) return false;
+    text.append(bytes.data(), *got);
+    if (text.size() < 3) continue;
+    const std::size_t first = text.find_first_not_of(" \t\r\n", text.starts_with("\xEF\xBB\xBF") ? 3 : 0);
+    if (first != std::string::npos) return text[first] == '{' || text[first] == '[';
+  }
+  return false;
+}
+
+bool named_json(const fs::path& file) {
+  const fs::path kind = (file.extension() == ".gz" ? file.stem() : file).extension();
+  return kind == ".json" || kind == ".ndjson" || kind == ".jsonl";
+}
+
+/// Everything that decides which rows there are, and which number each has.
+std::string print_of(const FilePlan& plan, std::string_view file, std::size_t parts) {
+  const csv::Dialect& d = plan.dialect;
+  std::string columns;
+  for (const TargetColumn& column : plan.columns) columns += (columns.empty() ? "" : ", ") + column.name;
+  const auto shown = [](const std::optional<char>& c) { return c ? fmt::format("{}", static_cast<int>(*c)) : "none"; };
+  return fmt::format(
+      "{}\ndelimiter {}, quote {}, escape {}, comment {}, skip {}, header {}, trim {}, blank lines {}, ragged {}, "
+      "latin1 {}, utf8 {}\n{}, {} parts",
+      file, static_cast<int>(d.delimiter), shown(d.quote), shown(d.escape), shown(d.comment), d.skip_lines,
+      d.header_rows, d.trim, d.keep_blank_lines, static_cast<int>(d.ragged), d.encoding == csv::Encoding::Latin1,
+      d.check_utf8, columns, parts);
+}
+
+/// Held while a file is loaded: another process that loads it waits, and finds then what is there. Where a file system
+/// knows no locks, there is none.
+class FileLock {
+ public:
+  FileLock() = default;
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+  ~FileLock() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  /// False: the load is to stop.
+  [[nodiscard]] bool wait(const fs::path& file, const etl::Stop& stop) {
+    descriptor_ = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    while (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+      if (stop.drain().stop_requested()) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    return true;
+  }
+
+ private:
+  int descriptor_ = -1;
+};
+
+/// The first rejected rows on stderr, those of all files.
+class RejectLog {
+ public:
+  void operator()(const etl::Rejection& rejection) {
+    constexpr std::uint64_t most = 10;
+    const std::lock_guard lock(mutex_);
+    if (++shown_ <= most) fmt::print(stderr, "rejected {}\n", rejection.error.message());
+    if (shown_ == most + 1) fmt::print(stderr, "further rejected rows are in the table 'etl_dead_letters'\n");
+  }
+
+ private:
+  std::mutex mutex_;
+  std::uint64_t shown_ = 0;
+};
+
+template <class Into>
+class Job {
+ public:
+  Job(const Load& options, Into& into, const std::optional<csv::Mapping>& mapping, const TargetColumns& table,
+      const std::vector<fs::path>& files)
+      : options_(options), into_(into), mapping_(mapping), table_(table), files_(files), progress_(files) {}
+
+  void run(Summary& summary, const etl::Stop& stop) {
+    summary.files.resize(files_.size());
+    for (std::size_t i = 0; i < files_.size(); ++i) summary.files[i].path = display_name(files_[i]);
+    const std::size_t at_once = std::max<std::size_t>(1, std::min(files_.size(), options_.connections));
+    etl::Options defaults{.batch_size = options_.batch_size, .timeout = options_.timeout};
+    defaults.workers = std::max(options_.workers, options_.connections);
+    defaults.max_concurrent_loads = Into::one_writer ? 1 : std::max<std::size_t>(1, options_.connections / at_once);
+    defaults.retry = patience;
+    defaults.errors.max_rejects = options_.max_rejects;
+    defaults.errors.max_reject_ratio = options_.max_reject_ratio;
+    defaults.errors.isolation = etl::Isolation::Bisect;
+    defaults.errors.on_reject.operator=([this](const etl::Rejection & r) { log_(r); });
+    defaults.delivery.dry_run = options_.dry_run;
+
+    etl::PipelineManager manager(defaults, {.max_concurrent = at_once});
+    for (std::size_t i = 0; i < files_.size(); ++i)
+      manager.add_runner(job_name(options_, files_[i]),
+                         [this, i, &summary](const etl::Options& run, const etl::Stop& stopped) {
+                           FileResult& result = summary.files[i];
+                           load_file(i, run, stopped, result);
+                           progress_.done(i);
+                           return result.report;
+                         });
+    const ProgressLine line(progress_, !options_.quiet);
+    static_cast<void>(manager.run_all(stop));
+  }
+
+ private:
+  void load_file(std::size_t i, const etl::Options& run, const etl::Stop& stop, FileResult& result) {
+    const etl::TimePoint began = etl::Clock::now();
+    if (auto done = try_load(i, run, stop, result); !done) {
+      result.state = FileState::Failed;
+      result.error = std::move(done.error());
+      result.report.outcome = etl::Outcome::Failed;
+    }
+    if (result.report.elapsed.count() == 0) result.report.elapsed = etl::Clock::now() - began;
+  }
+
+  etl::Result<void> try_load(std::size_t i, etl::Options run, const etl::Stop& stop, FileResult& result) {
+    const fs::path& file = files_[i];
+    auto plan = plan_csv(file, options_, mapping_, table_, stop);
+    if (!plan) return etl::failure(std::move(plan.error()));
+
+    std::vector<csv::Part> parts(1);
+    std::string print = "not to be read again";
+    const bool again = can_be_read_again(file);
+    FileLock lock;
+    if (again && !options_.dry_run && !lock.wait(file, stop)) {
+      result.state = FileState::Stopped;
+      return {};
+    }
+    if (again) {
+      auto found = etl::io::fingerprint(file);
+      if (!found) return etl::failure(std::move(found.error()));
+      print = std::move(*found);
+      std::error_code unknown;
+      const std::uintmax_t size = fs::file_size(file, unknown);
+      if (!unknown && size >= 2 * part_size) {
+        auto cut = csv::split(file, plan->dialect, static_cast<std::size_t>(size / part_size));
+        if (cut && !cut->empty()) parts = std::move(*cut);  // what cannot be cut, such as gzip, is read as it is
+      }
+    }
+    print = print_of(*plan, print, parts.size());
+
+    run.delivery.restart = options_.restart || !again;
+    if (!options_.dry_run) {
+      const etl::Waiter waiter(stop.drain());
+      auto ready = etl::retry(patience, [&] { return outage_.seen(begin(run, print, result)); }, waiter);
+      if (!ready && waiter.stopped()) {
+        result.state = FileState::Stopped;
+        return {};
+      }
+      if (!ready || result.state == FileState::Already) return ready;
+    }
+    FileLoad<Into> pipeline{.path = file,
+                            .dialect = plan->dialect,
+                            .opened = std::move(plan->reader),
+                            .decoder = std::move(plan->decoder),
+                            .table = Into::table(options_.table, plan->columns),
+                            .duplicate = options_.duplicate,
+                            .print = print,
+                            .parts = std::move(parts),
+                            .progress = &progress_,
+                            .number = i};
+    result.report = etl::run(etl::require<etl::Delivery::effectively_once>(etl::with(pipeline, store_)), run, stop);
+    result.state = result.report.ok() ? FileState::Loaded : FileState::Failed;
+    if (result.report.outcome == etl::Outcome::Cancelled || result.report.outcome == etl::Outcome::DrainTimeout)
+      result.state = FileState::Stopped;
+    if (result.state == FileState::Failed && !result.report.errors.empty()) {
+      const etl::ErrorRecord& first = result.report.errors.front();
+      result.error = first.error;
+      if (first.error.code == etl::Errc::CheckpointMismatch) result.error->context += "; --restart begins anew";
+      const bool unread = first.stage == etl::Stage::Extract || first.error.code == etl::Errc::RejectBudget;
+      if (unread && looks_like_json(file)) result.error->context += fmt::format("; {}", is_json);
+    }
+    return {};
+  }
+
+  /// Whether the file is there already; else forgets what was rejected of it before, unless the load goes on. Can be
+  /// done again.
+  etl::Result<void> begin(const etl::Options& run, const std::string& print, FileResult& result) {
+    auto& store = into_.store();
+    if (run.delivery.restart)
+      if (auto reset = store.reset(run.name); !reset) return reset;
+    const auto found = store.find(run.name);
+    if (!found) return etl::failure(found.error());
+    const std::optional<etl::Checkpoint>& kept = *found;
+    const etl::Checkpoint* const earlier = kept.has_value() ? &*kept : nullptr;
+    const bool finished = earlier != nullptr && earlier->finished;
+    const bool adds = options_.duplicate == Duplicate::Reject || options_.duplicate == Duplicate::Ignore;
+    if (finished && earlier->fingerprint != print && adds)
+      return etl::failure(
+          etl::fatal("the file, or how it is read, has changed since it was loaded: what it had in common with the old "
+                     "one would be loaded twice. --restart loads it anyway; --on-duplicate update or replace goes by "
+                     "the key"));
+    std::vector<std::string> letters;
+    auto listed = store.list(run.name, [&](const etl::DeadLetter& l) { return letters.push_back(l.id), true; });
+    if (!listed) return listed;
+    if (finished && earlier->fingerprint == print) result.state = FileState::Already;
+    if (result.state == FileState::Already || (earlier != nullptr && !finished))
+      result.rejected_before = letters.size();
+    else if (auto purged = store.purge(letters); !purged)
+      return etl::failure(std::move(purged.error()));
+    return result.state == FileState::Already ? etl::Result<void>() : forget_merges();
+  }
+
+  /// Rows come: scripts that have run are to run again.
+  etl::Result<void> forget_merges() {
+    const std::lock_guard lock(merges_mutex_);
+    if (merges_forgotten_) return {};
+    auto reset = into_.store().reset(merges_name(options_));
+    merges_forgotten_ = reset.has_value();
+    return reset;
+  }
+
+  const Load& options_;
+  Into& into_;
+  const std::optional<csv::Mapping>& mapping_;
+  const TargetColumns& table_;
+  const std::vector<fs::path>& files_;
+  Outage outage_ = Into::one_writer ? Outage("the database is busy", "the database is free again")
+                                    : Outage("the server is away", "the server is back");
+  WatchedStore<typename Into::Tx> store_{into_.store(), outage_};
+  RejectLog log_;
+  Progress progress_;
+  std::mutex merges_mutex_;
+  bool merges_forgotten_ = false;
+};
+
+/// What an error of `glob` says of its path: it is quoted.
+std::string quoted_path(const std::string& message) {
+  const std::size_t begin = message.find('\''), end = message.rfind('\'');
+  return begin < end ? message.substr(begin + 1, end - begin - 1) : message;
+}
+
+}  // namespace
+
+std::string display_name(const fs::path& file) { return file == "-" ? "standard input" : file.string(); }
+
+std::string job_name(const Load& options, const fs::path& file) {
+  std::error_code unknown;
+  const fs::path whole = file == "-" ? file : fs::weakly_canonical(file, unknown);
+  return fmt::format("{} into {}", whole.empty() ? file.string() : whole.string(), options.table);
+}
+
+std::string merges_name(const Load& options) { return fmt::format("merges into {}", options.table); }
+
+etl::Result<FilePlan> plan_csv(const fs::path& file, const Load& options, const std::optional<csv::Mapping>& mapping,
+                               const std::optional<TargetColumns>& table, const etl::Stop& stop) {
+  if (named_json(file) && looks_like_json(file))
+    return etl::failure(etl::fatal(fmt::format("{}: {}", file.string(), is_json)));
+  auto plan = plan_file(file, options, mapping, table, stop);
+  if (!plan && looks_like_json(file)) plan.error().context += fmt::format("; {}", is_json);
+  return plan;
+}
+
+template <class Into>
+void load_files(const Load& options, Into& into, const std::optional<csv::Mapping>& mapping, const TargetColumns& table,
+                const Files& files, Summary& summary, const etl::Stop& stop) {
+  summary.begun = true;
+  Job<Into>(options, into, mapping, table, files.paths).run(summary, stop);
+  for (const etl::Error& error : files.unreadable)
+    summary.files.push_back({.path = quoted_path(error.context), .state = FileState::Failed, .error = error});
+}
+
+template void load_files(const Load&, IntoSqlite&, const std::optional<csv::Mapping>&, const TargetColumns&,
+                         const Files&, Summary&, const etl::Stop&);
+template void load_files(const Load&, IntoPostgres&, const std::optional<csv::Mapping>&, const TargetColumns&,
+                         const Files&, Summary&, const etl::Stop&);
+
+}  // namespace program

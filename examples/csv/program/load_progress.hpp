@@ -1,0 +1,59 @@
+#pragma once
+// How far a load has got, and its line on the terminal.
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace program {
+
+/// Of all files together. Thread-safe.
+class Progress {
+ public:
+  explicit Progress(const std::vector<std::filesystem::path>& files);
+  void loaded(std::size_t rows) noexcept { rows_.fetch_add(rows, std::memory_order_relaxed); }
+  /// More bytes of a file are behind us: `now`, or an earlier load has read them.
+  void passed(std::size_t file, std::uint64_t bytes, bool now) noexcept;
+  void done(std::size_t file) noexcept;
+  /// "37% (4/13 files), 812,000 rows/s, 0:42 left"; of what can be read only once the size is not known.
+  [[nodiscard]] std::string text() const;
+
+ private:
+  std::vector<std::uint64_t> sizes_;
+  std::vector<std::atomic<std::uint64_t>> passed_;
+  std::uint64_t all_ = 0;  // bytes; 0: not known
+  std::atomic<std::uint64_t> read_ = 0;
+  std::atomic<std::uint64_t> rows_ = 0;
+  std::atomic<std::size_t> done_ = 0;
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+};
+
+/// Shows it on stderr, redrawn in place on a terminal, else as a line now and then, until it goes.
+class ProgressLine {
+ public:
+  ProgressLine(const Progress& progress, bool show);
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  ~ProgressLine();
+
+ private:
+  void tick();
+  void show();
+
+  const Progress& progress_;
+  const bool terminal_;
+  bool shown_ = false;
+  bool done_ = false;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::thread thread_;
+};
+
+}  // namespace program

@@ -1,0 +1,87 @@
+#pragma once
+// A store that tells when its database goes away, and when it is back: retries are silent otherwise.
+
+#include <cstdio>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+#include <etl/delivery/transactional_store.hpp>
+#include <etl/error.hpp>
+
+namespace program {
+
+/// One line when the first attempt fails, and one when one succeeds. Thread-safe.
+class Outage {
+ public:
+  /// `away`, `back`: what to say.
+  Outage(std::string_view away, std::string_view back) : away_(away), back_(back) {}
+  template <class T>
+  [[nodiscard]] etl::Result<T> seen(etl::Result<T> result) {
+    const bool failed = !result && result.error().error_class == etl::ErrorClass::Transient;
+    const std::lock_guard lock(mutex_);
+    if (failed && !is_away_)
+      fmt::print(stderr, "etl-csv: {}: {}; trying again for up to two minutes\n", away_, result.error().message());
+    if (result && is_away_) fmt::print(stderr, "etl-csv: {}\n", back_);
+    is_away_ = failed || (is_away_ && !result);
+    return result;
+  }
+
+ private:
+  const std::string_view away_, back_;
+  std::mutex mutex_;
+  bool is_away_ = false;
+};
+
+/// Refers to both.
+template <class Tx>
+class WatchedStore final : public etl::TransactionalStore<Tx> {
+ public:
+  WatchedStore(etl::TransactionalStore<Tx>& store, Outage& outage) : store_(store), outage_(outage) {}
+  [[nodiscard]] etl::Result<std::unique_ptr<etl::StoreSession<Tx>>> connect() override {
+    auto session = outage_.seen(store_.connect());
+    if (!session) return etl::failure(std::move(session.error()));
+    return std::make_unique<Session>(std::move(*session), outage_);
+  }
+  [[nodiscard]] etl::Result<std::optional<etl::Checkpoint>> find(const std::string& pipeline) override {
+    return store_.find(pipeline);
+  }
+  [[nodiscard]] etl::Result<std::optional<etl::Checkpoint>> claim(const std::string& pipeline,
+                                                                  const std::string& run) override {
+    return store_.claim(pipeline, run);
+  }
+  [[nodiscard]] etl::Result<void> save(const std::string& pipeline, const etl::Checkpoint& checkpoint) override {
+    return outage_.seen(store_.save(pipeline, checkpoint));
+  }
+  [[nodiscard]] etl::Result<void> reset(const std::string& pipeline) override { return store_.reset(pipeline); }
+
+ private:
+  class Session final : public etl::StoreSession<Tx> {
+   public:
+    Session(std::unique_ptr<etl::StoreSession<Tx>> session, Outage& outage)
+        : session_(std::move(session)), outage_(outage) {}
+    [[nodiscard]] etl::Result<void> begin() override { return outage_.seen(session_->begin()); }
+    [[nodiscard]] Tx& transaction() noexcept override { return session_->transaction(); }
+    [[nodiscard]] etl::Result<void> savepoint() override { return session_->savepoint(); }
+    [[nodiscard]] etl::Result<void> rollback_to_savepoint() override { return session_->rollback_to_savepoint(); }
+    [[nodiscard]] etl::Result<void> record(const etl::Commit& commit) override { return session_->record(commit); }
+    [[nodiscard]] etl::Result<void> commit() override { return session_->commit(); }
+    void rollback() noexcept override { session_->rollback(); }
+    [[nodiscard]] etl::Result<bool> is_settled(const std::string& pipeline, const etl::SettledRange& range) override {
+      return outage_.seen(session_->is_settled(pipeline, range));
+    }
+
+   private:
+    std::unique_ptr<etl::StoreSession<Tx>> session_;
+    Outage& outage_;
+  };
+
+  etl::TransactionalStore<Tx>& store_;
+  Outage& outage_;
+};
+
+}  // namespace program
