@@ -4,16 +4,18 @@
 
 #include <fmt/format.h>
 
+#include "json_elements.hpp"
+
 namespace etl::inline v0::csv::ndjson {
 
-Chunk::Chunk(io::Chunk chunk) : chunk_(std::move(chunk)) {
+Chunk::Chunk(io::Chunk chunk, bool elements) : chunk_(std::move(chunk)) {
   const std::string_view text = chunk_.text;
   std::uint64_t number = chunk_.first_line;
   for (std::size_t begin = 0; begin < text.size(); ++number) {
     const std::size_t end = std::min(text.find_first_of("\r\n", begin), text.size());
     const auto line = text.substr(begin, end - begin);
     if (line.find_first_not_of(" \t") != line.npos)
-      lines_.push_back({.text = line, .number = number, .offset = chunk_.offset + begin});
+      lines_.push_back({.text = line, .number = number, .offset = chunk_.offset + begin, .element = elements});
     begin = end + (text.substr(end, 2) == "\r\n" ? 2 : 1);
   }
 }
@@ -25,13 +27,13 @@ Result<Reader> Reader::open(const std::filesystem::path& path, io::ChunkOptions 
 }
 
 Reader::Reader(io::Source source, io::ChunkOptions options)
-    : chunks_(std::move(source), io::RecordSplitter(), options) {}
+    : chunks_(detail::elements(std::move(source), is_array_), io::RecordSplitter(), options) {}
 
 Result<std::optional<Chunk>> Reader::next(const std::stop_token& stop) {
   auto chunk = chunks_.next(stop);
   if (!chunk) return failure(std::move(chunk.error()));
   if (!*chunk) return std::optional<Chunk>();
-  return std::optional<Chunk>(Chunk(**std::move(chunk)));
+  return std::optional<Chunk>(Chunk(**std::move(chunk), is_array_->load(std::memory_order_acquire)));
 }
 
 Result<void> detail::check_names(std::span<const csv::detail::WantedCell> columns, std::string_view file) {

@@ -213,8 +213,9 @@ class Parser::Impl {
 
  private:
   [[nodiscard]] tl::unexpected<Error> wrong(const Line& line, std::size_t at, std::string_view what) const {
-    return failure(rejected(fmt::format("{}:{}:{}: {}: '{}'", file_, line.number, at + 1, what,
-                                        csv::detail::shown(line.text.substr(std::min(at, line.text.size()))))));
+    return failure(
+        rejected(fmt::format("{}:{}{}:{}: {}: '{}'", file_, line.element ? " element " : "", line.number, at + 1, what,
+                             csv::detail::shown(line.text.substr(std::min(at, line.text.size()))))));
   }
 
   json::basic_parser<Handler> parser_;

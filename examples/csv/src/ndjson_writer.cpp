@@ -11,14 +11,21 @@
 
 namespace etl::inline v0::csv::ndjson {
 
-Writer::Writer(io::Sink sink, std::vector<Field> fields)
-    : sink_(std::move(sink)), fields_(std::move(fields)), row_begin_(0) {}
-Writer::Writer(std::string& text, std::vector<Field> fields)
-    : text_(&text), fields_(std::move(fields)), row_begin_(text.size()) {}
+Writer::Writer(io::Sink sink, std::vector<Field> fields, Layout layout)
+    : sink_(std::move(sink)), fields_(std::move(fields)), layout_(layout), row_begin_(0) {}
+Writer::Writer(std::string& text, std::vector<Field> fields, Layout layout)
+    : text_(&text), fields_(std::move(fields)), layout_(layout), row_begin_(text.size()) {}
+
+void Writer::begin_object() {
+  if (layout_ == Layout::Array) out() += any_ ? ",\n" : "[\n";
+  out() += '{';
+}
 
 void Writer::key(std::string_view name) {
-  out() += open_ ? ',' : '{';
-  open_ = true;
+  if (!std::exchange(open_, true))
+    begin_object();
+  else
+    out() += ',';
   string(name);
   out() += ':';
 }
@@ -92,13 +99,14 @@ Result<void> Writer::row(std::span<const Value> record) {
 
 Result<void> Writer::end_row() {
   std::string& to = out();
-  to += open_ ? "}\n" : "{}\n";
-  open_ = false;
+  if (!std::exchange(open_, false)) begin_object();
+  to += layout_ == Layout::Array ? "}" : "}\n";
   ++rows_;
   if (!rejected_.empty()) {
     to.resize(row_begin_);
     return failure(rejected(fmt::format("row {} of the output: {}", rows_, std::exchange(rejected_, {}))));
   }
+  any_ = true;
   if (constexpr std::size_t enough = 256 << 10; sink_ != nullptr && to.size() >= enough) {
     auto written = sink_->write(to);
     to.clear();
@@ -110,6 +118,7 @@ Result<void> Writer::end_row() {
 }
 
 Result<void> Writer::finish() {
+  if (layout_ == Layout::Array) out() += any_ ? "\n]\n" : "[]\n";
   if (sink_ == nullptr) return {};
   auto written = sink_->write(buffer_);
   buffer_.clear();

@@ -178,6 +178,68 @@ TEST_CASE("lines are read in chunks, with their places") {
   CHECK_FALSE(ndjson::Reader::open("/nonexistent.ndjson"));
 }
 
+namespace {
+
+// The elements of an array, or the error, by chunks of any size.
+std::string elements(const std::string& text, std::size_t chunk_size = 1000, std::uint64_t offset = 0,
+                     std::uint64_t first_line = 1) {
+  ndjson::Reader reader(etl::io::from_memory(text, "m"),
+                        {.chunk_size = chunk_size, .offset = offset, .first_line = first_line});
+  std::string found;
+  for (;;) {
+    const auto chunk = reader.next();
+    if (!chunk) return found + chunk.error().message();
+    if (!*chunk) return found;
+    for (const auto& line : **chunk) {
+      CHECK(line.element);
+      const auto begin = line.text.find_first_not_of(' ');
+      found += std::to_string(line.number) +
+               std::string(line.text.substr(begin, line.text.find_last_not_of(' ') - begin + 1)) + ";";
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a document that is an array is read element by element, however it is laid out") {
+  const std::string text =
+      "\xEF\xBB\xBF [\n  {\"a\": \"x,]}[{\\\"\\\\\",\r\n \"b\": [1, [2]]} ,{\"a\":\n{}}\n, 3]\n ";
+  for (const std::size_t chunk_size : {1U, 7U, 1000U})
+    CHECK(elements(text, chunk_size) == R"(1{"a": "x,]}[{\"\\",   "b": [1, [2]]};2{"a": {}};33;)");
+  CHECK(elements("\n\r\n[{}]") == "1{};");
+  CHECK(elements("[]").empty());
+  CHECK(elements(" [ ] ").empty());
+  // From the place of an element on, as a run that is resumed reads it.
+  const auto second = text.find(",{") + 1;
+  CHECK(elements(text, 1000, second, 2) == R"(2{"a": {}};33;)");
+  for (const auto& [bad, what] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"[1,,2]", "m: byte 3: a value is missing"},
+           {"[1,]", "m: byte 3: a value is missing"},
+           {"[,1]", "m: byte 1: a value is missing"},
+           {"[1,{}}", "m: byte 5: a bracket that does not belong"},
+           {"[1,{}] 5", "m: byte 7: there is more behind"},
+           {"[1,{", "m: byte 4: the array is not closed"}}) {
+    INFO(bad);
+    CHECK(elements(bad).find(what) != std::string::npos);
+  }
+  ndjson::Parser parser({"a"}, "f.json");
+  const auto wrong = parser.parse({.text = "  {\"a\":}", .number = 7, .element = true});
+  REQUIRE_FALSE(wrong);
+  CHECK(wrong.error().message().starts_with("f.json: element 7:"));
+}
+
+TEST_CASE("an array is written, and read again") {
+  std::string text, empty;
+  ndjson::Writer writer(text, {{"n", csv::Kind::Integer}}, ndjson::Layout::Array);
+  for (std::int64_t i = 1; i < 4; ++i) REQUIRE(writer.row(std::vector<csv::Value>{i}));
+  CHECK_FALSE(writer.row(std::vector<csv::Value>{std::string("\xFF")}));
+  REQUIRE(writer.finish());
+  CHECK(text == "[\n{\"n\":1},\n{\"n\":2},\n{\"n\":3}\n]\n");
+  CHECK(elements(text) == R"(1{"n":1};2{"n":2};3{"n":3};)");
+  REQUIRE(ndjson::Writer(empty, {}, ndjson::Layout::Array).finish());
+  CHECK(empty == "[]\n");
+}
+
 TEST_CASE("structs are written and read by one mapping") {
   const Order first{.sku = "A\"\\\n\x01\xC3\xA4",
                     .price = 12.5,

@@ -1,5 +1,6 @@
 #pragma once
-/// Newline-delimited JSON, one object a line, typed by the same mappings as delimited text.
+/// JSON: one object a line (NDJSON), or a document that is an array of objects; typed by the same mappings as delimited
+/// text.
 ///
 ///     auto reader = etl::csv::ndjson::Reader::open("orders.ndjson");
 ///     auto decoder = etl::csv::ndjson::bind(mapping, reader->name());  // a FileMapping, or columns<Order>(...)
@@ -11,6 +12,7 @@
 /// JSON.
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -41,12 +43,14 @@ struct Line {
   std::string_view text{};   ///< without its line end
   std::uint64_t number = 1;  ///< in the file, from 1
   std::uint64_t offset = 0;  ///< bytes of the (inflated) file before it
+  bool element = false;      ///< it is not a line but an element of an array, with blanks for its line ends
 };
 
-/// Whole lines of a file; blank ones are left out. A value; texts live as long as one copy of `keep()` does.
+/// Whole lines of a file, or elements of an array; blank ones are left out. A value; texts live as long as one copy of
+/// `keep()` does.
 class Chunk {
  public:
-  explicit Chunk(io::Chunk chunk);
+  explicit Chunk(io::Chunk chunk, bool elements = false);
   [[nodiscard]] auto begin() const noexcept { return lines_.begin(); }
   [[nodiscard]] auto end() const noexcept { return lines_.end(); }
   [[nodiscard]] std::size_t size() const noexcept { return lines_.size(); }
@@ -61,7 +65,9 @@ class Chunk {
   std::vector<Line> lines_{};
 };
 
-/// Reads a file in chunks of whole lines, in constant memory. Belongs to one thread at a time; chunks go to any thread.
+/// Reads a file in chunks of whole lines, in constant memory. A file whose first byte that is no blank is `[` is one
+/// array, and its elements are the lines, wherever its line ends are. Belongs to one thread at a time; chunks go to any
+/// thread.
 class Reader {
  public:
   /// Plain or gzip by content; "-" is standard input.
@@ -74,6 +80,7 @@ class Reader {
   [[nodiscard]] const std::string& name() const noexcept { return chunks_.name(); }
 
  private:
+  std::shared_ptr<std::atomic<bool>> is_array_ = std::make_shared<std::atomic<bool>>(false);
   io::ChunkReader chunks_;
 };
 
@@ -98,6 +105,7 @@ class Object {
   [[nodiscard]] bool quoted(std::size_t i) const noexcept { return cells_[i].quoted; }
   [[nodiscard]] bool null(std::size_t i) const noexcept { return cells_[i].null; }
   [[nodiscard]] std::uint64_t number() const noexcept { return line_; }
+  /// Of an element of an array its number.
   [[nodiscard]] std::uint64_t line() const noexcept { return line_; }
 
  private:
@@ -168,13 +176,19 @@ struct Field {
   Kind kind = Kind::Text;
 };
 
-/// Writes objects, one a line. Belongs to one thread at a time.
+/// How the objects of a file follow one another.
+enum class Layout : std::uint8_t {
+  Lines,  ///< NDJSON
+  Array,  ///< one document, still an object a line
+};
+
+/// Writes objects. Belongs to one thread at a time.
 class Writer {
  public:
   /// `fields` are those of the records of `row(record)`.
-  explicit Writer(io::Sink sink, std::vector<Field> fields = {});
+  explicit Writer(io::Sink sink, std::vector<Field> fields = {}, Layout layout = Layout::Lines);
   /// Appends to a text, which outlives the writer.
-  explicit Writer(std::string& text, std::vector<Field> fields = {});
+  explicit Writer(std::string& text, std::vector<Field> fields = {}, Layout layout = Layout::Lines);
 
   /// NULL is null; a text of kind Numeric that JSON has as a number is that number, digit by digit; dates and times are
   /// texts. A number that JSON does not have (inf, nan) and a text that is not UTF-8 reject the record, which is left
@@ -186,11 +200,13 @@ class Writer {
     columns.for_each([&](const auto& column) { member(column, value.*column.member); });
     return end_row();
   }
-  /// Writes what is buffered and finishes the sink. Without it the output is incomplete; call it last, once.
+  /// Ends an array, writes what is buffered and finishes the sink. Without it the output is incomplete; call it last,
+  /// once.
   [[nodiscard]] Result<void> finish();
 
  private:
   [[nodiscard]] std::string& out() noexcept { return text_ != nullptr ? *text_ : buffer_; }
+  void begin_object();
   void key(std::string_view name);
   void key(const Source& source);
   void string(std::string_view text);
@@ -235,11 +251,13 @@ class Writer {
   io::Sink sink_{};
   std::string* text_ = nullptr;
   std::vector<Field> fields_;
+  Layout layout_;
   std::string buffer_{};
   std::string scratch_{};
   std::size_t row_begin_;
   std::uint64_t rows_ = 0;
   bool open_ = false;  // the row has begun
+  bool any_ = false;   // there is a row in the output
   std::string rejected_{};
 };
 

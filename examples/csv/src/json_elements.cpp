@@ -1,0 +1,122 @@
+#include "json_elements.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace etl::inline v0::csv::ndjson::detail {
+namespace {
+
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+class Elements final : public io::ByteSource {
+ public:
+  Elements(io::Source source, std::shared_ptr<std::atomic<bool>> is_array)
+      : source_(std::move(source)), is_array_(std::move(is_array)) {}
+
+  Result<std::size_t> read(std::span<char> to) override {
+    if (what_ == What::Unknown)
+      if (auto looked = look(); !looked) return failure(std::move(looked.error()));
+    if (failed_) return failure(*failed_);
+    const Result<std::size_t> got = take(to);
+    if (!got || what_ == What::Lines) return got;
+    if (*got == 0 && what_ == What::Array) fail("the array is not closed; is the file complete?");
+    std::size_t good = 0;
+    for (; good < *got && !failed_; ++good, ++offset_) to[good] = turned(to[good]);
+    if (!failed_) return got;
+    if (good > 1) return good - 1;  // then the error
+    return failure(*failed_);
+  }
+  const std::string& name() const noexcept override { return source_->name(); }
+  std::uint64_t consumed() const noexcept override { return source_->consumed(); }
+  std::uint64_t size_hint() const noexcept override { return source_->size_hint(); }
+  bool interrupt() noexcept override { return source_->interrupt(); }
+
+ private:
+  enum class What : std::uint8_t { Unknown, Lines, Array, Behind };
+
+  void fail(std::string_view what) { failed_ = fatal(fmt::format("{}: byte {}: {}", source_->name(), offset_, what)); }
+  char turned(char c) {
+    switch (what_) {
+      case What::Unknown:
+      case What::Lines: return c;
+      case What::Behind:
+        if (!is_blank(c)) fail("there is more behind the end of the array");
+        return c;
+      case What::Array: break;
+    }
+    if (in_string_) {
+      in_string_ = escaped_ || c != '"';
+      escaped_ = !escaped_ && c == '\\';
+      return c == '\n' || c == '\r' ? ' ' : c;  // which JSON does not have there: the parser of the element says so
+    }
+    if (is_blank(c)) return ' ';
+    if (depth_ == 1 && (c == ',' || c == ']')) return separator(c);
+    has_value_ = true;
+    if (c == '"') in_string_ = true;
+    if (c == '{' || c == '[') ++depth_;
+    if (c == '}' || c == ']') --depth_;
+    if (depth_ == 0) fail("a bracket that does not belong to any");
+    return c;
+  }
+  /// Reads until it is known what this is.
+  Result<void> look() {
+    constexpr std::string_view mark = "\xEF\xBB\xBF";
+    constexpr std::size_t most = 1 << 20;  // blanks
+    while (what_ == What::Unknown) {
+      const std::size_t before = ahead_.size();
+      ahead_.resize(before + 4096);
+      const auto got = source_->read(std::span(ahead_).subspan(before));
+      ahead_.resize(before + got.value_or(0));
+      if (!got) return failure(got.error());
+      const std::size_t skip = ahead_.starts_with(mark) ? mark.size() : 0;
+      const std::size_t at = ahead_.find_first_not_of(" \t\r\n", skip);
+      if (at == ahead_.npos && *got > 0 && ahead_.size() < most) continue;
+      what_ = at != ahead_.npos && ahead_[at] == '[' ? What::Array : What::Lines;
+      if (what_ != What::Array) return {};
+      is_array_->store(true, std::memory_order_release);
+      std::fill(ahead_.begin() + static_cast<std::ptrdiff_t>(skip),
+                ahead_.begin() + static_cast<std::ptrdiff_t>(at) + 1, ' ');
+      depth_ = 1;
+    }
+    return {};
+  }
+  Result<std::size_t> take(std::span<char> to) {
+    if (ahead_.empty()) return source_->read(to);
+    const std::size_t size = std::min(to.size(), ahead_.size());
+    std::copy_n(ahead_.begin(), size, to.begin());
+    ahead_.erase(0, size);
+    return size;
+  }
+  char separator(char c) {
+    if (!has_value_ && (c == ',' || any_)) fail("a value is missing between the commas of the array");
+    any_ = true;
+    has_value_ = false;
+    if (c == ']') what_ = What::Behind;
+    return '\n';
+  }
+
+  io::Source source_;
+  std::shared_ptr<std::atomic<bool>> is_array_;
+  What what_ = What::Unknown;
+  std::string ahead_;  // read, not given
+  std::uint64_t offset_ = 0;
+  std::uint64_t depth_ = 0;
+  bool in_string_ = false, escaped_ = false;
+  bool has_value_ = false;  // since the last comma
+  bool any_ = false;        // there was a comma
+  std::optional<Error> failed_;
+};
+
+}  // namespace
+
+io::Source elements(io::Source source, std::shared_ptr<std::atomic<bool>> is_array) {
+  return std::make_unique<Elements>(std::move(source), std::move(is_array));
+}
+
+}  // namespace etl::inline v0::csv::ndjson::detail
