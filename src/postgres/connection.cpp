@@ -141,8 +141,7 @@ Result<Rows> run(Connection& connection, const std::string& sql, std::string_vie
   }
 }
 
-// --- results
-// ------------------------------------------------------------------------------------------------------------
+// --- results ---------------------------------------------------------------------------------------------------------
 
 void Rows::Clear::operator()(pg_result* result) const noexcept { PQclear(result); }
 int Rows::size() const noexcept { return PQntuples(handle()); }
@@ -170,8 +169,7 @@ std::int64_t Rows::affected() const noexcept {
   return number;
 }
 
-// --- connections
-// --------------------------------------------------------------------------------------------------------
+// --- connections -----------------------------------------------------------------------------------------------------
 
 Result<Connection> Connection::open(std::string_view url, const ConnectionOptions& options) {
   Connection connection(std::make_shared<State>(url, options));
@@ -276,8 +274,7 @@ void Connection::cancel() const noexcept {
 const std::string& Connection::name() const noexcept { return state_->name; }
 pg_conn* Connection::handle() const noexcept { return state_->handle; }
 
-// --- transactions
-// -------------------------------------------------------------------------------------------------------
+// --- transactions ----------------------------------------------------------------------------------------------------
 
 Result<Transaction> Connection::begin() {
   if (PQtransactionStatus(handle()) == PQTRANS_INTRANS || PQtransactionStatus(handle()) == PQTRANS_INERROR)

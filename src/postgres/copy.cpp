@@ -26,8 +26,7 @@ constexpr std::string_view hex = "0123456789abcdef";
 
 }  // namespace
 
-// --- UUIDs
-// --------------------------------------------------------------------------------------------------------------
+// --- UUIDs -----------------------------------------------------------------------------------------------------------
 
 std::optional<Uuid> Uuid::parse(std::string_view text) noexcept {
   if (text.starts_with('{') && text.ends_with('}')) text = text.substr(1, text.size() - 2);
@@ -66,8 +65,7 @@ void Bytes::grow(std::size_t count) {
   capacity_ = capacity;
 }
 
-// --- numeric
-// ------------------------------------------------------------------------------------------------------------
+// --- numeric ---------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -166,8 +164,7 @@ const char* append_numeric(Bytes& to, Decimal value) {
   return append_digits(to, negative, text, {}, static_cast<std::int64_t>(text.size()) - value.scale, value.scale);
 }
 
-// --- errors
-// -------------------------------------------------------------------------------------------------------------
+// --- errors ----------------------------------------------------------------------------------------------------------
 
 std::string shown(std::int64_t value) { return std::to_string(value); }
 std::string shown(std::uint64_t value) { return std::to_string(value); }

@@ -24,8 +24,7 @@
 namespace etl::inline v0::postgres {
 namespace {
 
-// --- checks
-// -----------------------------------------------------------------------------------------------------------
+// --- checks ----------------------------------------------------------------------------------------------------------
 
 constexpr int most_shown = 3;
 
@@ -58,8 +57,7 @@ Result<std::string> violations(Connection& connection, std::string_view sql, std
   return rows->size() > most_shown ? text + ", ..." : text;
 }
 
-// --- scripts
-// ----------------------------------------------------------------------------------------------------------
+// --- scripts ---------------------------------------------------------------------------------------------------------
 
 /// Where the statements of a script begin, as PostgreSQL's lexer has it.
 class Splitter {

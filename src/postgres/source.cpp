@@ -21,8 +21,7 @@
 
 namespace etl::inline v0::postgres::detail {
 
-// --- values
-// -------------------------------------------------------------------------------------------------------------
+// --- values ----------------------------------------------------------------------------------------------------------
 
 bool read_numeric(std::string_view bytes, std::string& to) {
   constexpr std::size_t header = 8;
@@ -94,8 +93,7 @@ std::string time_text(std::chrono::sys_days day, std::chrono::microseconds time_
                      date.ends_with("BC") ? " BC" : "");
 }
 
-// --- cursors
-// ------------------------------------------------------------------------------------------------------------
+// --- cursors ---------------------------------------------------------------------------------------------------------
 
 Cursor::Cursor(Connection connection, std::optional<Transaction> own, std::string name, std::string doing)
     : connection_(std::move(connection)), own_(std::move(own)), name_(std::move(name)), doing_(std::move(doing)) {}
@@ -231,8 +229,7 @@ Error bad_position(const Connection& connection, std::string_view table, const P
                                connection.name(), quoted_table(table), shown(std::string_view(position.text())), why));
 }
 
-// --- ranges of the key
-// --------------------------------------------------------------------------------------------------
+// --- ranges of the key -----------------------------------------------------------------------------------------------
 
 Result<std::vector<KeyRange>> key_ranges(Connection& connection, std::string_view table,
                                          std::span<const ColumnInfo> columns, std::size_t count) {

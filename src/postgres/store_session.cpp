@@ -1,0 +1,201 @@
+/// A session: transactions, one after another, that hold rows and progress.
+
+#include "store_session.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "state.hpp"
+#include "store_script.hpp"
+
+namespace etl::inline v0::postgres::detail {
+namespace {
+
+/// Adds what a transaction settles. A range that is there already, in part at least: the other one's.
+std::optional<SettledRange> settle(PartitionProgress& progress, const etl::Commit& commit) {
+  SeqRanges all = progress.gaps;
+  all.add({0, progress.watermark});
+  for (const SettledRange& one : commit.settled) {
+    if (one.partition != progress.partition) continue;
+    if (all.contains(one.items.first) || all.boundary_after(one.items.first) < one.items.end) return one;
+    all.add(one.items);
+  }
+  for (const PartitionProgress& one : commit.advanced) {
+    if (one.partition != progress.partition) continue;
+    all.add({0, one.watermark});
+    if (one.position_seq >= progress.position_seq) {
+      progress.position = one.position;
+      progress.position_seq = one.position_seq;
+    }
+  }
+  progress.watermark = all.end_of(0);
+  all.forget_below(progress.watermark);
+  progress.gaps = std::move(all);
+  return std::nullopt;
+}
+
+/// The partitions of a commit, ascending: in this order all writers lock them.
+std::vector<std::uint32_t> partitions_of(const etl::Commit& commit) {
+  std::vector<std::uint32_t> all;
+  for (const SettledRange& one : commit.settled) all.push_back(one.partition);
+  for (const PartitionProgress& one : commit.advanced) all.push_back(one.partition);
+  std::ranges::sort(all);
+  all.erase(std::ranges::unique(all).begin(), all.end());
+  return all;
+}
+
+/// No more than one transaction is in doubt under a number.
+std::int64_t any_number() {
+  std::random_device random;
+  return static_cast<std::int64_t>((std::uint64_t{random()} << 32U | random()) >> 1U);
+}
+
+/// What is left of a transaction, found by its lock, is ended; its end is waited for.
+constexpr std::string_view end_sql =
+    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype='advisory' AND granted AND objsubid=1 AND "
+    "database=(SELECT oid FROM pg_database WHERE datname=current_database()) AND "
+    "(classid::bigint<<32 | objid::bigint)={0} AND pid<>pg_backend_pid();"
+    "BEGIN;SET LOCAL lock_timeout='30s';SELECT pg_advisory_xact_lock({0});ROLLBACK";
+
+class Session final : public StoreSession<Tx> {
+ public:
+  explicit Session(std::shared_ptr<StoreState> state) : state_(std::move(state)), lock_(any_number()) {}
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() override { close(); }
+
+  Result<void> begin() override {
+    close();
+    Result<Lease> lease = state_->pool.lease();
+    if (!lease) return failure(std::move(lease.error()));
+    Result<Transaction> begun = (*lease)->begin();
+    if (!begun) return failure(std::move(begun.error()));
+    open_ = std::make_unique<Open>(std::move(*lease), std::move(*begun));
+    tx_.begun(*open_->lease);
+    return {};
+  }
+  Tx& transaction() noexcept override { return tx_; }
+
+  Result<void> savepoint() override {
+    if (!tx_.active()) return failure(tx_.lost("savepoint"));
+    return open_->transaction.savepoint();
+  }
+  Result<void> rollback_to_savepoint() override {
+    if (!tx_.active()) return failure(tx_.lost("rollback to savepoint"));
+    return open_->transaction.rollback_to_savepoint();
+  }
+
+  Result<void> record(const etl::Commit& commit) override {
+    const std::string doing = fmt::format("record progress of pipeline '{}'", printable(commit.pipeline));
+    if (!tx_.active()) return failure(tx_.lost(doing));
+    Script script(*open_->lease, state_->names);
+    if (auto merged = merge(script, commit, doing); !merged) return merged;
+    for (const DeadLetter& letter : commit.dead_letters) script.letter(letter);
+    script.purge(commit.purged);
+    script.add("SELECT pg_advisory_xact_lock({})", lock_);
+    if (auto done = script.run(doing); !done) return failure(std::move(done.error()));
+    return {};
+  }
+
+  Result<void> commit() override {
+    if (!tx_.active()) {
+      Error error = tx_.lost("commit");
+      close();
+      return failure(std::move(error));
+    }
+    Result<void> done = open_->transaction.commit();
+    in_doubt_ = !done && done.error().code == Errc::OutcomeUnknown;
+    close();
+    return done;
+  }
+  void rollback() noexcept override { close(); }
+
+  Result<bool> is_settled(const std::string& pipeline, const SettledRange& range) override {
+    Result<Lease> lease = state_->pool.lease();
+    if (!lease) return failure(std::move(lease.error()));
+    if (in_doubt_)
+      if (auto ended = run(**lease, fmt::format(end_sql, lock_), "end a transaction whose commit is in doubt"); !ended)
+        return failure(std::move(ended.error()));
+    in_doubt_ = false;
+    const auto rows = (*lease)->query(
+        fmt::format("SELECT {} FROM {} WHERE pipeline=$1 AND partition=$2", progress_columns, state_->names.partitions),
+        escaped(pipeline), range.partition);
+    if (!rows) return failure(rows.error());
+    if (rows->size() == 0) return false;
+    PartitionProgress there = progress_of(*rows, 0);
+    there.gaps.add({0, there.watermark});
+    return there.gaps.end_of(range.items.first) >= range.items.end;
+  }
+
+ private:
+  struct Open {
+    Open(Lease connection, Transaction begun) : lease(std::move(connection)), transaction(std::move(begun)) {}
+    Lease lease;
+    Transaction transaction;  // rolls back when it goes, before the connection
+  };
+  /// Sees to it that nobody takes over before the transaction ends, or has done so.
+  Result<void> keep_owner(const etl::Commit& commit, const std::string& doing) {
+    Script lock(*open_->lease, state_->names);
+    lock.owner(commit.pipeline, "FOR SHARE");
+    const auto rows = lock.run(doing);
+    if (!rows) return failure(rows.error());
+    return check_owner(commit, owner_of(*rows));
+  }
+  [[nodiscard]] static Result<void> check_owner(const etl::Commit& commit, const std::string& owner) {
+    if (owner == commit.run) return {};
+    return failure(superseded(commit.pipeline, commit.run, owner));
+  }
+  /// Locks the rows of the partitions and adds the statements that bring them up to date.
+  Result<void> merge(Script& script, const etl::Commit& commit, const std::string& doing) {
+    const std::vector<std::uint32_t> partitions = partitions_of(commit);
+    if (partitions.empty()) return keep_owner(commit, doing);
+    const std::string& table = state_->names.partitions;
+    Script lock(*open_->lease, state_->names);
+    lock.owner(commit.pipeline, "FOR SHARE");
+    const std::string pipeline = lock.literal(commit.pipeline), numbers = fmt::format("{}", fmt::join(partitions, ","));
+    lock.add("INSERT INTO {} SELECT {},unnest(ARRAY[{}]),0,NULL,0,'{{}}' ON CONFLICT DO NOTHING", table, pipeline,
+             numbers);
+    lock.add(
+        "SELECT {}, (SELECT run FROM {} WHERE pipeline={}) FROM {} WHERE pipeline={} AND partition IN ({}) ORDER BY "
+        "partition FOR UPDATE",
+        progress_columns, state_->names.checkpoints, pipeline, table, pipeline, numbers);
+    const auto rows = lock.run(doing);
+    if (!rows) return failure(rows.error());
+    if (auto kept = check_owner(commit, owner_of(*rows, 5)); !kept) return kept;
+    for (int row = 0; row < rows->size(); ++row) {
+      PartitionProgress progress = progress_of(*rows, row);
+      if (const auto twice = settle(progress, commit))
+        return failure(own_error(
+            "23P01", ErrorClass::Fatal,
+            fmt::format("{}: {}: items {} to {} of partition {} are settled already; start the run again",
+                        open_->lease->name(), doing, twice->items.first, twice->items.end - 1, twice->partition)));
+      script.progress(commit.pipeline, progress);
+    }
+    return {};
+  }
+  void close() noexcept {
+    tx_.ended();
+    open_.reset();
+  }
+
+  std::shared_ptr<StoreState> state_;
+  std::int64_t lock_;
+  std::unique_ptr<Open> open_;
+  Tx tx_;
+  bool in_doubt_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<StoreSession<Tx>> make_session(std::shared_ptr<StoreState> state) {
+  return std::make_unique<Session>(std::move(state));
+}
+
+}  // namespace etl::inline v0::postgres::detail

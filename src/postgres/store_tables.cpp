@@ -1,0 +1,196 @@
+/// The tables of a store: how they are made, and their rows as values.
+
+#include "store_tables.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "state.hpp"
+
+namespace etl::inline v0::postgres::detail {
+namespace {
+
+constexpr std::int64_t format = 1;
+
+/// Settled ranges stand beside the watermark in the partition's row, whose lock makes writers take turns.
+std::string schema_sql(const Names& names) {
+  return fmt::format(R"(
+CREATE SCHEMA IF NOT EXISTS {0};
+CREATE TABLE IF NOT EXISTS {1}(format bigint NOT NULL);
+CREATE TABLE IF NOT EXISTS {2}(
+  pipeline text PRIMARY KEY, fingerprint text NOT NULL, batch_size bigint NOT NULL, partition_count bigint NOT NULL,
+  finished boolean NOT NULL, run text NOT NULL);
+CREATE TABLE IF NOT EXISTS {3}(
+  pipeline text, partition bigint, watermark bigint NOT NULL, position text, position_seq bigint NOT NULL,
+  settled bigint[] NOT NULL, PRIMARY KEY(pipeline, partition));
+CREATE TABLE IF NOT EXISTS {4}(
+  id text PRIMARY KEY, pipeline text NOT NULL, run text NOT NULL, partition bigint NOT NULL, seq bigint NOT NULL,
+  position text, stage text NOT NULL, attempts bigint NOT NULL, errors text[] NOT NULL, time timestamptz NOT NULL,
+  payload bytea);
+CREATE INDEX IF NOT EXISTS etl_dead_letters_place ON {4}(pipeline, partition, seq);
+INSERT INTO {1} SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM {1});
+)",
+                     names.in, names.store, names.checkpoints, names.partitions, names.letters);
+}
+
+}  // namespace
+
+Result<std::string> schema_of(Connection& connection, std::string_view wanted) {
+  if (!wanted.empty()) return std::string(wanted);
+  const auto rows = connection.query("SELECT current_schema()");
+  if (!rows) return failure(rows.error());
+  if (!rows->is_null(0, 0)) return std::string(rows->text(0, 0));
+  return failure(own_error(
+      "3F000", ErrorClass::Fatal,
+      fmt::format("{}: no schema of the search path exists: name one for the store's tables", connection.name())));
+}
+
+Result<void> check_format(Connection& connection, const Names& names) {
+  constexpr std::string_view doing = "make the store's tables";
+  const auto there = connection.query("SELECT to_regclass($1) IS NOT NULL", names.store);
+  if (!there) return failure(there.error());
+  if (there->text(0, 0) != "t") {
+    Result<Transaction> transaction = connection.begin();
+    if (!transaction) return failure(std::move(transaction.error()));
+    // IF NOT EXISTS alone is no match for another process that is doing the same.
+    const std::string sql = "SELECT pg_advisory_xact_lock(hashtext('etl_store'));" + schema_sql(names);
+    if (auto made = run(connection, sql, doing); !made) return failure(std::move(made.error()));
+    if (Result<void> committed = transaction->commit(); !committed)
+      return failure(repeatable(std::move(committed.error())));
+  }
+  const auto found = connection.query("SELECT format FROM " + names.store);
+  if (!found) return failure(found.error());
+  const std::int64_t has = found->size() == 0 ? 0 : found->integer(0, 0);
+  if (has == format) return {};
+  return failure(
+      fatal(fmt::format("{}: the tables {}.etl_* have format {}, and this program knows format {}: use the "
+                        "newer version of etlpipe that made them, or another schema",
+                        connection.name(), names.in, has, format)));
+}
+
+Error repeatable(Error error) {
+  if (error.code != Errc::OutcomeUnknown) return error;
+  error.code = sqlstate("08007");
+  error.error_class = ErrorClass::Transient;
+  return error;
+}
+
+// --- reading ---------------------------------------------------------------------------------------------------------
+
+namespace {
+
+std::uint64_t number(const Rows& rows, int row, int column) {
+  return static_cast<std::uint64_t>(rows.integer(row, column));
+}
+std::uint32_t small_number(const Rows& rows, int row, int column) {
+  return static_cast<std::uint32_t>(rows.integer(row, column));
+}
+std::string text_of(const Rows& rows, int row, int column) { return unescaped(rows.text(row, column)); }
+std::optional<Position> position_of(const Rows& rows, int row, int column) {
+  if (rows.is_null(row, column)) return std::nullopt;
+  return Position(text_of(rows, row, column));
+}
+
+/// "{10,20,30,40}"
+SeqRanges ranges_of(std::string_view array) {
+  SeqRanges ranges;
+  const char* at = array.data();
+  const char* const end = at + array.size();
+  const auto next = [&] {
+    std::int64_t value = 0;
+    at = std::from_chars(std::find_if(at, end, [](char c) { return c == '-' || (c >= '0' && c <= '9'); }), end, value)
+             .ptr;
+    return static_cast<std::uint64_t>(value);
+  };
+  while (end - at > 1) {
+    const std::uint64_t first = next();
+    ranges.add({first, next()});
+  }
+  return ranges;
+}
+
+Stage stage_of(std::string_view text) {
+  for (std::uint8_t i = 0; i <= static_cast<std::uint8_t>(Stage::Manage); ++i)  // the last
+    if (text == to_string(static_cast<Stage>(i))) return static_cast<Stage>(i);
+  return Stage::Transform;
+}
+
+}  // namespace
+
+PartitionProgress progress_of(const Rows& rows, int row) {
+  return {.partition = small_number(rows, row, 0),
+          .watermark = number(rows, row, 1),
+          .position = position_of(rows, row, 2),
+          .position_seq = number(rows, row, 3),
+          .gaps = ranges_of(rows.text(row, 4))};
+}
+
+std::string owner_of(const Rows& rows, int column) {
+  return rows.size() == 0 || rows.is_null(0, column) ? std::string() : text_of(rows, 0, column);
+}
+
+DeadLetter letter_of(const Rows& rows, int row) {
+  using Time = std::chrono::system_clock::time_point;  // of nanoseconds: not all microseconds fit
+  constexpr auto micros = [](Time time) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
+  };
+  DeadLetter letter{.id = text_of(rows, row, 0),
+                    .pipeline = text_of(rows, row, 1),
+                    .run = text_of(rows, row, 2),
+                    .partition = small_number(rows, row, 3),
+                    .seq = number(rows, row, 4),
+                    .position = position_of(rows, row, 5),
+                    .stage = stage_of(rows.text(row, 6)),
+                    .attempts = small_number(rows, row, 7)};
+  std::string_view errors = rows.text(row, 8);
+  for (std::size_t end = errors.find('\n'); end != std::string_view::npos; end = errors.find('\n')) {
+    letter.errors.push_back(unescaped(errors.substr(0, end)));
+    errors.remove_prefix(end + 1);
+  }
+  letter.time =
+      Time(std::chrono::microseconds(std::clamp(rows.integer(row, 9), micros(Time::min()), micros(Time::max()))));
+  if (!rows.is_null(row, 10)) {
+    const std::string_view digits = rows.text(row, 10);
+    letter.payload.emplace();
+    for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+      unsigned char byte = 0;
+      std::from_chars(digits.data() + i, digits.data() + i + 2, byte, 16);
+      *letter.payload += static_cast<char>(byte);
+    }
+  }
+  return letter;
+}
+
+Result<std::optional<Checkpoint>> checkpoint_of(Connection& connection, const Names& names,
+                                                const std::string& pipeline) {
+  // One statement sees one state. The head comes first.
+  const auto rows = connection.query(
+      fmt::format("SELECT {0}, NULL AS fingerprint, 1 AS part FROM {1} WHERE pipeline=$1 UNION ALL SELECT batch_size, "
+                  "partition_count, run, finished::int, NULL, fingerprint, 0 FROM {2} WHERE pipeline=$1 ORDER BY part, "
+                  "partition",
+                  progress_columns, names.partitions, names.checkpoints),
+      escaped(pipeline));
+  if (!rows) return failure(rows.error());
+  if (rows->size() == 0) return std::nullopt;
+  Checkpoint checkpoint;  // progress without a head is not "nothing", which would load everything again
+  for (int row = 0; row < rows->size(); ++row) {
+    if (rows->integer(row, 6) == 1) {
+      checkpoint.partitions.push_back(progress_of(*rows, row));
+      continue;
+    }
+    checkpoint.batch_size = number(*rows, row, 0);
+    checkpoint.partition_count = number(*rows, row, 1);
+    checkpoint.finished = rows->integer(row, 3) != 0;
+    checkpoint.fingerprint = text_of(*rows, row, 5);
+    checkpoint.run = text_of(*rows, row, 2);
+  }
+  return checkpoint;
+}
+
+}  // namespace etl::inline v0::postgres::detail

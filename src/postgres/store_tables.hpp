@@ -1,0 +1,56 @@
+#pragma once
+/// The tables of a store: their names, how they are made, and their rows as values.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <etl/delivery/checkpoint.hpp>
+#include <etl/delivery/dead_letter.hpp>
+#include <etl/error.hpp>
+#include <etl/postgres/connection.hpp>
+#include <etl/postgres/table.hpp>
+
+namespace etl::inline v0::postgres::detail {
+
+/// The tables' names as SQL has them.
+struct Names {
+  explicit Names(std::string_view schema)
+      : in(quoted(schema)),
+        store(in + ".etl_store"),
+        checkpoints(in + ".etl_checkpoints"),
+        partitions(in + ".etl_partitions"),
+        letters(in + ".etl_dead_letters") {}
+  std::string in, store, checkpoints, partitions, letters;
+};
+
+/// The schema for the tables: `wanted`, or the first of the search path.
+[[nodiscard]] Result<std::string> schema_of(Connection& connection, std::string_view wanted);
+/// Makes the tables that are missing; an error when they are of another version.
+[[nodiscard]] Result<void> check_format(Connection& connection, const Names& names);
+/// Nothing of the store's own is the worse for being done again.
+[[nodiscard]] Error repeatable(Error error);
+
+/// PostgreSQL's integers are signed; a number above 2^63-1 comes back as it went in.
+inline std::int64_t integer(std::uint64_t number) { return static_cast<std::int64_t>(number); }
+
+// --- reading ---------------------------------------------------------------------------------------------------------
+
+inline constexpr std::string_view progress_columns = "partition, watermark, position, position_seq, settled";
+[[nodiscard]] PartitionProgress progress_of(const Rows& rows, int row);
+
+/// The run that `Script::owner` selects, or that stands in a column of the first row; empty when there is none.
+[[nodiscard]] std::string owner_of(const Rows& rows, int column = 0);
+
+/// Errors come with a line end behind each, which none has within; the payload as hexadecimal digits.
+inline constexpr std::string_view letter_columns =
+    "id, pipeline, run, partition, seq, position, stage, attempts, "
+    "CASE WHEN cardinality(errors) > 0 THEN array_to_string(errors, E'\\n', '') || E'\\n' END, "
+    "CASE WHEN isfinite(time) THEN (extract(epoch FROM time) * 1000000)::bigint ELSE 0 END, encode(payload, 'hex')";
+[[nodiscard]] DeadLetter letter_of(const Rows& rows, int row);
+
+[[nodiscard]] Result<std::optional<Checkpoint>> checkpoint_of(Connection& connection, const Names& names,
+                                                              const std::string& pipeline);
+
+}  // namespace etl::inline v0::postgres::detail
