@@ -32,8 +32,7 @@ namespace {
 constexpr std::string_view title = "etlpipe checkpoint ";
 constexpr std::uint64_t format = 1;
 
-// --- writing
-// ----------------------------------------------------------------------------------------------------------
+// --- writing ---------------------------------------------------------------------------------------------------------
 
 std::string in_quotes(std::string_view text) {
   std::string out = "\"";
@@ -64,8 +63,7 @@ std::string text_of(const std::string& pipeline, const Checkpoint& checkpoint) {
   return text + fmt::format("sha256 {}\n", digest(DigestKind::Sha256, text));
 }
 
-// --- reading
-// ----------------------------------------------------------------------------------------------------------
+// --- reading ---------------------------------------------------------------------------------------------------------
 
 /// Reads words, numbers and quoted texts, line by line. The first that is not as expected is remembered with its line.
 class Reader {

@@ -40,8 +40,7 @@ Result<detail::Fd> open_locked(const std::filesystem::path& path, int flags) {
   }
 }
 
-// --- reading
-// ----------------------------------------------------------------------------------------------------------
+// --- reading ---------------------------------------------------------------------------------------------------------
 
 /// A line of the file, its end not included.
 struct Place {
@@ -149,8 +148,7 @@ Result<std::string> line_at(const detail::Fd& file, const std::filesystem::path&
   return line;
 }
 
-// --- writing
-// ----------------------------------------------------------------------------------------------------------
+// --- writing ---------------------------------------------------------------------------------------------------------
 
 /// Makes the file end with a line end: completes the last letter if only that is missing, else removes what a writer
 /// that died has left of it.

@@ -44,8 +44,7 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
-// --- writing
-// ----------------------------------------------------------------------------------------------------------
+// --- writing ---------------------------------------------------------------------------------------------------------
 
 void add_string(std::string& out, std::string_view text) {
   out += '"';
@@ -89,8 +88,7 @@ std::string time_text(std::chrono::system_clock::time_point time) {
                      clock.subseconds().count());
 }
 
-// --- reading
-// ----------------------------------------------------------------------------------------------------------
+// --- reading ---------------------------------------------------------------------------------------------------------
 
 std::optional<std::string> from_base64(std::string_view text) {
   if (text.size() % 4 != 0) return std::nullopt;
