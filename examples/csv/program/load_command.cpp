@@ -69,7 +69,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
                                  "--ragged", "--null", "--decimal-comma"})
     command->get_option(told)->excludes("--mapping");
 
-  command->add_option("--workers", load->workers, "Threads that decode")
+  command->add_option("--workers", load->workers, "Threads that decode; at least as many as --connections")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
   command->add_option("--connections", load->connections, "Files and loads at once, each with a connection")
@@ -93,7 +93,9 @@ void add_load(CLI::App& app, Chosen& chosen) {
                    "After the load: a SELECT that must give no row, or a single true one (may be repeated)")
       ->allow_extra_args(false);
   command
-      ->add_option("--merge", load->merges, "After the checks: run this SQL script, all or nothing (may be repeated)")
+      ->add_option(
+          "--merge", load->merges,
+          "After the checks: run this SQL script, all or nothing (may be repeated); not again when no rows came since")
       ->allow_extra_args(false)
       ->check(CLI::ExistingFile);
   command->add_flag("--quiet", load->quiet, "No progress, no summary; only errors");

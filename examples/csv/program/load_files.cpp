@@ -134,6 +134,7 @@ class Job {
     defaults.workers = std::max(options_.workers, options_.connections);
     defaults.max_concurrent_loads = Into::one_writer ? 1 : std::max<std::size_t>(1, options_.connections / at_once);
     defaults.retry = patience;
+    defaults.drain_deadline = patience.max_elapsed + std::chrono::seconds(25);  // it runs from the end of a file on
     defaults.errors.max_rejects = options_.max_rejects;
     defaults.errors.max_reject_ratio = options_.max_reject_ratio;
     defaults.errors.isolation = etl::Isolation::Bisect;

@@ -50,7 +50,7 @@ std::string Progress::text() const {
     const std::uint64_t most = done == sizes_.size() ? 100 : 99;  // what was read last is still to be loaded
     text = fmt::format("{}% ({})", std::min(behind * 100 / all_, most), text);
   }
-  if (elapsed > 0) text += fmt::format(", {} rows/s", grouped(static_cast<std::uint64_t>(rows / elapsed)));
+  if (rows > 0 && elapsed > 0) text += fmt::format(", {} rows/s", grouped(static_cast<std::uint64_t>(rows / elapsed)));
   const auto read = static_cast<double>(read_.load(std::memory_order_relaxed));
   if (elapsed >= 1 && read > 0 && behind < all_) {
     const std::int64_t left = std::llround(static_cast<double>(all_ - behind) * elapsed / read);

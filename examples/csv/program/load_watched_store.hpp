@@ -24,8 +24,11 @@ class Outage {
   [[nodiscard]] etl::Result<T> seen(etl::Result<T> result) {
     const bool failed = !result && result.error().error_class == etl::ErrorClass::Transient;
     const std::lock_guard lock(mutex_);
-    if (failed && !is_away_)
-      fmt::print(stderr, "etl-csv: {}: {}; trying again for up to two minutes\n", away_, result.error().message());
+    if (failed && !is_away_) {
+      const etl::Error& error = result.error();  // its cause says it, where a pool has tried several times
+      fmt::print(stderr, "etl-csv: {}: {}; trying again for up to two minutes\n", away_,
+                 error.cause ? error.cause->message() : error.message());
+    }
     if (result && is_away_) fmt::print(stderr, "etl-csv: {}\n", back_);
     is_away_ = failed || (is_away_ && !result);
     return result;
