@@ -578,7 +578,8 @@ def before_the_first_file(c):
     c.files(1, 5)
     for into, *parts in (["o.db", "'o.db'", "sqlite:PATH", "postgresql://"], ["SQLITE:o.db", "sqlite:PATH"],
                          ["mysql://u:secret@h/d", "mysql://...", "sqlite:PATH", "postgresql://"],
-                         ["mysql://u:secret@h/d?x=1", "sqlite:PATH"], ["sqlite:no/such/folder/o.db", "no/such/folder"],
+                         ["mysql://u:secret@h/d?x=1", "sqlite:PATH"], ["u:secret@h/d", "sqlite:PATH"],
+                         ["sqlite:no/such/folder/o.db", "no/such/folder"],
                          ["host=127.0.0.1 port=1 dbname=x", "127.0.0.1", "port 1"]):
         code, out, error = run(c, *c.command("data/f000.csv", "--create", into=into)[1:])
         c.equal(f"exit code and summary of --into {into}", (2, ""), (code, out))

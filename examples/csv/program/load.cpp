@@ -148,8 +148,9 @@ etl::Result<bool> is_sqlite(const std::string& into) {
   const bool keywords = equals != std::string::npos && into.find_first_not_of("abcdefghijklmnopqrstuvwxyz_ ") == equals;
   if (into.starts_with("postgresql://") || into.starts_with("postgres://") || keywords) return false;
   const std::size_t scheme = into.find("://");
-  const std::string shown = scheme != std::string::npos ? into.substr(0, scheme) + "://..." : into;
-  return etl::failure(etl::fatal(fmt::format("--into '{}': {}", equals == std::string::npos ? shown : "...", forms)));
+  const bool secret = into.find_first_of("@=") != std::string::npos;
+  const std::string shown = scheme != std::string::npos ? into.substr(0, scheme) + "://..." : secret ? "..." : into;
+  return etl::failure(etl::fatal(fmt::format("--into '{}': {}", shown, forms)));
 }
 
 /// The error of `glob`, and why what it found cannot be read.

@@ -110,8 +110,9 @@ class RejectLog {
   void operator()(const etl::Rejection& rejection) {
     constexpr std::uint64_t most = 10;
     const std::lock_guard lock(mutex_);
-    if (++shown_ <= most) fmt::print(stderr, "rejected {}\n", rejection.error.message());
-    if (shown_ == most + 1) fmt::print(stderr, "further rejected rows are in the table 'etl_dead_letters'\n");
+    if (++shown_ <= most) fmt::print(stderr, "{}rejected {}\n", fresh_line(), rejection.error.message());
+    if (shown_ == most + 1)
+      fmt::print(stderr, "{}further rejected rows are in the table 'etl_dead_letters'\n", fresh_line());
   }
 
  private:

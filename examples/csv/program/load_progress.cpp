@@ -60,6 +60,8 @@ std::string Progress::text() const {
   return text;
 }
 
+std::string_view fresh_line() noexcept { return ::isatty(::fileno(stderr)) == 1 ? "\r\x1b[K" : ""; }
+
 ProgressLine::ProgressLine(const Progress& progress, bool show)
     : progress_(progress), terminal_(::isatty(::fileno(stderr)) == 1) {
   if (show) thread_ = std::thread([this] { tick(); });

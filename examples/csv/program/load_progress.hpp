@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -34,6 +35,9 @@ class Progress {
   std::atomic<std::size_t> done_ = 0;
   const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
+
+/// Goes before other lines on stderr: on a terminal it erases what stands there of the progress.
+[[nodiscard]] std::string_view fresh_line() noexcept;
 
 /// Shows it on stderr, redrawn in place on a terminal, else as a line now and then, until it goes.
 class ProgressLine {

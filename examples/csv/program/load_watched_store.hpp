@@ -13,6 +13,8 @@
 #include <etl/delivery/transactional_store.hpp>
 #include <etl/error.hpp>
 
+#include "load_progress.hpp"
+
 namespace program {
 
 /// One line when the first attempt fails, and one when one succeeds. Thread-safe.
@@ -26,10 +28,10 @@ class Outage {
     const std::lock_guard lock(mutex_);
     if (failed && !is_away_) {
       const etl::Error& error = result.error();  // its cause says it, where a pool has tried several times
-      fmt::print(stderr, "etl-csv: {}: {}; trying again for up to two minutes\n", away_,
+      fmt::print(stderr, "{}etl-csv: {}: {}; trying again for up to two minutes\n", fresh_line(), away_,
                  error.cause ? error.cause->message() : error.message());
     }
-    if (result && is_away_) fmt::print(stderr, "etl-csv: {}\n", back_);
+    if (result && is_away_) fmt::print(stderr, "{}etl-csv: {}\n", fresh_line(), back_);
     is_away_ = failed || (is_away_ && !result);
     return result;
   }
