@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -67,6 +68,10 @@ inline std::uint64_t prefix_xor(std::uint64_t mask) noexcept {
   return mask;
 }
 inline std::size_t popcount(std::uint64_t mask) noexcept { return static_cast<std::size_t>(std::popcount(mask)); }
+// The number of the lowest bit; anything for 0, so that nothing is asked.
+inline std::uint64_t lowest(std::uint64_t mask) noexcept {
+  return static_cast<std::uint64_t>(std::countr_zero(mask | std::uint64_t{1} << 63));
+}
 
 #define ETLPIPE_CSV_TARGET
 #include "index_kernel.hpp"
@@ -101,6 +106,7 @@ inline Masks classify(const char* text, const Needles& needles) noexcept {
           equal(block, needles.quote) & needles.quotes};
 }
 
+using portable::lowest;
 using portable::popcount;
 using portable::prefix_xor;
 
@@ -146,6 +152,7 @@ ETLPIPE_CSV_TARGET inline std::uint64_t prefix_xor(std::uint64_t mask) noexcept 
 ETLPIPE_CSV_TARGET inline std::size_t popcount(std::uint64_t mask) noexcept {
   return static_cast<std::size_t>(__builtin_popcountll(mask));
 }
+ETLPIPE_CSV_TARGET inline std::uint64_t lowest(std::uint64_t mask) noexcept { return _tzcnt_u64(mask); }
 
 #include "index_kernel.hpp"
 #undef ETLPIPE_CSV_TARGET

@@ -1,20 +1,16 @@
 // No #pragma once: included once per instruction set, by a file that defines ETLPIPE_CSV_TARGET and, before it,
-// `Needles`, `classify`, `prefix_xor` and `popcount` for it. All functions carry that target, so that they are inlined
-// into each other.
-
-ETLPIPE_CSV_TARGET inline std::uint64_t lowest(std::uint64_t mask) noexcept {
-  return static_cast<std::uint64_t>(std::countr_zero(mask));
-}
+// `Needles`, `classify`, `prefix_xor`, `popcount` and `lowest` for it. All functions carry that target, so that they
+// are inlined into each other.
 
 // Writes the offsets of the bits set, and up to 8 entries behind the last one.
 ETLPIPE_CSV_TARGET inline void flatten(std::uint64_t mask, std::uint32_t base, std::uint32_t* to) noexcept {
-  while (mask != 0) {
-    for (std::size_t i = 0; i < 8; ++i) {
+  do {
+    for (std::size_t i = 0; i < 12; ++i) {
       to[i] = base + static_cast<std::uint32_t>(lowest(mask));
       mask &= mask - 1;
     }
-    to += 8;
-  }
+    to += 12;
+  } while (mask != 0);
 }
 
 ETLPIPE_CSV_TARGET inline void append(std::uint64_t mask, std::uint32_t base, Offsets& to) {
@@ -27,6 +23,7 @@ ETLPIPE_CSV_TARGET Verdict run(std::string_view text, const Dialect& dialect, St
   std::uint64_t starts_before = 1;   // bit 0: a cell ended with the byte before
   std::uint64_t closing_before = 0;  // bit 0: the byte before was a closing quote
   std::uint64_t broken = 0;
+  std::uint64_t seen = 0, quotes_near = 0;  // whether there are quotes is foretold by those of the last step
   std::array<char, 64> last{};
   std::size_t count = 0, row_count = 0, room_until = 0;
   std::uint32_t* cells = nullptr;
@@ -35,10 +32,11 @@ ETLPIPE_CSV_TARGET Verdict run(std::string_view text, const Dialect& dialect, St
     if (at == room_until) {
       // Room for the next blocks, whatever is in them: so the common case has nothing to ask.
       room_until += room_step;
+      quotes_near = std::exchange(seen, 0);
       out.ends.resize(count);
       out.row_ends.resize(row_count);
-      out.ends.room(room_step + 8);
-      out.row_ends.room(room_step);
+      out.ends.room(room_step + 12);
+      out.row_ends.room(room_step + 1);
       cells = out.ends.data();
       rows = out.row_ends.data();
     }
@@ -53,7 +51,8 @@ ETLPIPE_CSV_TARGET Verdict run(std::string_view text, const Dialect& dialect, St
     const std::uint64_t breaks = m.feed | (m.carriage & ~((m.feed >> 1) | (feed_behind << 63)));
     const std::uint64_t inside = prefix_xor(m.quote) ^ inside_before;
     const std::uint64_t ends = (m.delimiter | breaks) & ~inside;
-    if ((m.quote | inside_before | closing_before) != 0) {
+    seen |= m.quote;
+    if ((m.quote | inside_before | closing_before | quotes_near) != 0) {
       const std::uint64_t opening = m.quote & inside;
       const std::uint64_t closing = m.quote & ~inside;
       const std::uint64_t behind_end = (ends << 1) | starts_before;
@@ -68,7 +67,12 @@ ETLPIPE_CSV_TARGET Verdict run(std::string_view text, const Dialect& dialect, St
       inside_before = static_cast<std::uint64_t>(static_cast<std::int64_t>(inside) >> 63);
     }
     starts_before = ends >> 63;
-    for (std::uint64_t left = breaks & ~inside; left != 0; left &= left - 1)
+    std::uint64_t left = breaks & ~inside;
+    for (std::size_t i = 0; i < 2; ++i, left &= left - 1) {
+      rows[row_count] = static_cast<std::uint32_t>(count + popcount(ends & ((left & -left) - 1)));
+      row_count += left != 0 ? 1 : 0;
+    }
+    for (; left != 0; left &= left - 1)
       rows[row_count++] = static_cast<std::uint32_t>(count + popcount(ends & ((left & -left) - 1)));
     flatten(ends, static_cast<std::uint32_t>(at), cells + count);
     count += popcount(ends);

@@ -397,6 +397,14 @@ class Reader::Impl {
       for (; escaped < s.escaped.size(); ++escaped)
         if (escaped == 0 || s.escaped[escaped] != s.escaped[escaped - 1]) decode(s.escaped[escaped]);
     }
+    if (!table.rewritten.empty()) {
+      table.stretches.resize(s.ends.size() / detail::Table::stretch + 2);
+      std::uint32_t next = 0;
+      for (std::size_t i = 0; i < table.stretches.size(); ++i) {
+        while (next < table.rewritten.size() && table.rewritten[next].cell < i * detail::Table::stretch) ++next;
+        table.stretches[i] = next;
+      }
+    }
     if (dialect_.trim)
       for (std::size_t cell = 0; cell < s.ends.size(); ++cell) s.ends[cell] |= detail::special_cell;
   }

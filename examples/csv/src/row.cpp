@@ -42,10 +42,11 @@ std::string_view Table::raw(std::size_t cell) const noexcept {
 }
 
 std::string_view Table::special(std::size_t cell) const noexcept {
-  const auto found = std::lower_bound(rewritten.begin(), rewritten.end(), cell,
-                                      [](const Rewritten& r, std::size_t wanted) { return r.cell < wanted; });
-  if (found != rewritten.end() && found->cell == cell)
-    return std::string_view(scratch).substr(found->offset, found->size);
+  if (!rewritten.empty()) {
+    const Rewritten* const end = rewritten.data() + stretches[cell / stretch + 1];
+    for (const Rewritten* r = rewritten.data() + stretches[cell / stretch]; r != end; ++r)
+      if (r->cell == cell) return {scratch.data() + r->offset, r->size};
+  }
   const std::string_view whole = raw(cell);
   return quoted(cell) ? whole.substr(1, whole.size() - 2) : whole;
 }

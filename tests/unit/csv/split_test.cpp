@@ -66,11 +66,11 @@ TEST_CASE("Any mixture of quotes, line ends and blank lines has its rows at the 
   const std::vector<std::string> pieces{"1,2,3",         "\"a\"",    "\"\"", "\"b \"\"c\"\"\"",
                                         "\"d\n\r\ne,\"", "x,\"\r\"", "",     "some more text"};
   const std::vector<std::string> ends{"\n", "\n", "\r\n", "\r\n", "\n\n", "\r\n\r\n", ",", "\r", "\r\r\n"};
-  for (std::uint32_t seed = 0; seed < 12; ++seed) {
+  for (std::uint32_t seed = 0; seed < 8; ++seed) {
     CAPTURE(seed);
     std::minstd_rand random(seed + 1);
     std::string made = "head\n";
-    while (made.size() < 1'000'000) {
+    while (made.size() < 600'000) {
       made += pieces[random() % pieces.size()];
       made += ends[random() % ends.size()];
     }
@@ -79,7 +79,7 @@ TEST_CASE("Any mixture of quotes, line ends and blank lines has its rows at the 
     csv::Dialect dialect{.keep_blank_lines = seed % 2 == 0, .ragged = csv::Ragged::Keep};
     if (seed % 3 == 2) dialect.quote.reset();
     const std::vector<std::string> whole = rows(path, dialect, {{{}, UINT64_MAX}});
-    for (const std::size_t count : {2U, 3U, 4U}) {
+    for (const std::size_t count : {2U, 3U}) {
       const auto parts = csv::split(path, dialect, count);
       REQUIRE(parts);
       CHECK((rows(path, dialect, *parts) == whole));

@@ -53,6 +53,8 @@ struct Table {
   std::uint32_t width = 0;             // cells that each row has; 0: its own
   Place base{};                        // of `text`
   std::vector<Rewritten> rewritten{};  // by cell
+  static constexpr std::size_t stretch = 64;
+  std::vector<std::uint32_t> stretches{};  // for each `stretch` of cells its first in `rewritten`, and the end
   std::string scratch{};
 
   [[nodiscard]] std::uint32_t begin_of(std::size_t cell) const noexcept {
@@ -82,8 +84,8 @@ class Row {
       return table_->special(cell);
     const std::uint32_t begin = table_->begin_of(cell);
     const char* const text = table_->text + begin;
-    if (static_cast<unsigned char>(*text) == table_->quote) return {text + 1, end - begin - 2};
-    return {text, end - begin};
+    const bool in_quotes = static_cast<unsigned char>(*text) == table_->quote;  // as good as random: no branch
+    return {text + in_quotes, end - begin - 2 * std::uint32_t{in_quotes}};
   }
   /// Whether the cell stands in quotes: a quoted empty cell is not a missing value.
   [[nodiscard]] bool quoted(std::size_t i) const noexcept {
