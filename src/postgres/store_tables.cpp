@@ -21,22 +21,21 @@ constexpr std::int64_t format = 1;
 /// Settled ranges stand beside the watermark in the partition's row, whose lock makes writers take turns.
 std::string schema_sql(const Names& names) {
   return fmt::format(R"(
-CREATE SCHEMA IF NOT EXISTS {0};
-CREATE TABLE IF NOT EXISTS {1}(format bigint NOT NULL);
-CREATE TABLE IF NOT EXISTS {2}(
+CREATE TABLE IF NOT EXISTS {0}(format bigint NOT NULL);
+CREATE TABLE IF NOT EXISTS {1}(
   pipeline text PRIMARY KEY, fingerprint text NOT NULL, batch_size bigint NOT NULL, partition_count bigint NOT NULL,
   finished boolean NOT NULL, run text NOT NULL);
-CREATE TABLE IF NOT EXISTS {3}(
+CREATE TABLE IF NOT EXISTS {2}(
   pipeline text, partition bigint, watermark bigint NOT NULL, position text, position_seq bigint NOT NULL,
   settled bigint[] NOT NULL, PRIMARY KEY(pipeline, partition));
-CREATE TABLE IF NOT EXISTS {4}(
+CREATE TABLE IF NOT EXISTS {3}(
   id text PRIMARY KEY, pipeline text NOT NULL, run text NOT NULL, partition bigint NOT NULL, seq bigint NOT NULL,
   position text, stage text NOT NULL, attempts bigint NOT NULL, errors text[] NOT NULL, time timestamptz NOT NULL,
   payload bytea);
-CREATE INDEX IF NOT EXISTS etl_dead_letters_place ON {4}(pipeline, partition, seq);
-INSERT INTO {1} SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM {1});
+CREATE INDEX IF NOT EXISTS etl_dead_letters_place ON {3}(pipeline, partition, seq);
+INSERT INTO {0} SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM {0});
 )",
-                     names.in, names.store, names.checkpoints, names.partitions, names.letters);
+                     names.store, names.checkpoints, names.partitions, names.letters);
 }
 
 }  // namespace
@@ -53,13 +52,16 @@ Result<std::string> schema_of(Connection& connection, std::string_view wanted) {
 
 Result<void> check_format(Connection& connection, const Names& names) {
   constexpr std::string_view doing = "make the store's tables";
-  const auto there = connection.query("SELECT to_regclass($1) IS NOT NULL", names.store);
+  const auto there =
+      connection.query("SELECT to_regclass($1) IS NOT NULL, to_regnamespace($2) IS NOT NULL", names.store, names.in);
   if (!there) return failure(there.error());
   if (there->text(0, 0) != "t") {
     Result<Transaction> transaction = connection.begin();
     if (!transaction) return failure(std::move(transaction.error()));
     // IF NOT EXISTS alone is no match for another process that is doing the same.
-    const std::string sql = "SELECT pg_advisory_xact_lock(hashtext('etl_store'));" + schema_sql(names);
+    std::string sql = "SELECT pg_advisory_xact_lock(hashtext('etl_store'));";
+    if (there->text(0, 1) != "t") sql += "CREATE SCHEMA IF NOT EXISTS " + names.in + ";";  // which takes a right more
+    sql += schema_sql(names);
     if (auto made = run(connection, sql, doing); !made) return failure(std::move(made.error()));
     if (Result<void> committed = transaction->commit(); !committed)
       return failure(repeatable(std::move(committed.error())));

@@ -1,10 +1,12 @@
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -30,7 +32,20 @@ std::string why_not(const fs::path& path, const DatabaseOptions& options) {
   return {};
 }
 
-Result<void> set_up(Database& database, bool wal) {
+/// SQLite does not wait for a lock when two connections make a new database one with a log at the same time: one of
+/// them is told that it is locked.
+Result<bool> step_waiting(Statement& statement, std::chrono::milliseconds most) {
+  const auto end = std::chrono::steady_clock::now() + most;
+  for (;;) {
+    Result<bool> row = statement.step();
+    const bool busy = !row && (row.error().code.value() & 0xFF) == SQLITE_BUSY;
+    if (!busy || std::chrono::steady_clock::now() >= end) return row;
+    statement.reset();
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+Result<void> set_up(Database& database, bool wal, std::chrono::milliseconds busy_timeout) {
   sqlite3* const handle = database.handle();
   // Reads the header, and so meets what is not a database.
   if (const int code = sqlite3_exec(handle, "PRAGMA schema_version", nullptr, nullptr, nullptr); code != SQLITE_OK)
@@ -38,7 +53,7 @@ Result<void> set_up(Database& database, bool wal) {
   if (!wal) return {};
   auto pragma = database.prepare("PRAGMA journal_mode=WAL");
   if (!pragma) return failure(std::move(pragma.error()));
-  const Result<bool> row = pragma->step();
+  const Result<bool> row = step_waiting(*pragma, busy_timeout);
   if (!row) return failure(row.error());
   if (pragma->text(0) != "wal")
     return failure(plain_error(
@@ -83,7 +98,8 @@ Result<Database> Database::open(const fs::path& path, const DatabaseOptions& opt
                                                             database.name())));
   sqlite3_busy_timeout(handle, static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(
                                    options.busy_timeout.count(), 0, std::numeric_limits<int>::max())));
-  Result<void> ready = set_up(database, options.wal && !options.read_only && database.name() != ":memory:");
+  Result<void> ready =
+      set_up(database, options.wal && !options.read_only && database.name() != ":memory:", options.busy_timeout);
   if (ready)
     ready = database.execute(fmt::format("PRAGMA synchronous={}; PRAGMA foreign_keys={}", name_of(options.synchronous),
                                          options.foreign_keys ? "ON" : "OFF"));

@@ -18,8 +18,6 @@
 #include <etl/io/glob.hpp>
 #include <etl/io/sink.hpp>
 #include <etl/io/source.hpp>
-#include <etl/policy/retry.hpp>
-#include <etl/policy/waiter.hpp>
 
 #include "command.hpp"
 #include "load_files.hpp"
@@ -202,10 +200,7 @@ etl::Result<void> load_all(const Load& options, const std::string& location, Sum
     load_files(options, *nowhere, mapping, table, files, summary, stop);
     return {};
   }
-  // Of two loads that make a database of SQLite at the same time, one finds it locked.
-  auto into = etl::retry(
-      etl::RetryPolicy::database(), [&] { return Into::open(location, options.connections); },
-      etl::Waiter(stop.drain()));
+  auto into = Into::open(location, options.connections);
   if (!into) return etl::failure(std::move(into.error()));
   if (create) {
     if (auto created = into->create(options.table, table); !created) return created;

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include <fmt/format.h>
 #include <etl/postgres/store.hpp>
 #include <etl/testing/conformance.hpp>
 
@@ -490,4 +491,14 @@ TEST_CASE("postgres store: a schema of its own, made on demand, by several at on
   ok(db.execute("DROP SCHEMA " + etl::postgres::detail::quoted(own) + " CASCADE"));
   CHECK(has(error_of(Store::open(test::postgres_url() + "?options=-csearch_path%3Dnowhere")).message(),
             "no schema of the search path exists"));
+}
+
+TEST_CASE("postgres store: a role makes its tables in a schema that is there without rights on the database") {
+  const test::Schema schema;
+  auto db = schema.open();
+  const std::string role = schema.name() + "_role";
+  ok(db.execute(fmt::format("CREATE ROLE {0}; GRANT USAGE, CREATE ON SCHEMA {1} TO {0}", role, schema.name())));
+  const auto store = Store::open(schema.url() + "%20-crole%3D" + role);
+  CHECK(store.has_value());
+  ok(db.execute(fmt::format("DROP OWNED BY {0}; DROP ROLE {0}", role)));
 }

@@ -3,12 +3,16 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <latch>
 #include <limits>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include <etl/sqlite/database.hpp>
 
@@ -57,6 +61,25 @@ TEST_CASE("sqlite database: opens with a write-ahead log, synchronous NORMAL and
   CHECK(value(db, "PRAGMA foreign_keys") == "1");
   CHECK(value(db, "PRAGMA busy_timeout") == "5000");
   CHECK(db.name() == (folder / "a.db").string());
+}
+
+TEST_CASE("sqlite database: many that make the same one at the same time all open it") {
+  const test::Folder folder;
+  for (int round = 0; round < 20; ++round) {
+    constexpr std::ptrdiff_t count = 4;
+    std::latch together(count);
+    std::vector<std::string> errors(count);
+    {
+      std::vector<std::jthread> threads;
+      for (std::string& error : errors)
+        threads.emplace_back([&] {
+          together.arrive_and_wait();
+          const auto database = Database::open(folder / (std::to_string(round) + ".db"));
+          if (!database) error = database.error().message();
+        });
+    }
+    CHECK(errors == std::vector<std::string>(count));
+  }
 }
 
 TEST_CASE("sqlite database: its options") {
