@@ -93,7 +93,8 @@ Result<std::optional<Place>> row_end(const std::filesystem::path& path, const Di
     std::ignore = index(seen, dialect, false, structure);  // what is broken in it was seen before
     if (structure.row_ends.size() > 0) {
       const std::uint32_t end = structure.ends[structure.row_ends[0]];
-      const std::ptrdiff_t within = std::ranges::count_if(structure.breaks.all(), [&](auto offset) { return offset < end; });
+      const std::ptrdiff_t within =
+          std::ranges::count_if(structure.breaks.all(), [&](auto offset) { return offset < end; });
       return Place{at + end, static_cast<std::uint64_t>(within) + 1, 1};
     }
     if (!*more) break;

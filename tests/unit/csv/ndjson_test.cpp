@@ -202,8 +202,7 @@ std::string elements(const std::string& text, std::size_t chunk_size = 1000, std
 }  // namespace
 
 TEST_CASE("a document that is an array is read element by element, however it is laid out") {
-  const std::string text =
-      "\xEF\xBB\xBF [\n  {\"a\": \"x,]}[{\\\"\\\\\",\r\n \"b\": [1, [2]]} ,{\"a\":\n{}}\n, 3]\n ";
+  const std::string text = "\xEF\xBB\xBF [\n  {\"a\": \"x,]}[{\\\"\\\\\",\r\n \"b\": [1, [2]]} ,{\"a\":\n{}}\n, 3]\n ";
   for (const std::size_t chunk_size : {1U, 7U, 1000U})
     CHECK(elements(text, chunk_size) == R"(1{"a": "x,]}[{\"\\",   "b": [1, [2]]};2{"a": {}};33;)");
   CHECK(elements("\n\r\n[{}]") == "1{};");

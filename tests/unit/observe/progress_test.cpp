@@ -64,9 +64,12 @@ struct Watched {
 }  // namespace
 
 TEST_CASE("progress: a line with share, count, rate and time left") {
-  CHECK(etl::progress_line({status("orders", 2500, 10000)}, 1000, 0) == "orders:  25% (2,500/10,000 items), 1 k items/s, ETA 0:00:08");
-  CHECK(etl::progress_line({status("orders", 0, 7200)}, 1, 0) == "orders:   0% (0/7,200 items), 1 items/s, ETA 2:00:00");
-  CHECK(etl::progress_line({status("orders", 10000, 10000)}, 1000, 0) == "orders: 100% (10,000/10,000 items), 1 k items/s");
+  CHECK(etl::progress_line({status("orders", 2500, 10000)}, 1000, 0) ==
+        "orders:  25% (2,500/10,000 items), 1 k items/s, ETA 0:00:08");
+  CHECK(etl::progress_line({status("orders", 0, 7200)}, 1, 0) ==
+        "orders:   0% (0/7,200 items), 1 items/s, ETA 2:00:00");
+  CHECK(etl::progress_line({status("orders", 10000, 10000)}, 1000, 0) ==
+        "orders: 100% (10,000/10,000 items), 1 k items/s");
 }
 
 TEST_CASE("progress: without an expected number: count and rate") {
@@ -84,8 +87,10 @@ TEST_CASE("progress: a bar") {
 }
 
 TEST_CASE("progress: several pipelines in one line; every settled item counts") {
-  CHECK(has(etl::progress_line({status("a", 25, 100), status("b", 25, 100)}, 0, 0), "2 pipelines:  25% (50/200 items)"));
-  CHECK(has(etl::progress_line({status("a", 25, 100), status("b", 25, 0)}, 0, 0), "2 pipelines: 50 items"));  // one is not known
+  CHECK(
+      has(etl::progress_line({status("a", 25, 100), status("b", 25, 100)}, 0, 0), "2 pipelines:  25% (50/200 items)"));
+  CHECK(has(etl::progress_line({status("a", 25, 100), status("b", 25, 0)}, 0, 0),
+            "2 pipelines: 50 items"));  // one is not known
   CHECK(etl::progress_line({}, 0, 10).size() > 0);
   etl::NamedStatus s = status("a", 10, 100);
   s.status.items.filtered = 5;
@@ -99,10 +104,11 @@ TEST_CASE("progress: nothing is printed unless asked for") {
   Paper paper;
   bool looked = false;
   {
-    const etl::ProgressTicker ticker({.show = etl::ProgressOptions::Show::Off, .stream = paper.file(), .interval = 1ms}, [&looked] {
-      looked = true;
-      return std::vector<etl::NamedStatus>{};
-    });
+    const etl::ProgressTicker ticker({.show = etl::ProgressOptions::Show::Off, .stream = paper.file(), .interval = 1ms},
+                                     [&looked] {
+                                       looked = true;
+                                       return std::vector<etl::NamedStatus>{};
+                                     });
   }
   CHECK_FALSE(looked);
   CHECK(paper.text().empty());
@@ -111,9 +117,11 @@ TEST_CASE("progress: nothing is printed unless asked for") {
 TEST_CASE("progress: lines of a run, into a file") {
   const test::Watchdog watchdog("lines of progress");
   Paper paper;
-  const etl::RunReport r = etl::run(Watched{paper.file()}, {.workers = 1,
-                                                             .progress = {.show = etl::ProgressOptions::Show::Lines, .stream = paper.file(), .interval = 1ms},
-                                                             .name = "watched"});
+  const etl::RunReport r =
+      etl::run(Watched{paper.file()},
+               {.workers = 1,
+                .progress = {.show = etl::ProgressOptions::Show::Lines, .stream = paper.file(), .interval = 1ms},
+                .name = "watched"});
   CHECK(r.outcome == etl::Outcome::Completed);
   const std::string text = paper.text();
   CAPTURE(text);
@@ -125,8 +133,9 @@ TEST_CASE("progress: lines of a run, into a file") {
 TEST_CASE("progress: a bar is redrawn in place and ends with the last state") {
   const test::Watchdog watchdog("a bar of progress");
   Paper paper;
-  const etl::RunReport r = etl::run(Watched{paper.file()},
-                                    {.workers = 1, .progress = {.show = etl::ProgressOptions::Show::Bar, .stream = paper.file(), .interval = 1ms}});
+  const etl::RunReport r = etl::run(
+      Watched{paper.file()},
+      {.workers = 1, .progress = {.show = etl::ProgressOptions::Show::Bar, .stream = paper.file(), .interval = 1ms}});
   CHECK(r.outcome == etl::Outcome::Completed);
   const std::string text = paper.text();
   CAPTURE(text);
@@ -138,8 +147,11 @@ TEST_CASE("progress: a bar is redrawn in place and ends with the last state") {
 TEST_CASE("progress: a file is no terminal: Auto prints lines") {
   const test::Watchdog watchdog("automatic progress");
   Paper paper;
-  const etl::RunReport r = etl::run(Watched{paper.file()},
-                                    {.workers = 1, .progress = {.show = etl::ProgressOptions::Show::Auto, .stream = paper.file(), .interval = 1ms}, .name = "auto"});
+  const etl::RunReport r =
+      etl::run(Watched{paper.file()},
+               {.workers = 1,
+                .progress = {.show = etl::ProgressOptions::Show::Auto, .stream = paper.file(), .interval = 1ms},
+                .name = "auto"});
   CHECK(r.ok());
   CHECK_FALSE(has(paper.text(), "\r"));
 }
@@ -147,7 +159,9 @@ TEST_CASE("progress: a file is no terminal: Auto prints lines") {
 TEST_CASE("progress: of a manager") {
   const test::Watchdog watchdog("progress of a manager");
   Paper paper;
-  etl::PipelineManager manager({.workers = 1}, {.progress = {.show = etl::ProgressOptions::Show::Lines, .stream = paper.file(), .interval = 1ms}});
+  etl::PipelineManager manager(
+      {.workers = 1},
+      {.progress = {.show = etl::ProgressOptions::Show::Lines, .stream = paper.file(), .interval = 1ms}});
   manager.add("a", Watched{paper.file()}).add("b", Watched{paper.file()});
   CHECK(manager.run_all().ok());
   const std::string text = paper.text();
@@ -162,8 +176,9 @@ TEST_CASE("progress: a run that fails or is refused shows no trouble") {
     void extract(etl::Emitter<int>&) { throw 1; }
     void load(std::span<const int>) const {}
   };
-  const etl::RunReport r =
-      etl::run(Fails{}, {.workers = 1, .progress = {.show = etl::ProgressOptions::Show::Bar, .stream = paper.file(), .interval = 1ms}});
+  const etl::RunReport r = etl::run(
+      Fails{},
+      {.workers = 1, .progress = {.show = etl::ProgressOptions::Show::Bar, .stream = paper.file(), .interval = 1ms}});
   CHECK(r.outcome == etl::Outcome::Failed);
   CHECK(paper.text().back() == '\n');
 }

@@ -148,10 +148,12 @@ TEST_CASE("virtual executor: a run on it is deterministic") {
   const auto trace = [](std::uint64_t seed) {
     std::vector<std::pair<int, std::uint64_t>> steps;
     test::Scripted<true> pipeline({.items = 60, .at = [&steps](test::Site s, std::uint64_t n) {
-      steps.emplace_back(static_cast<int>(s), n);
-      return etl::Result<void>();
-    }});
-    const etl::RunReport r = etl::run(pipeline, {.batch_size = 3, .workers = 3, .inline_batches = etl::Inline::Never,
+                                     steps.emplace_back(static_cast<int>(s), n);
+                                     return etl::Result<void>();
+                                   }});
+    const etl::RunReport r = etl::run(pipeline, {.batch_size = 3,
+                                                 .workers = 3,
+                                                 .inline_batches = etl::Inline::Never,
                                                  .executor = etl::Executor(std::make_shared<VirtualExecutor>(seed))});
     CHECK(r.outcome == etl::Outcome::Completed);
     return steps;
