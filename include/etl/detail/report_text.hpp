@@ -92,9 +92,10 @@ inline void append_stage(std::string& out, std::string_view name, const StageTim
 }
 
 [[nodiscard]] inline std::string json_of(const ErrorRecord& e) {
-  std::string out = fmt::format(R"({{"pipeline":{},"stage":"{}","class":"{}","code":"{}:{}","message":{})",
+  std::string out = fmt::format(R"({{"pipeline":{},"stage":"{}","class":"{}","code":{},"message":{})",
                                 json_string(e.pipeline), to_string(e.stage), to_string(e.error.error_class),
-                                e.error.code.category().name(), e.error.code.value(), json_string(e.error.message()));
+                                json_string(fmt::format("{}:{}", e.error.code.category().name(), e.error.code.value())),
+                                json_string(e.error.message()));
   if (e.in_batch)
     fmt::format_to(std::back_inserter(out), R"(,"batch":{},"partition":{},"first_seq":{},"last_seq":{})", e.batch,
                    e.partition, e.first_seq, e.last_seq);
