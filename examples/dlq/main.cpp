@@ -51,11 +51,11 @@ etl::Result<Store> open_postgres([[maybe_unused]] const std::string& url) {
   // First a look: what is no store must not become one.
   auto connection = etl::postgres::Connection::open(url);
   if (!connection) return etl::failure(std::move(connection.error()));
-  const auto there = connection->query("SELECT to_regclass('etl_store') IS NOT NULL");
+  const auto there = connection->query("SELECT to_regclass(quote_ident(current_schema()) || '.etl_store') IS NOT NULL");
   if (!there) return etl::failure(there.error());
   if (there->text(0, 0) != "t")
     return etl::failure(etl::fatal(
-        fmt::format("{}: no pipeline has kept anything in it: there is no table etl_store in its search path; "
+        fmt::format("{}: no pipeline has kept anything in it: there is no table etl_store in its first schema; "
                     "another schema is named by ?options=-csearch_path%3DSCHEMA in the URL",
                     connection->name())));
   auto store = etl::postgres::Store::open(url);

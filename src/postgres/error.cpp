@@ -70,6 +70,8 @@ constexpr std::array meanings = {
 constexpr std::array refusals = {
     std::pair{"no password supplied", Meaning{"28P01", Fatal, "give one in the URL, PGPASSWORD or ~/.pgpass"}},
     std::pair{"translate host name", Meaning{"08001", Transient, "check the host's name in the URL"}},
+    std::pair{"SSL SYSCALL", Meaning{"08001", Transient, ""}},
+    std::pair{"closed unexpectedly", Meaning{"08001", Transient, ""}},
     std::pair{"SSL", Meaning{"08001", Fatal, "check sslmode, sslrootcert and the like in the URL"}},
     std::pair{"sslmode", Meaning{"08001", Fatal, "check it in the URL"}},
     std::pair{"certificate", Meaning{"08001", Fatal, "check sslrootcert, sslcert and sslkey in the URL"}},

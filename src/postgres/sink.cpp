@@ -171,6 +171,8 @@ std::vector<Range> parts_of(Range range, std::optional<std::size_t> suspect) {
 
 }  // namespace
 
+std::string check_now(const Target& target) { return "SET CONSTRAINTS " + target.deferred + " IMMEDIATE"; }
+
 Result<void> set_savepoint(Connection& connection, const Target& target) {
   return without_rows(run(connection, "SAVEPOINT etl_rows", target.doing));
 }
@@ -187,8 +189,8 @@ Result<void> copy_isolated(Connection& connection, const Target& target, Scope s
     own.emplace(std::move(*begun));
   }
   // Otherwise a deferred constraint is met at the commit, where no row can be told from the others.
-  if (auto set = run(connection, "SET CONSTRAINTS ALL IMMEDIATE", target.doing); !set)
-    return without_rows(std::move(set));
+  if (!target.deferred.empty())
+    if (auto set = run(connection, check_now(target), target.doing); !set) return without_rows(std::move(set));
   std::vector<Range> todo{{0, rows.ends.size()}};
   while (!todo.empty()) {
     const Range range = todo.back();
@@ -287,10 +289,13 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
         target.name, name, names, target.stage);
     target.merge = merge_sql(name, target.stage, columns, on_conflict);
   }
-  const auto deferred =
-      connection.query("SELECT EXISTS(SELECT FROM pg_constraint WHERE conrelid=to_regclass($1) AND condeferred)", name);
+  const auto deferred = connection.query(
+      "SELECT string_agg(DISTINCT quote_ident(n.nspname) || '.' || quote_ident(c.conname), ',') FROM pg_constraint c "
+      "JOIN "
+      "pg_namespace n ON n.oid=c.connamespace WHERE c.conrelid=to_regclass($1) AND c.condeferred",
+      name);
   if (!deferred) return failure(deferred.error());
-  target.deferred = deferred->text(0, 0) == "t";
+  if (!deferred->is_null(0, 0)) target.deferred = deferred->text(0, 0);
   target.copy = fmt::format("COPY {}({}) FROM STDIN WITH (FORMAT binary)", into, names);
   return target;
 }

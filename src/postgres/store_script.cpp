@@ -24,7 +24,7 @@ std::string Script::literal(std::string_view text) const {
 void Script::head(const std::string& pipeline, const Checkpoint& c) {
   add("INSERT INTO {} AS old VALUES({},{},{},{},{},{}) ON CONFLICT(pipeline) DO UPDATE SET "
       "(fingerprint,batch_size,partition_count,finished,run)=(excluded.fingerprint,excluded.batch_size,"
-      "excluded.partition_count,excluded.finished,excluded.run) WHERE old.run IN ('',excluded.run) OR old.finished",
+      "excluded.partition_count,excluded.finished,excluded.run) WHERE old.run IN ('',excluded.run)",
       names_->checkpoints, literal(pipeline), literal(c.fingerprint), integer(c.batch_size), integer(c.partition_count),
       c.finished, literal(c.run));
 }

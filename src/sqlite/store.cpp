@@ -126,7 +126,7 @@ Result<void> Store::save(const std::string& pipeline, const Checkpoint& checkpoi
     if (!statement) return failure(std::move(statement.error()));
     const auto owner = detail::owner_of(*statement, pipeline);
     if (!owner) return failure(owner.error());
-    if (!owner->run.empty() && !owner->finished && owner->run != checkpoint.run)
+    if (!owner->run.empty() && owner->run != checkpoint.run)
       return failure(superseded(pipeline, checkpoint.run, owner->run));
     if (auto gone = detail::forget_all(database(), pipeline); !gone) return gone;
     return detail::insert_all(database(), pipeline, checkpoint);

@@ -159,6 +159,47 @@ TEST_CASE("an incremental run goes on behind a finished one, at the source's las
     }
 }
 
+TEST_CASE("an incremental run keeps the source's end also when nothing of its last batches is loaded") {
+  MemoryStore<std::uint64_t> store;
+  std::vector<std::uint64_t> unused;
+  std::vector<std::optional<std::uint64_t>> began;
+  struct Odd : Growing {
+    std::optional<std::uint64_t> transform(const std::uint64_t& n) const {
+      return n < 50 ? std::optional(n) : std::nullopt;
+    }
+  };
+  for (int i = 0; i < 2; ++i) {
+    etl::Options growing{.mode = etl::Mode::Fused, .batch_size = 10};
+    growing.delivery.incremental = true;
+    growing.name = "growing";
+    Odd source{{100, &unused, &began}};
+    REQUIRE(etl::run(etl::with(source, store), growing).ok());
+  }
+  CHECK(store.rows().size() == 50);
+  CHECK(began == std::vector<std::optional<std::uint64_t>>{std::nullopt, 100});
+}
+
+TEST_CASE("the progress of a finished run is not put back by one that it has taken over from") {
+  MemoryStore<std::uint64_t> store;
+  std::vector<std::uint64_t> unused;
+  std::vector<std::optional<std::uint64_t>> began;
+  etl::Options growing{.mode = etl::Mode::Fused, .batch_size = 10};
+  growing.delivery.incremental = true;
+  growing.name = "growing";
+  struct Slow : Growing {
+    std::function<void()> meanwhile;
+    void post_process() const {
+      if (meanwhile) meanwhile();
+    }
+  };
+  Slow later{{200, &unused, &began}, {}};
+  Slow slow{{100, &unused, &began}, [&] { CHECK(etl::run(etl::with(later, store), growing).ok()); }};
+  CHECK(etl::run(etl::with(slow, store), growing).outcome == etl::Outcome::Failed);
+  CHECK(etl::run(etl::with(later, store), growing).ok());
+  CHECK(store.rows().size() == 200);
+  CHECK(began.back() == 200);
+}
+
 TEST_CASE("G17: a checkpoint of another source is refused, with both fingerprints, and stays") {
   std::vector<std::uint64_t> loaded;
   auto store = std::make_shared<MemoryCheckpoints>();

@@ -111,7 +111,8 @@ etl::Result<void> merge(Into& into, const Load& options, Summary& summary) {
   const std::string name = merges_name(options);
   const auto found = into.store().find(name);
   if (!found) return etl::failure(found.error());
-  const std::string before = *found ? (*found)->fingerprint : std::string();
+  // What ran before is no reason to leave a script out when this load has brought rows.
+  const std::string before = *found && summary.rows().loaded == 0 ? (*found)->fingerprint : std::string();
   std::string ran = before;
   for (const fs::path& script : options.merges) {
     auto source = etl::io::open_input(script);

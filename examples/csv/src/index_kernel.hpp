@@ -2,7 +2,7 @@
 // `Needles`, `classify`, `prefix_xor`, `popcount` and `lowest` for it. All functions carry that target, so that they
 // are inlined into each other.
 
-// Writes the offsets of the bits set, and up to 8 entries behind the last one.
+// Writes the offsets of the bits set, and up to 12 entries behind the last one.
 ETLPIPE_CSV_TARGET inline void flatten(std::uint64_t mask, std::uint32_t base, std::uint32_t* to) noexcept {
   do {
     for (std::size_t i = 0; i < 12; ++i) {

@@ -53,7 +53,7 @@ class Elements final : public io::ByteSource {
     if (in_string_) {
       in_string_ = escaped_ || c != '"';
       escaped_ = !escaped_ && c == '\\';
-      return c == '\n' || c == '\r' ? ' ' : c;  // which JSON does not have there: the parser of the element says so
+      return c == '\n' || c == '\r' ? '\x1F' : c;  // which JSON does not have there either: its parser says so
     }
     if (is_blank(c)) return ' ';
     if (depth_ == 1 && (c == ',' || c == ']')) return separator(c);
@@ -80,8 +80,7 @@ class Elements final : public io::ByteSource {
       what_ = at != ahead_.npos && ahead_[at] == '[' ? What::Array : What::Lines;
       if (what_ != What::Array) return {};
       is_array_->store(true, std::memory_order_release);
-      std::fill(ahead_.begin() + static_cast<std::ptrdiff_t>(skip),
-                ahead_.begin() + static_cast<std::ptrdiff_t>(at) + 1, ' ');
+      std::fill_n(ahead_.begin(), at + 1, ' ');
       depth_ = 1;
     }
     return {};

@@ -148,7 +148,8 @@ Result<std::vector<Part>> split(const std::filesystem::path& path, const Dialect
   // A part is not smaller than what is read at once.
   parts = std::min<std::size_t>(parts, static_cast<std::size_t>((size - first.offset) / block) + 1);
   if (parts == 1) return std::vector<Part>{{first, size}};
-  if (!can_index(dialect)) return split_in_order(path, dialect, first, size, parts);
+  // Lines of blanks are no rows when blanks do not count, which the survey does not see.
+  if (!can_index(dialect) || dialect.trim) return split_in_order(path, dialect, first, size, parts);
 
   // Stretches that begin behind a line feed, each surveyed on a thread of its own. Then it is known which begin within
   // quotes, and what to count of them.

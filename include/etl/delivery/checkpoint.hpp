@@ -60,8 +60,8 @@ class CheckpointStore {
   /// Nothing: this pipeline has never been saved, or was reset.
   [[nodiscard]] virtual Result<std::optional<Checkpoint>> find(const std::string& pipeline) = 0;
   /// What `find` gives, and from now on the pipeline belongs to `run`, in place of the run of the last checkpoint
-  /// saved: a store that can, refuses with `Errc::Superseded` what another run commits, or saves before this one has
-  /// finished; another run that is still at work, stuck, or on another machine (a fence, G15).
+  /// saved: a store that can, refuses with `Errc::Superseded` what another run commits or saves that is still at
+  /// work, stuck, or on another machine (a fence, G15).
   [[nodiscard]] virtual Result<std::optional<Checkpoint>> claim(const std::string& pipeline,
                                                                 const std::string& /*run*/) {
     return find(pipeline);

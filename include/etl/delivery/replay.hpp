@@ -229,7 +229,8 @@ template <class P>
 }
 
 /// The same for a pipeline that loads in the transactions of a store, where `letters` are those of the same store: rows
-/// are committed and their letters forgotten in one transaction, so that none is loaded twice (G15).
+/// are committed and their letters forgotten in one transaction, so that none is loaded twice (G15). One replay of a
+/// pipeline at a time: a second one has listed its letters before the first has forgotten them.
 ///
 ///     auto report = etl::replay(etl::with(orders, store), store, {.name = "orders"});
 template <class P, class Tx>
@@ -247,6 +248,8 @@ template <class P, class Tx>
   RunReport report =
       detail::Runner<Plain, Tx>(bound.pipeline, own, detail::Environment(own), std::move(stop), &store, source)
           .execute();
+  const auto superseded = [](const ErrorRecord& e) { return e.error.code == Errc::Superseded; };
+  if (std::ranges::any_of(report.errors, superseded)) return report;  // the progress is another replay's
   if (auto forgotten = bound.store->reset(own.name); !forgotten)
     return detail::replay_failed(std::move(report), options, std::move(forgotten.error()));
   return report;

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -44,11 +45,19 @@ class Checkpointing {
     begin_.partition_count = partition_count;
     begin_.run = run_;
     if (store_ == nullptr) return std::nullopt;
+    const auto claim = [&] { return trying([&] { return store_->claim(pipeline_, run_); }); };
     if (options_.delivery.restart) {
-      static_cast<void>(store_->claim(pipeline_, run_));  // what cannot be read is no obstacle
+      // What cannot be read is no obstacle, but somebody else's it must not stay.
+      if (auto claimed = claim(); !claimed && claimed.error().error_class == ErrorClass::Transient)
+        return std::move(claimed.error());
     } else {
-      auto found = resumable(store_->find(pipeline_));
-      if (found && *found) found = resumable(store_->claim(pipeline_, run_));  // what does not fit stays another's
+      auto found = trying([&] { return store_->find(pipeline_); });
+      if (!found) return std::move(found.error());
+      if (*found) {
+        if (auto fits = resumable(found); !fits) return std::move(fits.error());  // and stays another's
+        found = claim();
+      }
+      found = resumable(std::move(found));
       if (!found) return std::move(found.error());
       if (*found) return resume(std::move(**found)), std::nullopt;
     }
@@ -126,6 +135,11 @@ class Checkpointing {
   /// may know of a commit whose outcome this run does not know.)
   [[nodiscard]] std::optional<Error> finish(bool all) {
     if (store_ == nullptr || (transactional_ && !all)) return std::nullopt;
+    {
+      const std::lock_guard lock(mutex_);
+      for (const SettledItems& items : riding_) tracker_.settle(items);  // no transaction has come for them
+      riding_.clear();
+    }
     return save(all, {});
   }
   /// The end of the run: what is not saved is not acknowledged.
@@ -164,8 +178,12 @@ class Checkpointing {
     tracker_ = ProgressTracker(begin_);
     resumed_ = true;
   }
+  template <class F>
+  [[nodiscard]] std::invoke_result_t<F> trying(F&& call) {
+    return retry(options_.retry, std::forward<F>(call), waiter_, 0);
+  }
   [[nodiscard]] Result<void> save_trying(const Checkpoint& checkpoint) {
-    return retry(options_.retry, [&] { return store_->save(pipeline_, checkpoint); }, waiter_, 0);
+    return trying([&] { return store_->save(pipeline_, checkpoint); });
   }
   [[nodiscard]] std::optional<Error> save(bool finished, TimePoint now) {
     Checkpoint checkpoint;

@@ -85,7 +85,7 @@ class ProgressTracker {
       constexpr std::size_t most = 64;
       marks.insert_or_assign(mark.seq, std::move(mark.position));
       if (marks.size() <= most) return;
-      bool odd = false;
+      bool odd = true;  // the last one stays: it may be the end of the source
       std::erase_if(marks, [&odd](const auto&) { return odd = !odd; });
     }
     void pass_marks() {

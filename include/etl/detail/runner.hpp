@@ -177,11 +177,10 @@ class Runner final : public LiveRun {
     });
     report_.resumed = progress_->resumed();
     if (!error && with == LoadWith::Key && progress_->batch_size() != options_.batch_size)
-      error =
-          Error{.code = Errc::CheckpointMismatch,
-                .context = fmt::format("the unfinished run of '{}' has idempotency keys for batches of {}: use that "
-                                       "batch_size, or restart",
-                                       environment_.name, progress_->batch_size())};
+      error = Error{.code = Errc::CheckpointMismatch,
+                    .context = fmt::format("the earlier run of '{}' has idempotency keys for batches of {}: use that "
+                                           "batch_size, or restart",
+                                           environment_.name, progress_->batch_size())};
     if (!error) return true;
     progress_started_ = false;
     batcher_->fail({.error = std::move(*error), .stage = Stage::Checkpoint});

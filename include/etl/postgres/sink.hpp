@@ -30,12 +30,15 @@ struct Target {
   std::string copy;   ///< into the table, or into the stage
   std::string stage;  ///< temporary table that the rows go through; empty: none
   std::string make_stage;
-  std::string merge;      ///< from the stage into the table
-  bool deferred = false;  ///< it has constraints that are checked at the commit only
+  std::string merge;     ///< from the stage into the table
+  std::string deferred;  ///< its constraints that would be checked at the commit only, by name
 };
 /// An error names all differences between table and mapping.
 [[nodiscard]] Result<Target> make_target(Connection& connection, std::string_view table,
                                          std::span<const ColumnInfo> columns, OnConflict on_conflict);
+
+/// The statement that has them checked at once.
+[[nodiscard]] std::string check_now(const Target& target);
 
 /// Whether a COPY is a transaction of its own or part of the one that is open.
 enum class Scope : std::uint8_t { Own, Open };

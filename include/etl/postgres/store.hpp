@@ -53,7 +53,8 @@ class Tx {
     return write(table, batch, nullptr, on_conflict);
   }
   /// The same for the whole batch of a `load`: rows that are refused with an error of class Rejected are rejected one
-  /// by one, the others are copied. Constraints that would wait for the commit are checked at once, from here on.
+  /// by one, the others are copied. The table's constraints that would wait for the commit are checked at once, from
+  /// here on.
   template <AnyTable Mapping>
   [[nodiscard]] Result<void> write(const Mapping& table, std::span<const typename Mapping::row_type> batch,
                                    BatchContext& context, OnConflict on_conflict = OnConflict::Fail) {
@@ -85,8 +86,8 @@ class Tx {
     if (batch.empty()) return {};
     const auto into = target(table.name, detail::column_infos(table), on_conflict);
     if (!into) return failure(into.error());
-    if (context != nullptr && (*into)->deferred)  // at the commit no row could be told from the others
-      if (auto now = execute("SET CONSTRAINTS ALL IMMEDIATE"); !now) return now;
+    if (context != nullptr && !(*into)->deferred.empty())  // at the commit no row could be told from the others
+      if (auto now = execute(detail::check_now(**into)); !now) return now;
     EncodedRows<Mapping> rows(table);
     rows.exchange(bytes_, ends_);
     Result<void> written =

@@ -91,7 +91,8 @@ inline void check_checkpoint_store(CheckpointStore& store) {
   done(store.save(name, next), "save in place of another");
   require(value_of(store.find(name), "find") == next, "save replaces the checkpoint as a whole");
   next.run = "second";
-  done(store.save(name, next), "save by another run, when the first has finished");
+  (void)value_of(store.claim(name, "second"), "claim");
+  done(store.save(name, next), "save by a run that has claimed it");
   done(store.save(other, checkpoint), "save of another pipeline");
   done(store.reset(name), "reset");
   require(!value_of(store.find(name), "find"), "reset forgets");

@@ -42,8 +42,7 @@ class MemoryCheckpoints final : public CheckpointStore {
     const std::lock_guard lock(mutex_);
     ++saves_;
     Checkpoint& kept = checkpoints_[pipeline];
-    if (!kept.run.empty() && !kept.finished && kept.run != checkpoint.run)
-      return failure(superseded(pipeline, checkpoint.run, kept.run));
+    if (!kept.run.empty() && kept.run != checkpoint.run) return failure(superseded(pipeline, checkpoint.run, kept.run));
     kept = checkpoint;
     return {};
   }

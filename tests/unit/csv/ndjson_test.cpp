@@ -222,6 +222,9 @@ TEST_CASE("a document that is an array is read element by element, however it is
     CHECK(elements(bad).find(what) != std::string::npos);
   }
   ndjson::Parser parser({"a"}, "f.json");
+  ndjson::Reader broken(etl::io::from_memory("[{\"a\":\"x\ny\"}]", "m"));
+  CHECK_FALSE(parser.parse(*(**broken.next()).begin()));  // a line break within a text, which JSON does not have
+  CHECK(elements("\xEF\xBB\xBF[,1]").find("a value is missing") != std::string::npos);
   const auto wrong = parser.parse({.text = "  {\"a\":}", .number = 7, .element = true});
   REQUIRE_FALSE(wrong);
   CHECK(wrong.error().message().starts_with("f.json: element 7:"));
