@@ -56,7 +56,7 @@ TEST_CASE("postgres connection: wrong password, unknown user, missing database: 
   const etl::Error none = refused(url_with("postgres:secret", "postgres"));
   CHECK(none.code == sqlstate("28P01"));
   CHECK(lacks(none.message(), {"no password supplied", "PGPASSWORD"}) == "");
-  for (const std::string& mode : {"?sslmode=verify-full", "?sslmode=maybe"}) {
+  for (const char* const mode : {"?sslmode=verify-full", "?sslmode=maybe"}) {
     const etl::Error ssl = refused(test::postgres_url() + mode);
     CHECK(lacks(ssl.message(), {"connect: ", "sslmode", "in the URL"}) == "");
   }
