@@ -65,7 +65,8 @@ TEST_CASE("G2: transforms run on several workers at once, also beside a load tha
     }
     void load(std::span<const int>) {}
   } p;
-  CHECK(etl::run(p, {.batch_size = 1, .workers = 3, .capacity = 6, .inline_batches = etl::Inline::Never}).outcome == etl::Outcome::Completed);
+  CHECK(etl::run(p, {.batch_size = 1, .workers = 3, .capacity = 6, .inline_batches = etl::Inline::Never}).outcome ==
+        etl::Outcome::Completed);
 }
 
 TEST_CASE("G2: a load that is not const never overlaps itself; nothing overlaps more than workers") {
@@ -115,7 +116,8 @@ TEST_CASE("G2: max_concurrent_loads bounds a const load") {
     }
     void load(std::span<const int>) const { both.arrive_and_wait(); }
   } p;
-  CHECK(etl::run(p, {.batch_size = 1, .workers = 4, .max_concurrent_loads = 2, .inline_batches = etl::Inline::Never}).ok());
+  CHECK(etl::run(p, {.batch_size = 1, .workers = 4, .max_concurrent_loads = 2, .inline_batches = etl::Inline::Never})
+            .ok());
 }
 
 TEST_CASE("G2: the state of a worker is its own, and is made at most once per slot") {
@@ -206,7 +208,8 @@ TEST_CASE("G2: in fused mode everything happens on the calling thread, one batch
     void post_process() const { threads.insert(std::this_thread::get_id()); }
   };
   std::set<std::thread::id> threads;
-  const etl::RunReport r = etl::run(Fused{threads}, {.mode = etl::Mode::Fused, .batch_size = 4, .workers = 8, .extractors = 8});
+  const etl::RunReport r =
+      etl::run(Fused{threads}, {.mode = etl::Mode::Fused, .batch_size = 4, .workers = 8, .extractors = 8});
   CHECK(r.items.loaded == 30);
   CHECK(threads == std::set<std::thread::id>{std::this_thread::get_id()});
 }
@@ -249,7 +252,11 @@ TEST_CASE("G2: independent runs share a pool without disturbing one another") {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 5; ++i) {
         test::Scripted<true> pipeline(busy(300, t));
-        if (t == 3) pipeline.script.at = [](Site s, std::uint64_t n) { return s == Site::Load && n == 100 ? etl::Result<void>(etl::failure(etl::fatal("mine alone"))) : etl::Result<void>(); };
+        if (t == 3)
+          pipeline.script.at = [](Site s, std::uint64_t n) {
+            return s == Site::Load && n == 100 ? etl::Result<void>(etl::failure(etl::fatal("mine alone")))
+                                               : etl::Result<void>();
+          };
         etl::Options o;
         o.batch_size = 4;
         o.workers = 3;

@@ -71,7 +71,8 @@ TEST_CASE("G1: etl-rust loses the batch of a failed load silently; here every it
 
 TEST_CASE("G8: etl-rust runs post_process twice under its manager, and not at all after an error; here exactly once") {
   for (const Fault* fault : {static_cast<const Fault*>(nullptr), &test::all_faults[0]}) {
-    test::Scripted<true> pipeline({.items = 20, .at = fault == nullptr ? test::Script{}.at : test::fails_at(Site::Load, 3, *fault)});
+    test::Scripted<true> pipeline(
+        {.items = 20, .at = fault == nullptr ? test::Script{}.at : test::fails_at(Site::Load, 3, *fault)});
     etl::PipelineManager manager({.workers = 2});
     manager.add("p", std::ref(pipeline));
     const etl::ManagerReport r = manager.run_all();
@@ -81,7 +82,9 @@ TEST_CASE("G8: etl-rust runs post_process twice under its manager, and not at al
   }
 }
 
-TEST_CASE("G4: etl-rust's manager swallows a panic in pre_process and extract and returns Ok; here it is that pipeline's failure") {
+TEST_CASE(
+    "G4: etl-rust's manager swallows a panic in pre_process and extract and returns Ok; here it is that pipeline's "
+    "failure") {
   const test::Watchdog watchdog("exceptions under the manager");
   for (const Site site : {Site::PreProcess, Site::Extract, Site::Transform, Site::Load, Site::PostProcess}) {
     test::Scripted<true> bad({.items = 20, .at = test::fails_at(site, 0, Fault::StdException)});
@@ -224,7 +227,8 @@ TEST_CASE("G8: etl-rust hangs or panics on zero options; here they are refused b
 
 TEST_CASE("G11: etl-rust accepts an item sent after close and loses it; here the push says no, and it is counted") {
   std::atomic<std::uint64_t> processed = 0;
-  etl::Bucket<int> bucket([&processed](std::span<const int> batch) { processed += batch.size(); }, {.batch_size = 10, .workers = 1});
+  etl::Bucket<int> bucket([&processed](std::span<const int> batch) { processed += batch.size(); },
+                          {.batch_size = 10, .workers = 1});
   CHECK(bucket.push(1));
   bucket.close();
   CHECK_FALSE(bucket.push(2));
@@ -233,7 +237,8 @@ TEST_CASE("G11: etl-rust accepts an item sent after close and loses it; here the
   CHECK(r.items == etl::ItemLedger{.extracted = 2, .loaded = 1, .abandoned = 1});
 }
 
-TEST_CASE("G10: etl-rust gives hooks a cancelled token, so a cooperative loader refuses its last batch; here it does not") {
+TEST_CASE(
+    "G10: etl-rust gives hooks a cancelled token, so a cooperative loader refuses its last batch; here it does not") {
   struct Cooperative {
     etl::StopSource& source;
     std::uint64_t loaded = 0;
@@ -259,7 +264,9 @@ TEST_CASE("G10: etl-rust gives hooks a cancelled token, so a cooperative loader 
   }
 }
 
-TEST_CASE("G10: etl-rust's cancel is a race between Ok and Cancelled, loads go on after it; here always Cancelled, and nothing after") {
+TEST_CASE(
+    "G10: etl-rust's cancel is a race between Ok and Cancelled, loads go on after it; here always Cancelled, and "
+    "nothing after") {
   const test::Watchdog watchdog("cancel is no race");
   struct Endless {
     std::atomic<std::uint64_t>& pushed;
@@ -349,9 +356,12 @@ TEST_CASE("G3: etl-rust leaks its workers when extract fails; here its pool is j
 }
 
 TEST_CASE("G1: etl-rust's manager has one setting for all and no result per pipeline; here each has its own of both") {
-  test::Scripted<true> a({.items = 10}), b({.items = 20, .at = test::fails_at(Site::Load, 0, Fault::StdException)}), c({.items = 30});
+  test::Scripted<true> a({.items = 10}), b({.items = 20, .at = test::fails_at(Site::Load, 0, Fault::StdException)}),
+      c({.items = 30});
   etl::PipelineManager manager({.batch_size = 7, .workers = 2});
-  manager.add("a", std::ref(a)).add("b", std::ref(b)).add("c", std::ref(c), {.options = etl::Options{.batch_size = 3, .workers = 1}});
+  manager.add("a", std::ref(a))
+      .add("b", std::ref(b))
+      .add("c", std::ref(c), {.options = etl::Options{.batch_size = 3, .workers = 1}});
   const etl::ManagerReport r = manager.run_all();
   REQUIRE(r.pipelines.size() == 3);
   CHECK(r.at("a").items.loaded == 10);

@@ -1,4 +1,5 @@
-// G3, G4, G8: whatever fails, wherever, on whatever threads: one outcome, balanced books, the hooks' promise, nothing hangs.
+// G3, G4, G8: whatever fails, wherever, on whatever threads: one outcome, balanced books, the hooks' promise, nothing
+// hangs.
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -44,8 +45,9 @@ struct Case {
   Place place = Place::OwnPool;
 
   [[nodiscard]] std::string text() const {
-    return std::string(to_string(fault)) + " in " + std::string(to_string(site)) + " at item " + std::to_string(item) + ", " + policy.name +
-           ", " + (workers == 0 ? "fused" : std::to_string(workers) + " workers") + ", " + std::string(to_string(place));
+    return std::string(to_string(fault)) + " in " + std::string(to_string(site)) + " at item " + std::to_string(item) +
+           ", " + policy.name + ", " + (workers == 0 ? "fused" : std::to_string(workers) + " workers") + ", " +
+           std::string(to_string(place));
   }
 };
 
@@ -104,9 +106,11 @@ std::string verdict(test::Places& places, const Case& c) {
         require(e.in_batch && e.first_seq <= at && at <= e.last_seq, "error without its place");
         require(e.batch == c.item / batch_size, "error with the wrong batch");
       }
-      if (c.fault == Fault::StdException && !rejects) require(e.error.exception != nullptr, "the exception itself is lost");
+      if (c.fault == Fault::StdException && !rejects)
+        require(e.error.exception != nullptr, "the exception itself is lost");
     }
-    require(pipeline.books->loaded[c.item] == 0 || c.site == Site::PreProcess || c.site == Site::PostProcess || c.site == Site::Worker,
+    require(pipeline.books->loaded[c.item] == 0 || c.site == Site::PreProcess || c.site == Site::PostProcess ||
+                c.site == Site::Worker,
             "the failing item was loaded");
     if (c.site == Site::PreProcess) require(r.items.extracted == 0, "extracted after a failed pre_process");
     if (c.site == Site::PostProcess) require(r.items.loaded == items, "post_process ran before everything was loaded");
@@ -175,7 +179,10 @@ TEST_CASE("G4: every worker fails at once, and a blocked extractor comes free") 
   const test::Watchdog watchdog("all workers fail");
   for (const std::size_t workers : {std::size_t{1}, std::size_t{2}, std::size_t{8}}) {
     for (int round = 0; round < 20; ++round) {
-      test::Scripted<true> pipeline({.items = 500, .at = [](Site s, std::uint64_t) { return s == Site::Load ? test::fail(Fault::StdException, "down") : etl::Result<void>(); }});
+      test::Scripted<true> pipeline({.items = 500, .at = [](Site s, std::uint64_t) {
+                                       return s == Site::Load ? test::fail(Fault::StdException, "down")
+                                                              : etl::Result<void>();
+                                     }});
       const etl::Options options{.batch_size = 2, .workers = workers, .capacity = workers};
       const etl::RunReport r = etl::run(pipeline, options);
       CHECK(r.outcome == etl::Outcome::Failed);
@@ -188,7 +195,8 @@ TEST_CASE("G4: every worker fails at once, and a blocked extractor comes free") 
 
 TEST_CASE("G4: an extractor that goes on pushing after a failure is refused at once, and counted (G11)") {
   const test::Watchdog watchdog("pushes after a failure");
-  test::Scripted<true> pipeline({.items = 300, .at = test::fails_at(Site::Transform, 5, Fault::StdException), .insist = true});
+  test::Scripted<true> pipeline(
+      {.items = 300, .at = test::fails_at(Site::Transform, 5, Fault::StdException), .insist = true});
   const etl::Options options{.batch_size = 3, .workers = 2, .capacity = 1};
   const etl::RunReport r = etl::run(pipeline, options);
   CHECK(r.outcome == etl::Outcome::Failed);
@@ -227,16 +235,16 @@ TEST_CASE("G4: two failures: the first decides, both are counted") {
   test::Gate one, two;
   std::atomic<int> inside = 0;
   test::Scripted<true> pipeline({.items = 100, .at = [&](Site s, std::uint64_t n) -> etl::Result<void> {
-    if (s != Site::Load) return {};
-    if (inside.fetch_add(1) == 0) {
-      one.open();
-      two.wait();
-    } else {
-      two.open();
-      one.wait();
-    }
-    return test::fail(Fault::StdException, "number " + std::to_string(n));
-  }});
+                                   if (s != Site::Load) return {};
+                                   if (inside.fetch_add(1) == 0) {
+                                     one.open();
+                                     two.wait();
+                                   } else {
+                                     two.open();
+                                     one.wait();
+                                   }
+                                   return test::fail(Fault::StdException, "number " + std::to_string(n));
+                                 }});
   const etl::Options options{.batch_size = 1, .workers = 2, .inline_batches = etl::Inline::Never};
   const etl::RunReport r = etl::run(pipeline, options);
   CHECK(r.outcome == etl::Outcome::Failed);
@@ -248,11 +256,12 @@ TEST_CASE("G4: a sink that does not know leaves results in doubt, never complete
   for (const bool thrown : {false, true}) {
     for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused}) {
       test::Scripted<true> pipeline({.items = 40, .at = [thrown](Site s, std::uint64_t n) -> etl::Result<void> {
-        if (s != Site::Load || n != 17) return {};
-        etl::Error e{.code = etl::Errc::OutcomeUnknown, .context = "connection lost in commit"};
-        if (thrown) throw etl::Exception(e);
-        return etl::failure(e);
-      }});
+                                       if (s != Site::Load || n != 17) return {};
+                                       etl::Error e{.code = etl::Errc::OutcomeUnknown,
+                                                    .context = "connection lost in commit"};
+                                       if (thrown) throw etl::Exception(e);
+                                       return etl::failure(e);
+                                     }});
       const etl::Options options{.mode = mode, .batch_size = 5, .timeout = etl::Options::never, .workers = 2};
       const etl::RunReport r = etl::run(pipeline, options);
       CHECK(r.outcome == etl::Outcome::Failed);
@@ -266,7 +275,8 @@ TEST_CASE("G4: a sink that does not know leaves results in doubt, never complete
 TEST_CASE("G8: a failing post_process is reported beside the first error, never instead of it") {
   for (const Site first : {Site::Extract, Site::Transform, Site::Load}) {
     test::Scripted<true> pipeline({.at = [first](Site s, std::uint64_t n) -> etl::Result<void> {
-      if ((s == first && n == 3) || s == Site::PostProcess) return test::fail(Fault::StdException, "fault in " + std::string(to_string(s)));
+      if ((s == first && n == 3) || s == Site::PostProcess)
+        return test::fail(Fault::StdException, "fault in " + std::string(to_string(s)));
       return {};
     }});
     const etl::Options options{.batch_size = 2, .workers = 2};
@@ -300,8 +310,9 @@ TEST_CASE("G8: post_process is told the outcome and both ledgers, whatever the o
       ++calls;
     }
   };
-  for (const auto& [fail_at, reject_at, outcome] :
-       {std::tuple{100u, 100u, etl::Outcome::Completed}, {100u, 4u, etl::Outcome::CompletedWithRejects}, {4u, 100u, etl::Outcome::Failed}}) {
+  for (const auto& [fail_at, reject_at, outcome] : {std::tuple{100u, 100u, etl::Outcome::Completed},
+                                                    {100u, 4u, etl::Outcome::CompletedWithRejects},
+                                                    {4u, 100u, etl::Outcome::Failed}}) {
     Told p{.fail_at = fail_at, .reject_at = reject_at};
     const etl::RunReport r = etl::run(p, {.batch_size = 3, .workers = 2, .errors = {.max_rejects = 5}, .name = "told"});
     CHECK(p.calls == 1);
@@ -336,7 +347,9 @@ TEST_CASE("G3: a run leaves no thread and no task behind, on any place and after
     asio::io_context io;
     for (int i = 0; i < 3; ++i) {
       test::Scripted<true> pipeline({.items = 50, .at = test::fails_at(Site::Load, 20, fault)});
-      const etl::Options options{.batch_size = 3, .workers = 2, .errors = {.max_rejects = 100},
+      const etl::Options options{.batch_size = 3,
+                                 .workers = 2,
+                                 .errors = {.max_rejects = 100},
                                  .executor = etl::Executor(asio::any_io_executor(io.get_executor()))};
       const etl::RunReport r = etl::run(pipeline, options);  // nobody runs the io_context: the caller does the work
       CHECK(test::audit(r, *pipeline.books, options) == "");

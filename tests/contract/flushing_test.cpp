@@ -102,7 +102,8 @@ TEST_CASE("G12: by bytes") {
   };
   for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused}) {
     Weighs p{.weights = {30, 30, 30, 30, 30, 500, 1, 1, 99, 40, 0, 0, 0}};
-    const etl::RunReport r = etl::run(p, {.mode = mode, .batch_size = 100, .batch_bytes = 100, .timeout = etl::Options::never, .workers = 1});
+    const etl::RunReport r = etl::run(
+        p, {.mode = mode, .batch_size = 100, .batch_bytes = 100, .timeout = etl::Options::never, .workers = 1});
     CHECK(r.outcome == etl::Outcome::Completed);
     CHECK(r.items.loaded == p.weights.size());
     CHECK(r.flushes.bytes == 3);
@@ -127,7 +128,8 @@ TEST_CASE("G12: size and bytes together: whichever comes first") {
     std::size_t bytes(const int& n) const { return n < 6 ? 1 : 50; }
   };
   Weighs p;
-  const etl::RunReport r = etl::run(p, {.batch_size = 3, .batch_bytes = 100, .timeout = etl::Options::never, .workers = 1});
+  const etl::RunReport r =
+      etl::run(p, {.batch_size = 3, .batch_bytes = 100, .timeout = etl::Options::never, .workers = 1});
   CHECK(p.loads == std::vector<std::size_t>{3, 3, 2, 2, 2});
   CHECK(r.flushes.size == 2);
   CHECK(r.flushes.bytes == 3);

@@ -29,8 +29,7 @@ struct Level {
   void up() {
     const std::int64_t n = now.fetch_add(1) + 1;
     std::int64_t m = most;
-    while (n > m && !most.compare_exchange_weak(m, n)) {
-    }
+    while (n > m && !most.compare_exchange_weak(m, n)) {}
   }
   void down(std::size_t n) { now -= static_cast<std::int64_t>(n); }
 };
@@ -92,7 +91,8 @@ TEST_CASE("G2: with partitions there is one more open batch per extractor") {
   };
   constexpr std::size_t capacity = 3, extractors = 3, batch_size = 10;
   Level level;
-  const etl::RunReport r = etl::run(Parts{level}, {.batch_size = batch_size, .workers = 2, .capacity = capacity, .extractors = extractors});
+  const etl::RunReport r =
+      etl::run(Parts{level}, {.batch_size = batch_size, .workers = 2, .capacity = capacity, .extractors = extractors});
   CHECK(r.outcome == etl::Outcome::Completed);
   // Several extractors may seal at the same moment: each holds at most one batch beyond the bound.
   CHECK(level.most <= static_cast<std::int64_t>((capacity + 2 * extractors) * batch_size));
@@ -103,7 +103,8 @@ TEST_CASE("G2: a bucket holds no more than its capacity, whoever pushes") {
   constexpr std::size_t capacity = 2, batch_size = 4;
   test::Gate open;
   std::atomic<int> held = 0;
-  etl::Bucket<int> bucket([&](std::span<const int>) { open.wait(); }, {.batch_size = batch_size, .workers = 1, .capacity = capacity});
+  etl::Bucket<int> bucket([&](std::span<const int>) { open.wait(); },
+                          {.batch_size = batch_size, .workers = 1, .capacity = capacity});
   // Nothing can be processed: the bucket fills, and try_push says so without blocking.
   int item = 1;
   while (held < 1000 && bucket.try_push(item)) ++held;
@@ -133,8 +134,7 @@ TEST_CASE("G2: constant memory, however long the source [soak]", "[soak]") {
       loaded += batch.size();
       const std::int64_t alive = Item::counts().alive();
       std::int64_t most = most_alive;
-      while (alive > most && !most_alive.compare_exchange_weak(most, alive)) {
-      }
+      while (alive > most && !most_alive.compare_exchange_weak(most, alive)) {}
     }
   };
   const std::uint64_t items = test::soak() ? 100'000'000 : 1'000'000;
@@ -143,7 +143,8 @@ TEST_CASE("G2: constant memory, however long the source [soak]", "[soak]") {
   std::atomic<std::uint64_t> loaded = 0;
   std::atomic<std::int64_t> most_alive = 0;
   const test::CountAllocations counter;
-  const etl::RunReport r = etl::run(Long{items, loaded, most_alive}, {.batch_size = batch_size, .workers = workers, .capacity = capacity});
+  const etl::RunReport r =
+      etl::run(Long{items, loaded, most_alive}, {.batch_size = batch_size, .workers = workers, .capacity = capacity});
   const test::Allocations all = counter.so_far();
   CHECK(r.outcome == etl::Outcome::Completed);
   CHECK(r.items.extracted == items);
@@ -180,7 +181,9 @@ TEST_CASE("G2: the memory budget bounds many runs together, and no run starves")
   std::vector<etl::RunReport> reports(runs);
   std::vector<std::jthread> threads;
   for (std::size_t i = 0; i < runs; ++i)
-    threads.emplace_back([&, i] { reports[i] = etl::run(Heavy{level}, {.batch_size = batch_size, .workers = 2, .capacity = 50, .memory = budget}); });
+    threads.emplace_back([&, i] {
+      reports[i] = etl::run(Heavy{level}, {.batch_size = batch_size, .workers = 2, .capacity = 50, .memory = budget});
+    });
   threads.clear();
   for (const etl::RunReport& r : reports) {
     CHECK(r.outcome == etl::Outcome::Completed);
@@ -198,7 +201,8 @@ TEST_CASE("G2: a budget smaller than one batch makes runs slow, not stuck") {
   const auto budget = std::make_shared<etl::MemoryBudget>(1);
   for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused}) {
     Level level;
-    const etl::RunReport r = etl::run(Flow{.level = level, .items = 500}, {.mode = mode, .batch_size = 10, .workers = 2, .memory = budget});
+    const etl::RunReport r =
+        etl::run(Flow{.level = level, .items = 500}, {.mode = mode, .batch_size = 10, .workers = 2, .memory = budget});
     CHECK(r.outcome == etl::Outcome::Completed);
     CHECK(budget->used() == 0);
   }
@@ -210,12 +214,12 @@ TEST_CASE("G2: a budget is given back by failures, stops and refusals too") {
   for (std::uint64_t at = 0; at < 40; ++at) {
     etl::StopSource stop;
     test::Scripted<true> pipeline({.items = 200, .at = [&stop, at](test::Site s, std::uint64_t n) -> etl::Result<void> {
-      if (s == test::Site::Load && n == at * 5) {
-        if (at % 2 == 0) return etl::failure(etl::fatal("no"));
-        at % 4 == 1 ? stop.request_drain() : stop.request_abandon();
-      }
-      return {};
-    }});
+                                     if (s == test::Site::Load && n == at * 5) {
+                                       if (at % 2 == 0) return etl::failure(etl::fatal("no"));
+                                       at % 4 == 1 ? stop.request_drain() : stop.request_abandon();
+                                     }
+                                     return {};
+                                   }});
     const etl::Options o{.batch_size = 3, .workers = 2, .memory = budget};
     const etl::RunReport r = etl::run(pipeline, o, stop.stop());
     CHECK(test::audit(r, *pipeline.books, o) == "");

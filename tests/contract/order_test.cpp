@@ -53,8 +53,8 @@ struct Partitioned {
     const test::Crowd::Visit visit(transforms);
     const std::uint64_t dice = test::mixed(seed, n.seq * 31 + n.partition);
     test::spin(dice % 4 == 0 ? dice % 2000 : 0);
-    if (dice % 10 == 1) return;                         // filtered
-    if (dice % 50 == 2) return out.reject("unlucky");   // rejected
+    if (dice % 10 == 1) return;                        // filtered
+    if (dice % 50 == 2) return out.reject("unlucky");  // rejected
     for (std::uint64_t k = 0; k < 1 + dice % 3; ++k) out.push(n);
   }
   void load(std::span<const Numbered> batch, etl::BatchContext& context) const {
@@ -144,13 +144,15 @@ TEST_CASE("G18: under Order::Source two transforms do run at once") {
     }
     void load(std::span<const int>) const {}
   } p;
-  const etl::RunReport r = etl::run(p, {.batch_size = 1, .workers = 2, .order = etl::Order::Source, .inline_batches = etl::Inline::Never});
+  const etl::RunReport r =
+      etl::run(p, {.batch_size = 1, .workers = 2, .order = etl::Order::Source, .inline_batches = etl::Inline::Never});
   CHECK(r.outcome == etl::Outcome::Completed);
 }
 
 TEST_CASE("G18: a worker never waits for its turn: it parks its batch and takes the next") {
   const test::Watchdog watchdog("a worker waits for its turn");
-  // The transform of batch 0 ends only after that of batch 3. With two workers the other one has to do 1, 2 and 3 meanwhile.
+  // The transform of batch 0 ends only after that of batch 3. With two workers the other one has to do 1, 2 and 3
+  // meanwhile.
   struct Parks {
     mutable test::Gate third{};
     std::vector<int> loaded{};
@@ -164,8 +166,11 @@ TEST_CASE("G18: a worker never waits for its turn: it parks its batch and takes 
     }
     void load(std::span<const int> batch) { loaded.insert(loaded.end(), batch.begin(), batch.end()); }
   } p;
-  const etl::RunReport r =
-      etl::run(p, {.batch_size = 1, .workers = 2, .capacity = 6, .order = etl::Order::Source, .inline_batches = etl::Inline::Never});
+  const etl::RunReport r = etl::run(p, {.batch_size = 1,
+                                        .workers = 2,
+                                        .capacity = 6,
+                                        .order = etl::Order::Source,
+                                        .inline_batches = etl::Inline::Never});
   CHECK(r.outcome == etl::Outcome::Completed);
   CHECK(p.loaded == std::vector<int>{0, 1, 2, 3, 4, 5});
 }
@@ -189,8 +194,11 @@ TEST_CASE("G18: a non-const load never holds a worker up either") {
     }
   } p;
   // Batch 0 is loaded first only in source order.
-  const etl::RunReport r =
-      etl::run(p, {.batch_size = 1, .workers = 2, .capacity = 6, .order = etl::Order::Source, .inline_batches = etl::Inline::Never});
+  const etl::RunReport r = etl::run(p, {.batch_size = 1,
+                                        .workers = 2,
+                                        .capacity = 6,
+                                        .order = etl::Order::Source,
+                                        .inline_batches = etl::Inline::Never});
   CHECK(r.outcome == etl::Outcome::Completed);
   CHECK(p.loads == 6);
 }
@@ -200,10 +208,10 @@ TEST_CASE("G18: after a failure what was loaded is a prefix of the source") {
   for (const Site site : {Site::Transform, Site::Load}) {
     for (std::uint64_t at = 0; at < 60; at += 3) {
       test::Scripted<true> pipeline({.items = 60, .at = [=](Site s, std::uint64_t n) -> etl::Result<void> {
-        if (s == Site::Transform) test::spin(test::mixed(at, n) % 300);
-        if (s == site && n == at) return etl::failure(etl::fatal("stop here"));
-        return {};
-      }});
+                                       if (s == Site::Transform) test::spin(test::mixed(at, n) % 300);
+                                       if (s == site && n == at) return etl::failure(etl::fatal("stop here"));
+                                       return {};
+                                     }});
       const etl::Options o{.batch_size = 4, .timeout = etl::Options::never, .workers = 8, .order = etl::Order::Source};
       const etl::RunReport r = etl::run(pipeline, o);
       CHECK(r.outcome == etl::Outcome::Failed);
@@ -222,12 +230,12 @@ TEST_CASE("G18: after an abandon what was loaded is a prefix of the source") {
   for (std::uint64_t at = 0; at < 60; at += 2) {
     etl::StopSource stop;
     test::Scripted<true> pipeline({.items = 60, .at = [&stop, at](Site s, std::uint64_t n) -> etl::Result<void> {
-      if (s == Site::Transform) {
-        test::spin(test::mixed(at, n) % 300);
-        if (n == at) stop.request_abandon();
-      }
-      return {};
-    }});
+                                     if (s == Site::Transform) {
+                                       test::spin(test::mixed(at, n) % 300);
+                                       if (n == at) stop.request_abandon();
+                                     }
+                                     return {};
+                                   }});
     const etl::Options o{.batch_size = 4, .timeout = etl::Options::never, .workers = 4, .order = etl::Order::Source};
     const etl::RunReport r = etl::run(pipeline, o, stop.stop());
     CHECK(test::audit(r, *pipeline.books, o) == "");
@@ -241,7 +249,8 @@ TEST_CASE("G18: Order::Source on every kind of executor, a starved one included"
   const test::Watchdog watchdog("order on a starved executor");
   test::Places places;
   for (const test::Place place : test::all_places) {
-    test::Scripted<false> pipeline({.items = 300, .fate = [](std::uint64_t n) { return n % 9 == 0 ? Fate::Filter : Fate::Load; }});
+    test::Scripted<false> pipeline(
+        {.items = 300, .fate = [](std::uint64_t n) { return n % 9 == 0 ? Fate::Filter : Fate::Load; }});
     etl::Options o;
     o.batch_size = 5;
     o.workers = 4;

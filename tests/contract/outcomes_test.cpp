@@ -30,7 +30,8 @@ etl::RunReport run_and_audit(test::Script script, etl::Options options, etl::Sto
   return r;
 }
 
-const etl::Options small{.batch_size = 4, .timeout = etl::Options::never, .workers = 2, .errors = {.max_rejects = 1000}};
+const etl::Options small{
+    .batch_size = 4, .timeout = etl::Options::never, .workers = 2, .errors = {.max_rejects = 1000}};
 
 std::vector<etl::Options> settings() {
   std::vector<etl::Options> all;
@@ -72,15 +73,16 @@ TEST_CASE("G1: a whole source is Completed, and every figure is exact (G2)") {
 TEST_CASE("G2: filtered, expanded and rejected items are each counted once, by the worst") {
   for (const etl::Options& o : settings()) {
     // By n % 5: 0 filtered, 1 rejected by transform, 2 rejected by load, 3 and 4 loaded (with n % 3 + 1 results).
-    const etl::RunReport r = run_and_audit({.items = 100,
-                                            .fate =
-                                                [](std::uint64_t n) {
-                                                  constexpr Fate fates[] = {Fate::Filter, Fate::RejectByTransform, Fate::RejectByLoad,
-                                                                            Fate::Load, Fate::Load};
-                                                  return fates[n % 5];
-                                                },
-                                            .results = [](std::uint64_t n) { return static_cast<std::uint32_t>(n % 3 + 1); }},
-                                           o);
+    const etl::RunReport r =
+        run_and_audit({.items = 100,
+                       .fate =
+                           [](std::uint64_t n) {
+                             constexpr Fate fates[] = {Fate::Filter, Fate::RejectByTransform, Fate::RejectByLoad,
+                                                       Fate::Load, Fate::Load};
+                             return fates[n % 5];
+                           },
+                       .results = [](std::uint64_t n) { return static_cast<std::uint32_t>(n % 3 + 1); }},
+                      o);
     std::uint64_t loaded_results = 0, load_rejected_results = 0;
     for (std::uint64_t n = 0; n < 100; ++n) {
       if (n % 5 >= 3) loaded_results += n % 3 + 1;
@@ -110,7 +112,8 @@ TEST_CASE("G2: an item of which load rejects only one of several results counts 
     }
   };
   for (const std::size_t batch_size : {std::size_t{1}, std::size_t{2}, std::size_t{4}, std::size_t{100}}) {
-    const etl::RunReport r = etl::run(Expands{}, {.batch_size = batch_size, .workers = 2, .errors = {.max_rejects = 1}});
+    const etl::RunReport r =
+        etl::run(Expands{}, {.batch_size = batch_size, .workers = 2, .errors = {.max_rejects = 1}});
     CAPTURE(batch_size, r.text());
     CHECK(test::unsound(r) == "");
     CHECK(r.outcome == etl::Outcome::CompletedWithRejects);
@@ -133,12 +136,15 @@ TEST_CASE("G2: an item of which load rejects several results draws once on the b
         if (batch[i] == 4) context.reject(i, "not 4");
     }
   };
-  for (const std::size_t batch_size : {std::size_t{6}, std::size_t{5}, std::size_t{2}, std::size_t{1}, std::size_t{18}}) {
+  for (const std::size_t batch_size :
+       {std::size_t{6}, std::size_t{5}, std::size_t{2}, std::size_t{1}, std::size_t{18}}) {
     std::vector<std::uint64_t> told;
     const etl::RunReport r =
-        etl::run(Expands{}, {.batch_size = batch_size, .workers = 1, .errors = {.max_rejects = 1, .on_reject = [&told](const etl::Rejection& rejection) {
-                                                                                  told.push_back(rejection.seq);
-                                                                                }}});
+        etl::run(Expands{}, {.batch_size = batch_size,
+                             .workers = 1,
+                             .errors = {.max_rejects = 1, .on_reject = [&told](const etl::Rejection& rejection) {
+                                          told.push_back(rejection.seq);
+                                        }}});
     CAPTURE(batch_size, r.text());
     CHECK(test::unsound(r) == "");
     CHECK(r.outcome == etl::Outcome::CompletedWithRejects);
@@ -152,7 +158,8 @@ TEST_CASE("G2: a batch that expands is loaded in calls of at most batch_size") {
   for (const std::size_t batch_size : {std::size_t{1}, std::size_t{3}, std::size_t{10}}) {
     etl::Options o = small;
     o.batch_size = batch_size;
-    const etl::RunReport r = run_and_audit({.items = 50, .results = [](std::uint64_t n) { return static_cast<std::uint32_t>(n % 7); }}, o);
+    const etl::RunReport r =
+        run_and_audit({.items = 50, .results = [](std::uint64_t n) { return static_cast<std::uint32_t>(n % 7); }}, o);
     CHECK(r.outcome == etl::Outcome::Completed);
     CHECK(r.items.filtered == 8);  // n % 7 == 0
     CHECK(r.items.loaded == 42);
@@ -246,12 +253,17 @@ TEST_CASE("G2: every reject is told to on_reject, with its place and description
     std::vector<Seen> seen;
     test::Crowd crowd;
     const etl::RunReport r = etl::run(
-        Describes{}, {.batch_size = 3, .workers = workers, .errors = {.max_rejects = 20, .on_reject = [&](const etl::Rejection& rejection) {
-                                                                        const test::Crowd::Visit visit(crowd);
-                                                                        seen.push_back({rejection.stage, rejection.seq, rejection.error.message(),
-                                                                                        std::string(rejection.description), std::string(rejection.pipeline)});
-                                                                      }},
-                      .name = "describes"});
+        Describes{},
+        {.batch_size = 3,
+         .workers = workers,
+         .errors = {.max_rejects = 20,
+                    .on_reject =
+                        [&](const etl::Rejection& rejection) {
+                          const test::Crowd::Visit visit(crowd);
+                          seen.push_back({rejection.stage, rejection.seq, rejection.error.message(),
+                                          std::string(rejection.description), std::string(rejection.pipeline)});
+                        }},
+         .name = "describes"});
     CHECK(test::unsound(r) == "");
     CHECK(r.items.rejected == 20);
     CHECK(crowd.most() == 1);
@@ -280,7 +292,10 @@ TEST_CASE("G2: on_reject comes before anything of its batch is loaded") {
   };
   std::vector<std::string> log;
   const etl::RunReport r =
-      etl::run(Rejects{&log}, {.batch_size = 4, .workers = 1, .errors = {.max_rejects = 1, .on_reject = [&log](const etl::Rejection&) { log.push_back("reject"); }}});
+      etl::run(Rejects{&log},
+               {.batch_size = 4, .workers = 1, .errors = {.max_rejects = 1, .on_reject = [&log](const etl::Rejection&) {
+                                                            log.push_back("reject");
+                                                          }}});
   CHECK(r.outcome == etl::Outcome::CompletedWithRejects);
   CHECK(log == std::vector<std::string>{"reject", "load"});
 }
@@ -289,7 +304,8 @@ TEST_CASE("G4: an exception from on_reject fails the run") {
   for (const Fate fate : {Fate::RejectByTransform, Fate::RejectByLoad}) {
     etl::Options o = small;
     o.errors.on_reject = [](const etl::Rejection&) { throw std::runtime_error("no room for rejects"); };
-    const etl::RunReport r = run_and_audit({.items = 50, .fate = [fate](std::uint64_t n) { return n == 20 ? fate : Fate::Load; }}, o);
+    const etl::RunReport r =
+        run_and_audit({.items = 50, .fate = [fate](std::uint64_t n) { return n == 20 ? fate : Fate::Load; }}, o);
     CHECK(r.outcome == etl::Outcome::Failed);
     REQUIRE_FALSE(r.errors.empty());
     CHECK(r.errors[0].error.message().find("no room for rejects") != std::string::npos);
@@ -307,14 +323,15 @@ TEST_CASE("G1: a failure outranks a stop, a stop outranks rejects") {
   CHECK(failed.outcome == etl::Outcome::Failed);
 
   etl::StopSource second;
-  const etl::RunReport cancelled = run_and_audit({.items = 30,
-                                                  .at =
-                                                      [&second](Site s, std::uint64_t n) {
-                                                        if (s == Site::Extract && n == 10) second.request_drain();
-                                                        return etl::Result<void>();
-                                                      },
-                                                  .fate = [](std::uint64_t n) { return n == 2 ? Fate::RejectByTransform : Fate::Load; }},
-                                                 small, second.stop());
+  const etl::RunReport cancelled =
+      run_and_audit({.items = 30,
+                     .at =
+                         [&second](Site s, std::uint64_t n) {
+                           if (s == Site::Extract && n == 10) second.request_drain();
+                           return etl::Result<void>();
+                         },
+                     .fate = [](std::uint64_t n) { return n == 2 ? Fate::RejectByTransform : Fate::Load; }},
+                    small, second.stop());
   CHECK(cancelled.outcome == etl::Outcome::Cancelled);
   CHECK(cancelled.exit_code() == 4);
   CHECK(cancelled.items.rejected == 1);
@@ -325,7 +342,8 @@ TEST_CASE("G8: post_process failing after a stop is reported, and leaves the run
   const etl::RunReport r = run_and_audit({.items = 30,
                                           .at = [&stop](Site s, std::uint64_t n) -> etl::Result<void> {
                                             if (s == Site::Extract && n == 10) stop.request_drain();
-                                            if (s == Site::PostProcess) return test::fail(Fault::StdException, "cannot tidy up");
+                                            if (s == Site::PostProcess)
+                                              return test::fail(Fault::StdException, "cannot tidy up");
                                             return {};
                                           }},
                                          small, stop.stop());

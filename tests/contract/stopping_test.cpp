@@ -30,7 +30,8 @@ constexpr std::uint64_t items = 24;
 
 enum class Level { Drain, Abandon };
 
-/// Runs a pipeline of which step number `k`, whichever that is, asks for the stop. Returns whether there were as many steps.
+/// Runs a pipeline of which step number `k`, whichever that is, asks for the stop. Returns whether there were as many
+/// steps.
 struct Attempt {
   std::string wrong;
   bool reached = false;
@@ -70,15 +71,18 @@ Attempt stop_at_step(std::uint64_t k, Level level, etl::Options options, bool in
   };
   const test::Books& b = *pipeline.books;
   require(r.errors.empty(), "a stop is no error");
-  require(r.outcome == etl::Outcome::Cancelled || r.outcome == etl::Outcome::Completed, "neither Cancelled nor Completed");
+  require(r.outcome == etl::Outcome::Cancelled || r.outcome == etl::Outcome::Completed,
+          "neither Cancelled nor Completed");
   if (b.refused > 0) require(r.outcome == etl::Outcome::Cancelled, "refused pushes, yet not Cancelled");
-  if (level == Level::Drain) require(r.items.loaded == r.items.extracted - b.refused, "a drain lost what was extracted");
+  if (level == Level::Drain)
+    require(r.items.loaded == r.items.extracted - b.refused, "a drain lost what was extracted");
   if (!asked) require(r.outcome == etl::Outcome::Completed, "stopped by nothing");
   if (b.told_outcome != r.outcome) require(false, "post_process was told another outcome");
   const bool one_thread = options.mode == etl::Mode::Fused;
   if (level == Level::Abandon && one_thread) {
     require(loads_after == 0, "a load began after the abandon");
-    require(static_cast<std::size_t>(transforms_after) <= options.batch_size, "another batch was transformed after the abandon");
+    require(static_cast<std::size_t>(transforms_after) <= options.batch_size,
+            "another batch was transformed after the abandon");
   }
   return attempt;
 }
@@ -90,7 +94,8 @@ void stop_everywhere(Level level, etl::Options options, bool insist) {
   std::uint64_t k = 0;
   int cancelled = 0;
   for (;; ++k) {
-    const Attempt attempt = k % 2 == 0 ? stop_at_step<true>(k, level, options, insist) : stop_at_step<false>(k, level, options, insist);
+    const Attempt attempt =
+        k % 2 == 0 ? stop_at_step<true>(k, level, options, insist) : stop_at_step<false>(k, level, options, insist);
     CAPTURE(k);
     CHECK(attempt.wrong == "");
     cancelled += attempt.outcome == etl::Outcome::Cancelled ? 1 : 0;
@@ -111,14 +116,16 @@ etl::Options with_workers(std::size_t n) {
 }  // namespace
 
 TEST_CASE("G10: a drain at every step of a run") {
-  for (const std::size_t workers : {std::size_t{1}, std::size_t{2}, std::size_t{8}}) stop_everywhere(Level::Drain, with_workers(workers), false);
+  for (const std::size_t workers : {std::size_t{1}, std::size_t{2}, std::size_t{8}})
+    stop_everywhere(Level::Drain, with_workers(workers), false);
   etl::Options fused;
   fused.mode = etl::Mode::Fused;
   stop_everywhere(Level::Drain, fused, false);
 }
 
 TEST_CASE("G10: an abandon at every step of a run") {
-  for (const std::size_t workers : {std::size_t{1}, std::size_t{2}, std::size_t{8}}) stop_everywhere(Level::Abandon, with_workers(workers), false);
+  for (const std::size_t workers : {std::size_t{1}, std::size_t{2}, std::size_t{8}})
+    stop_everywhere(Level::Abandon, with_workers(workers), false);
   etl::Options fused;
   fused.mode = etl::Mode::Fused;
   stop_everywhere(Level::Abandon, fused, false);
@@ -165,9 +172,9 @@ TEST_CASE("G10: a stop asked for before the run: nothing is loaded, and the hook
 TEST_CASE("G10: a plain std::stop_token drains") {
   std::stop_source source;
   test::Scripted<true> pipeline({.items = 100, .at = [&source](Site s, std::uint64_t n) {
-    if (s == Site::Extract && n == 50) source.request_stop();
-    return etl::Result<void>();
-  }});
+                                   if (s == Site::Extract && n == 50) source.request_stop();
+                                   return etl::Result<void>();
+                                 }});
   const etl::Options options{.batch_size = 7, .workers = 2};
   const etl::RunReport r = etl::run(pipeline, options, source.get_token());
   CHECK(r.outcome == etl::Outcome::Cancelled);
@@ -196,7 +203,8 @@ TEST_CASE("G10: a source blocked in push is woken by either level") {
   const test::Watchdog watchdog("a blocked push");
   for (const Level level : {Level::Drain, Level::Abandon}) {
     for (int round = 0; round < 10; ++round) {
-      // load holds the only worker until the source has been refused: the source has to block before that, and cannot help.
+      // load holds the only worker until the source has been refused: the source has to block before that, and cannot
+      // help.
       struct Blocks {
         test::Gate& loading;
         test::Gate& refused;
@@ -220,8 +228,9 @@ TEST_CASE("G10: a source blocked in push is woken by either level") {
         while (accepted < 3) std::this_thread::yield();  // the fourth push fills the bucket, and waits
         level == Level::Drain ? source.request_drain() : source.request_abandon();
       });
-      const etl::RunReport r = etl::run(Blocks{loading, refused, accepted}, {.batch_size = 2, .workers = 1, .capacity = 2, .inline_batches = etl::Inline::Never},
-                                        source.stop());
+      const etl::RunReport r =
+          etl::run(Blocks{loading, refused, accepted},
+                   {.batch_size = 2, .workers = 1, .capacity = 2, .inline_batches = etl::Inline::Never}, source.stop());
       CHECK(r.outcome == etl::Outcome::Cancelled);
       CHECK(test::unsound(r) == "");
       CHECK(r.items.extracted == static_cast<std::uint64_t>(accepted) + 1);
@@ -337,7 +346,8 @@ TEST_CASE("G10: at the abandon the batch that is in load may finish, the queued 
   test::Gate refused;
   etl::StopSource source;
   Holds p(refused, source);
-  const etl::RunReport r = etl::run(p, {.batch_size = 2, .workers = 1, .capacity = 8, .inline_batches = etl::Inline::Never}, source.stop());
+  const etl::RunReport r =
+      etl::run(p, {.batch_size = 2, .workers = 1, .capacity = 8, .inline_batches = etl::Inline::Never}, source.stop());
   CHECK(r.outcome == etl::Outcome::Cancelled);
   CHECK(p.load_calls <= 1);
   CHECK(r.items.loaded == static_cast<std::uint64_t>(2 * p.load_calls));
@@ -396,7 +406,7 @@ TEST_CASE("G9: after the drain deadline the rest is abandoned and the outcome is
     CHECK(r.items.abandoned == (by_stop ? 8u : 7u));
     CHECK(p.stopped == std::vector<bool>{false, false, true});  // G10: the sink is told at the deadline
     CHECK(test::unsound(r) == "");
-    clock->run_ready();  // what was posted finds nothing to do
+    clock->run_ready();    // what was posted finds nothing to do
     CHECK(clock->idle());  // G3: no timer left
   }
 }
@@ -433,7 +443,9 @@ TEST_CASE("G9: the deadline counts from the end of intake, not from the start of
     }
     void load(std::span<const int>) const { clock.advance(1s); }
   };
-  const etl::RunReport r = etl::run(LongSource{*clock}, {.batch_size = 3, .timeout = etl::Options::never, .workers = 1, .executor = etl::Executor(clock)});
+  const etl::RunReport r =
+      etl::run(LongSource{*clock},
+               {.batch_size = 3, .timeout = etl::Options::never, .workers = 1, .executor = etl::Executor(clock)});
   CHECK(r.outcome == etl::Outcome::Completed);
   CHECK(r.items.loaded == 10);
 }
@@ -441,16 +453,18 @@ TEST_CASE("G9: the deadline counts from the end of intake, not from the start of
 TEST_CASE("G9: a failure also has a deadline for what is at work, and stays Failed (G1)") {
   const auto clock = std::make_shared<etl::testing::VirtualExecutor>(4);
   test::Scripted<true> pipeline({.items = 40, .at = [&clock](Site s, std::uint64_t n) -> etl::Result<void> {
-    if (s == Site::Load) clock->advance(20s);
-    if (s == Site::Transform && n == 17) return test::fail(test::Fault::StdException, "broken");
-    return {};
-  }});
-  const etl::Options options{.batch_size = 2, .timeout = etl::Options::never, .workers = 1, .executor = etl::Executor(clock)};
+                                   if (s == Site::Load) clock->advance(20s);
+                                   if (s == Site::Transform && n == 17)
+                                     return test::fail(test::Fault::StdException, "broken");
+                                   return {};
+                                 }});
+  const etl::Options options{
+      .batch_size = 2, .timeout = etl::Options::never, .workers = 1, .executor = etl::Executor(clock)};
   const etl::RunReport r = etl::run(pipeline, options);
   CHECK(r.outcome == etl::Outcome::Failed);
   CHECK(test::audit(r, *pipeline.books, options) == "");
   clock->run_ready();  // what was posted finds nothing to do
-    CHECK(clock->idle());
+  CHECK(clock->idle());
 }
 
 // --- G11: after close ------------------------------------------------------------------------------
@@ -473,7 +487,8 @@ TEST_CASE("G11: producers racing with close: what was accepted is loaded, what w
   const test::Watchdog watchdog("pushes racing with close");
   for (int round = 0; round < 30; ++round) {
     std::atomic<std::uint64_t> loaded = 0, accepted = 0, refused = 0;
-    etl::Bucket<std::uint64_t> bucket([&loaded](std::span<const std::uint64_t> batch) { loaded += batch.size(); }, {.batch_size = 3, .workers = 2});
+    etl::Bucket<std::uint64_t> bucket([&loaded](std::span<const std::uint64_t> batch) { loaded += batch.size(); },
+                                      {.batch_size = 3, .workers = 2});
     std::vector<std::jthread> threads;
     for (int t = 0; t < 4; ++t)
       threads.emplace_back([&, t] {

@@ -54,11 +54,13 @@ etl::Options random_options(Random& random) {
 test::Script random_script(std::uint64_t seed, etl::StopSource& stop) {
   Random random(seed);
   const std::uint64_t items = random.below(random.chance(4) ? 3000 : 300);
-  const std::uint64_t filter = random.chance(2) ? 3 + random.below(10) : 0, reject = random.chance(3) ? 5 + random.below(40) : 0;
+  const std::uint64_t filter = random.chance(2) ? 3 + random.below(10) : 0,
+                      reject = random.chance(3) ? 5 + random.below(40) : 0;
   const bool expands = random.chance(3);
   const std::uint64_t delay = random.chance(2) ? random.below(300) : 0;
   std::optional<std::pair<Site, std::uint64_t>> fault, stop_at;
-  const Site sites[] = {Site::PreProcess, Site::Worker, Site::Extract, Site::Transform, Site::Transform, Site::Load, Site::Load, Site::PostProcess};
+  const Site sites[] = {Site::PreProcess, Site::Worker, Site::Extract, Site::Transform,
+                        Site::Transform,  Site::Load,   Site::Load,    Site::PostProcess};
   const auto place = [&] {
     const Site s = random.of(sites);
     const bool per_item = s == Site::Extract || s == Site::Transform || s == Site::Load;
@@ -81,7 +83,8 @@ test::Script random_script(std::uint64_t seed, etl::StopSource& stop) {
     if (reject != 0 && dice % reject == 1) return dice % 2 == 0 ? Fate::RejectByLoad : Fate::RejectByTransform;
     return Fate::Load;
   };
-  if (expands) script.results = [=](std::uint64_t n) { return static_cast<std::uint32_t>(test::mixed(seed + 2, n) % 4); };
+  if (expands)
+    script.results = [=](std::uint64_t n) { return static_cast<std::uint32_t>(test::mixed(seed + 2, n) % 4); };
   return script;
 }
 
@@ -230,7 +233,8 @@ TEST_CASE("G1: stress: managers with random graphs, faults and stops [soak]", "[
     std::vector<std::unique_ptr<etl::StopSource>> own_stops;
     std::vector<std::unique_ptr<test::Scripted<true>>> pipelines;
     std::vector<etl::Options> options;
-    etl::PipelineManager manager({.workers = 2}, {.max_concurrent = 1 + random.below(4), .fail_fast = random.chance(3)});
+    etl::PipelineManager manager({.workers = 2},
+                                 {.max_concurrent = 1 + random.below(4), .fail_fast = random.chance(3)});
     for (std::size_t i = 0; i < count; ++i) {
       own_stops.push_back(std::make_unique<etl::StopSource>());
       pipelines.push_back(std::make_unique<test::Scripted<true>>(random_script(seed * 1000 + i, *own_stops.back())));

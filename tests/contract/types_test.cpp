@@ -104,7 +104,8 @@ void check_convert() {
     for (const etl::Order order : {etl::Order::None, etl::Order::Source}) {
       Sum sum;
       const etl::RunReport r =
-          etl::run(Convert<E, T>{&sum}, {.mode = mode, .batch_size = 7, .workers = 3, .order = order, .errors = {.max_rejects = items}});
+          etl::run(Convert<E, T>{&sum},
+                   {.mode = mode, .batch_size = 7, .workers = 3, .order = order, .errors = {.max_rejects = items}});
       CHECK(test::unsound(r) == "");
       CHECK(r.outcome == etl::Outcome::CompletedWithRejects);
       CHECK(sum.sum == expected);

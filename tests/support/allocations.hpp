@@ -1,6 +1,6 @@
 #pragma once
-/// Counts what the whole process allocates. The operators are replaced in contract/allocations_test.cpp; they count only while
-/// a `CountAllocations` is alive. One at a time.
+/// Counts what the whole process allocates. The operators are replaced in contract/allocations_test.cpp; they count
+/// only while a `CountAllocations` is alive. One at a time.
 
 #include <cstdint>
 

@@ -12,7 +12,7 @@ struct Counts {
   std::atomic<std::int64_t> constructed = 0;
   std::atomic<std::int64_t> destroyed = 0;
   std::atomic<std::int64_t> copied = 0;
-  std::atomic<std::int64_t> moved = 0;     // constructions
+  std::atomic<std::int64_t> moved = 0;  // constructions
   std::atomic<std::int64_t> assigned = 0;
   [[nodiscard]] std::int64_t alive() const { return constructed - destroyed; }
   void reset() { constructed = destroyed = copied = moved = assigned = 0; }

@@ -21,11 +21,13 @@ enum class Fault {
   ReturnedFatal,
   ReturnedTransient,
 };
-inline constexpr Fault all_faults[] = {Fault::StdException,     Fault::NotAnException, Fault::ThrownRejected,   Fault::ThrownFatal,
-                                       Fault::ReturnedRejected, Fault::ReturnedFatal,  Fault::ReturnedTransient};
+inline constexpr Fault all_faults[] = {Fault::StdException,     Fault::NotAnException,   Fault::ThrownRejected,
+                                       Fault::ThrownFatal,      Fault::ReturnedRejected, Fault::ReturnedFatal,
+                                       Fault::ReturnedTransient};
 constexpr std::string_view to_string(Fault f) {
-  constexpr std::string_view names[] = {"std::exception",    "int",            "thrown rejected",   "thrown fatal",
-                                        "returned rejected", "returned fatal", "returned transient"};
+  constexpr std::string_view names[] = {
+      "std::exception",    "int", "thrown rejected", "thrown fatal", "returned rejected", "returned fatal",
+      "returned transient"};
   return names[static_cast<unsigned>(f)];
 }
 
@@ -51,7 +53,8 @@ constexpr bool rejects_items(Fault f, etl::Unclassified policy) {
 /// A script's `at` that fails at one item of one stage.
 inline std::function<etl::Result<void>(Site, std::uint64_t)> fails_at(Site site, std::uint64_t item, Fault fault) {
   return [=](Site s, std::uint64_t n) -> etl::Result<void> {
-    if (s == site && n == item) return fail(fault, "fault in " + std::string(to_string(site)) + " " + std::to_string(item));
+    if (s == site && n == item)
+      return fail(fault, "fault in " + std::string(to_string(site)) + " " + std::to_string(item));
     return {};
   };
 }

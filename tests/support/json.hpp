@@ -13,8 +13,8 @@
 
 namespace test {
 
-/// The leaves of one JSON text by path: `{"a":{"b":[1,"x"]}}` gives {"a.b.0": "1", "a.b.1": "x"}; an array also gives its
-/// length as "a.b.#". Nothing when the text is not JSON, or an object has a member twice.
+/// The leaves of one JSON text by path: `{"a":{"b":[1,"x"]}}` gives {"a.b.0": "1", "a.b.1": "x"}; an array also gives
+/// its length as "a.b.#". Nothing when the text is not JSON, or an object has a member twice.
 class Json {
  public:
   using Leaves = std::map<std::string, std::string, std::less<>>;
@@ -29,7 +29,9 @@ class Json {
   explicit Json(std::string_view text) : text_(text) {}
 
   void space() {
-    while (pos_ < text_.size() && (text_[pos_] == ' ' || text_[pos_] == '\t' || text_[pos_] == '\n' || text_[pos_] == '\r')) ++pos_;
+    while (pos_ < text_.size() &&
+           (text_[pos_] == ' ' || text_[pos_] == '\t' || text_[pos_] == '\n' || text_[pos_] == '\r'))
+      ++pos_;
   }
   bool at_end() {
     space();

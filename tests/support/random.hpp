@@ -30,7 +30,9 @@ class Random {
 };
 
 /// A number that belongs to `n` under `seed`: randomness without shared state, for many threads.
-inline std::uint64_t mixed(std::uint64_t seed, std::uint64_t n) { return Random(seed ^ (n * 0x9e3779b97f4a7c15u)).next(); }
+inline std::uint64_t mixed(std::uint64_t seed, std::uint64_t n) {
+  return Random(seed ^ (n * 0x9e3779b97f4a7c15u)).next();
+}
 
 /// Burns some processor time: a delay of no known length that no scheduler notices.
 inline void spin(std::uint64_t rounds) {

@@ -41,7 +41,8 @@ struct Target {
 
 /// What really happened, written by the pipeline itself. All counters are safe from any thread.
 struct Books {
-  explicit Books(std::uint64_t items) : accepted(items), transformed(items), made(items), loaded(items), refused_by_load(items) {}
+  explicit Books(std::uint64_t items)
+      : accepted(items), transformed(items), made(items), loaded(items), refused_by_load(items) {}
 
   std::deque<std::atomic<std::uint32_t>> accepted, transformed, made, loaded, refused_by_load;  // by item
   std::atomic<std::uint64_t> offered = 0, refused = 0;
@@ -63,8 +64,8 @@ struct Books {
 /// What an item shall become.
 enum class Fate { Load, Filter, RejectByTransform, RejectByLoad };
 
-/// The behaviour, shared by all stages. `at` is asked before each step (each item of each stage) and may throw, return an error,
-/// or do anything else; the others say what becomes of an item.
+/// The behaviour, shared by all stages. `at` is asked before each step (each item of each stage) and may throw, return
+/// an error, or do anything else; the others say what becomes of an item.
 struct Script {
   std::uint64_t items = 20;
   std::function<etl::Result<void>(Site, std::uint64_t)> at{};
@@ -120,7 +121,8 @@ class Scripted {
   }
   etl::Result<void> extract(etl::Emitter<Source>& out) {
     const Crowd::Visit visit(books->extracting);
-    if (books->pre_calls != 1 || books->pre_failed != 0) books->complain("extract ran without a successful pre_process");
+    if (books->pre_calls != 1 || books->pre_failed != 0)
+      books->complain("extract ran without a successful pre_process");
     for (std::uint64_t i = 0; i < script.items; ++i) {
       if (auto result = script.ask(Site::Extract, i); !result) return result;
       ++books->offered;
@@ -167,7 +169,8 @@ class Scripted {
   etl::Result<void> post_process(const etl::RunReport& report) {
     ++books->post_calls;
     books->told_outcome = report.outcome;
-    if (books->calls.inside() != 0 || books->extracting.inside() != 0) books->complain("post_process ran beside other callables");
+    if (books->calls.inside() != 0 || books->extracting.inside() != 0)
+      books->complain("post_process ran beside other callables");
     return script.ask(Site::PostProcess, 0);
   }
 
@@ -194,14 +197,15 @@ class Scripted {
     const Crowd::Visit visit(books->loads);
     ++books->load_calls;
     if (batch.empty()) books->complain("load was called with nothing");
-    for (std::uint64_t most = books->largest_load; batch.size() > most && !books->largest_load.compare_exchange_weak(most, batch.size());) {
-    }
+    for (std::uint64_t most = books->largest_load;
+         batch.size() > most && !books->largest_load.compare_exchange_weak(most, batch.size());) {}
     for (const Target& t : batch)
       if (auto result = script.ask(Site::Load, t.id); !result) return result;
     // From here on nothing fails: this is the commit.
     for (std::size_t i = 0; i < batch.size(); ++i) {
       const Target& t = batch[i];
-      if (t.id < context.first_seq() || t.id > context.last_seq()) books->complain("a result lies outside of its batch's Seq range");
+      if (t.id < context.first_seq() || t.id > context.last_seq())
+        books->complain("a result lies outside of its batch's Seq range");
       if (script.fate_of(t.id) == Fate::RejectByLoad) {
         ++books->refused_by_load[t.id];
         context.reject(i, "load does not like item " + std::to_string(t.id));
@@ -240,7 +244,12 @@ inline std::string audit(const etl::RunReport& r, const Books& b, const etl::Opt
   std::string wrong = unsound(r);
   const auto same = [&wrong](std::uint64_t reported, std::uint64_t seen, std::string_view what) {
     if (reported != seen)
-      wrong.append(what).append(": reported ").append(std::to_string(reported)).append(", seen ").append(std::to_string(seen)).append("; ");
+      wrong.append(what)
+          .append(": reported ")
+          .append(std::to_string(reported))
+          .append(", seen ")
+          .append(std::to_string(seen))
+          .append("; ");
   };
   const auto require = [&wrong](bool ok, std::string_view what) {
     if (!ok) wrong.append(what).append("; ");
@@ -263,7 +272,8 @@ inline std::string audit(const etl::RunReport& r, const Books& b, const etl::Opt
   require(r.results.produced <= made, "results.produced above what transform made");
   require(r.items.loaded <= fully_loaded, "items.loaded above what was loaded whole");
   // An item of which another result was abandoned is abandoned: the worst counts.
-  require(r.items.rejected + r.items.abandoned >= touched_by_rejection, "items.rejected below the items that load rejected");
+  require(r.items.rejected + r.items.abandoned >= touched_by_rejection,
+          "items.rejected below the items that load rejected");
   require(r.items.abandoned >= b.refused, "items.abandoned below the refused pushes");
   if (r.ok()) {
     same(r.items.loaded, fully_loaded, "items.loaded");
@@ -275,7 +285,8 @@ inline std::string audit(const etl::RunReport& r, const Books& b, const etl::Opt
   same(static_cast<std::uint64_t>(b.calls.inside() + b.extracting.inside()), 0, "callables still at work");
   const std::uint64_t tokens = options.mode == etl::Mode::Fused ? 1 : options.workers;
   require(static_cast<std::uint64_t>(b.calls.most()) <= tokens, "more calls at once than workers");
-  require(static_cast<std::uint64_t>(b.loads.most()) <= options.max_concurrent_loads.value_or(tokens), "too many loads at once");
+  require(static_cast<std::uint64_t>(b.loads.most()) <= options.max_concurrent_loads.value_or(tokens),
+          "too many loads at once");
   require(static_cast<std::uint64_t>(b.workers_made) <= tokens, "more workers' states than workers");
   require(b.largest_load <= options.batch_size, "a load of more than batch_size results");
   const int pre_calls = b.pre_calls, post_calls = b.post_calls;

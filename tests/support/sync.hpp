@@ -48,8 +48,7 @@ class Crowd {
     explicit Visit(Crowd& crowd) : crowd_(&crowd) {
       const int inside = crowd_->inside_.fetch_add(1) + 1;
       int most = crowd_->most_.load();
-      while (inside > most && !crowd_->most_.compare_exchange_weak(most, inside)) {
-      }
+      while (inside > most && !crowd_->most_.compare_exchange_weak(most, inside)) {}
     }
     ~Visit() { crowd_->inside_.fetch_sub(1); }
     Visit(const Visit&) = delete;
@@ -66,7 +65,8 @@ class Crowd {
   std::atomic<int> most_ = 0;
 };
 
-/// Ends the process, naming the case, when its block is not left within a minute or two: a run that hangs must say which.
+/// Ends the process, naming the case, when its block is not left within a minute or two: a run that hangs must say
+/// which.
 class Watchdog {
  public:
   explicit Watchdog(std::string what, std::chrono::seconds patience = std::chrono::seconds(120))

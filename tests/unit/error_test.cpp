@@ -27,8 +27,9 @@ TEST_CASE("error: message() is the context, or the code's text, and the chain of
 }
 
 TEST_CASE("error: every code and class has its own text") {
-  const etl::Errc all[] = {etl::Errc::UserException,  etl::Errc::Rejected, etl::Errc::RejectBudget, etl::Errc::InvalidOptions,
-                           etl::Errc::OutcomeUnknown, etl::Errc::NotRun,   etl::Errc::Ledger};
+  const etl::Errc all[] = {etl::Errc::UserException,  etl::Errc::Rejected,       etl::Errc::RejectBudget,
+                           etl::Errc::InvalidOptions, etl::Errc::OutcomeUnknown, etl::Errc::NotRun,
+                           etl::Errc::Ledger};
   for (const etl::Errc a : all) {
     const std::error_code code = a;
     CHECK(std::string(code.category().name()) == "etl");

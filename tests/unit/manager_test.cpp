@@ -203,7 +203,8 @@ TEST_CASE("manager: unknown dependencies and cycles are NotRun, not a hang") {
 }
 
 TEST_CASE("manager: one failing leaves the others alone") {
-  test::Scripted<true> bad({.items = 100, .at = test::fails_at(Site::Load, 10, Fault::StdException)}), good({.items = 100});
+  test::Scripted<true> bad({.items = 100, .at = test::fails_at(Site::Load, 10, Fault::StdException)}),
+      good({.items = 100});
   etl::PipelineManager manager({.batch_size = 4, .workers = 2});
   manager.add("bad", std::ref(bad)).add("good", std::ref(good));
   const etl::ManagerReport r = manager.run_all();
@@ -218,8 +219,7 @@ TEST_CASE("manager: fail_fast drains the running ones and never starts the waiti
     std::atomic<int>& running;
     void extract(etl::Emitter<int>& out) {
       ++running;
-      for (int i = 0; out.push(i); ++i) {
-      }
+      for (int i = 0; out.push(i); ++i) {}
     }
     void load(std::span<const int>) const {}
   };
@@ -248,8 +248,7 @@ TEST_CASE("manager: a stop drains all, and what waits is NotRun") {
     std::atomic<int>& running;
     void extract(etl::Emitter<int>& out) {
       ++running;
-      for (int i = 0; out.push(i); ++i) {
-      }
+      for (int i = 0; out.push(i); ++i) {}
     }
     void load(std::span<const int>) const {}
   };
@@ -299,7 +298,8 @@ TEST_CASE("manager: custom runners get the options and the stop; what they throw
   etl::PipelineManager second({.workers = 1});
   second.add_runner("std", [](const etl::Options&, etl::Stop) -> etl::RunReport { throw std::runtime_error("one"); });
   second.add_runner("int", [](const etl::Options&, etl::Stop) -> etl::RunReport { throw 2; });
-  second.add_runner("etl", [](const etl::Options&, etl::Stop) -> etl::RunReport { throw etl::Exception(etl::rejected("three")); });
+  second.add_runner(
+      "etl", [](const etl::Options&, etl::Stop) -> etl::RunReport { throw etl::Exception(etl::rejected("three")); });
   const etl::ManagerReport failed = second.run_all();
   for (const auto& [name, report] : failed.pipelines) {
     CHECK(report.outcome == etl::Outcome::Failed);
@@ -349,7 +349,8 @@ TEST_CASE("manager: names are taken once; bad options are refused at once") {
   Log log;
   manager.add_runner("name", noted(log, "name"));
   CHECK_THROWS_AS(manager.add_runner("name", noted(log, "name")), etl::Exception);
-  CHECK_THROWS_AS(manager.add_runner("bad", noted(log, "bad"), {.options = etl::Options{.batch_size = 0}}), etl::Exception);
+  CHECK_THROWS_AS(manager.add_runner("bad", noted(log, "bad"), {.options = etl::Options{.batch_size = 0}}),
+                  etl::Exception);
   CHECK_THROWS_AS(etl::PipelineManager(etl::Options{.workers = 0}), etl::Exception);
   const etl::ManagerReport r = manager.run_all();
   CHECK(r.pipelines.size() == 1);

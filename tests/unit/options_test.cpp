@@ -22,7 +22,7 @@ TEST_CASE("options: the defaults are those of the guide, and valid") {
   CHECK(o.workers == std::max(1u, std::thread::hardware_concurrency()));
   CHECK(o.effective_capacity() == 2 * o.workers);
   CHECK(o.order == etl::Order::None);
-  CHECK(o.drain_deadline == 25s);  // G9
+  CHECK(o.drain_deadline == 25s);    // G9
   CHECK(o.errors.max_rejects == 0);  // G4: strict
   CHECK(o.errors.unclassified == etl::Unclassified::Fatal);
   CHECK(o.inline_batches == etl::Inline::Adaptive);
@@ -73,7 +73,8 @@ TEST_CASE("options: each bad value is named, and nothing else is") {
       {"errors.max_reject_ratio", [](etl::Options& o) { o.errors.max_reject_ratio = 1.5; }},
       {"errors.max_reject_ratio", [](etl::Options& o) { o.errors.max_reject_ratio = -0.1; }},
       {"errors.max_reject_ratio", [](etl::Options& o) { o.errors.max_reject_ratio = std::nan(""); }},
-      {"progress.stream", [](etl::Options& o) { o.progress = {.show = etl::ProgressOptions::Show::Lines, .stream = nullptr}; }},
+      {"progress.stream",
+       [](etl::Options& o) { o.progress = {.show = etl::ProgressOptions::Show::Lines, .stream = nullptr}; }},
       {"progress.interval", [](etl::Options& o) { o.progress.interval = -1ms; }},
   };
   for (const Bad& bad : all) {

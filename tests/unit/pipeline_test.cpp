@@ -48,7 +48,9 @@ struct Pinned {
   template <class E>
   void extract(etl::Emitter<E>&) {}
   template <class E>
-  Order transform(const E&) const { return {}; }
+  Order transform(const E&) const {
+    return {};
+  }
   template <class T>
   void load(std::span<const T>) {}
 };

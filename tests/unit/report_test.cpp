@@ -27,8 +27,14 @@ etl::RunReport sample() {
   r.load = etl::StageTimes(h);
   r.inline_batches = 17;
   r.max_queue_depth = 4;
-  r.add_error({.error = etl::fatal("no \"route\"\n\tto\\host \x01"), .pipeline = "orders", .stage = etl::Stage::Load,
-               .in_batch = true, .batch = 12, .partition = 3, .first_seq = 1000, .last_seq = 1999});
+  r.add_error({.error = etl::fatal("no \"route\"\n\tto\\host \x01"),
+               .pipeline = "orders",
+               .stage = etl::Stage::Load,
+               .in_batch = true,
+               .batch = 12,
+               .partition = 3,
+               .first_seq = 1000,
+               .last_seq = 1999});
   r.add_error({.error = {.code = std::make_error_code(std::errc::io_error)}, .stage = etl::Stage::PostProcess});
   return r;
 }
@@ -40,8 +46,8 @@ bool has(const std::string& text, const std::string& part) { return text.find(pa
 TEST_CASE("report: the checker of this test knows JSON") {
   CHECK(test::Json::parse(R"({"a":{"b":[1,"x",-2.5e3]},"c":null})").has_value());
   CHECK(test::Json::parse(R"({"a":{"b":[1,"x"]}})")->at("a.b.1") == "x");
-  for (const char* bad : {"", "{", "{}x", "{\"a\":}", "{\"a\":1,}", "[1,]", "{\"a\":nan}", "{\"a\":inf}", "{\"a\":01}", "{a:1}",
-                          "{\"a\":1,\"a\":2}", "\"\n\"", "\"\\x\"", "{\"a\":1.}"}) {
+  for (const char* bad : {"", "{", "{}x", "{\"a\":}", "{\"a\":1,}", "[1,]", "{\"a\":nan}", "{\"a\":inf}", "{\"a\":01}",
+                          "{a:1}", "{\"a\":1,\"a\":2}", "\"\n\"", "\"\\x\"", "{\"a\":1.}"}) {
     CAPTURE(bad);
     CHECK_FALSE(test::Json::parse(bad).has_value());
   }
@@ -118,11 +124,21 @@ TEST_CASE("report: JSON is UTF-8, whatever the bytes of a text") {
     CHECK(has(json->at("errors.0.message"), json->at("reason")));
     return json->at("reason");
   };
-  for (const std::string good : {"Gr\u00fc\u00df\u00df", "\u0080\u07ff\u0800", "\ud7ff\ue000\uffff", "\U00010000\U0001f600\U0010ffff"})
+  for (const std::string good :
+       {"Gr\u00fc\u00df\u00df", "\u0080\u07ff\u0800", "\ud7ff\ue000\uffff", "\U00010000\U0001f600\U0010ffff"})
     CHECK(repaired(good) == good);
-  const std::pair<std::string, std::size_t> bad[] = {
-      {"\xff", 1}, {"\x80", 1}, {"\xc0\x80", 2}, {"\xc1\xbf", 2}, {"\xc3", 1}, {"\xe0\x9f\xbf", 3}, {"\xe2\x82", 2},
-      {"\xed\xa0\x80", 3}, {"\xf0\x8f\xbf\xbf", 4}, {"\xf0\x9f\x98", 3}, {"\xf4\x90\x80\x80", 4}, {"\xf5\x80\x80\x80", 4}};
+  const std::pair<std::string, std::size_t> bad[] = {{"\xff", 1},
+                                                     {"\x80", 1},
+                                                     {"\xc0\x80", 2},
+                                                     {"\xc1\xbf", 2},
+                                                     {"\xc3", 1},
+                                                     {"\xe0\x9f\xbf", 3},
+                                                     {"\xe2\x82", 2},
+                                                     {"\xed\xa0\x80", 3},
+                                                     {"\xf0\x8f\xbf\xbf", 4},
+                                                     {"\xf0\x9f\x98", 3},
+                                                     {"\xf4\x90\x80\x80", 4},
+                                                     {"\xf5\x80\x80\x80", 4}};
   for (const auto& [bytes, count] : bad) {
     std::string expected;
     for (std::size_t i = 0; i < count; ++i) expected += no_character;
@@ -169,8 +185,9 @@ TEST_CASE("report: one line per error, with its place") {
 }
 
 TEST_CASE("report: every outcome has its own name and exit code") {
-  const etl::Outcome all[] = {etl::Outcome::Inconsistent, etl::Outcome::Failed,    etl::Outcome::DrainTimeout, etl::Outcome::Cancelled,
-                              etl::Outcome::CompletedWithRejects, etl::Outcome::Completed, etl::Outcome::NotRun};
+  const etl::Outcome all[] = {
+      etl::Outcome::Inconsistent,         etl::Outcome::Failed,    etl::Outcome::DrainTimeout, etl::Outcome::Cancelled,
+      etl::Outcome::CompletedWithRejects, etl::Outcome::Completed, etl::Outcome::NotRun};
   const int codes[] = {6, 1, 5, 4, 3, 0, 7};
   for (std::size_t i = 0; i < std::size(all); ++i) {
     etl::RunReport r;
@@ -221,7 +238,8 @@ TEST_CASE("report: every error is counted, the first ones are kept") {
 
 TEST_CASE("report: the ledgers know when they balance (G2)") {
   CHECK(etl::ItemLedger{}.balanced());
-  CHECK(etl::ItemLedger{.extracted = 15, .loaded = 1, .filtered = 2, .rejected = 3, .replayed = 4, .abandoned = 5}.balanced());
+  CHECK(etl::ItemLedger{.extracted = 15, .loaded = 1, .filtered = 2, .rejected = 3, .replayed = 4, .abandoned = 5}
+            .balanced());
   CHECK_FALSE(etl::ItemLedger{.extracted = 1}.balanced());
   CHECK_FALSE(etl::ItemLedger{.loaded = 1}.balanced());
   CHECK(etl::ResultLedger{.produced = 10, .committed = 1, .rejected = 2, .abandoned = 3, .in_doubt = 4}.balanced());

@@ -27,7 +27,8 @@ namespace {
 
 /// Runs in both modes and returns the sorted loaded values of the parallel run, which has to equal the fused one's.
 template <class Make>
-std::vector<int> loaded_by(Make&& make, etl::Options o = {.batch_size = 3, .workers = 2, .errors = {.max_rejects = 100}}) {
+std::vector<int> loaded_by(Make&& make,
+                           etl::Options o = {.batch_size = 3, .workers = 2, .errors = {.max_rejects = 100}}) {
   std::vector<int> results[2];
   int i = 0;
   for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused}) {
@@ -467,7 +468,9 @@ TEST_CASE("run: inside a pipeline of another run") {
     void extract(etl::Emitter<int>& out) {
       for (int i = 0; i < 10; ++i) out.push(i);
     }
-    void load(std::span<const int>) const { etl::run(Inner{n}, {.batch_size = 3, .workers = 2, .executor = pool}).throw_if_failed(); }
+    void load(std::span<const int>) const {
+      etl::run(Inner{n}, {.batch_size = 3, .workers = 2, .executor = pool}).throw_if_failed();
+    }
   };
   std::atomic<int> n = 0;
   const etl::Executor pool = etl::Executor::pool(1);  // its only thread waits in load for the inner run
@@ -570,7 +573,8 @@ TEST_CASE("emitter: what is held lives until all batches with items pointing int
     }
     void load(std::span<const int* const> batch) const {
       for (std::size_t i = 1; i < batch.size(); ++i)
-        if (*batch[i] < *batch[i - 1]) right = false;  // memory that went away would read as something else (ASan sees it)
+        if (*batch[i] < *batch[i - 1])
+          right = false;  // memory that went away would read as something else (ASan sees it)
     }
   };
   std::vector<std::weak_ptr<std::vector<int>>> chunks;
