@@ -131,8 +131,10 @@ void rows(csv::Reader& reader, Counts& counts, F each) {
 
 void walk(csv::Reader& reader, Counts& counts) {
   rows(reader, counts, [&](const csv::Row& row) {
+    std::uint64_t bytes = 0;
+    for (std::size_t i = 0; i < row.size(); ++i) bytes += row[i].size();
     counts.cells += row.size();
-    for (std::size_t i = 0; i < row.size(); ++i) counts.bytes += row[i].size();
+    counts.bytes += bytes;
   });
 }
 

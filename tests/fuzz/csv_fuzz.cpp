@@ -57,7 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   expect(csv::scan(text, dialect, true, scanned));
   dialect.max_field = 1 << 20;
   if (csv::can_index(dialect) && csv::scan(text, dialect, true, scanned))
-    for (const csv::Isa isa : {csv::Isa::Portable, csv::Isa::Sse2, csv::Isa::Avx2})
+    for (const csv::Isa isa : {csv::Isa::Portable, csv::Isa::Sse2, csv::Isa::Avx2, csv::Isa::Avx512})
       if (csv::supported(isa)) {
         const bool good = csv::index(text, dialect, true, indexed, isa);
         expect(good == scanned.marks.empty());

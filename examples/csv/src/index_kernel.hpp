@@ -1,8 +1,9 @@
 // No #pragma once: included once per instruction set, by a file that defines ETLPIPE_CSV_TARGET and, before it,
-// `Needles`, `classify`, `prefix_xor`, `popcount` and `lowest` for it. All functions carry that target, so that they
-// are inlined into each other.
+// `Needles`, `classify`, `prefix_xor`, `popcount` and `lowest` for it; with ETLPIPE_CSV_OWN_FLATTEN also `flatten` and
+// `flatten_rows`. All functions carry that target, so that they are inlined into each other.
 
-// Writes the offsets of the bits set, and up to 12 entries behind the last one.
+#ifndef ETLPIPE_CSV_OWN_FLATTEN
+// Writes the offsets of the bits set, and up to `beyond` entries behind the last one.
 ETLPIPE_CSV_TARGET inline void flatten(std::uint64_t mask, std::uint32_t base, std::uint32_t* to) noexcept {
   do {
     for (std::size_t i = 0; i < 12; ++i) {
@@ -12,6 +13,16 @@ ETLPIPE_CSV_TARGET inline void flatten(std::uint64_t mask, std::uint32_t base, s
     to += 12;
   } while (mask != 0);
 }
+
+// The same of the places that `rows` has among `ends`. Most blocks end one row or two.
+ETLPIPE_CSV_TARGET inline void flatten_rows(std::uint64_t rows, std::uint64_t ends, std::uint32_t base,
+                                            std::uint32_t* to) noexcept {
+  do {
+    for (std::size_t i = 0; i < 2; ++i, rows &= rows - 1)
+      *to++ = base + static_cast<std::uint32_t>(popcount(ends & ((rows & -rows) - 1)));
+  } while (rows != 0);
+}
+#endif
 
 ETLPIPE_CSV_TARGET inline void append(std::uint64_t mask, std::uint32_t base, Offsets& to) {
   for (; mask != 0; mask &= mask - 1) to.push(base + static_cast<std::uint32_t>(lowest(mask)));
@@ -35,8 +46,8 @@ ETLPIPE_CSV_TARGET Verdict run(std::string_view text, const Dialect& dialect, St
       quotes_near = std::exchange(seen, 0);
       out.ends.resize(count);
       out.row_ends.resize(row_count);
-      out.ends.room(room_step + 12);
-      out.row_ends.room(room_step + 1);
+      out.ends.room(room_step + beyond);
+      out.row_ends.room(room_step + beyond);
       cells = out.ends.data();
       rows = out.row_ends.data();
     }
@@ -67,13 +78,8 @@ ETLPIPE_CSV_TARGET Verdict run(std::string_view text, const Dialect& dialect, St
       inside_before = static_cast<std::uint64_t>(static_cast<std::int64_t>(inside) >> 63);
     }
     starts_before = ends >> 63;
-    std::uint64_t left = breaks & ~inside;
-    for (std::size_t i = 0; i < 2; ++i, left &= left - 1) {
-      rows[row_count] = static_cast<std::uint32_t>(count + popcount(ends & ((left & -left) - 1)));
-      row_count += left != 0 ? 1 : 0;
-    }
-    for (; left != 0; left &= left - 1)
-      rows[row_count++] = static_cast<std::uint32_t>(count + popcount(ends & ((left & -left) - 1)));
+    flatten_rows(breaks & ~inside, ends, static_cast<std::uint32_t>(count), rows + row_count);
+    row_count += popcount(breaks & ~inside);
     flatten(ends, static_cast<std::uint32_t>(at), cells + count);
     count += popcount(ends);
   }

@@ -20,7 +20,7 @@ std::vector<std::uint32_t> distinct(const csv::Offsets& offsets) {
 const std::vector<csv::Isa>& isas() {
   static const std::vector<csv::Isa> all = [] {
     std::vector<csv::Isa> found;
-    for (const csv::Isa isa : {csv::Isa::Portable, csv::Isa::Sse2, csv::Isa::Avx2})
+    for (const csv::Isa isa : {csv::Isa::Portable, csv::Isa::Sse2, csv::Isa::Avx2, csv::Isa::Avx512})
       if (csv::supported(isa)) found.push_back(isa);
     return found;
   }();

@@ -16,7 +16,8 @@ namespace etl::inline v0::csv {
 enum class Isa : std::uint8_t {
   Portable,
   Sse2,
-  Avx2,  ///< with PCLMUL
+  Avx2,    ///< with PCLMUL
+  Avx512,  ///< with VBMI2, as processors have it from 2019 (Intel) and 2022 (AMD) on
 };
 [[nodiscard]] bool supported(Isa isa) noexcept;
 /// The fastest that this processor has.
