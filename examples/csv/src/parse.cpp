@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cfloat>
 #include <charconv>
 #include <concepts>
@@ -17,56 +18,82 @@ using std::chrono::minutes;
 
 namespace {
 
+constexpr std::array<double, 16> powers_of_ten{1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                               1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+
+/// The digits of a word without the point at bit `at`; the places before it get the digit `ahead`.
+std::uint64_t without_point(std::uint64_t word, int at, std::uint64_t ahead) noexcept {
+  const std::uint64_t behind = ~std::uint64_t{0} << at << 8;
+  return (word & behind) | (word & ~(~std::uint64_t{0} << at)) << 8 | ahead;
+}
+
 /// Up to 15 digits with a point: a whole number below 2^53, and a power of ten, which are exact, so that their quotient
-/// is rounded once and right (Clinger, 1990). Most numbers in files are such, and take a third of the time.
-std::optional<double> short_decimal(std::string_view text, char point) noexcept {
-  static constexpr std::array<double, 16> powers{1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                                 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+/// is rounded once and right (Clinger, 1990). Up to 16 without: their conversion rounds once. Most numbers in files are
+/// such.
+bool short_decimal(std::string_view text, char point, double& out) noexcept {
   const bool negative = text.starts_with('-');
   text.remove_prefix(negative ? 1 : 0);
+  if (text.size() - 1 >= 16) return false;
   std::uint64_t number = 0;
-  std::size_t digits = 0, before = 0;
-  bool fraction = false;
-  for (const char c : text) {
-    if (digit(c)) {
-      number = 10 * number + static_cast<std::uint64_t>(c - '0');
-      ++digits;
-    } else if (c == point && !fraction) {
-      fraction = true;
-      before = digits;
-    } else {
-      return std::nullopt;
+  std::size_t behind = 0;
+  const auto point_at = [point](std::uint64_t word, std::uint64_t found, int& at) {
+    at = std::countr_zero(found) & ~7;
+    return (found & (found - 1)) == 0 && static_cast<char>(word >> at) == point;
+  };
+  int at = 0;
+  if (text.size() <= 8) {
+    std::uint64_t word = detail::load_digits(text);
+    if (const std::uint64_t found = detail::no_digits(word); found != 0) {
+      if (!point_at(word, found, at) || text.size() == 1) return false;
+      word = without_point(word, at, '0');
+      behind = 7 - static_cast<std::size_t>(at) / 8;
     }
-    if (digits > 15) return std::nullopt;
+    number = detail::number_of(word);
+  } else {
+    std::uint64_t first = detail::load_digits(text.substr(0, text.size() - 8));
+    std::uint64_t last = detail::load_eight(text.data() + text.size() - 8);
+    const std::uint64_t early = detail::no_digits(first), late = detail::no_digits(last);
+    if (early != 0) {
+      if (late != 0 || !point_at(first, early, at)) return false;
+      first = without_point(first, at, '0');
+      behind = 15 - static_cast<std::size_t>(at) / 8;
+    } else if (late != 0) {
+      if (!point_at(last, late, at)) return false;
+      last = without_point(last, at, first >> 56);
+      first = first << 8 | '0';
+      behind = 7 - static_cast<std::size_t>(at) / 8;
+    }
+    number = detail::number_of(last) + std::uint64_t{100'000'000} * detail::number_of(first);
   }
-  if (digits == 0) return std::nullopt;
-  const double value = static_cast<double>(number) / powers[fraction ? digits - before : 0];
-  return negative ? -value : value;
+  const double value = static_cast<double>(number) / powers_of_ten[behind];
+  out = negative ? -value : value;
+  return true;
+}
+
+template <std::floating_point T>
+[[gnu::noinline]] bool any_decimal(std::string_view text, bool decimal_comma, T& out) noexcept {
+  std::array<char, 128> buffer;
+  if (decimal_comma && text.find_first_of(".,") != text.npos) {
+    if (text.size() > buffer.size() || text.find('.') != text.npos) return false;
+    std::ranges::replace_copy(text, buffer.begin(), ',', '.');
+    text = {buffer.data(), text.size()};
+  }
+  if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
+  const char* const end = text.data() + text.size();
+  const auto [last, error] = std::from_chars(text.data(), end, out);
+  return error == std::errc{} && last == end && text.back() != ')';  // "nan(...)"
 }
 
 }  // namespace
 
 template <std::floating_point T>
-std::optional<T> parse_floating(std::string_view text, bool decimal_comma) noexcept {
-  text = trimmed(text);
+bool detail::parse(std::string_view text, bool decimal_comma, T& out) noexcept {
   if constexpr (std::same_as<T, double> && FLT_EVAL_METHOD == 0)
-    if (const auto value = short_decimal(text, decimal_comma ? ',' : '.')) return value;
-  std::array<char, 128> buffer;
-  if (decimal_comma && text.find_first_of(".,") != text.npos) {
-    if (text.size() > buffer.size() || text.find('.') != text.npos) return std::nullopt;
-    std::ranges::replace_copy(text, buffer.begin(), ',', '.');
-    text = {buffer.data(), text.size()};
-  }
-  if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
-  T value{};
-  const char* const begin = text.data();
-  const char* const end = begin + text.size();
-  const auto [last, error] = std::from_chars(begin, end, value);
-  if (error != std::errc{} || last != end || text.back() == ')') return std::nullopt;  // "nan(...)"
-  return value;
+    if (short_decimal(text, decimal_comma ? ',' : '.', out)) return true;
+  return any_decimal(text, decimal_comma, out);
 }
-template std::optional<float> parse_floating<float>(std::string_view, bool) noexcept;
-template std::optional<double> parse_floating<double>(std::string_view, bool) noexcept;
+template bool detail::parse<float>(std::string_view, bool, float&) noexcept;
+template bool detail::parse<double>(std::string_view, bool, double&) noexcept;
 
 bool parse_numeric(std::string_view text, std::string& out, bool decimal_comma) {
   text = trimmed(text);
@@ -94,15 +121,32 @@ bool parse_numeric(std::string_view text, std::string& out, bool decimal_comma) 
   return true;
 }
 
+namespace {
+
+/// What `load_short` makes of it.
+constexpr std::uint64_t word(std::string_view letters) noexcept {
+  std::uint64_t made = 0;
+  for (const char c : letters) made = made >> 8 | std::uint64_t{static_cast<unsigned char>(c)} << 56;
+  return made;
+}
+
+}  // namespace
+
+bool detail::parse(std::string_view text, bool& out) noexcept {
+  static constexpr std::array yes{word("true"), word("t"), word("yes"), word("y"), word("on")};
+  static constexpr std::array no{word("false"), word("f"), word("no"), word("n"), word("off")};
+  if (text.size() - 1 >= 8) return false;
+  const std::uint64_t exact = load_short(text);
+  const std::uint64_t lower = exact | (' ' * each_byte) << (64 - 8 * text.size());
+  bool is_yes = exact == word("1"), is_no = exact == word("0");
+  for (const std::uint64_t each : yes) is_yes |= lower == each;  // all: which it is, is as good as random
+  for (const std::uint64_t each : no) is_no |= lower == each;
+  out = is_yes;
+  return is_yes || is_no;
+}
 std::optional<bool> parse_bool(std::string_view text) noexcept {
-  using namespace std::string_view_literals;
-  static constexpr std::array yes{"true"sv, "1"sv, "t"sv, "yes"sv, "y"sv, "on"sv};
-  static constexpr std::array no{"false"sv, "0"sv, "f"sv, "no"sv, "n"sv, "off"sv};
-  text = trimmed(text);
-  const auto is = [text](std::string_view word) { return word.size() == text.size() && same_word(text, word); };
-  if (std::ranges::any_of(yes, is)) return true;
-  if (std::ranges::any_of(no, is)) return false;
-  return std::nullopt;
+  bool value = false;
+  return detail::parse(trimmed(text), value) ? std::optional(value) : std::nullopt;
 }
 
 namespace {
@@ -118,6 +162,22 @@ std::optional<microseconds> take_clock(std::string_view& text) noexcept {
     if (take(text, '.') || take(text, ',')) micros = take_fraction(text);
   }
   return clock_time(hour, minute, second, micros);
+}
+
+/// "2026-11-21".
+bool iso_day(const char* text, Day& out) noexcept {
+  constexpr std::uint64_t in_dashes = std::uint64_t{0xFF} << 16 | std::uint64_t{0xFF} << 40;
+  const std::uint64_t word = detail::load_eight(text + 2) ^ (in_dashes & (('-' ^ '0') * detail::each_byte));
+  const std::uint64_t digits = word ^ ('0' * detail::each_byte);  // 26011021: the dashes are zeros now
+  if (detail::no_digits(word) != 0 || (digits & in_dashes) != 0 || !digit(text[0]) || !digit(text[1])) return false;
+  const std::uint64_t pairs = 10 * digits + (digits >> 8);  // each digit with the next
+  const auto pair = [pairs](unsigned i) { return static_cast<unsigned>(pairs >> (8 * i) & 0xFF); };
+  const std::chrono::year_month_day date{
+      std::chrono::year{1000 * (text[0] - '0') + 100 * (text[1] - '0') + static_cast<int>(pair(0))},
+      std::chrono::month{pair(3)}, std::chrono::day{pair(6)}};
+  if (pair(3) - 1 >= 12 || (pair(6) - 1 >= 28 && !date.ok())) return false;
+  out = Day(std::chrono::local_days(date).time_since_epoch());
+  return true;
 }
 
 }  // namespace
@@ -150,10 +210,24 @@ std::optional<microseconds> parse_clock(std::string_view text) noexcept {
   return text.empty() ? clock : std::nullopt;
 }
 
-std::optional<Day> parse_date(std::string_view text, const TimeFormat& format) noexcept {
+namespace {
+
+[[gnu::noinline]] bool any_day(std::string_view text, const TimeFormat& format, Day& out) noexcept {
   const auto moment = format.parse(text);
-  if (!moment || (moment->has_clock && format.is_iso())) return std::nullopt;
-  return Day(std::chrono::floor<std::chrono::days>(moment->time).time_since_epoch());
+  if (!moment || (moment->has_clock && format.is_iso())) return false;
+  out = Day(std::chrono::floor<std::chrono::days>(moment->time).time_since_epoch());
+  return true;
+}
+
+}  // namespace
+
+bool detail::parse(std::string_view text, const TimeFormat& format, Day& out) noexcept {
+  if (format.is_iso() && text.size() == 10) return iso_day(text.data(), out);
+  return any_day(text, format, out);
+}
+std::optional<Day> parse_date(std::string_view text, const TimeFormat& format) noexcept {
+  Day day{};
+  return detail::parse(trimmed(text), format, day) ? std::optional(day) : std::nullopt;
 }
 
 std::optional<LocalTime> parse_timestamp(std::string_view text, const TimeFormat& format) noexcept {

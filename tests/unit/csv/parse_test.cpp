@@ -2,12 +2,15 @@
 #include <etl/csv/parse.hpp>
 
 #include <bit>
+#include <cctype>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include <etl/csv/value.hpp>
 
@@ -104,6 +107,66 @@ TEST_CASE("short decimals are the doubles that the standard library reads") {
     CHECK(std::bit_cast<std::uint64_t>(*found) == std::bit_cast<std::uint64_t>(value));
   }
   CHECK(std::signbit(csv::parse_floating<double>("-0").value()));
+}
+
+TEST_CASE("what is a number but for one byte is what the standard library says") {
+  const std::string digits = "1234567890.1234567";
+  for (std::size_t size = 1; size <= digits.size(); ++size)
+    for (std::size_t at = 0; at < size; ++at)
+      for (int byte = 0; byte < 256; ++byte) {
+        const char c = static_cast<char>(byte);
+        if (c == ' ' || c == '\t' || c == '+') continue;  // which may stand around, or before
+        std::string text = digits.substr(size % 2 == 0 ? 0 : digits.size() - size, size);
+        text[at] = c;
+        const char* const end = text.data() + text.size();
+        double value = 0;
+        std::int32_t whole = 0;
+        const auto [rest, error] = std::from_chars(text.data(), end, value);
+        const auto [left, wrong] = std::from_chars(text.data(), end, whole);
+        const auto found = csv::parse_floating<double>(text);
+        const auto integer = csv::parse_integer<std::int32_t>(text);
+        const bool same = found == (error == std::errc{} && rest == end ? std::optional(value) : std::nullopt) &&
+                          integer == (wrong == std::errc{} && left == end ? std::optional(whole) : std::nullopt);
+        if (same) continue;
+        CAPTURE(text, byte);
+        FAIL("read otherwise");
+      }
+}
+
+TEST_CASE("what is a day or a truth value but for one byte is none") {
+  for (const std::string good : {"2024-02-29", "1999-12-31", "2023-01-01"}) {
+    CHECK(day(good) == good);
+    for (std::size_t at = 0; at < good.size(); ++at)
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string text = good;
+        text[at] = static_cast<char>(byte);
+        const std::string timestamp = local(text);  // read in another way
+        const bool same = day(text) == (timestamp == "none" ? timestamp : timestamp.substr(0, 10));
+        if (same) continue;
+        CAPTURE(text, byte);
+        FAIL("read otherwise");
+      }
+  }
+  for (const char* text : {"2023-02-29", "2024-13-01", "2024-00-10", "2024-04-31", "2024-04-00"}) {
+    CAPTURE(text);
+    CHECK(day(text) == "none");
+  }
+  for (const std::string good : {"true", "t", "yes", "y", "on", "1", "false", "f", "no", "n", "off", "0"})
+    for (std::size_t at = 0; at < good.size(); ++at)
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string text = good;
+        text[at] = static_cast<char>(byte);
+        const bool other_case = (byte ^ good[at]) == 0x20 && std::isalpha(static_cast<unsigned char>(good[at])) != 0;
+        if (csv::parse_bool(text).has_value() == (text == good || other_case)) continue;
+        if (text.size() == 1 || text == "no" || text == "on") continue;  // another of the words
+        if (byte == ' ' || byte == '\t') continue;
+        CAPTURE(text, byte);
+        FAIL("read otherwise");
+      }
+  for (const char* text : {"\x11", "\x10", "0true", "01", "truefalse"}) {
+    CAPTURE(text);
+    CHECK_FALSE(csv::parse_bool(text));
+  }
 }
 
 TEST_CASE("doubles are written as the shortest text that is the same double") {

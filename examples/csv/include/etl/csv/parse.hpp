@@ -11,40 +11,77 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
+#include <etl/config.hpp>
+#include <etl/csv/digits.hpp>
 #include <etl/csv/value.hpp>
 #include <etl/error.hpp>
 
 namespace etl::inline v0::csv {
 
-/// The text without blanks and tabs around it.
-[[nodiscard]] constexpr std::string_view trimmed(std::string_view text) noexcept {
-  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+class TimeFormat;
+
+namespace detail {
+
+[[nodiscard]] constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
+[[nodiscard]] ETLPIPE_NOINLINE constexpr std::string_view without_blanks(std::string_view text) noexcept {
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
   return text;
 }
+
+}  // namespace detail
+
+/// The text without blanks and tabs around it.
+[[nodiscard]] ETLPIPE_ALWAYS_INLINE constexpr std::string_view trimmed(std::string_view text) noexcept {
+  const bool blank = !text.empty() && (detail::is_blank(text.front()) || detail::is_blank(text.back()));
+  return blank ? detail::without_blanks(text) : text;
+}
+
+namespace detail {
+
+// What the functions below do, with what is found in `out`, or false: through a std::optional it goes by memory, in
+// pieces that the processor has to wait for, which takes as long as the rest. The text is trimmed.
+template <std::integral T>
+[[nodiscard]] bool parse(std::string_view text, T& out) noexcept {
+  if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
+  const bool negative = std::signed_integral<T> && text.starts_with('-');
+  if (const std::string_view digits = text.substr(negative ? 1 : 0); digits.size() - 1 < 8) {
+    std::uint32_t number = 0;
+    if (!short_number(digits, number)) return false;
+    const std::int64_t whole = negative ? -std::int64_t{number} : std::int64_t{number};
+    out = static_cast<T>(whole);
+    return std::in_range<T>(whole);
+  }
+  const char* const end = text.data() + text.size();
+  const auto [last, error] = std::from_chars(text.data(), end, out);
+  return error == std::errc{} && last == end;
+}
+[[nodiscard]] bool parse(std::string_view text, bool& out) noexcept;
+template <std::floating_point T>
+[[nodiscard]] bool parse(std::string_view text, bool decimal_comma, T& out) noexcept;
+extern template bool parse<float>(std::string_view, bool, float&) noexcept;
+extern template bool parse<double>(std::string_view, bool, double&) noexcept;
+[[nodiscard]] bool parse(std::string_view text, const TimeFormat& format, Day& out) noexcept;
+
+}  // namespace detail
 
 /// A decimal integer; a leading + is allowed. Nothing when it does not fit.
 template <std::integral T>
   requires(!std::same_as<T, bool>)
 [[nodiscard]] std::optional<T> parse_integer(std::string_view text) noexcept {
-  text = trimmed(text);
-  if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
   T value{};
-  const char* const begin = text.data();
-  const char* const end = begin + text.size();
-  const auto [last, error] = std::from_chars(begin, end, value);
-  if (error != std::errc{} || last != end) return std::nullopt;
-  return value;
+  return detail::parse(trimmed(text), value) ? std::optional(value) : std::nullopt;
 }
 
 /// A decimal number, also with exponent, "inf" or "nan". With `decimal_comma`, 1,5 is one and 1.5 is none. Nothing when
 /// it is beyond the type's range.
 template <std::floating_point T>
-[[nodiscard]] std::optional<T> parse_floating(std::string_view text, bool decimal_comma = false) noexcept;
-extern template std::optional<float> parse_floating<float>(std::string_view, bool) noexcept;
-extern template std::optional<double> parse_floating<double>(std::string_view, bool) noexcept;
+[[nodiscard]] std::optional<T> parse_floating(std::string_view text, bool decimal_comma = false) noexcept {
+  T value{};
+  return detail::parse(trimmed(text), decimal_comma, value) ? std::optional(value) : std::nullopt;
+}
 
 /// A decimal number of any length into `out`, without a leading + and with a point; "nan" and the like are none. False:
 /// it is none, and `out` is untouched.

@@ -1,6 +1,7 @@
 #pragma once
 /// What compile-time and run-time mappings share: which cell a column is, what is NULL, how a bad cell is told.
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -53,6 +54,11 @@ struct Nulls {
       if (null == text) return true;
     return false;
   }
+  [[nodiscard]] std::size_t longest() const noexcept {
+    std::size_t size = 0;
+    for (const std::string& null : texts) size = std::max(size, null.size());
+    return size;
+  }
   friend bool operator==(const Nulls&, const Nulls&) = default;
 };
 
@@ -71,8 +77,9 @@ inline constexpr std::size_t no_cell = std::numeric_limits<std::size_t>::max();
 /// A column of a mapping, found in a file: cells from 0.
 struct BoundCell {
   std::size_t cell = 0;
-  std::size_t clock = no_cell;  // of the time of day
-  std::string name{};           // in the header, or empty
+  std::size_t clock = no_cell;         // of the time of day
+  std::string name{};                  // in the header, or empty
+  std::size_t longest_null = no_cell;  // a longer text is not NULL
 };
 
 struct WantedCell {

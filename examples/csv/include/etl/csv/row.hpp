@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <etl/config.hpp>
 #include <etl/position.hpp>
 
 namespace etl::inline v0::csv {
@@ -66,6 +67,30 @@ struct Table {
   [[nodiscard]] bool quoted(std::size_t cell) const noexcept;
 };
 
+/// The cells of a row, with what they need of the table at hand: for a loop over them.
+class Cells {
+ public:
+  ETLPIPE_ALWAYS_INLINE Cells(const Table& table, const RowSpan& span) noexcept
+      : table_(&table), ends_(table.ends + span.first), text_(table.text), quote_(table.quote), size_(span.cells) {}
+  [[nodiscard]] ETLPIPE_ALWAYS_INLINE std::string_view operator[](std::size_t i) const noexcept {
+    if (i >= size_) return {};
+    const std::uint32_t end = ends_[i];
+    if ((end & special_cell) != 0) [[unlikely]]
+      return table_->special(static_cast<std::size_t>(ends_ + i - table_->ends));
+    const std::uint32_t begin = (*(ends_ + i - 1) + 1) & ~special_cell;
+    const char* const text = text_ + begin;
+    const bool in_quotes = static_cast<unsigned char>(*text) == quote_;  // as good as random: no branch
+    return {text + in_quotes, end - begin - 2 * std::uint32_t{in_quotes}};
+  }
+
+ private:
+  const Table* table_;
+  const std::uint32_t* ends_;
+  const char* text_;
+  int quote_;
+  std::uint32_t size_;
+};
+
 }  // namespace detail
 
 /// One row: a view that is valid as long as its chunk is held (`Chunk::keep`). Cheap to copy; any thread.
@@ -76,16 +101,8 @@ class Row {
 
   [[nodiscard]] std::size_t size() const noexcept { return table_->width != 0 ? table_->width : span_->cells; }
   /// The text of a cell, without its quotes; empty for a cell that the row does not have.
-  [[nodiscard]] std::string_view operator[](std::size_t i) const noexcept {
-    if (i >= span_->cells) return {};
-    const std::size_t cell = span_->first + i;
-    const std::uint32_t end = table_->ends[cell];
-    if ((end & detail::special_cell) != 0) [[unlikely]]
-      return table_->special(cell);
-    const std::uint32_t begin = table_->begin_of(cell);
-    const char* const text = table_->text + begin;
-    const bool in_quotes = static_cast<unsigned char>(*text) == table_->quote;  // as good as random: no branch
-    return {text + in_quotes, end - begin - 2 * std::uint32_t{in_quotes}};
+  [[nodiscard]] ETLPIPE_ALWAYS_INLINE std::string_view operator[](std::size_t i) const noexcept {
+    return detail::Cells(*table_, *span_)[i];
   }
   /// Whether the cell stands in quotes: a quoted empty cell is not a missing value.
   [[nodiscard]] bool quoted(std::size_t i) const noexcept {
@@ -100,6 +117,7 @@ class Row {
   /// Bytes of the (inflated) file before it.
   [[nodiscard]] std::uint64_t offset() const noexcept { return table_->base.offset + table_->begin_of(span_->first); }
   [[nodiscard]] Place place() const noexcept { return {offset(), line(), number()}; }
+  [[nodiscard]] detail::Cells cells() const noexcept { return {*table_, *span_}; }
 
  private:
   const detail::Table* table_ = nullptr;
