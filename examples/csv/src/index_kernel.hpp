@@ -134,8 +134,10 @@ ETLPIPE_CSV_TARGET std::size_t survey(std::string_view text, const Dialect& dial
     const std::uint64_t breaks = m.feed | (m.carriage & ~((m.feed >> 1) | (feed_behind << 63)));
     const std::uint64_t inside =
         m.quote == 0 ? (to.odd ? ~std::uint64_t{0} : 0) : prefix_xor(m.quote) ^ (to.odd ? ~std::uint64_t{0} : 0);
-    look(m, breaks, inside, valid, dialect.keep_blank_lines, to.carriage, to.guesses[0]);
-    look(m, breaks, ~inside & valid, valid, dialect.keep_blank_lines, to.carriage, to.guesses[1]);
+    // Most texts refute the wrong guess at their first quote.
+    if (!to.guesses[0].broken) look(m, breaks, inside, valid, dialect.keep_blank_lines, to.carriage, to.guesses[0]);
+    if (!to.guesses[1].broken)
+      look(m, breaks, ~inside & valid, valid, dialect.keep_blank_lines, to.carriage, to.guesses[1]);
     to.lines += popcount(breaks);
     to.odd ^= popcount(m.quote) % 2 != 0;
     to.carriage = m.carriage;

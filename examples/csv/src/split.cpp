@@ -2,7 +2,6 @@
 #include <optional>
 #include <string>
 #include <thread>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -18,14 +17,17 @@ namespace {
 
 constexpr std::size_t block = 256 << 10;
 
-// Calls `each` with an index per part, on a thread per part; the first error by index.
+// Calls `each` with all numbers below `count`, on some threads; the first error of them.
 template <class F>
-Result<void> in_parallel(std::size_t parts, F each) {
-  std::vector<Result<void>> results(parts);
+Result<void> in_parallel(std::size_t count, std::size_t threads, F each) {
+  std::vector<Result<void>> results(threads);
+  const auto run = [&](std::size_t thread) {
+    for (std::size_t i = thread; i < count && results[thread]; i += threads) results[thread] = each(i);
+  };
   {
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 1; i < parts; ++i) threads.emplace_back([&, i] { results[i] = each(i); });
-    results[0] = each(0);
+    std::vector<std::jthread> running;
+    for (std::size_t i = 1; i < threads; ++i) running.emplace_back(run, i);
+    run(0);
   }
   for (Result<void>& result : results)
     if (!result) return std::move(result);
@@ -90,7 +92,7 @@ Result<std::optional<Place>> row_end(const std::filesystem::path& path, const Di
     if (!more) return failure(more.error());
     std::string_view seen = text;
     if (*more && seen.ends_with('\r')) seen.remove_suffix(1);
-    std::ignore = index(seen, dialect, false, structure);  // what is broken in it was seen before
+    if (!index(seen, dialect, false, structure)) return std::nullopt;
     if (structure.row_ends.size() > 0) {
       const std::uint32_t end = structure.ends[structure.row_ends[0]];
       const std::ptrdiff_t within =
@@ -151,19 +153,22 @@ Result<std::vector<Part>> split(const std::filesystem::path& path, const Dialect
   // Lines of blanks are no rows when blanks do not count, which the survey does not see.
   if (!can_index(dialect) || dialect.trim) return split_in_order(path, dialect, first, size, parts);
 
-  // Stretches that begin behind a line feed, each surveyed on a thread of its own. Then it is known which begin within
-  // quotes, and what to count of them.
+  // Where the last part begins is to be known, but nothing of what is in it. What lies before is cut into stretches,
+  // each surveyed without knowing whether it begins within quotes.
+  const std::uint64_t part_size = (size - first.offset) / parts;
+  const std::size_t per_part = std::clamp<std::size_t>(static_cast<std::size_t>(part_size / block), 1, parts);
+  const std::size_t count = per_part * (parts - 1);
   std::vector<std::uint64_t> begins{first.offset};
-  for (std::size_t i = 1; i < parts; ++i) {
-    const std::uint64_t at = std::max(first.offset + (size - first.offset) / parts * i, begins.back());
+  for (std::size_t i = 1; i <= count; ++i) {
+    const std::uint64_t at = std::max(first.offset + part_size / per_part * i, begins.back());
     const auto begin = behind_line_feed(path, at, 2 * dialect.max_field + block);
     if (!begin) return failure(begin.error());
     if (!*begin) return split_in_order(path, dialect, first, size, parts);
     begins.push_back(**begin);
   }
-  begins.push_back(size);
-  std::vector<detail::Survey> stretches(parts);
-  auto surveyed = in_parallel(parts, [&](std::size_t i) -> Result<void> {
+  std::vector<detail::Survey> stretches(count);
+  const std::size_t threads = std::min<std::size_t>(parts, std::max(1u, std::thread::hardware_concurrency()));
+  auto surveyed = in_parallel(count, threads, [&](std::size_t i) -> Result<void> {
     auto found = survey(path, dialect, begins[i], begins[i + 1]);
     if (!found) return failure(found.error());
     stretches[i] = *found;
@@ -175,19 +180,22 @@ Result<std::vector<Part>> split(const std::filesystem::path& path, const Dialect
   Place at = first;
   bool inside = false;
   std::uint64_t tail = 0;  // bytes of a cell that is not at its end
-  for (std::size_t i = 0; i < parts; ++i) {
-    const detail::Survey::Guess& guess = stretches[i].guesses[inside ? 1 : 0];
-    const std::uint64_t longest = std::max({guess.longest, guess.head + tail});
-    const bool open = i + 1 == parts && inside != stretches[i].odd;
-    if (guess.broken || open || longest + 128 > dialect.max_field)
-      return split_in_order(path, dialect, first, size, parts);
-    places.push_back(at);
-    if (inside) {
-      const auto end = row_end(path, dialect, begins[i]);
-      if (!end) return failure(end.error());
-      if (!*end || (*end)->offset > begins[i + 1]) return split_in_order(path, dialect, first, size, parts);
-      places.back() = {(*end)->offset, at.line + (*end)->line, at.row + (*end)->row};
+  for (std::size_t i = 0; i <= count; ++i) {
+    if (i % per_part == 0) {
+      places.push_back(at);
+      if (inside) {
+        const auto end = row_end(path, dialect, begins[i]);
+        if (!end) return failure(end.error());
+        const std::uint64_t most = i < count ? begins[i + 1] : size;
+        if (!*end || (*end)->offset > most || tail + (*end)->offset - begins[i] + 128 > dialect.max_field)
+          return split_in_order(path, dialect, first, size, parts);
+        places.back() = {(*end)->offset, at.line + (*end)->line, at.row + (*end)->row};
+      }
     }
+    if (i == count) break;
+    const detail::Survey::Guess& guess = stretches[i].guesses[inside ? 1 : 0];
+    if (guess.broken || std::max(guess.longest, guess.head + tail) + 128 > dialect.max_field)
+      return split_in_order(path, dialect, first, size, parts);
     at = {begins[i + 1], at.line + stretches[i].lines, at.row + guess.rows};
     tail = guess.ended ? guess.tail : tail + guess.tail;
     inside ^= stretches[i].odd;

@@ -20,7 +20,7 @@ struct Survey {
     std::uint64_t head = 0;      ///< bytes before the first end of a cell; all when there is none
     std::uint64_t longest = 0;   ///< bytes without an end of a cell, in whole blocks
     std::uint64_t tail = 0;      ///< bytes behind the last end of a cell
-    bool broken = false;         ///< a quote stands where none may
+    bool broken = false;         ///< a quote stands where none may: the rest says nothing
     bool ended = false;          ///< there was an end of a cell
     std::uint64_t starts = 0;    // bit 0: a cell ended with the byte before
     std::uint64_t closing = 0;   // bit 0: the byte before was a closing quote

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -29,6 +30,12 @@ std::vector<std::string> rows(const std::filesystem::path& path, const csv::Dial
     }
   }
   return found;
+}
+
+// Bad rows come behind the good ones of their chunk.
+std::vector<std::string> sorted(std::vector<std::string> rows) {
+  std::ranges::sort(rows);
+  return rows;
 }
 
 // `bytes` of rows, of which some have line breaks and quotes in their cells.
@@ -85,6 +92,30 @@ TEST_CASE("Any mixture of quotes, line ends and blank lines has its rows at the 
       CHECK((rows(path, dialect, *parts) == whole));
     }
   }
+}
+
+TEST_CASE("A fault anywhere in a file is the same fault in its parts") {
+  const test::TemporaryFolder folder;
+  const auto path = folder / "big.csv";
+  const std::string good = text(1'300'000, "\n");
+  const csv::Dialect dialect{.ragged = csv::Ragged::Keep, .max_field = 2000};
+  const std::vector<std::string> faults{"9,x\"y\n", "9,\"a\"b\n", "9,\"never closed\n",
+                                        "9,\"" + std::string(3000, '\n') + "\"\n",
+                                        "9,\"" + std::string(1000, '\n') + "\"b\"\n"};
+  for (const std::string& fault : faults)
+    for (const std::size_t at : {100'000U, 430'000U, 600'000U, 649'500U, 650'000U, 700'000U, 866'000U, 1'290'000U}) {
+      // Also where the parts of it begin, within a cell of many lines.
+      std::string made = good;
+      made.insert(made.find('\n', at) + 1, "8,\"" + std::string(1500, '\n') + "\"\n" + fault);
+      test::write_file(path, made);
+      const std::vector<std::string> whole = sorted(rows(path, dialect, {{{}, UINT64_MAX}}));
+      for (const std::size_t count : {2U, 3U}) {
+        const auto parts = csv::split(path, dialect, count);
+        REQUIRE(parts);
+        CAPTURE(fault, at, count);
+        CHECK((sorted(rows(path, dialect, *parts)) == whole));
+      }
+    }
 }
 
 TEST_CASE("A cell that is longer than a part, and a file that is small") {
