@@ -1,0 +1,168 @@
+#include "build_rows.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "text.hpp"
+
+namespace etl::inline v0::csv::detail {
+namespace {
+
+// Cells whose text is not simply a part of the file's.
+void rewrite(ChunkData& chunk, const Dialect& dialect, std::string_view text) {
+  Structure& s = chunk.structure;
+  Table& table = chunk.table;
+  const auto decode = [&](std::uint32_t cell) {
+    const std::string_view raw = table.raw(cell);
+    const bool quoted = table.quoted(cell);
+    const std::size_t begin = table.scratch.size();
+    append_decoded(table.scratch, quoted ? raw.substr(1, raw.size() - 2) : raw, quoted, dialect);
+    table.rewritten.push_back({cell, static_cast<std::uint32_t>(table.scratch.size() - begin), begin});
+    s.ends[cell] |= special_cell;
+  };
+  std::size_t escaped = 0;
+  if (dialect.encoding == Encoding::Latin1 && has_high(text)) {
+    for (std::uint32_t cell = 0; cell < s.ends.size(); ++cell) {
+      const bool listed = escaped < s.escaped.size() && s.escaped[escaped] == cell;
+      while (escaped < s.escaped.size() && s.escaped[escaped] == cell) ++escaped;
+      if (listed || has_high(table.raw(cell))) decode(cell);
+    }
+  } else {
+    for (; escaped < s.escaped.size(); ++escaped)
+      if (escaped == 0 || s.escaped[escaped] != s.escaped[escaped - 1]) decode(s.escaped[escaped]);
+  }
+  if (!table.rewritten.empty()) {
+    table.stretches.resize(s.ends.size() / Table::stretch + 2);
+    std::uint32_t next = 0;
+    for (std::size_t i = 0; i < table.stretches.size(); ++i) {
+      while (next < table.rewritten.size() && table.rewritten[next].cell < i * Table::stretch) ++next;
+      table.stretches[i] = next;
+    }
+  }
+  if (dialect.trim)
+    for (std::size_t cell = 0; cell < s.ends.size(); ++cell) s.ends[cell] |= special_cell;
+}
+
+}  // namespace
+
+void set_table(ChunkData& chunk, const char* text, const Dialect& dialect, std::size_t width, const Place& place) {
+  Table& table = chunk.table;
+  Offsets& ends = chunk.structure.ends;
+  ends.data()[-1] = ~special_cell;  // one before 0
+  table.text = text;
+  table.ends = ends.data();
+  table.quote = dialect.quote ? static_cast<unsigned char>(*dialect.quote) : -1;
+  table.trim = dialect.trim;
+  table.delimiter = dialect.delimiter;
+  table.width = dialect.ragged == Ragged::Keep ? 0 : static_cast<std::uint32_t>(width);
+  table.base = place;
+  table.rewritten.clear();
+  table.scratch.clear();
+}
+
+std::string describe(const Mark& mark, const Dialect& dialect) {
+  switch (mark.kind) {
+    case Mark::Kind::Comment: break;
+    case Mark::Kind::BareQuote:
+      return "a quote within a cell that does not begin with one; quote the whole cell and escape the quotes in it, or "
+             "read the file without quotes";
+    case Mark::Kind::AfterQuote:
+      return "text behind the closing quote of a cell; escape quotes within the cell, or read the file without quotes";
+    case Mark::Kind::Unclosed: return "a quote that is not closed; close it, or read the file without quotes";
+    case Mark::Kind::TooLong:
+      return fmt::format("a cell of more than {} bytes; close its quote, or raise the limit (max_field)",
+                         dialect.max_field);
+  }
+  return {};
+}
+
+std::string fault(const std::string& name, std::string_view text, std::size_t at, std::uint64_t line,
+                  std::string_view row, std::string_view what) {
+  const std::size_t line_break = text.substr(0, at).find_last_of("\r\n");
+  const std::size_t column = at - (line_break == text.npos ? 0 : line_break + 1) + 1;
+  return fmt::format("{}:{}:{}: {}: {}", name, line, column, row, what);
+}
+
+std::uint64_t count_lines(std::string_view text) noexcept {
+  std::uint64_t lines = 0;
+  for (std::size_t at = text.find_first_of("\r\n"); at != text.npos; at = text.find_first_of("\r\n", at + 1))
+    if (text[at] == '\n' || at + 1 == text.size() || text[at + 1] != '\n') ++lines;
+  return lines;
+}
+
+Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& dialect, BadRows bad_rows,
+                        const std::string& name) {
+  const Structure& s = chunk.structure;
+  const Place& place = chunk.table.base;
+  std::optional<Error> failed;
+  std::uint32_t* const ends = chunk.structure.ends.data();
+  rewrite(chunk, dialect, text.substr(0, s.ends.back()));
+
+  chunk.bad.clear();
+  chunk.rows.resize(s.row_ends.size());
+  RowSpan* to = chunk.rows.data();
+  const std::size_t invalid =
+      dialect.check_utf8 ? find_invalid_utf8(text.substr(0, s.ends.back() & ~special_cell)) : text.npos;
+  std::size_t first = 0, mark = 0, broken = 0;
+  std::uint32_t number = 0, line = 0;
+  std::size_t end = 0;  // of the rows so far
+  const auto width = static_cast<std::size_t>(chunk.table.width);
+  for (std::size_t row = 0; row < s.row_ends.size(); ++row) {
+    const std::size_t last = s.row_ends[row];
+    const std::size_t cells = last - first + 1;
+    const std::size_t begin = end;
+    const std::size_t row_end = ends[last] & ~special_cell;
+    const std::uint32_t row_line = line++;
+    while (broken < s.breaks.size() && s.breaks[broken] < row_end) ++line, ++broken;
+    if (row_end > begin && text[row_end - 1] == '\r' && row_end < text.size() && text[row_end] == '\n')
+      ends[last] |= special_cell;
+    const RowSpan span{static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(cells), number, row_line};
+    first = last + 1;
+    end = std::min(row_end + 1, text.size());
+    const bool marked = mark < s.marks.size() && s.marks[mark].row == row;
+    const auto bad = [&](std::size_t at, std::string_view what) {
+      const std::uint64_t fault_line = place.line + row_line + count_lines(text.substr(begin, at - begin));
+      std::string where = fault(name, text, at, fault_line, fmt::format("row {}", place.row + number), what);
+      if (bad_rows == BadRows::Stop) {
+        failed = fatal(std::move(where));
+        return;
+      }
+      const Row view(chunk.table, span);
+      chunk.bad.push_back(
+          {rejected(std::move(where)), view.text(), {place.offset + begin, place.line + row_line, place.row + number}});
+      ++number;
+    };
+    if (marked) {
+      const Mark& fault = s.marks[mark++];
+      if (fault.kind != Mark::Kind::Comment) bad(fault.at, describe(fault, dialect));
+    } else if (cells == 1 && !dialect.keep_blank_lines && chunk.table.raw(span.first).empty()) {
+      continue;
+    } else if (width != 0 && cells != width &&
+               (cells > width ? dialect.ragged != Ragged::Truncate : dialect.ragged == Ragged::Reject)) {
+      bad(begin,
+          fmt::format("{} cells instead of {}; mend the row, or choose what becomes of ragged rows", cells, width));
+    } else if (const std::size_t at = invalid == text.npos || row_end < invalid
+                                          ? text.npos
+                                          : find_invalid_utf8(text.substr(begin, row_end - begin));
+               at != text.npos) {
+      bad(begin + at, "invalid UTF-8; convert the file, or read it as Latin-1");
+    } else {
+      *to++ = span;
+      ++number;
+    }
+    if (failed) {
+      end = begin;
+      line = row_line;
+      break;
+    }
+  }
+  chunk.rows.resize(static_cast<std::size_t>(to - chunk.rows.data()));
+  chunk.next = {place.offset + end, place.line + line, place.row + number};
+  if (failed) return failure(std::move(*failed));
+  return {};
+}
+
+}  // namespace etl::inline v0::csv::detail
