@@ -11,9 +11,11 @@
 #if defined(__GNUC__)
 #define ETLPIPE_ALWAYS_INLINE [[gnu::always_inline]] inline
 #define ETLPIPE_NOINLINE [[gnu::noinline]]
+#define ETLPIPE_PURE [[gnu::pure]]
 #else
 #define ETLPIPE_ALWAYS_INLINE inline
 #define ETLPIPE_NOINLINE
+#define ETLPIPE_PURE
 #endif
 
 /// `inline namespace v0`: programs built against different major versions do not link by accident.

@@ -104,7 +104,7 @@ Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& 
   chunk.bad.clear();
   chunk.rows.resize(s.row_ends.size());
   RowSpan* to = chunk.rows.data();
-  const std::size_t invalid =
+  const std::size_t valid =  // before it, all is
       dialect.check_utf8 ? find_invalid_utf8(text.substr(0, s.ends.back() & ~special_cell)) : text.npos;
   std::size_t first = 0, mark = 0, broken = 0;
   std::uint32_t number = 0, line = 0;
@@ -117,12 +117,17 @@ Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& 
     const std::size_t row_end = ends[last] & ~special_cell;
     const std::uint32_t row_line = line++;
     while (broken < s.breaks.size() && s.breaks[broken] < row_end) ++line, ++broken;
-    if (row_end > begin && text[row_end - 1] == '\r' && row_end < text.size() && text[row_end] == '\n')
+    if (s.carriage && row_end > begin && text[row_end - 1] == '\r' && row_end < text.size() && text[row_end] == '\n')
       ends[last] |= special_cell;
     const RowSpan span{static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(cells), number, row_line};
     first = last + 1;
     end = std::min(row_end + 1, text.size());
     const bool marked = mark < s.marks.size() && s.marks[mark].row == row;
+    if (cells == width && cells > 1 && !marked && row_end < valid) [[likely]] {
+      *to++ = span;
+      ++number;
+      continue;
+    }
     const auto bad = [&](std::size_t at, std::string_view what) {
       const std::uint64_t fault_line = place.line + row_line + count_lines(text.substr(begin, at - begin));
       std::string where = fault(name, text, at, fault_line, fmt::format("row {}", place.row + number), what);
@@ -144,9 +149,8 @@ Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& 
                (cells > width ? dialect.ragged != Ragged::Truncate : dialect.ragged == Ragged::Reject)) {
       bad(begin,
           fmt::format("{} cells instead of {}; mend the row, or choose what becomes of ragged rows", cells, width));
-    } else if (const std::size_t at = invalid == text.npos || row_end < invalid
-                                          ? text.npos
-                                          : find_invalid_utf8(text.substr(begin, row_end - begin));
+    } else if (const std::size_t at =
+                   row_end < valid ? text.npos : find_invalid_utf8(text.substr(begin, row_end - begin));
                at != text.npos) {
       bad(begin + at, "invalid UTF-8; convert the file, or read it as Latin-1");
     } else {

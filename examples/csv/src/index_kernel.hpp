@@ -34,6 +34,7 @@ ETLPIPE_CSV_TARGET Verdict run(std::string_view text, const Dialect& dialect, St
   std::uint64_t starts_before = 1;   // bit 0: a cell ended with the byte before
   std::uint64_t closing_before = 0;  // bit 0: the byte before was a closing quote
   std::uint64_t broken = 0;
+  std::uint64_t carriages = 0;
   std::uint64_t seen = 0, quotes_near = 0;  // whether there are quotes is foretold by those of the last step
   std::array<char, 64> last{};
   std::size_t count = 0, row_count = 0, room_until = 0;
@@ -63,6 +64,7 @@ ETLPIPE_CSV_TARGET Verdict run(std::string_view text, const Dialect& dialect, St
     const std::uint64_t inside = prefix_xor(m.quote) ^ inside_before;
     const std::uint64_t ends = (m.delimiter | breaks) & ~inside;
     seen |= m.quote;
+    carriages |= m.carriage;
     if ((m.quote | inside_before | closing_before | quotes_near) != 0) {
       const std::uint64_t opening = m.quote & inside;
       const std::uint64_t closing = m.quote & ~inside;
@@ -85,6 +87,7 @@ ETLPIPE_CSV_TARGET Verdict run(std::string_view text, const Dialect& dialect, St
   }
   out.ends.resize(count);
   out.row_ends.resize(row_count);
+  out.carriage = carriages != 0;
   return {.broken = broken != 0, .open = inside_before != 0};
 }
 

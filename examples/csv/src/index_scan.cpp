@@ -159,6 +159,7 @@ class Scanner {
 
 bool scan(std::string_view text, const Dialect& dialect, bool whole, Structure& out) {
   out.clear();
+  out.carriage = true;
   const bool found = Scanner(text, dialect, whole, out).run();
   detail::end_text(text, false, out);
   return found;

@@ -74,6 +74,7 @@ struct Structure {
   Offsets escaped{};          ///< cells with escaped characters: indices in `ends`, some perhaps more than once
   Offsets breaks{};           ///< offsets of the (last bytes of the) line breaks within rows
   std::vector<Mark> marks{};  ///< by row
+  bool carriage = false;      ///< there may be a CR in the text
   void clear() noexcept;
 };
 

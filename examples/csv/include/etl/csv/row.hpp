@@ -62,9 +62,9 @@ struct Table {
     return (*(ends + cell - 1) + 1) & ~special_cell;
   }
   /// As it is in the file, without the CR of a CR LF and blanks that do not count.
-  [[nodiscard]] std::string_view raw(std::size_t cell) const noexcept;
-  [[nodiscard]] std::string_view special(std::size_t cell) const noexcept;
-  [[nodiscard]] bool quoted(std::size_t cell) const noexcept;
+  [[nodiscard]] ETLPIPE_PURE std::string_view raw(std::size_t cell) const noexcept;
+  [[nodiscard]] ETLPIPE_PURE std::string_view special(std::size_t cell) const noexcept;
+  [[nodiscard]] ETLPIPE_PURE bool quoted(std::size_t cell) const noexcept;
 };
 
 /// The cells of a row, with what they need of the table at hand: for a loop over them.
