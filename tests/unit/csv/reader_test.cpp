@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <etl/csv/reader.hpp>
 
 #include <random>
@@ -36,6 +37,7 @@ void take(csv::Reader& reader, Read& read) {
     for (const csv::Row row : **chunk) {
       std::vector<std::string>& cells = read.rows.emplace_back();
       for (std::size_t i = 0; i < row.size(); ++i) cells.emplace_back(row[i]);
+      CHECK(std::ranges::equal(row, cells));
       read.places.push_back(row.place());
     }
     for (const csv::BadRow& bad : (*chunk)->bad_rows()) {
