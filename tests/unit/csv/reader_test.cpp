@@ -1,6 +1,6 @@
-#include <algorithm>
 #include <etl/csv/reader.hpp>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <thread>
