@@ -105,15 +105,16 @@ class Category final : public std::error_category {
   }
 };
 
-/// One line, without what is for the server's developers.
+/// One line, without what is for the server's developers, or is said by a remedy.
 std::string tidy(std::string_view text) {
   std::string line;
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view part = text.substr(0, end);
+    std::string_view part = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
-    if (part.empty() || part.starts_with("LOCATION:")) continue;
-    line.append(line.empty() ? "" : " ").append(part.substr(std::min(part.find_first_not_of(" \t"), part.size())));
+    part.remove_prefix(std::min(part.find_first_not_of(" \t"), part.size()));
+    if (part.empty() || part.starts_with("LOCATION:") || part.starts_with("Is the server running")) continue;
+    line.append(line.empty() ? "" : " ").append(part);
   }
   return line;
 }
