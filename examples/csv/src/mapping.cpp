@@ -70,6 +70,12 @@ std::string RecordDecoder::expected(const Column& column, std::string_view text)
   return what;
 }
 
+std::vector<std::string> StreamMap::header() const {
+  std::vector<std::string> cells{"time", id};
+  cells.insert(cells.end(), targets.begin(), targets.end());
+  return cells;
+}
+
 std::vector<MappedColumn> FileMapping::columns_of(std::span<const std::string> header, std::size_t width) const {
   if (!columns.empty()) return columns;
   std::vector<MappedColumn> all(header.empty() ? width : header.size());
@@ -92,10 +98,10 @@ Result<RecordDecoder> FileMapping::bind(std::span<const std::string> header, std
     const auto& column = mapped[i];
     auto time = TimeFormat::from(column.format);
     auto clock = TimeFormat::from(column.time_format);
-    for (auto* const format : {&time, &clock})
-      if (!*format) {
-        format->error().context = fmt::format("column '{}': {}", column.target, format->error().context);
-        return failure(std::move(format->error()));
+    for (auto* const written : {&time, &clock})
+      if (!*written) {
+        written->error().context = fmt::format("column '{}': {}", column.target, written->error().context);
+        return failure(std::move(written->error()));
       }
     bound.push_back(
         {.kind = column.kind,

@@ -193,6 +193,80 @@ TEST_CASE("what a mapping cannot mean") {
   CHECK(missing.error().message().find("/nonexistent/mapping.json") != std::string::npos);
 }
 
+TEST_CASE("a stream map makes columns of time, id and values") {
+  const auto file = file_of(R"({"files": [{"pattern": "readings/*.json",
+    "timestamp": {"target": "at", "format": "unix_ms", "key": true},
+    "stream_map": {"id": "sensor", "readings": "values", "id_target": "stream", "streams": {
+      "77b0": {"target": "humidity", "type": "integer"}, "3f2a": {"target": "temperature"},
+      "3f2b": {"target": "temperature", "type": "double"}}}}]})");
+  REQUIRE(file.stream_map);
+  CHECK(*file.stream_map == csv::StreamMap{.id = "sensor",
+                                           .readings = "values",
+                                           .targets = {"humidity", "temperature"},
+                                           .streams = {{"77b0", 0}, {"3f2a", 1}, {"3f2b", 1}}});
+  REQUIRE(file.columns.size() == 4);
+  CHECK(file.columns[0].format == "unix_ms");
+  CHECK(file.columns[0].key);
+  CHECK_FALSE(file.columns[1].nullable);
+  CHECK(file.columns[2] == column(3, "humidity", Kind::Integer));
+  CHECK(file.columns[3] == column(4, "temperature", Kind::Double));
+  const auto decoder = file.bind(file.stream_map->header(), "f");
+  REQUIRE(decoder);
+  csv::Record record;
+  REQUIRE(decoder->decode(Cells{"5", "'77b0", "7", ""}, record));
+  CHECK(record == csv::Record{csv::UtcTime(std::chrono::milliseconds{5}), std::string("77b0"), std::int64_t{7},
+                              std::monostate{}});
+  const auto least = file_of(R"({"files": [{"pattern": "*", "timestamp": {"target": "at"},
+                                 "stream_map": {"streams": {"a": {"target": "x"}}}}]})");
+  CHECK(*least.stream_map == csv::StreamMap{.targets = {"x"}, .streams = {{"a", 0}}});
+  CHECK(least.columns.size() == 2);
+}
+
+TEST_CASE("all that is wrong with a stream map is named at once") {
+  CHECK(wrong(R"({"files": [{"pattern": "*", "format": "csv", "delimiter": ";", "columns": [{"source": "a"}],
+    "timestamp": {"column": "t", "format": "%H"},
+    "stream_map": {"id": "v", "readings": "v", "id_targt": "s", "streams": {
+      "a": {"target": "x"}, "b": {"type": "integer"}, "c": {"target": "x", "type": "text", "source": 1},
+      "d": 5, "e": {"target": "x", "type": "real"}}}}]})") ==
+        "files[0].delimiter: is for CSV, and these files are JSON; "
+        "files[0].timestamp.column: is not for readings, whose times stand before their values; "
+        "files[0].timestamp.format: has no date; "
+        "files[0].timestamp.target: is missing: the name that the column is to have; "
+        "files[0].stream_map.id_targt: is unknown; did you mean 'id_target'?; "
+        "files[0].stream_map.readings: is the member 'v', as is the id; "
+        "files[0].format: is csv, and stream_map is for JSON; "
+        "files[0].columns: is not for readings: \"streams\" names their columns; "
+        "files[0].stream_map.streams.b.target: is missing: the column that its values go to; "
+        "files[0].stream_map.streams.c.source: is unknown; there are target, type; "
+        "files[0].stream_map.streams.c.type: is text, and 'x' is double for another stream; "
+        "files[0].stream_map.streams.d: must be an object; "
+        "files[0].stream_map.streams.e.type: must be one of boolean, integer, double, numeric, text, date, timestamp, "
+        "timestamptz");
+  const auto wrong_map = [](const std::string& members) {
+    return wrong(R"({"files": [{"pattern": "*", "timestamp": {"target": "at"}, "stream_map": {)" + members + "}}]}");
+  };
+  CHECK(wrong_map(R"("streams": {})").starts_with("files[0].stream_map.streams: must name a stream"));
+  CHECK(wrong_map("").starts_with("files[0].stream_map.streams: must name a stream"));
+  CHECK(wrong_map(R"("streams": [])") == "files[0].stream_map.streams: must be an object");
+  CHECK(wrong_map(R"("id_target": "at", "streams": {"a": {"target": "x"}})") ==
+        "files[0].columns: two have the target 'at'");
+  CHECK(wrong_map(R"("streams": {"a": {"target": "at"}})") == "files[0].columns: two have the target 'at'");
+  CHECK(wrong(R"({"files": [{"pattern": "*", "stream_map": {"streams": {"a": {"target": "x"}}}}]})")
+            .starts_with("files[0].timestamp: is missing: where the times of readings go"));
+  CHECK(wrong(R"({"files": [{"pattern": "*", "stream_map": 7}]})").find("files[0].stream_map: must be an object") !=
+        std::string::npos);
+}
+
+TEST_CASE("files may be said to be JSON, and have no delimiter then") {
+  CHECK(file_of(R"({"files": [{"pattern": "*", "format": "json"}]})").format == csv::FileFormat::Json);
+  CHECK(file_of(R"({"files": [{"pattern": "*", "format": "csv", "delimiter": ";"}]})").format == csv::FileFormat::Csv);
+  CHECK_FALSE(file_of(R"({"files": [{"pattern": "*", "delimiter": ";"}]})").format);
+  CHECK(wrong(R"({"files": [{"pattern": "*", "format": "json", "delimiter": ";", "header_rows": 0}]})") ==
+        "files[0].delimiter: is for CSV, and these files are JSON; "
+        "files[0].header_rows: is for CSV, and these files are JSON");
+  CHECK(wrong(R"({"files": [{"pattern": "*", "format": "xml"}]})") == "files[0].format: must be one of csv, json");
+}
+
 TEST_CASE("the first pattern that matches counts; one without a slash is for the name alone") {
   const csv::Mapping mapping{.files = {{.pattern = "data/*/a.csv"}, {.pattern = "a.csv"}, {.pattern = "**/b.csv"}}};
   CHECK(mapping.find("data/x/a.csv") == &mapping.files[0]);

@@ -4,6 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -79,22 +82,46 @@ class RecordDecoder {
   template <class R>
   [[nodiscard]] Error error(const R& row, const Column& column) const {
     const auto& cell = column.cell;
-    return detail::bad_cell({.file = file_,
-                             .line = row.line(),
-                             .row = row.number(),
-                             .cell = cell,
-                             .value = row[cell.cell],
-                             .clock = cell.clock == detail::no_cell ? std::string_view() : row[cell.clock],
-                             .expected = expected(column, row[cell.cell])});
+    constexpr bool has_place = requires { row.where(file_); };  // which is then more than a line
+    Error error = detail::bad_cell({.file = has_place ? std::string_view() : file_,
+                                    .line = row.line(),
+                                    .row = row.number(),
+                                    .cell = cell,
+                                    .value = row[cell.cell],
+                                    .clock = cell.clock == detail::no_cell ? std::string_view() : row[cell.clock],
+                                    .expected = expected(column, row[cell.cell])});
+    if constexpr (has_place) error.context.replace(0, error.context.find(':'), row.where(file_));
+    return error;
   }
 
   std::vector<Column> columns_;
   std::string file_;
 };
 
+enum class FileFormat : std::uint8_t {
+  Csv,
+  Json,  ///< one object a line, or a document that is an array of objects
+};
+
+/// Files of readings, `{"uuid": "3f2a", "Readings": [[1700000000000, 21.5], ...]}`: which stream goes to which column.
+/// A reading is a row of these cells: its time, the id of its stream, and one for each target, of which all are NULL
+/// but its own (`readings::Reading`).
+struct StreamMap {
+  std::string id = "uuid";            ///< the member that has the id of a stream, a text or a number
+  std::string readings = "Readings";  ///< the member that has the array of its readings
+  std::vector<std::string> targets{};
+  std::map<std::string, std::size_t, std::less<>> streams{};  ///< by id: which of the targets; others are left out
+
+  /// Names of the cells.
+  [[nodiscard]] std::vector<std::string> header() const;
+  friend bool operator==(const StreamMap&, const StreamMap&) = default;
+};
+
 /// How some files are written, and what is taken from them. A value.
 struct FileMapping {
-  std::string pattern = "**";  ///< as of `io::matches`; without a slash: of the file's name alone
+  std::string pattern = "**";             ///< as of `io::matches`; without a slash: of the file's name alone
+  std::optional<FileFormat> format{};     ///< nothing: as the file is called
+  std::optional<StreamMap> stream_map{};  ///< of files of readings, whose cells are then the sources of `columns`
   Dialect dialect{};
   bool decimal_comma = false;
   Nulls nulls{};
