@@ -8,14 +8,13 @@
 
 namespace etl::inline v0::csv::ndjson {
 
-Chunk::Chunk(io::Chunk chunk, bool elements) : chunk_(std::move(chunk)) {
+Chunk::Chunk(io::Chunk chunk, bool elements) : chunk_(std::move(chunk)), next_line_(chunk_.first_line) {
   const std::string_view text = chunk_.text;
-  std::uint64_t number = chunk_.first_line;
-  for (std::size_t begin = 0; begin < text.size(); ++number) {
+  for (std::size_t begin = 0; begin < text.size(); ++next_line_) {
     const std::size_t end = std::min(text.find_first_of("\r\n", begin), text.size());
     const auto line = text.substr(begin, end - begin);
     if (line.find_first_not_of(" \t") != line.npos)
-      lines_.push_back({.text = line, .number = number, .offset = chunk_.offset + begin, .element = elements});
+      lines_.push_back({.text = line, .number = next_line_, .offset = chunk_.offset + begin, .element = elements});
     begin = end + (text.substr(end, 2) == "\r\n" ? 2 : 1);
   }
 }
@@ -34,6 +33,11 @@ Result<std::optional<Chunk>> Reader::next(const std::stop_token& stop) {
   if (!chunk) return failure(std::move(chunk.error()));
   if (!*chunk) return std::optional<Chunk>();
   return std::optional<Chunk>(Chunk(**std::move(chunk), is_array_->load(std::memory_order_acquire)));
+}
+
+std::string Object::where(std::string_view file) const {
+  if (element_) return fmt::format("{}{}element {}", file, file.empty() ? "" : " ", line_);
+  return file.empty() ? fmt::format("row {}", line_) : fmt::format("{}:{}: row {}", file, line_, line_);
 }
 
 Result<void> detail::check_names(std::span<const csv::detail::WantedCell> columns, std::string_view file) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <unordered_map>
 
 #include <boost/json/basic_parser_impl.hpp>
@@ -26,8 +27,12 @@ class Handler {
   static constexpr std::size_t max_string_size = max_object_size;
   using Code = json::error_code;
 
-  Handler(std::vector<std::string> names, bool reject_duplicates)
-      : names_(std::move(names)), cells_(names_.size()), seen_(names_.size()), reject_duplicates_(reject_duplicates) {
+  Handler(std::vector<std::string> names, const ParserOptions& options)
+      : names_(std::move(names)),
+        cells_(names_.size()),
+        seen_(names_.size()),
+        reject_duplicates_(options.reject_duplicate_keys),
+        reject_unknown_(options.reject_unknown_members) {
     for (std::size_t i = 0; i < names_.size(); ++i) places_.emplace(names_[i], i);
   }
 
@@ -40,6 +45,7 @@ class Handler {
     seen_.assign(seen_.size(), false);
     key_.clear();
     duplicate_.clear();
+    unknown_.reset();
     depth_ = 0;
     next_ = 0;
     in_string_ = false;
@@ -48,6 +54,8 @@ class Handler {
   }
   [[nodiscard]] bool is_object() const { return is_object_; }
   [[nodiscard]] const std::string& duplicate() const { return duplicate_; }
+  [[nodiscard]] const std::optional<std::string>& unknown() const { return unknown_; }
+  [[nodiscard]] std::span<const std::string> names() const { return names_; }
   [[nodiscard]] std::span<const Object::Cell> cells() const { return cells_; }
 
   bool on_document_begin(Code&) { return true; }
@@ -110,7 +118,10 @@ class Handler {
     std::size_t at = next_;
     if (at >= names_.size() || names_[at] != key_) {
       const auto found = places_.find(key_);
-      if (found == places_.end()) return nullptr;
+      if (found == places_.end()) {
+        if (reject_unknown_ && !unknown_) unknown_ = key_;
+        return nullptr;
+      }
       at = found->second;
     }
     next_ = at + 1;
@@ -174,8 +185,10 @@ class Handler {
   std::vector<Object::Cell> cells_;
   std::vector<bool> seen_;
   bool reject_duplicates_;
+  bool reject_unknown_;
   std::string key_{};
   std::string duplicate_{};
+  std::optional<std::string> unknown_{};  // the first
   std::size_t depth_ = 0;
   std::size_t next_ = 0;    // where the next key probably is
   bool in_string_ = false;  // of a string or number, a part was given
@@ -194,7 +207,7 @@ json::parse_options options_of(const ParserOptions& options) {
 class Parser::Impl {
  public:
   Impl(std::vector<std::string> names, std::string file, const ParserOptions& options)
-      : parser_(options_of(options), std::move(names), options.reject_duplicate_keys), file_(std::move(file)) {}
+      : parser_(options_of(options), std::move(names), options), file_(std::move(file)) {}
 
   Result<Object> parse(const Line& line) {
     Handler& handler = parser_.handler();
@@ -208,7 +221,11 @@ class Parser::Impl {
     if (!handler.is_object()) return wrong(line, 0, "not a JSON object");
     if (!handler.duplicate().empty())
       return wrong(line, 0, fmt::format("'{}' stands twice", csv::detail::shown(handler.duplicate())));
-    return Object(handler.cells(), line.number);
+    if (const auto& unknown = handler.unknown())
+      return wrong(
+          line, 0,
+          fmt::format("the member '{}' is none of {}", csv::detail::shown(*unknown), fmt::join(handler.names(), ", ")));
+    return Object(handler.cells(), line.number, line.element);
   }
 
  private:

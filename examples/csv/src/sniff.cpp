@@ -13,6 +13,7 @@
 #include <etl/csv/reader.hpp>
 #include <etl/io/source.hpp>
 
+#include "kinds.hpp"
 #include "text.hpp"
 
 namespace etl::inline v0::csv {
@@ -84,15 +85,6 @@ std::optional<Kind> narrowest(std::string_view text) {
   if (const std::optional<Moment> moment = parse_iso(text))
     return !moment->has_clock ? Kind::Date : moment->offset ? Kind::TimestampTz : Kind::Timestamp;
   return std::nullopt;
-}
-
-// The narrowest kind for cells of both.
-Kind both(Kind a, Kind b) noexcept {
-  if (a == b) return a;
-  const auto number = [](Kind k) { return k == Kind::Integer || k == Kind::Double || k == Kind::Numeric; };
-  if (number(a) && number(b)) return a == Kind::Numeric || b == Kind::Numeric ? Kind::Numeric : Kind::Double;
-  const auto day = [](Kind k) { return k == Kind::Date || k == Kind::Timestamp; };
-  return day(a) && day(b) ? Kind::Timestamp : Kind::Text;
 }
 
 struct Column {

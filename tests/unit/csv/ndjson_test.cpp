@@ -150,6 +150,24 @@ TEST_CASE("a key of one line and of the next is no duplicate") {
   for (int i = 0; i < 2; ++i) CHECK(decoder->decode(ndjson::Line{.text = R"({"id": 5})"}, record));
 }
 
+TEST_CASE("members that are not asked for are left out, or reject their object") {
+  CHECK(error_of(R"({"id": 1, "x": {"y": 2}})").empty());
+  const ndjson::ParserOptions strict{.reject_unknown_members = true};
+  CHECK(error_of(R"({"id": 1, "sku": {"y": 2}})", strict).empty());
+  CHECK(error_of(R"({"id": 1, "x\n": 2, "y": null})", strict) ==
+        R"(f.ndjson:7:1: the member 'x\n' is none of id, sku, price, paid, at: '{"id": 1, "x\n": 2, "y": null}')");
+  CHECK(error_of(R"({"": 1})", strict).find("the member ''") != std::string::npos);
+}
+
+TEST_CASE("a value of an element of an array is told with its element") {
+  auto decoder = ndjson::bind(mapping, "f.json");
+  REQUIRE(decoder);
+  csv::Record record;
+  const auto wrong = decoder->decode(ndjson::Line{.text = R"({"id": "x"})", .number = 7, .element = true}, record);
+  REQUIRE_FALSE(wrong);
+  CHECK(wrong.error().message() == "f.json element 7: column 1 'id': 'x' is not a signed 64-bit integer");
+}
+
 TEST_CASE("a mapping without names does not fit JSON") {
   const auto none = ndjson::bind(csv::FileMapping{}, "f");
   REQUIRE_FALSE(none);
@@ -164,10 +182,15 @@ TEST_CASE("lines are read in chunks, with their places") {
   for (const std::size_t chunk_size : {1u, 10u, 1000u}) {
     ndjson::Reader reader(etl::io::from_memory(text, "m"), {.chunk_size = chunk_size});
     std::vector<std::string> lines;
+    std::uint64_t end = 0, next_line = 1;
     for (;;) {
       const auto chunk = reader.next();
       REQUIRE(chunk);
       if (!*chunk) break;
+      CHECK((*chunk)->offset() == end);
+      CHECK((*chunk)->first_line() == next_line);
+      end = (*chunk)->end_offset();
+      next_line = (*chunk)->next_line();
       for (const auto& line : **chunk) {
         CHECK(text.substr(line.offset, line.text.size()) == line.text);
         lines.push_back(std::to_string(line.number) + std::string(line.text));

@@ -59,10 +59,14 @@ class Chunk {
   /// To read this chunk again: for `io::ChunkOptions`.
   [[nodiscard]] std::uint64_t offset() const noexcept { return chunk_.offset; }
   [[nodiscard]] std::uint64_t first_line() const noexcept { return chunk_.first_line; }
+  /// To go on behind it: the same of the next chunk.
+  [[nodiscard]] std::uint64_t end_offset() const noexcept { return chunk_.offset + chunk_.text.size(); }
+  [[nodiscard]] std::uint64_t next_line() const noexcept { return next_line_; }
 
  private:
   io::Chunk chunk_;
   std::vector<Line> lines_{};
+  std::uint64_t next_line_;
 };
 
 /// Reads a file in chunks of whole lines, in constant memory. A file whose first byte that is no blank is `[` is one
@@ -85,8 +89,9 @@ class Reader {
 };
 
 struct ParserOptions {
-  std::size_t max_depth = 64;          ///< objects and arrays within one another at most
-  bool reject_duplicate_keys = false;  ///< of the members that are asked for; else the last one counts
+  std::size_t max_depth = 64;           ///< objects and arrays within one another at most
+  bool reject_duplicate_keys = false;   ///< of the members that are asked for; else the last one counts
+  bool reject_unknown_members = false;  ///< that are not asked for; else they are left out
 };
 
 /// Members of one object, as a row of cells. A view into its parser.
@@ -97,7 +102,8 @@ class Object {
     bool quoted = false;
     bool null = true;
   };
-  Object(std::span<const Cell> cells, std::uint64_t line) : cells_(cells), line_(line) {}
+  Object(std::span<const Cell> cells, std::uint64_t line, bool element = false)
+      : cells_(cells), line_(line), element_(element) {}
   [[nodiscard]] std::size_t size() const noexcept { return cells_.size(); }
   [[nodiscard]] std::string_view operator[](std::size_t i) const noexcept {
     return i < cells_.size() ? std::string_view(cells_[i].text) : std::string_view();
@@ -107,10 +113,13 @@ class Object {
   [[nodiscard]] std::uint64_t number() const noexcept { return line_; }
   /// Of an element of an array its number.
   [[nodiscard]] std::uint64_t line() const noexcept { return line_; }
+  /// "FILE:7: row 7" or "FILE element 7": for errors.
+  [[nodiscard]] std::string where(std::string_view file) const;
 
  private:
   std::span<const Cell> cells_;
   std::uint64_t line_;
+  bool element_;
 };
 
 /// Takes named members out of objects. Belongs to one thread at a time.
