@@ -83,7 +83,7 @@ etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files,
   fs::path from;
   for (const fs::path& file : files) {
     if (!can_be_read_again(file)) continue;
-    auto plan = plan_csv(file, options, mapping, std::nullopt, stop);
+    auto plan = plan_file(file, options, mapping, std::nullopt, stop);
     if (!plan) {
       if (!first) first = std::move(plan.error());
       continue;
@@ -238,6 +238,8 @@ int load(const Load& options, const etl::Stop& stop) {
     fmt::print("{}\n", summary.json());
   else if (!options.quiet && summary.begun)
     fmt::print("{}\n", summary.text());
+  if (!options.quiet)
+    for (const std::string& line : summary.left_out()) fmt::print(stderr, "etl-csv: {}\n", line);
   if (options.quiet || options.json || !summary.begun) {
     for (const FileResult& file : summary.files)
       if (file.error) fmt::print(stderr, "etl-csv: {}\n", file.problem());

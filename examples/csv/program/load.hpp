@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <etl/csv/dialect.hpp>
+#include <etl/csv/mapping.hpp>
 #include <etl/stop.hpp>
 
 namespace program {
@@ -20,9 +21,10 @@ enum class Duplicate : std::uint8_t { Reject, Ignore, Replace, Update };
 
 struct Load {
   std::vector<std::string> patterns{};
-  std::string into{};               ///< sqlite:PATH, or a PostgreSQL URL
-  std::string table{};              ///< may be SCHEMA.TABLE
-  std::filesystem::path mapping{};  ///< empty: columns by their names, types from the table
+  std::string into{};                            ///< sqlite:PATH, or a PostgreSQL URL
+  std::string table{};                           ///< may be SCHEMA.TABLE
+  std::filesystem::path mapping{};               ///< empty: columns by their names, types from the table
+  std::optional<etl::csv::FileFormat> format{};  ///< nothing: by the names of files
   etl::csv::Dialect dialect{};
   bool find_delimiter = true;        ///< in each file, instead of the dialect's
   std::vector<std::string> nulls{};  ///< empty: an empty cell without quotes

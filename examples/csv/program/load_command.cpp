@@ -2,6 +2,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "command.hpp"
 #include "common/max_rejects.hpp"
@@ -19,8 +20,8 @@ void add_load(CLI::App& app, Chosen& chosen) {
       "loaded is not loaded twice");
   command
       ->add_option("PATTERN", load->patterns,
-                   "Files, plain or gzip by content, or patterns with *, ?, [a-z], {a,b} and ** (any folders); - is "
-                   "standard input")
+                   "Files of CSV or JSON, plain or gzip by content, or patterns with *, ?, [a-z], {a,b} and ** (any "
+                   "folders); - is standard input")
       ->required();
   command
       ->add_option("--into", load->into,
@@ -44,6 +45,13 @@ void add_load(CLI::App& app, Chosen& chosen) {
       ->add_option("--mapping", load->mapping,
                    "JSON file that says how files are written and which columns go where (docs/guide/csv_mapping.md)")
       ->check(CLI::ExistingFile);
+  const std::map<std::string, etl::csv::FileFormat> formats{{"csv", etl::csv::FileFormat::Csv},
+                                                            {"json", etl::csv::FileFormat::Json}};
+  CLI::Option* const format = command->add_option(
+      "--format", load->format,
+      "JSON is an object a line, or an array of objects: columns go by the names of members, and the options that say "
+      "how CSV is written do not count [json: .json, .ndjson, .jsonl, also with .gz; else csv; a mapping may say it]");
+  format->transform(CLI::CheckedTransformer(formats, CLI::ignore_case).description("{csv,json}"));
   add_dialect(*command, load->dialect);
   CLI::Option* const delimiter = command->get_option("--delimiter");
   command->add_option("--header-rows", load->dialect.header_rows, "Rows with the names of the columns; 0: none")
@@ -61,13 +69,17 @@ void add_load(CLI::App& app, Chosen& chosen) {
                    "Rows with cells missing or too many are rejected; pad: missing cells are empty; truncate: also "
                    "drops surplus cells [reject]")
       ->transform(CLI::CheckedTransformer(ragged, CLI::ignore_case).description("{reject,pad,truncate}"));
-  command->add_option("--null", load->nulls, "A text that means NULL (may be repeated) [an empty cell without quotes]")
+  command
+      ->add_option("--null", load->nulls,
+                   "A text that means NULL (may be repeated) [an empty cell without quotes; in JSON null alone]")
       ->allow_extra_args(false);
   command->add_flag("--decimal-comma", load->decimal_comma, "Numbers are written 1,5");
 
+  std::vector<CLI::Option*> of_csv;
   for (const char* const told : {"--delimiter", "--quote", "--no-quote", "--header-rows", "--skip-lines", "--latin1",
-                                 "--ragged", "--null", "--decimal-comma"})
-    command->get_option(told)->excludes("--mapping");
+                                 "--ragged", "--decimal-comma"})
+    of_csv.push_back(command->get_option(told)->excludes("--mapping"));
+  command->get_option("--null")->excludes("--mapping");
 
   command->add_option("--workers", load->workers, "Threads that decode; at least as many as --connections")
       ->check(CLI::Range(1, 4096))
@@ -100,7 +112,10 @@ void add_load(CLI::App& app, Chosen& chosen) {
       ->check(CLI::ExistingFile);
   command->add_flag("--quiet", load->quiet, "No progress, no summary; only errors");
   command->add_flag("--json", load->json, "The summary as JSON on standard output");
-  command->callback([load, delimiter, max_rejects, &chosen] {
+  command->callback([load, delimiter, of_csv, max_rejects, &chosen] {
+    if (load->format == etl::csv::FileFormat::Json)
+      for (const CLI::Option* const option : of_csv)
+        if (option->count() > 0) throw CLI::ValidationError(option->get_name(), "is for CSV, not for --format json");
     if (!max_rejects->empty()) set_max_rejects(*max_rejects, "rows", *load);
     load->find_delimiter = delimiter->count() == 0;
     chosen = [load](const etl::Stop& stop) { return program::load(*load, stop); };

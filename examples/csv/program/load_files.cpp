@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -20,7 +19,6 @@
 #include <etl/csv/reader.hpp>
 #include <etl/etl.hpp>
 #include <etl/io/fingerprint.hpp>
-#include <etl/io/source.hpp>
 
 #include "load_file.hpp"
 #include "load_progress.hpp"
@@ -41,43 +39,11 @@ constexpr etl::RetryPolicy patience = {.max_attempts = 1000,
                                        .max_delay = std::chrono::seconds(10),
                                        .max_elapsed = std::chrono::minutes(2)};
 
-constexpr std::string_view is_json = "it looks like JSON, and load reads CSV";
-
-/// By its first bytes, of plain and gzip files.
-bool looks_like_json(const fs::path& file) {
-  if (!can_be_read_again(file)) return false;
-  auto source = etl::io::open_input(file);
-  if (!source) return false;
-  std::string text;
-  std::array<char, 4096> bytes{};
-  while (text.size() < bytes.size()) {  // of blanks
-    const auto got = (*source)->read(bytes);
-    if (!got || *got == 0) return false;
-    text.append(bytes.data(), *got);
-    if (text.size() < 3) continue;
-    const std::size_t first = text.find_first_not_of(" \t\r\n", text.starts_with("\xEF\xBB\xBF") ? 3 : 0);
-    if (first != std::string::npos) return text[first] == '{' || text[first] == '[';
-  }
-  return false;
-}
-
-bool named_json(const fs::path& file) {
-  const fs::path kind = (file.extension() == ".gz" ? file.stem() : file).extension();
-  return kind == ".json" || kind == ".ndjson" || kind == ".jsonl";
-}
-
 /// Everything that decides which rows there are, and which number each has.
 std::string print_of(const FilePlan& plan, std::string_view file, std::size_t parts) {
-  const csv::Dialect& d = plan.dialect;
   std::string columns;
   for (const TargetColumn& column : plan.columns) columns += (columns.empty() ? "" : ", ") + column.name;
-  const auto shown = [](const std::optional<char>& c) { return c ? fmt::format("{}", static_cast<int>(*c)) : "none"; };
-  return fmt::format(
-      "{}\ndelimiter {}, quote {}, escape {}, comment {}, skip {}, header {}, trim {}, blank lines {}, ragged {}, "
-      "latin1 {}, utf8 {}\n{}, {} parts",
-      file, static_cast<int>(d.delimiter), shown(d.quote), shown(d.escape), shown(d.comment), d.skip_lines,
-      d.header_rows, d.trim, d.keep_blank_lines, static_cast<int>(d.ragged), d.encoding == csv::Encoding::Latin1,
-      d.check_utf8, columns, parts);
+  return fmt::format("{}\n{}\n{}, {} parts", file, plan.input->settings(), columns, parts);
 }
 
 /// Held while a file is loaded: another process that loads it waits, and finds then what is there. Where a file system
@@ -168,7 +134,7 @@ class Job {
 
   etl::Result<void> try_load(std::size_t i, etl::Options run, const etl::Stop& stop, FileResult& result) {
     const fs::path& file = files_[i];
-    auto plan = plan_csv(file, options_, mapping_, table_, stop);
+    auto plan = plan_file(file, options_, mapping_, table_, stop);
     if (!plan) return etl::failure(std::move(plan.error()));
 
     std::vector<csv::Part> parts(1);
@@ -185,10 +151,7 @@ class Job {
       print = std::move(*found);
       std::error_code unknown;
       const std::uintmax_t size = fs::file_size(file, unknown);
-      if (!unknown && size >= 2 * part_size) {
-        auto cut = csv::split(file, plan->dialect, static_cast<std::size_t>(size / part_size));
-        if (cut && !cut->empty()) parts = std::move(*cut);  // what cannot be cut, such as gzip, is read as it is
-      }
+      if (!unknown && size >= 2 * part_size) parts = plan->input->parts(static_cast<std::size_t>(size / part_size));
     }
     print = print_of(*plan, print, parts.size());
 
@@ -202,10 +165,8 @@ class Job {
       }
       if (!ready || result.state == FileState::Already) return ready;
     }
-    FileLoad<Into> pipeline{.path = file,
-                            .dialect = plan->dialect,
-                            .opened = std::move(plan->reader),
-                            .decoder = std::move(plan->decoder),
+    FileLoad<Into> pipeline{.input = plan->input,
+                            .widened = std::move(plan->widened),
                             .table = Into::table(options_.table, plan->columns),
                             .duplicate = options_.duplicate,
                             .print = print,
@@ -213,6 +174,7 @@ class Job {
                             .progress = &progress_,
                             .number = i};
     result.report = etl::run(etl::require<etl::Delivery::effectively_once>(etl::with(pipeline, store_)), run, stop);
+    if (const auto* const left_out = plan->input->left_out()) result.left_out = *left_out;
     result.state = result.report.ok() ? FileState::Loaded : FileState::Failed;
     if (result.report.outcome == etl::Outcome::Cancelled || result.report.outcome == etl::Outcome::DrainTimeout)
       result.state = FileState::Stopped;
@@ -221,7 +183,7 @@ class Job {
       result.error = first.error;
       if (first.error.code == etl::Errc::CheckpointMismatch) result.error->context += "; --restart begins anew";
       const bool unread = first.stage == etl::Stage::Extract || first.error.code == etl::Errc::RejectBudget;
-      if (unread && looks_like_json(file)) result.error->context += fmt::format("; {}", is_json);
+      if (unread) result.error->context += plan->input->remedy();
     }
     return {};
   }
@@ -285,8 +247,6 @@ std::string quoted_path(const std::string& message) {
 
 }  // namespace
 
-std::string display_name(const fs::path& file) { return file == "-" ? "standard input" : file.string(); }
-
 std::string job_name(const Load& options, const fs::path& file) {
   std::error_code unknown;
   const fs::path whole = file == "-" ? file : fs::weakly_canonical(file, unknown);
@@ -294,15 +254,6 @@ std::string job_name(const Load& options, const fs::path& file) {
 }
 
 std::string merges_name(const Load& options) { return fmt::format("merges into {}", options.table); }
-
-etl::Result<FilePlan> plan_csv(const fs::path& file, const Load& options, const std::optional<csv::Mapping>& mapping,
-                               const std::optional<TargetColumns>& table, const etl::Stop& stop) {
-  if (named_json(file) && looks_like_json(file))
-    return etl::failure(etl::fatal(fmt::format("{}: {}", file.string(), is_json)));
-  auto plan = plan_file(file, options, mapping, table, stop);
-  if (!plan && looks_like_json(file)) plan.error().context += fmt::format("; {}", is_json);
-  return plan;
-}
 
 template <class Into>
 void load_files(const Load& options, Into& into, const std::optional<csv::Mapping>& mapping, const TargetColumns& table,

@@ -12,7 +12,6 @@
 
 #include "load.hpp"
 #include "load_into.hpp"
-#include "load_plan.hpp"
 #include "load_summary.hpp"
 
 namespace program {
@@ -22,16 +21,10 @@ struct Files {
   std::vector<etl::Error> unreadable{};  ///< what the patterns match and cannot be looked at
 };
 
-[[nodiscard]] std::string display_name(const std::filesystem::path& file);
 /// Under this name progress and dead letters of a file are kept.
 [[nodiscard]] std::string job_name(const Load& options, const std::filesystem::path& file);
 /// Under this name stands which scripts have run since rows were last loaded: nothing is kept when rows come.
 [[nodiscard]] std::string merges_name(const Load& options);
-/// As `plan_file`; what is JSON is told so.
-[[nodiscard]] etl::Result<FilePlan> plan_csv(const std::filesystem::path& file, const Load& options,
-                                             const std::optional<etl::csv::Mapping>& mapping,
-                                             const std::optional<TargetColumns>& table, const etl::Stop& stop);
-
 /// Each by a pipeline of its own: what is wrong with one is in its result, and leaves the others alone.
 template <class Into>
 void load_files(const Load& options, Into& into, const std::optional<etl::csv::Mapping>& mapping,

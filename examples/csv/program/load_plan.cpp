@@ -5,8 +5,10 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <etl/csv/sniff.hpp>
-#include <etl/io/source.hpp>
+
+#include "load_csv.hpp"
+#include "load_json.hpp"
+#include "load_readings.hpp"
 
 namespace program {
 namespace {
@@ -18,25 +20,6 @@ std::string names(const TargetColumns& columns) {
   std::string all;
   for (const TargetColumn& column : columns) all += (all.empty() ? "" : ", ") + column.name;
   return all;
-}
-
-/// The delimiter and the kinds of columns, as far as they can be found out. Whether the first row is a header, or there
-/// are quotes, is not guessed: a header loaded as a row, or a quote as text, would go unnoticed.
-std::optional<csv::Sniffed> look_into(const fs::path& file, std::size_t bytes) {
-  if (!can_be_read_again(file)) return std::nullopt;
-  auto sniffed = csv::sniff(file, bytes);
-  if (!sniffed) return std::nullopt;  // what is wrong with the file comes out when it is read
-  return std::move(*sniffed);
-}
-
-/// The mapping when there is no file that says it: columns by their names, or their places.
-csv::FileMapping mapping_by_name(const Load& options, const std::optional<csv::Sniffed>& sniffed) {
-  csv::FileMapping mapping;
-  mapping.decimal_comma = options.decimal_comma;
-  if (!options.nulls.empty()) mapping.nulls = csv::Nulls(options.nulls, true);
-  mapping.dialect = options.dialect;
-  if (options.find_delimiter && sniffed) mapping.dialect.delimiter = sniffed->dialect.delimiter;
-  return mapping;
 }
 
 /// Columns of a table that is to be made.
@@ -107,29 +90,6 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
   return etl::failure(etl::fatal(fmt::format("{}: {}", file, what)));
 }
 
-/// Names of columns would be made of it.
-etl::Result<void> check_header(const csv::Reader& reader, const csv::Dialect& dialect) {
-  if (!dialect.check_utf8 || reader.header().empty()) return {};
-  const std::string names = fmt::format("{}", fmt::join(reader.header(), "\n"));
-  const csv::Dialect lines{.quote = {}, .header_rows = 0, .ragged = csv::Ragged::Keep, .check_utf8 = true};
-  auto check = csv::Reader::from(etl::io::from_memory(names, reader.name()), lines);
-  while (check) {
-    const auto chunk = check->next();
-    if (chunk && !*chunk) return {};
-    if (!chunk) break;
-  }
-  return etl::failure(etl::fatal(
-      fmt::format("{}: the header is not UTF-8; convert the file, or read it as Latin-1{}", reader.name(), as_latin1)));
-}
-
-bool has_rows(csv::Reader& reader, const etl::Stop& stop) {
-  for (;;) {
-    const auto chunk = reader.next(stop.drain());
-    if (!chunk || !*chunk) return false;
-    if (!(*chunk)->empty()) return true;
-  }
-}
-
 /// Two cells of a row cannot go to one column.
 etl::Result<void> check_names(const TargetColumns& columns, const std::string& file) {
   for (std::size_t i = 0; i < columns.size(); ++i)
@@ -140,12 +100,21 @@ etl::Result<void> check_names(const TargetColumns& columns, const std::string& f
   return {};
 }
 
+/// By its name.
+csv::FileFormat format_of(const fs::path& file) {
+  const fs::path kind = (file.extension() == ".gz" ? file.stem() : file).extension();
+  const bool json = kind == ".json" || kind == ".ndjson" || kind == ".jsonl";
+  return json ? csv::FileFormat::Json : csv::FileFormat::Csv;
+}
+
 }  // namespace
 
 bool can_be_read_again(const fs::path& file) {
   std::error_code unknown;
   return file != "-" && fs::is_regular_file(file, unknown);
 }
+
+std::string display_name(const fs::path& file) { return file == "-" ? "standard input" : file.string(); }
 
 std::string to_string(const TargetColumns& columns) {
   std::string all;
@@ -155,47 +124,34 @@ std::string to_string(const TargetColumns& columns) {
   return all;
 }
 
+void widen(csv::Value& value) {
+  if (const auto* const number = std::get_if<std::int64_t>(&value))
+    value = std::to_string(*number);
+  else if (const auto* const day = std::get_if<csv::Day>(&value))
+    value = csv::LocalTime(day->time_since_epoch());
+}
+
+etl::Result<FilePlan> plan_columns(std::vector<csv::MappedColumn>& mapped, const std::optional<TargetColumns>& table,
+                                   bool by_place, const Load& options, const std::string& file) {
+  FilePlan plan;
+  auto columns =
+      table ? found_columns(mapped, *table, by_place, options, file, plan.widened) : new_columns(mapped, options, file);
+  if (!columns) return etl::failure(std::move(columns.error()));
+  if (auto once = check_names(*columns, file); !once) return etl::failure(std::move(once.error()));
+  plan.columns = std::move(*columns);
+  return plan;
+}
+
 etl::Result<FilePlan> plan_file(const fs::path& file, const Load& options, const std::optional<csv::Mapping>& mapping,
                                 const std::optional<TargetColumns>& table, const etl::Stop& stop) {
-  std::optional<csv::Sniffed> sniffed;
-  constexpr std::size_t for_kinds = 1 << 20, for_delimiter = 64 << 10;
-  if (!mapping && (!table || options.find_delimiter)) sniffed = look_into(file, table ? for_delimiter : for_kinds);
   const csv::FileMapping* const told = mapping ? mapping->find(file) : nullptr;
   if (mapping && told == nullptr)
     return etl::failure(
         etl::fatal(fmt::format("{}: no pattern of {} matches it", file.string(), options.mapping.string())));
-  csv::FileMapping how = told != nullptr ? *told : mapping_by_name(options, sniffed);
-  how.dialect.check_utf8 = how.dialect.encoding == csv::Encoding::Utf8;  // a database of UTF-8 has nothing else
-
-  auto reader = csv::Reader::open(file, how.dialect, {.bad_rows = csv::BadRows::SetAside}, stop.drain());
-  if (!reader) return etl::failure(std::move(reader.error()));
-  if (!mapping && how.dialect.delimiter != options.dialect.delimiter && reader->width() <= 1) {
-    // It is in the cells only, as in times of day.
-    how.dialect.delimiter = options.dialect.delimiter;
-    reader = csv::Reader::open(file, how.dialect, {.bad_rows = csv::BadRows::SetAside}, stop.drain());
-    if (!reader) return etl::failure(std::move(reader.error()));
-  }
-  if (auto readable = check_header(*reader, how.dialect); !readable) return etl::failure(std::move(readable.error()));
-  const bool by_place = how.columns.empty() && reader->header().empty();
-  const bool named = !how.columns.empty();
-  how.columns = how.columns_of(reader->header(), reader->width());
-  if (!named && !table && sniffed && sniffed->dialect.delimiter == how.dialect.delimiter &&
-      sniffed->columns.size() == how.columns.size())
-    for (std::size_t i = 0; i < how.columns.size(); ++i) how.columns[i].kind = sniffed->columns[i].kind;
-  std::vector<std::size_t> widened;
-  auto columns = table ? found_columns(how.columns, *table, by_place, options, reader->name(), widened)
-                       : new_columns(how.columns, options, reader->name());
-  if (!columns) return etl::failure(std::move(columns.error()));
-  if (auto once = check_names(*columns, reader->name()); !once) return etl::failure(std::move(once.error()));
-  auto decoder = how.bind(reader->header(), reader->name(), reader->width());
-  if (!decoder) return etl::failure(std::move(decoder.error()));
-  FilePlan plan{
-      .dialect = how.dialect, .decoder = {std::move(*decoder), std::move(widened)}, .columns = std::move(*columns)};
-  if (!can_be_read_again(file))
-    plan.reader = std::make_shared<csv::Reader>(std::move(*reader));
-  else if (!mapping && !table)
-    plan.kinds_known = has_rows(*reader, stop);
-  return plan;
+  if (told != nullptr && told->stream_map) return plan_readings(file, options, *told, table);
+  const auto said = told != nullptr && told->format ? told->format : options.format;
+  const bool json = said.value_or(format_of(file)) == csv::FileFormat::Json;
+  return json ? plan_json(file, options, told, table, stop) : plan_csv(file, options, told, table, stop);
 }
 
 }  // namespace program

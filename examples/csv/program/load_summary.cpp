@@ -1,13 +1,17 @@
 #include "load_summary.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <iterator>
+#include <ranges>
 #include <string_view>
 
 #include <fmt/format.h>
 
 namespace program {
 namespace {
+
+namespace csv = etl::csv;
 
 double seconds(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
 
@@ -24,7 +28,7 @@ std::size_t character(std::string_view text) {
 }
 
 /// A JSON string; what is not UTF-8 in `text` becomes U+FFFD.
-std::string quoted(std::string_view text) {
+std::string json_string(std::string_view text) {
   std::string out = "\"";
   while (!text.empty()) {
     const std::size_t size = character(text);
@@ -52,6 +56,25 @@ Stages stages(const std::vector<FileResult>& files) {
     all.load += file.report.load.total;
   }
   return all;
+}
+
+/// Of what was left out; `text` is how one is shown.
+template <class F>
+std::vector<std::string> first_ids(const csv::readings::LeftOut& left_out, F text) {
+  constexpr std::ptrdiff_t most = 5;
+  std::vector<std::string> ids;
+  for (const std::string& id : left_out.streams | std::views::take(most)) ids.push_back(text(id));
+  return ids;
+}
+std::string first_ids(const csv::readings::LeftOut& left_out) {
+  const auto ids =
+      first_ids(left_out, [](const std::string& id) { return fmt::format("'{}'", csv::detail::shown(id)); });
+  return fmt::format("{}{}", fmt::join(ids, ", "), left_out.streams.size() > ids.size() ? ", ..." : "");
+}
+std::string json(const std::optional<csv::readings::LeftOut>& left_out) {
+  if (!left_out) return "null";
+  return fmt::format(R"({{"readings":{},"streams":{},"ids":[{}]}})", left_out->readings, left_out->streams.size(),
+                     fmt::join(first_ids(*left_out, json_string), ","));
 }
 
 double rate(const etl::ItemLedger& rows, std::chrono::nanoseconds elapsed) {
@@ -108,6 +131,23 @@ std::uint64_t Summary::rejected_before() const noexcept {
   return all;
 }
 
+std::vector<std::string> Summary::left_out() const {
+  std::vector<std::string> lines;
+  csv::readings::LeftOut all;
+  for (const FileResult& file : files) {
+    if (!file.left_out) continue;
+    all.readings += file.left_out->readings;
+    all.streams.insert(file.left_out->streams.begin(), file.left_out->streams.end());
+    if (const std::size_t streams = file.left_out->streams.size(); file.left_out->all && streams > 0)
+      lines.push_back(fmt::format("{}: the mapping names none of its streams, {} in all", file.path, grouped(streams)));
+  }
+  if (!all.streams.empty())
+    lines.insert(lines.begin(),
+                 fmt::format("{} readings of {} streams that the mapping does not name were left out: {}",
+                             grouped(all.readings), grouped(all.streams.size()), first_ids(all)));
+  return lines;
+}
+
 int Summary::exit_code() const noexcept {
   if (failure && !begun) return 2;
   if (failure || count(FileState::Failed) > 0) return 1;
@@ -144,6 +184,7 @@ std::string Summary::text() const {
     out += fmt::format("\n{} rejected by earlier loads: --rejects FILE lists them", grouped(before));
   for (const std::string& script : skipped_merges)
     out += fmt::format("\n{} was not run again: no rows came since it ran", script);
+  for (const std::string& line : left_out()) out += fmt::format("\n{}", line);
   for (const FileResult& file : files)
     if (file.error) out += fmt::format("\n{}: {}", to_string(file.state), file.problem());
   if (failure) out += fmt::format("\nfailed: {}", failure->message());
@@ -154,7 +195,7 @@ std::string Summary::json() const {
   const etl::ItemLedger all = rows();
   const Stages time = stages(files);
   std::vector<std::string> skipped;
-  for (const std::string& script : skipped_merges) skipped.push_back(quoted(script));
+  for (const std::string& script : skipped_merges) skipped.push_back(json_string(script));
   std::string out = fmt::format(
       R"({{"files":{},"loaded_files":{},"loaded_before":{},"failed_files":{},"rows":{{"read":{},"loaded":{},"rejected":{},)"
       R"("rejected_by_earlier_loads":{},"loaded_by_earlier_run":{},"abandoned":{}}},"rows_per_second":{:.0f},"seconds":{{"elapsed":{:.6f},"glob":{:.6f},)"
@@ -162,14 +203,15 @@ std::string Summary::json() const {
       files.size(), count(FileState::Loaded), count(FileState::Already), count(FileState::Failed), all.extracted,
       all.loaded, all.rejected, rejected_before(), all.replayed, all.abandoned, rate(all, elapsed), seconds(elapsed),
       seconds(glob), seconds(time.extract), seconds(time.transform), seconds(time.load), seconds(check), seconds(merge),
-      fmt::join(skipped, ","), failure ? quoted(failure->message()) : "null");
+      fmt::join(skipped, ","), failure ? json_string(failure->message()) : "null");
   for (const FileResult& file : files)
     fmt::format_to(
         std::back_inserter(out),
-        R"({}{{"path":{},"state":{},"rows":{},"loaded":{},"rejected":{},"rejected_by_earlier_loads":{},"loaded_by_earlier_run":{},"seconds":{:.6f},"error":{}}})",
-        &file == files.data() ? "" : ",", quoted(file.path), quoted(to_string(file.state)), file.report.items.extracted,
-        file.report.items.loaded, file.report.items.rejected, file.rejected_before, file.report.items.replayed,
-        seconds(file.report.elapsed), file.error ? quoted(file.problem()) : "null");
+        R"({}{{"path":{},"state":{},"rows":{},"loaded":{},"rejected":{},"rejected_by_earlier_loads":{},"loaded_by_earlier_run":{},"left_out":{},"seconds":{:.6f},"error":{}}})",
+        &file == files.data() ? "" : ",", json_string(file.path), json_string(to_string(file.state)),
+        file.report.items.extracted, file.report.items.loaded, file.report.items.rejected, file.rejected_before,
+        file.report.items.replayed, program::json(file.left_out), seconds(file.report.elapsed),
+        file.error ? json_string(file.problem()) : "null");
   return out += "]}";
 }
 

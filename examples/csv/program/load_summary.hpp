@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include <etl/csv/readings.hpp>
 #include <etl/error.hpp>
 #include <etl/report.hpp>
 
@@ -27,7 +28,8 @@ struct FileResult {
   FileState state = FileState::NotRun;
   std::optional<etl::Error> error{};
   etl::RunReport report{};
-  std::uint64_t rejected_before = 0;  ///< by earlier loads, whose dead letters are kept
+  std::uint64_t rejected_before = 0;                      ///< by earlier loads, whose dead letters are kept
+  std::optional<etl::csv::readings::LeftOut> left_out{};  ///< of a file of readings
   /// The error with the file's name.
   [[nodiscard]] std::string problem() const;
 };
@@ -44,6 +46,9 @@ struct Summary {
   [[nodiscard]] std::size_t count(FileState state) const noexcept;
   [[nodiscard]] etl::ItemLedger rows() const noexcept;
   [[nodiscard]] std::uint64_t rejected_before() const noexcept;
+  /// "5 readings of 2 streams that the mapping does not name were left out: 'a', 'b'", or nothing; then of each file
+  /// without a stream that it names: "f.json: the mapping names none of its streams, 2 in all".
+  [[nodiscard]] std::vector<std::string> left_out() const;
   /// As etl-uniprot: 0 all loaded, 1 failed, 2 nothing was begun, 3 some rows rejected, 4 stopped, 5 stopped and not
   /// drained.
   [[nodiscard]] int exit_code() const noexcept;

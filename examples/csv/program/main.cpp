@@ -1,4 +1,4 @@
-// etl-csv: looks into files of delimited text, and loads them into databases.
+// etl-csv: looks into files of delimited text, and loads them, and files of JSON, into databases.
 #include <algorithm>
 #include <csignal>
 #include <exception>
@@ -25,7 +25,7 @@ constexpr const char* exit_codes =
 
 int run(int argc, char** argv) {
   program::Chosen chosen;
-  CLI::App app{"Files of delimited text (CSV)."};
+  CLI::App app{"Files of delimited text (CSV), and of JSON."};
   app.footer(exit_codes);
   app.set_version_flag("--version", fmt::format("etl-csv {}.{}.{}", ETLPIPE_VERSION_MAJOR, ETLPIPE_VERSION_MINOR,
                                                 ETLPIPE_VERSION_PATCH));

@@ -1,0 +1,253 @@
+#include "load_csv.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <etl/csv/reader.hpp>
+#include <etl/csv/sniff.hpp>
+#include <etl/io/source.hpp>
+
+namespace program {
+namespace {
+
+namespace csv = etl::csv;
+namespace fs = std::filesystem;
+
+/// By its first bytes.
+bool looks_like_json(const fs::path& file) {
+  if (!can_be_read_again(file)) return false;
+  auto source = etl::io::open_input(file);
+  if (!source) return false;
+  std::string text;
+  std::array<char, 4096> bytes{};
+  while (text.size() < bytes.size()) {  // of blanks
+    const auto got = (*source)->read(bytes);
+    if (!got || *got == 0) return false;
+    text.append(bytes.data(), *got);
+    if (text.size() < 3) continue;
+    const std::size_t first = text.find_first_not_of(" \t\r\n", text.starts_with("\xEF\xBB\xBF") ? 3 : 0);
+    if (first != std::string::npos) return text[first] == '{' || text[first] == '[';
+  }
+  return false;
+}
+
+std::string_view json_remedy(const fs::path& file) {
+  if (!looks_like_json(file)) return {};
+  return R"(; it looks like JSON: load it with --format json, or with "format": "json" in a mapping)";
+}
+
+/// The delimiter and the kinds of columns, as far as they can be found out. Whether the first row is a header, or there
+/// are quotes, is not guessed: a header loaded as a row, or a quote as text, would go unnoticed.
+std::optional<csv::Sniffed> look_into(const fs::path& file, std::size_t bytes) {
+  if (!can_be_read_again(file)) return std::nullopt;
+  auto sniffed = csv::sniff(file, bytes);
+  if (!sniffed) return std::nullopt;  // what is wrong with the file comes out when it is read
+  return std::move(*sniffed);
+}
+
+/// The mapping when there is no file that says it: columns by their names, or their places.
+csv::FileMapping mapping_by_name(const Load& options, const std::optional<csv::Sniffed>& sniffed) {
+  csv::FileMapping mapping;
+  mapping.decimal_comma = options.decimal_comma;
+  if (!options.nulls.empty()) mapping.nulls = csv::Nulls(options.nulls, true);
+  mapping.dialect = options.dialect;
+  if (options.find_delimiter && sniffed) mapping.dialect.delimiter = sniffed->dialect.delimiter;
+  return mapping;
+}
+
+/// Names of columns would be made of it.
+etl::Result<void> check_header(const csv::Reader& reader, const csv::Dialect& dialect) {
+  if (!dialect.check_utf8 || reader.header().empty()) return {};
+  const std::string names = fmt::format("{}", fmt::join(reader.header(), "\n"));
+  const csv::Dialect lines{.quote = {}, .header_rows = 0, .ragged = csv::Ragged::Keep, .check_utf8 = true};
+  auto check = csv::Reader::from(etl::io::from_memory(names, reader.name()), lines);
+  while (check) {
+    const auto chunk = check->next();
+    if (chunk && !*chunk) return {};
+    if (!chunk) break;
+  }
+  return etl::failure(etl::fatal(
+      fmt::format("{}: the header is not UTF-8; convert the file, or read it as Latin-1{}", reader.name(), as_latin1)));
+}
+
+bool has_rows(csv::Reader& reader, const etl::Stop& stop) {
+  for (;;) {
+    const auto chunk = reader.next(stop.drain());
+    if (!chunk || !*chunk) return false;
+    if (!(*chunk)->empty()) return true;
+  }
+}
+
+/// The reader's, which does not know the command line.
+etl::Error with_remedy(etl::Error error) {
+  if (error.context.ends_with("read it as Latin-1")) error.context += as_latin1;
+  return error;
+}
+
+class CsvRows final : public Rows {
+ public:
+  CsvRows(csv::Chunk chunk, std::shared_ptr<const csv::RecordDecoder> decoder)
+      : chunk_(std::move(chunk)), decoder_(std::move(decoder)) {
+    if (!chunk_.bad_rows().empty()) merge();
+  }
+  std::size_t size() const noexcept override { return chunk_.size() + chunk_.bad_rows().size(); }
+  etl::Result<void> decode(std::size_t i, csv::Record& out) const override {
+    if (!order_.empty() && order_[i].bad) return etl::failure(with_remedy(bad(i).error));
+    const csv::Row row = chunk_[order_.empty() ? i : order_[i].at];
+    if (auto decoded = decoder_->decode(row, out); !decoded) return decoded;
+    out.emplace_back(static_cast<std::int64_t>(row.line()));
+    return {};
+  }
+  std::string text(std::size_t i) const override {
+    if (order_.empty()) return std::string(chunk_[i].text());
+    return std::string(order_[i].bad ? bad(i).text : chunk_[order_[i].at].text());
+  }
+
+ private:
+  struct Found {
+    std::uint32_t at;
+    bool bad;
+  };
+  [[nodiscard]] const csv::BadRow& bad(std::size_t i) const { return chunk_.bad_rows()[order_[i].at]; }
+  /// In the order of the file, bad rows too: what a chunk is must not decide which number a row has.
+  void merge() {
+    const auto bad_rows = chunk_.bad_rows();
+    std::uint32_t next_bad = 0;
+    const auto put_bad_before = [&](std::uint64_t row) {
+      for (; next_bad < bad_rows.size() && bad_rows[next_bad].place.row < row; ++next_bad)
+        order_.push_back({next_bad, true});
+    };
+    for (std::uint32_t i = 0; i < chunk_.size(); ++i) {
+      put_bad_before(chunk_[i].number());
+      order_.push_back({i, false});
+    }
+    put_bad_before(UINT64_MAX);
+  }
+
+  csv::Chunk chunk_;
+  std::shared_ptr<const csv::RecordDecoder> decoder_;
+  std::vector<Found> order_{};  // empty: no row is bad
+};
+
+class CsvSource final : public RowSource {
+ public:
+  CsvSource(std::shared_ptr<csv::Reader> reader, std::shared_ptr<const csv::RecordDecoder> decoder)
+      : reader_(std::move(reader)), decoder_(std::move(decoder)), place_(reader_->place()) {}
+  etl::Result<std::shared_ptr<const Rows>> next(const std::stop_token& stop) override {
+    auto chunk = reader_->next(stop);
+    if (!chunk) return etl::failure(std::move(chunk.error()));
+    if (!*chunk) return nullptr;
+    place_ = (*chunk)->next_place();
+    return std::make_shared<const CsvRows>(*std::move(*chunk), decoder_);
+  }
+  etl::Position position() const override { return place_.position(); }
+  std::uint64_t bytes_read() const noexcept override { return reader_->bytes_read(); }
+
+ private:
+  std::shared_ptr<csv::Reader> reader_;
+  std::shared_ptr<const csv::RecordDecoder> decoder_;
+  csv::Place place_;
+};
+
+class CsvInput final : public Input {
+ public:
+  /// `opened`: of what can be read once, behind its header.
+  CsvInput(fs::path file, const csv::Dialect& dialect, csv::RecordDecoder decoder, std::shared_ptr<csv::Reader> opened)
+      : file_(std::move(file)),
+        dialect_(dialect),
+        decoder_(std::make_shared<const csv::RecordDecoder>(std::move(decoder))),
+        opened_(std::move(opened)) {}
+
+  std::string settings() const override {
+    const csv::Dialect& d = dialect_;
+    const auto shown = [](const std::optional<char>& c) {
+      return c ? fmt::format("{}", static_cast<int>(*c)) : "none";
+    };
+    return fmt::format(
+        "delimiter {}, quote {}, escape {}, comment {}, skip {}, header {}, trim {}, blank lines {}, ragged {}, "
+        "latin1 {}, utf8 {}",
+        static_cast<int>(d.delimiter), shown(d.quote), shown(d.escape), shown(d.comment), d.skip_lines, d.header_rows,
+        d.trim, d.keep_blank_lines, static_cast<int>(d.ragged), d.encoding == csv::Encoding::Latin1, d.check_utf8);
+  }
+  std::vector<csv::Part> parts(std::size_t most) const override {
+    auto cut = csv::split(file_, dialect_, most);
+    return cut && !cut->empty() ? *std::move(cut) : Input::parts(most);  // such as gzip
+  }
+  etl::Result<std::unique_ptr<RowSource>> open(const csv::Part& part, const std::optional<etl::Position>& from,
+                                               const std::stop_token& stop) override {
+    if (opened_) return std::make_unique<CsvSource>(opened_, decoder_);
+    csv::ReaderOptions options{.bad_rows = csv::BadRows::SetAside, .begin = part.begin};
+    if (part.end != 0) options.end = part.end;
+    if (from) {
+      const auto place = csv::Place::from(*from);
+      if (!place) return etl::failure(other_version());
+      options.begin = *place;
+    }
+    auto reader = csv::Reader::open(file_, dialect_, options, stop);
+    if (!reader) return etl::failure(std::move(reader.error()));
+    return std::make_unique<CsvSource>(std::make_shared<csv::Reader>(*std::move(reader)), decoder_);
+  }
+  std::string place(const csv::Record& record) const override {
+    return fmt::format("{}:{}", file_.string(), std::get<std::int64_t>(record.back()));
+  }
+  std::string_view remedy() const override { return json_remedy(file_); }
+
+ private:
+  fs::path file_;
+  csv::Dialect dialect_;
+  std::shared_ptr<const csv::RecordDecoder> decoder_;
+  std::shared_ptr<csv::Reader> opened_;
+};
+
+etl::Result<FilePlan> plan(const fs::path& file, const Load& options, const csv::FileMapping* told,
+                           const std::optional<TargetColumns>& table, const etl::Stop& stop) {
+  std::optional<csv::Sniffed> sniffed;
+  constexpr std::size_t for_kinds = 1 << 20, for_delimiter = 64 << 10;
+  if (told == nullptr && (!table || options.find_delimiter))
+    sniffed = look_into(file, table ? for_delimiter : for_kinds);
+  csv::FileMapping how = told != nullptr ? *told : mapping_by_name(options, sniffed);
+  how.dialect.check_utf8 = how.dialect.encoding == csv::Encoding::Utf8;  // a database of UTF-8 has nothing else
+
+  auto reader = csv::Reader::open(file, how.dialect, {.bad_rows = csv::BadRows::SetAside}, stop.drain());
+  if (!reader) return etl::failure(std::move(reader.error()));
+  if (told == nullptr && how.dialect.delimiter != options.dialect.delimiter && reader->width() <= 1) {
+    // It is in the cells only, as in times of day.
+    how.dialect.delimiter = options.dialect.delimiter;
+    reader = csv::Reader::open(file, how.dialect, {.bad_rows = csv::BadRows::SetAside}, stop.drain());
+    if (!reader) return etl::failure(std::move(reader.error()));
+  }
+  if (auto readable = check_header(*reader, how.dialect); !readable) return etl::failure(std::move(readable.error()));
+  const bool by_place = how.columns.empty() && reader->header().empty();
+  const bool named = !how.columns.empty();
+  how.columns = how.columns_of(reader->header(), reader->width());
+  if (!named && !table && sniffed && sniffed->dialect.delimiter == how.dialect.delimiter &&
+      sniffed->columns.size() == how.columns.size())
+    for (std::size_t i = 0; i < how.columns.size(); ++i) how.columns[i].kind = sniffed->columns[i].kind;
+  auto plan = plan_columns(how.columns, table, by_place, options, reader->name());
+  if (!plan) return plan;
+  auto decoder = how.bind(reader->header(), reader->name(), reader->width());
+  if (!decoder) return etl::failure(std::move(decoder.error()));
+  const bool again = can_be_read_again(file);
+  if (again && told == nullptr && !table) plan->kinds_known = has_rows(*reader, stop);
+  plan->input = std::make_shared<CsvInput>(file, how.dialect, *std::move(decoder),
+                                           again ? nullptr : std::make_shared<csv::Reader>(*std::move(reader)));
+  return plan;
+}
+
+}  // namespace
+
+etl::Result<FilePlan> plan_csv(const fs::path& file, const Load& options, const csv::FileMapping* told,
+                               const std::optional<TargetColumns>& table, const etl::Stop& stop) {
+  auto made = plan(file, options, told, table, stop);
+  if (!made) made.error().context += json_remedy(file);
+  return made;
+}
+
+}  // namespace program

@@ -1,0 +1,21 @@
+#pragma once
+// Files of delimited text.
+
+#include <filesystem>
+#include <optional>
+
+#include <etl/csv/mapping.hpp>
+#include <etl/error.hpp>
+#include <etl/stop.hpp>
+
+#include "load.hpp"
+#include "load_plan.hpp"
+
+namespace program {
+
+/// As `plan_file`; `told`: what a mapping says of the file, or null.
+[[nodiscard]] etl::Result<FilePlan> plan_csv(const std::filesystem::path& file, const Load& options,
+                                             const etl::csv::FileMapping* told,
+                                             const std::optional<TargetColumns>& table, const etl::Stop& stop);
+
+}  // namespace program

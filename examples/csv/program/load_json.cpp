@@ -1,0 +1,207 @@
+#include "load_json.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <fmt/format.h>
+#include <etl/csv/ndjson.hpp>
+#include <etl/csv/ndjson_sniff.hpp>
+
+namespace program {
+namespace {
+
+namespace csv = etl::csv;
+namespace ndjson = etl::csv::ndjson;
+namespace fs = std::filesystem;
+using Decoder = ndjson::Decoder<csv::RecordDecoder>;
+
+/// A decoder belongs to one thread at a time: there is one for each row that may be decoded at once, and a thread
+/// mostly gets the one that it had before.
+class Decoders {
+ public:
+  explicit Decoders(std::vector<Decoder> decoders) : slots_(decoders.size()) {
+    for (std::size_t i = 0; i < slots_.size(); ++i) slots_[i].decoder.emplace(std::move(decoders[i]));
+  }
+  etl::Result<void> decode(const ndjson::Line& line, csv::Record& out) {
+    for (std::size_t i = std::hash<std::thread::id>()(std::this_thread::get_id());; ++i) {
+      Slot& slot = slots_[i % slots_.size()];
+      if (slot.busy.exchange(true, std::memory_order_acquire)) continue;
+      const Lease lease{slot.busy};
+      return slot.decoder->decode(line, out);
+    }
+  }
+
+ private:
+  struct alignas(64) Slot {
+    std::atomic<bool> busy = false;
+    std::optional<Decoder> decoder{};
+  };
+  struct Lease {
+    std::atomic<bool>& busy;
+    ~Lease() { busy.store(false, std::memory_order_release); }
+  };
+  std::vector<Slot> slots_;
+};
+
+class JsonRows final : public Rows {
+ public:
+  JsonRows(ndjson::Chunk chunk, std::shared_ptr<Decoders> decoders)
+      : chunk_(std::move(chunk)), decoders_(std::move(decoders)) {}
+  std::size_t size() const noexcept override { return chunk_.size(); }
+  etl::Result<void> decode(std::size_t i, csv::Record& out) const override {
+    const ndjson::Line& line = chunk_.begin()[static_cast<std::ptrdiff_t>(i)];
+    if (auto decoded = decoders_->decode(line, out); !decoded) return decoded;
+    out.emplace_back(line.element);
+    out.emplace_back(static_cast<std::int64_t>(line.number));
+    return {};
+  }
+  std::string text(std::size_t i) const override {
+    return std::string(csv::trimmed(chunk_.begin()[static_cast<std::ptrdiff_t>(i)].text));
+  }
+
+ private:
+  ndjson::Chunk chunk_;
+  std::shared_ptr<Decoders> decoders_;
+};
+
+/// What was read of a file that can be read only once, to look at it, comes first.
+struct Opened {
+  ndjson::Reader reader;
+  std::deque<ndjson::Chunk> ahead{};
+  bool whole = false;  // there is no more
+};
+
+class JsonSource final : public RowSource {
+ public:
+  JsonSource(std::shared_ptr<Opened> opened, std::shared_ptr<Decoders> decoders, csv::Place place)
+      : opened_(std::move(opened)), decoders_(std::move(decoders)), place_(place) {}
+  etl::Result<std::shared_ptr<const Rows>> next(const std::stop_token& stop) override {
+    std::optional<ndjson::Chunk> chunk;
+    if (!opened_->ahead.empty()) {
+      chunk = std::move(opened_->ahead.front());
+      opened_->ahead.pop_front();
+    } else {
+      auto read = opened_->reader.next(stop);
+      if (!read) return etl::failure(std::move(read.error()));
+      chunk = *std::move(read);
+    }
+    if (!chunk) return nullptr;
+    place_ = {.offset = chunk->end_offset(), .line = chunk->next_line(), .row = place_.row + chunk->size()};
+    return std::make_shared<const JsonRows>(*std::move(chunk), decoders_);
+  }
+  etl::Position position() const override { return place_.position(); }
+  std::uint64_t bytes_read() const noexcept override { return opened_->reader.bytes_read(); }
+
+ private:
+  std::shared_ptr<Opened> opened_;
+  std::shared_ptr<Decoders> decoders_;
+  csv::Place place_;
+};
+
+class JsonInput final : public Input {
+ public:
+  JsonInput(fs::path file, std::vector<Decoder> decoders, std::shared_ptr<Opened> opened)
+      : file_(std::move(file)),
+        decoders_(std::make_shared<Decoders>(std::move(decoders))),
+        opened_(std::move(opened)) {}
+
+  std::string settings() const override { return "json"; }
+  etl::Result<std::unique_ptr<RowSource>> open(const csv::Part& /*part*/, const std::optional<etl::Position>& from,
+                                               const std::stop_token& /*stop*/) override {
+    if (opened_) return std::make_unique<JsonSource>(opened_, decoders_, csv::Place());
+    csv::Place begin;
+    if (from) {
+      const auto place = csv::Place::from(*from);
+      if (!place) return etl::failure(other_version());
+      begin = *place;
+    }
+    auto reader = ndjson::Reader::open(file_, {.offset = begin.offset, .first_line = begin.line});
+    if (!reader) return etl::failure(std::move(reader.error()));
+    return std::make_unique<JsonSource>(std::make_shared<Opened>(Opened{.reader = *std::move(reader)}), decoders_,
+                                        begin);
+  }
+  std::string place(const csv::Record& record) const override {
+    const bool element = std::get<bool>(record[record.size() - 2]);
+    return fmt::format("{}{}{}", display_name(file_), element ? " element " : ":",
+                       std::get<std::int64_t>(record.back()));
+  }
+
+ private:
+  fs::path file_;
+  std::shared_ptr<Decoders> decoders_;
+  std::shared_ptr<Opened> opened_;
+};
+
+/// What there is in the first megabyte; the file is read on from there.
+etl::Result<ndjson::Sniffer> look_into(Opened& file, const etl::Stop& stop) {
+  constexpr std::uint64_t enough = 1 << 20;
+  ndjson::Sniffer found(file.reader.name());
+  for (std::uint64_t seen = 0; seen < enough && !file.whole;) {
+    auto chunk = file.reader.next(stop.drain());
+    if (!chunk) return etl::failure(std::move(chunk.error()));
+    file.whole = !chunk->has_value();
+    if (file.whole) break;
+    for (const ndjson::Line& line : **chunk)
+      if (line.offset < enough) found.look(line);
+    seen = (*chunk)->end_offset();
+    file.ahead.push_back(**std::move(chunk));
+  }
+  if (found.rows() > 0 || found.bad_rows() == 0) return found;
+  return etl::failure(etl::fatal(
+      fmt::format("{}; JSON is an object a line, or an array of objects; with --format csv the file is read as CSV",
+                  found.first_error()->context)));
+}
+
+}  // namespace
+
+etl::Result<FilePlan> plan_json(const fs::path& file, const Load& options, const csv::FileMapping* told,
+                                const std::optional<TargetColumns>& table, const etl::Stop& stop) {
+  csv::FileMapping how = told != nullptr ? *told : csv::FileMapping();
+  if (told == nullptr && !options.nulls.empty()) how.nulls = csv::Nulls(options.nulls, true);
+  const std::string name = display_name(file);
+  const bool by_name = how.columns.empty(), again = can_be_read_again(file);
+  std::shared_ptr<Opened> opened;
+  if (by_name || !again) {
+    auto reader = ndjson::Reader::open(file);
+    if (!reader) return etl::failure(std::move(reader.error()));
+    opened = std::make_shared<Opened>(Opened{.reader = *std::move(reader)});
+  }
+  bool any = true;
+  if (by_name) {
+    const auto found = look_into(*opened, stop);
+    if (!found) return etl::failure(found.error());
+    any = found->rows() > 0;
+    if (found->columns().empty() && (any || !opened->whole))
+      return etl::failure(etl::fatal(fmt::format("{}: there is no member in its first megabyte", name)));
+    for (csv::SniffedColumn& column : found->columns()) {
+      csv::MappedColumn& mapped = how.columns.emplace_back();
+      mapped.source = column.name;
+      mapped.target = std::move(column.name);
+      if (!table) mapped.kind = column.kind;
+    }
+  }
+  auto plan = plan_columns(how.columns, table, false, options, name);
+  if (!plan) return plan;
+  plan->kinds_known = any;
+  std::vector<Decoder> decoders;
+  for (std::size_t i = 0; !how.columns.empty() && i < std::max(options.workers, options.connections); ++i) {
+    auto decoder = ndjson::bind(how, name, {.reject_unknown_members = by_name});
+    if (!decoder) return etl::failure(std::move(decoder.error()));
+    decoders.push_back(*std::move(decoder));
+  }
+  plan->input = std::make_shared<JsonInput>(file, std::move(decoders), again ? nullptr : opened);
+  return plan;
+}
+
+}  // namespace program
