@@ -510,6 +510,7 @@ def not_utf8(c):
                 _, error = c.load("a.csv", "--create", *more, "--rejects", "rejects.csv", into=into, wanted=3)
                 c.has(error, "a.csv:3:4: row 2: invalid UTF-8; convert the file, or read it as Latin-1 (--latin1")
                 c.holds("the row is kept", b"2,K\xf6ln" in (c.folder / "rejects.csv").read_bytes())
+                c.holds("and its number", b"a.csv,0,1," in (c.folder / "rejects.csv").read_bytes())
     c.equal("rows", [(1, "Köln"), (3, "x")] * 2, c.rows("SELECT * FROM t"))
     (c.folder / "b.csv").write_bytes(b"id,name\n2,K\xf6ln\n")
     c.load("b.csv", "--latin1")
