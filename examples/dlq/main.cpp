@@ -140,9 +140,10 @@ int list(etl::DeadLetterStore& store, const Arguments& arguments) {
 }
 
 int show(const DeadLetter& letter) {
-  fmt::print("id         {}\npipeline   {}\nrun        {}\npartition  {}\nseq        {}\nposition   {}\n",
-             plain(letter.id), plain(letter.pipeline), plain(letter.run), letter.partition, letter.seq,
-             letter.position ? plain(letter.position->text()) : "-");
+  fmt::print(
+      "id         {}\npipeline   {}\nrun        {}\npartition  {}\nseq        {}\nbatch      {}\nposition   {}\n",
+      plain(letter.id), plain(letter.pipeline), plain(letter.run), letter.partition, letter.seq, letter.batch,
+      letter.position ? plain(letter.position->text()) : "-");
   fmt::print("stage      {}\nattempts   {}\ntime       {}\n", to_string(letter.stage), letter.attempts,
              time_text(letter.time));
   for (const std::string& error : letter.errors)

@@ -255,10 +255,10 @@ class Parser {
 };
 
 /// The members of a line, as a bit each.
-constexpr std::array<std::string_view, 13> members{"v",        "id",      "pipeline",      "run",    "partition",
-                                                   "seq",      "stage",   "attempts",      "errors", "time",
-                                                   "position", "payload", "payload_base64"};
-constexpr unsigned needed = (1U << 10U) - 1;  // all before "position"
+constexpr std::array<std::string_view, 14> members{"v",     "id",       "pipeline", "run",           "partition",
+                                                   "seq",   "stage",    "attempts", "errors",        "time",
+                                                   "batch", "position", "payload",  "payload_base64"};
+constexpr unsigned needed = (1U << 10U) - 1;  // all before "batch"
 
 template <class T>
 T known(Parser& in, std::optional<T> value, std::string_view what) {
@@ -283,10 +283,11 @@ void read_member(Parser& in, std::size_t which, DeadLetter& letter) {
     case 7: letter.attempts = static_cast<std::uint32_t>(in.number(most)); break;
     case 8: letter.errors = in.strings(); break;
     case 9: letter.time = known(in, time_of(in.string()), "a time as in 2000-01-31T10:20:30.123456Z"); break;
-    case 10:
+    case 10: letter.batch = in.number(); break;
+    case 11:
       if (!in.take_null()) letter.position.emplace(in.string());
       break;
-    case 11:
+    case 12:
       if (!in.take_null()) letter.payload = in.string();
       break;
     default: letter.payload = known(in, from_base64(in.string()), "base64");
@@ -302,8 +303,9 @@ std::string to_line(const DeadLetter& letter) {
   add_string(out, letter.pipeline);
   out += ",\"run\":";
   add_string(out, letter.run);
-  out += fmt::format(R"(,"partition":{},"seq":{},"stage":"{}","attempts":{},"time":"{}","errors":[)", letter.partition,
-                     letter.seq, to_string(letter.stage), letter.attempts, time_text(letter.time));
+  out += fmt::format(R"(,"partition":{},"seq":{},"batch":{},"stage":"{}","attempts":{},"time":"{}","errors":[)",
+                     letter.partition, letter.seq, letter.batch, to_string(letter.stage), letter.attempts,
+                     time_text(letter.time));
   for (const std::string& error : letter.errors) {
     if (&error != letter.errors.data()) out += ',';
     add_string(out, error);
@@ -345,7 +347,7 @@ Result<DeadLetter> from_line(std::string_view line) {
   if (!in.failed() && !in.at_end()) in.fail("expected the end of the line");
   for (std::size_t i = 0; i < members.size(); ++i)
     if ((needed & ~seen) >> i & 1U) in.fail(fmt::format("\"{}\" is missing", members.at(i)));
-  if ((seen >> 11U) == 3) in.fail("there are two payloads");
+  if ((seen >> 12U) == 3) in.fail("there are two payloads");
   if (in.failed()) return failure(fatal(in.problem()));
   return letter;
 }

@@ -54,12 +54,13 @@ void Script::letter(const DeadLetter& l) {
     payload += '\'';
   }
   const auto day = floor<days>(l.time);
-  add("INSERT INTO {} VALUES({},{},{},{},{},{},'{}',{},ARRAY[{}]::text[],'{}',{}) ON CONFLICT(id) DO UPDATE SET "
-      "(pipeline,run,partition,seq,position,stage,attempts,errors,time,payload)=(excluded.pipeline,excluded.run,"
-      "excluded.partition,excluded.seq,excluded.position,excluded.stage,excluded.attempts,excluded.errors,"
+  add("INSERT INTO {} VALUES({},{},{},{},{},{},{},'{}',{},ARRAY[{}]::text[],'{}',{}) ON CONFLICT(id) DO UPDATE SET "
+      "(pipeline,run,partition,seq,batch,position,stage,attempts,errors,time,payload)=(excluded.pipeline,excluded.run,"
+      "excluded.partition,excluded.seq,excluded.batch,excluded.position,excluded.stage,excluded.attempts,excluded."
+      "errors,"
       "excluded.time,excluded.payload)",
       names_->letters, literal(l.id), literal(l.pipeline), literal(l.run), l.partition, integer(l.seq),
-      place(l.position), to_string(l.stage), l.attempts, errors,
+      integer(l.batch), place(l.position), to_string(l.stage), l.attempts, errors,
       time_text(sys_days(day), floor<microseconds>(l.time - day)), payload);
 }
 

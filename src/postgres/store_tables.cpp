@@ -30,8 +30,8 @@ CREATE TABLE IF NOT EXISTS {2}(
   settled bigint[] NOT NULL, PRIMARY KEY(pipeline, partition));
 CREATE TABLE IF NOT EXISTS {3}(
   id text PRIMARY KEY, pipeline text NOT NULL, run text NOT NULL, partition bigint NOT NULL, seq bigint NOT NULL,
-  position text, stage text NOT NULL, attempts bigint NOT NULL, errors text[] NOT NULL, time timestamptz NOT NULL,
-  payload bytea);
+  batch bigint NOT NULL, position text, stage text NOT NULL, attempts bigint NOT NULL, errors text[] NOT NULL,
+  time timestamptz NOT NULL, payload bytea);
 CREATE INDEX IF NOT EXISTS etl_dead_letters_place ON {3}(pipeline, partition, seq);
 INSERT INTO {0} SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM {0});
 )",
@@ -147,18 +147,19 @@ DeadLetter letter_of(const Rows& rows, int row) {
                     .run = text_of(rows, row, 2),
                     .partition = small_number(rows, row, 3),
                     .seq = number(rows, row, 4),
-                    .position = position_of(rows, row, 5),
-                    .stage = stage_of(rows.text(row, 6)),
-                    .attempts = small_number(rows, row, 7)};
-  std::string_view errors = rows.text(row, 8);
+                    .batch = number(rows, row, 5),
+                    .position = position_of(rows, row, 6),
+                    .stage = stage_of(rows.text(row, 7)),
+                    .attempts = small_number(rows, row, 8)};
+  std::string_view errors = rows.text(row, 9);
   for (std::size_t end = errors.find('\n'); end != std::string_view::npos; end = errors.find('\n')) {
     letter.errors.push_back(unescaped(errors.substr(0, end)));
     errors.remove_prefix(end + 1);
   }
   letter.time =
-      Time(std::chrono::microseconds(std::clamp(rows.integer(row, 9), micros(Time::min()), micros(Time::max()))));
-  if (!rows.is_null(row, 10)) {
-    const std::string_view digits = rows.text(row, 10);
+      Time(std::chrono::microseconds(std::clamp(rows.integer(row, 10), micros(Time::min()), micros(Time::max()))));
+  if (!rows.is_null(row, 11)) {
+    const std::string_view digits = rows.text(row, 11);
     letter.payload.emplace();
     for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
       unsigned char byte = 0;

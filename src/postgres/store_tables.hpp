@@ -45,7 +45,7 @@ inline constexpr std::string_view progress_columns = "partition, watermark, posi
 
 /// Errors come with a line end behind each, which none has within; the payload as hexadecimal digits.
 inline constexpr std::string_view letter_columns =
-    "id, pipeline, run, partition, seq, position, stage, attempts, "
+    "id, pipeline, run, partition, seq, batch, position, stage, attempts, "
     "CASE WHEN cardinality(errors) > 0 THEN array_to_string(errors, E'\\n', '') || E'\\n' END, "
     "CASE WHEN isfinite(time) THEN (extract(epoch FROM time) * 1000000)::bigint ELSE 0 END, encode(payload, 'hex')";
 [[nodiscard]] DeadLetter letter_of(const Rows& rows, int row);

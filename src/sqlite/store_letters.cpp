@@ -58,18 +58,19 @@ Result<void> write_letter(Statement& statement, const DeadLetter& letter) {
   statement.bind(2, std::string_view(letter.run));
   statement.bind(3, std::int64_t{letter.partition});
   statement.bind(4, integer(letter.seq));
-  bind_optional(statement, 5, letter.position);
-  statement.bind(6, to_string(letter.stage));
-  statement.bind(7, std::int64_t{letter.attempts});
+  statement.bind(5, integer(letter.batch));
+  bind_optional(statement, 6, letter.position);
+  statement.bind(7, to_string(letter.stage));
+  statement.bind(8, std::int64_t{letter.attempts});
   if (letter.errors.empty())
-    statement.bind(8, nullptr);
+    statement.bind(9, nullptr);
   else
-    statement.bind(8, std::string_view(errors));
-  statement.bind(9, std::int64_t{std::chrono::floor<microseconds>(letter.time.time_since_epoch()).count()});
+    statement.bind(9, std::string_view(errors));
+  statement.bind(10, std::int64_t{std::chrono::floor<microseconds>(letter.time.time_since_epoch()).count()});
   if (letter.payload)
-    statement.bind(10, std::as_bytes(std::span(*letter.payload)));
+    statement.bind(11, std::as_bytes(std::span(*letter.payload)));
   else
-    statement.bind(10, nullptr);
+    statement.bind(11, nullptr);
   return run(statement);
 }
 
@@ -79,17 +80,18 @@ DeadLetter letter_of(const Statement& row) {
                     .run = std::string(row.text(2)),
                     .partition = small_number(row, 3),
                     .seq = number(row, 4),
-                    .position = position_of(row, 5),
-                    .stage = stage_of(row.text(6)),
-                    .attempts = small_number(row, 7)};
-  if (!row.is_null(8)) letter.errors = split(row.text(8));
+                    .batch = number(row, 5),
+                    .position = position_of(row, 6),
+                    .stage = stage_of(row.text(7)),
+                    .attempts = small_number(row, 8)};
+  if (!row.is_null(9)) letter.errors = split(row.text(9));
   using Time = std::chrono::system_clock::time_point;  // of nanoseconds: not all microseconds fit
   constexpr auto micros = [](Time time) {
     return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
   };
-  letter.time = Time(std::chrono::microseconds(std::clamp(row.integer(9), micros(Time::min()), micros(Time::max()))));
-  if (!row.is_null(10)) {
-    const auto payload = row.blob(10);
+  letter.time = Time(std::chrono::microseconds(std::clamp(row.integer(10), micros(Time::min()), micros(Time::max()))));
+  if (!row.is_null(11)) {
+    const auto payload = row.blob(11);
     letter.payload.emplace(reinterpret_cast<const char*>(payload.data()), payload.size());
   }
   return letter;

@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS etl_settled(
   PRIMARY KEY(pipeline, partition, first_seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS etl_dead_letters(
   id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, run TEXT NOT NULL, partition INTEGER NOT NULL, seq INTEGER NOT NULL,
-  position TEXT, stage TEXT NOT NULL, attempts INTEGER NOT NULL, errors TEXT, time INTEGER NOT NULL, payload BLOB);
+  batch INTEGER NOT NULL, position TEXT, stage TEXT NOT NULL, attempts INTEGER NOT NULL, errors TEXT,
+  time INTEGER NOT NULL, payload BLOB);
 CREATE INDEX IF NOT EXISTS etl_dead_letters_place ON etl_dead_letters(pipeline, partition, seq);
 INSERT INTO etl_store SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM etl_store);
 )";

@@ -18,27 +18,27 @@ import tempfile
 MICROSECOND = 1_700_000_000_123_456
 TIME = "2023-11-14T22:13:20.123456Z"
 BINARY = b"\x00\xff\n"
-# (id, pipeline, run, partition, seq, position, stage, attempts, errors, payload), in the order of a list
+# (id, pipeline, run, partition, seq, batch, position, stage, attempts, errors, payload), in the order of a list
 LETTERS = [
-    ("a1", "orders", "run-1", 0, 3, None, "transform", 1, ["bad\tprice\x1b[31m", "no number"], b"x;y\n\xc3\xa9"),
-    ("a2", "orders", "run-1", 0, 20, "byte 12", "load", 3, [], BINARY),
-    ("a3", "orders", "run-2", 1, 1, None, "load", 1, ["CHECK failed"], None),
-    ("b1", "proteins", "run-9", 0, 0, None, "transform", 1, ["line 1\nline 2"], b""),
+    ("a1", "orders", "run-1", 0, 3, 0, None, "transform", 1, ["bad\tprice\x1b[31m", "no number"], b"x;y\n\xc3\xa9"),
+    ("a2", "orders", "run-1", 0, 20, 2, "byte 12", "load", 3, [], BINARY),
+    ("a3", "orders", "run-2", 1, 1, 0, None, "load", 1, ["CHECK failed"], None),
+    ("b1", "proteins", "run-9", 0, 0, 0, None, "transform", 1, ["line 1\nline 2"], b""),
 ]
-# Format 1 as it was published: what was written by it must stay readable.
+# Format 1: what was written by it must stay readable.
 SCHEMA = """
 CREATE TABLE etl_store(format INTEGER NOT NULL);
 INSERT INTO etl_store VALUES(1);
 CREATE TABLE etl_dead_letters(
   id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, run TEXT NOT NULL, partition INTEGER NOT NULL, seq INTEGER NOT NULL,
-  position TEXT, stage TEXT NOT NULL, attempts INTEGER NOT NULL, errors TEXT, time INTEGER NOT NULL, payload BLOB);
+  batch INTEGER NOT NULL, position TEXT, stage TEXT NOT NULL, attempts INTEGER NOT NULL, errors TEXT, time INTEGER NOT NULL, payload BLOB);
 """
 SCHEMA_OF_POSTGRES = """
 CREATE TABLE etl_store(format bigint NOT NULL);
 INSERT INTO etl_store VALUES(1);
 CREATE TABLE etl_dead_letters(
   id text PRIMARY KEY, pipeline text NOT NULL, run text NOT NULL, partition bigint NOT NULL, seq bigint NOT NULL,
-  position text, stage text NOT NULL, attempts bigint NOT NULL, errors text[] NOT NULL, time timestamptz NOT NULL,
+  batch bigint NOT NULL, position text, stage text NOT NULL, attempts bigint NOT NULL, errors text[] NOT NULL, time timestamptz NOT NULL,
   payload bytea);
 """
 
@@ -65,18 +65,18 @@ class Stores:
         with contextlib.closing(sqlite3.connect(self.database)) as db:
             db.executescript(SCHEMA)
             for one in reversed(LETTERS):
-                errors = "\n".join(e.replace("\\", "\\\\").replace("\n", "\\n") for e in one[8]) if one[8] else None
-                db.execute("INSERT INTO etl_dead_letters VALUES(?,?,?,?,?,?,?,?,?,?,?)",
-                           (*one[:8], errors, MICROSECOND, one[9]))
+                errors = "\n".join(e.replace("\\", "\\\\").replace("\n", "\\n") for e in one[9]) if one[9] else None
+                db.execute("INSERT INTO etl_dead_letters VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
+                           (*one[:9], errors, MICROSECOND, one[10]))
             db.commit()
         self.url = self.make_schema("letters") if "ETLPIPE_POSTGRES" in os.environ else None
         if self.url:
             literal = lambda text: "NULL" if text is None else "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"  # noqa: E731
             values = []
             for one in reversed(LETTERS):
-                errors = ",".join(literal(e.replace("\\", "\\\\").replace("\n", "\\n")) for e in one[8])
-                texts = [v if isinstance(v, int) else literal(v) for v in one[:8]]
-                payload = "NULL" if one[9] is None else f"'\\x{one[9].hex()}'"
+                errors = ",".join(literal(e.replace("\\", "\\\\").replace("\n", "\\n")) for e in one[9])
+                texts = [v if isinstance(v, int) else literal(v) for v in one[:9]]
+                payload = "NULL" if one[10] is None else f"'\\x{one[10].hex()}'"
                 values.append(f"({','.join(map(str, texts))},ARRAY[{errors}]::text[],'{TIME}',{payload})")
             self.psql(self.url, SCHEMA_OF_POSTGRES + "INSERT INTO etl_dead_letters VALUES" + ",".join(values))
         with open(self.file, "w", encoding="utf-8") as lines:
@@ -99,11 +99,11 @@ class Stores:
 
     @staticmethod
     def line(one):
-        line = dict(zip(("id", "pipeline", "run", "partition", "seq", "position", "stage", "attempts", "errors"), one))
-        if one[9] == BINARY:
+        line = dict(zip(("id", "pipeline", "run", "partition", "seq", "batch", "position", "stage", "attempts", "errors"), one))
+        if one[10] == BINARY:
             line["payload_base64"] = "AP8K"
-        elif one[9] is not None:
-            line["payload"] = one[9].decode()
+        elif one[10] is not None:
+            line["payload"] = one[10].decode()
         return {"v": 1, **line, "time": TIME}
 
     def names(self):
@@ -162,12 +162,13 @@ def list_as_table(s):
 def show(s):
     for store in s.names():
         text = s.good("show", store, "a1").decode()
-        for part in ("id         a1\n", "pipeline   orders\n", "run        run-1\n", "seq        3\n", "position   -\n",
+        for part in ("id         a1\n", "pipeline   orders\n", "run        run-1\n", "seq        3\n", "batch      0\n",
+                     "position   -\n",
                      "stage      transform\n", "attempts   1\n", "time       2023-11-14T22:13:20Z\n",
                      "error      bad price [31m\ncaused by  no number\n", "payload    6 bytes"):
             check(part in text, f"'{part}' is not in {text}")
         text = s.good("show", store, "a2").decode()
-        check("position   byte 12\n" in text and "error" not in text, text)
+        check("batch      2\nposition   byte 12\n" in text and "error" not in text, text)
         check("no `describe`" in s.good("show", store, "a3").decode(), "a3")
         s.bad(1, ["no letter with the id none", "etl-dlq list"], "show", store, "none")
 
@@ -175,8 +176,8 @@ def show(s):
 def payload(s):
     for store in s.names():
         for one in LETTERS:
-            if one[9] is not None:
-                equal(s.good("payload", store, one[0]), one[9], f"payload of {one[0]}")
+            if one[10] is not None:
+                equal(s.good("payload", store, one[0]), one[10], f"payload of {one[0]}")
         equal(s.bad(1, ["a3", "no payload", "`describe`"], "payload", store, "a3").stdout, b"", "output")
         s.bad(1, ["no letter"], "payload", store, "a")
 

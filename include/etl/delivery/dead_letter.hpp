@@ -24,6 +24,7 @@ struct DeadLetter {
   std::string run{};  ///< of the run that rejected it: `RunReport::run`
   std::uint32_t partition = 0;
   std::uint64_t seq = 0;               ///< of the item, counted from 0 in its partition
+  std::uint64_t batch = 0;             ///< of the item, counted from 0 in that run: a run that goes on cuts anew
   std::optional<Position> position{};  ///< the last mark of the source before the end of its batch
   Stage stage = Stage::Transform;
   std::uint32_t attempts = 1;                    ///< how often it was tried, replays included

@@ -138,6 +138,7 @@ class Rejecter {
     letter.run = run;
     letter.partition = batch.partition;
     letter.seq = seq;
+    letter.batch = batch.number;
     letter.position = batch.position;
     letter.stage = stage;
     letter.attempts = attempts;

@@ -110,7 +110,7 @@ inline void check_dead_letter_store(DeadLetterStore& store) {
     return found;
   };
   require(all(name).empty(), "there are no letters of the pipeline 'conformance' to begin with");
-  DeadLetter first{.id = "conformance-1", .pipeline = name, .run = "a run", .partition = 1, .seq = 7};
+  DeadLetter first{.id = "conformance-1", .pipeline = name, .run = "a run", .partition = 1, .seq = 7, .batch = 5};
   first.position = Position("a place");
   first.stage = Stage::Load;
   first.attempts = 3;
@@ -129,6 +129,7 @@ inline void check_dead_letter_store(DeadLetterStore& store) {
 
   DeadLetter again = first;
   again.attempts = 4;
+  again.batch = 6;
   again.errors = {"still bad"};
   done(store.write(std::span(&again, 1)), "write of a letter that is there");
   require(all(name) == std::vector<DeadLetter>{second, again}, "a letter with the same id replaces the old one");

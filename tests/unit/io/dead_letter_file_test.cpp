@@ -39,6 +39,7 @@ DeadLetter full() {
       .run = "run\n7",
       .partition = std::numeric_limits<std::uint32_t>::max(),
       .seq = std::numeric_limits<std::uint64_t>::max(),
+      .batch = std::numeric_limits<std::uint64_t>::max() - 1,
       .position = Position("byte \x80 12"),
       .stage = etl::Stage::Load,
       .attempts = 4,
@@ -111,12 +112,13 @@ TEST_CASE("dead letter file: each line is JSON that says what a person wants to 
   const test::TemporaryFolder folder;
   const fs::path path = folder / "d.ndjson";
   write(path, {full()});
-  CHECK(test::read_file(path) ==
-        R"({"v":1,"id":"i1","pipeline":"p\"\\/","run":"run\n7","partition":4294967295,"seq":18446744073709551615,)"
-        R"("stage":"load","attempts":4,"time":"2023-11-14T22:13:20.123456Z","errors":["first\u0009line\nsecond","",)"
-        "\"\xc3\xbc \xe2\x82\xac \xf0\x9f\x98\x80 \\u007f\","
-        R"("bad \udcff\udcc3 \udced\udca0\udc80"],"position":"byte \udc80 12","payload":"ID   X\n"})"
-        "\n");
+  CHECK(
+      test::read_file(path) ==
+      R"({"v":1,"id":"i1","pipeline":"p\"\\/","run":"run\n7","partition":4294967295,"seq":18446744073709551615,)"
+      R"("batch":18446744073709551614,"stage":"load","attempts":4,"time":"2023-11-14T22:13:20.123456Z","errors":["first\u0009line\nsecond","",)"
+      "\"\xc3\xbc \xe2\x82\xac \xf0\x9f\x98\x80 \\u007f\","
+      R"("bad \udcff\udcc3 \udced\udca0\udc80"],"position":"byte \udc80 12","payload":"ID   X\n"})"
+      "\n");
   DeadLetter binary = letter("b");
   binary.payload = "\xff";
   binary.errors = {"a\x01\"b\\"};

@@ -403,6 +403,7 @@ TEST_CASE("postgres store: G7 dead letters come back as they were written, whate
                         .run = "run-7\xff",
                         .partition = 3,
                         .seq = 1ULL << 40,
+                        .batch = 1ULL << 33,
                         .position = Position("byte 12\0"s),
                         .stage = etl::Stage::Load,
                         .attempts = 4,

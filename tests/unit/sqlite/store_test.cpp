@@ -607,6 +607,7 @@ TEST_CASE("sqlite store: G7 dead letters come back as they were written") {
                         .run = "run-7",
                         .partition = 3,
                         .seq = 1ULL << 40,
+                        .batch = 1ULL << 33,
                         .position = Position("byte 12"),
                         .stage = etl::Stage::Load,
                         .attempts = 4,
