@@ -39,13 +39,13 @@ etl::Result<void> write_rejects(Into& into, const Load& options, const std::vect
   auto writer = csv::Writer::to(std::move(*sink));
   if (!writer) return etl::failure(std::move(writer.error()));
   const auto write = [&](const std::vector<std::string>& cells) { return writer->row(cells); };
-  auto written = write({"source_file", "partition", "record", "id", "stage", "reason", "row"});
+  auto written = write({"source_file", "partition", "batch", "record", "id", "stage", "reason", "row"});
   if (!written) return written;
   for (const fs::path& file : files) {
     auto listed = into.store().list(job_name(options, file), [&](const etl::DeadLetter& letter) {
-      written = write({display_name(file), std::to_string(letter.partition), std::to_string(letter.seq), letter.id,
-                       std::string(etl::to_string(letter.stage)), fmt::format("{}", fmt::join(letter.errors, ": ")),
-                       letter.payload.value_or("")});
+      written = write({display_name(file), std::to_string(letter.partition), std::to_string(letter.batch),
+                       std::to_string(letter.seq), letter.id, std::string(etl::to_string(letter.stage)),
+                       fmt::format("{}", fmt::join(letter.errors, ": ")), letter.payload.value_or("")});
       return written.has_value();
     });
     if (!listed) return listed;
