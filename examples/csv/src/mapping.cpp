@@ -19,6 +19,14 @@ bool put(const std::optional<T>& from, Value& out) {
   return from.has_value();
 }
 
+template <class T, class... How>
+bool parse(std::string_view text, Value& out, const How&... how) {
+  T value{};
+  if (!detail::parse(text, how..., value)) return false;
+  out = value;
+  return true;
+}
+
 /// A text in the value, whose memory is kept.
 std::string& text_in(Value& out) {
   auto* const text = std::get_if<std::string>(&out);
@@ -29,12 +37,12 @@ std::string& text_in(Value& out) {
 
 bool RecordDecoder::take(const Column& column, std::string_view text, Value& out) {
   switch (column.kind) {
-    case Kind::Boolean: return put(parse_bool(text), out);
-    case Kind::Integer: return put(parse_integer<std::int64_t>(text), out);
-    case Kind::Double: return put(parse_floating<double>(text, column.format.decimal_comma), out);
+    case Kind::Boolean: return parse<bool>(text, out);
+    case Kind::Integer: return parse<std::int64_t>(text, out);
+    case Kind::Double: return parse<double>(text, out, column.format.decimal_comma);
     case Kind::Numeric: return parse_numeric(text, text_in(out), column.format.decimal_comma);
     case Kind::Text: text_in(out).assign(text); return true;
-    case Kind::Date: return put(parse_date(text, column.format.time), out);
+    case Kind::Date: return parse<Day>(text, out, column.format.time);
     case Kind::Timestamp: return put(parse_timestamp(text, column.format.time), out);
     case Kind::TimestampTz: break;
   }
@@ -103,10 +111,12 @@ Result<RecordDecoder> FileMapping::bind(std::span<const std::string> header, std
         written->error().context = fmt::format("column '{}': {}", column.target, written->error().context);
         return failure(std::move(written->error()));
       }
+    detail::BoundCell& cell = (*cells)[i];
+    cell.longest_null = nulls.longest();
     bound.push_back(
         {.kind = column.kind,
          .nullable = column.nullable && !column.key,
-         .cell = std::move((*cells)[i]),
+         .cell = std::move(cell),
          .format = {
              .time = *std::move(time), .clock = *std::move(clock), .nulls = nulls, .decimal_comma = decimal_comma}});
   }

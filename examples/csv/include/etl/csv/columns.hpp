@@ -234,15 +234,6 @@ template <class T, class M, class... Options>
 
 namespace detail {
 
-/// The row itself, or what finds its cells faster.
-template <class R>
-[[nodiscard]] decltype(auto) cells_of(const R& row) noexcept {
-  if constexpr (requires { row.cells(); })
-    return row.cells();
-  else
-    return (row);
-}
-
 /// False: the cell holds no such value.
 template <class R, class Cells, class C>
 [[nodiscard]] ETLPIPE_ALWAYS_INLINE bool decode_cell(const R& row, const Cells& cells, const C& column,
@@ -251,7 +242,7 @@ template <class R, class Cells, class C>
   using Inner = typename Held<Member>::type;
   std::string_view text = cells[at.cell];
   if constexpr (std::is_void_v<typename C::Function> && !is_text<Inner>) text = trimmed(text);
-  if (text.size() <= at.longest_null && is_null(row, at.cell, text, column.format.nulls, false)) [[unlikely]] {
+  if (text.size() <= at.longest_null && is_null(row, at.cell, text, column.format.nulls)) [[unlikely]] {
     if constexpr (is_optional<Member>) {
       out.reset();
       return true;

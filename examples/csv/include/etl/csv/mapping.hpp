@@ -53,8 +53,9 @@ class RecordDecoder {
   template <class R>
   [[nodiscard]] Result<void> decode(const R& row, Record& out) const {
     out.resize(columns_.size());
+    const auto& cells = detail::cells_of(row);
     for (std::size_t i = 0; i < columns_.size(); ++i)
-      if (!decode(row, columns_[i], out[i])) [[unlikely]]
+      if (!decode(row, cells, columns_[i], out[i])) [[unlikely]]
         return failure(error(row, columns_[i]));
     return {};
   }
@@ -65,11 +66,11 @@ class RecordDecoder {
   [[nodiscard]] static bool take(const Column& column, std::string_view date, std::string_view clock, Value& out);
   [[nodiscard]] static std::string expected(const Column& column, std::string_view text);
 
-  template <class R>
-  [[nodiscard]] static bool decode(const R& row, const Column& column, Value& out) {
+  template <class R, class Cells>
+  [[nodiscard]] static bool decode(const R& row, const Cells& cells, const Column& column, Value& out) {
     const std::size_t cell = column.cell.cell;
-    const std::string_view text = row[cell];
-    if (detail::is_null(row, cell, text, column.format.nulls, column.kind != Kind::Text)) {
+    const std::string_view text = column.kind == Kind::Text ? cells[cell] : trimmed(cells[cell]);
+    if (text.size() <= column.cell.longest_null && detail::is_null(row, cell, text, column.format.nulls)) {
       if (column.nullable) {
         out = std::monostate{};
         return true;
@@ -77,7 +78,7 @@ class RecordDecoder {
       if (column.kind != Kind::Text || !text.empty()) return false;
     }
     return column.cell.clock == detail::no_cell ? take(column, text, out)
-                                                : take(column, text, row[column.cell.clock], out);
+                                                : take(column, text, cells[column.cell.clock], out);
   }
   template <class R>
   [[nodiscard]] Error error(const R& row, const Column& column) const {

@@ -109,12 +109,22 @@ struct BadCell {
 /// "a date", or "a date written %d.%m.%Y".
 [[nodiscard]] std::string written(std::string_view what, const TimeFormat& format);
 
-/// Whether a cell is NULL. `trim`: of a type that ignores blanks. A row that knows NULL by itself says so (`null`).
+/// The row itself, or what finds its cells faster.
 template <class R>
-[[nodiscard]] bool is_null(const R& row, std::size_t cell, std::string_view text, const Nulls& nulls, bool trim) {
+[[nodiscard]] decltype(auto) cells_of(const R& row) noexcept {
+  if constexpr (requires { row.cells(); })
+    return row.cells();
+  else
+    return (row);
+}
+
+/// Whether a cell is NULL; its text is trimmed if blanks do not count. A row that knows NULL by itself says so
+/// (`null`).
+template <class R>
+[[nodiscard]] bool is_null(const R& row, std::size_t cell, std::string_view text, const Nulls& nulls) {
   if constexpr (requires { row.null(cell); })
     if (row.null(cell)) return true;
-  return nulls.contains(trim ? trimmed(text) : text) && (nulls.quoted || !row.quoted(cell));
+  return nulls.contains(text) && (nulls.quoted || !row.quoted(cell));
 }
 
 /// A date with the time of day of another cell.
