@@ -70,7 +70,7 @@ bool Handler::end_value(Cell cell, Code& code) {
     end_reading();
   } else if (level() == 3 && ++values_ <= 2 && keep_) {
     const std::size_t quote = cell.quoted ? 1 : 0;
-    std::size_t begin = begin_ + quote, size = json_.size() - begin_ - 2 * quote;
+    std::size_t begin = begin_ + quote, size = cell.null ? 0 : json_.size() - begin_ - 2 * quote;
     cell.plain = cell.quoted && letters_.size() != size;
     if (cell.plain) {
       begin = plain_.size();

@@ -62,7 +62,7 @@ TEST_CASE("a reading becomes a row: its time, its stream, and its value in the s
   CHECK(found(two) == rows);
   CHECK(found(two + "\n" +
               R"({"x": {"Readings": [[9, 9]]}, "uuid": "b", "Readings": [[3, null], [4, [1, {"k": "v\n"}]]]})") ==
-        rows + "2.1 3 'b - -null\n2.2 4 'b - [1,{\"k\":\"v\\n\"}]\n");
+        rows + "2.1 3 'b - -\n2.2 4 'b - [1,{\"k\":\"v\\n\"}]\n");
   CHECK(found("[" + two + ", " + two + "]\n") == rows + "2.1 1 'a 21.5 -\n2.2 2 'a 'x -\n");
   CHECK(found("\xEF\xBB\xBF{\n\"uuid\": \"a\",\n\"Readings\": []\n}\n\n" + two) == "2.1 1 'a 21.5 -\n2.2 2 'a 'x -\n");
   CHECK(found(R"({"uuid": "a", "Readings": null}{"uuid": "a", "Readings": [["q\"\u00e4", -1.5e3]]})") ==
@@ -82,6 +82,14 @@ TEST_CASE("a reading becomes a row: its time, its stream, and its value in the s
   REQUIRE_FALSE(wrong);
   CHECK(wrong.error().message() == "f.json element 1, reading 2: column 3 'celsius': 'x' is not a number");
   CHECK((**chunk)[1].text() == R"({"uuid":"a","Readings":[[2,"x"]]})");
+  auto null = readings::Reader(etl::io::from_memory(R"({"uuid": "a", "Readings": [[1, null], [null, 1]]})", "f"), map);
+  const auto nulls = null.next();
+  REQUIRE((nulls && *nulls));
+  REQUIRE(decoder->decode((**nulls)[0], record));
+  CHECK(record[2] == csv::Value());
+  const auto no_time = decoder->decode((**nulls)[1], record);
+  REQUIRE_FALSE(no_time);
+  CHECK(no_time.error().message().find("reading 2: column 1 'time': '' is not a point in time") != std::string::npos);
 }
 
 TEST_CASE("an id may stand behind its readings, and is a text or a number") {

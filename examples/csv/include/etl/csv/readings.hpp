@@ -71,7 +71,7 @@ class Reading {
  public:
   Reading(const detail::ChunkData& chunk, const detail::Entry& entry) noexcept : chunk_(&chunk), entry_(&entry) {}
   [[nodiscard]] std::size_t size() const noexcept { return chunk_->streams->cells; }
-  /// The letters of a text; other values as they are in the file, objects and arrays without blanks.
+  /// The letters of a text; other values as they are in the file, objects and arrays without blanks; of NULL none.
   [[nodiscard]] std::string_view operator[](std::size_t i) const noexcept;
   [[nodiscard]] bool quoted(std::size_t i) const noexcept { return i == 1 || (cell(i) != nullptr && cell(i)->quoted); }
   [[nodiscard]] bool null(std::size_t i) const noexcept { return i != 1 && (cell(i) == nullptr || cell(i)->null); }
