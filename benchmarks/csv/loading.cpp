@@ -12,8 +12,11 @@ namespace bench {
 
 void load(const std::string& file, const std::string& database) {
   for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(database + end);
-  const program::Load options{
-      .patterns = {file}, .into = "sqlite:" + database, .table = "items", .create = true, .quiet = true};
+  const program::Load options{.patterns = {file},
+                              .into = "sqlite:" + database,
+                              .table = "items",
+                              .create = true,
+                              .log = program::Log(program::LogLevel::Warn)};
   if (const int code = program::load(options, etl::Stop()); code != 0)
     throw std::runtime_error(fmt::format("the load of {} ended with exit code {}", file, code));
 }

@@ -105,7 +105,8 @@ class Case:
 def folder_into_sqlite(c):
     """Every good row once, every bad one with its place; a second load finds that all is there."""
     pattern = c.files(6, 200, bad={450, 900})
-    summary, error = c.load(pattern, "--create", "--key", "id", "--rejects", "rejects.csv", wanted=3)
+    summary, error = c.load(pattern, "--create", "--key", "id", "--rejects", "rejects.csv", "--batch-size", 20,
+                            wanted=3)
     c.equal("rows", [row(i) for i in range(1200) if i not in {450, 900}], c.rows())
     c.equal("files", (6, 6, 0), (summary["files"], summary["loaded_files"], summary["failed_files"]))
     c.equal("counts", {"read": 1200, "loaded": 1198, "rejected": 2}, {k: summary["rows"][k] for k in ("read", "loaded", "rejected")})
@@ -114,6 +115,9 @@ def folder_into_sqlite(c):
         rejects = list(csv.DictReader(file))
     c.equal("rejects", ["x" + line(i).rstrip("\n") for i in (450, 900)], [r["row"] for r in rejects])
     c.has(rejects[1]["reason"], "f004.csv:202")
+    c.equal("where", [("0", "50"), ("0", "100")], [(r["partition"], r["record"]) for r in rejects])
+    # A time-out may have cut a batch short.
+    c.holds("in which batch", all(int(r["record"]) // 20 <= int(r["batch"]) <= int(r["record"]) for r in rejects), rejects)
     again, _ = c.load(pattern)
     c.equal("loaded before", (6, 0), (again["loaded_before"], again["rows"]["read"]))
     c.equal("rows after a second load", 1198, len(c.rows()))
@@ -173,6 +177,34 @@ def dialects(c):
     c.equal("tabs, gzip", 13, len(c.rows("SELECT id FROM t")))
     c.load("-", stdin=b"name,id\nlast,99\n")
     c.equal("standard input", [("last",)], c.rows("SELECT name FROM t WHERE id = 99"))
+    (c.folder / "c.csv").write_text("export of today\n#x\nid, name\n30, 'it\\'s'\n#31,no\n32,'" + "x" * 50 + "'\n")
+    summary, error = c.load("c.csv", "--skip-lines", 1, "--comment", "#", "--trim", "--quote", "'", "--escape", "\\",
+                            "--max-field", 40, wanted=3)
+    c.equal("all of it", [("it's",)], c.rows("SELECT name FROM t WHERE id >= 30"))
+    c.has(error, "c.csv:6:4: row 2: a cell of more than 40 bytes")
+
+
+def said(c):
+    """--log and ETLPIPE_LOG: errors, rejected rows, progress and the summary, each file and batch."""
+    (c.folder / "a.csv").write_text("id\n1\nx\n3\n")
+    (c.folder / "b.csv").write_text("id,more\n1,2\n")
+    c.load("a.csv", "--create", wanted=3)
+    error, rejected, summary, debug = "b.csv: the table t has no column 'more'", "rejected a.csv:3: ", "2 files in ", "a.csv: begins"
+    batch = "a.csv:2: batch 0 of 2 rows"
+
+    def holds(what, seen, *options, **environment):
+        done = subprocess.run([c.program, "load", "a.csv", "b.csv", "--into", f"sqlite:{c.folder / 't.db'}", "--table", "t",
+                               "--restart", *options], cwd=c.folder, env={**os.environ, **environment}, check=False,
+                              capture_output=True, text=True)
+        found = [text for text in (error, rejected, summary, debug, batch) if text in done.stdout + done.stderr]
+        c.equal(what, (1, seen), (done.returncode, found))
+
+    holds("error", [error], "--log", "error")
+    holds("warn", [error, rejected], "--log", "WARN")
+    holds("info", [error, rejected, summary])
+    holds("debug", [error, rejected, summary, debug, batch], ETLPIPE_LOG="debug")
+    holds("quiet", [error, rejected], "--quiet", ETLPIPE_LOG="debug")
+    holds("quieter", [error], "--quiet", "--log", "error")
 
 
 def mapping(c):
@@ -510,7 +542,7 @@ def not_utf8(c):
                 _, error = c.load("a.csv", "--create", *more, "--rejects", "rejects.csv", into=into, wanted=3)
                 c.has(error, "a.csv:3:4: row 2: invalid UTF-8; convert the file, or read it as Latin-1 (--latin1")
                 c.holds("the row is kept", b"2,K\xf6ln" in (c.folder / "rejects.csv").read_bytes())
-                c.holds("and its number", b"a.csv,0,1," in (c.folder / "rejects.csv").read_bytes())
+                c.holds("and its number", b"a.csv,0,0,1," in (c.folder / "rejects.csv").read_bytes())
     c.equal("rows", [(1, "Köln"), (3, "x")] * 2, c.rows("SELECT * FROM t"))
     (c.folder / "b.csv").write_bytes(b"id,name\n2,K\xf6ln\n")
     c.load("b.csv", "--latin1")
@@ -901,7 +933,7 @@ def server_away(c):
 
 
 CASES = {case.__name__: case for case in (
-    folder_into_sqlite, changed_files, bad_files, patterns, dialects, mapping, dry_run, after_the_load, budget, at_once,
+    folder_into_sqlite, changed_files, bad_files, patterns, dialects, said, mapping, dry_run, after_the_load, budget, at_once,
     asked_for, types_of_sqlite, types_of_postgres, not_utf8, first_file_without_rows,
     killed_into_sqlite, interrupted, into_postgres, killed_into_postgres, server_restarted, lost_output, unreadable_paths,
     before_the_first_file, progress, merged_once, rejected_before, json_files, json_members,

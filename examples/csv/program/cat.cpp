@@ -45,7 +45,7 @@ int cat(const Options& options, const etl::Stop& stop) {
       }
       if (!*chunk) break;
       for (const csv::Row row : **chunk) {
-        for (std::size_t i = 0; i < row.size(); ++i) writer->cell(row[i]);
+        for (const std::string_view cell : row) writer->cell(cell);
         if (auto written = writer->end_row(); !written) return fail_to_print(written.error());
       }
       for (const csv::BadRow& bad : (*chunk)->bad_rows()) fmt::print(stderr, "{}\n", bad.error.message());
@@ -68,9 +68,6 @@ void add_cat(CLI::App& app, Chosen& chosen) {
   command->add_flag_callback(
       "--header", [options] { options->dialect.header_rows = 1; },
       "The first row of each file is its header, which is printed once");
-  command->add_flag_callback(
-      "--latin1", [options] { options->dialect.encoding = csv::Encoding::Latin1; },
-      "The files are Latin-1; print UTF-8");
   command->add_flag("--keep-going", options->set_aside, "Print broken rows to standard error and go on behind them");
   command->callback([options, &chosen] { chosen = [options](const etl::Stop& stop) { return cat(*options, stop); }; });
 }

@@ -77,6 +77,23 @@ inline void add_dialect(CLI::App& command, etl::csv::Dialect& dialect) {
   command.add_flag_callback(
              "--no-quote", [&dialect] { dialect.quote.reset(); }, "Quotes are text like any other")
       ->excludes(quote);
+  command.add_option_function<std::string>(
+      "--escape", [&dialect](const std::string& text) { dialect.escape = character("--escape", text); },
+      "Within quotes, takes the next character as it is [none: a doubled quote is a quote]");
+  command.add_option_function<std::string>(
+      "--comment", [&dialect](const std::string& text) { dialect.comment = character("--comment", text); },
+      "Lines that begin with it are no rows [none]");
+  command.add_flag("--trim", dialect.trim, "Blanks and tabs around cells do not count");
+  command.add_option("--skip-lines", dialect.skip_lines, "Lines before the header, or the first row")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  command
+      .add_option("--max-field", dialect.max_field, "Bytes of a cell at most: a quote that is not closed ends there")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30))
+      ->capture_default_str();
+  command.add_flag_callback(
+      "--latin1", [&dialect] { dialect.encoding = etl::csv::Encoding::Latin1; },
+      "The files are ISO 8859-1 (Latin-1), and are read as UTF-8");
 }
 
 }  // namespace program

@@ -94,8 +94,7 @@ etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files,
     if (plan->kinds_known) break;
   }
   if (columns) {
-    if (!options.quiet)
-      fmt::print(stderr, "etl-csv: table {} of {}: {}\n", options.table, from.string(), to_string(*columns));
+    options.log(LogLevel::Info, "table {} of {}: {}", options.table, from.string(), to_string(*columns));
     return std::move(*columns);
   }
   if (first) return etl::failure(std::move(*first));
@@ -236,14 +235,13 @@ int load(const Load& options, const etl::Stop& stop) {
   summary.elapsed = etl::Clock::now() - began;
   if (options.json)
     fmt::print("{}\n", summary.json());
-  else if (!options.quiet && summary.begun)
+  else if (options.log.says(LogLevel::Info) && summary.begun)
     fmt::print("{}\n", summary.text());
-  if (!options.quiet)
-    for (const std::string& line : summary.left_out()) fmt::print(stderr, "etl-csv: {}\n", line);
-  if (options.quiet || options.json || !summary.begun) {
+  for (const std::string& line : summary.left_out()) options.log(LogLevel::Warn, "{}", line);
+  if (!options.log.says(LogLevel::Info) || options.json || !summary.begun) {
     for (const FileResult& file : summary.files)
-      if (file.error) fmt::print(stderr, "etl-csv: {}\n", file.problem());
-    if (summary.failure) fmt::print(stderr, "etl-csv: {}\n", summary.failure->message());
+      if (file.error) options.log(LogLevel::Error, "{}", file.problem());
+    if (summary.failure) options.log(LogLevel::Error, "{}", summary.failure->message());
   }
   return summary.exit_code();
 }

@@ -14,6 +14,8 @@
 #include <etl/csv/mapping.hpp>
 #include <etl/stop.hpp>
 
+#include "load_log.hpp"
+
 namespace program {
 
 /// What becomes of a row whose key is in the table already.
@@ -43,7 +45,7 @@ struct Load {
   std::filesystem::path rejects{};              ///< empty: not wanted as a file
   std::vector<std::string> checks{};            ///< SQL
   std::vector<std::filesystem::path> merges{};  ///< SQL scripts
-  bool quiet = false;
+  Log log{LogLevel::Info};
   bool json = false;
 };
 

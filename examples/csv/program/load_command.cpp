@@ -1,4 +1,5 @@
 // etl-csv load: its part of the command line.
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -57,11 +58,6 @@ void add_load(CLI::App& app, Chosen& chosen) {
   command->add_option("--header-rows", load->dialect.header_rows, "Rows with the names of the columns; 0: none")
       ->check(CLI::Range(0, 100))
       ->capture_default_str();
-  command->add_option("--skip-lines", load->dialect.skip_lines, "Lines before the header")
-      ->check(CLI::Range(0, 1'000'000))
-      ->capture_default_str();
-  command->add_flag_callback(
-      "--latin1", [load] { load->dialect.encoding = etl::csv::Encoding::Latin1; }, "The files are ISO 8859-1");
   const std::map<std::string, etl::csv::Ragged> ragged{
       {"reject", etl::csv::Ragged::Reject}, {"pad", etl::csv::Ragged::Pad}, {"truncate", etl::csv::Ragged::Truncate}};
   command
@@ -76,8 +72,9 @@ void add_load(CLI::App& app, Chosen& chosen) {
   command->add_flag("--decimal-comma", load->decimal_comma, "Numbers are written 1,5");
 
   std::vector<CLI::Option*> of_csv;
-  for (const char* const told : {"--delimiter", "--quote", "--no-quote", "--header-rows", "--skip-lines", "--latin1",
-                                 "--ragged", "--decimal-comma"})
+  for (const char* const told :
+       {"--delimiter", "--quote", "--no-quote", "--escape", "--comment", "--trim", "--skip-lines", "--max-field",
+        "--latin1", "--header-rows", "--ragged", "--decimal-comma"})
     of_csv.push_back(command->get_option(told)->excludes("--mapping"));
   command->get_option("--null")->excludes("--mapping");
 
@@ -110,14 +107,25 @@ void add_load(CLI::App& app, Chosen& chosen) {
           "After the checks: run this SQL script, all or nothing (may be repeated); not again when no rows came since")
       ->allow_extra_args(false)
       ->check(CLI::ExistingFile);
-  command->add_flag("--quiet", load->quiet, "No progress, no summary; only errors");
+  const std::map<std::string, LogLevel> levels{
+      {"error", LogLevel::Error}, {"warn", LogLevel::Warn}, {"info", LogLevel::Info}, {"debug", LogLevel::Debug}};
+  const auto level = std::make_shared<LogLevel>(LogLevel::Info);
+  command
+      ->add_option("--log", *level,
+                   "error: what failed; warn: also rejected rows and retries; info: also progress and the summary; "
+                   "debug: also each file and batch [info, or $ETLPIPE_LOG]")
+      ->envname("ETLPIPE_LOG")
+      ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case).description("{error,warn,info,debug}"));
+  const auto quiet = std::make_shared<bool>(false);
+  command->add_flag("--quiet", *quiet, "As --log warn: no progress, no summary");
   command->add_flag("--json", load->json, "The summary as JSON on standard output");
-  command->callback([load, delimiter, of_csv, max_rejects, &chosen] {
+  command->callback([load, delimiter, of_csv, max_rejects, level, quiet, &chosen] {
     if (load->format == etl::csv::FileFormat::Json)
       for (const CLI::Option* const option : of_csv)
         if (option->count() > 0) throw CLI::ValidationError(option->get_name(), "is for CSV, not for --format json");
     if (!max_rejects->empty()) set_max_rejects(*max_rejects, "rows", *load);
     load->find_delimiter = delimiter->count() == 0;
+    load->log = Log(*quiet ? std::min(*level, LogLevel::Warn) : *level);
     chosen = [load](const etl::Stop& stop) { return program::load(*load, stop); };
   });
 }

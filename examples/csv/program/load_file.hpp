@@ -36,7 +36,7 @@ struct FileLoad {
   std::shared_ptr<Input> input;
   std::vector<std::size_t> widened;
   typename Into::Table table;
-  Duplicate duplicate;
+  const Load* options;
   std::string print;                  // of the file and all settings that decide what is loaded
   std::vector<etl::csv::Part> parts;  // of a big file; else one without end
   Progress* progress;
@@ -74,10 +74,14 @@ struct FileLoad {
   }
   etl::Result<void> load(std::span<const etl::csv::Record> batch, etl::BatchContext& context,
                          typename Into::Tx& tx) const {
-    auto written = tx.write(table, batch, context, Into::on_conflict(duplicate));
+    auto written = tx.write(table, batch, context, Into::on_conflict(options->duplicate));
     for (auto& [i, error] : context.rejects())
       error.context = fmt::format("{}: {}", input->place(batch[i]), error.context);
-    if (written) progress->loaded(batch.size());
+    if (written) {
+      progress->loaded(batch.size());
+      if (!batch.empty())
+        options->log(LogLevel::Debug, "{}: batch {} of {} rows", input->place(batch[0]), context.batch(), batch.size());
+    }
     return written;
   }
 };

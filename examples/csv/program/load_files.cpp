@@ -73,15 +73,16 @@ class FileLock {
 /// The first rejected rows on stderr, those of all files.
 class RejectLog {
  public:
+  explicit RejectLog(const Log& log) : log_(log) {}
   void operator()(const etl::Rejection& rejection) {
     constexpr std::uint64_t most = 10;
     const std::lock_guard lock(mutex_);
-    if (++shown_ <= most) fmt::print(stderr, "{}rejected {}\n", fresh_line(), rejection.error.message());
-    if (shown_ == most + 1)
-      fmt::print(stderr, "{}further rejected rows are in the table 'etl_dead_letters'\n", fresh_line());
+    if (++shown_ <= most) log_(LogLevel::Warn, "rejected {}", rejection.error.message());
+    if (shown_ == most + 1) log_(LogLevel::Warn, "further rejected rows are in the table 'etl_dead_letters'");
   }
 
  private:
+  const Log& log_;
   std::mutex mutex_;
   std::uint64_t shown_ = 0;
 };
@@ -105,7 +106,7 @@ class Job {
     defaults.errors.max_rejects = options_.max_rejects;
     defaults.errors.max_reject_ratio = options_.max_reject_ratio;
     defaults.errors.isolation = etl::Isolation::Bisect;
-    defaults.errors.on_reject.operator=([this](const etl::Rejection & r) { log_(r); });
+    defaults.errors.on_reject.operator=([this](const etl::Rejection & r) { rejects_(r); });
     defaults.delivery.dry_run = options_.dry_run;
 
     etl::PipelineManager manager(defaults, {.max_concurrent = at_once});
@@ -117,19 +118,24 @@ class Job {
                            progress_.done(i);
                            return result.report;
                          });
-    const ProgressLine line(progress_, !options_.quiet);
+    const ProgressLine line(progress_, options_.log.says(LogLevel::Info));
     static_cast<void>(manager.run_all(stop));
   }
 
  private:
   void load_file(std::size_t i, const etl::Options& run, const etl::Stop& stop, FileResult& result) {
     const etl::TimePoint began = etl::Clock::now();
+    options_.log(LogLevel::Debug, "{}: begins", result.path);
     if (auto done = try_load(i, run, stop, result); !done) {
       result.state = FileState::Failed;
       result.error = std::move(done.error());
       result.report.outcome = etl::Outcome::Failed;
     }
     if (result.report.elapsed.count() == 0) result.report.elapsed = etl::Clock::now() - began;
+    const etl::ItemLedger& rows = result.report.items;
+    options_.log(LogLevel::Debug, "{}: {}: {} rows loaded, {} rejected, in {:.3f} s", result.path,
+                 to_string(result.state), rows.loaded, rows.rejected,
+                 std::chrono::duration<double>(result.report.elapsed).count());
   }
 
   etl::Result<void> try_load(std::size_t i, etl::Options run, const etl::Stop& stop, FileResult& result) {
@@ -168,7 +174,7 @@ class Job {
     FileLoad<Into> pipeline{.input = plan->input,
                             .widened = std::move(plan->widened),
                             .table = Into::table(options_.table, plan->columns),
-                            .duplicate = options_.duplicate,
+                            .options = &options_,
                             .print = print,
                             .parts = std::move(parts),
                             .progress = &progress_,
@@ -230,10 +236,10 @@ class Job {
   const std::optional<csv::Mapping>& mapping_;
   const TargetColumns& table_;
   const std::vector<fs::path>& files_;
-  Outage outage_ = Into::one_writer ? Outage("the database is busy", "the database is free again")
-                                    : Outage("the server is away", "the server is back");
+  Outage outage_ = Into::one_writer ? Outage(options_.log, "the database is busy", "the database is free again")
+                                    : Outage(options_.log, "the server is away", "the server is back");
   WatchedStore<typename Into::Tx> store_{into_.store(), outage_};
-  RejectLog log_;
+  RejectLog rejects_{options_.log};
   Progress progress_;
   std::mutex merges_mutex_;
   bool merges_forgotten_ = false;

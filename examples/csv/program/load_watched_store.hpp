@@ -1,7 +1,6 @@
 #pragma once
 // A store that tells when its database goes away, and when it is back: retries are silent otherwise.
 
-#include <cstdio>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -9,11 +8,10 @@
 #include <string_view>
 #include <utility>
 
-#include <fmt/format.h>
 #include <etl/delivery/transactional_store.hpp>
 #include <etl/error.hpp>
 
-#include "load_progress.hpp"
+#include "load_log.hpp"
 
 namespace program {
 
@@ -21,22 +19,23 @@ namespace program {
 class Outage {
  public:
   /// `away`, `back`: what to say.
-  Outage(std::string_view away, std::string_view back) : away_(away), back_(back) {}
+  Outage(const Log& log, std::string_view away, std::string_view back) : log_(log), away_(away), back_(back) {}
   template <class T>
   [[nodiscard]] etl::Result<T> seen(etl::Result<T> result) {
     const bool failed = !result && result.error().error_class == etl::ErrorClass::Transient;
     const std::lock_guard lock(mutex_);
     if (failed && !is_away_) {
       const etl::Error& error = result.error();  // its cause says it, where a pool has tried several times
-      fmt::print(stderr, "{}etl-csv: {}: {}; trying again for up to two minutes\n", fresh_line(), away_,
-                 error.cause ? error.cause->message() : error.message());
+      log_(LogLevel::Warn, "{}: {}; trying again for up to two minutes", away_,
+           error.cause ? error.cause->message() : error.message());
     }
-    if (result && is_away_) fmt::print(stderr, "{}etl-csv: {}\n", fresh_line(), back_);
+    if (result && is_away_) log_(LogLevel::Warn, "{}", back_);
     is_away_ = failed || (is_away_ && !result);
     return result;
   }
 
  private:
+  const Log& log_;
   const std::string_view away_, back_;
   std::mutex mutex_;
   bool is_away_ = false;

@@ -1,0 +1,36 @@
+#pragma once
+// What a load says on stderr while it runs.
+
+#include <cstdint>
+#include <cstdio>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "load_progress.hpp"
+
+namespace program {
+
+/// Each says also what those before it say.
+enum class LogLevel : std::uint8_t {
+  Error,  ///< what failed
+  Warn,   ///< rejected rows, retries, what is left out
+  Info,   ///< progress, and the summary on standard output
+  Debug,  ///< each file as it begins and ends, each batch
+};
+
+/// Thread-safe: a line is written as a whole.
+class Log {
+ public:
+  explicit Log(LogLevel level) : level_(level) {}
+  [[nodiscard]] bool says(LogLevel level) const noexcept { return level <= level_; }
+  template <class... T>
+  void operator()(LogLevel level, fmt::format_string<T...> text, T&&... values) const {
+    if (says(level)) fmt::print(stderr, "{}etl-csv: {}\n", fresh_line(), fmt::format(text, std::forward<T>(values)...));
+  }
+
+ private:
+  LogLevel level_;
+};
+
+}  // namespace program
