@@ -65,6 +65,8 @@ std::string remedy(int code, sqlite3* handle, const std::string& name, const Dat
           options.busy_timeout.count());
     case SQLITE_LOCKED: return "a statement of this connection still uses the table; let it end first";
     case SQLITE_READONLY:
+      if (code == SQLITE_READONLY_ROLLBACK)
+        return "a program was ended while it wrote; open it once for writing, which rolls back what that one left";
       if (options.read_only) return "it was opened with DatabaseOptions::read_only";
       if (code == SQLITE_READONLY_DBMOVED) return "the file was moved or deleted meanwhile";
       return fmt::format("the file or its folder cannot be written (SQLite also writes {0}-wal and {0}-shm)", name);

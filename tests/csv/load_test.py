@@ -12,6 +12,7 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -313,28 +314,29 @@ def asked_for(c):
     c.equal("an empty first file", 2, len(c.rows("SELECT name FROM t")))
 
 
-def kill_until_done(c, command, usual, reset):
-    """SIGKILL at seeded moments until a load comes to its end; anew, and earlier, when it ended before the first."""
-    kills = 0
-    for seed in range(400):
-        process = subprocess.Popen(command, cwd=c.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        wait = usual * random.Random(seed).uniform(0.05, 1.0) if kills < KILLS else 300
-        try:
-            _, error = process.communicate(timeout=wait)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            kills += 1
-            continue
-        if process.returncode in (0, 3):
-            if kills:
-                return kills
-            reset()
-            usual /= 2
-            continue
-        c.equal(f"exit code after {kills} kills: {error.decode()[:1000]}", 0, process.returncode)
-        return kills
-    return kills
+def killed_loads(c, command, usual, begin_anew, check, between=lambda: None):
+    """SIGKILL at seeded moments, KILLS times in all; what every load has left that came to its end is checked."""
+    done = resumed = seed = 0
+    while done < KILLS:
+        seed += 1
+        moments = random.Random(seed)
+        begin_anew()
+        kills = 0
+        while True:
+            process = subprocess.Popen(command, cwd=c.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            try:
+                _, error = process.communicate(timeout=moments.uniform(0, usual))
+                break
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                kills += 1
+                between()
+        c.holds(f"seed {seed}, {kills} kills: ends well, {process.returncode}", process.returncode in (0, 3), error)
+        check(f"seed {seed}, {kills} kills")
+        done += kills
+        resumed += kills > 0
+    c.holds("loads were killed and ended", resumed > 0)
 
 
 def killed_into_sqlite(c):
@@ -369,11 +371,27 @@ def killed_into_sqlite(c):
                                    "integer"), rows[1])
         c.equal(f"{told}: rejects", list(bad.values()), [r[3].decode() for r in rejected])
         c.database = c.folder / "killed.db"
-        kills = kill_until_done(c, [*c.command("data/*.csv", "--create", "--batch-size", 200, "--quiet"), *told], usual,
-                                reset)
-        c.holds(f"{told}: it was killed", kills > 0)
-        c.equal(f"{told}: rows as of an undisturbed load", True, rows == c.rows(everything))
-        c.equal(f"{told}: rejects as of an undisturbed load", rejected, c.rows(letters))
+
+        def check(when):
+            c.equal(f"{told}, {when}: rows as of an undisturbed load", True, rows == c.rows(everything))
+            c.equal(f"{told}, {when}: rejects as of an undisturbed load", rejected, c.rows(letters))
+
+        killed_loads(c, [*c.command("data/*.csv", "--create", "--batch-size", 200, "--quiet"), *told], usual, reset,
+                     check)
+
+
+def left_behind(c):
+    """A program was killed while it wrote: its journal is rolled back, also where nothing but columns is asked for."""
+    with contextlib.closing(sqlite3.connect(c.folder / "live.db", isolation_level=None)) as db:
+        db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, note TEXT)")
+        db.execute("PRAGMA cache_size=1")  # so that rows go to the file before the commit
+        db.execute("BEGIN")
+        db.executemany("INSERT INTO t VALUES (?, ?)", ((i, "x" * 500) for i in range(2000)))
+        for end in ("", "-journal"):
+            shutil.copy(c.folder / f"live.db{end}", f"{c.database}{end}")
+    (c.folder / "a.csv").write_text("id,note\n1,a\n")
+    c.load("a.csv")
+    c.equal("rows", [(1, "a")], c.rows("SELECT * FROM t"))
 
 
 def interrupted(c):
@@ -444,12 +462,19 @@ def killed_into_postgres(c):
         def reset():
             c.psql(url, "SET client_min_messages = error; DROP SCHEMA public CASCADE; CREATE SCHEMA public")
 
-        reset()
+        def check(when):
+            c.equal(f"{when}: rows as of an undisturbed load", wanted, c.psql(url, everything))
+            c.equal(f"{when}: rejects", "2", c.psql(url, "SELECT count(*) FROM etl_dead_letters"))
+
+        restarts = random.Random(0)
+
+        def between():
+            if restarts.random() < 0.1:
+                do("halt")
+                do("resume")
+
         command = c.command(pattern, "--create", "--key", "id", "--batch-size", 300, "--quiet", into=url)
-        kills = kill_until_done(c, command, usual, reset)
-        c.holds("it was killed", kills > 0)
-        c.equal("rows as of an undisturbed load", wanted, c.psql(url, everything))
-        c.equal("rejects", "2", c.psql(url, "SELECT count(*) FROM etl_dead_letters"))
+        killed_loads(c, command, usual, reset, check, between)
 
 
 def server_restarted(c):
@@ -893,10 +918,12 @@ def killed_json(c):
         rows, rejected = c.rows(everything), c.rows(letters)
         c.equal(f"{files}: counts", (count, bad), (len(rows), len(rejected)))
         c.database = c.folder / "killed.db"
-        kills = kill_until_done(c, [*c.command(*files, "--create", "--batch-size", 200, "--quiet"), *told], usual, reset)
-        c.holds(f"{files}: it was killed", kills > 0)
-        c.equal(f"{files}: rows as of an undisturbed load", True, rows == c.rows(everything))
-        c.equal(f"{files}: rejects as of an undisturbed load", rejected, c.rows(letters))
+
+        def check(when):
+            c.equal(f"{files}, {when}: rows as of an undisturbed load", True, rows == c.rows(everything))
+            c.equal(f"{files}, {when}: rejects as of an undisturbed load", rejected, c.rows(letters))
+
+        killed_loads(c, [*c.command(*files, "--create", "--batch-size", 200, "--quiet"), *told], usual, reset, check)
 
 
 def server_away(c):
@@ -935,9 +962,9 @@ def server_away(c):
 CASES = {case.__name__: case for case in (
     folder_into_sqlite, changed_files, bad_files, patterns, dialects, said, mapping, dry_run, after_the_load, budget, at_once,
     asked_for, types_of_sqlite, types_of_postgres, not_utf8, first_file_without_rows,
-    killed_into_sqlite, interrupted, into_postgres, killed_into_postgres, server_restarted, lost_output, unreadable_paths,
-    before_the_first_file, progress, merged_once, rejected_before, json_files, json_members,
-    readings, killed_json, server_away)}
+    killed_into_sqlite, left_behind, interrupted, into_postgres, killed_into_postgres, server_restarted, lost_output,
+    unreadable_paths, before_the_first_file, progress, merged_once, rejected_before, json_files, json_members, readings,
+    killed_json, server_away)}
 
 
 def main():

@@ -91,6 +91,9 @@ etl::Result<IntoSqlite> IntoSqlite::open(const std::string& path, std::size_t /*
 etl::Result<std::optional<TargetColumns>> IntoSqlite::columns(const std::string& path, const std::string& table) {
   if (std::error_code unknown; !std::filesystem::exists(path, unknown)) return std::optional<TargetColumns>();
   auto database = sqlite::Database::open(path, {.read_only = true});
+  // Whoever was killed while it wrote has left a journal, which only a writer may roll back.
+  if (!database && database.error().code == std::errc::read_only_file_system)
+    database = sqlite::Database::open(path, {.create = false, .wal = false});
   if (!database) return etl::failure(std::move(database.error()));
   auto query = database->prepare("SELECT name, type, \"notnull\", pk FROM pragma_table_info(?)");
   if (!query) return etl::failure(std::move(query.error()));
