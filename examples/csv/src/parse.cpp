@@ -51,7 +51,7 @@ bool short_decimal(std::string_view text, char point, double& out) noexcept {
     number = detail::number_of(word);
   } else {
     std::uint64_t first = detail::load_digits(text.substr(0, text.size() - 8));
-    std::uint64_t last = detail::load_eight(text.data() + text.size() - 8);
+    std::uint64_t last = detail::load_eight(text.substr(text.size() - 8));
     const std::uint64_t early = detail::no_digits(first), late = detail::no_digits(last);
     if (early != 0) {
       if (late != 0 || !point_at(first, early, at)) return false;
@@ -79,8 +79,9 @@ template <std::floating_point T>
     text = {buffer.data(), text.size()};
   }
   if (text.size() > 1 && text[0] == '+' && text[1] != '-') text.remove_prefix(1);
-  const char* const end = text.data() + text.size();
-  const auto [last, error] = std::from_chars(text.data(), end, out);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [last, error] = std::from_chars(begin, end, out);
   return error == std::errc{} && last == end && text.back() != ')';  // "nan(...)"
 }
 
@@ -165,9 +166,9 @@ std::optional<microseconds> take_clock(std::string_view& text) noexcept {
 }
 
 /// "2026-11-21".
-bool iso_day(const char* text, Day& out) noexcept {
+bool iso_day(std::string_view text, Day& out) noexcept {
   constexpr std::uint64_t in_dashes = std::uint64_t{0xFF} << 16 | std::uint64_t{0xFF} << 40;
-  const std::uint64_t word = detail::load_eight(text + 2) ^ (in_dashes & (('-' ^ '0') * detail::each_byte));
+  const std::uint64_t word = detail::load_eight(text.substr(2)) ^ (in_dashes & (('-' ^ '0') * detail::each_byte));
   const std::uint64_t digits = word ^ ('0' * detail::each_byte);  // 26011021: the dashes are zeros now
   if (detail::no_digits(word) != 0 || (digits & in_dashes) != 0 || !digit(text[0]) || !digit(text[1])) return false;
   const std::uint64_t pairs = 10 * digits + (digits >> 8);  // each digit with the next
@@ -222,7 +223,7 @@ namespace {
 }  // namespace
 
 bool detail::parse(std::string_view text, const TimeFormat& format, Day& out) noexcept {
-  if (format.is_iso() && text.size() == 10) return iso_day(text.data(), out);
+  if (format.is_iso() && text.size() == 10) return iso_day(text, out);
   return any_day(text, format, out);
 }
 std::optional<Day> parse_date(std::string_view text, const TimeFormat& format) noexcept {

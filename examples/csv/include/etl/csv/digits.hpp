@@ -12,10 +12,10 @@ namespace etl::inline v0::csv::detail {
 
 inline constexpr std::uint64_t each_byte = 0x0101'0101'0101'0101;
 
-/// Eight characters, the first in the lowest byte.
-[[nodiscard]] inline std::uint64_t load_eight(const char* text) noexcept {
+/// The first eight characters of a text that has them, the first in the lowest byte.
+[[nodiscard]] inline std::uint64_t load_eight(std::string_view text) noexcept {
   std::uint64_t word = 0;
-  std::memcpy(&word, text, 8);
+  std::memcpy(&word, text.data(), 8);
   if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
   return word;
 }
@@ -25,7 +25,7 @@ inline constexpr std::uint64_t each_byte = 0x0101'0101'0101'0101;
   const std::size_t size = text.size();
   const auto byte = [&](std::size_t i) { return std::uint64_t{static_cast<unsigned char>(text[i])} << (8 * i); };
   std::uint64_t word = 0;
-  if (size == 8) return load_eight(text.data());
+  if (size == 8) return load_eight(text);
   if (size >= 4) {
     std::uint32_t first = 0, last = 0;
     std::memcpy(&first, text.data(), 4);

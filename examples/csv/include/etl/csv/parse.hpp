@@ -54,8 +54,9 @@ template <std::integral T>
     out = static_cast<T>(whole);
     return std::in_range<T>(whole);
   }
-  const char* const end = text.data() + text.size();
-  const auto [last, error] = std::from_chars(text.data(), end, out);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [last, error] = std::from_chars(begin, end, out);
   return error == std::errc{} && last == end;
 }
 [[nodiscard]] bool parse(std::string_view text, bool& out) noexcept;
