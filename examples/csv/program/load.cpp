@@ -237,8 +237,8 @@ int load(const Load& options, const etl::Stop& stop) {
     fmt::print("{}\n", summary.json());
   else if (options.log.says(LogLevel::Info) && summary.begun)
     fmt::print("{}\n", summary.text());
-  for (const std::string& line : summary.left_out()) options.log(LogLevel::Warn, "{}", line);
   if (!options.log.says(LogLevel::Info) || options.json || !summary.begun) {
+    for (const std::string& line : summary.left_out()) options.log(LogLevel::Warn, "{}", line);
     for (const FileResult& file : summary.files)
       if (file.error) options.log(LogLevel::Error, "{}", file.problem());
     if (summary.failure) options.log(LogLevel::Error, "{}", summary.failure->message());

@@ -77,6 +77,11 @@ std::string json(const std::optional<csv::readings::LeftOut>& left_out) {
                      fmt::join(first_ids(*left_out, json_string), ","));
 }
 
+/// "1 stream", "at least 10,000 streams".
+std::string counted(std::uint64_t number, std::string_view what, std::uint64_t most = UINT64_MAX) {
+  return fmt::format("{}{} {}{}", number >= most ? "at least " : "", grouped(number), what, number == 1 ? "" : "s");
+}
+
 double rate(const etl::ItemLedger& rows, std::chrono::nanoseconds elapsed) {
   const double time = seconds(elapsed);
   return time > 0 ? static_cast<double>(rows.loaded + rows.filtered + rows.rejected) / time : 0;
@@ -139,12 +144,14 @@ std::vector<std::string> Summary::left_out() const {
     all.readings += file.left_out->readings;
     all.streams.insert(file.left_out->streams.begin(), file.left_out->streams.end());
     if (const std::size_t streams = file.left_out->streams.size(); file.left_out->all && streams > 0)
-      lines.push_back(fmt::format("{}: the mapping names none of its streams, {} in all", file.path, grouped(streams)));
+      lines.push_back(fmt::format("{}: the mapping names none of its streams; it has {}", file.path,
+                                  counted(streams, "stream", csv::readings::LeftOut::most_streams)));
   }
   if (!all.streams.empty())
-    lines.insert(lines.begin(),
-                 fmt::format("{} readings of {} streams that the mapping does not name were left out: {}",
-                             grouped(all.readings), grouped(all.streams.size()), first_ids(all)));
+    lines.insert(
+        lines.begin(),
+        fmt::format("left out: {} of {} that the mapping does not name: {}", counted(all.readings, "reading"),
+                    counted(all.streams.size(), "stream", csv::readings::LeftOut::most_streams), first_ids(all)));
   return lines;
 }
 

@@ -46,8 +46,8 @@ struct Summary {
   [[nodiscard]] std::size_t count(FileState state) const noexcept;
   [[nodiscard]] etl::ItemLedger rows() const noexcept;
   [[nodiscard]] std::uint64_t rejected_before() const noexcept;
-  /// "5 readings of 2 streams that the mapping does not name were left out: 'a', 'b'", or nothing; then of each file
-  /// without a stream that it names: "f.json: the mapping names none of its streams, 2 in all".
+  /// "left out: 5 readings of 2 streams that the mapping does not name: 'a', 'b'", or nothing; then of each file
+  /// without a stream that it names: "f.json: the mapping names none of its streams; it has 2 streams".
   [[nodiscard]] std::vector<std::string> left_out() const;
   /// As etl-uniprot: 0 all loaded, 1 failed, 2 nothing was begun, 3 some rows rejected, 4 stopped, 5 stopped and not
   /// drained.

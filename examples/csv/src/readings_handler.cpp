@@ -195,7 +195,7 @@ void Handler::set_id() {
     for (std::size_t i = waited ? waits_from_ : entries.size(); i < entries.size(); ++i) entries[i].stream = *stream_;
     return;
   }
-  left_out_.streams.insert(id_);
+  if (left_out_.streams.size() < LeftOut::most_streams) left_out_.streams.insert(id_);
   left_out_.readings += readings;
   if (!waited || entries.size() <= waits_from_) return;
   chunk_->json.resize(entries[waits_from_].begin);

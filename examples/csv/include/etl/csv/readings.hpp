@@ -113,8 +113,9 @@ class Chunk {
 /// Readings of streams that the map does not name.
 struct LeftOut {
   std::uint64_t readings = 0;
-  std::set<std::string> streams{};
-  bool all = true;  ///< no stream was one that the map names
+  std::set<std::string> streams{};  ///< their ids, `most_streams` of them
+  bool all = true;                  ///< no stream was one that the map names
+  static constexpr std::size_t most_streams = 10'000;
 };
 
 struct ReaderOptions {
