@@ -48,11 +48,11 @@ void rewrite(ChunkData& chunk, const Dialect& dialect, std::string_view text) {
 
 }  // namespace
 
-void set_table(ChunkData& chunk, const char* text, const Dialect& dialect, std::size_t width, const Place& place) {
+void set_table(ChunkData& chunk, std::string_view text, const Dialect& dialect, std::size_t width, const Place& place) {
   Table& table = chunk.table;
   Offsets& ends = chunk.structure.ends;
   ends.data()[-1] = ~special_cell;  // one before 0
-  table.text = text;
+  table.text = text.data();
   table.ends = ends.data();
   table.quote = dialect.quote ? static_cast<unsigned char>(*dialect.quote) : -1;
   table.trim = dialect.trim;

@@ -18,7 +18,7 @@ namespace etl::inline v0::csv::detail {
 
 /// Points the table of a chunk at the text, which begins at `place`, and whose structure the chunk has. `width`: cells
 /// of a row, 0: not known.
-void set_table(ChunkData& chunk, const char* text, const Dialect& dialect, std::size_t width, const Place& place);
+void set_table(ChunkData& chunk, std::string_view text, const Dialect& dialect, std::size_t width, const Place& place);
 
 /// Makes the rows of the text, which has one at least, behind `set_table`; `chunk.next` is the place behind them. The
 /// error, of a reading that stops at bad rows, is that of the row there.

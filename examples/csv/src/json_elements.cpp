@@ -23,7 +23,7 @@ class Elements final : public io::ByteSource {
     if (what_ == What::Unknown)
       if (auto looked = look(); !looked) return failure(std::move(looked.error()));
     if (failed_) return failure(*failed_);
-    const Result<std::size_t> got = take(to);
+    Result<std::size_t> got = take(to);
     if (!got || what_ == What::Lines) return got;
     if (*got == 0 && what_ == What::Array) fail("the array is not closed; is the file complete?");
     std::size_t good = 0;

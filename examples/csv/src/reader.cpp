@@ -193,7 +193,7 @@ class Reader::Impl {
     return longest;
   }
 
-  void set_table() { detail::set_table(in_.chunk(), unread().data(), dialect_, width_, place_); }
+  void set_table() { detail::set_table(in_.chunk(), unread(), dialect_, width_, place_); }
   [[nodiscard]] const std::string& name() const noexcept { return in_.source().name(); }
 
   Dialect dialect_;
