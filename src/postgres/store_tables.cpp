@@ -16,7 +16,7 @@
 namespace etl::inline v0::postgres::detail {
 namespace {
 
-constexpr std::int64_t format = 1;
+constexpr std::int64_t format = 2;  // 2: letters have their batch
 
 /// Settled ranges stand beside the watermark in the partition's row, whose lock makes writers take turns.
 std::string schema_sql(const Names& names) {
@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS {3}(
   batch bigint NOT NULL, position text, stage text NOT NULL, attempts bigint NOT NULL, errors text[] NOT NULL,
   time timestamptz NOT NULL, payload bytea);
 CREATE INDEX IF NOT EXISTS etl_dead_letters_place ON {3}(pipeline, partition, seq);
-INSERT INTO {0} SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM {0});
+INSERT INTO {0} SELECT 2 WHERE NOT EXISTS (SELECT 1 FROM {0});
 )",
                      names.store, names.checkpoints, names.partitions, names.letters);
 }
@@ -72,7 +72,7 @@ Result<void> check_format(Connection& connection, const Names& names) {
   if (has == format) return {};
   return failure(
       fatal(fmt::format("{}: the tables {}.etl_* have format {}, and this program knows format {}: use the "
-                        "newer version of etlpipe that made them, or another schema",
+                        "version of etlpipe that made them, or another schema",
                         connection.name(), names.in, has, format)));
 }
 

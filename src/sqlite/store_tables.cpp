@@ -9,7 +9,7 @@
 namespace etl::inline v0::sqlite::detail {
 namespace {
 
-constexpr std::int64_t format = 1;
+constexpr std::int64_t format = 2;  // 2: letters have their batch
 
 constexpr std::string_view schema = R"(
 CREATE TABLE IF NOT EXISTS etl_store(format INTEGER NOT NULL);
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS etl_dead_letters(
   batch INTEGER NOT NULL, position TEXT, stage TEXT NOT NULL, attempts INTEGER NOT NULL, errors TEXT,
   time INTEGER NOT NULL, payload BLOB);
 CREATE INDEX IF NOT EXISTS etl_dead_letters_place ON etl_dead_letters(pipeline, partition, seq);
-INSERT INTO etl_store SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM etl_store);
+INSERT INTO etl_store SELECT 2 WHERE NOT EXISTS (SELECT 1 FROM etl_store);
 )";
 
 /// Calls `each` for the rows of a query about one pipeline.
@@ -78,7 +78,7 @@ Result<void> check_format(Database& database, bool read_only) {
   if (*found == format) return {};
   return failure(
       fatal(fmt::format("{}: its tables etl_* have format {}, and this program knows format {}: use the "
-                        "newer version of etlpipe that made them, or another database",
+                        "version of etlpipe that made them, or another database",
                         database.name(), found->value_or(0), format)));
 }
 

@@ -292,6 +292,10 @@ def asked_for(c):
     """What an option says is not found out, what would destroy something is refused."""
     (c.folder / "a.csv").write_text("name\na;b\nc;d\n")
     c.load("a.csv", "--create", "--delimiter", ",")
+    (c.folder / "inches.csv").write_text('size;more\n5";1\n6";2\n')
+    c.load("inches.csv", "--create", "--no-quote", into=f"sqlite:{c.folder / 'inches.db'}")
+    done = subprocess.run(c.command("a.csv", "--log", "loud"), cwd=c.folder, check=False, capture_output=True, text=True)
+    c.equal("a choice", (2, True), (done.returncode, "'loud' is none of debug,error,info,warn" in done.stderr))
     c.equal("one column", [("a;b",), ("c;d",)], c.rows("SELECT name FROM t"))
     _, error = c.load("a.csv", "--rejects", "a.csv", wanted=2)
     c.has(error, "is one of the files to load")
@@ -554,6 +558,11 @@ def types_of_postgres(c):
                                                                                        '"d", "type": "boolean"'))
         _, error = c.load("a.csv", "--mapping", "map.json", "--restart", into=url, wanted=1)
         c.has(error, "'d' is boolean in the mapping and timestamp without time zone in the table")
+        c.psql(url, "DROP TABLE t; CREATE TABLE t (id bigint, j jsonb)")
+        values = ['"5"', '"hello"', '{"a": [1]}', "2.50", "null"]
+        (c.folder / "a.ndjson").write_text("".join(f'{{"id": {i}, "j": {value}}}\n' for i, value in enumerate(values)))
+        c.load("a.ndjson", into=url)
+        c.equal("JSON", '"5";"hello";{"a": [1]};2.50;-', c.psql(url, "SELECT string_agg(coalesce(j::text, '-'), ';' ORDER BY id) FROM t"))
 
 
 def not_utf8(c):

@@ -25,17 +25,17 @@ LETTERS = [
     ("a3", "orders", "run-2", 1, 1, 0, None, "load", 1, ["CHECK failed"], None),
     ("b1", "proteins", "run-9", 0, 0, 0, None, "transform", 1, ["line 1\nline 2"], b""),
 ]
-# Format 1: what was written by it must stay readable.
+# Format 2: what was written by it must stay readable.
 SCHEMA = """
 CREATE TABLE etl_store(format INTEGER NOT NULL);
-INSERT INTO etl_store VALUES(1);
+INSERT INTO etl_store VALUES(2);
 CREATE TABLE etl_dead_letters(
   id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, run TEXT NOT NULL, partition INTEGER NOT NULL, seq INTEGER NOT NULL,
   batch INTEGER NOT NULL, position TEXT, stage TEXT NOT NULL, attempts INTEGER NOT NULL, errors TEXT, time INTEGER NOT NULL, payload BLOB);
 """
 SCHEMA_OF_POSTGRES = """
 CREATE TABLE etl_store(format bigint NOT NULL);
-INSERT INTO etl_store VALUES(1);
+INSERT INTO etl_store VALUES(2);
 CREATE TABLE etl_dead_letters(
   id text PRIMARY KEY, pipeline text NOT NULL, run text NOT NULL, partition bigint NOT NULL, seq bigint NOT NULL,
   batch bigint NOT NULL, position text, stage text NOT NULL, attempts bigint NOT NULL, errors text[] NOT NULL, time timestamptz NOT NULL,
@@ -236,14 +236,14 @@ def not_a_store(s):
     with contextlib.closing(sqlite3.connect(s.database)) as db:
         db.execute("UPDATE etl_store SET format=7")
         db.commit()
-    s.bad(2, ["format 7", "newer version"], "list", f"sqlite:{s.database}")
+    s.bad(2, ["format 7", "version of etlpipe"], "list", f"sqlite:{s.database}")
     if s.url:
         empty = s.make_schema("empty")
         for command in (["list"], ["purge", "--all"]):
             s.bad(2, ["etl_store", "search_path"], command[0], empty, *command[1:])
         equal(s.psql(empty, "SELECT to_regclass('etl_store')"), "", "tables")
         s.psql(s.url, "UPDATE etl_store SET format=7")
-        s.bad(2, ["format 7", "newer version"], "list", s.url)
+        s.bad(2, ["format 7", "version of etlpipe"], "list", s.url)
         s.bad(2, ["password", "PGPASSWORD"], "list", re.sub("//[^@]*@", "//nobody@", s.url))
     (s.folder / "text.db").write_text("no database at all, but a text of some length" * 50)
     s.bad(2, ["text.db", "not a database"], "list", f"sqlite:{s.folder / 'text.db'}")

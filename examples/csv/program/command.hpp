@@ -5,9 +5,11 @@
 #include <csignal>
 #include <cstdio>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -64,6 +66,20 @@ inline char character(const std::string& option, const std::string& text) {
   if (text == "pipe") return '|';
   if (text == "colon") return ':';
   throw CLI::ValidationError(option, "expected one character, or tab, space, comma, semicolon, pipe, colon");
+}
+
+/// Names of what an option can be. Instead of CLI11's, which shows a bad one the bytes of the enumerators.
+template <class E>
+CLI::Validator choice(std::map<std::string, E> names) {
+  std::string all;
+  for (const auto& [name, value] : names) all += (all.empty() ? "" : ",") + name;
+  const auto take = [names = std::move(names), all](std::string& text) {
+    const auto found = names.find(CLI::detail::to_lower(text));
+    if (found == names.end()) return fmt::format("'{}' is none of {}", text, all);
+    text = CLI::detail::value_string(found->second);
+    return std::string();
+  };
+  return {take, "{" + all + "}"};
 }
 
 /// Options that say how a file is written.

@@ -40,7 +40,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
   command
       ->add_option("--on-duplicate", load->duplicate,
                    "A row whose key is in the table is rejected, ignored, replaces that row, or updates it [reject]")
-      ->transform(CLI::CheckedTransformer(duplicates, CLI::ignore_case).description("{reject,ignore,replace,update}"));
+      ->transform(choice(duplicates));
 
   command
       ->add_option("--mapping", load->mapping,
@@ -52,7 +52,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
       "--format", load->format,
       "JSON is an object a line, or an array of objects: columns go by the names of members, and the options that say "
       "how CSV is written do not count [json: .json, .ndjson, .jsonl, also with .gz; else csv; a mapping may say it]");
-  format->transform(CLI::CheckedTransformer(formats, CLI::ignore_case).description("{csv,json}"));
+  format->transform(choice(formats));
   add_dialect(*command, load->dialect);
   CLI::Option* const delimiter = command->get_option("--delimiter");
   command->add_option("--header-rows", load->dialect.header_rows, "Rows with the names of the columns; 0: none")
@@ -64,7 +64,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
       ->add_option("--ragged", load->dialect.ragged,
                    "Rows with cells missing or too many are rejected; pad: missing cells are empty; truncate: also "
                    "drops surplus cells [reject]")
-      ->transform(CLI::CheckedTransformer(ragged, CLI::ignore_case).description("{reject,pad,truncate}"));
+      ->transform(choice(ragged));
   command
       ->add_option("--null", load->nulls,
                    "A text that means NULL (may be repeated) [an empty cell without quotes; in JSON null alone]")
@@ -115,7 +115,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
                    "error: what failed; warn: also rejected rows and retries; info: also progress and the summary; "
                    "debug: also each file and batch [info, or $ETLPIPE_LOG]")
       ->envname("ETLPIPE_LOG")
-      ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case).description("{error,warn,info,debug}"));
+      ->transform(choice(levels));
   const auto quiet = std::make_shared<bool>(false);
   command->add_flag("--quiet", *quiet, "As --log warn: no progress, no summary");
   command->add_flag("--json", load->json, "The summary as JSON on standard output");

@@ -45,9 +45,9 @@ std::string_view json_remedy(const fs::path& file) {
 
 /// The delimiter and the kinds of columns, as far as they can be found out. Whether the first row is a header, or there
 /// are quotes, is not guessed: a header loaded as a row, or a quote as text, would go unnoticed.
-std::optional<csv::Sniffed> look_into(const fs::path& file, std::size_t bytes) {
+std::optional<csv::Sniffed> look_into(const fs::path& file, std::size_t bytes, const csv::Dialect& said) {
   if (!can_be_read_again(file)) return std::nullopt;
-  auto sniffed = csv::sniff(file, bytes);
+  auto sniffed = csv::sniff(file, bytes, said);
   if (!sniffed) return std::nullopt;  // what is wrong with the file comes out when it is read
   return std::move(*sniffed);
 }
@@ -195,7 +195,7 @@ class CsvInput final : public Input {
     return std::make_unique<CsvSource>(std::make_shared<csv::Reader>(*std::move(reader)), decoder_);
   }
   std::string place(const csv::Record& record) const override {
-    return fmt::format("{}:{}", file_.string(), std::get<std::int64_t>(record.back()));
+    return fmt::format("{}:{}", display_name(file_), std::get<std::int64_t>(record.back()));
   }
   std::string_view remedy() const override { return json_remedy(file_); }
 
@@ -211,7 +211,7 @@ etl::Result<FilePlan> plan(const fs::path& file, const Load& options, const csv:
   std::optional<csv::Sniffed> sniffed;
   constexpr std::size_t for_kinds = 1 << 20, for_delimiter = 64 << 10;
   if (told == nullptr && (!table || options.find_delimiter))
-    sniffed = look_into(file, table ? for_delimiter : for_kinds);
+    sniffed = look_into(file, table ? for_delimiter : for_kinds, options.dialect);
   csv::FileMapping how = told != nullptr ? *told : mapping_by_name(options, sniffed);
   how.dialect.check_utf8 = how.dialect.encoding == csv::Encoding::Utf8;  // a database of UTF-8 has nothing else
 

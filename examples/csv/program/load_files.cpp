@@ -187,7 +187,10 @@ class Job {
     if (result.state == FileState::Failed && !result.report.errors.empty()) {
       const etl::ErrorRecord& first = result.report.errors.front();
       result.error = first.error;
-      if (first.error.code == etl::Errc::CheckpointMismatch) result.error->context += "; --restart begins anew";
+      if (first.error.code == etl::Errc::CheckpointMismatch)
+        result.error->context +=
+            "; --restart begins anew, and loads again what is in the table: delete these rows first, or let them go by "
+            "their key (--on-duplicate)";
       const bool unread = first.stage == etl::Stage::Extract || first.error.code == etl::Errc::RejectBudget;
       if (unread) result.error->context += plan->input->remedy();
     }

@@ -183,8 +183,12 @@ etl::Result<FilePlan> plan_json(const fs::path& file, const Load& options, const
     if (!found) return etl::failure(found.error());
     any = found->rows() > 0;
     if (found->columns().empty() && (any || !opened->whole))
-      return etl::failure(etl::fatal(fmt::format("{}: there is no member in its first megabyte", name)));
+      return etl::failure(etl::fatal(
+          fmt::format("{}: there is no member in its first megabyte; a mapping says which there are", name)));
     for (csv::SniffedColumn& column : found->columns()) {
+      if (column.name.empty())
+        return etl::failure(
+            etl::fatal(fmt::format("{}: a member has no name; a mapping says which members go where", name)));
       csv::MappedColumn& mapped = how.columns.emplace_back();
       mapped.source = column.name;
       mapped.target = std::move(column.name);
@@ -194,9 +198,13 @@ etl::Result<FilePlan> plan_json(const fs::path& file, const Load& options, const
   auto plan = plan_columns(how.columns, table, false, options, name);
   if (!plan) return plan;
   plan->kinds_known = any;
+  ndjson::ParserOptions parsing{.reject_unknown_members = by_name};
+  for (std::size_t i = 0; i < how.columns.size(); ++i)
+    if (const std::string& type = plan->columns[i].type; type == "json" || type == "jsonb")
+      parsing.as_json.push_back(how.columns[i].source.name);
   std::vector<Decoder> decoders;
   for (std::size_t i = 0; !how.columns.empty() && i < std::max(options.workers, options.connections); ++i) {
-    auto decoder = ndjson::bind(how, name, {.reject_unknown_members = by_name});
+    auto decoder = ndjson::bind(how, name, parsing);
     if (!decoder) return etl::failure(std::move(decoder.error()));
     decoders.push_back(*std::move(decoder));
   }

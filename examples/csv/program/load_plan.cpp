@@ -148,9 +148,13 @@ etl::Result<FilePlan> plan_file(const fs::path& file, const Load& options, const
   if (mapping && told == nullptr)
     return etl::failure(
         etl::fatal(fmt::format("{}: no pattern of {} matches it", file.string(), options.mapping.string())));
+  std::optional<csv::FileFormat> mapped;
+  if (told != nullptr) mapped = told->stream_map ? csv::FileFormat::Json : told->format;
+  if (mapped && options.format && mapped != options.format)
+    return etl::failure(etl::fatal(
+        fmt::format("{}: --format says otherwise than {}: leave it out", file.string(), options.mapping.string())));
   if (told != nullptr && told->stream_map) return plan_readings(file, options, *told, table);
-  const auto said = told != nullptr && told->format ? told->format : options.format;
-  const bool json = said.value_or(format_of(file)) == csv::FileFormat::Json;
+  const bool json = mapped.value_or(options.format.value_or(format_of(file))) == csv::FileFormat::Json;
   return json ? plan_json(file, options, told, table, stop) : plan_csv(file, options, told, table, stop);
 }
 

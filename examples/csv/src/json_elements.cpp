@@ -74,6 +74,7 @@ class Elements final : public io::ByteSource {
       const auto got = source_->read(std::span(ahead_).subspan(before));
       ahead_.resize(before + got.value_or(0));
       if (!got) return failure(got.error());
+      if (*got > 0 && ahead_.size() < mark.size() && mark.starts_with(ahead_)) continue;  // as gzip's look gives it
       const std::size_t skip = ahead_.starts_with(mark) ? mark.size() : 0;
       const std::size_t at = ahead_.find_first_not_of(" \t\r\n", skip);
       if (at == ahead_.npos && *got > 0 && ahead_.size() < most) continue;

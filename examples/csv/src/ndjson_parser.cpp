@@ -31,9 +31,13 @@ class Handler {
       : names_(std::move(names)),
         cells_(names_.size()),
         seen_(names_.size()),
+        as_json_(names_.size()),
         reject_duplicates_(options.reject_duplicate_keys),
         reject_unknown_(options.reject_unknown_members) {
-    for (std::size_t i = 0; i < names_.size(); ++i) places_.emplace(names_[i], i);
+    for (std::size_t i = 0; i < names_.size(); ++i) {
+      places_.emplace(names_[i], i);
+      as_json_[i] = std::ranges::find(options.as_json, names_[i]) != options.as_json.end();
+    }
   }
 
   void clear() {
@@ -133,6 +137,7 @@ class Handler {
     seen_[at] = true;
     cell.quoted = false;
     cell.null = false;
+    keeps_json_ = as_json_[at];
     return &cell;
   }
 
@@ -156,7 +161,7 @@ class Handler {
   }
   void string_part(std::string_view text) {
     if (current_ == nullptr) return;
-    if (depth_ == 1) {
+    if (depth_ == 1 && !keeps_json_) {
       current_->quoted = true;
       current_->text += text;
       return;
@@ -170,7 +175,7 @@ class Handler {
   }
   void string_end(std::string_view text) {
     string_part(text);
-    if (current_ != nullptr && depth_ > 1) current_->text += '"';
+    if (current_ != nullptr && (depth_ > 1 || keeps_json_)) current_->text += '"';
     in_string_ = false;
   }
   bool scalar(std::string_view text) {
@@ -184,6 +189,7 @@ class Handler {
   std::unordered_map<std::string, std::size_t> places_{};
   std::vector<Object::Cell> cells_;
   std::vector<bool> seen_;
+  std::vector<bool> as_json_;
   bool reject_duplicates_;
   bool reject_unknown_;
   std::string key_{};
@@ -193,6 +199,7 @@ class Handler {
   std::size_t next_ = 0;    // where the next key probably is
   bool in_string_ = false;  // of a string or number, a part was given
   bool is_object_ = false;
+  bool keeps_json_ = false;          // of `current_`
   Object::Cell* current_ = nullptr;  // of the member that is read; null: it is skipped
 };
 
@@ -231,7 +238,7 @@ class Parser::Impl {
  private:
   [[nodiscard]] tl::unexpected<Error> wrong(const Line& line, std::size_t at, std::string_view what) const {
     return failure(
-        rejected(fmt::format("{}:{}{}:{}: {}: '{}'", file_, line.element ? " element " : "", line.number, at + 1, what,
+        rejected(fmt::format("{}{}{}:{}: {}: '{}'", file_, line.element ? " element " : ":", line.number, at + 1, what,
                              csv::detail::shown(line.text.substr(std::min(at, line.text.size()))))));
   }
 

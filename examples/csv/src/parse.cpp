@@ -139,7 +139,7 @@ bool detail::parse(std::string_view text, bool& out) noexcept {
   if (text.size() - 1 >= 8) return false;
   const std::uint64_t exact = load_short(text);
   const std::uint64_t lower = exact | (' ' * each_byte) << (64 - 8 * text.size());
-  bool is_yes = exact == word("1"), is_no = exact == word("0");
+  bool is_yes = text == "1", is_no = text == "0";
   for (const std::uint64_t each : yes) is_yes |= lower == each;  // all: which it is, is as good as random
   for (const std::uint64_t each : no) is_no |= lower == each;
   out = is_yes;

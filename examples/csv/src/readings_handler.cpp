@@ -134,7 +134,7 @@ bool Handler::check_size(Code& code) {
   std::size_t waiting = 0;
   if (waits_ && chunk_->entries.size() > waits_from_)
     waiting = (chunk_->entries.size() - waits_from_) * sizeof(Entry) + chunk_->json.size() -
-              chunk_->entries[waits_from_].begin;
+              chunk_->entries[waits_from_].begin + chunk_->plain.size() - waits_plain_;
   if (one <= options_.max_waiting && waiting <= options_.max_waiting) return true;
   problem_ = waiting > options_.max_waiting
                  ? fmt::format("element {}: its '{}' stands behind more than {} bytes of '{}': write it before them",
@@ -172,7 +172,10 @@ void Handler::begin_reading() {
 void Handler::end_reading() {
   if (is_unwanted()) ++left_out_.readings;
   if (!has_id_) {
-    if (!std::exchange(waits_, true)) waits_from_ = chunk_->entries.size();
+    if (!std::exchange(waits_, true)) {
+      waits_from_ = chunk_->entries.size();
+      waits_plain_ = chunk_->plain.size();
+    }
     ++waiting_;
   }
   if (keep_) add(is_array_ && values_ == 2 ? Fault::None : Fault::NotPair);
@@ -199,6 +202,7 @@ void Handler::set_id() {
   left_out_.readings += readings;
   if (!waited || entries.size() <= waits_from_) return;
   chunk_->json.resize(entries[waits_from_].begin);
+  chunk_->plain.resize(waits_plain_);
   entries.resize(waits_from_);
 }
 

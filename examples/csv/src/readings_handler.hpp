@@ -138,8 +138,9 @@ class Handler {
   std::optional<std::uint32_t> stream_{};  // nothing: none, or none that is wanted
   bool has_id_ = false;
   bool has_readings_ = false;
-  bool waits_ = false;          // there are readings, and no id yet
-  std::size_t waits_from_ = 0;  // in `entries`
+  bool waits_ = false;           // there are readings, and no id yet
+  std::size_t waits_from_ = 0;   // in `entries`
+  std::size_t waits_plain_ = 0;  // in `plain`
   std::uint64_t waiting_ = 0;
 
   // The reading.

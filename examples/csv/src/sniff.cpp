@@ -95,8 +95,8 @@ struct Column {
 
 }  // namespace
 
-Result<Sniffed> sniff_text(std::string_view text, bool whole) {
-  Sniffed found{.whole = whole};
+Result<Sniffed> sniff_text(std::string_view text, bool whole, const std::optional<Dialect>& said) {
+  Sniffed found{.dialect = said.value_or(Dialect()), .whole = whole};
   Dialect& dialect = found.dialect;
   std::string_view sample = text;
   if (sample.starts_with("\xEF\xBB\xBF"))
@@ -106,7 +106,9 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole) {
     dialect.encoding = Encoding::Latin1;
   Fit best;
   Structure structure;
-  for (const std::optional<char> quote : {std::optional('"'), std::optional<char>(), std::optional('\'')})
+  const std::vector<std::optional<char>> quotes =
+      said ? std::vector{said->quote} : std::vector{std::optional('"'), std::optional<char>(), std::optional('\'')};
+  for (const std::optional<char> quote : quotes)
     for (const char delimiter : {',', ';', '\t', '|', ':'}) {
       Dialect candidate = dialect;
       candidate.delimiter = delimiter;
@@ -114,7 +116,7 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole) {
       const Fit now = fit(sample, whole, candidate, structure);
       // Other quotes than the usual ones only for a reason.
       const bool better =
-          now > best && (quote == '"' || (!quote && !best.sound) || (now.quotes && now.share > best.share));
+          now > best && (said || quote == '"' || (!quote && !best.sound) || (now.quotes && now.share > best.share));
       if (!better && best.width > 0) continue;
       best = now;
       dialect.delimiter = delimiter;
@@ -186,7 +188,7 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole) {
   return found;
 }
 
-Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes) {
+Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes, const std::optional<Dialect>& said) {
   if (path == "-") return failure(fatal("standard input cannot be sniffed: it could not be read again"));
   Result<io::Source> source = io::open_input(path);
   if (!source) return failure(source.error());
@@ -200,7 +202,7 @@ Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes) {
     whole = *got == 0;
   }
   text.resize(filled);
-  Result<Sniffed> found = sniff_text(text, whole);
+  Result<Sniffed> found = sniff_text(text, whole, said);
   if (found) return found;
   Error error = found.error();
   error.context = path.string() + ": " + error.context;

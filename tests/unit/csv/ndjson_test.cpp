@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <etl/io/gzip.hpp>
 #include <etl/io/source.hpp>
 
 #include "support/catch.hpp"
@@ -97,6 +98,35 @@ TEST_CASE("null and a missing member are NULL, an empty text is not") {
   CHECK(*by_marker == csv::Record{std::monostate{}, std::string("NA")});
   markers.columns[0].nullable = false;
   CHECK_FALSE(record_of("{}", markers));
+  csv::FileMapping needed{.columns = {column("sku", Kind::Text)}};
+  needed.columns[0].nullable = false;
+  for (const char* bad : {"{}", R"({"sku": null})"}) {
+    const auto none = record_of(bad, needed);
+    REQUIRE_FALSE(none);
+    CHECK(none.error().message().find("it is NULL, and this column must have a value") != std::string::npos);
+  }
+  CHECK(record_of(R"({"sku": ""})", needed));
+
+  struct Item {
+    std::string sku{};
+  };
+  auto decoder = ndjson::bind(csv::columns<Item>(csv::column("sku", &Item::sku)), "f");
+  REQUIRE(decoder);
+  Item item;
+  CHECK_FALSE(decoder->decode(ndjson::Line{.text = R"({"sku": null})"}, item));
+  CHECK(decoder->decode(ndjson::Line{.text = R"({"sku": ""})"}, item));
+}
+
+TEST_CASE("members can be kept as their JSON, texts with their quotes") {
+  const ndjson::ParserOptions options{.as_json = {"sku"}};
+  const auto json = [&](const std::string& value) {
+    const auto record = record_of(R"({"price": "1", "sku": )" + value + "}", mapping, options);
+    return record ? std::get<std::string>((*record)[1]) : record.error().message();
+  };
+  for (const char* const same : {R"("hello")", R"("5")", R"("")", R"("a\"b\n")", "5", "true", R"({"a":["x",1]})"})
+    CHECK(json(same) == same);
+  CHECK(json(R"("\u00e4)" + std::string(5000, 'x') + '"') == "\"\xC3\xA4" + std::string(5000, 'x') + '"');
+  CHECK((*record_of(R"({"sku": null})", mapping, options))[1] == csv::Value());
 }
 
 TEST_CASE("members keep their text") {
@@ -230,6 +260,9 @@ TEST_CASE("a document that is an array is read element by element, however it is
     CHECK(elements(text, chunk_size) == R"(1{"a": "x,]}[{\"\\",   "b": [1, [2]]};2{"a": {}};33;)");
   CHECK(elements("\n\r\n[{}]") == "1{};");
   CHECK(elements("[]").empty());
+  // As files are opened: what was looked at to know whether it is gzip is given by itself.
+  ndjson::Reader opened(etl::io::decode(etl::io::from_memory("\xEF\xBB\xBF[{},{}]", "m")).value());
+  CHECK((**opened.next()).size() == 2);
   CHECK(elements(" [ ] ").empty());
   // From the place of an element on, as a run that is resumed reads it.
   const auto second = text.find(",{") + 1;
@@ -250,7 +283,7 @@ TEST_CASE("a document that is an array is read element by element, however it is
   CHECK(elements("\xEF\xBB\xBF[,1]").find("a value is missing") != std::string::npos);
   const auto wrong = parser.parse({.text = "  {\"a\":}", .number = 7, .element = true});
   REQUIRE_FALSE(wrong);
-  CHECK(wrong.error().message().starts_with("f.json: element 7:"));
+  CHECK(wrong.error().message().starts_with("f.json element 7:"));
 }
 
 TEST_CASE("an array is written, and read again") {

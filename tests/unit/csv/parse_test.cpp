@@ -163,10 +163,12 @@ TEST_CASE("what is a day or a truth value but for one byte is none") {
         CAPTURE(text, byte);
         FAIL("read otherwise");
       }
-  for (const char* text : {"\x11", "\x10", "0true", "01", "truefalse"}) {
+  for (const std::string text : {"\x11", "\x10", "0true", "01", "truefalse"}) {
     CAPTURE(text);
     CHECK_FALSE(csv::parse_bool(text));
+    CHECK_FALSE(csv::parse_bool('\0' + text));
   }
+  for (const std::string text : {"1", "0", "t", "true", "off"}) CHECK_FALSE(csv::parse_bool('\0' + text));
 }
 
 TEST_CASE("doubles are written as the shortest text that is the same double") {

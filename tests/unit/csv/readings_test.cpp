@@ -106,6 +106,15 @@ TEST_CASE("an id may stand behind its readings, and is a text or a number") {
         fmt::format("1.1 1 'a 2 -\nf: element 2: its 'uuid' stands behind more than {} bytes of 'Readings': write it "
                     "before them",
                     most));
+  // Texts with escapes are there twice, and are let go with the readings of a stream that nobody wants.
+  std::string quotes;
+  for (int i = 0; i < 40; ++i) quotes += "\\\"";
+  const std::string wanted = R"({"Readings": [[1, ")" + quotes + R"("], [2, 3]], "uuid": "a"})";
+  CHECK(
+      found(wanted, {.chunk_size = 7, .max_waiting = sizeof(readings::detail::Entry) + 150}).find("write it before") !=
+      std::string::npos);
+  CHECK(found(wanted, {.chunk_size = 7, .max_waiting = 2 * sizeof(readings::detail::Entry) + 150}) ==
+        "1.1 1 'a '" + std::string(40, '"') + " -\n1.2 2 'a 3 -\n");
   CHECK(found(R"({"uuid": "a", "Readings": [[1, "0123456789"]]})", {.chunk_size = 7, .max_waiting = 9}) ==
         "f: element 1: a value of more than 9 bytes");
 }

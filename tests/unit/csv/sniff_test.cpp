@@ -41,6 +41,20 @@ TEST_CASE("Quotes that are only text are no quotes, and other quotes are found")
   CHECK(single->columns.size() == 2);
 }
 
+TEST_CASE("What is said of a file is not found out, and goes for the kinds of its columns") {
+  const auto kinds = [](std::string_view text, const csv::Dialect& said) {
+    const auto found = csv::sniff_text(text, true, said);
+    REQUIRE(found);
+    std::string all(1, found->dialect.delimiter);
+    for (const csv::SniffedColumn& column : found->columns) all.append(" ").append(csv::to_string(column.kind));
+    return all;
+  };
+  CHECK(kinds("a,b\n\"1\",2\n\"3\",4\n", {.quote = std::nullopt}) == ", text integer");
+  CHECK(kinds("a;b\n\"x\\\"y; z\";2\n\"q\";4\n", {.escape = '\\'}) == "; text integer");
+  CHECK(kinds("a;b\n  1 ;\t \"x;y\" \n3;4\n", {.trim = true}) == "; integer text");
+  CHECK(kinds("a,b\n#1,2\n3,4\n", {.comment = '#'}) == ", integer integer");
+}
+
 TEST_CASE("Latin-1, an empty text, and a text that goes on") {
   const auto latin = csv::sniff_text(
       "n,stra\xDF"

@@ -485,10 +485,10 @@ TEST_CASE("postgres store: a schema of its own, made on demand, by several at on
   const auto again = ok(Store::over(pool, own));
   CHECK(ok(again->find("p"))->fingerprint == "here");
   CHECK(value(db, "SELECT to_regclass('etl_store') IS NULL") == "t");
-  ok(db.execute("UPDATE " + etl::postgres::detail::quoted(own) + ".etl_store SET format=2"));
+  ok(db.execute("UPDATE " + etl::postgres::detail::quoted(own) + ".etl_store SET format=3"));
   const etl::Error e = error_of(Store::over(pool, own));
   CHECK(e.error_class == ErrorClass::Fatal);
-  CHECK(lacks(e.message(), {"format 2", "format 1", "newer version"}) == "");
+  CHECK(lacks(e.message(), {"format 3", "format 2", "the version"}) == "");
   ok(db.execute("DROP SCHEMA " + etl::postgres::detail::quoted(own) + " CASCADE"));
   CHECK(has(error_of(Store::open(test::postgres_url() + "?options=-csearch_path%3Dnowhere")).message(),
             "no schema of the search path exists"));

@@ -694,8 +694,8 @@ TEST_CASE("sqlite store: a newer format is refused, and so is reading what never
     const auto lock = ok(db.begin());  // needs no lock when the tables are there
     ok(Store::open(path, {.busy_timeout = 0ms}));
   }
-  ok(db.execute("UPDATE etl_store SET format=2"));
+  ok(db.execute("UPDATE etl_store SET format=3"));
   const etl::Error e = error_of(Store::open(path));
   CHECK(e.error_class == ErrorClass::Fatal);
-  CHECK(lacks(e.context, {"s.db", "format 2", "format 1", "newer version"}).empty());
+  CHECK(lacks(e.context, {"s.db", "format 3", "format 2", "the version"}).empty());
 }

@@ -247,7 +247,7 @@ template <class R, class Cells, class C>
       out.reset();
       return true;
     } else {
-      if (!is_text<Inner> || !text.empty()) return false;
+      if (!is_text<Inner> || !text.empty() || says_null(row, at.cell)) return false;
     }
   }
   Inner* value = nullptr;

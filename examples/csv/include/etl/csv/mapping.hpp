@@ -75,7 +75,7 @@ class RecordDecoder {
         out = std::monostate{};
         return true;
       }
-      if (column.kind != Kind::Text || !text.empty()) return false;
+      if (column.kind != Kind::Text || !text.empty() || detail::says_null(row, cell)) return false;
     }
     return column.cell.clock == detail::no_cell ? take(column, text, out)
                                                 : take(column, text, cells[column.cell.clock], out);

@@ -92,6 +92,7 @@ struct ParserOptions {
   std::size_t max_depth = 64;           ///< objects and arrays within one another at most
   bool reject_duplicate_keys = false;   ///< of the members that are asked for; else the last one counts
   bool reject_unknown_members = false;  ///< that are not asked for; else they are left out
+  std::vector<std::string> as_json{};   ///< members whose cells are their JSON: a text has its quotes and escapes
 };
 
 /// Members of one object, as a row of cells. A view into its parser.

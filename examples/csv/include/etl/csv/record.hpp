@@ -118,12 +118,20 @@ template <class R>
     return (row);
 }
 
+/// Whether a row knows by itself that a cell is NULL, as those of JSON do: it is then no empty text.
+template <class R>
+[[nodiscard]] bool says_null(const R& row, std::size_t cell) {
+  if constexpr (requires { row.null(cell); })
+    return row.null(cell);
+  else
+    return false;
+}
+
 /// Whether a cell is NULL; its text is trimmed if blanks do not count. A row that knows NULL by itself says so
 /// (`null`).
 template <class R>
 [[nodiscard]] bool is_null(const R& row, std::size_t cell, std::string_view text, const Nulls& nulls) {
-  if constexpr (requires { row.null(cell); })
-    if (row.null(cell)) return true;
+  if (says_null(row, cell)) return true;
   return nulls.contains(text) && (nulls.quoted || !row.quoted(cell));
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,9 +31,12 @@ struct Sniffed {
   bool whole = false;          ///< all of the file was looked at
 };
 
-/// `text` begins as the file does; without `whole` a last row that does not end is left out.
-[[nodiscard]] Result<Sniffed> sniff_text(std::string_view text, bool whole = true);
+/// `text` begins as the file does; without `whole` a last row that does not end is left out. `said`: how the file is
+/// written, but for the delimiter, which alone is found out then, and the kinds of columns.
+[[nodiscard]] Result<Sniffed> sniff_text(std::string_view text, bool whole = true,
+                                         const std::optional<Dialect>& said = {});
 /// Looks at the first `bytes` of a file, plain or gzip. Standard input cannot be read again: an error.
-[[nodiscard]] Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes = 1 << 20);
+[[nodiscard]] Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes = 1 << 20,
+                                    const std::optional<Dialect>& said = {});
 
 }  // namespace etl::inline v0::csv
