@@ -137,8 +137,7 @@ bool detail::parse(std::string_view text, bool& out) noexcept {
   static constexpr std::array yes{word("true"), word("t"), word("yes"), word("y"), word("on")};
   static constexpr std::array no{word("false"), word("f"), word("no"), word("n"), word("off")};
   if (text.size() - 1 >= 8) return false;
-  const std::uint64_t exact = load_short(text);
-  const std::uint64_t lower = exact | (' ' * each_byte) << (64 - 8 * text.size());
+  const std::uint64_t lower = load_short(text) | (' ' * each_byte) << (64 - 8 * text.size());
   bool is_yes = text == "1", is_no = text == "0";
   for (const std::uint64_t each : yes) is_yes |= lower == each;  // all: which it is, is as good as random
   for (const std::uint64_t each : no) is_no |= lower == each;
