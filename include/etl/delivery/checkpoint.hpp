@@ -1,6 +1,7 @@
 #pragma once
 /// How far a pipeline has got, kept for the next run (contract G13, G14, G17).
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@ namespace etl::inline v0 {
 
 /// Progress of one partition.
 struct PartitionProgress {
+  /// Its number in the checkpoint. The run translates it: a later run may list the same partitions in another order.
   std::uint32_t partition = 0;
   /// Every item below it is settled (G14).
   std::uint64_t watermark = 0;
@@ -23,6 +25,11 @@ struct PartitionProgress {
   std::uint64_t position_seq = 0;
   /// Settled beyond the watermark. At most as many ranges as batches were under way at once (`Options::capacity`).
   SeqRanges gaps{};
+  /// Which partition it is, wherever it stands in the list: a path, a range of keys. Empty for a source that has no
+  /// partitions.
+  std::string id{};
+  /// Of the partition's data, or empty: a partition whose data has changed is not resumed (G17).
+  std::string fingerprint{};
   friend bool operator==(const PartitionProgress&, const PartitionProgress&) = default;
 };
 
@@ -37,13 +44,13 @@ struct Checkpoint {
   bool finished = false;
   /// Id of the run that keeps it (`CheckpointStore::claim`).
   std::string run{};
-  std::vector<PartitionProgress> partitions{};  ///< those that have begun, ascending
+  /// All partitions that a run of this pipeline has had, in ascending order of their numbers.
+  std::vector<PartitionProgress> partitions{};
 
-  /// Progress of a partition, or nothing when it has not begun.
+  /// Progress of the partition with this number, or null. Logarithmic in their number.
   [[nodiscard]] const PartitionProgress* find(std::uint32_t partition) const noexcept {
-    for (const PartitionProgress& p : partitions)
-      if (p.partition == partition) return &p;
-    return nullptr;
+    const auto at = std::ranges::lower_bound(partitions, partition, {}, &PartitionProgress::partition);
+    return at != partitions.end() && at->partition == partition ? &*at : nullptr;
   }
   friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
 };

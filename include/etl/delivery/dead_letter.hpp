@@ -33,6 +33,8 @@ struct DeadLetter {
   /// What the pipeline's `describe(const E&)` said of the item: `restore` makes the item of it again. Nothing: the
   /// pipeline has no `describe`.
   std::optional<std::string> payload{};
+  /// Which partition it came from (`PartitionProgress::id`); empty for a source that has no partitions.
+  std::string partition_id{};
   friend bool operator==(const DeadLetter&, const DeadLetter&) = default;
 };
 

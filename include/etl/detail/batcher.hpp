@@ -23,18 +23,13 @@
 #include <etl/detail/owned_lane.hpp>
 #include <etl/detail/scheduler.hpp>
 #include <etl/detail/tally.hpp>
+#include <etl/detail/time.hpp>
 #include <etl/executor.hpp>
 #include <etl/memory_budget.hpp>
 #include <etl/options.hpp>
 #include <etl/report.hpp>
 
 namespace etl::inline v0::detail {
-
-/// `start` + `duration`, or never.
-[[nodiscard]] inline TimePoint after(TimePoint start, std::chrono::nanoseconds duration) noexcept {
-  if (duration >= TimePoint::max() - start) return TimePoint::max();
-  return start + std::chrono::duration_cast<Clock::duration>(duration);
-}
 
 /// One mutex, taken per batch; per record there is only the lane. Thread-safe, but for what a lane's producer
 /// alone may do.

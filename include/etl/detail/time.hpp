@@ -1,0 +1,18 @@
+#pragma once
+/// Time arithmetic that does not overflow: "never" stays never.
+
+#include <chrono>
+
+#include <etl/config.hpp>
+
+namespace etl::inline v0::detail {
+
+/// `start` + `duration`, or the end of time when that cannot be represented. Every deadline is made by it.
+[[nodiscard]] inline std::chrono::steady_clock::time_point after(std::chrono::steady_clock::time_point start,
+                                                                 std::chrono::nanoseconds duration) noexcept {
+  using TimePoint = std::chrono::steady_clock::time_point;
+  if (duration.count() > 0 && duration >= TimePoint::max() - start) return TimePoint::max();
+  return start + std::chrono::duration_cast<TimePoint::duration>(duration);
+}
+
+}  // namespace etl::inline v0::detail
