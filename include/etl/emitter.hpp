@@ -43,8 +43,9 @@ class Emitter {
   /// lie until the timeout.
   void flush() { lane_->host->flush(*lane_); }
   /// For a source that polls: sleeps, on the executor's clock, until the time is over or no more items are wanted.
-  /// False in the latter case. Items in the open batch are flushed when their timeout comes.
-  bool wait_for(std::chrono::nanoseconds duration) { return lane_->host->wait_for(duration); }
+  /// Returns false when no more items are wanted. Meanwhile the thread flushes its open batch when the timeout of that
+  /// comes, and runs batches when no worker does (in fused mode it always does).
+  bool wait_for(std::chrono::nanoseconds duration) { return lane_->host->wait_for(*lane_, duration); }
   /// All items pushed so far lie before `position`, from which the source could resume.
   void mark(Position position) { lane_->host->mark(*lane_, std::move(position)); }
   /// Keeps `keep` (the memory that the items pushed from now on point into) alive until all their
@@ -53,10 +54,16 @@ class Emitter {
   void hold(std::shared_ptr<K> keep) {
     lane_->host->hold(*lane_, std::move(keep), nullptr);
   }
-  /// The same for a source that acknowledges what it has given (G13, G16): `acknowledge` is called once, when
-  /// everything derived from the items pushed from now on until the next `hold` has ended, on any thread. True: all of
-  /// it is settled, and a checkpoint that covers it is saved, where checkpoints are kept. False: something was lost to
-  /// a failure or a stop, or a push was refused. It must not throw.
+  /// The same for a source that acknowledges what it has given (G13). The items pushed from now on until the next
+  /// `hold` are one chunk. `acknowledge` is called once, on any thread, when everything derived from the chunk has
+  /// ended. It gets true when the chunk is complete and all of it is settled; a chunk is complete when the source has
+  /// called `hold` again, or `mark` after its last item, or has returned by itself without a stop. It gets false when
+  /// something was lost to a failure or a stop, or a push was refused. It must not throw.
+  ///
+  /// A source is either consumed by acknowledgement or replayed by position. A run that keeps its progress
+  /// (`DeliveryOptions::checkpoints`, or a store) ends with `Errc::InvalidOptions` at the first call: the next run
+  /// would take the messages that are left for those that were loaded. A pipeline may say that it acknowledges by
+  /// `static constexpr bool acknowledges = true;`, and such a run is refused before it begins.
   template <class K>
   void hold(std::shared_ptr<K> keep, std::function<void(bool)> acknowledge) {
     lane_->host->hold(*lane_, std::move(keep), std::move(acknowledge));

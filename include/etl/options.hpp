@@ -99,8 +99,9 @@ struct ErrorPolicy {
   /// Where rejected items are set aside (G7), or null. An item counts as rejected when its letter is durable; if it
   /// cannot be written, the run fails. A run with a `TransactionalStore` writes them there, with the rows.
   std::shared_ptr<DeadLetterStore> dead_letters{};
-  /// Called for every rejected item before anything of its batch is loaded (for a reject by `load`:
-  /// before that batch counts as committed). One call at a time. An exception from it fails the run.
+  /// Called once for every rejected item: for a reject by `transform` before anything of its batch is loaded, for one
+  /// by `load` when the batch is loaded (with a store, committed), so that an item which a repeated transaction loads
+  /// after all is not told. One call at a time. An exception from it fails the run.
   RejectHandler on_reject{};
 };
 

@@ -32,9 +32,6 @@ concept Item =
 template <class R, class E>
 concept RangeOf = std::ranges::input_range<R> && std::is_constructible_v<E, std::ranges::range_reference_t<R>>;
 
-template <class P>
-using partition_t = std::ranges::range_reference_t<decltype(std::declval<const P&>().partitions())>;
-
 template <class P, class E>
 concept PartitionedExtractor = requires(const P& p, partition_t<P> part, Emitter<E>& out) {
   { p.extract(part, out) } -> VoidLike;
@@ -193,6 +190,26 @@ consteval bool check_pipeline() {
   else if constexpr (!HasExpectedItems<P> &&
                      requires { requires std::is_member_function_pointer_v<decltype(&Plain::expected_items)>; })
     static_assert(HasExpectedItems<P>, "etl: expected_items must be const, take no argument and return a number");
+  else if constexpr (load_with<P, T, Tx>() != LoadWith::Nothing && acknowledging<P>)
+    static_assert(!acknowledging<P>,
+                  "etl: a source that acknowledges (`acknowledges = true`) cannot be run with a store or with "
+                  "idempotency keys: both count its items from the start, which the next run does not get again");
+  else if constexpr (Replayable<P> && acknowledging<P>)
+    static_assert(!acknowledging<P>,
+                  "etl: a source is either replayed by position (`using position = ...`) or consumed by "
+                  "acknowledgement (`acknowledges = true`), not both");
+  else if constexpr (load_with<P, T, Tx>() != LoadWith::Nothing && !HasFingerprint<P>)
+    static_assert(HasFingerprint<P>,
+                  "etl: a pipeline with a store or an idempotency key needs `std::string fingerprint() const`: it says "
+                  "which source and which settings its progress and its keys belong to, so that other data is not "
+                  "taken for loaded");
+  else if constexpr (load_with<P, T, Tx>() != LoadWith::Nothing && HasPartitions<P>) {
+    if constexpr (!IdentifiesPartitions<P>)
+      static_assert(IdentifiesPartitions<P>,
+                    "etl: a pipeline with a store or an idempotency key needs to know its partitions again: give it "
+                    "`std::string partition_id(const Partition&) const` (strings, paths and integers are their own "
+                    "id)");
+  }
   return Pipeline<P, E, T, Tx>;
 }
 

@@ -132,6 +132,9 @@ struct RunReport {
   std::uint64_t error_count = 0;
   std::vector<ErrorRecord> errors{};  ///< the first ones, in the order they happened; [0] decided a failure
   std::string reason{};               ///< of NotRun
+  /// Ids of partitions that an earlier run of this pipeline had, and this one has not. What was settled of them stays
+  /// settled, and goes on when they come back.
+  std::vector<std::string> missing_partitions{};
 
   static constexpr std::size_t max_errors = 16;
 

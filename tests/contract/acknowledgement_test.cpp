@@ -1,5 +1,5 @@
-// G13, G14: chunks are acknowledged once, after everything derived from them is settled and saved; partitions keep
-// their own progress.
+// G13, G14: chunks are acknowledged once, when they are complete and everything derived from them is settled;
+// partitions keep their own progress.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -8,12 +8,13 @@
 #include <optional>
 #include <set>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <etl/run.hpp>
-#include <etl/testing/faults.hpp>
+#include <etl/stop.hpp>
 #include <etl/testing/memory_stores.hpp>
 #include <etl/testing/virtual_executor.hpp>
 
@@ -23,27 +24,16 @@ using namespace etl::testing;
 
 namespace {
 
-/// Chunks of 5 numbers, as messages of a queue; what was acknowledged, and whether a checkpoint covered it then.
+/// Chunks of 5 numbers, as messages of a queue; what was acknowledged.
 struct Messages {
-  MemoryCheckpoints* checkpoints = nullptr;
   std::map<int, std::vector<bool>>* told = nullptr;
-  std::vector<std::string>* complaints = nullptr;
   std::optional<int> fail_at{};
   std::optional<int> reject{};
   int count = 40;
 
   void extract(etl::Emitter<int>& out) {
     for (int chunk = 0; chunk * 5 < count; ++chunk) {
-      out.hold(std::make_shared<int>(chunk), [this, chunk](bool settled) {
-        (*told)[chunk].push_back(settled);
-        if (!settled || checkpoints == nullptr) return;
-        const auto saved = checkpoints->find("messages").value();
-        const auto end = static_cast<std::uint64_t>(chunk * 5 + 5);
-        const auto* progress = saved ? saved->find(0) : nullptr;
-        if (progress == nullptr || progress->gaps.end_of(progress->watermark) < end)
-          if (progress == nullptr || !progress->gaps.contains(end - 1))
-            complaints->push_back("chunk " + std::to_string(chunk) + " was acknowledged before it was saved");
-      });
+      out.hold(std::make_shared<int>(chunk), [this, chunk](bool settled) { (*told)[chunk].push_back(settled); });
       for (int i = 0; i < 5; ++i)
         if (!out.push(chunk * 5 + i)) return;
     }
@@ -78,25 +68,6 @@ TEST_CASE("G13: a chunk is acknowledged once, when all its items are settled, al
   for (const auto& [chunk, answers] : told) CHECK(answers == std::vector<bool>{true});
 }
 
-TEST_CASE("G13 G16: it is acknowledged after the checkpoint that covers it is saved") {
-  for (std::uint64_t seed = 0; seed < 30; ++seed) {
-    for (const auto every : {std::chrono::nanoseconds(0), std::chrono::nanoseconds(std::chrono::hours(1))}) {
-      CAPTURE(seed, every.count());
-      auto checkpoints = std::make_shared<MemoryCheckpoints>();
-      std::map<int, std::vector<bool>> told;
-      std::vector<std::string> complaints;
-      Messages messages{.checkpoints = checkpoints.get(), .told = &told, .complaints = &complaints};
-      etl::Options own = options(seed);
-      own.delivery.checkpoints = checkpoints;
-      own.delivery.save_every = every;
-      REQUIRE(etl::run(messages, own).ok());
-      CHECK(complaints.empty());
-      REQUIRE(told.size() == 8);
-      for (const auto& [chunk, answers] : told) CHECK(answers == std::vector<bool>{true});
-    }
-  }
-}
-
 TEST_CASE("G13: what was lost is never acknowledged as settled: the worst outcome wins") {
   std::map<int, std::vector<bool>> told;
   Messages messages{.told = &told, .fail_at = 21};
@@ -109,19 +80,93 @@ TEST_CASE("G13: what was lost is never acknowledged as settled: the worst outcom
   }
 }
 
-TEST_CASE("G13 G16: what could not be saved is not acknowledged") {
-  MemoryCheckpoints checkpoints;
-  Faults faults;
-  faults.fail("save", 2, etl::fatal("disk full"));  // the first one is of the beginning
+TEST_CASE("G13: an incomplete chunk is lost, also when all that was pushed of it is settled") {
+  enum class End { Throws, Stopped, ByItself, Marked };
+  for (const End end : {End::Throws, End::Stopped, End::ByItself, End::Marked}) {
+    struct Cut {
+      End end;
+      etl::StopSource* stop;
+      std::map<int, std::vector<bool>>* told;
+      void extract(etl::Emitter<int>& out) {
+        for (int chunk = 0; chunk < 2; ++chunk) {
+          out.hold(std::make_shared<int>(chunk), [this, chunk](bool settled) { (*told)[chunk].push_back(settled); });
+          for (int i = 0; i < 5; ++i) out.push(chunk * 10 + i);
+        }
+        if (end == End::Marked) out.mark(etl::Position(10));
+        out.flush();
+        while (out.wait_for(std::chrono::seconds(1)) && !settled) settled = true;  // what was pushed is loaded now
+        if (end == End::Throws) throw std::runtime_error("message 1 cannot be read on");
+        if (end != End::ByItself) stop->request_drain();
+      }
+      etl::Result<void> load(std::span<const int>) { return {}; }
+      bool settled = false;
+    };
+    CAPTURE(static_cast<int>(end));
+    std::map<int, std::vector<bool>> told;
+    etl::StopSource stop;
+    etl::Options own = options(4);
+    own.batch_size = 10;
+    const auto report = etl::run(Cut{.end = end, .stop = &stop, .told = &told}, own, stop.stop());
+    CHECK(report.items.loaded == 10);
+    CHECK(told[0] == std::vector<bool>{true});  // the next `hold` has said that it is complete
+    CHECK(told[1] == std::vector<bool>{end == End::ByItself || end == End::Marked});
+  }
+}
+
+TEST_CASE("G13: nothing that waits keeps an acknowledgement back") {
+  // The source waits for ever after its message; the message is acknowledged meanwhile.
+  struct Waits {
+    std::vector<bool>* told;
+    bool* in_time;
+    void extract(etl::Emitter<int>& out) {
+      out.hold(std::make_shared<int>(0), [this](bool settled) { told->push_back(settled); });
+      out.push(1);
+      out.hold(std::shared_ptr<int>());
+      while (out.wait_for(std::chrono::seconds(10)) && told->empty()) {}
+      *in_time = !told->empty();
+    }
+    void load(std::span<const int>) {}
+  };
+  for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused}) {
+    CAPTURE(static_cast<int>(mode));
+    std::vector<bool> told;
+    bool in_time = false;
+    etl::Options own = options(5);
+    own.mode = mode;
+    CHECK(etl::run(Waits{&told, &in_time}, own).ok());
+    CHECK(in_time);
+    CHECK(told == std::vector<bool>{true});
+  }
+}
+
+namespace {
+struct NamedMessages : Messages {
+  std::string fingerprint() const { return "messages"; }
+};
+struct DeclaredMessages : NamedMessages {  // refused before it begins
+  static constexpr bool acknowledges = true;
+};
+}  // namespace
+
+TEST_CASE("G13 G14: a source that acknowledges is refused where progress is kept, before it loses anything") {
   std::map<int, std::vector<bool>> told;
-  Messages messages{.told = &told};
-  etl::Options own = options(3);
-  own.delivery.checkpoints = std::make_shared<FaultyCheckpoints>(checkpoints, faults);
-  own.delivery.save_every = std::chrono::hours(1);
-  const auto report = etl::run(messages, own);
+  const auto checkpoints = std::make_shared<MemoryCheckpoints>();
+  etl::Options own = options(6);
+  own.delivery.checkpoints = checkpoints;
+  const auto report = etl::run(NamedMessages{{.told = &told}}, own);
   CHECK(report.outcome == etl::Outcome::Failed);
-  REQUIRE(told.size() == 8);
+  CHECK(report.exit_code() == 2);
+  CHECK(report.errors.at(0).error.code == etl::Errc::InvalidOptions);
+  CHECK(report.items.loaded == 0);
+  REQUIRE_FALSE(told.empty());
   for (const auto& [chunk, answers] : told) CHECK(answers == std::vector<bool>{false});
+
+  told.clear();
+  CHECK(etl::run(DeclaredMessages{{{.told = &told}}}, own).exit_code() == 2);
+  CHECK(told.empty());
+
+  own.delivery.dry_run = true;  // keeps no progress
+  CHECK(etl::run(NamedMessages{{.told = &told}}, own).ok());
 }
 
 namespace {
@@ -131,6 +176,7 @@ struct Files {
   std::optional<std::pair<std::uint32_t, std::uint64_t>> broken{};
   using Item = std::pair<std::uint32_t, std::uint64_t>;
 
+  std::string fingerprint() const { return "three partitions"; }
   std::vector<std::uint32_t> partitions() const { return {0, 1, 2}; }
   void extract(std::uint32_t part, etl::Emitter<Item>& out) const {
     const std::uint64_t first = out.resume_from() ? out.resume_from()->number().value() : 0;

@@ -39,6 +39,7 @@ struct Numbers {
       out.mark(etl::Position(i + 1));
     }
   }
+  std::string fingerprint() const { return "numbers"; }
   std::string describe(const std::uint64_t& n) const { return "number " + std::to_string(n); }
   etl::Result<std::uint64_t> transform(const std::uint64_t& n) const {
     if (bad(n) && n % 2 == 0) {

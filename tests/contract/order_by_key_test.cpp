@@ -45,6 +45,7 @@ struct ByKey {
   std::function<etl::Result<void>(std::span<const Event>)> before_load{};
 
   std::uint32_t key(const Event& e) const { return e.key; }
+  std::string fingerprint() const { return "events"; }
   std::string describe(const Event& e) const { return std::to_string(e.seq); }
   void extract(etl::Emitter<Event>& out) {
     for (std::uint64_t i = 0; i < count; ++i)

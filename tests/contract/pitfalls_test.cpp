@@ -56,6 +56,7 @@ struct Flow {
     }
     return {};
   }
+  std::string fingerprint() const { return "two partitions"; }
   std::string describe(const int& n) const { return std::to_string(n); }
   void transform(const int& n, etl::Out<int>& out) const {
     if (!on_transform) return static_cast<void>(out.push(n));
@@ -172,6 +173,7 @@ TEST_CASE("pitfall: what transform drops is acknowledged, and nobody knows (G2, 
   };
   etl::Options options = world.options();
   options.errors.max_rejects = 100;
+  options.delivery = {};  // a source that acknowledges
   const etl::RunReport report = etl::run(flow, options);
   CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
   CHECK(report.items.filtered == 6);
@@ -183,7 +185,9 @@ TEST_CASE("pitfall: what transform drops is acknowledged, and nobody knows (G2, 
   World strict;  // without a budget
   told.clear();
   flow.loaded = &strict.loaded;
-  REQUIRE(etl::run(flow, strict.options()).outcome == etl::Outcome::Failed);
+  etl::Options strictly = strict.options();
+  strictly.delivery = {};
+  REQUIRE(etl::run(flow, strictly).outcome == etl::Outcome::Failed);
   for (const auto& [n, settled] : told)
     if (settled) CHECK((strict.rows().contains(n) || n % 10 == 1));
 }
@@ -198,7 +202,9 @@ TEST_CASE("pitfall: a shutdown kills what is not acknowledged, and says 0 (G1, G
     if (std::ranges::count(batch, 12) > 0) stop.request_abandon();
     return etl::Result<void>();
   };
-  const etl::RunReport report = etl::run(flow, world.options(), stop.stop());
+  etl::Options options = world.options();
+  options.delivery = {};
+  const etl::RunReport report = etl::run(flow, options, stop.stop());
   CHECK(report.exit_code() != 0);
   CHECK(report.items.balanced());
   CHECK(report.items.abandoned > 0);
@@ -296,8 +302,12 @@ TEST_CASE("pitfall: a dead letter is lost, and its batch acknowledged (G7, G13)"
   etl::Options options = world.options();
   options.errors.max_rejects = 1;
   options.errors.dead_letters = std::make_shared<Full>();
-  CHECK(etl::run(flow, options).outcome == etl::Outcome::Failed);
+  etl::Options unkept = options;
+  unkept.delivery = {};
+  CHECK(etl::run(flow, unkept).outcome == etl::Outcome::Failed);
   CHECK_FALSE(told.at(5));
+  flow.acknowledged = nullptr;
+  CHECK(etl::run(flow, options).outcome == etl::Outcome::Failed);
   const etl::Checkpoint checkpoint = world.checkpoint();
   const auto* progress = checkpoint.find(0);
   CHECK((progress == nullptr || (progress->watermark <= 5 && !progress->gaps.contains(5))));

@@ -130,6 +130,7 @@ TEST_CASE("G5: with an idempotency key an unknown outcome is tried again, with t
     void extract(etl::Emitter<int>& out) {
       for (int i = 0; i < 10; ++i) out.push(i);
     }
+    std::string fingerprint() const { return "ten numbers"; }
     etl::Result<void> load(Batch, etl::IdempotencyKey key) {
       keys->push_back(key.text());
       if (keys->size() % 2 == 0) return {};
@@ -325,6 +326,7 @@ struct Into {
   void extract(etl::Emitter<int>& out) {
     for (int i = 0; i < 20; ++i) out.push(i);
   }
+  std::string fingerprint() const { return "twenty numbers"; }
   void load(Batch batch, etl::testing::MemoryTransaction<int>& tx) { tx.write(batch); }
 };
 

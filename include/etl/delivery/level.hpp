@@ -22,8 +22,9 @@ namespace detail {
 
 template <class P, class Tx>
 [[nodiscard]] consteval Delivery delivery_of() {
-  return Replayable<P> && load_with<P, loaded_t<P>, Tx>() != LoadWith::Nothing ? Delivery::effectively_once
-                                                                               : Delivery::at_least_once;
+  return Replayable<P> && HasFingerprint<P> && load_with<P, loaded_t<P>, Tx>() != LoadWith::Nothing
+             ? Delivery::effectively_once
+             : Delivery::at_least_once;
 }
 template <class P>
 struct DeliveryOf {
@@ -39,8 +40,8 @@ struct DeliveryOf<WithStore<P, T>> {
 }  // namespace detail
 
 /// The level of a pipeline, or of one with its store (`decltype(etl::with(pipeline, store))`). Effectively once: its
-/// source is replayable (the pipeline says so by `using position = ...`), and its `load` takes a store's transaction or
-/// an `etl::IdempotencyKey`.
+/// source is replayable (the pipeline says so by `using position = ...`) and has a `fingerprint()`, and its `load`
+/// takes a store's transaction or an `etl::IdempotencyKey`.
 template <class P>
 inline constexpr Delivery delivery_of = detail::delivery_of<typename detail::DeliveryOf<std::remove_cvref_t<P>>::Plain,
                                                             typename detail::DeliveryOf<std::remove_cvref_t<P>>::Tx>();
@@ -56,11 +57,16 @@ template <Delivery level, class P>
     constexpr bool takes_part =
         detail::load_with<typename Of::Plain, loaded_t<typename Of::Plain>, typename Of::Tx>() !=
         detail::LoadWith::Nothing;
+    constexpr bool named = detail::HasFingerprint<typename Of::Plain>;
     if constexpr (!replayable)
       static_assert(replayable,
                     "etl: effectively once needs a source that can be read again: extract the same items in the same "
                     "order, mark places with out.mark(), begin at out.resume_from(), and say so with `using position = "
                     "...;`");
+    else if constexpr (!named)
+      static_assert(named,
+                    "etl: effectively once needs `std::string fingerprint() const`: it says which source and which "
+                    "settings the progress and the keys belong to, so that other data is not taken for loaded");
     else
       static_assert(
           takes_part,

@@ -107,8 +107,13 @@ class BatchProcessor {
   virtual TimePoint process(Batch<E>* batch, std::uint32_t slot, TimePoint begin) noexcept = 0;
   /// Settles everything parked as abandoned; parks nothing more.
   virtual void abandon_parked() noexcept = 0;
-  /// The weight of items, for `batch_bytes` and the memory budget.
-  [[nodiscard]] virtual std::uint64_t bytes(std::span<const E> items) const noexcept = 0;
+  /// The weight of items, for `batch_bytes` and the memory budget. When the user's `bytes` throws, an estimate; the
+  /// run is then failed by the next `process` or `check`, which may be called here under the batcher's lock.
+  [[nodiscard]] virtual std::uint64_t bytes(std::span<const E> items) noexcept = 0;
+  /// Without the lock: fails the run if weighing has failed.
+  virtual void check() noexcept = 0;
+  /// Without the lock, by the timer: does what is due, such as saving progress.
+  virtual void on_time(TimePoint now) noexcept = 0;
 };
 
 /// Batches that come from somewhere else than a lane: the shared intake of a Bucket.

@@ -13,6 +13,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -31,6 +32,13 @@
 
 namespace etl::inline v0::detail {
 
+/// Why a run is refused whose source acknowledges and whose progress is kept.
+inline constexpr std::string_view acknowledges_with_progress =
+    "a source that acknowledges (out.hold(keep, acknowledge)) cannot be run with checkpoints or a store: the next run "
+    "would count the messages that are left from 0 and skip them as loaded; leave checkpoints out, or replay the "
+    "source "
+    "by position (out.mark, out.resume_from)";
+
 /// One mutex, taken per batch; per record there is only the lane. Thread-safe, but for what a lane's producer
 /// alone may do.
 template <class E>
@@ -43,7 +51,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   /// `backend` is null in fused mode. `clock` gives time and timers, and is null for a fused mode without time-outs.
   /// The arguments outlive `finish`.
   Batcher(const Options& options, const Environment& environment, ExecutorBackend* backend, ExecutorBackend* clock,
-          BatchProcessor<E>& processor, bool may_inline, bool aligned = false)
+          BatchProcessor<E>& processor, bool may_inline, bool aligned = false, bool keeps_progress = false)
       : Base(backend, clock, options.workers, options.inline_batches != Inline::Never),
         options_(options),
         environment_(environment),
@@ -53,6 +61,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
         may_inline_(may_inline),
         batch_size_(static_cast<std::uint32_t>(options.batch_size)),
         aligned_(aligned),
+        keeps_progress_(keeps_progress),
         capacity_(options.effective_capacity()),
         timer_(clock == nullptr ? nullptr : clock->make_timer()) {}
 
@@ -66,12 +75,14 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     lane.start(partition, earlier);
     return lane;
   }
-  /// Flushes the rest; after a failure it is dropped and counted.
-  void finish_lane(OwnedLane<E>& lane, Flush reason) {
+  /// Flushes the rest; after a failure it is dropped and counted. `whole`: the source has ended by itself, and so has
+  /// its last chunk.
+  void finish_lane(OwnedLane<E>& lane, Flush reason, bool whole = true) {
     std::vector<ChunkRef> chunks;  // what they hold is released after the lock
     ChunkRef chunk;
     Lock lock(mutex_);
     lane.limit.store(0, std::memory_order_relaxed);
+    if (lane.chunk && !whole && !lane.chunk_complete()) lane.chunk->lost.store(true, std::memory_order_release);
     Batch<E>* rest = lane.pending() > 0 ? seal(lane, reason, now()) : nullptr;
     const bool cut_off = aligned_ && reason != Flush::Source;
     lane.leave_buffer(*this);
@@ -85,7 +96,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   /// How many items the lane's partition has given so far.
   [[nodiscard]] std::uint64_t extracted(const OwnedLane<E>& lane) {
     const Lock lock(mutex_);
-    return lane.next_seq + lane.pending();
+    return lane.seq();
   }
 
   bool make_room(Lane<E>& base) override {
@@ -115,17 +126,29 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     Lock lock(mutex_);
     if (lane.pending() > 0 && !refusing() && !aligned_) seal_and_go_on(lock, lane, Flush::Source, now());
   }
-  bool wait_for(std::chrono::nanoseconds duration) override {
+  bool wait_for(Lane<E>& base, std::chrono::nanoseconds duration) override {
+    auto& lane = static_cast<OwnedLane<E>&>(base);
     Lock lock(mutex_);
     const TimePoint until = after(now(), duration);
-    while (!refusing() && now() < until) Base::wait(lock, until);
+    for (TimePoint time = now(); !refusing() && time < until; time = now()) {
+      // The timer may have no thread to run on, and in fused mode leaves the batch to this one.
+      const bool cut = lane.pending() > 0 && lane.limit.load(std::memory_order_relaxed) == 0;
+      const TimePoint due = lane.pending() > 0 ? after(lane.opened, options_.timeout) : TimePoint::max();
+      if (cut)
+        after_cut(lock, lane);
+      else if (due <= time)
+        seal_and_go_on(lock, lane, Flush::Timeout, time);
+      else
+        wait_or_help(lock, std::min(until, due));
+    }
     return !refusing();
   }
   void mark(Lane<E>& base, Position position) override {
     const Lock lock(mutex_);
     auto& lane = static_cast<OwnedLane<E>&>(base);
     lane.position = std::move(position);
-    lane.position_seq = lane.next_seq + lane.pending();
+    lane.position_seq = lane.seq();
+    lane.complete_at = lane.position_seq;
   }
   [[nodiscard]] const std::optional<Position>& resume_from(Lane<E>& base) override {
     const Lock lock(mutex_);
@@ -133,9 +156,16 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   }
   void hold(Lane<E>& base, std::shared_ptr<const void> keep, std::function<void(bool)> acknowledge) override {
     auto& lane = static_cast<OwnedLane<E>&>(base);
+    const bool refused = acknowledge && keeps_progress_;
     auto chunk = std::make_shared<Chunk>(std::move(keep), std::move(acknowledge));
+    if (refused) {
+      chunk->lost.store(true, std::memory_order_release);
+      return fail({.error = {.code = Errc::InvalidOptions, .context = std::string(acknowledges_with_progress)},
+                   .stage = Stage::Configure});
+    }
     std::vector<ChunkRef> unused;  // released after the lock, like the former chunk
     const Lock lock(mutex_);
+    lane.complete_at.reset();
     if (lane.pending() == 0) lane.chunks.swap(unused);
     lane.chunk.swap(chunk);
     lane.chunks.push_back(lane.chunk);
@@ -174,10 +204,20 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     tally_.max_queue_depth = std::max(tally_.max_queue_depth, queued_ + 1);
     Base::enqueue(lock, batch, batch_cost_);
   }
-  void arm_timer(TimePoint due) {
+  void arm_timer(TimePoint due) noexcept {
     if (timer_ == nullptr || due >= timer_due_) return;
-    timer_due_ = due;
-    timer_->arm(due, std::shared_ptr<Task>(this->shared_from_this(), &timer_task_));
+    auto error = guarded([&]() -> std::optional<Error> {
+      timer_->arm(due, std::shared_ptr<Task>(this->shared_from_this(), &timer_task_));
+      timer_due_ = due;
+      return std::nullopt;
+    });
+    if (error) fail_soon({.error = std::move(*error), .stage = Stage::Manage});
+  }
+  /// Calls `BatchProcessor::on_time` at `due`.
+  void call_at(TimePoint due) noexcept {
+    const Lock lock(mutex_);
+    called_for_ = std::min(called_for_, due);
+    arm_timer(due);
   }
   /// Until `ready()` holds or intake ends, helping meanwhile if allowed; who changes what `ready` looks at calls
   /// `notify_waiting`.
@@ -196,8 +236,15 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   }
 
   // --- for the processor ------------------------------------------------------------------------------
-  /// The token of user callables (G10).
+  /// The token of user callables: stopped at the second level of a stop, and at the drain deadline (G10).
   [[nodiscard]] const std::stop_token& user_stop() const noexcept { return user_token_; }
+  /// Stopped when nothing more is loaded, by a failure too: ends every wait of a load (G4).
+  [[nodiscard]] std::stop_token dead_stop() const noexcept { return dead_stop_.get_token(); }
+  /// When the rest is abandoned; the end of time before intake has ended, and without `drain_deadline`.
+  [[nodiscard]] TimePoint deadline() {
+    const Lock lock(mutex_);
+    return deadline_;
+  }
   /// Whether nothing more may be loaded.
   [[nodiscard]] bool dead() const noexcept { return dead_.load(std::memory_order_acquire); }
 
@@ -222,16 +269,21 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     const Lock lock(mutex_);
     return tally_.draw_reject(options_.errors);
   }
+  /// Of rejects that were drawn, and then loaded by another attempt.
+  void give_rejects_back(std::uint64_t count) {
+    const Lock lock(mutex_);
+    tally_.rejects -= count;
+  }
   /// Counts an error that does not stop the run.
-  void note(ErrorRecord record) {
+  void note(ErrorRecord record) noexcept {
     const Lock lock(mutex_);
     keep(std::move(record), false);
   }
   /// The first failure stops the run: what is queued is dropped and counted, a blocked push returns (G4).
-  void fail(ErrorRecord record) {
+  void fail(ErrorRecord record) noexcept {
     Lock lock(mutex_);
     keep(std::move(record), !tally_.failed);
-    if (std::exchange(tally_.failed, true)) return;
+    tally_.failed = true;
     die(lock);
   }
 
@@ -246,10 +298,13 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   /// Level 2 (G10).
   void request_abandon() {
     Lock lock(mutex_);
-    if (finished_ || dead()) return;
-    tally_.cancelled = tally_.cancelled || !intake_ended_ || in_flight_ > 0;
-    stop_requested_ = true;
-    abandon_all(lock);
+    if (std::exchange(abandoned_, true)) return;
+    if (!finished_) {
+      tally_.cancelled = tally_.cancelled || !intake_ended_ || in_flight_ > 0;
+      stop_requested_ = true;
+      die(lock);
+    }
+    Base::outside(lock, [this] { user_stop_.request_stop(); });  // also ends the waits of the last save
   }
   /// The source has ended by itself, or extraction has given up.
   void end_intake() {
@@ -274,22 +329,24 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   /// are finished. Nothing is left behind (G3), but tasks not yet started that hold a reference to this object.
   [[nodiscard]] Tally finish() {
     close();
-    std::vector<std::unique_ptr<Buffer<E>>> buffers;  // freed after the lock
+    processor_->check();
     Lock lock(mutex_);
     ++waiting_for_end_;
-    while (!Base::quiet()) {
-      if (!dead() && now() >= deadline_)
+    while (!Base::quiet() || (tally_.failed && !dead())) {
+      if (tally_.failed && !dead())
+        die(lock);
+      else if (!abandoned_ && now() >= deadline_)
         pass_deadline(lock);
       else
-        Base::help_or_wait(lock, dead() ? TimePoint::max() : deadline_);
+        Base::help_or_wait(lock, abandoned_ ? TimePoint::max() : deadline_);
     }
     --waiting_for_end_;
     finished_ = true;
     dead_.store(true, std::memory_order_release);
     timer_.reset();
     for (auto& lane : lanes_) {
-      std::ranges::move(lane->free, std::back_inserter(buffers));
-      lane->free.clear();
+      auto buffers = std::move(lane->free);
+      Base::outside(lock, [&] { buffers.clear(); });
     }
     if (tally_.failed || tally_.rejects == 0) return std::move(tally_);
     if (auto problem = tally_.ratio_problem(options_.errors)) {
@@ -421,8 +478,8 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     if (finished_) return;
     timer_due_ = TimePoint::max();
     const TimePoint time = now();
-    if (!dead() && time >= deadline_) return pass_deadline(lock);
-    TimePoint next = dead() ? TimePoint::max() : deadline_;
+    if (!abandoned_ && time >= deadline_) return pass_deadline(lock);
+    TimePoint next = abandoned_ ? TimePoint::max() : deadline_;
     BatchQueue<E> cut;
     for (auto& lane : lanes_) {
       if (!lane->in_use || (!lane->timed && !lane->cut_recently)) continue;
@@ -437,13 +494,27 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
         next = std::min(next, after(time, options_.timeout));
     }
     if (source_ != nullptr) next = std::min(next, source_->seal_due(time, cut));
+    const bool called = called_for_ <= time;
+    if (called) called_for_ = TimePoint::max();
+    next = std::min(next, called_for_);
     if (next != TimePoint::max()) arm_timer(next);
     while (Batch<E>* batch = cut.pop()) dispatch(lock, batch, nullptr);
     Base::wake_worker(lock);
+    if (called) Base::outside(lock, [&] { processor_->on_time(time); });
   }
-  void keep(ErrorRecord record, bool decides) {
-    record.pipeline = environment_.name;
-    tally_.keep(std::move(record), decides);
+  void keep(ErrorRecord record, bool decides) noexcept { tally_.keep(std::move(record), environment_.name, decides); }
+  // Where the lock cannot be released: intake ends now, and the rest when the run comes to its end.
+  void fail_soon(ErrorRecord record) noexcept {
+    keep(std::move(record), !tally_.failed);
+    tally_.failed = true;
+    for (auto& lane : lanes_) lane->limit.store(0, std::memory_order_relaxed);
+    Base::notify();
+  }
+  // One step of a producer that waits for something else than room.
+  void wait_or_help(Lock& lock, TimePoint until) {
+    if (Base::producers_help_ && backend_ != nullptr) return Base::help_or_wait(lock, until);
+    if (backend_ != nullptr) Base::wake_worker(lock);
+    if (!refusing()) Base::wait(lock, until);
   }
   void abandon(Batch<E>* batch) noexcept {
     BatchLedger ledger;
@@ -468,22 +539,26 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     Base::outside(lock, [this] { intake_stop_.request_stop(); });
   }
   void die(Lock& lock) {
-    dead_.store(true, std::memory_order_release);
+    if (dead_.exchange(true, std::memory_order_acq_rel)) return;
     BatchQueue<E> dropped = Base::drop_queue();
     refuse_intake(lock);
     Base::outside(lock, [&] {
       while (Batch<E>* batch = dropped.pop()) abandon(batch);
       processor_->abandon_parked();
+      dead_stop_.request_stop();
     });
     Base::notify();
   }
-  void abandon_all(Lock& lock) {
+  void pass_deadline(Lock& lock) {
+    abandoned_ = true;
+    tally_.deadline_passed = in_flight_ > 0 || open_items();
     die(lock);
     Base::outside(lock, [this] { user_stop_.request_stop(); });
   }
-  void pass_deadline(Lock& lock) {
-    tally_.deadline_passed = in_flight_ > 0;
-    abandon_all(lock);
+  // Items that would have been loaded, had there been time: those of fused mode, whose thread has not come back yet.
+  [[nodiscard]] bool open_items() const noexcept {
+    return !aligned_ &&
+           std::ranges::any_of(lanes_, [](const auto& lane) { return lane->in_use && lane->pending() > 0; });
   }
 
   const Options& options_;
@@ -495,6 +570,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   const bool may_inline_;
   const std::uint32_t batch_size_;
   const bool aligned_;  // batches end at multiples of their size, for idempotency keys (G16)
+  const bool keeps_progress_;
   const std::size_t capacity_;
 
   // Under the lock.
@@ -506,14 +582,17 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   TimerTask timer_task_{*this};
   std::unique_ptr<Timer> timer_;
   TimePoint timer_due_ = TimePoint::max();
+  TimePoint called_for_ = TimePoint::max();  // by the processor
   TimePoint deadline_ = TimePoint::max();
   bool closed_ = false;
   bool intake_ended_ = false;
   bool stop_requested_ = false;
+  bool abandoned_ = false;  // by a stop, or the deadline
   Tally tally_;
 
   std::atomic<bool> dead_ = false;  // failed or abandoned: nothing more is loaded
   std::stop_source intake_stop_;
+  std::stop_source dead_stop_;
   std::stop_source user_stop_;
   const std::stop_token user_token_ = user_stop_.get_token();
 };

@@ -4,11 +4,11 @@
 #include <chrono>
 #include <cstdint>
 #include <iterator>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <type_traits>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -19,6 +19,7 @@
 #include <etl/delivery/idempotency_key.hpp>
 #include <etl/delivery/transactional_store.hpp>
 #include <etl/detail/progress_tracker.hpp>
+#include <etl/detail/time.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/options.hpp>
@@ -28,30 +29,49 @@
 
 namespace etl::inline v0::detail {
 
-/// Who saves what: with a plain store, whoever settles a batch saves the whole checkpoint from time to time; with a
-/// transactional one, each batch's transaction records what it settles. Without a store it only knows the fingerprint.
-/// Thread-safe, except `start` and `finish`.
+/// A partition of this run: what it is, and of which data (`PartitionProgress`).
+struct PartitionName {
+  std::string id{};
+  std::string fingerprint{};
+};
+
+/// What a run begins with.
+struct Beginning {
+  std::string fingerprint{};
+  std::vector<PartitionName> partitions{};
+  /// Idempotency keys are made for batches of `Options::batch_size`: another one is refused (G16).
+  bool keyed = false;
+};
+
+/// Who saves what: with a plain store, whoever settles a batch, or a timer, saves the whole checkpoint from time to
+/// time; with a transactional one, each batch's transaction records what it settles. Without a store it only knows
+/// fingerprint and partitions.
+///
+/// A run counts its partitions by their place in the pipeline's list; a checkpoint numbers them once and for all, and
+/// knows them again by their id. Thread-safe, except `start`, `save_settled` and `save_finished`.
 class Checkpointing {
  public:
   Checkpointing(const Options& options, const std::string& pipeline, std::string run, CheckpointStore* store,
                 bool transactional)
       : options_(options), pipeline_(pipeline), run_(std::move(run)), store_(store), transactional_(transactional) {}
 
-  /// Finds out where to begin. An error of class Fatal when that cannot be told.
-  [[nodiscard]] std::optional<Error> start(std::string fingerprint, std::uint64_t partition_count, TimePoint now) {
-    next_save_ = now + std::chrono::duration_cast<Clock::duration>(options_.delivery.save_every);
-    begin_.fingerprint = std::move(fingerprint);
+  /// Finds out where to begin, before anything is extracted. `waiter` ends its attempts. An error of class Fatal when
+  /// that cannot be told.
+  [[nodiscard]] std::optional<Error> start(Beginning now, const Waiter& waiter, TimePoint time) {
+    next_save_ = after(time, options_.delivery.save_every);
+    begin_.fingerprint = std::move(now.fingerprint);
     begin_.batch_size = options_.batch_size;
-    begin_.partition_count = partition_count;
     begin_.run = run_;
+    keyed_ = now.keyed;
+    if (auto error = number(now.partitions)) return error;
     if (store_ == nullptr) return std::nullopt;
-    const auto claim = [&] { return trying([&] { return store_->claim(pipeline_, run_); }); };
+    const auto claim = [&] { return trying([&] { return store_->claim(pipeline_, run_); }, waiter); };
     if (options_.delivery.restart) {
       // What cannot be read is no obstacle, but somebody else's it must not stay.
       if (auto claimed = claim(); !claimed && claimed.error().error_class == ErrorClass::Transient)
         return std::move(claimed.error());
     } else {
-      auto found = trying([&] { return store_->find(pipeline_); });
+      auto found = trying([&] { return store_->find(pipeline_); }, waiter);
       if (!found) return std::move(found.error());
       if (*found) {
         if (auto fits = resumable(found); !fits) return std::move(fits.error());  // and stays another's
@@ -59,43 +79,62 @@ class Checkpointing {
       }
       found = resumable(std::move(found));
       if (!found) return std::move(found.error());
-      if (*found) return resume(std::move(**found)), std::nullopt;
+      if (*found && !resume(std::move(**found))) return std::nullopt;
     }
-    auto saved = save_trying(begin_);  // in place of a finished or unwanted one
+    // In place of a finished or unwanted one; or there are partitions that it does not know.
+    tracker_ = ProgressTracker(begin_);
+    auto saved = save_trying(begin_, waiter);
     if (!saved) return std::move(saved.error());
     return std::nullopt;
   }
-  /// For attempts to save.
+  /// For attempts to save while the run is under way, and at its end.
   void wait_by(Waiter waiter) { waiter_ = std::move(waiter); }
-  [[nodiscard]] const PartitionProgress* earlier(std::uint32_t partition) const noexcept {
-    return begin_.find(partition);
+  /// What is settled of the `index`th partition of this run.
+  [[nodiscard]] const PartitionProgress* earlier(std::uint32_t index) const noexcept {
+    return begin_.find(numbers_[index]);
   }
   [[nodiscard]] bool resumed() const noexcept { return resumed_; }
+  /// Partitions of the earlier run that this one does not have, by id.
+  [[nodiscard]] const std::vector<std::string>& missing() const noexcept { return missing_; }
   [[nodiscard]] const std::string& fingerprint() const noexcept { return begin_.fingerprint; }
-  [[nodiscard]] std::uint64_t batch_size() const noexcept { return begin_.batch_size; }
+  [[nodiscard]] const std::string& partition_id(std::uint32_t index) const noexcept { return names_[index].id; }
   [[nodiscard]] const std::string& pipeline() const noexcept { return pipeline_; }
-  [[nodiscard]] const std::string& run() const noexcept { return run_; }
-  /// Whether chunks have to wait for a checkpoint.
-  [[nodiscard]] bool keeps_chunks() const noexcept { return store_ != nullptr && !transactional_; }
 
-  /// The source has come to its end, and marked it. No batch may have that mark: it comes behind the last item.
+  /// The source has come to its end, and marked it. No batch may have that mark: it comes after the last item.
   void ended(std::uint32_t partition, const Position& position, std::uint64_t position_seq) {
     const std::lock_guard lock(mutex_);
-    tracker_.mark(partition, position, position_seq);
+    tracker_.mark(numbers_[partition], position, position_seq);
   }
 
   // --- with a plain store, or none ------------------------------------------------------------------------
-  /// Everything of the batch is durable. `chunks` are released, which acknowledges them, when a checkpoint says so too
-  /// (G16).
-  [[nodiscard]] std::optional<Error> settled(const SettledItems& items, std::vector<ChunkRef> chunks, TimePoint now) {
+  /// Everything of the batch is durable.
+  [[nodiscard]] std::optional<Error> settled(SettledItems items, TimePoint now) {
+    items.partition = numbers_[items.partition];
     {
       const std::lock_guard lock(mutex_);
       tracker_.settle(items);
-      std::move(chunks.begin(), chunks.end(), std::back_inserter(chunks_));
-      if (store_ == nullptr || transactional_ || now < next_save_ || saving_) return std::nullopt;
+      unsaved_ = true;
+    }
+    return save_if_due(now);
+  }
+  /// Saves what has been settled since the last time, if it is time to.
+  [[nodiscard]] std::optional<Error> save_if_due(TimePoint now) {
+    if (store_ == nullptr || transactional_) return std::nullopt;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!unsaved_ || now < next_save_ || saving_) return std::nullopt;
       saving_ = true;  // one at a time
     }
     return save(false, now);
+  }
+  /// When `save_if_due` has to be called although no further batch is settled: the source may wait (G16). Told once
+  /// for each save.
+  [[nodiscard]] std::optional<TimePoint> reminder() {
+    if (store_ == nullptr || transactional_) return std::nullopt;
+    const std::lock_guard lock(mutex_);
+    if (!unsaved_ || reminded_) return std::nullopt;
+    reminded_ = true;
+    return next_save_;
   }
 
   // --- with a transactional store -------------------------------------------------------------------------
@@ -106,6 +145,7 @@ class Checkpointing {
     std::vector<PartitionProgress> moved{};
   };
   [[nodiscard]] Part part_of(SettledItems own) {
+    own.partition = numbers_[own.partition];
     Part part;
     const std::lock_guard lock(mutex_);
     part.items.push_back(std::move(own));
@@ -122,32 +162,28 @@ class Checkpointing {
   }
   /// A batch with nothing to write: its items are recorded by the next transaction. False: there has been none for so
   /// long that it should have one of its own.
-  [[nodiscard]] bool rides(const SettledItems& items, TimePoint now) {
+  [[nodiscard]] bool rides(SettledItems items, TimePoint now) {
+    items.partition = numbers_[items.partition];
     const std::lock_guard lock(mutex_);
     if (now - last_commit_.value_or(now) > options_.delivery.save_every) return false;
     if (!last_commit_) last_commit_ = now;
-    riding_.push_back(items);
+    riding_.push_back(std::move(items));
     return true;
   }
 
   // --- the end ----------------------------------------------------------------------------------------------
-  /// Saves what was settled, or that all was. (What a transactional store has of an unfinished run stays as it is: it
-  /// may know of a commit whose outcome this run does not know.)
-  [[nodiscard]] std::optional<Error> finish(bool all) {
+  /// Saves what was settled. `all`: that is the whole source. (What a transactional store has of an unfinished run
+  /// stays as it is: it may know of a commit whose outcome this run does not know.)
+  [[nodiscard]] std::optional<Error> save_settled(bool all) {
     if (store_ == nullptr || (transactional_ && !all)) return std::nullopt;
-    {
-      const std::lock_guard lock(mutex_);
-      for (const SettledItems& items : riding_) tracker_.settle(items);  // no transaction has come for them
-      riding_.clear();
-    }
-    return save(all, {});
+    settle_riding();
+    return save(false, {});
   }
-  /// The end of the run: what is not saved is not acknowledged.
-  void lose_chunks() {
-    std::vector<ChunkRef> chunks;
-    const std::lock_guard lock(mutex_);
-    chunks.swap(chunks_);
-    for (const ChunkRef& chunk : chunks) chunk->lost.store(true, std::memory_order_release);
+  /// Saves that the whole source is settled.
+  [[nodiscard]] std::optional<Error> save_finished() {
+    if (store_ == nullptr) return std::nullopt;
+    settle_riding();
+    return save(true, {});
   }
 
  private:
@@ -166,42 +202,91 @@ class Checkpointing {
     if (earlier.fingerprint != begin_.fingerprint)
       return mismatch(fmt::format("the source or the pipeline has changed. It was\n  {}\nand is now\n  {}\n",
                                   earlier.fingerprint, begin_.fingerprint));
-    if (earlier.partition_count != begin_.partition_count)
-      return mismatch(fmt::format("it has {} partitions, and the pipeline now {}", earlier.partition_count,
-                                  begin_.partition_count));
+    if (keyed_ && earlier.batch_size != 0 && earlier.batch_size != begin_.batch_size)
+      return mismatch(fmt::format(
+          "its idempotency keys are for batches of {}, and batch_size is {} now: they would be cut otherwise",
+          earlier.batch_size, begin_.batch_size));
+    if (options_.delivery.incremental) return found;  // its partitions may have grown
+    for (const PartitionProgress& p : earlier.partitions)
+      if (const PartitionName* now = name_of(p.id); now != nullptr && now->fingerprint != p.fingerprint)
+        return mismatch(fmt::format("the data of partition '{}' has changed. It was\n  {}\nand is now\n  {}\n", p.id,
+                                    p.fingerprint, now->fingerprint));
     return found;
   }
-  void resume(Checkpoint found) {
+  /// Numbers the partitions of a run that begins at the start. An error when two have the same id.
+  [[nodiscard]] std::optional<Error> number(std::vector<PartitionName>& names) {
+    names_ = std::move(names);
+    for (std::uint32_t i = 0; i < names_.size(); ++i) {
+      if (!index_.emplace(names_[i].id, i).second)
+        return Error{.code = Errc::InvalidOptions,
+                     .context = fmt::format("two partitions have the id '{}': progress is kept under it, so that each "
+                                            "needs one of its own (see `partition_id`)",
+                                            names_[i].id)};
+      numbers_.push_back(i);
+      begin_.partitions.push_back({.partition = i, .id = names_[i].id, .fingerprint = names_[i].fingerprint});
+    }
+    return std::nullopt;
+  }
+  [[nodiscard]] const PartitionName* name_of(const std::string& id) const {
+    const auto found = index_.find(id);
+    return found == index_.end() ? nullptr : &names_[found->second];
+  }
+  /// Goes on from `found`. Whether it has to be saved, since it lacks partitions of this run.
+  [[nodiscard]] bool resume(Checkpoint found) {
     if (found.batch_size == 0) found.batch_size = begin_.batch_size;
     found.run = run_;
+    found.finished = false;
+    std::uint32_t next = found.partitions.empty() ? 0 : found.partitions.back().partition + 1;
+    std::vector<bool> known(names_.size());
+    for (PartitionProgress& p : found.partitions) {
+      const auto mine = index_.find(p.id);
+      if (mine == index_.end()) {
+        missing_.push_back(p.id);
+        continue;
+      }
+      known[mine->second] = true;
+      numbers_[mine->second] = p.partition;
+      p.fingerprint = names_[mine->second].fingerprint;
+    }
+    bool any_new = false;
+    for (std::uint32_t i = 0; i < names_.size(); ++i) {
+      if (known[i]) continue;
+      any_new = true;
+      numbers_[i] = next;
+      found.partitions.push_back({.partition = next++, .id = names_[i].id, .fingerprint = names_[i].fingerprint});
+    }
     begin_ = std::move(found);
     tracker_ = ProgressTracker(begin_);
     resumed_ = true;
+    return any_new;
   }
   template <class F>
-  [[nodiscard]] std::invoke_result_t<F> trying(F&& call) {
-    return retry(options_.retry, std::forward<F>(call), waiter_, 0);
+  [[nodiscard]] std::invoke_result_t<F> trying(F&& call, const Waiter& waiter) {
+    return retry(options_.retry, std::forward<F>(call), waiter, 0);
   }
-  [[nodiscard]] Result<void> save_trying(const Checkpoint& checkpoint) {
-    return trying([&] { return store_->save(pipeline_, checkpoint); });
+  [[nodiscard]] Result<void> save_trying(const Checkpoint& checkpoint, const Waiter& waiter) {
+    return trying([&] { return store_->save(pipeline_, checkpoint); }, waiter);
   }
   [[nodiscard]] std::optional<Error> save(bool finished, TimePoint now) {
-    Checkpoint checkpoint;
-    std::vector<ChunkRef> chunks;
+    Checkpoint checkpoint{
+        .fingerprint = begin_.fingerprint, .batch_size = begin_.batch_size, .finished = finished, .run = run_};
     {
       const std::lock_guard lock(mutex_);
-      checkpoint = {begin_.fingerprint, begin_.batch_size, begin_.partition_count, finished, run_, tracker_.progress()};
-      chunks.swap(chunks_);
+      checkpoint.partitions = tracker_.progress();
+      unsaved_ = false;
     }
-    auto saved = save_trying(checkpoint);
+    auto saved = save_trying(checkpoint, waiter_);
     const std::lock_guard lock(mutex_);
     saving_ = false;
-    if (!saved) {
-      for (const ChunkRef& chunk : chunks) chunk->lost.store(true, std::memory_order_release);
-      return std::move(saved.error());
-    }
-    next_save_ = now + std::chrono::duration_cast<Clock::duration>(options_.delivery.save_every);
+    if (!saved) return std::move(saved.error());
+    reminded_ = false;
+    next_save_ = after(now, options_.delivery.save_every);
     return std::nullopt;
+  }
+  void settle_riding() {
+    const std::lock_guard lock(mutex_);
+    for (const SettledItems& items : riding_) tracker_.settle(items);  // no transaction has come for them
+    riding_.clear();
   }
 
   const Options& options_;
@@ -209,15 +294,23 @@ class Checkpointing {
   const std::string run_;
   CheckpointStore* const store_;
   const bool transactional_;
-  Checkpoint begin_{};  // constant after `start`
+
+  // Constant after `start`.
+  Checkpoint begin_{};
+  std::vector<PartitionName> names_;                        // of this run, in its order
+  std::unordered_map<std::string, std::uint32_t> index_{};  // where an id stands there
+  std::vector<std::uint32_t> numbers_{};                    // which number it has in the checkpoint
+  std::vector<std::string> missing_{};
+  bool keyed_ = false;
   bool resumed_ = false;
   Waiter waiter_{};
 
   std::mutex mutex_;
   ProgressTracker tracker_;
-  std::vector<ChunkRef> chunks_;
   TimePoint next_save_{};
   bool saving_ = false;
+  bool unsaved_ = false;   // something was settled since the last save
+  bool reminded_ = false;  // a timer will come for it
   std::vector<SettledItems> riding_;
   std::optional<TimePoint> last_commit_;
 };

@@ -34,7 +34,7 @@ class LaneHost {
   virtual void reached_limit(Lane<E>& lane) = 0;
   virtual void flush(Lane<E>& lane) = 0;
   /// Whether intake goes on.
-  virtual bool wait_for(std::chrono::nanoseconds duration) = 0;
+  virtual bool wait_for(Lane<E>& lane, std::chrono::nanoseconds duration) = 0;
   virtual void mark(Lane<E>& lane, Position position) = 0;
   virtual void hold(Lane<E>& lane, std::shared_ptr<const void> keep, std::function<void(bool)> acknowledge) = 0;
   /// Where an earlier run got to. Items pushed from now on are counted from there.

@@ -28,6 +28,7 @@
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/options.hpp>
+#include <etl/out.hpp>
 #include <etl/pipeline.hpp>
 #include <etl/policy/circuit_breaker.hpp>
 #include <etl/policy/rate_limit.hpp>
@@ -69,22 +70,25 @@ class Loading {
     progress_ = progress;
     store_ = store;
     run_ = std::move(run);
-    waiter_ = Waiter(batcher.user_stop(), std::move(executor));
+    waiter_ = Waiter(batcher.dead_stop(), std::move(executor));
   }
   void while_waiting(WhileWaiting* what) noexcept { while_waiting_ = what; }
-  [[nodiscard]] const Waiter& waiter() const noexcept { return waiter_; }
 
   /// Everything of the batch is durable; without a store.
   void settled(Batch<E>& batch, TimePoint now) noexcept {
     if (progress_ == nullptr || options_.delivery.dry_run) return;
-    std::vector<ChunkRef> chunks;
-    if (progress_->keeps_chunks()) {
-      const auto acknowledged = std::ranges::partition(batch.chunks, [](const ChunkRef& c) { return !c->acknowledge; });
-      chunks.assign(acknowledged.begin(), acknowledged.end());
-      batch.chunks.erase(acknowledged.begin(), acknowledged.end());
-    }
-    if (auto error = progress_->settled(items_of(batch), std::move(chunks), now))
-      batcher_->fail(place(batch, Stage::Checkpoint, std::move(*error)));
+    auto error = guarded([&]() -> std::optional<Error> {
+      auto unsaved = progress_->settled(items_of(batch), now);
+      if (const auto due = progress_->reminder()) batcher_->call_at(*due);
+      return unsaved;
+    });
+    if (error) batcher_->fail(place(batch, Stage::Checkpoint, std::move(*error)));
+  }
+  /// By the timer: saves progress that no further batch would.
+  void save_if_due(TimePoint now) noexcept {
+    if (progress_ == nullptr || batcher_->dead()) return;
+    if (auto error = guarded([&] { return progress_->save_if_due(now); }))
+      batcher_->fail({.error = std::move(*error), .stage = Stage::Checkpoint});
   }
   /// Loads the results of a batch and settles its items; what happened is in `work`, and a failure has been reported.
   void operator()(std::uint32_t slot, W& worker, Work& work, TimePoint now) noexcept {
@@ -95,10 +99,17 @@ class Loading {
       work.produced = 0;
       return;
     }
-    if constexpr (with == LoadWith::Transaction)
-      load_in_transaction(sessions_[concurrent ? slot : 0], worker, work, results, now);
-    else
-      load(worker, work, results, now);
+    auto escaped = guarded([&]() -> std::optional<Error> {
+      if constexpr (with == LoadWith::Transaction)
+        load_in_transaction(sessions_[concurrent ? slot : 0], worker, work, results, now);
+      else
+        load(worker, work, results, now);
+      return std::nullopt;
+    });
+    if (!escaped) return;
+    work.lose();  // such as no memory to say which of them are committed
+    work.lose_rejections();
+    batcher_->fail(place(*work.batch, Stage::Load, std::move(*escaped)));
   }
 
  private:
@@ -126,11 +137,61 @@ class Loading {
   struct Part {
     std::span<T> results;
     std::uint32_t first = 0;
-    const std::vector<std::uint32_t>* where = nullptr;
-    [[nodiscard]] std::uint32_t end() const noexcept { return number(results.size() - 1) + 1; }
+    std::span<const std::uint32_t> where{};
     [[nodiscard]] std::uint32_t number(std::size_t i) const noexcept {
-      return where != nullptr ? (*where)[i] : first + static_cast<std::uint32_t>(i);
+      return where.empty() ? first + static_cast<std::uint32_t>(i) : where[i];
     }
+  };
+
+  /// Those results of a part that `load` has asked for again, next to one another. Copies; where results cannot be
+  /// copied, the results themselves, which go back to their places.
+  class Again {
+   public:
+    explicit Again(const Part& home) noexcept : home_(home) {}
+    Again(const Again&) = delete;
+    Again& operator=(const Again&) = delete;
+    ~Again() { put_back(); }
+
+    /// `marked` counts within `current`, which is the part itself, or what this returned last.
+    [[nodiscard]] Part take(const Part& current, const BatchContext::Marked& marked) {
+      std::vector<std::uint32_t> chosen;
+      for (const auto& [i, error] : marked) {
+        const auto at = static_cast<std::uint32_t>(i);
+        chosen.push_back(current.results.data() == home_.results.data() ? at : chosen_[at]);
+      }
+      std::ranges::sort(chosen);
+      chosen.erase(std::ranges::unique(chosen).begin(), chosen.end());
+      put_back();
+      chosen_ = std::move(chosen);
+      numbers_.clear();
+      for (const std::uint32_t i : chosen_) numbers_.push_back(home_.number(i));
+      for (const std::uint32_t i : chosen_)
+        if constexpr (copies)
+          taken_.push(std::as_const(home_.results[i]));
+        else
+          taken_.push(std::move(home_.results[i]));
+      return {.results = taken_.results(), .where = numbers_};
+    }
+
+   private:
+    static constexpr bool copies = std::is_copy_constructible_v<T>;
+    void put_back() noexcept {
+      if constexpr (!copies)
+        for (std::uint32_t i = 0; i < taken_.count(); ++i) {
+          T& place = home_.results[chosen_[i]];
+          if constexpr (std::is_move_assignable_v<T>) {
+            place = std::move(taken_.results()[i]);
+          } else {
+            std::destroy_at(&place);
+            std::construct_at(&place, std::move(taken_.results()[i]));
+          }
+        }
+      taken_.truncate(0);
+    }
+    const Part home_;
+    std::vector<std::uint32_t> chosen_;   // within the part
+    std::vector<std::uint32_t> numbers_;  // within the batch
+    Out<T> taken_;
   };
 
   [[nodiscard]] static std::span<T> results_of(Work& work) noexcept {
@@ -140,20 +201,21 @@ class Loading {
   }
 
   // --- without a store --------------------------------------------------------------------------------
-  void load(W& worker, Work& work, std::span<T> results, TimePoint now) noexcept {
+  void load(W& worker, Work& work, std::span<T> results, TimePoint now) {
+    std::uint32_t begun = 0;  // results given to a call
     const bool loaded = each_call(results, [&](const Part& part) {
+      begun = part.first + static_cast<std::uint32_t>(part.results.size());
       if (!load_part(worker, work, part, now)) return false;
-      if (rejecter_.settle_load(work)) return true;
-      work.abandon_from(part.end());
-      return false;
+      return rejecter_.settle_load(work);
     });
+    if (!loaded && begun < results.size()) work.abandon_from(begun);
     if (!loaded && options_.errors.dead_letters) work.lose_rejections();
     if (!loaded) return;
     if (!keep_letters(work)) return work.lose_rejections();
     if (!work.split) settled(*work.batch, now);
   }
   /// Rejected items become dead letters. False: they do not, and the run has failed.
-  [[nodiscard]] bool keep_letters(Work& work) noexcept {
+  [[nodiscard]] bool keep_letters(Work& work) {
     if (!options_.errors.dead_letters || (work.rejections.empty() && work.load_rejections.empty())) return true;
     auto kept = retry(
         options_.retry, [&]() -> Result<void> { return options_.errors.dead_letters->write(letters_of(work)); },
@@ -165,7 +227,7 @@ class Loading {
   }
 
   // --- with a store: everything in one transaction ----------------------------------------------------
-  void load_in_transaction(Session& session, W& worker, Work& work, std::span<T> results, TimePoint now) noexcept {
+  void load_in_transaction(Session& session, W& worker, Work& work, std::span<T> results, TimePoint now) {
     if (results.empty() && work.rejections.empty() && progress_->rides(items_of(*work.batch), now)) return;
     const Checkpointing::Part part = progress_->part_of(items_of(*work.batch));
     bool careful = false;   // with savepoints
@@ -178,7 +240,11 @@ class Loading {
       });
     };
     Result<void> done = retry(options_.retry, attempt, waiter_, work.batch->number);
-    if (done) return progress_->committed(part, now);
+    if (done) {
+      progress_->committed(part, now);
+      static_cast<void>(rejecter_.report_load(work));
+      return;
+    }
     work.lose_rejections();
     work.set(0, work.produced, in_doubt ? Fate::InDoubt : Fate::Abandoned);
     if (!reported) fail(*work.batch, std::move(done.error()));
@@ -209,7 +275,7 @@ class Loading {
         continue;
       }
       if (error) return failure(std::move(*error));
-      if (!rejecter_.settle_load(work)) {
+      if (!rejecter_.reserve_load(work)) {
         reported = true;
         return failure(fatal("reported"));
       }
@@ -259,72 +325,74 @@ class Loading {
         return false;
     return true;
   }
-  /// One load, with its attempts. False: the run has failed.
+  /// One load, with its attempts, all of which go the same way, whatever asked for them. False: the run has failed.
   [[nodiscard]] bool load_part(W& worker, Work& work, const Part& part, TimePoint now) {
-    std::optional<BatchContext> context;
-    const auto attempt = [&]() -> Result<void> {
-      ++work.attempts;
-      return limited(part.results.size(), work, [&]() -> Result<void> {
-        context.emplace(context_of(work, part));
-        auto error = guarded([&] { return error_of([&] { return call_plain(worker, work, part, *context); }); });
-        if (!error) [[likely]]
-          return {};
-        if (error->code == Errc::OutcomeUnknown)
-          error->error_class =
-              with == LoadWith::Key || options_.retry_unknown_outcome ? ErrorClass::Transient : ErrorClass::Fatal;
-        return failure(std::move(*error));
-      });
-    };
-    Result<void> loaded = attempt();
-    if (!loaded)
-      loaded = retry_failed(options_.retry, std::move(loaded), now, attempt, patience(work), work.batch->number);
-    if (loaded) {
-      if (!context->has_marks()) [[likely]]
-        return true;
-      reject(work, part, context->rejects());
-      return context->retries().empty() || load_again(worker, work, part, context->retries());
+    std::optional<BatchContext> context(context_of(work, part));
+    bool in_doubt = false;  // an earlier attempt may have been committed
+    std::optional<Error> error = attempt(worker, work, part, *context, in_doubt);
+    if (!error && !context->has_marks()) [[likely]]
+      return true;
+    Again again(part);
+    Part current = part;
+    for (Backoff backoff(options_.retry, now, work.batch->number);;) {
+      if (error && rejecter_.is_rejection(*error)) return isolate(worker, work, current, *error);
+      if (!error) {
+        reject(work, current, context->rejects());
+        if (context->retries().empty()) return true;
+        error = std::move(first_of(context->retries()));
+        auto failed = guarded([&]() -> std::optional<Error> {  // a copy of a user's type may throw
+          current = again.take(current, context->retries());
+          return std::nullopt;
+        });
+        if (failed) return give_up_some(work, current, context->retries(), std::move(*failed));
+      }
+      const auto delay = backoff.after(*error, waiter_.now());
+      const bool more = delay && patience(work).wait_for(*delay);
+      if (!more) {
+        if (error->error_class == ErrorClass::Transient && (delay || backoff.attempts() > 1))
+          error = gave_up(std::move(*error), (delay ? "stopped after " : "gave up after ") + attempts(backoff));
+        return give_up(work, current, std::move(*error), in_doubt);
+      }
+      context.emplace(context_of(work, current));
+      error = attempt(worker, work, current, *context, in_doubt);
     }
-    if (rejecter_.is_rejection(loaded.error())) {
-      if (!bisects(part)) return reject_all(work, part, loaded.error()), true;
-      const auto [front, back] = halves(part);
-      return load_part(worker, work, front, waiter_.now()) && load_part(worker, work, back, waiter_.now());
-    }
-    return give_up(work, part, std::move(loaded.error()), part.end());
   }
-  /// What `load` asked for by `BatchContext::retry`.
-  [[nodiscard]] bool load_again(W& worker, Work& work, const Part& part, BatchContext::Marked& marked) {
-    std::vector<T> results;
-    std::vector<std::uint32_t> where;
-    Backoff backoff(options_.retry, waiter_.now(), work.batch->number);
-    for (Part current = part;;) {
-      std::ranges::sort(marked, {}, &std::pair<std::size_t, Error>::first);
-      std::vector<T> again;
-      std::vector<std::uint32_t> numbers;
-      for (const auto& [i, error] : marked) {
-        T& result = current.results[i];
-        if constexpr (std::is_copy_constructible_v<T>)
-          again.push_back(result);
-        else
-          again.push_back(std::move(result));
-        numbers.push_back(current.number(i));
-      }
-      results.swap(again);
-      where.swap(numbers);
-      current = {results, 0, &where};
-      const auto delay = backoff.after(marked.front().second, waiter_.now());
-      if (!delay || !patience(work).wait_for(*delay))
-        return give_up(work, current, std::move(marked.front().second), part.end());
-      BatchContext context = context_of(work, current);
-      ++work.attempts;
-      auto error = guarded([&] { return error_of([&] { return call_plain(worker, work, current, context); }); });
-      if (error) {
-        if (!rejecter_.is_rejection(*error)) return give_up(work, current, std::move(*error), part.end());
-        return reject_all(work, current, *error), true;
-      }
-      reject(work, current, context.rejects());
-      if (context.retries().empty()) return true;
-      marked = std::move(context.retries());
+  /// One call of `load`, under rate limit and circuit breaker.
+  [[nodiscard]] std::optional<Error> attempt(W& worker, Work& work, const Part& part, BatchContext& context,
+                                             bool& in_doubt) noexcept {
+    ++work.attempts;
+    auto error = guarded([&]() -> std::optional<Error> {
+      Result<void> done = limited(part.results.size(), work, [&]() -> Result<void> {
+        auto failed = guarded([&] { return error_of([&] { return call_plain(worker, work, part, context); }); });
+        if (!failed) [[likely]]
+          return {};
+        return failure(std::move(*failed));
+      });
+      if (done) return std::nullopt;
+      return std::move(done.error());
+    });
+    if (!error) {
+      in_doubt = false;
+    } else if (error->code == Errc::OutcomeUnknown) {
+      in_doubt = true;
+      error->error_class =
+          with == LoadWith::Key || options_.retry_unknown_outcome ? ErrorClass::Transient : ErrorClass::Fatal;
     }
+    return error;
+  }
+  /// `load` has refused these results as a whole. False: the run has failed.
+  [[nodiscard]] bool isolate(W& worker, Work& work, const Part& part, const Error& error) {
+    if (!bisects(part)) return reject_all(work, part, error), true;
+    const auto [front, back] = halves(part);
+    if (load_part(worker, work, front, waiter_.now())) return load_part(worker, work, back, waiter_.now());
+    set_all(work, back, Fate::Abandoned);
+    return false;
+  }
+  [[nodiscard]] static Error& first_of(BatchContext::Marked& marked) {
+    return std::ranges::min_element(marked, {}, &std::pair<std::size_t, Error>::first)->second;
+  }
+  [[nodiscard]] static std::string attempts(const Backoff& backoff) {
+    return std::to_string(backoff.attempts()) + (backoff.attempts() == 1 ? " attempt" : " attempts");
   }
   /// Rate limit and circuit breaker, where there are any.
   template <class F>
@@ -363,14 +431,15 @@ class Loading {
   }
   [[nodiscard]] IdempotencyKey key_of(const Work& work, const Part& part) const {
     KeyHash hash;
-    if (progress_ != nullptr) hash.add(progress_->pipeline()).add(progress_->fingerprint());
-    hash.add(work.batch->partition).add(work.batch->first_seq).add(std::uint64_t{work.batch->size()});
-    for (std::size_t i = 0; i < part.results.size(); i += part.where == nullptr ? part.results.size() : 1)
+    if (progress_ != nullptr)
+      hash.add(progress_->pipeline()).add(progress_->fingerprint()).add(progress_->partition_id(work.batch->partition));
+    hash.add(work.batch->first_seq).add(std::uint64_t{work.batch->size()});
+    for (std::size_t i = 0; i < part.results.size(); i += part.where.empty() ? part.results.size() : 1)
       hash.add(std::uint64_t{part.number(i)});
     return hash.add(std::uint64_t{part.results.size()}).key();
   }
   [[nodiscard]] std::vector<DeadLetter> letters_of(const Work& work) const {
-    return rejecter_.letters(work, progress_ == nullptr ? std::string() : progress_->fingerprint(), run_);
+    return rejecter_.letters(work, progress_, run_);
   }
   [[nodiscard]] static SettledItems items_of(const Batch<E>& batch) {
     return {batch.partition, {batch.first_seq, batch.first_seq + batch.size()}, batch.position, batch.position_seq};
@@ -382,8 +451,9 @@ class Loading {
   }
   [[nodiscard]] static std::pair<Part, Part> halves(const Part& part) {
     const std::size_t half = part.results.size() / 2;
-    return {Part{part.results.first(half), part.first},
-            Part{part.results.subspan(half), part.first + static_cast<std::uint32_t>(half)}};
+    const auto first = part.where.empty() ? part.first + static_cast<std::uint32_t>(half) : 0;
+    return {Part{part.results.first(half), part.first, part.where.first(std::min(half, part.where.size()))},
+            Part{part.results.subspan(half), first, part.where.subspan(std::min(half, part.where.size()))}};
   }
   static void reject(Work& work, const Part& part, BatchContext::Marked& rejects) {
     if (rejects.empty()) return;
@@ -395,13 +465,19 @@ class Loading {
     for (std::size_t i = 0; i < part.results.size(); ++i) rejects.emplace_back(i, error);
     reject(work, part, rejects);
   }
-  /// False, always: these results are not loaded, or nobody knows, and none from `rest` on will be.
-  [[nodiscard]] bool give_up(Work& work, const Part& part, Error error, std::uint32_t rest) {
-    const Fate fate = error.code == Errc::OutcomeUnknown ? Fate::InDoubt : Fate::Abandoned;
-    for (std::size_t i = 0; i < part.results.size(); ++i) work.set(part.number(i), part.number(i) + 1, fate);
-    work.abandon_from(rest);
+  /// False, always: these results are not loaded, or nobody knows.
+  [[nodiscard]] bool give_up(Work& work, const Part& part, Error error, bool in_doubt) {
+    set_all(work, part, in_doubt ? Fate::InDoubt : Fate::Abandoned);
     fail(*work.batch, std::move(error));
     return false;
+  }
+  [[nodiscard]] bool give_up_some(Work& work, const Part& part, const BatchContext::Marked& marked, Error error) {
+    for (const auto& [i, why] : marked) work.set(part.number(i), part.number(i) + 1, Fate::Abandoned);
+    fail(*work.batch, std::move(error));
+    return false;
+  }
+  static void set_all(Work& work, const Part& part, Fate fate) {
+    for (std::size_t i = 0; i < part.results.size(); ++i) work.set(part.number(i), part.number(i) + 1, fate);
   }
   /// What stops because everything stops is no failure of its own.
   void fail(const Batch<E>& batch, Error error) {

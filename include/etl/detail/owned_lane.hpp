@@ -43,7 +43,8 @@ struct OwnedLane final : Lane<E> {
   bool resumed = false;                       ///< the source began there
   SeqRanges replay{};                         ///< settled by it
   ChunkRef chunk{};
-  std::vector<ChunkRef> chunks{};  ///< those with items in the open batch
+  std::optional<std::uint64_t> complete_at{};  ///< `mark` was called here since `chunk` began
+  std::vector<ChunkRef> chunks{};              ///< those with items in the open batch
   InlineChoice choice{};
   std::vector<std::unique_ptr<Buffer<E>>> free{};
 
@@ -52,6 +53,7 @@ struct OwnedLane final : Lane<E> {
     partition = which;
     next_seq = next_ordinal = position_seq = 0;
     position.reset();
+    complete_at.reset();
     resume = earlier;
     resumed = false;
     replay = earlier == nullptr ? SeqRanges() : earlier->gaps;
@@ -68,6 +70,10 @@ struct OwnedLane final : Lane<E> {
     position = resume->position;
     return resume->position;
   }
+  /// How many items the partition has given so far.
+  [[nodiscard]] std::uint64_t seq() const noexcept { return next_seq + pending(); }
+  /// Whether the source has said that it has given all of the current chunk (G13).
+  [[nodiscard]] bool chunk_complete() const noexcept { return complete_at == seq(); }
   [[nodiscard]] std::uint32_t pending() const noexcept {
     return buffer == nullptr ? 0 : this->count.load(std::memory_order_acquire) - begin;
   }

@@ -24,49 +24,50 @@ struct SettledItems {
   std::uint64_t position_seq = 0;
 };
 
-/// Follows what is settled. Not synchronised.
+/// Follows what is settled, at a cost that does not grow with the number of partitions. Not synchronised.
 class ProgressTracker {
  public:
   ProgressTracker() = default;
+  /// `start` lists every partition that can be settled.
   explicit ProgressTracker(const Checkpoint& start) {
-    for (const PartitionProgress& p : start.partitions) partitions_[p.partition].progress = p;
+    for (const PartitionProgress& p : start.partitions) at(p.partition).progress = p;
   }
 
   void settle(const SettledItems& settled) {
-    Partition& partition = partitions_[settled.partition];
+    Partition& partition = at(settled.partition);
     PartitionProgress& p = partition.progress;
-    p.partition = settled.partition;
     if (settled.position && settled.position_seq > p.position_seq)
       partition.add({settled.position_seq, *settled.position});
     p.gaps.add(settled.items);
     p.gaps.forget_below(p.watermark);
     const std::uint64_t watermark = p.gaps.end_of(p.watermark);
     if (watermark == p.watermark) return;
-    partition.moved = true;
+    if (!std::exchange(partition.moved, true)) moved_.push_back(settled.partition);
     p.watermark = watermark;
     p.gaps.forget_below(watermark);
     partition.pass_marks();
   }
   void mark(std::uint32_t partition, const Position& position, std::uint64_t position_seq) {
-    Partition& marked = partitions_[partition];
-    marked.progress.partition = partition;
+    Partition& marked = at(partition);
     if (position_seq < marked.progress.position_seq) return;
     marked.add({position_seq, position});
     marked.pass_marks();
   }
   [[nodiscard]] std::vector<PartitionProgress> progress() const {
     std::vector<PartitionProgress> all;
-    for (const auto& [number, partition] : partitions_) all.push_back(partition.progress);
+    for (const Partition& partition : partitions_)
+      if (partition.known) all.push_back(partition.progress);
     return all;
   }
   /// The partitions whose watermark has moved since the last call.
   [[nodiscard]] std::vector<PartitionProgress> take_moved() {
     std::vector<PartitionProgress> moved;
-    for (auto& [number, partition] : partitions_) {
-      if (!std::exchange(partition.moved, false)) continue;
-      const PartitionProgress& p = partition.progress;
-      moved.push_back({p.partition, p.watermark, p.position, p.position_seq, {}});
+    for (const std::uint32_t number : moved_) {
+      partitions_[number].moved = false;
+      const PartitionProgress& p = partitions_[number].progress;
+      moved.push_back({p.partition, p.watermark, p.position, p.position_seq});
     }
+    moved_.clear();
     return moved;
   }
 
@@ -78,6 +79,7 @@ class ProgressTracker {
   struct Partition {
     PartitionProgress progress{};
     std::map<std::uint64_t, Position> marks{};  ///< beyond the watermark
+    bool known = false;                         ///< numbers may have gaps
     bool moved = false;
 
     /// Any mark is as good as another, if not as near: when there are many, every other one goes.
@@ -97,7 +99,15 @@ class ProgressTracker {
       marks.erase(marks.begin(), ahead);
     }
   };
-  std::map<std::uint32_t, Partition> partitions_;
+  [[nodiscard]] Partition& at(std::uint32_t number) {
+    if (number >= partitions_.size()) partitions_.resize(number + std::size_t{1});
+    Partition& partition = partitions_[number];
+    if (!std::exchange(partition.known, true)) partition.progress.partition = number;
+    return partition;
+  }
+
+  std::vector<Partition> partitions_;  // by number
+  std::vector<std::uint32_t> moved_;
 };
 
 }  // namespace etl::inline v0::detail

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include <etl/delivery/idempotency_key.hpp>
 #include <etl/detail/batch.hpp>
 #include <etl/detail/batcher.hpp>
+#include <etl/detail/checkpointing.hpp>
 #include <etl/detail/environment.hpp>
 #include <etl/detail/guard.hpp>
 #include <etl/detail/traits.hpp>
@@ -63,30 +65,46 @@ class Rejecter {
   }
 
   /// Draws what transform rejected on the budget and reports it. False: that has failed the run.
-  [[nodiscard]] bool settle_transform(Work& work) noexcept {
+  [[nodiscard]] bool settle_transform(Work& work) {
     for (const Rejected& rejection : work.rejections) {
       if (!settle(work, rejection, Stage::Transform)) return false;
       ++work.told;
     }
     return true;
   }
-  /// The same for what load rejected; items that an earlier attempt at this batch has reported are not reported again.
-  [[nodiscard]] bool settle_load(Work& work) noexcept {
+  /// The same for what load rejected.
+  [[nodiscard]] bool settle_load(Work& work) noexcept { return reserve_load(work) && report_load(work); }
+  /// Draws what load rejected on the budget; what an earlier attempt at this batch has drawn is not drawn again. False:
+  /// that has failed the run.
+  [[nodiscard]] bool reserve_load(Work& work) {
+    const std::size_t before = work.drawn.size();
     for (const Rejected& rejection : work.load_rejections) {
-      if (std::ranges::find(work.told_items, rejection.item) != work.told_items.end()) continue;
-      if (!settle(work, rejection, Stage::Load)) return false;
-      work.told_items.push_back(rejection.item);
+      if (std::binary_search(work.drawn.begin(), work.drawn.begin() + static_cast<std::ptrdiff_t>(before),
+                             rejection.item))
+        continue;
+      if (!draw(work, rejection, Stage::Load)) return false;
+      work.drawn.push_back(rejection.item);
     }
+    std::ranges::sort(work.drawn);
+    return true;
+  }
+  /// Reports what load rejected in the attempt that counts, and gives back what others had drawn. False: that has
+  /// failed the run.
+  [[nodiscard]] bool report_load(Work& work) {
+    batcher_->give_rejects_back(work.drawn.size() - work.load_rejections.size());
+    for (; work.reported < work.load_rejections.size(); ++work.reported)
+      if (!report(work, work.load_rejections[work.reported], Stage::Load)) return false;
     return true;
   }
 
   /// The letters of everything rejected in the batch. May throw what `describe` throws.
-  [[nodiscard]] std::vector<DeadLetter> letters(const Work& work, std::string_view fingerprint,
+  /// `progress` may be null.
+  [[nodiscard]] std::vector<DeadLetter> letters(const Work& work, const Checkpointing* progress,
                                                 std::string_view run) const {
     std::vector<DeadLetter> letters;
     const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
     const auto add = [&](const std::vector<Rejected>& rejections, Stage stage, std::uint32_t attempts) {
-      for (const Rejected& r : rejections) letters.push_back(letter(work, r, stage, attempts, fingerprint, run, now));
+      for (const Rejected& r : rejections) letters.push_back(letter(work, r, stage, attempts, progress, run, now));
     };
     add(work.rejections, Stage::Transform, 1);
     add(work.load_rejections, Stage::Load, std::max(1U, work.attempts));
@@ -94,46 +112,61 @@ class Rejecter {
   }
 
  private:
-  [[nodiscard]] bool settle(const Work& work, const Rejected& rejection, Stage stage) noexcept {
-    ErrorRecord record = place(*work.batch, stage, rejection.error);
-    record.first_seq = record.last_seq = work.batch->first_seq + work.at(rejection.item);
+  [[nodiscard]] bool settle(const Work& work, const Rejected& rejection, Stage stage) {
+    return draw(work, rejection, stage) && report(work, rejection, stage);
+  }
+  [[nodiscard]] bool draw(const Work& work, const Rejected& rejection, Stage stage) {
+    const auto problem = batcher_->draw_reject();
+    if (!problem) return true;
+    batcher_->fail(record_of(work, rejection, stage,
+                             {.code = Errc::RejectBudget,
+                              .context = "reject budget exceeded (" + *problem + ")",
+                              .cause = std::make_shared<const Error>(rejection.error)}));
+    return false;
+  }
+  [[nodiscard]] bool report(const Work& work, const Rejected& rejection, Stage stage) {
     if (auto error = guarded([&]() -> std::optional<Error> { return tell(work, rejection, stage); })) {
-      record.error = std::move(*error);
-      return batcher_->fail(std::move(record)), false;
+      batcher_->fail(record_of(work, rejection, stage, std::move(*error)));
+      return false;
     }
-    if (const auto problem = batcher_->draw_reject()) {
-      record.error = {.code = Errc::RejectBudget,
-                      .context = "reject budget exceeded (" + *problem + ")",
-                      .cause = std::make_shared<const Error>(rejection.error)};
-      return batcher_->fail(std::move(record)), false;
-    }
-    batcher_->note(std::move(record));
+    batcher_->note(record_of(work, rejection, stage, rejection.error));
     return true;
+  }
+  [[nodiscard]] static ErrorRecord record_of(const Work& work, const Rejected& rejection, Stage stage, Error error) {
+    ErrorRecord record = place(*work.batch, stage, std::move(error));
+    record.first_seq = record.last_seq = work.batch->first_seq + work.at(rejection.item);
+    return record;
   }
   std::optional<Error> tell(const Work& work, const Rejected& rejection, Stage stage) {
     if (!options_.errors.on_reject) return std::nullopt;
     const Batch<E>& batch = *work.batch;
-    const std::uint32_t item = work.at(rejection.item);
     std::string description;
-    if constexpr (describes) description = std::string_view(pipeline_.describe(batch.items()[item]));
+    if constexpr (describes) description = std::string_view(pipeline_.describe(item_of(work, rejection)));
     const std::lock_guard lock(mutex_);
     options_.errors.on_reject({.pipeline = environment_.name,
                                .stage = stage,
                                .batch = batch.number,
                                .partition = batch.partition,
-                               .seq = batch.first_seq + item,
+                               .seq = batch.first_seq + work.at(rejection.item),
                                .error = rejection.error,
                                .description = description});
     return std::nullopt;
   }
+  /// Without transform the results are the items; such as cannot be copied were moved to the part of a split batch.
+  [[nodiscard]] static const E& item_of(const Work& work, const Rejected& rejection) {
+    if constexpr (takes == Takes::Nothing && !std::is_copy_constructible_v<E>)
+      if (work.split) return work.out.results()[rejection.item];
+    return work.batch->items()[work.at(rejection.item)];
+  }
   [[nodiscard]] DeadLetter letter(const Work& work, const Rejected& rejection, Stage stage, std::uint32_t attempts,
-                                  std::string_view fingerprint, std::string_view run,
+                                  const Checkpointing* progress, std::string_view run,
                                   std::chrono::system_clock::time_point now) const {
     const Batch<E>& batch = *work.batch;
-    const std::uint32_t item = work.at(rejection.item);
-    const std::uint64_t seq = batch.first_seq + item;
+    const std::uint64_t seq = batch.first_seq + work.at(rejection.item);
     DeadLetter letter;
-    letter.id = KeyHash().add(environment_.name).add(fingerprint).add(batch.partition).add(seq).key().text();
+    if (progress != nullptr) letter.partition_id = progress->partition_id(batch.partition);
+    if constexpr (describes) letter.payload.emplace(std::string_view(pipeline_.describe(item_of(work, rejection))));
+    letter.id = id_of(letter, progress == nullptr ? std::string_view() : progress->fingerprint(), seq, run);
     letter.pipeline = environment_.name;
     letter.run = run;
     letter.partition = batch.partition;
@@ -146,8 +179,17 @@ class Rejecter {
     for (const Error* cause = rejection.error.cause.get(); cause != nullptr; cause = cause->cause.get())
       letter.errors.push_back(own_message(*cause));
     letter.time = now;
-    if constexpr (describes) letter.payload.emplace(std::string_view(pipeline_.describe(batch.items()[item])));
     return letter;
+  }
+  /// The same whenever the item is rejected, and another one for other data (G7). Where nothing tells the data of two
+  /// runs apart, the run does: rather two letters for one item than one for two.
+  [[nodiscard]] std::string id_of(const DeadLetter& letter, std::string_view fingerprint, std::uint64_t seq,
+                                  std::string_view run) const {
+    KeyHash hash;
+    hash.add(environment_.name).add(fingerprint).add(letter.partition_id).add(seq);
+    if (letter.payload) hash.add(*letter.payload);
+    if (!letter.payload && fingerprint.empty()) hash.add(run);
+    return hash.key().text();
   }
   [[nodiscard]] static std::string own_message(const Error& error) {
     return error.context.empty() ? error.code.message() : error.context;

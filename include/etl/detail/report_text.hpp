@@ -167,6 +167,13 @@ inline std::string RunReport::text() const {
   detail::append_stage(out, "transform", transform);
   detail::append_stage(out, "load", load);
   detail::append_stage(out, "post_process", post_process);
+  if (!missing_partitions.empty()) {
+    fmt::format_to(
+        to, "\n  missing  {} of the earlier run's partitions: {}", missing_partitions.size(),
+        fmt::join(missing_partitions.begin(),
+                  missing_partitions.begin() + std::min<std::ptrdiff_t>(5, std::ssize(missing_partitions)), ", "));
+    if (missing_partitions.size() > 5) out += ", ...";
+  }
   if (error_count > errors.size())
     fmt::format_to(to, "\n  errors   {}, of which the first {}:", grouped(error_count), errors.size());
   else if (error_count > 0)
@@ -195,7 +202,10 @@ inline std::string RunReport::json() const {
                  R"(,"times":{{"pre_process":{},"extract":{},"queue":{},"transform":{},"load":{},"post_process":{}}})",
                  detail::json_of(pre_process), detail::json_of(extract), detail::json_of(queue),
                  detail::json_of(transform), detail::json_of(load), detail::json_of(post_process));
-  fmt::format_to(to, R"(,"reason":{},"error_count":{},"errors":[)", detail::json_string(reason), error_count);
+  out += R"(,"missing_partitions":[)";
+  for (std::size_t i = 0; i < missing_partitions.size(); ++i)
+    out.append(i == 0 ? "" : ",").append(detail::json_string(missing_partitions[i]));
+  fmt::format_to(to, R"(],"reason":{},"error_count":{},"errors":[)", detail::json_string(reason), error_count);
   for (std::size_t i = 0; i < errors.size(); ++i) {
     if (i != 0) out += ',';
     out += detail::json_of(errors[i]);

@@ -14,6 +14,7 @@
 #include <ranges>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -68,11 +69,14 @@ class Runner final : public LiveRun {
 
   [[nodiscard]] RunReport execute() {
     started_ = Clock::now();
-    report_.pipeline = environment_.name;
-    report_.run = new_run_id();
-    if (auto error = guarded([this]() -> std::optional<Error> { return execute_checked(); })) {
-      report_.add_error({.error = std::move(*error), .pipeline = environment_.name, .stage = Stage::Configure});
+    const auto run = [this]() -> std::optional<Error> {
+      report_.pipeline = environment_.name;
+      report_.run = new_run_id();
+      return execute_checked();
+    };
+    if (auto error = guarded(run)) {
       report_.outcome = Outcome::Failed;
+      report_.add_error({.error = std::move(*error), .pipeline = environment_.name, .stage = Stage::Configure});
     }
     report_.elapsed = Clock::now() - started_;
     return std::move(report_);
@@ -101,8 +105,8 @@ class Runner final : public LiveRun {
   }
   [[nodiscard]] std::optional<Error> problem() const {
     if (auto problem = options_.problem()) return problem;
-    const auto invalid = [](const char* what) {
-      return Error{.code = Errc::InvalidOptions, .context = std::string("invalid options: ") + what};
+    const auto invalid = [](std::string_view what) {
+      return Error{.code = Errc::InvalidOptions, .context = std::string("invalid options: ").append(what)};
     };
     if (options_.batch_bytes && !HasBytes<P, E>)
       return invalid("batch_bytes needs a pipeline with `bytes(const E&) const`");
@@ -110,6 +114,17 @@ class Runner final : public LiveRun {
       return invalid("order ByKey needs a pipeline with `key(const E&) const`");
     if (options_.errors.dead_letters && !Rejecter<P>::describes && HasDescribe<P, E>)
       return invalid("errors.dead_letters needs a transform that leaves its item untouched, as `const E&` does");
+    if (keeps_progress() && !source_) {
+      if (!HasFingerprint<P>)
+        return invalid(
+            "delivery.checkpoints needs a pipeline with `std::string fingerprint() const`: it says which source and "
+            "which settings the progress belongs to, so that other data is not taken for loaded");
+      if (HasPartitions<P> && !IdentifiesPartitions<P>)
+        return invalid(
+            "delivery.checkpoints needs to know partitions again: give the pipeline `std::string partition_id(const "
+            "Partition&) const`");
+      if (acknowledging<P>) return invalid(acknowledges_with_progress);
+    }
     if (store_ != nullptr && environment_.name.empty())
       return invalid("a run with a store needs a name: its progress is kept under it");
     if (store_ != nullptr && (options_.delivery.checkpoints || options_.errors.dead_letters))
@@ -127,14 +142,15 @@ class Runner final : public LiveRun {
     ExecutorBackend* const backend = fused ? nullptr : executor.backend();
     stage_ = std::make_unique<PipelineStage<P, Tx>>(pipeline_, options_, environment_, fused ? 1 : options_.workers);
     batcher_ = std::make_shared<Batcher<E>>(options_, environment_, backend, executor.backend(), *stage_,
-                                            options_.inline_batches == Inline::Adaptive, with == LoadWith::Key);
-    CheckpointStore* const progress_store =
-        store_ != nullptr ? static_cast<CheckpointStore*>(store_) : options_.delivery.checkpoints.get();
+                                            options_.inline_batches == Inline::Adaptive, with == LoadWith::Key,
+                                            keeps_progress());
+    CheckpointStore* const progress_store = this->progress_store();
     const bool delivers = progress_store != nullptr || with == LoadWith::Key || options_.errors.dead_letters != nullptr;
     if (delivers && !options_.delivery.dry_run)
       progress_.emplace(options_, environment_.name, report_.run, progress_store, store_ != nullptr);
     stage_->attach(*batcher_, executor, progress_ ? &*progress_ : nullptr, store_, report_.run);
-    if (progress_) progress_->wait_by(stage_->waiter());
+    if (progress_) progress_->wait_by(Waiter(batcher_->user_stop(), executor));
+    executor_ = executor;
     const std::stop_callback on_drain(stop_.drain(), [this] { batcher_->request_drain(); });
     const std::stop_callback on_abandon(stop_.abandon(), [this] { batcher_->request_abandon(); });
     const LiveView::Shown shown(environment_.view, *this);
@@ -151,47 +167,76 @@ class Runner final : public LiveRun {
     return timeless ? Executor() : Executor::pool(1);
   }
 
+  [[nodiscard]] CheckpointStore* progress_store() const noexcept {
+    return store_ != nullptr ? static_cast<CheckpointStore*>(store_) : options_.delivery.checkpoints.get();
+  }
+  /// Whether a later run goes on where this one ends.
+  [[nodiscard]] bool keeps_progress() const noexcept {
+    return progress_store() != nullptr && !options_.delivery.dry_run;
+  }
+
   void conduct() {
-    const bool prepared = !batcher_->stop_requested() && pre_process();
-    if (prepared) {
+    bool prepared = false;
+    auto escaped = guarded([&]() -> std::optional<Error> {
+      prepared = !batcher_->stop_requested() && pre_process();
+      if (!prepared) return std::nullopt;
       ask_expected_items();
       if (!batcher_->intake_refused()) extract_all();
-    }
+      return std::nullopt;
+    });
+    if (escaped) batcher_->fail({.error = std::move(*escaped), .stage = Stage::Extract});
     batcher_->end_intake();
     settle_outcome(report_, batcher_->finish());
     stage_->report(report_);
-    save_progress(false);
+    end_progress();
     if (prepared) post_process();
-    if (report_.ok()) save_progress(true);  // only now: what fails is not finished (G14)
-    if (progress_) progress_->lose_chunks();
+    if (HasPostProcess<P> && report_.ok()) mark_finished();  // only now: what fails is not finished (G14)
   }
 
   // --- progress -----------------------------------------------------------------------------------------
-  /// Finds out where to begin. False: that has failed the run.
-  [[nodiscard]] bool start_progress(std::uint64_t partitions) {
+  /// Finds out where to begin. False: that has failed the run, or a stop has come first.
+  [[nodiscard]] bool start_progress(std::vector<PartitionName> partitions) {
     if (!progress_) return true;
     auto error = guarded([&]() -> std::optional<Error> {
-      std::string fingerprint;
-      if constexpr (HasFingerprint<P>) fingerprint = std::as_const(pipeline_).fingerprint();
-      return progress_->start(std::move(fingerprint), partitions, batcher_->now());
+      Beginning beginning{.partitions = std::move(partitions), .keyed = with == LoadWith::Key};
+      if constexpr (HasFingerprint<P>) beginning.fingerprint = std::as_const(pipeline_).fingerprint();
+      return progress_->start(std::move(beginning), Waiter(batcher_->intake_stop(), executor_), batcher_->now());
     });
     report_.resumed = progress_->resumed();
-    if (!error && with == LoadWith::Key && progress_->batch_size() != options_.batch_size)
-      error = Error{.code = Errc::CheckpointMismatch,
-                    .context = fmt::format("the earlier run of '{}' has idempotency keys for batches of {}: use that "
-                                           "batch_size, or restart",
-                                           environment_.name, progress_->batch_size())};
+    report_.missing_partitions = progress_->missing();
+    progress_started_ = !error;
     if (!error) return true;
-    progress_started_ = false;
-    batcher_->fail({.error = std::move(*error), .stage = Stage::Checkpoint});
+    ErrorRecord record{.error = std::move(*error), .stage = Stage::Checkpoint};
+    if (record.error.code == Errc::InvalidOptions) record.stage = Stage::Configure;
+    if (batcher_->stop_requested() && record.error.error_class == ErrorClass::Transient)
+      batcher_->note(std::move(record));  // the stop ended the attempts, and the run
+    else
+      batcher_->fail(std::move(record));
     return false;
   }
-  void save_progress(bool all) {
-    if (!progress_ || !progress_started_) return;
-    auto error = guarded([&] { return progress_->finish(all); });
+  /// Before `post_process`, which is to hear how the run has ended. Without that hook, the source's end at once.
+  void end_progress() {
+    if (!progress_started_) return;
+    progress_->wait_by(Waiter(batcher_->user_stop(), executor_, batcher_->deadline()));
+    const bool all = report_.ok();
+    auto error =
+        guarded([&] { return all && !HasPostProcess<P> ? progress_->save_finished() : progress_->save_settled(all); });
     if (!error) return;
     if (report_.outcome != Outcome::Inconsistent) report_.outcome = Outcome::Failed;
-    report_.add_error({.error = std::move(*error), .pipeline = environment_.name, .stage = Stage::Checkpoint});
+    add_checkpoint_error(std::move(*error));
+  }
+  /// `post_process` has heard the outcome, so that stays when only this fails: the whole source is settled and saved,
+  /// and the next run finds nothing left to do.
+  void mark_finished() {
+    if (!progress_started_) return;
+    auto error = guarded([&] { return progress_->save_finished(); });
+    if (!error) return;
+    error->context = "everything is loaded and saved, but not that the run has finished; the next run of '" +
+                     environment_.name + "' will end at once: " + error->context;
+    add_checkpoint_error(std::move(*error));
+  }
+  void add_checkpoint_error(Error error) {
+    report_.add_error({.error = std::move(error), .pipeline = environment_.name, .stage = Stage::Checkpoint});
   }
 
   // --- hooks ------------------------------------------------------------------------------------------
@@ -249,18 +294,31 @@ class Runner final : public LiveRun {
   // --- extraction ---------------------------------------------------------------------------------------
   void extract_all() {
     if (source_) {
-      if (start_progress(1)) extract_one(0, source_);
+      if (start_progress({{}})) extract_one(0, source_);
     } else if constexpr (HasPartitions<P>) {
       auto error = guarded([this]() -> std::optional<Error> {
         auto&& partitions = std::as_const(pipeline_).partitions();
-        if (start_progress(static_cast<std::uint64_t>(std::ranges::distance(partitions))))
+        if (start_progress(progress_ ? names_of(partitions) : std::vector<PartitionName>()))
           extract_partitions(partitions);
         return std::nullopt;
       });
       if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
-    } else if (start_progress(1)) {
+    } else if (start_progress({{}})) {
       extract_one(0, [this](Emitter<E>& out) { return extract_whole(out); });
     }
+  }
+
+  template <class Partitions>
+  [[nodiscard]] std::vector<PartitionName> names_of(Partitions& partitions) const {
+    std::vector<PartitionName> names;
+    for (auto&& partition : partitions) {
+      if constexpr (IdentifiesPartitions<P>)
+        names.push_back({partition_id_of(std::as_const(pipeline_), partition),
+                         partition_fingerprint_of(std::as_const(pipeline_), partition)});
+      else
+        names.push_back({std::to_string(names.size()), {}});
+    }
+    return names;
   }
 
   /// The calling thread and `extractors` - 1 others take partitions from the list.
@@ -289,8 +347,18 @@ class Runner final : public LiveRun {
     const auto count = static_cast<std::size_t>(std::ranges::distance(partitions));
     const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
     const std::size_t wanted = options_.mode == Mode::Fused ? 1 : options_.extractors.value_or(cores);
-    std::vector<std::jthread> others;  // joined also when a later one cannot be started
-    for (std::size_t i = 1; i < std::min(wanted, count); ++i) others.emplace_back(guarded_work);
+    std::vector<std::jthread> others;
+    auto error = guarded([&]() -> std::optional<Error> {
+      for (std::size_t i = 1; i < std::min(wanted, count); ++i) others.emplace_back(guarded_work);
+      return std::nullopt;
+    });
+    if (error) {  // before the others are joined, which may have an endless source
+      error->context = fmt::format(
+          "{} of {} extracting threads cannot be started: {}; lower Options::extractors, or raise "
+          "the limit on threads",
+          std::min(wanted, count) - 1 - others.size(), std::min(wanted, count), error->context);
+      return batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
+    }
     guarded_work();
   }
 
@@ -299,7 +367,9 @@ class Runner final : public LiveRun {
     OwnedLane<E>& lane = batcher_->open_lane(partition, progress_ ? progress_->earlier(partition) : nullptr);
     Emitter<E> out(lane);
     ++extracting_;
-    if (auto error = guarded([&] { return extract(out); })) {
+    auto error = guarded([&] { return extract(out); });
+    const bool whole = !error && !batcher_->intake_refused();
+    if (error) {
       ErrorRecord record{.error = std::move(*error), .stage = Stage::Extract};
       record.partition = partition;
       record.first_seq = record.last_seq = batcher_->extracted(lane);
@@ -307,7 +377,7 @@ class Runner final : public LiveRun {
     }
     --extracting_;
     if (progress_ && lane.position) progress_->ended(partition, *lane.position, lane.position_seq);
-    batcher_->finish_lane(lane, batcher_->intake_refused() ? Flush::Close : Flush::Source);
+    batcher_->finish_lane(lane, whole ? Flush::Source : Flush::Close, whole);
   }
 
   /// A function of its own: within the whole course of a run GCC keeps less of a user's loop in registers (strings
@@ -352,8 +422,9 @@ class Runner final : public LiveRun {
   const Source source_;
   TimePoint started_{};
   RunReport report_{};
+  Executor executor_{};
   std::optional<Checkpointing> progress_;
-  bool progress_started_ = true;
+  bool progress_started_ = false;
   std::unique_ptr<PipelineStage<P, Tx>> stage_;
   std::shared_ptr<Batcher<E>> batcher_;
   std::atomic<std::uint64_t> expected_ = 0;

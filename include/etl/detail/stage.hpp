@@ -56,7 +56,6 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
         loading_(pipeline, options, rejecter_, slots),
         gate_(Loading<P, Tx>::concurrent ? options.max_concurrent_loads.value_or(slots) : 1,
               options.order != Order::None) {
-    for (Slot& slot : slots_) slot.work = new_work();
     if (lanes_ > 1) loading_.while_waiting(this);
   }
 
@@ -68,13 +67,13 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
     rejecter_.attach(batcher);
     loading_.attach(batcher, std::move(executor), progress, store, std::move(run));
   }
-  /// Of user callables that wait.
-  [[nodiscard]] const Waiter& waiter() const noexcept { return loading_.waiter(); }
 
   TimePoint process(Batch<E>* batch, std::uint32_t index, TimePoint begin) noexcept override {
     Slot& slot = slots_[index];
     slot.queue.record(begin - batch->sealed);
     slot.at = begin;
+    check();
+    if (!ready_to_work(slot, *batch)) return abandon(batch), begin;
     if constexpr (HasKey<P, E>)
       if (lanes_ > 1) return process_by_key(slot, batch);
     Work& work = *slot.work;
@@ -84,7 +83,6 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
       finish(slot, work, ready);
     } else if (!pass_gate(slot, work, ready)) {
       slot.work.release();  // the gate has it
-      slot.work = spare_work();
     }
     return slot.at;
   }
@@ -98,15 +96,34 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
     }
   }
 
-  [[nodiscard]] std::uint64_t bytes(std::span<const E> items) const noexcept override {
+  [[nodiscard]] std::uint64_t bytes(std::span<const E> items) noexcept override {
     if constexpr (HasBytes<P, E>) {
       std::uint64_t sum = 0;
-      for (const E& item : items) sum += static_cast<std::uint64_t>(pipeline_->bytes(item));
-      return sum;
-    } else {
-      return items.size_bytes();
+      auto error = guarded([&]() -> std::optional<Error> {
+        for (const E& item : items) sum += static_cast<std::uint64_t>(std::as_const(*pipeline_).bytes(item));
+        return std::nullopt;
+      });
+      if (!error) [[likely]]
+        return sum;
+      const std::lock_guard lock(spare_mutex_);
+      if (!unweighed_) unweighed_ = std::move(error);
+      weighing_failed_.store(true, std::memory_order_release);
     }
+    return items.size_bytes();
   }
+  void check() noexcept override {
+    if (!weighing_failed_.load(std::memory_order_acquire)) [[likely]]
+      return;
+    std::optional<Error> error;
+    {
+      const std::lock_guard lock(spare_mutex_);
+      error.swap(unweighed_);
+      weighing_failed_.store(false, std::memory_order_release);
+    }
+    if (!error) return;
+    batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
+  }
+  void on_time(TimePoint now) noexcept override { loading_.save_if_due(now); }
 
   /// Times, once the batcher has finished.
   void report(RunReport& report) const { report_times(slots_, report); }
@@ -134,34 +151,44 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
   // --- by key ---------------------------------------------------------------------------------------
   /// Each lane gets a part of each batch, be it empty: so it knows whose turn it is.
   TimePoint process_by_key(Slot& slot, Batch<E>* batch) noexcept {
-    const auto split = std::make_shared<Split>(lanes_);
     std::vector<std::unique_ptr<Work>> parts;
-    for (std::uint32_t lane = 0; lane < lanes_; ++lane) {
-      parts.push_back(spare_work());
-      parts.back()->start_part(batch, slot.at, split, lane, lanes_);
-    }
-    bool ready = prepare(slot, *batch);
     auto error = guarded([&]() -> std::optional<Error> {
       using Key = std::remove_cvref_t<decltype(pipeline_->key(std::declval<const E&>()))>;
+      const auto split = std::make_shared<Split>(lanes_);
+      for (std::uint32_t lane = 0; lane < lanes_; ++lane) {
+        parts.push_back(spare_work());
+        parts.back()->start_part(batch, slot.at, split, lane, lanes_);
+      }
       const std::span<const E> items = batch->items();
       for (std::uint32_t i = 0; i < items.size(); ++i)
         parts[std::hash<Key>()(std::as_const(*pipeline_).key(items[i])) % lanes_]->which.push_back(i);
       return std::nullopt;
     });
     if (error) {
-      for (std::uint32_t i = 0; i < lanes_; ++i) parts[i]->which.clear();
-      for (std::uint32_t i = 0; i < batch->size(); ++i) parts[0]->which.push_back(i);
-      ready = fail(*batch, Stage::Transform, std::move(*error));
+      for (std::unique_ptr<Work>& part : parts) part->clear();
+      fail(*batch, Stage::Transform, std::move(*error));
+      return abandon(batch), slot.at;
     }
+    const bool ready = prepare(slot, *batch);
     for (std::unique_ptr<Work>& part : parts) {
       Work* const work = part.release();
       work->ready = ready && (batch->replayed || transform(slot, *work));
-      if (gate_.add(work)) continue;
+      if (at_gate(*work, [&] { return gate_.add(work); })) continue;
       finish_abandoned(*work);
       give_back(work);
     }
     load_ready(slot);
     return slot.at;
+  }
+  /// What the gate says; false when it has no memory for the lane, which fails the run.
+  template <class F>
+  [[nodiscard]] bool at_gate(const Work& work, F&& ask) noexcept {
+    bool taken = false;
+    auto error = guarded([&]() -> std::optional<Error> {
+      taken = ask();
+      return std::nullopt;
+    });
+    return error ? fail(*work.batch, Stage::Load, std::move(*error)) : taken;
   }
   /// What has its turn and is not being loaded.
   void load_ready(Slot& slot) noexcept {
@@ -173,9 +200,15 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
       work = next;
     }
   }
-  void load_others(std::uint32_t slot) override {
+  /// One of those may have to wait too, and then loads others in its turn: not deeper than this, for the stack's sake.
+  void load_others(std::uint32_t index) override {
+    constexpr std::uint32_t deepest = 8;
+    Slot& slot = slots_[index];
     gate_.pause();
-    load_ready(slots_[slot]);
+    if (slot.waiting == deepest) return;
+    ++slot.waiting;
+    load_ready(slot);
+    --slot.waiting;
   }
   [[nodiscard]] bool go_on(bool always) override { return gate_.resume(always); }
 
@@ -200,17 +233,14 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
       if (!work.split) return true;
     slot.busy.store(Busy::Transform, std::memory_order_relaxed);
     bool ok = true;
-    if constexpr (takes == Takes::Span) {
-      if (auto error = guarded([&] {
-            return error_of(
-                [&] { return call_transform(std::as_const(*pipeline_), *slot.worker, work.batch->items()); });
-          })) {
-        ok = rejecter_.is_rejection(*error) ? reject_all(work, *error)
-                                            : fail(*work.batch, Stage::Transform, std::move(*error));
-      }
-    } else {
-      ok = work.split ? transform_items<true>(slot, work) : transform_items<false>(slot, work);
-    }
+    auto escaped = guarded([&]() -> std::optional<Error> {
+      if constexpr (takes == Takes::Span)
+        ok = transform_batch(slot, work);
+      else
+        ok = work.split ? transform_items<true>(slot, work) : transform_items<false>(slot, work);
+      return std::nullopt;
+    });
+    if (escaped) ok = fail(*work.batch, Stage::Transform, std::move(*escaped));
     slot.busy.store(Busy::No, std::memory_order_relaxed);
     const TimePoint end = batcher_->now();
     slot.transform.record(end - slot.at);
@@ -218,8 +248,16 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
     return ok;
   }
 
+  [[nodiscard]] bool transform_batch(Slot& slot, Work& work) {
+    auto error = guarded([&] {
+      return error_of([&] { return call_transform(std::as_const(*pipeline_), *slot.worker, work.batch->items()); });
+    });
+    if (!error) return true;
+    return rejecter_.is_rejection(*error) ? reject_all(work, *error)
+                                          : fail(*work.batch, Stage::Transform, std::move(*error));
+  }
   template <bool part>
-  [[nodiscard]] bool transform_items(Slot& slot, Work& work) noexcept {
+  [[nodiscard]] bool transform_items(Slot& slot, Work& work) {
     const std::uint32_t n = part ? work.size() : work.batch->size();
     std::uint32_t i = 0;
     while (i < n) {  // once, and once more for each exception
@@ -235,7 +273,7 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
     }
     return work.rejections.empty() || rejecter_.settle_transform(work);
   }
-  [[nodiscard]] bool reject_all(Work& work, const Error& error) noexcept {
+  [[nodiscard]] bool reject_all(Work& work, const Error& error) {
     for (std::uint32_t i = 0; i < work.size(); ++i) work.reject_item(i, error);
     return rejecter_.settle_transform(work);
   }
@@ -286,12 +324,12 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
   // --- load -----------------------------------------------------------------------------------------
   /// False: the gate has the work now.
   [[nodiscard]] bool pass_gate(Slot& slot, Work& work, bool ready) noexcept {
+    using Turn = typename LoadGate<Work>::Turn;
     work.ready = ready;
-    switch (gate_.enter(&work)) {
-      case LoadGate<Work>::Turn::Parked: return false;
-      case LoadGate<Work>::Turn::Abandon: finish_abandoned(work); return true;
-      case LoadGate<Work>::Turn::Load: break;
-    }
+    Turn turn = Turn::Abandon;
+    static_cast<void>(at_gate(work, [&] { return turn = gate_.enter(&work), true; }));
+    if (turn == Turn::Parked) return false;
+    if (turn == Turn::Abandon) return finish_abandoned(work), true;
     for (Work* current = &work; current != nullptr;) {
       finish(slot, *current, current->ready);
       Work* next = gate_.leave(*current);
@@ -333,6 +371,12 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
   }
 
   // --- failures ---------------------------------------------------------------------------------------
+  /// A batch that was not begun.
+  void abandon(Batch<E>* batch) noexcept {
+    BatchLedger ledger;
+    ledger.items.abandoned = batch->size();
+    batcher_->settle(batch, ledger);
+  }
   bool fail(const Batch<E>& batch, Stage stage, Error error) noexcept {
     batcher_->fail(place(batch, stage, std::move(error)));
     return false;
@@ -345,17 +389,30 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
   }
 
   // --- results on their way ----------------------------------------------------------------------------
-  [[nodiscard]] std::unique_ptr<Work> new_work() { return std::make_unique<Work>(); }
+  /// The gate may have taken what the slot had.
+  [[nodiscard]] bool ready_to_work(Slot& slot, const Batch<E>& batch) noexcept {
+    if (slot.work) [[likely]]
+      return true;
+    auto error = guarded([&]() -> std::optional<Error> {
+      slot.work = spare_work();
+      return std::nullopt;
+    });
+    return !error || fail(batch, Stage::Worker, std::move(*error));
+  }
   [[nodiscard]] std::unique_ptr<Work> spare_work() {
     const std::lock_guard lock(spare_mutex_);
-    if (spare_.empty()) return new_work();
+    if (spare_.empty()) return std::make_unique<Work>();
     std::unique_ptr<Work> work = std::move(spare_.back());
     spare_.pop_back();
     return work;
   }
-  void give_back(Work* work) {
-    const std::lock_guard lock(spare_mutex_);
-    spare_.emplace_back(work);
+  void give_back(Work* used) noexcept {
+    std::unique_ptr<Work> work(used);
+    static_cast<void>(guarded([&]() -> std::optional<Error> {  // no memory: one less to use again
+      const std::lock_guard lock(spare_mutex_);
+      spare_.push_back(std::move(work));
+      return std::nullopt;
+    }));
   }
 
   P* const pipeline_;
@@ -370,6 +427,8 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
   LoadGate<Work> gate_;
   std::mutex spare_mutex_;
   std::vector<std::unique_ptr<Work>> spare_;
+  std::optional<Error> unweighed_;  // what `bytes` threw; under the same lock
+  std::atomic<bool> weighing_failed_ = false;
 };
 
 }  // namespace etl::inline v0::detail

@@ -50,10 +50,14 @@ struct Tally {
     ++ledger.items.abandoned;
   }
   /// The error that decided a failure comes first; of the others the first ones are kept.
-  void keep(ErrorRecord record, bool decides) {
+  void keep(ErrorRecord record, const std::string& pipeline, bool decides) noexcept {
     ++error_count;
     if (!decides && errors.size() == RunReport::max_errors) return;
-    errors.insert(decides ? errors.begin() : errors.end(), std::move(record));
+    try {
+      record.pipeline = pipeline;
+      errors.insert(decides ? errors.begin() : errors.end(), std::move(record));
+    } catch (...) {  // no memory: it is counted
+    }
     if (errors.size() > RunReport::max_errors) errors.pop_back();
   }
 
@@ -61,11 +65,13 @@ struct Tally {
   [[nodiscard]] std::optional<std::string> draw_reject(const ErrorPolicy& policy) {
     if (++rejects > policy.max_rejects)
       return fmt::format("{} rejected, {} allowed by errors.max_rejects", rejects, policy.max_rejects);
-    if (ledger.items.extracted < 1000) return std::nullopt;  // a ratio of so few says nothing; it is checked at the end
+    if (ledger.items.extracted - ledger.items.replayed < 1000)
+      return std::nullopt;  // a ratio of so few says nothing; it is checked at the end
     return ratio_problem(policy);
   }
   [[nodiscard]] std::optional<std::string> ratio_problem(const ErrorPolicy& policy) const {
-    const std::uint64_t extracted = std::max<std::uint64_t>(1, ledger.items.extracted);
+    // What an earlier run had settled says nothing about the data of this one.
+    const std::uint64_t extracted = std::max<std::uint64_t>(1, ledger.items.extracted - ledger.items.replayed);
     if (static_cast<double>(rejects) <= policy.max_reject_ratio * static_cast<double>(extracted)) return std::nullopt;
     return fmt::format("{} of {} items rejected, a share of {} allowed by errors.max_reject_ratio", rejects, extracted,
                        policy.max_reject_ratio);

@@ -11,6 +11,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -265,6 +266,66 @@ template <class P>
 concept HasFingerprint = requires(const P& p) {
   { p.fingerprint() } -> std::convertible_to<std::string>;
 };
+template <class P>
+using partition_t = std::ranges::range_reference_t<decltype(std::declval<const P&>().partitions())>;
+template <class P>
+concept HasPartitionId = requires(const P& p, partition_t<P> part) {
+  { p.partition_id(part) } -> std::convertible_to<std::string>;
+};
+template <class P>
+concept HasPartitionFingerprint = requires(const P& p, partition_t<P> part) {
+  { p.partition_fingerprint(part) } -> std::convertible_to<std::string>;
+};
+template <class Partition>
+concept PathLike = requires(const Partition& part) {
+  { part.generic_string() } -> std::convertible_to<std::string>;
+  { part.native() } -> std::convertible_to<std::string>;
+};
+template <class Partition>
+concept Number = std::is_integral_v<std::remove_cvref_t<Partition>>;
+template <class Partition>
+concept Text = std::is_convertible_v<Partition, std::string_view>;
+/// Whether a partition is known again wherever it stands in the list (G14).
+template <class P>
+concept IdentifiesPartitions = HasPartitionId<P> || PathLike<std::remove_cvref_t<partition_t<P>>> ||
+                               Number<partition_t<P>> || Text<partition_t<P>>;
+
+template <class P, class Partition>
+[[nodiscard]] std::string partition_id_of(const P& p, const Partition& partition) {
+  if constexpr (HasPartitionId<P>)
+    return p.partition_id(partition);
+  else if constexpr (PathLike<Partition>)
+    return partition.generic_string();
+  else if constexpr (Number<Partition>)
+    return std::to_string(partition);
+  else
+    return std::string(std::string_view(partition));
+}
+/// For a path, size and modification time of the file; empty when there is none.
+template <class P, class Partition>
+[[nodiscard]] std::string partition_fingerprint_of(const P& p, const Partition& partition) {
+  if constexpr (HasPartitionFingerprint<P>) {
+    return p.partition_fingerprint(partition);
+  } else if constexpr (PathLike<Partition> && !HasPartitionId<P>) {
+    std::error_code error;  // found by argument: whoever has paths has <filesystem>
+    const auto size = file_size(partition, error);
+    const auto changed = error ? decltype(last_write_time(partition, error)){} : last_write_time(partition, error);
+    if (error) return {};
+    return std::to_string(size) + " bytes, changed at " + std::to_string(changed.time_since_epoch().count());
+  } else {
+    return {};
+  }
+}
+/// Says that its source is consumed by acknowledgement (`Emitter::hold`).
+template <class P>
+inline constexpr bool acknowledging = [] {
+  if constexpr (requires {
+                  { P::acknowledges } -> std::convertible_to<bool>;
+                })
+    return static_cast<bool>(P::acknowledges);
+  else
+    return false;
+}();
 /// Says that it resumes: that it extracts the same items in the same order again, from a mark on.
 template <class P>
 concept Replayable = requires { typename P::position; };

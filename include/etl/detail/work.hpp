@@ -56,7 +56,8 @@ struct Work {
   std::vector<Rejected> rejections{};       ///< by transform
   std::uint32_t told = 0;                   ///< how many of them have been reported and drawn on the budget
   std::vector<Rejected> load_rejections{};  ///< by load, each item once
-  std::vector<std::uint32_t> told_items{};  ///< which of those have been reported and drawn
+  std::size_t reported = 0;                 ///< how many of those have been reported
+  std::vector<std::uint32_t> drawn{};       ///< which items of those, of any attempt, drew on the budget; ascending
   std::uint32_t attempts = 0;               ///< at loading
   std::shared_ptr<Split> split{};           ///< this is the part of the batch that has the items `which`
   std::vector<std::uint32_t> which{};
@@ -93,7 +94,8 @@ struct Work {
     out.truncate(0);
     rejections.clear();
     load_rejections.clear();
-    told_items.clear();
+    drawn.clear();
+    reported = 0;
     counts_.clear();
     fates_.clear();
     lost_ = unkept_ = false;
@@ -101,6 +103,7 @@ struct Work {
   /// Before another attempt at all of it.
   void forget_load() noexcept {
     load_rejections.clear();
+    reported = 0;
     fates_.clear();
   }
 

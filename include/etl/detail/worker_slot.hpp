@@ -24,7 +24,8 @@ template <class W, class Work>
 struct alignas(64) WorkerSlot {
   std::unique_ptr<W> worker;
   std::unique_ptr<Work> work;
-  TimePoint at{};  ///< when the current step began
+  TimePoint at{};             ///< when the current step began
+  std::uint32_t waiting = 0;  ///< loads on this thread's stack that wait for their next attempt
   Histogram queue, transform, load;
   std::atomic<Busy> busy = Busy::No;
 };

@@ -1,0 +1,421 @@
+// G14 to G17: progress belongs to a partition of a source, changes only while a run extracts, and never shrinks.
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <optional>
+#include <ranges>
+#include <set>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <etl/run.hpp>
+#include <etl/testing/memory_stores.hpp>
+#include <etl/testing/virtual_executor.hpp>
+
+#include "support/catch.hpp"
+#include "support/unfenced.hpp"
+
+using etl::testing::MemoryCheckpoints;
+using etl::testing::MemoryStore;
+using etl::testing::MemoryTransaction;
+
+namespace {
+
+/// Files of 20 lines, each line marked, with what a test wants to go wrong.
+struct Files {
+  using position = std::uint64_t;
+  std::vector<std::string> files;
+  std::multiset<std::string>* loaded;
+  std::string poison{};  // a line that cannot be loaded
+  std::string broken{};  // the hook that throws
+  std::map<std::string, std::string> versions{};
+  std::string settings = "files";
+  etl::Outcome* heard = nullptr;
+
+  void hook(const std::string& name) const {
+    if (name == broken) throw std::runtime_error(name + " cannot go on");
+  }
+  std::string fingerprint() const { return hook("fingerprint"), settings; }
+  void pre_process() const { hook("pre_process"); }
+  std::uint64_t expected_items() const { return hook("expected_items"), 20 * files.size(); }
+  const std::vector<std::string>& partitions() const { return hook("partitions"), files; }
+  std::string partition_fingerprint(const std::string& file) const {
+    const auto found = versions.find(file);
+    return found == versions.end() ? "first" : found->second;
+  }
+  void extract(const std::string& file, etl::Emitter<std::string>& out) const {
+    hook("extract");
+    const std::uint64_t first = out.resume_from() ? out.resume_from()->number().value() : 0;
+    for (std::uint64_t i = first; i < 20; ++i) {
+      if (!out.push(file + ":" + std::to_string(i))) return;
+      out.mark(etl::Position(i + 1));
+    }
+  }
+  void load(std::span<const std::string> batch) {
+    if (std::ranges::count(batch, poison) > 0) throw std::runtime_error("poison");
+    loaded->insert(batch.begin(), batch.end());
+  }
+  void post_process(const etl::RunReport& report) const {
+    if (heard != nullptr) *heard = report.outcome;
+  }
+};
+
+struct World {
+  std::shared_ptr<etl::CheckpointStore> store = std::make_shared<test::UnfencedCheckpoints>();
+  std::multiset<std::string> loaded{};
+
+  etl::Options options() const {
+    etl::Options options{.batch_size = 5, .workers = 2, .extractors = 1, .order = etl::Order::Source, .name = "files"};
+    options.delivery = {.checkpoints = store, .save_every = {}};
+    options.executor = etl::Executor(std::make_shared<etl::testing::VirtualExecutor>(1));
+    return options;
+  }
+  std::optional<etl::Checkpoint> kept() const { return store->find("files").value(); }
+  bool each_once(std::size_t lines) const {
+    return loaded.size() == lines && std::set<std::string>(loaded.begin(), loaded.end()).size() == lines;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("G14 G17: a run that does not come to extract anything leaves the earlier progress as it was") {
+  for (const bool fenced : {false, true})
+    for (const bool finished : {false, true})
+      for (const char* const why : {"pre_process", "partitions", "fingerprint", "expected_items", "drain", "abandon"}) {
+        CAPTURE(fenced, finished, why);
+        World world;
+        if (fenced) world.store = std::make_shared<MemoryCheckpoints>();
+        Files files{.files = {"a", "b"}, .loaded = &world.loaded, .poison = finished ? "" : "b:12"};
+        etl::Options options = world.options();
+        options.delivery.incremental = finished;
+        REQUIRE(etl::run(files, options).ok() == finished);
+        const auto before = world.kept();
+        REQUIRE(before.has_value());
+
+        files.poison.clear();
+        files.broken = why;
+        etl::StopSource stop;
+        const bool stopped = files.broken == "drain" || files.broken == "abandon";
+        if (files.broken == "drain") stop.request_drain();
+        if (files.broken == "abandon") stop.request_abandon();
+        const auto report = etl::run(files, options, stop.stop());
+        CHECK(report.outcome == (stopped ? etl::Outcome::Cancelled : etl::Outcome::Failed));
+        CHECK(world.kept() == before);
+
+        files.broken.clear();
+        CHECK(etl::run(files, options).ok());
+        CHECK(world.each_once(40));
+      }
+}
+
+TEST_CASE("G14: a run whose source fails at once has not lost anything of the earlier progress") {
+  World world;
+  Files files{.files = {"a", "b"}, .loaded = &world.loaded, .poison = "b:12"};
+  REQUIRE_FALSE(etl::run(files, world.options()).ok());
+  files.broken = "extract";
+  REQUIRE_FALSE(etl::run(files, world.options()).ok());
+  files.broken.clear();
+  files.poison.clear();
+  CHECK(etl::run(files, world.options()).ok());
+  CHECK(world.each_once(40));
+}
+
+TEST_CASE("G14: partitions that were reordered, added or removed keep their own progress") {
+  World world;
+  Files files{.files = {"a", "b"}, .loaded = &world.loaded, .poison = "b:12"};
+  REQUIRE_FALSE(etl::run(files, world.options()).ok());
+  REQUIRE(world.loaded.size() == 30);
+
+  files.files = {"c", "b"};  // a is gone, c is new, and b stands elsewhere
+  files.poison = "b:17";
+  const auto second = etl::run(files, world.options());
+  CHECK_FALSE(second.ok());
+  CHECK(second.resumed);
+  CHECK(second.missing_partitions == std::vector<std::string>{"a"});
+  CHECK(second.text().find("missing  1 of the earlier run's partitions: a") != std::string::npos);
+  CHECK(second.json().find(R"("missing_partitions":["a"])") != std::string::npos);
+
+  files.files = {"b", "a", "d", "c"};
+  files.poison.clear();
+  const auto third = etl::run(files, world.options());
+  CHECK(third.outcome == etl::Outcome::Completed);
+  CHECK(third.missing_partitions.empty());
+  CHECK(world.each_once(80));
+}
+
+TEST_CASE("G15: the same with a store, whose ranges belong to partitions too") {
+  struct Into : Files {
+    void load(std::span<const std::string> batch, MemoryTransaction<std::string>& tx) const {
+      if (std::ranges::count(batch, poison) > 0) throw std::runtime_error("poison");
+      tx.write(batch);
+    }
+  };
+  MemoryStore<std::string> store;
+  World world;
+  etl::Options options = world.options();
+  options.delivery = {};
+  Into files{{.files = {"a", "b", "c"}, .loaded = nullptr, .poison = "b:12"}};
+  REQUIRE_FALSE(etl::run(etl::with(files, store), options).ok());
+  files.files = {"d", "b", "a"};
+  files.poison = "d:19";
+  static_cast<void>(etl::run(etl::with(files, store), options));
+  files.files = {"c", "a", "b", "d"};
+  files.poison.clear();
+  CHECK(etl::run(etl::with(files, store), options).ok());
+  for (const std::string& row : store.rows()) world.loaded.insert(row);
+  CHECK(world.each_once(80));
+}
+
+TEST_CASE("G14: an incremental run loads what a new partition has, and what has come to the others") {
+  World world;
+  etl::Options options = world.options();
+  options.delivery.incremental = true;
+  Files files{.files = {"a"}, .loaded = &world.loaded};
+  REQUIRE(etl::run(files, options).ok());
+  files.files = {"b", "a"};
+  files.versions["a"] = "grown";
+  const auto report = etl::run(files, options);
+  CHECK(report.ok());
+  CHECK(report.items.loaded == 20);
+  CHECK(world.each_once(40));
+}
+
+TEST_CASE("G17: a partition whose data has changed is refused by name, and nothing is changed") {
+  World world;
+  Files files{.files = {"a", "b"}, .loaded = &world.loaded, .poison = "b:12"};
+  REQUIRE_FALSE(etl::run(files, world.options()).ok());
+  const auto before = world.kept();
+  files.poison.clear();
+  files.versions["b"] = "second";
+  const auto report = etl::run(files, world.options());
+  CHECK(report.outcome == etl::Outcome::Failed);
+  CHECK(report.errors.at(0).error.code == etl::Errc::CheckpointMismatch);
+  for (const char* const part : {"partition 'b'", "first", "second", "restart"})
+    CHECK(report.errors.at(0).text().find(part) != std::string::npos);
+  CHECK(world.kept() == before);
+  CHECK(world.loaded.size() == 30);
+}
+
+TEST_CASE("G17: a path is its own id, and its file's size and time are its fingerprint") {
+  struct Paths {
+    std::vector<std::filesystem::path> paths;
+    int* loaded;
+    bool fail = false;
+    std::string fingerprint() const { return "paths"; }
+    const std::vector<std::filesystem::path>& partitions() const { return paths; }
+    void extract(const std::filesystem::path&, etl::Emitter<int>& out) const { out.push(1); }
+    void load(std::span<const int>) const {
+      ++*loaded;
+      if (fail && *loaded == 2) throw std::runtime_error("fails");
+    }
+  };
+  const auto folder = std::filesystem::temp_directory_path() / ("etl_paths_" + std::to_string(::getpid()));
+  std::filesystem::create_directory(folder);
+  std::ofstream(folder / "a") << "one";
+  std::ofstream(folder / "b") << "two";
+  World world;
+  int loaded = 0;
+  REQUIRE_FALSE(etl::run(Paths{{folder / "a", folder / "b"}, &loaded, true}, world.options()).ok());
+  CHECK(etl::run(Paths{{folder / "b", folder / "a"}, &loaded}, world.options()).items.replayed == 1);
+  CHECK(loaded == 3);
+  REQUIRE(world.kept()->partitions.size() == 2);
+  CHECK(world.kept()->partitions[0].id == (folder / "a").generic_string());
+  CHECK(world.kept()->partitions[0].fingerprint.starts_with("3 bytes, "));
+
+  loaded = 0;
+  REQUIRE_FALSE(etl::run(Paths{{folder / "a", folder / "b"}, &loaded, true}, world.options()).ok());
+  std::ofstream(folder / "b") << "more";
+  CHECK(etl::run(Paths{{folder / "b", folder / "a"}, &loaded}, world.options()).errors.at(0).error.code ==
+        etl::Errc::CheckpointMismatch);
+  std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("G14: progress that would belong to nothing is refused before the run begins") {
+  struct Nameless {
+    void extract(etl::Emitter<int>& out) { out.push(1); }
+    void load(std::span<const int>) {}
+  };
+  struct Range {
+    int first, last;
+  };
+  struct Ranges {
+    std::string fingerprint() const { return "ranges"; }
+    std::vector<Range> partitions() const { return {{0, 9}}; }
+    void extract(const Range&, etl::Emitter<int>& out) const { out.push(1); }
+    void load(std::span<const int>) {}
+  };
+  World world;
+  const auto refused = [](const etl::RunReport& report, const std::string& why) {
+    CHECK(report.exit_code() == 2);
+    CHECK(report.errors.at(0).text().find(why) != std::string::npos);
+    CHECK(report.items.extracted == 0);
+  };
+  refused(etl::run(Nameless{}, world.options()), "fingerprint()");
+  refused(etl::run(Ranges{}, world.options()), "partition_id(");
+  refused(etl::run(Files{.files = {"a", "b", "a"}, .loaded = &world.loaded}, world.options()),
+          "two partitions have the id 'a'");
+  CHECK_FALSE(world.kept().has_value());
+}
+
+TEST_CASE("G16: keys name data and partition, whatever the partition's place, and differ when the data does") {
+  struct Keyed {
+    std::string day;
+    std::vector<std::string> files;
+    std::map<std::string, std::string>* keys;  // by the item that the batch begins with
+    std::string fingerprint() const { return day; }
+    const std::vector<std::string>& partitions() const { return files; }
+    void extract(const std::string& file, etl::Emitter<std::string>& out) const {
+      for (int i = 0; i < 10; ++i) out.push(file + std::to_string(i));
+    }
+    void load(std::span<const std::string> batch, const etl::IdempotencyKey& key) {
+      (*keys)[batch.front()] = key.text();
+    }
+  };
+  const auto run = [](const std::string& day, const std::vector<std::string>& files) {
+    std::map<std::string, std::string> keys;
+    REQUIRE(etl::run(Keyed{day, files, &keys}, {.batch_size = 5, .workers = 1, .name = "sales"}).ok());
+    return keys;
+  };
+  const auto monday = run("monday", {"a", "b"});
+  CHECK(run("monday", {"b", "a"}) == monday);
+  const auto tuesday = run("tuesday", {"a", "b"});
+  std::set<std::string> distinct;
+  for (const auto& keys : {monday, tuesday})
+    for (const auto& [item, key] : keys) distinct.insert(key);
+  CHECK(distinct.size() == 8);
+}
+
+TEST_CASE("G16: another batch size than that of the keys is refused, and both are told") {
+  struct Keyed {
+    bool fail;
+    std::string fingerprint() const { return "numbers"; }
+    void extract(etl::Emitter<int>& out) {
+      for (int i = 0; i < 30; ++i)
+        if (!out.push(i)) return;
+    }
+    void load(std::span<const int> batch, const etl::IdempotencyKey&) {
+      if (fail && batch.front() >= 20) throw std::runtime_error("down");
+    }
+  };
+  World world;
+  REQUIRE_FALSE(etl::run(Keyed{true}, world.options()).ok());
+  const auto before = world.kept();
+  etl::Options other = world.options();
+  other.batch_size = 7;
+  const auto report = etl::run(Keyed{false}, other);
+  CHECK(report.outcome == etl::Outcome::Failed);
+  CHECK(report.errors.at(0).error.code == etl::Errc::CheckpointMismatch);
+  CHECK(report.errors.at(0).text().find("batches of 5, and batch_size is 7") != std::string::npos);
+  CHECK(world.kept() == before);
+  CHECK(etl::run(Keyed{false}, world.options()).ok());
+}
+
+TEST_CASE("G7: letters of other data are other letters; the same item rejected again is the same letter") {
+  struct Daily {
+    std::string day;
+    std::string print{};
+    void extract(etl::Emitter<std::string>& out) {
+      for (int i = 0; i < 5; ++i) out.push(day + " row " + std::to_string(i));
+    }
+    void load(std::span<const std::string>, etl::BatchContext& context) { context.reject(2, "bad"); }
+  };
+  struct Described : Daily {
+    std::string describe(const std::string& s) const { return s; }
+  };
+  struct Printed : Described {
+    std::string fingerprint() const { return print; }
+  };
+  const auto letters_of = [](auto... runs) {
+    const auto letters = std::make_shared<etl::testing::MemoryDeadLetters>();
+    const auto once = [&](auto pipeline) {
+      etl::Options options{.workers = 1, .name = "sales"};
+      options.errors = {.max_rejects = 10, .dead_letters = letters};
+      CHECK(etl::run(pipeline, options).outcome == etl::Outcome::CompletedWithRejects);
+    };
+    (once(runs), ...);
+    return letters->letters().size();
+  };
+  CHECK(letters_of(Described{{"monday"}}, Described{{"tuesday"}}, Described{{"monday"}}) == 2);
+  CHECK(letters_of(Daily{"monday"}, Daily{"tuesday"}, Daily{"monday"}) == 3);  // nothing tells the data of runs apart
+  CHECK(letters_of(Printed{{{"monday", "a"}}}, Printed{{{"monday", "b"}}}, Printed{{{"monday", "a"}}}) == 2);
+}
+
+TEST_CASE("G8 G14: post_process hears the outcome that the report has, whichever save fails") {
+  struct Failing final : etl::CheckpointStore {
+    MemoryCheckpoints kept;
+    int left = 0;  // saves that succeed
+    etl::Result<std::optional<etl::Checkpoint>> find(const std::string& p) override { return kept.find(p); }
+    etl::Result<void> save(const std::string& p, const etl::Checkpoint& c) override {
+      if (left-- == 0) return etl::failure(etl::fatal("disk full"));
+      return kept.save(p, c);
+    }
+    etl::Result<void> reset(const std::string& p) override { return kept.reset(p); }
+  };
+  bool failed_and_told = false, completed_and_noted = false;
+  for (int left = 1; left < 12; ++left) {
+    World world;
+    const auto store = std::make_shared<Failing>();
+    store->left = left;
+    world.store = store;
+    etl::Outcome heard = etl::Outcome::NotRun;
+    const auto report = etl::run(Files{.files = {"a"}, .loaded = &world.loaded, .heard = &heard}, world.options());
+    CAPTURE(left, report.text());
+    CHECK(heard == report.outcome);
+    CHECK((report.error_count > 0) == (store->left < 0));
+    if (!report.ok()) failed_and_told = true;
+    if (report.ok() && report.error_count > 0) completed_and_noted = true;
+    if (!report.ok()) CHECK_FALSE(world.kept()->finished);
+  }
+  CHECK(failed_and_told);
+  CHECK(completed_and_noted);
+}
+
+TEST_CASE("G15: what a filtered batch has settled is recorded by the next commit") {
+  struct Some {
+    using position = int;
+    int fail_at;
+    std::string fingerprint() const { return "some"; }
+    void extract(etl::Emitter<int>& out) {
+      for (int i = 0; i < 40; ++i)
+        if (!out.push(i)) return;
+    }
+    std::optional<int> transform(const int& n) const { return n >= 10 && n < 20 ? std::nullopt : std::optional(n); }
+    void load(std::span<const int> batch, MemoryTransaction<int>& tx) {
+      if (batch.front() >= fail_at) throw std::runtime_error("down");
+      tx.write(batch);
+    }
+  };
+  MemoryStore<int> store;
+  World world;
+  etl::Options options = world.options();
+  options.delivery = {};
+  REQUIRE_FALSE(etl::run(etl::with(Some{10}, store), options).ok());
+  const auto watermark = [&] { return store.find("files").value()->find(0)->watermark; };
+  CHECK(watermark() == 10);  // nothing was committed after the filtered batches
+  MemoryStore<int> later;
+  REQUIRE_FALSE(etl::run(etl::with(Some{25}, later), options).ok());
+  CHECK(later.find("files").value()->find(0)->gaps.end_of(later.find("files").value()->find(0)->watermark) == 25);
+  CHECK(etl::run(etl::with(Some{100}, later), options).items.replayed == 25);
+}
+
+TEST_CASE("a run of 100,000 partitions: the cost of each does not depend on their number") {
+  struct Many {
+    std::uint32_t count;
+    std::string fingerprint() const { return "many"; }
+    auto partitions() const { return std::views::iota(std::uint32_t{0}, count); }
+    void extract(std::uint32_t n, etl::Emitter<std::uint32_t>& out) const { out.push(n); }
+    void load(std::span<const std::uint32_t> batch, MemoryTransaction<std::uint32_t>& tx) { tx.write(batch); }
+  };
+  MemoryStore<std::uint32_t> store;
+  const etl::Options options{.mode = etl::Mode::Fused, .name = "many"};
+  CHECK(etl::run(etl::with(Many{100'000}, store), options).ok());
+  CHECK(store.rows().size() == 100'000);
+}

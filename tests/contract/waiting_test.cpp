@@ -1,0 +1,302 @@
+// G4, G9, G10, G12, G16: whatever a run waits for, a failure, a stop, the deadline and the clock reach it.
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <etl/policy/circuit_breaker.hpp>
+#include <etl/policy/rate_limit.hpp>
+#include <etl/run.hpp>
+#include <etl/testing/memory_stores.hpp>
+#include <etl/testing/virtual_executor.hpp>
+
+#include "support/catch.hpp"
+
+using namespace std::chrono_literals;
+using etl::testing::MemoryCheckpoints;
+using etl::testing::VirtualExecutor;
+
+namespace {
+
+/// Numbers from 0, one a batch unless said otherwise; each load is given to `sink`, each step of the source to
+/// `source`.
+struct Numbers {
+  int count = 2;
+  std::function<void(int, etl::Emitter<int>&)> source{};
+  std::function<etl::Result<void>(std::span<const int>, etl::BatchContext&)> sink{};
+
+  std::function<void(int)> on_transform{};
+
+  std::string fingerprint() const { return "numbers"; }
+  int transform(const int& n) const {
+    if (on_transform) on_transform(n);
+    return n;
+  }
+  void extract(etl::Emitter<int>& out) const {
+    for (int i = 0; i < count; ++i) {
+      if (!out.push(i)) return;
+      if (source) source(i, out);
+    }
+    if (source) source(count, out);
+  }
+  etl::Result<void> load(std::span<const int> batch, etl::BatchContext& context) const {
+    return sink ? sink(batch, context) : etl::Result<void>();
+  }
+};
+
+struct Timed {
+  std::shared_ptr<VirtualExecutor> clock;
+  etl::Options options{.batch_size = 1, .workers = 2};
+  explicit Timed(std::uint64_t seed = 3) : clock(std::make_shared<VirtualExecutor>(seed)) {
+    options.executor = etl::Executor(clock);
+    options.inline_batches = etl::Inline::Never;
+    options.name = "numbers";
+  }
+  [[nodiscard]] std::chrono::nanoseconds passed() const { return clock->now().time_since_epoch(); }
+};
+
+}  // namespace
+
+TEST_CASE("G4: a failure elsewhere ends every wait of a load at once") {
+  for (const std::string waits_for : {"back-off", "retry-after", "breaker", "rate limit"})
+    for (std::uint64_t seed = 0; seed < 10; ++seed) {
+      CAPTURE(waits_for, seed);
+      Timed t(seed);
+      t.options.drain_deadline = etl::Options::never;
+      t.options.retry = {.max_attempts = 50, .initial_delay = 1h, .max_delay = 1h, .jitter = false};
+      const auto breaker = std::make_shared<etl::CircuitBreaker>(etl::BreakerPolicy{.failures = 1, .reset = 1h});
+      if (waits_for == "breaker") {
+        t.options.circuit_breaker = breaker;  // it is open, and batch 0 waits for its reset
+        REQUIRE_FALSE(breaker->call([] { throw std::runtime_error("down"); }, etl::Waiter({}, t.options.executor)));
+      }
+      if (waits_for == "rate limit")
+        t.options.rate_limit =
+            std::make_shared<etl::RateLimiter>(etl::Rates{.items_per_second = 1.0 / 3600, .burst = 3600s});
+      if (waits_for == "retry-after") t.options.retry.initial_delay = 1s;
+      Numbers pipeline;
+      pipeline.on_transform = [&](int n) {
+        if (n == 1) throw std::runtime_error("broken");
+      };
+      pipeline.sink = [&](std::span<const int>, etl::BatchContext&) -> etl::Result<void> {
+        etl::Error error = etl::transient("server is down");
+        if (waits_for == "retry-after") error.retry_after = 1h;
+        return etl::failure(std::move(error));
+      };
+      const auto report = etl::run(pipeline, t.options);
+      CHECK(report.outcome == etl::Outcome::Failed);
+      CHECK(report.errors.at(0).text().find("broken") != std::string::npos);
+      CHECK(report.items.abandoned == report.items.extracted);
+      CHECK(t.passed() < 10min);
+    }
+}
+
+TEST_CASE("G9 G10: the deadline and an abandon reach a cooperative load after a failure as well") {
+  for (const bool abandons : {false, true}) {
+    CAPTURE(abandons);
+    Timed t;
+    t.options.drain_deadline = abandons ? 1h : 5s;
+    etl::StopSource stop;
+    bool begun = false;
+    const auto report =
+        etl::run(Numbers{.sink = [&](std::span<const int> batch, etl::BatchContext& context) -> etl::Result<void> {
+                   if (batch[0] == 0) {
+                     begun = true;
+                     for (int i = 0; i < 100'000 && !context.stop().stop_requested(); ++i) {
+                       t.clock->advance(100ms);
+                       if (abandons && i == 20) stop.request_abandon();
+                     }
+                     if (!context.stop().stop_requested()) return etl::failure(etl::fatal("was never told to stop"));
+                     return {};
+                   }
+                   while (!begun) t.clock->yield();
+                   throw std::runtime_error("broken");
+                 }},
+                 t.options, stop.stop());
+    CHECK(report.outcome == etl::Outcome::Failed);
+    CHECK(report.error_count == 1);
+    CHECK(t.passed() < 20s);
+  }
+}
+
+TEST_CASE("G16: what is loaded is saved within save_every, whatever the source does then") {
+  for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused})
+    for (const bool polls : {false, true}) {
+      CAPTURE(static_cast<int>(mode), polls);
+      Timed t;
+      t.options.mode = mode;
+      t.options.batch_size = 5;
+      const auto checkpoints = std::make_shared<MemoryCheckpoints>();
+      t.options.delivery = {.checkpoints = checkpoints, .save_every = 2s};
+      std::uint64_t saved_before = 0, watermark = 0;
+      const auto report = etl::run(Numbers{.count = 10,
+                                           .source =
+                                               [&](int n, etl::Emitter<int>& out) {
+                                                 if (n != 10) return;
+                                                 out.wait_for(1ms);
+                                                 saved_before = checkpoints->saves();
+                                                 polls ? static_cast<void>(out.wait_for(10s)) : t.clock->advance(10s);
+                                                 watermark =
+                                                     checkpoints->find("numbers").value()->partitions.at(0).watermark;
+                                               }},
+                                   t.options);
+      CHECK(report.ok());
+      CHECK(saved_before == 1);
+      CHECK(watermark == 10);
+      CHECK(checkpoints->saves() == 3);  // at the beginning, meanwhile, and at the end
+    }
+}
+
+TEST_CASE("save_every = never saves at the beginning and at the end only") {
+  Timed t;
+  const auto checkpoints = std::make_shared<MemoryCheckpoints>();
+  t.options.delivery = {.checkpoints = checkpoints, .save_every = etl::Options::never};
+  CHECK(etl::run(Numbers{.count = 100}, t.options).ok());
+  CHECK(checkpoints->saves() == 2);
+}
+
+TEST_CASE("G9: the deadline that passes while a fused source dawdles is a DrainTimeout") {
+  Timed t;
+  t.options.mode = etl::Mode::Fused;
+  t.options.batch_size = 10;
+  t.options.drain_deadline = 5s;
+  etl::StopSource stop;
+  const auto report = etl::run(Numbers{.count = 5,
+                                       .source =
+                                           [&](int n, etl::Emitter<int>&) {
+                                             if (n != 4) return;
+                                             stop.request_drain();
+                                             t.clock->advance(30s);
+                                           }},
+                               t.options, stop.stop());
+  CHECK(report.outcome == etl::Outcome::DrainTimeout);
+  CHECK(report.items.abandoned == 5);
+}
+
+TEST_CASE("G10: a drain ends the opening look-up's back-off, and the run is cancelled") {
+  struct Away final : etl::CheckpointStore {
+    std::function<void()> asked;
+    etl::Result<std::optional<etl::Checkpoint>> find(const std::string&) override {
+      asked();
+      return etl::failure(etl::transient("server is away"));
+    }
+    etl::Result<void> save(const std::string&, const etl::Checkpoint&) override { return {}; }
+    etl::Result<void> reset(const std::string&) override { return {}; }
+  };
+  Timed t;
+  t.options.retry = {.max_attempts = 100, .initial_delay = 1min, .max_delay = 1min, .jitter = false};
+  etl::StopSource stop;
+  const auto store = std::make_shared<Away>();
+  int asked = 0;
+  store->asked = [&] {
+    if (++asked == 3) stop.request_drain();
+  };
+  t.options.delivery.checkpoints = store;
+  const auto report = etl::run(Numbers{}, t.options, stop.stop());
+  CHECK(report.outcome == etl::Outcome::Cancelled);
+  CHECK(asked == 3);
+  CHECK(t.passed() < 3min);
+  CHECK(report.items.extracted == 0);
+}
+
+TEST_CASE("G9 G10: the last save waits no longer than the deadline, nor beyond an abandon") {
+  struct Broken final : etl::CheckpointStore {
+    MemoryCheckpoints kept;
+    bool down = false;
+    std::function<void()> asked = [] {};
+    etl::Result<std::optional<etl::Checkpoint>> find(const std::string& p) override { return kept.find(p); }
+    etl::Result<void> save(const std::string& p, const etl::Checkpoint& c) override {
+      if (!down) return kept.save(p, c);
+      asked();
+      return etl::failure(etl::transient("server is away"));
+    }
+    etl::Result<void> reset(const std::string& p) override { return kept.reset(p); }
+  };
+  for (const bool abandons : {false, true}) {
+    CAPTURE(abandons);
+    Timed t;
+    t.options.drain_deadline = abandons ? 1h : 30s;
+    t.options.retry = {.max_attempts = 1000, .initial_delay = 7s, .max_delay = 7s, .jitter = false};
+    const auto store = std::make_shared<Broken>();
+    etl::StopSource stop;
+    int asked = 0;
+    store->asked = [&] {
+      if (++asked == 4 && abandons) stop.request_abandon();
+    };
+    t.options.delivery = {.checkpoints = store, .save_every = etl::Options::never};
+    const auto report =
+        etl::run(Numbers{.source = [&](int n, etl::Emitter<int>&) { store->down = n == 2; }}, t.options, stop.stop());
+    CHECK(report.outcome == etl::Outcome::Failed);
+    CHECK(report.items.loaded == 2);
+    CHECK(t.passed() < 1min);
+    CHECK(asked >= 4);
+  }
+}
+
+TEST_CASE("G12: wait_for flushes on time and runs the batch, fused and on an executor that runs nothing") {
+  struct Starved final : etl::ExecutorBackend {  // as one all of whose threads are busy
+    struct NoTimer final : etl::Timer {
+      void arm(etl::TimePoint, std::shared_ptr<etl::Task> task) override { kept = std::move(task); }
+      std::shared_ptr<etl::Task> kept;
+    };
+    void post(std::shared_ptr<etl::Task> task) override {
+      const std::lock_guard lock(mutex);
+      tasks.push_back(std::move(task));
+    }
+    std::unique_ptr<etl::Timer> make_timer() override { return std::make_unique<NoTimer>(); }
+    std::mutex mutex;
+    std::vector<std::shared_ptr<etl::Task>> tasks;
+  };
+  for (const bool fused : {false, true}) {
+    CAPTURE(fused);
+    bool loaded = false, in_time = false;
+    etl::Options options{.mode = fused ? etl::Mode::Fused : etl::Mode::Parallel, .timeout = 1ms, .workers = 2};
+    const auto starved = std::make_shared<Starved>();
+    if (!fused) options.executor = etl::Executor(starved);
+    const auto report = etl::run(Numbers{.count = 10,
+                                         .source =
+                                             [&](int n, etl::Emitter<int>& out) {
+                                               if (n != 10) return;
+                                               for (int i = 0; i < 1000 && !loaded; ++i) out.wait_for(10ms);
+                                               in_time = loaded;
+                                             },
+                                         .sink = [&](std::span<const int>, etl::BatchContext&) -> etl::Result<void> {
+                                           loaded = true;
+                                           return {};
+                                         }},
+                                 options);
+    CHECK(report.ok());
+    CHECK(in_time);
+    CHECK(report.flushes.timeout == 1);
+    starved->tasks.clear();
+  }
+}
+
+TEST_CASE("G5: within a run a server's retry-after is honoured, and max_elapsed ends the attempts") {
+  for (const bool limited : {false, true}) {
+    CAPTURE(limited);
+    Timed t;
+    t.options.drain_deadline = etl::Options::never;
+    t.options.retry = {.max_attempts = 10, .initial_delay = 1ms, .max_delay = 1ms};
+    if (limited) t.options.retry.max_elapsed = 20s;
+    int calls = 0;
+    const auto report = etl::run(Numbers{.count = 1,
+                                         .sink = [&](std::span<const int>, etl::BatchContext&) -> etl::Result<void> {
+                                           if (++calls == 5) return {};
+                                           etl::Error error = etl::transient("busy");
+                                           error.retry_after = 7s;
+                                           return etl::failure(std::move(error));
+                                         }},
+                                 t.options);
+    CHECK(report.ok() == !limited);
+    CHECK(calls == (limited ? 3 : 5));  // at 0, 7 and 14 s; at 21 s it would be too late
+    CHECK(t.passed() >= 7s * (calls - 1));
+    CHECK(t.passed() < 7s * calls);
+  }
+}
