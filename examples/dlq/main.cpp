@@ -141,8 +141,9 @@ int list(etl::DeadLetterStore& store, const Arguments& arguments) {
 
 int show(const DeadLetter& letter) {
   fmt::print(
-      "id         {}\npipeline   {}\nrun        {}\npartition  {}\nseq        {}\nbatch      {}\nposition   {}\n",
-      plain(letter.id), plain(letter.pipeline), plain(letter.run), letter.partition, letter.seq, letter.batch,
+      "id         {}\npipeline   {}\nrun        {}\npartition  {}{}{}\nseq        {}\nbatch      {}\nposition   {}\n",
+      plain(letter.id), plain(letter.pipeline), plain(letter.run), letter.partition,
+      letter.partition_id.empty() ? "" : ": ", plain(letter.partition_id), letter.seq, letter.batch,
       letter.position ? plain(letter.position->text()) : "-");
   fmt::print("stage      {}\nattempts   {}\ntime       {}\n", to_string(letter.stage), letter.attempts,
              time_text(letter.time));

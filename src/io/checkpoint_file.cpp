@@ -16,21 +16,20 @@
 
 #include "durable_file.hpp"
 
-// etlpipe checkpoint 1
+// etlpipe checkpoint 2
 // pipeline "orders"
 // fingerprint "..."
 // batch_size 1000
-// partition_count 2
 // finished no
 // run "..."
-// partition 0 watermark 20 position "byte 1234" at 18 gaps [30,35) [40,45)
-// partition 1 watermark 0
+// partition 0 id "a.csv" fingerprint "..." watermark 20 position "byte 1234" at 18 gaps [30,35) [40,45)
+// partition 1 id "b.csv" watermark 0
 // sha256 (of all lines above)
 namespace etl::inline v0::io {
 namespace {
 
 constexpr std::string_view title = "etlpipe checkpoint ";
-constexpr std::uint64_t format = 1;
+constexpr std::uint64_t format = 2;  // 2: partitions have an id and a fingerprint
 
 // --- writing ---------------------------------------------------------------------------------------------------------
 
@@ -48,12 +47,14 @@ std::string in_quotes(std::string_view text) {
 }
 
 std::string text_of(const std::string& pipeline, const Checkpoint& checkpoint) {
-  std::string text =
-      fmt::format("{}{}\npipeline {}\nfingerprint {}\nbatch_size {}\npartition_count {}\nfinished {}\nrun {}\n", title,
-                  format, in_quotes(pipeline), in_quotes(checkpoint.fingerprint), checkpoint.batch_size,
-                  checkpoint.partition_count, checkpoint.finished ? "yes" : "no", in_quotes(checkpoint.run));
+  std::string text = fmt::format("{}{}\npipeline {}\nfingerprint {}\nbatch_size {}\nfinished {}\nrun {}\n", title,
+                                 format, in_quotes(pipeline), in_quotes(checkpoint.fingerprint), checkpoint.batch_size,
+                                 checkpoint.finished ? "yes" : "no", in_quotes(checkpoint.run));
   for (const PartitionProgress& one : checkpoint.partitions) {
-    text += fmt::format("partition {} watermark {}", one.partition, one.watermark);
+    text += fmt::format("partition {}", one.partition);
+    if (!one.id.empty()) text += fmt::format(" id {}", in_quotes(one.id));
+    if (!one.fingerprint.empty()) text += fmt::format(" fingerprint {}", in_quotes(one.fingerprint));
+    text += fmt::format(" watermark {}", one.watermark);
     if (one.position) text += fmt::format(" position {}", in_quotes(one.position->text()));
     if (one.position || one.position_seq != 0) text += fmt::format(" at {}", one.position_seq);
     if (!one.gaps.empty()) text += " gaps";
@@ -134,6 +135,8 @@ class Reader {
 PartitionProgress read_partition(Reader& in) {
   PartitionProgress one;
   one.partition = static_cast<std::uint32_t>(in.number(std::numeric_limits<std::uint32_t>::max()));
+  if (in.take(" id ")) one.id = in.quoted_text();
+  if (in.take(" fingerprint ")) one.fingerprint = in.quoted_text();
   in.expect(" watermark ");
   one.watermark = in.number();
   if (in.take(" position ")) one.position.emplace(in.quoted_text());
@@ -165,9 +168,6 @@ Checkpoint read(Reader& in, const std::string& pipeline) {
   in.end_line();
   in.expect("batch_size ");
   checkpoint.batch_size = in.number();
-  in.end_line();
-  in.expect("partition_count ");
-  checkpoint.partition_count = in.number();
   in.end_line();
   in.expect("finished ");
   checkpoint.finished = in.take("yes");

@@ -15,7 +15,7 @@
 namespace etl::inline v0::io::detail {
 namespace {
 
-constexpr std::uint64_t format = 1;
+constexpr std::uint64_t format = 2;  // 2: a letter may have its partition's id
 constexpr std::string_view base64_digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 constexpr unsigned byte_of(char c) { return static_cast<unsigned char>(c); }
@@ -255,9 +255,9 @@ class Parser {
 };
 
 /// The members of a line, as a bit each.
-constexpr std::array<std::string_view, 14> members{"v",     "id",       "pipeline", "run",           "partition",
-                                                   "seq",   "stage",    "attempts", "errors",        "time",
-                                                   "batch", "position", "payload",  "payload_base64"};
+constexpr std::array<std::string_view, 15> members{
+    "v",    "id",    "pipeline", "run",     "partition",      "seq",         "stage", "attempts", "errors",
+    "time", "batch", "position", "payload", "payload_base64", "partition_id"};
 constexpr unsigned needed = (1U << 10U) - 1;  // all before "batch"
 
 template <class T>
@@ -270,9 +270,9 @@ void read_member(Parser& in, std::size_t which, DeadLetter& letter) {
   constexpr std::uint64_t most = std::numeric_limits<std::uint32_t>::max();
   switch (which) {
     case 0:
-      if (const std::uint64_t found = in.number(); !in.failed() && found != format)
-        in.fail(fmt::format("it has format {}, and this program knows format {}: use a newer version of etlpipe", found,
-                            format));
+      if (const std::uint64_t found = in.number(); !in.failed() && (found == 0 || found > format))
+        in.fail(fmt::format("it has format {}, and this program knows formats 1 to {}: use a newer version of etlpipe",
+                            found, format));
       break;
     case 1: letter.id = in.string(); break;
     case 2: letter.pipeline = in.string(); break;
@@ -290,7 +290,8 @@ void read_member(Parser& in, std::size_t which, DeadLetter& letter) {
     case 12:
       if (!in.take_null()) letter.payload = in.string();
       break;
-    default: letter.payload = known(in, from_base64(in.string()), "base64");
+    case 13: letter.payload = known(in, from_base64(in.string()), "base64"); break;
+    default: letter.partition_id = in.string();
   }
 }
 
@@ -311,6 +312,10 @@ std::string to_line(const DeadLetter& letter) {
     add_string(out, error);
   }
   out += ']';
+  if (!letter.partition_id.empty()) {
+    out += ",\"partition_id\":";
+    add_string(out, letter.partition_id);
+  }
   if (letter.position) {
     out += ",\"position\":";
     add_string(out, letter.position->text());
@@ -347,7 +352,7 @@ Result<DeadLetter> from_line(std::string_view line) {
   if (!in.failed() && !in.at_end()) in.fail("expected the end of the line");
   for (std::size_t i = 0; i < members.size(); ++i)
     if ((needed & ~seen) >> i & 1U) in.fail(fmt::format("\"{}\" is missing", members.at(i)));
-  if ((seen >> 12U) == 3) in.fail("there are two payloads");
+  if ((seen >> 12U & 3U) == 3) in.fail("there are two payloads");
   if (in.failed()) return failure(fatal(in.problem()));
   return letter;
 }

@@ -149,8 +149,7 @@ Result<void> Store::save(const std::string& pipeline, const Checkpoint& checkpoi
       pool(), state_->names, "save a checkpoint",
       [&](detail::Script& script) {
         script.head(pipeline, checkpoint);
-        script.forget_partitions(pipeline);
-        for (const PartitionProgress& one : checkpoint.partitions) script.progress(pipeline, one);
+        script.partitions(pipeline, checkpoint.partitions);
         script.owner(pipeline, "");
       },
       refused));

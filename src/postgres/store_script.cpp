@@ -2,7 +2,9 @@
 
 #include "store_script.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -22,26 +24,59 @@ std::string Script::literal(std::string_view text) const {
 }
 
 void Script::head(const std::string& pipeline, const Checkpoint& c) {
-  add("INSERT INTO {} AS old VALUES({},{},{},{},{},{}) ON CONFLICT(pipeline) DO UPDATE SET "
-      "(fingerprint,batch_size,partition_count,finished,run)=(excluded.fingerprint,excluded.batch_size,"
-      "excluded.partition_count,excluded.finished,excluded.run) WHERE old.run IN ('',excluded.run)",
-      names_->checkpoints, literal(pipeline), literal(c.fingerprint), integer(c.batch_size), integer(c.partition_count),
-      c.finished, literal(c.run));
+  add("INSERT INTO {} AS old VALUES({},{},{},{},{}) ON CONFLICT(pipeline) DO UPDATE SET "
+      "(fingerprint,batch_size,finished,run)=(excluded.fingerprint,excluded.batch_size,"
+      "excluded.finished,excluded.run) WHERE old.run IN ('',excluded.run)",
+      names_->checkpoints, literal(pipeline), literal(c.fingerprint), integer(c.batch_size), c.finished,
+      literal(c.run));
 }
 
 void Script::owner(const std::string& pipeline, std::string_view how) {
   add("SELECT run FROM {} WHERE pipeline={} {}", names_->checkpoints, literal(pipeline), how);
 }
 
+namespace {
+
+/// As an array of PostgreSQL.
+std::string settled_text(const SeqRanges& gaps) {
+  std::string settled = "'{";
+  for (const SeqRange range : gaps.ranges())
+    settled += fmt::format("{}{},{}", settled.size() > 2 ? "," : "", integer(range.first), integer(range.end));
+  return settled += "}'";
+}
+
+}  // namespace
+
 void Script::progress(const std::string& pipeline, const PartitionProgress& p) {
-  std::string settled;
-  for (const SeqRange range : p.gaps.ranges())
-    settled += fmt::format("{}{},{}", settled.empty() ? "" : ",", integer(range.first), integer(range.end));
-  add("INSERT INTO {} VALUES({},{},{},{},{},'{{{}}}') ON CONFLICT(pipeline,partition) DO UPDATE SET "
-      "watermark=excluded.watermark,position=excluded.position,position_seq=excluded.position_seq,"
-      "settled=excluded.settled",
-      names_->partitions, literal(pipeline), p.partition, integer(p.watermark), place(p.position),
-      integer(p.position_seq), settled);
+  add("UPDATE {} SET watermark={},position={},position_seq={},settled={} WHERE pipeline={} AND partition={}",
+      names_->partitions, integer(p.watermark), place(p.position), integer(p.position_seq), settled_text(p.gaps),
+      literal(pipeline), p.partition);
+}
+
+void Script::partitions(const std::string& pipeline, std::span<const PartitionProgress> all) {
+  std::string numbers;
+  for (const PartitionProgress& p : all)
+    fmt::format_to(std::back_inserter(numbers), "{}{}", numbers.empty() ? "" : ",", p.partition);
+  add("DELETE FROM {} old WHERE pipeline={} AND NOT EXISTS(SELECT 1 FROM unnest('{{{}}}'::bigint[]) AS kept(partition) "
+      "WHERE kept.partition=old.partition)",
+      names_->partitions, literal(pipeline), numbers);
+  constexpr std::size_t at_once = 1000;
+  while (!all.empty()) {
+    const auto some = all.first(std::min(at_once, all.size()));
+    all = all.subspan(some.size());
+    std::string values;
+    for (const PartitionProgress& p : some)
+      fmt::format_to(std::back_inserter(values), "{}({},{},{},{},{},{},{},{})", values.empty() ? "" : ",",
+                     literal(pipeline), p.partition, integer(p.watermark), place(p.position), integer(p.position_seq),
+                     settled_text(p.gaps), literal(p.id), literal(p.fingerprint));
+    // A partition that has not changed is not written again: there may be many.
+    add("INSERT INTO {} AS old VALUES{} ON CONFLICT(pipeline,partition) DO UPDATE SET "
+        "(watermark,position,position_seq,settled,id,fingerprint)=(excluded.watermark,excluded.position,"
+        "excluded.position_seq,excluded.settled,excluded.id,excluded.fingerprint) WHERE (old.watermark,old.position,"
+        "old.position_seq,old.settled,old.id,old.fingerprint) IS DISTINCT FROM (excluded.watermark,excluded.position,"
+        "excluded.position_seq,excluded.settled,excluded.id,excluded.fingerprint)",
+        names_->partitions, values);
+  }
 }
 
 void Script::letter(const DeadLetter& l) {
@@ -54,14 +89,14 @@ void Script::letter(const DeadLetter& l) {
     payload += '\'';
   }
   const auto day = floor<days>(l.time);
-  add("INSERT INTO {} VALUES({},{},{},{},{},{},{},'{}',{},ARRAY[{}]::text[],'{}',{}) ON CONFLICT(id) DO UPDATE SET "
-      "(pipeline,run,partition,seq,batch,position,stage,attempts,errors,time,payload)=(excluded.pipeline,excluded.run,"
+  add("INSERT INTO {} VALUES({},{},{},{},{},{},{},'{}',{},ARRAY[{}]::text[],'{}',{},{}) ON CONFLICT(id) DO UPDATE SET "
+      "(pipeline,run,partition,seq,batch,position,stage,attempts,errors,time,payload,partition_id)=(excluded.pipeline,"
+      "excluded.run,"
       "excluded.partition,excluded.seq,excluded.batch,excluded.position,excluded.stage,excluded.attempts,excluded."
-      "errors,"
-      "excluded.time,excluded.payload)",
+      "errors,excluded.time,excluded.payload,excluded.partition_id)",
       names_->letters, literal(l.id), literal(l.pipeline), literal(l.run), l.partition, integer(l.seq),
       integer(l.batch), place(l.position), to_string(l.stage), l.attempts, errors,
-      time_text(sys_days(day), floor<microseconds>(l.time - day)), payload);
+      time_text(sys_days(day), floor<microseconds>(l.time - day)), payload, literal(l.partition_id));
 }
 
 void Script::purge(std::span<const std::string> ids) {
@@ -74,13 +109,9 @@ void Script::claim(const std::string& pipeline, const std::string& run) {
   add("UPDATE {} SET run={} WHERE pipeline={}", names_->checkpoints, literal(run), literal(pipeline));
 }
 
-void Script::forget_partitions(const std::string& pipeline) {
-  add("DELETE FROM {} WHERE pipeline={}", names_->partitions, literal(pipeline));
-}
-
 void Script::forget(const std::string& pipeline) {
   add("DELETE FROM {} WHERE pipeline={}", names_->checkpoints, literal(pipeline));
-  forget_partitions(pipeline);
+  add("DELETE FROM {} WHERE pipeline={}", names_->partitions, literal(pipeline));
 }
 
 Result<Rows> Script::run(std::string_view doing) const {

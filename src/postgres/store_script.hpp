@@ -33,11 +33,13 @@ class Script {
   void head(const std::string& pipeline, const Checkpoint& c);
   /// `how`: a lock on it.
   void owner(const std::string& pipeline, std::string_view how);
+  /// Of a partition that is there. Its id and fingerprint stay.
   void progress(const std::string& pipeline, const PartitionProgress& p);
+  /// These, and no others.
+  void partitions(const std::string& pipeline, std::span<const PartitionProgress> all);
   void letter(const DeadLetter& l);
   void purge(std::span<const std::string> ids);
   void claim(const std::string& pipeline, const std::string& run);
-  void forget_partitions(const std::string& pipeline);
   void forget(const std::string& pipeline);
   /// The last result. What this store's own tables do not take concerns no row of the user's.
   [[nodiscard]] Result<Rows> run(std::string_view doing) const;

@@ -160,7 +160,7 @@ class Session final : public StoreSession<Tx> {
     Script lock(*open_->lease, state_->names);
     lock.owner(commit.pipeline, "FOR SHARE");
     const std::string pipeline = lock.literal(commit.pipeline), numbers = fmt::format("{}", fmt::join(partitions, ","));
-    lock.add("INSERT INTO {} SELECT {},unnest(ARRAY[{}]),0,NULL,0,'{{}}' ON CONFLICT DO NOTHING", table, pipeline,
+    lock.add("INSERT INTO {} SELECT {},unnest(ARRAY[{}]),0,NULL,0,'{{}}','','' ON CONFLICT DO NOTHING", table, pipeline,
              numbers);
     lock.add(
         "SELECT {}, (SELECT run FROM {} WHERE pipeline={}) FROM {} WHERE pipeline={} AND partition IN ({}) ORDER BY "
@@ -168,7 +168,7 @@ class Session final : public StoreSession<Tx> {
         progress_columns, state_->names.checkpoints, pipeline, table, pipeline, numbers);
     const auto rows = lock.run(doing);
     if (!rows) return failure(rows.error());
-    if (auto kept = check_owner(commit, owner_of(*rows, 5)); !kept) return kept;
+    if (auto kept = check_owner(commit, owner_of(*rows, 7)); !kept) return kept;
     for (int row = 0; row < rows->size(); ++row) {
       PartitionProgress progress = progress_of(*rows, row);
       if (const auto twice = settle(progress, commit))

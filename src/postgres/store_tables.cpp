@@ -16,24 +16,24 @@
 namespace etl::inline v0::postgres::detail {
 namespace {
 
-constexpr std::int64_t format = 2;  // 2: letters have their batch
+constexpr std::int64_t format = 3;  // 2: letters have their batch; 3: partitions have an id and a fingerprint
 
 /// Settled ranges stand beside the watermark in the partition's row, whose lock makes writers take turns.
 std::string schema_sql(const Names& names) {
   return fmt::format(R"(
 CREATE TABLE IF NOT EXISTS {0}(format bigint NOT NULL);
 CREATE TABLE IF NOT EXISTS {1}(
-  pipeline text PRIMARY KEY, fingerprint text NOT NULL, batch_size bigint NOT NULL, partition_count bigint NOT NULL,
-  finished boolean NOT NULL, run text NOT NULL);
+  pipeline text PRIMARY KEY, fingerprint text NOT NULL, batch_size bigint NOT NULL, finished boolean NOT NULL,
+  run text NOT NULL);
 CREATE TABLE IF NOT EXISTS {2}(
   pipeline text, partition bigint, watermark bigint NOT NULL, position text, position_seq bigint NOT NULL,
-  settled bigint[] NOT NULL, PRIMARY KEY(pipeline, partition));
+  settled bigint[] NOT NULL, id text NOT NULL, fingerprint text NOT NULL, PRIMARY KEY(pipeline, partition));
 CREATE TABLE IF NOT EXISTS {3}(
   id text PRIMARY KEY, pipeline text NOT NULL, run text NOT NULL, partition bigint NOT NULL, seq bigint NOT NULL,
   batch bigint NOT NULL, position text, stage text NOT NULL, attempts bigint NOT NULL, errors text[] NOT NULL,
-  time timestamptz NOT NULL, payload bytea);
+  time timestamptz NOT NULL, payload bytea, partition_id text NOT NULL);
 CREATE INDEX IF NOT EXISTS etl_dead_letters_place ON {3}(pipeline, partition, seq);
-INSERT INTO {0} SELECT 2 WHERE NOT EXISTS (SELECT 1 FROM {0});
+INSERT INTO {0} SELECT 3 WHERE NOT EXISTS (SELECT 1 FROM {0});
 )",
                      names.store, names.checkpoints, names.partitions, names.letters);
 }
@@ -72,7 +72,8 @@ Result<void> check_format(Connection& connection, const Names& names) {
   if (has == format) return {};
   return failure(
       fatal(fmt::format("{}: the tables {}.etl_* have format {}, and this program knows format {}: use the "
-                        "version of etlpipe that made them, or another schema",
+                        "version of etlpipe that made them, or another schema; or drop the tables etl_*, which forgets "
+                        "all progress and all dead letters",
                         connection.name(), names.in, has, format)));
 }
 
@@ -130,7 +131,9 @@ PartitionProgress progress_of(const Rows& rows, int row) {
           .watermark = number(rows, row, 1),
           .position = position_of(rows, row, 2),
           .position_seq = number(rows, row, 3),
-          .gaps = ranges_of(rows.text(row, 4))};
+          .gaps = ranges_of(rows.text(row, 4)),
+          .id = text_of(rows, row, 5),
+          .fingerprint = text_of(rows, row, 6)};
 }
 
 std::string owner_of(const Rows& rows, int column) {
@@ -167,6 +170,7 @@ DeadLetter letter_of(const Rows& rows, int row) {
       *letter.payload += static_cast<char>(byte);
     }
   }
+  letter.partition_id = text_of(rows, row, 12);
   return letter;
 }
 
@@ -174,23 +178,22 @@ Result<std::optional<Checkpoint>> checkpoint_of(Connection& connection, const Na
                                                 const std::string& pipeline) {
   // One statement sees one state. The head comes first.
   const auto rows = connection.query(
-      fmt::format("SELECT {0}, NULL AS fingerprint, 1 AS part FROM {1} WHERE pipeline=$1 UNION ALL SELECT batch_size, "
-                  "partition_count, run, finished::int, NULL, fingerprint, 0 FROM {2} WHERE pipeline=$1 ORDER BY part, "
-                  "partition",
-                  progress_columns, names.partitions, names.checkpoints),
+      fmt::format(
+          "SELECT {0}, 1 AS part FROM {1} WHERE pipeline=$1 UNION ALL SELECT batch_size, 0, run, finished::int, "
+          "NULL, '', fingerprint, 0 FROM {2} WHERE pipeline=$1 ORDER BY part, partition",
+          progress_columns, names.partitions, names.checkpoints),
       escaped(pipeline));
   if (!rows) return failure(rows.error());
   if (rows->size() == 0) return std::nullopt;
   Checkpoint checkpoint;  // progress without a head is not "nothing", which would load everything again
   for (int row = 0; row < rows->size(); ++row) {
-    if (rows->integer(row, 6) == 1) {
+    if (rows->integer(row, 7) == 1) {
       checkpoint.partitions.push_back(progress_of(*rows, row));
       continue;
     }
     checkpoint.batch_size = number(*rows, row, 0);
-    checkpoint.partition_count = number(*rows, row, 1);
     checkpoint.finished = rows->integer(row, 3) != 0;
-    checkpoint.fingerprint = text_of(*rows, row, 5);
+    checkpoint.fingerprint = text_of(*rows, row, 6);
     checkpoint.run = text_of(*rows, row, 2);
   }
   return checkpoint;

@@ -37,7 +37,8 @@ inline std::int64_t integer(std::uint64_t number) { return static_cast<std::int6
 
 // --- reading ---------------------------------------------------------------------------------------------------------
 
-inline constexpr std::string_view progress_columns = "partition, watermark, position, position_seq, settled";
+inline constexpr std::string_view progress_columns =
+    "partition, watermark, position, position_seq, settled, id, fingerprint";
 [[nodiscard]] PartitionProgress progress_of(const Rows& rows, int row);
 
 /// The run that `Script::owner` selects, or that stands in a column of the first row; empty when there is none.
@@ -47,7 +48,8 @@ inline constexpr std::string_view progress_columns = "partition, watermark, posi
 inline constexpr std::string_view letter_columns =
     "id, pipeline, run, partition, seq, batch, position, stage, attempts, "
     "CASE WHEN cardinality(errors) > 0 THEN array_to_string(errors, E'\\n', '') || E'\\n' END, "
-    "CASE WHEN isfinite(time) THEN (extract(epoch FROM time) * 1000000)::bigint ELSE 0 END, encode(payload, 'hex')";
+    "CASE WHEN isfinite(time) THEN (extract(epoch FROM time) * 1000000)::bigint ELSE 0 END, encode(payload, 'hex'), "
+    "partition_id";
 [[nodiscard]] DeadLetter letter_of(const Rows& rows, int row);
 
 [[nodiscard]] Result<std::optional<Checkpoint>> checkpoint_of(Connection& connection, const Names& names,

@@ -128,8 +128,7 @@ Result<void> Store::save(const std::string& pipeline, const Checkpoint& checkpoi
     if (!owner) return failure(owner.error());
     if (!owner->run.empty() && owner->run != checkpoint.run)
       return failure(superseded(pipeline, checkpoint.run, owner->run));
-    if (auto gone = detail::forget_all(database(), pipeline); !gone) return gone;
-    return detail::insert_all(database(), pipeline, checkpoint);
+    return detail::replace_all(database(), pipeline, checkpoint);
   });
 }
 

@@ -71,6 +71,7 @@ Result<void> write_letter(Statement& statement, const DeadLetter& letter) {
     statement.bind(11, std::as_bytes(std::span(*letter.payload)));
   else
     statement.bind(11, nullptr);
+  statement.bind(12, std::string_view(letter.partition_id));
   return run(statement);
 }
 
@@ -94,6 +95,7 @@ DeadLetter letter_of(const Statement& row) {
     const auto payload = row.blob(11);
     letter.payload.emplace(reinterpret_cast<const char*>(payload.data()), payload.size());
   }
+  letter.partition_id = row.text(12);
   return letter;
 }
 

@@ -150,7 +150,7 @@ class Session final : public StoreSession<Tx> {
     if (!turn) return failure(busy_with_itself(tx_->database(), "is_settled"));
     const Snapshot snapshot(tx_->database());
     if (!snapshot.begun()) return failure(snapshot.begun().error());
-    const auto all = progress_of(tx_->database(), pipeline);
+    const auto all = progress_of(tx_->database(), pipeline, range.partition);
     if (!all) return failure(all.error());
     const auto at = all->find(range.partition);
     SeqRanges there = at == all->end() ? SeqRanges() : at->second.gaps;

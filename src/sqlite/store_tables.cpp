@@ -3,39 +3,42 @@
 #include "store_tables.hpp"
 
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
 namespace etl::inline v0::sqlite::detail {
 namespace {
 
-constexpr std::int64_t format = 2;  // 2: letters have their batch
+constexpr std::int64_t format = 3;  // 2: letters have their batch; 3: partitions have an id and a fingerprint
 
 constexpr std::string_view schema = R"(
 CREATE TABLE IF NOT EXISTS etl_store(format INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS etl_checkpoints(
-  pipeline TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, batch_size INTEGER NOT NULL, partition_count INTEGER NOT NULL,
-  finished INTEGER NOT NULL, run TEXT NOT NULL) WITHOUT ROWID;
+  pipeline TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, batch_size INTEGER NOT NULL, finished INTEGER NOT NULL,
+  run TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS etl_partitions(
   pipeline TEXT, partition INTEGER, watermark INTEGER NOT NULL, position TEXT, position_seq INTEGER NOT NULL,
-  PRIMARY KEY(pipeline, partition)) WITHOUT ROWID;
+  id TEXT NOT NULL DEFAULT '', fingerprint TEXT NOT NULL DEFAULT '', PRIMARY KEY(pipeline, partition)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS etl_settled(
   pipeline TEXT, partition INTEGER, first_seq INTEGER, end_seq INTEGER NOT NULL,
   PRIMARY KEY(pipeline, partition, first_seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS etl_dead_letters(
   id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, run TEXT NOT NULL, partition INTEGER NOT NULL, seq INTEGER NOT NULL,
   batch INTEGER NOT NULL, position TEXT, stage TEXT NOT NULL, attempts INTEGER NOT NULL, errors TEXT,
-  time INTEGER NOT NULL, payload BLOB);
+  time INTEGER NOT NULL, payload BLOB, partition_id TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS etl_dead_letters_place ON etl_dead_letters(pipeline, partition, seq);
-INSERT INTO etl_store SELECT 2 WHERE NOT EXISTS (SELECT 1 FROM etl_store);
+INSERT INTO etl_store SELECT 3 WHERE NOT EXISTS (SELECT 1 FROM etl_store);
 )";
 
-/// Calls `each` for the rows of a query about one pipeline.
+/// Calls `each` for the rows of a query about one pipeline, or about one of its partitions.
 template <class Each>
-Result<void> for_rows(Database& database, std::string_view sql, const std::string& pipeline, Each each) {
+Result<void> for_rows(Database& database, std::string_view sql, const std::string& pipeline, Each each,
+                      std::optional<std::uint32_t> partition = {}) {
   auto query = database.prepare(sql);
   if (!query) return failure(std::move(query.error()));
   query->bind(0, std::string_view(pipeline));
+  if (partition) query->bind(1, std::int64_t{*partition});
   for (;;) {
     const auto more = query->step();
     if (!more) return failure(more.error());
@@ -78,7 +81,8 @@ Result<void> check_format(Database& database, bool read_only) {
   if (*found == format) return {};
   return failure(
       fatal(fmt::format("{}: its tables etl_* have format {}, and this program knows format {}: use the "
-                        "version of etlpipe that made them, or another database",
+                        "version of etlpipe that made them, or another database; or drop the tables etl_*, which "
+                        "forgets all progress and all dead letters",
                         database.name(), found->value_or(0), format)));
 }
 
@@ -139,22 +143,33 @@ Result<void> forget(Statement& statement, const std::string& pipeline, const Par
   return run(statement);
 }
 
-Result<std::map<std::uint32_t, PartitionProgress>> progress_of(Database& database, const std::string& pipeline) {
+Result<std::map<std::uint32_t, PartitionProgress>> progress_of(Database& database, const std::string& pipeline,
+                                                               std::optional<std::uint32_t> only) {
   std::map<std::uint32_t, PartitionProgress> all;
   const auto at = [&](std::uint32_t partition) -> PartitionProgress& {
-    return all.try_emplace(partition, PartitionProgress{.partition = partition}).first->second;
+    return all.try_emplace(all.end(), partition, PartitionProgress{.partition = partition})->second;
   };
-  Result<void> read =
-      for_rows(database, "SELECT partition, watermark, position, position_seq FROM etl_partitions WHERE pipeline=?",
-               pipeline, [&](const Statement& row) {
-                 PartitionProgress& one = at(small_number(row, 0));
-                 one.watermark = number(row, 1);
-                 one.position = position_of(row, 2);
-                 one.position_seq = number(row, 3);
-               });
+  const std::string_view which = only ? " AND partition=?" : "";
+  Result<void> read = for_rows(
+      database,
+      fmt::format("SELECT partition, watermark, position, position_seq, id, fingerprint FROM etl_partitions WHERE "
+                  "pipeline=?{} ORDER BY partition",
+                  which),
+      pipeline,
+      [&](const Statement& row) {
+        PartitionProgress& one = at(small_number(row, 0));
+        one.watermark = number(row, 1);
+        one.position = position_of(row, 2);
+        one.position_seq = number(row, 3);
+        one.id = row.text(4);
+        one.fingerprint = row.text(5);
+      },
+      only);
   if (read)
-    read = for_rows(database, "SELECT partition, first_seq, end_seq FROM etl_settled WHERE pipeline=?", pipeline,
-                    [&](const Statement& row) { at(small_number(row, 0)).gaps.add({number(row, 1), number(row, 2)}); });
+    read = for_rows(
+        database, fmt::format("SELECT partition, first_seq, end_seq FROM etl_settled WHERE pipeline=?{}", which),
+        pipeline, [&](const Statement& row) { at(small_number(row, 0)).gaps.add({number(row, 1), number(row, 2)}); },
+        only);
   if (!read) return failure(std::move(read.error()));
   for (auto& [partition, one] : all) {
     one.watermark = one.gaps.end_of(one.watermark);
@@ -167,15 +182,13 @@ Result<std::map<std::uint32_t, PartitionProgress>> progress_of(Database& databas
 
 Result<std::optional<Checkpoint>> checkpoint_of(Database& database, const std::string& pipeline) {
   std::optional<Checkpoint> checkpoint;
-  auto read = for_rows(
-      database, "SELECT fingerprint, batch_size, partition_count, finished, run FROM etl_checkpoints WHERE pipeline=?",
-      pipeline, [&](const Statement& row) {
-        checkpoint = Checkpoint{.fingerprint = std::string(row.text(0)),
-                                .batch_size = number(row, 1),
-                                .partition_count = number(row, 2),
-                                .finished = row.integer(3) != 0,
-                                .run = std::string(row.text(4))};
-      });
+  auto read = for_rows(database, "SELECT fingerprint, batch_size, finished, run FROM etl_checkpoints WHERE pipeline=?",
+                       pipeline, [&](const Statement& row) {
+                         checkpoint = Checkpoint{.fingerprint = std::string(row.text(0)),
+                                                 .batch_size = number(row, 1),
+                                                 .finished = row.integer(2) != 0,
+                                                 .run = std::string(row.text(3))};
+                       });
   if (!read) return failure(std::move(read.error()));
   auto progress = progress_of(database, pipeline);
   if (!progress) return failure(std::move(progress.error()));
@@ -195,23 +208,65 @@ Result<void> forget_all(Database& database, const std::string& pipeline) {
   return {};
 }
 
-Result<void> insert_all(Database& database, const std::string& pipeline, const Checkpoint& checkpoint) {
+namespace {
+
+Result<void> put_partition(Statement& statement, const std::string& pipeline, const PartitionProgress& one) {
+  statement.bind(0, std::string_view(pipeline));
+  statement.bind(1, std::int64_t{one.partition});
+  statement.bind(2, integer(one.watermark));
+  bind_optional(statement, 3, one.position);
+  statement.bind(4, integer(one.position_seq));
+  statement.bind(5, std::string_view(one.id));
+  statement.bind(6, std::string_view(one.fingerprint));
+  return run(statement);
+}
+
+/// Removes the partitions that the checkpoint does not have.
+Result<void> forget_others(Database& database, const std::string& pipeline, const Checkpoint& checkpoint) {
+  std::vector<std::uint32_t> others;
+  auto read =
+      for_rows(database, "SELECT partition FROM etl_partitions WHERE pipeline=?", pipeline, [&](const Statement& row) {
+        const std::uint32_t partition = small_number(row, 0);
+        if (checkpoint.find(partition) == nullptr) others.push_back(partition);
+      });
+  if (!read) return read;
+  auto gone = database.prepare("DELETE FROM etl_partitions WHERE pipeline=? AND partition=?");
+  if (!gone) return failure(std::move(gone.error()));
+  for (const std::uint32_t partition : others) {
+    gone->bind(0, std::string_view(pipeline));
+    gone->bind(1, std::int64_t{partition});
+    if (auto done = run(*gone); !done) return done;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> replace_all(Database& database, const std::string& pipeline, const Checkpoint& checkpoint) {
   auto head = database.prepare(
-      "INSERT INTO etl_checkpoints(pipeline, fingerprint, batch_size, partition_count, finished, run) VALUES(?, ?, ?, "
-      "?, ?, ?)");
-  auto partition = database.prepare(advance_sql);
+      "INSERT OR REPLACE INTO etl_checkpoints(pipeline, fingerprint, batch_size, finished, run) VALUES(?, ?, ?, ?, ?)");
+  // A partition that has not changed is not written again: there may be many.
+  auto partition = database.prepare(
+      "INSERT INTO etl_partitions AS old(pipeline, partition, watermark, position, position_seq, id, fingerprint) "
+      "VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT(pipeline, partition) DO UPDATE SET watermark=excluded.watermark, "
+      "position=excluded.position, position_seq=excluded.position_seq, id=excluded.id, "
+      "fingerprint=excluded.fingerprint WHERE (old.watermark, old.position, old.position_seq, old.id, old.fingerprint) "
+      "IS NOT (excluded.watermark, excluded.position, excluded.position_seq, excluded.id, excluded.fingerprint)");
   auto gap = database.prepare(settle_sql);
   for (const auto* const statement : {&head, &partition, &gap})
     if (!*statement) return failure(statement->error());
   head->bind(0, std::string_view(pipeline));
   head->bind(1, std::string_view(checkpoint.fingerprint));
   head->bind(2, integer(checkpoint.batch_size));
-  head->bind(3, integer(checkpoint.partition_count));
-  head->bind(4, checkpoint.finished ? 1 : 0);
-  head->bind(5, std::string_view(checkpoint.run));
+  head->bind(3, checkpoint.finished ? 1 : 0);
+  head->bind(4, std::string_view(checkpoint.run));
   if (auto done = run(*head); !done) return done;
+  if (auto done = forget_others(database, pipeline, checkpoint); !done) return done;
+  if (auto done = for_rows(database, "DELETE FROM etl_settled WHERE pipeline=?", pipeline, [](const Statement&) {});
+      !done)
+    return done;
   for (const PartitionProgress& one : checkpoint.partitions) {
-    if (auto done = advance(*partition, pipeline, one); !done) return done;
+    if (auto done = put_partition(*partition, pipeline, one); !done) return done;
     for (const SeqRange range : one.gaps.ranges())
       if (auto done = settle(*gap, pipeline, one.partition, range); !done) return done;
   }

@@ -68,13 +68,14 @@ struct OwningRun {
 };
 [[nodiscard]] Result<OwningRun> owner_of(Statement& statement, const std::string& pipeline);
 
-/// What is stored of the partitions that have begun, ranges joined to the watermark.
+/// What is stored of the partitions, or of one of them, ranges joined to the watermark.
 [[nodiscard]] Result<std::map<std::uint32_t, PartitionProgress>> progress_of(Database& database,
-                                                                             const std::string& pipeline);
+                                                                             const std::string& pipeline,
+                                                                             std::optional<std::uint32_t> only = {});
 /// In a transaction, as are the next two.
 [[nodiscard]] Result<std::optional<Checkpoint>> checkpoint_of(Database& database, const std::string& pipeline);
 [[nodiscard]] Result<void> forget_all(Database& database, const std::string& pipeline);
-[[nodiscard]] Result<void> insert_all(Database& database, const std::string& pipeline, const Checkpoint& checkpoint);
+[[nodiscard]] Result<void> replace_all(Database& database, const std::string& pipeline, const Checkpoint& checkpoint);
 
 /// Several queries see the same state of the database.
 class Snapshot {

@@ -18,28 +18,29 @@ import tempfile
 MICROSECOND = 1_700_000_000_123_456
 TIME = "2023-11-14T22:13:20.123456Z"
 BINARY = b"\x00\xff\n"
-# (id, pipeline, run, partition, seq, batch, position, stage, attempts, errors, payload), in the order of a list
+# (id, pipeline, run, partition, seq, batch, position, stage, attempts, errors, payload, partition_id), in the order of a list
 LETTERS = [
-    ("a1", "orders", "run-1", 0, 3, 0, None, "transform", 1, ["bad\tprice\x1b[31m", "no number"], b"x;y\n\xc3\xa9"),
-    ("a2", "orders", "run-1", 0, 20, 2, "byte 12", "load", 3, [], BINARY),
-    ("a3", "orders", "run-2", 1, 1, 0, None, "load", 1, ["CHECK failed"], None),
-    ("b1", "proteins", "run-9", 0, 0, 0, None, "transform", 1, ["line 1\nline 2"], b""),
+    ("a1", "orders", "run-1", 0, 3, 0, None, "transform", 1, ["bad\tprice\x1b[31m", "no number"], b"x;y\n\xc3\xa9", "day 1.csv"),
+    ("a2", "orders", "run-1", 0, 20, 2, "byte 12", "load", 3, [], BINARY, "day 1.csv"),
+    ("a3", "orders", "run-2", 1, 1, 0, None, "load", 1, ["CHECK failed"], None, "day\t2.csv"),
+    ("b1", "proteins", "run-9", 0, 0, 0, None, "transform", 1, ["line 1\nline 2"], b"", ""),
 ]
-# Format 2: what was written by it must stay readable.
+# Format 3: what was written by it must stay readable.
 SCHEMA = """
 CREATE TABLE etl_store(format INTEGER NOT NULL);
-INSERT INTO etl_store VALUES(2);
+INSERT INTO etl_store VALUES(3);
 CREATE TABLE etl_dead_letters(
   id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, run TEXT NOT NULL, partition INTEGER NOT NULL, seq INTEGER NOT NULL,
-  batch INTEGER NOT NULL, position TEXT, stage TEXT NOT NULL, attempts INTEGER NOT NULL, errors TEXT, time INTEGER NOT NULL, payload BLOB);
+  batch INTEGER NOT NULL, position TEXT, stage TEXT NOT NULL, attempts INTEGER NOT NULL, errors TEXT, time INTEGER NOT NULL, payload BLOB,
+  partition_id TEXT NOT NULL);
 """
 SCHEMA_OF_POSTGRES = """
 CREATE TABLE etl_store(format bigint NOT NULL);
-INSERT INTO etl_store VALUES(2);
+INSERT INTO etl_store VALUES(3);
 CREATE TABLE etl_dead_letters(
   id text PRIMARY KEY, pipeline text NOT NULL, run text NOT NULL, partition bigint NOT NULL, seq bigint NOT NULL,
   batch bigint NOT NULL, position text, stage text NOT NULL, attempts bigint NOT NULL, errors text[] NOT NULL, time timestamptz NOT NULL,
-  payload bytea);
+  payload bytea, partition_id text NOT NULL);
 """
 
 
@@ -66,8 +67,8 @@ class Stores:
             db.executescript(SCHEMA)
             for one in reversed(LETTERS):
                 errors = "\n".join(e.replace("\\", "\\\\").replace("\n", "\\n") for e in one[9]) if one[9] else None
-                db.execute("INSERT INTO etl_dead_letters VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
-                           (*one[:9], errors, MICROSECOND, one[10]))
+                db.execute("INSERT INTO etl_dead_letters VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                           (*one[:9], errors, MICROSECOND, *one[10:]))
             db.commit()
         self.url = self.make_schema("letters") if "ETLPIPE_POSTGRES" in os.environ else None
         if self.url:
@@ -77,7 +78,7 @@ class Stores:
                 errors = ",".join(literal(e.replace("\\", "\\\\").replace("\n", "\\n")) for e in one[9])
                 texts = [v if isinstance(v, int) else literal(v) for v in one[:9]]
                 payload = "NULL" if one[10] is None else f"'\\x{one[10].hex()}'"
-                values.append(f"({','.join(map(str, texts))},ARRAY[{errors}]::text[],'{TIME}',{payload})")
+                values.append(f"({','.join(map(str, texts))},ARRAY[{errors}]::text[],'{TIME}',{payload},{literal(one[11])})")
             self.psql(self.url, SCHEMA_OF_POSTGRES + "INSERT INTO etl_dead_letters VALUES" + ",".join(values))
         with open(self.file, "w", encoding="utf-8") as lines:
             for one in reversed(LETTERS):
@@ -104,7 +105,9 @@ class Stores:
             line["payload_base64"] = "AP8K"
         elif one[10] is not None:
             line["payload"] = one[10].decode()
-        return {"v": 1, **line, "time": TIME}
+        if one[11]:
+            line["partition_id"] = one[11]
+        return {"v": 2, **line, "time": TIME}
 
     def names(self):
         return [f"sqlite:{self.database}", str(self.file), *([self.url] if self.url else [])]
@@ -162,14 +165,16 @@ def list_as_table(s):
 def show(s):
     for store in s.names():
         text = s.good("show", store, "a1").decode()
-        for part in ("id         a1\n", "pipeline   orders\n", "run        run-1\n", "seq        3\n", "batch      0\n",
+        for part in ("id         a1\n", "pipeline   orders\n", "run        run-1\n", "partition  0: day 1.csv\n", "seq        3\n", "batch      0\n",
                      "position   -\n",
                      "stage      transform\n", "attempts   1\n", "time       2023-11-14T22:13:20Z\n",
                      "error      bad price [31m\ncaused by  no number\n", "payload    6 bytes"):
             check(part in text, f"'{part}' is not in {text}")
         text = s.good("show", store, "a2").decode()
         check("batch      2\nposition   byte 12\n" in text and "error" not in text, text)
-        check("no `describe`" in s.good("show", store, "a3").decode(), "a3")
+        text = s.good("show", store, "a3").decode()
+        check("no `describe`" in text and "partition  1: day 2.csv\n" in text, text)
+        check("partition  0\n" in s.good("show", store, "b1").decode(), "b1")
         s.bad(1, ["no letter with the id none", "etl-dlq list"], "show", store, "none")
 
 

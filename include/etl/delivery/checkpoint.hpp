@@ -39,7 +39,6 @@ struct Checkpoint {
   std::string fingerprint{};
   /// Of the batches that idempotency keys were made for; it is used again (G16).
   std::uint64_t batch_size = 0;
-  std::uint64_t partition_count = 1;
   /// The whole source is settled: the next run starts anew, unless it is incremental.
   bool finished = false;
   /// Id of the run that keeps it (`CheckpointStore::claim`).

@@ -29,8 +29,9 @@ struct Commit {
   const std::string& pipeline;
   /// To be added to what is settled: the batch's own items, and those of batches before it that had nothing to load.
   std::span<const SettledRange> settled;
-  /// Partitions whose watermark has moved: watermark and position are to be stored unless a higher watermark is there
-  /// already, and settled ranges below it may be forgotten. (`gaps` is not filled in.)
+  /// Partitions whose watermark has moved: the watermark is to be stored unless a higher one is there already, and the
+  /// position unless one with a higher `position_seq` is there; settled ranges below the watermark may be forgotten.
+  /// (`gaps`, `id` and `fingerprint` are not filled in: the last two are there from `save`, and stay.)
   std::span<const PartitionProgress> advanced;
   /// As `DeadLetterStore::write`.
   std::span<const DeadLetter> dead_letters;

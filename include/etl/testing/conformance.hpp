@@ -76,16 +76,22 @@ inline void check_checkpoint_store(CheckpointStore& store) {
   for (const std::string& n : {name, other}) done(store.reset(n), "reset of what is not there");
   require(!value_of(store.find(name), "find"), "find gives nothing for a pipeline that was never saved");
 
-  Checkpoint checkpoint{.fingerprint = "two\nlines, \"quotes\" and \xC3\xA4", .batch_size = 500, .partition_count = 3};
+  Checkpoint checkpoint{.fingerprint = "two\nlines, \"quotes\" and \xC3\xA4", .batch_size = 500};
   checkpoint.run = "first";
   require(!value_of(store.claim(name, "first"), "claim"), "claim gives what find gives: nothing here");
   PartitionProgress p{.partition = 0, .watermark = 10, .position = Position("a place"), .position_seq = 8};
   p.gaps.add({12, 15});
   p.gaps.add({20, 1'000'000'000'000});
-  checkpoint.partitions = {p, {.partition = 2, .watermark = 0}};
+  p.id = "a/path with \"quotes\",\nlines \\ and \xFF bytes";
+  p.fingerprint = "of a/path \\n'";
+  checkpoint.partitions = {p, {.partition = 2, .watermark = 0, .id = "other"}, {.partition = 4'000'000'000U}};
   done(store.save(name, checkpoint), "save");
   require(value_of(store.find(name), "find") == checkpoint, "find gives back what was saved");
   require(!value_of(store.find(other), "find"), "pipelines have checkpoints of their own");
+  checkpoint.partitions.erase(checkpoint.partitions.begin());
+  checkpoint.partitions.front().id.swap(checkpoint.partitions.front().fingerprint);
+  done(store.save(name, checkpoint), "save with other partitions");
+  require(value_of(store.find(name), "find") == checkpoint, "save replaces partitions, their ids and fingerprints");
 
   Checkpoint next{.fingerprint = "next", .batch_size = 1, .finished = true, .run = "first"};
   done(store.save(name, next), "save in place of another");
@@ -98,6 +104,18 @@ inline void check_checkpoint_store(CheckpointStore& store) {
   require(!value_of(store.find(name), "find"), "reset forgets");
   require(value_of(store.find(other), "find") == checkpoint, "reset forgets one pipeline only");
   done(store.reset(other), "reset");
+
+  Checkpoint many{.fingerprint = "many", .batch_size = 1, .run = "first"};
+  for (std::uint32_t i = 0; i < 3000; ++i)  // more than a store may write at once
+    many.partitions.push_back(
+        {.partition = 3 * i, .watermark = i, .id = "id " + std::to_string(i), .fingerprint = "f"});
+  done(store.save(name, many), "save of many partitions");
+  require(value_of(store.find(name), "find") == many, "find gives back many partitions, in the order of their numbers");
+  many.partitions[1700].watermark = 5000;
+  many.partitions.erase(many.partitions.begin() + 1000);
+  done(store.save(name, many), "save of many partitions");
+  require(value_of(store.find(name), "find") == many, "save replaces one of many partitions");
+  done(store.reset(name), "reset");
 }
 
 /// The same for dead letters; it leaves none of its own.
@@ -117,6 +135,7 @@ inline void check_dead_letter_store(DeadLetterStore& store) {
   first.errors = {"outer: \"quoted\"\nsecond line", "cause"};
   first.time = std::chrono::system_clock::time_point(std::chrono::microseconds(1'700'000'000'123'456));
   first.payload = std::string("any bytes: \0 \xFF \n", 16);
+  first.partition_id = "a/path with \"quotes\",\nlines \\ and \xFF bytes";
   const DeadLetter second{.id = "conformance-2", .pipeline = name, .partition = 0, .seq = 9};
   const DeadLetter foreign{.id = "conformance-3", .pipeline = "conformance, another"};
   const DeadLetter letters[] = {first, second, foreign};
@@ -130,6 +149,7 @@ inline void check_dead_letter_store(DeadLetterStore& store) {
   DeadLetter again = first;
   again.attempts = 4;
   again.batch = 6;
+  again.partition_id = "another";
   again.errors = {"still bad"};
   done(store.write(std::span(&again, 1)), "write of a letter that is there");
   require(all(name) == std::vector<DeadLetter>{second, again}, "a letter with the same id replaces the old one");
@@ -156,7 +176,9 @@ void check_transactional_store(TransactionalStore<Tx>& store, DeadLetterStore& l
   };
   const std::string name = "conformance";
   const std::string run = "first";
-  done(store.save(name, {.fingerprint = "f", .batch_size = 10, .run = run}), "save");
+  const std::vector<PartitionProgress> partitions = {{.partition = 0, .id = "first", .fingerprint = "of first"},
+                                                     {.partition = 1, .id = "second"}};
+  done(store.save(name, {.fingerprint = "f", .batch_size = 10, .run = run, .partitions = partitions}), "save");
   const std::size_t before = rows();
   {
     const auto session = value_of(store.connect(), "connect");
@@ -183,6 +205,7 @@ void check_transactional_store(TransactionalStore<Tx>& store, DeadLetterStore& l
     require(rows() == before + 1, "rows before a savepoint stay, those behind it go");
     require(value_of(session->is_settled(name, ranges[0]), "is_settled"), "what a commit settled is settled");
     require(!value_of(session->is_settled(name, {0, {20, 30}}), "is_settled"), "and nothing else is");
+    require(!value_of(session->is_settled(name, {0, {19, 21}}), "is_settled"), "nor is what was settled in part");
 
     const SettledRange more[] = {{0, {0, 10}}, {1, {0, 5}}};
     const PartitionProgress moved[] = {{.partition = 0, .watermark = 20, .position = Position(18), .position_seq = 18}};
@@ -194,6 +217,15 @@ void check_transactional_store(TransactionalStore<Tx>& store, DeadLetterStore& l
     settle({}, stale);
     done(session->commit(), "commit");
     session->rollback();  // of nothing
+    const SettledRange next[] = {{0, {20, 30}}};
+    const PartitionProgress reached[] = {
+        {.partition = 0, .watermark = 30, .position = Position(28), .position_seq = 28}};
+    done(session->begin(), "begin");
+    settle(next, {});
+    done(session->commit(), "commit");
+    done(session->begin(), "begin");
+    settle({}, reached);
+    done(session->commit(), "commit");
 
     for (const SettledRange& twice : {SettledRange{0, {5, 15}}, SettledRange{1, {4, 6}}}) {
       done(session->begin(), "begin");
@@ -221,9 +253,12 @@ void check_transactional_store(TransactionalStore<Tx>& store, DeadLetterStore& l
   require(found.has_value() && found->fingerprint == "f" && !found->finished,
           "commits leave the checkpoint's head alone");
   const PartitionProgress* const p = found->find(0);
-  require(p != nullptr && p->watermark == 20 && p->position == Position(18), "a watermark is never lowered");
+  require(p != nullptr && p->watermark == 30, "a watermark is never lowered");
+  require(p->position == Position(28), "a position comes after the items before it, and is not lowered");
   const PartitionProgress* const other = found->find(1);
   require(other != nullptr && (other->watermark == 5 || other->gaps.contains(4)), "partitions have their own progress");
+  require(p->id == "first" && p->fingerprint == "of first" && other->id == "second" && other->fingerprint.empty(),
+          "commits leave ids and fingerprints of partitions alone");
   detail::check_fence(store, name, run, write, rows);
 }
 

@@ -22,6 +22,9 @@
 
 namespace etl::inline v0::testing {
 
+template <class Row>
+class MemoryStore;
+
 /// Thread-safe.
 class MemoryCheckpoints final : public CheckpointStore {
  public:
@@ -57,6 +60,8 @@ class MemoryCheckpoints final : public CheckpointStore {
   }
 
  private:
+  template <class Row>
+  friend class MemoryStore;
   mutable std::mutex mutex_;
   std::map<std::string, Checkpoint> checkpoints_;
   std::uint64_t saves_ = 0;
@@ -97,9 +102,6 @@ class MemoryDeadLetters final : public DeadLetterStore {
   mutable std::mutex mutex_;
   std::map<std::string, DeadLetter> letters_;  // by id
 };
-
-template <class Row>
-class MemoryStore;
 
 /// What `load` gets of a `MemoryStore`: rows written to it are kept when it commits.
 template <class Row>
@@ -170,10 +172,14 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
     }
     [[nodiscard]] Result<void> commit() override {
       const std::lock_guard lock(store_.mutex_);
-      Checkpoint checkpoint = store_.checkpoints_.find(pipeline_).value_or(std::nullopt).value_or(Checkpoint());
-      if (checkpoint.run != run_) return failure(superseded(pipeline_, run_, checkpoint.run));
+      const std::lock_guard progress_lock(store_.checkpoints_.mutex_);
+      std::map<std::string, Checkpoint>& all = store_.checkpoints_.checkpoints_;
+      const auto found = all.find(pipeline_);
+      if (const std::string owner = found == all.end() ? "" : found->second.run; owner != run_)
+        return failure(superseded(pipeline_, run_, owner));
+      Checkpoint& checkpoint = found == all.end() ? all[pipeline_] : found->second;
       for (const SettledRange& range : settled_)
-        if (store_.any_settled(pipeline_, range))
+        if (any_settled(checkpoint, range))
           return failure(fatal("another run of this pipeline has loaded these items"));
       store_.rows_.insert(store_.rows_.end(), tx_.rows_.begin(), tx_.rows_.end());
       (void)store_.letters_.write(letters_);
@@ -181,17 +187,13 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
       for (const SettledRange& range : settled_) partition(checkpoint, range.partition).gaps.add(range.items);
       for (const PartitionProgress& p : advanced_) {
         PartitionProgress& mine = partition(checkpoint, p.partition);
-        if (p.watermark <= mine.watermark) continue;
-        mine.watermark = p.watermark;
+        mine.watermark = std::max(mine.watermark, p.watermark);
+        if (p.position_seq < mine.position_seq) continue;
         mine.position = p.position;
         mine.position_seq = p.position_seq;
       }
-      for (PartitionProgress& p : checkpoint.partitions) {
-        p.gaps.forget_below(p.watermark);
-        p.watermark = p.gaps.end_of(p.watermark);
-        p.gaps.forget_below(p.watermark);
-      }
-      (void)store_.checkpoints_.save(pipeline_, checkpoint);
+      for (const SettledRange& range : settled_) join(partition(checkpoint, range.partition));
+      for (const PartitionProgress& p : advanced_) join(partition(checkpoint, p.partition));
       rollback();
       return {};
     }
@@ -204,9 +206,11 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
       marked_ = 0;
     }
     [[nodiscard]] Result<bool> is_settled(const std::string& pipeline, const SettledRange& range) override {
-      const Checkpoint found = store_.checkpoints_.find(pipeline).value_or(std::nullopt).value_or(Checkpoint());
-      const PartitionProgress* p = found.find(range.partition);
-      return p != nullptr && (range.items.first < p->watermark || p->gaps.contains(range.items.first));
+      const std::lock_guard lock(store_.checkpoints_.mutex_);
+      const auto found = store_.checkpoints_.checkpoints_.find(pipeline);
+      if (found == store_.checkpoints_.checkpoints_.end()) return false;
+      const SeqRanges there = settled_of(found->second, range.partition);
+      return there.end_of(range.items.first) >= range.items.end;
     }
 
    private:
@@ -214,6 +218,22 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
       const auto at = std::ranges::lower_bound(checkpoint.partitions, number, {}, &PartitionProgress::partition);
       if (at != checkpoint.partitions.end() && at->partition == number) return *at;
       return *checkpoint.partitions.insert(at, PartitionProgress{.partition = number});
+    }
+    [[nodiscard]] static SeqRanges settled_of(const Checkpoint& checkpoint, std::uint32_t number) {
+      const PartitionProgress* const p = checkpoint.find(number);
+      SeqRanges there = p == nullptr ? SeqRanges() : p->gaps;
+      if (p != nullptr) there.add({0, p->watermark});
+      return there;
+    }
+    [[nodiscard]] static bool any_settled(const Checkpoint& checkpoint, const SettledRange& range) {
+      const SeqRanges there = settled_of(checkpoint, range.partition);
+      return there.contains(range.items.first) || there.boundary_after(range.items.first) < range.items.end;
+    }
+    /// Takes ranges that the watermark has reached into it.
+    static void join(PartitionProgress& p) {
+      p.gaps.forget_below(p.watermark);
+      p.watermark = p.gaps.end_of(p.watermark);
+      p.gaps.forget_below(p.watermark);
     }
     MemoryStore& store_;
     Tx tx_;
@@ -225,17 +245,6 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
     std::vector<DeadLetter> letters_;
     std::vector<std::string> purged_;
   };
-
-  [[nodiscard]] bool any_settled(const std::string& pipeline, const SettledRange& range) {
-    const Checkpoint found = checkpoints_.find(pipeline).value_or(std::nullopt).value_or(Checkpoint());
-    const PartitionProgress* p = found.find(range.partition);
-    if (p == nullptr) return false;
-    SeqRanges there = p->gaps;
-    there.add({0, p->watermark});
-    for (std::uint64_t seq = range.items.first; seq < range.items.end; ++seq)
-      if (there.contains(seq)) return true;
-    return false;
-  }
 
   mutable std::mutex mutex_;
   std::vector<Row> rows_;

@@ -27,10 +27,14 @@ Checkpoint example() {
   Checkpoint made{
       .fingerprint = "sha256 of \"x\"\n\\ and \x01\x7f\xff",
       .batch_size = 500,
-      .partition_count = 4,
       .run = "18c-2",
-      .partitions = {{.partition = 0, .watermark = 20, .position = Position("byte \" at 9"), .position_seq = 18},
-                     {.partition = 2, .watermark = std::numeric_limits<std::uint64_t>::max() - 1},
+      .partitions = {{.partition = 0,
+                      .watermark = 20,
+                      .position = Position("byte \" at 9"),
+                      .position_seq = 18,
+                      .id = "a \"b\".csv",
+                      .fingerprint = "sha"},
+                     {.partition = 2, .watermark = std::numeric_limits<std::uint64_t>::max() - 1, .id = "\n"},
                      {.partition = 3, .watermark = 1, .position = Position("")}}};
   made.partitions[0].gaps.add({30, 35});
   made.partitions[0].gaps.add({40, 45});
@@ -60,10 +64,11 @@ TEST_CASE("checkpoint file: G13 what was saved is found, and can be read by a pe
   CHECK(file.find("p").value() == example());
   CHECK(CheckpointFile(folder / "a/b").find("p").value() == example());
   CHECK(lacks(test::read_file(folder / "a/b/p.checkpoint"),
-              {"etlpipe checkpoint 1\npipeline \"p\"\nfingerprint \"sha256 of \\\"x\\\"\\x0a\\\\ and \\x01\\x7f\xff\"\n"
-               "batch_size 500\npartition_count 4\nfinished no\nrun \"18c-2\"\n"
-               "partition 0 watermark 20 position \"byte \\\" at 9\" at 18 gaps [30,35) [40,45)\n"
-               "partition 2 watermark 18446744073709551614\n"
+              {"etlpipe checkpoint 2\npipeline \"p\"\nfingerprint \"sha256 of \\\"x\\\"\\x0a\\\\ and \\x01\\x7f\xff\"\n"
+               "batch_size 500\nfinished no\nrun \"18c-2\"\n"
+               "partition 0 id \"a \\\"b\\\".csv\" fingerprint \"sha\" watermark 20 position \"byte \\\" at 9\" at 18 "
+               "gaps [30,35) [40,45)\n"
+               "partition 2 id \"\\x0a\" watermark 18446744073709551614\n"
                "partition 3 watermark 1 position \"\" at 0\nsha256 "}) == "");
 
   Checkpoint done{.finished = true};
@@ -115,13 +120,13 @@ TEST_CASE("checkpoint file: G17 a damaged or newer file is an error with its lin
     test::write_file(path, bad.replace(bad.find(from), from.size(), to));
     return problem(file);
   };
-  CHECK(lacks(changed("checkpoint 1", "checkpoint 2"), {"line 1", "format 2", "format 1", "version of etlpipe"}) == "");
-  CHECK(lacks(changed("watermark 20", "watermark 21"), {"line 11", "checksum"}) == "");
-  CHECK(lacks(changed("watermark 20", "watermark x"), {"line 8", "expected a number"}) == "");
-  CHECK(lacks(changed("finished no", "finished now"), {"line 6", "end of the line"}) == "");
-  CHECK(lacks(changed("partition 2 ", "partition 4294967296 "), {"line 9", "number up to 4294967295"}) == "");
+  CHECK(lacks(changed("checkpoint 2", "checkpoint 1"), {"line 1", "format 1", "format 2", "version of etlpipe"}) == "");
+  CHECK(lacks(changed("watermark 20", "watermark 21"), {"line 10", "checksum"}) == "");
+  CHECK(lacks(changed("watermark 20", "watermark x"), {"line 7", "expected a number"}) == "");
+  CHECK(lacks(changed("finished no", "finished now"), {"line 5", "end of the line"}) == "");
+  CHECK(lacks(changed("partition 2 ", "partition 4294967296 "), {"line 8", "number up to 4294967295"}) == "");
   test::write_file(path, good + "more");
-  CHECK(lacks(problem(file), {"line 12", "end of the file"}) == "");
+  CHECK(lacks(problem(file), {"line 11", "end of the file"}) == "");
 
   CHECK(file.reset("p").has_value());  // which `restart` does
   CHECK(problem(file) == "nothing");

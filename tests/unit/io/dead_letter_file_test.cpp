@@ -45,7 +45,8 @@ DeadLetter full() {
       .attempts = 4,
       .errors = {"first\tline\nsecond", "", "\xc3\xbc \xe2\x82\xac \xf0\x9f\x98\x80 \x7f", "bad \xff\xc3 \xed\xa0\x80"},
       .time = std::chrono::system_clock::time_point(1'700'000'000'123'456us),
-      .payload = "ID   X\n"};
+      .payload = "ID   X\n",
+      .partition_id = "a \"b\".csv"};
 }
 
 std::vector<DeadLetter> all(const fs::path& path, const std::string& pipeline = "") {
@@ -114,10 +115,10 @@ TEST_CASE("dead letter file: each line is JSON that says what a person wants to 
   write(path, {full()});
   CHECK(
       test::read_file(path) ==
-      R"({"v":1,"id":"i1","pipeline":"p\"\\/","run":"run\n7","partition":4294967295,"seq":18446744073709551615,)"
+      R"({"v":2,"id":"i1","pipeline":"p\"\\/","run":"run\n7","partition":4294967295,"seq":18446744073709551615,)"
       R"("batch":18446744073709551614,"stage":"load","attempts":4,"time":"2023-11-14T22:13:20.123456Z","errors":["first\u0009line\nsecond","",)"
       "\"\xc3\xbc \xe2\x82\xac \xf0\x9f\x98\x80 \\u007f\","
-      R"("bad \udcff\udcc3 \udced\udca0\udc80"],"position":"byte \udc80 12","payload":"ID   X\n"})"
+      R"("bad \udcff\udcc3 \udced\udca0\udc80"],"partition_id":"a \"b\".csv","position":"byte \udc80 12","payload":"ID   X\n"})"
       "\n");
   DeadLetter binary = letter("b");
   binary.payload = "\xff";
@@ -206,11 +207,12 @@ TEST_CASE("dead letter file: a damaged line is an error with its number and the 
     test::write_file(path, good + replaced(good, from, to) + good);
     return problem(path);
   };
-  CHECK(with("\"v\":1", " \"v\" : 1\t") == "1");
+  CHECK(with("\"v\":2", " \"v\" : 2\t") == "1");
+  CHECK(with("\"v\":2", "\"v\":1") == "1");
   CHECK(with("\"position\":\"byte \\udc80 12\"", "\"position\":null") == "1");
   test::write_file(path, replaced(good, "run\\n7", "\\u0072\\u07ff\\u0800\\u20AC\\ud83d\\ude00\\b\\f\\r\\t\\/"));
   CHECK(all(path)[0].run == "r\xdf\xbf\xe0\xa0\x80\xe2\x82\xac\xf0\x9f\x98\x80\b\f\r\t/");
-  CHECK(lacks(with("\"v\":1", "\"v\":2"), {"d.ndjson, line 2, byte 7: ", "format 2", "newer version"}) == "");
+  CHECK(lacks(with("\"v\":2", "\"v\":3"), {"d.ndjson, line 2, byte 7: ", "format 3", "newer version"}) == "");
   CHECK(lacks(with("\"seq\":", "\"seq\":x"), {"line 2", "whole number", "mend or remove the line"}) == "");
   for (const std::string_view number : {"\"seq\":-", "\"seq\":0", "\"seq\":9", "\"seq\":1.", "\"seq\":+"})
     CHECK(lacks(with("\"seq\":", number), {"line 2"}) == "");
