@@ -155,15 +155,13 @@ Result<std::string> line_at(const detail::Fd& file, const std::filesystem::path&
 Result<void> mend_end(const detail::Fd& file, const std::filesystem::path& path) {
   struct stat info{};
   if (::fstat(file.get(), &info) != 0) return failure(problem(path, "read", errno));
-  constexpr off_t step = off_t{4} << 10;
   std::string tail;
-  while (info.st_size > 0 && tail.find('\n') == std::string::npos) {
-    const off_t left = info.st_size - static_cast<off_t>(tail.size());
-    if (left == 0) break;
-    const off_t size = std::min(step, left);
-    auto more = line_at(file, path, {static_cast<std::uint64_t>(left - size), static_cast<std::size_t>(size)});
+  for (off_t size = off_t{4} << 10; tail.find('\n') == std::string::npos; size *= 2) {  // the last line may be long
+    size = std::min(size, info.st_size);
+    if (static_cast<off_t>(tail.size()) == size) break;
+    auto more = line_at(file, path, {static_cast<std::uint64_t>(info.st_size - size), static_cast<std::size_t>(size)});
     if (!more) return failure(std::move(more.error()));
-    tail.insert(0, *more);
+    tail = std::move(*more);
   }
   const std::size_t torn = tail.size() - (tail.find_last_of('\n') + 1);
   if (torn == 0) return {};

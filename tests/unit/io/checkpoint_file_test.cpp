@@ -78,6 +78,16 @@ TEST_CASE("checkpoint file: G13 what was saved is found, and can be read by a pe
   CHECK(problem(file) == "nothing");
 }
 
+TEST_CASE("checkpoint file: 100,000 partitions are written and read once each") {
+  const test::TemporaryFolder folder;
+  CheckpointFile file(folder.path());
+  Checkpoint many{.fingerprint = "f"};
+  for (std::uint32_t i = 0; i < 100'000; ++i)
+    many.partitions.push_back({.partition = i, .watermark = i, .id = "file " + std::to_string(i), .fingerprint = "f"});
+  REQUIRE(file.save("p", many).has_value());
+  CHECK(file.find("p").value() == many);
+}
+
 TEST_CASE("checkpoint file: any name of a pipeline is a file in the folder") {
   const test::TemporaryFolder folder;
   CheckpointFile file(folder.path());

@@ -203,6 +203,33 @@ TEST_CASE("postgres store: whether items are settled, and that they are settled 
   CHECK(settled(0, 0, 40));
 }
 
+TEST_CASE("postgres store: of 100,000 partitions only those that have changed are written again") {
+  Fixture f;
+  Checkpoint many{.fingerprint = "f", .batch_size = 10};
+  for (std::uint32_t i = 0; i < 100'000; ++i)
+    many.partitions.push_back({.partition = i, .id = "file " + std::to_string(i), .fingerprint = "f"});
+  ok(f.store->save("p", many));
+  CHECK(ok(f.store->find("p")) == many);
+  /// A row's xmin is the transaction that has written it.
+  const auto untouched = [&, first = value(f.db, "SELECT min(xmin::text::bigint) FROM etl_partitions")] {
+    return value(f.db, "SELECT count(*) FROM etl_partitions WHERE xmin::text = '" + first + "'");
+  };
+  const Session session = ok(f.store->connect());
+  for (std::uint32_t i = 0; i < 1000; ++i) {
+    commit(session, {.settled = {{100 * i, {0, 10}}}});
+    many.partitions[100 * i].watermark = 10;
+  }
+  CHECK(untouched() == "99000");
+  many.partitions[1].watermark = 5;
+  many.partitions[2].id += 'x';
+  many.partitions[3].position = Position("");
+  many.partitions[4].gaps.add({7, 9});
+  many.partitions.erase(many.partitions.begin() + 50'001);
+  ok(f.store->save("p", many));
+  CHECK(untouched() == "98995");
+  CHECK(ok(f.store->find("p")) == many);
+}
+
 // --- transactions
 // -----------------------------------------------------------------------------------------------------
 

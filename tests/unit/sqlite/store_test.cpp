@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <sqlite3.h>
 #include <etl/sqlite/store.hpp>
 
 #include "support/catch.hpp"
@@ -232,6 +233,52 @@ TEST_CASE("sqlite store: whether items are settled") {
   for (const SeqRange no : {SeqRange{9, 11}, {20, 31}, {20, 36}, {15, 21}}) CHECK(!settled(0, no.first, no.end));
   CHECK(!settled(1, 0, 1));
   CHECK(!ok(session->is_settled("q", {0, {0, 1}})));
+}
+
+TEST_CASE("sqlite store: the work for one of 100,000 partitions is that for one of 1,000") {
+  struct Work {
+    std::int64_t written = 0, steps = 0;
+  };
+  const auto work_of = [](std::uint32_t partitions, const auto& what) {
+    Fixture f({.synchronous = etl::sqlite::Synchronous::Off});
+    Checkpoint many{.fingerprint = "f", .batch_size = 10};
+    for (std::uint32_t i = 0; i < partitions; ++i)
+      many.partitions.push_back({.partition = i, .id = "file " + std::to_string(i), .fingerprint = "f"});
+    sqlite3* const handle = f.store->database().handle();
+    const auto written = [&, before = sqlite3_total_changes(handle)] { return sqlite3_total_changes(handle) - before; };
+    ok(f.store->save("p", many));
+    CHECK(written() == static_cast<int>(partitions) + 1);
+    CHECK(ok(f.store->find("p")) == many);
+    Work work;
+    constexpr int instructions = 10;  // of SQLite's virtual machine, for each call
+    const auto count = [](void* steps) { return ++*static_cast<std::int64_t*>(steps), 0; };
+    work.written = written();
+    sqlite3_progress_handler(handle, instructions, count, &work.steps);
+    what(*f.store, many);
+    sqlite3_progress_handler(handle, 0, nullptr, nullptr);
+    work.written = written() - work.written;
+    CHECK(ok(f.store->find("p")) == many);
+    return work;
+  };
+  const auto commits = [](Store& store, Checkpoint& many) {
+    const Session session = ok(store.connect());
+    for (std::size_t i = 0; i < 1000; ++i) {
+      PartitionProgress& one = many.partitions[(many.partitions.size() / 1000) * i];
+      commit(session, {.settled = {{one.partition, {0, 10}}}, .advanced = {{.partition = one.partition}}});
+      CHECK(ok(session->is_settled("p", {one.partition, {0, 10}})));
+      one.watermark = 10;
+    }
+  };
+  const Work few = work_of(1000, commits), many = work_of(100'000, commits);
+  CHECK(few.written == 2000);  // each partition by both of its parts
+  CHECK(many.written == few.written);
+  CHECK(many.steps <= few.steps + few.steps / 10);
+  const auto save = [](Store& store, Checkpoint& c) {
+    c.partitions[500].watermark = 3;
+    ok(store.save("p", c));
+  };
+  CHECK(work_of(1000, save).written == 2);  // the head, and the partition that has changed
+  CHECK(work_of(20'000, save).written == 2);
 }
 
 // --- transactions
