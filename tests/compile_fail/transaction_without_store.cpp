@@ -1,11 +1,13 @@
 // expect: one that takes a store's transaction is run as etl::with(pipeline, store)
 // There is no transaction to give.
 #include <span>
+#include <string>
 
 #include <etl/run.hpp>
 #include <etl/testing/memory_stores.hpp>
 
 struct Pipeline {
+  std::string fingerprint() const { return "one number"; }
   void extract(etl::Emitter<int>& out) { out.push(1); }
   void load(std::span<const int> batch, etl::testing::MemoryTransaction<int>& tx) { tx.write(batch); }
 };

@@ -44,6 +44,8 @@ struct FileLoad {
 
   std::string fingerprint() const { return print; }
   const std::vector<etl::csv::Part>& partitions() const { return parts; }
+  /// `print` has the number of parts, so that a file that is cut otherwise is another one.
+  std::string partition_id(const etl::csv::Part& part) const { return fmt::format("from byte {}", part.begin.offset); }
   std::string describe(const FoundRow& found) const { return found.rows->text(found.i); }
 
   etl::Result<void> extract(const etl::csv::Part& part, etl::Emitter<FoundRow>& out) const {

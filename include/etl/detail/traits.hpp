@@ -282,18 +282,25 @@ concept PathLike = requires(const Partition& part) {
   { part.native() } -> std::convertible_to<std::string>;
 };
 template <class Partition>
+concept NamesItself = requires(const Partition& part) {
+  { part.partition_id() } -> std::convertible_to<std::string>;
+};
+template <class Partition>
 concept Number = std::is_integral_v<std::remove_cvref_t<Partition>>;
 template <class Partition>
 concept Text = std::is_convertible_v<Partition, std::string_view>;
 /// Whether a partition is known again wherever it stands in the list (G14).
 template <class P>
-concept IdentifiesPartitions = HasPartitionId<P> || PathLike<std::remove_cvref_t<partition_t<P>>> ||
-                               Number<partition_t<P>> || Text<partition_t<P>>;
+concept IdentifiesPartitions =
+    HasPartitionId<P> || NamesItself<std::remove_cvref_t<partition_t<P>>> ||
+    PathLike<std::remove_cvref_t<partition_t<P>>> || Number<partition_t<P>> || Text<partition_t<P>>;
 
 template <class P, class Partition>
 [[nodiscard]] std::string partition_id_of(const P& p, const Partition& partition) {
   if constexpr (HasPartitionId<P>)
     return p.partition_id(partition);
+  else if constexpr (NamesItself<Partition>)
+    return partition.partition_id();
   else if constexpr (PathLike<Partition>)
     return partition.generic_string();
   else if constexpr (Number<Partition>)

@@ -32,6 +32,10 @@ namespace etl::inline v0::postgres {
 struct KeyRange {
   std::optional<Position> after{};
   std::optional<Position> until{};
+  /// What progress is kept under (`PartitionProgress::id`).
+  [[nodiscard]] std::string partition_id() const {
+    return "after " + (after ? after->text() : "the beginning") + " until " + (until ? until->text() : "the end");
+  }
 };
 
 namespace detail {

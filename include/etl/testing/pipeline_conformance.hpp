@@ -34,6 +34,7 @@ struct SourceProbe {
   std::vector<E>& items;
   std::size_t breaks_at = SIZE_MAX;  // after so many
 
+  std::string fingerprint() const { return "conformance"; }
   decltype(auto) extract(Emitter<E>& out) { return source.extract(out); }
   Result<void> load(std::span<const E> batch) {
     if (items.size() == breaks_at) return failure(fatal("broken by the conformance check"));
@@ -49,6 +50,7 @@ struct SinkProbe {
   const std::vector<T>& rows;
   Sink& sink;
 
+  std::string fingerprint() const { return "conformance"; }
   void extract(Emitter<T>& out) {
     for (const T& row : rows)
       if (!out.push(row)) return;
