@@ -1,4 +1,5 @@
 #include <span>
+#include <string>
 
 #include <etl/delivery/level.hpp>
 #include <etl/run.hpp>
@@ -16,6 +17,11 @@ struct Plain {
 };
 struct Replayable : Plain {
   using position = int;
+  std::string fingerprint() const { return "nothing"; }
+};
+struct Nameless : Plain {
+  using position = int;
+  void load(std::span<const int>, etl::IdempotencyKey) {}
 };
 struct Keyed : Replayable {
   void load(std::span<const int>, etl::IdempotencyKey) {}
@@ -32,6 +38,7 @@ using Bound = decltype(etl::with(Transactional{}, std::declval<Store&>()));
 
 static_assert(etl::delivery_of<Plain> == etl::Delivery::at_least_once);
 static_assert(etl::delivery_of<Replayable> == etl::Delivery::at_least_once);
+static_assert(etl::delivery_of<Nameless> == etl::Delivery::at_least_once);
 static_assert(etl::delivery_of<KeyedOnce> == etl::Delivery::at_least_once);
 static_assert(etl::delivery_of<Keyed> == etl::Delivery::effectively_once);
 static_assert(etl::delivery_of<Bound> == etl::Delivery::effectively_once);

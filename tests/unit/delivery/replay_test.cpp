@@ -110,6 +110,7 @@ namespace {
 struct Stored {
   bool mended = false;
   using position = std::uint64_t;
+  std::string fingerprint() const { return "ten numbers"; }
   void extract(etl::Emitter<std::uint64_t>& out) {
     for (std::uint64_t i = 0; i < 10; ++i)
       if (!out.push(i)) return;

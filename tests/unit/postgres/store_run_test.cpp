@@ -43,6 +43,7 @@ struct Numbers {
   void yield() const {
     if (faults != nullptr) faults->yield();
   }
+  std::string fingerprint() const { return "20 numbers"; }
   std::string describe(const std::int64_t& n) const { return std::to_string(n); }
   void extract(etl::Emitter<std::int64_t>& out) const {
     for (std::uint64_t i = out.resume_from() ? out.resume_from()->number().value() : 0; i < 20; ++i) {
@@ -66,6 +67,7 @@ struct Numbers {
 /// Its loads run at the same time.
 struct Parallel {
   using position = std::uint64_t;
+  std::string fingerprint() const { return "5000 numbers"; }
   std::int64_t fail_at = -1;
   void extract(etl::Emitter<std::int64_t>& out) const {
     const std::uint64_t first = out.resume_from() ? out.resume_from()->number().value() : 0;
