@@ -11,7 +11,8 @@ sys.dont_write_bytecode = True
 import support  # noqa: E402
 from program_cases import bad_input, commands, database, delivery, output, signals  # noqa: E402
 
-CASES = {case.__name__: case for module in (commands, database, bad_input, output, signals, delivery) for case in module.CASES}
+CASES = support.by_name(case for module in (commands, database, bad_input, output, signals, delivery)
+                        for case in module.CASES)
 
 
 def main():

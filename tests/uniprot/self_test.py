@@ -2,9 +2,11 @@
 import copy
 import hashlib
 import json
+import types
 
 import asserts
 import compare
+import support
 import verdicts
 
 SEQUENCE = "MKVLAAGIVG"
@@ -189,6 +191,20 @@ def fasta(text):
     return list(verdicts.fasta("x.dat", [wanted], text, HEADERS))
 
 
+def renamed(function, name):
+    """A function of the same body under another name."""
+    return types.FunctionType(function.__code__, function.__globals__, name)
+
+
+def refusal(call, *arguments):
+    """What a call that has to refuse its arguments said."""
+    try:
+        call(*arguments)
+    except ValueError as error:
+        return [str(error)]
+    return []
+
+
 def main():
     wrong = [f"right values fail: {found}" for found in mismatches(GOT)]
     tried = 0
@@ -227,5 +243,7 @@ def main():
     for old in ("P2", "Human)", SEQUENCE):
         must_fail(f"PNNL FASTA {old}", verdicts.pnnl_fasta(PNNL_FASTA.replace(old, "x"), names)[0])
     must_fail("PNNL records", verdicts.pnnl_fasta("", names)[0])
+    must_fail("a name of two cases", refusal(support.by_name, [refusal, lambda: 0, renamed(fasta, "refusal")]))
+    wrong += refusal(support.by_name, [refusal, fasta])
     print("\n".join(map(str, wrong)) or f"{tried} wrong values, each noticed")
     return 1 if wrong else 0

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +12,9 @@ import tempfile
 
 SHOWN = 20  # mismatches that are printed in full
 SECONDS = 240  # for one run of the program; a run that hangs must not hang the test
+
+# A shell starts background jobs with SIGINT ignored, and the program leaves an ignored signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Report:
@@ -185,6 +189,16 @@ def accessions(data):
 def loaded(db):
     """The accessions in a database, sorted."""
     return [row["accession"] for row in rows(db, "SELECT accession FROM proteins ORDER BY 1")] if count(db) else []
+
+
+def by_name(cases):
+    """The cases by the names of their functions; a name that is there twice is an error, lest one case hide another."""
+    named = {}
+    for case in cases:
+        if named.setdefault(case.__name__, case) is not case:
+            raise ValueError(f"two cases are named {case.__name__}: "
+                             f"{named[case.__name__].__module__} and {case.__module__}")
+    return named
 
 
 def select(cases, names):

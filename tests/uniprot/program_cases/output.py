@@ -96,7 +96,7 @@ def locked(c):
     c.equal("accessions", sorted({*accessions(data), *accessions(more)}), loaded(db))
 
 
-def full_disk(c):
+def database_that_cannot_grow(c):
     """No room for the database: an error, and what is there is sound and whole."""
     path, data = c.generate(3000)
     limit = 256 << 10
@@ -160,4 +160,4 @@ def quiet(c):
     c.says("missing file", done, "gone")
 
 
-CASES = [full_device, closed_output, read_only, not_a_database, locked, full_disk, report, quiet]
+CASES = [full_device, closed_output, read_only, not_a_database, locked, database_that_cannot_grow, report, quiet]
