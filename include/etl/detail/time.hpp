@@ -7,6 +7,16 @@
 
 namespace etl::inline v0::detail {
 
+/// The duration in nanoseconds, or the longest there is.
+template <class Rep, class Period>
+[[nodiscard]] constexpr std::chrono::nanoseconds saturated(std::chrono::duration<Rep, Period> duration) noexcept {
+  using std::chrono::nanoseconds;
+  using Duration = std::chrono::duration<Rep, Period>;
+  if (duration >= std::chrono::duration_cast<Duration>(nanoseconds::max())) return nanoseconds::max();
+  if (duration <= std::chrono::duration_cast<Duration>(nanoseconds::min())) return nanoseconds::min();
+  return std::chrono::duration_cast<nanoseconds>(duration);
+}
+
 /// `start` + `duration`, or the end of time when that cannot be represented. Every deadline is made by it.
 [[nodiscard]] inline std::chrono::steady_clock::time_point after(std::chrono::steady_clock::time_point start,
                                                                  std::chrono::nanoseconds duration) noexcept {

@@ -9,7 +9,9 @@
 #include <cstdio>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -21,7 +23,10 @@
 #endif
 
 #include <etl/config.hpp>
+#include <etl/detail/guard.hpp>
 #include <etl/detail/report_text.hpp>
+#include <etl/detail/time.hpp>
+#include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/options.hpp>
 #include <etl/report.hpp>
@@ -64,7 +69,8 @@ struct NamedStatus {
 }
 
 /// Shows progress from a thread of its own, from its construction to its destruction. `look` is called
-/// on that thread.
+/// on that thread; while it throws, or there is no memory for the line, nothing is shown. The constructor throws
+/// `std::system_error` when the thread cannot start.
 class ProgressTicker {
  public:
   using Look = std::function<std::vector<NamedStatus>()>;
@@ -74,7 +80,11 @@ class ProgressTicker {
     if (options_.show == Show::Off) return;
     bar_ = options_.show == Show::Bar || (options_.show == Show::Auto && is_terminal(options_.stream));
     if (options_.interval.count() == 0) options_.interval = std::chrono::milliseconds(bar_ ? 100 : 5000);
-    thread_ = std::thread([this] { tick(); });
+    try {
+      thread_ = std::thread([this] { tick(); });
+    } catch (const std::system_error& e) {
+      throw std::system_error(e.code(), "cannot start the thread that shows progress");
+    }
   }
   ProgressTicker(const ProgressTicker&) = delete;
   ProgressTicker& operator=(const ProgressTicker&) = delete;
@@ -96,12 +106,21 @@ class ProgressTicker {
     return stream == nullptr;
 #endif
   }
-  void tick() {
+  void tick() noexcept {
     std::unique_lock lock(mutex_);
-    while (!wake_.wait_for(lock, options_.interval, [this] { return done_; })) show();
-    if (shown_ || bar_) show();
+    while (!done_by(detail::after(Clock::now(), detail::saturated(options_.interval)), lock)) try_to_show();
+    if (shown_ || bar_) try_to_show();
     if (bar_) std::fputc('\n', options_.stream);
     std::fflush(options_.stream);
+  }
+  [[nodiscard]] bool done_by(TimePoint due, std::unique_lock<std::mutex>& lock) {
+    const auto done = [this] { return done_; };
+    if (due != TimePoint::max()) return wake_.wait_until(lock, due, done);
+    wake_.wait(lock, done);
+    return true;
+  }
+  void try_to_show() noexcept {
+    static_cast<void>(detail::guarded([this]() -> std::optional<Error> { return show(), std::nullopt; }));
   }
   void show() {
     const std::vector<NamedStatus> runs = look_();

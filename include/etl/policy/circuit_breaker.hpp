@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <etl/config.hpp>
+#include <etl/detail/time.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/policy/retry.hpp>
@@ -18,8 +19,9 @@
 namespace etl::inline v0 {
 
 struct BreakerPolicy {
-  std::size_t failures = 5;                                   ///< in a row, until the circuit opens
-  std::chrono::nanoseconds reset = std::chrono::seconds(60);  ///< from there to the probe
+  std::size_t failures = 5;  ///< in a row, until the circuit opens
+  /// From there to the probe. `std::chrono::nanoseconds::max()`: it stays open.
+  std::chrono::nanoseconds reset = std::chrono::seconds(60);
 };
 
 /// Closed, it lets calls through; after some failures in a row it opens, and callers wait; then one call, the probe,
@@ -64,12 +66,12 @@ class CircuitBreaker {
         const TimePoint now = waiter.now();
         if (waiter.stopped()) return Admitted::No;
         if (state_ == State::Closed) return Admitted::Call;
-        if (state_ == State::Open && now >= opened_ + policy_.reset) {
+        if (state_ == State::Open && now >= detail::after(opened_, policy_.reset)) {
           state_ = State::HalfOpen;
           return Admitted::Probe;
         }
-        again = now + std::chrono::milliseconds(10);  // the probe is at work
-        if (state_ == State::Open) again = std::max(again, opened_ + policy_.reset);
+        again = detail::after(now, std::chrono::milliseconds(10));  // the probe is at work
+        if (state_ == State::Open) again = std::max(again, detail::after(opened_, policy_.reset));
       }
       if (!waiter.wait_until(again)) return Admitted::No;
     }

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include <etl/config.hpp>
+#include <etl/detail/time.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/policy/waiter.hpp>
@@ -39,7 +40,7 @@ class RateLimiter {
       const std::optional<TimePoint> due = take(items, bytes, now);
       if (!due) return !waiter.stopped();
       // Looks again before it is due when the rate may have been raised meanwhile.
-      if (!waiter.wait_until(std::min(*due, now + std::chrono::milliseconds(100)))) return false;
+      if (!waiter.wait_until(std::min(*due, detail::after(now, std::chrono::milliseconds(100))))) return false;
     }
   }
   /// The same without waiting.
@@ -74,7 +75,8 @@ class RateLimiter {
     last_ = std::max(now, last_.value_or(now));
     const double wait = std::max(missing(static_cast<double>(items), items_, rates_.items_per_second),
                                  missing(static_cast<double>(bytes), bytes_, rates_.bytes_per_second));
-    if (wait > 0) return now + std::chrono::ceil<Clock::duration>(std::chrono::duration<double>(std::min(wait, 1e6)));
+    if (wait > 0)
+      return detail::after(now, std::chrono::ceil<Clock::duration>(std::chrono::duration<double>(std::min(wait, 1e6))));
     items_ -= static_cast<double>(items);
     bytes_ -= static_cast<double>(bytes);
     return std::nullopt;

@@ -15,6 +15,7 @@
 
 #include <etl/config.hpp>
 #include <etl/detail/guard.hpp>
+#include <etl/detail/time.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/policy/waiter.hpp>
@@ -81,7 +82,7 @@ class Backoff {
                                  static_cast<double>(policy_.max_delay.count()));
     const double part = policy_.jitter ? std::uniform_real_distribution(0.0, 1.0)(random_) : 1.0;
     const std::chrono::nanoseconds delay =
-        std::max(std::chrono::nanoseconds(static_cast<std::int64_t>(most * part)), error.retry_after);
+        std::max(detail::saturated(std::chrono::duration<double, std::nano>(most * part)), error.retry_after);
     const std::chrono::nanoseconds elapsed = now - begin_;
     if (elapsed > policy_.max_elapsed || delay > policy_.max_elapsed - elapsed) return std::nullopt;
     return delay;

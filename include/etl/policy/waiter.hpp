@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <etl/config.hpp>
+#include <etl/detail/time.hpp>
 #include <etl/executor.hpp>
 
 namespace etl::inline v0 {
@@ -38,16 +39,15 @@ class Waiter {
     while (!stopped() && now() < due) {
       if (executor_)
         executor_.backend()->wait(lock, signal, due);
+      else if (due == TimePoint::max())
+        signal.wait(lock);
       else
         signal.wait_until(lock, due);
     }
     return !stopped();
   }
   [[nodiscard]] bool wait_for(std::chrono::nanoseconds duration) const {
-    const TimePoint begin = now();
-    return wait_until(duration >= TimePoint::max() - begin
-                          ? TimePoint::max()
-                          : begin + std::chrono::duration_cast<Clock::duration>(duration));
+    return wait_until(detail::after(now(), duration));
   }
 
  private:

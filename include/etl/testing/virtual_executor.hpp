@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <etl/config.hpp>
+#include <etl/detail/time.hpp>
 #include <etl/executor.hpp>
 
 namespace etl::inline v0::testing {
@@ -60,7 +61,7 @@ class VirtualExecutor final : public ExecutorBackend {
   }
   /// Moves the clock on, firing timers on the way and running what they post.
   void advance(std::chrono::nanoseconds by) {
-    const TimePoint target = now_ + std::chrono::duration_cast<Clock::duration>(by);
+    const TimePoint target = detail::after(now_, by);
     do run_ready();
     while (fire_next(target));
     now_ = std::max(now_, target);  // a task may have moved it further

@@ -1,9 +1,11 @@
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
 #include <memory>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <etl/manager.hpp>
@@ -154,6 +156,34 @@ TEST_CASE("progress: a file is no terminal: Auto prints lines") {
                 .name = "auto"});
   CHECK(r.ok());
   CHECK_FALSE(has(paper.text(), "\r"));
+}
+
+TEST_CASE("progress: an interval without end shows nothing on the way") {
+  const test::Watchdog watchdog("an interval without end");
+  Paper paper;
+  std::atomic<int> looks = 0;
+  {
+    const etl::ProgressTicker ticker({.show = etl::ProgressOptions::Show::Lines,
+                                      .stream = paper.file(),
+                                      .interval = std::chrono::milliseconds::max()},
+                                     [&looks] { return ++looks, std::vector<etl::NamedStatus>(); });
+    for (int i = 0; i < 10000 && looks == 0; ++i) std::this_thread::yield();
+  }
+  CHECK(looks == 0);
+  CHECK(paper.text().empty());
+}
+
+TEST_CASE("progress: what the look throws ends neither the process nor the run") {
+  const test::Watchdog watchdog("a look that throws");
+  Paper paper;
+  std::atomic<int> looks = 0;
+  {
+    const etl::ProgressTicker ticker(
+        {.show = etl::ProgressOptions::Show::Lines, .stream = paper.file(), .interval = 1ms},
+        [&looks]() -> std::vector<etl::NamedStatus> { ++looks, throw 1; });
+    while (looks < 2) std::this_thread::yield();
+  }
+  CHECK(paper.text().empty());
 }
 
 TEST_CASE("progress: of a manager") {

@@ -75,6 +75,25 @@ TEST_CASE("breaker: a stop ends the waiting") {
   CHECK(result.error().message() == "stopped while the circuit was open");
 }
 
+TEST_CASE("breaker: a reset time without end keeps it open until a stop") {
+  struct Stops final : etl::Task {
+    explicit Stops(std::stop_source& s) : stop(s) {}
+    void run() noexcept override { stop.request_stop(); }
+    std::stop_source& stop;
+  };
+  VirtualTime time;
+  time.clock->advance(1h);  // from here on, the longest duration does not fit
+  etl::CircuitBreaker breaker({.failures = 1, .reset = std::chrono::nanoseconds::max()});
+  CHECK_FALSE(breaker.call(fails, time.waiter));
+  const auto timer = time.clock->make_timer();
+  timer->arm(time.begin + 1000h, std::make_shared<Stops>(time.stop));
+  const auto result = breaker.call(works, time.waiter);
+  REQUIRE_FALSE(result);
+  CHECK(result.error().message() == "stopped while the circuit was open");
+  CHECK(time.elapsed() == 1000h);
+  CHECK(breaker.state() == State::Open);
+}
+
 TEST_CASE("breaker: a call that was let through before has no say once the circuit is open") {
   etl::CircuitBreaker breaker({.failures = 1, .reset = 1h});
   std::latch inside(1), opened(1);

@@ -189,6 +189,14 @@ TEST_CASE("retry: full jitter takes any part of the delay, the same for the same
   CHECK(sum / 99 < 65'000'000);
 }
 
+TEST_CASE("retry: a delay without end is not cut short") {
+  using etl::RetryPolicy;
+  etl::Backoff backoff(
+      {.max_attempts = 9, .initial_delay = RetryPolicy::never, .max_delay = RetryPolicy::never, .jitter = false}, {},
+      0);
+  CHECK(backoff.after(etl::transient("down"), {}) == RetryPolicy::never);
+}
+
 TEST_CASE("retry: ready-made policies, and bad values named together") {
   CHECK_FALSE(etl::RetryPolicy{}.problem());
   CHECK(etl::RetryPolicy::database().max_attempts == 5);
