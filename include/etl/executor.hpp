@@ -6,16 +6,22 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <system_error>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include <asio/any_io_executor.hpp>
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
-#include <asio/thread_pool.hpp>
 
 #include <etl/config.hpp>
 #include <etl/detail/cpus.hpp>
 #include <etl/detail/handler_memory.hpp>
+#include <etl/detail/process.hpp>
 
 namespace etl::inline v0 {
 
@@ -74,14 +80,20 @@ class ExecutorBackend {
 namespace detail {
 
 /// The handler Asio runs: holds the task alive and lends it its preallocated memory.
-struct TaskHandler {
+class TaskHandler {
+ public:
   using allocator_type = HandlerAllocator<void>;
-  [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type(task->memory); }
-  void operator()() const noexcept { task->run(); }
+  explicit TaskHandler(std::shared_ptr<Task> task) : memory_(&task->memory), task_(std::move(task)) {}
+  /// Asio asks again after it has moved the handler away, when it could not start the operation.
+  [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type(*memory_); }
+  void operator()() const noexcept { task_->run(); }
   void operator()(const std::error_code& error) const noexcept {
-    if (!error) task->run();
+    if (!error) task_->run();
   }
-  std::shared_ptr<Task> task;
+
+ private:
+  HandlerMemory* memory_;
+  std::shared_ptr<Task> task_;
 };
 
 template <class AsioExecutor>
@@ -90,7 +102,7 @@ class AsioTimer final : public Timer {
   explicit AsioTimer(const AsioExecutor& executor) : timer_(executor) {}
   void arm(TimePoint due, std::shared_ptr<Task> task) override {
     timer_.expires_at(due);
-    timer_.async_wait(TaskHandler{std::move(task)});
+    timer_.async_wait(TaskHandler(task));  // `task` holds the handler's memory, should that throw
   }
 
  private:
@@ -102,20 +114,44 @@ template <class AsioExecutor>
 class AsioBackend final : public ExecutorBackend {
  public:
   explicit AsioBackend(AsioExecutor executor) : executor_(std::move(executor)) {}
-  void post(std::shared_ptr<Task> task) override { asio::post(executor_, TaskHandler{std::move(task)}); }
+  void post(std::shared_ptr<Task> task) override { asio::post(executor_, TaskHandler(std::move(task))); }
   std::unique_ptr<Timer> make_timer() override { return std::make_unique<AsioTimer<AsioExecutor>>(executor_); }
 
  private:
   AsioExecutor executor_;
 };
 
-/// A pool of our own threads, joined when destroyed.
+/// Threads of our own that run one Asio context. (asio::thread_pool waits for ever for the threads that have started
+/// when a later one cannot.)
+class ThreadPool {
+ public:
+  /// Throws std::system_error when a thread cannot be started; then those that were started have ended.
+  explicit ThreadPool(std::size_t threads) : context_(threads == 1 ? 1 : ASIO_CONCURRENCY_HINT_DEFAULT) {
+    threads_.reserve(threads);
+    for (std::size_t i = 0; i < threads; ++i) start(i + 1, threads);
+  }
+  [[nodiscard]] asio::io_context::executor_type executor() noexcept { return context_.get_executor(); }
+
+ private:
+  void start(std::size_t number, std::size_t of) {
+    try {
+      threads_.emplace_back([this]() noexcept { context_.run(); });
+    } catch (const std::system_error& e) {
+      throw std::system_error(
+          e.code(), "cannot start thread " + std::to_string(number) + " of " + std::to_string(of) + " of a pool");
+    }
+  }
+
+  asio::io_context context_;
+  std::vector<std::jthread> threads_;  // joined before the context goes
+  // Goes first: then the threads run what was posted, and end.
+  asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
+};
+
+/// A pool of our own threads, joined when destroyed; in a child of fork(), which has no threads, left as it is.
 class PoolBackend final : public ExecutorBackend {
  public:
-  explicit PoolBackend(std::size_t threads) : pool_(threads), asio_(pool_.get_executor()) {}
-  ~PoolBackend() override { pool_.join(); }
-  PoolBackend(const PoolBackend&) = delete;
-  PoolBackend& operator=(const PoolBackend&) = delete;
+  explicit PoolBackend(std::size_t threads) : pool_(threads), asio_(pool_->executor()) {}
   void post(std::shared_ptr<Task> task) override { asio_.post(std::move(task)); }
   std::unique_ptr<Timer> make_timer() override { return asio_.make_timer(); }
   [[nodiscard]] std::chrono::nanoseconds linger() const noexcept override {
@@ -123,15 +159,15 @@ class PoolBackend final : public ExecutorBackend {
   }
 
  private:
-  asio::thread_pool pool_;
-  AsioBackend<asio::thread_pool::executor_type> asio_;
+  OfThisProcess<ThreadPool> pool_;
+  AsioBackend<asio::io_context::executor_type> asio_;
 };
 
 }  // namespace detail
 
 /// A handle to a place to run; copies share it. An empty one makes a run create its own pool.
 /// Thread-safe for reading; the pool is joined when the last copy goes, which must not happen on one
-/// of its own threads.
+/// of its own threads. A pool belongs to the process that made it: a child of fork() may only let go of it.
 class Executor {
  public:
   Executor() = default;
@@ -142,7 +178,7 @@ class Executor {
   /// Any other place, such as the virtual clock of `etl/testing`.
   explicit Executor(std::shared_ptr<ExecutorBackend> backend) : backend_(std::move(backend)) {}
   /// A pool of `threads` threads, to be shared by several runs. Throws std::system_error when a
-  /// thread cannot be started.
+  /// thread cannot be started; none is left behind then.
   [[nodiscard]] static Executor pool(std::size_t threads) {
     return Executor(std::make_shared<detail::PoolBackend>(threads));
   }
