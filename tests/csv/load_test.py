@@ -21,6 +21,8 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
+# A shell starts background jobs with SIGINT ignored, and the program leaves an ignored signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 KILLS = 100 if os.environ.get("ETLPIPE_SOAK") else 10
 HEADER = "id,sku,price,day,note\n"
 

@@ -71,6 +71,24 @@ TEST_CASE("signals: only those named are caught") {
   CHECK(seen == 1);
 }
 
+TEST_CASE("signals: one that the process ignores stays ignored, as nohup wants it") {
+  const Handler int_handler(SIGINT);
+  const Handler usr_handler(SIGUSR1);
+  std::signal(SIGINT, SIG_IGN);
+  {
+    const etl::Stop stop = etl::stop_on_signals({SIGINT, SIGUSR1});
+    std::raise(SIGINT);
+    CHECK_FALSE(stop.drain().stop_requested());
+    std::raise(SIGUSR1);
+    await(stop.drain());
+    CHECK_FALSE(stop.abandon().stop_requested());
+  }
+  CHECK(std::signal(SIGINT, SIG_IGN) == SIG_IGN);
+  const etl::Stop none = etl::stop_on_signals({SIGINT});  // nothing is left to be watched
+  std::raise(SIGINT);
+  CHECK_FALSE(none.drain().stop_requested());
+}
+
 TEST_CASE("signals: the former handling is back when the last copy goes") {
   const Handler handler(SIGINT);
   {
