@@ -79,7 +79,7 @@ class Out {
   void grow_to(std::uint32_t capacity) {
     detail::Slots<T> larger(capacity);
     if constexpr (detail::plain_data<T>) {
-      std::uninitialized_copy_n(slots_.data(), count_, larger.data());
+      std::uninitialized_move_n(slots_.data(), count_, larger.data());
       larger.live = count_;
     } else {
       for (; larger.live < slots_.live; ++larger.live)

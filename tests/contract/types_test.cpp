@@ -7,6 +7,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -38,6 +39,28 @@ struct NotAssignable {
   NotAssignable& operator=(const NotAssignable&) = delete;
   const std::uint64_t value;
 };
+
+/// Moved as memory is copied, but one owner at a time: a descriptor, say.
+struct MoveOnlyPlain {
+  explicit MoveOnlyPlain(std::uint64_t n) : value(n) {}
+  MoveOnlyPlain(const MoveOnlyPlain&) = delete;
+  MoveOnlyPlain(MoveOnlyPlain&&) = default;
+  MoveOnlyPlain& operator=(const MoveOnlyPlain&) = delete;
+  MoveOnlyPlain& operator=(MoveOnlyPlain&&) = default;
+  ~MoveOnlyPlain() = default;
+  std::uint64_t value;
+};
+static_assert(std::is_trivially_copyable_v<MoveOnlyPlain> && !std::is_copy_constructible_v<MoveOnlyPlain>);
+
+/// The same, and it cannot be assigned.
+struct MovedOnce {
+  explicit MovedOnce(std::uint64_t n) : value(n) {}
+  MovedOnce(MovedOnce&&) = default;
+  MovedOnce& operator=(MovedOnce&&) = delete;
+  ~MovedOnce() = default;
+  const std::uint64_t value;
+};
+static_assert(std::is_trivially_copyable_v<MovedOnce> && !std::is_move_assignable_v<MovedOnce>);
 
 struct alignas(256) Wide {
   Wide() = default;
@@ -182,6 +205,15 @@ TEST_CASE("G2: move-only items and results") {
   check_convert<MoveOnly, MoveOnly>();
   check_pass<MoveOnly>();
   check_bucket<MoveOnly>();
+}
+
+TEST_CASE("G2: move-only items and results that are plain data") {
+  check_convert<MoveOnlyPlain, MoveOnlyPlain>();
+  check_pass<MoveOnlyPlain>();
+  check_bucket<MoveOnlyPlain>();
+  check_convert<MovedOnce, MovedOnce>();
+  check_pass<MovedOnce>();
+  check_bucket<MovedOnce>();
 }
 
 TEST_CASE("G2: items and results without a default constructor") {

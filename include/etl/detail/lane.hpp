@@ -65,7 +65,7 @@ struct alignas(64) Lane {
     if constexpr (plain_data<E>) {
       // A copy goes to the cold call: were the item's own address to escape, GCC would build every
       // record in memory instead of right in its slot (3 times the cost for 64 bytes).
-      return push_cold(E(item));
+      return push_cold(E(std::forward<U>(item)));
     } else {
       return push_cold(std::forward<U>(item));
     }
