@@ -142,8 +142,8 @@ struct RunReport {
   [[nodiscard]] bool ok() const noexcept {
     return outcome == Outcome::Completed || outcome == Outcome::CompletedWithRejects;
   }
-  /// For `main`: 0 Completed, 1 Failed, 2 invalid options, 3 CompletedWithRejects, 4 Cancelled,
-  /// 5 DrainTimeout, 6 Inconsistent, 7 NotRun.
+  /// For `main`: 0 Completed, 1 Failed, 2 invalid options of the run itself (stage Configure), 3 CompletedWithRejects,
+  /// 4 Cancelled, 5 DrainTimeout, 6 Inconsistent, 7 NotRun.
   [[nodiscard]] int exit_code() const noexcept;
   [[nodiscard]] double items_per_second() const noexcept;
   /// A summary a person reads at a glance; several lines, no newline at the end.
@@ -166,7 +166,10 @@ struct RunReport {
 inline int RunReport::exit_code() const noexcept {
   switch (outcome) {
     case Outcome::Completed: return 0;
-    case Outcome::Failed: return !errors.empty() && errors.front().error.code == Errc::InvalidOptions ? 2 : 1;
+    case Outcome::Failed: {
+      const bool configure = !errors.empty() && errors.front().stage == Stage::Configure;
+      return configure && errors.front().error.code == Errc::InvalidOptions ? 2 : 1;
+    }
     case Outcome::CompletedWithRejects: return 3;
     case Outcome::Cancelled: return 4;
     case Outcome::DrainTimeout: return 5;

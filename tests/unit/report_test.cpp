@@ -200,6 +200,8 @@ TEST_CASE("report: every outcome has its own name and exit code") {
   r.outcome = etl::Outcome::Failed;
   r.add_error({.error = {.code = etl::Errc::InvalidOptions}});
   CHECK(r.exit_code() == 2);
+  r.errors[0].stage = etl::Stage::Load;  // what a load calls invalid options are not those of the run
+  CHECK(r.exit_code() == 1);
 }
 
 TEST_CASE("report: the outcomes are ordered as G1 has them") {
