@@ -161,6 +161,10 @@ template <class E, class P>
 /// The letters of a pipeline, all of which can be replayed.
 [[nodiscard]] inline Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterStore& store,
                                                                        const std::string& pipeline) {
+  if (pipeline.empty())
+    return failure(Error{.code = Errc::InvalidOptions,
+                         .context = "invalid options: a replay needs the name of the pipeline whose dead letters it "
+                                    "tries again"});
   std::vector<DeadLetter> found;
   auto listed = store.list(pipeline, [&](const DeadLetter& letter) { return found.push_back(letter), true; });
   if (!listed) return failure(std::move(listed.error()));
@@ -178,16 +182,17 @@ template <class E, class P>
 [[nodiscard]] inline Options replay_options(const Options& options, std::size_t letters) {
   Options own = options;
   own.name = options.name.empty() ? "replay" : "replay of " + options.name;
-  own.delivery = {.restart = true};
+  own.delivery = {.restart = true, .dry_run = options.delivery.dry_run};
   own.errors.dead_letters.reset();
   own.errors.max_rejects = std::max<std::uint64_t>(own.errors.max_rejects, letters);
   own.errors.max_reject_ratio = 1.0;
   return own;
 }
 inline RunReport replay_failed(RunReport report, const Options& options, Error error) {
+  const Stage stage = options.name.empty() ? Stage::Configure : Stage::DeadLetter;
   report.pipeline = options.name;
   report.outcome = Outcome::Failed;
-  report.add_error({.error = std::move(error), .pipeline = options.name, .stage = Stage::DeadLetter});
+  report.add_error({.error = std::move(error), .pipeline = options.name, .stage = stage});
   return report;
 }
 
@@ -205,8 +210,9 @@ struct ReplayTraits {
 /// Runs the pipeline on the items of its dead letters in `letters`, made again by its `restore(std::string_view)` from
 /// what its `describe` said, in place of what it extracts. Letters that go through are forgotten, those that are
 /// rejected again stay with the new reason. A letter without payload is refused by its id, before anything is loaded.
-/// All letters are held in memory. At least once: a crash between a load and the end of the replay leaves letters that
-/// were loaded.
+/// `Options::name` says whose letters they are; without it a replay is refused (`Errc::InvalidOptions`). With
+/// `delivery.dry_run` the letters are transformed and reported, and nothing is loaded, purged or written. All letters
+/// are held in memory. At least once: a crash between a load and the end of the replay leaves letters that were loaded.
 template <class P>
 [[nodiscard]] RunReport replay(P&& pipeline, DeadLetterStore& letters, const Options& options = {}, Stop stop = {}) {
   using Plain = std::remove_reference_t<P>;
@@ -249,7 +255,8 @@ template <class P, class Tx>
       detail::Runner<Plain, Tx>(bound.pipeline, own, detail::Environment(own), std::move(stop), &store, source)
           .execute();
   const auto superseded = [](const ErrorRecord& e) { return e.error.code == Errc::Superseded; };
-  if (std::ranges::any_of(report.errors, superseded)) return report;  // the progress is another replay's
+  if (own.delivery.dry_run || std::ranges::any_of(report.errors, superseded))
+    return report;  // nothing of ours is there
   if (auto forgotten = bound.store->reset(own.name); !forgotten)
     return detail::replay_failed(std::move(report), options, std::move(forgotten.error()));
   return report;

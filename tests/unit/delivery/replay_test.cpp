@@ -169,3 +169,58 @@ TEST_CASE("G15: a replay through a store loads each letter once, wherever it die
   const CrashSummary tried = for_each_crash_point(make, replay, check, {.seeds = 5});
   CHECK(tried.crashes > 50);
 }
+
+TEST_CASE("G17: a dry run of a replay transforms and reports, and changes nothing") {
+  std::vector<std::uint64_t> loaded;
+  auto letters = std::make_shared<MemoryDeadLetters>();
+  REQUIRE(etl::run(Numbers{.loaded = &loaded}, options(letters)).ok());
+  loaded.clear();
+  etl::Options dry = options(letters);
+  dry.delivery.dry_run = true;
+  std::uint64_t told = 0;
+  dry.errors.on_reject = [&told](const etl::Rejection&) { ++told; };
+  const etl::RunReport report = etl::replay(Numbers{.fixed_from = 4, .loaded = &loaded}, *letters, dry);
+  CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
+  CHECK(report.items == etl::ItemLedger{.extracted = 4, .loaded = 2, .rejected = 2});
+  CHECK(told == 2);
+  CHECK(loaded.empty());
+  REQUIRE(seqs(*letters) == std::vector<std::uint64_t>{0, 3, 6, 9});
+  for (const etl::DeadLetter& letter : letters->letters()) CHECK(letter.attempts == 1);
+}
+
+TEST_CASE("G17: a dry run of a replay through a store changes nothing there") {
+  Store store;
+  Stored pipeline;
+  REQUIRE(etl::run(etl::with(pipeline, store), options(nullptr)).ok());
+  const auto rows = store.rows();
+  REQUIRE(store.save("replay of numbers", {}));  // of a replay that broke off
+  etl::Options dry = options(nullptr);
+  dry.delivery.dry_run = true;
+  pipeline.mended = true;
+  const etl::RunReport report = etl::replay(etl::with(pipeline, store), store.dead_letters(), dry);
+  CHECK(report.items == etl::ItemLedger{.extracted = 4, .loaded = 3, .rejected = 1});
+  CHECK(store.rows() == rows);
+  CHECK(seqs(store.dead_letters()) == std::vector<std::uint64_t>{0, 3, 6, 9});
+  CHECK(store.find("replay of numbers").value().has_value());
+}
+
+TEST_CASE("G7: a replay that does not say whose letters it means is refused") {
+  std::vector<std::uint64_t> loaded;
+  MemoryDeadLetters letters;
+  const etl::DeadLetter made[] = {{.id = "a", .pipeline = "numbers", .seq = 1, .payload = "7"},
+                                  {.id = "b", .pipeline = "others", .seq = 2, .payload = "8"}};
+  REQUIRE(letters.write(made));
+  Store store;
+  REQUIRE(store.dead_letters().write(made));
+  Stored stored;
+  for (const etl::RunReport& refused : {etl::replay(Numbers{.loaded = &loaded}, letters),
+                                        etl::replay(etl::with(stored, store), store.dead_letters())}) {
+    REQUIRE(refused.outcome == etl::Outcome::Failed);
+    CHECK(refused.errors[0].error.code == etl::Errc::InvalidOptions);
+    CHECK(refused.exit_code() == 2);
+  }
+  CHECK(loaded.empty());
+  CHECK(store.rows().empty());
+  CHECK(letters.letters().size() == 2);
+  CHECK(store.dead_letters().letters().size() == 2);
+}
