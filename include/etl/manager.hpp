@@ -22,6 +22,8 @@
 #include <etl/detail/environment.hpp>
 #include <etl/detail/guard.hpp>
 #include <etl/detail/live.hpp>
+#include <etl/detail/outcome.hpp>
+#include <etl/detail/process.hpp>
 #include <etl/detail/runner.hpp>
 #include <etl/manager_report.hpp>
 #include <etl/observe/progress.hpp>
@@ -45,7 +47,9 @@ struct ManagerOptions {
 
 /// How one pipeline is added.
 struct AddOptions {
-  /// Used instead of the manager's defaults; its name, executor and memory are filled in when empty.
+  /// Used instead of the manager's defaults; its name, executor and memory are filled in when empty. Under
+  /// `Options::name` the pipeline's progress and dead letters are kept, as in a run without a manager; the name given
+  /// to `add` is what reports and `status` call it.
   std::optional<Options> options{};
   /// Names of pipelines that have to end well before this one starts.
   std::vector<std::string> after{};
@@ -55,19 +59,22 @@ struct AddOptions {
 
 /// Runs many pipelines of different types, at most `max_concurrent` at once, each on a thread of its own
 /// for extraction; their workers share one executor. One failing does not disturb the others unless
-/// `fail_fast` is set. Thread-safe: `add` and `status` may be called while `run_all` is under way.
+/// `fail_fast` is set. Thread-safe: `add` and `status` may be called while `run_all` is under way. A manager belongs to
+/// the process that made it: a child of fork() may only destroy its copy, which then waits for nothing and gives
+/// nothing free.
 class PipelineManager {
  public:
   /// A custom way to run; gets the options it would have run with and the manager's stop.
   using Runner = std::function<RunReport(const Options&, Stop)>;
 
-  /// The defaults are kept once and shared by all pipelines. Throws `etl::Exception` when they or the
-  /// manager's options are invalid.
+  /// The defaults are kept once and shared by all pipelines, but for their `name`: each pipeline has its own. Throws
+  /// `etl::Exception` when they or the manager's options are invalid, `std::system_error` when a thread of the common
+  /// pool cannot start.
   explicit PipelineManager(Options defaults = {}, ManagerOptions options = {})
       : PipelineManager(std::make_shared<const Options>(std::move(defaults)), options) {}
   explicit PipelineManager(std::shared_ptr<const Options> defaults, ManagerOptions options = {})
       : defaults_(std::move(defaults)), options_(options) {
-    if (auto problem = defaults_->problem()) throw Exception(std::move(*problem));
+    if (auto problem = named(*defaults_, "each pipeline's own").problem()) throw Exception(std::move(*problem));
     if (options_.max_concurrent == 0)
       throw Exception({.code = Errc::InvalidOptions, .context = "invalid options: max_concurrent must be at least 1"});
     executor_ = defaults_->executor;
@@ -79,7 +86,8 @@ class PipelineManager {
   ~PipelineManager() = default;
 
   /// Adds a pipeline: a value, a `std::ref` to one that outlives the run, or a `std::shared_ptr`.
-  /// Throws `etl::Exception` when the name is taken or the options are invalid.
+  /// Throws `etl::Exception` when the name is taken, also the one under which progress is kept, or the options are
+  /// invalid.
   template <class P>
   PipelineManager& add(std::string name, P pipeline, AddOptions how = {}) {
     using Plain = std::remove_pointer_t<decltype(address(pipeline))>;
@@ -87,16 +95,16 @@ class PipelineManager {
       enter(std::move(name), std::move(how),
             [held = std::make_shared<P>(std::move(pipeline))](const Options& options,
                                                               const detail::Environment& environment, Stop stop) {
-              return detail::execute(*address(*held), options, environment, std::move(stop));
+              return detail::execute(*address(*held), named(options, environment.name), environment, std::move(stop));
             });
     return *this;
   }
-  /// Adds a custom runner. An exception from it becomes a failed report.
+  /// Adds a custom runner. An exception from it becomes a failed report; a report of it whose ledgers do not balance
+  /// becomes `Inconsistent` (G2).
   PipelineManager& add_runner(std::string name, Runner runner, AddOptions how = {}) {
     enter(std::move(name), std::move(how),
           [run = std::move(runner)](const Options& options, const detail::Environment& environment, Stop stop) {
-            Options own = options;
-            own.name = environment.name;
+            Options own = named(options, environment.name);
             own.executor = environment.executor;
             own.memory = environment.memory;
             own.progress = environment.progress;
@@ -106,8 +114,11 @@ class PipelineManager {
   }
 
   /// Runs everything added and not yet run, and what is added meanwhile. Returns when all have ended,
-  /// with a report for every pipeline by name. One call at a time.
+  /// with a report for every pipeline by name. One call at a time. When there is no memory to go on it drains what is
+  /// under way, waits for it, and throws `std::bad_alloc`. In a child of fork() it throws `etl::Exception`.
   [[nodiscard]] ManagerReport run_all(const Stop& stop = {}) {
+    if (!entries_.here())
+      throw Exception({.code = Errc::NotRun, .context = "this manager was made by another process, before fork()"});
     const std::lock_guard one_at_a_time(run_mutex_);
     StopSource others;  // fail_fast, and the caller's stop
     const std::stop_callback on_drain(stop.drain(), [&] {
@@ -118,16 +129,22 @@ class PipelineManager {
       others.request_abandon();
       wake_up();
     });
-    const ProgressTicker progress(options_.progress, [this] { return running_statuses(); });
+    const UnderWay under_way(*this, others);
+    std::optional<ProgressTicker> progress;
+    if (auto error = detail::guarded([&]() -> std::optional<Error> {
+          progress.emplace(options_.progress, [this] { return running_statuses(); });
+          return std::nullopt;
+        }))
+      return refuse_all(error->message());
     std::unique_lock lock(mutex_);
     while (true) {
       decide(others.stop_requested());
       if (Entry* next = startable()) {
-        start(*next, others);
+        start(lock, *next, others);
         continue;
       }
       if (running_ == 0) break;
-      changed_.wait(lock);
+      changed_->wait(lock);
     }
     return collect();
   }
@@ -136,7 +153,7 @@ class PipelineManager {
   [[nodiscard]] std::vector<PipelineStatus> status() const {
     const std::lock_guard lock(mutex_);
     std::vector<PipelineStatus> all;
-    for (const auto& entry : entries_) {
+    for (const auto& entry : *entries_) {
       PipelineStatus status{.name = entry->name, .state = entry->state};
       if (auto live = entry->view.status()) status.run = std::move(*live);
       if (entry->state == PipelineState::Ended) {
@@ -172,6 +189,31 @@ class PipelineManager {
     std::jthread thread{};  // after what it uses
   };
 
+  /// The pipelines that a run_all has started, which its end outlives: also when it throws, all of them have ended then
+  /// and their threads are joined.
+  class UnderWay {
+   public:
+    UnderWay(PipelineManager& manager, StopSource& others) : manager_(manager), others_(others) {}
+    UnderWay(const UnderWay&) = delete;
+    UnderWay& operator=(const UnderWay&) = delete;
+    ~UnderWay() {
+      std::unique_lock lock(manager_.mutex_);
+      if (manager_.running_ > 0) {
+        lock.unlock();
+        others_.request_drain();
+        lock.lock();
+        manager_.changed_->wait(lock, [this] { return manager_.running_ == 0; });
+      }
+      manager_.failed_first_ = nullptr;
+      for (auto& entry : *manager_.entries_)
+        if (entry->thread.joinable()) entry->thread.join();
+    }
+
+   private:
+    PipelineManager& manager_;
+    StopSource& others_;
+  };
+
   template <class P>
   static P* address(P& pipeline) {
     return &pipeline;
@@ -185,12 +227,21 @@ class PipelineManager {
     return pipeline.get();
   }
 
+  /// The options of a run under a name of its own.
+  [[nodiscard]] static Options named(const Options& options, const std::string& name) {
+    Options own = options;
+    own.name = name;
+    return own;
+  }
+
   void enter(std::string name, AddOptions how, Run run) {
-    auto options = how.options ? std::make_shared<const Options>(*how.options) : defaults_;
-    if (auto problem = options->problem()) throw Exception(std::move(*problem));
+    const std::string kept_as = how.options && !how.options->name.empty() ? how.options->name : name;
+    auto options = how.options ? std::make_shared<const Options>(named(*how.options, kept_as)) : defaults_;
+    if (how.options)
+      if (auto problem = options->problem()) throw Exception(std::move(*problem));
     auto entry = std::make_unique<Entry>(std::move(name), std::move(how), std::move(options), std::move(run));
     detail::Environment& environment = entry->environment;
-    environment.name = entry->name;
+    environment.name = kept_as;
     environment.progress.show = ProgressOptions::Show::Off;  // the manager shows all of them together
     environment.view = &entry->view;
     if (!environment.executor) environment.executor = executor_;
@@ -199,17 +250,23 @@ class PipelineManager {
     if (find(entry->name) != nullptr)
       throw Exception({.code = Errc::InvalidOptions,
                        .context = fmt::format("a pipeline named '{}' was already added", entry->name)});
-    entries_.push_back(std::move(entry));
-    changed_.notify_all();
+    for (const auto& other : *entries_)
+      if (other->environment.name == kept_as)
+        throw Exception({.code = Errc::InvalidOptions,
+                         .context = fmt::format("'{}' and '{}' would both keep their progress under '{}': give them "
+                                                "different Options::name",
+                                                other->name, entry->name, kept_as)});
+    entries_->push_back(std::move(entry));
+    changed_->notify_all();
   }
   void wake_up() {
     const std::lock_guard lock(mutex_);
-    changed_.notify_all();
+    changed_->notify_all();
   }
 
   // --- under the lock -------------------------------------------------------------------------------
   [[nodiscard]] Entry* find(const std::string& name) const {
-    for (const auto& entry : entries_)
+    for (const auto& entry : *entries_)
       if (entry->name == name) return entry.get();
     return nullptr;
   }
@@ -217,17 +274,18 @@ class PipelineManager {
   void decide(bool stopping) {
     bool changed = true;
     while (std::exchange(changed, false))
-      for (auto& entry : entries_) {
+      for (auto& entry : *entries_) {
         if (entry->state != PipelineState::Waiting) continue;
-        const std::string reason =
-            stopping ? (failed_first_.empty() ? "stopped before it started" : fmt::format("'{}' failed", failed_first_))
-                     : obstacle(*entry);
+        const std::string reason = stopping
+                                       ? (failed_first_ == nullptr ? "stopped before it started"
+                                                                   : fmt::format("'{}' failed", failed_first_->name))
+                                       : obstacle(*entry);
         if (reason.empty()) continue;
         not_run(*entry, reason);
         changed = true;
       }
     if (running_ > 0 || startable() != nullptr) return;
-    for (auto& entry : entries_)  // each waits for another that waits
+    for (auto& entry : *entries_)  // each waits for another that waits
       if (entry->state == PipelineState::Waiting)
         not_run(*entry, fmt::format("its dependencies form a cycle or were never added: {}",
                                     fmt::join(entry->how.after, ", ")));
@@ -241,17 +299,19 @@ class PipelineManager {
     return {};
   }
   void not_run(Entry& entry, const std::string& reason) {
-    entry.state = PipelineState::Ended;
-    entry.report.pipeline = entry.name;
-    entry.report.outcome = Outcome::NotRun;
-    entry.report.reason = reason;
-    entry.report.add_error(
+    RunReport report;
+    report.pipeline = entry.name;
+    report.outcome = Outcome::NotRun;
+    report.reason = reason;
+    report.add_error(
         {.error = {.code = Errc::NotRun, .context = reason}, .pipeline = entry.name, .stage = Stage::Manage});
+    entry.report = std::move(report);
+    entry.state = PipelineState::Ended;
   }
   [[nodiscard]] Entry* startable() const {
     if (running_ >= options_.max_concurrent) return nullptr;
     Entry* best = nullptr;
-    for (const auto& entry : entries_) {
+    for (const auto& entry : *entries_) {
       const bool ready = entry->state == PipelineState::Waiting &&
                          std::ranges::all_of(entry->how.after, [this](const std::string& name) {
                            const Entry* other = find(name);
@@ -261,7 +321,8 @@ class PipelineManager {
     }
     return best;
   }
-  void start(Entry& entry, StopSource& others) {
+  /// Releases the lock for a while when that has failed.
+  void start(std::unique_lock<std::mutex>& lock, Entry& entry, StopSource& others) {
     entry.state = PipelineState::Running;
     ++running_;
     auto error = detail::guarded([&]() -> std::optional<Error> {
@@ -270,49 +331,75 @@ class PipelineManager {
     });
     if (!error) return;
     --running_;
-    entry.report = failed_report(entry, std::move(*error));
     entry.state = PipelineState::Ended;
+    entry.report.outcome = Outcome::Failed;  // should there be no memory to say more
+    error->context = "cannot start the pipeline's thread: " + error->context;
+    entry.report = failed_report(entry, std::move(*error));
+    if (!options_.fail_fast) return;
+    if (failed_first_ == nullptr) failed_first_ = &entry;
+    lock.unlock();
+    others.request_drain();
+    lock.lock();
   }
   [[nodiscard]] static RunReport failed_report(const Entry& entry, Error error) {
     RunReport report;
+    report.pipeline = entry.name;
     report.outcome = Outcome::Failed;
     report.add_error({.error = std::move(error), .pipeline = entry.name, .stage = Stage::Manage});
     return report;
   }
 
   // --- on the pipeline's thread -----------------------------------------------------------------------
-  void run(Entry& entry, StopSource& others) {
-    RunReport report;
-    const TimePoint started = Clock::now();
-    if (auto error = detail::guarded([&]() -> std::optional<Error> {
-          report = entry.run(*entry.options, entry.environment, others.stop());
-          return std::nullopt;
-        }))
-      report = failed_report(entry, std::move(*error));
-    report.pipeline = entry.name;
-    if (report.elapsed.count() == 0) report.elapsed = Clock::now() - started;  // of a custom runner
+  void run(Entry& entry, StopSource& others) noexcept {
+    RunReport report = report_of(entry, others);
     const bool stop_others = options_.fail_fast && !report.ok();
     {
       const std::lock_guard lock(mutex_);
       entry.report = std::move(report);
-      if (stop_others && failed_first_.empty() && entry.report.outcome != Outcome::Cancelled)
-        failed_first_ = entry.name;
+      if (stop_others && failed_first_ == nullptr && entry.report.outcome != Outcome::Cancelled) failed_first_ = &entry;
     }
     if (stop_others) others.request_drain();
     const std::lock_guard lock(mutex_);
     entry.state = PipelineState::Ended;
     --running_;
-    changed_.notify_all();
+    changed_->notify_all();
+  }
+  [[nodiscard]] static RunReport report_of(const Entry& entry, StopSource& others) noexcept {
+    RunReport report;
+    const TimePoint started = Clock::now();
+    auto error = detail::guarded([&]() -> std::optional<Error> {
+      report = entry.run(*entry.options, entry.environment, others.stop());
+      report.pipeline = entry.name;
+      for (ErrorRecord& record : report.errors)
+        if (record.pipeline == entry.environment.name) record.pipeline = entry.name;
+      if (report.outcome != Outcome::Inconsistent) detail::check_ledgers(report);
+      return std::nullopt;
+    });
+    if (error) {
+      error = detail::guarded([&]() -> std::optional<Error> {
+        report = failed_report(entry, std::move(*error));
+        return std::nullopt;
+      });
+      if (error) report.outcome = Outcome::Failed;  // no memory for more
+    }
+    if (report.elapsed.count() == 0) report.elapsed = Clock::now() - started;  // of a custom runner
+    return report;
   }
 
+  /// Under the lock: the reports that were not yet given out.
   [[nodiscard]] ManagerReport collect() {
     ManagerReport all;
-    failed_first_.clear();
-    for (auto& entry : entries_) {
-      if (entry->thread.joinable()) entry->thread.join();
-      if (!std::exchange(entry->collected, true)) all.pipelines.emplace(entry->name, entry->report);
-    }
+    for (auto& entry : *entries_)
+      if (!entry->collected) all.pipelines.emplace(entry->name, entry->report);
+    for (auto& entry : *entries_) entry->collected = true;
     return all;
+  }
+  /// Nothing can be run.
+  [[nodiscard]] ManagerReport refuse_all(const std::string& reason) {
+    const std::lock_guard lock(mutex_);
+    for (auto& entry : *entries_)
+      if (entry->state == PipelineState::Waiting) not_run(*entry, reason);
+    return collect();
   }
   [[nodiscard]] std::vector<NamedStatus> running_statuses() const {
     std::vector<NamedStatus> all;
@@ -327,10 +414,10 @@ class PipelineManager {
   std::shared_ptr<MemoryBudget> memory_;
   std::mutex run_mutex_;
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<std::unique_ptr<Entry>> entries_;
+  detail::OfThisProcess<std::condition_variable> changed_;  // its destruction waits for those that wait for it
+  detail::OfThisProcess<std::vector<std::unique_ptr<Entry>>> entries_;
   std::size_t running_ = 0;
-  std::string failed_first_;
+  const Entry* failed_first_ = nullptr;
 };
 
 }  // namespace etl::inline v0

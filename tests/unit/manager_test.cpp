@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <etl/manager.hpp>
+#include <etl/testing/memory_stores.hpp>
 
 #include "support/catch.hpp"
 #include "support/faults.hpp"
@@ -457,4 +458,99 @@ TEST_CASE("manager: fused defaults need no pool") {
   manager.add("fused", std::ref(pipeline));
   CHECK(manager.run_all().at("fused").items.loaded == 30);
   CHECK(pipeline.books->workers_made == 1);
+}
+
+TEST_CASE("manager: a custom runner's ledger that does not balance makes its report Inconsistent (G2)") {
+  const auto made = [](etl::ItemLedger items, etl::ResultLedger results, etl::Outcome outcome) {
+    return [=](const etl::Options&, etl::Stop) {
+      etl::RunReport r;
+      r.items = items;
+      r.results = results;
+      r.outcome = outcome;
+      for (std::size_t i = 0; i < etl::RunReport::max_errors; ++i) r.add_error({.error = etl::fatal("its own")});
+      return r;
+    };
+  };
+  Log log;
+  etl::PipelineManager manager({.workers = 1}, {.max_concurrent = 1});
+  manager.add_runner("items", made({.extracted = 10, .loaded = 5}, {}, etl::Outcome::Completed));
+  manager.add_runner("results", made({}, {.produced = 1}, etl::Outcome::Failed));
+  manager.add_runner("sound", made({.extracted = 1, .loaded = 1}, {.produced = 1, .committed = 1}, {}));
+  manager.add_runner("next", noted(log, "next"), {.after = {"items"}});
+  const etl::ManagerReport r = manager.run_all();
+  for (const char* name : {"items", "results"}) {
+    CHECK(r.at(name).outcome == etl::Outcome::Inconsistent);
+    CHECK(r.at(name).exit_code() == 6);
+    CHECK(r.at(name).error_count == etl::RunReport::max_errors + 1);
+    REQUIRE(r.at(name).errors.size() == etl::RunReport::max_errors);
+    CHECK(r.at(name).errors[0].error.code == etl::Errc::Ledger);
+    CHECK(r.at(name).errors[0].pipeline == name);
+  }
+  CHECK(r.at("sound").error_count == etl::RunReport::max_errors);
+  CHECK(r.at("next").outcome == etl::Outcome::NotRun);  // what it stands on is not sound
+}
+
+TEST_CASE("manager: defaults with checkpoints need no name: each pipeline has its own") {
+  const auto checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>();
+  const auto defaults = std::make_shared<const etl::Options>(
+      etl::Options{.batch_size = 4, .workers = 1, .delivery = {.checkpoints = checkpoints}, .name = "of nobody"});
+  test::Scripted<true> a({.items = 10}), b({.items = 10});
+  for (const bool named : {false, true}) {
+    etl::PipelineManager manager(named ? defaults : [&] {
+      etl::Options unnamed = *defaults;
+      unnamed.name.clear();
+      return std::make_shared<const etl::Options>(unnamed);
+    }());
+    manager.add("a", std::ref(a)).add("b", std::ref(b));
+    const etl::ManagerReport r = manager.run_all();
+    CHECK(r.ok());
+    CHECK(checkpoints->find("a").value().has_value());
+    CHECK(checkpoints->find("b").value().has_value());
+    CHECK_FALSE(checkpoints->find("of nobody").value().has_value());
+    REQUIRE(checkpoints->reset("a"));
+    REQUIRE(checkpoints->reset("b"));
+  }
+}
+
+TEST_CASE("manager: progress is kept under an override's own name; the manager's name is the label") {
+  const auto checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>();
+  const etl::Options own{.batch_size = 4, .workers = 1, .delivery = {.checkpoints = checkpoints}, .name = "orders"};
+  test::Scripted<true> pipeline({.items = 10, .at = test::fails_at(Site::Load, 5, Fault::StdException)});
+  etl::PipelineManager manager({.workers = 1});
+  manager.add("nightly", std::ref(pipeline), {.options = own});
+  std::string seen;
+  manager.add_runner("custom",
+                     [&seen](const etl::Options& options, etl::Stop) {
+                       seen = options.name;
+                       return etl::RunReport{};
+                     },
+                     {.options = etl::Options{.workers = 1, .name = "its own"}});
+  const etl::ManagerReport r = manager.run_all();
+  CHECK(checkpoints->find("orders").value().has_value());
+  CHECK_FALSE(checkpoints->find("nightly").value().has_value());
+  CHECK(r.at("nightly").pipeline == "nightly");
+  REQUIRE_FALSE(r.at("nightly").errors.empty());
+  CHECK(r.at("nightly").errors[0].pipeline == "nightly");
+  CHECK(seen == "its own");
+  CHECK(r.at("custom").pipeline == "custom");
+  CHECK(manager.status()[0].name == "nightly");
+}
+
+TEST_CASE("manager: two pipelines cannot keep their progress under one name") {
+  const etl::Options own{.workers = 1, .name = "orders"};
+  test::Scripted<true> pipeline({.items = 10});
+  etl::PipelineManager manager({.workers = 1});
+  manager.add("nightly", std::ref(pipeline), {.options = own});
+  const auto refused = [&](const char* name, etl::AddOptions how) {
+    try {
+      manager.add(name, std::ref(pipeline), std::move(how));
+    } catch (const etl::Exception& e) {
+      return e.error().code == etl::Errc::InvalidOptions && std::string(e.what()).find("'orders'") != std::string::npos;
+    }
+    return false;
+  };
+  CHECK(refused("hourly", {.options = own}));
+  CHECK(refused("orders", {}));
+  manager.add("hourly", std::ref(pipeline));
+  CHECK(manager.run_all().pipelines.size() == 2);
 }

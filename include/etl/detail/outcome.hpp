@@ -9,6 +9,18 @@
 
 namespace etl::inline v0::detail {
 
+/// A ledger that does not balance is worse than anything else (G2): the report says so first.
+inline void check_ledgers(RunReport& report) {
+  if (report.items.balanced() && report.results.balanced()) return;
+  report.outcome = Outcome::Inconsistent;
+  ++report.error_count;
+  report.errors.insert(report.errors.begin(),
+                       {.error = {.code = Errc::Ledger, .context = "the ledger does not balance"},
+                        .pipeline = report.pipeline,
+                        .stage = Stage::Manage});
+  if (report.errors.size() > RunReport::max_errors) report.errors.pop_back();
+}
+
 /// Fills the report's ledgers, flushes, errors and outcome.
 inline void settle_outcome(RunReport& report, Tally totals) {
   report.items = totals.ledger.items;
@@ -19,12 +31,7 @@ inline void settle_outcome(RunReport& report, Tally totals) {
   report.max_queue_depth = totals.max_queue_depth;
   report.error_count = totals.error_count;
   report.errors = std::move(totals.errors);
-  if (!report.items.balanced() || !report.results.balanced()) {
-    report.outcome = Outcome::Inconsistent;
-    report.add_error({.error = {.code = Errc::Ledger, .context = "the ledger does not balance"},
-                      .pipeline = report.pipeline,
-                      .stage = Stage::Manage});
-  } else if (totals.failed) {
+  if (totals.failed) {
     report.outcome = Outcome::Failed;
   } else if (totals.deadline_passed && report.items.abandoned > 0) {
     report.outcome = Outcome::DrainTimeout;
@@ -33,6 +40,7 @@ inline void settle_outcome(RunReport& report, Tally totals) {
   } else {
     report.outcome = report.items.rejected > 0 ? Outcome::CompletedWithRejects : Outcome::Completed;
   }
+  check_ledgers(report);
 }
 
 }  // namespace etl::inline v0::detail
