@@ -50,11 +50,15 @@ class MemoryBudget {
     used_ += bytes;
     peak_ = std::max(peak_, used_);
   }
-  /// True while the limit is not passed; else `waiter` is told once when it no longer is.
+  /// True while the limit is not passed; else `waiter` is told once when it no longer is, however often it asks.
   [[nodiscard]] bool has_room_or_tell(const std::shared_ptr<detail::BudgetWaiter>& waiter) {
     const std::lock_guard lock(mutex_);
     if (used_ < limit_) return true;
-    waiters_.push_back(waiter);
+    const auto is_it = [&waiter](const std::weak_ptr<detail::BudgetWaiter>& other) {
+      return !other.owner_before(waiter) && !waiter.owner_before(other);
+    };
+    std::erase_if(waiters_, [](const auto& other) { return other.expired(); });
+    if (std::ranges::none_of(waiters_, is_it)) waiters_.push_back(waiter);
     return false;
   }
   /// Gives `bytes` back. To be called without the waiters' own locks.

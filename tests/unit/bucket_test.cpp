@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <latch>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <numeric>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include <etl/bucket.hpp>
+#include <etl/testing/memory_stores.hpp>
 #include <etl/testing/virtual_executor.hpp>
 
 #include "support/catch.hpp"
@@ -358,4 +360,270 @@ TEST_CASE("bucket: works on the caller's executor, on one thread, and on one tha
   CHECK(r.outcome == etl::Outcome::Completed);
   CHECK(sum == 5050);
   io.run();  // what is left there does nothing
+}
+
+TEST_CASE("bucket: a capacity beyond all bounds is as good as any (G11)") {
+  const test::Watchdog watchdog("a large capacity");
+  constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
+  for (const std::size_t capacity : {most, most / 1000, std::size_t{1} << 54, std::size_t{1} << 53}) {
+    std::atomic<std::size_t> loaded = 0;
+    etl::Bucket<int> bucket([&loaded](std::span<const int> batch) { loaded += batch.size(); },
+                            {.batch_size = 1024, .workers = 1, .capacity = capacity});
+    for (int i = 0; i < 10; ++i) CHECK(bucket.push(i));
+    const etl::RunReport r = bucket.finish();
+    CHECK(r.outcome == etl::Outcome::Completed);
+    CHECK(loaded == 10);
+    CHECK_FALSE(bucket.push(10));
+    int item = 11;
+    CHECK_FALSE(bucket.try_push(item));
+  }
+}
+
+namespace {
+
+/// While `armed`, one of its `value` cannot be moved.
+struct Bomb {
+  static inline std::atomic<bool> armed = false;
+  static constexpr int value = 13;
+
+  explicit Bomb(int n) : number(n) {}
+  Bomb(const Bomb&) = default;
+  Bomb(Bomb&& other) : number(other.number) { moved(); }  // NOLINT(performance-noexcept-move-constructor)
+  Bomb& operator=(const Bomb&) = default;
+  Bomb& operator=(Bomb&& other) {  // NOLINT(performance-noexcept-move-constructor)
+    number = other.number;
+    moved();
+    return *this;
+  }
+  ~Bomb() = default;
+  void moved() const {
+    if (number == value && armed) throw std::runtime_error("cannot be moved");
+  }
+  int number;
+};
+
+}  // namespace
+
+TEST_CASE("bucket: an item that cannot be moved in throws to its pusher and is counted; the others go on (G2)") {
+  const test::Watchdog watchdog("an item that cannot be moved");
+  const auto processor = [](std::span<const Bomb>) {};
+  for (const bool weighed : {false, true}) {
+    etl::Options options{.batch_size = 4, .workers = 1};
+    if (weighed) options.batch_bytes = 1000;
+    Bomb::armed = true;
+    etl::Bucket<Bomb> bucket(processor, options);
+    CHECK_THROWS_AS(bucket.push(Bomb(Bomb::value)), std::runtime_error);  // the first of a batch
+    for (int i = 0; i < 6; ++i) CHECK(bucket.push(Bomb(i)));
+    CHECK_THROWS_AS(bucket.push(Bomb(Bomb::value)), std::runtime_error);
+    Bomb unmoved(Bomb::value);
+    CHECK_THROWS_AS(bucket.try_push(unmoved), std::runtime_error);  // not counted
+    {
+      auto producer = bucket.producer();
+      CHECK_THROWS_AS(producer.push(Bomb(Bomb::value)), std::runtime_error);
+      CHECK(producer.push(Bomb(1)));
+    }
+    Bomb::armed = false;
+    const etl::RunReport r = bucket.finish();
+    CHECK(r.items == etl::ItemLedger{.extracted = 10, .loaded = 7, .abandoned = 3});
+    CHECK(test::unsound(r) == "");
+  }
+}
+
+TEST_CASE("bucket: a push that waited for the room of an item that cannot be moved goes on") {
+  const test::Watchdog watchdog("a push behind one that throws");
+  struct Slow {
+    explicit Slow(test::Gate* m = nullptr, test::Gate* g = nullptr) : moving(m), go_on(g) {}
+    Slow(Slow&& other) : moving(other.moving), go_on(other.go_on) {  // NOLINT(performance-noexcept-move-constructor)
+      if (moving == nullptr) return;
+      moving->open();
+      go_on->wait();
+      throw std::runtime_error("cannot be moved");
+    }
+    Slow& operator=(Slow&&) = default;
+    test::Gate* moving;
+    test::Gate* go_on;
+  };
+  for (int round = 0; round < 20; ++round) {
+    test::Gate moving, go_on;
+    std::atomic<bool> thrown = false, pushed = false;
+    etl::Bucket<Slow> bucket([](std::span<const Slow>) {}, {.batch_size = 1, .workers = 1, .capacity = 1});
+    std::jthread first([&] {
+      try {
+        bucket.push(Slow(&moving, &go_on));
+      } catch (const std::runtime_error&) {
+        thrown = true;
+      }
+    });
+    moving.wait();
+    std::jthread second([&] { pushed = bucket.push(Slow()); });  // there is no room now
+    for (int i = 0; i < round * 100; ++i) std::this_thread::yield();
+    go_on.open();
+    first.join();
+    second.join();
+    CHECK(thrown);
+    CHECK(pushed);
+    CHECK(bucket.finish().items == etl::ItemLedger{.extracted = 2, .loaded = 1, .abandoned = 1});
+  }
+}
+
+TEST_CASE("bucket: an item that cannot be moved out again fails the bucket; nobody waits for ever (G4)") {
+  const test::Watchdog watchdog("an item that cannot be moved out");
+  etl::Bucket<Bomb> bucket([](std::span<const Bomb>) {},
+                           {.batch_size = 4, .timeout = etl::Options::never, .workers = 1});
+  for (int i = 0; i < 9; ++i) CHECK(bucket.push(Bomb(i == 8 ? Bomb::value : i)));  // the last lies in the open batch
+  Bomb::armed = true;
+  const etl::RunReport r = bucket.finish();
+  Bomb::armed = false;
+  CHECK(r.outcome == etl::Outcome::Failed);
+  CHECK(r.items == etl::ItemLedger{.extracted = 9, .loaded = 8, .abandoned = 1});
+  REQUIRE_FALSE(r.errors.empty());
+  CHECK(r.errors[0].error.message() == "cannot be moved");
+  CHECK(test::unsound(r) == "");
+}
+
+namespace {
+
+/// Notes the most bytes it got at once.
+struct Heaviest {
+  std::atomic<std::size_t>* most;
+  std::atomic<std::size_t>* items;
+  void operator()(std::span<const std::string> batch) const {
+    std::size_t sum = 0;
+    for (const std::string& s : batch) sum += s.size();
+    std::size_t seen = *most;
+    while (sum > seen && !most->compare_exchange_weak(seen, sum)) {}
+    *items += batch.size();
+  }
+  std::size_t bytes(const std::string& s) const {
+    if (s == "unweighable") throw std::runtime_error("no scales");
+    return s.size();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("bucket: batch_bytes holds for items pushed by any thread (G12)") {
+  const test::Watchdog watchdog("batch_bytes");
+  std::atomic<std::size_t> most = 0, items = 0;
+  etl::Bucket<std::string> bucket(
+      Heaviest{&most, &items},
+      {.batch_size = 100000, .batch_bytes = 1000, .timeout = etl::Options::never, .workers = 2, .capacity = 3});
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t)
+      threads.emplace_back([&bucket, t] {
+        for (int i = 0; i < 500; ++i) {
+          std::string item(t == 0 ? 300 : 10, 'x');
+          if (i % 2 == 0)
+            bucket.push(std::move(item));
+          else
+            while (!bucket.try_push(item)) std::this_thread::yield();
+        }
+      });
+  }
+  const etl::RunReport r = bucket.finish();
+  CHECK(r.outcome == etl::Outcome::Completed);
+  CHECK(items == 2000);
+  CHECK(r.items == etl::ItemLedger{.extracted = 2000, .loaded = 2000});
+  CHECK(most >= 1000);
+  CHECK(most < 1000 + 300);
+  CHECK(r.flushes.bytes >= 165000 / 1300);
+  CHECK(r.flushes.size + r.flushes.timeout == 0);
+}
+
+TEST_CASE("bucket: an item that cannot be weighed throws to its pusher and is counted") {
+  std::atomic<std::size_t> most = 0, items = 0;
+  etl::Bucket<std::string> bucket(Heaviest{&most, &items}, {.batch_bytes = 1000, .workers = 1});
+  CHECK(bucket.push("light"));
+  CHECK_THROWS_AS(bucket.push("unweighable"), std::runtime_error);
+  std::string item = "unweighable";
+  CHECK_THROWS_AS(bucket.try_push(item), std::runtime_error);
+  const etl::RunReport r = bucket.finish();
+  CHECK(r.items == etl::ItemLedger{.extracted = 2, .loaded = 1, .abandoned = 1});
+  CHECK(items == 1);
+}
+
+TEST_CASE("bucket: pushes are held back while the memory budget is used up") {
+  const test::Watchdog watchdog("a budget for a bucket");
+  const auto budget = std::make_shared<etl::MemoryBudget>(1000);
+  test::Gate loading, go_on;
+  std::atomic<std::size_t> loaded = 0;
+  etl::Bucket<std::string> bucket(
+      [&](std::span<const std::string> batch) {
+        loading.open();
+        go_on.wait();
+        loaded += batch.size();
+      },
+      {.batch_size = 10,
+       .timeout = etl::Options::never,
+       .workers = 1,
+       .capacity = 1000,
+       .inline_batches = etl::Inline::Never,
+       .memory = budget});
+  constexpr std::size_t batch = 10 * sizeof(std::string);  // no `bytes`: an item weighs its size
+  std::size_t accepted = 0;
+  for (std::string item = "x"; bucket.try_push(item); item = "x") ++accepted;
+  CHECK(accepted % 10 == 0);
+  CHECK(budget->used() >= 1000);
+  CHECK(budget->peak() < 1000 + batch);
+  loading.wait();
+  std::jthread pusher([&bucket] {
+    for (int i = 0; i < 500; ++i) bucket.push("y");  // blocks at first
+  });
+  go_on.open();
+  pusher.join();
+  const etl::RunReport r = bucket.finish();
+  CHECK(r.outcome == etl::Outcome::Completed);
+  CHECK(loaded == accepted + 500);
+  CHECK(budget->peak() < 1000 + batch);
+  CHECK(budget->used() == 0);
+}
+
+TEST_CASE("bucket: weighed items are flushed by size, time, close and stop as others are") {
+  const auto clock = std::make_shared<etl::testing::VirtualExecutor>();
+  etl::StopSource source;
+  std::vector<std::vector<int>> loads;
+  etl::Bucket<int> bucket(
+      [&](std::span<const int> batch) mutable { loads.emplace_back(batch.begin(), batch.end()); },
+      {.batch_size = 3, .batch_bytes = 1000, .timeout = 10ms, .workers = 1, .executor = etl::Executor(clock)},
+      source.stop());
+  for (int i = 0; i < 4; ++i) CHECK(bucket.push(i));
+  clock->advance(9ms);
+  CHECK(loads == std::vector<std::vector<int>>{{0, 1, 2}});
+  clock->advance(1ms);
+  CHECK(loads.size() == 2);
+  CHECK(bucket.push(4));
+  source.request_drain();
+  CHECK_FALSE(bucket.push(5));
+  const etl::RunReport r = bucket.finish();
+  CHECK(loads == std::vector<std::vector<int>>{{0, 1, 2}, {3}, {4}});
+  CHECK(r.flushes.size == 1);
+  CHECK(r.flushes.timeout == 1);
+  CHECK(r.flushes.close == 1);
+  CHECK(r.items == etl::ItemLedger{.extracted = 6, .loaded = 5, .abandoned = 1});
+}
+
+TEST_CASE("bucket: options that it does not honour are refused by name, all at once") {
+  etl::Options options{.mode = etl::Mode::Fused, .workers = 0, .extractors = 2, .order = etl::Order::ByKey};
+  options.delivery = {.checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>(),
+                      .save_every = 2s,
+                      .restart = true,
+                      .incremental = true,
+                      .dry_run = true};
+  options.errors.dead_letters = std::make_shared<etl::testing::MemoryDeadLetters>();
+  options.progress.show = etl::ProgressOptions::Show::Lines;
+  options.name = "b";
+  try {
+    const etl::Bucket<int> bucket([](std::span<const int>) {}, options);
+    FAIL("accepted");
+  } catch (const etl::Exception& e) {
+    CHECK(e.error().code == etl::Errc::InvalidOptions);
+    const std::string what = e.what();
+    for (const char* name :
+         {"workers", "fused mode", "ByKey", "extractors", "dead_letters", "delivery.checkpoints", "delivery.save_every",
+          "delivery.restart", "delivery.incremental", "delivery.dry_run", "progress"}) {
+      CAPTURE(name);
+      CHECK(what.find(name) != std::string::npos);
+    }
+  }
 }

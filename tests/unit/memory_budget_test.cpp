@@ -50,6 +50,20 @@ TEST_CASE("memory budget: waiters are told once, when there is room again") {
   CHECK(budget.has_room_or_tell(a));
 }
 
+TEST_CASE("memory budget: a waiter that asks again and again is told once, and takes no more room") {
+  etl::MemoryBudget budget(1);
+  const auto a = std::make_shared<Waiter>();
+  const auto b = std::make_shared<Waiter>();
+  budget.charge(1);
+  for (int i = 0; i < 1000; ++i) {
+    CHECK_FALSE(budget.has_room_or_tell(a));
+    CHECK_FALSE(budget.has_room_or_tell(b));
+  }
+  budget.release(1);
+  CHECK(a->told == 1);
+  CHECK(b->told == 1);
+}
+
 TEST_CASE("memory budget: a waiter that is gone is not told") {
   etl::MemoryBudget budget(1);
   auto gone = std::make_shared<Waiter>();

@@ -1,6 +1,9 @@
 #pragma once
 /// A bucket's processor as the last stage of a pipeline.
 
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -71,6 +74,8 @@ class BucketEngine {
   virtual void attach(Batcher<T>& batcher) = 0;
   virtual void report(RunReport& report) const = 0;
   virtual void status(RunStatus& status) const = 0;
+  /// What the processor's `bytes` says of an item, or else its size. Throws what that throws.
+  [[nodiscard]] virtual std::uint64_t weight(const T& item) const = 0;
 };
 
 template <class T, class F>
@@ -82,6 +87,7 @@ class ProcessorEngine final : public BucketEngine<T> {
   void attach(Batcher<T>& batcher) override { stage_.attach(batcher); }
   void report(RunReport& report) const override { stage_.report(report); }
   void status(RunStatus& status) const override { stage_.status(status); }
+  [[nodiscard]] std::uint64_t weight(const T& item) const override { return pipeline_.bytes(item); }
 
  private:
   ProcessorPipeline<T, F> pipeline_;

@@ -42,6 +42,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
     return lock;
   }
   [[nodiscard]] TimePoint now() const noexcept { return clock_ == nullptr ? Clock::now() : clock_->now(); }
+  /// Under the lock: batches that are sealed and not settled.
+  [[nodiscard]] std::uint64_t in_flight() const noexcept { return in_flight_; }
   void notify_waiting() noexcept {
     if (waiting_for_room_ > 0) notify();
   }

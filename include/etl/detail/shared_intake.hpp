@@ -20,6 +20,9 @@
 
 namespace etl::inline v0::detail {
 
+/// What became of an item that was pushed.
+enum class Pushed : std::uint8_t { Yes, Full, Refused };
+
 /// Counts what is published and seals *numbers* of items; the worker that runs such a batch takes that
 /// many items out of the queue in bulk. The lock is taken by the first and the last item of a batch only.
 /// Thread-safe.
@@ -30,19 +33,19 @@ class SharedIntake final : public BatchSource<T> {
       : batcher_(batcher),
         options_(options),
         batch_size_(options.batch_size),
-        bound_(options.batch_size * options.effective_capacity()),
+        bound_(bound_of(options)),
         buffers_(batcher) {}
 
-  enum class Pushed : std::uint8_t { Yes, Full, Refused };
-
-  /// Never blocks; takes the item only when it answers Yes.
+  /// Never blocks; takes the item only when it answers Yes. Throws what a move of the item throws.
   [[nodiscard]] Pushed try_push(T& item) {
     const std::uint64_t held = held_.fetch_add(1, std::memory_order_acq_rel);
     if (held >= bound_) [[unlikely]] {
-      held_.fetch_sub(1, std::memory_order_release);
+      let_go();
       return (held & refused) != 0 ? Pushed::Refused : Pushed::Full;
     }
+    OnTheWay on_the_way{this};
     queue_.enqueue(std::move(item));
+    on_the_way.intake = nullptr;
     const std::uint64_t published = published_.fetch_add(1, std::memory_order_seq_cst) + 1;
     const std::uint64_t open = published - sealed_.load(std::memory_order_seq_cst);
     if (open == 1 || open >= batch_size_) [[unlikely]]
@@ -114,6 +117,26 @@ class SharedIntake final : public BatchSource<T> {
 
  private:
   static constexpr std::uint64_t refused = std::uint64_t{1} << 63;
+
+  struct OnTheWay {  // an item that is held; should it not get into the queue, it is so no more
+    SharedIntake* intake;
+    ~OnTheWay() {
+      if (intake != nullptr) intake->let_go();
+    }
+  };
+  /// An item that was counted as held is not. Who waits may have seen it.
+  void let_go() {
+    const std::uint64_t held = held_.fetch_sub(1, std::memory_order_acq_rel) - 1;
+    if (held > bound_ / 2) return;  // as nearly always, and when intake is refused
+    auto lock = batcher_.lock();
+    batcher_.notify_waiting();
+  }
+  /// However large a capacity is asked for, the refused bit lies above it.
+  [[nodiscard]] static std::uint64_t bound_of(const Options& options) {
+    constexpr std::uint64_t most = refused >> 1;
+    const std::uint64_t batches = options.effective_capacity();
+    return batches > most / options.batch_size ? most : batches * options.batch_size;
+  }
 
   struct SlotWriter {  // an output iterator over the slots of a buffer
     Slots<T>* slots;

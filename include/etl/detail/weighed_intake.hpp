@@ -1,0 +1,131 @@
+#pragma once
+/// Single items from threads without a lane, weighed one by one.
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include <etl/config.hpp>
+#include <etl/detail/batch.hpp>
+#include <etl/detail/batcher.hpp>
+#include <etl/detail/bucket_engine.hpp>
+#include <etl/detail/owned_lane.hpp>
+#include <etl/detail/shared_intake.hpp>
+#include <etl/detail/slots.hpp>
+#include <etl/detail/time.hpp>
+#include <etl/memory_budget.hpp>
+#include <etl/options.hpp>
+
+namespace etl::inline v0::detail {
+
+/// For a bucket with `batch_bytes` or a memory budget, in place of a `SharedIntake`: which items a batch has must be
+/// known when it is sealed, so one open batch is filled under the batcher's lock, taken for each item. Thread-safe.
+template <class T>
+class WeighedIntake final : public BatchSource<T> {
+ public:
+  WeighedIntake(Batcher<T>& batcher, const BucketEngine<T>& engine, const Options& options)
+      : batcher_(batcher),
+        engine_(engine),
+        options_(options),
+        batch_size_(static_cast<std::uint32_t>(options.batch_size)),
+        batch_bytes_(options.batch_bytes.value_or(UINT64_MAX)),
+        capacity_(options.effective_capacity()),
+        buffers_(batcher) {}
+
+  /// Never blocks; takes the item only when it answers Yes. Throws what the item's weighing or moving throws.
+  [[nodiscard]] Pushed try_push(T& item) {
+    const std::uint64_t weight = engine_.weight(item);
+    auto lock = batcher_.lock();
+    if (is_full()) seal_full(lock);
+    if (batcher_.refusing()) return Pushed::Refused;
+    if (!has_room(capacity_ - 1)) return Pushed::Full;
+    put(lock, item, weight);
+    return Pushed::Yes;
+  }
+  /// Blocks while full. False: closed, stopped or failed, and the item is counted.
+  [[nodiscard]] bool push(T& item) {
+    const std::uint64_t weight = engine_.weight(item);
+    auto lock = batcher_.lock();
+    if (!has_room(capacity_ - 1)) batcher_.wait_helping(lock, [this] { return has_room(capacity_ / 2); });
+    if (is_full()) seal_full(lock);
+    if (batcher_.refusing()) return batcher_.count_refused(), false;
+    put(lock, item, weight);
+    return true;
+  }
+
+  // --- for the batcher ------------------------------------------------------------------------------
+  TimePoint seal_due(TimePoint now, BatchQueue<T>& sealed) override {
+    if (!timed_) return TimePoint::max();
+    const TimePoint due = after(opened_, options_.timeout);
+    if (due > now) return due;
+    timed_ = false;
+    if (count_ > 0) sealed.push(seal(Flush::Timeout, now));
+    return TimePoint::max();
+  }
+  void refuse(BatchQueue<T>& sealed) override {
+    if (count_ > 0) sealed.push(seal(Flush::Close, batcher_.now()));
+  }
+  void materialise(Batch<T>& /*batch*/) override {}  // a batch is sealed with its items
+
+ private:
+  using Lock = typename Batcher<T>::Lock;
+
+  // --- under the lock -----------------------------------------------------------------------------------
+  [[nodiscard]] bool has_room(std::uint64_t in_flight) {
+    if (batcher_.in_flight() > in_flight) return false;
+    if (!options_.memory || batcher_.in_flight() == 0) return true;
+    return options_.memory->has_room_or_tell(std::static_pointer_cast<Batcher<T>>(batcher_.shared_from_this()));
+  }
+  void put(Lock& lock, T& item, std::uint64_t weight) {
+    if (buffer_ == nullptr) buffer_ = buffers_.take_buffer(batch_size_);
+    if (count_ == 0) start_open();
+    Slots<T>::put(buffer_->slots.data(), count_, buffer_->slots.live, std::move(item));
+    ++count_;
+    bytes_ += weight;
+    if (is_full()) seal_full(lock);
+  }
+  void start_open() {
+    opened_ = batcher_.now();
+    batcher_.arm_timer(after(opened_, options_.timeout));
+    timed_ = true;
+  }
+  /// After a push only when there was no memory to seal.
+  [[nodiscard]] bool is_full() const noexcept { return count_ >= batch_size_ || bytes_ >= batch_bytes_; }
+  void seal_full(Lock& lock) {
+    batcher_.dispatch(lock, seal(count_ >= batch_size_ ? Flush::Size : Flush::Bytes, batcher_.now()), nullptr);
+  }
+  [[nodiscard]] Batch<T>* seal(Flush reason, TimePoint time) {
+    Batch<T>* batch = batcher_.new_batch();
+    buffer_->bytes = std::max(buffer_->bytes, bytes_);
+    if constexpr (!reusable<T>) buffer_->slots.live = 0;  // the batch destroys them
+    batch->buffer = buffer_.release();
+    batch->begin = 0;
+    batch->end = std::exchange(count_, 0);
+    batch->partition = 0;
+    batch->ordinal = next_ordinal_++;
+    batch->first_seq = std::exchange(next_seq_, next_seq_ + batch->end);
+    batcher_.count_seal(*batch, reason, opened_, time);
+    bytes_ = 0;
+    timed_ = false;
+    return batch;
+  }
+
+  Batcher<T>& batcher_;
+  const BucketEngine<T>& engine_;
+  const Options& options_;
+  const std::uint32_t batch_size_;
+  const std::uint64_t batch_bytes_;
+  const std::uint64_t capacity_;
+  OwnedLane<T> buffers_;  // owns the buffers
+  // The open batch.
+  std::unique_ptr<Buffer<T>> buffer_;
+  std::uint32_t count_ = 0;
+  std::uint64_t bytes_ = 0;
+  bool timed_ = false;  // the timer looks at it; it may have no item, if the first could not be moved
+  TimePoint opened_{};
+  std::uint64_t next_ordinal_ = 0;
+  std::uint64_t next_seq_ = 0;
+};
+
+}  // namespace etl::inline v0::detail
