@@ -17,17 +17,11 @@
 
 #include "support/allocations.hpp"
 #include "support/catch.hpp"
+#include "support/sanitized.hpp"
 #include "support/scripted.hpp"
 
-// The sanitizers' runtimes have these operators for themselves: under them nothing is counted, and no test here asks.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ETLPIPE_TEST_SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define ETLPIPE_TEST_SANITIZED
-#endif
-#endif
-
+// The sanitizers' runtimes have the allocating operators for themselves: under them nothing is counted, and no test
+// here asks.
 namespace {
 
 std::atomic<bool> counting = false;
