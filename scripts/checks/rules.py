@@ -283,6 +283,14 @@ def check_no_sleep(root):
             yield f"{path}:{line}: {match.group(1)}: use the virtual clock, a latch, or a wait on a condition"
 
 
+def check_test_names(root):
+    """CMake reads a list of names at each `;`: a test case with one in its name would never be run by ctest."""
+    for path in sources(root, "tests"):
+        for line, match in hits(path, read(path), r'\bTEST_CASE\(\s*"((?:[^"\\]|\\.)*)"'):
+            if ";" in match.group(1):
+                yield f"{path}:{line}: a test case with ';' in its name is never run by ctest"
+
+
 def check_docs(root):
     """A C++ block below <!-- FILE --> stands, line by line, in that file ("..." for what is left out); any other C++ block
     says <!-- not compiled -->. Links to files of the tree lead somewhere."""

@@ -74,6 +74,7 @@ BROKEN = [  # (check, file, text, part of the message)
     ("versions", "include/etl/config.hpp", ONCE, "not all defined"),
     ("no_sleep", "tests/unit/error_test.cpp", "void f() { std::this_thread::sleep_for(1s); }\n", "sleep_for"),
     ("no_sleep", "tests/unit/error_test.cpp", "void f() { usleep(1); }\n", "usleep"),
+    ("test_names", "tests/unit/error_test.cpp", 'TEST_CASE("one; two") {}\n', "never run"),
     ("docs", "README.md", "```cpp\nint main() {}\n```\n", "needs <!-- FILE -->"),
     ("docs", "README.md", "<!-- examples/02_gone.cpp -->\n```cpp\nint main() {}\n```\n", "needs <!-- FILE -->"),
     ("docs", "README.md", "<!-- examples/01_hello.cpp -->\n```cpp\nint main() { return 1; }\n```\n", "not in examples/01"),

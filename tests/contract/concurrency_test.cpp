@@ -69,7 +69,7 @@ TEST_CASE("G2: transforms run on several workers at once, also beside a load tha
         etl::Outcome::Completed);
 }
 
-TEST_CASE("G2: a load that is not const never overlaps itself; nothing overlaps more than workers") {
+TEST_CASE("G2: a load that is not const never overlaps itself, nothing overlaps more than workers") {
   // The audit counts: calls at once, loads at once, two calls on one worker's state, states made.
   test::Watchdog watchdog("counted overlaps");
   test::Places places;

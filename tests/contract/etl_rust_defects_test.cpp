@@ -32,7 +32,7 @@ using test::Site;
 
 }  // namespace
 
-TEST_CASE("G4: etl-rust deadlocks for ever after one load error with one worker; an endless source ends here") {
+TEST_CASE("G4: etl-rust deadlocks for ever after one load error with one worker, an endless source ends here") {
   const test::Watchdog watchdog("load error, one worker, endless source");
   struct Endless {
     std::uint64_t pushed = 0;
@@ -47,7 +47,7 @@ TEST_CASE("G4: etl-rust deadlocks for ever after one load error with one worker;
   CHECK(test::unsound(r) == "");
 }
 
-TEST_CASE("G4: etl-rust reports an error after the whole source; here extraction stops at once") {
+TEST_CASE("G4: etl-rust reports an error after the whole source, here extraction stops at once") {
   const test::Watchdog watchdog("error ends extraction");
   test::Scripted<true> pipeline({.items = 100'000, .at = test::fails_at(Site::Load, 0, Fault::StdException)});
   const etl::Options o{.batch_size = 10, .workers = 4, .capacity = 4};
@@ -57,7 +57,7 @@ TEST_CASE("G4: etl-rust reports an error after the whole source; here extraction
   CHECK(test::audit(r, *pipeline.books, o) == "");
 }
 
-TEST_CASE("G1: etl-rust loses the batch of a failed load silently; here every item of it is in the ledger") {
+TEST_CASE("G1: etl-rust loses the batch of a failed load silently, here every item of it is in the ledger") {
   test::Scripted<true> pipeline({.items = 30, .at = test::fails_at(Site::Load, 12, Fault::StdException)});
   const etl::Options o{.mode = etl::Mode::Fused, .batch_size = 5};
   const etl::RunReport r = etl::run(pipeline, o);
@@ -69,7 +69,7 @@ TEST_CASE("G1: etl-rust loses the batch of a failed load silently; here every it
   CHECK(r.errors[0].last_seq == 14);
 }
 
-TEST_CASE("G8: etl-rust runs post_process twice under its manager, and not at all after an error; here exactly once") {
+TEST_CASE("G8: etl-rust runs post_process twice under its manager, and not at all after an error, here exactly once") {
   for (const Fault* fault : {static_cast<const Fault*>(nullptr), &test::all_faults[0]}) {
     test::Scripted<true> pipeline(
         {.items = 20, .at = fault == nullptr ? test::Script{}.at : test::fails_at(Site::Load, 3, *fault)});
@@ -83,7 +83,7 @@ TEST_CASE("G8: etl-rust runs post_process twice under its manager, and not at al
 }
 
 TEST_CASE(
-    "G4: etl-rust's manager swallows a panic in pre_process and extract and returns Ok; here it is that pipeline's "
+    "G4: etl-rust's manager swallows a panic in pre_process and extract and returns Ok, here it is that pipeline's "
     "failure") {
   const test::Watchdog watchdog("exceptions under the manager");
   for (const Site site : {Site::PreProcess, Site::Extract, Site::Transform, Site::Load, Site::PostProcess}) {
@@ -102,7 +102,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("G3: etl-rust's run_all returns at the first error with the others detached; here all have ended") {
+TEST_CASE("G3: etl-rust's run_all returns at the first error with the others detached, here all have ended") {
   const test::Watchdog watchdog("nothing detached");
   test::Scripted<true> bad({.at = test::fails_at(Site::PreProcess, 0, Fault::StdException)});
   std::atomic<bool> ended = false;
@@ -129,7 +129,7 @@ TEST_CASE("G3: etl-rust's run_all returns at the first error with the others det
   CHECK(r.at("slow").outcome == etl::Outcome::Completed);
 }
 
-TEST_CASE("G10: etl-rust cannot cancel a consume that waits for room; here the push comes free") {
+TEST_CASE("G10: etl-rust cannot cancel a consume that waits for room, here the push comes free") {
   const test::Watchdog watchdog("cancel during a blocked push");
   test::Gate loading, stopped;
   etl::StopSource source;
@@ -155,7 +155,7 @@ TEST_CASE("G10: etl-rust cannot cancel a consume that waits for room; here the p
   CHECK(test::unsound(r) == "");
 }
 
-TEST_CASE("G12: etl-rust's timer ticks from the worker's start; here the first item arms it") {
+TEST_CASE("G12: etl-rust's timer ticks from the worker's start, here the first item arms it") {
   const auto clock = std::make_shared<etl::testing::VirtualExecutor>(1);
   std::vector<std::size_t> loads;
   etl::Bucket<int> bucket([&loads](std::span<const int> batch) mutable { loads.push_back(batch.size()); },
@@ -168,7 +168,7 @@ TEST_CASE("G12: etl-rust's timer ticks from the worker's start; here the first i
   CHECK(loads == std::vector<std::size_t>{1});
 }
 
-TEST_CASE("G12: etl-rust spreads slow input over N private queues; here it is one batch, and close flushes one") {
+TEST_CASE("G12: etl-rust spreads slow input over N private queues, here it is one batch, and close flushes one") {
   const auto clock = std::make_shared<etl::testing::VirtualExecutor>(2);
   std::vector<std::size_t> loads;
   etl::Bucket<int> bucket([&loads](std::span<const int> batch) mutable { loads.push_back(batch.size()); },
@@ -183,7 +183,7 @@ TEST_CASE("G12: etl-rust spreads slow input over N private queues; here it is on
   CHECK(r.flushes.close == 1);
 }
 
-TEST_CASE("G18: etl-rust keeps no order even inside a batch; here a batch is in source order always") {
+TEST_CASE("G18: etl-rust keeps no order even inside a batch, here a batch is in source order always") {
   struct InBatch {
     std::atomic<bool>& sorted;
     void extract(etl::Emitter<std::uint64_t>& out) {
@@ -203,7 +203,7 @@ TEST_CASE("G18: etl-rust keeps no order even inside a batch; here a batch is in 
   CHECK(sorted);
 }
 
-TEST_CASE("G8: etl-rust hangs or panics on zero options; here they are refused by name") {
+TEST_CASE("G8: etl-rust hangs or panics on zero options, here they are refused by name") {
   using Spoil = void (*)(etl::Options&);
   const std::pair<const char*, Spoil> zeros[] = {
       {"workers", [](etl::Options& o) { o.workers = 0; }},
@@ -225,7 +225,7 @@ TEST_CASE("G8: etl-rust hangs or panics on zero options; here they are refused b
   CHECK_THROWS_AS(etl::PipelineManager(etl::Options{}, {.max_concurrent = 0}), etl::Exception);
 }
 
-TEST_CASE("G11: etl-rust accepts an item sent after close and loses it; here the push says no, and it is counted") {
+TEST_CASE("G11: etl-rust accepts an item sent after close and loses it, here the push says no, and it is counted") {
   std::atomic<std::uint64_t> processed = 0;
   etl::Bucket<int> bucket([&processed](std::span<const int> batch) { processed += batch.size(); },
                           {.batch_size = 10, .workers = 1});
@@ -238,7 +238,7 @@ TEST_CASE("G11: etl-rust accepts an item sent after close and loses it; here the
 }
 
 TEST_CASE(
-    "G10: etl-rust gives hooks a cancelled token, so a cooperative loader refuses its last batch; here it does not") {
+    "G10: etl-rust gives hooks a cancelled token, so a cooperative loader refuses its last batch, here it does not") {
   struct Cooperative {
     etl::StopSource& source;
     std::uint64_t loaded = 0;
@@ -265,7 +265,7 @@ TEST_CASE(
 }
 
 TEST_CASE(
-    "G10: etl-rust's cancel is a race between Ok and Cancelled, loads go on after it; here always Cancelled, and "
+    "G10: etl-rust's cancel is a race between Ok and Cancelled, loads go on after it, here always Cancelled, and "
     "nothing after") {
   const test::Watchdog watchdog("cancel is no race");
   struct Endless {
@@ -301,7 +301,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("G2: etl-rust clones every item; here none is copied, and each is moved once into its batch") {
+TEST_CASE("G2: etl-rust clones every item, here none is copied, and each is moved once into its batch") {
   using Item = test::Counted<struct Defects>;
   struct Moves {
     std::uint64_t items;
@@ -320,7 +320,7 @@ TEST_CASE("G2: etl-rust clones every item; here none is copied, and each is move
   CHECK(Item::counts().alive() == 0);
 }
 
-TEST_CASE("G4: etl-rust's transform cannot fail, skip or expand; here it can, and CPU-bound ones run in parallel") {
+TEST_CASE("G4: etl-rust's transform cannot fail, skip or expand, here it can, and CPU-bound ones run in parallel") {
   struct Free {
     void extract(etl::Emitter<int>& out) {
       for (int i = 0; i < 100; ++i) out.push(i);
@@ -337,7 +337,7 @@ TEST_CASE("G4: etl-rust's transform cannot fail, skip or expand; here it can, an
   CHECK(r.results == etl::ResultLedger{.produced = 125, .committed = 125});
 }
 
-TEST_CASE("G3: etl-rust leaks its workers when extract fails; here its pool is joined") {
+TEST_CASE("G3: etl-rust leaks its workers when extract fails, here its pool is joined") {
   const test::Watchdog watchdog("workers after a failed extract");
   using Item = test::Counted<struct DefectsWorkers>;
   Item::counts().reset();
@@ -355,7 +355,7 @@ TEST_CASE("G3: etl-rust leaks its workers when extract fails; here its pool is j
   CHECK(Item::counts().alive() == 0);
 }
 
-TEST_CASE("G1: etl-rust's manager has one setting for all and no result per pipeline; here each has its own of both") {
+TEST_CASE("G1: etl-rust's manager has one setting for all and no result per pipeline, here each has its own of both") {
   test::Scripted<true> a({.items = 10}), b({.items = 20, .at = test::fails_at(Site::Load, 0, Fault::StdException)}),
       c({.items = 30});
   etl::PipelineManager manager({.batch_size = 7, .workers = 2});

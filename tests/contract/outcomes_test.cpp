@@ -166,7 +166,7 @@ TEST_CASE("G2: a batch that expands is loaded in calls of at most batch_size") {
   }
 }
 
-TEST_CASE("G1: an empty source is Completed; so is one where everything is filtered") {
+TEST_CASE("G1: an empty source is Completed, so is one where everything is filtered") {
   for (const etl::Options& o : settings()) {
     const etl::RunReport none = run_and_audit({.items = 0}, o);
     CHECK(none.outcome == etl::Outcome::Completed);

@@ -194,7 +194,7 @@ TEST_CASE("G6: results that load wants again are loaded again, and no others") {
   CHECK(report.results.rejected == 1);
 }
 
-TEST_CASE("G6: results that load wants again too often fail the run; the others stay committed") {
+TEST_CASE("G6: results that load wants again too often fail the run, the others stay committed") {
   Timed t;
   t.options.batch_size = 4;
   t.options.order = etl::Order::Source;

@@ -469,7 +469,7 @@ TEST_CASE("G9: a failure also has a deadline for what is at work, and stays Fail
 
 // --- G11: after close ------------------------------------------------------------------------------
 
-TEST_CASE("G11: a push into a closed bucket is false and counted; try_push is false and not counted") {
+TEST_CASE("G11: a push into a closed bucket is false and counted, try_push is false and not counted") {
   etl::Bucket<int> bucket([](std::span<const int>) {}, {.workers = 1});
   CHECK(bucket.push(1));
   bucket.close();

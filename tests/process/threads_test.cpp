@@ -195,7 +195,7 @@ TEST_CASE("G3: a bucket or a manager whose pool cannot start throws") {
 }
 
 // Tagged so that it can be left out until the extractors handle it.
-TEST_CASE("G2, G3: extractors that cannot start end the run; what was read is counted", "[.extractors]") {
+TEST_CASE("G2, G3: extractors that cannot start end the run, what was read is counted", "[.extractors]") {
   const test::Watchdog watchdog("a run without extractors");
   struct Parts {
     std::vector<int> partitions() const { return {0, 1, 2, 3}; }
@@ -237,7 +237,7 @@ TEST_CASE("manager: a pipeline whose thread cannot start has failed, by its name
   }
 }
 
-TEST_CASE("progress: a thread that cannot start fails the run; a manager then starts nothing") {
+TEST_CASE("progress: a thread that cannot start fails the run, a manager then starts nothing") {
   const test::Watchdog watchdog("progress without a thread");
   std::FILE* const file = std::tmpfile();
   REQUIRE(file != nullptr);

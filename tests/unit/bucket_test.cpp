@@ -404,7 +404,7 @@ struct Bomb {
 
 }  // namespace
 
-TEST_CASE("bucket: an item that cannot be moved in throws to its pusher and is counted; the others go on (G2)") {
+TEST_CASE("bucket: an item that cannot be moved in throws to its pusher and is counted, the others go on (G2)") {
   const test::Watchdog watchdog("an item that cannot be moved");
   const auto processor = [](std::span<const Bomb>) {};
   for (const bool weighed : {false, true}) {
@@ -466,7 +466,7 @@ TEST_CASE("bucket: a push that waited for the room of an item that cannot be mov
   }
 }
 
-TEST_CASE("bucket: an item that cannot be moved out again fails the bucket; nobody waits for ever (G4)") {
+TEST_CASE("bucket: an item that cannot be moved out again fails the bucket, nobody waits for ever (G4)") {
   const test::Watchdog watchdog("an item that cannot be moved out");
   etl::Bucket<Bomb> bucket([](std::span<const Bomb>) {},
                            {.batch_size = 4, .timeout = etl::Options::never, .workers = 1});

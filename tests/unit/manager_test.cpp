@@ -275,7 +275,7 @@ TEST_CASE("manager: a stop drains all, and what waits is NotRun") {
   }
 }
 
-TEST_CASE("manager: custom runners get the options and the stop; what they throw is their failure") {
+TEST_CASE("manager: custom runners get the options and the stop, what they throw is their failure") {
   etl::StopSource stop;
   etl::Options seen;
   bool drained = false;
@@ -345,7 +345,7 @@ TEST_CASE("manager: a second run_all runs what was added since, and only that") 
   CHECK(log.names == std::vector<std::string>{"one", "two"});
 }
 
-TEST_CASE("manager: names are taken once; bad options are refused at once") {
+TEST_CASE("manager: names are taken once, bad options are refused at once") {
   etl::PipelineManager manager({.workers = 1});
   Log log;
   manager.add_runner("name", noted(log, "name"));
@@ -512,7 +512,7 @@ TEST_CASE("manager: defaults with checkpoints need no name: each pipeline has it
   }
 }
 
-TEST_CASE("manager: progress is kept under an override's own name; the manager's name is the label") {
+TEST_CASE("manager: progress is kept under an override's own name, the manager's name is the label") {
   const auto checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>();
   const etl::Options own{.batch_size = 4, .workers = 1, .delivery = {.checkpoints = checkpoints}, .name = "orders"};
   test::Scripted<true> pipeline({.items = 10, .at = test::fails_at(Site::Load, 5, Fault::StdException)});

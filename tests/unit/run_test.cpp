@@ -584,7 +584,7 @@ TEST_CASE("emitter: what is held lives until all batches with items pointing int
   for (const auto& watch : chunks) CHECK(watch.expired());
 }
 
-TEST_CASE("emitter: a mark reaches the batches behind it; a fresh start resumes from nowhere") {
+TEST_CASE("emitter: a mark reaches the batches behind it, a fresh start resumes from nowhere") {
   struct Marks {
     std::vector<std::pair<std::uint64_t, std::optional<std::uint64_t>>>& seen;
     bool fresh = false;

@@ -267,7 +267,7 @@ TEST_CASE("files may be said to be JSON, and have no delimiter then") {
   CHECK(wrong(R"({"files": [{"pattern": "*", "format": "xml"}]})") == "files[0].format: must be one of csv, json");
 }
 
-TEST_CASE("the first pattern that matches counts; one without a slash is for the name alone") {
+TEST_CASE("the first pattern that matches counts, one without a slash is for the name alone") {
   const csv::Mapping mapping{.files = {{.pattern = "data/*/a.csv"}, {.pattern = "a.csv"}, {.pattern = "**/b.csv"}}};
   CHECK(mapping.find("data/x/a.csv") == &mapping.files[0]);
   CHECK(mapping.find("data/x/y/a.csv") == &mapping.files[1]);

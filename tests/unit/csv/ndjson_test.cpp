@@ -325,7 +325,7 @@ TEST_CASE("structs are written and read by one mapping") {
   CHECK(order == Order{});
 }
 
-TEST_CASE("records are written and read by one mapping; what JSON does not have is rejected") {
+TEST_CASE("records are written and read by one mapping, what JSON does not have is rejected") {
   std::string text;
   std::vector<ndjson::Field> fields;
   for (const auto& each : mapping.columns) fields.push_back({each.target, each.kind});

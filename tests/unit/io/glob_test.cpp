@@ -389,7 +389,7 @@ TEST_CASE("glob: a folder that may be passed but not listed is passed") {
   fs::permissions(tree.path("a"), fs::perms::owner_all);
 }
 
-TEST_CASE("glob: symbolic links are followed where they are named, by ** when asked; circles end") {
+TEST_CASE("glob: symbolic links are followed where they are named, by ** when asked, circles end") {
   const Tree tree{"real/1.csv", "real/sub/2.csv"};
   tree.link("real", "link");
   tree.link("..", "real/up");

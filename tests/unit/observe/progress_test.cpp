@@ -88,7 +88,7 @@ TEST_CASE("progress: a bar") {
   CHECK(has(etl::progress_line({status("x", 150, 100)}, 0, 10), "[##########] 100%"));  // an estimate that was too low
 }
 
-TEST_CASE("progress: several pipelines in one line; every settled item counts") {
+TEST_CASE("progress: several pipelines in one line, every settled item counts") {
   CHECK(
       has(etl::progress_line({status("a", 25, 100), status("b", 25, 100)}, 0, 0), "2 pipelines:  25% (50/200 items)"));
   CHECK(has(etl::progress_line({status("a", 25, 100), status("b", 25, 0)}, 0, 0),

@@ -42,7 +42,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("postgres checks: no row, or a single true, is what must come; all others are shown") {
+TEST_CASE("postgres checks: no row, or a single true, is what must come, all others are shown") {
   Fixture f;
   ok(f.db.execute("INSERT INTO t SELECT i, CASE WHEN i > 1 THEN 'n' || i END FROM generate_series(1, 5) i"));
   ok(f.check({}));

@@ -285,7 +285,7 @@ TEST_CASE("sqlite statement: a value that was refused is told by run and step, o
   CHECK(lacks(e.message(), {"string or blob too big", "the limit is 1000000000 bytes"}) == "");
 }
 
-TEST_CASE("sqlite statement: run resets, and may be repeated; changes counts") {
+TEST_CASE("sqlite statement: run resets, and may be repeated, changes counts") {
   Database db = open(":memory:");
   ok(db.execute("CREATE TABLE t(a)"));
   Statement insert = ok(db.prepare("INSERT INTO t VALUES(?)"));

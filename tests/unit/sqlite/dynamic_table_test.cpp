@@ -170,7 +170,7 @@ TEST_CASE("sqlite dynamic table: columns that are none, or there twice") {
       R"(:memory:: the table "t": the column "A" is there twice, the column "B" is there twice)");
 }
 
-TEST_CASE("sqlite dynamic table: an error names the key; the next row is not concerned") {
+TEST_CASE("sqlite dynamic table: an error names the key, the next row is not concerned") {
   Database db = open(":memory:");
   const auto table = cells({{.name = "day", .key = true},
                             {.name = "n", .type = Type::Integer, .key = true},

@@ -243,7 +243,7 @@ TEST_CASE("sqlite sink: what becomes of a row that is there already") {
   }
 }
 
-TEST_CASE("sqlite sink: update needs a key, and an index for it; a table of keys alone has nothing to set") {
+TEST_CASE("sqlite sink: update needs a key, and an index for it, a table of keys alone has nothing to set") {
   Database db = open(":memory:");
   ok(db.execute("CREATE TABLE rows(id, name)"));
   const etl::Error e = error_of(etl::sqlite::sink(db, table<Row>("rows", column("id", &Row::id)), OnConflict::Update));

@@ -128,7 +128,7 @@ TEST_CASE("sqlite query: of several keys, in their order") {
   CHECK(all(ok(query(db, both))) == std::vector<Row>{{1, "a"}, {2, "a"}, {1, "b"}});
 }
 
-TEST_CASE("sqlite query: of one's own, with parameters; computed columns are left out") {
+TEST_CASE("sqlite query: of one's own, with parameters, computed columns are left out") {
   Database db = with_rows(9);
   Statement select =
       ok(db.prepare("SELECT id * 10 AS ID, 5 AS five, upper(name) AS name FROM rows WHERE id > ? ORDER BY 1"));
@@ -206,7 +206,7 @@ TEST_CASE("sqlite query: a value that its member cannot take is an error with ta
   CHECK(misfit<int>("zeroblob(40)") == "x'" + std::string(60, '0') + "...' of 40 bytes (BLOB): an INTEGER is needed");
 }
 
-TEST_CASE("sqlite query: goes on after a row that did not fit; without a key the row has its number") {
+TEST_CASE("sqlite query: goes on after a row that did not fit, without a key the row has its number") {
   Database db = open(":memory:");
   ok(db.execute("CREATE TABLE rows(id, name); INSERT INTO rows VALUES(1, 'a'), ('two', 'b'), (3, 'c')"));
   auto found = ok(query(db, table<Row>("rows", column("id", &Row::id), column("name", &Row::name))));

@@ -165,7 +165,7 @@ TEST_CASE("sqlite store: G14 settled ranges are merged into watermark and gaps")
         PartitionProgress{.partition = 0, .watermark = 25, .gaps = ranges({{30, 40}})});
 }
 
-TEST_CASE("sqlite store: a watermark only rises, and takes its position along; what lies below is forgotten") {
+TEST_CASE("sqlite store: a watermark only rises, and takes its position along, what lies below is forgotten") {
   Fixture f;
   ok(f.store->save("p", {}));
   const Session session = ok(f.store->connect());

@@ -67,7 +67,7 @@ TEST_CASE("sqlite table: names are quoted, whatever they are") {
         "select|a \"b\" c|\xc3\xa9");
 }
 
-TEST_CASE("sqlite table: one that exists may have more columns, but not less; the error names them") {
+TEST_CASE("sqlite table: one that exists may have more columns, but not less, the error names them") {
   etl::sqlite::Database db = test::open(":memory:");
   const auto rows = table<Row>("rows", key("id", &Row::id), column("name", &Row::name), column("price", &Row::price));
   ok(create_table(db, rows));

@@ -95,7 +95,7 @@ TEST_CASE("virtual executor: tasks posted by timers run before the next timer") 
   CHECK(ran == std::vector<int>{1, 2});
 }
 
-TEST_CASE("virtual executor: a timer armed again is replaced; one destroyed never fires") {
+TEST_CASE("virtual executor: a timer armed again is replaced, one destroyed never fires") {
   VirtualExecutor executor;
   int first = 0, second = 0, never = 0;
   const auto timer = executor.make_timer();
