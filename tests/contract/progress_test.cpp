@@ -318,7 +318,7 @@ TEST_CASE("G16: another batch size than that of the keys is refused, and both ar
   CHECK(etl::run(Keyed{false}, world.options()).ok());
 }
 
-TEST_CASE("G7: letters of other data are other letters; the same item rejected again is the same letter") {
+TEST_CASE("G7: letters of other data are other letters, and the same item rejected again is the same letter") {
   struct Daily {
     std::string day;
     std::string print{};

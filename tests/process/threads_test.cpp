@@ -194,8 +194,7 @@ TEST_CASE("G3: a bucket or a manager whose pool cannot start throws") {
   await_threads(before);
 }
 
-// Tagged so that it can be left out until the extractors handle it.
-TEST_CASE("G2, G3: extractors that cannot start end the run, what was read is counted", "[extractors]") {
+TEST_CASE("G2, G3: extractors that cannot start end the run, what was read is counted") {
   const test::Watchdog watchdog("a run without extractors");
   struct Parts {
     std::vector<int> partitions() const { return {0, 1, 2, 3}; }
