@@ -276,15 +276,18 @@ pg_conn* Connection::handle() const noexcept { return state_->handle; }
 
 // --- transactions ----------------------------------------------------------------------------------------------------
 
-Result<Transaction> Connection::begin() {
+Result<Transaction> Connection::begin() { return begin_with({}); }
+
+Result<Transaction> Connection::begin_with(std::string_view more) {
   if (PQtransactionStatus(handle()) == PQTRANS_INTRANS || PQtransactionStatus(handle()) == PQTRANS_INERROR)
     return failure(own_error("25001", ErrorClass::Fatal,
                              fmt::format("{}: begin: this connection has a transaction already (to insert rows within "
                                          "it, use Transaction::copy or an Inserter)",
                                          name())));
-  Result<Rows> begun = run(*this, "BEGIN", "begin");
+  Result<Rows> begun = run(*this, fmt::format("BEGIN;{}", more), "begin");
+  Transaction transaction(Connection(state_), state_->generation);  // rolls back what has begun before an error
   if (!begun) return failure(std::move(begun.error()));
-  return Transaction(Connection(state_), state_->generation);
+  return transaction;
 }
 
 bool Transaction::active() const noexcept {
@@ -299,6 +302,16 @@ Result<void> Transaction::savepoint() {
 }
 Result<void> Transaction::rollback_to_savepoint() { return execute("ROLLBACK TO SAVEPOINT etl_mark"); }
 
+namespace {
+
+/// A pooler between client and server has lost the server, and says so in the server's place.
+bool leaves_doubt(const Error& error) {
+  return std::ranges::any_of(std::array{"08000", "08001", "08003", "08004", "08006", "08007", "08P01", "40003"},
+                             [&](std::string_view state) { return error.code == sqlstate(state); });
+}
+
+}  // namespace
+
 Result<void> Transaction::commit() {
   if (!active()) {
     const bool is_lost = connection_.state().lost() || generation_ != connection_.state().generation;
@@ -310,6 +323,7 @@ Result<void> Transaction::commit() {
   }
   Result<Rows> done = run(connection_, "COMMIT", "commit", WhenLost::OutcomeUnknown);
   open_ = false;
+  if (!done && leaves_doubt(done.error())) done.error().code = Errc::OutcomeUnknown;
   if (!done) return failure(std::move(done.error()));
   // The answer to COMMIT when an earlier statement has failed.
   if (std::string_view(PQcmdStatus(done->handle())) == "ROLLBACK")

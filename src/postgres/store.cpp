@@ -3,6 +3,7 @@
 #include <etl/postgres/store.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -101,20 +102,29 @@ namespace {
 constexpr auto never = [](const Rows& /*last*/) -> std::optional<Error> { return std::nullopt; };
 
 /// A script in a transaction, which is given up for what `refused` says of the last result.
-template <class Fill, class Refused = decltype(never)>
-Result<Rows> atomically(const Pool& pool, const detail::Names& names, std::string_view doing, Fill fill,
-                        Refused refused = never) {
-  Result<Lease> lease = pool.lease();
-  if (!lease) return failure(std::move(lease.error()));
-  Result<Transaction> transaction = (*lease)->begin();
+template <class Fill, class Refused>
+Result<Rows> in_transaction(Connection& connection, const detail::Names& names, std::int64_t number,
+                            std::string_view doing, Fill fill, Refused refused) {
+  Result<Transaction> transaction = connection.begin_with(detail::mark_of(number));
   if (!transaction) return failure(std::move(transaction.error()));
-  detail::Script script(**lease, names);
+  detail::Script script(connection, names);
   fill(script);
   Result<Rows> done = script.run(doing);
   if (!done) return done;
   if (std::optional<Error> error = refused(*done)) return failure(std::move(*error));
   if (Result<void> committed = transaction->commit(); !committed)
     return failure(detail::repeatable(std::move(committed.error())));
+  return done;
+}
+/// The same, after what lost connections have left.
+template <class Fill, class Refused = decltype(never)>
+Result<Rows> atomically(detail::StoreState& state, std::string_view doing, Fill fill, Refused refused = never) {
+  Result<Lease> lease = state.pool.lease();
+  if (!lease) return failure(std::move(lease.error()));
+  if (Result<void> ended = state.left.end(**lease); !ended) return failure(std::move(ended.error()));
+  const std::int64_t number = detail::any_number();
+  Result<Rows> done = in_transaction(**lease, state.names, number, doing, fill, refused);
+  if (!done && (*lease)->state().lost()) state.left.add(number);
   return done;
 }
 Result<void> without_rows(Result<Rows> done) {
@@ -131,12 +141,21 @@ Result<std::optional<Checkpoint>> Store::find(const std::string& pipeline) {
 }
 
 Result<std::optional<Checkpoint>> Store::claim(const std::string& pipeline, const std::string& run) {
-  Result<Lease> lease = pool().lease();
-  if (!lease) return failure(std::move(lease.error()));
-  detail::Script script(**lease, state_->names);
-  script.claim(pipeline, run);  // waits for the commits that are under way
-  if (auto done = script.run("claim a checkpoint"); !done) return failure(detail::repeatable(std::move(done.error())));
-  return detail::checkpoint_of(**lease, state_->names, pipeline);
+  constexpr std::string_view doing = "claim a checkpoint";
+  const auto claim = [&](detail::Script& script) {
+    script.exclude(pipeline);
+    script.claim(pipeline, run);
+  };
+  // It waits for commits that are under way, but not for ever: who commits may be stuck, or on a machine without power.
+  Result<Rows> done = atomically(*state_, doing, [&](detail::Script& script) { script.limit_waits(), claim(script); });
+  if (!done && done.error().code == sqlstate("55P03")) {
+    done = atomically(*state_, "end the commit of a run that is stuck", [&](detail::Script& script) {
+      script.add("SELECT pg_terminate_backend(pid) FROM {}", detail::holders_of(state_->names.key_of(pipeline)));
+    });
+    if (done) done = atomically(*state_, doing, claim);
+  }
+  if (!done) return failure(std::move(done.error()));
+  return find(pipeline);
 }
 
 Result<void> Store::save(const std::string& pipeline, const Checkpoint& checkpoint) {
@@ -146,25 +165,28 @@ Result<void> Store::save(const std::string& pipeline, const Checkpoint& checkpoi
     return superseded(pipeline, checkpoint.run, owner);
   };
   return without_rows(atomically(
-      pool(), state_->names, "save a checkpoint",
+      *state_, "save a checkpoint",
       [&](detail::Script& script) {
+        script.exclude(pipeline);
         script.head(pipeline, checkpoint);
         script.partitions(pipeline, checkpoint.partitions);
-        script.owner(pipeline, "");
+        script.owner(pipeline);
       },
       refused));
 }
 
 Result<void> Store::reset(const std::string& pipeline) {
-  return without_rows(atomically(pool(), state_->names, "reset a checkpoint",
-                                 [&](detail::Script& script) { script.forget(pipeline); }));
+  return without_rows(atomically(*state_, "reset a checkpoint", [&](detail::Script& script) {
+    script.exclude(pipeline);
+    script.forget(pipeline);
+  }));
 }
 
 // --- dead letters ----------------------------------------------------------------------------------------------------
 
 Result<void> Store::write(std::span<const DeadLetter> letters) {
   if (letters.empty()) return {};
-  return without_rows(atomically(pool(), state_->names, "write dead letters", [&](detail::Script& script) {
+  return without_rows(atomically(*state_, "write dead letters", [&](detail::Script& script) {
     for (const DeadLetter& letter : letters) script.letter(letter);
   }));
 }
@@ -191,8 +213,7 @@ Result<void> Store::list(const std::string& pipeline, const std::function<bool(c
 
 Result<std::size_t> Store::purge(std::span<const std::string> ids) {
   if (ids.empty()) return std::size_t{0};
-  const auto done =
-      atomically(pool(), state_->names, "purge dead letters", [&](detail::Script& script) { script.purge(ids); });
+  const auto done = atomically(*state_, "purge dead letters", [&](detail::Script& script) { script.purge(ids); });
   if (!done) return failure(done.error());
   return static_cast<std::size_t>(done->affected());
 }

@@ -31,9 +31,21 @@ void Script::head(const std::string& pipeline, const Checkpoint& c) {
       literal(c.run));
 }
 
-void Script::owner(const std::string& pipeline, std::string_view how) {
-  add("SELECT run FROM {} WHERE pipeline={} {}", names_->checkpoints, literal(pipeline), how);
+void Script::owner(const std::string& pipeline) {
+  add("SELECT run FROM {} WHERE pipeline={}", names_->checkpoints, literal(pipeline));
 }
+
+void Script::share(const std::string& pipeline) {
+  add("SELECT pg_advisory_xact_lock_shared({})", names_->key_of(pipeline));
+  add("SELECT run FROM {} WHERE pipeline={} FOR SHARE", names_->checkpoints, literal(pipeline));
+}
+
+void Script::limit_waits() {
+  const auto limit = connection_->state().options.lock_timeout;
+  add("SET LOCAL lock_timeout={}", limit.count() > 0 ? limit.count() : 10'000);
+}
+
+void Script::exclude(const std::string& pipeline) { add("SELECT pg_advisory_xact_lock({})", names_->key_of(pipeline)); }
 
 namespace {
 

@@ -31,8 +31,13 @@ class Script {
     sql_ += ';';
   }
   void head(const std::string& pipeline, const Checkpoint& c);
-  /// `how`: a lock on it.
-  void owner(const std::string& pipeline, std::string_view how);
+  void owner(const std::string& pipeline);
+  /// The same, and nobody else takes over before the transaction has ended.
+  void share(const std::string& pipeline);
+  /// Waits for the transactions that `share`. Those that come later wait in turn: else there might always be one.
+  void exclude(const std::string& pipeline);
+  /// For a lock the rest of the transaction waits 10 s, or for ConnectionOptions::lock_timeout.
+  void limit_waits();
   /// Of a partition that is there. Its id and fingerprint stay.
   void progress(const std::string& pipeline, const PartitionProgress& p);
   /// These, and no others.

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <mutex>
+#include <new>
 #include <optional>
 #include <random>
 #include <string>
@@ -16,6 +18,50 @@
 #include "store_script.hpp"
 
 namespace etl::inline v0::postgres::detail {
+
+std::int64_t any_number() {
+  std::random_device random;
+  return static_cast<std::int64_t>((std::uint64_t{random()} << 32U | random()) >> 1U);
+}
+
+std::string mark_of(std::int64_t number) { return fmt::format("SELECT pg_advisory_xact_lock({})", number); }
+
+Result<void> end_transaction(Connection& connection, std::int64_t number) {
+  const auto ended = run(connection,
+                         fmt::format("SELECT pg_terminate_backend(pid) FROM {0};"
+                                     "BEGIN;SET LOCAL lock_timeout='30s';SELECT pg_advisory_xact_lock({1});ROLLBACK",
+                                     holders_of(number), number),
+                         "end a transaction whose connection was lost");
+  if (!ended) return failure(ended.error());
+  return {};
+}
+
+void Leftovers::add(std::int64_t number) noexcept {
+  try {
+    const std::lock_guard lock(mutex_);
+    numbers_.push_back(number);
+  } catch (const std::bad_alloc&) {}
+}
+
+Result<void> Leftovers::end(Connection& connection) {
+  std::vector<std::int64_t> numbers;
+  {
+    const std::lock_guard lock(mutex_);
+    numbers.swap(numbers_);
+  }
+  while (!numbers.empty()) {
+    Result<void> ended = end_transaction(connection, numbers.back());
+    if (ended) {
+      numbers.pop_back();
+      continue;
+    }
+    const std::lock_guard lock(mutex_);
+    numbers_.insert(numbers_.end(), numbers.begin(), numbers.end());
+    return ended;
+  }
+  return {};
+}
+
 namespace {
 
 /// Adds what a transaction settles. A range that is there already, in part at least: the other one's.
@@ -51,22 +97,9 @@ std::vector<std::uint32_t> partitions_of(const etl::Commit& commit) {
   return all;
 }
 
-/// No more than one transaction is in doubt under a number.
-std::int64_t any_number() {
-  std::random_device random;
-  return static_cast<std::int64_t>((std::uint64_t{random()} << 32U | random()) >> 1U);
-}
-
-/// What is left of a transaction, found by its lock, is ended; its end is waited for.
-constexpr std::string_view end_sql =
-    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype='advisory' AND granted AND objsubid=1 AND "
-    "database=(SELECT oid FROM pg_database WHERE datname=current_database()) AND "
-    "(classid::bigint<<32 | objid::bigint)={0} AND pid<>pg_backend_pid();"
-    "BEGIN;SET LOCAL lock_timeout='30s';SELECT pg_advisory_xact_lock({0});ROLLBACK";
-
 class Session final : public StoreSession<Tx> {
  public:
-  explicit Session(std::shared_ptr<StoreState> state) : state_(std::move(state)), lock_(any_number()) {}
+  explicit Session(std::shared_ptr<StoreState> state) : state_(std::move(state)) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session() override { close(); }
@@ -75,9 +108,12 @@ class Session final : public StoreSession<Tx> {
     close();
     Result<Lease> lease = state_->pool.lease();
     if (!lease) return failure(std::move(lease.error()));
-    Result<Transaction> begun = (*lease)->begin();
+    if (Result<void> ended = state_->left.end(**lease); !ended) return ended;
+    const std::int64_t number = any_number();
+    Result<Transaction> begun = (*lease)->begin_with(mark_of(number));
+    if (!begun && (*lease)->state().lost()) state_->left.add(number);
     if (!begun) return failure(std::move(begun.error()));
-    open_ = std::make_unique<Open>(std::move(*lease), std::move(*begun));
+    open_ = std::make_unique<Open>(std::move(*lease), std::move(*begun), number);
     tx_.begun(*open_->lease);
     return {};
   }
@@ -99,7 +135,6 @@ class Session final : public StoreSession<Tx> {
     if (auto merged = merge(script, commit, doing); !merged) return merged;
     for (const DeadLetter& letter : commit.dead_letters) script.letter(letter);
     script.purge(commit.purged);
-    script.add("SELECT pg_advisory_xact_lock({})", lock_);
     if (auto done = script.run(doing); !done) return failure(std::move(done.error()));
     return {};
   }
@@ -111,7 +146,8 @@ class Session final : public StoreSession<Tx> {
       return failure(std::move(error));
     }
     Result<void> done = open_->transaction.commit();
-    in_doubt_ = !done && done.error().code == Errc::OutcomeUnknown;
+    in_doubt_.reset();
+    if (!done && done.error().code == Errc::OutcomeUnknown) in_doubt_ = open_->number;
     close();
     return done;
   }
@@ -121,9 +157,8 @@ class Session final : public StoreSession<Tx> {
     Result<Lease> lease = state_->pool.lease();
     if (!lease) return failure(std::move(lease.error()));
     if (in_doubt_)
-      if (auto ended = run(**lease, fmt::format(end_sql, lock_), "end a transaction whose commit is in doubt"); !ended)
-        return failure(std::move(ended.error()));
-    in_doubt_ = false;
+      if (Result<void> ended = end_transaction(**lease, *in_doubt_); !ended) return failure(std::move(ended.error()));
+    in_doubt_.reset();
     const auto rows = (*lease)->query(
         fmt::format("SELECT {} FROM {} WHERE pipeline=$1 AND partition=$2", progress_columns, state_->names.partitions),
         escaped(pipeline), range.partition);
@@ -136,14 +171,16 @@ class Session final : public StoreSession<Tx> {
 
  private:
   struct Open {
-    Open(Lease connection, Transaction begun) : lease(std::move(connection)), transaction(std::move(begun)) {}
+    Open(Lease connection, Transaction begun, std::int64_t of)
+        : lease(std::move(connection)), transaction(std::move(begun)), number(of) {}
     Lease lease;
     Transaction transaction;  // rolls back when it goes, before the connection
+    std::int64_t number;
   };
   /// Sees to it that nobody takes over before the transaction ends, or has done so.
   Result<void> keep_owner(const etl::Commit& commit, const std::string& doing) {
     Script lock(*open_->lease, state_->names);
-    lock.owner(commit.pipeline, "FOR SHARE");
+    lock.share(commit.pipeline);
     const auto rows = lock.run(doing);
     if (!rows) return failure(rows.error());
     return check_owner(commit, owner_of(*rows));
@@ -158,7 +195,7 @@ class Session final : public StoreSession<Tx> {
     if (partitions.empty()) return keep_owner(commit, doing);
     const std::string& table = state_->names.partitions;
     Script lock(*open_->lease, state_->names);
-    lock.owner(commit.pipeline, "FOR SHARE");
+    lock.share(commit.pipeline);
     const std::string pipeline = lock.literal(commit.pipeline), numbers = fmt::format("{}", fmt::join(partitions, ","));
     lock.add("INSERT INTO {} SELECT {},unnest(ARRAY[{}]),0,NULL,0,'{{}}','','' ON CONFLICT DO NOTHING", table, pipeline,
              numbers);
@@ -182,14 +219,14 @@ class Session final : public StoreSession<Tx> {
   }
   void close() noexcept {
     tx_.ended();
+    if (open_ && open_->lease->state().lost()) state_->left.add(open_->number);
     open_.reset();
   }
 
   std::shared_ptr<StoreState> state_;
-  std::int64_t lock_;
   std::unique_ptr<Open> open_;
   Tx tx_;
-  bool in_doubt_ = false;
+  std::optional<std::int64_t> in_doubt_;  // the number of the last transaction
 };
 
 }  // namespace

@@ -40,6 +40,21 @@ INSERT INTO {0} SELECT 3 WHERE NOT EXISTS (SELECT 1 FROM {0});
 
 }  // namespace
 
+std::int64_t Names::key_of(std::string_view pipeline) const noexcept {
+  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (const std::string_view part : {std::string_view(in), std::string_view("\0", 1), pipeline})
+    for (const char c : part) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return static_cast<std::int64_t>(hash >> 1U);
+}
+
+std::string holders_of(std::int64_t key) {
+  return fmt::format(
+      "(SELECT pid FROM pg_locks WHERE locktype='advisory' AND granted AND objsubid=1 AND database=(SELECT oid FROM "
+      "pg_database WHERE datname=current_database()) AND (classid::bigint<<32 | objid::bigint)={} AND "
+      "pid<>pg_backend_pid()) holders",
+      key);
+}
+
 Result<std::string> schema_of(Connection& connection, std::string_view wanted) {
   if (!wanted.empty()) return std::string(wanted);
   const auto rows = connection.query("SELECT current_schema()");

@@ -22,8 +22,13 @@ struct Names {
         checkpoints(in + ".etl_checkpoints"),
         partitions(in + ".etl_partitions"),
         letters(in + ".etl_dead_letters") {}
+  /// The advisory lock of a pipeline's progress. Another pipeline that happens to have the same only waits a little.
+  [[nodiscard]] std::int64_t key_of(std::string_view pipeline) const noexcept;
   std::string in, store, checkpoints, partitions, letters;
 };
+
+/// The processes that hold an advisory lock, but this one: a table with their `pid`.
+[[nodiscard]] std::string holders_of(std::int64_t key);
 
 /// The schema for the tables: `wanted`, or the first of the search path.
 [[nodiscard]] Result<std::string> schema_of(Connection& connection, std::string_view wanted);

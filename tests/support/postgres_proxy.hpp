@@ -22,9 +22,9 @@ namespace test {
 /// Passes one connection on to the server of a URL, without TLS, until it is cut.
 class Proxy {
  public:
-  /// The server does not get the message, or gets it and answers it unheard, or does not even learn that the client is
-  /// gone.
-  enum class Cut { Before, After, Silently };
+  /// The server does not get the message, or gets it and answers it unheard. Silently: it does not even learn that the
+  /// client is gone.
+  enum class Cut { Before, After, Silently, SilentlyAfter };
 
   explicit Proxy(std::string server_url) : url_(std::move(server_url)) {
     const std::size_t at = url_.find("127.0.0.1:") + 10;
@@ -62,6 +62,19 @@ class Proxy {
     bytes_ = bytes;
     side_ = side;
   }
+  /// The same at the packet with this number of those that the client sends from now on.
+  void cut_at_packet(int number, Cut side) {
+    const std::lock_guard lock(mutex_);
+    packets_ = number;
+    side_ = side;
+  }
+  /// Once cut, the client gets this as the server's last word.
+  void last_word(std::string_view message) {
+    const std::lock_guard lock(mutex_);
+    last_word_ = message;
+  }
+  /// Whether a packet came that was to be cut.
+  [[nodiscard]] bool has_cut() const { return has_cut_; }
   /// Cuts both sides now.
   void cut() {
     ::shutdown(client_, SHUT_RDWR);
@@ -90,6 +103,7 @@ class Proxy {
   }
   bool is_time(std::string_view data) {
     const std::lock_guard lock(mutex_);
+    if (packets_ > 0 && --packets_ == 0) return true;
     return !bytes_.empty() && data.find(bytes_) != std::string_view::npos;
   }
   void serve() {
@@ -103,10 +117,16 @@ class Proxy {
     if (::connect(server, static_cast<sockaddr*>(any), sizeof address) == 0) forward(client, server);
     ::close(client);
     // The server sees the end, and says so by its own: then it has done with what was sent before.
-    if (side_ != Cut::Silently) ::shutdown(server, SHUT_WR);
+    if (side_ != Cut::Silently && side_ != Cut::SilentlyAfter) ::shutdown(server, SHUT_WR);
     std::array<char, 4096> rest{};
     while (::recv(server, rest.data(), rest.size(), 0) > 0) {}
     ::close(server);
+  }
+  /// The client must not be gone before the server has worked on the message: then it would stop at once.
+  void await_answer(int client, int server) {
+    std::array<char, 65536> unheard{};
+    if (side_ == Cut::SilentlyAfter || !last_word_.empty()) (void)::recv(server, unheard.data(), unheard.size(), 0);
+    (void)pass(client, last_word_);
   }
   void forward(int client, int server) {
     std::array<char, 65536> buffer{};
@@ -119,8 +139,9 @@ class Proxy {
         if (size <= 0) return;
         const std::string_view data(buffer.data(), static_cast<std::size_t>(size));
         const bool last = from == 0 && is_time(data);
-        if ((!last || side_ == Cut::After) && !pass(to, data)) return;
-        if (last) return;
+        if (last) has_cut_ = true;
+        if ((!last || side_ == Cut::After || side_ == Cut::SilentlyAfter) && !pass(to, data)) return;
+        if (last) return await_answer(client, server);
       }
     }
   }
@@ -131,7 +152,10 @@ class Proxy {
   std::atomic<int> client_ = -1;
   std::mutex mutex_;
   std::string bytes_;
+  int packets_ = 0;
+  std::string last_word_;
   Cut side_ = Cut::Before;
+  std::atomic<bool> has_cut_ = false;
   std::thread thread_;
 };
 

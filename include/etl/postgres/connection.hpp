@@ -131,6 +131,8 @@ class Connection {
   /// Used by the library.
   struct State;
   [[nodiscard]] State& state() const noexcept { return *state_; }
+  /// Used by the library: begins, and runs more statements in the same round trip.
+  [[nodiscard]] Result<Transaction> begin_with(std::string_view more);
 
  private:
   friend class Transaction;
@@ -180,8 +182,8 @@ class Transaction {
   [[nodiscard]] Result<void> savepoint();
   /// Undoes what was done since the mark, errors too; the mark stays.
   [[nodiscard]] Result<void> rollback_to_savepoint();
-  /// On an error the transaction is rolled back. When the connection is lost meanwhile nobody knows: the error has the
-  /// code `Errc::OutcomeUnknown`.
+  /// On an error the transaction is rolled back. When the connection is lost meanwhile, be it between a pooler and the
+  /// server, nobody knows: the error has the code `Errc::OutcomeUnknown`.
   [[nodiscard]] Result<void> commit();
   void rollback() noexcept;
   /// False after commit and rollback, and when the connection was lost.

@@ -1,3 +1,4 @@
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -69,12 +70,14 @@ struct Progress {
   std::vector<SettledRange> settled{};
   std::vector<PartitionProgress> advanced{};
   std::vector<DeadLetter> letters{};
+  std::string run{};
 };
 etl::Result<void> record(const Session& session, const Progress& progress, const std::string& pipeline = "p") {
   return session->record({.pipeline = pipeline,
                           .settled = progress.settled,
                           .advanced = progress.advanced,
-                          .dead_letters = progress.letters});
+                          .dead_letters = progress.letters,
+                          .run = progress.run});
 }
 void commit(const Session& session, const Progress& progress, const std::string& pipeline = "p") {
   ok(session->begin());
@@ -421,6 +424,103 @@ TEST_CASE(
     commit(session, {.settled = {{0, {0, 1}}}});
     proxy.join();
   }
+}
+
+TEST_CASE("postgres store: what a lost connection has left on the server holds up nobody") {
+  using Cut = test::Proxy::Cut;
+  for (const std::string_view at : {"INSERT INTO rows", "FOR UPDATE", "settled="}) {
+    CAPTURE(at);
+    Fixture f;
+    test::Proxy proxy(f.schema.url());
+    const auto store = ok(Store::over(ok(Pool::make(proxy.url_and_past(), {.lock_timeout = 2s}, {.max_size = 2}))));
+    ok(store->save("p", {.fingerprint = "f", .run = "r"}));
+    const SettledRange range{0, {0, 1}};
+    const auto load = [&](const Session& session) -> etl::Result<void> {
+      if (auto done = session->begin(); !done) return done;
+      if (auto done = session->transaction().execute("INSERT INTO rows VALUES(1, 'a')"); !done) return done;
+      if (auto done = record(session, {.settled = {range}, .run = "r"}); !done) return done;
+      return session->commit();
+    };
+    const Session first = ok(store->connect());
+    proxy.cut_at(at, Cut::SilentlyAfter);
+    CHECK_FALSE(load(first));
+    first->rollback();
+    CHECK_FALSE(ok(first->is_settled("p", range)));
+    const Session second = ok(store->connect());
+    ok(load(at == "FOR UPDATE" ? second : first));
+    CHECK(count(f.db, "rows") == 1);
+    proxy.join();
+  }
+  // The same for calls of the store.
+  Fixture f;
+  test::Proxy proxy(f.schema.url());
+  const auto store = ok(Store::over(ok(Pool::make(proxy.url_and_past(), {.lock_timeout = 2s}, {.max_size = 1}))));
+  proxy.cut_at("INSERT INTO", Cut::SilentlyAfter);
+  CHECK_FALSE(store->save("p", {.fingerprint = "f"}));
+  ok(store->save("p", {.fingerprint = "f"}));
+  proxy.join();
+}
+
+TEST_CASE("postgres store: G15 a claim takes over from a run that is stuck within its commit") {
+  Fixture f;
+  ok(f.store->save("p", {.fingerprint = "f", .run = "stuck"}));
+  const Session stuck = ok(f.store->connect());
+  const SettledRange range{0, {0, 1}};
+  ok(stuck->begin());
+  ok(stuck->transaction().write(rows, Batch{{1, "a"}}));
+  ok(record(stuck, {.settled = {range}, .run = "stuck"}));
+  const auto other = ok(Store::over(ok(Pool::make(f.schema.url(), {.lock_timeout = 100ms}))));
+  CHECK(ok(other->claim("p", "next"))->run == "next");
+  CHECK_FALSE(stuck->commit());
+  CHECK(count(f.db, "rows") == 0);
+  ok(stuck->begin());
+  CHECK(error_of(record(stuck, {.settled = {range}, .run = "stuck"})).code == etl::Errc::Superseded);
+}
+
+TEST_CASE("postgres store: G15 a claim does not wait for a gap between commits that never comes") {
+  Fixture f;
+  ok(f.store->save("p", {.fingerprint = "f", .run = "busy"}));
+  // One transaction after the other, each of which records before the one before it has committed.
+  const Session sessions[] = {ok(f.store->connect()), ok(f.store->connect())};
+  const auto settle = [&](std::uint32_t i) { return record(sessions[i], {.settled = {{i, {0, 1}}}, .run = "busy"}); };
+  ok(sessions[0]->begin());
+  ok(settle(0));
+  etl::Result<std::optional<Checkpoint>> claimed;
+  std::thread claim([&] { claimed = ok(Store::open(f.schema.url()))->claim("p", "next"); });
+  const auto waiting = [&] {
+    return value(f.db, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%" +
+                           f.schema.name() + "%'");
+  };
+  while (waiting() != "1") std::this_thread::yield();
+  ok(sessions[1]->begin());
+  etl::Result<void> late;
+  std::atomic<bool> returned = false;
+  std::thread records([&] { late = settle(1), returned = true; });  // it waits until the claim has its turn
+  while (waiting() != "2" && !returned) std::this_thread::yield();
+  ok(sessions[0]->commit());
+  claim.join();
+  records.join();
+  CHECK(ok(std::move(claimed))->run == "next");
+  CHECK(error_of(late).code == etl::Errc::Superseded);
+}
+
+TEST_CASE("postgres store: a pooler's word that it has lost the server leaves a commit in doubt") {
+  using Cut = test::Proxy::Cut;
+  Fixture f;
+  test::Proxy proxy(f.schema.url());
+  const auto store = ok(Store::over(ok(Pool::make(proxy.url_and_past(), {}, {.max_size = 1}))));
+  const Session session = ok(store->connect());
+  ok(session->begin());
+  ok(session->transaction().write(rows, Batch{{1, "a"}}));
+  ok(record(session, {.settled = {{0, {0, 1}}}}));
+  const std::string fields = "SFATAL\0VFATAL\0C08P01\0Mserver conn crashed?\0\0"s;
+  proxy.last_word("E\0\0\0"s + static_cast<char>(fields.size() + 4) + fields + "Z\0\0\0\5I"s);
+  proxy.cut_at("COMMIT", Cut::After);
+  const etl::Error e = error_of(session->commit());
+  CHECK(e.code == etl::Errc::OutcomeUnknown);
+  CHECK(has(e.message(), "server conn crashed?"));
+  CHECK(ok(session->is_settled("p", {0, {0, 1}})));
+  CHECK(count(f.db, "rows") == 1);
 }
 
 // --- dead letters
