@@ -2,6 +2,7 @@
 /// A network between client and server that breaks when a test says so.
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -44,6 +45,7 @@ class Proxy {
   Proxy& operator=(const Proxy&) = delete;
   ~Proxy() {
     ::shutdown(listener_, SHUT_RDWR);
+    let_go();
     join();
     ::close(listener_);
   }
@@ -80,6 +82,12 @@ class Proxy {
     ::shutdown(client_, SHUT_RDWR);
     join();
   }
+  /// After a silent cut: now the server learns that the client is gone.
+  void let_go() {
+    const std::lock_guard lock(mutex_);
+    let_go_ = true;
+    if (server_ >= 0) ::shutdown(server_, SHUT_WR);
+  }
   /// Until both sides are closed, the server's end included.
   void join() {
     if (thread_.joinable()) thread_.join();
@@ -112,24 +120,28 @@ class Proxy {
     ::shutdown(listener_, SHUT_RDWR);
     client_ = client;
     const int server = ::socket(AF_INET, SOCK_STREAM, 0);
+    const int yes = 1;
+    for (const int both : {client, server}) ::setsockopt(both, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     sockaddr_in address = loopback(server_port_);
     void* const any = &address;
     if (::connect(server, static_cast<sockaddr*>(any), sizeof address) == 0) forward(client, server);
     ::close(client);
-    // The server sees the end, and says so by its own: then it has done with what was sent before.
-    if (side_ != Cut::Silently && side_ != Cut::SilentlyAfter) ::shutdown(server, SHUT_WR);
+    {
+      const std::lock_guard lock(mutex_);
+      const bool silently = has_cut_ && (side_ == Cut::Silently || side_ == Cut::SilentlyAfter);
+      // The server sees the end, and says so by its own: then it has done with what was sent before.
+      if (!silently || let_go_) ::shutdown(server, SHUT_WR);
+      server_ = server;
+    }
     std::array<char, 4096> rest{};
     while (::recv(server, rest.data(), rest.size(), 0) > 0) {}
+    const std::lock_guard lock(mutex_);
+    server_ = -1;
     ::close(server);
-  }
-  /// The client must not be gone before the server has worked on the message: then it would stop at once.
-  void await_answer(int client, int server) {
-    std::array<char, 65536> unheard{};
-    if (side_ == Cut::SilentlyAfter || !last_word_.empty()) (void)::recv(server, unheard.data(), unheard.size(), 0);
-    (void)pass(client, last_word_);
   }
   void forward(int client, int server) {
     std::array<char, 65536> buffer{};
+    bool at_answer = false;  // the cut
     for (;;) {
       std::array<pollfd, 2> both = {{{client, POLLIN, 0}, {server, POLLIN, 0}}};
       if (::poll(both.data(), both.size(), -1) < 0) return;
@@ -138,10 +150,13 @@ class Proxy {
         const ssize_t size = ::recv(both[from].fd, buffer.data(), buffer.size(), 0);
         if (size <= 0) return;
         const std::string_view data(buffer.data(), static_cast<std::size_t>(size));
+        if (from == 1 && at_answer) return void(pass(client, last_word_));
         const bool last = from == 0 && is_time(data);
         if (last) has_cut_ = true;
-        if ((!last || side_ == Cut::After || side_ == Cut::SilentlyAfter) && !pass(to, data)) return;
-        if (last) return await_answer(client, server);
+        // The server has to work on the message before it learns that the client is gone: it would stop at once.
+        at_answer = at_answer || (last && (side_ == Cut::SilentlyAfter || !last_word_.empty()));
+        if ((!last || at_answer || side_ == Cut::After) && !pass(to, data)) return;
+        if (last && !at_answer) return;
       }
     }
   }
@@ -151,6 +166,8 @@ class Proxy {
   int listener_ = -1;
   std::atomic<int> client_ = -1;
   std::mutex mutex_;
+  int server_ = -1;  // once the client is gone
+  bool let_go_ = false;
   std::string bytes_;
   int packets_ = 0;
   std::string last_word_;

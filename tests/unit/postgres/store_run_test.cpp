@@ -1,4 +1,5 @@
 // G15: runs on the PostgreSQL store that are cut off, and go on.
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -99,6 +100,7 @@ class World {
   template <class S>
   etl::RunReport run(Numbers& job, S& store, const etl::Executor* executor = nullptr) const {
     etl::Options options{.batch_size = 4, .workers = 2};
+    options.retry.initial_delay = std::chrono::milliseconds(1);
     options.errors.max_rejects = 2;
     if (executor != nullptr) options.executor = *executor;
     options.name = "numbers";
@@ -174,6 +176,30 @@ TEST_CASE("postgres store: G15 the connection is cut at a commit, or ended by th
   CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
   CHECK(batches == 6);
   CHECK(world.check() == "");
+}
+
+TEST_CASE("postgres store: G7 G15 rows, letters and progress are right whichever packet the connection is cut at") {
+  using Cut = test::Proxy::Cut;
+  World world;
+  for (const auto side : {Cut::Before, Cut::After, Cut::Silently, Cut::SilentlyAfter}) {
+    int cuts = 0;
+    for (int packet = 1;; ++packet) {
+      CAPTURE(static_cast<int>(side), packet);
+      test::Proxy proxy(world.schema.url());
+      const auto store = ok(Store::over(ok(Pool::make(proxy.url_and_past(), {}, {.max_size = 2}))));
+      world.clear();
+      proxy.cut_at_packet(packet, side);
+      Numbers job;
+      const etl::RunReport report = world.run(job, *store);
+      INFO(report.text());
+      REQUIRE(report.outcome == etl::Outcome::CompletedWithRejects);
+      REQUIRE(world.check() == "");
+      REQUIRE(value(world.db, "SELECT finished FROM etl_checkpoints") == "t");
+      if (!proxy.has_cut()) break;
+      ++cuts;
+    }
+    CHECK(cuts > 40);
+  }
 }
 
 TEST_CASE("postgres store: G15 several writers that fail and go on: every row once, and every dead letter") {
