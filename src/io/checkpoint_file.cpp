@@ -218,12 +218,10 @@ Result<std::optional<Checkpoint>> CheckpointFile::find(const std::string& pipeli
 }
 
 Result<void> CheckpointFile::save(const std::string& pipeline, const Checkpoint& checkpoint) {
-  std::error_code code;
-  if (std::filesystem::create_directories(folder_, code)) {
-    if (auto done = detail::sync_folder(detail::folder_of(folder_)); !done) return done;
-  } else if (code) {
-    return failure(detail::system_failure(fmt::format("cannot make the folder '{}'", folder_.string()), code.value()));
-  }
+  std::error_code ignored;
+  if (!folder_is_durable_ || !std::filesystem::exists(folder_, ignored))
+    if (auto made = detail::make_folder(folder_); !made) return made;
+  folder_is_durable_ = true;
   return detail::replace_file(path(pipeline), text_of(pipeline, checkpoint));
 }
 

@@ -26,20 +26,6 @@ Error problem(const std::filesystem::path& path, std::string_view what, int code
   return detail::system_failure(fmt::format("cannot {} '{}'", what, path.string()), code);
 }
 
-/// The file, locked against other writers of this class. `purge` may have put another in its place meanwhile.
-Result<detail::Fd> open_locked(const std::filesystem::path& path, int flags) {
-  for (;;) {
-    detail::Fd file(::open(path.c_str(), flags | O_RDWR | O_APPEND | O_CLOEXEC, 0666));
-    if (!file.is_open() && errno == EINTR) continue;
-    if (!file.is_open()) return failure(problem(path, "open", errno));
-    while (::flock(file.get(), LOCK_EX) != 0)
-      if (errno != EINTR) return failure(problem(path, "lock", errno));
-    struct stat mine{}, there{};
-    if (::fstat(file.get(), &mine) != 0) return failure(problem(path, "read", errno));
-    if (::stat(path.c_str(), &there) == 0 && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev) return file;
-  }
-}
-
 // --- reading ---------------------------------------------------------------------------------------------------------
 
 /// A line of the file, its end not included.
@@ -180,16 +166,24 @@ Result<void> DeadLetterFile::write(std::span<const DeadLetter> letters) {
   if (letters.empty()) return {};
   std::string text;
   for (const DeadLetter& letter : letters) text.append(detail::to_line(letter)) += '\n';
-  const auto file = open_locked(path_, O_CREAT);
+  const auto file = detail::open_locked(path_, O_CREAT | O_APPEND);
   if (!file) return failure(file.error());
   if (auto mended = mend_end(*file, path_); !mended) return mended;
   struct stat info{};
   if (::fstat(file->get(), &info) != 0) return failure(problem(path_, "read", errno));
   int code = detail::write_all(*file, text);
   if (code == 0) code = detail::sync(*file);
-  if (code == 0) return info.st_size == 0 ? detail::sync_folder(detail::folder_of(path_)) : Result<void>();
+  if (code == 0) return make_name_durable(info.st_ino);
   static_cast<void>(::ftruncate(file->get(), info.st_size));  // what is left of them would be removed by the next
   return failure(problem(path_, "write", code));
+}
+
+/// Whoever has made the file, or put it in the place of another, may have died before its name was durable.
+Result<void> DeadLetterFile::make_name_durable(std::uint64_t file) {
+  if (durable_ == file) return {};
+  auto done = detail::sync_folder(detail::folder_of(path_));
+  if (done) durable_ = file;
+  return done;
 }
 
 Result<void> DeadLetterFile::list(const std::string& pipeline, const std::function<bool(const DeadLetter&)>& each) {
@@ -197,7 +191,10 @@ Result<void> DeadLetterFile::list(const std::string& pipeline, const std::functi
   const auto file = detail::open_to_read(path_, info);
   if (!file && file.error().code == std::errc::no_such_file_or_directory) return {};
   if (!file) return failure(file.error());
+  // What a writer is about to take back, or to write over, is not read. Lines that were there by then stay.
+  while (::flock(file->get(), LOCK_SH) != 0 && errno == EINTR) {}
   const auto all = entries(*file, path_);
+  ::flock(file->get(), LOCK_UN);
   if (!all) return failure(all.error());
   for (const Entry& entry : *all) {
     if (!pipeline.empty() && entry.pipeline != pipeline) continue;
@@ -211,7 +208,7 @@ Result<void> DeadLetterFile::list(const std::string& pipeline, const std::functi
 }
 
 Result<std::size_t> DeadLetterFile::purge(std::span<const std::string> ids) {
-  const auto file = open_locked(path_, 0);
+  const auto file = detail::open_locked(path_, O_APPEND);
   if (!file && file.error().code == std::errc::no_such_file_or_directory) return std::size_t{0};
   if (!file) return failure(file.error());
   const auto all = entries(*file, path_);

@@ -1,10 +1,15 @@
 #include "durable_file.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstdio>
+#include <iterator>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -23,8 +28,10 @@ std::filesystem::path folder_of(const std::filesystem::path& file) {
 int write_all(const Fd& file, std::string_view bytes) noexcept {
   while (!bytes.empty()) {
     const ssize_t done = ::write(file.get(), bytes.data(), bytes.size());
-    if (done >= 0)
+    if (done > 0)
       bytes.remove_prefix(static_cast<std::size_t>(done));
+    else if (done == 0)
+      return EIO;  // it would never end
     else if (errno != EINTR)
       return errno;
   }
@@ -52,18 +59,67 @@ Result<void> sync_folder(const std::filesystem::path& folder) {
   return failure(system_failure(fmt::format("cannot make the folder '{}' durable", folder.string()), code));
 }
 
+Result<void> make_folder(const std::filesystem::path& folder) {
+  std::error_code code;
+  std::vector<std::filesystem::path> all;  // this one, and those above as far as they are named
+  for (all.push_back(folder); all.back().has_parent_path() && all.back().parent_path() != all.back();)
+    all.push_back(all.back().parent_path());
+  const auto made = std::ranges::count_if(all, [&](const auto& one) { return !std::filesystem::exists(one, code); });
+  code.clear();
+  std::filesystem::create_directories(folder, code);
+  if (code) return failure(system_failure(fmt::format("cannot make the folder '{}'", folder.string()), code.value()));
+  // Somebody may have made one before, and died when its name was not durable. It may stand in a folder that may not be
+  // read: then whoever made that has seen to it.
+  for (std::ptrdiff_t i = 0; i < std::ssize(all); ++i)
+    if (auto done = sync_folder(folder_of(all[static_cast<std::size_t>(i)]));
+        !done && (i < made || done.error().code != std::errc::permission_denied))
+      return done;
+  return {};
+}
+
+Result<Fd> open_locked(const std::filesystem::path& path, int flags) {
+  const auto problem = [&](std::string_view what) {
+    return failure(system_failure(fmt::format("cannot {} '{}'", what, path.string()), errno));
+  };
+  for (;;) {
+    Fd file(::open(path.c_str(), flags | O_RDWR | O_CLOEXEC, 0666));
+    if (!file.is_open() && errno == EINTR) continue;
+    if (!file.is_open()) return problem("open");
+    while (::flock(file.get(), LOCK_EX) != 0)
+      if (errno != EINTR) return problem("lock");
+    struct stat mine{}, there{};
+    if (::fstat(file.get(), &mine) != 0) return problem("read");
+    if (::stat(path.c_str(), &there) == 0 && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev) return file;
+  }
+}
+
+namespace {
+
+/// Where symbolic links lead, be it to nothing yet.
+std::filesystem::path followed(std::filesystem::path path) {
+  constexpr int most = 40;  // as the system
+  std::error_code code;
+  for (int i = 0; i < most && std::filesystem::is_symlink(path, code); ++i)
+    path = path.parent_path() / std::filesystem::read_symlink(path, code);
+  return path;
+}
+
+}  // namespace
+
 Result<void> replace_file(const std::filesystem::path& path, std::string_view bytes) {
-  std::filesystem::path made = path;
+  const std::filesystem::path target = followed(path);
+  std::filesystem::path made = target;
   made += ".new";
-  auto file = open_to_write(made);
+  auto file = open_locked(made, O_CREAT);  // else two writers at once would mix their bytes
+  if (!file && file.error().code == std::errc::no_lock_available) file = open_to_write(made);
   if (!file) return failure(std::move(file.error()));
   struct stat old{};
-  int code = ::stat(path.c_str(), &old) == 0 && ::fchmod(file->get(), old.st_mode) != 0 ? errno : 0;
+  int code = ::ftruncate(file->get(), 0) == 0 ? 0 : errno;  // of one that died
+  if (code == 0 && ::stat(target.c_str(), &old) == 0 && ::fchmod(file->get(), old.st_mode) != 0) code = errno;
   if (code == 0) code = write_all(*file, bytes);
   if (code == 0) code = sync(*file);
-  if (const int closed = file->close(); code == 0) code = closed;
-  if (code == 0 && std::rename(made.c_str(), path.c_str()) != 0) code = errno;
-  if (code == 0) return sync_folder(folder_of(path));
+  if (code == 0 && std::rename(made.c_str(), target.c_str()) != 0) code = errno;
+  if (code == 0) return sync_folder(folder_of(target));
   static_cast<void>(::unlink(made.c_str()));
   return failure(system_failure(fmt::format("cannot write '{}'", path.string()), code));
 }

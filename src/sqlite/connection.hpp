@@ -22,4 +22,8 @@ struct Database::Connection {
   DatabaseOptions options;
 };
 
+/// The error of a COMMIT. After one of the disk nobody knows whether it happened: the step that decides may have been
+/// made before.
+[[nodiscard]] Error commit_error(Error error);
+
 }  // namespace etl::inline v0::sqlite

@@ -161,7 +161,7 @@ Result<void> Transaction::commit() {
   }
   const int code = sqlite3_exec(database_.handle(), "COMMIT", nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) {
-    Error why = database_.error(code, "commit");
+    Error why = commit_error(database_.error(code, "commit"));
     rollback();
     return failure(std::move(why));
   }

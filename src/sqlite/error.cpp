@@ -91,6 +91,14 @@ const std::error_category& error_category() noexcept {
   return category;
 }
 
+Error commit_error(Error error) {
+  const bool is_of_disk = error.code.category() == error_category() && primary(error.code.value()) == SQLITE_IOERR;
+  if (!is_of_disk || error.error_class == ErrorClass::Transient) return error;
+  error.code = Errc::OutcomeUnknown;
+  error.context += ": whether the commit happened is unknown";
+  return error;
+}
+
 Error Database::error(int code, std::string_view doing) const {
   sqlite3* const handle = connection_->handle;
   // The handle keeps the words for its last error only.

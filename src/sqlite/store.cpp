@@ -87,7 +87,11 @@ Result<void> atomically(Database& database, Work work) {
   auto transaction = database.begin();
   if (!transaction) return failure(std::move(transaction.error()));
   if (Result<void> done = work(); !done) return done;
-  return transaction->commit();
+  Result<void> done = transaction->commit();
+  if (done || done.error().code != Errc::OutcomeUnknown) return done;
+  done.error().code = {SQLITE_IOERR, error_category()};  // nothing of the store's own is the worse for being done again
+  done.error().error_class = ErrorClass::Transient;
+  return done;
 }
 
 }  // namespace

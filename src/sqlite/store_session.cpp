@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include "connection.hpp"
 #include "store_letters.hpp"
 #include "store_tables.hpp"
 
@@ -135,6 +136,7 @@ class Session final : public StoreSession<Tx> {
       state_->gate.leave();
     else
       guard_.open = true, rollback();
+    if (!done) return failure(commit_error(std::move(done.error())));
     return done;
   }
   void rollback() noexcept override {

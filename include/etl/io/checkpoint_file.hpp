@@ -1,6 +1,7 @@
 #pragma once
 /// Checkpoints as small files (contract G13, G14, G17).
 
+#include <atomic>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -13,8 +14,8 @@ namespace etl::inline v0::io {
 
 /// One readable file for each pipeline, in one folder. `save` replaces it as a whole and makes it durable, so that it
 /// survives a kill and a power cut. A file that is damaged, or of a newer format, is an error that names the line: it
-/// is never taken for "nothing saved". Several runs may use the same folder, each pipeline name in one run at a time.
-/// Thread-safe.
+/// is never taken for "nothing saved". Several runs may use the same folder, each pipeline name in one run at a time:
+/// of two that save at once the file has what one of them says. Thread-safe.
 class CheckpointFile final : public CheckpointStore {
  public:
   /// The folder is made by the first `save`.
@@ -28,6 +29,7 @@ class CheckpointFile final : public CheckpointStore {
 
  private:
   std::filesystem::path folder_;
+  std::atomic<bool> folder_is_durable_ = false;
 };
 
 }  // namespace etl::inline v0::io

@@ -1,7 +1,9 @@
 #pragma once
 /// Dead letters as lines of JSON (contract G7).
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <span>
@@ -35,7 +37,9 @@ class DeadLetterFile final : public DeadLetterStore {
   [[nodiscard]] Result<std::size_t> purge(std::span<const std::string> ids) override;
 
  private:
+  [[nodiscard]] Result<void> make_name_durable(std::uint64_t file);
   std::filesystem::path path_;
+  std::atomic<std::uint64_t> durable_ = 0;  ///< the file whose name is
 };
 
 }  // namespace etl::inline v0::io

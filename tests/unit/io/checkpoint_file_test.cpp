@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include <etl/io/checkpoint_file.hpp>
 
@@ -160,6 +161,43 @@ TEST_CASE("checkpoint file: what cannot be written is an error, and the old file
   CHECK(!file.reset("q"));
   CHECK(!file.save("q", {}));
   CHECK(!fs::exists(folder / "c/q.checkpoint.new"));
+}
+
+TEST_CASE("checkpoint file: of several that save at once the file has what one of them says") {
+  const test::TemporaryFolder folder;
+  constexpr std::uint64_t writers = 3, each = 100;
+  std::vector<std::string> problems(writers);
+  {
+    std::vector<std::jthread> threads;
+    for (std::uint64_t w = 0; w < writers; ++w)
+      threads.emplace_back([&, w] {
+        CheckpointFile file(folder.path());  // as if of another process
+        for (std::uint64_t i = 0; i < each; ++i) {
+          const Checkpoint mine{.fingerprint = std::string(1000 * (w + 1), static_cast<char>('a' + w)),
+                                .batch_size = i};
+          if (const auto saved = file.save("p", mine); !saved) problems[w] = saved.error().message();
+          const auto found = file.find("p");
+          if (!found)
+            problems[w] = found.error().message();
+          else if (!*found || (*found)->fingerprint.size() % 1000 != 0)
+            problems[w] = "no checkpoint, or a mixed one";
+        }
+      });
+  }
+  for (const std::string& problem : problems) CHECK(problem == "");
+  CHECK(!fs::exists(folder / "p.checkpoint.new"));
+}
+
+TEST_CASE("checkpoint file: a symbolic link stays one") {
+  const test::TemporaryFolder folder;
+  CheckpointFile file(folder.path());
+  fs::create_directory(folder / "elsewhere");
+  fs::create_symlink("elsewhere/kept", folder / "p.checkpoint");
+  REQUIRE(file.save("p", example()).has_value());
+  REQUIRE(file.save("p", {.fingerprint = "next"}).has_value());
+  CHECK(fs::is_symlink(folder / "p.checkpoint"));
+  CHECK(lacks(test::read_file(folder / "elsewhere/kept"), {"\"next\""}) == "");
+  CHECK(file.find("p").value()->fingerprint == "next");
 }
 
 TEST_CASE("checkpoint file: a kill in the middle of saving leaves the old or the new checkpoint") {
