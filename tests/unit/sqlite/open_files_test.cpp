@@ -1,0 +1,72 @@
+// G3: a run leaves no file open, however it ends.
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <etl/run.hpp>
+#include <etl/sqlite/store.hpp>
+
+#include "support/catch.hpp"
+#include "support/open_files.hpp"
+#include "unit/sqlite/support.hpp"
+
+namespace {
+
+struct Row {
+  std::int64_t id = 0;
+};
+const auto rows = etl::sqlite::table<Row>("rows", etl::sqlite::column("id", &Row::id));
+
+/// 0 to 99 in two partitions; some are rejected, and `fail` ends the run.
+struct Numbers {
+  using position = std::uint64_t;
+  bool fail = false;
+  std::string fingerprint() const { return "numbers"; }
+  std::vector<std::string> partitions() const { return {"low", "high"}; }
+  std::string describe(const std::int64_t& n) const { return std::to_string(n); }
+  void extract(const std::string& partition, etl::Emitter<std::int64_t>& out) const {
+    const std::int64_t base = partition == "low" ? 0 : 50;
+    for (std::uint64_t i = out.resume_from() ? out.resume_from()->number().value() : 0; i < 50; ++i) {
+      if (!out.push(base + static_cast<std::int64_t>(i))) return;
+      out.mark(etl::Position(i + 1));
+    }
+  }
+  etl::Result<Row> transform(const std::int64_t& n) const {
+    if (n % 20 == 7) return etl::failure(etl::rejected("seven"));
+    return Row{n};
+  }
+  etl::Result<void> load(std::span<const Row> batch, etl::sqlite::Tx& tx) const {
+    if (fail && batch.back().id > 40) return etl::failure(etl::fatal("enough"));
+    return tx.write(rows, batch);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("sqlite store: G3 a run leaves no file open, however it ends, and a store none when it goes") {
+  const test::Folder folder;
+  etl::Options options{.batch_size = 10, .workers = 3, .name = "numbers"};
+  options.errors.max_rejects = 100;
+  std::ptrdiff_t without = 0;
+  for (const bool again : {false, true}) {  // what a process keeps for later runs is open after the first
+    {
+      const auto store = test::ok(etl::sqlite::Store::open(folder / "s.db"));
+      test::ok(store->database().execute("CREATE TABLE IF NOT EXISTS rows(id INTEGER)"));
+      const Numbers first{};
+      REQUIRE(etl::run(etl::with(first, *store), options).ok());
+      const auto before = test::open_files();
+      for (const bool fail : {true, false, true, true, false}) {
+        const Numbers job{fail};
+        CHECK(etl::run(etl::with(job, *store), options).ok() == !fail);
+        CHECK(test::open_files() == before);
+      }
+      test::ok(store->database().execute("DROP TABLE rows"));
+      CHECK_FALSE(etl::run(etl::with(first, *store), options).ok());
+      CHECK(test::open_files() == before);
+    }
+    if (again) CHECK(test::open_files() == without);
+    without = test::open_files();
+  }
+}
