@@ -50,10 +50,10 @@ TEST_CASE("G4: etl-rust deadlocks for ever after one load error with one worker,
 TEST_CASE("G4: etl-rust reports an error after the whole source, here extraction stops at once") {
   const test::Watchdog watchdog("error ends extraction");
   test::Scripted<true> pipeline({.items = 100'000, .at = test::fails_at(Site::Load, 0, Fault::StdException)});
-  const etl::Options o{.batch_size = 10, .workers = 4, .capacity = 4};
+  const etl::Options o{.batch_size = 10, .workers = 1, .capacity = 4};  // one: the batch that fails is the first
   const etl::RunReport r = etl::run(pipeline, o);
   CHECK(r.outcome == etl::Outcome::Failed);
-  CHECK(r.items.extracted < 100'000);
+  CHECK(r.items.extracted < 1000);
   CHECK(test::audit(r, *pipeline.books, o) == "");
 }
 
