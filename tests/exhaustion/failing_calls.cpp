@@ -43,8 +43,15 @@ std::string name_of(int file) {
 /// How this call fails, if it does.
 std::optional<Failure> next(std::string_view call, const std::string& name) {
   plan.calls.push_back(std::string(call) + " " + name);
-  if (static_cast<int>(plan.calls.size()) != plan.number) return std::nullopt;
+  const int number = static_cast<int>(plan.calls.size());
+  const bool is_full = plan.how == Failure::Full && number > plan.number && call == "write";
+  if (number != plan.number && !is_full) return std::nullopt;
+  if (plan.how == Failure::Full && call != "write") {
+    ++plan.number;  // at the next write
+    return std::nullopt;
+  }
   plan.failed = true;
+  if (is_full) return Failure::Nothing;
   return plan.how;
 }
 
@@ -54,10 +61,12 @@ auto call(std::string_view what, const Name& name, int code, Made made, Half hal
   if (!plan.active) return made();
   const std::optional<Failure> failure = next(what, name_of(name));
   if (!failure) return made();
-  if (*failure == Failure::Half || *failure == Failure::Kill)
-    if (const auto done = half(); *failure == Failure::Half && done >= 0) {
-      ++plan.number;  // the rest does not fit
-      plan.how = Failure::Nothing;
+  if (*failure == Failure::Half || *failure == Failure::Kill || *failure == Failure::Full)
+    if (const auto done = half(); *failure != Failure::Kill && done >= 0) {
+      if (*failure == Failure::Half) {
+        ++plan.number;  // the rest does not fit
+        plan.how = Failure::Nothing;
+      }
       return done;
     }
   if (*failure == Failure::Kill) ::_exit(9);

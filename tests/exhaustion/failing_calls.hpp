@@ -12,7 +12,8 @@ enum class Failure {
   Nothing,  ///< it is not made, and fails
   Half,     ///< a write takes half of its bytes, and the next one fails; of others: as `Nothing`
   Done,     ///< it is made, and says that it has failed
-  Kill      ///< the process ends there, in the middle of a write
+  Kill,     ///< the process ends there, in the middle of a write
+  Full      ///< the disk is full: a write takes half of its bytes, and every further one fails
 };
 
 /// Of write, pwrite, fsync, fdatasync, ftruncate, rename and unlink, the call with this number from now on, counted

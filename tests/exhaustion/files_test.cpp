@@ -69,32 +69,37 @@ class Told {
   }
 
  private:
-  friend bool run_failing(int number, Failure how, Told& told, const std::function<void(Told&)>& scenario);
+  friend bool run_failing_apart(int number, Failure how, Told& told, const std::function<void(Told&)>& scenario,
+                                const std::function<void()>& before);
   std::set<Step> steps_;
   int pipe_ = -1;
 };
 
 /// Runs it with a failure; false: it makes fewer calls.
 bool run_failing(int number, Failure how, Told& told, const std::function<void(Told&)>& scenario) {
-  if (how != Failure::Kill) {
-    test::fail_call(number, how);
-    scenario(told);
-    return test::stop_failing();
-  }
-  std::array<int, 2> ends{};
-  REQUIRE(::pipe(ends.data()) == 0);
+  test::fail_call(number, how);
+  scenario(told);
+  return test::stop_failing();
+}
+/// The same in a process apart, after `before` in this one.
+bool run_failing_apart(int number, Failure how, Told& told, const std::function<void(Told&)>& scenario,
+                       const std::function<void()>& before) {
+  std::array<int, 2> ends{}, go{};
+  REQUIRE((::pipe(ends.data()) == 0 && ::pipe(go.data()) == 0));
   const pid_t child = ::fork();
   if (child == 0) {  // no assertions here
     ::alarm(60);
+    char byte = 0;
+    if (::read(go[0], &byte, 1) != 1) ::_exit(1);
     told.pipe_ = ends[1];
-    test::fail_call(number, how);
-    scenario(told);
-    ::_exit(test::stop_failing() ? 1 : 0);
+    ::_exit(run_failing(number, how, told, scenario) ? 9 : 0);
   }
-  ::close(ends[1]);
+  for (const int end : {ends[1], go[0]}) ::close(end);
+  before();
+  REQUIRE(::write(go[1], "", 1) == 1);
   Told::Step step = 0;
   while (::read(ends[0], &step, 1) == 1) told.steps_.insert(step);
-  ::close(ends[0]);
+  for (const int end : {ends[0], go[1]}) ::close(end);
   int status = 0;
   ::waitpid(child, &status, 0);
   REQUIRE(WIFEXITED(status));
@@ -111,7 +116,9 @@ int for_each_failure(World world, Scenario scenario, Check check) {
       CAPTURE(static_cast<int>(how), number);
       auto at = world();
       Told told;
-      const bool failed = run_failing(number, how, told, [&](Told& t) { scenario(*at, t); });
+      const auto run = [&](Told& t) { scenario(*at, t); };
+      const bool failed =
+          how == Failure::Kill ? run_failing_apart(number, how, told, run, [] {}) : run_failing(number, how, told, run);
       INFO("the call: " << (how == Failure::Kill || !failed ? "?"
                                                             : test::calls().at(static_cast<std::size_t>(number) - 1)));
       check(*at, told);
@@ -249,14 +256,14 @@ struct Rows {
   [[nodiscard]] etl::Result<std::shared_ptr<etl::sqlite::Store>> open() const {
     return etl::sqlite::Store::open(folder / "rows.db", {.wal = wal, .synchronous = etl::sqlite::Synchronous::Full});
   }
-  void load(Told& told) const {
+  void load(Told& told, std::uint64_t first = 0, std::uint64_t end = 3) const {
     auto store = open();
     if (!store) store = open();
     if (!store) return;
     auto session = (*store)->connect();
     if (!session) session = (*store)->connect();
     if (!session) return;
-    for (std::uint64_t row = 0; row < 3; ++row)
+    for (std::uint64_t row = first; row < end; ++row)
       for (int attempt = 0; attempt < 2; ++attempt) {
         const auto loaded = load(**session, row);
         bool stored = loaded.has_value();
@@ -277,6 +284,21 @@ struct Rows {
     if (auto done = session.record({pipeline, std::span(&range, 1), {}, {}, {}, "r"}); !done) return done;
     return session.commit();
   }
+  /// What is there is what was told.
+  void check(const Told& told) const {
+    auto store = open();
+    if (!store) FAIL(store.error().message());
+    auto session = (*store)->connect().value();
+    for (std::uint64_t row = 0; row < 3; ++row) {
+      CAPTURE(row);
+      auto count = (*store)->database().prepare("SELECT count(*) FROM rows WHERE id=" + std::to_string(row)).value();
+      REQUIRE(count.step().value());
+      const bool settled = session->is_settled("p", {0, {row, row + 1}}).value();
+      CHECK(count.integer(0) == (settled ? 1 : 0));
+      if (told.has(static_cast<char>('0' + row))) CHECK(settled);
+      if (told.has(static_cast<char>('a' + row))) CHECK_FALSE(settled);
+    }
+  }
   Folder folder{};
   bool wal;
 };
@@ -286,23 +308,34 @@ struct Rows {
 TEST_CASE("sqlite store: G15 whichever call fails, or dies, rows and progress agree, and commits say what happened") {
   for (const bool wal : {true, false}) {
     CAPTURE(wal);
-    const int failures = for_each_failure(
-        [wal] { return std::make_unique<Rows>(wal); }, [](const Rows& rows, Told& told) { rows.load(told); },
-        [](const Rows& rows, const Told& told) {
-          auto store = rows.open();
-          if (!store) FAIL(store.error().message());
-          auto session = (*store)->connect().value();
-          for (std::uint64_t row = 0; row < 3; ++row) {
-            CAPTURE(row);
-            auto count =
-                (*store)->database().prepare("SELECT count(*) FROM rows WHERE id=" + std::to_string(row)).value();
-            REQUIRE(count.step().value());
-            const bool settled = session->is_settled("p", {0, {row, row + 1}}).value();
-            CHECK(count.integer(0) == (settled ? 1 : 0));
-            if (told.has(static_cast<char>('0' + row))) CHECK(settled);
-            if (told.has(static_cast<char>('a' + row))) CHECK_FALSE(settled);
-          }
-        });
+    const int failures = for_each_failure([wal] { return std::make_unique<Rows>(wal); },
+                                          [](const Rows& rows, Told& told) { rows.load(told); },
+                                          [](const Rows& rows, const Told& told) { rows.check(told); });
     CHECK(failures > 60);
   }
+}
+
+TEST_CASE("sqlite store: G15 a process whose disk is full fails, and harms no other that has the database open") {
+  for (const bool wal : {true, false})
+    for (int number = 1;; ++number) {
+      CAPTURE(wal, number);
+      const Rows rows(wal);
+      std::shared_ptr<etl::sqlite::Store> store;
+      std::unique_ptr<etl::StoreSession<etl::sqlite::Tx>> session;
+      Told told;
+      const bool was_full = run_failing_apart(
+          number, Failure::Full, told, [&](Told& t) { rows.load(t, 1, 2); },
+          [&] {
+            store = rows.open().value();
+            session = store->connect().value();
+            told.tell('0', Rows::load(*session, 0).has_value());
+          });
+      CHECK(told.has('0'));
+      CHECK(told.has('1') != told.has('b'));
+      const auto loaded = Rows::load(*session, 2);
+      if (!loaded) FAIL(loaded.error().message());
+      told.tell('2', true);
+      rows.check(told);
+      if (!was_full) break;
+    }
 }
