@@ -99,9 +99,17 @@ Result<void> connect(Connection::State& state) {
   if (!url) return failure(url.error());
   const auto timeout = url->connect_timeout.count() > 0 ? url->connect_timeout : state.options.connect_timeout;
   const std::string seconds = std::to_string(std::chrono::ceil<std::chrono::seconds>(timeout).count());
-  const std::array keywords = {"dbname", "client_encoding", "fallback_application_name", "connect_timeout",
-                               static_cast<const char*>(nullptr)};
-  const std::array values = {state.url.c_str(), "UTF8", state.options.application_name.c_str(), seconds.c_str(),
+  // The URL's own have the last word on what stands before it. The system's are two hours.
+  const std::array keywords = {
+      "keepalives_idle", "keepalives_interval",       "keepalives_count", "dbname",
+      "client_encoding", "fallback_application_name", "connect_timeout",  static_cast<const char*>(nullptr)};
+  const std::array values = {"30",
+                             "10",
+                             "3",
+                             state.url.c_str(),
+                             "UTF8",
+                             state.options.application_name.c_str(),
+                             seconds.c_str(),
                              static_cast<const char*>(nullptr)};
   state.handle = url->several_hosts ? PQconnectdbParams(keywords.data(), values.data(), 1)
                                     : PQconnectStartParams(keywords.data(), values.data(), 1);
@@ -118,15 +126,19 @@ Result<void> connect(Connection::State& state) {
   named();
   if (state.lost()) return failure(connect_error(state.name, PQerrorMessage(state.handle)));
   state.canceller = PQgetCancel(state.handle);
-  std::string settings;
+  // The same for the server, which holds locks for a client that is gone; unless somebody has set it.
+  std::string settings =
+      "SELECT set_config(s.name,w.value,false) FROM pg_settings s JOIN (VALUES('tcp_keepalives_idle','30'),"
+      "('tcp_keepalives_interval','10'),('tcp_keepalives_count','3')) w(name,value) ON s.name=w.name WHERE "
+      "s.source='default';";
   const auto limit = [&](const char* what, std::chrono::milliseconds time) {
     if (time.count() > 0) settings += fmt::format("SET {}={};", what, time.count());
   };
   limit("statement_timeout", state.options.statement_timeout);
   limit("lock_timeout", state.options.lock_timeout);
-  if (settings.empty()) return {};
   const Rows set(PQexec(state.handle, settings.c_str()));
-  if (PQresultStatus(set.handle()) != PGRES_COMMAND_OK) return failure(error_of(state, set.handle(), "connect"));
+  const ExecStatusType done = PQresultStatus(set.handle());
+  if (done != PGRES_COMMAND_OK && done != PGRES_TUPLES_OK) return failure(error_of(state, set.handle(), "connect"));
   return {};
 }
 

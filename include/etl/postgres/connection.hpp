@@ -98,7 +98,9 @@ class Transaction;
 class Connection {
  public:
   /// `url`: `postgresql://user:password@host:port/database?sslmode=verify-full&...` or `host=... dbname=...`, with
-  /// everything that libpq knows; what it leaves out comes from PGHOST, PGPASSWORD, ~/.pgpass and so on.
+  /// everything that libpq knows; what it leaves out comes from PGHOST, PGPASSWORD, ~/.pgpass and so on. Both sides
+  /// notice after a minute when the other is gone without a word (TCP keepalives), unless URL or server set it
+  /// otherwise.
   [[nodiscard]] static Result<Connection> open(std::string_view url, const ConnectionOptions& options = {});
   /// Runs one or more statements, results ignored. Several make one transaction, if none is open.
   [[nodiscard]] Result<void> execute(std::string_view sql);

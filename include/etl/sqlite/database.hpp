@@ -128,7 +128,8 @@ class Transaction {
       : database_(std::move(other.database_)), open_(std::exchange(other.open_, false)) {}
   Transaction& operator=(Transaction&&) = delete;
   ~Transaction() { rollback(); }
-  /// On an error the transaction is rolled back.
+  /// On an error the transaction is rolled back. After an error of the disk it may have been committed all the same:
+  /// the error then has the code `Errc::OutcomeUnknown`.
   [[nodiscard]] Result<void> commit();
   void rollback() noexcept;
   /// False after commit and rollback, and when SQLite has rolled back by itself (full disk, I/O error, ON CONFLICT

@@ -34,6 +34,14 @@ std::string url_with(std::string_view part, std::string_view other) {
 
 }  // namespace
 
+TEST_CASE("postgres connection: both sides notice that the other is gone, unless the URL says when") {
+  auto connection = test::open(test::postgres_url());
+  CHECK(test::value(connection, "SHOW tcp_keepalives_idle") == "30");
+  auto own = test::open(test::postgres_url() + "?options=-ctcp_keepalives_idle%3D77&keepalives_idle=66");
+  CHECK(test::value(own, "SHOW tcp_keepalives_idle") == "77");
+  CHECK(test::value(own, "SHOW tcp_keepalives_count") == "3");
+}
+
 // --- connecting
 // -------------------------------------------------------------------------------------------------------
 

@@ -519,6 +519,7 @@ TEST_CASE("postgres store: a pooler's word that it has lost the server leaves a 
   const etl::Error e = error_of(session->commit());
   CHECK(e.code == etl::Errc::OutcomeUnknown);
   CHECK(has(e.message(), "server conn crashed?"));
+  proxy.join();
   CHECK(ok(session->is_settled("p", {0, {0, 1}})));
   CHECK(count(f.db, "rows") == 1);
 }
@@ -622,6 +623,72 @@ TEST_CASE("postgres store: a schema of its own, made on demand, by several at on
   ok(db.execute("DROP SCHEMA " + etl::postgres::detail::quoted(own) + " CASCADE"));
   CHECK(has(error_of(Store::open(test::postgres_url() + "?options=-csearch_path%3Dnowhere")).message(),
             "no schema of the search path exists"));
+}
+
+TEST_CASE(
+    "postgres store: a role that may not write, and a server that takes no writes, are told before anything is "
+    "loaded") {
+  Fixture f;
+  const std::string role = f.schema.name() + "_reader";
+  ok(f.store->save("p", {.fingerprint = "f", .run = "r"}));
+  ok(f.db.execute(
+      fmt::format("CREATE ROLE {0}; GRANT USAGE ON SCHEMA {1} TO {0}; GRANT SELECT ON ALL TABLES IN SCHEMA {1} TO {0}",
+                  role, f.schema.name())));
+  {
+    const auto reader = ok(Store::open(f.schema.url() + "%20-crole%3D" + role));
+    CHECK(ok(reader->find("p"))->fingerprint == "f");
+    CHECK(ids(*reader).empty());
+    const std::vector letters{letter("a")};
+    for (const etl::Error& e : {error_of(reader->claim("p", "s")), error_of(reader->save("p", {.run = "r"})),
+                                error_of(reader->reset("p")), error_of(reader->write(letters))}) {
+      CHECK(e.code == sqlstate("42501"));
+      CHECK(e.error_class == ErrorClass::Fatal);
+      CHECK(has(e.message(), "GRANT what is missing"));
+    }
+  }
+  ok(f.db.execute(fmt::format("DROP OWNED BY {0}; DROP ROLE {0}", role)));
+  const auto standby = ok(Store::open(f.schema.url() + "%20-cdefault_transaction_read_only%3Don"));
+  const etl::Error e = error_of(standby->claim("p", "s"));
+  CHECK(e.code == sqlstate("25006"));
+  CHECK(e.error_class == ErrorClass::Fatal);
+  CHECK(ok(f.store->find("p"))->run == "r");
+}
+
+TEST_CASE("postgres store: under strict isolation two commits at once are both right, or one is to be repeated") {
+  for (const std::string level : {"repeatable%5C%20read", "serializable"}) {
+    Fixture f;
+    ok(f.store->save("p", {.fingerprint = "f"}));
+    const auto store = ok(Store::open(f.schema.url() + "%20-cdefault_transaction_isolation%3D" + level));
+    const Session first = ok(store->connect()), second = ok(store->connect());
+    for (const auto* const session : {&first, &second}) {
+      ok((*session)->begin());
+      CHECK(ok((*session)->transaction().query("SELECT count(*) FROM rows")).integer(0, 0) == 0);  // its snapshot
+    }
+    ok(first->transaction().write(rows, Batch{{1, "a"}}));
+    ok(record(first, {.settled = {{0, {0, 10}}}}));
+    ok(first->commit());
+    etl::Result<void> done = second->transaction().write(rows, Batch{{2, "b"}});
+    if (done) done = record(second, {.settled = {{0, {10, 20}}}});
+    if (done) done = second->commit();
+    const etl::Error e = error_of(done);
+    CHECK(e.code == sqlstate("40001"));
+    CHECK(e.error_class == ErrorClass::Transient);
+    second->rollback();
+    CHECK(count(f.db, "rows") == 1);
+    ok(second->begin());
+    ok(second->transaction().write(rows, Batch{{2, "b"}}));
+    ok(record(second, {.settled = {{0, {10, 20}}}}));
+    ok(second->commit());
+    CHECK(ok(f.store->find("p"))->partitions.at(0).watermark == 20);
+    // A claim that comes between: what the commit saw is no longer so.
+    ok(first->begin());
+    CHECK(ok(first->transaction().query("SELECT count(*) FROM rows")).integer(0, 0) == 2);
+    ok(f.store->claim("p", "next"));
+    CHECK_FALSE(record(first, {.settled = {{0, {20, 30}}}}));
+    first->rollback();
+    ok(first->begin());
+    CHECK(error_of(record(first, {.settled = {{0, {20, 30}}}})).code == etl::Errc::Superseded);
+  }
 }
 
 TEST_CASE("postgres store: a role makes its tables in a schema that is there without rights on the database") {
