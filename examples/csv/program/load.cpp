@@ -1,6 +1,7 @@
 // etl-csv load: many files into one table, several at once, each by a pipeline of its own.
 #include "load.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <optional>
@@ -74,28 +75,41 @@ etl::Result<void> check_rejects_file(const fs::path& rejects, const std::vector<
   return {};
 }
 
-/// Those of the first file that can be read and has rows. When none has, nothing tells types: the first file's, as
-/// texts.
+/// Those of the first file that can be read and has rows, with the kinds in which the beginning of every file reads
+/// back. When no file has rows, nothing tells kinds: the first file's columns, as texts.
 etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files, const Load& options,
                                              const std::optional<csv::Mapping>& mapping, const etl::Stop& stop) {
+  constexpr std::size_t later_look = 256 << 10;
   std::optional<etl::Error> first;
-  std::optional<TargetColumns> columns;
+  TargetColumns columns;
+  std::vector<csv::KindGuess> guesses;
   fs::path from;
+  bool known = false;
   for (const fs::path& file : files) {
-    if (!can_be_read_again(file)) continue;
-    auto plan = plan_file(file, options, mapping, std::nullopt, stop);
+    if (!can_be_read_again(file) || stop.drain().stop_requested()) continue;
+    auto plan = plan_file(file, options, mapping, std::nullopt, stop, known ? later_look : first_look);
     if (!plan) {
       if (!first) first = std::move(plan.error());
       continue;
     }
-    if (plan->columns.empty() || (columns && !plan->kinds_known)) continue;
+    if (plan->columns.empty() || (!columns.empty() && !plan->kinds_known)) continue;
+    if (known) {
+      for (std::size_t i = 0; i < plan->guesses.size(); ++i)
+        if (const auto at = std::ranges::find(columns, plan->columns[i].name, &TargetColumn::name); at != columns.end())
+          guesses[static_cast<std::size_t>(at - columns.begin())].merge(plan->guesses[i].without_strays());
+      continue;
+    }
     columns = std::move(plan->columns);
+    guesses = std::move(plan->guesses);
+    guesses.resize(columns.size());
     from = file;
-    if (plan->kinds_known) break;
+    known = plan->kinds_known;
   }
-  if (columns) {
-    options.log(LogLevel::Info, "table {} of {}: {}", options.table, from.string(), to_string(*columns));
-    return std::move(*columns);
+  if (!columns.empty()) {
+    for (std::size_t i = 0; i < columns.size(); ++i)
+      if (columns[i].inferred) columns[i].kind = guesses[i].kind();
+    options.log(LogLevel::Info, "table {} of {}: {}", options.table, from.string(), to_string(columns));
+    return columns;
   }
   if (first) return etl::failure(std::move(*first));
   return etl::failure(etl::fatal(fmt::format(
@@ -206,7 +220,12 @@ etl::Result<void> load_all(const Load& options, const std::string& location, Sum
     if (auto created = into->create(options.table, table); !created) return created;
     found = Into::columns(location, options.table);  // as a load that goes on will find them
     if (!found) return etl::failure(std::move(found.error()));
-    if (*found) table = std::move(**found);
+    if (*found) {
+      for (TargetColumn& column : **found)
+        column.inferred = std::ranges::any_of(
+            table, [&](const TargetColumn& made) { return made.inferred && made.name == column.name; });
+      table = std::move(**found);
+    }
   }
   load_files(options, *into, mapping, table, files, summary, stop);
   if (!options.rejects.empty())

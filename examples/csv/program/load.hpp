@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <thread>
@@ -12,6 +14,7 @@
 
 #include <etl/csv/dialect.hpp>
 #include <etl/csv/mapping.hpp>
+#include <etl/csv/value.hpp>
 #include <etl/stop.hpp>
 
 #include "load_log.hpp"
@@ -30,7 +33,9 @@ struct Load {
   etl::csv::Dialect dialect{};
   bool find_delimiter = true;        ///< in each file, instead of the dialect's
   std::vector<std::string> nulls{};  ///< empty: an empty cell without quotes
+  bool empty_is_text = false;        ///< a quoted empty cell, also where other cells are no texts
   bool decimal_comma = false;
+  std::map<std::string, etl::csv::Kind, std::less<>> types{};  ///< of columns of the table
   bool create = false;
   std::vector<std::string> keys{};  ///< of a table that is created
   Duplicate duplicate = Duplicate::Reject;

@@ -10,6 +10,23 @@
 #include "load.hpp"
 
 namespace program {
+namespace {
+
+/// "zip=text".
+void read_type(const std::string& text, Load& load) {
+  const std::size_t equals = text.rfind('=');
+  const auto kind = equals == std::string::npos ? std::nullopt : etl::csv::kind_of(text.substr(equals + 1));
+  if (kind && equals > 0) {
+    load.types[text.substr(0, equals)] = *kind;
+    return;
+  }
+  std::string all;
+  for (const etl::csv::Kind one : etl::csv::all_kinds)
+    all.append(all.empty() ? "" : ", ").append(etl::csv::to_string(one));
+  throw CLI::ValidationError("--type", "'" + text + "' is not NAME=TYPE, as in zip=text; the types are " + all);
+}
+
+}  // namespace
 
 void add_load(CLI::App& app, Chosen& chosen) {
   const auto load = std::make_shared<Load>();
@@ -31,6 +48,15 @@ void add_load(CLI::App& app, Chosen& chosen) {
       ->required();
   command->add_option("--table", load->table, "The table, or SCHEMA.TABLE")->required();
   command->add_flag("--create", load->create, "Make the table of the first file's columns if it is not there");
+  command
+      ->add_option_function<std::vector<std::string>>(
+          "--type",
+          [load](const std::vector<std::string>& all) {
+            for (const std::string& text : all) read_type(text, *load);
+          },
+          "NAME=TYPE: what a column holds, in place of what its cells look like: boolean, integer, double, numeric, "
+          "text, date, timestamp, timestamptz (may be repeated)")
+      ->allow_extra_args(false);
   command->add_option("--key", load->keys, "Column of the primary key of a table that is made (may be repeated)")
       ->allow_extra_args(false);
   const std::map<std::string, Duplicate> duplicates{{"reject", Duplicate::Reject},
@@ -69,12 +95,15 @@ void add_load(CLI::App& app, Chosen& chosen) {
       ->add_option("--null", load->nulls,
                    "A text that means NULL (may be repeated) [an empty cell without quotes; in JSON null alone]")
       ->allow_extra_args(false);
+  command->add_flag(
+      "--empty-is-text", load->empty_is_text,
+      "An empty cell within quotes is a text, so that its column is one [NULL in columns of other types]");
   command->add_flag("--decimal-comma", load->decimal_comma, "Numbers are written 1,5");
 
   std::vector<CLI::Option*> of_csv;
   for (const char* const told :
        {"--delimiter", "--quote", "--no-quote", "--escape", "--comment", "--trim", "--skip-lines", "--max-field",
-        "--latin1", "--header-rows", "--ragged", "--decimal-comma"})
+        "--latin1", "--header-rows", "--ragged", "--decimal-comma", "--empty-is-text"})
     of_csv.push_back(command->get_option(told)->excludes("--mapping"));
   command->get_option("--null")->excludes("--mapping");
 

@@ -43,11 +43,12 @@ std::string_view json_remedy(const fs::path& file) {
   return R"(; it looks like JSON: load it with --format json, or with "format": "json" in a mapping)";
 }
 
-/// The delimiter and the kinds of columns, as far as they can be found out. Whether the first row is a header, or there
-/// are quotes, is not guessed: a header loaded as a row, or a quote as text, would go unnoticed.
-std::optional<csv::Sniffed> look_into(const fs::path& file, std::size_t bytes, const csv::Dialect& said) {
+/// The delimiter, as far as it can be found out. Whether the first row is a header, or there are quotes, is not
+/// guessed: a header loaded as a row, or a quote as text, would go unnoticed.
+std::optional<csv::Sniffed> look_into(const fs::path& file, const csv::Dialect& said) {
+  constexpr std::size_t enough = 64 << 10;
   if (!can_be_read_again(file)) return std::nullopt;
-  auto sniffed = csv::sniff(file, bytes, said);
+  auto sniffed = csv::sniff(file, enough, {.dialect = said});
   if (!sniffed) return std::nullopt;  // what is wrong with the file comes out when it is read
   return std::move(*sniffed);
 }
@@ -57,6 +58,7 @@ csv::FileMapping mapping_by_name(const Load& options, const std::optional<csv::S
   csv::FileMapping mapping;
   mapping.decimal_comma = options.decimal_comma;
   if (!options.nulls.empty()) mapping.nulls = csv::Nulls(options.nulls, true);
+  mapping.nulls.empty_is_text = options.empty_is_text;
   mapping.dialect = options.dialect;
   if (options.find_delimiter && sniffed) mapping.dialect.delimiter = sniffed->dialect.delimiter;
   return mapping;
@@ -77,12 +79,19 @@ etl::Result<void> check_header(const csv::Reader& reader, const csv::Dialect& di
       fmt::format("{}: the header is not UTF-8; convert the file, or read it as Latin-1{}", reader.name(), as_latin1)));
 }
 
-bool has_rows(csv::Reader& reader, const etl::Stop& stop) {
-  for (;;) {
-    const auto chunk = reader.next(stop.drain());
-    if (!chunk || !*chunk) return false;
-    if (!(*chunk)->empty()) return true;
+/// Kinds of columns, as the rows that the reader gives show them. The reader is then somewhere else.
+void find_kinds(csv::Reader& reader, csv::FileMapping& how, FilePlan& plan, std::size_t look, const etl::Stop& stop) {
+  plan.kinds_known = false;
+  const csv::SniffHints said{.dialect = {}, .nulls = how.nulls, .decimal_comma = how.decimal_comma};
+  auto looked = csv::look_at_columns(reader, look, said, stop.drain());
+  if (!looked || looked->rows == 0) return;  // what is wrong with the file comes out when it is loaded
+  plan.kinds_known = true;
+  looked->columns.resize(how.columns.size());
+  for (std::size_t i = 0; i < how.columns.size(); ++i) {
+    how.columns[i].kind = looked->columns[i].kind();
+    how.columns[i].exact = true;
   }
+  plan.guesses = std::move(looked->columns);
 }
 
 /// The reader's, which does not know the command line.
@@ -207,11 +216,9 @@ class CsvInput final : public Input {
 };
 
 etl::Result<FilePlan> plan(const fs::path& file, const Load& options, const csv::FileMapping* told,
-                           const std::optional<TargetColumns>& table, const etl::Stop& stop) {
+                           const std::optional<TargetColumns>& table, const etl::Stop& stop, std::size_t look) {
   std::optional<csv::Sniffed> sniffed;
-  constexpr std::size_t for_kinds = 1 << 20, for_delimiter = 64 << 10;
-  if (told == nullptr && (!table || options.find_delimiter))
-    sniffed = look_into(file, table ? for_delimiter : for_kinds, options.dialect);
+  if (told == nullptr && options.find_delimiter) sniffed = look_into(file, options.dialect);
   csv::FileMapping how = told != nullptr ? *told : mapping_by_name(options, sniffed);
   how.dialect.check_utf8 = how.dialect.encoding == csv::Encoding::Utf8;  // a database of UTF-8 has nothing else
 
@@ -225,17 +232,16 @@ etl::Result<FilePlan> plan(const fs::path& file, const Load& options, const csv:
   }
   if (auto readable = check_header(*reader, how.dialect); !readable) return etl::failure(std::move(readable.error()));
   const bool by_place = how.columns.empty() && reader->header().empty();
-  const bool named = !how.columns.empty();
   how.columns = how.columns_of(reader->header(), reader->width());
-  if (!named && !table && sniffed && sniffed->dialect.delimiter == how.dialect.delimiter &&
-      sniffed->columns.size() == how.columns.size())
-    for (std::size_t i = 0; i < how.columns.size(); ++i) how.columns[i].kind = sniffed->columns[i].kind;
+  const bool again = can_be_read_again(file);
+  FilePlan found;
+  if (told == nullptr && !table && again) find_kinds(*reader, how, found, look, stop);
   auto plan = plan_columns(how.columns, table, by_place, options, reader->name());
   if (!plan) return plan;
+  plan->guesses = std::move(found.guesses);
+  plan->kinds_known = found.kinds_known;
   auto decoder = how.bind(reader->header(), reader->name(), reader->width());
   if (!decoder) return etl::failure(std::move(decoder.error()));
-  const bool again = can_be_read_again(file);
-  if (again && told == nullptr && !table) plan->kinds_known = has_rows(*reader, stop);
   plan->input = std::make_shared<CsvInput>(file, how.dialect, *std::move(decoder),
                                            again ? nullptr : std::make_shared<csv::Reader>(*std::move(reader)));
   return plan;
@@ -244,8 +250,8 @@ etl::Result<FilePlan> plan(const fs::path& file, const Load& options, const csv:
 }  // namespace
 
 etl::Result<FilePlan> plan_csv(const fs::path& file, const Load& options, const csv::FileMapping* told,
-                               const std::optional<TargetColumns>& table, const etl::Stop& stop) {
-  auto made = plan(file, options, told, table, stop);
+                               const std::optional<TargetColumns>& table, const etl::Stop& stop, std::size_t look) {
+  auto made = plan(file, options, told, table, stop, look);
   if (!made) made.error().context += json_remedy(file);
   return made;
 }

@@ -28,6 +28,7 @@ struct TargetColumn {
   bool key = false;
   std::string type{};                  ///< as the database calls it; empty: of a column to be made
   std::vector<etl::csv::Kind> also{};  ///< kinds beside it that the column keeps as they are, when a mapping says so
+  bool inferred = false;               ///< the kind was found out when the table was made, not said
   bool fillable = true;                ///< else its type is one that cells cannot be written to
 };
 using TargetColumns = std::vector<TargetColumn>;

@@ -143,10 +143,10 @@ class JsonInput final : public Input {
   std::shared_ptr<Opened> opened_;
 };
 
-/// What there is in the first megabyte; the file is read on from there.
-etl::Result<ndjson::Sniffer> look_into(Opened& file, const etl::Stop& stop) {
-  constexpr std::uint64_t enough = 1 << 20;
-  ndjson::Sniffer found(file.reader.name());
+/// What there is in the first bytes; the file is read on from there.
+etl::Result<ndjson::Sniffer> look_into(Opened& file, const csv::Nulls& nulls, std::uint64_t enough,
+                                       const etl::Stop& stop) {
+  ndjson::Sniffer found(file.reader.name(), nulls);
   for (std::uint64_t seen = 0; seen < enough && !file.whole;) {
     auto chunk = file.reader.next(stop.drain());
     if (!chunk) return etl::failure(std::move(chunk.error()));
@@ -166,7 +166,7 @@ etl::Result<ndjson::Sniffer> look_into(Opened& file, const etl::Stop& stop) {
 }  // namespace
 
 etl::Result<FilePlan> plan_json(const fs::path& file, const Load& options, const csv::FileMapping* told,
-                                const std::optional<TargetColumns>& table, const etl::Stop& stop) {
+                                const std::optional<TargetColumns>& table, const etl::Stop& stop, std::size_t look) {
   csv::FileMapping how = told != nullptr ? *told : csv::FileMapping();
   if (told == nullptr && !options.nulls.empty()) how.nulls = csv::Nulls(options.nulls, true);
   const std::string name = display_name(file);
@@ -178,8 +178,9 @@ etl::Result<FilePlan> plan_json(const fs::path& file, const Load& options, const
     opened = std::make_shared<Opened>(Opened{.reader = *std::move(reader)});
   }
   bool any = true;
+  std::vector<csv::KindGuess> guesses;
   if (by_name) {
-    const auto found = look_into(*opened, stop);
+    const auto found = look_into(*opened, how.nulls, look, stop);
     if (!found) return etl::failure(found.error());
     any = found->rows() > 0;
     if (found->columns().empty() && (any || !opened->whole))
@@ -193,11 +194,14 @@ etl::Result<FilePlan> plan_json(const fs::path& file, const Load& options, const
       mapped.source = column.name;
       mapped.target = std::move(column.name);
       if (!table) mapped.kind = column.kind;
+      mapped.exact = !table;
     }
+    if (!table) guesses = found->guesses();
   }
   auto plan = plan_columns(how.columns, table, false, options, name);
   if (!plan) return plan;
   plan->kinds_known = any;
+  plan->guesses = std::move(guesses);
   ndjson::ParserOptions parsing{.reject_unknown_members = by_name};
   for (std::size_t i = 0; i < how.columns.size(); ++i)
     if (const std::string& type = plan->columns[i].type; type == "json" || type == "jsonb")

@@ -1,6 +1,7 @@
 #pragma once
 // Files of JSON: an object a line, or an array of objects.
 
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 
@@ -16,6 +17,7 @@ namespace program {
 /// As `plan_file`; `told`: what a mapping says of the file, or null.
 [[nodiscard]] etl::Result<FilePlan> plan_json(const std::filesystem::path& file, const Load& options,
                                               const etl::csv::FileMapping* told,
-                                              const std::optional<TargetColumns>& table, const etl::Stop& stop);
+                                              const std::optional<TargetColumns>& table, const etl::Stop& stop,
+                                              std::size_t look);
 
 }  // namespace program

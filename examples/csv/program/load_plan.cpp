@@ -26,9 +26,17 @@ std::string names(const TargetColumns& columns) {
 etl::Result<TargetColumns> new_columns(std::vector<csv::MappedColumn>& mapped, const Load& options,
                                        const std::string& file) {
   TargetColumns columns;
-  for (const csv::MappedColumn& column : mapped)
-    columns.push_back(
-        {.name = column.target, .kind = column.kind, .nullable = column.nullable && !column.key, .key = column.key});
+  for (csv::MappedColumn& column : mapped) {
+    if (const auto said = options.types.find(column.target); said != options.types.end()) {
+      column.kind = said->second;
+      column.exact = false;
+    }
+    columns.push_back({.name = column.target,
+                       .kind = column.kind,
+                       .nullable = column.nullable && !column.key,
+                       .key = column.key,
+                       .inferred = column.exact});
+  }
   for (const std::string& key : options.keys) {
     const auto at = std::ranges::find(columns, key, &TargetColumn::name);
     if (at == columns.end())
@@ -65,14 +73,23 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
       unknown += fmt::format("{}'{}'", unknown.empty() ? "" : ", ", column.target);
       continue;
     }
-    if (column.kind == csv::Kind::Text) column.kind = at->kind;
+    const auto said = options.types.find(column.target);
+    const bool by_option = said != options.types.end();
+    if (by_option) {
+      column.kind = said->second;
+    } else if (column.kind == csv::Kind::Text) {
+      column.kind = at->kind;
+      column.exact = at->inferred;
+      column.retype = fmt::format("--type {}=", column.target);
+    }
     if (!at->fillable)
       unfillable += fmt::format("{}'{}' ({})", unfillable.empty() ? "" : ", ", column.target, at->type);
     else if (widens(column.kind, at->kind))
       widened.push_back(i);
     else if (column.kind != at->kind && std::ranges::find(at->also, column.kind) == at->also.end())
-      other += fmt::format("{}'{}' is {} in the mapping and {} in the table", other.empty() ? "" : "; ", column.target,
-                           csv::to_string(column.kind), at->type.empty() ? csv::to_string(at->kind) : at->type);
+      other += fmt::format("{}'{}' is {} {} and {} in the table", other.empty() ? "" : "; ", column.target,
+                           csv::to_string(column.kind), by_option ? "by --type" : "in the mapping",
+                           at->type.empty() ? csv::to_string(at->kind) : at->type);
     column.nullable &= at->nullable;
     columns.push_back(*at);
   }
@@ -138,12 +155,16 @@ etl::Result<FilePlan> plan_columns(std::vector<csv::MappedColumn>& mapped, const
       table ? found_columns(mapped, *table, by_place, options, file, plan.widened) : new_columns(mapped, options, file);
   if (!columns) return etl::failure(std::move(columns.error()));
   if (auto once = check_names(*columns, file); !once) return etl::failure(std::move(once.error()));
+  for (const auto& [name, kind] : options.types)
+    if (std::ranges::find(*columns, name, &TargetColumn::name) == columns->end())
+      return etl::failure(
+          etl::fatal(fmt::format("{}: there is no column '{}' for --type; there are {}", file, name, names(*columns))));
   plan.columns = std::move(*columns);
   return plan;
 }
 
 etl::Result<FilePlan> plan_file(const fs::path& file, const Load& options, const std::optional<csv::Mapping>& mapping,
-                                const std::optional<TargetColumns>& table, const etl::Stop& stop) {
+                                const std::optional<TargetColumns>& table, const etl::Stop& stop, std::size_t look) {
   const csv::FileMapping* const told = mapping ? mapping->find(file) : nullptr;
   if (mapping && told == nullptr)
     return etl::failure(
@@ -155,7 +176,7 @@ etl::Result<FilePlan> plan_file(const fs::path& file, const Load& options, const
         fmt::format("{}: --format says otherwise than {}: leave it out", file.string(), options.mapping.string())));
   if (told != nullptr && told->stream_map) return plan_readings(file, options, *told, table);
   const bool json = mapped.value_or(options.format.value_or(format_of(file))) == csv::FileFormat::Json;
-  return json ? plan_json(file, options, told, table, stop) : plan_csv(file, options, told, table, stop);
+  return json ? plan_json(file, options, told, table, stop, look) : plan_csv(file, options, told, table, stop, look);
 }
 
 }  // namespace program

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <etl/csv/kind_guess.hpp>
 #include <etl/csv/mapping.hpp>
 #include <etl/error.hpp>
 #include <etl/stop.hpp>
@@ -23,8 +24,9 @@ namespace program {
 struct FilePlan {
   std::shared_ptr<Input> input{};
   TargetColumns columns{};
-  std::vector<std::size_t> widened{};  ///< of these columns, those that hold more than the values (`widen`)
-  bool kinds_known = true;             ///< else no row has told of what types columns are that are to be made
+  std::vector<std::size_t> widened{};          ///< of these columns, those that hold more than the values (`widen`)
+  std::vector<etl::csv::KindGuess> guesses{};  ///< of columns whose kind was found out, what told it; else empty
+  bool kinds_known = true;                     ///< else no row has told of what types columns are that are to be made
 };
 
 /// How the command line and a mapping say it: behind an error whose remedy it is.
@@ -35,11 +37,15 @@ inline constexpr std::string_view as_latin1 = R"( (--latin1, or "encoding": "lat
 /// For messages.
 [[nodiscard]] std::string display_name(const std::filesystem::path& file);
 
-/// `mapping`: what --mapping says, or nothing. `table`: its columns, or nothing when it is to be made of what the file
-/// holds.
+/// How much of a file is looked at to find kinds out, unless told otherwise.
+inline constexpr std::size_t first_look = 1 << 20;
+
+/// `mapping`: what --mapping says, or nothing. `table`: its columns, or nothing when it is to be made of what about the
+/// first `look` bytes of the file hold.
 [[nodiscard]] etl::Result<FilePlan> plan_file(const std::filesystem::path& file, const Load& options,
                                               const std::optional<etl::csv::Mapping>& mapping,
-                                              const std::optional<TargetColumns>& table, const etl::Stop& stop);
+                                              const std::optional<TargetColumns>& table, const etl::Stop& stop,
+                                              std::size_t look = first_look);
 
 /// The columns that get the mapped ones: of the table, or as they are to be made. The mapped ones become what these
 /// have. `by_place`: they have no names.

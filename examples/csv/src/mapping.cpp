@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <etl/csv/columns.hpp>
+#include <etl/csv/kind_guess.hpp>
 #include <etl/io/glob.hpp>
 
 namespace etl::inline v0::csv {
@@ -36,6 +37,7 @@ std::string& text_in(Value& out) {
 }  // namespace
 
 bool RecordDecoder::take(const Column& column, std::string_view text, Value& out) {
+  if (column.exact && !reads_back(column.kind, text, column.format.decimal_comma)) return false;
   switch (column.kind) {
     case Kind::Boolean: return parse<bool>(text, out);
     case Kind::Integer: return parse<std::int64_t>(text, out);
@@ -73,8 +75,18 @@ std::string RecordDecoder::expected(const Column& column, std::string_view text)
     case Kind::Timestamp: what = detail::expected<LocalTime>(format); break;
     case Kind::TimestampTz: what = detail::expected<UtcTime>(format); break;
   }
-  if (!column.nullable && format.nulls.contains(trimmed(text)))
-    what += "; it is NULL, and this column must have a value";
+  text = trimmed(text);
+  if (!column.nullable && (format.nulls.contains(text) || text.empty()))
+    return what + "; it is NULL, and this column must have a value";
+  if (!column.exact) return what;
+  if (Value value; take({.kind = column.kind, .format = format}, text, value))
+    what += " that reads back as it is given";
+  KindGuess better(column.kind);
+  better.look(text, format.decimal_comma);
+  if (text.empty()) better.look_at_text();
+  what += "; the type of the column was inferred";
+  if (!column.retype.empty())
+    what += fmt::format(": make the table with {}{}", column.retype, to_string(better.kind()));
   return what;
 }
 
@@ -116,6 +128,8 @@ Result<RecordDecoder> FileMapping::bind(std::span<const std::string> header, std
     bound.push_back(
         {.kind = column.kind,
          .nullable = column.nullable && !column.key,
+         .exact = column.exact,
+         .retype = column.retype,
          .cell = std::move(cell),
          .format = {
              .time = *std::move(time), .clock = *std::move(clock), .nulls = nulls, .decimal_comma = decimal_comma}});

@@ -7,8 +7,6 @@
 
 #include <etl/csv/parse.hpp>
 
-#include "kinds.hpp"
-
 namespace etl::inline v0::csv::ndjson {
 namespace {
 
@@ -16,16 +14,12 @@ namespace json = boost::json;
 
 constexpr std::size_t most_members = 2000;  // no table has more columns
 
-Kind kind_of(std::string_view text, bool quoted) {
-  if (quoted) {
-    const auto moment = parse_iso(text);
-    if (!moment) return Kind::Text;
-    return !moment->has_clock ? Kind::Date : moment->offset ? Kind::TimestampTz : Kind::Timestamp;
-  }
-  if (text == "true" || text == "false") return Kind::Boolean;
-  if (text.starts_with('{') || text.starts_with('[')) return Kind::Text;
-  if (parse_integer<std::int64_t>(text)) return Kind::Integer;
-  return text.find_first_of(".eE") == text.npos ? Kind::Numeric : Kind::Double;
+void look_at(KindGuess& guess, std::string_view text, bool quoted) {
+  const bool is_text = quoted ? !parse_iso(text) : text.starts_with('{') || text.starts_with('[');
+  if (is_text)
+    guess.look_at_text();
+  else
+    guess.look(text);
 }
 
 }  // namespace
@@ -60,17 +54,21 @@ void Sniffer::look(const Line& line) {
     if (object->null(i)) continue;
     Member& member = members_[i];
     ++member.values;
-    if (member.kind == Kind::Text) continue;
-    const Kind kind = kind_of((*object)[i], object->quoted(i));
-    member.kind = member.kind ? both(*member.kind, kind) : kind;
+    if (!nulls_.quoted || !object->quoted(i) || !nulls_.contains((*object)[i]))
+      look_at(member.guess, (*object)[i], object->quoted(i));
   }
 }
 
 std::vector<SniffedColumn> Sniffer::columns() const {
   std::vector<SniffedColumn> found;
   for (std::size_t i = 0; i < members_.size(); ++i)
-    found.push_back(
-        {.name = names_[i], .kind = members_[i].kind.value_or(Kind::Text), .nullable = members_[i].values < rows_});
+    found.push_back({.name = names_[i], .kind = members_[i].guess.kind(), .nullable = members_[i].values < rows_});
+  return found;
+}
+
+std::vector<KindGuess> Sniffer::guesses() const {
+  std::vector<KindGuess> found;
+  for (const Member& member : members_) found.push_back(member.guess);
   return found;
 }
 

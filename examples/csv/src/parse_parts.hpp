@@ -36,15 +36,17 @@ inline bool take(std::string_view& text, char c) noexcept {
   return true;
 }
 
-/// 1 to 9 digits behind the point, as microseconds; -1: there are none.
-[[nodiscard]] inline int take_fraction(std::string_view& text) noexcept {
+/// 1 to 9 digits behind the point, as microseconds; -1: there are none, or they say more than microseconds, unless
+/// what is finer is to be `dropped`.
+[[nodiscard]] inline int take_fraction(std::string_view& text, bool dropped = false) noexcept {
   std::string_view rest = text;
   const int value = take_digits(rest, 1, 9);
   if (value < 0) return -1;
   static constexpr int powers[] = {1, 10, 100, 1000, 10'000, 100'000, 1'000'000};
   const std::size_t count = text.size() - rest.size();
   text = rest;
-  return count <= 6 ? value * powers[6 - count] : value / powers[count - 6];
+  if (count <= 6) return value * powers[6 - count];
+  return dropped || value % powers[count - 6] == 0 ? value / powers[count - 6] : -1;
 }
 
 /// Z, +01, +0100 or +01:00.

@@ -1,7 +1,6 @@
 #include <etl/csv/sniff.hpp>
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -13,7 +12,6 @@
 #include <etl/csv/reader.hpp>
 #include <etl/io/source.hpp>
 
-#include "kinds.hpp"
 #include "text.hpp"
 
 namespace etl::inline v0::csv {
@@ -63,39 +61,49 @@ Fit fit(std::string_view text, bool whole, const Dialect& dialect, Structure& s)
           .width = width};
 }
 
-bool is_bool(std::string_view text) noexcept {
-  constexpr std::array<std::string_view, 6> words{"true", "false", "True", "False", "TRUE", "FALSE"};
-  return std::find(words.begin(), words.end(), text) != words.end();
+bool is_value(std::string_view text) {
+  KindGuess guess;
+  guess.look(text);
+  return guess.kind() != Kind::Text;
 }
 
-// Leading zeros make a code of a number: a telephone number, a postal code.
-bool is_code(std::string_view text) noexcept {
-  if (!text.empty() && (text[0] == '-' || text[0] == '+')) text.remove_prefix(1);
-  return text.size() > 1 && text[0] == '0' && text[1] >= '0' && text[1] <= '9';
-}
-
-std::optional<Kind> narrowest(std::string_view text) {
-  if (is_bool(text)) return Kind::Boolean;
-  if (!is_code(text)) {
-    if (parse_integer<std::int64_t>(text)) return Kind::Integer;
-    std::string numeric;
-    if (parse_numeric(text, numeric))
-      return numeric.find_first_of("eE") != numeric.npos || numeric.size() <= 17 ? Kind::Double : Kind::Numeric;
-  }
-  if (const std::optional<Moment> moment = parse_iso(text))
-    return !moment->has_clock ? Kind::Date : moment->offset ? Kind::TimestampTz : Kind::Timestamp;
-  return std::nullopt;
+/// Looks at a cell. True: it is NULL.
+bool look_at(KindGuess& guess, const Row& row, std::size_t i, const SniffHints& said) {
+  const std::string_view cell = row[i];
+  const bool null = detail::is_null(row, i, cell, said.nulls) || detail::is_null(row, i, trimmed(cell), said.nulls);
+  if (null) return true;
+  if (!cell.empty())
+    guess.look(cell, said.decimal_comma);
+  else if (said.nulls.empty_is_text && row.quoted(i))
+    guess.look_at_text();
+  return cell.empty();
 }
 
 struct Column {
-  std::optional<Kind> kind{};
+  KindGuess guess{};
   bool nullable = false;
   bool repeats_first = false;  // a later cell is the first row's
 };
 
 }  // namespace
 
-Result<Sniffed> sniff_text(std::string_view text, bool whole, const std::optional<Dialect>& said) {
+Result<Looked> look_at_columns(Reader& reader, std::size_t bytes, const SniffHints& said, const std::stop_token& stop) {
+  Looked found{.columns = std::vector<KindGuess>(reader.width()), .nullable = std::vector<bool>(reader.width())};
+  const std::uint64_t begin = reader.place().offset;
+  while (reader.place().offset - begin < bytes) {
+    const Result<std::optional<Chunk>> chunk = reader.next(stop);
+    if (!chunk) return failure(chunk.error());
+    if (!*chunk) break;
+    found.rows += (*chunk)->size();
+    for (const Row row : **chunk)
+      for (std::size_t i = 0; i < found.columns.size(); ++i)
+        if (look_at(found.columns[i], row, i, said)) found.nullable[i] = true;
+  }
+  return found;
+}
+
+Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& hints) {
+  const std::optional<Dialect>& said = hints.dialect;
   Sniffed found{.dialect = said.value_or(Dialect()), .whole = whole};
   Dialect& dialect = found.dialect;
   std::string_view sample = text;
@@ -143,17 +151,12 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const std::optiona
         continue;
       }
       ++found.rows;
-      if (row.size() != best.width) ++found.bad_rows;
+      const bool ragged = row.size() != best.width;
+      if (ragged) ++found.bad_rows;
       for (std::size_t i = 0; i < std::min(row.size(), columns.size()); ++i) {
         Column& column = columns[i];
-        const std::string_view cell = row[i];
-        if (i < first.size() && cell == first[i]) column.repeats_first = true;
-        if (cell.empty()) {
-          column.nullable |= !row.quoted(i);
-        } else if (column.kind != Kind::Text) {
-          const Kind kind = narrowest(cell).value_or(Kind::Text);
-          column.kind = column.kind ? both(*column.kind, kind) : kind;
-        }
+        if (i < first.size() && row[i] == first[i]) column.repeats_first = true;
+        if (!ragged && look_at(column.guess, row, i, hints)) column.nullable = true;
       }
     }
   }
@@ -167,7 +170,7 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const std::optiona
   bool header = names.size() == first.size() && !names.contains("");
   bool repeated = false;
   for (std::size_t i = 0; i < first.size(); ++i) {
-    header &= !narrowest(first[i]);
+    header &= !is_value(first[i]);
     repeated |= i < columns.size() && columns[i].repeats_first;
   }
   header &= found.rows == 0 || !repeated;
@@ -176,19 +179,18 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const std::optiona
   for (std::size_t i = 0; i < columns.size(); ++i) {
     Column& column = columns[i];
     if (!header && i < first.size()) {
-      if (first[i].empty())
+      if (first[i].empty() || hints.nulls.contains(first[i]))
         column.nullable = true;
       else
-        column.kind = column.kind ? both(*column.kind, narrowest(first[i]).value_or(Kind::Text))
-                                  : narrowest(first[i]).value_or(Kind::Text);
+        column.guess.look(first[i], hints.decimal_comma);
     }
     found.columns.push_back({header && i < first.size() ? first[i] : fmt::format("column_{}", i + 1),
-                             column.kind.value_or(Kind::Text), column.nullable});
+                             column.guess.kind(), column.nullable});
   }
   return found;
 }
 
-Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes, const std::optional<Dialect>& said) {
+Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes, const SniffHints& said) {
   if (path == "-") return failure(fatal("standard input cannot be sniffed: it could not be read again"));
   Result<io::Source> source = io::open_input(path);
   if (!source) return failure(source.error());

@@ -62,7 +62,7 @@ bool take_directive(char directive, std::string_view& text, Fields& fields) noex
     case 'I': return into(fields.hour12, 1, 2) && fields.hour12 >= 1 && fields.hour12 <= 12;
     case 'M': return into(fields.minute, 1, 2);
     case 'S': return into(fields.second, 1, 2);
-    case 'f': return (fields.micros = take_fraction(text)) >= 0;
+    case 'f': return (fields.micros = take_fraction(text, true)) >= 0;
     case 'p':
       fields.half = same_word(text.substr(0, 2), "am") ? 0 : same_word(text.substr(0, 2), "pm") ? 1 : -1;
       if (fields.half < 0) return false;

@@ -339,3 +339,58 @@ TEST_CASE("what was sniffed is a mapping") {
   CHECK(mapping.columns[0] == column(1, "a", Kind::Integer));
   CHECK(mapping.columns[1] == column(2, "b", Kind::Text));
 }
+
+TEST_CASE("a column whose kind was inferred takes what reads back, and its errors tell another kind") {
+  const auto error = [](Kind kind, std::string_view text) {
+    csv::FileMapping mapping;
+    mapping.columns.push_back(column("v", "v", kind));
+    mapping.columns[0].exact = true;
+    mapping.columns[0].retype = "--type v=";
+    const auto decoder = mapping.bind(std::vector<std::string>{"v"}, "f.csv");
+    REQUIRE(decoder);
+    return decode_error(*decoder, Cells{text});
+  };
+  CHECK(
+      error(Kind::Integer, "01220") ==
+      "f.csv:12: row 11: column 1 'v': '01220' is not a signed 64-bit integer that reads back as it is given; the type "
+      "of the column was inferred: make the table with --type v=text");
+  CHECK(
+      error(Kind::Integer, "1.5") ==
+      "f.csv:12: row 11: column 1 'v': '1.5' is not a signed 64-bit integer; the type of the column was inferred: make "
+      "the table with --type v=double");
+  CHECK(error(Kind::Integer, "+5").ends_with("--type v=text"));
+  CHECK(error(Kind::Integer, "9223372036854775808").ends_with("--type v=numeric"));
+  CHECK(error(Kind::Double, "12345678901234567.89").ends_with("--type v=numeric"));
+  CHECK(error(Kind::Double, "nan").ends_with("--type v=text"));
+  CHECK(error(Kind::Boolean, "1").ends_with("--type v=text"));
+  CHECK(error(Kind::Timestamp, "2024-01-01").ends_with("--type v=text"));
+  CHECK(error(Kind::Timestamp, "2024-01-01 10:00:00.123456789").ends_with("--type v=text"));
+  CHECK(error(Kind::Date, "0000-01-01").ends_with("--type v=text"));
+  CHECK(error(Kind::Integer, " 7 ").empty());
+  CHECK(error(Kind::Double, "1.5000000000000000").empty());
+  CHECK(error(Kind::Numeric, "12345678901234567.89").empty());
+  CHECK(error(Kind::Boolean, "False").empty());
+  CHECK(error(Kind::Text, "007").empty());
+}
+
+TEST_CASE("an empty cell of a number, date or truth value is NULL, also within quotes") {
+  const auto value = [](Kind kind, const csv::Nulls& nulls, std::string_view text) {
+    csv::FileMapping mapping;
+    mapping.nulls = nulls;
+    mapping.columns.push_back(column("v", "v", kind));
+    const auto decoder = mapping.bind(std::vector<std::string>{"v"}, "f.csv");
+    REQUIRE(decoder);
+    csv::Record record;
+    const auto done = decoder->decode(Cells{text}, record);
+    return done ? record[0] : csv::Value(std::string("error"));
+  };
+  const csv::Value null;
+  CHECK(value(Kind::Integer, {}, "'") == null);
+  CHECK(value(Kind::Date, {}, "'") == null);
+  CHECK(value(Kind::Boolean, csv::Nulls({"NA"}, true), "") == null);
+  CHECK(value(Kind::Text, {}, "'") == csv::Value(std::string()));
+  csv::Nulls texts;
+  texts.empty_is_text = true;
+  CHECK(value(Kind::Integer, texts, "'") == csv::Value(std::string("error")));
+  CHECK(value(Kind::Integer, texts, "") == null);
+}

@@ -33,6 +33,8 @@ struct MappedColumn {
   bool key = false;           ///< one of those that tell a row from others: never NULL
   std::string format{};       ///< of dates and timestamps (`TimeFormat`)
   std::string time_format{};  ///< of `clock`
+  bool exact = false;         ///< the kind was found out: a value that does not read back (`reads_back`) is an error
+  std::string retype{};       ///< what an error of an exact column tells before a kind, as "--type zip="
 
   friend bool operator==(const MappedColumn&, const MappedColumn&) = default;
 };
@@ -43,6 +45,8 @@ class RecordDecoder {
   struct Column {
     Kind kind = Kind::Text;
     bool nullable = true;
+    bool exact = false;
+    std::string retype{};
     detail::BoundCell cell{};
     CellFormat format{};
   };
@@ -70,7 +74,7 @@ class RecordDecoder {
   [[nodiscard]] static bool decode(const R& row, const Cells& cells, const Column& column, Value& out) {
     const std::size_t cell = column.cell.cell;
     const std::string_view text = column.kind == Kind::Text ? cells[cell] : trimmed(cells[cell]);
-    if (text.size() <= column.cell.longest_null && detail::is_null(row, cell, text, column.format.nulls)) {
+    if (text.size() <= column.cell.longest_null && is_null(row, cell, text, column)) {
       if (column.nullable) {
         out = std::monostate{};
         return true;
@@ -79,6 +83,13 @@ class RecordDecoder {
     }
     return column.cell.clock == detail::no_cell ? take(column, text, out)
                                                 : take(column, text, cells[column.cell.clock], out);
+  }
+  template <class R>
+  [[nodiscard]] static bool is_null(const R& row, std::size_t cell, std::string_view text, const Column& column) {
+    const Nulls& nulls = column.format.nulls;
+    if (detail::is_null(row, cell, text, nulls)) return true;
+    constexpr bool knows_null = requires { row.null(cell); };
+    return !knows_null && text.empty() && column.kind != Kind::Text && !(nulls.empty_is_text && row.quoted(cell));
   }
   template <class R>
   [[nodiscard]] Error error(const R& row, const Column& column) const {

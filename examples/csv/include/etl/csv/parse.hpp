@@ -99,16 +99,16 @@ struct Moment {
   friend bool operator==(const Moment&, const Moment&) = default;
 };
 
-/// ISO 8601: "2026-11-21", then "T" or a blank and "10:30", ":15", ".250" (to microseconds; further digits are
-/// dropped), then "Z", "+01", "+0100" or "+01:00".
+/// ISO 8601: "2026-11-21", then "T" or a blank and "10:30", ":15", ".250" (what is finer than microseconds
+/// is no such time, so that nothing is cut off), then "Z", "+01", "+0100" or "+01:00".
 [[nodiscard]] std::optional<Moment> parse_iso(std::string_view text) noexcept;
 /// "10:30", "10:30:15", "10:30:15.25", as time since midnight.
 [[nodiscard]] std::optional<std::chrono::microseconds> parse_clock(std::string_view text) noexcept;
 
 /// How dates and times are written: "iso" (also what an empty text means), "unix_s", "unix_ms", "unix_us", or a pattern
-/// as of strptime: %Y %y %m %d %e %j %b %B (English names) %a %A %H %I %M %S %f (1 to 9 digits) %p %z %F %T %R %D %%;
-/// numbers may lack leading zeros, but for %Y; a blank stands for any number of blanks, also none. Years of %y are 1969
-/// to 2068. A value; `parse` and `print` are thread-safe.
+/// as of strptime: %Y %y %m %d %e %j %b %B (English names) %a %A %H %I %M %S %f (1 to 9 digits, of which six are kept)
+/// %p %z %F %T %R %D %%; numbers may lack leading zeros, but for %Y; a blank stands for any number of blanks, also
+/// none. Years of %y are 1969 to 2068. A value; `parse` and `print` are thread-safe.
 class TimeFormat {
  public:
   TimeFormat() = default;

@@ -43,7 +43,9 @@ struct DateTime {
 /// Texts that stand for NULL. As it stands: an empty cell without quotes.
 struct Nulls {
   std::vector<std::string> texts{std::string()};
-  bool quoted = false;  ///< also within quotes
+  bool quoted = false;         ///< also within quotes
+  bool empty_is_text = false;  ///< a quoted empty cell is a text in every column: an error where no text can be. Else
+                               ///< an empty cell of any other kind than text is NULL (in JSON null alone is)
 
   Nulls() = default;
   Nulls(std::initializer_list<std::string> all) : texts(all) {}

@@ -1,0 +1,144 @@
+#include <etl/csv/kind_guess.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include <etl/csv/parse.hpp>
+
+namespace etl::inline v0::csv {
+namespace {
+
+constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+
+/// A plus sign or leading zeros make a code of a number: a telephone number, a postal code.
+bool is_code(std::string_view text) noexcept {
+  if (text.starts_with('+')) return true;
+  if (text.starts_with('-')) text.remove_prefix(1);
+  return text.size() > 1 && text[0] == '0' && is_digit(text[1]);
+}
+
+/// Digits of a number without zeros at its ends, which do not count.
+std::size_t significant_digits(std::string_view text) noexcept {
+  std::size_t count = 0, zeros = 0;
+  for (const char c : text) {
+    if (c == 'e' || c == 'E') break;
+    if (!is_digit(c) || (c == '0' && count == 0)) continue;
+    ++count;
+    zeros = c == '0' ? zeros + 1 : 0;
+  }
+  return count - zeros;
+}
+
+/// A double of so many decimal digits is always printed again as they were.
+constexpr std::size_t double_digits = std::numeric_limits<double>::digits10;
+
+bool double_reads_back(std::string_view text, bool comma) noexcept {
+  if (significant_digits(text) > double_digits) return false;
+  double value = 0;
+  if (!detail::parse(text, comma, value) || !std::isfinite(value)) return false;
+  return value == 0 ? significant_digits(text) == 0 : std::abs(value) >= std::numeric_limits<double>::min();
+}
+
+/// What databases have of numeric; no more digits than they hold.
+bool numeric_reads_back(std::string_view text) noexcept {
+  constexpr int most = 16'000;
+  const std::size_t at = text.find_first_of("eE");
+  if (at == text.npos) return text.size() < std::size_t{most};
+  const std::string exponent(text.substr(at + 1, 12));
+  return std::abs(std::strtol(exponent.c_str(), nullptr, 10)) + static_cast<long>(at) < most;
+}
+
+bool is_bool(std::string_view text) noexcept {
+  constexpr std::array<std::string_view, 6> words{"true", "false", "True", "False", "TRUE", "FALSE"};
+  return std::ranges::find(words, text) != words.end();
+}
+
+std::optional<Kind> narrowest(std::string_view text, bool comma) {
+  if (is_bool(text)) return Kind::Boolean;
+  if (std::int64_t whole = 0; !is_code(text) && detail::parse(text, whole)) return Kind::Integer;
+  if (std::string numeric; !is_code(text) && parse_numeric(text, numeric, comma)) {
+    const bool fraction = text.find_first_of(".,eE") != text.npos;
+    if (fraction && double_reads_back(text, comma)) return Kind::Double;
+    return numeric_reads_back(text) ? Kind::Numeric : Kind::Text;
+  }
+  if (const std::optional<Moment> moment = parse_iso(text)) {
+    const Kind kind = !moment->has_clock ? Kind::Date : moment->offset ? Kind::TimestampTz : Kind::Timestamp;
+    if (reads_back(kind, text)) return kind;
+  }
+  return std::nullopt;
+}
+
+bool is_number(Kind kind) noexcept { return kind == Kind::Integer || kind == Kind::Double || kind == Kind::Numeric; }
+
+/// The narrowest kind for values of both. A date is no timestamp: its time of day would be made up.
+Kind both(Kind a, Kind b) noexcept {
+  if (a == b) return a;
+  if (!is_number(a) || !is_number(b)) return Kind::Text;
+  return a == Kind::Numeric || b == Kind::Numeric ? Kind::Numeric : Kind::Double;
+}
+
+}  // namespace
+
+bool reads_back(Kind kind, std::string_view text, bool comma) noexcept {
+  switch (kind) {
+    case Kind::Boolean: return is_bool(text);
+    case Kind::Integer: return !is_code(text);
+    case Kind::Double: return !is_code(text) && double_reads_back(text, comma);
+    case Kind::Numeric: return !is_code(text) && numeric_reads_back(text);
+    case Kind::Text: return true;
+    case Kind::Date: break;
+    case Kind::Timestamp:
+    case Kind::TimestampTz:
+      if (text.size() <= 10) return false;  // a date alone
+      break;
+  }
+  return !text.starts_with("0000");
+}
+
+void KindGuess::look(std::string_view text, bool comma) {
+  ++values_;
+  if (kind_ == Kind::Text) return;
+  text = trimmed(text);
+  const std::optional<Kind> found = narrowest(text, comma);
+  if (!found && !is_code(text)) {
+    constexpr std::uint64_t clear = 100;
+    if (++strays_ > clear && strays_ * 2 > values_) kind_ = Kind::Text;  // no need to look any closer
+    return;
+  }
+  const Kind kind = found.value_or(Kind::Text);
+  fits_double_ = fits_double_ && (!is_number(kind) || significant_digits(text) <= double_digits);
+  kind_ = kind_ ? both(*kind_, kind) : kind;
+}
+
+void KindGuess::look_at_text() noexcept {
+  ++values_;
+  kind_ = Kind::Text;
+}
+
+void KindGuess::merge(const KindGuess& other) noexcept {
+  if (other.kind_) kind_ = kind_ ? both(*kind_, *other.kind_) : *other.kind_;
+  values_ += other.values_;
+  strays_ += other.strays_;
+  fits_double_ = fits_double_ && other.fits_double_;
+}
+
+KindGuess KindGuess::without_strays() const noexcept {
+  constexpr std::uint64_t few = 50;
+  KindGuess left = *this;
+  if (kind_ && strays_ * few <= values_) left.values_ -= std::exchange(left.strays_, 0);
+  return left;
+}
+
+Kind KindGuess::kind() const noexcept {
+  if (!kind_ || strays_ > 0) return Kind::Text;
+  return kind_ == Kind::Double && !fits_double_ ? Kind::Numeric : *kind_;
+}
+
+}  // namespace etl::inline v0::csv
