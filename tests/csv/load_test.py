@@ -142,6 +142,116 @@ def changed_files(c):
     c.equal("every row is there already", 200, summary["rows"]["rejected"])
 
 
+def dropped_tables(c):
+    """A table that was dropped and made again is another one: nothing has been loaded into it."""
+    (c.folder / "a.csv").write_text("id,zip\n1,94107\n2,94108\n")
+    (c.folder / "b.csv").write_text("id,zip\n3,94109\n")
+    copy = c.folder / "copy.db"
+    with c.server() as (url, _):
+        def do(into, sql):
+            if into:
+                return c.psql(into, sql)
+            with contextlib.closing(sqlite3.connect(c.database)) as db:
+                db.executescript(sql)
+
+        for into in (None, url):
+            rows = (lambda: c.rows("SELECT count(*) FROM t")[0][0]) if into is None else (lambda: int(c.psql(url, "SELECT count(*) FROM t")))
+            c.load("a.csv", "b.csv", "--create", into=into)
+            c.equal("loaded before", 2, c.load("a.csv", "b.csv", into=into)[0]["loaded_before"])
+            do(into, "DROP TABLE t")
+            c.load("a.csv", "--create", into=into)
+            c.equal("loaded again", 2, rows())
+            c.equal("and only once", 1, c.load("a.csv", into=into)[0]["loaded_before"])
+            c.load("b.csv", into=into)
+            c.equal("also the other file", 3, rows())
+            do(into, "DROP TABLE t; CREATE TABLE t (id bigint, zip text, more text)")
+            c.load("a.csv", into=into)
+            c.equal("into one that others made", 2, rows())
+            do(into, "DELETE FROM t; ALTER TABLE t RENAME TO u; ALTER TABLE u RENAME TO t; CREATE INDEX i ON t(zip); ALTER TABLE t DROP COLUMN more")
+            c.equal("the same table", 1, c.load("a.csv", into=into)[0]["loaded_before"])
+        # A copy that was restored has what was loaded before.
+        c.psql(url, "INSERT INTO t VALUES (1, '94107')")
+        c.psql(url, "CREATE DATABASE copy")
+        dump = subprocess.run(["pg_dump", url], check=True, stdout=subprocess.PIPE).stdout
+        restored = url.rsplit("/", 1)[0] + "/copy"
+        subprocess.run(["psql", "-Xq", "-v", "ON_ERROR_STOP=1", restored], input=dump, check=True, stdout=subprocess.DEVNULL)
+        c.equal("restored", 1, c.load("a.csv", into=restored)[0]["loaded_before"])
+    with contextlib.closing(sqlite3.connect(c.database)) as db, contextlib.closing(sqlite3.connect(copy)) as to:
+        to.executescript("\n".join(db.iterdump()))
+    c.database = copy
+    c.equal("restored", 1, c.load("a.csv")[0]["loaded_before"])
+
+
+def mended_settings(c):
+    """A file whose rows were all rejected is loaded when the mapping is mended; where some were loaded it is told."""
+    (c.folder / "a.csv").write_text("id,d\n1,01/02/2024\n2,03/04/2024\n")
+    (c.folder / "b.csv").write_text("id,d\n3,05/06/2024\n4,2024-01-02\n")
+    (c.folder / "map.json").write_text(json.dumps({"files": [{"pattern": "*", "columns": [
+        {"source": "id", "type": "integer"}, {"source": "d", "type": "date", "format": "%d/%m/%Y"}]}]}))
+    with contextlib.closing(sqlite3.connect(c.database)) as db:
+        db.execute("CREATE TABLE t (id INTEGER, d DATE)")
+    c.load("a.csv", wanted=3)
+    c.load("b.csv", wanted=3)
+    summary, error = c.load("a.csv", "b.csv", "--mapping", "map.json", wanted=1)
+    c.equal("rows", [(1, "2024-02-01"), (2, "2024-04-03"), (4, "2024-01-02")], c.rows("SELECT * FROM t ORDER BY id"))
+    c.has(error, "b.csv: how the file is read (mapping, types or options) has changed since it was loaded, when 1 rows "
+                 "were rejected: 1 rows would be loaded twice. --restart loads it anyway")
+    c.equal("letters", 1, c.rows("SELECT count(*) FROM etl_dead_letters")[0][0])
+    c.equal("then it is loaded", 1, c.load("a.csv", "--mapping", "map.json")[0]["loaded_before"])
+    for more in (["--null", "x"], ["--decimal-comma"], ["--type", "d=date", "--empty-is-text"]):
+        _, error = c.load("b.csv", *more, wanted=1)
+        c.has(error, "b.csv: how the file is read (mapping, types or options) has changed")
+    (c.folder / "c.csv").write_text("id,d\nx,2024-01-01\n5,2024-01-02\n")
+    c.load("c.csv", "--strict", wanted=1)
+    (c.folder / "n.json").write_text(json.dumps({"files": [{"pattern": "*", "null_markers": ["x"]}]}))
+    c.load("c.csv", "--mapping", "n.json")
+    c.equal("one that had failed before its first row", [(None,), (5,)], c.rows("SELECT id FROM t WHERE d IN ('2024-01-01', '2024-01-02') AND rowid > 3"))
+
+
+def types_by_option(c):
+    """--type says what a column holds; a type that was inferred holds for later files too, and for later loads."""
+    (c.folder / "a.csv").write_text("id,zip,amount\n1,94107,1.5\n")
+    (c.folder / "b.csv").write_text("id,zip,amount\n2,01220,2.5\n3,94108,12345678901234567.89\n4,1,2\n")
+    (c.folder / "c.csv").write_text("id,zip,amount\n" + "5,1,1\n" * 60 + "6,n/a,3\n")
+    with c.server() as (url, _):
+        for into in (None, url):
+            everything = (lambda: c.rows("SELECT * FROM t ORDER BY id")) if into is None else (lambda: c.psql(url, "SELECT * FROM t ORDER BY id"))
+            c.load("a.csv", "--create", into=into)
+            summary, error = c.load("b.csv", into=into, wanted=3)
+            c.equal("rejected", 2, summary["rows"]["rejected"])
+            c.has(error, "b.csv:2: row 1: column 2 'zip': '01220' is not a signed 64-bit integer that reads back as it is "
+                         "given; the type of the column was inferred: make the table with --type zip=text",
+                  "b.csv:3: row 2: column 3 'amount': '12345678901234567.89' is not a number that reads back as it is "
+                  "given; the type of the column was inferred: make the table with --type amount=numeric")
+            _, error = c.load("b.csv", "--restart", "--type", "zip=text", into=into, wanted=1)
+            c.has(error, "'zip' is text by --type and ")
+            _, error = c.load("b.csv", "--restart", "--type", "zap=text", into=into, wanted=1)
+            c.has(error, "b.csv: there is no column 'zap' for --type; there are id, zip, amount")
+            if into:
+                c.psql(url, "DROP TABLE t")
+            else:
+                c.database = c.folder / "second.db"
+            c.load("a.csv", "b.csv", "--create", "--type", "zip=text", "--type", "amount=numeric", into=into)
+            if into:
+                c.equal("PostgreSQL", "1|94107|1.5\n2|01220|2.5\n3|94108|12345678901234567.89\n4|1|2", everything())
+            else:
+                c.equal("SQLite", [(1, "94107", "1.5"), (2, "01220", "2.5"), (3, "94108", "12345678901234567.89"),
+                                   (4, "1", "2")], everything())
+    c.database = c.folder / "third.db"
+    _, error = c.load("a.csv", "b.csv", "--create")
+    c.has(error, "table t of a.csv: id integer, zip text, amount numeric")
+    c.database = c.folder / "fourth.db"
+    _, error = c.load("a.csv", "c.csv", "--create", wanted=3)
+    c.has(error, "table t of a.csv: id integer, zip integer, amount double", "column 2 'zip': 'n/a' is not")
+    (c.folder / "a.ndjson").write_text('{"id": 1, "zip": 7}\n')
+    c.database = c.folder / "fifth.db"
+    c.load("a.ndjson", "--create", "--type", "zip=text")
+    c.equal("JSON", [(1, "7")], c.rows("SELECT * FROM t"))
+    code, _, error = run(c, *c.command("a.csv", "--type", "zip=string")[1:])
+    c.equal("a type that is none", 2, code)
+    c.has(error, "'zip=string' is not NAME=TYPE, as in zip=text; the types are boolean, integer, double, numeric, text")
+
+
 def bad_files(c):
     """One file's failure leaves the others alone, and is listed."""
     pattern = c.files(4, 50)
@@ -972,7 +1082,7 @@ def server_away(c):
 
 
 CASES = {case.__name__: case for case in (
-    folder_into_sqlite, changed_files, bad_files, patterns, dialects, said, mapping, dry_run, after_the_load, budget, at_once,
+    folder_into_sqlite, changed_files, dropped_tables, mended_settings, types_by_option, bad_files, patterns, dialects, said, mapping, dry_run, after_the_load, budget, at_once,
     asked_for, types_of_sqlite, types_of_postgres, not_utf8, first_file_without_rows,
     killed_into_sqlite, left_behind, interrupted, into_postgres, killed_into_postgres, server_restarted, lost_output,
     unreadable_paths, before_the_first_file, progress, merged_once, rejected_before, json_files, json_members, readings,

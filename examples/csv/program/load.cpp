@@ -25,6 +25,7 @@
 #include "load_into.hpp"
 #include "load_plan.hpp"
 #include "load_summary.hpp"
+#include "load_table.hpp"
 
 namespace program {
 namespace {
@@ -216,17 +217,16 @@ etl::Result<void> load_all(const Load& options, const std::string& location, Sum
   }
   auto into = Into::open(location, options.connections);
   if (!into) return etl::failure(std::move(into.error()));
+  const auto record = settle_table(*into, options, create ? &table : nullptr);
+  if (!record) return etl::failure(record.error());
   if (create) {
-    if (auto created = into->create(options.table, table); !created) return created;
     found = Into::columns(location, options.table);  // as a load that goes on will find them
     if (!found) return etl::failure(std::move(found.error()));
-    if (*found) {
-      for (TargetColumn& column : **found)
-        column.inferred = std::ranges::any_of(
-            table, [&](const TargetColumn& made) { return made.inferred && made.name == column.name; });
-      table = std::move(**found);
-    }
+    if (*found) table = std::move(**found);
   }
+  for (TargetColumn& column : table)
+    column.inferred = std::ranges::find(record->inferred, column.name) != record->inferred.end();
+  files.table_generation = record->generation;
   load_files(options, *into, mapping, table, files, summary, stop);
   if (!options.rejects.empty())
     if (auto written = write_rejects(*into, options, files.paths); !written) return written;

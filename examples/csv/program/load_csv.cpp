@@ -242,6 +242,7 @@ etl::Result<FilePlan> plan(const fs::path& file, const Load& options, const csv:
   plan->kinds_known = found.kinds_known;
   auto decoder = how.bind(reader->header(), reader->name(), reader->width());
   if (!decoder) return etl::failure(std::move(decoder.error()));
+  plan->shape = shape_of(how);
   plan->input = std::make_shared<CsvInput>(file, how.dialect, *std::move(decoder),
                                            again ? nullptr : std::make_shared<csv::Reader>(*std::move(reader)));
   return plan;

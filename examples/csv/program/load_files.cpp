@@ -40,10 +40,31 @@ constexpr etl::RetryPolicy patience = {.max_attempts = 1000,
                                        .max_elapsed = std::chrono::minutes(2)};
 
 /// Everything that decides which rows there are, and which number each has.
-std::string print_of(const FilePlan& plan, std::string_view file, std::size_t parts) {
-  std::string columns;
-  for (const TargetColumn& column : plan.columns) columns += (columns.empty() ? "" : ", ") + column.name;
-  return fmt::format("{}\n{}\n{}, {} parts", file, plan.input->settings(), columns, parts);
+class Print {
+ public:
+  Print(std::uint64_t generation, std::string_view file, const FilePlan& plan, std::size_t parts)
+      : table_(fmt::format("table {}\n", generation)), file_(fmt::format("{}{}\n", table_, file)) {
+    std::string columns;
+    for (const TargetColumn& column : plan.columns) columns += (columns.empty() ? "" : ", ") + column.name;
+    text_ = fmt::format("{}{}\n{}\n{}, {} parts", file_, plan.input->settings(), plan.shape, columns, parts);
+  }
+  [[nodiscard]] const std::string& text() const noexcept { return text_; }
+  [[nodiscard]] bool same_table(const std::string& other) const { return other.starts_with(table_); }
+  /// Of the same table.
+  [[nodiscard]] bool same_file(const std::string& other) const { return other.starts_with(file_); }
+
+ private:
+  std::string table_, file_, text_;
+};
+
+/// Rows that are neither to be loaded any more nor rejected.
+std::uint64_t loaded_rows(const etl::Checkpoint& checkpoint, std::size_t rejected) {
+  std::uint64_t settled = 0;
+  for (const etl::PartitionProgress& part : checkpoint.partitions) {
+    settled += part.watermark;
+    for (const etl::SeqRange& range : part.gaps.ranges()) settled += range.end - range.first;
+  }
+  return settled > rejected ? settled - rejected : 0;
 }
 
 /// Held while a file is loaded: another process that loads it waits, and finds then what is there. Where a file system
@@ -91,8 +112,14 @@ template <class Into>
 class Job {
  public:
   Job(const Load& options, Into& into, const std::optional<csv::Mapping>& mapping, const TargetColumns& table,
-      const std::vector<fs::path>& files)
-      : options_(options), into_(into), mapping_(mapping), table_(table), files_(files), progress_(files) {}
+      const std::vector<fs::path>& files, std::uint64_t generation)
+      : options_(options),
+        into_(into),
+        mapping_(mapping),
+        table_(table),
+        files_(files),
+        generation_(generation),
+        progress_(files) {}
 
   void run(Summary& summary, const etl::Stop& stop) {
     summary.files.resize(files_.size());
@@ -144,7 +171,7 @@ class Job {
     if (!plan) return etl::failure(std::move(plan.error()));
 
     std::vector<csv::Part> parts(1);
-    std::string print = "not to be read again";
+    std::string content = "not to be read again";
     const bool again = can_be_read_again(file);
     FileLock lock;
     if (again && !options_.dry_run && !lock.wait(file, stop)) {
@@ -154,12 +181,12 @@ class Job {
     if (again) {
       auto found = etl::io::fingerprint(file);
       if (!found) return etl::failure(std::move(found.error()));
-      print = std::move(*found);
+      content = std::move(*found);
       std::error_code unknown;
       const std::uintmax_t size = fs::file_size(file, unknown);
       if (!unknown && size >= 2 * part_size) parts = plan->input->parts(static_cast<std::size_t>(size / part_size));
     }
-    print = print_of(*plan, print, parts.size());
+    const Print print(generation_, content, *plan, parts.size());
 
     run.delivery.restart = options_.restart || !again;
     if (!options_.dry_run) {
@@ -175,7 +202,7 @@ class Job {
                             .widened = std::move(plan->widened),
                             .table = Into::table(options_.table, plan->columns),
                             .options = &options_,
-                            .print = print,
+                            .print = print.text(),
                             .parts = std::move(parts),
                             .progress = &progress_,
                             .number = i};
@@ -199,30 +226,49 @@ class Job {
 
   /// Whether the file is there already; else forgets what was rejected of it before, unless the load goes on. Can be
   /// done again.
-  etl::Result<void> begin(const etl::Options& run, const std::string& print, FileResult& result) {
+  etl::Result<void> begin(const etl::Options& run, const Print& print, FileResult& result) {
     auto& store = into_.store();
     if (run.delivery.restart)
       if (auto reset = store.reset(run.name); !reset) return reset;
-    const auto found = store.find(run.name);
-    if (!found) return etl::failure(found.error());
-    const std::optional<etl::Checkpoint>& kept = *found;
-    const etl::Checkpoint* const earlier = kept.has_value() ? &*kept : nullptr;
-    const bool finished = earlier != nullptr && earlier->finished;
-    const bool adds = options_.duplicate == Duplicate::Reject || options_.duplicate == Duplicate::Ignore;
-    if (finished && earlier->fingerprint != print && adds)
-      return etl::failure(
-          etl::fatal("the file, or how it is read, has changed since it was loaded: what it had in common with the old "
-                     "one would be loaded twice. --restart loads it anyway; --on-duplicate update or replace goes by "
-                     "the key"));
+    auto found = store.find(run.name);
+    if (!found) return etl::failure(std::move(found.error()));
+    std::optional<etl::Checkpoint> earlier = std::move(*found);
     std::vector<std::string> letters;
     auto listed = store.list(run.name, [&](const etl::DeadLetter& l) { return letters.push_back(l.id), true; });
     if (!listed) return listed;
-    if (finished && earlier->fingerprint == print) result.state = FileState::Already;
-    if (result.state == FileState::Already || (earlier != nullptr && !finished))
+    if (earlier && is_void(*earlier, print, letters.size())) {
+      if (auto reset = store.reset(run.name); !reset) return reset;
+      earlier.reset();
+    }
+    const bool finished = earlier && earlier->finished;
+    const bool same = earlier && earlier->fingerprint == print.text();
+    const bool adds = options_.duplicate == Duplicate::Reject || options_.duplicate == Duplicate::Ignore;
+    if (finished && !same && adds) return etl::failure(changed(*earlier, print, letters.size()));
+    if (finished && same) result.state = FileState::Already;
+    if (result.state == FileState::Already || (earlier && !finished))
       result.rejected_before = letters.size();
     else if (auto purged = store.purge(letters); !purged)
       return etl::failure(std::move(purged.error()));
     return result.state == FileState::Already ? etl::Result<void>() : forget_merges();
+  }
+
+  /// Whether nothing of what was loaded is in the table: another table had its name, or all rows were rejected by how
+  /// the file was read then.
+  static bool is_void(const etl::Checkpoint& earlier, const Print& print, std::size_t rejected) {
+    if (!print.same_table(earlier.fingerprint)) return true;
+    return earlier.fingerprint != print.text() && loaded_rows(earlier, rejected) == 0;
+  }
+  static etl::Error changed(const etl::Checkpoint& earlier, const Print& print, std::size_t rejected) {
+    constexpr std::string_view remedy = "--restart loads it anyway; --on-duplicate update or replace goes by the key";
+    if (!print.same_file(earlier.fingerprint))
+      return etl::fatal(fmt::format(
+          "the file has changed since it was loaded: what it had in common with the old one would be loaded twice. {}",
+          remedy));
+    const std::string also = rejected == 0 ? std::string() : fmt::format(", when {} rows were rejected", rejected);
+    return etl::fatal(fmt::format(
+        "how the file is read (mapping, types or options) has changed since it was loaded{}: {} rows would be loaded "
+        "twice. {}",
+        also, loaded_rows(earlier, rejected), remedy));
   }
 
   /// Rows come: scripts that have run are to run again.
@@ -239,6 +285,7 @@ class Job {
   const std::optional<csv::Mapping>& mapping_;
   const TargetColumns& table_;
   const std::vector<fs::path>& files_;
+  const std::uint64_t generation_;
   Outage outage_ = Into::one_writer ? Outage(options_.log, "the database is busy", "the database is free again")
                                     : Outage(options_.log, "the server is away", "the server is back");
   WatchedStore<typename Into::Tx> store_{into_.store(), outage_};
@@ -268,7 +315,7 @@ template <class Into>
 void load_files(const Load& options, Into& into, const std::optional<csv::Mapping>& mapping, const TargetColumns& table,
                 const Files& files, Summary& summary, const etl::Stop& stop) {
   summary.begun = true;
-  Job<Into>(options, into, mapping, table, files.paths).run(summary, stop);
+  Job<Into>(options, into, mapping, table, files.paths, files.table_generation).run(summary, stop);
   for (const etl::Error& error : files.unreadable)
     summary.files.push_back({.path = quoted_path(error.context), .state = FileState::Failed, .error = error});
 }

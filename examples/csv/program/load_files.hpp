@@ -1,6 +1,7 @@
 #pragma once
 // The files of a load into their table, several at once.
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@ namespace program {
 
 struct Files {
   std::vector<std::filesystem::path> paths{};
+  std::uint64_t table_generation = 1;    ///< `TableRecord::generation`
   std::vector<etl::Error> unreadable{};  ///< what the patterns match and cannot be looked at
 };
 

@@ -33,6 +33,13 @@ struct TargetColumn {
 };
 using TargetColumns = std::vector<TargetColumn>;
 
+/// Which table it is: another one when it was dropped and made again under its name.
+struct TableIdentity {
+  std::string table{};
+  std::string store{};  ///< the tables of progress beside it, which are others in a restored copy of a database
+  friend bool operator==(const TableIdentity&, const TableIdentity&) = default;
+};
+
 /// Gives the values of a record to a table's columns.
 struct ValueOf {
   const etl::csv::Value& operator()(const etl::csv::Record& record, std::size_t column) const { return record[column]; }
@@ -50,6 +57,10 @@ class IntoSqlite {
   [[nodiscard]] static Table table(const std::string& name, const TargetColumns& columns);
   [[nodiscard]] static etl::sqlite::OnConflict on_conflict(Duplicate duplicate) noexcept;
   [[nodiscard]] etl::Result<void> create(const std::string& table, const TargetColumns& columns);
+  /// Nothing: there is no such table.
+  [[nodiscard]] etl::Result<std::optional<TableIdentity>> identity(const std::string& table);
+  /// False also when it cannot be read.
+  [[nodiscard]] bool is_empty(const std::string& table);
   /// Each statement must give no row, or one that is true.
   [[nodiscard]] etl::Result<void> check(const std::vector<std::string>& statements);
   /// All or nothing.
@@ -72,6 +83,10 @@ class IntoPostgres {
   [[nodiscard]] static Table table(const std::string& name, const TargetColumns& columns);
   [[nodiscard]] static etl::postgres::OnConflict on_conflict(Duplicate duplicate) noexcept;
   [[nodiscard]] etl::Result<void> create(const std::string& table, const TargetColumns& columns);
+  /// Nothing: there is no such table.
+  [[nodiscard]] etl::Result<std::optional<TableIdentity>> identity(const std::string& table);
+  /// False also when it cannot be read.
+  [[nodiscard]] bool is_empty(const std::string& table);
   [[nodiscard]] etl::Result<void> check(const std::vector<std::string>& statements);
   [[nodiscard]] etl::Result<void> run_script(const std::filesystem::path& script);
   static constexpr bool one_writer = false;

@@ -121,6 +121,25 @@ etl::Result<void> IntoPostgres::create(const std::string& name, const TargetColu
   return postgres::create_table(**connection, table(name, columns));
 }
 
+etl::Result<std::optional<TableIdentity>> IntoPostgres::identity(const std::string& table) {
+  auto connection = pool_.lease();
+  if (!connection) return etl::failure(std::move(connection.error()));
+  const auto found = (*connection)
+                         ->query("SELECT to_regclass($1)::oid, to_regclass('etl_checkpoints')::oid",
+                                 postgres::detail::quoted_table(table));
+  if (!found) return etl::failure(found.error());
+  if (found->is_null(0, 0)) return std::optional<TableIdentity>();
+  return std::optional(TableIdentity{.table = std::string(found->text(0, 0)), .store = std::string(found->text(0, 1))});
+}
+
+bool IntoPostgres::is_empty(const std::string& table) {
+  auto connection = pool_.lease();
+  if (!connection) return false;
+  const auto found =
+      (*connection)->query("SELECT NOT EXISTS (SELECT FROM " + postgres::detail::quoted_table(table) + ")");
+  return found && found->text(0, 0) == "t";
+}
+
 etl::Result<void> IntoPostgres::check(const std::vector<std::string>& statements) {
   auto connection = pool_.lease();
   if (!connection) return etl::failure(std::move(connection.error()));

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <random>
 #include <utility>
 
 #include <fmt/format.h>
@@ -141,6 +142,42 @@ etl::Result<void> IntoSqlite::create(const std::string& name, const TargetColumn
   auto infos = sqlite::detail::column_infos(made);
   for (std::size_t i = 0; i < columns.size(); ++i) infos[i].type = declared(columns[i].kind);
   return sqlite::detail::create_table(store_->database(), name, infos);
+}
+
+etl::Result<std::optional<TableIdentity>> IntoSqlite::identity(const std::string& table) {
+  // SQLite uses the numbers of dropped tables again. What goes with a table is an index: one without an entry.
+  sqlite::Database& database = store_->database();
+  auto transaction = database.begin();
+  if (!transaction) return etl::failure(std::move(transaction.error()));
+  auto query = database.prepare(
+      "SELECT t.type, i.name FROM sqlite_master t LEFT JOIN sqlite_master i ON i.type='index' AND i.tbl_name=t.name "
+      "COLLATE NOCASE AND i.name GLOB 'etl_mark_*' WHERE t.type IN ('table', 'view') AND t.name=? COLLATE NOCASE");
+  if (!query) return etl::failure(std::move(query.error()));
+  query->bind(0, std::string_view(table));
+  const auto found = query->step();
+  if (!found) return etl::failure(found.error());
+  if (!*found) return std::optional<TableIdentity>();
+  if (!query->is_null(1)) return std::optional(TableIdentity{.table = std::string(query->text(1))});
+  if (query->text(0) == "view") return std::optional(TableIdentity{.table = "view"});
+  std::random_device random;
+  const std::string mark = fmt::format("etl_mark_{:08x}{:08x}", random(), random());
+  query->reset();
+  if (auto made =
+          database.execute(fmt::format("CREATE INDEX {} ON {}(1) WHERE 0", mark, sqlite::detail::quoted(table)));
+      !made) {
+    if (made.error().error_class == etl::ErrorClass::Transient) return etl::failure(std::move(made.error()));
+    return std::optional(TableIdentity{.table = "without a mark"});  // such as a virtual table
+  }
+  if (auto done = transaction->commit(); !done) return etl::failure(std::move(done.error()));
+  return std::optional(TableIdentity{.table = mark});
+}
+
+bool IntoSqlite::is_empty(const std::string& table) {
+  auto query =
+      store_->database().prepare(fmt::format("SELECT NOT EXISTS (SELECT 1 FROM {})", sqlite::detail::quoted(table)));
+  if (!query) return false;
+  const auto found = query->step();
+  return found && *found && query->integer(0) != 0;
 }
 
 etl::Result<void> IntoSqlite::check(const std::vector<std::string>& statements) {

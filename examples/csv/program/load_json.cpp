@@ -212,6 +212,7 @@ etl::Result<FilePlan> plan_json(const fs::path& file, const Load& options, const
     if (!decoder) return etl::failure(std::move(decoder.error()));
     decoders.push_back(*std::move(decoder));
   }
+  plan->shape = shape_of(how);
   plan->input = std::make_shared<JsonInput>(file, std::move(decoders), again ? nullptr : opened);
   return plan;
 }

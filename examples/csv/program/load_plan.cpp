@@ -141,6 +141,22 @@ std::string to_string(const TargetColumns& columns) {
   return all;
 }
 
+std::string shape_of(const csv::FileMapping& mapping) {
+  const auto source = [](const csv::Source& s) { return s.number != 0 ? fmt::format("#{}", s.number) : s.name; };
+  std::string shape = fmt::format("nulls {}{}{}, decimal comma {}", fmt::join(mapping.nulls.texts, "|"),
+                                  mapping.nulls.quoted ? " quoted" : "",
+                                  mapping.nulls.empty_is_text ? " empty is text" : "", mapping.decimal_comma);
+  for (const csv::MappedColumn& column : mapping.columns)
+    shape += fmt::format("; {} {} to {} {} {} {}{}{}", source(column.source), source(column.clock), column.target,
+                         csv::to_string(column.kind), column.format, column.time_format,
+                         column.nullable ? "" : " not null", column.exact ? " exact" : "");
+  if (mapping.stream_map) {
+    shape += fmt::format("; streams {} {}", mapping.stream_map->id, mapping.stream_map->readings);
+    for (const auto& [id, target] : mapping.stream_map->streams) shape += fmt::format(" {}={}", id, target);
+  }
+  return shape;
+}
+
 void widen(csv::Value& value) {
   if (const auto* const number = std::get_if<std::int64_t>(&value))
     value = std::to_string(*number);

@@ -24,6 +24,7 @@ namespace program {
 struct FilePlan {
   std::shared_ptr<Input> input{};
   TargetColumns columns{};
+  std::string shape{};                         ///< how texts become values (`shape_of`)
   std::vector<std::size_t> widened{};          ///< of these columns, those that hold more than the values (`widen`)
   std::vector<etl::csv::KindGuess> guesses{};  ///< of columns whose kind was found out, what told it; else empty
   bool kinds_known = true;                     ///< else no row has told of what types columns are that are to be made
@@ -52,6 +53,9 @@ inline constexpr std::size_t first_look = 1 << 20;
 [[nodiscard]] etl::Result<FilePlan> plan_columns(std::vector<etl::csv::MappedColumn>& mapped,
                                                  const std::optional<TargetColumns>& table, bool by_place,
                                                  const Load& options, const std::string& file);
+
+/// Everything in a mapping that decides which values there are, but for the dialect: for the fingerprint.
+[[nodiscard]] std::string shape_of(const etl::csv::FileMapping& mapping);
 
 /// A mapping's integers and dates in columns that hold more: numbers with any digits, midnights.
 void widen(etl::csv::Value& value);

@@ -104,6 +104,7 @@ etl::Result<FilePlan> plan_readings(const fs::path& file, const Load& options, c
   if (!plan) return plan;
   auto decoder = how.bind(how.stream_map->header(), name);
   if (!decoder) return etl::failure(std::move(decoder.error()));
+  plan->shape = shape_of(how);
   plan->input = std::make_shared<ReadingsInput>(file, *std::move(how.stream_map), *std::move(decoder));
   return plan;
 }

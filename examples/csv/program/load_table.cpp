@@ -1,0 +1,100 @@
+#include "load_table.hpp"
+
+#include <charconv>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace program {
+namespace {
+
+/// Lines of a text.
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+/// Under this name the record of a table is kept.
+std::string record_name(const Load& options) { return fmt::format("table {}", options.table); }
+
+template <class Into>
+etl::Result<std::optional<TableRecord>> find(Into& into, const Load& options) {
+  const auto found = into.store().find(record_name(options));
+  if (!found) return etl::failure(found.error());
+  return *found ? TableRecord::from((*found)->fingerprint) : std::nullopt;
+}
+template <class Into>
+etl::Result<void> save(Into& into, const Load& options, const TableRecord& record) {
+  return into.store().save(record_name(options), {.fingerprint = record.text(), .batch_size = 1, .finished = true});
+}
+
+}  // namespace
+
+std::string TableRecord::text() const {
+  return fmt::format("{}\n{}\n{}\n{}", generation, identity.table, identity.store, fmt::join(inferred, "\n"));
+}
+
+std::optional<TableRecord> TableRecord::from(std::string_view text) {
+  std::vector<std::string> lines = lines_of(text);
+  if (lines.size() < 3) return std::nullopt;
+  TableRecord record;
+  const char* const end = lines[0].data() + lines[0].size();
+  if (const auto [last, error] = std::from_chars(lines[0].data(), end, record.generation);
+      error != std::errc{} || last != end)
+    return std::nullopt;
+  record.identity = {.table = std::move(lines[1]), .store = std::move(lines[2])};
+  lines.erase(lines.begin(), lines.begin() + 3);
+  record.inferred = std::move(lines);
+  return record;
+}
+
+TableRecord record_of(const std::optional<TableRecord>& kept, const TableIdentity& found, bool empty) {
+  TableRecord record = kept.value_or(TableRecord());
+  const bool pending = record.identity == TableIdentity();
+  const bool restored = record.identity.store != found.store && !empty;
+  if (!pending && record.identity.table != found.table && !restored) {
+    ++record.generation;
+    record.inferred.clear();
+  }
+  record.identity = found;
+  return record;
+}
+
+template <class Into>
+etl::Result<TableRecord> settle_table(Into& into, const Load& options, const TargetColumns* create) {
+  auto kept = find(into, options);
+  if (!kept) return etl::failure(std::move(kept.error()));
+  if (create != nullptr) {
+    // Another load may have made it meanwhile, or be about to.
+    const auto now = into.identity(options.table);
+    if (!now) return etl::failure(now.error());
+    const bool known = *kept && ((*kept)->identity == TableIdentity() || (*now && (*kept)->identity == **now));
+    if (!known) {
+      TableRecord next{.generation = *kept ? (*kept)->generation + 1 : 1};
+      for (const TargetColumn& column : *create)
+        if (column.inferred) next.inferred.push_back(column.name);
+      if (auto saved = save(into, options, next); !saved) return etl::failure(std::move(saved.error()));
+      *kept = std::move(next);
+    }
+    if (auto created = into.create(options.table, *create); !created) return etl::failure(std::move(created.error()));
+  }
+  const auto found = into.identity(options.table);
+  if (!found) return etl::failure(found.error());
+  const TableIdentity identity = found->value_or(TableIdentity());
+  const bool copied = *kept && (*kept)->identity.store != identity.store;
+  TableRecord record = record_of(*kept, identity, copied && into.is_empty(options.table));
+  if (!*kept || record != **kept)
+    if (auto saved = save(into, options, record); !saved) return etl::failure(std::move(saved.error()));
+  return record;
+}
+
+template etl::Result<TableRecord> settle_table(IntoSqlite&, const Load&, const TargetColumns*);
+template etl::Result<TableRecord> settle_table(IntoPostgres&, const Load&, const TargetColumns*);
+
+}  // namespace program
