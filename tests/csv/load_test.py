@@ -21,8 +21,11 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
+import round_trip as generated  # noqa: E402
+
 # A shell starts background jobs with SIGINT ignored, and the program leaves an ignored signal ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+SEEDS = 10_000 if os.environ.get("ETLPIPE_SOAK") else 40
 KILLS = 100 if os.environ.get("ETLPIPE_SOAK") else 10
 HEADER = "id,sku,price,day,note\n"
 
@@ -250,6 +253,46 @@ def types_by_option(c):
     code, _, error = run(c, *c.command("a.csv", "--type", "zip=string")[1:])
     c.equal("a type that is none", 2, code)
     c.has(error, "'zip=string' is not NAME=TYPE, as in zip=text; the types are boolean, integer, double, numeric, text")
+
+
+def round_trip(c):
+    """Generated tables into both databases: a value reads back as it was given, or its row is rejected."""
+    with c.server() as (url, _):
+        for seed in range(SEEDS):
+            table = generated.Table(seed)
+            columns = [f"c{i}" for i in range(table.columns)]
+            files = []
+            for i, rows in enumerate(table.files):
+                files.append(c.folder / f"{seed}-{i}.{table.name}")
+                files[-1].write_text(table.text(rows))
+            c.database = c.folder / f"{seed}.db"
+            for into in (None, url):
+                rejected, texts = [], ", ".join(f"CAST({name} AS TEXT)" for name in ["name", *columns])
+                for i, file in enumerate(files):
+                    code, _, error = run(c, *c.command(file, "--create", *table.options, "--log", "warn", "--batch-size", 1000,
+                                                       "--rejects", "r.csv", into=into)[1:])
+                    if code not in ((0,) if i == 0 else (0, 3)):
+                        c.problems.append(f"seed {seed}, {file.name}: exit code {code}: {error}")
+                    with (c.folder / "r.csv").open(newline="") as out:
+                        reasons = [r["reason"] for r in csv.DictReader(out)]
+                    rejected += reasons
+                    strange = [r for r in reasons if "make the table with --type " not in r]
+                    if strange:
+                        c.problems.append(f"seed {seed}, {file.name}: {strange}")
+                if into:
+                    found = json.loads(c.psql(url, f"SELECT coalesce(json_agg(json_build_array({texts})), '[]') FROM t") )
+                    c.psql(url, "DROP TABLE t")
+                else:
+                    found = c.rows(f"SELECT {texts} FROM t")
+                given = {row[0]: row for rows in table.files for row in rows}
+                wrong = [w for row in found if (w := table.wrong(given[row[0]], row))]
+                if wrong:
+                    c.problems.append(f"seed {seed} into {'PostgreSQL' if into else 'SQLite'}: {wrong}")
+                c.equal(f"seed {seed}: every row is there or rejected", len(given), len(found) + len(rejected))
+            for file in c.folder.glob(f"{seed}*"):
+                file.unlink()
+            if len(c.problems) > 10:
+                break
 
 
 def bad_files(c):
@@ -1082,7 +1125,7 @@ def server_away(c):
 
 
 CASES = {case.__name__: case for case in (
-    folder_into_sqlite, changed_files, dropped_tables, mended_settings, types_by_option, bad_files, patterns, dialects, said, mapping, dry_run, after_the_load, budget, at_once,
+    folder_into_sqlite, changed_files, dropped_tables, mended_settings, types_by_option, round_trip, bad_files, patterns, dialects, said, mapping, dry_run, after_the_load, budget, at_once,
     asked_for, types_of_sqlite, types_of_postgres, not_utf8, first_file_without_rows,
     killed_into_sqlite, left_behind, interrupted, into_postgres, killed_into_postgres, server_restarted, lost_output,
     unreadable_paths, before_the_first_file, progress, merged_once, rejected_before, json_files, json_members, readings,
