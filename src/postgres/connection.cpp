@@ -264,6 +264,8 @@ Result<Rows> Statement::run_with(std::span<const Parameter> parameters) {
                  sql_);
 }
 
+std::uint64_t Connection::dropped() const noexcept { return state_->dropped; }
+
 bool Connection::alive() noexcept {
   if (state_->handle == nullptr) return false;
   // What an idle server sends is a notice, or the reason for ending the connection, and then its end.

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include <etl/postgres/error_table.hpp>
+
 #include "state.hpp"
 
 namespace etl::inline v0::postgres {
@@ -25,63 +27,23 @@ std::string state_of(int code) {
   return text;
 }
 
-struct Meaning {
-  std::string_view state;  // or its beginning
+using enum ErrorClass;
+
+/// Of what libpq says before a server has been asked, by a part of it.
+struct Refusal {
+  std::string_view state;
   ErrorClass error_class;
   std::string_view remedy;
 };
-using enum ErrorClass;
-/// First match wins.
-constexpr std::array meanings = {
-    Meaning{"08001", Transient, "is the server running, and does it listen on this host and port?"},
-    Meaning{"08P01", Fatal, "the columns' types may differ from the mapping's: see etl::postgres::check_table"},
-    Meaning{"08", Transient, ""},
-    Meaning{"22P03", Fatal, "the columns' types differ from the mapping's: see etl::postgres::check_table"},
-    Meaning{"22P04", Fatal, "the columns' types differ from the mapping's: see etl::postgres::check_table"},
-    Meaning{"22", Rejected, ""},
-    Meaning{"23", Rejected, ""},
-    Meaning{"44", Rejected, ""},
-    Meaning{"P0001", Rejected, ""},  // RAISE in a trigger
-    Meaning{"25P02", Fatal, "an earlier statement of this transaction failed: roll back first"},
-    Meaning{"25006", Fatal, "a standby? target_session_attrs=read-write in the URL finds the primary"},
-    Meaning{"25P03", Transient, ""},
-    Meaning{"28P01", Fatal, "check user and password (URL, PGPASSWORD or ~/.pgpass)"},
-    Meaning{"28", Fatal, "check the user and the server's pg_hba.conf"},
-    Meaning{"3D000", Fatal, "create it with createdb, or check the database's name in the URL"},
-    Meaning{"3F000", Fatal, "create it with CREATE SCHEMA, or check its name"},
-    Meaning{"40", Transient, "the transaction can be run again"},
-    Meaning{"42501", Fatal, "GRANT what is missing to this user"},
-    Meaning{"42P01", Fatal, "create it (etl::postgres::create_table), or name its schema: \"schema.table\""},
-    Meaning{"42703", Fatal, "see etl::postgres::check_table for all differences between table and mapping"},
-    Meaning{"42P10", Fatal, "the key columns need a primary key or a unique index of exactly these columns"},
-    Meaning{"53100", Fatal, "the disk is full; nothing of this transaction is stored"},
-    Meaning{"53300", Transient, "use fewer connections (PoolOptions::max_size), or raise max_connections"},
-    Meaning{"53200", Transient, ""},
-    Meaning{"55006", Transient, ""},
-    Meaning{"55P03", Transient, "another transaction held the lock for longer than ConnectionOptions::lock_timeout"},
-    Meaning{"57014", Transient, "it was cancelled, or took longer than ConnectionOptions::statement_timeout"},
-    Meaning{"57P01", Transient, ""},
-    Meaning{"57P02", Transient, ""},
-    Meaning{"57P03", Transient, "the server is starting or stopping"},
-    Meaning{"57P05", Transient, ""},
-};
-
-/// Of what libpq says before a server has been asked, by a part of it.
 constexpr std::array refusals = {
-    std::pair{"no password supplied", Meaning{"28P01", Fatal, "give one in the URL, PGPASSWORD or ~/.pgpass"}},
-    std::pair{"translate host name", Meaning{"08001", Transient, "check the host's name in the URL"}},
-    std::pair{"SSL SYSCALL", Meaning{"08001", Transient, ""}},
-    std::pair{"closed unexpectedly", Meaning{"08001", Transient, ""}},
-    std::pair{"SSL", Meaning{"08001", Fatal, "check sslmode, sslrootcert and the like in the URL"}},
-    std::pair{"sslmode", Meaning{"08001", Fatal, "check it in the URL"}},
-    std::pair{"certificate", Meaning{"08001", Fatal, "check sslrootcert, sslcert and sslkey in the URL"}},
+    std::pair{"no password supplied", Refusal{"28P01", Fatal, "give one in the URL, PGPASSWORD or ~/.pgpass"}},
+    std::pair{"translate host name", Refusal{"08001", Transient, "check the host's name in the URL"}},
+    std::pair{"SSL SYSCALL", Refusal{"08001", Transient, ""}},
+    std::pair{"closed unexpectedly", Refusal{"08001", Transient, ""}},
+    std::pair{"SSL", Refusal{"08001", Fatal, "check sslmode, sslrootcert and the like in the URL"}},
+    std::pair{"sslmode", Refusal{"08001", Fatal, "check it in the URL"}},
+    std::pair{"certificate", Refusal{"08001", Fatal, "check sslrootcert, sslcert and sslkey in the URL"}},
 };
-
-Meaning meaning_of(std::string_view state) {
-  const auto* const found =
-      std::ranges::find_if(meanings, [&](const Meaning& m) { return state.starts_with(m.state); });
-  return found == meanings.end() ? Meaning{"", Fatal, ""} : *found;
-}
 
 class Category final : public std::error_category {
  public:
@@ -130,6 +92,19 @@ std::string_view field(const PGresult* result, int code) {
   return text == nullptr ? std::string_view() : text;
 }
 
+/// `price: "12x"` of "COPY orders, line 17, column price: "12x"", in the server's language. Empty: the context is
+/// another, as of a trigger.
+std::string_view copied_column(std::string_view context) {
+  context = context.substr(0, context.find('\n'));
+  if (!context.starts_with("COPY ")) return {};
+  for (const std::string_view end : {", ", ", ", " "}) {
+    const std::size_t at = context.find(end);
+    if (at == std::string_view::npos) return {};
+    context.remove_prefix(at + end.size());
+  }
+  return context;
+}
+
 }  // namespace
 
 const std::error_category& error_category() noexcept {
@@ -161,7 +136,14 @@ Error error_of(const Connection::State& state, const PGresult* result, std::stri
   std::string text = fmt::format("{}: {}: {}", state.name, doing, tidy(field(result, PG_DIAG_MESSAGE_PRIMARY)));
   if (const auto detail = field(result, PG_DIAG_MESSAGE_DETAIL); !detail.empty())
     text.append(" (").append(printable(tidy(detail), 300)).append(")");
-  const Meaning meaning = meaning_of(code);
+  StateMeaning meaning = meaning_of(code);
+  if (const std::string_view column = copied_column(field(result, PG_DIAG_CONTEXT)); !column.empty()) {
+    const std::string_view name = column.substr(0, column.find(": "));
+    text.append(" (column '").append(printable(name)).append("'");
+    text.append(printable(tidy(column.substr(name.size())), 300)).append(")");
+    // What reads a type's text may fail in any class: "relation does not exist" of a regclass.
+    if (meaning.concern == Concern::File && code.substr(0, 2) != "22") meaning.error_class = Rejected;
+  }
   return own_error(code, meaning.error_class, advised(std::move(text), meaning.remedy));
 }
 
@@ -176,12 +158,14 @@ Error connect_error(const std::string& name, std::string_view text) {
     if (!is_code || message.compare(at + 8, 2, ": ") != 0) continue;
     const std::string kept(found);
     message.erase(at + 2, 8);
-    const Meaning meaning = meaning_of(kept);
+    const StateMeaning meaning = meaning_of(kept);
     return own_error(kept, meaning.error_class, advised(fmt::format("{}: connect: {}", name, message), meaning.remedy));
   }
   const auto* const found =
       std::ranges::find_if(refusals, [&](const auto& one) { return message.find(one.first) != std::string::npos; });
-  const Meaning meaning = found == refusals.end() ? meaning_of("08001") : found->second;
+  const StateMeaning unknown = meaning_of("08001");
+  const Refusal meaning =
+      found == refusals.end() ? Refusal{unknown.state, unknown.error_class, unknown.remedy} : found->second;
   return own_error(meaning.state, meaning.error_class,
                    advised(fmt::format("{}: connect: {}", name, message), meaning.remedy));
 }

@@ -34,6 +34,15 @@ std::optional<std::size_t> row_in(std::string_view context, std::string_view tab
   return row - 1;
 }
 
+/// How many rows a command of the name says that it has written.
+std::optional<std::uint64_t> rows_of(PGresult* result, std::string_view command) {
+  if (!std::string_view(PQcmdStatus(result)).starts_with(command)) return std::nullopt;
+  const std::string_view text = PQcmdTuples(result);
+  std::uint64_t count = 0;
+  if (std::from_chars(text.data(), text.data() + text.size(), count).ec != std::errc{}) return std::nullopt;
+  return count;
+}
+
 Result<void> without_rows(Result<Rows> done) {
   if (!done) return failure(std::move(done.error()));
   return {};
@@ -109,8 +118,11 @@ Result<void> Copy::end(const RowNames& names, std::size_t first, std::size_t las
   PQputCopyEnd(state.handle, nullptr);
   copying_ = false;
   std::optional<Error> why;
+  std::optional<std::uint64_t> kept;
   while (PGresult* const result = PQgetResult(state.handle)) {
     const Rows rows(result);
+    if (PQresultStatus(result) == PGRES_COMMAND_OK && !why)
+      if (const auto count = rows_of(result, target_->stage.empty() ? "COPY" : "INSERT")) kept = count;
     if (PQresultStatus(result) == PGRES_COMMAND_OK || why) continue;
     const char* const context = PQresultErrorField(result, PG_DIAG_CONTEXT);
     if (context != nullptr) suspect_ = row_in(context, target_->name);
@@ -118,7 +130,10 @@ Result<void> Copy::end(const RowNames& names, std::size_t first, std::size_t las
     why = error_of(state, result, suspect_ ? names.place(first + *suspect_) : target_->doing,
                    commits ? WhenLost::OutcomeUnknown : WhenLost::NothingDone);
   }
-  if (!why) return {};
+  if (!why) {
+    state.dropped += last - first - std::min<std::uint64_t>(kept.value_or(last - first), last - first);
+    return {};
+  }
   abandon();
   return failure(std::move(*why));
 }

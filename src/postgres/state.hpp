@@ -36,6 +36,7 @@ struct Connection::State {
   std::unordered_map<std::string, std::string> prepared;  // by SQL
   std::unordered_set<std::string> stages;                 // temporary tables
   std::uint64_t generation = 0;                           // of the session
+  std::uint64_t dropped = 0;                              // rows that COPY sent and the server did not keep
   std::uint64_t names = 0;                                // made so far, of statements and cursors
 };
 

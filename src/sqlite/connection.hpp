@@ -19,6 +19,7 @@ struct Database::Connection {
 
   sqlite3* handle;
   std::string name;
+  mutable std::uint64_t dropped = 0;  // rows that were taken and not kept
   DatabaseOptions options;
 };
 

@@ -4,6 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <etl/sqlite/error_table.hpp>
+#include <etl/sqlite/sink.hpp>
+
 #include "connection.hpp"
 
 namespace etl::inline v0::sqlite {
@@ -27,26 +30,6 @@ class Category final : public std::error_category {
     }
   }
 };
-
-ErrorClass class_of(int code) {
-  switch (code) {
-    case SQLITE_IOERR_LOCK:
-    case SQLITE_IOERR_RDLOCK:
-    case SQLITE_IOERR_UNLOCK:
-    case SQLITE_IOERR_CHECKRESERVEDLOCK:
-    case SQLITE_IOERR_BLOCKED: return ErrorClass::Transient;
-    default: break;
-  }
-  switch (primary(code)) {
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-    case SQLITE_PROTOCOL: return ErrorClass::Transient;
-    case SQLITE_CONSTRAINT:
-    case SQLITE_MISMATCH:
-    case SQLITE_TOOBIG: return ErrorClass::Rejected;
-    default: return ErrorClass::Fatal;
-  }
-}
 
 std::string system_error_of(sqlite3* handle) {
   const int code = sqlite3_system_errno(handle);
@@ -99,6 +82,13 @@ Error commit_error(Error error) {
   return error;
 }
 
+Error detail::row_error(const Database& database, int code, std::string_view doing) {
+  Error error = database.error(code, doing);
+  // The statement was prepared: what fails now is an expression of a check or a trigger, as json() of what is no JSON.
+  if (primary(code) == SQLITE_ERROR) error.error_class = ErrorClass::Rejected;
+  return error;
+}
+
 Error Database::error(int code, std::string_view doing) const {
   sqlite3* const handle = connection_->handle;
   // The handle keeps the words for its last error only.
@@ -107,7 +97,7 @@ Error Database::error(int code, std::string_view doing) const {
       fmt::format("{}: {}: {}", connection_->name, doing, last ? sqlite3_errmsg(handle) : sqlite3_errstr(code));
   if (const std::string what = remedy(code, handle, connection_->name, connection_->options); !what.empty())
     context.append(": ").append(what);
-  return {.code = {code, error_category()}, .error_class = class_of(code), .context = std::move(context)};
+  return {.code = {code, error_category()}, .error_class = meaning_of(code).error_class, .context = std::move(context)};
 }
 
 }  // namespace etl::inline v0::sqlite

@@ -295,6 +295,93 @@ def round_trip(c):
                 break
 
 
+def one_bad_row(c):
+    """What the database refuses of one row costs this row, whatever class its error has; it is told with its place."""
+    long = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=9000))
+    (c.folder / "a.csv").write_text(f"id,t\n1,ok\n2,{long}\n3,ok\n")
+    (c.folder / "v.csv").write_text("id,first,last,n\n1,ab,cd,1\n2,ab,toolong,2\n3,ab,cd,123456789.00\n4,ab,cd,4\n")
+    (c.folder / "p.csv").write_text("id,parent\n1,\n2,1\n3,99\n4,5\n5,1\n")
+    (c.folder / "j.csv").write_text('id,j\n1,"[1]"\n2,nonsense\n3,"{}"\n')
+    with c.server() as (url, _):
+        c.psql(url, "CREATE TABLE t (id int, t text); CREATE INDEX ON t(t)")
+        _, error = c.load("a.csv", into=url, wanted=3)
+        c.equal("54000", "1,3", c.psql(url, "SELECT string_agg(id::text, ',' ORDER BY id) FROM t"))
+        c.has(error, "a.csv:3: ", "index row")
+        c.psql(url, "DROP TABLE t; CREATE TABLE t (id int, first varchar(5), last varchar(5), n numeric(10,2))")
+        _, error = c.load("v.csv", into=url, wanted=3)
+        c.has(error, "v.csv:3: ", "value too long", "(column 'last': 'toolong')", "v.csv:4: ", "(column 'n': '123456789.00')")
+        c.psql(url, "DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY, parent int REFERENCES t DEFERRABLE INITIALLY DEFERRED)")
+        _, error = c.load("p.csv", into=url, wanted=3)
+        c.has(error, "p.csv:4: ", "t_parent_fkey")
+        c.psql(url, """DROP TABLE t; CREATE TABLE t (id int, j text);
+            CREATE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF NEW.j = 'nonsense' THEN
+              RAISE 'no' USING ERRCODE = 'ZZ123'; END IF; RETURN NEW; END$$;
+            CREATE TRIGGER own BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION own()""")
+        c.load("j.csv", into=url, wanted=3)
+        c.equal("a state of the user's own", "1,3", c.psql(url, "SELECT string_agg(id::text, ',' ORDER BY id) FROM t"))
+    with contextlib.closing(sqlite3.connect(c.database)) as db:
+        db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES t DEFERRABLE INITIALLY DEFERRED)")
+    _, error = c.load("p.csv", wanted=3)
+    c.holds("rows without the bad one", {(1, None), (2, 1), (5, 1)} <= set(c.rows("SELECT * FROM t")))
+    c.has(error, "p.csv:4: ", "FOREIGN KEY constraint failed")
+    (c.folder / "forward.csv").write_text("id,parent\n10,11\n11,10\n")
+    c.load("forward.csv")
+    c.equal("a row that refers to a later one", 2, c.rows("SELECT count(*) FROM t WHERE id IN (10, 11)")[0][0])
+    c.database = c.folder / "json.db"
+    with contextlib.closing(sqlite3.connect(c.database)) as db:
+        db.execute("CREATE TABLE t (id INTEGER, j TEXT CHECK (json_type(j) IN ('array', 'object')))")
+    _, error = c.load("j.csv", wanted=3)
+    c.equal("an error of an expression", [(1,), (3,)], c.rows("SELECT id FROM t"))
+    c.has(error, "j.csv:3: ", "malformed JSON")
+
+
+def rows_not_kept(c):
+    """Rows that a trigger, a rule or --on-duplicate drops are told apart from those that are there."""
+    (c.folder / "a.csv").write_text("id,t\n" + "".join(f"{i},{'no' if i % 4 == 0 else 'yes'}\n" for i in range(100)))
+    (c.folder / "b.csv").write_text("id,t\n" + "".join(f"{i},yes\n" for i in range(50, 150)))
+
+    def holds(what, wanted, *arguments, into=None):
+        summary, _ = c.load(*arguments, "--batch-size", 7, into=into)
+        c.equal(what, wanted, (summary["rows"]["read"], summary["rows"]["loaded"], summary["rows"]["dropped"],
+                               summary["results"][0]["dropped"]))
+
+    with contextlib.closing(sqlite3.connect(c.database)) as db:
+        db.executescript("CREATE TABLE t (id INTEGER PRIMARY KEY, t TEXT); CREATE TRIGGER g BEFORE INSERT ON t WHEN NEW.t = 'no' "
+                         "BEGIN SELECT RAISE(IGNORE); END")
+    holds("RAISE(IGNORE)", (100, 75, 25, 25), "a.csv")
+    holds("ignored duplicates", (100, 62, 38, 38), "b.csv", "--on-duplicate", "ignore")
+    code, out, _ = run(c, *c.command("b.csv", "--on-duplicate", "ignore", "--restart")[1:])
+    c.has(out, "100 rows: 0 loaded, 0 rejected, 100 not kept by the database (a trigger, a rule, or --on-duplicate)")
+    with contextlib.closing(sqlite3.connect(c.database)) as db:
+        db.executescript("DROP TABLE t; CREATE TABLE u (id INTEGER, t TEXT); CREATE VIEW t AS SELECT * FROM u; "
+                         "CREATE TRIGGER i INSTEAD OF INSERT ON t BEGIN INSERT INTO u VALUES (NEW.id, NEW.t); END")
+    holds("a view", (100, 100, 0, 0), "a.csv")
+    c.equal("through a view", 100, c.rows("SELECT count(*) FROM u")[0][0])
+    with c.server() as (url, _):
+        c.psql(url, """CREATE TABLE t (id int PRIMARY KEY, t text);
+            CREATE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF NEW.t = 'no' THEN RETURN NULL; END IF;
+              RETURN NEW; END$$; CREATE TRIGGER own BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION own()""")
+        holds("a trigger", (100, 75, 25, 25), "a.csv", into=url)
+        holds("ignored duplicates", (100, 62, 38, 38), "b.csv", "--on-duplicate", "ignore", into=url)
+
+
+def resumed_summary(c):
+    """A load that goes on where one was stopped tells all rows of the file."""
+    pattern = c.files(1, 60000)
+    process = subprocess.Popen(c.command(pattern, "--create", "--batch-size", 50), cwd=c.folder, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    while not c.database.exists() or not c.rows("SELECT count(*) FROM sqlite_master WHERE name = 't'")[0][0]:
+        time.sleep(0.01)
+    while not c.rows("SELECT count(*) FROM t")[0][0]:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    before = c.rows("SELECT count(*) FROM t")[0][0]
+    summary, _ = c.load(pattern)
+    c.equal("counts", (60000, 60000 - before, before),
+            tuple(summary["rows"][name] for name in ("read", "loaded", "loaded_by_earlier_run")))
+
+
 def bad_files(c):
     """One file's failure leaves the others alone, and is listed."""
     pattern = c.files(4, 50)
@@ -1125,7 +1212,8 @@ def server_away(c):
 
 
 CASES = {case.__name__: case for case in (
-    folder_into_sqlite, changed_files, dropped_tables, mended_settings, types_by_option, round_trip, bad_files, patterns, dialects, said, mapping, dry_run, after_the_load, budget, at_once,
+    folder_into_sqlite, changed_files, dropped_tables, mended_settings, types_by_option, round_trip, one_bad_row, rows_not_kept,
+    resumed_summary, bad_files, patterns, dialects, said, mapping, dry_run, after_the_load, budget, at_once,
     asked_for, types_of_sqlite, types_of_postgres, not_utf8, first_file_without_rows,
     killed_into_sqlite, left_behind, interrupted, into_postgres, killed_into_postgres, server_restarted, lost_output,
     unreadable_paths, before_the_first_file, progress, merged_once, rejected_before, json_files, json_members, readings,

@@ -107,6 +107,11 @@ inline void add_dialect(CLI::App& command, etl::csv::Dialect& dialect) {
       .add_option("--max-field", dialect.max_field, "Bytes of a cell at most: a quote that is not closed ends there")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30))
       ->capture_default_str();
+  command
+      .add_option("--max-lines", dialect.max_lines,
+                  "Lines of a cell in quotes at most: more are rows behind a quote that is one too many")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30))
+      ->capture_default_str();
   command.add_flag_callback(
       "--latin1", [&dialect] { dialect.encoding = etl::csv::Encoding::Latin1; },
       "The files are ISO 8859-1 (Latin-1), and are read as UTF-8");

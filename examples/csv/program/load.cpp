@@ -227,6 +227,7 @@ etl::Result<void> load_all(const Load& options, const std::string& location, Sum
   for (TargetColumn& column : table)
     column.inferred = std::ranges::find(record->inferred, column.name) != record->inferred.end();
   files.table_generation = record->generation;
+  files.counts_dropped = record->identity.table != "view";  // SQLite does not count what triggers of a view write
   load_files(options, *into, mapping, table, files, summary, stop);
   if (!options.rejects.empty())
     if (auto written = write_rejects(*into, options, files.paths); !written) return written;

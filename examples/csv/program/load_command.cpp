@@ -103,7 +103,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
   std::vector<CLI::Option*> of_csv;
   for (const char* const told :
        {"--delimiter", "--quote", "--no-quote", "--escape", "--comment", "--trim", "--skip-lines", "--max-field",
-        "--latin1", "--header-rows", "--ragged", "--decimal-comma", "--empty-is-text"})
+        "--max-lines", "--latin1", "--header-rows", "--ragged", "--decimal-comma", "--empty-is-text"})
     of_csv.push_back(command->get_option(told)->excludes("--mapping"));
   command->get_option("--null")->excludes("--mapping");
 

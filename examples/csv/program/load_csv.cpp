@@ -96,7 +96,15 @@ void find_kinds(csv::Reader& reader, csv::FileMapping& how, FilePlan& plan, std:
 
 /// The reader's, which does not know the command line.
 etl::Error with_remedy(etl::Error error) {
-  if (error.context.ends_with("read it as Latin-1")) error.context += as_latin1;
+  static constexpr std::pair<std::string_view, std::string_view> remedies[] = {
+      {"read it as Latin-1", as_latin1},
+      {"read the file without quotes", R"( (--no-quote, or "quote": null in a mapping))"},
+      {"is a quote one too many?", R"( (--no-quote, or "quote": null in a mapping, reads quotes as text))"},
+      {"what becomes of ragged rows", R"( (--ragged pad or truncate, or "ragged" in a mapping))"},
+      {"raise max_field", R"( (--max-field, or "max_field" in a mapping))"},
+      {"raise max_lines", R"( (--max-lines, or "max_lines" in a mapping))"}};
+  for (const auto& [end, remedy] : remedies)
+    if (error.context.ends_with(end)) error.context += remedy;
   return error;
 }
 
@@ -181,9 +189,10 @@ class CsvInput final : public Input {
     };
     return fmt::format(
         "delimiter {}, quote {}, escape {}, comment {}, skip {}, header {}, trim {}, blank lines {}, ragged {}, "
-        "latin1 {}, utf8 {}",
+        "max lines {}, latin1 {}, utf8 {}",
         static_cast<int>(d.delimiter), shown(d.quote), shown(d.escape), shown(d.comment), d.skip_lines, d.header_rows,
-        d.trim, d.keep_blank_lines, static_cast<int>(d.ragged), d.encoding == csv::Encoding::Latin1, d.check_utf8);
+        d.trim, d.keep_blank_lines, static_cast<int>(d.ragged), d.max_lines, d.encoding == csv::Encoding::Latin1,
+        d.check_utf8);
   }
   std::vector<csv::Part> parts(std::size_t most) const override {
     auto cut = csv::split(file_, dialect_, most);

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <utility>
@@ -27,6 +29,29 @@ struct FoundRow {
   std::size_t i = 0;
 };
 
+/// How many rows of each batch the database did not keep. Thread-safe.
+class DroppedRows {
+ public:
+  /// `first`: the place of the batch's first row. A batch that is written again replaces what was said of it.
+  void set(const std::string& first, std::uint64_t count) {
+    const std::lock_guard lock(mutex_);
+    if (count > 0)
+      counts_[first] = count;
+    else
+      counts_.erase(first);
+  }
+  [[nodiscard]] std::uint64_t all() const {
+    const std::lock_guard lock(mutex_);
+    std::uint64_t sum = 0;
+    for (const auto& [first, count] : counts_) sum += count;
+    return sum;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::uint64_t> counts_;
+};
+
 /// Rows, what was rejected and how far it has got are committed together, so that a load that was killed goes on behind
 /// its last commit.
 template <class Into>
@@ -36,11 +61,13 @@ struct FileLoad {
   std::shared_ptr<Input> input;
   std::vector<std::size_t> widened;
   typename Into::Table table;
+  std::vector<std::string> names;  // of its columns that are written
   const Load* options;
   std::string print;                  // of the file and all settings that decide what is loaded
   std::vector<etl::csv::Part> parts;  // of a big file; else one without end
   Progress* progress;
-  std::size_t number;  // there
+  DroppedRows* dropped;
+  std::size_t number;  // of the file, in `progress`
 
   std::string fingerprint() const { return print; }
   const std::vector<etl::csv::Part>& partitions() const { return parts; }
@@ -76,15 +103,30 @@ struct FileLoad {
   }
   etl::Result<void> load(std::span<const etl::csv::Record> batch, etl::BatchContext& context,
                          typename Into::Tx& tx) const {
+    const std::uint64_t before = Into::dropped(tx);
     auto written = tx.write(table, batch, context, Into::on_conflict(options->duplicate));
-    for (auto& [i, error] : context.rejects())
-      error.context = fmt::format("{}: {}", input->place(batch[i]), error.context);
+    if (written) written = Into::check_deferred(tx);
+    for (auto& [i, error] : context.rejects()) explain(error, batch[i]);
+    if (!written && batch.size() == 1) explain(written.error(), batch[0]);
+    if (written && !batch.empty()) dropped->set(input->place(batch[0]), Into::dropped(tx) - before);
     if (written) {
       progress->loaded(batch.size());
       if (!batch.empty())
         options->log(LogLevel::Debug, "{}: batch {} of {} rows", input->place(batch[0]), context.batch(), batch.size());
     }
     return written;
+  }
+  /// With the row's place, and the value of a column that the server names.
+  void explain(etl::Error& error, const etl::csv::Record& row) const {
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const std::string named = fmt::format("(column '{}')", names[i]);
+      const std::size_t at = error.context.find(named);
+      if (at == std::string::npos) continue;
+      std::string value;
+      etl::csv::append_text(value, row[i]);
+      error.context.insert(at + named.size() - 1, fmt::format(": '{}'", etl::csv::detail::shown(value)));
+    }
+    error.context = fmt::format("{}: {}", input->place(row), error.context);
   }
 };
 

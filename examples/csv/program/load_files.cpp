@@ -112,14 +112,15 @@ template <class Into>
 class Job {
  public:
   Job(const Load& options, Into& into, const std::optional<csv::Mapping>& mapping, const TargetColumns& table,
-      const std::vector<fs::path>& files, std::uint64_t generation)
+      const Files& files)
       : options_(options),
         into_(into),
         mapping_(mapping),
         table_(table),
-        files_(files),
-        generation_(generation),
-        progress_(files) {}
+        files_(files.paths),
+        generation_(files.table_generation),
+        counts_dropped_(files.counts_dropped),
+        progress_(files.paths) {}
 
   void run(Summary& summary, const etl::Stop& stop) {
     summary.files.resize(files_.size());
@@ -198,15 +199,21 @@ class Job {
       }
       if (!ready || result.state == FileState::Already) return ready;
     }
+    DroppedRows dropped;
+    std::vector<std::string> names;
+    for (const TargetColumn& column : plan->columns) names.push_back(column.name);
     FileLoad<Into> pipeline{.input = plan->input,
                             .widened = std::move(plan->widened),
                             .table = Into::table(options_.table, plan->columns),
+                            .names = std::move(names),
                             .options = &options_,
                             .print = print.text(),
                             .parts = std::move(parts),
                             .progress = &progress_,
+                            .dropped = &dropped,
                             .number = i};
     result.report = etl::run(etl::require<etl::Delivery::effectively_once>(etl::with(pipeline, store_)), run, stop);
+    if (counts_dropped_) result.dropped = dropped.all();
     if (const auto* const left_out = plan->input->left_out()) result.left_out = *left_out;
     result.state = result.report.ok() ? FileState::Loaded : FileState::Failed;
     if (result.report.outcome == etl::Outcome::Cancelled || result.report.outcome == etl::Outcome::DrainTimeout)
@@ -245,6 +252,7 @@ class Job {
     const bool adds = options_.duplicate == Duplicate::Reject || options_.duplicate == Duplicate::Ignore;
     if (finished && !same && adds) return etl::failure(changed(*earlier, print, letters.size()));
     if (finished && same) result.state = FileState::Already;
+    if (earlier && !finished) result.loaded_before = loaded_rows(*earlier, letters.size());
     if (result.state == FileState::Already || (earlier && !finished))
       result.rejected_before = letters.size();
     else if (auto purged = store.purge(letters); !purged)
@@ -286,6 +294,7 @@ class Job {
   const TargetColumns& table_;
   const std::vector<fs::path>& files_;
   const std::uint64_t generation_;
+  const bool counts_dropped_;
   Outage outage_ = Into::one_writer ? Outage(options_.log, "the database is busy", "the database is free again")
                                     : Outage(options_.log, "the server is away", "the server is back");
   WatchedStore<typename Into::Tx> store_{into_.store(), outage_};
@@ -315,7 +324,7 @@ template <class Into>
 void load_files(const Load& options, Into& into, const std::optional<csv::Mapping>& mapping, const TargetColumns& table,
                 const Files& files, Summary& summary, const etl::Stop& stop) {
   summary.begun = true;
-  Job<Into>(options, into, mapping, table, files.paths, files.table_generation).run(summary, stop);
+  Job<Into>(options, into, mapping, table, files).run(summary, stop);
   for (const etl::Error& error : files.unreadable)
     summary.files.push_back({.path = quoted_path(error.context), .state = FileState::Failed, .error = error});
 }

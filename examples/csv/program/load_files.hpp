@@ -20,6 +20,7 @@ namespace program {
 struct Files {
   std::vector<std::filesystem::path> paths{};
   std::uint64_t table_generation = 1;    ///< `TableRecord::generation`
+  bool counts_dropped = true;            ///< the database tells how many rows it keeps
   std::vector<etl::Error> unreadable{};  ///< what the patterns match and cannot be looked at
 };
 

@@ -65,6 +65,10 @@ class IntoSqlite {
   [[nodiscard]] etl::Result<void> check(const std::vector<std::string>& statements);
   /// All or nothing.
   [[nodiscard]] etl::Result<void> run_script(const std::filesystem::path& script);
+  /// Rows that the transaction's connection was given so far and has not kept.
+  [[nodiscard]] static std::uint64_t dropped(Tx& tx) noexcept { return tx.database().dropped(); }
+  /// An error of class Rejected: with what was written the commit would fail.
+  [[nodiscard]] static etl::Result<void> check_deferred(Tx& tx);
   static constexpr bool one_writer = true;  ///< at a time
 
  private:
@@ -89,6 +93,9 @@ class IntoPostgres {
   [[nodiscard]] bool is_empty(const std::string& table);
   [[nodiscard]] etl::Result<void> check(const std::vector<std::string>& statements);
   [[nodiscard]] etl::Result<void> run_script(const std::filesystem::path& script);
+  [[nodiscard]] static std::uint64_t dropped(Tx& tx) noexcept { return tx.connection().dropped(); }
+  /// Nothing to do: rows are checked as they are written.
+  [[nodiscard]] static etl::Result<void> check_deferred(Tx& /*tx*/) { return {}; }
   static constexpr bool one_writer = false;
 
  private:

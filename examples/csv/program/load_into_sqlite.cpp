@@ -180,6 +180,13 @@ bool IntoSqlite::is_empty(const std::string& table) {
   return found && *found && query->integer(0) != 0;
 }
 
+etl::Result<void> IntoSqlite::check_deferred(Tx& tx) {
+  if (!tx.database().violates_deferred_keys()) return {};
+  return etl::failure(etl::rejected(
+      fmt::format("{}: FOREIGN KEY constraint failed: a row that it refers to is neither there nor in the same batch",
+                  tx.database().name())));
+}
+
 etl::Result<void> IntoSqlite::check(const std::vector<std::string>& statements) {
   sqlite::Database& database = store_->database();
   const auto ask = [&](const std::string& statement) -> etl::Result<void> {

@@ -106,6 +106,23 @@ std::string_view to_string(FileState state) noexcept {
   return "not run";
 }
 
+namespace {
+
+std::uint64_t sum(const std::vector<FileResult>& files, std::uint64_t FileResult::* count) {
+  std::uint64_t all = 0;
+  for (const FileResult& file : files) all += file.*count;
+  return all;
+}
+
+/// Rows of the file that this run and those before it have read. What is read again is there once.
+std::uint64_t whole_file(const FileResult& file) {
+  const etl::ItemLedger& items = file.report.items;
+  if (file.loaded_before == 0) return items.extracted;
+  return items.extracted - items.replayed + file.loaded_before + file.rejected_before;
+}
+
+}  // namespace
+
 std::string FileResult::problem() const {
   if (!error) return {};
   std::string message = error->message();
@@ -130,9 +147,12 @@ etl::ItemLedger Summary::rows() const noexcept {
   return all;
 }
 
-std::uint64_t Summary::rejected_before() const noexcept {
+std::uint64_t Summary::loaded_before() const noexcept { return sum(files, &FileResult::loaded_before); }
+std::uint64_t Summary::rejected_before() const noexcept { return sum(files, &FileResult::rejected_before); }
+std::uint64_t Summary::dropped() const noexcept { return sum(files, &FileResult::dropped); }
+std::uint64_t Summary::whole() const noexcept {
   std::uint64_t all = 0;
-  for (const FileResult& file : files) all += file.rejected_before;
+  for (const FileResult& file : files) all += whole_file(file);
   return all;
 }
 
@@ -177,9 +197,11 @@ std::string Summary::text() const {
       states += fmt::format("{}{} {}", states.empty() ? ": " : ", ", grouped(n),
                             dry_run && state == FileState::Loaded ? "read" : to_string(state));
   out += states;
-  out += fmt::format("\n{} rows: {} {}, {} rejected", grouped(all.extracted), grouped(all.loaded),
+  out += fmt::format("\n{} rows: {} {}, {} rejected", grouped(whole()), grouped(all.loaded - dropped()),
                      dry_run ? "good" : "loaded", grouped(all.rejected));
-  if (all.replayed > 0) out += fmt::format(", {} loaded by an earlier run", grouped(all.replayed));
+  if (dropped() > 0)
+    out += fmt::format(", {} not kept by the database (a trigger, a rule, or --on-duplicate)", grouped(dropped()));
+  if (loaded_before() > 0) out += fmt::format(", {} loaded by an earlier run", grouped(loaded_before()));
   if (all.abandoned > 0) out += fmt::format(", {} abandoned", grouped(all.abandoned));
   out += fmt::format("; {} rows/s", grouped(static_cast<std::uint64_t>(rate(all, elapsed))));
   const Stages time = stages(files);
@@ -204,20 +226,21 @@ std::string Summary::json() const {
   std::vector<std::string> skipped;
   for (const std::string& script : skipped_merges) skipped.push_back(json_string(script));
   std::string out = fmt::format(
-      R"({{"files":{},"loaded_files":{},"loaded_before":{},"failed_files":{},"rows":{{"read":{},"loaded":{},"rejected":{},)"
+      R"({{"files":{},"loaded_files":{},"loaded_before":{},"failed_files":{},"rows":{{"read":{},"loaded":{},"dropped":{},"rejected":{},)"
       R"("rejected_by_earlier_loads":{},"loaded_by_earlier_run":{},"abandoned":{}}},"rows_per_second":{:.0f},"seconds":{{"elapsed":{:.6f},"glob":{:.6f},)"
       R"("read":{:.6f},"decode":{:.6f},"load":{:.6f},"check":{:.6f},"merge":{:.6f}}},"skipped_merges":[{}],"failure":{},"results":[)",
-      files.size(), count(FileState::Loaded), count(FileState::Already), count(FileState::Failed), all.extracted,
-      all.loaded, all.rejected, rejected_before(), all.replayed, all.abandoned, rate(all, elapsed), seconds(elapsed),
-      seconds(glob), seconds(time.extract), seconds(time.transform), seconds(time.load), seconds(check), seconds(merge),
-      fmt::join(skipped, ","), failure ? json_string(failure->message()) : "null");
+      files.size(), count(FileState::Loaded), count(FileState::Already), count(FileState::Failed), whole(),
+      all.loaded - dropped(), dropped(), all.rejected, rejected_before(), loaded_before(), all.abandoned,
+      rate(all, elapsed), seconds(elapsed), seconds(glob), seconds(time.extract), seconds(time.transform),
+      seconds(time.load), seconds(check), seconds(merge), fmt::join(skipped, ","),
+      failure ? json_string(failure->message()) : "null");
   for (const FileResult& file : files)
     fmt::format_to(
         std::back_inserter(out),
-        R"({}{{"path":{},"state":{},"rows":{},"loaded":{},"rejected":{},"rejected_by_earlier_loads":{},"loaded_by_earlier_run":{},"left_out":{},"seconds":{:.6f},"error":{}}})",
-        &file == files.data() ? "" : ",", json_string(file.path), json_string(to_string(file.state)),
-        file.report.items.extracted, file.report.items.loaded, file.report.items.rejected, file.rejected_before,
-        file.report.items.replayed, program::json(file.left_out), seconds(file.report.elapsed),
+        R"({}{{"path":{},"state":{},"rows":{},"loaded":{},"dropped":{},"rejected":{},"rejected_by_earlier_loads":{},"loaded_by_earlier_run":{},"left_out":{},"seconds":{:.6f},"error":{}}})",
+        &file == files.data() ? "" : ",", json_string(file.path), json_string(to_string(file.state)), whole_file(file),
+        file.report.items.loaded - file.dropped, file.dropped, file.report.items.rejected, file.rejected_before,
+        file.loaded_before, program::json(file.left_out), seconds(file.report.elapsed),
         file.error ? json_string(file.problem()) : "null");
   return out += "]}";
 }

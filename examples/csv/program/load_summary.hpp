@@ -28,6 +28,8 @@ struct FileResult {
   FileState state = FileState::NotRun;
   std::optional<etl::Error> error{};
   etl::RunReport report{};
+  std::uint64_t dropped = 0;                              ///< of the loaded rows: the database did not keep them
+  std::uint64_t loaded_before = 0;                        ///< by an earlier run, which this one went on with
   std::uint64_t rejected_before = 0;                      ///< by earlier loads, whose dead letters are kept
   std::optional<etl::csv::readings::LeftOut> left_out{};  ///< of a file of readings
   /// The error with the file's name.
@@ -45,7 +47,11 @@ struct Summary {
 
   [[nodiscard]] std::size_t count(FileState state) const noexcept;
   [[nodiscard]] etl::ItemLedger rows() const noexcept;
+  [[nodiscard]] std::uint64_t loaded_before() const noexcept;
   [[nodiscard]] std::uint64_t rejected_before() const noexcept;
+  [[nodiscard]] std::uint64_t dropped() const noexcept;
+  /// Of all files, what earlier runs did included.
+  [[nodiscard]] std::uint64_t whole() const noexcept;
   /// "left out: 5 readings of 2 streams that the mapping does not name: 'a', 'b'", or nothing; then of each file
   /// without a stream that it names: "f.json: the mapping names none of its streams; it has 2 streams".
   [[nodiscard]] std::vector<std::string> left_out() const;

@@ -63,7 +63,12 @@ void set_table(ChunkData& chunk, std::string_view text, const Dialect& dialect, 
   table.scratch.clear();
 }
 
-std::string describe(const Mark& mark, const Dialect& dialect) {
+std::string describe(const Mark& mark, const Dialect& dialect, std::uint64_t last_line) {
+  if (last_line != 0)
+    return fmt::format(
+        "a cell whose quote opens here and is closed in line {}, with text behind it; is this quote one too many? "
+        "Escape quotes within the cell, or read the file without quotes",
+        last_line);
   switch (mark.kind) {
     case Mark::Kind::Comment: break;
     case Mark::Kind::BareQuote:
@@ -73,8 +78,7 @@ std::string describe(const Mark& mark, const Dialect& dialect) {
       return "text behind the closing quote of a cell; escape quotes within the cell, or read the file without quotes";
     case Mark::Kind::Unclosed: return "a quote that is not closed; close it, or read the file without quotes";
     case Mark::Kind::TooLong:
-      return fmt::format("a cell of more than {} bytes; close its quote, or raise the limit (max_field)",
-                         dialect.max_field);
+      return fmt::format("a cell of more than {} bytes; close its quote, or raise max_field", dialect.max_field);
   }
   return {};
 }
@@ -92,6 +96,29 @@ std::uint64_t count_lines(std::string_view text) noexcept {
     if (text[at] == '\n' || at + 1 == text.size() || text[at + 1] != '\n') ++lines;
   return lines;
 }
+
+namespace {
+
+/// The most lines of a cell of the row.
+std::size_t lines_of_cell(const Table& table, std::size_t first, std::size_t cells) noexcept {
+  std::size_t most = 0;
+  for (std::size_t cell = first; cell < first + cells; ++cell)
+    most = std::max(most, static_cast<std::size_t>(count_lines(table.raw(cell))) + 1);
+  return most;
+}
+
+/// Whether the second line of a text is a row of so many cells by itself.
+bool second_line_is_row(std::string_view text, std::size_t width, const Dialect& dialect) {
+  const std::size_t at = text.find_first_of("\r\n");
+  if (at == text.npos) return false;
+  text.remove_prefix(at + (text.substr(at).starts_with("\r\n") ? 2 : 1));
+  text = text.substr(0, text.find_first_of("\r\n"));
+  Structure line;
+  return scan(text, dialect, true, line) && line.marks.empty() && line.row_ends.size() == 1 &&
+         line.ends.size() == width;
+}
+
+}  // namespace
 
 Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& dialect, BadRows bad_rows,
                         const std::string& name) {
@@ -117,13 +144,14 @@ Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& 
     const std::size_t row_end = ends[last] & ~special_cell;
     const std::uint32_t row_line = line++;
     while (broken < s.breaks.size() && s.breaks[broken] < row_end) ++line, ++broken;
+    const std::size_t lines = line - row_line;
     if (s.carriage && row_end > begin && text[row_end - 1] == '\r' && row_end < text.size() && text[row_end] == '\n')
       ends[last] |= special_cell;
     const RowSpan span{static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(cells), number, row_line};
     first = last + 1;
     end = std::min(row_end + 1, text.size());
     const bool marked = mark < s.marks.size() && s.marks[mark].row == row;
-    if (cells == width && cells > 1 && !marked && row_end < valid) [[likely]] {
+    if (cells == width && cells > 1 && !marked && row_end < valid && lines <= dialect.max_lines) [[likely]] {
       *to++ = span;
       ++number;
       continue;
@@ -140,13 +168,41 @@ Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& 
           {rejected(std::move(where)), view.text(), {place.offset + begin, place.line + row_line, place.row + number}});
       ++number;
     };
+    const auto line_after = [&](std::size_t at) {
+      return place.line + row_line + count_lines(text.substr(begin, at - begin));
+    };
+    const bool surplus = width != 0 && cells != width &&
+                         (cells > width ? dialect.ragged != Ragged::Truncate : dialect.ragged == Ragged::Reject);
+    const bool too_long =
+        !marked && lines > dialect.max_lines && lines_of_cell(chunk.table, span.first, cells) > dialect.max_lines;
+    if (too_long ||
+        (!marked && surplus && lines > 1 && second_line_is_row(text.substr(begin, row_end - begin), width, dialect))) {
+      // Reading goes on at the row's second line.
+      const std::size_t first_end = text.find_first_of("\r\n", begin);
+      const std::size_t behind = first_end + (text.substr(first_end).starts_with("\r\n") ? 2 : 1);
+      std::string what =
+          too_long ? fmt::format("a cell of more than {} lines, up to line {}; close its quote, or raise max_lines",
+                                 dialect.max_lines, line_after(row_end))
+                   : fmt::format("{} cells instead of {}, up to line {}; is a quote one too many?", cells, width,
+                                 line_after(row_end));
+      bad(begin, what);
+      if (failed) {
+        end = begin;
+        line = row_line;
+      } else {
+        chunk.bad.back().text = text.substr(begin, first_end - begin);
+        end = behind;
+        line = row_line + 1;
+      }
+      break;
+    }
     if (marked) {
       const Mark& fault = s.marks[mark++];
-      if (fault.kind != Mark::Kind::Comment) bad(fault.at, describe(fault, dialect));
+      if (fault.kind != Mark::Kind::Comment)
+        bad(fault.at, describe(fault, dialect, fault.last == 0 ? 0 : line_after(fault.last)));
     } else if (cells == 1 && !dialect.keep_blank_lines && chunk.table.raw(span.first).empty()) {
       continue;
-    } else if (width != 0 && cells != width &&
-               (cells > width ? dialect.ragged != Ragged::Truncate : dialect.ragged == Ragged::Reject)) {
+    } else if (surplus) {
       bad(begin,
           fmt::format("{} cells instead of {}; mend the row, or choose what becomes of ragged rows", cells, width));
     } else if (const std::size_t at =

@@ -109,6 +109,10 @@ ETLPIPE_CSV_TARGET inline void look(const Masks& m, std::uint64_t breaks, std::u
       ((rows << 2) | (to.row_ends >> 62)) & ((m.carriage << 1) | (carriage_before >> 63));
   to.rows += popcount(keep_blank_lines ? rows : rows & ~(behind_row | behind_row_and_carriage));
   to.row_ends = rows;
+  if (const std::uint64_t within = popcount(breaks & inside); within != 0 || ends != 0) {
+    to.most_lines = std::max(to.most_lines, to.lines + within);
+    to.lines = ends == 0 ? to.lines + within : within;
+  }
   const std::uint64_t size = popcount(valid);
   if (ends == 0) {
     to.tail += size;

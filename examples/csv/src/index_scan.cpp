@@ -85,9 +85,19 @@ class Scanner {
     ++at;
     if (dialect_.trim)
       while (at < text_.size() && is_blank(text_[at], dialect_)) ++at;
-    if (at < text_.size() && text_[at] != dialect_.delimiter && !is_break(text_[at]))
-      return fault(Mark::Kind::AfterQuote, at, at);
+    if (at < text_.size() && text_[at] != dialect_.delimiter && !is_break(text_[at])) return after_quote(opening, at);
     return end_cell(at);
+  }
+
+  // Of a cell of several lines it is more likely that the quote that opens it is one too many, and that the lines in it
+  // are rows.
+  End after_quote(std::size_t opening, std::size_t at) {
+    if (text_.substr(opening, at - opening).find_first_of("\r\n") == text_.npos)
+      return fault(Mark::Kind::AfterQuote, at, at);
+    mark(Mark::Kind::AfterQuote, opening);
+    out_.marks.back().last = static_cast<std::uint32_t>(at);
+    resume_ = opening;
+    return End::Fault;
   }
 
   End end_cell(std::size_t at) {

@@ -94,12 +94,12 @@ bool reads_back(Kind kind, std::string_view text, bool comma) noexcept {
     case Kind::Numeric: return !is_code(text) && numeric_reads_back(text);
     case Kind::Text: return true;
     case Kind::Date: break;
-    case Kind::Timestamp:
+    case Kind::Timestamp: break;
     case Kind::TimestampTz:
-      if (text.size() <= 10) return false;  // a date alone
-      break;
+      if (text.size() <= 10 || text.find_first_of("Zz+-", 10) == text.npos) return false;  // it says no zone
+      return !text.starts_with("0000");
   }
-  return !text.starts_with("0000");
+  return (kind == Kind::Date || text.size() > 10) && !text.starts_with("0000");
 }
 
 void KindGuess::look(std::string_view text, bool comma) {

@@ -42,9 +42,10 @@ class MappingReader {
  private:
   FileMapping read_file(const json::value& value, const std::string& path) {
     static constexpr std::string_view keys[] = {
-        "pattern",      "format",       "delimiter", "quote",     "escape",     "comment",      "skip_lines",
-        "header_rows",  "trim",         "ragged",    "max_field", "check_utf8", "encoding",     "keep_blank_lines",
-        "null_markers", "quoted_nulls", "timestamp", "columns",   "stream_map", "decimal_comma"};
+        "pattern",    "format",           "delimiter",    "quote",        "escape",    "comment",
+        "skip_lines", "header_rows",      "trim",         "ragged",       "max_field", "check_utf8",
+        "encoding",   "keep_blank_lines", "null_markers", "quoted_nulls", "timestamp", "columns",
+        "stream_map", "decimal_comma",    "max_lines",    "empty_is_text"};
     static constexpr std::string_view formats[] = {"csv", "json"};
     FileMapping file;
     const JsonObject object(value, path, problems_);
@@ -80,9 +81,10 @@ class MappingReader {
   void read_dialect(FileMapping& file, const JsonObject& object) {
     static constexpr std::string_view ragged[] = {"reject", "pad", "truncate", "keep"};
     static constexpr std::string_view encodings[] = {"utf-8", "latin-1"};
-    static constexpr std::string_view keys[] = {"delimiter",   "quote",    "escape",           "comment", "skip_lines",
-                                                "header_rows", "trim",     "keep_blank_lines", "ragged",  "max_field",
-                                                "check_utf8",  "encoding", "decimal_comma"};
+    static constexpr std::string_view keys[] = {"delimiter",     "quote",       "escape",       "comment",
+                                                "skip_lines",    "header_rows", "trim",         "keep_blank_lines",
+                                                "ragged",        "max_field",   "check_utf8",   "encoding",
+                                                "decimal_comma", "max_lines",   "empty_is_text"};
     const std::size_t before = problems_.size();
     if (file.format == FileFormat::Json || object.has("stream_map"))
       for (const std::string_view key : keys)
@@ -97,6 +99,8 @@ class MappingReader {
     object.read("trim", dialect.trim);
     object.read("keep_blank_lines", dialect.keep_blank_lines);
     object.read("max_field", dialect.max_field);
+    object.read("max_lines", dialect.max_lines);
+    object.read("empty_is_text", file.nulls.empty_is_text);
     object.read("check_utf8", dialect.check_utf8);
     object.read("decimal_comma", file.decimal_comma);
     if (const auto chosen = object.choice("ragged", ragged)) dialect.ragged = static_cast<Ragged>(*chosen);

@@ -179,7 +179,8 @@ Result<std::vector<Part>> split(const std::filesystem::path& path, const Dialect
   std::vector<Place> places;
   Place at = first;
   bool inside = false;
-  std::uint64_t tail = 0;  // bytes of a cell that is not at its end
+  std::uint64_t tail = 0;        // bytes of a cell that is not at its end
+  std::uint64_t tail_lines = 0;  // its lines
   for (std::size_t i = 0; i <= count; ++i) {
     if (i % per_part == 0) {
       places.push_back(at);
@@ -194,10 +195,12 @@ Result<std::vector<Part>> split(const std::filesystem::path& path, const Dialect
     }
     if (i == count) break;
     const detail::Survey::Guess& guess = stretches[i].guesses[inside ? 1 : 0];
-    if (guess.broken || std::max(guess.longest, guess.head + tail) + 128 > dialect.max_field)
+    if (guess.broken || std::max(guess.longest, guess.head + tail) + 128 > dialect.max_field ||
+        guess.most_lines + tail_lines + 128 > dialect.max_lines)
       return split_in_order(path, dialect, first, size, parts);
     at = {begins[i + 1], at.line + stretches[i].lines, at.row + guess.rows};
     tail = guess.ended ? guess.tail : tail + guess.tail;
+    tail_lines = guess.ended ? guess.lines : tail_lines + guess.lines;
     inside ^= stretches[i].odd;
   }
   places.push_back({size, 0, 0});

@@ -16,15 +16,17 @@ namespace etl::inline v0::csv::detail {
 /// the one is for one guess, it is not for the other, so that both cost little more than one.
 struct Survey {
   struct Guess {
-    std::uint64_t rows = 0;      ///< that end in it, as the reader counts them
-    std::uint64_t head = 0;      ///< bytes before the first end of a cell; all when there is none
-    std::uint64_t longest = 0;   ///< bytes without an end of a cell, in whole blocks
-    std::uint64_t tail = 0;      ///< bytes behind the last end of a cell
-    bool broken = false;         ///< a quote stands where none may: the rest says nothing
-    bool ended = false;          ///< there was an end of a cell
-    std::uint64_t starts = 0;    // bit 0: a cell ended with the byte before
-    std::uint64_t closing = 0;   // bit 0: the byte before was a closing quote
-    std::uint64_t row_ends = 0;  // of the block before
+    std::uint64_t rows = 0;        ///< that end in it, as the reader counts them
+    std::uint64_t head = 0;        ///< bytes before the first end of a cell; all when there is none
+    std::uint64_t longest = 0;     ///< bytes without an end of a cell, in whole blocks
+    std::uint64_t tail = 0;        ///< bytes behind the last end of a cell
+    std::uint64_t most_lines = 0;  ///< line breaks within a cell at most, up to 64 too many
+    std::uint64_t lines = 0;       ///< line breaks behind the last end of a cell
+    bool broken = false;           ///< a quote stands where none may: the rest says nothing
+    bool ended = false;            ///< there was an end of a cell
+    std::uint64_t starts = 0;      // bit 0: a cell ended with the byte before
+    std::uint64_t closing = 0;     // bit 0: the byte before was a closing quote
+    std::uint64_t row_ends = 0;    // of the block before
   };
   Survey() {
     outside().starts = 1;

@@ -117,6 +117,9 @@ class Connection {
 
   /// Without a round trip: false when the server has ended the connection, as far as it has told so.
   [[nodiscard]] bool alive() noexcept;
+  /// Rows that sinks and inserters have sent so far and that the server took and did not keep: dropped by a trigger, a
+  /// rule or `OnConflict::Ignore`, or replaced by a later row of their batch.
+  [[nodiscard]] std::uint64_t dropped() const noexcept;
   /// A round trip.
   [[nodiscard]] Result<void> ping();
   /// Connects again, once, when the connection was lost. What the session had (prepared statements, temporary tables,

@@ -57,10 +57,17 @@ class Database {
   [[nodiscard]] Result<Transaction> begin();
   /// Rows changed by the last INSERT, UPDATE or DELETE.
   [[nodiscard]] std::int64_t changes() const noexcept;
+  /// Rows of all inserters of this connection so far that SQLite took and did not keep: `OnConflict::Ignore`, or
+  /// RAISE(IGNORE) in a trigger. Of a view all, since SQLite does not count what its triggers write.
+  [[nodiscard]] std::uint64_t dropped() const noexcept;
+  /// Whether a deferred foreign key is violated in the open transaction, so that its commit would fail now.
+  [[nodiscard]] bool violates_deferred_keys() const noexcept;
   [[nodiscard]] const std::string& name() const noexcept;
   [[nodiscard]] sqlite3* handle() const noexcept;
   /// An error of this connection from an SQLite result code.
   [[nodiscard]] Error error(int code, std::string_view doing) const;
+  /// Used by inserters.
+  void count_dropped() noexcept;
 
  private:
   struct Connection;

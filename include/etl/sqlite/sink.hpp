@@ -27,6 +27,9 @@ namespace detail {
 /// An error of class Rejected: the value does not fit.
 [[nodiscard]] Error misfit(const Database& database, std::string_view place, std::string_view column,
                            std::string_view value, std::string_view why);
+/// Of the step of an INSERT: what SQLite calls a general error belongs to its row.
+[[nodiscard]] Error row_error(const Database& database, int code, std::string_view doing);
+
 /// The transaction is lost: rows that were accepted are so too, and the error no longer concerns one row.
 [[nodiscard]] Error rolled_back(Error cause);
 
@@ -83,7 +86,9 @@ class Inserter {
   [[nodiscard]] ETLPIPE_ALWAYS_INLINE Result<void> run(const Row& row) {
     const int code = insert_.run_for_code();
     if (code != 0) [[unlikely]]
-      return failure(database().error(code, place(row)));
+      return failure(detail::row_error(database(), code, place(row)));
+    if (database().changes() == 0) [[unlikely]]
+      database().count_dropped();
     return {};
   }
 

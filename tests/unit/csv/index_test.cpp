@@ -107,6 +107,9 @@ TEST_CASE("The scalar machine goes on at the next line behind a fault") {
   CHECK(csv::scan("a\"b,c\n1,2\n\"x\"y\n3\n", {}, true, s));
   CHECK(s.marks == std::vector<csv::Mark>{{0, 1, Kind::BareQuote}, {2, 13, Kind::AfterQuote}});
   CHECK(list(s.row_ends) == std::vector<std::uint32_t>{0, 2, 3, 4});
+  CHECK(csv::scan("1,\"x\n2\n\"y,3\n", {}, true, s));
+  CHECK(s.marks == std::vector<csv::Mark>{{0, 2, Kind::AfterQuote, 8}, {2, 7, Kind::Unclosed}});
+  CHECK(list(s.row_ends) == std::vector<std::uint32_t>{0, 1, 2});
   CHECK(csv::scan("1\n2,\"open\n3\n", {}, true, s));
   CHECK(s.marks == std::vector<csv::Mark>{{1, 4, Kind::Unclosed}});
   CHECK(list(s.row_ends) == std::vector<std::uint32_t>{0, 1, 2});

@@ -365,6 +365,9 @@ TEST_CASE("a column whose kind was inferred takes what reads back, and its error
   CHECK(error(Kind::Boolean, "1").ends_with("--type v=text"));
   CHECK(error(Kind::Timestamp, "2024-01-01").ends_with("--type v=text"));
   CHECK(error(Kind::Timestamp, "2024-01-01 10:00:00.123456789").ends_with("--type v=text"));
+  CHECK(error(Kind::TimestampTz, "2024-01-01 10:00").ends_with("--type v=text"));
+  CHECK(error(Kind::TimestampTz, "2024-01-01").ends_with("--type v=text"));
+  CHECK(error(Kind::TimestampTz, "2024-01-01 10:00-05:00").empty());
   CHECK(error(Kind::Date, "0000-01-01").ends_with("--type v=text"));
   CHECK(error(Kind::Integer, " 7 ").empty());
   CHECK(error(Kind::Double, "1.5000000000000000").empty());

@@ -159,14 +159,16 @@ TEST_CASE("Broken quoting is an error with its place, or a row set aside") {
   const std::string text = "a,b\n1,2\n\"x\ny\"z,2\n3,4\n5,\"open\n6,7\n";
   const Read stopped = read(text);
   CHECK(stopped.rows == Rows{{"1", "2"}});
-  CHECK(stopped.error.find("f.csv:4:3: row 2: text behind the closing quote") == 0);
+  CHECK(stopped.error.find(
+            "f.csv:3:1: row 2: a cell whose quote opens here and is closed in line 4, with text behind") == 0);
+  CHECK(read("a,b\n\"x\"z,2\n").error.find("f.csv:2:4: row 1: text behind the closing quote") == 0);
   for (const std::size_t size : {std::size_t{1}, std::size_t{9}, std::size_t{1} << 16}) {
     const Read got = read(text, {}, {.chunk_size = size, .bad_rows = csv::BadRows::SetAside});
     CHECK(got.rows == Rows{{"1", "2"}, {"3", "4"}, {"6", "7"}});
-    REQUIRE(got.bad.size() == 2);
-    CHECK(got.bad[1].find("f.csv:6:3: row 4: a quote that is not closed") == 0);
-    CHECK(got.bad_texts == std::vector<std::string>{"\"x\ny\"z,2", "5,\"open"});
-    CHECK(got.places.back() == csv::Place{29, 7, 5});
+    REQUIRE(got.bad.size() == 3);
+    CHECK(got.bad[2].find("f.csv:6:3: row 5: a quote that is not closed") == 0);
+    CHECK(got.bad_texts == std::vector<std::string>{"\"x", "y\"z,2", "5,\"open"});
+    CHECK(got.places.back() == csv::Place{29, 7, 6});
   }
   CHECK(read("a\"b,c\n").error.find("f.csv:1:2: header: a quote within a cell") == 0);
   const Read limited = read("a\n\"12345\n6789\n1\n", {.max_field = 8}, {.bad_rows = csv::BadRows::SetAside});
@@ -234,4 +236,45 @@ TEST_CASE("Empty files, files of a header, missing files, and a stop") {
   const auto chunk = reader->next(stop.get_token());
   REQUIRE(chunk);
   CHECK_FALSE(*chunk);
+}
+
+TEST_CASE("A quote that is one too many costs its line, not all rows up to the next quote") {
+  const auto lines = [](std::size_t from, std::size_t to) {
+    std::string text;
+    for (std::size_t i = from; i <= to; ++i) text += std::to_string(i) + ",x,y\n";
+    return text;
+  };
+  const csv::ReaderOptions aside{.bad_rows = csv::BadRows::SetAside};
+  const std::string head = "a,b,c\n";
+  SECTION("text follows the quote that closes it") {
+    const Read got =
+        read(head + lines(1, 9) + "10,\"seat,y\n" + lines(11, 899) + "900,5\" wide,y\n" + lines(901, 1000), {}, aside);
+    CHECK(got.rows.size() == 998);
+    CHECK(got.bad_texts == std::vector<std::string>{"10,\"seat,y", "900,5\" wide,y"});
+    CHECK(got.bad[0].find("f.csv:11:4: row 10: a cell whose quote opens here and is closed in line 901") == 0);
+  }
+  SECTION("the row has a width that it should not have") {
+    const Read got =
+        read(head + lines(1, 9) + "10,\"seat,y\n" + lines(11, 19) + "20,x\",y,z\n" + lines(21, 30), {}, aside);
+    CHECK(got.rows.size() == 28);
+    CHECK(got.bad_texts == std::vector<std::string>{"10,\"seat,y", "20,x\",y,z"});
+    CHECK(got.bad[0].find("f.csv:11:1: row 10: 4 cells instead of 3, up to line 21; is a quote one too many?") == 0);
+    CHECK(got.places.back() == csv::Place{head.size() + 9 * 6 + 11 + 9 * 7 + 10 + 9 * 7, 31, 30});
+  }
+  SECTION("a cell of many lines that is right is no such row") {
+    const Read got = read(head + "1,\"x\ny\nz\",2\n1,\"x\ny\nz\",2,3\n2,x,y\n", {}, aside);
+    CHECK(got.rows == Rows{{"1", "x\ny\nz", "2"}, {"2", "x", "y"}});
+    CHECK(got.bad_texts == std::vector<std::string>{"1,\"x\ny\nz\",2,3"});
+  }
+  SECTION("a cell has more lines than may be") {
+    const std::string text = head + "1,\"seat,y\n" + lines(2, 9) + "10,x\",y\n" + lines(11, 12);
+    CHECK(read(text, {}, aside).rows.size() == 3);
+    const Read got = read(text, {.max_lines = 5}, aside);
+    CHECK(got.rows.size() == 10);
+    CHECK(got.bad[0].find("f.csv:2:1: row 1: a cell of more than 5 lines, up to line 11; close its quote, or raise") ==
+          0);
+    CHECK(got.bad_texts[0] == "1,\"seat,y");
+    CHECK(read("a,b\n\"1\n2\n3\",\"1\n2\n3\"\n", {.max_lines = 3}, aside).rows.size() == 1);
+    CHECK(read(text, {.max_lines = 5}).error.find("f.csv:2:1: row 1: a cell of more than 5 lines") == 0);
+  }
 }

@@ -35,6 +35,7 @@ struct Dialect {
   bool keep_blank_lines = false;     ///< as rows of one empty cell; else they are no rows
   Ragged ragged = Ragged::Reject;    ///< see there
   std::size_t max_field = 16 << 20;  ///< bytes of a cell at most: an unclosed quote does not swallow the file
+  std::size_t max_lines = 1000;      ///< of a cell in quotes at most: more are rows behind a quote that is one too many
   Encoding encoding = Encoding::Utf8;  ///< see there
   bool check_utf8 = false;             ///< rows with invalid UTF-8 are set aside
 

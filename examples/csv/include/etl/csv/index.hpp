@@ -64,6 +64,8 @@ struct Mark {
   std::uint32_t row = 0;  ///< index in `Structure::row_ends`
   std::uint32_t at = 0;   ///< offset of the fault
   Kind kind = Kind::Comment;
+  std::uint32_t last =
+      0;  ///< of AfterQuote: offset of what is too much, lines below the quote that opens the cell; else 0
   friend bool operator==(const Mark&, const Mark&) = default;
 };
 

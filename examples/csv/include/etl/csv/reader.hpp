@@ -110,7 +110,7 @@ class Reader {
 
 /// Cuts a plain file into at most `parts` stretches of about the same size, on as many threads, to be read by as many
 /// readers (`ReaderOptions::begin` and `end`). Together they give the rows that one reader gives, with the same
-/// numbers.
+/// numbers as long as no row has a wrong width because of a quote that is one too many.
 [[nodiscard]] Result<std::vector<Part>> split(const std::filesystem::path& path, const Dialect& dialect,
                                               std::size_t parts);
 
