@@ -60,10 +60,13 @@ class Emitter {
   /// called `hold` again, or `mark` after its last item, or has returned by itself without a stop. It gets false when
   /// something was lost to a failure or a stop, or a push was refused. It must not throw.
   ///
+  /// A source that acknowledges calls `mark` between its chunks only, if at all. Before it waits for the next message
+  /// it calls `hold(std::shared_ptr<void>())`: that ends the last chunk, which is then acknowledged meanwhile.
+  ///
   /// A source is either consumed by acknowledgement or replayed by position. A run that keeps its progress
-  /// (`DeliveryOptions::checkpoints`, or a store) ends with `Errc::InvalidOptions` at the first call: the next run
-  /// would take the messages that are left for those that were loaded. A pipeline may say that it acknowledges by
-  /// `static constexpr bool acknowledges = true;`, and such a run is refused before it begins.
+  /// (`DeliveryOptions::checkpoints`, a store, or idempotency keys) ends with `Errc::InvalidOptions` at the first call:
+  /// the next run would take the messages that are left for those that were loaded. A pipeline may say that it
+  /// acknowledges by `static constexpr bool acknowledges = true;`, and such a run is refused before it begins.
   template <class K>
   void hold(std::shared_ptr<K> keep, std::function<void(bool)> acknowledge) {
     lane_->host->hold(*lane_, std::move(keep), std::move(acknowledge));

@@ -32,12 +32,11 @@
 
 namespace etl::inline v0::detail {
 
-/// Why a run is refused whose source acknowledges and whose progress is kept.
+/// Why a run is refused whose source acknowledges and whose items are counted from the start of the source.
 inline constexpr std::string_view acknowledges_with_progress =
-    "a source that acknowledges (out.hold(keep, acknowledge)) cannot be run with checkpoints or a store: the next run "
-    "would count the messages that are left from 0 and skip them as loaded; leave checkpoints out, or replay the "
-    "source "
-    "by position (out.mark, out.resume_from)";
+    "a source that acknowledges (out.hold(keep, acknowledge)) cannot be run with checkpoints or a store, nor with "
+    "idempotency keys: the next run would count the messages that are left from 0, skip them as loaded, and give them "
+    "the keys of others; leave checkpoints and keys out, or replay the source by position (out.mark, out.resume_from)";
 
 /// One mutex, taken per batch; per record there is only the lane. Thread-safe, but for what a lane's producer
 /// alone may do.
@@ -76,8 +75,8 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     return lane;
   }
   /// Flushes the rest; after a failure it is dropped and counted. `whole`: the source has ended by itself, and so has
-  /// its last chunk.
-  void finish_lane(OwnedLane<E>& lane, Flush reason, bool whole = true) {
+  /// its last chunk. `last`: no other lane will be opened.
+  void finish_lane(OwnedLane<E>& lane, Flush reason, bool whole = true, bool last = false) {
     std::vector<ChunkRef> chunks;  // what they hold is released after the lock
     ChunkRef chunk;
     Lock lock(mutex_);
@@ -90,6 +89,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     chunk.swap(lane.chunk);
     lane.in_use = false;
     if (rest == nullptr) return;
+    if (last && backend_ == nullptr) start_deadline();  // this thread loads the rest before it can end intake
     if (cut_off) return Base::outside(lock, [&] { abandon(rest); });  // its batch would not be the same in the next run
     dispatch(lock, rest, nullptr);
   }
@@ -522,10 +522,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     settle(batch, ledger);
   }
   void refuse_intake(Lock& lock) {
-    if (options_.drain_deadline != Options::never && deadline_ == TimePoint::max()) {
-      deadline_ = after(now(), options_.drain_deadline);
-      if (in_flight_ > 0 || !closed_) arm_timer(deadline_);
-    }
+    start_deadline();
     BatchQueue<E> open;
     for (auto& lane : lanes_) {
       lane->limit.store(0, std::memory_order_relaxed);
@@ -537,6 +534,11 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     Base::notify();
     while (Batch<E>* batch = open.pop()) dispatch(lock, batch, nullptr);
     Base::outside(lock, [this] { intake_stop_.request_stop(); });
+  }
+  void start_deadline() {
+    if (options_.drain_deadline == Options::never || deadline_ != TimePoint::max()) return;
+    deadline_ = after(now(), options_.drain_deadline);
+    if (in_flight_ > 0 || !closed_) arm_timer(deadline_);
   }
   void die(Lock& lock) {
     if (dead_.exchange(true, std::memory_order_acq_rel)) return;

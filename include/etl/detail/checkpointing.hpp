@@ -231,11 +231,12 @@ class Checkpointing {
     const auto found = index_.find(id);
     return found == index_.end() ? nullptr : &names_[found->second];
   }
-  /// Goes on from `found`. Whether it has to be saved, since it lacks partitions of this run.
+  /// Goes on from `found`. Whether it has to be saved: it lacks partitions of this run, or says that the run has
+  /// finished, which holds no longer when there is more to load.
   [[nodiscard]] bool resume(Checkpoint found) {
     if (found.batch_size == 0) found.batch_size = begin_.batch_size;
     found.run = run_;
-    found.finished = false;
+    const bool was_finished = std::exchange(found.finished, false);
     std::uint32_t next = found.partitions.empty() ? 0 : found.partitions.back().partition + 1;
     std::vector<bool> known(names_.size());
     for (PartitionProgress& p : found.partitions) {
@@ -258,7 +259,7 @@ class Checkpointing {
     begin_ = std::move(found);
     tracker_ = ProgressTracker(begin_);
     resumed_ = true;
-    return any_new;
+    return any_new || was_finished;
   }
   template <class F>
   [[nodiscard]] std::invoke_result_t<F> trying(F&& call, const Waiter& waiter) {

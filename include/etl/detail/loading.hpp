@@ -87,8 +87,12 @@ class Loading {
   /// By the timer: saves progress that no further batch would.
   void save_if_due(TimePoint now) noexcept {
     if (progress_ == nullptr || batcher_->dead()) return;
-    if (auto error = guarded([&] { return progress_->save_if_due(now); }))
-      batcher_->fail({.error = std::move(*error), .stage = Stage::Checkpoint});
+    auto error = guarded([&]() -> std::optional<Error> {
+      auto unsaved = progress_->save_if_due(now);
+      if (const auto due = progress_->reminder()) batcher_->call_at(*due);  // something was settled meanwhile
+      return unsaved;
+    });
+    if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Checkpoint});
   }
   /// Loads the results of a batch and settles its items; what happened is in `work`, and a failure has been reported.
   void operator()(std::uint32_t slot, W& worker, Work& work, TimePoint now) noexcept {
@@ -210,7 +214,7 @@ class Loading {
     });
     if (!loaded && begun < results.size()) work.abandon_from(begun);
     if (!loaded && options_.errors.dead_letters) work.lose_rejections();
-    if (!loaded) return;
+    if (!loaded) return work.lose_unreported();
     if (!keep_letters(work)) return work.lose_rejections();
     if (!work.split) settled(*work.batch, now);
   }
@@ -283,7 +287,8 @@ class Loading {
       if (auto recorded = session->record({progress_->pipeline(), part.ranges, part.moved, letters, {}, run_});
           !recorded)
         return recorded;
-      Result<void> committed = session->commit();
+      const auto commit = [&] { return session->commit(); };
+      Result<void> committed = call_for_result(commit);  // the error may be thrown
       if (committed || committed.error().code != Errc::OutcomeUnknown) return committed;
       in_doubt = true;
       committed.error().error_class = ErrorClass::Transient;  // the next attempt asks first
@@ -326,16 +331,16 @@ class Loading {
     return true;
   }
   /// One load, with its attempts, all of which go the same way, whatever asked for them. False: the run has failed.
-  [[nodiscard]] bool load_part(W& worker, Work& work, const Part& part, TimePoint now) {
+  /// `in_doubt`: an earlier attempt may have been committed.
+  [[nodiscard]] bool load_part(W& worker, Work& work, const Part& part, TimePoint now, bool in_doubt = false) {
     std::optional<BatchContext> context(context_of(work, part));
-    bool in_doubt = false;  // an earlier attempt may have been committed
     std::optional<Error> error = attempt(worker, work, part, *context, in_doubt);
     if (!error && !context->has_marks()) [[likely]]
       return true;
     Again again(part);
     Part current = part;
     for (Backoff backoff(options_.retry, now, work.batch->number);;) {
-      if (error && rejecter_.is_rejection(*error)) return isolate(worker, work, current, *error);
+      if (error && rejecter_.is_rejection(*error)) return isolate(worker, work, current, *error, in_doubt);
       if (!error) {
         reject(work, current, context->rejects());
         if (context->retries().empty()) return true;
@@ -344,7 +349,7 @@ class Loading {
           current = again.take(current, context->retries());
           return std::nullopt;
         });
-        if (failed) return give_up_some(work, current, context->retries(), std::move(*failed));
+        if (failed) return give_up_some(work, current, context->retries(), std::move(*failed), in_doubt);
       }
       const auto delay = backoff.after(*error, waiter_.now());
       const bool more = delay && patience(work).wait_for(*delay);
@@ -381,11 +386,12 @@ class Loading {
     return error;
   }
   /// `load` has refused these results as a whole. False: the run has failed.
-  [[nodiscard]] bool isolate(W& worker, Work& work, const Part& part, const Error& error) {
+  [[nodiscard]] bool isolate(W& worker, Work& work, const Part& part, const Error& error, bool in_doubt) {
     if (!bisects(part)) return reject_all(work, part, error), true;
     const auto [front, back] = halves(part);
-    if (load_part(worker, work, front, waiter_.now())) return load_part(worker, work, back, waiter_.now());
-    set_all(work, back, Fate::Abandoned);
+    if (load_part(worker, work, front, waiter_.now(), in_doubt))
+      return load_part(worker, work, back, waiter_.now(), in_doubt);
+    set_all(work, back, in_doubt ? Fate::InDoubt : Fate::Abandoned);
     return false;
   }
   [[nodiscard]] static Error& first_of(BatchContext::Marked& marked) {
@@ -397,15 +403,27 @@ class Loading {
   /// Rate limit and circuit breaker, where there are any.
   template <class F>
   [[nodiscard]] Result<void> limited(std::size_t results, const Work& work, F&& load) {
-    if (options_.rate_limit && !options_.rate_limit->acquire(results, work.attempts > 1 ? 0 : bytes_of(work), waiter_))
-      return failure(transient("stopped while waiting for the rate limit"));
+    if (options_.rate_limit) {
+      std::uint64_t bytes = 0;
+      if (work.attempts == 1)
+        if (auto error = weigh(work, bytes)) return failure(std::move(*error));
+      if (!options_.rate_limit->acquire(results, bytes, waiter_))
+        return failure(transient("stopped while waiting for the rate limit"));
+    }
     return options_.circuit_breaker ? options_.circuit_breaker->call(load, waiter_) : load();
   }
-  [[nodiscard]] std::uint64_t bytes_of(const Work& work) const {
-    std::uint64_t sum = 0;
-    if constexpr (HasBytes<P, E>)
-      for (const E& item : work.batch->items()) sum += static_cast<std::uint64_t>(std::as_const(pipeline_).bytes(item));
-    return sum;
+  /// An error of `bytes` says nothing about the items: it is fatal, whatever `ErrorPolicy::unclassified` says.
+  [[nodiscard]] std::optional<Error> weigh(const Work& work, std::uint64_t& sum) const {
+    auto error = guarded([&]() -> std::optional<Error> {
+      if constexpr (HasBytes<P, E>)
+        for (const E& item : work.batch->items())
+          sum += static_cast<std::uint64_t>(std::as_const(pipeline_).bytes(item));
+      return std::nullopt;
+    });
+    if (!error) return std::nullopt;
+    Error fatal_error = fatal("bytes() has failed");
+    fatal_error.cause = std::make_shared<const Error>(std::move(*error));
+    return fatal_error;
   }
   decltype(auto) call_plain(W& worker, const Work& work, const Part& part, BatchContext& context) {
     if constexpr (with == LoadWith::Key) {
@@ -471,8 +489,10 @@ class Loading {
     fail(*work.batch, std::move(error));
     return false;
   }
-  [[nodiscard]] bool give_up_some(Work& work, const Part& part, const BatchContext::Marked& marked, Error error) {
-    for (const auto& [i, why] : marked) work.set(part.number(i), part.number(i) + 1, Fate::Abandoned);
+  [[nodiscard]] bool give_up_some(Work& work, const Part& part, const BatchContext::Marked& marked, Error error,
+                                  bool in_doubt) {
+    for (const auto& [i, why] : marked)
+      work.set(part.number(i), part.number(i) + 1, in_doubt ? Fate::InDoubt : Fate::Abandoned);
     fail(*work.batch, std::move(error));
     return false;
   }

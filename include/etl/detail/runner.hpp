@@ -143,7 +143,7 @@ class Runner final : public LiveRun {
     stage_ = std::make_unique<PipelineStage<P, Tx>>(pipeline_, options_, environment_, fused ? 1 : options_.workers);
     batcher_ = std::make_shared<Batcher<E>>(options_, environment_, backend, executor.backend(), *stage_,
                                             options_.inline_batches == Inline::Adaptive, with == LoadWith::Key,
-                                            keeps_progress());
+                                            keeps_progress() || (with == LoadWith::Key && !options_.delivery.dry_run));
     CheckpointStore* const progress_store = this->progress_store();
     const bool delivers = progress_store != nullptr || with == LoadWith::Key || options_.errors.dead_letters != nullptr;
     if (delivers && !options_.delivery.dry_run)
@@ -294,7 +294,7 @@ class Runner final : public LiveRun {
   // --- extraction ---------------------------------------------------------------------------------------
   void extract_all() {
     if (source_) {
-      if (start_progress({{}})) extract_one(0, source_);
+      if (start_progress({{}})) extract_one(0, true, source_);
     } else if constexpr (HasPartitions<P>) {
       auto error = guarded([this]() -> std::optional<Error> {
         auto&& partitions = std::as_const(pipeline_).partitions();
@@ -304,7 +304,7 @@ class Runner final : public LiveRun {
       });
       if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
     } else if (start_progress({{}})) {
-      extract_one(0, [this](Emitter<E>& out) { return extract_whole(out); });
+      extract_one(0, true, [this](Emitter<E>& out) { return extract_whole(out); });
     }
   }
 
@@ -333,8 +333,9 @@ class Runner final : public LiveRun {
         if (next == std::ranges::end(partitions) || batcher_->intake_refused()) return;
         const auto mine = next++;
         const std::uint32_t number = index++;
+        const bool last = next == std::ranges::end(partitions);
         lock.unlock();
-        extract_one(number, [this, &mine](Emitter<E>& out) { return extract_part(*mine, out); });
+        extract_one(number, last, [this, &mine](Emitter<E>& out) { return extract_part(*mine, out); });
       }
     };
     const auto guarded_work = [&] {
@@ -363,7 +364,7 @@ class Runner final : public LiveRun {
   }
 
   template <class F>
-  void extract_one(std::uint32_t partition, F&& extract) {
+  void extract_one(std::uint32_t partition, bool last, F&& extract) {
     OwnedLane<E>& lane = batcher_->open_lane(partition, progress_ ? progress_->earlier(partition) : nullptr);
     Emitter<E> out(lane);
     ++extracting_;
@@ -377,7 +378,7 @@ class Runner final : public LiveRun {
     }
     --extracting_;
     if (progress_ && lane.position) progress_->ended(partition, *lane.position, lane.position_seq);
-    batcher_->finish_lane(lane, whole ? Flush::Source : Flush::Close, whole);
+    batcher_->finish_lane(lane, whole ? Flush::Source : Flush::Close, whole, last);
   }
 
   /// A function of its own: within the whole course of a run GCC keeps less of a user's loop in registers (strings

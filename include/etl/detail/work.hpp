@@ -129,6 +129,21 @@ struct Work {
   /// What was rejected could not be set aside: it is lost with the batch.
   void lose_rejections() noexcept { unkept_ = true; }
 
+  /// The batch was not loaded to its end, and nobody has been told of some rejects: they are lost with it, and come
+  /// again with the next run. So every reject that is counted has drawn on the budget.
+  void lose_unreported() {
+    if (reported == load_rejections.size()) return;
+    auto lost = load_rejections.begin() + static_cast<std::ptrdiff_t>(reported);
+    std::vector<std::uint32_t> items;
+    for (; lost != load_rejections.end(); ++lost) items.push_back(lost->item);
+    std::ranges::sort(items);
+    for_each_item([&](std::uint32_t item, std::uint32_t first, std::uint32_t end) {
+      if (std::binary_search(items.begin(), items.end(), item))
+        std::replace(fates_.begin() + first, fates_.begin() + end, Fate::Rejected, Fate::Abandoned);
+    });
+    load_rejections.resize(reported);
+  }
+
   /// Load rejected results, counted from `from`. Keeps the items concerned, each once per batch, with the first reason.
   void reject_results(std::uint32_t from, std::vector<std::pair<std::size_t, Error>>& rejects) {
     std::ranges::sort(rejects, {}, &std::pair<std::size_t, Error>::first);
