@@ -44,9 +44,14 @@ class MemoryCheckpoints final : public CheckpointStore {
   [[nodiscard]] Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) override {
     const std::lock_guard lock(mutex_);
     ++saves_;
-    Checkpoint& kept = checkpoints_[pipeline];
+    const auto found = checkpoints_.find(pipeline);
+    if (found == checkpoints_.end()) {
+      checkpoints_.emplace(pipeline, checkpoint);
+      return {};
+    }
+    Checkpoint& kept = found->second;
     if (!kept.run.empty() && kept.run != checkpoint.run) return failure(superseded(pipeline, checkpoint.run, kept.run));
-    kept = checkpoint;
+    kept = Checkpoint(checkpoint);  // all of it, or where memory runs out nothing
     return {};
   }
   [[nodiscard]] Result<void> reset(const std::string& pipeline) override {
@@ -86,6 +91,15 @@ class MemoryDeadLetters final : public DeadLetterStore {
     std::size_t count = 0;
     for (const std::string& id : ids) count += letters_.erase(id);
     return count;
+  }
+  /// Forgets some and writes others, both or (where memory runs out) neither.
+  [[nodiscard]] Result<void> replace(std::span<const std::string> forgotten, std::span<const DeadLetter> letters) {
+    const std::lock_guard lock(mutex_);
+    std::map<std::string, DeadLetter> changed = letters_;
+    for (const DeadLetter& letter : letters) changed[letter.id] = letter;
+    for (const std::string& id : forgotten) changed.erase(id);
+    letters_.swap(changed);
+    return {};
   }
   /// All, by partition and seq.
   [[nodiscard]] std::vector<DeadLetter> letters() const {
@@ -177,13 +191,11 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
       const auto found = all.find(pipeline_);
       if (const std::string owner = found == all.end() ? "" : found->second.run; owner != run_)
         return failure(superseded(pipeline_, run_, owner));
-      Checkpoint& checkpoint = found == all.end() ? all[pipeline_] : found->second;
+      // On copies: where memory runs out, nothing is committed.
+      Checkpoint checkpoint = found == all.end() ? Checkpoint() : found->second;
       for (const SettledRange& range : settled_)
         if (any_settled(checkpoint, range))
           return failure(fatal("another run of this pipeline has loaded these items"));
-      store_.rows_.insert(store_.rows_.end(), tx_.rows_.begin(), tx_.rows_.end());
-      (void)store_.letters_.write(letters_);
-      (void)store_.letters_.purge(purged_);
       for (const SettledRange& range : settled_) partition(checkpoint, range.partition).gaps.add(range.items);
       for (const PartitionProgress& p : advanced_) {
         PartitionProgress& mine = partition(checkpoint, p.partition);
@@ -194,6 +206,12 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
       }
       for (const SettledRange& range : settled_) join(partition(checkpoint, range.partition));
       for (const PartitionProgress& p : advanced_) join(partition(checkpoint, p.partition));
+      std::vector<Row> rows = store_.rows_;
+      rows.insert(rows.end(), tx_.rows_.begin(), tx_.rows_.end());
+      if (found == all.end()) all.emplace(pipeline_, Checkpoint());
+      if (auto changed = store_.letters_.replace(purged_, letters_); !changed) return changed;
+      store_.rows_.swap(rows);
+      std::swap(all.find(pipeline_)->second, checkpoint);
       rollback();
       return {};
     }
