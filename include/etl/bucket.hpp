@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <stop_token>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -43,8 +44,8 @@ class Bucket {
 
   /// Starts accepting. Throws `etl::Exception` on invalid options, and on those that only a run honours: `mode` has to
   /// be Parallel, `order` not ByKey, and there are neither `extractors`, `delivery`, dead letters nor progress. Throws
-  /// `std::system_error` when a thread of its pool cannot start. Batches are run on pushing threads only where those
-  /// would have to wait.
+  /// `std::system_error` when a thread of its pool cannot start, `std::bad_alloc` without memory. Batches are run on
+  /// pushing threads only where those would have to wait.
   template <class F>
     requires detail::Processor<F, T>
   explicit Bucket(F processor, Options options = {}, Stop stop = {})
@@ -53,7 +54,9 @@ class Bucket {
   Bucket& operator=(const Bucket&) = delete;
   /// Closes, and waits until everything is processed (G3). Producers have to be gone.
   ~Bucket() {
-    if (parts_.here()) static_cast<void>(finish());
+    if (!parts_.here()) return;
+    const std::lock_guard lock(parts_->finish_mutex);
+    if (!parts_->report) parts_->report = parts_->make_report();
   }
 
   /// Blocks while the bucket is full. False: closed, stopped or failed; the item is untouched and counted (G11). Throws
@@ -83,7 +86,8 @@ class Bucket {
   /// No more intake; what is inside is flushed. Returns at once.
   void close() { parts_->batcher->close(); }
   /// Closes, waits until everything is processed, and reports. Later calls return the same report.
-  /// Not to be called by the processor. In a child of fork() it throws `etl::Exception`.
+  /// Not to be called by the processor. In a child of fork() it throws `etl::Exception`. Throws `std::bad_alloc` when
+  /// there is no memory for a copy of the report; a later call may have it.
   RunReport finish() {
     if (!parts_.here())
       throw Exception({.code = Errc::NotRun, .context = "this bucket was made by another process, before fork()"});
@@ -148,11 +152,11 @@ class Bucket {
       on_abandon.emplace(stop.abandon(), Abandon{batcher.get()});
     }
     bool push(T& item) { return weighed ? weighed->push(item) : intake.push(item); }
-    [[nodiscard]] RunReport make_report() {
+    [[nodiscard]] RunReport make_report() noexcept {
       batcher->close();
       intake.seal_stragglers();
       RunReport made;
-      made.pipeline = options.name;
+      made.pipeline = std::move(name);
       detail::settle_outcome(made, batcher->finish());
       engine->report(made);
       made.elapsed = Clock::now() - started;
@@ -162,6 +166,7 @@ class Bucket {
     const Options options;
     const detail::Environment environment;
     const Executor executor;
+    std::string name = options.name;  // for the report
     const TimePoint started = Clock::now();
     std::unique_ptr<detail::BucketEngine<T>> engine;
     std::shared_ptr<detail::Batcher<T>> batcher;

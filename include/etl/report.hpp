@@ -153,10 +153,14 @@ struct RunReport {
   /// Throws `etl::Exception` with the first error unless `ok()`.
   void throw_if_failed() const;
 
-  /// Counts an error and keeps it while there is room.
-  void add_error(ErrorRecord record) {
+  /// Counts an error and keeps it while there is room, and memory.
+  void add_error(ErrorRecord record) noexcept {
     ++error_count;
-    if (errors.size() < max_errors) errors.push_back(std::move(record));
+    if (errors.size() >= max_errors) return;
+    try {
+      errors.push_back(std::move(record));
+    } catch (...) {  // it is counted
+    }
   }
 
  private:

@@ -22,13 +22,16 @@ namespace etl::inline v0 {
 /// With `options.delivery.checkpoints`, or run as `etl::with(pipeline, store)`, it goes on where an earlier run of the
 /// same name that did not finish has got to (G14, G15).
 ///
-/// Never throws for a failure: the report carries the outcome, both ledgers and the first errors (G1).
+/// Never throws: the report carries the outcome, both ledgers and the first errors (G1), also when memory runs out. (A
+/// report can be made without any; then it may lack a text. Where memory has to be had before there can be something to
+/// report on, in the constructors of `Bucket` and `PipelineManager`, `std::bad_alloc` is thrown.)
 /// Afterwards nothing is left running (G3). Distinct pipelines may be run by several threads at once.
 template <class P>
 [[nodiscard]] RunReport run(P&& pipeline, const Options& options = {}, Stop stop = {}) {
   using Plain = std::remove_reference_t<P>;
   if constexpr (detail::Checked<Plain>::ok())
-    return detail::execute(pipeline, options, detail::Environment(options), std::move(stop));
+    return detail::reported(
+        [&] { return detail::execute(pipeline, options, detail::Environment(options), std::move(stop)); });
   else
     return {};
 }

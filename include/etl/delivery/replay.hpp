@@ -188,11 +188,26 @@ template <class E, class P>
   own.errors.max_reject_ratio = 1.0;
   return own;
 }
-inline RunReport replay_failed(RunReport report, const Options& options, Error error) {
-  const Stage stage = options.name.empty() ? Stage::Configure : Stage::DeadLetter;
-  report.pipeline = options.name;
+inline RunReport replay_failed(RunReport report, const Options& options, Error error) noexcept {
+  ErrorRecord record{.error = std::move(error), .stage = options.name.empty() ? Stage::Configure : Stage::DeadLetter};
+  static_cast<void>(guarded([&]() -> std::optional<Error> {
+    report.pipeline = options.name;
+    record.pipeline = options.name;
+    return std::nullopt;
+  }));
   report.outcome = Outcome::Failed;
-  report.add_error({.error = std::move(error), .pipeline = options.name, .stage = stage});
+  report.add_error(std::move(record));
+  return report;
+}
+/// Does what follows the run of a replay.
+template <class F>
+[[nodiscard]] RunReport after_replay(RunReport report, const Options& options, F&& settle) noexcept {
+  auto error = guarded([&]() -> std::optional<Error> {
+    Result<void> settled = settle();
+    if (settled) return std::nullopt;
+    return std::move(settled.error());
+  });
+  if (error) return replay_failed(std::move(report), options, std::move(*error));
   return report;
 }
 
@@ -217,21 +232,23 @@ template <class P>
 [[nodiscard]] RunReport replay(P&& pipeline, DeadLetterStore& letters, const Options& options = {}, Stop stop = {}) {
   using Plain = std::remove_reference_t<P>;
   using E = typename detail::ReplayTraits<Plain>::E;
-  const auto found = detail::letters_to_replay(letters, options.name);
-  if (!found) return detail::replay_failed({}, options, found.error());
-  const auto replayed = std::make_shared<detail::ReplayedLetters>(*found);
-  Options own = detail::replay_options(options, found->size());
-  own.delivery.checkpoints = replayed;
-  own.errors.on_reject = [&](const Rejection& r) {
-    replayed->rejected(r.seq, r.error, r.stage);
-    if (options.errors.on_reject) options.errors.on_reject(r);
-  };
-  const auto source = [&](Emitter<E>& out) { return detail::extract_letters<E>(std::as_const(pipeline), *found, out); };
-  RunReport report =
-      detail::Runner<Plain>(pipeline, own, detail::Environment(own), std::move(stop), nullptr, source).execute();
-  if (auto settled = replayed->settle(letters); !settled)
-    return detail::replay_failed(std::move(report), options, std::move(settled.error()));
-  return report;
+  return detail::reported([&]() -> RunReport {
+    const auto found = detail::letters_to_replay(letters, options.name);
+    if (!found) return detail::replay_failed({}, options, found.error());
+    const auto replayed = std::make_shared<detail::ReplayedLetters>(*found);
+    Options own = detail::replay_options(options, found->size());
+    own.delivery.checkpoints = replayed;
+    own.errors.on_reject = [&](const Rejection& r) {
+      replayed->rejected(r.seq, r.error, r.stage);
+      if (options.errors.on_reject) options.errors.on_reject(r);
+    };
+    const auto source = [&](Emitter<E>& out) {
+      return detail::extract_letters<E>(std::as_const(pipeline), *found, out);
+    };
+    RunReport report =
+        detail::Runner<Plain>(pipeline, own, detail::Environment(own), std::move(stop), nullptr, source).execute();
+    return detail::after_replay(std::move(report), options, [&] { return replayed->settle(letters); });
+  });
 }
 
 /// The same for a pipeline that loads in the transactions of a store, where `letters` are those of the same store: rows
@@ -244,22 +261,22 @@ template <class P, class Tx>
                                Stop stop = {}) {
   using Plain = std::remove_reference_t<P>;
   using E = typename detail::ReplayTraits<Plain>::E;
-  const auto found = detail::letters_to_replay(letters, options.name);
-  if (!found) return detail::replay_failed({}, options, found.error());
-  const Options own = detail::replay_options(options, found->size());
-  detail::ReplayStore<Tx> store(*bound.store, *found);
-  const auto source = [&](Emitter<E>& out) {
-    return detail::extract_letters<E>(std::as_const(bound.pipeline), *found, out);
-  };
-  RunReport report =
-      detail::Runner<Plain, Tx>(bound.pipeline, own, detail::Environment(own), std::move(stop), &store, source)
-          .execute();
-  const auto superseded = [](const ErrorRecord& e) { return e.error.code == Errc::Superseded; };
-  if (own.delivery.dry_run || std::ranges::any_of(report.errors, superseded))
-    return report;  // nothing of ours is there
-  if (auto forgotten = bound.store->reset(own.name); !forgotten)
-    return detail::replay_failed(std::move(report), options, std::move(forgotten.error()));
-  return report;
+  return detail::reported([&]() -> RunReport {
+    const auto found = detail::letters_to_replay(letters, options.name);
+    if (!found) return detail::replay_failed({}, options, found.error());
+    const Options own = detail::replay_options(options, found->size());
+    detail::ReplayStore<Tx> store(*bound.store, *found);
+    const auto source = [&](Emitter<E>& out) {
+      return detail::extract_letters<E>(std::as_const(bound.pipeline), *found, out);
+    };
+    RunReport report =
+        detail::Runner<Plain, Tx>(bound.pipeline, own, detail::Environment(own), std::move(stop), &store, source)
+            .execute();
+    const auto superseded = [](const ErrorRecord& e) { return e.error.code == Errc::Superseded; };
+    if (own.delivery.dry_run || std::ranges::any_of(report.errors, superseded))
+      return report;  // nothing of ours is there
+    return detail::after_replay(std::move(report), options, [&] { return bound.store->reset(own.name); });
+  });
 }
 
 }  // namespace etl::inline v0

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <etl/config.hpp>
@@ -29,7 +30,34 @@ struct Buffer {
   Slots<E> slots;
   OwnedLane<E>* owner = nullptr;  ///< gets it back, elements alive
   std::uint32_t users = 0;
-  std::uint64_t bytes = 0;  ///< the most its items weighed
+  std::uint64_t bytes = 0;         ///< the most its items weighed
+  std::unique_ptr<Buffer> next{};  ///< in its owner's list of those that are free
+};
+
+/// Buffers that are free, linked through themselves: to give one back needs no memory.
+template <class E>
+class FreeBuffers {
+ public:
+  FreeBuffers() = default;
+  FreeBuffers(const FreeBuffers&) = delete;
+  FreeBuffers& operator=(const FreeBuffers&) = delete;
+  ~FreeBuffers() {
+    while (pop()) {}  // one by one, for the stack's sake
+  }
+  void swap(FreeBuffers& other) noexcept { head_.swap(other.head_); }
+  void push(std::unique_ptr<Buffer<E>> buffer) noexcept {
+    buffer->next = std::move(head_);
+    head_ = std::move(buffer);
+  }
+  /// The one given back last, or null.
+  [[nodiscard]] std::unique_ptr<Buffer<E>> pop() noexcept {
+    std::unique_ptr<Buffer<E>> buffer = std::move(head_);
+    if (buffer) head_ = std::move(buffer->next);
+    return buffer;
+  }
+
+ private:
+  std::unique_ptr<Buffer<E>> head_;
 };
 
 /// A sealed run of items of one partition. Batch objects are recycled.
@@ -125,9 +153,9 @@ class BatchSource {
   BatchSource& operator=(const BatchSource&) = delete;
   virtual ~BatchSource() = default;
   /// Under the batcher's lock: seals what is due into `sealed`; returns when to look again.
-  virtual TimePoint seal_due(TimePoint now, BatchQueue<E>& sealed) = 0;
+  virtual TimePoint seal_due(TimePoint now, BatchQueue<E>& sealed) noexcept = 0;
   /// Under the batcher's lock: takes no more; seals the rest into `sealed`.
-  virtual void refuse(BatchQueue<E>& sealed) = 0;
+  virtual void refuse(BatchQueue<E>& sealed) noexcept = 0;
   /// Without the lock: fills in the items of a batch sealed without a buffer.
   virtual void materialise(Batch<E>& batch) = 0;
 };

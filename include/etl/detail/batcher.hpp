@@ -6,10 +6,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <iterator>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -62,7 +64,9 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
         aligned_(aligned),
         keeps_progress_(keeps_progress),
         capacity_(options.effective_capacity()),
-        timer_(clock == nullptr ? nullptr : clock->make_timer()) {}
+        timer_(clock == nullptr ? nullptr : clock->make_timer()) {
+    tally_.errors.reserve(RunReport::max_errors + 1);  // where memory runs out, the report is to say so
+  }
 
   // --- for a lane's producer ------------------------------------------------------------------------
   /// `earlier` is what was settled of the partition before, or null; it outlives the lane's use.
@@ -76,16 +80,20 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   }
   /// Flushes the rest; after a failure it is dropped and counted. `whole`: the source has ended by itself, and so has
   /// its last chunk. `last`: no other lane will be opened.
-  void finish_lane(OwnedLane<E>& lane, Flush reason, bool whole = true, bool last = false) {
+  void finish_lane(OwnedLane<E>& lane, Flush reason, bool whole = true, bool last = false) noexcept {
     std::vector<ChunkRef> chunks;  // what they hold is released after the lock
     ChunkRef chunk;
     Lock lock(mutex_);
     lane.limit.store(0, std::memory_order_relaxed);
     if (lane.chunk && !whole && !lane.chunk_complete()) lane.chunk->lost.store(true, std::memory_order_release);
-    Batch<E>* rest = lane.pending() > 0 ? seal(lane, reason, now()) : nullptr;
+    Batch<E>* rest = lane.pending() > 0 ? seal_if_possible(lane, reason, now()) : nullptr;
+    if (lane.pending() > 0) lose_pending(lane);
     const bool cut_off = aligned_ && reason != Flush::Source;
     lane.leave_buffer(*this);
-    chunks.swap(lane.chunks);
+    if (lane.next_batch != nullptr) {
+      chunks.swap(lane.next_batch->chunks);
+      free_batches_.push(std::exchange(lane.next_batch, nullptr));
+    }
     chunk.swap(lane.chunk);
     lane.in_use = false;
     if (rest == nullptr) return;
@@ -103,7 +111,11 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     auto& lane = static_cast<OwnedLane<E>&>(base);
     Lock lock = this->lock();
     if (!refusing()) after_cut(lock, lane);
-    if (!refusing()) return true;  // asked again: that may have run a batch
+    if (!refusing() && !has_slot(lane)) renew(lane);  // there was no memory for it before
+    if (!refusing()) {                                // asked again: that may have run a batch
+      if (has_slot(lane)) return true;
+      throw std::bad_alloc();
+    }
     tally_.count_refused();
     if (lane.chunk) lane.chunk->lost.store(true, std::memory_order_release);
     return false;
@@ -113,7 +125,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     if (weigh_ && still_light(lane)) return;
     Lock lock = this->lock();
     if (lane.limit.load(std::memory_order_relaxed) == 0) {  // a cut, or the end of intake, came in between
-      if (!refusing() && lane.pending() > 0) after_cut(lock, lane);
+      if (!refusing() && lane.pending() > 0) static_cast<void>(if_possible([&] { after_cut(lock, lane); }));
       return;
     }
     const TimePoint time = now();
@@ -146,8 +158,10 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   void mark(Lane<E>& base, Position position) override {
     const Lock lock(mutex_);
     auto& lane = static_cast<OwnedLane<E>&>(base);
+    Batch<E>& batch = next_batch(lane);
+    batch.position = position;
     lane.position = std::move(position);
-    lane.position_seq = lane.seq();
+    lane.position_seq = batch.position_seq = lane.seq();
     lane.complete_at = lane.position_seq;
   }
   [[nodiscard]] const std::optional<Position>& resume_from(Lane<E>& base) override {
@@ -158,17 +172,19 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     auto& lane = static_cast<OwnedLane<E>&>(base);
     const bool refused = acknowledge && keeps_progress_;
     auto chunk = std::make_shared<Chunk>(std::move(keep), std::move(acknowledge));
+    chunk->lost.store(true, std::memory_order_release);  // unless it is taken
     if (refused) {
-      chunk->lost.store(true, std::memory_order_release);
       return fail({.error = {.code = Errc::InvalidOptions, .context = std::string(acknowledges_with_progress)},
                    .stage = Stage::Configure});
     }
     std::vector<ChunkRef> unused;  // released after the lock, like the former chunk
     const Lock lock(mutex_);
+    std::vector<ChunkRef>& open = next_batch(lane).chunks;
+    if (lane.pending() == 0) open.swap(unused);
+    open.push_back(chunk);
+    chunk->lost.store(false, std::memory_order_release);
     lane.complete_at.reset();
-    if (lane.pending() == 0) lane.chunks.swap(unused);
     lane.chunk.swap(chunk);
-    lane.chunks.push_back(lane.chunk);
   }
   [[nodiscard]] std::stop_token intake_stop() const noexcept override { return intake_stop_.get_token(); }
 
@@ -180,11 +196,22 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   /// A batch to be filled in, given to `count_seal`, and then to `dispatch`.
   [[nodiscard]] Batch<E>* new_batch() {
     Batch<E>* batch = free_batches_.pop();
-    if (batch == nullptr) batch = batches_.emplace_back(std::make_unique<Batch<E>>()).get();
-    batch->number = next_number_++;
+    return batch != nullptr ? batch : batches_.emplace_back(std::make_unique<Batch<E>>()).get();
+  }
+  /// The same; null when there is no memory, which has failed the run.
+  [[nodiscard]] Batch<E>* new_batch_if_possible() noexcept {
+    Batch<E>* batch = nullptr;
+    auto error = guarded([&]() -> std::optional<Error> { return batch = new_batch(), std::nullopt; });
+    if (error) fail_soon({.error = std::move(*error), .stage = Stage::Manage});
     return batch;
   }
+  /// Items that cannot even be made a batch, where memory has run out and the run has failed.
+  void count_lost(std::uint64_t items) noexcept {
+    tally_.ledger.items.extracted += items;
+    tally_.ledger.items.abandoned += items;
+  }
   void count_seal(Batch<E>& batch, Flush reason, TimePoint opened, TimePoint time) noexcept {
+    batch.number = next_number_++;
     batch.sealed = time;
     tally_.count_seal(batch.size(), reason, time - opened);
     ++in_flight_;
@@ -203,6 +230,17 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     }
     tally_.max_queue_depth = std::max(tally_.max_queue_depth, queued_ + 1);
     Base::enqueue(lock, batch, batch_cost_);
+  }
+  /// Whether there are no more batches in flight, and room in the memory budget. No memory to be told when there is
+  /// fails the run.
+  [[nodiscard]] bool has_room(std::uint64_t in_flight) noexcept {
+    if (in_flight_ > in_flight) return false;
+    if (!environment_.memory || in_flight_ == 0) return true;
+    bool room = true;
+    auto error = guarded(
+        [&]() -> std::optional<Error> { return room = environment_.memory->has_room_or_tell(self()), std::nullopt; });
+    if (error) fail_soon({.error = std::move(*error), .stage = Stage::Manage});
+    return room;
   }
   void arm_timer(TimePoint due) noexcept {
     if (timer_ == nullptr || due >= timer_due_) return;
@@ -345,14 +383,18 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     dead_.store(true, std::memory_order_release);
     timer_.reset();
     for (auto& lane : lanes_) {
-      auto buffers = std::move(lane->free);
-      Base::outside(lock, [&] { buffers.clear(); });
+      std::optional<FreeBuffers<E>> buffers(std::in_place);
+      buffers->swap(lane->free);
+      Base::outside(lock, [&] { buffers.reset(); });
     }
     if (tally_.failed || tally_.rejects == 0) return std::move(tally_);
-    if (auto problem = tally_.ratio_problem(options_.errors)) {
-      keep({.error = {.code = Errc::RejectBudget, .context = "reject budget exceeded (" + *problem + ")"},
-            .stage = Stage::Transform},
-           true);
+    auto error = guarded([&]() -> std::optional<Error> {
+      const auto problem = tally_.ratio_problem(options_.errors);
+      if (!problem) return std::nullopt;
+      return Error{.code = Errc::RejectBudget, .context = "reject budget exceeded (" + *problem + ")"};
+    });
+    if (error) {
+      keep({.error = std::move(*error), .stage = Stage::Transform}, true);
       tally_.failed = true;
     }
     return std::move(tally_);
@@ -372,11 +414,11 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   }
 
   /// Under the lock, for lanes: one user less. What is returned is to be freed.
-  [[nodiscard]] std::unique_ptr<Buffer<E>> unref(Buffer<E>* buffer) {
+  [[nodiscard]] std::unique_ptr<Buffer<E>> unref(Buffer<E>* buffer) noexcept {
     if (buffer == nullptr || --buffer->users > 0) return nullptr;
     std::unique_ptr<Buffer<E>> unused(buffer);
     if (weigh_ && buffer->bytes > 2 * batch_bytes_) return unused;
-    buffer->owner->free.push_back(std::move(unused));
+    buffer->owner->free.push(std::move(unused));
     return nullptr;
   }
 
@@ -412,19 +454,49 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   [[nodiscard]] std::uint32_t next_check(const OwnedLane<E>& lane) const {
     return weigh_ ? lane.count.load(std::memory_order_relaxed) + 1 : lane.most;
   }
-  [[nodiscard]] Batch<E>* seal(OwnedLane<E>& lane, Flush reason, TimePoint time) {
-    Batch<E>* batch = new_batch();
-    lane.cut(*batch);
+  /// What the lane's open batch will be. Throws when there is no memory for it.
+  [[nodiscard]] Batch<E>& next_batch(OwnedLane<E>& lane) {
+    if (lane.next_batch != nullptr) return *lane.next_batch;
+    Batch<E>* const batch = new_batch();
+    auto error = guarded([&]() -> std::optional<Error> { return lane.prepare(*batch), std::nullopt; });
+    if (!error) return *batch;
+    free_batches_.push(batch);
+    throw std::bad_alloc();
+  }
+  /// Null: nothing was sealed, since there was no memory, which has failed the run.
+  [[nodiscard]] Batch<E>* seal_if_possible(OwnedLane<E>& lane, Flush reason, TimePoint time) noexcept {
+    auto error = guarded([&]() -> std::optional<Error> { return static_cast<void>(next_batch(lane)), std::nullopt; });
+    if (!error) return seal(lane, reason, time);
+    fail_soon({.error = std::move(*error), .stage = Stage::Manage});
+    return nullptr;
+  }
+  void lose_pending(OwnedLane<E>& lane) noexcept {
+    count_lost(lane.pending());
+    if constexpr (!reusable<E>) std::destroy_n(lane.data + lane.begin, lane.pending());
+    if (lane.chunk) lane.chunk->lost.store(true, std::memory_order_release);
+  }
+  /// `next_batch` is there.
+  [[nodiscard]] Batch<E>* seal(OwnedLane<E>& lane, Flush reason, TimePoint time) noexcept {
+    Batch<E>* const batch = lane.cut();
     if (weigh_) lane.buffer->bytes = std::max(lane.buffer->bytes, processor_->bytes(batch->items()));
     count_seal(*batch, reason, lane.opened, time);
     return batch;
   }
+  template <class F>
+  [[nodiscard]] static bool if_possible(F&& call) noexcept {
+    return !guarded([&]() -> std::optional<Error> { return call(), std::nullopt; });
+  }
+  [[nodiscard]] static bool has_slot(const OwnedLane<E>& lane) noexcept {
+    return lane.count.load(std::memory_order_relaxed) < lane.limit.load(std::memory_order_relaxed);
+  }
+  // Without memory it does what it can: the items are taken already, so it is the next push that throws.
   void seal_and_go_on(Lock& lock, OwnedLane<E>& lane, Flush reason, TimePoint time) {
+    lane.limit.store(0, std::memory_order_relaxed);
+    if (!if_possible([&] { static_cast<void>(next_batch(lane)); })) return;  // the timer has cut the last one
     Batch<E>* batch = seal(lane, reason, time);
     lane.leave_buffer(*this);
     dispatch(lock, batch, &lane);
-    if (refusing()) return;
-    renew(lane);
+    if (refusing() || !if_possible([&] { renew(lane); })) return;
     if (backend_ != nullptr && !has_room(capacity_ - 1))  // back-pressure
       wait_helping(lock, [this] { return has_room(capacity_ / 2); });
   }
@@ -436,7 +508,14 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   }
   // A new buffer, its limit at 1: the first item comes by to be timed.
   void renew(OwnedLane<E>& lane) {
-    lane.renew(*this, batch_size_);
+    static_cast<void>(next_batch(lane));
+    std::unique_ptr<Buffer<E>> fresh = lane.take_buffer(batch_size_);
+    try {
+      lane.renew(*this, std::move(fresh));
+    } catch (...) {  // by a move: of the items that had been taken some are gone, none may be loaded
+      fail_soon({.error = error_of_caught(std::current_exception()), .stage = Stage::Extract});
+      throw;
+    }
     lane.most = lane.room(batch_size_, aligned_);
     lane.limit.store(1, std::memory_order_relaxed);
     if (lane.pending() == 0) return;
@@ -447,10 +526,6 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   }
   [[nodiscard]] bool runs_inline(OwnedLane<E>& lane, const Batch<E>& batch) {
     return may_inline_ && lane.choice.run_inline(batch.sealed, batch_cost_, Base::token_free());
-  }
-  [[nodiscard]] bool has_room(std::size_t in_flight) {
-    if (in_flight_ > in_flight) return false;
-    return !environment_.memory || in_flight_ == 0 || environment_.memory->has_room_or_tell(self());
   }
   [[nodiscard]] std::shared_ptr<Batcher> self() { return std::static_pointer_cast<Batcher>(this->shared_from_this()); }
 
@@ -487,7 +562,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
       if (due <= time && backend_ == nullptr)
         lane->limit.store(0, std::memory_order_relaxed);
       else if (due <= time && lane->cut_short(time))
-        cut.push(seal(*lane, Flush::Timeout, time));
+        if (Batch<E>* const batch = seal_if_possible(*lane, Flush::Timeout, time)) cut.push(batch);
       if (due > time)
         next = std::min(next, due);
       else if (lane->cut_recently)
@@ -528,7 +603,8 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
       lane->limit.store(0, std::memory_order_relaxed);
       if (backend_ == nullptr) continue;  // the producer does it, whose thread is to run it
       if (aligned_) continue;             // cut off: see finish_lane
-      if (lane->in_use && lane->pending() > 0) open.push(seal(*lane, Flush::Close, now()));
+      if (!lane->in_use || lane->pending() == 0) continue;
+      if (Batch<E>* const batch = seal_if_possible(*lane, Flush::Close, now())) open.push(batch);
     }
     if (source_ != nullptr) source_->refuse(open);
     Base::notify();

@@ -36,6 +36,17 @@ template <class F>
   return error;
 }
 
+/// The same, without a message when there is no memory for one.
+[[nodiscard]] inline Error error_of_caught(std::exception_ptr caught) noexcept {
+  try {
+    return error_of_exception(caught);
+  } catch (...) {
+    Error error{.code = Errc::UserException};
+    error.exception = std::move(caught);
+    return error;
+  }
+}
+
 /// Calls `call`, which returns an error or nothing, and turns whatever it throws into an error.
 /// The exception object is handed on only after its handler has ended, so that no other thread
 /// touches it at the same time.
@@ -47,11 +58,7 @@ template <class F>
   } catch (...) {
     caught = std::current_exception();
   }
-  try {
-    return error_of_exception(std::move(caught));
-  } catch (...) {  // no memory for a message
-    return Error{.code = Errc::UserException};
-  }
+  return error_of_caught(std::move(caught));
 }
 
 }  // namespace etl::inline v0::detail

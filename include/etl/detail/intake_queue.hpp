@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -35,7 +36,8 @@ namespace etl::inline v0::detail {
 /// An unbounded queue with one explicit producer per pushing thread, found again through a thread-local
 /// cache and handed to another thread when its thread ends. (Version 1.0.3's implicit producers reuse
 /// blocks with too weak an order.) Its user bounds it by a word that is acquired right before `enqueue`
-/// and released right after `dequeue`. ThreadSanitizer does not model the fences by which the queue hands a block
+/// and released right after `dequeue`. `enqueue` throws std::bad_alloc, or what a move throws, and has then not taken
+/// the item. ThreadSanitizer does not model the fences by which the queue hands a block
 /// from its reader back to its writer; under it, calls are serialised, so that no user sees a false report.
 /// Thread-safe.
 template <class T>
@@ -44,7 +46,7 @@ class IntakeQueue {
   void enqueue(T&& item) {
     Token* const mine = token();
     const auto serial = serialised();
-    shared_->queue.enqueue(*mine, std::move(item));
+    if (!shared_->queue.enqueue(*mine, std::move(item))) throw std::bad_alloc();
   }
   /// Moves up to `most` items to `out`; returns how many.
   template <class Out>
@@ -66,12 +68,17 @@ class IntakeQueue {
 
     Token* take() {
       const std::lock_guard lock(mutex);
-      if (idle.empty()) return tokens.emplace_back(std::make_unique<Token>(queue)).get();
+      if (idle.empty()) {
+        idle.reserve(tokens.size() + 1);  // it comes back where nothing may throw
+        auto token = std::make_unique<Token>(queue);
+        if (!token->valid()) throw std::bad_alloc();
+        return tokens.emplace_back(std::move(token)).get();
+      }
       Token* token = idle.back();
       idle.pop_back();
       return token;
     }
-    void give_back(Token* token) {
+    void give_back(Token* token) noexcept {
       const std::lock_guard lock(mutex);
       idle.push_back(token);
     }
@@ -101,6 +108,7 @@ class IntakeQueue {
     for (const Entry& e : cache.entries)
       if (e.id == shared_->id) return e.token;
     std::erase_if(cache.entries, [](const Entry& e) { return e.owner.expired(); });
+    cache.entries.reserve(cache.entries.size() + 1);
     return cache.entries.emplace_back(Entry{shared_->id, shared_->take(), shared_}).token;
   }
 

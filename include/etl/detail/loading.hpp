@@ -244,9 +244,13 @@ class Loading {
       });
     };
     Result<void> done = retry(options_.retry, attempt, waiter_, work.batch->number);
-    if (done) {
-      progress_->committed(part, now);
-      static_cast<void>(rejecter_.report_load(work));
+    if (done) {  // whatever comes now, that is so
+      auto error = guarded([&]() -> std::optional<Error> {
+        progress_->committed(part, now);
+        static_cast<void>(rejecter_.report_load(work));
+        return std::nullopt;
+      });
+      if (error) batcher_->fail(place(*work.batch, Stage::Load, std::move(*error)));
       return;
     }
     work.lose_rejections();

@@ -10,19 +10,22 @@
 namespace etl::inline v0::detail {
 
 /// A ledger that does not balance is worse than anything else (G2): the report says so first.
-inline void check_ledgers(RunReport& report) {
+inline void check_ledgers(RunReport& report) noexcept {
   if (report.items.balanced() && report.results.balanced()) return;
   report.outcome = Outcome::Inconsistent;
   ++report.error_count;
-  report.errors.insert(report.errors.begin(),
-                       {.error = {.code = Errc::Ledger, .context = "the ledger does not balance"},
-                        .pipeline = report.pipeline,
-                        .stage = Stage::Manage});
+  try {
+    report.errors.insert(report.errors.begin(),
+                         {.error = {.code = Errc::Ledger, .context = "the ledger does not balance"},
+                          .pipeline = report.pipeline,
+                          .stage = Stage::Manage});
+  } catch (...) {  // no memory: it is counted
+  }
   if (report.errors.size() > RunReport::max_errors) report.errors.pop_back();
 }
 
 /// Fills the report's ledgers, flushes, errors and outcome.
-inline void settle_outcome(RunReport& report, Tally totals) {
+inline void settle_outcome(RunReport& report, Tally totals) noexcept {
   report.items = totals.ledger.items;
   report.results = totals.ledger.results;
   report.flushes = totals.flushes;

@@ -7,7 +7,6 @@
 #include <memory>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include <etl/config.hpp>
 #include <etl/delivery/checkpoint.hpp>
@@ -44,12 +43,13 @@ struct OwnedLane final : Lane<E> {
   SeqRanges replay{};                         ///< settled by it
   ChunkRef chunk{};
   std::optional<std::uint64_t> complete_at{};  ///< `mark` was called here since `chunk` began
-  std::vector<ChunkRef> chunks{};              ///< those with items in the open batch
+  /// What the open batch will be when it is sealed, with its position and its chunks: so sealing needs no memory. Null
+  /// before the first item, and when the timer has just cut the open batch.
+  Batch<E>* next_batch = nullptr;
   InlineChoice choice{};
-  std::vector<std::unique_ptr<Buffer<E>>> free{};
+  FreeBuffers<E> free{};
 
   void start(std::uint32_t which, const PartitionProgress* earlier) {
-    in_use = true;
     partition = which;
     next_seq = next_ordinal = position_seq = 0;
     position.reset();
@@ -58,6 +58,7 @@ struct OwnedLane final : Lane<E> {
     resumed = false;
     replay = earlier == nullptr ? SeqRanges() : earlier->gaps;
     if (earlier != nullptr) replay.add({0, earlier->watermark});
+    in_use = true;
   }
   /// By the producer, before its first item: goes on where the earlier run was.
   [[nodiscard]] const std::optional<Position>& resume_here() {
@@ -78,9 +79,17 @@ struct OwnedLane final : Lane<E> {
     return buffer == nullptr ? 0 : this->count.load(std::memory_order_acquire) - begin;
   }
 
-  /// Takes all published items into `batch`.
-  void cut(Batch<E>& batch) {
+  /// Makes an unused batch the next one of this lane.
+  void prepare(Batch<E>& batch) {
+    batch.position = position;
+    batch.position_seq = position_seq;
+    if (chunk) batch.chunks.push_back(chunk);
+    next_batch = &batch;
+  }
+  /// Takes all published items into the batch that was prepared for them.
+  [[nodiscard]] Batch<E>* cut() noexcept {
     const std::uint32_t end = this->count.load(std::memory_order_acquire);
+    Batch<E>& batch = *std::exchange(next_batch, nullptr);
     batch.buffer = buffer;
     ++buffer->users;
     batch.begin = begin;
@@ -90,12 +99,9 @@ struct OwnedLane final : Lane<E> {
     batch.first_seq = next_seq;
     batch.replayed = replay.contains(next_seq);
     next_seq += end - begin;
-    batch.position = position;
-    batch.position_seq = position_seq;
-    batch.chunks.swap(chunks);
-    if (chunk) chunks.push_back(chunk);
     begin = end;
     timed = false;
+    return &batch;
   }
   /// By the timer: ends the open batch; whether it has items.
   [[nodiscard]] bool cut_short(TimePoint now) noexcept {
@@ -110,16 +116,16 @@ struct OwnedLane final : Lane<E> {
 
   /// By the producer: gives its buffer up, keeping nothing.
   template <class Host>
-  void leave_buffer(Host& batcher) {
+  void leave_buffer(Host& batcher) noexcept {
     if (buffer == nullptr) return;
     if constexpr (reusable<E>) buffer->slots.live = this->live;
     const auto freed = batcher.unref(std::exchange(buffer, nullptr));
     reset();
   }
-  /// By the producer: a new buffer, with the pending items, if any, moved over.
+  /// By the producer: goes on in `fresh`, with the pending items, if any, moved over. When a move throws, some of them
+  /// have been moved away.
   template <class Host>
-  void renew(Host& batcher, std::uint32_t batch_size) {
-    std::unique_ptr<Buffer<E>> fresh = take_buffer(batch_size);
+  void renew(Host& batcher, std::unique_ptr<Buffer<E>> fresh) {
     const std::uint32_t from = begin;
     const std::uint32_t to = from + pending();
     std::uint32_t n = 0;
@@ -142,11 +148,10 @@ struct OwnedLane final : Lane<E> {
 
   /// Under the lock: a used buffer, or a new one.
   [[nodiscard]] std::unique_ptr<Buffer<E>> take_buffer(std::uint32_t batch_size) {
-    if (free.empty()) return std::make_unique<Buffer<E>>(Buffer<E>{Slots<E>(batch_size), this, 1, 0});
-    std::unique_ptr<Buffer<E>> buffer_again = std::move(free.back());
-    free.pop_back();
-    buffer_again->users = 1;
-    return buffer_again;
+    std::unique_ptr<Buffer<E>> used = free.pop();
+    if (!used) return std::make_unique<Buffer<E>>(Buffer<E>{Slots<E>(batch_size), this, 1, 0});
+    used->users = 1;
+    return used;
   }
 
  private:

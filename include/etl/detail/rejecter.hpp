@@ -73,7 +73,7 @@ class Rejecter {
     return true;
   }
   /// The same for what load rejected.
-  [[nodiscard]] bool settle_load(Work& work) noexcept { return reserve_load(work) && report_load(work); }
+  [[nodiscard]] bool settle_load(Work& work) { return reserve_load(work) && report_load(work); }
   /// Draws what load rejected on the budget; what an earlier attempt at this batch has drawn is not drawn again. False:
   /// that has failed the run.
   [[nodiscard]] bool reserve_load(Work& work) {

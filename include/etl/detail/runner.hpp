@@ -76,7 +76,7 @@ class Runner final : public LiveRun {
     };
     if (auto error = guarded(run)) {
       report_.outcome = Outcome::Failed;
-      report_.add_error({.error = std::move(*error), .pipeline = environment_.name, .stage = Stage::Configure});
+      add_error(std::move(*error), Stage::Configure);
     }
     report_.elapsed = Clock::now() - started_;
     return std::move(report_);
@@ -154,8 +154,14 @@ class Runner final : public LiveRun {
     const std::stop_callback on_drain(stop_.drain(), [this] { batcher_->request_drain(); });
     const std::stop_callback on_abandon(stop_.abandon(), [this] { batcher_->request_abandon(); });
     const LiveView::Shown shown(environment_.view, *this);
-    const ProgressTicker progress(environment_.progress,
-                                  [this] { return std::vector<NamedStatus>{{environment_.name, status()}}; });
+    std::optional<ProgressTicker> progress;
+    auto unshown = guarded([&]() -> std::optional<Error> {
+      progress.emplace(environment_.progress,
+                       [this] { return std::vector<NamedStatus>{{environment_.name, status()}}; });
+      return std::nullopt;
+    });
+    // The batcher is known to others by now: it has to come to its end.
+    if (unshown) batcher_->fail({.error = std::move(*unshown), .stage = Stage::Configure});
     conduct();
     return std::nullopt;
   }
@@ -175,10 +181,10 @@ class Runner final : public LiveRun {
     return progress_store() != nullptr && !options_.delivery.dry_run;
   }
 
-  void conduct() {
+  void conduct() noexcept {
     bool prepared = false;
     auto escaped = guarded([&]() -> std::optional<Error> {
-      prepared = !batcher_->stop_requested() && pre_process();
+      prepared = !batcher_->intake_refused() && pre_process();
       if (!prepared) return std::nullopt;
       ask_expected_items();
       if (!batcher_->intake_refused()) extract_all();
@@ -223,7 +229,7 @@ class Runner final : public LiveRun {
         guarded([&] { return all && !HasPostProcess<P> ? progress_->save_finished() : progress_->save_settled(all); });
     if (!error) return;
     if (report_.outcome != Outcome::Inconsistent) report_.outcome = Outcome::Failed;
-    add_checkpoint_error(std::move(*error));
+    add_error(std::move(*error), Stage::Checkpoint);
   }
   /// `post_process` has heard the outcome, so that stays when only this fails: the whole source is settled and saved,
   /// and the next run finds nothing left to do.
@@ -231,12 +237,23 @@ class Runner final : public LiveRun {
     if (!progress_started_) return;
     auto error = guarded([&] { return progress_->save_finished(); });
     if (!error) return;
-    error->context = "everything is loaded and saved, but not that the run has finished; the next run of '" +
-                     environment_.name + "' will end at once: " + error->context;
-    add_checkpoint_error(std::move(*error));
+    explain(*error, [&] {
+      return "everything is loaded and saved, but not that the run has finished; the next run of '" +
+             environment_.name + "' will end at once: " + error->context;
+    });
+    add_error(std::move(*error), Stage::Checkpoint);
   }
-  void add_checkpoint_error(Error error) {
-    report_.add_error({.error = std::move(error), .pipeline = environment_.name, .stage = Stage::Checkpoint});
+  /// Without its name when there is no memory for that.
+  void add_error(Error error, Stage stage) noexcept {
+    ErrorRecord record{.error = std::move(error), .stage = stage};
+    static_cast<void>(
+        guarded([&]() -> std::optional<Error> { return record.pipeline = environment_.name, std::nullopt; }));
+    report_.add_error(std::move(record));
+  }
+  /// Gives the error another text, when there is memory for it.
+  template <class F>
+  static void explain(Error& error, F&& text) noexcept {
+    static_cast<void>(guarded([&]() -> std::optional<Error> { return error.context = text(), std::nullopt; }));
   }
 
   // --- hooks ------------------------------------------------------------------------------------------
@@ -276,7 +293,7 @@ class Runner final : public LiveRun {
       });
       if (!error) return;
       if (report_.ok()) report_.outcome = Outcome::Failed;
-      report_.add_error({.error = std::move(*error), .pipeline = environment_.name, .stage = Stage::PostProcess});
+      add_error(std::move(*error), Stage::PostProcess);
     }
   }
   template <class F>
@@ -354,10 +371,12 @@ class Runner final : public LiveRun {
       return std::nullopt;
     });
     if (error) {  // before the others are joined, which may have an endless source
-      error->context = fmt::format(
-          "{} of {} extracting threads cannot be started: {}; lower Options::extractors, or raise "
-          "the limit on threads",
-          std::min(wanted, count) - 1 - others.size(), std::min(wanted, count), error->context);
+      explain(*error, [&] {
+        return fmt::format(
+            "{} of {} extracting threads cannot be started: {}; lower Options::extractors, or raise "
+            "the limit on threads",
+            std::min(wanted, count) - 1 - others.size(), std::min(wanted, count), error->context);
+      });
       return batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
     }
     guarded_work();
@@ -377,7 +396,13 @@ class Runner final : public LiveRun {
       batcher_->fail(std::move(record));
     }
     --extracting_;
-    if (progress_ && lane.position) progress_->ended(partition, *lane.position, lane.position_seq);
+    if (progress_ && lane.position) {
+      auto unmarked = guarded([&]() -> std::optional<Error> {
+        progress_->ended(partition, *lane.position, lane.position_seq);
+        return std::nullopt;
+      });
+      if (unmarked) batcher_->fail({.error = std::move(*unmarked), .stage = Stage::Checkpoint});
+    }
     batcher_->finish_lane(lane, whole ? Flush::Source : Flush::Close, whole, last);
   }
 
@@ -433,16 +458,31 @@ class Runner final : public LiveRun {
   std::atomic<const char*> hook_ = nullptr;
 };
 
+/// Calls `make`, which makes a report. Where it throws, as without memory for a run, the report says that.
+template <class F>
+[[nodiscard]] RunReport reported(F&& make) noexcept {
+  RunReport report;
+  auto error = guarded([&]() -> std::optional<Error> { return report = make(), std::nullopt; });
+  if (error) {
+    report.outcome = Outcome::Failed;
+    report.add_error({.error = std::move(*error), .stage = Stage::Configure});
+  }
+  return report;
+}
+
 /// Runs a pipeline that `check_pipeline` has accepted.
 template <class P>
-[[nodiscard]] RunReport execute(P& pipeline, const Options& options, Environment environment, Stop stop) {
-  return Runner<P>(pipeline, options, std::move(environment), std::move(stop)).execute();
+[[nodiscard]] RunReport execute(P& pipeline, const Options& options, const Environment& environment,
+                                Stop stop) noexcept {
+  return reported([&] { return Runner<P>(pipeline, options, environment, std::move(stop)).execute(); });
 }
 template <class P, class Tx>
-[[nodiscard]] RunReport execute(WithStore<P, Tx>& bound, const Options& options, Environment environment, Stop stop) {
-  return Runner<std::remove_reference_t<P>, Tx>(bound.pipeline, options, std::move(environment), std::move(stop),
-                                                bound.store)
-      .execute();
+[[nodiscard]] RunReport execute(WithStore<P, Tx>& bound, const Options& options, const Environment& environment,
+                                Stop stop) noexcept {
+  return reported([&] {
+    return Runner<std::remove_reference_t<P>, Tx>(bound.pipeline, options, environment, std::move(stop), bound.store)
+        .execute();
+  });
 }
 
 /// `check_pipeline`, also of a pipeline with its store.

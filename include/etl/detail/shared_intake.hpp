@@ -77,6 +77,10 @@ class SharedIntake final : public BatchSource<T> {
     auto lock = batcher_.lock();
     BatchQueue<T> rest;
     seal_rest(rest);
+    if (const std::uint64_t lost = open_items(); lost > 0) {  // no memory; they go with the queue
+      sealed_.fetch_add(lost, std::memory_order_relaxed);
+      batcher_.count_lost(lost);
+    }
     while (Batch<T>* batch = rest.pop()) batcher_.dispatch(lock, batch, nullptr);
   }
 
@@ -85,16 +89,16 @@ class SharedIntake final : public BatchSource<T> {
   [[nodiscard]] std::uint64_t open_items() const noexcept {
     return published_.load(std::memory_order_seq_cst) - sealed_.load(std::memory_order_relaxed);
   }
-  TimePoint seal_due(TimePoint now, BatchQueue<T>& sealed) override {
+  TimePoint seal_due(TimePoint now, BatchQueue<T>& sealed) noexcept override {
     if (!timed_) return TimePoint::max();
     const TimePoint due = after(opened_, options_.timeout);
     if (due > now) return due;
-    sealed.push(seal(std::min(batch_size_, open_items()), Flush::Timeout, now));
+    if (!seal(std::min(batch_size_, open_items()), Flush::Timeout, now, sealed)) return TimePoint::max();
     if (open_items() == 0) return TimePoint::max();  // a push in between has seen the seal, or is seen here
     start_open(now);
     return after(opened_, options_.timeout);
   }
-  void refuse(BatchQueue<T>& sealed) override {
+  void refuse(BatchQueue<T>& sealed) noexcept override {
     held_.fetch_or(refused, std::memory_order_acq_rel);
     seal_rest(sealed);
   }
@@ -154,21 +158,23 @@ class SharedIntake final : public BatchSource<T> {
     auto lock = batcher_.lock();
     if (batcher_.refusing()) return;  // seal_stragglers will
     BatchQueue<T> full;
-    while (open_items() >= batch_size_) full.push(seal(batch_size_, Flush::Size, batcher_.now()));
+    while (open_items() >= batch_size_ && seal(batch_size_, Flush::Size, batcher_.now(), full)) {}
     if (open_items() > 0 && !timed_) start_open(batcher_.now());
     while (Batch<T>* batch = full.pop()) batcher_.dispatch(lock, batch, nullptr);
   }
-  void start_open(TimePoint now) {
+  void start_open(TimePoint now) noexcept {
     timed_ = true;
     opened_ = now;
     batcher_.arm_timer(after(opened_, options_.timeout));
   }
-  void seal_rest(BatchQueue<T>& sealed) {
-    while (open_items() > 0) sealed.push(seal(std::min(batch_size_, open_items()), Flush::Close, batcher_.now()));
+  void seal_rest(BatchQueue<T>& sealed) noexcept {
+    while (open_items() > 0 && seal(std::min(batch_size_, open_items()), Flush::Close, batcher_.now(), sealed)) {}
   }
-  [[nodiscard]] Batch<T>* seal(std::uint64_t count, Flush reason, TimePoint time) {
+  /// False: there was no memory, which has failed the bucket.
+  [[nodiscard]] bool seal(std::uint64_t count, Flush reason, TimePoint time, BatchQueue<T>& sealed) noexcept {
     assert(count <= batch_size_);
-    Batch<T>* batch = batcher_.new_batch();
+    Batch<T>* const batch = batcher_.new_batch_if_possible();
+    if (batch == nullptr) return false;
     batch->begin = 0;
     batch->end = static_cast<std::uint32_t>(count);
     batch->partition = 0;
@@ -177,7 +183,8 @@ class SharedIntake final : public BatchSource<T> {
     sealed_.store(batch->first_seq + count, std::memory_order_seq_cst);
     batcher_.count_seal(*batch, reason, timed_ ? opened_ : time, time);
     timed_ = false;
-    return batch;
+    sealed.push(batch);
+    return true;
   }
 
   Batcher<T>& batcher_;

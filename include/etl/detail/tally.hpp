@@ -55,6 +55,9 @@ struct Tally {
     if (!decides && errors.size() == RunReport::max_errors) return;
     try {
       record.pipeline = pipeline;
+    } catch (...) {  // no memory: without the name, which the report has too
+    }
+    try {
       errors.insert(decides ? errors.begin() : errors.end(), std::move(record));
     } catch (...) {  // no memory: it is counted
     }

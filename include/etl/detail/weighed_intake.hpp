@@ -39,7 +39,7 @@ class WeighedIntake final : public BatchSource<T> {
     auto lock = batcher_.lock();
     if (is_full()) seal_full(lock);
     if (batcher_.refusing()) return Pushed::Refused;
-    if (!has_room(capacity_ - 1)) return Pushed::Full;
+    if (!batcher_.has_room(capacity_ - 1)) return batcher_.refusing() ? Pushed::Refused : Pushed::Full;
     put(lock, item, weight);
     return Pushed::Yes;
   }
@@ -47,7 +47,8 @@ class WeighedIntake final : public BatchSource<T> {
   [[nodiscard]] bool push(T& item) {
     const std::uint64_t weight = engine_.weight(item);
     auto lock = batcher_.lock();
-    if (!has_room(capacity_ - 1)) batcher_.wait_helping(lock, [this] { return has_room(capacity_ / 2); });
+    if (!batcher_.has_room(capacity_ - 1))
+      batcher_.wait_helping(lock, [this] { return batcher_.has_room(capacity_ / 2); });
     if (is_full()) seal_full(lock);
     if (batcher_.refusing()) return batcher_.count_refused(), false;
     put(lock, item, weight);
@@ -55,7 +56,7 @@ class WeighedIntake final : public BatchSource<T> {
   }
 
   // --- for the batcher ------------------------------------------------------------------------------
-  TimePoint seal_due(TimePoint now, BatchQueue<T>& sealed) override {
+  TimePoint seal_due(TimePoint now, BatchQueue<T>& sealed) noexcept override {
     if (!timed_) return TimePoint::max();
     const TimePoint due = after(opened_, options_.timeout);
     if (due > now) return due;
@@ -63,7 +64,7 @@ class WeighedIntake final : public BatchSource<T> {
     if (count_ > 0) sealed.push(seal(Flush::Timeout, now));
     return TimePoint::max();
   }
-  void refuse(BatchQueue<T>& sealed) override {
+  void refuse(BatchQueue<T>& sealed) noexcept override {
     if (count_ > 0) sealed.push(seal(Flush::Close, batcher_.now()));
   }
   void materialise(Batch<T>& /*batch*/) override {}  // a batch is sealed with its items
@@ -72,12 +73,8 @@ class WeighedIntake final : public BatchSource<T> {
   using Lock = typename Batcher<T>::Lock;
 
   // --- under the lock -----------------------------------------------------------------------------------
-  [[nodiscard]] bool has_room(std::uint64_t in_flight) {
-    if (batcher_.in_flight() > in_flight) return false;
-    if (!options_.memory || batcher_.in_flight() == 0) return true;
-    return options_.memory->has_room_or_tell(std::static_pointer_cast<Batcher<T>>(batcher_.shared_from_this()));
-  }
   void put(Lock& lock, T& item, std::uint64_t weight) {
+    if (next_batch_ == nullptr) next_batch_ = batcher_.new_batch();
     if (buffer_ == nullptr) buffer_ = buffers_.take_buffer(batch_size_);
     if (count_ == 0) start_open();
     Slots<T>::put(buffer_->slots.data(), count_, buffer_->slots.live, std::move(item));
@@ -90,13 +87,12 @@ class WeighedIntake final : public BatchSource<T> {
     batcher_.arm_timer(after(opened_, options_.timeout));
     timed_ = true;
   }
-  /// After a push only when there was no memory to seal.
   [[nodiscard]] bool is_full() const noexcept { return count_ >= batch_size_ || bytes_ >= batch_bytes_; }
   void seal_full(Lock& lock) {
     batcher_.dispatch(lock, seal(count_ >= batch_size_ ? Flush::Size : Flush::Bytes, batcher_.now()), nullptr);
   }
-  [[nodiscard]] Batch<T>* seal(Flush reason, TimePoint time) {
-    Batch<T>* batch = batcher_.new_batch();
+  [[nodiscard]] Batch<T>* seal(Flush reason, TimePoint time) noexcept {
+    Batch<T>* const batch = std::exchange(next_batch_, nullptr);
     buffer_->bytes = std::max(buffer_->bytes, bytes_);
     if constexpr (!reusable<T>) buffer_->slots.live = 0;  // the batch destroys them
     batch->buffer = buffer_.release();
@@ -120,6 +116,7 @@ class WeighedIntake final : public BatchSource<T> {
   OwnedLane<T> buffers_;  // owns the buffers
   // The open batch.
   std::unique_ptr<Buffer<T>> buffer_;
+  Batch<T>* next_batch_ = nullptr;  // what it will be when it is sealed, for which no memory is needed then
   std::uint32_t count_ = 0;
   std::uint64_t bytes_ = 0;
   bool timed_ = false;  // the timer looks at it; it may have no item, if the first could not be moved
