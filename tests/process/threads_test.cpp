@@ -1,5 +1,5 @@
 // Threads that cannot start, and threads that a child of fork() does not have. A program of its own: it replaces
-// pthread_create and the allocating operators, and its cases fork.
+// pthread_create (here) and the allocating operators (memory_test.cpp), and its cases fork.
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sys/wait.h>
@@ -27,6 +27,7 @@
 
 #include <etl/etl.hpp>
 
+#include "process/failing_allocations.hpp"
 #include "support/catch.hpp"
 #include "support/sanitized.hpp"
 #include "support/scripted.hpp"
@@ -48,45 +49,9 @@ class OnlyThreads {
   OnlyThreads& operator=(const OnlyThreads&) = delete;
 };
 
-thread_local int allocations_left = -1;  // of this thread, before one fails; below 0: any number
-
-/// In its scope the allocation number `n` (from 0) of this thread fails; the others do not.
-class FailingAllocation {
- public:
-  explicit FailingAllocation(int n) { allocations_left = n; }
-  ~FailingAllocation() { allocations_left = -1; }
-  FailingAllocation(const FailingAllocation&) = delete;
-  FailingAllocation& operator=(const FailingAllocation&) = delete;
-  /// Whether it has come to that.
-  [[nodiscard]] static bool happened() { return allocations_left < 0; }
-};
-
 using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 
 }  // namespace
-
-#ifndef ETLPIPE_TEST_SANITIZED  // the sanitizers have these operators for themselves: there no allocation fails
-namespace {
-
-void* allocate(std::size_t size) {
-  if (allocations_left >= 0 && allocations_left-- == 0) throw std::bad_alloc();
-  if (void* const p = std::malloc(size == 0 ? 1 : size)) return p;
-  throw std::bad_alloc();
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) { return allocate(size); }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  try {
-    return allocate(size);
-  } catch (const std::bad_alloc&) {
-    return nullptr;
-  }
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-#endif
 
 extern "C" {
 // Sanitizers that are linked into the program have the true function under this name.
@@ -304,13 +269,13 @@ TEST_CASE("manager: a run_all that throws has first ended what was under way (G3
     bool thrown = false;
     bool reached = false;
     {
-      const FailingAllocation failing(n);
+      const test::FailingAllocation failing(n);
       try {
         static_cast<void>(manager.run_all());
       } catch (const std::bad_alloc&) {
         thrown = true;
       }
-      reached = FailingAllocation::happened();
+      reached = test::FailingAllocation::happened();
     }
     await_threads(before);
     CHECK(ended == under_way);
@@ -331,11 +296,11 @@ TEST_CASE("executor: arming a timer without memory throws, or arms it") {
     auto task = std::make_shared<Nothing>();
     bool reached = false;
     {
-      const FailingAllocation failing(n);
+      const test::FailingAllocation failing(n);
       try {
         timer->arm(pool.backend()->now() + 1h, std::move(task));  // the timer has the only reference
       } catch (const std::bad_alloc&) {}
-      reached = FailingAllocation::happened();
+      reached = test::FailingAllocation::happened();
     }
     if (!reached) break;
   }
