@@ -83,7 +83,7 @@ class Out {
       larger.live = count_;
     } else {
       for (; larger.live < slots_.live; ++larger.live)
-        std::construct_at(larger.data() + larger.live, std::move(slots_.data()[larger.live]));
+        std::construct_at(larger.data() + larger.live, std::move_if_noexcept(slots_.data()[larger.live]));
     }
     slots_.swap(larger);
   }

@@ -18,6 +18,18 @@ class FailingAllocation {
   static inline constinit thread_local int left = -1;  // before one fails; below 0: any number
 };
 
+/// The same for calls of malloc that no operator new makes.
+class FailingMalloc {
+ public:
+  explicit FailingMalloc(int n) { left = n; }
+  ~FailingMalloc() { left = -1; }
+  FailingMalloc(const FailingMalloc&) = delete;
+  FailingMalloc& operator=(const FailingMalloc&) = delete;
+  [[nodiscard]] static bool happened() { return left < 0; }
+
+  static inline constinit thread_local int left = -1;
+};
+
 /// In its scope the allocation number `n` (from 0) of the whole process fails, on whichever thread it is made, and the
 /// `count` - 1 after it. One at a time.
 class FailingProcessAllocations {

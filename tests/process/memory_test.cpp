@@ -37,6 +37,17 @@ using namespace std::chrono_literals;
 
 // --- what fails --------------------------------------------------------------------------------------------------
 #ifndef ETLPIPE_TEST_SANITIZED  // the sanitizers have these operators for themselves: there no allocation fails
+#ifdef __GLIBC__
+extern "C" {
+void* __libc_malloc(std::size_t size);  // NOLINT: the C library's own name
+
+void* malloc(std::size_t size) noexcept {  // of those who do not use the operators, such as the queue of a bucket
+  int& left = test::FailingMalloc::left;
+  return left >= 0 && left-- == 0 ? nullptr : __libc_malloc(size);
+}
+}
+#endif
+
 namespace {
 
 void* allocate(std::size_t size, std::size_t alignment = alignof(std::max_align_t)) noexcept {
@@ -44,7 +55,9 @@ void* allocate(std::size_t size, std::size_t alignment = alignof(std::max_align_
   int& left = test::FailingAllocation::left;
   if (left >= 0 && left-- == 0) return nullptr;
   if (size == 0) size = 1;
-  if (alignment <= alignof(std::max_align_t)) return std::malloc(size);
+#ifdef __GLIBC__
+  if (alignment <= alignof(std::max_align_t)) return __libc_malloc(size);
+#endif
   return std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
 }
 void* allocate_or_throw(std::size_t size, std::size_t alignment = alignof(std::max_align_t)) {
@@ -478,6 +491,27 @@ TEST_CASE("memory: a bucket throws std::bad_alloc, or reports; what it has taken
       }
       return reached;
     });
+}
+
+TEST_CASE("memory: an item that the queue of a bucket has no memory for is not lost silently (G11)") {
+  const test::Watchdog watchdog("a bucket whose queue has no memory");
+  for (int n = 0, reached = 1; reached != 0; ++n) {
+    std::atomic<std::uint64_t> loaded = 0;
+    std::uint64_t accepted = 0;
+    etl::Bucket<int> bucket([&loaded](std::span<const int> batch) { loaded += batch.size(); }, two);
+    {
+      const test::FailingMalloc failing(n);
+      for (int i = 0; i < 200; ++i) try {
+          accepted += bucket.push(i) ? 1U : 0U;
+        } catch (const std::bad_alloc&) {}
+      reached = test::FailingMalloc::happened() ? 1 : 0;
+    }
+    const etl::RunReport report = bucket.finish();
+    CHECK(report.items.balanced());
+    CHECK(report.items.extracted == 200);
+    CHECK(report.items.loaded == accepted);
+    CHECK(loaded == accepted);
+  }
 }
 
 TEST_CASE("memory: a bucket that is not finished can be destroyed") {

@@ -1,7 +1,9 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <string>
+#include <utility>
 
 #include <etl/out.hpp>
 
@@ -111,4 +113,23 @@ TEST_CASE("out: reserve keeps what is there") {
   for (int i = 1; i < 10000; ++i) out.push(i);
   CHECK(out.results().data() == data);
   CHECK(out.results()[0] == 1);
+}
+
+TEST_CASE("out: results stay whole when one cannot be copied on the way to more room") {
+  struct Fragile {  // a move may throw, so that it is copied
+    explicit Fragile(int n, int* copies) : value(n), left(copies) {}
+    Fragile(const Fragile& other) : value(other.value), left(other.left) {
+      if ((*left)-- == 0) throw std::runtime_error("planned");
+    }
+    Fragile(Fragile&& other) noexcept(false) : value(std::exchange(other.value, -1)), left(other.left) {}
+    Fragile& operator=(const Fragile&) = default;
+    int value;
+    int* left;
+  };
+  int copies = 5;
+  etl::Out<Fragile> out;
+  for (int i = 0; i < 16; ++i) out.push(Fragile(i, &copies));
+  CHECK_THROWS_AS(out.push(Fragile(16, &copies)), std::runtime_error);
+  CHECK(out.count() == 16);
+  for (int i = 0; i < 16; ++i) CHECK(out.results()[static_cast<std::size_t>(i)].value == i);
 }
