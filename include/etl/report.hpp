@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <etl/config.hpp>
+#include <etl/detail/guard.hpp>
 #include <etl/error.hpp>
 #include <etl/observe/histogram.hpp>
 
@@ -157,10 +159,10 @@ struct RunReport {
   void add_error(ErrorRecord record) noexcept {
     ++error_count;
     if (errors.size() >= max_errors) return;
-    try {
+    static_cast<void>(detail::guarded([&]() -> std::optional<Error> {  // no memory: it is counted
       errors.push_back(std::move(record));
-    } catch (...) {  // it is counted
-    }
+      return std::nullopt;
+    }));
   }
 
  private:

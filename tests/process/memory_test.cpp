@@ -439,7 +439,7 @@ TEST_CASE("memory: a chunk is acknowledged once, and as settled only when it is 
 
 // --- buckets, managers, replays
 // ---------------------------------------------------------------------------------------
-TEST_CASE("memory: a bucket throws std::bad_alloc, or reports; what it has taken is counted") {
+TEST_CASE("memory: a bucket throws std::bad_alloc, or reports, and what it has taken is counted") {
   for (const bool weighed : {false, true})
     sweep("a bucket", [&](long n, long count) {
       Seen seen;

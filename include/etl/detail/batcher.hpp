@@ -510,11 +510,15 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   void renew(OwnedLane<E>& lane) {
     static_cast<void>(next_batch(lane));
     std::unique_ptr<Buffer<E>> fresh = lane.take_buffer(batch_size_);
-    try {
+    auto thrown = guarded([&]() -> std::optional<Error> {
       lane.renew(*this, std::move(fresh));
-    } catch (...) {  // by a move: of the items that had been taken some are gone, none may be loaded
-      fail_soon({.error = error_of_caught(std::current_exception()), .stage = Stage::Extract});
-      throw;
+      return std::nullopt;
+    });
+    if (thrown) {  // by a move: of the items that had been taken some are gone, none may be loaded
+      const std::exception_ptr exception = thrown->exception;
+      fail_soon({.error = std::move(*thrown), .stage = Stage::Extract});
+      if (!exception) throw std::bad_alloc();
+      std::rethrow_exception(exception);
     }
     lane.most = lane.room(batch_size_, aligned_);
     lane.limit.store(1, std::memory_order_relaxed);

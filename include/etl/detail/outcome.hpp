@@ -1,9 +1,11 @@
 #pragma once
 /// From what was counted to the outcome of a run (contract G1, G2).
 
+#include <optional>
 #include <utility>
 
 #include <etl/config.hpp>
+#include <etl/detail/guard.hpp>
 #include <etl/detail/tally.hpp>
 #include <etl/report.hpp>
 
@@ -14,13 +16,13 @@ inline void check_ledgers(RunReport& report) noexcept {
   if (report.items.balanced() && report.results.balanced()) return;
   report.outcome = Outcome::Inconsistent;
   ++report.error_count;
-  try {
+  static_cast<void>(guarded([&]() -> std::optional<Error> {  // no memory: it is counted
     report.errors.insert(report.errors.begin(),
                          {.error = {.code = Errc::Ledger, .context = "the ledger does not balance"},
                           .pipeline = report.pipeline,
                           .stage = Stage::Manage});
-  } catch (...) {  // no memory: it is counted
-  }
+    return std::nullopt;
+  }));
   if (report.errors.size() > RunReport::max_errors) report.errors.pop_back();
 }
 

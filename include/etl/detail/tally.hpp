@@ -13,6 +13,7 @@
 
 #include <etl/config.hpp>
 #include <etl/detail/batch.hpp>
+#include <etl/detail/guard.hpp>
 #include <etl/executor.hpp>
 #include <etl/observe/histogram.hpp>
 #include <etl/options.hpp>
@@ -53,14 +54,14 @@ struct Tally {
   void keep(ErrorRecord record, const std::string& pipeline, bool decides) noexcept {
     ++error_count;
     if (!decides && errors.size() == RunReport::max_errors) return;
-    try {
+    static_cast<void>(guarded([&]() -> std::optional<Error> {  // no memory: without the name, which the report has too
       record.pipeline = pipeline;
-    } catch (...) {  // no memory: without the name, which the report has too
-    }
-    try {
+      return std::nullopt;
+    }));
+    static_cast<void>(guarded([&]() -> std::optional<Error> {  // no memory: it is counted
       errors.insert(decides ? errors.begin() : errors.end(), std::move(record));
-    } catch (...) {  // no memory: it is counted
-    }
+      return std::nullopt;
+    }));
     if (errors.size() > RunReport::max_errors) errors.pop_back();
   }
 
