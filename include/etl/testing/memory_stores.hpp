@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -191,27 +192,32 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
       const auto found = all.find(pipeline_);
       if (const std::string owner = found == all.end() ? "" : found->second.run; owner != run_)
         return failure(superseded(pipeline_, run_, owner));
-      // On copies: where memory runs out, nothing is committed.
-      Checkpoint checkpoint = found == all.end() ? Checkpoint() : found->second;
+      if (found == all.end()) all.emplace(pipeline_, Checkpoint());
+      Checkpoint& checkpoint = all.find(pipeline_)->second;
       for (const SettledRange& range : settled_)
         if (any_settled(checkpoint, range))
           return failure(fatal("another run of this pipeline has loaded these items"));
-      for (const SettledRange& range : settled_) partition(checkpoint, range.partition).gaps.add(range.items);
+      // On copies of what changes: where memory runs out, nothing is committed.
+      std::map<std::uint32_t, PartitionProgress> changed;
+      const auto copy_of = [&](std::uint32_t number) -> PartitionProgress& {
+        return changed.try_emplace(number, partition(checkpoint, number)).first->second;
+      };
+      for (const SettledRange& range : settled_) copy_of(range.partition).gaps.add(range.items);
       for (const PartitionProgress& p : advanced_) {
-        PartitionProgress& mine = partition(checkpoint, p.partition);
+        PartitionProgress& mine = copy_of(p.partition);
         mine.watermark = std::max(mine.watermark, p.watermark);
         if (p.position_seq < mine.position_seq) continue;
         mine.position = p.position;
         mine.position_seq = p.position_seq;
       }
-      for (const SettledRange& range : settled_) join(partition(checkpoint, range.partition));
-      for (const PartitionProgress& p : advanced_) join(partition(checkpoint, p.partition));
-      std::vector<Row> rows = store_.rows_;
-      rows.insert(rows.end(), tx_.rows_.begin(), tx_.rows_.end());
-      if (found == all.end()) all.emplace(pipeline_, Checkpoint());
-      if (auto changed = store_.letters_.replace(purged_, letters_); !changed) return changed;
-      store_.rows_.swap(rows);
-      std::swap(all.find(pipeline_)->second, checkpoint);
+      for (auto& [number, progress] : changed) join(progress);
+      std::vector<Row>& rows = store_.rows_;
+      if (const std::size_t needed = rows.size() + tx_.rows_.size(); needed > rows.capacity())
+        rows.reserve(std::max(needed, 2 * rows.capacity()));
+      if (!purged_.empty() || !letters_.empty())
+        if (auto replaced = store_.letters_.replace(purged_, letters_); !replaced) return replaced;
+      std::move(tx_.rows_.begin(), tx_.rows_.end(), std::back_inserter(rows));
+      for (auto& [number, progress] : changed) std::swap(partition(checkpoint, number), progress);
       rollback();
       return {};
     }
