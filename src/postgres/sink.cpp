@@ -259,7 +259,12 @@ std::uint64_t hash(std::string_view text) {
 std::string merge_sql(const std::string& table, const std::string& stage, std::span<const ColumnInfo> columns,
                       OnConflict on_conflict) {
   const std::string all = list(columns, any, name_of), keys = list(columns, &ColumnInfo::is_key, name_of);
-  const std::string insert = fmt::format("INSERT INTO {}({}) OVERRIDING SYSTEM VALUE SELECT {} FROM ", table, all, all);
+  const auto value = [](const ColumnInfo& c) {
+    return c.cast.empty() ? quoted(c.name) : fmt::format("{}::{}", quoted(c.name), c.cast);
+  };
+  const std::string insert =
+      fmt::format("INSERT INTO {}({}) OVERRIDING SYSTEM VALUE SELECT {} FROM ", table, all, list(columns, any, value));
+  if (on_conflict == OnConflict::Fail) return fmt::format("{}{} ORDER BY etl_row", insert, stage);
   if (on_conflict == OnConflict::Ignore)
     return fmt::format("{}{} ORDER BY etl_row ON CONFLICT{} DO NOTHING", insert, stage,
                        keys.empty() ? "" : fmt::format("({})", keys));
@@ -286,22 +291,27 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
   target.doing = "insert into " + name;
   if ((on_conflict == OnConflict::Update || on_conflict == OnConflict::Replace) &&
       std::ranges::none_of(columns, &ColumnInfo::is_key))
-    return failure(own_error("42P10", ErrorClass::Fatal,
-                             fmt::format("{}: {}: OnConflict::Update and Replace need a key column "
-                                         "(etl::postgres::key)",
-                                         connection.name(), target.doing)));
+    return failure(
+        own_error("42P10", ErrorClass::Fatal,
+                  fmt::format("{}: {}: rows that are updated or replaced go by a key, and the mapping has no "
+                              "key column",
+                              connection.name(), target.doing)));
   if (Result<void> same = check_table(connection, table, columns, false); !same)
     return failure(std::move(same.error()));
   const std::string names = list(columns, any, name_of);
   std::string into = name;
   target.name = table.substr(table.find('.') == std::string_view::npos ? 0 : table.find('.') + 1);
-  if (on_conflict != OnConflict::Fail) {
-    target.name = fmt::format("etl_stage_{:016x}", hash(name + names));
+  const bool casts = std::ranges::any_of(columns, [](const ColumnInfo& c) { return !c.cast.empty(); });
+  if (on_conflict != OnConflict::Fail || casts) {
+    const auto staged = [](const ColumnInfo& c) {
+      return c.cast.empty() ? quoted(c.name) : fmt::format("{0}::text AS {0}", quoted(c.name));
+    };
+    target.name = fmt::format("etl_stage_{:016x}", hash(name + list(columns, any, staged)));
     target.stage = into = "pg_temp." + target.name;
     target.make_stage = fmt::format(
         "CREATE TEMP TABLE IF NOT EXISTS {0} ON COMMIT DELETE ROWS AS SELECT {2} FROM {1} WITH NO DATA;"
         "ALTER TABLE {3} ADD COLUMN IF NOT EXISTS etl_row bigint GENERATED ALWAYS AS IDENTITY",
-        target.name, name, names, target.stage);
+        target.name, name, list(columns, any, staged), target.stage);
     target.merge = merge_sql(name, target.stage, columns, on_conflict);
   }
   const auto deferred = connection.query(

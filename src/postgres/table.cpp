@@ -103,7 +103,7 @@ Result<TableDifferences> differences(Connection& connection, std::string_view ta
     const auto at = std::ranges::find(found, column.name, &Found::name);
     if (at == found.end())
       differences.missing.push_back(definition(column));
-    else if (!same_type(column, *at))
+    else if (column.cast.empty() && !same_type(column, *at))
       differences.mismatched.push_back(
           fmt::format("{} is {} in the table and {} in the mapping", quoted(column.name), at->type, type_name(column)));
   }
@@ -129,7 +129,7 @@ Result<void> check_table(Connection& connection, std::string_view table, std::sp
 }  // namespace detail
 
 std::string TableDifferences::text() const {
-  if (!exists) return "there is none: create it (etl::postgres::create_table), or name its schema: \"schema.table\"";
+  if (!exists) return "there is none: create it, or name its schema: \"schema.table\"";
   std::string all;
   const auto add = [&all](std::string_view what, const std::vector<std::string>& columns, std::string_view remedy) {
     if (columns.empty()) return;

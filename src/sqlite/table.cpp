@@ -125,6 +125,7 @@ std::string_view to_text(Type type) noexcept {
     case Type::Text: return "TEXT";
     case Type::Blob: return "BLOB";
     case Type::Numeric: return "NUMERIC";
+    case Type::Other:
     case Type::Any: break;
   }
   return "";
@@ -139,6 +140,7 @@ const char* refusal(Type type, Sort sort) noexcept {
     case Type::Blob: return sort == Sort::Blob ? nullptr : "a BLOB column takes blobs";
     case Type::Numeric:
       return sort != Sort::Blob ? nullptr : "a NUMERIC column takes numbers, texts of numbers, dates and times";
+    case Type::Other:
     case Type::Any: break;
   }
   return nullptr;
@@ -149,15 +151,63 @@ const char* refusal(std::int64_t real) noexcept {
   return -exact <= real && real <= exact ? nullptr : "a REAL column cannot hold this integer exactly";
 }
 
-const char* refusal(std::string_view number) noexcept {
-  const std::size_t sign = number.starts_with('-') || number.starts_with('+') ? 1 : 0;
-  const bool begins = number.find_first_of("0123456789.", sign) == sign;  // neither infinity nor nan
+namespace {
+
+/// A text that SQLite makes a number of where the affinity is NUMERIC.
+struct Number {
+  bool is_one = false;
+  bool is_bare = false;     ///< no blanks are around it
+  bool fits = false;        ///< a whole number of 64 bits, or one of 15 digits at most
+  bool reads_back = false;  ///< the number's text is this one
+};
+
+Number number_of(std::string_view text) noexcept {
+  constexpr std::string_view blanks = " \t\n\v\f\r";
+  const std::size_t first = std::min(text.find_first_not_of(blanks), text.size());
+  const std::string_view bare = text.substr(first, text.find_last_not_of(blanks) + 1 - first);
+  const std::size_t sign = bare.starts_with('-') || bare.starts_with('+') ? 1 : 0;
+  if (bare.find_first_of("0123456789.", sign) != sign) return {};  // neither infinity nor nan
   double value = 0;
-  const char* const end = number.data() + number.size();
-  const auto parsed = std::from_chars(number.data() + sign, end, value);
-  return begins && parsed.ptr == end && parsed.ec != std::errc::invalid_argument
-             ? nullptr
-             : "a NUMERIC column takes of texts only those of numbers";
+  const char* const end = bare.data() + bare.size();
+  const auto parsed = std::from_chars(bare.data() + sign, end, value);
+  if (parsed.ptr != end || parsed.ec == std::errc::invalid_argument) return {};
+  Number number{.is_one = true, .is_bare = bare.size() == text.size()};
+  std::int64_t whole = 0;
+  const auto integer = std::from_chars(text.data(), text.data() + text.size(), whole);
+  if (integer.ec == std::errc{} && integer.ptr == text.data() + text.size()) {
+    number.fits = true;
+    std::array<char, 24> again{};
+    const auto* const last = std::to_chars(again.data(), again.data() + again.size(), whole).ptr;
+    number.reads_back = text == std::string_view(again.data(), static_cast<std::size_t>(last - again.data()));
+    return number;
+  }
+  std::size_t digits = 0, zeros = 0;
+  for (const char c : bare.substr(0, bare.find_first_of("eE"))) {
+    if (c < '0' || c > '9' || (c == '0' && digits == 0)) continue;
+    ++digits;
+    zeros = c == '0' ? zeros + 1 : 0;
+  }
+  number.fits = parsed.ec == std::errc{} && digits - zeros <= std::numeric_limits<double>::digits10;
+  std::array<char, 40> again{};
+  const auto* const last = std::to_chars(again.data(), again.data() + again.size(),
+                                         sign != 0 && bare[0] == '-' ? -value : value, std::chars_format::general, 15)
+                               .ptr;
+  number.reads_back = number.fits && bare.find_first_of(".") != bare.npos && bare.find_first_of("eE") == bare.npos &&
+                      text == std::string_view(again.data(), static_cast<std::size_t>(last - again.data()));
+  return number;
+}
+
+}  // namespace
+
+const char* refusal(Type type, std::string_view text) noexcept {
+  const Number number = number_of(text);
+  if (type == Type::Other)
+    return !number.is_one || number.reads_back
+               ? nullptr
+               : "SQLite would make another number of this text: declare the column TEXT";
+  if (!number.is_one || !number.is_bare) return "a NUMERIC column takes of texts only those of numbers";
+  return number.fits ? nullptr
+                     : "a NUMERIC column keeps 15 digits of a number: declare the column TEXT or NUMERIC_TEXT";
 }
 
 // --- tables ----------------------------------------------------------------------------------------------------------
@@ -203,9 +253,10 @@ Result<Statement> prepare_insert(Database& database, std::string_view table, std
                                  OnConflict on_conflict) {
   if (Result<void> checked = check(database, table, columns); !checked) return failure(std::move(checked.error()));
   if (on_conflict == OnConflict::Update && std::ranges::none_of(columns, &ColumnInfo::is_key))
-    return failure(error_of(SQLITE_MISUSE, ErrorClass::Fatal,
-                            fmt::format("{}: insert into {}: OnConflict::Update needs a key column (etl::sqlite::key)",
-                                        database.name(), quoted(table))));
+    return failure(
+        error_of(SQLITE_MISUSE, ErrorClass::Fatal,
+                 fmt::format("{}: insert into {}: rows that are updated go by a key, and the mapping has no key column",
+                             database.name(), quoted(table))));
   return database.prepare(insert_sql(table, columns, on_conflict));
 }
 

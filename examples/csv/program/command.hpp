@@ -14,7 +14,9 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <etl/csv/dialect.hpp>
+#include <etl/csv/encoding.hpp>
 #include <etl/error.hpp>
+#include <etl/io/source.hpp>
 #include <etl/stop.hpp>
 
 namespace program {
@@ -112,9 +114,19 @@ inline void add_dialect(CLI::App& command, etl::csv::Dialect& dialect) {
                   "Lines of a cell in quotes at most: more are rows behind a quote that is one too many")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30))
       ->capture_default_str();
-  command.add_flag_callback(
-      "--latin1", [&dialect] { dialect.encoding = etl::csv::Encoding::Latin1; },
-      "The files are ISO 8859-1 (Latin-1), and are read as UTF-8");
+  CLI::Option* const encoding = command.add_option_function<std::string>(
+      "--encoding",
+      [&dialect](const std::string& name) {
+        if (const auto known = etl::csv::as_utf8(etl::io::from_memory(""), name); !known)
+          throw CLI::ValidationError("--encoding", known.error().message());
+        dialect.charset = name;
+      },
+      "What the files are written in, as iconv names it: UTF-16LE, CP1250, SHIFT_JIS [UTF-8, or UTF-16 with its mark]");
+  command
+      .add_flag_callback(
+          "--latin1", [&dialect] { dialect.encoding = etl::csv::Encoding::Latin1; },
+          "The files are Windows-1252, or ISO 8859-1 (Latin-1)")
+      ->excludes(encoding);
 }
 
 }  // namespace program

@@ -209,6 +209,13 @@ etl::Result<void> load_all(const Load& options, const std::string& location, Sum
     table = std::move(*columns);
   }
 
+  const bool by_key = options.duplicate == Duplicate::Update || options.duplicate == Duplicate::Replace;
+  if (by_key && std::ranges::none_of(table, &TargetColumn::key))
+    return etl::failure(etl::fatal(
+        fmt::format("--on-duplicate {} goes by the key of a row, and the table {} has no primary key: {}",
+                    options.duplicate == Duplicate::Update ? "update" : "replace", options.table,
+                    create ? "say its columns with --key" : "give it one, or let --create make a table with --key")));
+
   if (options.dry_run) {  // it does not so much as make the database
     auto nowhere = DryInto::open(":memory:");
     if (!nowhere) return etl::failure(std::move(nowhere.error()));
@@ -261,6 +268,7 @@ int load(const Load& options, const etl::Stop& stop) {
     for (const std::string& line : summary.left_out()) options.log(LogLevel::Warn, "{}", line);
     for (const FileResult& file : summary.files)
       if (file.error) options.log(LogLevel::Error, "{}", file.problem());
+    if (const std::string line = summary.stopped(); !line.empty()) options.log(LogLevel::Warn, "{}", line);
     if (summary.failure) options.log(LogLevel::Error, "{}", summary.failure->message());
   }
   return summary.exit_code();

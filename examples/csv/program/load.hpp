@@ -31,6 +31,7 @@ struct Load {
   std::filesystem::path mapping{};               ///< empty: columns by their names, types from the table
   std::optional<etl::csv::FileFormat> format{};  ///< nothing: by the names of files
   etl::csv::Dialect dialect{};
+  bool name_columns = false;         ///< those without a name in the header
   bool find_delimiter = true;        ///< in each file, instead of the dialect's
   std::vector<std::string> nulls{};  ///< empty: an empty cell without quotes
   bool empty_is_text = false;        ///< a quoted empty cell, also where other cells are no texts

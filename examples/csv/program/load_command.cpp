@@ -84,6 +84,8 @@ void add_load(CLI::App& app, Chosen& chosen) {
   command->add_option("--header-rows", load->dialect.header_rows, "Rows with the names of the columns; 0: none")
       ->check(CLI::Range(0, 100))
       ->capture_default_str();
+  command->add_flag("--name-columns", load->name_columns,
+                    "A column without a name in the header is called column_1, column_2 and so on, by its number");
   const std::map<std::string, etl::csv::Ragged> ragged{
       {"reject", etl::csv::Ragged::Reject}, {"pad", etl::csv::Ragged::Pad}, {"truncate", etl::csv::Ragged::Truncate}};
   command
@@ -101,9 +103,9 @@ void add_load(CLI::App& app, Chosen& chosen) {
   command->add_flag("--decimal-comma", load->decimal_comma, "Numbers are written 1,5");
 
   std::vector<CLI::Option*> of_csv;
-  for (const char* const told :
-       {"--delimiter", "--quote", "--no-quote", "--escape", "--comment", "--trim", "--skip-lines", "--max-field",
-        "--max-lines", "--latin1", "--header-rows", "--ragged", "--decimal-comma", "--empty-is-text"})
+  for (const char* const told : {"--delimiter", "--quote", "--no-quote", "--escape", "--comment", "--trim",
+                                 "--skip-lines", "--max-field", "--max-lines", "--encoding", "--latin1",
+                                 "--header-rows", "--ragged", "--decimal-comma", "--empty-is-text", "--name-columns"})
     of_csv.push_back(command->get_option(told)->excludes("--mapping"));
   command->get_option("--null")->excludes("--mapping");
 

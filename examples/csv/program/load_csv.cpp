@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <etl/csv/encoding.hpp>
 #include <etl/csv/reader.hpp>
 #include <etl/csv/sniff.hpp>
 #include <etl/io/source.hpp>
@@ -24,6 +25,7 @@ namespace fs = std::filesystem;
 bool looks_like_json(const fs::path& file) {
   if (!can_be_read_again(file)) return false;
   auto source = etl::io::open_input(file);
+  if (source) source = csv::as_utf8(std::move(*source));
   if (!source) return false;
   std::string text;
   std::array<char, 4096> bytes{};
@@ -79,6 +81,18 @@ etl::Result<void> check_header(const csv::Reader& reader, const csv::Dialect& di
       fmt::format("{}: the header is not UTF-8; convert the file, or read it as Latin-1{}", reader.name(), as_latin1)));
 }
 
+/// Columns get their names of the header, unless the mapping names them.
+etl::Result<void> check_names_of(const csv::Reader& reader, const csv::FileMapping& how, const Load& options) {
+  if (!how.columns.empty() || options.name_columns) return {};
+  const auto empty = std::ranges::find(reader.header(), std::string());
+  if (empty == reader.header().end()) return {};
+  const std::ptrdiff_t number = empty - reader.header().begin() + 1;
+  return etl::failure(
+      etl::fatal(fmt::format("{}: column {} has no name in the header: --name-columns calls it column_{}, or a mapping "
+                             "says which columns go where",
+                             reader.name(), number, number)));
+}
+
 /// Kinds of columns, as the rows that the reader gives show them. The reader is then somewhere else.
 void find_kinds(csv::Reader& reader, csv::FileMapping& how, FilePlan& plan, std::size_t look, const etl::Stop& stop) {
   plan.kinds_known = false;
@@ -98,6 +112,7 @@ void find_kinds(csv::Reader& reader, csv::FileMapping& how, FilePlan& plan, std:
 etl::Error with_remedy(etl::Error error) {
   static constexpr std::pair<std::string_view, std::string_view> remedies[] = {
       {"read it as Latin-1", as_latin1},
+      {"say its encoding", R"( (--encoding, or "encoding" in a mapping))"},
       {"read the file without quotes", R"( (--no-quote, or "quote": null in a mapping))"},
       {"is a quote one too many?", R"( (--no-quote, or "quote": null in a mapping, reads quotes as text))"},
       {"what becomes of ragged rows", R"( (--ragged pad or truncate, or "ragged" in a mapping))"},
@@ -189,10 +204,10 @@ class CsvInput final : public Input {
     };
     return fmt::format(
         "delimiter {}, quote {}, escape {}, comment {}, skip {}, header {}, trim {}, blank lines {}, ragged {}, "
-        "max lines {}, latin1 {}, utf8 {}",
+        "max lines {}, latin1 {}, charset {}, utf8 {}",
         static_cast<int>(d.delimiter), shown(d.quote), shown(d.escape), shown(d.comment), d.skip_lines, d.header_rows,
         d.trim, d.keep_blank_lines, static_cast<int>(d.ragged), d.max_lines, d.encoding == csv::Encoding::Latin1,
-        d.check_utf8);
+        d.charset, d.check_utf8);
   }
   std::vector<csv::Part> parts(std::size_t most) const override {
     auto cut = csv::split(file_, dialect_, most);
@@ -241,6 +256,7 @@ etl::Result<FilePlan> plan(const fs::path& file, const Load& options, const csv:
   }
   if (auto readable = check_header(*reader, how.dialect); !readable) return etl::failure(std::move(readable.error()));
   const bool by_place = how.columns.empty() && reader->header().empty();
+  if (auto named = check_names_of(*reader, how, options); !named) return etl::failure(std::move(named.error()));
   how.columns = how.columns_of(reader->header(), reader->width());
   const bool again = can_be_read_again(file);
   FilePlan found;
@@ -262,7 +278,10 @@ etl::Result<FilePlan> plan(const fs::path& file, const Load& options, const csv:
 etl::Result<FilePlan> plan_csv(const fs::path& file, const Load& options, const csv::FileMapping* told,
                                const std::optional<TargetColumns>& table, const etl::Stop& stop, std::size_t look) {
   auto made = plan(file, options, told, table, stop, look);
-  if (!made) made.error().context += json_remedy(file);
+  if (!made) {
+    made.error() = with_remedy(std::move(made.error()));
+    made.error().context += json_remedy(file);
+  }
   return made;
 }
 

@@ -28,8 +28,8 @@ struct TargetColumn {
   bool key = false;
   std::string type{};                  ///< as the database calls it; empty: of a column to be made
   std::vector<etl::csv::Kind> also{};  ///< kinds beside it that the column keeps as they are, when a mapping says so
+  std::string cast{};                  ///< the type that the database makes of texts; empty: it is written as it is
   bool inferred = false;               ///< the kind was found out when the table was made, not said
-  bool fillable = true;                ///< else its type is one that cells cannot be written to
 };
 using TargetColumns = std::vector<TargetColumn>;
 

@@ -42,7 +42,7 @@ constexpr std::array known_types = {
 bool is_known(std::string_view declared) {
   return std::ranges::find(known_types, declared, &KnownType::name) != known_types.end();
 }
-/// Types that are not known are sent as texts, as PostgreSQL takes enumerations.
+/// Types that are not known are sent as texts, as PostgreSQL takes enumerations, or are cast from them.
 KnownType known_type(std::string_view declared) {
   const auto found = std::ranges::find(known_types, declared, &KnownType::name);
   return found == known_types.end() ? KnownType{declared, Kind::Text, Type::Text} : *found;
@@ -77,7 +77,8 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
   if (!connection) return etl::failure(std::move(connection.error()));
   const auto rows = connection->query(
       "SELECT a.attname, format_type(b.oid, NULL), NOT a.attnotnull, coalesce(a.attnum = ANY(i.indkey), false), "
-      "b.typcategory = 'S' OR b.typtype = 'e' FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
+      "b.typcategory = 'S' OR b.typtype = 'e', format_type(b.oid, -1) FROM pg_attribute a JOIN pg_type t ON t.oid = "
+      "a.atttypid "
       "JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END LEFT JOIN pg_index i ON "
       "i.indrelid = a.attrelid AND i.indisprimary WHERE a.attrelid = to_regclass($1) AND "
       "a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
@@ -87,13 +88,14 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
   TargetColumns found;
   for (int row = 0; row < rows->size(); ++row) {
     const std::string type(rows->text(row, 1));
-    found.push_back({.name = std::string(rows->text(row, 0)),
-                     .kind = known_type(type).kind,
-                     .nullable = rows->text(row, 2) == "t",
-                     .key = rows->text(row, 3) == "t",
-                     .type = type,
-                     .also = {},
-                     .fillable = is_known(type) || rows->text(row, 4) == "t"});
+    found.push_back(
+        {.name = std::string(rows->text(row, 0)),
+         .kind = known_type(type).kind,
+         .nullable = rows->text(row, 2) == "t",
+         .key = rows->text(row, 3) == "t",
+         .type = type,
+         .also = {},
+         .cast = is_known(type) || rows->text(row, 4) == "t" ? std::string() : std::string(rows->text(row, 5))});
   }
   return std::optional(std::move(found));
 }
@@ -101,7 +103,11 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
 IntoPostgres::Table IntoPostgres::table(const std::string& name, const TargetColumns& columns) {
   std::vector<postgres::DynamicColumn> list;
   for (const TargetColumn& column : columns)
-    list.push_back({.name = column.name, .type = type_of(column), .nullable = column.nullable, .key = column.key});
+    list.push_back({.name = column.name,
+                    .type = type_of(column),
+                    .nullable = column.nullable,
+                    .key = column.key,
+                    .cast = column.cast});
   return postgres::dynamic_table<etl::csv::Record>(name, std::move(list), ValueOf{});
 }
 
@@ -116,6 +122,14 @@ postgres::OnConflict IntoPostgres::on_conflict(Duplicate duplicate) noexcept {
 }
 
 etl::Result<void> IntoPostgres::create(const std::string& name, const TargetColumns& columns) {
+  constexpr std::size_t most = 63;
+  for (const TargetColumn& column : columns)
+    if (column.name.size() > most)
+      return etl::failure(
+          etl::fatal(fmt::format("the name of column '{}' has {} bytes, and PostgreSQL cuts names off at {}: give it "
+                                 "another by a mapping, or make "
+                                 "the table first",
+                                 etl::csv::detail::shown(column.name), column.name.size(), most)));
   auto connection = pool_.lease();
   if (!connection) return etl::failure(std::move(connection.error()));
   return postgres::create_table(**connection, table(name, columns));

@@ -32,8 +32,20 @@ std::string_view declared(Kind kind) {
   }
   return "TEXT";
 }
+/// The type that a declared one is stored as. Words that SQLite does not know are NUMERIC to it, and mean a text.
+sqlite::Type stored_as(std::string_view declared) {
+  const sqlite::Type type = sqlite::type_of(declared);
+  if (type == sqlite::Type::Blob) return sqlite::Type::Any;  // keeps texts as they are
+  if (type != sqlite::Type::Numeric) return type;
+  std::string word(declared);
+  for (char& c : word)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  for (const std::string_view known : {"NUM", "DEC", "BOOL", "DATE", "TIMESTAMP"})
+    if (word.find(known) != std::string::npos) return type;
+  return sqlite::Type::Other;
+}
 sqlite::Type type_of(const TargetColumn& column) {
-  return sqlite::type_of(column.type.empty() ? declared(column.kind) : column.type);
+  return stored_as(column.type.empty() ? declared(column.kind) : column.type);
 }
 
 /// Whether values of the kind stay what they are.
@@ -43,6 +55,7 @@ bool keeps(sqlite::Type type, Kind kind) {
     case sqlite::Type::Real: return kind == Kind::Double;
     case sqlite::Type::Text: return kind != Kind::Boolean && kind != Kind::Integer && kind != Kind::Double;
     case sqlite::Type::Numeric: return kind != Kind::Text;
+    case sqlite::Type::Other:
     case sqlite::Type::Any: return true;
     case sqlite::Type::Blob: break;
   }
@@ -54,7 +67,7 @@ bool keeps(sqlite::Type type, Kind kind) {
 Kind kind_of(std::string declared) {
   for (char& c : declared)
     if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  const sqlite::Type type = sqlite::type_of(declared);
+  const sqlite::Type type = stored_as(declared);
   const auto says = [&](Kind kind, auto... words) {
     return keeps(type, kind) && ((declared.find(words) != std::string::npos) || ...);
   };
@@ -67,6 +80,7 @@ Kind kind_of(std::string declared) {
     case sqlite::Type::Integer: return Kind::Integer;
     case sqlite::Type::Real: return Kind::Double;
     case sqlite::Type::Numeric: return Kind::Numeric;
+    case sqlite::Type::Other:
     case sqlite::Type::Text:
     case sqlite::Type::Blob:
     case sqlite::Type::Any: break;
@@ -105,14 +119,13 @@ etl::Result<std::optional<TargetColumns>> IntoSqlite::columns(const std::string&
     if (!more) return etl::failure(more.error());
     if (!*more) break;
     const std::string type(query->text(1));
-    const sqlite::Type stored = sqlite::type_of(type);
+    const sqlite::Type stored = stored_as(type);
     found.push_back({.name = std::string(query->text(0)),
                      .kind = kind_of(type),
                      .nullable = query->integer(2) == 0 && query->integer(3) == 0,
                      .key = query->integer(3) > 0,
                      .type = type,
-                     .also = {},
-                     .fillable = stored != sqlite::Type::Blob});
+                     .also = {}});
     std::ranges::copy_if(etl::csv::all_kinds, std::back_inserter(found.back().also),
                          [&](Kind kind) { return keeps(stored, kind); });
   }

@@ -55,6 +55,24 @@ bool widens(csv::Kind from, csv::Kind to) {
          (from == csv::Kind::Date && to == csv::Kind::Timestamp);
 }
 
+bool same_but_for_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+/// The column of the name; else the only one whose name differs from it in case alone, or is what PostgreSQL has kept
+/// of a long name.
+TargetColumns::const_iterator column_called(std::string_view name, const TargetColumns& table) {
+  constexpr std::size_t kept = 63;
+  const auto at = std::ranges::find(table, name, &TargetColumn::name);
+  if (at != table.end()) return at;
+  const auto meant = [&](const TargetColumn& column) {
+    return same_but_for_case(column.name, name) || (name.size() > kept && column.name == name.substr(0, kept));
+  };
+  const auto found = std::ranges::find_if(table, meant);
+  return found != table.end() && std::find_if(found + 1, table.end(), meant) == table.end() ? found : table.end();
+}
+
 /// Columns of the table that get the mapped ones, which become what the table has. `widened`: of these, those of
 /// which each value has yet to become it.
 etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped, const TargetColumns& table,
@@ -64,15 +82,16 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
     return etl::failure(etl::fatal(fmt::format("{}: the first row has {} cells, and the table {} has {} columns: {}",
                                                file, mapped.size(), options.table, table.size(), names(table))));
   TargetColumns columns;
-  std::string unknown, other, unfillable;
+  std::string unknown, other;
   for (std::size_t i = 0; i < mapped.size(); ++i) {
     csv::MappedColumn& column = mapped[i];
     if (by_place) column.target = table[i].name;
-    const auto at = std::ranges::find(table, column.target, &TargetColumn::name);
+    const auto at = column_called(column.target, table);
     if (at == table.end()) {
       unknown += fmt::format("{}'{}'", unknown.empty() ? "" : ", ", column.target);
       continue;
     }
+    column.target = at->name;
     const auto said = options.types.find(column.target);
     const bool by_option = said != options.types.end();
     if (by_option) {
@@ -82,9 +101,7 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
       column.exact = at->inferred;
       column.retype = fmt::format("--type {}=", column.target);
     }
-    if (!at->fillable)
-      unfillable += fmt::format("{}'{}' ({})", unfillable.empty() ? "" : ", ", column.target, at->type);
-    else if (widens(column.kind, at->kind))
+    if (widens(column.kind, at->kind))
       widened.push_back(i);
     else if (column.kind != at->kind && std::ranges::find(at->also, column.kind) == at->also.end())
       other += fmt::format("{}'{}' is {} {} and {} in the table", other.empty() ? "" : "; ", column.target,
@@ -93,17 +110,12 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
     column.nullable &= at->nullable;
     columns.push_back(*at);
   }
-  if (unknown.empty() && other.empty() && unfillable.empty()) return columns;
+  if (unknown.empty() && other.empty()) return columns;
   std::string what;
   if (!unknown.empty())
     what = fmt::format("the table {} has no column {}; it has {}. A mapping says which columns of a file go where",
                        options.table, unknown, names(table));
   if (!other.empty()) what += (what.empty() ? "" : "; ") + other;
-  if (!unfillable.empty())
-    what += fmt::format(
-        "{}of the table {}, etl-csv cannot fill {}: load into a table that has type text instead, and cast in a script "
-        "of --merge",
-        what.empty() ? "" : "; ", options.table, unfillable);
   return etl::failure(etl::fatal(fmt::format("{}: {}", file, what)));
 }
 

@@ -217,7 +217,23 @@ std::string Summary::text() const {
   for (const FileResult& file : files)
     if (file.error) out += fmt::format("\n{}: {}", to_string(file.state), file.problem());
   if (failure) out += fmt::format("\nfailed: {}", failure->message());
+  if (const std::string line = stopped(); !line.empty()) out += "\n" + line;
   return out;
+}
+
+std::string Summary::stopped() const {
+  constexpr std::size_t most = 5;
+  std::vector<std::string_view> names;
+  std::size_t unfinished = 0;
+  for (const FileResult& file : files) {
+    if (file.state != FileState::Stopped && file.state != FileState::NotRun) continue;
+    ++unfinished;
+    if (names.size() < most) names.push_back(file.path);
+  }
+  if (count(FileState::Stopped) == 0) return {};
+  const std::string more = unfinished > most ? fmt::format(" and {} more", unfinished - most) : std::string();
+  return fmt::format("stopped by a signal; not finished: {}{}; the same command goes on where they are",
+                     fmt::join(names, ", "), more);
 }
 
 std::string Summary::json() const {

@@ -55,6 +55,8 @@ struct Summary {
   /// "left out: 5 readings of 2 streams that the mapping does not name: 'a', 'b'", or nothing; then of each file
   /// without a stream that it names: "f.json: the mapping names none of its streams; it has 2 streams".
   [[nodiscard]] std::vector<std::string> left_out() const;
+  /// After a signal: that it was one, which files are not finished, and how to go on. Empty: there was none.
+  [[nodiscard]] std::string stopped() const;
   /// As etl-uniprot: 0 all loaded, 1 failed, 2 nothing was begun, 3 some rows rejected, 4 stopped, 5 stopped and not
   /// drained.
   [[nodiscard]] int exit_code() const noexcept;

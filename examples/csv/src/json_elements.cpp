@@ -23,6 +23,7 @@ class Elements final : public io::ByteSource {
     if (what_ == What::Unknown)
       if (auto looked = look(); !looked) return failure(std::move(looked.error()));
     if (failed_) return failure(*failed_);
+    if (what_ == What::Objects) return read_objects(to);
     Result<std::size_t> got = take(to);
     if (!got || what_ == What::Lines) return got;
     if (*got == 0 && what_ == What::Array) fail("the array is not closed; is the file complete?");
@@ -38,12 +39,13 @@ class Elements final : public io::ByteSource {
   bool interrupt() noexcept override { return source_->interrupt(); }
 
  private:
-  enum class What : std::uint8_t { Unknown, Lines, Array, Behind };
+  enum class What : std::uint8_t { Unknown, Lines, Array, Behind, Objects };
 
   void fail(std::string_view what) { failed_ = fatal(fmt::format("{}: byte {}: {}", source_->name(), offset_, what)); }
   char turned(char c) {
     switch (what_) {
       case What::Unknown:
+      case What::Objects:
       case What::Lines: return c;
       case What::Behind:
         if (!is_blank(c)) fail("there is more behind the end of the array");
@@ -64,6 +66,73 @@ class Elements final : public io::ByteSource {
     if (depth_ == 0) fail("a bracket that does not belong to any");
     return c;
   }
+  /// Each object as a line.
+  Result<std::size_t> read_objects(std::span<char> to) {
+    std::size_t made = 0;
+    while (made < to.size()) {
+      if (behind_object_) {
+        to[made++] = '\n';
+        behind_object_ = false;
+        continue;
+      }
+      if (next_ == text_.size()) {
+        if (made > 0) break;
+        text_.resize(std::max<std::size_t>(to.size(), 4096));
+        const auto got = take(text_);
+        text_.resize(got.value_or(0));
+        next_ = 0;
+        if (!got) return got;
+        if (*got == 0 && depth_ > 0) fail("an object is not closed; is the file complete?");
+        if (failed_) return failure(*failed_);
+        if (*got == 0) break;
+      }
+      to[made++] = turned_in_object(text_[next_++]);
+      ++offset_;
+    }
+    return made;
+  }
+  char turned_in_object(char c) {
+    if (in_string_) {
+      in_string_ = escaped_ || c != '"';
+      escaped_ = !escaped_ && c == '\\';
+      return c == '\n' || c == '\r' ? '\x1F' : c;
+    }
+    if (is_blank(c)) return ' ';
+    if (c == '"') in_string_ = true;
+    if (c == '{' || c == '[') ++depth_;
+    if ((c == '}' || c == ']') && depth_ > 0) {
+      --depth_;
+      behind_object_ = depth_ == 0;
+    }
+    return c;
+  }
+  /// Whether a text that begins with an object has objects over several lines, or several in a line. Nothing: more of
+  /// it tells.
+  static std::optional<bool> objects_not_lines(std::string_view text) {
+    std::size_t depth = 0;
+    bool in_string = false, escaped = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      const char c = text[i];
+      if (c == '\n' || c == '\r') {
+        if (depth == 0) return false;
+        // A line that is cut off is followed by the next object.
+        const std::size_t next = text.find_first_not_of(" \t\r\n", i);
+        if (next == text.npos) return std::nullopt;
+        return text[next] != '{';
+      }
+      if (in_string) {
+        in_string = escaped || c != '"';
+        escaped = !escaped && c == '\\';
+        continue;
+      }
+      if (depth == 0 && i > 0 && c == '{') return true;
+      in_string = c == '"';
+      if (c == '{' || c == '[') ++depth;
+      if ((c == '}' || c == ']') && depth > 0) --depth;
+    }
+    return std::nullopt;
+  }
+
   /// Reads until it is known what this is.
   Result<void> look() {
     constexpr std::string_view mark = "\xEF\xBB\xBF";
@@ -78,6 +147,16 @@ class Elements final : public io::ByteSource {
       const std::size_t skip = ahead_.starts_with(mark) ? mark.size() : 0;
       const std::size_t at = ahead_.find_first_not_of(" \t\r\n", skip);
       if (at == ahead_.npos && *got > 0 && ahead_.size() < most) continue;
+      if (at != ahead_.npos && ahead_[at] == '{') {
+        const auto objects = objects_not_lines(std::string_view(ahead_).substr(at));
+        if (!objects && *got > 0 && ahead_.size() < most) continue;
+        what_ = objects.value_or(false) ? What::Objects : What::Lines;
+        if (what_ == What::Objects) {
+          is_array_->store(true, std::memory_order_release);
+          std::fill_n(ahead_.begin(), at, ' ');
+        }
+        return {};
+      }
       what_ = at != ahead_.npos && ahead_[at] == '[' ? What::Array : What::Lines;
       if (what_ != What::Array) return {};
       is_array_->store(true, std::memory_order_release);
@@ -105,6 +184,9 @@ class Elements final : public io::ByteSource {
   std::shared_ptr<std::atomic<bool>> is_array_;
   What what_ = What::Unknown;
   std::string ahead_;  // read, not given
+  std::string text_;   // of objects, to be turned
+  std::size_t next_ = 0;
+  bool behind_object_ = false;
   std::uint64_t offset_ = 0;
   std::uint64_t depth_ = 0;
   bool in_string_ = false, escaped_ = false;

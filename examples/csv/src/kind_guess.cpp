@@ -130,7 +130,7 @@ void KindGuess::merge(const KindGuess& other) noexcept {
 }
 
 KindGuess KindGuess::without_strays() const noexcept {
-  constexpr std::uint64_t few = 50;
+  constexpr std::uint64_t few = 20;
   KindGuess left = *this;
   if (kind_ && strays_ * few <= values_) left.values_ -= std::exchange(left.strays_, 0);
   return left;

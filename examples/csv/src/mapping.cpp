@@ -101,7 +101,7 @@ std::vector<MappedColumn> FileMapping::columns_of(std::span<const std::string> h
   std::vector<MappedColumn> all(header.empty() ? width : header.size());
   for (std::size_t i = 0; i < all.size(); ++i) {
     all[i].source = i + 1;
-    all[i].target = header.empty() ? fmt::format("column_{}", i + 1) : header[i];
+    all[i].target = header.empty() || header[i].empty() ? fmt::format("column_{}", i + 1) : header[i];
   }
   return all;
 }

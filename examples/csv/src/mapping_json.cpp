@@ -12,6 +12,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include <etl/csv/encoding.hpp>
 #include <etl/csv/mapping.hpp>
 #include <etl/io/source.hpp>
 
@@ -80,7 +81,6 @@ class MappingReader {
   /// How delimited text is written: of no use to a file that is said to be JSON.
   void read_dialect(FileMapping& file, const JsonObject& object) {
     static constexpr std::string_view ragged[] = {"reject", "pad", "truncate", "keep"};
-    static constexpr std::string_view encodings[] = {"utf-8", "latin-1"};
     static constexpr std::string_view keys[] = {"delimiter",     "quote",       "escape",       "comment",
                                                 "skip_lines",    "header_rows", "trim",         "keep_blank_lines",
                                                 "ragged",        "max_field",   "check_utf8",   "encoding",
@@ -104,7 +104,14 @@ class MappingReader {
     object.read("check_utf8", dialect.check_utf8);
     object.read("decimal_comma", file.decimal_comma);
     if (const auto chosen = object.choice("ragged", ragged)) dialect.ragged = static_cast<Ragged>(*chosen);
-    if (const auto chosen = object.choice("encoding", encodings)) dialect.encoding = static_cast<Encoding>(*chosen);
+    std::string encoding;
+    object.read("encoding", encoding);
+    if (encoding == "latin-1")
+      dialect.encoding = Encoding::Latin1;
+    else if (encoding != "utf-8")
+      dialect.charset = encoding;
+    if (const auto known = as_utf8(io::from_memory(""), dialect.charset); !known)
+      object.problem("encoding", known.error().message());
     if (problems_.size() == before)
       if (const auto checked = check(dialect); !checked) object.problem("", checked.error().message());
   }

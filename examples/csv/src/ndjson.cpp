@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <etl/csv/encoding.hpp>
+
 #include "json_elements.hpp"
 
 namespace etl::inline v0::csv::ndjson {
@@ -21,6 +23,7 @@ Chunk::Chunk(io::Chunk chunk, bool elements) : chunk_(std::move(chunk)), next_li
 
 Result<Reader> Reader::open(const std::filesystem::path& path, io::ChunkOptions options) {
   auto source = io::open_input(path);
+  if (source) source = as_utf8(*std::move(source));
   if (!source) return failure(std::move(source.error()));
   return Reader(*std::move(source), options);
 }

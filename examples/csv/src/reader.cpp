@@ -1,12 +1,16 @@
 #include <etl/csv/reader.hpp>
 
 #include <algorithm>
+#include <array>
 #include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include <etl/csv/encoding.hpp>
+
 #include "build_rows.hpp"
+#include "range_source.hpp"
 #include "reader_input.hpp"
 #include "text.hpp"
 
@@ -35,6 +39,7 @@ class Reader::Impl {
     {
       const std::stop_callback interrupt(stop, [this] { in_.source().interrupt(); });
       if (auto done = skip_mark(); !done) return done;
+      if (auto done = skip_separator(); !done) return done;
       if (auto done = skip_lines(); !done) return done;
       if (auto done = read_header(); !done) return done;
     }
@@ -100,10 +105,24 @@ class Reader::Impl {
       if (auto filled = in_.fill(); !filled) return filled;
     if (dialect_.encoding != Encoding::Utf8) return {};
     const std::string_view text = unread();
-    if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
-      return failure(
-          fatal(fmt::format("{}: the file is UTF-16; convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)", name())));
+    if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))  // `open` has converted what begins so
+      return failure(fatal(fmt::format("{}: the text is UTF-16; csv::as_utf8 converts its source", name())));
     if (text.starts_with("\xEF\xBB\xBF")) advance(3, 0);
+    return {};
+  }
+
+  // "sep=;", which Excel writes before the header.
+  Result<void> skip_separator() {
+    if (dialect_.header_rows == 0 || dialect_.skip_lines > 0) return {};
+    constexpr std::string_view word = "sep=";
+    while (!in_.ended() && unread().size() < word.size() + 3 && word.starts_with(unread().substr(0, word.size()))) {
+      if (auto grown = make_room(); !grown) return grown;
+      if (auto filled = in_.fill(); !filled) return filled;
+    }
+    if (const auto line = separator_line(unread())) {
+      dialect_.delimiter = line->delimiter;
+      advance(line->size, 1);
+    }
     return {};
   }
 
@@ -221,14 +240,28 @@ Result<void> check(const Dialect& dialect, const ReaderOptions& options) {
   return {};
 }
 
+Result<bool> is_plain_file(const std::filesystem::path& path, const Dialect& dialect) {
+  Result<io::Source> source = open_at(path, 0);
+  if (!source) return failure(source.error());
+  if (!*source || dialect.encoding != Encoding::Utf8) return true;
+  std::array<char, 2> begin{};
+  const Result<std::size_t> got = (*source)->read(begin);
+  if (!got) return failure(got.error());
+  return is_plain({begin.data(), *got}, dialect.charset);
+}
+
 }  // namespace
 
 Result<Reader> Reader::open(const std::filesystem::path& path, const Dialect& dialect, const ReaderOptions& options,
                             const std::stop_token& stop) {
   if (auto good = check(dialect, options); !good) return failure(good.error());
   Result<io::Source> source = io::open_input(path);
+  if (source && dialect.encoding == Encoding::Utf8) source = as_utf8(std::move(*source), dialect.charset);
   if (!source) return failure(source.error());
-  auto impl = std::make_unique<Impl>(std::move(*source), path, dialect, options);
+  // Of what is converted there is no place to go on from but the beginning.
+  const Result<bool> plain = is_plain_file(path, dialect);
+  if (!plain) return failure(plain.error());
+  auto impl = std::make_unique<Impl>(std::move(*source), *plain ? path : std::filesystem::path(), dialect, options);
   if (auto primed = impl->prime(stop); !primed) return failure(primed.error());
   return Reader(std::move(impl));
 }

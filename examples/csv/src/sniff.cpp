@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <etl/csv/encoding.hpp>
 #include <etl/csv/index.hpp>
 #include <etl/csv/parse.hpp>
 #include <etl/csv/reader.hpp>
@@ -109,15 +110,21 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
   std::string_view sample = text;
   if (sample.starts_with("\xEF\xBB\xBF"))
     sample.remove_prefix(3);
-  else if (find_invalid_utf8(sample.substr(0, sample.size() < 4 ? sample.size() : sample.size() - 3)) != text.npos &&
-           !sample.starts_with("\xFF\xFE") && !sample.starts_with("\xFE\xFF"))
+  else if (find_invalid_utf8(sample.substr(0, sample.size() < 4 ? sample.size() : sample.size() - 3)) != text.npos)
     dialect.encoding = Encoding::Latin1;
+  const auto separator =
+      !said || (said->header_rows > 0 && said->skip_lines == 0) ? separator_line(sample) : std::nullopt;
+  if (separator) {
+    text.remove_prefix(text.size() - sample.size() + separator->size);
+    sample = text;
+  }
   Fit best;
   Structure structure;
   const std::vector<std::optional<char>> quotes =
       said ? std::vector{said->quote} : std::vector{std::optional('"'), std::optional<char>(), std::optional('\'')};
   for (const std::optional<char> quote : quotes)
-    for (const char delimiter : {',', ';', '\t', '|', ':'}) {
+    for (const char delimiter : {separator ? separator->delimiter : ',', ';', '\t', '|', ':'}) {
+      if (separator && delimiter != separator->delimiter) continue;
       Dialect candidate = dialect;
       candidate.delimiter = delimiter;
       candidate.quote = quote;
@@ -166,8 +173,9 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
   }
 
   // Names are texts, not numbers or dates; they are there, and each is another.
+  // One of them may be missing, as that of an index.
   const std::set<std::string_view> names(first.begin(), first.end());
-  bool header = names.size() == first.size() && !names.contains("");
+  bool header = names.size() == first.size() && (first.size() > 1 || !names.contains(""));
   bool repeated = false;
   for (std::size_t i = 0; i < first.size(); ++i) {
     header &= !is_value(first[i]);
@@ -184,8 +192,9 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
       else
         column.guess.look(first[i], hints.decimal_comma);
     }
-    found.columns.push_back({header && i < first.size() ? first[i] : fmt::format("column_{}", i + 1),
-                             column.guess.kind(), column.nullable});
+    found.columns.push_back(
+        {header && i < first.size() && !first[i].empty() ? first[i] : fmt::format("column_{}", i + 1),
+         column.guess.kind(), column.nullable});
   }
   return found;
 }
@@ -193,6 +202,7 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
 Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes, const SniffHints& said) {
   if (path == "-") return failure(fatal("standard input cannot be sniffed: it could not be read again"));
   Result<io::Source> source = io::open_input(path);
+  if (source) source = as_utf8(std::move(*source), said.dialect ? said.dialect->charset : std::string());
   if (!source) return failure(source.error());
   std::string text(bytes, '\0');
   std::size_t filled = 0;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
 #include <thread>
@@ -6,6 +7,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <etl/csv/encoding.hpp>
 #include <etl/csv/index.hpp>
 #include <etl/csv/reader.hpp>
 
@@ -141,9 +143,13 @@ Result<std::vector<Part>> split(const std::filesystem::path& path, const Dialect
   if (!head) return failure(head.error());
   auto plain = open_at(path, 0);
   if (!plain) return failure(plain.error());
-  if (!*plain)
-    return failure(fatal(fmt::format("'{}' cannot be split: it is compressed, or no regular file; read it in one piece",
-                                     path.string())));
+  std::array<char, 2> mark{};
+  const auto got = *plain ? (*plain)->read(mark) : Result<std::size_t>(0);
+  if (!got) return failure(got.error());
+  if (!*plain || !is_plain({mark.data(), *got}, dialect.charset))
+    return failure(fatal(fmt::format(
+        "'{}' cannot be split: it is compressed, of another encoding, or no regular file; read it in one piece",
+        path.string())));
   const Place first = head->place();
   const std::uint64_t size = (*plain)->size_hint();
   if (size <= first.offset) return std::vector<Part>{};

@@ -1,5 +1,6 @@
 #include "text.hpp"
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 
@@ -37,6 +38,23 @@ std::size_t sequence(std::string_view text, std::size_t at) noexcept {
   return size;
 }
 
+/// Characters of the bytes 80 to 9F; those that have none are what ISO 8859-1 has there.
+constexpr std::array<char16_t, 32> windows_1252{0x20AC, 0x81,   0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021,
+                                                0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8D,   0x017D, 0x8F,
+                                                0x90,   0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014,
+                                                0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x9D,   0x017E, 0x0178};
+
+/// A character from U+0080 to U+FFFF.
+void append_utf8(std::string& to, char16_t c) {
+  if (c < 0x800) {
+    to += static_cast<char>(0xC0 | (c >> 6));
+  } else {
+    to += static_cast<char>(0xE0 | (c >> 12));
+    to += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
+  }
+  to += static_cast<char>(0x80 | (c & 0x3F));
+}
+
 }  // namespace
 
 bool has_high(std::string_view text) noexcept {
@@ -52,6 +70,18 @@ std::size_t find_invalid_utf8(std::string_view text) noexcept {
     at += size;
   }
   return std::string_view::npos;
+}
+
+std::optional<SeparatorLine> separator_line(std::string_view text) noexcept {
+  constexpr std::string_view word = "sep=";
+  if (!text.starts_with(word) || text.size() < word.size() + 2) return std::nullopt;
+  const char delimiter = text[word.size()];
+  const std::string_view end = text.substr(word.size() + 1, 2);
+  if (byte(text, word.size()) >= 0x80 || delimiter == '"' || delimiter == '\n' || delimiter == '\r')
+    return std::nullopt;
+  if (end.starts_with("\r\n")) return SeparatorLine{delimiter, word.size() + 3};
+  if (end[0] != '\n' && end[0] != '\r') return std::nullopt;
+  return SeparatorLine{delimiter, word.size() + 2};
 }
 
 void append_decoded(std::string& to, std::string_view cell, bool quoted, const Dialect& dialect) {
@@ -77,8 +107,7 @@ void append_decoded(std::string& to, std::string_view cell, bool quoted, const D
     if (c < 0x80) {
       to += cell[at];
     } else {
-      to += static_cast<char>(0xC0 | (c >> 6));
-      to += static_cast<char>(0x80 | (c & 0x3F));
+      append_utf8(to, c < 0xA0 ? windows_1252[c - 0x80] : c);
     }
   }
 }

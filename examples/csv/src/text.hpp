@@ -2,6 +2,7 @@
 // Bytes of cells: encodings and escapes.
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,13 @@ namespace etl::inline v0::csv {
 [[nodiscard]] bool has_high(std::string_view text) noexcept;
 /// Offset of the first byte that is not valid UTF-8, or npos.
 [[nodiscard]] std::size_t find_invalid_utf8(std::string_view text) noexcept;
+/// The line "sep=;" with its delimiter.
+struct SeparatorLine {
+  char delimiter = ',';
+  std::size_t size = 0;  ///< with its line end
+};
+/// Nothing: the text does not begin with one.
+[[nodiscard]] std::optional<SeparatorLine> separator_line(std::string_view text) noexcept;
 /// What a cell says, of its bytes without the quotes.
 void append_decoded(std::string& to, std::string_view cell, bool quoted, const Dialect& dialect);
 

@@ -59,6 +59,7 @@ struct DynamicColumn {
   Type type = Type::Text;
   bool nullable = true;  ///< but for key columns
   bool key = false;
+  std::string cast{};  ///< a type that the server makes of the values, as "inet": they are sent as texts; empty: none
 };
 
 /// Columns in the table `name` that are known at run time only; made by `dynamic_table`. A value.
@@ -118,7 +119,8 @@ struct ColumnInfo {
   bool is_array;
   bool nullable;
   bool is_key;
-  bool is_member;  ///< can be read back
+  bool is_member;              ///< can be read back
+  std::string_view cast = {};  ///< `DynamicColumn::cast`
 };
 
 template <class Row, class Get, bool Key, class AsType>
@@ -147,7 +149,8 @@ template <class Row, class Get>
                    .is_array = false,
                    .nullable = is_nullable(column),
                    .is_key = column.key,
-                   .is_member = false});
+                   .is_member = false,
+                   .cast = column.cast});
   return all;
 }
 

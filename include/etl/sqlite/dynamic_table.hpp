@@ -31,8 +31,11 @@ enum class Type : std::uint8_t {
   Real,     ///< floating point, and integers up to 2^53
   Text,     ///< texts, dates and times
   Blob,     ///< blobs
-  Numeric,  ///< numbers and bool; texts of numbers, which SQLite makes numbers of; dates and times, which stay texts
-  Any,      ///< declared without a type: takes and keeps everything
+  Numeric,  ///< numbers and bool; texts of numbers of 15 digits at most (or of 64 bits), which SQLite makes numbers of;
+            ///< dates and times, which stay texts
+  Other,  ///< declared with another word, such as JSON, UUID or TIME, which is NUMERIC to SQLite: takes everything that
+          ///< reads back as it was, so no text such as '007', which becomes 7
+  Any,    ///< declared without a type: takes and keeps everything
 };
 /// The type with the affinity that SQLite gives to a declared type (datatype3.html, 3.1): "VARCHAR(10)" is Text.
 [[nodiscard]] Type type_of(std::string_view declared) noexcept;
@@ -109,9 +112,9 @@ inline constexpr Sort sort_of = IntegerValue<V> ? Sort::Integer
                                                 : Sort::Moment;
 /// A text: why the column does not take values of the sort; nullptr: it does.
 [[nodiscard]] const char* refusal(Type type, Sort sort) noexcept;
-/// The same of an integer in a Real column, and of a text in a Numeric one.
+/// The same of an integer in a Real column, and of a text in a Numeric or Other one.
 [[nodiscard]] const char* refusal(std::int64_t real) noexcept;
-[[nodiscard]] const char* refusal(std::string_view number) noexcept;
+[[nodiscard]] const char* refusal(Type type, std::string_view text) noexcept;
 
 /// As `bind_value`.
 template <class V>
@@ -129,8 +132,8 @@ template <class V>
         if (column.type == Type::Real && std::in_range<std::int64_t>(value))
           if (const char* const why = refusal(static_cast<std::int64_t>(value))) return why;
       if constexpr (TextValue<V>)
-        if (column.type == Type::Numeric)
-          if (const char* const why = refusal(std::string_view(value))) return why;
+        if (column.type == Type::Numeric || column.type == Type::Other)
+          if (const char* const why = refusal(column.type, std::string_view(value))) return why;
       if constexpr (RealValue<V>)  // SQLite stores NaN as NULL
         if (is_nullable(column)) return statement.bind(parameter, static_cast<double>(value)), nullptr;
       return bind_value(statement, parameter, value);

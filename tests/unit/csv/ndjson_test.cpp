@@ -286,6 +286,37 @@ TEST_CASE("a document that is an array is read element by element, however it is
   CHECK(wrong.error().message().starts_with("f.json element 7:"));
 }
 
+TEST_CASE("objects over several lines, or several in a line, are read one by one") {
+  const auto objects = [](std::string_view text) {
+    std::string all;
+    for (const std::size_t size : {std::size_t{16}, std::size_t{1} << 16}) {
+      ndjson::Reader reader(etl::io::from_memory(text, "f.json"), {.chunk_size = size});
+      std::string found;
+      for (;;) {
+        auto chunk = reader.next();
+        if (!chunk) {
+          found += "error " + chunk.error().message();
+          break;
+        }
+        if (!*chunk) break;
+        for (const ndjson::Line& line : **chunk)
+          found += std::string(line.element ? "#" : ":") + std::to_string(line.number) +
+                   std::string(csv::trimmed(line.text));
+      }
+      if (!all.empty()) CHECK(found == all);
+      all = found;
+    }
+    return all;
+  };
+  CHECK(objects("{\n\"a\": 1\n}\n{\n\"a\": \"}{\\\"\"\n}\n") == "#1{ \"a\": 1 }#2{ \"a\": \"}{\\\"\" }");
+  CHECK(objects("{\"a\":1}{\"a\":2}\n{\"a\":3}") == "#1{\"a\":1}#2{\"a\":2}#3{\"a\":3}");
+  CHECK(objects("{\"a\":1}\n{\"a\":2}\n") == ":1{\"a\":1}:2{\"a\":2}");
+  CHECK(objects("{\"a\":1,\n{\"a\":2}\n") == ":1{\"a\":1,:2{\"a\":2}");
+  CHECK(objects("{\n\"a\": [1,\n 2]\n} ") == "#1{ \"a\": [1,  2] }");
+  CHECK(objects("{\n\"a\": 1\n}\n{\"a\": ").find("an object is not closed; is the file complete?") !=
+        std::string::npos);
+}
+
 TEST_CASE("an array is written, and read again") {
   std::string text, empty;
   ndjson::Writer writer(text, {{"n", csv::Kind::Integer}}, ndjson::Layout::Array);

@@ -143,7 +143,7 @@ TEST_CASE("Guesses of parts of a column become one") {
   file.look("x450");
   CHECK(file.kind() == csv::Kind::Text);
   CHECK(file.without_strays().kind() == csv::Kind::Integer);
-  file.look("x451");
+  for (int i = 0; i < 3; ++i) file.look("x451");
   CHECK(file.without_strays().kind() == csv::Kind::Text);
   csv::KindGuess codes;
   for (int i = 1; i < 60; ++i) codes.look(std::to_string(i));

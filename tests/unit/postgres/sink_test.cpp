@@ -324,7 +324,7 @@ TEST_CASE("postgres sink: update needs a key, and an index for it, a table of ke
   auto db = schema.open();
   ok(db.execute("CREATE TABLE rows(id bigint, name text)"));
   const auto keyless = table<Row>("rows", column("id", &Row::id));
-  CHECK(lacks(error_of(etl::postgres::sink(db, keyless, OnConflict::Update)).message(), {"need a key column"}) == "");
+  CHECK(lacks(error_of(etl::postgres::sink(db, keyless, OnConflict::Update)).message(), {"no key column"}) == "");
   auto unindexed = ok(etl::postgres::sink(db, rows, OnConflict::Update));
   CHECK(lacks(error_of(unindexed.write(numbered(1, 2))).message(), {"unique index of exactly these columns"}) == "");
   const auto keys = table<Row>("keys", key("id", &Row::id), key("name", &Row::name));

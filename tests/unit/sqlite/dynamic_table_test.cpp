@@ -109,6 +109,8 @@ TEST_CASE("sqlite dynamic table: each type takes its values") {
   CHECK(stored(Type::Numeric, text(".5")) == "0.5 real");
   CHECK(stored(Type::Numeric, 1.5) == "1.5 real");
   CHECK(stored(Type::Numeric, false) == "0 integer");
+  CHECK(stored(Type::Numeric, text("9223372036854775807")) == "9223372036854775807 integer");
+  CHECK(test::has(stored(Type::Numeric, text("12345678901234567.89")), "keeps 15 digits of a number"));
   CHECK(stored(Type::Any, text("007")) == "007 text");
   CHECK(stored(Type::Any, number(7)) == "7 integer");
   CHECK(stored(Type::Any, test::bytes("x")) == "x blob");
@@ -202,7 +204,7 @@ TEST_CASE("sqlite dynamic table: OnConflict is that of the key columns") {
   CHECK(insert(OnConflict::Update, "c") == "c");
   CHECK(insert(OnConflict::Replace, "d") == "d");
   CHECK(lacks(error_of(etl::sqlite::inserter(db, cells({{.name = "name"}}), OnConflict::Update)).message(),
-              {"needs a key column"}) == "");
+              {"no key column"}) == "");
 }
 
 TEST_CASE("sqlite dynamic table: values that a getter makes live until they are written") {
@@ -309,4 +311,44 @@ TEST_CASE("sqlite dynamic table: the guide's") {
       {{std::int64_t{1}, std::chrono::sys_days(), "a"}, {std::int64_t{2}, std::chrono::sys_days(), std::monostate()}}));
   CHECK(value(db, "SELECT group_concat(sensor || day || coalesce(note, '-')) FROM readings") ==
         "11970-01-01a,21970-01-01-");
+}
+
+TEST_CASE("sqlite dynamic table: a column of another word keeps texts, and takes none that SQLite would change") {
+  Database db = open(":memory:");
+  const auto kept = [&](const std::string& value_text) {
+    ok(db.execute("DROP TABLE IF EXISTS t; CREATE TABLE t(v JSON)"));
+    const auto done =
+        ok(etl::sqlite::inserter(db, cells({{.name = "v", .type = Type::Other}}))).insert({text(value_text.c_str())});
+    return done ? value(db, "SELECT CAST(v AS TEXT) FROM t") == value_text
+                : test::has(done.error().message(), "declare the column TEXT");
+  };
+  for (const char* const one : {"abc",
+                                "{\"a\":1}",
+                                "10:30",
+                                "1",
+                                "-7",
+                                "0",
+                                "9223372036854775807",
+                                "1.5",
+                                "-0.25",
+                                "nan",
+                                "0x10",
+                                "",
+                                " ",
+                                "1.2.3",
+                                "1e",
+                                "007",
+                                "1.50",
+                                " 7",
+                                "1e5",
+                                "+5",
+                                "-0",
+                                ".5",
+                                "12345678901234567.89",
+                                "9223372036854775808",
+                                "1e400",
+                                "-"}) {
+    CAPTURE(one);
+    CHECK(kept(one));
+  }
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include <etl/error.hpp>
 
@@ -19,7 +20,7 @@ enum class Ragged : std::uint8_t {
 
 enum class Encoding : std::uint8_t {
   Utf8,    ///< bytes as they are, without a leading byte order mark
-  Latin1,  ///< ISO 8859-1: cells are given as UTF-8
+  Latin1,  ///< Windows-1252, which is what is called Latin-1 (ISO 8859-1): cells are given as UTF-8
 };
 
 /// The dialect of a file. Rows end with LF, CR LF or CR, also mixed; within quotes a line break belongs to the cell. As
@@ -37,7 +38,8 @@ struct Dialect {
   std::size_t max_field = 16 << 20;  ///< bytes of a cell at most: an unclosed quote does not swallow the file
   std::size_t max_lines = 1000;      ///< of a cell in quotes at most: more are rows behind a quote that is one too many
   Encoding encoding = Encoding::Utf8;  ///< see there
-  bool check_utf8 = false;             ///< rows with invalid UTF-8 are set aside
+  std::string charset{};    ///< any other encoding, as iconv names it; offsets are then those of the text as UTF-8
+  bool check_utf8 = false;  ///< rows with invalid UTF-8 are set aside
 
   friend bool operator==(const Dialect&, const Dialect&) = default;
 };

@@ -32,7 +32,7 @@ class KindGuess {
   /// What another part of the column, or another file, has shown.
   void merge(const KindGuess& other) noexcept;
 
-  /// The same without the values that look like nothing else of the column, when these are at most one in fifty: a bad
+  /// The same without the values that look like nothing else of the column, when these are at most one in twenty: a bad
   /// row in a later file is rejected, and does not make texts of a column of numbers.
   [[nodiscard]] KindGuess without_strays() const noexcept;
 

@@ -137,7 +137,7 @@ struct FileMapping {
   Dialect dialect{};
   bool decimal_comma = false;
   Nulls nulls{};
-  std::vector<MappedColumn> columns{};  ///< empty: all that the header has, as texts
+  std::vector<MappedColumn> columns{};  ///< empty: all that the header has, as texts; column_1 where it has no name
 
   /// Finds the columns in the header of a file. The error names all that are missing and the header that there is, or a
   /// format that is none. `width`: cells of a row, for a file without a header; 0: not known.

@@ -1,0 +1,176 @@
+#include <etl/csv/encoding.hpp>
+
+#include <iconv.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace etl::inline v0::csv {
+namespace {
+
+constexpr std::string_view little_mark = "\xFF\xFE", big_mark = "\xFE\xFF";
+
+bool has_mark(std::string_view begin) noexcept { return begin.starts_with(little_mark) || begin.starts_with(big_mark); }
+
+/// What a file that begins so is, and how to make it one that can be read; empty: nothing known.
+std::string_view other_format(std::string_view begin) noexcept {
+  using std::string_view_literals::operator""sv;
+  static constexpr std::pair<std::string_view, std::string_view> formats[] = {
+      {"\x28\xB5\x2F\xFD"sv, "compressed by zstd: decompress it first (zstd -d)"},
+      {"\xFD"
+       "7zXZ\0"sv,
+       "compressed by xz: decompress it first (xz -d)"},
+      {"BZh"sv, "compressed by bzip2: decompress it first (bunzip2)"},
+      {"PK\x03\x04"sv, "a zip archive: unpack it first (unzip)"},
+  };
+  for (const auto& [magic, what] : formats)
+    if (begin.starts_with(magic)) return what;
+  return {};
+}
+
+/// Most texts of UTF-16 have NUL for every other byte of their first characters.
+std::string_view unmarked_utf16(std::string_view begin) noexcept {
+  if (begin.size() < 8) return {};
+  std::size_t even = 0, odd = 0;
+  for (std::size_t i = 0; i < 8; ++i) (i % 2 == 0 ? even : odd) += begin[i] == '\0' ? 1U : 0U;
+  if (odd >= 3 && even == 0) return "UTF-16LE";
+  return even >= 3 && odd == 0 ? "UTF-16BE" : std::string_view();
+}
+
+/// Passes on what a source has, or what iconv makes of it.
+class Utf8Source final : public io::ByteSource {
+ public:
+  Utf8Source(io::Source source, iconv_t converter, std::string charset)
+      : source_(std::move(source)), converter_(converter), charset_(std::move(charset)) {}
+  ~Utf8Source() override {
+    if (converter_ != none) ::iconv_close(converter_);
+  }
+
+  Result<std::size_t> read(std::span<char> to) override {
+    if (failed_) return failure(*failed_);
+    if (!looked_)
+      if (auto seen = look(); !seen) return stop(std::move(seen.error()));
+    if (converter_ == none) return pass_on(to);
+    for (;;) {
+      if (!converted_.empty()) return give(to);
+      if (ended_) return std::size_t{0};
+      if (auto more = convert(); !more) return stop(std::move(more.error()));
+    }
+  }
+  const std::string& name() const noexcept override { return source_->name(); }
+  std::uint64_t consumed() const noexcept override { return source_->consumed(); }
+  std::uint64_t size_hint() const noexcept override { return source_->size_hint(); }
+  bool interrupt() noexcept override { return source_->interrupt(); }
+
+ private:
+  static inline const iconv_t none = reinterpret_cast<iconv_t>(-1);  // NOLINT: as iconv has it
+
+  tl::unexpected<Error> stop(Error error) {
+    failed_ = std::move(error);
+    return failure(*failed_);
+  }
+  /// What the first bytes are.
+  Result<void> look() {
+    constexpr std::size_t enough = 8;
+    looked_ = true;
+    while (ahead_.size() < enough) {
+      std::array<char, 4096> bytes{};
+      const auto got = source_->read(bytes);
+      if (!got) return failure(got.error());
+      if (*got == 0) break;
+      ahead_.append(bytes.data(), *got);
+    }
+    if (const auto what = other_format(ahead_); !what.empty())
+      return failure(fatal(fmt::format("{}: the file is {}", name(), what)));
+    if (converter_ != none) return {};
+    if (has_mark(ahead_)) {
+      charset_ = "UTF-16";
+      converter_ = ::iconv_open("UTF-8", "UTF-16");
+    } else if (const auto utf16 = unmarked_utf16(ahead_); !utf16.empty()) {
+      return failure(fatal(fmt::format(
+          "{}: the file looks like {} without a byte order mark; convert it, or say its encoding", name(), utf16)));
+    }
+    return {};
+  }
+  Result<std::size_t> pass_on(std::span<char> to) {
+    if (ahead_.empty()) return source_->read(to);
+    const std::size_t size = std::min(to.size(), ahead_.size());
+    std::copy_n(ahead_.begin(), size, to.begin());
+    ahead_.erase(0, size);
+    return size;
+  }
+  std::size_t give(std::span<char> to) {
+    const std::size_t size = std::min(to.size(), converted_.size() - given_);
+    std::copy_n(converted_.begin() + static_cast<std::ptrdiff_t>(given_), size, to.begin());
+    given_ += size;
+    if (given_ == converted_.size()) converted_.clear(), given_ = 0;
+    return size;
+  }
+  /// More of the source, as far as it is whole characters.
+  Result<void> convert() {
+    constexpr std::size_t piece = 64 << 10;
+    if (ahead_.size() < piece) {
+      const std::size_t before = ahead_.size();
+      ahead_.resize(before + piece);
+      const auto got = source_->read(std::span(ahead_).subspan(before));
+      ahead_.resize(before + got.value_or(0));
+      if (!got) return failure(got.error());
+      ended_ = *got == 0;
+    }
+    converted_.resize(4 * ahead_.size() + 16);
+    char* in = ahead_.data();
+    std::size_t left = ahead_.size();
+    char* out = converted_.data();
+    std::size_t room = converted_.size();
+    const std::size_t made = ::iconv(converter_, &in, &left, &out, &room);
+    const int code = errno;
+    converted_.resize(converted_.size() - room);
+    passed_ += ahead_.size() - left;
+    ahead_.erase(0, ahead_.size() - left);
+    if (first_ && converted_.starts_with("\xEF\xBB\xBF")) converted_.erase(0, 3);
+    first_ = first_ && converted_.empty();
+    const bool failed = made == static_cast<std::size_t>(-1);
+    if ((failed && code == EILSEQ) || (ended_ && !ahead_.empty()))
+      return failure(fatal(fmt::format("{}: byte {}: not {}; is it another encoding?", name(), passed_, charset_)));
+    return {};
+  }
+
+  io::Source source_;
+  iconv_t converter_;
+  std::string charset_;
+  std::string ahead_{};      // read, not converted
+  std::string converted_{};  // not given
+  std::size_t given_ = 0;    // of it
+  std::uint64_t passed_ = 0;
+  bool looked_ = false, ended_ = false, first_ = true;
+  std::optional<Error> failed_{};
+};
+
+}  // namespace
+
+bool is_plain(std::string_view begin, std::string_view charset) noexcept { return charset.empty() && !has_mark(begin); }
+
+Result<io::Source> as_utf8(io::Source source, std::string_view charset) {
+  auto* converter = reinterpret_cast<iconv_t>(-1);  // NOLINT: as iconv has it
+  const std::string from(charset);
+  if (!charset.empty()) {
+    converter = ::iconv_open("UTF-8", from.c_str());
+    if (converter == reinterpret_cast<iconv_t>(-1))  // NOLINT
+      return failure({.code = Errc::InvalidOptions,
+                      .context = fmt::format("there is no encoding '{}'; `iconv -l` lists them", from)});
+  }
+  return std::make_unique<Utf8Source>(std::move(source), converter, from);
+}
+
+}  // namespace etl::inline v0::csv

@@ -1,0 +1,117 @@
+#include <etl/csv/encoding.hpp>
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <etl/csv/reader.hpp>
+#include <etl/io/source.hpp>
+
+#include "support/catch.hpp"
+
+namespace csv = etl::csv;
+
+namespace {
+
+/// Gives a byte at a time.
+class Drops final : public etl::io::ByteSource {
+ public:
+  explicit Drops(std::string_view bytes) : bytes_(bytes) {}
+  etl::Result<std::size_t> read(std::span<char> to) override {
+    if (at_ == bytes_.size()) return std::size_t{0};
+    to[0] = bytes_[at_++];
+    return std::size_t{1};
+  }
+  const std::string& name() const noexcept override { return name_; }
+  std::uint64_t consumed() const noexcept override { return at_; }
+
+ private:
+  std::string bytes_;
+  std::size_t at_ = 0;
+  std::string name_ = "drops";
+};
+
+/// The text as UTF-8, or the error.
+std::string converted(std::string_view bytes, std::string_view charset = {}) {
+  std::string both;
+  for (const bool drops : {false, true}) {
+    auto source = csv::as_utf8(
+        drops ? etl::io::Source(std::make_unique<Drops>(bytes)) : etl::io::from_memory(bytes, "drops"), charset);
+    if (!source) return source.error().message();
+    const auto text = etl::io::read_all(**source);
+    const std::string got = text ? *text : text.error().message();
+    if (drops) CHECK(got == both);
+    both = got;
+  }
+  return both;
+}
+
+std::string utf16(std::string_view ascii, bool little) {
+  std::string text;
+  for (const char c : ascii) text += little ? std::string{c, '\0'} : std::string{'\0', c};
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("Bytes that need no conversion are passed on, and UTF-16 is known by its mark") {
+  CHECK(converted("") == "");
+  CHECK(converted("a") == "a");
+  CHECK(converted("K\xC3\xB6ln\nand more\n") == "K\xC3\xB6ln\nand more\n");
+  CHECK(converted("\xFF\xFE" + utf16("a,b\n1,2\n", true)) == "a,b\n1,2\n");
+  CHECK(converted("\xFE\xFF" + utf16("a,b\n1,2\n", false)) == "a,b\n1,2\n");
+  CHECK(csv::is_plain("a,b"));
+  CHECK_FALSE(csv::is_plain("\xFF\xFE"));
+  CHECK_FALSE(csv::is_plain("a,b", "CP1250"));
+}
+
+TEST_CASE("Encodings by name") {
+  CHECK(converted("\x80 5", "CP1252") == "\xE2\x82\xAC 5");
+  CHECK(converted("\xA3\xF3", "CP1250") == "\xC5\x81\xC3\xB3");
+  CHECK(converted(utf16("abc", true), "UTF-16LE") == "abc");
+  CHECK(converted("x", "KLINGON") == "there is no encoding 'KLINGON'; `iconv -l` lists them");
+  CHECK(converted("ab\x81", "SHIFT_JIS") == "drops: byte 2: not SHIFT_JIS; is it another encoding?");
+  CHECK(converted("ab\xFFzz", "UTF-8") == "drops: byte 2: not UTF-8; is it another encoding?");
+  const std::string many(200'000, '\xFC');
+  std::string wanted;
+  for (std::size_t i = 0; i < many.size(); ++i) wanted += "\xC3\xBC";
+  CHECK((converted(many, "CP1252") == wanted));
+}
+
+TEST_CASE("What is no text is named") {
+  using std::string_view_literals::operator""sv;
+  CHECK(converted("\x28\xB5\x2F\xFD....."sv) == "drops: the file is compressed by zstd: decompress it first (zstd -d)");
+  CHECK(converted("\xFD\x37zXZ\0..."sv).find("compressed by xz") != std::string::npos);
+  CHECK(converted("BZh91AY&SY").find("compressed by bzip2") != std::string::npos);
+  CHECK(converted("PK\x03\x04....").find("a zip archive") != std::string::npos);
+  CHECK(converted(utf16("id,name", true)).find("looks like UTF-16LE without a byte order mark") != std::string::npos);
+  CHECK(converted(utf16("id,name", false)).find("looks like UTF-16BE") != std::string::npos);
+}
+
+TEST_CASE("Latin-1 is Windows-1252, and Excel's first line is no row") {
+  const auto read = [](std::string_view text, const csv::Dialect& dialect) {
+    auto reader = csv::Reader::from(etl::io::from_memory(text, "f.csv"), dialect, {.chunk_size = 4});
+    REQUIRE(reader);
+    std::string all;
+    for (const std::string& name : reader->header()) all += name + "|";
+    for (;;) {
+      const auto chunk = reader->next();
+      REQUIRE(chunk);
+      if (!*chunk) return all;
+      for (const csv::Row row : **chunk) {
+        all += std::to_string(row.line());
+        for (const std::string_view cell : row) all.append(" ").append(cell);
+        all += '/';
+      }
+    }
+  };
+  CHECK(read("n\n\x80\x93\x94\xE9\n", {.encoding = csv::Encoding::Latin1}) ==
+        "n|2 \xE2\x82\xAC\xE2\x80\x9C\xE2\x80\x9D\xC3\xA9/");
+  CHECK(read("sep=;\r\nid;name\r\n1;x,y\r\n", {}) == "id|name|3 1 x,y/");
+  CHECK(read("sep=\t\na\tb\n1\t2\n", {}) == "a|b|3 1 2/");
+  CHECK(read("sep=x;\n1\n", {}) == "sep=x;|2 1/");
+  CHECK(read("sep=;\n1\n", {.header_rows = 0}) == "1 sep=;/2 1/");
+  CHECK(read("se\n1\n", {}) == "se|2 1/");
+}
