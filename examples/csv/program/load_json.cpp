@@ -202,7 +202,7 @@ etl::Result<FilePlan> plan_json(const fs::path& file, const Load& options, const
   if (!plan) return plan;
   plan->kinds_known = any;
   plan->guesses = std::move(guesses);
-  ndjson::ParserOptions parsing{.reject_unknown_members = by_name};
+  ndjson::ParserOptions parsing{.reject_duplicate_keys = true, .reject_unknown_members = by_name};
   for (std::size_t i = 0; i < how.columns.size(); ++i)
     if (const std::string& type = plan->columns[i].type; type == "json" || type == "jsonb")
       parsing.as_json.push_back(how.columns[i].source.name);

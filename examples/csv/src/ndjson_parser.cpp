@@ -209,6 +209,17 @@ json::parse_options options_of(const ParserOptions& options) {
   return made;
 }
 
+/// Where the escape of a surrogate begins that ends at `at`, give or take one, as "\ud800"; or npos.
+std::size_t lone_surrogate(std::string_view text, std::size_t at) noexcept {
+  constexpr std::size_t size = 6;
+  for (std::size_t end = std::min(at + 1, text.size()); end >= size && end + 1 >= at; --end) {
+    const std::string_view escape = text.substr(end - size, size);
+    const bool high = escape.starts_with("\\u") && (escape[2] == 'd' || escape[2] == 'D');
+    if (high && std::string_view("89abcdefABCDEF").find(escape[3]) != std::string_view::npos) return end - size;
+  }
+  return std::string_view::npos;
+}
+
 }  // namespace
 
 class Parser::Impl {
@@ -222,6 +233,8 @@ class Parser::Impl {
     parser_.reset();
     json::error_code error;
     const std::size_t taken = parser_.write_some(false, line.text.data(), line.text.size(), error);
+    if (error && lone_surrogate(line.text, taken) != line.text.npos)
+      return wrong(line, lone_surrogate(line.text, taken), "not JSON: half of a pair of surrogates is no character");
     if (error) return wrong(line, taken, "not JSON: " + error.message());
     const std::size_t more = line.text.find_first_not_of(" \t\r\n", taken);
     if (more != line.text.npos) return wrong(line, more, "there is more behind the value");

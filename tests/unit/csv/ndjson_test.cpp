@@ -173,6 +173,21 @@ TEST_CASE("errors name file, line and column, and the next line is read") {
   }
 }
 
+TEST_CASE("half of a pair of surrogates is named") {
+  ndjson::Parser parser({"n"}, "f");
+  for (const std::string_view text : {R"({"n":"\ud800"})", R"({"n":"\uDC00x"})", R"({"n":"\ud83dx"})"}) {
+    CAPTURE(text);
+    const auto parsed = parser.parse({.text = text, .number = 2});
+    REQUIRE_FALSE(parsed);
+    CHECK(parsed.error().message().find("f:2:7: not JSON: half of a pair of surrogates is no character: '\\u") == 0);
+  }
+  CHECK(parser.parse({.text = R"({"n":"\ud83d\ude00"})"}));
+  CHECK(parser.parse({.text = R"({"n":"\u0000"})"}));
+  const auto other = parser.parse({.text = R"({"n":"\ud83d\ude00",})", .number = 2});
+  REQUIRE_FALSE(other);
+  CHECK(other.error().message().find("surrogate") == std::string::npos);
+}
+
 TEST_CASE("a key of one line and of the next is no duplicate") {
   auto decoder = ndjson::bind(mapping, "f", {.reject_duplicate_keys = true});
   REQUIRE(decoder);
