@@ -81,8 +81,8 @@ TEST_CASE("G13: what was lost is never acknowledged as settled: the worst outcom
 }
 
 TEST_CASE("G13: an incomplete chunk is lost, also when all that was pushed of it is settled") {
-  enum class End { Throws, Stopped, ByItself, Marked };
-  for (const End end : {End::Throws, End::Stopped, End::ByItself, End::Marked}) {
+  enum class End { Throws, Stopped, ByItself, Marked, Deaf };
+  for (const End end : {End::Throws, End::Stopped, End::ByItself, End::Marked, End::Deaf}) {
     struct Cut {
       End end;
       etl::StopSource* stop;
@@ -94,12 +94,15 @@ TEST_CASE("G13: an incomplete chunk is lost, also when all that was pushed of it
         }
         if (end == End::Marked) out.mark(etl::Position(10));
         out.flush();
-        while (out.wait_for(std::chrono::seconds(1)) && !settled) settled = true;  // what was pushed is loaded now
+        while (out.wait_for(std::chrono::seconds(1)) && !waited) waited = true;  // what was pushed is loaded now
         if (end == End::Throws) throw std::runtime_error("message 1 cannot be read on");
         if (end != End::ByItself) stop->request_drain();
+        if (end != End::Deaf) return;
+        out.push(20);  // refused, which it does not hear
+        out.mark(etl::Position(11));
       }
       etl::Result<void> load(std::span<const int>) { return {}; }
-      bool settled = false;
+      bool waited = false;
     };
     CAPTURE(static_cast<int>(end));
     std::map<int, std::vector<bool>> told;
@@ -111,6 +114,27 @@ TEST_CASE("G13: an incomplete chunk is lost, also when all that was pushed of it
     CHECK(told[0] == std::vector<bool>{true});  // the next `hold` has said that it is complete
     CHECK(told[1] == std::vector<bool>{end == End::ByItself || end == End::Marked});
   }
+}
+
+TEST_CASE("G13: a chunk of which nothing was pushed yet is lost when the source fails") {
+  struct Fails {
+    std::map<int, std::vector<bool>>* told;
+    void extract(etl::Emitter<int>& out) {
+      for (int chunk = 0; chunk < 2; ++chunk) {
+        out.hold(std::make_shared<int>(chunk), [this, chunk](bool settled) { (*told)[chunk].push_back(settled); });
+        if (chunk == 1) throw std::runtime_error("message 1 cannot be read");
+        out.push(1);
+        out.mark(etl::Position(1));
+        while (out.wait_for(std::chrono::seconds(1)) && told->empty() && waited++ < 5) {}
+      }
+    }
+    void load(std::span<const int>) {}
+    int waited = 0;
+  };
+  std::map<int, std::vector<bool>> told;
+  CHECK(etl::run(Fails{.told = &told}, options(7)).outcome == etl::Outcome::Failed);
+  CHECK(told[0] == std::vector<bool>{true});
+  CHECK(told[1] == std::vector<bool>{false});
 }
 
 TEST_CASE("G13: nothing that waits keeps an acknowledgement back") {

@@ -72,6 +72,20 @@ TEST_CASE("G5 G6: a transient error of the call after ctx.retry is tried again")
   CHECK(t.passed() == 2s);
 }
 
+TEST_CASE("G6: a result that load asks for several times is loaded again once") {
+  Timed t;
+  std::vector<int> again;
+  int calls = 0;
+  const auto report = etl::run(Numbers{.sink = [&](Batch batch, etl::BatchContext& context) -> etl::Result<void> {
+                                 if (++calls > 1) again.insert(again.end(), batch.begin(), batch.end());
+                                 for (int i = 0; i < 3 && calls == 1; ++i) context.retry(2, "busy");
+                                 return {};
+                               }},
+                               t.options);
+  CHECK(report.outcome == etl::Outcome::Completed);
+  CHECK(again == std::vector<int>{2});
+}
+
 TEST_CASE("G6: a batch refused in the call after ctx.retry is bisected, and what was committed stays so") {
   Timed t;
   t.options.errors = {.max_rejects = 100, .isolation = etl::Isolation::Bisect};
@@ -276,6 +290,104 @@ TEST_CASE("G7: an item that a repeated transaction loads after all is neither to
   }
 }
 
+TEST_CASE("G7: what a repeated transaction loads after all is given back to the reject budget") {
+  using Tx = etl::testing::MemoryTransaction<int>;
+  struct Into {
+    int calls = 0;
+    std::string fingerprint() const { return "numbers"; }
+    void extract(etl::Emitter<int>& out) {
+      for (int i = 0; i < 8; ++i) out.push(i);
+    }
+    void load(Batch batch, etl::BatchContext& context, Tx& tx) {
+      ++calls;
+      for (std::size_t i = 0; i < batch.size(); ++i)
+        if (batch[i] == 6 || (batch[i] < 2 && calls == 1))
+          context.reject(i, "bad");
+        else
+          tx.write(batch[i]);
+    }
+  };
+  etl::testing::MemoryStore<int> kept;
+  etl::testing::Faults faults;
+  faults.fail("commit", 1, etl::transient("deadlock"));
+  etl::testing::FaultyStore<Tx> store(kept, faults);
+  Timed t;
+  t.options.batch_size = 4;
+  t.options.errors = {.max_rejects = 2};  // two are drawn, and given back
+  Into into;
+  const auto report = etl::run(etl::with(into, store), t.options);
+  CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
+  CHECK(report.items.rejected == 1);
+  CHECK(kept.rows().size() == 7);
+}
+
+TEST_CASE("G2 G15: results whose commit nobody can tell of are in doubt") {
+  using Tx = etl::testing::MemoryTransaction<int>;
+  struct Into {
+    std::string fingerprint() const { return "numbers"; }
+    void extract(etl::Emitter<int>& out) {
+      for (int i = 0; i < 8; ++i) out.push(i);
+    }
+    void load(Batch batch, Tx& tx) { tx.write(batch); }
+  };
+  for (const bool happened : {false, true}) {
+    CAPTURE(happened);
+    etl::testing::MemoryStore<int> kept;
+    etl::testing::Faults faults;
+    faults.fail_after("commit", 1, etl::transient("connection lost"));
+    if (!happened) faults.fail("is settled", 1, etl::fatal("no permission"));
+    etl::testing::FaultyStore<Tx> store(kept, faults);
+    Timed t;
+    Into into;
+    const auto report = etl::run(etl::with(into, store), t.options);
+    CHECK(report.outcome == (happened ? etl::Outcome::Completed : etl::Outcome::Failed));
+    CHECK(report.results.in_doubt == (happened ? 0 : 8));
+    CHECK(report.results.committed == (happened ? 8 : 0));
+    CHECK(kept.rows().size() == 8);
+    CHECK(etl::run(etl::with(into, kept), t.options).ok());  // goes on where the transactions are, or begins anew
+    CHECK(kept.rows().size() == (happened ? 16 : 8));
+  }
+}
+
+TEST_CASE("G2: results that no call of load was made for are abandoned, exactly") {
+  struct Triples : Numbers {
+    void transform(const int& n, etl::Out<int>& out) const {
+      for (int i = 0; i < 3; ++i) out.push(3 * n + i);
+    }
+  };
+  Timed t;
+  t.options.batch_size = 4;
+  int calls = 0;
+  Triples triples;
+  triples.count = 4;
+  triples.sink = [&](Batch, etl::BatchContext&) -> etl::Result<void> {
+    if (++calls == 2) return etl::failure(etl::fatal("broken"));
+    return {};
+  };
+  const auto report = etl::run(triples, t.options);
+  CHECK(report.outcome == etl::Outcome::Failed);
+  CHECK(report.results.committed == 4);
+  CHECK(report.results.abandoned == 8);
+  CHECK(report.items.loaded == 1);
+  CHECK(report.items.abandoned == 3);
+}
+
+TEST_CASE("G7: a letter says how often its item was tried") {
+  Timed t;
+  const auto letters = std::make_shared<MemoryDeadLetters>();
+  t.options.errors = {.max_rejects = 1, .dead_letters = letters};
+  int calls = 0;
+  const auto report = etl::run(Numbers{.sink = [&](Batch, etl::BatchContext& context) -> etl::Result<void> {
+                                 if (++calls < 3) return etl::failure(etl::transient("busy"));
+                                 context.reject(5, "bad");
+                                 return {};
+                               }},
+                               t.options);
+  CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
+  REQUIRE(letters->letters().size() == 1);
+  CHECK(letters->letters()[0].attempts == 3);
+}
+
 TEST_CASE("G4: bytes() that throws fails the run, wherever it is asked") {
   for (const std::string where : {"batch_bytes", "memory", "rate limit"}) {
     CAPTURE(where);
@@ -341,7 +453,7 @@ TEST_CASE("G18: by key, loads that wait for their next attempt do not pile up on
       const auto address = reinterpret_cast<std::uintptr_t>(&here);
       first = first == 0 ? address : first;
       *deepest = std::max(*deepest, static_cast<int>(first > address ? first - address : 0));
-      if (++calls[batch.front()] == 1) return etl::failure(etl::transient("busy"));
+      if (++calls[static_cast<std::size_t>(batch.front())] == 1) return etl::failure(etl::transient("busy"));
       static_cast<void>(context);
       return {};
     }

@@ -1,13 +1,17 @@
 // "const means concurrent", never more user calls at once than workers, one state per worker slot.
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <latch>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <span>
+#include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <etl/bucket.hpp>
@@ -21,6 +25,7 @@
 
 namespace {
 
+using namespace std::chrono_literals;
 using test::Site;
 
 /// All workers spin a little in transform and in load, so that they overlap if they can.
@@ -30,6 +35,23 @@ test::Script busy(std::uint64_t items, std::uint64_t seed) {
             return {};
           }};
 }
+
+/// Tasks run when the test says so, and time passes when it says so.
+struct Kept final : etl::ExecutorBackend {
+  struct NoTimer final : etl::Timer {
+    void arm(etl::TimePoint, std::shared_ptr<etl::Task> task) override { kept = std::move(task); }
+    std::shared_ptr<etl::Task> kept;
+  };
+  void post(std::shared_ptr<etl::Task> task) override {
+    if (failures-- > 0) throw std::runtime_error("no room for a task");
+    tasks.push_back(std::move(task));
+  }
+  [[nodiscard]] etl::TimePoint now() const noexcept override { return time; }
+  std::unique_ptr<etl::Timer> make_timer() override { return std::make_unique<NoTimer>(); }
+  std::vector<std::shared_ptr<etl::Task>> tasks;
+  int failures = 0;
+  etl::TimePoint time{1h};
+};
 
 }  // namespace
 
@@ -50,6 +72,62 @@ TEST_CASE("G2: a const load runs on several workers at once") {
     o.inline_batches = etl::Inline::Never;
     CHECK(places.run(place, p, o).outcome == etl::Outcome::Completed);
   }
+}
+
+TEST_CASE("G2: a worker that starts wakes the next when there is more to do than it can take") {
+  const auto kept = std::make_shared<Kept>();
+  std::vector<std::size_t> posted;
+  {
+    const auto see = [&](std::span<const int>) { posted.push_back(kept->tasks.size()); };
+    etl::Options o{.batch_size = 1, .workers = 2, .capacity = 8};
+    o.executor = etl::Executor(kept);
+    etl::Bucket<int> bucket(see, o);
+    for (int i = 0; i < 2; ++i) bucket.push(i);
+    REQUIRE(kept->tasks.size() == 1);  // one at a time
+    kept->tasks[0]->run();
+    CHECK(posted == std::vector<std::size_t>{2, 2});
+  }
+  kept->tasks.clear();
+}
+
+TEST_CASE("G4: an executor that has failed to take a task is asked again") {
+  const auto kept = std::make_shared<Kept>();
+  {
+    kept->failures = 1;
+    etl::Options o{.batch_size = 1, .workers = 2, .capacity = 8};
+    o.executor = etl::Executor(kept);
+    std::atomic<int> processed = 0;
+    etl::Bucket<int> bucket([&](std::span<const int>) { ++processed; }, o);
+    bucket.push(1);
+    CHECK(kept->tasks.empty());
+    kept->time += 1h;
+    bucket.push(2);
+    REQUIRE(kept->tasks.size() == 1);
+    kept->tasks[0]->run();
+    CHECK(processed == 2);
+    CHECK(bucket.finish().ok());
+  }
+  kept->tasks.clear();
+}
+
+TEST_CASE("G12: items that the timer takes while others are pushed are whole") {
+  struct Fast {
+    struct Item {
+      std::uint64_t first, second, third;
+    };
+    std::atomic<std::uint64_t>* broken;
+    void extract(etl::Emitter<Item>& out) {
+      for (std::uint64_t i = 0; i < 300'000; ++i) out.push({i, 2 * i, 3 * i});
+    }
+    void load(std::span<const Item> batch) const {
+      for (const Item& item : batch)
+        if (item.second != 2 * item.first || item.third != 3 * item.first) ++*broken;
+    }
+  };
+  std::atomic<std::uint64_t> broken = 0;
+  etl::Options o{.batch_size = 100'000, .timeout = 1ms, .workers = 2, .inline_batches = etl::Inline::Never};
+  CHECK(etl::run(Fast{&broken}, o).items.loaded == 300'000);
+  CHECK(broken == 0);
 }
 
 TEST_CASE("G2: transforms run on several workers at once, also beside a load that is not const") {

@@ -157,3 +157,66 @@ TEST_CASE("G7: transform and load draw on one budget, exact with many workers at
     CHECK(enough.run(none, options, count, bad_every).items.rejected == count / bad_every);
   }
 }
+
+TEST_CASE("G7: what is rejected of other pipelines, partitions and places has letters of its own") {
+  struct Same {  // items that cannot be told apart
+    std::vector<std::string> files;
+    std::string fingerprint() const { return "the same"; }
+    const std::vector<std::string>& partitions() const { return files; }
+    std::string partition_fingerprint(const std::string&) const { return "the same"; }
+    void extract(const std::string&, etl::Emitter<int>& out) const {
+      for (int i = 0; i < 3; ++i) out.push(7);
+    }
+    etl::Result<int> transform(const int&) const { return etl::failure(etl::rejected("bad")); }
+    void load(std::span<const int>) const {}
+  };
+  const auto letters = std::make_shared<MemoryDeadLetters>();
+  const auto run = [&](const std::string& name, std::vector<std::string> files) {
+    etl::Options options = in_virtual_time(1, 100);
+    options.errors.dead_letters = letters;
+    options.name = name;
+    CHECK(etl::run(Same{std::move(files)}, options).outcome == etl::Outcome::CompletedWithRejects);
+    return letters->letters().size();
+  };
+  CHECK(run("sales", {"a"}) == 3);
+  CHECK(run("sales", {"a", "b"}) == 6);
+  CHECK(run("returns", {"a"}) == 9);
+  CHECK(run("sales", {"b", "a"}) == 9);  // rejected once more
+}
+
+TEST_CASE("G2 G7: rejects of a batch that is lost are lost with it, where their letters were to be written") {
+  struct Two {  // batch 1 has a reject, and waits for its turn until batch 0 has failed
+    std::shared_ptr<etl::testing::VirtualExecutor> clock;
+    void extract(etl::Emitter<int>& out) const {
+      for (int i = 0; i < 10; ++i) out.push(i);
+    }
+    etl::Result<int> transform(const int& n) const {
+      if (n == 7) return etl::failure(etl::rejected("bad"));
+      return n;
+    }
+    etl::Result<void> load(std::span<const int>) const {
+      for (int i = 0; i < 20; ++i) clock->yield();
+      return etl::failure(etl::fatal("broken"));
+    }
+  };
+  for (const bool with_letters : {false, true}) {
+    int told = 0;
+    for (std::uint64_t seed = 0; seed < 30; ++seed) {
+      CAPTURE(with_letters, seed);
+      const auto clock = std::make_shared<etl::testing::VirtualExecutor>(seed);
+      const auto letters = std::make_shared<MemoryDeadLetters>();
+      etl::Options options{.batch_size = 5, .workers = 3, .order = etl::Order::Source};
+      options.executor = etl::Executor(clock);
+      options.errors.max_rejects = 5;
+      if (with_letters) options.errors.dead_letters = letters;
+      std::uint64_t rejects = 0;
+      options.errors.on_reject = [&](const etl::Rejection&) { ++rejects; };
+      const auto report = etl::run(Two{clock}, options);
+      CHECK(report.outcome == etl::Outcome::Failed);
+      CHECK(letters->letters().empty());
+      CHECK(report.items.rejected == (with_letters ? 0 : rejects));
+      told += static_cast<int>(rejects);
+    }
+    CHECK(told > 0);
+  }
+}

@@ -208,6 +208,17 @@ TEST_CASE("G2: a budget smaller than one batch makes runs slow, not stuck") {
   }
 }
 
+TEST_CASE("G2: a run goes on, one batch at a time, also when others use up the budget for good") {
+  const test::Watchdog watchdog("a budget used up by others");
+  const auto memory = std::make_shared<etl::MemoryBudget>(1000);
+  memory->charge(5000);
+  Level level;
+  etl::Options o{.batch_size = 10, .workers = 2};
+  o.memory = memory;
+  CHECK(etl::run(Flow{.level = level, .items = 200}, o).outcome == etl::Outcome::Completed);
+  CHECK(level.most <= 2 * 10 + 1);
+}
+
 TEST_CASE("G2: a budget is given back by failures, stops and refusals too") {
   const test::Watchdog watchdog("a budget after failures");
   const auto budget = std::make_shared<etl::MemoryBudget>(500);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <etl/run.hpp>
+#include <etl/testing/baton_executor.hpp>
 #include <etl/testing/memory_stores.hpp>
 #include <etl/testing/virtual_executor.hpp>
 
@@ -139,6 +140,30 @@ TEST_CASE("G18: a load that is tried again delays the keys of its lane only") {
   INFO(report.text());
   CHECK(report.outcome == etl::Outcome::Completed);
   CHECK(log->loaded == all);
+}
+
+TEST_CASE("G2 G18: loads that have waited for their next attempt keep to max_concurrent_loads") {
+  for (const std::size_t most : {1U, 2U})
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+      CAPTURE(most, seed);
+      ByKey pipeline{.count = 300};
+      const auto clock = std::make_shared<etl::testing::BatonExecutor>(seed);
+      std::mt19937_64 random(seed);
+      std::size_t inside = 0, at_most = 0;
+      pipeline.before_load = [&](std::span<const Event>) -> etl::Result<void> {
+        at_most = std::max(at_most, ++inside);
+        for (int i = 0; i < 3; ++i) clock->yield();
+        --inside;
+        if (random() % 3 == 0) return etl::failure(etl::transient("busy"));
+        return {};
+      };
+      etl::Options options{.batch_size = 20, .workers = 4, .max_concurrent_loads = most, .order = etl::Order::ByKey};
+      options.retry = {.max_attempts = 1000, .initial_delay = 50us, .max_delay = 50us};
+      options.executor = etl::Executor(clock);
+      CHECK(etl::run(pipeline, options).ok());
+      CHECK(at_most <= most);
+      CHECK(pipeline.log->complaints.empty());
+    }
 }
 
 TEST_CASE("G2 G18: the ledgers balance when parts of a batch are rejected, and every letter names its item") {

@@ -369,3 +369,25 @@ TEST_CASE("G1: the report carries names, times and rates") {
   CHECK(r.max_queue_depth <= o.effective_capacity());
   CHECK(r.inline_batches <= 10);
 }
+
+TEST_CASE("G7: the reject ratio is checked from item 1000 on, not from the next") {
+  test::Script script{.items = 10'000};
+  script.fate = [](std::uint64_t n) { return n >= 500 && n < 1000 ? Fate::RejectByTransform : Fate::Load; };
+  etl::Options o{.mode = etl::Mode::Fused, .batch_size = 500, .timeout = etl::Options::never};
+  o.errors = {.max_rejects = 1000, .max_reject_ratio = 0.3};  // at item 1000 it is exceeded, at the end it is not
+  const etl::RunReport r = run_and_audit(script, o);
+  CHECK(r.outcome == etl::Outcome::Failed);
+  CHECK(r.errors.at(0).error.code == etl::Errc::RejectBudget);
+  CHECK(r.items.extracted <= 1001);
+}
+
+TEST_CASE("G4: the error that has failed the run comes first, before those of rejected items") {
+  test::Script script{.items = 100, .at = test::fails_at(Site::Load, 50, Fault::ThrownFatal)};
+  script.fate = [](std::uint64_t n) { return n % 5 == 0 && n < 50 ? Fate::RejectByTransform : Fate::Load; };
+  etl::Options o = small;
+  o.mode = etl::Mode::Fused;
+  const etl::RunReport r = run_and_audit(script, o);
+  CHECK(r.outcome == etl::Outcome::Failed);
+  CHECK(r.items.rejected == 10);
+  CHECK(r.errors.at(0).stage == etl::Stage::Load);
+}

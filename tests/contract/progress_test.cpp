@@ -419,3 +419,24 @@ TEST_CASE("a run of 100,000 partitions: the cost of each does not depend on thei
   CHECK(etl::run(etl::with(Many{100'000}, store), options).ok());
   CHECK(store.rows().size() == 100'000);
 }
+
+TEST_CASE("G15: a run with a store keeps progress and dead letters there, and nowhere else") {
+  struct Into {
+    std::string fingerprint() const { return "numbers"; }
+    void extract(etl::Emitter<int>& out) { out.push(1); }
+    void load(std::span<const int> batch, MemoryTransaction<int>& tx) { tx.write(batch); }
+  };
+  for (const bool letters : {false, true}) {
+    CAPTURE(letters);
+    MemoryStore<int> store;
+    etl::Options options{.workers = 1, .name = "numbers"};
+    if (letters)
+      options.errors.dead_letters = std::make_shared<etl::testing::MemoryDeadLetters>();
+    else
+      options.delivery.checkpoints = std::make_shared<MemoryCheckpoints>();
+    Into into;
+    const auto report = etl::run(etl::with(into, store), options);
+    CHECK(report.exit_code() == 2);
+    CHECK(store.rows().empty());
+  }
+}

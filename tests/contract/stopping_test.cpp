@@ -165,8 +165,28 @@ TEST_CASE("G10: a stop asked for before the run: nothing is loaded, and the hook
       CHECK(r.outcome == etl::Outcome::Cancelled);
       CHECK(r.items.loaded == 0);
       CHECK(test::audit(r, *pipeline.books, options) == "");
+      CHECK(pipeline.books->pre_calls == 0);
     }
   }
+}
+
+TEST_CASE("G10: no partition is begun after a stop") {
+  struct Parts {
+    etl::StopSource* stop;
+    std::vector<int>* begun;
+    std::vector<int> partitions() const { return {0, 1, 2, 3}; }
+    void extract(int part, etl::Emitter<int>& out) const {
+      begun->push_back(part);
+      if (part == 1) stop->request_drain();
+      out.push(part);
+    }
+    void load(std::span<const int>) {}
+  };
+  etl::StopSource stop;
+  std::vector<int> begun;
+  const auto report = etl::run(Parts{&stop, &begun}, {.workers = 1, .extractors = 1}, stop.stop());
+  CHECK(report.outcome == etl::Outcome::Cancelled);
+  CHECK(begun == std::vector<int>{0, 1});
 }
 
 TEST_CASE("G10: a plain std::stop_token drains") {

@@ -1,5 +1,7 @@
 // G4, G9, G10, G12, G16: whatever a run waits for, a failure, a stop, the deadline and the clock reach it.
+#include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -97,6 +99,28 @@ TEST_CASE("G4: a failure elsewhere ends every wait of a load at once") {
     }
 }
 
+TEST_CASE("G9: after a drain the attempts at a load use the time that is left") {
+  for (const bool in_time : {false, true}) {
+    CAPTURE(in_time);
+    Timed t;
+    t.options.drain_deadline = in_time ? 1h : 10s;
+    t.options.retry = {.max_attempts = 10, .initial_delay = 7s, .max_delay = 7s, .jitter = false};
+    etl::StopSource stop;
+    int calls = 0;
+    const auto report = etl::run(Numbers{.count = 1,
+                                         .sink = [&](std::span<const int>, etl::BatchContext&) -> etl::Result<void> {
+                                           stop.request_drain();
+                                           if (++calls == 4) return {};
+                                           return etl::failure(etl::transient("server is down"));
+                                         }},
+                                 t.options, stop.stop());
+    CHECK(calls == (in_time ? 4 : 2));
+    CHECK(report.items.loaded == (in_time ? 1 : 0));
+    CHECK(report.outcome == (in_time ? etl::Outcome::Completed : etl::Outcome::DrainTimeout));
+    CHECK(t.passed() < 1min);
+  }
+}
+
 TEST_CASE("G9 G10: the deadline and an abandon reach a cooperative load after a failure as well") {
   for (const bool abandons : {false, true}) {
     CAPTURE(abandons);
@@ -122,6 +146,68 @@ TEST_CASE("G9 G10: the deadline and an abandon reach a cooperative load after a 
     CHECK(report.outcome == etl::Outcome::Failed);
     CHECK(report.error_count == 1);
     CHECK(t.passed() < 20s);
+  }
+}
+
+TEST_CASE("G9: the deadline reaches a load also when no other timer runs, and while the source goes on") {
+  Timed t;
+  t.options.timeout = etl::Options::never;
+  t.options.drain_deadline = 5s;
+  etl::StopSource stop;
+  const auto report =
+      etl::run(Numbers{.count = 1,
+                       .sink = [&](std::span<const int>, etl::BatchContext& context) -> etl::Result<void> {
+                         stop.request_drain();
+                         for (int i = 0; i < 1000 && !context.stop().stop_requested(); ++i) t.clock->advance(100ms);
+                         return {};
+                       }},
+               t.options, stop.stop());
+  CHECK(report.items.loaded == 1);
+  CHECK(report.outcome ==
+        etl::Outcome::Completed);  // it was in load when the deadline passed, and nothing else is left
+  CHECK(t.passed() >= 5s);
+  CHECK(t.passed() < 10s);
+}
+
+TEST_CASE("G9: on an executor that runs nothing a run loads by itself, and keeps to its deadline") {
+  struct Busy final : etl::ExecutorBackend {  // neither tasks nor timers come to run
+    struct NoTimer final : etl::Timer {
+      void arm(etl::TimePoint, std::shared_ptr<etl::Task> task) override { kept = std::move(task); }
+      std::shared_ptr<etl::Task> kept;
+    };
+    void post(std::shared_ptr<etl::Task> task) override { tasks.push_back(std::move(task)); }
+    std::unique_ptr<etl::Timer> make_timer() override { return std::make_unique<NoTimer>(); }
+    [[nodiscard]] etl::TimePoint now() const noexcept override { return time; }
+    void wait(std::unique_lock<std::mutex>&, std::condition_variable&, etl::TimePoint until) override {
+      time = std::max(time, until);
+    }
+    etl::TimePoint time{};
+    std::vector<std::shared_ptr<etl::Task>> tasks;
+  };
+  for (const bool in_time : {false, true}) {
+    CAPTURE(in_time);
+    const auto busy = std::make_shared<Busy>();
+    etl::Options options{.batch_size = 1,
+                         .timeout = etl::Options::never,
+                         .workers = 1,
+                         .capacity = 20,
+                         .drain_deadline = in_time ? 1h : 25s,
+                         .inline_batches = etl::Inline::Never};
+    options.executor = etl::Executor(busy);
+    etl::StopSource stop;
+    const auto report = etl::run(Numbers{.count = 10,
+                                         .source =
+                                             [&](int n, etl::Emitter<int>&) {
+                                               if (n == 10) stop.request_drain();
+                                             },
+                                         .sink = [&](std::span<const int>, etl::BatchContext&) -> etl::Result<void> {
+                                           busy->time += 10s;
+                                           return {};
+                                         }},
+                                 options, stop.stop());
+    CHECK(report.outcome == (in_time ? etl::Outcome::Cancelled : etl::Outcome::DrainTimeout));
+    CHECK(report.items.loaded == (in_time ? 10 : 3));
+    busy->tasks.clear();
   }
 }
 
@@ -236,6 +322,7 @@ TEST_CASE("G9 G10: the last save waits no longer than the deadline, nor beyond a
     CHECK(report.items.loaded == 2);
     CHECK(t.passed() < 1min);
     CHECK(asked >= 4);
+    CHECK(asked < 10);
   }
 }
 

@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <latch>
 #include <limits>
 #include <memory>
@@ -26,6 +28,17 @@
 using namespace std::chrono_literals;
 
 namespace {
+
+/// Runs nothing, as an executor all of whose threads are busy.
+struct Nowhere final : etl::ExecutorBackend {
+  struct NoTimer final : etl::Timer {
+    void arm(etl::TimePoint, std::shared_ptr<etl::Task> task) override { kept = std::move(task); }
+    std::shared_ptr<etl::Task> kept;
+  };
+  void post(std::shared_ptr<etl::Task> task) override { tasks.push_back(std::move(task)); }
+  std::unique_ptr<etl::Timer> make_timer() override { return std::make_unique<NoTimer>(); }
+  std::vector<std::shared_ptr<etl::Task>> tasks;
+};
 
 struct Sink {
   std::mutex mutex;
@@ -626,4 +639,44 @@ TEST_CASE("bucket: options that it does not honour are refused by name, all at o
       CHECK(what.find(name) != std::string::npos);
     }
   }
+}
+
+TEST_CASE("bucket: G2 try_push takes capacity full batches, and not one item more") {
+  const auto nowhere = std::make_shared<Nowhere>();
+  {
+    std::size_t processed = 0;
+    etl::Options options{.batch_size = 4, .timeout = etl::Options::never, .workers = 1, .capacity = 3};
+    options.executor = etl::Executor(nowhere);
+    etl::Bucket<int> bucket([&](std::span<const int> batch) { processed += batch.size(); }, options);
+    int taken = 0;
+    for (int i = 0; i < 100; ++i) taken += bucket.try_push(i) ? 1 : 0;
+    CHECK(taken == 12);
+    bucket.finish();  // runs them itself
+    CHECK(processed == 12);
+  }
+  nowhere->tasks.clear();
+}
+
+TEST_CASE("bucket: G11 an item that was accepted while the bucket closed is processed") {
+  struct Closes {  // on its way into the bucket
+    std::function<void()>* when_moved = nullptr;
+    explicit Closes(std::function<void()>* call) : when_moved(call) {}
+    Closes(Closes&& other) noexcept : when_moved(std::exchange(other.when_moved, nullptr)) {
+      if (when_moved != nullptr && *when_moved) std::exchange(*when_moved, nullptr)();
+    }
+    Closes& operator=(Closes&& other) noexcept {
+      when_moved = std::exchange(other.when_moved, nullptr);
+      return *this;
+    }
+  };
+  std::size_t processed = 0;
+  std::function<void()> close;
+  etl::Bucket<Closes> bucket([&](std::span<const Closes> batch) mutable { processed += batch.size(); }, {.workers = 1});
+  close = [&] { bucket.close(); };
+  Closes item(&close);
+  const bool accepted = bucket.try_push(item);
+  const etl::RunReport report = bucket.finish();
+  CHECK(accepted);
+  CHECK(processed == 1);
+  CHECK(report.items.loaded == 1);
 }

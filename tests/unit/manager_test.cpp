@@ -490,11 +490,20 @@ TEST_CASE("manager: a custom runner's ledger that does not balance makes its rep
   CHECK(r.at("next").outcome == etl::Outcome::NotRun);  // what it stands on is not sound
 }
 
+namespace {
+
+struct Kept : test::Scripted<true> {  // its progress
+  using test::Scripted<true>::Scripted;
+  std::string fingerprint() const { return "scripted"; }
+};
+
+}  // namespace
+
 TEST_CASE("manager: defaults with checkpoints need no name: each pipeline has its own") {
   const auto checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>();
   const auto defaults = std::make_shared<const etl::Options>(
       etl::Options{.batch_size = 4, .workers = 1, .delivery = {.checkpoints = checkpoints}, .name = "of nobody"});
-  test::Scripted<true> a({.items = 10}), b({.items = 10});
+  Kept a({.items = 10}), b({.items = 10});
   for (const bool named : {false, true}) {
     etl::PipelineManager manager(named ? defaults : [&] {
       etl::Options unnamed = *defaults;
@@ -515,7 +524,7 @@ TEST_CASE("manager: defaults with checkpoints need no name: each pipeline has it
 TEST_CASE("manager: progress is kept under an override's own name, the manager's name is the label") {
   const auto checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>();
   const etl::Options own{.batch_size = 4, .workers = 1, .delivery = {.checkpoints = checkpoints}, .name = "orders"};
-  test::Scripted<true> pipeline({.items = 10, .at = test::fails_at(Site::Load, 5, Fault::StdException)});
+  Kept pipeline({.items = 10, .at = test::fails_at(Site::Load, 5, Fault::StdException)});
   etl::PipelineManager manager({.workers = 1});
   manager.add("nightly", std::ref(pipeline), {.options = own});
   std::string seen;

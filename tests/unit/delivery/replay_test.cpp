@@ -11,6 +11,7 @@
 #include <etl/run.hpp>
 #include <etl/testing/crash_points.hpp>
 #include <etl/testing/memory_stores.hpp>
+#include <etl/testing/virtual_executor.hpp>
 
 #include "support/catch.hpp"
 
@@ -223,4 +224,33 @@ TEST_CASE("G7: a replay that does not say whose letters it means is refused") {
   CHECK(store.rows().empty());
   CHECK(letters.letters().size() == 2);
   CHECK(store.dead_letters().letters().size() == 2);
+}
+
+TEST_CASE("replay: G7 a letter that was loaded is forgotten, also when one before it failed") {
+  struct Late : Numbers {  // letter 0 fails when those after it are loaded
+    std::shared_ptr<etl::testing::VirtualExecutor> clock;
+    etl::Result<void> load(std::span<const std::uint64_t> batch) const {
+      if (batch[0] != 0) return loaded->insert(loaded->end(), batch.begin(), batch.end()), etl::Result<void>();
+      for (int i = 0; i < 1000 && loaded->size() < 2; ++i) clock->yield();
+      return etl::failure(etl::fatal("broken"));
+    }
+  };
+  std::vector<std::uint64_t> loaded;
+  auto letters = std::make_shared<MemoryDeadLetters>();
+  REQUIRE(etl::run(Numbers{.loaded = &loaded}, options(letters)).items.rejected == 4);
+  loaded.clear();
+  Late late;
+  late.fixed_from = 0;
+  late.loaded = &loaded;
+  late.clock = std::make_shared<etl::testing::VirtualExecutor>(4);
+  etl::Options own = options(letters);
+  own.batch_size = 1;
+  own.workers = 3;
+  own.executor = etl::Executor(late.clock);
+  const auto report = etl::replay(late, *letters, own);
+  CHECK(report.outcome == etl::Outcome::Failed);
+  REQUIRE(loaded.size() >= 2);
+  const auto left = seqs(*letters);
+  CHECK(left.size() + loaded.size() == 4);
+  for (const std::uint64_t n : loaded) CHECK(std::ranges::find(left, n) == left.end());
 }

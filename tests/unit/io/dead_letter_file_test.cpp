@@ -1,5 +1,8 @@
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -317,6 +320,38 @@ TEST_CASE("dead letter file: several writers, and one that purges, lose nothing"
   }
   for (const std::string& problem : problems) CHECK(problem == "");
   CHECK(all(path).size() == writers * each);
+}
+
+namespace {
+struct Writer {  // one that is about to take back what it could not make durable
+  int file = -1;
+  off_t size = 0;
+};
+Writer writer;
+void take_back(int) {
+  static_cast<void>(::ftruncate(writer.file, writer.size));
+  ::flock(writer.file, LOCK_UN);
+}
+}  // namespace
+
+TEST_CASE("dead letter file: G7 a letter that its writer takes back is not listed meanwhile") {
+  const test::TemporaryFolder folder;
+  const fs::path path = folder / "d.ndjson";
+  write(path, {letter("stays")});
+  writer = {.file = ::open(path.c_str(), O_RDWR), .size = static_cast<off_t>(fs::file_size(path))};
+  REQUIRE(writer.file >= 0);
+  write(path, {letter("taken back")});
+  REQUIRE(::flock(writer.file, LOCK_EX) == 0);
+  struct sigaction handler{}, before{};
+  handler.sa_handler = take_back;
+  REQUIRE(::sigaction(SIGALRM, &handler, &before) == 0);
+  const itimerval soon{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_usec = 200'000}};
+  REQUIRE(::setitimer(ITIMER_REAL, &soon, nullptr) == 0);
+  CHECK(ids(path) == "stays ");  // waits for the writer
+  const itimerval never{};
+  ::setitimer(ITIMER_REAL, &never, nullptr);
+  ::sigaction(SIGALRM, &before, nullptr);
+  ::close(writer.file);
 }
 
 TEST_CASE("dead letter file: after SIGKILL every letter whose write returned is there") {

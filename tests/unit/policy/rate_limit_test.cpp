@@ -82,3 +82,11 @@ TEST_CASE("rate limit: bad rates are refused") {
   CHECK_THROWS_AS(etl::RateLimiter({.bytes_per_second = -1}), etl::Exception);
   CHECK_THROWS_AS(etl::RateLimiter({.burst = 0s}), etl::Exception);
 }
+
+TEST_CASE("rate limit: a pause saves up one burst, not more") {
+  etl::RateLimiter limiter({.items_per_second = 2, .burst = 1s});
+  const etl::TimePoint now{};
+  CHECK(limiter.try_acquire(2, 0, now));
+  CHECK(limiter.try_acquire(2, 0, now + 1h));
+  CHECK_FALSE(limiter.try_acquire(1, 0, now + 1h));
+}

@@ -305,6 +305,17 @@ TEST_CASE("postgres store: rows that are refused are rejected one by one, also o
   CHECK_FALSE(session->commit());
 }
 
+TEST_CASE("postgres store: what its own tables refuse is no fault of a row") {
+  Fixture f;
+  ok(f.db.execute("ALTER TABLE etl_dead_letters ADD CHECK(id<>'a')"));
+  ok(f.store->save("p", {.fingerprint = "f"}));
+  const Session session = ok(f.store->connect());
+  ok(session->begin());
+  CHECK(error_of(record(session, {.letters = {letter("a")}})).error_class == ErrorClass::Fatal);
+  session->rollback();
+  CHECK(error_of(f.store->write(std::vector{letter("a")})).error_class == ErrorClass::Fatal);
+}
+
 TEST_CASE("postgres store: rows that a deferred constraint refuses are rejected one by one, not at the commit") {
   Fixture f;
   ok(

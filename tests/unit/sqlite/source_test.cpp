@@ -277,7 +277,7 @@ class Recorder final : public etl::detail::LaneHost<Row> {
   void reached_limit(etl::detail::Lane<Row>&) override { log += std::to_string(slot_.id) + " "; }
   void mark(etl::detail::Lane<Row>&, Position position) override { log += "[" + position.text() + "] "; }
   void flush(etl::detail::Lane<Row>&) override {}
-  bool wait_for(std::chrono::nanoseconds) override { return true; }
+  bool wait_for(etl::detail::Lane<Row>&, std::chrono::nanoseconds) override { return true; }
   void hold(etl::detail::Lane<Row>&, std::shared_ptr<const void>, std::function<void(bool)>) override {}
   [[nodiscard]] const std::optional<Position>& resume_from(etl::detail::Lane<Row>&) override { return from_; }
   [[nodiscard]] std::stop_token intake_stop() const noexcept override { return {}; }

@@ -1,0 +1,154 @@
+// G16: a key names the same results whenever they are loaded, and no others.
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <etl/run.hpp>
+#include <etl/testing/memory_stores.hpp>
+#include <etl/testing/virtual_executor.hpp>
+
+#include "support/catch.hpp"
+
+using namespace std::chrono_literals;
+using etl::testing::MemoryCheckpoints;
+using etl::testing::VirtualExecutor;
+
+namespace {
+
+/// Numbers below `count`; remembers under which key each call of `load` got which of them.
+struct Keyed {
+  using position = std::uint64_t;
+  struct Call {
+    std::string key;
+    std::vector<int> items;
+    friend bool operator==(const Call&, const Call&) = default;
+  };
+  std::vector<Call>* calls = nullptr;
+  int count = 20;
+  std::string data = "numbers";
+  std::function<void(int, etl::Emitter<int>&)> before_push{};
+  std::function<void(std::span<const int>)> before_load{};
+
+  std::string fingerprint() const { return data; }
+  std::uint64_t bytes(const int&) const { return 100; }
+  void extract(etl::Emitter<int>& out) const {
+    const int first = out.resume_from() ? static_cast<int>(out.resume_from()->number().value()) : 0;
+    for (int i = first; i < count; ++i) {
+      if (before_push) before_push(i, out);
+      if (!out.push(i)) return;
+      out.mark(etl::Position(static_cast<std::uint64_t>(i + 1)));
+    }
+  }
+  void load(std::span<const int> batch, const etl::IdempotencyKey& key) {
+    if (before_load) before_load(batch);
+    calls->push_back({key.text(), {batch.begin(), batch.end()}});
+  }
+};
+
+struct Run {
+  std::vector<Keyed::Call> calls{};
+  std::shared_ptr<VirtualExecutor> clock = std::make_shared<VirtualExecutor>(1);
+  etl::Options options{.batch_size = 5, .workers = 1, .order = etl::Order::Source, .name = "numbers"};
+  Run() { options.executor = etl::Executor(clock); }
+
+  std::vector<Keyed::Call> of(Keyed pipeline) {
+    pipeline.calls = &calls;
+    CHECK(etl::run(pipeline, options).ok());
+    return calls;
+  }
+};
+
+std::vector<Keyed::Call> undisturbed() { return Run().of({}); }
+
+}  // namespace
+
+TEST_CASE("G16: neither the timeout, nor bytes, nor the source cuts a keyed batch") {
+  const auto whole = undisturbed();
+  REQUIRE(whole.size() == 4);
+  for (const auto& call : whole) CHECK(call.items.size() == 5);
+  for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused})
+    for (const std::string cut_by : {"timeout", "bytes", "flush", "wait_for"}) {
+      CAPTURE(static_cast<int>(mode), cut_by);
+      Run run;
+      run.options.mode = mode;
+      run.options.timeout = 1s;
+      if (cut_by == "bytes") run.options.batch_bytes = 200;
+      const auto calls = run.of({.before_push = [&](int, etl::Emitter<int>& out) {
+        if (cut_by == "timeout") run.clock->advance(700ms);
+        if (cut_by == "wait_for") out.wait_for(700ms);
+        if (cut_by == "flush") out.flush();
+      }});
+      CHECK(calls == whole);
+    }
+}
+
+TEST_CASE("G16: what a drain cuts off is left to the next run, which loads it under the key of the whole batch") {
+  const auto whole = undisturbed();
+  for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused})
+    for (int at = 1; at < 20; ++at) {
+      CAPTURE(static_cast<int>(mode), at);
+      Run run;
+      run.options.mode = mode;
+      run.options.delivery = {.checkpoints = std::make_shared<MemoryCheckpoints>(), .save_every = {}};
+      etl::StopSource stop;
+      Keyed cut{.calls = &run.calls, .before_push = [&](int i, etl::Emitter<int>&) {
+                  if (i == at) stop.request_drain();
+                }};
+      const auto report = etl::run(cut, run.options, stop.stop());
+      CHECK(report.outcome == etl::Outcome::Cancelled);
+      CHECK(run.calls.size() == static_cast<std::size_t>(at) / 5);
+      CHECK(run.of({}) == whole);
+    }
+}
+
+TEST_CASE("G16: keyed batches end at multiples of batch_size, also of a source that has grown") {
+  Run run;
+  run.options.delivery = {.checkpoints = std::make_shared<MemoryCheckpoints>(), .save_every = {}, .incremental = true};
+  CHECK(run.of({.count = 12}).back().items == std::vector<int>{10, 11});
+  run.calls.clear();
+  const auto grown = run.of({.count = 22});
+  REQUIRE(grown.size() == 3);
+  CHECK(grown[0].items == std::vector<int>{12, 13, 14});
+  CHECK(grown[1] == Run().of({.count = 22})[3]);
+  CHECK(grown[2].items == std::vector<int>{20, 21});
+}
+
+TEST_CASE("G16: other pipelines, data and parts of a batch have other keys") {
+  const auto key_of = [](const std::string& name, const std::string& data) {
+    Run run;
+    run.options.name = name;
+    return run.of({.count = 5, .data = data}).at(0).key;
+  };
+  const std::set<std::string> keys = {key_of("sales", "x"), key_of("returns", "x"), key_of("sales", "y"),
+                                      key_of("ab", "c"), key_of("a", "bc")};
+  CHECK(keys.size() == 5);
+
+  Run run;
+  run.options.batch_size = 8;
+  run.options.errors = {.max_rejects = 8, .isolation = etl::Isolation::Bisect};
+  std::map<std::vector<int>, std::string> parts;
+  struct Choosy : Keyed {
+    std::map<std::vector<int>, std::string>* parts;
+    etl::Result<void> load(std::span<const int> batch, const etl::IdempotencyKey& key) {
+      (*parts)[{batch.begin(), batch.end()}] = key.text();
+      for (const int n : batch)
+        if (n == 0 || n == 5) return etl::failure(etl::rejected("one of them"));
+      return {};
+    }
+  };
+  const auto report = etl::run(Choosy{{.count = 8}, &parts}, run.options);
+  CHECK(report.items.rejected == 2);
+  std::set<std::string> distinct;
+  for (const auto& [items, key] : parts) distinct.insert(key);
+  CHECK(parts.size() > 6);
+  CHECK(distinct.size() == parts.size());
+}

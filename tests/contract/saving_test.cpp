@@ -1,0 +1,165 @@
+// G7, G14, G15: what is kept of a run while it is under way.
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+
+#include <etl/run.hpp>
+#include <etl/testing/memory_stores.hpp>
+#include <etl/testing/virtual_executor.hpp>
+
+#include "support/catch.hpp"
+
+using namespace std::chrono_literals;
+using etl::testing::MemoryCheckpoints;
+using etl::testing::MemoryStore;
+using etl::testing::MemoryTransaction;
+using etl::testing::VirtualExecutor;
+
+namespace {
+
+struct Numbers {
+  using position = std::uint64_t;
+  std::uint64_t count;
+  std::string fingerprint() const { return "numbers"; }
+  void extract(etl::Emitter<std::uint64_t>& out) const {
+    for (std::uint64_t i = 0; i < count; ++i) {
+      if (!out.push(i)) return;
+      out.mark(etl::Position(i + 1));
+    }
+  }
+  void load(std::span<const std::uint64_t>) const {}
+};
+
+}  // namespace
+
+TEST_CASE("G14: a run has one save under way at a time") {
+  struct Slow final : etl::CheckpointStore {
+    MemoryCheckpoints kept;
+    std::shared_ptr<VirtualExecutor> clock;
+    int inside = 0, most = 0;
+    etl::Result<std::optional<etl::Checkpoint>> find(const std::string& p) override { return kept.find(p); }
+    etl::Result<void> save(const std::string& p, const etl::Checkpoint& c) override {
+      most = std::max(most, ++inside);
+      for (int i = 0; i < 5; ++i) clock->yield();  // other workers settle their batches meanwhile
+      --inside;
+      return kept.save(p, c);
+    }
+    etl::Result<void> reset(const std::string& p) override { return kept.reset(p); }
+  };
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    CAPTURE(seed);
+    const auto store = std::make_shared<Slow>();
+    store->clock = std::make_shared<VirtualExecutor>(seed);
+    etl::Options options{.batch_size = 3, .workers = 3, .name = "numbers"};
+    options.executor = etl::Executor(store->clock);
+    options.delivery = {.checkpoints = store, .save_every = {}};
+    CHECK(etl::run(Numbers{100}, options).ok());
+    CHECK(store->most == 1);
+    CHECK(store->kept.find("numbers").value()->partitions.at(0).watermark == 100);
+  }
+}
+
+TEST_CASE("G15: progress is recorded now and then although transform drops everything") {
+  struct Dropping : Numbers {
+    MemoryStore<std::uint64_t>* store;
+    std::shared_ptr<VirtualExecutor> clock;
+    std::uint64_t* recorded;
+    void extract(etl::Emitter<std::uint64_t>& out) const {
+      for (std::uint64_t i = 0; i < count; ++i) {
+        if (!out.push(i)) return;
+        clock->advance(1s);
+      }
+      const auto there = store->find("numbers").value();
+      if (there && !there->partitions.empty()) *recorded = there->partitions[0].watermark;
+    }
+    std::optional<std::uint64_t> transform(const std::uint64_t&) const { return std::nullopt; }
+    void load(std::span<const std::uint64_t>, MemoryTransaction<std::uint64_t>&) const {}
+  };
+  MemoryStore<std::uint64_t> store;
+  const auto clock = std::make_shared<VirtualExecutor>(1);
+  std::uint64_t recorded = 0;
+  etl::Options options{.batch_size = 1, .workers = 1, .name = "numbers"};
+  options.executor = etl::Executor(clock);
+  options.delivery.save_every = 5s;
+  CHECK(etl::run(etl::with(Dropping{{60}, &store, clock, &recorded}, store), options).ok());
+  CHECK(recorded > 40);
+}
+
+TEST_CASE("G15: the letters of a batch of which nothing is loaded are written") {
+  struct Refusing : Numbers {
+    etl::Result<std::uint64_t> transform(const std::uint64_t&) const { return etl::failure(etl::rejected("bad")); }
+    void load(std::span<const std::uint64_t>, MemoryTransaction<std::uint64_t>&) const {}
+  };
+  MemoryStore<std::uint64_t> store;
+  etl::Options options{.mode = etl::Mode::Fused, .batch_size = 3, .name = "numbers"};
+  options.errors.max_rejects = 10;
+  CHECK(etl::run(etl::with(Refusing{{7}}, store), options).items.rejected == 7);
+  CHECK(store.dead_letters().letters().size() == 7);
+}
+
+TEST_CASE("G15: what is dropped after the last commit is recorded, also when post_process fails") {
+  struct Half : Numbers {
+    std::optional<std::uint64_t> transform(const std::uint64_t& n) const {
+      return n < 10 ? std::optional(n) : std::nullopt;
+    }
+    void load(std::span<const std::uint64_t> batch, MemoryTransaction<std::uint64_t>& tx) const { tx.write(batch); }
+    etl::Result<void> post_process() { return etl::failure(etl::fatal("merge failed")); }
+  };
+  MemoryStore<std::uint64_t> store;
+  const etl::Options options{.mode = etl::Mode::Fused, .batch_size = 5, .name = "numbers"};
+  CHECK(etl::run(etl::with(Half{{30}}, store), options).outcome == etl::Outcome::Failed);
+  CHECK(store.rows().size() == 10);
+  CHECK(store.find("numbers").value()->partitions.at(0).watermark == 30);
+}
+
+TEST_CASE("G15: the position follows the transactions") {
+  struct Into : Numbers {
+    etl::Result<void> load(std::span<const std::uint64_t> batch, MemoryTransaction<std::uint64_t>& tx) const {
+      if (batch.front() >= 90) return etl::failure(etl::fatal("broken"));
+      tx.write(batch);
+      return {};
+    }
+  };
+  MemoryStore<std::uint64_t> store;
+  etl::Options options{.mode = etl::Mode::Fused, .batch_size = 10, .name = "numbers"};
+  CHECK_FALSE(etl::run(etl::with(Into{{100}}, store), options).ok());
+  const auto there = store.find("numbers").value();
+  REQUIRE(there.has_value());
+  CHECK(there->partitions.at(0).watermark == 90);
+  CHECK(there->partitions.at(0).position_seq >= 70);  // each transaction tells of those before it
+}
+
+TEST_CASE("G7: what an earlier run has settled does not dilute the reject ratio, nor does it trigger it") {
+  struct Choosy : Numbers {
+    std::uint64_t fails_at = UINT64_MAX;
+    std::uint64_t* transformed = nullptr;
+    void extract(etl::Emitter<std::uint64_t>& out) const {  // always from the beginning
+      for (std::uint64_t i = 0; i < count; ++i)
+        if (!out.push(i)) return;
+    }
+    etl::Result<std::uint64_t> transform(const std::uint64_t& n) const {
+      if (transformed != nullptr) ++*transformed;
+      if (n == 1500) return etl::failure(etl::rejected("bad"));
+      return n;
+    }
+    etl::Result<void> load(std::span<const std::uint64_t> batch) const {
+      if (batch.back() >= fails_at) return etl::failure(etl::fatal("down"));
+      return {};
+    }
+  };
+  etl::Options options{.mode = etl::Mode::Fused, .batch_size = 50, .name = "numbers"};
+  options.errors = {.max_rejects = 1000, .max_reject_ratio = 0.008};
+  options.delivery = {.checkpoints = std::make_shared<MemoryCheckpoints>(), .save_every = {}};
+  REQUIRE_FALSE(etl::run(Choosy{{1600}, 1499}, options).ok());
+  std::uint64_t transformed = 0;
+  const auto report = etl::run(Choosy{{1600}, UINT64_MAX, &transformed}, options);
+  CHECK(report.outcome ==
+        etl::Outcome::CompletedWithRejects);  // 1 of 150 is few enough, 1 of the first 100 would not be
+  CHECK(report.items.replayed >= 1400);
+  CHECK(transformed == 1600 - report.items.replayed);
+}
