@@ -1,11 +1,16 @@
 #!/usr/bin/env python3
-"""Shows that each check in rules.py can fail: a good small tree passes, and each broken one is reported by its check."""
+"""Shows that each check in rules.py can fail: a good small tree passes, and each broken one is reported by its check.
+The same of the mutants' table."""
 import json
 import pathlib
 import sys
 import tempfile
 
 import rules
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import mutants  # noqa: E402
+from mutants_table import Mutant  # noqa: E402
 
 CONFIG = """#pragma once
 #define ETLPIPE_VERSION_MAJOR 1
@@ -92,8 +97,28 @@ def problems(check, files):
         return list(rules.CHECKS[check](root))
 
 
+def mutant(number, text, instead):
+    return Mutant(number, "f.hpp", (), "G1", (), "", text, instead, False, "")
+
+
+def mutant_problems():
+    less, more = mutant(1, "if (⟦a < b⟧) f();", "a <= b"), mutant(2, "if (⟦a < b⟧)", "false")
+    call, beside = mutant(3, "⟦f();⟧", ";"), mutant(4, "⟦(a < b) f();⟧", ";")
+    source = "if (a <\n    b) f();"
+    made = mutants.rewritten("f.hpp", [call, less, more], source)
+    wanted = ("if ((::etlpipe_mutant(1) ? (a <= b) : ((::etlpipe_mutant(2) ? (false) : (a <\n    b))))) "
+              "{ if (::etlpipe_mutant(3)) { ; } else { f(); } }")
+    if made != wanted:
+        yield f"mutants.py makes {made} of {source}"
+    for those, text in (([less], ""), ([less], source + source), ([less], "if (a > b) f();"), ([less, beside], source)):
+        try:
+            yield f"mutants.py accepts {text!r}: {mutants.rewritten('f.hpp', those, text)}"
+        except ValueError:
+            pass
+
+
 def main():
-    failures = []
+    failures = list(mutant_problems())
     for check in rules.CHECKS:
         found = problems(check, GOOD)
         if found:
