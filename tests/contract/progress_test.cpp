@@ -380,7 +380,6 @@ TEST_CASE("G8 G14: post_process hears the outcome that the report has, whichever
 
 TEST_CASE("G15: what a filtered batch has settled is recorded by the next commit") {
   struct Some {
-    using position = int;
     int fail_at;
     std::string fingerprint() const { return "some"; }
     void extract(etl::Emitter<int>& out) {

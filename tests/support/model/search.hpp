@@ -61,7 +61,7 @@ class Child {
       dying() = shared_;
       std::set_terminate(terminated);
       call(*shared_);
-      std::exit(shared_->text[0] == '\0' ? 0 : 1);
+      ::_exit(shared_->text[0] == '\0' ? 0 : 1);
     }
     int status = 0;
     if (pid < 0 || waitpid(pid, &status, 0) != pid) return "died: no child process";
