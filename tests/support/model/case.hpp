@@ -552,7 +552,7 @@ class Maker {
       if (differs) add([&, d, r, reset](Case& s) { reset(run_of(s, d, r).tuning); });
     if (!run.asks_resume) add([&, d, r](Case& s) { run_of(s, d, r).asks_resume = true; });
     if (run.seed > 3)
-      for (const std::uint64_t simple : {0, 1, 2, 3})
+      for (const std::uint64_t simple : {0U, 1U, 2U, 3U})
         add([&, d, r, simple](Case& s) { run_of(s, d, r).seed = simple; });
     for (std::size_t i = 0; i + 1 < run.parts.size(); ++i)
       if (run.parts[i] > run.parts[i + 1])

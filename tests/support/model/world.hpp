@@ -645,14 +645,14 @@ class World {
     }
     if (site == Site::Bytes && c.kind == Kind::Bucket) return void(run.may_fail = true);  // push may throw it
     if (&fault == &dead_) return fail_for(site, fault);
-    const bool store = site >= Site::Letters;
+    const bool of_store = site >= Site::Letters;
     switch (fault.what) {
       case Do::Transient:
       case Do::TransientButDone:
         if (site == Site::Describe) return void(run.may_fail = true);  // for a letter it is tried again, for a hook not
         // What may come of the stop is no failure of its own.
-        if (site != Site::Load && !store && run.drained) return void(run.may_fail = true);
-        if (site != Site::Load && !store) return fail_for(site, fault);
+        if (site != Site::Load && !of_store && run.drained) return void(run.may_fail = true);
+        if (site != Site::Load && !of_store) return fail_for(site, fault);
         ++run.transients;
         if (site == Site::Save || site == Site::Find || site == Site::Claim)
           (site == Site::Save ? run.saves_waited : run.finds_waited) +=
@@ -666,7 +666,7 @@ class World {
         return fail_for(site, fault);
       case Do::Unknown:
       case Do::UnknownButDone:
-        if (store || c.kind == Kind::Keyed || t.retries_unknown) return void(++run.transients);
+        if (of_store || c.kind == Kind::Keyed || t.retries_unknown) return void(++run.transients);
         return fail_for(site, fault);
       default: return fail_for(site, fault);
     }
