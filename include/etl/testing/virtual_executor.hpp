@@ -61,7 +61,7 @@ class VirtualExecutor final : public ExecutorBackend {
   }
   /// Moves the clock on, firing timers on the way and running what they post.
   void advance(std::chrono::nanoseconds by) {
-    const TimePoint target = detail::after(now_, by);
+    const TimePoint target = etl::detail::after(now_, by);
     do run_ready();
     while (fire_next(target));
     now_ = std::max(now_, target);  // a task may have moved it further
