@@ -46,7 +46,8 @@ class Emitter {
   /// Returns false when no more items are wanted. Meanwhile the thread flushes its open batch when the timeout of that
   /// comes, and runs batches when no worker does (in fused mode it always does).
   bool wait_for(std::chrono::nanoseconds duration) { return lane_->host->wait_for(*lane_, duration); }
-  /// All items pushed so far lie before `position`, from which the source could resume.
+  /// All items pushed so far lie before `position`, from which the source could resume. After a push that was refused
+  /// a mark says nothing, and is ignored: the next run begins before the item that was not taken.
   void mark(Position position) { lane_->host->mark(*lane_, std::move(position)); }
   /// Keeps `keep` (the memory that the items pushed from now on point into) alive until all their
   /// batches are settled.

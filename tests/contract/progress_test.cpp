@@ -439,3 +439,36 @@ TEST_CASE("G15: a run with a store keeps progress and dead letters there, and no
     CHECK(store.rows().empty());
   }
 }
+
+namespace {
+
+/// Numbers below 10. Its end is marked however the loop has ended.
+struct MarksItsEnd {
+  using position = std::uint64_t;
+  std::multiset<int>* loaded = nullptr;
+  etl::StopSource* stop = nullptr;
+
+  std::string fingerprint() const { return "numbers"; }
+  void extract(etl::Emitter<int>& out) {
+    for (int i = out.resume_from() ? static_cast<int>(out.resume_from()->number().value()) : 0; i < 10; ++i) {
+      if (i == 4 && stop != nullptr) stop->request_drain();
+      if (!out.push(i)) break;
+    }
+    out.mark(etl::Position(std::uint64_t{10}));
+  }
+  void load(std::span<const int> batch) { loaded->insert(batch.begin(), batch.end()); }
+};
+
+}  // namespace
+
+TEST_CASE("G11 G14: a mark after a refused push does not hide the item from the next run") {
+  std::multiset<int> loaded;
+  etl::Options options{.batch_size = 3, .workers = 1, .name = "numbers"};
+  options.delivery.checkpoints = std::make_shared<MemoryCheckpoints>();
+  etl::StopSource stop;
+  const auto first = etl::run(MarksItsEnd{.loaded = &loaded, .stop = &stop}, options, stop.stop());
+  REQUIRE(first.outcome == etl::Outcome::Cancelled);
+  CHECK(first.items.loaded == 4);
+  CHECK(etl::run(MarksItsEnd{.loaded = &loaded}, options).outcome == etl::Outcome::Completed);
+  CHECK(loaded == std::multiset<int>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+}

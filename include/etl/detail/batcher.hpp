@@ -117,6 +117,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
       throw std::bad_alloc();
     }
     tally_.count_refused();
+    lane.refused = true;
     if (lane.chunk) lane.chunk->lost.store(true, std::memory_order_release);
     return false;
   }
@@ -158,6 +159,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   void mark(Lane<E>& base, Position position) override {
     const Lock lock(mutex_);
     auto& lane = static_cast<OwnedLane<E>&>(base);
+    if (lane.refused) return;  // the next run has to begin before that item
     Batch<E>& batch = next_batch(lane);
     batch.position = position;
     lane.position = std::move(position);

@@ -29,6 +29,7 @@ struct OwnedLane final : Lane<E> {
   bool in_use = false;
   bool timed = false;         ///< `opened` is the time of the open batch's first item
   bool cut_recently = false;  ///< look once more for items published during the cut
+  bool refused = false;       ///< a push was not accepted: later marks lie behind an item that is lost
   TimePoint opened{};
   TimePoint cut_at{};
   std::uint32_t partition = 0;
@@ -55,7 +56,7 @@ struct OwnedLane final : Lane<E> {
     position.reset();
     complete_at.reset();
     resume = earlier;
-    resumed = false;
+    resumed = refused = false;
     replay = earlier == nullptr ? SeqRanges() : earlier->gaps;
     if (earlier != nullptr) replay.add({0, earlier->watermark});
     in_use = true;
