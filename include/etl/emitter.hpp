@@ -59,7 +59,8 @@ class Emitter {
   /// `hold` are one chunk. `acknowledge` is called once, on any thread, when everything derived from the chunk has
   /// ended. It gets true when the chunk is complete and all of it is settled; a chunk is complete when the source has
   /// called `hold` again, or `mark` after its last item, or has returned by itself without a stop. It gets false when
-  /// something was lost to a failure or a stop, or a push was refused. It must not throw.
+  /// something was lost to a failure or a stop, or a push was refused, and always in a dry run, which loads nothing.
+  /// It must not throw.
   ///
   /// A source that acknowledges calls `mark` between its chunks only, if at all. Before it waits for the next message
   /// it calls `hold(std::shared_ptr<void>())`: that ends the last chunk, which is then acknowledged meanwhile.

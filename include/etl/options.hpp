@@ -118,7 +118,7 @@ struct DeliveryOptions {
   /// come since. Otherwise a finished run's successor begins at the start (G17).
   bool incremental = false;
   /// Everything but `load`: nothing is written, neither results nor dead letters nor progress (G17). Items that would
-  /// have been loaded count as loaded.
+  /// have been loaded count as loaded; their source is told that they are not (`Emitter::hold`).
   bool dry_run = false;
   ETLPIPE_NOINLINE ~DeliveryOptions() {}  // NOLINT(modernize-use-equals-default): for GCC 12, as RejectHandler
 };

@@ -234,3 +234,12 @@ TEST_CASE("G14: partitions keep their own progress") {
   CHECK(loaded.size() == 90);
   CHECK(std::set<Files::Item>(loaded.begin(), loaded.end()).size() == 90);
 }
+
+TEST_CASE("G13 G17: a dry run acknowledges nothing, since it loads nothing") {
+  std::map<int, std::vector<bool>> told;
+  etl::Options own = options(7);
+  own.delivery.dry_run = true;
+  CHECK(etl::run(Messages{.told = &told}, own).ok());
+  REQUIRE(told.size() == 8);
+  for (const auto& [chunk, answers] : told) CHECK(answers == std::vector<bool>{false});
+}

@@ -184,7 +184,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     std::vector<ChunkRef>& open = next_batch(lane).chunks;
     if (lane.pending() == 0) open.swap(unused);
     open.push_back(chunk);
-    chunk->lost.store(false, std::memory_order_release);
+    chunk->lost.store(options_.delivery.dry_run, std::memory_order_release);  // a dry run has loaded nothing of it
     lane.complete_at.reset();
     lane.chunk.swap(chunk);
   }
