@@ -10,8 +10,10 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include <etl/delivery/replay.hpp>
 #include <etl/run.hpp>
 #include <etl/testing/memory_stores.hpp>
 #include <etl/testing/virtual_executor.hpp>
@@ -20,6 +22,7 @@
 
 using namespace std::chrono_literals;
 using etl::testing::MemoryCheckpoints;
+using etl::testing::MemoryDeadLetters;
 using etl::testing::VirtualExecutor;
 
 namespace {
@@ -151,4 +154,77 @@ TEST_CASE("G16: other pipelines, data and parts of a batch have other keys") {
   for (const auto& [items, key] : parts) distinct.insert(key);
   CHECK(parts.size() > 6);
   CHECK(distinct.size() == parts.size());
+}
+
+namespace {
+
+/// A service that knows its keys: what comes under a key that it has had is not loaded again.
+struct Service {
+  std::set<std::string> keys{};
+  std::multiset<std::string> loaded{};
+  bool refuses = false;
+};
+struct Orders {
+  Service* service = nullptr;
+  std::vector<std::string> orders{};
+  bool all_bad = false;
+
+  std::string fingerprint() const { return "orders"; }
+  std::vector<std::string> extract() const { return orders; }
+  std::string transform(const std::string& order) const {
+    if (all_bad) throw etl::Exception(etl::rejected("no such customer"));
+    return order;
+  }
+  std::string describe(const std::string& order) const { return order; }
+  std::string restore(std::string_view payload) const { return std::string(payload); }
+  void load(std::span<const std::string> batch, etl::BatchContext& context, const etl::IdempotencyKey& key) {
+    if (!service->keys.insert(key.text()).second) return;
+    for (std::size_t i = 0; i < batch.size(); ++i)
+      if (service->refuses)
+        context.reject(i, "closed today");
+      else
+        service->loaded.insert(batch[i]);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("G7 G16: a replay of other letters, or a later one of the same, has other keys") {
+  Service service;
+  const auto letters = std::make_shared<MemoryDeadLetters>();
+  etl::Options options{.workers = 1, .name = "orders"};
+  etl::Options first = options;
+  first.errors.max_rejects = 10;
+  first.errors.dead_letters = letters;
+  Orders orders{.service = &service};
+  for (const char* order : {"a", "b"}) {
+    CAPTURE(order);
+    orders.orders = {order};
+    orders.all_bad = true;
+    REQUIRE(etl::run(orders, first).outcome == etl::Outcome::CompletedWithRejects);
+    orders.all_bad = false;
+    service.refuses = true;
+    REQUIRE(etl::replay(orders, *letters, options).outcome == etl::Outcome::CompletedWithRejects);
+    REQUIRE(letters->letters().size() == 1);
+    service.refuses = false;
+    REQUIRE(etl::replay(orders, *letters, options).outcome == etl::Outcome::Completed);
+    CHECK(letters->letters().empty());
+  }
+  CHECK(service.loaded == std::multiset<std::string>{"a", "b"});
+}
+
+TEST_CASE("G16: a replay that was cut off is repeated with the same keys") {
+  Service service;
+  const auto letters = std::make_shared<MemoryDeadLetters>();
+  etl::Options options{.workers = 1, .name = "orders"};
+  options.errors.max_rejects = 10;
+  options.errors.dead_letters = letters;
+  Orders orders{.service = &service, .orders = {"a", "b"}, .all_bad = true};
+  REQUIRE(etl::run(orders, options).outcome == etl::Outcome::CompletedWithRejects);
+  const auto kept = letters->letters();
+  orders.all_bad = false;
+  REQUIRE(etl::replay(orders, *letters, options).ok());
+  REQUIRE(letters->write(kept));  // as if the process had died before it forgot them
+  REQUIRE(etl::replay(orders, *letters, options).ok());
+  CHECK(service.loaded == std::multiset<std::string>{"a", "b"});
 }

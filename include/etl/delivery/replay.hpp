@@ -16,6 +16,7 @@
 
 #include <etl/config.hpp>
 #include <etl/delivery/dead_letter.hpp>
+#include <etl/delivery/idempotency_key.hpp>
 #include <etl/delivery/transactional_store.hpp>
 #include <etl/detail/environment.hpp>
 #include <etl/detail/runner.hpp>
@@ -178,6 +179,14 @@ template <class E, class P>
   return found;
 }
 
+/// Tells a replay of these letters from one of others, and from a later attempt at those that were rejected again:
+/// their idempotency keys differ. A replay that is repeated because it was cut off has the same keys.
+[[nodiscard]] inline std::string id_of(const std::vector<DeadLetter>& letters) {
+  KeyHash hash;
+  for (const DeadLetter& letter : letters) hash.add(letter.id).add(std::uint64_t{letter.attempts});
+  return hash.key().text();
+}
+
 /// A replay is a run of its own, in which every letter may be rejected once more.
 [[nodiscard]] inline Options replay_options(const Options& options, std::size_t letters) {
   Options own = options;
@@ -245,8 +254,9 @@ template <class P>
     const auto source = [&](Emitter<E>& out) {
       return detail::extract_letters<E>(std::as_const(pipeline), *found, out);
     };
-    RunReport report =
-        detail::Runner<Plain>(pipeline, own, detail::Environment(own), std::move(stop), nullptr, source).execute();
+    RunReport report = detail::Runner<Plain>(pipeline, own, detail::Environment(own), std::move(stop), nullptr,
+                                             {.extract = source, .id = detail::id_of(*found)})
+                           .execute();
     return detail::after_replay(std::move(report), options, [&] { return replayed->settle(letters); });
   });
 }
@@ -269,9 +279,9 @@ template <class P, class Tx>
     const auto source = [&](Emitter<E>& out) {
       return detail::extract_letters<E>(std::as_const(bound.pipeline), *found, out);
     };
-    RunReport report =
-        detail::Runner<Plain, Tx>(bound.pipeline, own, detail::Environment(own), std::move(stop), &store, source)
-            .execute();
+    RunReport report = detail::Runner<Plain, Tx>(bound.pipeline, own, detail::Environment(own), std::move(stop), &store,
+                                                 {.extract = source})
+                           .execute();
     const auto superseded = [](const ErrorRecord& e) { return e.error.code == Errc::Superseded; };
     if (own.delivery.dry_run || std::ranges::any_of(report.errors, superseded))
       return report;  // nothing of ours is there

@@ -54,8 +54,13 @@ class Runner final : public LiveRun {
  public:
   using E = extracted_t<P>;
 
-  /// Extracts in place of the pipeline's own `extract`.
-  using Source = std::function<std::optional<Error>(Emitter<E>&)>;
+  /// Extracts in place of the pipeline's own `extract`. `id` names what it extracts: keys are made of it, as of the id
+  /// of a partition.
+  struct Source {
+    std::function<std::optional<Error>(Emitter<E>&)> extract{};
+    std::string id{};
+    [[nodiscard]] explicit operator bool() const noexcept { return extract != nullptr; }
+  };
   static constexpr LoadWith with = load_with<P, loaded_t<P>, Tx>();
 
   Runner(P& pipeline, const Options& options, Environment environment, Stop stop,
@@ -311,7 +316,7 @@ class Runner final : public LiveRun {
   // --- extraction ---------------------------------------------------------------------------------------
   void extract_all() {
     if (source_) {
-      if (start_progress({{}})) extract_one(0, true, source_);
+      if (start_progress({{.id = source_.id}})) extract_one(0, true, source_.extract);
     } else if constexpr (HasPartitions<P>) {
       auto error = guarded([this]() -> std::optional<Error> {
         auto&& partitions = std::as_const(pipeline_).partitions();
