@@ -469,3 +469,105 @@ TEST_CASE("G18: by key, loads that wait for their next attempt do not pile up on
   CHECK(report.outcome == etl::Outcome::Completed);
   CHECK(deepest < 512 * 1024);
 }
+
+namespace {
+
+/// Moves count down; the one at 0 throws.
+struct Fuse {
+  std::optional<int> moves_left{};
+  void burn() {
+    if (moves_left && (*moves_left)-- == 0) throw std::runtime_error("cannot be moved");
+  }
+};
+template <bool assignable>
+struct Movable {
+  Fuse* fuse;
+  int value;
+  Movable(Fuse* its_fuse, int its_value) : fuse(its_fuse), value(its_value) {}
+  Movable(Movable&& other) : fuse(other.fuse), value(std::exchange(other.value, -1)) { fuse->burn(); }
+  Movable& operator=(Movable&& other)
+    requires assignable
+  {
+    fuse->burn();
+    value = std::exchange(other.value, -1);
+    return *this;
+  }
+};
+template <bool assignable>
+struct Moves {
+  Fuse* fuse;
+  std::function<void(std::span<const Movable<assignable>>, etl::BatchContext&)> sink;
+  void extract(etl::Emitter<int>& out) {
+    for (int i = 0; i < 4; ++i) out.push(i);
+  }
+  Movable<assignable> transform(const int& i) const { return {fuse, i}; }
+  void load(std::span<const Movable<assignable>> batch, etl::BatchContext& context) { sink(batch, context); }
+};
+
+}  // namespace
+
+TEST_CASE("G4: a result that cannot be moved for another attempt, or back, fails the run") {
+  for (int moves = 0; moves < 6; ++moves) {
+    CAPTURE(moves);
+    Timed t;
+    Fuse fuse;
+    int calls = 0;
+    const auto report = etl::run(Moves<true>{.fuse = &fuse,
+                                             .sink =
+                                                 [&](std::span<const Movable<true>> batch, etl::BatchContext& context) {
+                                                   if (++calls == 1) fuse.moves_left = moves;
+                                                   if (calls > 2) return;
+                                                   for (std::size_t i = calls == 1 ? 2 : 1; i < batch.size(); ++i)
+                                                     context.retry(i, "busy");
+                                                 }},
+                                 t.options);  // two moves there, two back, one there, one back
+    CHECK(report.outcome == etl::Outcome::Failed);
+    CHECK(report.results.balanced());
+    CHECK(report.results.committed == (moves < 2 ? 2U : moves < 5 ? 3U : 4U));
+    CHECK(report.errors.at(0).error.message().find("cannot be moved") != std::string::npos);
+  }
+}
+
+TEST_CASE("G4: a result that can only be moved, which may throw, is not loaded again") {
+  Timed t;
+  Fuse fuse;
+  const auto report = etl::run(Moves<false>{.fuse = &fuse,
+                                            .sink = [](std::span<const Movable<false>>,
+                                                       etl::BatchContext& context) { context.retry(3, "busy"); }},
+                               t.options);
+  CHECK(report.outcome == etl::Outcome::Failed);
+  CHECK(report.results.committed == 3);
+  CHECK(report.results.abandoned == 1);
+}
+
+TEST_CASE("G2: a copy that throws before a third attempt loses what was wanted again, and no more or less") {
+  struct Copied {
+    std::optional<int>* copies_left;
+    Copied(std::optional<int>* left) : copies_left(left) {}
+    Copied(const Copied& other) : copies_left(other.copies_left) {
+      if (*copies_left && (**copies_left)-- == 0) throw std::runtime_error("cannot be copied");
+    }
+    Copied(Copied&&) noexcept = default;
+    Copied& operator=(const Copied&) = delete;
+    Copied& operator=(Copied&&) noexcept = default;
+  };
+  struct Copies {
+    std::optional<int>* copies_left;
+    int calls = 0;
+    void extract(etl::Emitter<int>& out) {
+      for (int i = 0; i < 4; ++i) out.push(i);
+    }
+    Copied transform(const int&) const { return {copies_left}; }
+    void load(std::span<const Copied> batch, etl::BatchContext& context) {
+      if (++calls == 2) *copies_left = 1;
+      for (std::size_t i = 0; i < batch.size(); ++i)
+        if (calls == 1 || i % 2 == 1) context.retry(i, "busy");
+    }
+  };
+  Timed t;
+  std::optional<int> copies_left;
+  const auto report = etl::run(Copies{.copies_left = &copies_left}, t.options);
+  CHECK(report.outcome == etl::Outcome::Failed);
+  CHECK(report.results.committed == 2);
+  CHECK(report.results.abandoned == 2);
+}

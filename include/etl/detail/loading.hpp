@@ -148,16 +148,22 @@ class Loading {
   };
 
   /// Those results of a part that `load` has asked for again, next to one another. Copies; where results cannot be
-  /// copied, the results themselves, which go back to their places.
+  /// copied, the results themselves, which go back to their places. When a copy or a move throws, nobody looks at the
+  /// results any more.
   class Again {
    public:
     explicit Again(const Part& home) noexcept : home_(home) {}
     Again(const Again&) = delete;
     Again& operator=(const Again&) = delete;
-    ~Again() { put_back(); }
+    ~Again() = default;
 
     /// `marked` counts within `current`, which is the part itself, or what this returned last.
+    /// When it throws, `current` still says which results it was about.
     [[nodiscard]] Part take(const Part& current, const BatchContext::Marked& marked) {
+      if constexpr (!copies && !returns)
+        throw Exception(
+            fatal("a result that can neither be copied nor assigned, and whose move may throw, cannot be "
+                  "loaded again"));
       std::vector<std::uint32_t> chosen;
       for (const auto& [i, error] : marked) {
         const auto at = static_cast<std::uint32_t>(i);
@@ -165,37 +171,43 @@ class Loading {
       }
       std::ranges::sort(chosen);
       chosen.erase(std::ranges::unique(chosen).begin(), chosen.end());
+      std::vector<std::uint32_t> numbers;
+      for (const std::uint32_t i : chosen) numbers.push_back(home_.number(i));
       put_back();
       chosen_ = std::move(chosen);
-      numbers_.clear();
-      for (const std::uint32_t i : chosen_) numbers_.push_back(home_.number(i));
       for (const std::uint32_t i : chosen_)
         if constexpr (copies)
           taken_.push(std::as_const(home_.results[i]));
         else
           taken_.push(std::move(home_.results[i]));
+      numbers_ = std::move(numbers);
       return {.results = taken_.results(), .where = numbers_};
+    }
+    /// Letters may be written of them. Throws what a move throws; a second call goes on behind that result.
+    void put_back() {
+      if constexpr (!copies && returns)
+        while (returned_ < taken_.count()) {
+          T& result = taken_.results()[returned_];
+          T& place = home_.results[chosen_[returned_++]];
+          if constexpr (std::is_move_assignable_v<T>) {
+            place = std::move(result);
+          } else {
+            std::destroy_at(&place);
+            std::construct_at(&place, std::move(result));
+          }
+        }
+      taken_.truncate(0);
+      returned_ = 0;
     }
 
    private:
     static constexpr bool copies = std::is_copy_constructible_v<T>;
-    void put_back() noexcept {
-      if constexpr (!copies)
-        for (std::uint32_t i = 0; i < taken_.count(); ++i) {
-          T& place = home_.results[chosen_[i]];
-          if constexpr (std::is_move_assignable_v<T>) {
-            place = std::move(taken_.results()[i]);
-          } else {
-            std::destroy_at(&place);
-            std::construct_at(&place, std::move(taken_.results()[i]));
-          }
-        }
-      taken_.truncate(0);
-    }
+    static constexpr bool returns = std::is_move_assignable_v<T> || std::is_nothrow_move_constructible_v<T>;
     const Part home_;
     std::vector<std::uint32_t> chosen_;   // within the part
     std::vector<std::uint32_t> numbers_;  // within the batch
     Out<T> taken_;
+    std::uint32_t returned_ = 0;  // of those, to their places
   };
 
   [[nodiscard]] static std::span<T> results_of(Work& work) noexcept {
@@ -342,6 +354,14 @@ class Loading {
     if (!error && !context->has_marks()) [[likely]]
       return true;
     Again again(part);
+    const bool loaded = load_again(worker, work, part, context, std::move(error), again, now, in_doubt);
+    auto lost = guarded([&]() -> std::optional<Error> { return again.put_back(), std::nullopt; });
+    if (lost) fail(*work.batch, std::move(*lost));  // a letter could not say what was rejected
+    return loaded && !lost;
+  }
+  /// Goes on after the first call, which has failed with `error`, or marked results in `context`.
+  [[nodiscard]] bool load_again(W& worker, Work& work, const Part& part, std::optional<BatchContext>& context,
+                                std::optional<Error> error, Again& again, TimePoint now, bool in_doubt) {
     Part current = part;
     for (Backoff backoff(options_.retry, now, work.batch->number);;) {
       if (error && rejecter_.is_rejection(*error)) return isolate(worker, work, current, *error, in_doubt);
