@@ -571,3 +571,33 @@ TEST_CASE("G2: a copy that throws before a third attempt loses what was wanted a
   CHECK(report.results.committed == 2);
   CHECK(report.results.abandoned == 2);
 }
+
+TEST_CASE("G7: a repeated transaction that rejects another item draws no more than one that rejects the same") {
+  using Tx = etl::testing::MemoryTransaction<int>;
+  struct Into {
+    int calls = 0;
+    std::string fingerprint() const { return "numbers"; }
+    void extract(etl::Emitter<int>& out) {
+      for (int i = 0; i < 4; ++i) out.push(i);
+    }
+    void load(Batch batch, etl::BatchContext& context, Tx& tx) {
+      ++calls;
+      for (std::size_t i = 0; i < batch.size(); ++i)
+        if (batch[i] == calls)  // 1, then 2
+          context.reject(i, "bad");
+        else
+          tx.write(batch[i]);
+    }
+  };
+  etl::testing::MemoryStore<int> kept;
+  etl::testing::Faults faults;
+  faults.fail("commit", 1, etl::transient("deadlock"));
+  etl::testing::FaultyStore<Tx> store(kept, faults);
+  Timed t;
+  t.options.errors = {.max_rejects = 1};
+  Into into;
+  const auto report = etl::run(etl::with(into, store), t.options);
+  CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
+  CHECK(report.items.rejected == 1);
+  CHECK(kept.rows() == std::vector<int>{0, 1, 3});
+}

@@ -74,9 +74,10 @@ class Rejecter {
   }
   /// The same for what load rejected.
   [[nodiscard]] bool settle_load(Work& work) { return reserve_load(work) && report_load(work); }
-  /// Draws what load rejected on the budget; what an earlier attempt at this batch has drawn is not drawn again. False:
-  /// that has failed the run.
+  /// Draws what load rejected on the budget. What an earlier attempt at this batch has drawn is not drawn again, or
+  /// given back when this one has loaded it. False: that has failed the run.
   [[nodiscard]] bool reserve_load(Work& work) {
+    give_back_unneeded(work);
     const std::size_t before = work.drawn.size();
     for (const Rejected& rejection : work.load_rejections) {
       if (std::binary_search(work.drawn.begin(), work.drawn.begin() + static_cast<std::ptrdiff_t>(before),
@@ -88,10 +89,8 @@ class Rejecter {
     std::ranges::sort(work.drawn);
     return true;
   }
-  /// Reports what load rejected in the attempt that counts, and gives back what others had drawn. False: that has
-  /// failed the run.
+  /// Reports what load rejected in the attempt that counts. False: that has failed the run.
   [[nodiscard]] bool report_load(Work& work) {
-    batcher_->give_rejects_back(work.drawn.size() - work.load_rejections.size());
     for (; work.reported < work.load_rejections.size(); ++work.reported)
       if (!report(work, work.load_rejections[work.reported], Stage::Load)) return false;
     return true;
@@ -112,6 +111,15 @@ class Rejecter {
   }
 
  private:
+  void give_back_unneeded(Work& work) {
+    if (work.drawn.empty()) return;
+    std::vector<std::uint32_t> needed;
+    for (const Rejected& rejection : work.load_rejections) needed.push_back(rejection.item);
+    std::ranges::sort(needed);
+    const std::size_t unneeded = std::erase_if(
+        work.drawn, [&](std::uint32_t item) { return !std::binary_search(needed.begin(), needed.end(), item); });
+    if (unneeded > 0) batcher_->give_rejects_back(unneeded);
+  }
   [[nodiscard]] bool settle(const Work& work, const Rejected& rejection, Stage stage) {
     return draw(work, rejection, stage) && report(work, rejection, stage);
   }
