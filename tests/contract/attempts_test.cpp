@@ -528,16 +528,25 @@ TEST_CASE("G4: a result that cannot be moved for another attempt, or back, fails
   }
 }
 
-TEST_CASE("G4: a result that can only be moved, which may throw, is not loaded again") {
-  Timed t;
-  Fuse fuse;
-  const auto report = etl::run(Moves<false>{.fuse = &fuse,
-                                            .sink = [](std::span<const Movable<false>>,
-                                                       etl::BatchContext& context) { context.retry(3, "busy"); }},
-                               t.options);
-  CHECK(report.outcome == etl::Outcome::Failed);
-  CHECK(report.results.committed == 3);
-  CHECK(report.results.abandoned == 1);
+TEST_CASE("G4 G6: a result that can only be moved, which may throw, is loaded again or fails the run") {
+  for (const int moves : {0, 1, 2, 3, 100}) {
+    CAPTURE(moves);
+    Timed t;
+    Fuse fuse;
+    int calls = 0;
+    std::vector<int> again;
+    const auto sink = [&](std::span<const Movable<false>> batch, etl::BatchContext& context) {
+      if (++calls == 1) fuse.moves_left = moves;
+      if (calls == 3)
+        for (const Movable<false>& result : batch) again.push_back(result.value);
+      for (std::size_t i = calls; i < batch.size() && calls < 3; ++i) context.retry(i, "busy");
+    };
+    const auto report = etl::run(Moves<false>{.fuse = &fuse, .sink = sink}, t.options);  // three moves, and one
+    CHECK(report.results.balanced());
+    CHECK(report.outcome == (moves < 4 ? etl::Outcome::Failed : etl::Outcome::Completed));
+    CHECK(report.results.committed == (moves < 3 ? 1U : moves < 4 ? 3U : 4U));
+    CHECK(again == (moves < 4 ? std::vector<int>() : std::vector<int>{3}));
+  }
 }
 
 TEST_CASE("G2: a copy that throws before a third attempt loses what was wanted again, and no more or less") {

@@ -160,34 +160,40 @@ class Loading {
     /// `marked` counts within `current`, which is the part itself, or what this returned last.
     /// When it throws, `current` still says which results it was about.
     [[nodiscard]] Part take(const Part& current, const BatchContext::Marked& marked) {
-      if constexpr (!copies && !returns)
-        throw Exception(
-            fatal("a result that can neither be copied nor assigned, and whose move may throw, cannot be "
-                  "loaded again"));
+      std::vector<std::uint32_t> wanted;  // within `current`
+      for (const auto& [i, error] : marked) wanted.push_back(static_cast<std::uint32_t>(i));
+      std::ranges::sort(wanted);
+      wanted.erase(std::ranges::unique(wanted).begin(), wanted.end());
       std::vector<std::uint32_t> chosen;
-      for (const auto& [i, error] : marked) {
-        const auto at = static_cast<std::uint32_t>(i);
-        chosen.push_back(current.results.data() == home_.results.data() ? at : chosen_[at]);
-      }
-      std::ranges::sort(chosen);
-      chosen.erase(std::ranges::unique(chosen).begin(), chosen.end());
       std::vector<std::uint32_t> numbers;
-      for (const std::uint32_t i : chosen) numbers.push_back(home_.number(i));
-      put_back();
-      chosen_ = std::move(chosen);
-      for (const std::uint32_t i : chosen_)
-        if constexpr (copies)
-          taken_.push(std::as_const(home_.results[i]));
-        else
-          taken_.push(std::move(home_.results[i]));
+      for (const std::uint32_t i : wanted) {
+        chosen.push_back(current.results.data() == home_.results.data() ? i : chosen_[i]);
+        numbers.push_back(home_.number(chosen.back()));
+      }
+      auto taken = std::make_unique<Out<T>>();
+      if constexpr (copies || returns) {
+        put_back();
+        taken_.swap(taken);
+        chosen_ = std::move(chosen);
+        for (const std::uint32_t i : chosen_)
+          if constexpr (copies)
+            taken_->push(std::as_const(home_.results[i]));
+          else
+            taken_->push(std::move(home_.results[i]));
+      } else {
+        for (const std::uint32_t i : wanted) taken->push(std::move(current.results[i]));
+        taken_.swap(taken);
+        chosen_ = std::move(chosen);
+      }
       numbers_ = std::move(numbers);
-      return {.results = taken_.results(), .where = numbers_};
+      return {.results = taken_->results(), .where = numbers_};
     }
-    /// Letters may be written of them. Throws what a move throws; a second call goes on behind that result.
+    /// Letters may be written of them. Throws what a move throws; a second call goes on behind that result. Results of
+    /// a type whose place cannot be filled again without risk stay where they are.
     void put_back() {
       if constexpr (!copies && returns)
-        while (returned_ < taken_.count()) {
-          T& result = taken_.results()[returned_];
+        while (returned_ < taken_->count()) {
+          T& result = taken_->results()[returned_];
           T& place = home_.results[chosen_[returned_++]];
           if constexpr (std::is_move_assignable_v<T>) {
             place = std::move(result);
@@ -196,7 +202,7 @@ class Loading {
             std::construct_at(&place, std::move(result));
           }
         }
-      taken_.truncate(0);
+      taken_->truncate(0);
       returned_ = 0;
     }
 
@@ -206,7 +212,7 @@ class Loading {
     const Part home_;
     std::vector<std::uint32_t> chosen_;   // within the part
     std::vector<std::uint32_t> numbers_;  // within the batch
-    Out<T> taken_;
+    std::unique_ptr<Out<T>> taken_ = std::make_unique<Out<T>>();
     std::uint32_t returned_ = 0;  // of those, to their places
   };
 
