@@ -610,3 +610,26 @@ TEST_CASE("G7: a repeated transaction that rejects another item draws no more th
   CHECK(report.items.rejected == 1);
   CHECK(kept.rows() == std::vector<int>{0, 1, 3});
 }
+
+TEST_CASE("G18: the rate limit weighs each item once, before its transform may move it away") {
+  struct Texts {
+    std::size_t* weighed;
+    void extract(etl::Emitter<std::string>& out) {
+      for (int i = 0; i < 100; ++i) out.push(std::string(100, static_cast<char>('a' + i % 26)));
+    }
+    std::size_t bytes(const std::string& text) const { return *weighed += text.size(), text.size(); }
+    char key(const std::string& text) const { return text.empty() ? '?' : text[0]; }
+    std::string transform(std::string&& text) const { return std::move(text); }
+    void load(std::span<const std::string>) const {}
+  };
+  for (const etl::Order order : {etl::Order::None, etl::Order::ByKey}) {
+    CAPTURE(static_cast<int>(order));
+    Timed t;
+    t.options.workers = 2;
+    t.options.order = order;
+    t.options.rate_limit = std::make_shared<etl::RateLimiter>(etl::Rates{.bytes_per_second = 1e9});
+    std::size_t weighed = 0;
+    CHECK(etl::run(Texts{&weighed}, t.options).outcome == etl::Outcome::Completed);
+    CHECK(weighed == 100 * 100);
+  }
+}

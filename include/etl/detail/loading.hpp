@@ -74,6 +74,22 @@ class Loading {
   }
   void while_waiting(WhileWaiting* what) noexcept { while_waiting_ = what; }
 
+  /// For the rate limit, while the items are as they were extracted. An error of `bytes` says nothing about the items:
+  /// it is fatal, whatever `ErrorPolicy::unclassified` says.
+  [[nodiscard]] std::optional<Error> weigh(Work& work) const {
+    if (!options_.rate_limit || options_.delivery.dry_run) return std::nullopt;
+    auto error = guarded([&]() -> std::optional<Error> {
+      if constexpr (HasBytes<P, E>)
+        for (std::uint32_t i = 0; i < work.size(); ++i)
+          work.bytes += static_cast<std::uint64_t>(
+              std::as_const(pipeline_).bytes(std::as_const(work.batch->items()[work.at(i)])));
+      return std::nullopt;
+    });
+    if (!error) return std::nullopt;
+    Error fatal_error = fatal("bytes() has failed");
+    fatal_error.cause = std::make_shared<const Error>(std::move(*error));
+    return fatal_error;
+  }
   /// Everything of the batch is durable; without a store.
   void settled(Batch<E>& batch, TimePoint now) noexcept {
     if (progress_ == nullptr || options_.delivery.dry_run) return;
@@ -434,26 +450,10 @@ class Loading {
   template <class F>
   [[nodiscard]] Result<void> limited(std::size_t results, const Work& work, F&& load) {
     if (options_.rate_limit) {
-      std::uint64_t bytes = 0;
-      if (work.attempts == 1)
-        if (auto error = weigh(work, bytes)) return failure(std::move(*error));
-      if (!options_.rate_limit->acquire(results, bytes, waiter_))
+      if (!options_.rate_limit->acquire(results, work.attempts == 1 ? work.bytes : 0, waiter_))
         return failure(transient("stopped while waiting for the rate limit"));
     }
     return options_.circuit_breaker ? options_.circuit_breaker->call(load, waiter_) : load();
-  }
-  /// An error of `bytes` says nothing about the items: it is fatal, whatever `ErrorPolicy::unclassified` says.
-  [[nodiscard]] std::optional<Error> weigh(const Work& work, std::uint64_t& sum) const {
-    auto error = guarded([&]() -> std::optional<Error> {
-      if constexpr (HasBytes<P, E>)
-        for (const E& item : work.batch->items())
-          sum += static_cast<std::uint64_t>(std::as_const(pipeline_).bytes(item));
-      return std::nullopt;
-    });
-    if (!error) return std::nullopt;
-    Error fatal_error = fatal("bytes() has failed");
-    fatal_error.cause = std::make_shared<const Error>(std::move(*error));
-    return fatal_error;
   }
   decltype(auto) call_plain(W& worker, const Work& work, const Part& part, BatchContext& context) {
     if constexpr (with == LoadWith::Key) {

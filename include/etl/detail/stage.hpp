@@ -229,6 +229,7 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
 
   /// False when the batch is not to be loaded.
   [[nodiscard]] bool transform(Slot& slot, Work& work) noexcept {
+    if (auto error = loading_.weigh(work)) return fail(*work.batch, Stage::Load, std::move(*error));
     if constexpr (takes == Takes::Nothing)
       if (!work.split) return true;
     slot.busy.store(Busy::Transform, std::memory_order_relaxed);

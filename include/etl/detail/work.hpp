@@ -59,6 +59,7 @@ struct Work {
   std::size_t reported = 0;                 ///< how many of those have been reported
   std::vector<std::uint32_t> drawn{};       ///< which items of those, of any attempt, drew on the budget; ascending
   std::uint32_t attempts = 0;               ///< at loading
+  std::uint64_t bytes = 0;                  ///< of its items, for the rate limit
   std::shared_ptr<Split> split{};           ///< this is the part of the batch that has the items `which`
   std::vector<std::uint32_t> which{};
   std::uint32_t slot = 0;  ///< that loads it
@@ -75,6 +76,7 @@ struct Work {
     began = now;
     ready = false;
     produced = mark = told = attempts = 0;
+    bytes = 0;
   }
   /// One of the parts of a batch; the lanes of all partitions are distinct.
   void start_part(Batch<E>* of, TimePoint now, std::shared_ptr<Split> whole, std::uint32_t lane, std::uint32_t lanes) {
