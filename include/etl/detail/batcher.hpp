@@ -384,9 +384,9 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
     finished_ = true;
     dead_.store(true, std::memory_order_release);
     timer_.reset();
-    for (auto& lane : lanes_) {
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {  // a bucket may get another one meanwhile
       std::optional<FreeBuffers<E>> buffers(std::in_place);
-      buffers->swap(lane->free);
+      buffers->swap(lanes_[i]->free);
       Base::outside(lock, [&] { buffers.reset(); });
     }
     if (tally_.failed || tally_.rejects == 0) return std::move(tally_);
