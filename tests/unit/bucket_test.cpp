@@ -680,3 +680,72 @@ TEST_CASE("bucket: G11 an item that was accepted while the bucket closed is proc
   CHECK(processed == 1);
   CHECK(report.items.loaded == 1);
 }
+
+TEST_CASE("bucket: G2 producers may be asked for while it gives its memory free") {
+  struct Item {  // calls when it goes
+    int value;
+    std::function<void()>* call = nullptr;
+    explicit Item(int its_value, std::function<void()>* its_call = nullptr) : value(its_value), call(its_call) {}
+    Item(const Item&) = default;
+    Item& operator=(const Item&) = default;
+    ~Item() {
+      if (call != nullptr && *call) std::exchange(*call, nullptr)();
+    }
+  };
+  std::function<void()> call;
+  etl::Bucket<Item> bucket([](std::span<const Item>) {}, {.batch_size = 1, .workers = 1});
+  {
+    auto one = bucket.producer(), other = bucket.producer();
+    one.push(Item(1, &call));  // stays in its slot
+    bucket.close();
+  }
+  call = [&] {
+    std::vector<etl::Bucket<Item>::Producer> producers;
+    for (int i = 0; i < 64; ++i) producers.push_back(bucket.producer());
+  };
+  CHECK(bucket.finish().ok());
+  CHECK_FALSE(call);
+}
+
+TEST_CASE("bucket: G4 an item that was moved away when that failed is not processed") {
+  struct Item {
+    int value;
+    std::function<void()>* when_copied;
+    bool* breaks;
+    Item(int its_value, std::function<void()>* call, bool* broken)
+        : value(its_value), when_copied(call), breaks(broken) {}
+    Item(const Item& other) : value(other.value), when_copied(other.when_copied), breaks(other.breaks) {
+      if (*when_copied) std::exchange(*when_copied, nullptr)();
+    }
+    Item(Item&& other) : value(std::exchange(other.value, -1)), when_copied(other.when_copied), breaks(other.breaks) {
+      if (std::exchange(*breaks, false)) throw std::runtime_error("cannot be moved");
+    }
+    Item& operator=(const Item&) = delete;
+  };
+  const auto clock = std::make_shared<etl::testing::VirtualExecutor>(1);
+  etl::Options options{.batch_size = 10, .timeout = 1s, .workers = 1};
+  options.executor = etl::Executor(clock);
+  std::vector<int> processed;
+  std::function<void()> when_copied;
+  bool breaks = false;
+  etl::Bucket<Item> bucket(
+      [&](std::span<const Item> batch) mutable {
+        for (const Item& item : batch) processed.push_back(item.value);
+      },
+      options);
+  {
+    auto producer = bucket.producer();
+    producer.push(Item(1, &when_copied, &breaks));
+    const Item second(2, &when_copied, &breaks), third(3, &when_copied, &breaks);
+    when_copied = [&] { clock->advance(2s); };  // the timer cuts the batch while the second is on its way into it
+    producer.push(second);
+    breaks = true;
+    CHECK_THROWS_AS(producer.push(third), std::runtime_error);
+  }
+  clock->run_ready();
+  const auto report = bucket.finish();
+  CHECK(report.outcome == etl::Outcome::Failed);
+  CHECK(processed == std::vector<int>{1});
+  CHECK(report.items.loaded == 1);
+  CHECK(report.items.abandoned == 2);
+}

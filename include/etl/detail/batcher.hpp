@@ -221,7 +221,8 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   /// Gives a sealed batch to the workers; on the thread of `lane`, if given, it may be run at once. May release
   /// the lock for a while.
   void dispatch(Lock& lock, Batch<E>* batch, OwnedLane<E>* lane) {
-    if (dead()) return Base::outside(lock, [&] { abandon(batch); });
+    // Of a failure that has not ended everything yet, `fail_soon`, items may have been moved away.
+    if (dead() || tally_.failed) return Base::outside(lock, [&] { abandon(batch); });
     if (environment_.memory && batch->buffer != nullptr) {
       batch->bytes = processor_->bytes(batch->items());
       environment_.memory->charge(batch->bytes);
