@@ -143,7 +143,7 @@ class Bucket {
                                                        engine->stage(), false)),
           intake(*batcher, options),
           stop(std::move(its_stop)) {
-      engine->attach(*batcher);
+      engine->attach(*batcher, executor);
       if (options.batch_bytes || options.memory)
         batcher->set_source(&weighed.emplace(*batcher, *engine, options));
       else

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <etl/bucket.hpp>
 #include <etl/policy/circuit_breaker.hpp>
 #include <etl/policy/rate_limit.hpp>
 #include <etl/run.hpp>
@@ -385,5 +386,67 @@ TEST_CASE("G5: within a run a server's retry-after is honoured, and max_elapsed 
     CHECK(calls == (limited ? 3 : 5));  // at 0, 7 and 14 s; at 21 s it would be too late
     CHECK(t.passed() >= 7s * (calls - 1));
     CHECK(t.passed() < 7s * calls);
+  }
+}
+
+namespace {
+
+/// Neither tasks nor timers come to run; a wait takes the time it may.
+struct Starved final : etl::ExecutorBackend {
+  struct NoTimer final : etl::Timer {
+    void arm(etl::TimePoint, std::shared_ptr<etl::Task> task) override { kept = std::move(task); }
+    std::shared_ptr<etl::Task> kept;
+  };
+  void post(std::shared_ptr<etl::Task> task) override { tasks.push_back(std::move(task)); }
+  std::unique_ptr<etl::Timer> make_timer() override { return std::make_unique<NoTimer>(); }
+  [[nodiscard]] etl::TimePoint now() const noexcept override { return time; }
+  void wait(std::unique_lock<std::mutex>&, std::condition_variable&, etl::TimePoint until) override {
+    time = std::max(time, until);
+  }
+  etl::TimePoint time{};
+  std::vector<std::shared_ptr<etl::Task>> tasks;
+};
+
+}  // namespace
+
+TEST_CASE("G9: on an executor that runs nothing the deadline reaches a load that waits on the run's own thread") {
+  for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused})
+    for (const bool breaker : {false, true}) {
+      CAPTURE(static_cast<int>(mode), breaker);
+      const auto starved = std::make_shared<Starved>();
+      etl::Options options{.mode = mode, .batch_size = 10, .timeout = etl::Options::never, .workers = 1};
+      options.executor = etl::Executor(starved);
+      options.retry = {.max_attempts = 100, .initial_delay = 20s, .max_delay = 20s, .jitter = false};
+      if (breaker)
+        options.circuit_breaker =
+            std::make_shared<etl::CircuitBreaker>(etl::BreakerPolicy{.failures = 1, .reset = 100h});
+      const auto report = etl::run(Numbers{.sink = [&](std::span<const int>, etl::BatchContext&) -> etl::Result<void> {
+                                     return etl::failure(etl::transient("down"));
+                                   }},
+                                   options);
+      CHECK(report.outcome == etl::Outcome::DrainTimeout);
+      CHECK(starved->time.time_since_epoch() == 25s);
+      starved->tasks.clear();
+    }
+}
+
+TEST_CASE("G9: a bucket's deadline reaches what its end processes on its own thread") {
+  for (const bool cooperative : {false, true}) {
+    CAPTURE(cooperative);
+    Timed t;
+    etl::Options options{.timeout = etl::Options::never, .workers = 1};
+    options.executor = t.options.executor;
+    options.circuit_breaker = std::make_shared<etl::CircuitBreaker>(etl::BreakerPolicy{.failures = 1, .reset = 100h});
+    bool told = false;
+    const auto processor = [&](std::span<const int>, etl::BatchContext& context) mutable -> etl::Result<void> {
+      if (cooperative) t.clock->advance(1h);
+      told = context.stop().stop_requested();
+      return etl::failure(etl::transient("down"));
+    };
+    etl::Bucket<int> bucket(processor, options);
+    bucket.push(1);
+    CHECK(bucket.finish().outcome == etl::Outcome::DrainTimeout);
+    CHECK(told == cooperative);
+    CHECK(t.passed() == (cooperative ? 3600s : 25s));
   }
 }

@@ -30,6 +30,7 @@
 #include <etl/executor.hpp>
 #include <etl/memory_budget.hpp>
 #include <etl/options.hpp>
+#include <etl/policy/waiter.hpp>
 #include <etl/report.hpp>
 
 namespace etl::inline v0::detail {
@@ -43,7 +44,7 @@ inline constexpr std::string_view acknowledges_with_progress =
 /// One mutex, taken per batch; per record there is only the lane. Thread-safe, but for what a lane's producer
 /// alone may do.
 template <class E>
-class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<E> {
+class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, public Scheduler<E> {
   using Base = Scheduler<E>;
 
  public:
@@ -223,6 +224,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   void dispatch(Lock& lock, Batch<E>* batch, OwnedLane<E>* lane) {
     // Of a failure that has not ended everything yet, `fail_soon`, items may have been moved away.
     if (dead() || tally_.failed) return Base::outside(lock, [&] { abandon(batch); });
+    if (deadline_ != TimePoint::max()) arm_timer(deadline_);  // there was nothing for it to end when it was set
     if (environment_.memory && batch->buffer != nullptr) {
       batch->bytes = processor_->bytes(batch->items());
       environment_.memory->charge(batch->bytes);
@@ -285,6 +287,12 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Scheduler<
   [[nodiscard]] TimePoint deadline() {
     const Lock lock(mutex_);
     return deadline_;
+  }
+  /// For whoever waits in a load or a save: no other thread may have the time to keep the deadline.
+  [[nodiscard]] TimePoint look() noexcept override {
+    Lock lock(mutex_);
+    if (!abandoned_ && !finished_ && now() >= deadline_) pass_deadline(lock);
+    return abandoned_ || finished_ ? TimePoint::max() : deadline_;
   }
   /// Whether nothing more may be loaded.
   [[nodiscard]] bool dead() const noexcept { return dead_.load(std::memory_order_acquire); }

@@ -15,6 +15,7 @@
 #include <etl/detail/environment.hpp>
 #include <etl/detail/stage.hpp>
 #include <etl/detail/traits.hpp>
+#include <etl/executor.hpp>
 #include <etl/options.hpp>
 #include <etl/report.hpp>
 
@@ -71,7 +72,7 @@ class BucketEngine {
   BucketEngine& operator=(const BucketEngine&) = delete;
   virtual ~BucketEngine() = default;
   virtual BatchProcessor<T>& stage() noexcept = 0;
-  virtual void attach(Batcher<T>& batcher) = 0;
+  virtual void attach(Batcher<T>& batcher, const Executor& executor) = 0;
   virtual void report(RunReport& report) const = 0;
   virtual void status(RunStatus& status) const = 0;
   /// What the processor's `bytes` says of an item, or else its size. Throws what that throws.
@@ -84,7 +85,7 @@ class ProcessorEngine final : public BucketEngine<T> {
   ProcessorEngine(F processor, const Options& options, const Environment& environment)
       : pipeline_{std::move(processor)}, stage_(pipeline_, options, environment, options.workers) {}
   BatchProcessor<T>& stage() noexcept override { return stage_; }
-  void attach(Batcher<T>& batcher) override { stage_.attach(batcher); }
+  void attach(Batcher<T>& batcher, const Executor& executor) override { stage_.attach(batcher, executor); }
   void report(RunReport& report) const override { stage_.report(report); }
   void status(RunStatus& status) const override { stage_.status(status); }
   [[nodiscard]] std::uint64_t weight(const T& item) const override { return pipeline_.bytes(item); }

@@ -70,7 +70,7 @@ class Loading {
     progress_ = progress;
     store_ = store;
     run_ = std::move(run);
-    waiter_ = Waiter(batcher.dead_stop(), std::move(executor));
+    waiter_ = Waiter(batcher.dead_stop(), std::move(executor), batcher, batcher.intake_stop());
   }
   void while_waiting(WhileWaiting* what) noexcept { while_waiting_ = what; }
 

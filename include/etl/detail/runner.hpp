@@ -154,7 +154,7 @@ class Runner final : public LiveRun {
     if (delivers && !options_.delivery.dry_run)
       progress_.emplace(options_, environment_.name, report_.run, progress_store, store_ != nullptr);
     stage_->attach(*batcher_, executor, progress_ ? &*progress_ : nullptr, store_, report_.run);
-    if (progress_) progress_->wait_by(Waiter(batcher_->user_stop(), executor));
+    if (progress_) progress_->wait_by(Waiter(batcher_->user_stop(), executor, *batcher_, batcher_->intake_stop()));
     executor_ = executor;
     const std::stop_callback on_drain(stop_.drain(), [this] { batcher_->request_drain(); });
     const std::stop_callback on_abandon(stop_.abandon(), [this] { batcher_->request_abandon(); });

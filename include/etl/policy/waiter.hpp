@@ -13,6 +13,20 @@
 #include <etl/executor.hpp>
 
 namespace etl::inline v0 {
+namespace detail {
+
+/// Somebody whose deadline holds for those who wait, also when the executor has no thread for its timer.
+class Watch {
+ public:
+  Watch() = default;
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+  virtual ~Watch() = default;
+  /// Does what is due. Returns when to look again; later than now.
+  [[nodiscard]] virtual TimePoint look() noexcept = 0;
+};
+
+}  // namespace detail
 
 /// Where a policy takes the time from, and what ends its waits: a stop, or a deadline. By default the steady clock, and
 /// nothing. A value; thread-safe.
@@ -22,6 +36,11 @@ class Waiter {
   explicit Waiter(std::stop_token stop, Executor executor = {}, TimePoint deadline = TimePoint::max())
       : stop_(std::move(stop)), executor_(std::move(executor)), deadline_(deadline) {}
 
+  /// For the library: whoever waits also looks at `watch`, which outlives the waits, and once more when `changed` is
+  /// requested.
+  Waiter(std::stop_token stop, Executor executor, detail::Watch& watch, std::stop_token changed)
+      : stop_(std::move(stop)), executor_(std::move(executor)), watch_(&watch), changed_(std::move(changed)) {}
+
   [[nodiscard]] TimePoint now() const noexcept { return executor_ ? executor_.backend()->now() : Clock::now(); }
   [[nodiscard]] bool stopped() const noexcept {
     return stop_.stop_requested() || (deadline_ != TimePoint::max() && now() >= deadline_);
@@ -30,19 +49,32 @@ class Waiter {
   [[nodiscard]] bool wait_until(TimePoint due) const {
     std::mutex mutex;
     std::condition_variable signal;
-    const std::stop_callback wake(stop_, [&] {
+    TimePoint look{};
+    const auto wake_up = [&] {
       const std::lock_guard lock(mutex);
+      look = {};
       executor_ ? executor_.backend()->notify(signal) : signal.notify_all();
-    });
+    };
+    const std::stop_callback wake(stop_, wake_up);
+    const std::stop_callback wake_to_look(changed_, wake_up);
     std::unique_lock lock(mutex);
     due = std::min(due, deadline_);
     while (!stopped() && now() < due) {
+      if (watch_ != nullptr && look <= now()) {
+        look = TimePoint::max();
+        lock.unlock();
+        const TimePoint next = watch_->look();
+        lock.lock();
+        look = std::min(look, next);
+        continue;
+      }
+      const TimePoint until = watch_ == nullptr ? due : std::min(due, look);
       if (executor_)
-        executor_.backend()->wait(lock, signal, due);
-      else if (due == TimePoint::max())
+        executor_.backend()->wait(lock, signal, until);
+      else if (until == TimePoint::max())
         signal.wait(lock);
       else
-        signal.wait_until(lock, due);
+        signal.wait_until(lock, until);
     }
     return !stopped();
   }
@@ -54,6 +86,8 @@ class Waiter {
   std::stop_token stop_;
   Executor executor_;
   TimePoint deadline_ = TimePoint::max();
+  detail::Watch* watch_ = nullptr;
+  std::stop_token changed_;
 };
 
 }  // namespace etl::inline v0
