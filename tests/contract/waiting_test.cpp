@@ -450,3 +450,67 @@ TEST_CASE("G9: a bucket's deadline reaches what its end processes on its own thr
     CHECK(t.passed() == (cooperative ? 3600s : 25s));
   }
 }
+
+namespace {
+
+/// A virtual executor that does not take everything.
+struct Refusing final : etl::ExecutorBackend {
+  struct Clock final : etl::Timer {
+    Clock(Refusing& its_owner) : owner(its_owner), real(its_owner.real->make_timer()) {}
+    void arm(etl::TimePoint due, std::shared_ptr<etl::Task> task) override {
+      if (owner.refuses_timers) throw std::runtime_error("no timer");
+      real->arm(due, std::move(task));
+    }
+    Refusing& owner;
+    std::unique_ptr<etl::Timer> real;
+  };
+  void post(std::shared_ptr<etl::Task> task) override {
+    if (refused_posts > 0) throw std::runtime_error("no thread " + std::to_string(--refused_posts));
+    real->post(std::move(task));
+  }
+  std::unique_ptr<etl::Timer> make_timer() override { return std::make_unique<Clock>(*this); }
+  [[nodiscard]] etl::TimePoint now() const noexcept override { return real->now(); }
+  void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& signal, etl::TimePoint until) override {
+    real->wait(lock, signal, until);
+  }
+  void notify(std::condition_variable& signal) noexcept override { real->notify(signal); }
+  std::shared_ptr<VirtualExecutor> real = std::make_shared<VirtualExecutor>(1);
+  int refused_posts = 0;
+  bool refuses_timers = false;
+};
+
+}  // namespace
+
+TEST_CASE("G4: a source that waits for its stop token hears that no timer can be armed") {
+  const auto executor = std::make_shared<Refusing>();
+  executor->refuses_timers = true;
+  etl::Options options{.batch_size = 10, .workers = 1};
+  options.executor = etl::Executor(executor);
+  bool told = false;
+  const auto report = etl::run(
+      Numbers{.source = [&](int, etl::Emitter<int>& out) { told = told || out.stop().stop_requested(); }}, options);
+  CHECK(told);
+  CHECK(report.outcome == etl::Outcome::Failed);
+  CHECK(report.items.balanced());
+}
+
+TEST_CASE("G4: an executor that did not take a task is asked again when nothing else comes") {
+  const auto executor = std::make_shared<Refusing>();
+  etl::Options options{.batch_size = 1,
+                       .timeout = etl::Options::never,
+                       .workers = 1,
+                       .capacity = 1,
+                       .inline_batches = etl::Inline::Never};
+  options.executor = etl::Executor(executor);
+  executor->refused_posts = 5;
+  CHECK(etl::run(Numbers{.count = 9}, options).outcome == etl::Outcome::Completed);
+
+  executor->refused_posts = 2;
+  etl::Bucket<int> bucket([](std::span<const int>) {}, options);
+  int item = 1;
+  REQUIRE(bucket.try_push(item));
+  CHECK_FALSE(bucket.try_push(item));
+  executor->real->advance(1s);
+  CHECK(bucket.try_push(item));
+  CHECK(bucket.finish().items.loaded == 2);
+}

@@ -117,6 +117,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
       if (has_slot(lane)) return true;
       throw std::bad_alloc();
     }
+    end_if_failed(lock);
     tally_.count_refused();
     lane.refused = true;
     if (lane.chunk) lane.chunk->lost.store(true, std::memory_order_release);
@@ -133,7 +134,8 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
     const TimePoint time = now();
     if (!lane.timed) start_open_batch(lane, time);
     if (const auto reason = full(lane)) return seal_and_go_on(lock, lane, *reason, time);
-    lane.limit.store(next_check(lane), std::memory_order_relaxed);
+    if (!tally_.failed) lane.limit.store(next_check(lane), std::memory_order_relaxed);
+    end_if_failed(lock);
   }
   void flush(Lane<E>& base) override {
     auto& lane = static_cast<OwnedLane<E>&>(base);
@@ -258,9 +260,10 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
   }
   /// Calls `BatchProcessor::on_time` at `due`.
   void call_at(TimePoint due) noexcept {
-    const Lock lock(mutex_);
+    Lock lock(mutex_);
     called_for_ = std::min(called_for_, due);
     arm_timer(due);
+    end_if_failed(lock);
   }
   /// Until `ready()` holds or intake ends, helping meanwhile if allowed; who changes what `ready` looks at calls
   /// `notify_waiting`.
@@ -507,9 +510,10 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
     Batch<E>* batch = seal(lane, reason, time);
     lane.leave_buffer(*this);
     dispatch(lock, batch, &lane);
-    if (refusing() || !if_possible([&] { renew(lane); })) return;
-    if (backend_ != nullptr && !has_room(capacity_ - 1))  // back-pressure
+    if (!refusing() && !if_possible([&] { renew(lane); })) return;
+    if (!refusing() && backend_ != nullptr && !has_room(capacity_ - 1))  // back-pressure
       wait_helping(lock, [this] { return has_room(capacity_ / 2); });
+    end_if_failed(lock);
   }
   // The timer has set the limit to 0. In fused mode it leaves the batch to the producer, whose thread is to run it.
   void after_cut(Lock& lock, OwnedLane<E>& lane) {
@@ -560,7 +564,10 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
     return processor_->process(batch, slot, begin);
   }
   void remind(TimePoint when) override { arm_timer(when); }
-  void post_failed(Error error) override { keep({.error = std::move(error), .stage = Stage::Manage}, false); }
+  void post_failed(Error error) override {
+    keep({.error = std::move(error), .stage = Stage::Manage}, false);
+    arm_timer(after(now(), std::chrono::milliseconds(100)));  // the executor is asked again, be nobody waiting
+  }
 
   // --- time and ends, under the lock ------------------------------------------------------------------------
   void on_timer() noexcept {
@@ -591,14 +598,20 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
     while (Batch<E>* batch = cut.pop()) dispatch(lock, batch, nullptr);
     Base::wake_worker(lock);
     if (called) Base::outside(lock, [&] { processor_->on_time(time); });
+    end_if_failed(lock);
   }
   void keep(ErrorRecord record, bool decides) noexcept { tally_.keep(std::move(record), environment_.name, decides); }
-  // Where the lock cannot be released: intake ends now, and the rest when the run comes to its end.
+  // Where the lock cannot be released: intake ends now, and the rest with `end_if_failed`, or when the run comes to its
+  // end.
   void fail_soon(ErrorRecord record) noexcept {
     keep(std::move(record), !tally_.failed);
     tally_.failed = true;
     for (auto& lane : lanes_) lane->limit.store(0, std::memory_order_relaxed);
     Base::notify();
+  }
+  // A source that waits for its stop token has to hear of it.
+  void end_if_failed(Lock& lock) {
+    if (tally_.failed && !finished_) die(lock);
   }
   // One step of a producer that waits for something else than room.
   void wait_or_help(Lock& lock, TimePoint until) {
