@@ -57,9 +57,9 @@ mutant(2, "G13", "acknowledgement", "a chunk that the source has not completed i
 mutant(3, "G16", "keys simulation", "the batch that a stop cuts off is loaded, under a key of its own",
        "const bool cut_off = ⟦aligned_ && reason != Flush::Source⟧;", "false")
 mutant(4, "G11", "stopping", "a refused push is not counted",
-       "⟦tally_.count_refused();⟧ if (lane.chunk) lane.chunk->lost", NOTHING)
+       "⟦tally_.count_refused();⟧ lane.refused = true;", NOTHING)
 mutant(5, "G13", "acknowledgement", "a chunk of which a push was refused is acknowledged",
-       "tally_.count_refused(); if (lane.chunk) ⟦lane.chunk->lost.store(true, std::memory_order_release);⟧", NOTHING)
+       "tally_.count_refused(); lane.refused = true; if (lane.chunk) ⟦lane.chunk->lost.store(true, std::memory_order_release);⟧", NOTHING)
 mutant(6, "G16", "keys", "the source cuts a keyed batch short",
        "if (⟦lane.pending() > 0 && !refusing() && !aligned_⟧) seal_and_go_on(lock, lane, Flush::Source",
        "lane.pending() > 0 && !refusing()")
@@ -101,7 +101,7 @@ mutant(24, "G12", "flushing", "a batch is cut one item late",
 mutant(25, "G12", "flushing", "a batch of exactly batch_bytes is not cut",
        "if (weigh_ && ⟦lane.open_bytes >= batch_bytes_⟧) return Flush::Bytes;", "lane.open_bytes > batch_bytes_")
 mutant(26, "G2", "memory", "one batch more than capacity is held",
-       "if (⟦backend_ != nullptr && !has_room(capacity_ - 1)⟧)", "backend_ != nullptr && !has_room(capacity_)")
+       "if (!refusing() && ⟦backend_ != nullptr && !has_room(capacity_ - 1)⟧)", "backend_ != nullptr && !has_room(capacity_)")
 mutant(27, "G2", "memory", "with a capacity of 1 nothing may be sealed",
        "bool has_room(std::uint64_t in_flight) noexcept { if (⟦in_flight_ > in_flight⟧) return false;", "in_flight_ >= in_flight")
 mutant(28, "G2", "memory", "a run whose budget is used up by others never seals a batch",
@@ -210,9 +210,9 @@ mutant(71, "G4", "attempts", "what bytes() throws is forgotten",
 
 place("include/etl/detail/loading.hpp")
 mutant(72, "G9", "waiting", "a drain ends every retry at once",
-       "waiter_ = Waiter(⟦batcher.dead_stop()⟧, std::move(executor));", "batcher.intake_stop()")
+       "waiter_ = Waiter(⟦batcher.dead_stop()⟧, std::move(executor), batcher, batcher.intake_stop());", "batcher.intake_stop()")
 mutant(73, "G4", "waiting", "a failure elsewhere does not end the waits of a load",
-       "waiter_ = Waiter(⟦batcher.dead_stop()⟧, std::move(executor));", "batcher.user_stop()")
+       "waiter_ = Waiter(⟦batcher.dead_stop()⟧, std::move(executor), batcher, batcher.intake_stop());", "batcher.user_stop()")
 mutant(74, "G16", "waiting", "nobody saves what was settled last while the source waits",
        "progress_->settled(items_of(batch), now); if (const auto due = progress_->reminder()) ⟦batcher_->call_at(*due);⟧", NOTHING)
 mutant(75, "G17", "delivery", "a dry run loads", "if (⟦options_.delivery.dry_run⟧) { work.produced = 0;", "false")
@@ -263,7 +263,7 @@ mutant(96, "G2", "attempts", "what was not tried any more counts as committed",
 mutant(97, "G7", "retries waiting", "the circuit breaker is not asked",
        "return ⟦options_.circuit_breaker ? options_.circuit_breaker->call(load, waiter_) : load()⟧;", "load()")
 mutant(98, "G5", "attempts", "the rate limit is not asked",
-       "options_.rate_limit->acquire(⟦results⟧, bytes, waiter_)", "std::size_t{0}")
+       "options_.rate_limit->acquire(⟦results⟧, work.attempts == 1 ? work.bytes : 0, waiter_)", "std::size_t{0}")
 mutant(99, "G16", "progress", "keys do not say of which data",
        "hash.add(progress_->pipeline()).add(⟦progress_->fingerprint()⟧)", "std::string()")
 mutant(100, "G16", "progress", "keys do not say of which partition",
@@ -283,9 +283,9 @@ mutant(106, "G10", "retries waiting", "a back-off that an abandon ends is a fail
 mutant(107, "G14", "delivery progress", "a batch settles one item too many",
        "{batch.first_seq, ⟦batch.first_seq + batch.size()⟧}", "batch.first_seq + batch.size() + 1")
 mutant(108, "G6", "retries attempts types", "results that are taken again do not go back to their places",
-       "⟦put_back();⟧ chosen_ = std::move(chosen);", NOTHING)
+       "⟦put_back();⟧ taken_.swap(taken);", NOTHING)
 mutant(109, "G6", "attempts", "a result that load asks for twice is loaded twice",
-       "⟦chosen.erase(std::ranges::unique(chosen).begin(), chosen.end());⟧", NOTHING)
+       "⟦wanted.erase(std::ranges::unique(wanted).begin(), wanted.end());⟧", NOTHING)
 
 place("include/etl/detail/rejecter.hpp")
 mutant(110, "G4", "failures", "an unclassified error rejects its item",
