@@ -16,11 +16,12 @@
 #include <etl/batch_context.hpp>
 #include <etl/config.hpp>
 #include <etl/detail/batcher.hpp>
-#include <etl/detail/bucket_engine.hpp>
+#include <etl/detail/bucket_processor.hpp>
 #include <etl/detail/environment.hpp>
 #include <etl/detail/outcome.hpp>
 #include <etl/detail/process.hpp>
 #include <etl/detail/shared_intake.hpp>
+#include <etl/detail/stage.hpp>
 #include <etl/detail/weighed_intake.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
@@ -99,23 +100,23 @@ class Bucket {
     RunStatus status;
     status.elapsed = Clock::now() - parts_->started;
     parts_->batcher->status(status);
-    parts_->engine->status(status);
+    parts_->stage.status(status);
     return status;
   }
 
  private:
   struct Drain {
-    detail::Batcher<T>* batcher;
+    detail::Batcher* batcher;
     void operator()() const { batcher->request_drain(); }
   };
   struct Abandon {
-    detail::Batcher<T>* batcher;
+    detail::Batcher* batcher;
     void operator()() const { batcher->request_abandon(); }
   };
   /// Counts an item as refused unless it is told what became of it: that is, when its push throws.
   class Counted {
    public:
-    explicit Counted(detail::Batcher<T>& batcher) : batcher_(&batcher) {}
+    explicit Counted(detail::Batcher& batcher) : batcher_(&batcher) {}
     Counted(const Counted&) = delete;
     Counted& operator=(const Counted&) = delete;
     ~Counted() {
@@ -129,23 +130,24 @@ class Bucket {
     }
 
    private:
-    detail::Batcher<T>* batcher_;
+    detail::Batcher* batcher_;
   };
 
   struct Parts {
     template <class F>
-    Parts(F processor, Options its_options, Stop its_stop)
+    Parts(F its_processor, Options its_options, Stop its_stop)
         : options(std::move(its_options)),
           environment(options),
           executor(options.executor ? options.executor : Executor::pool(options.workers)),
-          engine(std::make_unique<detail::ProcessorEngine<T, F>>(std::move(processor), options, environment)),
-          batcher(std::make_shared<detail::Batcher<T>>(options, environment, executor.backend(), executor.backend(),
-                                                       engine->stage(), false)),
+          processor(std::make_unique<detail::TypedProcessor<T, F>>(std::move(its_processor))),
+          stage(processor->calls(), options, environment, options.workers),
+          batcher(std::make_shared<detail::Batcher>(options, environment, executor.backend(), executor.backend(), stage,
+                                                    detail::item_type<T>, false)),
           intake(*batcher, options),
           stop(std::move(its_stop)) {
-      engine->attach(*batcher, executor);
+      stage.attach(*batcher, executor);
       if (options.batch_bytes || options.memory)
-        batcher->set_source(&weighed.emplace(*batcher, *engine, options));
+        batcher->set_source(&weighed.emplace(*batcher, *processor, options));
       else
         batcher->set_source(&intake);
       on_drain.emplace(stop.drain(), Drain{batcher.get()});
@@ -158,7 +160,7 @@ class Bucket {
       RunReport made;
       made.pipeline = std::move(name);
       detail::settle_outcome(made, batcher->finish());
-      engine->report(made);
+      stage.report(made);
       made.elapsed = Clock::now() - started;
       return made;
     }
@@ -168,8 +170,9 @@ class Bucket {
     const Executor executor;
     std::string name = options.name;  // for the report
     const TimePoint started = Clock::now();
-    std::unique_ptr<detail::BucketEngine<T>> engine;
-    std::shared_ptr<detail::Batcher<T>> batcher;
+    const std::unique_ptr<detail::ProcessorOf<T>> processor;
+    detail::PipelineStage stage;
+    std::shared_ptr<detail::Batcher> batcher;
     detail::SharedIntake<T> intake;
     std::optional<detail::WeighedIntake<T>> weighed;  // in its place, where items are weighed
     std::atomic<std::uint32_t> next_partition = 1;    // 0 is the shared intake
@@ -235,7 +238,7 @@ class Bucket<T>::Producer {
   template <class F>
     requires(std::is_default_constructible_v<T> && detail::reusable<T> && std::is_invocable_v<F, T&>)
   ETLPIPE_ALWAYS_INLINE bool fill(F&& fill_slot) {
-    return lane_->fill(std::forward<F>(fill_slot));
+    return detail::LaneOf<T>(*lane_).fill(std::forward<F>(fill_slot));
   }
   /// Hands the open batch over now.
   void flush() { batcher_->flush(*lane_); }
@@ -245,15 +248,15 @@ class Bucket<T>::Producer {
   template <class U>
   ETLPIPE_ALWAYS_INLINE bool put(U&& item) {
     if constexpr (std::is_nothrow_constructible_v<T, U> && std::is_nothrow_assignable_v<T&, U>) {
-      return lane_->push(std::forward<U>(item));
+      return detail::LaneOf<T>(*lane_).push(std::forward<U>(item));
     } else {
       Counted counted(*batcher_);
-      return counted.told(lane_->push(std::forward<U>(item)));
+      return counted.told(detail::LaneOf<T>(*lane_).push(std::forward<U>(item)));
     }
   }
-  Producer(detail::Batcher<T>& batcher, detail::OwnedLane<T>& lane) : batcher_(&batcher), lane_(&lane) {}
-  detail::Batcher<T>* batcher_;
-  detail::OwnedLane<T>* lane_;
+  Producer(detail::Batcher& batcher, detail::OwnedLane& lane) : batcher_(&batcher), lane_(&lane) {}
+  detail::Batcher* batcher_;
+  detail::OwnedLane* lane_;
 };
 
 }  // namespace etl::inline v0

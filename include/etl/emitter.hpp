@@ -22,38 +22,38 @@ template <class E>
 class Emitter {
  public:
   /// Used by the library: one lane per extractor.
-  explicit Emitter(detail::Lane<E>& lane) : lane_(&lane) {}
+  explicit Emitter(detail::Lane& lane) : lane_(lane) {}
 
   /// False: the run stopped or failed, and the item is untouched.
-  ETLPIPE_ALWAYS_INLINE bool push(E&& item) { return lane_->push(std::move(item)); }
+  ETLPIPE_ALWAYS_INLINE bool push(E&& item) { return lane_.push(std::move(item)); }
   ETLPIPE_ALWAYS_INLINE bool push(const E& item)
     requires std::is_copy_constructible_v<E>
   {
-    return lane_->push(item);
+    return lane_.push(item);
   }
   /// Fills the next slot in place: `fill_slot(E&)` finds there an element left from an earlier batch,
   /// whose memory it may reuse. The fastest way to extract records that own strings.
   template <class F>
     requires(std::is_default_constructible_v<E> && detail::reusable<E> && std::is_invocable_v<F, E&>)
   ETLPIPE_ALWAYS_INLINE bool fill(F&& fill_slot) {
-    return lane_->fill(std::forward<F>(fill_slot));
+    return lane_.fill(std::forward<F>(fill_slot));
   }
 
   /// Hands the open batch over now. Call it before a wait of unknown length, so that items do not
   /// lie until the timeout.
-  void flush() { lane_->host->flush(*lane_); }
+  void flush() { (*lane_).host->flush(*lane_); }
   /// For a source that polls: sleeps, on the executor's clock, until the time is over or no more items are wanted.
   /// Returns false when no more items are wanted. Meanwhile the thread flushes its open batch when the timeout of that
   /// comes, and runs batches when no worker does (in fused mode it always does).
-  bool wait_for(std::chrono::nanoseconds duration) { return lane_->host->wait_for(*lane_, duration); }
+  bool wait_for(std::chrono::nanoseconds duration) { return (*lane_).host->wait_for(*lane_, duration); }
   /// All items pushed so far lie before `position`, from which the source could resume. After a push that was refused
   /// a mark says nothing, and is ignored: the next run begins before the item that was not taken.
-  void mark(Position position) { lane_->host->mark(*lane_, std::move(position)); }
+  void mark(Position position) { (*lane_).host->mark(*lane_, std::move(position)); }
   /// Keeps `keep` (the memory that the items pushed from now on point into) alive until all their
   /// batches are settled.
   template <class K>
   void hold(std::shared_ptr<K> keep) {
-    lane_->host->hold(*lane_, std::move(keep), nullptr);
+    (*lane_).host->hold(*lane_, std::move(keep), nullptr);
   }
   /// The same for a source that acknowledges what it has given (G13). The items pushed from now on until the next
   /// `hold` are one chunk. `acknowledge` is called once, on any thread, when everything derived from the chunk has
@@ -71,17 +71,17 @@ class Emitter {
   /// acknowledges by `static constexpr bool acknowledges = true;`, and such a run is refused before it begins.
   template <class K>
   void hold(std::shared_ptr<K> keep, std::function<void(bool)> acknowledge) {
-    lane_->host->hold(*lane_, std::move(keep), std::move(acknowledge));
+    (*lane_).host->hold(*lane_, std::move(keep), std::move(acknowledge));
   }
   /// The last mark of this partition that an earlier run settled everything before; nothing on a fresh start. Whoever
   /// asks, before the first push, begins there. Whoever does not ask begins at the start, and what was settled already
   /// is skipped (`replayed`).
-  [[nodiscard]] const std::optional<Position>& resume_from() const { return lane_->host->resume_from(*lane_); }
+  [[nodiscard]] const std::optional<Position>& resume_from() const { return (*lane_).host->resume_from(*lane_); }
   /// Stopped as soon as no more items are wanted; wait on it instead of sleeping.
-  [[nodiscard]] std::stop_token stop() const noexcept { return lane_->host->intake_stop(); }
+  [[nodiscard]] std::stop_token stop() const noexcept { return (*lane_).host->intake_stop(); }
 
  private:
-  detail::Lane<E>* lane_;
+  detail::LaneOf<E> lane_;
 };
 
 }  // namespace etl::inline v0

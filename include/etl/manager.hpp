@@ -20,11 +20,11 @@
 
 #include <etl/config.hpp>
 #include <etl/detail/environment.hpp>
+#include <etl/detail/execute.hpp>
 #include <etl/detail/guard.hpp>
 #include <etl/detail/live.hpp>
 #include <etl/detail/outcome.hpp>
 #include <etl/detail/process.hpp>
-#include <etl/detail/runner.hpp>
 #include <etl/manager_report.hpp>
 #include <etl/observe/progress.hpp>
 #include <etl/options.hpp>

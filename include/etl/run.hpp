@@ -6,7 +6,7 @@
 
 #include <etl/config.hpp>
 #include <etl/detail/environment.hpp>
-#include <etl/detail/runner.hpp>
+#include <etl/detail/execute.hpp>
 #include <etl/options.hpp>
 #include <etl/pipeline.hpp>
 #include <etl/report.hpp>

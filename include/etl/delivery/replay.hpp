@@ -19,7 +19,7 @@
 #include <etl/delivery/idempotency_key.hpp>
 #include <etl/delivery/transactional_store.hpp>
 #include <etl/detail/environment.hpp>
-#include <etl/detail/runner.hpp>
+#include <etl/detail/execute.hpp>
 #include <etl/detail/traits.hpp>
 #include <etl/emitter.hpp>
 #include <etl/error.hpp>
@@ -251,12 +251,13 @@ template <class P>
       replayed->rejected(r.seq, r.error, r.stage);
       if (options.errors.on_reject) options.errors.on_reject(r);
     };
-    const auto source = [&](Emitter<E>& out) {
+    const auto source = [&](detail::Lane& lane) {
+      Emitter<E> out(lane);
       return detail::extract_letters<E>(std::as_const(pipeline), *found, out);
     };
-    RunReport report = detail::Runner<Plain>(pipeline, own, detail::Environment(own), std::move(stop), nullptr,
-                                             {.extract = source, .id = detail::id_of(*found)})
-                           .execute();
+    detail::TypedPipeline<Plain> calls(pipeline);
+    RunReport report = detail::run_pipeline(calls, own, detail::Environment(own), std::move(stop), nullptr,
+                                            {.extract = source, .id = detail::id_of(*found)});
     return detail::after_replay(std::move(report), options, [&] { return replayed->settle(letters); });
   });
 }
@@ -276,12 +277,13 @@ template <class P, class Tx>
     if (!found) return detail::replay_failed({}, options, found.error());
     const Options own = detail::replay_options(options, found->size());
     detail::ReplayStore<Tx> store(*bound.store, *found);
-    const auto source = [&](Emitter<E>& out) {
+    const auto source = [&](detail::Lane& lane) {
+      Emitter<E> out(lane);
       return detail::extract_letters<E>(std::as_const(bound.pipeline), *found, out);
     };
-    RunReport report = detail::Runner<Plain, Tx>(bound.pipeline, own, detail::Environment(own), std::move(stop), &store,
-                                                 {.extract = source})
-                           .execute();
+    detail::TypedPipeline<Plain, Tx> calls(bound.pipeline, &store);
+    RunReport report =
+        detail::run_pipeline(calls, own, detail::Environment(own), std::move(stop), &store, {.extract = source});
     const auto superseded = [](const ErrorRecord& e) { return e.error.code == Errc::Superseded; };
     if (own.delivery.dry_run || std::ranges::any_of(report.errors, superseded))
       return report;  // nothing of ours is there

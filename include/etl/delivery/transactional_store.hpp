@@ -53,18 +53,15 @@ struct Commit {
 }
 
 /// One connection with at most one transaction at a time. Belongs to one thread at a time.
-template <class Tx>
-class StoreSession {
+class StoreConnection {
  public:
-  StoreSession() = default;
-  StoreSession(const StoreSession&) = delete;
-  StoreSession& operator=(const StoreSession&) = delete;
-  virtual ~StoreSession() = default;  ///< rolls an open transaction back
+  StoreConnection() = default;
+  StoreConnection(const StoreConnection&) = delete;
+  StoreConnection& operator=(const StoreConnection&) = delete;
+  virtual ~StoreConnection() = default;  ///< rolls an open transaction back
 
   /// Opens a transaction; connects again first if the connection was lost.
   [[nodiscard]] virtual Result<void> begin() = 0;
-  /// What `load` gets; valid while a transaction is open.
-  [[nodiscard]] virtual Tx& transaction() noexcept = 0;
   /// Marks a place in the open transaction, in place of an earlier mark.
   [[nodiscard]] virtual Result<void> savepoint() = 0;
   /// Undoes what was done since the mark; the mark stays.
@@ -76,6 +73,14 @@ class StoreSession {
   virtual void rollback() noexcept = 0;
   /// Whether a committed transaction has settled these items. Not within a transaction.
   [[nodiscard]] virtual Result<bool> is_settled(const std::string& pipeline, const SettledRange& range) = 0;
+};
+
+/// A connection whose transactions `load` gets.
+template <class Tx>
+class StoreSession : public StoreConnection {
+ public:
+  /// Valid while a transaction is open.
+  [[nodiscard]] virtual Tx& transaction() noexcept = 0;
 };
 
 /// A store that a pipeline's `load` writes to in the library's transactions. `save` of its `CheckpointStore` part

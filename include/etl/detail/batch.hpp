@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <utility>
@@ -21,21 +22,31 @@ namespace etl::inline v0::detail {
 /// Why a batch was sealed (G12).
 enum class Flush : std::uint8_t { Size, Bytes, Timeout, Source, Close };
 
-template <class E>
 struct OwnedLane;
 
 /// The slots behind one or more batches, counted by their users: its producer and its batches.
-template <class E>
 struct Buffer {
-  Slots<E> slots;
-  OwnedLane<E>* owner = nullptr;  ///< gets it back, elements alive
-  std::uint32_t users = 0;
+  Buffer(const ItemType& its_type, std::uint32_t capacity, OwnedLane* its_owner)
+      : type(its_type),
+        data(::operator new(capacity * its_type.size, std::align_val_t{its_type.alignment})),
+        owner(its_owner) {}
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer() {
+    type.destroy(data, 0, live);
+    ::operator delete(data, std::align_val_t{type.alignment});
+  }
+
+  const ItemType& type;
+  void* const data;
+  std::uint32_t live = 0;  ///< the first so many slots hold elements (at least those, for plain data)
+  std::uint32_t users = 1;
+  OwnedLane* owner;                ///< gets it back, elements alive
   std::uint64_t bytes = 0;         ///< the most its items weighed
   std::unique_ptr<Buffer> next{};  ///< in its owner's list of those that are free
 };
 
 /// Buffers that are free, linked through themselves: to give one back needs no memory.
-template <class E>
 class FreeBuffers {
  public:
   FreeBuffers() = default;
@@ -45,25 +56,24 @@ class FreeBuffers {
     while (pop()) {}  // one by one, for the stack's sake
   }
   void swap(FreeBuffers& other) noexcept { head_.swap(other.head_); }
-  void push(std::unique_ptr<Buffer<E>> buffer) noexcept {
+  void push(std::unique_ptr<Buffer> buffer) noexcept {
     buffer->next = std::move(head_);
     head_ = std::move(buffer);
   }
   /// The one given back last, or null.
-  [[nodiscard]] std::unique_ptr<Buffer<E>> pop() noexcept {
-    std::unique_ptr<Buffer<E>> buffer = std::move(head_);
+  [[nodiscard]] std::unique_ptr<Buffer> pop() noexcept {
+    std::unique_ptr<Buffer> buffer = std::move(head_);
     if (buffer) head_ = std::move(buffer->next);
     return buffer;
   }
 
  private:
-  std::unique_ptr<Buffer<E>> head_;
+  std::unique_ptr<Buffer> head_;
 };
 
 /// A sealed run of items of one partition. Batch objects are recycled.
-template <class E>
 struct Batch {
-  Buffer<E>* buffer = nullptr;  ///< null: to be taken from the shared intake
+  Buffer* buffer = nullptr;  ///< null: to be taken from the shared intake
   std::uint32_t begin = 0;
   std::uint32_t end = 0;
   std::uint32_t partition = 0;
@@ -79,28 +89,30 @@ struct Batch {
   Batch* next = nullptr;
 
   [[nodiscard]] std::uint32_t size() const noexcept { return end - begin; }
-  [[nodiscard]] std::span<E> items() const noexcept { return {buffer->slots.data() + begin, size()}; }
+  template <class E>
+  [[nodiscard]] std::span<E> items() const noexcept {
+    return {static_cast<E*>(buffer->data) + begin, size()};
+  }
 };
 
 /// Batches in order, linked through themselves.
-template <class E>
 class BatchQueue {
  public:
   [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
-  void push(Batch<E>* batch) noexcept {
+  void push(Batch* batch) noexcept {
     batch->next = nullptr;
     (head_ == nullptr ? head_ : tail_->next) = batch;
     tail_ = batch;
   }
-  [[nodiscard]] Batch<E>* pop() noexcept {
-    Batch<E>* batch = head_;
+  [[nodiscard]] Batch* pop() noexcept {
+    Batch* batch = head_;
     if (batch != nullptr) head_ = batch->next;
     return batch;
   }
 
  private:
-  Batch<E>* head_ = nullptr;
-  Batch<E>* tail_ = nullptr;
+  Batch* head_ = nullptr;
+  Batch* tail_ = nullptr;
 };
 
 /// What became of one batch; added to the run's ledgers when it is settled.
@@ -123,7 +135,6 @@ struct BatchLedger {
 };
 
 /// What a batcher does with its batches: the transform and load of a pipeline.
-template <class E>
 class BatchProcessor {
  public:
   BatchProcessor() = default;
@@ -132,12 +143,12 @@ class BatchProcessor {
   virtual ~BatchProcessor() = default;
   /// Runs the batch with the state of worker `slot`, from `begin` on, which is about now. Settles it, now or
   /// through a later call (a parked batch). Returns the time it ended.
-  virtual TimePoint process(Batch<E>* batch, std::uint32_t slot, TimePoint begin) noexcept = 0;
+  virtual TimePoint process(Batch* batch, std::uint32_t slot, TimePoint begin) noexcept = 0;
   /// Settles everything parked as abandoned; parks nothing more.
   virtual void abandon_parked() noexcept = 0;
   /// The weight of items, for `batch_bytes` and the memory budget. When the user's `bytes` throws, an estimate; the
   /// run is then failed by the next `process` or `check`, which may be called here under the batcher's lock.
-  [[nodiscard]] virtual std::uint64_t bytes(std::span<const E> items) noexcept = 0;
+  [[nodiscard]] virtual std::uint64_t bytes(const void* items, std::uint32_t first, std::uint32_t count) noexcept = 0;
   /// Without the lock: fails the run if weighing has failed.
   virtual void check() noexcept = 0;
   /// Without the lock, by the timer: does what is due, such as saving progress.
@@ -145,7 +156,6 @@ class BatchProcessor {
 };
 
 /// Batches that come from somewhere else than a lane: the shared intake of a Bucket.
-template <class E>
 class BatchSource {
  public:
   BatchSource() = default;
@@ -153,11 +163,11 @@ class BatchSource {
   BatchSource& operator=(const BatchSource&) = delete;
   virtual ~BatchSource() = default;
   /// Under the batcher's lock: seals what is due into `sealed`; returns when to look again.
-  virtual TimePoint seal_due(TimePoint now, BatchQueue<E>& sealed) noexcept = 0;
+  virtual TimePoint seal_due(TimePoint now, BatchQueue& sealed) noexcept = 0;
   /// Under the batcher's lock: takes no more; seals the rest into `sealed`.
-  virtual void refuse(BatchQueue<E>& sealed) noexcept = 0;
+  virtual void refuse(BatchQueue& sealed) noexcept = 0;
   /// Without the lock: fills in the items of a batch sealed without a buffer.
-  virtual void materialise(Batch<E>& batch) = 0;
+  virtual void materialise(Batch& batch) = 0;
 };
 
 }  // namespace etl::inline v0::detail

@@ -43,21 +43,22 @@ inline constexpr std::string_view acknowledges_with_progress =
 
 /// One mutex, taken per batch; per record there is only the lane. Thread-safe, but for what a lane's producer
 /// alone may do.
-template <class E>
-class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, public Scheduler<E> {
-  using Base = Scheduler<E>;
+class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public Scheduler {
+  using Base = Scheduler;
 
  public:
-  using typename Base::Lock;
+  using Base::Lock;
 
   /// `backend` is null in fused mode. `clock` gives time and timers, and is null for a fused mode without time-outs.
   /// The arguments outlive `finish`.
   Batcher(const Options& options, const Environment& environment, ExecutorBackend* backend, ExecutorBackend* clock,
-          BatchProcessor<E>& processor, bool may_inline, bool aligned = false, bool keeps_progress = false)
+          BatchProcessor& processor, const ItemType& type, bool may_inline, bool aligned = false,
+          bool keeps_progress = false)
       : Base(backend, clock, options.workers, options.inline_batches != Inline::Never),
         options_(options),
         environment_(environment),
         processor_(&processor),
+        type_(type),
         weigh_(options.batch_bytes.has_value()),
         batch_bytes_(options.batch_bytes.value_or(0)),
         may_inline_(may_inline),
@@ -71,23 +72,23 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
 
   // --- for a lane's producer ------------------------------------------------------------------------
   /// `earlier` is what was settled of the partition before, or null; it outlives the lane's use.
-  [[nodiscard]] OwnedLane<E>& open_lane(std::uint32_t partition, const PartitionProgress* earlier = nullptr) {
+  [[nodiscard]] OwnedLane& open_lane(std::uint32_t partition, const PartitionProgress* earlier = nullptr) {
     const Lock lock(mutex_);
     const auto unused = std::ranges::find(lanes_, false, [](const auto& lane) { return lane->in_use; });
-    OwnedLane<E>& lane =
-        unused != lanes_.end() ? **unused : *lanes_.emplace_back(std::make_unique<OwnedLane<E>>(*this));
+    OwnedLane& lane =
+        unused != lanes_.end() ? **unused : *lanes_.emplace_back(std::make_unique<OwnedLane>(*this, type_));
     lane.start(partition, earlier);
     return lane;
   }
   /// Flushes the rest; after a failure it is dropped and counted. `whole`: the source has ended by itself, and so has
   /// its last chunk. `last`: no other lane will be opened.
-  void finish_lane(OwnedLane<E>& lane, Flush reason, bool whole = true, bool last = false) noexcept {
+  void finish_lane(OwnedLane& lane, Flush reason, bool whole = true, bool last = false) noexcept {
     std::vector<ChunkRef> chunks;  // what they hold is released after the lock
     ChunkRef chunk;
     Lock lock(mutex_);
     lane.limit.store(0, std::memory_order_relaxed);
     if (lane.chunk && !whole && !lane.chunk_complete()) lane.chunk->lost.store(true, std::memory_order_release);
-    Batch<E>* rest = lane.pending() > 0 ? seal_if_possible(lane, reason, now()) : nullptr;
+    Batch* rest = lane.pending() > 0 ? seal_if_possible(lane, reason, now()) : nullptr;
     if (lane.pending() > 0) lose_pending(lane);
     const bool cut_off = aligned_ && reason != Flush::Source;
     lane.leave_buffer(*this);
@@ -103,14 +104,14 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
     dispatch(lock, rest, nullptr);
   }
   /// How many items the lane's partition has given so far.
-  [[nodiscard]] std::uint64_t extracted(const OwnedLane<E>& lane) {
+  [[nodiscard]] std::uint64_t extracted(const OwnedLane& lane) {
     const Lock lock(mutex_);
     return lane.seq();
   }
 
-  bool make_room(Lane<E>& base) override {
-    auto& lane = static_cast<OwnedLane<E>&>(base);
-    Lock lock = this->lock();
+  bool make_room(Lane& base) override {
+    auto& lane = static_cast<OwnedLane&>(base);
+    Lock lock = Base::lock();
     if (!refusing()) after_cut(lock, lane);
     if (!refusing() && !has_slot(lane)) renew(lane);  // there was no memory for it before
     if (!refusing()) {                                // asked again: that may have run a batch
@@ -123,10 +124,10 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
     if (lane.chunk) lane.chunk->lost.store(true, std::memory_order_release);
     return false;
   }
-  void reached_limit(Lane<E>& base) override {
-    auto& lane = static_cast<OwnedLane<E>&>(base);
+  void reached_limit(Lane& base) override {
+    auto& lane = static_cast<OwnedLane&>(base);
     if (weigh_ && still_light(lane)) return;
-    Lock lock = this->lock();
+    Lock lock = Base::lock();
     if (lane.limit.load(std::memory_order_relaxed) == 0) {  // a cut, or the end of intake, came in between
       if (!refusing() && lane.pending() > 0) static_cast<void>(if_possible([&] { after_cut(lock, lane); }));
       return;
@@ -137,13 +138,13 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
     if (!tally_.failed) lane.limit.store(next_check(lane), std::memory_order_relaxed);
     end_if_failed(lock);
   }
-  void flush(Lane<E>& base) override {
-    auto& lane = static_cast<OwnedLane<E>&>(base);
+  void flush(Lane& base) override {
+    auto& lane = static_cast<OwnedLane&>(base);
     Lock lock(mutex_);
     if (lane.pending() > 0 && !refusing() && !aligned_) seal_and_go_on(lock, lane, Flush::Source, now());
   }
-  bool wait_for(Lane<E>& base, std::chrono::nanoseconds duration) override {
-    auto& lane = static_cast<OwnedLane<E>&>(base);
+  bool wait_for(Lane& base, std::chrono::nanoseconds duration) override {
+    auto& lane = static_cast<OwnedLane&>(base);
     Lock lock(mutex_);
     const TimePoint until = after(now(), duration);
     for (TimePoint time = now(); !refusing() && time < until; time = now()) {
@@ -159,22 +160,22 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
     }
     return !refusing();
   }
-  void mark(Lane<E>& base, Position position) override {
+  void mark(Lane& base, Position position) override {
     const Lock lock(mutex_);
-    auto& lane = static_cast<OwnedLane<E>&>(base);
+    auto& lane = static_cast<OwnedLane&>(base);
     if (lane.refused) return;  // the next run has to begin before that item
-    Batch<E>& batch = next_batch(lane);
+    Batch& batch = next_batch(lane);
     batch.position = position;
     lane.position = std::move(position);
     lane.position_seq = batch.position_seq = lane.seq();
     lane.complete_at = lane.position_seq;
   }
-  [[nodiscard]] const std::optional<Position>& resume_from(Lane<E>& base) override {
+  [[nodiscard]] const std::optional<Position>& resume_from(Lane& base) override {
     const Lock lock(mutex_);
-    return static_cast<OwnedLane<E>&>(base).resume_here();
+    return static_cast<OwnedLane&>(base).resume_here();
   }
-  void hold(Lane<E>& base, std::shared_ptr<const void> keep, std::function<void(bool)> acknowledge) override {
-    auto& lane = static_cast<OwnedLane<E>&>(base);
+  void hold(Lane& base, std::shared_ptr<const void> keep, std::function<void(bool)> acknowledge) override {
+    auto& lane = static_cast<OwnedLane&>(base);
     const bool refused = acknowledge && keeps_progress_;
     auto chunk = std::make_shared<Chunk>(std::move(keep), std::move(acknowledge));
     chunk->lost.store(true, std::memory_order_release);  // unless it is taken
@@ -195,17 +196,17 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
 
   // --- for the shared intake, under lock() ------------------------------------------------------------
   using Base::now;
-  void set_source(BatchSource<E>* source) { source_ = source; }
+  void set_source(BatchSource* source) { source_ = source; }
   [[nodiscard]] bool refusing() const noexcept { return closed_ || stop_requested_ || tally_.failed; }
   void count_refused() noexcept { tally_.count_refused(); }
   /// A batch to be filled in, given to `count_seal`, and then to `dispatch`.
-  [[nodiscard]] Batch<E>* new_batch() {
-    Batch<E>* batch = free_batches_.pop();
-    return batch != nullptr ? batch : batches_.emplace_back(std::make_unique<Batch<E>>()).get();
+  [[nodiscard]] Batch* new_batch() {
+    Batch* batch = free_batches_.pop();
+    return batch != nullptr ? batch : batches_.emplace_back(std::make_unique<Batch>()).get();
   }
   /// The same; null when there is no memory, which has failed the run.
-  [[nodiscard]] Batch<E>* new_batch_if_possible() noexcept {
-    Batch<E>* batch = nullptr;
+  [[nodiscard]] Batch* new_batch_if_possible() noexcept {
+    Batch* batch = nullptr;
     auto error = guarded([&]() -> std::optional<Error> { return batch = new_batch(), std::nullopt; });
     if (error) fail_soon({.error = std::move(*error), .stage = Stage::Manage});
     return batch;
@@ -215,7 +216,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
     tally_.ledger.items.extracted += items;
     tally_.ledger.items.abandoned += items;
   }
-  void count_seal(Batch<E>& batch, Flush reason, TimePoint opened, TimePoint time) noexcept {
+  void count_seal(Batch& batch, Flush reason, TimePoint opened, TimePoint time) noexcept {
     batch.number = next_number_++;
     batch.sealed = time;
     tally_.count_seal(batch.size(), reason, time - opened);
@@ -223,12 +224,12 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
   }
   /// Gives a sealed batch to the workers; on the thread of `lane`, if given, it may be run at once. May release
   /// the lock for a while.
-  void dispatch(Lock& lock, Batch<E>* batch, OwnedLane<E>* lane) {
+  void dispatch(Lock& lock, Batch* batch, OwnedLane* lane) {
     // Of a failure that has not ended everything yet, `fail_soon`, items may have been moved away.
     if (dead() || tally_.failed) return Base::outside(lock, [&] { abandon(batch); });
     if (deadline_ != TimePoint::max()) arm_timer(deadline_);  // there was nothing for it to end when it was set
     if (environment_.memory && batch->buffer != nullptr) {
-      batch->bytes = processor_->bytes(batch->items());
+      batch->bytes = bytes_of(*batch);
       environment_.memory->charge(batch->bytes);
     }
     if (backend_ == nullptr || (lane != nullptr && runs_inline(*lane, *batch))) {
@@ -252,7 +253,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
   void arm_timer(TimePoint due) noexcept {
     if (timer_ == nullptr || due >= timer_due_) return;
     auto error = guarded([&]() -> std::optional<Error> {
-      timer_->arm(due, std::shared_ptr<Task>(this->shared_from_this(), &timer_task_));
+      timer_->arm(due, std::shared_ptr<Task>(shared_from_this(), &timer_task_));
       timer_due_ = due;
       return std::nullopt;
     });
@@ -301,15 +302,14 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
   [[nodiscard]] bool dead() const noexcept { return dead_.load(std::memory_order_acquire); }
 
   /// The end of a batch: everything it had is counted, its buffer goes back to its producer.
-  void settle(Batch<E>* batch, const BatchLedger& ledger, std::chrono::nanoseconds cost = {}) noexcept {
-    if constexpr (!reusable<E>)
-      if (batch->buffer != nullptr) std::destroy(batch->items().begin(), batch->items().end());
+  void settle(Batch* batch, const BatchLedger& ledger, std::chrono::nanoseconds cost = {}) noexcept {
+    if (!type_.reused && batch->buffer != nullptr) type_.destroy(batch->buffer->data, batch->begin, batch->size());
     if (ledger.items.abandoned > 0 || ledger.results.in_doubt > 0)
       for (const ChunkRef& chunk : batch->chunks) chunk->lost.store(true, std::memory_order_release);
     batch->chunks.clear();
     if (environment_.memory) environment_.memory->release(std::exchange(batch->bytes, 0));
-    std::unique_ptr<Buffer<E>> too_large;  // freed after the lock
-    const Lock lock = this->lock();
+    std::unique_ptr<Buffer> too_large;  // freed after the lock
+    const Lock lock = Base::lock();
     tally_.ledger.add(ledger);
     batch_cost_ = cost;
     too_large = unref(std::exchange(batch->buffer, nullptr));
@@ -397,7 +397,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
     dead_.store(true, std::memory_order_release);
     timer_.reset();
     for (std::size_t i = 0; i < lanes_.size(); ++i) {  // a bucket may get another one meanwhile
-      std::optional<FreeBuffers<E>> buffers(std::in_place);
+      std::optional<FreeBuffers> buffers(std::in_place);
       buffers->swap(lanes_[i]->free);
       Base::outside(lock, [&] { buffers.reset(); });
     }
@@ -428,9 +428,9 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
   }
 
   /// Under the lock, for lanes: one user less. What is returned is to be freed.
-  [[nodiscard]] std::unique_ptr<Buffer<E>> unref(Buffer<E>* buffer) noexcept {
+  [[nodiscard]] std::unique_ptr<Buffer> unref(Buffer* buffer) noexcept {
     if (buffer == nullptr || --buffer->users > 0) return nullptr;
-    std::unique_ptr<Buffer<E>> unused(buffer);
+    std::unique_ptr<Buffer> unused(buffer);
     if (weigh_ && buffer->bytes > 2 * batch_bytes_) return unused;
     buffer->owner->free.push(std::move(unused));
     return nullptr;
@@ -448,51 +448,51 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
 
   // --- cutting lanes, under the lock --------------------------------------------------------------------
   // Weighing mode looks at every item, but takes the lock only for the first of a batch and when it is full.
-  [[nodiscard]] bool still_light(OwnedLane<E>& lane) {
+  [[nodiscard]] bool still_light(OwnedLane& lane) {
     const std::uint32_t n = lane.count.load(std::memory_order_relaxed);
-    lane.open_bytes += processor_->bytes({lane.data + n - 1, 1});
+    lane.open_bytes += processor_->bytes(lane.data, n - 1, 1);
     if (n == 1 || n >= lane.most || lane.open_bytes >= batch_bytes_) return false;
     std::uint32_t expected = n;
     return lane.limit.compare_exchange_strong(expected, n + 1, std::memory_order_relaxed);
   }
-  void start_open_batch(OwnedLane<E>& lane, TimePoint time) {
+  void start_open_batch(OwnedLane& lane, TimePoint time) {
     lane.timed = true;
     lane.opened = time;
     arm_timer(after(time, options_.timeout));
   }
-  [[nodiscard]] std::optional<Flush> full(const OwnedLane<E>& lane) const {
+  [[nodiscard]] std::optional<Flush> full(const OwnedLane& lane) const {
     if (lane.count.load(std::memory_order_relaxed) >= lane.most) return Flush::Size;
     if (weigh_ && lane.open_bytes >= batch_bytes_) return Flush::Bytes;
     return std::nullopt;
   }
-  [[nodiscard]] std::uint32_t next_check(const OwnedLane<E>& lane) const {
+  [[nodiscard]] std::uint32_t next_check(const OwnedLane& lane) const {
     return weigh_ ? lane.count.load(std::memory_order_relaxed) + 1 : lane.most;
   }
   /// What the lane's open batch will be. Throws when there is no memory for it.
-  [[nodiscard]] Batch<E>& next_batch(OwnedLane<E>& lane) {
+  [[nodiscard]] Batch& next_batch(OwnedLane& lane) {
     if (lane.next_batch != nullptr) return *lane.next_batch;
-    Batch<E>* const batch = new_batch();
+    Batch* const batch = new_batch();
     auto error = guarded([&]() -> std::optional<Error> { return lane.prepare(*batch), std::nullopt; });
     if (!error) return *batch;
     free_batches_.push(batch);
     throw std::bad_alloc();
   }
   /// Null: nothing was sealed, since there was no memory, which has failed the run.
-  [[nodiscard]] Batch<E>* seal_if_possible(OwnedLane<E>& lane, Flush reason, TimePoint time) noexcept {
+  [[nodiscard]] Batch* seal_if_possible(OwnedLane& lane, Flush reason, TimePoint time) noexcept {
     auto error = guarded([&]() -> std::optional<Error> { return static_cast<void>(next_batch(lane)), std::nullopt; });
     if (!error) return seal(lane, reason, time);
     fail_soon({.error = std::move(*error), .stage = Stage::Manage});
     return nullptr;
   }
-  void lose_pending(OwnedLane<E>& lane) noexcept {
+  void lose_pending(OwnedLane& lane) noexcept {
     count_lost(lane.pending());
-    if constexpr (!reusable<E>) std::destroy_n(lane.data + lane.begin, lane.pending());
+    if (!type_.reused && lane.pending() > 0) type_.destroy(lane.data, lane.begin, lane.pending());
     if (lane.chunk) lane.chunk->lost.store(true, std::memory_order_release);
   }
   /// `next_batch` is there.
-  [[nodiscard]] Batch<E>* seal(OwnedLane<E>& lane, Flush reason, TimePoint time) noexcept {
-    Batch<E>* const batch = lane.cut();
-    if (weigh_) lane.buffer->bytes = std::max(lane.buffer->bytes, processor_->bytes(batch->items()));
+  [[nodiscard]] Batch* seal(OwnedLane& lane, Flush reason, TimePoint time) noexcept {
+    Batch* const batch = lane.cut();
+    if (weigh_) lane.buffer->bytes = std::max(lane.buffer->bytes, bytes_of(*batch));
     count_seal(*batch, reason, lane.opened, time);
     return batch;
   }
@@ -500,14 +500,14 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
   [[nodiscard]] static bool if_possible(F&& call) noexcept {
     return !guarded([&]() -> std::optional<Error> { return call(), std::nullopt; });
   }
-  [[nodiscard]] static bool has_slot(const OwnedLane<E>& lane) noexcept {
+  [[nodiscard]] static bool has_slot(const OwnedLane& lane) noexcept {
     return lane.count.load(std::memory_order_relaxed) < lane.limit.load(std::memory_order_relaxed);
   }
   // Without memory it does what it can: the items are taken already, so it is the next push that throws.
-  void seal_and_go_on(Lock& lock, OwnedLane<E>& lane, Flush reason, TimePoint time) {
+  void seal_and_go_on(Lock& lock, OwnedLane& lane, Flush reason, TimePoint time) {
     lane.limit.store(0, std::memory_order_relaxed);
     if (!if_possible([&] { static_cast<void>(next_batch(lane)); })) return;  // the timer has cut the last one
-    Batch<E>* batch = seal(lane, reason, time);
+    Batch* batch = seal(lane, reason, time);
     lane.leave_buffer(*this);
     dispatch(lock, batch, &lane);
     if (!refusing() && !if_possible([&] { renew(lane); })) return;
@@ -516,15 +516,15 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
     end_if_failed(lock);
   }
   // The timer has set the limit to 0. In fused mode it leaves the batch to the producer, whose thread is to run it.
-  void after_cut(Lock& lock, OwnedLane<E>& lane) {
+  void after_cut(Lock& lock, OwnedLane& lane) {
     if (backend_ == nullptr && lane.pending() > 0) return seal_and_go_on(lock, lane, Flush::Timeout, now());
     renew(lane);
     if (lane.pending() > 0 && full(lane)) seal_and_go_on(lock, lane, Flush::Size, now());  // one item is a whole batch
   }
   // A new buffer, its limit at 1: the first item comes by to be timed.
-  void renew(OwnedLane<E>& lane) {
+  void renew(OwnedLane& lane) {
     static_cast<void>(next_batch(lane));
-    std::unique_ptr<Buffer<E>> fresh = lane.take_buffer(batch_size_);
+    std::unique_ptr<Buffer> fresh = lane.take_buffer(batch_size_);
     auto thrown = guarded([&]() -> std::optional<Error> {
       lane.renew(*this, std::move(fresh));
       return std::nullopt;
@@ -538,18 +538,21 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
     lane.most = lane.room(batch_size_, aligned_);
     lane.limit.store(1, std::memory_order_relaxed);
     if (lane.pending() == 0) return;
-    if (weigh_) lane.open_bytes = processor_->bytes({lane.data, lane.pending()});
+    if (weigh_) lane.open_bytes = processor_->bytes(lane.data, 0, lane.pending());
     const TimePoint time = now();
     start_open_batch(lane, time);
     lane.limit.store(next_check(lane), std::memory_order_relaxed);
   }
-  [[nodiscard]] bool runs_inline(OwnedLane<E>& lane, const Batch<E>& batch) {
+  [[nodiscard]] std::uint64_t bytes_of(const Batch& batch) noexcept {
+    return processor_->bytes(batch.buffer->data, batch.begin, batch.size());
+  }
+  [[nodiscard]] bool runs_inline(OwnedLane& lane, const Batch& batch) {
     return may_inline_ && lane.choice.run_inline(batch.sealed, batch_cost_, Base::token_free());
   }
-  [[nodiscard]] std::shared_ptr<Batcher> self() { return std::static_pointer_cast<Batcher>(this->shared_from_this()); }
+  [[nodiscard]] std::shared_ptr<Batcher> self() { return std::static_pointer_cast<Batcher>(shared_from_this()); }
 
   // --- for the scheduler ----------------------------------------------------------------------------------
-  TimePoint run_batch(Batch<E>* batch, std::uint32_t slot, TimePoint begin) noexcept override {
+  TimePoint run_batch(Batch* batch, std::uint32_t slot, TimePoint begin) noexcept override {
     if (batch->buffer == nullptr) {
       auto error = guarded([&]() -> std::optional<Error> {
         source_->materialise(*batch);
@@ -577,14 +580,14 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
     const TimePoint time = now();
     if (!abandoned_ && time >= deadline_) return pass_deadline(lock);
     TimePoint next = abandoned_ ? TimePoint::max() : deadline_;
-    BatchQueue<E> cut;
+    BatchQueue cut;
     for (auto& lane : lanes_) {
       if (!lane->in_use || (!lane->timed && !lane->cut_recently)) continue;
       const TimePoint due = after(lane->timed ? lane->opened : lane->cut_at, options_.timeout);
       if (due <= time && backend_ == nullptr)
         lane->limit.store(0, std::memory_order_relaxed);
       else if (due <= time && lane->cut_short(time))
-        if (Batch<E>* const batch = seal_if_possible(*lane, Flush::Timeout, time)) cut.push(batch);
+        if (Batch* const batch = seal_if_possible(*lane, Flush::Timeout, time)) cut.push(batch);
       if (due > time)
         next = std::min(next, due);
       else if (lane->cut_recently)
@@ -595,7 +598,7 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
     if (called) called_for_ = TimePoint::max();
     next = std::min(next, called_for_);
     if (next != TimePoint::max()) arm_timer(next);
-    while (Batch<E>* batch = cut.pop()) dispatch(lock, batch, nullptr);
+    while (Batch* batch = cut.pop()) dispatch(lock, batch, nullptr);
     Base::wake_worker(lock);
     if (called) Base::outside(lock, [&] { processor_->on_time(time); });
     end_if_failed(lock);
@@ -619,24 +622,24 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
     if (backend_ != nullptr) Base::wake_worker(lock);
     if (!refusing()) Base::wait(lock, until);
   }
-  void abandon(Batch<E>* batch) noexcept {
+  void abandon(Batch* batch) noexcept {
     BatchLedger ledger;
     ledger.items.abandoned = batch->size();
     settle(batch, ledger);
   }
   void refuse_intake(Lock& lock) {
     start_deadline();
-    BatchQueue<E> open;
+    BatchQueue open;
     for (auto& lane : lanes_) {
       lane->limit.store(0, std::memory_order_relaxed);
       if (backend_ == nullptr) continue;  // the producer does it, whose thread is to run it
       if (aligned_) continue;             // cut off: see finish_lane
       if (!lane->in_use || lane->pending() == 0) continue;
-      if (Batch<E>* const batch = seal_if_possible(*lane, Flush::Close, now())) open.push(batch);
+      if (Batch* const batch = seal_if_possible(*lane, Flush::Close, now())) open.push(batch);
     }
     if (source_ != nullptr) source_->refuse(open);
     Base::notify();
-    while (Batch<E>* batch = open.pop()) dispatch(lock, batch, nullptr);
+    while (Batch* batch = open.pop()) dispatch(lock, batch, nullptr);
     Base::outside(lock, [this] { intake_stop_.request_stop(); });
   }
   void start_deadline() {
@@ -646,10 +649,10 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
   }
   void die(Lock& lock) {
     if (dead_.exchange(true, std::memory_order_acq_rel)) return;
-    BatchQueue<E> dropped = Base::drop_queue();
+    BatchQueue dropped = Base::drop_queue();
     refuse_intake(lock);
     Base::outside(lock, [&] {
-      while (Batch<E>* batch = dropped.pop()) abandon(batch);
+      while (Batch* batch = dropped.pop()) abandon(batch);
       processor_->abandon_parked();
       dead_stop_.request_stop();
     });
@@ -669,8 +672,9 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
 
   const Options& options_;
   const Environment& environment_;
-  BatchProcessor<E>* const processor_;
-  BatchSource<E>* source_ = nullptr;
+  BatchProcessor* const processor_;
+  const ItemType& type_;
+  BatchSource* source_ = nullptr;
   const bool weigh_;
   const std::uint64_t batch_bytes_;  // where `weigh_`
   const bool may_inline_;
@@ -680,9 +684,9 @@ class Batcher final : public LaneHost<E>, public BudgetWaiter, public Watch, pub
   const std::size_t capacity_;
 
   // Under the lock.
-  std::vector<std::unique_ptr<OwnedLane<E>>> lanes_;
-  std::vector<std::unique_ptr<Batch<E>>> batches_;
-  BatchQueue<E> free_batches_;
+  std::vector<std::unique_ptr<OwnedLane>> lanes_;
+  std::vector<std::unique_ptr<Batch>> batches_;
+  BatchQueue free_batches_;
   std::uint64_t next_number_ = 0;
   std::chrono::nanoseconds batch_cost_{};  // what the last batch took
   TimerTask timer_task_{*this};

@@ -18,6 +18,7 @@
 #include <etl/delivery/checkpoint.hpp>
 #include <etl/delivery/idempotency_key.hpp>
 #include <etl/delivery/transactional_store.hpp>
+#include <etl/detail/pipeline_calls.hpp>
 #include <etl/detail/progress_tracker.hpp>
 #include <etl/detail/time.hpp>
 #include <etl/error.hpp>
@@ -28,12 +29,6 @@
 #include <etl/position.hpp>
 
 namespace etl::inline v0::detail {
-
-/// A partition of this run: what it is, and of which data (`PartitionProgress`).
-struct PartitionName {
-  std::string id{};
-  std::string fingerprint{};
-};
 
 /// What a run begins with.
 struct Beginning {

@@ -17,11 +17,9 @@
 
 namespace etl::inline v0::detail {
 
-template <class E>
 struct Lane;
 
 /// The rare half of a push, under the batcher's lock.
-template <class E>
 class LaneHost {
  public:
   LaneHost() = default;
@@ -29,87 +27,100 @@ class LaneHost {
   LaneHost& operator=(const LaneHost&) = delete;
   virtual ~LaneHost() = default;
   /// Makes room for one item at `lane.count`. False: stopped, failed or closed; the push is counted.
-  virtual bool make_room(Lane<E>& lane) = 0;
+  virtual bool make_room(Lane& lane) = 0;
   /// An item was published and `limit` reached: first item, full batch, cut, or a check that is due.
-  virtual void reached_limit(Lane<E>& lane) = 0;
-  virtual void flush(Lane<E>& lane) = 0;
+  virtual void reached_limit(Lane& lane) = 0;
+  virtual void flush(Lane& lane) = 0;
   /// Whether intake goes on.
-  virtual bool wait_for(Lane<E>& lane, std::chrono::nanoseconds duration) = 0;
-  virtual void mark(Lane<E>& lane, Position position) = 0;
-  virtual void hold(Lane<E>& lane, std::shared_ptr<const void> keep, std::function<void(bool)> acknowledge) = 0;
+  virtual bool wait_for(Lane& lane, std::chrono::nanoseconds duration) = 0;
+  virtual void mark(Lane& lane, Position position) = 0;
+  virtual void hold(Lane& lane, std::shared_ptr<const void> keep, std::function<void(bool)> acknowledge) = 0;
   /// Where an earlier run got to. Items pushed from now on are counted from there.
-  [[nodiscard]] virtual const std::optional<Position>& resume_from(Lane<E>& lane) = 0;
+  [[nodiscard]] virtual const std::optional<Position>& resume_from(Lane& lane) = 0;
   [[nodiscard]] virtual std::stop_token intake_stop() const noexcept = 0;
 };
 
 /// Written by its producer, except `limit`, which all but the producer write under the lock too.
 /// `count` items are published; the producer enters the host when `count` reaches `limit`.
-template <class E>
 struct alignas(64) Lane {
   std::atomic<std::uint32_t> limit = 0;
   std::atomic<std::uint32_t> count = 0;
-  E* data = nullptr;
+  void* data = nullptr;
   std::uint32_t live = 0;
-  LaneHost<E>* host = nullptr;
+  LaneHost* host = nullptr;
+};
+
+/// A lane for items of type E.
+template <class E>
+class LaneOf {
+ public:
+  explicit LaneOf(Lane& lane) noexcept : lane_(&lane) {}
 
   /// False with the item untouched when the lane takes no more. One comparison per record: the last slot before
   /// the limit is filled by the cold half too. A limit that is cut in between is noticed by the next push.
   template <class U>
-  ETLPIPE_ALWAYS_INLINE bool push(U&& item) {
-    const std::uint32_t n = count.load(std::memory_order_relaxed);
-    if (n + 1 < limit.load(std::memory_order_relaxed)) [[likely]] {
-      Slots<E>::put(data, n, live, std::forward<U>(item));
-      count.store(n + 1, std::memory_order_release);
+  ETLPIPE_ALWAYS_INLINE bool push(U&& item) const {
+    Lane& lane = *lane_;
+    const std::uint32_t n = lane.count.load(std::memory_order_relaxed);
+    if (n + 1 < lane.limit.load(std::memory_order_relaxed)) [[likely]] {
+      Slots<E>::put(static_cast<E*>(lane.data), n, lane.live, std::forward<U>(item));
+      lane.count.store(n + 1, std::memory_order_release);
       return true;
     }
     if constexpr (plain_data<E>) {
       // A copy goes to the cold call: were the item's own address to escape, GCC would build every
       // record in memory instead of right in its slot (3 times the cost for 64 bytes).
-      return push_cold(E(std::forward<U>(item)));
+      return push_cold(lane, E(std::forward<U>(item)));
     } else {
-      return push_cold(std::forward<U>(item));
+      return push_cold(lane, std::forward<U>(item));
     }
   }
 
   template <class F>
-  ETLPIPE_ALWAYS_INLINE bool fill(F&& fill_slot) {
-    const std::uint32_t n = count.load(std::memory_order_relaxed);
-    if (n + 1 < limit.load(std::memory_order_relaxed) && n < live) [[likely]] {
-      std::forward<F>(fill_slot)(data[n]);
-      count.store(n + 1, std::memory_order_release);
+  ETLPIPE_ALWAYS_INLINE bool fill(F&& fill_slot) const {
+    Lane& lane = *lane_;
+    const std::uint32_t n = lane.count.load(std::memory_order_relaxed);
+    if (n + 1 < lane.limit.load(std::memory_order_relaxed) && n < lane.live) [[likely]] {
+      std::forward<F>(fill_slot)(static_cast<E*>(lane.data)[n]);
+      lane.count.store(n + 1, std::memory_order_release);
       return true;
     }
-    return fill_cold(std::forward<F>(fill_slot));
+    return fill_cold(lane, std::forward<F>(fill_slot));
   }
 
+  [[nodiscard]] Lane& operator*() const noexcept { return *lane_; }
+
  private:
-  [[nodiscard]] bool has_slot() {
-    return count.load(std::memory_order_relaxed) < limit.load(std::memory_order_relaxed) || host->make_room(*this);
+  [[nodiscard]] static bool has_slot(Lane& lane) {
+    return lane.count.load(std::memory_order_relaxed) < lane.limit.load(std::memory_order_relaxed) ||
+           lane.host->make_room(lane);
   }
-  void publish(std::uint32_t n) {
-    count.store(n, std::memory_order_release);
-    if (n >= limit.load(std::memory_order_relaxed)) host->reached_limit(*this);
+  static void publish(Lane& lane, std::uint32_t n) {
+    lane.count.store(n, std::memory_order_release);
+    if (n >= lane.limit.load(std::memory_order_relaxed)) lane.host->reached_limit(lane);
   }
   template <class U>
-  ETLPIPE_NOINLINE bool push_cold(U&& item) {
-    if (!has_slot()) return false;
-    const std::uint32_t n = count.load(std::memory_order_relaxed);
-    Slots<E>::put(data, n, live, std::forward<U>(item));
-    publish(n + 1);
+  ETLPIPE_NOINLINE static bool push_cold(Lane& lane, U&& item) {
+    if (!has_slot(lane)) return false;
+    const std::uint32_t n = lane.count.load(std::memory_order_relaxed);
+    Slots<E>::put(static_cast<E*>(lane.data), n, lane.live, std::forward<U>(item));
+    publish(lane, n + 1);
     return true;
   }
   template <class F>
-  ETLPIPE_NOINLINE bool fill_cold(F&& fill_slot) {
-    if (!has_slot()) return false;
-    const std::uint32_t n = count.load(std::memory_order_relaxed);
-    if (n >= live) {
-      std::construct_at(data + n);
-      live = n + 1;
+  ETLPIPE_NOINLINE static bool fill_cold(Lane& lane, F&& fill_slot) {
+    if (!has_slot(lane)) return false;
+    const std::uint32_t n = lane.count.load(std::memory_order_relaxed);
+    if (n >= lane.live) {
+      std::construct_at(static_cast<E*>(lane.data) + n);
+      lane.live = n + 1;
     }
-    std::forward<F>(fill_slot)(data[n]);
-    publish(n + 1);
+    std::forward<F>(fill_slot)(static_cast<E*>(lane.data)[n]);
+    publish(lane, n + 1);
     return true;
   }
+
+  Lane* lane_;
 };
 
 }  // namespace etl::inline v0::detail

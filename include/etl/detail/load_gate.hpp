@@ -7,13 +7,12 @@
 #include <mutex>
 
 #include <etl/config.hpp>
+#include <etl/detail/work.hpp>
 
 namespace etl::inline v0::detail {
 
 /// A worker never waits for its turn: it parks its transformed batch here and takes the next one;
-/// whoever ends a load goes on with what has become ready. `Work` has `partition()`, `ordinal()` and a
-/// `Work* next` to link it. Thread-safe; allocates once per partition only.
-template <class Work>
+/// whoever ends a load goes on with what has become ready. Thread-safe; allocates once per partition only.
 class LoadGate {
  public:
   enum class Turn : std::uint8_t { Load, Parked, Abandon };

@@ -10,7 +10,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -23,13 +22,11 @@
 #include <etl/detail/environment.hpp>
 #include <etl/detail/guard.hpp>
 #include <etl/detail/rejecter.hpp>
-#include <etl/detail/traits.hpp>
+#include <etl/detail/stage_calls.hpp>
 #include <etl/detail/work.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/options.hpp>
-#include <etl/out.hpp>
-#include <etl/pipeline.hpp>
 #include <etl/policy/circuit_breaker.hpp>
 #include <etl/policy/rate_limit.hpp>
 #include <etl/policy/retry.hpp>
@@ -50,25 +47,18 @@ class WhileWaiting {
 };
 
 /// Brings transformed batches to their end. Thread-safe for different slots.
-template <class P, class Tx>
 class Loading {
  public:
-  using E = extracted_t<P>;
-  using T = loaded_t<P>;
-  using W = worker_t<P>;
-  using Work = detail::Work<E, T>;
-  static constexpr LoadWith with = load_with<P, T, Tx>();
-  static constexpr bool concurrent = Loader<const P, T, Tx>;
-  static constexpr bool in_place = Rejecter<P>::takes == Takes::Span || Rejecter<P>::takes == Takes::Nothing;
-
-  Loading(P& pipeline, const Options& options, Rejecter<P>& rejecter, std::size_t slots)
-      : pipeline_(pipeline), options_(options), rejecter_(rejecter), sessions_(concurrent ? slots : 1) {}
-  /// `progress` and `store` may be null.
-  void attach(Batcher<E>& batcher, Executor executor, Checkpointing* progress, TransactionalStore<Tx>* store,
-              std::string run) {
+  Loading(StageCalls& calls, const Options& options, Rejecter& rejecter, std::size_t slots)
+      : calls_(calls),
+        traits_(calls.traits()),
+        options_(options),
+        rejecter_(rejecter),
+        sessions_(traits_.concurrent ? slots : 1) {}
+  /// `progress` may be null.
+  void attach(Batcher& batcher, Executor executor, Checkpointing* progress, std::string run) {
     batcher_ = &batcher;
     progress_ = progress;
-    store_ = store;
     run_ = std::move(run);
     waiter_ = Waiter(batcher.dead_stop(), std::move(executor), batcher, batcher.intake_stop());
   }
@@ -79,10 +69,7 @@ class Loading {
   [[nodiscard]] std::optional<Error> weigh(Work& work) const {
     if (!options_.rate_limit || options_.delivery.dry_run) return std::nullopt;
     auto error = guarded([&]() -> std::optional<Error> {
-      if constexpr (HasBytes<P, E>)
-        for (std::uint32_t i = 0; i < work.size(); ++i)
-          work.bytes += static_cast<std::uint64_t>(
-              std::as_const(pipeline_).bytes(std::as_const(work.batch->items()[work.at(i)])));
+      if (traits_.has_bytes) work.bytes = calls_.bytes(std::as_const(work));
       return std::nullopt;
     });
     if (!error) return std::nullopt;
@@ -91,7 +78,7 @@ class Loading {
     return fatal_error;
   }
   /// Everything of the batch is durable; without a store.
-  void settled(Batch<E>& batch, TimePoint now) noexcept {
+  void settled(Batch& batch, TimePoint now) noexcept {
     if (progress_ == nullptr || options_.delivery.dry_run) return;
     auto error = guarded([&]() -> std::optional<Error> {
       auto unsaved = progress_->settled(items_of(batch), now);
@@ -111,17 +98,17 @@ class Loading {
     if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Checkpoint});
   }
   /// Loads the results of a batch and settles its items; what happened is in `work`, and a failure has been reported.
-  void operator()(std::uint32_t slot, W& worker, Work& work, TimePoint now) noexcept {
-    const std::span<T> results = results_of(work);
+  void operator()(std::uint32_t slot, WorkerState& worker, Work& work, TimePoint now) noexcept {
+    const Part results = results_of(work);
     work.slot = slot;
-    work.produced = static_cast<std::uint32_t>(results.size());
+    work.produced = results.size;
     if (options_.delivery.dry_run) {
       work.produced = 0;
       return;
     }
     auto escaped = guarded([&]() -> std::optional<Error> {
-      if constexpr (with == LoadWith::Transaction)
-        load_in_transaction(sessions_[concurrent ? slot : 0], worker, work, results, now);
+      if (traits_.with == LoadWith::Transaction)
+        load_in_transaction(sessions_[traits_.concurrent ? slot : 0], worker, work, results, now);
       else
         load(worker, work, results, now);
       return std::nullopt;
@@ -133,7 +120,7 @@ class Loading {
   }
 
  private:
-  using Session = std::unique_ptr<StoreSession<Tx>>;
+  using Session = std::unique_ptr<StoreConnection>;
 
   /// The waits of one batch's attempts.
   struct Patience {
@@ -155,20 +142,23 @@ class Loading {
 
   /// Results of one call: `first` is the number of the first in its batch, unless `where` has the number of each.
   struct Part {
-    std::span<T> results;
+    std::byte* data = nullptr;
+    std::uint32_t size = 0;
     std::uint32_t first = 0;
     std::span<const std::uint32_t> where{};
-    [[nodiscard]] std::uint32_t number(std::size_t i) const noexcept {
-      return where.empty() ? first + static_cast<std::uint32_t>(i) : where[i];
-    }
+    [[nodiscard]] std::uint32_t number(std::uint32_t i) const noexcept { return where.empty() ? first + i : where[i]; }
   };
+  /// Where a result of the part is.
+  [[nodiscard]] std::byte* result(const Part& part, std::uint32_t i) const noexcept {
+    return part.data + i * traits_.result_size;
+  }
 
   /// Those results of a part that `load` has asked for again, next to one another. Copies; where results cannot be
   /// copied, the results themselves, which go back to their places. When a copy or a move throws, nobody looks at the
   /// results any more.
   class Again {
    public:
-    explicit Again(const Part& home) noexcept : home_(home) {}
+    Again(Loading& loading, const Part& home) : loading_(loading), home_(home), taken_(loading.calls_.make_results()) {}
     Again(const Again&) = delete;
     Again& operator=(const Again&) = delete;
     ~Again() = default;
@@ -183,70 +173,60 @@ class Loading {
       std::vector<std::uint32_t> chosen;
       std::vector<std::uint32_t> numbers;
       for (const std::uint32_t i : wanted) {
-        chosen.push_back(current.results.data() == home_.results.data() ? i : chosen_[i]);
+        chosen.push_back(current.data == home_.data ? i : chosen_[i]);
         numbers.push_back(home_.number(chosen.back()));
       }
-      auto taken = std::make_unique<Out<T>>();
-      if constexpr (copies || returns) {
+      auto taken = loading_.calls_.make_results();
+      if (loading_.traits_.copies_results || loading_.traits_.returns_results) {
         put_back();
         taken_.swap(taken);
         chosen_ = std::move(chosen);
-        for (const std::uint32_t i : chosen_)
-          if constexpr (copies)
-            taken_->push(std::as_const(home_.results[i]));
-          else
-            taken_->push(std::move(home_.results[i]));
+        for (const std::uint32_t i : chosen_) loading_.calls_.take(loading_.result(home_, i), *taken_);
       } else {
-        for (const std::uint32_t i : wanted) taken->push(std::move(current.results[i]));
+        for (const std::uint32_t i : wanted) loading_.calls_.take(loading_.result(current, i), *taken);
         taken_.swap(taken);
         chosen_ = std::move(chosen);
       }
       numbers_ = std::move(numbers);
-      return {.results = taken_->results(), .where = numbers_};
+      return {.data = taken_->data(), .size = taken_->count(), .where = numbers_};
     }
-    /// Letters may be written of them. Throws what a move throws; a second call goes on behind that result. Results of
+    /// Letters may be written of them. Throws what a move throws; a second call goes on after that result. Results of
     /// a type whose place cannot be filled again without risk stay where they are.
     void put_back() {
-      if constexpr (!copies && returns)
+      if (!loading_.traits_.copies_results && loading_.traits_.returns_results)
         while (returned_ < taken_->count()) {
-          T& result = taken_->results()[returned_];
-          T& place = home_.results[chosen_[returned_++]];
-          if constexpr (std::is_move_assignable_v<T>) {
-            place = std::move(result);
-          } else {
-            std::destroy_at(&place);
-            std::construct_at(&place, std::move(result));
-          }
+          const std::uint32_t i = returned_++;
+          loading_.calls_.put_back(*taken_, i, loading_.result(home_, chosen_[i]));
         }
       taken_->truncate(0);
       returned_ = 0;
     }
 
    private:
-    static constexpr bool copies = std::is_copy_constructible_v<T>;
-    static constexpr bool returns = std::is_move_assignable_v<T> || std::is_nothrow_move_constructible_v<T>;
+    Loading& loading_;
     const Part home_;
     std::vector<std::uint32_t> chosen_;   // within the part
     std::vector<std::uint32_t> numbers_;  // within the batch
-    std::unique_ptr<Out<T>> taken_ = std::make_unique<Out<T>>();
+    std::unique_ptr<Results> taken_;
     std::uint32_t returned_ = 0;  // of those, to their places
   };
 
-  [[nodiscard]] static std::span<T> results_of(Work& work) noexcept {
-    if constexpr (in_place)
-      if (!work.split) return work.rejections.empty() ? work.batch->items() : std::span<T>();
-    return work.out.results();
+  [[nodiscard]] Part results_of(Work& work) const noexcept {
+    if (!traits_.in_place() || work.split) return {.data = work.results->data(), .size = work.results->count()};
+    if (!work.rejections.empty()) return {};
+    return {.data = static_cast<std::byte*>(work.batch->buffer->data) + work.batch->begin * traits_.result_size,
+            .size = work.batch->size()};
   }
 
   // --- without a store --------------------------------------------------------------------------------
-  void load(W& worker, Work& work, std::span<T> results, TimePoint now) {
+  void load(WorkerState& worker, Work& work, const Part& results, TimePoint now) {
     std::uint32_t begun = 0;  // results given to a call
     const bool loaded = each_call(results, [&](const Part& part) {
-      begun = part.first + static_cast<std::uint32_t>(part.results.size());
+      begun = part.first + part.size;
       if (!load_part(worker, work, part, now)) return false;
       return rejecter_.settle_load(work);
     });
-    if (!loaded && begun < results.size()) work.abandon_from(begun);
+    if (!loaded && begun < results.size) work.abandon_from(begun);
     if (!loaded && options_.errors.dead_letters) work.lose_rejections();
     if (!loaded) return work.lose_unreported();
     if (!keep_letters(work)) return work.lose_rejections();
@@ -265,15 +245,15 @@ class Loading {
   }
 
   // --- with a store: everything in one transaction ----------------------------------------------------
-  void load_in_transaction(Session& session, W& worker, Work& work, std::span<T> results, TimePoint now) {
-    if (results.empty() && work.rejections.empty() && progress_->rides(items_of(*work.batch), now)) return;
+  void load_in_transaction(Session& session, WorkerState& worker, Work& work, const Part& results, TimePoint now) {
+    if (results.size == 0 && work.rejections.empty() && progress_->rides(items_of(*work.batch), now)) return;
     const Checkpointing::Part part = progress_->part_of(items_of(*work.batch));
     bool careful = false;   // with savepoints
     bool in_doubt = false;  // the last commit
     bool reported = false;
     const auto attempt = [&]() -> Result<void> {
       ++work.attempts;
-      return limited(results.size(), work, [&]() -> Result<void> {
+      return limited(results.size, work, [&]() -> Result<void> {
         return transact(session, worker, work, results, part, careful, in_doubt, reported);
       });
     };
@@ -291,10 +271,10 @@ class Loading {
     work.set(0, work.produced, in_doubt ? Fate::InDoubt : Fate::Abandoned);
     if (!reported) fail(*work.batch, std::move(done.error()));
   }
-  Result<void> transact(Session& session, W& worker, Work& work, std::span<T> results, const Checkpointing::Part& part,
-                        bool& careful, bool& in_doubt, bool& reported) {
+  Result<void> transact(Session& session, WorkerState& worker, Work& work, const Part& results,
+                        const Checkpointing::Part& part, bool& careful, bool& in_doubt, bool& reported) {
     if (!session) {
-      auto connected = store_->connect();
+      auto connected = calls_.connect();
       if (!connected) return failure(std::move(connected.error()));
       session = std::move(*connected);
     }
@@ -334,16 +314,16 @@ class Loading {
     }
   }
   struct Rollback {
-    StoreSession<Tx>& session;
+    StoreConnection& session;
     ~Rollback() { session.rollback(); }  // nothing after a commit
   };
   /// False: not loaded, for `error`, or to be tried `again`.
-  [[nodiscard]] bool load_within(StoreSession<Tx>& session, W& worker, Work& work, const Part& part, bool careful,
-                                 bool& again, std::optional<Error>& error) {
+  [[nodiscard]] bool load_within(StoreConnection& session, WorkerState& worker, Work& work, const Part& part,
+                                 bool careful, bool& again, std::optional<Error>& error) {
     if (careful)
       if (auto marked = session.savepoint(); !marked) return error = std::move(marked.error()), false;
     BatchContext context = context_of(work, part);
-    error = guarded([&] { return error_of([&] { return call(worker, part, context, session.transaction()); }); });
+    error = guarded([&] { return calls_.load(worker, part.data, part.size, context, nullptr, &session); });
     if (!error && !context.has_marks()) return true;
     if (!error && context.retries().empty()) return reject(work, part, context.rejects()), true;
     if (!error)
@@ -360,29 +340,31 @@ class Loading {
   // --- calls ------------------------------------------------------------------------------------------
   /// Calls `load(part)` for at most `batch_size` results at a time, until it returns false.
   template <class F>
-  [[nodiscard]] bool each_call(std::span<T> results, F&& load) const {
+  [[nodiscard]] bool each_call(const Part& results, F&& load) const {
     const std::size_t most = options_.batch_size;
-    for (std::size_t first = 0; first < results.size(); first += most)
-      if (!load(
-              Part{results.subspan(first, std::min(most, results.size() - first)), static_cast<std::uint32_t>(first)}))
-        return false;
+    for (std::size_t first = 0; first < results.size; first += most) {
+      const auto begin = static_cast<std::uint32_t>(first);
+      const auto size = static_cast<std::uint32_t>(std::min(most, results.size - first));
+      if (!load(Part{.data = result(results, begin), .size = size, .first = begin})) return false;
+    }
     return true;
   }
   /// One load, with its attempts, all of which go the same way, whatever asked for them. False: the run has failed.
   /// `in_doubt`: an earlier attempt may have been committed.
-  [[nodiscard]] bool load_part(W& worker, Work& work, const Part& part, TimePoint now, bool in_doubt = false) {
+  [[nodiscard]] bool load_part(WorkerState& worker, Work& work, const Part& part, TimePoint now,
+                               bool in_doubt = false) {
     std::optional<BatchContext> context(context_of(work, part));
     std::optional<Error> error = attempt(worker, work, part, *context, in_doubt);
     if (!error && !context->has_marks()) [[likely]]
       return true;
-    Again again(part);
+    Again again(*this, part);
     const bool loaded = load_again(worker, work, part, context, std::move(error), again, now, in_doubt);
     auto lost = guarded([&]() -> std::optional<Error> { return again.put_back(), std::nullopt; });
     if (lost) fail(*work.batch, std::move(*lost));  // a letter could not say what was rejected
     return loaded && !lost;
   }
   /// Goes on after the first call, which has failed with `error`, or marked results in `context`.
-  [[nodiscard]] bool load_again(W& worker, Work& work, const Part& part, std::optional<BatchContext>& context,
+  [[nodiscard]] bool load_again(WorkerState& worker, Work& work, const Part& part, std::optional<BatchContext>& context,
                                 std::optional<Error> error, Again& again, TimePoint now, bool in_doubt) {
     Part current = part;
     for (Backoff backoff(options_.retry, now, work.batch->number);;) {
@@ -409,12 +391,12 @@ class Loading {
     }
   }
   /// One call of `load`, under rate limit and circuit breaker.
-  [[nodiscard]] std::optional<Error> attempt(W& worker, Work& work, const Part& part, BatchContext& context,
+  [[nodiscard]] std::optional<Error> attempt(WorkerState& worker, Work& work, const Part& part, BatchContext& context,
                                              bool& in_doubt) noexcept {
     ++work.attempts;
     auto error = guarded([&]() -> std::optional<Error> {
-      Result<void> done = limited(part.results.size(), work, [&]() -> Result<void> {
-        auto failed = guarded([&] { return error_of([&] { return call_plain(worker, work, part, context); }); });
+      Result<void> done = limited(part.size, work, [&]() -> Result<void> {
+        auto failed = guarded([&] { return call_plain(worker, work, part, context); });
         if (!failed) [[likely]]
           return {};
         return failure(std::move(*failed));
@@ -427,12 +409,12 @@ class Loading {
     } else if (error->code == Errc::OutcomeUnknown) {
       in_doubt = true;
       error->error_class =
-          with == LoadWith::Key || options_.retry_unknown_outcome ? ErrorClass::Transient : ErrorClass::Fatal;
+          traits_.with == LoadWith::Key || options_.retry_unknown_outcome ? ErrorClass::Transient : ErrorClass::Fatal;
     }
     return error;
   }
   /// `load` has refused these results as a whole. False: the run has failed.
-  [[nodiscard]] bool isolate(W& worker, Work& work, const Part& part, const Error& error, bool in_doubt) {
+  [[nodiscard]] bool isolate(WorkerState& worker, Work& work, const Part& part, const Error& error, bool in_doubt) {
     if (!bisects(part)) return reject_all(work, part, error), true;
     const auto [front, back] = halves(part);
     if (load_part(worker, work, front, waiter_.now(), in_doubt))
@@ -455,62 +437,57 @@ class Loading {
     }
     return options_.circuit_breaker ? options_.circuit_breaker->call(load, waiter_) : load();
   }
-  decltype(auto) call_plain(W& worker, const Work& work, const Part& part, BatchContext& context) {
-    if constexpr (with == LoadWith::Key) {
-      const IdempotencyKey key = key_of(work, part);
-      return call(worker, part, context, key);
-    } else {
-      return call(worker, part, context);
-    }
-  }
-  template <class... X>
-  decltype(auto) call(W& worker, const Part& part, BatchContext& context, X&... x) {
-    return call_load(pipeline_, std::span<const T>(part.results), context, worker, x...);
+  [[nodiscard]] std::optional<Error> call_plain(WorkerState& worker, const Work& work, const Part& part,
+                                                BatchContext& context) {
+    if (traits_.with != LoadWith::Key) return calls_.load(worker, part.data, part.size, context, nullptr, nullptr);
+    const IdempotencyKey key = key_of(work, part);
+    return calls_.load(worker, part.data, part.size, context, &key, nullptr);
   }
   [[nodiscard]] BatchContext context_of(const Work& work, const Part& part) const {
-    const Batch<E>& batch = *work.batch;
+    const Batch& batch = *work.batch;
     return BatchContext({.batch = batch.number,
                          .partition = batch.partition,
                          .first_seq = batch.first_seq,
                          .last_seq = batch.first_seq + batch.size() - 1,
                          .position = &batch.position,
                          .stop = &batcher_->user_stop(),
-                         .size = part.results.size()});
+                         .size = part.size});
   }
   [[nodiscard]] IdempotencyKey key_of(const Work& work, const Part& part) const {
     KeyHash hash;
     if (progress_ != nullptr)
       hash.add(progress_->pipeline()).add(progress_->fingerprint()).add(progress_->partition_id(work.batch->partition));
     hash.add(work.batch->first_seq).add(std::uint64_t{work.batch->size()});
-    for (std::size_t i = 0; i < part.results.size(); i += part.where.empty() ? part.results.size() : 1)
+    for (std::uint32_t i = 0; i < part.size; i += part.where.empty() ? part.size : 1)
       hash.add(std::uint64_t{part.number(i)});
-    return hash.add(std::uint64_t{part.results.size()}).key();
+    return hash.add(std::uint64_t{part.size}).key();
   }
   [[nodiscard]] std::vector<DeadLetter> letters_of(const Work& work) const {
     return rejecter_.letters(work, progress_, run_);
   }
-  [[nodiscard]] static SettledItems items_of(const Batch<E>& batch) {
+  [[nodiscard]] static SettledItems items_of(const Batch& batch) {
     return {batch.partition, {batch.first_seq, batch.first_seq + batch.size()}, batch.position, batch.position_seq};
   }
 
   // --- refusals ----------------------------------------------------------------------------------------
   [[nodiscard]] bool bisects(const Part& part) const noexcept {
-    return options_.errors.isolation == Isolation::Bisect && part.results.size() > 1;
+    return options_.errors.isolation == Isolation::Bisect && part.size > 1;
   }
-  [[nodiscard]] static std::pair<Part, Part> halves(const Part& part) {
-    const std::size_t half = part.results.size() / 2;
-    const auto first = part.where.empty() ? part.first + static_cast<std::uint32_t>(half) : 0;
-    return {Part{part.results.first(half), part.first, part.where.first(std::min(half, part.where.size()))},
-            Part{part.results.subspan(half), first, part.where.subspan(std::min(half, part.where.size()))}};
+  [[nodiscard]] std::pair<Part, Part> halves(const Part& part) const {
+    const std::uint32_t half = part.size / 2;
+    const auto first = part.where.empty() ? part.first + half : 0;
+    return {Part{part.data, half, part.first, part.where.first(std::min<std::size_t>(half, part.where.size()))},
+            Part{result(part, half), part.size - half, first,
+                 part.where.subspan(std::min<std::size_t>(half, part.where.size()))}};
   }
   static void reject(Work& work, const Part& part, BatchContext::Marked& rejects) {
     if (rejects.empty()) return;
-    for (auto& [i, error] : rejects) i = part.number(i);
+    for (auto& [i, error] : rejects) i = part.number(static_cast<std::uint32_t>(i));
     work.reject_results(0, rejects);
   }
   static void reject_all(Work& work, const Part& part, const Error& error) {
     BatchContext::Marked rejects;
-    for (std::size_t i = 0; i < part.results.size(); ++i) rejects.emplace_back(i, error);
+    for (std::uint32_t i = 0; i < part.size; ++i) rejects.emplace_back(i, error);
     reject(work, part, rejects);
   }
   /// False, always: these results are not loaded, or nobody knows.
@@ -521,16 +498,18 @@ class Loading {
   }
   [[nodiscard]] bool give_up_some(Work& work, const Part& part, const BatchContext::Marked& marked, Error error,
                                   bool in_doubt) {
-    for (const auto& [i, why] : marked)
-      work.set(part.number(i), part.number(i) + 1, in_doubt ? Fate::InDoubt : Fate::Abandoned);
+    for (const auto& [i, why] : marked) {
+      const std::uint32_t number = part.number(static_cast<std::uint32_t>(i));
+      work.set(number, number + 1, in_doubt ? Fate::InDoubt : Fate::Abandoned);
+    }
     fail(*work.batch, std::move(error));
     return false;
   }
   static void set_all(Work& work, const Part& part, Fate fate) {
-    for (std::size_t i = 0; i < part.results.size(); ++i) work.set(part.number(i), part.number(i) + 1, fate);
+    for (std::uint32_t i = 0; i < part.size; ++i) work.set(part.number(i), part.number(i) + 1, fate);
   }
   /// What stops because everything stops is no failure of its own.
-  void fail(const Batch<E>& batch, Error error) {
+  void fail(const Batch& batch, Error error) {
     ErrorRecord record = place(batch, Stage::Load, std::move(error));
     if (batcher_->dead() && record.error.error_class == ErrorClass::Transient)
       batcher_->note(std::move(record));
@@ -538,12 +517,12 @@ class Loading {
       batcher_->fail(std::move(record));
   }
 
-  P& pipeline_;
+  StageCalls& calls_;
+  const StageTraits& traits_;
   const Options& options_;
-  Rejecter<P>& rejecter_;
-  Batcher<E>* batcher_ = nullptr;
+  Rejecter& rejecter_;
+  Batcher* batcher_ = nullptr;
   Checkpointing* progress_ = nullptr;
-  TransactionalStore<Tx>* store_ = nullptr;
   std::string run_;
   Waiter waiter_;
   WhileWaiting* while_waiting_ = nullptr;

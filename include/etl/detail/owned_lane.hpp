@@ -20,11 +20,12 @@ namespace etl::inline v0::detail {
 /// The open batch is the part of the buffer from `begin` on. A cut by the timer takes the published
 /// prefix and sets `limit` to 0; items that the producer was publishing at that moment stay, and move
 /// to a new buffer when the producer comes by.
-template <class E>
-struct OwnedLane final : Lane<E> {
-  explicit OwnedLane(LaneHost<E>& batcher) { this->host = &batcher; }
+struct OwnedLane final : Lane {
+  OwnedLane(LaneHost& batcher, const ItemType& its_type) : type(its_type) { host = &batcher; }
 
-  Buffer<E>* buffer = nullptr;
+  const ItemType& type;
+
+  Buffer* buffer = nullptr;
   std::uint32_t begin = 0;
   bool in_use = false;
   bool timed = false;         ///< `opened` is the time of the open batch's first item
@@ -46,9 +47,9 @@ struct OwnedLane final : Lane<E> {
   std::optional<std::uint64_t> complete_at{};  ///< `mark` was called here since `chunk` began
   /// What the open batch will be when it is sealed, with its position and its chunks: so sealing needs no memory. Null
   /// before the first item, and when the timer has just cut the open batch.
-  Batch<E>* next_batch = nullptr;
+  Batch* next_batch = nullptr;
   InlineChoice choice{};
-  FreeBuffers<E> free{};
+  FreeBuffers free{};
 
   void start(std::uint32_t which, const PartitionProgress* earlier) {
     partition = which;
@@ -77,20 +78,20 @@ struct OwnedLane final : Lane<E> {
   /// Whether the source has said that it has given all of the current chunk (G13).
   [[nodiscard]] bool chunk_complete() const noexcept { return complete_at == seq(); }
   [[nodiscard]] std::uint32_t pending() const noexcept {
-    return buffer == nullptr ? 0 : this->count.load(std::memory_order_acquire) - begin;
+    return buffer == nullptr ? 0 : count.load(std::memory_order_acquire) - begin;
   }
 
   /// Makes an unused batch the next one of this lane.
-  void prepare(Batch<E>& batch) {
+  void prepare(Batch& batch) {
     batch.position = position;
     batch.position_seq = position_seq;
     if (chunk) batch.chunks.push_back(chunk);
     next_batch = &batch;
   }
   /// Takes all published items into the batch that was prepared for them.
-  [[nodiscard]] Batch<E>* cut() noexcept {
-    const std::uint32_t end = this->count.load(std::memory_order_acquire);
-    Batch<E>& batch = *std::exchange(next_batch, nullptr);
+  [[nodiscard]] Batch* cut() noexcept {
+    const std::uint32_t end = count.load(std::memory_order_acquire);
+    Batch& batch = *std::exchange(next_batch, nullptr);
     batch.buffer = buffer;
     ++buffer->users;
     batch.begin = begin;
@@ -106,7 +107,7 @@ struct OwnedLane final : Lane<E> {
   }
   /// By the timer: ends the open batch; whether it has items.
   [[nodiscard]] bool cut_short(TimePoint now) noexcept {
-    this->limit.store(0, std::memory_order_relaxed);
+    limit.store(0, std::memory_order_relaxed);
     const bool any = pending() > 0;
     if (any && !timed) opened = cut_at;
     cut_recently = timed || any;
@@ -119,25 +120,22 @@ struct OwnedLane final : Lane<E> {
   template <class Host>
   void leave_buffer(Host& batcher) noexcept {
     if (buffer == nullptr) return;
-    if constexpr (reusable<E>) buffer->slots.live = this->live;
+    if (type.reused) buffer->live = live;
     const auto freed = batcher.unref(std::exchange(buffer, nullptr));
     reset();
   }
   /// By the producer: goes on in `fresh`, with the pending items, if any, moved over. When a move throws, some of them
   /// have been moved away.
   template <class Host>
-  void renew(Host& batcher, std::unique_ptr<Buffer<E>> fresh) {
-    const std::uint32_t from = begin;
-    const std::uint32_t to = from + pending();
-    std::uint32_t n = 0;
-    for (std::uint32_t i = from; i < to; ++i, ++n)
-      Slots<E>::put(fresh->slots.data(), n, fresh->slots.live, std::move(this->data[i]));
-    if constexpr (!reusable<E>) std::destroy(this->data + from, this->data + to);
+  void renew(Host& batcher, std::unique_ptr<Buffer> fresh) {
+    const std::uint32_t moved = pending();
+    if (moved > 0) type.move(data, begin, moved, fresh->data, fresh->live);
+    if (!type.reused && moved > 0) type.destroy(data, begin, moved);
     leave_buffer(batcher);
     buffer = fresh.release();
-    this->data = buffer->slots.data();
-    this->live = std::exchange(buffer->slots.live, 0);
-    this->count.store(n, std::memory_order_relaxed);
+    data = buffer->data;
+    live = std::exchange(buffer->live, 0);
+    count.store(moved, std::memory_order_relaxed);
   }
 
   /// How many items the next batch may have: none is cut in two by what was settled before, nor, if `aligned`, by a
@@ -148,19 +146,19 @@ struct OwnedLane final : Lane<E> {
   }
 
   /// Under the lock: a used buffer, or a new one.
-  [[nodiscard]] std::unique_ptr<Buffer<E>> take_buffer(std::uint32_t batch_size) {
-    std::unique_ptr<Buffer<E>> used = free.pop();
-    if (!used) return std::make_unique<Buffer<E>>(Buffer<E>{Slots<E>(batch_size), this, 1, 0});
+  [[nodiscard]] std::unique_ptr<Buffer> take_buffer(std::uint32_t batch_size) {
+    std::unique_ptr<Buffer> used = free.pop();
+    if (!used) return std::make_unique<Buffer>(type, batch_size, this);
     used->users = 1;
     return used;
   }
 
  private:
   void reset() noexcept {
-    this->limit.store(0, std::memory_order_relaxed);
-    this->count.store(0, std::memory_order_relaxed);
-    this->data = nullptr;
-    this->live = 0;
+    limit.store(0, std::memory_order_relaxed);
+    count.store(0, std::memory_order_relaxed);
+    data = nullptr;
+    live = 0;
     begin = 0;
     timed = cut_recently = false;
     open_bytes = 0;

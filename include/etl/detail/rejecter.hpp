@@ -9,7 +9,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -21,18 +20,16 @@
 #include <etl/detail/checkpointing.hpp>
 #include <etl/detail/environment.hpp>
 #include <etl/detail/guard.hpp>
-#include <etl/detail/traits.hpp>
+#include <etl/detail/stage_calls.hpp>
 #include <etl/detail/work.hpp>
 #include <etl/error.hpp>
 #include <etl/options.hpp>
-#include <etl/pipeline.hpp>
 #include <etl/report.hpp>
 
 namespace etl::inline v0::detail {
 
 /// An error of a batch, with its place.
-template <class E>
-[[nodiscard]] ErrorRecord place(const Batch<E>& batch, Stage stage, Error error) {
+[[nodiscard]] inline ErrorRecord place(const Batch& batch, Stage stage, Error error) {
   ErrorRecord record;
   record.error = std::move(error);
   record.stage = stage;
@@ -45,19 +42,11 @@ template <class E>
 }
 
 /// Thread-safe.
-template <class P>
 class Rejecter {
  public:
-  using E = extracted_t<P>;
-  using T = loaded_t<P>;
-  using Work = detail::Work<E, T>;
-  /// Whether items are as they were extracted when their transform has ended.
-  static constexpr Takes takes = transform_takes<P, E, T>();
-  static constexpr bool describes = HasDescribe<P, E> && (takes == Takes::Const || takes == Takes::Nothing);
-
-  Rejecter(const P& pipeline, const Options& options, const Environment& environment)
-      : pipeline_(pipeline), options_(options), environment_(environment) {}
-  void attach(Batcher<E>& batcher) { batcher_ = &batcher; }
+  Rejecter(StageCalls& calls, const Options& options, const Environment& environment)
+      : calls_(calls), options_(options), environment_(environment) {}
+  void attach(Batcher& batcher) { batcher_ = &batcher; }
 
   [[nodiscard]] bool is_rejection(const Error& error) const noexcept {
     if (error.code == Errc::UserException) return options_.errors.unclassified == Unclassified::Reject;
@@ -147,9 +136,9 @@ class Rejecter {
   }
   std::optional<Error> tell(const Work& work, const Rejected& rejection, Stage stage) {
     if (!options_.errors.on_reject) return std::nullopt;
-    const Batch<E>& batch = *work.batch;
+    const Batch& batch = *work.batch;
     std::string description;
-    if constexpr (describes) description = std::string_view(pipeline_.describe(item_of(work, rejection)));
+    if (calls_.traits().describes) description = calls_.describe(work, rejection.item);
     const std::lock_guard lock(mutex_);
     options_.errors.on_reject({.pipeline = environment_.name,
                                .stage = stage,
@@ -160,20 +149,14 @@ class Rejecter {
                                .description = description});
     return std::nullopt;
   }
-  /// Without transform the results are the items; such as cannot be copied were moved to the part of a split batch.
-  [[nodiscard]] static const E& item_of(const Work& work, const Rejected& rejection) {
-    if constexpr (takes == Takes::Nothing && !std::is_copy_constructible_v<E>)
-      if (work.split) return work.out.results()[rejection.item];
-    return work.batch->items()[work.at(rejection.item)];
-  }
   [[nodiscard]] DeadLetter letter(const Work& work, const Rejected& rejection, Stage stage, std::uint32_t attempts,
                                   const Checkpointing* progress, std::string_view run,
                                   std::chrono::system_clock::time_point now) const {
-    const Batch<E>& batch = *work.batch;
+    const Batch& batch = *work.batch;
     const std::uint64_t seq = batch.first_seq + work.at(rejection.item);
     DeadLetter letter;
     if (progress != nullptr) letter.partition_id = progress->partition_id(batch.partition);
-    if constexpr (describes) letter.payload.emplace(std::string_view(pipeline_.describe(item_of(work, rejection))));
+    if (calls_.traits().describes) letter.payload = calls_.describe(work, rejection.item);
     letter.id = id_of(letter, progress == nullptr ? std::string_view() : progress->fingerprint(), seq, run);
     letter.pipeline = environment_.name;
     letter.run = run;
@@ -203,10 +186,10 @@ class Rejecter {
     return error.context.empty() ? error.code.message() : error.context;
   }
 
-  const P& pipeline_;
+  StageCalls& calls_;
   const Options& options_;
   const Environment& environment_;
-  Batcher<E>* batcher_ = nullptr;
+  Batcher* batcher_ = nullptr;
   std::mutex mutex_;
 };
 

@@ -11,7 +11,6 @@
 #include <mutex>
 #include <optional>
 #include <random>
-#include <ranges>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -29,12 +28,10 @@
 #include <etl/detail/guard.hpp>
 #include <etl/detail/live.hpp>
 #include <etl/detail/outcome.hpp>
+#include <etl/detail/pipeline_calls.hpp>
 #include <etl/detail/stage.hpp>
-#include <etl/detail/traits.hpp>
-#include <etl/emitter.hpp>
 #include <etl/observe/progress.hpp>
 #include <etl/options.hpp>
-#include <etl/pipeline.hpp>
 #include <etl/report.hpp>
 #include <etl/stop.hpp>
 
@@ -48,25 +45,24 @@ namespace etl::inline v0::detail {
   return fmt::format("{:012x}-{:08x}{:08x}", now.count(), random(), random());
 }
 
-/// One run of one pipeline, with a store whose transaction is `Tx`, if any.
-template <class P, class Tx = NoTransaction>
+/// Extracts in place of a pipeline's own `extract`. `id` names what it extracts: keys are made of it, as of the id of a
+/// partition.
+struct OtherSource {
+  std::function<std::optional<Error>(Lane&)> extract{};
+  std::string id{};
+  [[nodiscard]] explicit operator bool() const noexcept { return extract != nullptr; }
+};
+
+/// One run of one pipeline.
 class Runner final : public LiveRun {
  public:
-  using E = extracted_t<P>;
-
-  /// Extracts in place of the pipeline's own `extract`. `id` names what it extracts: keys are made of it, as of the id
-  /// of a partition.
-  struct Source {
-    std::function<std::optional<Error>(Emitter<E>&)> extract{};
-    std::string id{};
-    [[nodiscard]] explicit operator bool() const noexcept { return extract != nullptr; }
-  };
-  static constexpr LoadWith with = load_with<P, loaded_t<P>, Tx>();
-
-  Runner(P& pipeline, const Options& options, Environment environment, Stop stop,
-         TransactionalStore<Tx>* store = nullptr, Source source = {})
-      : pipeline_(pipeline),
-        options_(adjusted(options)),
+  /// `store` is the one that the pipeline's transactions are of, or null. The references are kept.
+  Runner(PipelineCalls& calls, const Options& options, Environment environment, Stop stop, CheckpointStore* store,
+         OtherSource source)
+      : calls_(calls),
+        traits_(calls.pipeline_traits()),
+        with_(calls.traits().with),
+        options_(adjusted(options, with_)),
         environment_(std::move(environment)),
         stop_(std::move(stop)),
         store_(store),
@@ -101,8 +97,8 @@ class Runner final : public LiveRun {
 
  private:
   /// Batches that are named by a key are cut by their size alone (G16).
-  [[nodiscard]] static Options adjusted(Options options) {
-    if constexpr (with == LoadWith::Key) {
+  [[nodiscard]] static Options adjusted(Options options, LoadWith with) {
+    if (with == LoadWith::Key) {
       options.timeout = Options::never;
       options.batch_bytes.reset();
     }
@@ -113,22 +109,22 @@ class Runner final : public LiveRun {
     const auto invalid = [](std::string_view what) {
       return Error{.code = Errc::InvalidOptions, .context = std::string("invalid options: ").append(what)};
     };
-    if (options_.batch_bytes && !HasBytes<P, E>)
+    if (options_.batch_bytes && !calls_.traits().has_bytes)
       return invalid("batch_bytes needs a pipeline with `bytes(const E&) const`");
-    if (options_.order == Order::ByKey && !HasKey<P, E>)
+    if (options_.order == Order::ByKey && !calls_.traits().has_key)
       return invalid("order ByKey needs a pipeline with `key(const E&) const`");
-    if (options_.errors.dead_letters && !Rejecter<P>::describes && HasDescribe<P, E>)
+    if (options_.errors.dead_letters && !calls_.traits().describes && traits_.has_describe)
       return invalid("errors.dead_letters needs a transform that leaves its item untouched, as `const E&` does");
     if (keeps_progress() && !source_) {
-      if (!HasFingerprint<P>)
+      if (!traits_.has_fingerprint)
         return invalid(
             "delivery.checkpoints needs a pipeline with `std::string fingerprint() const`: it says which source and "
             "which settings the progress belongs to, so that other data is not taken for loaded");
-      if (HasPartitions<P> && !IdentifiesPartitions<P>)
+      if (traits_.has_partitions && !traits_.identifies_partitions)
         return invalid(
             "delivery.checkpoints needs to know partitions again: give the pipeline `std::string partition_id(const "
             "Partition&) const`");
-      if (acknowledging<P>) return invalid(acknowledges_with_progress);
+      if (traits_.acknowledges) return invalid(acknowledges_with_progress);
     }
     if (store_ != nullptr && environment_.name.empty())
       return invalid("a run with a store needs a name: its progress is kept under it");
@@ -145,15 +141,17 @@ class Runner final : public LiveRun {
     const bool fused = options_.mode == Mode::Fused;
     const Executor executor = environment_.executor ? environment_.executor : own_pool();
     ExecutorBackend* const backend = fused ? nullptr : executor.backend();
-    stage_ = std::make_unique<PipelineStage<P, Tx>>(pipeline_, options_, environment_, fused ? 1 : options_.workers);
-    batcher_ = std::make_shared<Batcher<E>>(options_, environment_, backend, executor.backend(), *stage_,
-                                            options_.inline_batches == Inline::Adaptive, with == LoadWith::Key,
-                                            keeps_progress() || (with == LoadWith::Key && !options_.delivery.dry_run));
+    stage_ = std::make_unique<PipelineStage>(calls_, options_, environment_, fused ? 1 : options_.workers);
+    batcher_ =
+        std::make_shared<Batcher>(options_, environment_, backend, executor.backend(), *stage_, calls_.traits().item,
+                                  options_.inline_batches == Inline::Adaptive, with_ == LoadWith::Key,
+                                  keeps_progress() || (with_ == LoadWith::Key && !options_.delivery.dry_run));
     CheckpointStore* const progress_store = this->progress_store();
-    const bool delivers = progress_store != nullptr || with == LoadWith::Key || options_.errors.dead_letters != nullptr;
+    const bool delivers =
+        progress_store != nullptr || with_ == LoadWith::Key || options_.errors.dead_letters != nullptr;
     if (delivers && !options_.delivery.dry_run)
       progress_.emplace(options_, environment_.name, report_.run, progress_store, store_ != nullptr);
-    stage_->attach(*batcher_, executor, progress_ ? &*progress_ : nullptr, store_, report_.run);
+    stage_->attach(*batcher_, executor, progress_ ? &*progress_ : nullptr, report_.run);
     if (progress_) progress_->wait_by(Waiter(batcher_->user_stop(), executor, *batcher_, batcher_->intake_stop()));
     executor_ = executor;
     const std::stop_callback on_drain(stop_.drain(), [this] { batcher_->request_drain(); });
@@ -179,7 +177,7 @@ class Runner final : public LiveRun {
   }
 
   [[nodiscard]] CheckpointStore* progress_store() const noexcept {
-    return store_ != nullptr ? static_cast<CheckpointStore*>(store_) : options_.delivery.checkpoints.get();
+    return store_ != nullptr ? store_ : options_.delivery.checkpoints.get();
   }
   /// Whether a later run goes on where this one ends.
   [[nodiscard]] bool keeps_progress() const noexcept {
@@ -201,7 +199,7 @@ class Runner final : public LiveRun {
     stage_->report(report_);
     end_progress();
     if (prepared) post_process();
-    if (HasPostProcess<P> && report_.ok()) mark_finished();  // only now: what fails is not finished (G14)
+    if (traits_.has_post_process && report_.ok()) mark_finished();  // only now: what fails is not finished (G14)
   }
 
   // --- progress -----------------------------------------------------------------------------------------
@@ -209,8 +207,8 @@ class Runner final : public LiveRun {
   [[nodiscard]] bool start_progress(std::vector<PartitionName> partitions) {
     if (!progress_) return true;
     auto error = guarded([&]() -> std::optional<Error> {
-      Beginning beginning{.partitions = std::move(partitions), .keyed = with == LoadWith::Key};
-      if constexpr (HasFingerprint<P>) beginning.fingerprint = std::as_const(pipeline_).fingerprint();
+      Beginning beginning{.partitions = std::move(partitions), .keyed = with_ == LoadWith::Key};
+      beginning.fingerprint = calls_.fingerprint();
       return progress_->start(std::move(beginning), Waiter(batcher_->intake_stop(), executor_), batcher_->now());
     });
     report_.resumed = progress_->resumed();
@@ -230,8 +228,8 @@ class Runner final : public LiveRun {
     if (!progress_started_) return;
     progress_->wait_by(Waiter(batcher_->user_stop(), executor_, batcher_->deadline()));
     const bool all = report_.ok();
-    auto error =
-        guarded([&] { return all && !HasPostProcess<P> ? progress_->save_finished() : progress_->save_settled(all); });
+    auto error = guarded(
+        [&] { return all && !traits_.has_post_process ? progress_->save_finished() : progress_->save_settled(all); });
     if (!error) return;
     if (report_.outcome != Outcome::Inconsistent) report_.outcome = Outcome::Failed;
     add_error(std::move(*error), Stage::Checkpoint);
@@ -263,49 +261,35 @@ class Runner final : public LiveRun {
 
   // --- hooks ------------------------------------------------------------------------------------------
   [[nodiscard]] bool pre_process() {
-    if constexpr (HasPreProcess<P>) {
-      auto error = timed("pre_process", report_.pre_process, [this] {
-        if constexpr (requires { pipeline_.pre_process(std::stop_token{}); })
-          return pipeline_.pre_process(batcher_->intake_stop());
-        else
-          return pipeline_.pre_process();
-      });
-      if (error) {
-        batcher_->fail({.error = std::move(*error), .stage = Stage::PreProcess});
-        return false;
-      }
-    }
-    return true;
+    if (!traits_.has_pre_process) return true;
+    auto error =
+        timed("pre_process", report_.pre_process, [this] { return calls_.pre_process(batcher_->intake_stop()); });
+    if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::PreProcess});
+    return !error;
   }
   /// After pre_process, which may have found out.
   void ask_expected_items() {
-    if constexpr (HasExpectedItems<P>) {
-      auto error = guarded([this]() -> std::optional<Error> {
-        expected_ = static_cast<std::uint64_t>(std::as_const(pipeline_).expected_items());
-        return std::nullopt;
-      });
-      if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
-    }
+    if (!traits_.has_expected_items) return;
+    auto error = guarded([this]() -> std::optional<Error> {
+      expected_ = calls_.expected_items();
+      return std::nullopt;
+    });
+    if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
   }
   void post_process() {
-    if constexpr (HasPostProcess<P>) {
-      report_.elapsed = Clock::now() - started_;
-      auto error = timed("post_process", report_.post_process, [this] {
-        if constexpr (requires { pipeline_.post_process(std::as_const(report_)); })
-          return pipeline_.post_process(std::as_const(report_));
-        else
-          return pipeline_.post_process();
-      });
-      if (!error) return;
-      if (report_.ok()) report_.outcome = Outcome::Failed;
-      add_error(std::move(*error), Stage::PostProcess);
-    }
+    if (!traits_.has_post_process) return;
+    report_.elapsed = Clock::now() - started_;
+    auto error =
+        timed("post_process", report_.post_process, [this] { return calls_.post_process(std::as_const(report_)); });
+    if (!error) return;
+    if (report_.ok()) report_.outcome = Outcome::Failed;
+    add_error(std::move(*error), Stage::PostProcess);
   }
   template <class F>
   [[nodiscard]] std::optional<Error> timed(const char* name, StageTimes& times, F&& call) {
     const TimePoint begin = Clock::now();
     hook_ = name;
-    auto error = guarded([&] { return error_of(call); });
+    auto error = guarded(call);
     hook_ = nullptr;
     Histogram histogram;
     histogram.record(Clock::now() - begin);
@@ -317,47 +301,34 @@ class Runner final : public LiveRun {
   void extract_all() {
     if (source_) {
       if (start_progress({{.id = source_.id}})) extract_one(0, true, source_.extract);
-    } else if constexpr (HasPartitions<P>) {
+    } else if (traits_.has_partitions) {
       auto error = guarded([this]() -> std::optional<Error> {
-        auto&& partitions = std::as_const(pipeline_).partitions();
-        if (start_progress(progress_ ? names_of(partitions) : std::vector<PartitionName>()))
-          extract_partitions(partitions);
+        calls_.with_partitions([this](PartitionList& partitions) {
+          if (start_progress(progress_ ? partitions.names() : std::vector<PartitionName>()))
+            extract_partitions(partitions);
+        });
         return std::nullopt;
       });
       if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
     } else if (start_progress({{}})) {
-      extract_one(0, true, [this](Emitter<E>& out) { return extract_whole(out); });
+      extract_one(0, true, [this](Lane& lane) { return calls_.extract(lane, expected_); });
     }
-  }
-
-  template <class Partitions>
-  [[nodiscard]] std::vector<PartitionName> names_of(Partitions& partitions) const {
-    std::vector<PartitionName> names;
-    for (auto&& partition : partitions) {
-      if constexpr (IdentifiesPartitions<P>)
-        names.push_back({partition_id_of(std::as_const(pipeline_), partition),
-                         partition_fingerprint_of(std::as_const(pipeline_), partition)});
-      else
-        names.push_back({std::to_string(names.size()), {}});
-    }
-    return names;
   }
 
   /// The calling thread and `extractors` - 1 others take partitions from the list.
-  template <class Partitions>
-  void extract_partitions(Partitions& partitions) {
+  void extract_partitions(PartitionList& partitions) {
     std::mutex mutex;
-    auto next = std::ranges::begin(partitions);
     std::uint32_t index = 0;
+    const std::size_t count = partitions.count();
     const auto work = [&] {
       for (;;) {
         std::unique_lock lock(mutex);
-        if (next == std::ranges::end(partitions) || batcher_->intake_refused()) return;
-        const auto mine = next++;
+        if (partitions.at_end() || batcher_->intake_refused()) return;
+        const std::unique_ptr<PartitionSource> mine = partitions.take_next();
         const std::uint32_t number = index++;
-        const bool last = next == std::ranges::end(partitions);
+        const bool last = partitions.at_end();
         lock.unlock();
-        extract_one(number, last, [this, &mine](Emitter<E>& out) { return extract_part(*mine, out); });
+        extract_one(number, last, [&mine](Lane& lane) { return mine->extract(lane); });
       }
     };
     const auto guarded_work = [&] {
@@ -367,7 +338,6 @@ class Runner final : public LiveRun {
       });
       if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
     };
-    const auto count = static_cast<std::size_t>(std::ranges::distance(partitions));
     const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
     const std::size_t wanted = options_.mode == Mode::Fused ? 1 : options_.extractors.value_or(cores);
     std::vector<std::jthread> others;
@@ -389,10 +359,9 @@ class Runner final : public LiveRun {
 
   template <class F>
   void extract_one(std::uint32_t partition, bool last, F&& extract) {
-    OwnedLane<E>& lane = batcher_->open_lane(partition, progress_ ? progress_->earlier(partition) : nullptr);
-    Emitter<E> out(lane);
+    OwnedLane& lane = batcher_->open_lane(partition, progress_ ? progress_->earlier(partition) : nullptr);
     ++extracting_;
-    auto error = guarded([&] { return extract(out); });
+    auto error = guarded([&] { return extract(lane); });
     const bool whole = !error && !batcher_->intake_refused();
     if (error) {
       ErrorRecord record{.error = std::move(*error), .stage = Stage::Extract};
@@ -411,93 +380,30 @@ class Runner final : public LiveRun {
     batcher_->finish_lane(lane, whole ? Flush::Source : Flush::Close, whole, last);
   }
 
-  /// A function of its own: within the whole course of a run GCC keeps less of a user's loop in registers (strings
-  /// pushed at 6 % more).
-  ETLPIPE_NOINLINE std::optional<Error> extract_whole(Emitter<E>& out) {
-    if constexpr (requires { pipeline_.extract(out); }) {
-      return error_of([&] { return pipeline_.extract(out); });
-    } else {
-      auto&& range = pipeline_.extract();
-      if constexpr (std::ranges::sized_range<decltype(range)>)
-        if (expected_ == 0) expected_ = static_cast<std::uint64_t>(std::ranges::size(range));
-      push_range(range, out);
-      return std::nullopt;
-    }
-  }
-  template <class Partition>
-  ETLPIPE_NOINLINE std::optional<Error> extract_part(Partition&& partition, Emitter<E>& out) {
-    if constexpr (requires { std::as_const(pipeline_).extract(partition, out); }) {
-      return error_of([&] { return std::as_const(pipeline_).extract(partition, out); });
-    } else {
-      auto&& range = std::as_const(pipeline_).extract(partition);
-      push_range(range, out);
-      return std::nullopt;
-    }
-  }
-  template <class Range>
-  static void push_range(Range& range, Emitter<E>& out) {
-    for (auto&& item : range) {
-      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(item)>, E>) {
-        if (!out.push(std::forward<decltype(item)>(item))) return;
-      } else {
-        if (!out.push(E(std::forward<decltype(item)>(item)))) return;
-      }
-    }
-  }
-
-  P& pipeline_;
+  PipelineCalls& calls_;
+  const PipelineTraits& traits_;
+  const LoadWith with_;
   const Options options_;
   const Environment environment_;
   const Stop stop_;
-  TransactionalStore<Tx>* const store_;
-  const Source source_;
+  CheckpointStore* const store_;
+  const OtherSource source_;
   TimePoint started_{};
   RunReport report_{};
   Executor executor_{};
   std::optional<Checkpointing> progress_;
   bool progress_started_ = false;
-  std::unique_ptr<PipelineStage<P, Tx>> stage_;
-  std::shared_ptr<Batcher<E>> batcher_;
+  std::unique_ptr<PipelineStage> stage_;
+  std::shared_ptr<Batcher> batcher_;
   std::atomic<std::uint64_t> expected_ = 0;
   std::atomic<std::uint32_t> extracting_ = 0;
   std::atomic<const char*> hook_ = nullptr;
 };
 
-/// Calls `make`, which makes a report. Where it throws, as without memory for a run, the report says that.
-template <class F>
-[[nodiscard]] RunReport reported(F&& make) noexcept {
-  RunReport report;
-  auto error = guarded([&]() -> std::optional<Error> { return report = make(), std::nullopt; });
-  if (error) {
-    report.outcome = Outcome::Failed;
-    report.add_error({.error = std::move(*error), .stage = Stage::Configure});
-  }
-  return report;
+/// Runs a pipeline to its end.
+[[nodiscard]] inline RunReport run_pipeline(PipelineCalls& calls, const Options& options, Environment environment,
+                                            Stop stop, CheckpointStore* store = nullptr, OtherSource source = {}) {
+  return Runner(calls, options, std::move(environment), std::move(stop), store, std::move(source)).execute();
 }
-
-/// Runs a pipeline that `check_pipeline` has accepted.
-template <class P>
-[[nodiscard]] RunReport execute(P& pipeline, const Options& options, const Environment& environment,
-                                Stop stop) noexcept {
-  return reported([&] { return Runner<P>(pipeline, options, environment, std::move(stop)).execute(); });
-}
-template <class P, class Tx>
-[[nodiscard]] RunReport execute(WithStore<P, Tx>& bound, const Options& options, const Environment& environment,
-                                Stop stop) noexcept {
-  return reported([&] {
-    return Runner<std::remove_reference_t<P>, Tx>(bound.pipeline, options, environment, std::move(stop), bound.store)
-        .execute();
-  });
-}
-
-/// `check_pipeline`, also of a pipeline with its store.
-template <class P>
-struct Checked {
-  static consteval bool ok() { return check_pipeline<P>(); }
-};
-template <class P, class Tx>
-struct Checked<WithStore<P, Tx>> {
-  static consteval bool ok() { return check_pipeline<std::remove_reference_t<P>, Tx>(); }
-};
 
 }  // namespace etl::inline v0::detail

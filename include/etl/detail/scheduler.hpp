@@ -27,8 +27,7 @@ namespace etl::inline v0::detail {
 /// A task runs batches while there are any and tokens are free; after 2 ms (`ExecutorBackend::slice`) it goes to the
 /// end of the executor's line, so that others get their turn. Tasks that have not started when the run ends hold a
 /// reference to this object and find it finished.
-template <class E>
-class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
+class Scheduler : public std::enable_shared_from_this<Scheduler> {
  public:
   using Lock = std::unique_lock<std::mutex>;
 
@@ -65,14 +64,14 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
   ~Scheduler() = default;
 
   /// Without the lock: runs a batch as worker `slot`, returns the time it ended.
-  virtual TimePoint run_batch(Batch<E>* batch, std::uint32_t slot, TimePoint begin) noexcept = 0;
+  virtual TimePoint run_batch(Batch* batch, std::uint32_t slot, TimePoint begin) noexcept = 0;
   /// Under the lock: a task could not be posted.
   virtual void post_failed(Error error) = 0;
   /// Under the lock: call `wake_worker` then, at the latest.
   virtual void remind(TimePoint when) = 0;
 
   /// To the end of the queue. `cost` is what a batch took of late.
-  void enqueue(Lock& lock, Batch<E>* batch, std::chrono::nanoseconds cost) {
+  void enqueue(Lock& lock, Batch* batch, std::chrono::nanoseconds cost) {
     const bool quick = batch->sealed - last_enqueued_ < quick_source;
     last_enqueued_ = batch->sealed;
     queue_.push(batch);
@@ -96,7 +95,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
     post(lock, task);
   }
   /// On a thread that is no worker. A task may have left for want of the token that was held here.
-  void run_here(Lock& lock, Batch<E>* batch, TimePoint begin) {
+  void run_here(Lock& lock, Batch* batch, TimePoint begin) {
     run(lock, batch, begin);
     if (!alone_) wake_worker(lock);
   }
@@ -140,7 +139,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
   void notify_if_ended() noexcept {
     if (waiting_for_end_ > 0 && quiet()) notify();
   }
-  [[nodiscard]] BatchQueue<E> drop_queue() noexcept {
+  [[nodiscard]] BatchQueue drop_queue() noexcept {
     queued_ = 0;
     work_waiting_.store(false, std::memory_order_relaxed);
     return std::exchange(queue_, {});
@@ -165,11 +164,11 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
   };
 
   [[nodiscard]] bool runnable() const noexcept { return queued_ > 0 && !tokens_.empty(); }
-  [[nodiscard]] Batch<E>* dequeue() noexcept {
+  [[nodiscard]] Batch* dequeue() noexcept {
     if (--queued_ == 0) work_waiting_.store(false, std::memory_order_relaxed);
     return queue_.pop();
   }
-  TimePoint run(Lock& lock, Batch<E>* batch, TimePoint begin) {
+  TimePoint run(Lock& lock, Batch* batch, TimePoint begin) {
     const std::uint32_t slot = tokens_.back();
     tokens_.pop_back();
     ++running_;
@@ -182,7 +181,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
     return ended;
   }
   void help(Lock& lock) {
-    Batch<E>* batch = dequeue();
+    Batch* batch = dequeue();
     run_here(lock, batch, now());
   }
   // The run may end while its executor posts: the post is counted, so that the end waits for it.
@@ -191,7 +190,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
     posted_at_ = now();
     outside(lock, [&] {
       auto error = guarded([&]() -> std::optional<Error> {
-        backend_->post(std::shared_ptr<Task>(this->shared_from_this(), task));
+        backend_->post(std::shared_ptr<Task>(shared_from_this(), task));
         return std::nullopt;
       });
       if (!error) return;
@@ -261,7 +260,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler<E>> {
   TimePoint last_enqueued_{};
   alignas(64) std::atomic<bool> work_waiting_ = false;  // something is queued, for those that linger
   alignas(64) std::condition_variable changed_;
-  BatchQueue<E> queue_;
+  BatchQueue queue_;
   std::vector<std::uint32_t> tokens_;  // free worker slots
   std::vector<std::unique_ptr<DrainTask>> tasks_;
   std::vector<DrainTask*> idle_tasks_;

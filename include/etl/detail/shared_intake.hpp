@@ -27,14 +27,14 @@ enum class Pushed : std::uint8_t { Yes, Full, Refused };
 /// many items out of the queue in bulk. The lock is taken by the first and the last item of a batch only.
 /// Thread-safe.
 template <class T>
-class SharedIntake final : public BatchSource<T> {
+class SharedIntake final : public BatchSource {
  public:
-  SharedIntake(Batcher<T>& batcher, const Options& options)
+  SharedIntake(Batcher& batcher, const Options& options)
       : batcher_(batcher),
         options_(options),
         batch_size_(options.batch_size),
         bound_(bound_of(options)),
-        buffers_(batcher) {}
+        buffers_(batcher, item_type<T>) {}
 
   /// Never blocks; takes the item only when it answers Yes. Throws what a move of the item throws.
   [[nodiscard]] Pushed try_push(T& item) {
@@ -75,13 +75,13 @@ class SharedIntake final : public BatchSource<T> {
     };
     while (!is_quiet()) std::this_thread::yield();
     auto lock = batcher_.lock();
-    BatchQueue<T> rest;
+    BatchQueue rest;
     seal_rest(rest);
     if (const std::uint64_t lost = open_items(); lost > 0) {  // no memory; they go with the queue
       sealed_.fetch_add(lost, std::memory_order_relaxed);
       batcher_.count_lost(lost);
     }
-    while (Batch<T>* batch = rest.pop()) batcher_.dispatch(lock, batch, nullptr);
+    while (Batch* batch = rest.pop()) batcher_.dispatch(lock, batch, nullptr);
   }
 
   // --- for the batcher ------------------------------------------------------------------------------
@@ -89,7 +89,7 @@ class SharedIntake final : public BatchSource<T> {
   [[nodiscard]] std::uint64_t open_items() const noexcept {
     return published_.load(std::memory_order_seq_cst) - sealed_.load(std::memory_order_relaxed);
   }
-  TimePoint seal_due(TimePoint now, BatchQueue<T>& sealed) noexcept override {
+  TimePoint seal_due(TimePoint now, BatchQueue& sealed) noexcept override {
     if (!timed_) return TimePoint::max();
     const TimePoint due = after(opened_, options_.timeout);
     if (due > now) return due;
@@ -98,22 +98,22 @@ class SharedIntake final : public BatchSource<T> {
     start_open(now);
     return after(opened_, options_.timeout);
   }
-  void refuse(BatchQueue<T>& sealed) noexcept override {
+  void refuse(BatchQueue& sealed) noexcept override {
     held_.fetch_or(refused, std::memory_order_acq_rel);
     seal_rest(sealed);
   }
-  void materialise(Batch<T>& batch) override {
+  void materialise(Batch& batch) override {
     auto lock = batcher_.lock();
     auto buffer = buffers_.take_buffer(static_cast<std::uint32_t>(batch_size_));
     lock.unlock();
     std::uint32_t n = 0;
     while (n < batch.size()) {
-      const std::size_t got = queue_.dequeue(SlotWriter{&buffer->slots, n}, batch.size() - n);
+      const std::size_t got = queue_.dequeue(SlotWriter{buffer.get(), n}, batch.size() - n);
       n += static_cast<std::uint32_t>(got);
       held_.fetch_sub(got, std::memory_order_release);
       taken_.fetch_add(got, std::memory_order_release);
     }
-    if constexpr (!reusable<T>) buffer->slots.live = 0;  // the batch destroys them
+    if constexpr (!reusable<T>) buffer->live = 0;  // the batch destroys them
     batch.buffer = buffer.release();
     lock.lock();
     batcher_.notify_waiting();
@@ -143,13 +143,13 @@ class SharedIntake final : public BatchSource<T> {
   }
 
   struct SlotWriter {  // an output iterator over the slots of a buffer
-    Slots<T>* slots;
+    Buffer* buffer;
     std::uint32_t n;
     SlotWriter& operator*() noexcept { return *this; }
     SlotWriter& operator++() noexcept { return ++n, *this; }
-    SlotWriter operator++(int) noexcept { return {slots, n++}; }
+    SlotWriter operator++(int) noexcept { return {buffer, n++}; }
     SlotWriter& operator=(T&& item) {
-      Slots<T>::put(slots->data(), n, slots->live, std::move(item));
+      Slots<T>::put(static_cast<T*>(buffer->data), n, buffer->live, std::move(item));
       return *this;
     }
   };
@@ -157,23 +157,23 @@ class SharedIntake final : public BatchSource<T> {
   ETLPIPE_NOINLINE void look_after_open() {
     auto lock = batcher_.lock();
     if (batcher_.refusing()) return;  // seal_stragglers will
-    BatchQueue<T> full;
+    BatchQueue full;
     while (open_items() >= batch_size_ && seal(batch_size_, Flush::Size, batcher_.now(), full)) {}
     if (open_items() > 0 && !timed_) start_open(batcher_.now());
-    while (Batch<T>* batch = full.pop()) batcher_.dispatch(lock, batch, nullptr);
+    while (Batch* batch = full.pop()) batcher_.dispatch(lock, batch, nullptr);
   }
   void start_open(TimePoint now) noexcept {
     timed_ = true;
     opened_ = now;
     batcher_.arm_timer(after(opened_, options_.timeout));
   }
-  void seal_rest(BatchQueue<T>& sealed) noexcept {
+  void seal_rest(BatchQueue& sealed) noexcept {
     while (open_items() > 0 && seal(std::min(batch_size_, open_items()), Flush::Close, batcher_.now(), sealed)) {}
   }
   /// False: there was no memory, which has failed the bucket.
-  [[nodiscard]] bool seal(std::uint64_t count, Flush reason, TimePoint time, BatchQueue<T>& sealed) noexcept {
+  [[nodiscard]] bool seal(std::uint64_t count, Flush reason, TimePoint time, BatchQueue& sealed) noexcept {
     assert(count <= batch_size_);
-    Batch<T>* const batch = batcher_.new_batch_if_possible();
+    Batch* const batch = batcher_.new_batch_if_possible();
     if (batch == nullptr) return false;
     batch->begin = 0;
     batch->end = static_cast<std::uint32_t>(count);
@@ -187,7 +187,7 @@ class SharedIntake final : public BatchSource<T> {
     return true;
   }
 
-  Batcher<T>& batcher_;
+  Batcher& batcher_;
   const Options& options_;
   const std::uint64_t batch_size_;
   const std::uint64_t bound_;  // items held at most
@@ -196,7 +196,7 @@ class SharedIntake final : public BatchSource<T> {
   alignas(64) std::atomic<std::uint64_t> published_ = 0;  // put into the queue, ever
   std::atomic<std::uint64_t> sealed_ = 0;                 // given to batches, ever; written under the lock
   alignas(64) std::atomic<std::uint64_t> taken_ = 0;      // out of the queue, ever
-  OwnedLane<T> buffers_;                                  // owns the buffers; under the lock
+  OwnedLane buffers_;                                     // owns the buffers; under the lock
   bool timed_ = false;
   TimePoint opened_{};
   std::uint64_t next_ordinal_ = 0;

@@ -74,13 +74,37 @@ class Slots {
     live = n + 1;
   }
 
+  static constexpr std::size_t alignment = alignof(E) > 64 ? alignof(E) : 64;
   std::uint32_t live = 0;
 
  private:
-  static constexpr std::size_t alignment = alignof(E) > 64 ? alignof(E) : 64;
   E* data_ = nullptr;
   std::uint32_t capacity_ = 0;
 };
+
+/// What the engine does with items whose type it does not know.
+struct ItemType {
+  std::size_t size;
+  std::size_t alignment;  ///< of an array of them
+  bool reused;            ///< `reusable`
+  void (*destroy)(void* items, std::uint32_t first, std::uint32_t count) noexcept;
+  /// Moves items to the slots from 0 on of an array whose first `live` slots hold elements; destroys none. When a move
+  /// throws, some of them have been moved away.
+  void (*move)(void* items, std::uint32_t first, std::uint32_t count, void* to, std::uint32_t& live);
+};
+
+template <class E>
+inline constexpr ItemType item_type{
+    .size = sizeof(E),
+    .alignment = Slots<E>::alignment,
+    .reused = reusable<E>,
+    .destroy = [](void* items, std::uint32_t first,
+                  std::uint32_t count) noexcept { std::destroy_n(static_cast<E*>(items) + first, count); },
+    .move =
+        [](void* items, std::uint32_t first, std::uint32_t count, void* to, std::uint32_t& live) {
+          for (std::uint32_t i = 0; i < count; ++i)
+            Slots<E>::put(static_cast<E*>(to), i, live, std::move(static_cast<E*>(items)[first + i]));
+        }};
 
 }  // namespace detail
 }  // namespace etl::inline v0

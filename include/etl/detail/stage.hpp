@@ -26,56 +26,46 @@
 #include <etl/detail/load_gate.hpp>
 #include <etl/detail/loading.hpp>
 #include <etl/detail/rejecter.hpp>
-#include <etl/detail/traits.hpp>
+#include <etl/detail/stage_calls.hpp>
 #include <etl/detail/work.hpp>
 #include <etl/detail/worker_slot.hpp>
 #include <etl/options.hpp>
-#include <etl/out.hpp>
-#include <etl/pipeline.hpp>
 #include <etl/report.hpp>
 
 namespace etl::inline v0::detail {
 
 /// Runs batches through one pipeline. Each worker slot has its own state, results and times; the
 /// results of a batch that waits for its turn are parked at the gate. Thread-safe.
-template <class P, class Tx = NoTransaction>
-class PipelineStage final : public BatchProcessor<extracted_t<P>>, private WhileWaiting {
+class PipelineStage final : public BatchProcessor, private WhileWaiting {
  public:
-  using E = extracted_t<P>;
-  using T = loaded_t<P>;
-  using W = worker_t<P>;
-  static constexpr Takes takes = transform_takes<P, E, T>();
-
-  PipelineStage(P& pipeline, const Options& options, const Environment& environment, std::size_t slots)
-      : pipeline_(&pipeline),
+  PipelineStage(StageCalls& calls, const Options& options, const Environment& environment, std::size_t slots)
+      : calls_(calls),
+        traits_(calls.traits()),
         options_(&options),
         slots_(slots),
-        lanes_(lanes_of(options, slots)),
-        gated_(is_gated(options, slots)),
-        rejecter_(pipeline, options, environment),
-        loading_(pipeline, options, rejecter_, slots),
-        gate_(Loading<P, Tx>::concurrent ? options.max_concurrent_loads.value_or(slots) : 1,
-              options.order != Order::None) {
+        lanes_(lanes_of(traits_, options, slots)),
+        gated_(is_gated(traits_, options, slots)),
+        rejecter_(calls, options, environment),
+        loading_(calls, options, rejecter_, slots),
+        gate_(traits_.concurrent ? options.max_concurrent_loads.value_or(slots) : 1, options.order != Order::None) {
     if (lanes_ > 1) loading_.while_waiting(this);
   }
 
-  /// `progress` and `store` may be null; `run` is the id of this run.
-  void attach(Batcher<E>& batcher, Executor executor = {}, Checkpointing* progress = nullptr,
-              TransactionalStore<Tx>* store = nullptr, std::string run = {}) {
+  /// `progress` may be null; `run` is the id of this run.
+  void attach(Batcher& batcher, Executor executor = {}, Checkpointing* progress = nullptr, std::string run = {}) {
     batcher_ = &batcher;
     progress_ = progress;
     rejecter_.attach(batcher);
-    loading_.attach(batcher, std::move(executor), progress, store, std::move(run));
+    loading_.attach(batcher, std::move(executor), progress, std::move(run));
   }
 
-  TimePoint process(Batch<E>* batch, std::uint32_t index, TimePoint begin) noexcept override {
+  TimePoint process(Batch* batch, std::uint32_t index, TimePoint begin) noexcept override {
     Slot& slot = slots_[index];
     slot.queue.record(begin - batch->sealed);
     slot.at = begin;
     check();
     if (!ready_to_work(slot, *batch)) return abandon(batch), begin;
-    if constexpr (HasKey<P, E>)
-      if (lanes_ > 1) return process_by_key(slot, batch);
+    if (lanes_ > 1) return process_by_key(slot, batch);
     Work& work = *slot.work;
     work.start(batch, begin);
     const bool ready = prepare(slot, *batch) && (batch->replayed || transform(slot, work));
@@ -96,11 +86,11 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
     }
   }
 
-  [[nodiscard]] std::uint64_t bytes(std::span<const E> items) noexcept override {
-    if constexpr (HasBytes<P, E>) {
+  [[nodiscard]] std::uint64_t bytes(const void* items, std::uint32_t first, std::uint32_t count) noexcept override {
+    if (traits_.has_bytes) {
       std::uint64_t sum = 0;
       auto error = guarded([&]() -> std::optional<Error> {
-        for (const E& item : items) sum += static_cast<std::uint64_t>(std::as_const(*pipeline_).bytes(item));
+        sum = calls_.bytes(items, first, count);
         return std::nullopt;
       });
       if (!error) [[likely]]
@@ -109,7 +99,7 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
       if (!unweighed_) unweighed_ = std::move(error);
       weighing_failed_.store(true, std::memory_order_release);
     }
-    return items.size_bytes();
+    return std::uint64_t{count} * traits_.item.size;
   }
   void check() noexcept override {
     if (!weighing_failed_.load(std::memory_order_acquire)) [[likely]]
@@ -131,37 +121,35 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
   void status(RunStatus& status) const { report_busy(slots_, status); }
 
  private:
-  using Work = detail::Work<E, T>;
-  using Slot = WorkerSlot<W, Work>;
+  using Slot = WorkerSlot;
 
-  [[nodiscard]] static bool is_gated(const Options& options, std::size_t slots) {
+  [[nodiscard]] static bool is_gated(const StageTraits& traits, const Options& options, std::size_t slots) {
     if (options.order != Order::None) return options.mode == Mode::Parallel;
-    return slots > 1 && (!Loading<P, Tx>::concurrent || options.max_concurrent_loads.value_or(slots) < slots);
+    return slots > 1 && (!traits.concurrent || options.max_concurrent_loads.value_or(slots) < slots);
   }
 
   /// Lanes for `Order::ByKey`: more than may load at once, so that few keys share one with another that is tried again.
   /// One where loads take turns anyway, or where a batch is to stay whole: then source order keeps the order of each
   /// key.
-  [[nodiscard]] static std::uint32_t lanes_of(const Options& options, std::size_t slots) {
-    const bool whole = !Loading<P, Tx>::concurrent || Loading<P, Tx>::with != LoadWith::Nothing || takes == Takes::Span;
-    if (options.order != Order::ByKey || options.mode == Mode::Fused || whole) return 1;
+  [[nodiscard]] static std::uint32_t lanes_of(const StageTraits& traits, const Options& options, std::size_t slots) {
+    const bool whole = !traits.concurrent || traits.with != LoadWith::Nothing || traits.takes == Takes::Span;
+    if (options.order != Order::ByKey || !traits.has_key || options.mode == Mode::Fused || whole) return 1;
     return static_cast<std::uint32_t>(4 * slots);
   }
 
   // --- by key ---------------------------------------------------------------------------------------
   /// Each lane gets a part of each batch, be it empty: so it knows whose turn it is.
-  TimePoint process_by_key(Slot& slot, Batch<E>* batch) noexcept {
+  TimePoint process_by_key(Slot& slot, Batch* batch) noexcept {
     std::vector<std::unique_ptr<Work>> parts;
     auto error = guarded([&]() -> std::optional<Error> {
-      using Key = std::remove_cvref_t<decltype(pipeline_->key(std::declval<const E&>()))>;
       const auto split = std::make_shared<Split>(lanes_);
       for (std::uint32_t lane = 0; lane < lanes_; ++lane) {
         parts.push_back(spare_work());
         parts.back()->start_part(batch, slot.at, split, lane, lanes_);
       }
-      const std::span<const E> items = batch->items();
-      for (std::uint32_t i = 0; i < items.size(); ++i)
-        parts[std::hash<Key>()(std::as_const(*pipeline_).key(items[i])) % lanes_]->which.push_back(i);
+      std::vector<std::size_t> hashes(batch->size());
+      calls_.hash_keys(*batch, hashes);
+      for (std::uint32_t i = 0; i < hashes.size(); ++i) parts[hashes[i] % lanes_]->which.push_back(i);
       return std::nullopt;
     });
     if (error) {
@@ -213,14 +201,10 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
   [[nodiscard]] bool go_on(bool always) override { return gate_.resume(always); }
 
   // --- transform ------------------------------------------------------------------------------------
-  [[nodiscard]] bool prepare(Slot& slot, const Batch<E>& batch) noexcept {
+  [[nodiscard]] bool prepare(Slot& slot, const Batch& batch) noexcept {
     if (slot.worker) return true;
     auto error = guarded([&]() -> std::optional<Error> {
-      if constexpr (HasWorker<P>)
-        // Built in place, movable or not. NOLINTNEXTLINE(bugprone-unhandled-exception-at-new): `guarded` handles it
-        slot.worker.reset(new W(std::as_const(*pipeline_).worker()));
-      else
-        slot.worker = std::make_unique<W>();
+      slot.worker = calls_.make_worker();
       return std::nullopt;
     });
     if (error) batcher_->fail(place(batch, Stage::Worker, std::move(*error)));
@@ -230,15 +214,11 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
   /// False when the batch is not to be loaded.
   [[nodiscard]] bool transform(Slot& slot, Work& work) noexcept {
     if (auto error = loading_.weigh(work)) return fail(*work.batch, Stage::Load, std::move(*error));
-    if constexpr (takes == Takes::Nothing)
-      if (!work.split) return true;
+    if (traits_.takes == Takes::Nothing && !work.split) return true;
     slot.busy.store(Busy::Transform, std::memory_order_relaxed);
     bool ok = true;
     auto escaped = guarded([&]() -> std::optional<Error> {
-      if constexpr (takes == Takes::Span)
-        ok = transform_batch(slot, work);
-      else
-        ok = work.split ? transform_items<true>(slot, work) : transform_items<false>(slot, work);
+      ok = traits_.takes == Takes::Span ? transform_batch(slot, work) : transform_items(slot, work);
       return std::nullopt;
     });
     if (escaped) ok = fail(*work.batch, Stage::Transform, std::move(*escaped));
@@ -250,24 +230,16 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
   }
 
   [[nodiscard]] bool transform_batch(Slot& slot, Work& work) {
-    auto error = guarded([&] {
-      return error_of([&] { return call_transform(std::as_const(*pipeline_), *slot.worker, work.batch->items()); });
-    });
+    auto error = guarded([&] { return calls_.transform_batch(*slot.worker, *work.batch); });
     if (!error) return true;
     return rejecter_.is_rejection(*error) ? reject_all(work, *error)
                                           : fail(*work.batch, Stage::Transform, std::move(*error));
   }
-  template <bool part>
   [[nodiscard]] bool transform_items(Slot& slot, Work& work) {
-    const std::uint32_t n = part ? work.size() : work.batch->size();
+    const std::uint32_t n = work.size();
     std::uint32_t i = 0;
     while (i < n) {  // once, and once more for each exception
-      auto error = guarded([&]() -> std::optional<Error> {
-        work.out.reserve(n);
-        for (; i < n; ++i)
-          if (auto failed = transform_item(slot, work, i, part ? work.at(i) : i)) return failed;
-        return std::nullopt;
-      });
+      auto error = guarded([&] { return calls_.transform_items(*slot.worker, work, i); });
       if (!error) break;
       if (!rejecter_.is_rejection(*error)) return fail_item(work, i, std::move(*error));
       work.reject_item(i++, std::move(*error));
@@ -279,53 +251,10 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
     return rejecter_.settle_transform(work);
   }
 
-  /// An error that rejects or fails the item. Results of an item that ends so are taken back.
-  ETLPIPE_ALWAYS_INLINE std::optional<Error> transform_item([[maybe_unused]] Slot& slot, Work& work, std::uint32_t i,
-                                                            std::uint32_t at) {
-    Out<T>& out = work.out;
-    [[maybe_unused]] const P& pipeline = *pipeline_;
-    auto& item = static_cast<E&>(work.batch->buffer->slots.data()[work.batch->begin + at]);
-    work.mark = out.count();
-    if constexpr (takes == Takes::Nothing) {
-      if constexpr (std::is_copy_constructible_v<E>)
-        out.push(std::as_const(item));
-      else
-        out.push(std::move(item));
-    } else if constexpr (TransformCallable<const P, W, item_t<takes, E>, Out<T>&>) {
-      auto error =
-          error_of([&] { return call_transform(pipeline, *slot.worker, static_cast<item_t<takes, E>>(item), out); });
-      if (error) [[unlikely]]
-        return error;
-      if (out.is_rejected()) [[unlikely]]
-        return out.take_rejection(work.mark);
-    } else {
-      put(out, call_transform(pipeline, *slot.worker, static_cast<item_t<takes, E>>(item)));
-      if (out.is_rejected()) [[unlikely]]
-        return out.take_rejection(work.mark);
-    }
-    if (out.count() != work.mark + 1) [[unlikely]]
-      work.note_count(i, out.count() - work.mark);
-    return std::nullopt;
-  }
-  template <class R>
-  ETLPIPE_ALWAYS_INLINE static void put(Out<T>& out, R&& result) {
-    using Plain = std::remove_cvref_t<R>;
-    if constexpr (std::is_same_v<Plain, Result<T>> && !std::is_same_v<T, Result<T>>) {
-      if (result)
-        out.push(std::move(*result));
-      else
-        out.reject(std::move(result.error()));
-    } else if constexpr (std::is_same_v<Plain, std::optional<T>>) {
-      if (result) out.push(std::move(*result));
-    } else {
-      out.push(std::forward<R>(result));
-    }
-  }
-
   // --- load -----------------------------------------------------------------------------------------
   /// False: the gate has the work now.
   [[nodiscard]] bool pass_gate(Slot& slot, Work& work, bool ready) noexcept {
-    using Turn = typename LoadGate<Work>::Turn;
+    using Turn = LoadGate::Turn;
     work.ready = ready;
     Turn turn = Turn::Abandon;
     static_cast<void>(at_gate(work, [&] { return turn = gate_.enter(&work), true; }));
@@ -358,7 +287,7 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
     settle(work);
   }
   void settle(Work& work, std::chrono::nanoseconds cost = {}) noexcept {
-    Batch<E>* const batch = work.batch;
+    Batch* const batch = work.batch;
     BatchLedger ledger = work.ledger();
     if (work.split) {
       const auto whole = work.split->add(ledger);
@@ -373,12 +302,12 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
 
   // --- failures ---------------------------------------------------------------------------------------
   /// A batch that was not begun.
-  void abandon(Batch<E>* batch) noexcept {
+  void abandon(Batch* batch) noexcept {
     BatchLedger ledger;
     ledger.items.abandoned = batch->size();
     batcher_->settle(batch, ledger);
   }
-  bool fail(const Batch<E>& batch, Stage stage, Error error) noexcept {
+  bool fail(const Batch& batch, Stage stage, Error error) noexcept {
     batcher_->fail(place(batch, stage, std::move(error)));
     return false;
   }
@@ -391,7 +320,7 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
 
   // --- results on their way ----------------------------------------------------------------------------
   /// The gate may have taken what the slot had.
-  [[nodiscard]] bool ready_to_work(Slot& slot, const Batch<E>& batch) noexcept {
+  [[nodiscard]] bool ready_to_work(Slot& slot, const Batch& batch) noexcept {
     if (slot.work) [[likely]]
       return true;
     auto error = guarded([&]() -> std::optional<Error> {
@@ -402,7 +331,7 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
   }
   [[nodiscard]] std::unique_ptr<Work> spare_work() {
     const std::lock_guard lock(spare_mutex_);
-    if (spare_.empty()) return std::make_unique<Work>();
+    if (spare_.empty()) return std::make_unique<Work>(calls_.make_results());
     std::unique_ptr<Work> work = std::move(spare_.back());
     spare_.pop_back();
     return work;
@@ -416,16 +345,17 @@ class PipelineStage final : public BatchProcessor<extracted_t<P>>, private While
     }));
   }
 
-  P* const pipeline_;
+  StageCalls& calls_;
+  const StageTraits& traits_;
   const Options* const options_;
-  Batcher<E>* batcher_ = nullptr;
+  Batcher* batcher_ = nullptr;
   Checkpointing* progress_ = nullptr;
   std::vector<Slot> slots_;
   const std::uint32_t lanes_;
   const bool gated_;
-  Rejecter<P> rejecter_;
-  Loading<P, Tx> loading_;
-  LoadGate<Work> gate_;
+  Rejecter rejecter_;
+  Loading loading_;
+  LoadGate gate_;
   std::mutex spare_mutex_;
   std::vector<std::unique_ptr<Work>> spare_;
   std::optional<Error> unweighed_;  // what `bytes` threw; under the same lock

@@ -18,6 +18,7 @@
 #include <etl/batch_context.hpp>
 #include <etl/config.hpp>
 #include <etl/delivery/idempotency_key.hpp>
+#include <etl/detail/stage_calls.hpp>
 #include <etl/emitter.hpp>
 #include <etl/error.hpp>
 #include <etl/out.hpp>
@@ -172,9 +173,6 @@ decltype(auto) call_load(P& p, std::span<const T> batch, [[maybe_unused]] BatchC
 
 struct NoTransaction {};
 
-/// What else a `load` wants (G15, G16).
-enum class LoadWith : std::uint8_t { Nothing, Key, Transaction };
-
 /// `Tx` is the transaction of the store that the pipeline is run with, or NoTransaction.
 template <class P, class T, class Tx>
 [[nodiscard]] consteval LoadWith load_with() {
@@ -191,9 +189,6 @@ template <class P>
 concept HasPartitions = requires(const P& p) {
   { p.partitions() } -> std::ranges::forward_range;
 };
-
-/// How `transform` wants its item: untouched, as its own to change, or moved.
-enum class Takes : std::uint8_t { Const, Mutable, Moved, Span, Nothing };
 
 template <class P, class W, class T, class Item>
 concept TransformsFrom = TransformCallable<P, W, Item, Out<T>&> || TransformCallable<P, W, Item>;

@@ -9,7 +9,7 @@
 #include <etl/config.hpp>
 #include <etl/detail/batch.hpp>
 #include <etl/detail/batcher.hpp>
-#include <etl/detail/bucket_engine.hpp>
+#include <etl/detail/bucket_processor.hpp>
 #include <etl/detail/owned_lane.hpp>
 #include <etl/detail/shared_intake.hpp>
 #include <etl/detail/slots.hpp>
@@ -22,20 +22,20 @@ namespace etl::inline v0::detail {
 /// For a bucket with `batch_bytes` or a memory budget, in place of a `SharedIntake`: which items a batch has must be
 /// known when it is sealed, so one open batch is filled under the batcher's lock, taken for each item. Thread-safe.
 template <class T>
-class WeighedIntake final : public BatchSource<T> {
+class WeighedIntake final : public BatchSource {
  public:
-  WeighedIntake(Batcher<T>& batcher, const BucketEngine<T>& engine, const Options& options)
+  WeighedIntake(Batcher& batcher, ProcessorOf<T>& processor, const Options& options)
       : batcher_(batcher),
-        engine_(engine),
+        processor_(processor),
         options_(options),
         batch_size_(static_cast<std::uint32_t>(options.batch_size)),
         batch_bytes_(options.batch_bytes.value_or(UINT64_MAX)),
         capacity_(options.effective_capacity()),
-        buffers_(batcher) {}
+        buffers_(batcher, item_type<T>) {}
 
   /// Never blocks; takes the item only when it answers Yes. Throws what the item's weighing or moving throws.
   [[nodiscard]] Pushed try_push(T& item) {
-    const std::uint64_t weight = engine_.weight(item);
+    const std::uint64_t weight = processor_.weight(item);
     auto lock = batcher_.lock();
     if (is_full()) seal_full(lock);
     if (batcher_.refusing()) return Pushed::Refused;
@@ -45,7 +45,7 @@ class WeighedIntake final : public BatchSource<T> {
   }
   /// Blocks while full. False: closed, stopped or failed, and the item is counted.
   [[nodiscard]] bool push(T& item) {
-    const std::uint64_t weight = engine_.weight(item);
+    const std::uint64_t weight = processor_.weight(item);
     auto lock = batcher_.lock();
     if (!batcher_.has_room(capacity_ - 1))
       batcher_.wait_helping(lock, [this] { return batcher_.has_room(capacity_ / 2); });
@@ -56,7 +56,7 @@ class WeighedIntake final : public BatchSource<T> {
   }
 
   // --- for the batcher ------------------------------------------------------------------------------
-  TimePoint seal_due(TimePoint now, BatchQueue<T>& sealed) noexcept override {
+  TimePoint seal_due(TimePoint now, BatchQueue& sealed) noexcept override {
     if (!timed_) return TimePoint::max();
     const TimePoint due = after(opened_, options_.timeout);
     if (due > now) return due;
@@ -64,20 +64,20 @@ class WeighedIntake final : public BatchSource<T> {
     if (count_ > 0) sealed.push(seal(Flush::Timeout, now));
     return TimePoint::max();
   }
-  void refuse(BatchQueue<T>& sealed) noexcept override {
+  void refuse(BatchQueue& sealed) noexcept override {
     if (count_ > 0) sealed.push(seal(Flush::Close, batcher_.now()));
   }
-  void materialise(Batch<T>& /*batch*/) override {}  // a batch is sealed with its items
+  void materialise(Batch& /*batch*/) override {}  // a batch is sealed with its items
 
  private:
-  using Lock = typename Batcher<T>::Lock;
+  using Lock = Batcher::Lock;
 
   // --- under the lock -----------------------------------------------------------------------------------
   void put(Lock& lock, T& item, std::uint64_t weight) {
     if (next_batch_ == nullptr) next_batch_ = batcher_.new_batch();
     if (buffer_ == nullptr) buffer_ = buffers_.take_buffer(batch_size_);
     if (count_ == 0) start_open();
-    Slots<T>::put(buffer_->slots.data(), count_, buffer_->slots.live, std::move(item));
+    Slots<T>::put(static_cast<T*>(buffer_->data), count_, buffer_->live, std::move(item));
     ++count_;
     bytes_ += weight;
     if (is_full()) seal_full(lock);
@@ -91,10 +91,10 @@ class WeighedIntake final : public BatchSource<T> {
   void seal_full(Lock& lock) {
     batcher_.dispatch(lock, seal(count_ >= batch_size_ ? Flush::Size : Flush::Bytes, batcher_.now()), nullptr);
   }
-  [[nodiscard]] Batch<T>* seal(Flush reason, TimePoint time) noexcept {
-    Batch<T>* const batch = std::exchange(next_batch_, nullptr);
+  [[nodiscard]] Batch* seal(Flush reason, TimePoint time) noexcept {
+    Batch* const batch = std::exchange(next_batch_, nullptr);
     buffer_->bytes = std::max(buffer_->bytes, bytes_);
-    if constexpr (!reusable<T>) buffer_->slots.live = 0;  // the batch destroys them
+    if constexpr (!reusable<T>) buffer_->live = 0;  // the batch destroys them
     batch->buffer = buffer_.release();
     batch->begin = 0;
     batch->end = std::exchange(count_, 0);
@@ -107,16 +107,16 @@ class WeighedIntake final : public BatchSource<T> {
     return batch;
   }
 
-  Batcher<T>& batcher_;
-  const BucketEngine<T>& engine_;
+  Batcher& batcher_;
+  ProcessorOf<T>& processor_;
   const Options& options_;
   const std::uint32_t batch_size_;
   const std::uint64_t batch_bytes_;
   const std::uint64_t capacity_;
-  OwnedLane<T> buffers_;  // owns the buffers
+  OwnedLane buffers_;  // owns the buffers
   // The open batch.
-  std::unique_ptr<Buffer<T>> buffer_;
-  Batch<T>* next_batch_ = nullptr;  // what it will be when it is sealed, for which no memory is needed then
+  std::unique_ptr<Buffer> buffer_;
+  Batch* next_batch_ = nullptr;  // what it will be when it is sealed, for which no memory is needed then
   std::uint32_t count_ = 0;
   std::uint64_t bytes_ = 0;
   bool timed_ = false;  // the timer looks at it; it may have no item, if the first could not be moved

@@ -11,9 +11,9 @@
 
 #include <etl/config.hpp>
 #include <etl/detail/batch.hpp>
+#include <etl/detail/stage_calls.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
-#include <etl/out.hpp>
 
 namespace etl::inline v0::detail {
 
@@ -45,10 +45,10 @@ class Split {
 
 /// Nothing is written down while every item has one result and every result is committed. Recycled with
 /// its memory. Belongs to one worker, or to the gate.
-template <class E, class T>
 struct Work {
-  Batch<E>* batch = nullptr;
-  Out<T> out{};
+  explicit Work(std::unique_ptr<Results> of_its_own) : results(std::move(of_its_own)) {}
+  const std::unique_ptr<Results> results;  ///< of transform, where there is one, or of the part of a batch
+  Batch* batch = nullptr;
   std::uint32_t mark = 0;      ///< results before the current item
   std::uint32_t produced = 0;  ///< results given to load
   bool ready = false;          ///< transformed without failure
@@ -69,7 +69,7 @@ struct Work {
   [[nodiscard]] std::uint32_t partition() const noexcept { return partition_; }
   [[nodiscard]] std::uint64_t ordinal() const noexcept { return ordinal_; }
 
-  void start(Batch<E>* of, TimePoint now) noexcept {
+  void start(Batch* of, TimePoint now) noexcept {
     batch = of;
     partition_ = of->partition;
     ordinal_ = of->ordinal;
@@ -79,7 +79,7 @@ struct Work {
     bytes = 0;
   }
   /// One of the parts of a batch; the lanes of all partitions are distinct.
-  void start_part(Batch<E>* of, TimePoint now, std::shared_ptr<Split> whole, std::uint32_t lane, std::uint32_t lanes) {
+  void start_part(Batch* of, TimePoint now, std::shared_ptr<Split> whole, std::uint32_t lane, std::uint32_t lanes) {
     start(of, now);
     split = std::move(whole);
     partition_ = of->partition * lanes + lane;
@@ -93,7 +93,7 @@ struct Work {
   void clear() noexcept {
     split.reset();
     which.clear();
-    out.truncate(0);
+    results->truncate(0);
     rejections.clear();
     load_rejections.clear();
     drawn.clear();
@@ -112,7 +112,7 @@ struct Work {
   /// Item `i` has `count` results, not one.
   void note_count(std::uint32_t i, std::uint32_t count) { counts_.push_back({i, count}); }
   void reject_item(std::uint32_t i, Error error) {
-    out.truncate(mark);
+    results->truncate(mark);
     counts_.push_back({i, 0});
     rejections.push_back({i, std::move(error)});
   }
@@ -124,7 +124,7 @@ struct Work {
   /// Nothing of this batch is loaded.
   void lose() noexcept {
     lost_ = true;
-    produced = out.count();
+    produced = results->count();
   }
   /// Results from `from` on are not loaded.
   void abandon_from(std::uint32_t from) { set(from, produced, Fate::Abandoned); }

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include <etl/config.hpp>
+#include <etl/detail/stage_calls.hpp>
+#include <etl/detail/work.hpp>
 #include <etl/executor.hpp>
 #include <etl/observe/histogram.hpp>
 #include <etl/report.hpp>
@@ -20,9 +22,8 @@ enum class Busy : std::uint8_t { No, Transform, Load };
 
 /// The user's state of a worker, the results it works on, and its times. Used by one thread at a time, that
 /// which holds the slot's token; `busy` may be read by all.
-template <class W, class Work>
 struct alignas(64) WorkerSlot {
-  std::unique_ptr<W> worker;
+  std::unique_ptr<WorkerState> worker;
   std::unique_ptr<Work> work;
   TimePoint at{};             ///< when the current step began
   std::uint32_t waiting = 0;  ///< loads on this thread's stack that wait for their next attempt
@@ -31,12 +32,11 @@ struct alignas(64) WorkerSlot {
 };
 
 /// Merges the slots' times into a report.
-template <class Slot>
-void report_times(const std::vector<Slot>& slots, RunReport& report) {
+inline void report_times(const std::vector<WorkerSlot>& slots, RunReport& report) {
   Histogram queue;
   Histogram transform;
   Histogram load;
-  for (const Slot& slot : slots) {
+  for (const WorkerSlot& slot : slots) {
     queue.merge(slot.queue);
     transform.merge(slot.transform);
     load.merge(slot.load);
@@ -47,11 +47,10 @@ void report_times(const std::vector<Slot>& slots, RunReport& report) {
 }
 
 /// Adds the stages at work to `status.waiting_for`.
-template <class Slot>
-void report_busy(const std::vector<Slot>& slots, RunStatus& status) {
+inline void report_busy(const std::vector<WorkerSlot>& slots, RunStatus& status) {
   const auto add = [&](Busy which, std::string_view name) {
     std::uint64_t count = 0;
-    for (const Slot& slot : slots) count += slot.busy.load(std::memory_order_relaxed) == which ? 1U : 0U;
+    for (const WorkerSlot& slot : slots) count += slot.busy.load(std::memory_order_relaxed) == which ? 1U : 0U;
     if (count == 0) return;
     status.waiting_for.append(status.waiting_for.empty() ? "" : ", ").append(std::to_string(count)).append(name);
   };

@@ -6,9 +6,10 @@
 #include <vector>
 
 #include <etl/detail/batcher.hpp>
-#include <etl/detail/bucket_engine.hpp>
+#include <etl/detail/bucket_processor.hpp>
 #include <etl/detail/environment.hpp>
 #include <etl/detail/shared_intake.hpp>
+#include <etl/detail/stage.hpp>
 #include <etl/executor.hpp>
 #include <etl/options.hpp>
 
@@ -22,9 +23,10 @@ TEST_CASE("shared intake: a time-out seals one batch at most, though producers w
   const etl::Executor executor = etl::Executor::pool(1);
   std::vector<std::size_t> sizes;
   auto processor = [&sizes](std::span<const int> batch) { sizes.push_back(batch.size()); };
-  etl::detail::ProcessorEngine<int, decltype(processor)> engine(processor, options, environment);
-  const auto batcher = std::make_shared<etl::detail::Batcher<int>>(options, environment, executor.backend(),
-                                                                   executor.backend(), engine.stage(), false);
+  etl::detail::TypedProcessor<int, decltype(processor)> typed(processor);
+  etl::detail::PipelineStage stage(typed.calls(), options, environment, options.workers);
+  const auto batcher = std::make_shared<etl::detail::Batcher>(
+      options, environment, executor.backend(), executor.backend(), stage, etl::detail::item_type<int>, false);
   etl::detail::SharedIntake<int> intake(*batcher, options);
   engine.attach(*batcher);
   batcher->set_source(&intake);
@@ -40,9 +42,9 @@ TEST_CASE("shared intake: a time-out seals one batch at most, though producers w
         static_cast<void>(intake.push(item));  // sees a full batch, and waits for the lock
       });
     while (intake.open_items() < 4) std::this_thread::yield();
-    etl::detail::BatchQueue<int> sealed;
+    etl::detail::BatchQueue sealed;
     intake.seal_due(etl::Clock::now() + std::chrono::hours(2), sealed);
-    while (etl::detail::Batch<int>* batch = sealed.pop()) {
+    while (etl::detail::Batch* batch = sealed.pop()) {
       CHECK(batch->size() == 2);
       batcher->dispatch(lock, batch, nullptr);
     }

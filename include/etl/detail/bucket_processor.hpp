@@ -10,14 +10,10 @@
 
 #include <etl/batch_context.hpp>
 #include <etl/config.hpp>
-#include <etl/detail/batch.hpp>
-#include <etl/detail/batcher.hpp>
-#include <etl/detail/environment.hpp>
-#include <etl/detail/stage.hpp>
+#include <etl/detail/stage_calls.hpp>
 #include <etl/detail/traits.hpp>
-#include <etl/executor.hpp>
-#include <etl/options.hpp>
-#include <etl/report.hpp>
+#include <etl/detail/typed_stage.hpp>
+#include <etl/pipeline.hpp>
 
 namespace etl::inline v0::detail {
 
@@ -65,34 +61,27 @@ struct ProcessorPipeline {
 
 /// Hides the type of the processor from the bucket.
 template <class T>
-class BucketEngine {
+class ProcessorOf {
  public:
-  BucketEngine() = default;
-  BucketEngine(const BucketEngine&) = delete;
-  BucketEngine& operator=(const BucketEngine&) = delete;
-  virtual ~BucketEngine() = default;
-  virtual BatchProcessor<T>& stage() noexcept = 0;
-  virtual void attach(Batcher<T>& batcher, const Executor& executor) = 0;
-  virtual void report(RunReport& report) const = 0;
-  virtual void status(RunStatus& status) const = 0;
+  ProcessorOf() = default;
+  ProcessorOf(const ProcessorOf&) = delete;
+  ProcessorOf& operator=(const ProcessorOf&) = delete;
+  virtual ~ProcessorOf() = default;
+  [[nodiscard]] virtual StageCalls& calls() noexcept = 0;
   /// What the processor's `bytes` says of an item, or else its size. Throws what that throws.
   [[nodiscard]] virtual std::uint64_t weight(const T& item) const = 0;
 };
 
 template <class T, class F>
-class ProcessorEngine final : public BucketEngine<T> {
+class TypedProcessor final : public ProcessorOf<T> {
  public:
-  ProcessorEngine(F processor, const Options& options, const Environment& environment)
-      : pipeline_{std::move(processor)}, stage_(pipeline_, options, environment, options.workers) {}
-  BatchProcessor<T>& stage() noexcept override { return stage_; }
-  void attach(Batcher<T>& batcher, const Executor& executor) override { stage_.attach(batcher, executor); }
-  void report(RunReport& report) const override { stage_.report(report); }
-  void status(RunStatus& status) const override { stage_.status(status); }
+  explicit TypedProcessor(F processor) : pipeline_{std::move(processor)}, calls_(pipeline_) {}
+  [[nodiscard]] StageCalls& calls() noexcept override { return calls_; }
   [[nodiscard]] std::uint64_t weight(const T& item) const override { return pipeline_.bytes(item); }
 
  private:
   ProcessorPipeline<T, F> pipeline_;
-  PipelineStage<ProcessorPipeline<T, F>> stage_;
+  TypedStage<ProcessorPipeline<T, F>> calls_;
 };
 
 }  // namespace etl::inline v0::detail

@@ -1,0 +1,82 @@
+#pragma once
+/// What a run asks of its pipeline beside transform and load.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/detail/lane.hpp>
+#include <etl/detail/stage_calls.hpp>
+#include <etl/error.hpp>
+
+namespace etl::inline v0 {
+
+struct RunReport;
+
+namespace detail {
+
+/// A partition of this run: what it is, and of which data (`PartitionProgress`).
+struct PartitionName {
+  std::string id{};
+  std::string fingerprint{};
+};
+
+/// Extracts one partition into a lane. May throw what the user's code throws.
+class PartitionSource {
+ public:
+  PartitionSource() = default;
+  PartitionSource(const PartitionSource&) = delete;
+  PartitionSource& operator=(const PartitionSource&) = delete;
+  virtual ~PartitionSource() = default;
+  [[nodiscard]] virtual std::optional<Error> extract(Lane& lane) = 0;
+};
+
+/// The list that `partitions()` returned, while it is in use. May throw what its iterators throw. Its owner serialises
+/// the calls; partitions that were taken may be extracted at the same time.
+class PartitionList {
+ public:
+  PartitionList() = default;
+  PartitionList(const PartitionList&) = delete;
+  PartitionList& operator=(const PartitionList&) = delete;
+  virtual ~PartitionList() = default;
+  [[nodiscard]] virtual std::vector<PartitionName> names() = 0;
+  [[nodiscard]] virtual std::size_t count() = 0;
+  [[nodiscard]] virtual bool at_end() = 0;
+  [[nodiscard]] virtual std::unique_ptr<PartitionSource> take_next() = 0;
+};
+
+/// What a pipeline has, as far as a run has to know.
+struct PipelineTraits {
+  bool has_describe;
+  bool has_partitions;
+  bool identifies_partitions;
+  bool has_fingerprint;
+  bool acknowledges;
+  bool has_pre_process;
+  bool has_post_process;
+  bool has_expected_items;
+};
+
+/// A whole pipeline. Any of these calls may throw what the user's code throws.
+class PipelineCalls : public StageCalls {
+ public:
+  [[nodiscard]] virtual const PipelineTraits& pipeline_traits() const noexcept = 0;
+  [[nodiscard]] virtual std::string fingerprint() = 0;
+  [[nodiscard]] virtual std::optional<Error> pre_process(const std::stop_token& stop) = 0;
+  [[nodiscard]] virtual std::optional<Error> post_process(const RunReport& report) = 0;
+  [[nodiscard]] virtual std::uint64_t expected_items() = 0;
+  /// Where there are no partitions. `expected` is set when the source knows its size and it was 0.
+  [[nodiscard]] virtual std::optional<Error> extract(Lane& lane, std::atomic<std::uint64_t>& expected) = 0;
+  /// Calls `use` with the list of partitions, which ends with the call.
+  virtual void with_partitions(const std::function<void(PartitionList&)>& use) = 0;
+};
+
+}  // namespace detail
+}  // namespace etl::inline v0

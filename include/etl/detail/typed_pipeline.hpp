@@ -1,0 +1,167 @@
+#pragma once
+/// A user's pipeline behind the calls that a run makes.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/detail/pipeline_calls.hpp>
+#include <etl/detail/traits.hpp>
+#include <etl/detail/typed_stage.hpp>
+#include <etl/emitter.hpp>
+#include <etl/error.hpp>
+
+namespace etl::inline v0::detail {
+
+template <class P, class Tx = NoTransaction>
+class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
+  using Stage = TypedStage<P, Tx, PipelineCalls>;
+  using Stage::constant, Stage::pipeline_;
+
+ public:
+  using E = typename Stage::E;
+  using Stage::Stage;
+
+  [[nodiscard]] const PipelineTraits& pipeline_traits() const noexcept override {
+    static constexpr PipelineTraits traits{.has_describe = HasDescribe<P, E>,
+                                           .has_partitions = HasPartitions<P>,
+                                           .identifies_partitions = identifies_partitions(),
+                                           .has_fingerprint = HasFingerprint<P>,
+                                           .acknowledges = acknowledging<P>,
+                                           .has_pre_process = HasPreProcess<P>,
+                                           .has_post_process = HasPostProcess<P>,
+                                           .has_expected_items = HasExpectedItems<P>};
+    return traits;
+  }
+  [[nodiscard]] std::string fingerprint() override {
+    if constexpr (HasFingerprint<P>)
+      return constant().fingerprint();
+    else
+      return {};
+  }
+  [[nodiscard]] std::optional<Error> pre_process([[maybe_unused]] const std::stop_token& stop) override {
+    if constexpr (requires(P& p) { p.pre_process(std::stop_token{}); })
+      return error_of([&]() -> decltype(auto) { return pipeline_.pre_process(stop); });
+    else if constexpr (HasPreProcess<P>)
+      return error_of([&]() -> decltype(auto) { return pipeline_.pre_process(); });
+    else
+      return std::nullopt;
+  }
+  [[nodiscard]] std::optional<Error> post_process([[maybe_unused]] const RunReport& report) override {
+    if constexpr (requires(P& p) { p.post_process(report); })
+      return error_of([&]() -> decltype(auto) { return pipeline_.post_process(report); });
+    else if constexpr (HasPostProcess<P>)
+      return error_of([&]() -> decltype(auto) { return pipeline_.post_process(); });
+    else
+      return std::nullopt;
+  }
+  [[nodiscard]] std::uint64_t expected_items() override {
+    if constexpr (HasExpectedItems<P>)
+      return static_cast<std::uint64_t>(constant().expected_items());
+    else
+      return 0;
+  }
+  [[nodiscard]] std::optional<Error> extract(Lane& lane,
+                                             [[maybe_unused]] std::atomic<std::uint64_t>& expected) override {
+    if constexpr (HasPartitions<P>) {
+      return std::nullopt;
+    } else {
+      Emitter<E> out(lane);
+      if constexpr (requires { pipeline_.extract(out); }) {
+        return error_of([&]() -> decltype(auto) { return pipeline_.extract(out); });
+      } else {
+        auto&& range = pipeline_.extract();
+        if constexpr (std::ranges::sized_range<decltype(range)>)
+          if (expected == 0) expected = static_cast<std::uint64_t>(std::ranges::size(range));
+        push_range(range, out);
+        return std::nullopt;
+      }
+    }
+  }
+  void with_partitions([[maybe_unused]] const std::function<void(PartitionList&)>& use) override {
+    if constexpr (HasPartitions<P>) {
+      auto&& partitions = constant().partitions();
+      List<std::remove_reference_t<decltype(partitions)>> list(constant(), partitions);
+      use(list);
+    }
+  }
+
+ private:
+  [[nodiscard]] static consteval bool identifies_partitions() {
+    if constexpr (HasPartitions<P>)
+      return IdentifiesPartitions<P>;
+    else
+      return false;
+  }
+
+  template <class Partitions>
+  class List final : public PartitionList {
+   public:
+    List(const P& pipeline, Partitions& partitions)
+        : pipeline_(pipeline), partitions_(partitions), next_(std::ranges::begin(partitions)) {}
+    [[nodiscard]] std::vector<PartitionName> names() override {
+      std::vector<PartitionName> names;
+      for (auto&& partition : partitions_) {
+        if constexpr (IdentifiesPartitions<P>)
+          names.push_back({partition_id_of(pipeline_, partition), partition_fingerprint_of(pipeline_, partition)});
+        else
+          names.push_back({std::to_string(names.size()), {}});
+      }
+      return names;
+    }
+    [[nodiscard]] std::size_t count() override { return static_cast<std::size_t>(std::ranges::distance(partitions_)); }
+    [[nodiscard]] bool at_end() override { return next_ == std::ranges::end(partitions_); }
+    [[nodiscard]] std::unique_ptr<PartitionSource> take_next() override {
+      auto source = std::make_unique<Source>(pipeline_, next_);
+      ++next_;
+      return source;
+    }
+
+   private:
+    using Iterator = std::ranges::iterator_t<Partitions>;
+    class Source final : public PartitionSource {
+     public:
+      Source(const P& pipeline, Iterator at) : pipeline_(pipeline), at_(std::move(at)) {}
+      [[nodiscard]] std::optional<Error> extract(Lane& lane) override {
+        Emitter<E> out(lane);
+        if constexpr (requires { pipeline_.extract(*at_, out); }) {
+          return error_of([&]() -> decltype(auto) { return pipeline_.extract(*at_, out); });
+        } else {
+          auto&& range = pipeline_.extract(*at_);
+          push_range(range, out);
+          return std::nullopt;
+        }
+      }
+
+     private:
+      const P& pipeline_;
+      const Iterator at_;
+    };
+    const P& pipeline_;
+    Partitions& partitions_;
+    Iterator next_;
+  };
+
+  template <class Range>
+  static void push_range(Range& range, Emitter<E>& out) {
+    for (auto&& item : range) {
+      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(item)>, E>) {
+        if (!out.push(std::forward<decltype(item)>(item))) return;
+      } else {
+        if (!out.push(E(std::forward<decltype(item)>(item)))) return;
+      }
+    }
+  }
+};
+
+}  // namespace etl::inline v0::detail

@@ -1,0 +1,242 @@
+#pragma once
+/// Transform and load of a user's pipeline, behind the calls that the engine makes.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <etl/batch_context.hpp>
+#include <etl/config.hpp>
+#include <etl/delivery/transactional_store.hpp>
+#include <etl/detail/batch.hpp>
+#include <etl/detail/stage_calls.hpp>
+#include <etl/detail/traits.hpp>
+#include <etl/detail/work.hpp>
+#include <etl/error.hpp>
+#include <etl/out.hpp>
+#include <etl/pipeline.hpp>
+
+namespace etl::inline v0::detail {
+
+template <class T>
+class ResultsOf final : public Results {
+ public:
+  [[nodiscard]] std::uint32_t count() const noexcept override { return out.count(); }
+  [[nodiscard]] std::byte* data() const noexcept override {
+    return reinterpret_cast<std::byte*>(out.results().data());  // NOLINT(*-reinterpret-cast): bytes of an object
+  }
+  void truncate(std::uint32_t count) noexcept override { out.truncate(count); }
+  Out<T> out{};
+};
+
+template <class W>
+class WorkerOfType final : public WorkerState {
+ public:
+  template <class F>
+  explicit WorkerOfType(F&& make) : value(std::forward<F>(make)()) {}
+  W value;
+};
+
+/// `Base` is StageCalls, or an heir of it.
+template <class P, class Tx = NoTransaction, class Base = StageCalls>
+class TypedStage : public Base {
+ public:
+  using E = extracted_t<P>;
+  using T = loaded_t<P>;
+  using W = worker_t<P>;
+  static constexpr Takes takes = transform_takes<P, E, T>();
+  static constexpr LoadWith with = load_with<P, T, Tx>();
+  static constexpr bool describes_items = HasDescribe<P, E> && (takes == Takes::Const || takes == Takes::Nothing);
+
+  /// `store` may be null where `with` is not LoadWith::Transaction.
+  explicit TypedStage(P& pipeline, TransactionalStore<Tx>* store = nullptr) : pipeline_(pipeline), store_(store) {}
+
+  [[nodiscard]] const StageTraits& traits() const noexcept final {
+    static constexpr StageTraits traits{
+        .item = item_type<E>,
+        .result_size = sizeof(T),
+        .takes = takes,
+        .with = with,
+        .concurrent = Loader<const P, T, Tx>,
+        .has_bytes = HasBytes<P, E>,
+        .has_key = HasKey<P, E>,
+        .describes = describes_items,
+        .copies_results = std::is_copy_constructible_v<T>,
+        .returns_results = std::is_move_assignable_v<T> || std::is_nothrow_move_constructible_v<T>};
+    return traits;
+  }
+  [[nodiscard]] std::unique_ptr<WorkerState> make_worker() final {
+    return std::make_unique<WorkerOfType<W>>([this]() -> W {
+      if constexpr (HasWorker<P>)
+        return constant().worker();  // built in place, movable or not
+      else
+        return {};
+    });
+  }
+  [[nodiscard]] std::unique_ptr<Results> make_results() final { return std::make_unique<ResultsOf<T>>(); }
+
+  [[nodiscard]] std::uint64_t bytes([[maybe_unused]] const void* items, [[maybe_unused]] std::uint32_t first,
+                                    [[maybe_unused]] std::uint32_t count) final {
+    std::uint64_t sum = 0;
+    if constexpr (HasBytes<P, E>)
+      for (const E& item : std::span<const E>(static_cast<const E*>(items) + first, count))
+        sum += static_cast<std::uint64_t>(constant().bytes(item));
+    return sum;
+  }
+  [[nodiscard]] std::uint64_t bytes([[maybe_unused]] const Work& work) final {
+    std::uint64_t sum = 0;
+    if constexpr (HasBytes<P, E>)
+      for (std::uint32_t i = 0; i < work.size(); ++i)
+        sum += static_cast<std::uint64_t>(constant().bytes(std::as_const(work.batch->template items<E>()[work.at(i)])));
+    return sum;
+  }
+  void hash_keys([[maybe_unused]] const Batch& batch, [[maybe_unused]] std::span<std::size_t> hashes) final {
+    if constexpr (HasKey<P, E>) {
+      const std::span<const E> items = batch.template items<E>();
+      using Key = std::remove_cvref_t<decltype(constant().key(items[0]))>;
+      for (std::size_t i = 0; i < items.size(); ++i) hashes[i] = std::hash<Key>()(constant().key(items[i]));
+    }
+  }
+
+  [[nodiscard]] std::optional<Error> transform_items(WorkerState& worker, Work& work, std::uint32_t& i) final {
+    if constexpr (takes == Takes::Span)
+      return std::nullopt;
+    else
+      return work.split ? transform_some<true>(value_of(worker), work, i)
+                        : transform_some<false>(value_of(worker), work, i);
+  }
+  [[nodiscard]] std::optional<Error> transform_batch([[maybe_unused]] WorkerState& worker,
+                                                     [[maybe_unused]] const Batch& batch) final {
+    if constexpr (takes == Takes::Span)
+      return error_of([&] { return call_transform(constant(), value_of(worker), batch.template items<E>()); });
+    else
+      return std::nullopt;
+  }
+  [[nodiscard]] std::optional<Error> load(WorkerState& worker, const std::byte* results, std::size_t count,
+                                          BatchContext& context, [[maybe_unused]] const IdempotencyKey* key,
+                                          [[maybe_unused]] StoreConnection* session) final {
+    // NOLINTNEXTLINE(*-reinterpret-cast): from `Results::data`, or a batch
+    const std::span<const T> batch(reinterpret_cast<const T*>(results), count);
+    W& state = value_of(worker);
+    return error_of([&]() -> decltype(auto) {
+      if constexpr (with == LoadWith::Key)
+        return call_load(pipeline_, batch, context, state, *key);
+      else if constexpr (with == LoadWith::Transaction)
+        return call_load(pipeline_, batch, context, state, static_cast<StoreSession<Tx>*>(session)->transaction());
+      else
+        return call_load(pipeline_, batch, context, state);
+    });
+  }
+  [[nodiscard]] std::string describe([[maybe_unused]] const Work& work, [[maybe_unused]] std::uint32_t item) final {
+    if constexpr (describes_items)
+      return std::string(std::string_view(constant().describe(item_of(work, item))));
+    else
+      return {};
+  }
+  [[nodiscard]] Result<std::unique_ptr<StoreConnection>> connect() final {
+    if constexpr (with == LoadWith::Transaction) {
+      auto session = store_->connect();
+      if (!session) return failure(std::move(session.error()));
+      return std::unique_ptr<StoreConnection>(std::move(*session));
+    } else {
+      return std::unique_ptr<StoreConnection>();
+    }
+  }
+
+  void take(std::byte* from, Results& to) final {
+    T& result = result_at(from);
+    if constexpr (std::is_copy_constructible_v<T>)
+      out_of(to).push(std::as_const(result));
+    else
+      out_of(to).push(std::move(result));
+  }
+  void put_back([[maybe_unused]] Results& from, [[maybe_unused]] std::uint32_t i,
+                [[maybe_unused]] std::byte* place) final {
+    if constexpr (std::is_move_assignable_v<T>) {
+      result_at(place) = std::move(out_of(from).results()[i]);
+    } else if constexpr (std::is_nothrow_move_constructible_v<T>) {
+      T* const at = &result_at(place);
+      std::destroy_at(at);
+      std::construct_at(at, std::move(out_of(from).results()[i]));
+    }
+  }
+
+ protected:
+  [[nodiscard]] const P& constant() const noexcept { return pipeline_; }
+  P& pipeline_;
+
+ private:
+  [[nodiscard]] static W& value_of(WorkerState& worker) noexcept { return static_cast<WorkerOfType<W>&>(worker).value; }
+  [[nodiscard]] static Out<T>& out_of(Results& results) noexcept { return static_cast<ResultsOf<T>&>(results).out; }
+  [[nodiscard]] static T& result_at(std::byte* at) noexcept {
+    return *reinterpret_cast<T*>(at);  // NOLINT(*-reinterpret-cast): from `Results::data`, or a batch
+  }
+  /// Without transform the results are the items; such as cannot be copied were moved to the part of a split batch.
+  [[nodiscard]] static const E& item_of(const Work& work, std::uint32_t item) {
+    if constexpr (takes == Takes::Nothing && !std::is_copy_constructible_v<E>)
+      if (work.split) return out_of(*work.results).results()[item];
+    return work.batch->template items<E>()[work.at(item)];
+  }
+
+  /// `part`: the work has some of the batch's items only.
+  template <bool part>
+  [[nodiscard]] std::optional<Error> transform_some(W& worker, Work& work, std::uint32_t& i) {
+    Out<T>& out = out_of(*work.results);
+    E* const items = static_cast<E*>(work.batch->buffer->data) + work.batch->begin;
+    const std::uint32_t n = part ? work.size() : work.batch->size();
+    out.reserve(n);
+    for (; i < n; ++i)
+      if (auto failed = transform_item(worker, work, out, i, items[part ? work.at(i) : i])) return failed;
+    return std::nullopt;
+  }
+  /// An error that rejects or fails the item. Results of an item that ends so are taken back.
+  ETLPIPE_ALWAYS_INLINE std::optional<Error> transform_item([[maybe_unused]] W& worker, Work& work, Out<T>& out,
+                                                            std::uint32_t i, E& item) {
+    [[maybe_unused]] const P& pipeline = pipeline_;
+    work.mark = out.count();
+    if constexpr (takes == Takes::Nothing) {
+      if constexpr (std::is_copy_constructible_v<E>)
+        out.push(std::as_const(item));
+      else
+        out.push(std::move(item));
+    } else if constexpr (TransformCallable<const P, W, item_t<takes, E>, Out<T>&>) {
+      auto error = error_of([&] { return call_transform(pipeline, worker, static_cast<item_t<takes, E>>(item), out); });
+      if (error) [[unlikely]]
+        return error;
+      if (out.is_rejected()) [[unlikely]]
+        return out.take_rejection(work.mark);
+    } else {
+      put(out, call_transform(pipeline, worker, static_cast<item_t<takes, E>>(item)));
+      if (out.is_rejected()) [[unlikely]]
+        return out.take_rejection(work.mark);
+    }
+    if (out.count() != work.mark + 1) [[unlikely]]
+      work.note_count(i, out.count() - work.mark);
+    return std::nullopt;
+  }
+  template <class R>
+  ETLPIPE_ALWAYS_INLINE static void put(Out<T>& out, R&& result) {
+    using Plain = std::remove_cvref_t<R>;
+    if constexpr (std::is_same_v<Plain, Result<T>> && !std::is_same_v<T, Result<T>>) {
+      if (result)
+        out.push(std::move(*result));
+      else
+        out.reject(std::move(result.error()));
+    } else if constexpr (std::is_same_v<Plain, std::optional<T>>) {
+      if (result) out.push(std::move(*result));
+    } else {
+      out.push(std::forward<R>(result));
+    }
+  }
+
+  TransactionalStore<Tx>* const store_;
+};
+
+}  // namespace etl::inline v0::detail
