@@ -7,7 +7,9 @@ set(ETLPIPE_SANITIZE "" CACHE STRING "Sanitizers for etlpipe's own targets: addr
 if(ETLPIPE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   find_program(ETLPIPE_CCACHE_PROGRAM ccache)
   if(ETLPIPE_CCACHE_PROGRAM)
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${ETLPIPE_CCACHE_PROGRAM})
+    # Precompiled headers are named by their content (ccache manual, "Precompiled headers").
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+                                    ${ETLPIPE_CCACHE_PROGRAM})
   endif()
 endif()
 
@@ -42,7 +44,8 @@ set(etlpipe_warnings_Clang -Wrange-loop-analysis -Wunreachable-code)
 
 # Call for every target of this project that compiles something.
 function(etlpipe_developer_options target)
-  target_compile_options(${target} PRIVATE ${etlpipe_warnings} ${etlpipe_warnings_${CMAKE_CXX_COMPILER_ID}})
+  target_compile_options(${target} PRIVATE ${etlpipe_warnings} ${etlpipe_warnings_${CMAKE_CXX_COMPILER_ID}}
+                                           $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF COMPILE_WARNING_AS_ERROR ${ETLPIPE_WERROR})
   if(ETLPIPE_SANITIZE)
     set(flags -fsanitize=${ETLPIPE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

@@ -28,7 +28,7 @@ TEST_CASE("shared intake: a time-out seals one batch at most, though producers w
   const auto batcher = std::make_shared<etl::detail::Batcher>(
       options, environment, executor.backend(), executor.backend(), stage, etl::detail::item_type<int>, false);
   etl::detail::SharedIntake<int> intake(*batcher, options);
-  engine.attach(*batcher);
+  engine.attach(*batcher, executor);
   batcher->set_source(&intake);
 
   int first = 0;
