@@ -1,4 +1,4 @@
-"""Conan 2 recipe. Each component of the CMake package is a component here; core is header-only."""
+"""Conan 2 recipe. Core and its header-only form, each a component."""
 import os
 import re
 
@@ -14,10 +14,13 @@ class EtlpipeConan(ConanFile):
     name = "etlpipe"
     description = "Extract-Transform-Load pipelines for C++20"
     license = "MIT"
-    topics = ("etl", "pipeline", "batch", "header-only")
-    package_type = "header-library"
+    topics = ("etl", "pipeline", "batch")
+    package_type = "library"
     settings = "os", "compiler", "build_type", "arch"
-    exports_sources = "CMakeLists.txt", "LICENSE", "cmake/*", "include/*", "!*/build/*"
+    options = {"shared": [True, False], "fPIC": [True, False]}
+    default_options = {"shared": False, "fPIC": True}
+    implements = ["auto_shared_fpic"]
+    exports_sources = "CMakeLists.txt", "LICENSE", "cmake/*", "include/*", "src/*", "!*/build/*"
 
     def set_version(self):
         config = load(self, os.path.join(self.recipe_folder, "include", "etl", "config.hpp"))
@@ -48,25 +51,28 @@ class EtlpipeConan(ConanFile):
     def build(self):
         cmake = CMake(self)
         cmake.configure()
+        cmake.build()
 
     def package(self):
         copy(self, "LICENSE", self.source_folder, os.path.join(self.package_folder, "licenses"))
         CMake(self).install()
         # Conan writes these itself, from package_info.
-        rmdir(self, os.path.join(self.package_folder, "lib"))
+        rmdir(self, os.path.join(self.package_folder, "lib", "cmake"))
+        rmdir(self, os.path.join(self.package_folder, "lib", "pkgconfig"))
         rmdir(self, os.path.join(self.package_folder, "share"))
-
-    def package_id(self):
-        self.info.clear()
 
     def package_info(self):
         self.cpp_info.set_property("cmake_file_name", "etlpipe")
-        core = self.cpp_info.components["core"]
-        core.set_property("cmake_target_name", "etlpipe::core")
-        core.set_property("pkg_config_name", "etlpipe-core")
-        core.bindirs = []
-        core.libdirs = []
-        core.defines = ["ASIO_STANDALONE"]
-        core.requires = ["asio::asio", "concurrentqueue::concurrentqueue", "fmt::fmt", "tl-expected::tl-expected"]
-        if self.settings.get_safe("os") in ("Linux", "FreeBSD"):
-            core.system_libs = ["pthread"]
+        for name in ("core", "core_header_only"):
+            core = self.cpp_info.components[name]
+            core.set_property("cmake_target_name", f"etlpipe::{name}")
+            core.set_property("pkg_config_name", "etlpipe-" + name.replace("_", "-"))
+            core.bindirs = []
+            core.defines = ["ASIO_STANDALONE"]
+            core.requires = ["asio::asio", "concurrentqueue::concurrentqueue", "fmt::fmt", "tl-expected::tl-expected"]
+            if self.settings.get_safe("os") in ("Linux", "FreeBSD"):
+                core.system_libs = ["pthread"]
+        self.cpp_info.components["core"].libs = ["etlpipe_core"]
+        header_only = self.cpp_info.components["core_header_only"]
+        header_only.libdirs = []
+        header_only.defines.append("ETLPIPE_HEADER_ONLY")

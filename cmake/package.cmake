@@ -63,14 +63,16 @@ macro(etlpipe_package_component component)
       FILE ${PROJECT_BINARY_DIR}/etlpipe-${component}-targets.cmake
       NAMESPACE etlpipe::)
     install(FILES ${PROJECT_BINARY_DIR}/etlpipe-${component}.cmake DESTINATION ${ETLPIPE_CMAKE_DIR})
-    if(EXISTS ${PROJECT_SOURCE_DIR}/cmake/etlpipe-${component}.pc.in)
-      # Relative to the file itself, so that the installed tree can be moved.
-      file(RELATIVE_PATH ETLPIPE_PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
-      string(REGEX REPLACE "/$" "" ETLPIPE_PC_TO_PREFIX ${ETLPIPE_PC_TO_PREFIX})
-      configure_file(${PROJECT_SOURCE_DIR}/cmake/etlpipe-${component}.pc.in
-                     ${PROJECT_BINARY_DIR}/etlpipe-${component}.pc @ONLY)
-      install(FILES ${PROJECT_BINARY_DIR}/etlpipe-${component}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
-    endif()
+    file(GLOB etlpipe_pc_files ${PROJECT_SOURCE_DIR}/cmake/etlpipe-${component}.pc.in
+         ${PROJECT_SOURCE_DIR}/cmake/etlpipe-${component}-*.pc.in)
+    # Relative to the file itself, so that the installed tree can be moved.
+    file(RELATIVE_PATH ETLPIPE_PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+    string(REGEX REPLACE "/$" "" ETLPIPE_PC_TO_PREFIX ${ETLPIPE_PC_TO_PREFIX})
+    foreach(etlpipe_pc_file ${etlpipe_pc_files})
+      cmake_path(GET etlpipe_pc_file STEM LAST_ONLY etlpipe_pc_name)
+      configure_file(${etlpipe_pc_file} ${PROJECT_BINARY_DIR}/${etlpipe_pc_name} @ONLY)
+      install(FILES ${PROJECT_BINARY_DIR}/${etlpipe_pc_name} DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+    endforeach()
   endif()
 endmacro()
 

@@ -14,6 +14,7 @@
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 #include <fmt/format.h>
+#include <etl/asio.hpp>
 #include <etl/etl.hpp>
 
 struct Collatz {  // enough arithmetic to keep both threads busy for a moment

@@ -1,21 +1,18 @@
 #pragma once
 /// What a run returns: its outcome, both ledgers, times and errors (contract G1, G2).
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <etl/config.hpp>
-#include <etl/detail/guard.hpp>
 #include <etl/error.hpp>
-#include <etl/observe/histogram.hpp>
 
 namespace etl::inline v0 {
+
+class Histogram;
 
 /// How a run ended; where several apply, the first (G1).
 enum class Outcome : std::uint8_t {
@@ -28,18 +25,7 @@ enum class Outcome : std::uint8_t {
   NotRun,                ///< a manager never started it
 };
 
-[[nodiscard]] inline std::string_view to_string(Outcome o) noexcept {
-  switch (o) {
-    case Outcome::Inconsistent: return "Inconsistent";
-    case Outcome::Failed: return "Failed";
-    case Outcome::DrainTimeout: return "DrainTimeout";
-    case Outcome::Cancelled: return "Cancelled";
-    case Outcome::CompletedWithRejects: return "CompletedWithRejects";
-    case Outcome::Completed: return "Completed";
-    case Outcome::NotRun: break;
-  }
-  return "NotRun";
-}
+[[nodiscard]] std::string_view to_string(Outcome o) noexcept;
 
 /// Source items, each counted once, by the worst that happened to its results (G2).
 struct ItemLedger {
@@ -82,13 +68,7 @@ struct StageTimes {
   std::chrono::nanoseconds total{};  ///< summed over threads
   std::chrono::nanoseconds p50{}, p95{}, p99{}, max{};
   StageTimes() = default;
-  explicit StageTimes(const Histogram& h)
-      : count(h.count()),
-        total(h.total()),
-        p50(h.quantile(0.50)),
-        p95(h.quantile(0.95)),
-        p99(h.quantile(0.99)),
-        max(h.max()) {}
+  explicit StageTimes(const Histogram& h);
 };
 
 /// An error with its place.
@@ -156,49 +136,14 @@ struct RunReport {
   void throw_if_failed() const;
 
   /// Counts an error and keeps it while there is room, and memory.
-  void add_error(ErrorRecord record) noexcept {
-    ++error_count;
-    if (errors.size() >= max_errors) return;
-    static_cast<void>(detail::guarded([&]() -> std::optional<Error> {  // no memory: it is counted
-      errors.push_back(std::move(record));
-      return std::nullopt;
-    }));
-  }
+  void add_error(ErrorRecord record) noexcept;
 
  private:
   void append_ledgers(std::string& out) const;
 };
 
-inline int RunReport::exit_code() const noexcept {
-  switch (outcome) {
-    case Outcome::Completed: return 0;
-    case Outcome::Failed: {
-      const bool configure = !errors.empty() && errors.front().stage == Stage::Configure;
-      return configure && errors.front().error.code == Errc::InvalidOptions ? 2 : 1;
-    }
-    case Outcome::CompletedWithRejects: return 3;
-    case Outcome::Cancelled: return 4;
-    case Outcome::DrainTimeout: return 5;
-    case Outcome::Inconsistent: return 6;
-    case Outcome::NotRun: break;
-  }
-  return 7;
-}
-
-inline double RunReport::items_per_second() const noexcept {
-  const double seconds = std::chrono::duration<double>(elapsed).count();
-  return seconds > 0 ? static_cast<double>(items.extracted) / seconds : 0;
-}
-
-inline void RunReport::throw_if_failed() const {
-  if (ok()) return;
-  Error error = errors.empty() ? Error{.context = reason} : errors.front().error;
-  error.context = pipeline + (pipeline.empty() ? "" : ": ") + std::string(to_string(outcome)) +
-                  (errors.empty() ? (reason.empty() ? "" : ": " + reason) : ": " + errors.front().text());
-  error.cause = nullptr;
-  throw Exception(std::move(error));
-}
-
 }  // namespace etl::inline v0
 
-#include <etl/detail/report_text.hpp>
+#if defined(ETLPIPE_HEADER_ONLY)
+#include <etl/impl/report.ipp>
+#endif

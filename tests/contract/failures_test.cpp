@@ -10,6 +10,8 @@
 #include <string>
 #include <tuple>
 
+#include <asio/io_context.hpp>
+#include <etl/asio.hpp>
 #include <etl/run.hpp>
 
 #include "support/catch.hpp"

@@ -24,6 +24,7 @@
 
 #include <asio/thread_pool.hpp>
 
+#include <etl/asio.hpp>
 #include <etl/etl.hpp>
 #include <etl/testing/memory_stores.hpp>
 #include <etl/testing/virtual_executor.hpp>

@@ -11,6 +11,7 @@
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
 
+#include <etl/asio.hpp>
 #include <etl/run.hpp>
 
 #include "support/scripted.hpp"

@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include <asio/io_context.hpp>
+#include <etl/asio.hpp>
 #include <etl/bucket.hpp>
 #include <etl/testing/memory_stores.hpp>
 #include <etl/testing/virtual_executor.hpp>

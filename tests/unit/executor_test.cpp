@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include <asio/io_context.hpp>
+#include <etl/asio.hpp>
 #include <etl/executor.hpp>
 
 #include "support/catch.hpp"

@@ -9,7 +9,7 @@
 #include <etl/delivery/transactional_store.hpp>
 #include <etl/detail/environment.hpp>
 #include <etl/detail/guard.hpp>
-#include <etl/detail/runner.hpp>
+#include <etl/detail/run_pipeline.hpp>
 #include <etl/detail/typed_pipeline.hpp>
 #include <etl/options.hpp>
 #include <etl/pipeline.hpp>

@@ -129,7 +129,7 @@ struct OwnedLane final : Lane {
   template <class Host>
   void renew(Host& batcher, std::unique_ptr<Buffer> fresh) {
     const std::uint32_t moved = pending();
-    if (moved > 0) type.move(data, begin, moved, fresh->data, fresh->live);
+    if (moved > 0) type.move(data, begin, moved, fresh->data, 0, fresh->live);
     if (!type.reused && moved > 0) type.destroy(data, begin, moved);
     leave_buffer(batcher);
     buffer = fresh.release();

@@ -29,6 +29,7 @@
 #include <etl/detail/live.hpp>
 #include <etl/detail/outcome.hpp>
 #include <etl/detail/pipeline_calls.hpp>
+#include <etl/detail/run_pipeline.hpp>
 #include <etl/detail/stage.hpp>
 #include <etl/observe/progress.hpp>
 #include <etl/options.hpp>
@@ -44,14 +45,6 @@ namespace etl::inline v0::detail {
   std::random_device random;
   return fmt::format("{:012x}-{:08x}{:08x}", now.count(), random(), random());
 }
-
-/// Extracts in place of a pipeline's own `extract`. `id` names what it extracts: keys are made of it, as of the id of a
-/// partition.
-struct OtherSource {
-  std::function<std::optional<Error>(Lane&)> extract{};
-  std::string id{};
-  [[nodiscard]] explicit operator bool() const noexcept { return extract != nullptr; }
-};
 
 /// One run of one pipeline.
 class Runner final : public LiveRun {
@@ -399,11 +392,5 @@ class Runner final : public LiveRun {
   std::atomic<std::uint32_t> extracting_ = 0;
   std::atomic<const char*> hook_ = nullptr;
 };
-
-/// Runs a pipeline to its end.
-[[nodiscard]] inline RunReport run_pipeline(PipelineCalls& calls, const Options& options, Environment environment,
-                                            Stop stop, CheckpointStore* store = nullptr, OtherSource source = {}) {
-  return Runner(calls, options, std::move(environment), std::move(stop), store, std::move(source)).execute();
-}
 
 }  // namespace etl::inline v0::detail

@@ -88,9 +88,9 @@ struct ItemType {
   std::size_t alignment;  ///< of an array of them
   bool reused;            ///< `reusable`
   void (*destroy)(void* items, std::uint32_t first, std::uint32_t count) noexcept;
-  /// Moves items to the slots from 0 on of an array whose first `live` slots hold elements; destroys none. When a move
-  /// throws, some of them have been moved away.
-  void (*move)(void* items, std::uint32_t first, std::uint32_t count, void* to, std::uint32_t& live);
+  /// Moves items to the slots from `at` on of an array whose first `live` slots hold elements; destroys none. When a
+  /// move throws, some of them have been moved away.
+  void (*move)(void* items, std::uint32_t first, std::uint32_t count, void* to, std::uint32_t at, std::uint32_t& live);
 };
 
 template <class E>
@@ -101,9 +101,9 @@ inline constexpr ItemType item_type{
     .destroy = [](void* items, std::uint32_t first,
                   std::uint32_t count) noexcept { std::destroy_n(static_cast<E*>(items) + first, count); },
     .move =
-        [](void* items, std::uint32_t first, std::uint32_t count, void* to, std::uint32_t& live) {
+        [](void* items, std::uint32_t first, std::uint32_t count, void* to, std::uint32_t at, std::uint32_t& live) {
           for (std::uint32_t i = 0; i < count; ++i)
-            Slots<E>::put(static_cast<E*>(to), i, live, std::move(static_cast<E*>(items)[first + i]));
+            Slots<E>::put(static_cast<E*>(to), at + i, live, std::move(static_cast<E*>(items)[first + i]));
         }};
 
 }  // namespace detail

@@ -150,21 +150,26 @@ class TypedStage : public Base {
     }
   }
 
-  void take(std::byte* from, Results& to) final {
-    T& result = result_at(from);
-    if constexpr (std::is_copy_constructible_v<T>)
-      out_of(to).push(std::as_const(result));
-    else
-      out_of(to).push(std::move(result));
+  // With a transaction all of it is repeated. (A type that says it can be copied may be mistaken: a struct with a
+  // vector of std::unique_ptr.)
+  void take([[maybe_unused]] std::byte* from, [[maybe_unused]] Results& to) final {
+    if constexpr (with != LoadWith::Transaction) {
+      if constexpr (std::is_copy_constructible_v<T>)
+        out_of(to).push(std::as_const(result_at(from)));
+      else
+        out_of(to).push(std::move(result_at(from)));
+    }
   }
   void put_back([[maybe_unused]] Results& from, [[maybe_unused]] std::uint32_t i,
                 [[maybe_unused]] std::byte* place) final {
-    if constexpr (std::is_move_assignable_v<T>) {
-      result_at(place) = std::move(out_of(from).results()[i]);
-    } else if constexpr (std::is_nothrow_move_constructible_v<T>) {
-      T* const at = &result_at(place);
-      std::destroy_at(at);
-      std::construct_at(at, std::move(out_of(from).results()[i]));
+    if constexpr (with != LoadWith::Transaction) {
+      if constexpr (std::is_move_assignable_v<T>) {
+        result_at(place) = std::move(out_of(from).results()[i]);
+      } else if constexpr (std::is_nothrow_move_constructible_v<T>) {
+        T* const at = &result_at(place);
+        std::destroy_at(at);
+        std::construct_at(at, std::move(out_of(from).results()[i]));
+      }
     }
   }
 

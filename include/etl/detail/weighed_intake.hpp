@@ -9,7 +9,6 @@
 #include <etl/config.hpp>
 #include <etl/detail/batch.hpp>
 #include <etl/detail/batcher.hpp>
-#include <etl/detail/bucket_processor.hpp>
 #include <etl/detail/owned_lane.hpp>
 #include <etl/detail/shared_intake.hpp>
 #include <etl/detail/slots.hpp>
@@ -21,21 +20,18 @@ namespace etl::inline v0::detail {
 
 /// For a bucket with `batch_bytes` or a memory budget, in place of a `SharedIntake`: which items a batch has must be
 /// known when it is sealed, so one open batch is filled under the batcher's lock, taken for each item. Thread-safe.
-template <class T>
 class WeighedIntake final : public BatchSource {
  public:
-  WeighedIntake(Batcher& batcher, ProcessorOf<T>& processor, const Options& options)
+  WeighedIntake(Batcher& batcher, const ItemType& type, const Options& options)
       : batcher_(batcher),
-        processor_(processor),
         options_(options),
         batch_size_(static_cast<std::uint32_t>(options.batch_size)),
         batch_bytes_(options.batch_bytes.value_or(UINT64_MAX)),
         capacity_(options.effective_capacity()),
-        buffers_(batcher, item_type<T>) {}
+        buffers_(batcher, type) {}
 
-  /// Never blocks; takes the item only when it answers Yes. Throws what the item's weighing or moving throws.
-  [[nodiscard]] Pushed try_push(T& item) {
-    const std::uint64_t weight = processor_.weight(item);
+  /// Never blocks; takes the item only when it answers Yes. Throws what moving it throws.
+  [[nodiscard]] Pushed try_push(void* item, std::uint64_t weight) {
     auto lock = batcher_.lock();
     if (is_full()) seal_full(lock);
     if (batcher_.refusing()) return Pushed::Refused;
@@ -44,8 +40,7 @@ class WeighedIntake final : public BatchSource {
     return Pushed::Yes;
   }
   /// Blocks while full. False: closed, stopped or failed, and the item is counted.
-  [[nodiscard]] bool push(T& item) {
-    const std::uint64_t weight = processor_.weight(item);
+  [[nodiscard]] bool push(void* item, std::uint64_t weight) {
     auto lock = batcher_.lock();
     if (!batcher_.has_room(capacity_ - 1))
       batcher_.wait_helping(lock, [this] { return batcher_.has_room(capacity_ / 2); });
@@ -73,11 +68,11 @@ class WeighedIntake final : public BatchSource {
   using Lock = Batcher::Lock;
 
   // --- under the lock -----------------------------------------------------------------------------------
-  void put(Lock& lock, T& item, std::uint64_t weight) {
+  void put(Lock& lock, void* item, std::uint64_t weight) {
     if (next_batch_ == nullptr) next_batch_ = batcher_.new_batch();
     if (buffer_ == nullptr) buffer_ = buffers_.take_buffer(batch_size_);
     if (count_ == 0) start_open();
-    Slots<T>::put(static_cast<T*>(buffer_->data), count_, buffer_->live, std::move(item));
+    buffer_->type.move(item, 0, 1, buffer_->data, count_, buffer_->live);
     ++count_;
     bytes_ += weight;
     if (is_full()) seal_full(lock);
@@ -94,7 +89,7 @@ class WeighedIntake final : public BatchSource {
   [[nodiscard]] Batch* seal(Flush reason, TimePoint time) noexcept {
     Batch* const batch = std::exchange(next_batch_, nullptr);
     buffer_->bytes = std::max(buffer_->bytes, bytes_);
-    if constexpr (!reusable<T>) buffer_->live = 0;  // the batch destroys them
+    if (!buffer_->type.reused) buffer_->live = 0;  // the batch destroys them
     batch->buffer = buffer_.release();
     batch->begin = 0;
     batch->end = std::exchange(count_, 0);
@@ -108,7 +103,6 @@ class WeighedIntake final : public BatchSource {
   }
 
   Batcher& batcher_;
-  ProcessorOf<T>& processor_;
   const Options& options_;
   const std::uint32_t batch_size_;
   const std::uint64_t batch_bytes_;

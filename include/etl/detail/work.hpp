@@ -200,10 +200,10 @@ struct Work {
     auto next_count = counts_.begin();
     std::uint32_t result = 0;
     for (std::uint32_t item = 0; item < size(); ++item) {
-      std::uint32_t results = 1;
-      if (next_count != counts_.end() && next_count->item == item) results = (next_count++)->results;
-      call(item, result, result + results);
-      result += results;
+      std::uint32_t count = 1;
+      if (next_count != counts_.end() && next_count->item == item) count = (next_count++)->results;
+      call(item, result, result + count);
+      result += count;
     }
   }
   static void count(BatchLedger& ledger, Fate fate) noexcept {

@@ -1,0 +1,51 @@
+#pragma once
+/// A bucket, but for the type of its items.
+
+#include <cstdint>
+#include <memory>
+
+#include <etl/config.hpp>
+#include <etl/detail/lane.hpp>
+#include <etl/detail/shared_intake.hpp>
+#include <etl/detail/stage_calls.hpp>
+#include <etl/options.hpp>
+#include <etl/report.hpp>
+#include <etl/stop.hpp>
+
+namespace etl::inline v0::detail {
+
+/// Thread-safe, as the members of `Bucket` are that call it.
+class BucketEngine {
+ public:
+  /// Throws as `Bucket` does. `calls` and `queue` outlive it.
+  BucketEngine(StageCalls& calls, ItemQueue& queue, Options options, Stop stop);
+  BucketEngine(const BucketEngine&) = delete;
+  BucketEngine& operator=(const BucketEngine&) = delete;
+  /// Closes, and waits until everything is processed.
+  ~BucketEngine();
+
+  /// Whether items are weighed, and pushed with `push_weighed`; otherwise by way of `intake()`.
+  [[nodiscard]] bool weighed() const noexcept { return weighed_; }
+  [[nodiscard]] SharedIntake& intake() noexcept { return *intake_; }
+  /// `item` points to one of the bucket's type, which is moved from when the answer is Yes.
+  [[nodiscard]] Pushed try_push_weighed(void* item, std::uint64_t weight);
+  /// Blocks while full. False: closed, stopped or failed, and the item is counted.
+  [[nodiscard]] bool push_weighed(void* item, std::uint64_t weight);
+  void count_refused() noexcept;
+
+  [[nodiscard]] Lane& open_lane();
+  void finish_lane(Lane& lane) noexcept;
+
+  void close();
+  /// Closes and waits, the first time.
+  [[nodiscard]] const RunReport& finish();
+  [[nodiscard]] RunStatus status() const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+  SharedIntake* intake_ = nullptr;
+  bool weighed_ = false;
+};
+
+}  // namespace etl::inline v0::detail

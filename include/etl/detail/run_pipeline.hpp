@@ -1,0 +1,36 @@
+#pragma once
+/// The engine, as a user's file sees it.
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include <etl/config.hpp>
+#include <etl/delivery/checkpoint.hpp>
+#include <etl/detail/environment.hpp>
+#include <etl/detail/lane.hpp>
+#include <etl/detail/pipeline_calls.hpp>
+#include <etl/error.hpp>
+#include <etl/options.hpp>
+#include <etl/report.hpp>
+#include <etl/stop.hpp>
+
+namespace etl::inline v0::detail {
+
+/// Extracts in place of a pipeline's own `extract`. `id` names what it extracts: keys are made of it, as of the id of a
+/// partition.
+struct OtherSource {
+  std::function<std::optional<Error>(Lane&)> extract{};
+  std::string id{};
+  [[nodiscard]] explicit operator bool() const noexcept { return extract != nullptr; }
+};
+
+/// Runs a pipeline to its end. `store` is the one that its transactions are of, or null.
+[[nodiscard]] RunReport run_pipeline(PipelineCalls& calls, const Options& options, Environment environment, Stop stop,
+                                     CheckpointStore* store = nullptr, OtherSource source = {});
+
+}  // namespace etl::inline v0::detail
+
+#if defined(ETLPIPE_HEADER_ONLY)
+#include <etl/impl/run.ipp>
+#endif

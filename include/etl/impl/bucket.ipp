@@ -1,0 +1,144 @@
+#pragma once
+/// The compiled part of `Bucket`.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <etl/config.hpp>
+#include <etl/detail/batcher.hpp>
+#include <etl/detail/bucket_engine.hpp>
+#include <etl/detail/environment.hpp>
+#include <etl/detail/outcome.hpp>
+#include <etl/detail/owned_lane.hpp>
+#include <etl/detail/stage.hpp>
+#include <etl/detail/weighed_intake.hpp>
+#include <etl/error.hpp>
+#include <etl/executor.hpp>
+
+namespace etl::inline v0::detail {
+
+/// Every option that is bad, or that a bucket does not honour, is named in one error.
+[[nodiscard]] inline Options bucket_options(Options options) {
+  auto problem = options.problem();
+  const auto refuse = [&problem](bool given, std::string_view what) {
+    if (!given) return;
+    if (problem)
+      problem->context.append("; ");
+    else
+      problem = Error{.code = Errc::InvalidOptions, .context = "invalid options: "};
+    problem->context.append("a bucket has no ").append(what);
+  };
+  const DeliveryOptions usual;
+  const DeliveryOptions& delivery = options.delivery;
+  refuse(options.mode == Mode::Fused, "fused mode");
+  refuse(options.order == Order::ByKey, "order ByKey: its items have no key");
+  refuse(options.extractors.has_value(), "extractors");
+  refuse(options.errors.dead_letters != nullptr, "errors.dead_letters");
+  refuse(delivery.checkpoints != nullptr, "delivery.checkpoints");
+  refuse(delivery.save_every != usual.save_every, "delivery.save_every");
+  refuse(delivery.restart, "delivery.restart");
+  refuse(delivery.incremental, "delivery.incremental");
+  refuse(delivery.dry_run, "delivery.dry_run");
+  refuse(options.progress.show != ProgressOptions::Show::Off, "progress");
+  if (problem) throw Exception(std::move(*problem));
+  return options;
+}
+
+struct BucketEngine::Parts {
+  Parts(StageCalls& calls, ItemQueue& queue, Options its_options, Stop its_stop)
+      : options(bucket_options(std::move(its_options))),
+        environment(options),
+        executor(options.executor ? options.executor : Executor::pool(options.workers)),
+        stage(calls, options, environment, options.workers),
+        batcher(std::make_shared<Batcher>(options, environment, executor.backend(), executor.backend(), stage,
+                                          calls.traits().item, false)),
+        intake(*batcher, queue, calls.traits().item, options),
+        stop(std::move(its_stop)) {
+    stage.attach(*batcher, executor);
+    if (options.batch_bytes || options.memory)
+      batcher->set_source(&weighed.emplace(*batcher, calls.traits().item, options));
+    else
+      batcher->set_source(&intake);
+    on_drain.emplace(stop.drain(), Drain{batcher.get()});
+    on_abandon.emplace(stop.abandon(), Abandon{batcher.get()});
+  }
+  [[nodiscard]] RunReport make_report() noexcept {
+    batcher->close();
+    intake.seal_stragglers();
+    RunReport made;
+    made.pipeline = std::move(name);
+    settle_outcome(made, batcher->finish());
+    stage.report(made);
+    made.elapsed = Clock::now() - started;
+    return made;
+  }
+
+  struct Drain {
+    Batcher* batcher;
+    void operator()() const { batcher->request_drain(); }
+  };
+  struct Abandon {
+    Batcher* batcher;
+    void operator()() const { batcher->request_abandon(); }
+  };
+  const Options options;
+  const Environment environment;
+  const Executor executor;
+  std::string name = options.name;  // for the report
+  const TimePoint started = Clock::now();
+  PipelineStage stage;
+  const std::shared_ptr<Batcher> batcher;
+  SharedIntake intake;
+  std::optional<WeighedIntake> weighed;           // in its place, where items are weighed
+  std::atomic<std::uint32_t> next_partition = 1;  // 0 is the shared intake
+  const Stop stop;
+  std::optional<std::stop_callback<Drain>> on_drain;
+  std::optional<std::stop_callback<Abandon>> on_abandon;
+  std::mutex finish_mutex;
+  std::optional<RunReport> report;
+};
+
+ETLPIPE_COMPILED BucketEngine::BucketEngine(StageCalls& calls, ItemQueue& queue, Options options, Stop stop)
+    : parts_(std::make_unique<Parts>(calls, queue, std::move(options), std::move(stop))),
+      intake_(&parts_->intake),
+      weighed_(parts_->weighed.has_value()) {}
+ETLPIPE_COMPILED BucketEngine::~BucketEngine() { static_cast<void>(finish()); }
+
+ETLPIPE_COMPILED Pushed BucketEngine::try_push_weighed(void* item, std::uint64_t weight) {
+  return parts_->weighed->try_push(item, weight);
+}
+ETLPIPE_COMPILED bool BucketEngine::push_weighed(void* item, std::uint64_t weight) {
+  return parts_->weighed->push(item, weight);
+}
+ETLPIPE_COMPILED void BucketEngine::count_refused() noexcept {
+  const auto lock = parts_->batcher->lock();
+  parts_->batcher->count_refused();
+}
+ETLPIPE_COMPILED Lane& BucketEngine::open_lane() {
+  return parts_->batcher->open_lane(parts_->next_partition.fetch_add(1, std::memory_order_relaxed));
+}
+ETLPIPE_COMPILED void BucketEngine::finish_lane(Lane& lane) noexcept {
+  parts_->batcher->finish_lane(static_cast<OwnedLane&>(lane), Flush::Close);
+}
+ETLPIPE_COMPILED void BucketEngine::close() { parts_->batcher->close(); }
+ETLPIPE_COMPILED const RunReport& BucketEngine::finish() {
+  const std::lock_guard lock(parts_->finish_mutex);
+  if (!parts_->report) parts_->report = parts_->make_report();
+  return *parts_->report;
+}
+ETLPIPE_COMPILED RunStatus BucketEngine::status() const {
+  RunStatus status;
+  status.elapsed = Clock::now() - parts_->started;
+  parts_->batcher->status(status);
+  parts_->stage.status(status);
+  return status;
+}
+
+}  // namespace etl::inline v0::detail

@@ -1,0 +1,83 @@
+#pragma once
+/// The compiled part of `Executor`: a pool of threads.
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+
+#include <etl/asio.hpp>
+#include <etl/config.hpp>
+#include <etl/detail/cpus.hpp>
+#include <etl/detail/process.hpp>
+#include <etl/executor.hpp>
+
+namespace etl::inline v0 {
+namespace detail {
+
+/// Threads of our own that run one Asio context. (asio::thread_pool waits for ever for the threads that have started
+/// when a later one cannot.)
+class ThreadPool {
+ public:
+  /// Throws std::system_error when a thread cannot be started; then those that were started have ended.
+  explicit ThreadPool(std::size_t threads) : context_(threads == 1 ? 1 : ASIO_CONCURRENCY_HINT_DEFAULT) {
+    threads_.reserve(threads);
+    for (std::size_t i = 0; i < threads; ++i) start(i + 1, threads);
+  }
+  [[nodiscard]] asio::io_context::executor_type executor() noexcept { return context_.get_executor(); }
+
+ private:
+  void start(std::size_t number, std::size_t of) {
+    try {
+      threads_.emplace_back([this]() noexcept { context_.run(); });
+    } catch (const std::system_error& e) {
+      throw std::system_error(
+          e.code(), "cannot start thread " + std::to_string(number) + " of " + std::to_string(of) + " of a pool");
+    }
+  }
+
+  asio::io_context context_;
+  std::vector<std::jthread> threads_;  // joined before the context goes
+  // Goes first: then the threads run what was posted, and end.
+  asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
+};
+
+/// A pool of our own threads, joined when destroyed; in a child of fork(), which has no threads, left as it is.
+class PoolBackend final : public ExecutorBackend {
+ public:
+  explicit PoolBackend(std::size_t threads) : pool_(threads), asio_(pool_->executor()) {}
+  void post(std::shared_ptr<Task> task) override { asio_.post(std::move(task)); }
+  std::unique_ptr<Timer> make_timer() override { return asio_.make_timer(); }
+  [[nodiscard]] std::chrono::nanoseconds linger() const noexcept override {
+    return std::chrono::microseconds(usable_cpus() > 1 ? 20 : 0);
+  }
+
+ private:
+  OfThisProcess<ThreadPool> pool_;
+  AsioBackend<asio::io_context::executor_type> asio_;
+};
+
+}  // namespace detail
+
+ETLPIPE_COMPILED TimePoint ExecutorBackend::now() const noexcept { return Clock::now(); }
+ETLPIPE_COMPILED void ExecutorBackend::wait(std::unique_lock<std::mutex>& lock, std::condition_variable& signal,
+                                            TimePoint until) {
+  if (until == TimePoint::max()) return signal.wait(lock);
+  signal.wait_until(lock, until);
+}
+ETLPIPE_COMPILED void ExecutorBackend::notify(std::condition_variable& signal) noexcept { signal.notify_all(); }
+
+ETLPIPE_COMPILED Executor Executor::pool(std::size_t threads) {
+  return Executor(std::make_shared<detail::PoolBackend>(threads));
+}
+
+}  // namespace etl::inline v0

@@ -1,0 +1,131 @@
+#pragma once
+/// The compiled part of a shared intake.
+
+#include <algorithm>
+#include <cassert>
+#include <cstdint>
+#include <memory>
+#include <thread>
+
+#include <etl/config.hpp>
+#include <etl/detail/batcher.hpp>
+#include <etl/detail/owned_lane.hpp>
+#include <etl/detail/shared_intake.hpp>
+#include <etl/detail/time.hpp>
+
+namespace etl::inline v0::detail {
+
+ETLPIPE_COMPILED SharedIntake::SharedIntake(Batcher& batcher, ItemQueue& queue, const ItemType& type,
+                                            const Options& options)
+    : batcher_(batcher),
+      queue_(queue),
+      options_(options),
+      batch_size_(options.batch_size),
+      bound_(bound_of(options)),
+      buffers_(std::make_unique<OwnedLane>(batcher, type)) {}
+ETLPIPE_COMPILED SharedIntake::~SharedIntake() = default;
+
+ETLPIPE_COMPILED bool SharedIntake::wait_for_room(Pushed pushed) {
+  auto lock = batcher_.lock();
+  if (pushed == Pushed::Full)
+    batcher_.wait_helping(lock, [this] { return (held_.load(std::memory_order_acquire) & ~refused) <= bound_ / 2; });
+  if (!batcher_.refusing()) return true;
+  batcher_.count_refused();
+  return false;
+}
+
+ETLPIPE_COMPILED void SharedIntake::seal_stragglers() {
+  auto is_quiet = [this] {
+    return (held_.load(std::memory_order_acquire) & ~refused) ==
+           published_.load(std::memory_order_acquire) - taken_.load(std::memory_order_acquire);
+  };
+  while (!is_quiet()) std::this_thread::yield();
+  auto lock = batcher_.lock();
+  BatchQueue rest;
+  seal_rest(rest);
+  if (const std::uint64_t lost = open_items(); lost > 0) {  // no memory; they go with the queue
+    sealed_.fetch_add(lost, std::memory_order_relaxed);
+    batcher_.count_lost(lost);
+  }
+  while (Batch* batch = rest.pop()) batcher_.dispatch(lock, batch, nullptr);
+}
+
+ETLPIPE_COMPILED TimePoint SharedIntake::seal_due(TimePoint now, BatchQueue& sealed) noexcept {
+  if (!timed_) return TimePoint::max();
+  const TimePoint due = after(opened_, options_.timeout);
+  if (due > now) return due;
+  if (!seal(std::min(batch_size_, open_items()), Flush::Timeout, now, sealed)) return TimePoint::max();
+  if (open_items() == 0) return TimePoint::max();  // a push in between has seen the seal, or is seen here
+  start_open(now);
+  return after(opened_, options_.timeout);
+}
+ETLPIPE_COMPILED void SharedIntake::refuse(BatchQueue& sealed) noexcept {
+  held_.fetch_or(refused, std::memory_order_acq_rel);
+  seal_rest(sealed);
+}
+ETLPIPE_COMPILED void SharedIntake::materialise(Batch& batch) {
+  auto lock = batcher_.lock();
+  auto buffer = buffers_->take_buffer(static_cast<std::uint32_t>(batch_size_));
+  lock.unlock();
+  std::uint32_t n = 0;
+  while (n < batch.size()) {
+    const std::uint32_t got = queue_.take(*buffer, n, batch.size() - n);
+    n += got;
+    held_.fetch_sub(got, std::memory_order_release);
+    taken_.fetch_add(got, std::memory_order_release);
+  }
+  if (!buffer->type.reused) buffer->live = 0;  // the batch destroys them
+  batch.buffer = buffer.release();
+  lock.lock();
+  batcher_.notify_waiting();
+}
+
+/// An item that was counted as held is not. Who waits may have seen it.
+ETLPIPE_COMPILED void SharedIntake::let_go() {
+  const std::uint64_t held = held_.fetch_sub(1, std::memory_order_acq_rel) - 1;
+  if (held > bound_ / 2) return;  // as nearly always, and when intake is refused
+  auto lock = batcher_.lock();
+  batcher_.notify_waiting();
+}
+/// However large a capacity is asked for, the refused bit lies above it.
+ETLPIPE_COMPILED std::uint64_t SharedIntake::bound_of(const Options& options) {
+  constexpr std::uint64_t most = refused >> 1;
+  const std::uint64_t batches = options.effective_capacity();
+  return batches > most / options.batch_size ? most : batches * options.batch_size;
+}
+
+ETLPIPE_COMPILED void SharedIntake::look_after_open() {
+  auto lock = batcher_.lock();
+  if (batcher_.refusing()) return;  // seal_stragglers will
+  BatchQueue full;
+  while (open_items() >= batch_size_ && seal(batch_size_, Flush::Size, batcher_.now(), full)) {}
+  if (open_items() > 0 && !timed_) start_open(batcher_.now());
+  while (Batch* batch = full.pop()) batcher_.dispatch(lock, batch, nullptr);
+}
+ETLPIPE_COMPILED void SharedIntake::start_open(TimePoint now) noexcept {
+  timed_ = true;
+  opened_ = now;
+  batcher_.arm_timer(after(opened_, options_.timeout));
+}
+ETLPIPE_COMPILED void SharedIntake::seal_rest(BatchQueue& sealed) noexcept {
+  while (open_items() > 0 && seal(std::min(batch_size_, open_items()), Flush::Close, batcher_.now(), sealed)) {}
+}
+/// False: there was no memory, which has failed the bucket.
+ETLPIPE_COMPILED bool SharedIntake::seal(std::uint64_t count, Flush reason, TimePoint time,
+                                         BatchQueue& sealed) noexcept {
+  assert(count <= batch_size_);
+  Batch* const batch = batcher_.new_batch_if_possible();
+  if (batch == nullptr) return false;
+  batch->begin = 0;
+  batch->end = static_cast<std::uint32_t>(count);
+  batch->partition = 0;
+  batch->ordinal = next_ordinal_++;
+  batch->first_seq = sealed_.load(std::memory_order_relaxed);
+  sealed_.store(batch->first_seq + count, std::memory_order_seq_cst);
+  batcher_.count_seal(*batch, reason, timed_ ? opened_ : time, time);
+  timed_ = false;
+  sealed.push(batch);
+  return true;
+}
+
+}  // namespace etl::inline v0::detail
