@@ -49,7 +49,7 @@ NOTHING = ";"  # in place of statements
 DONE = "Result<void>()"  # in place of a call that returns one
 
 # --- intake, batches, ends --------------------------------------------------------------------------------------------
-place("include/etl/detail/batcher.hpp")
+place("include/etl/detail/intake/batcher.hpp")
 mutant(1, "G14", "progress delivery", "what an earlier run has settled is loaded again",
        "lane.start(partition, ⟦earlier⟧);", "nullptr")
 mutant(2, "G13", "acknowledgement", "a chunk that the source has not completed is acknowledged",
@@ -132,7 +132,7 @@ mutant(39, "G4", "waiting", "a load that waits goes on waiting after a failure e
 mutant(40, "G9", "waiting", "the deadline in fused mode is Cancelled, not DrainTimeout",
        "tally_.deadline_passed = ⟦in_flight_ > 0 || open_items()⟧;", "in_flight_ > 0")
 
-place("include/etl/detail/scheduler.hpp")
+place("include/etl/detail/dispatch/scheduler.hpp")
 mutant(41, "G2", "concurrency", "one worker takes everything",
        "if (⟦queued_ > 1⟧) wake_worker(lock); TimePoint time = now();", "false")
 mutant(42, "G4", "concurrency", "a task that could not be posted counts as on its way for ever",
@@ -144,7 +144,7 @@ mutant(44, "G3", "failures", "the end of a run is not told that the last batch h
 mutant(45, "G2", "concurrency", "a batch may be queued without waking a worker",
        "return remind(batch->sealed + reminder); ⟦wake_worker(lock);⟧ }", NOTHING)
 
-place("include/etl/detail/owned_lane.hpp")
+place("include/etl/detail/intake/owned_lane.hpp")
 mutant(46, "G14", "delivery progress", "items below the watermark are loaded again",
        "if (earlier != nullptr) ⟦replay.add({0, earlier->watermark});⟧", NOTHING)
 mutant(47, "G14", "delivery progress", "items after a resume are counted from the watermark, not from the mark",
@@ -156,12 +156,12 @@ mutant(49, "G14", "delivery", "a batch reaches over the end of what was settled 
 mutant(50, "G16", "keys simulation", "keyed batches of a resumed run end elsewhere",
        "const std::uint64_t to_multiple = ⟦aligned ? batch_size - next_seq % batch_size : batch_size⟧;", "batch_size")
 
-place("include/etl/detail/lane.hpp")
+place("include/etl/detail/intake/lane.hpp")
 mutant(51, "G12", "flushing", "the first item of a batch is not timed",
        "if (⟦n + 1 < limit.load(std::memory_order_relaxed)⟧) [[likely]] { Slots<E>::put",
        "n < limit.load(std::memory_order_relaxed)")
 
-place("include/etl/detail/shared_intake.hpp")
+place("include/etl/detail/intake/shared_intake.hpp")
 mutant(52, "G2", "bucket", "a bucket takes one item too many", "if (⟦held >= bound_⟧) [[unlikely]]",
        "held > bound_")
 mutant(53, "G12", "flushing bucket", "the first item of a bucket's batch is not timed",
@@ -176,14 +176,14 @@ mutant(57, "G2", "bucket", "a very large capacity overflows",
        "return ⟦batches > most / options.batch_size ? most : batches * options.batch_size⟧;",
        "batches * options.batch_size")
 
-place("include/etl/detail/weighed_intake.hpp")
+place("include/etl/detail/intake/weighed_intake.hpp")
 mutant(58, "G12", "bucket", "a bucket does not honour batch_bytes",
        "return ⟦count_ >= batch_size_ || bytes_ >= batch_bytes_⟧;", "count_ >= batch_size_")
 mutant(59, "G2", "bucket", "a weighed bucket is never full",
        "if (⟦!batcher_.has_room(capacity_ - 1)⟧) return batcher_.refusing() ?", "false")
 
 # --- transform, load, rejects -----------------------------------------------------------------------------------------
-place("include/etl/detail/stage.hpp")
+place("include/etl/detail/load/stage.hpp")
 mutant(60, "G14", "saving", "items that an earlier run has settled are transformed again",
        "prepare(slot, *batch) && (⟦batch->replayed⟧ || transform(slot, work));", "false")
 mutant(61, "G14", "delivery progress", "items that an earlier run has settled are loaded again",
@@ -208,7 +208,7 @@ mutant(70, "G2", "outcomes", "an item that expands counts as one result",
 mutant(71, "G4", "attempts", "what bytes() throws is forgotten",
        "if (!error) return; ⟦batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});⟧", NOTHING)
 
-place("include/etl/detail/loading.hpp")
+place("include/etl/detail/load/loading.hpp")
 mutant(72, "G9", "waiting", "a drain ends every retry at once",
        "waiter_ = Waiter(⟦batcher.dead_stop()⟧, std::move(executor), batcher, batcher.intake_stop());", "batcher.intake_stop()")
 mutant(73, "G4", "waiting", "a failure elsewhere does not end the waits of a load",
@@ -287,7 +287,7 @@ mutant(108, "G6", "retries attempts types", "results that are taken again do not
 mutant(109, "G6", "attempts", "a result that load asks for twice is loaded twice",
        "⟦wanted.erase(std::ranges::unique(wanted).begin(), wanted.end());⟧", NOTHING)
 
-place("include/etl/detail/rejecter.hpp")
+place("include/etl/detail/load/rejecter.hpp")
 mutant(110, "G4", "failures", "an unclassified error rejects its item",
        "return ⟦options_.errors.unclassified == Unclassified::Reject⟧;", "true")
 mutant(111, "G2", "dead_letters", "a reject that was told is lost with its batch", "⟦++work.told;⟧", NOTHING)
@@ -309,7 +309,7 @@ mutant(118, "G7", "progress", "ids of letters do not say of which payload",
 mutant(119, "G7", "progress", "where nothing tells the data of two runs apart their letters have the same ids",
        "if (⟦!letter.payload && fingerprint.empty()⟧) hash.add(run);", "false")
 
-place("include/etl/detail/work.hpp")
+place("include/etl/detail/load/work.hpp")
 mutant(120, "G7", "outcomes attempts", "an item with several rejected results is rejected several times",
        "bool told_before = ⟦std::any_of(fates_.begin() + first, fates_.begin() + end, [](Fate f) { return f == "
        "Fate::Rejected; })⟧;", "false")
@@ -323,7 +323,7 @@ mutant(123, "G2", "attempts", "the first result that was not loaded counts as co
 mutant(124, "G14", "order_by_key", "a batch is settled before the last of its parts", "return ⟦--left_ == 0⟧ ?",
        "--left_ == 1")
 
-place("include/etl/detail/load_gate.hpp")
+place("include/etl/detail/load/load_gate.hpp")
 mutant(125, "G18", "order", "a batch does not wait for its turn", "if (⟦ordered_ && !is_next(*work)⟧)", "false")
 mutant(126, "G2", "concurrency", "any number of loads run at once", "if (⟦active_ == limit_⟧) { make_ready", "false")
 mutant(127, "G18", "order", "nobody's turn comes after the first",
@@ -335,7 +335,7 @@ mutant(130, "G18", "order", "parked batches are in the wrong order",
        "while (*at != nullptr && ⟦(*at)->ordinal() < work->ordinal()⟧)", "(*at)->ordinal() > work->ordinal()")
 
 # --- the course of a run ----------------------------------------------------------------------------------------------
-place("include/etl/detail/runner.hpp")
+place("include/etl/detail/run/runner.hpp")
 mutant(131, "G16", "keys", "the timeout cuts keyed batches", "⟦options.timeout = Options::never;⟧", NOTHING)
 mutant(132, "G16", "keys", "batch_bytes cuts keyed batches", "⟦options.batch_bytes.reset();⟧", NOTHING)
 mutant(133, "G14", "progress", "a pipeline without fingerprint may have checkpoints",
@@ -371,7 +371,7 @@ mutant(146, "G10", "waiting", "a drain during the opening look-up is a failure",
 mutant(147, "G17", "delivery", "a dry run changes the checkpoint", "if (delivers && ⟦!options_.delivery.dry_run⟧)",
        "true")
 
-place("include/etl/detail/checkpointing.hpp")
+place("include/etl/detail/progress/checkpointing.hpp")
 mutant(148, "G17", "delivery", "a restart goes on where the earlier run was",
        "if (⟦options_.delivery.restart⟧) {", "false")
 mutant(149, "G17", "delivery", "a run whose source does not fit takes the progress over",
@@ -412,7 +412,7 @@ mutant(166, "G15", "attempts", "a failed run overwrites what its transactions ha
 mutant(167, "G14", "delivery progress", "each save says that the source is finished",
        ".finished = ⟦finished⟧, .run = run_}", "true")
 
-place("include/etl/detail/progress_tracker.hpp")
+place("include/etl/detail/progress/progress_tracker.hpp")
 mutant(168, "G14", "delivery simulation", "the watermark is set to the last item settled, whatever is missing before it",
        "const std::uint64_t watermark = ⟦p.gaps.end_of(p.watermark)⟧;", "std::max(p.watermark, settled.items.end)")
 mutant(169, "G14", "delivery simulation", "the position runs ahead of the watermark",
@@ -423,7 +423,7 @@ mutant(171, "G14", "saving", "a transaction tells of a partition's progress once
        "⟦partitions_[number].moved = false;⟧", NOTHING)
 mutant(172, "G14", "progress_tracker", "of many marks the last is dropped", "bool odd = ⟦true⟧;", "false")
 
-place("include/etl/detail/outcome.hpp")
+place("include/etl/detail/run/outcome.hpp")
 mutant(173, "G2", "outcomes manager report", "results that do not balance are Completed",
        "if (⟦report.items.balanced() && report.results.balanced()⟧) return;", "report.items.balanced()")
 mutant(174, "G2", "outcomes manager report", "items that do not balance are Completed",
@@ -433,7 +433,7 @@ mutant(175, "G9", "waiting", "a deadline that took nothing from the run is a Dra
 mutant(176, "G1", "outcomes bucket stopping", "a run that has lost items is Completed",
        "} else if (⟦totals.cancelled || report.items.abandoned > 0⟧) {", "totals.cancelled")
 
-place("include/etl/detail/tally.hpp")
+place("include/etl/detail/intake/tally.hpp")
 mutant(177, "G7", "outcomes dead_letters", "the last reject that is allowed stops the run",
        "if (⟦++rejects > policy.max_rejects⟧)", "++rejects >= policy.max_rejects")
 mutant(178, "G7", "outcomes", "the ratio is checked from item 1001 on",
@@ -710,37 +710,37 @@ mutant(284, "G6", "store", "an error of the store's own tables rejects the user'
        "if (⟦!done && done.error().error_class == ErrorClass::Rejected⟧)", "false")
 
 # --- locks, found by ThreadSanitizer ----------------------------------------------------------------------------------
-place("include/etl/detail/work.hpp", ("contract_tests",))
+place("include/etl/detail/load/work.hpp", ("contract_tests",))
 mutant(285, "G18", "order_by_key", "the parts of a batch are added up without a lock",
        "add(const BatchLedger& part) { ⟦const std::lock_guard lock(mutex_);⟧",
        "const std::unique_lock<std::mutex> lock = MUTANT ? std::unique_lock<std::mutex>() : "
        "std::unique_lock<std::mutex>(mutex_);", races=True)
-place("include/etl/detail/load_gate.hpp", ("contract_tests",))
+place("include/etl/detail/load/load_gate.hpp", ("contract_tests",))
 mutant(286, "G18", "order concurrency", "the gate counts loads without a lock",
        "Work* leave(const Work& done) { ⟦const std::lock_guard lock(mutex_);⟧",
        "const std::unique_lock<std::mutex> lock = MUTANT ? std::unique_lock<std::mutex>() : "
        "std::unique_lock<std::mutex>(mutex_);", races=True)
-place("include/etl/detail/rejecter.hpp", ("contract_tests",))
+place("include/etl/detail/load/rejecter.hpp", ("contract_tests",))
 mutant(287, "G7", "outcomes", "on_reject is called by several workers at once",
        "⟦const std::lock_guard lock(mutex_);⟧ options_.errors.on_reject",
        "const std::unique_lock<std::mutex> lock = MUTANT ? std::unique_lock<std::mutex>() : "
        "std::unique_lock<std::mutex>(mutex_);", races=True)
-place("include/etl/detail/stage.hpp", ("contract_tests",))
+place("include/etl/detail/load/stage.hpp", ("contract_tests",))
 mutant(288, "G18", "order", "recycled results are taken without a lock",
        "std::unique_ptr<Work> spare_work() { ⟦const std::lock_guard lock(spare_mutex_);⟧",
        "const std::unique_lock<std::mutex> lock = MUTANT ? std::unique_lock<std::mutex>() : "
        "std::unique_lock<std::mutex>(spare_mutex_);", races=True)
-place("include/etl/detail/runner.hpp", ("contract_tests",))
+place("include/etl/detail/run/runner.hpp", ("contract_tests",))
 mutant(289, "G14", "concurrency order", "two extractors take partitions without a lock",
        "for (;;) { ⟦std::unique_lock lock(mutex);⟧",
        "std::unique_lock<std::mutex> lock = MUTANT ? std::unique_lock<std::mutex>(mutex, std::try_to_lock) : "
        "std::unique_lock<std::mutex>(mutex);", races=True)
-place("include/etl/detail/checkpointing.hpp", ("contract_tests",))
+place("include/etl/detail/progress/checkpointing.hpp", ("contract_tests",))
 mutant(290, "G14", "dead_letters", "progress is settled without a lock",
        "items.partition = numbers_[items.partition]; { ⟦const std::lock_guard lock(mutex_);⟧",
        "const std::unique_lock<std::mutex> lock = MUTANT ? std::unique_lock<std::mutex>() : "
        "std::unique_lock<std::mutex>(mutex_);", races=True)
-place("include/etl/detail/lane.hpp", ("contract_tests",))
+place("include/etl/detail/intake/lane.hpp", ("contract_tests",))
 mutant(291, "G12", "concurrency", "the timer may see an item's number before the item",
        "std::forward<U>(item)); ⟦count.store(n + 1, std::memory_order_release);⟧ return true; } if constexpr",
        "count.store(n + 1, std::memory_order_relaxed);", races=True)

@@ -12,7 +12,7 @@
 #include <asio/steady_timer.hpp>
 
 #include <etl/config.hpp>
-#include <etl/detail/handler_memory.hpp>
+#include <etl/detail/meta/handler_memory.hpp>
 #include <etl/executor.hpp>
 
 namespace etl::inline v0 {

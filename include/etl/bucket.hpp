@@ -9,14 +9,14 @@
 
 #include <etl/batch_context.hpp>
 #include <etl/config.hpp>
-#include <etl/detail/batch.hpp>
-#include <etl/detail/bucket_engine.hpp>
-#include <etl/detail/bucket_processor.hpp>
-#include <etl/detail/intake_queue.hpp>
-#include <etl/detail/lane.hpp>
-#include <etl/detail/process.hpp>
-#include <etl/detail/shared_intake.hpp>
-#include <etl/detail/slots.hpp>
+#include <etl/detail/intake/batch.hpp>
+#include <etl/detail/intake/bucket_engine.hpp>
+#include <etl/detail/intake/intake_queue.hpp>
+#include <etl/detail/intake/lane.hpp>
+#include <etl/detail/intake/shared_intake.hpp>
+#include <etl/detail/intake/slots.hpp>
+#include <etl/detail/load/bucket_processor.hpp>
+#include <etl/detail/meta/process.hpp>
 #include <etl/error.hpp>
 #include <etl/options.hpp>
 #include <etl/report.hpp>

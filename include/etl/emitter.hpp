@@ -10,7 +10,7 @@
 #include <utility>
 
 #include <etl/config.hpp>
-#include <etl/detail/lane.hpp>
+#include <etl/detail/intake/lane.hpp>
 #include <etl/position.hpp>
 
 namespace etl::inline v0 {

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include <etl/config.hpp>
-#include <etl/detail/handler_memory.hpp>
+#include <etl/detail/meta/handler_memory.hpp>
 
 namespace etl::inline v0 {
 

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include <etl/config.hpp>
-#include <etl/detail/environment.hpp>
-#include <etl/detail/execute.hpp>
+#include <etl/detail/run/environment.hpp>
+#include <etl/detail/run/execute.hpp>
 #include <etl/manager_report.hpp>
 #include <etl/options.hpp>
 #include <etl/report.hpp>

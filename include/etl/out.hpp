@@ -12,7 +12,7 @@
 #include <utility>
 
 #include <etl/config.hpp>
-#include <etl/detail/slots.hpp>
+#include <etl/detail/intake/slots.hpp>
 #include <etl/error.hpp>
 
 namespace etl::inline v0 {

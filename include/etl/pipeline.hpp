@@ -10,7 +10,7 @@
 
 #include <etl/batch_context.hpp>
 #include <etl/config.hpp>
-#include <etl/detail/traits.hpp>
+#include <etl/detail/meta/traits.hpp>
 #include <etl/emitter.hpp>
 #include <etl/out.hpp>
 

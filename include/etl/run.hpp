@@ -5,8 +5,8 @@
 #include <utility>
 
 #include <etl/config.hpp>
-#include <etl/detail/environment.hpp>
-#include <etl/detail/execute.hpp>
+#include <etl/detail/run/environment.hpp>
+#include <etl/detail/run/execute.hpp>
 #include <etl/options.hpp>
 #include <etl/pipeline.hpp>
 #include <etl/report.hpp>

@@ -7,7 +7,7 @@
 
 #include <etl/config.hpp>
 #include <etl/delivery/transactional_store.hpp>
-#include <etl/detail/traits.hpp>
+#include <etl/detail/meta/traits.hpp>
 #include <etl/pipeline.hpp>
 
 namespace etl::inline v0 {

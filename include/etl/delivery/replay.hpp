@@ -18,9 +18,9 @@
 #include <etl/delivery/dead_letter.hpp>
 #include <etl/delivery/idempotency_key.hpp>
 #include <etl/delivery/transactional_store.hpp>
-#include <etl/detail/environment.hpp>
-#include <etl/detail/execute.hpp>
-#include <etl/detail/traits.hpp>
+#include <etl/detail/meta/traits.hpp>
+#include <etl/detail/run/environment.hpp>
+#include <etl/detail/run/execute.hpp>
 #include <etl/emitter.hpp>
 #include <etl/error.hpp>
 #include <etl/options.hpp>

@@ -12,13 +12,13 @@
 #include <utility>
 
 #include <etl/config.hpp>
-#include <etl/detail/batcher.hpp>
-#include <etl/detail/bucket_engine.hpp>
-#include <etl/detail/environment.hpp>
-#include <etl/detail/outcome.hpp>
-#include <etl/detail/owned_lane.hpp>
-#include <etl/detail/stage.hpp>
-#include <etl/detail/weighed_intake.hpp>
+#include <etl/detail/intake/batcher.hpp>
+#include <etl/detail/intake/bucket_engine.hpp>
+#include <etl/detail/intake/owned_lane.hpp>
+#include <etl/detail/intake/weighed_intake.hpp>
+#include <etl/detail/load/stage.hpp>
+#include <etl/detail/run/environment.hpp>
+#include <etl/detail/run/outcome.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 

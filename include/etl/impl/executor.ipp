@@ -17,8 +17,8 @@
 
 #include <etl/asio.hpp>
 #include <etl/config.hpp>
-#include <etl/detail/cpus.hpp>
-#include <etl/detail/process.hpp>
+#include <etl/detail/meta/cpus.hpp>
+#include <etl/detail/meta/process.hpp>
 #include <etl/executor.hpp>
 
 namespace etl::inline v0 {

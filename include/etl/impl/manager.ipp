@@ -11,8 +11,8 @@
 #include <vector>
 
 #include <etl/config.hpp>
-#include <etl/detail/manager_engine.hpp>
-#include <etl/detail/report_text.hpp>
+#include <etl/detail/run/manager_engine.hpp>
+#include <etl/detail/run/report_text.hpp>
 #include <etl/manager.hpp>
 #include <etl/manager_report.hpp>
 

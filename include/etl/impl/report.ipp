@@ -14,8 +14,8 @@
 #include <fmt/format.h>
 
 #include <etl/config.hpp>
-#include <etl/detail/guard.hpp>
-#include <etl/detail/report_text.hpp>
+#include <etl/detail/meta/guard.hpp>
+#include <etl/detail/run/report_text.hpp>
 #include <etl/error.hpp>
 #include <etl/observe/histogram.hpp>
 #include <etl/report.hpp>

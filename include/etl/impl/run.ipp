@@ -4,8 +4,8 @@
 #include <utility>
 
 #include <etl/config.hpp>
-#include <etl/detail/run_pipeline.hpp>
-#include <etl/detail/runner.hpp>
+#include <etl/detail/run/run_pipeline.hpp>
+#include <etl/detail/run/runner.hpp>
 
 namespace etl::inline v0::detail {
 

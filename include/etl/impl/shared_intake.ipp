@@ -8,10 +8,10 @@
 #include <thread>
 
 #include <etl/config.hpp>
-#include <etl/detail/batcher.hpp>
-#include <etl/detail/owned_lane.hpp>
-#include <etl/detail/shared_intake.hpp>
-#include <etl/detail/time.hpp>
+#include <etl/detail/intake/batcher.hpp>
+#include <etl/detail/intake/owned_lane.hpp>
+#include <etl/detail/intake/shared_intake.hpp>
+#include <etl/detail/meta/time.hpp>
 
 namespace etl::inline v0::detail {
 

@@ -13,7 +13,7 @@
 #include <asio/signal_set.hpp>
 
 #include <etl/config.hpp>
-#include <etl/detail/process.hpp>
+#include <etl/detail/meta/process.hpp>
 #include <etl/signals.hpp>
 #include <etl/stop.hpp>
 

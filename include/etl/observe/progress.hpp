@@ -23,9 +23,9 @@
 #endif
 
 #include <etl/config.hpp>
-#include <etl/detail/guard.hpp>
-#include <etl/detail/report_text.hpp>
-#include <etl/detail/time.hpp>
+#include <etl/detail/meta/guard.hpp>
+#include <etl/detail/meta/time.hpp>
+#include <etl/detail/run/report_text.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/options.hpp>

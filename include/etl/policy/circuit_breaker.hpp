@@ -10,7 +10,7 @@
 #include <utility>
 
 #include <etl/config.hpp>
-#include <etl/detail/time.hpp>
+#include <etl/detail/meta/time.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/policy/retry.hpp>

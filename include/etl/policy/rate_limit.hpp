@@ -9,7 +9,7 @@
 #include <optional>
 
 #include <etl/config.hpp>
-#include <etl/detail/time.hpp>
+#include <etl/detail/meta/time.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/policy/waiter.hpp>

@@ -14,8 +14,8 @@
 #include <utility>
 
 #include <etl/config.hpp>
-#include <etl/detail/guard.hpp>
-#include <etl/detail/time.hpp>
+#include <etl/detail/meta/guard.hpp>
+#include <etl/detail/meta/time.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/policy/waiter.hpp>

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include <etl/config.hpp>
-#include <etl/detail/time.hpp>
+#include <etl/detail/meta/time.hpp>
 #include <etl/executor.hpp>
 
 namespace etl::inline v0 {

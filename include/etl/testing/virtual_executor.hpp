@@ -15,7 +15,7 @@
 #include <vector>
 
 #include <etl/config.hpp>
-#include <etl/detail/time.hpp>
+#include <etl/detail/meta/time.hpp>
 #include <etl/executor.hpp>
 
 namespace etl::inline v0::testing {

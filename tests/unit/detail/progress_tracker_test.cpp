@@ -1,6 +1,6 @@
 #include <cstdint>
 
-#include <etl/detail/progress_tracker.hpp>
+#include <etl/detail/progress/progress_tracker.hpp>
 
 #include "support/catch.hpp"
 

@@ -5,11 +5,11 @@
 #include <thread>
 #include <vector>
 
-#include <etl/detail/batcher.hpp>
-#include <etl/detail/bucket_processor.hpp>
-#include <etl/detail/environment.hpp>
-#include <etl/detail/shared_intake.hpp>
-#include <etl/detail/stage.hpp>
+#include <etl/detail/intake/batcher.hpp>
+#include <etl/detail/load/bucket_processor.hpp>
+#include <etl/detail/run/environment.hpp>
+#include <etl/detail/intake/shared_intake.hpp>
+#include <etl/detail/load/stage.hpp>
 #include <etl/executor.hpp>
 #include <etl/options.hpp>
 

@@ -4,7 +4,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <etl/detail/slots.hpp>
+#include <etl/detail/intake/slots.hpp>
 
 #include "support/catch.hpp"
 #include "support/counted.hpp"

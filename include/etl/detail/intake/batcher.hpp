@@ -20,13 +20,13 @@
 #include <vector>
 
 #include <etl/config.hpp>
-#include <etl/detail/batch.hpp>
-#include <etl/detail/environment.hpp>
-#include <etl/detail/guard.hpp>
-#include <etl/detail/owned_lane.hpp>
-#include <etl/detail/scheduler.hpp>
-#include <etl/detail/tally.hpp>
-#include <etl/detail/time.hpp>
+#include <etl/detail/dispatch/scheduler.hpp>
+#include <etl/detail/intake/batch.hpp>
+#include <etl/detail/intake/owned_lane.hpp>
+#include <etl/detail/intake/tally.hpp>
+#include <etl/detail/meta/guard.hpp>
+#include <etl/detail/meta/time.hpp>
+#include <etl/detail/run/environment.hpp>
 #include <etl/executor.hpp>
 #include <etl/memory_budget.hpp>
 #include <etl/options.hpp>

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include <etl/config.hpp>
-#include <etl/detail/batch.hpp>
-#include <etl/detail/slots.hpp>
+#include <etl/detail/intake/batch.hpp>
+#include <etl/detail/intake/slots.hpp>
 #include <etl/options.hpp>
 
 namespace etl::inline v0::detail {

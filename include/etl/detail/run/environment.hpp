@@ -5,7 +5,7 @@
 #include <string>
 
 #include <etl/config.hpp>
-#include <etl/detail/live.hpp>
+#include <etl/detail/run/live.hpp>
 #include <etl/executor.hpp>
 #include <etl/memory_budget.hpp>
 #include <etl/options.hpp>

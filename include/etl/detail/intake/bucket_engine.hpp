@@ -5,9 +5,9 @@
 #include <memory>
 
 #include <etl/config.hpp>
-#include <etl/detail/lane.hpp>
-#include <etl/detail/shared_intake.hpp>
-#include <etl/detail/stage_calls.hpp>
+#include <etl/detail/intake/lane.hpp>
+#include <etl/detail/intake/shared_intake.hpp>
+#include <etl/detail/load/stage_calls.hpp>
 #include <etl/options.hpp>
 #include <etl/report.hpp>
 #include <etl/stop.hpp>

@@ -22,15 +22,15 @@
 
 #include <etl/config.hpp>
 #include <etl/delivery/transactional_store.hpp>
-#include <etl/detail/batcher.hpp>
-#include <etl/detail/checkpointing.hpp>
-#include <etl/detail/environment.hpp>
-#include <etl/detail/guard.hpp>
-#include <etl/detail/live.hpp>
-#include <etl/detail/outcome.hpp>
-#include <etl/detail/pipeline_calls.hpp>
-#include <etl/detail/run_pipeline.hpp>
-#include <etl/detail/stage.hpp>
+#include <etl/detail/intake/batcher.hpp>
+#include <etl/detail/load/stage.hpp>
+#include <etl/detail/meta/guard.hpp>
+#include <etl/detail/progress/checkpointing.hpp>
+#include <etl/detail/run/environment.hpp>
+#include <etl/detail/run/live.hpp>
+#include <etl/detail/run/outcome.hpp>
+#include <etl/detail/run/pipeline_calls.hpp>
+#include <etl/detail/run/run_pipeline.hpp>
 #include <etl/observe/progress.hpp>
 #include <etl/options.hpp>
 #include <etl/report.hpp>

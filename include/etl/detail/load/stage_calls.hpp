@@ -12,7 +12,7 @@
 #include <etl/config.hpp>
 #include <etl/delivery/idempotency_key.hpp>
 #include <etl/delivery/transactional_store.hpp>
-#include <etl/detail/slots.hpp>
+#include <etl/detail/intake/slots.hpp>
 #include <etl/error.hpp>
 
 namespace etl::inline v0::detail {

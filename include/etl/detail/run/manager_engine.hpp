@@ -15,11 +15,11 @@
 #include <fmt/format.h>
 
 #include <etl/config.hpp>
-#include <etl/detail/environment.hpp>
-#include <etl/detail/guard.hpp>
-#include <etl/detail/live.hpp>
-#include <etl/detail/outcome.hpp>
-#include <etl/detail/process.hpp>
+#include <etl/detail/meta/guard.hpp>
+#include <etl/detail/meta/process.hpp>
+#include <etl/detail/run/environment.hpp>
+#include <etl/detail/run/live.hpp>
+#include <etl/detail/run/outcome.hpp>
 #include <etl/manager.hpp>
 #include <etl/manager_report.hpp>
 #include <etl/observe/progress.hpp>

@@ -5,8 +5,8 @@
 #include <utility>
 
 #include <etl/config.hpp>
-#include <etl/detail/guard.hpp>
-#include <etl/detail/tally.hpp>
+#include <etl/detail/intake/tally.hpp>
+#include <etl/detail/meta/guard.hpp>
 #include <etl/report.hpp>
 
 namespace etl::inline v0::detail {

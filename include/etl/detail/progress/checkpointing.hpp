@@ -18,9 +18,9 @@
 #include <etl/delivery/checkpoint.hpp>
 #include <etl/delivery/idempotency_key.hpp>
 #include <etl/delivery/transactional_store.hpp>
-#include <etl/detail/pipeline_calls.hpp>
-#include <etl/detail/progress_tracker.hpp>
-#include <etl/detail/time.hpp>
+#include <etl/detail/meta/time.hpp>
+#include <etl/detail/progress/progress_tracker.hpp>
+#include <etl/detail/run/pipeline_calls.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/options.hpp>

@@ -18,17 +18,17 @@
 
 #include <etl/batch_context.hpp>
 #include <etl/config.hpp>
-#include <etl/detail/batch.hpp>
-#include <etl/detail/batcher.hpp>
-#include <etl/detail/checkpointing.hpp>
-#include <etl/detail/environment.hpp>
-#include <etl/detail/guard.hpp>
-#include <etl/detail/load_gate.hpp>
-#include <etl/detail/loading.hpp>
-#include <etl/detail/rejecter.hpp>
-#include <etl/detail/stage_calls.hpp>
-#include <etl/detail/work.hpp>
-#include <etl/detail/worker_slot.hpp>
+#include <etl/detail/intake/batch.hpp>
+#include <etl/detail/intake/batcher.hpp>
+#include <etl/detail/load/load_gate.hpp>
+#include <etl/detail/load/loading.hpp>
+#include <etl/detail/load/rejecter.hpp>
+#include <etl/detail/load/stage_calls.hpp>
+#include <etl/detail/load/work.hpp>
+#include <etl/detail/load/worker_slot.hpp>
+#include <etl/detail/meta/guard.hpp>
+#include <etl/detail/progress/checkpointing.hpp>
+#include <etl/detail/run/environment.hpp>
 #include <etl/options.hpp>
 #include <etl/report.hpp>
 

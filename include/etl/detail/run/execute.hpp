@@ -7,10 +7,10 @@
 
 #include <etl/config.hpp>
 #include <etl/delivery/transactional_store.hpp>
-#include <etl/detail/environment.hpp>
-#include <etl/detail/guard.hpp>
-#include <etl/detail/run_pipeline.hpp>
-#include <etl/detail/typed_pipeline.hpp>
+#include <etl/detail/meta/guard.hpp>
+#include <etl/detail/run/environment.hpp>
+#include <etl/detail/run/run_pipeline.hpp>
+#include <etl/detail/run/typed_pipeline.hpp>
 #include <etl/options.hpp>
 #include <etl/pipeline.hpp>
 #include <etl/report.hpp>

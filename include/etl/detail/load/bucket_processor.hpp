@@ -10,9 +10,9 @@
 
 #include <etl/batch_context.hpp>
 #include <etl/config.hpp>
-#include <etl/detail/stage_calls.hpp>
-#include <etl/detail/traits.hpp>
-#include <etl/detail/typed_stage.hpp>
+#include <etl/detail/load/stage_calls.hpp>
+#include <etl/detail/load/typed_stage.hpp>
+#include <etl/detail/meta/traits.hpp>
 #include <etl/pipeline.hpp>
 
 namespace etl::inline v0::detail {

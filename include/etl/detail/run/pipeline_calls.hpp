@@ -12,8 +12,8 @@
 #include <vector>
 
 #include <etl/config.hpp>
-#include <etl/detail/lane.hpp>
-#include <etl/detail/stage_calls.hpp>
+#include <etl/detail/intake/lane.hpp>
+#include <etl/detail/load/stage_calls.hpp>
 #include <etl/error.hpp>
 
 namespace etl::inline v0 {

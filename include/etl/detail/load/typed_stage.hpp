@@ -15,10 +15,10 @@
 #include <etl/batch_context.hpp>
 #include <etl/config.hpp>
 #include <etl/delivery/transactional_store.hpp>
-#include <etl/detail/batch.hpp>
-#include <etl/detail/stage_calls.hpp>
-#include <etl/detail/traits.hpp>
-#include <etl/detail/work.hpp>
+#include <etl/detail/intake/batch.hpp>
+#include <etl/detail/load/stage_calls.hpp>
+#include <etl/detail/load/work.hpp>
+#include <etl/detail/meta/traits.hpp>
 #include <etl/error.hpp>
 #include <etl/out.hpp>
 #include <etl/pipeline.hpp>

@@ -7,12 +7,12 @@
 #include <utility>
 
 #include <etl/config.hpp>
-#include <etl/detail/batch.hpp>
-#include <etl/detail/batcher.hpp>
-#include <etl/detail/owned_lane.hpp>
-#include <etl/detail/shared_intake.hpp>
-#include <etl/detail/slots.hpp>
-#include <etl/detail/time.hpp>
+#include <etl/detail/intake/batch.hpp>
+#include <etl/detail/intake/batcher.hpp>
+#include <etl/detail/intake/owned_lane.hpp>
+#include <etl/detail/intake/shared_intake.hpp>
+#include <etl/detail/intake/slots.hpp>
+#include <etl/detail/meta/time.hpp>
 #include <etl/memory_budget.hpp>
 #include <etl/options.hpp>
 

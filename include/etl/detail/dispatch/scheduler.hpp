@@ -14,9 +14,9 @@
 #include <vector>
 
 #include <etl/config.hpp>
-#include <etl/detail/batch.hpp>
-#include <etl/detail/cpus.hpp>
-#include <etl/detail/guard.hpp>
+#include <etl/detail/intake/batch.hpp>
+#include <etl/detail/meta/cpus.hpp>
+#include <etl/detail/meta/guard.hpp>
 #include <etl/executor.hpp>
 
 namespace etl::inline v0::detail {

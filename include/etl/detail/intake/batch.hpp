@@ -11,8 +11,8 @@
 #include <vector>
 
 #include <etl/config.hpp>
-#include <etl/detail/lane.hpp>
-#include <etl/detail/slots.hpp>
+#include <etl/detail/intake/lane.hpp>
+#include <etl/detail/intake/slots.hpp>
 #include <etl/executor.hpp>
 #include <etl/position.hpp>
 #include <etl/report.hpp>

@@ -11,9 +11,9 @@
 #include <etl/config.hpp>
 #include <etl/delivery/checkpoint.hpp>
 #include <etl/delivery/seq_ranges.hpp>
-#include <etl/detail/batch.hpp>
-#include <etl/detail/inline_choice.hpp>
-#include <etl/detail/lane.hpp>
+#include <etl/detail/dispatch/inline_choice.hpp>
+#include <etl/detail/intake/batch.hpp>
+#include <etl/detail/intake/lane.hpp>
 
 namespace etl::inline v0::detail {
 

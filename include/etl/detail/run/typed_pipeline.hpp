@@ -15,9 +15,9 @@
 #include <vector>
 
 #include <etl/config.hpp>
-#include <etl/detail/pipeline_calls.hpp>
-#include <etl/detail/traits.hpp>
-#include <etl/detail/typed_stage.hpp>
+#include <etl/detail/load/typed_stage.hpp>
+#include <etl/detail/meta/traits.hpp>
+#include <etl/detail/run/pipeline_calls.hpp>
 #include <etl/emitter.hpp>
 #include <etl/error.hpp>
 

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include <etl/config.hpp>
-#include <etl/detail/stage_calls.hpp>
-#include <etl/detail/work.hpp>
+#include <etl/detail/load/stage_calls.hpp>
+#include <etl/detail/load/work.hpp>
 #include <etl/executor.hpp>
 #include <etl/observe/histogram.hpp>
 #include <etl/report.hpp>

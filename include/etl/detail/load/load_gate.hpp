@@ -7,7 +7,7 @@
 #include <mutex>
 
 #include <etl/config.hpp>
-#include <etl/detail/work.hpp>
+#include <etl/detail/load/work.hpp>
 
 namespace etl::inline v0::detail {
 

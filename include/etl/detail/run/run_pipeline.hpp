@@ -7,9 +7,9 @@
 
 #include <etl/config.hpp>
 #include <etl/delivery/checkpoint.hpp>
-#include <etl/detail/environment.hpp>
-#include <etl/detail/lane.hpp>
-#include <etl/detail/pipeline_calls.hpp>
+#include <etl/detail/intake/lane.hpp>
+#include <etl/detail/run/environment.hpp>
+#include <etl/detail/run/pipeline_calls.hpp>
 #include <etl/error.hpp>
 #include <etl/options.hpp>
 #include <etl/report.hpp>

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include <etl/config.hpp>
-#include <etl/detail/batch.hpp>
-#include <etl/detail/stage_calls.hpp>
+#include <etl/detail/intake/batch.hpp>
+#include <etl/detail/load/stage_calls.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 

@@ -12,8 +12,8 @@
 #include <fmt/format.h>
 
 #include <etl/config.hpp>
-#include <etl/detail/batch.hpp>
-#include <etl/detail/guard.hpp>
+#include <etl/detail/intake/batch.hpp>
+#include <etl/detail/meta/guard.hpp>
 #include <etl/executor.hpp>
 #include <etl/observe/histogram.hpp>
 #include <etl/options.hpp>

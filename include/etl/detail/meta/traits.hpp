@@ -18,7 +18,7 @@
 #include <etl/batch_context.hpp>
 #include <etl/config.hpp>
 #include <etl/delivery/idempotency_key.hpp>
-#include <etl/detail/stage_calls.hpp>
+#include <etl/detail/load/stage_calls.hpp>
 #include <etl/emitter.hpp>
 #include <etl/error.hpp>
 #include <etl/out.hpp>
