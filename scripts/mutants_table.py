@@ -124,7 +124,7 @@ mutant(35, "G10", "stopping", "a source that waits on its stop token is not woke
 mutant(36, "G10", "stopping", "a push that is blocked is not woken by a stop",
        "if (source_ != nullptr) source_->refuse(open); ⟦Base::notify();⟧", NOTHING)
 mutant(37, "G2", "failures stopping", "batches that are queued at a failure are never settled",
-       "while (Batch<E>* batch = dropped.pop()) ⟦abandon(batch);⟧", NOTHING)
+       "while (Batch* batch = dropped.pop()) ⟦abandon(batch);⟧", NOTHING)
 mutant(38, "G2", "order stopping", "batches that are parked at a failure are never settled",
        "⟦processor_->abandon_parked();⟧", NOTHING)
 mutant(39, "G4", "waiting", "a load that waits goes on waiting after a failure elsewhere",
@@ -158,16 +158,18 @@ mutant(50, "G16", "keys simulation", "keyed batches of a resumed run end elsewhe
 
 place("include/etl/detail/intake/lane.hpp")
 mutant(51, "G12", "flushing", "the first item of a batch is not timed",
-       "if (⟦n + 1 < limit.load(std::memory_order_relaxed)⟧) [[likely]] { Slots<E>::put",
-       "n < limit.load(std::memory_order_relaxed)")
+       "if (⟦n + 1 < lane.limit.load(std::memory_order_relaxed)⟧) [[likely]] { Slots<E>::put",
+       "n < lane.limit.load(std::memory_order_relaxed)")
 
 place("include/etl/detail/intake/shared_intake.hpp")
 mutant(52, "G2", "bucket", "a bucket takes one item too many", "if (⟦held >= bound_⟧) [[unlikely]]",
        "held > bound_")
 mutant(53, "G12", "flushing bucket", "the first item of a bucket's batch is not timed",
        "if (⟦open == 1 || open >= batch_size_⟧) [[unlikely]]", "open >= batch_size_")
+
+place("include/etl/impl/shared_intake.ipp")
 mutant(54, "G11", "bucket stopping", "a refused push into a bucket is not counted",
-       "if (!batcher_.refusing()) continue; ⟦batcher_.count_refused();⟧", NOTHING)
+       "if (!batcher_.refusing()) return true; ⟦batcher_.count_refused();⟧", NOTHING)
 mutant(55, "G11", "bucket stopping", "a push after close says yes, and the item is lost",
        "⟦held_.fetch_or(refused, std::memory_order_acq_rel);⟧", NOTHING)
 mutant(56, "G12", "flushing bucket", "a full batch of a bucket waits for one more item",
@@ -190,7 +192,7 @@ mutant(61, "G14", "delivery progress", "items that an earlier run has settled ar
        "if (⟦ready && work.batch->replayed⟧) return settle(work);", "false")
 mutant(62, "G10", "stopping", "a batch is loaded after an abandon", "if (!ready || ⟦batcher_->dead()⟧) return", "false")
 mutant(63, "G18", "order_by_key", "items of one key go to several lanes",
-       "parts[⟦std::hash<Key>()(std::as_const(*pipeline_).key(items[i])) % lanes_⟧]", "i % lanes_")
+       "parts[⟦hashes[i] % lanes_⟧]", "i % lanes_")
 mutant(64, "G18", "order_by_key", "a load that waits for its next attempt keeps others from loading",
        "Slot& slot = slots_[index]; ⟦gate_.pause();⟧", NOTHING)
 mutant(65, "G2", "failures stopping", "results of an abandoned batch count as committed", "⟦work.lose();⟧ if (options_",
@@ -202,11 +204,13 @@ mutant(67, "G14", "order_by_key", "a batch counts as settled of which a part was
 mutant(68, "G18", "order", "source order is not kept", "if (⟦options.order != Order::None⟧) return options.mode",
        "false")
 mutant(69, "G2", "order_by_key concurrency", "max_concurrent_loads is not honoured",
-       "gate_(Loading<P, Tx>::concurrent ? ⟦options.max_concurrent_loads.value_or(slots)⟧ : 1,", "slots")
-mutant(70, "G2", "outcomes", "an item that expands counts as one result",
-       "if (⟦out.count() != work.mark + 1⟧) [[unlikely]] work.note_count", "out.count() < work.mark + 1")
+       "gate_(traits_.concurrent ? ⟦options.max_concurrent_loads.value_or(slots)⟧ : 1,", "slots")
 mutant(71, "G4", "attempts", "what bytes() throws is forgotten",
        "if (!error) return; ⟦batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});⟧", NOTHING)
+
+place("include/etl/detail/load/typed_stage.hpp")
+mutant(70, "G2", "outcomes", "an item that expands counts as one result",
+       "if (⟦out.count() != work.mark + 1⟧) [[unlikely]] work.note_count", "out.count() < work.mark + 1")
 
 place("include/etl/detail/load/loading.hpp")
 mutant(72, "G9", "waiting", "a drain ends every retry at once",
@@ -217,7 +221,7 @@ mutant(74, "G16", "waiting", "nobody saves what was settled last while the sourc
        "progress_->settled(items_of(batch), now); if (const auto due = progress_->reminder()) ⟦batcher_->call_at(*due);⟧", NOTHING)
 mutant(75, "G17", "delivery", "a dry run loads", "if (⟦options_.delivery.dry_run⟧) { work.produced = 0;", "false")
 mutant(76, "G2", "attempts", "results that no call was made for count as committed",
-       "if (!loaded && begun < results.size()) ⟦work.abandon_from(begun);⟧", NOTHING)
+       "if (!loaded && begun < results.size) ⟦work.abandon_from(begun);⟧", NOTHING)
 mutant(77, "G7", "dead_letters", "an item of a failed batch counts as rejected without a letter",
        "if (!loaded && options_.errors.dead_letters) ⟦work.lose_rejections();⟧", NOTHING)
 mutant(78, "G16", "dead_letters pitfalls", "progress is saved before the dead letters are written",
@@ -226,8 +230,8 @@ mutant(78, "G16", "dead_letters pitfalls", "progress is saved before the dead le
 mutant(79, "G7", "dead_letters pitfalls", "a failing store of dead letters does not stop the run",
        "⟦batcher_->fail(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));⟧", NOTHING)
 mutant(80, "G15", "saving", "the letters of a batch without results are never written",
-       "if (⟦results.empty() && work.rejections.empty() && progress_->rides(items_of(*work.batch), now)⟧) return;",
-       "results.empty() && progress_->rides(items_of(*work.batch), now)")
+       "if (⟦results.size == 0 && work.rejections.empty() && progress_->rides(items_of(*work.batch), now)⟧) return;",
+       "results.size == 0 && progress_->rides(items_of(*work.batch), now)")
 mutant(81, "G15", "delivery store_run", "the run does not follow what its transactions have settled",
        "⟦progress_->committed(part, now);⟧", NOTHING)
 mutant(82, "G2", "attempts", "results whose commit is in doubt count as abandoned",
@@ -247,7 +251,7 @@ mutant(88, "G6", "delivery", "a batch refused as a whole is isolated without a s
 mutant(89, "G6", "delivery", "rows of a refused call stay in the transaction",
        "if (auto undone = ⟦session.rollback_to_savepoint()⟧; !undone)", DONE)
 mutant(90, "G2", "outcomes", "one call of load gets all results of a batch that expands",
-       "std::min(⟦most⟧, results.size() - first)", "results.size()")
+       "std::min(⟦most⟧, results.size - first)", "std::size_t{results.size}")
 mutant(91, "G6", "retries attempts", "single results that load rejects count as committed",
        "⟦reject(work, current, context->rejects());⟧ if (context->retries().empty()) return true;", NOTHING)
 mutant(92, "G5", "retries waiting", "the next attempt does not wait",
@@ -257,7 +261,7 @@ mutant(93, "G7", "attempts", "attempts at loading are not counted",
 mutant(94, "G2", "failures retries", "results of an unknown outcome count as abandoned",
        "} else if (error->code == Errc::OutcomeUnknown) { ⟦in_doubt = true;⟧", NOTHING)
 mutant(95, "G5", "retries", "an unknown outcome is tried again although the load is not idempotent",
-       "error->error_class = ⟦with == LoadWith::Key || options_.retry_unknown_outcome⟧ ?", "true")
+       "error->error_class = ⟦traits_.with == LoadWith::Key || options_.retry_unknown_outcome⟧ ?", "true")
 mutant(96, "G2", "attempts", "what was not tried any more counts as committed",
        "⟦set_all(work, back, in_doubt ? Fate::InDoubt : Fate::Abandoned);⟧ return false;", NOTHING)
 mutant(97, "G7", "retries waiting", "the circuit breaker is not asked",
@@ -273,9 +277,9 @@ mutant(101, "G16", "keys", "keys do not say of which pipeline", "hash.add(⟦pro
 mutant(102, "G16", "progress simulation", "keys do not say of which items", "hash.add(⟦work.batch->first_seq⟧)",
        "std::uint64_t{0}")
 mutant(103, "G16", "keys", "half of a batch has the key of the whole",
-       "return hash.add(std::uint64_t{⟦part.results.size()⟧}).key();", "0")
+       "return hash.add(std::uint64_t{⟦part.size⟧}).key();", "0")
 mutant(104, "G6", "retries", "bad results are isolated one after the other, in as many calls",
-       "const std::size_t half = ⟦part.results.size() / 2⟧;", "1")
+       "const std::uint32_t half = ⟦part.size / 2⟧;", "1")
 mutant(105, "G5", "failures retries attempts", "results that may have been loaded count as abandoned",
        "set_all(work, part, ⟦in_doubt ? Fate::InDoubt : Fate::Abandoned⟧);", "Fate::Abandoned")
 mutant(106, "G10", "retries waiting", "a back-off that an abandon ends is a failure of its own",
@@ -339,7 +343,7 @@ place("include/etl/detail/run/runner.hpp")
 mutant(131, "G16", "keys", "the timeout cuts keyed batches", "⟦options.timeout = Options::never;⟧", NOTHING)
 mutant(132, "G16", "keys", "batch_bytes cuts keyed batches", "⟦options.batch_bytes.reset();⟧", NOTHING)
 mutant(133, "G14", "progress", "a pipeline without fingerprint may have checkpoints",
-       "if (⟦!HasFingerprint<P>⟧) return invalid", "false")
+       "if (⟦!traits_.has_fingerprint⟧) return invalid", "false")
 mutant(134, "G15", "progress", "a run with a store may have checkpoints elsewhere",
        "if (⟦store_ != nullptr && (options_.delivery.checkpoints || options_.errors.dead_letters)⟧)", "false")
 mutant(135, "G10", "stopping", "a run that is stopped before it begins calls pre_process",
@@ -349,11 +353,11 @@ mutant(136, "G8", "failures", "post_process runs although pre_process has failed
 mutant(137, "G8", "progress", "post_process hears an outcome that the last save then changes",
        "⟦end_progress(); if (prepared) post_process();⟧", "if (prepared) post_process(); end_progress();")
 mutant(138, "G14", "delivery", "a run that failed saves the source's end",
-       "if (⟦HasPostProcess<P> && report_.ok()⟧) mark_finished();", "HasPostProcess<P>")
+       "if (⟦traits_.has_post_process && report_.ok()⟧) mark_finished();", "traits_.has_post_process")
 mutant(139, "G14", "progress", "a run that has not begun to extract saves an empty checkpoint",
        "if (⟦!progress_started_⟧) return; progress_->wait_by", "!progress_.has_value()")
 mutant(140, "G14", "delivery", "the source's end is saved before post_process has succeeded",
-       "return ⟦all && !HasPostProcess<P>⟧ ? progress_->save_finished()", "all")
+       "return ⟦all && !traits_.has_post_process⟧ ? progress_->save_finished()", "all")
 mutant(141, "G16", "waiting", "a run whose last save fails is Completed",
        "if (report_.outcome != Outcome::Inconsistent) ⟦report_.outcome = Outcome::Failed;⟧",
        NOTHING)
@@ -364,8 +368,7 @@ mutant(143, "G14", "delivery progress", "a mark after the last item is forgotten
 mutant(144, "G13", "acknowledgement", "the last chunk of a source that was stopped counts as complete",
        "const bool whole = ⟦!error && !batcher_->intake_refused()⟧;", "!error")
 mutant(145, "G10", "stopping", "partitions are begun after a stop",
-       "if (⟦next == std::ranges::end(partitions) || batcher_->intake_refused()⟧) return;",
-       "next == std::ranges::end(partitions)")
+       "if (⟦partitions.at_end() || batcher_->intake_refused()⟧) return;", "partitions.at_end()")
 mutant(146, "G10", "waiting", "a drain during the opening look-up is a failure",
        "if (⟦batcher_->stop_requested() && record.error.error_class == ErrorClass::Transient⟧)", "false")
 mutant(147, "G17", "delivery", "a dry run changes the checkpoint", "if (delivers && ⟦!options_.delivery.dry_run⟧)",
@@ -521,13 +524,13 @@ mutant(210, "G9", "waiting", "the last save waits beyond the deadline",
        "stop_.stop_requested()")
 
 # --- buckets, managers ------------------------------------------------------------------------------------------------
-place("include/etl/bucket.hpp")
+place("include/etl/impl/bucket.ipp")
 mutant(211, "G3", "bucket flushing", "the end of a bucket drops what is in it",
-       "if (!parts_.here()) return; const std::lock_guard lock(parts_->finish_mutex); if (!parts_->report) "
+       "const std::lock_guard lock(parts_->finish_mutex); if (!parts_->report) "
        "⟦parts_->report = parts_->make_report();⟧",
        "parts_->batcher->request_abandon(); parts_->report = parts_->make_report();")
 mutant(212, "G11", "bucket", "an item whose move throws is not counted",
-       "const auto lock = batcher_->lock(); ⟦batcher_->count_refused();⟧", NOTHING)
+       "const auto lock = parts_->batcher->lock(); ⟦parts_->batcher->count_refused();⟧", NOTHING)
 mutant(213, "G14", "bucket", "a bucket accepts checkpoints that it does not keep",
        "refuse(⟦delivery.checkpoints != nullptr⟧,", "false")
 mutant(214, "G11", "bucket", "items that are pushed while a bucket closes are lost",
@@ -537,7 +540,7 @@ place("include/etl/memory_budget.hpp")
 mutant(215, "G2", "memory memory_budget", "a budget that is used up has room", "if (⟦used_ < limit_⟧) return true;",
        "used_ <= limit_")
 
-place("include/etl/manager.hpp")
+place("include/etl/detail/run/manager_engine.hpp")
 mutant(216, "G2", "manager", "one pipeline too many runs at once",
        "if (⟦running_ >= options_.max_concurrent⟧) return nullptr;", "running_ > options_.max_concurrent")
 mutant(217, "G1", "manager", "the lowest priority comes first",
@@ -547,7 +550,7 @@ mutant(218, "G4", "manager", "one pipeline's failure stops the others",
 mutant(219, "G1", "manager", "a pipeline starts before what it depends on has ended",
        "return ⟦other != nullptr && other->state == PipelineState::Ended && other->report.ok()⟧;", "other != nullptr")
 mutant(220, "G2", "manager", "a custom runner's unbalanced report passes",
-       "if (report.outcome != Outcome::Inconsistent) ⟦detail::check_ledgers(report);⟧", NOTHING)
+       "if (report.outcome != Outcome::Inconsistent) ⟦check_ledgers(report);⟧", NOTHING)
 mutant(221, "G14", "manager", "two pipelines keep their progress under one name",
        "if (⟦other->environment.name == kept_as⟧) throw", "false")
 
@@ -742,5 +745,5 @@ mutant(290, "G14", "dead_letters", "progress is settled without a lock",
        "std::unique_lock<std::mutex>(mutex_);", races=True)
 place("include/etl/detail/intake/lane.hpp", ("contract_tests",))
 mutant(291, "G12", "concurrency", "the timer may see an item's number before the item",
-       "std::forward<U>(item)); ⟦count.store(n + 1, std::memory_order_release);⟧ return true; } if constexpr",
-       "count.store(n + 1, std::memory_order_relaxed);", races=True)
+       "std::forward<U>(item)); ⟦lane.count.store(n + 1, std::memory_order_release);⟧ return true; } if constexpr",
+       "lane.count.store(n + 1, std::memory_order_relaxed);", races=True)
