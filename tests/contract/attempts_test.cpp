@@ -539,7 +539,7 @@ TEST_CASE("G4 G6: a result that can only be moved, which may throw, is loaded ag
       if (++calls == 1) fuse.moves_left = moves;
       if (calls == 3)
         for (const Movable<false>& result : batch) again.push_back(result.value);
-      for (std::size_t i = calls; i < batch.size() && calls < 3; ++i) context.retry(i, "busy");
+      for (auto i = static_cast<std::size_t>(calls); i < batch.size() && calls < 3; ++i) context.retry(i, "busy");
     };
     const auto report = etl::run(Moves<false>{.fuse = &fuse, .sink = sink}, t.options);  // three moves, and one
     CHECK(report.results.balanced());

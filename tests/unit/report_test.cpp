@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include <etl/observe/histogram.hpp>
 #include <etl/report.hpp>
 
 #include "support/catch.hpp"

@@ -3,18 +3,34 @@
 #include <memory>
 #include <span>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <etl/detail/intake/batcher.hpp>
-#include <etl/detail/load/bucket_processor.hpp>
-#include <etl/detail/run/environment.hpp>
+#include <etl/detail/intake/intake_queue.hpp>
 #include <etl/detail/intake/shared_intake.hpp>
+#include <etl/detail/load/bucket_processor.hpp>
 #include <etl/detail/load/stage.hpp>
+#include <etl/detail/run/environment.hpp>
 #include <etl/executor.hpp>
 #include <etl/options.hpp>
 
 #include "support/catch.hpp"
 #include "support/sync.hpp"
+
+namespace {
+
+struct Queue final : etl::detail::ItemQueue {
+  std::uint32_t take(etl::detail::Buffer& buffer, std::uint32_t at, std::uint32_t most) override {
+    std::vector<int> taken(most);
+    const std::size_t got = items.dequeue(taken.begin(), most);
+    for (std::size_t i = 0; i < got; ++i) static_cast<int*>(buffer.data)[at + i] = taken[i];
+    return static_cast<std::uint32_t>(got);
+  }
+  etl::detail::IntakeQueue<int> items;
+};
+
+}  // namespace
 
 TEST_CASE("shared intake: a time-out seals one batch at most, though producers wait with more") {
   const test::Watchdog watchdog("shared intake");
@@ -27,20 +43,20 @@ TEST_CASE("shared intake: a time-out seals one batch at most, though producers w
   etl::detail::PipelineStage stage(typed.calls(), options, environment, options.workers);
   const auto batcher = std::make_shared<etl::detail::Batcher>(
       options, environment, executor.backend(), executor.backend(), stage, etl::detail::item_type<int>, false);
-  etl::detail::SharedIntake<int> intake(*batcher, options);
-  engine.attach(*batcher, executor);
+  Queue queue;
+  etl::detail::SharedIntake intake(*batcher, queue, etl::detail::item_type<int>, options);
+  const auto push = [&](int item) {
+    return intake.try_push([&] { queue.items.enqueue(std::move(item)); }) == etl::detail::Pushed::Yes;
+  };
+  stage.attach(*batcher, executor);
   batcher->set_source(&intake);
 
-  int first = 0;
-  REQUIRE(intake.push(first));  // starts the time
+  REQUIRE(push(0));  // starts the time
   std::vector<std::jthread> producers;
   {
     auto lock = batcher->lock();
     for (int i = 0; i < 3; ++i)
-      producers.emplace_back([&intake, i] {
-        int item = i;
-        static_cast<void>(intake.push(item));  // sees a full batch, and waits for the lock
-      });
+      producers.emplace_back([&push, i] { static_cast<void>(push(i)); });  // sees a full batch, and waits for the lock
     while (intake.open_items() < 4) std::this_thread::yield();
     etl::detail::BatchQueue sealed;
     intake.seal_due(etl::Clock::now() + std::chrono::hours(2), sealed);

@@ -252,7 +252,7 @@ TEST_CASE("sqlite query: an error of the database ends it") {
 namespace {
 
 /// Takes what an extractor pushes and marks, as lines.
-class Recorder final : public etl::detail::LaneHost<Row> {
+class Recorder final : public etl::detail::LaneHost {
  public:
   std::string log;
   std::size_t room = 1'000'000;
@@ -265,7 +265,7 @@ class Recorder final : public etl::detail::LaneHost<Row> {
     etl::Emitter<Row> out(lane_);
     return extract(out);
   }
-  bool make_room(etl::detail::Lane<Row>& lane) override {
+  bool make_room(etl::detail::Lane& lane) override {
     if (room == 0) return false;
     --room;
     lane.data = &slot_;
@@ -274,18 +274,18 @@ class Recorder final : public etl::detail::LaneHost<Row> {
     lane.limit = 1;
     return true;
   }
-  void reached_limit(etl::detail::Lane<Row>&) override { log += std::to_string(slot_.id) + " "; }
-  void mark(etl::detail::Lane<Row>&, Position position) override { log += "[" + position.text() + "] "; }
-  void flush(etl::detail::Lane<Row>&) override {}
-  bool wait_for(etl::detail::Lane<Row>&, std::chrono::nanoseconds) override { return true; }
-  void hold(etl::detail::Lane<Row>&, std::shared_ptr<const void>, std::function<void(bool)>) override {}
-  [[nodiscard]] const std::optional<Position>& resume_from(etl::detail::Lane<Row>&) override { return from_; }
+  void reached_limit(etl::detail::Lane&) override { log += std::to_string(slot_.id) + " "; }
+  void mark(etl::detail::Lane&, Position position) override { log += "[" + position.text() + "] "; }
+  void flush(etl::detail::Lane&) override {}
+  bool wait_for(etl::detail::Lane&, std::chrono::nanoseconds) override { return true; }
+  void hold(etl::detail::Lane&, std::shared_ptr<const void>, std::function<void(bool)>) override {}
+  [[nodiscard]] const std::optional<Position>& resume_from(etl::detail::Lane&) override { return from_; }
   [[nodiscard]] std::stop_token intake_stop() const noexcept override { return {}; }
 
  private:
   Row slot_;
   std::optional<Position> from_;
-  etl::detail::Lane<Row> lane_;
+  etl::detail::Lane lane_;
 };
 
 std::string recorded(Database& db, const std::optional<Position>& from, std::size_t mark_every,
