@@ -1,7 +1,6 @@
 #pragma once
 /// Settings of a run, and their validation.
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +11,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 
 #include <etl/config.hpp>
 #include <etl/delivery/checkpoint.hpp>
@@ -25,6 +23,10 @@
 #include <etl/policy/retry.hpp>
 
 namespace etl::inline v0 {
+namespace detail {
+/// As many as the machine has processors, at least 1.
+[[nodiscard]] std::size_t default_workers() noexcept;
+}  // namespace detail
 
 /// Where user callables run.
 enum class Mode : std::uint8_t {
@@ -150,7 +152,7 @@ struct Options {
   /// Flush an incomplete batch this long after its first item arrived (G12).
   std::chrono::nanoseconds timeout = std::chrono::seconds(1);
   /// The most user callables (`transform`, `load`) at work at once.
-  std::size_t workers = std::max(1u, std::thread::hardware_concurrency());
+  std::size_t workers = detail::default_workers();
   /// The most sealed batches waiting, at work, or parked; 2 x workers if not given. With one open
   /// batch per extractor this bounds the memory of a run.
   std::optional<std::size_t> capacity{};
@@ -185,30 +187,11 @@ struct Options {
   [[nodiscard]] std::size_t effective_capacity() const { return capacity.value_or(2 * workers); }
 
   /// Every bad value in one error of code `Errc::InvalidOptions`, or nothing.
-  [[nodiscard]] std::optional<Error> problem() const {
-    std::string found;
-    const auto require = [&found](bool ok, std::string_view what) {
-      if (!ok) found.append(found.empty() ? "" : "; ").append(what);
-    };
-    constexpr std::size_t most = std::size_t{1} << 30;
-    require(batch_size >= 1 && batch_size <= most, "batch_size must be 1 to 2^30");
-    require(batch_bytes.value_or(1) >= 1, "batch_bytes must be at least 1 (leave it out for no limit)");
-    require(timeout > timeout.zero(), "timeout must be positive (Options::never for none)");
-    require(workers >= 1 && workers <= 4096, "workers must be 1 to 4096");
-    require(effective_capacity() >= 1, "capacity must be at least 1");
-    require(max_concurrent_loads.value_or(1) >= 1, "max_concurrent_loads must be at least 1");
-    require(extractors.value_or(1) >= 1 && extractors.value_or(1) <= 4096, "extractors must be 1 to 4096");
-    require(drain_deadline > drain_deadline.zero(), "drain_deadline must be positive (Options::never for none)");
-    require(errors.max_reject_ratio >= 0.0 && errors.max_reject_ratio <= 1.0, "errors.max_reject_ratio must be 0 to 1");
-    if (const std::optional<Error> in_retry = retry.problem()) require(false, "retry: " + in_retry->context);
-    require(delivery.save_every.count() >= 0, "delivery.save_every must not be negative");
-    require(!delivery.checkpoints || !name.empty(), "delivery.checkpoints needs a name: progress is kept under it");
-    require(progress.show == ProgressOptions::Show::Off || progress.stream != nullptr,
-            "progress.stream must not be null");
-    require(progress.interval.count() >= 0, "progress.interval must not be negative");
-    if (found.empty()) return std::nullopt;
-    return Error{.code = Errc::InvalidOptions, .context = "invalid options: " + found};
-  }
+  [[nodiscard]] std::optional<Error> problem() const;
 };
 
 }  // namespace etl::inline v0
+
+#if defined(ETLPIPE_HEADER_ONLY)
+#include <etl/impl/options.ipp>
+#endif

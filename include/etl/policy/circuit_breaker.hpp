@@ -1,7 +1,6 @@
 #pragma once
 /// Leaving a failing service alone for a while.
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +9,6 @@
 #include <utility>
 
 #include <etl/config.hpp>
-#include <etl/detail/meta/time.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/policy/retry.hpp>
@@ -32,11 +30,7 @@ class CircuitBreaker {
   enum class State : std::uint8_t { Closed, Open, HalfOpen };
 
   /// Throws `etl::Exception` for 0 failures or a reset time that is not positive.
-  explicit CircuitBreaker(const BreakerPolicy& policy = {}) : policy_(policy) {
-    if (policy.failures == 0 || policy.reset.count() <= 0)
-      throw Exception({.code = Errc::InvalidOptions,
-                       .context = "invalid circuit breaker: failures and reset time must be positive"});
-  }
+  explicit CircuitBreaker(const BreakerPolicy& policy = {});
 
   /// Calls `operation` (a value, nothing or a `Result`; it may throw) when the circuit lets it. While it is open,
   /// waits: nothing is refused, a source that is behind this call pauses. When `waiter` is stopped meanwhile: an error
@@ -50,44 +44,13 @@ class CircuitBreaker {
     return result;
   }
 
-  [[nodiscard]] State state() const {
-    const std::lock_guard lock(mutex_);
-    return state_;
-  }
+  [[nodiscard]] State state() const;
 
  private:
   enum class Admitted : std::uint8_t { No, Call, Probe };
 
-  [[nodiscard]] Admitted admit(const Waiter& waiter) {
-    for (;;) {
-      TimePoint again{};
-      {
-        const std::lock_guard lock(mutex_);
-        const TimePoint now = waiter.now();
-        if (waiter.stopped()) return Admitted::No;
-        if (state_ == State::Closed) return Admitted::Call;
-        if (state_ == State::Open && now >= detail::after(opened_, policy_.reset)) {
-          state_ = State::HalfOpen;
-          return Admitted::Probe;
-        }
-        again = detail::after(now, std::chrono::milliseconds(10));  // the probe is at work
-        if (state_ == State::Open) again = std::max(again, detail::after(opened_, policy_.reset));
-      }
-      if (!waiter.wait_until(again)) return Admitted::No;
-    }
-  }
-  void settle(Admitted as, bool failed, TimePoint now) {
-    const std::lock_guard lock(mutex_);
-    // Calls that were let through before the circuit opened have no say any more.
-    if (as == Admitted::Call && state_ != State::Closed) return;
-    in_a_row_ = failed ? in_a_row_ + 1 : 0;
-    if (!failed) {
-      state_ = State::Closed;
-    } else if (as == Admitted::Probe || in_a_row_ >= policy_.failures) {
-      state_ = State::Open;
-      opened_ = now;
-    }
-  }
+  [[nodiscard]] Admitted admit(const Waiter& waiter);
+  void settle(Admitted as, bool failed, TimePoint now);
 
   const BreakerPolicy policy_;
   mutable std::mutex mutex_;
@@ -96,13 +59,10 @@ class CircuitBreaker {
   TimePoint opened_{};
 };
 
-[[nodiscard]] inline std::string_view to_string(CircuitBreaker::State state) noexcept {
-  switch (state) {
-    case CircuitBreaker::State::Closed: return "closed";
-    case CircuitBreaker::State::Open: return "open";
-    case CircuitBreaker::State::HalfOpen: break;
-  }
-  return "half-open";
-}
+[[nodiscard]] std::string_view to_string(CircuitBreaker::State state) noexcept;
 
 }  // namespace etl::inline v0
+
+#if defined(ETLPIPE_HEADER_ONLY)
+#include <etl/impl/circuit_breaker.ipp>
+#endif

@@ -1,21 +1,17 @@
 #pragma once
 /// Trying again: exponential back-off with full jitter (contract G5).
 
-#include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <type_traits>
 #include <utility>
 
 #include <etl/config.hpp>
 #include <etl/detail/meta/guard.hpp>
-#include <etl/detail/meta/time.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/policy/waiter.hpp>
@@ -50,19 +46,7 @@ struct RetryPolicy {
   }
 
   /// What is wrong with the values, all of it, or nothing.
-  [[nodiscard]] std::optional<Error> problem() const {
-    std::string found;
-    const auto require = [&found](bool ok, const char* what) {
-      if (!ok) found.append(found.empty() ? "" : "; ").append(what);
-    };
-    require(max_attempts >= 1, "max_attempts must be at least 1");
-    require(initial_delay.count() >= 0, "initial_delay must not be negative");
-    require(max_delay >= initial_delay, "max_delay must not be less than initial_delay");
-    require(multiplier >= 1.0 && std::isfinite(multiplier), "multiplier must be at least 1");
-    require(max_elapsed.count() >= 0, "max_elapsed must not be negative");
-    if (found.empty()) return std::nullopt;
-    return Error{.code = Errc::InvalidOptions, .context = "invalid retry policy: " + found};
-  }
+  [[nodiscard]] std::optional<Error> problem() const;
 };
 
 /// The delays between the attempts of one operation. Belongs to one thread at a time.
@@ -74,25 +58,13 @@ class Backoff {
 
   /// An attempt has failed at `now`: how long to wait before the next one. Nothing: it was the last, or the error is
   /// not of class Transient. A server's `Error::retry_after` is honoured, also beyond `max_delay`.
-  [[nodiscard]] std::optional<std::chrono::nanoseconds> after(const Error& error, TimePoint now) {
-    ++attempts_;
-    if (error.error_class != ErrorClass::Transient || attempts_ >= policy_.max_attempts) return std::nullopt;
-    const double most = std::min(static_cast<double>(policy_.initial_delay.count()) *
-                                     std::pow(policy_.multiplier, static_cast<double>(attempts_ - 1)),
-                                 static_cast<double>(policy_.max_delay.count()));
-    const double part = policy_.jitter ? std::uniform_real_distribution(0.0, 1.0)(random_) : 1.0;
-    const std::chrono::nanoseconds delay =
-        std::max(detail::saturated(std::chrono::duration<double, std::nano>(most * part)), error.retry_after);
-    const std::chrono::nanoseconds elapsed = now - begin_;
-    if (elapsed > policy_.max_elapsed || delay > policy_.max_elapsed - elapsed) return std::nullopt;
-    return delay;
-  }
+  [[nodiscard]] std::optional<std::chrono::nanoseconds> after(const Error& error, TimePoint now);
   [[nodiscard]] std::size_t attempts() const noexcept { return attempts_; }
 
  private:
   RetryPolicy policy_;
   TimePoint begin_;
-  std::mt19937_64 random_;
+  std::uint64_t random_;  // the state of a SplitMix64 generator
   std::size_t attempts_ = 0;
 };
 
@@ -127,12 +99,11 @@ template <class F>
   return std::move(*result);
 }
 
-[[nodiscard]] inline Error gave_up(Error last, std::string why) {
-  auto cause = std::make_shared<const Error>(last);
-  last.context = std::move(why);
-  last.cause = std::move(cause);
-  return last;
-}
+[[nodiscard]] Error gave_up(Error last, std::string why);
+/// "1 attempt", "2 attempts".
+[[nodiscard]] std::string attempts_of(const Backoff& backoff);
+/// Differs from call to call.
+[[nodiscard]] std::uint64_t random_seed();
 
 /// Goes on after a first attempt that began at `begin` and failed.
 template <class R, class F, class W>
@@ -141,14 +112,12 @@ template <class R, class F, class W>
   Backoff backoff(policy, begin, seed);
   for (;;) {
     const auto delay = backoff.after(result.error(), waiter.now());
-    const auto tried = [&backoff] {
-      return std::to_string(backoff.attempts()) + (backoff.attempts() == 1 ? " attempt" : " attempts");
-    };
     if (!delay) {
       if (backoff.attempts() == 1 || result.error().error_class != ErrorClass::Transient) return result;
-      return failure(gave_up(std::move(result.error()), "gave up after " + tried()));
+      return failure(gave_up(std::move(result.error()), "gave up after " + attempts_of(backoff)));
     }
-    if (!waiter.wait_for(*delay)) return failure(gave_up(std::move(result.error()), "stopped after " + tried()));
+    if (!waiter.wait_for(*delay))
+      return failure(gave_up(std::move(result.error()), "stopped after " + attempts_of(backoff)));
     result = call_for_result(operation);
     if (result) return result;
   }
@@ -161,7 +130,7 @@ template <class R, class F, class W>
 /// Thread-safe. Throws `etl::Exception` for an invalid policy.
 template <class F>
 [[nodiscard]] auto retry(const RetryPolicy& policy, F&& operation, const Waiter& waiter = {},
-                         std::uint64_t seed = std::random_device{}()) -> detail::result_of_t<F> {
+                         std::uint64_t seed = detail::random_seed()) -> detail::result_of_t<F> {
   if (auto problem = policy.problem()) throw Exception(std::move(*problem));
   const TimePoint begin = waiter.now();
   auto result = detail::call_for_result(operation);
@@ -170,3 +139,7 @@ template <class F>
 }
 
 }  // namespace etl::inline v0
+
+#if defined(ETLPIPE_HEADER_ONLY)
+#include <etl/impl/retry.ipp>
+#endif

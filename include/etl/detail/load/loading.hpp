@@ -383,7 +383,7 @@ class Loading {
       const bool more = delay && patience(work).wait_for(*delay);
       if (!more) {
         if (error->error_class == ErrorClass::Transient && (delay || backoff.attempts() > 1))
-          error = gave_up(std::move(*error), (delay ? "stopped after " : "gave up after ") + attempts(backoff));
+          error = gave_up(std::move(*error), (delay ? "stopped after " : "gave up after ") + attempts_of(backoff));
         return give_up(work, current, std::move(*error), in_doubt);
       }
       context.emplace(context_of(work, current));
@@ -424,9 +424,6 @@ class Loading {
   }
   [[nodiscard]] static Error& first_of(BatchContext::Marked& marked) {
     return std::ranges::min_element(marked, {}, &std::pair<std::size_t, Error>::first)->second;
-  }
-  [[nodiscard]] static std::string attempts(const Backoff& backoff) {
-    return std::to_string(backoff.attempts()) + (backoff.attempts() == 1 ? " attempt" : " attempts");
   }
   /// Rate limit and circuit breaker, where there are any.
   template <class F>
