@@ -481,7 +481,7 @@ mutant(192, "G17", "replay", "a dry replay loads and purges", ".dry_run = ⟦opt
 mutant(193, "G7", "replay", "attempts of a replay are not counted", "⟦++old.attempts;⟧", NOTHING)
 
 # --- policies ---------------------------------------------------------------------------------------------------------
-place("include/etl/policy/circuit_breaker.hpp")
+place("include/etl/impl/circuit_breaker.ipp")
 mutant(194, "G7", "circuit_breaker", "failures count that are not in a row",
        "in_a_row_ = ⟦failed ? in_a_row_ + 1 : 0⟧;", "failed ? in_a_row_ + 1 : in_a_row_")
 mutant(195, "G7", "circuit_breaker", "the circuit opens one failure late",
@@ -490,10 +490,12 @@ mutant(195, "G7", "circuit_breaker", "the circuit opens one failure late",
 mutant(196, "G7", "circuit_breaker", "calls from before the circuit opened close it",
        "if (⟦as == Admitted::Call && state_ != State::Closed⟧) return;", "false")
 mutant(197, "G7", "circuit_breaker", "several probes go out at once", "⟦state_ = State::HalfOpen;⟧ return", NOTHING)
+
+place("include/etl/policy/circuit_breaker.hpp")
 mutant(198, "G7", "circuit_breaker", "rejected items open the circuit",
        "settle(as, ⟦!result && result.error().error_class != ErrorClass::Rejected⟧, waiter.now());", "!result")
 
-place("include/etl/policy/rate_limit.hpp")
+place("include/etl/impl/rate_limit.ipp")
 mutant(199, "G5", "rate_limit", "nothing is ever too much", "if (⟦wait > 0⟧) return detail::after", "false")
 mutant(200, "G5", "rate_limit", "a pause saves up any amount",
        "if (seconds > 0) tokens = ⟦std::min(full(rate), tokens + rate * seconds)⟧;", "tokens + rate * seconds")
@@ -501,7 +503,7 @@ mutant(201, "G5", "rate_limit", "a request that is larger than a burst waits for
        "return (⟦std::min(wanted, full(rate))⟧ - tokens) / rate;", "wanted")
 mutant(202, "G5", "rate_limit", "bytes are not taken", "⟦bytes_ -= static_cast<double>(bytes);⟧", NOTHING)
 
-place("include/etl/policy/retry.hpp")
+place("include/etl/impl/retry.ipp")
 mutant(203, "G5", "retry retries", "one attempt too many is made",
        "if (⟦error.error_class != ErrorClass::Transient || attempts_ >= policy_.max_attempts⟧)",
        "error.error_class != ErrorClass::Transient || attempts_ > policy_.max_attempts")
@@ -515,6 +517,8 @@ mutant(206, "G5", "retry waiting", "an attempt begins after max_elapsed",
 mutant(207, "G5", "retry", "the first delay is that of the second attempt",
        "std::pow(policy_.multiplier, ⟦static_cast<double>(attempts_ - 1)⟧)", "static_cast<double>(attempts_)")
 mutant(208, "G5", "retry", "delays grow without bound", "⟦static_cast<double>(policy_.max_delay.count())⟧);", "1e18")
+
+place("include/etl/policy/retry.hpp")
 mutant(209, "G10", "retry waiting", "a stop does not end the attempts",
        "if (⟦!waiter.wait_for(*delay)⟧) return failure", "(static_cast<void>(waiter.wait_for(*delay)), false)")
 

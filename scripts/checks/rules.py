@@ -50,6 +50,10 @@ HEADER_ONLY = "#if defined(ETLPIPE_HEADER_ONLY)"
 THIRD_PARTY_IN_CORE = r"(asio(/.*)?\.hpp|fmt/.*\.h|tl/expected\.hpp)"
 QUEUE_HEADER = r"(concurrentqueue|moodycamel)/.*"
 QUEUE_FILE = "detail/intake/intake_queue.hpp"
+# What the headers of the core include where it is a library: every user's file pays for it.
+LIGHT = set("""algorithm atomic charconv chrono cmath concepts condition_variable csignal cstddef cstdint cstdio exception
+functional initializer_list iterator limits map memory mutex new optional ranges set span stop_token string string_view
+system_error type_traits utility vector tl/expected.hpp unistd.h""".split())
 POSIX = {"fcntl.h", "pthread.h", "sched.h", "signal.h", "sys/ioctl.h", "sys/mman.h", "sys/stat.h", "sys/types.h",
          "unistd.h"}
 STANDARD = set("""algorithm any array atomic barrier bit bitset charconv chrono codecvt compare complex concepts
@@ -258,6 +262,26 @@ def check_umbrella(root):
         where = place(header)
         if where and "/" not in header and header not in reached:
             yield f"{umbrella}:1: does not include <etl/{header}>"
+
+
+def check_light_headers(root):
+    """What a file with a pipeline has to read: no third-party header but two, and few of the standard library."""
+    base = root / "include/etl"
+    reached, queue = {"etl.hpp"}, ["etl.hpp"]
+    while queue:
+        current = queue.pop()
+        if not (base / current).exists():
+            continue
+        for line, name, _ in includes(base / current):
+            if name.startswith("etl/impl/"):
+                continue  # of the header-only core
+            if name.startswith("etl/"):
+                header = name.removeprefix("etl/")
+                if header not in reached:
+                    reached.add(header)
+                    queue.append(header)
+            elif name not in LIGHT and not (current == QUEUE_FILE and re.fullmatch(QUEUE_HEADER, name)):
+                yield f"{base / current}:{line}: <{name}> is read by every user of the core: move what needs it to impl/"
 
 
 def check_versions(root):

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -116,6 +117,41 @@ TEST_CASE("G12: by bytes") {
     CHECK(p.loads[2] == std::vector<std::size_t>{1, 1, 99});
     CHECK(p.loads[3] == std::vector<std::size_t>{40, 0, 0, 0});
   }
+}
+
+TEST_CASE("G12: an item that is being weighed is not handed over by the timeout") {
+  struct Slow {
+    std::shared_ptr<VirtualExecutor> clock = std::make_shared<VirtualExecutor>();
+    std::vector<std::vector<std::string>> loads{};
+    mutable bool waited = false;
+    mutable bool changed = false;
+    void extract(etl::Emitter<std::string>& out) const {
+      out.push("the first of them, which opens the batch");
+      out.push("slow: the timeout comes while it is weighed");
+      out.push("the last");
+    }
+    [[nodiscard]] std::string transform(std::string&& item) const { return std::move(item); }
+    [[nodiscard]] std::size_t bytes(const std::string& item) const {
+      const std::size_t size = item.size();
+      if (item.starts_with("slow") && !std::exchange(waited, true)) clock->advance(2s);
+      if (item.size() != size) changed = true;  // a worker has it
+      return size;
+    }
+    void load(std::span<const std::string> batch) { loads.emplace_back(batch.begin(), batch.end()); }
+  };
+  Slow p;
+  const etl::RunReport r = etl::run(p, {.batch_size = 100,
+                                        .batch_bytes = 1000,
+                                        .timeout = 1s,
+                                        .workers = 1,
+                                        .inline_batches = etl::Inline::Never,
+                                        .executor = etl::Executor(p.clock)});
+  CHECK(r.outcome == etl::Outcome::Completed);
+  CHECK(r.items.loaded == 3);
+  CHECK_FALSE(p.changed);
+  REQUIRE(p.loads.size() == 2);
+  CHECK(p.loads[0].size() == 1);
+  CHECK(p.loads[1].size() == 2);
 }
 
 TEST_CASE("G12: size and bytes together: whichever comes first") {

@@ -36,8 +36,9 @@ ETLPIPE_COMPILED std::optional<Error> RetryPolicy::problem() const {
 ETLPIPE_COMPILED std::optional<std::chrono::nanoseconds> Backoff::after(const Error& error, TimePoint now) {
   ++attempts_;
   if (error.error_class != ErrorClass::Transient || attempts_ >= policy_.max_attempts) return std::nullopt;
-  const double most = std::min(static_cast<double>(policy_.initial_delay.count()) *
-                                   std::pow(policy_.multiplier, static_cast<double>(attempts_ - 1)),
+  constexpr double enough = 1e18;  // finite: a delay of 0 stays 0 after any number of attempts
+  const double factor = std::min(std::pow(policy_.multiplier, static_cast<double>(attempts_ - 1)), enough);
+  const double most = std::min(static_cast<double>(policy_.initial_delay.count()) * factor,
                                static_cast<double>(policy_.max_delay.count()));
   double part = 1.0;
   if (policy_.jitter) {

@@ -77,6 +77,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     const auto unused = std::ranges::find(lanes_, false, [](const auto& lane) { return lane->in_use; });
     OwnedLane& lane =
         unused != lanes_.end() ? **unused : *lanes_.emplace_back(std::make_unique<OwnedLane>(*this, type_));
+    lane.weighs = weigh_;
     lane.start(partition, earlier);
     return lane;
   }
@@ -123,6 +124,9 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     lane.refused = true;
     if (lane.chunk) lane.chunk->lost.store(true, std::memory_order_release);
     return false;
+  }
+  void weigh(Lane& base, std::uint32_t place) noexcept override {
+    static_cast<OwnedLane&>(base).open_bytes += processor_->bytes(base.data, place, 1);
   }
   void reached_limit(Lane& base) override {
     auto& lane = static_cast<OwnedLane&>(base);
@@ -447,10 +451,10 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   };
 
   // --- cutting lanes, under the lock --------------------------------------------------------------------
-  // Weighing mode looks at every item, but takes the lock only for the first of a batch and when it is full.
+  // Weighing mode looks at every item, but takes the lock only for the first of a batch and when it is full. The item
+  // itself was weighed before it was published: the timer may have given it to a worker since.
   [[nodiscard]] bool still_light(OwnedLane& lane) {
     const std::uint32_t n = lane.count.load(std::memory_order_relaxed);
-    lane.open_bytes += processor_->bytes(lane.data, n - 1, 1);
     if (n == 1 || n >= lane.most || lane.open_bytes >= batch_bytes_) return false;
     std::uint32_t expected = n;
     return lane.limit.compare_exchange_strong(expected, n + 1, std::memory_order_relaxed);

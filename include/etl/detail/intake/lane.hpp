@@ -28,6 +28,8 @@ class LaneHost {
   virtual ~LaneHost() = default;
   /// Makes room for one item at `lane.count`. False: stopped, failed or closed; the push is counted.
   virtual bool make_room(Lane& lane) = 0;
+  /// Where `lane.weighs`: the item at `place` is the next one. It is not published yet, so that nobody else has it.
+  virtual void weigh(Lane& /*lane*/, std::uint32_t /*place*/) noexcept {}
   /// An item was published and `limit` reached: first item, full batch, cut, or a check that is due.
   virtual void reached_limit(Lane& lane) = 0;
   virtual void flush(Lane& lane) = 0;
@@ -48,6 +50,7 @@ struct alignas(64) Lane {
   void* data = nullptr;
   std::uint32_t live = 0;
   LaneHost* host = nullptr;
+  bool weighs = false;  ///< `limit` lets every item come by the host
 };
 
 /// A lane for items of type E.
@@ -96,6 +99,7 @@ class LaneOf {
            lane.host->make_room(lane);
   }
   static void publish(Lane& lane, std::uint32_t n) {
+    if (lane.weighs) lane.host->weigh(lane, n - 1);
     lane.count.store(n, std::memory_order_release);
     if (n >= lane.limit.load(std::memory_order_relaxed)) lane.host->reached_limit(lane);
   }
