@@ -51,7 +51,7 @@ THIRD_PARTY_IN_CORE = r"(asio(/.*)?\.hpp|fmt/.*\.h|tl/expected\.hpp)"
 QUEUE_HEADER = r"(concurrentqueue|moodycamel)/.*"
 QUEUE_FILE = "detail/intake/intake_queue.hpp"
 # What the headers of the core include where it is a library: every user's file pays for it.
-LIGHT = set("""algorithm atomic charconv chrono cmath concepts condition_variable csignal cstddef cstdint cstdio exception
+LIGHT = set("""algorithm atomic charconv chrono concepts condition_variable csignal cstddef cstdint cstdio exception
 functional initializer_list iterator limits map memory mutex new optional ranges set span stop_token string string_view
 system_error type_traits utility vector tl/expected.hpp unistd.h""".split())
 POSIX = {"fcntl.h", "pthread.h", "sched.h", "signal.h", "sys/ioctl.h", "sys/mman.h", "sys/stat.h", "sys/types.h",
