@@ -1,0 +1,1 @@
+#include <etl/etl.hpp>
