@@ -73,6 +73,5 @@ class EtlpipeConan(ConanFile):
             if self.settings.get_safe("os") in ("Linux", "FreeBSD"):
                 core.system_libs = ["pthread"]
         self.cpp_info.components["core"].libs = ["etlpipe_core"]
-        header_only = self.cpp_info.components["core_header_only"]
-        header_only.libdirs = []
-        header_only.defines.append("ETLPIPE_HEADER_ONLY")
+        self.cpp_info.components["core"].defines.append("ETLPIPE_COMPILED_CORE")
+        self.cpp_info.components["core_header_only"].libdirs = []

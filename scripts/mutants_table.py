@@ -438,15 +438,15 @@ mutant(176, "G1", "outcomes bucket stopping", "a run that has lost items is Comp
 
 place("include/etl/detail/intake/tally.hpp")
 mutant(177, "G7", "outcomes dead_letters", "the last reject that is allowed stops the run",
-       "if (⟦++rejects > policy.max_rejects⟧)", "++rejects >= policy.max_rejects")
+       "if (⟦++rejects > most⟧)", "++rejects >= most")
 mutant(178, "G7", "outcomes", "the ratio is checked from item 1001 on",
        "if (⟦ledger.items.extracted - ledger.items.replayed < 1000⟧)",
        "ledger.items.extracted - ledger.items.replayed <= 1000")
 mutant(179, "G7", "saving", "items of an earlier run dilute the reject ratio",
        "if (⟦ledger.items.extracted - ledger.items.replayed < 1000⟧)", "ledger.items.extracted < 1000")
 mutant(180, "G7", "outcomes", "exactly the ratio that is allowed stops the run",
-       "if (⟦static_cast<double>(rejects) <= policy.max_reject_ratio * static_cast<double>(extracted)⟧)",
-       "static_cast<double>(rejects) < policy.max_reject_ratio * static_cast<double>(extracted)")
+       "if (⟦static_cast<double>(rejects) <= *policy.max_reject_ratio * static_cast<double>(extracted)⟧)",
+       "static_cast<double>(rejects) < *policy.max_reject_ratio * static_cast<double>(extracted)")
 mutant(181, "G4", "outcomes", "the error that decided comes last",
        "errors.insert(⟦decides ? errors.begin() : errors.end()⟧, std::move(record));", "errors.end()")
 

@@ -195,7 +195,7 @@ class Bucket<T>::Producer {
 
 }  // namespace etl::inline v0
 
-#if defined(ETLPIPE_HEADER_ONLY)
+#if !defined(ETLPIPE_COMPILED_CORE)
 #include <etl/impl/bucket.ipp>
 #include <etl/impl/shared_intake.ipp>
 #endif

@@ -18,12 +18,13 @@
 #define ETLPIPE_PURE
 #endif
 
-/// What does not depend on a user's types is compiled once, into the library `etlpipe::core`. With ETLPIPE_HEADER_ONLY
-/// defined (`etlpipe::core_header_only`) there is no library, and the same code is inline.
-#if defined(ETLPIPE_HEADER_ONLY)
-#define ETLPIPE_COMPILED inline
-#else
+/// What does not depend on a user's types is compiled once, into the library `etlpipe::core`, whose users define
+/// ETLPIPE_COMPILED_CORE (CMake and pkg-config do it for them). Without that macro (`etlpipe::core_header_only`) there is
+/// no library, and the same code is inline.
+#if defined(ETLPIPE_COMPILED_CORE)
 #define ETLPIPE_COMPILED
+#else
+#define ETLPIPE_COMPILED inline
 #endif
 
 /// `inline namespace v0`: programs built against different major versions do not link by accident.

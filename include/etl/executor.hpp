@@ -99,6 +99,6 @@ class Executor {
 
 }  // namespace etl::inline v0
 
-#if defined(ETLPIPE_HEADER_ONLY)
+#if !defined(ETLPIPE_COMPILED_CORE)
 #include <etl/impl/executor.ipp>
 #endif

@@ -119,6 +119,6 @@ class PipelineManager {
 
 }  // namespace etl::inline v0
 
-#if defined(ETLPIPE_HEADER_ONLY)
+#if !defined(ETLPIPE_COMPILED_CORE)
 #include <etl/impl/manager.ipp>
 #endif

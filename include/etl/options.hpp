@@ -89,12 +89,13 @@ struct RejectHandler : std::function<void(const Rejection&)> {
   ETLPIPE_NOINLINE ~RejectHandler() {}  // NOLINT(modernize-use-equals-default)
 };
 
-/// What a run does about rejected items. By default the first one fails the run (G4, G7).
+/// What a run does about rejected items (G4, G7). `max_rejects` and `max_reject_ratio` hold where they are given; with
+/// neither, the first rejected item fails the run.
 struct ErrorPolicy {
   /// How many items may be rejected; one more fails the run.
-  std::uint64_t max_rejects = 0;
+  std::optional<std::uint64_t> max_rejects{};
   /// Which part of the extracted items may be rejected, 0 to 1. Checked from item 1000 on and at the end.
-  double max_reject_ratio = 1.0;
+  std::optional<double> max_reject_ratio{};
   Unclassified unclassified = Unclassified::Fatal;
   /// For a sink that has kept nothing of a batch it refused, or is transactional.
   Isolation isolation = Isolation::Batch;
@@ -192,6 +193,6 @@ struct Options {
 
 }  // namespace etl::inline v0
 
-#if defined(ETLPIPE_HEADER_ONLY)
+#if !defined(ETLPIPE_COMPILED_CORE)
 #include <etl/impl/options.ipp>
 #endif

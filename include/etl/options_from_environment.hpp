@@ -15,6 +15,6 @@ namespace etl::inline v0 {
 
 }  // namespace etl::inline v0
 
-#if defined(ETLPIPE_HEADER_ONLY)
+#if !defined(ETLPIPE_COMPILED_CORE)
 #include <etl/impl/options.ipp>
 #endif

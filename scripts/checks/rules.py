@@ -44,7 +44,7 @@ COMPONENT_LAYER = 12
 # The umbrella is what most programs include: core without the test kit, and no component.
 UMBRELLA_REFUSES = {"testing"}
 
-HEADER_ONLY = "#if defined(ETLPIPE_HEADER_ONLY)"
+HEADER_ONLY = "#if !defined(ETLPIPE_COMPILED_CORE)"
 
 # --- third-party headers ----------------------------------------------------------------------------------------------
 THIRD_PARTY_IN_CORE = r"(asio(/.*)?\.hpp|fmt/.*\.h|tl/expected\.hpp)"

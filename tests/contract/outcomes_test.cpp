@@ -214,6 +214,22 @@ TEST_CASE("G1: the reject ratio is checked at the end, also of a short source") 
   CHECK(r.errors[0].error.code == etl::Errc::RejectBudget);
 }
 
+TEST_CASE("G7: each limit on rejects holds where it is given, and with neither none is allowed") {
+  const auto fate = [](std::uint64_t n) { return n % 4 == 0 ? Fate::RejectByTransform : Fate::Load; };
+  etl::Options o = small;
+  o.errors = {.max_reject_ratio = 0.25};  // no count
+  CHECK(run_and_audit({.items = 100, .fate = fate}, o).outcome == etl::Outcome::CompletedWithRejects);
+  o.errors = {.max_rejects = 24, .max_reject_ratio = 0.25};
+  CHECK(run_and_audit({.items = 100, .fate = fate}, o).outcome == etl::Outcome::Failed);
+  o.errors = {.max_rejects = 25};
+  CHECK(run_and_audit({.items = 100, .fate = fate}, o).outcome == etl::Outcome::CompletedWithRejects);
+  o.errors = {};
+  const etl::RunReport r = run_and_audit({.items = 100, .fate = fate}, o);
+  CHECK(r.outcome == etl::Outcome::Failed);
+  REQUIRE_FALSE(r.errors.empty());
+  CHECK(r.errors[0].error.message().find("1 rejected, 0 allowed by errors.max_rejects") != std::string::npos);
+}
+
 TEST_CASE("G1: the reject ratio stops a long source early, but not before item 1000") {
   // The first 500 items are all rejected: within 0.4 of the first 10,000, and not looked at before item 1000.
   etl::Options o = small;

@@ -23,7 +23,8 @@ TEST_CASE("options: the defaults are those of the guide, and valid") {
   CHECK(o.effective_capacity() == 2 * o.workers);
   CHECK(o.order == etl::Order::None);
   CHECK(o.drain_deadline == 25s);    // G9
-  CHECK(o.errors.max_rejects == 0);  // G4: strict
+  CHECK_FALSE(o.errors.max_rejects);  // G4: strict
+  CHECK_FALSE(o.errors.max_reject_ratio);
   CHECK(o.errors.unclassified == etl::Unclassified::Fatal);
   CHECK(o.inline_batches == etl::Inline::Adaptive);
   CHECK(o.progress.show == etl::ProgressOptions::Show::Off);

@@ -193,8 +193,8 @@ template <class E, class P>
   own.name = options.name.empty() ? "replay" : "replay of " + options.name;
   own.delivery = {.restart = true, .dry_run = options.delivery.dry_run};
   own.errors.dead_letters.reset();
-  own.errors.max_rejects = std::max<std::uint64_t>(own.errors.max_rejects, letters);
-  own.errors.max_reject_ratio = 1.0;
+  own.errors.max_rejects = std::max<std::uint64_t>(own.errors.max_rejects.value_or(0), letters);
+  own.errors.max_reject_ratio.reset();
   return own;
 }
 inline RunReport replay_failed(RunReport report, const Options& options, Error error) noexcept {

@@ -56,7 +56,8 @@ ETLPIPE_COMPILED std::optional<Error> Options::problem() const {
   require(max_concurrent_loads.value_or(1) >= 1, "max_concurrent_loads must be at least 1");
   require(extractors.value_or(1) >= 1 && extractors.value_or(1) <= 4096, "extractors must be 1 to 4096");
   require(drain_deadline > drain_deadline.zero(), "drain_deadline must be positive (Options::never for none)");
-  require(errors.max_reject_ratio >= 0.0 && errors.max_reject_ratio <= 1.0, "errors.max_reject_ratio must be 0 to 1");
+  const double ratio = errors.max_reject_ratio.value_or(0.0);
+  require(ratio >= 0.0 && ratio <= 1.0, "errors.max_reject_ratio must be 0 to 1");
   if (const std::optional<Error> in_retry = retry.problem()) require(false, "retry: " + in_retry->context);
   require(delivery.save_every.count() >= 0, "delivery.save_every must not be negative");
   require(!delivery.checkpoints || !name.empty(), "delivery.checkpoints needs a name: progress is kept under it");

@@ -63,6 +63,6 @@ class CircuitBreaker {
 
 }  // namespace etl::inline v0
 
-#if defined(ETLPIPE_HEADER_ONLY)
+#if !defined(ETLPIPE_COMPILED_CORE)
 #include <etl/impl/circuit_breaker.ipp>
 #endif

@@ -52,6 +52,6 @@ class RateLimiter {
 
 }  // namespace etl::inline v0
 
-#if defined(ETLPIPE_HEADER_ONLY)
+#if !defined(ETLPIPE_COMPILED_CORE)
 #include <etl/impl/rate_limit.ipp>
 #endif

@@ -140,6 +140,6 @@ template <class F>
 
 }  // namespace etl::inline v0
 
-#if defined(ETLPIPE_HEADER_ONLY)
+#if !defined(ETLPIPE_COMPILED_CORE)
 #include <etl/impl/retry.ipp>
 #endif

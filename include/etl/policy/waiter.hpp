@@ -55,6 +55,6 @@ class Waiter {
 
 }  // namespace etl::inline v0
 
-#if defined(ETLPIPE_HEADER_ONLY)
+#if !defined(ETLPIPE_COMPILED_CORE)
 #include <etl/impl/waiter.ipp>
 #endif

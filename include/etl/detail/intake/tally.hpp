@@ -67,18 +67,19 @@ struct Tally {
 
   /// Draws one item from the reject budget (G7). Says why, if it is exceeded.
   [[nodiscard]] std::optional<std::string> draw_reject(const ErrorPolicy& policy) {
-    if (++rejects > policy.max_rejects)
-      return fmt::format("{} rejected, {} allowed by errors.max_rejects", rejects, policy.max_rejects);
+    const std::uint64_t most = policy.max_rejects.value_or(policy.max_reject_ratio ? UINT64_MAX : 0);
+    if (++rejects > most) return fmt::format("{} rejected, {} allowed by errors.max_rejects", rejects, most);
     if (ledger.items.extracted - ledger.items.replayed < 1000)
       return std::nullopt;  // a ratio of so few says nothing; it is checked at the end
     return ratio_problem(policy);
   }
   [[nodiscard]] std::optional<std::string> ratio_problem(const ErrorPolicy& policy) const {
+    if (!policy.max_reject_ratio) return std::nullopt;
     // What an earlier run had settled says nothing about the data of this one.
     const std::uint64_t extracted = std::max<std::uint64_t>(1, ledger.items.extracted - ledger.items.replayed);
-    if (static_cast<double>(rejects) <= policy.max_reject_ratio * static_cast<double>(extracted)) return std::nullopt;
+    if (static_cast<double>(rejects) <= *policy.max_reject_ratio * static_cast<double>(extracted)) return std::nullopt;
     return fmt::format("{} of {} items rejected, a share of {} allowed by errors.max_reject_ratio", rejects, extracted,
-                       policy.max_reject_ratio);
+                       *policy.max_reject_ratio);
   }
 };
 

@@ -31,6 +31,6 @@ struct OtherSource {
 
 }  // namespace etl::inline v0::detail
 
-#if defined(ETLPIPE_HEADER_ONLY)
+#if !defined(ETLPIPE_COMPILED_CORE)
 #include <etl/impl/run.ipp>
 #endif
