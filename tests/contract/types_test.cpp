@@ -1,12 +1,18 @@
 // Items and results of awkward types: move-only, not default-constructible, not assignable, throwing, over-aligned.
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -327,4 +333,122 @@ TEST_CASE("G4: a copy or move that throws fails the run, whichever one it is") {
     CHECK(whole);
     CHECK(at > 100);
   }
+}
+
+namespace {
+
+/// Asks, when a chunk is acknowledged, how many results made of it are still there.
+struct Acknowledged {
+  std::vector<std::int64_t>& left;
+  int chunks;
+  void extract(etl::Emitter<std::uint64_t>& out) {
+    for (int chunk = 0; chunk < chunks; ++chunk) {
+      out.hold(std::make_shared<int>(chunk), [this](bool) { left.push_back(Handle::counts().alive()); });
+      for (std::uint64_t i = 0; i < 8; ++i)
+        if (!out.push(i)) return;
+    }
+  }
+  [[nodiscard]] std::uint64_t key(const std::uint64_t& n) const { return n; }
+  [[nodiscard]] Handle transform(const std::uint64_t& n) const { return Handle(n); }
+  void load(std::span<const Handle>) const {}
+};
+
+}  // namespace
+
+TEST_CASE("G13: results that are not reused are gone before their chunk is acknowledged and released") {
+  Handle::counts().reset();
+  std::vector<std::int64_t> left;
+  REQUIRE(etl::run(Acknowledged{left, 4}, {.mode = etl::Mode::Fused, .batch_size = 16}).ok());
+  CHECK(left == std::vector<std::int64_t>(4, 0));
+  left.clear();
+  REQUIRE(etl::run(Acknowledged{left, 1}, {.batch_size = 8, .workers = 2, .order = etl::Order::ByKey}).ok());
+  CHECK(left == std::vector<std::int64_t>(1, 0));
+}
+
+namespace {
+
+using Record = std::pair<int, std::string>;
+using Tied = std::tuple<int&, std::string&>;
+
+/// Items that refer to what the source has.
+struct Ties {
+  std::vector<Record>& records;
+  std::vector<Record> loaded{};
+  [[nodiscard]] auto extract() const {
+    return records | std::views::transform([](Record& r) { return std::tie(r.first, r.second); });
+  }
+  void load(std::span<const Tied> batch, etl::BatchContext& context) {
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      const auto& [number, text] = batch[i];
+      if (number % 5 == 3 && !again.exchange(true))
+        context.retry(i, etl::transient("once more"));
+      else
+        loaded.emplace_back(number, text);
+    }
+  }
+  std::atomic<bool> again = false;
+};
+
+struct Proxy {
+  std::uint64_t* value;
+  const Proxy& operator=(Proxy&& other) const {  // NOLINT: as those of views do
+    *value = *other.value;
+    return *this;
+  }
+  Proxy(std::uint64_t& of) : value(&of) {}  // NOLINT(google-explicit-constructor)
+  Proxy(Proxy&&) = default;
+};
+
+}  // namespace
+
+TEST_CASE("G2: an item that refers to others is never assigned over, which would change those") {
+  static_assert(!etl::detail::reusable<Tied> && !etl::detail::reusable<std::pair<int, std::string&>>);
+  static_assert(!etl::detail::reusable<std::tuple<int, std::pair<Tied, int>>> && !etl::detail::reusable<Proxy>);
+  static_assert(!etl::detail::reusable<std::vector<bool>::reference>);
+  static_assert(etl::detail::reusable<std::tuple<int, std::string>> && etl::detail::reusable<Record>);
+  static_assert(etl::detail::reusable<std::string_view> && etl::detail::reusable<std::reference_wrapper<int>>);
+  std::vector<Record> records;
+  for (int i = 0; i < 50; ++i) records.emplace_back(i, std::to_string(i));
+  const std::vector<Record> before = records;
+  Ties ties{records};
+  etl::Options options{.mode = etl::Mode::Fused, .batch_size = 4};
+  options.retry.initial_delay = std::chrono::milliseconds(1);
+  REQUIRE(etl::run(ties, options).ok());
+  std::ranges::sort(ties.loaded);
+  CHECK(records == before);
+  CHECK(ties.loaded == before);
+}
+
+namespace {
+
+struct Keeps {
+  std::optional<std::string> answer = "the same answer for every item";
+  etl::Result<std::string> result = "the same result for every item";
+};
+
+template <class Answer>
+struct Refers {
+  std::vector<std::string> loaded{};
+  void extract(etl::Emitter<int>& out) {
+    for (int i = 0; i < 3; ++i) out.push(i);
+  }
+  [[nodiscard]] Keeps worker() const { return {}; }
+  [[nodiscard]] Answer& transform(const int&, Keeps& keeps) const {
+    if constexpr (std::is_same_v<Answer, std::optional<std::string>>)
+      return keeps.answer;
+    else
+      return keeps.result;
+  }
+  void load(std::span<const std::string> batch) { loaded.assign(batch.begin(), batch.end()); }
+};
+
+}  // namespace
+
+TEST_CASE("G2: a transform that returns a reference keeps what it refers to") {
+  Refers<std::optional<std::string>> optional;
+  REQUIRE(etl::run(optional, {.mode = etl::Mode::Fused}).ok());
+  CHECK(optional.loaded == std::vector<std::string>(3, "the same answer for every item"));
+  Refers<etl::Result<std::string>> result;
+  REQUIRE(etl::run(result, {.mode = etl::Mode::Fused}).ok());
+  CHECK(result.loaded == std::vector<std::string>(3, "the same result for every item"));
 }

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <etl/config.hpp>
 
@@ -14,14 +16,30 @@ namespace etl::inline v0 {
 
 /// Whether used batch slots keep their elements constructed, to be assigned over: this keeps every
 /// allocation of an element on one thread, or avoids it. Specialise to `false` for types that own
-/// handles (files, sockets, locks), so that they are released as soon as their batch is settled.
+/// handles (files, sockets, locks), so that they are released as soon as their batch is settled; for types whose
+/// assignment or destruction uses memory that `Emitter::hold` keeps, which is gone then (strings of an arena); and for
+/// types with a member whose assignment changes what it refers to (a `std::tuple<int&>`).
 template <class E>
 inline constexpr bool reuse_slots = true;
 
 namespace detail {
 
+/// Whether an assignment changes what the object refers to, as of a tuple of references, and not the object.
 template <class E>
-inline constexpr bool reusable = reuse_slots<E> && std::is_move_assignable_v<E>;
+inline constexpr bool assigns_through = std::is_assignable_v<const E&, E>;
+template <class E>
+inline constexpr bool assigns_through<E&> = true;
+template <class A, class B>
+inline constexpr bool assigns_through<std::pair<A, B>> = assigns_through<A> || assigns_through<B>;
+template <class... A>
+inline constexpr bool assigns_through<std::tuple<A...>> = (assigns_through<A> || ...);
+template <>
+inline constexpr bool assigns_through<std::vector<bool>::reference> = true;
+
+template <class E>
+inline constexpr bool overwritable = std::is_move_assignable_v<E> && !assigns_through<E>;
+template <class E>
+inline constexpr bool reusable = reuse_slots<E> && overwritable<E>;
 
 /// Slots of such types are written without asking whether they are alive.
 template <class E>

@@ -289,6 +289,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   void settle(Work& work, std::chrono::nanoseconds cost = {}) noexcept {
     Batch* const batch = work.batch;
     BatchLedger ledger = work.ledger();
+    work.results->truncate(0);  // they may point into what the batch's chunks keep, so they go first
     if (work.split) {
       const auto whole = work.split->add(ledger);
       if (!whole) return work.clear();

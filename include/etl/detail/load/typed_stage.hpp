@@ -59,17 +59,16 @@ class TypedStage : public Base {
   explicit TypedStage(P& pipeline, TransactionalStore<Tx>* store = nullptr) : pipeline_(pipeline), store_(store) {}
 
   [[nodiscard]] const StageTraits& traits() const noexcept final {
-    static constexpr StageTraits traits{
-        .item = item_type<E>,
-        .result_size = sizeof(T),
-        .takes = takes,
-        .with = with,
-        .concurrent = Loader<const P, T, Tx>,
-        .has_bytes = HasBytes<P, E>,
-        .has_key = HasKey<P, E>,
-        .describes = describes_items,
-        .copies_results = std::is_copy_constructible_v<T>,
-        .returns_results = std::is_move_assignable_v<T> || std::is_nothrow_move_constructible_v<T>};
+    static constexpr StageTraits traits{.item = item_type<E>,
+                                        .result_size = sizeof(T),
+                                        .takes = takes,
+                                        .with = with,
+                                        .concurrent = Loader<const P, T, Tx>,
+                                        .has_bytes = HasBytes<P, E>,
+                                        .has_key = HasKey<P, E>,
+                                        .describes = describes_items,
+                                        .copies_results = std::is_copy_constructible_v<T>,
+                                        .returns_results = overwritable<T> || std::is_nothrow_move_constructible_v<T>};
     return traits;
   }
   [[nodiscard]] std::unique_ptr<WorkerState> make_worker() final {
@@ -163,7 +162,7 @@ class TypedStage : public Base {
   void put_back([[maybe_unused]] Results& from, [[maybe_unused]] std::uint32_t i,
                 [[maybe_unused]] std::byte* place) final {
     if constexpr (with != LoadWith::Transaction) {
-      if constexpr (std::is_move_assignable_v<T>) {
+      if constexpr (overwritable<T>) {
         result_at(place) = std::move(out_of(from).results()[i]);
       } else if constexpr (std::is_nothrow_move_constructible_v<T>) {
         T* const at = &result_at(place);
@@ -231,11 +230,11 @@ class TypedStage : public Base {
     using Plain = std::remove_cvref_t<R>;
     if constexpr (std::is_same_v<Plain, Result<T>> && !std::is_same_v<T, Result<T>>) {
       if (result)
-        out.push(std::move(*result));
+        out.push(*std::forward<R>(result));
       else
-        out.reject(std::move(result.error()));
+        out.reject(std::forward<R>(result).error());
     } else if constexpr (std::is_same_v<Plain, std::optional<T>>) {
-      if (result) out.push(std::move(*result));
+      if (result) out.push(*std::forward<R>(result));
     } else {
       out.push(std::forward<R>(result));
     }
