@@ -53,7 +53,7 @@ QUEUE_FILE = "detail/intake/intake_queue.hpp"
 # What the headers of the core include where it is a library: every user's file pays for it.
 LIGHT = set("""algorithm atomic charconv chrono concepts condition_variable csignal cstddef cstdint cstdio exception
 functional initializer_list iterator limits map memory mutex new optional ranges set span stop_token string string_view
-system_error type_traits utility vector tl/expected.hpp unistd.h""".split())
+system_error tuple type_traits utility vector tl/expected.hpp unistd.h""".split())
 POSIX = {"fcntl.h", "pthread.h", "sched.h", "signal.h", "sys/ioctl.h", "sys/mman.h", "sys/stat.h", "sys/types.h",
          "unistd.h"}
 STANDARD = set("""algorithm any array atomic barrier bit bitset charconv chrono codecvt compare complex concepts
