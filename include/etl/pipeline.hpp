@@ -91,7 +91,8 @@ template <class P, class T, class Tx>
 
 /// Produces items of type E: `void extract(etl::Emitter<E>&)`, or an `extract()` that returns an input
 /// range, read lazily. With `partitions()`, `extract` is const, takes a partition first, and runs on
-/// several threads.
+/// several threads. Items may refer to a range or to partitions that are returned by value: these live until
+/// the items are settled.
 template <class P, class E>
 concept Extractor = detail::Item<E> && ((detail::HasPartitions<P> && detail::PartitionedExtractor<P, E>) ||
                                         (!detail::HasPartitions<P> && detail::WholeExtractor<P, E>));

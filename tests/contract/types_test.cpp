@@ -19,6 +19,7 @@
 
 #include <etl/bucket.hpp>
 #include <etl/run.hpp>
+#include <etl/testing/virtual_executor.hpp>
 
 #include "support/catch.hpp"
 #include "support/counted.hpp"
@@ -451,4 +452,69 @@ TEST_CASE("G2: a transform that returns a reference keeps what it refers to") {
   Refers<etl::Result<std::string>> result;
   REQUIRE(etl::run(result, {.mode = etl::Mode::Fused}).ok());
   CHECK(result.loaded == std::vector<std::string>(3, "the same result for every item"));
+}
+
+namespace {
+
+/// Numbers that say when they are gone.
+struct Owning {
+  explicit Owning(std::atomic<bool>& when_gone) : gone(&when_gone) {}
+  Owning(Owning&& other) noexcept : numbers(std::move(other.numbers)), gone(std::exchange(other.gone, nullptr)) {}
+  Owning& operator=(Owning&&) = delete;
+  ~Owning() {
+    if (gone != nullptr) *gone = true;
+  }
+  [[nodiscard]] auto begin() const { return numbers.begin(); }
+  [[nodiscard]] auto end() const { return numbers.end(); }
+  std::vector<int> numbers{1, 2, 3};
+  std::atomic<bool>* gone;
+};
+
+/// Items that refer to what a range or a list of partitions owns.
+struct Refer {
+  std::atomic<bool>& gone;
+  std::vector<int> seen{};
+  void load(std::span<const std::reference_wrapper<const int>> batch) {
+    for (const int& number : batch) seen.push_back(gone ? 0 : number);
+  }
+};
+struct ReferToRange : Refer {
+  using extracted = std::reference_wrapper<const int>;
+  using loaded = extracted;
+  [[nodiscard]] Owning extract() const { return Owning(gone); }
+};
+struct ReferToRangeOfPartition : Refer {
+  using extracted = std::reference_wrapper<const int>;
+  using loaded = extracted;
+  [[nodiscard]] std::vector<int> partitions() const { return {1}; }
+  [[nodiscard]] Owning extract(int) const { return Owning(gone); }
+};
+struct ReferToPartition : Refer {
+  using loaded = std::reference_wrapper<const int>;
+  [[nodiscard]] Owning partitions() const { return Owning(gone); }
+  void extract(const int& partition, etl::Emitter<std::reference_wrapper<const int>>& out) const {
+    out.push(std::cref(partition));
+  }
+};
+
+template <class P>
+void check_referred() {
+  for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused}) {
+    std::atomic<bool> gone = false;
+    P pipeline{{gone}};
+    etl::Options options{.mode = mode, .extractors = 1};
+    options.executor = etl::Executor(std::make_shared<etl::testing::VirtualExecutor>(1));
+    REQUIRE(etl::run(pipeline, options).ok());
+    std::ranges::sort(pipeline.seen);
+    CHECK(pipeline.seen == std::vector<int>{1, 2, 3});
+    CHECK(gone);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("G3: what a source gives by value lives until the items that refer to it are settled") {
+  check_referred<ReferToRange>();
+  check_referred<ReferToRangeOfPartition>();
+  check_referred<ReferToPartition>();
 }

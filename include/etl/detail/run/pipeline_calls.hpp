@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -38,8 +37,8 @@ class PartitionSource {
   [[nodiscard]] virtual std::optional<Error> extract(Lane& lane) = 0;
 };
 
-/// The list that `partitions()` returned, while it is in use. May throw what its iterators throw. Its owner serialises
-/// the calls; partitions that were taken may be extracted at the same time.
+/// The list that `partitions()` returned; items may refer to it. May throw what its iterators throw. Its owner
+/// serialises the calls; partitions that were taken may be extracted at the same time.
 class PartitionList {
  public:
   PartitionList() = default;
@@ -74,8 +73,8 @@ class PipelineCalls : public StageCalls {
   [[nodiscard]] virtual std::uint64_t expected_items() = 0;
   /// Where there are no partitions. `expected` is set when the source knows its size and it was 0.
   [[nodiscard]] virtual std::optional<Error> extract(Lane& lane, std::atomic<std::uint64_t>& expected) = 0;
-  /// Calls `use` with the list of partitions, which ends with the call.
-  virtual void with_partitions(const std::function<void(PartitionList&)>& use) = 0;
+  /// Null where there are none.
+  [[nodiscard]] virtual std::unique_ptr<PartitionList> partitions() = 0;
 };
 
 }  // namespace detail

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -296,10 +295,9 @@ class Runner final : public LiveRun {
       if (start_progress({{.id = source_.id}})) extract_one(0, true, source_.extract);
     } else if (traits_.has_partitions) {
       auto error = guarded([this]() -> std::optional<Error> {
-        calls_.with_partitions([this](PartitionList& partitions) {
-          if (start_progress(progress_ ? partitions.names() : std::vector<PartitionName>()))
-            extract_partitions(partitions);
-        });
+        partitions_ = calls_.partitions();
+        if (start_progress(progress_ ? partitions_->names() : std::vector<PartitionName>()))
+          extract_partitions(*partitions_);
         return std::nullopt;
       });
       if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
@@ -386,6 +384,7 @@ class Runner final : public LiveRun {
   Executor executor_{};
   std::optional<Checkpointing> progress_;
   bool progress_started_ = false;
+  std::unique_ptr<PartitionList> partitions_;  // ends after everything that may refer to it
   std::unique_ptr<PipelineStage> stage_;
   std::shared_ptr<Batcher> batcher_;
   std::atomic<std::uint64_t> expected_ = 0;

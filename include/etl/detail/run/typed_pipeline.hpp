@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -80,20 +79,21 @@ class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
       if constexpr (requires { pipeline_.extract(out); }) {
         return error_of([&]() -> decltype(auto) { return pipeline_.extract(out); });
       } else {
-        auto&& range = pipeline_.extract();
-        if constexpr (std::ranges::sized_range<decltype(range)>)
-          if (expected == 0) expected = static_cast<std::uint64_t>(std::ranges::size(range));
-        push_range(range, out);
+        with_range([this]() -> decltype(auto) { return pipeline_.extract(); }, out,
+                   [&](auto& range) {
+                     if constexpr (std::ranges::sized_range<decltype(range)>)
+                       if (expected == 0) expected = static_cast<std::uint64_t>(std::ranges::size(range));
+                     push_range(range, out);
+                   });
         return std::nullopt;
       }
     }
   }
-  void with_partitions([[maybe_unused]] const std::function<void(PartitionList&)>& use) override {
-    if constexpr (HasPartitions<P>) {
-      auto&& partitions = constant().partitions();
-      List<std::remove_reference_t<decltype(partitions)>> list(constant(), partitions);
-      use(list);
-    }
+  [[nodiscard]] std::unique_ptr<PartitionList> partitions() override {
+    if constexpr (HasPartitions<P>)
+      return std::make_unique<List<decltype(constant().partitions())>>(constant());
+    else
+      return nullptr;
   }
 
  private:
@@ -104,11 +104,12 @@ class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
       return false;
   }
 
+  /// `Partitions` is a reference when the pipeline keeps them.
   template <class Partitions>
   class List final : public PartitionList {
    public:
-    List(const P& pipeline, Partitions& partitions)
-        : pipeline_(pipeline), partitions_(partitions), next_(std::ranges::begin(partitions)) {}
+    explicit List(const P& pipeline)
+        : pipeline_(pipeline), partitions_(pipeline.partitions()), next_(std::ranges::begin(partitions_)) {}
     [[nodiscard]] std::vector<PartitionName> names() override {
       std::vector<PartitionName> names;
       for (auto&& partition : partitions_) {
@@ -128,7 +129,7 @@ class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
     }
 
    private:
-    using Iterator = std::ranges::iterator_t<Partitions>;
+    using Iterator = std::ranges::iterator_t<std::remove_reference_t<Partitions>>;
     class Source final : public PartitionSource {
      public:
       Source(const P& pipeline, Iterator at) : pipeline_(pipeline), at_(std::move(at)) {}
@@ -137,8 +138,8 @@ class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
         if constexpr (requires { pipeline_.extract(*at_, out); }) {
           return error_of([&]() -> decltype(auto) { return pipeline_.extract(*at_, out); });
         } else {
-          auto&& range = pipeline_.extract(*at_);
-          push_range(range, out);
+          with_range([this]() -> decltype(auto) { return pipeline_.extract(*at_); }, out,
+                     [&](auto& range) { push_range(range, out); });
           return std::nullopt;
         }
       }
@@ -148,9 +149,28 @@ class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
       const Iterator at_;
     };
     const P& pipeline_;
-    Partitions& partitions_;
+    Partitions partitions_;
     Iterator next_;
   };
+
+  /// Calls `use` with the range that `make` returns. One that is returned by value may own what its items refer to, so
+  /// it lives until they are settled.
+  template <class Make, class Use>
+  static void with_range(Make&& make, Emitter<E>& out, Use&& use) {
+    using Range = std::invoke_result_t<Make&>;
+    if constexpr (std::is_reference_v<Range>) {
+      auto&& range = make();
+      use(range);
+    } else {
+      struct Kept {
+        explicit Kept(Make& make_it) : range(make_it()) {}
+        Range range;
+      };
+      const auto kept = std::make_shared<Kept>(make);
+      out.hold(kept);
+      use(kept->range);
+    }
+  }
 
   template <class Range>
   static void push_range(Range& range, Emitter<E>& out) {
