@@ -74,6 +74,58 @@ TEST_CASE("G2: a const load runs on several workers at once") {
   }
 }
 
+namespace {
+
+/// May be called on all workers at once where it is constant, and one call at a time where it is not.
+struct Either {
+  int alone = 0;
+  mutable std::atomic<int> together = 0;
+  void operator()(std::span<const int>) { ++alone; }
+  void operator()(std::span<const int>) const { ++together; }
+};
+struct Twice : Either {
+  using loaded = int;
+  void extract(etl::Emitter<int>& out) { out.push(1); }
+  void load(std::span<const int> batch) { (*this)(batch); }
+  void load(std::span<const int> batch) const { (*this)(batch); }
+};
+struct Alone {
+  int calls = 0;
+  void operator()(std::span<const int>) { ++calls; }
+};
+template <class F>
+bool is_concurrent() {
+  return etl::detail::TypedStage<etl::detail::ProcessorPipeline<int, F>>::concurrent;
+}
+
+}  // namespace
+
+TEST_CASE("G2: where load is there twice, the const one is called, which may run on all workers at once") {
+  Twice twice;
+  REQUIRE(etl::run(twice).ok());
+  CHECK(twice.alone == 0);
+  CHECK(twice.together == 1);
+  Either either;
+  etl::Bucket<int> bucket(std::ref(either));
+  bucket.push(1);
+  REQUIRE(bucket.finish().ok());
+  CHECK(either.alone == 0);
+  CHECK(either.together == 1);
+}
+
+TEST_CASE("G2: a reference to a processor that is not const is called by one worker at a time") {
+  CHECK_FALSE(is_concurrent<Alone>());
+  CHECK_FALSE(is_concurrent<std::reference_wrapper<Alone>>());
+  CHECK(is_concurrent<Either>());
+  CHECK(is_concurrent<std::reference_wrapper<Either>>());
+  CHECK(is_concurrent<std::reference_wrapper<const Either>>());
+  Alone alone;
+  etl::Bucket<int> bucket(std::ref(alone), {.batch_size = 1, .workers = 2});
+  for (int i = 0; i < 100; ++i) bucket.push(i);
+  REQUIRE(bucket.finish().ok());
+  CHECK(alone.calls == 100);
+}
+
 TEST_CASE("G2: a worker that starts wakes the next when there is more to do than it can take") {
   const auto kept = std::make_shared<Kept>();
   std::vector<std::size_t> posted;

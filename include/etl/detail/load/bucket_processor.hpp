@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -37,22 +38,39 @@ decltype(auto) call_processor(F& f, std::span<const T> batch, BatchContext& cont
     return f(batch);
 }
 
+/// What is behind a std::reference_wrapper, which can be called while constant whatever it refers to.
+template <class F>
+struct Referred {
+  using type = F;
+  static F& of(F& f) noexcept { return f; }
+  static const F& of(const F& f) noexcept { return f; }
+};
+template <class F>
+struct Referred<std::reference_wrapper<F>> {
+  using type = F;
+  static F& of(std::reference_wrapper<F>& f) noexcept { return f; }
+  static const F& of(const std::reference_wrapper<F>& f) noexcept { return f; }
+};
+
 /// Concurrent when the processor can be called while constant.
 template <class T, class F>
 struct ProcessorPipeline {
   using extracted = T;
   using loaded = T;
-  auto load(std::span<const T> batch, BatchContext& context) { return call_processor(processor, batch, context); }
+  auto load(std::span<const T> batch, BatchContext& context) {
+    return call_processor(Referred<F>::of(processor), batch, context);
+  }
   auto load(std::span<const T> batch, BatchContext& context) const
-    requires Processor<const F, T>
+    requires Processor<const typename Referred<F>::type, T>
   {
-    return call_processor(processor, batch, context);
+    return call_processor(Referred<F>::of(processor), batch, context);
   }
   [[nodiscard]] std::size_t bytes(const T& item) const {
+    const auto& weighs = Referred<F>::of(processor);
     if constexpr (requires {
-                    { processor.bytes(item) } -> std::convertible_to<std::size_t>;
+                    { weighs.bytes(item) } -> std::convertible_to<std::size_t>;
                   })
-      return processor.bytes(item);
+      return weighs.bytes(item);
     else
       return sizeof(T);
   }

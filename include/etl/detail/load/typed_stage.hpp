@@ -53,6 +53,8 @@ class TypedStage : public Base {
   using W = worker_t<P>;
   static constexpr Takes takes = transform_takes<P, E, T>();
   static constexpr LoadWith with = load_with<P, T, Tx>();
+  /// Whether `load` is const, and so called by all workers at once.
+  static constexpr bool concurrent = Loader<const P, T, Tx> && load_with<const P, T, Tx>() == with;
   static constexpr bool describes_items = HasDescribe<P, E> && (takes == Takes::Const || takes == Takes::Nothing);
 
   /// `store` may be null where `with` is not LoadWith::Transaction.
@@ -63,7 +65,7 @@ class TypedStage : public Base {
                                         .result_size = sizeof(T),
                                         .takes = takes,
                                         .with = with,
-                                        .concurrent = Loader<const P, T, Tx>,
+                                        .concurrent = concurrent,
                                         .has_bytes = HasBytes<P, E>,
                                         .has_key = HasKey<P, E>,
                                         .describes = describes_items,
@@ -124,13 +126,14 @@ class TypedStage : public Base {
     // NOLINTNEXTLINE(*-reinterpret-cast): from `Results::data`, or a batch
     const std::span<const T> batch(reinterpret_cast<const T*>(results), count);
     W& state = value_of(worker);
+    std::conditional_t<concurrent, const P, P>& pipeline = pipeline_;  // it may have a load that is not const, too
     return error_of([&]() -> decltype(auto) {
       if constexpr (with == LoadWith::Key)
-        return call_load(pipeline_, batch, context, state, *key);
+        return call_load(pipeline, batch, context, state, *key);
       else if constexpr (with == LoadWith::Transaction)
-        return call_load(pipeline_, batch, context, state, static_cast<StoreSession<Tx>*>(session)->transaction());
+        return call_load(pipeline, batch, context, state, static_cast<StoreSession<Tx>*>(session)->transaction());
       else
-        return call_load(pipeline_, batch, context, state);
+        return call_load(pipeline, batch, context, state);
     });
   }
   [[nodiscard]] std::string describe([[maybe_unused]] const Work& work, [[maybe_unused]] std::uint32_t item) final {
