@@ -2,12 +2,20 @@
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 library_packages=(g++ cmake ninja-build libasio-dev libconcurrentqueue-dev libfmt-dev libexpected-dev)
-component_packages=(zlib1g-dev libisal-dev libssl-dev libsqlite3-dev libpq-dev libcli11-dev libboost-json1.81-dev pkg-config)
+component_packages=(zlib1g-dev libisal-dev libssl-dev libsqlite3-dev libpq-dev libcli11-dev boost-json pkg-config)
+
+# Boost.JSON 1.81 or later: Debian 12 has it beside its own 1.74, Debian 13 as its own.
+boost_json_package() {
+  local release
+  release=$(. /etc/os-release 2>/dev/null && echo "${VERSION_ID:-}")
+  if [[ $release == 12 ]]; then echo libboost-json1.81-dev; else echo libboost-json-dev; fi
+}
 
 # Installs the Debian packages that are not there yet. Without apt-get it leaves that to the reader.
 need_packages() {
   local package missing=() as_root=()
   for package in "$@"; do
+    [[ $package != boost-json ]] || package=$(boost_json_package)
     dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
   done
   ((${#missing[@]})) || return 0

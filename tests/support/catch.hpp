@@ -8,6 +8,7 @@
 #endif
 #if __has_include(<catch2/catch_all.hpp>)
 #include <catch2/catch_all.hpp>
+using Catch::Approx;  // as in v2
 #else
 #include <catch2/catch.hpp>
 #endif
