@@ -118,7 +118,7 @@ void Parser::organism(const Block& lines) {
 void Parser::lineage(const Block& lines) {
   std::string_view text = without_last(evident(join(lines)).value, '.');
   while (!text.empty())
-    if (const std::string_view taxon = trim(take_until(text, ';')); !taxon.empty()) entry_.lineage.push_back(taxon);
+    if (const std::string_view taxon = trim(take_item(text)); !taxon.empty()) entry_.lineage.push_back(taxon);
 }
 
 // "NCBI_TaxID=9606, 10090 {ECO:...};"
@@ -151,7 +151,7 @@ void Parser::hosts(Block lines) {
 void Parser::keywords(const Block& lines) {
   std::string_view text = without_last(join(lines), '.');
   while (!text.empty())
-    if (const Text keyword = evident(take_until(text, ';')); !keyword.value.empty()) entry_.keywords.push_back(keyword);
+    if (const Text keyword = evident(take_item(text)); !keyword.value.empty()) entry_.keywords.push_back(keyword);
 }
 
 // "CCDS; CCDS11001.1; -. [P62258-1]"

@@ -150,7 +150,7 @@ void Parser::genes(const Block& block) {
   bool fresh = true;
   std::vector<Text>& list = shorts_;  // no name is being read here
   while (!text.empty()) {
-    std::string_view field = trim(take_until(text, ';'));
+    std::string_view field = trim(take_item(text));
     if (field == "and" || field.starts_with("and ")) {
       fresh = true;
       field = trim(field.substr(3));

@@ -30,6 +30,15 @@ namespace etl::inline v0::uniprot {
   if (!s.empty() && s.back() == last) s.remove_suffix(1);
   return s;
 }
+/// Takes an item of a list: a semicolon ends it only before a blank or at the end of the text, since names may hold
+/// others ("Name=AbXYZ2;8").
+inline std::string_view take_item(std::string_view& rest) noexcept {
+  std::size_t end = rest.find(';');
+  while (end != rest.npos && end + 1 < rest.size() && rest[end + 1] != ' ') end = rest.find(';', end + 1);
+  const std::string_view item = rest.substr(0, end);
+  rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
+  return item;
+}
 /// What stands before `separator`, which is removed together with it from `rest`; all of it when there is none.
 inline std::string_view take_until(std::string_view& rest, char separator) noexcept {
   const void* const at = rest.empty() ? nullptr : std::memchr(rest.data(), separator, rest.size());

@@ -179,6 +179,14 @@ TEST_CASE("parse: genes, several and with evidence") {
   CHECK(values(e, e.genes[0].ordered_locus_names) == Strings{"b4466", "JW5925"});
   CHECK(values(e, e.genes[0].orf_names) == Strings{"ECK2968"});
   CHECK(e.genes[1].name.value == "CALM2");
+  // A semicolon ends a field only before a blank.
+  const Parsed semicolon(
+      entry_with("GN   Name=AbXYZ2;8 {ECO:0000313|EMBL:AAA00000.1}; Synonyms=A;b, c;\nGN   ORFNames=x;y;\n"));
+  require_good(semicolon);
+  REQUIRE(semicolon.entry.genes.size() == 1);
+  CHECK(semicolon.entry.genes[0].name.value == "AbXYZ2;8");
+  CHECK(values(semicolon.entry, semicolon.entry.genes[0].synonyms) == Strings{"A;b", "c"});
+  CHECK(values(semicolon.entry, semicolon.entry.genes[0].orf_names) == Strings{"x;y"});
   const Parsed old(entry_with("GN   (CALM1 OR CAM1 OR CALM) AND (CALM2 OR CAM2) AND\nGN   CALM3.\n"));
   require_good(old);
   REQUIRE(old.entry.genes.size() == 3);
