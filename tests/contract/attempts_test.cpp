@@ -420,7 +420,7 @@ TEST_CASE("G4: a result that cannot be copied for another attempt fails the run,
     Fragile(const Fragile& other) : n(other.n) {
       if (n == 3) throw std::runtime_error("cannot be copied");
     }
-    Fragile(Fragile&&) = default;
+    Fragile(Fragile&& other) noexcept(false) : n(other.n) {}  // where a move may fail, copies are made
     Fragile& operator=(const Fragile&) = default;
     Fragile& operator=(Fragile&&) = default;
   };
@@ -556,7 +556,7 @@ TEST_CASE("G2: a copy that throws before a third attempt loses what was wanted a
     Copied(const Copied& other) : copies_left(other.copies_left) {
       if (*copies_left && (**copies_left)-- == 0) throw std::runtime_error("cannot be copied");
     }
-    Copied(Copied&&) noexcept = default;
+    Copied(Copied&& other) noexcept(false) : copies_left(other.copies_left) {}  // as above
     Copied& operator=(const Copied&) = delete;
     Copied& operator=(Copied&&) noexcept = default;
   };

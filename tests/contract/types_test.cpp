@@ -206,6 +206,39 @@ struct Throwing {
   std::uint64_t value = 0;
 };
 
+/// Says that it can be copied, and cannot.
+struct Mistaken {
+  explicit Mistaken(std::uint64_t n) { values.push_back(std::make_unique<std::uint64_t>(n)); }
+  std::vector<std::unique_ptr<std::uint64_t>> values;
+};
+static_assert(std::is_copy_constructible_v<Mistaken>);
+
+std::uint64_t value_of(const Mistaken& x) { return *x.values.at(0); }
+
+/// Every third load asks for its results again.
+template <class E>
+struct Again {
+  Sum* sum;
+  mutable std::atomic<int> calls = 0;
+  [[nodiscard]] std::uint64_t key(const E& e) const { return value_of(e) % 11; }
+  [[nodiscard]] std::string describe(const E& e) const { return std::to_string(value_of(e)); }
+  void extract(etl::Emitter<E>& out) const {
+    for (std::uint64_t i = 0; i < items; ++i)
+      if (!out.push(E(i))) return;
+  }
+  void load(std::span<const E> batch, etl::BatchContext& context) const {
+    const bool again = ++calls % 3 == 0;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      if (value_of(batch[i]) % 100 == 99)
+        context.reject(i, etl::rejected("99"));
+      else if (again && i % 2 == 0)
+        context.retry(i, etl::transient("again"));
+      else
+        sum->add(batch[i]);
+    }
+  }
+};
+
 }  // namespace
 
 TEST_CASE("G2: move-only items and results") {
@@ -221,6 +254,24 @@ TEST_CASE("G2: move-only items and results that are plain data") {
   check_convert<MovedOnce, MovedOnce>();
   check_pass<MovedOnce>();
   check_bucket<MovedOnce>();
+}
+
+TEST_CASE("G5: items that say wrongly that they can be copied are moved, and come back for their letters") {
+  check_convert<Mistaken, Mistaken>();
+  check_pass<Mistaken>();
+  check_bucket<Mistaken>();
+  for (const etl::Order order : {etl::Order::None, etl::Order::ByKey}) {
+    Sum sum;
+    std::vector<std::string> described;
+    etl::Options options{.batch_size = 7, .workers = 3, .order = order, .errors = {.max_rejects = items}};
+    options.retry.initial_delay = std::chrono::milliseconds(1);
+    options.retry.max_attempts = 100;
+    options.errors.on_reject = [&](const etl::Rejection& r) { described.emplace_back(r.description); };
+    REQUIRE(etl::run(Again<Mistaken>{&sum}, options).outcome == etl::Outcome::CompletedWithRejects);
+    std::ranges::sort(described);
+    CHECK(described == std::vector<std::string>{"199", "299", "399", "499", "99"});
+    CHECK(sum.sum == items * (items - 1) / 2 - 99 - 199 - 299 - 399 - 499);
+  }
 }
 
 TEST_CASE("G2: items and results without a default constructor") {

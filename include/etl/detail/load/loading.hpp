@@ -153,8 +153,8 @@ class Loading {
     return part.data + i * traits_.result_size;
   }
 
-  /// Those results of a part that `load` has asked for again, next to one another. Copies; where results cannot be
-  /// copied, the results themselves, which go back to their places. When a copy or a move throws, nobody looks at the
+  /// Those results of a part that `load` has asked for again, next to one another. Copies; or, where they are
+  /// moved, the results themselves, which go back to their places. When a copy or a move throws, nobody looks at the
   /// results any more.
   class Again {
    public:

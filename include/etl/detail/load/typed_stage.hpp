@@ -25,6 +25,11 @@
 
 namespace etl::inline v0::detail {
 
+/// Whether results are copied for another attempt. Where a move cannot fail, they are moved and come back: a type that
+/// says that it can be copied may be mistaken, as a struct with a vector of std::unique_ptr is.
+template <class T>
+inline constexpr bool copies = std::is_copy_constructible_v<T> && !std::is_nothrow_move_constructible_v<T>;
+
 template <class T>
 class ResultsOf final : public Results {
  public:
@@ -69,7 +74,7 @@ class TypedStage : public Base {
                                         .has_bytes = HasBytes<P, E>,
                                         .has_key = HasKey<P, E>,
                                         .describes = describes_items,
-                                        .copies_results = std::is_copy_constructible_v<T>,
+                                        .copies_results = copies<T>,
                                         .returns_results = overwritable<T> || std::is_nothrow_move_constructible_v<T>};
     return traits;
   }
@@ -152,11 +157,10 @@ class TypedStage : public Base {
     }
   }
 
-  // With a transaction all of it is repeated. (A type that says it can be copied may be mistaken: a struct with a
-  // vector of std::unique_ptr.)
+  // With a transaction all of it is repeated.
   void take([[maybe_unused]] std::byte* from, [[maybe_unused]] Results& to) final {
     if constexpr (with != LoadWith::Transaction) {
-      if constexpr (std::is_copy_constructible_v<T>)
+      if constexpr (copies<T>)
         out_of(to).push(std::as_const(result_at(from)));
       else
         out_of(to).push(std::move(result_at(from)));
@@ -165,12 +169,12 @@ class TypedStage : public Base {
   void put_back([[maybe_unused]] Results& from, [[maybe_unused]] std::uint32_t i,
                 [[maybe_unused]] std::byte* place) final {
     if constexpr (with != LoadWith::Transaction) {
-      if constexpr (overwritable<T>) {
-        result_at(place) = std::move(out_of(from).results()[i]);
-      } else if constexpr (std::is_nothrow_move_constructible_v<T>) {
+      if constexpr (std::is_nothrow_move_constructible_v<T>) {
         T* const at = &result_at(place);
         std::destroy_at(at);
         std::construct_at(at, std::move(out_of(from).results()[i]));
+      } else if constexpr (overwritable<T>) {
+        result_at(place) = std::move(out_of(from).results()[i]);
       }
     }
   }
@@ -185,9 +189,9 @@ class TypedStage : public Base {
   [[nodiscard]] static T& result_at(std::byte* at) noexcept {
     return *reinterpret_cast<T*>(at);  // NOLINT(*-reinterpret-cast): from `Results::data`, or a batch
   }
-  /// Without transform the results are the items; such as cannot be copied were moved to the part of a split batch.
+  /// Without transform the results are the items; such as are not copied were moved to the part of a split batch.
   [[nodiscard]] static const E& item_of(const Work& work, std::uint32_t item) {
-    if constexpr (takes == Takes::Nothing && !std::is_copy_constructible_v<E>)
+    if constexpr (takes == Takes::Nothing && !copies<E>)
       if (work.split) return out_of(*work.results).results()[item];
     return work.batch->template items<E>()[work.at(item)];
   }
@@ -209,7 +213,7 @@ class TypedStage : public Base {
     [[maybe_unused]] const P& pipeline = pipeline_;
     work.mark = out.count();
     if constexpr (takes == Takes::Nothing) {
-      if constexpr (std::is_copy_constructible_v<E>)
+      if constexpr (copies<E>)
         out.push(std::as_const(item));
       else
         out.push(std::move(item));
