@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <ranges>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -528,5 +529,28 @@ TEST_CASE("G11: producers racing with close: what was accepted is loaded, what w
     CHECK(r.items.loaded == accepted);
     CHECK(r.items.abandoned == refused);
     CHECK(r.items.extracted == 1600);
+  }
+}
+
+TEST_CASE("G10: a list of partitions without an end is extracted until the stop") {
+  const test::Watchdog watchdog("partitions without an end");
+  struct Endless {
+    etl::StopSource& stop;
+    std::atomic<int> loaded = 0;
+    [[nodiscard]] auto partitions() const { return std::views::iota(std::uint64_t{0}); }
+    [[nodiscard]] etl::Result<void> extract(std::uint64_t partition, etl::Emitter<std::uint64_t>& out) const {
+      out.push(partition);
+      if (partition == 50) stop.request_drain();
+      return {};
+    }
+    void load(std::span<const std::uint64_t> batch) { loaded += static_cast<int>(batch.size()); }
+  };
+  for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused}) {
+    etl::StopSource stop;
+    Endless endless{stop};
+    const etl::RunReport report = etl::run(endless, {.mode = mode, .extractors = 3}, stop.stop());
+    CHECK(test::unsound(report) == "");
+    CHECK(report.outcome == etl::Outcome::Cancelled);
+    CHECK(endless.loaded >= 50);
   }
 }

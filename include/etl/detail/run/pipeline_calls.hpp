@@ -46,7 +46,8 @@ class PartitionList {
   PartitionList& operator=(const PartitionList&) = delete;
   virtual ~PartitionList() = default;
   [[nodiscard]] virtual std::vector<PartitionName> names() = 0;
-  [[nodiscard]] virtual std::size_t count() = 0;
+  /// How many there are, if not more than `most`: a list may have no end.
+  [[nodiscard]] virtual std::size_t count(std::size_t most) = 0;
   [[nodiscard]] virtual bool at_end() = 0;
   [[nodiscard]] virtual std::unique_ptr<PartitionSource> take_next() = 0;
 };

@@ -310,7 +310,6 @@ class Runner final : public LiveRun {
   void extract_partitions(PartitionList& partitions) {
     std::mutex mutex;
     std::uint32_t index = 0;
-    const std::size_t count = partitions.count();
     const auto work = [&] {
       for (;;) {
         std::unique_lock lock(mutex);
@@ -330,10 +329,10 @@ class Runner final : public LiveRun {
       if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
     };
     const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
-    const std::size_t wanted = options_.mode == Mode::Fused ? 1 : options_.extractors.value_or(cores);
+    const std::size_t wanted = partitions.count(options_.mode == Mode::Fused ? 1 : options_.extractors.value_or(cores));
     std::vector<std::jthread> others;
     auto error = guarded([&]() -> std::optional<Error> {
-      for (std::size_t i = 1; i < std::min(wanted, count); ++i) others.emplace_back(guarded_work);
+      for (std::size_t i = 1; i < wanted; ++i) others.emplace_back(guarded_work);
       return std::nullopt;
     });
     if (error) {  // before the others are joined, which may have an endless source
@@ -341,7 +340,7 @@ class Runner final : public LiveRun {
         return fmt::format(
             "{} of {} extracting threads cannot be started: {}; lower Options::extractors, or raise "
             "the limit on threads",
-            std::min(wanted, count) - 1 - others.size(), std::min(wanted, count), error->context);
+            wanted - 1 - others.size(), wanted, error->context);
       });
       return batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
     }

@@ -120,7 +120,11 @@ class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
       }
       return names;
     }
-    [[nodiscard]] std::size_t count() override { return static_cast<std::size_t>(std::ranges::distance(partitions_)); }
+    [[nodiscard]] std::size_t count(std::size_t most) override {
+      std::size_t n = 0;
+      for (auto at = std::ranges::begin(partitions_); n < most && at != std::ranges::end(partitions_); ++at) ++n;
+      return n;
+    }
     [[nodiscard]] bool at_end() override { return next_ == std::ranges::end(partitions_); }
     [[nodiscard]] std::unique_ptr<PartitionSource> take_next() override {
       auto source = std::make_unique<Source>(pipeline_, next_);
