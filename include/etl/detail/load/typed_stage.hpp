@@ -79,7 +79,7 @@ class TypedStage : public Base {
     return traits;
   }
   [[nodiscard]] std::unique_ptr<WorkerState> make_worker() final {
-    return std::make_unique<WorkerOfType<W>>([this]() -> W {
+    return std::make_unique<WorkerOfType<W>>([&]() -> W {
       if constexpr (HasWorker<P>)
         return constant().worker();  // built in place, movable or not
       else
