@@ -26,6 +26,7 @@ std::string tail(std::string_view sequence = residues) {
                      crc64(sequence), sequence.substr(0, 10), sequence.substr(10));
 }
 // A good entry with these lines in its middle.
+std::string after_head(std::string_view text) { return std::string(head).append(text); }
 std::string entry_with(std::string_view lines) { return std::string(head).append(lines).append(tail()); }
 
 struct Parsed {
@@ -416,10 +417,9 @@ TEST_CASE("parse: what is wrong is said with its line and column") {
                     "1:25: ID line: expected the length"));
   CHECK(problem_of("ID   AB_TEST   Reviewed;   12 AA.\n" + tail()) ==
         "1:1: no AC line: the entry has no accession number");
-  CHECK(problem_of(std::string(head) + "//\n") == "3:1: no SQ line: the entry has no sequence");
-  CHECK(starts_with(problem_of(std::string(head) + good), "3:1: a second ID line"));
-  CHECK(problem_of(std::string(head) + tail("MKLVAAAAGHW")) ==
-        "1:1: the ID line says 12 residues, the sequence has 11");
+  CHECK(problem_of(after_head("//\n")) == "3:1: no SQ line: the entry has no sequence");
+  CHECK(starts_with(problem_of(after_head(good)), "3:1: a second ID line"));
+  CHECK(problem_of(after_head(tail("MKLVAAAAGHW"))) == "1:1: the ID line says 12 residues, the sequence has 11");
   std::string wrong = good;
   wrong.replace(wrong.find("   12 AA; "), 9, "   19 AA;");
   CHECK(problem_of(wrong) == "3:1: the SQ line says 19 residues, the sequence has 12");
@@ -436,9 +436,8 @@ TEST_CASE("parse: what is wrong is said with its line and column") {
   CHECK(problem_of(entry_with("RP   X.\n")) == "3:1: RP line without an RN line before it");
   CHECK(problem_of(entry_with("CC   -!- A: b\xFF.\n")) == "3:14: byte 0xFF is not UTF-8");
   CHECK(problem_of(entry_with(std::string_view("DE   RecName: Full=A\0B;\n", 24))) == "3:21: a NUL byte");
-  CHECK(problem_of(std::string(head) + "DT   01-JUL-1993, integ") ==
-        "3:1: the file ends within the entry: no terminator //");
-  const Parsed named(std::string(head) + "DT   x\n" + tail());
+  CHECK(problem_of(after_head("DT   01-JUL-1993, integ")) == "3:1: the file ends within the entry: no terminator //");
+  const Parsed named(after_head("DT   x\n" + tail()));
   REQUIRE(named.problem);
   CHECK(named.entry.accession() == "P00001");
 }
