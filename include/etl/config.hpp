@@ -19,8 +19,8 @@
 #endif
 
 /// What does not depend on a user's types is compiled once, into the library `etlpipe::core`, whose users define
-/// ETLPIPE_COMPILED_CORE (CMake and pkg-config do it for them). Without that macro (`etlpipe::core_header_only`) there is
-/// no library, and the same code is inline.
+/// ETLPIPE_COMPILED_CORE (CMake and pkg-config do it for them). Without that macro (`etlpipe::core_header_only`) there
+/// is no library, and the same code is inline.
 #if defined(ETLPIPE_COMPILED_CORE)
 #define ETLPIPE_COMPILED
 #else

@@ -22,7 +22,7 @@ TEST_CASE("options: the defaults are those of the guide, and valid") {
   CHECK(o.workers == std::max(1u, std::thread::hardware_concurrency()));
   CHECK(o.effective_capacity() == 2 * o.workers);
   CHECK(o.order == etl::Order::None);
-  CHECK(o.drain_deadline == 25s);    // G9
+  CHECK(o.drain_deadline == 25s);     // G9
   CHECK_FALSE(o.errors.max_rejects);  // G4: strict
   CHECK_FALSE(o.errors.max_reject_ratio);
   CHECK(o.errors.unclassified == etl::Unclassified::Fatal);
