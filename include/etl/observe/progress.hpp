@@ -33,14 +33,14 @@
 
 namespace etl::inline v0 {
 
-/// One run's status under its name.
+/// The status of a run, with its name.
 struct NamedStatus {
-  std::string name;
-  RunStatus status;
+  std::string name;  ///< name of the run
+  RunStatus status;  ///< its counts
 };
 
-/// One line about some runs: share, count, rate and time left where the number of items is known.
-/// `rate` in items per second. With `width` > 0 a bar of that many characters is drawn.
+/// One line about some runs: share, count, rate, and time left if the number of items is known. `rate` is in items per
+/// second. If `width` > 0, the line has a bar of that many characters.
 [[nodiscard]] inline std::string progress_line(const std::vector<NamedStatus>& runs, double rate, std::size_t width) {
   std::uint64_t done = 0;
   std::uint64_t expected = 0;
@@ -68,13 +68,13 @@ struct NamedStatus {
   return line;
 }
 
-/// Shows progress from a thread of its own, from its construction to its destruction. `look` is called
-/// on that thread; while it throws, or there is no memory for the line, nothing is shown. The constructor throws
-/// `std::system_error` when the thread cannot start.
+/// Shows progress on its own thread until it is destroyed. `look` is called on that thread. While `look` throws, or there
+/// is no memory for the line, nothing is shown. Belongs to one thread.
 class ProgressTicker {
  public:
-  using Look = std::function<std::vector<NamedStatus>()>;
+  using Look = std::function<std::vector<NamedStatus>()>;  ///< gives the runs to show
 
+  /// Starts the thread. Throws `std::system_error` if it cannot start.
   ProgressTicker(const ProgressOptions& options, Look look) : options_(options), look_(std::move(look)) {
     using Show = ProgressOptions::Show;
     if (options_.show == Show::Off) return;
