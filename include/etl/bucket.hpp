@@ -26,20 +26,21 @@ namespace etl::inline v0 {
 
 /// Collects items into batches and hands them to a processor on worker threads: when a batch holds
 /// `batch_size` items or `batch_bytes`, `timeout` after its first item, or when the bucket closes (G12).
-/// The processor is callable with `std::span<const T>`, optionally followed by an `etl::BatchContext&`, and returns void
-/// or `etl::Result<void>`. A processor that is callable while constant runs on all workers at once. Any other (a
+/// The processor is callable with `std::span<const T>`, optionally followed by an `etl::BatchContext&`, and returns
+/// void or `etl::Result<void>`. A processor that is callable while constant runs on all workers at once. Any other (a
 /// `mutable` lambda, or `std::ref` to one) gets one call at a time. The processor may have `bytes(const T&) const`, the
-/// weight of an item; otherwise an item weighs `sizeof(T)`. All members are thread-safe. A bucket belongs to the process
-/// that made it: a child of fork() may only destroy its copy; the destructor then neither waits nor releases anything.
+/// weight of an item; otherwise an item weighs `sizeof(T)`. All members are thread-safe. A bucket belongs to the
+/// process that made it: a child of fork() may only destroy its copy; the destructor then neither waits nor releases
+/// anything.
 template <class T>
 class Bucket {
  public:
   class Producer;
 
-  /// Starts accepting items. Throws `etl::Exception` for invalid options, and for options that only a run honours: `mode`
-  /// must be Parallel, `order` must not be ByKey, and `extractors`, `delivery`, dead letters and progress must not be set.
-  /// Throws `std::system_error` if a thread of its pool cannot start, and `std::bad_alloc` without memory. A pushing thread
-  /// runs batches only when it would have to wait.
+  /// Starts accepting items. Throws `etl::Exception` for invalid options, and for options that only a run honours:
+  /// `mode` must be Parallel, `order` must not be ByKey, and `extractors`, `delivery`, dead letters and progress must
+  /// not be set. Throws `std::system_error` if a thread of its pool cannot start, and `std::bad_alloc` without memory.
+  /// A pushing thread runs batches only when it would have to wait.
   template <class F>
     requires detail::Processor<F, T>
   explicit Bucket(F processor, Options options = {}, Stop stop = {})
@@ -49,9 +50,9 @@ class Bucket {
   /// Closes, and waits until everything is processed (G3). All producers must have been destroyed.
   ~Bucket() = default;
 
-  /// Adds an item; blocks while the bucket is full. Returns false if the bucket is closed, stopped or has failed; the item
-  /// is then unchanged, and is counted as refused (G11). Throws what moving or weighing the item throws, and counts the
-  /// item as refused.
+  /// Adds an item; blocks while the bucket is full. Returns false if the bucket is closed, stopped or has failed; the
+  /// item is then unchanged, and is counted as refused (G11). Throws what moving or weighing the item throws, and
+  /// counts the item as refused.
   bool push(T&& item) {
     Counted counted(parts_->engine);
     return counted.told(parts_->push(item));
@@ -63,8 +64,8 @@ class Bucket {
     T copy(item);
     return counted.told(parts_->push(copy));
   }
-  /// Adds an item without blocking. Returns false if the bucket is full, closed, stopped or has failed; the item is then
-  /// unchanged and not counted. Throws what moving or weighing the item throws; the item is then not counted.
+  /// Adds an item without blocking. Returns false if the bucket is full, closed, stopped or has failed; the item is
+  /// then unchanged and not counted. Throws what moving or weighing the item throws; the item is then not counted.
   [[nodiscard]] bool try_push(T& item) { return parts_->try_push(item) == detail::Pushed::Yes; }
   /// A handle for one thread, with its own open batch: several times faster than `push`.
   [[nodiscard]] Producer producer() { return Producer(parts_->engine, parts_->engine.open_lane()); }
@@ -72,8 +73,8 @@ class Bucket {
   /// Refuses further items and flushes the items inside. Returns at once.
   void close() { parts_->engine.close(); }
   /// Closes, waits until everything is processed, and returns the report. Later calls return the same report. The
-  /// processor must not call it. In a child of fork() it throws `etl::Exception`. Throws `std::bad_alloc` if there is no
-  /// memory for a copy of the report; a later call may succeed.
+  /// processor must not call it. In a child of fork() it throws `etl::Exception`. Throws `std::bad_alloc` if there is
+  /// no memory for a copy of the report; a later call may succeed.
   RunReport finish() {
     if (!parts_.here())
       throw Exception({.code = Errc::NotRun, .context = "this bucket was made by another process, before fork()"});
@@ -149,8 +150,8 @@ class Bucket {
   detail::OfThisProcess<Parts> parts_;
 };
 
-/// Pushes into a bucket. Must be destroyed before its bucket; the destructor flushes its open batch. Belongs to one thread
-/// at a time.
+/// Pushes into a bucket. Must be destroyed before its bucket; the destructor flushes its open batch. Belongs to one
+/// thread at a time.
 template <class T>
 class Bucket<T>::Producer {
  public:
@@ -163,8 +164,9 @@ class Bucket<T>::Producer {
     if (lane_ != nullptr) engine_->finish_lane(*lane_);
   }
 
-  /// Adds an item; blocks while the bucket is full. Returns false if the bucket is closed, stopped or has failed; the item
-  /// is then unchanged, and is counted as refused (G11). Throws what moving the item throws, and counts the item as refused.
+  /// Adds an item; blocks while the bucket is full. Returns false if the bucket is closed, stopped or has failed; the
+  /// item is then unchanged, and is counted as refused (G11). Throws what moving the item throws, and counts the item
+  /// as refused.
   ETLPIPE_ALWAYS_INLINE bool push(T&& item) { return put(std::move(item)); }
   ETLPIPE_ALWAYS_INLINE bool push(const T& item)
     requires std::is_copy_constructible_v<T>

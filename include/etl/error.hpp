@@ -118,11 +118,11 @@ namespace etl::inline v0 {
 
 /// One error: code, class, context and cause. A value. Two threads must not change the same object.
 struct Error {
-  std::error_code code = Errc::UserError;  ///< code and category
+  std::error_code code = Errc::UserError;      ///< code and category
   ErrorClass error_class = ErrorClass::Fatal;  ///< how a run handles it
-  std::string context{};                 ///< what happened and where, for a person
-  std::shared_ptr<const Error> cause{};  ///< what led to it, or null
-  std::exception_ptr exception{};        ///< the exception it was made from, or null
+  std::string context{};                       ///< what happened and where, for a person
+  std::shared_ptr<const Error> cause{};        ///< what led to it, or null
+  std::exception_ptr exception{};              ///< the exception it was made from, or null
   /// Retry-after sent by the server, for a transient error; zero if none.
   std::chrono::nanoseconds retry_after{};
 
@@ -156,8 +156,8 @@ using Result = tl::expected<T, Error>;
 /// Wraps an error, to return it from a function that returns a `Result`.
 [[nodiscard]] inline tl::unexpected<Error> failure(Error error) { return tl::unexpected<Error>(std::move(error)); }
 
-/// An `Error` as an exception, for user code that prefers to throw. The library throws it for a programmer's mistake and
-/// from `RunReport::throw_if_failed`.
+/// An `Error` as an exception, for user code that prefers to throw. The library throws it for a programmer's mistake
+/// and from `RunReport::throw_if_failed`.
 class Exception : public std::exception {
  public:
   /// Throws `std::bad_alloc` without memory for the message.

@@ -49,8 +49,8 @@ class ExecutorBackend {
   ExecutorBackend& operator=(const ExecutorBackend&) = delete;
   virtual ~ExecutorBackend() = default;
 
-  virtual void post(std::shared_ptr<Task> task) = 0;  ///< runs the task soon, on a thread of the executor
-  virtual std::unique_ptr<Timer> make_timer() = 0;  ///< a timer that runs its task on this executor
+  virtual void post(std::shared_ptr<Task> task) = 0;     ///< runs the task soon, on a thread of the executor
+  virtual std::unique_ptr<Timer> make_timer() = 0;       ///< a timer that runs its task on this executor
   [[nodiscard]] virtual TimePoint now() const noexcept;  ///< the time of this executor's clock
   /// Waits for a notification, at most until `until`; may wake spuriously.
   virtual void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& signal, TimePoint until);
@@ -79,8 +79,8 @@ concept Adapted = requires(Foreign foreign) { Adapt<Foreign>::backend(std::move(
 class Executor {
  public:
   Executor() = default;
-  /// The service's own executor, such as `asio::any_io_executor` with `<etl/asio.hpp>`. If its threads are busy, the thread
-  /// that called `run` does the work itself.
+  /// The service's own executor, such as `asio::any_io_executor` with `<etl/asio.hpp>`. If its threads are busy, the
+  /// thread that called `run` does the work itself.
   template <class Foreign>
     requires detail::Adapted<Foreign>
   explicit Executor(Foreign executor) : backend_(detail::Adapt<Foreign>::backend(std::move(executor))) {}

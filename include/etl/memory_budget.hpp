@@ -25,9 +25,10 @@ class BudgetWaiter {
 
 }  // namespace detail
 
-/// Limits the bytes of sealed batches of all runs that share it (`Options::memory`, `ManagerOptions::memory_budget`). The
-/// weight of a batch is the sum of its items' `bytes(const E&)`, or of `sizeof(E)`. A run without a batch in flight may
-/// always seal one, so that no run starves another: the limit can be exceeded by one batch per extractor. Thread-safe.
+/// Limits the bytes of sealed batches of all runs that share it (`Options::memory`, `ManagerOptions::memory_budget`).
+/// The weight of a batch is the sum of its items' `bytes(const E&)`, or of `sizeof(E)`. A run without a batch in flight
+/// may always seal one, so that no run starves another: the limit can be exceeded by one batch per extractor.
+/// Thread-safe.
 class MemoryBudget {
  public:
   /// A budget of this many bytes.
@@ -52,8 +53,8 @@ class MemoryBudget {
     used_ += bytes;
     peak_ = std::max(peak_, used_);
   }
-  /// True while there is room below the limit. Otherwise `waiter` is notified once when there is room again, however often
-  /// it asks.
+  /// True while there is room below the limit. Otherwise `waiter` is notified once when there is room again, however
+  /// often it asks.
   [[nodiscard]] bool has_room_or_tell(const std::shared_ptr<detail::BudgetWaiter>& waiter) {
     const std::lock_guard lock(mutex_);
     if (used_ < limit_) return true;

@@ -38,9 +38,9 @@ enum class Mode : std::uint8_t {
 enum class Order : std::uint8_t {
   None,    ///< in no particular order
   Source,  ///< in source order within each partition; transforms still run in parallel
-  /// Items of a partition with the same `key(const E&)` are loaded in source order, other items at the same time. A load
-  /// that is tried again delays only the keys of its lane. The parts of a batch are loaded separately. If `load` is not
-  /// const, or takes a store's transaction or an idempotency key, the order is that of Source.
+  /// Items of a partition with the same `key(const E&)` are loaded in source order, other items at the same time. A
+  /// load that is tried again delays only the keys of its lane. The parts of a batch are loaded separately. If `load`
+  /// is not const, or takes a store's transaction or an idempotency key, the order is that of Source.
   ByKey,
 };
 
@@ -48,8 +48,8 @@ enum class Order : std::uint8_t {
 enum class Inline : std::uint8_t {
   Adaptive,     ///< while this is measured to be faster than handing batches over (in a Bucket: as WhenWaiting)
   WhenWaiting,  ///< only while `push` would have to wait for room anyway
-  /// Never. For an extracting thread that must not run other user code, because it has thread-local state or must not be
-  /// delayed. If all threads of the executor are blocked in `push`, the run makes no progress. (With no setting may
+  /// Never. For an extracting thread that must not run other user code, because it has thread-local state or must not
+  /// be delayed. If all threads of the executor are blocked in `push`, the run makes no progress. (With no setting may
   /// `extract` call `push` while it holds a lock that `load` takes: when the run is full, each waits for the other.)
   Never,
 };
@@ -63,18 +63,19 @@ enum class Unclassified : std::uint8_t {
 /// What is rejected when `load` returns an error of class Rejected that names no item (G6).
 enum class Isolation : std::uint8_t {
   Batch,   ///< the whole batch
-  Bisect,  ///< the bad results: `load` is called again with halves until they are found, about 2 k log2(n) calls for k of n
+  Bisect,  ///< the bad results: `load` is called again with halves until they are found, about 2 k log2(n) calls for k
+           ///< of n
 };
 
 /// A rejected item, passed to `ErrorPolicy::on_reject`. The references are valid only during the call.
 struct Rejection {
-  std::string_view pipeline;  ///< name of the pipeline
+  std::string_view pipeline;       ///< name of the pipeline
   Stage stage = Stage::Transform;  ///< stage that rejected the item
-  std::uint64_t batch = 0;  ///< number of the batch in this run, from 0
-  std::uint32_t partition = 0;  ///< index of the partition
-  std::uint64_t seq = 0;         ///< number of the source item, counted from 0 in its partition
-  const Error& error;            ///< why it was rejected
-  std::string_view description;  ///< what the pipeline's `describe(const E&)` returned, or empty
+  std::uint64_t batch = 0;         ///< number of the batch in this run, from 0
+  std::uint32_t partition = 0;     ///< index of the partition
+  std::uint64_t seq = 0;           ///< number of the source item, counted from 0 in its partition
+  const Error& error;              ///< why it was rejected
+  std::string_view description;    ///< what the pipeline's `describe(const E&)` returned, or empty
 };
 
 /// A function called for rejected items. (The destructor is not inline, because otherwise GCC 12 warns of uninitialised
@@ -90,30 +91,31 @@ struct RejectHandler : std::function<void(const Rejection&)> {
   ETLPIPE_NOINLINE ~RejectHandler() {}  // NOLINT(modernize-use-equals-default)
 };
 
-/// What a run does about rejected items (G4, G7). Each of `max_rejects` and `max_reject_ratio` holds if it is given. With
-/// neither, the first rejected item fails the run.
+/// What a run does about rejected items (G4, G7). Each of `max_rejects` and `max_reject_ratio` holds if it is given.
+/// With neither, the first rejected item fails the run.
 struct ErrorPolicy {
   /// The number of items that may be rejected; one more fails the run.
   std::optional<std::uint64_t> max_rejects{};
   /// The share of extracted items that may be rejected, 0 to 1. Checked from item 1000 on and at the end.
   std::optional<double> max_reject_ratio{};
   Unclassified unclassified = Unclassified::Fatal;  ///< exceptions that are not an `etl::Exception`
-  /// What is rejected when `load` refuses a batch. Bisect needs a sink that is transactional, or that has stored nothing
-  /// of a batch it refused.
+  /// What is rejected when `load` refuses a batch. Bisect needs a sink that is transactional, or that has stored
+  /// nothing of a batch it refused.
   Isolation isolation = Isolation::Batch;
-  /// Where dead letters of rejected items are kept (G7), or null. An item counts as rejected when its letter is durable;
-  /// if the letter cannot be written, the run fails. A run with a `TransactionalStore` writes letters there, with the rows.
+  /// Where dead letters of rejected items are kept (G7), or null. An item counts as rejected when its letter is
+  /// durable; if the letter cannot be written, the run fails. A run with a `TransactionalStore` writes letters there,
+  /// with the rows.
   std::shared_ptr<DeadLetterStore> dead_letters{};
-  /// Called once for every rejected item, one call at a time. An item rejected by `transform` is reported before anything
-  /// of its batch is loaded. An item rejected by `load` is reported when its batch is loaded (with a store: committed),
-  /// because a repeated transaction may still load the item. An exception from this function fails the run.
+  /// Called once for every rejected item, one call at a time. An item rejected by `transform` is reported before
+  /// anything of its batch is loaded. An item rejected by `load` is reported when its batch is loaded (with a store:
+  /// committed), because a repeated transaction may still load the item. An exception from this function fails the run.
   RejectHandler on_reject{};
 };
 
 /// What a run keeps for the next run (G13 to G17). By default it keeps nothing, and every run begins at the start.
 struct DeliveryOptions {
-  /// Where progress is kept, under `Options::name`, or null. The next run then resumes a run that did not finish. Not for
-  /// a run with a `TransactionalStore`, which keeps progress with the rows.
+  /// Where progress is kept, under `Options::name`, or null. The next run then resumes a run that did not finish. Not
+  /// for a run with a `TransactionalStore`, which keeps progress with the rows.
   std::shared_ptr<CheckpointStore> checkpoints{};
   /// How often progress is saved. After a crash, items loaded since the last save are loaded again.
   std::chrono::nanoseconds save_every = std::chrono::seconds(1);
@@ -142,8 +144,8 @@ struct ProgressOptions {
   std::chrono::milliseconds interval{0};  ///< 0: 100 ms for a bar, 5 s for lines
 };
 
-/// Settings of a run. An aggregate: name the fields that you change, in this order. Threads and runs may share a constant
-/// `Options`.
+/// Settings of a run. An aggregate: name the fields that you change, in this order. Threads and runs may share a
+/// constant `Options`.
 struct Options {
   /// No limit, for `timeout` and `drain_deadline`.
   static constexpr std::chrono::nanoseconds never = std::chrono::nanoseconds::max();
@@ -174,12 +176,12 @@ struct Options {
   /// Also repeat a `load` that cannot say whether it has committed (`Errc::OutcomeUnknown`). By default such a load is
   /// repeated only with a `TransactionalStore` or an `IdempotencyKey`, where this does no harm.
   bool retry_unknown_outcome = false;
-  /// Limits the results, and the bytes if the pipeline has `bytes`, that `load` gets per second. Runs may share it. Null
-  /// for no limit.
+  /// Limits the results, and the bytes if the pipeline has `bytes`, that `load` gets per second. Runs may share it.
+  /// Null for no limit.
   std::shared_ptr<RateLimiter> rate_limit{};
   /// Wraps each `load`. While it is open, the workers wait, and so does the source. Runs may share it. Null for none.
   std::shared_ptr<CircuitBreaker> circuit_breaker{};
-  DeliveryOptions delivery{};  ///< what is kept for the next run
+  DeliveryOptions delivery{};                ///< what is kept for the next run
   Inline inline_batches = Inline::Adaptive;  ///< whether batches may run inside `push`
   /// Limits the memory of all runs that share it. Null for no common limit.
   std::shared_ptr<MemoryBudget> memory{};

@@ -138,8 +138,8 @@ struct RunReport {
   [[nodiscard]] bool ok() const noexcept {
     return outcome == Outcome::Completed || outcome == Outcome::CompletedWithRejects;
   }
-  /// Exit code for `main`: 0 Completed, 1 Failed, 2 invalid options of the run itself (stage Configure), 3 CompletedWithRejects,
-  /// 4 Cancelled, 5 DrainTimeout, 6 Inconsistent, 7 NotRun.
+  /// Exit code for `main`: 0 Completed, 1 Failed, 2 invalid options of the run itself (stage Configure), 3
+  /// CompletedWithRejects, 4 Cancelled, 5 DrainTimeout, 6 Inconsistent, 7 NotRun.
   [[nodiscard]] int exit_code() const noexcept;
   /// Extracted items per second of `elapsed`.
   [[nodiscard]] double items_per_second() const noexcept;

@@ -54,8 +54,8 @@ struct Checkpoint {
   friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
 };
 
-/// Keeps checkpoints, one for each pipeline name. A run uses it from one thread at a time. Several runs may share a store
-/// only if the implementation says so.
+/// Keeps checkpoints, one for each pipeline name. A run uses it from one thread at a time. Several runs may share a
+/// store only if the implementation says so.
 class CheckpointStore {
  public:
   CheckpointStore() = default;
@@ -65,9 +65,9 @@ class CheckpointStore {
 
   /// The checkpoint of a pipeline. Nothing if none was saved, or if it was reset.
   [[nodiscard]] virtual Result<std::optional<Checkpoint>> find(const std::string& pipeline) = 0;
-  /// Returns what `find` returns, and makes `run` the owner of the pipeline's progress. If another run is still at work, is
-  /// stuck, or is on another machine, a store that can do so refuses its later commits and saves with `Errc::Superseded`
-  /// (G15).
+  /// Returns what `find` returns, and makes `run` the owner of the pipeline's progress. If another run is still at
+  /// work, is stuck, or is on another machine, a store that can do so refuses its later commits and saves with
+  /// `Errc::Superseded` (G15).
   [[nodiscard]] virtual Result<std::optional<Checkpoint>> claim(const std::string& pipeline,
                                                                 const std::string& /*run*/) {
     return find(pipeline);

@@ -40,8 +40,8 @@ struct DeliveryOf<WithStore<P, T>> {
 }  // namespace detail
 
 /// The level of a pipeline, or of a pipeline with its store (`decltype(etl::with(pipeline, store))`). It is
-/// effectively_once if the source is replayable (the pipeline has `using position = ...`) and has a `fingerprint()`, and
-/// `load` takes a store's transaction or an `etl::IdempotencyKey`.
+/// effectively_once if the source is replayable (the pipeline has `using position = ...`) and has a `fingerprint()`,
+/// and `load` takes a store's transaction or an `etl::IdempotencyKey`.
 template <class P>
 inline constexpr Delivery delivery_of = detail::delivery_of<typename detail::DeliveryOf<std::remove_cvref_t<P>>::Plain,
                                                             typename detail::DeliveryOf<std::remove_cvref_t<P>>::Tx>();

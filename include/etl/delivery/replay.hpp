@@ -231,13 +231,13 @@ struct ReplayTraits {
 
 }  // namespace detail
 
-/// Runs the pipeline on the items of its dead letters in `letters`, instead of its source. `restore(std::string_view)` of
-/// the pipeline makes each item from what `describe` returned. Letters whose items are loaded are deleted; items that are
-/// rejected again keep their letters, with the new reason. If a letter has no payload, the replay is refused before
-/// anything is loaded, and the error names the letter's id. The replay uses the letters of `Options::name`; without a name
-/// it is refused (`Errc::InvalidOptions`). With `delivery.dry_run` the items are transformed and reported, and nothing is
-/// loaded, deleted or written. All letters are held in memory. At least once: after a crash between a load and the end of
-/// the replay, letters of loaded items are still there.
+/// Runs the pipeline on the items of its dead letters in `letters`, instead of its source. `restore(std::string_view)`
+/// of the pipeline makes each item from what `describe` returned. Letters whose items are loaded are deleted; items
+/// that are rejected again keep their letters, with the new reason. If a letter has no payload, the replay is refused
+/// before anything is loaded, and the error names the letter's id. The replay uses the letters of `Options::name`;
+/// without a name it is refused (`Errc::InvalidOptions`). With `delivery.dry_run` the items are transformed and
+/// reported, and nothing is loaded, deleted or written. All letters are held in memory. At least once: after a crash
+/// between a load and the end of the replay, letters of loaded items are still there.
 template <class P>
 [[nodiscard]] RunReport replay(P&& pipeline, DeadLetterStore& letters, const Options& options = {}, Stop stop = {}) {
   using Plain = std::remove_reference_t<P>;
@@ -263,9 +263,9 @@ template <class P>
   });
 }
 
-/// The same for a pipeline that loads in the transactions of a store, with `letters` of the same store. Rows are committed
-/// and their letters deleted in one transaction, so that no item is loaded twice (G15). Run one replay of a pipeline at a
-/// time: a second replay would list letters that the first is about to delete.
+/// The same for a pipeline that loads in the transactions of a store, with `letters` of the same store. Rows are
+/// committed and their letters deleted in one transaction, so that no item is loaded twice (G15). Run one replay of a
+/// pipeline at a time: a second replay would list letters that the first is about to delete.
 ///
 ///     auto report = etl::replay(etl::with(orders, store), store, {.name = "orders"});
 template <class P, class Tx>

@@ -14,7 +14,7 @@ namespace etl::inline v0 {
 /// Source items `first` to `end` - 1 of a partition, by Seq.
 struct SeqRange {
   std::uint64_t first = 0;  ///< first item
-  std::uint64_t end = 0;  ///< one past the last item
+  std::uint64_t end = 0;    ///< one past the last item
   friend bool operator==(const SeqRange&, const SeqRange&) = default;
 };
 

@@ -21,7 +21,7 @@ namespace etl::inline v0 {
 /// Source items that a transaction settles.
 struct SettledRange {
   std::uint32_t partition = 0;  ///< number of the partition in the checkpoint
-  SeqRange items{};  ///< the items
+  SeqRange items{};             ///< the items
 };
 
 /// What the transaction of a batch contains besides its rows. The references are valid during the call.
@@ -29,20 +29,21 @@ struct Commit {
   const std::string& pipeline;  ///< name of the pipeline
   /// Items to add to the settled items: those of the batch, and those of earlier batches that had nothing to load.
   std::span<const SettledRange> settled;
-  /// Partitions whose watermark has moved. Store the watermark unless a higher one is stored, and the position unless one
-  /// with a higher `position_seq` is stored. Settled ranges below the watermark may be deleted. `gaps`, `id` and
+  /// Partitions whose watermark has moved. Store the watermark unless a higher one is stored, and the position unless
+  /// one with a higher `position_seq` is stored. Settled ranges below the watermark may be deleted. `gaps`, `id` and
   /// `fingerprint` are not filled in: `save` has stored the last two, and they stay.
   std::span<const PartitionProgress> advanced;
   /// Letters to write, as with `DeadLetterStore::write`.
   std::span<const DeadLetter> dead_letters;
   /// Ids of letters to delete, as with `DeadLetterStore::purge`, because a replay has settled their items.
   std::span<const std::string> purged{};
-  /// Id of the run that commits. If the pipeline's progress belongs to another run, nothing is committed (`superseded`).
+  /// Id of the run that commits. If the pipeline's progress belongs to another run, nothing is committed
+  /// (`superseded`).
   std::string_view run{};
 };
 
-/// The error of `StoreConnection::record` or `commit`, and of `CheckpointStore::save`, if the pipeline's progress does not
-/// belong to `run`. `owner` is the run that it belongs to; empty if the progress was reset.
+/// The error of `StoreConnection::record` or `commit`, and of `CheckpointStore::save`, if the pipeline's progress does
+/// not belong to `run`. `owner` is the run that it belongs to; empty if the progress was reset.
 [[nodiscard]] inline Error superseded(const std::string& pipeline, std::string_view run, std::string_view owner) {
   return {
       .code = Errc::Superseded,
@@ -98,12 +99,12 @@ class TransactionalStore : public CheckpointStore {
 /// A pipeline and the store that its `load` writes to. `with` makes it.
 template <class P, class Tx>
 struct WithStore {
-  P pipeline;  ///< the pipeline, or a reference to it
+  P pipeline;                     ///< the pipeline, or a reference to it
   TransactionalStore<Tx>* store;  ///< the store, which must outlive the run
 };
 
-/// For a pipeline whose `load` takes `store`'s transaction: rows, dead letters and progress are committed together. Keeps a
-/// reference to an lvalue pipeline, or moves an rvalue pipeline in. Keeps a reference to the store.
+/// For a pipeline whose `load` takes `store`'s transaction: rows, dead letters and progress are committed together.
+/// Keeps a reference to an lvalue pipeline, or moves an rvalue pipeline in. Keeps a reference to the store.
 ///
 ///     etl::RunReport report = etl::run(etl::with(orders, store), {.name = "orders"});
 template <class P, class Store>

@@ -21,7 +21,7 @@ struct Chunk {
   std::string_view text{};             ///< the records
   std::uint64_t offset = 0;            ///< offset of `text` in the inflated source, in bytes
   std::uint64_t first_line = 1;        ///< number of the first line of `text`, from 1; CR LF and lone CR count once
-  bool unterminated = false;           ///< the source ended within a record; `text` is only this rest, perhaps blank lines
+  bool unterminated = false;  ///< the source ended within a record; `text` is only this rest, perhaps blank lines
 };
 
 /// Settings of a `ChunkReader`. An aggregate.
@@ -36,16 +36,17 @@ struct ChunkOptions {
 
 /// Reads and inflates on its own thread while the caller parses. A buffer is reused when the last copy of its `keep` is
 /// destroyed. The reader itself holds at most `ahead` + 2 buffers, in addition to those that the user keeps. `next`
-/// returns a chunk when it is full, or contains a record and the caller is waiting, so that records of a slow pipe are not
-/// delayed. A leading UTF-8 byte order mark is skipped. Belongs to one thread at a time; chunks may go to any thread.
+/// returns a chunk when it is full, or contains a record and the caller is waiting, so that records of a slow pipe are
+/// not delayed. A leading UTF-8 byte order mark is skipped. Belongs to one thread at a time; chunks may go to any
+/// thread.
 class ChunkReader {
  public:
   /// Starts the thread. Throws `etl::Exception` for options that are 0 and for a null source.
   ChunkReader(Source source, RecordSplitter splitter, ChunkOptions options = {});
   ChunkReader(ChunkReader&&) noexcept;
   ChunkReader& operator=(ChunkReader&&) noexcept;
-  /// Ends the thread. Interrupts a read that waits (a terminal, a pipe). If the source cannot be interrupted, its read ends
-  /// by itself later, and the source lives until then.
+  /// Ends the thread. Interrupts a read that waits (a terminal, a pipe). If the source cannot be interrupted, its read
+  /// ends by itself later, and the source lives until then.
   ~ChunkReader();
 
   /// The next chunk; nothing at the end of the source, or if `stop` is requested. Returns all whole records before an
@@ -53,7 +54,8 @@ class ChunkReader {
   [[nodiscard]] Result<std::optional<Chunk>> next(const std::stop_token& stop = {});
   /// Whether `next` would return without waiting. If not, flush the open batch first (`Emitter::flush`).
   [[nodiscard]] bool ready() const;
-  /// Bytes read from the innermost source so far (compressed bytes for gzip). Compare with `size_hint` to show progress.
+  /// Bytes read from the innermost source so far (compressed bytes for gzip). Compare with `size_hint` to show
+  /// progress.
   [[nodiscard]] std::uint64_t bytes_read() const noexcept;
   /// `ByteSource::size_hint` of the source.
   [[nodiscard]] std::uint64_t size_hint() const noexcept;

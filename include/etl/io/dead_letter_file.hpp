@@ -21,10 +21,10 @@ namespace etl::inline v0::io {
 /// base64, under the key "payload_base64".
 [[nodiscard]] std::string to_json(const DeadLetter& letter);
 
-/// A file with one JSON object per line. If several lines have the same id, the last one counts. `write` appends with one
-/// system call and makes the letters durable, so that they survive a kill and a power cut. If a writer died within a
-/// letter, the rest of this letter is ignored, because its item was not settled; the next writer removes it. Any other
-/// damaged line is an error that gives its number. Several processes may write to one file. Thread-safe.
+/// A file with one JSON object per line. If several lines have the same id, the last one counts. `write` appends with
+/// one system call and makes the letters durable, so that they survive a kill and a power cut. If a writer died within
+/// a letter, the rest of this letter is ignored, because its item was not settled; the next writer removes it. Any
+/// other damaged line is an error that gives its number. Several processes may write to one file. Thread-safe.
 class DeadLetterFile final : public DeadLetterStore {
  public:
   /// Keeps letters in the file `path`. The first `write` makes the file; its folder must exist.

@@ -37,7 +37,8 @@ class Digest {
 [[nodiscard]] std::string digest(DigestKind kind, std::string_view bytes);
 /// The digest of a file, in lower-case hex.
 [[nodiscard]] Result<std::string> digest_file(DigestKind kind, const std::filesystem::path& path);
-/// A source that reads from `source` and adds all bytes to `digest`, which must outlive it: verification in the same pass.
+/// A source that reads from `source` and adds all bytes to `digest`, which must outlive it: verification in the same
+/// pass.
 [[nodiscard]] Source digesting(Source source, Digest& digest);
 /// Whether two hex digests are equal, regardless of case.
 [[nodiscard]] bool same_hex(std::string_view a, std::string_view b) noexcept;

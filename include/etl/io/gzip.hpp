@@ -20,14 +20,14 @@ enum class Inflater : std::uint8_t {
 /// Whether the library was built with ISA-L.
 [[nodiscard]] bool has_isal() noexcept;
 
-/// Inflates gzip content: any number of members one after another (bgzip, pigz, `cat a.gz b.gz`), with zero padding after
-/// the last. Reading reports every damage with the compressed offset: a truncated member, a wrong CRC-32 or length (RFC
-/// 1952 2.3.1), an invalid deflate stream (RFC 1951), a wrong header checksum or reserved flag, and bytes after the last
-/// member that are neither a member nor padding. A member is checked at its end, when its bytes have already been
-/// returned: do not trust them before the source has ended.
+/// Inflates gzip content: any number of members one after another (bgzip, pigz, `cat a.gz b.gz`), with zero padding
+/// after the last. Reading reports every damage with the compressed offset: a truncated member, a wrong CRC-32 or
+/// length (RFC 1952 2.3.1), an invalid deflate stream (RFC 1951), a wrong header checksum or reserved flag, and bytes
+/// after the last member that are neither a member nor padding. A member is checked at its end, when its bytes have
+/// already been returned: do not trust them before the source has ended.
 [[nodiscard]] Source inflate(Source compressed, Inflater by = Inflater::Best);
-/// Inflates if the content begins like gzip (1F 8B), whatever the name. Otherwise returns the bytes unchanged. Reads the
-/// first two bytes.
+/// Inflates if the content begins like gzip (1F 8B), whatever the name. Otherwise returns the bytes unchanged. Reads
+/// the first two bytes.
 [[nodiscard]] Result<Source> decode(Source source);
 /// Compresses into `target` as one gzip member. `level` is 1 (fast) to 9 (small); other values throw `etl::Exception`.
 [[nodiscard]] Sink deflate(Sink target, int level = 6);

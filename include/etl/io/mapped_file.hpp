@@ -10,8 +10,8 @@
 
 namespace etl::inline v0::io {
 
-/// A file mapped read-only, for reading in any order. If another process shortens the file meanwhile, an access ends this
-/// process (SIGBUS): read files that are still being written with `open_file`. Immutable, thread-safe.
+/// A file mapped read-only, for reading in any order. If another process shortens the file meanwhile, an access ends
+/// this process (SIGBUS): read files that are still being written with `open_file`. Immutable, thread-safe.
 class MappedFile {
  public:
   /// Maps a file. An empty file gives empty bytes. It is an error to map a pipe or a folder.

@@ -17,15 +17,16 @@ class RecordSplitter {
   static constexpr std::size_t npos = std::string_view::npos;  ///< no record ends here
   /// Each line is a record; the last one needs no line end.
   RecordSplitter() = default;
-  /// A line that is exactly `terminator` ends a record and belongs to it. If `terminator` is empty, each line is a record.
+  /// A line that is exactly `terminator` ends a record and belongs to it. If `terminator` is empty, each line is a
+  /// record.
   explicit RecordSplitter(std::string terminator) : terminator_(std::move(terminator)) {}
 
   /// The terminator; empty if each line is a record.
   [[nodiscard]] const std::string& terminator() const noexcept { return terminator_; }
 
   /// The offset in `text` just after the first record and its line end; npos if `text` contains no whole record. `text`
-  /// must begin at the beginning of a record. Set `is_end` if nothing follows `text`: only then a CR at the very end is a
-  /// line end (otherwise an LF may follow), and only then a last line without line end counts.
+  /// must begin at the beginning of a record. Set `is_end` if nothing follows `text`: only then a CR at the very end is
+  /// a line end (otherwise an LF may follow), and only then a last line without line end counts.
   [[nodiscard]] std::size_t first_end(std::string_view text, bool is_end = false) const noexcept;
   /// The same for the last whole record in `text`. Only ends at or after `from` count: if there was none, call it again
   /// with more text and the old size as `from`.

@@ -17,8 +17,9 @@ class ByteSink {
   ByteSink(const ByteSink&) = delete;
   ByteSink& operator=(const ByteSink&) = delete;
   virtual ~ByteSink() = default;
-  /// Writes all bytes, perhaps into a buffer. Errors name the target, for example a full disk or a closed pipe (`EPIPE`;
-  /// the library suppresses the signal SIGPIPE of its own writes). After an error, every call returns the same error.
+  /// Writes all bytes, perhaps into a buffer. Errors name the target, for example a full disk or a closed pipe
+  /// (`EPIPE`; the library suppresses the signal SIGPIPE of its own writes). After an error, every call returns the
+  /// same error.
   [[nodiscard]] virtual Result<void> write(std::string_view bytes) = 0;
   /// Writes the buffer and closes; returns errors that `write` could not return yet. Without `finish` the output is
   /// incomplete. Call it once, last.

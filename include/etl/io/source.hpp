@@ -20,17 +20,19 @@ class ByteSource {
   ByteSource(const ByteSource&) = delete;
   ByteSource& operator=(const ByteSource&) = delete;
   virtual ~ByteSource() = default;
-  /// Reads at least one byte into `to`, which must not be empty. Returns the number of bytes; 0 at the end. Errors name the
-  /// source and the byte offset. After an error or the end, every call returns the same.
+  /// Reads at least one byte into `to`, which must not be empty. Returns the number of bytes; 0 at the end. Errors name
+  /// the source and the byte offset. After an error or the end, every call returns the same.
   [[nodiscard]] virtual Result<std::size_t> read(std::span<char> to) = 0;
   /// The name in messages: a path, or "standard input".
   [[nodiscard]] virtual const std::string& name() const noexcept = 0;
-  /// Bytes read so far from the innermost source (compressed bytes for gzip). Compare with `size_hint` to show progress.
+  /// Bytes read so far from the innermost source (compressed bytes for gzip). Compare with `size_hint` to show
+  /// progress.
   [[nodiscard]] virtual std::uint64_t consumed() const noexcept = 0;
   /// Number of bytes of the innermost source (a regular file's size); 0 if not known.
   [[nodiscard]] virtual std::uint64_t size_hint() const noexcept { return 0; }
-  /// Makes a waiting read, and every later read that would wait, fail with `std::errc::operation_canceled`. The only member
-  /// that another thread may call. Returns false if the source cannot do this; a read then ends when data arrives.
+  /// Makes a waiting read, and every later read that would wait, fail with `std::errc::operation_canceled`. The only
+  /// member that another thread may call. Returns false if the source cannot do this; a read then ends when data
+  /// arrives.
   virtual bool interrupt() noexcept { return false; }
 };
 using Source = std::unique_ptr<ByteSource>;  ///< an owned byte source

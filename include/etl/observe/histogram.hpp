@@ -39,8 +39,8 @@ class Histogram {
   [[nodiscard]] std::chrono::nanoseconds total() const noexcept { return nanoseconds(total_); }
   /// The longest.
   [[nodiscard]] std::chrono::nanoseconds max() const noexcept { return nanoseconds(max_); }
-  /// The duration that a share of `q` (0 to 1) of all recorded durations does not exceed: the upper edge of its bucket, at
-  /// most `max()`. Zero if nothing was recorded.
+  /// The duration that a share of `q` (0 to 1) of all recorded durations does not exceed: the upper edge of its bucket,
+  /// at most `max()`. Zero if nothing was recorded.
   [[nodiscard]] std::chrono::nanoseconds quantile(double q) const noexcept {
     const auto rank = static_cast<std::uint64_t>(std::ceil(q * static_cast<double>(count_)));
     std::uint64_t seen = 0;

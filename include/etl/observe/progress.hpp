@@ -68,8 +68,8 @@ struct NamedStatus {
   return line;
 }
 
-/// Shows progress on its own thread until it is destroyed. `look` is called on that thread. While `look` throws, or there
-/// is no memory for the line, nothing is shown. Belongs to one thread.
+/// Shows progress on its own thread until it is destroyed. `look` is called on that thread. While `look` throws, or
+/// there is no memory for the line, nothing is shown. Belongs to one thread.
 class ProgressTicker {
  public:
   using Look = std::function<std::vector<NamedStatus>()>;  ///< gives the runs to show

@@ -23,9 +23,9 @@ struct BreakerPolicy {
   std::chrono::nanoseconds reset = std::chrono::seconds(60);
 };
 
-/// While the circuit is closed, calls pass. After several failures in a row the circuit opens, and callers wait. Then one
-/// call, the probe, decides whether the circuit closes again. Errors of class Rejected do not count, because they say
-/// nothing about the service. Thread-safe.
+/// While the circuit is closed, calls pass. After several failures in a row the circuit opens, and callers wait. Then
+/// one call, the probe, decides whether the circuit closes again. Errors of class Rejected do not count, because they
+/// say nothing about the service. Thread-safe.
 class CircuitBreaker {
  public:
   /// Closed: calls pass. Open: callers wait. HalfOpen: the probe is running.
@@ -34,8 +34,8 @@ class CircuitBreaker {
   /// Throws `etl::Exception` if `failures` is 0 or `reset` is not positive.
   explicit CircuitBreaker(const BreakerPolicy& policy = {});
 
-  /// Calls `operation`, which returns a value, nothing or a `Result`, or throws. While the circuit is open, waits; no call
-  /// is refused. If `waiter` is stopped meanwhile, returns an error of class Transient.
+  /// Calls `operation`, which returns a value, nothing or a `Result`, or throws. While the circuit is open, waits; no
+  /// call is refused. If `waiter` is stopped meanwhile, returns an error of class Transient.
   template <class F>
   [[nodiscard]] auto call(F&& operation, const Waiter& waiter = {}) -> detail::result_of_t<F> {
     const Admitted as = admit(waiter);

@@ -16,14 +16,15 @@ namespace etl::inline v0 {
 /// The limits of a `RateLimiter`. An aggregate.
 struct Rates {
   static constexpr double unlimited = std::numeric_limits<double>::infinity();  ///< no limit
-  double items_per_second = unlimited;  ///< most items per second
-  double bytes_per_second = unlimited;  ///< most bytes per second
+  double items_per_second = unlimited;                                          ///< most items per second
+  double bytes_per_second = unlimited;                                          ///< most bytes per second
   /// How much may pass at once after a pause: the amount of this time at the full rate.
   std::chrono::nanoseconds burst = std::chrono::seconds(1);
 };
 
-/// Lets all callers together pass at the given rates. A request larger than a whole burst passes when the bucket is full,
-/// and later requests wait longer, so that no request waits for ever. Thread-safe; callers pass in no particular order.
+/// Lets all callers together pass at the given rates. A request larger than a whole burst passes when the bucket is
+/// full, and later requests wait longer, so that no request waits for ever. Thread-safe; callers pass in no particular
+/// order.
 class RateLimiter {
  public:
   /// Throws `etl::Exception` for a rate or burst that is not positive.

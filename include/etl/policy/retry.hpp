@@ -18,13 +18,14 @@
 
 namespace etl::inline v0 {
 
-/// How many attempts are made, and with which delays. An aggregate; `RetryPolicy::database()` and others are ready-made.
+/// How many attempts are made, and with which delays. An aggregate; `RetryPolicy::database()` and others are
+/// ready-made.
 struct RetryPolicy {
   static constexpr std::chrono::nanoseconds never = std::chrono::nanoseconds::max();  ///< no limit, for `max_elapsed`
 
-  std::size_t max_attempts = 3;  ///< number of attempts, including the first
+  std::size_t max_attempts = 3;                                             ///< number of attempts, including the first
   std::chrono::nanoseconds initial_delay = std::chrono::milliseconds(100);  ///< delay after the first attempt
-  std::chrono::nanoseconds max_delay = std::chrono::seconds(10);  ///< longest delay
+  std::chrono::nanoseconds max_delay = std::chrono::seconds(10);            ///< longest delay
   double multiplier = 2.0;  ///< growth of the delay from one attempt to the next
   /// No attempt begins later than this after the beginning of the first attempt.
   std::chrono::nanoseconds max_elapsed = never;
@@ -59,8 +60,8 @@ class Backoff {
   Backoff(const RetryPolicy& policy, TimePoint begin, std::uint64_t seed)
       : policy_(policy), begin_(begin), random_(seed) {}
 
-  /// The delay after an attempt that failed at `now`. Nothing if it was the last attempt, or if the error is not of class
-  /// Transient. The delay is at least `Error::retry_after`, even beyond `max_delay`.
+  /// The delay after an attempt that failed at `now`. Nothing if it was the last attempt, or if the error is not of
+  /// class Transient. The delay is at least `Error::retry_after`, even beyond `max_delay`.
   [[nodiscard]] std::optional<std::chrono::nanoseconds> after(const Error& error, TimePoint now);
   /// Number of failed attempts so far.
   [[nodiscard]] std::size_t attempts() const noexcept { return attempts_; }

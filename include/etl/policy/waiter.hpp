@@ -24,8 +24,8 @@ class Watch {
 
 }  // namespace detail
 
-/// The clock of a policy's waits, and the stop or deadline that ends them. By default the steady clock, and neither stop
-/// nor deadline. A value; thread-safe.
+/// The clock of a policy's waits, and the stop or deadline that ends them. By default the steady clock, and neither
+/// stop nor deadline. A value; thread-safe.
 class Waiter {
  public:
   Waiter() = default;
@@ -33,8 +33,8 @@ class Waiter {
   explicit Waiter(std::stop_token stop, Executor executor = {}, TimePoint deadline = TimePoint::max())
       : stop_(std::move(stop)), executor_(std::move(executor)), deadline_(deadline) {}
 
-  /// For the library: a waiting thread also calls `watch.look()`, and once more when `changed` is requested. `watch` must
-  /// outlive the waits.
+  /// For the library: a waiting thread also calls `watch.look()`, and once more when `changed` is requested. `watch`
+  /// must outlive the waits.
   Waiter(std::stop_token stop, Executor executor, detail::Watch& watch, std::stop_token changed)
       : stop_(std::move(stop)), executor_(std::move(executor)), watch_(&watch), changed_(std::move(changed)) {}
 
