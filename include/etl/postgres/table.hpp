@@ -253,9 +253,9 @@ struct TableDifferences {
   std::vector<std::string> mismatched{};  ///< columns of another type
   std::vector<std::string> required{};    ///< columns that the mapping lacks and that have no default
   std::vector<std::string> extra{};       ///< columns that the mapping lacks and that may stay empty
-  bool exists = true;                     ///< the table itself
+  bool exists = true;                     ///< whether there is a table
 
-  /// Rows of the mapping can be written.
+  /// Whether rows of the mapping can be written.
   [[nodiscard]] bool writable() const noexcept {
     return exists && missing.empty() && mismatched.empty() && required.empty();
   }
