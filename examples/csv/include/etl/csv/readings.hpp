@@ -1,5 +1,5 @@
 #pragma once
-/// Files of readings: JSON objects, one a line or in an array, each with the id of a stream and the array of its
+/// Files of readings: JSON objects, one per line or in an array, each with the id of a stream and the array of its
 /// readings, which are pairs of a time and a value.
 ///
 ///     auto reader = etl::csv::readings::Reader::open("day.json", *mapping.stream_map);
@@ -65,25 +65,29 @@ struct ChunkData {
 
 }  // namespace detail
 
-/// One reading, as a row of the cells of `StreamMap::header`: its time, the id of its stream, and one for each target,
-/// all NULL but its own. A view that is valid as long as its chunk; any thread.
+/// One reading, as a row with the cells of `StreamMap::header`: its time, the id of its stream, and one cell for each
+/// target. All targets except that of its stream are NULL. A view, valid as long as its chunk. Thread-safe.
 class Reading {
  public:
+  /// Made by the reader.
   Reading(const detail::ChunkData& chunk, const detail::Entry& entry) noexcept : chunk_(&chunk), entry_(&entry) {}
   [[nodiscard]] std::size_t size() const noexcept { return chunk_->streams->cells; }
   /// The letters of a text; other values as they are in the file, objects and arrays without blanks; of NULL none.
   [[nodiscard]] std::string_view operator[](std::size_t i) const noexcept;
+  /// Whether the value is a string.
   [[nodiscard]] bool quoted(std::size_t i) const noexcept { return i == 1 || (cell(i) != nullptr && cell(i)->quoted); }
+  /// Whether the cell is NULL.
   [[nodiscard]] bool null(std::size_t i) const noexcept { return i != 1 && (cell(i) == nullptr || cell(i)->null); }
-  /// In its element, from 1; and the element's number in the file, from 1.
+  /// Number of the reading in its element, from 1.
   [[nodiscard]] std::uint64_t number() const noexcept { return entry_->number; }
+  /// Number of the element in the file, from 1.
   [[nodiscard]] std::uint64_t line() const noexcept { return entry_->element; }
-  /// "FILE element 3, reading 17": for errors.
+  /// "FILE element 3, reading 17", for errors.
   [[nodiscard]] std::string where(std::string_view file) const;
-  /// Of class Rejected: why it is none, with its place; its cells are then of no use.
+  /// If this is not a valid reading, an error of class Rejected with its place; its cells are then meaningless.
   [[nodiscard]] std::optional<Error> fault(std::string_view file) const;
-  /// An element of its own that holds it alone: `{"uuid":"3f2a","Readings":[[1700000000000,21.5]]}`. Of an element that
-  /// has none: empty.
+  /// An element with only this reading: `{"uuid":"3f2a","Readings":[[1700000000000,21.5]]}`. Empty for an element without
+  /// readings.
   [[nodiscard]] std::string text() const;
 
  private:
@@ -97,9 +101,10 @@ class Reading {
   const detail::Entry* entry_;
 };
 
-/// Some readings. A value; readings and their texts live as long as one copy of it, or of `keep()`, does.
+/// Several readings. A value; readings and their texts live as long as any copy of the chunk or of `keep()`.
 class Chunk {
  public:
+  /// Made by the reader.
   explicit Chunk(std::shared_ptr<const detail::ChunkData> data) noexcept : data_(std::move(data)) {}
   [[nodiscard]] std::size_t size() const noexcept { return data_->entries.size(); }
   [[nodiscard]] Reading operator[](std::size_t i) const noexcept { return {*data_, data_->entries[i]}; }
