@@ -36,7 +36,7 @@ namespace etl::inline v0::csv {
 
 /// How a column is written; made by `format`.
 struct TimeOption {
-  TimeFormat time;  ///< of dates and timestamps
+  TimeFormat time;   ///< of dates and timestamps
   TimeFormat clock;  ///< of a time of day in a separate column
 };
 /// The type of `decimal_comma`.
@@ -170,14 +170,14 @@ template <class M>
 /// A column of a file and the member that it is read into. Made by `column`.
 template <class T, class M, class F = void>
 struct Column {
-  using Row = T;                  ///< the struct
-  using Member = M;               ///< the type of the member
-  using Function = F;             ///< the type of the conversion, or void
-  Source source{};                ///< the column in the file
-  Source clock{};                 ///< the column of the time of day, if separate; otherwise not valid
-  M T::* member = nullptr;        ///< the member
-  CellFormat format{};            ///< how cells are written
-  std::optional<Nulls> nulls{};   ///< texts that mean NULL; nothing: those of all columns
+  using Row = T;                 ///< the struct
+  using Member = M;              ///< the type of the member
+  using Function = F;            ///< the type of the conversion, or void
+  Source source{};               ///< the column in the file
+  Source clock{};                ///< the column of the time of day, if separate; otherwise not valid
+  M T::* member = nullptr;       ///< the member
+  CellFormat format{};           ///< how cells are written
+  std::optional<Nulls> nulls{};  ///< texts that mean NULL; nothing: those of all columns
   /// The conversion, if there is one.
   std::conditional_t<std::is_void_v<F>, std::monostate, F> function{};
 };
@@ -221,8 +221,8 @@ auto with(Column<T, M, Old> column, Convert<F> by, More... more) {
 }  // namespace detail
 
 /// Maps the column with this name or number (from 1) to a member. Members are bool, integers, enumerations, floating
-/// point, std::string, std::string_view (into the row), days, sys_time, local_time, and std::optional of these, which is
-/// empty for NULL. Options: `format`, `decimal_comma`, `Nulls`, `convert`.
+/// point, std::string, std::string_view (into the row), days, sys_time, local_time, and std::optional of these, which
+/// is empty for NULL. Options: `format`, `decimal_comma`, `Nulls`, `convert`.
 template <class T, class M, class... Options>
 [[nodiscard]] auto column(const Source& source, M T::* member, Options... options) {
   return detail::with(Column<T, M>{.source = source, .member = member}, std::move(options)...);
@@ -350,8 +350,8 @@ class Columns {
     std::apply([&complete](auto&... each) { (complete(each), ...); }, columns_);
   }
 
-  /// Finds the columns in the header of a file. The error names all missing columns, and the header. `width` is the number
-  /// of cells of a row, for a file without a header; 0 if not known.
+  /// Finds the columns in the header of a file. The error names all missing columns, and the header. `width` is the
+  /// number of cells of a row, for a file without a header; 0 if not known.
   [[nodiscard]] Result<Decoder<T, C...>> bind(std::span<const std::string> header, std::string file = {},
                                               std::size_t width = 0) const {
     const auto wanted = std::apply(

@@ -24,8 +24,8 @@ enum class Encoding : std::uint8_t {
   Latin1,  ///< Windows-1252, often called Latin-1 (ISO 8859-1); converted to UTF-8
 };
 
-/// The dialect of a file. Rows end with LF, CR LF or CR, also mixed; within quotes a line break belongs to the cell. The
-/// default is RFC 4180 with a header row. A value.
+/// The dialect of a file. Rows end with LF, CR LF or CR, also mixed; within quotes a line break belongs to the cell.
+/// The default is RFC 4180 with a header row. A value.
 struct Dialect {
   char delimiter = ',';                ///< between cells
   std::optional<char> quote = '"';     ///< around cells; nothing: quotes are text
@@ -39,8 +39,8 @@ struct Dialect {
   std::size_t max_field = 16 << 20;    ///< most bytes of a cell, so that an unclosed quote does not take the whole file
   std::size_t max_lines = 1000;        ///< most lines of a cell in quotes; more are taken for a stray quote
   Encoding encoding = Encoding::Utf8;  ///< how bytes encode text
-  std::string charset{};               ///< another encoding, as iconv names it; offsets are then those of the UTF-8 text
-  bool check_utf8 = false;             ///< set aside rows with invalid UTF-8
+  std::string charset{};    ///< another encoding, as iconv names it; offsets are then those of the UTF-8 text
+  bool check_utf8 = false;  ///< set aside rows with invalid UTF-8
 
   friend bool operator==(const Dialect&, const Dialect&) = default;
 };

@@ -65,8 +65,8 @@ struct Mark {
     Unclosed,    ///< the text ends within quotes
     TooLong,     ///< a cell is longer than `Dialect::max_field`
   };
-  std::uint32_t row = 0;  ///< index in `Structure::row_ends`
-  std::uint32_t at = 0;   ///< offset of the fault
+  std::uint32_t row = 0;      ///< index in `Structure::row_ends`
+  std::uint32_t at = 0;       ///< offset of the fault
   Kind kind = Kind::Comment;  ///< what the row is
   std::uint32_t last =
       0;  ///< of AfterQuote: offset of what is too much, lines below the quote that opens the cell; else 0
@@ -87,12 +87,12 @@ struct Structure {
 /// Whether `index` supports the dialect: no escape character, no comments, no blanks around quotes.
 [[nodiscard]] bool can_index(const Dialect& dialect) noexcept;
 /// Fills `out` except its marks. With `whole`, the text ends with a row, whose line end may be missing; otherwise an
-/// incomplete row at the end is left out, and a CR at the end of the text is a line end. Returns false if there is a quote
-/// where none is allowed; `out` is then meaningless. The text must be shorter than 2 GiB.
+/// incomplete row at the end is left out, and a CR at the end of the text is a line end. Returns false if there is a
+/// quote where none is allowed; `out` is then meaningless. The text must be shorter than 2 GiB.
 [[nodiscard]] bool index(std::string_view text, const Dialect& dialect, bool whole, Structure& out,
                          Isa isa = best_isa());
-/// The same for every dialect, one byte at a time, with marks. After a fault it goes on at the next line. Returns false if
-/// a cell is too long and no line break follows it.
+/// The same for every dialect, one byte at a time, with marks. After a fault it goes on at the next line. Returns false
+/// if a cell is too long and no line break follows it.
 [[nodiscard]] bool scan(std::string_view text, const Dialect& dialect, bool whole, Structure& out);
 
 }  // namespace etl::inline v0::csv

@@ -12,9 +12,8 @@ namespace etl::inline v0::csv {
 
 /// Whether a text, read as the kind, reads back as the same text or as an equal number or time. It does not if it is a
 /// number with a leading zero or plus sign (a code), a double of more than 15 digits, a boolean other than "true" and
-/// "false", or a year before 1. The text must not be NULL or have blanks around it. With `comma`, numbers have a decimal
-/// comma.
-/// Thread-safe.
+/// "false", or a year before 1. The text must not be NULL or have blanks around it. With `comma`, numbers have a
+/// decimal comma. Thread-safe.
 [[nodiscard]] bool reads_back(Kind kind, std::string_view text, bool comma = false) noexcept;
 
 /// The narrowest kind in which every value so far reads back unchanged. A value; belongs to one thread at a time.
@@ -31,8 +30,8 @@ class KindGuess {
   /// Takes the values of another part of the column, or of another file, into account.
   void merge(const KindGuess& other) noexcept;
 
-  /// The same without values that differ from all others of the column, if these are at most one in twenty: so a bad row in
-  /// a later file is rejected, and does not turn a column of numbers into texts.
+  /// The same without values that differ from all others of the column, if these are at most one in twenty: so a bad
+  /// row in a later file is rejected, and does not turn a column of numbers into texts.
   [[nodiscard]] KindGuess without_strays() const noexcept;
 
   /// Whether there was a value.

@@ -54,8 +54,8 @@ class RecordDecoder {
   /// Made by `FileMapping::bind`.
   RecordDecoder(std::vector<Column> columns, std::string file) : columns_(std::move(columns)), file_(std::move(file)) {}
 
-  /// Fills in a value for each column of the mapping; strings reuse their memory. An error of class Rejected names file,
-  /// line, row, column, value and what was expected.
+  /// Fills in a value for each column of the mapping; strings reuse their memory. An error of class Rejected names
+  /// file, line, row, column, value and what was expected.
   template <class R>
   [[nodiscard]] Result<void> decode(const R& row, Record& out) const {
     out.resize(columns_.size());
@@ -119,8 +119,8 @@ enum class FileFormat : std::uint8_t {
 };
 
 /// For files of readings, `{"uuid": "3f2a", "Readings": [[1700000000000, 21.5], ...]}`: says which stream goes to which
-/// column. A reading is a row with these cells: its time, the id of its stream, and one cell for each target. All targets
-/// except that of its stream are NULL (`readings::Reading`).
+/// column. A reading is a row with these cells: its time, the id of its stream, and one cell for each target. All
+/// targets except that of its stream are NULL (`readings::Reading`).
 struct StreamMap {
   std::string id = "uuid";             ///< the member with the id of a stream, a text or a number
   std::string readings = "Readings";   ///< the member with the array of readings
@@ -134,13 +134,14 @@ struct StreamMap {
 
 /// How some files are written, and which columns are read. A value.
 struct FileMapping {
-  std::string pattern = "**";             ///< as of `io::matches`; without a slash: of the file's name alone
-  std::optional<FileFormat> format{};     ///< nothing: as the file is called
-  std::optional<StreamMap> stream_map{};  ///< of files of readings, whose cells are then the sources of `columns`
-  Dialect dialect{};
-  bool decimal_comma = false;
-  Nulls nulls{};
-  std::vector<MappedColumn> columns{};  ///< empty: all that the header has, as texts; column_1 where it has no name
+  /// The files, as for `io::matches`; a pattern without a slash matches names only.
+  std::string pattern = "**";
+  std::optional<FileFormat> format{};     ///< nothing: decided by the name of the file
+  std::optional<StreamMap> stream_map{};  ///< for files of readings; its cells are the sources of `columns`
+  Dialect dialect{};                      ///< how delimited text is written
+  bool decimal_comma = false;             ///< numbers are written 1,5
+  Nulls nulls{};                          ///< texts that mean NULL
+  std::vector<MappedColumn> columns{};    ///< if empty, all columns of the header, as texts; column_1 if it has no name
 
   /// Finds the columns in the header of a file. The error names all that are missing and the header that there is, or a
   /// format that is none. `width`: cells of a row, for a file without a header; 0: not known.
@@ -158,8 +159,8 @@ struct FileMapping {
 struct Mapping {
   std::vector<FileMapping> files{};  ///< the first whose pattern matches counts
 
-  /// Reads a mapping file. One error lists everything that is wrong, with file, place ("files[2].columns[0].type") and what
-  /// is allowed.
+  /// Reads a mapping file. One error lists everything that is wrong, with file, place ("files[2].columns[0].type") and
+  /// what is allowed.
   [[nodiscard]] static Result<Mapping> read(const std::filesystem::path& path);
   /// The same for a text; `name` is used in errors.
   [[nodiscard]] static Result<Mapping> parse(std::string_view json, std::string_view name = "mapping");

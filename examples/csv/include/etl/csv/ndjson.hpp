@@ -6,8 +6,8 @@
 ///     while (auto chunk = reader->next().value())
 ///       for (const auto& line : *chunk) decoder->decode(line, record);
 ///
-/// A member of an object is a cell. A string counts as a cell in quotes. Numbers, true and false are the texts in the file.
-/// null and a missing member are NULL. Objects and arrays are their JSON.
+/// A member of an object is a cell. A string counts as a cell in quotes. Numbers, true and false are the texts in the
+/// file. null and a missing member are NULL. Objects and arrays are their JSON.
 
 #include <algorithm>
 #include <atomic>
@@ -45,7 +45,8 @@ struct Line {
   bool element = false;      ///< an element of an array instead of a line; its line ends are blanks
 };
 
-/// Whole lines of a file, or elements of an array, without blank lines. A value; texts live as long as any copy of `keep()`.
+/// Whole lines of a file, or elements of an array, without blank lines. A value; texts live as long as any copy of
+/// `keep()`.
 class Chunk {
  public:
   /// Made by the reader.
@@ -70,8 +71,8 @@ class Chunk {
   std::uint64_t next_line_;
 };
 
-/// Reads a file in chunks of whole lines, in constant memory. If the first byte that is not blank is `[`, the file is an
-/// array, and its elements are the lines. Belongs to one thread at a time; chunks may go to any thread.
+/// Reads a file in chunks of whole lines, in constant memory. If the first byte that is not blank is `[`, the file is
+/// an array, and its elements are the lines. Belongs to one thread at a time; chunks may go to any thread.
 class Reader {
  public:
   /// Opens a plain or gzip file; "-" is standard input.
@@ -212,9 +213,9 @@ class Writer {
   /// Appends to a text, which must outlive the writer.
   explicit Writer(std::string& text, std::vector<Field> fields = {}, Layout layout = Layout::Lines);
 
-  /// Writes a record. NULL becomes null. A text of kind Numeric becomes a number with the same digits, if JSON allows it.
-  /// Dates and times become texts. A number that JSON does not allow (inf, nan) and a text that is not UTF-8 are errors of
-  /// class Rejected; the record is then not written.
+  /// Writes a record. NULL becomes null. A text of kind Numeric becomes a number with the same digits, if JSON allows
+  /// it. Dates and times become texts. A number that JSON does not allow (inf, nan) and a text that is not UTF-8 are
+  /// errors of class Rejected; the record is then not written.
   [[nodiscard]] Result<void> row(std::span<const Value> record);
   /// Writes a struct with the mapping that reads it; dates and times in their formats.
   template <class T, class... C>
@@ -222,7 +223,8 @@ class Writer {
     columns.for_each([&](const auto& column) { member(column, value.*column.member); });
     return end_row();
   }
-  /// Ends an array, writes the buffer and finishes the sink. Without `finish` the output is incomplete. Call it once, last.
+  /// Ends an array, writes the buffer and finishes the sink. Without `finish` the output is incomplete. Call it once,
+  /// last.
   [[nodiscard]] Result<void> finish();
 
  private:

@@ -25,9 +25,9 @@ class Sniffer {
   /// Looks at a line. A line that is not an object is counted as a bad row.
   void look(const Line& line);
 
-  /// All members in the order of their first occurrence, at most 2,000. Kinds are the narrowest in which all values read
-  /// back unchanged (`KindGuess`). Strings become dates, timestamps or texts. Objects, arrays and members that are always
-  /// null are texts. `nullable` means that some objects have null or lack the member.
+  /// All members in the order of their first occurrence, at most 2,000. Kinds are the narrowest in which all values
+  /// read back unchanged (`KindGuess`). Strings become dates, timestamps or texts. Objects, arrays and members that are
+  /// always null are texts. `nullable` means that some objects have null or lack the member.
   [[nodiscard]] std::vector<SniffedColumn> columns() const;
   /// The kinds of all members, to be merged with those of other files.
   [[nodiscard]] std::vector<KindGuess> guesses() const;

@@ -1,6 +1,6 @@
 #pragma once
-/// Reads texts of cells as numbers, booleans, dates and times. The whole text must be valid; blanks and tabs around it are
-/// ignored. Nothing depends on a locale, and everything is thread-safe.
+/// Reads texts of cells as numbers, booleans, dates and times. The whole text must be valid; blanks and tabs around it
+/// are ignored. Nothing depends on a locale, and everything is thread-safe.
 
 #include <charconv>
 #include <chrono>
@@ -76,8 +76,8 @@ template <std::integral T>
   return detail::parse(trimmed(text), value) ? std::optional(value) : std::nullopt;
 }
 
-/// A decimal number, also with exponent, "inf" or "nan". With `decimal_comma`, 1,5 is valid and 1.5 is not. Nothing if it is
-/// out of the type's range.
+/// A decimal number, also with exponent, "inf" or "nan". With `decimal_comma`, 1,5 is valid and 1.5 is not. Nothing if
+/// it is out of the type's range.
 template <std::floating_point T>
 [[nodiscard]] std::optional<T> parse_floating(std::string_view text, bool decimal_comma = false) noexcept {
   T value{};
@@ -99,16 +99,16 @@ struct Moment {
   friend bool operator==(const Moment&, const Moment&) = default;
 };
 
-/// ISO 8601: "2026-11-21", then "T" or a blank and "10:30", ":15", ".250", then "Z", "+01", "+0100" or "+01:00". A time that
-/// is finer than microseconds is invalid, so that no digit is lost.
+/// ISO 8601: "2026-11-21", then "T" or a blank and "10:30", ":15", ".250", then "Z", "+01", "+0100" or "+01:00". A time
+/// that is finer than microseconds is invalid, so that no digit is lost.
 [[nodiscard]] std::optional<Moment> parse_iso(std::string_view text) noexcept;
 /// "10:30", "10:30:15", "10:30:15.25", as time since midnight.
 [[nodiscard]] std::optional<std::chrono::microseconds> parse_clock(std::string_view text) noexcept;
 
-/// How dates and times are written: "iso" (the default for an empty text), "unix_s", "unix_ms", "unix_us", or a pattern as
-/// for strptime: %Y %y %m %d %e %j %b %B (English names) %a %A %H %I %M %S %f (1 to 9 digits, of which six are kept)
-/// %p %z %F %T %R %D %%. Leading zeros may be missing, except in %Y. A blank matches any number of blanks, including none.
-/// Years of %y are 1969 to 2068. A value; `parse` and `print` are thread-safe.
+/// How dates and times are written: "iso" (the default for an empty text), "unix_s", "unix_ms", "unix_us", or a pattern
+/// as for strptime: %Y %y %m %d %e %j %b %B (English names) %a %A %H %I %M %S %f (1 to 9 digits, of which six are kept)
+/// %p %z %F %T %R %D %%. Leading zeros may be missing, except in %Y. A blank matches any number of blanks, including
+/// none. Years of %y are 1969 to 2068. A value; `parse` and `print` are thread-safe.
 class TimeFormat {
  public:
   TimeFormat() = default;

@@ -86,8 +86,8 @@ class Reading {
   [[nodiscard]] std::string where(std::string_view file) const;
   /// If this is not a valid reading, an error of class Rejected with its place; its cells are then meaningless.
   [[nodiscard]] std::optional<Error> fault(std::string_view file) const;
-  /// An element with only this reading: `{"uuid":"3f2a","Readings":[[1700000000000,21.5]]}`. Empty for an element without
-  /// readings.
+  /// An element with only this reading: `{"uuid":"3f2a","Readings":[[1700000000000,21.5]]}`. Empty for an element
+  /// without readings.
   [[nodiscard]] std::string text() const;
 
  private:
@@ -117,39 +117,42 @@ class Chunk {
 
 /// Readings of streams that the map does not name.
 struct LeftOut {
-  std::uint64_t readings = 0;
-  std::set<std::string> streams{};  ///< their ids, `most_streams` of them
-  bool all = true;                  ///< no stream was one that the map names
-  static constexpr std::size_t most_streams = 10'000;
+  std::uint64_t readings = 0;                          ///< number of skipped readings
+  std::set<std::string> streams{};                     ///< ids of their streams, at most `most_streams`
+  bool all = true;                                     ///< whether the file has no stream that the map names
+  static constexpr std::size_t most_streams = 10'000;  ///< most ids that are kept
 };
 
+/// Settings of a `Reader`. An aggregate.
 struct ReaderOptions {
-  std::uint64_t begin = 0;             ///< readings to pass over: `Reader::position` of an earlier reading
-  std::size_t chunk_size = 256 << 10;  ///< bytes of the (inflated) file that a chunk is made of, about
-  std::size_t max_waiting = 16 << 20;  ///< bytes of readings before the id of their stream, and of one reading
+  std::uint64_t begin = 0;             ///< number of readings to skip: `Reader::position` of an earlier reader
+  std::size_t chunk_size = 256 << 10;  ///< approximate bytes of the inflated file for one chunk
+  std::size_t max_waiting = 16 << 20;  ///< most bytes of readings before the id of their stream, and of one reading
 };
 
-/// Reads a file in constant memory, however many readings a stream has. Belongs to one thread at a time; chunks go to
-/// any thread.
+/// Reads a file in constant memory, however many readings a stream has. Belongs to one thread at a time; chunks may go
+/// to any thread.
 class Reader {
  public:
-  /// Plain or gzip by content; "-" is standard input.
+  /// Opens a plain or gzip file; "-" is standard input.
   [[nodiscard]] static Result<Reader> open(const std::filesystem::path& path, const StreamMap& map,
                                            const ReaderOptions& options = {});
+  /// Reads a source.
   Reader(io::Source source, const StreamMap& map, const ReaderOptions& options = {});
   Reader(Reader&&) noexcept;
   Reader& operator=(Reader&&) noexcept;
   ~Reader();
 
-  /// The next readings; nothing at the end, or when `stop` is requested. All before an error are given first, then the
-  /// error, again and again: file, line and byte of what is no JSON.
+  /// The next readings; nothing at the end, or if `stop` is requested. Returns all readings before an error first, and
+  /// then the error at every call, with file, line and byte of invalid JSON.
   [[nodiscard]] Result<std::optional<Chunk>> next(const std::stop_token& stop = {});
-  /// How many readings lie behind us, those that were left out among them.
+  /// Number of readings so far, including skipped readings.
   [[nodiscard]] std::uint64_t position() const noexcept;
-  /// So far, from the beginning of the file.
+  /// Skipped readings so far, counted from the beginning of the file.
   [[nodiscard]] const LeftOut& left_out() const noexcept;
-  /// Bytes taken from the innermost source so far: for progress.
+  /// Bytes read so far from the innermost source, to show progress.
   [[nodiscard]] std::uint64_t bytes_read() const noexcept;
+  /// Name of the source, for messages.
   [[nodiscard]] const std::string& name() const noexcept;
 
  private:

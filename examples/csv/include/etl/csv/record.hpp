@@ -45,7 +45,7 @@ struct DateTime {
 /// Texts that mean NULL. By default: an empty cell without quotes.
 struct Nulls {
   std::vector<std::string> texts{std::string()};  ///< the texts
-  bool quoted = false;         ///< also within quotes
+  bool quoted = false;                            ///< also within quotes
   bool empty_is_text = false;  ///< a quoted empty cell is a text in every column: an error where no text can be. Else
                                ///< an empty cell of any other kind than text is NULL (in JSON null alone is)
 

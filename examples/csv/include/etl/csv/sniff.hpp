@@ -21,9 +21,10 @@ namespace etl::inline v0::csv {
 
 /// A column that was found.
 struct SniffedColumn {
-  std::string name{};      ///< name in the header; without a header "column_1" and so on
-  Kind kind = Kind::Text;  ///< the narrowest kind in which all cells that are not NULL read back unchanged (`KindGuess`)
-  bool nullable = false;   ///< some cells are NULL
+  std::string name{};  ///< name in the header; without a header "column_1" and so on
+  Kind kind =
+      Kind::Text;         ///< the narrowest kind in which all cells that are not NULL read back unchanged (`KindGuess`)
+  bool nullable = false;  ///< some cells are NULL
   friend bool operator==(const SniffedColumn&, const SniffedColumn&) = default;
 };
 

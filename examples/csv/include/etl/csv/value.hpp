@@ -35,15 +35,15 @@ enum class Kind : std::uint8_t { Boolean, Integer, Double, Numeric, Text, Date, 
 inline constexpr Kind all_kinds[] = {Kind::Boolean, Kind::Integer, Kind::Double,    Kind::Numeric,
                                      Kind::Text,    Kind::Date,    Kind::Timestamp, Kind::TimestampTz};
 
-/// The name of a kind in mapping files and errors: "boolean", "integer", "double", "numeric", "text", "date", "timestamp",
-/// "timestamptz".
+/// The name of a kind in mapping files and errors: "boolean", "integer", "double", "numeric", "text", "date",
+/// "timestamp", "timestamptz".
 [[nodiscard]] std::string_view to_string(Kind kind) noexcept;
 /// The kind with this name, or nothing.
 [[nodiscard]] std::optional<Kind> kind_of(std::string_view name) noexcept;
 
-/// Appends a value in a form that the parsers of this component can read: "true", "-7", the shortest decimal number that is
-/// the same double, "2026-11-21", "2026-11-21T10:30:00.25", with a "Z" after it for a point in time. Appends nothing for
-/// NULL.
+/// Appends a value in a form that the parsers of this component can read: "true", "-7", the shortest decimal number
+/// that is the same double, "2026-11-21", "2026-11-21T10:30:00.25", with a "Z" after it for a point in time. Appends
+/// nothing for NULL.
 void append_text(std::string& out, bool value);
 void append_text(std::string& out, std::int64_t value);
 void append_text(std::string& out, std::uint64_t value);
