@@ -165,7 +165,7 @@ class Query {
     if constexpr (detail::IntegerValue<detail::key_t<Row, C...>>)
       for (const auto& position : {range.after, range.until})
         if (position && !is_integer(position->text()))
-          return failure(detail::bad_position(connection, table.name, *position, "no value of its integer key"));
+          return failure(detail::bad_position(connection, table.name, *position, "not a value of the integer key"));
     Result<Query> made = select(connection, table, range);
     if (!made && made.error().error_class == ErrorClass::Rejected)
       return failure(

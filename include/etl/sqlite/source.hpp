@@ -44,7 +44,7 @@ template <class V>
     if (type != ValueType::Integer) return "an INTEGER is needed";
     const std::int64_t value = row.integer(column);
     if constexpr (std::is_same_v<V, bool>) {
-      if (value != 0 && value != 1) return "a bool is 0 or 1";
+      if (value != 0 && value != 1) return "a bool must be 0 or 1";
       to = value == 1;
     } else {
       if (!std::in_range<V>(value)) return "out of the member's range";

@@ -55,7 +55,7 @@ CrashSummary for_each_crash_point(Make&& make, Run&& run, Check&& check, const C
       RunReport report = run(world, faults, Executor(executor));
       ++summary.schedules;
       if (report.outcome == Outcome::Inconsistent || !report.items.balanced() || !report.results.balanced())
-        wrong("the books do not balance:\n" + report.text());
+        wrong("the ledgers do not balance:\n" + report.text());
       return report;
     };
     const auto run_to_the_end = [&](auto& world, Faults& faults, std::uint64_t schedule) {
@@ -77,7 +77,7 @@ CrashSummary for_each_crash_point(Make&& make, Run&& run, Check&& check, const C
       where += " (" + crash.crashed_in() + ")";
       if (crash.crashed()) {
         ++summary.crashes;
-        if (cut_off.ok()) wrong("was cut off, and says " + std::string(to_string(cut_off.outcome)));
+        if (cut_off.ok()) wrong("crashed, but reports " + std::string(to_string(cut_off.outcome)));
       }
       if (crash.finished()) {  // the next run would be another one
         if (const std::string problem = check(world); !problem.empty()) wrong(problem);
