@@ -253,7 +253,7 @@ def types_by_option(c):
     c.equal("JSON", [(1, "7")], c.rows("SELECT * FROM t"))
     code, _, error = run(c, *c.command("a.csv", "--type", "zip=string")[1:])
     c.equal("a type that is none", 2, code)
-    c.has(error, "'zip=string' is not NAME=TYPE, as in zip=text; the types are boolean, integer, double, numeric, text")
+    c.has(error, "'zip=string' is not NAME=TYPE, such as zip=text; the types are boolean, integer, double, numeric, text")
 
 
 def round_trip(c):
