@@ -203,11 +203,11 @@ consteval bool check_pipeline() {
     static_assert(HasFingerprint<P>,
                   "etl: a pipeline with a store or an idempotency key needs `std::string fingerprint() const`: it says "
                   "which source and which settings its progress and its keys belong to, so that other data is not "
-                  "taken for loaded");
+                  "mistaken for loaded data");
   else if constexpr (load_with<P, T, Tx>() != LoadWith::Nothing && HasPartitions<P>) {
     if constexpr (!IdentifiesPartitions<P>)
       static_assert(IdentifiesPartitions<P>,
-                    "etl: a pipeline with a store or an idempotency key needs to know its partitions again: give it "
+                    "etl: a pipeline with a store or an idempotency key needs to recognise its partitions: give it "
                     "`std::string partition_id(const Partition&) const` (strings, paths and integers are their own "
                     "id)");
   }

@@ -469,7 +469,7 @@ def json_objects(c):
     c.equal("lines stay lines", 1, c.rows("SELECT count(*) FROM t WHERE id = 3 AND n IS NULL")[0][0] - 1)
     (c.folder / "twice.ndjson").write_text('{"id": 10000, "n": "a", "n": "b"}\n')
     _, error = c.load("twice.ndjson", wanted=3)
-    c.has(error, "twice.ndjson:1:1: 'n' stands twice")
+    c.has(error, "twice.ndjson:1:1: 'n' occurs twice")
     (c.folder / "open.json").write_text('{\n"id": 1,\n')
     _, error = c.load("open.json", wanted=1)
     c.has(error, "open.json", "an object is not closed; is the file complete?")
@@ -1182,7 +1182,7 @@ def json_members(c):
     c.equal("rejects", [("late.ndjson:6: row 6: column 1 'id': 'five' is not a signed 64-bit integer; the type of the column was inferred: "
                          "make the table with --type id=text", '{"id": "five"}'),
                         ("late.ndjson:8:10: not JSON: syntax error: '}'", '{"id": 7,}'),
-                        (f"late.ndjson:{many - 1}:1: the member 'colour' is none of id, mixed: "
+                        (f"late.ndjson:{many - 1}:1: the member 'colour' is not one of id, mixed: "
                          "'  {\"id\": 1, \"colour\": \"red\"}'", '{"id": 1, "colour": "red"}')], rejects)
     c.equal("the others", many - 3, c.rows("SELECT count(*) FROM t WHERE mixed LIKE 'mm%'")[0][0] - 0)
     (c.folder / "map.json").write_text(json.dumps({"files": [{"pattern": "*", "format": "json", "columns": [

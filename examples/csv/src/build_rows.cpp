@@ -66,7 +66,7 @@ void set_table(ChunkData& chunk, std::string_view text, const Dialect& dialect, 
 std::string describe(const Mark& mark, const Dialect& dialect, std::uint64_t last_line) {
   if (last_line != 0)
     return fmt::format(
-        "a cell whose quote opens here and is closed in line {}, with text behind it; is this quote one too many? "
+        "a cell whose quote opens here and is closed in line {}, with text after it; is this a stray quote? "
         "Escape quotes within the cell, or read the file without quotes",
         last_line);
   switch (mark.kind) {
@@ -75,7 +75,7 @@ std::string describe(const Mark& mark, const Dialect& dialect, std::uint64_t las
       return "a quote within a cell that does not begin with one; quote the whole cell and escape the quotes in it, or "
              "read the file without quotes";
     case Mark::Kind::AfterQuote:
-      return "text behind the closing quote of a cell; escape quotes within the cell, or read the file without quotes";
+      return "text after the closing quote of a cell; escape quotes within the cell, or read the file without quotes";
     case Mark::Kind::Unclosed: return "a quote that is not closed; close it, or read the file without quotes";
     case Mark::Kind::TooLong:
       return fmt::format("a cell of more than {} bytes; close its quote, or raise max_field", dialect.max_field);
@@ -183,7 +183,7 @@ Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& 
       std::string what =
           too_long ? fmt::format("a cell of more than {} lines, up to line {}; close its quote, or raise max_lines",
                                  dialect.max_lines, line_after(row_end))
-                   : fmt::format("{} cells instead of {}, up to line {}; is a quote one too many?", cells, width,
+                   : fmt::format("{} cells instead of {}, up to line {}; is there a stray quote?", cells, width,
                                  line_after(row_end));
       bad(begin, what);
       if (failed) {
@@ -204,7 +204,7 @@ Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& 
       continue;
     } else if (surplus) {
       bad(begin,
-          fmt::format("{} cells instead of {}; mend the row, or choose what becomes of ragged rows", cells, width));
+          fmt::format("{} cells instead of {}; correct the row, or choose what to do with ragged rows", cells, width));
     } else if (const std::size_t at =
                    row_end < valid ? text.npos : find_invalid_utf8(text.substr(begin, row_end - begin));
                at != text.npos) {

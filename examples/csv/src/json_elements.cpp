@@ -48,7 +48,7 @@ class Elements final : public io::ByteSource {
       case What::Objects:
       case What::Lines: return c;
       case What::Behind:
-        if (!is_blank(c)) fail("there is more behind the end of the array");
+        if (!is_blank(c)) fail("there is more text after the end of the array");
         return c;
       case What::Array: break;
     }
@@ -63,7 +63,7 @@ class Elements final : public io::ByteSource {
     if (c == '"') in_string_ = true;
     if (c == '{' || c == '[') ++depth_;
     if (c == '}' || c == ']') --depth_;
-    if (depth_ == 0) fail("a bracket that does not belong to any");
+    if (depth_ == 0) fail("a closing bracket without an opening one");
     return c;
   }
   /// Each object as a line.

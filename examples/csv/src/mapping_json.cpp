@@ -182,7 +182,7 @@ class MappingReader {
     object.read("time", column.clock);
     if (of_readings) {
       for (const std::string_view key : {"column", "date", "time"})
-        if (object.has(key)) object.problem(key, "is not for readings, whose times stand before their values");
+        if (object.has(key)) object.problem(key, "is not for readings, whose times come before their values");
       column.source = 1;
     } else if (object.has("column") == object.has("date") || object.has("date") != object.has("time")) {
       object.problem("", "must have \"column\", or \"date\" and \"time\"");
@@ -239,7 +239,7 @@ class MappingReader {
     if (column.target.empty() && !object.has("target")) {
       column.target = column.source.name;
       if (column.source.number != 0 || column.clock.valid())
-        object.problem("target", "is missing: the name that the column is to have");
+        object.problem("target", "is missing: the name of the column in the result");
     }
   }
 
@@ -278,7 +278,7 @@ Result<Mapping> Mapping::parse(std::string_view text, std::string_view name) {
   const bool more = !error && text.find_first_not_of(" \t\r\n", taken) != text.npos;
   if (error || more)
     return wrong(fmt::format("{}: {}", place_in(text, taken),
-                             more ? "there is more behind the value" : "not JSON: " + error.message()));
+                             more ? "there is more text after the value" : "not JSON: " + error.message()));
   MappingReader reader;
   auto mapping = reader.read(parser.release());
   if (reader.problems().empty()) return mapping;

@@ -234,17 +234,17 @@ class Parser::Impl {
     json::error_code error;
     const std::size_t taken = parser_.write_some(false, line.text.data(), line.text.size(), error);
     if (error && lone_surrogate(line.text, taken) != line.text.npos)
-      return wrong(line, lone_surrogate(line.text, taken), "not JSON: half of a pair of surrogates is no character");
+      return wrong(line, lone_surrogate(line.text, taken), "not JSON: half of a surrogate pair is not a character");
     if (error) return wrong(line, taken, "not JSON: " + error.message());
     const std::size_t more = line.text.find_first_not_of(" \t\r\n", taken);
-    if (more != line.text.npos) return wrong(line, more, "there is more behind the value");
+    if (more != line.text.npos) return wrong(line, more, "there is more text after the value");
     if (!handler.is_object()) return wrong(line, 0, "not a JSON object");
     if (!handler.duplicate().empty())
-      return wrong(line, 0, fmt::format("'{}' stands twice", csv::detail::shown(handler.duplicate())));
+      return wrong(line, 0, fmt::format("'{}' occurs twice", csv::detail::shown(handler.duplicate())));
     if (const auto& unknown = handler.unknown())
-      return wrong(
-          line, 0,
-          fmt::format("the member '{}' is none of {}", csv::detail::shown(*unknown), fmt::join(handler.names(), ", ")));
+      return wrong(line, 0,
+                   fmt::format("the member '{}' is not one of {}", csv::detail::shown(*unknown),
+                               fmt::join(handler.names(), ", ")));
     return Object(handler.cells(), line.number, line.element);
   }
 

@@ -46,11 +46,11 @@ void Writer::string(std::string_view text) {
 }
 
 void Writer::number(double value) {
-  if (!std::isfinite(value) && rejected_.empty()) rejected_ = fmt::format("JSON has no number {}", value);
+  if (!std::isfinite(value) && rejected_.empty()) rejected_ = fmt::format("JSON does not allow the number {}", value);
   append_text(out(), value);
 }
 void Writer::number(float value) {
-  if (!std::isfinite(value) && rejected_.empty()) rejected_ = fmt::format("JSON has no number {}", value);
+  if (!std::isfinite(value) && rejected_.empty()) rejected_ = fmt::format("JSON does not allow the number {}", value);
   append_text(out(), value);
 }
 

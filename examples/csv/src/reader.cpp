@@ -197,7 +197,7 @@ class Reader::Impl {
       return {};
     if (!scan(text, dialect_, in_.ended(), s))
       return failure(
-          fatal(fmt::format("{}:{}: a cell of more than {} bytes, and no line end behind it; is this a file "
+          fatal(fmt::format("{}:{}: a cell of more than {} bytes, and no line end after it; is this a file "
                             "of rows?",
                             name(), place_.line, dialect_.max_field)));
     return {};

@@ -59,8 +59,8 @@ Result<void> Input::go_to(std::uint64_t offset, const std::stop_token& stop) {
   }
   if (read_ < offset)
     return failure(
-        fatal(fmt::format("{}: reading was to go on at byte {}, but the file ends at byte {}; it is not the "
-                          "file of before",
+        fatal(fmt::format("{}: cannot resume at byte {}, because the file ends at byte {}; the "
+                          "file has changed",
                           source_->name(), offset, read_)));
   begin_ = filled_ - static_cast<std::size_t>(read_ - offset);
   return {};

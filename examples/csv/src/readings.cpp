@@ -38,7 +38,7 @@ std::optional<Error> Reading::fault(std::string_view file) const {
     switch (entry_->fault) {
       case detail::Fault::None: break;
       case detail::Fault::NotObject: return "not a JSON object";
-      case detail::Fault::NotArray: return fmt::format("its '{}' is no array", streams.readings_name);
+      case detail::Fault::NotArray: return fmt::format("its '{}' is not an array", streams.readings_name);
       case detail::Fault::NoReadings: return fmt::format("it has no '{}'", streams.readings_name);
       case detail::Fault::NoId: return fmt::format("the element has no '{}', the id of its stream", streams.id_name);
       case detail::Fault::NotPair:

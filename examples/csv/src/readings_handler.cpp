@@ -137,7 +137,7 @@ bool Handler::check_size(Code& code) {
               chunk_->entries[waits_from_].begin + chunk_->plain.size() - waits_plain_;
   if (one <= options_.max_waiting && waiting <= options_.max_waiting) return true;
   problem_ = waiting > options_.max_waiting
-                 ? fmt::format("element {}: its '{}' stands behind more than {} bytes of '{}': write it before them",
+                 ? fmt::format("element {}: its '{}' comes after more than {} bytes of '{}': write it before them",
                                element_, map_.id, options_.max_waiting, map_.readings)
                  : fmt::format("element {}: a value of more than {} bytes", element_, options_.max_waiting);
   code = boost::json::error::exception;

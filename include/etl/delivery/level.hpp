@@ -67,7 +67,7 @@ template <Delivery level, class P>
     else if constexpr (!named)
       static_assert(named,
                     "etl: effectively once needs `std::string fingerprint() const`: it says which source and which "
-                    "settings the progress and the keys belong to, so that other data is not taken for loaded");
+                    "settings the progress and the keys belong to, so that other data is not mistaken for loaded data");
     else
       static_assert(
           takes_part,

@@ -45,12 +45,12 @@ struct Commit {
 /// The error of `StoreConnection::record` or `commit`, and of `CheckpointStore::save`, if the pipeline's progress does
 /// not belong to `run`. `owner` is the run that it belongs to; empty if the progress was reset.
 [[nodiscard]] inline Error superseded(const std::string& pipeline, std::string_view run, std::string_view owner) {
-  return {
-      .code = Errc::Superseded,
-      .context =
-          "run " + std::string(run) + " of '" + pipeline + "' ends here, and what it has not committed is undone: " +
-          (owner.empty() ? std::string("its progress was reset") : "run " + std::string(owner) + " has taken over") +
-          "; let one run of a pipeline work at a time"};
+  return {.code = Errc::Superseded,
+          .context = "run " + std::string(run) + " of '" + pipeline +
+                     "' ends here, and everything that it has not committed is undone: " +
+                     (owner.empty() ? std::string("its progress was reset")
+                                    : "run " + std::string(owner) + " has taken over") +
+                     "; only one run of a pipeline may work at a time"};
 }
 
 /// One connection with at most one transaction at a time. Belongs to one thread at a time.

@@ -160,7 +160,7 @@ TEST_CASE("what a mapping cannot mean") {
   CHECK(wrong(R"({"files": 1})") == "files: must be an array");
   CHECK(wrong("{\n \"files\": tru }") == "line 2, column 11: not JSON: syntax error");
   CHECK(wrong(R"({"files": [)").find("not JSON") != std::string::npos);
-  CHECK(wrong(R"({"files": [{"pattern": "*"}]} x)") == "line 1, column 31: there is more behind the value");
+  CHECK(wrong(R"({"files": [{"pattern": "*"}]} x)") == "line 1, column 31: there is more text after the value");
   CHECK(wrong(R"({"files": [{"pattern": "*"}]}  )").empty());
   CHECK(wrong(R"({"files": [{"pattern": "*", "quote": ","}]})") ==
         "files[0]: CSV dialect: delimiter and quote are both ','");
@@ -169,7 +169,7 @@ TEST_CASE("what a mapping cannot mean") {
   CHECK(wrong(R"({"files": [{"pattern": "*", "columns": [{"source": "a"}, {"source": "b", "target": "a"}]}]})") ==
         "files[0].columns: two have the target 'a'");
   CHECK(wrong(R"({"files": [{"pattern": "*", "columns": [{"source": 3}]}]})") ==
-        "files[0].columns[0].target: is missing: the name that the column is to have");
+        "files[0].columns[0].target: is missing: the name of the column in the result");
   CHECK(wrong_column(R"("type": "text", "format": "%F")") ==
         "files[0].columns[0].format: is for date, timestamp and timestamptz");
   CHECK(wrong_column(R"("type": "date", "format": "%Q")")
@@ -229,9 +229,9 @@ TEST_CASE("all that is wrong with a stream map is named at once") {
       "a": {"target": "x"}, "b": {"type": "integer"}, "c": {"target": "x", "type": "text", "source": 1},
       "d": 5, "e": {"target": "x", "type": "real"}}}}]})") ==
         "files[0].delimiter: is for CSV, and these files are JSON; "
-        "files[0].timestamp.column: is not for readings, whose times stand before their values; "
+        "files[0].timestamp.column: is not for readings, whose times come before their values; "
         "files[0].timestamp.format: has no date; "
-        "files[0].timestamp.target: is missing: the name that the column is to have; "
+        "files[0].timestamp.target: is missing: the name of the column in the result; "
         "files[0].stream_map.id_targt: is unknown; did you mean 'id_target'?; "
         "files[0].stream_map.readings: is the member 'v', as is the id; "
         "files[0].format: is csv, and stream_map is for JSON; "

@@ -150,13 +150,13 @@ TEST_CASE("members keep their text") {
 TEST_CASE("errors name file, line and column, and the next line is read") {
   CHECK(error_of(R"({"id": 1,})").starts_with("f.ndjson:7:10: not JSON: syntax error"));
   CHECK(error_of(R"({"id": 1)").starts_with("f.ndjson:7:9: not JSON: incomplete JSON"));
-  CHECK(error_of("{} x") == "f.ndjson:7:4: there is more behind the value: 'x'");
+  CHECK(error_of("{} x") == "f.ndjson:7:4: there is more text after the value: 'x'");
   CHECK(error_of("[1]") == "f.ndjson:7:1: not a JSON object: '[1]'");
   CHECK(error_of(R"({"id": "x"})") == "f.ndjson:7: row 7: column 1 'id': 'x' is not a signed 64-bit integer");
   CHECK(error_of(R"({"sku": {"a": [1]}})", {.max_depth = 3}).empty());
   CHECK_FALSE(error_of(R"({"sku": {"a": [1]}})", {.max_depth = 2}).empty());
   CHECK(error_of(R"({"id": 1, "id": 2})").empty());
-  CHECK(error_of(R"({"id": 1, "id": 2})", {.reject_duplicate_keys = true}).find("'id' stands twice") !=
+  CHECK(error_of(R"({"id": 1, "id": 2})", {.reject_duplicate_keys = true}).find("'id' occurs twice") !=
         std::string::npos);
   CHECK(error_of(R"({"x": 1, "x": 2})", {.reject_duplicate_keys = true}).empty());
 
@@ -179,7 +179,7 @@ TEST_CASE("half of a pair of surrogates is named") {
     CAPTURE(text);
     const auto parsed = parser.parse({.text = text, .number = 2});
     REQUIRE_FALSE(parsed);
-    CHECK(parsed.error().message().find("f:2:7: not JSON: half of a pair of surrogates is no character: '\\u") == 0);
+    CHECK(parsed.error().message().find("f:2:7: not JSON: half of a surrogate pair is not a character: '\\u") == 0);
   }
   CHECK(parser.parse({.text = R"({"n":"\ud83d\ude00"})"}));
   CHECK(parser.parse({.text = R"({"n":"\u0000"})"}));
@@ -200,7 +200,7 @@ TEST_CASE("members that are not asked for are left out, or reject their object")
   const ndjson::ParserOptions strict{.reject_unknown_members = true};
   CHECK(error_of(R"({"id": 1, "sku": {"y": 2}})", strict).empty());
   CHECK(error_of(R"({"id": 1, "x\n": 2, "y": null})", strict) ==
-        R"(f.ndjson:7:1: the member 'x\n' is none of id, sku, price, paid, at: '{"id": 1, "x\n": 2, "y": null}')");
+        R"(f.ndjson:7:1: the member 'x\n' is not one of id, sku, price, paid, at: '{"id": 1, "x\n": 2, "y": null}')");
   CHECK(error_of(R"({"": 1})", strict).find("the member ''") != std::string::npos);
 }
 
@@ -287,7 +287,7 @@ TEST_CASE("a document that is an array is read element by element, however it is
            {"[1,]", "m: byte 3: a value is missing"},
            {"[,1]", "m: byte 1: a value is missing"},
            {"[1,{}}", "m: byte 5: a bracket that does not belong"},
-           {"[1,{}] 5", "m: byte 7: there is more behind"},
+           {"[1,{}] 5", "m: byte 7: there is more text after"},
            {"[1,{", "m: byte 4: the array is not closed"}}) {
     INFO(bad);
     CHECK(elements(bad).find(what) != std::string::npos);

@@ -161,7 +161,7 @@ TEST_CASE("Broken quoting is an error with its place, or a row set aside") {
   CHECK(stopped.rows == Rows{{"1", "2"}});
   CHECK(stopped.error.find(
             "f.csv:3:1: row 2: a cell whose quote opens here and is closed in line 4, with text behind") == 0);
-  CHECK(read("a,b\n\"x\"z,2\n").error.find("f.csv:2:4: row 1: text behind the closing quote") == 0);
+  CHECK(read("a,b\n\"x\"z,2\n").error.find("f.csv:2:4: row 1: text after the closing quote") == 0);
   for (const std::size_t size : {std::size_t{1}, std::size_t{9}, std::size_t{1} << 16}) {
     const Read got = read(text, {}, {.chunk_size = size, .bad_rows = csv::BadRows::SetAside});
     CHECK(got.rows == Rows{{"1", "2"}, {"3", "4"}, {"6", "7"}});
@@ -258,7 +258,7 @@ TEST_CASE("A quote that is one too many costs its line, not all rows up to the n
         read(head + lines(1, 9) + "10,\"seat,y\n" + lines(11, 19) + "20,x\",y,z\n" + lines(21, 30), {}, aside);
     CHECK(got.rows.size() == 28);
     CHECK(got.bad_texts == std::vector<std::string>{"10,\"seat,y", "20,x\",y,z"});
-    CHECK(got.bad[0].find("f.csv:11:1: row 10: 4 cells instead of 3, up to line 21; is a quote one too many?") == 0);
+    CHECK(got.bad[0].find("f.csv:11:1: row 10: 4 cells instead of 3, up to line 21; is there a stray quote?") == 0);
     CHECK(got.places.back() == csv::Place{head.size() + 9 * 6 + 11 + 9 * 7 + 10 + 9 * 7, 31, 30});
   }
   SECTION("a cell of many lines that is right is no such row") {

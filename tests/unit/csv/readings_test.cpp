@@ -103,7 +103,7 @@ TEST_CASE("an id may stand behind its readings, and is a text or a number") {
   CHECK(found(late, {.chunk_size = 16}) == "1.1 1 'a 2 -\n2.1 1 'a 2 -\n2.2 3 'a 4 -\n2.3 5 'a 6 -\n2.4 7 'a 8 -\n");
   const auto most = sizeof(readings::detail::Entry) * 3;
   CHECK(found(late, {.chunk_size = 16, .max_waiting = most}) ==
-        fmt::format("1.1 1 'a 2 -\nf: element 2: its 'uuid' stands behind more than {} bytes of 'Readings': write it "
+        fmt::format("1.1 1 'a 2 -\nf: element 2: its 'uuid' comes after more than {} bytes of 'Readings': write it "
                     "before them",
                     most));
   // Texts with escapes are there twice, and are let go with the readings of a stream that nobody wants.
@@ -127,8 +127,8 @@ TEST_CASE("what is no reading is rejected, and the next one is read") {
            {"null", "element 1: not a JSON object"},
            {"[[1, [2]]]", "element 1: not a JSON object"},
            {R"({"uuid": "a"})", "element 1: it has no 'Readings'"},
-           {R"({"uuid": "a", "Readings": 5})", "element 1: its 'Readings' is no array"},
-           {R"({"uuid": "a", "Readings": {"Readings": [[1, 2]]}})", "element 1: its 'Readings' is no array"},
+           {R"({"uuid": "a", "Readings": 5})", "element 1: its 'Readings' is not an array"},
+           {R"({"uuid": "a", "Readings": {"Readings": [[1, 2]]}})", "element 1: its 'Readings' is not an array"},
            {R"({"Readings": [[1, 2]]})", "element 1, reading 1: the element has no 'uuid', the id of its stream"},
            {R"({"uuid": null, "Readings": [[1, 2]]})",
             "element 1, reading 1: the element has no 'uuid', the id of its stream"},

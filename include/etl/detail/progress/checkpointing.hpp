@@ -187,8 +187,8 @@ class Checkpointing {
     const auto mismatch = [&](std::string what) {
       return failure(
           Error{.code = Errc::CheckpointMismatch,
-                .context = fmt::format("the checkpoint of '{}' does not fit: {}; go back to what "
-                                       "it was made for, or restart, which forgets it and begins at the start",
+                .context = fmt::format("the checkpoint of '{}' does not fit: {}; use the source and settings that "
+                                       "it was made for, or restart, which deletes it and begins at the start",
                                        pipeline_, what)});
     };
     if (!found || !*found) return found;
@@ -199,7 +199,7 @@ class Checkpointing {
                                   earlier.fingerprint, begin_.fingerprint));
     if (keyed_ && earlier.batch_size != 0 && earlier.batch_size != begin_.batch_size)
       return mismatch(fmt::format(
-          "its idempotency keys are for batches of {}, and batch_size is {} now: they would be cut otherwise",
+          "its idempotency keys are for batches of {}, and batch_size is {} now: batches would be cut differently",
           earlier.batch_size, begin_.batch_size));
     if (options_.delivery.incremental) return found;  // its partitions may have grown
     for (const PartitionProgress& p : earlier.partitions)
@@ -214,8 +214,8 @@ class Checkpointing {
     for (std::uint32_t i = 0; i < names_.size(); ++i) {
       if (!index_.emplace(names_[i].id, i).second)
         return Error{.code = Errc::InvalidOptions,
-                     .context = fmt::format("two partitions have the id '{}': progress is kept under it, so that each "
-                                            "needs one of its own (see `partition_id`)",
+                     .context = fmt::format("two partitions have the id '{}': progress is kept under the id, so each "
+                                            "partition needs its own (see `partition_id`)",
                                             names_[i].id)};
       numbers_.push_back(i);
       begin_.partitions.push_back({.partition = i, .id = names_[i].id, .fingerprint = names_[i].fingerprint});

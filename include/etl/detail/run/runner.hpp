@@ -111,10 +111,10 @@ class Runner final : public LiveRun {
       if (!traits_.has_fingerprint)
         return invalid(
             "delivery.checkpoints needs a pipeline with `std::string fingerprint() const`: it says which source and "
-            "which settings the progress belongs to, so that other data is not taken for loaded");
+            "which settings the progress belongs to, so that other data is not mistaken for loaded data");
       if (traits_.has_partitions && !traits_.identifies_partitions)
         return invalid(
-            "delivery.checkpoints needs to know partitions again: give the pipeline `std::string partition_id(const "
+            "delivery.checkpoints needs to recognise partitions: give the pipeline `std::string partition_id(const "
             "Partition&) const`");
       if (traits_.acknowledges) return invalid(acknowledges_with_progress);
     }
@@ -233,7 +233,7 @@ class Runner final : public LiveRun {
     auto error = guarded([&] { return progress_->save_finished(); });
     if (!error) return;
     explain(*error, [&] {
-      return "everything is loaded and saved, but not that the run has finished; the next run of '" +
+      return "everything is loaded and saved, but the end of the run could not be saved; the next run of '" +
              environment_.name + "' will end at once: " + error->context;
     });
     add_error(std::move(*error), Stage::Checkpoint);
