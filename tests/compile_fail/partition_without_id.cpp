@@ -1,4 +1,4 @@
-// expect: etl: a pipeline with a store or an idempotency key needs to know its partitions again
+// expect: etl: a pipeline with a store or an idempotency key needs to recognise its partitions
 // Partitions may come in another order in the next run.
 #include <span>
 #include <string>
