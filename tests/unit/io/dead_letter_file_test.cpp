@@ -228,7 +228,7 @@ TEST_CASE("dead letter file: a damaged line is an error with its number and the 
   CHECK(lacks(with("T22:13:20", "T22:60:20"), {"a time"}) == "");
   CHECK(lacks(with("T22:13:20", "T22:13:60"), {"a time"}) == "");
   CHECK(lacks(with("\"id\":\"i1\",", ""), {"\"id\" is missing"}) == "");
-  CHECK(lacks(with("\"id\"", "\"ID\""), {"\"ID\" is no member"}) == "");
+  CHECK(lacks(with("\"id\"", "\"ID\""), {"\"ID\" is not a member"}) == "");
   CHECK(lacks(with("\"run\":", "\"id\":"), {"\"id\" occurs twice"}) == "");
   CHECK(lacks(with("\"payload\":\"ID   X\\n\"", "\"payload_base64\":\"AA=\""), {"base64"}) == "");
   for (const std::string_view text : {"A===", "AAA", "AB==", "AAB=", "AA=A", "====", "AA==AAAA"})
