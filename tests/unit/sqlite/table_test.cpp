@@ -78,7 +78,7 @@ TEST_CASE("sqlite table: one that exists may have more columns, but not less, th
   const etl::Error e = error_of(create_table(db, rows));
   CHECK(e.error_class == etl::ErrorClass::Fatal);
   CHECK(lacks(e.message(), {R"(:memory:: the table "rows" exists without the columns "id" INTEGER NOT NULL, )"
-                            R"("price" REAL NOT NULL: add with ALTER TABLE)"}) == "");
+                            R"("price" REAL NOT NULL: add the missing columns with ALTER TABLE)"}) == "");
   ok(db.execute("ALTER TABLE rows ADD COLUMN id INTEGER"));
   CHECK(lacks(error_of(create_table(db, rows)).message(), {R"(without the column "price" REAL)"}) == "");
 }
