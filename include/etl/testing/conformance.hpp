@@ -52,18 +52,19 @@ void check_fence(TransactionalStore<Tx>& store, const std::string& name, const s
     const auto session = value_of(store.connect(), "connect");
     auto found = value_of(store.find(name), "find");
     found->run = second;
-    require(refused(store.save(name, *found)), "an unfinished run's checkpoint is its own until it is claimed");
-    require(value_of(store.claim(name, second), "claim") == found, "claim gives the checkpoint, with its new run");
-    require(refused(commit(*session, first)), "a run is refused when another one has taken over (Errc::Superseded)");
-    require(rows() == before, "and its rows are not there");
+    require(refused(store.save(name, *found)),
+            "before another run claims the checkpoint, only its own run may save it");
+    require(value_of(store.claim(name, second), "claim") == found, "claim returns the checkpoint, with the new run");
+    require(refused(commit(*session, first)), "a run is refused after another run has taken over (Errc::Superseded)");
+    require(rows() == before, "a refused run stores no rows");
     found->run = first;
-    require(refused(store.save(name, *found)), "nor does it save a checkpoint");
+    require(refused(store.save(name, *found)), "a refused run saves no checkpoint");
     done(commit(*session, second), "a commit of the run that has taken over");
-    require(rows() == before + 1, "whose rows are there");
+    require(rows() == before + 1, "the run that has taken over stores its rows");
   }
   done(store.reset(name), "reset");
   const auto session = value_of(store.connect(), "connect");
-  require(refused(commit(*session, second)), "a run is refused when its progress was reset");
+  require(refused(commit(*session, second)), "a run is refused after its progress was reset");
 }
 
 }  // namespace detail
@@ -73,12 +74,12 @@ void check_fence(TransactionalStore<Tx>& store, const std::string& name, const s
 inline void check_checkpoint_store(CheckpointStore& store) {
   using detail::done, detail::require, detail::value_of;
   const std::string name = "conformance", other = "conformance, another";
-  for (const std::string& n : {name, other}) done(store.reset(n), "reset of what is not there");
-  require(!value_of(store.find(name), "find"), "find gives nothing for a pipeline that was never saved");
+  for (const std::string& n : {name, other}) done(store.reset(n), "reset of a pipeline that was never saved");
+  require(!value_of(store.find(name), "find"), "find returns nothing for a pipeline that was never saved");
 
   Checkpoint checkpoint{.fingerprint = "two\nlines, \"quotes\" and \xC3\xA4", .batch_size = 500};
   checkpoint.run = "first";
-  require(!value_of(store.claim(name, "first"), "claim"), "claim gives what find gives: nothing here");
+  require(!value_of(store.claim(name, "first"), "claim"), "claim returns nothing if find returns nothing");
   PartitionProgress p{.partition = 0, .watermark = 10, .position = Position("a place"), .position_seq = 8};
   p.gaps.add({12, 15});
   p.gaps.add({20, 1'000'000'000'000});
@@ -86,23 +87,23 @@ inline void check_checkpoint_store(CheckpointStore& store) {
   p.fingerprint = "of a/path \\n'";
   checkpoint.partitions = {p, {.partition = 2, .watermark = 0, .id = "other"}, {.partition = 4'000'000'000U}};
   done(store.save(name, checkpoint), "save");
-  require(value_of(store.find(name), "find") == checkpoint, "find gives back what was saved");
-  require(!value_of(store.find(other), "find"), "pipelines have checkpoints of their own");
+  require(value_of(store.find(name), "find") == checkpoint, "find returns what was saved");
+  require(!value_of(store.find(other), "find"), "each pipeline has its own checkpoint");
   checkpoint.partitions.erase(checkpoint.partitions.begin());
   checkpoint.partitions.front().id.swap(checkpoint.partitions.front().fingerprint);
   done(store.save(name, checkpoint), "save with other partitions");
   require(value_of(store.find(name), "find") == checkpoint, "save replaces partitions, their ids and fingerprints");
 
   Checkpoint next{.fingerprint = "next", .batch_size = 1, .finished = true, .run = "first"};
-  done(store.save(name, next), "save in place of another");
+  done(store.save(name, next), "save instead of an earlier checkpoint");
   require(value_of(store.find(name), "find") == next, "save replaces the checkpoint as a whole");
   next.run = "second";
   (void)value_of(store.claim(name, "second"), "claim");
   done(store.save(name, next), "save by a run that has claimed it");
   done(store.save(other, checkpoint), "save of another pipeline");
   done(store.reset(name), "reset");
-  require(!value_of(store.find(name), "find"), "reset forgets");
-  require(value_of(store.find(other), "find") == checkpoint, "reset forgets one pipeline only");
+  require(!value_of(store.find(name), "find"), "reset deletes the checkpoint");
+  require(value_of(store.find(other), "find") == checkpoint, "reset deletes the checkpoint of one pipeline only");
   done(store.reset(other), "reset");
 
   Checkpoint many{.fingerprint = "many", .batch_size = 1, .run = "first"};
@@ -110,7 +111,7 @@ inline void check_checkpoint_store(CheckpointStore& store) {
     many.partitions.push_back(
         {.partition = 3 * i, .watermark = i, .id = "id " + std::to_string(i), .fingerprint = "f"});
   done(store.save(name, many), "save of many partitions");
-  require(value_of(store.find(name), "find") == many, "find gives back many partitions, in the order of their numbers");
+  require(value_of(store.find(name), "find") == many, "find returns many partitions in the order of their numbers");
   many.partitions[1700].watermark = 5000;
   many.partitions.erase(many.partitions.begin() + 1000);
   done(store.save(name, many), "save of many partitions");
@@ -127,7 +128,7 @@ inline void check_dead_letter_store(DeadLetterStore& store) {
     done(store.list(pipeline, [&](const DeadLetter& l) { return found.push_back(l), true; }), "list");
     return found;
   };
-  require(all(name).empty(), "there are no letters of the pipeline 'conformance' to begin with");
+  require(all(name).empty(), "the store has no letters of the pipeline 'conformance' at the beginning");
   DeadLetter first{.id = "conformance-1", .pipeline = name, .run = "a run", .partition = 1, .seq = 7, .batch = 5};
   first.position = Position("a place");
   first.stage = Stage::Load;
@@ -140,22 +141,23 @@ inline void check_dead_letter_store(DeadLetterStore& store) {
   const DeadLetter foreign{.id = "conformance-3", .pipeline = "conformance, another"};
   const DeadLetter letters[] = {first, second, foreign};
   done(store.write(letters), "write");
-  require(all(name) == std::vector<DeadLetter>{second, first}, "list gives letters as written, by partition and seq");
-  require(all("").size() >= 3, "list of an empty name gives those of all pipelines");
+  require(all(name) == std::vector<DeadLetter>{second, first},
+          "list returns letters as written, in the order of partition and seq");
+  require(all("").size() >= 3, "list with an empty name returns the letters of all pipelines");
   std::size_t seen = 0;
   done(store.list(name, [&](const DeadLetter&) { return ++seen, false; }), "list");
-  require(seen == 1, "list ends when it is told so");
+  require(seen == 1, "list ends when its function returns false");
 
   DeadLetter again = first;
   again.attempts = 4;
   again.batch = 6;
   again.partition_id = "another";
   again.errors = {"still bad"};
-  done(store.write(std::span(&again, 1)), "write of a letter that is there");
+  done(store.write(std::span(&again, 1)), "write of a letter that exists");
   require(all(name) == std::vector<DeadLetter>{second, again}, "a letter with the same id replaces the old one");
   const std::string ids[] = {first.id, "conformance-not there", foreign.id};
-  require(value_of(store.purge(ids), "purge") == 2, "purge says how many there were");
-  require(all(name) == std::vector<DeadLetter>{second}, "purge forgets only what it is told");
+  require(value_of(store.purge(ids), "purge") == 2, "purge returns the number of deleted letters");
+  require(all(name) == std::vector<DeadLetter>{second}, "purge deletes only the given letters");
   const std::string rest[] = {second.id};
   (void)value_of(store.purge(rest), "purge");
   done(store.write({}), "write of no letters");
@@ -190,8 +192,9 @@ void check_transactional_store(TransactionalStore<Tx>& store, DeadLetterStore& l
     write(session->transaction());
     settle(ranges, {});
     session->rollback();
-    require(rows() == before, "rows of a transaction that was rolled back are not there");
-    require(!value_of(session->is_settled(name, ranges[0]), "is_settled"), "nor is what it settled");
+    require(rows() == before, "a transaction that was rolled back stores no rows");
+    require(!value_of(session->is_settled(name, ranges[0]), "is_settled"),
+            "a transaction that was rolled back settles nothing");
 
     done(session->begin(), "begin");
     write(session->transaction());
@@ -202,10 +205,11 @@ void check_transactional_store(TransactionalStore<Tx>& store, DeadLetterStore& l
     done(session->rollback_to_savepoint(), "second rollback to the same savepoint");
     settle(ranges, {});
     done(session->commit(), "commit");
-    require(rows() == before + 1, "rows before a savepoint stay, those behind it go");
-    require(value_of(session->is_settled(name, ranges[0]), "is_settled"), "what a commit settled is settled");
-    require(!value_of(session->is_settled(name, {0, {20, 30}}), "is_settled"), "and nothing else is");
-    require(!value_of(session->is_settled(name, {0, {19, 21}}), "is_settled"), "nor is what was settled in part");
+    require(rows() == before + 1, "after a rollback to a savepoint, only rows from before the savepoint are stored");
+    require(value_of(session->is_settled(name, ranges[0]), "is_settled"), "a commit settles its items");
+    require(!value_of(session->is_settled(name, {0, {20, 30}}), "is_settled"), "a commit settles no other items");
+    require(!value_of(session->is_settled(name, {0, {19, 21}}), "is_settled"),
+            "a range that is only partly settled is not settled");
 
     const SettledRange more[] = {{0, {0, 10}}, {1, {0, 5}}};
     const PartitionProgress moved[] = {{.partition = 0, .watermark = 20, .position = Position(18), .position_seq = 18}};

@@ -91,7 +91,7 @@ void check_source(Make&& make, std::size_t cuts = 20) {
   MemoryCheckpoints first, second;
   completed(run_once(first, all), "the first run");
   completed(run_once(second, twice), "the second run");
-  require(all == twice, "a source that is read again gives the same items in the same order (G14)");
+  require(all == twice, "a source that is read again returns the same items in the same order (G14)");
 
   const std::size_t step = std::max<std::size_t>(1, all.size() / std::max<std::size_t>(1, cuts));
   for (std::size_t cut = 0; cut < all.size(); cut += step) {
@@ -104,9 +104,9 @@ void check_source(Make&& make, std::size_t cuts = 20) {
     const auto checkpoint = value_of(kept.find(options.name), "find");
     const PartitionProgress* const progress = checkpoint ? checkpoint->find(0) : nullptr;
     const std::size_t settled = progress == nullptr ? 0 : static_cast<std::size_t>(progress->watermark);
-    completed(run_once(kept, after), "the run that goes on" + place);
+    completed(run_once(kept, after), "the resumed run" + place);
     require(after == std::vector<E>(all.begin() + static_cast<std::ptrdiff_t>(settled), all.end()),
-            "a source that begins at its own mark gives what lies behind the mark, no item less or more (G14)" + place);
+            "a source that begins at its own mark returns exactly the items after the mark (G14)" + place);
   }
 }
 
@@ -129,10 +129,10 @@ void check_sink(Make&& make, const std::vector<T>& rows, const std::optional<T>&
     const std::string place = ", in batches of " + std::to_string(batch_size);
     auto sink = make();
     completed(run_once(sink, rows, batch_size), "a run" + place);
-    require(same(sink.stored(), rows), "what load accepted is stored, once (G2)" + place);
+    require(same(sink.stored(), rows), "every row that load accepted is stored once (G2)" + place);
     if constexpr (keyed) {
       completed(run_once(sink, rows, batch_size), "the same run again" + place);
-      require(same(sink.stored(), rows), "what comes again with the same key changes nothing (G16)" + place);
+      require(same(sink.stored(), rows), "a batch that is repeated with the same key changes nothing (G16)" + place);
     }
     if (!bad) continue;
     auto another = make();
@@ -142,8 +142,8 @@ void check_sink(Make&& make, const std::vector<T>& rows, const std::optional<T>&
     const RunReport report = run_once(another, mixed, batch_size);
     options.errors.max_rejects = 0;
     completed(report, "a run with a bad row" + place);
-    require(report.items.rejected == 1, "a bad row is rejected by itself (G6)" + place);
-    require(same(another.stored(), rows), "the rows beside a bad one are stored (G6)" + place);
+    require(report.items.rejected == 1, "a bad row is rejected alone (G6)" + place);
+    require(same(another.stored(), rows), "the other rows of a batch with a bad row are stored (G6)" + place);
   }
 }
 

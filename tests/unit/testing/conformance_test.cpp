@@ -31,7 +31,7 @@ TEST_CASE("a store that breaks a promise is told which") {
     etl::Result<void> save(const std::string&, const etl::Checkpoint&) override { return {}; }
     etl::Result<void> reset(const std::string&) override { return {}; }
   } forgetful;
-  CHECK_THROWS_WITH(check_checkpoint_store(forgetful), "conformance: find gives back what was saved");
+  CHECK_THROWS_WITH(check_checkpoint_store(forgetful), "conformance: find returns what was saved");
 
   // Everything but the fence: whoever commits is taken for the owner.
   using Tx = MemoryTransaction<int>;
@@ -73,5 +73,5 @@ TEST_CASE("a store that breaks a promise is told which") {
   CHECK_THROWS_WITH(check_transactional_store<Tx>(
                         unfenced, unfenced.memory.dead_letters(), [](Tx& tx) { tx.write(1); },
                         [&] { return unfenced.memory.rows().size(); }),
-                    "conformance: a run is refused when another one has taken over (Errc::Superseded)");
+                    "conformance: a run is refused after another run has taken over (Errc::Superseded)");
 }

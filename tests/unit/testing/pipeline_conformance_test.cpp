@@ -78,13 +78,14 @@ TEST_CASE("a source that breaks a promise is told which") {
   using Catch::Matchers::StartsWith;
   std::uint64_t made = 0;
   const auto make = [&](Fault fault) { return [&made, fault] { return Numbers{fault, made++}; }; };
-  const std::string behind = "conformance: a source that begins at its own mark gives what lies behind the mark";
+  const std::string behind =
+      "conformance: a source that begins at its own mark returns exactly the items after the mark";
   CHECK_THROWS_WITH(check_source<std::uint64_t>(make(Fault::MarksTooLate)), StartsWith(behind));
   CHECK_THROWS_WITH(check_source<std::uint64_t>(make(Fault::MarksTooEarly)), StartsWith(behind));
   CHECK_THROWS_WITH(check_source<std::uint64_t>(make(Fault::Deaf)),
                     StartsWith("conformance: extract returns when a push was refused (G11)"));
   CHECK_THROWS_WITH(check_source<std::uint64_t>(make(Fault::Forgetful)),
-                    StartsWith("conformance: a source that is read again gives the same items"));
+                    StartsWith("conformance: a source that is read again returns the same items"));
 }
 
 TEST_CASE("a good sink keeps the contract, and one that breaks it is told how") {
@@ -93,9 +94,9 @@ TEST_CASE("a good sink keeps the contract, and one that breaks it is told how") 
   CHECK_NOTHROW(check_sink<int>([] { return Table(); }, rows, -1));
   CHECK_NOTHROW(check_sink<int>([] { return KeyedTable(); }, rows));
   CHECK_THROWS_WITH(check_sink<int>([] { return Table{.rows = {}, .doubles = true}; }, rows),
-                    StartsWith("conformance: what load accepted is stored, once (G2)"));
+                    StartsWith("conformance: every row that load accepted is stored once (G2)"));
   CHECK_THROWS_WITH(check_sink<int>([] { return Table{.rows = {}, .all_or_nothing = true}; }, rows, -1),
-                    StartsWith("conformance: the rows beside a bad one are stored (G6)"));
+                    StartsWith("conformance: the other rows of a batch with a bad row are stored (G6)"));
   CHECK_THROWS_WITH(check_sink<int>([] { return KeyedTable{.ignores_keys = true, .rows = {}}; }, rows),
-                    StartsWith("conformance: what comes again with the same key changes nothing (G16)"));
+                    StartsWith("conformance: a batch that is repeated with the same key changes nothing (G16)"));
 }
