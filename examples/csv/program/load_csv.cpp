@@ -114,8 +114,8 @@ etl::Error with_remedy(etl::Error error) {
       {"read it as Latin-1", as_latin1},
       {"say its encoding", R"( (--encoding, or "encoding" in a mapping))"},
       {"read the file without quotes", R"( (--no-quote, or "quote": null in a mapping))"},
-      {"is a quote one too many?", R"( (--no-quote, or "quote": null in a mapping, reads quotes as text))"},
-      {"what becomes of ragged rows", R"( (--ragged pad or truncate, or "ragged" in a mapping))"},
+      {"is there a stray quote?", R"( (--no-quote, or "quote": null in a mapping, reads quotes as text))"},
+      {"what to do with ragged rows", R"( (--ragged pad or truncate, or "ragged" in a mapping))"},
       {"raise max_field", R"( (--max-field, or "max_field" in a mapping))"},
       {"raise max_lines", R"( (--max-lines, or "max_lines" in a mapping))"}};
   for (const auto& [end, remedy] : remedies)
