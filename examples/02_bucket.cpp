@@ -18,10 +18,10 @@ int main() {
   std::int64_t bytes = 0;
   std::uint64_t batches = 0;
 
-  // `mutable` says: one call at a time, so the sums need no lock. A processor without it is called
-  // by all workers at once and must not change what it captured by reference.
+  // The bucket makes one call at a time, so the sums need no lock. A processor given as
+  // `etl::concurrent(processor)` is called by all workers at once.
   etl::Bucket<Hit> bucket(
-      [&](std::span<const Hit> batch) mutable {
+      [&](std::span<const Hit> batch) {
         for (const Hit& hit : batch) bytes += hit.bytes;
         ++batches;
       },

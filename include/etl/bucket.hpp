@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <etl/batch_context.hpp>
+#include <etl/concurrent.hpp>
 #include <etl/config.hpp>
 #include <etl/detail/intake/batch.hpp>
 #include <etl/detail/intake/bucket_engine.hpp>
@@ -27,11 +28,11 @@ namespace etl::inline v0 {
 /// Collects items into batches and hands them to a processor on worker threads: when a batch holds
 /// `batch_size` items or `batch_bytes`, `timeout` after its first item, or when the bucket closes (G12).
 /// The processor is callable with `std::span<const T>`, optionally followed by an `etl::BatchContext&`,
-/// and returns void or `etl::Result<void>`. One that is callable while constant runs on all workers at
-/// once, another (a `mutable` lambda, or `std::ref` to one) one call at a time. It may have `bytes(const T&) const`,
-/// the weight of an item; otherwise an item weighs its size. All members are thread-safe. A bucket belongs to the
-/// process that made it: a child of fork() may only destroy its copy, which then waits for nothing and gives nothing
-/// free.
+/// and returns void or `etl::Result<void>`. It is called by one worker at a time; `etl::concurrent(processor)` is
+/// called by all of them at once. `std::ref` refers to a processor that outlives the bucket. It may have `bytes(const
+/// T&) const`, the weight of an item; otherwise an item weighs its size. All members are thread-safe. A bucket belongs
+/// to the process that made it: a child of fork() may only destroy its copy, which then waits for nothing and gives
+/// nothing free.
 template <class T>
 class Bucket {
  public:

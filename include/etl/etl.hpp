@@ -2,6 +2,7 @@
 /// The core of etl: pipelines, buckets, the manager. Connectors are included by name.
 
 #include <etl/bucket.hpp>
+#include <etl/concurrent.hpp>
 #include <etl/delivery/level.hpp>
 #include <etl/delivery/replay.hpp>
 #include <etl/error.hpp>

@@ -3,7 +3,7 @@
 
 #include <concepts>
 #include <cstdint>
-#include <ranges>
+#include <iterator>
 #include <span>
 #include <type_traits>
 #include <utility>

@@ -16,7 +16,7 @@ import sys
 # The reasons for this order: docs/design/0005-include-layers.md.
 LAYERS = [
     # (layer, group, pattern)
-    (1, "values", r"(config|error|stop|position)\.hpp|observe/histogram\.hpp|detail/meta/(guard|time|process)\.hpp"),
+    (1, "values", r"(concurrent|config|error|stop|position)\.hpp|observe/histogram\.hpp|detail/meta/(guard|time|process)\.hpp"),
     (2, "delivery", r"delivery/(seq_ranges|checkpoint|dead_letter|idempotency_key|transactional_store)\.hpp"),
     (2, "executor", r"(executor|asio|memory_budget|signals)\.hpp|detail/meta/(handler_memory|cpus)\.hpp"),
     (3, "policy", r"policy/.*"),
@@ -51,8 +51,8 @@ THIRD_PARTY_IN_CORE = r"(asio(/.*)?\.hpp|fmt/.*\.h|tl/expected\.hpp)"
 QUEUE_HEADER = r"(concurrentqueue|moodycamel)/.*"
 QUEUE_FILE = "detail/intake/intake_queue.hpp"
 # What the headers of the core include where it is a library: every user's file pays for it.
-LIGHT = set("""algorithm atomic charconv chrono concepts condition_variable csignal cstddef cstdint cstdio exception
-functional initializer_list iterator limits map memory mutex new optional ranges set span stop_token string string_view
+LIGHT = set("""atomic charconv chrono concepts condition_variable csignal cstddef cstdint cstdio exception
+functional initializer_list iterator limits map memory mutex new optional span stop_token string string_view
 system_error tuple type_traits utility vector tl/expected.hpp unistd.h""".split())
 POSIX = {"fcntl.h", "pthread.h", "sched.h", "signal.h", "sys/ioctl.h", "sys/mman.h", "sys/stat.h", "sys/types.h",
          "unistd.h"}

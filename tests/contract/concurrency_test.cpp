@@ -106,19 +106,23 @@ TEST_CASE("G2: where load is there twice, the const one is called, which may run
   CHECK(twice.alone == 0);
   CHECK(twice.together == 1);
   Either either;
-  etl::Bucket<int> bucket(std::ref(either));
+  etl::Bucket<int> bucket(etl::concurrent(std::ref(either)));
   bucket.push(1);
   REQUIRE(bucket.finish().ok());
   CHECK(either.alone == 0);
   CHECK(either.together == 1);
 }
 
-TEST_CASE("G2: a reference to a processor that is not const is called by one worker at a time") {
+TEST_CASE("G2: a bucket calls its processor one call at a time unless it is given with concurrent") {
   CHECK_FALSE(is_concurrent<Alone>());
   CHECK_FALSE(is_concurrent<std::reference_wrapper<Alone>>());
-  CHECK(is_concurrent<Either>());
-  CHECK(is_concurrent<std::reference_wrapper<Either>>());
-  CHECK(is_concurrent<std::reference_wrapper<const Either>>());
+  CHECK_FALSE(is_concurrent<Either>());
+  CHECK_FALSE(is_concurrent<std::reference_wrapper<const Either>>());
+  CHECK(is_concurrent<etl::Concurrent<Either>>());
+  CHECK(is_concurrent<etl::Concurrent<std::reference_wrapper<Either>>>());
+  CHECK(etl::detail::Processor<etl::Concurrent<Either>, int>);
+  CHECK_FALSE(etl::detail::Processor<etl::Concurrent<Alone>, int>);
+  CHECK_FALSE(etl::detail::Processor<etl::Concurrent<std::reference_wrapper<Alone>>, int>);
   Alone alone;
   etl::Bucket<int> bucket(std::ref(alone), {.batch_size = 1, .workers = 2});
   for (int i = 0; i < 100; ++i) bucket.push(i);
@@ -133,7 +137,7 @@ TEST_CASE("G2: a worker that starts wakes the next when there is more to do than
     const auto see = [&](std::span<const int>) { posted.push_back(kept->tasks.size()); };
     etl::Options o{.batch_size = 1, .workers = 2, .capacity = 8};
     o.executor = etl::Executor(kept);
-    etl::Bucket<int> bucket(see, o);
+    etl::Bucket<int> bucket(etl::concurrent(see), o);
     for (int i = 0; i < 2; ++i) bucket.push(i);
     REQUIRE(kept->tasks.size() == 1);  // one at a time
     kept->tasks[0]->run();
@@ -149,7 +153,7 @@ TEST_CASE("G4: an executor that has failed to take a task is asked again") {
     etl::Options o{.batch_size = 1, .workers = 2, .capacity = 8};
     o.executor = etl::Executor(kept);
     std::atomic<int> processed = 0;
-    etl::Bucket<int> bucket([&](std::span<const int>) { ++processed; }, o);
+    etl::Bucket<int> bucket(etl::concurrent([&](std::span<const int>) { ++processed; }), o);
     bucket.push(1);
     CHECK(kept->tasks.empty());
     kept->time += 1h;
@@ -344,11 +348,12 @@ TEST_CASE("G2: in fused mode everything happens on the calling thread, one batch
   CHECK(threads == std::set<std::thread::id>{std::this_thread::get_id()});
 }
 
-TEST_CASE("G2: a bucket's processor: const is concurrent, mutable is one call at a time") {
+TEST_CASE("G2: a bucket's processor: concurrent on all workers, any other one call at a time") {
   const test::Watchdog watchdog("processors");
   std::latch both{2};
   {
-    etl::Bucket<int> bucket([&both](std::span<const int>) { both.arrive_and_wait(); }, {.batch_size = 1, .workers = 2});
+    etl::Bucket<int> bucket(etl::concurrent([&both](std::span<const int>) { both.arrive_and_wait(); }),
+                            {.batch_size = 1, .workers = 2});
     CHECK(bucket.push(1));
     CHECK(bucket.push(2));
   }
@@ -356,7 +361,7 @@ TEST_CASE("G2: a bucket's processor: const is concurrent, mutable is one call at
   std::uint64_t total = 0;  // not atomic: the library promises
   {
     etl::Bucket<std::uint64_t> bucket(
-        [&crowd, &total](std::span<const std::uint64_t> batch) mutable {
+        [&crowd, &total](std::span<const std::uint64_t> batch) {
           const test::Crowd::Visit visit(crowd);
           for (const std::uint64_t n : batch) total += n;
         },

@@ -107,11 +107,10 @@ TEST_CASE("bucket: the destructor closes, flushes and waits (G3)") {
       o.workers = 3;
       o.timeout = etl::Options::never;
       if (place == test::Place::TwoThreads) o.executor = service.executor();
-      etl::Bucket<int> bucket(
-          [&sum](std::span<const int> batch) {
-            for (const int n : batch) sum += n;
-          },
-          o);
+      etl::Bucket<int> bucket(etl::concurrent([&sum](std::span<const int> batch) {
+                                for (const int n : batch) sum += n;
+                              }),
+                              o);
       for (int i = 1; i <= 100; ++i) CHECK(bucket.push(i));
     }
     CHECK(sum == 5050);
@@ -122,13 +121,12 @@ TEST_CASE("bucket: eight threads through the shared intake: every item once, sum
   const test::Watchdog watchdog("shared intake");
   for (const std::size_t batch_size : {std::size_t{1}, std::size_t{3}, std::size_t{100}}) {
     std::atomic<std::uint64_t> sum = 0, count = 0, largest = 0;
-    etl::Bucket<std::uint64_t> bucket(
-        [&](std::span<const std::uint64_t> batch) {
-          for (const std::uint64_t n : batch) sum += n;
-          count += batch.size();
-          if (batch.size() > largest) largest = batch.size();
-        },
-        {.batch_size = batch_size, .workers = 2, .capacity = 3});
+    etl::Bucket<std::uint64_t> bucket(etl::concurrent([&](std::span<const std::uint64_t> batch) {
+                                        for (const std::uint64_t n : batch) sum += n;
+                                        count += batch.size();
+                                        if (batch.size() > largest) largest = batch.size();
+                                      }),
+                                      {.batch_size = batch_size, .workers = 2, .capacity = 3});
     {
       std::latch start{8};
       std::vector<std::jthread> threads;
@@ -521,7 +519,7 @@ TEST_CASE("bucket: batch_bytes holds for items pushed by any thread (G12)") {
   const test::Watchdog watchdog("batch_bytes");
   std::atomic<std::size_t> most = 0, items = 0;
   etl::Bucket<std::string> bucket(
-      Heaviest{&most, &items},
+      etl::concurrent(Heaviest{&most, &items}),
       {.batch_size = 100000, .batch_bytes = 1000, .timeout = etl::Options::never, .workers = 2, .capacity = 3});
   {
     std::vector<std::jthread> threads;

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include <asio/io_context.hpp>
-#include <asio/signal_set.hpp>
+#include <asio/basic_signal_set.hpp>
 
 #include <etl/config.hpp>
 #include <etl/detail/meta/process.hpp>
@@ -55,7 +55,7 @@ class FormerHandling {
 /// Asio does.
 class SignalThread {
  public:
-  SignalThread(const FormerHandling& former, StopSource& source) : former_(former), source_(source), set_(io_) {
+  SignalThread(const FormerHandling& former, StopSource& source) : former_(former), source_(source), set_(io_.get_executor()) {
     former.for_each_signal([this](int signal) { set_.add(signal); });
     if (former.empty()) return;
     wait();
@@ -84,7 +84,7 @@ class SignalThread {
   const FormerHandling& former_;
   StopSource& source_;
   asio::io_context io_{1};
-  asio::signal_set set_;
+  asio::basic_signal_set<asio::io_context::executor_type> set_;  // not of any executor: that takes a second to compile
   std::thread thread_;
 };
 

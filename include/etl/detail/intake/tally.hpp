@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <etl/config.hpp>
 #include <etl/detail/intake/batch.hpp>

@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <optional>
-#include <ranges>
 #include <span>
 #include <stop_token>
 #include <string>

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <etl/config.hpp>
 #include <etl/delivery/checkpoint.hpp>

@@ -6,10 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <span>
 #include <string>
 #include <string_view>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <etl/config.hpp>
 #include <etl/report.hpp>
@@ -55,6 +56,13 @@ namespace detail {
   for (std::size_t i = 2; i < size; ++i)
     if ((byte(i) & 0xC0) != 0x80) return 0;
   return size;
+}
+
+/// Names with commas between them.
+[[nodiscard]] inline std::string joined(std::span<const std::string> names) {
+  std::string out;
+  for (const std::string& name : names) out.append(out.empty() ? "" : ", ").append(name);
+  return out;
 }
 
 /// A JSON string literal (RFC 8259 section 7). A byte that is not of UTF-8 becomes U+FFFD.
