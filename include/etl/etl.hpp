@@ -15,4 +15,5 @@
 #include <etl/report.hpp>
 #include <etl/run.hpp>
 #include <etl/signals.hpp>
+#include <etl/start.hpp>
 #include <etl/stop.hpp>

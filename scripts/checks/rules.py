@@ -22,7 +22,7 @@ LAYERS = [
     (3, "policy", r"policy/.*"),
     (4, "pipeline", r"detail/(intake/(lane|slots)|load/stage_calls|meta/traits|run/report_text)\.hpp"),
     (6, "bucket", r"bucket\.hpp|detail/intake/bucket_engine\.hpp|detail/load/bucket_processor\.hpp"),
-    (7, "run", r"run\.hpp|detail/run/(run_pipeline|runner|typed_pipeline|execute)\.hpp"),
+    (7, "run", r"(run|start)\.hpp|detail/run/(run_pipeline|runner|typed_pipeline|execute)\.hpp"),
     (8, "manager", r"manager\.hpp|detail/run/manager_engine\.hpp"),
     (5, "detail", r"detail/.*"),
     (8, "replay", r"delivery/replay\.hpp"),
@@ -52,7 +52,7 @@ QUEUE_HEADER = r"(concurrentqueue|moodycamel)/.*"
 QUEUE_FILE = "detail/intake/intake_queue.hpp"
 # What the headers of the core include where it is a library: every user's file pays for it.
 LIGHT = set("""atomic charconv chrono concepts condition_variable csignal cstddef cstdint cstdio exception
-functional initializer_list iterator limits map memory mutex new optional span stop_token string string_view
+functional future initializer_list iterator limits map memory mutex new optional span stop_token string string_view
 system_error tuple type_traits utility vector tl/expected.hpp unistd.h""".split())
 POSIX = {"fcntl.h", "pthread.h", "sched.h", "signal.h", "sys/ioctl.h", "sys/mman.h", "sys/stat.h", "sys/types.h",
          "unistd.h"}

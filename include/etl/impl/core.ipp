@@ -16,5 +16,6 @@
 #include <etl/impl/seq_ranges.ipp>
 #include <etl/impl/shared_intake.ipp>
 #include <etl/impl/signals.ipp>
+#include <etl/impl/start.ipp>
 #include <etl/impl/waiter.ipp>
 #include <etl/impl/work.ipp>
