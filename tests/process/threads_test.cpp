@@ -377,7 +377,6 @@ TEST_CASE("fork: a handle made by the parent is destroyed by the child at once")
   struct Waits {
     test::Gate& under_way;
     test::Gate& go_on;
-    using extracted = int;
     void extract(etl::Emitter<int>&) const {
       under_way.open();
       go_on.wait();
