@@ -219,7 +219,7 @@ TEST_CASE("texts and optional texts reuse their memory") {
 
 TEST_CASE("a pattern that is none throws") { CHECK_THROWS_AS(csv::format("%Q"), etl::Exception); }
 
-TEST_CASE("columns: from the fields of a struct, with their formats; a computed field is written elsewhere only") {
+TEST_CASE("columns: from the fields of a struct, with their formats, a computed field is written elsewhere only") {
   struct ForAnother {};
   struct Sale {
     std::string sku;
