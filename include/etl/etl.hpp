@@ -7,6 +7,7 @@
 #include <etl/delivery/replay.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
+#include <etl/fields.hpp>
 #include <etl/manager.hpp>
 #include <etl/memory_budget.hpp>
 #include <etl/options.hpp>

@@ -99,7 +99,7 @@ namespace detail {
 template <class Get, class Row>
 using got_t = std::invoke_result_t<const Get&, const Row&>;
 template <class Get, class Row>
-using value_t = typename NotNull<std::remove_cvref_t<got_t<Get, Row>>>::type;
+using value_t = not_null_t<std::remove_cvref_t<got_t<Get, Row>>>;
 
 template <class V, class AsType>
 struct TypeOf {
@@ -185,6 +185,23 @@ consteval bool check_column(const Column<Get, Key, AsType>*) {
   return true;
 }
 
+/// The first of a field's options that is a type of PostgreSQL.
+template <class... Options>
+struct TypeOption {
+  using type = ByDefault;
+};
+template <Type T, class... More>
+struct TypeOption<As<T>, More...> {
+  using type = As<T>;
+};
+template <class Other, class... More>
+struct TypeOption<Other, More...> : TypeOption<More...> {};
+template <class Get, bool Key, class... Options>
+[[nodiscard]] Column<Get, Key, typename TypeOption<Options...>::type> column_of(
+    const Field<Get, Key, Options...>& field) {
+  return {.name = field.name, .get = field.get};
+}
+
 /// As SQL writes a name; that of a table with its schema.
 [[nodiscard]] std::string quoted(std::string_view identifier);
 [[nodiscard]] std::string quoted_table(std::string_view table);
@@ -209,6 +226,12 @@ template <class Row, class... C>
   static_assert(sizeof...(C) > 0, "etl::postgres: a table needs a column");
   static_assert((detail::check_column<Row>(static_cast<const C*>(nullptr)) && ...));
   return {.name = std::string(name), .columns = {std::move(columns)...}};
+}
+
+/// A table with the fields of a struct as columns. An option such as `jsonb` says a field's type.
+template <class Row, class... F>
+[[nodiscard]] auto table(std::string_view name, const Fields<Row, F...>& fields) {
+  return std::apply([&](const auto&... f) { return table<Row>(name, detail::column_of(f)...); }, fields.all);
 }
 
 /// A table whose columns are known at run time. `get(const Row&, std::size_t column)` gives a std::variant, by
