@@ -1,4 +1,4 @@
-// A bucket on its own: many threads push single items, one processor gets them in batches.
+// A bucket used alone: many threads push single items, and one processor gets them in batches.
 #include <chrono>
 #include <cstdint>
 #include <span>
@@ -29,14 +29,14 @@ int main() {
 
   {
     std::vector<std::jthread> threads;
-    // A thread with many items takes a producer of its own: no lock per item.
+    // A thread with many items has its own producer: no lock per item.
     for (int t = 0; t < 2; ++t)
       threads.emplace_back([&bucket, t] {
         auto producer = bucket.producer();  // flushes when it is destroyed
         for (int i = 0; i < 100'000; ++i)
           if (!producer.push({t, i % 1500})) return;  // false: closed or failed
       });
-    // A thread with an item now and then pushes into the bucket itself.
+    // A thread that has an item now and then pushes into the bucket itself.
     for (int t = 2; t < 4; ++t)
       threads.emplace_back([&bucket, t] {
         for (int i = 0; i < 1'000; ++i)

@@ -1,4 +1,4 @@
-// Three pipelines of different types and a custom runner under one manager.
+// One manager runs three pipelines of different types and a custom runner.
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -41,12 +41,12 @@ int main() {
   Visits visits;
   Sales sales{prices};
 
-  // One set of options for all, shared and not copied; at most two pipelines run at once.
+  // All pipelines share these options without copies. At most two pipelines run at once.
   etl::PipelineManager manager({.batch_size = 500, .workers = 2}, {.max_concurrent = 2});
-  manager.add("visits", std::ref(visits), {.options = etl::Options{.batch_size = 10'000, .workers = 2}});  // its own
+  manager.add("visits", std::ref(visits), {.options = etl::Options{.batch_size = 10'000, .workers = 2}});  // own
   manager.add("prices", std::ref(prices), {.priority = 10});  // started before those of lower priority
   manager.add("sales", std::ref(sales), {.after = {"prices"}});
-  manager.add_runner("summary",  // any function that returns a report; it runs when all it names are done
+  manager.add_runner("summary",  // any function that returns a report; it runs after those in `.after`
                      [&](const etl::Options&, const etl::Stop&) {
                        fmt::print("{} visits, sales of {} cents\n", visits.count, sales.total);
                        return etl::RunReport{};

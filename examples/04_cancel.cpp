@@ -1,4 +1,4 @@
-// Ending an endless run early without losing what it has read. A service does this on Ctrl-C:
+// Ends an endless run without losing what it has read. A service does this on Ctrl-C:
 //   etl::run(pipeline, options, etl::stop_on_signals());   // first signal drains, second abandons
 // Here the run goes on in the background, and main ends it after a fifth of a second.
 #include <chrono>
@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 
 struct Thermometer {  // a slow source without an end: about 200 readings a second
   void extract(etl::Emitter<double>& out) {
-    for (int i = 0; out.wait_for(5ms); ++i)  // unlike a plain sleep, it ends at once, with false, when a stop comes
+    for (int i = 0; out.wait_for(5ms); ++i)  // unlike a plain sleep, this returns false at once when a stop comes
       if (!out.push(20 + i % 5)) return;
   }
   void load(std::span<const double> batch) { loaded += static_cast<int>(batch.size()); }

@@ -1,4 +1,4 @@
-// A lazily read range as the source: words come out of a stream as the pipeline asks for them.
+// A lazily read range as the source: the pipeline reads words from a stream as it needs them.
 #include <algorithm>
 #include <cctype>
 #include <cstddef>
@@ -17,10 +17,10 @@
 struct WordCount {
   std::istream& input;
 
-  // Any input range will do. Only a batch or so of it is in memory at a time.
+  // Any input range works. About one batch of it is in memory at a time.
   auto extract() { return std::ranges::istream_view<std::string>(input); }
 
-  // Nothing to return: the word is filtered, and counted as such in the report.
+  // If there is nothing to return, the word is filtered; the report counts it as filtered.
   std::optional<std::string> transform(const std::string& word) const {
     std::string plain;
     for (const char c : word)

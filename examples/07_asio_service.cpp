@@ -1,5 +1,5 @@
-// A service with its own io_context runs a pipeline on the threads it already has, and its timers
-// and sockets are served meanwhile.
+// A service with its own io_context runs a pipeline on the threads that it already has. Meanwhile these threads still
+// serve its timers and sockets.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -46,8 +46,8 @@ int main() {
   std::vector<std::jthread> threads;
   for (int i = 0; i < 2; ++i) threads.emplace_back([&io] { io.run(); });
 
-  // No thread of the library's own. Call run from a thread that may block, as main is here; when
-  // all threads of the service are busy, the calling thread does the work itself.
+  // The library starts no thread here. Call run from a thread that may block, such as main. When all threads of the
+  // service are busy, the calling thread does the work itself.
   Collatz collatz;
   const etl::RunReport report = etl::run(collatz, {.workers = 2, .executor = etl::Executor(io.get_executor())});
 

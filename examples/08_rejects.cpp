@@ -1,4 +1,4 @@
-// Bad items: they are rejected one by one, within a budget, and each is named.
+// Bad items are rejected one by one, within a budget, and each is reported by name.
 #include <charconv>
 #include <cstddef>
 #include <span>
@@ -28,7 +28,7 @@ struct Temperatures {
     if (error != std::errc{} || stopped != end) return etl::failure(etl::rejected("not a number: '" + line.text + "'"));
     return celsius;
   }
-  // The sink may refuse single results too.
+  // The sink may reject single results too.
   void load(std::span<const int> batch, etl::BatchContext& context) {
     for (std::size_t i = 0; i < batch.size(); ++i) {
       if (batch[i] < -273)
@@ -37,7 +37,7 @@ struct Temperatures {
         sum += batch[i];
     }
   }
-  // Optional: how a rejected item is named to on_reject.
+  // Optional: the name of a rejected item, for on_reject.
   std::string describe(const Line& line) const { return fmt::format("line {}", line.number); }
   int sum = 0;
 };
@@ -53,6 +53,6 @@ int main() {
                                          }}});
   fmt::print("{}\nsum {}\n", report.text(), temperatures.sum);
 
-  // exit_code() is 3 here, so that a script can tell it from 0. This program expects two rejects.
+  // exit_code() is 3 here, so that a script can distinguish it from 0. This program expects two rejects.
   return report.outcome == etl::Outcome::CompletedWithRejects ? 0 : 1;
 }

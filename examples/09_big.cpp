@@ -1,5 +1,5 @@
-// A job as in real life: a CSV file of trades is read by several threads, parsed, checked and summed
-// up per symbol, with a progress bar, a budget for bad lines, and a report. Ctrl-C stops it cleanly.
+// A realistic job: several threads read a CSV file of trades; the lines are parsed, checked and summed up per
+// symbol, with a progress bar, a budget for bad lines, and a report. Ctrl-C stops the run cleanly.
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -45,7 +45,7 @@ struct Trades {
   std::uint64_t lines = 0;
   std::map<std::string, std::int64_t> turnover{};  // in cents, by symbol
 
-  // Runs once, before the rest: finds where lines begin, to divide the work and to know how much it is.
+  // Runs once, before everything else: finds where lines begin, to divide the work and to count the lines.
   void pre_process(const std::stop_token& stop) {
     std::ifstream in(file);
     std::int64_t offset = 0;

@@ -1,5 +1,5 @@
-// A test of one's own pipeline without waiting and without luck: the virtual executor runs all tasks
-// on this thread, on a clock that only moves when told to. No test framework is needed for it.
+// A test of a pipeline that neither waits nor depends on luck: the virtual executor runs all tasks on this thread, with a
+// clock that moves only when the test moves it. It needs no test framework.
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -29,7 +29,7 @@ int main() {
     failures += ok ? 0 : 1;
   };
 
-  // 1. Time: an incomplete batch is flushed an hour after its first item. This takes no hour.
+  // 1. Time: an incomplete batch is flushed an hour after its first item. The test itself takes no time.
   const auto clock = std::make_shared<etl::testing::VirtualExecutor>();
   std::vector<std::size_t> sizes;
   etl::Bucket<int> bucket([&](std::span<const int> batch) { sizes.push_back(batch.size()); },
@@ -45,7 +45,7 @@ int main() {
   }
   check(bucket.finish().flushes.timeout == 1, "the report names the reason");
 
-  // 2. Interleaving: each seed is another order of the tasks, the same each time it is used.
+  // 2. Interleaving: each seed gives another order of the tasks. The same seed always gives the same order.
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     Squares squares;
     const auto executor = std::make_shared<etl::testing::VirtualExecutor>(seed);

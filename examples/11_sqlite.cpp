@@ -1,4 +1,4 @@
-// Structs into a table and back. The first run fills it; the second one updates what is there.
+// Writes structs to a table and reads them back. The first run fills the table; the second run updates it.
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -16,7 +16,7 @@ struct Product {
   std::optional<double> price{};  // may be NULL; the others are NOT NULL
 };
 
-// How the struct maps to the table. Columns that the table has besides are left alone.
+// How the struct maps to the table. Other columns of the table are not changed.
 const auto products = etl::sqlite::table<Product>(
     "products", etl::sqlite::key("id", &Product::id), etl::sqlite::column("name", &Product::name),
     etl::sqlite::column("price", &Product::price));
@@ -33,7 +33,7 @@ struct Catalogue {
 };
 
 etl::Result<int> run() {
-  auto database = etl::sqlite::Database::open(":memory:");  // a path, as a rule
+  auto database = etl::sqlite::Database::open(":memory:");  // usually a path
   if (!database) return etl::failure(database.error());
   if (auto made = etl::sqlite::create_table(*database, products); !made) return etl::failure(made.error());
   auto sink = etl::sqlite::sink(*database, products, etl::sqlite::OnConflict::Update);

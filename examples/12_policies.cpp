@@ -1,4 +1,4 @@
-// Retry, rate limit and circuit breaker around any call, here to a server that is often busy.
+// Retry, rate limit and circuit breaker around a call. Here the call asks a server that is often busy.
 #include <chrono>
 #include <cstdint>
 
@@ -23,7 +23,7 @@ int main() {
   etl::RateLimiter limiter({.items_per_second = 2000, .burst = 10ms});
   etl::CircuitBreaker breaker({.failures = 4, .reset = 50ms});
   const etl::RetryPolicy policy{.max_attempts = 4, .initial_delay = 1ms, .max_delay = 8ms};
-  const etl::Waiter waiter;  // one made with a std::stop_token ends all waits when that is stopped
+  const etl::Waiter waiter;  // a Waiter made with a std::stop_token ends all waits when a stop is requested
 
   int answers = 0;
   for (int question = 10; question < 16; ++question) {

@@ -1,4 +1,4 @@
-// Structs into a PostgreSQL table and back: `example_13_postgres URL`.
+// Writes structs to a PostgreSQL table and reads them back: `example_13_postgres URL`.
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -17,7 +17,7 @@ struct Product {
   std::vector<std::string> tags{};  // text[]
 };
 
-// How the struct maps to the table. Columns that the table has besides are left alone.
+// How the struct maps to the table. Other columns of the table are not changed.
 const auto products = etl::postgres::table<Product>(
     "etl_example_products", etl::postgres::key("id", &Product::id), etl::postgres::column("name", &Product::name),
     etl::postgres::column("price", &Product::price), etl::postgres::column("tags", &Product::tags));

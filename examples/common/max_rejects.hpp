@@ -1,5 +1,5 @@
 #pragma once
-// An option that programs share: how many bad records are too many.
+// An option that programs share: how many records may be rejected.
 
 #include <charconv>
 #include <cmath>
@@ -13,7 +13,7 @@
 
 namespace program {
 
-/// "100" `records`, or "2%" of them, as `--max-rejects` has it; what is set is the number of `job`, or its ratio.
+/// Parses the text of `--max-rejects`: "100" `records`, or "2%" of them. Sets `job.max_rejects` or `job.max_reject_ratio`.
 template <class Job>
 void set_max_rejects(const std::string& text, std::string_view records, Job& job) {
   const bool percent = text.ends_with('%');
@@ -24,7 +24,7 @@ void set_max_rejects(const std::string& text, std::string_view records, Job& job
                    (!percent && (value != std::floor(value) || value > 9e15));
   if (bad)
     throw CLI::ValidationError("--max-rejects",
-                               fmt::format("expected a number of {}, or a percentage as in 2%", records));
+                               fmt::format("expected a number of {}, or a percentage such as 2%", records));
   if (percent)
     job.max_reject_ratio = value / 100;
   else

@@ -1,4 +1,4 @@
-// etl-dlq: what pipelines have set aside, of any store of the library. To replay it takes the pipeline's own program.
+// etl-dlq: looks at the dead letters in any store of the library. A replay needs the pipeline's own program.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -33,8 +33,9 @@ using Store = std::shared_ptr<etl::DeadLetterStore>;
 
 constexpr int failed = 1, wrong_usage = 2;
 constexpr const char* footer =
-    "STORE is sqlite:PATH or a PostgreSQL URL for a database, or a file whose name ends in .ndjson.\n"
-    "Exit codes: 0 done; 1 failed, or there is no such letter; 2 wrong usage, or the store cannot be opened";
+    "STORE is sqlite:PATH, a PostgreSQL URL, or a file whose name ends in .ndjson.\n"
+    "First example: etl-dlq list sqlite:orders.db\n"
+    "Exit codes: 0 done; 1 failed, or no such letter; 2 wrong usage, or the store cannot be opened";
 
 int complain(std::string_view what, int code = failed) {
   fmt::print(stderr, "etl-dlq: {}\n", what);
@@ -48,15 +49,15 @@ bool is_url(std::string_view name) { return name.starts_with("postgresql://") ||
 
 etl::Result<Store> open_postgres([[maybe_unused]] const std::string& url) {
 #ifdef WITH_POSTGRES
-  // First a look: what is no store must not become one.
+  // Look first, so that a database that is not a store does not become one.
   auto connection = etl::postgres::Connection::open(url);
   if (!connection) return etl::failure(std::move(connection.error()));
   const auto there = connection->query("SELECT to_regclass(quote_ident(current_schema()) || '.etl_store') IS NOT NULL");
   if (!there) return etl::failure(there.error());
   if (there->text(0, 0) != "t")
     return etl::failure(etl::fatal(
-        fmt::format("{}: no pipeline has kept anything in it: there is no table etl_store in its first schema; "
-                    "another schema is named by ?options=-csearch_path%3DSCHEMA in the URL",
+        fmt::format("{}: this database is not a store: its first schema has no table etl_store; to name another "
+                    "schema, add ?options=-csearch_path%3DSCHEMA to the URL",
                     connection->name())));
   auto store = etl::postgres::Store::open(url);
   if (!store) return etl::failure(std::move(store.error()));
@@ -73,15 +74,13 @@ etl::Result<Store> open_store(const std::string& name, bool to_change) {
   const fs::path path = is_database ? name.substr(database.size()) : name;
   if (!is_database && path.extension() != ".ndjson")
     return etl::failure(etl::fatal(fmt::format(
-        "{}: no store: write sqlite:{} for a database, or name a .ndjson file or a postgresql://... URL", name, name)));
+        "{}: not a store: write sqlite:{} for a database, or name a .ndjson file or a postgresql://... URL", name, name)));
   std::error_code ignored;
   if (!fs::exists(path, ignored))
     return etl::failure(
-        etl::fatal(fmt::format("{}: there is no such file; a store is made by the first run that "
-                               "keeps something in it",
-                               path.string())));
+        etl::fatal(fmt::format("{}: no such file; the first run of a pipeline with this store makes it", path.string())));
   if (!is_database) return std::make_shared<etl::io::DeadLetterFile>(path);
-  // First as it is: what is no store must not become one.
+  // Open it read-only first, so that a database that is not a store does not become one.
   auto store = etl::sqlite::Store::open(path, {.read_only = true});
   if (store && to_change) store = etl::sqlite::Store::open(path, {.create = false});
   if (!store) return etl::failure(std::move(store.error()));
@@ -104,7 +103,7 @@ etl::Result<std::optional<DeadLetter>> find(etl::DeadLetterStore& store, const s
 std::string time_text(std::chrono::system_clock::time_point time) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
 }
-/// For a terminal: on one line, and without anything that it would obey.
+/// The text for a terminal: on one line, without control characters.
 std::string plain(std::string_view text) {
   std::string out;
   for (const char c : text) out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
@@ -215,7 +214,7 @@ int stats(etl::DeadLetterStore& store) {
 
 int run(int argc, char** argv) {
   Arguments arguments;
-  CLI::App app{"Looks at what ETL pipelines have set aside, and purges it. To replay it, use the pipeline's program."};
+  CLI::App app{"Lists and deletes the dead letters of ETL pipelines. To replay letters, use the pipeline's own program."};
   app.footer(footer);
   app.set_version_flag("--version", fmt::format("etl-dlq {}.{}.{}", ETLPIPE_VERSION_MAJOR, ETLPIPE_VERSION_MINOR,
                                                 ETLPIPE_VERSION_PATCH));
@@ -226,24 +225,24 @@ int run(int argc, char** argv) {
     made->footer(footer);
     return made;
   };
-  CLI::App* const lists = command("list", "One line for each letter, by pipeline, partition and number of its item");
-  lists->add_option("--pipeline", arguments.pipeline, "Only of this pipeline");
-  lists->add_flag("--json", arguments.json, "One JSON object a line, which as a .ndjson file is a store again");
-  CLI::App* const shows = command("show", "All about one letter");
-  CLI::App* const payloads = command("payload", "The item of one letter, byte for byte, to standard output");
-  for (CLI::App* const one : {shows, payloads}) one->add_option("ID", arguments.id, "The letter")->required();
-  CLI::App* const purges = command("purge", "Forgets letters for good");
-  CLI::Option* const ids = purges->add_option("ID", arguments.ids, "The letters");
-  CLI::Option* const of_pipeline = purges->add_option("--pipeline", arguments.pipeline, "All of this pipeline");
-  CLI::Option* const everything = purges->add_flag("--all", arguments.all, "All there are");
+  CLI::App* const lists = command("list", "Lists letters, one per line, by pipeline, partition and item number");
+  lists->add_option("--pipeline", arguments.pipeline, "Only letters of this pipeline");
+  lists->add_flag("--json", arguments.json, "One JSON object per line; saved as a .ndjson file, the output is a store");
+  CLI::App* const shows = command("show", "Shows one letter in full");
+  CLI::App* const payloads = command("payload", "Writes the item of one letter to standard output, byte for byte");
+  for (CLI::App* const one : {shows, payloads}) one->add_option("ID", arguments.id, "The letter's id")->required();
+  CLI::App* const purges = command("purge", "Deletes letters permanently");
+  CLI::Option* const ids = purges->add_option("ID", arguments.ids, "Ids of letters");
+  CLI::Option* const of_pipeline = purges->add_option("--pipeline", arguments.pipeline, "All letters of this pipeline");
+  CLI::Option* const everything = purges->add_flag("--all", arguments.all, "All letters");
   ids->excludes(of_pipeline)->excludes(everything);
   of_pipeline->excludes(everything);
-  CLI::App* const counts = command("stats", "How many there are, by pipeline and stage");
+  CLI::App* const counts = command("stats", "Counts letters by pipeline and stage");
 
   try {
     app.parse(argc, argv);
     if (purges->parsed() && arguments.ids.empty() && arguments.pipeline.empty() && !arguments.all)
-      throw CLI::RequiredError("purge: name letters by their ids, or give --pipeline or --all; it");
+      throw CLI::RequiredError("purge: give ids, --pipeline or --all; one of them");
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : wrong_usage;
   }

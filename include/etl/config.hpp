@@ -27,5 +27,5 @@
 #define ETLPIPE_COMPILED inline
 #endif
 
-/// `inline namespace v0`: programs built against different major versions do not link by accident.
+// `inline namespace v0`: programs built against different major versions do not link by accident.
 namespace etl::inline v0 {}

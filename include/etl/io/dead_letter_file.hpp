@@ -16,8 +16,9 @@
 
 namespace etl::inline v0::io {
 
-/// One letter as a JSON object on one line, without the line end: UTF-8, but a byte that is not becomes an escaped lone
-/// surrogate (\udc80 to \udcff, as Python's "surrogateescape"), and a payload that is not is "payload_base64".
+/// One letter as a JSON object on one line, without the line end. A byte that is not UTF-8 becomes an escaped lone
+/// surrogate (U+DC80 to U+DCFF, as Python's "surrogateescape" writes it). A payload that is not UTF-8 is written in
+/// base64, under the key "payload_base64".
 [[nodiscard]] std::string to_json(const DeadLetter& letter);
 
 /// A file with one JSON object a line; of the lines with the same id the last one counts. `write` appends with one
