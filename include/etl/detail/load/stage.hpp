@@ -28,6 +28,7 @@
 #include <etl/detail/load/worker_slot.hpp>
 #include <etl/detail/meta/guard.hpp>
 #include <etl/detail/progress/checkpointing.hpp>
+#include <etl/detail/progress/retries.hpp>
 #include <etl/detail/run/environment.hpp>
 #include <etl/options.hpp>
 #include <etl/report.hpp>
@@ -46,7 +47,8 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
         lanes_(lanes_of(traits_, options, slots)),
         gated_(is_gated(traits_, options, slots)),
         rejecter_(calls, options, environment),
-        loading_(calls, options, rejecter_, slots),
+        retries_(options, environment.name),
+        loading_(calls, options, rejecter_, retries_, slots),
         gate_(traits_.concurrent ? options.max_concurrent_loads.value_or(slots) : 1, options.order != Order::None) {
     if (lanes_ > 1) loading_.while_waiting(this);
   }
@@ -55,6 +57,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   void attach(Batcher& batcher, Executor executor = {}, Checkpointing* progress = nullptr, std::string run = {}) {
     batcher_ = &batcher;
     progress_ = progress;
+    if (progress != nullptr) progress->tell(retries_);
     rejecter_.attach(batcher);
     loading_.attach(batcher, std::move(executor), progress, std::move(run));
   }
@@ -117,8 +120,11 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
 
   /// Times, once the batcher has finished.
   void report(RunReport& report) const { report_times(slots_, report); }
-  /// Names of the stages with a user callable at work.
-  void status(RunStatus& status) const { report_busy(slots_, status); }
+  /// Names of the stages with a user callable at work, and what is tried again.
+  void status(RunStatus& status) const {
+    report_busy(slots_, status);
+    retries_.status(status, batcher_->now());
+  }
 
  private:
   using Slot = WorkerSlot;
@@ -355,6 +361,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   const std::uint32_t lanes_;
   const bool gated_;
   Rejecter rejecter_;
+  Retries retries_;
   Loading loading_;
   LoadGate gate_;
   std::mutex spare_mutex_;
