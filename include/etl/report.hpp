@@ -124,6 +124,8 @@ struct RunReport {
   FlushCounts flushes{};
   std::chrono::nanoseconds elapsed{};
   StageTimes pre_process{}, extract{}, queue{}, transform{}, load{}, post_process{};
+  /// Of the abandoned items, those that a `push` did not take: whoever pushed still has them (G11).
+  std::uint64_t refused_pushes = 0;
   std::uint64_t inline_batches = 0;   ///< run on the thread that extracted them
   std::uint64_t max_queue_depth = 0;  ///< most sealed batches waiting at once
   std::uint64_t error_count = 0;

@@ -16,7 +16,7 @@ import sys
 # The reasons for this order: docs/design/0005-include-layers.md.
 LAYERS = [
     # (layer, group, pattern)
-    (1, "values", r"(config|error|stop|position)\.hpp|observe/histogram\.hpp|detail/meta/(guard|time|process)\.hpp"),
+    (1, "values", r"(config|error|stop|position|lost_item)\.hpp|observe/histogram\.hpp|detail/meta/(guard|time|process)\.hpp"),
     (2, "delivery", r"delivery/(seq_ranges|checkpoint|dead_letter|idempotency_key|transactional_store)\.hpp"),
     (2, "executor", r"(executor|asio|memory_budget|signals)\.hpp|detail/meta/(handler_memory|cpus)\.hpp"),
     (3, "policy", r"policy/.*"),
