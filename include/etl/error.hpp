@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 
 #include <tl/expected.hpp>
@@ -166,5 +167,25 @@ class Exception : public std::exception {
   Error error_;
   std::string what_;
 };
+
+/// The value of a result, for code that prefers exceptions: `Store store = etl::value(Store::open(path))`. Throws
+/// `etl::Exception` with the result's error. Prefer it to the result's own `.value()`, whose exception has a text that
+/// says nothing. Thread-safe, as the result is.
+template <class T>
+  requires(!std::is_void_v<T>)
+[[nodiscard]] T value(Result<T>&& result) {
+  if (!result) throw Exception(std::move(result).error());
+  return *std::move(result);
+}
+template <class T>
+  requires(!std::is_void_v<T>)
+[[nodiscard]] T value(const Result<T>& result) {
+  if (!result) throw Exception(result.error());
+  return *result;
+}
+/// Of a result without a value: throws its error, if it has one.
+inline void value(const Result<void>& result) {
+  if (!result) throw Exception(result.error());
+}
 
 }  // namespace etl::inline v0

@@ -2,7 +2,9 @@
 /// What a run returns: its outcome, both ledgers, times and errors (contract G1, G2).
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -87,6 +89,17 @@ struct ErrorRecord {
   [[nodiscard]] std::string text() const;
 };
 
+/// An operation that has failed with an error of class Transient and is tried again.
+struct RetryStatus {
+  Stage stage = Stage::Load;            ///< Load, DeadLetter or Checkpoint
+  std::size_t attempt = 0;              ///< the number of the attempt that has failed last, from 1
+  std::size_t max_attempts = 0;         ///< `RetryPolicy::max_attempts`
+  std::string error{};                  ///< why it failed
+  std::chrono::nanoseconds next_try{};  ///< from now to the next attempt; 0: it is under way
+  std::chrono::nanoseconds since{};     ///< how long ago the first attempt began
+  std::size_t operations = 0;  ///< how many operations of the run are tried again; this one for the longest time
+};
+
 /// A live view of a run, for progress and `PipelineManager::status`.
 struct RunStatus {
   ItemLedger items{};
@@ -96,6 +109,8 @@ struct RunStatus {
   std::uint64_t expected_items = 0;  ///< 0: not known
   /// Stages with a user callable at work; when a run does not end, this names what it waits for (G3).
   std::string waiting_for{};
+  /// What is being tried again, when something is: the run waits for a server.
+  std::optional<RetryStatus> retry{};
 };
 
 /// Everything about one run that ended. A value; not synchronised.
@@ -109,6 +124,8 @@ struct RunReport {
   FlushCounts flushes{};
   std::chrono::nanoseconds elapsed{};
   StageTimes pre_process{}, extract{}, queue{}, transform{}, load{}, post_process{};
+  /// Of the abandoned items, those that a `push` did not take: whoever pushed still has them (G11).
+  std::uint64_t refused_pushes = 0;
   std::uint64_t inline_batches = 0;   ///< run on the thread that extracted them
   std::uint64_t max_queue_depth = 0;  ///< most sealed batches waiting at once
   std::uint64_t error_count = 0;

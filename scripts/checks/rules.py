@@ -16,7 +16,7 @@ import sys
 # The reasons for this order: docs/design/0005-include-layers.md.
 LAYERS = [
     # (layer, group, pattern)
-    (1, "values", r"(concurrent|config|error|stop|position)\.hpp|observe/histogram\.hpp|detail/meta/(guard|time|process)\.hpp"),
+    (1, "values", r"(concurrent|config|error|stop|position|lost_item)\.hpp|observe/histogram\.hpp|detail/meta/(guard|time|process)\.hpp"),
     (2, "delivery", r"delivery/(seq_ranges|checkpoint|dead_letter|idempotency_key|transactional_store)\.hpp"),
     (2, "executor", r"(executor|asio|memory_budget|signals)\.hpp|detail/meta/(handler_memory|cpus)\.hpp"),
     (3, "policy", r"policy/.*"),
@@ -324,7 +324,7 @@ def check_test_names(root):
 
 def check_docs(root):
     """A C++ block below <!-- FILE --> stands, line by line, in that file ("..." for what is left out); any other C++ block
-    says <!-- not compiled -->. Links to files of the tree lead somewhere."""
+    says <!-- not compiled -->. It calls nothing that only tests have. Links to files of the tree lead somewhere."""
     def dense(text):
         return re.sub(r"\s+", "", without_comments(text))
 
@@ -339,6 +339,8 @@ def check_docs(root):
             if not mark or not (root / mark).is_file():
                 yield f"{path}:{line}: a C++ block needs <!-- FILE --> above it, with a file that holds its code"
                 continue
+            for number, name in hits(path, code, r"\btest::\w+"):
+                yield f"{path}:{line + 1 + number}: {name.group(0)} is not shipped: a reader cannot call it"
             whole = dense(read(root / mark))
             for number, text_line in enumerate(without_comments(code).splitlines(), line + 2):
                 if text_line.strip() != "..." and dense(text_line) not in whole:

@@ -2,6 +2,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <etl/error.hpp>
 
@@ -63,6 +64,31 @@ TEST_CASE("error: a Result carries a value or an Error") {
   CHECK(*half(4) == 2);
   REQUIRE_FALSE(half(3).has_value());
   CHECK(half(3).error().context == "odd");
+}
+
+TEST_CASE("error: value() gives what a result holds, or throws its error") {
+  const auto half = [](int n) -> etl::Result<int> {
+    if (n % 2 != 0) return etl::failure(etl::rejected("odd"));
+    return n / 2;
+  };
+  CHECK(etl::value(half(4)) == 2);
+  const etl::Result<int> kept = half(6);
+  CHECK(etl::value(kept) == 3);
+  etl::Result<std::unique_ptr<int>> owned = std::make_unique<int>(5);
+  CHECK(*etl::value(std::move(owned)) == 5);
+  etl::value(etl::Result<void>());
+  const auto thrown = [](auto&& call) {
+    try {
+      call();
+    } catch (const etl::Exception& e) {
+      return std::string(e.what());
+    }
+    return std::string("nothing was thrown");
+  };
+  CHECK(thrown([&] { static_cast<void>(etl::value(half(3))); }) == "odd");
+  const etl::Result<int> odd = half(5);
+  CHECK(thrown([&] { static_cast<void>(etl::value(odd)); }) == "odd");
+  CHECK(thrown([] { etl::value(etl::Result<void>(etl::failure(etl::fatal("disk full")))); }) == "disk full");
 }
 
 TEST_CASE("error: Exception gives its Error back") {

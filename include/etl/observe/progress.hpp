@@ -39,7 +39,29 @@ struct NamedStatus {
   RunStatus status;
 };
 
-/// One line about some runs: share, count, rate and time left where the number of items is known.
+namespace detail {
+
+/// ", waiting for the server: busy (attempt 3 of 5 in 4 s)"; of several runs, about that which waits for the longest
+/// time. Empty when none waits.
+[[nodiscard]] inline std::string waiting_text(const std::vector<NamedStatus>& runs) {
+  const NamedStatus* longest = nullptr;
+  for (const NamedStatus& run : runs)
+    if (run.status.retry && (longest == nullptr || run.status.retry->since > longest->status.retry->since))
+      longest = &run;
+  if (longest == nullptr) return "";
+  const RetryStatus& retry = *longest->status.retry;
+  std::string error = retry.error;
+  std::ranges::replace(error, '\n', ' ');
+  const std::string whose = runs.size() > 1 ? longest->name + ": " : "";
+  const std::string when = retry.next_try.count() > 0 ? "in " + human(retry.next_try) : "under way";
+  return fmt::format(", waiting for the server: {}{} (attempt {} of {} {})", whose, error, retry.attempt + 1,
+                     grouped(retry.max_attempts), when);
+}
+
+}  // namespace detail
+
+/// One line about some runs: share, count, rate and time left where the number of items is known. While something is
+/// tried again, it says what the run waits for instead of rate and time left.
 /// `rate` in items per second. With `width` > 0 a bar of that many characters is drawn.
 [[nodiscard]] inline std::string progress_line(const std::vector<NamedStatus>& runs, double rate, std::size_t width) {
   std::uint64_t done = 0;
@@ -53,15 +75,16 @@ struct NamedStatus {
   }
   std::string line = runs.size() == 1 ? runs.front().name : fmt::format("{} pipelines", runs.size());
   if (!line.empty()) line += ": ";
-  if (!known) return line + fmt::format("{} items, {} items/s", detail::grouped(done), detail::metric(rate));
+  const std::string waiting = detail::waiting_text(runs);
+  const std::string pace = waiting.empty() ? fmt::format(", {} items/s", detail::metric(rate)) : waiting;
+  if (!known) return line + fmt::format("{} items{}", detail::grouped(done), pace);
   const double share = expected == 0 ? 1.0 : std::min(1.0, static_cast<double>(done) / static_cast<double>(expected));
   if (width > 0) {
     const auto filled = static_cast<std::size_t>(share * static_cast<double>(width));
     line += '[' + std::string(filled, '#') + std::string(width - filled, '.') + "] ";
   }
-  line += fmt::format("{:3.0f}% ({}/{} items), {} items/s", share * 100, detail::grouped(done),
-                      detail::grouped(expected), detail::metric(rate));
-  if (rate > 0 && done < expected) {
+  line += fmt::format("{:3.0f}% ({}/{} items){}", share * 100, detail::grouped(done), detail::grouped(expected), pace);
+  if (rate > 0 && done < expected && waiting.empty()) {
     const std::int64_t left = std::llround(static_cast<double>(expected - done) / rate);
     line += fmt::format(", ETA {}:{:02}:{:02}", left / 3600, left / 60 % 60, left % 60);
   }

@@ -36,10 +36,10 @@ etl::Result<std::size_t> count_records(const std::filesystem::path& path) {
 struct CountLetters {
   void extract(etl::Emitter<std::string_view>& out) {
     const io::RecordSplitter lines;
-    io::ChunkReader reader(io::open_input(path).value(), lines);
+    io::ChunkReader reader(etl::value(io::open_input(path)), lines);
     for (;;) {
       if (!reader.ready()) out.flush();  // what is there does not lie in the open batch
-      const auto chunk = reader.next(out.stop()).value();
+      const auto chunk = etl::value(reader.next(out.stop()));
       if (!chunk) return;
       out.hold(chunk->keep);  // the items point into it
       for (std::string_view text = chunk->text; !text.empty();) {

@@ -88,6 +88,23 @@ TEST_CASE("progress: a bar") {
   CHECK(has(etl::progress_line({status("x", 150, 100)}, 0, 10), "[##########] 100%"));  // an estimate that was too low
 }
 
+TEST_CASE("progress: while something is tried again, the line says what the run waits for") {
+  etl::NamedStatus s = status("orders", 2500, 10000);
+  s.status.retry = etl::RetryStatus{
+      .attempt = 3, .max_attempts = 250, .error = "cannot connect:\nconnection refused", .next_try = 4s, .since = 60s};
+  CHECK(etl::progress_line({s}, 1000, 0) ==
+        "orders:  25% (2,500/10,000 items), waiting for the server: cannot connect: connection refused (attempt 4 of "
+        "250 in 4 s)");
+  s.status.retry->next_try = 0s;
+  s.status.expected_items = 0;
+  CHECK(etl::progress_line({s}, 1000, 0) ==
+        "orders: 2,500 items, waiting for the server: cannot connect: connection refused (attempt 4 of 250 under way)");
+  etl::NamedStatus other = status("prices", 1, 0);
+  other.status.retry = etl::RetryStatus{.attempt = 1, .max_attempts = 5, .error = "busy", .since = 61s};
+  CHECK(etl::progress_line({s, other}, 1000, 0) ==
+        "2 pipelines: 2,501 items, waiting for the server: prices: busy (attempt 2 of 5 under way)");
+}
+
 TEST_CASE("progress: several pipelines in one line, every settled item counts") {
   CHECK(
       has(etl::progress_line({status("a", 25, 100), status("b", 25, 100)}, 0, 0), "2 pipelines:  25% (50/200 items)"));

@@ -286,6 +286,17 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     --waiting_for_room_;
   }
 
+  /// The same until `due` at most, and without helping: the caller has no time to run a batch.
+  template <class Ready>
+  void wait_until(Lock& lock, TimePoint due, Ready&& ready) {
+    ++waiting_for_room_;
+    while (!refusing() && !ready() && now() < due) {
+      Base::wake_worker(lock);  // nobody may be on the way, see `enqueue`
+      if (!refusing() && !ready()) Base::wait(lock, due);
+    }
+    --waiting_for_room_;
+  }
+
   // --- for the processor ------------------------------------------------------------------------------
   /// The token of user callables: stopped at the second level of a stop, and at the drain deadline (G10).
   [[nodiscard]] const std::stop_token& user_stop() const noexcept { return user_token_; }
@@ -301,6 +312,18 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     Lock lock(mutex_);
     if (!abandoned_ && !finished_ && now() >= deadline_) pass_deadline(lock);
     return abandoned_ || finished_ ? TimePoint::max() : deadline_;
+  }
+  /// Why what is abandoned is not loaded.
+  [[nodiscard]] Error end_reason() noexcept {
+    Error reason = fatal("");
+    static_cast<void>(if_possible([&] {
+      const Lock lock(mutex_);
+      if (tally_.failed && !tally_.errors.empty())
+        reason = tally_.errors.front().error;
+      else
+        reason.context = tally_.deadline_passed ? "the drain deadline has passed" : "stopped before it was loaded";
+    }));
+    return reason;
   }
   /// Whether nothing more may be loaded.
   [[nodiscard]] bool dead() const noexcept { return dead_.load(std::memory_order_acquire); }
@@ -564,7 +587,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
       });
       if (error) {
         fail({.error = std::move(*error), .stage = Stage::Extract});
-        abandon(batch);
+        abandon_untold(batch);  // what is still in its source comes to light at the end
         return begin;
       }
     }
@@ -627,6 +650,15 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     if (!refusing()) Base::wait(lock, until);
   }
   void abandon(Batch* batch) noexcept {
+    if (processor_->wants_lost()) {
+      static_cast<void>(if_possible([&] {
+        if (batch->buffer == nullptr) source_->materialise(*batch);
+      }));
+      if (batch->buffer != nullptr) processor_->lost(*batch);
+    }
+    abandon_untold(batch);
+  }
+  void abandon_untold(Batch* batch) noexcept {
     BatchLedger ledger;
     ledger.items.abandoned = batch->size();
     settle(batch, ledger);

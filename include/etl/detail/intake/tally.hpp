@@ -29,6 +29,7 @@ struct Tally {
   std::uint64_t inline_batches = 0;
   std::uint64_t max_queue_depth = 0;
   std::uint64_t rejects = 0;
+  std::uint64_t refused = 0;  ///< pushes; counted as abandoned
   std::uint64_t error_count = 0;
   std::vector<ErrorRecord> errors{};
   bool failed = false;
@@ -49,6 +50,7 @@ struct Tally {
   void count_refused() noexcept {
     ++ledger.items.extracted;
     ++ledger.items.abandoned;
+    ++refused;
   }
   /// The error that decided a failure comes first; of the others the first ones are kept.
   void keep(ErrorRecord record, const std::string& pipeline, bool decides) noexcept {

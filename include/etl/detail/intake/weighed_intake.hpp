@@ -50,6 +50,13 @@ class WeighedIntake final : public BatchSource {
     return true;
   }
 
+  /// Waits for room until `due` at most, on the batcher's clock. False: there is none, or closed, stopped or failed.
+  [[nodiscard]] bool wait_for_room_until(TimePoint due) {
+    auto lock = batcher_.lock();
+    batcher_.wait_until(lock, due, [this] { return batcher_.has_room(capacity_ - 1); });
+    return !batcher_.refusing() && batcher_.has_room(capacity_ - 1);
+  }
+
   // --- for the batcher ------------------------------------------------------------------------------
   TimePoint seal_due(TimePoint now, BatchQueue& sealed) noexcept override {
     if (!timed_) return TimePoint::max();

@@ -20,6 +20,7 @@
 #include <etl/delivery/transactional_store.hpp>
 #include <etl/detail/meta/time.hpp>
 #include <etl/detail/progress/progress_tracker.hpp>
+#include <etl/detail/progress/retries.hpp>
 #include <etl/detail/run/pipeline_calls.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
@@ -82,6 +83,8 @@ class Checkpointing {
     if (!saved) return std::move(saved.error());
     return std::nullopt;
   }
+  /// Whom to tell of failed attempts, before `start`.
+  void tell(Retries& retries) noexcept { retries_ = &retries; }
   /// For attempts to save while the run is under way, and at its end.
   void wait_by(Waiter waiter) { waiter_ = std::move(waiter); }
   /// What is settled of the `index`th partition of this run.
@@ -258,7 +261,7 @@ class Checkpointing {
   }
   template <class F>
   [[nodiscard]] std::invoke_result_t<F> trying(F&& call, const Waiter& waiter) {
-    return retry(options_.retry, std::forward<F>(call), waiter, 0);
+    return retry_told(options_.retry, std::forward<F>(call), waiter, 0, retries_, {.stage = Stage::Checkpoint});
   }
   [[nodiscard]] Result<void> save_trying(const Checkpoint& checkpoint, const Waiter& waiter) {
     return trying([&] { return store_->save(pipeline_, checkpoint); }, waiter);
@@ -290,6 +293,7 @@ class Checkpointing {
   const std::string run_;
   CheckpointStore* const store_;
   const bool transactional_;
+  Retries* retries_ = nullptr;
 
   // Constant after `start`.
   Checkpoint begin_{};

@@ -33,6 +33,7 @@ inline void settle_outcome(RunReport& report, Tally totals) noexcept {
   report.flushes = totals.flushes;
   report.extract = StageTimes(totals.fill);
   report.inline_batches = totals.inline_batches;
+  report.refused_pushes = totals.refused;
   report.max_queue_depth = totals.max_queue_depth;
   report.error_count = totals.error_count;
   report.errors = std::move(totals.errors);

@@ -4,7 +4,7 @@
 ///
 ///     auto reader = etl::csv::ndjson::Reader::open("orders.ndjson");
 ///     auto decoder = etl::csv::ndjson::bind(mapping, reader->name());  // a FileMapping, or columns<Order>(...)
-///     while (auto chunk = reader->next().value())
+///     while (auto chunk = etl::value(reader->next()))
 ///       for (const auto& line : *chunk) decoder->decode(line, record);
 ///
 /// A member of an object is a cell: a text, whose letters are those of the string, stands in quotes; numbers, true and
