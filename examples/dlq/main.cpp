@@ -25,6 +25,8 @@
 #include <etl/postgres/store.hpp>
 #endif
 
+#include "common/standard_streams.hpp"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -38,7 +40,7 @@ constexpr const char* footer =
     "Exit codes: 0 done; 1 failed, or no such letter; 2 wrong usage, or the store cannot be opened";
 
 int complain(std::string_view what, int code = failed) {
-  fmt::print(stderr, "etl-dlq: {}\n", what);
+  program::say("etl-dlq: {}\n", what);
   return code;
 }
 
@@ -261,6 +263,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  program::reserve_standard_streams();
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {

@@ -48,7 +48,7 @@ int cat(const Options& options, const etl::Stop& stop) {
         for (const std::string_view cell : row) writer->cell(cell);
         if (auto written = writer->end_row(); !written) return fail_to_print(written.error());
       }
-      for (const csv::BadRow& bad : (*chunk)->bad_rows()) fmt::print(stderr, "{}\n", bad.error.message());
+      for (const csv::BadRow& bad : (*chunk)->bad_rows()) say("{}\n", bad.error.message());
       rejects |= !(*chunk)->bad_rows().empty();
     }
     if (stop.drain().stop_requested()) break;

@@ -142,6 +142,7 @@ class Job {
       manager.add_runner(job_name(options_, files_[i]),
                          [this, i, &summary](const etl::Options& run, const etl::Stop& stopped) {
                            FileResult& result = summary.files[i];
+                           progress_.begins(i);
                            load_file(i, run, stopped, result);
                            progress_.done(i);
                            return result.report;

@@ -12,8 +12,10 @@
 #include <fmt/format.h>
 #include <etl/etl.hpp>
 #include <etl/io/sink.hpp>
+#include <etl/observe/terminal.hpp>
 #include <etl/sqlite/store.hpp>
 
+#include "common/standard_streams.hpp"
 #include "inputs.hpp"
 #include "options.hpp"
 #include "schema.hpp"
@@ -93,7 +95,7 @@ etl::Result<void> begin_job(sqlite::Store& store, Writer& writer, const Ingest& 
 }
 
 int fail(const etl::Error& error, int exit_code = 1) {
-  fmt::print(stderr, "etl-uniprot: {}\n", error.message());
+  say("etl-uniprot: {}\n", error.message());
   return exit_code;
 }
 
@@ -117,8 +119,9 @@ int ingest(const Ingest& options, const etl::Stop& stop) {
   std::uint64_t shown = 0;
   run.errors.on_reject = [&shown](const etl::Rejection& r) {  // one call at a time
     constexpr std::uint64_t most = 10;
-    if (++shown <= most) fmt::print(stderr, "rejected {}\n", r.error.message());
-    if (shown == most) fmt::print(stderr, "further ones are in the table 'rejects' only\n");
+    const std::string fresh = etl::fresh_line(stderr);
+    if (++shown <= most) say("{}rejected {}\n", fresh, r.error.message());
+    if (shown == most) say("{}further ones are in the table 'rejects' only\n", fresh);
   };
   if (!options.quiet) {
     run.progress.show = etl::ProgressOptions::Show::Auto;
@@ -140,16 +143,15 @@ int ingest(const Ingest& options, const etl::Stop& stop) {
   if (!options.dead_letters.empty() && !options.dry_run)
     if (auto written = write_dead_letters(**store, run.name, options.dead_letters); !written)
       return fail(written.error());
-  if (report.ok() && report.items.extracted == 0) fmt::print(stderr, "etl-uniprot: the input holds no entries\n");
+  if (report.ok() && report.items.extracted == 0) say("etl-uniprot: the input holds no entries\n");
   if (options.json)
     fmt::print("{}\n", report.json());
   else if (!options.quiet)
     fmt::print("{}\n", report.text());
   if (!report.ok() && !report.errors.empty()) {
     const etl::ErrorRecord& first = report.errors.front();
-    fmt::print(stderr, "etl-uniprot: {}\n", first.text());
-    if (first.error.code == etl::Errc::CheckpointMismatch)
-      fmt::print(stderr, "etl-uniprot: to restart, add --restart\n");
+    say("etl-uniprot: {}\n", first.text());
+    if (first.error.code == etl::Errc::CheckpointMismatch) say("etl-uniprot: to restart, add --restart\n");
   }
   return report.exit_code();
 }

@@ -8,6 +8,7 @@
 #include <etl/io/sink.hpp>
 #include <etl/uniprot/format.hpp>
 
+#include "common/standard_streams.hpp"
 #include "inputs.hpp"
 #include "options.hpp"
 
@@ -59,25 +60,24 @@ struct Inspection {
 
 int inspect(const Inspect& options, const etl::Stop& stop) {
   if (auto problem = check_inputs(options.files)) {
-    fmt::print(stderr, "etl-uniprot: {}\n", problem->message());
+    say("etl-uniprot: {}\n", problem->message());
     return 2;
   }
   Inspection inspection{.options = options};
   etl::Options run{.batch_size = 200, .workers = options.workers, .order = etl::Order::Source, .name = "inspect"};
   run.errors.max_rejects = UINT64_MAX;
-  run.errors.on_reject = [](const etl::Rejection& r) { fmt::print(stderr, "{}\n", r.error.message()); };
+  run.errors.on_reject = [](const etl::Rejection& r) { say("{}\n", r.error.message()); };
   const etl::RunReport report = etl::run(inspection, run, stop);
   if (const auto finished = inspection.finish(); !finished && report.ok()) {
-    fmt::print(stderr, "etl-uniprot: {}\n", finished.error().message());
+    say("etl-uniprot: {}\n", finished.error().message());
     return 1;
   }
-  if (report.ok() && report.items.extracted == 0) fmt::print(stderr, "etl-uniprot: the input holds no entries\n");
+  if (report.ok() && report.items.extracted == 0) say("etl-uniprot: the input holds no entries\n");
   if (!report.ok() || report.items.rejected > 0) {
     for (const etl::ErrorRecord& error : report.errors)
-      if (error.error.error_class != etl::ErrorClass::Rejected)
-        fmt::print(stderr, "etl-uniprot: {}\n", error.error.message());
-    fmt::print(stderr, "etl-uniprot: {} entries, {} written, {} rejected: {}\n", report.items.extracted,
-               report.items.loaded, report.items.rejected, etl::to_string(report.outcome));
+      if (error.error.error_class != etl::ErrorClass::Rejected) say("etl-uniprot: {}\n", error.error.message());
+    say("etl-uniprot: {} entries, {} written, {} rejected: {}\n", report.items.extracted, report.items.loaded,
+        report.items.rejected, etl::to_string(report.outcome));
   }
   return report.exit_code();
 }

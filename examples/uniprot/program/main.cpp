@@ -13,6 +13,7 @@
 #include <etl/signals.hpp>
 
 #include "common/max_rejects.hpp"
+#include "common/standard_streams.hpp"
 #include "options.hpp"
 
 namespace {
@@ -118,11 +119,12 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  program::reserve_standard_streams();
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write, with a message
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "etl-uniprot: {}\n", error.what());
+    program::say("etl-uniprot: {}\n", error.what());
     return 1;
   }
 }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -18,16 +19,13 @@
 
 #include <fmt/format.h>
 
-#if defined(__unix__) || defined(__APPLE__)
-#include <unistd.h>
-#endif
-
 #include <etl/config.hpp>
 #include <etl/detail/meta/guard.hpp>
 #include <etl/detail/meta/time.hpp>
 #include <etl/detail/run/report_text.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
+#include <etl/observe/terminal.hpp>
 #include <etl/options.hpp>
 #include <etl/report.hpp>
 
@@ -58,6 +56,12 @@ namespace detail {
                      grouped(retry.max_attempts), when);
 }
 
+/// Per second, written as counts are: "22,300"; small ones with three digits: "0.25".
+[[nodiscard]] inline std::string rate_text(double rate) {
+  return rate < 100 ? fmt::format("{:.3g}", rate)
+                    : grouped(static_cast<std::uint64_t>(std::llround(std::min(rate, 9e18))));
+}
+
 }  // namespace detail
 
 /// One line about some runs: share, count, rate and time left where the number of items is known. While something is
@@ -76,7 +80,7 @@ namespace detail {
   std::string line = runs.size() == 1 ? runs.front().name : fmt::format("{} pipelines", runs.size());
   if (!line.empty()) line += ": ";
   const std::string waiting = detail::waiting_text(runs);
-  const std::string pace = waiting.empty() ? fmt::format(", {} items/s", detail::metric(rate)) : waiting;
+  const std::string pace = waiting.empty() ? fmt::format(", {} items/s", detail::rate_text(rate)) : waiting;
   if (!known) return line + fmt::format("{} items{}", detail::grouped(done), pace);
   const double share = expected == 0 ? 1.0 : std::min(1.0, static_cast<double>(done) / static_cast<double>(expected));
   if (width > 0) {
@@ -91,16 +95,38 @@ namespace detail {
   return line;
 }
 
-/// Shows progress from a thread of its own, from its construction to its destruction. `look` is called
-/// on that thread; while it throws, or there is no memory for the line, nothing is shown. The constructor throws
-/// `std::system_error` when the thread cannot start.
+/// The same with a bar, in at most `columns`: the bar gets shorter, names lose their middle, at last the end is cut
+/// off.
+[[nodiscard]] inline std::string progress_line_within(std::vector<NamedStatus> runs, double rate, std::size_t columns) {
+  struct Form {
+    std::size_t bar, least_name;
+  };
+  const std::string name = runs.size() == 1 ? runs.front().name : std::string();
+  std::string line;
+  for (const Form form : {Form{30, 24}, Form{10, 24}, Form{0, 12}, Form{0, 4}}) {
+    if (runs.size() == 1) runs.front().name = shortened(name, std::numeric_limits<std::size_t>::max());
+    line = progress_line(runs, rate, form.bar);
+    if (const std::size_t width = text_width(line); runs.size() == 1 && width > columns) {
+      const std::size_t whole = text_width(runs.front().name), over = width - columns;
+      runs.front().name = shortened(name, std::max(form.least_name, whole > over ? whole - over : 0));
+      line = progress_line(runs, rate, form.bar);
+    }
+    if (text_width(line) <= columns) return line;
+  }
+  return cut_to_width(line, columns);
+}
+
+/// Shows progress from a thread of its own, from its construction to its destruction; nothing on a stream that is
+/// closed. On a terminal each line fits the width that it has then. `look` is called on that thread; while it throws,
+/// or there is no memory for the line, nothing is shown. The constructor throws `std::system_error` when the thread
+/// cannot start.
 class ProgressTicker {
  public:
   using Look = std::function<std::vector<NamedStatus>()>;
 
   ProgressTicker(const ProgressOptions& options, Look look) : options_(options), look_(std::move(look)) {
     using Show = ProgressOptions::Show;
-    if (options_.show == Show::Off) return;
+    if (options_.show == Show::Off || !is_writable(options_.stream)) return;
     bar_ = options_.show == Show::Bar || (options_.show == Show::Auto && is_terminal(options_.stream));
     if (options_.interval.count() == 0) options_.interval = std::chrono::milliseconds(bar_ ? 100 : 5000);
     try {
@@ -122,13 +148,6 @@ class ProgressTicker {
   }
 
  private:
-  [[nodiscard]] static bool is_terminal(std::FILE* stream) {
-#if defined(__unix__) || defined(__APPLE__)
-    return ::isatty(::fileno(stream)) == 1;
-#else
-    return stream == nullptr;
-#endif
-  }
   void tick() noexcept {
     std::unique_lock lock(mutex_);
     while (!done_by(detail::after(Clock::now(), detail::saturated(options_.interval)), lock)) try_to_show();
@@ -154,12 +173,13 @@ class ProgressTicker {
       items += run.status.items.extracted;
     }
     const double seconds = detail::seconds(elapsed);
-    const std::string line = progress_line(runs, seconds > 0 ? static_cast<double>(items) / seconds : 0, bar_ ? 30 : 0);
-    // A bar is redrawn in place; what an earlier, longer line left over is erased (ECMA-48 EL).
-    if (bar_)
-      fmt::print(options_.stream, "\r{}\x1b[K", line);
-    else
-      fmt::print(options_.stream, "{}\n", line);
+    const double rate = seconds > 0 ? static_cast<double>(items) / seconds : 0;
+    if (bar_) {
+      const std::string line = progress_line_within(runs, rate, line_width(options_.stream));
+      fmt::print(options_.stream, "{}", redrawn_line(line, options_.stream));
+    } else {
+      fmt::print(options_.stream, "{}\n", progress_line(runs, rate, 0));
+    }
     std::fflush(options_.stream);
     shown_ = true;
   }

@@ -67,15 +67,15 @@ struct Watched {
 
 TEST_CASE("progress: a line with share, count, rate and time left") {
   CHECK(etl::progress_line({status("orders", 2500, 10000)}, 1000, 0) ==
-        "orders:  25% (2,500/10,000 items), 1 k items/s, ETA 0:00:08");
+        "orders:  25% (2,500/10,000 items), 1,000 items/s, ETA 0:00:08");
   CHECK(etl::progress_line({status("orders", 0, 7200)}, 1, 0) ==
         "orders:   0% (0/7,200 items), 1 items/s, ETA 2:00:00");
   CHECK(etl::progress_line({status("orders", 10000, 10000)}, 1000, 0) ==
-        "orders: 100% (10,000/10,000 items), 1 k items/s");
+        "orders: 100% (10,000/10,000 items), 1,000 items/s");
 }
 
 TEST_CASE("progress: without an expected number: count and rate") {
-  CHECK(etl::progress_line({status("orders", 1234567, 0)}, 2.5e6, 0) == "orders: 1,234,567 items, 2.5 M items/s");
+  CHECK(etl::progress_line({status("orders", 1234567, 0)}, 2.5e6, 0) == "orders: 1,234,567 items, 2,500,000 items/s");
   CHECK(etl::progress_line({status("", 5, 0)}, 0, 20) == "5 items, 0 items/s");
 }
 
