@@ -11,6 +11,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <etl/config.hpp>
@@ -105,6 +106,9 @@ class Client {
     return send({.method = "DELETE", .url = std::move(url)}, stop);
   }
 
+  /// The error that `send` makes of an answer, with `why` in place of the beginning of its body, if given: for a
+  /// service whose bodies say more.
+  [[nodiscard]] Error error_of(const Request& request, const Response& response, std::string_view why = {}) const;
   [[nodiscard]] const ClientOptions& options() const noexcept;
 
   /// Used by the library.

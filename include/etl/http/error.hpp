@@ -9,7 +9,6 @@
 
 #include <etl/config.hpp>
 #include <etl/error.hpp>
-#include <etl/http/message.hpp>
 
 namespace etl::inline v0::http {
 
@@ -33,9 +32,9 @@ enum class Problem {
 /// or an option that is wrong (`Errc::InvalidOptions`).
 ///
 /// Classes (G5): 408, 425, 429 and 5xx but 501 and 505 are transient, and so are `Resolve`, `Connect`, `Timeout`,
-/// `Reset` and `Incomplete`. 400, 409, 413, 414, 415 and 422 are rejected: they are about what was sent. The rest is
-/// fatal: 401, 403, 404, 405, ... answer every item alike until somebody changes a setting. A certificate that cannot
-/// be verified is fatal.
+/// `Reset`, `Incomplete` and a TLS handshake that broke off. 400, 409, 413, 414, 415 and 422 are rejected: they are
+/// about what was sent. The rest is fatal: 401, 403, 404, 405, ... answer every item alike until somebody changes a
+/// setting. A certificate that cannot be verified is fatal.
 ///
 /// The context names method, URL, status or problem, and the first kilobyte of the answer. It has no secret: user info
 /// is left out, values of parameters with secret names are `***`, and so are credentials that the server repeats. Codes
@@ -60,10 +59,6 @@ enum class Problem {
 /// for another text. At most a day.
 [[nodiscard]] std::optional<std::chrono::seconds> retry_after(std::string_view text,
                                                               std::chrono::system_clock::time_point now);
-/// The error that `Client::send` makes of an answer, with `why` in place of the beginning of its body, if given: for a
-/// service whose bodies say more.
-[[nodiscard]] Error error_of(const Request& request, const Response& response, std::string_view why = {});
-
 }  // namespace etl::inline v0::http
 
 template <>
