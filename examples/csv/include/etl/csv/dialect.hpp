@@ -40,6 +40,10 @@ struct Dialect {
   Encoding encoding = Encoding::Utf8;  ///< see there
   std::string charset{};    ///< any other encoding, as iconv names it; offsets are then those of the text as UTF-8
   bool check_utf8 = false;  ///< rows with invalid UTF-8 are set aside
+  /// The text is a sheet of a workbook, a row a line (`excel::open`), and its first cell stands in this column, from 1:
+  /// A. A line break within a cell then counts as no line, so that lines are the rows of the sheet, and errors of
+  /// decoders name cells as "C12". 0: it is no sheet.
+  std::size_t sheet_column = 0;
 
   friend bool operator==(const Dialect&, const Dialect&) = default;
 };
