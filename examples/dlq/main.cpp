@@ -57,15 +57,15 @@ etl::Result<Store> open_postgres([[maybe_unused]] const std::string& url) {
   const auto there = connection->query("SELECT to_regclass(quote_ident(current_schema()) || '.etl_store') IS NOT NULL");
   if (!there) return etl::failure(there.error());
   if (there->text(0, 0) != "t")
-    return etl::failure(etl::fatal(
+    return etl::fatal(
         fmt::format("{}: this database is not a store: its first schema has no table etl_store; to name another "
                     "schema, add ?options=-csearch_path%3DSCHEMA to the URL",
-                    connection->name())));
+                    connection->name()));
   auto store = etl::postgres::Store::open(url);
   if (!store) return etl::failure(std::move(store.error()));
   return *store;
 #else
-  return etl::failure(etl::fatal("this etl-dlq was built without PostgreSQL (libpq-dev)"));
+  return etl::fatal("this etl-dlq was built without PostgreSQL (libpq-dev)");
 #endif
 }
 
@@ -75,12 +75,13 @@ etl::Result<Store> open_store(const std::string& name, bool to_change) {
   const bool is_database = name.starts_with(database);
   const fs::path path = is_database ? name.substr(database.size()) : name;
   if (!is_database && path.extension() != ".ndjson")
-    return etl::failure(etl::fatal(fmt::format(
-        "{}: not a store: write sqlite:{} for a database, or name a .ndjson file or a postgresql://... URL", name, name)));
+    return etl::fatal(
+        fmt::format("{}: not a store: write sqlite:{} for a database, or name a .ndjson file or a postgresql://... URL",
+                    name, name));
   std::error_code ignored;
   if (!fs::exists(path, ignored))
-    return etl::failure(
-        etl::fatal(fmt::format("{}: no such file; the first run of a pipeline with this store makes it", path.string())));
+    return etl::failure(etl::fatal(
+        fmt::format("{}: no such file; the first run of a pipeline with this store makes it", path.string())));
   if (!is_database) return std::make_shared<etl::io::DeadLetterFile>(path);
   // Open it read-only first, so that a database that is not a store does not become one.
   auto store = etl::sqlite::Store::open(path, {.read_only = true});
@@ -216,7 +217,8 @@ int stats(etl::DeadLetterStore& store) {
 
 int run(int argc, char** argv) {
   Arguments arguments;
-  CLI::App app{"Lists and deletes the dead letters of ETL pipelines. To replay letters, use the pipeline's own program."};
+  CLI::App app{
+      "Lists and deletes the dead letters of ETL pipelines. To replay letters, use the pipeline's own program."};
   app.footer(footer);
   app.set_version_flag("--version", fmt::format("etl-dlq {}.{}.{}", ETLPIPE_VERSION_MAJOR, ETLPIPE_VERSION_MINOR,
                                                 ETLPIPE_VERSION_PATCH));

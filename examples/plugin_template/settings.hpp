@@ -34,8 +34,8 @@ struct Line {
 inline etl::Result<Setting> parse(const Line& line) {
   const std::size_t sign = line.text.find(" = ");
   if (sign == std::string::npos)
-    return etl::failure(etl::rejected("line " + std::to_string(line.number) + ": '" + line.text +
-                                      "' has no ' = ' between a name and a value"));
+    return etl::rejected("line " + std::to_string(line.number) + ": '" + line.text +
+                         "' has no ' = ' between a name and a value");
   return Setting{line.text.substr(0, sign), line.text.substr(sign + 3)};
 }
 
@@ -86,7 +86,7 @@ class Sink {
         lines.append(name).append(" = ").append(value).append("\n");
     }
     if (file_ << lines << std::flush) return {};
-    return etl::failure(etl::fatal("cannot write to " + name_ + ": is the disk full, or the folder missing?"));
+    return etl::fatal("cannot write to " + name_ + ": is the disk full, or the folder missing?");
   }
 
  private:

@@ -132,8 +132,19 @@ struct Error {
       text.append(": ").append(c->context.empty() ? c->code.message() : c->context);
     return text;
   }
+
+  /// An error is a `Result` of any type: `return etl::rejected("no price")`.
+  template <class T>
+  operator tl::expected<T, Error>() const& {  // NOLINT(google-explicit-constructor)
+    return tl::unexpected<Error>(*this);
+  }
+  template <class T>
+  operator tl::expected<T, Error>() && {  // NOLINT(google-explicit-constructor)
+    return tl::unexpected<Error>(std::move(*this));
+  }
 };
 
+// These three make errors. A function that returns a `Result` returns them as they are: `return etl::fatal("...")`.
 /// This item only: it is counted, reported, and the run goes on within its budget.
 [[nodiscard]] inline Error rejected(std::string context) {
   return {.code = Errc::Rejected, .error_class = ErrorClass::Rejected, .context = std::move(context)};
@@ -152,7 +163,7 @@ struct Error {
 template <class T>
 using Result = tl::expected<T, Error>;
 
-/// To return an error from a function that returns a `Result`.
+/// An error as a `Result` of a type that is not named, as in `return ok ? value : etl::failure(error)`.
 [[nodiscard]] inline tl::unexpected<Error> failure(Error error) { return tl::unexpected<Error>(std::move(error)); }
 
 /// An `Error` as an exception, for user code that prefers to throw. Thrown by the library for a

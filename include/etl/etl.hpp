@@ -14,6 +14,7 @@
 #include <etl/options_from_environment.hpp>
 #include <etl/pipeline.hpp>
 #include <etl/report.hpp>
+#include <etl/rows.hpp>
 #include <etl/run.hpp>
 #include <etl/signals.hpp>
 #include <etl/start.hpp>

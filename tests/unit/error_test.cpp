@@ -1,4 +1,5 @@
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -100,4 +101,26 @@ TEST_CASE("error: Exception gives its Error back") {
     REQUIRE(ours != nullptr);
     CHECK(ours->error().error_class == etl::ErrorClass::Rejected);
   }
+}
+
+namespace {
+struct MoveOnly {
+  std::unique_ptr<int> number;
+};
+etl::Result<int> number() { return etl::rejected("no number"); }
+etl::Result<void> nothing() { return etl::fatal("cannot"); }
+etl::Result<MoveOnly> owned() {
+  etl::Error error = etl::transient("busy");
+  error.context += " again";
+  return error;
+}
+etl::Result<std::optional<std::string>> text() { return etl::rejected("no text"); }
+}  // namespace
+
+TEST_CASE("error: is a result of any type, without a second wrapper") {
+  CHECK(number().error().context == "no number");
+  CHECK(number().error().error_class == etl::ErrorClass::Rejected);
+  CHECK(nothing().error().context == "cannot");
+  CHECK(owned().error().context == "busy again");
+  CHECK(text().error().code == etl::Errc::Rejected);
 }
