@@ -142,6 +142,11 @@ ETLPIPE_COMPILED void Work::reject_results(std::uint32_t from, std::vector<std::
   });
 }
 
+ETLPIPE_COMPILED const Error* Work::reason(std::uint32_t item) const noexcept {
+  const auto found = std::ranges::find(load_rejections, item, &Rejected::item);
+  return found == load_rejections.end() ? nullptr : &found->error;
+}
+
 ETLPIPE_COMPILED BatchLedger Work::ledger() const {
   BatchLedger ledger;
   ledger.results.produced = produced;

@@ -64,7 +64,7 @@ etl::Result<std::string> verified(const std::filesystem::path& path, std::string
   auto source = io::decode(io::digesting(*std::move(file), md5));
   if (!source) return etl::failure(source.error());
   auto text = io::read_all(**source);
-  if (text && !io::same_hex(md5.finish(), expected)) return etl::failure(etl::fatal("wrong MD5"));
+  if (text && !io::same_hex(md5.finish(), expected)) return etl::fatal("wrong MD5");
   return text;
 }
 

@@ -96,6 +96,8 @@ struct Work {
   /// Load rejected results, counted from `from`. Keeps the items concerned, each once per batch, with the first reason.
   void reject_results(std::uint32_t from, std::vector<std::pair<std::size_t, Error>>& rejects);
 
+  /// Why `load` rejected an item, or null if it did not.
+  [[nodiscard]] const Error* reason(std::uint32_t item) const noexcept;
   /// Whether some items are not loaded. Of a work without transform, as all of a bucket's are.
   [[nodiscard]] bool loses() const noexcept { return lost_ || !fates_.empty(); }
   /// Calls `call(item, fate, reason)` for each of them; the reason is that of a reject, or null.
@@ -105,8 +107,7 @@ struct Work {
       Fate fate = lost_ ? Fate::Abandoned : fates_[item];
       if (fate == Fate::Rejected && unkept_) fate = Fate::Abandoned;
       if (fate == Fate::Committed) continue;
-      const auto why = std::ranges::find(load_rejections, item, &Rejected::item);
-      call(item, fate, fate == Fate::Rejected && why != load_rejections.end() ? &why->error : nullptr);
+      call(item, fate, fate == Fate::Rejected ? reason(item) : nullptr);
     }
   }
 
