@@ -893,3 +893,19 @@ TEST_CASE("bucket: G4 an item that was moved away when that failed is not proces
   CHECK(report.items.loaded == 1);
   CHECK(report.items.abandoned == 2);
 }
+
+TEST_CASE("bucket: G18 Order::Source: what one thread has pushed is processed in that order") {
+  constexpr int count = 5000;
+  std::vector<int> expected(count);
+  std::iota(expected.begin(), expected.end(), 0);
+  for (int round = 0; round < 20; ++round) {
+    std::vector<int> seen;
+    etl::Options options{.batch_size = 2, .workers = 4, .order = etl::Order::Source};
+    options.inline_batches = etl::Inline::Never;
+    etl::Bucket<int> bucket(
+        [&](std::span<const int> batch) mutable { seen.insert(seen.end(), batch.begin(), batch.end()); }, options);
+    for (int i = 0; i < count; ++i) bucket.push(i);
+    REQUIRE(bucket.finish().ok());
+    REQUIRE(seen == expected);
+  }
+}

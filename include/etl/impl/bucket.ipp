@@ -64,7 +64,8 @@ struct BucketEngine::Parts {
         intake(*batcher, queue, calls.traits().item, options),
         stop(std::move(its_stop)) {
     stage.attach(*batcher, executor);
-    if (options.batch_bytes || options.memory)
+    // In source order, too: workers that take items out of the queue at once do so in any order.
+    if (options.batch_bytes || options.memory || options.order == Order::Source)
       batcher->set_source(&weighed.emplace(*batcher, calls.traits().item, options));
     else
       batcher->set_source(&intake);
@@ -110,7 +111,7 @@ struct BucketEngine::Parts {
   PipelineStage stage;
   const std::shared_ptr<Batcher> batcher;
   SharedIntake intake;
-  std::optional<WeighedIntake> weighed;           // in its place, where items are weighed
+  std::optional<WeighedIntake> weighed;           // in its place, where items are weighed or ordered
   std::atomic<std::uint32_t> next_partition = 1;  // 0 is the shared intake
   const Stop stop;
   std::optional<std::stop_callback<Drain>> on_drain;

@@ -27,7 +27,7 @@ class BucketEngine {
   /// Closes, and waits until everything is processed.
   ~BucketEngine();
 
-  /// Whether items are weighed, and pushed with `push_weighed`; otherwise by way of `intake()`.
+  /// Whether items are weighed, or kept in order, and pushed with `push_weighed`; otherwise by way of `intake()`.
   [[nodiscard]] bool weighed() const noexcept { return weighed_; }
   [[nodiscard]] SharedIntake& intake() noexcept { return *intake_; }
   /// `item` points to one of the bucket's type, which is moved from when the answer is Yes.

@@ -18,8 +18,9 @@
 
 namespace etl::inline v0::detail {
 
-/// For a bucket with `batch_bytes` or a memory budget, in place of a `SharedIntake`: which items a batch has must be
-/// known when it is sealed, so one open batch is filled under the batcher's lock, taken for each item. Thread-safe.
+/// For a bucket with `batch_bytes`, a memory budget, or `Order::Source`, in place of a `SharedIntake`: which items a
+/// batch has must be known when it is sealed, so one open batch is filled under the batcher's lock, taken for each
+/// item. Thread-safe.
 class WeighedIntake final : public BatchSource {
  public:
   WeighedIntake(Batcher& batcher, const ItemType& type, const Options& options)

@@ -37,6 +37,8 @@ struct Beginning {
   std::vector<PartitionName> partitions{};
   /// Idempotency keys are made for batches of `Options::batch_size`: another one is refused (G16).
   bool keyed = false;
+  /// A batch with nothing to load may be recorded by the transaction of a later one. Otherwise it has one of its own.
+  bool rides = true;
 };
 
 /// Who saves what: with a plain store, whoever settles a batch, or a timer, saves the whole checkpoint from time to
@@ -59,6 +61,7 @@ class Checkpointing {
     begin_.batch_size = options_.batch_size;
     begin_.run = run_;
     keyed_ = now.keyed;
+    rides_ = now.rides;
     if (auto error = number(now.partitions)) return error;
     if (store_ == nullptr) return std::nullopt;
     const auto claim = [&] { return trying([&] { return store_->claim(pipeline_, run_); }, waiter); };
@@ -158,9 +161,10 @@ class Checkpointing {
     for (const SettledItems& items : part.items) tracker_.settle(items);
     last_commit_ = now;
   }
-  /// A batch with nothing to write: its items are recorded by the next transaction. False: there has been none for so
-  /// long that it should have one of its own.
+  /// A batch with nothing to write: its items are recorded by the next transaction. False: it should have one of its
+  /// own, since there has been none for a long time, or since `Beginning::rides` says so.
   [[nodiscard]] bool rides(SettledItems items, TimePoint now) {
+    if (!rides_) return false;
     items.partition = numbers_[items.partition];
     const std::lock_guard lock(mutex_);
     if (now - last_commit_.value_or(now) > options_.delivery.save_every) return false;
@@ -302,6 +306,7 @@ class Checkpointing {
   std::vector<std::uint32_t> numbers_{};                    // which number it has in the checkpoint
   std::vector<std::string> missing_{};
   bool keyed_ = false;
+  bool rides_ = true;
   bool resumed_ = false;
   Waiter waiter_{};
 

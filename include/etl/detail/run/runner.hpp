@@ -161,10 +161,12 @@ class Runner final : public LiveRun {
     return std::nullopt;
   }
 
-  /// Fused, its one thread only looks at the clock.
+  /// Fused, its one thread only looks at the clock: for the timeout, the deadline, and saves that are due.
   [[nodiscard]] Executor own_pool() const {
     if (options_.mode == Mode::Parallel) return Executor::pool(options_.workers);
-    const bool timeless = options_.timeout == Options::never && options_.drain_deadline == Options::never;
+    const bool saves =
+        options_.delivery.checkpoints && !options_.delivery.dry_run && options_.delivery.save_every != Options::never;
+    const bool timeless = options_.timeout == Options::never && options_.drain_deadline == Options::never && !saves;
     return timeless ? Executor() : Executor::pool(1);
   }
 
@@ -199,7 +201,9 @@ class Runner final : public LiveRun {
   [[nodiscard]] bool start_progress(std::vector<PartitionName> partitions) {
     if (!progress_) return true;
     auto error = guarded([&]() -> std::optional<Error> {
-      Beginning beginning{.partitions = std::move(partitions), .keyed = with_ == LoadWith::Key};
+      // The transaction of a batch of a replay forgets its letters, those of items that transform drops included.
+      Beginning beginning{
+          .partitions = std::move(partitions), .keyed = with_ == LoadWith::Key, .rides = source_.extract == nullptr};
       beginning.fingerprint = calls_.fingerprint();
       return progress_->start(std::move(beginning), Waiter(batcher_->intake_stop(), executor_), batcher_->now());
     });
