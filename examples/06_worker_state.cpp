@@ -16,8 +16,8 @@ struct Darts {  // estimates pi: each item is a block of throws
     std::mt19937_64 random;
     std::uniform_real_distribution<double> coordinate{-1.0, 1.0};
   };
-  // Called once for each worker that gets work. The result is the last argument of transform and load. Two calls at once
-  // never share it, so it needs no lock although transform is const.
+  // Called once for each worker that gets work. The result is the last argument of transform and load. Two calls at
+  // once never share it, so it needs no lock although transform is const.
   Worker worker() const { return {.random = std::mt19937_64(seed++)}; }
 
   auto extract() const { return std::views::iota(0, 5'000); }

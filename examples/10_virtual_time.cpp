@@ -1,5 +1,5 @@
-// A test of a pipeline that neither waits nor depends on luck: the virtual executor runs all tasks on this thread, with a
-// clock that moves only when the test moves it. It needs no test framework.
+// A test of a pipeline that neither waits nor depends on luck: the virtual executor runs all tasks on this thread, with
+// a clock that moves only when the test moves it. It needs no test framework.
 #include <chrono>
 #include <cstddef>
 #include <cstdint>

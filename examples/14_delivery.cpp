@@ -1,5 +1,5 @@
-// A pipeline that can be killed at any time, and a test that shows it: the run is ended at every step and started again.
-// A real program uses a database as store, such as etl::sqlite::Store; this test uses a store in memory.
+// A pipeline that can be killed at any time, and a test that shows it: the run is ended at every step and started
+// again. A real program uses a database as store, such as etl::sqlite::Store; this test uses a store in memory.
 #include <algorithm>
 #include <cstdint>
 #include <memory>
@@ -62,5 +62,6 @@ int main() {
         return world->dead_letters().letters().size() == 1 ? "" : "13 is not among the dead letters";
       },
       {.seeds = 5});
-  fmt::print("{} runs, {} of them cut off: nothing is lost, nothing is loaded twice\n", summary.schedules, summary.crashes);
+  fmt::print("{} runs, {} of them cut off: nothing is lost, nothing is loaded twice\n", summary.schedules,
+             summary.crashes);
 }

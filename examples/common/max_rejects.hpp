@@ -13,7 +13,8 @@
 
 namespace program {
 
-/// Parses the text of `--max-rejects`: "100" `records`, or "2%" of them. Sets `job.max_rejects` or `job.max_reject_ratio`.
+/// Parses the text of `--max-rejects`: "100" `records`, or "2%" of them. Sets `job.max_rejects` or
+/// `job.max_reject_ratio`.
 template <class Job>
 void set_max_rejects(const std::string& text, std::string_view records, Job& job) {
   const bool percent = text.ends_with('%');

@@ -1,5 +1,5 @@
 #pragma once
-/// What a pipeline's `load` may ask about its batch.
+/// Information about the batch that a pipeline's `load` gets.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,39 +19,43 @@ namespace etl::inline v0 {
 /// The batch of the current `load` call. Belongs to that call.
 class BatchContext {
  public:
+  /// Where a batch comes from. Filled in by the library.
   struct Place {
-    std::uint64_t batch = 0;
-    std::uint32_t partition = 0;
-    std::uint64_t first_seq = 0;
-    std::uint64_t last_seq = 0;
-    const std::optional<Position>* position = nullptr;
-    const std::stop_token* stop = nullptr;
-    std::size_t size = 0;
+    std::uint64_t batch = 0;  ///< number of the batch in this run, from 0
+    std::uint32_t partition = 0;  ///< index of the partition
+    std::uint64_t first_seq = 0;  ///< first source item, counted from 0 in its partition
+    std::uint64_t last_seq = 0;  ///< last source item, inclusive
+    const std::optional<Position>* position = nullptr;  ///< last mark at or before the end of the batch
+    const std::stop_token* stop = nullptr;  ///< stopped by an abandon
+    std::size_t size = 0;  ///< number of results in this call
   };
+  /// Made by the library for each call; a test may make its own.
   explicit BatchContext(const Place& place) : place_(place) {}
 
   /// Number of the batch in this run, from 0. Several load calls of one batch share it.
   [[nodiscard]] std::uint64_t batch() const noexcept { return place_.batch; }
+  /// Index of the batch's partition in `partitions()`; 0 without partitions.
   [[nodiscard]] std::uint32_t partition() const noexcept { return place_.partition; }
-  /// The source items of the batch, counted from 0 in their partition, both inclusive.
+  /// First source item of the batch, counted from 0 in its partition.
   [[nodiscard]] std::uint64_t first_seq() const noexcept { return place_.first_seq; }
+  /// Last source item of the batch, inclusive.
   [[nodiscard]] std::uint64_t last_seq() const noexcept { return place_.last_seq; }
-  /// The last mark the source set at or before the end of this batch, in this run.
+  /// The last mark that the source set in this run, at or before the end of this batch.
   [[nodiscard]] const std::optional<Position>& position() const noexcept { return *place_.position; }
-  /// Stopped at the second stop level or at the drain deadline only, so that a cooperative sink does
-  /// not refuse the last batch (G10).
+  /// Stopped only by an abandon or at the drain deadline, so that a sink that watches the token still takes the last
+  /// batches of a drain (G10).
   [[nodiscard]] const std::stop_token& stop() const noexcept { return *place_.stop; }
 
-  /// This result is not loaded, the others are: it counts as rejected within the budget (G6).
-  /// Throws `etl::Exception`, which fails the run, for an index outside the batch.
+  /// Says that this result was not loaded and the others were. It counts as rejected within the budget (G6).
+  /// Throws `etl::Exception` for an index outside the batch, which makes the run fail.
   void reject(std::size_t index, Error error) {
     if (index >= place_.size)
       throw Exception(fatal("BatchContext::reject: no result " + std::to_string(index) + " in this batch"));
     rejects().emplace_back(index, std::move(error));
   }
   void reject(std::size_t index, std::string why) { reject(index, rejected(std::move(why))); }
-  /// This result was not loaded, the others were: `load` is called again with those that say so, as
-  /// `Options::retry` says (G6). An index may be given once, to `reject` or to `retry`.
+  /// Says that this result was not loaded and the others were. `load` is called again with all results marked in this
+  /// way, as `Options::retry` says (G6). Each index may be given once, either to `reject` or to `retry`.
   void retry(std::size_t index, Error error) {
     if (index >= place_.size)
       throw Exception(fatal("BatchContext::retry: no result " + std::to_string(index) + " in this batch"));
@@ -59,12 +63,13 @@ class BatchContext {
   }
   void retry(std::size_t index, std::string why) { retry(index, transient(std::move(why))); }
 
+  /// Results by index in the call, each with its error.
   using Marked = std::vector<std::pair<std::size_t, Error>>;
-  /// What this call has rejected so far, by index: a `load` may add to errors that a sink gave.
+  /// The results that this call has rejected so far. A `load` may change the errors that a sink gave.
   [[nodiscard]] Marked& rejects() { return marks().rejects; }
-  /// The same of `retry`.
+  /// The results to be retried so far.
   [[nodiscard]] Marked& retries() { return marks().retries; }
-  /// Whether there are any of either.
+  /// Whether any result is rejected or to be retried.
   [[nodiscard]] bool has_marks() const noexcept {
     return marks_ && !(marks_->rejects.empty() && marks_->retries.empty());
   }
@@ -80,7 +85,7 @@ class BatchContext {
   }
 
   Place place_;
-  std::unique_ptr<Marks> marks_;  // a batch without any pays for none
+  std::unique_ptr<Marks> marks_;  // null while no result is marked
 };
 
 }  // namespace etl::inline v0

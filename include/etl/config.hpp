@@ -7,7 +7,7 @@
 #define ETLPIPE_VERSION_PATCH 0
 #define ETLPIPE_VERSION "0.1.0"
 
-/// Keeps a hot function inline: GCC does not inline `push` by itself, at three times the cost.
+/// Forces inlining of a hot function: GCC does not inline `push` by itself, which makes it three times slower.
 #if defined(__GNUC__)
 #define ETLPIPE_ALWAYS_INLINE [[gnu::always_inline]] inline
 #define ETLPIPE_NOINLINE [[gnu::noinline]]
@@ -18,9 +18,9 @@
 #define ETLPIPE_PURE
 #endif
 
-/// What does not depend on a user's types is compiled once, into the library `etlpipe::core`, whose users define
-/// ETLPIPE_COMPILED_CORE (CMake and pkg-config do it for them). Without that macro (`etlpipe::core_header_only`) there
-/// is no library, and the same code is inline.
+/// Code that does not depend on a user's types is compiled once, into the library `etlpipe::core`. Its users define
+/// ETLPIPE_COMPILED_CORE (CMake and pkg-config define it). Without this macro (`etlpipe::core_header_only`) there is no
+/// library, and the same code is inline.
 #if defined(ETLPIPE_COMPILED_CORE)
 #define ETLPIPE_COMPILED
 #else

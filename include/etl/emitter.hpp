@@ -1,5 +1,5 @@
 #pragma once
-/// What a pipeline's `extract` writes to.
+/// Takes the items of a pipeline's `extract`.
 
 #include <chrono>
 #include <functional>
@@ -15,69 +15,67 @@
 
 namespace etl::inline v0 {
 
-/// Takes extracted items into batches. Blocks while the run has all the batches it may hold
-/// (back-pressure). Every `push` that was not accepted returns false and is counted (G11); the
-/// extractor should then return. Belongs to the thread that got it.
+/// Collects extracted items into batches. `push` blocks while the run holds as many batches as it may (back-pressure).
+/// When `push` does not accept an item, it counts the item and returns false (G11); the extractor should then return.
+/// Belongs to the thread that got it.
 template <class E>
 class Emitter {
  public:
   /// Used by the library: one lane per extractor.
   explicit Emitter(detail::Lane& lane) : lane_(lane) {}
 
-  /// False: the run stopped or failed, and the item is untouched.
+  /// Adds an item. Returns false if the run was stopped or has failed; the item is then unchanged.
   ETLPIPE_ALWAYS_INLINE bool push(E&& item) { return lane_.push(std::move(item)); }
   ETLPIPE_ALWAYS_INLINE bool push(const E& item)
     requires std::is_copy_constructible_v<E>
   {
     return lane_.push(item);
   }
-  /// Fills the next slot in place: `fill_slot(E&)` finds there an element left from an earlier batch,
-  /// whose memory it may reuse. The fastest way to extract records that own strings.
+  /// Adds an item by filling the next slot in place: `fill_slot(E&)` gets an element of an earlier batch, whose memory it
+  /// may reuse. This is the fastest way to extract records that own strings.
   template <class F>
     requires(std::is_default_constructible_v<E> && detail::reusable<E> && std::is_invocable_v<F, E&>)
   ETLPIPE_ALWAYS_INLINE bool fill(F&& fill_slot) {
     return lane_.fill(std::forward<F>(fill_slot));
   }
 
-  /// Hands the open batch over now. Call it before a wait of unknown length, so that items do not
-  /// lie until the timeout.
+  /// Hands the open batch over now. Call it before a wait of unknown length, so that items do not wait for the timeout.
   void flush() { (*lane_).host->flush(*lane_); }
-  /// For a source that polls: sleeps, on the executor's clock, until the time is over or no more items are wanted.
-  /// Returns false when no more items are wanted. Meanwhile the thread flushes its open batch when the timeout of that
-  /// comes, and runs batches when no worker does (in fused mode it always does).
+  /// For a source that polls: sleeps on the executor's clock until `duration` has passed or no more items are wanted.
+  /// Returns false if no more items are wanted. Meanwhile the thread flushes its open batch at the batch's timeout, and
+  /// runs batches if no worker does (in fused mode always).
   bool wait_for(std::chrono::nanoseconds duration) { return (*lane_).host->wait_for(*lane_, duration); }
-  /// All items pushed so far lie before `position`, from which the source could resume. After a push that was refused
-  /// a mark says nothing, and is ignored: the next run begins before the item that was not taken.
+  /// Says that the source can resume at `position`: all items pushed so far are before it. After a refused push, marks
+  /// are ignored, so that the next run begins before the refused item.
   void mark(Position position) { (*lane_).host->mark(*lane_, std::move(position)); }
-  /// Keeps `keep` (the memory that the items pushed from now on point into) alive until all their
-  /// batches are settled.
+  /// Keeps `keep` alive until all items pushed from now on are settled. `keep` owns the memory that these items point into.
   template <class K>
   void hold(std::shared_ptr<K> keep) {
     (*lane_).host->hold(*lane_, std::move(keep), nullptr);
   }
-  /// The same for a source that acknowledges what it has given (G13). The items pushed from now on until the next
-  /// `hold` are one chunk. `acknowledge` is called once, on any thread, when everything derived from the chunk has
-  /// ended. It gets true when the chunk is complete and all of it is settled; a chunk is complete when the source has
-  /// called `hold` again, or `mark` after its last item, or has returned by itself without a stop. It gets false when
-  /// something was lost to a failure or a stop, or a push was refused, and always in a dry run, which loads nothing.
-  /// It must not throw.
+  /// The same for a source that acknowledges loaded items (G13). The items pushed from now on until the next `hold` are
+  /// one chunk. `acknowledge` is called once, on any thread, when everything derived from the chunk has ended; it must
+  /// not throw. Its argument is true if the chunk is complete and every item of it is settled. A chunk is complete when
+  /// the source has called `hold` again, has called `mark` after the chunk's last item, or has returned without being
+  /// stopped. The argument is false if an item was lost to a failure or a stop, or if a push was refused. It is always
+  /// false in a dry run, which loads nothing.
   ///
-  /// A source that acknowledges calls `mark` between its chunks only, if at all. Before it waits for the next message
-  /// it calls `hold(std::shared_ptr<void>())`: that ends the last chunk, which is then acknowledged meanwhile.
+  /// A source that acknowledges may call `mark` only between its chunks. Before it waits for the next message, it should
+  /// call `hold(std::shared_ptr<void>())`: this ends the last chunk, which can then be acknowledged during the wait.
   ///
-  /// A source is either consumed by acknowledgement or replayed by position. A run that keeps its progress
-  /// (`DeliveryOptions::checkpoints`, a store, or idempotency keys) ends with `Errc::InvalidOptions` at the first call:
-  /// the next run would take the messages that are left for those that were loaded. A pipeline may say that it
-  /// acknowledges by `static constexpr bool acknowledges = true;`, and such a run is refused before it begins.
+  /// A source either acknowledges or resumes at a position. If a run keeps progress (`DeliveryOptions::checkpoints`, a
+  /// store, or idempotency keys), the first call makes it end with `Errc::InvalidOptions`: the next run would mistake the
+  /// remaining messages for those already loaded. If the pipeline has `static constexpr bool acknowledges = true;`, such
+  /// a run is refused before it begins.
   template <class K>
   void hold(std::shared_ptr<K> keep, std::function<void(bool)> acknowledge) {
     (*lane_).host->hold(*lane_, std::move(keep), std::move(acknowledge));
   }
-  /// The last mark of this partition that an earlier run settled everything before; nothing on a fresh start. Whoever
-  /// asks, before the first push, begins there. Whoever does not ask begins at the start, and what was settled already
-  /// is skipped (`replayed`).
+  /// The last mark of this partition before which an earlier run has settled every item; nothing on a fresh start. A
+  /// source that calls this before its first push must begin at that mark. A source that does not call it begins at the
+  /// start, and items that are already settled are skipped (`replayed`).
   [[nodiscard]] const std::optional<Position>& resume_from() const { return (*lane_).host->resume_from(*lane_); }
-  /// Stopped as soon as no more items are wanted; wait on it instead of sleeping.
+  /// Stopped as soon as no more items are wanted. A source should wait on this token instead of sleeping.
   [[nodiscard]] std::stop_token stop() const noexcept { return (*lane_).host->intake_stop(); }
 
  private:

@@ -1,5 +1,5 @@
 #pragma once
-/// What can go wrong, as a value (contract G4, G5).
+/// Errors as values (contract G4, G5).
 
 #include <chrono>
 #include <cstdint>
@@ -17,10 +17,10 @@
 
 namespace etl::inline v0 {
 
-/// What the engine may do about an error (G5).
+/// How a run handles an error (G5).
 enum class ErrorClass : std::uint8_t {
   Transient,  ///< may succeed when tried again
-  Rejected,   ///< concerns this item (or these items) only; draws on the reject budget
+  Rejected,   ///< concerns only this item or these items; counts against the reject budget
   Fatal,      ///< stops the run; every unclassified error is fatal
 };
 
@@ -40,19 +40,20 @@ enum class Stage : std::uint8_t {
 
 /// The library's own codes. User code may put any `std::error_code` into an `Error`.
 enum class Errc {
-  UserError = 1,       ///< user code said so
-  UserException,       ///< a user callable threw something that says nothing about its class
+  UserError = 1,       ///< user code returned or threw an error without a code
+  UserException,       ///< a user callable threw an exception that is not an `etl::Exception`
   Rejected,            ///< a user callable rejected an item
   RejectBudget,        ///< more items rejected than `Options::errors` allows
-  InvalidOptions,      ///< see the message: it lists every bad value
-  OutcomeUnknown,      ///< a sink cannot say whether its commit happened: results are in doubt (G2)
+  InvalidOptions,      ///< the message lists every bad value
+  OutcomeUnknown,      ///< a sink cannot say whether its commit succeeded; results are in doubt (G2)
   NotRun,              ///< a manager never started the pipeline
-  Ledger,              ///< the books do not balance: a defect of the library or of a custom runner
+  Ledger,              ///< the ledgers do not balance: a defect of the library or of a custom runner
   CheckpointMismatch,  ///< a checkpoint belongs to another source or another version of the pipeline (G17)
-  NoPayload,           ///< a dead letter from which its item cannot be made again (G7)
+  NoPayload,           ///< a dead letter has no payload, so its item cannot be replayed (G7)
   Superseded,          ///< a later run of the pipeline has taken over its progress (G15)
 };
 
+/// The name of an error class: "transient", "rejected" or "fatal".
 [[nodiscard]] inline std::string_view to_string(ErrorClass c) noexcept {
   switch (c) {
     case ErrorClass::Transient: return "transient";
@@ -62,6 +63,7 @@ enum class Errc {
   return "fatal";
 }
 
+/// The name of a stage, such as "transform".
 [[nodiscard]] inline std::string_view to_string(Stage s) noexcept {
   switch (s) {
     case Stage::Configure: return "configure";
@@ -103,6 +105,7 @@ enum class Errc {
   return category;
 }
 
+/// The error code of an `Errc`, found by `std::error_code`.
 [[nodiscard]] inline std::error_code make_error_code(Errc e) noexcept {
   return {static_cast<int>(e), error_category()};
 }
@@ -114,15 +117,14 @@ struct std::is_error_code_enum<etl::Errc> : std::true_type {};
 
 namespace etl::inline v0 {
 
-/// One error: category and code, class, stage, context, cause. A value; distinct objects are
-/// independent, one object is not to be changed by two threads.
+/// One error: code, class, context and cause. A value. Two threads must not change the same object.
 struct Error {
-  std::error_code code = Errc::UserError;
-  ErrorClass error_class = ErrorClass::Fatal;
-  std::string context{};                 ///< what happened and where, for a person
-  std::shared_ptr<const Error> cause{};  ///< what led to it, or null
-  std::exception_ptr exception{};        ///< the exception it was made from, or null
-  /// Of a transient error: not before so long, says the server; 0: it said nothing.
+  std::error_code code = Errc::UserError;      ///< code and category
+  ErrorClass error_class = ErrorClass::Fatal;  ///< how a run handles it
+  std::string context{};                       ///< what happened and where, for a person
+  std::shared_ptr<const Error> cause{};        ///< what led to it, or null
+  std::exception_ptr exception{};              ///< the exception it was made from, or null
+  /// Retry-after sent by the server, for a transient error; zero if none.
   std::chrono::nanoseconds retry_after{};
 
   /// The context, or the code's own message, followed by the chain of causes.
@@ -144,16 +146,17 @@ struct Error {
   }
 };
 
-// These three make errors. A function that returns a `Result` returns them as they are: `return etl::fatal("...")`.
-/// This item only: it is counted, reported, and the run goes on within its budget.
+// The next three make errors. A function that returns a `Result` returns them as they are: `return etl::fatal("...")`.
+
+/// An error of class Rejected: the item is counted and reported, and the run goes on within its budget.
 [[nodiscard]] inline Error rejected(std::string context) {
   return {.code = Errc::Rejected, .error_class = ErrorClass::Rejected, .context = std::move(context)};
 }
-/// Stops the run.
+/// An error of class Fatal: it stops the run.
 [[nodiscard]] inline Error fatal(std::string context) {
   return {.error_class = ErrorClass::Fatal, .context = std::move(context)};
 }
-/// May succeed when tried again.
+/// An error of class Transient: the operation may succeed when tried again.
 [[nodiscard]] inline Error transient(std::string context) {
   return {.error_class = ErrorClass::Transient, .context = std::move(context)};
 }
@@ -163,15 +166,17 @@ struct Error {
 template <class T>
 using Result = tl::expected<T, Error>;
 
-/// An error as a `Result` of a type that is not named, as in `return ok ? value : etl::failure(error)`.
+/// An error as a `Result` whose type is not named, as in `return ok ? value : etl::failure(error)`.
 [[nodiscard]] inline tl::unexpected<Error> failure(Error error) { return tl::unexpected<Error>(std::move(error)); }
 
-/// An `Error` as an exception, for user code that prefers to throw. Thrown by the library for a
-/// programmer's mistake, and by `RunReport::throw_if_failed`.
+/// An `Error` as an exception, for user code that prefers to throw. The library throws it for a programmer's mistake
+/// and from `RunReport::throw_if_failed`.
 class Exception : public std::exception {
  public:
+  /// Throws `std::bad_alloc` without memory for the message.
   explicit Exception(Error error) : error_(std::move(error)), what_(error_.message()) {}
   [[nodiscard]] const char* what() const noexcept override { return what_.c_str(); }
+  /// The error.
   [[nodiscard]] const Error& error() const noexcept { return error_; }
 
  private:

@@ -15,22 +15,22 @@ namespace etl::inline v0 {
 
 /// The clock of all waiting and timing.
 using Clock = std::chrono::steady_clock;
-using TimePoint = Clock::time_point;
+using TimePoint = Clock::time_point;  ///< a point in time of `Clock`
 
-/// A unit of work given to an executor: posted again only after it has started running.
+/// A unit of work for an executor. It may be posted again only after it has started running.
 class Task {
  public:
   Task() = default;
   Task(const Task&) = delete;
   Task& operator=(const Task&) = delete;
   virtual ~Task() = default;
-  virtual void run() noexcept = 0;
+  virtual void run() noexcept = 0;  ///< does the work
 
   /// Keeps a post on a concrete executor free of allocations.
   detail::HandlerMemory memory;
 };
 
-/// Runs a task once at a time. Not thread-safe: its owner serialises the calls.
+/// Runs a task at a given time. Not thread-safe: its owner serialises the calls.
 class Timer {
  public:
   Timer() = default;
@@ -40,8 +40,8 @@ class Timer {
   virtual void arm(TimePoint due, std::shared_ptr<Task> task) = 0;  ///< replaces an earlier time
 };
 
-/// What the library asks of a place to run: implemented for Asio and by the virtual clock of
-/// `etl/testing`. Implementations are thread-safe.
+/// The interface of an executor: Asio's executors and the virtual clock of `etl/testing` implement it. Implementations
+/// are thread-safe.
 class ExecutorBackend {
  public:
   ExecutorBackend() = default;
@@ -49,16 +49,16 @@ class ExecutorBackend {
   ExecutorBackend& operator=(const ExecutorBackend&) = delete;
   virtual ~ExecutorBackend() = default;
 
-  virtual void post(std::shared_ptr<Task> task) = 0;
-  virtual std::unique_ptr<Timer> make_timer() = 0;
-  [[nodiscard]] virtual TimePoint now() const noexcept;
+  virtual void post(std::shared_ptr<Task> task) = 0;  ///< runs the task soon, on a thread of the executor
+  virtual std::unique_ptr<Timer> make_timer() = 0;  ///< a timer that runs its task on this executor
+  [[nodiscard]] virtual TimePoint now() const noexcept;  ///< the time of this executor's clock
   /// Waits for a notification, at most until `until`; may wake spuriously.
   virtual void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& signal, TimePoint until);
-  virtual void notify(std::condition_variable& signal) noexcept;
-  /// How long a task that has run out of work may keep its thread, looking for more, while work comes in quickly: a
-  /// wake-up costs more than a small batch.
+  virtual void notify(std::condition_variable& signal) noexcept;  ///< wakes all threads that wait for `signal`
+  /// How long a task without work may keep its thread and look for more, while work comes in quickly: waking a thread
+  /// costs more than a small batch.
   [[nodiscard]] virtual std::chrono::nanoseconds linger() const noexcept { return {}; }
-  /// How long a task may go on while there is work, before it goes to the end of the line.
+  /// How long a task may run while there is work, before it lets other tasks run.
   [[nodiscard]] virtual std::chrono::nanoseconds slice() const noexcept { return std::chrono::milliseconds(2); }
 };
 
@@ -73,24 +73,26 @@ concept Adapted = requires(Foreign foreign) { Adapt<Foreign>::backend(std::move(
 
 }  // namespace detail
 
-/// A handle to a place to run; copies share it. An empty one makes a run create its own pool.
-/// Thread-safe for reading; the pool is joined when the last copy goes, which must not happen on one
-/// of its own threads. A pool belongs to the process that made it: a child of fork() may only let go of it.
+/// A handle to an executor; copies share the executor. With an empty handle a run creates its own pool. Thread-safe for
+/// reading. The pool is joined when the last copy is destroyed, which must not happen on a thread of the pool. A pool
+/// belongs to the process that made it: a child of fork() may only destroy its handle.
 class Executor {
  public:
   Executor() = default;
-  /// The service's own executor, such as `asio::any_io_executor` with `<etl/asio.hpp>`. With a starved or
-  /// single-threaded one the thread that called `run` does the work itself.
+  /// The service's own executor, such as `asio::any_io_executor` with `<etl/asio.hpp>`. If its threads are busy, the thread
+  /// that called `run` does the work itself.
   template <class Foreign>
     requires detail::Adapted<Foreign>
   explicit Executor(Foreign executor) : backend_(detail::Adapt<Foreign>::backend(std::move(executor))) {}
-  /// Any other place, such as the virtual clock of `etl/testing`.
+  /// Any other executor, such as the virtual clock of `etl/testing`.
   explicit Executor(std::shared_ptr<ExecutorBackend> backend) : backend_(std::move(backend)) {}
-  /// A pool of `threads` threads, to be shared by several runs. Throws std::system_error when a
-  /// thread cannot be started; none is left behind then.
+  /// A pool of `threads` threads, which several runs may share. Throws std::system_error if a thread cannot be started;
+  /// then no thread is left running.
   [[nodiscard]] static Executor pool(std::size_t threads);
 
+  /// Whether there is an executor.
   [[nodiscard]] explicit operator bool() const noexcept { return backend_ != nullptr; }
+  /// The executor, or null.
   [[nodiscard]] ExecutorBackend* backend() const noexcept { return backend_.get(); }
 
  private:

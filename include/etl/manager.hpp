@@ -25,49 +25,49 @@ class ManagerEngine;
 
 /// Settings of a manager.
 struct ManagerOptions {
-  /// The most pipelines running at once, at least 1.
+  /// Largest number of pipelines that run at once, at least 1.
   std::size_t max_concurrent = 4;
-  /// The first pipeline that does not end well drains the others; those not started become NotRun.
+  /// When a pipeline does not end ok, drain the others; those not yet started become NotRun.
   bool fail_fast = false;
-  /// Bytes of sealed batches over all pipelines (see `MemoryBudget`); no bound if not given.
+  /// Most bytes of sealed batches of all pipelines together (see `MemoryBudget`); no limit if not given.
   std::optional<std::size_t> memory_budget{};
-  ProgressOptions progress{};
+  ProgressOptions progress{};  ///< how progress of all pipelines is shown
 };
 
 /// How one pipeline is added.
 struct AddOptions {
-  /// Used instead of the manager's defaults; its name, executor and memory are filled in when empty. Under
-  /// `Options::name` the pipeline's progress and dead letters are kept, as in a run without a manager; the name given
-  /// to `add` is what reports and `status` call it.
+  /// Used instead of the manager's defaults. An empty name, executor or memory budget is filled in by the manager.
+  /// Progress and dead letters are kept under `Options::name`, as in a run without a manager. Reports and `status` use
+  /// the name given to `add`.
   std::optional<Options> options{};
-  /// Names of pipelines that have to end well before this one starts.
+  /// Names of pipelines that must end ok before this one starts.
   std::vector<std::string> after{};
-  /// Of those that may start, the highest starts first; then the one added first.
+  /// Among the pipelines that may start, the one with the highest priority starts first; if equal, the one added first.
   int priority = 0;
 };
 
-/// Runs many pipelines of different types, at most `max_concurrent` at once, each on a thread of its own
-/// for extraction; their workers share one executor. One failing does not disturb the others unless
-/// `fail_fast` is set. Thread-safe: `add` and `status` may be called while `run_all` is under way. A manager belongs to
-/// the process that made it: a child of fork() may only destroy its copy, which then waits for nothing and gives
-/// nothing free.
+/// Runs many pipelines of different types, at most `max_concurrent` at once. Each pipeline extracts on its own thread;
+/// their workers share one executor. A failed pipeline does not affect the others unless `fail_fast` is set. Thread-safe:
+/// `add` and `status` may be called while `run_all` runs. A manager belongs to the process that made it: a child of
+/// fork() may only destroy its copy; the destructor then neither waits nor releases anything.
 class PipelineManager {
  public:
-  /// A custom way to run; gets the options it would have run with and the manager's stop.
+  /// A function that runs something and returns its report. It gets the options of the pipeline and the manager's stop.
   using Runner = std::function<RunReport(const Options&, Stop)>;
 
-  /// The defaults are kept once and shared by all pipelines, but for their `name`: each pipeline has its own. Throws
-  /// `etl::Exception` when they or the manager's options are invalid, `std::system_error` when a thread of the common
-  /// pool cannot start.
+  /// All pipelines share the defaults without copies, except `name`: each pipeline has its own. Throws `etl::Exception`
+  /// if the defaults or the manager's options are invalid, and `std::system_error` if a thread of the common pool cannot
+  /// start.
   explicit PipelineManager(Options defaults = {}, ManagerOptions options = {})
       : PipelineManager(std::make_shared<const Options>(std::move(defaults)), options) {}
   explicit PipelineManager(std::shared_ptr<const Options> defaults, ManagerOptions options = {});
   PipelineManager(const PipelineManager&) = delete;
   PipelineManager& operator=(const PipelineManager&) = delete;
+  /// Must not be called while `run_all` runs.
   ~PipelineManager();
 
-  /// Adds a pipeline: a value, a `std::ref` to one that outlives the run, or a `std::shared_ptr`.
-  /// Throws `etl::Exception` when the name is taken, also the one under which progress is kept, or the options are
+  /// Adds a pipeline: a value, a `std::ref` to a pipeline that outlives the run, or a `std::shared_ptr`. Throws
+  /// `etl::Exception` if this name, or the name under which progress is kept, is already used, or if the options are
   /// invalid.
   template <class P>
   PipelineManager& add(std::string name, P pipeline, AddOptions how = {}) {
@@ -80,16 +80,16 @@ class PipelineManager {
             });
     return *this;
   }
-  /// Adds a custom runner. An exception from it becomes a failed report; a report of it whose ledgers do not balance
-  /// becomes `Inconsistent` (G2).
+  /// Adds a custom runner. If it throws, its outcome is `Failed`; if the ledgers of its report do not balance, its
+  /// outcome is `Inconsistent` (G2).
   PipelineManager& add_runner(std::string name, Runner runner, AddOptions how = {});
 
-  /// Runs everything added and not yet run, and what is added meanwhile. Returns when all have ended,
-  /// with a report for every pipeline by name. One call at a time. When there is no memory to go on it drains what is
-  /// under way, waits for it, and throws `std::bad_alloc`. In a child of fork() it throws `etl::Exception`.
+  /// Runs all pipelines that were added and have not run yet, including those added meanwhile. Returns when all have
+  /// ended, with a report for every pipeline by name. One call at a time. If memory runs out, drains the running
+  /// pipelines, waits for them, and throws `std::bad_alloc`. In a child of fork() throws `etl::Exception`.
   [[nodiscard]] ManagerReport run_all(const Stop& stop = {});
 
-  /// Every pipeline added, in that order.
+  /// The status of every pipeline, in the order in which they were added.
   [[nodiscard]] std::vector<PipelineStatus> status() const;
   /// The shared defaults.
   [[nodiscard]] const std::shared_ptr<const Options>& options() const noexcept;
@@ -110,7 +110,7 @@ class PipelineManager {
   static P* address(std::shared_ptr<P>& pipeline) {
     return pipeline.get();
   }
-  /// The options of a run under a name of its own.
+  /// The options with another name.
   [[nodiscard]] static Options named(const Options& options, const std::string& name);
   void enter(std::string name, AddOptions how, Run run);
 

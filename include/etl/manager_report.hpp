@@ -12,28 +12,28 @@
 
 namespace etl::inline v0 {
 
-/// Where a pipeline of a manager is.
+/// Whether a pipeline of a manager has started and ended.
 enum class PipelineState : std::uint8_t { Waiting, Running, Ended };
 
-/// One pipeline of a manager, while it is under way. `outcome` means something once it has ended.
+/// The status of one pipeline of a manager.
 struct PipelineStatus {
-  std::string name{};
-  PipelineState state = PipelineState::Waiting;
-  RunStatus run{};
-  Outcome outcome = Outcome::NotRun;
+  std::string name{};  ///< the name given to `add`
+  PipelineState state = PipelineState::Waiting;  ///< whether it has started and ended
+  RunStatus run{};  ///< counts so far
+  Outcome outcome = Outcome::NotRun;  ///< meaningful after the end
 };
 
 /// A report for every pipeline, by name. A value; not synchronised.
 struct ManagerReport {
-  std::map<std::string, RunReport, std::less<>> pipelines{};
+  std::map<std::string, RunReport, std::less<>> pipelines{};  ///< the reports by name
 
-  /// Whether all ended well.
+  /// Whether all pipelines ended ok.
   [[nodiscard]] bool ok() const noexcept;
   /// The report of one pipeline. Throws std::out_of_range for a name that was never added.
   [[nodiscard]] const RunReport& at(std::string_view name) const;
-  /// 0 when all completed, else that of the worst outcome (see `RunReport::exit_code`).
+  /// 0 if all completed, otherwise the exit code of the worst outcome (see `RunReport::exit_code`).
   [[nodiscard]] int exit_code() const noexcept;
-  /// How many ended how, and each report.
+  /// The number of pipelines for each outcome, and each report.
   [[nodiscard]] std::string text() const;
   /// A JSON object of reports by name.
   [[nodiscard]] std::string json() const;

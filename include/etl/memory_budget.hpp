@@ -1,5 +1,5 @@
 #pragma once
-/// One bound on the memory of many runs.
+/// A common limit for the memory of several runs.
 
 #include <cstddef>
 #include <memory>
@@ -11,7 +11,7 @@
 namespace etl::inline v0 {
 namespace detail {
 
-/// Somebody who waits for room in a budget.
+/// Waits for room in a budget.
 class BudgetWaiter {
  public:
   BudgetWaiter() = default;
@@ -23,24 +23,28 @@ class BudgetWaiter {
 
 }  // namespace detail
 
-/// Bounds the bytes of sealed batches over all runs that share it (`Options::memory`,
-/// `ManagerOptions::memory_budget`). A batch weighs the sum of its items' `bytes(const E&)`, or
-/// `sizeof(E)` each. So that no run can starve another for ever, a run with no batch in flight may
-/// always seal one: the bound can be passed by one batch per extractor. Thread-safe.
+/// Limits the bytes of sealed batches of all runs that share it (`Options::memory`, `ManagerOptions::memory_budget`).
+/// The weight of a batch is the sum of its items' `bytes(const E&)`, or of `sizeof(E)`. A run without a batch in flight
+/// may always seal one, so that no run starves another: the limit can be exceeded by one batch per extractor.
+/// Thread-safe.
 class MemoryBudget {
  public:
+  /// A budget of this many bytes.
   explicit MemoryBudget(std::size_t bytes) : limit_(bytes) {}
 
+  /// The limit in bytes.
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
-  /// Bytes in use now, and the most there ever were.
+  /// Bytes in use now.
   [[nodiscard]] std::size_t used() const;
+  /// The most bytes that were ever in use.
   [[nodiscard]] std::size_t peak() const;
 
-  /// Takes `bytes`, over the limit if need be.
+  /// Takes `bytes`, even beyond the limit.
   void charge(std::size_t bytes);
-  /// True while the limit is not passed; else `waiter` is told once when it no longer is, however often it asks.
+  /// True while there is room below the limit. Otherwise `waiter` is notified once when there is room again, however
+  /// often it asks.
   [[nodiscard]] bool has_room_or_tell(const std::shared_ptr<detail::BudgetWaiter>& waiter);
-  /// Gives `bytes` back. To be called without the waiters' own locks.
+  /// Returns `bytes` to the budget. The caller must not hold a lock that a waiter takes.
   void release(std::size_t bytes);
 
  private:

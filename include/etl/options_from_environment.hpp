@@ -7,10 +7,9 @@
 
 namespace etl::inline v0 {
 
-/// `options`, overridden by the environment where it says something: `ETLPIPE_WORKERS`, `ETLPIPE_BATCH_SIZE`,
-/// `ETLPIPE_TIMEOUT_MS`, `ETLPIPE_MAX_MEMORY_MB` (a budget of its own for sealed batches; MB = 2^20 bytes).
-/// An error names the variable and its value. Reads the environment: not to be called while another thread
-/// changes it.
+/// Overrides `options` with the environment variables that are set: `ETLPIPE_WORKERS`, `ETLPIPE_BATCH_SIZE`,
+/// `ETLPIPE_TIMEOUT_MS`, `ETLPIPE_MAX_MEMORY_MB` (a new budget for sealed batches; MB = 2^20 bytes). An error names the
+/// variable and its value. Do not call it while another thread changes the environment.
 [[nodiscard]] Result<Options> options_from_environment(Options options = {});
 
 }  // namespace etl::inline v0

@@ -1,5 +1,5 @@
 #pragma once
-/// What a pipeline's `transform` writes to.
+/// Takes the results of a pipeline's `transform`.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,8 +16,8 @@
 
 namespace etl::inline v0 {
 
-/// Receives the results of one source item: none filters it, several expand it, `reject` rejects it
-/// (and takes back results it already gave). Belongs to the call it was passed to.
+/// Receives the results of one source item. Without a result the item is filtered; several results expand it; `reject`
+/// rejects it and drops its results so far. Belongs to the call that got it.
 template <class T>
 class Out {
  public:
@@ -47,15 +47,18 @@ class Out {
   void reject(Error error) { rejection_ = std::move(error); }
   void reject(std::string why) { rejection_ = rejected(std::move(why)); }
 
-  /// Used by the library.
+  /// Number of results so far. This and the members below are for the library.
   [[nodiscard]] ETLPIPE_ALWAYS_INLINE std::uint32_t count() const noexcept { return count_; }
+  /// Whether the item was rejected.
   [[nodiscard]] ETLPIPE_ALWAYS_INLINE bool is_rejected() const noexcept { return rejection_.has_value(); }
+  /// The error of the rejected item; drops results from `back_to` on.
   [[nodiscard]] Error take_rejection(std::uint32_t back_to) {
     truncate(back_to);
     return std::exchange(rejection_, std::nullopt).value_or(Error{});
   }
+  /// All results.
   [[nodiscard]] std::span<T> results() const noexcept { return {slots_.data(), count_}; }
-  /// Forgets the results; elements that cannot be reused are destroyed.
+  /// Drops the results from `count` on. Elements that cannot be reused are destroyed.
   void truncate(std::uint32_t count) noexcept {
     count_ = count;
     if constexpr (!detail::reusable<T> && !detail::plain_data<T>) {
@@ -63,6 +66,7 @@ class Out {
       slots_.live = count;
     }
   }
+  /// Makes room for `capacity` results.
   void reserve(std::uint32_t capacity) {
     if (capacity > slots_.capacity()) grow_to(capacity);
   }

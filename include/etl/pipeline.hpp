@@ -1,5 +1,5 @@
 #pragma once
-/// The concepts that a user's plain struct has to meet, and the sentences it gets when it does not.
+/// The concepts that a pipeline must meet, and the messages of the compiler if it does not.
 
 #include <concepts>
 #include <cstdint>
@@ -89,34 +89,34 @@ template <class P, class T, class Tx>
 
 }  // namespace detail
 
-/// Produces items of type E: `void extract(etl::Emitter<E>&)`, or an `extract()` that returns an input
-/// range, read lazily. With `partitions()`, `extract` is const, takes a partition first, and runs on
-/// several threads. Items may refer to a range or to partitions that are returned by value: these live until
-/// the items are settled.
+/// Produces items of type E: `void extract(etl::Emitter<E>&)`, or an `extract()` that returns an input range, which is
+/// read lazily. With `partitions()`, `extract` is const, takes a partition as first argument, and runs on several
+/// threads. Items may refer to a range or to partitions that were returned by value: these live until the items are
+/// settled.
 template <class P, class E>
 concept Extractor = detail::Item<E> && ((detail::HasPartitions<P> && detail::PartitionedExtractor<P, E>) ||
                                         (!detail::HasPartitions<P> && detail::WholeExtractor<P, E>));
 
-/// Turns an E into results of type T; const, called on all workers at once. Takes `const E&` (or `E&`,
-/// `E&&`, which may move out of the item), and either writes to an `etl::Out<T>&` or returns `T`,
-/// `std::optional<T>` or `etl::Result<T>`. With E = T: `void transform(std::span<T>) const` for a batch
-/// in place, or none at all.
+/// Turns an E into results of type T. `transform` is const and runs on all workers at once. It takes `const E&`, or `E&`
+/// or `E&&` to move parts out of the item. It writes to an `etl::Out<T>&`, or returns `T`, `std::optional<T>` or
+/// `etl::Result<T>`. If E is T, it may be `void transform(std::span<T>) const`, which changes a batch in place, or may be
+/// missing.
 template <class P, class E, class T>
 concept Transformer = detail::Item<E> && detail::Item<T> && detail::transform_fits<P, E, T>();
 
-/// Takes batches of results: `load(std::span<const T>)`, optionally followed by an `etl::BatchContext&`, by an
-/// `etl::IdempotencyKey`, or, run as `etl::with(pipeline, store)`, by that store's transaction `Tx&`, and by the
-/// worker's state. A const one is called by all workers at once, another one call at a time.
+/// Takes batches of results: `load(std::span<const T>)`. Optional further arguments, in this order: an
+/// `etl::BatchContext&`; an `etl::IdempotencyKey`, or with `etl::with(pipeline, store)` the store's transaction `Tx&`; the
+/// worker's state. All workers call a const `load` at once; a `load` that is not const gets one call at a time.
 template <class P, class T, class Tx = detail::NoTransaction>
 concept Loader = detail::Item<T> && detail::load_fits<P, T, Tx>();
 
-/// A user's pipeline from E to T; both are deduced where not given.
+/// A pipeline from E to T, both deduced by default.
 template <class P, class E = extracted_t<P>, class T = loaded_t<P>, class Tx = detail::NoTransaction>
 concept Pipeline = Extractor<P, E> && Transformer<P, E, T> && Loader<P, T, Tx>;
 
 namespace detail {
 
-/// Says in one sentence what is wrong with a pipeline: the first that applies, and no other.
+/// Says in one sentence what is wrong with a pipeline. Only the first sentence that applies is shown.
 template <class P, class Tx = NoTransaction>
 consteval bool check_pipeline() {
   using Plain = std::remove_cv_t<P>;

@@ -15,18 +15,19 @@
 
 namespace etl::inline v0 {
 
-/// An opaque, serialisable place in a partition from which its source can resume. Positions are
-/// stored and given back, never compared: order is always by Seq. A value.
+/// An opaque, serialisable place in a partition, from which its source can resume. The library stores positions and gives
+/// them back, but never compares them: order is always by Seq. A value.
 class Position {
  public:
   Position() = default;
-  /// The source's own text; keep a version in it if its form may change.
+  /// A text of the source. Include a version if its format may change.
   explicit Position(std::string text) : text_(std::move(text)) {}
   /// An offset or record number.
   explicit Position(std::uint64_t number) : text_(std::to_string(number)) {}
 
+  /// The text.
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
-  /// The number it was made from, or nothing when it is not one.
+  /// The number that the position was made from, or nothing if the text is not a number.
   [[nodiscard]] std::optional<std::uint64_t> number() const noexcept {
     std::uint64_t value = 0;
     const char* const end = text_.data() + text_.size();

@@ -1,5 +1,5 @@
 #pragma once
-/// What a run returns: its outcome, both ledgers, times and errors (contract G1, G2).
+/// The report of a run: outcome, both ledgers, times and errors (contract G1, G2).
 
 #include <chrono>
 #include <cstddef>
@@ -16,27 +16,29 @@ namespace etl::inline v0 {
 
 class Histogram;
 
-/// How a run ended; where several apply, the first (G1).
+/// How a run ended. If several apply, the first counts (G1).
 enum class Outcome : std::uint8_t {
   Inconsistent,          ///< a ledger does not balance
   Failed,                ///< an error stopped it
   DrainTimeout,          ///< the drain deadline passed and the rest was abandoned
   Cancelled,             ///< a stop ended it early; resumable
-  CompletedWithRejects,  ///< the whole source, less the items rejected within the budget
-  Completed,             ///< the whole source
-  NotRun,                ///< a manager never started it
+  CompletedWithRejects,  ///< the whole source was loaded, except items rejected within the budget
+  Completed,             ///< the whole source was loaded
+  NotRun,                ///< a manager never started the run
 };
 
+/// The name of an outcome, such as "Completed".
 [[nodiscard]] std::string_view to_string(Outcome o) noexcept;
 
 /// Source items, each counted once, by the worst that happened to its results (G2).
 struct ItemLedger {
-  std::uint64_t extracted = 0;  ///< pushed, refused pushes included
-  std::uint64_t loaded = 0;
-  std::uint64_t filtered = 0;  ///< transformed into nothing
-  std::uint64_t rejected = 0;
+  std::uint64_t extracted = 0;  ///< pushed, including refused pushes
+  std::uint64_t loaded = 0;     ///< all results loaded
+  std::uint64_t filtered = 0;   ///< transformed into no result
+  std::uint64_t rejected = 0;   ///< rejected within or beyond the budget
   std::uint64_t replayed = 0;   ///< committed by an earlier run
-  std::uint64_t abandoned = 0;  ///< of a failed or dropped batch, or a refused push
+  std::uint64_t abandoned = 0;  ///< in a failed or dropped batch, or refused by `push`
+  /// Whether the counts add up.
   [[nodiscard]] bool balanced() const noexcept {
     return extracted == loaded + filtered + rejected + replayed + abandoned;
   }
@@ -45,47 +47,53 @@ struct ItemLedger {
 
 /// Results of transform (G2).
 struct ResultLedger {
-  std::uint64_t produced = 0;
+  std::uint64_t produced = 0;   ///< given by `transform`
   std::uint64_t committed = 0;  ///< confirmed by the sink
-  std::uint64_t rejected = 0;
-  std::uint64_t abandoned = 0;
-  std::uint64_t in_doubt = 0;  ///< the sink could not say (`Errc::OutcomeUnknown`)
+  std::uint64_t rejected = 0;   ///< rejected by `load`, or with their item
+  std::uint64_t abandoned = 0;  ///< in a failed or dropped batch
+  std::uint64_t in_doubt = 0;   ///< the sink could not say whether they are committed (`Errc::OutcomeUnknown`)
+  /// Whether the counts add up.
   [[nodiscard]] bool balanced() const noexcept { return produced == committed + rejected + abandoned + in_doubt; }
   friend bool operator==(const ResultLedger&, const ResultLedger&) = default;
 };
 
-/// Why batches were flushed (G12).
+/// How many batches were flushed for which reason (G12).
 struct FlushCounts {
-  std::uint64_t size = 0;
-  std::uint64_t bytes = 0;
-  std::uint64_t timeout = 0;
-  std::uint64_t source = 0;  ///< a partition ended, or its source asked for it
-  std::uint64_t close = 0;
+  std::uint64_t size = 0;     ///< `batch_size` items
+  std::uint64_t bytes = 0;    ///< `batch_bytes`
+  std::uint64_t timeout = 0;  ///< `timeout` after the first item
+  std::uint64_t source = 0;   ///< a partition ended, or the source called `flush`
+  std::uint64_t close = 0;    ///< the end of intake
+  /// The number of all flushed batches.
   [[nodiscard]] std::uint64_t total() const noexcept { return size + bytes + timeout + source + close; }
 };
 
 /// Durations of one stage, one sample per batch (pre_process and post_process: one per run).
 struct StageTimes {
-  std::uint64_t count = 0;
-  std::chrono::nanoseconds total{};  ///< summed over threads
-  std::chrono::nanoseconds p50{}, p95{}, p99{}, max{};
+  std::uint64_t count = 0;           ///< number of samples
+  std::chrono::nanoseconds total{};  ///< sum over all threads
+  std::chrono::nanoseconds p50{};    ///< median
+  std::chrono::nanoseconds p95{};    ///< 95 % of the samples are at most this
+  std::chrono::nanoseconds p99{};    ///< 99 % of the samples are at most this
+  std::chrono::nanoseconds max{};    ///< the longest sample
   StageTimes() = default;
+  /// The times of a histogram.
   explicit StageTimes(const Histogram& h);
 };
 
 /// An error with its place.
 struct ErrorRecord {
-  Error error;
-  std::string pipeline{};
-  Stage stage = Stage::Configure;
-  bool in_batch = false;    ///< whether `batch` and the items are known
-  std::uint64_t batch = 0;  ///< number of the batch, from 0, in the order of sealing
-  std::uint32_t partition = 0;
-  /// The source items concerned, counted from 0 in their partition; of an error of `extract`, the
-  /// number of items it had extracted.
+  Error error;                     ///< the error
+  std::string pipeline{};          ///< name of the pipeline
+  Stage stage = Stage::Configure;  ///< where it arose
+  bool in_batch = false;           ///< whether `batch` and the items are known
+  std::uint64_t batch = 0;         ///< number of the batch, from 0, in the order of sealing
+  std::uint32_t partition = 0;     ///< index of the partition
+  /// First source item concerned, counted from 0 in its partition. For an error of `extract`: the number of items
+  /// extracted before it.
   std::uint64_t first_seq = 0;
-  std::uint64_t last_seq = 0;
-  /// One line: stage, batch, items, message.
+  std::uint64_t last_seq = 0;  ///< last source item concerned, inclusive
+  /// One line with stage, batch, items and message.
   [[nodiscard]] std::string text() const;
 };
 
@@ -102,12 +110,12 @@ struct RetryStatus {
 
 /// A live view of a run, for progress and `PipelineManager::status`.
 struct RunStatus {
-  ItemLedger items{};
-  std::uint64_t queued_batches = 0;
-  std::uint64_t running_batches = 0;
-  std::chrono::nanoseconds elapsed{};
-  std::uint64_t expected_items = 0;  ///< 0: not known
-  /// Stages with a user callable at work; when a run does not end, this names what it waits for (G3).
+  ItemLedger items{};                  ///< counts so far
+  std::uint64_t queued_batches = 0;    ///< batches that wait
+  std::uint64_t running_batches = 0;   ///< batches at work
+  std::chrono::nanoseconds elapsed{};  ///< time since the start
+  std::uint64_t expected_items = 0;    ///< length of the source; 0 if not known
+  /// Stages in which a user callable is running. If a run does not end, this names what it waits for (G3).
   std::string waiting_for{};
   /// What is being tried again, when something is: the run waits for a server.
   std::optional<RetryStatus> retry{};
@@ -115,44 +123,51 @@ struct RunStatus {
 
 /// Everything about one run that ended. A value; not synchronised.
 struct RunReport {
-  std::string pipeline{};
-  std::string run{};     ///< a name for this run that no other has
-  bool resumed = false;  ///< it went on where an earlier run was (`items.replayed`: what that had settled already)
-  Outcome outcome = Outcome::Completed;
-  ItemLedger items{};
-  ResultLedger results{};
-  FlushCounts flushes{};
-  std::chrono::nanoseconds elapsed{};
-  StageTimes pre_process{}, extract{}, queue{}, transform{}, load{}, post_process{};
+  std::string pipeline{};                ///< name of the pipeline
+  std::string run{};                     ///< unique id of this run
+  bool resumed = false;                  ///< an earlier run was resumed; `items.replayed` counts what it had settled
+  Outcome outcome = Outcome::Completed;  ///< how the run ended
+  ItemLedger items{};                    ///< source items
+  ResultLedger results{};                ///< results of `transform`
+  FlushCounts flushes{};                 ///< why batches were flushed
+  std::chrono::nanoseconds elapsed{};    ///< duration of the run
+  StageTimes pre_process{};              ///< times of `pre_process`
+  StageTimes extract{};                  ///< times to fill a batch
+  StageTimes queue{};                    ///< times that batches waited
+  StageTimes transform{};                ///< times of `transform`
+  StageTimes load{};                     ///< times of `load`
+  StageTimes post_process{};             ///< times of `post_process`
   /// Of the abandoned items, those that a `push` did not take: whoever pushed still has them (G11).
   std::uint64_t refused_pushes = 0;
-  std::uint64_t inline_batches = 0;   ///< run on the thread that extracted them
-  std::uint64_t max_queue_depth = 0;  ///< most sealed batches waiting at once
-  std::uint64_t error_count = 0;
-  std::vector<ErrorRecord> errors{};  ///< the first ones, in the order they happened; [0] decided a failure
-  std::string reason{};               ///< of NotRun
-  /// Ids of partitions that an earlier run of this pipeline had, and this one has not. What was settled of them stays
-  /// settled, and goes on when they come back.
+  std::uint64_t inline_batches = 0;   ///< batches run on the thread that extracted them
+  std::uint64_t max_queue_depth = 0;  ///< most sealed batches that waited at once
+  std::uint64_t error_count = 0;      ///< number of all errors
+  std::vector<ErrorRecord> errors{};  ///< the first errors in the order they happened; [0] decided a failure
+  std::string reason{};               ///< reason of NotRun
+  /// Ids of partitions that an earlier run of this pipeline had and this run has not. Their settled items stay settled,
+  /// and are skipped when the partitions come back.
   std::vector<std::string> missing_partitions{};
 
+  /// Most errors that a report keeps.
   static constexpr std::size_t max_errors = 16;
 
-  /// Whole source loaded, rejects within the budget allowed.
+  /// Whether the whole source was loaded, except items rejected within the budget.
   [[nodiscard]] bool ok() const noexcept {
     return outcome == Outcome::Completed || outcome == Outcome::CompletedWithRejects;
   }
-  /// For `main`: 0 Completed, 1 Failed, 2 invalid options of the run itself (stage Configure), 3 CompletedWithRejects,
-  /// 4 Cancelled, 5 DrainTimeout, 6 Inconsistent, 7 NotRun.
+  /// Exit code for `main`: 0 Completed, 1 Failed, 2 invalid options of the run itself (stage Configure), 3
+  /// CompletedWithRejects, 4 Cancelled, 5 DrainTimeout, 6 Inconsistent, 7 NotRun.
   [[nodiscard]] int exit_code() const noexcept;
+  /// Extracted items per second of `elapsed`.
   [[nodiscard]] double items_per_second() const noexcept;
-  /// A summary a person reads at a glance; several lines, no newline at the end.
+  /// A summary for people, in several lines without a newline at the end.
   [[nodiscard]] std::string text() const;
-  /// One JSON object; times in seconds.
+  /// The report as one JSON object; times in seconds.
   [[nodiscard]] std::string json() const;
   /// Throws `etl::Exception` with the first error unless `ok()`.
   void throw_if_failed() const;
 
-  /// Counts an error and keeps it while there is room, and memory.
+  /// Counts an error, and keeps it if there is room and memory.
   void add_error(ErrorRecord record) noexcept;
 
  private:

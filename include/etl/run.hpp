@@ -14,18 +14,16 @@
 
 namespace etl::inline v0 {
 
-/// Runs `pipeline` and returns when everything it extracted is settled. Extraction happens on the
-/// calling thread (with `partitions()`, on `options.extractors` threads), transform and load on up to
-/// `options.workers` threads. Hooks, where the pipeline has them: `pre_process` once before extraction,
-/// `post_process` exactly once after a `pre_process` that succeeded (G8).
+/// Runs `pipeline` and returns when everything that it extracted is settled. `extract` runs on the calling thread (with
+/// `partitions()`, on `options.extractors` threads), `transform` and `load` on up to `options.workers` threads. If the
+/// pipeline has these hooks, `pre_process` is called once before extraction, and `post_process` exactly once if
+/// `pre_process` succeeded (G8).
 ///
-/// With `options.delivery.checkpoints`, or run as `etl::with(pipeline, store)`, it goes on where an earlier run of the
-/// same name that did not finish has got to (G14, G15).
+/// With `options.delivery.checkpoints`, or run as `etl::with(pipeline, store)`, the run resumes an earlier run of the
+/// same name that did not finish (G14, G15).
 ///
-/// Never throws: the report carries the outcome, both ledgers and the first errors (G1), also when memory runs out. (A
-/// report can be made without any; then it may lack a text. Where memory has to be had before there can be something to
-/// report on, in the constructors of `Bucket` and `PipelineManager`, `std::bad_alloc` is thrown.)
-/// Afterwards nothing is left running (G3). Distinct pipelines may be run by several threads at once.
+/// Never throws: the report has the outcome, both ledgers and the first errors (G1), even when memory runs out (then a
+/// text may be missing). Afterwards nothing is left running (G3). Several threads may run distinct pipelines at once.
 template <class P>
 [[nodiscard]] RunReport run(P&& pipeline, const Options& options = {}, Stop stop = {}) {
   using Plain = std::remove_reference_t<P>;

@@ -1,5 +1,5 @@
 #pragma once
-/// Ctrl-C that drains (contract G10).
+/// Stops on signals such as Ctrl-C (contract G10).
 
 #include <csignal>
 #include <initializer_list>
@@ -9,12 +9,11 @@
 
 namespace etl::inline v0 {
 
-/// A `Stop` driven by signals: the first drains, the second abandons, a third has its former effect
-/// (it usually ends the process). The former handling is restored when the last copy of the returned
-/// value is gone, so `etl::run(p, options, etl::stop_on_signals())` needs no clean-up. A signal that the process
-/// ignores (`nohup`, a shell's background job) stays ignored. Throws `std::system_error` when a signal cannot be caught
-/// or the watching thread cannot start; the signals are then handled as before. A child of fork() may only let go of
-/// the value.
+/// A `Stop` that signals control: the first signal drains, the second abandons, and a third does what it did before
+/// (it usually ends the process). The former handling is restored when the last copy of the returned value is destroyed,
+/// so `etl::run(p, options, etl::stop_on_signals())` needs no clean-up. A signal that the process ignores (`nohup`, a
+/// shell's background job) stays ignored. Throws `std::system_error` if a signal cannot be caught or the watching thread
+/// cannot start; the signals are then handled as before. A child of fork() may only destroy the value.
 [[nodiscard]] Stop stop_on_signals(std::initializer_list<int> signals = {SIGINT, SIGTERM});
 
 }  // namespace etl::inline v0
