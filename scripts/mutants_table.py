@@ -600,7 +600,7 @@ mutant(235, "G7", "dead_letter_file", "letters of other pipelines are listed",
 
 place("src/io/dead_letter_line.cpp", IO)
 mutant(236, "G7", "dead_letter_file", "a payload of any bytes is written as text",
-       "const bool text = ⟦is_utf8(*letter.payload)⟧;", "true")
+       "const bool text = ⟦find_invalid_utf8(*letter.payload) == std::string::npos⟧;", "true")
 mutant(237, "G7", "dead_letter_file", "letters of a later format are read",
        "!in.failed() && (⟦found == 0 || found > format⟧))", "false")
 mutant(238, "G7", "dead_letter_file", "a member may be there twice",

@@ -19,3 +19,4 @@
 #include <etl/signals.hpp>
 #include <etl/start.hpp>
 #include <etl/stop.hpp>
+#include <etl/text.hpp>

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include <etl/text.hpp>
+
 namespace etl::inline v0::uniprot {
 
 /// Appends JSON (RFC 8259) to a string; the caller closes what it opens. Strings are UTF-8.
@@ -25,19 +27,7 @@ class JsonWriter {
   void string(std::string_view s) {
     comma();
     out_ += '"';
-    std::size_t from = 0;
-    for (std::size_t i = 0; i < s.size(); ++i) {
-      const char c = s[i];
-      if (static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\') [[likely]]
-        continue;
-      out_.append(s, from, i - from);
-      from = i + 1;
-      if (c == '"' || c == '\\')
-        (out_ += '\\') += c;
-      else
-        fmt::format_to(std::back_inserter(out_), "\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
-    }
-    out_.append(s, from);
+    append_json_escaped(out_, s);
     out_ += '"';
     after_value_ = true;
   }

@@ -17,5 +17,6 @@
 #include <etl/impl/shared_intake.ipp>
 #include <etl/impl/signals.ipp>
 #include <etl/impl/start.ipp>
+#include <etl/impl/text.ipp>
 #include <etl/impl/waiter.ipp>
 #include <etl/impl/work.ipp>

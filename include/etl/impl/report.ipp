@@ -19,6 +19,7 @@
 #include <etl/error.hpp>
 #include <etl/observe/histogram.hpp>
 #include <etl/report.hpp>
+#include <etl/text.hpp>
 
 namespace etl::inline v0 {
 namespace detail {
@@ -186,7 +187,7 @@ ETLPIPE_COMPILED std::string RunReport::json() const {
   std::string out;
   out += fmt::format(
       R"({{"pipeline":{},"run":{},"resumed":{},"outcome":"{}","exit_code":{},"elapsed":{:.9f},"items_per_second":{:.3f})",
-      detail::json_string(pipeline), detail::json_string(run), resumed, to_string(outcome), exit_code(),
+      json_string(pipeline), json_string(run), resumed, to_string(outcome), exit_code(),
       detail::seconds(elapsed), items_per_second());
   out +=
       fmt::format(R"(,"items":{{"extracted":{},"loaded":{},"filtered":{},"rejected":{},"replayed":{},"abandoned":{}}})",
@@ -202,8 +203,8 @@ ETLPIPE_COMPILED std::string RunReport::json() const {
                   detail::json_of(transform), detail::json_of(load), detail::json_of(post_process));
   out += R"(,"missing_partitions":[)";
   for (std::size_t i = 0; i < missing_partitions.size(); ++i)
-    out.append(i == 0 ? "" : ",").append(detail::json_string(missing_partitions[i]));
-  out += fmt::format(R"(],"reason":{},"error_count":{},"errors":[)", detail::json_string(reason), error_count);
+    out.append(i == 0 ? "" : ",").append(json_string(missing_partitions[i]));
+  out += fmt::format(R"(],"reason":{},"error_count":{},"errors":[)", json_string(reason), error_count);
   for (std::size_t i = 0; i < errors.size(); ++i) {
     if (i != 0) out += ',';
     out += detail::json_of(errors[i]);

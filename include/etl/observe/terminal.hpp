@@ -18,7 +18,7 @@
 #endif
 
 #include <etl/config.hpp>
-#include <etl/detail/run/report_text.hpp>
+#include <etl/text.hpp>
 
 namespace etl::inline v0 {
 
