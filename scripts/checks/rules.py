@@ -18,7 +18,7 @@ LAYERS = [
     # (layer, group, pattern)
     (1, "values", r"(concurrent|config|error|stop|position|lost_item)\.hpp|observe/histogram\.hpp|detail/meta/(guard|time|process)\.hpp"),
     (2, "delivery", r"delivery/(seq_ranges|checkpoint|dead_letter|idempotency_key|transactional_store)\.hpp"),
-    (2, "executor", r"(executor|asio|memory_budget|signals)\.hpp|detail/meta/(handler_memory|cpus)\.hpp"),
+    (2, "executor", r"(executor(_backend)?|asio|memory_budget|signals)\.hpp|detail/meta/(handler_memory|cpus)\.hpp"),
     (3, "policy", r"policy/.*"),
     (4, "pipeline", r"detail/(intake/(lane|slots)|load/stage_calls|meta/traits|run/report_text)\.hpp"),
     (6, "bucket", r"bucket\.hpp|detail/intake/bucket_engine\.hpp|detail/load/bucket_processor\.hpp"),

@@ -1,6 +1,7 @@
 #pragma once
 /// Transform and load of a user's pipeline, behind the calls that the engine makes.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -189,10 +190,15 @@ class TypedStage : public Base {
   [[nodiscard]] static T& result_at(std::byte* at) noexcept {
     return *reinterpret_cast<T*>(at);  // NOLINT(*-reinterpret-cast): from `Results::data`, or a batch
   }
-  /// Without transform the results are the items; such as are not copied were moved to the part of a split batch.
+  /// Without transform the results are the items; such as are not copied were moved to the part of a split batch, but
+  /// for those whose move has failed.
   [[nodiscard]] static const E& item_of(const Work& work, std::uint32_t item) {
-    if constexpr (takes == Takes::Nothing && !copies<E>)
-      if (work.split) return out_of(*work.results).results()[item];
+    if constexpr (takes == Takes::Nothing && !copies<E>) {
+      const auto failed = std::ranges::lower_bound(work.rejections, item, {}, &Rejected::item);
+      const auto before = static_cast<std::uint32_t>(failed - work.rejections.begin());
+      const bool moved = failed == work.rejections.end() || failed->item != item;
+      if (work.split && moved) return out_of(*work.results).results()[item - before];
+    }
     return work.batch->template items<E>()[work.at(item)];
   }
 
