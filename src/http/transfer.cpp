@@ -407,6 +407,13 @@ Result<void> Transfer::finish(CURLcode code) {
   if (code == CURLE_OK && head_done_) return {};
   curl_off_t connected = 0;
   curl_easy_getinfo(session_->easy.get(), CURLINFO_PRETRANSFER_TIME_T, &connected);
+  long tunnel = 0;
+  curl_easy_getinfo(session_->easy.get(), CURLINFO_HTTP_CONNECTCODE, &tunnel);
+  if (const int status = static_cast<int>(tunnel); status >= 400) {
+    Error error = problem(Problem::Connect, "the proxy answers " + error_category().message(status), class_of(status));
+    error.code = status_code(status);
+    return failure(std::move(error));
+  }
   const Cause cause = code == CURLE_OK ? Cause{Problem::Protocol} : cause_of(code, connected > 0);
   std::string_view said = reason_.c_str();
   if (said.empty()) said = curl_easy_strerror(code);

@@ -358,6 +358,23 @@ TEST_CASE("http: credentials of every kind, and of the URL") {
   CHECK(injected.error().code == etl::Errc::InvalidOptions);
 }
 
+TEST_CASE("http: a proxy gets what is for it, and its refusal is its own") {
+  HttpServer proxy([](const HttpServer::Request& r) {
+    return r.method == "CONNECT" ? HttpServer::answer(407, "") : HttpServer::answer(200, r.target);
+  });
+  std::string with_user = proxy.url("");
+  with_user.insert(with_user.find("127"), "bob:geheim@");
+  const auto client = http::Client::make({.auth = http::Auth::bearer("t0"), .proxy = with_user}).value();
+  CHECK(client.get("http://host.invalid/x").value().body == "http://host.invalid/x");
+  CHECK(proxy.requests().back().header("Proxy-Authorization") == "Basic Ym9iOmdlaGVpbQ==");
+  const auto refused = client.get("https://host.invalid/x").error();
+  CHECK(refused.code == http::status_code(407));
+  CHECK(refused.error_class == etl::ErrorClass::Fatal);
+  CHECK(refused.message() ==
+        "GET https://host.invalid/x: no connection: the proxy answers 407 Proxy Authentication Required");
+  CHECK(proxy.requests().back().header("Authorization") == "(none)");
+}
+
 TEST_CASE("http: the retry policy waits as the server asks") {
   int calls = 0;
   HttpServer server([&](const auto&) {
