@@ -67,13 +67,13 @@ class Download {
       : client_(client), part_(std::move(part)), options_(options), stop_(stop), found_(part_.size()) {}
 
   /// All of the file from one mirror, with the attempts that this takes.
-  [[nodiscard]] Result<Downloaded> from(const std::string& url) {
+  [[nodiscard]] Result<Downloaded> from(const std::string& url, bool again = false) {
     const Waiter waiter(stop_);
     for (std::uint64_t before = part_.size();; before = part_.size()) {
       Backoff backoff(options_.retry, waiter.now(), std::random_device{}());
       for (;;) {
         Result<void> done = attempt(url);
-        if (done) return finish(url);
+        if (done) return finish(url, again);
         const bool advanced = part_.size() > before;
         const auto delay = backoff.after(done.error(), waiter.now());
         if (!delay) return failure(std::move(done.error()));
@@ -140,7 +140,7 @@ class Download {
     return {};
   }
 
-  [[nodiscard]] Result<Downloaded> finish(const std::string& url) {
+  [[nodiscard]] Result<Downloaded> finish(const std::string& url, bool again) {
     const Request request{.url = url};
     const std::uint64_t size = part_.size();
     const std::string digest = part_.digest();
@@ -155,7 +155,7 @@ class Download {
     }
     const bool mixed = std::exchange(resumed_, false) || found_ > 0;
     if (auto emptied = part_.restart(url, {}); !emptied) return failure(std::move(emptied.error()));
-    if (mixed) return from(url);  // bytes of two versions, perhaps: once more, from the beginning
+    if (mixed && !again) return from(url, true);  // bytes of two versions, perhaps: once more, from the beginning
     return failure(wrong(request, problem + ": what came is deleted"));
   }
 
@@ -175,7 +175,7 @@ Result<Downloaded> download(const Client& client, std::span<const std::string> m
   if (auto problem = options.retry.problem()) return failure(std::move(*problem));
   if (mirrors.empty())
     return failure(Error{.code = Errc::InvalidOptions, .context = fmt::format("download '{}': no URL", to.string())});
-  Result<PartFile> part = PartFile::open(to, options.digest ? options.digest->kind : io::DigestKind::Sha256);
+  Result<PartFile> part = PartFile::open(to, options.digest ? options.digest->kind : io::DigestKind::Sha256, stop);
   if (!part) return failure(std::move(part.error()));
   Download download(client, std::move(*part), options, stop);
   std::vector<std::string> problems;

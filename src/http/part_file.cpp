@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -13,6 +14,8 @@
 #include <utility>
 
 #include <fmt/format.h>
+
+#include <etl/http/error.hpp>
 
 namespace etl::inline v0::http {
 namespace {
@@ -43,19 +46,36 @@ Error PartFile::failed(std::string_view doing, int code) const {
   return io::detail::system_failure(fmt::format("cannot {} '{}'", doing, path(".part").string()), code);
 }
 
-Result<PartFile> PartFile::open(std::filesystem::path to, io::DigestKind kind) {
+Result<void> PartFile::lock() {
+  for (;;) {
+    file_ = Fd(::open(path(".part").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+    if (!file_.is_open()) return failure(failed("open", errno));
+    if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno == EINTR) continue;
+      Error error = failed("lock", errno == EWOULDBLOCK ? EBUSY : errno);
+      if (errno == EWOULDBLOCK) error.context += ": another download has it";
+      return failure(std::move(error));
+    }
+    // Another download may have finished meanwhile, and renamed the file that is open now.
+    struct stat mine{}, there{};
+    if (::fstat(file_.get(), &mine) != 0) return failure(failed("read", errno));
+    if (::stat(path(".part").c_str(), &there) == 0 && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev)
+      return {};
+  }
+}
+
+Result<PartFile> PartFile::open(std::filesystem::path to, io::DigestKind kind, const std::stop_token& stop) {
   PartFile part(std::move(to), kind);
-  part.file_ = Fd(::open(part.path(".part").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  if (!part.file_.is_open()) return failure(part.failed("open", errno));
-  if (::flock(part.file_.get(), LOCK_EX | LOCK_NB) != 0)
-    return failure(part.failed("lock", errno == EWOULDBLOCK ? EBUSY : errno));  // another process downloads it
-  if (auto read = part.read_what_is_there(); !read) return failure(std::move(read.error()));
+  if (auto locked = part.lock(); !locked) return failure(std::move(locked.error()));
+  if (auto read = part.read_what_is_there(stop); !read) return failure(std::move(read.error()));
   return part;
 }
 
-Result<void> PartFile::read_what_is_there() {
+Result<void> PartFile::read_what_is_there(const std::stop_token& stop) {
   std::array<char, std::size_t{1} << 16> buffer{};
   for (;;) {
+    if (stop.stop_requested())
+      return failure(Error{.code = Problem::Stopped, .context = fmt::format("download '{}': stopped", to_.string())});
     const ssize_t got = ::read(file_.get(), buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return failure(failed("read", errno));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -16,7 +17,8 @@ namespace etl::inline v0::http {
 /// `TO.part`, the digest of what it has, and `TO.part.from`. Belongs to one thread; one process at a time has it open.
 class PartFile {
  public:
-  [[nodiscard]] static Result<PartFile> open(std::filesystem::path to, io::DigestKind kind);
+  [[nodiscard]] static Result<PartFile> open(std::filesystem::path to, io::DigestKind kind,
+                                             const std::stop_token& stop);
 
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
   /// Whether the bytes were written since the machine was started: others may not all be there.
@@ -35,7 +37,8 @@ class PartFile {
  private:
   PartFile(std::filesystem::path to, io::DigestKind kind) : to_(std::move(to)), digest_(kind) {}
   [[nodiscard]] std::filesystem::path path(std::string_view end) const;
-  [[nodiscard]] Result<void> read_what_is_there();
+  [[nodiscard]] Result<void> lock();
+  [[nodiscard]] Result<void> read_what_is_there(const std::stop_token& stop);
   [[nodiscard]] Error failed(std::string_view doing, int code) const;
 
   std::filesystem::path to_;

@@ -203,8 +203,11 @@ Result<void> Transfer::add_header(std::string_view name, std::string_view value)
 }
 
 Result<void> Transfer::set_headers() {
-  // libcurl would wait a second for a 100 that many servers never send.
-  if (!request_.headers.contains("Expect")) headers_.reset(curl_slist_append(headers_.release(), "Expect:"));
+  // libcurl would wait a second for a 100 that many servers never send. It would also sign this, and not send it.
+  const Auth& auth = request_.auth ? *request_.auth : client_.options.auth;
+  const bool is_signed = hop_.with_credentials && auth.kind() == Auth::Kind::AwsSigV4;
+  if (!request_.headers.contains("Expect") && !is_signed)
+    headers_.reset(curl_slist_append(headers_.release(), "Expect:"));
   const auto add = [&](const Header& header) -> Result<void> {
     if (!hop_.with_credentials && is_secret_name(header.name)) return {};
     const bool of_body = same_name(header.name.substr(0, 8), "Content-");
@@ -407,6 +410,13 @@ Result<void> Transfer::finish(CURLcode code) {
   if (code == CURLE_OK && head_done_) return {};
   curl_off_t connected = 0;
   curl_easy_getinfo(session_->easy.get(), CURLINFO_PRETRANSFER_TIME_T, &connected);
+  long tunnel = 0;
+  curl_easy_getinfo(session_->easy.get(), CURLINFO_HTTP_CONNECTCODE, &tunnel);
+  if (const int status = static_cast<int>(tunnel); status >= 400) {
+    Error error = problem(Problem::Connect, "the proxy answers " + error_category().message(status), class_of(status));
+    error.code = status_code(status);
+    return failure(std::move(error));
+  }
   const Cause cause = code == CURLE_OK ? Cause{Problem::Protocol} : cause_of(code, connected > 0);
   std::string_view said = reason_.c_str();
   if (said.empty()) said = curl_easy_strerror(code);

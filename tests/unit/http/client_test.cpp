@@ -344,7 +344,9 @@ TEST_CASE("http: credentials of every kind, and of the URL") {
   CHECK(make().get(with_user).value().body == "Basic Ym9iOnB3");
   const auto signed_with = sent(http::Auth::aws_sigv4("AKID", "secret", "eu-1", "s3", "session"));
   CHECK(signed_with.starts_with("AWS4-HMAC-SHA256 Credential=AKID/"));
-  CHECK(signed_with.find("/eu-1/s3/aws4_request") != std::string::npos);
+  CHECK(signed_with.find(
+            "/eu-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token,") !=
+        std::string::npos);
   CHECK(server.requests().back().header("x-amz-security-token") == "session");
   CHECK(server.requests().back().header("x-amz-content-sha256") ==
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
@@ -356,6 +358,23 @@ TEST_CASE("http: credentials of every kind, and of the URL") {
   CHECK(server.requests().back().method == "PUT");
   const auto injected = client.send({.url = server.url(), .headers = {{"X", "a\r\nY: b"}}});
   CHECK(injected.error().code == etl::Errc::InvalidOptions);
+}
+
+TEST_CASE("http: a proxy gets what is for it, and its refusal is its own") {
+  HttpServer proxy([](const HttpServer::Request& r) {
+    return r.method == "CONNECT" ? HttpServer::answer(407, "") : HttpServer::answer(200, r.target);
+  });
+  std::string with_user = proxy.url("");
+  with_user.insert(with_user.find("127"), "bob:geheim@");
+  const auto client = http::Client::make({.auth = http::Auth::bearer("t0"), .proxy = with_user}).value();
+  CHECK(client.get("http://host.invalid/x").value().body == "http://host.invalid/x");
+  CHECK(proxy.requests().back().header("Proxy-Authorization") == "Basic Ym9iOmdlaGVpbQ==");
+  const auto refused = client.get("https://host.invalid/x").error();
+  CHECK(refused.code == http::status_code(407));
+  CHECK(refused.error_class == etl::ErrorClass::Fatal);
+  CHECK(refused.message() ==
+        "GET https://host.invalid/x: no connection: the proxy answers 407 Proxy Authentication Required");
+  CHECK(proxy.requests().back().header("Authorization") == "(none)");
 }
 
 TEST_CASE("http: the retry policy waits as the server asks") {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -185,6 +186,13 @@ TEST_CASE("download: a wrong digest leaves nothing, and bytes of two versions ar
     CHECK(fs::file_size(at.part) == 0);
     CHECK(file.server.requests().size() == 1);
   }
+  SECTION("each attempt breaks off") {
+    file.cuts = {5, 5, 5, 5, 5, 5, 5, 5};
+    http::DownloadOptions own = options("other");
+    own.retry = quickly;
+    CHECK(http::download(client, file.server.url(), at.to, own).error().code == http::Problem::Content);
+    CHECK(file.server.requests().size() == 4);
+  }
   SECTION("the part was of another file") {
     std::ofstream(at.part) << "abcd";
     const auto done = http::download(client, file.server.url(), at.to, options("0123456789"));
@@ -230,6 +238,19 @@ TEST_CASE("download: the next mirror goes on where the first one failed") {
     CHECK(error.message().find("no mirror has it: GET " + first.server.url("/?token=***")) != std::string::npos);
     CHECK(error.message().find("404 Not Found: no") != std::string::npos);
   }
+}
+
+TEST_CASE("download: a file that is being downloaded is refused") {
+  const Folder at;
+  FileServer file;
+  std::optional<etl::Error> second;
+  const auto within = [&](std::uint64_t, std::optional<std::uint64_t>) {
+    if (const auto done = http::download(client, file.server.url(), at.to); !done) second = done.error();
+  };
+  REQUIRE(http::download(client, file.server.url(), at.to, {.progress = within}));
+  REQUIRE(second);
+  CHECK(second->message().ends_with("another download has it"));
+  CHECK(content(at.to) == "0123456789");
 }
 
 TEST_CASE("download: what is not the mirror's fault ends it") {
