@@ -65,6 +65,14 @@ Result<std::vector<SheetInfo>> sheets(const std::filesystem::path& path, const L
   return infos_of(*workbook);
 }
 
+Result<SheetInfo> find_sheet(const std::filesystem::path& path, std::string_view name, const Limits& limits) {
+  auto all = sheets(path, limits);
+  if (!all) return failure(all.error());
+  const auto chosen = detail::choose_sheet(*all, name, path.string());
+  if (!chosen) return failure(chosen.error());
+  return std::move((*all)[*chosen]);
+}
+
 Result<Sheet> open(const std::filesystem::path& path, const SheetOptions& options) {
   detail::CellRange range;
   if (!options.range.empty()) {

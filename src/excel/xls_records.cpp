@@ -90,51 +90,78 @@ Result<XlsRecords> XlsRecords::open(const std::filesystem::path& path, const Nex
 }
 
 Result<void> XlsRecords::find_stream(const NextSector& next) {
-  constexpr std::uint32_t last_sector = 0xFFFF'FFFA;
   std::string head(512, '\0');
   if (!file_.read(head.data(), static_cast<std::streamsize>(head.size()))) return failure(damaged("its header ends"));
   const unsigned shift = u16(head, 30);
   if (shift < 7 || shift > 16) return failure(damaged("its header is none"));
-  sector_size_ = std::size_t{1} << shift;
+  const std::size_t sector_size = std::size_t{1} << shift;
   file_.seekg(0, std::ios::end);
-  const auto most = static_cast<std::uint64_t>(file_.tellg()) / sector_size_ + 1;
-  const auto follow = [&](std::uint32_t sector) {
-    chain_.clear();
-    while (sector < last_sector && chain_.size() <= most) {
-      chain_.push_back(sector);
+  const auto most = static_cast<std::uint64_t>(file_.tellg()) / sector_size + 1;
+  const auto stream_at = [&](std::uint32_t sector, std::uint64_t size) -> Result<Stream> {
+    constexpr std::uint32_t last_sector = 0xFFFF'FFFA;
+    Stream stream{.unit = sector_size, .size = size};
+    while (sector < last_sector && stream.places.size() <= most) {
+      stream.places.push_back((std::uint64_t{sector} + 1) * sector_size);
+      if (stream.places.size() * sector_size >= size && size > 0) return stream;  // what may follow is not of it
       if (!next(sector, sector)) break;
     }
-    return chain_.size() <= most;
+    if (size == 0) stream.size = stream.places.size() * sector_size;
+    if (stream.places.size() > most || stream.places.size() * sector_size < stream.size)
+      return failure(damaged("a chain of sectors has no end"));
+    return stream;
   };
-  if (!follow(u32(head, 48))) return failure(damaged("its directory has no end"));
-  size_ = chain_.size() * sector_size_;
+  auto directory = stream_at(u32(head, 48), 0);
+  if (!directory) return failure(directory.error());
+  stream_ = std::move(*directory);
   constexpr std::size_t entry = 128;
-  for (std::uint64_t at = 0; at + entry <= size_; at += entry) {
+  const auto root = bytes(0, entry);
+  if (!root) return failure(root.error());
+  for (std::uint64_t at = 0; at + entry <= stream_.size; at += entry) {
     const Result<std::string> found = bytes(at, entry);
     if (!found) return failure(found.error());
     std::string name;
     append_utf16(name, std::string_view(*found).substr(0, std::clamp<std::size_t>(u16(*found, 64), 2, 64) - 2));
     if (name != "Workbook" && name != "Book") continue;
-    const std::uint64_t size = u32(*found, 120);
-    constexpr std::uint64_t mini = 4096;
-    if (size < mini) return failure(damaged("its stream of records is too short"));
-    if (!follow(u32(*found, 116)) || chain_.size() * sector_size_ < size)
-      return failure(damaged("its stream of records ends early"));
-    size_ = size;
+    const std::uint32_t size = u32(*found, 120), begin = u32(*found, 116);
+    auto stream = size < u32(head, 56) ? mini_stream(head, *root, begin, size, stream_at) : stream_at(begin, size);
+    if (!stream) return failure(stream.error());
+    stream_ = std::move(*stream);
     return {};
   }
   return failure(fatal(fmt::format("{}: it is a compound file without a workbook, such as one of Word", name_)));
 }
 
+/// [MS-CFB] 2.4: short streams are in units of 64 bytes of a stream of their own, which is that of the root entry.
+Result<XlsRecords::Stream> XlsRecords::mini_stream(const std::string& head, const std::string& root,
+                                                   std::uint32_t begin, std::uint32_t size, const StreamAt& stream_at) {
+  constexpr std::size_t unit = 64;
+  auto container = stream_at(u32(root, 116), u32(root, 120));
+  if (!container) return container;
+  auto table = stream_at(u32(head, 60), 0);
+  if (!table) return table;
+  Stream stream{.unit = unit, .size = size};
+  stream_ = std::move(*table);
+  for (std::uint32_t at = begin; stream.places.size() * unit < size;) {
+    const std::uint64_t offset = std::uint64_t{at} * unit;
+    if (offset + unit > container->places.size() * container->unit)
+      return failure(damaged("its stream of records ends early"));
+    stream.places.push_back(container->places[offset / container->unit] + offset % container->unit);
+    const auto next = bytes(std::uint64_t{at} * 4, 4);
+    if (!next) return failure(next.error());
+    at = u32(*next, 0);
+  }
+  return stream;
+}
+
 Result<std::string> XlsRecords::bytes(std::uint64_t offset, std::size_t size) {
   std::string out(size, '\0');
-  if (offset + size > size_) return failure(damaged("a record goes beyond the end"));
+  if (offset + size > stream_.size) return failure(damaged("a record goes beyond the end"));
   for (std::size_t done = 0; done < size;) {
     const std::uint64_t at = offset + done;
-    const std::size_t within = static_cast<std::size_t>(at % sector_size_);
-    const std::size_t part = std::min(size - done, sector_size_ - within);
+    const std::size_t within = static_cast<std::size_t>(at % stream_.unit);
+    const std::size_t part = std::min(size - done, stream_.unit - within);
     file_.clear();
-    file_.seekg(static_cast<std::streamoff>((std::uint64_t{chain_[at / sector_size_]} + 1) * sector_size_ + within));
+    file_.seekg(static_cast<std::streamoff>(stream_.places[at / stream_.unit] + within));
     if (!file_.read(out.data() + done, static_cast<std::streamsize>(part)))
       return failure(damaged("a sector lies beyond the end"));
     done += part;

@@ -59,7 +59,16 @@ class XlsRecords {
     std::uint16_t type = 0;
     std::string data{};
   };
+  /// Where the bytes of a stream are.
+  struct Stream {
+    std::vector<std::uint64_t> places{};  // of each unit, in the file
+    std::size_t unit = 512;
+    std::uint64_t size = 0;
+  };
+  using StreamAt = std::function<Result<Stream>(std::uint32_t sector, std::uint64_t size)>;
   XlsRecords() = default;
+  [[nodiscard]] Result<Stream> mini_stream(const std::string& head, const std::string& root, std::uint32_t begin,
+                                           std::uint32_t size, const StreamAt& stream_at);
   [[nodiscard]] Result<void> find_stream(const NextSector& next);
   [[nodiscard]] Result<void> read_globals();
   [[nodiscard]] Result<Record> record();
@@ -74,9 +83,8 @@ class XlsRecords {
 
   std::string name_{};
   std::ifstream file_{};
-  std::vector<std::uint32_t> chain_{};
-  std::size_t sector_size_ = 512;
-  std::uint64_t size_ = 0, at_ = 0;  // of the stream
+  Stream stream_{};
+  std::uint64_t at_ = 0;  // in the stream
   bool biff8_ = true;
   bool epoch_1904_ = false;
   std::vector<NumberKind> styles_{};

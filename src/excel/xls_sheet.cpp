@@ -41,7 +41,7 @@ Result<Handle> open_handle(const std::filesystem::path& path, bool info_only) {
   const void* handle = nullptr;
   const int code = (info_only ? freexl_open_info : freexl_open)(path.c_str(), &handle);
   Handle owned(handle);
-  if (code == FREEXL_OK) return owned;
+  if (code == FREEXL_OK && owned) return owned;
   const std::string file = path.string();
   if (is_encrypted_xlsx(path))
     return failure(fatal(fmt::format("{}: the workbook has a password; save it without one", file)));

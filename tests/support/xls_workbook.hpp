@@ -89,33 +89,61 @@ struct Book {
   void write(const std::filesystem::path& path) const;
 };
 
-/// A compound file with one stream.
-inline std::string compound_file(std::string stream, std::string_view name) {
-  constexpr std::uint32_t end = 0xFFFF'FFFE, free = 0xFFFF'FFFF, fat = 0xFFFF'FFFD;
-  constexpr std::size_t sector = 512;
-  if (stream.size() < 4096) stream.resize(4096);  // shorter ones are kept elsewhere
-  stream.resize((stream.size() + sector - 1) / sector * sector);
-  const std::size_t count = stream.size() / sector;  // up to 126: the table of sectors is one sector
+inline constexpr std::uint32_t end_of_chain = 0xFFFF'FFFE, no_sector = 0xFFFF'FFFF, table_sector = 0xFFFF'FFFD;
+inline constexpr std::size_t sector_size = 512;
+
+inline std::string header(std::uint32_t mini_table, std::uint32_t mini_tables) {
   std::string file = "\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1" + std::string(16, '\0') + u16(0x3E) + u16(3) + u16(0xFFFE) +
-                     u16(9) + u16(6) + std::string(6, '\0') + u32(0) + u32(1) + u32(1) + u32(0) + u32(4096) + u32(end) +
-                     u32(0) + u32(end) + u32(0) + u32(0);
-  while (file.size() < sector) file += u32(free);
-  file += u32(fat) + u32(end);  // sector 0 is the table, sector 1 the directory
-  for (std::size_t i = 0; i < count; ++i) file += u32(i + 1 < count ? i + 3 : end);
-  while (file.size() < 2 * sector) file += u32(free);
-  const auto entry = [&](std::string_view called, unsigned type, std::uint32_t child, std::uint32_t begin,
-                         std::size_t size) {
+                     u16(9) + u16(6) + std::string(6, '\0') + u32(0) + u32(1) + u32(1) + u32(0) + u32(4096) +
+                     u32(mini_table) + u32(mini_tables) + u32(end_of_chain) + u32(0) + u32(0);
+  while (file.size() < sector_size) file += u32(no_sector);
+  return file;
+}
+
+/// A sector of the directory: the root and one stream.
+inline std::string directory(std::string_view name, std::uint32_t root_begin, std::size_t root_size,
+                             std::uint32_t begin, std::size_t size) {
+  const auto entry = [](std::string_view called, unsigned type, std::uint32_t child, std::uint32_t first,
+                        std::size_t bytes) {
     std::string wide;
     for (const char c : called) wide += u16(static_cast<unsigned char>(c));
     wide.resize(64);
-    file += wide + u16(called.empty() ? 0 : 2 * called.size() + 2) + number(type, 1) + number(1, 1) + u32(free) +
-            u32(free) + u32(child) + std::string(36, '\0') + u32(begin) + number(size, 8);
+    return wide + u16(called.empty() ? 0 : 2 * called.size() + 2) + number(type, 1) + number(1, 1) + u32(no_sector) +
+           u32(no_sector) + u32(child) + std::string(36, '\0') + u32(first) + number(bytes, 8);
   };
-  entry("Root Entry", 5, 1, end, 0);
-  entry(name, 2, free, 2, stream.size());
-  entry("", 0, free, 0, 0);
-  entry("", 0, free, 0, 0);
-  return file + stream;
+  return entry("Root Entry", 5, 1, root_begin, root_size) + entry(name, 2, no_sector, begin, size) +
+         entry("", 0, no_sector, 0, 0) + entry("", 0, no_sector, 0, 0);
+}
+
+inline std::string filled_table(std::string table) {
+  while (table.size() < sector_size) table += u32(no_sector);
+  return table;
+}
+
+/// Entries of `count` sectors in a row, from `first` on.
+inline std::string chain(std::size_t first, std::size_t count) {
+  std::string table;
+  for (std::size_t i = 0; i < count; ++i) table += u32(i + 1 < count ? first + i + 1 : end_of_chain);
+  return table;
+}
+
+/// A compound file with one stream. Up to 126 sectors: sector 0 is their table, sector 1 the directory.
+inline std::string compound_file(std::string stream, std::string_view name) {
+  if (stream.size() < 4096) stream.resize(4096);  // shorter ones are kept elsewhere
+  stream.resize((stream.size() + sector_size - 1) / sector_size * sector_size);
+  return header(end_of_chain, 0) +
+         filled_table(u32(table_sector) + u32(end_of_chain) + chain(2, stream.size() / sector_size)) +
+         directory(name, end_of_chain, 0, 2, stream.size()) + stream;
+}
+
+/// The same of a stream of less than 4096 bytes, in units of 64 bytes: sector 2 is the table of these.
+inline std::string compound_file_of_mini_stream(std::string stream, std::string_view name) {
+  const std::size_t size = stream.size(), units = (size + 63) / 64;
+  stream.resize((size + sector_size - 1) / sector_size * sector_size);
+  return header(2, 1) +
+         filled_table(u32(table_sector) + u32(end_of_chain) + u32(end_of_chain) +
+                      chain(3, stream.size() / sector_size)) +
+         directory(name, 3, units * 64, 0, size) + filled_table(chain(0, units)) + stream;
 }
 
 inline void Book::write(const std::filesystem::path& path) const {

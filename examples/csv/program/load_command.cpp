@@ -38,7 +38,8 @@ void add_load(CLI::App& app, Chosen& chosen) {
       "loaded is not loaded twice");
   command
       ->add_option("PATTERN", load->patterns,
-                   "Files of CSV or JSON, plain or gzip by content, or patterns with *, ?, [a-z], {a,b} and ** (any "
+                   "Files of CSV or JSON, plain or gzip by content, workbooks (.xlsx, .xls), or patterns with *, ?, "
+                   "[a-z], {a,b} and ** (any "
                    "folders); - is standard input")
       ->required();
   command
@@ -80,6 +81,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
       "how CSV is written do not count [json: .json, .ndjson, .jsonl, also with .gz; else csv; a mapping may say it]");
   format->transform(choice(formats));
   add_dialect(*command, load->dialect);
+  add_sheet(*command, load->sheet);
   CLI::Option* const delimiter = command->get_option("--delimiter");
   command->add_option("--header-rows", load->dialect.header_rows, "Rows with the names of the columns; 0: none")
       ->check(CLI::Range(0, 100))

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <etl/csv/encoding.hpp>
+#include <etl/csv/foreign.hpp>
 
 #include "build_rows.hpp"
 #include "range_source.hpp"
@@ -38,6 +39,7 @@ class Reader::Impl {
   Result<void> prime(const std::stop_token& stop) {
     {
       const std::stop_callback interrupt(stop, [this] { in_.source().interrupt(); });
+      if (auto done = refuse_foreign(); !done) return done;
       if (auto done = skip_mark(); !done) return done;
       if (auto done = skip_separator(); !done) return done;
       if (auto done = skip_lines(); !done) return done;
@@ -98,6 +100,15 @@ class Reader::Impl {
     if (in_.make_room()) return {};
     return failure(fatal(fmt::format("{}:{}: a row of more than {} bytes; is this a file of rows?", name(), place_.line,
                                      detail::Input::max_buffer)));
+  }
+
+  // What is no text would be read as rows, and told to be read without quotes.
+  Result<void> refuse_foreign() {
+    if (auto filled = in_.fill(); !filled) return filled;
+    if (const auto foreign = foreign_format(unread()))
+      return failure(
+          fatal(fmt::format("{}: it is {}, not delimited text; {}", name(), foreign->what, foreign->remedy)));
+    return {};
   }
 
   Result<void> skip_mark() {

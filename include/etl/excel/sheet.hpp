@@ -81,6 +81,10 @@ struct SheetInfo {
 /// The sheets with cells, in the order of the workbook. Charts are none.
 [[nodiscard]] Result<std::vector<SheetInfo>> sheets(const std::filesystem::path& path, const Limits& limits = {});
 
+/// The sheet that `open` takes for this name (`SheetOptions::sheet`, which may be empty), or its error.
+[[nodiscard]] Result<SheetInfo> find_sheet(const std::filesystem::path& path, std::string_view name,
+                                           const Limits& limits = {});
+
 /// A sheet that is open.
 struct Sheet {
   /// RFC 4180, UTF-8, LF. Line n of it is row n of the sheet, but for line breaks within cells

@@ -95,6 +95,13 @@ TEST_CASE("sheets of an .xls are chosen by their names") {
   CHECK(text_of(book) == text_of(one));
 }
 
+TEST_CASE("an .xls whose records stand in the mini stream is read all the same") {
+  const test::TemporaryFolder folder;
+  const fs::path path = folder.path() / "t.xls";
+  std::ofstream(path, std::ios::binary) << xls::compound_file_of_mini_stream(one.stream(), "Workbook");
+  CHECK(test::text_of(path) == text_of(one));
+}
+
 TEST_CASE("an .xls that is damaged or no workbook is an error") {
   const test::TemporaryFolder folder;
   const fs::path path = folder.path() / "t.xls";

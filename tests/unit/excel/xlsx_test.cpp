@@ -174,6 +174,10 @@ TEST_CASE("the sheet is chosen by its name") {
   REQUIRE(all->size() == 3);
   CHECK((*all)[0] == excel::SheetInfo{"Sales", false});
   CHECK((*all)[1] == excel::SheetInfo{"Old", true});
+  const auto old = excel::find_sheet(folder.path() / "b.xlsx", "OLD");
+  REQUIRE(old.has_value());
+  CHECK(*old == excel::SheetInfo{"Old", true});
+  CHECK_FALSE(excel::find_sheet(folder.path() / "b.xlsx", "").has_value());
 }
 
 TEST_CASE("cells have names") {

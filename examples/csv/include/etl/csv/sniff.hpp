@@ -40,6 +40,7 @@ struct SniffHints {
   std::optional<Dialect> dialect{};  ///< how it is written, but for the delimiter, which is found out all the same
   Nulls nulls{};                     ///< texts that do not count for the kind of a column
   bool decimal_comma = false;        ///< numbers are written 1,5
+  bool delimiter_is_known = false;   ///< it is that of `dialect`, one of those that are found out
 };
 
 /// Columns of a reader's rows.
