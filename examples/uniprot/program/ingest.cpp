@@ -34,6 +34,7 @@ struct Ingestion {
   std::string job;                 // its fingerprint
   std::optional<Writer> writer{};  // not for a dry run
   std::uint64_t estimate = 0;
+  UnparsedCounts* unparsed = nullptr;
 
   std::string fingerprint() const { return job; }
   std::uint64_t expected_items() const { return estimate; }
@@ -46,6 +47,9 @@ struct Ingestion {
     row.reject = parse(raw, options.files, row.entry);
     if (!row.reject) {
       if (!wanted(row.entry, options.selection)) return;
+      row.source = display_name(options.files[raw.input]);
+      row.line = raw.line;
+      unparsed->add(row.entry);
       complete(row);
     } else if (options.dry_run) {
       return out.reject(row.reject->text());
@@ -106,7 +110,8 @@ int ingest(const Ingest& options, const etl::Stop& stop) {
   auto job = job_of(options);
   if (!job) return fail(job.error());
 
-  Ingestion ingestion{.options = options, .job = job->fingerprint};
+  UnparsedCounts unparsed;
+  Ingestion ingestion{.options = options, .job = job->fingerprint, .unparsed = &unparsed};
   etl::Options run{.batch_size = options.batch_size,
                    .timeout = options.timeout,
                    .workers = options.workers,
@@ -144,10 +149,15 @@ int ingest(const Ingest& options, const etl::Stop& stop) {
     if (auto written = write_dead_letters(**store, run.name, options.dead_letters); !written)
       return fail(written.error());
   if (report.ok() && report.items.extracted == 0) say("etl-uniprot: the input holds no entries\n");
-  if (options.json)
-    fmt::print("{}\n", report.json());
-  else if (!options.quiet)
+  if (options.json) {
+    std::string json = report.json();
+    json.insert(json.rfind('}'), fmt::format(R"(,"kept_as_text":{})", unparsed.json()));
+    fmt::print("{}\n", json);
+  } else if (!options.quiet) {
     fmt::print("{}\n", report.text());
+    if (const std::string line = unparsed.text(); !line.empty())
+      fmt::print("{}{}\n", line, options.dry_run ? "" : "; the table 'warnings' has them");
+  }
   if (!report.ok() && !report.errors.empty()) {
     const etl::ErrorRecord& first = report.errors.front();
     say("etl-uniprot: {}\n", first.text());

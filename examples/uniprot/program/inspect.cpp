@@ -20,20 +20,23 @@ namespace uniprot = etl::uniprot;
 struct Inspection {
   const Inspect& options;
   etl::io::Sink sink = etl::io::standard_output();
+  UnparsedCounts* unparsed = nullptr;
   bool any = false;
 
   uniprot::Entry worker() const { return {}; }
 
-  void extract(etl::Emitter<uniprot::RawEntry>& out) { extract_files(options.files, out); }
+  void extract(etl::Emitter<uniprot::RawEntry>& out) { extract_files(options.files, out, options.range); }
   void transform(const uniprot::RawEntry& raw, etl::Out<std::string>& out, uniprot::Entry& entry) const {
     if (auto bad = parse(raw, options.files, entry)) return out.reject(bad->text());
     if (!wanted(entry, options.selection)) return;
+    unparsed->add(entry);
     std::string& text = out.next();
     text.clear();
     switch (options.format) {
       case Format::Ndjson:
       case Format::Json:
-        uniprot::append_json(text, entry, etl::io::digest(etl::io::DigestKind::Md5, entry.sequence));
+        uniprot::append_json(text, entry, etl::io::digest(etl::io::DigestKind::Md5, entry.sequence),
+                             options.pretty ? uniprot::JsonStyle::Pretty : uniprot::JsonStyle::Compact);
         if (options.format == Format::Ndjson) text += '\n';
         return;
       case Format::Fasta: return uniprot::append_fasta(text, entry);
@@ -63,7 +66,8 @@ int inspect(const Inspect& options, const etl::Stop& stop) {
     say("etl-uniprot: {}\n", problem->message());
     return 2;
   }
-  Inspection inspection{.options = options};
+  UnparsedCounts unparsed;
+  Inspection inspection{.options = options, .unparsed = &unparsed};
   etl::Options run{.batch_size = 200, .workers = options.workers, .order = etl::Order::Source, .name = "inspect"};
   run.errors.max_rejects = UINT64_MAX;
   run.errors.on_reject = [](const etl::Rejection& r) { say("{}\n", r.error.message()); };
@@ -73,6 +77,7 @@ int inspect(const Inspect& options, const etl::Stop& stop) {
     return 1;
   }
   if (report.ok() && report.items.extracted == 0) say("etl-uniprot: the input holds no entries\n");
+  if (const std::string line = unparsed.text(); !line.empty()) say("etl-uniprot: {}\n", line);
   if (!report.ok() || report.items.rejected > 0) {
     for (const etl::ErrorRecord& error : report.errors)
       if (error.error.error_class != etl::ErrorClass::Rejected) say("etl-uniprot: {}\n", error.error.message());

@@ -50,6 +50,7 @@ void Parser::clear() {
   e.keywords.clear();
   e.features.clear();
   e.unknown_lines.clear();
+  e.unparsed.clear();
   e.strings_.clear();
   e.texts_.clear();
   e.qualifiers_.clear();
@@ -92,7 +93,7 @@ std::optional<Problem> Parser::run(Parse mode) {
     const std::size_t first = i++;
     const auto number = static_cast<std::uint32_t>(first + 1);
     if (lines[first].size() < 2) {
-      if (!lines[first].empty()) fail("a line of one character", number);
+      if (!lines[first].empty()) keep("a line of one character", {std::span(lines).subspan(first, 1), number});
       continue;
     }
     // Lines of one code belong together.

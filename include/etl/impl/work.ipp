@@ -142,6 +142,12 @@ ETLPIPE_COMPILED void Work::reject_results(std::uint32_t from, std::vector<std::
   });
 }
 
+ETLPIPE_COMPILED std::optional<std::uint32_t> Work::moved_to(std::uint32_t item) const noexcept {
+  const auto failed = std::ranges::lower_bound(rejections, item, {}, &Rejected::item);
+  if (failed != rejections.end() && failed->item == item) return std::nullopt;
+  return item - static_cast<std::uint32_t>(failed - rejections.begin());
+}
+
 ETLPIPE_COMPILED const Error* Work::reason(std::uint32_t item) const noexcept {
   const auto found = std::ranges::find(load_rejections, item, &Rejected::item);
   return found == load_rejections.end() ? nullptr : &found->error;

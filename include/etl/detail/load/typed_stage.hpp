@@ -1,7 +1,6 @@
 #pragma once
 /// Transform and load of a user's pipeline, behind the calls that the engine makes.
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -194,10 +193,8 @@ class TypedStage : public Base {
   /// for those whose move has failed.
   [[nodiscard]] static const E& item_of(const Work& work, std::uint32_t item) {
     if constexpr (takes == Takes::Nothing && !copies<E>) {
-      const auto failed = std::ranges::lower_bound(work.rejections, item, {}, &Rejected::item);
-      const auto before = static_cast<std::uint32_t>(failed - work.rejections.begin());
-      const bool moved = failed == work.rejections.end() || failed->item != item;
-      if (work.split && moved) return out_of(*work.results).results()[item - before];
+      if (work.split)
+        if (const auto at = work.moved_to(item)) return out_of(*work.results).results()[*at];
     }
     return work.batch->template items<E>()[work.at(item)];
   }

@@ -96,6 +96,8 @@ struct Work {
   /// Load rejected results, counted from `from`. Keeps the items concerned, each once per batch, with the first reason.
   void reject_results(std::uint32_t from, std::vector<std::pair<std::size_t, Error>>& rejects);
 
+  /// Which result of the part of a split batch its item became; nothing where its move has failed.
+  [[nodiscard]] std::optional<std::uint32_t> moved_to(std::uint32_t item) const noexcept;
   /// Why `load` rejected an item, or null if it did not.
   [[nodiscard]] const Error* reason(std::uint32_t item) const noexcept;
   /// Whether some items are not loaded. Of a work without transform, as all of a bucket's are.
