@@ -2,6 +2,7 @@
 /// What a pipeline's `extract` writes to.
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -77,6 +78,10 @@ class Emitter {
   /// asks, before the first push, begins there. Whoever does not ask begins at the start, and what was settled already
   /// is skipped (`replayed`).
   [[nodiscard]] const std::optional<Position>& resume_from() const { return (*lane_).host->resume_from(*lane_); }
+  /// For the progress bar: so many bytes of this partition are read, `size` in all (0: not known). With
+  /// `ByteSource::consumed` and `size_hint`, or `bytes_read` of a reader, the bar is right from the first chunk on,
+  /// also where nobody knows the number of items. Call it once for each chunk.
+  void progress(std::uint64_t bytes_read, std::uint64_t size = 0) { (*lane_).host->progress(*lane_, bytes_read, size); }
   /// Stopped as soon as no more items are wanted; wait on it instead of sleeping.
   [[nodiscard]] std::stop_token stop() const noexcept { return (*lane_).host->intake_stop(); }
 

@@ -107,6 +107,11 @@ struct RunStatus {
   std::uint64_t running_batches = 0;
   std::chrono::nanoseconds elapsed{};
   std::uint64_t expected_items = 0;  ///< 0: not known
+  std::uint64_t earlier_items = 0;   ///< before the places at which this run goes on; not among `items`
+  /// What the source says of itself (`Emitter::progress`); 0 where it says nothing.
+  std::uint64_t bytes_read = 0;
+  std::uint64_t expected_bytes = 0;  ///< 0: not known
+  std::uint64_t earlier_bytes = 0;   ///< of `bytes_read`, what lies before the places at which this run goes on
   /// Stages with a user callable at work; when a run does not end, this names what it waits for (G3).
   std::string waiting_for{};
   /// What is being tried again, when something is: the run waits for a server.
@@ -118,6 +123,9 @@ struct RunReport {
   std::string pipeline{};
   std::string run{};     ///< a name for this run that no other has
   bool resumed = false;  ///< it went on where an earlier run was (`items.replayed`: what that had settled already)
+  /// Of a resumed run with dead letters: how many letters earlier runs have left there. Its reject budget does not
+  /// count them: that is each run's own.
+  std::optional<std::uint64_t> earlier_rejects{};
   Outcome outcome = Outcome::Completed;
   ItemLedger items{};
   ResultLedger results{};

@@ -134,6 +134,9 @@ ETLPIPE_COMPILED void RunReport::append_ledgers(std::string& out) const {
   add(items.rejected, "rejected");
   add(items.replayed, "replayed");
   add(items.abandoned, "abandoned");
+  if (earlier_rejects.value_or(0) > 0)
+    fmt::format_to(to, "\n           and {} rejected by earlier runs, which are not in this run's budget",
+                   grouped(*earlier_rejects));
   fmt::format_to(to, "\n  results  {} produced = {} committed", grouped(results.produced), grouped(results.committed));
   add(results.rejected, "rejected");
   add(results.abandoned, "abandoned");
