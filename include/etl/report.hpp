@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -64,6 +65,13 @@ struct FlushCounts {
   [[nodiscard]] std::uint64_t total() const noexcept { return size + bytes + timeout + source + close; }
 };
 
+/// How many items the batches had; the quantiles are exact to an eighth.
+struct BatchSizes {
+  std::uint64_t count = 0;  ///< batches
+  std::uint64_t p50 = 0, p95 = 0, max = 0;
+  double mean = 0;
+};
+
 /// Durations of one stage, one sample per batch (pre_process and post_process: one per run).
 struct StageTimes {
   std::uint64_t count = 0;
@@ -78,6 +86,7 @@ struct ErrorRecord {
   Error error;
   std::string pipeline{};
   Stage stage = Stage::Configure;
+  bool rejected = false;    ///< it concerns an item that was rejected within the budget: no failure of the run
   bool in_batch = false;    ///< whether `batch` and the items are known
   std::uint64_t batch = 0;  ///< number of the batch, from 0, in the order of sealing
   std::uint32_t partition = 0;
@@ -118,6 +127,14 @@ struct RunStatus {
   std::optional<RetryStatus> retry{};
 };
 
+/// How a report is written.
+struct ReportStyle {
+  bool verbose = false;
+  bool colour = false;  ///< of the outcome, by ECMA-48 sequences
+  /// In colour when `stream` is a terminal, unless the environment has NO_COLOR (no-color.org) or TERM is "dumb".
+  [[nodiscard]] static ReportStyle of(std::FILE* stream, bool verbose = false) noexcept;
+};
+
 /// Everything about one run that ended. A value; not synchronised.
 struct RunReport {
   std::string pipeline{};
@@ -130,6 +147,7 @@ struct RunReport {
   ItemLedger items{};
   ResultLedger results{};
   FlushCounts flushes{};
+  BatchSizes batch_sizes{};
   std::chrono::nanoseconds elapsed{};
   StageTimes pre_process{}, extract{}, queue{}, transform{}, load{}, post_process{};
   /// Of the abandoned items, those that a `push` did not take: whoever pushed still has them (G11).
@@ -139,6 +157,8 @@ struct RunReport {
   std::uint64_t error_count = 0;
   std::vector<ErrorRecord> errors{};  ///< the first ones, in the order they happened; [0] decided a failure
   std::string reason{};               ///< of NotRun
+  std::string rejects_at{};           ///< where rejected items are, for a person; empty: nowhere but in `errors`
+  std::string next_step{};            ///< what to do after a run that was not Completed, for a person; may be empty
   /// Ids of partitions that an earlier run of this pipeline had, and this one has not. What was settled of them stays
   /// settled, and goes on when they come back.
   std::vector<std::string> missing_partitions{};
@@ -153,8 +173,10 @@ struct RunReport {
   /// 4 Cancelled, 5 DrainTimeout, 6 Inconsistent, 7 NotRun.
   [[nodiscard]] int exit_code() const noexcept;
   [[nodiscard]] double items_per_second() const noexcept;
-  /// A summary a person reads at a glance; several lines, no newline at the end.
-  [[nodiscard]] std::string text() const;
+  /// A summary that a person reads at a glance: outcome, what was loaded and what not, the first rejects and errors,
+  /// and what to do next. Several lines, no newline at the end. With `verbose` also both ledgers, batches, and the
+  /// times of the stages.
+  [[nodiscard]] std::string text(const ReportStyle& style = {}) const;
   /// One JSON object; times in seconds.
   [[nodiscard]] std::string json() const;
   /// Throws `etl::Exception` with the first error unless `ok()`.
@@ -164,7 +186,9 @@ struct RunReport {
   void add_error(ErrorRecord record) noexcept;
 
  private:
-  void append_ledgers(std::string& out) const;
+  void append_summary(std::string& out) const;
+  void append_figures(std::string& out) const;
+  void append_errors(std::string& out, const ReportStyle& style) const;
 };
 
 }  // namespace etl::inline v0

@@ -5,11 +5,17 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
 
 #include <fmt/format.h>
 
@@ -25,7 +31,7 @@ namespace detail {
 
 inline void append_stage(std::string& out, std::string_view name, const StageTimes& t) {
   if (t.count == 0) return;
-  fmt::format_to(std::back_inserter(out), "\n  {:<13}{:>10}{:>11}{:>11}{:>11}{:>11}", name, human(t.total),
+  fmt::format_to(std::back_inserter(out), "\n  {:<13}{:>15}{:>11}{:>11}{:>11}{:>11}", name, human(t.total),
                  human(t.p50), human(t.p95), human(t.p99), human(t.max));
 }
 
@@ -35,8 +41,8 @@ inline void append_stage(std::string& out, std::string_view name, const StageTim
 }
 
 [[nodiscard]] inline std::string json_of(const ErrorRecord& e) {
-  std::string out = fmt::format(R"({{"pipeline":{},"stage":"{}","class":"{}","code":{},"message":{})",
-                                json_string(e.pipeline), to_string(e.stage), to_string(e.error.error_class),
+  std::string out = fmt::format(R"({{"pipeline":{},"stage":"{}","rejected":{},"class":"{}","code":{},"message":{})",
+                                json_string(e.pipeline), to_string(e.stage), e.rejected, to_string(e.error.error_class),
                                 json_string(fmt::format("{}:{}", e.error.code.category().name(), e.error.code.value())),
                                 json_string(e.error.message()));
   if (e.in_batch)
@@ -119,13 +125,66 @@ ETLPIPE_COMPILED std::string ErrorRecord::text() const {
   } else if (stage == Stage::Extract) {
     fmt::format_to(std::back_inserter(out), ", partition {}, after {} items", partition, first_seq);
   }
-  return out.append(error.error_class == ErrorClass::Rejected ? ", rejected: " : ": ").append(error.message());
+  return out.append(rejected || error.error_class == ErrorClass::Rejected ? ", rejected: " : ": ")
+      .append(error.message());
 }
 
-ETLPIPE_COMPILED void RunReport::append_ledgers(std::string& out) const {
+namespace detail {
+
+[[nodiscard]] inline std::string_view colour_of(Outcome outcome) noexcept {
+  switch (outcome) {
+    case Outcome::Completed: return "\x1b[32m";
+    case Outcome::Failed:
+    case Outcome::Inconsistent: return "\x1b[31m";
+    case Outcome::CompletedWithRejects:
+    case Outcome::Cancelled:
+    case Outcome::DrainTimeout:
+    case Outcome::NotRun: break;
+  }
+  return "\x1b[33m";
+}
+
+}  // namespace detail
+
+ETLPIPE_COMPILED ReportStyle ReportStyle::of(std::FILE* stream, bool verbose) noexcept {
+  ReportStyle style{.verbose = verbose};
+#if defined(__unix__) || defined(__APPLE__)
+  const char* const none = std::getenv("NO_COLOR");  // NOLINT(concurrency-mt-unsafe): nobody changes it meanwhile
+  const char* const term = std::getenv("TERM");      // NOLINT(concurrency-mt-unsafe)
+  const bool wanted = (none == nullptr || *none == '\0') && term != nullptr && std::string_view(term) != "dumb";
+  style.colour = wanted && stream != nullptr && ::isatty(::fileno(stream)) == 1;
+#else
+  static_cast<void>(stream);
+#endif
+  return style;
+}
+
+ETLPIPE_COMPILED void RunReport::append_summary(std::string& out) const {
   using detail::grouped;
   const auto to = std::back_inserter(out);
-  fmt::format_to(to, ", {} items/s", detail::metric(items_per_second()));
+  fmt::format_to(to, "\n  {} loaded", grouped(items.loaded));
+  const auto add = [&to](std::uint64_t n, std::string_view what) {
+    if (n != 0) fmt::format_to(to, ", {} {}", grouped(n), what);
+  };
+  const std::uint64_t refused = std::min(refused_pushes, items.abandoned);
+  add(items.rejected, "rejected");
+  add(items.filtered, "filtered");
+  add(items.replayed, "loaded by an earlier run");
+  add(items.abandoned - refused, "abandoned");
+  add(results.in_doubt, results.in_doubt == 1 ? "result in doubt" : "results in doubt");
+  fmt::format_to(to, "; {} items/s", detail::metric(items_per_second()));
+  if (refused > 0)
+    fmt::format_to(to, "\n  {} {} refused, since the run was ending: whoever pushed still has the {}", grouped(refused),
+                   refused == 1 ? "push was" : "pushes were", refused == 1 ? "item" : "items");
+  if (items.rejected > 0 && !rejects_at.empty()) fmt::format_to(to, "\n  rejected items are {}", rejects_at);
+  if (earlier_rejects.value_or(0) > 0)
+    fmt::format_to(to, "\n  {} rejected by earlier runs are set aside, too; they are not in this run's budget",
+                   grouped(*earlier_rejects));
+}
+
+ETLPIPE_COMPILED void RunReport::append_figures(std::string& out) const {
+  using detail::grouped;
+  const auto to = std::back_inserter(out);
   fmt::format_to(to, "\n  items    {} extracted = {} loaded", grouped(items.extracted), grouped(items.loaded));
   const auto add = [&to](std::uint64_t n, std::string_view what) {
     if (n != 0) fmt::format_to(to, " + {} {}", grouped(n), what);
@@ -134,9 +193,6 @@ ETLPIPE_COMPILED void RunReport::append_ledgers(std::string& out) const {
   add(items.rejected, "rejected");
   add(items.replayed, "replayed");
   add(items.abandoned, "abandoned");
-  if (earlier_rejects.value_or(0) > 0)
-    fmt::format_to(to, "\n           and {} rejected by earlier runs, which are not in this run's budget",
-                   grouped(*earlier_rejects));
   fmt::format_to(to, "\n  results  {} produced = {} committed", grouped(results.produced), grouped(results.committed));
   add(results.rejected, "rejected");
   add(results.abandoned, "abandoned");
@@ -155,24 +211,54 @@ ETLPIPE_COMPILED void RunReport::append_ledgers(std::string& out) const {
   flush(flushes.close, "close");
   if (flushes.total() == 0) out += " none";
   fmt::format_to(to, "; {} run inline; queue at most {} deep", grouped(inline_batches), max_queue_depth);
-}
-
-ETLPIPE_COMPILED std::string RunReport::text() const {
-  using detail::grouped;
-  std::string out;
-  const auto to = std::back_inserter(out);
-  fmt::format_to(to, "{}{}{}", pipeline, pipeline.empty() ? "" : ": ", to_string(outcome));
-  if (outcome == Outcome::NotRun) return out + (reason.empty() ? "" : " (" + reason + ")");
-  fmt::format_to(to, "{} in {}", resumed ? ", resumed," : "", detail::human(elapsed));
-  if (items.extracted > 0 || flushes.total() > 0 || extract.count > 0) append_ledgers(out);
-  if (pre_process.count + extract.count + post_process.count > 0)
-    fmt::format_to(to, "\n  {:<13}{:>10}{:>11}{:>11}{:>11}{:>11}", "stage", "total", "p50", "p95", "p99", "max");
+  if (batch_sizes.count > 0)
+    fmt::format_to(to, "\n  in one   {:.1f} items on average, p50 {}, p95 {}, at most {}", batch_sizes.mean,
+                   grouped(batch_sizes.p50), grouped(batch_sizes.p95), grouped(batch_sizes.max));
+  if (pre_process.count + extract.count + queue.count + transform.count + load.count + post_process.count == 0) return;
+  fmt::format_to(to, "\n  {:<13}{:>15}{:>11}{:>11}{:>11}{:>11}", "stage", "sum of threads", "p50", "p95", "p99", "max");
   detail::append_stage(out, "pre_process", pre_process);
   detail::append_stage(out, "extract", extract);
   detail::append_stage(out, "queue", queue);
   detail::append_stage(out, "transform", transform);
   detail::append_stage(out, "load", load);
   detail::append_stage(out, "post_process", post_process);
+}
+
+/// Rejects are no errors: they have a list of their own.
+ETLPIPE_COMPILED void RunReport::append_errors(std::string& out, const ReportStyle& style) const {
+  const auto to = std::back_inserter(out);
+  const std::size_t most = style.verbose ? max_errors : 5;
+  const auto list = [&](bool rejects, std::string_view heading) {
+    std::size_t shown = 0;
+    std::size_t more = 0;
+    for (const ErrorRecord& e : errors) {
+      if (e.rejected != rejects) continue;
+      if (shown == most) {
+        ++more;
+        continue;
+      }
+      if (shown++ == 0) fmt::format_to(to, "\n  {}:", heading);
+      fmt::format_to(to, "\n    {}", e.text());
+    }
+    if (more > 0) out += "\n    ...";
+  };
+  list(false, "errors");
+  list(true, "rejected, the first ones");
+  if (error_count > errors.size())
+    fmt::format_to(to, "\n  {} rejects and errors in all, of which the report has the first {}",
+                   detail::grouped(error_count), errors.size());
+}
+
+ETLPIPE_COMPILED std::string RunReport::text(const ReportStyle& style) const {
+  std::string out;
+  const auto to = std::back_inserter(out);
+  fmt::format_to(to, "{}{}{}{}{}", pipeline, pipeline.empty() ? "" : ": ",
+                 style.colour ? detail::colour_of(outcome) : "", to_string(outcome), style.colour ? "\x1b[0m" : "");
+  if (outcome == Outcome::NotRun) return out + (reason.empty() ? "" : " (" + reason + ")");
+  fmt::format_to(to, "{} in {}", resumed ? ", resumed," : "", detail::human(elapsed));
+  const bool any = items.extracted > 0 || flushes.total() > 0 || extract.count > 0;
+  if (any) append_summary(out);
+  append_errors(out, style);
   if (!missing_partitions.empty()) {
     fmt::format_to(
         to, "\n  missing  {} of the earlier run's partitions: {}", missing_partitions.size(),
@@ -180,11 +266,8 @@ ETLPIPE_COMPILED std::string RunReport::text() const {
                   missing_partitions.begin() + std::min<std::ptrdiff_t>(5, std::ssize(missing_partitions)), ", "));
     if (missing_partitions.size() > 5) out += ", ...";
   }
-  if (error_count > errors.size())
-    fmt::format_to(to, "\n  errors   {}, of which the first {}:", grouped(error_count), errors.size());
-  else if (error_count > 0)
-    fmt::format_to(to, "\n  errors   {}:", error_count);
-  for (const ErrorRecord& e : errors) fmt::format_to(to, "\n    {}", e.text());
+  if (any && style.verbose) append_figures(out);
+  if (!next_step.empty()) fmt::format_to(to, "\n  next: {}", next_step);
   return out;
 }
 
@@ -203,7 +286,13 @@ ETLPIPE_COMPILED std::string RunReport::json() const {
                  results.produced, results.committed, results.rejected, results.abandoned, results.in_doubt);
   fmt::format_to(to, R"(,"flushes":{{"size":{},"bytes":{},"timeout":{},"source":{},"close":{}}})", flushes.size,
                  flushes.bytes, flushes.timeout, flushes.source, flushes.close);
-  fmt::format_to(to, R"(,"inline_batches":{},"max_queue_depth":{})", inline_batches, max_queue_depth);
+  fmt::format_to(to, R"(,"inline_batches":{},"max_queue_depth":{},"refused_pushes":{})", inline_batches,
+                 max_queue_depth, refused_pushes);
+  fmt::format_to(to, R"(,"batch_sizes":{{"count":{},"mean":{:.3f},"p50":{},"p95":{},"max":{}}})", batch_sizes.count,
+                 batch_sizes.mean, batch_sizes.p50, batch_sizes.p95, batch_sizes.max);
+  if (earlier_rejects) fmt::format_to(to, R"(,"earlier_rejects":{})", *earlier_rejects);
+  fmt::format_to(to, R"(,"rejects_at":{},"next_step":{})", detail::json_string(rejects_at),
+                 detail::json_string(next_step));
   fmt::format_to(to,
                  R"(,"times":{{"pre_process":{},"extract":{},"queue":{},"transform":{},"load":{},"post_process":{}}})",
                  detail::json_of(pre_process), detail::json_of(extract), detail::json_of(queue),

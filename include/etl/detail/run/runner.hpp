@@ -196,6 +196,7 @@ class Runner final : public LiveRun {
     ask_earlier_rejects();
     end_progress();
     if (prepared) post_process();
+    say_what_next();
     if (traits_.has_post_process && report_.ok()) mark_finished();  // only now: what fails is not finished (G14)
   }
 
@@ -219,6 +220,18 @@ class Runner final : public LiveRun {
     else
       batcher_->fail(std::move(record));
     return false;
+  }
+  /// For a person: where rejected items are, and what to do now.
+  void say_what_next() noexcept {
+    static_cast<void>(guarded([&]() -> std::optional<Error> {
+      const bool letters = (store_ != nullptr || options_.errors.dead_letters != nullptr) && !options_.delivery.dry_run;
+      if (letters)
+        report_.rejects_at = "dead letters of '" + environment_.name + "'";
+      else if (options_.errors.on_reject)
+        report_.rejects_at = "told to on_reject, and not kept";
+      report_.next_step = next_step(report_, keeps_progress(), letters);
+      return std::nullopt;
+    }));
   }
   /// The budget is a run's own: of a run that goes on, the report says what the earlier ones have set aside.
   void ask_earlier_rejects() noexcept {
