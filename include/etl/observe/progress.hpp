@@ -62,37 +62,76 @@ namespace detail {
                     : grouped(static_cast<std::uint64_t>(std::llround(std::min(rate, 9e18))));
 }
 
+/// Several runs in one.
+struct ProgressSum {
+  std::uint64_t done = 0;  // items, those of earlier runs included
+  std::uint64_t expected = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t expected_bytes = 0;
+  std::uint64_t earlier_bytes = 0;
+  double seconds = 0;
+  bool items_known = false;
+  bool bytes_known = false;
+
+  explicit ProgressSum(const std::vector<NamedStatus>& runs) : items_known(!runs.empty()), bytes_known(!runs.empty()) {
+    for (const NamedStatus& run : runs) {
+      const RunStatus& status = run.status;
+      const ItemLedger& items = status.items;
+      done += items.loaded + items.filtered + items.rejected + items.replayed + items.abandoned + status.earlier_items;
+      expected += status.expected_items;
+      items_known = items_known && status.expected_items > 0;
+      bytes += std::min(status.bytes_read, status.expected_bytes);
+      expected_bytes += status.expected_bytes;
+      earlier_bytes += status.earlier_bytes;
+      bytes_known = bytes_known && status.expected_bytes > 0;
+      seconds = std::max(seconds, detail::seconds(status.elapsed));
+    }
+  }
+  /// By bytes where the source knows them, which is exact; by items otherwise. Nothing: neither is known.
+  [[nodiscard]] std::optional<double> share() const {
+    if (bytes_known) return static_cast<double>(bytes) / static_cast<double>(expected_bytes);
+    if (items_known) return std::min(1.0, static_cast<double>(done) / static_cast<double>(expected));
+    return std::nullopt;
+  }
+  /// From now on, with `rate` items a second.
+  [[nodiscard]] std::optional<double> seconds_left(double rate) const {
+    const auto now_read = static_cast<double>(bytes - std::min(bytes, earlier_bytes));
+    if (bytes_known && now_read > 0 && bytes < expected_bytes)
+      return static_cast<double>(expected_bytes - bytes) / (now_read / std::max(seconds, 1e-9));
+    if (!bytes_known && items_known && rate > 0 && done < expected) return static_cast<double>(expected - done) / rate;
+    return std::nullopt;
+  }
+};
+
 }  // namespace detail
 
-/// One line about some runs: share, count, rate and time left where the number of items is known. While something is
-/// tried again, it says what the run waits for instead of rate and time left.
-/// `rate` in items per second. With `width` > 0 a bar of that many characters is drawn.
+/// One line about some runs: share, count, rate and time left where the number of bytes or items is known. A number of
+/// items that was too low is left out. While something is tried again, it says what the run waits for instead of rate
+/// and time left. `rate` in items per second. With `width` > 0 a bar of that many characters is drawn.
 [[nodiscard]] inline std::string progress_line(const std::vector<NamedStatus>& runs, double rate, std::size_t width) {
-  std::uint64_t done = 0;
-  std::uint64_t expected = 0;
-  bool known = !runs.empty();
-  for (const NamedStatus& run : runs) {
-    const ItemLedger& items = run.status.items;
-    done += items.loaded + items.filtered + items.rejected + items.replayed + items.abandoned;
-    expected += run.status.expected_items;
-    known = known && run.status.expected_items > 0;
-  }
+  const detail::ProgressSum sum(runs);
   std::string line = runs.size() == 1 ? runs.front().name : fmt::format("{} pipelines", runs.size());
   if (!line.empty()) line += ": ";
   const std::string waiting = detail::waiting_text(runs);
   const std::string pace = waiting.empty() ? fmt::format(", {} items/s", detail::rate_text(rate)) : waiting;
-  if (!known) return line + fmt::format("{} items{}", detail::grouped(done), pace);
-  const double share = expected == 0 ? 1.0 : std::min(1.0, static_cast<double>(done) / static_cast<double>(expected));
+  const std::string items = detail::grouped(sum.done);
+  const std::optional<double> share = sum.share();
+  if (!share) return line + fmt::format("{} items{}", items, pace);
   if (width > 0) {
-    const auto filled = static_cast<std::size_t>(share * static_cast<double>(width));
+    const auto filled = static_cast<std::size_t>(*share * static_cast<double>(width));
     line += '[' + std::string(filled, '#') + std::string(width - filled, '.') + "] ";
   }
-  line += fmt::format("{:3.0f}% ({}/{} items){}", share * 100, detail::grouped(done), detail::grouped(expected), pace);
-  if (rate > 0 && done < expected && waiting.empty()) {
-    const std::int64_t left = std::llround(static_cast<double>(expected - done) / rate);
-    line += fmt::format(", ETA {}:{:02}:{:02}", left / 3600, left / 60 % 60, left % 60);
-  }
-  return line;
+  line += fmt::format("{:3.0f}% (", *share * 100);
+  if (sum.bytes_known)
+    line += fmt::format("{}B/{}B, {}", detail::metric(static_cast<double>(sum.bytes)),
+                        detail::metric(static_cast<double>(sum.expected_bytes)), items);
+  else
+    line += sum.done > sum.expected ? items : fmt::format("{}/{}", items, detail::grouped(sum.expected));
+  line += " items)" + pace;
+  const std::optional<double> left = sum.seconds_left(rate);
+  if (!left || !waiting.empty()) return line;
+  const std::int64_t seconds = std::llround(std::min(*left, 3.6e8));
+  return line + fmt::format(", ETA {}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
 /// The same with a bar, in at most `columns`: the bar gets shorter, names lose their middle, at last the end is cut

@@ -42,6 +42,7 @@ struct CountLetters {
       const auto chunk = etl::value(reader.next(out.stop()));
       if (!chunk) return;
       out.hold(chunk->keep);  // the items point into it
+      out.progress(reader.bytes_read(), reader.size_hint());
       for (std::string_view text = chunk->text; !text.empty();) {
         const std::size_t end = lines.first_end(text, true);
         if (!out.push(text.substr(0, end))) return;

@@ -88,6 +88,28 @@ TEST_CASE("progress: a bar") {
   CHECK(has(etl::progress_line({status("x", 150, 100)}, 0, 10), "[##########] 100%"));  // an estimate that was too low
 }
 
+TEST_CASE("progress: by bytes where the source knows them, and a run that goes on begins at its mark") {
+  etl::NamedStatus s = status("orders", 500, 0);
+  s.status.elapsed = 10s;
+  s.status.bytes_read = 1'600'000;
+  s.status.expected_bytes = 2'000'000;
+  CHECK(etl::progress_line({s}, 50, 10) ==
+        "orders: [########..]  80% (1.6 MB/2 MB, 500 items), 50 items/s, ETA 0:00:03");
+  s.status.earlier_bytes = 1'500'000;  // so 100,000 bytes took 10 s
+  CHECK(etl::progress_line({s}, 50, 0) == "orders:  80% (1.6 MB/2 MB, 500 items), 50 items/s, ETA 0:00:40");
+  s.status.bytes_read = 2'100'000;  // the file has grown
+  CHECK(etl::progress_line({s}, 50, 0) == "orders: 100% (2 MB/2 MB, 500 items), 50 items/s");
+
+  etl::NamedStatus items = status("orders", 100, 1000);
+  items.status.earlier_items = 700;
+  CHECK(etl::progress_line({items}, 10, 0) == "orders:  80% (800/1,000 items), 10 items/s, ETA 0:00:20");
+}
+
+TEST_CASE("progress: an estimate that was too low is not shown any more") {
+  CHECK(etl::progress_line({status("orders", 120'000, 116'496)}, 1000, 0) ==
+        "orders: 100% (120,000 items), 1 k items/s");
+}
+
 TEST_CASE("progress: while something is tried again, the line says what the run waits for") {
   etl::NamedStatus s = status("orders", 2500, 10000);
   s.status.retry = etl::RetryStatus{

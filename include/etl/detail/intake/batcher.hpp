@@ -99,6 +99,9 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     }
     chunk.swap(lane.chunk);
     lane.in_use = false;
+    if (whole && lane.source.size > 0) lane.source.read = lane.source.size;
+    ended_bytes_.add(lane.source);
+    if (lane.resumed) ended_items_ += lane.resume->position_seq;
     if (rest == nullptr) return;
     if (last && backend_ == nullptr) start_deadline();  // this thread loads the rest before it can end intake
     if (cut_off) return Base::outside(lock, [&] { abandon(rest); });  // its batch would not be the same in the next run
@@ -173,6 +176,14 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     lane.position = std::move(position);
     lane.position_seq = batch.position_seq = lane.seq();
     lane.complete_at = lane.position_seq;
+  }
+  void progress(Lane& base, std::uint64_t bytes_read, std::uint64_t size) override {
+    const Lock lock(mutex_);
+    auto& lane = static_cast<OwnedLane&>(base);
+    const bool first = lane.source.read == 0;
+    lane.source.read = std::max(lane.source.read, bytes_read);
+    lane.source.size = std::max(lane.source.size, size);
+    if (first && lane.resumed) lane.source.skipped = bytes_read;
   }
   [[nodiscard]] const std::optional<Position>& resume_from(Lane& base) override {
     const Lock lock(mutex_);
@@ -445,7 +456,17 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   void status(RunStatus& status) {
     const Lock lock(mutex_);
     status.items = tally_.ledger.items;
-    for (const auto& lane : lanes_) status.items.extracted += lane->pending();
+    SourceBytes bytes = ended_bytes_;
+    status.earlier_items = ended_items_;
+    for (const auto& lane : lanes_) {
+      status.items.extracted += lane->pending();
+      if (!lane->in_use) continue;
+      bytes.add(lane->source);
+      if (lane->resumed) status.earlier_items += lane->resume->position_seq;
+    }
+    status.bytes_read = bytes.read;
+    status.earlier_bytes = bytes.skipped;
+    status.expected_bytes = bytes.size;
     status.queued_batches = queued_;
     status.running_batches = running_;
   }
@@ -733,7 +754,9 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   bool closed_ = false;
   bool intake_ended_ = false;
   bool stop_requested_ = false;
-  bool abandoned_ = false;  // by a stop, or the deadline
+  bool abandoned_ = false;         // by a stop, or the deadline
+  SourceBytes ended_bytes_;        // of partitions that have ended
+  std::uint64_t ended_items_ = 0;  // of those, that the source did not give again
   Tally tally_;
 
   std::atomic<bool> dead_ = false;  // failed or abandoned: nothing more is loaded

@@ -25,7 +25,8 @@ namespace etl::inline v0::detail {
 struct Tally {
   BatchLedger ledger{};
   FlushCounts flushes{};
-  Histogram fill{};  ///< first item of a batch to its seal
+  Histogram sizes{};  ///< of batches, in items
+  Histogram fill{};   ///< first item of a batch to its seal
   std::uint64_t inline_batches = 0;
   std::uint64_t max_queue_depth = 0;
   std::uint64_t rejects = 0;
@@ -39,6 +40,7 @@ struct Tally {
   void count_seal(std::uint64_t items, Flush reason, std::chrono::nanoseconds taken) noexcept {
     ledger.items.extracted += items;
     fill.record(taken);
+    sizes.record(std::chrono::nanoseconds(items));
     switch (reason) {
       case Flush::Size: ++flushes.size; break;
       case Flush::Bytes: ++flushes.bytes; break;

@@ -335,6 +335,10 @@ template <class P>
 concept HasExpectedItems = requires(const P& p) {
   { p.expected_items() } -> std::convertible_to<std::uint64_t>;
 };
+template <class P>
+concept HasExpectedBytes = requires(const P& p) {
+  { p.expected_bytes() } -> std::convertible_to<std::uint64_t>;
+};
 
 }  // namespace detail
 }  // namespace etl::inline v0
