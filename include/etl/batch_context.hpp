@@ -21,13 +21,13 @@ class BatchContext {
  public:
   /// Where a batch comes from. Filled in by the library.
   struct Place {
-    std::uint64_t batch = 0;  ///< number of the batch in this run, from 0
-    std::uint32_t partition = 0;  ///< index of the partition
-    std::uint64_t first_seq = 0;  ///< first source item, counted from 0 in its partition
-    std::uint64_t last_seq = 0;  ///< last source item, inclusive
+    std::uint64_t batch = 0;                            ///< number of the batch in this run, from 0
+    std::uint32_t partition = 0;                        ///< index of the partition
+    std::uint64_t first_seq = 0;                        ///< first source item, counted from 0 in its partition
+    std::uint64_t last_seq = 0;                         ///< last source item, inclusive
     const std::optional<Position>* position = nullptr;  ///< last mark at or before the end of the batch
-    const std::stop_token* stop = nullptr;  ///< stopped by an abandon
-    std::size_t size = 0;  ///< number of results in this call
+    const std::stop_token* stop = nullptr;              ///< stopped by an abandon
+    std::size_t size = 0;                               ///< number of results in this call
   };
   /// Made by the library for each call; a test may make its own.
   explicit BatchContext(const Place& place) : place_(place) {}

@@ -1,5 +1,5 @@
 #pragma once
-/// A bounded batcher used alone: many producers, one processor.
+/// A bounded batcher that is used alone: many producers, one processor.
 
 #include <chrono>
 #include <cstdint>
@@ -46,10 +46,10 @@ class Bucket {
  public:
   class Producer;
 
-  /// Starts accepting. Throws `etl::Exception` on invalid options, and on those that only a run honours: `mode` has to
-  /// be Parallel, `order` not ByKey, and there are neither `extractors`, `delivery`, dead letters nor progress. Throws
-  /// `std::system_error` when a thread of its pool cannot start, `std::bad_alloc` without memory. Batches are run on
-  /// pushing threads only where those would have to wait.
+  /// Starts accepting items. Throws `etl::Exception` for invalid options, and for options that only a run honours:
+  /// `mode` must be Parallel, `order` must not be ByKey, and `extractors`, `delivery`, dead letters and progress must
+  /// not be set. Throws `std::system_error` if a thread of its pool cannot start, and `std::bad_alloc` without memory.
+  /// A pushing thread runs batches only when it would have to wait.
   template <class F>
     requires detail::Processor<F, T>
   explicit Bucket(F processor, Options options = {}, Stop stop = {})
@@ -65,11 +65,12 @@ class Bucket {
       : parts_(std::move(processor), std::move(on_lost), std::move(options), std::move(stop)) {}
   Bucket(const Bucket&) = delete;
   Bucket& operator=(const Bucket&) = delete;
-  /// Closes, and waits until everything is processed (G3). Producers have to be gone.
+  /// Closes, and waits until everything is processed (G3). All producers must have been destroyed.
   ~Bucket() = default;
 
-  /// Blocks while the bucket is full. False: closed, stopped or failed; the item is untouched and counted (G11). Throws
-  /// what moving or weighing the item throws; the item is counted as one that was refused.
+  /// Adds an item; blocks while the bucket is full. Returns false if the bucket is closed, stopped or has failed; the
+  /// item is then unchanged, and is counted as refused (G11). Throws what moving or weighing the item throws, and
+  /// counts the item as refused.
   bool push(T&& item) {
     Counted counted(parts_->engine);
     return counted.told(parts_->push(item));
@@ -81,8 +82,8 @@ class Bucket {
     T copy(item);
     return counted.told(parts_->push(copy));
   }
-  /// Never blocks. False: full, closed, stopped or failed; the item is untouched and not counted. Throws what moving or
-  /// weighing the item throws; the item is not counted.
+  /// Adds an item without blocking. Returns false if the bucket is full, closed, stopped or has failed; the item is
+  /// then unchanged and not counted. Throws what moving or weighing the item throws; the item is then not counted.
   [[nodiscard]] bool try_push(T& item) { return parts_->try_push(item) == detail::Pushed::Yes; }
   /// As `try_push`, but waits for room for `timeout`, on the executor's clock. False: full for so long, closed, stopped
   /// or failed; the item is untouched and not counted. The thread runs no batches meanwhile.
@@ -97,20 +98,21 @@ class Bucket {
   /// A handle for one thread with an open batch of its own: several times faster than `push`.
   [[nodiscard]] Producer producer() { return Producer(parts_->engine, parts_->engine.open_lane()); }
 
-  /// No more intake; what is inside is flushed. Returns at once.
+  /// Refuses further items and flushes the items inside. Returns at once.
   void close() { parts_->engine.close(); }
-  /// Closes, waits until everything is processed, and reports. Later calls return the same report.
-  /// Not to be called by the processor. In a child of fork() it throws `etl::Exception`. Throws `std::bad_alloc` when
-  /// there is no memory for a copy of the report; a later call may have it.
+  /// Closes, waits until everything is processed, and returns the report. Later calls return the same report. The
+  /// processor must not call it. In a child of fork() it throws `etl::Exception`. Throws `std::bad_alloc` if there is
+  /// no memory for a copy of the report; a later call may succeed.
   RunReport finish() {
     if (!parts_.here())
       throw Exception({.code = Errc::NotRun, .context = "this bucket was made by another process, before fork()"});
     return parts_->engine.finish();
   }
+  /// Counts so far.
   [[nodiscard]] RunStatus status() const { return parts_->engine.status(); }
 
  private:
-  /// Counts an item as refused unless it is told what became of it: that is, when its push throws.
+  /// Counts an item as refused if its push throws.
   class Counted {
    public:
     explicit Counted(detail::BucketEngine& engine) : engine_(&engine) {}
@@ -198,11 +200,12 @@ class Bucket {
   detail::OfThisProcess<Parts> parts_;
 };
 
-/// Pushes into a bucket from one thread. Must be gone before its bucket; its end flushes its open batch.
-/// To be used by one thread at a time.
+/// Pushes into a bucket. Must be destroyed before its bucket; the destructor flushes its open batch. Belongs to one
+/// thread at a time.
 template <class T>
 class Bucket<T>::Producer {
  public:
+  /// Takes over the open batch of `other`.
   Producer(Producer&& other) noexcept : engine_(other.engine_), lane_(std::exchange(other.lane_, nullptr)) {}
   Producer& operator=(Producer&&) = delete;
   Producer(const Producer&) = delete;
@@ -211,15 +214,16 @@ class Bucket<T>::Producer {
     if (lane_ != nullptr) engine_->finish_lane(*lane_);
   }
 
-  /// Blocks while the bucket is full. False: closed, stopped or failed; the item is untouched and counted (G11). Throws
-  /// what moving the item throws; the item is counted as one that was refused.
+  /// Adds an item; blocks while the bucket is full. Returns false if the bucket is closed, stopped or has failed; the
+  /// item is then unchanged, and is counted as refused (G11). Throws what moving the item throws, and counts the item
+  /// as refused.
   ETLPIPE_ALWAYS_INLINE bool push(T&& item) { return put(std::move(item)); }
   ETLPIPE_ALWAYS_INLINE bool push(const T& item)
     requires std::is_copy_constructible_v<T>
   {
     return put(item);
   }
-  /// Fills the next slot in place, see `Emitter::fill`.
+  /// Adds an item by filling the next slot in place, see `Emitter::fill`.
   template <class F>
     requires(std::is_default_constructible_v<T> && detail::reusable<T> && std::is_invocable_v<F, T&>)
   ETLPIPE_ALWAYS_INLINE bool fill(F&& fill_slot) {

@@ -32,8 +32,8 @@ class Emitter {
   {
     return lane_.push(item);
   }
-  /// Adds an item by filling the next slot in place: `fill_slot(E&)` gets an element of an earlier batch, whose memory it
-  /// may reuse. This is the fastest way to extract records that own strings.
+  /// Adds an item by filling the next slot in place: `fill_slot(E&)` gets an element of an earlier batch, whose memory
+  /// it may reuse. This is the fastest way to extract records that own strings.
   template <class F>
     requires(std::is_default_constructible_v<E> && detail::reusable<E> && std::is_invocable_v<F, E&>)
   ETLPIPE_ALWAYS_INLINE bool fill(F&& fill_slot) {
@@ -49,7 +49,8 @@ class Emitter {
   /// Says that the source can resume at `position`: all items pushed so far are before it. After a refused push, marks
   /// are ignored, so that the next run begins before the refused item.
   void mark(Position position) { (*lane_).host->mark(*lane_, std::move(position)); }
-  /// Keeps `keep` alive until all items pushed from now on are settled. `keep` owns the memory that these items point into.
+  /// Keeps `keep` alive until all items pushed from now on are settled. `keep` owns the memory that these items point
+  /// into.
   template <class K>
   void hold(std::shared_ptr<K> keep) {
     (*lane_).host->hold(*lane_, std::move(keep), nullptr);
@@ -61,13 +62,14 @@ class Emitter {
   /// stopped. The argument is false if an item was lost to a failure or a stop, or if a push was refused. It is always
   /// false in a dry run, which loads nothing.
   ///
-  /// A source that acknowledges may call `mark` only between its chunks. Before it waits for the next message, it should
-  /// call `hold(std::shared_ptr<void>())`: this ends the last chunk, which can then be acknowledged during the wait.
+  /// A source that acknowledges may call `mark` only between its chunks. Before it waits for the next message, it
+  /// should call `hold(std::shared_ptr<void>())`: this ends the last chunk, which can then be acknowledged during the
+  /// wait.
   ///
   /// A source either acknowledges or resumes at a position. If a run keeps progress (`DeliveryOptions::checkpoints`, a
-  /// store, or idempotency keys), the first call makes it end with `Errc::InvalidOptions`: the next run would mistake the
-  /// remaining messages for those already loaded. If the pipeline has `static constexpr bool acknowledges = true;`, such
-  /// a run is refused before it begins.
+  /// store, or idempotency keys), the first call makes it end with `Errc::InvalidOptions`: the next run would mistake
+  /// the remaining messages for those already loaded. If the pipeline has `static constexpr bool acknowledges = true;`,
+  /// such a run is refused before it begins.
   template <class K>
   void hold(std::shared_ptr<K> keep, std::function<void(bool)> acknowledge) {
     (*lane_).host->hold(*lane_, std::move(keep), std::move(acknowledge));

@@ -16,8 +16,8 @@ namespace etl::inline v0 {
 class Executor {
  public:
   Executor() = default;
-  /// The service's own executor, such as `asio::any_io_executor` with `<etl/asio.hpp>`. If its threads are busy, the thread
-  /// that called `run` does the work itself.
+  /// The service's own executor, such as `asio::any_io_executor` with `<etl/asio.hpp>`. If its threads are busy, the
+  /// thread that called `run` does the work itself.
   template <class Foreign>
     requires detail::Adapted<Foreign>
   explicit Executor(Foreign executor) : backend_(detail::Adapt<Foreign>::backend(std::move(executor))) {}

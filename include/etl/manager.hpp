@@ -47,17 +47,17 @@ struct AddOptions {
 };
 
 /// Runs many pipelines of different types, at most `max_concurrent` at once. Each pipeline extracts on its own thread;
-/// their workers share one executor. A failed pipeline does not affect the others unless `fail_fast` is set. Thread-safe:
-/// `add` and `status` may be called while `run_all` runs. A manager belongs to the process that made it: a child of
-/// fork() may only destroy its copy; the destructor then neither waits nor releases anything.
+/// their workers share one executor. A failed pipeline does not affect the others unless `fail_fast` is set.
+/// Thread-safe: `add` and `status` may be called while `run_all` runs. A manager belongs to the process that made it: a
+/// child of fork() may only destroy its copy; the destructor then neither waits nor releases anything.
 class PipelineManager {
  public:
   /// A function that runs something and returns its report. It gets the options of the pipeline and the manager's stop.
   using Runner = std::function<RunReport(const Options&, Stop)>;
 
   /// All pipelines share the defaults without copies, except `name`: each pipeline has its own. Throws `etl::Exception`
-  /// if the defaults or the manager's options are invalid, and `std::system_error` if a thread of the common pool cannot
-  /// start.
+  /// if the defaults or the manager's options are invalid, and `std::system_error` if a thread of the common pool
+  /// cannot start.
   explicit PipelineManager(Options defaults = {}, ManagerOptions options = {})
       : PipelineManager(std::make_shared<const Options>(std::move(defaults)), options) {}
   explicit PipelineManager(std::shared_ptr<const Options> defaults, ManagerOptions options = {});

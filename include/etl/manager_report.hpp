@@ -17,10 +17,10 @@ enum class PipelineState : std::uint8_t { Waiting, Running, Ended };
 
 /// The status of one pipeline of a manager.
 struct PipelineStatus {
-  std::string name{};  ///< the name given to `add`
+  std::string name{};                            ///< the name given to `add`
   PipelineState state = PipelineState::Waiting;  ///< whether it has started and ended
-  RunStatus run{};  ///< counts so far
-  Outcome outcome = Outcome::NotRun;  ///< meaningful after the end
+  RunStatus run{};                               ///< counts so far
+  Outcome outcome = Outcome::NotRun;             ///< meaningful after the end
 };
 
 /// A report for every pipeline, by name. A value; not synchronised.

@@ -24,63 +24,65 @@
 
 namespace etl::inline v0 {
 namespace detail {
-/// As many as the machine has processors, at least 1.
+/// The number of processors of the machine, at least 1.
 [[nodiscard]] std::size_t default_workers() noexcept;
 }  // namespace detail
 
 /// Where user callables run.
 enum class Mode : std::uint8_t {
   Parallel,  ///< transform and load on up to `workers` threads
-  Fused,     ///< everything on the calling thread; a thread of the library's only watches the clock
+  Fused,     ///< everything on the calling thread; another thread only watches the clock
 };
 
 /// Order in which results are loaded (G18).
 enum class Order : std::uint8_t {
-  None,    ///< as they get ready
-  Source,  ///< within each partition in source order; transforms still run in parallel
-  /// Items of a partition that have the same `key(const E&)` in source order, others at the same time; a load that is
-  /// tried again delays the keys of its lane only. Parts of a batch are loaded apart. As Source, which keeps this order
-  /// too, where a load is not const, or takes a store's transaction or an idempotency key.
+  None,    ///< in no particular order
+  Source,  ///< in source order within each partition; transforms still run in parallel
+  /// Items of a partition with the same `key(const E&)` are loaded in source order, other items at the same time. A
+  /// load that is tried again delays only the keys of its lane. The parts of a batch are loaded separately. If `load`
+  /// is not const, or takes a store's transaction or an idempotency key, the order is that of Source.
   ByKey,
 };
 
 /// Whether a batch may run inside `push`, on the thread that extracts.
 enum class Inline : std::uint8_t {
-  Adaptive,     ///< while that is measured to be faster than handing batches over (a Bucket: as WhenWaiting)
+  Adaptive,     ///< while this is measured to be faster than handing batches over (in a Bucket: as WhenWaiting)
   WhenWaiting,  ///< only while `push` would have to wait for room anyway
-  /// For an extracting thread that must not run other user code: it has thread-local state, or may not be delayed.
-  /// An executor all of whose threads sit in a `push` makes no progress then. (No setting helps an `extract` that
-  /// holds a lock across `push` which `load` takes: when the run is full, each waits for the other.)
+  /// Never. For an extracting thread that must not run other user code, because it has thread-local state or must not
+  /// be delayed. If all threads of the executor are blocked in `push`, the run makes no progress. (With no setting may
+  /// `extract` call `push` while it holds a lock that `load` takes: when the run is full, each waits for the other.)
   Never,
 };
 
-/// What to do with an exception that says nothing about its class.
+/// What to do with an exception that is not an `etl::Exception`.
 enum class Unclassified : std::uint8_t {
   Fatal,   ///< it stops the run (G4)
-  Reject,  ///< thrown by `transform` it rejects the item, by `load` the batch, within the budget
+  Reject,  ///< thrown by `transform`, it rejects the item; thrown by `load`, the batch; within the budget
 };
 
-/// What is rejected when `load` refuses a batch as a whole: with an error of class Rejected that names no item (G6).
+/// What is rejected when `load` returns an error of class Rejected that names no item (G6).
 enum class Isolation : std::uint8_t {
-  Batch,   ///< all of it
-  Bisect,  ///< `load` is called again with halves, until the bad results are found: about 2 k log2(n) calls for k of n
+  Batch,   ///< the whole batch
+  Bisect,  ///< the bad results: `load` is called again with halves until they are found, about 2 k log2(n) calls for k
+           ///< of n
 };
 
-/// A rejected item, as told to `ErrorPolicy::on_reject`. The references hold during the call only.
+/// A rejected item, passed to `ErrorPolicy::on_reject`. The references are valid only during the call.
 struct Rejection {
-  std::string_view pipeline;
-  Stage stage = Stage::Transform;
-  std::uint64_t batch = 0;
-  std::uint32_t partition = 0;
-  std::uint64_t seq = 0;  ///< of the source item, counted from 0 in its partition
-  const Error& error;
-  std::string_view description;  ///< what the pipeline's `describe(const E&)` returned, or empty
+  std::string_view pipeline;       ///< name of the pipeline
+  Stage stage = Stage::Transform;  ///< stage that rejected the item
+  std::uint64_t batch = 0;         ///< number of the batch in this run, from 0
+  std::uint32_t partition = 0;     ///< index of the partition
+  std::uint64_t seq = 0;           ///< number of the source item, counted from 0 in its partition
+  const Error& error;              ///< why it was rejected
+  std::string_view description;    ///< what the pipeline's `describe(const E&)` returned, or empty
 };
 
-/// Called for rejected items. (The destructor is kept out of line: inlined, it makes GCC 12 warn of uninitialised
+/// A function called for rejected items. (The destructor is not inline, because otherwise GCC 12 warns of uninitialised
 /// memory in code that builds an `Options`.)
 struct RejectHandler : std::function<void(const Rejection&)> {
   using std::function<void(const Rejection&)>::function;
+  /// No function.
   RejectHandler() = default;
   RejectHandler(const RejectHandler&) = default;
   RejectHandler(RejectHandler&&) = default;
@@ -118,80 +120,84 @@ struct RetryHandler : std::function<void(const FailedAttempt&)> {
 /// What a run does about rejected items (G4, G7). `max_rejects` and `max_reject_ratio` hold where they are given; with
 /// neither, the first rejected item fails the run.
 struct ErrorPolicy {
-  /// How many items may be rejected; one more fails the run.
+  /// The number of items that may be rejected; one more fails the run.
   std::optional<std::uint64_t> max_rejects{};
-  /// Which part of the extracted items may be rejected, 0 to 1. Checked from item 1000 on and at the end.
+  /// The share of extracted items that may be rejected, 0 to 1. Checked from item 1000 on and at the end.
   std::optional<double> max_reject_ratio{};
-  Unclassified unclassified = Unclassified::Fatal;
-  /// For a sink that has kept nothing of a batch it refused, or is transactional.
+  Unclassified unclassified = Unclassified::Fatal;  ///< exceptions that are not an `etl::Exception`
+  /// What is rejected when `load` refuses a batch. Bisect needs a sink that is transactional, or that has stored
+  /// nothing of a batch it refused.
   Isolation isolation = Isolation::Batch;
-  /// Where rejected items are set aside (G7), or null. An item counts as rejected when its letter is durable; if it
-  /// cannot be written, the run fails. A run with a `TransactionalStore` writes them there, with the rows.
+  /// Where dead letters of rejected items are kept (G7), or null. An item counts as rejected when its letter is
+  /// durable; if the letter cannot be written, the run fails. A run with a `TransactionalStore` writes letters there,
+  /// with the rows.
   std::shared_ptr<DeadLetterStore> dead_letters{};
-  /// Called once for every rejected item: for a reject by `transform` before anything of its batch is loaded, for one
-  /// by `load` when the batch is loaded (with a store, committed), so that an item which a repeated transaction loads
-  /// after all is not told. One call at a time. An exception from it fails the run.
+  /// Called once for every rejected item, one call at a time. An item rejected by `transform` is reported before
+  /// anything of its batch is loaded. An item rejected by `load` is reported when its batch is loaded (with a store:
+  /// committed), because a repeated transaction may still load the item. An exception from this function fails the run.
   RejectHandler on_reject{};
 };
 
-/// What is kept for the next run (G13 to G17). By default nothing, and every run begins at the start of its source.
+/// What a run keeps for the next run (G13 to G17). By default it keeps nothing, and every run begins at the start.
 struct DeliveryOptions {
-  /// Where this pipeline's progress is kept, under its `Options::name`. A run that did not finish is then resumed by
-  /// the next. Not for a run with a `TransactionalStore`, which keeps it with the rows.
+  /// Where progress is kept, under `Options::name`, or null. The next run then resumes a run that did not finish. Not
+  /// for a run with a `TransactionalStore`, which keeps progress with the rows.
   std::shared_ptr<CheckpointStore> checkpoints{};
-  /// How often it is saved. What a crash repeats is what was loaded since.
+  /// How often progress is saved. After a crash, items loaded since the last save are loaded again.
   std::chrono::nanoseconds save_every = std::chrono::seconds(1);
-  /// Forget an unfinished run, and begin at the start.
+  /// Delete the progress of an unfinished run, and begin at the start.
   bool restart = false;
-  /// Go on behind a finished run as well, at its last mark: for a source that grows, of which each run loads what has
-  /// come since. Otherwise a finished run's successor begins at the start (G17).
+  /// Also resume after a finished run, at its last mark: for a source that grows, so that each run loads what is new.
+  /// Otherwise the run after a finished run begins at the start (G17).
   bool incremental = false;
-  /// Everything but `load`: nothing is written, neither results nor dead letters nor progress (G17). Items that would
-  /// have been loaded count as loaded; their source is told that they are not (`Emitter::hold`).
+  /// Do everything except `load`: neither results nor dead letters nor progress are written (G17). Items that would be
+  /// loaded count as loaded, but are not acknowledged to their source (`Emitter::hold`).
   bool dry_run = false;
   ETLPIPE_NOINLINE ~DeliveryOptions() {}  // NOLINT(modernize-use-equals-default): for GCC 12, as RejectHandler
 };
 
 /// How progress is shown. Nothing is printed unless asked for.
 struct ProgressOptions {
+  /// The form of the display.
   enum class Show : std::uint8_t {
-    Off,
-    Auto,  ///< a bar when `stream` is a terminal, else lines
-    Bar,
-    Lines,
+    Off,    ///< nothing
+    Auto,   ///< a bar if `stream` is a terminal, otherwise lines
+    Bar,    ///< a bar that is redrawn in place
+    Lines,  ///< a line from time to time
   };
-  Show show = Show::Off;
-  std::FILE* stream = stderr;
+  Show show = Show::Off;                  ///< the form of the display
+  std::FILE* stream = stderr;             ///< where it is written
   std::chrono::milliseconds interval{0};  ///< 0: 100 ms for a bar, 5 s for lines
 };
 
-/// Settings of a run. An aggregate: name the fields that differ, in this order.
-/// A constant `Options` may be shared by any number of threads and runs.
+/// Settings of a run. An aggregate: name the fields that you change, in this order. Threads and runs may share a
+/// constant `Options`.
 struct Options {
-  /// For `timeout` and `drain_deadline`: no limit.
+  /// No limit, for `timeout` and `drain_deadline`.
   static constexpr std::chrono::nanoseconds never = std::chrono::nanoseconds::max();
 
-  Mode mode = Mode::Parallel;
-  /// Extracted items in a batch; also the most results in one `load` call. 1 to 2^30.
+  Mode mode = Mode::Parallel;  ///< where user callables run
+  /// Number of extracted items in a batch, and largest number of results in one `load` call. 1 to 2^30.
   std::size_t batch_size = 1000;
-  /// Flush earlier when the items' `bytes(const E&)` add up to this much. None: not measured.
+  /// Flush earlier when the items' `bytes(const E&)` add up to this many bytes. Not measured if not given.
   std::optional<std::size_t> batch_bytes{};
   /// Flush an incomplete batch this long after its first item arrived (G12).
   std::chrono::nanoseconds timeout = std::chrono::seconds(1);
-  /// The most user callables (`transform`, `load`) at work at once.
+  /// Largest number of `transform` and `load` calls that run at once.
   std::size_t workers = detail::default_workers();
-  /// The most sealed batches waiting, at work, or parked; 2 x workers if not given. With one open
-  /// batch per extractor this bounds the memory of a run.
+  /// Largest number of sealed batches that wait, run, or are parked; 2 x workers if not given. Together with one open
+  /// batch per extractor this limits the memory of a run.
   std::optional<std::size_t> capacity{};
-  /// The most concurrent calls of a `const` load; unlimited (that is, `workers`) if not given.
+  /// Largest number of concurrent calls of a `const` load; `workers` if not given.
   std::optional<std::size_t> max_concurrent_loads{};
-  /// Threads that extract partitions; min(partitions, cores) if not given.
+  /// Number of threads that extract partitions; min(partitions, cores) if not given.
   std::optional<std::size_t> extractors{};
-  Order order = Order::None;
-  /// How long after the end of intake (or a stop, or a failure) loading may go on (G9).
+  Order order = Order::None;  ///< order of loads
+  /// How long loading may go on after the end of intake, a stop or a failure (G9).
   std::chrono::nanoseconds drain_deadline = std::chrono::seconds(25);
-  ErrorPolicy errors{};
-  /// For errors of class Transient from `load` (G5). The same results are loaded again; transform is not repeated.
+  ErrorPolicy errors{};  ///< what to do about rejected items
+  /// Retries after errors of class Transient from `load` (G5). The same results are loaded again; `transform` is not
+  /// repeated.
   RetryPolicy retry{};
   /// Called for every attempt that is followed by another one: of a `load`, of writing dead letters, of reading and
   /// saving progress. On the thread that will wait, one call at a time. An exception from it fails the run.
@@ -199,24 +205,25 @@ struct Options {
   /// Also repeat a `load` that cannot say whether it has committed (`Errc::OutcomeUnknown`). Without it that is done
   /// only where a repetition does no harm: with a `TransactionalStore`, or an `IdempotencyKey`.
   bool retry_unknown_outcome = false;
-  /// Results, and bytes where the pipeline has `bytes`, given to `load` per second. May be shared by runs. Null: any.
+  /// Limits the results, and the bytes if the pipeline has `bytes`, that `load` gets per second. Runs may share it.
+  /// Null for no limit.
   std::shared_ptr<RateLimiter> rate_limit{};
-  /// Around each `load`. While it is open, workers wait, and with them the source. May be shared by runs. Null: none.
+  /// Wraps each `load`. While it is open, the workers wait, and so does the source. Runs may share it. Null for none.
   std::shared_ptr<CircuitBreaker> circuit_breaker{};
-  DeliveryOptions delivery{};
-  Inline inline_batches = Inline::Adaptive;
-  /// Shared by several runs to bound their memory together. Null: no such bound.
+  DeliveryOptions delivery{};                ///< what is kept for the next run
+  Inline inline_batches = Inline::Adaptive;  ///< whether batches may run inside `push`
+  /// Limits the memory of all runs that share it. Null for no common limit.
   std::shared_ptr<MemoryBudget> memory{};
-  /// Where workers run. Empty: the run makes a pool of `workers` threads of its own.
+  /// Where workers run. If empty, the run makes a pool of `workers` threads.
   Executor executor{};
-  ProgressOptions progress{};
-  /// Name in reports, progress and errors.
+  ProgressOptions progress{};  ///< how progress is shown
+  /// Name in reports, progress and errors. Progress and dead letters are kept under it.
   std::string name{};
 
   /// `capacity` with its default filled in.
   [[nodiscard]] std::size_t effective_capacity() const { return capacity.value_or(2 * workers); }
 
-  /// Every bad value in one error of code `Errc::InvalidOptions`, or nothing.
+  /// One error of code `Errc::InvalidOptions` that names every bad value, or nothing.
   [[nodiscard]] std::optional<Error> problem() const;
 };
 

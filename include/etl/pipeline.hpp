@@ -97,16 +97,16 @@ template <class P, class E>
 concept Extractor = detail::Item<E> && ((detail::HasPartitions<P> && detail::PartitionedExtractor<P, E>) ||
                                         (!detail::HasPartitions<P> && detail::WholeExtractor<P, E>));
 
-/// Turns an E into results of type T. `transform` is const and runs on all workers at once. It takes `const E&`, or `E&`
-/// or `E&&` to move parts out of the item. It writes to an `etl::Out<T>&`, or returns `T`, `std::optional<T>` or
-/// `etl::Result<T>`. If E is T, it may be `void transform(std::span<T>) const`, which changes a batch in place, or may be
-/// missing.
+/// Turns an E into results of type T. `transform` is const and runs on all workers at once. It takes `const E&`, or
+/// `E&` or `E&&` to move parts out of the item. It writes to an `etl::Out<T>&`, or returns `T`, `std::optional<T>` or
+/// `etl::Result<T>`. If E is T, it may be `void transform(std::span<T>) const`, which changes a batch in place, or may
+/// be missing.
 template <class P, class E, class T>
 concept Transformer = detail::Item<E> && detail::Item<T> && detail::transform_fits<P, E, T>();
 
 /// Takes batches of results: `load(std::span<const T>)`. Optional further arguments, in this order: an
-/// `etl::BatchContext&`; an `etl::IdempotencyKey`, or with `etl::with(pipeline, store)` the store's transaction `Tx&`; the
-/// worker's state. All workers call a const `load` at once; a `load` that is not const gets one call at a time.
+/// `etl::BatchContext&`; an `etl::IdempotencyKey`, or with `etl::with(pipeline, store)` the store's transaction `Tx&`;
+/// the worker's state. All workers call a const `load` at once; a `load` that is not const gets one call at a time.
 template <class P, class T, class Tx = detail::NoTransaction>
 concept Loader = detail::Item<T> && detail::load_fits<P, T, Tx>();
 

@@ -15,8 +15,8 @@
 
 namespace etl::inline v0 {
 
-/// An opaque, serialisable place in a partition, from which its source can resume. The library stores positions and gives
-/// them back, but never compares them: order is always by Seq. A value.
+/// An opaque, serialisable place in a partition, from which its source can resume. The library stores positions and
+/// gives them back, but never compares them: order is always by Seq. A value.
 class Position {
  public:
   Position() = default;

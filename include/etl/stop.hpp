@@ -12,8 +12,8 @@ namespace etl::inline v0 {
 /// A request to end a run early, as the run sees it. A value; copies are cheap, and any thread may use them.
 ///
 /// Level 1, *drain*: intake stops at once; extracted items are still loaded, until `Options::drain_deadline`.
-/// Level 2, *abandon*: queued items are dropped and counted; only a `load` that is already running may finish. The token
-/// of `BatchContext` is stopped only now (G10).
+/// Level 2, *abandon*: queued items are dropped and counted; only a `load` that is already running may finish. The
+/// token of `BatchContext` is stopped only now (G10).
 class Stop {
  public:
   /// Never stops.

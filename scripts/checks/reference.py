@@ -113,6 +113,13 @@ def broken_links(output):
                 yield name, target
 
 
+def faults(root, output):
+    """Makes the reference of the tree `root`; all that is wrong with it, one line each."""
+    return [*generate(root, output),
+            *(f"{file}:{line}: {name} has no comment" for file, line, name in sorted(set(undocumented(output)))),
+            *(f"{page}: {link} leads nowhere" for page, link in broken_links(output))]
+
+
 def main():
     root = pathlib.Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -120,11 +127,9 @@ def main():
     parser.add_argument("--output", type=pathlib.Path, default=root / "build/reference")
     arguments = parser.parse_args()
     output = arguments.output.resolve()
-    faults = list(generate(arguments.root, output))
-    faults += [f"{file}:{line}: {name} has no comment" for file, line, name in sorted(set(undocumented(output)))]
-    faults += [f"{page}: {link} leads nowhere" for page, link in broken_links(output)]
-    print("\n".join(faults) or f"{output}/html/index.html")
-    return 1 if faults else 0
+    found = faults(arguments.root, output)
+    print("\n".join(found) or f"{output}/html/index.html")
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Shows that each check in rules.py can fail: a good small tree passes, and each broken one is reported by its check.
-The same of the mutants' table."""
+The same for the mutants' table and for the API reference, where Doxygen is installed."""
 import json
 import pathlib
+import shutil
 import sys
 import tempfile
 
+import reference
 import rules
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -90,6 +92,32 @@ BROKEN = [  # (check, file, text, part of the message)
     ("size", "include/etl/run.hpp", ONCE + "\n" * (rules.LINES_FAIL + 1), "one concept per header"),
 ]
 
+WIDGET = """#pragma once
+/// About widgets.
+
+namespace etl::inline v0 {
+
+/// A widget, made by `make`.
+class Widget {
+ public:
+  Widget() = default;
+  /// Its weight in grams.
+  [[nodiscard]] int weight() const noexcept;
+  [[nodiscard]] int weight(bool rounded) const noexcept;
+};
+
+/// Makes a `Widget`.
+Widget make(int size);
+
+}  // namespace etl::inline v0
+"""
+BROKEN_REFERENCE = [  # (text of the header, text in its place, part of the message)
+    ("/// A widget, made by `make`.\n", "", "widget.hpp:6: etl::Widget has no comment"),
+    ("  /// Its weight in grams.\n", "", "etl::Widget::weight() const noexcept has no comment"),
+    ("/// Makes a `Widget`.\n", "", "etl::make(int size) has no comment"),
+    ("A widget, made", "A \\ref widget::of, made", "widget::of"),
+]
+
 
 def problems(check, files):
     with tempfile.TemporaryDirectory() as folder:
@@ -120,8 +148,31 @@ def mutant_problems():
             pass
 
 
+def reference_problems():
+    """A small tree with one header, documented and not."""
+    def faults(header):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            shutil.copytree(pathlib.Path(__file__).resolve().parents[2] / "docs/reference", root / "docs/reference")
+            (root / "docs/reference/mainpage.dox").write_text("/// \\mainpage etl\n\n/// \\namespace etl\n/// All of it.\n")
+            (root / "examples/csv/include").mkdir(parents=True)
+            (root / "include/etl").mkdir(parents=True)
+            (root / "include/etl/config.hpp").write_text(CONFIG)
+            (root / "include/etl/widget.hpp").write_text(header)
+            return reference.faults(root, root / "build")
+
+    if found := faults(WIDGET):
+        yield f"reference.py complains about the good header: {found}"
+    for text, instead, expected in BROKEN_REFERENCE:
+        found = faults(WIDGET.replace(text, instead))
+        if not any(expected in fault for fault in found):
+            yield f"reference.py does not report {instead!r} for {text!r} as {expected!r}, but {found}"
+
+
 def main():
     failures = list(mutant_problems())
+    if shutil.which("doxygen"):
+        failures += reference_problems()
     for check in rules.CHECKS:
         found = problems(check, GOOD)
         if found:

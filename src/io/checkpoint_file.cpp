@@ -161,7 +161,7 @@ Checkpoint read(Reader& in, const std::string& pipeline) {
   in.end_line();
   in.expect("pipeline ");
   if (const std::string name = in.quoted_text(); in.problem().empty() && name != pipeline)
-    in.fail(fmt::format("it is of the pipeline {}, not {}", in_quotes(name), in_quotes(pipeline)));
+    in.fail(fmt::format("it belongs to the pipeline {}, not {}", in_quotes(name), in_quotes(pipeline)));
   in.end_line();
   in.expect("fingerprint ");
   checkpoint.fingerprint = in.quoted_text();

@@ -179,7 +179,7 @@ class Reading {
       if (!got) return false;
       if (!*got) return fail(std::move(*got).error()), false;
       if (**got == 0) {
-        fail(fatal(fmt::format("{} ends at byte {}, before byte {}, where reading was to begin: it has changed since",
+        fail(fatal(fmt::format("{} ends at byte {}, before byte {}, where reading should begin: the file has changed",
                                shared_->name, at, begin)));
         return false;
       }

@@ -107,7 +107,7 @@ Result<std::vector<Entry>> entries(const detail::Fd& file, const std::filesystem
     auto letter = detail::from_line(lines.line());
     if (!letter && !lines.terminated()) break;  // its writer died
     if (!letter)
-      return failure(fatal(fmt::format("{}, line {}, {}; mend or remove the line", path.string(), lines.number(),
+      return failure(fatal(fmt::format("{}, line {}, {}; correct or remove the line", path.string(), lines.number(),
                                        letter.error().context)));
     latest[letter->id] = {.place = lines.place(),
                           .id = letter->id,

@@ -182,7 +182,7 @@ class Parser {
     if (++at_ == text_.size()) return fail("the line ends within a string");
     if (text_[at_] == 'u') return ++at_, code_point(out);
     const std::size_t which = names.find(text_[at_]);
-    if (which == std::string_view::npos) return fail("an escape that JSON does not have");
+    if (which == std::string_view::npos) return fail("an escape that JSON does not allow");
     out += meant[which];
     ++at_;
   }
@@ -246,7 +246,7 @@ void read_member(Parser& in, std::size_t which, DeadLetter& letter) {
     case 6: letter.stage = known(in, stage_of(in.string()), "a stage"); break;
     case 7: letter.attempts = static_cast<std::uint32_t>(in.number(most)); break;
     case 8: letter.errors = in.strings(); break;
-    case 9: letter.time = known(in, time_of(in.string()), "a time as in 2000-01-31T10:20:30.123456Z"); break;
+    case 9: letter.time = known(in, time_of(in.string()), "a time such as 2000-01-31T10:20:30.123456Z"); break;
     case 10: letter.batch = in.number(); break;
     case 11:
       if (!in.take_null()) letter.position.emplace(in.string());
@@ -303,8 +303,8 @@ Result<DeadLetter> from_line(std::string_view line) {
     while (which < members.size() && members.at(which) != name) ++which;
     if (in.failed()) break;
     if (which == members.size() || (seen >> which & 1U) != 0) {
-      in.fail(
-          fmt::format("\"{}\" is {}", name, which == members.size() ? "no member of a dead letter" : "there twice"));
+      in.fail(fmt::format("\"{}\" {}", name,
+                          which == members.size() ? "is not a member of a dead letter" : "occurs twice"));
       break;
     }
     seen |= 1U << which;

@@ -46,7 +46,7 @@ Result<std::string> fingerprint(const std::filesystem::path& path) {
   if (!file) return failure(file.error());
   if (!S_ISREG(info.st_mode))
     return failure(
-        fatal(fmt::format("'{}' is no regular file, and cannot be read again from a place in it; copy it "
+        fatal(fmt::format("'{}' is not a regular file, so a run cannot resume in it; copy it "
                           "to a file first",
                           path.string())));
   const auto size = static_cast<std::size_t>(info.st_size);

@@ -49,7 +49,7 @@ std::vector<fs::path> unique(std::vector<Found> found) {
 std::string unmatched(const std::string& pattern) {
   struct stat info{};
   if (::stat(pattern.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
-    return fmt::format("'{0}' is a folder: '{0}/*' are its files, '{0}/**' also those below", pattern);
+    return fmt::format("'{0}' is a folder: use '{0}/*' for its files, '{0}/**' for all files below", pattern);
   return fmt::format("'{}' matches no file", pattern);
 }
 

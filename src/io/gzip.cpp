@@ -168,7 +168,8 @@ class InflateSource final : public ByteSource {
     fail(fmt::format("gzip data is damaged: {} in the member that begins at compressed byte {}", how, member_));
   }
   void unexpected(std::uint64_t at) {
-    fail(fmt::format("gzip data is followed, at compressed byte {}, by what is neither a member nor zero padding", at));
+    fail(fmt::format(
+        "gzip data is followed, at compressed byte {}, by bytes that are neither a member nor zero padding", at));
   }
 
   Source source_;

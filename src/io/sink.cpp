@@ -94,7 +94,7 @@ class FileSink final : public ByteSink {
   void fail(int code) {
     if (error_) return;
     error_ = detail::system_failure(fmt::format("cannot write '{}' at byte {}", name_, written_), code);
-    if (code == EPIPE) error_->context += "; its reader has gone";
+    if (code == EPIPE) error_->context += "; its reader has closed it";
   }
   [[nodiscard]] Result<void> result() const {
     if (error_) return failure(*error_);

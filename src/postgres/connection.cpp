@@ -61,9 +61,9 @@ Result<Url> read_url(const std::string& text) {
     const std::string_view value = part->val == nullptr ? "" : part->val;
     if ((keyword == "host" || keyword == "port" || keyword == "dbname" || keyword == "hostaddr") &&
         value.find('@') != std::string_view::npos)
-      return failure(bad_url("there is an '@' too many"));
+      return failure(bad_url("there is more than one '@'"));
     if (keyword == "port" && value.find_first_not_of("0123456789,") != std::string_view::npos)
-      return failure(bad_url("the port is no number"));
+      return failure(bad_url("the port is not a number"));
     if (keyword == "host" || keyword == "hostaddr")
       url.several_hosts = url.several_hosts || value.find(',') != std::string_view::npos;
     if (int seconds = 0; keyword == "connect_timeout" &&

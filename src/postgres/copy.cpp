@@ -89,7 +89,7 @@ const char* append_digits(Bytes& to, bool negative, std::string_view integral, s
     const auto at = static_cast<std::size_t>(i);
     return (at < integral.size() ? integral[at] : fraction[at - integral.size()]) - '0';
   };
-  if (scale > most_scale) return "more digits behind the point than a numeric can hold";
+  if (scale > most_scale) return "more digits after the point than a numeric can hold";
   std::int64_t first = 0, last = size;
   while (first < size && digit(first) == 0) ++first;
   while (last > first && digit(last - 1) == 0) --last;
@@ -127,7 +127,7 @@ std::string_view take_digits(std::string_view& text) {
 }  // namespace
 
 const char* append_numeric(Bytes& to, std::string_view text) {
-  constexpr const char* no_number = "no decimal number";
+  constexpr const char* no_number = "not a decimal number";
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
   const bool negative = text.starts_with('-');

@@ -12,8 +12,9 @@ using enum ErrorClass;
 constexpr std::array table = {
     StateMeaning{"08001", Concern::Connection, Transient, "unable to establish connection",
                  "is the server running, and does it listen on this host and port?"},
-    StateMeaning{"08P01", Concern::File, Fatal, "protocol violation",
-                 "the columns' types may differ from the mapping's, or something between is no PostgreSQL server"},
+    StateMeaning{
+        "08P01", Concern::File, Fatal, "protocol violation",
+        "the columns' types may differ from the mapping's, or something between client and server is not PostgreSQL"},
     StateMeaning{"08", Concern::Connection, Transient, "connection exception", ""},
     StateMeaning{"00", Concern::File, Fatal, "successful completion", ""},
     StateMeaning{"01", Concern::File, Fatal, "warning", ""},
@@ -39,7 +40,7 @@ constexpr std::array table = {
                  "an earlier statement of this transaction failed: roll back first"},
     StateMeaning{"25P03", Concern::Connection, Transient, "idle in transaction session timeout", ""},
     StateMeaning{"25006", Concern::File, Fatal, "read only transaction",
-                 "a standby? target_session_attrs=read-write in the URL finds the primary"},
+                 "perhaps this server is a standby: target_session_attrs=read-write in the URL finds the primary"},
     StateMeaning{"25", Concern::File, Fatal, "invalid transaction state", ""},
     StateMeaning{"26", Concern::File, Fatal, "invalid SQL statement name", ""},
     StateMeaning{"27", Concern::Row, Rejected, "triggered data change violation", ""},

@@ -239,7 +239,7 @@ Result<void> make_ready(Connection& connection, const Target& target) {
   if (!connection.in_transaction()) return {};
   return failure(own_error("25001", ErrorClass::Fatal,
                            fmt::format("{}: {}: a Sink begins its own transactions, and one is open already: write "
-                                       "within it by an Inserter",
+                                       "within it with an Inserter",
                                        connection.name(), target.doing)));
 }
 
@@ -293,8 +293,8 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
       std::ranges::none_of(columns, &ColumnInfo::is_key))
     return failure(
         own_error("42P10", ErrorClass::Fatal,
-                  fmt::format("{}: {}: rows that are updated or replaced go by a key, and the mapping has no "
-                              "key column",
+                  fmt::format("{}: {}: OnConflict::Update and Replace need a key, and the mapping has no key "
+                              "column",
                               connection.name(), target.doing)));
   if (Result<void> same = check_table(connection, table, columns, false); !same)
     return failure(std::move(same.error()));

@@ -52,7 +52,7 @@ bool read_numeric(std::string_view bytes, std::string& to) {
 
 const char* read_decimal(std::string_view bytes, Decimal& to) {
   std::string text;
-  if (!read_numeric(bytes, text)) return "not the form of a numeric";
+  if (!read_numeric(bytes, text)) return "not a valid numeric";
   const std::size_t point = text.find('.');
   const std::size_t scale = point == std::string::npos ? 0 : text.size() - point - 1;
   if (point != std::string::npos) text.erase(point, 1);
@@ -67,7 +67,7 @@ const char* read_decimal(std::string_view bytes, Decimal& to) {
 const char* read_text(const Field& field, std::string& to) {
   constexpr std::uint32_t first_own = 16'384;
   if (field.type == type_info(Type::Numeric).oid)
-    return read_numeric(field.text(), to) ? nullptr : "not the form of a numeric";
+    return read_numeric(field.text(), to) ? nullptr : "not a valid numeric";
   if (field.type == type_info(Type::Uuid).oid) {
     Uuid uuid_value;
     std::copy_n(std::as_bytes(std::span(field.data, field.size)).begin(), uuid_value.bytes.size(),
@@ -225,7 +225,7 @@ Error unreadable(const Cursor& cursor, std::span<const ColumnInfo> columns, std:
 Error bad_position(const Connection& connection, std::string_view table, const Position& position,
                    std::string_view why) {
   return own_error("22023", ErrorClass::Fatal,
-                   fmt::format("{}: read {}: the position to resume from, {}, is another source's: {}",
+                   fmt::format("{}: read {}: cannot resume at the position {}, which belongs to another source: {}",
                                connection.name(), quoted_table(table), shown(std::string_view(position.text())), why));
 }
 

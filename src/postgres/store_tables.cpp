@@ -87,7 +87,7 @@ Result<void> check_format(Connection& connection, const Names& names) {
   if (has == format) return {};
   return failure(
       fatal(fmt::format("{}: the tables {}.etl_* have format {}, and this program knows format {}: use the "
-                        "version of etlpipe that made them, or another schema; or drop the tables etl_*, which forgets "
+                        "version of etlpipe that made them, or another schema; or drop the tables etl_*, which deletes "
                         "all progress and all dead letters",
                         connection.name(), names.in, has, format)));
 }

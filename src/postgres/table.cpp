@@ -129,7 +129,7 @@ Result<void> check_table(Connection& connection, std::string_view table, std::sp
 }  // namespace detail
 
 std::string TableDifferences::text() const {
-  if (!exists) return "there is none: create it, or name its schema: \"schema.table\"";
+  if (!exists) return "it does not exist: create it, or name its schema: \"schema.table\"";
   std::string all;
   const auto add = [&all](std::string_view what, const std::vector<std::string>& columns, std::string_view remedy) {
     if (columns.empty()) return;

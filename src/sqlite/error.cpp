@@ -49,14 +49,14 @@ std::string remedy(int code, sqlite3* handle, const std::string& name, const Dat
     case SQLITE_LOCKED: return "a statement of this connection still uses the table; let it end first";
     case SQLITE_READONLY:
       if (code == SQLITE_READONLY_ROLLBACK)
-        return "a program was ended while it wrote; open it once for writing, which rolls back what that one left";
+        return "a program ended while it wrote; open the file once for writing, which rolls the unfinished write back";
       if (options.read_only) return "it was opened with DatabaseOptions::read_only";
       if (code == SQLITE_READONLY_DBMOVED) return "the file was moved or deleted meanwhile";
       return fmt::format("the file or its folder cannot be written (SQLite also writes {0}-wal and {0}-shm)", name);
     case SQLITE_FULL:
       return "the disk is full, or the limit of PRAGMA max_page_count is reached; the transaction is not stored";
     case SQLITE_CORRUPT:
-      return "the file is damaged; go back to a copy, or save what the program sqlite3 can read with .recover";
+      return "the file is damaged; restore a copy, or save what the program sqlite3 can read with .recover";
     case SQLITE_NOTADB: return "the file is not an SQLite database, or it is encrypted";
     case SQLITE_TOOBIG:
       return fmt::format("the limit is {} bytes for a text, a blob and a row",

@@ -67,8 +67,8 @@ Result<void> check_format(Database& database, bool read_only) {
   if (found && !*found) {
     if (read_only)
       return failure(
-          fatal(fmt::format("{}: no pipeline has kept anything in it: there is no table etl_store; name the "
-                            "database that a run had as its store",
+          fatal(fmt::format("{}: this database is not a store: it has no table etl_store; name the database that a run "
+                            "used as its store",
                             database.name())));
     auto transaction = database.begin();
     if (!transaction) return failure(std::move(transaction.error()));
@@ -82,7 +82,7 @@ Result<void> check_format(Database& database, bool read_only) {
   return failure(
       fatal(fmt::format("{}: its tables etl_* have format {}, and this program knows format {}: use the "
                         "version of etlpipe that made them, or another database; or drop the tables etl_*, which "
-                        "forgets all progress and all dead letters",
+                        "deletes all progress and all dead letters",
                         database.name(), found->value_or(0), format)));
 }
 

@@ -204,8 +204,8 @@ const char* refusal(Type type, std::string_view text) noexcept {
   if (type == Type::Other)
     return !number.is_one || number.reads_back
                ? nullptr
-               : "SQLite would make another number of this text: declare the column TEXT";
-  if (!number.is_one || !number.is_bare) return "a NUMERIC column takes of texts only those of numbers";
+               : "SQLite would change this text to another number: declare the column TEXT";
+  if (!number.is_one || !number.is_bare) return "not a number, and the column is NUMERIC";
   return number.fits ? nullptr
                      : "a NUMERIC column keeps 15 digits of a number: declare the column TEXT or NUMERIC_TEXT";
 }
@@ -220,7 +220,7 @@ Result<void> check(const Database& database, std::string_view table, std::span<c
   if (columns.empty()) wrong = "it has no columns";
   for (std::size_t i = 0; i < columns.size(); ++i)
     if (std::ranges::any_of(columns.first(i), [&](const ColumnInfo& c) { return same_name(c.name, columns[i].name); }))
-      wrong += fmt::format("{}the column {} is there twice", wrong.empty() ? "" : ", ", quoted(columns[i].name));
+      wrong += fmt::format("{}the column {} occurs twice", wrong.empty() ? "" : ", ", quoted(columns[i].name));
   if (wrong.empty()) return {};
   return failure(error_of(SQLITE_MISUSE, ErrorClass::Fatal,
                           fmt::format("{}: the table {}: {}", database.name(), quoted(table), wrong)));
@@ -243,8 +243,8 @@ Result<void> create_table(Database& database, std::string_view table, std::span<
   }
   if (missing.empty()) return {};
   return failure(error_of(SQLITE_SCHEMA, ErrorClass::Fatal,
-                          fmt::format("{}: the table {} exists without the column{} {}: add with ALTER TABLE what is "
-                                      "missing, or take another table",
+                          fmt::format("{}: the table {} exists without the column{} {}: add the missing "
+                                      "columns with ALTER TABLE, or use another table",
                                       database.name(), quoted(table), missing.size() > 1 ? "s" : "",
                                       list(missing, any, [](const ColumnInfo& c) { return definition(c, false); }))));
 }
@@ -255,7 +255,7 @@ Result<Statement> prepare_insert(Database& database, std::string_view table, std
   if (on_conflict == OnConflict::Update && std::ranges::none_of(columns, &ColumnInfo::is_key))
     return failure(
         error_of(SQLITE_MISUSE, ErrorClass::Fatal,
-                 fmt::format("{}: insert into {}: rows that are updated go by a key, and the mapping has no key column",
+                 fmt::format("{}: insert into {}: OnConflict::Update needs a key, and the mapping has no key column",
                              database.name(), quoted(table))));
   return database.prepare(insert_sql(table, columns, on_conflict));
 }
@@ -322,7 +322,7 @@ std::string_view write(Moment moment, std::array<char, moment_size>& to) {
 const char* bind_moment(Statement& statement, int parameter, Moment moment) {
   std::array<char, moment_size> buffer;
   const std::string_view text = write(moment, buffer);
-  if (text.empty()) return "a date is of a year from 0 to 9999";
+  if (text.empty()) return "the year is not from 0 to 9999";
   statement.bind_copy(parameter, text);
   return nullptr;
 }
@@ -361,10 +361,11 @@ Error unreadable(const Statement& row, std::string_view table, std::span<const C
 }
 
 Error bad_position(const Database& database, std::string_view table, const Position& position) {
-  return error_of(SQLITE_MISMATCH, ErrorClass::Fatal,
-                  fmt::format("{}: read {}: the position to resume from, {}, is no value of its integer key: it is "
-                              "another source's",
-                              database.name(), quoted(table), shown(std::string_view(position.text()))));
+  return error_of(
+      SQLITE_MISMATCH, ErrorClass::Fatal,
+      fmt::format("{}: read {}: cannot resume at the position {}: it is not a value of the integer key, so it "
+                  "belongs to another source",
+                  database.name(), quoted(table), shown(std::string_view(position.text()))));
 }
 
 }  // namespace etl::inline v0::sqlite::detail

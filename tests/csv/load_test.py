@@ -254,7 +254,7 @@ def types_by_option(c):
     c.equal("JSON", [(1, "7")], c.rows("SELECT * FROM t"))
     code, _, error = run(c, *c.command("a.csv", "--type", "zip=string")[1:])
     c.equal("a type that is none", 2, code)
-    c.has(error, "'zip=string' is not NAME=TYPE, as in zip=text; the types are boolean, integer, double, numeric, text")
+    c.has(error, "'zip=string' is not NAME=TYPE, such as zip=text; the types are boolean, integer, double, numeric, text")
 
 
 def round_trip(c):
@@ -507,7 +507,7 @@ def every_type(c):
     _, error = c.load("s.csv", wanted=3)
     c.equal("SQLite", [(1, '{"a":1}', "10:30", "abc", "word", "5", "raw", "1.5"), (2, "[]", "10:31", "x", "1.5", "-7", "007", "12345678901234567")],
             c.rows("SELECT id, " + ", ".join(f"CAST({x} AS TEXT)" for x in "jtuswbd") + " FROM t"))
-    c.has(error, "s.csv:4: ", "column \"s\": '007': SQLite would make another number of this text: declare the column TEXT",
+    c.has(error, "s.csv:4: ", "column \"s\": '007': SQLite would change this text to another number: declare the column TEXT",
           "s.csv:5: ", "s.csv:6: ", "s.csv:7: ", "s.csv:8: ", "a NUMERIC column keeps 15 digits of a number")
 
 

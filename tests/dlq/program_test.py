@@ -261,7 +261,7 @@ def damaged_file(s):
     with open(s.file, "a", encoding="utf-8") as lines:
         lines.write("\n")
     for command in (["list"], ["stats"], ["show", "a1"], ["payload", "a1"], ["purge", "a1"], ["purge", "--all"]):
-        s.bad(1, ["letters.ndjson, line 5, byte ", "mend or remove"], command[0], s.file, *command[1:])
+        s.bad(1, ["letters.ndjson, line 5, byte ", "correct or remove"], command[0], s.file, *command[1:])
 
 
 def output_full(s):

@@ -37,8 +37,8 @@ int cat(const Options& options, const etl::Stop& stop) {
       header = reader->header();
       if (auto written = writer->row(header); !written) return fail_to_print(written.error());
     } else if (header != reader->header()) {
-      return fail(etl::fatal(fmt::format("{}: its header is not that of '{}'; print them one by one", reader->name(),
-                                         options.files.front().string())));
+      return fail(etl::fatal(fmt::format("{}: its header differs from that of '{}'; print the files one by one",
+                                         reader->name(), options.files.front().string())));
     }
     for (;;) {
       auto chunk = reader->next(stop.drain());
@@ -73,8 +73,8 @@ void add_cat(CLI::App& app, Chosen& chosen) {
   add_sheet(*command, options->sheet);
   command->add_flag_callback(
       "--header", [options] { options->dialect.header_rows = 1; },
-      "The first row of each file is its header, which is printed once");
-  command->add_flag("--keep-going", options->set_aside, "Print broken rows to standard error and go on behind them");
+      "The first row of each file is its header; print it once");
+  command->add_flag("--keep-going", options->set_aside, "Print broken rows to standard error, and go on after them");
   command->callback([options, &chosen] { chosen = [options](const etl::Stop& stop) { return cat(*options, stop); }; });
 }
 

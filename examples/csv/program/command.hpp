@@ -95,25 +95,24 @@ inline void add_dialect(CLI::App& command, etl::csv::Dialect& dialect) {
       "--quote", [&dialect](const std::string& text) { dialect.quote = character("--quote", text); },
       "Character around cells [\"]");
   command.add_flag_callback(
-             "--no-quote", [&dialect] { dialect.quote.reset(); }, "Quotes are text like any other")
+             "--no-quote", [&dialect] { dialect.quote.reset(); }, "Treat quotes as text")
       ->excludes(quote);
   command.add_option_function<std::string>(
       "--escape", [&dialect](const std::string& text) { dialect.escape = character("--escape", text); },
-      "Within quotes, takes the next character as it is [none: a doubled quote is a quote]");
+      "Character that escapes the next one within quotes [none: a doubled quote is a quote]");
   command.add_option_function<std::string>(
       "--comment", [&dialect](const std::string& text) { dialect.comment = character("--comment", text); },
-      "Lines that begin with it are no rows [none]");
-  command.add_flag("--trim", dialect.trim, "Blanks and tabs around cells do not count");
+      "Skip lines that begin with this character [none]");
+  command.add_flag("--trim", dialect.trim, "Remove blanks and tabs around cells");
   command.add_option("--skip-lines", dialect.skip_lines, "Lines before the header, or the first row")
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
-  command
-      .add_option("--max-field", dialect.max_field, "Bytes of a cell at most: a quote that is not closed ends there")
+  command.add_option("--max-field", dialect.max_field, "Most bytes of a cell; a quote that is not closed ends there")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30))
       ->capture_default_str();
   command
       .add_option("--max-lines", dialect.max_lines,
-                  "Lines of a cell in quotes at most: more are rows behind a quote that is one too many")
+                  "Most lines of a cell in quotes; with more, the quote is taken for a stray one")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30))
       ->capture_default_str();
   CLI::Option* const encoding = command.add_option_function<std::string>(
@@ -123,7 +122,8 @@ inline void add_dialect(CLI::App& command, etl::csv::Dialect& dialect) {
           throw CLI::ValidationError("--encoding", known.error().message());
         dialect.charset = name;
       },
-      "What the files are written in, as iconv names it: UTF-16LE, CP1250, SHIFT_JIS [UTF-8, or UTF-16 with its mark]");
+      "Encoding of the files, as iconv names it: UTF-16LE, CP1250, SHIFT_JIS [UTF-8, or UTF-16 with a byte order "
+      "mark]");
   command
       .add_flag_callback(
           "--latin1", [&dialect] { dialect.encoding = etl::csv::Encoding::Latin1; },

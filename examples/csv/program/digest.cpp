@@ -51,8 +51,8 @@ void add_digest(CLI::App& app, Chosen& chosen) {
   CLI::App* const command = app.add_subcommand(
       "digest",
       "Print the number of rows and cells, and the MD5 of all cells joined by 0x1F within a row, each row ended by "
-      "0x1E. A header is a row like any other, a blank line is one empty cell");
-  command->add_option("FILE", options->file, "Plain or gzip by content; - is standard input")->required();
+      "0x1E. A header counts as a row, a blank line as one empty cell");
+  command->add_option("FILE", options->file, "A file, plain or gzip; - is standard input")->required();
   add_dialect(*command, options->dialect);
   command->callback([options, &chosen] {
     chosen = [options](const etl::Stop& stop) { return digest(options->file, options->dialect, stop); };

@@ -23,7 +23,7 @@ void read_type(const std::string& text, Load& load) {
   std::string all;
   for (const etl::csv::Kind one : etl::csv::all_kinds)
     all.append(all.empty() ? "" : ", ").append(etl::csv::to_string(one));
-  throw CLI::ValidationError("--type", "'" + text + "' is not NAME=TYPE, as in zip=text; the types are " + all);
+  throw CLI::ValidationError("--type", "'" + text + "' is not NAME=TYPE, such as zip=text; the types are " + all);
 }
 
 }  // namespace
@@ -34,8 +34,8 @@ void add_load(CLI::App& app, Chosen& chosen) {
       "load",
       "Load files into a table of PostgreSQL or SQLite, several at once. Rows, rejected rows and progress are "
       "committed "
-      "together: a load that was killed or failed goes on where it was when it is started again, and a file that was "
-      "loaded is not loaded twice");
+      "together: if a load was killed or has failed, the same command resumes it, and no file is loaded twice. First "
+      "example: etl-csv load 'data/*.csv' --into sqlite:orders.db --table orders --create");
   command
       ->add_option("PATTERN", load->patterns,
                    "Files of CSV or JSON, plain or gzip by content, workbooks (.xlsx, .xls), or patterns with *, ?, "
@@ -43,22 +43,23 @@ void add_load(CLI::App& app, Chosen& chosen) {
                    "folders); - is standard input")
       ->required();
   command
-      ->add_option("--into", load->into,
-                   "sqlite:PATH, or postgresql://USER@HOST/DATABASE or what else libpq takes [$DATABASE_URL]")
+      ->add_option(
+          "--into", load->into,
+          "sqlite:PATH, or postgresql://USER@HOST/DATABASE or any other libpq connection string or URI [$DATABASE_URL]")
       ->envname("DATABASE_URL")
       ->required();
   command->add_option("--table", load->table, "The table, or SCHEMA.TABLE")->required();
-  command->add_flag("--create", load->create, "Make the table of the first file's columns if it is not there");
+  command->add_flag("--create", load->create, "If the table is missing, make it from the columns of the first file");
   command
       ->add_option_function<std::vector<std::string>>(
           "--type",
           [load](const std::vector<std::string>& all) {
             for (const std::string& text : all) read_type(text, *load);
           },
-          "NAME=TYPE: what a column holds, in place of what its cells look like: boolean, integer, double, numeric, "
-          "text, date, timestamp, timestamptz (may be repeated)")
+          "NAME=TYPE sets the type of a column instead of inferring it: boolean, integer, double, numeric, text, date, "
+          "timestamp, timestamptz (may be repeated)")
       ->allow_extra_args(false);
-  command->add_option("--key", load->keys, "Column of the primary key of a table that is made (may be repeated)")
+  command->add_option("--key", load->keys, "With --create: column of the primary key (may be repeated)")
       ->allow_extra_args(false);
   const std::map<std::string, Duplicate> duplicates{{"reject", Duplicate::Reject},
                                                     {"ignore", Duplicate::Ignore},
@@ -66,7 +67,8 @@ void add_load(CLI::App& app, Chosen& chosen) {
                                                     {"update", Duplicate::Update}};
   command
       ->add_option("--on-duplicate", load->duplicate,
-                   "A row whose key is in the table is rejected, ignored, replaces that row, or updates it [reject]")
+                   "If the key of a row is already in the table: reject or ignore the new row, or replace or update "
+                   "the old one [reject]")
       ->transform(choice(duplicates));
 
   command
@@ -75,33 +77,38 @@ void add_load(CLI::App& app, Chosen& chosen) {
       ->check(CLI::ExistingFile);
   const std::map<std::string, etl::csv::FileFormat> formats{{"csv", etl::csv::FileFormat::Csv},
                                                             {"json", etl::csv::FileFormat::Json}};
-  CLI::Option* const format = command->add_option(
-      "--format", load->format,
-      "JSON is an object a line, or an array of objects: columns go by the names of members, and the options that say "
-      "how CSV is written do not count [json: .json, .ndjson, .jsonl, also with .gz; else csv; a mapping may say it]");
+  CLI::Option* const format = command->add_option("--format", load->format,
+                                                  "Format of all files. JSON is one object per line or an array of "
+                                                  "objects; the names of members are the columns, and "
+                                                  "options for CSV are ignored [json for .json, .ndjson and .jsonl, "
+                                                  "also with .gz; otherwise csv; a mapping may set "
+                                                  "it]");
   format->transform(choice(formats));
   add_dialect(*command, load->dialect);
   add_sheet(*command, load->sheet);
   CLI::Option* const delimiter = command->get_option("--delimiter");
-  command->add_option("--header-rows", load->dialect.header_rows, "Rows with the names of the columns; 0: none")
+  command
+      ->add_option("--header-rows", load->dialect.header_rows,
+                   "Number of rows with the names of the columns; 0: no names")
       ->check(CLI::Range(0, 100))
       ->capture_default_str();
   command->add_flag("--name-columns", load->name_columns,
-                    "A column without a name in the header is called column_1, column_2 and so on, by its number");
+                    "Call a column without a name in the header column_1, column_2 and so on, by its number");
   const std::map<std::string, etl::csv::Ragged> ragged{
       {"reject", etl::csv::Ragged::Reject}, {"pad", etl::csv::Ragged::Pad}, {"truncate", etl::csv::Ragged::Truncate}};
   command
-      ->add_option("--ragged", load->dialect.ragged,
-                   "Rows with cells missing or too many are rejected; pad: missing cells are empty; truncate: also "
-                   "drops surplus cells [reject]")
+      ->add_option(
+          "--ragged", load->dialect.ragged,
+          "Rows with too few or too many cells: reject them; pad: make missing cells empty; truncate: also drop "
+          "surplus cells [reject]")
       ->transform(choice(ragged));
   command
       ->add_option("--null", load->nulls,
-                   "A text that means NULL (may be repeated) [an empty cell without quotes; in JSON null alone]")
+                   "A text that means NULL (may be repeated) [an empty cell without quotes; in JSON only null]")
       ->allow_extra_args(false);
   command->add_flag(
       "--empty-is-text", load->empty_is_text,
-      "An empty cell within quotes is a text, so that its column is one [NULL in columns of other types]");
+      "Treat an empty cell within quotes as a text, so that its column becomes text [NULL, except in text columns]");
   command->add_flag("--decimal-comma", load->decimal_comma, "Numbers are written 1,5");
 
   std::vector<CLI::Option*> of_csv;
@@ -114,7 +121,9 @@ void add_load(CLI::App& app, Chosen& chosen) {
   command->add_option("--workers", load->workers, "Threads that decode; at least as many as --connections")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
-  command->add_option("--connections", load->connections, "Files and loads at once, each with a connection")
+  command
+      ->add_option("--connections", load->connections,
+                   "Number of files that are loaded at once, each over its own connection")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command->add_option("--batch-size", load->batch_size, "Rows per transaction")
@@ -122,22 +131,22 @@ void add_load(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   const auto max_rejects = std::make_shared<std::string>();
   CLI::Option* const budget = command->add_option(
-      "--max-rejects", *max_rejects, "A file fails when more rows than N, or than P% of them, are bad [no limit]");
+      "--max-rejects", *max_rejects, "A file fails if more than N rows, or more than P% of them, are bad [no limit]");
   command->add_flag_callback(
              "--strict", [load] { load->max_rejects = 0; }, "A file fails at its first bad row")
       ->excludes(budget);
-  command->add_option("--rejects", load->rejects,
-                      "At the end, write rejected rows with their reasons to this CSV file");
-  command->add_flag("--restart", load->restart, "Load also what was loaded, or begun, by an earlier load");
+  command->add_option("--rejects", load->rejects, "At the end, write rejected rows and their reasons to this CSV file");
+  command->add_flag("--restart", load->restart, "Load all files from the beginning, even if they were loaded before");
   command->add_flag("--dry-run", load->dry_run, "Read and check everything, write nothing");
   command
       ->add_option("--check", load->checks,
-                   "After the load: a SELECT that must give no row, or a single true one (may be repeated)")
+                   "After the load: a SELECT that must return no row, or a single true value (may be repeated)")
       ->allow_extra_args(false);
   command
-      ->add_option(
-          "--merge", load->merges,
-          "After the checks: run this SQL script, all or nothing (may be repeated); not again when no rows came since")
+      ->add_option("--merge", load->merges,
+                   "After the checks: run this SQL script in one transaction (may be repeated); it is not run again if "
+                   "no rows were "
+                   "added since")
       ->allow_extra_args(false)
       ->check(CLI::ExistingFile);
   const std::map<std::string, LogLevel> levels{
@@ -145,13 +154,13 @@ void add_load(CLI::App& app, Chosen& chosen) {
   const auto level = std::make_shared<LogLevel>(LogLevel::Info);
   command
       ->add_option("--log", *level,
-                   "error: what failed; warn: also rejected rows and retries; info: also progress and the summary; "
+                   "error: failures; warn: also rejected rows and retries; info: also progress and the summary; "
                    "debug: also each file and batch [info, or $ETLPIPE_LOG]")
       ->envname("ETLPIPE_LOG")
       ->transform(choice(levels));
   const auto quiet = std::make_shared<bool>(false);
-  command->add_flag("--quiet", *quiet, "As --log warn: no progress, no summary");
-  command->add_flag("--json", load->json, "The summary as JSON on standard output");
+  command->add_flag("--quiet", *quiet, "The same as --log warn: no progress, no summary");
+  command->add_flag("--json", load->json, "Print the summary as JSON on standard output");
   command->callback([load, delimiter, of_csv, max_rejects, level, quiet, &chosen] {
     if (load->format == etl::csv::FileFormat::Json)
       for (const CLI::Option* const option : of_csv)

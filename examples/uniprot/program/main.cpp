@@ -66,7 +66,7 @@ int run(int argc, char** argv) {
 
   CLI::App* const in = app.add_subcommand("ingest",
                                           "Load entries into the table 'proteins' of an SQLite database. An ingest "
-                                          "that was killed or failed goes on where it was when it is started again");
+                                          "that was killed or has failed is resumed by the same command");
   double timeout = 1;
   std::string max_rejects, tables = "proteins";
   bool strict = false;
@@ -92,7 +92,7 @@ int run(int argc, char** argv) {
                "Begin at the start, also when an earlier ingest of these files did not finish");
   in->add_flag("--dry-run", ingest.dry_run, "Read and check everything, write nothing");
   in->add_option("--dead-letters", ingest.dead_letters,
-                 "At the end, write the rejected entries as they are to this file, to mend and load them");
+                 "At the end, write the text of rejected entries to this file, to be corrected and loaded");
   in->add_flag("--quiet", ingest.quiet, "No progress, no report; only errors");
   in->add_flag("--json", ingest.json, "The report as JSON on standard output");
   in->footer(exit_codes);

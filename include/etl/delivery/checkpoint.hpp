@@ -15,34 +15,34 @@ namespace etl::inline v0 {
 
 /// Progress of one partition.
 struct PartitionProgress {
-  /// Its number in the checkpoint. The run translates it: a later run may list the same partitions in another order.
+  /// Number of the partition in the checkpoint. A later run may list the same partitions in another order, so it is not
+  /// the index in `partitions()`.
   std::uint32_t partition = 0;
-  /// Every item below it is settled (G14).
+  /// Every item with a smaller Seq is settled (G14).
   std::uint64_t watermark = 0;
-  /// The last mark of the source at or below the watermark, and how many items lie before it.
+  /// The last mark of the source at or below the watermark.
   std::optional<Position> position{};
-  std::uint64_t position_seq = 0;
-  /// Settled beyond the watermark. At most as many ranges as batches were under way at once (`Options::capacity`).
+  std::uint64_t position_seq = 0;  ///< number of items before `position`
+  /// Items settled beyond the watermark. At most one range for each batch that can be in flight (`Options::capacity`).
   SeqRanges gaps{};
-  /// Which partition it is, wherever it stands in the list: a path, a range of keys. Empty for a source that has no
-  /// partitions.
+  /// Identity of the partition, such as a path or a range of keys. Empty for a source without partitions.
   std::string id{};
-  /// Of the partition's data, or empty: a partition whose data has changed is not resumed (G17).
+  /// Fingerprint of the partition's data, or empty. A partition whose data has changed is not resumed (G17).
   std::string fingerprint{};
   friend bool operator==(const PartitionProgress&, const PartitionProgress&) = default;
 };
 
-/// Everything a pipeline needs to go on where it was. A value.
+/// Everything that a run needs to resume an earlier run. A value.
 struct Checkpoint {
-  /// Of pipeline and source, as `fingerprint()` of the pipeline said when the first of these runs began.
+  /// What the pipeline's `fingerprint()` returned when the first of these runs began.
   std::string fingerprint{};
-  /// Of the batches that idempotency keys were made for; it is used again (G16).
+  /// The `batch_size` with which idempotency keys were made. Later runs must use the same (G16).
   std::uint64_t batch_size = 0;
-  /// The whole source is settled: the next run starts anew, unless it is incremental.
+  /// Whether the whole source is settled. The next run then begins at the start, unless it is incremental.
   bool finished = false;
-  /// Id of the run that keeps it (`CheckpointStore::claim`).
+  /// Id of the run that owns the progress (`CheckpointStore::claim`).
   std::string run{};
-  /// All partitions that a run of this pipeline has had, in ascending order of their numbers.
+  /// All partitions that runs of this pipeline have had, in ascending order of their numbers.
   std::vector<PartitionProgress> partitions{};
 
   /// Progress of the partition with this number, or null. Logarithmic in their number.
@@ -50,8 +50,8 @@ struct Checkpoint {
   friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
 };
 
-/// Where checkpoints are kept, one for each pipeline name. A run calls it from one thread at a time; one store may
-/// serve several runs only if the implementation says so.
+/// Keeps checkpoints, one for each pipeline name. A run uses it from one thread at a time. Several runs may share a
+/// store only if the implementation says so.
 class CheckpointStore {
  public:
   CheckpointStore() = default;
@@ -59,18 +59,18 @@ class CheckpointStore {
   CheckpointStore& operator=(const CheckpointStore&) = delete;
   virtual ~CheckpointStore() = default;
 
-  /// Nothing: this pipeline has never been saved, or was reset.
+  /// The checkpoint of a pipeline. Nothing if none was saved, or if it was reset.
   [[nodiscard]] virtual Result<std::optional<Checkpoint>> find(const std::string& pipeline) = 0;
-  /// What `find` gives, and from now on the pipeline belongs to `run`, in place of the run of the last checkpoint
-  /// saved: a store that can, refuses with `Errc::Superseded` what another run commits or saves that is still at
-  /// work, stuck, or on another machine (a fence, G15).
+  /// Returns what `find` returns, and makes `run` the owner of the pipeline's progress. If another run is still at
+  /// work, is stuck, or is on another machine, a store that can do so refuses its later commits and saves with
+  /// `Errc::Superseded` (G15).
   [[nodiscard]] virtual Result<std::optional<Checkpoint>> claim(const std::string& pipeline,
                                                                 const std::string& /*run*/) {
     return find(pipeline);
   }
-  /// Replaces the pipeline's checkpoint as a whole. It is durable when this returns without an error.
+  /// Replaces the pipeline's checkpoint as a whole. The checkpoint is durable when this returns without an error.
   [[nodiscard]] virtual Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) = 0;
-  /// Forgets it; no error when there is none.
+  /// Deletes the pipeline's checkpoint. It is no error if there is none.
   [[nodiscard]] virtual Result<void> reset(const std::string& pipeline) = 0;
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-/// Rejected items, set aside (contract G7).
+/// Dead letters: rejected items that are kept (contract G7).
 
 #include <chrono>
 #include <cstddef>
@@ -18,27 +18,28 @@ namespace etl::inline v0 {
 
 /// One rejected item: what it was, what was wrong with it, and where it came from. A value.
 struct DeadLetter {
-  /// The same for the same item of the same source whenever it is rejected: a store keeps one letter for it.
+  /// Identity of the item: the same item of the same source always gets the same id, so a store keeps one letter for
+  /// it.
   std::string id{};
-  std::string pipeline{};
-  std::string run{};  ///< of the run that rejected it: `RunReport::run`
-  std::uint32_t partition = 0;
-  std::uint64_t seq = 0;               ///< of the item, counted from 0 in its partition
-  std::uint64_t batch = 0;             ///< of the item, counted from 0 in that run: a run that goes on cuts anew
-  std::optional<Position> position{};  ///< the last mark of the source before the end of its batch
-  Stage stage = Stage::Transform;
-  std::uint32_t attempts = 1;                    ///< how often it was tried, replays included
+  std::string pipeline{};                        ///< `Options::name` of the run
+  std::string run{};                             ///< id of the run that rejected the item: `RunReport::run`
+  std::uint32_t partition = 0;                   ///< number of the partition
+  std::uint64_t seq = 0;                         ///< number of the item, counted from 0 in its partition
+  std::uint64_t batch = 0;                       ///< number of the item's batch in that run, from 0
+  std::optional<Position> position{};            ///< the last mark of the source before the end of the batch
+  Stage stage = Stage::Transform;                ///< stage that rejected the item
+  std::uint32_t attempts = 1;                    ///< number of attempts, including replays
   std::vector<std::string> errors{};             ///< the error and its causes, outermost first
-  std::chrono::system_clock::time_point time{};  ///< microseconds
-  /// What the pipeline's `describe(const E&)` said of the item: `restore` makes the item of it again. Nothing: the
-  /// pipeline has no `describe`.
+  std::chrono::system_clock::time_point time{};  ///< when it was rejected, in microseconds
+  /// What the pipeline's `describe(const E&)` returned; `restore` makes the item from it. Nothing if the pipeline has
+  /// no `describe`.
   std::optional<std::string> payload{};
-  /// Which partition it came from (`PartitionProgress::id`); empty for a source that has no partitions.
+  /// Identity of the partition (`PartitionProgress::id`); empty for a source without partitions.
   std::string partition_id{};
   friend bool operator==(const DeadLetter&, const DeadLetter&) = default;
 };
 
-/// Where dead letters are kept. Thread-safe: the workers of a run write at the same time.
+/// Keeps dead letters. Thread-safe: the workers of a run write at the same time.
 class DeadLetterStore {
  public:
   DeadLetterStore() = default;
@@ -46,13 +47,13 @@ class DeadLetterStore {
   DeadLetterStore& operator=(const DeadLetterStore&) = delete;
   virtual ~DeadLetterStore() = default;
 
-  /// All are durable when this returns without an error. A letter whose id is there already replaces that.
+  /// Writes letters. All are durable when this returns without an error. A letter replaces an earlier one with its id.
   [[nodiscard]] virtual Result<void> write(std::span<const DeadLetter> letters) = 0;
-  /// Calls `each` for every letter of the pipeline (empty name: of all), by partition and seq, until it returns false.
-  /// `each` must not use the store.
+  /// Calls `each` for every letter of the pipeline (with an empty name: of all pipelines), in the order of partition
+  /// and seq, until `each` returns false. `each` must not use the store.
   [[nodiscard]] virtual Result<void> list(const std::string& pipeline,
                                           const std::function<bool(const DeadLetter&)>& each) = 0;
-  /// Forgets the letters with these ids; how many there were.
+  /// Deletes the letters with these ids, and returns how many there were.
   [[nodiscard]] virtual Result<std::size_t> purge(std::span<const std::string> ids) = 0;
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-/// Names that stay the same when a run is repeated (contract G16).
+/// Keys that stay the same when a run is repeated (contract G16).
 
 #include <cstdint>
 #include <string>
@@ -9,14 +9,18 @@
 
 namespace etl::inline v0 {
 
-/// 128 bits that name the results of one `load` call: the same results of the same source get the same key in every run
-/// and at every attempt, so that a service can tell a repetition. A pipeline asks for it as an argument of `load`; its
-/// batches are then cut at multiples of `batch_size` only. A value.
+/// 128 bits that identify the results of one `load` call. The same results of the same source get the same key in every
+/// run and at every attempt, so that a service can recognise repetitions. A pipeline gets the key as an argument of
+/// `load`; its batches are then cut only at multiples of `batch_size`. A value.
 class IdempotencyKey {
  public:
+  /// The key 0.
   IdempotencyKey() = default;
+  /// A key from its two halves.
   IdempotencyKey(std::uint64_t high, std::uint64_t low) : high_(high), low_(low) {}
+  /// The upper 64 bits.
   [[nodiscard]] std::uint64_t high() const noexcept { return high_; }
+  /// The lower 64 bits.
   [[nodiscard]] std::uint64_t low() const noexcept { return low_; }
   /// 32 hexadecimal digits.
   [[nodiscard]] std::string text() const {

@@ -1,5 +1,5 @@
 #pragma once
-/// What a pipeline delivers, told by its type (contract: levels).
+/// The delivery level of a pipeline, known from its type (contract: levels).
 
 #include <cstdint>
 #include <type_traits>
@@ -12,10 +12,10 @@
 
 namespace etl::inline v0 {
 
-/// How often the effect of an item is seen in the target, whatever crashes, where progress is kept.
+/// How often the target shows the effect of an item after any crash, if progress is kept.
 enum class Delivery : std::uint8_t {
-  at_least_once,     ///< a crash repeats what was loaded since the last checkpoint
-  effectively_once,  ///< once: repetitions do not happen, or are known by their key
+  at_least_once,     ///< at least once: after a crash, items loaded since the last checkpoint are loaded again
+  effectively_once,  ///< once: repetitions do not happen, or the target recognises them by their key
 };
 
 namespace detail {
@@ -39,14 +39,15 @@ struct DeliveryOf<WithStore<P, T>> {
 
 }  // namespace detail
 
-/// The level of a pipeline, or of one with its store (`decltype(etl::with(pipeline, store))`). Effectively once: its
-/// source is replayable (the pipeline says so by `using position = ...`) and has a `fingerprint()`, and its `load`
-/// takes a store's transaction or an `etl::IdempotencyKey`.
+/// The level of a pipeline, or of a pipeline with its store (`decltype(etl::with(pipeline, store))`). It is
+/// effectively_once if the source is replayable (the pipeline has `using position = ...`) and has a `fingerprint()`,
+/// and `load` takes a store's transaction or an `etl::IdempotencyKey`.
 template <class P>
 inline constexpr Delivery delivery_of = detail::delivery_of<typename detail::DeliveryOf<std::remove_cvref_t<P>>::Plain,
                                                             typename detail::DeliveryOf<std::remove_cvref_t<P>>::Tx>();
 
-/// Fails to compile, saying what is missing, unless the pipeline delivers at least so; then returns it.
+/// Returns the pipeline if it delivers at least this level. Otherwise it does not compile, and the error says what is
+/// missing.
 ///
 ///     auto report = etl::run(etl::require<etl::Delivery::effectively_once>(etl::with(sales, store)), options);
 template <Delivery level, class P>

@@ -1,5 +1,5 @@
 #pragma once
-/// Dead letters, tried again (contract G7).
+/// Replay of dead letters (contract G7).
 
 #include <cstddef>
 #include <cstdint>
@@ -144,12 +144,13 @@ struct ReplayTraits {
 
 }  // namespace detail
 
-/// Runs the pipeline on the items of its dead letters in `letters`, made again by its `restore(std::string_view)` from
-/// what its `describe` said, in place of what it extracts. Letters that go through are forgotten, those that are
-/// rejected again stay with the new reason. A letter without payload is refused by its id, before anything is loaded.
-/// `Options::name` says whose letters they are; without it a replay is refused (`Errc::InvalidOptions`). With
-/// `delivery.dry_run` the letters are transformed and reported, and nothing is loaded, purged or written. All letters
-/// are held in memory. At least once: a crash between a load and the end of the replay leaves letters that were loaded.
+/// Runs the pipeline on the items of its dead letters in `letters`, instead of its source. `restore(std::string_view)`
+/// of the pipeline makes each item from what `describe` returned. Letters whose items are loaded are deleted; items
+/// that are rejected again keep their letters, with the new reason. If a letter has no payload, the replay is refused
+/// before anything is loaded, and the error names the letter's id. The replay uses the letters of `Options::name`;
+/// without a name it is refused (`Errc::InvalidOptions`). With `delivery.dry_run` the items are transformed and
+/// reported, and nothing is loaded, deleted or written. All letters are held in memory. At least once: after a crash
+/// between a load and the end of the replay, letters of loaded items are still there.
 template <class P>
 [[nodiscard]] RunReport replay(P&& pipeline, DeadLetterStore& letters, const Options& options = {}, Stop stop = {}) {
   using Plain = std::remove_reference_t<P>;
@@ -175,9 +176,9 @@ template <class P>
   });
 }
 
-/// The same for a pipeline that loads in the transactions of a store, where `letters` are those of the same store: rows
-/// are committed and their letters forgotten in one transaction, so that none is loaded twice (G15). One replay of a
-/// pipeline at a time: a second one has listed its letters before the first has forgotten them.
+/// The same for a pipeline that loads in the transactions of a store, with `letters` of the same store. Rows are
+/// committed and their letters deleted in one transaction, so that no item is loaded twice (G15). Run one replay of a
+/// pipeline at a time: a second replay would list letters that the first is about to delete.
 ///
 ///     auto report = etl::replay(etl::with(orders, store), store, {.name = "orders"});
 template <class P, class Tx>

@@ -11,15 +11,15 @@ namespace etl::inline v0 {
 
 /// Source items `first` to `end` - 1 of a partition, by Seq.
 struct SeqRange {
-  std::uint64_t first = 0;
-  std::uint64_t end = 0;
+  std::uint64_t first = 0;  ///< first item
+  std::uint64_t end = 0;    ///< one past the last item
   friend bool operator==(const SeqRange&, const SeqRange&) = default;
 };
 
-/// Disjoint ranges in ascending order; ranges that touch are one. A value.
+/// Disjoint ranges in ascending order. Ranges that touch are merged. A value.
 class SeqRanges {
  public:
-  static constexpr std::uint64_t none = std::numeric_limits<std::uint64_t>::max();
+  static constexpr std::uint64_t none = std::numeric_limits<std::uint64_t>::max();  ///< no number
 
   /// Does nothing for an empty range.
   void add(SeqRange range);
@@ -33,6 +33,7 @@ class SeqRanges {
     return contains(seq) ? boundary_after(seq) : seq;
   }
   [[nodiscard]] bool empty() const noexcept { return ranges_.empty(); }
+  /// The ranges in ascending order.
   [[nodiscard]] const std::vector<SeqRange>& ranges() const noexcept { return ranges_; }
   friend bool operator==(const SeqRanges&, const SeqRanges&) = default;
 

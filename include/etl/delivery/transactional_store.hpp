@@ -20,29 +20,30 @@ namespace etl::inline v0 {
 
 /// Source items that a transaction settles.
 struct SettledRange {
-  std::uint32_t partition = 0;
-  SeqRange items{};
+  std::uint32_t partition = 0;  ///< number of the partition in the checkpoint
+  SeqRange items{};             ///< the items
 };
 
-/// What belongs into the transaction of a batch beside its rows. References hold during the call.
+/// What the transaction of a batch contains besides its rows. The references are valid during the call.
 struct Commit {
-  const std::string& pipeline;
-  /// To be added to what is settled: the batch's own items, and those of batches before it that had nothing to load.
+  const std::string& pipeline;  ///< name of the pipeline
+  /// Items to add to the settled items: those of the batch, and those of earlier batches that had nothing to load.
   std::span<const SettledRange> settled;
-  /// Partitions whose watermark has moved: the watermark is to be stored unless a higher one is there already, and the
-  /// position unless one with a higher `position_seq` is there; settled ranges below the watermark may be forgotten.
-  /// (`gaps`, `id` and `fingerprint` are not filled in: the last two are there from `save`, and stay.)
+  /// Partitions whose watermark has moved. Store the watermark unless a higher one is stored, and the position unless
+  /// one with a higher `position_seq` is stored. Settled ranges below the watermark may be deleted. `gaps`, `id` and
+  /// `fingerprint` are not filled in: `save` has stored the last two, and they stay.
   std::span<const PartitionProgress> advanced;
-  /// As `DeadLetterStore::write`.
+  /// Letters to write, as with `DeadLetterStore::write`.
   std::span<const DeadLetter> dead_letters;
-  /// As `DeadLetterStore::purge`: letters whose items the batch has settled (`replay`).
+  /// Ids of letters to delete, as with `DeadLetterStore::purge`, because a replay has settled their items.
   std::span<const std::string> purged{};
-  /// Whoever commits. When the pipeline belongs to another run, nothing is committed (`superseded`).
+  /// Id of the run that commits. If the pipeline's progress belongs to another run, nothing is committed
+  /// (`superseded`).
   std::string_view run{};
 };
 
-/// What `StoreSession::record` or `commit`, and `CheckpointStore::save`, say to a run that the pipeline does not belong
-/// to (any more). `owner` is empty when its progress was reset.
+/// The error of `StoreConnection::record` or `commit`, and of `CheckpointStore::save`, if the pipeline's progress does
+/// not belong to `run`. `owner` is the run that it belongs to; empty if the progress was reset.
 [[nodiscard]] inline Error superseded(const std::string& pipeline, std::string_view run, std::string_view owner) {
   return {
       .code = Errc::Superseded,
@@ -60,49 +61,50 @@ class StoreConnection {
   StoreConnection& operator=(const StoreConnection&) = delete;
   virtual ~StoreConnection() = default;  ///< rolls an open transaction back
 
-  /// Opens a transaction; connects again first if the connection was lost.
+  /// Begins a transaction. If the connection was lost, connects again first.
   [[nodiscard]] virtual Result<void> begin() = 0;
-  /// Marks a place in the open transaction, in place of an earlier mark.
+  /// Sets a savepoint in the open transaction. It replaces an earlier one.
   [[nodiscard]] virtual Result<void> savepoint() = 0;
-  /// Undoes what was done since the mark; the mark stays.
+  /// Undoes everything since the savepoint, which stays.
   [[nodiscard]] virtual Result<void> rollback_to_savepoint() = 0;
-  /// Adds the rest to the open transaction.
+  /// Writes letters and progress in the open transaction.
   [[nodiscard]] virtual Result<void> record(const Commit& commit) = 0;
-  /// On an error nothing is committed, except with code `Errc::OutcomeUnknown`: then `is_settled` tells.
+  /// Commits. After an error nothing is committed, except with code `Errc::OutcomeUnknown`: then ask `is_settled`.
   [[nodiscard]] virtual Result<void> commit() = 0;
+  /// Ends the open transaction without a commit; does nothing if there is none.
   virtual void rollback() noexcept = 0;
-  /// Whether a committed transaction has settled these items. Not within a transaction.
+  /// Whether a committed transaction has settled these items. Must not be called within a transaction.
   [[nodiscard]] virtual Result<bool> is_settled(const std::string& pipeline, const SettledRange& range) = 0;
 };
 
-/// A connection whose transactions `load` gets.
+/// A connection that gives its transactions to `load`.
 template <class Tx>
 class StoreSession : public StoreConnection {
  public:
-  /// Valid while a transaction is open.
+  /// The open transaction. Valid while it is open.
   [[nodiscard]] virtual Tx& transaction() noexcept = 0;
 };
 
-/// A store that a pipeline's `load` writes to in the library's transactions. `save` of its `CheckpointStore` part
-/// stores the whole checkpoint in a transaction of its own; `find` merges what `Commit`s have settled. `claim` keeps
-/// its promise: of two runs of one pipeline the later one goes on, and the earlier one's next commit fails. `connect`
-/// is thread-safe.
+/// A store that a pipeline's `load` writes to, in transactions that the library begins and commits. `save` stores the
+/// whole checkpoint in a separate transaction; `find` includes what commits have settled. If a pipeline runs twice,
+/// `claim` makes the later run the owner, and the next commit of the earlier run fails. `connect` is thread-safe.
 template <class Tx>
 class TransactionalStore : public CheckpointStore {
  public:
-  using Transaction = Tx;
+  using Transaction = Tx;  ///< what `load` gets
+  /// A new connection. Thread-safe.
   [[nodiscard]] virtual Result<std::unique_ptr<StoreSession<Tx>>> connect() = 0;
 };
 
-/// A pipeline and the store that its `load` writes to; made by `with`.
+/// A pipeline and the store that its `load` writes to. `with` makes it.
 template <class P, class Tx>
 struct WithStore {
-  P pipeline;
-  TransactionalStore<Tx>* store;
+  P pipeline;                     ///< the pipeline, or a reference to it
+  TransactionalStore<Tx>* store;  ///< the store, which must outlive the run
 };
 
-/// To run a pipeline whose `load` takes `store`'s transaction: rows, dead letters and progress are committed together.
-/// Refers to a pipeline that has a name, keeps one that has none; refers to the store.
+/// For a pipeline whose `load` takes `store`'s transaction: rows, dead letters and progress are committed together.
+/// Keeps a reference to an lvalue pipeline, or moves an rvalue pipeline in. Keeps a reference to the store.
 ///
 ///     etl::RunReport report = etl::run(etl::with(orders, store), {.name = "orders"});
 template <class P, class Store>

@@ -12,19 +12,20 @@
 
 namespace etl::inline v0::io {
 
-/// One readable file for each pipeline, in one folder. `save` replaces it as a whole and makes it durable, so that it
-/// survives a kill and a power cut. A file that is damaged, or of a newer format, is an error that names the line: it
-/// is never taken for "nothing saved". Several runs may use the same folder, each pipeline name in one run at a time:
-/// of two that save at once the file has what one of them says. Thread-safe.
+/// One readable file for each pipeline, in one folder. `save` replaces the file as a whole and makes it durable, so
+/// that it survives a kill and a power cut. A file that is damaged, or of a newer format, is an error that names the
+/// line; it never counts as "nothing saved". Several runs may use the same folder, but each pipeline name only one run
+/// at a time. Thread-safe.
 class CheckpointFile final : public CheckpointStore {
  public:
-  /// The folder is made by the first `save`.
+  /// Keeps checkpoints in `folder`. The first `save` makes the folder.
   explicit CheckpointFile(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
   [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& pipeline) override;
   [[nodiscard]] Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) override;
   [[nodiscard]] Result<void> reset(const std::string& pipeline) override;
-  /// Where the pipeline's checkpoint is or will be. Characters that a file name may not have are written as %20.
+  /// The path of the pipeline's checkpoint, which need not exist. Characters that a file name may not have are written
+  /// as %20.
   [[nodiscard]] std::filesystem::path path(const std::string& pipeline) const;
 
  private:

@@ -21,20 +21,20 @@ namespace etl::inline v0::io {
 /// base64, under the key "payload_base64".
 [[nodiscard]] std::string to_json(const DeadLetter& letter);
 
-/// A file with one JSON object a line; of the lines with the same id the last one counts. `write` appends with one
-/// call, durably: it survives a kill and a power cut. What a writer that died has left of its last letter is no letter,
-/// for its item was not settled; the next writer removes it. Any other line that is not as it should be is an error
-/// with its number. Several processes may write to one file. Thread-safe.
+/// A file with one JSON object per line. If several lines have the same id, the last one counts. `write` appends with
+/// one system call and makes the letters durable, so that they survive a kill and a power cut. If a writer died within
+/// a letter, the rest of this letter is ignored, because its item was not settled; the next writer removes it. Any
+/// other damaged line is an error that gives its number. Several processes may write to one file. Thread-safe.
 class DeadLetterFile final : public DeadLetterStore {
  public:
-  /// The file is made by the first `write`; its folder must be there.
+  /// Keeps letters in the file `path`. The first `write` makes the file; its folder must exist.
   explicit DeadLetterFile(std::filesystem::path path) : path_(std::move(path)) {}
 
   [[nodiscard]] Result<void> write(std::span<const DeadLetter> letters) override;
-  /// Keeps the places of all letters in memory, but only one letter at a time.
+  /// Holds the offsets of all letters in memory, but only one letter at a time.
   [[nodiscard]] Result<void> list(const std::string& pipeline,
                                   const std::function<bool(const DeadLetter&)>& each) override;
-  /// Replaces the file as a whole by what is left, which fits into memory.
+  /// Replaces the file as a whole. The remaining letters must fit into memory.
   [[nodiscard]] Result<std::size_t> purge(std::span<const std::string> ids) override;
 
  private:

@@ -12,17 +12,20 @@
 
 namespace etl::inline v0::io {
 
+/// The algorithm of a digest.
 enum class DigestKind : std::uint8_t { Md5, Sha256 };
 
 /// A digest being computed. Belongs to one thread at a time.
 class Digest {
  public:
+  /// Throws `etl::Exception` if OpenSSL does not offer the algorithm (MD5 in FIPS mode).
   explicit Digest(DigestKind kind);
   Digest(Digest&&) noexcept;
   Digest& operator=(Digest&&) noexcept;
   ~Digest();
+  /// Adds bytes.
   void update(std::string_view bytes);
-  /// The digest of all bytes so far in lower-case hex; begins anew.
+  /// The digest of all bytes so far, in lower-case hex. Then begins a new digest.
   [[nodiscard]] std::string finish();
 
  private:
@@ -30,11 +33,14 @@ class Digest {
   std::unique_ptr<State> state_;
 };
 
+/// The digest of `bytes`, in lower-case hex.
 [[nodiscard]] std::string digest(DigestKind kind, std::string_view bytes);
+/// The digest of a file, in lower-case hex.
 [[nodiscard]] Result<std::string> digest_file(DigestKind kind, const std::filesystem::path& path);
-/// Passes `source` on and takes all bytes read from it into `digest`, which outlives it: verification in the same pass.
+/// A source that reads from `source` and adds all bytes to `digest`, which must outlive it: verification in the same
+/// pass.
 [[nodiscard]] Source digesting(Source source, Digest& digest);
-/// Whether two hex digests are the same, upper or lower case.
+/// Whether two hex digests are equal, regardless of case.
 [[nodiscard]] bool same_hex(std::string_view a, std::string_view b) noexcept;
 
 }  // namespace etl::inline v0::io

@@ -8,8 +8,8 @@
 
 namespace etl::inline v0::io {
 
-/// One line that is another when the file was changed: its size, modification time (ns), and SHA-256 of its first and
-/// last MiB. Its name is not part of it. An error for what is no regular file: a pipe cannot be read again.
+/// One line that changes when the file changes: size, modification time (ns), and SHA-256 of the first and last MiB.
+/// The name is not included. An error if `path` is not a regular file, because a pipe cannot be read again.
 [[nodiscard]] Result<std::string> fingerprint(const std::filesystem::path& path);
 
 }  // namespace etl::inline v0::io

@@ -1,10 +1,11 @@
 #pragma once
-/// The files that patterns name.
+/// Finds files by patterns.
 ///
-/// A pattern matches whole paths, name by name: `*` any characters of a name, `?` one character (of UTF-8), `[a-z_]`
-/// one of these, `[!a-z]` or `[^a-z]` one of the others, `{a,b{c,d}}` each alternative, `**` as a whole name any number
-/// of folders, also none (at the end: all files below). A backslash takes the next character for itself; a bracket or
-/// brace that is not closed, and braces without a comma, stand for themselves.
+/// A pattern matches whole paths, name by name: `*` any characters of a name, `?` one UTF-8 character, `[a-z_]` one
+/// character of the list, `[!a-z]` or `[^a-z]` one character that is not in the list, `{a,b{c,d}}` each alternative,
+/// `**` as a whole name any number of folders, including none (at the end: all files below). After a backslash a
+/// character has no special meaning. A bracket or brace that is not closed, and braces without a comma, are ordinary
+/// characters.
 
 #include <cstddef>
 #include <filesystem>
@@ -18,26 +19,28 @@
 
 namespace etl::inline v0::io {
 
+/// Settings of `glob`. An aggregate.
 struct GlobOptions {
-  std::size_t threads = 0;       ///< that read folders at once; 0: as many as there are processors
-  bool follow_symlinks = false;  ///< `**` enters symbolic links to folders too; the other patterns always do
-  bool hidden = false;           ///< `*`, `?`, `[...]` and `**` match names that begin with a dot too
-  /// Gets what cannot be read, and the rest is given; null: it is an error of `glob`.
+  std::size_t threads = 0;       ///< number of threads that read folders; 0: the number of processors
+  bool follow_symlinks = false;  ///< `**` also follows symbolic links to folders; the other patterns always do
+  bool hidden = false;           ///< `*`, `?`, `[...]` and `**` also match names that begin with a dot
+  /// Gets an error for each folder or link that cannot be read, and `glob` returns the other files. If null, these are
+  /// errors of `glob`.
   std::vector<Error>* unreadable = nullptr;
 };
 
-/// The regular files that the patterns match, sorted, each once: a file that several names lead to by symbolic links is
-/// given by its own where that matches, else by the first. A pattern that is the path of a file, or of a named pipe, is
-/// that file, whatever characters are in it. One error lists all patterns that match nothing, and all folders and links
-/// that cannot be read.
+/// The regular files that the patterns match, sorted, each once. A file that can be reached by several symbolic links
+/// is listed by its own name if this matches, otherwise by the first. A pattern that is the path of an existing file or
+/// named pipe means this file, whatever characters it contains. One error lists all patterns that match nothing, and
+/// all folders and links that cannot be read.
 [[nodiscard]] Result<std::vector<std::filesystem::path>> glob(std::span<const std::string> patterns,
                                                               const GlobOptions& options = {});
 [[nodiscard]] Result<std::vector<std::filesystem::path>> glob(const std::string& pattern,
                                                               const GlobOptions& options = {});
 
-/// Whether the pattern matches the whole path, of which there need not be a file; names that begin with a dot are as
-/// others. In the time of one comparison of each character of the path with each of the pattern, for each alternative
-/// of its braces. A pattern with more than 10000 alternatives, which `glob` names in an error, matches nothing.
+/// Whether the pattern matches the whole path. The file need not exist, and a leading dot of a name is an ordinary
+/// character. Takes at most the length of the path times the length of the pattern, for each alternative of its braces.
+/// A pattern with more than 10000 alternatives, an error of `glob`, matches nothing.
 [[nodiscard]] bool matches(std::string_view pattern, std::string_view path);
 
 }  // namespace etl::inline v0::io

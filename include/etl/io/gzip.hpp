@@ -1,5 +1,5 @@
 #pragma once
-/// gzip (RFC 1952), read and written.
+/// Reads and writes gzip (RFC 1952).
 
 #include <cstdint>
 
@@ -9,27 +9,27 @@
 
 namespace etl::inline v0::io {
 
-/// Who inflates. Both give the same bytes and report damage by the same member; of several damages of a member they may
-/// name different ones. ISA-L also takes incomplete Huffman codes, which zlib refuses and no compressor writes: their
-/// bytes as well are those of the CRC-32 and the length.
+/// The library that inflates. Both give the same bytes and report the same damaged member. If a member has several
+/// damages, they may report different ones. ISA-L also accepts incomplete Huffman codes, which zlib refuses and no
+/// compressor writes; CRC-32 and length are checked there too.
 enum class Inflater : std::uint8_t {
-  Best,  ///< ISA-L where the library was built with it, else zlib
-  Zlib,
-  IsaL,  ///< asking for it without `has_isal()` throws `etl::Exception`
+  Best,  ///< ISA-L if the library was built with it, otherwise zlib
+  Zlib,  ///< zlib
+  IsaL,  ///< ISA-L; without `has_isal()` throws `etl::Exception`
 };
 /// Whether the library was built with ISA-L.
 [[nodiscard]] bool has_isal() noexcept;
 
-/// Inflates gzip content: any number of members one after the other (bgzip, pigz, `cat a.gz b.gz`), zero padding
-/// behind the last. Reading reports every damage with the compressed offset: a truncated member, a wrong CRC-32 or
-/// length (RFC 1952 2.3.1), an invalid deflate stream (RFC 1951), a wrong header checksum or reserved flag, bytes
-/// behind the last member that are neither a member nor padding. A member is checked at its end: its bytes have been
-/// given by then, and are not to be trusted before the source has come to its end.
+/// Inflates gzip content: any number of members one after another (bgzip, pigz, `cat a.gz b.gz`), with zero padding
+/// after the last. Reading reports every damage with the compressed offset: a truncated member, a wrong CRC-32 or
+/// length (RFC 1952 2.3.1), an invalid deflate stream (RFC 1951), a wrong header checksum or reserved flag, and bytes
+/// after the last member that are neither a member nor padding. A member is checked at its end, when its bytes have
+/// already been returned: do not trust them before the source has ended.
 [[nodiscard]] Source inflate(Source compressed, Inflater by = Inflater::Best);
-/// Inflates when the content begins like gzip (1F 8B), whatever the name; else, also when it is empty, gives the bytes
-/// as they are. Reads the first two bytes.
+/// Inflates if the content begins like gzip (1F 8B), whatever the name. Otherwise returns the bytes unchanged. Reads
+/// the first two bytes.
 [[nodiscard]] Result<Source> decode(Source source);
-/// Compresses into `target` as one gzip member. `level`: 1 (fast) to 9 (small); another throws `etl::Exception`.
+/// Compresses into `target` as one gzip member. `level` is 1 (fast) to 9 (small); other values throw `etl::Exception`.
 [[nodiscard]] Sink deflate(Sink target, int level = 6);
 
 }  // namespace etl::inline v0::io

@@ -1,5 +1,5 @@
 #pragma once
-/// A whole file as memory.
+/// A whole file mapped into memory.
 
 #include <cstddef>
 #include <filesystem>
@@ -10,12 +10,13 @@
 
 namespace etl::inline v0::io {
 
-/// A file mapped read-only, for reading in any order. When another process shortens the file meanwhile, an access ends
-/// this process (SIGBUS): stream files that are still being written with `open_file`. Immutable, thread-safe.
+/// A file mapped read-only, for reading in any order. If another process shortens the file meanwhile, an access ends
+/// this process (SIGBUS): read files that are still being written with `open_file`. Immutable, thread-safe.
 class MappedFile {
  public:
-  /// An empty file gives empty bytes. Pipes and directories cannot be mapped: an error.
+  /// Maps a file. An empty file gives empty bytes. It is an error to map a pipe or a folder.
   [[nodiscard]] static Result<MappedFile> open(const std::filesystem::path& path);
+  /// Takes over the mapping; `other` is empty afterwards.
   MappedFile(MappedFile&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   MappedFile& operator=(MappedFile&& other) noexcept {
@@ -24,6 +25,7 @@ class MappedFile {
     return *this;
   }
   ~MappedFile();
+  /// The content, valid while this object lives.
   [[nodiscard]] std::string_view bytes() const noexcept { return {data_, size_}; }
 
  private:

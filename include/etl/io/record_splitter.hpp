@@ -1,5 +1,5 @@
 #pragma once
-/// Where records end.
+/// Finds where records end.
 
 #include <cstddef>
 #include <string>
@@ -10,24 +10,26 @@
 
 namespace etl::inline v0::io {
 
-/// Finds the ends of records that are single lines, or that a line of their own terminates ("//" in UniProt and GenBank
-/// files). Lines end in LF, CR LF or CR, also mixed. Immutable, thread-safe.
+/// Finds the ends of records. A record is a single line, or ends with a terminator line ("//" in UniProt and GenBank
+/// files). Lines end with LF, CR LF or CR, also mixed. Immutable, thread-safe.
 class RecordSplitter {
  public:
-  static constexpr std::size_t npos = std::string_view::npos;
+  static constexpr std::size_t npos = std::string_view::npos;  ///< no record ends here
   /// Each line is a record; the last one needs no line end.
   RecordSplitter() = default;
-  /// A line that is `terminator`, to the letter, ends a record and belongs to it. Empty: each line is a record.
+  /// A line that is exactly `terminator` ends a record and belongs to it. If `terminator` is empty, each line is a
+  /// record.
   explicit RecordSplitter(std::string terminator) : terminator_(std::move(terminator)) {}
 
+  /// The terminator; empty if each line is a record.
   [[nodiscard]] const std::string& terminator() const noexcept { return terminator_; }
 
-  /// The offset behind the first record's end (its line end included) in `text`, which begins at a record's begin;
-  /// npos: `text` holds no whole record. A CR at the very end is not yet a line end unless `is_end`: an LF may follow.
-  /// The terminator at the very end without line end, or the last line without one, counts only if `is_end`.
+  /// The offset in `text` just after the first record and its line end; npos if `text` contains no whole record. `text`
+  /// must begin at the beginning of a record. Set `is_end` if nothing follows `text`: only then a CR at the very end is
+  /// a line end (otherwise an LF may follow), and only then a last line without line end counts.
   [[nodiscard]] std::size_t first_end(std::string_view text, bool is_end = false) const noexcept;
-  /// The same for the last whole record in `text`. Only ends at `from` or behind it are looked for: a reader that finds
-  /// none, and comes back with more text, gives the old size.
+  /// The same for the last whole record in `text`. Only ends at or after `from` count: if there was none, call it again
+  /// with more text and the old size as `from`.
   [[nodiscard]] std::size_t last_end(std::string_view text, bool is_end = false, std::size_t from = 0) const noexcept;
 
  private:

@@ -1,5 +1,5 @@
 #pragma once
-/// Bytes into files.
+/// Writes bytes to files.
 
 #include <filesystem>
 #include <memory>
@@ -10,27 +10,28 @@
 
 namespace etl::inline v0::io {
 
-/// A stream of bytes, written once from front to back. Belongs to one thread at a time.
+/// A stream of bytes that is written once, from front to back. Belongs to one thread at a time.
 class ByteSink {
  public:
   ByteSink() = default;
   ByteSink(const ByteSink&) = delete;
   ByteSink& operator=(const ByteSink&) = delete;
   virtual ~ByteSink() = default;
-  /// Writes all bytes (they may be buffered). Errors name the target: a full disk, a closed pipe (`EPIPE`; the library
-  /// keeps the signal SIGPIPE of its own writes from the process). After an error, the same is returned again.
+  /// Writes all bytes, perhaps into a buffer. Errors name the target, for example a full disk or a closed pipe
+  /// (`EPIPE`; the library suppresses the signal SIGPIPE of its own writes). After an error, every call returns the
+  /// same error.
   [[nodiscard]] virtual Result<void> write(std::string_view bytes) = 0;
-  /// Writes what is buffered and closes; tells every error that `write` did not tell. Without it the output is
-  /// incomplete; call it last, once.
+  /// Writes the buffer and closes; returns errors that `write` could not return yet. Without `finish` the output is
+  /// incomplete. Call it once, last.
   [[nodiscard]] virtual Result<void> finish() = 0;
 };
-using Sink = std::unique_ptr<ByteSink>;
+using Sink = std::unique_ptr<ByteSink>;  ///< an owned byte sink
 
 /// Creates or replaces a file.
 [[nodiscard]] Result<Sink> create_file(const std::filesystem::path& path);
 /// Standard output, buffered; `finish` flushes it and leaves it open.
 [[nodiscard]] Sink standard_output();
-/// As the name says: "-" is standard output, a name ending in .gz is compressed.
+/// Opens an output by its name: "-" is standard output; a name that ends in .gz is compressed.
 [[nodiscard]] Result<Sink> create_output(const std::filesystem::path& path);
 
 }  // namespace etl::inline v0::io

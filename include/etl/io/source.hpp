@@ -1,5 +1,5 @@
 #pragma once
-/// Bytes from files, standard input and memory.
+/// Reads bytes from files, standard input and memory.
 
 #include <cstddef>
 #include <cstdint>
@@ -13,37 +13,39 @@
 
 namespace etl::inline v0::io {
 
-/// A stream of bytes, read once from front to back. Belongs to one thread at a time.
+/// A stream of bytes that is read once, from front to back. Belongs to one thread at a time.
 class ByteSource {
  public:
   ByteSource() = default;
   ByteSource(const ByteSource&) = delete;
   ByteSource& operator=(const ByteSource&) = delete;
   virtual ~ByteSource() = default;
-  /// Reads at least one byte into `to`, which is not empty; 0: the end was reached. Errors name the source and the
-  /// byte offset. After an error or the end, the same is returned again.
+  /// Reads at least one byte into `to`, which must not be empty. Returns the number of bytes; 0 at the end. Errors name
+  /// the source and the byte offset. After an error or the end, every call returns the same.
   [[nodiscard]] virtual Result<std::size_t> read(std::span<char> to) = 0;
-  /// What to call it in messages: a path, or "standard input".
+  /// The name in messages: a path, or "standard input".
   [[nodiscard]] virtual const std::string& name() const noexcept = 0;
-  /// Bytes taken so far from the innermost source: of gzip the compressed ones. With `size_hint`: progress.
+  /// Bytes read so far from the innermost source (compressed bytes for gzip). Compare with `size_hint` to show
+  /// progress.
   [[nodiscard]] virtual std::uint64_t consumed() const noexcept = 0;
-  /// How many bytes the innermost source has in all (a regular file's size), or 0 when not known.
+  /// Number of bytes of the innermost source (a regular file's size); 0 if not known.
   [[nodiscard]] virtual std::uint64_t size_hint() const noexcept { return 0; }
-  /// The one call for another thread: a read that waits, and every later one that would, fails with
-  /// `std::errc::operation_canceled`. False: this source cannot do that; a read then ends when something arrives.
+  /// Makes a waiting read, and every later read that would wait, fail with `std::errc::operation_canceled`. The only
+  /// member that another thread may call. Returns false if the source cannot do this; a read then ends when data
+  /// arrives.
   virtual bool interrupt() noexcept { return false; }
 };
-using Source = std::unique_ptr<ByteSource>;
+using Source = std::unique_ptr<ByteSource>;  ///< an owned byte source
 
-/// Opens a file for streaming; a missing or unreadable one, or a directory, is an error with the system's reason.
+/// Opens a file for streaming. If the file is missing, unreadable or a folder, the error gives the system's reason.
 [[nodiscard]] Result<Source> open_file(const std::filesystem::path& path);
-/// Standard input, as it comes; it is left open.
+/// Standard input, unbuffered; it is left open.
 [[nodiscard]] Source standard_input();
-/// Bytes in memory, which outlive the source.
+/// Bytes in memory, which must outlive the source.
 [[nodiscard]] Source from_memory(std::string_view bytes, std::string name = "memory");
-/// `path` opened and, when its content is gzip, inflated; "-" is standard input. What most programs want.
+/// Opens `path`, and inflates it if its content is gzip. "-" is standard input. Most programs use this function.
 [[nodiscard]] Result<Source> open_input(const std::filesystem::path& path);
-/// Everything a source still has, in memory: for small inputs.
+/// The rest of a source, in memory. For small inputs.
 [[nodiscard]] Result<std::string> read_all(ByteSource& source);
 
 }  // namespace etl::inline v0::io

@@ -1,5 +1,5 @@
 #pragma once
-/// Latencies in constant memory.
+/// Distribution of durations in constant memory.
 
 #include <algorithm>
 #include <array>
@@ -13,10 +13,11 @@
 
 namespace etl::inline v0 {
 
-/// Counts durations in buckets of at most 1/8 relative width (8 per power of two of nanoseconds).
-/// A value; not thread-safe: each worker fills its own, and they are merged.
+/// Counts durations in buckets of at most 1/8 relative width (8 per power of two of nanoseconds). A value. Not
+/// thread-safe: each worker fills its own histogram, and these are merged.
 class Histogram {
  public:
+  /// Counts a duration; negative counts as 0.
   void record(std::chrono::nanoseconds duration) noexcept {
     const auto ns = static_cast<std::uint64_t>(std::max<std::int64_t>(0, duration.count()));
     ++buckets_[index(ns)];
@@ -24,6 +25,7 @@ class Histogram {
     total_ += ns;
     max_ = std::max(max_, ns);
   }
+  /// Adds the counts of another histogram.
   void merge(const Histogram& other) noexcept {
     for (std::size_t i = 0; i < buckets_.size(); ++i) buckets_[i] += other.buckets_[i];
     count_ += other.count_;
@@ -31,11 +33,14 @@ class Histogram {
     max_ = std::max(max_, other.max_);
   }
 
+  /// Number of recorded durations.
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
+  /// Their sum.
   [[nodiscard]] std::chrono::nanoseconds total() const noexcept { return nanoseconds(total_); }
+  /// The longest.
   [[nodiscard]] std::chrono::nanoseconds max() const noexcept { return nanoseconds(max_); }
-  /// The duration that a share of `q` (0 to 1) of all recorded ones does not exceed; upper edge of
-  /// its bucket, at most `max()`. Zero when nothing was recorded.
+  /// The duration that a share of `q` (0 to 1) of all recorded durations does not exceed: the upper edge of its bucket,
+  /// at most `max()`. Zero if nothing was recorded.
   [[nodiscard]] std::chrono::nanoseconds quantile(double q) const noexcept {
     const auto rank = static_cast<std::uint64_t>(std::ceil(q * static_cast<double>(count_)));
     std::uint64_t seen = 0;

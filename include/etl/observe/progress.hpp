@@ -31,10 +31,10 @@
 
 namespace etl::inline v0 {
 
-/// One run's status under its name.
+/// The status of a run, with its name.
 struct NamedStatus {
-  std::string name;
-  RunStatus status;
+  std::string name;  ///< name of the run
+  RunStatus status;  ///< its counts
 };
 
 namespace detail {
@@ -161,8 +161,9 @@ struct ProgressSum {
 /// cannot start.
 class ProgressTicker {
  public:
-  using Look = std::function<std::vector<NamedStatus>()>;
+  using Look = std::function<std::vector<NamedStatus>()>;  ///< gives the runs to show
 
+  /// Starts the thread. Throws `std::system_error` if it cannot start.
   ProgressTicker(const ProgressOptions& options, Look look) : options_(options), look_(std::move(look)) {
     using Show = ProgressOptions::Show;
     if (options_.show == Show::Off || !is_writable(options_.stream)) return;

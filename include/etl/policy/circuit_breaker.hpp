@@ -1,5 +1,5 @@
 #pragma once
-/// Leaving a failing service alone for a while.
+/// Stops calls to a failing service for a while.
 
 #include <chrono>
 #include <cstddef>
@@ -16,25 +16,26 @@
 
 namespace etl::inline v0 {
 
+/// When a circuit opens, and for how long. An aggregate.
 struct BreakerPolicy {
-  std::size_t failures = 5;  ///< in a row, until the circuit opens
-  /// From there to the probe. `std::chrono::nanoseconds::max()`: it stays open.
+  std::size_t failures = 5;  ///< number of failures in a row that open the circuit
+  /// Time from the opening to the probe. With `std::chrono::nanoseconds::max()` the circuit stays open.
   std::chrono::nanoseconds reset = std::chrono::seconds(60);
 };
 
-/// Closed, it lets calls through; after some failures in a row it opens, and callers wait; then one call, the probe,
-/// decides whether it closes again. Errors of class Rejected say nothing about the service and do not count.
-/// Thread-safe.
+/// While the circuit is closed, calls pass. After several failures in a row the circuit opens, and callers wait. Then
+/// one call, the probe, decides whether the circuit closes again. Errors of class Rejected do not count, because they
+/// say nothing about the service. Thread-safe.
 class CircuitBreaker {
  public:
+  /// Closed: calls pass. Open: callers wait. HalfOpen: the probe is running.
   enum class State : std::uint8_t { Closed, Open, HalfOpen };
 
-  /// Throws `etl::Exception` for 0 failures or a reset time that is not positive.
+  /// Throws `etl::Exception` if `failures` is 0 or `reset` is not positive.
   explicit CircuitBreaker(const BreakerPolicy& policy = {});
 
-  /// Calls `operation` (a value, nothing or a `Result`; it may throw) when the circuit lets it. While it is open,
-  /// waits: nothing is refused, a source that is behind this call pauses. When `waiter` is stopped meanwhile: an error
-  /// of class Transient.
+  /// Calls `operation`, which returns a value, nothing or a `Result`, or throws. While the circuit is open, waits; no
+  /// call is refused. If `waiter` is stopped meanwhile, returns an error of class Transient.
   template <class F>
   [[nodiscard]] auto call(F&& operation, const Waiter& waiter = {}) -> detail::result_of_t<F> {
     const Admitted as = admit(waiter);
@@ -44,6 +45,7 @@ class CircuitBreaker {
     return result;
   }
 
+  /// The state now.
   [[nodiscard]] State state() const;
 
  private:
@@ -59,6 +61,7 @@ class CircuitBreaker {
   TimePoint opened_{};
 };
 
+/// The name of a state, such as "open".
 [[nodiscard]] std::string_view to_string(CircuitBreaker::State state) noexcept;
 
 }  // namespace etl::inline v0

@@ -1,5 +1,5 @@
 #pragma once
-/// Not faster than that: a token bucket for items and bytes.
+/// A limit on items and bytes per second: a token bucket.
 
 #include <chrono>
 #include <cstdint>
@@ -13,27 +13,28 @@
 
 namespace etl::inline v0 {
 
-/// How much may pass. An aggregate.
+/// The limits of a `RateLimiter`. An aggregate.
 struct Rates {
-  static constexpr double unlimited = std::numeric_limits<double>::infinity();
-  double items_per_second = unlimited;
-  double bytes_per_second = unlimited;
-  /// What may pass at once after a pause, as the time in which it would have come at the full rate.
+  static constexpr double unlimited = std::numeric_limits<double>::infinity();  ///< no limit
+  double items_per_second = unlimited;                                          ///< most items per second
+  double bytes_per_second = unlimited;                                          ///< most bytes per second
+  /// How much may pass at once after a pause: the amount of this time at the full rate.
   std::chrono::nanoseconds burst = std::chrono::seconds(1);
 };
 
-/// Lets callers pass at the given rates, together. What is more than a whole burst passes when the bucket is full, and
-/// is paid for afterwards, so that no request waits for ever. Thread-safe; callers are served in no particular order.
+/// Lets all callers together pass at the given rates. A request larger than a whole burst passes when the bucket is
+/// full, and later requests wait longer, so that no request waits for ever. Thread-safe; callers pass in no particular
+/// order.
 class RateLimiter {
  public:
   /// Throws `etl::Exception` for a rate or burst that is not positive.
   explicit RateLimiter(const Rates& rates);
 
-  /// Waits until so much may pass. False: `waiter` was stopped, and nothing was taken.
+  /// Waits until this many items and bytes may pass. Returns false if `waiter` was stopped; then nothing was taken.
   [[nodiscard]] bool acquire(std::uint64_t items, std::uint64_t bytes, const Waiter& waiter = {});
   /// The same without waiting.
   [[nodiscard]] bool try_acquire(std::uint64_t items, std::uint64_t bytes, TimePoint now = Clock::now());
-  /// Changes the rates from now on; who waits notices within 100 ms.
+  /// Changes the rates from now on. Waiting callers notice within 100 ms.
   void set(const Rates& rates);
 
  private:

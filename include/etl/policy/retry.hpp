@@ -1,5 +1,5 @@
 #pragma once
-/// Trying again: exponential back-off with full jitter (contract G5).
+/// Retries with exponential back-off and full jitter (contract G5).
 
 #include <chrono>
 #include <cstddef>
@@ -18,26 +18,30 @@
 
 namespace etl::inline v0 {
 
-/// Which attempts are made. An aggregate; `RetryPolicy::database()` and the like are ready-made ones.
+/// How many attempts are made, and with which delays. An aggregate; `RetryPolicy::database()` and others are
+/// ready-made.
 struct RetryPolicy {
-  static constexpr std::chrono::nanoseconds never = std::chrono::nanoseconds::max();
+  static constexpr std::chrono::nanoseconds never = std::chrono::nanoseconds::max();  ///< no limit, for `max_elapsed`
 
-  std::size_t max_attempts = 3;  ///< the first one included
-  std::chrono::nanoseconds initial_delay = std::chrono::milliseconds(100);
-  std::chrono::nanoseconds max_delay = std::chrono::seconds(10);
-  double multiplier = 2.0;  ///< of the delay, from one attempt to the next
-  /// No attempt begins later than this after the first one began.
+  std::size_t max_attempts = 3;                                             ///< number of attempts, including the first
+  std::chrono::nanoseconds initial_delay = std::chrono::milliseconds(100);  ///< delay after the first attempt
+  std::chrono::nanoseconds max_delay = std::chrono::seconds(10);            ///< longest delay
+  double multiplier = 2.0;  ///< growth of the delay from one attempt to the next
+  /// No attempt begins later than this after the beginning of the first attempt.
   std::chrono::nanoseconds max_elapsed = never;
-  /// Waits a random part of each delay, so that many clients of one server do not come back all at once.
+  /// Wait a random part of each delay, so that many clients of a server do not all come back at once.
   bool jitter = true;
 
+  /// One attempt.
   [[nodiscard]] static constexpr RetryPolicy none() { return {.max_attempts = 1}; }
+  /// For a database: 5 attempts, delays from 200 ms to 30 s.
   [[nodiscard]] static constexpr RetryPolicy database() {
     return {.max_attempts = 5,
             .initial_delay = std::chrono::milliseconds(200),
             .max_delay = std::chrono::seconds(30),
             .multiplier = 2.0};
   }
+  /// For files: 3 attempts, delays from 50 ms to 5 s.
   [[nodiscard]] static constexpr RetryPolicy file() {
     return {.max_attempts = 3,
             .initial_delay = std::chrono::milliseconds(50),
@@ -45,20 +49,21 @@ struct RetryPolicy {
             .multiplier = 1.5};
   }
 
-  /// What is wrong with the values, all of it, or nothing.
+  /// One error that names every bad value, or nothing.
   [[nodiscard]] std::optional<Error> problem() const;
 };
 
 /// The delays between the attempts of one operation. Belongs to one thread at a time.
 class Backoff {
  public:
-  /// `begin`: when the first attempt began. The same seed gives the same delays.
+  /// `begin` is the time when the first attempt began. The same seed gives the same delays.
   Backoff(const RetryPolicy& policy, TimePoint begin, std::uint64_t seed)
       : policy_(policy), begin_(begin), random_(seed) {}
 
-  /// An attempt has failed at `now`: how long to wait before the next one. Nothing: it was the last, or the error is
-  /// not of class Transient. A server's `Error::retry_after` is honoured, also beyond `max_delay`.
+  /// The delay after an attempt that failed at `now`. Nothing if it was the last attempt, or if the error is not of
+  /// class Transient. The delay is at least `Error::retry_after`, even beyond `max_delay`.
   [[nodiscard]] std::optional<std::chrono::nanoseconds> after(const Error& error, TimePoint now);
+  /// Number of failed attempts so far.
   [[nodiscard]] std::size_t attempts() const noexcept { return attempts_; }
 
  private:
@@ -132,8 +137,8 @@ template <class R, class F, class W, class T = Silent>
 
 }  // namespace detail
 
-/// Calls `operation` (a value, nothing or a `Result`; it may throw) until it succeeds, its error is not of class
-/// Transient, the policy gives up, or `waiter` is stopped. A transient error is then told how often it was tried.
+/// Calls `operation`, which returns a value, nothing or a `Result`, or throws, until it succeeds, its error is not of
+/// class Transient, the policy gives up, or `waiter` is stopped. The last error then gives the number of attempts.
 /// Thread-safe. Throws `etl::Exception` for an invalid policy.
 template <class F>
 [[nodiscard]] auto retry(const RetryPolicy& policy, F&& operation, const Waiter& waiter = {},

@@ -1,5 +1,5 @@
 #pragma once
-/// How policies wait: on an executor's clock, ended by a stop.
+/// How policies wait: on an executor's clock, until a stop.
 
 #include <chrono>
 #include <stop_token>
@@ -11,7 +11,7 @@
 namespace etl::inline v0 {
 namespace detail {
 
-/// Somebody whose deadline holds for those who wait, also when the executor has no thread for its timer.
+/// Has a deadline that waiting threads keep for it, in case the executor has no free thread for a timer.
 class Watch {
  public:
   Watch() = default;
@@ -24,25 +24,29 @@ class Watch {
 
 }  // namespace detail
 
-/// Where a policy takes the time from, and what ends its waits: a stop, or a deadline. By default the steady clock, and
-/// nothing. A value; thread-safe.
+/// The clock of a policy's waits, and the stop or deadline that ends them. By default the steady clock, and neither
+/// stop nor deadline. A value; thread-safe.
 class Waiter {
  public:
   Waiter() = default;
+  /// Waits end when `stop` is requested or at `deadline`; an empty executor means the steady clock.
   explicit Waiter(std::stop_token stop, Executor executor = {}, TimePoint deadline = TimePoint::max())
       : stop_(std::move(stop)), executor_(std::move(executor)), deadline_(deadline) {}
 
-  /// For the library: whoever waits also looks at `watch`, which outlives the waits, and once more when `changed` is
-  /// requested.
+  /// For the library: a waiting thread also calls `watch.look()`, and once more when `changed` is requested. `watch`
+  /// must outlive the waits.
   Waiter(std::stop_token stop, Executor executor, detail::Watch& watch, std::stop_token changed)
       : stop_(std::move(stop)), executor_(std::move(executor)), watch_(&watch), changed_(std::move(changed)) {}
 
+  /// The time of the clock.
   [[nodiscard]] TimePoint now() const noexcept { return executor_ ? executor_.backend()->now() : Clock::now(); }
+  /// Whether a stop was requested or the deadline has passed.
   [[nodiscard]] bool stopped() const noexcept {
     return stop_.stop_requested() || (deadline_ != TimePoint::max() && now() >= deadline_);
   }
-  /// Waits until `due`. False, and at once: a stop was requested, or the deadline has passed.
+  /// Waits until `due`. Returns false at once if a stop is requested or the deadline has passed.
   [[nodiscard]] bool wait_until(TimePoint due) const;
+  /// The same for a duration.
   [[nodiscard]] bool wait_for(std::chrono::nanoseconds duration) const;
 
  private:

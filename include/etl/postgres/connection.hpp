@@ -1,5 +1,5 @@
 #pragma once
-/// PostgreSQL connections, statements and transactions as values that close themselves.
+/// PostgreSQL connections, statements and transactions, which close themselves.
 
 #include <array>
 #include <chrono>
@@ -25,30 +25,31 @@ struct pg_result;
 
 namespace etl::inline v0::postgres {
 
-/// The category of SQLSTATEs, as the `Error::code` of every error of this component but two: a URL that cannot be read
-/// (`Errc::InvalidOptions`), and a connection lost while it committed (`Errc::OutcomeUnknown`). Classes (G5): lost and
-/// refused connections, shutdown, serialisation failures, deadlocks and time-outs are transient; data and constraint
-/// errors are rejected; the rest is fatal. The context names the server and database, what was being done, the server's
-/// message and the remedy where there is one; never a password. Codes compare equal to `std::errc::no_space_on_device`,
-/// `device_or_resource_busy`, `timed_out`, `not_connected`, `permission_denied`, `read_only_file_system` and
-/// `not_enough_memory` where these apply.
+/// The category of SQLSTATEs, used for `Error::code` of every error of this component with two exceptions: a URL that
+/// cannot be parsed (`Errc::InvalidOptions`), and a connection lost during a commit (`Errc::OutcomeUnknown`). Classes
+/// (G5): lost and refused connections, shutdown, serialisation failures, deadlocks and time-outs are transient; data
+/// and constraint errors are rejected; all others are fatal. The context names server and database, the operation, the
+/// server's message and, if there is one, the remedy; never a password. Codes compare equal to
+/// `std::errc::no_space_on_device`, `device_or_resource_busy`, `timed_out`, `not_connected`, `permission_denied`,
+/// `read_only_file_system` and `not_enough_memory` where these apply.
 [[nodiscard]] const std::error_category& error_category() noexcept;
-/// The code of an SQLSTATE (five digits and capital letters), to compare with.
+/// The error code of an SQLSTATE (five digits and capital letters), to compare with `Error::code`.
 [[nodiscard]] std::error_code sqlstate(std::string_view state) noexcept;
 
+/// Settings of a connection. An aggregate.
 struct ConnectionOptions {
-  /// For the whole attempt; of each host, in whole seconds, when the URL names several.
+  /// Time limit to connect. If the URL names several hosts, the limit is for each host, in whole seconds.
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds statement_timeout{0};  ///< 0: as the server is configured
   std::chrono::milliseconds lock_timeout{0};       ///< 0: as the server is configured
   std::string application_name = "etlpipe";        ///< unless the URL gives one
 };
 
-/// A parameter of a query. NULL: nullptr or an empty optional.
+/// A parameter of a query, converted to text. nullptr and an empty optional are NULL.
 class Parameter {
  public:
   // NOLINTBEGIN(google-explicit-constructor): `query(sql, 5, "x")`
-  Parameter(std::nullptr_t) {}
+  Parameter(std::nullptr_t) {}  ///< NULL, or any of the values below
   Parameter(bool value) : text_(value ? "t" : "f") {}
   template <class V>
     requires(std::integral<V> && !std::same_as<V, bool>)
@@ -62,25 +63,31 @@ class Parameter {
     if (value) *this = Parameter(*value);
   }
   // NOLINTEND(google-explicit-constructor)
+  /// The text that is sent; nothing for NULL.
   [[nodiscard]] const std::optional<std::string>& text() const noexcept { return text_; }
 
  private:
   std::optional<std::string> text_;
 };
 
-/// The rows of a result, as the server writes them as text. Rows and columns count from 0.
+/// The rows of a result, in the server's text form. Rows and columns are counted from 0.
 class Rows {
  public:
   [[nodiscard]] int size() const noexcept;
+  /// Number of columns.
   [[nodiscard]] int columns() const noexcept;
+  /// Name of a column.
   [[nodiscard]] std::string_view column_name(int column) const noexcept;
+  /// Whether a value is NULL.
   [[nodiscard]] bool is_null(int row, int column) const noexcept;
-  [[nodiscard]] std::string_view text(int row, int column) const noexcept;  ///< lives as long as the result; NULL is ""
-  [[nodiscard]] std::int64_t integer(int row, int column) const noexcept;   ///< 0 when it is none
-  /// Rows that an INSERT, UPDATE, DELETE or COPY has changed.
+  [[nodiscard]] std::string_view text(
+      int row, int column) const noexcept;  ///< a value, valid as long as the result; "" for NULL
+  [[nodiscard]] std::int64_t integer(int row, int column) const noexcept;  ///< a value; 0 if it is not an integer
+  /// Number of rows that an INSERT, UPDATE, DELETE or COPY has changed.
   [[nodiscard]] std::int64_t affected() const noexcept;
   /// Used by the library.
   explicit Rows(pg_result* result) : result_(result) {}
+  /// libpq's handle.
   [[nodiscard]] pg_result* handle() const noexcept { return result_.get(); }
 
  private:
@@ -93,50 +100,57 @@ class Rows {
 class Statement;
 class Transaction;
 
-/// One connection. It may be moved while statements and transactions of it exist; it is closed when it and they are
-/// gone. Belongs, with all of them, to one thread at a time; only `cancel` may be called from another one.
+/// One connection. It may be moved while it has statements and transactions, and is closed when all of them are
+/// destroyed. A connection, its statements and its transactions belong to one thread at a time; only `cancel` may be
+/// called from another thread.
 class Connection {
  public:
-  /// `url`: `postgresql://user:password@host:port/database?sslmode=verify-full&...` or `host=... dbname=...`, with
-  /// everything that libpq knows; what it leaves out comes from PGHOST, PGPASSWORD, ~/.pgpass and so on. Both sides
-  /// notice after a minute when the other is gone without a word (TCP keepalives), unless URL or server set it
-  /// otherwise.
+  /// Connects. `url` is any libpq connection string or URI: `postgresql://user:password@host:port/database?sslmode=...`
+  /// or `host=... dbname=...`. Parameters that it leaves out come from PGHOST, PGPASSWORD, ~/.pgpass and so on. If the
+  /// other side disappears, each side notices after a minute (TCP keepalives), unless the URL or the server sets
+  /// another time.
   [[nodiscard]] static Result<Connection> open(std::string_view url, const ConnectionOptions& options = {});
-  /// Runs one or more statements, results ignored. Several make one transaction, if none is open.
+  /// Runs one or more statements and ignores their results. Several statements are one transaction, unless one is open.
   [[nodiscard]] Result<void> execute(std::string_view sql);
-  /// One statement with parameters $1, $2, ...
+  /// Runs one statement with parameters $1, $2, ...
   template <class... V>
   [[nodiscard]] Result<Rows> query(std::string_view sql, const V&... values) {
     const std::array<Parameter, sizeof...(V)> parameters{Parameter(values)...};
     return query_with(sql, parameters);
   }
+  /// The same, with the parameters in a list.
   [[nodiscard]] Result<Rows> query_with(std::string_view sql, std::span<const Parameter> parameters);
-  /// One statement that the server plans once. The same text is prepared once for each connection.
+  /// Prepares one statement. The same text is prepared once for each connection.
   [[nodiscard]] Result<Statement> prepare(std::string_view sql);
+  /// Begins a transaction.
   [[nodiscard]] Result<Transaction> begin();
 
-  /// Without a round trip: false when the server has ended the connection, as far as it has told so.
+  /// Whether the connection is open, as far as known without a round trip: false if the server has closed it.
   [[nodiscard]] bool alive() noexcept;
-  /// Rows that sinks and inserters have sent so far and that the server took and did not keep: dropped by a trigger, a
+  /// Number of rows so far that the server accepted from sinks and inserters but did not keep: dropped by a trigger, a
   /// rule or `OnConflict::Ignore`, or replaced by a later row of their batch.
   [[nodiscard]] std::uint64_t dropped() const noexcept;
-  /// A round trip.
+  /// Makes a round trip to the server.
   [[nodiscard]] Result<void> ping();
-  /// Connects again, once, when the connection was lost. What the session had (prepared statements, temporary tables,
-  /// settings) is gone, but for the time-outs of the options and statements of `prepare`.
+  /// Connects again, once, if the connection was lost. The session loses its temporary tables and settings. The
+  /// time-outs of the options are set again, and statements of `prepare` are prepared again.
   [[nodiscard]] Result<void> reconnect();
+  /// Whether a transaction is open.
   [[nodiscard]] bool in_transaction() const noexcept;
-  /// Asks the server to give up what this connection is waiting for. From any thread, while the connection exists.
+  /// Asks the server to cancel the statement that this connection waits for. Any thread may call it while the
+  /// connection exists.
   void cancel() const noexcept;
 
-  /// `host:port/database`, as errors show it.
+  /// `host:port/database`, for messages.
   [[nodiscard]] const std::string& name() const noexcept;
+  /// libpq's handle.
   [[nodiscard]] pg_conn* handle() const noexcept;
 
   /// Used by the library.
   struct State;
+  /// Used by the library.
   [[nodiscard]] State& state() const noexcept { return *state_; }
-  /// Used by the library: begins, and runs more statements in the same round trip.
+  /// Used by the library: begins a transaction and runs more statements in the same round trip.
   [[nodiscard]] Result<Transaction> begin_with(std::string_view more);
 
  private:
@@ -148,12 +162,15 @@ class Connection {
 /// A prepared statement. Keeps its connection open, and is prepared again after a reconnect.
 class Statement {
  public:
+  /// Runs the statement with values for $1, $2, ...
   template <class... V>
   [[nodiscard]] Result<Rows> run(const V&... values) {
     const std::array<Parameter, sizeof...(V)> parameters{Parameter(values)...};
     return run_with(parameters);
   }
+  /// The same, with the parameters in a list.
   [[nodiscard]] Result<Rows> run_with(std::span<const Parameter> parameters);
+  /// The connection.
   [[nodiscard]] Connection& connection() noexcept { return connection_; }
 
  private:
@@ -163,10 +180,11 @@ class Statement {
   std::string sql_;
 };
 
-/// Rolls back when it goes without a commit. Keeps its connection open. After an error PostgreSQL refuses everything
-/// but a rollback, or one to a savepoint.
+/// A transaction, which is rolled back if it is destroyed without a commit. Keeps its connection open. After an error
+/// PostgreSQL accepts only a rollback, or a rollback to a savepoint.
 class Transaction {
  public:
+  /// Takes over the open transaction.
   Transaction(Transaction&& other) noexcept
       : connection_(std::move(other.connection_)),
         generation_(other.generation_),
@@ -174,7 +192,9 @@ class Transaction {
   Transaction& operator=(Transaction&&) = delete;
   ~Transaction() { rollback(); }
 
+  /// Runs one or more statements and ignores their results.
   [[nodiscard]] Result<void> execute(std::string_view sql) { return connection_.execute(sql); }
+  /// Runs one statement with parameters $1, $2, ...
   template <class... V>
   [[nodiscard]] Result<Rows> query(std::string_view sql, const V&... values) {
     return connection_.query(sql, values...);
@@ -183,16 +203,18 @@ class Transaction {
   template <class Mapping>
   [[nodiscard]] Result<void> copy(const Mapping& table, std::span<const typename Mapping::row_type> rows);
 
-  /// Marks a place, in place of an earlier mark.
+  /// Sets a savepoint. It replaces an earlier one.
   [[nodiscard]] Result<void> savepoint();
-  /// Undoes what was done since the mark, errors too; the mark stays.
+  /// Undoes everything since the savepoint, including an error. The savepoint stays.
   [[nodiscard]] Result<void> rollback_to_savepoint();
-  /// On an error the transaction is rolled back. When the connection is lost meanwhile, be it between a pooler and the
-  /// server, nobody knows: the error has the code `Errc::OutcomeUnknown`.
+  /// Commits. After an error the transaction is rolled back. If the connection is lost during the commit, also between
+  /// a pooler and the server, the outcome is unknown: the error has the code `Errc::OutcomeUnknown`.
   [[nodiscard]] Result<void> commit();
+  /// Undoes the transaction; does nothing if it has ended.
   void rollback() noexcept;
-  /// False after commit and rollback, and when the connection was lost.
+  /// False after commit and rollback, and if the connection was lost.
   [[nodiscard]] bool active() const noexcept;
+  /// The connection.
   [[nodiscard]] Connection& connection() noexcept { return connection_; }
 
  private:

@@ -153,15 +153,16 @@ template <class Row, class Get>
 
 }  // namespace detail
 
-/// Rows on their way to a table: bytes of COPY ... WITH (FORMAT binary), its header and trailer left out. Memory is
-/// used again after `clear`. Belongs to one thread at a time.
+/// Encoded rows: the bytes of COPY ... WITH (FORMAT binary), without header and trailer. Memory is reused after
+/// `clear`. Belongs to one thread at a time.
 template <AnyTable Mapping>
 class EncodedRows {
  public:
-  using Row = row_t<Mapping>;
+  using Row = row_t<Mapping>;  ///< the type of a row
+  /// No rows yet.
   explicit EncodedRows(const Mapping& table) : table_(table) {}
 
-  /// Appends the row, or says which value its column cannot hold (class Rejected; the row is not appended then).
+  /// Appends a row. If a column cannot hold a value, the error of class Rejected names it, and the row is not appended.
   ETLPIPE_ALWAYS_INLINE Result<void> add(const Row& row) {
     const std::size_t start = bytes_.size();
     const detail::Misfit misfit = detail::append_row(bytes_, table_, row);
@@ -177,16 +178,18 @@ class EncodedRows {
     ends_.clear();
   }
   [[nodiscard]] std::size_t size() const noexcept { return ends_.size(); }
-  /// Rows `first` to `last` - 1.
+  /// The bytes of rows `first` to `last` - 1, or of all rows.
   [[nodiscard]] std::span<const char> bytes(std::size_t first, std::size_t last) const noexcept {
     const std::size_t from = first == 0 ? 0 : ends_[first - 1];
     return bytes_.all().subspan(from, (last == 0 ? 0 : ends_[last - 1]) - from);
   }
   [[nodiscard]] std::span<const char> bytes() const noexcept { return bytes_.all(); }
+  /// For each row, the offset of the end of its bytes.
   [[nodiscard]] std::span<const std::size_t> ends() const noexcept { return ends_; }
+  /// The table.
   [[nodiscard]] const Mapping& table() const noexcept { return table_; }
 
-  /// Used by the library: memory of earlier rows for that of these.
+  /// Used by the library: exchanges the memory for that of earlier rows.
   void exchange(detail::Bytes& bytes, std::vector<std::size_t>& ends) noexcept {
     std::swap(bytes_, bytes);
     ends_.swap(ends);
@@ -203,8 +206,9 @@ class EncodedRows {
   std::vector<std::size_t> ends_;
 };
 
-/// What stands before and after the rows of a COPY.
+/// The bytes before the rows of a COPY.
 inline constexpr std::string_view copy_header{"PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19};
+/// The bytes after the rows of a COPY.
 inline constexpr std::string_view copy_trailer{"\377\377", 2};
 
 }  // namespace etl::inline v0::postgres

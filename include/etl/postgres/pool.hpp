@@ -1,5 +1,5 @@
 #pragma once
-/// Connections shared by threads, each used by one at a time.
+/// Connections that threads share; each connection is used by one thread at a time.
 
 #include <chrono>
 #include <cstddef>
@@ -15,33 +15,37 @@
 
 namespace etl::inline v0::postgres {
 
+/// Settings of a pool. An aggregate.
 struct PoolOptions {
-  std::size_t max_size = 4;  ///< connections at once
-  /// A connection that lay idle for longer is asked whether it is still there; any is dropped without asking once the
-  /// server has ended it.
+  std::size_t max_size = 4;  ///< most connections at once
+  /// A connection that was idle for longer is tested with a round trip. A connection that the server has closed is
+  /// always dropped.
   std::chrono::milliseconds check_after{30'000};
-  std::chrono::milliseconds lease_timeout{60'000};  ///< how long to wait for another thread to give one back
-  RetryPolicy connect = RetryPolicy::database();    ///< with transient errors only: no wrong password is tried twice
+  std::chrono::milliseconds lease_timeout{60'000};  ///< how long to wait until another thread returns a connection
+  RetryPolicy connect = RetryPolicy::database();    ///< retries to connect; a wrong password is not tried again
 };
 
 class Lease;
 
-/// At most `max_size` connections, made when they are needed. What a session was left with (settings, temporary
-/// tables) stays with its connection; open transactions do not. A value: copies share the connections. Thread-safe.
+/// At most `max_size` connections, made when needed. A returned connection keeps its settings and temporary tables, but
+/// not an open transaction. A value: copies share the connections. Thread-safe.
 class Pool {
  public:
-  /// Makes the first connection, so that a wrong URL or password is met here.
+  /// Makes the first connection, so that a wrong URL or password is an error here.
   [[nodiscard]] static Result<Pool> make(std::string_view url, const ConnectionOptions& connection = {},
                                          const PoolOptions& options = {});
-  /// A healthy connection; waits for one while all are leased. `stop` ends this wait and the one between attempts to
-  /// connect with an error of class Fatal.
+  /// Leases a working connection; waits while all are leased. If `stop` is requested, this wait, or a wait between
+  /// attempts to connect, ends with an error of class Fatal.
   [[nodiscard]] Result<Lease> lease(const std::stop_token& stop = {}) const;
 
+  /// Numbers of connections.
   struct Status {
-    std::size_t leased = 0;
-    std::size_t idle = 0;
+    std::size_t leased = 0;  ///< in use
+    std::size_t idle = 0;    ///< open and not in use
   };
+  /// How many connections there are.
   [[nodiscard]] Status status() const;
+  /// The settings.
   [[nodiscard]] const PoolOptions& options() const noexcept;
 
  private:
@@ -51,9 +55,8 @@ class Pool {
   std::shared_ptr<State> state_;
 };
 
-/// A connection until this goes; then the pool has it back, unless it was lost or left in a transaction. What was made
-/// of the connection meanwhile (transactions, inserters, queries) must have gone by then. Belongs to one thread at a
-/// time.
+/// A leased connection. The destructor returns it to the pool, unless it was lost or left in a transaction. Destroy
+/// transactions, inserters and queries of the connection before the lease. Belongs to one thread at a time.
 class Lease {
  public:
   Lease(Lease&&) noexcept = default;

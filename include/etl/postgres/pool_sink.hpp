@@ -1,5 +1,5 @@
 #pragma once
-/// Writes batches by the connections of a pool, from many threads at once.
+/// Writes batches over the connections of a pool, from many threads at once.
 
 #include <memory>
 #include <mutex>
@@ -16,12 +16,13 @@
 
 namespace etl::inline v0::postgres {
 
-/// As Sink, for a `load` that is const: each call encodes its rows on the thread that called it and then takes a
-/// connection of the pool to send them, so that a connection is not held while nothing is sent. Thread-safe.
+/// A sink for a const `load`. Each call encodes its rows on the calling thread, and then takes a connection of the pool
+/// to send them, so that it does not hold a connection while it encodes. Thread-safe.
 template <AnyTable Mapping>
 class PoolSink {
  public:
-  using Row = row_t<Mapping>;
+  using Row = row_t<Mapping>;  ///< the type of a row
+  /// Compares table and mapping. An error of class Fatal names all differences.
   [[nodiscard]] static Result<PoolSink> make(const Pool& pool, const Mapping& table,
                                              OnConflict on_conflict = OnConflict::Fail) {
     Result<Lease> lease = pool.lease();
@@ -31,10 +32,13 @@ class PoolSink {
     return PoolSink(pool, std::move(*target), table);
   }
 
+  /// Writes all rows or none, as `Sink::write`.
   [[nodiscard]] Result<void> write(std::span<const Row> batch) const { return write(batch, nullptr); }
+  /// Rejects each row that is refused with an error of class Rejected, and commits the others.
   [[nodiscard]] Result<void> write(std::span<const Row> batch, BatchContext& context) const {
     return write(batch, &context);
   }
+  /// The pool.
   [[nodiscard]] const Pool& pool() const noexcept { return pool_; }
 
  private:
@@ -82,7 +86,7 @@ template <AnyTable Mapping>
                                              OnConflict on_conflict = OnConflict::Fail) {
   return PoolSink<Mapping>::make(pool, table, on_conflict);
 }
-/// The sink's type, to name a member of a pipeline by.
+/// The type of the pool sink for a table, for a member of a pipeline.
 template <class Table>
 using PoolSinkFor =
     typename decltype(postgres::sink(std::declval<const Pool&>(), std::declval<const Table&>()))::value_type;

@@ -97,7 +97,7 @@ template <class V>
 
 template <class V>
 [[nodiscard]] const char* read_array(const Field& field, V& to) {
-  constexpr const char* broken = "not the form of an array";
+  constexpr const char* broken = "not a valid array";
   std::size_t at = 0;
   const auto next = [&]<class I>(I& value) {
     if (field.size - at < sizeof(I)) return false;
@@ -134,7 +134,7 @@ const char* read_value(const Field& field, V& to) {
     if (!to) to.emplace();
     return read_value(field, *to);
   } else {
-    if (field.data == nullptr) return "NULL, and the member is no std::optional";
+    if (field.data == nullptr) return "NULL, but the member is not a std::optional";
     if constexpr (ArrayValue<V>) {
       return read_array(field, to);
     } else if constexpr (std::is_same_v<V, bool>) {

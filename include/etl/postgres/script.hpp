@@ -1,5 +1,5 @@
 #pragma once
-/// What follows a load: SQL that checks the rows, SQL that brings them on into other tables.
+/// SQL after a load: checks of the rows, and scripts that merge them into other tables.
 
 #include <filesystem>
 #include <span>
@@ -12,15 +12,15 @@
 
 namespace etl::inline v0::postgres {
 
-/// Runs each statement, a SELECT that must give no row, or one row with the boolean true: rows are what is wrong. The
-/// error, of class Fatal and with the code 23000, names all statements that give others, with the first rows of each.
-/// They run in one transaction that cannot write.
+/// Runs SELECT statements. Each must return no row, or one row with the boolean true. An error of class Fatal with the
+/// code 23000 names all statements that return something else, with their first rows. The statements run in one
+/// read-only transaction.
 [[nodiscard]] Result<void> check_integrity(Connection& connection, std::span<const std::string> statements);
 
-/// Runs a script of statements in one transaction: all or nothing. It has no BEGIN, COMMIT or ROLLBACK of its own, nor
-/// COPY from or to the client. The error names the line that it is in, or that its statement begins in: "merge.sql:12".
+/// Runs a script in one transaction. It must not contain BEGIN, COMMIT, ROLLBACK, or COPY from or to the client. An
+/// error names the line where it is, or where its statement begins: "merge.sql:12".
 [[nodiscard]] Result<void> run_script(Connection& connection, std::string_view sql, std::string_view name = "script");
-/// The same of a file.
+/// The same for a script in a file.
 [[nodiscard]] Result<void> run_script_file(Connection& connection, const std::filesystem::path& path);
 
 }  // namespace etl::inline v0::postgres

@@ -1,5 +1,5 @@
 #pragma once
-/// Writes structs to a table, by binary COPY.
+/// Writes structs to a table with binary COPY.
 
 #include <algorithm>
 #include <cstddef>
@@ -184,13 +184,13 @@ class BatchWriter final : public RowNames {
 
 }  // namespace detail
 
-/// Copies rows within whatever transaction is open; without one each call is a transaction. Errors name table and key.
-/// In steady state it allocates nothing, libpq apart. Belongs to the thread of its connection.
+/// Copies rows in the open transaction; if none is open, each call is a transaction. Errors name table and key. In
+/// steady state it allocates nothing, except in libpq. Belongs to the thread of its connection.
 template <AnyTable Mapping>
 class Inserter {
  public:
-  using Row = row_t<Mapping>;
-  /// An error of class Fatal names all that differs between table and mapping.
+  using Row = row_t<Mapping>;  ///< the type of a row
+  /// Compares table and mapping. An error of class Fatal names all differences.
   [[nodiscard]] static Result<Inserter> make(Connection& connection, const Mapping& table,
                                              OnConflict on_conflict = OnConflict::Fail) {
     auto target = detail::make_target(connection, table.name, detail::column_infos(table), on_conflict);
@@ -198,12 +198,13 @@ class Inserter {
     return Inserter(connection, std::move(*target), table);
   }
 
-  /// All or nothing. A value that its column cannot hold (NUL in a text, invalid UTF-8, out of range) is an error of
-  /// class Rejected, as is a violated constraint. After an error the open transaction can only be rolled back, to a
-  /// savepoint at least.
+  /// Inserts all rows or none. A value that its column cannot hold (NUL in a text, invalid UTF-8, out of range) and a
+  /// violated constraint are errors of class Rejected. After an error the open transaction can only be rolled back, or
+  /// rolled back to a savepoint.
   [[nodiscard]] Result<void> insert(std::span<const Row> rows) { return insert(rows, nullptr); }
-  /// Rows that are refused with an error of class Rejected are rejected one by one, the others are inserted.
+  /// Rejects each row that is refused with an error of class Rejected, and inserts the others.
   [[nodiscard]] Result<void> insert(std::span<const Row> rows, BatchContext& context) { return insert(rows, &context); }
+  /// The connection.
   [[nodiscard]] Connection& connection() noexcept { return connection_; }
 
  private:
@@ -220,13 +221,14 @@ class Inserter {
   EncodedRows<Mapping> rows_;
 };
 
-/// Writes batches, each in one transaction of its own, by one connection. When that was lost, the next `write` connects
-/// again first, so that a batch whose error is transient can simply be written once more. Load a pipeline's batches
-/// with it from a `load` that is not const; a PoolSink is for one that is. Belongs to the thread of its connection.
+/// Writes each batch in a transaction, over one connection. If the connection was lost, the next `write` connects again
+/// first, so a batch whose error is transient can simply be written again. Use it in a `load` that is not const, and a
+/// PoolSink in a const `load`. Belongs to the thread of its connection.
 template <AnyTable Mapping>
 class Sink {
  public:
-  using Row = row_t<Mapping>;
+  using Row = row_t<Mapping>;  ///< the type of a row
+  /// Compares table and mapping. An error of class Fatal names all differences.
   [[nodiscard]] static Result<Sink> make(Connection& connection, const Mapping& table,
                                          OnConflict on_conflict = OnConflict::Fail) {
     auto target = detail::make_target(connection, table.name, detail::column_infos(table), on_conflict);
@@ -234,10 +236,10 @@ class Sink {
     return Sink(connection, std::move(*target), table);
   }
 
-  /// All or nothing. The error is that of the first row that was not accepted, or of the transaction; with the code
-  /// `Errc::OutcomeUnknown` the batch may be stored or not.
+  /// Writes all rows or none. The error is that of the first row that was not accepted, or of the transaction. With the
+  /// code `Errc::OutcomeUnknown` the batch may or may not be stored.
   [[nodiscard]] Result<void> write(std::span<const Row> batch) { return write(batch, nullptr); }
-  /// Rows that are refused with an error of class Rejected are rejected one by one, the others are committed.
+  /// Rejects each row that is refused with an error of class Rejected, and commits the others.
   [[nodiscard]] Result<void> write(std::span<const Row> batch, BatchContext& context) { return write(batch, &context); }
 
  private:
@@ -254,19 +256,20 @@ class Sink {
   EncodedRows<Mapping> rows_;
 };
 
-/// `Inserter::make` and `Sink::make` with the types deduced.
+/// `Inserter::make` with the types deduced.
 template <AnyTable Mapping>
 [[nodiscard]] Result<Inserter<Mapping>> inserter(Connection& connection, const Mapping& table,
                                                  OnConflict on_conflict = OnConflict::Fail) {
   return Inserter<Mapping>::make(connection, table, on_conflict);
 }
+/// `Sink::make` with the types deduced.
 template <AnyTable Mapping>
 [[nodiscard]] Result<Sink<Mapping>> sink(Connection& connection, const Mapping& table,
                                          OnConflict on_conflict = OnConflict::Fail) {
   return Sink<Mapping>::make(connection, table, on_conflict);
 }
 
-/// The sink's type, to name a member of a pipeline by: `SinkFor<decltype(orders)>`.
+/// The type of the sink for a table, for a member of a pipeline: `SinkFor<decltype(orders)>`.
 template <class Table>
 using SinkFor =
     typename decltype(postgres::sink(std::declval<Connection&>(), std::declval<const Table&>()))::value_type;

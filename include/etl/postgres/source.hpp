@@ -1,5 +1,5 @@
 #pragma once
-/// Reads the rows of a query into structs, by a binary cursor, from a position on or in ranges of the key.
+/// Reads the rows of a query into structs with a binary cursor, starting at a position or in ranges of the key.
 
 #include <array>
 #include <charconv>
@@ -30,11 +30,11 @@
 
 namespace etl::inline v0::postgres {
 
-/// Rows of a table whose key is greater than `after` and not greater than `until`, each if there is one.
+/// Rows of a table whose key is greater than `after` and not greater than `until`.
 struct KeyRange {
-  std::optional<Position> after{};
-  std::optional<Position> until{};
-  /// What progress is kept under (`PartitionProgress::id`).
+  std::optional<Position> after{};  ///< lower bound, excluded; none: from the beginning
+  std::optional<Position> until{};  ///< upper bound, included; none: to the end
+  /// The identity of the range as a partition (`PartitionProgress::id`).
   [[nodiscard]] std::string partition_id() const {
     return "after " + (after ? after->text() : "the beginning") + " until " + (until ? until->text() : "the end");
   }
@@ -145,36 +145,36 @@ template <class V>
 
 }  // namespace detail
 
-/// A table whose rows have positions: it has one key column, a data member that is an integer, a std::string, a Uuid, a
-/// date or a time.
+/// A table whose rows have positions: it has one key column, which is a data member of type integer, std::string, Uuid,
+/// date or time.
 template <class Row, class... C>
 concept Positioned = detail::has_positions<Row, C...>();
 
-/// The rows of a table or of a query of one's own; data members of the row are filled, computed columns are left out.
-/// It sees the state of the database that it began with. Needs a transaction: that which is open, or one of its own
-/// until the last row. Belongs to the thread of its connection.
+/// Reads the rows of a table or of your own query. It fills data members of the row; columns whose getter is not a data
+/// member are left out. It reads the database as it was at the beginning. It uses the open transaction; if none is
+/// open, it begins one, which lasts until the last row. Belongs to the thread of its connection.
 template <class Row, class... C>
 class Query {
  public:
-  /// The whole table in the order of its keys.
+  /// Reads the whole table in the order of its keys.
   [[nodiscard]] static Result<Query> make(Connection& connection, const Table<Row, C...>& table) {
     return select(connection, table, {});
   }
-  /// The rows of a range, in the order of the key.
+  /// Reads the rows of a range, in the order of the key.
   [[nodiscard]] static Result<Query> make(Connection& connection, const Table<Row, C...>& table, const KeyRange& range)
     requires Positioned<Row, C...>
   {
     if constexpr (detail::IntegerValue<detail::key_t<Row, C...>>)
       for (const auto& position : {range.after, range.until})
         if (position && !is_integer(position->text()))
-          return failure(detail::bad_position(connection, table.name, *position, "no value of its integer key"));
+          return failure(detail::bad_position(connection, table.name, *position, "not a value of the integer key"));
     Result<Query> made = select(connection, table, range);
     if (!made && made.error().error_class == ErrorClass::Rejected)
       return failure(
           detail::bad_position(connection, table.name, range.after.value_or(Position()), made.error().message()));
     return made;
   }
-  /// A SELECT of one's own. Its columns are found by name and may be more than the table's.
+  /// Reads your own SELECT. Finds its columns by name; it may have more columns than the table.
   [[nodiscard]] static Result<Query> make(Connection& connection, const Table<Row, C...>& table, const std::string& sql,
                                           std::span<const Parameter> parameters) {
     Result<detail::Cursor> cursor =
@@ -187,9 +187,9 @@ class Query {
     return made;
   }
 
-  /// True: `row` is the next one; the memory of its strings is used again. False: there is no more. A value that its
-  /// member cannot take is an error of class Rejected, which names row, column and value: `row` is half filled then,
-  /// and the next call goes on with the row after it.
+  /// Reads the next row into `row`, whose strings keep their memory. Returns false if there is no more. A value that
+  /// its member cannot take is an error of class Rejected that names row, column and value. `row` is then incomplete,
+  /// and the next call reads the following row.
   [[nodiscard]] Result<bool> next(Row& row) {
     Result<bool> more = cursor_.next();
     if (!more || !*more) return more;
@@ -263,7 +263,7 @@ template <class Row, class... C>
                                              const std::optional<Position>& after) {
   return Query<Row, C...>::make(connection, table, KeyRange{.after = after});
 }
-/// A SELECT of one's own with parameters $1, $2, ...
+/// Reads your own SELECT with parameters $1, $2, ...
 template <class Row, class... C, class... V>
 [[nodiscard]] Result<Query<Row, C...>> query_sql(Connection& connection, const Table<Row, C...>& table,
                                                  const std::string& sql, const V&... values) {
@@ -271,8 +271,8 @@ template <class Row, class... C, class... V>
   return Query<Row, C...>::make(connection, table, sql, parameters);
 }
 
-/// At most `count` ranges that hold all rows, about as many each: partitions of a pipeline. Large tables are sampled
-/// for it.
+/// At most `count` ranges that together contain all rows, of about equal size, as partitions of a pipeline. The bounds
+/// of a large table are taken from a sample.
 template <class Row, class... C>
   requires Positioned<Row, C...>
 [[nodiscard]] Result<std::vector<KeyRange>> key_ranges(Connection& connection, const Table<Row, C...>& table,
@@ -280,9 +280,9 @@ template <class Row, class... C>
   return detail::key_ranges(connection, table.name, detail::column_infos(table), count);
 }
 
-/// Pushes the rest of a query. Where the table has positions, which needs the query to be in the order of the key, one
-/// is marked about every `mark_every` rows and at the end; always between two different keys, so that a key may be one
-/// that several rows have (a time stamp).
+/// Pushes the remaining rows of a query. If the table has positions, marks one about every `mark_every` rows and at the
+/// end; the query must then be in the order of the key. Marks are always between two different keys, so several rows
+/// may have the same key, for example a time stamp.
 template <std::copyable Row, class... C>
 [[nodiscard]] Result<void> extract(Query<Row, C...> query, Emitter<Row>& out, std::size_t mark_every = 1000) {
   if constexpr (Positioned<Row, C...>) {

@@ -35,48 +35,51 @@
 
 namespace etl::inline v0::postgres {
 
-/// What `load` writes with: an open transaction. The library begins, commits and rolls back; after a COMMIT by anybody
-/// else everything fails. Belongs to one thread at a time.
+/// The open transaction that `load` writes in. The library begins, commits and rolls back; after a COMMIT in your code
+/// everything fails. Belongs to one thread at a time.
 class Tx {
  public:
-  Tx() = default;  ///< without a transaction: as the store makes it
-  /// For a test of a `load`, within a transaction of the test's own. Refers to the connection.
+  Tx() = default;  ///< without a transaction, for the store
+  /// For a test of a `load`: uses the test's own transaction. Keeps a reference to the connection.
   explicit Tx(Connection& connection) : connection_(&connection) {}
   Tx(const Tx&) = delete;
   Tx& operator=(const Tx&) = delete;
   ~Tx() = default;
 
-  /// Copies rows into the table, all or nothing. Its columns are compared with the mapping's at the first batch.
+  /// Copies all rows into the table, or none. At the first batch compares table and mapping.
   template <AnyTable Mapping>
   [[nodiscard]] Result<void> write(const Mapping& table, std::span<const typename Mapping::row_type> batch,
                                    OnConflict on_conflict = OnConflict::Fail) {
     return write(table, batch, nullptr, on_conflict);
   }
-  /// The same for the whole batch of a `load`: rows that are refused with an error of class Rejected are rejected one
-  /// by one, the others are copied. The table's constraints that would wait for the commit are checked at once, from
-  /// here on.
+  /// Copies the whole batch of a `load`. Rejects each row that is refused with an error of class Rejected, and copies
+  /// the others. From now on the table's deferred constraints are checked at once.
   template <AnyTable Mapping>
   [[nodiscard]] Result<void> write(const Mapping& table, std::span<const typename Mapping::row_type> batch,
                                    BatchContext& context, OnConflict on_conflict = OnConflict::Fail) {
     return write(table, batch, &context, on_conflict);
   }
-  /// Runs one or more statements, results ignored.
+  /// Runs one or more statements and ignores their results.
   [[nodiscard]] Result<void> execute(std::string_view sql);
-  /// One statement with parameters $1, $2, ...
+  /// Runs one statement with parameters $1, $2, ...
   template <class... V>
   [[nodiscard]] Result<Rows> query(std::string_view sql, const V&... values) {
     const std::array<Parameter, sizeof...(V)> parameters{Parameter(values)...};
     return query_with(sql, parameters);
   }
+  /// The same, with the parameters in a list.
   [[nodiscard]] Result<Rows> query_with(std::string_view sql, std::span<const Parameter> parameters);
-  /// Of this transaction; the next may have another. What is made of it must go before `load` returns.
+  /// The connection of this transaction; the next transaction may have another. Destroy statements and queries that you
+  /// make with it before `load` returns.
   [[nodiscard]] Connection& connection() noexcept { return *connection_; }
-  /// False when the connection was lost or somebody has ended the transaction: nothing more is written then.
+  /// False if the connection was lost, or if the transaction was ended: then nothing more is written.
   [[nodiscard]] bool active() const noexcept;
 
   /// Used by the library.
   void begun(Connection& connection) noexcept { connection_ = &connection; }
+  /// Used by the library.
   void ended() noexcept { connection_ = nullptr; }
+  /// Used by the library: the error of whatever comes after the end of the transaction.
   [[nodiscard]] Error lost(std::string_view doing) const;
 
  private:
@@ -106,30 +109,33 @@ class Tx {
   std::vector<std::size_t> ends_;
 };
 
-/// Checkpoints and dead letters of any number of pipelines, beside their rows. Its tables are etl_store (the format of
-/// the others), etl_checkpoints, etl_partitions, etl_settled and etl_dead_letters; the last is meant to be queried.
-/// Backslashes, line ends and what is not valid UTF-8 stand in its texts as `\\`, `\n` and `\xHH`. Thread-safe, also
-/// for several processes.
+/// Keeps checkpoints and dead letters of any number of pipelines in the database of their rows. Its tables are
+/// etl_store (the format of the others), etl_checkpoints, etl_partitions and etl_dead_letters; you may query the last.
+/// In its texts backslashes and line ends are written `\\` and `\n`, and bytes that are not valid UTF-8 `\xHH`.
+/// Thread-safe, also for several processes.
 ///
-/// A session has a connection of the pool while its transaction is open: with fewer connections than `load`s at once,
-/// loads wait for each other. Commits of one partition's progress follow one another, the COPYs before do not.
+/// A session uses a connection of the pool while its transaction is open. If the pool has fewer connections than there
+/// are loads at once, loads wait for each other. Commits of one partition happen one after another; the COPYs before
+/// them run in parallel.
 class Store final : public TransactionalStore<Tx>, public DeadLetterStore {
  public:
-  /// Connects and makes the tables that are missing, in `schema`, or in the first of the search path.
+  /// Connects and makes missing tables, in `schema` or in the first schema of the search path.
   [[nodiscard]] static Result<std::shared_ptr<Store>> open(std::string_view url, std::string_view schema = {});
+  /// The same with the connections of a pool.
   [[nodiscard]] static Result<std::shared_ptr<Store>> over(const Pool& pool, std::string_view schema = {});
   ~Store() override;
 
+  /// The pool.
   [[nodiscard]] const Pool& pool() const noexcept;
-  /// A commit whose answer was lost is cleared up by `is_settled`: it ends what is left of the old transaction on the
-  /// server, and looks.
+  /// A session. If the answer to a commit was lost, `is_settled` ends the rest of the old transaction on the server,
+  /// and finds out whether it was committed.
   [[nodiscard]] Result<std::unique_ptr<StoreSession<Tx>>> connect() override;
 
   [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& pipeline) override;
   [[nodiscard]] Result<std::optional<Checkpoint>> claim(const std::string& pipeline, const std::string& run) override;
-  /// After an error of class Transient it can be done again, as can `reset`, `write` and `purge`.
+  /// After an error of class Transient, `save`, `reset`, `write` and `purge` may be called again.
   [[nodiscard]] Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) override;
-  /// Dead letters stay.
+  /// Deletes the progress of a pipeline. Its dead letters stay.
   [[nodiscard]] Result<void> reset(const std::string& pipeline) override;
 
   [[nodiscard]] Result<void> write(std::span<const DeadLetter> letters) override;

@@ -9,10 +9,10 @@
 ///         etl::postgres::column("body", &Order::body, etl::postgres::jsonb),
 ///         etl::postgres::column("gross", [](const Order& o) { return o.price.value_or(0) * 1.2; }));
 ///
-/// Types: bool, integers and enumerations (the smallest integer type that holds them all), float and double, `Decimal`
-/// (numeric), what converts to std::string_view (text, or as json, jsonb, numeric, uuid) or to
-/// std::span<const std::byte> (bytea), std::chrono's days and year_month_day (date), sys_time (timestamptz) and
-/// local_time (timestamp), `Uuid`, ranges of these (one-dimensional arrays), std::optional of all these and of arrays'
+/// Types: bool; integers and enumerations (the smallest integer type that holds all values); float and double;
+/// `Decimal` (numeric); types that convert to std::string_view (text, or as json, jsonb, numeric, uuid) or to
+/// std::span<const std::byte> (bytea); std::chrono's days and year_month_day (date), sys_time (timestamptz) and
+/// local_time (timestamp); `Uuid`; ranges of these (one-dimensional arrays); std::optional of all these and of array
 /// elements (may be NULL; all others are NOT NULL).
 
 #include <array>
@@ -34,41 +34,42 @@
 
 namespace etl::inline v0::postgres {
 
-/// What `column` without a type leaves open.
+/// The type of the column follows from the C++ type.
 struct ByDefault {};
 
 /// One column: its name, and how to get its value from a row. Columns of data members can also be read back.
 template <class Get, bool Key = false, class AsType = ByDefault>
 struct Column {
-  static constexpr bool is_key = Key;
-  std::string name;
-  Get get;
+  static constexpr bool is_key = Key;  ///< whether it belongs to the key
+  std::string name;                    ///< name in the table
+  Get get;                             ///< gives the value from a row
 };
 
-/// A struct's columns in the table `name`, which may be "schema.table". A value.
+/// A table and the columns of a struct. A value.
 template <class Row, class... Columns>
 struct Table {
-  using row_type = Row;
-  std::string name;
-  std::tuple<Columns...> columns;
+  using row_type = Row;            ///< the struct
+  std::string name;                ///< name of the table, which may be "schema.table"
+  std::tuple<Columns...> columns;  ///< its columns
 };
 
 /// A column that is known at run time.
 struct DynamicColumn {
-  std::string name;
+  std::string name;  ///< its name
   Type type = Type::Text;
-  bool nullable = true;  ///< but for key columns
-  bool key = false;
-  std::string cast{};  ///< a type that the server makes of the values, as "inet": they are sent as texts; empty: none
+  bool nullable = true;  ///< may be NULL; ignored for key columns
+  bool key = false;      ///< belongs to the key
+  std::string
+      cast{};  ///< if not empty, values are sent as texts and the server casts them to this type, such as "inet"
 };
 
-/// Columns in the table `name` that are known at run time only; made by `dynamic_table`. A value.
+/// A table whose columns are known only at run time; made by `dynamic_table`. A value.
 template <class Row, class Get>
 struct DynamicTable {
-  using row_type = Row;
-  std::string name;
-  std::vector<DynamicColumn> columns;
-  Get get;
+  using row_type = Row;                ///< the type of a row
+  std::string name;                    ///< name of the table, which may be "schema.table"
+  std::vector<DynamicColumn> columns;  ///< its columns
+  Get get;                             ///< gives the value of a column
 };
 
 namespace detail {
@@ -82,15 +83,16 @@ inline constexpr bool is_table<DynamicTable<Row, Get>> = true;
 /// A `Table` or a `DynamicTable`.
 template <class M>
 concept AnyTable = detail::is_table<M>;
+/// The type of the rows of a table.
 template <AnyTable M>
 using row_t = typename M::row_type;
 
-/// What becomes of a row that is there already.
+/// What happens if the key of a row is already in the table.
 enum class OnConflict : std::uint8_t {
   Fail,     ///< an error of class Rejected
-  Ignore,   ///< the row in the table stays (the same key; without key columns, any unique index)
-  Replace,  ///< the row in the table is deleted first: columns that the struct does not have get their default
-  Update,   ///< its mapped columns are set, the others stay; needs key columns with a unique index
+  Ignore,   ///< the row in the table stays (compares the key; without key columns, any unique index)
+  Replace,  ///< the row in the table is deleted first; columns that the struct does not have get their default
+  Update,   ///< the mapped columns are set and the others stay; needs key columns with a unique index
 };
 
 namespace detail {
@@ -211,16 +213,17 @@ template <class Get, bool Key, class... Options>
 
 }  // namespace detail
 
-/// A column by which rows are told apart; with several, they are so together.
+/// A key column. Several key columns form one key.
 template <class Get, class AsType = ByDefault>
 [[nodiscard]] Column<Get, true, AsType> key(std::string_view name, Get get, AsType = {}) {
   return {.name = std::string(name), .get = std::move(get)};
 }
-/// `get`: a pointer to a member (function), or a callable `const Row& -> value`.
+/// A column. `get` is a pointer to a data member or member function, or a callable that takes a const Row&.
 template <class Get, class AsType = ByDefault>
 [[nodiscard]] Column<Get, false, AsType> column(std::string_view name, Get get, AsType = {}) {
   return {.name = std::string(name), .get = std::move(get)};
 }
+/// A table with columns made by `key` and `column`.
 template <class Row, class... C>
 [[nodiscard]] Table<Row, C...> table(std::string_view name, C... columns) {
   static_assert(sizeof...(C) > 0, "etl::postgres: a table needs a column");
@@ -256,30 +259,30 @@ template <class Row, class Get>
   return {.name = std::string(name), .columns = std::move(columns), .get = std::move(get)};
 }
 
-/// CREATE TABLE IF NOT EXISTS, with the key columns as primary key.
+/// The CREATE TABLE IF NOT EXISTS statement, with the key columns as primary key.
 template <AnyTable M>
 [[nodiscard]] std::string create_table_sql(const M& table) {
   return detail::create_table_sql(table.name, detail::column_infos(table));
 }
-/// Makes the table unless it is there; then it must pass `check_table`.
+/// Makes the table unless it exists. An existing table must pass `check_table`.
 template <AnyTable M>
 [[nodiscard]] Result<void> create_table(Connection& connection, const M& table) {
   return detail::create_table(connection, table.name, detail::column_infos(table));
 }
 
-/// How a table in the database differs from its mapping: a line for each difference. A value.
+/// The differences between a table in the database and its mapping, one line each. A value.
 struct TableDifferences {
   std::vector<std::string> missing{};     ///< columns that the table lacks
   std::vector<std::string> mismatched{};  ///< columns of another type
   std::vector<std::string> required{};    ///< columns that the mapping lacks and that have no default
   std::vector<std::string> extra{};       ///< columns that the mapping lacks and that may stay empty
-  bool exists = true;                     ///< the table itself
+  bool exists = true;                     ///< whether there is a table
 
-  /// Rows of the mapping can be written.
+  /// Whether rows of the mapping can be written.
   [[nodiscard]] bool writable() const noexcept {
     return exists && missing.empty() && mismatched.empty() && required.empty();
   }
-  [[nodiscard]] std::string text() const;  ///< all of them
+  [[nodiscard]] std::string text() const;  ///< all differences
 };
 
 namespace detail {
@@ -289,12 +292,13 @@ namespace detail {
                                        std::span<const ColumnInfo> columns, bool refuse_extra);
 }  // namespace detail
 
+/// Compares a table in the database with its mapping.
 template <AnyTable M>
 [[nodiscard]] Result<TableDifferences> differences(Connection& connection, const M& table) {
   return detail::differences(connection, table.name, detail::column_infos(table));
 }
-/// An error, of class Fatal, that names every difference at once. Columns that the mapping lacks and that may stay
-/// empty are one only on demand.
+/// Compares a table in the database with its mapping. One error of class Fatal names every difference. Columns that the
+/// mapping lacks and that may stay empty count as differences only with `refuse_extra`.
 template <AnyTable M>
 [[nodiscard]] Result<void> check_table(Connection& connection, const M& table, bool refuse_extra = false) {
   return detail::check_table(connection, table.name, detail::column_infos(table), refuse_extra);

@@ -1,5 +1,5 @@
 #pragma once
-/// How C++ types map to PostgreSQL's, and values that C++ has no type for.
+/// How C++ types map to PostgreSQL's types, and types for values that C++ lacks.
 
 #include <array>
 #include <chrono>
@@ -29,7 +29,7 @@ enum class Type : std::uint8_t {
   Real,
   Double,
   Numeric,
-  Text,  ///< also varchar, char(n), enumerations and what else is sent as text
+  Text,  ///< also varchar, char(n), enumerations and other types that are sent as text
   Bytea,
   Date,
   Timestamp,
@@ -39,30 +39,30 @@ enum class Type : std::uint8_t {
   Jsonb,
 };
 
-/// Says which type a column has, where the C++ type leaves a choice: `column("body", &Row::body, postgres::jsonb)`. Of
-/// arrays: of their elements.
+/// Chooses the type of a column if the C++ type allows several: `column("body", &Row::body, postgres::jsonb)`. For an
+/// array it is the type of the elements.
 template <Type T>
 struct As {};
-inline constexpr As<Type::SmallInt> smallint{};
-inline constexpr As<Type::Integer> integer{};
-inline constexpr As<Type::BigInt> bigint{};
-inline constexpr As<Type::Real> real{};
-inline constexpr As<Type::Double> double_precision{};
-inline constexpr As<Type::Numeric> numeric{};
-inline constexpr As<Type::Uuid> uuid{};
-inline constexpr As<Type::Json> json{};
-inline constexpr As<Type::Jsonb> jsonb{};
+inline constexpr As<Type::SmallInt> smallint{};        ///< a smallint column
+inline constexpr As<Type::Integer> integer{};          ///< an integer column
+inline constexpr As<Type::BigInt> bigint{};            ///< a bigint column
+inline constexpr As<Type::Real> real{};                ///< a real column
+inline constexpr As<Type::Double> double_precision{};  ///< a double precision column
+inline constexpr As<Type::Numeric> numeric{};          ///< a numeric column
+inline constexpr As<Type::Uuid> uuid{};                ///< a uuid column
+inline constexpr As<Type::Json> json{};                ///< a json column
+inline constexpr As<Type::Jsonb> jsonb{};              ///< a jsonb column
 
-/// An exact decimal number, `unscaled` / 10^`scale`: {1250, 2} is 12.50. Longer ones: a text `as` numeric.
+/// An exact decimal number, `unscaled` / 10^`scale`: {1250, 2} is 12.50. For longer numbers use a text with `numeric`.
 struct Decimal {
-  std::int64_t unscaled = 0;
-  std::uint8_t scale = 0;  ///< digits behind the point, all of which PostgreSQL keeps
+  std::int64_t unscaled = 0;  ///< the digits as an integer
+  std::uint8_t scale = 0;     ///< number of decimals, all of which PostgreSQL keeps
   friend bool operator==(const Decimal&, const Decimal&) = default;
 };
 
 /// 16 bytes, in the order in which they are written.
 struct Uuid {
-  std::array<std::byte, 16> bytes{};
+  std::array<std::byte, 16> bytes{};  ///< the bytes
   /// 32 hexadecimal digits, with or without hyphens between groups of four or braces around; nothing for other texts.
   [[nodiscard]] static std::optional<Uuid> parse(std::string_view text) noexcept;
   [[nodiscard]] std::string text() const;  ///< "01234567-89ab-cdef-0123-456789abcdef"

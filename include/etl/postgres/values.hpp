@@ -224,7 +224,7 @@ const char* append_value(Bytes& to, const V& value) {
       to.append(static_cast<std::uint32_t>(blob.size()));
       to.append(blob.data(), blob.size());
     } else if constexpr (std::is_same_v<V, std::chrono::year_month_day>) {
-      if (!value.ok()) return "no day of the calendar";
+      if (!value.ok()) return "not a day of the calendar";
       return append_value<T>(to, std::chrono::sys_days(value));
     } else if constexpr (DateValue<V>) {
       const std::int64_t day = std::int64_t{value.time_since_epoch().count()} - epoch.time_since_epoch().count();

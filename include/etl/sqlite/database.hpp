@@ -1,5 +1,5 @@
 #pragma once
-/// SQLite connections, statements and transactions as values that close themselves.
+/// SQLite connections, statements and transactions, which close themselves.
 
 #include <chrono>
 #include <cstddef>
@@ -20,51 +20,58 @@ struct sqlite3_stmt;
 
 namespace etl::inline v0::sqlite {
 
-/// The category of SQLite's own (extended) result codes, as the `Error::code` of every error of this component.
-/// Classes (G5): busy, locked and a lock that the file system refused are transient; constraint, mismatch and too big
-/// are rejected; the rest (read-only, full disk, corrupt, not a database, ...) is fatal. The context names the database
-/// file, what was being done, SQLite's message and the remedy where there is one. Codes compare equal to
+/// The category of SQLite's extended result codes, used for `Error::code` of every error of this component. Classes
+/// (G5): busy, locked, and a lock that the file system refused are transient; constraint, mismatch and too big are
+/// rejected; all others (read-only, full disk, corrupt, not a database, ...) are fatal. The context names the database
+/// file, the operation, SQLite's message and, if there is one, the remedy. Codes compare equal to
 /// `std::errc::device_or_resource_busy`, `read_only_file_system`, `no_space_on_device`, `not_enough_memory` and
 /// `io_error` where these apply.
 [[nodiscard]] const std::error_category& error_category() noexcept;
 
-enum class Synchronous : std::uint8_t { Off, Normal, Full };  ///< PRAGMA synchronous
+/// The values of PRAGMA synchronous.
+enum class Synchronous : std::uint8_t { Off, Normal, Full };
 
+/// Settings of a connection. An aggregate.
 struct DatabaseOptions {
-  bool read_only = false;
-  bool create = true;  ///< make the file when it is missing
-  bool wal = true;     ///< write-ahead log: readers do not block the writer; not for `:memory:`, nor when read-only
-  /// Normal, with WAL: survives a kill; after a power cut the last commits may be missing, the file is whole.
+  bool read_only = false;  ///< open for reading only
+  bool create = true;      ///< make the file if it is missing
+  bool wal = true;         ///< write-ahead log: readers do not block the writer; not for `:memory:`, nor when read-only
+  /// Normal, with WAL: commits survive a kill. After a power cut the last commits may be missing, but the file is
+  /// intact.
   Synchronous synchronous = Synchronous::Normal;
   std::chrono::milliseconds busy_timeout{5000};  ///< how long to wait for a lock that another connection holds
-  bool foreign_keys = true;
+  bool foreign_keys = true;                      ///< PRAGMA foreign_keys
 };
 
 class Statement;
 class Transaction;
 
-/// One connection. It may be moved while statements and transactions of it exist; it is closed when it and they are
-/// gone. Belongs, with all of them, to one thread at a time.
+/// One connection. It may be moved while it has statements and transactions, and is closed when all of them are
+/// destroyed. A connection, its statements and its transactions belong to one thread at a time.
 class Database {
  public:
-  /// `path` may be ":memory:". Reads the file's header, so that a file that is no database is met here.
+  /// Opens a database; `path` may be ":memory:". Reads the file's header, so a file that is not a database is an error
+  /// here.
   [[nodiscard]] static Result<Database> open(const std::filesystem::path& path, const DatabaseOptions& options = {});
-  /// Runs one or more statements, results ignored.
+  /// Runs one or more statements and ignores their results.
   [[nodiscard]] Result<void> execute(std::string_view sql);
-  /// Exactly one statement.
+  /// Prepares exactly one statement.
   [[nodiscard]] Result<Statement> prepare(std::string_view sql);
-  /// BEGIN IMMEDIATE: takes the write lock now, so that a lock held elsewhere is met here and not at the commit.
+  /// BEGIN IMMEDIATE: takes the write lock now, so that a lock held elsewhere is an error here and not at the commit.
   [[nodiscard]] Result<Transaction> begin();
-  /// Rows changed by the last INSERT, UPDATE or DELETE.
+  /// Number of rows changed by the last INSERT, UPDATE or DELETE.
   [[nodiscard]] std::int64_t changes() const noexcept;
-  /// Rows of all inserters of this connection so far that SQLite took and did not keep: `OnConflict::Ignore`, or
-  /// RAISE(IGNORE) in a trigger. Of a view all, since SQLite does not count what its triggers write.
+  /// Number of rows so far that SQLite accepted from inserters of this connection but did not keep, because of
+  /// `OnConflict::Ignore` or RAISE(IGNORE) in a trigger. For a view these are all rows, because SQLite does not count
+  /// what triggers write.
   [[nodiscard]] std::uint64_t dropped() const noexcept;
-  /// Whether a deferred foreign key is violated in the open transaction, so that its commit would fail now.
+  /// Whether a deferred foreign key is violated in the open transaction, so that a commit would fail now.
   [[nodiscard]] bool violates_deferred_keys() const noexcept;
+  /// The path, for messages.
   [[nodiscard]] const std::string& name() const noexcept;
+  /// SQLite's handle, for calls to SQLite itself.
   [[nodiscard]] sqlite3* handle() const noexcept;
-  /// An error of this connection from an SQLite result code.
+  /// The error for a result code of SQLite. `doing` names the operation.
   [[nodiscard]] Error error(int code, std::string_view doing) const;
   /// Used by inserters.
   void count_dropped() noexcept;
@@ -75,39 +82,52 @@ class Database {
   std::shared_ptr<const Connection> connection_;
 };
 
-enum class ValueType : std::uint8_t { Null, Integer, Real, Text, Blob };  ///< of a value in a row
+/// The type of a value in a row.
+enum class ValueType : std::uint8_t { Null, Integer, Real, Text, Blob };
 
-/// A prepared statement. Parameters and columns count from 0 here. Keeps its connection open.
+/// A prepared statement. Parameters and columns are counted from 0. Keeps its connection open.
 class Statement {
  public:
   // A value that SQLite refuses (an index out of range, a text of a gigabyte) is reported by the next `run` or `step`.
   // Texts and blobs are not copied: they outlive the next `run`, or the last `step`.
+  /// Binds NULL or a value to a parameter. The text or blob must live until the statement is reset or bound again.
+  /// `run` and `step` return errors of binding.
   void bind(int parameter, std::nullptr_t) noexcept;
   void bind(int parameter, int value) noexcept { bind(parameter, std::int64_t{value}); }
   void bind(int parameter, std::int64_t value) noexcept;
   void bind(int parameter, double value) noexcept;  ///< SQLite stores NaN as NULL
   void bind(int parameter, std::string_view text) noexcept;
   void bind(int parameter, std::span<const std::byte> blob) noexcept;
+  /// Binds a copy of a text.
   void bind_copy(int parameter, std::string_view text) noexcept;
 
-  /// Executes a statement whose rows are of no interest, and resets it.
+  /// Executes the statement, ignores its rows, and resets it.
   [[nodiscard]] Result<void> run();
-  /// The same, for a caller that words its own errors: SQLite's result code, 0 when all is well.
+  /// The same, for a caller that writes its own errors. Returns SQLite's result code; 0 for success.
   [[nodiscard]] int run_for_code() noexcept;
-  /// True: there is a row. False: no more, and the statement is reset.
+  /// Reads the next row. Returns false if there is no more; the statement is then reset.
   [[nodiscard]] Result<bool> step();
-  void reset() noexcept;  ///< also forgets values that were refused
+  void reset() noexcept;  ///< resets the statement, and clears errors of binding
 
   // The current row. Views live until the next step or reset. SQLite converts as its manual says (datatype3.html).
+  /// Number of columns of a row.
   [[nodiscard]] int columns() const noexcept;
+  /// Name of a column.
   [[nodiscard]] std::string_view column_name(int column) const noexcept;
-  [[nodiscard]] ValueType type(int column) const noexcept;  ///< ask before a conversion changes it
+  /// The type of a value in the row. Call it before `integer`, `real`, `text` or `blob`, which may convert the value.
+  [[nodiscard]] ValueType type(int column) const noexcept;
+  /// Whether a value of the row is NULL.
   [[nodiscard]] bool is_null(int column) const noexcept { return type(column) == ValueType::Null; }
+  /// A value of the row as an integer.
   [[nodiscard]] std::int64_t integer(int column) const noexcept;
+  /// A value of the row as a floating-point number.
   [[nodiscard]] double real(int column) const noexcept;
+  /// A value of the row as text, valid until the next `step`, `run` or `reset`.
   [[nodiscard]] std::string_view text(int column) const noexcept;
+  /// A value of the row as bytes, valid as long as `text`.
   [[nodiscard]] std::span<const std::byte> blob(int column) const noexcept;
 
+  /// The connection.
   [[nodiscard]] Database& database() noexcept { return database_; }
   [[nodiscard]] const Database& database() const noexcept { return database_; }
 
@@ -128,19 +148,21 @@ class Statement {
   int bind_error_ = 0;
 };
 
-/// Rolls back when it goes without a commit. Keeps its connection open.
+/// A transaction, which is rolled back if it is destroyed without a commit. Keeps its connection open.
 class Transaction {
  public:
+  /// Takes over the open transaction.
   Transaction(Transaction&& other) noexcept
       : database_(std::move(other.database_)), open_(std::exchange(other.open_, false)) {}
   Transaction& operator=(Transaction&&) = delete;
   ~Transaction() { rollback(); }
-  /// On an error the transaction is rolled back. After an error of the disk it may have been committed all the same:
-  /// the error then has the code `Errc::OutcomeUnknown`.
+  /// Commits. After an error the transaction is rolled back. After an error of the disk it may be committed all the
+  /// same; the error then has the code `Errc::OutcomeUnknown`.
   [[nodiscard]] Result<void> commit();
+  /// Undoes the transaction; does nothing if it has ended.
   void rollback() noexcept;
-  /// False after commit and rollback, and when SQLite has rolled back by itself (full disk, I/O error, ON CONFLICT
-  /// ROLLBACK): what is executed then is no longer part of a transaction.
+  /// False after commit and rollback, and if SQLite has rolled back by itself (full disk, I/O error, ON CONFLICT
+  /// ROLLBACK). Statements executed then are not part of a transaction.
   [[nodiscard]] bool active() const noexcept;
 
  private:

@@ -1,11 +1,11 @@
 #pragma once
-/// A table whose columns are known at run time only.
+/// A table whose columns are known only at run time.
 ///
 ///     const auto cells = etl::sqlite::dynamic_table<Cells>("orders",
 ///         {{.name = "id", .type = etl::sqlite::Type::Integer, .key = true}, {.name = "sku"}},
 ///         [](const Cells& row, std::size_t column) -> const Cell& { return row[column]; });
 ///
-/// It is used as any other table, but for reading.
+/// It is used like any other table, but cannot be read.
 
 #include <cstddef>
 #include <cstdint>
@@ -25,36 +25,37 @@
 
 namespace etl::inline v0::sqlite {
 
-/// What a column is declared as, and takes; all else is rejected, so that SQLite converts nothing silently.
+/// The declared type of a column, and the values that it takes. Other values are rejected, so that SQLite converts
+/// nothing silently.
 enum class Type : std::uint8_t {
   Integer,  ///< integers, bool, enumerations
   Real,     ///< floating point, and integers up to 2^53
   Text,     ///< texts, dates and times
   Blob,     ///< blobs
-  Numeric,  ///< numbers and bool; texts of numbers of 15 digits at most (or of 64 bits), which SQLite makes numbers of;
-            ///< dates and times, which stay texts
-  Other,  ///< declared with another word, such as JSON, UUID or TIME, which is NUMERIC to SQLite: takes everything that
-          ///< reads back as it was, so no text such as '007', which becomes 7
-  Any,    ///< declared without a type: takes and keeps everything
+  Numeric,  ///< numbers and bool; texts of numbers of up to 15 digits (or integers of 64 bits), which SQLite converts
+            ///< to numbers; dates and times, which stay texts
+  Other,  ///< another word, such as JSON, UUID or TIME, which SQLite treats as NUMERIC: takes every value that reads
+          ///< back unchanged, but no text such as '007', which would become 7
+  Any,  ///< no type: takes and keeps all values
 };
-/// The type with the affinity that SQLite gives to a declared type (datatype3.html, 3.1): "VARCHAR(10)" is Text.
+/// The type with SQLite's affinity of a declared type (datatype3.html, 3.1): Text for "VARCHAR(10)".
 [[nodiscard]] Type type_of(std::string_view declared) noexcept;
 
 /// A column that is known at run time.
 struct DynamicColumn {
-  std::string name;
+  std::string name;  ///< its name
   Type type = Type::Text;
-  bool nullable = true;  ///< but for key columns
-  bool key = false;
+  bool nullable = true;  ///< may be NULL; ignored for key columns
+  bool key = false;      ///< belongs to the key
 
   friend bool operator==(const DynamicColumn&, const DynamicColumn&) = default;
 };
 
-/// The columns of a dynamic table, in the place of a single `Column`.
+/// All columns of a dynamic table, used in place of a `Column`.
 template <class Get>
 struct DynamicColumns {
-  std::vector<DynamicColumn> list;
-  Get get;
+  std::vector<DynamicColumn> list;  ///< the columns
+  Get get;                          ///< gives the value of a column
 };
 
 /// The table that `dynamic_table` makes.
@@ -162,10 +163,10 @@ void each_value(const DynamicTable<Row, Get>& table, const Row& row, F each) {
 
 }  // namespace detail
 
-/// `get(const Row&, std::size_t column)` gives a std::variant, by reference or value: std::monostate is NULL, the other
-/// alternatives are what a column's value may be, and std::chrono's sys_days, sys_time and local_time, which become
-/// ISO 8601 texts: `2024-02-29`, `2024-02-29T12:00:00.250000Z` (without Z when local, without the fraction when it is
-/// 0). A value that its column does not take is an error of class Rejected.
+/// Makes a dynamic table. `get(const Row&, std::size_t column)` returns a std::variant, by reference or value.
+/// std::monostate is NULL. The other alternatives may be all types of column values, and std::chrono's sys_days,
+/// sys_time and local_time, which become ISO 8601 texts: `2024-02-29`, `2024-02-29T12:00:00.250000Z` (local times
+/// without Z; no fraction if it is 0). A value that its column does not take is an error of class Rejected.
 template <class Row, class Get>
 [[nodiscard]] DynamicTable<Row, Get> dynamic_table(std::string_view name, std::vector<DynamicColumn> columns, Get get) {
   static_assert(std::is_invocable_v<const Get&, const Row&, std::size_t>,

@@ -35,11 +35,12 @@ namespace detail {
 
 }  // namespace detail
 
-/// Inserts rows by one prepared statement, in whatever transaction is open. Errors name table and key. Allocates
+/// Inserts rows with one prepared statement, in the transaction that is open. Errors name table and key. Allocates
 /// nothing for a row that is accepted. Belongs to the thread of its connection.
 template <class Row, class... C>
 class Inserter {
  public:
+  /// Prepares the statement.
   [[nodiscard]] static Result<Inserter> make(Database& database, const Table<Row, C...>& table,
                                              OnConflict on_conflict = OnConflict::Fail) {
     Result<Statement> insert = detail::prepare_insert(database, table.name, detail::column_infos(table), on_conflict);
@@ -47,11 +48,12 @@ class Inserter {
     return Inserter(std::move(*insert), table);
   }
 
-  /// A value that its column cannot hold (NaN, an integer above 2^63-1) is an error of class Rejected, as is a
-  /// violated constraint; the row is not inserted then.
+  /// Inserts a row. A value that its column cannot hold (NaN, an integer above 2^63-1) and a violated constraint are
+  /// errors of class Rejected; the row is then not inserted.
   [[nodiscard]] Result<void> insert(const Row& row) {
     return std::apply([&](const C&... column) { return insert(row, column...); }, table_.columns);
   }
+  /// The connection.
   [[nodiscard]] Database& database() noexcept { return insert_.database(); }
 
  private:
@@ -113,11 +115,12 @@ class Inserter {
   [[no_unique_address]] detail::Kept<Row, C...> kept_{};
 };
 
-/// Writes batches, each in one transaction of its own: load a pipeline's batches with it from a `load` that is not
-/// const, for SQLite has one writer at a time. Belongs to the thread of its connection.
+/// Writes each batch in a transaction. Use it in a `load` that is not const, because SQLite has one writer at a time.
+/// Belongs to the thread of its connection.
 template <class Row, class... C>
 class Sink {
  public:
+  /// Prepares the statement.
   [[nodiscard]] static Result<Sink> make(Database& database, const Table<Row, C...>& table,
                                          OnConflict on_conflict = OnConflict::Fail) {
     auto inserter = Inserter<Row, C...>::make(database, table, on_conflict);
@@ -125,9 +128,9 @@ class Sink {
     return Sink(std::move(*inserter));
   }
 
-  /// All or nothing. The error is that of the first row that was not accepted, or of the transaction.
+  /// Writes all rows or none. The error is that of the first row that was not accepted, or of the transaction.
   [[nodiscard]] Result<void> write(std::span<const Row> batch) { return write(batch, nullptr); }
-  /// Rows that are refused with an error of class Rejected are rejected one by one, the others are committed.
+  /// Rejects each row that is refused with an error of class Rejected, and commits the others.
   [[nodiscard]] Result<void> write(std::span<const Row> batch, BatchContext& context) { return write(batch, &context); }
 
  private:
@@ -152,19 +155,20 @@ class Sink {
   Inserter<Row, C...> inserter_;
 };
 
-/// `Inserter::make` and `Sink::make` with the types deduced.
+/// `Inserter::make` with the types deduced.
 template <class Row, class... C>
 [[nodiscard]] Result<Inserter<Row, C...>> inserter(Database& database, const Table<Row, C...>& table,
                                                    OnConflict on_conflict = OnConflict::Fail) {
   return Inserter<Row, C...>::make(database, table, on_conflict);
 }
+/// `Sink::make` with the types deduced.
 template <class Row, class... C>
 [[nodiscard]] Result<Sink<Row, C...>> sink(Database& database, const Table<Row, C...>& table,
                                            OnConflict on_conflict = OnConflict::Fail) {
   return Sink<Row, C...>::make(database, table, on_conflict);
 }
 
-/// The sink's type, to name a member of a pipeline by: `SinkFor<decltype(orders)>`.
+/// The type of the sink for a table, for a member of a pipeline: `SinkFor<decltype(orders)>`.
 template <class Table>
 using SinkFor = typename decltype(sqlite::sink(std::declval<Database&>(), std::declval<const Table&>()))::value_type;
 

@@ -1,5 +1,5 @@
 #pragma once
-/// Reads the rows of a query into structs, from a position on.
+/// Reads the rows of a query into structs, starting at a position.
 
 #include <array>
 #include <charconv>
@@ -46,7 +46,7 @@ template <class V>
     if (type != ValueType::Integer) return "an INTEGER is needed";
     const std::int64_t value = row.integer(column);
     if constexpr (std::is_same_v<V, bool>) {
-      if (value != 0 && value != 1) return "a bool is 0 or 1";
+      if (value != 0 && value != 1) return "a bool must be 0 or 1";
       to = value == 1;
     } else {
       if (!std::in_range<V>(value)) return "out of the member's range";
@@ -128,21 +128,21 @@ template <IntegerValue V>
 template <class Row, class... C>
 concept Positioned = detail::has_positions<Row, C...>();
 
-/// A cursor over the rows of a table or of a query of one's own; data members of the row are filled, computed columns
-/// are left out. Until its last row, and as long as it exists, SQLite keeps for it the state of the database that it
-/// began with. Belongs to the thread of its connection.
+/// A cursor over the rows of a table or of your own query. It fills data members of the row; columns whose getter is
+/// not a data member are left out. Until it has returned its last row or is destroyed, it reads the database as it was
+/// at the beginning. Belongs to the thread of its connection.
 template <class Row, class... C>
 class Query {
   static_assert((detail::is_column<C> && ...), "etl::sqlite: a table of dynamic_table is written, not read");
 
  public:
-  /// The whole table in the order of its keys.
+  /// Reads the whole table in the order of its keys.
   [[nodiscard]] static Result<Query> make(Database& database, const Table<Row, C...>& table) {
     Result<Statement> select = database.prepare(detail::select_sql(table.name, detail::column_infos(table), false));
     if (!select) return failure(std::move(select.error()));
     return make(std::move(*select), table);
   }
-  /// The rows after the position, if there is one: those whose key is greater.
+  /// Reads the rows whose key is greater than the position; without a position, the whole table.
   [[nodiscard]] static Result<Query> make(Database& database, const Table<Row, C...>& table,
                                           const std::optional<Position>& after)
     requires Positioned<Row, C...>
@@ -162,7 +162,8 @@ class Query {
     }
     return make(std::move(*select), table);
   }
-  /// A query of one's own, its parameters bound. Its columns are found by name and may be more than the table's.
+  /// Reads your own query, whose parameters must be bound. Finds its columns by name; it may have more columns than the
+  /// table.
   [[nodiscard]] static Result<Query> make(Statement query, const Table<Row, C...>& table) {
     Query made(std::move(query), table);
     Result<void> found = detail::find_columns(made.query_, table.name, detail::column_infos(made.table_), made.places_);
@@ -170,9 +171,9 @@ class Query {
     return made;
   }
 
-  /// True: `row` is the next one; the memory of its strings is used again. False: there is no more. A value that its
-  /// member cannot take is an error of class Rejected, which names row, column and value: `row` is half filled then,
-  /// and the next call goes on with the row after it.
+  /// Reads the next row into `row`, whose strings keep their memory. Returns false if there is no more. A value that
+  /// its member cannot take is an error of class Rejected that names row, column and value. `row` is then incomplete,
+  /// and the next call reads the following row.
   [[nodiscard]] Result<bool> next(Row& row) {
     if (ended_) return false;
     Result<bool> more = query_.step();
@@ -226,9 +227,9 @@ template <class Row, class... C>
   return Query<Row, C...>::make(std::move(statement), table);
 }
 
-/// Pushes the rest of a query. Where the table has positions, which needs the query to be in the order of the key, one
-/// is marked about every `mark_every` rows and at the end; always between two different keys, so that a key may be one
-/// that several rows have (a time stamp).
+/// Pushes the remaining rows of a query. If the table has one key column, marks a position about every `mark_every`
+/// rows and at the end; the query must then be in the order of the key. Marks are always between two different keys, so
+/// several rows may have the same key, for example a time stamp.
 template <std::copyable Row, class... C>
 [[nodiscard]] Result<void> extract(Query<Row, C...> query, Emitter<Row>& out, std::size_t mark_every = 1000) {
   if constexpr (Positioned<Row, C...>) {

@@ -65,36 +65,36 @@ template <class Row, class... C>
 
 }  // namespace detail
 
-/// What `load` writes with: the open transaction of one connection. The library begins, commits and rolls back; a
-/// COMMIT by anybody else is refused. Belongs to the thread of its connection.
+/// The open transaction that `load` writes in. The library begins, commits and rolls back; a COMMIT in your code is
+/// refused. Belongs to the thread of its connection.
 class Tx {
  public:
-  /// For a test of a `load`, with a transaction of the test's own. Otherwise the store makes it.
+  /// For a test of a `load`: uses the test's own transaction. Otherwise the store makes the object.
   explicit Tx(Database database) : database_(std::move(database)) {}
   Tx(const Tx&) = delete;
   Tx& operator=(const Tx&) = delete;
   ~Tx() = default;
 
-  /// Inserts rows. The error is that of the first that was not accepted.
+  /// Inserts rows. The error is that of the first row that was not accepted.
   template <class Row, class... C>
   [[nodiscard]] Result<void> write(const Table<Row, C...>& table, std::type_identity_t<std::span<const Row>> batch,
                                    OnConflict on_conflict = OnConflict::Fail) {
     return write(table, batch, nullptr, on_conflict);
   }
-  /// The same for the whole batch of a `load`: rows that are refused with an error of class Rejected are rejected one
-  /// by one, the others are inserted.
+  /// Inserts the whole batch of a `load`. Rejects each row that is refused with an error of class Rejected, and inserts
+  /// the others.
   template <class Row, class... C>
   [[nodiscard]] Result<void> write(const Table<Row, C...>& table, std::type_identity_t<std::span<const Row>> batch,
                                    BatchContext& context, OnConflict on_conflict = OnConflict::Fail) {
     return write(table, batch, &context, on_conflict);
   }
-  /// Runs one or more statements, results ignored.
+  /// Runs one or more statements and ignores their results.
   [[nodiscard]] Result<void> execute(std::string_view sql);
-  /// One statement, reset; prepared when its text is seen for the first time. Valid until the transaction ends.
+  /// A statement, reset and ready. It is prepared at the first call with this text. Valid until the transaction ends.
   [[nodiscard]] Result<Statement*> prepare(std::string_view sql);
-  /// For statements of your own. The same at every `load` of a session, so they can be kept.
+  /// The connection, for your own statements. It is the same at every `load` of a session, so you may keep statements.
   [[nodiscard]] Database& database() noexcept { return database_; }
-  /// False when SQLite has rolled back by itself: nothing that this batch writes will be committed.
+  /// False if SQLite has rolled back by itself: then nothing that this batch writes will be committed.
   [[nodiscard]] bool active() const noexcept;
 
   /// The error of whatever comes after that.
@@ -160,33 +160,34 @@ class Tx {
   std::map<std::string, Statement, std::less<>> statements_{};
 };
 
-/// Checkpoints and dead letters of any number of pipelines, beside their rows. Its tables are etl_store (the format of
-/// the others), etl_checkpoints, etl_partitions, etl_settled and etl_dead_letters; the last is meant to be queried.
-/// Thread-safe but for `database()`: sessions and calls take turns, since SQLite has one writer at a time. A call
-/// within a `load` that uses the store itself is refused with an error.
+/// Keeps checkpoints and dead letters of any number of pipelines in the database of their rows. Its tables are
+/// etl_store (the format of the others), etl_checkpoints, etl_partitions, etl_settled and etl_dead_letters; you may
+/// query the last. Thread-safe except `database()`: sessions and calls take turns, because SQLite has one writer at a
+/// time. A `load` must not call the store itself: such a call returns an error.
 ///
-/// What is committed survives the end of the process by any means. To survive a power cut as well, open it with
-/// `Synchronous::Full`: with `Normal` the last transactions may be gone then, rows and progress together, and the next
-/// run loads them again.
+/// Committed data survives the end of the process, however it ends. To survive a power cut too, open the store with
+/// `Synchronous::Full`: with `Normal` the last transactions may be lost, rows and progress together, and the next run
+/// loads them again.
 class Store final : public TransactionalStore<Tx>, public DeadLetterStore {
  public:
-  /// Opens the database and makes the tables that are missing.
+  /// Opens the database and makes missing tables.
   [[nodiscard]] static Result<std::shared_ptr<Store>> open(const std::filesystem::path& path,
                                                            const DatabaseOptions& options = {});
-  /// The same on a connection that is there; `options` are those of further ones.
+  /// The same with an open connection. `options` are used for further connections.
   [[nodiscard]] static Result<std::shared_ptr<Store>> over(Database database, const DatabaseOptions& options = {});
   ~Store() override;
 
-  /// The connection of the first session: of all there are when `load` is not const. Statements that were prepared
-  /// with it run in the library's transactions. Not to be used while another thread uses the store.
+  /// The connection of the first session; the only one if `load` is not const. Statements prepared with it run in the
+  /// library's transactions. Do not use it while another thread uses the store.
   [[nodiscard]] Database& database() noexcept;
-  /// The first session has `database()`, each further one a connection of its own; a database in memory has no further.
+  /// A session. The first uses `database()`, each further session its own connection. A database in memory has only
+  /// one.
   [[nodiscard]] Result<std::unique_ptr<StoreSession<Tx>>> connect() override;
 
   [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& pipeline) override;
   [[nodiscard]] Result<std::optional<Checkpoint>> claim(const std::string& pipeline, const std::string& run) override;
   [[nodiscard]] Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) override;
-  /// Dead letters stay.
+  /// Deletes the progress of a pipeline. Its dead letters stay.
   [[nodiscard]] Result<void> reset(const std::string& pipeline) override;
 
   [[nodiscard]] Result<void> write(std::span<const DeadLetter> letters) override;

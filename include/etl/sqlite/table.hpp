@@ -1,5 +1,5 @@
 #pragma once
-/// How a struct maps to a table, known at compile time; dynamic_table.hpp has what is known at run time only.
+/// How a struct maps to a table, known at compile time. For columns known only at run time see dynamic_table.hpp.
 ///
 ///     struct Order { std::int64_t id; std::string sku; std::optional<double> price; };
 ///     const auto orders = etl::sqlite::table<Order>("orders",
@@ -8,8 +8,8 @@
 ///         etl::sqlite::column("price", &Order::price),
 ///         etl::sqlite::column("gross", [](const Order& o) { return o.price.value_or(0) * 1.2; }));
 ///
-/// Types: integers, bool and enumerations (INTEGER), floating point (REAL), what converts to std::string_view (TEXT) or
-/// to std::span<const std::byte> (BLOB), std::optional of these (may be NULL; all others are NOT NULL).
+/// Types: integers, bool and enumerations (INTEGER), floating point (REAL), types that convert to std::string_view
+/// (TEXT) or to std::span<const std::byte> (BLOB), and std::optional of these (may be NULL; all others are NOT NULL).
 
 #include <array>
 #include <concepts>
@@ -35,27 +35,27 @@ namespace etl::inline v0::sqlite {
 /// One column: its name, and how to get its value from a row. Columns of data members can also be read back.
 template <class Get, bool Key = false>
 struct Column {
-  static constexpr bool is_key = Key;
-  std::string name;
-  Get get;
+  static constexpr bool is_key = Key;  ///< whether it belongs to the key
+  std::string name;                    ///< name in the table
+  Get get;                             ///< gives the value from a row
 };
 
 template <class Get>
 struct DynamicColumns;
 
-/// A struct's columns in the table `name`. A value.
+/// A table and the columns of a struct. A value.
 template <class Row, class... Columns>
 struct Table {
-  std::string name;
-  std::tuple<Columns...> columns;
+  std::string name;                ///< name of the table
+  std::tuple<Columns...> columns;  ///< its columns
 };
 
-/// What an Inserter does with a row that is there already.
+/// What an Inserter does if the key of a row is already in the table.
 enum class OnConflict : std::uint8_t {
   Fail,     ///< an error of class Rejected
-  Ignore,   ///< the row in the table stays (the same key; without key columns, any unique index)
-  Replace,  ///< the row in the table is deleted first: columns that the struct does not have get their default
-  Update,   ///< its mapped columns are set, the others stay; needs key columns with a unique index
+  Ignore,   ///< the row in the table stays (compares the key; without key columns, any unique index)
+  Replace,  ///< the row in the table is deleted first; columns that the struct does not have get their default
+  Update,   ///< the mapped columns are set and the others stay; needs key columns with a unique index
 };
 
 namespace detail {
@@ -143,16 +143,17 @@ template <class Get, bool Key, class... Options>
 
 }  // namespace detail
 
-/// A column by which rows are told apart; with several, they are so together.
+/// A key column. Several key columns form one key.
 template <class Get>
 [[nodiscard]] Column<Get, true> key(std::string_view name, Get get) {
   return {.name = std::string(name), .get = std::move(get)};
 }
-/// `get`: a pointer to a member (function), or a callable `const Row& -> value`.
+/// A column. `get` is a pointer to a data member or member function, or a callable that takes a const Row&.
 template <class Get>
 [[nodiscard]] Column<Get> column(std::string_view name, Get get) {
   return {.name = std::string(name), .get = std::move(get)};
 }
+/// A table with columns made by `key` and `column`.
 template <class Row, class... C>
 [[nodiscard]] Table<Row, C...> table(std::string_view name, C... columns) {
   static_assert(sizeof...(C) > 0, "etl::sqlite: a table needs a column");
@@ -171,7 +172,7 @@ template <class Row, class... C>
 [[nodiscard]] std::string create_table_sql(const Table<Row, C...>& table) {
   return detail::create_table_sql(table.name, detail::column_infos(table));
 }
-/// Makes the table unless it is there; then it may have more columns, but an error names each that it lacks.
+/// Makes the table unless it exists. An existing table may have more columns; an error names each column that it lacks.
 template <class Row, class... C>
 [[nodiscard]] Result<void> create_table(Database& database, const Table<Row, C...>& table) {
   return detail::create_table(database, table.name, detail::column_infos(table));

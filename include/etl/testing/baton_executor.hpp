@@ -1,5 +1,5 @@
 #pragma once
-/// Real threads of which one runs at a time, in an order that a seed decides, on a virtual clock.
+/// Real threads that run one at a time, in an order that a seed decides, on a virtual clock.
 
 #include <algorithm>
 #include <chrono>
@@ -20,17 +20,18 @@
 
 namespace etl::inline v0::testing {
 
-/// Each task gets a thread of its own, but only the one with the baton runs: it passes it on when it posts, waits, ends
-/// or calls `yield`, to a thread or task that the seed picks. So two loads interleave in every way that `yield`s in
-/// them allow, and the same seed does it again. The clock moves only when everybody waits; when nothing could ever end
-/// that, the wait of the test's thread throws `std::logic_error`. For runs of one thread, one after another
-/// (`Options::extractors` = 1); `yield` must not be called with a lock that others need.
+/// Each task gets its own thread, but only the thread with the baton runs. When it posts, waits, ends or calls `yield`,
+/// it passes the baton to a thread or task that the seed picks. So two loads can interleave at every `yield`, and the
+/// same seed gives the same order. The clock moves only when all threads wait. If nothing could ever end the waits, the
+/// wait of the test's thread throws `std::logic_error`. Start runs from one thread, one after another, with
+/// `Options::extractors` = 1. Do not call `yield` while you hold a lock that other threads need.
 ///
 ///     auto schedule = std::make_shared<etl::testing::BatonExecutor>(seed);
 ///     faults.on_step([&] { schedule->yield(); });
 ///     auto report = etl::run(pipeline, {.workers = 3, .executor = etl::Executor(schedule)});
 class BatonExecutor final : public ExecutorBackend {
  public:
+  /// An executor whose order of tasks follows from `seed`.
   explicit BatonExecutor(std::uint64_t seed = 0) : random_(seed) {}
   BatonExecutor(const BatonExecutor&) = delete;
   BatonExecutor& operator=(const BatonExecutor&) = delete;
@@ -69,15 +70,15 @@ class BatonExecutor final : public ExecutorBackend {
     const std::lock_guard lock(mutex_);
     wake([&](const Waiting& w) { return w.signal == &signal; });
   }
-  /// After each batch the seed decides anew who goes on.
+  /// Zero: after each batch the seed picks the next task.
   [[nodiscard]] std::chrono::nanoseconds slice() const noexcept override { return {}; }
 
-  /// Who asks: 0 is the test's thread, tasks run on the others.
+  /// Number of the calling thread: 0 is the test's thread, the others run tasks.
   [[nodiscard]] std::size_t thread() const {
     const std::lock_guard lock(mutex_);
     return number();
   }
-  /// Lets the seed decide who goes on.
+  /// Passes the baton to a thread that the seed picks.
   void yield() {
     std::unique_lock lock(mutex_);
     switch_as_ready(lock);
@@ -148,7 +149,7 @@ class BatonExecutor final : public ExecutorBackend {
     ready_.push_back({&me, nullptr});
     (void)pass(lock, me);
   }
-  /// Gives the baton to whom the seed picks, and waits to have it again.
+  /// Passes the baton to a thread that the seed picks, and waits until it comes back.
   Resumed pass(std::unique_lock<std::mutex>& lock, Participant& me) {
     me.resumed = Resumed::No;
     give_away();

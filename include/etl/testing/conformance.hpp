@@ -1,5 +1,5 @@
 #pragma once
-/// What the contract asks of stores, as a check for any implementation of them (contract G7, G14, G15, G17).
+/// Checks that a store keeps the contract (contract G7, G14, G15, G17).
 
 #include <chrono>
 #include <cstdint>
@@ -32,7 +32,7 @@ inline void done(const Result<void>& result, const std::string& doing) {
   if (!result) throw std::runtime_error("conformance: " + doing + " failed: " + result.error().message());
 }
 
-/// A run that another one has taken over from writes nothing any more. `first` owns the pipeline.
+/// After another run has taken over, a run writes nothing more. `first` owns the pipeline.
 template <class Tx, class Write, class Rows>
 void check_fence(TransactionalStore<Tx>& store, const std::string& name, const std::string& first, Write& write,
                  Rows& rows) {
@@ -68,8 +68,8 @@ void check_fence(TransactionalStore<Tx>& store, const std::string& name, const s
 
 }  // namespace detail
 
-/// Throws `std::runtime_error` with the first promise that the store breaks. It uses the pipeline names "conformance"
-/// and "conformance, another", which it leaves reset.
+/// Checks a checkpoint store. Throws `std::runtime_error` that names the first broken promise. Uses the pipeline names
+/// "conformance" and "conformance, another", and resets them at the end.
 inline void check_checkpoint_store(CheckpointStore& store) {
   using detail::done, detail::require, detail::value_of;
   const std::string name = "conformance", other = "conformance, another";
@@ -118,7 +118,7 @@ inline void check_checkpoint_store(CheckpointStore& store) {
   done(store.reset(name), "reset");
 }
 
-/// The same for dead letters; it leaves none of its own.
+/// Checks a store of dead letters in the same way, and deletes its letters at the end.
 inline void check_dead_letter_store(DeadLetterStore& store) {
   using detail::done, detail::require, detail::value_of;
   const std::string name = "conformance";
@@ -161,9 +161,9 @@ inline void check_dead_letter_store(DeadLetterStore& store) {
   done(store.write({}), "write of no letters");
 }
 
-/// The same for the transactional part of a store, with at most one session, and for the dead letters that are
-/// committed with its rows: `letters`, which may be the same object. `write(tx)` adds a row, and `rows()` says how many
-/// are committed. It leaves rows.
+/// Checks a transactional store in the same way, with one session at a time. `letters` keeps the dead letters that are
+/// committed with the rows; it may be the same object. `write(tx)` adds a row, and `rows()` returns the number of
+/// committed rows. Leaves rows in the store.
 template <class Tx, class Write, class Rows>
 void check_transactional_store(TransactionalStore<Tx>& store, DeadLetterStore& letters, Write&& write, Rows&& rows) {
   using detail::done, detail::require, detail::value_of;

@@ -1,5 +1,5 @@
 #pragma once
-/// What if it dies here: a run, cut off at every step and started again.
+/// Simulates a crash at every step of a run.
 
 #include <chrono>
 #include <cstdint>
@@ -16,29 +16,30 @@
 
 namespace etl::inline v0::testing {
 
+/// Which schedules to try. An aggregate.
 struct CrashOptions {
-  std::uint64_t first_seed = 0;
-  std::uint64_t seeds = 1;  ///< each is another schedule
+  std::uint64_t first_seed = 0;  ///< the first seed
+  std::uint64_t seeds = 1;       ///< number of seeds; each gives another schedule
 };
 
-/// What was tried.
+/// What `for_each_crash_point` has tried.
 struct CrashSummary {
-  std::uint64_t schedules = 0;
-  std::uint64_t crashes = 0;
+  std::uint64_t schedules = 0;  ///< number of runs
+  std::uint64_t crashes = 0;    ///< number of runs with a crash
 };
 
-/// For each seed: runs once undisturbed, then, for each step of that, in a world of its own, runs until that step,
-/// where everything fails from then on, and starts again until the end. Virtual time, one thread, the order of things
-/// decided by the seed: what fails once fails again.
+/// For each seed, runs once without faults and counts the steps. Then, for each step, runs in a new world until that
+/// step, after which everything fails, and starts the run again until it ends. Uses virtual time and one thread; the
+/// seed decides the order of tasks, so that every failure can be repeated.
 ///
-/// - `make()` returns a new world: all that outlives the process, such as stores.
+/// - `make()` returns a new world: everything that outlives the process, such as stores.
 /// - `run(world, faults, executor)` runs the pipeline in it with `Options::executor = executor`, all its sinks and
 /// stores
 ///   under `faults`, and returns the report.
-/// - `check(world)` returns what is wrong with a world in which a run has come to its end, or an empty string.
+/// - `check(world)` returns what is wrong with the world after a finished run, or an empty string.
 ///
-/// Throws `std::runtime_error` with seed and step for the first thing that is wrong: the check; books that do not
-/// balance; a run that was cut off and says that it completed; one that does not complete when nothing disturbs it.
+/// Throws `std::runtime_error` with seed and step for the first failure: of the check; of a ledger that does not
+/// balance; of a crashed run that reports completion; of a run without faults that does not complete.
 template <class Make, class Run, class Check>
 CrashSummary for_each_crash_point(Make&& make, Run&& run, Check&& check, const CrashOptions& options = {}) {
   CrashSummary summary;
@@ -54,7 +55,7 @@ CrashSummary for_each_crash_point(Make&& make, Run&& run, Check&& check, const C
       RunReport report = run(world, faults, Executor(executor));
       ++summary.schedules;
       if (report.outcome == Outcome::Inconsistent || !report.items.balanced() || !report.results.balanced())
-        wrong("the books do not balance:\n" + report.text());
+        wrong("the ledgers do not balance:\n" + report.text());
       return report;
     };
     const auto run_to_the_end = [&](auto& world, Faults& faults, std::uint64_t schedule) {
@@ -76,7 +77,7 @@ CrashSummary for_each_crash_point(Make&& make, Run&& run, Check&& check, const C
       where += " (" + crash.crashed_in() + ")";
       if (crash.crashed()) {
         ++summary.crashes;
-        if (cut_off.ok()) wrong("was cut off, and says " + std::string(to_string(cut_off.outcome)));
+        if (cut_off.ok()) wrong("crashed, but reports " + std::string(to_string(cut_off.outcome)));
       }
       if (crash.finished()) {  // the next run would be another one
         if (const std::string problem = check(world); !problem.empty()) wrong(problem);

@@ -26,42 +26,43 @@
 
 namespace etl::inline v0::testing {
 
-/// A script of faults. Whatever takes part asks `before` an operation, and does nothing if that is an error, and tells
-/// `after` it: an error there means that it was done, but that its caller does not hear so. Thread-safe.
+/// A list of faults. A store or sink that takes part calls `before` each operation, which it does not do after an
+/// error, and `after` it. An error of `after` means that the operation was done, but its caller gets an error.
+/// Thread-safe.
 class Faults {
  public:
-  /// At this step (counted from 1) and ever after everything fails: the process has died.
+  /// From this step on (counted from 1) everything fails, as if the process had died.
   void crash_at(std::uint64_t step) {
     const std::lock_guard lock(mutex_);
     crash_at_ = step;
   }
-  /// The `call`th `what` (counted from 1) is not done, for this error.
+  /// The `call`th operation `what` (counted from 1) is not done and returns this error.
   void fail(const std::string& what, std::uint64_t call, Error error) {
     const std::lock_guard lock(mutex_);
     before_[{what, call}] = std::move(error);
   }
-  /// The `call`th `what` is done, and then this error is returned: a connection lost in between.
+  /// The `call`th operation `what` is done and then returns this error, as when a connection is lost after it.
   void fail_after(const std::string& what, std::uint64_t call, Error error) {
     const std::lock_guard lock(mutex_);
     after_[{what, call}] = std::move(error);
   }
 
-  /// The `call`th `what` begins this much later.
+  /// The `call`th operation `what` begins later, by this time.
   void delay(const std::string& what, std::uint64_t call, std::chrono::nanoseconds by) {
     const std::lock_guard lock(mutex_);
     delays_[{what, call}] = by;
   }
-  /// How such time passes; the thread sleeps unless told otherwise. Set before the first step.
+  /// How the time of a delay passes; by default the thread sleeps. Set it before the first step.
   void pass_time_by(std::function<void(std::chrono::nanoseconds)> call) { pass_time_ = std::move(call); }
 
-  /// Called at each step, before anything else: where others may go on in a simulation. Set before the first step.
+  /// Called first at each step: a simulation may switch to another task here. Set it before the first step.
   void at_each_step(std::function<void()> call) { at_each_step_ = std::move(call); }
   /// A step at which nothing can fail: for `extract` and `transform`.
   void yield() const {
     if (at_each_step_) at_each_step_();
   }
 
-  /// The number of this call of `what`, for `after`.
+  /// Call it before an operation. Returns the number of this call of `what`, to pass to `after`.
   [[nodiscard]] Result<std::uint64_t> before(std::string_view what) {
     yield();
     std::unique_lock lock(mutex_);
@@ -77,6 +78,7 @@ class Faults {
     pass_time_(by);
     return result;
   }
+  /// Call it after the operation.
   [[nodiscard]] Result<void> after(std::string_view what, std::uint64_t call) {
     yield();
     const std::lock_guard lock(mutex_);
@@ -84,7 +86,7 @@ class Faults {
     const auto planned = after_.find({std::string(what), call});
     return planned == after_.end() ? Result<void>() : failure(planned->second);
   }
-  /// The operation between the two.
+  /// Calls `before`, the operation, and `after`.
   template <class F>
   [[nodiscard]] auto around(std::string_view what, F&& operation) -> decltype(operation()) {
     auto call = before(what);
@@ -95,24 +97,27 @@ class Faults {
     return result;
   }
 
+  /// Number of steps so far.
   [[nodiscard]] std::uint64_t steps() const {
     const std::lock_guard lock(mutex_);
     return steps_;
   }
+  /// Whether the step of `crash_at` was reached.
   [[nodiscard]] bool crashed() const {
     const std::lock_guard lock(mutex_);
     return steps_ >= crash_at_;
   }
-  /// A finished run was saved: the next one begins at the start (G17).
+  /// For stores: a checkpoint was saved. After a finished run the next one begins at the start (G17).
   void saved(const Checkpoint& checkpoint) {
     const std::lock_guard lock(mutex_);
     finished_ = checkpoint.finished;
   }
+  /// Whether the last checkpoint saved was that of a finished run.
   [[nodiscard]] bool finished() const {
     const std::lock_guard lock(mutex_);
     return finished_;
   }
-  /// What was going on when it crashed.
+  /// The operation during which it crashed.
   [[nodiscard]] std::string crashed_in() const {
     const std::lock_guard lock(mutex_);
     return crashed_in_;
@@ -140,9 +145,10 @@ class Faults {
   std::map<std::pair<std::string, std::uint64_t>, std::chrono::nanoseconds> delays_;
 };
 
-/// Steps: find, claim, save, reset. Refers to both.
+/// Adds faults to a checkpoint store. Steps: find, claim, save, reset. Keeps references to store and faults.
 class FaultyCheckpoints final : public CheckpointStore {
  public:
+  /// Wraps `store`.
   FaultyCheckpoints(CheckpointStore& store, Faults& faults) : store_(store), faults_(faults) {}
   [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& pipeline) override {
     return faults_.around("find", [&] { return store_.find(pipeline); });
@@ -166,9 +172,10 @@ class FaultyCheckpoints final : public CheckpointStore {
   Faults& faults_;
 };
 
-/// Steps: write letters, list, purge. Refers to both.
+/// Adds faults to a store of dead letters. Steps: write letters, list, purge. Keeps references to store and faults.
 class FaultyDeadLetters final : public DeadLetterStore {
  public:
+  /// Wraps `store`.
   FaultyDeadLetters(DeadLetterStore& store, Faults& faults) : store_(store), faults_(faults) {}
   [[nodiscard]] Result<void> write(std::span<const DeadLetter> letters) override {
     return faults_.around("write letters", [&] { return store_.write(letters); });
@@ -186,11 +193,13 @@ class FaultyDeadLetters final : public DeadLetterStore {
   Faults& faults_;
 };
 
-/// Steps: connect, begin, savepoint, rollback to savepoint, record, commit, is settled, find, claim, save, reset. What
-/// is told after a commit becomes `Errc::OutcomeUnknown`, except a crash. Refers to both.
+/// Adds faults to a transactional store. Steps: connect, begin, savepoint, rollback to savepoint, record, commit, is
+/// settled, find, claim, save, reset. An error after a commit becomes `Errc::OutcomeUnknown`, except for a crash. Keeps
+/// references to store and faults.
 template <class Tx>
 class FaultyStore final : public TransactionalStore<Tx> {
  public:
+  /// Wraps `store`.
   FaultyStore(TransactionalStore<Tx>& store, Faults& faults) : store_(store), faults_(faults) {}
   [[nodiscard]] Result<std::unique_ptr<StoreSession<Tx>>> connect() override {
     auto real = faults_.around("connect", [&] { return store_.connect(); });
@@ -253,11 +262,13 @@ class FaultyStore final : public TransactionalStore<Tx> {
   Faults& faults_;
 };
 
-/// A source of items in memory, each of which is marked, as a pipeline's `extract` may use it. Step: read. A value.
+/// A source of items in memory, for a pipeline's `extract`. Marks every item. Step: read. A value.
 template <class E>
 class MemorySource {
  public:
+  /// A source of these items.
   explicit MemorySource(std::vector<E> items) : items_(std::move(items)) {}
+  /// Pushes the items after `out.resume_from()`.
   [[nodiscard]] Result<void> extract(Emitter<E>& out, Faults& faults) const {
     const std::optional<Position>& mark = out.resume_from();
     for (std::uint64_t i = mark ? mark->number().value_or(0) : 0; i < items_.size(); ++i) {
@@ -267,16 +278,18 @@ class MemorySource {
     }
     return {};
   }
+  /// All items.
   [[nodiscard]] const std::vector<E>& items() const noexcept { return items_; }
 
  private:
   std::vector<E> items_;
 };
 
-/// A sink that keeps what it is given, as a pipeline's `load` may use it. Step: load. Thread-safe.
+/// A sink that keeps rows in memory, for a pipeline's `load`. Step: load. Thread-safe.
 template <class Row>
 class MemorySink {
  public:
+  /// Adds rows.
   [[nodiscard]] Result<void> write(std::span<const Row> rows, Faults& faults) {
     return faults.around("load", [&]() -> Result<void> {
       const std::lock_guard lock(mutex_);
@@ -284,6 +297,7 @@ class MemorySink {
       return {};
     });
   }
+  /// All rows so far.
   [[nodiscard]] std::vector<Row> rows() const {
     const std::lock_guard lock(mutex_);
     return rows_;

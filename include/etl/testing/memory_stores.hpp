@@ -1,5 +1,5 @@
 #pragma once
-/// Checkpoints, dead letters and rows in memory, for tests. They outlive a run as files would.
+/// Checkpoints, dead letters and rows in memory, for tests. Like files, they outlive a run.
 
 #include <algorithm>
 #include <cstddef>
@@ -60,6 +60,7 @@ class MemoryCheckpoints final : public CheckpointStore {
     checkpoints_.erase(pipeline);
     return {};
   }
+  /// Number of calls of `save`.
   [[nodiscard]] std::uint64_t saves() const {
     const std::lock_guard lock(mutex_);
     return saves_;
@@ -93,7 +94,7 @@ class MemoryDeadLetters final : public DeadLetterStore {
     for (const std::string& id : ids) count += letters_.erase(id);
     return count;
   }
-  /// Forgets some and writes others, both or (where memory runs out) neither.
+  /// Deletes some letters and writes others. If memory runs out, does neither.
   [[nodiscard]] Result<void> replace(std::span<const std::string> forgotten, std::span<const DeadLetter> letters) {
     const std::lock_guard lock(mutex_);
     std::map<std::string, DeadLetter> changed = letters_;
@@ -102,7 +103,7 @@ class MemoryDeadLetters final : public DeadLetterStore {
     letters_.swap(changed);
     return {};
   }
-  /// All, by partition and seq.
+  /// All letters in the order of partition and seq.
   [[nodiscard]] std::vector<DeadLetter> letters() const {
     std::vector<DeadLetter> all;
     {
@@ -118,11 +119,13 @@ class MemoryDeadLetters final : public DeadLetterStore {
   std::map<std::string, DeadLetter> letters_;  // by id
 };
 
-/// What `load` gets of a `MemoryStore`: rows written to it are kept when it commits.
+/// The transaction of a `MemoryStore`, which `load` gets. A commit keeps the rows.
 template <class Row>
 class MemoryTransaction {
  public:
+  /// Adds rows.
   void write(std::span<const Row> rows) { rows_.insert(rows_.end(), rows.begin(), rows.end()); }
+  /// Adds a row.
   void write(const Row& row) { rows_.push_back(row); }
 
  private:
@@ -130,11 +133,11 @@ class MemoryTransaction {
   std::vector<Row> rows_;
 };
 
-/// A table with the dead letters and checkpoints that belong to it. Thread-safe.
+/// A table in memory, with its dead letters and checkpoints. Thread-safe.
 template <class Row>
 class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
  public:
-  using Tx = MemoryTransaction<Row>;
+  using Tx = MemoryTransaction<Row>;  ///< what `load` gets
 
   [[nodiscard]] Result<std::unique_ptr<StoreSession<Tx>>> connect() override {
     return std::unique_ptr<StoreSession<Tx>>(std::make_unique<Session>(*this));
@@ -152,11 +155,14 @@ class MemoryStore final : public TransactionalStore<MemoryTransaction<Row>> {
   }
   [[nodiscard]] Result<void> reset(const std::string& pipeline) override { return checkpoints_.reset(pipeline); }
 
+  /// All committed rows.
   [[nodiscard]] std::vector<Row> rows() const {
     const std::lock_guard lock(mutex_);
     return rows_;
   }
+  /// The dead letters.
   [[nodiscard]] MemoryDeadLetters& dead_letters() noexcept { return letters_; }
+  /// The dead letters.
   [[nodiscard]] const MemoryDeadLetters& dead_letters() const noexcept { return letters_; }
 
  private:

@@ -1,6 +1,5 @@
 #pragma once
-/// What the contract asks of sources and sinks, as a check for any implementation of them (contract G2, G6, G11, G14,
-/// G16).
+/// Checks that a source or a sink keeps the contract (contract G2, G6, G11, G14, G16).
 
 #include <algorithm>
 #include <cstddef>
@@ -26,7 +25,7 @@
 namespace etl::inline v0::testing {
 namespace detail {
 
-/// Loads what a source gives, one item at a time, until it breaks.
+/// Loads the items of a source one by one, until it fails at a given item.
 template <class E, class Source>
 struct SourceProbe {
   using position = std::string;
@@ -73,9 +72,10 @@ inline void completed(const RunReport& report, const std::string& doing) {
 
 }  // namespace detail
 
-/// Throws `std::runtime_error` with the first promise that a source breaks. `make()` gives it as a new process would:
-/// an object with `extract(Emitter<E>&)`, as a pipeline has it. It is run once to the end, and then cut off after some
-/// of its items (at most `cuts` places) and started again, with its progress kept. E is copied and compared.
+/// Checks a source. Throws `std::runtime_error` that names the first broken promise. `make()` returns the source as a
+/// new process would make it: an object with `extract(Emitter<E>&)`. The source is run once to the end. Then it is
+/// ended after some of its items, at no more than `cuts` places, and started again with its progress. E is copied and
+/// compared.
 template <class E, class Make>
 void check_source(Make&& make, std::size_t cuts = 20) {
   using detail::completed, detail::require, detail::value_of;
@@ -110,9 +110,9 @@ void check_source(Make&& make, std::size_t cuts = 20) {
   }
 }
 
-/// The same for a sink. `make()` gives one that holds nothing: an object with `load(std::span<const T>, BatchContext&)`
-/// as a pipeline has it, or with an `IdempotencyKey` as third argument, and with `stored()`, the rows that it holds, in
-/// any order. `rows` are accepted, `bad` is to be rejected by itself, if given. T is copied and compared.
+/// Checks a sink in the same way. `make()` returns an empty sink: an object with `load(std::span<const T>,
+/// BatchContext&)`, perhaps with an `IdempotencyKey` as third argument, and with `stored()`, which returns its rows in
+/// any order. The sink must accept `rows`, and reject `bad`, if given, alone. T is copied and compared.
 template <class T, class Make>
 void check_sink(Make&& make, const std::vector<T>& rows, const std::optional<T>& bad = std::nullopt) {
   using detail::completed, detail::require;

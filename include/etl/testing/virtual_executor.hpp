@@ -20,15 +20,16 @@
 
 namespace etl::inline v0::testing {
 
-/// Runs everything on the thread of the test, in an order that the seed decides, on a clock that moves
-/// only when nothing else is left to do. A wait inside the library runs a posted task, or else moves the
-/// clock to the next timer; when there is neither, nothing could ever end it, and it throws
-/// `std::logic_error`. For one thread at a time.
+/// Runs everything on the thread of the test, in an order that the seed decides, on a clock that moves only when
+/// nothing else is left to do. A wait inside the library runs a posted task; if there is none, it moves the clock to
+/// the next timer; if there is no timer either, it throws `std::logic_error`, because nothing could ever end the wait.
+/// Belongs to one thread at a time.
 ///
 ///     auto virtual_time = std::make_shared<etl::testing::VirtualExecutor>(seed);
 ///     auto report = etl::run(pipeline, {.executor = etl::Executor(virtual_time)});
 class VirtualExecutor final : public ExecutorBackend {
  public:
+  /// An executor whose order of tasks follows from `seed`.
   explicit VirtualExecutor(std::uint64_t seed = 0) : random_(seed) {}
 
   void post(std::shared_ptr<Task> task) override { ready_.push_back(std::move(task)); }
@@ -42,31 +43,32 @@ class VirtualExecutor final : public ExecutorBackend {
     if (!moved) throw std::logic_error("virtual executor: deadlock, a wait that nothing can end");
   }
   void notify(std::condition_variable&) noexcept override {}
-  /// After each batch the seed decides anew who goes on.
+  /// Zero: after each batch the seed picks the next task.
   [[nodiscard]] std::chrono::nanoseconds slice() const noexcept override { return {}; }
 
-  /// For user callables, which are not interrupted otherwise: some microseconds pass, timers that are due fire, and
-  /// others go on here, as the seed says. Not for a callable that holds a lock which another one takes.
+  /// Switches to other tasks inside a user callable, which is otherwise not interrupted: some microseconds pass, due
+  /// timers fire, and other tasks run as the seed decides. Do not call it while you hold a lock that another callable
+  /// takes.
   void yield() {
     const TimePoint until = now_ + std::chrono::microseconds(random_() % 64);
     while (fire_next(until)) {}
     now_ = std::max(now_, until);
     while (!ready_.empty() && random_() % 2 == 0) run_one();
   }
-  /// Runs posted tasks, and those they post, until none is left. Returns how many.
+  /// Runs posted tasks, and the tasks that they post, until none is left. Returns their number.
   std::size_t run_ready() {
     std::size_t count = 0;
     while (run_one()) ++count;
     return count;
   }
-  /// Moves the clock on, firing timers on the way and running what they post.
+  /// Moves the clock forward, fires due timers, and runs the tasks that they post.
   void advance(std::chrono::nanoseconds by) {
     const TimePoint target = etl::detail::after(now_, by);
     do run_ready();
     while (fire_next(target));
     now_ = std::max(now_, target);  // a task may have moved it further
   }
-  /// No task posted, no timer armed.
+  /// Whether no task is posted and no timer is armed.
   [[nodiscard]] bool idle() const noexcept { return ready_.empty() && timers_.empty(); }
 
  private:

@@ -103,7 +103,8 @@ TEST_CASE("checkpoint file: any name of a pipeline is a file in the folder") {
   CHECK(file.path("a/b c%").filename() == "a%2Fb%20c%25.checkpoint");
   // A name that differs only in case may be the same file on some file systems: it is not taken for the other's.
   fs::copy(file.path("a/b"), file.path("A/b"));
-  CHECK(lacks(problem(file, "A/b"), {"A%2Fb.checkpoint, line 2: it is of the pipeline \"a/b\", not \"A/b\""}) == "");
+  CHECK(lacks(problem(file, "A/b"), {"A%2Fb.checkpoint, line 2: it belongs to the pipeline \"a/b\", not \"A/b\""}) ==
+        "");
 }
 
 TEST_CASE("checkpoint file: G17 a damaged or newer file is an error with its line, never nothing") {

@@ -216,7 +216,7 @@ TEST_CASE("dead letter file: a damaged line is an error with its number and the 
   test::write_file(path, replaced(good, "run\\n7", "\\u0072\\u07ff\\u0800\\u20AC\\ud83d\\ude00\\b\\f\\r\\t\\/"));
   CHECK(all(path)[0].run == "r\xdf\xbf\xe0\xa0\x80\xe2\x82\xac\xf0\x9f\x98\x80\b\f\r\t/");
   CHECK(lacks(with("\"v\":2", "\"v\":3"), {"d.ndjson, line 2, byte 7: ", "format 3", "newer version"}) == "");
-  CHECK(lacks(with("\"seq\":", "\"seq\":x"), {"line 2", "whole number", "mend or remove the line"}) == "");
+  CHECK(lacks(with("\"seq\":", "\"seq\":x"), {"line 2", "whole number", "correct or remove the line"}) == "");
   for (const std::string_view number : {"\"seq\":-", "\"seq\":0", "\"seq\":9", "\"seq\":1.", "\"seq\":+"})
     CHECK(lacks(with("\"seq\":", number), {"line 2"}) == "");
   CHECK(lacks(with("4294967295", "4294967296"), {"up to 4294967295"}) == "");
@@ -229,7 +229,7 @@ TEST_CASE("dead letter file: a damaged line is an error with its number and the 
   CHECK(lacks(with("T22:13:20", "T22:13:60"), {"a time"}) == "");
   CHECK(lacks(with("\"id\":\"i1\",", ""), {"\"id\" is missing"}) == "");
   CHECK(lacks(with("\"id\"", "\"ID\""), {"\"ID\" is no member"}) == "");
-  CHECK(lacks(with("\"run\":", "\"id\":"), {"\"id\" is there twice"}) == "");
+  CHECK(lacks(with("\"run\":", "\"id\":"), {"\"id\" occurs twice"}) == "");
   CHECK(lacks(with("\"payload\":\"ID   X\\n\"", "\"payload_base64\":\"AA=\""), {"base64"}) == "");
   for (const std::string_view text : {"A===", "AAA", "AB==", "AAB=", "AA=A", "====", "AA==AAAA"})
     CHECK(lacks(with("\"payload\":\"ID   X\\n\"", "\"payload_base64\":\"" + std::string(text) + "\""), {"base64"}) ==

@@ -64,5 +64,5 @@ TEST_CASE("fingerprint: what cannot be read again is an error") {
   const test::TemporaryFolder folder;
   CHECK(fingerprint(folder / "none").error().context.find("none") != std::string::npos);
   CHECK(fingerprint(folder.path()).error().context.find("directory") != std::string::npos);
-  CHECK(fingerprint("/dev/null").error().context.find("no regular file") != std::string::npos);
+  CHECK(fingerprint("/dev/null").error().context.find("not a regular file") != std::string::npos);
 }

@@ -349,9 +349,10 @@ TEST_CASE("glob: only regular files match, and a named pipe that is named") {
 TEST_CASE("glob: all patterns that match nothing are named at once, none is taken for a path") {
   const Tree tree{"a.csv", "d/b"};
   CHECK(tree.error({"a.csv", "x*.csv", "nothing", "d", "a.csv/b", "a.csv/", "[", "d/{x,y}", ""}) ==
-        "'x*.csv' matches no file; 'nothing' matches no file; 'd' is a folder: 'd/*' are its files, 'd/**' also those "
-        "below; 'a.csv/b' matches no file; 'a.csv/' matches no file; '[' matches no file; 'd/{x,y}' matches no file; "
-        "'' is a folder: '/*' are its files, '/**' also those below");
+        "'x*.csv' matches no file; 'nothing' matches no file; 'd' is a folder: use 'd/*' for its files, 'd/**' for all "
+        "files below; 'a.csv/b' matches no file; 'a.csv/' matches no file; '[' matches no file; 'd/{x,y}' matches no "
+        "file; "
+        "'' is a folder: use '/*' for its files, '/**' for all files below");
   CHECK(etl::io::glob(std::string()).error().message() == "'' matches no file");
   CHECK(inputs({}).value().empty());
 }

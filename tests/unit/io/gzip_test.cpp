@@ -198,7 +198,7 @@ TEST_CASE("gzip: what follows the last member") {
       const auto zeros = std::min(behind.find_first_not_of('\0'), behind.size());
       CHECK(all.bytes == "text");
       CHECK(all.error == "pieces: gzip data is followed, at compressed byte " + std::to_string(good.size() + zeros) +
-                             ", by what is neither a member nor zero padding");
+                             ", by bytes that are neither a member nor zero padding");
     }
 }
 

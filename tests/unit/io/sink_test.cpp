@@ -107,7 +107,8 @@ TEST_CASE("sink: a closed pipe is an error and no signal") {
   }
   REQUIRE_FALSE(finished.has_value());
   CHECK(finished.error().code == std::errc::broken_pipe);
-  CHECK(finished.error().message() == "cannot write 'standard output' at byte 0: Broken pipe; its reader has gone");
+  CHECK(finished.error().message() ==
+        "cannot write 'standard output' at byte 0: Broken pipe; its reader has closed it");
   // The signal is neither left pending nor blocked.
   sigset_t signals;
   sigemptyset(&signals);

@@ -169,7 +169,7 @@ TEST_CASE("postgres dynamic table: a value that does not fit is rejected by name
   CHECK(refusal(std::int64_t{32'768}, SmallInt) == "32768: out of the column's range");
   CHECK(refusal(std::int64_t{1} << 31, Integer) == "2147483648: out of the column's range");
   CHECK(refusal(1e300, Real).ends_with("out of the column's range"));
-  CHECK(refusal("12,5"s, Numeric) == "'12,5': no decimal number");
+  CHECK(refusal("12,5"s, Numeric) == "'12,5': not a decimal number");
   CHECK(refusal("zz"s, Type::Uuid) == "'zz': no UUID");
   CHECK(has(refusal("a\0b"s, Jsonb), "NUL"));
   CHECK(refusal("\xff"s, Text) == "'\\xff': not valid UTF-8");
@@ -219,7 +219,7 @@ TEST_CASE("postgres dynamic table: rows go into tables, past those that do not f
   };
   const std::string refused =
       write({row(1, "1.10"s), row(2, "?"s), row(3, {}), row(1, "9"s), row(4, "4"s, "n"s)}, OnConflict::Fail);
-  CHECK(lacks(refused, {"1: insert into \"prices\", id=2, column \"price\": '?': no decimal number",
+  CHECK(lacks(refused, {"1: insert into \"prices\", id=2, column \"price\": '?': not a decimal number",
                         "2: insert into \"prices\", id=3, column \"price\": NULL: the column is NOT NULL",
                         "3: ", "id=1: duplicate key value"}) == "");
   CHECK(count(db, "prices") == 2);

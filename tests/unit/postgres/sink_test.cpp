@@ -133,7 +133,7 @@ TEST_CASE("postgres sink: not within another transaction, where an inserter is a
   auto inserter = ok(etl::postgres::inserter(db, rows));
   {
     auto tx = ok(db.begin());
-    CHECK(has(error_of(sink.write(numbered(1, 3))).message(), "write within it by an Inserter"));
+    CHECK(has(error_of(sink.write(numbered(1, 3))).message(), "write within it with an Inserter"));
     ok(inserter.insert(numbered(1, 3)));
     ok(tx.copy(rows, numbered(4, 5)));
     CHECK(count(db, "rows") == 5);
@@ -149,7 +149,7 @@ TEST_CASE("postgres sink: a missing table, or one without the columns, is met wh
   const etl::Error e = error_of(etl::postgres::sink(db, rows));
   CHECK(e.error_class == ErrorClass::Fatal);
   CHECK(e.code == sqlstate("42P01"));
-  CHECK(lacks(e.message(), {"table \"rows\": there is none: create it"}) == "");
+  CHECK(lacks(e.message(), {"table \"rows\": it does not exist: create it"}) == "");
   ok(create_table(db, rows));
   auto sink = ok(etl::postgres::sink(db, rows));
   ok(db.execute("DROP TABLE rows"));

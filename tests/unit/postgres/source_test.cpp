@@ -97,7 +97,7 @@ TEST_CASE("postgres source: rows after a position, and ranges of keys") {
   CHECK(ids(ok(query(db, rows, KeyRange{.until = Position("2")}))) == "1,2");
   const etl::Error e = error_of(query(db, rows, std::optional<Position>(Position("seven"))));
   CHECK(e.error_class == ErrorClass::Fatal);
-  CHECK(lacks(e.message(), {"'seven'", "another source's"}) == "");
+  CHECK(lacks(e.message(), {"'seven'", "another source"}) == "");
 
   for (const std::size_t count : {1U, 3U, 10U, 40U}) {
     const auto ranges = ok(etl::postgres::key_ranges(db, rows, count));
@@ -179,7 +179,7 @@ TEST_CASE("postgres source: a value that its member cannot take is one row's err
     CHECK(e.error_class == ErrorClass::Rejected);
     CHECK(lacks(e.message(), parts) == "");
   };
-  refused({"read \"rows\", id=2, column \"name\": NULL: NULL, and the member is no std::optional"});
+  refused({"read \"rows\", id=2, column \"name\": NULL: NULL, but the member is not a std::optional"});
   refused({"id=70000, column \"id\": 70000: out of the member's range"});
   refused({"id=4, column \"at\"", "an infinite time"});
   refused({"id=5, column \"at\"", "finer than the member's unit"});

@@ -135,10 +135,9 @@ TEST_CASE("sqlite dynamic table: dates and times are ISO 8601 texts") {
   CHECK(stored(Type::Text, sys_time<Micros>(-1us)) == "1969-12-31T23:59:59.999999Z text");
   CHECK(stored(Type::Text, sys_days(0y / 1 / 1)) == "0000-01-01 text");
   CHECK(stored(Type::Text, sys_days(9999y / 12 / 31)) == "9999-12-31 text");
-  CHECK(stored(Type::Text, sys_days(10000y / 1 / 1)) ==
-        "day 2932897 since 1970-01-01: a date is of a year from 0 to 9999");
-  CHECK(stored(Type::Text, sys_days(-1y / 12 / 31)).ends_with("a date is of a year from 0 to 9999"));
-  CHECK(stored(Type::Text, sys_seconds::max()).ends_with("a date is of a year from 0 to 9999"));
+  CHECK(stored(Type::Text, sys_days(10000y / 1 / 1)) == "day 2932897 since 1970-01-01: the year is not from 0 to 9999");
+  CHECK(stored(Type::Text, sys_days(-1y / 12 / 31)).ends_with("the year is not from 0 to 9999"));
+  CHECK(stored(Type::Text, sys_seconds::max()).ends_with("the year is not from 0 to 9999"));
 }
 
 TEST_CASE("sqlite dynamic table: what does not fit is refused with its column and value") {
@@ -160,7 +159,7 @@ TEST_CASE("sqlite dynamic table: what does not fit is refused with its column an
   CHECK(stored(Type::Integer, std::chrono::sys_days()) == "'1970-01-01': an INTEGER column takes integers and bool");
   for (const char* const no_number : {"", "x", "1x", " 1", "inf", "nan", "-", "0x10", "1,5", "--1"})
     CHECK(stored(Type::Numeric, text(no_number)) ==
-          "'" + std::string(no_number) + "': a NUMERIC column takes of texts only those of numbers");
+          "'" + std::string(no_number) + "': not a number, and the column is NUMERIC");
 }
 
 TEST_CASE("sqlite dynamic table: columns that are none, or there twice") {
@@ -169,7 +168,7 @@ TEST_CASE("sqlite dynamic table: columns that are none, or there twice") {
   CHECK(error_of(etl::sqlite::inserter(db, cells({}))).message() == R"(:memory:: the table "t": it has no columns)");
   CHECK(
       error_of(etl::sqlite::sink(db, cells({{.name = "a"}, {.name = "b"}, {.name = "A"}, {.name = "B"}}))).message() ==
-      R"(:memory:: the table "t": the column "A" is there twice, the column "B" is there twice)");
+      R"(:memory:: the table "t": the column "A" occurs twice, the column "B" occurs twice)");
 }
 
 TEST_CASE("sqlite dynamic table: an error names the key, the next row is not concerned") {

@@ -248,7 +248,7 @@ TEST_CASE("sqlite sink: update needs a key, and an index for it, a table of keys
   ok(db.execute("CREATE TABLE rows(id, name)"));
   const etl::Error e = error_of(etl::sqlite::sink(db, table<Row>("rows", column("id", &Row::id)), OnConflict::Update));
   CHECK(lacks(e.message(),
-              {"insert into \"rows\": rows that are updated go by a key, and the mapping has no key column"}) == "");
+              {"insert into \"rows\": OnConflict::Update needs a key, and the mapping has no key column"}) == "");
   CHECK(lacks(error_of(etl::sqlite::sink(db, rows, OnConflict::Update)).message(),
               {"ON CONFLICT clause does not match any PRIMARY KEY or UNIQUE constraint"}) == "");
   CHECK(lacks(error_of(etl::sqlite::sink(db, table<Row>("nowhere", key("id", &Row::id)))).message(),

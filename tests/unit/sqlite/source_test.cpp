@@ -100,7 +100,7 @@ TEST_CASE("sqlite query: after a position, exclusively") {
   for (const char* bad : {"", "x", "3 ", "3.0", "9223372036854775808"}) {
     const etl::Error e = error_of(query(db, rows, Position(std::string(bad))));
     CHECK(e.error_class == ErrorClass::Fatal);
-    CHECK(lacks(e.message(), {":memory:: read \"rows\": the position to resume from, '" + std::string(bad) + "'"}) ==
+    CHECK(lacks(e.message(), {":memory:: read \"rows\": cannot resume at the position '" + std::string(bad) + "'"}) ==
           "");
   }
 }
@@ -189,7 +189,7 @@ TEST_CASE("sqlite query: a value that its member cannot take is an error with ta
   CHECK(misfit<std::int8_t>("128") == "128 (INTEGER): out of the member's range");
   CHECK(misfit<Small>("-129") == "-129 (INTEGER): out of the member's range");
   CHECK(misfit<Small>("-128") == "");
-  CHECK(misfit<bool>("2") == "2 (INTEGER): a bool is 0 or 1");
+  CHECK(misfit<bool>("2") == "2 (INTEGER): a bool must be 0 or 1");
   CHECK(misfit<bool>("1") == "");
   CHECK(misfit<double>("'1.5'") == "'1.5' (TEXT): a REAL is needed");
   CHECK(misfit<double>("NULL") == "NULL: a REAL is needed");

@@ -86,7 +86,7 @@ TEST_CASE("sqlite table: one that exists may have more columns, but not less, th
 TEST_CASE("sqlite table: a column that is there twice is an error, also of an insert, which SQLite would take") {
   etl::sqlite::Database db = test::open(":memory:");
   const auto twice = table<Row>("t", column("a", &Row::id), column("A", &Row::name));
-  const std::string expected = R"(:memory:: the table "t": the column "A" is there twice)";
+  const std::string expected = R"(:memory:: the table "t": the column "A" occurs twice)";
   CHECK(error_of(create_table(db, twice)).message() == expected);
   ok(db.execute("CREATE TABLE t(a)"));
   CHECK(error_of(etl::sqlite::inserter(db, twice)).message() == expected);

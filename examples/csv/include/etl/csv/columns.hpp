@@ -1,5 +1,5 @@
 #pragma once
-/// Columns of a file as members of a struct.
+/// Maps the columns of a file to members of a struct.
 ///
 ///     const auto orders = etl::csv::columns<Order>(etl::csv::column("sku", &Order::sku),
 ///                                                  etl::csv::column(3, &Order::price, etl::csv::decimal_comma),
@@ -35,23 +35,26 @@
 
 namespace etl::inline v0::csv {
 
+/// How a column is written; made by `format`.
 struct TimeOption {
-  TimeFormat time;
-  TimeFormat clock;
+  TimeFormat time;   ///< of dates and timestamps
+  TimeFormat clock;  ///< of a time of day in a separate column
 };
+/// The type of `decimal_comma`.
 struct DecimalComma {};
+/// A conversion; made by `convert`.
 template <class F>
 struct Convert {
-  F function;
+  F function;  ///< from a text to a std::optional of the value
 };
 
-/// How dates and times of a column are written, and the time of day in a column of its own (see `TimeFormat`). A
-/// pattern that is none is a programmer's mistake: throws `etl::Exception`.
+/// How dates and times of a column are written (see `TimeFormat`); `clock` is for a time of day in a separate column.
+/// Throws `etl::Exception` for an invalid pattern.
 [[nodiscard]] TimeOption format(std::string_view pattern, std::string_view clock = {});
 /// Numbers of the column are written 1,5.
 inline constexpr DecimalComma decimal_comma;
-/// `function(std::string_view)` gives a std::optional of what the member holds (nothing: the text is no such value):
-/// for names of enumerators and whatever else there is.
+/// Reads a column with your own function, for example for names of enumerators. `function(std::string_view)` returns a
+/// std::optional of the member's type; nothing means that the text is not a valid value.
 template <class F>
 [[nodiscard]] Convert<F> convert(F function) {
   return {std::move(function)};
@@ -156,14 +159,15 @@ template <class M>
 /// A column of a file and the member that it is read into. Made by `column`.
 template <class T, class M, class F = void>
 struct Column {
-  using Row = T;
-  using Member = M;
-  using Function = F;
-  Source source{};
-  Source clock{};  ///< of the time of day; not valid: there is none
-  M T::* member = nullptr;
-  CellFormat format{};
-  std::optional<Nulls> nulls{};
+  using Row = T;                 ///< the struct
+  using Member = M;              ///< the type of the member
+  using Function = F;            ///< the type of the conversion, or void
+  Source source{};               ///< the column in the file
+  Source clock{};                ///< the column of the time of day, if separate; otherwise not valid
+  M T::* member = nullptr;       ///< the member
+  CellFormat format{};           ///< how cells are written
+  std::optional<Nulls> nulls{};  ///< texts that mean NULL; nothing: those of all columns
+  /// The conversion, if there is one.
   std::conditional_t<std::is_void_v<F>, std::monostate, F> function{};
 };
 
@@ -204,14 +208,14 @@ auto with(Column<T, M, Old> column, Convert<F> by, More... more) {
 
 }  // namespace detail
 
-/// A member by the name or the number (from 1) of its column. Members are bool, integers, enumerations, floating point,
-/// std::string, std::string_view (into the row), days, sys_time, local_time, and std::optional of them, which NULL
-/// empties. Options: `format`, `decimal_comma`, `Nulls`, `convert`.
+/// Maps the column with this name or number (from 1) to a member. Members are bool, integers, enumerations, floating
+/// point, std::string, std::string_view (into the row), days, sys_time, local_time, and std::optional of these, which
+/// is empty for NULL. Options: `format`, `decimal_comma`, `Nulls`, `convert`.
 template <class T, class M, class... Options>
 [[nodiscard]] auto column(const Source& source, M T::* member, Options... options) {
   return detail::with(Column<T, M>{.source = source, .member = member}, std::move(options)...);
 }
-/// A timestamp whose date and time of day stand in two columns.
+/// Maps two columns, a date and a time of day, to one timestamp.
 template <class T, class M, class... Options>
 [[nodiscard]] auto column(const DateTime& source, M T::* member, Options... options) {
   static_assert(detail::is_utc<not_null_t<M>> || detail::is_local<not_null_t<M>>,
@@ -266,17 +270,18 @@ template <class R, class Cells, class C>
 
 }  // namespace detail
 
-/// Rows of one file as structs. Immutable: any number of threads at once.
+/// Reads rows of one file into structs. Immutable, thread-safe.
 template <class T, class... C>
 class Decoder {
  public:
+  /// Made by `Columns::bind`.
   Decoder(const std::tuple<C...>& columns, std::vector<detail::BoundCell> cells, std::string file)
       : columns_(columns), file_(std::move(file)) {
     std::ranges::move(cells, cells_.begin());
   }
 
-  /// Fills the members; texts reuse their memory. The error, of class Rejected, names file, line, row, column, value
-  /// and what was expected; members before that column are set.
+  /// Fills the members; strings reuse their memory. An error of class Rejected names file, line, row, column, value and
+  /// what was expected; members of earlier columns are set.
   template <class R>
   [[nodiscard]] Result<void> decode(const R& row, T& out) const {
     return decode(row, out, std::index_sequence_for<C...>{});
@@ -326,14 +331,15 @@ class Decoder {
 template <class T, class... C>
 class Columns {
  public:
-  using Row = T;
+  using Row = T;  ///< the struct
+  /// Made by `columns`.
   explicit Columns(const Nulls& nulls, C... columns) : columns_(std::move(columns)...) {
     const auto complete = [&nulls](auto& column) { column.format.nulls = column.nulls.value_or(nulls); };
     std::apply([&complete](auto&... each) { (complete(each), ...); }, columns_);
   }
 
-  /// Finds the columns in the header of a file. The error names all that are missing, and the header that there is.
-  /// `width`: cells of a row, for a file without a header; 0: not known.
+  /// Finds the columns in the header of a file. The error names all missing columns, and the header. `width` is the
+  /// number of cells of a row, for a file without a header; 0 if not known.
   [[nodiscard]] Result<Decoder<T, C...>> bind(std::span<const std::string> header, std::string file = {},
                                               std::size_t width = 0) const {
     const auto wanted = std::apply(
@@ -349,7 +355,7 @@ class Columns {
     return Decoder<T, C...>(columns_, *std::move(cells), std::move(file));
   }
 
-  /// The names in a header that the writer writes, in the order of declaration; "columnN" for a column by number.
+  /// The names that a writer writes as header, in the order of declaration; "columnN" for a column by number.
   [[nodiscard]] std::vector<std::string> names() const {
     std::vector<std::string> names;
     const auto add = [&names](const Source& source) {
@@ -361,7 +367,7 @@ class Columns {
     return names;
   }
 
-  /// `visit(column)` for each, in the order of declaration.
+  /// Calls `visit(column)` for each column, in the order of declaration.
   template <class Visit>
   void for_each(Visit&& visit) const {
     std::apply([&visit](const auto&... each) { (visit(each), ...); }, columns_);
@@ -371,7 +377,7 @@ class Columns {
   std::tuple<C...> columns_;
 };
 
-/// The mapping of a struct's members to columns. `Nulls` first: for all columns that have none of their own.
+/// Maps columns to a struct. `Nulls` as first argument are used for all columns without their own.
 template <class T, class... M, class... F>
 [[nodiscard]] Columns<T, Column<T, M, F>...> columns(Column<T, M, F>... all) {
   return Columns<T, Column<T, M, F>...>(Nulls{}, std::move(all)...);

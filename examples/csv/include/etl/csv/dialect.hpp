@@ -10,21 +10,22 @@
 
 namespace etl::inline v0::csv {
 
-/// What becomes of a data row with more or fewer cells than the header (without one: than the first row).
+/// What to do with a data row that has more or fewer cells than the header (without a header: than the first row).
 enum class Ragged : std::uint8_t {
-  Reject,    ///< it is set aside
+  Reject,    ///< set it aside
   Pad,       ///< missing cells are empty; a row with more cells is set aside
-  Truncate,  ///< missing cells are empty, surplus ones are dropped
-  Keep,      ///< rows are as long as they are
+  Truncate,  ///< missing cells are empty; surplus cells are dropped
+  Keep,      ///< keep the row with its number of cells
 };
 
+/// How the bytes of a file encode text.
 enum class Encoding : std::uint8_t {
-  Utf8,    ///< bytes as they are, without a leading byte order mark
-  Latin1,  ///< Windows-1252, which is what is called Latin-1 (ISO 8859-1): cells are given as UTF-8
+  Utf8,    ///< UTF-8, not converted; a leading byte order mark is skipped
+  Latin1,  ///< Windows-1252, often called Latin-1 (ISO 8859-1); converted to UTF-8
 };
 
-/// The dialect of a file. Rows end with LF, CR LF or CR, also mixed; within quotes a line break belongs to the cell. As
-/// it stands this is RFC 4180 with a header row. A value.
+/// The dialect of a file. Rows end with LF, CR LF or CR, also mixed; within quotes a line break belongs to the cell.
+/// The default is RFC 4180 with a header row. A value.
 struct Dialect {
   char delimiter = ',';
   std::optional<char> quote = '"';   ///< nothing: quotes are text like any other
@@ -48,7 +49,7 @@ struct Dialect {
   friend bool operator==(const Dialect&, const Dialect&) = default;
 };
 
-/// Names every setting that cannot be, in one error.
+/// One error names every invalid setting.
 [[nodiscard]] Result<void> check(const Dialect& dialect);
 
 }  // namespace etl::inline v0::csv

@@ -1,5 +1,5 @@
 #pragma once
-/// Which kind a column has, found out from its values.
+/// Infers the kind of a column from its values.
 
 #include <cstdint>
 #include <optional>
@@ -10,35 +10,33 @@
 
 namespace etl::inline v0::csv {
 
-/// Whether a value of the kind reads back as the text that was given, or as an equal number or time. A number with a
-/// leading zero or plus sign is taken for a code, which does not; nor does a double of more than 15 digits, a truth
-/// value that is not written "true" or "false", or a year before 1. The text is no NULL and has no blanks around it;
-/// `comma`: decimal numbers have one for their point.
-/// Thread-safe.
+/// Whether a text, read as the kind, reads back as the same text or as an equal number or time. It does not if it is a
+/// number with a leading zero or plus sign (a code), a double of more than 15 digits, a boolean other than "true" and
+/// "false", or a year before 1. The text must not be NULL or have blanks around it. With `comma`, numbers have a
+/// decimal comma. Thread-safe.
 [[nodiscard]] bool reads_back(Kind kind, std::string_view text, bool comma = false) noexcept;
 
-/// The narrowest kind in which every value that was looked at reads back as it was given. A value; belongs to one
-/// thread at a time.
+/// The narrowest kind in which every value so far reads back unchanged. A value; belongs to one thread at a time.
 class KindGuess {
  public:
   KindGuess() = default;
-  /// As if values of the kind had been looked at.
+  /// Begins as if there had been a value of this kind.
   explicit KindGuess(Kind kind) noexcept : kind_(kind), values_(1) {}
 
-  /// A value that is not NULL; blanks around it do not count. `comma` as of `reads_back`.
+  /// Takes a value that is not NULL into account; blanks around it are ignored. `comma` as for `reads_back`.
   void look(std::string_view text, bool comma = false);
-  /// A value that can be nothing but a text.
+  /// Takes into account a value that can only be a text.
   void look_at_text() noexcept;
-  /// What another part of the column, or another file, has shown.
+  /// Takes the values of another part of the column, or of another file, into account.
   void merge(const KindGuess& other) noexcept;
 
-  /// The same without the values that look like nothing else of the column, when these are at most one in twenty: a bad
-  /// row in a later file is rejected, and does not make texts of a column of numbers.
+  /// The same without values that differ from all others of the column, if these are at most one in twenty: so a bad
+  /// row in a later file is rejected, and does not turn a column of numbers into texts.
   [[nodiscard]] KindGuess without_strays() const noexcept;
 
   /// Whether there was a value.
   [[nodiscard]] bool any() const noexcept { return values_ > 0; }
-  /// `Kind::Text` when there was none.
+  /// The kind; `Kind::Text` if there was no value.
   [[nodiscard]] Kind kind() const noexcept;
 
   friend bool operator==(const KindGuess&, const KindGuess&) = default;

@@ -1,5 +1,5 @@
 #pragma once
-/// Columns of files as values, by a mapping that is read from a JSON file (docs/guide/csv_mapping.md), or made in code.
+/// Reads columns of files as values, by a mapping from a JSON file (docs/guide/csv_mapping.md) or made in code.
 
 #include <cstddef>
 #include <cstdint>
@@ -23,37 +23,39 @@
 
 namespace etl::inline v0::csv {
 
-/// A column of a file, and what becomes of it.
+/// A column of a file, and its column in the result.
 struct MappedColumn {
-  Source source{};
-  Source clock{};        ///< of the time of day, when it stands in a column of its own; not valid: there is none
-  std::string target{};  ///< its name in what is made of it
-  Kind kind = Kind::Text;
-  bool nullable = true;       ///< else a NULL is an error; an empty text is then an empty text
-  bool key = false;           ///< one of those that tell a row from others: never NULL
-  std::string format{};       ///< of dates and timestamps (`TimeFormat`)
-  std::string time_format{};  ///< of `clock`
-  bool exact = false;         ///< the kind was found out: a value that does not read back (`reads_back`) is an error
-  std::string retype{};       ///< what an error of an exact column tells before a kind, as "--type zip="
+  Source source{};            ///< the column in the file
+  Source clock{};             ///< the column of the time of day, if separate; otherwise not valid
+  std::string target{};       ///< name in the result
+  Kind kind = Kind::Text;     ///< type of the values
+  bool nullable = true;       ///< if false, a NULL is an error, and an empty cell of a text column is the empty text
+  bool key = false;           ///< belongs to the key, and is never NULL
+  std::string format{};       ///< format of dates and timestamps (`TimeFormat`)
+  std::string time_format{};  ///< format of `clock`
+  bool exact = false;         ///< the kind was inferred: a value that does not read back (`reads_back`) is an error
+  std::string retype{};       ///< for errors of an exact column: the option that sets a kind, such as "--type zip="
 
   friend bool operator==(const MappedColumn&, const MappedColumn&) = default;
 };
 
-/// Rows of one file as records. Immutable: any number of threads at once.
+/// Reads rows of one file into records. Immutable, thread-safe.
 class RecordDecoder {
  public:
+  /// A `MappedColumn` whose cell was found in the header.
   struct Column {
-    Kind kind = Kind::Text;
-    bool nullable = true;
-    bool exact = false;
-    std::string retype{};
-    detail::BoundCell cell{};
-    CellFormat format{};
+    Kind kind = Kind::Text;    ///< type of the values
+    bool nullable = true;      ///< may be NULL
+    bool exact = false;        ///< as `MappedColumn::exact`
+    std::string retype{};      ///< as `MappedColumn::retype`
+    detail::BoundCell cell{};  ///< where it is in a row
+    CellFormat format{};       ///< how it is written
   };
+  /// Made by `FileMapping::bind`.
   RecordDecoder(std::vector<Column> columns, std::string file) : columns_(std::move(columns)), file_(std::move(file)) {}
 
-  /// Fills a value for each column of the mapping; texts reuse their memory. The error, of class Rejected, names file,
-  /// line, row, column, value and what was expected.
+  /// Fills in a value for each column of the mapping; strings reuse their memory. An error of class Rejected names
+  /// file, line, row, column, value and what was expected.
   template <class R>
   [[nodiscard]] Result<void> decode(const R& row, Record& out) const {
     out.resize(columns_.size());
@@ -110,34 +112,36 @@ class RecordDecoder {
   std::string file_;
 };
 
+/// The format of a file.
 enum class FileFormat : std::uint8_t {
-  Csv,
-  Json,  ///< one object a line, or a document that is an array of objects
+  Csv,   ///< delimited text
+  Json,  ///< one object per line, or an array of objects
 };
 
-/// Files of readings, `{"uuid": "3f2a", "Readings": [[1700000000000, 21.5], ...]}`: which stream goes to which column.
-/// A reading is a row of these cells: its time, the id of its stream, and one for each target, of which all are NULL
-/// but its own (`readings::Reading`).
+/// For files of readings, `{"uuid": "3f2a", "Readings": [[1700000000000, 21.5], ...]}`: says which stream goes to which
+/// column. A reading is a row with these cells: its time, the id of its stream, and one cell for each target. All
+/// targets except that of its stream are NULL (`readings::Reading`).
 struct StreamMap {
-  std::string id = "uuid";            ///< the member that has the id of a stream, a text or a number
-  std::string readings = "Readings";  ///< the member that has the array of its readings
-  std::vector<std::string> targets{};
-  std::map<std::string, std::size_t, std::less<>> streams{};  ///< by id: which of the targets; others are left out
+  std::string id = "uuid";             ///< the member with the id of a stream, a text or a number
+  std::string readings = "Readings";   ///< the member with the array of readings
+  std::vector<std::string> targets{};  ///< columns of values
+  std::map<std::string, std::size_t, std::less<>> streams{};  ///< index of the target by id; other streams are skipped
 
   /// Names of the cells.
   [[nodiscard]] std::vector<std::string> header() const;
   friend bool operator==(const StreamMap&, const StreamMap&) = default;
 };
 
-/// How some files are written, and what is taken from them. A value.
+/// How some files are written, and which columns are read. A value.
 struct FileMapping {
-  std::string pattern = "**";             ///< as of `io::matches`; without a slash: of the file's name alone
-  std::optional<FileFormat> format{};     ///< nothing: as the file is called
-  std::optional<StreamMap> stream_map{};  ///< of files of readings, whose cells are then the sources of `columns`
-  Dialect dialect{};
-  bool decimal_comma = false;
-  Nulls nulls{};
-  std::vector<MappedColumn> columns{};  ///< empty: all that the header has, as texts; column_1 where it has no name
+  /// The files, as for `io::matches`; a pattern without a slash matches names only.
+  std::string pattern = "**";
+  std::optional<FileFormat> format{};     ///< nothing: decided by the name of the file
+  std::optional<StreamMap> stream_map{};  ///< for files of readings; its cells are the sources of `columns`
+  Dialect dialect{};                      ///< how delimited text is written
+  bool decimal_comma = false;             ///< numbers are written 1,5
+  Nulls nulls{};                          ///< texts that mean NULL
+  std::vector<MappedColumn> columns{};    ///< if empty, all columns of the header, as texts; column_1 if it has no name
 
   /// Finds the columns in the header of a file. The error names all that are missing and the header that there is, or a
   /// format that is none. `width`: cells of a row, for a file without a header; 0: not known.
@@ -145,7 +149,7 @@ struct FileMapping {
                                            std::size_t width = 0) const;
   /// The names of the sources, each once.
   [[nodiscard]] std::vector<std::string> names() const;
-  /// The columns of the records: `columns`, or what stands for them in a file with this header.
+  /// The columns of the records: `columns`, or all columns of a file with this header.
   [[nodiscard]] std::vector<MappedColumn> columns_of(std::span<const std::string> header, std::size_t width = 0) const;
 
   friend bool operator==(const FileMapping&, const FileMapping&) = default;
@@ -153,19 +157,19 @@ struct FileMapping {
 
 /// All files of a job. A value.
 struct Mapping {
-  std::vector<FileMapping> files{};
+  std::vector<FileMapping> files{};  ///< the first whose pattern matches counts
 
-  /// Reads a mapping file. One error names everything that is wrong in it: the file, where
-  /// ("files[2].columns[0].type"), what, and what is allowed.
+  /// Reads a mapping file. One error lists everything that is wrong, with file, place ("files[2].columns[0].type") and
+  /// what is allowed.
   [[nodiscard]] static Result<Mapping> read(const std::filesystem::path& path);
-  /// The same of a text; `name` is for errors.
+  /// The same for a text; `name` is used in errors.
   [[nodiscard]] static Result<Mapping> parse(std::string_view json, std::string_view name = "mapping");
 
-  /// The first whose pattern matches the path; null: none.
+  /// The first mapping whose pattern matches the path, or null.
   [[nodiscard]] const FileMapping* find(const std::filesystem::path& path) const;
 };
 
-/// The mapping that takes all columns of a file as they were sniffed.
+/// The mapping that reads all columns with the kinds that were sniffed.
 [[nodiscard]] FileMapping mapping_of(const Sniffed& sniffed, std::string pattern = "**");
 
 }  // namespace etl::inline v0::csv

@@ -1,15 +1,13 @@
 #pragma once
-/// JSON: one object a line (NDJSON), or a document that is an array of objects; typed by the same mappings as delimited
-/// text.
+/// JSON: one object per line (NDJSON), or an array of objects; typed by the same mappings as delimited text.
 ///
 ///     auto reader = etl::csv::ndjson::Reader::open("orders.ndjson");
 ///     auto decoder = etl::csv::ndjson::bind(mapping, reader->name());  // a FileMapping, or columns<Order>(...)
 ///     while (auto chunk = etl::value(reader->next()))
 ///       for (const auto& line : *chunk) decoder->decode(line, record);
 ///
-/// A member of an object is a cell: a text, whose letters are those of the string, stands in quotes; numbers, true and
-/// false are texts as they are in the file; null and a member that is not there are NULL; objects and arrays are their
-/// JSON.
+/// A member of an object is a cell. A string counts as a cell in quotes. Numbers, true and false are the texts in the
+/// file. null and a missing member are NULL. Objects and arrays are their JSON.
 
 #include <algorithm>
 #include <atomic>
@@ -39,28 +37,32 @@
 
 namespace etl::inline v0::csv::ndjson {
 
+/// One object of a file.
 struct Line {
-  std::string_view text{};   ///< without its line end
-  std::uint64_t number = 1;  ///< in the file, from 1
-  std::uint64_t offset = 0;  ///< bytes of the (inflated) file before it
-  bool element = false;      ///< it is not a line but an element of an array, with blanks for its line ends
+  std::string_view text{};   ///< the text without its line end
+  std::uint64_t number = 1;  ///< number of the line or element in the file, from 1
+  std::uint64_t offset = 0;  ///< bytes of the inflated file before it
+  bool element = false;      ///< an element of an array instead of a line; its line ends are blanks
 };
 
-/// Whole lines of a file, or elements of an array; blank ones are left out. A value; texts live as long as one copy of
-/// `keep()` does.
+/// Whole lines of a file, or elements of an array, without blank lines. A value; texts live as long as any copy of
+/// `keep()`.
 class Chunk {
  public:
+  /// Made by the reader.
   explicit Chunk(io::Chunk chunk, bool elements = false);
   [[nodiscard]] auto begin() const noexcept { return lines_.begin(); }
   [[nodiscard]] auto end() const noexcept { return lines_.end(); }
   [[nodiscard]] std::size_t size() const noexcept { return lines_.size(); }
   /// For `Emitter::hold`.
   [[nodiscard]] const std::shared_ptr<const void>& keep() const noexcept { return chunk_.keep; }
-  /// To read this chunk again: for `io::ChunkOptions`.
+  /// Where this chunk begins, for `io::ChunkOptions`.
   [[nodiscard]] std::uint64_t offset() const noexcept { return chunk_.offset; }
+  /// Number of the first line of this chunk.
   [[nodiscard]] std::uint64_t first_line() const noexcept { return chunk_.first_line; }
-  /// To go on behind it: the same of the next chunk.
+  /// Where the next chunk begins, for `io::ChunkOptions`.
   [[nodiscard]] std::uint64_t end_offset() const noexcept { return chunk_.offset + chunk_.text.size(); }
+  /// Number of the first line of the next chunk.
   [[nodiscard]] std::uint64_t next_line() const noexcept { return next_line_; }
 
  private:
@@ -69,18 +71,21 @@ class Chunk {
   std::uint64_t next_line_;
 };
 
-/// Reads a file in chunks of whole lines, in constant memory. A file whose first byte that is no blank is `[` is one
-/// array, and its elements are the lines, wherever its line ends are. Belongs to one thread at a time; chunks go to any
-/// thread.
+/// Reads a file in chunks of whole lines, in constant memory. If the first byte that is not blank is `[`, the file is
+/// an array, and its elements are the lines. Belongs to one thread at a time; chunks may go to any thread.
 class Reader {
  public:
-  /// Plain or gzip by content; "-" is standard input.
+  /// Opens a plain or gzip file; "-" is standard input.
   [[nodiscard]] static Result<Reader> open(const std::filesystem::path& path, io::ChunkOptions options = {});
+  /// Reads a source.
   explicit Reader(io::Source source, io::ChunkOptions options = {});
-  /// As `io::ChunkReader::next`.
+  /// The next chunk, as `io::ChunkReader::next`.
   [[nodiscard]] Result<std::optional<Chunk>> next(const std::stop_token& stop = {});
+  /// As `io::ChunkReader::bytes_read`.
   [[nodiscard]] std::uint64_t bytes_read() const noexcept { return chunks_.bytes_read(); }
+  /// As `io::ChunkReader::size_hint`.
   [[nodiscard]] std::uint64_t size_hint() const noexcept { return chunks_.size_hint(); }
+  /// Name of the source, for messages.
   [[nodiscard]] const std::string& name() const noexcept { return chunks_.name(); }
 
  private:
@@ -88,33 +93,39 @@ class Reader {
   io::ChunkReader chunks_;
 };
 
+/// Settings of a `Parser`. An aggregate.
 struct ParserOptions {
-  std::size_t max_depth = 64;           ///< objects and arrays within one another at most
-  bool reject_duplicate_keys = false;   ///< of the members that are asked for; else the last one counts
-  bool reject_unknown_members = false;  ///< that are not asked for; else they are left out
-  std::vector<std::string> as_json{};   ///< members whose cells are their JSON: a text has its quotes and escapes
+  std::size_t max_depth = 64;           ///< most nested objects and arrays
+  bool reject_duplicate_keys = false;   ///< a requested member that occurs twice is an error; otherwise the last counts
+  bool reject_unknown_members = false;  ///< a member that was not requested is an error; otherwise it is skipped
+  std::vector<std::string> as_json{};   ///< members whose cells are their JSON, so that a text keeps quotes and escapes
 };
 
-/// Members of one object, as a row of cells. A view into its parser.
+/// The requested members of one object, as a row of cells. A view into its parser.
 class Object {
  public:
+  /// A member.
   struct Cell {
-    std::string text{};
-    bool quoted = false;
-    bool null = true;
+    std::string text{};   ///< its text
+    bool quoted = false;  ///< whether it is a string
+    bool null = true;     ///< whether it is null or missing
   };
+  /// Made by the parser.
   Object(std::span<const Cell> cells, std::uint64_t line, bool element = false)
       : cells_(cells), line_(line), element_(element) {}
   [[nodiscard]] std::size_t size() const noexcept { return cells_.size(); }
   [[nodiscard]] std::string_view operator[](std::size_t i) const noexcept {
     return i < cells_.size() ? std::string_view(cells_[i].text) : std::string_view();
   }
+  /// Whether the member is a string.
   [[nodiscard]] bool quoted(std::size_t i) const noexcept { return cells_[i].quoted; }
+  /// Whether the member is null or missing.
   [[nodiscard]] bool null(std::size_t i) const noexcept { return cells_[i].null; }
+  /// Number of the line or element, from 1.
   [[nodiscard]] std::uint64_t number() const noexcept { return line_; }
-  /// Of an element of an array its number.
+  /// The same number.
   [[nodiscard]] std::uint64_t line() const noexcept { return line_; }
-  /// "FILE:7: row 7" or "FILE element 7": for errors.
+  /// "FILE:7: row 7" or "FILE element 7", for errors.
   [[nodiscard]] std::string where(std::string_view file) const;
 
  private:
@@ -123,15 +134,16 @@ class Object {
   bool element_;
 };
 
-/// Takes named members out of objects. Belongs to one thread at a time.
+/// Finds named members of objects. Belongs to one thread at a time.
 class Parser {
  public:
+  /// A parser for members with these names; `file` is used in errors.
   explicit Parser(std::vector<std::string> names, std::string file = {}, const ParserOptions& options = {});
   Parser(Parser&&) noexcept;
   Parser& operator=(Parser&&) noexcept;
   ~Parser();
-  /// The members in the order of their names, valid until the next call. An error, of class Rejected, names file, line
-  /// and column; the next line can be parsed all the same.
+  /// The members in the order of the names, valid until the next call. An error of class Rejected names file, line and
+  /// column; you may then parse the next line.
   [[nodiscard]] Result<Object> parse(const Line& line);
 
  private:
@@ -139,12 +151,13 @@ class Parser {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Lines as what `D` makes of rows. Belongs to one thread at a time; make one for each.
+/// Reads lines with `D`, a decoder of rows. Belongs to one thread at a time; make one for each thread.
 template <class D>
 class Decoder {
  public:
+  /// Made by `bind`.
   Decoder(Parser parser, D decoder) : parser_(std::move(parser)), decoder_(std::move(decoder)) {}
-  /// Errors are those of `Parser::parse` and of the decoder of rows.
+  /// Reads a line. Errors are those of `Parser::parse` and of `D`.
   template <class T>
   [[nodiscard]] Result<void> decode(const Line& line, T& out) {
     const auto object = parser_.parse(line);
@@ -162,10 +175,10 @@ namespace detail {
 [[nodiscard]] Result<void> check_names(std::span<const csv::detail::WantedCell> columns, std::string_view file);
 }  // namespace detail
 
-/// Members into records. `dialect` and `decimal_comma` do not count; columns go by name.
+/// A decoder of members into records. Columns are found by name; `dialect` and `decimal_comma` are ignored.
 [[nodiscard]] Result<Decoder<RecordDecoder>> bind(const FileMapping& mapping, std::string file = {},
                                                   const ParserOptions& options = {});
-/// Members into structs.
+/// A decoder of members into structs.
 template <class T, class... C>
 [[nodiscard]] Result<Decoder<csv::Decoder<T, C...>>> bind(const Columns<T, C...>& columns, std::string file = {},
                                                           const ParserOptions& options = {}) {
@@ -180,38 +193,38 @@ template <class T, class... C>
   return Decoder<csv::Decoder<T, C...>>(Parser(std::move(names), std::move(file), options), *std::move(decoder));
 }
 
-/// A member of the objects that are written.
+/// A member of the objects of a `Writer`.
 struct Field {
-  std::string name;
-  Kind kind = Kind::Text;
+  std::string name;        ///< its name
+  Kind kind = Kind::Text;  ///< its type
 };
 
-/// How the objects of a file follow one another.
+/// How the objects of a file are arranged.
 enum class Layout : std::uint8_t {
   Lines,  ///< NDJSON
-  Array,  ///< one document, still an object a line
+  Array,  ///< one array, with one object per line
 };
 
 /// Writes objects. Belongs to one thread at a time.
 class Writer {
  public:
-  /// `fields` are those of the records of `row(record)`.
+  /// Writes to a sink. `fields` describe the records of `row(record)`.
   explicit Writer(io::Sink sink, std::vector<Field> fields = {}, Layout layout = Layout::Lines);
-  /// Appends to a text, which outlives the writer.
+  /// Appends to a text, which must outlive the writer.
   explicit Writer(std::string& text, std::vector<Field> fields = {}, Layout layout = Layout::Lines);
 
-  /// NULL is null; a text of kind Numeric that JSON has as a number is that number, digit by digit; dates and times are
-  /// texts. A number that JSON does not have (inf, nan) and a text that is not UTF-8 reject the record, which is left
-  /// out.
+  /// Writes a record. NULL becomes null. A text of kind Numeric becomes a number with the same digits, if JSON allows
+  /// it. Dates and times become texts. A number that JSON does not allow (inf, nan) and a text that is not UTF-8 are
+  /// errors of class Rejected; the record is then not written.
   [[nodiscard]] Result<void> row(std::span<const Value> record);
-  /// A struct, by the mapping that reads it; dates and times as their formats say.
+  /// Writes a struct with the mapping that reads it; dates and times in their formats.
   template <class T, class... C>
   [[nodiscard]] Result<void> row(const Columns<T, C...>& columns, const T& value) {
     columns.for_each([&](const auto& column) { member(column, value.*column.member); });
     return end_row();
   }
-  /// Ends an array, writes what is buffered and finishes the sink. Without it the output is incomplete; call it last,
-  /// once.
+  /// Ends an array, writes the buffer and finishes the sink. Without `finish` the output is incomplete. Call it once,
+  /// last.
   [[nodiscard]] Result<void> finish();
 
  private:

@@ -1,5 +1,5 @@
 #pragma once
-/// Which members objects have, and what is in them.
+/// Finds out which members objects have, and their kinds.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,25 +16,26 @@
 
 namespace etl::inline v0::csv::ndjson {
 
-/// Looks at lines, as those of the beginning of a file. What it finds is a guess. Belongs to one thread at a time.
+/// Looks at lines, for example of the beginning of a file, and guesses. Belongs to one thread at a time.
 class Sniffer {
  public:
-  /// `file` is for errors. Texts that `nulls` has do not count when they are NULL also within quotes.
+  /// `file` is used in errors. Texts of `nulls` do not count if they are NULL also within quotes.
   explicit Sniffer(std::string file = {}, Nulls nulls = {})
       : file_(std::move(file)), nulls_(std::move(nulls)), parser_({}, file_) {}
-  /// A line that is no object is counted.
+  /// Looks at a line. A line that is not an object is counted as a bad row.
   void look(const Line& line);
 
-  /// All members, in the order in which they were seen first, 2,000 at most. Kinds are the narrowest in which
-  /// all values read back as they are (`KindGuess`); of texts only dates, timestamps and points in time are more than
-  /// texts. Objects and arrays are texts, as is a member that is always null. `nullable`: null,
-  /// or not there, in some objects.
+  /// All members in the order of their first occurrence, at most 2,000. Kinds are the narrowest in which all values
+  /// read back unchanged (`KindGuess`). Strings become dates, timestamps or texts. Objects, arrays and members that are
+  /// always null are texts. `nullable` means that some objects have null or lack the member.
   [[nodiscard]] std::vector<SniffedColumn> columns() const;
-  /// The same of their kinds alone, to be merged with those of other files.
+  /// The kinds of all members, to be merged with those of other files.
   [[nodiscard]] std::vector<KindGuess> guesses() const;
+  /// Number of objects.
   [[nodiscard]] std::uint64_t rows() const noexcept { return rows_; }
+  /// Number of lines that are not objects.
   [[nodiscard]] std::uint64_t bad_rows() const noexcept { return bad_rows_; }
-  /// Of the first line that is no object.
+  /// The error of the first line that is not an object.
   [[nodiscard]] const std::optional<Error>& first_error() const noexcept { return first_error_; }
 
  private:

@@ -1,6 +1,6 @@
 #pragma once
-/// Texts of cells as numbers, truth values, dates and times. The whole text must be used up; blanks and tabs around it
-/// do not count. Nothing here depends on a locale, all of it is thread-safe.
+/// Reads texts of cells as numbers, booleans, dates and times. The whole text must be valid; blanks and tabs around it
+/// are ignored. Nothing depends on a locale, and everything is thread-safe.
 
 #include <charconv>
 #include <chrono>
@@ -68,7 +68,7 @@ extern template bool parse<double>(std::string_view, bool, double&) noexcept;
 
 }  // namespace detail
 
-/// A decimal integer; a leading + is allowed. Nothing when it does not fit.
+/// A decimal integer; a leading + is allowed. Nothing if it does not fit.
 template <std::integral T>
   requires(!std::same_as<T, bool>)
 [[nodiscard]] std::optional<T> parse_integer(std::string_view text) noexcept {
@@ -76,57 +76,61 @@ template <std::integral T>
   return detail::parse(trimmed(text), value) ? std::optional(value) : std::nullopt;
 }
 
-/// A decimal number, also with exponent, "inf" or "nan". With `decimal_comma`, 1,5 is one and 1.5 is none. Nothing when
-/// it is beyond the type's range.
+/// A decimal number, also with exponent, "inf" or "nan". With `decimal_comma`, 1,5 is valid and 1.5 is not. Nothing if
+/// it is out of the type's range.
 template <std::floating_point T>
 [[nodiscard]] std::optional<T> parse_floating(std::string_view text, bool decimal_comma = false) noexcept {
   T value{};
   return detail::parse(trimmed(text), decimal_comma, value) ? std::optional(value) : std::nullopt;
 }
 
-/// A decimal number of any length into `out`, without a leading + and with a point; "nan" and the like are none. False:
-/// it is none, and `out` is untouched.
+/// Writes a decimal number of any length into `out`, without a leading + and with a decimal point. Returns false if the
+/// text is not a number ("nan" and "inf" are not); `out` is then unchanged.
 [[nodiscard]] bool parse_numeric(std::string_view text, std::string& out, bool decimal_comma = false);
 
-/// true, t, yes, y, on, 1 or false, f, no, n, off, 0, in any case.
+/// A boolean: true, t, yes, y, on, 1 or false, f, no, n, off, 0, in upper or lower case.
 [[nodiscard]] std::optional<bool> parse_bool(std::string_view text) noexcept;
 
-/// What a text said about time.
+/// A date or time as a text gives it.
 struct Moment {
-  LocalTime time{};
-  std::optional<std::chrono::minutes> offset{};  ///< east of UTC, if the text told a zone
-  bool has_clock = false;                        ///< it told a time of day
+  LocalTime time{};                              ///< the wall-clock time
+  std::optional<std::chrono::minutes> offset{};  ///< minutes east of UTC, if the text has a zone
+  bool has_clock = false;                        ///< whether the text has a time of day
   friend bool operator==(const Moment&, const Moment&) = default;
 };
 
-/// ISO 8601: "2026-11-21", then "T" or a blank and "10:30", ":15", ".250" (what is finer than microseconds
-/// is no such time, so that nothing is cut off), then "Z", "+01", "+0100" or "+01:00".
+/// ISO 8601: "2026-11-21", then "T" or a blank and "10:30", ":15", ".250", then "Z", "+01", "+0100" or "+01:00". A time
+/// that is finer than microseconds is invalid, so that no digit is lost.
 [[nodiscard]] std::optional<Moment> parse_iso(std::string_view text) noexcept;
 /// "10:30", "10:30:15", "10:30:15.25", as time since midnight.
 [[nodiscard]] std::optional<std::chrono::microseconds> parse_clock(std::string_view text) noexcept;
 
-/// How dates and times are written: "iso" (also what an empty text means), "unix_s", "unix_ms", "unix_us", or a pattern
-/// as of strptime: %Y %y %m %d %e %j %b %B (English names) %a %A %H %I %M %S %f (1 to 9 digits, of which six are kept)
-/// %p %z %F %T %R %D %%; numbers may lack leading zeros, but for %Y; a blank stands for any number of blanks, also
+/// How dates and times are written: "iso" (the default for an empty text), "unix_s", "unix_ms", "unix_us", or a pattern
+/// as for strptime: %Y %y %m %d %e %j %b %B (English names) %a %A %H %I %M %S %f (1 to 9 digits, of which six are kept)
+/// %p %z %F %T %R %D %%. Leading zeros may be missing, except in %Y. A blank matches any number of blanks, including
 /// none. Years of %y are 1969 to 2068. A value; `parse` and `print` are thread-safe.
 class TimeFormat {
  public:
   TimeFormat() = default;
-  /// An error names what is wrong in the pattern, and what there is.
+  /// Parses a format. The error names what is wrong, and what is allowed.
   [[nodiscard]] static Result<TimeFormat> from(std::string_view text);
 
-  /// Nothing: the text is not written so. A Unix time says UTC.
+  /// Parses a text; nothing if it does not match the format. A Unix time has the zone UTC.
   [[nodiscard]] std::optional<Moment> parse(std::string_view text) const noexcept;
-  /// The time of day alone: for a column of its own.
+  /// Parses a time of day, for a separate column.
   [[nodiscard]] std::optional<std::chrono::microseconds> parse_time(std::string_view text) const noexcept;
-  /// The contrary. Without an offset, %z is "Z".
+  /// Appends the text of `moment`. Without an offset, %z is "Z".
   void print(std::string& out, const Moment& moment) const;
 
   /// "iso", "unix_ms" or the pattern.
   [[nodiscard]] std::string_view text() const noexcept;
+  /// Whether the format has a date.
   [[nodiscard]] bool has_date() const noexcept { return has_date_; }
+  /// Whether the format has a time of day.
   [[nodiscard]] bool has_clock() const noexcept { return has_clock_; }
+  /// Whether it is a Unix time.
   [[nodiscard]] bool is_unix() const noexcept { return per_second_ != 0; }
+  /// Whether it is ISO 8601.
   [[nodiscard]] bool is_iso() const noexcept { return pattern_.empty() && per_second_ == 0; }
 
  private:
@@ -136,11 +140,11 @@ class TimeFormat {
   bool has_clock_ = true;
 };
 
-/// A date: without a format one that has no time of day; with one, the date in it.
+/// A date. Without a format, a text with a time of day is invalid; with a format, its date counts.
 [[nodiscard]] std::optional<Day> parse_date(std::string_view text, const TimeFormat& format = {}) noexcept;
-/// A wall-clock time; a text that tells a zone is none, but for Unix times, which are told in UTC. A date is midnight.
+/// A wall-clock time. A text with a zone is invalid, except for Unix times, which are in UTC. A date is midnight.
 [[nodiscard]] std::optional<LocalTime> parse_timestamp(std::string_view text, const TimeFormat& format = {}) noexcept;
-/// A point in time; a text that tells no zone is UTC.
+/// A point in time. A text without a zone is in UTC.
 [[nodiscard]] std::optional<UtcTime> parse_timestamp_tz(std::string_view text, const TimeFormat& format = {}) noexcept;
 
 }  // namespace etl::inline v0::csv

@@ -1,5 +1,5 @@
 #pragma once
-/// Files of readings: JSON objects, one a line or in an array, each with the id of a stream and the array of its
+/// Files of readings: JSON objects, one per line or in an array, each with the id of a stream and the array of its
 /// readings, which are pairs of a time and a value.
 ///
 ///     auto reader = etl::csv::readings::Reader::open("day.json", *mapping.stream_map);
@@ -65,25 +65,29 @@ struct ChunkData {
 
 }  // namespace detail
 
-/// One reading, as a row of the cells of `StreamMap::header`: its time, the id of its stream, and one for each target,
-/// all NULL but its own. A view that is valid as long as its chunk; any thread.
+/// One reading, as a row with the cells of `StreamMap::header`: its time, the id of its stream, and one cell for each
+/// target. All targets except that of its stream are NULL. A view, valid as long as its chunk. Thread-safe.
 class Reading {
  public:
+  /// Made by the reader.
   Reading(const detail::ChunkData& chunk, const detail::Entry& entry) noexcept : chunk_(&chunk), entry_(&entry) {}
   [[nodiscard]] std::size_t size() const noexcept { return chunk_->streams->cells; }
   /// The letters of a text; other values as they are in the file, objects and arrays without blanks; of NULL none.
   [[nodiscard]] std::string_view operator[](std::size_t i) const noexcept;
+  /// Whether the value is a string.
   [[nodiscard]] bool quoted(std::size_t i) const noexcept { return i == 1 || (cell(i) != nullptr && cell(i)->quoted); }
+  /// Whether the cell is NULL.
   [[nodiscard]] bool null(std::size_t i) const noexcept { return i != 1 && (cell(i) == nullptr || cell(i)->null); }
-  /// In its element, from 1; and the element's number in the file, from 1.
+  /// Number of the reading in its element, from 1.
   [[nodiscard]] std::uint64_t number() const noexcept { return entry_->number; }
+  /// Number of the element in the file, from 1.
   [[nodiscard]] std::uint64_t line() const noexcept { return entry_->element; }
-  /// "FILE element 3, reading 17": for errors.
+  /// "FILE element 3, reading 17", for errors.
   [[nodiscard]] std::string where(std::string_view file) const;
-  /// Of class Rejected: why it is none, with its place; its cells are then of no use.
+  /// If this is not a valid reading, an error of class Rejected with its place; its cells are then meaningless.
   [[nodiscard]] std::optional<Error> fault(std::string_view file) const;
-  /// An element of its own that holds it alone: `{"uuid":"3f2a","Readings":[[1700000000000,21.5]]}`. Of an element that
-  /// has none: empty.
+  /// An element with only this reading: `{"uuid":"3f2a","Readings":[[1700000000000,21.5]]}`. Empty for an element
+  /// without readings.
   [[nodiscard]] std::string text() const;
 
  private:
@@ -97,9 +101,10 @@ class Reading {
   const detail::Entry* entry_;
 };
 
-/// Some readings. A value; readings and their texts live as long as one copy of it, or of `keep()`, does.
+/// Several readings. A value; readings and their texts live as long as any copy of the chunk or of `keep()`.
 class Chunk {
  public:
+  /// Made by the reader.
   explicit Chunk(std::shared_ptr<const detail::ChunkData> data) noexcept : data_(std::move(data)) {}
   [[nodiscard]] std::size_t size() const noexcept { return data_->entries.size(); }
   [[nodiscard]] Reading operator[](std::size_t i) const noexcept { return {*data_, data_->entries[i]}; }
@@ -112,39 +117,42 @@ class Chunk {
 
 /// Readings of streams that the map does not name.
 struct LeftOut {
-  std::uint64_t readings = 0;
-  std::set<std::string> streams{};  ///< their ids, `most_streams` of them
-  bool all = true;                  ///< no stream was one that the map names
-  static constexpr std::size_t most_streams = 10'000;
+  std::uint64_t readings = 0;                          ///< number of skipped readings
+  std::set<std::string> streams{};                     ///< ids of their streams, at most `most_streams`
+  bool all = true;                                     ///< whether the file has no stream that the map names
+  static constexpr std::size_t most_streams = 10'000;  ///< most ids that are kept
 };
 
+/// Settings of a `Reader`. An aggregate.
 struct ReaderOptions {
-  std::uint64_t begin = 0;             ///< readings to pass over: `Reader::position` of an earlier reading
-  std::size_t chunk_size = 256 << 10;  ///< bytes of the (inflated) file that a chunk is made of, about
-  std::size_t max_waiting = 16 << 20;  ///< bytes of readings before the id of their stream, and of one reading
+  std::uint64_t begin = 0;             ///< number of readings to skip: `Reader::position` of an earlier reader
+  std::size_t chunk_size = 256 << 10;  ///< approximate bytes of the inflated file for one chunk
+  std::size_t max_waiting = 16 << 20;  ///< most bytes of readings before the id of their stream, and of one reading
 };
 
-/// Reads a file in constant memory, however many readings a stream has. Belongs to one thread at a time; chunks go to
-/// any thread.
+/// Reads a file in constant memory, however many readings a stream has. Belongs to one thread at a time; chunks may go
+/// to any thread.
 class Reader {
  public:
-  /// Plain or gzip by content; "-" is standard input.
+  /// Opens a plain or gzip file; "-" is standard input.
   [[nodiscard]] static Result<Reader> open(const std::filesystem::path& path, const StreamMap& map,
                                            const ReaderOptions& options = {});
+  /// Reads a source.
   Reader(io::Source source, const StreamMap& map, const ReaderOptions& options = {});
   Reader(Reader&&) noexcept;
   Reader& operator=(Reader&&) noexcept;
   ~Reader();
 
-  /// The next readings; nothing at the end, or when `stop` is requested. All before an error are given first, then the
-  /// error, again and again: file, line and byte of what is no JSON.
+  /// The next readings; nothing at the end, or if `stop` is requested. Returns all readings before an error first, and
+  /// then the error at every call, with file, line and byte of invalid JSON.
   [[nodiscard]] Result<std::optional<Chunk>> next(const std::stop_token& stop = {});
-  /// How many readings lie behind us, those that were left out among them.
+  /// Number of readings so far, including skipped readings.
   [[nodiscard]] std::uint64_t position() const noexcept;
-  /// So far, from the beginning of the file.
+  /// Skipped readings so far, counted from the beginning of the file.
   [[nodiscard]] const LeftOut& left_out() const noexcept;
-  /// Bytes taken from the innermost source so far: for progress.
+  /// Bytes read so far from the innermost source, to show progress.
   [[nodiscard]] std::uint64_t bytes_read() const noexcept;
+  /// Name of the source, for messages.
   [[nodiscard]] const std::string& name() const noexcept;
 
  private:

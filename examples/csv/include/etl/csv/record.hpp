@@ -1,5 +1,5 @@
 #pragma once
-/// What compile-time and run-time mappings share: which cell a column is, what is NULL, how a bad cell is told.
+/// Common parts of compile-time and run-time mappings: which cell is a column, what is NULL, the error of a bad cell.
 
 #include <algorithm>
 #include <concepts>
@@ -19,43 +19,48 @@
 
 namespace etl::inline v0::csv {
 
-/// A column of a file: by its name in the header, or by its number, from 1 as errors tell it.
+/// A column of a file: its name in the header, or its number, from 1.
 struct Source {
-  std::string name{};
-  std::size_t number = 0;  ///< 0: by name
+  std::string name{};      ///< the name, unless `number` is set
+  std::size_t number = 0;  ///< the number, from 1; 0: by name
 
   Source() = default;
+  /// From a name or a number.
   Source(std::string column_name) : name(std::move(column_name)) {}
   Source(const char* column_name) : name(column_name) {}
   template <std::integral N>
   Source(N column_number) : number(column_number < 1 ? 0 : static_cast<std::size_t>(column_number)) {}
 
+  /// Whether there is a name or a number.
   [[nodiscard]] bool valid() const noexcept { return number != 0 || !name.empty(); }
   friend bool operator==(const Source&, const Source&) = default;
 };
 
-/// A date and the time of day in two columns.
+/// A date and a time of day in two columns.
 struct DateTime {
-  Source date;
-  Source time;
+  Source date;  ///< the column of the date
+  Source time;  ///< the column of the time of day
 };
 
-/// Texts that stand for NULL. As it stands: an empty cell without quotes.
+/// Texts that mean NULL. By default: an empty cell without quotes.
 struct Nulls {
-  std::vector<std::string> texts{std::string()};
-  bool quoted = false;         ///< also within quotes
+  std::vector<std::string> texts{std::string()};  ///< the texts
+  bool quoted = false;                            ///< also within quotes
   bool empty_is_text = false;  ///< a quoted empty cell is a text in every column: an error where no text can be. Else
                                ///< an empty cell of any other kind than text is NULL (in JSON null alone is)
 
   Nulls() = default;
+  /// These texts, outside quotes unless `also_quoted`.
   Nulls(std::initializer_list<std::string> all) : texts(all) {}
   explicit Nulls(std::vector<std::string> all, bool also_quoted = false) : texts(std::move(all)), quoted(also_quoted) {}
 
+  /// Whether a text means NULL.
   [[nodiscard]] bool contains(std::string_view text) const noexcept {
     for (const std::string& null : texts)
       if (null == text) return true;
     return false;
   }
+  /// Length of the longest text.
   [[nodiscard]] std::size_t longest() const noexcept {
     std::size_t size = 0;
     for (const std::string& null : texts) size = std::max(size, null.size());
@@ -66,10 +71,10 @@ struct Nulls {
 
 /// How the cells of a column are written.
 struct CellFormat {
-  TimeFormat time{};   ///< of dates and timestamps
-  TimeFormat clock{};  ///< of a time of day in a column of its own
-  Nulls nulls{};
-  bool decimal_comma = false;
+  TimeFormat time{};           ///< of dates and timestamps
+  TimeFormat clock{};          ///< of a time of day in a separate column
+  Nulls nulls{};               ///< texts that mean NULL
+  bool decimal_comma = false;  ///< numbers are written 1,5
 };
 
 namespace detail {

@@ -1,5 +1,5 @@
 #pragma once
-/// Rows of a piece of a file, as views into it.
+/// Rows of a file, as views into a chunk of it.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,12 +16,12 @@ namespace etl::inline v0::csv {
 
 /// Where a row begins. Trivially copyable.
 struct Place {
-  std::uint64_t offset = 0;  ///< bytes of the (inflated) file before it
-  std::uint64_t line = 1;    ///< of the file, from 1
+  std::uint64_t offset = 0;  ///< bytes of the inflated file before it
+  std::uint64_t line = 1;    ///< number of the line, from 1
   std::uint64_t row = 1;     ///< number of the data row, from 1
   /// "OFFSET LINE ROW".
   [[nodiscard]] Position position() const;
-  /// Nothing: it is not one of these.
+  /// The place of a position; nothing if the position was not made by `position()`.
   [[nodiscard]] static std::optional<Place> from(const Position& position);
   friend bool operator==(const Place&, const Place&) = default;
 };
@@ -94,7 +94,7 @@ class Cells {
 
 }  // namespace detail
 
-/// The texts of a row's cells, one after the other.
+/// Iterates over the cells of a row.
 class CellIterator {
  public:
   using iterator_concept = std::forward_iterator_tag;
@@ -105,6 +105,7 @@ class CellIterator {
   using reference = std::string_view;
 
   CellIterator() = default;
+  /// Made by `Row`.
   CellIterator(const detail::Cells& cells, std::size_t i) noexcept : cells_(cells), i_(i) {}
   [[nodiscard]] std::string_view operator*() const noexcept { return cells_[i_]; }
   CellIterator& operator++() noexcept {
@@ -123,33 +124,36 @@ class CellIterator {
   std::size_t i_ = 0;
 };
 
-/// One row: a view that is valid as long as its chunk is held (`Chunk::keep`). Cheap to copy; any thread.
+/// One row: a view that is valid as long as its chunk is kept (`Chunk::keep`). Cheap to copy. Thread-safe.
 class Row {
  public:
   Row() = default;
+  /// Made by the reader.
   Row(const detail::Table& table, const detail::RowSpan& span) noexcept : table_(&table), span_(&span) {}
 
   [[nodiscard]] std::size_t size() const noexcept { return table_->width != 0 ? table_->width : span_->cells; }
-  /// All cells, faster than one by one: `for (std::string_view cell : row)`.
+  /// Iterates over all cells, faster than one by one: `for (std::string_view cell : row)`.
   [[nodiscard]] CellIterator begin() const noexcept { return {cells(), 0}; }
   [[nodiscard]] CellIterator end() const noexcept { return {{}, size()}; }
   /// The text of a cell, without its quotes; empty for a cell that the row does not have.
   [[nodiscard]] ETLPIPE_ALWAYS_INLINE std::string_view operator[](std::size_t i) const noexcept {
     return detail::Cells(*table_, *span_)[i];
   }
-  /// Whether the cell stands in quotes: a quoted empty cell is not a missing value.
+  /// Whether the cell is in quotes: a quoted empty cell is not a missing value.
   [[nodiscard]] bool quoted(std::size_t i) const noexcept {
     return i < span_->cells && table_->quoted(span_->first + i);
   }
-  /// The row as it is in the file, without its line end.
+  /// The text of the row in the file, without its line end.
   [[nodiscard]] std::string_view text() const noexcept;
-  /// Of the data row in its file, from 1. Rows that were set aside count.
+  /// Number of the data row in its file, from 1. Bad rows count.
   [[nodiscard]] std::uint64_t number() const noexcept { return table_->base.row + span_->number; }
-  /// The first line of the row in its file, from 1.
+  /// Number of the first line of the row in its file, from 1.
   [[nodiscard]] std::uint64_t line() const noexcept { return table_->base.line + span_->line; }
-  /// Bytes of the (inflated) file before it.
+  /// Bytes of the inflated file before the row.
   [[nodiscard]] std::uint64_t offset() const noexcept { return table_->base.offset + table_->begin_of(span_->first); }
+  /// Where the row begins.
   [[nodiscard]] Place place() const noexcept { return {offset(), line(), number()}; }
+  /// Used by the library.
   [[nodiscard]] detail::Cells cells() const noexcept { return {*table_, *span_}; }
 
  private:
@@ -157,7 +161,7 @@ class Row {
   const detail::RowSpan* span_ = nullptr;
 };
 
-/// Rows of a chunk, one after the other.
+/// Iterates over the rows of a chunk.
 class RowIterator {
  public:
   using iterator_concept = std::forward_iterator_tag;
@@ -168,6 +172,7 @@ class RowIterator {
   using reference = Row;
 
   RowIterator() = default;
+  /// Made by `Chunk`.
   RowIterator(const detail::Table& table, const detail::RowSpan* span) noexcept : table_(&table), span_(span) {}
   [[nodiscard]] Row operator*() const noexcept { return {*table_, *span_}; }
   RowIterator& operator++() noexcept {

@@ -1,5 +1,5 @@
 #pragma once
-/// How a file is written, and what is in it, found out from its beginning.
+/// Infers from the beginning of a file how it is written and what it contains.
 
 #include <cstddef>
 #include <cstdint>
@@ -19,35 +19,37 @@
 
 namespace etl::inline v0::csv {
 
+/// A column that was found.
 struct SniffedColumn {
-  std::string name{};      ///< of the header; without one "column_1" and so on
-  Kind kind = Kind::Text;  ///< the narrowest in which all cells that are not NULL read back as they are (`KindGuess`)
-  bool nullable = false;   ///< some cells are NULL
+  std::string name{};  ///< name in the header; without a header "column_1" and so on
+  Kind kind =
+      Kind::Text;         ///< the narrowest kind in which all cells that are not NULL read back unchanged (`KindGuess`)
+  bool nullable = false;  ///< some cells are NULL
   friend bool operator==(const SniffedColumn&, const SniffedColumn&) = default;
 };
 
-/// What was found. A guess: look at it before you rely on it.
+/// What was found. It is a guess: check it before you rely on it.
 struct Sniffed {
-  Dialect dialect{};
-  std::vector<SniffedColumn> columns{};
-  std::uint64_t rows = 0;      ///< data rows looked at
-  std::uint64_t bad_rows = 0;  ///< of these, with another number of cells, or with broken quoting
-  bool whole = false;          ///< all of the file was looked at
+  Dialect dialect{};                     ///< how the file is written
+  std::vector<SniffedColumn> columns{};  ///< its columns
+  std::uint64_t rows = 0;                ///< number of data rows looked at
+  std::uint64_t bad_rows = 0;            ///< number of rows with another number of cells or with broken quotes
+  bool whole = false;                    ///< whether the whole file was looked at
 };
 
-/// What a person has said of a file.
+/// What the user knows about a file.
 struct SniffHints {
-  std::optional<Dialect> dialect{};  ///< how it is written, but for the delimiter, which is found out all the same
+  std::optional<Dialect> dialect{};  ///< how it is written; its delimiter is ignored and inferred
   Nulls nulls{};                     ///< texts that do not count for the kind of a column
   bool decimal_comma = false;        ///< numbers are written 1,5
   bool delimiter_is_known = false;   ///< it is that of `dialect`, one of those that are found out
 };
 
-/// Columns of a reader's rows.
+/// The columns of a reader's rows.
 struct Looked {
-  std::vector<KindGuess> columns{};
-  std::vector<bool> nullable{};
-  std::uint64_t rows = 0;
+  std::vector<KindGuess> columns{};  ///< the kinds of the columns
+  std::vector<bool> nullable{};      ///< whether some cells of a column are NULL
+  std::uint64_t rows = 0;            ///< number of rows looked at
 };
 /// Reads rows up to about `bytes` behind the reader's place and looks at their cells, as a load with the same reader
 /// takes them: rows that are set aside do not count. Of the hints only `nulls` and `decimal_comma` matter.

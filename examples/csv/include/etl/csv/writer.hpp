@@ -23,38 +23,42 @@
 
 namespace etl::inline v0::csv {
 
+/// Settings of a `Writer`. An aggregate.
 struct WriterOptions {
-  Dialect dialect{};               ///< of which the delimiter, quote, escape, comment, trim and blank lines matter
-  bool quote_all = false;          ///< else cells that need quotes get them; a NULL never does
+  Dialect dialect{};               ///< its delimiter, quote, escape, comment, trim and blank lines are used
+  bool quote_all = false;          ///< quote all cells except NULL; otherwise only cells that need quotes
   std::string line_end = "\n";     ///< LF, CR LF or CR
-  std::string null{};              ///< what a NULL is written as; a text that looks so gets quotes
+  std::string null{};              ///< the text for NULL; an equal text that is not NULL gets quotes
   bool decimal_comma = false;      ///< numbers are written 1,5
-  std::size_t buffer = 256 << 10;  ///< bytes that are written at once
+  std::size_t buffer = 256 << 10;  ///< number of bytes that are written at once
 };
 
-/// Writes rows cell by cell, whole, or as structs by the mapping that reads them. Belongs to one thread at a time.
+/// Writes rows: cell by cell, as whole rows, or as structs with the mapping that reads them. Belongs to one thread at a
+/// time.
 class Writer {
  public:
-  /// Options that cannot be are named in the error.
+  /// Writes to a sink. The error names invalid options.
   [[nodiscard]] static Result<Writer> to(io::Sink sink, WriterOptions options = {});
-  /// Appends to a text, which outlives the writer.
+  /// Appends to a text, which must outlive the writer.
   [[nodiscard]] static Result<Writer> into(std::string& text, WriterOptions options = {});
 
-  /// A cell of the row that is open.
+  /// Adds a cell to the open row.
   void cell(std::string_view text);
   template <std::same_as<Value> V>
   void cell(const V& value) {
     put(value);
   }
+  /// Adds a NULL to the open row.
   void null();
-  /// Ends the row. A cell that the dialect has no way to write rejects the row, which is left out. Errors of the sink
-  /// are as it says.
+  /// Ends the row. If the dialect cannot write a cell, the error is of class Rejected, and the row is not written. Also
+  /// returns errors of the sink.
   [[nodiscard]] Result<void> end_row();
 
+  /// Writes a whole row.
   [[nodiscard]] Result<void> row(std::span<const std::string> cells);
   [[nodiscard]] Result<void> row(std::span<const std::string_view> cells);
   [[nodiscard]] Result<void> row(std::span<const Value> values);
-  /// A row of names, and rows below it. A column without a name is called "columnN".
+  /// Writes the header row of a mapping. A column without a name is called "columnN".
   template <class T, class... C>
   [[nodiscard]] Result<void> header(const Columns<T, C...>& columns) {
     return row(std::span<const std::string>(columns.names()));
@@ -65,8 +69,9 @@ class Writer {
     return end_row();
   }
 
-  /// Writes what is buffered and finishes the sink. Without it the output is incomplete; call it last, once.
+  /// Writes the buffer and finishes the sink. Without `finish` the output is incomplete. Call it once, last.
   [[nodiscard]] Result<void> finish();
+  /// Number of rows written.
   [[nodiscard]] std::uint64_t rows() const noexcept { return rows_; }
 
  private:
