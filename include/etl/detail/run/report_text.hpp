@@ -12,7 +12,6 @@
 #include <fmt/format.h>
 
 #include <etl/config.hpp>
-#include <etl/report.hpp>
 
 namespace etl::inline v0 {
 namespace detail {
