@@ -304,3 +304,27 @@ TEST_CASE("order ByKey of items that are loaded as they are, and of loads that t
   CHECK(in_turn.size() == 300);
   CHECK(std::ranges::is_sorted(in_turn));
 }
+
+TEST_CASE("G18: a key that is a C string is its text, wherever that stands") {
+  struct Named {
+    std::string name;
+    std::uint64_t seq;
+  };
+  struct ByName {
+    std::mutex* mutex;
+    std::vector<std::size_t>* calls;  // how many items each load had
+    void extract(etl::Emitter<Named>& out) const {
+      for (std::uint64_t i = 0; i < 64; ++i)
+        if (!out.push({"one and the same name", i})) return;
+    }
+    const char* key(const Named& item) const { return item.name.c_str(); }
+    void load(std::span<const Named> batch) const {
+      const std::lock_guard lock(*mutex);
+      calls->push_back(batch.size());
+    }
+  };
+  std::mutex mutex;
+  std::vector<std::size_t> calls;
+  REQUIRE(etl::run(ByName{&mutex, &calls}, {.batch_size = 64, .workers = 3, .order = etl::Order::ByKey}).ok());
+  CHECK(calls == std::vector<std::size_t>{64});  // one lane
+}

@@ -13,7 +13,6 @@
 #include <fmt/core.h>
 
 #include <etl/config.hpp>
-#include <etl/report.hpp>
 #include <etl/text.hpp>
 
 namespace etl::inline v0 {
