@@ -89,6 +89,7 @@ class Exchange {
     }
   }
   [[nodiscard]] Transfer& transfer() noexcept { return *transfer_; }
+  [[nodiscard]] bool has_bytes() const noexcept { return transfer_ && !transfer_->buffer().empty(); }
 
  private:
   std::shared_ptr<Client::State> client_;
@@ -108,7 +109,11 @@ class BodySource final : public io::ByteSource {
         exchange_(std::move(client), request_, Transfer::To::Buffer) {}
 
   [[nodiscard]] Result<Response> begin(const ClientOptions& options) {
-    if (auto done = exchange_.run(stop_); !done) return failure(std::move(done.error()));
+    if (auto done = exchange_.run(stop_); !done) {
+      // What came before a connection broke is read all the same, whenever that is noticed.
+      if (!exchange_.has_bytes() || done.error().code == Problem::Stopped) return failure(std::move(done.error()));
+      error_ = std::move(done.error());
+    }
     Response& response = exchange_.transfer().response();
     if (!response.ok()) return failure(status_error(request_, response, {}, options));
     name_ = Url::parse(response.url).value_or(Url()).shown();

@@ -231,6 +231,14 @@ TEST_CASE("http: a large body is read as it comes, whatever the reader's pace") 
   REQUIRE(opened);
   CHECK(etl::io::read_all(*opened->body).error().code == http::Problem::Incomplete);
   CHECK(opened->body->consumed() == large.size() - 1);
+  HttpServer breaking([](const auto&) { return HttpServer::cut(HttpServer::answer(200, "0123456789"), 5); });
+  for (int i = 0; i < 20; ++i) {  // head, bytes and end may arrive together
+    opened = client.open({.url = breaking.url()});
+    REQUIRE(opened);
+    std::string five(5, '\0');
+    CHECK(opened->body->read(five).value() == 5);
+    CHECK(opened->body->read(five).error().code == http::Problem::Incomplete);
+  }
   HttpServer refusing([](const auto&) { return HttpServer::answer(404, "gone"); });
   CHECK(client.open({.url = refusing.url()}).error().message().ends_with("404 Not Found: gone"));
 }
