@@ -15,7 +15,8 @@ endmacro()
 # In this build the other component's target simply exists already.
 macro(etlpipe_find_component name)
   if(NOT TARGET etlpipe_${name})
-    message(FATAL_ERROR "etlpipe component '${name}' is needed and not built")
+    message(FATAL_ERROR "ETLPIPE_COMPONENTS is \"${ETLPIPE_COMPONENTS}\", and one of these components needs '${name}': "
+                        "name it, too")
   endif()
 endmacro()
 macro(etlpipe_find_dependencies component)
@@ -43,7 +44,30 @@ function(etlpipe_add_component component)
   etlpipe_developer_options(etlpipe_${component})
 endfunction()
 
-# Exports and installs etlpipe_<component>.
+# Writes etlpipe-<component>.pc. ON: components that it stands on; NEEDS: packages of pkg-config for its libraries; LIBS:
+# such libraries without one. Whoever links a static library links what it needs as well.
+function(etlpipe_write_pc component)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "ON;NEEDS;LIBS")
+  set(own "etlpipe-core = ${PROJECT_VERSION}")
+  foreach(other ${arg_ON})
+    list(APPEND own "etlpipe-${other} = ${PROJECT_VERSION}")
+  endforeach()
+  get_target_property(type etlpipe_${component} TYPE)
+  list(TRANSFORM arg_LIBS PREPEND "-l")
+  list(JOIN arg_LIBS " " libs)
+  if(type STREQUAL "STATIC_LIBRARY")
+    list(APPEND own ${arg_NEEDS})
+    set(ETLPIPE_PC_LIBS "${libs}")
+  else()
+    list(JOIN arg_NEEDS ", " ETLPIPE_PC_REQUIRES_PRIVATE)
+    set(ETLPIPE_PC_LIBS_PRIVATE "${libs}")
+  endif()
+  list(JOIN own ", " ETLPIPE_PC_REQUIRES)
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/etlpipe-component.pc.in ${PROJECT_BINARY_DIR}/etlpipe-${component}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/etlpipe-${component}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
+
+# Exports and installs etlpipe_<component>. Further arguments are those of etlpipe_write_pc; core has files of its own.
 macro(etlpipe_package_component component)
   set_property(GLOBAL APPEND PROPERTY etlpipe_components ${component})
   configure_file(${PROJECT_SOURCE_DIR}/cmake/components/${component}.cmake
@@ -73,6 +97,9 @@ macro(etlpipe_package_component component)
       configure_file(${etlpipe_pc_file} ${PROJECT_BINARY_DIR}/${etlpipe_pc_name} @ONLY)
       install(FILES ${PROJECT_BINARY_DIR}/${etlpipe_pc_name} DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
     endforeach()
+    if(NOT etlpipe_pc_files)
+      etlpipe_write_pc(${component} ${ARGN})
+    endif()
   endif()
 endmacro()
 

@@ -1,6 +1,6 @@
 // Ends an endless run without losing what it has read. A service does this on Ctrl-C:
 //   etl::run(pipeline, options, etl::stop_on_signals());   // first signal drains, second abandons
-// Here another thread requests the stop after a fifth of a second, so that the program ends by itself.
+// Here the run goes on in the background, and main ends it after a fifth of a second.
 #include <chrono>
 #include <span>
 #include <thread>
@@ -21,15 +21,14 @@ struct Thermometer {  // a slow source without an end: about 200 readings a seco
 
 int main() {
   Thermometer thermometer;
-  etl::StopSource stopper;
-  std::jthread other([&stopper] {
-    std::this_thread::sleep_for(200ms);
-    stopper.request_drain();  // no more readings; those already made are still loaded
-    // stopper.request_abandon() would drop what is queued and let only running loads finish.
-  });
+  etl::RunHandle run = etl::start(thermometer, {.batch_size = 25, .timeout = 50ms, .workers = 2});
 
-  const etl::RunReport report =
-      etl::run(thermometer, {.batch_size = 25, .timeout = 50ms, .workers = 2}, stopper.stop());
+  std::this_thread::sleep_for(200ms);  // whatever else the program has to do
+  fmt::print("{} readings so far\n", run.status().items.extracted);
+  run.request_drain();  // no more readings; those already made are still loaded
+  // run.request_abandon() would drop what is queued and let only running loads finish.
+
+  const etl::RunReport& report = run.wait();
   fmt::print("{}\n{} readings loaded\n", report.text(), thermometer.loaded);
 
   // exit_code() would be 4 for Cancelled. This program expects to be cancelled.

@@ -25,7 +25,7 @@ struct Temperatures {
     int celsius = 0;
     const char* const end = line.text.data() + line.text.size();
     const auto [stopped, error] = std::from_chars(line.text.data(), end, celsius);
-    if (error != std::errc{} || stopped != end) return etl::failure(etl::rejected("not a number: '" + line.text + "'"));
+    if (error != std::errc{} || stopped != end) return etl::rejected("not a number: '" + line.text + "'");
     return celsius;
   }
   // The sink may reject single results too.

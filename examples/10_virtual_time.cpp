@@ -32,7 +32,7 @@ int main() {
   // 1. Time: an incomplete batch is flushed an hour after its first item. The test itself takes no time.
   const auto clock = std::make_shared<etl::testing::VirtualExecutor>();
   std::vector<std::size_t> sizes;
-  etl::Bucket<int> bucket([&](std::span<const int> batch) mutable { sizes.push_back(batch.size()); },
+  etl::Bucket<int> bucket([&](std::span<const int> batch) { sizes.push_back(batch.size()); },
                           {.batch_size = 100, .timeout = 1h, .workers = 1, .executor = etl::Executor(clock)});
   {
     auto producer = bucket.producer();

@@ -32,28 +32,18 @@ struct Catalogue {
   }
 };
 
-etl::Result<int> run() {
-  auto database = etl::sqlite::Database::open(":memory:");  // usually a path
-  if (!database) return etl::failure(database.error());
-  if (auto made = etl::sqlite::create_table(*database, products); !made) return etl::failure(made.error());
-  auto sink = etl::sqlite::sink(*database, products, etl::sqlite::OnConflict::Update);
-  if (!sink) return etl::failure(sink.error());
+int main() try {
+  auto database = etl::value(etl::sqlite::Database::open(":memory:"));  // usually a path
+  etl::value(etl::sqlite::create_table(database, products));
+  auto sink = etl::value(etl::sqlite::sink(database, products, etl::sqlite::OnConflict::Update));
 
-  const auto spring = etl::run(Catalogue{{{1, "kite", 12.5}, {2, "rope", 3.0}, {3, "boat", std::nullopt}}, *sink});
-  const auto autumn = etl::run(Catalogue{{{3, "boat", 80.0}, {4, "lamp", 20.0}}, *sink});
+  const auto spring = etl::run(Catalogue{{{1, "kite", 12.5}, {2, "rope", 3.0}, {3, "boat", std::nullopt}}, sink});
+  const auto autumn = etl::run(Catalogue{{{3, "boat", 80.0}, {4, "lamp", 20.0}}, sink});
   fmt::print("{}\n{}\n", spring.text(), autumn.text());
-  auto rows = etl::sqlite::query(*database, products);
-  if (!rows) return etl::failure(rows.error());
-  for (Product p;;) {
-    const auto more = rows->next(p);
-    if (!more) return etl::failure(more.error());
-    if (!*more) return spring.exit_code() + autumn.exit_code();
+  for (const Product& p : etl::value(etl::sqlite::query(database, products)))
     fmt::print("{} {} {}\n", p.id, p.name, p.price.value_or(0));
-  }
-}
-
-int main() {
-  const auto done = run();
-  if (!done) fmt::print("{}\n", done.error().message());
-  return done.value_or(1);
+  return spring.exit_code() + autumn.exit_code();
+} catch (const etl::Exception& e) {
+  fmt::print("{}\n", e.what());
+  return 1;
 }

@@ -12,8 +12,8 @@ using namespace std::chrono_literals;
 struct Server {  // answers every third call
   int calls = 0;
   etl::Result<int> ask(int question) {
-    if (++calls % 3 != 0) return etl::failure(etl::transient("busy"));  // may succeed when tried again
-    if (question == 13) return etl::failure(etl::rejected("no answer to that"));
+    if (++calls % 3 != 0) return etl::transient("busy");  // may succeed when tried again
+    if (question == 13) return etl::rejected("no answer to that");
     return question * 2;
   }
 };
@@ -30,7 +30,7 @@ int main() {
     const etl::Result<int> answer = etl::retry(
         policy,
         [&]() -> etl::Result<int> {
-          if (!limiter.acquire(1, 0, waiter)) return etl::failure(etl::transient("stopped"));
+          if (!limiter.acquire(1, 0, waiter)) return etl::transient("stopped");
           return breaker.call([&] { return server.ask(question); }, waiter);
         },
         waiter);

@@ -32,7 +32,7 @@ struct Squares {
     }
   }
   etl::Result<std::uint64_t> transform(const std::uint64_t& n) const {
-    if (n == 13) return etl::failure(etl::rejected("unlucky"));
+    if (n == 13) return etl::rejected("unlucky");
     return n * n;
   }
   void load(std::span<const std::uint64_t> batch, MemoryTransaction<std::uint64_t>& tx) const {

@@ -314,6 +314,10 @@ mutant(119, "G7", "progress", "where nothing tells the data of two runs apart th
        "if (⟦!letter.payload && fingerprint.empty()⟧) hash.add(run);", "false")
 
 place("include/etl/detail/load/work.hpp")
+mutant(123, "G2", "attempts", "the first result that was not loaded counts as committed",
+       "{ set(⟦from⟧, produced, Fate::Abandoned); }", "from + 1")
+
+place("include/etl/impl/work.ipp")
 mutant(120, "G7", "outcomes attempts", "an item with several rejected results is rejected several times",
        "bool told_before = ⟦std::any_of(fates_.begin() + first, fates_.begin() + end, [](Fate f) { return f == "
        "Fate::Rejected; })⟧;", "false")
@@ -322,8 +326,6 @@ mutant(121, "G2", "outcomes", "a rejected item counts as filtered too",
 mutant(122, "G2", "outcomes", "an item counts by the best that has happened to its results",
        "switch (⟦*std::max_element(fates_.begin() + first, fates_.begin() + end)⟧)",
        "*std::min_element(fates_.begin() + first, fates_.begin() + end)")
-mutant(123, "G2", "attempts", "the first result that was not loaded counts as committed",
-       "{ set(⟦from⟧, produced, Fate::Abandoned); }", "from + 1")
 mutant(124, "G14", "order_by_key", "a batch is settled before the last of its parts", "return ⟦--left_ == 0⟧ ?",
        "--left_ == 1")
 
@@ -451,7 +453,7 @@ mutant(181, "G4", "outcomes", "the error that decided comes last",
        "errors.insert(⟦decides ? errors.begin() : errors.end()⟧, std::move(record));", "errors.end()")
 
 # --- delivery ---------------------------------------------------------------------------------------------------------
-place("include/etl/delivery/seq_ranges.hpp")
+place("include/etl/impl/seq_ranges.ipp")
 mutant(182, "G14", "seq_ranges", "ranges that touch stay two", "to != ranges_.end() && ⟦to->first <= range.end⟧;",
        "to->first < range.end")
 mutant(183, "G14", "seq_ranges", "the first item of a range is not in it",
@@ -460,7 +462,7 @@ mutant(184, "G14", "seq_ranges", "empty ranges are kept", "return ⟦r.end > seq
 mutant(185, "G14", "seq_ranges", "a range of one item is not added", "if (⟦range.first >= range.end⟧) return;",
        "range.first + 1 >= range.end")
 
-place("include/etl/delivery/checkpoint.hpp")
+place("include/etl/impl/checkpoint.ipp")
 mutant(186, "G14", "checkpoint", "a partition without progress gets that of another one",
        "return ⟦at != partitions.end() && at->partition == partition⟧ ?", "at != partitions.end()")
 
@@ -468,11 +470,11 @@ place("include/etl/delivery/idempotency_key.hpp")
 mutant(187, "G16", "keys", "the texts of a key run into one another", "return ⟦add(std::uint64_t{text.size()})⟧;",
        "*this")
 
-place("include/etl/delivery/replay.hpp")
+place("include/etl/impl/replay.ipp")
 mutant(188, "G7", "replay", "letters that were not loaded again are purged",
-       "if (⟦seq >= progress_->watermark && !progress_->gaps.contains(seq)⟧) continue;", "false")
+       "if (⟦seq >= progress->watermark && !progress->gaps.contains(seq)⟧) continue;", "false")
 mutant(189, "G7", "replay", "a letter that was loaded after one that failed stays",
-       "if (⟦seq >= progress_->watermark && !progress_->gaps.contains(seq)⟧) continue;", "seq >= progress_->watermark")
+       "if (⟦seq >= progress->watermark && !progress->gaps.contains(seq)⟧) continue;", "seq >= progress->watermark")
 mutant(190, "G15", "replay store", "a letter that is rejected again is purged by the same transaction",
        "if (⟦!rejected.contains(seq)⟧) done.push_back", "true")
 mutant(191, "G7", "replay", "a replay without a name loads the letters of every pipeline",
@@ -540,7 +542,7 @@ mutant(213, "G14", "bucket", "a bucket accepts checkpoints that it does not keep
 mutant(214, "G11", "bucket", "items that are pushed while a bucket closes are lost",
        "⟦intake.seal_stragglers();⟧", NOTHING)
 
-place("include/etl/memory_budget.hpp")
+place("include/etl/impl/memory_budget.ipp")
 mutant(215, "G2", "memory memory_budget", "a budget that is used up has room", "if (⟦used_ < limit_⟧) return true;",
        "used_ <= limit_")
 
@@ -598,7 +600,7 @@ mutant(235, "G7", "dead_letter_file", "letters of other pipelines are listed",
 
 place("src/io/dead_letter_line.cpp", IO)
 mutant(236, "G7", "dead_letter_file", "a payload of any bytes is written as text",
-       "const bool text = ⟦is_utf8(*letter.payload)⟧;", "true")
+       "const bool text = ⟦find_invalid_utf8(*letter.payload) == std::string::npos⟧;", "true")
 mutant(237, "G7", "dead_letter_file", "letters of a later format are read",
        "!in.failed() && (⟦found == 0 || found > format⟧))", "false")
 mutant(238, "G7", "dead_letter_file", "a member may be there twice",
@@ -717,7 +719,7 @@ mutant(284, "G6", "store", "an error of the store's own tables rejects the user'
        "if (⟦!done && done.error().error_class == ErrorClass::Rejected⟧)", "false")
 
 # --- locks, found by ThreadSanitizer ----------------------------------------------------------------------------------
-place("include/etl/detail/load/work.hpp", ("contract_tests",))
+place("include/etl/impl/work.ipp", ("contract_tests",))
 mutant(285, "G18", "order_by_key", "the parts of a batch are added up without a lock",
        "add(const BatchLedger& part) { ⟦const std::lock_guard lock(mutex_);⟧",
        "const std::unique_lock<std::mutex> lock = MUTANT ? std::unique_lock<std::mutex>() : "

@@ -65,7 +65,7 @@ Moment run(const std::string& impl, const Job& job, std::atomic<std::uint64_t>& 
         },
         [&] { bucket.finish(); });
   }
-  etl::Bucket<Pod> bucket(Checksum{&total}, {.batch_size = job.batch, .workers = job.workers});
+  etl::Bucket<Pod> bucket(etl::concurrent(Checksum{&total}), {.batch_size = job.batch, .workers = job.workers});
   const auto finish = [&] { bucket.finish().throw_if_failed(); };
   if (impl == "shared")
     return feed(

@@ -101,7 +101,7 @@ int run(const Args& args) {
   const auto timeout = Micros(args.number("timeout-us", 1000));
   Waits waits;
   etl::Bucket<Item> bucket(
-      [&waits](std::span<const Item> batch) mutable { waits(batch); },
+      [&waits](std::span<const Item> batch) { waits(batch); },
       {.batch_size = std::max<std::size_t>(1, args.number("batch", 1000)), .timeout = timeout, .workers = 2});
   const Moment start = Moment::now();
   if (mode == "rate")

@@ -25,6 +25,8 @@
 #include <etl/postgres/store.hpp>
 #endif
 
+#include "common/standard_streams.hpp"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -38,7 +40,7 @@ constexpr const char* footer =
     "Exit codes: 0 done; 1 failed, or no such letter; 2 wrong usage, or the store cannot be opened";
 
 int complain(std::string_view what, int code = failed) {
-  fmt::print(stderr, "etl-dlq: {}\n", what);
+  program::say("etl-dlq: {}\n", what);
   return code;
 }
 
@@ -55,15 +57,15 @@ etl::Result<Store> open_postgres([[maybe_unused]] const std::string& url) {
   const auto there = connection->query("SELECT to_regclass(quote_ident(current_schema()) || '.etl_store') IS NOT NULL");
   if (!there) return etl::failure(there.error());
   if (there->text(0, 0) != "t")
-    return etl::failure(etl::fatal(
+    return etl::fatal(
         fmt::format("{}: this database is not a store: its first schema has no table etl_store; to name another "
                     "schema, add ?options=-csearch_path%3DSCHEMA to the URL",
-                    connection->name())));
+                    connection->name()));
   auto store = etl::postgres::Store::open(url);
   if (!store) return etl::failure(std::move(store.error()));
   return *store;
 #else
-  return etl::failure(etl::fatal("this etl-dlq was built without PostgreSQL (libpq-dev)"));
+  return etl::fatal("this etl-dlq was built without PostgreSQL (libpq-dev)");
 #endif
 }
 
@@ -73,9 +75,9 @@ etl::Result<Store> open_store(const std::string& name, bool to_change) {
   const bool is_database = name.starts_with(database);
   const fs::path path = is_database ? name.substr(database.size()) : name;
   if (!is_database && path.extension() != ".ndjson")
-    return etl::failure(etl::fatal(
+    return etl::fatal(
         fmt::format("{}: not a store: write sqlite:{} for a database, or name a .ndjson file or a postgresql://... URL",
-                    name, name)));
+                    name, name));
   std::error_code ignored;
   if (!fs::exists(path, ignored))
     return etl::failure(etl::fatal(
@@ -263,6 +265,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  program::reserve_standard_streams();
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {

@@ -13,7 +13,7 @@
 
 #include <etl/config.hpp>
 #include <etl/detail/meta/handler_memory.hpp>
-#include <etl/executor.hpp>
+#include <etl/executor_backend.hpp>
 
 namespace etl::inline v0 {
 namespace detail {
@@ -71,3 +71,6 @@ struct Adapt<AsioExecutor> {
 
 }  // namespace detail
 }  // namespace etl::inline v0
+
+// Last: without the compiled core, the library's own pool needs what is above.
+#include <etl/executor.hpp>

@@ -1,6 +1,7 @@
 #pragma once
 /// A bounded batcher that is used alone: many producers, one processor.
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include <etl/batch_context.hpp>
+#include <etl/concurrent.hpp>
 #include <etl/config.hpp>
 #include <etl/detail/intake/batch.hpp>
 #include <etl/detail/intake/bucket_engine.hpp>
@@ -18,6 +20,8 @@
 #include <etl/detail/load/bucket_processor.hpp>
 #include <etl/detail/meta/process.hpp>
 #include <etl/error.hpp>
+#include <etl/executor.hpp>
+#include <etl/lost_item.hpp>
 #include <etl/options.hpp>
 #include <etl/report.hpp>
 #include <etl/stop.hpp>
@@ -26,12 +30,17 @@ namespace etl::inline v0 {
 
 /// Collects items into batches and hands them to a processor on worker threads: when a batch holds
 /// `batch_size` items or `batch_bytes`, `timeout` after its first item, or when the bucket closes (G12).
-/// The processor is callable with `std::span<const T>`, optionally followed by an `etl::BatchContext&`, and returns
-/// void or `etl::Result<void>`. A processor that is callable while constant runs on all workers at once. Any other (a
-/// `mutable` lambda, or `std::ref` to one) gets one call at a time. The processor may have `bytes(const T&) const`, the
-/// weight of an item; otherwise an item weighs `sizeof(T)`. All members are thread-safe. A bucket belongs to the
-/// process that made it: a child of fork() may only destroy its copy; the destructor then neither waits nor releases
-/// anything.
+/// The processor is callable with `std::span<const T>`, optionally followed by an `etl::BatchContext&`,
+/// and returns void or `etl::Result<void>`. It is called by one worker at a time; `etl::concurrent(processor)` is
+/// called by all of them at once. `std::ref` refers to a processor that outlives the bucket. It may have `bytes(const
+/// T&) const`, the weight of an item; otherwise an item weighs its size. All members are thread-safe. A bucket belongs
+/// to the process that made it: a child of fork() may only destroy its copy, which then waits for nothing and gives
+/// nothing free.
+///
+/// In a service: give it a retry policy that outlasts an outage of the sink (`.retry = {.max_attempts = 100}`: some
+/// minutes), since after the last attempt the bucket has failed for good and takes nothing more; and a callable for the
+/// items that it took and could not load. To shut down: `close()`, which frees threads that are blocked in a push; join
+/// them; then `finish()`, and look at its report.
 template <class T>
 class Bucket {
  public:
@@ -44,7 +53,16 @@ class Bucket {
   template <class F>
     requires detail::Processor<F, T>
   explicit Bucket(F processor, Options options = {}, Stop stop = {})
-      : parts_(std::move(processor), std::move(options), std::move(stop)) {}
+      : parts_(std::move(processor), NobodyTold{}, std::move(options), std::move(stop)) {}
+  /// The same, with a callable that is told of each item that was taken and is not loaded: `on_lost(const
+  /// LostItem<T>&)`. It is called once for each of them, on any thread, one call at a time, before `finish()` returns;
+  /// not for an item that a push refused, which the pusher still has. It may write the item to a file, or keep it for
+  /// another bucket. An exception from it fails the bucket; the other items are told all the same. Two kinds of items
+  /// are not told: those for which there is no memory at all, and those whose own move constructor has thrown.
+  template <class F, class L>
+    requires detail::Processor<F, T> && std::is_invocable_v<L&, const LostItem<T>&>
+  Bucket(F processor, L on_lost, Options options = {}, Stop stop = {})
+      : parts_(std::move(processor), std::move(on_lost), std::move(options), std::move(stop)) {}
   Bucket(const Bucket&) = delete;
   Bucket& operator=(const Bucket&) = delete;
   /// Closes, and waits until everything is processed (G3). All producers must have been destroyed.
@@ -67,7 +85,17 @@ class Bucket {
   /// Adds an item without blocking. Returns false if the bucket is full, closed, stopped or has failed; the item is
   /// then unchanged and not counted. Throws what moving or weighing the item throws; the item is then not counted.
   [[nodiscard]] bool try_push(T& item) { return parts_->try_push(item) == detail::Pushed::Yes; }
-  /// A handle for one thread, with its own open batch: several times faster than `push`.
+  /// As `try_push`, but waits for room for `timeout`, on the executor's clock. False: full for so long, closed, stopped
+  /// or failed; the item is untouched and not counted. The thread runs no batches meanwhile.
+  [[nodiscard]] bool push_for(T& item, std::chrono::nanoseconds timeout) {
+    const TimePoint due = parts_->engine.due(timeout);
+    for (;;) {
+      const detail::Pushed pushed = parts_->try_push(item);
+      if (pushed != detail::Pushed::Full) return pushed == detail::Pushed::Yes;
+      if (!parts_->engine.wait_for_room_until(due)) return parts_->try_push(item) == detail::Pushed::Yes;
+    }
+  }
+  /// A handle for one thread with an open batch of its own: several times faster than `push`.
   [[nodiscard]] Producer producer() { return Producer(parts_->engine, parts_->engine.open_lane()); }
 
   /// Refuses further items and flushes the items inside. Returns at once.
@@ -102,6 +130,26 @@ class Bucket {
     detail::BucketEngine* engine_;
   };
 
+  struct NobodyTold {};
+  template <class L>
+  class LostTold final : public detail::LostItems {
+   public:
+    explicit LostTold(L on_lost) : on_lost_(std::move(on_lost)) {}
+    void tell(const void* item, LostAs how, const Error& error) override {
+      on_lost_(LostItem<T>{*static_cast<const T*>(item), how, error});
+    }
+
+   private:
+    L on_lost_;
+  };
+  template <class L>
+  [[nodiscard]] static std::unique_ptr<detail::LostItems> told(L on_lost) {
+    if constexpr (std::is_same_v<L, NobodyTold>)
+      return nullptr;
+    else
+      return std::make_unique<LostTold<L>>(std::move(on_lost));
+  }
+
   class Queue final : public detail::ItemQueue {
    public:
     void put(T&& item) { queue_.enqueue(std::move(item)); }
@@ -125,10 +173,11 @@ class Bucket {
   };
 
   struct Parts {
-    template <class F>
-    Parts(F its_processor, Options options, Stop stop)
+    template <class F, class L>
+    Parts(F its_processor, L on_lost, Options options, Stop stop)
         : processor(std::make_unique<detail::TypedProcessor<T, F>>(std::move(its_processor))),
-          engine(processor->calls(), queue, std::move(options), std::move(stop)) {}
+          lost(told(std::move(on_lost))),
+          engine(processor->calls(), queue, lost.get(), std::move(options), std::move(stop)) {}
     [[nodiscard]] detail::Pushed try_push(T& item) {
       if (engine.weighed()) return engine.try_push_weighed(&item, processor->weight(item));
       return engine.intake().try_push([&] { queue.put(std::move(item)); });
@@ -143,6 +192,7 @@ class Bucket {
     }
 
     const std::unique_ptr<detail::ProcessorOf<T>> processor;
+    const std::unique_ptr<detail::LostItems> lost;
     Queue queue;
     detail::BucketEngine engine;
   };

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 
 #include <tl/expected.hpp>
@@ -133,7 +134,19 @@ struct Error {
       text.append(": ").append(c->context.empty() ? c->code.message() : c->context);
     return text;
   }
+
+  /// An error is a `Result` of any type: `return etl::rejected("no price")`.
+  template <class T>
+  operator tl::expected<T, Error>() const& {  // NOLINT(google-explicit-constructor)
+    return tl::unexpected<Error>(*this);
+  }
+  template <class T>
+  operator tl::expected<T, Error>() && {  // NOLINT(google-explicit-constructor)
+    return tl::unexpected<Error>(std::move(*this));
+  }
 };
+
+// The next three make errors. A function that returns a `Result` returns them as they are: `return etl::fatal("...")`.
 
 /// An error of class Rejected: the item is counted and reported, and the run goes on within its budget.
 [[nodiscard]] inline Error rejected(std::string context) {
@@ -153,7 +166,7 @@ struct Error {
 template <class T>
 using Result = tl::expected<T, Error>;
 
-/// Wraps an error, to return it from a function that returns a `Result`.
+/// An error as a `Result` whose type is not named, as in `return ok ? value : etl::failure(error)`.
 [[nodiscard]] inline tl::unexpected<Error> failure(Error error) { return tl::unexpected<Error>(std::move(error)); }
 
 /// An `Error` as an exception, for user code that prefers to throw. The library throws it for a programmer's mistake
@@ -170,5 +183,25 @@ class Exception : public std::exception {
   Error error_;
   std::string what_;
 };
+
+/// The value of a result, for code that prefers exceptions: `Store store = etl::value(Store::open(path))`. Throws
+/// `etl::Exception` with the result's error. Prefer it to the result's own `.value()`, whose exception has a text that
+/// says nothing. Thread-safe, as the result is.
+template <class T>
+  requires(!std::is_void_v<T>)
+[[nodiscard]] T value(Result<T>&& result) {
+  if (!result) throw Exception(std::move(result).error());
+  return *std::move(result);
+}
+template <class T>
+  requires(!std::is_void_v<T>)
+[[nodiscard]] T value(const Result<T>& result) {
+  if (!result) throw Exception(result.error());
+  return *result;
+}
+/// Of a result without a value: throws its error, if it has one.
+inline void value(const Result<void>& result) {
+  if (!result) throw Exception(result.error());
+}
 
 }  // namespace etl::inline v0

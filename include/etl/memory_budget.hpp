@@ -1,11 +1,9 @@
 #pragma once
 /// A common limit for the memory of several runs.
 
-#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <mutex>
-#include <utility>
 #include <vector>
 
 #include <etl/config.hpp>
@@ -37,45 +35,17 @@ class MemoryBudget {
   /// The limit in bytes.
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
   /// Bytes in use now.
-  [[nodiscard]] std::size_t used() const {
-    const std::lock_guard lock(mutex_);
-    return used_;
-  }
+  [[nodiscard]] std::size_t used() const;
   /// The most bytes that were ever in use.
-  [[nodiscard]] std::size_t peak() const {
-    const std::lock_guard lock(mutex_);
-    return peak_;
-  }
+  [[nodiscard]] std::size_t peak() const;
 
   /// Takes `bytes`, even beyond the limit.
-  void charge(std::size_t bytes) {
-    const std::lock_guard lock(mutex_);
-    used_ += bytes;
-    peak_ = std::max(peak_, used_);
-  }
+  void charge(std::size_t bytes);
   /// True while there is room below the limit. Otherwise `waiter` is notified once when there is room again, however
   /// often it asks.
-  [[nodiscard]] bool has_room_or_tell(const std::shared_ptr<detail::BudgetWaiter>& waiter) {
-    const std::lock_guard lock(mutex_);
-    if (used_ < limit_) return true;
-    const auto is_it = [&waiter](const std::weak_ptr<detail::BudgetWaiter>& other) {
-      return !other.owner_before(waiter) && !waiter.owner_before(other);
-    };
-    std::erase_if(waiters_, [](const auto& other) { return other.expired(); });
-    if (std::ranges::none_of(waiters_, is_it)) waiters_.push_back(waiter);
-    return false;
-  }
+  [[nodiscard]] bool has_room_or_tell(const std::shared_ptr<detail::BudgetWaiter>& waiter);
   /// Returns `bytes` to the budget. The caller must not hold a lock that a waiter takes.
-  void release(std::size_t bytes) {
-    std::vector<std::weak_ptr<detail::BudgetWaiter>> told;
-    {
-      const std::lock_guard lock(mutex_);
-      used_ -= bytes;
-      if (used_ < limit_) told.swap(waiters_);
-    }
-    for (const auto& weak : told)
-      if (const auto waiter = weak.lock()) waiter->budget_has_room();
-  }
+  void release(std::size_t bytes);
 
  private:
   const std::size_t limit_;
@@ -86,3 +56,7 @@ class MemoryBudget {
 };
 
 }  // namespace etl::inline v0
+
+#if !defined(ETLPIPE_COMPILED_CORE)
+#include <etl/impl/memory_budget.ipp>
+#endif

@@ -91,8 +91,34 @@ struct RejectHandler : std::function<void(const Rejection&)> {
   ETLPIPE_NOINLINE ~RejectHandler() {}  // NOLINT(modernize-use-equals-default)
 };
 
-/// What a run does about rejected items (G4, G7). Each of `max_rejects` and `max_reject_ratio` holds if it is given.
-/// With neither, the first rejected item fails the run.
+/// An attempt that has failed and is followed by another one, as told to `Options::on_retry`. The references hold
+/// during the call only.
+struct FailedAttempt {
+  std::string_view pipeline;
+  Stage stage = Stage::Load;           ///< Load, DeadLetter or Checkpoint
+  std::size_t attempt = 0;             ///< its number, from 1
+  std::size_t max_attempts = 0;        ///< `RetryPolicy::max_attempts`
+  std::chrono::nanoseconds delay{};    ///< from now to the next attempt
+  std::chrono::nanoseconds elapsed{};  ///< since the first attempt began
+  const Error& error;
+  bool in_batch = false;  ///< whether `batch` and `partition` are known
+  std::uint64_t batch = 0;
+  std::uint32_t partition = 0;
+};
+
+/// Called for failed attempts. (Its destructor: see `RejectHandler`.)
+struct RetryHandler : std::function<void(const FailedAttempt&)> {
+  using std::function<void(const FailedAttempt&)>::function;
+  RetryHandler() = default;
+  RetryHandler(const RetryHandler&) = default;
+  RetryHandler(RetryHandler&&) = default;
+  RetryHandler& operator=(const RetryHandler&) = default;
+  RetryHandler& operator=(RetryHandler&&) = default;
+  ETLPIPE_NOINLINE ~RetryHandler() {}  // NOLINT(modernize-use-equals-default)
+};
+
+/// What a run does about rejected items (G4, G7). `max_rejects` and `max_reject_ratio` hold where they are given; with
+/// neither, the first rejected item fails the run.
 struct ErrorPolicy {
   /// The number of items that may be rejected; one more fails the run.
   std::optional<std::uint64_t> max_rejects{};
@@ -173,8 +199,11 @@ struct Options {
   /// Retries after errors of class Transient from `load` (G5). The same results are loaded again; `transform` is not
   /// repeated.
   RetryPolicy retry{};
-  /// Also repeat a `load` that cannot say whether it has committed (`Errc::OutcomeUnknown`). By default such a load is
-  /// repeated only with a `TransactionalStore` or an `IdempotencyKey`, where this does no harm.
+  /// Called for every attempt that is followed by another one: of a `load`, of writing dead letters, of reading and
+  /// saving progress. On the thread that will wait, one call at a time. An exception from it fails the run.
+  RetryHandler on_retry{};
+  /// Also repeat a `load` that cannot say whether it has committed (`Errc::OutcomeUnknown`). Without it that is done
+  /// only where a repetition does no harm: with a `TransactionalStore`, or an `IdempotencyKey`.
   bool retry_unknown_outcome = false;
   /// Limits the results, and the bytes if the pipeline has `bytes`, that `load` gets per second. Runs may share it.
   /// Null for no limit.

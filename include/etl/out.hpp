@@ -1,7 +1,6 @@
 #pragma once
 /// Takes the results of a pipeline's `transform`.
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -79,7 +78,7 @@ class Out {
     slots_.live = count_ + 1;
     return slots_.data()[count_++];
   }
-  ETLPIPE_NOINLINE void grow() { grow_to(std::max<std::uint32_t>(16, slots_.capacity() * 2)); }
+  ETLPIPE_NOINLINE void grow() { grow_to(slots_.capacity() < 8 ? 16 : slots_.capacity() * 2); }
   void grow_to(std::uint32_t capacity) {
     detail::Slots<T> larger(capacity);
     if constexpr (detail::plain_data<T>) {

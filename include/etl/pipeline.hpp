@@ -3,7 +3,7 @@
 
 #include <concepts>
 #include <cstdint>
-#include <ranges>
+#include <iterator>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -191,6 +191,9 @@ consteval bool check_pipeline() {
   else if constexpr (!HasExpectedItems<P> &&
                      requires { requires std::is_member_function_pointer_v<decltype(&Plain::expected_items)>; })
     static_assert(HasExpectedItems<P>, "etl: expected_items must be const, take no argument and return a number");
+  else if constexpr (!HasExpectedBytes<P> &&
+                     requires { requires std::is_member_function_pointer_v<decltype(&Plain::expected_bytes)>; })
+    static_assert(HasExpectedBytes<P>, "etl: expected_bytes must be const, take no argument and return a number");
   else if constexpr (load_with<P, T, Tx>() != LoadWith::Nothing && acknowledging<P>)
     static_assert(!acknowledging<P>,
                   "etl: a source that acknowledges (`acknowledges = true`) cannot be run with a store or with "

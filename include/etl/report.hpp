@@ -2,7 +2,10 @@
 /// The report of a run: outcome, both ledgers, times and errors (contract G1, G2).
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,6 +69,13 @@ struct FlushCounts {
   [[nodiscard]] std::uint64_t total() const noexcept { return size + bytes + timeout + source + close; }
 };
 
+/// How many items the batches had; the quantiles are exact to an eighth.
+struct BatchSizes {
+  std::uint64_t count = 0;  ///< batches
+  std::uint64_t p50 = 0, p95 = 0, max = 0;
+  double mean = 0;
+};
+
 /// Durations of one stage, one sample per batch (pre_process and post_process: one per run).
 struct StageTimes {
   std::uint64_t count = 0;           ///< number of samples
@@ -84,6 +94,7 @@ struct ErrorRecord {
   Error error;                     ///< the error
   std::string pipeline{};          ///< name of the pipeline
   Stage stage = Stage::Configure;  ///< where it arose
+  bool rejected = false;           ///< it concerns an item that was rejected within the budget: no failure of the run
   bool in_batch = false;           ///< whether `batch` and the items are known
   std::uint64_t batch = 0;         ///< number of the batch, from 0, in the order of sealing
   std::uint32_t partition = 0;     ///< index of the partition
@@ -95,6 +106,17 @@ struct ErrorRecord {
   [[nodiscard]] std::string text() const;
 };
 
+/// An operation that has failed with an error of class Transient and is tried again.
+struct RetryStatus {
+  Stage stage = Stage::Load;            ///< Load, DeadLetter or Checkpoint
+  std::size_t attempt = 0;              ///< the number of the attempt that has failed last, from 1
+  std::size_t max_attempts = 0;         ///< `RetryPolicy::max_attempts`
+  std::string error{};                  ///< why it failed
+  std::chrono::nanoseconds next_try{};  ///< from now to the next attempt; 0: it is under way
+  std::chrono::nanoseconds since{};     ///< how long ago the first attempt began
+  std::size_t operations = 0;  ///< how many operations of the run are tried again; this one for the longest time
+};
+
 /// A live view of a run, for progress and `PipelineManager::status`.
 struct RunStatus {
   ItemLedger items{};                  ///< counts so far
@@ -102,19 +124,37 @@ struct RunStatus {
   std::uint64_t running_batches = 0;   ///< batches at work
   std::chrono::nanoseconds elapsed{};  ///< time since the start
   std::uint64_t expected_items = 0;    ///< length of the source; 0 if not known
+  std::uint64_t earlier_items = 0;     ///< items before the places at which this run goes on; not among `items`
+  std::uint64_t bytes_read = 0;        ///< what the source says (`Emitter::progress`); 0 if it says nothing
+  std::uint64_t expected_bytes = 0;    ///< length of the source in bytes; 0 if not known
+  std::uint64_t earlier_bytes = 0;     ///< of `bytes_read`, those before the places at which this run goes on
   /// Stages in which a user callable is running. If a run does not end, this names what it waits for (G3).
   std::string waiting_for{};
+  /// What is being tried again, when something is: the run waits for a server.
+  std::optional<RetryStatus> retry{};
+};
+
+/// How a report is written.
+struct ReportStyle {
+  bool verbose = false;
+  bool colour = false;  ///< of the outcome, by ECMA-48 sequences
+  /// In colour when `stream` is a terminal, unless the environment has NO_COLOR (no-color.org) or TERM is "dumb".
+  [[nodiscard]] static ReportStyle of(std::FILE* stream, bool verbose = false) noexcept;
 };
 
 /// Everything about one run that ended. A value; not synchronised.
 struct RunReport {
-  std::string pipeline{};                ///< name of the pipeline
-  std::string run{};                     ///< unique id of this run
-  bool resumed = false;                  ///< an earlier run was resumed; `items.replayed` counts what it had settled
+  std::string pipeline{};  ///< name of the pipeline
+  std::string run{};       ///< unique id of this run
+  bool resumed = false;    ///< an earlier run was resumed; `items.replayed` counts what it had settled
+  /// For a resumed run with dead letters: how many letters earlier runs have left there. Each run has its own reject
+  /// budget, which does not count them.
+  std::optional<std::uint64_t> earlier_rejects{};
   Outcome outcome = Outcome::Completed;  ///< how the run ended
   ItemLedger items{};                    ///< source items
   ResultLedger results{};                ///< results of `transform`
   FlushCounts flushes{};                 ///< why batches were flushed
+  BatchSizes batch_sizes{};              ///< items in a batch
   std::chrono::nanoseconds elapsed{};    ///< duration of the run
   StageTimes pre_process{};              ///< times of `pre_process`
   StageTimes extract{};                  ///< times to fill a batch
@@ -122,11 +162,15 @@ struct RunReport {
   StageTimes transform{};                ///< times of `transform`
   StageTimes load{};                     ///< times of `load`
   StageTimes post_process{};             ///< times of `post_process`
-  std::uint64_t inline_batches = 0;      ///< batches run on the thread that extracted them
-  std::uint64_t max_queue_depth = 0;     ///< most sealed batches that waited at once
-  std::uint64_t error_count = 0;         ///< number of all errors
-  std::vector<ErrorRecord> errors{};     ///< the first errors in the order they happened; [0] decided a failure
-  std::string reason{};                  ///< reason of NotRun
+  /// Of the abandoned items, those that a `push` did not take: whoever pushed still has them (G11).
+  std::uint64_t refused_pushes = 0;
+  std::uint64_t inline_batches = 0;   ///< batches run on the thread that extracted them
+  std::uint64_t max_queue_depth = 0;  ///< most sealed batches that waited at once
+  std::uint64_t error_count = 0;      ///< number of all errors
+  std::vector<ErrorRecord> errors{};  ///< the first errors in the order they happened; [0] decided a failure
+  std::string reason{};               ///< reason of NotRun
+  std::string rejects_at{};           ///< where rejected items are, for a person; empty: nowhere but in `errors`
+  std::string next_step{};            ///< what to do after a run that was not Completed, for a person; may be empty
   /// Ids of partitions that an earlier run of this pipeline had and this run has not. Their settled items stay settled,
   /// and are skipped when the partitions come back.
   std::vector<std::string> missing_partitions{};
@@ -143,8 +187,10 @@ struct RunReport {
   [[nodiscard]] int exit_code() const noexcept;
   /// Extracted items per second of `elapsed`.
   [[nodiscard]] double items_per_second() const noexcept;
-  /// A summary for people, in several lines without a newline at the end.
-  [[nodiscard]] std::string text() const;
+  /// A summary for people: outcome, what was loaded and what was not, the first rejects and errors, and what to do
+  /// next. Several lines without a newline at the end. `verbose` adds both ledgers, batches, and the times of the
+  /// stages.
+  [[nodiscard]] std::string text(const ReportStyle& style = {}) const;
   /// The report as one JSON object; times in seconds.
   [[nodiscard]] std::string json() const;
   /// Throws `etl::Exception` with the first error unless `ok()`.
@@ -154,7 +200,9 @@ struct RunReport {
   void add_error(ErrorRecord record) noexcept;
 
  private:
-  void append_ledgers(std::string& out) const;
+  void append_summary(std::string& out) const;
+  void append_figures(std::string& out) const;
+  void append_errors(std::string& out, const ReportStyle& style) const;
 };
 
 }  // namespace etl::inline v0

@@ -16,13 +16,13 @@ import sys
 # The reasons for this order: docs/design/0005-include-layers.md.
 LAYERS = [
     # (layer, group, pattern)
-    (1, "values", r"(config|error|stop|position)\.hpp|observe/histogram\.hpp|detail/meta/(guard|time|process)\.hpp"),
+    (1, "values", r"(concurrent|config|error|stop|position|lost_item)\.hpp|observe/histogram\.hpp|detail/meta/(guard|time|process)\.hpp"),
     (2, "delivery", r"delivery/(seq_ranges|checkpoint|dead_letter|idempotency_key|transactional_store)\.hpp"),
-    (2, "executor", r"(executor|asio|memory_budget|signals)\.hpp|detail/meta/(handler_memory|cpus)\.hpp"),
+    (2, "executor", r"(executor(_backend)?|asio|memory_budget|signals)\.hpp|detail/meta/(handler_memory|cpus)\.hpp"),
     (3, "policy", r"policy/.*"),
     (4, "pipeline", r"detail/(intake/(lane|slots)|load/stage_calls|meta/traits|run/report_text)\.hpp"),
     (6, "bucket", r"bucket\.hpp|detail/intake/bucket_engine\.hpp|detail/load/bucket_processor\.hpp"),
-    (7, "run", r"run\.hpp|detail/run/(run_pipeline|runner|typed_pipeline|execute)\.hpp"),
+    (7, "run", r"(run|start)\.hpp|detail/run/(run_pipeline|runner|typed_pipeline|execute)\.hpp"),
     (8, "manager", r"manager\.hpp|detail/run/manager_engine\.hpp"),
     (5, "detail", r"detail/.*"),
     (8, "replay", r"delivery/replay\.hpp"),
@@ -36,7 +36,7 @@ LAYERS = [
 ]
 # Components stand above core, apart from one another but for these edges.
 COMPONENTS = {
-    "io": set(), "sqlite": set(), "postgres": set(), "http": set(), "s3": {"http"}, "kafka": set(),
+    "io": set(), "excel": {"io"}, "sqlite": set(), "postgres": set(), "http": {"io"}, "s3": {"http"}, "kafka": set(),
     "druid": {"http"}, "csv": {"io"}, "uniprot": {"io"}, "jobs": {"io", "sqlite", "postgres"},
     "records": set(), "schedule": set(),
 }
@@ -51,8 +51,8 @@ THIRD_PARTY_IN_CORE = r"(asio(/.*)?\.hpp|fmt/.*\.h|tl/expected\.hpp)"
 QUEUE_HEADER = r"(concurrentqueue|moodycamel)/.*"
 QUEUE_FILE = "detail/intake/intake_queue.hpp"
 # What the headers of the core include where it is a library: every user's file pays for it.
-LIGHT = set("""algorithm atomic charconv chrono concepts condition_variable csignal cstddef cstdint cstdio exception
-functional initializer_list iterator limits map memory mutex new optional ranges set span stop_token string string_view
+LIGHT = set("""atomic charconv chrono concepts condition_variable csignal cstddef cstdint cstdio exception
+functional future initializer_list iterator limits map memory mutex new optional span stop_token string string_view
 system_error tuple type_traits utility vector tl/expected.hpp unistd.h""".split())
 POSIX = {"fcntl.h", "pthread.h", "sched.h", "signal.h", "sys/ioctl.h", "sys/mman.h", "sys/stat.h", "sys/types.h",
          "unistd.h"}
@@ -324,7 +324,7 @@ def check_test_names(root):
 
 def check_docs(root):
     """A C++ block below <!-- FILE --> stands, line by line, in that file ("..." for what is left out); any other C++ block
-    says <!-- not compiled -->. Links to files of the tree lead somewhere."""
+    says <!-- not compiled -->. It calls nothing that only tests have. Links to files of the tree lead somewhere."""
     def dense(text):
         return re.sub(r"\s+", "", without_comments(text))
 
@@ -339,6 +339,8 @@ def check_docs(root):
             if not mark or not (root / mark).is_file():
                 yield f"{path}:{line}: a C++ block needs <!-- FILE --> above it, with a file that holds its code"
                 continue
+            for number, name in hits(path, code, r"\btest::\w+"):
+                yield f"{path}:{line + 1 + number}: {name.group(0)} is not shipped: a reader cannot call it"
             whole = dense(read(root / mark))
             for number, text_line in enumerate(without_comments(code).splitlines(), line + 2):
                 if text_line.strip() != "..." and dense(text_line) not in whole:

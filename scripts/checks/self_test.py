@@ -87,6 +87,7 @@ BROKEN = [  # (check, file, text, part of the message)
     ("docs", "README.md", "```cpp\nint main() {}\n```\n", "needs <!-- FILE -->"),
     ("docs", "README.md", "<!-- examples/02_gone.cpp -->\n```cpp\nint main() {}\n```\n", "needs <!-- FILE -->"),
     ("docs", "README.md", "<!-- examples/01_hello.cpp -->\n```cpp\nint main() { return 1; }\n```\n", "not in examples/01"),
+    ("docs", "README.md", "<!-- examples/01_hello.cpp -->\n```cpp\nint n = test::ok(f());\n```\n", "test::ok is not shipped"),
     ("docs", "README.md", "[guide](docs/guide.md)\n", "leads nowhere"),
     ("size", "include/etl/run.hpp", ONCE + "\n" * (rules.LINES_FAIL + 1), "one concept per header"),
 ]

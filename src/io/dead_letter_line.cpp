@@ -12,6 +12,8 @@
 
 #include <fmt/format.h>
 
+#include <etl/text.hpp>
+
 namespace etl::inline v0::io::detail {
 namespace {
 
@@ -20,49 +22,11 @@ constexpr std::string_view base64_digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghij
 
 constexpr unsigned byte_of(char c) { return static_cast<unsigned char>(c); }
 
-/// The length of the UTF-8 character that `text` begins with (RFC 3629), or 0.
-std::size_t character_length(std::string_view text) {
-  const unsigned first = byte_of(text[0]);
-  const auto follows = [&](std::size_t at, unsigned least = 0x80, unsigned most = 0xbf) {
-    return at < text.size() && byte_of(text[at]) >= least && byte_of(text[at]) <= most;
-  };
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first <= 0xdf) return follows(1) ? 2 : 0;
-  if (first >= 0xe0 && first <= 0xef)
-    return follows(1, first == 0xe0 ? 0xa0 : 0x80, first == 0xed ? 0x9f : 0xbf) && follows(2) ? 3 : 0;
-  if (first >= 0xf0 && first <= 0xf4)
-    return follows(1, first == 0xf0 ? 0x90 : 0x80, first == 0xf4 ? 0x8f : 0xbf) && follows(2) && follows(3) ? 4 : 0;
-  return 0;
-}
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t length = character_length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
-
 // --- writing ---------------------------------------------------------------------------------------------------------
 
 void add_string(std::string& out, std::string_view text) {
   out += '"';
-  while (!text.empty()) {
-    const std::size_t length = character_length(text);
-    const unsigned c = byte_of(text[0]);
-    if (length == 0)
-      out += fmt::format("\\udc{:02x}", c);
-    else if (c == '"' || c == '\\')
-      out.append({'\\', text[0]});
-    else if (c == '\n')
-      out += "\\n";
-    else if (c < 0x20 || c == 0x7f)
-      out += fmt::format("\\u{:04x}", c);
-    else
-      out += text.substr(0, length);
-    text.remove_prefix(length == 0 ? 1 : length);
-  }
+  append_json_escaped(out, text, InvalidByte::Surrogate);
   out += '"';
 }
 
@@ -208,8 +172,8 @@ class Parser {
     while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\r')) ++at_;
   }
   void plain(std::string& out) {
-    const std::size_t length = character_length(text_.substr(at_));
-    if (length == 0 || byte_of(text_[at_]) < 0x20) return fail("a byte that is not allowed in a string");
+    const std::size_t length = utf8_size(text_.substr(at_));
+    if (length == 0 || byte_of(text_[at_]) < 0x20) return fail("a byte that a string may not have");
     out += text_.substr(at_, length);
     at_ += length;
   }
@@ -321,7 +285,7 @@ std::string to_line(const DeadLetter& letter) {
     add_string(out, letter.position->text());
   }
   if (letter.payload) {
-    const bool text = is_utf8(*letter.payload);
+    const bool text = find_invalid_utf8(*letter.payload) == std::string::npos;
     out += text ? ",\"payload\":" : ",\"payload_base64\":";
     add_string(out, text ? *letter.payload : base64(*letter.payload));
   }

@@ -14,8 +14,13 @@
 #include <utility>
 #include <vector>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #include <etl/bucket.hpp>
 #include <etl/run.hpp>
+#include <etl/testing/virtual_executor.hpp>
 
 #include "support/catch.hpp"
 #include "support/places.hpp"
@@ -37,17 +42,23 @@ test::Script busy(std::uint64_t items, std::uint64_t seed) {
 }
 
 /// Tasks run when the test says so, and time passes when it says so.
-struct Kept final : etl::ExecutorBackend {
+struct Kept : etl::ExecutorBackend {
   struct NoTimer final : etl::Timer {
     void arm(etl::TimePoint, std::shared_ptr<etl::Task> task) override { kept = std::move(task); }
     std::shared_ptr<etl::Task> kept;
   };
   void post(std::shared_ptr<etl::Task> task) override {
     if (failures-- > 0) throw std::runtime_error("no room for a task");
+    const std::lock_guard lock(mutex);
     tasks.push_back(std::move(task));
+  }
+  [[nodiscard]] std::size_t posts() {
+    const std::lock_guard lock(mutex);
+    return tasks.size();
   }
   [[nodiscard]] etl::TimePoint now() const noexcept override { return time; }
   std::unique_ptr<etl::Timer> make_timer() override { return std::make_unique<NoTimer>(); }
+  std::mutex mutex;
   std::vector<std::shared_ptr<etl::Task>> tasks;
   int failures = 0;
   etl::TimePoint time{1h};
@@ -106,19 +117,23 @@ TEST_CASE("G2: where load is there twice, the const one is called, which may run
   CHECK(twice.alone == 0);
   CHECK(twice.together == 1);
   Either either;
-  etl::Bucket<int> bucket(std::ref(either));
+  etl::Bucket<int> bucket(etl::concurrent(std::ref(either)));
   bucket.push(1);
   REQUIRE(bucket.finish().ok());
   CHECK(either.alone == 0);
   CHECK(either.together == 1);
 }
 
-TEST_CASE("G2: a reference to a processor that is not const is called by one worker at a time") {
+TEST_CASE("G2: a bucket calls its processor one call at a time unless it is given with concurrent") {
   CHECK_FALSE(is_concurrent<Alone>());
   CHECK_FALSE(is_concurrent<std::reference_wrapper<Alone>>());
-  CHECK(is_concurrent<Either>());
-  CHECK(is_concurrent<std::reference_wrapper<Either>>());
-  CHECK(is_concurrent<std::reference_wrapper<const Either>>());
+  CHECK_FALSE(is_concurrent<Either>());
+  CHECK_FALSE(is_concurrent<std::reference_wrapper<const Either>>());
+  CHECK(is_concurrent<etl::Concurrent<Either>>());
+  CHECK(is_concurrent<etl::Concurrent<std::reference_wrapper<Either>>>());
+  CHECK(etl::detail::Processor<etl::Concurrent<Either>, int>);
+  CHECK_FALSE(etl::detail::Processor<etl::Concurrent<Alone>, int>);
+  CHECK_FALSE(etl::detail::Processor<etl::Concurrent<std::reference_wrapper<Alone>>, int>);
   Alone alone;
   etl::Bucket<int> bucket(std::ref(alone), {.batch_size = 1, .workers = 2});
   for (int i = 0; i < 100; ++i) bucket.push(i);
@@ -133,11 +148,42 @@ TEST_CASE("G2: a worker that starts wakes the next when there is more to do than
     const auto see = [&](std::span<const int>) { posted.push_back(kept->tasks.size()); };
     etl::Options o{.batch_size = 1, .workers = 2, .capacity = 8};
     o.executor = etl::Executor(kept);
-    etl::Bucket<int> bucket(see, o);
+    etl::Bucket<int> bucket(etl::concurrent(see), o);
     for (int i = 0; i < 2; ++i) bucket.push(i);
     REQUIRE(kept->tasks.size() == 1);  // one at a time
     kept->tasks[0]->run();
     CHECK(posted == std::vector<std::size_t>{2, 2});
+  }
+  kept->tasks.clear();
+}
+
+TEST_CASE("G2: a worker that stayed for more work wakes the next when there is more than it can take") {
+  struct Lingering final : Kept {
+    [[nodiscard]] std::chrono::nanoseconds linger() const noexcept override { return 1h; }
+    [[nodiscard]] etl::TimePoint now() const noexcept override { return time + (later ? 2h : 0h); }
+    std::atomic<bool> later = false;
+  };
+  const auto kept = std::make_shared<Lingering>();
+  {
+    std::latch woken(1);
+    etl::Options o{.batch_size = 2, .timeout = etl::Options::never, .workers = 2, .capacity = 8};
+    o.executor = etl::Executor(kept);
+    const auto wait = [&](std::span<const int> batch) {
+      if (batch.size() == 1) woken.wait();
+    };
+    etl::Bucket<int> bucket(wait, o);
+    auto first = bucket.producer();
+    auto second = bucket.producer();
+    for (int i = 0; i < 3; ++i) first.push(i);
+    second.push(3);
+    REQUIRE(kept->tasks.size() == 1);
+    std::jthread worker([task = kept->tasks[0]] { task->run(); });
+    while (bucket.status().items.loaded < 2 || bucket.status().running_batches > 0) std::this_thread::yield();
+    bucket.close();  // both producers' open batches at once
+    while (bucket.status().queued_batches > 1) std::this_thread::yield();
+    CHECK(kept->posts() == 2);
+    kept->later = true;
+    woken.count_down();
   }
   kept->tasks.clear();
 }
@@ -149,7 +195,7 @@ TEST_CASE("G4: an executor that has failed to take a task is asked again") {
     etl::Options o{.batch_size = 1, .workers = 2, .capacity = 8};
     o.executor = etl::Executor(kept);
     std::atomic<int> processed = 0;
-    etl::Bucket<int> bucket([&](std::span<const int>) { ++processed; }, o);
+    etl::Bucket<int> bucket(etl::concurrent([&](std::span<const int>) { ++processed; }), o);
     bucket.push(1);
     CHECK(kept->tasks.empty());
     kept->time += 1h;
@@ -344,11 +390,12 @@ TEST_CASE("G2: in fused mode everything happens on the calling thread, one batch
   CHECK(threads == std::set<std::thread::id>{std::this_thread::get_id()});
 }
 
-TEST_CASE("G2: a bucket's processor: const is concurrent, mutable is one call at a time") {
+TEST_CASE("G2: a bucket's processor: concurrent on all workers, any other one call at a time") {
   const test::Watchdog watchdog("processors");
   std::latch both{2};
   {
-    etl::Bucket<int> bucket([&both](std::span<const int>) { both.arrive_and_wait(); }, {.batch_size = 1, .workers = 2});
+    etl::Bucket<int> bucket(etl::concurrent([&both](std::span<const int>) { both.arrive_and_wait(); }),
+                            {.batch_size = 1, .workers = 2});
     CHECK(bucket.push(1));
     CHECK(bucket.push(2));
   }
@@ -356,7 +403,7 @@ TEST_CASE("G2: a bucket's processor: const is concurrent, mutable is one call at
   std::uint64_t total = 0;  // not atomic: the library promises
   {
     etl::Bucket<std::uint64_t> bucket(
-        [&crowd, &total](std::span<const std::uint64_t> batch) mutable {
+        [&crowd, &total](std::span<const std::uint64_t> batch) {
           const test::Crowd::Visit visit(crowd);
           for (const std::uint64_t n : batch) total += n;
         },
@@ -399,3 +446,44 @@ TEST_CASE("G2: independent runs share a pool without disturbing one another") {
   threads.clear();
   for (const std::string& w : wrong) CHECK(w == "");
 }
+
+#if defined(__linux__)
+TEST_CASE("G4: on one processor a batch that met a busy worker is taken although its source waits elsewhere") {
+  struct OneProcessor {
+    OneProcessor() {
+      REQUIRE(sched_getaffinity(0, sizeof(before), &before) == 0);
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++i)
+        if (CPU_ISSET(i, &before)) CPU_SET(i, &one);
+      REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0);
+    }
+    OneProcessor(const OneProcessor&) = delete;
+    OneProcessor& operator=(const OneProcessor&) = delete;
+    ~OneProcessor() { sched_setaffinity(0, sizeof(before), &before); }
+    cpu_set_t before{};
+  };
+  struct Polling {
+    std::shared_ptr<etl::testing::VirtualExecutor> clock;
+    std::vector<int> loaded{};
+    void extract(etl::Emitter<int>& out) {
+      if (!out.push(1) || !out.push(2)) return;
+      out.wait_for(1ms);  // runs the first batch
+      REQUIRE(loaded == std::vector{1});
+      clock->advance(1s);  // as a source that waits for its next item
+      CHECK(loaded == std::vector{1, 2});
+    }
+    void load(std::span<const int> batch) {
+      if (batch.front() == 1) clock->advance(1s);  // a worker comes, and leaves: the only token is taken
+      loaded.push_back(batch.front());
+    }
+  };
+  const OneProcessor bound;
+  const auto clock = std::make_shared<etl::testing::VirtualExecutor>();
+  Polling pipeline{clock};
+  etl::Options options{.batch_size = 1, .timeout = etl::Options::never, .workers = 1, .capacity = 10};
+  options.drain_deadline = etl::Options::never;
+  options.executor = etl::Executor(clock);
+  CHECK(etl::run(pipeline, options).ok());
+}
+#endif

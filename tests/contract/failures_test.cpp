@@ -177,6 +177,29 @@ TEST_CASE("G4: the exception itself is delivered on the caller's thread") {
   CHECK_THROWS_AS(r.throw_if_failed(), etl::Exception);
 }
 
+TEST_CASE("G4: a callable that asks a failed result for its value fails with that result's error") {
+  const etl::Result<int> no_file = etl::failure(
+      {.code = std::make_error_code(std::errc::no_such_file_or_directory), .context = "cannot open 'a.csv'"});
+  test::Scripted<true> opens({.at = [&](Site s, std::uint64_t) -> etl::Result<void> {
+    if (s == Site::Extract) static_cast<void>(no_file.value());
+    return {};
+  }});
+  const etl::RunReport failed = etl::run(opens, {.workers = 1});
+  REQUIRE_FALSE(failed.errors.empty());
+  CHECK(failed.errors[0].error.message() == "cannot open 'a.csv'");
+  CHECK(failed.errors[0].error.code == std::errc::no_such_file_or_directory);
+  CHECK(failed.errors[0].error.exception != nullptr);
+
+  const etl::Result<int> bad = etl::failure(etl::rejected("no number"));
+  test::Scripted<true> parses({.items = 10, .at = [&](Site s, std::uint64_t i) -> etl::Result<void> {
+                                 if (s == Site::Transform && i == 4) static_cast<void>(bad.value());
+                                 return {};
+                               }});
+  const etl::RunReport rejects = etl::run(parses, {.workers = 1, .errors = {.max_rejects = 1}});
+  CHECK(rejects.outcome == etl::Outcome::CompletedWithRejects);  // its class is kept
+  CHECK(rejects.items.rejected == 1);
+}
+
 TEST_CASE("G4: every worker fails at once, and a blocked extractor comes free") {
   const test::Watchdog watchdog("all workers fail");
   for (const std::size_t workers : {std::size_t{1}, std::size_t{2}, std::size_t{8}}) {

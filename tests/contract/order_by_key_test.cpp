@@ -11,7 +11,9 @@
 #include <random>
 #include <set>
 #include <span>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <etl/run.hpp>
@@ -185,6 +187,59 @@ TEST_CASE("G2 G18: the ledgers balance when parts of a batch are rejected, and e
   }
 }
 
+namespace {
+
+/// Can only be moved, and not when it is stuck and has been weighed.
+struct Sticky {
+  explicit Sticky(int its_number, bool is_stuck) : number(its_number), stuck(is_stuck) {}
+  Sticky(Sticky&& other) noexcept(false) : stuck(other.stuck), weighed(other.weighed) { take(other); }
+  Sticky& operator=(Sticky&& other) noexcept(false) {
+    stuck = other.stuck;
+    weighed = other.weighed;
+    take(other);
+    return *this;
+  }
+  Sticky(const Sticky&) = delete;
+  Sticky& operator=(const Sticky&) = delete;
+  ~Sticky() = default;
+  void take(Sticky& other) {
+    if (stuck && weighed) throw std::runtime_error("stuck");
+    number = std::exchange(other.number, -1);
+  }
+  int number = -1;
+  bool stuck;
+  mutable bool weighed = false;
+};
+
+}  // namespace
+
+TEST_CASE("G7 G18: letters name their items although others before them could not be moved to their lane") {
+  struct Stuck {
+    void extract(etl::Emitter<Sticky>& out) const {
+      for (int i = 0; i < 10; ++i)
+        if (!out.push(Sticky(i, i == 3))) return;
+    }
+    int key(const Sticky&) const { return 1; }
+    std::uint64_t bytes(const Sticky& item) const { return item.weighed = true; }
+    std::string describe(const Sticky& item) const { return std::to_string(item.number); }
+    void load(std::span<const Sticky> batch, etl::BatchContext& context) const {
+      for (std::size_t i = 0; i < batch.size(); ++i)
+        if (batch[i].number == 7 || batch[i].number == 9) context.reject(i, etl::rejected("bad"));
+    }
+  };
+  const auto letters = std::make_shared<etl::testing::MemoryDeadLetters>();
+  etl::Options options{.batch_size = 100, .workers = 2, .order = etl::Order::ByKey, .name = "stuck"};
+  options.rate_limit = std::make_shared<etl::RateLimiter>(etl::Rates{});  // items are weighed before they are moved
+  options.errors = {.max_rejects = 10, .unclassified = etl::Unclassified::Reject, .dead_letters = letters};
+  CHECK(etl::run(Stuck{}, options).items.rejected == 3);
+  std::vector<std::string> payloads;
+  for (const etl::DeadLetter& letter : letters->letters()) {
+    CHECK(letter.payload == std::to_string(letter.seq));
+    payloads.push_back(letter.payload.value_or("none"));
+  }
+  CHECK(payloads == std::vector<std::string>{"3", "7", "9"});
+}
+
 TEST_CASE("G14 G18: a batch is settled with the last of its parts") {
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
     CAPTURE(seed);
@@ -248,4 +303,28 @@ TEST_CASE("order ByKey of items that are loaded as they are, and of loads that t
   }
   CHECK(in_turn.size() == 300);
   CHECK(std::ranges::is_sorted(in_turn));
+}
+
+TEST_CASE("G18: a key that is a C string is its text, wherever that stands") {
+  struct Named {
+    std::string name;
+    std::uint64_t seq;
+  };
+  struct ByName {
+    std::mutex* mutex;
+    std::vector<std::size_t>* calls;  // how many items each load had
+    void extract(etl::Emitter<Named>& out) const {
+      for (std::uint64_t i = 0; i < 64; ++i)
+        if (!out.push({"one and the same name", i})) return;
+    }
+    const char* key(const Named& item) const { return item.name.c_str(); }
+    void load(std::span<const Named> batch) const {
+      const std::lock_guard lock(*mutex);
+      calls->push_back(batch.size());
+    }
+  };
+  std::mutex mutex;
+  std::vector<std::size_t> calls;
+  REQUIRE(etl::run(ByName{&mutex, &calls}, {.batch_size = 64, .workers = 3, .order = etl::Order::ByKey}).ok());
+  CHECK(calls == std::vector<std::size_t>{64});  // one lane
 }

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include <etl/manager.hpp>
 #include <etl/run.hpp>
 #include <etl/testing/memory_stores.hpp>
 #include <etl/testing/virtual_executor.hpp>
@@ -85,6 +86,80 @@ struct World {
 };
 
 }  // namespace
+
+TEST_CASE("status says how far the source is, in bytes, and where a run goes on") {
+  struct Bytes {
+    etl::PipelineManager* manager = nullptr;
+    std::vector<etl::RunStatus>* seen = nullptr;
+    bool fails = false;
+    std::string fingerprint() const { return "bytes"; }
+    void extract(etl::Emitter<int>& out) const {
+      const std::uint64_t first = out.resume_from() ? out.resume_from()->number().value() : 0;
+      for (std::uint64_t i = first; i < 20; ++i) {
+        out.progress(10 * (i + 1), 200);
+        seen->push_back(manager->status().at(0).run);
+        if (!out.push(static_cast<int>(i))) return;
+        out.mark(etl::Position(i + 1));
+      }
+    }
+    void load(std::span<const int> batch) const {
+      if (fails && batch.front() >= 10) throw std::runtime_error("down");
+    }
+  };
+  const World world;
+  const etl::Options options = world.options();
+  const auto run = [&](bool fails) {
+    std::vector<etl::RunStatus> seen;
+    etl::PipelineManager manager;
+    manager.add("bytes", Bytes{.manager = &manager, .seen = &seen, .fails = fails}, {.options = options});
+    static_cast<void>(manager.run_all());
+    return seen;
+  };
+  const auto first = run(true);
+  REQUIRE_FALSE(first.empty());
+  CHECK(first[0].bytes_read == 10);
+  CHECK(first[0].expected_bytes == 200);
+  CHECK(first[0].earlier_items == 0);
+  const auto second = run(false);
+  REQUIRE(second.size() == 11);  // from the last mark before the end of the last batch that was loaded
+  CHECK(second[0].earlier_items == 9);
+  CHECK(second[0].items.extracted == 0);
+  CHECK(second[0].bytes_read == 100);
+  CHECK(second[0].earlier_bytes == 100);
+  CHECK(second[10].bytes_read == 200);
+}
+
+TEST_CASE("G7: the report of a run that goes on says what earlier runs have rejected") {
+  struct Rejects {
+    int fail_at = -1;
+    std::string fingerprint() const { return "rejects"; }
+    void extract(etl::Emitter<int>& out) const {
+      for (int i = 0; i < 20; ++i)
+        if (!out.push(i)) return;
+    }
+    std::string describe(const int& i) const { return std::to_string(i); }
+    etl::Result<int> transform(const int& i) const {
+      if (i % 5 == 0) return etl::failure(etl::rejected("a fifth"));
+      return i;
+    }
+    void load(std::span<const int> batch) const {
+      if (std::ranges::count(batch, fail_at) > 0) throw std::runtime_error("down");
+    }
+  };
+  const World world;
+  etl::Options options = world.options();
+  options.errors.max_rejects = 3;  // for each run
+  options.errors.dead_letters = std::make_shared<etl::testing::MemoryDeadLetters>();
+  const etl::RunReport first = etl::run(Rejects{.fail_at = 11}, options);
+  CHECK(first.outcome == etl::Outcome::Failed);
+  CHECK_FALSE(first.earlier_rejects);
+  const etl::RunReport second = etl::run(Rejects{}, options);
+  CHECK(second.outcome == etl::Outcome::CompletedWithRejects);
+  CHECK(first.items.rejected == 2);
+  CHECK(second.earlier_rejects == first.items.rejected);
+  CHECK(second.items.rejected == 2);
+  CHECK(second.text().find("2 rejected by earlier runs") != std::string::npos);
+}
 
 TEST_CASE("G14 G17: a run that does not come to extract anything leaves the earlier progress as it was") {
   for (const bool fenced : {false, true})

@@ -9,9 +9,11 @@
 #include <numeric>
 #include <set>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include <etl/bucket.hpp>
 #include <etl/policy/circuit_breaker.hpp>
 #include <etl/policy/rate_limit.hpp>
 #include <etl/run.hpp>
@@ -74,6 +76,111 @@ TEST_CASE("G5: a transient error repeats load with the same results, after a del
   CHECK(loaded == numbers(20));
   CHECK(calls[5] == std::vector<std::vector<int>>(4, {5, 6, 7, 8, 9}));
   CHECK(t.passed() == 1s + 2s + 4s);
+}
+
+TEST_CASE("G5: every attempt that another one follows is told: which, why, and when the next one begins") {
+  Timed t;
+  t.options.name = "orders";
+  t.options.retry = {.max_attempts = 3, .initial_delay = 1s, .jitter = false};
+  std::vector<std::string> told;
+  t.options.on_retry = [&](const etl::FailedAttempt& a) {
+    told.push_back(std::string(a.pipeline) + ' ' + std::string(etl::to_string(a.stage)) + ' ' +
+                   std::to_string(a.attempt) + '/' + std::to_string(a.max_attempts) + " batch " +
+                   std::to_string(a.batch) + ": " + a.error.message() + ", " + std::to_string(a.delay / 1s) +
+                   " s, after " + std::to_string(a.elapsed / 1s) + " s");
+  };
+  Numbers pipeline{.count = 5, .sink = [&](Batch, etl::BatchContext&) -> etl::Result<void> {
+                     return etl::failure(etl::transient("connection refused"));
+                   }};
+  const auto report = etl::run(pipeline, t.options);
+  CHECK(report.outcome == etl::Outcome::Failed);
+  CHECK(told == std::vector<std::string>{"orders load 1/3 batch 0: connection refused, 1 s, after 0 s",
+                                         "orders load 2/3 batch 0: connection refused, 2 s, after 1 s"});
+}
+
+TEST_CASE("G5: dead letters and progress that are written again are told, too") {
+  Timed t;
+  t.options.retry = {.max_attempts = 3, .initial_delay = 1s, .jitter = false};
+  t.options.errors.max_rejects = 100;
+  struct Shy final : etl::DeadLetterStore {
+    etl::testing::MemoryDeadLetters inner;
+    int failures = 2;
+    etl::Result<void> write(std::span<const etl::DeadLetter> letters) override {
+      if (failures-- > 0) return etl::failure(etl::transient("disk is busy"));
+      return inner.write(letters);
+    }
+    etl::Result<void> list(const std::string& pipeline,
+                           const std::function<bool(const etl::DeadLetter&)>& each) override {
+      return inner.list(pipeline, each);
+    }
+    etl::Result<std::size_t> purge(std::span<const std::string> ids) override { return inner.purge(ids); }
+  };
+  const auto letters = std::make_shared<Shy>();
+  t.options.errors.dead_letters = letters;
+  std::vector<etl::Stage> told;
+  t.options.on_retry = [&](const etl::FailedAttempt& a) { told.push_back(a.stage); };
+  Numbers pipeline{.count = 5, .sink = [](Batch, etl::BatchContext& context) -> etl::Result<void> {
+                     context.reject(0, "bad");
+                     return {};
+                   }};
+  const auto report = etl::run(pipeline, t.options);
+  CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
+  CHECK(told == std::vector<etl::Stage>(2, etl::Stage::DeadLetter));
+}
+
+TEST_CASE("G4: an exception from on_retry fails the run, which keeps its books") {
+  Timed t;
+  t.options.on_retry = [](const etl::FailedAttempt&) { throw std::runtime_error("no log"); };
+  int calls = 0;
+  Numbers pipeline{.count = 5, .sink = [&](Batch, etl::BatchContext&) -> etl::Result<void> {
+                     ++calls;
+                     return etl::failure(etl::transient("busy"));
+                   }};
+  const auto report = etl::run(pipeline, t.options);
+  CHECK(report.outcome == etl::Outcome::Failed);
+  CHECK(calls == 1);
+  REQUIRE_FALSE(report.errors.empty());
+  CHECK(report.errors[0].error.message() == "on_retry has failed: no log");
+  CHECK(report.items.abandoned == 5);
+  CHECK(report.results.abandoned == 5);
+}
+
+TEST_CASE("G3: status() says what a run waits for: attempt, error, next try and since when") {
+  Timed t;
+  t.options.batch_size = 1;
+  t.options.retry = {.max_attempts = 10, .initial_delay = 4s, .multiplier = 1.0, .jitter = false};
+  std::vector<etl::RetryStatus> seen;
+  bool before = true;
+  bool after = true;
+  etl::Bucket<int>* itself = nullptr;
+  etl::Bucket<int> bucket(
+      [&, calls = 0](Batch) mutable -> etl::Result<void> {
+        if (++calls == 1) before = itself->status().retry.has_value();
+        if (calls > 1 && itself->status().retry) seen.push_back(*itself->status().retry);
+        if (calls > 3) return {};
+        return etl::failure(etl::transient("connection refused"));
+      },
+      [&] {
+        t.options.on_retry = [&](const etl::FailedAttempt&) { seen.push_back(itself->status().retry.value()); };
+        return t.options;
+      }());
+  itself = &bucket;
+  REQUIRE(bucket.push(1));
+  CHECK(bucket.finish().outcome == etl::Outcome::Completed);
+  after = bucket.status().retry.has_value();
+  CHECK_FALSE(before);
+  CHECK_FALSE(after);
+  REQUIRE(seen.size() == 6);  // told, and seen by the next attempt
+  for (std::size_t i = 0; i < 6; ++i) {
+    CAPTURE(i);
+    CHECK(seen[i].stage == etl::Stage::Load);
+    CHECK(seen[i].attempt == i / 2 + 1);
+    CHECK(seen[i].max_attempts == 10);
+    CHECK(seen[i].error == "connection refused");
+    CHECK(seen[i].next_try == (i % 2 == 0 ? 4s : 0s));
+    CHECK(seen[i].since == 4s * static_cast<int>((i + 1) / 2));
+    CHECK(seen[i].operations == 1);
+  }
 }
 
 TEST_CASE("G5: after the last attempt the run fails, and says how often it was tried") {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <thread>
 
 #include <etl/run.hpp>
 #include <etl/testing/memory_stores.hpp>
@@ -162,4 +163,26 @@ TEST_CASE("G7: what an earlier run has settled does not dilute the reject ratio,
         etl::Outcome::CompletedWithRejects);  // 1 of 150 is few enough, 1 of the first 100 would not be
   CHECK(report.items.replayed >= 1400);
   CHECK(transformed == 1600 - report.items.replayed);
+}
+
+TEST_CASE("G16: what was loaded is saved while the source waits, in fused mode without any time-out too") {
+  struct Waiting : Numbers {
+    MemoryCheckpoints* store;
+    std::uint64_t* saved;
+    void extract(etl::Emitter<std::uint64_t>& out) const {
+      Numbers::extract(out);
+      const auto give_up = etl::Clock::now() + 20s;
+      while (*saved < count && etl::Clock::now() < give_up) {
+        std::this_thread::yield();
+        if (const auto there = store->find("numbers").value()) *saved = there->partitions.at(0).watermark;
+      }
+    }
+  };
+  const auto store = std::make_shared<MemoryCheckpoints>();
+  std::uint64_t saved = 0;
+  etl::Options options{.mode = etl::Mode::Fused, .batch_size = 5, .timeout = etl::Options::never, .name = "numbers"};
+  options.drain_deadline = etl::Options::never;
+  options.delivery = {.checkpoints = store, .save_every = 10ms};
+  CHECK(etl::run(Waiting{{10}, store.get(), &saved}, options).ok());
+  CHECK(saved == 10);
 }

@@ -171,15 +171,14 @@ TEST_CASE("G2: stress: buckets under many producers, stops and failures [soak]",
     std::atomic<std::uint64_t> accepted = 0, refused = 0, processed = 0, sum_in = 0, sum_out = 0;
     etl::RunReport r;
     {
-      etl::Bucket<std::uint64_t> bucket(
-          [&](std::span<const std::uint64_t> batch) -> etl::Result<void> {
-            for (const std::uint64_t v : batch)
-              if (v == fail_at) return etl::failure(etl::fatal("planned"));
-            processed += batch.size();
-            for (const std::uint64_t v : batch) sum_out += v;
-            return {};
-          },
-          o, stop.stop());
+      etl::Bucket<std::uint64_t> bucket(etl::concurrent([&](std::span<const std::uint64_t> batch) -> etl::Result<void> {
+                                          for (const std::uint64_t v : batch)
+                                            if (v == fail_at) return etl::failure(etl::fatal("planned"));
+                                          processed += batch.size();
+                                          for (const std::uint64_t v : batch) sum_out += v;
+                                          return {};
+                                        }),
+                                        o, stop.stop());
       std::vector<std::jthread> threads;
       const auto count = [&](bool ok, std::uint64_t v) {
         (ok ? accepted : refused)++;

@@ -158,11 +158,10 @@ void check_pass() {
 template <class E>
 void check_bucket() {
   Sum sum;
-  etl::Bucket<E> bucket(
-      [&sum](std::span<const E> batch) {
-        for (const E& e : batch) sum.add(e);
-      },
-      {.batch_size = 7, .workers = 2});
+  etl::Bucket<E> bucket(etl::concurrent([&sum](std::span<const E> batch) {
+                          for (const E& e : batch) sum.add(e);
+                        }),
+                        {.batch_size = 7, .workers = 2});
   {
     auto producer = bucket.producer();
     for (std::uint64_t i = 0; i < items; ++i)

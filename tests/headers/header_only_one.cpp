@@ -2,7 +2,10 @@
 #include <cstdint>
 #include <span>
 
+// clang-format off
+#include <etl/observe/progress.hpp>  // before what has its compiled part
 #include <etl/etl.hpp>
+// clang-format on
 
 std::uint64_t loaded_by_bucket();
 

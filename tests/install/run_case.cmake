@@ -1,5 +1,5 @@
 # Configures, builds and runs one consumer project in a fresh folder.
-# -D project= work= compiler= generator= options= [configure_only=ON] [fails_with=<part of the configure error>]
+# -D project= work= compiler= generator= options= [program=consumer] [configure_only=ON] [fails_with=<part of the configure error>]
 file(REMOVE_RECURSE ${work})
 separate_arguments(options UNIX_COMMAND "${options}")
 
@@ -29,4 +29,7 @@ if(configure_only)
 endif()
 
 execute_process(COMMAND ${CMAKE_COMMAND} --build ${work} COMMAND_ERROR_IS_FATAL ANY)
-execute_process(COMMAND ${work}/consumer COMMAND_ERROR_IS_FATAL ANY)
+if(NOT program)
+  set(program consumer)
+endif()
+execute_process(COMMAND ${work}/${program} COMMAND_ERROR_IS_FATAL ANY)

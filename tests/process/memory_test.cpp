@@ -501,7 +501,7 @@ TEST_CASE("memory: an item that the queue of a bucket has no memory for is not l
   for (int n = 0, reached = 1; reached != 0; ++n) {
     std::atomic<std::uint64_t> loaded = 0;
     std::uint64_t accepted = 0;
-    etl::Bucket<int> bucket([&loaded](std::span<const int> batch) { loaded += batch.size(); }, two);
+    etl::Bucket<int> bucket(etl::concurrent([&loaded](std::span<const int> batch) { loaded += batch.size(); }), two);
     {
       const test::FailingMalloc failing(n);
       for (int i = 0; i < 200; ++i) try {

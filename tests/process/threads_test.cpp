@@ -371,6 +371,34 @@ TEST_CASE("fork: a manager with pipelines under way can be destroyed in a child"
   CHECK(report.ok());
 }
 
+TEST_CASE("fork: a handle made by the parent is destroyed by the child at once") {
+  const test::Watchdog watchdog("a handle in a child");
+  test::Gate under_way, go_on;
+  struct Waits {
+    test::Gate& under_way;
+    test::Gate& go_on;
+    void extract(etl::Emitter<int>&) const {
+      under_way.open();
+      go_on.wait();
+    }
+    void load(std::span<const int>) const {}
+  };
+  auto run = std::make_optional(etl::start(Waits{under_way, go_on}, {.workers = 1}));
+  under_way.wait();
+  CHECK(in_child([&] { return run.reset(), 7; }) == 7);
+  go_on.open();
+  CHECK(run->wait().ok());
+}
+
+TEST_CASE("start: a run whose thread cannot start reports it") {
+  const OnlyThreads none(0);
+  etl::RunHandle run = etl::start(Ten{}, {.workers = 1});
+  const etl::RunReport& report = run.wait();
+  CHECK(report.outcome == etl::Outcome::Failed);
+  REQUIRE(report.errors.size() == 1);
+  CHECK(report.errors[0].error.context.find("cannot start the run's thread") == 0);
+}
+
 TEST_CASE("fork: a child makes and uses what it needs itself") {
   const test::Watchdog watchdog("a run in a child");
   const etl::Executor pool = etl::Executor::pool(1);

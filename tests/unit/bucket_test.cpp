@@ -9,6 +9,8 @@
 #include <memory>
 #include <mutex>
 #include <numeric>
+#include <optional>
+#include <set>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -107,11 +109,10 @@ TEST_CASE("bucket: the destructor closes, flushes and waits (G3)") {
       o.workers = 3;
       o.timeout = etl::Options::never;
       if (place == test::Place::TwoThreads) o.executor = service.executor();
-      etl::Bucket<int> bucket(
-          [&sum](std::span<const int> batch) {
-            for (const int n : batch) sum += n;
-          },
-          o);
+      etl::Bucket<int> bucket(etl::concurrent([&sum](std::span<const int> batch) {
+                                for (const int n : batch) sum += n;
+                              }),
+                              o);
       for (int i = 1; i <= 100; ++i) CHECK(bucket.push(i));
     }
     CHECK(sum == 5050);
@@ -122,13 +123,12 @@ TEST_CASE("bucket: eight threads through the shared intake: every item once, sum
   const test::Watchdog watchdog("shared intake");
   for (const std::size_t batch_size : {std::size_t{1}, std::size_t{3}, std::size_t{100}}) {
     std::atomic<std::uint64_t> sum = 0, count = 0, largest = 0;
-    etl::Bucket<std::uint64_t> bucket(
-        [&](std::span<const std::uint64_t> batch) {
-          for (const std::uint64_t n : batch) sum += n;
-          count += batch.size();
-          if (batch.size() > largest) largest = batch.size();
-        },
-        {.batch_size = batch_size, .workers = 2, .capacity = 3});
+    etl::Bucket<std::uint64_t> bucket(etl::concurrent([&](std::span<const std::uint64_t> batch) {
+                                        for (const std::uint64_t n : batch) sum += n;
+                                        count += batch.size();
+                                        if (batch.size() > largest) largest = batch.size();
+                                      }),
+                                      {.batch_size = batch_size, .workers = 2, .capacity = 3});
     {
       std::latch start{8};
       std::vector<std::jthread> threads;
@@ -269,6 +269,148 @@ TEST_CASE("bucket: a failing processor fails the bucket: pushes come free, every
     CHECK(r.errors[0].error.message() == "disk full");
     CHECK(r.errors[0].first_seq == 20);
   }
+}
+
+TEST_CASE("bucket: G2 each item that was taken and is not loaded is told, once, with its reason") {
+  const test::Watchdog watchdog("lost items");
+  const bool weighed = GENERATE(false, true);
+  const bool handle = GENERATE(false, true);
+  CAPTURE(weighed, handle);
+  std::vector<int> loaded;
+  std::vector<int> given;
+  std::multiset<int> rejected;
+  std::multiset<int> abandoned;
+  std::set<std::string> reasons;
+  etl::Options options{.batch_size = 10, .workers = 1, .capacity = 8, .errors = {.max_rejects = 1000}};
+  if (weighed) options.batch_bytes = std::size_t{1} << 30;
+  etl::Bucket<std::string> bucket(
+      [&](std::span<const std::string> batch, etl::BatchContext& context) mutable -> etl::Result<void> {
+        if (loaded.size() >= 200) return etl::failure(etl::fatal("server is gone"));
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+          const int number = std::stoi(batch[i]);
+          if (number % 7 == 0)
+            context.reject(i, "divisible by 7: " + batch[i]);
+          else
+            loaded.push_back(number);
+        }
+        return {};
+      },
+      [&](const etl::LostItem<std::string>& lost) {
+        (lost.how == etl::LostAs::Rejected ? rejected : abandoned).insert(std::stoi(lost.item));
+        if (lost.how == etl::LostAs::Rejected)
+          reasons.insert(lost.error.message() == "divisible by 7: " + lost.item ? "its own" : lost.error.message());
+        else
+          reasons.insert(lost.error.message());
+      },
+      options);
+  {
+    std::optional<etl::Bucket<std::string>::Producer> producer;
+    if (handle) producer.emplace(bucket.producer());
+    for (int i = 0;; ++i) {
+      if (!(producer ? producer->push(std::to_string(i)) : bucket.push(std::to_string(i)))) break;
+      given.push_back(i);
+    }
+  }
+  const etl::RunReport report = bucket.finish();
+  CHECK(report.outcome == etl::Outcome::Failed);
+  CHECK(report.refused_pushes == 1);
+  CHECK(report.items.rejected == rejected.size());
+  CHECK(report.items.abandoned == abandoned.size() + report.refused_pushes);
+  CHECK(reasons == std::set<std::string>{"its own", "server is gone"});
+  std::multiset<int> all(loaded.begin(), loaded.end());
+  all.insert(rejected.begin(), rejected.end());
+  all.insert(abandoned.begin(), abandoned.end());
+  CHECK(all == std::multiset<int>(given.begin(), given.end()));
+}
+
+TEST_CASE("bucket: G2 what a stop, a deadline or a commit of unknown outcome leaves is told, too") {
+  const test::Watchdog watchdog("lost to a stop");
+  std::multiset<std::pair<int, std::string>> told;
+  const auto tell = [&](const etl::LostItem<int>& lost) {
+    told.emplace(lost.item, std::string(etl::to_string(lost.how)) + ": " + lost.error.message());
+  };
+  etl::StopSource stopper;
+  auto nowhere = std::make_shared<Nowhere>();
+  {
+    etl::Bucket<int> bucket([](std::span<const int>) {}, tell,
+                            {.batch_size = 2, .workers = 1, .executor = etl::Executor(nowhere)}, stopper.stop());
+    for (int i = 0; i < 3; ++i) REQUIRE(bucket.push(i));
+    stopper.request_abandon();
+    CHECK(bucket.finish().items.abandoned == 3);
+  }
+  using Told = std::multiset<std::pair<int, std::string>>;
+  CHECK(told == Told{{0, "abandoned: stopped before it was loaded"},
+                     {1, "abandoned: stopped before it was loaded"},
+                     {2, "abandoned: stopped before it was loaded"}});
+  told.clear();
+  etl::Bucket<int> bucket(
+      [](std::span<const int>) -> etl::Result<void> {
+        return etl::failure({.code = etl::Errc::OutcomeUnknown, .context = "lost in the commit"});
+      },
+      tell, {.batch_size = 2, .workers = 1});
+  for (int i = 0; i < 2; ++i) REQUIRE(bucket.push(i));
+  const etl::RunReport report = bucket.finish();
+  CHECK(report.results.in_doubt == 2);
+  CHECK(told == Told{{0, "in doubt: lost in the commit"}, {1, "in doubt: lost in the commit"}});
+}
+
+TEST_CASE("bucket: G4 a callable for lost items that throws fails the bucket, and hears of the others") {
+  int calls = 0;
+  etl::Bucket<int> bucket(
+      [](std::span<const int>, etl::BatchContext& context) {
+        context.reject(0, "bad");
+        context.reject(1, "bad");
+      },
+      [&](const etl::LostItem<int>&) {
+        ++calls;
+        throw std::runtime_error("no file");
+      },
+      {.batch_size = 2, .workers = 1, .errors = {.max_rejects = 10}});
+  for (int i = 0; i < 2; ++i) REQUIRE(bucket.push(i));
+  const etl::RunReport report = bucket.finish();
+  CHECK(calls == 2);
+  CHECK(report.outcome == etl::Outcome::Failed);
+  REQUIRE_FALSE(report.errors.empty());
+  CHECK(report.errors[0].error.message() == "on_lost has failed for an item that is rejected: no file");
+}
+
+TEST_CASE("bucket: push_for waits for room, no longer than it is told") {
+  const test::Watchdog watchdog("push_for");
+  const bool weighed = GENERATE(false, true);
+  CAPTURE(weighed);
+  auto clock = std::make_shared<etl::testing::VirtualExecutor>(1);
+  std::vector<int> loaded;
+  etl::Bucket<int>* itself = nullptr;
+  bool refused = false;
+  std::chrono::nanoseconds waited{};
+  etl::Options options{.batch_size = 1, .timeout = etl::Options::never, .workers = 1, .capacity = 1};
+  options.executor = etl::Executor(clock);
+  if (weighed) options.batch_bytes = std::size_t{1} << 30;
+  etl::Bucket<int> bucket(
+      [&](std::span<const int> batch) mutable {
+        loaded.insert(loaded.end(), batch.begin(), batch.end());
+        if (loaded.size() > 1) return;
+        int more = 2;
+        while (itself->try_push(more)) {}  // full now, until this returns
+        int third = 3;
+        const auto begin = clock->now();
+        refused = !itself->push_for(third, 3s);
+        waited = clock->now() - begin;
+      },
+      options);
+  itself = &bucket;
+  int item = 1;
+  REQUIRE(bucket.push_for(item, 0s));
+  item = 4;
+  REQUIRE(bucket.push_for(item, 1h));  // there is room as soon as a worker has taken the first
+  const etl::RunReport report = bucket.finish();
+  CHECK(refused);
+  CHECK(waited == 3s);
+  CHECK(std::ranges::count(loaded, 3) == 0);
+  CHECK(loaded.back() == 4);
+  CHECK(report.outcome == etl::Outcome::Completed);
+  CHECK(report.items.extracted == loaded.size());  // what was not taken is not counted
+  CHECK_FALSE(bucket.push_for(item, 1h));  // closed: at once
 }
 
 TEST_CASE("bucket: the processor's context: batch, Seq range, rejects") {
@@ -521,7 +663,7 @@ TEST_CASE("bucket: batch_bytes holds for items pushed by any thread (G12)") {
   const test::Watchdog watchdog("batch_bytes");
   std::atomic<std::size_t> most = 0, items = 0;
   etl::Bucket<std::string> bucket(
-      Heaviest{&most, &items},
+      etl::concurrent(Heaviest{&most, &items}),
       {.batch_size = 100000, .batch_bytes = 1000, .timeout = etl::Options::never, .workers = 2, .capacity = 3});
   {
     std::vector<std::jthread> threads;
@@ -750,4 +892,20 @@ TEST_CASE("bucket: G4 an item that was moved away when that failed is not proces
   CHECK(processed == std::vector<int>{1});
   CHECK(report.items.loaded == 1);
   CHECK(report.items.abandoned == 2);
+}
+
+TEST_CASE("bucket: G18 Order::Source: what one thread has pushed is processed in that order") {
+  constexpr int count = 5000;
+  std::vector<int> expected(count);
+  std::iota(expected.begin(), expected.end(), 0);
+  for (int round = 0; round < 20; ++round) {
+    std::vector<int> seen;
+    etl::Options options{.batch_size = 2, .workers = 4, .order = etl::Order::Source};
+    options.inline_batches = etl::Inline::Never;
+    etl::Bucket<int> bucket(
+        [&](std::span<const int> batch) mutable { seen.insert(seen.end(), batch.begin(), batch.end()); }, options);
+    for (int i = 0; i < count; ++i) bucket.push(i);
+    REQUIRE(bucket.finish().ok());
+    REQUIRE(seen == expected);
+  }
 }

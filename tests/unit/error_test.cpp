@@ -1,7 +1,9 @@
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <etl/error.hpp>
 
@@ -65,6 +67,31 @@ TEST_CASE("error: a Result carries a value or an Error") {
   CHECK(half(3).error().context == "odd");
 }
 
+TEST_CASE("error: value() gives what a result holds, or throws its error") {
+  const auto half = [](int n) -> etl::Result<int> {
+    if (n % 2 != 0) return etl::failure(etl::rejected("odd"));
+    return n / 2;
+  };
+  CHECK(etl::value(half(4)) == 2);
+  const etl::Result<int> kept = half(6);
+  CHECK(etl::value(kept) == 3);
+  etl::Result<std::unique_ptr<int>> owned = std::make_unique<int>(5);
+  CHECK(*etl::value(std::move(owned)) == 5);
+  etl::value(etl::Result<void>());
+  const auto thrown = [](auto&& call) {
+    try {
+      call();
+    } catch (const etl::Exception& e) {
+      return std::string(e.what());
+    }
+    return std::string("nothing was thrown");
+  };
+  CHECK(thrown([&] { static_cast<void>(etl::value(half(3))); }) == "odd");
+  const etl::Result<int> odd = half(5);
+  CHECK(thrown([&] { static_cast<void>(etl::value(odd)); }) == "odd");
+  CHECK(thrown([] { etl::value(etl::Result<void>(etl::failure(etl::fatal("disk full")))); }) == "disk full");
+}
+
 TEST_CASE("error: Exception gives its Error back") {
   try {
     throw etl::Exception(etl::rejected("line 7"));
@@ -74,4 +101,26 @@ TEST_CASE("error: Exception gives its Error back") {
     REQUIRE(ours != nullptr);
     CHECK(ours->error().error_class == etl::ErrorClass::Rejected);
   }
+}
+
+namespace {
+struct MoveOnly {
+  std::unique_ptr<int> number;
+};
+etl::Result<int> number() { return etl::rejected("no number"); }
+etl::Result<void> nothing() { return etl::fatal("cannot"); }
+etl::Result<MoveOnly> owned() {
+  etl::Error error = etl::transient("busy");
+  error.context += " again";
+  return error;
+}
+etl::Result<std::optional<std::string>> text() { return etl::rejected("no text"); }
+}  // namespace
+
+TEST_CASE("error: is a result of any type, without a second wrapper") {
+  CHECK(number().error().context == "no number");
+  CHECK(number().error().error_class == etl::ErrorClass::Rejected);
+  CHECK(nothing().error().context == "cannot");
+  CHECK(owned().error().context == "busy again");
+  CHECK(text().error().code == etl::Errc::Rejected);
 }

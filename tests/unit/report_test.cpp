@@ -1,14 +1,22 @@
+#include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <etl/observe/histogram.hpp>
 #include <etl/report.hpp>
+#include <etl/run.hpp>
+#include <etl/testing/memory_stores.hpp>
 
 #include "support/catch.hpp"
 #include "support/json.hpp"
+#include "support/terminal.hpp"
 
 using namespace std::chrono_literals;
 
@@ -148,10 +156,98 @@ TEST_CASE("report: JSON is UTF-8, whatever the bytes of a text") {
   }
 }
 
-TEST_CASE("report: text says at a glance what happened") {
-  const std::string text = sample().text();
+TEST_CASE("report: text begins with the outcome, then what was loaded and what not, then what to do") {
+  etl::RunReport r = sample();
+  r.refused_pushes = 1;
+  r.rejects_at = "dead letters of 'orders'";
+  r.next_step = "mend the cause; then run it again";
+  r.add_error({.error = etl::rejected("no number"),
+               .stage = etl::Stage::Transform,
+               .rejected = true,
+               .in_batch = true,
+               .batch = 0,
+               .first_seq = 7,
+               .last_seq = 7});
+  CHECK(r.text() ==
+        "orders: Failed in 2 s\n"
+        "  1,234,000 loaded, 7 rejected, 500 filtered, 59 abandoned, 10 results in doubt; 617 k items/s\n"
+        "  1 push was refused, since the run was ending: whoever pushed still has the item\n"
+        "  rejected items are dead letters of 'orders'\n"
+        "  errors:\n"
+        "    load, batch 12, partition 3, items 1000-1999: no \"route\"\n\tto\\host \x01\n"
+        "    post_process: Input/output error\n"
+        "  rejected, the first ones:\n"
+        "    transform, batch 0, item 7, rejected: no number\n"
+        "  next: mend the cause; then run it again");
+  CHECK(r.text({.colour = true}).rfind("orders: \x1b[31mFailed\x1b[0m in 2 s\n", 0) == 0);
+}
+
+TEST_CASE("report: colours only where somebody sees them") {
+  std::FILE* const file = std::tmpfile();
+  CHECK_FALSE(etl::ReportStyle::of(file).colour);
+  CHECK(etl::ReportStyle::of(file, true).verbose);
+  CHECK_FALSE(etl::ReportStyle::of(nullptr).colour);
+  std::fclose(file);
+  const test::Terminal terminal;
+  std::FILE* const stream = ::fdopen(::dup(terminal.device()), "w");
+  const test::Variable term("TERM", "xterm");
+  {
+    const test::Variable no_color("NO_COLOR", "");
+    CHECK(etl::ReportStyle::of(stream).colour);
+  }
+  {
+    const test::Variable no_color("NO_COLOR", "1");
+    CHECK_FALSE(etl::ReportStyle::of(stream).colour);
+  }
+  const test::Variable dumb("TERM", "dumb");
+  CHECK_FALSE(etl::ReportStyle::of(stream).colour);
+  std::fclose(stream);
+}
+
+TEST_CASE("report: of a run it says where rejected items are, how large batches were, and what to do next") {
+  struct Numbers {
+    int fail_at = -1;
+    void extract(etl::Emitter<int>& out) const {
+      for (int i = 0; i < 25; ++i)
+        if (!out.push(i)) return;
+    }
+    etl::Result<int> transform(const int& i) const {
+      if (i == 7) return etl::failure(etl::rejected("seven"));
+      return i;
+    }
+    void load(std::span<const int> batch) const {
+      if (std::ranges::count(batch, fail_at) > 0) throw std::runtime_error("disk full");
+    }
+  };
+  etl::Options options{.batch_size = 10, .workers = 1, .errors = {.max_rejects = 1}};
+  const etl::RunReport good = etl::run(Numbers{}, options);
+  CHECK(good.batch_sizes.count == 3);
+  CHECK(good.batch_sizes.max == 10);
+  CHECK(good.batch_sizes.mean > 8.3);
+  CHECK(good.rejects_at.empty());
+  CHECK(good.next_step.empty());
+  CHECK(has(good.text(), "\n  24 loaded, 1 rejected; "));
+  CHECK(has(good.text(), "\n  rejected, the first ones:\n    transform, batch 0, item 7, rejected: seven"));
+  CHECK_FALSE(has(good.text(), "errors"));
+  options.errors.dead_letters = std::make_shared<etl::testing::MemoryDeadLetters>();
+  options.name = "numbers";
+  const etl::RunReport letters = etl::run(Numbers{}, options);
+  CHECK(letters.rejects_at == "dead letters of 'numbers'");
+  CHECK(letters.next_step == "mend what was rejected and replay the dead letters, or purge them");
+  CHECK(etl::run(Numbers{.fail_at = 12}, options).next_step ==
+        "mend the cause; then run it again, it begins at the start: no progress is kept");
+  options.errors.max_rejects = 0;
+  CHECK(has(etl::run(Numbers{}, options).next_step, "mend what was rejected, or raise its limit"));
+  etl::StopSource stopped;
+  stopped.request_drain();
+  CHECK(has(etl::run(Numbers{}, options, stopped.stop()).next_step, "run it again, it begins at the start"));
+}
+
+TEST_CASE("report: the verbose text has every figure") {
+  const std::string text = sample().text({.verbose = true});
   CAPTURE(text);
   CHECK(text.rfind("orders: Failed", 0) == 0);
+  CHECK(has(text, "sum of threads"));  // 8 ms of 2 s may be more than the run took
   CHECK(has(text, "1,234,567 extracted = 1,234,000 loaded + 500 filtered + 7 rejected + 60 abandoned"));
   CHECK(has(text, "1,234,067 produced = 1,234,000 committed + 7 rejected + 50 abandoned + 10 in doubt"));
   CHECK(has(text, "1,245 flushed"));

@@ -1,4 +1,5 @@
 #include <csignal>
+#include <cstdio>
 #include <stop_token>
 #include <utility>
 
@@ -6,6 +7,7 @@
 
 #include "support/catch.hpp"
 #include "support/sync.hpp"
+#include "support/terminal.hpp"
 
 namespace {
 
@@ -47,6 +49,38 @@ TEST_CASE("signals: the first drains, the second abandons, the third has its for
   const test::Watchdog watchdog("the former handler does not come back");
   while (seen == 0) std::raise(SIGINT);
   CHECK(seen >= 1);
+}
+
+TEST_CASE("signals: on a terminal the first says what the second does") {
+  const Handler handler(SIGINT);
+  const test::Terminal terminal;
+  const test::StandardError to_terminal(terminal.device());
+  {
+    const etl::Stop stop = etl::stop_on_signals();
+    std::raise(SIGINT);
+    await(stop.drain());
+    CHECK(terminal.read() == "\r\x1b[Kstopping; again to drop what is queued\n");
+    std::raise(SIGINT);
+    await(stop.abandon());
+  }
+  const etl::Stop stop = etl::stop_on_signals({SIGINT}, "I hear you");
+  std::raise(SIGINT);
+  await(stop.drain());
+  CHECK(terminal.read() == "\r\x1b[KI hear you\n");  // and nothing of the second signal
+}
+
+TEST_CASE("signals: where the standard error is a file, nothing is written there") {
+  const Handler handler(SIGINT);
+  std::FILE* const file = std::tmpfile();
+  {
+    const test::StandardError to_file(::fileno(file));
+    const etl::Stop stop = etl::stop_on_signals();
+    std::raise(SIGINT);
+    await(stop.drain());
+  }
+  std::fseek(file, 0, SEEK_END);
+  CHECK(std::ftell(file) == 0);
+  std::fclose(file);
 }
 
 TEST_CASE("signals: SIGTERM counts as well, together with SIGINT") {

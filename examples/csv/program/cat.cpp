@@ -9,6 +9,7 @@
 #include <etl/io/sink.hpp>
 
 #include "command.hpp"
+#include "workbook.hpp"
 
 namespace program {
 namespace {
@@ -18,6 +19,7 @@ namespace csv = etl::csv;
 struct Options {
   std::vector<std::filesystem::path> files{};
   csv::Dialect dialect{.header_rows = 0, .ragged = csv::Ragged::Keep};
+  SheetChoice sheet{};
   bool set_aside = false;
 };
 
@@ -28,7 +30,8 @@ int cat(const Options& options, const etl::Stop& stop) {
   std::vector<std::string> header;
   bool rejects = false;
   for (const std::filesystem::path& path : options.files) {
-    auto reader = csv::Reader::open(path, options.dialect, how, stop.drain());
+    csv::Dialect dialect = options.dialect;
+    auto reader = open_rows(path, dialect, how, options.sheet, stop.drain());
     if (!reader) return fail(reader.error(), exit_usage);
     if (header.empty() && !reader->header().empty()) {
       header = reader->header();
@@ -48,7 +51,7 @@ int cat(const Options& options, const etl::Stop& stop) {
         for (const std::string_view cell : row) writer->cell(cell);
         if (auto written = writer->end_row(); !written) return fail_to_print(written.error());
       }
-      for (const csv::BadRow& bad : (*chunk)->bad_rows()) fmt::print(stderr, "{}\n", bad.error.message());
+      for (const csv::BadRow& bad : (*chunk)->bad_rows()) say("{}\n", bad.error.message());
       rejects |= !(*chunk)->bad_rows().empty();
     }
     if (stop.drain().stop_requested()) break;
@@ -63,8 +66,11 @@ void add_cat(CLI::App& app, Chosen& chosen) {
   const auto options = std::make_shared<Options>();
   CLI::App* const command = app.add_subcommand(
       "cat", "Print the rows of files as RFC 4180 has them: commas, quotes where they are needed, LF");
-  command->add_option("FILE", options->files, "Files, plain or gzip; - is standard input")->required();
+  command
+      ->add_option("FILE", options->files, "Plain, gzip or a workbook (.xlsx, .xls), by content; - is standard input")
+      ->required();
   add_dialect(*command, options->dialect);
+  add_sheet(*command, options->sheet);
   command->add_flag_callback(
       "--header", [options] { options->dialect.header_rows = 1; },
       "The first row of each file is its header; print it once");

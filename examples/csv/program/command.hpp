@@ -19,6 +19,8 @@
 #include <etl/io/source.hpp>
 #include <etl/stop.hpp>
 
+#include "common/standard_streams.hpp"
+
 namespace program {
 
 /// What the command line chose, to be run: returns the exit code.
@@ -37,7 +39,7 @@ constexpr int exit_stopped = 4;
 
 /// Says what is wrong; returns the exit code for it.
 inline int fail(const etl::Error& error, int code = exit_failed) {
-  fmt::print(stderr, "etl-csv: {}\n", error.message());
+  say("etl-csv: {}\n", error.message());
   return code;
 }
 

@@ -18,6 +18,7 @@
 #include <etl/stop.hpp>
 
 #include "load_log.hpp"
+#include "workbook.hpp"
 
 namespace program {
 
@@ -31,6 +32,7 @@ struct Load {
   std::filesystem::path mapping{};               ///< empty: columns by their names, types from the table
   std::optional<etl::csv::FileFormat> format{};  ///< nothing: by the names of files
   etl::csv::Dialect dialect{};
+  SheetChoice sheet{};               ///< of workbooks
   bool name_columns = false;         ///< those without a name in the header
   bool find_delimiter = true;        ///< in each file, instead of the dialect's
   std::vector<std::string> nulls{};  ///< empty: an empty cell without quotes

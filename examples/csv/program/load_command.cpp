@@ -38,8 +38,9 @@ void add_load(CLI::App& app, Chosen& chosen) {
       "example: etl-csv load 'data/*.csv' --into sqlite:orders.db --table orders --create");
   command
       ->add_option("PATTERN", load->patterns,
-                   "CSV or JSON files, plain or gzip, or patterns with *, ?, [a-z], {a,b} and ** (any folders); - is "
-                   "standard input")
+                   "Files of CSV or JSON, plain or gzip by content, workbooks (.xlsx, .xls), or patterns with *, ?, "
+                   "[a-z], {a,b} and ** (any "
+                   "folders); - is standard input")
       ->required();
   command
       ->add_option(
@@ -84,6 +85,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
                                                   "it]");
   format->transform(choice(formats));
   add_dialect(*command, load->dialect);
+  add_sheet(*command, load->sheet);
   CLI::Option* const delimiter = command->get_option("--delimiter");
   command
       ->add_option("--header-rows", load->dialect.header_rows,

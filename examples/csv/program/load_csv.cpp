@@ -191,9 +191,14 @@ class CsvSource final : public RowSource {
 class CsvInput final : public Input {
  public:
   /// `opened`: of what can be read once, behind its header.
-  CsvInput(fs::path file, const csv::Dialect& dialect, csv::RecordDecoder decoder, std::shared_ptr<csv::Reader> opened)
+  /// `name`: of the file in messages; `said`: what the dialect was made of, with the choice of a sheet.
+  CsvInput(fs::path file, std::string name, const csv::Dialect& said, const csv::Dialect& dialect,
+           const SheetChoice& sheet, csv::RecordDecoder decoder, std::shared_ptr<csv::Reader> opened)
       : file_(std::move(file)),
+        name_(std::move(name)),
+        said_(said),
         dialect_(dialect),
+        sheet_(sheet),
         decoder_(std::make_shared<const csv::RecordDecoder>(std::move(decoder))),
         opened_(std::move(opened)) {}
 
@@ -203,13 +208,15 @@ class CsvInput final : public Input {
       return c ? fmt::format("{}", static_cast<int>(*c)) : "none";
     };
     return fmt::format(
-        "delimiter {}, quote {}, escape {}, comment {}, skip {}, header {}, trim {}, blank lines {}, ragged {}, "
-        "max lines {}, latin1 {}, charset {}, utf8 {}",
-        static_cast<int>(d.delimiter), shown(d.quote), shown(d.escape), shown(d.comment), d.skip_lines, d.header_rows,
-        d.trim, d.keep_blank_lines, static_cast<int>(d.ragged), d.max_lines, d.encoding == csv::Encoding::Latin1,
-        d.charset, d.check_utf8);
+               "delimiter {}, quote {}, escape {}, comment {}, skip {}, header {}, trim {}, blank lines {}, ragged {}, "
+               "max lines {}, latin1 {}, charset {}, utf8 {}",
+               static_cast<int>(d.delimiter), shown(d.quote), shown(d.escape), shown(d.comment), d.skip_lines,
+               d.header_rows, d.trim, d.keep_blank_lines, static_cast<int>(d.ragged), d.max_lines,
+               d.encoding == csv::Encoding::Latin1, d.charset, d.check_utf8) +
+           (is_sheet() ? fmt::format(", sheet {}, skipped {}", sheet_.text(), said_.skip_lines) : std::string());
   }
   std::vector<csv::Part> parts(std::size_t most) const override {
+    if (is_sheet()) return Input::parts(most);
     auto cut = csv::split(file_, dialect_, most);
     return cut && !cut->empty() ? *std::move(cut) : Input::parts(most);  // such as gzip
   }
@@ -223,18 +230,23 @@ class CsvInput final : public Input {
       if (!place) return etl::failure(other_version());
       options.begin = *place;
     }
-    auto reader = csv::Reader::open(file_, dialect_, options, stop);
+    csv::Dialect dialect = said_;
+    auto reader = open_rows(file_, dialect, options, sheet_, stop);
     if (!reader) return etl::failure(std::move(reader.error()));
     return std::make_unique<CsvSource>(std::make_shared<csv::Reader>(*std::move(reader)), decoder_);
   }
   std::string place(const csv::Record& record) const override {
-    return fmt::format("{}:{}", display_name(file_), std::get<std::int64_t>(record.back()));
+    return fmt::format("{}:{}", name_, std::get<std::int64_t>(record.back()));
   }
   std::string_view remedy() const override { return json_remedy(file_); }
 
  private:
+  [[nodiscard]] bool is_sheet() const noexcept { return dialect_.sheet_column != 0; }
+
   fs::path file_;
-  csv::Dialect dialect_;
+  std::string name_;
+  csv::Dialect said_, dialect_;
+  SheetChoice sheet_;
   std::shared_ptr<const csv::RecordDecoder> decoder_;
   std::shared_ptr<csv::Reader> opened_;
 };
@@ -242,15 +254,17 @@ class CsvInput final : public Input {
 etl::Result<FilePlan> plan(const fs::path& file, const Load& options, const csv::FileMapping* told,
                            const std::optional<TargetColumns>& table, const etl::Stop& stop, std::size_t look) {
   std::optional<csv::Sniffed> sniffed;
-  if (told == nullptr && options.find_delimiter) sniffed = look_into(file, options.dialect);
+  const bool sheet = is_workbook(file);
+  if (told == nullptr && options.find_delimiter && !sheet) sniffed = look_into(file, options.dialect);
   csv::FileMapping how = told != nullptr ? *told : mapping_by_name(options, sniffed);
   how.dialect.check_utf8 = how.dialect.encoding == csv::Encoding::Utf8;  // a database of UTF-8 has nothing else
 
-  auto reader = csv::Reader::open(file, how.dialect, {.bad_rows = csv::BadRows::SetAside}, stop.drain());
+  csv::Dialect said = how.dialect;
+  auto reader = open_rows(file, how.dialect, {.bad_rows = csv::BadRows::SetAside}, options.sheet, stop.drain());
   if (!reader) return etl::failure(std::move(reader.error()));
-  if (told == nullptr && how.dialect.delimiter != options.dialect.delimiter && reader->width() <= 1) {
+  if (!sheet && told == nullptr && how.dialect.delimiter != options.dialect.delimiter && reader->width() <= 1) {
     // It is in the cells only, as in times of day.
-    how.dialect.delimiter = options.dialect.delimiter;
+    said.delimiter = how.dialect.delimiter = options.dialect.delimiter;
     reader = csv::Reader::open(file, how.dialect, {.bad_rows = csv::BadRows::SetAside}, stop.drain());
     if (!reader) return etl::failure(std::move(reader.error()));
   }
@@ -268,7 +282,8 @@ etl::Result<FilePlan> plan(const fs::path& file, const Load& options, const csv:
   auto decoder = how.bind(reader->header(), reader->name(), reader->width());
   if (!decoder) return etl::failure(std::move(decoder.error()));
   plan->shape = shape_of(how);
-  plan->input = std::make_shared<CsvInput>(file, how.dialect, *std::move(decoder),
+  plan->input = std::make_shared<CsvInput>(file, sheet ? reader->name() : display_name(file), said, how.dialect,
+                                           options.sheet, *std::move(decoder),
                                            again ? nullptr : std::make_shared<csv::Reader>(*std::move(reader)));
   return plan;
 }

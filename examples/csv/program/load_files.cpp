@@ -142,6 +142,7 @@ class Job {
       manager.add_runner(job_name(options_, files_[i]),
                          [this, i, &summary](const etl::Options& run, const etl::Stop& stopped) {
                            FileResult& result = summary.files[i];
+                           progress_.begins(i);
                            load_file(i, run, stopped, result);
                            progress_.done(i);
                            return result.report;
@@ -315,7 +316,11 @@ std::string quoted_path(const std::string& message) {
 std::string job_name(const Load& options, const fs::path& file) {
   std::error_code unknown;
   const fs::path whole = file == "-" ? file : fs::weakly_canonical(file, unknown);
-  return fmt::format("{} into {}", whole.empty() ? file.string() : whole.string(), options.table);
+  std::string name = whole.empty() ? file.string() : whole.string();
+  // Each sheet is loaded by itself. What is wrong with the choice comes out when the file is read.
+  if (is_workbook(file))
+    if (const auto sheet = chosen_sheet(file, options.sheet)) name += fmt::format("[{}]", *sheet);
+  return fmt::format("{} into {}", name, options.table);
 }
 
 std::string merges_name(const Load& options) { return fmt::format("merges into {}", options.table); }

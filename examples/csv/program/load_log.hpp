@@ -6,9 +6,9 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <etl/observe/terminal.hpp>
 
-#include "load_progress.hpp"
-
+#include "common/standard_streams.hpp"
 namespace program {
 
 /// Each says also what those before it say.
@@ -26,7 +26,7 @@ class Log {
   [[nodiscard]] bool says(LogLevel level) const noexcept { return level <= level_; }
   template <class... T>
   void operator()(LogLevel level, fmt::format_string<T...> text, T&&... values) const {
-    if (says(level)) fmt::print(stderr, "{}etl-csv: {}\n", fresh_line(), fmt::format(text, std::forward<T>(values)...));
+    if (says(level)) say("{}etl-csv: {}\n", etl::fresh_line(stderr), fmt::format(text, std::forward<T>(values)...));
   }
 
  private:

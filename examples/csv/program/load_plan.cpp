@@ -203,7 +203,8 @@ etl::Result<FilePlan> plan_file(const fs::path& file, const Load& options, const
     return etl::failure(etl::fatal(
         fmt::format("{}: --format says otherwise than {}: leave it out", file.string(), options.mapping.string())));
   if (told != nullptr && told->stream_map) return plan_readings(file, options, *told, table);
-  const bool json = mapped.value_or(options.format.value_or(format_of(file))) == csv::FileFormat::Json;
+  const auto by_content = is_workbook(file) ? csv::FileFormat::Csv : format_of(file);
+  const bool json = mapped.value_or(options.format.value_or(by_content)) == csv::FileFormat::Json;
   return json ? plan_json(file, options, told, table, stop, look) : plan_csv(file, options, told, table, stop, look);
 }
 

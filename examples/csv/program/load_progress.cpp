@@ -1,14 +1,14 @@
 #include "load_progress.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <system_error>
 
 #include <fmt/format.h>
+#include <etl/observe/terminal.hpp>
 
+#include "common/standard_streams.hpp"
 #include "load_plan.hpp"
 #include "load_summary.hpp"
 
@@ -16,38 +16,57 @@ namespace program {
 
 namespace fs = std::filesystem;
 
-Progress::Progress(const std::vector<fs::path>& files) : passed_(files.size()) {
+namespace {
+
+/// The folder that holds all of `files`.
+fs::path common_folder(const std::vector<fs::path>& files) {
+  if (files.empty()) return {};
+  fs::path common = files.front().parent_path();
+  for (const fs::path& file : files)
+    while (!common.empty() &&
+           std::mismatch(common.begin(), common.end(), file.begin(), file.end()).first != common.end())
+      common = common.has_relative_path() ? common.parent_path() : fs::path();
+  return common;
+}
+
+}  // namespace
+
+Progress::Progress(const std::vector<fs::path>& files) : files_(files.size()) {
+  const fs::path common = common_folder(files);
   bool known = true;
-  for (const fs::path& file : files) {
+  for (std::size_t i = 0; i < files.size(); ++i) {
     std::error_code unknown;
-    const std::uintmax_t size = can_be_read_again(file) ? fs::file_size(file, unknown) : 0;
-    known = known && can_be_read_again(file) && !unknown;
-    sizes_.push_back(unknown ? 0 : size);
-    all_ += sizes_.back();
+    const bool again = can_be_read_again(files[i]);
+    const std::uintmax_t size = again ? fs::file_size(files[i], unknown) : 0;
+    known = known && again && !unknown;
+    files_[i].name = common.empty() ? display_name(files[i]) : files[i].lexically_relative(common).string();
+    files_[i].size = unknown ? 0 : size;
+    all_ += files_[i].size;
   }
   if (!known) all_ = 0;
 }
 
 void Progress::passed(std::size_t file, std::uint64_t bytes, bool now) noexcept {
-  passed_[file].fetch_add(bytes, std::memory_order_relaxed);
+  files_[file].passed.fetch_add(bytes, std::memory_order_relaxed);
   if (now) read_.fetch_add(bytes, std::memory_order_relaxed);
 }
 
 void Progress::done(std::size_t file) noexcept {
-  passed_[file].store(sizes_[file], std::memory_order_relaxed);
+  files_[file].passed.store(files_[file].size, std::memory_order_relaxed);
+  files_[file].under_way.store(false, std::memory_order_relaxed);
   done_.fetch_add(1, std::memory_order_relaxed);
 }
 
-std::string Progress::text() const {
+std::string Progress::counts() const {
   const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count();
   const std::size_t done = done_.load(std::memory_order_relaxed);
   const auto rows = static_cast<double>(rows_.load(std::memory_order_relaxed));
-  std::string text = fmt::format("{}/{} files", done, sizes_.size());
+  std::string text = fmt::format("{}/{} files", grouped(done), grouped(files_.size()));
   std::uint64_t behind = 0;
-  for (std::size_t i = 0; all_ > 0 && i < sizes_.size(); ++i)
-    behind += std::min(passed_[i].load(std::memory_order_relaxed), sizes_[i]);
+  if (all_ > 0)
+    for (const File& file : files_) behind += std::min(file.passed.load(std::memory_order_relaxed), file.size);
   if (all_ > 0) {
-    const std::uint64_t most = done == sizes_.size() ? 100 : 99;  // what was read last is still to be loaded
+    const std::uint64_t most = done == files_.size() ? 100 : 99;  // what was read last is still to be loaded
     text = fmt::format("{}% ({})", std::min(behind * 100 / all_, most), text);
   }
   if (rows > 0 && elapsed > 0) text += fmt::format(", {} rows/s", grouped(static_cast<std::uint64_t>(rows / elapsed)));
@@ -60,11 +79,39 @@ std::string Progress::text() const {
   return text;
 }
 
-std::string_view fresh_line() noexcept { return ::isatty(::fileno(stderr)) == 1 ? "\r\x1b[K" : ""; }
+std::string Progress::under_way(std::size_t columns) const {
+  constexpr std::size_t most = 4, least_width = 16, and_more = std::string_view(", 1,000 more").size();
+  std::vector<const File*> files;
+  for (const File& file : files_)
+    if (file.under_way.load(std::memory_order_relaxed)) files.push_back(&file);
+  std::string text;
+  std::size_t shown = 0;
+  for (; shown < std::min(files.size(), most); ++shown) {
+    const File& file = *files[shown];
+    std::string share;
+    if (file.size > 0)
+      share = fmt::format(
+          " {}%", std::min<std::uint64_t>(file.passed.load(std::memory_order_relaxed), file.size) * 100 / file.size);
+    const std::size_t used = etl::text_width(text) + 2 + share.size() + (shown + 1 < files.size() ? and_more : 0);
+    const std::size_t room = columns > used ? columns - used : 0;
+    if (room < std::min(least_width, etl::text_width(file.name))) break;
+    // What is left is for all that are to come.
+    const std::size_t fair = std::max(least_width, room / (std::min(files.size(), most) - shown));
+    text += fmt::format("{}{}{}", text.empty() ? ": " : ", ", etl::shortened(file.name, std::min(room, fair)), share);
+  }
+  if (!text.empty() && shown < files.size()) text += fmt::format(", {} more", grouped(files.size() - shown));
+  return text;
+}
+
+std::string Progress::text(std::size_t columns) const {
+  const std::string text = counts();
+  const std::size_t width = etl::text_width(text);
+  return width < columns ? text + under_way(columns - width) : etl::cut_to_width(text, columns);
+}
 
 ProgressLine::ProgressLine(const Progress& progress, bool show)
-    : progress_(progress), terminal_(::isatty(::fileno(stderr)) == 1) {
-  if (show) thread_ = std::thread([this] { tick(); });
+    : progress_(progress), terminal_(etl::is_terminal(stderr)) {
+  if (show && etl::is_writable(stderr)) thread_ = std::thread([this] { tick(); });
 }
 
 ProgressLine::~ProgressLine() {
@@ -82,13 +129,15 @@ void ProgressLine::tick() {
   std::unique_lock lock(mutex_);
   while (!wake_.wait_for(lock, interval, [this] { return done_; })) show();
   if (shown_ || terminal_) show();
-  if (terminal_) std::fputc('\n', stderr);
+  if (terminal_) say("\n");
 }
 
 void ProgressLine::show() {
-  // What an earlier, longer line left over is erased (ECMA-48 EL).
-  fmt::print(stderr, fmt::runtime(terminal_ ? "\r{}\x1b[K" : "{}\n"), progress_.text());
-  std::fflush(stderr);
+  const std::string line = progress_.text(etl::line_width(stderr));
+  if (terminal_)
+    say("{}", etl::redrawn_line(line, stderr));
+  else
+    say("{}\n", line);
   shown_ = true;
 }
 

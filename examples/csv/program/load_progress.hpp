@@ -9,7 +9,6 @@
 #include <filesystem>
 #include <mutex>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -20,24 +19,31 @@ class Progress {
  public:
   explicit Progress(const std::vector<std::filesystem::path>& files);
   void loaded(std::size_t rows) noexcept { rows_.fetch_add(rows, std::memory_order_relaxed); }
+  void begins(std::size_t file) noexcept { files_[file].under_way.store(true, std::memory_order_relaxed); }
   /// More bytes of a file are behind us: `now`, or an earlier load has read them.
   void passed(std::size_t file, std::uint64_t bytes, bool now) noexcept;
   void done(std::size_t file) noexcept;
-  /// "37% (4/13 files), 812,000 rows/s, 0:42 left"; of what can be read only once the size is not known.
-  [[nodiscard]] std::string text() const;
+  /// "37% (4/13 files), 812,000 rows/s, 0:42 left: jan/a.csv 40%, b.csv 12%, 2 more", in at most `columns`: names of
+  /// files that are under way are there as far as they fit. A share of what can be read only once is not known.
+  [[nodiscard]] std::string text(std::size_t columns) const;
 
  private:
-  std::vector<std::uint64_t> sizes_;
-  std::vector<std::atomic<std::uint64_t>> passed_;
+  struct File {
+    std::string name{};      // without the folder that all have in common
+    std::uint64_t size = 0;  // bytes
+    std::atomic<std::uint64_t> passed = 0;
+    std::atomic<bool> under_way = false;
+  };
+  [[nodiscard]] std::string counts() const;
+  [[nodiscard]] std::string under_way(std::size_t columns) const;
+
+  std::vector<File> files_;
   std::uint64_t all_ = 0;  // bytes; 0: not known
   std::atomic<std::uint64_t> read_ = 0;
   std::atomic<std::uint64_t> rows_ = 0;
   std::atomic<std::size_t> done_ = 0;
   const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
-
-/// Goes before other lines on stderr: on a terminal it erases what stands there of the progress.
-[[nodiscard]] std::string_view fresh_line() noexcept;
 
 /// Shows it on stderr, redrawn in place on a terminal, else as a line now and then, until it goes.
 class ProgressLine {

@@ -8,42 +8,14 @@
 
 #include <fmt/format.h>
 
+#include <etl/text.hpp>
+
 namespace program {
 namespace {
 
 namespace csv = etl::csv;
 
 double seconds(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
-
-/// Bytes of the UTF-8 character at the beginning of `text`; 0: there is none.
-std::size_t character(std::string_view text) {
-  const auto byte = [text](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const unsigned lead = byte(0);
-  const std::size_t size = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
-  for (std::size_t i = 1; i < size; ++i)
-    if ((byte(i) & 0xC0U) != 0x80U) return 0;
-  const bool surrogate = lead == 0xED && byte(1) >= 0xA0, overlong = (lead == 0xE0 && byte(1) < 0xA0);
-  const bool beyond = (lead == 0xF0 && byte(1) < 0x90) || (lead == 0xF4 && byte(1) >= 0x90);
-  return surrogate || overlong || beyond ? 0 : size;
-}
-
-/// A JSON string; what is not UTF-8 in `text` becomes U+FFFD.
-std::string json_string(std::string_view text) {
-  std::string out = "\"";
-  while (!text.empty()) {
-    const std::size_t size = character(text);
-    if (size == 0)
-      out += "\\ufffd";
-    else if (text[0] == '"' || text[0] == '\\')
-      out.append(1, '\\').append(1, text[0]);
-    else if (static_cast<unsigned char>(text[0]) < 0x20)
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(text[0])));
-    else
-      out += text.substr(0, size);
-    text.remove_prefix(std::max<std::size_t>(size, 1));
-  }
-  return out += '"';
-}
 
 struct Stages {
   std::chrono::nanoseconds extract{}, transform{}, load{};
@@ -73,8 +45,9 @@ std::string first_ids(const csv::readings::LeftOut& left_out) {
 }
 std::string json(const std::optional<csv::readings::LeftOut>& left_out) {
   if (!left_out) return "null";
-  return fmt::format(R"({{"readings":{},"streams":{},"ids":[{}]}})", left_out->readings, left_out->streams.size(),
-                     fmt::join(first_ids(*left_out, json_string), ","));
+  return fmt::format(
+      R"({{"readings":{},"streams":{},"ids":[{}]}})", left_out->readings, left_out->streams.size(),
+      fmt::join(first_ids(*left_out, [](const std::string& text) { return etl::json_string(text); }), ","));
 }
 
 /// "1 stream", "at least 10,000 streams".
@@ -240,7 +213,7 @@ std::string Summary::json() const {
   const etl::ItemLedger all = rows();
   const Stages time = stages(files);
   std::vector<std::string> skipped;
-  for (const std::string& script : skipped_merges) skipped.push_back(json_string(script));
+  for (const std::string& script : skipped_merges) skipped.push_back(etl::json_string(script));
   std::string out = fmt::format(
       R"({{"files":{},"loaded_files":{},"loaded_before":{},"failed_files":{},"rows":{{"read":{},"loaded":{},"dropped":{},"rejected":{},)"
       R"("rejected_by_earlier_loads":{},"loaded_by_earlier_run":{},"abandoned":{}}},"rows_per_second":{:.0f},"seconds":{{"elapsed":{:.6f},"glob":{:.6f},)"
@@ -249,15 +222,15 @@ std::string Summary::json() const {
       all.loaded - dropped(), dropped(), all.rejected, rejected_before(), loaded_before(), all.abandoned,
       rate(all, elapsed), seconds(elapsed), seconds(glob), seconds(time.extract), seconds(time.transform),
       seconds(time.load), seconds(check), seconds(merge), fmt::join(skipped, ","),
-      failure ? json_string(failure->message()) : "null");
+      failure ? etl::json_string(failure->message()) : "null");
   for (const FileResult& file : files)
     fmt::format_to(
         std::back_inserter(out),
         R"({}{{"path":{},"state":{},"rows":{},"loaded":{},"dropped":{},"rejected":{},"rejected_by_earlier_loads":{},"loaded_by_earlier_run":{},"left_out":{},"seconds":{:.6f},"error":{}}})",
-        &file == files.data() ? "" : ",", json_string(file.path), json_string(to_string(file.state)), whole_file(file),
-        file.report.items.loaded - file.dropped, file.dropped, file.report.items.rejected, file.rejected_before,
-        file.loaded_before, program::json(file.left_out), seconds(file.report.elapsed),
-        file.error ? json_string(file.problem()) : "null");
+        &file == files.data() ? "" : ",", etl::json_string(file.path), etl::json_string(to_string(file.state)),
+        whole_file(file), file.report.items.loaded - file.dropped, file.dropped, file.report.items.rejected,
+        file.rejected_before, file.loaded_before, program::json(file.left_out), seconds(file.report.elapsed),
+        file.error ? etl::json_string(file.problem()) : "null");
   return out += "]}";
 }
 

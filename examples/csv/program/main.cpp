@@ -56,11 +56,12 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  program::reserve_standard_streams();
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write, with a message
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "etl-csv: {}\n", error.what());
+    program::say("etl-csv: {}\n", error.what());
     return program::exit_failed;
   }
 }

@@ -7,6 +7,7 @@
 #include <etl/csv/sniff.hpp>
 
 #include "command.hpp"
+#include "workbook.hpp"
 
 namespace program {
 namespace {
@@ -15,18 +16,40 @@ namespace csv = etl::csv;
 
 std::string shown(std::optional<char> c) { return !c ? "none" : *c == '\t' ? "tab" : std::string(1, *c); }
 
-void print(const std::filesystem::path& path, const csv::Sniffed& found) {
+/// `sheet`: of a workbook, or empty.
+void print(const std::filesystem::path& path, const csv::Sniffed& found, const std::string& sheet = {}) {
   if (found.whole && found.columns.empty() && found.rows + found.bad_rows == 0) {
-    fmt::print("{}: empty\n", path.string());
+    fmt::print("{}{}: empty\n", path.string(), sheet);
     return;
   }
-  fmt::print("{}: delimiter {}, quote {}, {} header row{}, {}; {} rows, {} bad{}\n", path.string(),
-             shown(found.dialect.delimiter), shown(found.dialect.quote), found.dialect.header_rows,
-             found.dialect.header_rows == 1 ? "" : "s",
-             found.dialect.encoding == csv::Encoding::Latin1 ? "Latin-1" : "UTF-8", found.rows, found.bad_rows,
-             found.whole ? "" : " in the part looked at");
+  if (!sheet.empty())
+    fmt::print("{}{}: a sheet, {} header row{}; {} rows, {} bad{}\n", path.string(), sheet, found.dialect.header_rows,
+               found.dialect.header_rows == 1 ? "" : "s", found.rows, found.bad_rows,
+               found.whole ? "" : " in the part looked at");
+  else
+    fmt::print("{}: delimiter {}, quote {}, {} header row{}, {}; {} rows, {} bad{}\n", path.string(),
+               shown(found.dialect.delimiter), shown(found.dialect.quote), found.dialect.header_rows,
+               found.dialect.header_rows == 1 ? "" : "s",
+               found.dialect.encoding == csv::Encoding::Latin1 ? "Latin-1" : "UTF-8", found.rows, found.bad_rows,
+               found.whole ? "" : " in the part looked at");
   for (const csv::SniffedColumn& column : found.columns)
     fmt::print("  {}: {}{}\n", column.name, csv::to_string(column.kind), column.nullable ? ", may be empty" : "");
+}
+
+/// Each sheet that is chosen. False: something failed.
+bool sniff_workbook(const std::filesystem::path& path, SheetChoice choice, std::size_t bytes) {
+  const auto sheets = chosen_sheets(path, choice);
+  if (!sheets) return fail(sheets.error()) == 0;
+  bool good = true;
+  for (const std::string& sheet : *sheets) {
+    choice.sheet = sheet;
+    const auto found = sniff_sheet(path, choice, bytes);
+    if (found)
+      print(path, *found, "[" + sheet + "]");
+    else
+      good = fail(found.error()) == 0;
+  }
+  return good;
 }
 
 }  // namespace
@@ -35,17 +58,23 @@ void add_sniff(CLI::App& app, Chosen& chosen) {
   struct Options {
     std::vector<std::filesystem::path> files{};
     std::size_t bytes = 1 << 20;
+    SheetChoice sheet{};
   };
   const auto options = std::make_shared<Options>();
-  CLI::App* const command = app.add_subcommand("sniff", "Show how files are written, and which columns they have");
-  command->add_option("FILE", options->files, "Files, plain or gzip")->required();
-  command->add_option("--bytes", options->bytes, "Number of bytes to look at, from the beginning")
+  CLI::App* const command = app.add_subcommand("sniff", "Say how files are written, and which columns they have");
+  command->add_option("FILE", options->files, "Plain, gzip or a workbook (.xlsx, .xls), by content")->required();
+  command->add_option("--bytes", options->bytes, "How much of the beginning is looked at")
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
+  add_sheet(*command, options->sheet);
   command->callback([options, &chosen] {
     chosen = [options](const etl::Stop&) {
       int code = 0;
       for (const std::filesystem::path& path : options->files) {
+        if (is_workbook(path)) {
+          if (!sniff_workbook(path, options->sheet, options->bytes)) code = exit_usage;
+          continue;
+        }
         const auto found = csv::sniff(path, options->bytes);
         if (found)
           print(path, *found);

@@ -143,7 +143,10 @@ Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& 
     const std::size_t begin = end;
     const std::size_t row_end = ends[last] & ~special_cell;
     const std::uint32_t row_line = line++;
-    while (broken < s.breaks.size() && s.breaks[broken] < row_end) ++line, ++broken;
+    while (broken < s.breaks.size() && s.breaks[broken] < row_end) {
+      if (dialect.sheet_column == 0) ++line;
+      ++broken;
+    }
     const std::size_t lines = line - row_line;
     if (s.carriage && row_end > begin && text[row_end - 1] == '\r' && row_end < text.size() && text[row_end] == '\n')
       ends[last] |= special_cell;
@@ -156,8 +159,12 @@ Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& 
       ++number;
       continue;
     }
+    const auto line_after = [&](std::size_t at) {
+      const bool counted = dialect.sheet_column == 0;
+      return place.line + row_line + (counted ? count_lines(text.substr(begin, at - begin)) : 0);
+    };
     const auto bad = [&](std::size_t at, std::string_view what) {
-      const std::uint64_t fault_line = place.line + row_line + count_lines(text.substr(begin, at - begin));
+      const std::uint64_t fault_line = line_after(at);
       std::string where = fault(name, text, at, fault_line, fmt::format("row {}", place.row + number), what);
       if (bad_rows == BadRows::Stop) {
         failed = fatal(std::move(where));
@@ -167,9 +174,6 @@ Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& 
       chunk.bad.push_back(
           {rejected(std::move(where)), view.text(), {place.offset + begin, place.line + row_line, place.row + number}});
       ++number;
-    };
-    const auto line_after = [&](std::size_t at) {
-      return place.line + row_line + count_lines(text.substr(begin, at - begin));
     };
     const bool surplus = width != 0 && cells != width &&
                          (cells > width ? dialect.ragged != Ragged::Truncate : dialect.ragged == Ragged::Reject);

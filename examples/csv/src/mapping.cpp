@@ -125,6 +125,7 @@ Result<RecordDecoder> FileMapping::bind(std::span<const std::string> header, std
       }
     detail::BoundCell& cell = (*cells)[i];
     cell.longest_null = nulls.longest();
+    if (dialect.sheet_column != 0) cell.sheet_column = dialect.sheet_column + cell.cell;
     bound.push_back(
         {.kind = column.kind,
          .nullable = column.nullable && !column.key,

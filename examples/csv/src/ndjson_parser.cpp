@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <etl/csv/ndjson.hpp>
+#include <etl/text.hpp>
 
 #include "json_text.hpp"
 
@@ -171,7 +172,7 @@ class Handler {
       current_->text += '"';
     }
     in_string_ = true;
-    append_escaped(current_->text, text);
+    append_json_escaped(current_->text, text);
   }
   void string_end(std::string_view text) {
     string_part(text);

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <etl/csv/ndjson.hpp>
+#include <etl/text.hpp>
 
 #include "json_text.hpp"
 #include "text.hpp"
@@ -41,7 +42,7 @@ void Writer::string(std::string_view text) {
     rejected_ = fmt::format("'{}' is not UTF-8", csv::detail::shown(text));
   std::string& to = out();
   to += '"';
-  append_escaped(to, text);
+  append_json_escaped(to, text);
   to += '"';
 }
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <etl/csv/encoding.hpp>
+#include <etl/csv/foreign.hpp>
 
 #include "build_rows.hpp"
 #include "range_source.hpp"
@@ -38,6 +39,7 @@ class Reader::Impl {
   Result<void> prime(const std::stop_token& stop) {
     {
       const std::stop_callback interrupt(stop, [this] { in_.source().interrupt(); });
+      if (auto done = refuse_foreign(); !done) return done;
       if (auto done = skip_mark(); !done) return done;
       if (auto done = skip_separator(); !done) return done;
       if (auto done = skip_lines(); !done) return done;
@@ -100,6 +102,15 @@ class Reader::Impl {
                                      detail::Input::max_buffer)));
   }
 
+  // What is no text would be read as rows, and told to be read without quotes.
+  Result<void> refuse_foreign() {
+    if (auto filled = in_.fill(); !filled) return filled;
+    if (const auto foreign = foreign_format(unread()))
+      return failure(
+          fatal(fmt::format("{}: it is {}, not delimited text; {}", name(), foreign->what, foreign->remedy)));
+    return {};
+  }
+
   Result<void> skip_mark() {
     while (!in_.ended() && unread().size() < 3)
       if (auto filled = in_.fill(); !filled) return filled;
@@ -151,6 +162,7 @@ class Reader::Impl {
       const detail::Table& table = in_.chunk().table;
       const Structure& s = in_.chunk().structure;
       std::size_t found = 0, mark = 0, end = 0;
+      std::uint64_t rows = 0;  // up to `end`
       header_.clear();
       for (std::size_t row = 0; row < s.row_ends.size() && found < wanted; ++row) {
         const std::size_t first = row == 0 ? 0 : s.row_ends[row - 1] + std::size_t{1};
@@ -167,6 +179,7 @@ class Reader::Impl {
         ++found;
         width_ = std::max(width_, cells);
         end = table.ends[s.row_ends[row]] + std::size_t{1};
+        rows = row + 1;
         if (dialect_.header_rows == 0) return {};
         header_.resize(width_);
         for (std::size_t i = 0; i < cells; ++i) {
@@ -179,7 +192,8 @@ class Reader::Impl {
       if (found == wanted || in_.ended()) {
         // The header is no row; of a file that ends within it nothing is left.
         end = std::min(found == wanted ? end : unread().size(), unread().size());
-        if (dialect_.header_rows > 0) advance(end, detail::count_lines(unread().substr(0, end)));
+        const bool sheet = dialect_.sheet_column != 0 && found == wanted;
+        if (dialect_.header_rows > 0) advance(end, sheet ? rows : detail::count_lines(unread().substr(0, end)));
         return {};
       }
       if (auto grown = make_room(); !grown) return grown;

@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <etl/text.hpp>
+
 #include "readings_handler.hpp"
 
 namespace etl::inline v0::csv::readings {
@@ -57,13 +59,13 @@ std::string Reading::text() const {
   std::string text = "{";
   const auto member = [&text](std::string_view name) {
     text += '"';
-    append_escaped(text, name);
+    append_json_escaped(text, name);
     text += "\":";
   };
   if (entry_->fault == detail::Fault::None || entry_->fault == detail::Fault::NotPair) {
     member(streams.id_name);
     text += '"';
-    append_escaped(text, streams.ids[entry_->stream]);
+    append_json_escaped(text, streams.ids[entry_->stream]);
     text += "\",";
   }
   member(streams.readings_name);

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <etl/text.hpp>
+
 namespace etl::inline v0::csv::readings::detail {
 
 std::shared_ptr<const ChunkData> Handler::take() {
@@ -100,7 +102,7 @@ bool Handler::key_part(std::string_view text, Code& code) {
       separate();
       json_ += '"';
     }
-    append_escaped(json_, text);
+    append_json_escaped(json_, text);
   }
   return check_size(code);
 }
@@ -115,7 +117,7 @@ bool Handler::string_part(std::string_view text, Code& code) {
   if (level() == 1 && member_ == Member::Id) id_ += text;
   if (keeps()) {
     if (level() == 3) letters_ += text;
-    append_escaped(json_, text);
+    append_json_escaped(json_, text);
   }
   return check_size(code);
 }

@@ -30,6 +30,13 @@ std::string header_text(std::span<const std::string> header) {
   return text;
 }
 
+/// Of a column of a sheet: A, B, ..., Z, AA.
+std::string letters(std::size_t column) {
+  std::string text;
+  for (; column > 0; column = (column - 1) / 26) text.insert(text.begin(), static_cast<char>('A' + (column - 1) % 26));
+  return text;
+}
+
 }  // namespace
 
 std::string shown(std::string_view value) {
@@ -57,8 +64,11 @@ std::string written(std::string_view what, const TimeFormat& format) {
 
 Error bad_cell(const BadCell& bad) {
   std::string text;
-  if (!bad.file.empty()) text = fmt::format("{}:{}: ", bad.file, bad.line);
-  text += fmt::format("row {}: column {}", bad.row, bad.cell.cell + 1);
+  const bool in_sheet = bad.cell.sheet_column != 0 && !bad.file.empty();
+  if (!bad.file.empty())
+    text = fmt::format("{}:{}{}: ", bad.file, in_sheet ? letters(bad.cell.sheet_column) : "", bad.line);
+  if (!in_sheet) text += fmt::format("row {}: ", bad.row);
+  text += fmt::format("column {}", bad.cell.cell + 1);
   if (!bad.cell.name.empty()) text += fmt::format(" '{}'", shown(bad.cell.name));
   text += fmt::format(": '{}'", shown(bad.value));
   if (bad.cell.clock != no_cell) text += fmt::format(" with '{}' of column {}", shown(bad.clock), bad.cell.clock + 1);

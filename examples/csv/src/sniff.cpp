@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 #include <etl/csv/encoding.hpp>
+#include <etl/csv/foreign.hpp>
 #include <etl/csv/index.hpp>
 #include <etl/csv/parse.hpp>
 #include <etl/csv/reader.hpp>
@@ -125,6 +126,7 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
   for (const std::optional<char> quote : quotes)
     for (const char delimiter : {separator ? separator->delimiter : ',', ';', '\t', '|', ':'}) {
       if (separator && delimiter != separator->delimiter) continue;
+      if (said && hints.delimiter_is_known && delimiter != said->delimiter) continue;
       Dialect candidate = dialect;
       candidate.delimiter = delimiter;
       candidate.quote = quote;
@@ -214,6 +216,9 @@ Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes, cons
     whole = *got == 0;
   }
   text.resize(filled);
+  if (const auto foreign = foreign_format(text))
+    return failure(
+        fatal(fmt::format("{}: it is {}, not delimited text; {}", path.string(), foreign->what, foreign->remedy)));
   Result<Sniffed> found = sniff_text(text, whole, said);
   if (found) return found;
   Error error = found.error();

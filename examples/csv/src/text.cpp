@@ -20,24 +20,6 @@ std::size_t skip_ascii(std::string_view text, std::size_t at) noexcept {
 }
 unsigned char byte(std::string_view text, std::size_t at) noexcept { return static_cast<unsigned char>(text[at]); }
 
-// Bytes of the sequence at `at`, or 0: invalid (Unicode 15, table 3-7).
-std::size_t sequence(std::string_view text, std::size_t at) noexcept {
-  const unsigned char first = byte(text, at);
-  if (first < 0x80) return 1;
-  const std::size_t size = first >= 0xC2 && first <= 0xDF   ? 2
-                           : (first & 0xF0) == 0xE0         ? 3
-                           : first >= 0xF0 && first <= 0xF4 ? 4
-                                                            : 0;
-  if (size == 0 || text.size() - at < size) return 0;
-  const unsigned char second = byte(text, at + 1);
-  const unsigned char low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
-  const unsigned char high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
-  if (second < low || second > high) return 0;
-  for (std::size_t i = 2; i < size; ++i)
-    if ((byte(text, at + i) & 0xC0) != 0x80) return 0;
-  return size;
-}
-
 /// Characters of the bytes 80 to 9F; those that have none are what ISO 8859-1 has there.
 constexpr std::array<char16_t, 32> windows_1252{0x20AC, 0x81,   0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021,
                                                 0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8D,   0x017D, 0x8F,
@@ -61,15 +43,6 @@ bool has_high(std::string_view text) noexcept {
   for (std::size_t at = skip_ascii(text, 0); at < text.size(); ++at)
     if (byte(text, at) >= 0x80) return true;
   return false;
-}
-
-std::size_t find_invalid_utf8(std::string_view text) noexcept {
-  for (std::size_t at = 0; (at = skip_ascii(text, at)) < text.size();) {
-    const std::size_t size = sequence(text, at);
-    if (size == 0) return at;
-    at += size;
-  }
-  return std::string_view::npos;
 }
 
 std::optional<SeparatorLine> separator_line(std::string_view text) noexcept {

@@ -7,13 +7,12 @@
 #include <string_view>
 
 #include <etl/csv/dialect.hpp>
+#include <etl/text.hpp>
 
 namespace etl::inline v0::csv {
 
 /// Whether a byte is not ASCII.
 [[nodiscard]] bool has_high(std::string_view text) noexcept;
-/// Offset of the first byte that is not valid UTF-8, or npos.
-[[nodiscard]] std::size_t find_invalid_utf8(std::string_view text) noexcept;
 /// The line "sep=;" with its delimiter.
 struct SeparatorLine {
   char delimiter = ',';

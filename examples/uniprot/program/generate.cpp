@@ -12,6 +12,7 @@
 #include <etl/io/sink.hpp>
 #include <etl/uniprot/checksum.hpp>
 
+#include "common/standard_streams.hpp"
 #include "options.hpp"
 
 namespace program {
@@ -338,7 +339,7 @@ class Generator {
 
 int generate(const Generate& options) {
   const auto failed = [](const etl::Error& error) {
-    fmt::print(stderr, "etl-uniprot: {}\n", error.message());
+    say("etl-uniprot: {}\n", error.message());
     return 1;
   };
   auto sink = etl::io::create_output(options.out);

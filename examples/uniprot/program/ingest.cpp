@@ -12,8 +12,10 @@
 #include <fmt/format.h>
 #include <etl/etl.hpp>
 #include <etl/io/sink.hpp>
+#include <etl/observe/terminal.hpp>
 #include <etl/sqlite/store.hpp>
 
+#include "common/standard_streams.hpp"
 #include "inputs.hpp"
 #include "options.hpp"
 #include "schema.hpp"
@@ -32,6 +34,7 @@ struct Ingestion {
   std::string job;                 // its fingerprint
   std::optional<Writer> writer{};  // not for a dry run
   std::uint64_t estimate = 0;
+  UnparsedCounts* unparsed = nullptr;
 
   std::string fingerprint() const { return job; }
   std::uint64_t expected_items() const { return estimate; }
@@ -44,6 +47,9 @@ struct Ingestion {
     row.reject = parse(raw, options.files, row.entry);
     if (!row.reject) {
       if (!wanted(row.entry, options.selection)) return;
+      row.source = display_name(options.files[raw.input]);
+      row.line = raw.line;
+      unparsed->add(row.entry);
       complete(row);
     } else if (options.dry_run) {
       return out.reject(row.reject->text());
@@ -93,7 +99,7 @@ etl::Result<void> begin_job(sqlite::Store& store, Writer& writer, const Ingest& 
 }
 
 int fail(const etl::Error& error, int exit_code = 1) {
-  fmt::print(stderr, "etl-uniprot: {}\n", error.message());
+  say("etl-uniprot: {}\n", error.message());
   return exit_code;
 }
 
@@ -104,7 +110,8 @@ int ingest(const Ingest& options, const etl::Stop& stop) {
   auto job = job_of(options);
   if (!job) return fail(job.error());
 
-  Ingestion ingestion{.options = options, .job = job->fingerprint};
+  UnparsedCounts unparsed;
+  Ingestion ingestion{.options = options, .job = job->fingerprint, .unparsed = &unparsed};
   etl::Options run{.batch_size = options.batch_size,
                    .timeout = options.timeout,
                    .workers = options.workers,
@@ -117,8 +124,9 @@ int ingest(const Ingest& options, const etl::Stop& stop) {
   std::uint64_t shown = 0;
   run.errors.on_reject = [&shown](const etl::Rejection& r) {  // one call at a time
     constexpr std::uint64_t most = 10;
-    if (++shown <= most) fmt::print(stderr, "rejected {}\n", r.error.message());
-    if (shown == most) fmt::print(stderr, "further ones are in the table 'rejects' only\n");
+    const std::string fresh = etl::fresh_line(stderr);
+    if (++shown <= most) say("{}rejected {}\n", fresh, r.error.message());
+    if (shown == most) say("{}further ones are in the table 'rejects' only\n", fresh);
   };
   if (!options.quiet) {
     run.progress.show = etl::ProgressOptions::Show::Auto;
@@ -140,16 +148,20 @@ int ingest(const Ingest& options, const etl::Stop& stop) {
   if (!options.dead_letters.empty() && !options.dry_run)
     if (auto written = write_dead_letters(**store, run.name, options.dead_letters); !written)
       return fail(written.error());
-  if (report.ok() && report.items.extracted == 0) fmt::print(stderr, "etl-uniprot: the input holds no entries\n");
-  if (options.json)
-    fmt::print("{}\n", report.json());
-  else if (!options.quiet)
+  if (report.ok() && report.items.extracted == 0) say("etl-uniprot: the input holds no entries\n");
+  if (options.json) {
+    std::string json = report.json();
+    json.insert(json.rfind('}'), fmt::format(R"(,"kept_as_text":{})", unparsed.json()));
+    fmt::print("{}\n", json);
+  } else if (!options.quiet) {
     fmt::print("{}\n", report.text());
+    if (const std::string line = unparsed.text(); !line.empty())
+      fmt::print("{}{}\n", line, options.dry_run ? "" : "; the table 'warnings' has them");
+  }
   if (!report.ok() && !report.errors.empty()) {
     const etl::ErrorRecord& first = report.errors.front();
-    fmt::print(stderr, "etl-uniprot: {}\n", first.text());
-    if (first.error.code == etl::Errc::CheckpointMismatch)
-      fmt::print(stderr, "etl-uniprot: to restart, add --restart\n");
+    say("etl-uniprot: {}\n", first.text());
+    if (first.error.code == etl::Errc::CheckpointMismatch) say("etl-uniprot: to restart, add --restart\n");
   }
   return report.exit_code();
 }

@@ -19,6 +19,33 @@ std::string Reject::text() const {
   return text + reason;
 }
 
+void UnparsedCounts::add(const uniprot::Entry& entry) {
+  if (entry.unparsed.empty()) return;
+  const std::lock_guard lock(mutex_);
+  for (const uniprot::Unparsed& part : entry.unparsed) ++counts_[std::string(part.kind)];
+}
+
+std::string UnparsedCounts::json() const {
+  const std::lock_guard lock(mutex_);
+  std::string all;
+  for (const auto& [kind, count] : counts_) all += fmt::format(R"({}"{}":{})", all.empty() ? "" : ",", kind, count);
+  return '{' + all + '}';
+}
+
+std::string UnparsedCounts::text() const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t sum = 0;
+  std::string all;
+  for (const auto& [kind, count] : counts_) {
+    sum += count;
+    all += fmt::format("{}{} {}", all.empty() ? "" : ", ", kind, count);
+  }
+  if (sum == 0) return {};
+  return fmt::format("{} of entries {} not follow the format and {} kept as text ({})",
+                     sum == 1 ? "1 part" : fmt::format("{} parts", sum), sum == 1 ? "does" : "do",
+                     sum == 1 ? "was" : "were", all);
+}
+
 std::string display_name(const fs::path& file) { return file == "-" ? "standard input" : file.string(); }
 
 std::optional<etl::Error> check_inputs(const std::vector<fs::path>& files) {
@@ -77,7 +104,8 @@ etl::Result<Job> job_of(const Ingest& options) {
   return job;
 }
 
-void extract_files(const std::vector<fs::path>& files, etl::Emitter<uniprot::RawEntry>& out) {
+void extract_files(const std::vector<fs::path>& files, etl::Emitter<uniprot::RawEntry>& out,
+                   const uniprot::EntryRange& range) {
   uniprot::InputPlace begin;
   if (const auto& position = out.resume_from()) {
     const auto place = uniprot::InputPlace::from(*position);
@@ -88,7 +116,7 @@ void extract_files(const std::vector<fs::path>& files, etl::Emitter<uniprot::Raw
     if (i > begin.input) begin = {.input = i};
     auto source = etl::io::open_input(files[i]);
     if (source) {
-      if (!uniprot::extract_entries(std::move(*source), begin, out)) return;
+      if (!uniprot::extract_entries(std::move(*source), begin, out, range)) return;
       continue;
     }
     const auto why = std::make_shared<const std::string>(source.error().message());

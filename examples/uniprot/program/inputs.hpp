@@ -3,6 +3,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +30,20 @@ struct Reject {
   [[nodiscard]] std::string text() const;
 };
 
+/// How many parts of entries did not follow the format and were kept as text, by their kind. Thread-safe.
+class UnparsedCounts {
+ public:
+  void add(const etl::uniprot::Entry& entry);
+  /// {"FT":1,"GN":2}
+  [[nodiscard]] std::string json() const;
+  /// "3 parts of entries do not follow the format and were kept as text (FT 1, GN 2)", or nothing.
+  [[nodiscard]] std::string text() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::uint64_t, std::less<>> counts_{};
+};
+
 /// "standard input" for "-".
 [[nodiscard]] std::string display_name(const std::filesystem::path& file);
 
@@ -46,8 +63,9 @@ struct Job {
 [[nodiscard]] etl::Result<Job> job_of(const Ingest& options);
 
 /// Pushes the entries of all files, one file after the other, from where an earlier run was on. One that cannot be
-/// opened any more gives an `Unreadable`.
-void extract_files(const std::vector<std::filesystem::path>& files, etl::Emitter<etl::uniprot::RawEntry>& out);
+/// opened any more gives an `Unreadable`. `range`: of the entries of each file.
+void extract_files(const std::vector<std::filesystem::path>& files, etl::Emitter<etl::uniprot::RawEntry>& out,
+                   const etl::uniprot::EntryRange& range = {});
 
 /// Whether the selection wants this entry. Asked after the parse: a bad entry is reported whatever it says of itself.
 [[nodiscard]] bool wanted(const etl::uniprot::Entry& entry, const Selection& selection);

@@ -1,11 +1,15 @@
 // etl-uniprot: UniProtKB flat files into SQLite, or into JSON and FASTA.
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <map>
 #include <string>
+#include <string_view>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -13,6 +17,7 @@
 #include <etl/signals.hpp>
 
 #include "common/max_rejects.hpp"
+#include "common/standard_streams.hpp"
 #include "options.hpp"
 
 namespace {
@@ -32,9 +37,25 @@ void add_selection(CLI::App* command, program::Selection& selection) {
   command->add_flag("--reviewed", selection.reviewed, "Only reviewed entries (Swiss-Prot)");
 }
 
+/// "101:200", "101:", ":200".
+etl::uniprot::EntryRange to_range(const std::string& text) {
+  etl::uniprot::EntryRange range;
+  const std::size_t colon = text.find(':');
+  const auto number = [](std::string_view digits, std::uint64_t& value) {
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return digits.empty() || (error == std::errc{} && end == digits.data() + digits.size() && value > 0);
+  };
+  const std::string_view all = text;
+  if (colon == text.npos || !number(all.substr(0, colon), range.first) || !number(all.substr(colon + 1), range.last) ||
+      range.first > range.last)
+    throw CLI::ValidationError("--range", "'" + text + "' is not FIRST:LAST, as in 101:200, 101: or :200");
+  return range;
+}
+
 int run(int argc, char** argv) {
   program::Ingest ingest;
   program::Inspect inspect;
+  program::Count count;
   program::Generate generate;
 
   CLI::App app{"UniProtKB flat files into SQLite, or into JSON and FASTA."};
@@ -90,8 +111,16 @@ int run(int argc, char** argv) {
   show->add_option("--workers", inspect.workers, "Threads that parse")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
+  show->add_flag("--pretty", inspect.pretty, "JSON with a member a line; of --format json");
+  show->add_option_function<std::string>(
+      "--range", [&inspect](const std::string& text) { inspect.range = to_range(text); },
+      "FIRST:LAST: only these entries of each file, by number from 1, both included; either may be left out");
   add_selection(show, inspect.selection);
   show->footer(exit_codes);
+
+  CLI::App* const counting = app.add_subcommand("count", "Tell how many entries files hold, without parsing them");
+  counting->add_option("FILE", count.files, "Flat files, plain or gzip by content; - is standard input")->required();
+  counting->footer(exit_codes);
 
   CLI::App* const make = app.add_subcommand("generate", "Make up a release to try things with");
   make->add_option("--entries", generate.entries, "How many entries")->check(CLI::Range(0.0, 1e12))->required();
@@ -101,6 +130,8 @@ int run(int argc, char** argv) {
 
   try {
     app.parse(argc, argv);
+    if (inspect.pretty && format != "json")
+      throw CLI::ValidationError("--pretty", "goes with --format json: the lines of ndjson are whole objects");
     if (!max_rejects.empty()) program::set_max_rejects(max_rejects, "entries", ingest);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
@@ -112,17 +143,19 @@ int run(int argc, char** argv) {
 
   if (make->parsed()) return program::generate(generate);
   const etl::Stop stop = etl::stop_on_signals();
+  if (counting->parsed()) return program::count(count, stop);
   return in->parsed() ? program::ingest(ingest, stop) : program::inspect(inspect, stop);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  program::reserve_standard_streams();
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write, with a message
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "etl-uniprot: {}\n", error.what());
+    program::say("etl-uniprot: {}\n", error.what());
     return 1;
   }
 }

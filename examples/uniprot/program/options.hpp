@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <etl/etl.hpp>
+#include <etl/uniprot/entries.hpp>
 
 namespace program {
 
@@ -41,7 +42,12 @@ struct Inspect {
   std::vector<std::filesystem::path> files{};
   Selection selection{};
   Format format = Format::Ndjson;
+  bool pretty = false;               // JSON with a member a line
+  etl::uniprot::EntryRange range{};  // of each file
   std::size_t workers = std::max(1u, std::thread::hardware_concurrency());
+};
+struct Count {
+  std::vector<std::filesystem::path> files{};
 };
 struct Generate {
   std::uint64_t entries = 1000;
@@ -52,6 +58,7 @@ struct Generate {
 // Each returns the exit code.
 int ingest(const Ingest& options, const etl::Stop& stop);
 int inspect(const Inspect& options, const etl::Stop& stop);
+int count(const Count& options, const etl::Stop& stop);
 int generate(const Generate& options);
 
 }  // namespace program

@@ -1,9 +1,12 @@
 #include "schema.hpp"
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include <fmt/chrono.h>
+#include <fmt/format.h>
 #include <etl/io/digest.hpp>
 #include <etl/sqlite/sink.hpp>
 #include <etl/sqlite/table.hpp>
@@ -21,6 +24,34 @@ using std::string_view;
 using MaybeText = std::optional<string_view>;
 
 MaybeText maybe(string_view text) { return text.empty() ? MaybeText() : MaybeText(text); }
+
+/// The time in UTC, as "2024-05-01T12:30:00Z".
+std::string now() {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
+}
+
+/// Adds the columns that a table of an earlier version lacks.
+etl::Result<void> add_missing_columns(sqlite::Database& database) {
+  auto table = database.prepare("SELECT 1 FROM pragma_table_info('proteins')");
+  if (!table) return etl::failure(std::move(table.error()));
+  const auto exists = table->step();
+  if (!exists) return etl::failure(exists.error());
+  if (!*exists) return {};
+  table->reset();
+  for (const string_view name : {"source", "loaded_at"}) {
+    auto there = database.prepare("SELECT 1 FROM pragma_table_info('proteins') WHERE name = ?");
+    if (!there) return etl::failure(std::move(there.error()));
+    there->bind(0, name);
+    auto found = there->step();
+    there->reset();
+    if (!found) return etl::failure(std::move(found.error()));
+    if (*found) continue;
+    if (auto added = database.execute(fmt::format("ALTER TABLE proteins ADD COLUMN {} TEXT", name)); !added)
+      return added;
+  }
+  return {};
+}
 
 auto proteins_table() {
   const auto entry = [](auto member) { return [member](const Row& r) -> const auto& { return r.entry.*member; }; };
@@ -49,7 +80,9 @@ auto proteins_table() {
       column("sequence_update", [](const Row& r) { return maybe(r.sequence_update); }),
       column("sequence_version", entry(&uniprot::Entry::sequence_version)),
       column("annotation_update", [](const Row& r) { return maybe(r.annotation_update); }),
-      column("entry_version", entry(&uniprot::Entry::entry_version)), column("entry_json", &Row::json));
+      column("entry_version", entry(&uniprot::Entry::entry_version)),
+      column("source", [](const Row& r) { return maybe(r.source); }),
+      column("loaded_at", [](const Row&) { return std::optional(now()); }), column("entry_json", &Row::json));
 }
 
 auto rejects_table() {
@@ -104,6 +137,21 @@ auto accessions_table() {
   using T = string_view;
   return sqlite::table<Item<T>>("accessions", accession_key<T>(), number_key<T>(),
                                 column("any_accession", [](const Item<T>& i) { return *i.value; }));
+}
+/// A part that was kept as text.
+struct Warning {
+  const Row* row;
+  const uniprot::Unparsed* part;
+};
+auto warnings_table() {
+  using T = Warning;
+  return sqlite::table<Item<T>>(
+      "warnings", accession_key<T>(), number_key<T>(),
+      column("file", [](const Item<T>& i) { return string_view(i.value->row->source); }),
+      column("line", [](const Item<T>& i) { return i.value->row->line + i.value->part->line - 1; }),
+      column("kind", [](const Item<T>& i) { return i.value->part->kind; }),
+      column("reason", [](const Item<T>& i) { return string_view(i.value->part->reason); }),
+      column("text", [](const Item<T>& i) { return i.value->part->text; }));
 }
 auto genes_table() {
   using T = GeneName;
@@ -274,6 +322,7 @@ void complete(Row& row) {
 struct Writer::Statements {
   InserterOf<result_of<decltype(proteins_table)>>::type proteins;
   InserterOf<result_of<decltype(rejects_table)>>::type rejects;
+  Children<result_of<decltype(warnings_table)>> warnings;
   sqlite::Statement forget_rejects;
   std::optional<FullTables> full{};
 };
@@ -286,16 +335,19 @@ Writer::~Writer() = default;
 etl::Result<Writer> Writer::make(sqlite::Database& database, Tables tables) {
   const auto proteins = proteins_table();
   const auto rejects = rejects_table();
+  if (auto added = add_missing_columns(database); !added) return etl::failure(std::move(added.error()));
   if (auto made = sqlite::create_table(database, proteins); !made) return etl::failure(std::move(made.error()));
   if (auto made = sqlite::create_table(database, rejects); !made) return etl::failure(std::move(made.error()));
+  auto warnings = children(database, warnings_table());
+  if (!warnings) return etl::failure(std::move(warnings.error()));
   auto insert = sqlite::inserter(database, proteins, sqlite::OnConflict::Update);
   if (!insert) return etl::failure(std::move(insert.error()));
   auto reject = sqlite::inserter(database, rejects, sqlite::OnConflict::Update);
   if (!reject) return etl::failure(std::move(reject.error()));
   auto forget = database.prepare("DELETE FROM rejects WHERE file = ?");
   if (!forget) return etl::failure(std::move(forget.error()));
-  auto statements =
-      std::make_unique<Statements>(Statements{std::move(*insert), std::move(*reject), std::move(*forget)});
+  auto statements = std::make_unique<Statements>(
+      Statements{std::move(*insert), std::move(*reject), std::move(*warnings), std::move(*forget)});
   if (tables == Tables::Full) {
     auto full = FullTables::make(database);
     if (!full) return etl::failure(std::move(full.error()));
@@ -307,6 +359,9 @@ etl::Result<Writer> Writer::make(sqlite::Database& database, Tables tables) {
 etl::Result<void> Writer::write(const Row& row) {
   if (row.reject) return statements_->rejects.insert(*row.reject);
   if (auto written = statements_->proteins.insert(row); !written) return written;
+  std::vector<Warning> warnings;
+  for (const uniprot::Unparsed& part : row.entry.unparsed) warnings.push_back({&row, &part});
+  if (auto written = statements_->warnings.write(row.entry, warnings); !written) return written;
   std::optional<FullTables>& full = statements_->full;
   return full ? full->write(row.entry) : etl::Result<void>();
 }

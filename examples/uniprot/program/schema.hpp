@@ -22,6 +22,8 @@ struct Row {
   std::string sequence_md5{};
   std::string json{};
   std::string created{}, sequence_update{}, annotation_update{};  // ISO 8601, or empty
+  std::string source{};                                           // the file
+  std::uint64_t line = 1;                                         // where the entry begins in it
   std::optional<Reject> reject{};                                 // instead of all that
 };
 

@@ -17,6 +17,24 @@ std::uint64_t count_lines(std::string_view text) noexcept {
   return feeds > 0 ? feeds : static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\r'));
 }
 
+/// Calls `each` with the entries of a chunk's text. Blank lines between entries belong to none. `line`: the number of
+/// the first line, and then that of the entry's. False: `each` returned false.
+template <class Each>
+bool each_entry(std::string_view rest, std::uint64_t& line, Each&& each) {
+  const io::RecordSplitter splitter("//");
+  while (!is_blank(rest)) {
+    while (rest.front() == '\n' || rest.front() == '\r') {
+      if (!rest.starts_with("\r\n")) ++line;
+      rest.remove_prefix(1);
+    }
+    const std::string_view text = rest.substr(0, splitter.first_end(rest, true));
+    if (!each(text)) return false;
+    line += count_lines(text);
+    rest.remove_prefix(text.size());
+  }
+  return true;
+}
+
 }  // namespace
 
 Position InputPlace::position() const { return Position(fmt::format("{} {} {}", input, offset, line)); }
@@ -41,13 +59,49 @@ std::optional<InputPlace> InputPlace::from(const Position& position) {
   return whole ? std::optional(place) : std::nullopt;
 }
 
-bool extract_entries(io::Source source, const InputPlace& begin, Emitter<RawEntry>& out) {
-  const io::RecordSplitter splitter("//");
-  const std::uint32_t input = begin.input;
-  io::ChunkReader reader(std::move(source), splitter,
-                         {.max_record = max_entry_bytes, .offset = begin.offset, .first_line = begin.line});
-  std::uint64_t last_line = begin.line;
+Result<std::uint64_t> count_entries(io::Source source, const std::stop_token& stop) {
+  io::ChunkReader reader(std::move(source), io::RecordSplitter("//"), {.max_record = max_entry_bytes});
+  std::uint64_t entries = 0;
   for (;;) {
+    const Result<std::optional<io::Chunk>> chunk = reader.next(stop);
+    if (!chunk) return failure(chunk.error());
+    if (!*chunk) break;
+    std::uint64_t line = 1;
+    static_cast<void>(each_entry((*chunk)->text, line, [&](std::string_view) { return ++entries, true; }));
+  }
+  if (stop.stop_requested()) return failure(fatal("stopped before all entries were counted"));
+  return entries;
+}
+
+Result<void> parse_entries(io::Source source, const EntryRange& range,
+                           const std::function<bool(const RawEntry&, const Entry&, const Problem*)>& each,
+                           const std::stop_token& stop) {
+  io::ChunkReader reader(std::move(source), io::RecordSplitter("//"), {.max_record = max_entry_bytes});
+  Entry entry;
+  std::uint64_t number = 0;
+  while (number < range.last) {
+    const Result<std::optional<io::Chunk>> chunk = reader.next(stop);
+    if (!chunk) return failure(chunk.error());
+    if (!*chunk) break;
+    std::uint64_t line = (*chunk)->first_line;
+    const bool more = each_entry((*chunk)->text, line, [&](std::string_view text) {
+      if (++number < range.first) return true;
+      if (number > range.last) return false;
+      const std::optional<Problem> problem = parse(text, entry);
+      return each({.text = text, .line = line}, entry, problem ? &*problem : nullptr);
+    });
+    if (!more) break;
+  }
+  return {};
+}
+
+bool extract_entries(io::Source source, const InputPlace& begin, Emitter<RawEntry>& out, const EntryRange& range) {
+  const std::uint32_t input = begin.input;
+  io::ChunkReader reader(std::move(source), io::RecordSplitter("//"),
+                         {.max_record = max_entry_bytes, .offset = begin.offset, .first_line = begin.line});
+  std::uint64_t last_line = begin.line, number = 0;
+  for (;;) {
+    if (number >= range.last) return true;
     if (!reader.ready()) out.flush();
     Result<std::optional<io::Chunk>> next = reader.next(out.stop());
     if (!next) {
@@ -60,17 +114,12 @@ bool extract_entries(io::Source source, const InputPlace& begin, Emitter<RawEntr
     out.hold(chunk->keep);
     out.mark(InputPlace{input, chunk->offset, chunk->first_line}.position());
     std::uint64_t line = chunk->first_line;
-    for (std::string_view rest = chunk->text; !is_blank(rest);) {
-      // Blank lines between entries belong to none.
-      while (rest.front() == '\n' || rest.front() == '\r') {
-        if (!rest.starts_with("\r\n")) ++line;
-        rest.remove_prefix(1);
-      }
-      const std::string_view text = rest.substr(0, splitter.first_end(rest, true));
-      if (!out.push({.text = text, .line = line, .input = input})) return false;
-      line += count_lines(text);
-      rest.remove_prefix(text.size());
-    }
+    const bool taken = each_entry(chunk->text, line, [&](std::string_view text) {
+      ++number;
+      const bool wanted = number >= range.first && number <= range.last;
+      return !wanted || out.push({.text = text, .line = line, .input = input});
+    });
+    if (!taken) return false;
     last_line = line;
   }
 }

@@ -15,7 +15,7 @@ namespace {
 
 class EntryJson {
  public:
-  EntryJson(std::string& out, const Entry& entry) : entry_(entry), json_(out) {}
+  EntryJson(std::string& out, const Entry& entry, JsonStyle style) : entry_(entry), json_(out, style) {}
 
   void write(std::string_view sequence_md5) {
     const Entry& e = entry_;
@@ -62,6 +62,7 @@ class EntryJson {
       json_.key("sequence").string(e.sequence);
       if (!e.license.empty()) string("license", e.license);
       if (!e.unknown_lines.empty()) strings("unknown_lines", e.unknown_lines);
+      if (!e.unparsed.empty()) unparsed();
     });
   }
 
@@ -90,6 +91,16 @@ class EntryJson {
   }
   void texts(std::string_view key, Part<Text> part) {
     if (part.count > 0) list(key, entry_.of(part), [this](const Text& t) { text(t); });
+  }
+  void unparsed() {
+    list("unparsed", entry_.unparsed, [this](const Unparsed& part) {
+      json_.object([&] {
+        json_.key("kind").string(part.kind);
+        json_.key("line").number(part.line);
+        json_.key("reason").string(part.reason);
+        json_.key("text").string(part.text);
+      });
+    });
   }
   // Plain strings, for what is looked at most; their evidence is in an object beside them.
   void plain_texts(std::string_view key, Part<Text> part) {
@@ -281,8 +292,8 @@ std::string_view scientific_name(std::string_view organism) {
 
 std::string to_string(Date date) { return fmt::format("{:04}-{:02}-{:02}", date.year, date.month, date.day); }
 
-void append_json(std::string& out, const Entry& entry, std::string_view sequence_md5) {
-  EntryJson(out, entry).write(sequence_md5);
+void append_json(std::string& out, const Entry& entry, std::string_view sequence_md5, JsonStyle style) {
+  EntryJson(out, entry, style).write(sequence_md5);
 }
 
 void append_fasta(std::string& out, const Entry& entry) {

@@ -2,42 +2,37 @@
 // JSON text, written front to back.
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
+#include <etl/uniprot/format.hpp>
+
+#include <etl/text.hpp>
 
 namespace etl::inline v0::uniprot {
 
 /// Appends JSON (RFC 8259) to a string; the caller closes what it opens. Strings are UTF-8.
 class JsonWriter {
  public:
-  explicit JsonWriter(std::string& out) : out_(out) {}
+  explicit JsonWriter(std::string& out, JsonStyle style = JsonStyle::Compact)
+      : out_(out), pretty_(style == JsonStyle::Pretty) {}
 
   JsonWriter& key(std::string_view name) {
     string(name);
-    out_ += ':';
+    out_ += pretty_ ? ": " : ":";
     after_value_ = false;
+    after_key_ = true;
     return *this;
   }
   void string(std::string_view s) {
     comma();
     out_ += '"';
-    std::size_t from = 0;
-    for (std::size_t i = 0; i < s.size(); ++i) {
-      const char c = s[i];
-      if (static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\') [[likely]]
-        continue;
-      out_.append(s, from, i - from);
-      from = i + 1;
-      if (c == '"' || c == '\\')
-        (out_ += '\\') += c;
-      else
-        fmt::format_to(std::back_inserter(out_), "\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
-    }
-    out_.append(s, from);
+    append_json_escaped(out_, s);
     out_ += '"';
     after_value_ = true;
   }
@@ -70,6 +65,7 @@ class JsonWriter {
  private:
   void comma() {
     if (after_value_) out_ += ',';
+    if (pretty_ && depth_ > 0 && !std::exchange(after_key_, false)) new_line();
   }
   void literal(std::string_view text) {
     comma();
@@ -81,12 +77,20 @@ class JsonWriter {
     comma();
     out_ += open;
     after_value_ = false;
+    ++depth_;
     body();
+    --depth_;
+    if (pretty_ && after_value_) new_line();  // not in an empty one
     out_ += close;
     after_value_ = true;
   }
+  void new_line() { out_.append(1, '\n').append(2 * depth_, ' '); }
+
   std::string& out_;
+  const bool pretty_;
   bool after_value_ = false;
+  bool after_key_ = false;
+  std::size_t depth_ = 0;
 };
 
 }  // namespace etl::inline v0::uniprot

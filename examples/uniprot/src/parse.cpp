@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include <fmt/format.h>
+#include <etl/text.hpp>
 #include <etl/uniprot/checksum.hpp>
 
 #include "parser.hpp"
@@ -22,27 +23,6 @@ bool is_ascii(std::string_view text) noexcept {
   for (const char c : text) all |= static_cast<unsigned char>(c);
   return all < 0x80;
 }
-// The offset of the first byte that is not UTF-8 (RFC 3629), or npos.
-std::size_t bad_utf8(std::string_view s) noexcept {
-  for (std::size_t i = 0; i < s.size();) {
-    const auto byte = [&s](std::size_t at) { return at < s.size() ? static_cast<unsigned char>(s[at]) : 0U; };
-    const unsigned first = byte(i);
-    std::size_t length = 1;
-    if (first >= 0x80) {
-      length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-      if (first < 0xC2 || first > 0xF4) return i;
-      for (std::size_t k = 1; k < length; ++k)
-        if ((byte(i + k) & 0xC0) != 0x80) return i;
-      const unsigned second = byte(i + 1);
-      if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F) || (first == 0xF0 && second < 0x90) ||
-          (first == 0xF4 && second > 0x8F))
-        return i;
-    }
-    i += length;
-  }
-  return s.npos;
-}
-
 }  // namespace
 
 void Parser::clear() {
@@ -70,6 +50,7 @@ void Parser::clear() {
   e.keywords.clear();
   e.features.clear();
   e.unknown_lines.clear();
+  e.unparsed.clear();
   e.strings_.clear();
   e.texts_.clear();
   e.qualifiers_.clear();
@@ -98,7 +79,7 @@ void Parser::prepare(Parse mode) {
       fail("a NUL byte", {}, {static_cast<const char*>(nul), 1});
   }
   if (is_ascii(text_)) return;
-  if (const std::size_t bad = bad_utf8(text_); bad != text_.npos)
+  if (const std::size_t bad = find_invalid_utf8(text_); bad != text_.npos)
     fail(fmt::format("byte 0x{:02X} is not UTF-8", static_cast<unsigned char>(text_[bad])), {}, text_.substr(bad, 1));
 }
 
@@ -112,7 +93,7 @@ std::optional<Problem> Parser::run(Parse mode) {
     const std::size_t first = i++;
     const auto number = static_cast<std::uint32_t>(first + 1);
     if (lines[first].size() < 2) {
-      if (!lines[first].empty()) fail("a line of one character", number);
+      if (!lines[first].empty()) keep("a line of one character", {std::span(lines).subspan(first, 1), number});
       continue;
     }
     // Lines of one code belong together.

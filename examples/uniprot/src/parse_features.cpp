@@ -34,6 +34,11 @@ void set_location(Feature& feature, std::string_view location) {
   feature.end = dots == location.npos ? feature.start : to_place(location.substr(dots + 2));
 }
 
+// The lines from `begin` on that are not in `rest` any more.
+Block taken(const Block& begin, const Block& rest) {
+  return {begin.lines.first(begin.lines.size() - rest.lines.size()), begin.first_line};
+}
+
 }  // namespace
 
 // Whether it has the old form.
@@ -99,10 +104,16 @@ void Parser::features(Block block) {
     if (starts_feature(line)) {
       end_old_note();
       old = feature_start(line);
-      if (entry_.features.back().location.empty()) return fail("FT line: the feature has no location", here, line);
+      const Feature& feature = entry_.features.back();
+      const auto is_known = [](const Place& place) { return place.value || place.modifier == '?'; };
+      if (!is_known(feature.start) || !is_known(feature.end))
+        keep("expected a location, as in 12, 3..30, <1..?20 or P12345-2:3..30", here.first());
       continue;
     }
-    if (entry_.features.empty()) return fail("FT line: it continues a feature that is not there", here, line);
+    if (entry_.features.empty()) {
+      keep("it continues a feature that is not there", here.first());
+      continue;
+    }
     const std::string_view text = trim(line.substr(2));
     if (old) {
       if (text.starts_with("/FTId="))
@@ -112,7 +123,10 @@ void Parser::features(Block block) {
       continue;
     }
     if (text.empty()) continue;
-    if (!text.starts_with('/')) return fail("FT line: expected /note=, /evidence= or /id=", here, text);
+    if (!text.starts_with('/')) {
+      keep("expected /note=, /evidence= or /id=", here.first());
+      continue;
+    }
     // A quoted value ends with the quote that a new qualifier or feature, or nothing, follows.
     const bool only_quote = text.find('"') + 1 == text.size();
     pieces_.push_back(text);
@@ -123,6 +137,9 @@ void Parser::features(Block block) {
       block.take_raw();
       pieces_.push_back(more);
     }
+    if (text.find('=') == text.npos) keep("expected a value, as in /note=\"a value\"", taken(here, block));
+    if (text.find("=\"") != text.npos && !(pieces_.back().ends_with('"') && !(pieces_.size() == 1 && only_quote)))
+      keep("the quote of the value is not closed", taken(here, block));
     qualifier(join_note());
   }
   end_old_note();

@@ -70,7 +70,10 @@ void Parser::dates(Block lines) {
     const Block here = lines;
     const std::string_view line = lines.take_line();
     const auto date = to_date(line.substr(0, 11));
-    if (!date) return fail("DT line: expected a date as in '22-APR-2020'", here, line);
+    if (!date) {
+      keep("expected a date as in '22-APR-2020'", here.first());
+      continue;
+    }
     std::string_view what = trim_left(line.substr(11));
     if (what.starts_with('(')) {
       const std::size_t comma = what.find(',');
@@ -97,14 +100,13 @@ void Parser::dates(Block lines) {
     } else if (what.starts_with("sequence version ")) {
       entry_.sequence_updated = *date;
       entry_.sequence_version = version("sequence version ");
-      if (!entry_.sequence_version) return fail("DT line: bad version", here, what);
+      if (!entry_.sequence_version) keep("expected a number as the version", here.first());
     } else if (what.starts_with("entry version ")) {
       entry_.annotation_updated = *date;
       entry_.entry_version = version("entry version ");
-      if (!entry_.entry_version) return fail("DT line: bad version", here, what);
+      if (!entry_.entry_version) keep("expected a number as the version", here.first());
     } else {
-      return fail("DT line: expected 'integrated into', 'sequence version' or 'entry version'", here,
-                  what.empty() ? line : what);
+      keep("expected 'integrated into', 'sequence version' or 'entry version'", here.first());
     }
   }
 }
@@ -125,11 +127,11 @@ void Parser::lineage(const Block& lines) {
 void Parser::taxonomy(const Block& lines) {
   std::string_view text = evident(without_last(join(lines), ';')).value;
   const std::string_view whole = text;
-  if (take_until(text, '=') == whole) return fail("OX line: expected NCBI_TaxID=", lines, whole);
+  if (take_until(text, '=') == whole) return keep("expected NCBI_TaxID=", lines);
   while (!text.empty()) {
     const std::string_view item = trim(take_until(text, ','));
     const auto id = to_number(item);
-    if (!id) return fail(fmt::format("OX line: '{}' is not a taxonomy identifier", item.substr(0, 40)), lines, item);
+    if (!id) return keep(fmt::format("'{}' is not a taxonomy identifier", item.substr(0, 40)), lines);
     entry_.taxonomy_ids.push_back(*id);
   }
 }
@@ -140,11 +142,12 @@ void Parser::hosts(Block lines) {
     const Block here = lines;
     std::string_view line = lines.take_line();
     std::string_view key = take_until(line, ';');
-    const std::string_view label = key;
     take_until(key, '=');
     const auto id = to_number(trim(evident(key).value));
-    if (!id) return fail("OH line: expected NCBI_TaxID= and a number", here, label);
-    entry_.hosts.push_back({*id, without_last(trim(line), '.')});
+    if (id)
+      entry_.hosts.push_back({*id, without_last(trim(line), '.')});
+    else
+      keep("expected NCBI_TaxID= and a number", here.first());
   }
 }
 
@@ -171,7 +174,11 @@ void Parser::cross_references(Block lines) {
     line = without_last(line, '.');
     reference.database = take_until(line, ';');
     line = trim_left(line);
-    if (line.empty()) return fail("DR line: expected a database and an identifier", here);
+    if (line.empty()) {
+      entry_.cross_references.pop_back();
+      keep("expected a database and an identifier", here.first());
+      continue;
+    }
     auto& strings = entry_.strings_;
     const auto take_part = [&line] {  // identifiers may hold semicolons that no blank follows
       const std::size_t end = line.find("; ");
@@ -189,7 +196,7 @@ void Parser::cross_references(Block lines) {
 void Parser::protein_existence(const Block& lines) {
   const std::string_view text = join(lines);
   const auto level = to_number(text.substr(0, text.find(':')));
-  if (!level || *level < 1 || *level > 5) return fail("PE line: expected a level from 1 to 5", lines, text);
+  if (!level || *level < 1 || *level > 5) return keep("expected a level from 1 to 5", lines);
   entry_.protein_existence = static_cast<std::uint8_t>(*level);
 }
 

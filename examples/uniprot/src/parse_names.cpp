@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/format.h>
+
 #include "parser.hpp"
 
 namespace etl::inline v0::uniprot {
@@ -12,6 +14,8 @@ using Section = ProteinName::Section;
 
 constexpr std::array<std::pair<std::string_view, Kind>, 3> kinds{
     {{"RecName:", Kind::Recommended}, {"AltName:", Kind::Alternative}, {"SubName:", Kind::Submitted}}};
+
+constexpr std::array<std::string_view, 4> gene_keys{"Name", "Synonyms", "OrderedLocusNames", "ORFNames"};
 
 bool ends_with_word(std::string_view s, std::string_view lower) {
   if (s.size() < lower.size()) return false;
@@ -48,7 +52,7 @@ void Parser::end_name() {
 }
 
 // One field of the structured format: "RecName: Full=...;", "Short=...;", "Contains:", "Flags: Precursor;".
-void Parser::name_field(std::string_view field) {
+void Parser::name_field(std::string_view field, const Block& lines) {
   for (const auto& [label, kind] : kinds) {
     if (!field.starts_with(label)) continue;
     start_name(kind);
@@ -56,8 +60,9 @@ void Parser::name_field(std::string_view field) {
     break;
   }
   if (field.starts_with("Flags:")) {
-    field = without_last(field.substr(6), ';');
-    while (!field.empty()) entry_.flags.push_back(trim(take_until(field, ';')));
+    field = field.substr(6);
+    while (!field.empty())
+      if (const std::string_view flag = trim(take_item(field)); !flag.empty()) entry_.flags.push_back(flag);
     return;
   }
   if (field == "Contains:" || field == "Includes:") {
@@ -68,7 +73,10 @@ void Parser::name_field(std::string_view field) {
     return;
   }
   const std::size_t equals = field.find('=');
-  if (equals == field.npos) return;
+  if (equals == field.npos) {
+    if (!field.empty()) keep("expected Full=, Short= or EC= and a name", lines);
+    return;
+  }
   const std::string_view key = field.substr(0, equals);
   const Text value = evident(without_last(field.substr(equals + 1), ';'));
   if (!in_name_) start_name(Kind::Recommended);
@@ -90,13 +98,19 @@ void Parser::names(const Block& block) {
       std::ranges::any_of(kinds, [first](const auto& kind) { return first.starts_with(kind.first); }) ||
       first.starts_with("Contains:") || first.starts_with("Includes:") || first.starts_with("Flags:");
   if (!structured) return old_names(without_last(join(lines), '.'), Section::Main);
+  Block field = lines;  // its lines, and what follows
+  const auto end_field = [&] {
+    const std::size_t size = field.lines.size() - lines.lines.size();
+    if (!pieces_.empty()) name_field(join_pieces(), {field.lines.first(size), field.first_line});
+    field = lines;
+  };
   while (!lines.empty()) {
     const std::string_view line = lines.take_line();
     if (line.empty()) continue;
     pieces_.push_back(line);
-    if (line.back() == ';' || line.back() == ':') name_field(join_pieces());  // else it goes on in the next line
+    if (line.back() == ';' || line.back() == ':') end_field();  // else it goes on in the next line
   }
-  if (!pieces_.empty()) name_field(join_pieces());
+  end_field();
   end_name();
 }
 
@@ -130,7 +144,7 @@ void Parser::old_names(std::string_view text, Section section) {
     if (group.front() == '[') {
       const Section part = inner.starts_with("Includes:") ? Section::Includes : Section::Contains;
       if (inner.starts_with("Includes:") || inner.starts_with("Contains:")) inner.remove_prefix(9);
-      for (component_ = 0; !inner.empty(); ++component_) old_names(take_until(inner, ';'), part);
+      for (component_ = 0; !inner.empty(); ++component_) old_names(take_item(inner), part);
       component_ = 0;
     } else if (inner == "Fragment" || inner == "Fragments" || inner == "FRAGMENT" || inner == "FRAGMENTS") {
       entry_.flags.emplace_back(inner.size() == 8 ? "Fragment" : "Fragments");
@@ -146,6 +160,7 @@ void Parser::old_names(std::string_view text, Section section) {
 
 void Parser::genes(const Block& block) {
   std::string_view text = join(block);
+  if (text.find('=') == text.npos && text.ends_with(';')) return keep("expected a key, as in Name=, and a name", block);
   if (text.find('=') == text.npos) return old_genes(without_last(text, '.'));
   bool fresh = true;
   std::vector<Text>& list = shorts_;  // no name is being read here
@@ -156,9 +171,13 @@ void Parser::genes(const Block& block) {
       field = trim(field.substr(3));
     }
     if (field.empty()) continue;
+    const std::string_view key = take_until(field, '=');
+    if (std::ranges::find(gene_keys, key) == gene_keys.end()) {
+      keep(fmt::format("'{}' is none of {}", key.substr(0, 40), fmt::join(gene_keys, ", ")), block);
+      continue;
+    }
     if (fresh) entry_.genes.emplace_back();
     fresh = false;
-    const std::string_view key = take_until(field, '=');
     // Commas separate the names, and the tags within the braces of one name.
     list.clear();
     while (!field.empty()) {
@@ -179,10 +198,8 @@ void Parser::genes(const Block& block) {
       gene.synonyms = texts(list);
     } else if (key == "OrderedLocusNames") {
       gene.ordered_locus_names = texts(list);
-    } else if (key == "ORFNames") {
-      gene.orf_names = texts(list);
     } else {
-      fail("GN line: '" + std::string(key) + "' is none of Name, Synonyms, OrderedLocusNames, ORFNames", block, key);
+      gene.orf_names = texts(list);
     }
     list.clear();
   }

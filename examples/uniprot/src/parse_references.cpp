@@ -10,15 +10,15 @@ void Parser::reference_number(Block block) {
     const std::size_t close = line.find(']');
     const auto number =
         line.starts_with('[') && close != line.npos ? to_number(line.substr(1, close - 1)) : std::nullopt;
-    if (!number) return fail("RN line: expected a number in brackets", here, line);
+    if (!number) keep("expected a number in brackets", here.first());
     Reference& reference = entry_.references.emplace_back();
-    reference.number = *number;
-    reference.evidence = evident(line.substr(close + 1)).evidence;
+    reference.number = number.value_or(0);
+    if (close != line.npos) reference.evidence = evident(line.substr(close + 1)).evidence;
   }
 }
 
 void Parser::reference_line(char kind, const Block& block) {
-  if (entry_.references.empty()) return fail(std::string("R") + kind + " line without an RN line before it", block);
+  if (entry_.references.empty()) return keep("no RN line stands before it", block);
   Reference& reference = entry_.references.back();
   std::string_view text = join(block);
   switch (kind) {
@@ -50,10 +50,13 @@ void Parser::reference_line(char kind, const Block& block) {
   };
   while (!text.empty()) {
     const std::string_view key = trim(take_until(text, '='));
-    std::size_t end = 0;  // the semicolon that ends the value: DOIs may hold others
+    if (!is_key(std::string(key) + '=')) keep("expected a key, as in PubMed=, and a value", block);
+    std::size_t end = 0;  // the semicolon that ends the value: values may hold others
     for (;; ++end) {
       end = text.find(';', end);
-      if (end == text.npos || is_key(trim_left(text.substr(end + 1))) || trim_left(text.substr(end + 1)).empty()) break;
+      if (end == text.npos || end + 1 == text.size()) break;
+      if (text[end + 1] == ' ' && (is_key(trim_left(text.substr(end + 1))) || trim_left(text.substr(end + 1)).empty()))
+        break;
     }
     list.push_back({key, evident(text.substr(0, end))});
     ++part.count;

@@ -64,6 +64,8 @@ struct Block {
     ++first_line;
     return line;
   }
+  /// The next line alone.
+  [[nodiscard]] Block first() const noexcept { return {lines.first(1), first_line}; }
   /// The next line without its code and the blanks around.
   std::string_view take_line() noexcept { return trim(take_raw().substr(2)); }
 };
@@ -96,7 +98,7 @@ class Parser {
   void sequence(const Block& block);
   // parse_names.cpp
   void names(const Block& block);
-  void name_field(std::string_view field);
+  void name_field(std::string_view field, const Block& lines);
   void start_name(ProteinName::Kind kind);
   void end_name();
   void old_names(std::string_view text, ProteinName::Section section);
@@ -128,6 +130,8 @@ class Parser {
   }
   /// A problem at the place `at`, when that lies in the entry's text; else (a joined text) at the block's begin.
   void fail(std::string reason, const Block& block, std::string_view at = {});
+  /// These lines do not follow the format, and are kept as they stand.
+  void keep(std::string reason, const Block& block);
 
   std::string_view text_;
   Entry& entry_;

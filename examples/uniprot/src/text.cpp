@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "parser.hpp"
 
@@ -117,6 +118,15 @@ Part<Text> Parser::texts(const std::vector<Text>& list) {
   const Part<Text> part{static_cast<std::uint32_t>(entry_.texts_.size()), static_cast<std::uint32_t>(list.size())};
   entry_.texts_.insert(entry_.texts_.end(), list.begin(), list.end());
   return part;
+}
+
+void Parser::keep(std::string reason, const Block& block) {
+  const char* const begin = block.lines.front().data();
+  const char* const end = block.lines.back().data() + block.lines.back().size();
+  entry_.unparsed.push_back({.kind = block.lines.front().substr(0, 2),
+                             .line = block.first_line,
+                             .reason = std::move(reason),
+                             .text = {begin, static_cast<std::size_t>(end - begin)}});
 }
 
 void Parser::fail(std::string reason, const Block& block, std::string_view at) {

@@ -1,7 +1,6 @@
 #pragma once
 /// How far a pipeline has got, kept for the next run (contract G13, G14, G17).
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -46,11 +45,8 @@ struct Checkpoint {
   /// All partitions that runs of this pipeline have had, in ascending order of their numbers.
   std::vector<PartitionProgress> partitions{};
 
-  /// Progress of the partition with this number, or null. A binary search.
-  [[nodiscard]] const PartitionProgress* find(std::uint32_t partition) const noexcept {
-    const auto at = std::ranges::lower_bound(partitions, partition, {}, &PartitionProgress::partition);
-    return at != partitions.end() && at->partition == partition ? &*at : nullptr;
-  }
+  /// Progress of the partition with this number, or null. Logarithmic in their number.
+  [[nodiscard]] const PartitionProgress* find(std::uint32_t partition) const noexcept;
   friend bool operator==(const Checkpoint&, const Checkpoint&) = default;
 };
 
@@ -79,3 +75,7 @@ class CheckpointStore {
 };
 
 }  // namespace etl::inline v0
+
+#if !defined(ETLPIPE_COMPILED_CORE)
+#include <etl/impl/checkpoint.ipp>
+#endif

@@ -1,13 +1,10 @@
 #pragma once
 /// Replay of dead letters (contract G7).
 
-#include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
-#include <set>
-#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -15,8 +12,8 @@
 #include <vector>
 
 #include <etl/config.hpp>
+#include <etl/delivery/checkpoint.hpp>
 #include <etl/delivery/dead_letter.hpp>
-#include <etl/delivery/idempotency_key.hpp>
 #include <etl/delivery/transactional_store.hpp>
 #include <etl/detail/meta/traits.hpp>
 #include <etl/detail/run/environment.hpp>
@@ -31,58 +28,28 @@
 namespace etl::inline v0 {
 namespace detail {
 
-/// A letter whose item was rejected again: with the place of the old one, and what is new.
-[[nodiscard]] inline DeadLetter tried_again(DeadLetter old, Stage stage, std::vector<std::string> errors) {
-  old.stage = stage;
-  old.errors = std::move(errors);
-  ++old.attempts;
-  return old;
-}
-
 /// Which letters of a replay have gone through, and what became of the others.
 class ReplayedLetters final : public CheckpointStore {
  public:
-  explicit ReplayedLetters(const std::vector<DeadLetter>& letters) : letters_(letters) {}
-  void rejected(std::uint64_t seq, const Error& error, Stage stage) {
-    std::vector<std::string> errors;
-    for (const Error* e = &error; e != nullptr; e = e->cause.get())
-      errors.push_back(e->context.empty() ? e->code.message() : e->context);
-    again_.insert_or_assign(seq, tried_again(letters_[seq], stage, std::move(errors)));
-  }
+  explicit ReplayedLetters(const std::vector<DeadLetter>& letters);
+  ~ReplayedLetters() override;
+  void rejected(std::uint64_t seq, const Error& error, Stage stage);
   /// Forgets what has gone through and updates what was rejected again.
-  [[nodiscard]] Result<void> settle(DeadLetterStore& store) {
-    if (!progress_) return {};
-    std::vector<DeadLetter> again;
-    std::vector<std::string> done;
-    for (std::uint64_t seq = 0; seq < letters_.size(); ++seq) {
-      if (seq >= progress_->watermark && !progress_->gaps.contains(seq)) continue;
-      const auto rejected = again_.find(seq);
-      if (rejected != again_.end())
-        again.push_back(rejected->second);
-      else
-        done.push_back(letters_[seq].id);
-    }
-    if (auto written = store.write(again); !written) return written;
-    auto purged = store.purge(done);
-    if (!purged) return failure(std::move(purged.error()));
-    return {};
-  }
+  [[nodiscard]] Result<void> settle(DeadLetterStore& store);
 
   // The replay's own progress.
-  [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& /*pipeline*/) override {
-    return std::optional<Checkpoint>();
-  }
-  [[nodiscard]] Result<void> save(const std::string& /*pipeline*/, const Checkpoint& checkpoint) override {
-    if (const PartitionProgress* p = checkpoint.find(0)) progress_ = *p;
-    return {};
-  }
-  [[nodiscard]] Result<void> reset(const std::string& /*pipeline*/) override { return {}; }
+  [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& pipeline) override;
+  [[nodiscard]] Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) override;
+  [[nodiscard]] Result<void> reset(const std::string& pipeline) override;
 
  private:
-  const std::vector<DeadLetter>& letters_;
-  std::map<std::uint64_t, DeadLetter> again_;
-  std::optional<PartitionProgress> progress_;
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
 };
+
+/// Adds to the open transaction what it settles: letters that it purges, or writes anew.
+[[nodiscard]] Result<void> record_replayed(StoreConnection& connection, const Commit& commit,
+                                           const std::vector<DeadLetter>& letters);
 
 /// A store in front of which a replay runs: what a transaction settles becomes letters that it purges, or writes anew.
 template <class Tx>
@@ -116,17 +83,7 @@ class ReplayStore final : public TransactionalStore<Tx> {
     [[nodiscard]] Result<void> savepoint() override { return real_->savepoint(); }
     [[nodiscard]] Result<void> rollback_to_savepoint() override { return real_->rollback_to_savepoint(); }
     [[nodiscard]] Result<void> record(const Commit& commit) override {
-      std::vector<DeadLetter> again;
-      std::set<std::uint64_t> rejected;
-      for (const DeadLetter& letter : commit.dead_letters) {
-        again.push_back(tried_again(letters_[letter.seq], letter.stage, letter.errors));
-        rejected.insert(letter.seq);
-      }
-      std::vector<std::string> done;
-      for (const SettledRange& range : commit.settled)
-        for (std::uint64_t seq = range.items.first; seq < range.items.end; ++seq)
-          if (!rejected.contains(seq)) done.push_back(letters_[seq].id);
-      return real_->record({commit.pipeline, commit.settled, commit.advanced, again, done, commit.run});
+      return record_replayed(*real_, commit, letters_);
     }
     [[nodiscard]] Result<void> commit() override { return real_->commit(); }
     void rollback() noexcept override { real_->rollback(); }
@@ -160,65 +117,21 @@ template <class E, class P>
 }
 
 /// The letters of a pipeline, all of which can be replayed.
-[[nodiscard]] inline Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterStore& store,
-                                                                       const std::string& pipeline) {
-  if (pipeline.empty())
-    return failure(Error{.code = Errc::InvalidOptions,
-                         .context = "invalid options: a replay needs the name of the pipeline whose dead letters it "
-                                    "tries again"});
-  std::vector<DeadLetter> found;
-  auto listed = store.list(pipeline, [&](const DeadLetter& letter) { return found.push_back(letter), true; });
-  if (!listed) return failure(std::move(listed.error()));
-  for (const DeadLetter& letter : found)
-    if (!letter.payload)
-      return failure(Error{
-          .code = Errc::NoPayload,
-          .context = "dead letter " + letter.id + " of '" + letter.pipeline +
-                     "' has no payload: its pipeline had no `describe` when it was rejected; load its source again, "
-                     "or purge it"});
-  return found;
-}
+[[nodiscard]] Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterStore& store, const std::string& pipeline);
 
 /// Tells a replay of these letters from one of others, and from a later attempt at those that were rejected again:
 /// their idempotency keys differ. A replay that is repeated because it was cut off has the same keys.
-[[nodiscard]] inline std::string id_of(const std::vector<DeadLetter>& letters) {
-  KeyHash hash;
-  for (const DeadLetter& letter : letters) hash.add(letter.id).add(std::uint64_t{letter.attempts});
-  return hash.key().text();
-}
+[[nodiscard]] std::string id_of(const std::vector<DeadLetter>& letters);
 
 /// A replay is a run of its own, in which every letter may be rejected once more.
-[[nodiscard]] inline Options replay_options(const Options& options, std::size_t letters) {
-  Options own = options;
-  own.name = options.name.empty() ? "replay" : "replay of " + options.name;
-  own.delivery = {.restart = true, .dry_run = options.delivery.dry_run};
-  own.errors.dead_letters.reset();
-  own.errors.max_rejects = std::max<std::uint64_t>(own.errors.max_rejects.value_or(0), letters);
-  own.errors.max_reject_ratio.reset();
-  return own;
-}
-inline RunReport replay_failed(RunReport report, const Options& options, Error error) noexcept {
-  ErrorRecord record{.error = std::move(error), .stage = options.name.empty() ? Stage::Configure : Stage::DeadLetter};
-  static_cast<void>(guarded([&]() -> std::optional<Error> {
-    report.pipeline = options.name;
-    record.pipeline = options.name;
-    return std::nullopt;
-  }));
-  report.outcome = Outcome::Failed;
-  report.add_error(std::move(record));
-  return report;
-}
-/// Does what follows the run of a replay.
-template <class F>
-[[nodiscard]] RunReport after_replay(RunReport report, const Options& options, F&& settle) noexcept {
-  auto error = guarded([&]() -> std::optional<Error> {
-    Result<void> settled = settle();
-    if (settled) return std::nullopt;
-    return std::move(settled.error());
-  });
-  if (error) return replay_failed(std::move(report), options, std::move(*error));
-  return report;
-}
+[[nodiscard]] Options replay_options(const Options& options, std::size_t letters);
+[[nodiscard]] RunReport replay_failed(RunReport report, const Options& options, Error error) noexcept;
+/// What follows the run of a replay: the letters are settled.
+[[nodiscard]] RunReport after_replay(RunReport report, const Options& options, ReplayedLetters& replayed,
+                                     DeadLetterStore& letters) noexcept;
+/// The same where the transactions of a store have settled them: forgets the replay's own progress.
+[[nodiscard]] RunReport after_replay(RunReport report, const Options& own, const Options& options,
+                                     CheckpointStore& store) noexcept;
 
 template <class P>
 struct ReplayTraits {
@@ -259,7 +172,7 @@ template <class P>
     detail::TypedPipeline<Plain> calls(pipeline);
     RunReport report = detail::run_pipeline(calls, own, detail::Environment(own), std::move(stop), nullptr,
                                             {.extract = source, .id = detail::id_of(*found)});
-    return detail::after_replay(std::move(report), options, [&] { return replayed->settle(letters); });
+    return detail::after_replay(std::move(report), options, *replayed, letters);
   });
 }
 
@@ -285,11 +198,12 @@ template <class P, class Tx>
     detail::TypedPipeline<Plain, Tx> calls(bound.pipeline, &store);
     RunReport report =
         detail::run_pipeline(calls, own, detail::Environment(own), std::move(stop), &store, {.extract = source});
-    const auto superseded = [](const ErrorRecord& e) { return e.error.code == Errc::Superseded; };
-    if (own.delivery.dry_run || std::ranges::any_of(report.errors, superseded))
-      return report;  // nothing of ours is there
-    return detail::after_replay(std::move(report), options, [&] { return bound.store->reset(own.name); });
+    return detail::after_replay(std::move(report), own, options, *bound.store);
   });
 }
 
 }  // namespace etl::inline v0
+
+#if !defined(ETLPIPE_COMPILED_CORE)
+#include <etl/impl/replay.ipp>
+#endif

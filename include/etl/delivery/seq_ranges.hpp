@@ -1,9 +1,7 @@
 #pragma once
 /// Sets of source items, as ranges of their numbers (contract G14, G15).
 
-#include <algorithm>
 #include <cstdint>
-#include <iterator>
 #include <limits>
 #include <vector>
 
@@ -23,34 +21,14 @@ class SeqRanges {
  public:
   static constexpr std::uint64_t none = std::numeric_limits<std::uint64_t>::max();  ///< no number
 
-  /// Adds a range; an empty range adds nothing.
-  void add(SeqRange range) {
-    if (range.first >= range.end) return;
-    auto from = std::ranges::lower_bound(ranges_, range.first, {}, &SeqRange::end);
-    auto to = from;
-    for (; to != ranges_.end() && to->first <= range.end; ++to) {
-      range.first = std::min(range.first, to->first);
-      range.end = std::max(range.end, to->end);
-    }
-    ranges_.insert(ranges_.erase(from, to), range);
-  }
-  /// Removes all numbers below `seq`.
-  void forget_below(std::uint64_t seq) {
-    ranges_.erase(ranges_.begin(), std::ranges::find_if(ranges_, [seq](SeqRange r) { return r.end > seq; }));
-    if (!ranges_.empty()) ranges_.front().first = std::max(ranges_.front().first, seq);
-  }
-  /// Whether a range contains `seq`.
-  [[nodiscard]] bool contains(std::uint64_t seq) const noexcept {
-    const auto at = std::ranges::upper_bound(ranges_, seq, {}, &SeqRange::end);
-    return at != ranges_.end() && at->first <= seq;
-  }
+  /// Does nothing for an empty range.
+  void add(SeqRange range);
+  /// Takes everything below `seq` out.
+  void forget_below(std::uint64_t seq);
+  [[nodiscard]] bool contains(std::uint64_t seq) const noexcept;
   /// The first number above `seq` where a range begins or ends, or `none`.
-  [[nodiscard]] std::uint64_t boundary_after(std::uint64_t seq) const noexcept {
-    const auto at = std::ranges::upper_bound(ranges_, seq, {}, &SeqRange::end);
-    if (at == ranges_.end()) return none;
-    return at->first > seq ? at->first : at->end;
-  }
-  /// The end of the range that contains `seq`, or `seq` itself.
+  [[nodiscard]] std::uint64_t boundary_after(std::uint64_t seq) const noexcept;
+  /// The end of the range that holds `seq`, or `seq` itself.
   [[nodiscard]] std::uint64_t end_of(std::uint64_t seq) const noexcept {
     return contains(seq) ? boundary_after(seq) : seq;
   }
@@ -64,3 +42,7 @@ class SeqRanges {
 };
 
 }  // namespace etl::inline v0
+
+#if !defined(ETLPIPE_COMPILED_CORE)
+#include <etl/impl/seq_ranges.ipp>
+#endif

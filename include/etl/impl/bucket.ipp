@@ -2,6 +2,7 @@
 /// The compiled part of `Bucket`.
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -40,7 +41,8 @@ namespace etl::inline v0::detail {
   refuse(options.mode == Mode::Fused, "fused mode");
   refuse(options.order == Order::ByKey, "order ByKey: its items have no key");
   refuse(options.extractors.has_value(), "extractors");
-  refuse(options.errors.dead_letters != nullptr, "errors.dead_letters");
+  refuse(options.errors.dead_letters != nullptr,
+         "errors.dead_letters: give it a callable for lost items, which writes them");
   refuse(delivery.checkpoints != nullptr, "delivery.checkpoints");
   refuse(delivery.save_every != usual.save_every, "delivery.save_every");
   refuse(delivery.restart, "delivery.restart");
@@ -52,17 +54,18 @@ namespace etl::inline v0::detail {
 }
 
 struct BucketEngine::Parts {
-  Parts(StageCalls& calls, ItemQueue& queue, Options its_options, Stop its_stop)
+  Parts(StageCalls& calls, ItemQueue& queue, LostItems* lost, Options its_options, Stop its_stop)
       : options(bucket_options(std::move(its_options))),
         environment(options),
         executor(options.executor ? options.executor : Executor::pool(options.workers)),
-        stage(calls, options, environment, options.workers),
+        stage(calls, options, environment, options.workers, lost),
         batcher(std::make_shared<Batcher>(options, environment, executor.backend(), executor.backend(), stage,
                                           calls.traits().item, false)),
         intake(*batcher, queue, calls.traits().item, options),
         stop(std::move(its_stop)) {
     stage.attach(*batcher, executor);
-    if (options.batch_bytes || options.memory)
+    // In source order, too: workers that take items out of the queue at once do so in any order.
+    if (options.batch_bytes || options.memory || options.order == Order::Source)
       batcher->set_source(&weighed.emplace(*batcher, calls.traits().item, options));
     else
       batcher->set_source(&intake);
@@ -75,9 +78,21 @@ struct BucketEngine::Parts {
     RunReport made;
     made.pipeline = std::move(name);
     settle_outcome(made, batcher->finish());
+    if (stage.wants_lost()) tell_left(made);
     stage.report(made);
     made.elapsed = Clock::now() - started;
     return made;
+  }
+
+  /// Of batches whose items nobody could take out of the queue.
+  void tell_left(RunReport& made) noexcept {
+    auto error = guarded([&]() -> std::optional<Error> {
+      const Error why = made.errors.empty() ? fatal("stopped before it was loaded") : made.errors.front().error;
+      intake.each_left(
+          [&](const void* items, std::uint32_t count) { stage.lost_items().tell(made, items, count, why); });
+      return std::nullopt;
+    });
+    if (error) made.add_error({.error = std::move(*error), .pipeline = made.pipeline, .stage = Stage::DeadLetter});
   }
 
   struct Drain {
@@ -96,7 +111,7 @@ struct BucketEngine::Parts {
   PipelineStage stage;
   const std::shared_ptr<Batcher> batcher;
   SharedIntake intake;
-  std::optional<WeighedIntake> weighed;           // in its place, where items are weighed
+  std::optional<WeighedIntake> weighed;           // in its place, where items are weighed or ordered
   std::atomic<std::uint32_t> next_partition = 1;  // 0 is the shared intake
   const Stop stop;
   std::optional<std::stop_callback<Drain>> on_drain;
@@ -105,8 +120,9 @@ struct BucketEngine::Parts {
   std::optional<RunReport> report;
 };
 
-ETLPIPE_COMPILED BucketEngine::BucketEngine(StageCalls& calls, ItemQueue& queue, Options options, Stop stop)
-    : parts_(std::make_unique<Parts>(calls, queue, std::move(options), std::move(stop))),
+ETLPIPE_COMPILED BucketEngine::BucketEngine(StageCalls& calls, ItemQueue& queue, LostItems* lost, Options options,
+                                            Stop stop)
+    : parts_(std::make_unique<Parts>(calls, queue, lost, std::move(options), std::move(stop))),
       intake_(&parts_->intake),
       weighed_(parts_->weighed.has_value()) {}
 ETLPIPE_COMPILED BucketEngine::~BucketEngine() { static_cast<void>(finish()); }
@@ -120,6 +136,12 @@ ETLPIPE_COMPILED bool BucketEngine::push_weighed(void* item, std::uint64_t weigh
 ETLPIPE_COMPILED void BucketEngine::count_refused() noexcept {
   const auto lock = parts_->batcher->lock();
   parts_->batcher->count_refused();
+}
+ETLPIPE_COMPILED TimePoint BucketEngine::due(std::chrono::nanoseconds timeout) const {
+  return after(parts_->batcher->now(), timeout);
+}
+ETLPIPE_COMPILED bool BucketEngine::wait_for_room_until(TimePoint due) {
+  return weighed_ ? parts_->weighed->wait_for_room_until(due) : parts_->intake.wait_for_room_until(due);
 }
 ETLPIPE_COMPILED Lane& BucketEngine::open_lane() {
   return parts_->batcher->open_lane(parts_->next_partition.fetch_add(1, std::memory_order_relaxed));

@@ -15,6 +15,7 @@
 #include <etl/detail/run/report_text.hpp>
 #include <etl/manager.hpp>
 #include <etl/manager_report.hpp>
+#include <etl/text.hpp>
 
 namespace etl::inline v0 {
 namespace detail {
@@ -59,7 +60,7 @@ ETLPIPE_COMPILED std::string ManagerReport::text() const {
 ETLPIPE_COMPILED std::string ManagerReport::json() const {
   std::string out = "{";
   for (const auto& [name, report] : pipelines)
-    out.append(out.size() == 1 ? "" : ",").append(detail::json_string(name)).append(":").append(report.json());
+    out.append(out.size() == 1 ? "" : ",").append(json_string(name)).append(":").append(report.json());
   return out += '}';
 }
 

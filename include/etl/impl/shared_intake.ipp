@@ -19,6 +19,7 @@ ETLPIPE_COMPILED SharedIntake::SharedIntake(Batcher& batcher, ItemQueue& queue, 
                                             const Options& options)
     : batcher_(batcher),
       queue_(queue),
+      type_(type),
       options_(options),
       batch_size_(options.batch_size),
       bound_(bound_of(options)),
@@ -32,6 +33,13 @@ ETLPIPE_COMPILED bool SharedIntake::wait_for_room(Pushed pushed) {
   if (!batcher_.refusing()) return true;
   batcher_.count_refused();
   return false;
+}
+
+ETLPIPE_COMPILED bool SharedIntake::wait_for_room_until(TimePoint due) {
+  auto lock = batcher_.lock();
+  const auto has_room = [this] { return (held_.load(std::memory_order_acquire) & ~refused) < bound_; };
+  batcher_.wait_until(lock, due, has_room);
+  return !batcher_.refusing() && has_room();
 }
 
 ETLPIPE_COMPILED void SharedIntake::seal_stragglers() {

@@ -4,13 +4,16 @@
 #include <csignal>
 #include <initializer_list>
 #include <memory>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include <unistd.h>
+
+#include <asio/basic_signal_set.hpp>
 #include <asio/io_context.hpp>
-#include <asio/signal_set.hpp>
 
 #include <etl/config.hpp>
 #include <etl/detail/meta/process.hpp>
@@ -55,7 +58,8 @@ class FormerHandling {
 /// Asio does.
 class SignalThread {
  public:
-  SignalThread(const FormerHandling& former, StopSource& source) : former_(former), source_(source), set_(io_) {
+  SignalThread(const FormerHandling& former, StopSource& source, std::string note)
+      : former_(former), source_(source), note_(std::move(note)), set_(io_.get_executor()) {
     former.for_each_signal([this](int signal) { set_.add(signal); });
     if (former.empty()) return;
     wait();
@@ -76,15 +80,23 @@ class SignalThread {
   void wait() {
     set_.async_wait([this](const std::error_code& error, int) {
       if (error) return;
+      if (!source_.stop_requested()) tell();
       if (source_.request_drain()) return wait();
       source_.request_abandon();
       former_.restore();  // at once: by way of Asio the signal would have its default effect for a moment
     });
   }
+  /// On a line of its own, in place of a progress bar, which is drawn again below (ECMA-48 EL).
+  void tell() const {
+    if (note_.empty() || ::isatty(STDERR_FILENO) != 1) return;
+    const std::string line = "\r\x1b[K" + note_ + '\n';
+    static_cast<void>(::write(STDERR_FILENO, line.data(), line.size()) < 0);  // nobody is there to be told
+  }
   const FormerHandling& former_;
   StopSource& source_;
+  const std::string note_;
   asio::io_context io_{1};
-  asio::signal_set set_;
+  asio::basic_signal_set<asio::io_context::executor_type> set_;  // not of any executor: that takes a second to compile
   std::thread thread_;
 };
 
@@ -93,7 +105,8 @@ class SignalThread {
 /// has to end first. In a child of fork() its destruction does no more than that.
 class SignalWatch {
  public:
-  explicit SignalWatch(std::initializer_list<int> signals) : former_(signals), thread_(former_, source) {}
+  SignalWatch(std::initializer_list<int> signals, std::string note)
+      : former_(signals), thread_(former_, source, std::move(note)) {}
   StopSource source;
 
  private:
@@ -103,8 +116,8 @@ class SignalWatch {
 
 }  // namespace detail
 
-ETLPIPE_COMPILED Stop stop_on_signals(std::initializer_list<int> signals) {
-  auto watch = std::make_shared<detail::SignalWatch>(signals);
+ETLPIPE_COMPILED Stop stop_on_signals(std::initializer_list<int> signals, const char* note) {
+  auto watch = std::make_shared<detail::SignalWatch>(signals, note == nullptr ? "" : note);
   const Stop stop = watch->source.stop();
   return {stop.drain(), stop.abandon(), std::move(watch)};
 }

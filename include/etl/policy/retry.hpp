@@ -110,10 +110,16 @@ template <class F>
 /// Differs from call to call.
 [[nodiscard]] std::uint64_t random_seed();
 
-/// Goes on after a first attempt that began at `begin` and failed.
-template <class R, class F, class W>
+/// Tells nobody.
+struct Silent {
+  std::optional<Error> operator()(const Error&, std::size_t, std::chrono::nanoseconds) const { return std::nullopt; }
+};
+
+/// Goes on after a first attempt that began at `begin` and failed. `tell(error, attempt, delay)` is called for each
+/// attempt that another one follows; an error that it returns ends the attempts.
+template <class R, class F, class W, class T = Silent>
 [[nodiscard]] R retry_failed(const RetryPolicy& policy, R result, TimePoint begin, F& operation, const W& waiter,
-                             std::uint64_t seed) {
+                             std::uint64_t seed, T&& tell = {}) {
   Backoff backoff(policy, begin, seed);
   for (;;) {
     const auto delay = backoff.after(result.error(), waiter.now());
@@ -121,6 +127,7 @@ template <class R, class F, class W>
       if (backoff.attempts() == 1 || result.error().error_class != ErrorClass::Transient) return result;
       return failure(gave_up(std::move(result.error()), "gave up after " + attempts_of(backoff)));
     }
+    if (auto error = tell(std::as_const(result.error()), backoff.attempts(), *delay)) return failure(std::move(*error));
     if (!waiter.wait_for(*delay))
       return failure(gave_up(std::move(result.error()), "stopped after " + attempts_of(backoff)));
     result = call_for_result(operation);

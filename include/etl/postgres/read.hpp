@@ -51,7 +51,7 @@ template <class V>
   if constexpr (is_optional<V>) {
     return readable<typename V::value_type>(type);
   } else if constexpr (ArrayValue<V>) {
-    using E = typename NotNull<array_element_t<V>>::type;
+    using E = not_null_t<array_element_t<V>>;
     for (std::uint8_t t = 0; t <= static_cast<std::uint8_t>(Type::Jsonb); ++t)
       if (type_info(static_cast<Type>(t)).array_oid == type) return readable<E>(type_info(static_cast<Type>(t)).oid);
     return type == 1015 && readable<E>(1043);  // varchar[]

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -25,6 +26,7 @@
 #include <etl/postgres/connection.hpp>
 #include <etl/postgres/read.hpp>
 #include <etl/postgres/table.hpp>
+#include <etl/rows.hpp>
 
 namespace etl::inline v0::postgres {
 
@@ -194,7 +196,10 @@ class Query {
     ++number_;
     return std::apply([&](const C&... column) { return read(row, column...); }, table_.columns);
   }
-  /// The table.
+  /// The rows that are left, for a range-based for: `for (const Order& o : etl::value(query(db, orders)))`. Each step
+  /// overwrites the row, and throws `etl::Exception` where `next` gives an error.
+  [[nodiscard]] RowIterator<Query, Row> begin() { return RowIterator<Query, Row>(*this); }
+  [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
   [[nodiscard]] const Table<Row, C...>& table() const noexcept { return table_; }
 
  private:

@@ -101,7 +101,7 @@ namespace detail {
 template <class Get, class Row>
 using got_t = std::invoke_result_t<const Get&, const Row&>;
 template <class Get, class Row>
-using value_t = typename NotNull<std::remove_cvref_t<got_t<Get, Row>>>::type;
+using value_t = not_null_t<std::remove_cvref_t<got_t<Get, Row>>>;
 
 template <class V, class AsType>
 struct TypeOf {
@@ -187,6 +187,23 @@ consteval bool check_column(const Column<Get, Key, AsType>*) {
   return true;
 }
 
+/// The first of a field's options that is a type of PostgreSQL.
+template <class... Options>
+struct TypeOption {
+  using type = ByDefault;
+};
+template <Type T, class... More>
+struct TypeOption<As<T>, More...> {
+  using type = As<T>;
+};
+template <class Other, class... More>
+struct TypeOption<Other, More...> : TypeOption<More...> {};
+template <class Get, bool Key, class... Options>
+[[nodiscard]] Column<Get, Key, typename TypeOption<Options...>::type> column_of(
+    const Field<Get, Key, Options...>& field) {
+  return {.name = field.name, .get = field.get};
+}
+
 /// As SQL writes a name; that of a table with its schema.
 [[nodiscard]] std::string quoted(std::string_view identifier);
 [[nodiscard]] std::string quoted_table(std::string_view table);
@@ -214,11 +231,17 @@ template <class Row, class... C>
   return {.name = std::string(name), .columns = {std::move(columns)...}};
 }
 
-/// Makes a table whose columns are known only at run time. `get(const Row&, std::size_t column)` returns a
-/// std::variant, by reference or value. std::monostate is NULL; the other alternatives may be all types of column
-/// values except ranges and optionals. Each value must have a type that a `Table` could write to the column; a text may
-/// also go to json, jsonb, numeric and uuid, and an integer to every integer column that it fits. A value that does not
-/// fit is an error of class Rejected.
+/// A table with the fields of a struct as columns. An option such as `jsonb` says a field's type.
+template <class Row, class... F>
+[[nodiscard]] auto table(std::string_view name, const Fields<Row, F...>& fields) {
+  return std::apply([&](const auto&... f) { return table<Row>(name, detail::column_of(f)...); }, fields.all);
+}
+
+/// A table whose columns are known at run time. `get(const Row&, std::size_t column)` gives a std::variant, by
+/// reference or value: std::monostate is NULL, the other alternatives are what a column's value may be, ranges and
+/// optionals apart. Each row's alternatives must be of a type that may be written to the column, as in a `Table`: a
+/// text also to json, jsonb, numeric and uuid, an integer to whatever integer column it fits. What does not fit is an
+/// error of class Rejected.
 ///
 ///     const auto cells = etl::postgres::dynamic_table<Cells>("orders",
 ///         {{.name = "id", .type = etl::postgres::Type::BigInt, .key = true}, {.name = "sku"}},

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include <etl/config.hpp>
+#include <etl/fields.hpp>
 
 namespace etl::inline v0::postgres {
 
@@ -71,20 +72,6 @@ struct Uuid {
 namespace detail {
 
 template <class V>
-inline constexpr bool is_optional = false;
-template <class V>
-inline constexpr bool is_optional<std::optional<V>> = true;
-
-template <class V>
-struct NotNull {
-  using type = V;
-};
-template <class V>
-struct NotNull<std::optional<V>> {
-  using type = V;
-};
-
-template <class V>
 inline constexpr bool is_sys_time = false;
 template <class D>
 inline constexpr bool is_sys_time<std::chrono::sys_time<D>> = true;
@@ -130,7 +117,7 @@ using array_element_t = typename Element<element_t<V>>::type;
 
 template <class V>
 concept ArrayValue = !ScalarValue<V> && std::ranges::sized_range<const V> && std::ranges::forward_range<const V> &&
-                     ScalarValue<typename NotNull<array_element_t<V>>::type>;
+                     ScalarValue<not_null_t<array_element_t<V>>>;
 template <class V>
 concept Value = ScalarValue<V> || ArrayValue<V>;
 
@@ -175,7 +162,7 @@ struct Scalar {
 };
 template <ArrayValue V>
 struct Scalar<V> {
-  using type = typename NotNull<array_element_t<V>>::type;
+  using type = not_null_t<array_element_t<V>>;
 };
 
 /// The type's number in pg_type, its array's, and its name.

@@ -6,6 +6,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <limits>
 #include <optional>
 #include <span>
@@ -21,6 +22,7 @@
 #include <etl/emitter.hpp>
 #include <etl/error.hpp>
 #include <etl/position.hpp>
+#include <etl/rows.hpp>
 #include <etl/sqlite/database.hpp>
 #include <etl/sqlite/table.hpp>
 
@@ -180,7 +182,10 @@ class Query {
     ++number_;
     return std::apply([&](const C&... column) { return read(row, column...); }, table_.columns);
   }
-  /// The table.
+  /// The rows that are left, for a range-based for: `for (const Order& o : etl::value(query(db, orders)))`. Each step
+  /// overwrites the row, and throws `etl::Exception` where `next` gives an error.
+  [[nodiscard]] RowIterator<Query, Row> begin() { return RowIterator<Query, Row>(*this); }
+  [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
   [[nodiscard]] const Table<Row, C...>& table() const noexcept { return table_; }
 
  private:

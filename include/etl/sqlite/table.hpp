@@ -27,6 +27,7 @@
 
 #include <etl/config.hpp>
 #include <etl/error.hpp>
+#include <etl/fields.hpp>
 #include <etl/sqlite/database.hpp>
 
 namespace etl::inline v0::sqlite {
@@ -59,20 +60,6 @@ enum class OnConflict : std::uint8_t {
 
 namespace detail {
 
-template <class V>
-inline constexpr bool is_optional = false;
-template <class V>
-inline constexpr bool is_optional<std::optional<V>> = true;
-
-template <class V>
-struct NotNull {
-  using type = V;
-};
-template <class V>
-struct NotNull<std::optional<V>> {
-  using type = V;
-};
-
 template <class C>
 inline constexpr bool is_column = false;
 template <class Get, bool Key>
@@ -96,7 +83,7 @@ concept Value = IntegerValue<V> || RealValue<V> || TextValue<V> || BlobValue<V>;
 template <class Get, class Row>
 using got_t = std::invoke_result_t<const Get&, const Row&>;
 template <class Get, class Row>
-using value_t = typename NotNull<std::remove_cvref_t<got_t<Get, Row>>>::type;
+using value_t = not_null_t<std::remove_cvref_t<got_t<Get, Row>>>;
 
 /// A column to the functions that are compiled once.
 struct ColumnInfo {
@@ -144,6 +131,11 @@ consteval bool check_column(const Column<Get, Key>*) {
   return true;
 }
 
+template <class Get, bool Key, class... Options>
+[[nodiscard]] Column<Get, Key> column_of(const Field<Get, Key, Options...>& field) {
+  return {.name = field.name, .get = field.get};
+}
+
 [[nodiscard]] std::string quoted(std::string_view identifier);
 [[nodiscard]] std::string create_table_sql(std::string_view table, std::span<const ColumnInfo> columns);
 [[nodiscard]] Result<void> create_table(Database& database, std::string_view table,
@@ -169,7 +161,13 @@ template <class Row, class... C>
   return {.name = std::string(name), .columns = {std::move(columns)...}};
 }
 
-/// The CREATE TABLE IF NOT EXISTS statement. A single integer key column becomes the INTEGER PRIMARY KEY.
+/// A table with the fields of a struct as columns.
+template <class Row, class... F>
+[[nodiscard]] auto table(std::string_view name, const Fields<Row, F...>& fields) {
+  return std::apply([&](const auto&... f) { return table<Row>(name, detail::column_of(f)...); }, fields.all);
+}
+
+/// CREATE TABLE IF NOT EXISTS. A single key column of integers is the INTEGER PRIMARY KEY.
 template <class Row, class... C>
 [[nodiscard]] std::string create_table_sql(const Table<Row, C...>& table) {
   return detail::create_table_sql(table.name, detail::column_infos(table));

@@ -49,7 +49,7 @@ template <class Clock, class D>
 template <class V>
 [[nodiscard]] const char* bind_value(Statement& statement, int parameter, const V& value) {
   if constexpr (is_optional<V>) {
-    using Inner = typename NotNull<V>::type;
+    using Inner = not_null_t<V>;
     if (!value) return statement.bind(parameter, nullptr), nullptr;
     if constexpr (RealValue<Inner>)  // there is a NULL for it
       return statement.bind(parameter, static_cast<double>(*value)), nullptr;

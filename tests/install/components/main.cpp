@@ -4,6 +4,8 @@
 
 #include <etl/csv/mapping.hpp>
 #include <etl/csv/reader.hpp>
+#include <etl/excel/sheet.hpp>
+#include <etl/http/pages.hpp>
 #include <etl/io/digest.hpp>
 #include <etl/io/gzip.hpp>
 #include <etl/postgres/connection.hpp>
@@ -20,6 +22,9 @@ int main() {
   if (etl::postgres::Connection::open("no URL").has_value()) return 5;
   auto rows = etl::csv::Reader::from(etl::io::from_memory("id,name\n1,a\n"));
   if (!rows || rows->header().size() != 2 || !etl::csv::Mapping::parse(R"({"files": [{"pattern": "*"}]})")) return 6;
+  if (etl::excel::open("no_workbook.xlsx").has_value() || etl::excel::cell_name(28, 3) != "AB3") return 7;
+  auto client = etl::http::Client::make();
+  if (!client || etl::http::Pages::make(*client, {.request = {.url = "no URL"}}).has_value()) return 8;
   etl::uniprot::Entry entry;
   return etl::uniprot::parse("ID", entry) ? 0 : 4;
 }

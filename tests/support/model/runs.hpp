@@ -349,7 +349,7 @@ class Play {
   [[nodiscard]] etl::RunReport run_bucket() {
     etl::RunReport report;
     {
-      etl::Bucket<Row> bucket(Processor{&world_}, options(), world_.run.stop.stop());
+      etl::Bucket<Row> bucket(etl::concurrent(Processor{&world_}), options(), world_.run.stop.stop());
       auto producer = std::make_optional(bucket.producer());
       world_.for_each_of_run([&](std::uint32_t id) {
         ItemState& item = world_.items[id];

@@ -12,7 +12,8 @@ from support import accessions, count, loaded, message, rows, split
 
 def help_texts(c):
     """--help of the program and of each command names what there is, on standard output."""
-    words = {(): ["ingest", "inspect", "generate"], ("inspect",): ["--format", "fasta", "ndjson"],
+    words = {(): ["ingest", "inspect", "count", "generate"],
+             ("inspect",): ["--format", "fasta", "ndjson", "--pretty", "--range"], ("count",): ["FILE"],
              ("ingest",): ["--db", "--workers", "--batch-size", "--strict", "--max-rejects", "--taxon", "--reviewed",
                            "--tables", "--quiet", "--json", "--timeout"],
              ("generate",): ["--entries", "--out", "--seed"]}
@@ -144,6 +145,37 @@ def inspect_formats(c):
     c.equal("two files", data + more, c.program.run("inspect", path, other, "--format", "dat").stdout)
 
 
+def pretty(c):
+    """--pretty is the same JSON, with a member a line."""
+    path, data = c.generate(3)
+    plain = json.loads(c.program.run("inspect", path, "--format", "json").stdout)
+    done = c.program.run("inspect", path, "--format", "json", "--pretty")
+    c.equal("the same", plain, json.loads(done.stdout))
+    c.true("a member a line", b'{\n  "accession": "' + accessions(data)[0].encode() + b'",\n  "accessions": [\n    "' in done.stdout,
+           done.stdout[:200])
+    c.code("of ndjson", c.program.run("inspect", path, "--pretty"), 2)
+
+
+def ranges(c):
+    """--range gives entries of each file by number; count tells how many there are, without a parse."""
+    path, data = c.generate(25)
+    all_of_them = split(data)
+    for text, wanted in (("1:3", all_of_them[:3]), ("24:", all_of_them[23:]), (":2", all_of_them[:2]), ("7:7", all_of_them[6:7]),
+                         ("26:", []), ("20:99", all_of_them[19:])):
+        done = c.program.run("inspect", path, "--format", "dat", "--range", text)
+        c.code(text, done, 0)
+        c.equal(text, b"".join(wanted), done.stdout)
+    twice = c.program.run("inspect", path, path, "--format", "dat", "--range", "2:3")
+    c.equal("of each file", b"".join(all_of_them[1:3] * 2), twice.stdout)
+    for text in ("0:3", "3", "3:2", "a:b", "-1:2"):
+        c.code(text, c.program.run("inspect", path, f"--range={text}"), 2)
+    odd = c.file("odd.dat", data.replace(b"SQ   ", b"QS   "))
+    done = c.program.run("count", path, odd, c.file("none.dat", b""))
+    c.code("count", done, 0)
+    c.equal("counts", f"25 {path}\n25 {odd}\n0 {c.folder}/none.dat\n50 in all\n".encode(), done.stdout)
+    c.code("count of what is not there", c.program.run("count", c.folder / "missing"), 2)
+
+
 def inspect_rejects(c):
     """A broken entry between good ones: the others are printed, it is named on standard error."""
     _, data = c.generate(3)
@@ -193,4 +225,4 @@ def checksums(c):
 
 
 CASES = [help_texts, usage, missing_file, standard_input, named_pipe, gzip_by_content, odd_names, inspect_formats,
-         inspect_rejects, generate, checksums]
+         pretty, ranges, inspect_rejects, generate, checksums]

@@ -1,4 +1,6 @@
 """What is in the database after one run, several runs, and runs with other options."""
+import contextlib
+import json
 import re
 import sqlite3
 import subprocess
@@ -7,12 +9,13 @@ from support import SECONDS, accessions, count, loaded, rows, split
 
 CHILDREN = ("accessions", "genes", "features", "cross_references", "keywords", "comments", "publications")
 COLUMNS = ("accession", "entry_name", "reviewed", "data_class", "organism", "taxonomy_id", "sequence", "length",
-           "mol_weight", "crc64", "sequence_md5", "created", "sequence_update", "annotation_update", "entry_json")
+           "mol_weight", "crc64", "sequence_md5", "created", "sequence_update", "annotation_update", "source", "loaded_at", "entry_json")
 
 
 def dump(db, *tables):
-    """All rows of the tables, sorted."""
-    return {table: sorted(map(repr, rows(db, f"SELECT * FROM {table}"))) for table in tables or ("proteins",)}
+    """All rows of the tables, sorted, without where and when they were loaded."""
+    return {table: sorted(repr({name: value for name, value in row.items() if name not in ("source", "loaded_at")})
+                          for row in rows(db, f"SELECT * FROM {table}")) for table in tables or ("proteins",)}
 
 
 def schema(c):
@@ -34,6 +37,10 @@ def schema(c):
     c.equal("rows that contradict themselves", [], bad)
     c.equal("accessions", sorted(accessions(data)), loaded(db))
     c.equal("integrity", "ok", rows(db, "PRAGMA integrity_check")[0]["integrity_check"])
+    c.equal("where entries come from", [{"source": str(path)}], rows(db, "SELECT DISTINCT source FROM proteins"))
+    c.equal("times of loading that are none", [], rows(
+        db, "SELECT loaded_at FROM proteins WHERE loaded_at NOT LIKE '____-__-__T__:__:__Z' OR"
+            " abs(julianday(loaded_at) - julianday('now')) > 0.1"))
     writable = sqlite3.connect(db)
     try:
         writable.execute("INSERT INTO proteins SELECT * FROM proteins LIMIT 1")
@@ -43,6 +50,42 @@ def schema(c):
     finally:
         writable.rollback()
         writable.close()
+
+
+def older_table(c):
+    """A table that an earlier version made gets the columns that it lacks."""
+    path, data = c.generate(10)
+    db = c.db()
+    c.load(path, db=db)
+    with contextlib.closing(sqlite3.connect(db)) as old, old:
+        old.execute("ALTER TABLE proteins DROP COLUMN source")
+        old.execute("ALTER TABLE proteins DROP COLUMN loaded_at")
+    c.load(path, db=db)
+    c.equal("rows with a source", [{"n": len(accessions(data))}],
+            rows(db, "SELECT count(*) n FROM proteins WHERE source IS NOT NULL AND loaded_at IS NOT NULL"))
+
+
+def kept_as_text(c):
+    """What does not follow the format is kept as text, told once by kind, and gone when the entry was mended."""
+    path, data = c.generate(5)
+    first = data.index(b"\nFT   ", data.index(b"\n//\n"))
+    broken = data[:first] + b"\nFT   CHAIN\nGN   Nam=a;" + data[first:]
+    bad = c.file("odd.dat", broken)
+    db = c.db()
+    done = c.load(bad, "--json", db=db)
+    report = json.loads(done.stdout)
+    c.equal("counted by kind", {"FT": 1, "GN": 1}, report["kept_as_text"])
+    c.equal("loaded", sorted(accessions(data)), loaded(db))
+    line = broken[:broken.index(b"FT   CHAIN\n")].count(b"\n") + 1
+    c.equal("warnings", [
+        {"accession": accessions(data)[1], "file": str(bad), "line": line, "kind": "FT", "text": "FT   CHAIN"},
+        {"accession": accessions(data)[1], "file": str(bad), "line": line + 1, "kind": "GN", "text": "GN   Nam=a;"}],
+        rows(db, "SELECT accession, file, line, kind, text FROM warnings ORDER BY line"))
+    done = c.load(bad, "--restart", db=db)
+    c.true("told", b"2 parts of entries do not follow the format and were kept as text (FT 1, GN 1); the table 'warnings'"
+           in done.stdout, done.stdout)
+    c.load(path, db=db)
+    c.equal("after the mended file", [], rows(db, "SELECT * FROM warnings"))
 
 
 def twice(c):
@@ -153,4 +196,4 @@ def two_good_one_broken(c):
         c.equal(f"{name}: accessions", wanted, loaded(db))
 
 
-CASES = [schema, twice, update, same_database, duplicates, together, filters, two_good_one_broken]
+CASES = [schema, twice, update, same_database, duplicates, together, filters, two_good_one_broken, older_table, kept_as_text]

@@ -218,3 +218,28 @@ TEST_CASE("texts and optional texts reuse their memory") {
 }
 
 TEST_CASE("a pattern that is none throws") { CHECK_THROWS_AS(csv::format("%Q"), etl::Exception); }
+
+TEST_CASE("columns: from the fields of a struct, with their formats, a computed field is written elsewhere only") {
+  struct ForAnother {};
+  struct Sale {
+    std::string sku;
+    double price = 0;
+    std::optional<int> count;
+  };
+  const auto fields = etl::fields<Sale>(
+      etl::key_field("sku", &Sale::sku, ForAnother{}), etl::field("price", &Sale::price, csv::decimal_comma),
+      etl::field("total", [](const Sale& s) { return s.price * s.count.value_or(1); }),
+      etl::field("count", &Sale::count, csv::Nulls{"-"}));
+  const auto columns = csv::columns(fields);
+  CHECK(columns.names() == std::vector<std::string>{"sku", "price", "count"});
+  const std::vector<std::string> header{"count", "sku", "price"};
+  const auto decoder = columns.bind(header);
+  REQUIRE(decoder);
+  Sale sale;
+  REQUIRE(decoder->decode(Cells{"-", "A1", "1,5"}, sale));
+  CHECK(sale.sku == "A1");
+  CHECK(sale.price == 1.5);
+  CHECK_FALSE(sale.count);
+  REQUIRE(decoder->decode(Cells{"7", "A1", "1,5"}, sale));
+  CHECK(sale.count == 7);
+}

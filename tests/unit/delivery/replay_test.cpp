@@ -171,6 +171,22 @@ TEST_CASE("G15: a replay through a store loads each letter once, wherever it die
   CHECK(tried.crashes > 50);
 }
 
+TEST_CASE("G7: a replay through a store forgets letters whose items transform drops now, as one without does") {
+  struct Dropping : Stored {
+    std::optional<std::uint64_t> transform(const std::uint64_t&) const { return std::nullopt; }
+  };
+  Store store;
+  Stored pipeline;
+  REQUIRE(etl::run(etl::with(pipeline, store), options(nullptr)).ok());
+  REQUIRE(store.dead_letters().letters().size() == 4);
+
+  Dropping dropping;
+  const etl::RunReport report = etl::replay(etl::with(dropping, store), store.dead_letters(), options(nullptr));
+  CHECK(report.outcome == etl::Outcome::Completed);
+  CHECK(report.items.filtered == 4);
+  CHECK(store.dead_letters().letters().empty());
+}
+
 TEST_CASE("G17: a dry run of a replay transforms and reports, and changes nothing") {
   std::vector<std::uint64_t> loaded;
   auto letters = std::make_shared<MemoryDeadLetters>();

@@ -33,7 +33,7 @@ struct Sums {
   std::set<std::int64_t> loaded{};
 
   // Lines may be added to the front of the file, or changed: then progress in it means nothing.
-  std::string fingerprint() const { return etl::io::fingerprint(path).value(); }
+  std::string fingerprint() const { return etl::value(etl::io::fingerprint(path)); }
 
   void extract(etl::Emitter<std::string>& out) const {
     const std::uint64_t first = out.resume_from() ? out.resume_from()->number().value() : 0;

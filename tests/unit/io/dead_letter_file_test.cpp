@@ -119,8 +119,8 @@ TEST_CASE("dead letter file: each line is JSON that says what a person wants to 
   CHECK(
       test::read_file(path) ==
       R"({"v":2,"id":"i1","pipeline":"p\"\\/","run":"run\n7","partition":4294967295,"seq":18446744073709551615,)"
-      R"("batch":18446744073709551614,"stage":"load","attempts":4,"time":"2023-11-14T22:13:20.123456Z","errors":["first\u0009line\nsecond","",)"
-      "\"\xc3\xbc \xe2\x82\xac \xf0\x9f\x98\x80 \\u007f\","
+      R"("batch":18446744073709551614,"stage":"load","attempts":4,"time":"2023-11-14T22:13:20.123456Z","errors":["first\tline\nsecond","",)"
+      "\"\xc3\xbc \xe2\x82\xac \xf0\x9f\x98\x80 \x7f\","
       R"("bad \udcff\udcc3 \udced\udca0\udc80"],"partition_id":"a \"b\".csv","position":"byte \udc80 12","payload":"ID   X\n"})"
       "\n");
   DeadLetter binary = letter("b");

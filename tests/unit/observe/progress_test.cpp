@@ -67,15 +67,15 @@ struct Watched {
 
 TEST_CASE("progress: a line with share, count, rate and time left") {
   CHECK(etl::progress_line({status("orders", 2500, 10000)}, 1000, 0) ==
-        "orders:  25% (2,500/10,000 items), 1 k items/s, ETA 0:00:08");
+        "orders:  25% (2,500/10,000 items), 1,000 items/s, ETA 0:00:08");
   CHECK(etl::progress_line({status("orders", 0, 7200)}, 1, 0) ==
         "orders:   0% (0/7,200 items), 1 items/s, ETA 2:00:00");
   CHECK(etl::progress_line({status("orders", 10000, 10000)}, 1000, 0) ==
-        "orders: 100% (10,000/10,000 items), 1 k items/s");
+        "orders: 100% (10,000/10,000 items), 1,000 items/s");
 }
 
 TEST_CASE("progress: without an expected number: count and rate") {
-  CHECK(etl::progress_line({status("orders", 1234567, 0)}, 2.5e6, 0) == "orders: 1,234,567 items, 2.5 M items/s");
+  CHECK(etl::progress_line({status("orders", 1234567, 0)}, 2.5e6, 0) == "orders: 1,234,567 items, 2,500,000 items/s");
   CHECK(etl::progress_line({status("", 5, 0)}, 0, 20) == "5 items, 0 items/s");
 }
 
@@ -86,6 +86,45 @@ TEST_CASE("progress: a bar") {
   CHECK(has(etl::progress_line({status("x", 0, 100)}, 0, 10), "[..........]"));
   CHECK(has(etl::progress_line({status("x", 100, 100)}, 0, 10), "[##########]"));
   CHECK(has(etl::progress_line({status("x", 150, 100)}, 0, 10), "[##########] 100%"));  // an estimate that was too low
+}
+
+TEST_CASE("progress: by bytes where the source knows them, and a run that goes on begins at its mark") {
+  etl::NamedStatus s = status("orders", 500, 0);
+  s.status.elapsed = 10s;
+  s.status.bytes_read = 1'600'000;
+  s.status.expected_bytes = 2'000'000;
+  CHECK(etl::progress_line({s}, 50, 10) ==
+        "orders: [########..]  80% (1.6 MB/2 MB, 500 items), 50 items/s, ETA 0:00:03");
+  s.status.earlier_bytes = 1'500'000;  // so 100,000 bytes took 10 s
+  CHECK(etl::progress_line({s}, 50, 0) == "orders:  80% (1.6 MB/2 MB, 500 items), 50 items/s, ETA 0:00:40");
+  s.status.bytes_read = 2'100'000;  // the file has grown
+  CHECK(etl::progress_line({s}, 50, 0) == "orders: 100% (2 MB/2 MB, 500 items), 50 items/s");
+
+  etl::NamedStatus items = status("orders", 100, 1000);
+  items.status.earlier_items = 700;
+  CHECK(etl::progress_line({items}, 10, 0) == "orders:  80% (800/1,000 items), 10 items/s, ETA 0:00:20");
+}
+
+TEST_CASE("progress: an estimate that was too low is not shown any more") {
+  CHECK(etl::progress_line({status("orders", 120'000, 116'496)}, 1000, 0) ==
+        "orders: 100% (120,000 items), 1 k items/s");
+}
+
+TEST_CASE("progress: while something is tried again, the line says what the run waits for") {
+  etl::NamedStatus s = status("orders", 2500, 10000);
+  s.status.retry = etl::RetryStatus{
+      .attempt = 3, .max_attempts = 250, .error = "cannot connect:\nconnection refused", .next_try = 4s, .since = 60s};
+  CHECK(etl::progress_line({s}, 1000, 0) ==
+        "orders:  25% (2,500/10,000 items), waiting for the server: cannot connect: connection refused (attempt 4 of "
+        "250 in 4 s)");
+  s.status.retry->next_try = 0s;
+  s.status.expected_items = 0;
+  CHECK(etl::progress_line({s}, 1000, 0) ==
+        "orders: 2,500 items, waiting for the server: cannot connect: connection refused (attempt 4 of 250 under way)");
+  etl::NamedStatus other = status("prices", 1, 0);
+  other.status.retry = etl::RetryStatus{.attempt = 1, .max_attempts = 5, .error = "busy", .since = 61s};
+  CHECK(etl::progress_line({s, other}, 1000, 0) ==
+        "2 pipelines: 2,501 items, waiting for the server: prices: busy (attempt 2 of 5 under way)");
 }
 
 TEST_CASE("progress: several pipelines in one line, every settled item counts") {

@@ -61,10 +61,10 @@ TEST_CASE("postgres guide: rows, dead letters and progress in one database, chec
   const test::Schema schema;
   const std::string url = schema.url();
   auto connection = schema.open();
-  test::ok(pg::create_table(connection, prices_table()));
+  etl::value(pg::create_table(connection, prices_table()));
   const Prices prices{{"12.50", "1e3", "none", "7"}};
 
-  const auto store = test::ok(pg::Store::open(url));
+  const auto store = etl::value(pg::Store::open(url));
   const etl::RunReport report = etl::run(etl::require<etl::Delivery::effectively_once>(etl::with(prices, *store)),
                                          {.errors = {.max_rejects = 10}, .name = "prices"});
   INFO(report.text());
@@ -79,7 +79,7 @@ TEST_CASE("postgres guide: rows, dead letters and progress in one database, chec
 
   const std::vector<std::string> checks = {"SELECT line, price FROM prices WHERE price <= 0",  // gives no row
                                            "SELECT count(*) < 1000000 FROM prices"};           // or true
-  test::ok(pg::check_integrity(connection, checks));
-  test::ok(pg::run_script(connection, "CREATE TABLE latest AS SELECT * FROM prices;\nTRUNCATE prices", "merge.sql"));
+  etl::value(pg::check_integrity(connection, checks));
+  etl::value(pg::run_script(connection, "CREATE TABLE latest AS SELECT * FROM prices;\nTRUNCATE prices", "merge.sql"));
   CHECK(test::count(connection, "latest") == 3);
 }

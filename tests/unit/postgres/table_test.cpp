@@ -117,3 +117,21 @@ TEST_CASE("postgres table: text goes to varchar, char(n), domains and enumeratio
   for (const Row& bad : {Row{"abcd", "", "red", "", 1}, Row{"", "", "green", "", 1}, Row{"", "", "red", "", 10}})
     CHECK(error_of(sink.write(std::vector<Row>{bad})).error_class == etl::ErrorClass::Rejected);
 }
+
+TEST_CASE("postgres table: from the fields of a struct, with the types that their options name") {
+  struct Note {
+    std::int64_t id = 0;
+    std::string body{};
+    std::optional<std::string> price{};
+  };
+  struct ForAnother {};
+  const auto fields = etl::fields<Note>(etl::key_field("id", &Note::id),
+                                        etl::field("body", &Note::body, ForAnother{}, etl::postgres::jsonb),
+                                        etl::field("price", &Note::price, etl::postgres::numeric, ForAnother{}));
+  const auto by_hand = etl::postgres::table<Note>("notes", etl::postgres::key("id", &Note::id),
+                                                  etl::postgres::column("body", &Note::body, etl::postgres::jsonb),
+                                                  etl::postgres::column("price", &Note::price, etl::postgres::numeric));
+  const std::string sql = etl::postgres::create_table_sql(etl::postgres::table("notes", fields));
+  CHECK(sql == etl::postgres::create_table_sql(by_hand));
+  CHECK(sql.find("jsonb") != std::string::npos);
+}

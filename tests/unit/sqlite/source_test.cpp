@@ -489,3 +489,20 @@ TEST_CASE("sqlite: a database made by SQLite's own program has the values that p
   CHECK(without_taxid == totals.at("nulls_taxid"));
   CHECK(odd_rows == totals.at("rows_odd"));
 }
+
+TEST_CASE("sqlite query: with a range-based for, which throws what a row has wrong") {
+  Database db = with_rows(3);
+  std::vector<Row> list;
+  for (const Row& row : etl::value(query(db, rows))) list.push_back(row);
+  CHECK(list == all(ok(query(db, rows))));
+  for (const Row& row : etl::value(query(db, rows, Position(std::uint64_t{3})))) FAIL(row.name);
+  ok(db.execute("UPDATE rows SET name = x'00' WHERE id = 2"));
+  list.clear();
+  try {
+    for (const Row& row : etl::value(query(db, rows))) list.push_back(row);
+    FAIL("did not throw");
+  } catch (const etl::Exception& e) {
+    CHECK(e.error().error_class == ErrorClass::Rejected);
+    CHECK(list.size() == 1);
+  }
+}

@@ -111,8 +111,8 @@ TEST_CASE("sqlite store guide: rows and dead letters in one database, once each,
   test::Folder folder;
   Prices job{.lines = some_lines(), .fail_at = 640};
   {
-    const auto store = test::ok(etl::sqlite::Store::open(folder / "prices.db"));
-    test::ok(etl::sqlite::create_table(store->database(), prices));
+    const auto store = etl::value(etl::sqlite::Store::open(folder / "prices.db"));
+    etl::value(etl::sqlite::create_table(store->database(), prices));
     const etl::RunReport report = etl::run(etl::with(job, *store), options);
     CHECK(report.outcome == etl::Outcome::Failed);
   }

@@ -91,3 +91,16 @@ TEST_CASE("sqlite table: a column that is there twice is an error, also of an in
   ok(db.execute("CREATE TABLE t(a)"));
   CHECK(error_of(etl::sqlite::inserter(db, twice)).message() == expected);
 }
+
+TEST_CASE("sqlite table: from the fields of a struct, whose options for others are ignored") {
+  struct ForAnother {};
+  const auto fields = etl::fields<Row>(etl::key_field("id", &Row::id), etl::field("name", &Row::name, ForAnother{}),
+                                       etl::field("weight", &Row::weight),
+                                       etl::field("twice", [](const Row& r) { return r.price * 2; }));
+  const auto by_hand =
+      table<Row>("rows", key("id", &Row::id), column("name", &Row::name), column("weight", &Row::weight),
+                 column("twice", [](const Row& r) { return r.price * 2; }));
+  CHECK(create_table_sql(table("rows", fields)) == create_table_sql(by_hand));
+  STATIC_REQUIRE(etl::is_optional<std::optional<float>>);
+  STATIC_REQUIRE(std::is_same_v<etl::not_null_t<std::optional<float>>, float>);
+}

@@ -1,11 +1,14 @@
 #include <cstdint>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
+#include <etl/io/source.hpp>
 #include <etl/uniprot/checksum.hpp>
+#include <etl/uniprot/entries.hpp>
 #include <etl/uniprot/format.hpp>
 #include <etl/uniprot/parse.hpp>
 
@@ -429,17 +432,98 @@ TEST_CASE("parse: what is wrong is said with its line and column") {
   wrong = good;
   wrong.replace(wrong.find("MKLV") + 1, 1, "7");
   CHECK(problem_of(wrong) == "4:7: sequence: '7' is not an amino acid code");
-  CHECK(problem_of(entry_with("DT   31-FOO-2020, sequence version 1.\n")) ==
-        "3:6: DT line: expected a date as in '22-APR-2020'");
-  CHECK(problem_of(entry_with("OX   NCBI_TaxID=12x;\n")) == "3:17: OX line: '12x' is not a taxonomy identifier");
-  CHECK(problem_of(entry_with("CC   -!- A: b.\nPE   9: What;\n")) == "4:6: PE line: expected a level from 1 to 5");
-  CHECK(problem_of(entry_with("RP   X.\n")) == "3:1: RP line without an RN line before it");
   CHECK(problem_of(entry_with("CC   -!- A: b\xFF.\n")) == "3:14: byte 0xFF is not UTF-8");
   CHECK(problem_of(entry_with(std::string_view("DE   RecName: Full=A\0B;\n", 24))) == "3:21: a NUL byte");
   CHECK(problem_of(after_head("DT   01-JUL-1993, integ")) == "3:1: the file ends within the entry: no terminator //");
-  const Parsed named(after_head("DT   x\n" + tail()));
+  const Parsed named(after_head("SQ   x\n//\n"));
   REQUIRE(named.problem);
   CHECK(named.entry.accession() == "P00001");
+}
+
+TEST_CASE("parse: what does not follow the format is kept as text, and the entry is good") {
+  const auto kept = [](const std::string& lines) {
+    const Parsed p(entry_with(lines));
+    require_good(p);
+    Strings all;
+    for (const Unparsed& part : p.entry.unparsed)
+      all.push_back(fmt::format("{} {}: {}: {}", part.kind, part.line, part.reason, part.text));
+    return all;
+  };
+  CHECK(kept("") == Strings{});
+  CHECK(kept("DT   31-FOO-2020, sequence version 1.\n") ==
+        Strings{"DT 3: expected a date as in '22-APR-2020': DT   31-FOO-2020, sequence version 1."});
+  CHECK(kept("DT   31-MAR-2020, sequence version x.\nDT   x\n").size() == 2);
+  CHECK(kept("OX   NCBI_TaxID=12x;\n") == Strings{"OX 3: '12x' is not a taxonomy identifier: OX   NCBI_TaxID=12x;"});
+  CHECK(kept("OX   9606;\n").size() == 1);
+  CHECK(kept("OH   NCBI_TaxID=x; Man.\n").size() == 1);
+  CHECK(kept("CC   -!- A: b.\nPE   9: What;\n") == Strings{"PE 4: expected a level from 1 to 5: PE   9: What;"});
+  CHECK(kept("RP   X.\n") == Strings{"RP 3: no RN line stands before it: RP   X."});
+  CHECK(kept("RN   1\nRP   X.\n") == Strings{"RN 3: expected a number in brackets: RN   1"});
+  CHECK(kept("RN   [1]\nRX   1; PubMed=2;\n").size() == 1);
+  CHECK(kept("DR   EMBL;\nDR   PDB; 1ABC; X-ray.\n") ==
+        Strings{"DR 3: expected a database and an identifier: DR   EMBL;"});
+  CHECK(
+      kept("GN   Names=a;\nGN   ORFNames=b;\n") ==
+      Strings{"GN 3: 'Names' is none of Name, Synonyms, OrderedLocusNames, ORFNames: GN   Names=a;\nGN   ORFNames=b;"});
+  CHECK(kept("GN   abc;\n").size() == 1);
+  CHECK(kept("DE   RecName: Full=A;\nDE            B\nDE            and C;\n") ==
+        Strings{"DE 4: expected Full=, Short= or EC= and a name: DE            B\nDE            and C;"});
+  CHECK(kept("FT                   /note=\"lost\"\n").size() == 1);
+  CHECK(kept("FT   CHAIN\n") ==
+        Strings{"FT 3: expected a location, as in 12, 3..30, <1..?20 or P12345-2:3..30: FT   CHAIN"});
+  CHECK(kept("FT   CHAIN           1..x\n").size() == 1);
+  CHECK(kept("FT   CHAIN           ?..12\n").empty());
+  CHECK(kept("FT   CHAIN           1..12\nFT                   note\nFT                   /id=\"PRO_1\"\n") ==
+        Strings{"FT 4: expected /note=, /evidence= or /id=: FT                   note"});
+  CHECK(kept("FT   CHAIN           1..12\nFT                   /note=\"a\nFT                   b\n") ==
+        Strings{"FT 4: the quote of the value is not closed: FT                   /note=\"a\nFT                   b"});
+  CHECK(kept("x\n") == Strings{"x 3: a line of one character: x"});
+}
+
+TEST_CASE("parse: what stands beside a part that does not follow the format is read") {
+  const Parsed p(
+      entry_with("GN   Name=a; Foo=b; Synonyms=c;\n"
+                 "FT   CHAIN           1..12\nFT                   note\nFT                   /id=\"PRO_1\"\n"));
+  require_good(p);
+  REQUIRE(p.entry.genes.size() == 1);
+  CHECK(p.entry.genes[0].name.value == "a");
+  CHECK(values(p.entry, p.entry.genes[0].synonyms) == Strings{"c"});
+  REQUIRE(p.entry.features.size() == 1);
+  CHECK(p.entry.features[0].id == "PRO_1");
+  std::string json;
+  append_json(json, p.entry, "");
+  CHECK(json.find(R"("unparsed":[{"kind":"GN","line":3,"reason":"'Foo' is none of )") != std::string::npos);
+  const Parsed good(entry_with("GN   Name=a;\n"));
+  json.clear();
+  append_json(json, good.entry, "");
+  CHECK(json.find("unparsed") == std::string::npos);
+}
+
+TEST_CASE("parse: a semicolon separates only before a blank or at the end of a line") {
+  const Parsed p(
+      entry_with("DE   RecName: Full=A;b c;\nDE            EC=1;2;\nDE   Flags: Precursor; Fragment;\n"
+                 "GN   Name=AbXYZ2;8 {ECO:0000313|EMBL:AAA00000.1}; Synonyms=x;y, z;\n"
+                 "RN   [1]\nRC   STRAIN=K;12; TISSUE=a;B=c;\nRX   PubMed=1; DOI=10.1/a;b=c;\n"
+                 "CC   -!- FUNCTION: a;b; c.\nDR   EMBL; A;1; b;2; -.\nKW   a;b; c {ECO:1}.\n"));
+  require_good(p);
+  const Entry& e = p.entry;
+  CHECK(e.unparsed.empty());
+  CHECK(e.protein_name() == "A;b c");
+  CHECK(values(e, e.names[0].ec_numbers) == Strings{"1;2"});
+  CHECK(e.flags == std::vector<std::string_view>{"Precursor", "Fragment"});
+  CHECK(e.gene_name() == "AbXYZ2;8");
+  CHECK(values(e, e.genes[0].synonyms) == Strings{"x;y", "z"});
+  const auto comments = e.of(e.references[0].comments), ids = e.of(e.references[0].ids);
+  REQUIRE(comments.size() == 2);
+  CHECK(comments[0].text.value == "K;12");
+  CHECK(comments[1].text.value == "a;B=c");
+  REQUIRE(ids.size() == 2);
+  CHECK(ids[1].text.value == "10.1/a;b=c");
+  CHECK(e.comments[0].text.value == "a;b; c.");
+  CHECK(e.cross_references[0].id == "A;1");
+  CHECK(strings(e, e.cross_references[0].properties) == Strings{"b;2", "-"});
+  REQUIRE(e.keywords.size() == 2);
+  CHECK(e.keywords[0].value == "a;b");
 }
 
 TEST_CASE("parse: a very long line and text beyond ASCII are no problem") {
@@ -491,4 +575,59 @@ TEST_CASE("format: JSON is well formed whatever stands in the texts") {
   CHECK(leaves->at("comments.0.topic") == "A");
   CHECK(json.find(R"("text":"\"quoted\" back\\slash \u0001 naïve.")") != json.npos);
   CHECK(json.find(R"("keyword_evidence":{"\"k\"":["ECO:2"]})") != json.npos);
+}
+
+TEST_CASE("entries: a range is parsed, what lies around it is not") {
+  const std::string text =
+      entry_with("CC   -!- A: 1.\n") + "\n" + entry_with("x\n") + "broken\n//\n" + entry_with("KW   a.\n");
+  const auto numbers = [&](const EntryRange& range) {
+    Strings seen;
+    const auto done = parse_entries(
+        etl::io::from_memory(text, "four"), range,
+        [&](const RawEntry& raw, const Entry& entry, const Problem* problem) {
+          seen.push_back(fmt::format(
+              "{}: {}", raw.line, problem != nullptr ? problem->reason.substr(0, 10) : std::string(entry.accession())));
+          return true;
+        });
+    CHECK(done);
+    return seen;
+  };
+  CHECK(numbers({}) == Strings{"1: P00001", "8: P00001", "14: no ID line", "16: P00001"});
+  CHECK(numbers({.first = 2, .last = 3}) == Strings{"8: P00001", "14: no ID line"});
+  CHECK(numbers({.first = 4}) == Strings{"16: P00001"});
+  CHECK(numbers({.first = 5}).empty());
+  CHECK(numbers({.first = 1, .last = 0}).empty());
+  int calls = 0;
+  CHECK(parse_entries(etl::io::from_memory(text, "four"), {},
+                      [&](const RawEntry&, const Entry&, const Problem*) { return ++calls < 2; }));
+  CHECK(calls == 2);
+}
+
+TEST_CASE("entries: they are counted without a parse") {
+  const auto count = [](const std::string& text) { return count_entries(etl::io::from_memory(text, "text")).value(); };
+  CHECK(count("") == 0);
+  CHECK(count("\n\n") == 0);
+  CHECK(count(entry_with("")) == 1);
+  CHECK(count(entry_with("") + "broken\n//\n\nID   cut") == 3);
+  CHECK(count("ID   a // b\nCC   //\n//\n") == 1);
+  std::stop_source stop;
+  stop.request_stop();
+  CHECK_FALSE(count_entries(etl::io::from_memory(entry_with(""), "text"), stop.get_token()));
+}
+
+TEST_CASE("format: pretty JSON has a member a line") {
+  const Parsed p(entry_with("KW   a; b.\n"));
+  require_good(p);
+  std::string plain, pretty;
+  append_json(plain, p.entry, "");
+  append_json(pretty, p.entry, "", JsonStyle::Pretty);
+  CHECK(starts_with(pretty,
+                    "{\n  \"accession\": \"P00001\",\n  \"accessions\": [\n    \"P00001\",\n    \"Q99999\"\n  ],"));
+  CHECK(pretty.find("\n  \"names\": {},\n") != std::string::npos);
+  CHECK(pretty.find("\n  \"genes\": [],\n") != std::string::npos);
+  CHECK(pretty.ends_with("\"\n}"));
+  std::string packed;  // the texts hold no blanks
+  for (const char c : pretty)
+    if (c != ' ' && c != '\n') packed += c;
+  CHECK(packed == plain);
 }

@@ -96,8 +96,9 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   }
   /// On a thread that is no worker. A task may have left for want of the token that was held here.
   void run_here(Lock& lock, Batch* batch, TimePoint begin) {
-    run(lock, batch, begin);
-    if (!alone_) wake_worker(lock);
+    const TimePoint ended = run(lock, batch, begin);
+    if (!alone_) return wake_worker(lock);
+    if (queued_ > 0) remind(ended + reminder);  // this thread is about to come for it, unless it waits elsewhere
   }
   [[nodiscard]] bool token_free() const noexcept { return !tokens_.empty(); }
   /// One step of a thread that has to wait. A batch that costs less than a wake-up it runs itself, if workers are free;
@@ -231,6 +232,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     while (!work_waiting_.load(std::memory_order_relaxed) && now() - begin < linger_) relax();
     acquire(lock);
     --lingering_;
+    if (queued_ > 1) wake_worker(lock);  // nobody was woken meanwhile
     return runnable();
   }
   void acquire(Lock& lock) {

@@ -151,6 +151,9 @@ class BatchProcessor {
   [[nodiscard]] virtual std::uint64_t bytes(const void* items, std::uint32_t first, std::uint32_t count) noexcept = 0;
   /// Without the lock: fails the run if weighing has failed.
   virtual void check() noexcept = 0;
+  /// Whether items that are not loaded are wanted back; those of `lost`, without the lock, before they are abandoned.
+  [[nodiscard]] virtual bool wants_lost() const noexcept { return false; }
+  virtual void lost(const Batch& /*batch*/) noexcept {}
   /// Without the lock, by the timer: does what is due, such as saving progress.
   virtual void on_time(TimePoint now) noexcept = 0;
 };

@@ -99,6 +99,9 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     }
     chunk.swap(lane.chunk);
     lane.in_use = false;
+    if (whole && lane.source.size > 0) lane.source.read = lane.source.size;
+    ended_bytes_.add(lane.source);
+    if (lane.resumed) ended_items_ += lane.resume->position_seq;
     if (rest == nullptr) return;
     if (last && backend_ == nullptr) start_deadline();  // this thread loads the rest before it can end intake
     if (cut_off) return Base::outside(lock, [&] { abandon(rest); });  // its batch would not be the same in the next run
@@ -173,6 +176,14 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     lane.position = std::move(position);
     lane.position_seq = batch.position_seq = lane.seq();
     lane.complete_at = lane.position_seq;
+  }
+  void progress(Lane& base, std::uint64_t bytes_read, std::uint64_t size) override {
+    const Lock lock(mutex_);
+    auto& lane = static_cast<OwnedLane&>(base);
+    const bool first = lane.source.read == 0;
+    lane.source.read = std::max(lane.source.read, bytes_read);
+    lane.source.size = std::max(lane.source.size, size);
+    if (first && lane.resumed) lane.source.skipped = bytes_read;
   }
   [[nodiscard]] const std::optional<Position>& resume_from(Lane& base) override {
     const Lock lock(mutex_);
@@ -286,6 +297,17 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     --waiting_for_room_;
   }
 
+  /// The same until `due` at most, and without helping: the caller has no time to run a batch.
+  template <class Ready>
+  void wait_until(Lock& lock, TimePoint due, Ready&& ready) {
+    ++waiting_for_room_;
+    while (!refusing() && !ready() && now() < due) {
+      Base::wake_worker(lock);  // nobody may be on the way, see `enqueue`
+      if (!refusing() && !ready()) Base::wait(lock, due);
+    }
+    --waiting_for_room_;
+  }
+
   // --- for the processor ------------------------------------------------------------------------------
   /// The token of user callables: stopped at the second level of a stop, and at the drain deadline (G10).
   [[nodiscard]] const std::stop_token& user_stop() const noexcept { return user_token_; }
@@ -301,6 +323,18 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     Lock lock(mutex_);
     if (!abandoned_ && !finished_ && now() >= deadline_) pass_deadline(lock);
     return abandoned_ || finished_ ? TimePoint::max() : deadline_;
+  }
+  /// Why what is abandoned is not loaded.
+  [[nodiscard]] Error end_reason() noexcept {
+    Error reason = fatal("");
+    static_cast<void>(if_possible([&] {
+      const Lock lock(mutex_);
+      if (tally_.failed && !tally_.errors.empty())
+        reason = tally_.errors.front().error;
+      else
+        reason.context = tally_.deadline_passed ? "the drain deadline has passed" : "stopped before it was loaded";
+    }));
+    return reason;
   }
   /// Whether nothing more may be loaded.
   [[nodiscard]] bool dead() const noexcept { return dead_.load(std::memory_order_acquire); }
@@ -422,7 +456,17 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   void status(RunStatus& status) {
     const Lock lock(mutex_);
     status.items = tally_.ledger.items;
-    for (const auto& lane : lanes_) status.items.extracted += lane->pending();
+    SourceBytes bytes = ended_bytes_;
+    status.earlier_items = ended_items_;
+    for (const auto& lane : lanes_) {
+      status.items.extracted += lane->pending();
+      if (!lane->in_use) continue;
+      bytes.add(lane->source);
+      if (lane->resumed) status.earlier_items += lane->resume->position_seq;
+    }
+    status.bytes_read = bytes.read;
+    status.earlier_bytes = bytes.skipped;
+    status.expected_bytes = bytes.size;
     status.queued_batches = queued_;
     status.running_batches = running_;
   }
@@ -564,7 +608,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
       });
       if (error) {
         fail({.error = std::move(*error), .stage = Stage::Extract});
-        abandon(batch);
+        abandon_untold(batch);  // what is still in its source comes to light at the end
         return begin;
       }
     }
@@ -627,6 +671,15 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     if (!refusing()) Base::wait(lock, until);
   }
   void abandon(Batch* batch) noexcept {
+    if (processor_->wants_lost()) {
+      static_cast<void>(if_possible([&] {
+        if (batch->buffer == nullptr) source_->materialise(*batch);
+      }));
+      if (batch->buffer != nullptr) processor_->lost(*batch);
+    }
+    abandon_untold(batch);
+  }
+  void abandon_untold(Batch* batch) noexcept {
     BatchLedger ledger;
     ledger.items.abandoned = batch->size();
     settle(batch, ledger);
@@ -701,7 +754,9 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   bool closed_ = false;
   bool intake_ended_ = false;
   bool stop_requested_ = false;
-  bool abandoned_ = false;  // by a stop, or the deadline
+  bool abandoned_ = false;         // by a stop, or the deadline
+  SourceBytes ended_bytes_;        // of partitions that have ended
+  std::uint64_t ended_items_ = 0;  // of those, that the source did not give again
   Tally tally_;
 
   std::atomic<bool> dead_ = false;  // failed or abandoned: nothing more is loaded

@@ -37,6 +37,8 @@ class LaneHost {
   virtual bool wait_for(Lane& lane, std::chrono::nanoseconds duration) = 0;
   virtual void mark(Lane& lane, Position position) = 0;
   virtual void hold(Lane& lane, std::shared_ptr<const void> keep, std::function<void(bool)> acknowledge) = 0;
+  /// How much of its partition the source has read, in bytes.
+  virtual void progress(Lane& /*lane*/, std::uint64_t /*bytes_read*/, std::uint64_t /*size*/) {}
   /// Where an earlier run got to. Items pushed from now on are counted from there.
   [[nodiscard]] virtual const std::optional<Position>& resume_from(Lane& lane) = 0;
   [[nodiscard]] virtual std::stop_token intake_stop() const noexcept = 0;

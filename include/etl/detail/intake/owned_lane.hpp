@@ -17,6 +17,18 @@
 
 namespace etl::inline v0::detail {
 
+/// How much of a source is read, for the progress bar.
+struct SourceBytes {
+  std::uint64_t read = 0;
+  std::uint64_t size = 0;     ///< 0: not known
+  std::uint64_t skipped = 0;  ///< of `read`, what this run had not to read since an earlier one had settled it
+  void add(const SourceBytes& other) noexcept {
+    read += other.read;
+    size += other.size;
+    skipped += other.skipped;
+  }
+};
+
 /// The open batch is the part of the buffer from `begin` on. A cut by the timer takes the published
 /// prefix and sets `limit` to 0; items that the producer was publishing at that moment stay, and move
 /// to a new buffer when the producer comes by.
@@ -36,6 +48,7 @@ struct OwnedLane final : Lane {
   std::uint32_t partition = 0;
   std::uint64_t next_seq = 0;
   std::uint64_t next_ordinal = 0;
+  SourceBytes source{};          ///< of the partition
   std::uint64_t open_bytes = 0;  ///< written by the producer
   std::uint32_t most = 0;        ///< items in the open batch
   std::optional<Position> position{};
@@ -56,6 +69,7 @@ struct OwnedLane final : Lane {
     next_seq = next_ordinal = position_seq = 0;
     position.reset();
     complete_at.reset();
+    source = {};
     resume = earlier;
     resumed = refused = false;
     replay = earlier == nullptr ? SeqRanges() : earlier->gaps;

@@ -57,9 +57,23 @@ class SharedIntake final : public BatchSource {
   }
   /// Waits until another push is worth while. False: closed, stopped or failed, and the item is counted.
   [[nodiscard]] bool wait_for_room(Pushed pushed);
+  /// Waits for room until `due` at most, on the batcher's clock. False: there is none, or closed, stopped or failed.
+  [[nodiscard]] bool wait_for_room_until(TimePoint due);
 
   /// After intake was refused: waits for the pushes that are just being made, and seals them.
   void seal_stragglers();
+  /// After the end: calls `tell(items, count)` for items that are still in the queue, since no batch has taken
+  /// them. Throws without memory.
+  template <class F>
+  void each_left(F&& tell) {
+    Buffer buffer(type_, static_cast<std::uint32_t>(batch_size_), nullptr);
+    while (const std::uint32_t got = queue_.take(buffer, 0, static_cast<std::uint32_t>(batch_size_))) {
+      tell(buffer.data, got);
+      if (type_.reused) continue;
+      type_.destroy(buffer.data, 0, got);
+      buffer.live = 0;
+    }
+  }
 
   // --- for the batcher ------------------------------------------------------------------------------
   /// Published and not sealed; more than a batch while producers that saw it full wait for the lock.
@@ -88,6 +102,7 @@ class SharedIntake final : public BatchSource {
 
   Batcher& batcher_;
   ItemQueue& queue_;
+  const ItemType& type_;
   const Options& options_;
   const std::uint64_t batch_size_;
   const std::uint64_t bound_;                             // items held at most

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <etl/config.hpp>
 #include <etl/detail/intake/batch.hpp>
@@ -25,10 +25,12 @@ namespace etl::inline v0::detail {
 struct Tally {
   BatchLedger ledger{};
   FlushCounts flushes{};
-  Histogram fill{};  ///< first item of a batch to its seal
+  Histogram sizes{};  ///< of batches, in items
+  Histogram fill{};   ///< first item of a batch to its seal
   std::uint64_t inline_batches = 0;
   std::uint64_t max_queue_depth = 0;
   std::uint64_t rejects = 0;
+  std::uint64_t refused = 0;  ///< pushes; counted as abandoned
   std::uint64_t error_count = 0;
   std::vector<ErrorRecord> errors{};
   bool failed = false;
@@ -38,6 +40,7 @@ struct Tally {
   void count_seal(std::uint64_t items, Flush reason, std::chrono::nanoseconds taken) noexcept {
     ledger.items.extracted += items;
     fill.record(taken);
+    sizes.record(std::chrono::nanoseconds(items));
     switch (reason) {
       case Flush::Size: ++flushes.size; break;
       case Flush::Bytes: ++flushes.bytes; break;
@@ -49,6 +52,7 @@ struct Tally {
   void count_refused() noexcept {
     ++ledger.items.extracted;
     ++ledger.items.abandoned;
+    ++refused;
   }
   /// The error that decided a failure comes first; of the others the first ones are kept.
   void keep(ErrorRecord record, const std::string& pipeline, bool decides) noexcept {

@@ -18,8 +18,9 @@
 
 namespace etl::inline v0::detail {
 
-/// For a bucket with `batch_bytes` or a memory budget, in place of a `SharedIntake`: which items a batch has must be
-/// known when it is sealed, so one open batch is filled under the batcher's lock, taken for each item. Thread-safe.
+/// For a bucket with `batch_bytes`, a memory budget, or `Order::Source`, in place of a `SharedIntake`: which items a
+/// batch has must be known when it is sealed, so one open batch is filled under the batcher's lock, taken for each
+/// item. Thread-safe.
 class WeighedIntake final : public BatchSource {
  public:
   WeighedIntake(Batcher& batcher, const ItemType& type, const Options& options)
@@ -48,6 +49,13 @@ class WeighedIntake final : public BatchSource {
     if (batcher_.refusing()) return batcher_.count_refused(), false;
     put(lock, item, weight);
     return true;
+  }
+
+  /// Waits for room until `due` at most, on the batcher's clock. False: there is none, or closed, stopped or failed.
+  [[nodiscard]] bool wait_for_room_until(TimePoint due) {
+    auto lock = batcher_.lock();
+    batcher_.wait_until(lock, due, [this] { return batcher_.has_room(capacity_ - 1); });
+    return !batcher_.refusing() && batcher_.has_room(capacity_ - 1);
   }
 
   // --- for the batcher ------------------------------------------------------------------------------

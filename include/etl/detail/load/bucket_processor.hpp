@@ -4,12 +4,12 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <span>
 #include <type_traits>
 #include <utility>
 
 #include <etl/batch_context.hpp>
+#include <etl/concurrent.hpp>
 #include <etl/config.hpp>
 #include <etl/detail/load/stage_calls.hpp>
 #include <etl/detail/load/typed_stage.hpp>
@@ -38,32 +38,25 @@ decltype(auto) call_processor(F& f, std::span<const T> batch, BatchContext& cont
     return f(batch);
 }
 
-/// What is behind a std::reference_wrapper, which can be called while constant whatever it refers to.
 template <class F>
-struct Referred {
-  using type = F;
-  static F& of(F& f) noexcept { return f; }
-  static const F& of(const F& f) noexcept { return f; }
-};
+inline constexpr bool is_concurrent = false;
 template <class F>
-struct Referred<std::reference_wrapper<F>> {
-  using type = F;
-  static F& of(std::reference_wrapper<F>& f) noexcept { return f; }
-  static const F& of(const std::reference_wrapper<F>& f) noexcept { return f; }
-};
+inline constexpr bool is_concurrent<Concurrent<F>> = true;
 
-/// Concurrent when the processor can be called while constant.
+/// One call at a time, unless the processor was given with `concurrent`.
 template <class T, class F>
 struct ProcessorPipeline {
   using extracted = T;
   using loaded = T;
-  auto load(std::span<const T> batch, BatchContext& context) {
+  auto load(std::span<const T> batch, BatchContext& context)
+    requires(!is_concurrent<F>)
+  {
     return call_processor(Referred<F>::of(processor), batch, context);
   }
   auto load(std::span<const T> batch, BatchContext& context) const
-    requires Processor<const typename Referred<F>::type, T>
+    requires is_concurrent<F>
   {
-    return call_processor(Referred<F>::of(processor), batch, context);
+    return call_processor(processor, batch, context);
   }
   [[nodiscard]] std::size_t bytes(const T& item) const {
     const auto& weighs = Referred<F>::of(processor);

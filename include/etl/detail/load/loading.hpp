@@ -23,6 +23,7 @@
 #include <etl/detail/load/work.hpp>
 #include <etl/detail/meta/guard.hpp>
 #include <etl/detail/progress/checkpointing.hpp>
+#include <etl/detail/progress/retries.hpp>
 #include <etl/detail/run/environment.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
@@ -49,11 +50,12 @@ class WhileWaiting {
 /// Brings transformed batches to their end. Thread-safe for different slots.
 class Loading {
  public:
-  Loading(StageCalls& calls, const Options& options, Rejecter& rejecter, std::size_t slots)
+  Loading(StageCalls& calls, const Options& options, Rejecter& rejecter, Retries& retries, std::size_t slots)
       : calls_(calls),
         traits_(calls.traits()),
         options_(options),
         rejecter_(rejecter),
+        retries_(retries),
         sessions_(traits_.concurrent ? slots : 1) {}
   /// `progress` may be null.
   void attach(Batcher& batcher, Executor executor, Checkpointing* progress, std::string run) {
@@ -235,9 +237,9 @@ class Loading {
   /// Rejected items become dead letters. False: they do not, and the run has failed.
   [[nodiscard]] bool keep_letters(Work& work) {
     if (!options_.errors.dead_letters || (work.rejections.empty() && work.load_rejections.empty())) return true;
-    auto kept = retry(
+    auto kept = retry_told(
         options_.retry, [&]() -> Result<void> { return options_.errors.dead_letters->write(letters_of(work)); },
-        waiter_, work.batch->number);
+        waiter_, work.batch->number, &retries_, place_of(work, Stage::DeadLetter));
     if (kept) return true;
     kept.error().context = "dead letters cannot be written: " + kept.error().context;
     batcher_->fail(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));
@@ -257,7 +259,8 @@ class Loading {
         return transact(session, worker, work, results, part, careful, in_doubt, reported);
       });
     };
-    Result<void> done = retry(options_.retry, attempt, waiter_, work.batch->number);
+    Result<void> done =
+        retry_told(options_.retry, attempt, waiter_, work.batch->number, &retries_, place_of(work, Stage::Load));
     if (done) {  // whatever comes now, that is so
       auto error = guarded([&]() -> std::optional<Error> {
         progress_->committed(part, now);
@@ -367,8 +370,12 @@ class Loading {
   [[nodiscard]] bool load_again(WorkerState& worker, Work& work, const Part& part, std::optional<BatchContext>& context,
                                 std::optional<Error> error, Again& again, TimePoint now, bool in_doubt) {
     Part current = part;
+    std::optional<Retries::Operation> told(std::in_place, retries_, place_of(work, Stage::Load), now);
     for (Backoff backoff(options_.retry, now, work.batch->number);;) {
-      if (error && rejecter_.is_rejection(*error)) return isolate(worker, work, current, *error, in_doubt);
+      if (error && rejecter_.is_rejection(*error)) {
+        told.reset();  // the halves are attempts of their own
+        return isolate(worker, work, current, *error, in_doubt);
+      }
       if (!error) {
         reject(work, current, context->rejects());
         if (context->retries().empty()) return true;
@@ -380,6 +387,9 @@ class Loading {
         if (failed) return give_up_some(work, current, context->retries(), std::move(*failed), in_doubt);
       }
       const auto delay = backoff.after(*error, waiter_.now());
+      if (delay)
+        if (auto untold = told->failed(*error, backoff.attempts(), *delay, waiter_.now()))
+          return give_up(work, current, std::move(*untold), in_doubt);
       const bool more = delay && patience(work).wait_for(*delay);
       if (!more) {
         if (error->error_class == ErrorClass::Transient && (delay || backoff.attempts() > 1))
@@ -462,6 +472,9 @@ class Loading {
   [[nodiscard]] std::vector<DeadLetter> letters_of(const Work& work) const {
     return rejecter_.letters(work, progress_, run_);
   }
+  [[nodiscard]] static Retries::Place place_of(const Work& work, Stage stage) {
+    return {.stage = stage, .in_batch = true, .batch = work.batch->number, .partition = work.batch->partition};
+  }
   [[nodiscard]] static SettledItems items_of(const Batch& batch) {
     return {batch.partition, {batch.first_seq, batch.first_seq + batch.size()}, batch.position, batch.position_seq};
   }
@@ -518,6 +531,7 @@ class Loading {
   const StageTraits& traits_;
   const Options& options_;
   Rejecter& rejecter_;
+  Retries& retries_;
   Batcher* batcher_ = nullptr;
   Checkpointing* progress_ = nullptr;
   std::string run_;

@@ -126,7 +126,9 @@ class Rejecter {
       batcher_->fail(record_of(work, rejection, stage, std::move(*error)));
       return false;
     }
-    batcher_->note(record_of(work, rejection, stage, rejection.error));
+    ErrorRecord record = record_of(work, rejection, stage, rejection.error);
+    record.rejected = true;
+    batcher_->note(std::move(record));
     return true;
   }
   [[nodiscard]] static ErrorRecord record_of(const Work& work, const Rejected& rejection, Stage stage, Error error) {

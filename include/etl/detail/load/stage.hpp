@@ -22,12 +22,14 @@
 #include <etl/detail/intake/batcher.hpp>
 #include <etl/detail/load/load_gate.hpp>
 #include <etl/detail/load/loading.hpp>
+#include <etl/detail/load/lost_teller.hpp>
 #include <etl/detail/load/rejecter.hpp>
 #include <etl/detail/load/stage_calls.hpp>
 #include <etl/detail/load/work.hpp>
 #include <etl/detail/load/worker_slot.hpp>
 #include <etl/detail/meta/guard.hpp>
 #include <etl/detail/progress/checkpointing.hpp>
+#include <etl/detail/progress/retries.hpp>
 #include <etl/detail/run/environment.hpp>
 #include <etl/options.hpp>
 #include <etl/report.hpp>
@@ -38,7 +40,9 @@ namespace etl::inline v0::detail {
 /// results of a batch that waits for its turn are parked at the gate. Thread-safe.
 class PipelineStage final : public BatchProcessor, private WhileWaiting {
  public:
-  PipelineStage(StageCalls& calls, const Options& options, const Environment& environment, std::size_t slots)
+  /// `lost` may be null; it is for stages without transform.
+  PipelineStage(StageCalls& calls, const Options& options, const Environment& environment, std::size_t slots,
+                LostItems* lost = nullptr)
       : calls_(calls),
         traits_(calls.traits()),
         options_(&options),
@@ -46,7 +50,9 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
         lanes_(lanes_of(traits_, options, slots)),
         gated_(is_gated(traits_, options, slots)),
         rejecter_(calls, options, environment),
-        loading_(calls, options, rejecter_, slots),
+        retries_(options, environment.name),
+        lost_(lost, traits_.item),
+        loading_(calls, options, rejecter_, retries_, slots),
         gate_(traits_.concurrent ? options.max_concurrent_loads.value_or(slots) : 1, options.order != Order::None) {
     if (lanes_ > 1) loading_.while_waiting(this);
   }
@@ -55,6 +61,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   void attach(Batcher& batcher, Executor executor = {}, Checkpointing* progress = nullptr, std::string run = {}) {
     batcher_ = &batcher;
     progress_ = progress;
+    if (progress != nullptr) progress->tell(retries_);
     rejecter_.attach(batcher);
     loading_.attach(batcher, std::move(executor), progress, std::move(run));
   }
@@ -113,12 +120,18 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     if (!error) return;
     batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
   }
+  [[nodiscard]] bool wants_lost() const noexcept override { return lost_.wanted(); }
+  void lost(const Batch& batch) noexcept override { lost_.tell(*batcher_, batch); }
+  [[nodiscard]] LostTeller& lost_items() noexcept { return lost_; }
   void on_time(TimePoint now) noexcept override { loading_.save_if_due(now); }
 
   /// Times, once the batcher has finished.
   void report(RunReport& report) const { report_times(slots_, report); }
-  /// Names of the stages with a user callable at work.
-  void status(RunStatus& status) const { report_busy(slots_, status); }
+  /// Names of the stages with a user callable at work, and what is tried again.
+  void status(RunStatus& status) const {
+    report_busy(slots_, status);
+    retries_.status(status, batcher_->now());
+  }
 
  private:
   using Slot = WorkerSlot;
@@ -288,6 +301,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   }
   void settle(Work& work, std::chrono::nanoseconds cost = {}) noexcept {
     Batch* const batch = work.batch;
+    lost_.tell(*batcher_, work);
     BatchLedger ledger = work.ledger();
     work.results->truncate(0);  // they may point into what the batch's chunks keep, so they go first
     if (work.split) {
@@ -304,6 +318,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   // --- failures ---------------------------------------------------------------------------------------
   /// A batch that was not begun.
   void abandon(Batch* batch) noexcept {
+    lost_.tell(*batcher_, *batch);
     BatchLedger ledger;
     ledger.items.abandoned = batch->size();
     batcher_->settle(batch, ledger);
@@ -355,6 +370,8 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   const std::uint32_t lanes_;
   const bool gated_;
   Rejecter rejecter_;
+  Retries retries_;
+  LostTeller lost_;
   Loading loading_;
   LoadGate gate_;
   std::mutex spare_mutex_;

@@ -106,8 +106,7 @@ class TypedStage : public Base {
   void hash_keys([[maybe_unused]] const Batch& batch, [[maybe_unused]] std::span<std::size_t> hashes) final {
     if constexpr (HasKey<P, E>) {
       const std::span<const E> items = batch.template items<E>();
-      using Key = std::remove_cvref_t<decltype(constant().key(items[0]))>;
-      for (std::size_t i = 0; i < items.size(); ++i) hashes[i] = std::hash<Key>()(constant().key(items[i]));
+      for (std::size_t i = 0; i < items.size(); ++i) hashes[i] = hash_of(constant().key(items[i]));
     }
   }
 
@@ -189,10 +188,21 @@ class TypedStage : public Base {
   [[nodiscard]] static T& result_at(std::byte* at) noexcept {
     return *reinterpret_cast<T*>(at);  // NOLINT(*-reinterpret-cast): from `Results::data`, or a batch
   }
-  /// Without transform the results are the items; such as are not copied were moved to the part of a split batch.
+  /// A C string is its text, not its address.
+  template <class Key>
+  [[nodiscard]] static std::size_t hash_of(const Key& key) {
+    if constexpr (std::is_same_v<Key, const char*> || std::is_same_v<Key, char*>)
+      return key == nullptr ? 0 : std::hash<std::string_view>()(key);
+    else
+      return std::hash<Key>()(key);
+  }
+  /// Without transform the results are the items; such as are not copied were moved to the part of a split batch, but
+  /// for those whose move has failed.
   [[nodiscard]] static const E& item_of(const Work& work, std::uint32_t item) {
-    if constexpr (takes == Takes::Nothing && !copies<E>)
-      if (work.split) return out_of(*work.results).results()[item];
+    if constexpr (takes == Takes::Nothing && !copies<E>) {
+      if (work.split)
+        if (const auto at = work.moved_to(item)) return out_of(*work.results).results()[*at];
+    }
     return work.batch->template items<E>()[work.at(item)];
   }
 

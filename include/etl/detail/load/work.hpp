@@ -1,7 +1,6 @@
 #pragma once
 /// One batch between transform and load: its results, and what becomes of each.
 
-#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -31,11 +30,7 @@ class Split {
  public:
   explicit Split(std::uint32_t parts) : left_(parts) {}
   /// What became of a part. The whole, if it was the last one.
-  [[nodiscard]] std::optional<BatchLedger> add(const BatchLedger& part) {
-    const std::lock_guard lock(mutex_);
-    whole_.add(part);
-    return --left_ == 0 ? std::optional(whole_) : std::nullopt;
-  }
+  [[nodiscard]] std::optional<BatchLedger> add(const BatchLedger& part);
 
  private:
   std::mutex mutex_;
@@ -69,63 +64,26 @@ struct Work {
   [[nodiscard]] std::uint32_t partition() const noexcept { return partition_; }
   [[nodiscard]] std::uint64_t ordinal() const noexcept { return ordinal_; }
 
-  void start(Batch* of, TimePoint now) noexcept {
-    batch = of;
-    partition_ = of->partition;
-    ordinal_ = of->ordinal;
-    began = now;
-    ready = false;
-    produced = mark = told = attempts = 0;
-    bytes = 0;
-  }
+  void start(Batch* of, TimePoint now) noexcept;
   /// One of the parts of a batch; the lanes of all partitions are distinct.
-  void start_part(Batch* of, TimePoint now, std::shared_ptr<Split> whole, std::uint32_t lane, std::uint32_t lanes) {
-    start(of, now);
-    split = std::move(whole);
-    partition_ = of->partition * lanes + lane;
-  }
+  void start_part(Batch* of, TimePoint now, std::shared_ptr<Split> whole, std::uint32_t lane, std::uint32_t lanes);
   /// Items, and where the `i`th is in its batch.
   [[nodiscard]] std::uint32_t size() const noexcept {
     return split ? static_cast<std::uint32_t>(which.size()) : batch->size();
   }
   [[nodiscard]] std::uint32_t at(std::uint32_t i) const noexcept { return split ? which[i] : i; }
 
-  void clear() noexcept {
-    split.reset();
-    which.clear();
-    results->truncate(0);
-    rejections.clear();
-    load_rejections.clear();
-    drawn.clear();
-    reported = 0;
-    counts_.clear();
-    fates_.clear();
-    lost_ = unkept_ = false;
-  }
+  void clear() noexcept;
   /// Before another attempt at all of it.
-  void forget_load() noexcept {
-    load_rejections.clear();
-    reported = 0;
-    fates_.clear();
-  }
+  void forget_load() noexcept;
 
   /// Item `i` has `count` results, not one.
   void note_count(std::uint32_t i, std::uint32_t count) { counts_.push_back({i, count}); }
-  void reject_item(std::uint32_t i, Error error) {
-    results->truncate(mark);
-    counts_.push_back({i, 0});
-    rejections.push_back({i, std::move(error)});
-  }
+  void reject_item(std::uint32_t i, Error error);
 
-  void set(std::uint32_t from, std::uint32_t to, Fate fate) {
-    if (fates_.empty()) fates_.assign(produced, Fate::Committed);
-    std::fill(fates_.begin() + from, fates_.begin() + to, fate);
-  }
+  void set(std::uint32_t from, std::uint32_t to, Fate fate);
   /// Nothing of this batch is loaded.
-  void lose() noexcept {
-    lost_ = true;
-    produced = results->count();
-  }
+  void lose() noexcept;
   /// Results from `from` on are not loaded.
   void abandon_from(std::uint32_t from) { set(from, produced, Fate::Abandoned); }
   /// What was rejected could not be set aside: it is lost with the batch.
@@ -133,60 +91,30 @@ struct Work {
 
   /// The batch was not loaded to its end, and nobody has been told of some rejects: they are lost with it, and come
   /// again with the next run. So every reject that is counted has drawn on the budget.
-  void lose_unreported() {
-    if (reported == load_rejections.size()) return;
-    auto lost = load_rejections.begin() + static_cast<std::ptrdiff_t>(reported);
-    std::vector<std::uint32_t> items;
-    for (; lost != load_rejections.end(); ++lost) items.push_back(lost->item);
-    std::ranges::sort(items);
-    for_each_item([&](std::uint32_t item, std::uint32_t first, std::uint32_t end) {
-      if (std::binary_search(items.begin(), items.end(), item))
-        std::replace(fates_.begin() + first, fates_.begin() + end, Fate::Rejected, Fate::Abandoned);
-    });
-    load_rejections.resize(reported);
-  }
+  void lose_unreported();
 
   /// Load rejected results, counted from `from`. Keeps the items concerned, each once per batch, with the first reason.
-  void reject_results(std::uint32_t from, std::vector<std::pair<std::size_t, Error>>& rejects) {
-    std::ranges::sort(rejects, {}, &std::pair<std::size_t, Error>::first);
-    if (fates_.empty()) fates_.assign(produced, Fate::Committed);
-    auto next_reject = rejects.begin();
-    for_each_item([&](std::uint32_t item, std::uint32_t first, std::uint32_t end) {
-      bool told_before =
-          std::any_of(fates_.begin() + first, fates_.begin() + end, [](Fate f) { return f == Fate::Rejected; });
-      for (; next_reject != rejects.end() && next_reject->first + from < end; ++next_reject) {
-        fates_[next_reject->first + from] = Fate::Rejected;
-        if (!std::exchange(told_before, true)) load_rejections.push_back({item, std::move(next_reject->second)});
-      }
-    });
+  void reject_results(std::uint32_t from, std::vector<std::pair<std::size_t, Error>>& rejects);
+
+  /// Which result of the part of a split batch its item became; nothing where its move has failed.
+  [[nodiscard]] std::optional<std::uint32_t> moved_to(std::uint32_t item) const noexcept;
+  /// Why `load` rejected an item, or null if it did not.
+  [[nodiscard]] const Error* reason(std::uint32_t item) const noexcept;
+  /// Whether some items are not loaded. Of a work without transform, as all of a bucket's are.
+  [[nodiscard]] bool loses() const noexcept { return lost_ || !fates_.empty(); }
+  /// Calls `call(item, fate, reason)` for each of them; the reason is that of a reject, or null.
+  template <class F>
+  void each_lost(F&& call) const {
+    for (std::uint32_t item = 0; item < size(); ++item) {
+      Fate fate = lost_ ? Fate::Abandoned : fates_[item];
+      if (fate == Fate::Rejected && unkept_) fate = Fate::Abandoned;
+      if (fate == Fate::Committed) continue;
+      call(item, fate, fate == Fate::Rejected ? reason(item) : nullptr);
+    }
   }
 
   /// What the run's ledgers gain (G2): each item once, by the worst that happened to its results.
-  [[nodiscard]] BatchLedger ledger() const {
-    BatchLedger ledger;
-    ledger.results.produced = produced;
-    if (batch->replayed) {
-      ledger.items.replayed = size();
-    } else if (lost_) {
-      ledger.results.abandoned = produced;
-      ledger.items.rejected = told;
-      ledger.items.abandoned = size() - told;
-    } else if (fates_.empty()) {
-      ledger.results.committed = produced;
-      ledger.items.rejected = rejections.size();
-      for (const Count& c : counts_) ledger.items.filtered += c.results == 0;
-      ledger.items.filtered -= ledger.items.rejected;  // a rejected item has no result either
-      ledger.items.loaded = size() - ledger.items.filtered - ledger.items.rejected;
-    } else {
-      for (const Fate fate : fates_) count(ledger, fate);
-      count_items(ledger);
-    }
-    if (unkept_) {
-      ledger.items.abandoned += std::exchange(ledger.items.rejected, 0);
-      ledger.results.abandoned += std::exchange(ledger.results.rejected, 0);
-    }
-    return ledger;
-  }
+  [[nodiscard]] BatchLedger ledger() const;
 
  private:
   struct Count {
@@ -196,41 +124,8 @@ struct Work {
 
   /// Calls `call(item, first result, end of results)` for every item, in order.
   template <class F>
-  void for_each_item(F&& call) const {
-    auto next_count = counts_.begin();
-    std::uint32_t result = 0;
-    for (std::uint32_t item = 0; item < size(); ++item) {
-      std::uint32_t count = 1;
-      if (next_count != counts_.end() && next_count->item == item) count = (next_count++)->results;
-      call(item, result, result + count);
-      result += count;
-    }
-  }
-  static void count(BatchLedger& ledger, Fate fate) noexcept {
-    switch (fate) {
-      case Fate::Committed: ++ledger.results.committed; break;
-      case Fate::Rejected: ++ledger.results.rejected; break;
-      case Fate::InDoubt: ++ledger.results.in_doubt; break;
-      case Fate::Abandoned: ++ledger.results.abandoned; break;
-    }
-  }
-  void count_items(BatchLedger& ledger) const {
-    auto rejected = rejections.begin();
-    for_each_item([&](std::uint32_t item, std::uint32_t first, std::uint32_t end) {
-      if (rejected != rejections.end() && rejected->item == item) {
-        ++rejected;
-        ++ledger.items.rejected;
-        return;
-      }
-      if (first == end) return void(++ledger.items.filtered);
-      switch (*std::max_element(fates_.begin() + first, fates_.begin() + end)) {
-        case Fate::Committed: ++ledger.items.loaded; break;
-        case Fate::Rejected: ++ledger.items.rejected; break;
-        case Fate::InDoubt:
-        case Fate::Abandoned: ++ledger.items.abandoned; break;
-      }
-    });
-  }
+  void for_each_item(F&& call) const;
+  void count_items(BatchLedger& ledger) const;
 
   std::uint32_t partition_ = 0;
   std::uint64_t ordinal_ = 0;
@@ -241,3 +136,7 @@ struct Work {
 };
 
 }  // namespace etl::inline v0::detail
+
+#if !defined(ETLPIPE_COMPILED_CORE)
+#include <etl/impl/work.ipp>
+#endif

@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include <tl/expected.hpp>
+
 #include <etl/config.hpp>
 #include <etl/error.hpp>
 
@@ -15,12 +17,15 @@ namespace etl::inline v0::detail {
 template <class F>
 [[nodiscard]] std::optional<Error> guarded(F&& call) noexcept;
 
-/// An exception as an error: an etl::Exception keeps its class, everything else is unclassified.
+/// An exception as an error: an etl::Exception keeps its class, as does the exception of `Result::value()`. Everything
+/// else is unclassified.
 [[nodiscard]] inline Error error_of_exception(std::exception_ptr caught) {
   Error error{.code = Errc::UserException};
   try {
     std::rethrow_exception(caught);
   } catch (const Exception& e) {
+    error = e.error();
+  } catch (const tl::bad_expected_access<Error>& e) {
     error = e.error();
   } catch (const std::exception& e) {
     error.context = e.what();

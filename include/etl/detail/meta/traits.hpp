@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <optional>
-#include <ranges>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -334,6 +334,10 @@ concept Replayable = requires { typename P::position; };
 template <class P>
 concept HasExpectedItems = requires(const P& p) {
   { p.expected_items() } -> std::convertible_to<std::uint64_t>;
+};
+template <class P>
+concept HasExpectedBytes = requires(const P& p) {
+  { p.expected_bytes() } -> std::convertible_to<std::uint64_t>;
 };
 
 }  // namespace detail

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <etl/config.hpp>
 #include <etl/delivery/checkpoint.hpp>
@@ -20,6 +20,7 @@
 #include <etl/delivery/transactional_store.hpp>
 #include <etl/detail/meta/time.hpp>
 #include <etl/detail/progress/progress_tracker.hpp>
+#include <etl/detail/progress/retries.hpp>
 #include <etl/detail/run/pipeline_calls.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
@@ -36,6 +37,8 @@ struct Beginning {
   std::vector<PartitionName> partitions{};
   /// Idempotency keys are made for batches of `Options::batch_size`: another one is refused (G16).
   bool keyed = false;
+  /// A batch with nothing to load may be recorded by the transaction of a later one. Otherwise it has one of its own.
+  bool rides = true;
 };
 
 /// Who saves what: with a plain store, whoever settles a batch, or a timer, saves the whole checkpoint from time to
@@ -58,6 +61,7 @@ class Checkpointing {
     begin_.batch_size = options_.batch_size;
     begin_.run = run_;
     keyed_ = now.keyed;
+    rides_ = now.rides;
     if (auto error = number(now.partitions)) return error;
     if (store_ == nullptr) return std::nullopt;
     const auto claim = [&] { return trying([&] { return store_->claim(pipeline_, run_); }, waiter); };
@@ -82,6 +86,8 @@ class Checkpointing {
     if (!saved) return std::move(saved.error());
     return std::nullopt;
   }
+  /// Whom to tell of failed attempts, before `start`.
+  void tell(Retries& retries) noexcept { retries_ = &retries; }
   /// For attempts to save while the run is under way, and at its end.
   void wait_by(Waiter waiter) { waiter_ = std::move(waiter); }
   /// What is settled of the `index`th partition of this run.
@@ -155,9 +161,10 @@ class Checkpointing {
     for (const SettledItems& items : part.items) tracker_.settle(items);
     last_commit_ = now;
   }
-  /// A batch with nothing to write: its items are recorded by the next transaction. False: there has been none for so
-  /// long that it should have one of its own.
+  /// A batch with nothing to write: its items are recorded by the next transaction. False: it should have one of its
+  /// own, since there has been none for a long time, or since `Beginning::rides` says so.
   [[nodiscard]] bool rides(SettledItems items, TimePoint now) {
+    if (!rides_) return false;
     items.partition = numbers_[items.partition];
     const std::lock_guard lock(mutex_);
     if (now - last_commit_.value_or(now) > options_.delivery.save_every) return false;
@@ -258,7 +265,7 @@ class Checkpointing {
   }
   template <class F>
   [[nodiscard]] std::invoke_result_t<F> trying(F&& call, const Waiter& waiter) {
-    return retry(options_.retry, std::forward<F>(call), waiter, 0);
+    return retry_told(options_.retry, std::forward<F>(call), waiter, 0, retries_, {.stage = Stage::Checkpoint});
   }
   [[nodiscard]] Result<void> save_trying(const Checkpoint& checkpoint, const Waiter& waiter) {
     return trying([&] { return store_->save(pipeline_, checkpoint); }, waiter);
@@ -290,6 +297,7 @@ class Checkpointing {
   const std::string run_;
   CheckpointStore* const store_;
   const bool transactional_;
+  Retries* retries_ = nullptr;
 
   // Constant after `start`.
   Checkpoint begin_{};
@@ -298,6 +306,7 @@ class Checkpointing {
   std::vector<std::uint32_t> numbers_{};                    // which number it has in the checkpoint
   std::vector<std::string> missing_{};
   bool keyed_ = false;
+  bool rides_ = true;
   bool resumed_ = false;
   Waiter waiter_{};
 

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <etl/config.hpp>
 #include <etl/detail/meta/guard.hpp>
@@ -20,6 +20,7 @@
 #include <etl/detail/run/environment.hpp>
 #include <etl/detail/run/live.hpp>
 #include <etl/detail/run/outcome.hpp>
+#include <etl/detail/run/report_text.hpp>
 #include <etl/manager.hpp>
 #include <etl/manager_report.hpp>
 #include <etl/observe/progress.hpp>
@@ -205,8 +206,7 @@ class ManagerEngine {
     if (running_ > 0 || startable() != nullptr) return;
     for (auto& entry : *entries_)  // each waits for another that waits
       if (entry->state == PipelineState::Waiting)
-        not_run(*entry, fmt::format("its dependencies form a cycle or were never added: {}",
-                                    fmt::join(entry->how.after, ", ")));
+        not_run(*entry, fmt::format("its dependencies form a cycle or were never added: {}", joined(entry->how.after)));
   }
   [[nodiscard]] std::string obstacle(const Entry& entry) const {
     for (const std::string& name : entry.how.after) {

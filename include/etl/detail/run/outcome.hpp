@@ -2,6 +2,7 @@
 /// From what was counted to the outcome of a run (contract G1, G2).
 
 #include <optional>
+#include <string>
 #include <utility>
 
 #include <etl/config.hpp>
@@ -33,6 +34,14 @@ inline void settle_outcome(RunReport& report, Tally totals) noexcept {
   report.flushes = totals.flushes;
   report.extract = StageTimes(totals.fill);
   report.inline_batches = totals.inline_batches;
+  report.batch_sizes = {.count = totals.sizes.count(),
+                        .p50 = static_cast<std::uint64_t>(totals.sizes.quantile(0.50).count()),
+                        .p95 = static_cast<std::uint64_t>(totals.sizes.quantile(0.95).count()),
+                        .max = static_cast<std::uint64_t>(totals.sizes.max().count())};
+  if (report.batch_sizes.count > 0)
+    report.batch_sizes.mean =
+        static_cast<double>(totals.sizes.total().count()) / static_cast<double>(report.batch_sizes.count);
+  report.refused_pushes = totals.refused;
   report.max_queue_depth = totals.max_queue_depth;
   report.error_count = totals.error_count;
   report.errors = std::move(totals.errors);
@@ -46,6 +55,31 @@ inline void settle_outcome(RunReport& report, Tally totals) noexcept {
     report.outcome = report.items.rejected > 0 ? Outcome::CompletedWithRejects : Outcome::Completed;
   }
   check_ledgers(report);
+}
+
+/// What a person does after a run; empty where that goes without saying. `keeps_progress`: another run goes on where
+/// this one has ended.
+[[nodiscard]] inline std::string next_step(const RunReport& report, bool keeps_progress, bool letters) {
+  const std::string again = keeps_progress ? "run it again, it goes on where this run has ended"
+                                           : "run it again, it begins at the start: no progress is kept";
+  switch (report.outcome) {
+    case Outcome::CompletedWithRejects:
+      return letters ? "mend what was rejected and replay the dead letters, or purge them" : "";
+    case Outcome::Cancelled: return again;
+    case Outcome::DrainTimeout: return again + "; Options::drain_deadline gives it more time to end";
+    case Outcome::Failed: break;
+    case Outcome::Completed:
+    case Outcome::Inconsistent:
+    case Outcome::NotRun: return "";
+  }
+  if (report.errors.empty()) return "";
+  const Error& error = report.errors.front().error;
+  if (error.code == Errc::InvalidOptions || error.code == Errc::CheckpointMismatch || error.code == Errc::Superseded)
+    return "";  // the error says it
+  if (error.code == Errc::RejectBudget)
+    return "mend what was rejected, or raise its limit in Options::errors; then " + again;
+  if (error.error_class == ErrorClass::Transient) return "when what it waited for is back, " + again;
+  return "mend the cause; then " + again;
 }
 
 }  // namespace etl::inline v0::detail

@@ -62,6 +62,7 @@ struct PipelineTraits {
   bool has_pre_process;
   bool has_post_process;
   bool has_expected_items;
+  bool has_expected_bytes;
 };
 
 /// A whole pipeline. Any of these calls may throw what the user's code throws.
@@ -72,6 +73,7 @@ class PipelineCalls : public StageCalls {
   [[nodiscard]] virtual std::optional<Error> pre_process(const std::stop_token& stop) = 0;
   [[nodiscard]] virtual std::optional<Error> post_process(const RunReport& report) = 0;
   [[nodiscard]] virtual std::uint64_t expected_items() = 0;
+  [[nodiscard]] virtual std::uint64_t expected_bytes() = 0;
   /// Where there are no partitions. `expected` is set when the source knows its size and it was 0.
   [[nodiscard]] virtual std::optional<Error> extract(Lane& lane, std::atomic<std::uint64_t>& expected) = 0;
   /// Null where there are none.

@@ -6,13 +6,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <span>
 #include <string>
 #include <string_view>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <etl/config.hpp>
-#include <etl/report.hpp>
+#include <etl/text.hpp>
 
 namespace etl::inline v0 {
 namespace detail {
@@ -43,39 +44,11 @@ namespace detail {
   return fmt::format("{:.3g} G", n / 1e9);
 }
 
-/// Bytes of the UTF-8 character that `text` begins with; 0: it begins with none (Unicode, table 3-7).
-[[nodiscard]] constexpr std::size_t utf8_size(std::string_view text) noexcept {
-  const auto byte = [text](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const unsigned first = byte(0);
-  if (first < 0x80) return 1;
-  const std::size_t size = first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
-  const unsigned low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;   // or it could be written shorter
-  const unsigned high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;  // no surrogate, none above U+10FFFF
-  if (byte(1) < low || byte(1) > high) return 0;
-  for (std::size_t i = 2; i < size; ++i)
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  return size;
-}
-
-/// A JSON string literal (RFC 8259 section 7). A byte that is not of UTF-8 becomes U+FFFD.
-[[nodiscard]] inline std::string json_string(std::string_view text) {
-  std::string out = "\"";
-  while (!text.empty()) {
-    const char c = text.front();
-    const std::size_t size = utf8_size(text);
-    if (c == '"' || c == '\\')
-      out.append(1, '\\').append(1, c);
-    else if (c == '\n')
-      out += "\\n";
-    else if (c == '\t')
-      out += "\\t";
-    else if (static_cast<unsigned char>(c) < 0x20)
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-    else
-      out += size == 0 ? "\xEF\xBF\xBD" : text.substr(0, size);
-    text.remove_prefix(std::max<std::size_t>(size, 1));
-  }
-  return out += '"';
+/// Names with commas between them.
+[[nodiscard]] inline std::string joined(std::span<const std::string> names) {
+  std::string out;
+  for (const std::string& name : names) out.append(out.empty() ? "" : ", ").append(name);
+  return out;
 }
 
 [[nodiscard]] inline double seconds(std::chrono::nanoseconds d) { return std::chrono::duration<double>(d).count(); }

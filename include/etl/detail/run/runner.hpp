@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <etl/config.hpp>
 #include <etl/delivery/transactional_store.hpp>
@@ -78,12 +78,16 @@ class Runner final : public LiveRun {
   [[nodiscard]] RunStatus status() const override {
     RunStatus status;
     status.elapsed = Clock::now() - started_;
-    status.expected_items = expected_.load(std::memory_order_relaxed);
     if (const char* hook = hook_.load(std::memory_order_relaxed)) status.waiting_for = hook;
     if (const auto n = extracting_.load(std::memory_order_relaxed); n > 0)
       status.waiting_for = n == 1 ? "extract" : std::to_string(n) + " extract";
     batcher_->status(status);
     stage_->status(status);
+    status.expected_items = expected_.load(std::memory_order_relaxed);
+    if (const auto bytes = expected_bytes_.load(std::memory_order_relaxed); bytes > 0)
+      status.expected_bytes = bytes;
+    else if (traits_.has_partitions)
+      status.expected_bytes = 0;  // of those that are not opened yet nobody knows
     return status;
   }
 
@@ -161,10 +165,12 @@ class Runner final : public LiveRun {
     return std::nullopt;
   }
 
-  /// Fused, its one thread only looks at the clock.
+  /// Fused, its one thread only looks at the clock: for the timeout, the deadline, and saves that are due.
   [[nodiscard]] Executor own_pool() const {
     if (options_.mode == Mode::Parallel) return Executor::pool(options_.workers);
-    const bool timeless = options_.timeout == Options::never && options_.drain_deadline == Options::never;
+    const bool saves =
+        options_.delivery.checkpoints && !options_.delivery.dry_run && options_.delivery.save_every != Options::never;
+    const bool timeless = options_.timeout == Options::never && options_.drain_deadline == Options::never && !saves;
     return timeless ? Executor() : Executor::pool(1);
   }
 
@@ -181,7 +187,7 @@ class Runner final : public LiveRun {
     auto escaped = guarded([&]() -> std::optional<Error> {
       prepared = !batcher_->intake_refused() && pre_process();
       if (!prepared) return std::nullopt;
-      ask_expected_items();
+      ask_expected();
       if (!batcher_->intake_refused()) extract_all();
       return std::nullopt;
     });
@@ -189,8 +195,10 @@ class Runner final : public LiveRun {
     batcher_->end_intake();
     settle_outcome(report_, batcher_->finish());
     stage_->report(report_);
+    ask_earlier_rejects();
     end_progress();
     if (prepared) post_process();
+    say_what_next();
     if (traits_.has_post_process && report_.ok()) mark_finished();  // only now: what fails is not finished (G14)
   }
 
@@ -199,7 +207,9 @@ class Runner final : public LiveRun {
   [[nodiscard]] bool start_progress(std::vector<PartitionName> partitions) {
     if (!progress_) return true;
     auto error = guarded([&]() -> std::optional<Error> {
-      Beginning beginning{.partitions = std::move(partitions), .keyed = with_ == LoadWith::Key};
+      // The transaction of a batch of a replay forgets its letters, those of items that transform drops included.
+      Beginning beginning{
+          .partitions = std::move(partitions), .keyed = with_ == LoadWith::Key, .rides = source_.extract == nullptr};
       beginning.fingerprint = calls_.fingerprint();
       return progress_->start(std::move(beginning), Waiter(batcher_->intake_stop(), executor_), batcher_->now());
     });
@@ -214,6 +224,38 @@ class Runner final : public LiveRun {
     else
       batcher_->fail(std::move(record));
     return false;
+  }
+  /// For a person: where rejected items are, and what to do now.
+  void say_what_next() noexcept {
+    static_cast<void>(guarded([&]() -> std::optional<Error> {
+      const bool letters = (store_ != nullptr || options_.errors.dead_letters != nullptr) && !options_.delivery.dry_run;
+      if (letters)
+        report_.rejects_at = "dead letters of '" + environment_.name + "'";
+      else if (options_.errors.on_reject)
+        report_.rejects_at = "told to on_reject, and not kept";
+      report_.next_step = next_step(report_, keeps_progress(), letters);
+      return std::nullopt;
+    }));
+  }
+  /// The budget is a run's own: of a run that goes on, the report says what the earlier ones have set aside.
+  void ask_earlier_rejects() noexcept {
+    if (!report_.resumed) return;
+    auto* const letters =
+        store_ != nullptr ? dynamic_cast<DeadLetterStore*>(store_) : options_.errors.dead_letters.get();
+    if (letters == nullptr) return;
+    auto error = guarded([&]() -> std::optional<Error> {
+      std::uint64_t count = 0;
+      auto listed = letters->list(environment_.name, [&](const DeadLetter& letter) {
+        count += letter.run != report_.run ? 1U : 0U;
+        return true;
+      });
+      if (!listed) return std::move(listed.error());
+      report_.earlier_rejects = count;
+      return std::nullopt;
+    });
+    if (!error) return;
+    explain(*error, [&] { return "what earlier runs have rejected cannot be counted: " + error->context; });
+    add_error(std::move(*error), Stage::DeadLetter);
   }
   /// Before `post_process`, which is to hear how the run has ended. Without that hook, the source's end at once.
   void end_progress() {
@@ -260,10 +302,11 @@ class Runner final : public LiveRun {
     return !error;
   }
   /// After pre_process, which may have found out.
-  void ask_expected_items() {
-    if (!traits_.has_expected_items) return;
+  void ask_expected() {
+    if (!traits_.has_expected_items && !traits_.has_expected_bytes) return;
     auto error = guarded([this]() -> std::optional<Error> {
       expected_ = calls_.expected_items();
+      expected_bytes_ = calls_.expected_bytes();
       return std::nullopt;
     });
     if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
@@ -387,6 +430,7 @@ class Runner final : public LiveRun {
   std::unique_ptr<PipelineStage> stage_;
   std::shared_ptr<Batcher> batcher_;
   std::atomic<std::uint64_t> expected_ = 0;
+  std::atomic<std::uint64_t> expected_bytes_ = 0;
   std::atomic<std::uint32_t> extracting_ = 0;
   std::atomic<const char*> hook_ = nullptr;
 };

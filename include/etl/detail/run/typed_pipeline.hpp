@@ -39,7 +39,8 @@ class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
                                            .acknowledges = acknowledging<P>,
                                            .has_pre_process = HasPreProcess<P>,
                                            .has_post_process = HasPostProcess<P>,
-                                           .has_expected_items = HasExpectedItems<P>};
+                                           .has_expected_items = HasExpectedItems<P>,
+                                           .has_expected_bytes = HasExpectedBytes<P>};
     return traits;
   }
   [[nodiscard]] std::string fingerprint() override {
@@ -67,6 +68,12 @@ class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
   [[nodiscard]] std::uint64_t expected_items() override {
     if constexpr (HasExpectedItems<P>)
       return static_cast<std::uint64_t>(constant().expected_items());
+    else
+      return 0;
+  }
+  [[nodiscard]] std::uint64_t expected_bytes() override {
+    if constexpr (HasExpectedBytes<P>)
+      return static_cast<std::uint64_t>(constant().expected_bytes());
     else
       return 0;
   }

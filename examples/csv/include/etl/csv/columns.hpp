@@ -31,6 +31,7 @@
 #include <etl/csv/record.hpp>
 #include <etl/csv/value.hpp>
 #include <etl/error.hpp>
+#include <etl/fields.hpp>
 
 namespace etl::inline v0::csv {
 
@@ -61,18 +62,6 @@ template <class F>
 
 namespace detail {
 
-template <class M>
-inline constexpr bool is_optional = false;
-template <class M>
-inline constexpr bool is_optional<std::optional<M>> = true;
-template <class M>
-struct Held {
-  using type = M;
-};
-template <class M>
-struct Held<std::optional<M>> {
-  using type = M;
-};
 template <class M>
 inline constexpr bool is_utc = false;
 template <class D>
@@ -206,9 +195,8 @@ auto with(Column<T, M, F> column, Nulls nulls, More... more) {
 }
 template <class T, class M, class Old, class F, class... More>
 auto with(Column<T, M, Old> column, Convert<F> by, More... more) {
-  static_assert(
-      std::is_convertible_v<std::invoke_result_t<const F&, std::string_view>, std::optional<typename Held<M>::type>>,
-      "the function of etl::csv::convert gives a std::optional of what the member holds");
+  static_assert(std::is_convertible_v<std::invoke_result_t<const F&, std::string_view>, std::optional<not_null_t<M>>>,
+                "the function of etl::csv::convert gives a std::optional of what the member holds");
   return with(Column<T, M, F>{.source = std::move(column.source),
                               .clock = std::move(column.clock),
                               .member = column.member,
@@ -230,7 +218,7 @@ template <class T, class M, class... Options>
 /// Maps two columns, a date and a time of day, to one timestamp.
 template <class T, class M, class... Options>
 [[nodiscard]] auto column(const DateTime& source, M T::* member, Options... options) {
-  static_assert(detail::is_utc<typename detail::Held<M>::type> || detail::is_local<typename detail::Held<M>::type>,
+  static_assert(detail::is_utc<not_null_t<M>> || detail::is_local<not_null_t<M>>,
                 "a date and a time of day make a std::chrono::sys_time or local_time");
   return detail::with(Column<T, M>{.source = source.date, .clock = source.time, .member = member},
                       std::move(options)...);
@@ -243,7 +231,7 @@ template <class R, class Cells, class C>
 [[nodiscard]] ETLPIPE_ALWAYS_INLINE bool decode_cell(const R& row, const Cells& cells, const C& column,
                                                      const BoundCell& at, typename C::Member& out) {
   using Member = typename C::Member;
-  using Inner = typename Held<Member>::type;
+  using Inner = not_null_t<Member>;
   std::string_view text = cells[at.cell];
   if constexpr (std::is_void_v<typename C::Function> && !is_text<Inner>) text = trimmed(text);
   if (text.size() <= at.longest_null && is_null(row, at.cell, text, column.format.nulls)) [[unlikely]] {
@@ -318,12 +306,12 @@ class Decoder {
   [[nodiscard]] Error error(const R& row) const {
     const auto& column = std::get<i>(columns_);
     using Member = typename std::tuple_element_t<i, std::tuple<C...>>::Member;
-    using Inner = typename detail::Held<Member>::type;
+    using Inner = not_null_t<Member>;
     const auto& cell = cells_[i];
     const std::string_view text = row[cell.cell];
     using Function = typename std::tuple_element_t<i, std::tuple<C...>>::Function;
     std::string expected = std::is_void_v<Function> ? detail::expected<Inner>(column.format) : "a value of this column";
-    if (!detail::is_optional<Member> && column.format.nulls.contains(trimmed(text)))
+    if (!is_optional<Member> && column.format.nulls.contains(trimmed(text)))
       expected += "; it is NULL, and this column must have a value";
     return detail::bad_cell({.file = file_,
                              .line = row.line(),
@@ -397,6 +385,44 @@ template <class T, class... M, class... F>
 template <class T, class... M, class... F>
 [[nodiscard]] Columns<T, Column<T, M, F>...> columns(const Nulls& nulls, Column<T, M, F>... all) {
   return Columns<T, Column<T, M, F>...>(nulls, std::move(all)...);
+}
+
+namespace detail {
+
+template <class Option>
+inline constexpr bool is_cell_option =
+    std::is_same_v<Option, TimeOption> || std::is_same_v<Option, DecimalComma> || std::is_same_v<Option, Nulls>;
+template <class F>
+inline constexpr bool is_cell_option<Convert<F>> = true;
+
+/// The column of a field as a tuple. Empty for a field that is computed, which no cell can be read into.
+template <class Get, bool Key, class... Options>
+[[nodiscard]] auto column_of(const Field<Get, Key, Options...>& field) {
+  if constexpr (std::is_member_object_pointer_v<Get>) {
+    const auto known = []<class Option>(const Option& option) {
+      if constexpr (is_cell_option<Option>)
+        return std::tuple<Option>(option);
+      else
+        return std::tuple<>();
+    };
+    const auto options = std::apply([&](const auto&... each) { return std::tuple_cat(known(each)...); }, field.options);
+    return std::apply(
+        [&](const auto&... each) { return std::tuple(csv::column(Source(field.name), field.get, each...)); }, options);
+  } else {
+    return std::tuple<>();
+  }
+}
+
+}  // namespace detail
+
+/// The fields of a struct that are data members, by their names. `format`, `decimal_comma`, `Nulls` and `convert` among
+/// the options of a field are honoured.
+template <class T, class... F>
+[[nodiscard]] auto columns(const Fields<T, F...>& fields, const Nulls& nulls = {}) {
+  const auto all =
+      std::apply([](const auto&... each) { return std::tuple_cat(detail::column_of(each)...); }, fields.all);
+  static_assert(std::tuple_size_v<decltype(all)> > 0, "etl::csv: none of the fields is a data member");
+  return std::apply([&](const auto&... each) { return columns<T>(nulls, each...); }, all);
 }
 
 }  // namespace etl::inline v0::csv

@@ -3,7 +3,7 @@
 ///
 ///     auto reader = etl::csv::ndjson::Reader::open("orders.ndjson");
 ///     auto decoder = etl::csv::ndjson::bind(mapping, reader->name());  // a FileMapping, or columns<Order>(...)
-///     while (auto chunk = reader->next().value())
+///     while (auto chunk = etl::value(reader->next()))
 ///       for (const auto& line : *chunk) decoder->decode(line, record);
 ///
 /// A member of an object is a cell. A string counts as a cell in quotes. Numbers, true and false are the texts in the
@@ -242,7 +242,7 @@ class Writer {
   template <class C, class M>
   void member(const C& column, const M& value) {
     static_assert(std::is_void_v<typename C::Function>, "a column with etl::csv::convert is read only");
-    if constexpr (csv::detail::is_optional<M>) {
+    if constexpr (is_optional<M>) {
       if (value) return member(column, *value);
       for (const Source* source : {&column.source, &column.clock})
         if (source->valid()) key(*source), out() += "null";

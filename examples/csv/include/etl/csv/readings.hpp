@@ -4,7 +4,7 @@
 ///
 ///     auto reader = etl::csv::readings::Reader::open("day.json", *mapping.stream_map);
 ///     auto decoder = mapping.bind(mapping.stream_map->header(), reader->name());
-///     while (auto chunk = reader->next().value())
+///     while (auto chunk = etl::value(reader->next()))
 ///       for (std::size_t i = 0; i < chunk->size(); ++i) decoder->decode((*chunk)[i], record);
 
 #include <cstddef>

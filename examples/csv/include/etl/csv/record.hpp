@@ -87,6 +87,7 @@ struct BoundCell {
   std::size_t clock = no_cell;         // of the time of day
   std::string name{};                  // in the header, or empty
   std::size_t longest_null = no_cell;  // a longer text is not NULL
+  std::size_t sheet_column = 0;        // where it stands in a sheet, from 1; 0: it is of no sheet
 };
 
 struct WantedCell {
@@ -108,7 +109,7 @@ struct BadCell {
   std::string_view clock;  // what stood in the column of the time of day
   std::string expected;    // "an integer"
 };
-/// Of class Rejected: "FILE:LINE: row N: column 3 'price': '1x' is not a number".
+/// Of class Rejected: "FILE:LINE: row N: column 3 'price': '1x' is not a number"; of a sheet "FILE:C12: column 3 ...".
 [[nodiscard]] Error bad_cell(const BadCell& bad);
 
 /// A value for a message: shortened, control characters escaped.

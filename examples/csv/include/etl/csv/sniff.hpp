@@ -42,6 +42,7 @@ struct SniffHints {
   std::optional<Dialect> dialect{};  ///< how it is written; its delimiter is ignored and inferred
   Nulls nulls{};                     ///< texts that do not count for the kind of a column
   bool decimal_comma = false;        ///< numbers are written 1,5
+  bool delimiter_is_known = false;   ///< it is that of `dialect`, one of those that are found out
 };
 
 /// The columns of a reader's rows.

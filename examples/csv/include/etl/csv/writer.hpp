@@ -87,7 +87,7 @@ class Writer {
   template <class C, class M>
   void member(const C& column, const M& value) {
     static_assert(std::is_void_v<typename C::Function>, "a column with etl::csv::convert is read only");
-    if constexpr (detail::is_optional<M>) {
+    if constexpr (is_optional<M>) {
       if (value) return member(column, *value);
       null();
       if (column.clock.valid()) null();

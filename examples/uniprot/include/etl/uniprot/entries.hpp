@@ -2,8 +2,11 @@
 /// The entries of a flat file, as a pipeline extracts them.
 
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +16,8 @@
 #include <etl/io/chunk_reader.hpp>
 #include <etl/io/source.hpp>
 #include <etl/position.hpp>
+#include <etl/uniprot/entry.hpp>
+#include <etl/uniprot/parse.hpp>
 
 namespace etl::inline v0::uniprot {
 
@@ -43,9 +48,28 @@ struct InputPlace {
   friend bool operator==(const InputPlace&, const InputPlace&) = default;
 };
 
+/// Entries of an input by their number, from 1. Both ends are part of it.
+struct EntryRange {
+  std::uint64_t first = 1;
+  std::uint64_t last = std::numeric_limits<std::uint64_t>::max();
+};
+
+/// How many entries `source` holds. Only line ends and terminators are looked at, so it costs little more than reading.
+/// An input that ends within an entry has that one too. The error is that of the source, or that `stop` was requested.
+[[nodiscard]] Result<std::uint64_t> count_entries(io::Source source, const std::stop_token& stop = {});
+
+/// Parses the entries of `range` and calls `each` with them, in their order; `problem` is null for a good one. Entries
+/// before the range are passed over unparsed, those after it are not read. `each` returns false to end. What was
+/// parsed, and its text, last until `each` returns. For a run of many entries see `extract_entries`.
+[[nodiscard]] Result<void> parse_entries(
+    io::Source source, const EntryRange& range,
+    const std::function<bool(const RawEntry& raw, const Entry& entry, const Problem* problem)>& each,
+    const std::stop_token& stop = {});
+
 /// Pushes the entries of `source` from `begin` on, and marks places as it goes. Chunks are held until their entries are
 /// settled. An input that ends within an entry gives that rest too (`parse` says what is missing), one that cannot be
-/// read on an `Unreadable`, so that nothing is lost and other inputs go on. False: the emitter takes no more.
-bool extract_entries(io::Source source, const InputPlace& begin, Emitter<RawEntry>& out);
+/// read on an `Unreadable`, so that nothing is lost and other inputs go on. `range` counts entries from `begin` on.
+/// False: the emitter takes no more.
+bool extract_entries(io::Source source, const InputPlace& begin, Emitter<RawEntry>& out, const EntryRange& range = {});
 
 }  // namespace etl::inline v0::uniprot

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -113,6 +114,14 @@ struct Checksum {
   std::string_view text{};  ///< as in the file
 };
 
+/// A part of an entry that does not follow the format. The entry is good all the same: the part is kept as text.
+struct Unparsed {
+  std::string_view kind{};  ///< the code of its lines: "GN", "FT"
+  std::uint32_t line = 1;   ///< from 1, within the entry
+  std::string reason{};
+  std::string_view text{};  ///< its lines as they stand in the file
+};
+
 /// A whole entry. Its texts point into the parsed bytes where they stand there in one piece, else into the entry's own
 /// memory; after `own` (or `Parse::owning`) all are the entry's own. Reusable: parsing into it again allocates only to
 /// grow. Movable, not copyable. A value of one thread at a time.
@@ -150,6 +159,7 @@ struct Entry {
   Checksum checksum{};
   std::string_view sequence{};
   std::vector<std::string_view> unknown_lines{};  ///< lines with a code that is not of the format, whole
+  std::vector<Unparsed> unparsed{};               ///< in the order of the file; what the fields above lack of it
 
   [[nodiscard]] std::string_view accession() const noexcept {
     return accessions.empty() ? std::string_view() : accessions.front();

@@ -23,10 +23,11 @@ enum class Parse : std::uint8_t {
 };
 
 /// Reads one entry, from its ID line to its "//" line, into `entry`, whose former content is lost. Lines may end in LF,
-/// CR LF or CR. Checked: ID, AC, SQ and the terminator are there; ID and SQ lines agree with the number of residues;
-/// CRC64 (ISO 3309, as in UniProt) of the sequence; dates and numbers; no NUL byte, valid UTF-8. Lines with unknown
-/// codes are kept in `unknown_lines`. On a problem, `entry` holds what was read before it: the accession, if it came
-/// that far.
+/// CR LF or CR. Checked: ID, AC, SQ and the terminator are there and well-formed; ID and SQ lines agree with the number
+/// of residues; CRC64 (ISO 3309, as in UniProt) of the sequence; no NUL byte, valid UTF-8. Other lines that do not
+/// follow the format are no problem: they are kept in `Entry::unparsed`, each with its reason, and lines with unknown
+/// codes in `Entry::unknown_lines`. On a problem, `entry` holds what was read before it: the accession, if it came that
+/// far.
 [[nodiscard]] std::optional<Problem> parse(std::string_view text, Entry& entry, Parse mode = Parse::views);
 
 /// The first field that a reader of many entries looks at, found without parsing the rest. All may be empty.

@@ -1,0 +1,164 @@
+#include "workbook.hpp"
+
+#include <map>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "command.hpp"
+
+#ifdef ETLPIPE_CSV_EXCEL
+#include <etl/excel/sheet.hpp>
+#endif
+
+namespace program {
+namespace {
+
+namespace csv = etl::csv;
+namespace fs = std::filesystem;
+
+#ifdef ETLPIPE_CSV_EXCEL
+namespace excel = etl::excel;
+
+excel::SheetOptions options_of(const SheetChoice& choice) {
+  excel::SheetOptions options{.sheet = choice.sheet, .range = choice.range};
+  options.errors = choice.errors == SheetChoice::Errors::Text   ? excel::ErrorCells::Text
+                   : choice.errors == SheetChoice::Errors::Null ? excel::ErrorCells::Empty
+                                                                : excel::ErrorCells::Refuse;
+  if (choice.fill_merged) options.merged = excel::MergedCells::Fill;
+  options.formulas_without_value_are_empty = choice.empty_formulas;
+  return options;
+}
+
+/// The component does not know the command line.
+etl::Error with_remedy(etl::Error error) {
+  static constexpr std::pair<std::string_view, std::string_view> remedies[] = {
+      {" (--sheet, or SheetOptions::sheet)", " (--sheet)"},
+      {" (SheetOptions::errors)", " (--error-cells)"},
+      {" (SheetOptions::formulas_without_value_are_empty)", " (--empty-formulas)"}};
+  for (const auto& [of_code, of_program] : remedies)
+    if (const std::size_t at = error.context.find(of_code); at != std::string::npos)
+      error.context.replace(at, of_code.size(), of_program);
+  return error;
+}
+
+etl::Result<excel::Sheet> open_sheet(const fs::path& file, const SheetChoice& choice) {
+  auto sheet = excel::open(file, options_of(choice));
+  if (!sheet) return etl::failure(with_remedy(std::move(sheet.error())));
+  return sheet;
+}
+
+/// What a sheet is as text, with what was said of rows and cells.
+csv::Dialect dialect_of(const csv::Dialect& said, std::size_t first_column) {
+  csv::Dialect dialect{.header_rows = said.header_rows, .trim = said.trim, .ragged = said.ragged};
+  dialect.max_lines = 1 << 20;  // quotes are right: a cell has as many lines as it has
+  dialect.sheet_column = first_column;
+  return dialect;
+}
+#else
+/// Why a workbook cannot be read.
+etl::Error no_component(const fs::path& file) {
+  return etl::fatal(
+      fmt::format("{}: this etl-csv was built without the component excel: save the sheet as CSV", file.string()));
+}
+#endif
+
+}  // namespace
+
+std::string SheetChoice::text() const {
+  return fmt::format("range {}, errors {}, merged {}, empty formulas {}", range, static_cast<int>(errors), fill_merged,
+                     empty_formulas);
+}
+
+void add_sheet(CLI::App& command, SheetChoice& choice) {
+  command.add_option("--sheet", choice.sheet,
+                     "Of a workbook (.xlsx, .xls): the sheet, by its name [the only one]. Options that say how text is "
+                     "written do not count for it");
+  command.add_option("--range", choice.range, "Of a sheet: these cells only, as B3:F100, B:F or B3: [all]");
+  const std::map<std::string, SheetChoice::Errors> errors{{"text", SheetChoice::Errors::Text},
+                                                          {"null", SheetChoice::Errors::Null},
+                                                          {"refuse", SheetChoice::Errors::Refuse}};
+  command
+      .add_option("--error-cells", choice.errors,
+                  "Of a sheet: a cell with an error is its text, as #DIV/0!, NULL, or ends the reading [text]")
+      ->transform(program::choice(errors));
+  command.add_flag("--fill-merged", choice.fill_merged, "Of a sheet: all of the merged cells hold their value");
+  command.add_flag("--empty-formulas", choice.empty_formulas,
+                   "Of a sheet: formulas that were saved without a value are empty cells, no error");
+}
+
+#ifdef ETLPIPE_CSV_EXCEL
+bool is_workbook(const fs::path& file) {
+  if (file == "-") return false;
+  return excel::format_of(file).has_value();  // an archive of something else is named when it is opened
+}
+
+etl::Result<csv::Reader> open_rows(const fs::path& file, csv::Dialect& dialect, const csv::ReaderOptions& options,
+                                   const SheetChoice& choice, const std::stop_token& stop) {
+  if (!is_workbook(file)) return csv::Reader::open(file, dialect, options, stop);
+  SheetChoice rows = choice;
+  if (dialect.skip_lines > 0) {
+    if (!choice.range.empty())
+      return etl::failure(etl::fatal("--range says which rows of a sheet are read: leave out --skip-lines"));
+    rows.range = fmt::format("A{}:", dialect.skip_lines + 1);
+  }
+  auto sheet = open_sheet(file, rows);
+  if (!sheet) return etl::failure(std::move(sheet.error()));
+  dialect = dialect_of(dialect, sheet->first_column);
+  return csv::Reader::from(std::move(sheet->text), dialect, options, stop);
+}
+
+etl::Result<std::string> chosen_sheet(const fs::path& file, const SheetChoice& choice) {
+  auto found = excel::find_sheet(file, choice.sheet);
+  if (!found) return etl::failure(with_remedy(std::move(found.error())));
+  return std::move(found->name);
+}
+
+etl::Result<std::vector<std::string>> chosen_sheets(const fs::path& file, const SheetChoice& choice) {
+  if (!choice.sheet.empty()) {
+    auto one = chosen_sheet(file, choice);
+    if (!one) return etl::failure(std::move(one.error()));
+    return std::vector<std::string>{std::move(*one)};
+  }
+  auto all = excel::sheets(file);
+  if (!all) return etl::failure(std::move(all.error()));
+  std::vector<std::string> names;
+  for (excel::SheetInfo& sheet : *all) names.push_back(std::move(sheet.name));
+  return names;
+}
+
+etl::Result<csv::Sniffed> sniff_sheet(const fs::path& file, const SheetChoice& choice, std::size_t bytes) {
+  auto sheet = open_sheet(file, choice);
+  if (!sheet) return etl::failure(std::move(sheet.error()));
+  std::string text(bytes, '\0');
+  std::size_t filled = 0;
+  bool whole = false;
+  while (filled < text.size() && !whole) {
+    const auto got = sheet->text->read({text.data() + filled, text.size() - filled});
+    if (!got) return etl::failure(with_remedy(got.error()));
+    filled += *got;
+    whole = *got == 0;
+  }
+  text.resize(filled);
+  csv::SniffHints known{.dialect = dialect_of({}, sheet->first_column)};
+  known.delimiter_is_known = true;
+  return csv::sniff_text(text, whole, known);
+}
+#else
+bool is_workbook(const fs::path&) { return false; }
+etl::Result<csv::Reader> open_rows(const fs::path& file, csv::Dialect& dialect, const csv::ReaderOptions& options,
+                                   const SheetChoice&, const std::stop_token& stop) {
+  return csv::Reader::open(file, dialect, options, stop);
+}
+etl::Result<std::string> chosen_sheet(const fs::path& file, const SheetChoice&) {
+  return etl::failure(no_component(file));
+}
+etl::Result<std::vector<std::string>> chosen_sheets(const fs::path& file, const SheetChoice&) {
+  return etl::failure(no_component(file));
+}
+etl::Result<csv::Sniffed> sniff_sheet(const fs::path& file, const SheetChoice&, std::size_t) {
+  return etl::failure(no_component(file));
+}
+#endif
+
+}  // namespace program

@@ -1,0 +1,105 @@
+#pragma once
+/// What is asked of a server, and what it answers.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include <etl/config.hpp>
+#include <etl/error.hpp>
+#include <etl/http/auth.hpp>
+#include <etl/http/headers.hpp>
+#include <etl/http/url.hpp>
+#include <etl/io/source.hpp>
+
+namespace etl::inline v0::http {
+
+/// What a request sends. It can be sent again: after a redirect, by a retry, on another connection. A value.
+class Body {
+ public:
+  /// A part of a file; `size` is cut to what the file has. It is read while it is sent, in small pieces.
+  struct File {
+    std::filesystem::path path{};
+    std::uint64_t offset = 0;
+    std::uint64_t size = std::numeric_limits<std::uint64_t>::max();
+  };
+  /// Bytes as they come from a source that `open` opens once for each time the body is sent. Without a `size` they are
+  /// sent in chunks (`Transfer-Encoding: chunked`).
+  struct Stream {
+    std::function<Result<io::Source>()> open{};
+    std::optional<std::uint64_t> size{};
+  };
+
+  Body() = default;                                     // nothing
+  Body(std::string bytes) : what_(std::move(bytes)) {}  // NOLINT(google-explicit-constructor)
+  Body(const char* text) : what_(std::string(text)) {}  // NOLINT(google-explicit-constructor)
+  /// Bytes that outlive the request.
+  [[nodiscard]] static Body view(std::string_view bytes) {
+    Body made;
+    made.what_ = bytes;
+    return made;
+  }
+  [[nodiscard]] static Body file(std::filesystem::path path) { return file(File{.path = std::move(path)}); }
+  [[nodiscard]] static Body file(File part) {
+    Body made;
+    made.what_ = std::move(part);
+    return made;
+  }
+  [[nodiscard]] static Body stream(Stream stream) {
+    Body made;
+    made.what_ = std::move(stream);
+    return made;
+  }
+
+  using What = std::variant<std::monostate, std::string, std::string_view, File, Stream>;
+  [[nodiscard]] const What& what() const noexcept { return what_; }
+
+ private:
+  What what_;
+};
+
+/// Bytes `first` to `last`, both inclusive and counted from 0; without `last` to the end.
+struct Range {
+  std::uint64_t first = 0;
+  std::optional<std::uint64_t> last{};
+};
+
+struct Response {
+  int status = 0;     ///< of the last answer; 0: there was none
+  Headers headers{};  ///< of the last answer
+  /// Decompressed. Empty when `Request::on_body` took it.
+  std::string body{};
+  std::string url{};      ///< that answered, after redirects, without user info
+  std::string version{};  ///< "1.1" or "2"
+
+  [[nodiscard]] bool ok() const noexcept { return status >= 200 && status < 300; }
+};
+
+/// One request. An aggregate.
+struct Request {
+  std::string method = "GET";
+  std::string url{};  ///< absolute; see `Url`
+  Headers headers{};
+  Body body{};
+  std::optional<Range> range{};  ///< asks for 206; a server may answer 200 with everything
+  std::optional<Auth> auth{};    ///< in place of the client's
+  /// Of the body, decompressed, in place of the client's limit.
+  std::optional<std::uint64_t> max_body{};
+  /// False: the body comes as the server has it stored. Ranges are never decompressed.
+  bool decompress = true;
+  /// How many redirects are followed, in place of the client's.
+  std::optional<unsigned> max_redirects{};
+  /// Called once, before the body of the last answer, with everything but the body. An error ends the request with it.
+  std::function<Result<void>(const Response&)> on_head{};
+  /// Takes the body of a 2xx answer piece by piece, on the thread that called, in place of `Response::body`. An error
+  /// ends the request with it. Bodies of other answers are kept in `Response::body`.
+  std::function<Result<void>(std::string_view)> on_body{};
+};
+
+}  // namespace etl::inline v0::http

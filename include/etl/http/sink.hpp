@@ -1,0 +1,98 @@
+#pragma once
+/// Batches to a service that takes JSON.
+///
+///     etl::Result<void> load(std::span<const Order> batch, etl::BatchContext& context, const etl::IdempotencyKey& key)
+///     const {
+///       return sink.write(batch, [](const Order& o, std::string& out) { ... }, context, key);
+///     }
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <etl/batch_context.hpp>
+#include <etl/config.hpp>
+#include <etl/delivery/idempotency_key.hpp>
+#include <etl/error.hpp>
+#include <etl/http/client.hpp>
+
+namespace etl::inline v0::http {
+
+/// Where an answer says what became of each item.
+struct ItemResults {
+  std::string array{};             ///< JSON pointer to an array with an entry for each item, in their order
+  std::string status = "/status";  ///< within an entry: its status code
+  std::string error = "/error";    ///< within an entry: what to tell of one that is not 2xx
+};
+
+struct SinkOptions {
+  enum class Form : std::uint8_t { Array, Ndjson };
+  Request request{.method = "POST"};
+  Form form = Form::Array;
+  /// The header for the key, if the pipeline asks for one.
+  std::string key_header = "Idempotency-Key";
+  std::optional<ItemResults> results{};
+};
+
+/// Sends each batch as one request. Thread-safe.
+///
+/// What the service says of the whole batch is the error of `Client::send`: transient ones are retried, and of a
+/// rejected batch the pipeline may have the bad items found (G6). A status for each item (`SinkOptions::results`)
+/// retries or rejects that item alone, by its class. An answer 413 halves the batch, down to one item, which is then
+/// rejected.
+///
+/// The key of a batch is sent with it; a half has `KEY-FIRST-END`, with its place in the batch. A service that knows
+/// the keys it has seen takes each item once, whatever is repeated (G16). Without a key nobody knows what became of a
+/// request whose answer was lost: the error is `Errc::OutcomeUnknown`, and is not retried unless the options say so.
+class Sink {
+ public:
+  /// An error for a URL or a JSON pointer that is wrong.
+  [[nodiscard]] static Result<Sink> make(Client client, SinkOptions options);
+
+  /// `to_json(item, out)` appends the JSON of an item, which has no line breaks, to a std::string.
+  template <class T, std::invocable<const T&, std::string&> F>
+  [[nodiscard]] Result<void> write(std::span<const T> batch, F&& to_json, BatchContext& context,
+                                   const IdempotencyKey& key) const {
+    return send(items_of(batch, to_json), context, key.text());
+  }
+  template <class T, std::invocable<const T&, std::string&> F>
+  [[nodiscard]] Result<void> write(std::span<const T> batch, F&& to_json, BatchContext& context) const {
+    return send(items_of(batch, to_json), context, {});
+  }
+
+ private:
+  struct Items {
+    std::string text{};
+    std::vector<std::size_t> ends{0};  ///< of item i from `ends[i]` to `ends[i + 1]`
+    [[nodiscard]] std::size_t size() const noexcept { return ends.size() - 1; }
+  };
+  template <class T, class F>
+  [[nodiscard]] static Items items_of(std::span<const T> batch, F& to_json) {
+    Items items;
+    items.ends.reserve(batch.size() + 1);
+    for (const T& item : batch) {
+      to_json(item, items.text);
+      items.ends.push_back(items.text.size());
+    }
+    return items;
+  }
+
+  struct State;
+  explicit Sink(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+  [[nodiscard]] Result<void> send(const Items& items, BatchContext& context, const std::string& key) const;
+  [[nodiscard]] Result<void> send_part(const Items& items, std::size_t first, std::size_t end, BatchContext& context,
+                                       const std::string& key) const;
+  [[nodiscard]] Result<void> settle(const Request& request, const Response& response, std::size_t first,
+                                    std::size_t end, BatchContext& context) const;
+  std::shared_ptr<const State> state_;
+};
+
+}  // namespace etl::inline v0::http

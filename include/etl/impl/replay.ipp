@@ -1,0 +1,168 @@
+#pragma once
+/// The compiled part of `replay`.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/delivery/checkpoint.hpp>
+#include <etl/delivery/dead_letter.hpp>
+#include <etl/delivery/idempotency_key.hpp>
+#include <etl/delivery/replay.hpp>
+#include <etl/delivery/transactional_store.hpp>
+#include <etl/detail/meta/guard.hpp>
+#include <etl/error.hpp>
+#include <etl/options.hpp>
+#include <etl/report.hpp>
+
+namespace etl::inline v0::detail {
+
+/// A letter whose item was rejected again: with the place of the old one, and what is new.
+[[nodiscard]] inline DeadLetter tried_again(DeadLetter old, Stage stage, std::vector<std::string> errors) {
+  old.stage = stage;
+  old.errors = std::move(errors);
+  ++old.attempts;
+  return old;
+}
+
+struct ReplayedLetters::Parts {
+  const std::vector<DeadLetter>& letters;
+  std::map<std::uint64_t, DeadLetter> again{};
+  std::optional<PartitionProgress> progress{};
+};
+
+ETLPIPE_COMPILED ReplayedLetters::ReplayedLetters(const std::vector<DeadLetter>& letters)
+    : parts_(new Parts{letters}) {}
+ETLPIPE_COMPILED ReplayedLetters::~ReplayedLetters() = default;
+
+ETLPIPE_COMPILED void ReplayedLetters::rejected(std::uint64_t seq, const Error& error, Stage stage) {
+  std::vector<std::string> errors;
+  for (const Error* e = &error; e != nullptr; e = e->cause.get())
+    errors.push_back(e->context.empty() ? e->code.message() : e->context);
+  parts_->again.insert_or_assign(seq, tried_again(parts_->letters[seq], stage, std::move(errors)));
+}
+
+ETLPIPE_COMPILED Result<void> ReplayedLetters::settle(DeadLetterStore& store) {
+  const auto& [letters, rejected_again, progress] = *parts_;
+  if (!progress) return {};
+  std::vector<DeadLetter> again;
+  std::vector<std::string> done;
+  for (std::uint64_t seq = 0; seq < letters.size(); ++seq) {
+    if (seq >= progress->watermark && !progress->gaps.contains(seq)) continue;
+    const auto rejected = rejected_again.find(seq);
+    if (rejected != rejected_again.end())
+      again.push_back(rejected->second);
+    else
+      done.push_back(letters[seq].id);
+  }
+  if (auto written = store.write(again); !written) return written;
+  auto purged = store.purge(done);
+  if (!purged) return failure(std::move(purged.error()));
+  return {};
+}
+
+ETLPIPE_COMPILED Result<std::optional<Checkpoint>> ReplayedLetters::find(const std::string& /*pipeline*/) {
+  return std::optional<Checkpoint>();
+}
+ETLPIPE_COMPILED Result<void> ReplayedLetters::save(const std::string& /*pipeline*/, const Checkpoint& checkpoint) {
+  if (const PartitionProgress* p = checkpoint.find(0)) parts_->progress = *p;
+  return {};
+}
+ETLPIPE_COMPILED Result<void> ReplayedLetters::reset(const std::string& /*pipeline*/) { return {}; }
+
+ETLPIPE_COMPILED Result<void> record_replayed(StoreConnection& connection, const Commit& commit,
+                                              const std::vector<DeadLetter>& letters) {
+  std::vector<DeadLetter> again;
+  std::set<std::uint64_t> rejected;
+  for (const DeadLetter& letter : commit.dead_letters) {
+    again.push_back(tried_again(letters[letter.seq], letter.stage, letter.errors));
+    rejected.insert(letter.seq);
+  }
+  std::vector<std::string> done;
+  for (const SettledRange& range : commit.settled)
+    for (std::uint64_t seq = range.items.first; seq < range.items.end; ++seq)
+      if (!rejected.contains(seq)) done.push_back(letters[seq].id);
+  return connection.record({commit.pipeline, commit.settled, commit.advanced, again, done, commit.run});
+}
+
+ETLPIPE_COMPILED Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterStore& store,
+                                                                   const std::string& pipeline) {
+  if (pipeline.empty())
+    return failure(Error{.code = Errc::InvalidOptions,
+                         .context = "invalid options: a replay needs the name of the pipeline whose dead letters it "
+                                    "tries again"});
+  std::vector<DeadLetter> found;
+  auto listed = store.list(pipeline, [&](const DeadLetter& letter) { return found.push_back(letter), true; });
+  if (!listed) return failure(std::move(listed.error()));
+  for (const DeadLetter& letter : found)
+    if (!letter.payload)
+      return failure(Error{
+          .code = Errc::NoPayload,
+          .context = "dead letter " + letter.id + " of '" + letter.pipeline +
+                     "' has no payload: its pipeline had no `describe` when it was rejected; load its source again, "
+                     "or purge it"});
+  return found;
+}
+
+ETLPIPE_COMPILED std::string id_of(const std::vector<DeadLetter>& letters) {
+  KeyHash hash;
+  for (const DeadLetter& letter : letters) hash.add(letter.id).add(std::uint64_t{letter.attempts});
+  return hash.key().text();
+}
+
+ETLPIPE_COMPILED Options replay_options(const Options& options, std::size_t letters) {
+  Options own = options;
+  own.name = options.name.empty() ? "replay" : "replay of " + options.name;
+  own.delivery = {.restart = true, .dry_run = options.delivery.dry_run};
+  own.errors.dead_letters.reset();
+  own.errors.max_rejects = std::max<std::uint64_t>(own.errors.max_rejects.value_or(0), letters);
+  own.errors.max_reject_ratio.reset();
+  return own;
+}
+
+ETLPIPE_COMPILED RunReport replay_failed(RunReport report, const Options& options, Error error) noexcept {
+  ErrorRecord record{.error = std::move(error), .stage = options.name.empty() ? Stage::Configure : Stage::DeadLetter};
+  static_cast<void>(guarded([&]() -> std::optional<Error> {
+    report.pipeline = options.name;
+    record.pipeline = options.name;
+    return std::nullopt;
+  }));
+  report.outcome = Outcome::Failed;
+  report.add_error(std::move(record));
+  return report;
+}
+
+/// Adds what goes wrong in `settle` to the report.
+template <class F>
+[[nodiscard]] RunReport with_settled(RunReport report, const Options& options, F&& settle) noexcept {
+  auto error = guarded([&]() -> std::optional<Error> {
+    Result<void> settled = settle();
+    if (settled) return std::nullopt;
+    return std::move(settled.error());
+  });
+  if (error) return replay_failed(std::move(report), options, std::move(*error));
+  return report;
+}
+
+ETLPIPE_COMPILED RunReport after_replay(RunReport report, const Options& options, ReplayedLetters& replayed,
+                                        DeadLetterStore& letters) noexcept {
+  return with_settled(std::move(report), options, [&] { return replayed.settle(letters); });
+}
+
+ETLPIPE_COMPILED RunReport after_replay(RunReport report, const Options& own, const Options& options,
+                                        CheckpointStore& store) noexcept {
+  const auto superseded = [](const ErrorRecord& e) { return e.error.code == Errc::Superseded; };
+  if (own.delivery.dry_run || std::ranges::any_of(report.errors, superseded))
+    return report;  // nothing of ours is there
+  return with_settled(std::move(report), options, [&] { return store.reset(own.name); });
+}
+
+}  // namespace etl::inline v0::detail

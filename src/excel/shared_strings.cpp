@@ -1,0 +1,174 @@
+#include "shared_strings.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "cell_text.hpp"
+#include "xml.hpp"
+
+namespace etl::inline v0::excel::detail {
+namespace {
+
+constexpr std::size_t write_size = 1 << 20;
+
+Error problem(std::string_view what) {
+  const int code = errno;
+  Error error =
+      fatal(fmt::format("a file for the shared strings of a workbook cannot be {} in the folder for temporary "
+                        "files: {}; set TMPDIR to a folder with room, or raise Limits::strings_in_memory",
+                        what, std::generic_category().message(code)));
+  error.code = std::error_code(code, std::generic_category());
+  return error;
+}
+
+/// A file that has no name, and so is gone when it is closed, whatever happens.
+Result<int> unnamed_file() {
+  std::error_code unknown;
+  const std::filesystem::path folder = std::filesystem::temp_directory_path(unknown);
+  if (unknown) {
+    errno = unknown.value();
+    return failure(problem("made"));
+  }
+  std::string name = (folder / "etl-excel-XXXXXX").string();
+  const int file = ::mkostemp(name.data(), O_CLOEXEC);
+  if (file < 0) return failure(problem("made"));
+  ::unlink(name.c_str());
+  return file;
+}
+
+class StringsHandler final : public XmlHandler {
+ public:
+  explicit StringsHandler(SharedStrings& out, const std::string& part) : out_(out), part_(part) {}
+  Result<void> start(std::string_view name, const Attributes&) override {
+    if (name == "rPh") ++phonetic_;
+    in_text_ = name == "t" && phonetic_ == 0;
+    return {};
+  }
+  Result<void> end(std::string_view name) override {
+    if (name == "rPh") --phonetic_;
+    if (name == "t") in_text_ = false;
+    if (name != "si") return {};
+    decoded_.clear();
+    append_text(decoded_, text_);
+    text_.clear();
+    return out_.add(decoded_);
+  }
+  Result<void> text(std::string_view text) override {
+    if (!in_text_) return {};
+    constexpr std::size_t most = 16 << 20;  // Excel has 32,767 characters at most
+    if (text_.size() + text.size() > most)
+      return failure(fatal(fmt::format("{}: text {} is longer than {} bytes", part_, out_.size(), most)));
+    text_ += text;
+    return {};
+  }
+
+ private:
+  SharedStrings& out_;
+  const std::string& part_;
+  std::string text_{}, decoded_{};
+  int phonetic_ = 0;
+  bool in_text_ = false;
+};
+
+}  // namespace
+
+SpillBuffer::SpillBuffer(SpillBuffer&& other) noexcept
+    : memory_(std::move(other.memory_)),
+      size_(std::exchange(other.size_, 0)),
+      file_(std::exchange(other.file_, -1)),
+      mapped_(std::exchange(other.mapped_, nullptr)) {}
+
+SpillBuffer& SpillBuffer::operator=(SpillBuffer&& other) noexcept {
+  std::swap(memory_, other.memory_);
+  std::swap(size_, other.size_);
+  std::swap(file_, other.file_);
+  std::swap(mapped_, other.mapped_);
+  return *this;
+}
+
+SpillBuffer::~SpillBuffer() {
+  if (mapped_ != nullptr) ::munmap(const_cast<char*>(mapped_), size_);
+  if (file_ >= 0) ::close(file_);
+}
+
+Result<void> SpillBuffer::append(std::string_view bytes) {
+  memory_ += bytes;
+  size_ += bytes.size();
+  return file_ >= 0 && memory_.size() >= write_size ? write_out() : Result<void>();
+}
+
+Result<void> SpillBuffer::spill() {
+  if (file_ >= 0) return {};
+  const Result<int> file = unnamed_file();
+  if (!file) return failure(file.error());
+  file_ = *file;
+  return write_out();
+}
+
+Result<void> SpillBuffer::write_out() {
+  std::string_view left = memory_;
+  while (!left.empty()) {
+    const ssize_t done = ::write(file_, left.data(), left.size());
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) return failure(problem("written"));
+    left.remove_prefix(static_cast<std::size_t>(done));
+  }
+  memory_.clear();
+  if (memory_.capacity() > 4 * write_size) memory_.shrink_to_fit();
+  return {};
+}
+
+Result<void> SpillBuffer::finish() {
+  if (file_ < 0 || size_ == 0) return {};
+  if (auto written = write_out(); !written) return written;
+  void* const mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file_, 0);
+  if (mapped == MAP_FAILED) return failure(problem("mapped"));
+  mapped_ = static_cast<const char*>(mapped);
+  return {};
+}
+
+Result<void> SharedStrings::add(std::string_view text) {
+  if (auto added = texts_.append(text); !added) return added;
+  const std::uint64_t end = texts_.size();
+  char bytes[sizeof end];
+  std::memcpy(bytes, &end, sizeof end);
+  if (auto added = ends_.append({bytes, sizeof bytes}); !added) return added;
+  if (spilled_ || texts_.size() + ends_.size() <= in_memory_) return {};
+  spilled_ = true;
+  if (auto spilled = texts_.spill(); !spilled) return spilled;
+  return ends_.spill();
+}
+
+Result<void> SharedStrings::finish() {
+  if (auto done = texts_.finish(); !done) return done;
+  return ends_.finish();
+}
+
+std::optional<std::string_view> SharedStrings::at(std::uint64_t i) const noexcept {
+  if (i >= size()) return std::nullopt;
+  std::uint64_t begin = 0, end = 0;
+  if (i > 0) std::memcpy(&begin, ends_.data() + (i - 1) * sizeof begin, sizeof begin);
+  std::memcpy(&end, ends_.data() + i * sizeof end, sizeof end);
+  return std::string_view(texts_.data() + begin, end - begin);
+}
+
+Result<SharedStrings> SharedStrings::read(Part part, std::size_t in_memory) {
+  const std::string place = part.name();
+  SharedStrings strings(in_memory);
+  StringsHandler handler(strings, place);
+  if (auto read = read_xml(std::move(part), handler); !read) return failure(read.error());
+  if (auto done = strings.finish(); !done) return failure(done.error());
+  return strings;
+}
+
+}  // namespace etl::inline v0::excel::detail

@@ -1,0 +1,53 @@
+#pragma once
+/// A file that is not complete yet.
+
+#include <cstdint>
+#include <filesystem>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include <etl/error.hpp>
+#include <etl/io/digest.hpp>
+
+#include "../io/durable_file.hpp"
+
+namespace etl::inline v0::http {
+
+/// `TO.part`, the digest of what it has, and `TO.part.from`. Belongs to one thread; one process at a time has it open.
+class PartFile {
+ public:
+  [[nodiscard]] static Result<PartFile> open(std::filesystem::path to, io::DigestKind kind,
+                                             const std::stop_token& stop);
+
+  [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+  /// Whether the bytes were written since the machine was started: others may not all be there.
+  [[nodiscard]] bool is_of_this_boot() const noexcept { return same_boot_; }
+  /// What the server at `url` called the version that these bytes are of; empty when it did not, or another had them.
+  [[nodiscard]] std::string_view validator(std::string_view url) const noexcept;
+
+  /// Forgets all bytes; those that follow are from this version at `url`.
+  [[nodiscard]] Result<void> restart(std::string_view url, std::string_view validator);
+  [[nodiscard]] Result<void> append(std::string_view bytes);
+  /// In hex, of all bytes. Nothing may be appended afterwards.
+  [[nodiscard]] std::string digest() { return digest_.finish(); }
+  /// Makes it durable and gives it its name.
+  [[nodiscard]] Result<void> finish();
+
+ private:
+  PartFile(std::filesystem::path to, io::DigestKind kind) : to_(std::move(to)), digest_(kind) {}
+  [[nodiscard]] std::filesystem::path path(std::string_view end) const;
+  [[nodiscard]] Result<void> lock();
+  [[nodiscard]] Result<void> read_what_is_there(const std::stop_token& stop);
+  [[nodiscard]] Error failed(std::string_view doing, int code) const;
+
+  std::filesystem::path to_;
+  io::detail::Fd file_{};
+  io::Digest digest_;
+  std::uint64_t size_ = 0;
+  std::string from_{};  ///< the digest of the URL, which may hold secrets
+  std::string validator_{};
+  bool same_boot_ = false;
+};
+
+}  // namespace etl::inline v0::http

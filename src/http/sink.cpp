@@ -1,0 +1,127 @@
+#include <charconv>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <etl/http/sink.hpp>
+
+#include "json.hpp"
+#include "shown.hpp"
+
+namespace etl::inline v0::http {
+
+struct Sink::State {
+  Client client;
+  SinkOptions options;
+  std::vector<std::string> array{}, status{}, error{};
+
+  [[nodiscard]] Error wrong(const Request& request, const Response& response, std::string_view what) const {
+    std::string context = fmt::format("{}: {}: {}", shown_request(request, response.url), what, excerpt(response.body));
+    return {.code = Problem::Content, .context = without_secrets(std::move(context), request, client.options())};
+  }
+};
+
+Result<Sink> Sink::make(Client client, SinkOptions options) {
+  if (const Result<Url> url = Url::parse(options.request.url); !url) return failure(url.error());
+  auto state = std::make_shared<State>(State{.client = std::move(client), .options = std::move(options)});
+  if (const auto& results = state->options.results) {
+    for (const auto& [text, names] : {std::pair(&results->array, &state->array),
+                                      {&results->status, &state->status},
+                                      {&results->error, &state->error}}) {
+      auto read = json::pointer(*text);
+      if (!read) return failure(std::move(read.error()));
+      *names = std::move(*read);
+    }
+  }
+  return Sink(std::move(state));
+}
+
+Result<void> Sink::send(const Items& items, BatchContext& context, const std::string& key) const {
+  if (items.size() == 0) return {};
+  return send_part(items, 0, items.size(), context, key);
+}
+
+Result<void> Sink::send_part(const Items& items, std::size_t first, std::size_t end, BatchContext& context,
+                             const std::string& key) const {
+  const State& state = *state_;
+  const bool lines = state.options.form == SinkOptions::Form::Ndjson;
+  Request request = state.options.request;
+  if (!request.headers.contains("Content-Type"))
+    request.headers.set("Content-Type", lines ? "application/x-ndjson" : "application/json");
+  const bool whole = first == 0 && end == items.size();
+  if (!key.empty())
+    request.headers.set(state.options.key_header, whole ? key : fmt::format("{}-{}-{}", key, first, end));
+  std::string body = lines ? "" : "[";
+  for (std::size_t i = first; i < end; ++i) {
+    if (!lines && i > first) body += ',';
+    body.append(items.text, items.ends[i], items.ends[i + 1] - items.ends[i]);
+    if (lines) body += '\n';
+  }
+  if (!lines) body += ']';
+  request.body = Body::view(body);
+  Result<Response> response = state.client.exchange(request, context.stop());
+  if (!response) {
+    if (is_in_doubt(response.error())) response.error().code = Errc::OutcomeUnknown;
+    return failure(std::move(response.error()));
+  }
+  if (response->ok()) return settle(request, *response, first, end, context);
+  Error error = state.client.error_of(request, *response);
+  if (response->status != 413) return failure(std::move(error));
+  if (end - first == 1) return context.reject(first, std::move(error)), Result<void>();
+  const std::size_t middle = first + (end - first) / 2;
+  if (auto sent = send_part(items, first, middle, context, key); !sent) return sent;
+  auto sent = send_part(items, middle, end, context, key);
+  // The first half is there. Repeated with its key it costs nothing; without one only the second may be repeated.
+  if (sent || !key.empty() || sent.error().code == Errc::OutcomeUnknown) return sent;
+  for (std::size_t i = middle; i < end; ++i)
+    if (sent.error().error_class == ErrorClass::Transient)
+      context.retry(i, sent.error());
+    else if (sent.error().error_class == ErrorClass::Rejected)
+      context.reject(i, sent.error());
+    else
+      return sent;
+  return {};
+}
+
+Result<void> Sink::settle(const Request& request, const Response& response, std::size_t first, std::size_t end,
+                          BatchContext& context) const {
+  const State& state = *state_;
+  if (!state.options.results) {
+    if (response.status != 207) return {};
+    return failure(
+        state.wrong(request, response, "the service tells the outcome of each item: say where, in `results`"));
+  }
+  if (const auto problem = json::problem(response.body))
+    return failure(state.wrong(request, response, "the answer is no JSON: " + *problem));
+  const auto array = json::at(response.body, state.array);
+  const auto entries = array ? json::elements(*array) : std::nullopt;
+  if (!entries || entries->size() != end - first)
+    return failure(state.wrong(request, response,
+                               fmt::format("the answer must have {} entries at '{}' and has {}", end - first,
+                                           state.options.results->array, entries ? entries->size() : 0)));
+  for (std::size_t i = 0; i < entries->size(); ++i) {
+    const std::string text = json::scalar(json::at((*entries)[i], state.status).value_or("null"));
+    int status = 0;
+    std::from_chars(text.data(), text.data() + text.size(), status);
+    if (status < 100)
+      return failure(state.wrong(request, response,
+                                 fmt::format("entry {} has no status at '{}'", i, state.options.results->status)));
+    if (status >= 200 && status < 300) continue;
+    const Response item{.status = status, .url = response.url};
+    const auto said = json::at((*entries)[i], state.error);
+    Error error = state.client.error_of(request, item, said ? json::scalar(*said) : std::string((*entries)[i]));
+    if (error.error_class == ErrorClass::Transient)
+      context.retry(first + i, std::move(error));
+    else
+      context.reject(first + i, std::move(error));
+  }
+  return {};
+}
+
+}  // namespace etl::inline v0::http

@@ -1,0 +1,114 @@
+#pragma once
+/// One request to one server: what libcurl is told, and what it tells.
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include <curl/curl.h>
+
+#include <etl/error.hpp>
+#include <etl/http/client.hpp>
+
+#include "body_reader.hpp"
+#include "session.hpp"
+
+namespace etl::inline v0::http {
+
+using SteadyTime = std::chrono::steady_clock::time_point;
+
+/// What differs between a request and the redirects that it leads to.
+struct Hop {
+  Url url;
+  std::string method;
+  bool with_body = true;
+  bool with_credentials = true;  ///< false: another origin than the request's
+  unsigned redirects_left = 0;
+};
+
+/// Runs on the thread that calls `run`; `interrupt` may be called from any. Refers to its arguments.
+class Transfer {
+ public:
+  /// Where the body goes.
+  enum class To : std::uint8_t { Response, Buffer };
+
+  Transfer(Client::State& client, const Request& request, const Hop& hop, SteadyTime deadline, To to);
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+  ~Transfer();
+
+  [[nodiscard]] Result<void> start();
+  /// Until the whole answer is there; with `To::Buffer` until its head is there, and then until there are bytes in
+  /// `buffer`. Throws what `on_head` and `on_body` throw.
+  [[nodiscard]] Result<void> run(const std::stop_token& stop);
+  void interrupt() noexcept;
+
+  [[nodiscard]] bool done() const noexcept { return done_; }
+  /// The answer is a redirect that is to be followed; its body is left out.
+  [[nodiscard]] bool redirects() const noexcept { return redirects_; }
+  [[nodiscard]] Response& response() noexcept { return response_; }
+  [[nodiscard]] std::string& buffer() noexcept { return buffer_; }
+
+ private:
+  struct FreeList {
+    void operator()(curl_slist* list) const noexcept { curl_slist_free_all(list); }
+  };
+  template <class V>
+  void set(CURLoption option, V value);
+  [[nodiscard]] Result<void> set_headers();
+  [[nodiscard]] Result<void> add_header(std::string_view name, std::string_view value);
+  [[nodiscard]] Result<void> set_auth();
+  [[nodiscard]] Result<void> set_body();
+  void set_tls();
+  void set_limits();
+
+  static std::size_t on_header(char* data, std::size_t one, std::size_t size, void* self) noexcept;
+  static std::size_t on_write(char* data, std::size_t one, std::size_t size, void* self) noexcept;
+  static std::size_t on_read(char* data, std::size_t one, std::size_t size, void* self) noexcept;
+  static int on_seek(void* self, curl_off_t offset, int origin) noexcept;
+  /// Calls `f`; false: it failed, and `error_` or `exception_` says why.
+  template <class F>
+  bool guarded(F&& f) noexcept;
+  [[nodiscard]] Result<void> header_line(std::string_view line);
+  [[nodiscard]] Result<void> end_of_head();
+  [[nodiscard]] Result<void> take(std::string_view bytes);
+  [[nodiscard]] Result<void> too_large() const;
+
+  [[nodiscard]] bool waits() const noexcept;
+  [[nodiscard]] Result<void> finish(CURLcode code);
+  [[nodiscard]] Error problem(Problem problem, std::string_view what, ErrorClass error_class) const;
+
+  Client::State& client_;
+  const Request& request_;
+  const Hop& hop_;
+  SteadyTime deadline_;
+  To to_;
+  std::unique_ptr<Session> session_;
+  std::unique_ptr<curl_slist, FreeList> headers_{};
+  BodyReader body_;
+  bool started_ = false;
+
+  Response response_{};
+  std::string buffer_{};
+  std::uint64_t taken_ = 0;
+  std::uint64_t max_body_ = 0;
+  bool head_done_ = false;
+  bool redirects_ = false;
+  bool paused_ = false;
+  bool handed_over_ = false;  ///< the head was: from then on `run` waits for bytes
+  bool done_ = false;
+  SteadyTime moved_{};  ///< when bytes went either way
+  std::optional<Error> error_{};
+  std::exception_ptr exception_{};
+  std::string reason_{};  ///< libcurl's own words
+  std::atomic<bool> interrupted_ = false;
+};
+
+}  // namespace etl::inline v0::http

@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""Tests etl-csv on workbooks, and on files that are neither text nor workbooks.
+
+    workbook_test.py PROGRAM [CASE...]   all cases without CASE
+    workbook_test.py --list              names of the cases
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from xml.sax.saxutils import escape
+
+sys.dont_write_bytecode = True
+from load_test import Case  # noqa: E402
+
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+TYPES = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
+
+
+def cell(value):
+    if value is None:
+        return "<c/>"
+    if isinstance(value, str) and value.startswith("#"):
+        return f'<c t="e"><v>{value}</v></c>'
+    if isinstance(value, str):
+        return f'<c t="inlineStr"><is><t>{escape(value)}</t></is></c>'
+    if isinstance(value, tuple):  # a date, as its number
+        return f'<c s="1"><v>{value[0]}</v></c>'
+    return f"<c><v>{value!r}</v></c>"
+
+
+def workbook(path, sheets):
+    """Writes rows of values as an .xlsx: {name: rows}."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+        out.writestr("_rels/.rels", f'<Relationships xmlns="{PACKAGE}"><Relationship Id="a" '
+                     f'Type="{TYPES}/officeDocument" Target="xl/workbook.xml"/></Relationships>')
+        listed = "".join(f'<sheet name="{name}" sheetId="{i}" r:id="r{i}"/>' for i, name in enumerate(sheets, 1))
+        out.writestr("xl/workbook.xml", f'<workbook xmlns="{MAIN}" xmlns:r="{TYPES}"><sheets>{listed}</sheets></workbook>')
+        parts = "".join(f'<Relationship Id="r{i}" Type="{TYPES}/worksheet" Target="worksheets/s{i}.xml"/>'
+                        for i in range(1, len(sheets) + 1))
+        out.writestr("xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{PACKAGE}">{parts}<Relationship Id="s" '
+                     f'Type="{TYPES}/styles" Target="styles.xml"/></Relationships>')
+        out.writestr("xl/styles.xml", f'<styleSheet xmlns="{MAIN}"><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/>'
+                     "</cellXfs></styleSheet>")
+        for i, rows in enumerate(sheets.values(), 1):
+            text = "".join("<row>" + "".join(map(cell, row)) + "</row>" for row in rows)
+            out.writestr(f"xl/worksheets/s{i}.xml",
+                         f'<worksheet xmlns="{MAIN}"><sheetData>{text}</sheetData></worksheet>')
+    return path
+
+
+SALES = [["id", "name", "day", "price"], [1, 'a, "b"', (45322,), 1.5], [2, "line\nbreak", (45323,), None],
+         [], [3, "c", (45324,), 0.1]]
+
+
+def run(c, *arguments, wanted=0):
+    done = subprocess.run([c.program, *map(str, arguments)], cwd=c.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=60)
+    c.equal(f"exit code of {arguments}: {done.stderr.decode()[:500]}", wanted, done.returncode)
+    return done.stdout.decode(), done.stderr.decode()
+
+
+def loaded(c):
+    """A sheet becomes a table with types; a second load finds that it is there; a changed choice is noticed."""
+    book = workbook(c.folder / "book.bin", {"Notes": [["x"]], "Sales": SALES})  # recognised by content
+    _, error = c.load(book, "--create", wanted=1)
+    c.has(error, "book.bin: the workbook has 2 sheets: say which one is to be read (--sheet): 'Notes', 'Sales'")
+    summary, _ = c.load(book, "--sheet", "sales", "--create")
+    c.equal("rows", [(1, 'a, "b"', "2024-01-31", 1.5), (2, "line\nbreak", "2024-02-01", None), (3, "c", "2024-02-02", 0.1)],
+            c.rows("SELECT id, name, day, price FROM t ORDER BY id"))
+    c.equal("types", [("id", "INTEGER"), ("name", "TEXT"), ("price", "REAL")],
+            [r for r in c.rows("SELECT name, upper(type) FROM pragma_table_info('t')") if r[0] != "day"])
+    c.equal("read", 3, summary["rows"]["read"])
+    again, _ = c.load(book, "--sheet", "Sales")
+    c.equal("loaded before", (1, 0), (again["loaded_before"], again["rows"]["read"]))
+    _, error = c.load(book, "--sheet", "Sales", "--range", "A1:D2", wanted=1)
+    c.has(error, "how the file is read", "has changed since it was loaded")
+    c.equal("rows after all", [(3,)], c.rows("SELECT count(*) FROM t"))
+
+
+def places(c):
+    """Rejected rows are named by their cells, whatever line breaks come before."""
+    book = workbook(c.folder / "b.xlsx", {"S": [["a title"], ["id", "note"], [1, "x\ny\nz"], ["#DIV/0!", "w"], ["q", "r"]]})
+    c.load(book, "--skip-lines", 1, "--create", "--type", "id=integer", wanted=3)
+    _, error = c.load(book, "--skip-lines", 1, "--restart", "--type", "id=integer", wanted=3)
+    c.has(error, "b.xlsx[S]:A4: column 1 'id': '#DIV/0!' is not", "b.xlsx[S]:A5: column 1 'id': 'q' is not")
+    c.load(book, "--range", "A2:B4", "--restart", "--error-cells", "null", "--type", "id=integer")
+    _, error = c.load(book, "--range", "A2:", "--restart", "--error-cells", "refuse", wanted=1)
+    c.has(error, "sheet 'S', cell A4: it holds the error #DIV/0!", "(--error-cells)")
+
+
+def printed(c):
+    """cat and sniff take workbooks too."""
+    book = workbook(c.folder / "b.xlsx", {"Sales": SALES, "One": [["v;w"], ["a;b"], ["c;d"]]})
+    text, _ = run(c, "cat", book, "--sheet", "Sales")
+    c.equal("cat", 'id,name,day,price\n1,"a, ""b""",2024-01-31,1.5\n2,"line\nbreak",2024-02-01,\n3,c,2024-02-02,0.1\n', text)
+    text, _ = run(c, "sniff", book)
+    c.has(text, "b.xlsx[Sales]: a sheet, 1 header row; 3 rows, 0 bad\n  id: integer\n  name: text\n  day: date\n"
+          "  price: double, may be empty\n", "b.xlsx[One]: a sheet, 1 header row; 2 rows, 0 bad\n  v;w: text\n")
+    _, error = run(c, "cat", book, "--sheet", "None", wanted=2)
+    c.has(error, "there is no sheet 'None'; there are 'Sales', 'One'")
+
+
+def merged(c):
+    """Two sheets go to one table, each once."""
+    book = workbook(c.folder / "b.xlsx", {"A": [["id"], [1], [2]], "B": [["id"], [3]]})
+    c.load(book, "--sheet", "A", "--create")
+    c.load(book, "--sheet", "B")
+    c.load(book, "--sheet", "b")
+    c.equal("rows", [(1,), (2,), (3,)], c.rows("SELECT id FROM t ORDER BY id"))
+
+
+def foreign(c):
+    """What is neither text nor a workbook is named, and what to do about it."""
+    with zipfile.ZipFile(c.folder / "a.csv", "w") as out:
+        out.writestr("a.csv", "1,2\n")
+    files = {"b.csv": (b"PAR1\x15\x04\x15", "it is a Parquet file"), "c.csv": (b"Obj\x01\x04\x14", "it is an Avro file"),
+             "d.csv": (b"ORC\x0a\x03\x00", "it is an ORC file"), "e.csv": (b"\x28\xb5\x2f\xfd\x04\x00", "compressed with zstd"),
+             "f.csv": (b"BZh91AY&SY\x00", "compressed with bzip2"), "g.csv": (b"\xfd7zXZ\x00\x00", "compressed with xz"),
+             "h.csv": (b"%PDF-1.4\n%\xe2", "it is a PDF document")}
+    for name, (content, _) in files.items():
+        (c.folder / name).write_bytes(content + bytes(100))
+    for name, wanted in [("a.csv", "it is a zip archive, and no workbook is in it")] + [(n, w) for n, (_, w) in files.items()]:
+        for command in (["cat", name], ["sniff", name]):
+            _, error = run(c, *command, wanted=2)
+            c.has(error, f"{name}: ", wanted)
+        _, error = c.load(name, "--create", wanted=1)
+        c.has(error, wanted)
+        c.holds("no talk of quotes", "without quotes" not in error, error)
+    cut = workbook(c.folder / "w.xlsx", {"S": SALES})
+    cut.write_bytes(cut.read_bytes()[:500])
+    _, error = c.load(cut, "--create", wanted=1)
+    c.has(error, "w.xlsx: it begins as a zip archive and has no end of one: the file is cut off or damaged")
+
+
+CASES = {case.__name__: case for case in (loaded, places, printed, merged, foreign)}
+
+
+def main():
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(CASES))
+        return 0
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    failed = 0
+    for name in sys.argv[2:] or CASES:
+        with tempfile.TemporaryDirectory(prefix="etlpipe-csv-") as folder:
+            case = Case(os.path.abspath(sys.argv[1]), None, pathlib.Path(folder))
+            CASES[name](case)
+            print(f"{name}: {case.checks} checks, {len(case.problems)} problems")
+            for problem in case.problems:
+                print(f"  {problem}")
+            failed += bool(case.problems)
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,385 @@
+// Pages and events as sources, and a service as a sink.
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <etl/etl.hpp>
+#include <etl/http/events.hpp>
+#include <etl/http/pages.hpp>
+#include <etl/http/sink.hpp>
+#include <etl/testing/memory_stores.hpp>
+
+#include "support/catch.hpp"
+#include "support/http_server.hpp"
+#include "support/sync.hpp"
+
+using namespace std::chrono_literals;
+namespace http = etl::http;
+using test::HttpServer;
+using Then = HttpServer::Then;
+
+namespace {
+
+const http::Client client = http::Client::make({.proxy = ""}).value();
+constexpr etl::RetryPolicy quickly{.max_attempts = 3, .initial_delay = 1ns};
+
+/// The records of all pages from a position on, and the positions.
+struct Read {
+  std::vector<std::string> records{};
+  std::vector<etl::Position> positions{};
+  std::optional<etl::Error> error{};
+};
+Read read(const http::PagesOptions& options, const std::optional<etl::Position>& from = {}) {
+  Read all;
+  auto pages = http::Pages::make(client, options, from);
+  if (!pages) return {.error = pages.error()};
+  for (;;) {
+    auto page = pages->next();
+    if (!page) return all.error = page.error(), all;
+    if (!*page) return all;
+    for (const auto record : (*page)->records) all.records.emplace_back(record);
+    all.positions.push_back((*page)->after);
+  }
+}
+/// The value of a query parameter, or "".
+std::string parameter(const std::string& target, const std::string& name) {
+  const std::size_t at = target.find(name + "=");
+  return at == std::string::npos ? ""
+                                 : target.substr(at + name.size() + 1, target.find('&', at) - at - name.size() - 1);
+}
+
+/// Seven numbers, three a page, in whatever way the request pages.
+HttpServer::Reply numbers(const HttpServer::Request& r, const HttpServer* server) {
+  std::uint64_t first = 0;
+  const std::string offset = parameter(r.target, "offset"), page = parameter(r.target, "page"),
+                    after = parameter(r.target, "after");
+  if (!offset.empty()) first = std::stoul(offset);
+  if (!page.empty()) first = (std::stoul(page) - 1) * 3;
+  if (!after.empty()) first = std::stoul(after.substr(1));
+  std::string list, headers;
+  for (std::uint64_t i = first; i < std::min<std::uint64_t>(first + 3, 7); ++i)
+    list += (list.empty() ? "" : " , ") + std::to_string(i) + ".00";
+  std::string next = "null";
+  if (first + 3 < 7) {
+    const std::string cursor = "c" + std::to_string(first + 3);
+    next = "\"" + cursor + "\"";
+    if (r.target.starts_with("/url")) next = "\"?token=geheim&after=" + cursor + "\"";
+    headers = "X-Next: " + cursor + "\r\nLink: <http://other/>; title=\"; rel=next, <x>; rel=next\"; rel=\"prev\", <" +
+              server->url("/link?token=geheim&after=" + cursor) + ">; title=\"a,b\"; REL=\"last Next\"\r\n";
+  }
+  return HttpServer::answer(200, "{\"next\": " + next + ", \"da/ta\": [{\"x\": [" + list + "]}] }", headers);
+}
+
+}  // namespace
+
+TEST_CASE("http pages: every way of paging gives every record once, from any page on") {
+  const HttpServer* self = nullptr;
+  HttpServer server([&](const HttpServer::Request& r) { return numbers(r, self); });
+  self = &server;
+  const auto options = [&](const std::string& target, http::Paging paging) {
+    return http::PagesOptions{
+        .request = {.url = server.url(target)}, .records = "/da~1ta/0/x", .paging = std::move(paging)};
+  };
+  const std::vector<http::PagesOptions> all{
+      options("/?offset=9", http::Paging::offset()),
+      options("/?size=3", http::Paging::number("page")),
+      options("/", http::Paging::cursor("after", "/next")),
+      options("/", http::Paging::cursor_in_header("after", "x-next")),
+      options("/link?token=geheim", http::Paging::link()),
+      options("/url?token=geheim", http::Paging::next_url("/next")),
+  };
+  const std::vector<std::string> expected{"0.00", "1.00", "2.00", "3.00", "4.00", "5.00", "6.00"};
+  for (const auto& one : all) {
+    CAPTURE(static_cast<int>(one.paging.kind()));
+    const Read whole = read(one);
+    REQUIRE_FALSE(whole.error);
+    CHECK(whole.records == expected);
+    REQUIRE(whole.positions.size() >= 3);
+    CHECK(whole.positions[0].text().find("geheim") == std::string::npos);
+    CHECK(read(one, whole.positions[0]).records == std::vector<std::string>(expected.begin() + 3, expected.end()));
+    CHECK(read(one, whole.positions[1]).records == std::vector<std::string>{"6.00"});
+    CHECK(read(one, whole.positions.back()).records.empty());
+    CHECK(read(one, etl::Position("5")).error->code == etl::Errc::CheckpointMismatch);
+  }
+  CHECK(parameter(server.requests().back().target, "token") == "geheim");
+  CHECK(read(options("/", http::Paging::none())).records.size() == 3);
+  CHECK(read(all[0], etl::Position("1 >c3")).error->code == etl::Errc::CheckpointMismatch);
+}
+
+TEST_CASE("http pages: what cannot go on is an error that says why") {
+  std::string body = "[]", headers;
+  HttpServer server([&](const auto&) { return HttpServer::answer(200, body, headers); });
+  const auto error = [&](http::Paging paging, std::string records = "") {
+    return read({.request = {.url = server.url("/?key=geheim")},
+                 .records = std::move(records),
+                 .paging = std::move(paging)})
+        .error.value()
+        .message();
+  };
+  const std::string where = "GET " + server.url("/?key=***");
+  body = R"({"data": [1], "next": 5})";
+  CHECK(error(http::Paging::cursor("after", "/next"), "/data")
+            .ends_with("the cursor of the next page is that of this one"));
+  CHECK(error(http::Paging::none()) == where + ": there is no array at '': " + body);
+  CHECK(error(http::Paging::none(), "/rows") == where + ": there is nothing at '/rows': " + body);
+  CHECK(error(http::Paging::none(), "rows").find("does not begin with '/'") != std::string::npos);
+  CHECK(error(http::Paging::none(), "/~2").find("neither 0 nor 1") != std::string::npos);
+  body = "<html>busy</html>";
+  CHECK(error(http::Paging::none()).find("the answer is no JSON: syntax error: <html>busy</html>") !=
+        std::string::npos);
+  body = "[1]";
+  headers = "Link: </?key=geheim>; rel=next\r\n";
+  CHECK(error(http::Paging::link()).ends_with("the next page is this one again"));
+  headers = "Link: <http://localhost:1/?a=1>; rel=next\r\n";
+  CHECK(error(http::Paging::link()).find("on another server, http://localhost:1/?a=1") != std::string::npos);
+}
+
+namespace {
+
+/// Texts of JSON into memory.
+struct Numbers {
+  using position = std::string;
+  http::PagesOptions options;
+  std::mutex mutex{};
+  std::multiset<std::string> loaded{};
+  std::optional<std::size_t> fail_after{};
+
+  [[nodiscard]] static std::string fingerprint() { return "numbers"; }
+  etl::Result<void> extract(etl::Emitter<std::string_view>& out) const { return http::extract(client, options, out); }
+  static std::string transform(const std::string_view& json) { return std::string(json); }
+  void load(std::span<const std::string> batch) {
+    for (const std::string& one : batch) {
+      if (fail_after && loaded.size() >= *fail_after) throw std::runtime_error("killed");
+      loaded.insert(one);
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("http pages: a run that failed goes on at its page, busy servers are waited for") {
+  const HttpServer* self = nullptr;
+  std::atomic<int> calls = 0;
+  HttpServer server([&](const HttpServer::Request& r) {
+    if (++calls % 2 == 1) return HttpServer::answer(503, "busy", "Retry-After: 0\r\n");
+    return numbers(r, self);
+  });
+  self = &server;
+  Numbers pipeline{.options = {.request = {.url = server.url()},
+                               .records = "/da~1ta/0/x",
+                               .paging = http::Paging::cursor("after", "/next"),
+                               .retry = quickly},
+                   .fail_after = 4};
+  const auto store = std::make_shared<etl::testing::MemoryCheckpoints>();
+  etl::Options options{.batch_size = 1, .workers = 1, .name = "numbers"};
+  options.delivery.checkpoints = store;
+  REQUIRE(etl::run(pipeline, options).outcome == etl::Outcome::Failed);
+  pipeline.fail_after.reset();
+  const std::size_t before = server.requests().size();
+  const auto report = etl::run(pipeline, options);
+  REQUIRE(report.outcome == etl::Outcome::Completed);
+  CHECK(parameter(server.requests()[before].target, "after") == "c3");
+  CHECK(pipeline.loaded.size() >= 7);
+  CHECK(std::set<std::string>(pipeline.loaded.begin(), pipeline.loaded.end()).size() == 7);
+}
+
+TEST_CASE("http pages: a stop ends a run that waits for a page") {
+  const test::Watchdog watchdog("a stop does not wake a source of pages");
+  test::Gate arrived;
+  HttpServer server([&](const auto&) { return arrived.open(), HttpServer::Reply{"", Then::Hang}; });
+  Numbers pipeline{.options = {.request = {.url = server.url()}}};
+  std::stop_source stop;
+  std::thread stopper([&] { arrived.wait(), stop.request_stop(); });
+  const auto report = etl::run(pipeline, {}, stop.get_token());
+  stopper.join();
+  CHECK(report.outcome == etl::Outcome::Cancelled);
+}
+
+namespace {
+
+/// Sends the numbers below 10 to a sink.
+struct Sending {
+  const http::Sink& sink;
+  std::vector<int> extract() const { return {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}; }
+  etl::Result<void> load(std::span<const int> batch, etl::BatchContext& context) const {
+    return sink.write(batch, [](int n, std::string& out) { out += std::to_string(n); }, context);
+  }
+};
+struct SendingWithKey : Sending {
+  [[nodiscard]] static std::string fingerprint() { return "ten"; }
+  etl::Result<void> load(std::span<const int> batch, etl::BatchContext& context, const etl::IdempotencyKey& key) const {
+    return sink.write(batch, [](int n, std::string& out) { out += std::to_string(n); }, context, key);
+  }
+};
+etl::Options ten_at_once() {
+  etl::Options options{.batch_size = 10, .workers = 1};
+  options.retry = quickly;
+  options.errors.max_rejects = 10;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("http sink: a batch is an array or lines, and its repetition has its key") {
+  std::atomic<int> calls = 0;
+  HttpServer server(
+      [&](const auto&) { return ++calls == 1 ? HttpServer::Reply{"", Then::Reset} : HttpServer::answer(200, "ok"); });
+  const auto sink = http::Sink::make(client, {.request = {.method = "PUT", .url = server.url()}}).value();
+  const auto report = etl::run(SendingWithKey{{sink}}, ten_at_once());
+  CHECK(report.outcome == etl::Outcome::Completed);
+  const auto seen = server.requests();
+  REQUIRE(seen.size() == 2);
+  CHECK(seen[0].method == "PUT");
+  CHECK(seen[1].body == "[0,1,2,3,4,5,6,7,8,9]");
+  CHECK(seen[1].header("Content-Type") == "application/json");
+  CHECK(seen[0].header("Idempotency-Key").size() == 32);
+  CHECK(seen[0].header("Idempotency-Key") == seen[1].header("Idempotency-Key"));
+
+  const auto lines = http::Sink::make(client, {.request = {.method = "POST", .url = server.url()},
+                                               .form = http::SinkOptions::Form::Ndjson})
+                         .value();
+  CHECK(etl::run(Sending{lines}, ten_at_once()).outcome == etl::Outcome::Completed);
+  CHECK(server.requests().back().body == "0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n");
+  CHECK(server.requests().back().header("Content-Type") == "application/x-ndjson");
+  CHECK(server.requests().back().header("Idempotency-Key") == "(none)");
+}
+
+TEST_CASE("http sink: without a key a lost answer leaves the batch in doubt") {
+  HttpServer server([](const auto&) { return HttpServer::Reply{"", Then::Reset}; });
+  const auto sink = http::Sink::make(client, {.request = {.method = "POST", .url = server.url()}}).value();
+  const auto report = etl::run(Sending{sink}, ten_at_once());
+  CHECK(report.outcome == etl::Outcome::Failed);
+  CHECK(report.results.in_doubt == 10);
+  CHECK(server.requests().size() == 1);
+}
+
+TEST_CASE("http sink: what is too large is halved, down to the item that is") {
+  HttpServer server([](const HttpServer::Request& r) {
+    const bool too_large = r.body.size() > 9 || r.body.find('7') != std::string::npos;
+    return too_large ? HttpServer::answer(413, "at most 9 bytes, and no 7") : HttpServer::answer(201, "");
+  });
+  const auto sink = http::Sink::make(client, {.request = {.method = "POST", .url = server.url()}}).value();
+  const auto report = etl::run(SendingWithKey{{sink}}, ten_at_once());
+  CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
+  CHECK(report.items.rejected == 1);
+  std::map<std::string, std::string> taken;  // by key
+  for (const auto& r : server.requests())
+    if (r.body.size() <= 9 && r.body.find('7') == std::string::npos)
+      taken[r.header("Idempotency-Key").substr(32)] = r.body;
+  CHECK(taken == std::map<std::string, std::string>{
+                     {"-0-2", "[0,1]"}, {"-2-5", "[2,3,4]"}, {"-5-7", "[5,6]"}, {"-8-10", "[8,9]"}});
+}
+
+TEST_CASE("http sink: an outcome for each item rejects and retries these items") {
+  std::atomic<int> calls = 0;
+  HttpServer server([&](const HttpServer::Request&) {
+    if (++calls > 1) return HttpServer::answer(200, R"({"items": [{"index": {"status": 200}}]})");
+    std::string entries;
+    for (int i = 0; i < 10; ++i)
+      entries += std::string(i == 0 ? "" : ",") + (i == 3   ? R"({"index": {"status": 422, "why": "no such thing"}})"
+                                                   : i == 5 ? R"({"index": {"status": 429}})"
+                                                            : R"({"index": {"status": 201}})");
+    return HttpServer::answer(207, "{\"items\": [" + entries + "]}");
+  });
+  const auto make = [&](std::optional<http::ItemResults> results) {
+    return http::Sink::make(client, {.request = {.method = "POST", .url = server.url()}, .results = std::move(results)})
+        .value();
+  };
+  const auto sink = make(http::ItemResults{.array = "/items", .status = "/index/status", .error = "/index/why"});
+  const auto report = etl::run(Sending{sink}, ten_at_once());
+  CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
+  CHECK(report.items.rejected == 1);
+  CHECK(report.items.loaded == 9);
+  CHECK(server.requests().back().body == "[5]");
+  REQUIRE_FALSE(report.errors.empty());
+  CHECK(report.errors.front().error.message().ends_with("422 Unprocessable Content: no such thing"));
+
+  calls = 0;
+  const auto unknown = make({});
+  const auto failed = etl::run(Sending{unknown}, ten_at_once());
+  CHECK(failed.outcome == etl::Outcome::Failed);
+  CHECK(failed.errors.front().error.message().find("say where, in `results`") != std::string::npos);
+  calls = 1;
+  const auto other = make(http::ItemResults{.array = "/items", .status = "/index/status"});
+  CHECK(etl::run(Sending{other}, ten_at_once())
+            .errors.front()
+            .error.message()
+            .find("must have 10 entries at '/items' and has 1") != std::string::npos);
+  CHECK_FALSE(http::Sink::make(client, {.request = {.url = server.url()}, .results = http::ItemResults{.array = "x"}}));
+}
+
+TEST_CASE("http events: lines of every kind, and a new connection goes on after the last id") {
+  std::atomic<int> calls = 0;
+  HttpServer server([&](const HttpServer::Request&) {
+    const std::string type = "Content-Type: text/event-stream; charset=utf-8\r\n";
+    switch (++calls) {
+      case 1:
+        return HttpServer::answer(200,
+                                  "\xef\xbb\xbfretry: 1\n: comment\n\nid: 1\nevent: add\ndata: a\rdata:b\r\ndata\n\n"
+                                  "data: second\n\nid\n\nid: 7\ndata: third\n\nid: 8\ndata: not complete\n",
+                                  type);
+      case 2: return HttpServer::answer(503, "busy");
+      case 3: return HttpServer::cut(HttpServer::answer(200, "id: 9\ndata: fourth\n\ndata: x\n\n", type), 22);
+      case 4: return HttpServer::answer(200, "data: fifth\n\n", type);
+      default: return HttpServer::Reply{"HTTP/1.1 204 No Content\r\n\r\n"};
+    }
+  });
+  auto events =
+      http::Events::make(client, {.request = {.url = server.url()}, .retry = quickly}, etl::Position("0")).value();
+  std::vector<std::string> all;
+  for (;;) {
+    const auto event = events.next();
+    REQUIRE(event);
+    if (!*event) break;
+    all.push_back((*event)->type + "/" + (*event)->data + "/" + (*event)->id);
+  }
+  CHECK(all == std::vector<std::string>{"add/a\nb\n/1", "message/second/1", "message/third/7", "message/fourth/9",
+                                        "message/fifth/9"});
+  const auto seen = server.requests();
+  REQUIRE(seen.size() == 5);
+  CHECK(seen[0].header("Last-Event-ID") == "0");
+  CHECK(seen[1].header("Last-Event-ID") == "7");
+  CHECK(seen[3].header("Last-Event-ID") == "9");
+  CHECK(seen[0].header("Accept") == "text/event-stream");
+}
+
+TEST_CASE("http events: a pipeline ends by a stop, and what is no event stream is told") {
+  const test::Watchdog watchdog("a stop does not wake a source of events");
+  struct Log {
+    const http::EventOptions& options;
+    std::stop_source& stop;
+    std::vector<std::string> loaded{};
+    etl::Result<void> extract(etl::Emitter<http::Event>& out) const {
+      return http::extract_events(client, options, out);
+    }
+    void load(std::span<const http::Event> batch) {
+      for (const auto& event : batch) loaded.push_back(event.data);
+      stop.request_stop();
+    }
+  };
+  HttpServer server([](const HttpServer::Request& r) {
+    if (r.target != "/") return HttpServer::answer(200, "{}", "Content-Type: application/json\r\n");
+    return HttpServer::Reply{"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: one\n\ndata: tw",
+                             Then::Hang};
+  });
+  std::stop_source stop;
+  http::EventOptions options{.request = {.url = server.url()}};
+  Log log{options, stop};
+  CHECK(etl::run(log, {.batch_size = 1}, stop.get_token()).outcome == etl::Outcome::Cancelled);
+  CHECK(log.loaded == std::vector<std::string>{"one"});
+  options.request.url = server.url("/other");
+  const auto error = http::Events::make(client, options).value().next().error();
+  CHECK(error.message().ends_with("the answer is no event stream but 'application/json'"));
+}
