@@ -32,7 +32,9 @@ struct Referred<std::reference_wrapper<F>> {
 template <class F>
 class Concurrent {
  public:
+  /// Wraps `f`.
   explicit Concurrent(F f) : f_(std::move(f)) {}
+  /// Calls the function.
   template <class... A>
     requires std::is_invocable_v<const typename detail::Referred<F>::type&, A...>
   decltype(auto) operator()(A&&... a) const {

@@ -25,6 +25,7 @@
 
 namespace etl::inline v0 {
 
+/// Whether a type is a std::optional.
 template <class V>
 inline constexpr bool is_optional = false;
 template <class V>
@@ -48,17 +49,17 @@ using not_null_t = typename detail::NotNull<V>::type;
 /// A value.
 template <class Get, bool Key = false, class... Options>
 struct Field {
-  static constexpr bool is_key = Key;
-  std::string name;
-  Get get;
-  std::tuple<Options...> options{};
+  static constexpr bool is_key = Key;  ///< whether it belongs to the key
+  std::string name;                    ///< its name
+  Get get;                             ///< gives the value from a row
+  std::tuple<Options...> options{};    ///< options of connectors
 };
 
 /// The fields of a struct, in the order in which they are written. A value.
 template <class Row, class... F>
 struct Fields {
-  using row_type = Row;
-  std::tuple<F...> all;
+  using row_type = Row;  ///< the struct
+  std::tuple<F...> all;  ///< the fields
 };
 
 /// `get`: a pointer to a data member, or, for what is only written, a callable `const Row& -> value`. An option belongs
@@ -67,12 +68,13 @@ template <class Get, class... Options>
 [[nodiscard]] Field<Get, false, Options...> field(std::string_view name, Get get, Options... options) {
   return {.name = std::string(name), .get = std::move(get), .options = {std::move(options)...}};
 }
-/// A field by which rows are told apart; with several, they are so together.
+/// A key field. Several key fields form one key.
 template <class Get, class... Options>
 [[nodiscard]] Field<Get, true, Options...> key_field(std::string_view name, Get get, Options... options) {
   return {.name = std::string(name), .get = std::move(get), .options = {std::move(options)...}};
 }
 
+/// The fields of a struct, made by `field` and `key_field`.
 template <class Row, class... F>
 [[nodiscard]] Fields<Row, F...> fields(F... all) {
   static_assert(sizeof...(F) > 0, "etl: fields<Row>(...) needs a field");

@@ -28,9 +28,9 @@ enum class LostAs : std::uint8_t {
 /// An item of a bucket that is not loaded, as told to `Bucket`'s `on_lost`. The references hold during the call only.
 template <class T>
 struct LostItem {
-  const T& item;
-  LostAs how = LostAs::Abandoned;
-  const Error& error;  ///< why it was rejected; of others, what ended the bucket
+  const T& item;                   ///< the item
+  LostAs how = LostAs::Abandoned;  ///< what happened to it
+  const Error& error;              ///< why it was rejected; of others, what ended the bucket
 };
 
 namespace detail {

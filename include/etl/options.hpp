@@ -94,16 +94,16 @@ struct RejectHandler : std::function<void(const Rejection&)> {
 /// An attempt that has failed and is followed by another one, as told to `Options::on_retry`. The references hold
 /// during the call only.
 struct FailedAttempt {
-  std::string_view pipeline;
+  std::string_view pipeline;           ///< name of the pipeline
   Stage stage = Stage::Load;           ///< Load, DeadLetter or Checkpoint
   std::size_t attempt = 0;             ///< its number, from 1
   std::size_t max_attempts = 0;        ///< `RetryPolicy::max_attempts`
   std::chrono::nanoseconds delay{};    ///< from now to the next attempt
   std::chrono::nanoseconds elapsed{};  ///< since the first attempt began
-  const Error& error;
-  bool in_batch = false;  ///< whether `batch` and `partition` are known
-  std::uint64_t batch = 0;
-  std::uint32_t partition = 0;
+  const Error& error;                  ///< why it failed
+  bool in_batch = false;               ///< whether `batch` and `partition` are known
+  std::uint64_t batch = 0;             ///< number of the batch in this run, from 0
+  std::uint32_t partition = 0;         ///< index of the partition
 };
 
 /// Called for failed attempts. (Its destructor: see `RejectHandler`.)

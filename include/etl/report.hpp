@@ -72,8 +72,10 @@ struct FlushCounts {
 /// How many items the batches had; the quantiles are exact to an eighth.
 struct BatchSizes {
   std::uint64_t count = 0;  ///< batches
-  std::uint64_t p50 = 0, p95 = 0, max = 0;
-  double mean = 0;
+  std::uint64_t p50 = 0;    ///< median
+  std::uint64_t p95 = 0;    ///< 95 % of the batches have at most this many
+  std::uint64_t max = 0;    ///< the largest
+  double mean = 0;          ///< items per batch
 };
 
 /// Durations of one stage, one sample per batch (pre_process and post_process: one per run).
@@ -136,8 +138,8 @@ struct RunStatus {
 
 /// How a report is written.
 struct ReportStyle {
-  bool verbose = false;
-  bool colour = false;  ///< of the outcome, by ECMA-48 sequences
+  bool verbose = false;  ///< with everything that is known
+  bool colour = false;   ///< of the outcome, by ECMA-48 sequences
   /// In colour when `stream` is a terminal, unless the environment has NO_COLOR (no-color.org) or TERM is "dumb".
   [[nodiscard]] static ReportStyle of(std::FILE* stream, bool verbose = false) noexcept;
 };

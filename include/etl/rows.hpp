@@ -17,6 +17,7 @@ class RowIterator {
   using value_type = Row;
   using difference_type = std::ptrdiff_t;
 
+  /// Begins at the next row of `query`.
   explicit RowIterator(Query& query) : query_(&query) { ++*this; }
   RowIterator(RowIterator&&) noexcept = default;
   RowIterator& operator=(RowIterator&&) noexcept = default;

@@ -36,6 +36,7 @@ template <class P>
 /// child of fork() may only destroy its copy, which then waits for nothing.
 class RunHandle {
  public:
+  /// Takes over the run.
   RunHandle(RunHandle&& other) noexcept;
   RunHandle& operator=(RunHandle&&) = delete;
   RunHandle(const RunHandle&) = delete;
@@ -45,8 +46,9 @@ class RunHandle {
 
   /// How far the run is; after its end, what the report says.
   [[nodiscard]] RunStatus status() const;
-  /// Level 1 and 2 of `Stop` (G10). False: it was requested before.
+  /// Requests level 1 of `Stop` (G10). Returns false if it was requested before.
   bool request_drain();
+  /// Requests levels 1 and 2 (G10). Returns false if level 2 was requested before.
   bool request_abandon();
   /// Waits for the end of the run. The report lives as long as the handle.
   const RunReport& wait() const;

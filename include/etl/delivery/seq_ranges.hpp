@@ -23,8 +23,9 @@ class SeqRanges {
 
   /// Does nothing for an empty range.
   void add(SeqRange range);
-  /// Takes everything below `seq` out.
+  /// Removes all numbers below `seq`.
   void forget_below(std::uint64_t seq);
+  /// Whether a range contains `seq`.
   [[nodiscard]] bool contains(std::uint64_t seq) const noexcept;
   /// The first number above `seq` where a range begins or ends, or `none`.
   [[nodiscard]] std::uint64_t boundary_after(std::uint64_t seq) const noexcept;

@@ -20,6 +20,7 @@
 
 namespace etl::inline v0::excel {
 
+/// The format of a workbook.
 enum class Format : std::uint8_t {
   Xlsx,  ///< a zip archive of XML (ECMA-376), also .xlsm, .xltx, .xltm
   Xls,   ///< a compound file, BIFF8 or BIFF5
@@ -57,6 +58,7 @@ struct Limits {
   friend bool operator==(const Limits&, const Limits&) = default;
 };
 
+/// What to read of a workbook. An aggregate.
 struct SheetOptions {
   /// The name of the sheet, in any case of ASCII letters. Empty: the only visible one; of several none is chosen, and
   /// the error names them.
@@ -67,13 +69,13 @@ struct SheetOptions {
   MergedCells merged = MergedCells::First;  ///< see there
   /// A formula that was saved without its value is an error, since no value is known; true: it is an empty cell.
   bool formulas_without_value_are_empty = false;
-  Limits limits{};
+  Limits limits{};  ///< limits on memory and size
   friend bool operator==(const SheetOptions&, const SheetOptions&) = default;
 };
 
 /// A sheet of a workbook. A value.
 struct SheetInfo {
-  std::string name{};
+  std::string name{};   ///< its name
   bool hidden = false;  ///< the user does not see it in Excel; it is read all the same when it is named
   friend bool operator==(const SheetInfo&, const SheetInfo&) = default;
 };

@@ -13,6 +13,7 @@ namespace etl::inline v0::http {
 /// in no error. A value.
 class Auth {
  public:
+  /// How a request proves who sends it.
   enum class Kind : std::uint8_t { None, Basic, Bearer, Header, AwsSigV4 };
 
   Auth() = default;
@@ -41,13 +42,17 @@ class Auth {
     return made;
   }
 
+  /// The kind of credentials.
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
   /// The user, the access key, or the header's name.
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   /// The password, token, header's value or secret key: not for messages.
   [[nodiscard]] const std::string& secret() const noexcept { return secret_; }
+  /// The session token of AWS; empty if none.
   [[nodiscard]] const std::string& session_token() const noexcept { return session_token_; }
+  /// The region of AWS.
   [[nodiscard]] const std::string& region() const noexcept { return region_; }
+  /// The service of AWS.
   [[nodiscard]] const std::string& service() const noexcept { return service_; }
 
  private:

@@ -30,7 +30,7 @@ struct TlsOptions {
   std::filesystem::path ca_folder{};           ///< as `openssl rehash` makes it
   std::filesystem::path client_certificate{};  ///< PEM
   std::filesystem::path client_key{};          ///< PEM
-  std::string client_key_password{};
+  std::string client_key_password{};           ///< password of `client_key`
 };
 
 /// 0: no limit.
@@ -40,11 +40,12 @@ struct Timeouts {
   std::chrono::milliseconds stall{60'000};    ///< during which nothing is sent and nothing arrives
 };
 
+/// Settings of a client. An aggregate.
 struct ClientOptions {
-  Auth auth{};
-  Headers headers{};  ///< of every request, unless it has its own of that name
-  TlsOptions tls{};
-  Timeouts timeouts{};
+  Auth auth{};          ///< credentials
+  Headers headers{};    ///< of every request, unless it has its own of that name
+  TlsOptions tls{};     ///< which servers to trust
+  Timeouts timeouts{};  ///< time limits
   /// Of a body that is kept in memory. One that `Request::on_body` or `Client::open` takes has the limit of its request
   /// only.
   std::uint64_t max_body = std::uint64_t{64} << 20;
@@ -55,7 +56,7 @@ struct ClientOptions {
   /// `http://user:password@host:port` or `socks5h://...`. Nothing: what the environment says (`http_proxy`,
   /// `https_proxy`, `no_proxy`). Empty: none.
   std::optional<std::string> proxy{};
-  std::string user_agent = "etlpipe";
+  std::string user_agent = "etlpipe";  ///< the header User-Agent
 };
 
 /// The body of an answer that is read as it comes.
@@ -84,12 +85,15 @@ class Client {
   /// too.
   [[nodiscard]] Result<Opened> open(Request request, std::stop_token stop = {}) const;
 
+  /// Sends a GET request.
   [[nodiscard]] Result<Response> get(std::string url, const std::stop_token& stop = {}) const {
     return send({.url = std::move(url)}, stop);
   }
+  /// Sends a HEAD request.
   [[nodiscard]] Result<Response> head(std::string url, const std::stop_token& stop = {}) const {
     return send({.method = "HEAD", .url = std::move(url)}, stop);
   }
+  /// Sends a PUT request.
   [[nodiscard]] Result<Response> put(std::string url, Body body, const std::stop_token& stop = {}) const {
     return send({.method = "PUT", .url = std::move(url), .body = std::move(body)}, stop);
   }
@@ -102,6 +106,7 @@ class Client {
                  .body = std::move(body)},
                 stop);
   }
+  /// Sends a DELETE request.
   [[nodiscard]] Result<Response> remove(std::string url, const std::stop_token& stop = {}) const {
     return send({.method = "DELETE", .url = std::move(url)}, stop);
   }
@@ -109,6 +114,7 @@ class Client {
   /// The error that `send` makes of an answer, with `why` in place of the beginning of its body, if given: for a
   /// service whose bodies say more.
   [[nodiscard]] Error error_of(const Request& request, const Response& response, std::string_view why = {}) const;
+  /// The settings.
   [[nodiscard]] const ClientOptions& options() const noexcept;
 
   /// Used by the library.

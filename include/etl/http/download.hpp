@@ -19,10 +19,11 @@ namespace etl::inline v0::http {
 
 /// What a file must be.
 struct ExpectedDigest {
-  io::DigestKind kind = io::DigestKind::Sha256;
-  std::string hex{};  ///< upper or lower case
+  io::DigestKind kind = io::DigestKind::Sha256;  ///< the algorithm
+  std::string hex{};                             ///< upper or lower case
 };
 
+/// Settings of a download. An aggregate.
 struct DownloadOptions {
   std::optional<std::uint64_t> size{};     ///< bytes that the file must have
   std::optional<ExpectedDigest> digest{};  ///< computed while the bytes arrive
@@ -33,6 +34,7 @@ struct DownloadOptions {
   std::function<void(std::uint64_t, std::optional<std::uint64_t>)> progress{};
 };
 
+/// What a download has done.
 struct Downloaded {
   std::uint64_t size = 0;
   std::string digest{};       ///< of the kind that was expected, else SHA-256, in lower-case hex

@@ -42,6 +42,7 @@ enum class Problem {
 /// `operation_canceled`, `permission_denied` (401, 403), `no_such_file_or_directory` (404, 410) and `message_size`
 /// (413, `TooLarge`) where these apply.
 [[nodiscard]] const std::error_category& error_category() noexcept;
+/// The error code of a `Problem`, found by `std::error_code`.
 [[nodiscard]] inline std::error_code make_error_code(Problem problem) noexcept {
   return {static_cast<int>(problem), error_category()};
 }

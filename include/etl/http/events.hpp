@@ -20,12 +20,14 @@
 
 namespace etl::inline v0::http {
 
+/// An event that a server sent.
 struct Event {
   std::string type = "message";
   std::string data{};  ///< its lines, with '\n' between them
   std::string id{};    ///< of this event or, when it has none, of the last one that had
 };
 
+/// Settings of an event source. An aggregate.
 struct EventOptions {
   Request request{};  ///< `on_head`, `on_body` and `max_body` are not used
   /// Between the end of a connection and the next one, until the server asks for another time (`retry:`).

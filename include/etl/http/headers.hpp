@@ -12,20 +12,24 @@
 
 namespace etl::inline v0::http {
 
+/// A header field.
 struct Header {
-  std::string name{};
-  std::string value{};
+  std::string name{};   ///< its name
+  std::string value{};  ///< its value
 };
 
 /// Fields in the order in which they were added; names are compared without regard to case. A value.
 class Headers {
  public:
   Headers() = default;
+  /// These fields: `{{"Accept", "text/csv"}}`.
   Headers(std::initializer_list<Header> fields) : fields_(fields) {}  // {{"Accept", "text/csv"}}
 
+  /// Adds a field.
   void add(std::string name, std::string value) { fields_.push_back({std::move(name), std::move(value)}); }
   /// Replaces all fields of this name by one.
   void set(std::string_view name, std::string value);
+  /// Removes all fields of this name.
   void remove(std::string_view name);
   void clear() noexcept { fields_.clear(); }
 
@@ -33,6 +37,7 @@ class Headers {
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
   /// All fields of this name, joined by ", " (RFC 9110, 5.3); empty when there is none.
   [[nodiscard]] std::string joined(std::string_view name) const;
+  /// Whether there is a field of this name.
   [[nodiscard]] bool contains(std::string_view name) const noexcept { return find(name).has_value(); }
 
   [[nodiscard]] auto begin() const noexcept { return fields_.begin(); }

@@ -25,18 +25,19 @@ class Body {
  public:
   /// A part of a file; `size` is cut to what the file has. It is read while it is sent, in small pieces.
   struct File {
-    std::filesystem::path path{};
-    std::uint64_t offset = 0;
-    std::uint64_t size = std::numeric_limits<std::uint64_t>::max();
+    std::filesystem::path path{};                                    ///< the file
+    std::uint64_t offset = 0;                                        ///< where the part begins
+    std::uint64_t size = std::numeric_limits<std::uint64_t>::max();  ///< its number of bytes
   };
   /// Bytes as they come from a source that `open` opens once for each time the body is sent. Without a `size` they are
   /// sent in chunks (`Transfer-Encoding: chunked`).
   struct Stream {
-    std::function<Result<io::Source>()> open{};
-    std::optional<std::uint64_t> size{};
+    std::function<Result<io::Source>()> open{};  ///< opens the source
+    std::optional<std::uint64_t> size{};         ///< number of bytes, if known
   };
 
-  Body() = default;                                     // nothing
+  Body() = default;  // nothing
+  /// These bytes.
   Body(std::string bytes) : what_(std::move(bytes)) {}  // NOLINT(google-explicit-constructor)
   Body(const char* text) : what_(std::string(text)) {}  // NOLINT(google-explicit-constructor)
   /// Bytes that outlive the request.
@@ -45,18 +46,21 @@ class Body {
     made.what_ = bytes;
     return made;
   }
+  /// A whole file, or a part of it.
   [[nodiscard]] static Body file(std::filesystem::path path) { return file(File{.path = std::move(path)}); }
   [[nodiscard]] static Body file(File part) {
     Body made;
     made.what_ = std::move(part);
     return made;
   }
+  /// Bytes of a source.
   [[nodiscard]] static Body stream(Stream stream) {
     Body made;
     made.what_ = std::move(stream);
     return made;
   }
 
+  /// What a body consists of.
   using What = std::variant<std::monostate, std::string, std::string_view, File, Stream>;
   [[nodiscard]] const What& what() const noexcept { return what_; }
 
@@ -66,10 +70,11 @@ class Body {
 
 /// Bytes `first` to `last`, both inclusive and counted from 0; without `last` to the end.
 struct Range {
-  std::uint64_t first = 0;
-  std::optional<std::uint64_t> last{};
+  std::uint64_t first = 0;              ///< the first byte
+  std::optional<std::uint64_t> last{};  ///< the last byte; nothing: to the end
 };
 
+/// The answer to a request. A value.
 struct Response {
   int status = 0;     ///< of the last answer; 0: there was none
   Headers headers{};  ///< of the last answer
@@ -78,15 +83,16 @@ struct Response {
   std::string url{};      ///< that answered, after redirects, without user info
   std::string version{};  ///< "1.1" or "2"
 
+  /// Whether the status is 2xx.
   [[nodiscard]] bool ok() const noexcept { return status >= 200 && status < 300; }
 };
 
 /// One request. An aggregate.
 struct Request {
-  std::string method = "GET";
-  std::string url{};  ///< absolute; see `Url`
-  Headers headers{};
-  Body body{};
+  std::string method = "GET";    ///< GET, PUT and so on
+  std::string url{};             ///< absolute; see `Url`
+  Headers headers{};             ///< header fields
+  Body body{};                   ///< what is sent
   std::optional<Range> range{};  ///< asks for 206; a server may answer 200 with everything
   std::optional<Auth> auth{};    ///< in place of the client's
   /// Of the body, decompressed, in place of the client's limit.

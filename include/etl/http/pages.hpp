@@ -31,6 +31,7 @@ namespace etl::inline v0::http {
 /// How one page leads to the next. A value.
 class Paging {
  public:
+  /// How one page leads to the next.
   enum class Kind : std::uint8_t { None, Offset, Number, Cursor, CursorHeader, Link, Url };
 
   /// All records come with the first answer.
@@ -56,9 +57,12 @@ class Paging {
   /// A URL at a JSON pointer in the page before; until it is missing, null or empty.
   [[nodiscard]] static Paging next_url(std::string pointer) { return {Kind::Url, {}, std::move(pointer), 0}; }
 
+  /// The kind of paging.
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
+  /// The parameter of the URL.
   [[nodiscard]] const std::string& parameter() const noexcept { return parameter_; }
   [[nodiscard]] const std::string& where() const noexcept { return where_; }  ///< pointer or header
+  /// The number of the first page or record.
   [[nodiscard]] std::uint64_t first() const noexcept { return first_; }
 
  private:
@@ -70,19 +74,20 @@ class Paging {
   std::uint64_t first_;
 };
 
+/// Settings of a `Pages`. An aggregate.
 struct PagesOptions {
-  Request request{};      ///< of the first page, with the size of pages and filters in its URL
-  std::string records{};  ///< JSON pointer (RFC 6901) to the array of records; "": the answer is that array
-  Paging paging = Paging::none();
-  Rates rates{};                         ///< `items_per_second`: requests
+  Request request{};               ///< of the first page, with the size of pages and filters in its URL
+  std::string records{};           ///< JSON pointer (RFC 6901) to the array of records; "": the answer is that array
+  Paging paging = Paging::none();  ///< how one page leads to the next
+  Rates rates{};                   ///< `items_per_second`: requests
   RetryPolicy retry{.max_attempts = 5};  ///< of each page
 };
 
 /// The records of one answer. A value; the texts live as long as one copy of `keep`.
 struct Page {
   std::vector<std::string_view> records{};  ///< each the JSON of one record, as the server wrote it
-  std::shared_ptr<const void> keep{};
-  Position after{};  ///< from which the next page is read; it holds no credentials
+  std::shared_ptr<const void> keep{};       ///< keeps the texts alive
+  Position after{};                         ///< from which the next page is read; it holds no credentials
 };
 
 /// Reads pages one after the other. Belongs to one thread at a time.

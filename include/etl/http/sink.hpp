@@ -33,13 +33,15 @@ struct ItemResults {
   std::string error = "/error";    ///< within an entry: what to tell of one that is not 2xx
 };
 
+/// Settings of a `Sink`. An aggregate.
 struct SinkOptions {
+  /// How the rows of a batch are written: a JSON array, or one object per line.
   enum class Form : std::uint8_t { Array, Ndjson };
-  Request request{.method = "POST"};
-  Form form = Form::Array;
+  Request request{.method = "POST"};  ///< the request, without its body
+  Form form = Form::Array;            ///< how the rows are written
   /// The header for the key, if the pipeline asks for one.
   std::string key_header = "Idempotency-Key";
-  std::optional<ItemResults> results{};
+  std::optional<ItemResults> results{};  ///< how the answer names rejected rows; nothing: it does not
 };
 
 /// Sends each batch as one request. Thread-safe.

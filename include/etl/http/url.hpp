@@ -30,6 +30,7 @@ class Url {
   [[nodiscard]] std::string_view query() const noexcept;                        ///< without its "?"
   /// Decoded, from `https://user:password@host/`; used as `Auth::basic` where no other is given.
   [[nodiscard]] const std::string& user() const noexcept { return user_; }
+  /// The password, decoded; empty if none.
   [[nodiscard]] const std::string& password() const noexcept { return password_; }
 
   /// With one more query parameter at the end; both parts are encoded.
@@ -53,8 +54,8 @@ class Url {
   std::size_t path_at_ = 0;
 };
 
-/// Every byte but letters, digits, `-`, `.`, `_` and `~` as `%XX` (RFC 3986, 2.3): for one segment of a path, or for a
-/// name or value in a query.
+/// The text with every byte except letters, digits and "-._~" written as %XX (RFC 3986, 2.3): for one segment of a
+/// path, or for a name or value in a query.
 [[nodiscard]] std::string percent_encoded(std::string_view text);
 /// A URL that may be wrong, for a person: everything up to the last '@' and everything after a '?' is left out.
 [[nodiscard]] std::string shown_url(std::string_view text);

@@ -186,6 +186,7 @@ class Query {
   /// overwrites the row, and throws `etl::Exception` where `next` gives an error.
   [[nodiscard]] RowIterator<Query, Row> begin() { return RowIterator<Query, Row>(*this); }
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
+  /// The table.
   [[nodiscard]] const Table<Row, C...>& table() const noexcept { return table_; }
 
  private:

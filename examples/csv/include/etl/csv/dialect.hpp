@@ -27,7 +27,7 @@ enum class Encoding : std::uint8_t {
 /// The dialect of a file. Rows end with LF, CR LF or CR, also mixed; within quotes a line break belongs to the cell.
 /// The default is RFC 4180 with a header row. A value.
 struct Dialect {
-  char delimiter = ',';
+  char delimiter = ',';              ///< between cells
   std::optional<char> quote = '"';   ///< nothing: quotes are text like any other
   std::optional<char> escape{};      ///< within quotes, this takes the next character as it is; nothing: "" is a quote
   std::optional<char> comment{};     ///< a line that begins with it is no row

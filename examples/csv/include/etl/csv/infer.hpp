@@ -23,14 +23,15 @@
 
 namespace etl::inline v0::csv {
 
+/// Settings of `infer`. An aggregate.
 struct InferOptions {
   std::size_t sample_rows = 1000;  ///< the first rows, which tell the types
   /// Of the values of the sample that make a column one of numbers, or of times, although others are none. The same
   /// share has to hold for the whole file.
   double share = 0.8;
-  std::string time_column{};  ///< the name of the column of times; empty: the best one
-  Nulls nulls{};
-  bool decimal_comma = false;
+  std::string time_column{};   ///< the name of the column of times; empty: the best one
+  Nulls nulls{};               ///< texts that mean NULL
+  bool decimal_comma = false;  ///< numbers are written 1,5
 };
 
 /// What a column is for.
@@ -41,12 +42,13 @@ enum class Role : std::uint8_t {
 };
 [[nodiscard]] std::string_view to_string(Role role) noexcept;
 
+/// A column that was found. A value.
 struct InferredColumn {
-  std::string name{};
+  std::string name{};             ///< its name
   Kind kind = Kind::Text;         ///< by the whole file
   Kind sample_kind = Kind::Text;  ///< by the sample alone: another one means that the file changes after it
-  Role role = Role::Dimension;
-  ColumnProfile profile{};  ///< of the whole file
+  Role role = Role::Dimension;    ///< what the column is for
+  ColumnProfile profile{};        ///< of the whole file
   /// From 0 to 1, 0 for what cannot be times: 0.4 for the type, 0.3 for the name, 0.2 for the rows that have a value,
   /// 0.1 for how many values differ.
   double time_score = 0;
@@ -57,9 +59,10 @@ struct InferredColumn {
 
 /// What was found. A value.
 struct Inferred {
-  std::vector<InferredColumn> columns{};
+  std::vector<InferredColumn> columns{};     ///< the columns
   std::optional<std::size_t> time_column{};  ///< its place; nothing: no column is fit to be it
-  std::uint64_t rows = 0, bad_rows = 0;      ///< broken rows are not among `rows`
+  std::uint64_t rows = 0;                    ///< number of rows, without bad rows
+  std::uint64_t bad_rows = 0;                ///< number of bad rows
 };
 
 /// Reads all rows of a reader, in constant memory. A stop is an error: half a file tells nothing of the rest.
@@ -68,12 +71,13 @@ struct Inferred {
 
 /// A column of a schema that is there.
 struct SchemaColumn {
-  std::string name{};
-  Kind kind = Kind::Text;
+  std::string name{};      ///< its name
+  Kind kind = Kind::Text;  ///< its type
 };
 
 /// A difference between a schema that is there and a file.
 struct SchemaChange {
+  /// What kind of difference it is.
   enum class Type : std::uint8_t {
     New,       ///< the file has a column more: the schema grows
     Missing,   ///< the file lacks a column: its rows have no value there
@@ -81,9 +85,11 @@ struct SchemaChange {
     Changed,   ///< it does not
   };
   Type type = Type::Changed;
-  std::string column{};
-  std::optional<Kind> was{}, is{};
-  std::string what{};  ///< a sentence
+  std::string column{};       ///< name of the column
+  std::optional<Kind> was{};  ///< type in the schema; nothing: not there
+  std::optional<Kind> is{};   ///< type in the file; nothing: not there
+  std::string what{};         ///< a sentence
+  /// Whether the file can be loaded into the schema.
   [[nodiscard]] bool compatible() const noexcept { return type != Type::Changed; }
 };
 

@@ -17,7 +17,7 @@ namespace etl::inline v0::csv {
 
 /// Counts of one column. A value; belongs to one thread at a time.
 struct ColumnProfile {
-  std::uint64_t rows = 0;
+  std::uint64_t rows = 0;           ///< number of rows
   std::uint64_t nulls = 0;          ///< cells without a value
   std::uint64_t numbers = 0;        ///< values that read as a number
   std::uint64_t times = 0;          ///< values that read as a date or timestamp of ISO 8601
@@ -25,11 +25,13 @@ struct ColumnProfile {
   std::uint64_t first_other = 0;    ///< the same of a value that is no number
   std::string first_other_value{};  ///< its first 100 bytes
 
+  /// Number of cells with a value.
   [[nodiscard]] std::uint64_t values() const noexcept { return rows - nulls; }
   /// Of the rows, from 0 to 1; 0 without rows.
   [[nodiscard]] double null_share() const noexcept;
   /// Of the values; 0 without values.
   [[nodiscard]] double number_share() const noexcept;
+  /// Share of the values that are times; 0 without values.
   [[nodiscard]] double time_share() const noexcept;
   /// How many values differ, to about 2 %; exact for few. By HyperLogLog (Flajolet et al., 2007).
   [[nodiscard]] std::uint64_t distinct() const noexcept;

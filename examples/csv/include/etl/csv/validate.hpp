@@ -26,15 +26,15 @@ namespace etl::inline v0::csv {
 /// What a file must be. Each limit can be set; 0 columns and a share of 1 let everything pass.
 struct ValidationLimits {
   std::uint64_t max_bytes = 500'000'000;  ///< of the file as it is stored
-  std::size_t min_columns = 5;
-  std::size_t min_time_columns = 1;     ///< with a word of `time_words` in their name, or with times as values
-  std::size_t min_numeric_columns = 2;  ///< of which more than `numeric_share` of the values read as numbers
-  double numeric_share = 0.5;           ///< the same share makes a column of times
-  double max_null_share = 0.8;          ///< of the rows, in each column
+  std::size_t min_columns = 5;            ///< fewest columns
+  std::size_t min_time_columns = 1;       ///< with a word of `time_words` in their name, or with times as values
+  std::size_t min_numeric_columns = 2;    ///< of which more than `numeric_share` of the values read as numbers
+  double numeric_share = 0.5;             ///< the same share makes a column of times
+  double max_null_share = 0.8;            ///< of the rows, in each column
   std::vector<std::string> time_words{"time", "date", "timestamp"};  ///< in any case of ASCII letters
-  Nulls nulls{};
-  bool decimal_comma = false;
-  std::size_t max_violations = 1000;  ///< that are kept; the others are counted
+  Nulls nulls{};                                                     ///< texts that mean NULL
+  bool decimal_comma = false;                                        ///< numbers are written 1,5
+  std::size_t max_violations = 1000;                                 ///< that are kept; the others are counted
 };
 
 /// What a violation is about.
@@ -53,35 +53,38 @@ enum class Check : std::uint8_t {
 
 /// One thing that is wrong.
 struct Violation {
-  Check check = Check::Read;
-  std::string column{};   ///< its name, or empty: it concerns all of the file
-  std::string value{};    ///< what was found instead: a number, a share, or the text of the row
-  std::uint64_t row = 0;  ///< the number of the first row that shows it, from 1; 0: it concerns no row
-  std::string what{};     ///< a sentence: what was wanted, what was found
+  Check check = Check::Read;  ///< what the violation is about
+  std::string column{};       ///< its name, or empty: it concerns all of the file
+  std::string value{};        ///< what was found instead: a number, a share, or the text of the row
+  std::uint64_t row = 0;      ///< the number of the first row that shows it, from 1; 0: it concerns no row
+  std::string what{};         ///< a sentence: what was wanted, what was found
   friend bool operator==(const Violation&, const Violation&) = default;
 };
 
 /// What a column holds.
 struct ColumnStatistics {
-  std::string name{};
-  ColumnProfile profile{};
-  bool numeric = false;
-  bool time = false;
+  std::string name{};       ///< its name
+  ColumnProfile profile{};  ///< counts of its cells
+  bool numeric = false;     ///< whether it is a column of numbers
+  bool time = false;        ///< whether it is a column of times
 };
 
 /// What was found. A value.
 struct Validation {
-  std::string file{};
-  std::string format{};        ///< "csv", or what the caller says; of a file that is no text what it is
-  std::uint64_t bytes = 0;     ///< of the file as it is stored; 0: not known
-  std::uint64_t rows = 0;      ///< data rows, broken ones included
-  std::uint64_t bad_rows = 0;  ///< of these
-  std::vector<ColumnStatistics> columns{};
-  std::vector<Violation> violations{};
-  std::uint64_t more_violations = 0;  ///< that were not kept
+  std::string file{};                       ///< name of the file
+  std::string format{};                     ///< "csv", or what the caller says; of a file that is no text what it is
+  std::uint64_t bytes = 0;                  ///< of the file as it is stored; 0: not known
+  std::uint64_t rows = 0;                   ///< data rows, broken ones included
+  std::uint64_t bad_rows = 0;               ///< of these
+  std::vector<ColumnStatistics> columns{};  ///< the columns
+  std::vector<Violation> violations{};      ///< what is wrong
+  std::uint64_t more_violations = 0;        ///< that were not kept
 
+  /// Whether nothing is wrong.
   [[nodiscard]] bool ok() const noexcept { return violations.empty(); }
+  /// Names of the columns of numbers.
   [[nodiscard]] std::vector<std::string> numeric_columns() const;
+  /// Names of the columns of times.
   [[nodiscard]] std::vector<std::string> time_columns() const;
   /// For a person: a line for each violation, or that all is well.
   [[nodiscard]] std::string text() const;
@@ -110,6 +113,7 @@ class Validator {
   }
   /// A row that was set aside.
   void look(const BadRow& row);
+  /// Adds a violation of the caller's own checks.
   void add(Violation violation);
   /// Checks what the rows have shown. Call it once, after all rows.
   [[nodiscard]] Validation finish() &&;
