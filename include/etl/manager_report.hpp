@@ -1,9 +1,11 @@
 #pragma once
 /// What a manager returns, and its text.
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,7 +17,27 @@ namespace etl::inline v0 {
 /// Whether a pipeline of a manager has started and ended.
 enum class PipelineState : std::uint8_t { Waiting, Running, Ended };
 
+<<<<<<< HEAD
 /// The status of one pipeline of a manager.
+=======
+[[nodiscard]] constexpr std::string_view to_string(PipelineState state) noexcept {
+  switch (state) {
+    case PipelineState::Waiting: return "waiting";
+    case PipelineState::Running: return "running";
+    case PipelineState::Ended: break;
+  }
+  return "ended";
+}
+
+/// Bytes of a memory budget.
+struct MemoryUse {
+  std::size_t used = 0;   ///< now
+  std::size_t peak = 0;   ///< the most there ever were
+  std::size_t limit = 0;  ///< `ManagerOptions::memory_budget`
+};
+
+/// One pipeline of a manager, while it is under way. `outcome` means something once it has ended.
+>>>>>>> core13
 struct PipelineStatus {
   std::string name{};                            ///< the name given to `add`
   PipelineState state = PipelineState::Waiting;  ///< whether it has started and ended
@@ -25,7 +47,12 @@ struct PipelineStatus {
 
 /// A report for every pipeline, by name. A value; not synchronised.
 struct ManagerReport {
+<<<<<<< HEAD
   std::map<std::string, RunReport, std::less<>> pipelines{};  ///< the reports by name
+=======
+  std::map<std::string, RunReport, std::less<>> pipelines{};
+  std::optional<MemoryUse> memory{};  ///< of the manager's budget, where it has one
+>>>>>>> core13
 
   /// Whether all pipelines ended ok.
   [[nodiscard]] bool ok() const noexcept;

@@ -142,6 +142,14 @@ consteval bool check_pipeline() {
   else if constexpr (!HasWorker<P> &&
                      requires { requires std::is_member_function_pointer_v<decltype(&Plain::worker)>; })
     static_assert(HasWorker<P>, "etl: worker() must be const and take no argument: it makes the state of one worker");
+  else if constexpr (GenericTransform<Plain, E>)
+    static_assert(!GenericTransform<Plain, E>,
+                  "etl: the second argument of transform needs its type instead of auto: with worker() it could be "
+                  "the worker's state as well as an etl::Out<T>&");
+  else if constexpr (GenericLoad<Plain, T> && std::is_same_v<Tx, NoTransaction>)
+    static_assert(!GenericLoad<Plain, T>,
+                  "etl: the second argument of load needs its type instead of auto: with worker() it could be the "
+                  "worker's state as well as an etl::BatchContext&");
   else if constexpr (transform_takes<P, E, T>() == Takes::Nothing &&
                      (TransformsFrom<Plain, W, T, const E&> || TransformsFrom<Plain, W, T, E&&>))
     static_assert(Transformer<P, E, T>,

@@ -76,6 +76,7 @@ TEST_CASE("G5: a transient error repeats load with the same results, after a del
   CHECK(loaded == numbers(20));
   CHECK(calls[5] == std::vector<std::vector<int>>(4, {5, 6, 7, 8, 9}));
   CHECK(t.passed() == 1s + 2s + 4s);
+  CHECK(report.elapsed == t.passed());  // on the clock of the executor
 }
 
 TEST_CASE("G5: every attempt that another one follows is told: which, why, and when the next one begins") {

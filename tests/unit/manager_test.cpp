@@ -2,8 +2,10 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <latch>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -525,7 +527,7 @@ TEST_CASE("manager: progress is kept under an override's own name, the manager's
   const auto checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>();
   const etl::Options own{.batch_size = 4, .workers = 1, .delivery = {.checkpoints = checkpoints}, .name = "orders"};
   Kept pipeline({.items = 10, .at = test::fails_at(Site::Load, 5, Fault::StdException)});
-  etl::PipelineManager manager({.workers = 1});
+  etl::PipelineManager manager({.workers = 1}, {.max_concurrent = 1});  // both run the same pipeline
   manager.add("nightly", std::ref(pipeline), {.options = own});
   std::string seen;
   manager.add_runner("custom",
@@ -562,4 +564,105 @@ TEST_CASE("manager: two pipelines cannot keep their progress under one name") {
   CHECK(refused("orders", {}));
   manager.add("hourly", std::ref(pipeline));
   CHECK(manager.run_all().pipelines.size() == 2);
+}
+
+namespace {
+
+/// Gives numbers until it is told to stop, and tells when it has begun.
+struct Endless {
+  std::latch* begun;
+  void extract(etl::Emitter<int>& out) const {
+    begun->count_down();
+    while (out.push(1)) {}
+  }
+  void load(std::span<const int>) const {}
+};
+
+}  // namespace
+
+TEST_CASE("manager: one pipeline is stopped by its name, and the others are not disturbed") {
+  const test::Watchdog watchdog("a pipeline stopped by name");
+  std::latch begun(2);
+  etl::PipelineManager manager({.workers = 1}, {.max_concurrent = 2});
+  manager.add("first", Endless{&begun});
+  manager.add("second", Endless{&begun});
+  manager.add("third", Endless{&begun});
+  etl::ManagerReport report;
+  std::thread runs([&] { report = manager.run_all(); });
+  begun.wait();
+  CHECK_FALSE(manager.stop("fourth"));
+  CHECK(manager.stop("third"));  // it waits still
+  CHECK(manager.stop("first"));
+  while (manager.status()[0].state != etl::PipelineState::Ended) std::this_thread::yield();
+  CHECK(manager.status()[1].state == etl::PipelineState::Running);
+  CHECK_FALSE(manager.stop("first"));  // it has ended
+  CHECK(manager.stop("second", true));
+  runs.join();
+  CHECK(report.at("first").outcome == etl::Outcome::Cancelled);
+  CHECK(report.at("first").items.abandoned <= 1);  // drained, but for a push that was refused
+  CHECK(report.at("second").outcome == etl::Outcome::Cancelled);
+  CHECK(report.at("third").outcome == etl::Outcome::NotRun);
+  CHECK(report.at("third").reason == "stopped before it started");
+}
+
+TEST_CASE("manager: a pipeline that ended runs once more, while others run and after them") {
+  const test::Watchdog watchdog("a pipeline restarted");
+  std::latch begun(1);
+  std::atomic<int> loads = 0;
+  struct Short {
+    std::atomic<int>* loads;
+    void extract(etl::Emitter<int>& out) const { out.push(1); }
+    void load(std::span<const int>) const { ++*loads; }
+  };
+  etl::PipelineManager manager({.workers = 1}, {.max_concurrent = 2});
+  manager.add("short", Short{&loads});
+  manager.add("endless", Endless{&begun});
+  CHECK_FALSE(manager.restart("short"));  // it has not run yet
+  etl::ManagerReport report;
+  std::thread runs([&] { report = manager.run_all(); });
+  begun.wait();
+  while (manager.status()[0].state != etl::PipelineState::Ended) std::this_thread::yield();
+  CHECK(manager.restart("short"));
+  while (manager.status()[0].state != etl::PipelineState::Ended) std::this_thread::yield();
+  CHECK_FALSE(manager.restart("endless"));
+  manager.stop("endless");
+  runs.join();
+  CHECK(loads == 2);
+  CHECK(report.at("short").outcome == etl::Outcome::Completed);
+  CHECK(manager.restart("short"));
+  const etl::ManagerReport again = manager.run_all();
+  CHECK(loads == 3);
+  CHECK(again.pipelines.size() == 1);
+  CHECK(again.at("short").items.loaded == 1);
+}
+
+TEST_CASE("manager: the use of its memory budget is seen, while it runs and afterwards") {
+  etl::PipelineManager none({.workers = 1});
+  CHECK_FALSE(none.memory());
+  CHECK_FALSE(none.run_all().memory);
+  etl::PipelineManager manager({.workers = 1}, {.memory_budget = 1 << 20});
+  std::optional<etl::MemoryUse> seen;
+  struct Looks {
+    const etl::PipelineManager* manager;
+    std::optional<etl::MemoryUse>* seen;
+    void extract(etl::Emitter<std::uint64_t>& out) const {
+      for (std::uint64_t i = 0; i < 100; ++i) out.push(i);
+    }
+    void load(std::span<const std::uint64_t>) { *seen = manager->memory(); }
+  };
+  manager.add("looks", Looks{&manager, &seen});
+  const etl::ManagerReport report = manager.run_all();
+  REQUIRE(seen);
+  CHECK(seen->used == 800);
+  CHECK(seen->limit == 1 << 20);
+  REQUIRE(report.memory);
+  CHECK(report.memory->used == 0);
+  CHECK(report.memory->peak == 800);
+  CHECK(report.text().find("at most 800B of 1.05 MB for queued batches") != std::string::npos);
+}
+
+TEST_CASE("manager: states have names") {
+  CHECK(etl::to_string(etl::PipelineState::Waiting) == "waiting");
+  CHECK(etl::to_string(etl::PipelineState::Running) == "running");
+  CHECK(etl::to_string(etl::PipelineState::Ended) == "ended");
 }

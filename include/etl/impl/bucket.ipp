@@ -80,7 +80,7 @@ struct BucketEngine::Parts {
     settle_outcome(made, batcher->finish());
     if (stage.wants_lost()) tell_left(made);
     stage.report(made);
-    made.elapsed = Clock::now() - started;
+    made.elapsed = batcher->now() - started;
     return made;
   }
 
@@ -107,9 +107,9 @@ struct BucketEngine::Parts {
   const Environment environment;
   const Executor executor;
   std::string name = options.name;  // for the report
-  const TimePoint started = Clock::now();
   PipelineStage stage;
   const std::shared_ptr<Batcher> batcher;
+  const TimePoint started = batcher->now();
   SharedIntake intake;
   std::optional<WeighedIntake> weighed;           // in its place, where items are weighed or ordered
   std::atomic<std::uint32_t> next_partition = 1;  // 0 is the shared intake
@@ -157,7 +157,7 @@ ETLPIPE_COMPILED const RunReport& BucketEngine::finish() {
 }
 ETLPIPE_COMPILED RunStatus BucketEngine::status() const {
   RunStatus status;
-  status.elapsed = Clock::now() - parts_->started;
+  status.elapsed = parts_->batcher->now() - parts_->started;
   parts_->batcher->status(status);
   parts_->stage.status(status);
   return status;

@@ -53,6 +53,12 @@ ETLPIPE_COMPILED std::string ManagerReport::text() const {
         .append(std::to_string(count))
         .append(1, ' ')
         .append(to_string(outcome));
+  if (memory)
+    out.append("; at most ")
+        .append(detail::metric(static_cast<double>(memory->peak)))
+        .append("B of ")
+        .append(detail::metric(static_cast<double>(memory->limit)))
+        .append("B for queued batches");
   for (const auto& [name, report] : pipelines) out.append(1, '\n').append(report.text());
   return out;
 }
@@ -87,6 +93,11 @@ ETLPIPE_COMPILED PipelineManager& PipelineManager::add_runner(std::string name, 
 }
 ETLPIPE_COMPILED ManagerReport PipelineManager::run_all(const Stop& stop) { return engine_->run_all(stop); }
 ETLPIPE_COMPILED std::vector<PipelineStatus> PipelineManager::status() const { return engine_->status(); }
+ETLPIPE_COMPILED std::optional<MemoryUse> PipelineManager::memory() const { return engine_->memory(); }
+ETLPIPE_COMPILED bool PipelineManager::stop(std::string_view name, bool abandon) {
+  return engine_->stop(name, abandon);
+}
+ETLPIPE_COMPILED bool PipelineManager::restart(std::string_view name) { return engine_->restart(name); }
 ETLPIPE_COMPILED const std::shared_ptr<const Options>& PipelineManager::options() const noexcept {
   return engine_->options();
 }

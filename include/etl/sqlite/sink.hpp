@@ -15,6 +15,7 @@
 #include <etl/error.hpp>
 #include <etl/sqlite/database.hpp>
 #include <etl/sqlite/dynamic_table.hpp>
+#include <etl/sqlite/source.hpp>  // so that who writes a table can read it, too
 #include <etl/sqlite/table.hpp>
 #include <etl/sqlite/values.hpp>
 

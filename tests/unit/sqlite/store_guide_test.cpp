@@ -125,6 +125,8 @@ TEST_CASE("sqlite store guide: rows and dead letters in one database, once each,
   INFO(report.text());
   CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
   CHECK(test::count(store->database(), "prices") == 990);
+  auto rows = etl::sqlite::query(store->database(), prices);  // of what <etl/sqlite/store.hpp> brings
+  CHECK(rows.has_value());
   CHECK(job.loaded == 990);  // no row was loaded twice, or its key would have been refused
   const auto found = letters(*store);
   REQUIRE(found.size() == 10);

@@ -171,6 +171,16 @@ decltype(auto) call_load(P& p, std::span<const T> batch, [[maybe_unused]] BatchC
     return p.load(batch, x...);
 }
 
+/// Converts to nothing and is nothing: what can be called with it has a generic argument (`auto&`).
+struct AnyArgument {
+  AnyArgument() = delete;
+  AnyArgument(const AnyArgument&) = delete;
+};
+template <class P, class E>
+concept GenericTransform = HasWorker<P> && requires(const P& p, const E& e, AnyArgument& any) { p.transform(e, any); };
+template <class P, class T>
+concept GenericLoad = HasWorker<P> && requires(P& p, std::span<const T> s, AnyArgument& any) { p.load(s, any); };
+
 struct NoTransaction {};
 
 /// `Tx` is the transaction of the store that the pipeline is run with, or NoTransaction.

@@ -125,6 +125,35 @@ class ManagerEngine {
     }
     return all;
   }
+  [[nodiscard]] std::optional<MemoryUse> memory() const {
+    if (!memory_) return std::nullopt;
+    return MemoryUse{.used = memory_->used(), .peak = memory_->peak(), .limit = memory_->limit()};
+  }
+  [[nodiscard]] bool stop(std::string_view name, bool abandon) {
+    std::unique_lock lock(mutex_);
+    Entry* const entry = find(name);
+    if (entry == nullptr || entry->state == PipelineState::Ended) return false;
+    if (entry->state == PipelineState::Waiting) {
+      not_run(*entry, "stopped before it started");
+      changed_->notify_all();
+      return true;
+    }
+    const std::shared_ptr<StopSource> stop = entry->stop;
+    lock.unlock();  // what it wakes may ask for the status
+    abandon ? stop->request_abandon() : stop->request_drain();
+    return true;
+  }
+  [[nodiscard]] bool restart(std::string_view name) {
+    const std::lock_guard lock(mutex_);
+    Entry* const entry = find(name);
+    if (entry == nullptr || entry->state != PipelineState::Ended) return false;
+    if (entry->thread.joinable()) entry->thread.join();  // it has nothing left to do
+    entry->report = {};
+    entry->state = PipelineState::Waiting;
+    entry->collected = false;
+    changed_->notify_all();
+    return true;
+  }
   [[nodiscard]] const std::shared_ptr<const Options>& options() const noexcept { return defaults_; }
   /// The options of a run under a name of its own.
   [[nodiscard]] static Options named(const Options& options, const std::string& name) {
@@ -148,6 +177,7 @@ class ManagerEngine {
     const Run run;
     PipelineState state = PipelineState::Waiting;
     bool collected = false;
+    std::shared_ptr<StopSource> stop{};  // of the current run
     LiveView view{};
     RunReport report{};
     std::jthread thread{};  // after what it uses
@@ -184,7 +214,7 @@ class ManagerEngine {
   }
 
   // --- under the lock -------------------------------------------------------------------------------
-  [[nodiscard]] Entry* find(const std::string& name) const {
+  [[nodiscard]] Entry* find(std::string_view name) const {
     for (const auto& entry : *entries_)
       if (entry->name == name) return entry.get();
     return nullptr;
@@ -244,6 +274,7 @@ class ManagerEngine {
     entry.state = PipelineState::Running;
     ++running_;
     auto error = guarded([&]() -> std::optional<Error> {
+      entry.stop = std::make_shared<StopSource>();
       entry.thread = std::jthread([this, &entry, &others] { run(entry, others); });
       return std::nullopt;
     });
@@ -286,7 +317,11 @@ class ManagerEngine {
     RunReport report;
     const TimePoint started = Clock::now();
     auto error = guarded([&]() -> std::optional<Error> {
-      report = entry.run(*entry.options, entry.environment, others.stop());
+      StopSource& own = *entry.stop;
+      const Stop all = others.stop();
+      const std::stop_callback on_drain(all.drain(), [&own] { own.request_drain(); });
+      const std::stop_callback on_abandon(all.abandon(), [&own] { own.request_abandon(); });
+      report = entry.run(*entry.options, entry.environment, own.stop());
       report.pipeline = entry.name;
       for (ErrorRecord& record : report.errors)
         if (record.pipeline == entry.environment.name) record.pipeline = entry.name;
@@ -300,13 +335,15 @@ class ManagerEngine {
       });
       if (error) report.outcome = Outcome::Failed;  // no memory for more
     }
-    if (report.elapsed.count() == 0) report.elapsed = Clock::now() - started;  // of a custom runner
+    if (report.elapsed.count() == 0 && report.run.empty())
+      report.elapsed = Clock::now() - started;  // of a custom runner
     return report;
   }
 
   /// Under the lock: the reports that were not yet given out.
   [[nodiscard]] ManagerReport collect() {
     ManagerReport all;
+    all.memory = memory();
     for (auto& entry : *entries_)
       if (!entry->collected) all.pipelines.emplace(entry->name, entry->report);
     for (auto& entry : *entries_) entry->collected = true;

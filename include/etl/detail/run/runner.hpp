@@ -61,7 +61,7 @@ class Runner final : public LiveRun {
         source_(std::move(source)) {}
 
   [[nodiscard]] RunReport execute() {
-    started_ = Clock::now();
+    started_ = now();
     const auto run = [this]() -> std::optional<Error> {
       report_.pipeline = environment_.name;
       report_.run = new_run_id();
@@ -71,13 +71,13 @@ class Runner final : public LiveRun {
       report_.outcome = Outcome::Failed;
       add_error(std::move(*error), Stage::Configure);
     }
-    report_.elapsed = Clock::now() - started_;
+    report_.elapsed = now() - started_;
     return std::move(report_);
   }
 
   [[nodiscard]] RunStatus status() const override {
     RunStatus status;
-    status.elapsed = Clock::now() - started_;
+    status.elapsed = now() - started_;
     if (const char* hook = hook_.load(std::memory_order_relaxed)) status.waiting_for = hook;
     if (const auto n = extracting_.load(std::memory_order_relaxed); n > 0)
       status.waiting_for = n == 1 ? "extract" : std::to_string(n) + " extract";
@@ -92,6 +92,10 @@ class Runner final : public LiveRun {
   }
 
  private:
+  /// On the clock of the executor that the run was given; its own pool has the usual one.
+  [[nodiscard]] TimePoint now() const noexcept {
+    return environment_.executor ? environment_.executor.backend()->now() : Clock::now();
+  }
   /// Batches that are named by a key are cut by their size alone (G16).
   [[nodiscard]] static Options adjusted(Options options, LoadWith with) {
     if (with == LoadWith::Key) {
@@ -313,7 +317,7 @@ class Runner final : public LiveRun {
   }
   void post_process() {
     if (!traits_.has_post_process) return;
-    report_.elapsed = Clock::now() - started_;
+    report_.elapsed = now() - started_;
     auto error =
         timed("post_process", report_.post_process, [this] { return calls_.post_process(std::as_const(report_)); });
     if (!error) return;
@@ -322,12 +326,12 @@ class Runner final : public LiveRun {
   }
   template <class F>
   [[nodiscard]] std::optional<Error> timed(const char* name, StageTimes& times, F&& call) {
-    const TimePoint begin = Clock::now();
+    const TimePoint begin = now();
     hook_ = name;
     auto error = guarded(call);
     hook_ = nullptr;
     Histogram histogram;
-    histogram.record(Clock::now() - begin);
+    histogram.record(now() - begin);
     times = StageTimes(histogram);
     return error;
   }

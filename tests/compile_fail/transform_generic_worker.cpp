@@ -1,0 +1,27 @@
+// expect: etl: the second argument of transform needs its type instead of auto
+// A generic argument could be more than one thing; the worker's state is one of them.
+#include <span>
+
+#include <etl/run.hpp>
+
+struct Pipeline {
+  using extracted = int;
+  using loaded = int;
+  struct State {
+    int sum = 0;
+  };
+  State worker() const { return {}; }
+  void extract(etl::Emitter<int>& out) { out.push(1); }
+#ifdef ETLPIPE_FIX
+  int transform(const int& i, State& state) const { return state.sum += i; }
+  void load(std::span<const int>) {}
+#else
+  int transform(const int& i, auto& state) const { return state.sum += i; }
+  void load(std::span<const int>) {}
+#endif
+};
+
+int main() {
+  Pipeline p;
+  return etl::run(p).exit_code();
+}
