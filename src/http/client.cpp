@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -17,6 +16,7 @@
 
 #include <etl/http/client.hpp>
 
+#include "number.hpp"
 #include "session.hpp"
 #include "shown.hpp"
 #include "transfer.hpp"
@@ -119,7 +119,7 @@ class BodySource final : public io::ByteSource {
     name_ = Url::parse(response.url).value_or(Url()).shown();
     if (const auto size = response.headers.find("Content-Length");
         size && !response.headers.contains("Content-Encoding"))
-      std::from_chars(size->data(), size->data() + size->size(), size_);
+      size_ = number(*size).value_or(0);
     return response;
   }
 

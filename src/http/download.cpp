@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -16,18 +15,12 @@
 #include <etl/http/download.hpp>
 #include <etl/policy/waiter.hpp>
 
+#include "number.hpp"
 #include "part_file.hpp"
 #include "shown.hpp"
 
 namespace etl::inline v0::http {
 namespace {
-
-std::optional<std::uint64_t> number(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (code != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 /// `bytes 5-9/10`, `bytes 5-9/*` or `bytes */10` (RFC 9110, 14.4).
 struct ContentRange {

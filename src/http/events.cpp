@@ -1,9 +1,7 @@
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -18,6 +16,7 @@
 #include <etl/http/events.hpp>
 #include <etl/policy/waiter.hpp>
 
+#include "number.hpp"
 #include "shown.hpp"
 
 namespace etl::inline v0::http {
@@ -85,9 +84,7 @@ class EventParser {
     } else if (name == "id") {
       if (value.find('\0') == std::string_view::npos) next_id_ = value;
     } else if (name == "retry") {
-      std::uint32_t number = 0;
-      const auto [end, code] = std::from_chars(value.data(), value.data() + value.size(), number);
-      if (code == std::errc{} && end == value.data() + value.size()) pause_ = std::chrono::milliseconds(number);
+      if (const auto told = number(value); told && *told <= 3'600'000) pause_ = std::chrono::milliseconds(*told);
     }
   }
   std::string id_;

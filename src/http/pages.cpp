@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -14,6 +13,7 @@
 #include <etl/policy/waiter.hpp>
 
 #include "json.hpp"
+#include "number.hpp"
 #include "shown.hpp"
 
 namespace etl::inline v0::http {
@@ -24,13 +24,6 @@ constexpr std::string_view version = "1 ";  // of positions
 constexpr std::string_view last = "1 end";
 
 bool counts(Kind kind) { return kind == Kind::Offset || kind == Kind::Number; }
-
-std::optional<std::uint64_t> number(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (code != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 /// Takes off the front what stands before `separator`, which does not count within quotes or <>.
 std::string_view take(std::string_view& text, char separator) {

@@ -1,0 +1,22 @@
+#pragma once
+/// Numbers in headers, positions and answers.
+
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+#include <etl/config.hpp>
+
+namespace etl::inline v0::http {
+
+/// What the whole text says, if it is digits.
+[[nodiscard]] inline std::optional<std::uint64_t> number(std::string_view text) noexcept {
+  std::uint64_t value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (code != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace etl::inline v0::http
