@@ -44,7 +44,7 @@ int cat(const Options& options, const etl::Stop& stop) {
       auto chunk = reader->next(stop.drain());
       if (!chunk) {
         if (auto written = writer->finish(); !written) return fail_to_print(written.error());
-        return fail(chunk.error());
+        return fail(with_sheet_remedy(chunk.error()));
       }
       if (!*chunk) break;
       for (const csv::Row row : **chunk) {

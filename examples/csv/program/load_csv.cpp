@@ -174,7 +174,7 @@ class CsvSource final : public RowSource {
       : reader_(std::move(reader)), decoder_(std::move(decoder)), place_(reader_->place()) {}
   etl::Result<std::shared_ptr<const Rows>> next(const std::stop_token& stop) override {
     auto chunk = reader_->next(stop);
-    if (!chunk) return etl::failure(std::move(chunk.error()));
+    if (!chunk) return etl::failure(with_sheet_remedy(std::move(chunk.error())));
     if (!*chunk) return nullptr;
     place_ = (*chunk)->next_place();
     return std::make_shared<const CsvRows>(*std::move(*chunk), decoder_);

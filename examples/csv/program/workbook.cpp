@@ -30,21 +30,9 @@ excel::SheetOptions options_of(const SheetChoice& choice) {
   return options;
 }
 
-/// The component does not know the command line.
-etl::Error with_remedy(etl::Error error) {
-  static constexpr std::pair<std::string_view, std::string_view> remedies[] = {
-      {" (--sheet, or SheetOptions::sheet)", " (--sheet)"},
-      {" (SheetOptions::errors)", " (--error-cells)"},
-      {" (SheetOptions::formulas_without_value_are_empty)", " (--empty-formulas)"}};
-  for (const auto& [of_code, of_program] : remedies)
-    if (const std::size_t at = error.context.find(of_code); at != std::string::npos)
-      error.context.replace(at, of_code.size(), of_program);
-  return error;
-}
-
 etl::Result<excel::Sheet> open_sheet(const fs::path& file, const SheetChoice& choice) {
   auto sheet = excel::open(file, options_of(choice));
-  if (!sheet) return etl::failure(with_remedy(std::move(sheet.error())));
+  if (!sheet) return etl::failure(with_sheet_remedy(std::move(sheet.error())));
   return sheet;
 }
 
@@ -64,6 +52,17 @@ etl::Error no_component(const fs::path& file) {
 #endif
 
 }  // namespace
+
+etl::Error with_sheet_remedy(etl::Error error) {
+  static constexpr std::pair<std::string_view, std::string_view> remedies[] = {
+      {" (--sheet, or SheetOptions::sheet)", " (--sheet)"},
+      {" (SheetOptions::errors)", " (--error-cells)"},
+      {" (SheetOptions::formulas_without_value_are_empty)", " (--empty-formulas)"}};
+  for (const auto& [of_code, of_program] : remedies)
+    if (const std::size_t at = error.context.find(of_code); at != std::string::npos)
+      error.context.replace(at, of_code.size(), of_program);
+  return error;
+}
 
 std::string SheetChoice::text() const {
   return fmt::format("range {}, errors {}, merged {}, empty formulas {}", range, static_cast<int>(errors), fill_merged,
@@ -110,7 +109,7 @@ etl::Result<csv::Reader> open_rows(const fs::path& file, csv::Dialect& dialect, 
 
 etl::Result<std::string> chosen_sheet(const fs::path& file, const SheetChoice& choice) {
   auto found = excel::find_sheet(file, choice.sheet);
-  if (!found) return etl::failure(with_remedy(std::move(found.error())));
+  if (!found) return etl::failure(with_sheet_remedy(std::move(found.error())));
   return std::move(found->name);
 }
 
@@ -135,7 +134,7 @@ etl::Result<csv::Sniffed> sniff_sheet(const fs::path& file, const SheetChoice& c
   bool whole = false;
   while (filled < text.size() && !whole) {
     const auto got = sheet->text->read({text.data() + filled, text.size() - filled});
-    if (!got) return etl::failure(with_remedy(got.error()));
+    if (!got) return etl::failure(with_sheet_remedy(got.error()));
     filled += *got;
     whole = *got == 0;
   }

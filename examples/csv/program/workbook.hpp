@@ -28,6 +28,9 @@ struct SheetChoice {
   [[nodiscard]] std::string text() const;
 };
 
+/// The error of the component excel, which does not know the command line, with the options of it.
+[[nodiscard]] etl::Error with_sheet_remedy(etl::Error error);
+
 /// Options that say it.
 void add_sheet(CLI::App& command, SheetChoice& choice);
 

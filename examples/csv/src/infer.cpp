@@ -1,7 +1,6 @@
 #include <etl/csv/infer.hpp>
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <utility>
 

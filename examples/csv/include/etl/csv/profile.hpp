@@ -2,16 +2,12 @@
 /// What the cells of a column are, counted over any number of rows in constant memory.
 
 #include <array>
-#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <etl/config.hpp>
-#include <etl/csv/kind_guess.hpp>
-#include <etl/csv/record.hpp>
 
 namespace etl::inline v0::csv {
 
