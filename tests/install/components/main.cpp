@@ -4,6 +4,7 @@
 
 #include <etl/csv/mapping.hpp>
 #include <etl/csv/reader.hpp>
+#include <etl/druid/spec.hpp>
 #include <etl/excel/sheet.hpp>
 #include <etl/io/digest.hpp>
 #include <etl/io/gzip.hpp>
@@ -22,6 +23,7 @@ int main() {
   auto rows = etl::csv::Reader::from(etl::io::from_memory("id,name\n1,a\n"));
   if (!rows || rows->header().size() != 2 || !etl::csv::Mapping::parse(R"({"files": [{"pattern": "*"}]})")) return 6;
   if (etl::excel::open("no_workbook.xlsx").has_value() || etl::excel::cell_name(28, 3) != "AB3") return 7;
+  if (etl::druid::problems({.mode = etl::druid::Append{}}).empty()) return 8;
   etl::uniprot::Entry entry;
   return etl::uniprot::parse("ID", entry) ? 0 : 4;
 }
