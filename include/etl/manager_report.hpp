@@ -17,9 +17,7 @@ namespace etl::inline v0 {
 /// Whether a pipeline of a manager has started and ended.
 enum class PipelineState : std::uint8_t { Waiting, Running, Ended };
 
-<<<<<<< HEAD
-/// The status of one pipeline of a manager.
-=======
+/// The name of a state.
 [[nodiscard]] constexpr std::string_view to_string(PipelineState state) noexcept {
   switch (state) {
     case PipelineState::Waiting: return "waiting";
@@ -36,8 +34,7 @@ struct MemoryUse {
   std::size_t limit = 0;  ///< `ManagerOptions::memory_budget`
 };
 
-/// One pipeline of a manager, while it is under way. `outcome` means something once it has ended.
->>>>>>> core13
+/// The status of one pipeline of a manager.
 struct PipelineStatus {
   std::string name{};                            ///< the name given to `add`
   PipelineState state = PipelineState::Waiting;  ///< whether it has started and ended
@@ -47,12 +44,8 @@ struct PipelineStatus {
 
 /// A report for every pipeline, by name. A value; not synchronised.
 struct ManagerReport {
-<<<<<<< HEAD
   std::map<std::string, RunReport, std::less<>> pipelines{};  ///< the reports by name
-=======
-  std::map<std::string, RunReport, std::less<>> pipelines{};
-  std::optional<MemoryUse> memory{};  ///< of the manager's budget, where it has one
->>>>>>> core13
+  std::optional<MemoryUse> memory{};                          ///< use of the manager's budget, if it has one
 
   /// Whether all pipelines ended ok.
   [[nodiscard]] bool ok() const noexcept;

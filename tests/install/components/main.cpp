@@ -4,6 +4,7 @@
 
 #include <etl/csv/mapping.hpp>
 #include <etl/csv/reader.hpp>
+#include <etl/druid/spec.hpp>
 #include <etl/excel/sheet.hpp>
 #include <etl/http/pages.hpp>
 #include <etl/io/digest.hpp>
@@ -25,6 +26,7 @@ int main() {
   if (etl::excel::open("no_workbook.xlsx").has_value() || etl::excel::cell_name(28, 3) != "AB3") return 7;
   auto client = etl::http::Client::make();
   if (!client || etl::http::Pages::make(*client, {.request = {.url = "no URL"}}).has_value()) return 8;
+  if (etl::druid::problems({.mode = etl::druid::Append{}}).empty()) return 9;
   etl::uniprot::Entry entry;
   return etl::uniprot::parse("ID", entry) ? 0 : 4;
 }

@@ -1,0 +1,7 @@
+# What the component needs. Read by this project's build and by the installed package.
+etlpipe_find_component(http)
+# CMake 3.30 warns when it is to find Boost by a module of its own, which newer versions no longer have.
+if(POLICY CMP0167)
+  cmake_policy(SET CMP0167 NEW)
+endif()
+etlpipe_find_dependency(Boost 1.81 COMPONENTS json)
