@@ -10,8 +10,7 @@
 
 #include <etl/csv/foreign.hpp>
 #include <etl/io/source.hpp>
-
-#include "json_text.hpp"
+#include <etl/text.hpp>
 
 namespace etl::inline v0::csv {
 namespace {
@@ -49,7 +48,7 @@ void append_member(std::string& out, std::string_view name) {
 void append_member(std::string& out, std::string_view name, std::string_view text) {
   append_member(out, name);
   out += '"';
-  append_escaped(out, text);
+  append_json_escaped(out, text);
   out += '"';
 }
 void append_member(std::string& out, std::string_view name, std::uint64_t number) {
@@ -62,7 +61,7 @@ void append_member(std::string& out, std::string_view name, const std::vector<st
   for (const std::string& text : texts) {
     if (&text != &texts.front()) out += ',';
     out += '"';
-    append_escaped(out, text);
+    append_json_escaped(out, text);
     out += '"';
   }
   out += ']';
