@@ -31,16 +31,16 @@ namespace etl::inline v0 {
 /// Collects items into batches and hands them to a processor on worker threads: when a batch holds
 /// `batch_size` items or `batch_bytes`, `timeout` after its first item, or when the bucket closes (G12).
 /// The processor is callable with `std::span<const T>`, optionally followed by an `etl::BatchContext&`,
-/// and returns void or `etl::Result<void>`. It is called by one worker at a time; `etl::concurrent(processor)` is
-/// called by all of them at once. `std::ref` refers to a processor that outlives the bucket. It may have `bytes(const
-/// T&) const`, the weight of an item; otherwise an item weighs its size. All members are thread-safe. A bucket belongs
-/// to the process that made it: a child of fork() may only destroy its copy, which then waits for nothing and gives
-/// nothing free.
+/// and returns void or `etl::Result<void>`. One worker at a time calls the processor; with `etl::concurrent(processor)`
+/// all workers call it at once. To use a processor that outlives the bucket, pass a `std::ref`. The processor may have
+/// `bytes(const T&) const`, the weight of an item; otherwise an item weighs `sizeof(T)`. All members are thread-safe. A
+/// bucket belongs to the process that made it: a child of fork() may only destroy its copy; the destructor then neither
+/// waits nor releases anything.
 ///
-/// In a service: give it a retry policy that outlasts an outage of the sink (`.retry = {.max_attempts = 100}`: some
-/// minutes), since after the last attempt the bucket has failed for good and takes nothing more; and a callable for the
-/// items that it took and could not load. To shut down: `close()`, which frees threads that are blocked in a push; join
-/// them; then `finish()`, and look at its report.
+/// In a service, set a retry policy that outlasts an outage of the sink (`.retry = {.max_attempts = 100}`: some
+/// minutes), because after the last attempt the bucket has failed and takes nothing more. Also pass a callable for
+/// items that the bucket took and could not load. To shut down, call `close()`, which ends blocked pushes; join the
+/// pushing threads; then call `finish()` and look at its report.
 template <class T>
 class Bucket {
  public:
@@ -54,11 +54,11 @@ class Bucket {
     requires detail::Processor<F, T>
   explicit Bucket(F processor, Options options = {}, Stop stop = {})
       : parts_(std::move(processor), NobodyTold{}, std::move(options), std::move(stop)) {}
-  /// The same, with a callable that is told of each item that was taken and is not loaded: `on_lost(const
-  /// LostItem<T>&)`. It is called once for each of them, on any thread, one call at a time, before `finish()` returns;
-  /// not for an item that a push refused, which the pusher still has. It may write the item to a file, or keep it for
-  /// another bucket. An exception from it fails the bucket; the other items are told all the same. Two kinds of items
-  /// are not told: those for which there is no memory at all, and those whose own move constructor has thrown.
+  /// The same, with a callable for items that were taken and not loaded: `on_lost(const LostItem<T>&)`. It is called
+  /// once for each such item, on any thread, one call at a time, before `finish()` returns. It is not called for an
+  /// item that a push refused, because the pushing thread still has this item. It may write the item to a file, or keep
+  /// it for another bucket. If it throws, the bucket fails, but it is still called for the other items. It is not
+  /// called for items if there is no memory at all, or if their move constructor has thrown.
   template <class F, class L>
     requires detail::Processor<F, T> && std::is_invocable_v<L&, const LostItem<T>&>
   Bucket(F processor, L on_lost, Options options = {}, Stop stop = {})
@@ -85,8 +85,9 @@ class Bucket {
   /// Adds an item without blocking. Returns false if the bucket is full, closed, stopped or has failed; the item is
   /// then unchanged and not counted. Throws what moving or weighing the item throws; the item is then not counted.
   [[nodiscard]] bool try_push(T& item) { return parts_->try_push(item) == detail::Pushed::Yes; }
-  /// As `try_push`, but waits for room for `timeout`, on the executor's clock. False: full for so long, closed, stopped
-  /// or failed; the item is untouched and not counted. The thread runs no batches meanwhile.
+  /// As `try_push`, but waits up to `timeout` for room, on the executor's clock. Returns false if the bucket stays
+  /// full, is closed, stopped or has failed; the item is then unchanged and not counted. The thread runs no batches
+  /// meanwhile.
   [[nodiscard]] bool push_for(T& item, std::chrono::nanoseconds timeout) {
     const TimePoint due = parts_->engine.due(timeout);
     for (;;) {
@@ -95,7 +96,7 @@ class Bucket {
       if (!parts_->engine.wait_for_room_until(due)) return parts_->try_push(item) == detail::Pushed::Yes;
     }
   }
-  /// A handle for one thread with an open batch of its own: several times faster than `push`.
+  /// A handle for one thread, with its own open batch: several times faster than `push`.
   [[nodiscard]] Producer producer() { return Producer(parts_->engine, parts_->engine.open_lane()); }
 
   /// Refuses further items and flushes the items inside. Returns at once.

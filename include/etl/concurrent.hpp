@@ -1,5 +1,5 @@
 #pragma once
-/// Asks that a processor runs on several workers at once.
+/// Lets a processor run on several workers at once.
 
 #include <concepts>
 #include <cstddef>
@@ -12,7 +12,7 @@
 namespace etl::inline v0 {
 namespace detail {
 
-/// What is behind a std::reference_wrapper, which can be called while constant whatever it refers to.
+/// The type that a std::reference_wrapper refers to. (The wrapper itself is always callable while constant.)
 template <class F>
 struct Referred {
   using type = F;
@@ -40,7 +40,7 @@ class Concurrent {
   decltype(auto) operator()(A&&... a) const {
     return detail::Referred<F>::of(f_)(std::forward<A>(a)...);
   }
-  /// The weight of an item, where the processor says it.
+  /// The weight of an item, if the processor has `bytes`.
   template <class T>
   [[nodiscard]] std::size_t bytes(const T& item) const
     requires requires(const typename detail::Referred<F>::type& f) {
@@ -54,9 +54,9 @@ class Concurrent {
   F f_;
 };
 
-/// Lets all workers of a bucket call `processor` at the same time. Without it a bucket makes one call at a time. The
-/// processor has to be callable while it is constant, and safe to be called by several threads; pass a
-/// `std::reference_wrapper` to refer to one that outlives the bucket.
+/// Lets all workers of a bucket call `processor` at the same time. By default a bucket makes one call at a time. The
+/// processor must be callable while constant, and by several threads at once. To use a processor that outlives the
+/// bucket, pass a `std::reference_wrapper`.
 ///
 ///     etl::Bucket<Hit> bucket(etl::concurrent([](std::span<const Hit> batch) { send(batch); }), {.workers = 8});
 template <class F>

@@ -78,9 +78,9 @@ class Emitter {
   /// source that calls this before its first push must begin at that mark. A source that does not call it begins at the
   /// start, and items that are already settled are skipped (`replayed`).
   [[nodiscard]] const std::optional<Position>& resume_from() const { return (*lane_).host->resume_from(*lane_); }
-  /// For the progress bar: the bytes of this partition that are read, of `size` in all (0: not known). With
-  /// `ByteSource::consumed` and `size_hint`, or `bytes_read` of a reader, the bar is right from the first chunk on, also
-  /// where nobody knows the number of items. Call it once for each chunk.
+  /// For the progress bar: the bytes read so far of this partition, and its size (0: not known). With
+  /// `ByteSource::consumed` and `size_hint`, or `bytes_read` of a reader, the bar is right from the first chunk on,
+  /// even if the number of items is not known. Call it once for each chunk.
   void progress(std::uint64_t bytes_read, std::uint64_t size = 0) { (*lane_).host->progress(*lane_, bytes_read, size); }
   /// Stopped as soon as no more items are wanted. A source should wait on this token instead of sleeping.
   [[nodiscard]] std::stop_token stop() const noexcept { return (*lane_).host->intake_stop(); }

@@ -166,7 +166,7 @@ struct Error {
 template <class T>
 using Result = tl::expected<T, Error>;
 
-/// An error as a `Result` whose type is not named, as in `return ok ? value : etl::failure(error)`.
+/// An error as a `Result` of any type, for `return ok ? value : etl::failure(error)`.
 [[nodiscard]] inline tl::unexpected<Error> failure(Error error) { return tl::unexpected<Error>(std::move(error)); }
 
 /// An `Error` as an exception, for user code that prefers to throw. The library throws it for a programmer's mistake
@@ -185,8 +185,8 @@ class Exception : public std::exception {
 };
 
 /// The value of a result, for code that prefers exceptions: `Store store = etl::value(Store::open(path))`. Throws
-/// `etl::Exception` with the result's error. Prefer it to the result's own `.value()`, whose exception has a text that
-/// says nothing. Thread-safe, as the result is.
+/// `etl::Exception` with the result's error. Prefer it to the result's own `.value()`, whose exception has no useful
+/// text. Thread-safe.
 template <class T>
   requires(!std::is_void_v<T>)
 [[nodiscard]] T value(Result<T>&& result) {
@@ -199,7 +199,7 @@ template <class T>
   if (!result) throw Exception(result.error());
   return *result;
 }
-/// Of a result without a value: throws its error, if it has one.
+/// The same for a result without a value: throws its error, if it has one.
 inline void value(const Result<void>& result) {
   if (!result) throw Exception(result.error());
 }

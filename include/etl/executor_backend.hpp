@@ -1,5 +1,5 @@
 #pragma once
-/// What the library asks of a place to run.
+/// The interface of executors.
 
 #include <chrono>
 #include <condition_variable>

@@ -12,7 +12,7 @@
 ///     etl::postgres::table("orders", order);  // a table of PostgreSQL
 ///     etl::csv::columns(order);               // columns of a CSV file, and members of JSON objects
 ///
-/// A field that is a std::optional may be empty or NULL, every other one may not.
+/// A field that is a std::optional may be empty or NULL; no other field may.
 
 #include <optional>
 #include <string>
@@ -41,12 +41,11 @@ struct NotNull<std::optional<V>> {
   using type = V;
 };
 }  // namespace detail
-/// What an optional holds, or the type itself.
+/// The value type of a std::optional, or the type itself.
 template <class V>
 using not_null_t = typename detail::NotNull<V>::type;
 
-/// One field of a struct: its name, how to get its value from a row, and what connectors have to know of it besides.
-/// A value.
+/// One field of a struct: its name, how to get its value from a row, and options for connectors. A value.
 template <class Get, bool Key = false, class... Options>
 struct Field {
   static constexpr bool is_key = Key;  ///< whether it belongs to the key
@@ -62,8 +61,9 @@ struct Fields {
   std::tuple<F...> all;  ///< the fields
 };
 
-/// `get`: a pointer to a data member, or, for what is only written, a callable `const Row& -> value`. An option belongs
-/// to one connector (`etl::csv::format`, `etl::postgres::jsonb`); the other connectors ignore it.
+/// A field. `get` is a pointer to a data member, or, for a field that is only written, a callable that takes a const
+/// Row&. An option belongs to one connector (`etl::csv::format`, `etl::postgres::jsonb`); the other connectors ignore
+/// it.
 template <class Get, class... Options>
 [[nodiscard]] Field<Get, false, Options...> field(std::string_view name, Get get, Options... options) {
   return {.name = std::string(name), .get = std::move(get), .options = {std::move(options)...}};

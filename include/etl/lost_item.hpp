@@ -9,10 +9,10 @@
 
 namespace etl::inline v0 {
 
-/// What became of an item instead of being loaded.
+/// What happened to an item that was not loaded.
 enum class LostAs : std::uint8_t {
   Rejected,   ///< the processor has rejected it, within the budget
-  Abandoned,  ///< nobody has loaded it: the bucket failed, was stopped, or its drain deadline passed
+  Abandoned,  ///< it was not loaded, because the bucket failed, was stopped, or its drain deadline passed
   InDoubt,    ///< the sink cannot say whether it has committed the item (`Errc::OutcomeUnknown`)
 };
 
@@ -25,17 +25,18 @@ enum class LostAs : std::uint8_t {
   return "in doubt";
 }
 
-/// An item of a bucket that is not loaded, as told to `Bucket`'s `on_lost`. The references hold during the call only.
+/// An item of a bucket that was not loaded, passed to `on_lost` of `Bucket`. The references are valid only during the
+/// call.
 template <class T>
 struct LostItem {
   const T& item;                   ///< the item
   LostAs how = LostAs::Abandoned;  ///< what happened to it
-  const Error& error;              ///< why it was rejected; of others, what ended the bucket
+  const Error& error;              ///< why it was rejected, or what ended the bucket
 };
 
 namespace detail {
 
-/// Whom a bucket tells of items that are lost. Called by one thread at a time.
+/// Receives items that a bucket has lost. Called by one thread at a time.
 class LostItems {
  public:
   LostItems() = default;

@@ -91,8 +91,8 @@ struct RejectHandler : std::function<void(const Rejection&)> {
   ETLPIPE_NOINLINE ~RejectHandler() {}  // NOLINT(modernize-use-equals-default)
 };
 
-/// An attempt that has failed and is followed by another one, as told to `Options::on_retry`. The references hold
-/// during the call only.
+/// An attempt that has failed and is followed by another, passed to `Options::on_retry`. The references are valid only
+/// during the call.
 struct FailedAttempt {
   std::string_view pipeline;           ///< name of the pipeline
   Stage stage = Stage::Load;           ///< Load, DeadLetter or Checkpoint
@@ -106,7 +106,7 @@ struct FailedAttempt {
   std::uint32_t partition = 0;         ///< index of the partition
 };
 
-/// Called for failed attempts. (Its destructor: see `RejectHandler`.)
+/// A function called for failed attempts. (For its destructor see `RejectHandler`.)
 struct RetryHandler : std::function<void(const FailedAttempt&)> {
   using std::function<void(const FailedAttempt&)>::function;
   RetryHandler() = default;
@@ -117,8 +117,8 @@ struct RetryHandler : std::function<void(const FailedAttempt&)> {
   ETLPIPE_NOINLINE ~RetryHandler() {}  // NOLINT(modernize-use-equals-default)
 };
 
-/// What a run does about rejected items (G4, G7). `max_rejects` and `max_reject_ratio` hold where they are given; with
-/// neither, the first rejected item fails the run.
+/// What a run does about rejected items (G4, G7). Each of `max_rejects` and `max_reject_ratio` holds if it is given.
+/// With neither, the first rejected item fails the run.
 struct ErrorPolicy {
   /// The number of items that may be rejected; one more fails the run.
   std::optional<std::uint64_t> max_rejects{};
@@ -199,11 +199,11 @@ struct Options {
   /// Retries after errors of class Transient from `load` (G5). The same results are loaded again; `transform` is not
   /// repeated.
   RetryPolicy retry{};
-  /// Called for every attempt that is followed by another one: of a `load`, of writing dead letters, of reading and
-  /// saving progress. On the thread that will wait, one call at a time. An exception from it fails the run.
+  /// Called after every failed attempt that is followed by another: to load, to write dead letters, to read or save
+  /// progress. It is called on the thread that will wait, one call at a time. An exception from it fails the run.
   RetryHandler on_retry{};
-  /// Also repeat a `load` that cannot say whether it has committed (`Errc::OutcomeUnknown`). Without it that is done
-  /// only where a repetition does no harm: with a `TransactionalStore`, or an `IdempotencyKey`.
+  /// Also repeat a `load` that cannot say whether it has committed (`Errc::OutcomeUnknown`). By default such a load is
+  /// repeated only with a `TransactionalStore` or an `IdempotencyKey`, where this does no harm.
   bool retry_unknown_outcome = false;
   /// Limits the results, and the bytes if the pipeline has `bytes`, that `load` gets per second. Runs may share it.
   /// Null for no limit.

@@ -96,10 +96,10 @@ struct ErrorRecord {
   Error error;                     ///< the error
   std::string pipeline{};          ///< name of the pipeline
   Stage stage = Stage::Configure;  ///< where it arose
-  bool rejected = false;           ///< it concerns an item that was rejected within the budget: no failure of the run
-  bool in_batch = false;           ///< whether `batch` and the items are known
-  std::uint64_t batch = 0;         ///< number of the batch, from 0, in the order of sealing
-  std::uint32_t partition = 0;     ///< index of the partition
+  bool rejected = false;    ///< it concerns an item that was rejected within the budget, and did not make the run fail
+  bool in_batch = false;    ///< whether `batch` and the items are known
+  std::uint64_t batch = 0;  ///< number of the batch, from 0, in the order of sealing
+  std::uint32_t partition = 0;  ///< index of the partition
   /// First source item concerned, counted from 0 in its partition. For an error of `extract`: the number of items
   /// extracted before it.
   std::uint64_t first_seq = 0;
@@ -111,12 +111,12 @@ struct ErrorRecord {
 /// An operation that has failed with an error of class Transient and is tried again.
 struct RetryStatus {
   Stage stage = Stage::Load;            ///< Load, DeadLetter or Checkpoint
-  std::size_t attempt = 0;              ///< the number of the attempt that has failed last, from 1
+  std::size_t attempt = 0;              ///< the number of the last failed attempt, from 1
   std::size_t max_attempts = 0;         ///< `RetryPolicy::max_attempts`
   std::string error{};                  ///< why it failed
-  std::chrono::nanoseconds next_try{};  ///< from now to the next attempt; 0: it is under way
+  std::chrono::nanoseconds next_try{};  ///< time until the next attempt; 0: it is running
   std::chrono::nanoseconds since{};     ///< how long ago the first attempt began
-  std::size_t operations = 0;  ///< how many operations of the run are tried again; this one for the longest time
+  std::size_t operations = 0;  ///< number of operations that are being tried again; this one for the longest time
 };
 
 /// A live view of a run, for progress and `PipelineManager::status`.
@@ -126,21 +126,21 @@ struct RunStatus {
   std::uint64_t running_batches = 0;   ///< batches at work
   std::chrono::nanoseconds elapsed{};  ///< time since the start
   std::uint64_t expected_items = 0;    ///< length of the source; 0 if not known
-  std::uint64_t earlier_items = 0;     ///< items before the places at which this run goes on; not among `items`
-  std::uint64_t bytes_read = 0;        ///< what the source says (`Emitter::progress`); 0 if it says nothing
-  std::uint64_t expected_bytes = 0;    ///< length of the source in bytes; 0 if not known
-  std::uint64_t earlier_bytes = 0;     ///< of `bytes_read`, those before the places at which this run goes on
+  std::uint64_t earlier_items = 0;   ///< items before the positions at which this run resumed; not included in `items`
+  std::uint64_t bytes_read = 0;      ///< as reported by the source (`Emitter::progress`); 0 if not reported
+  std::uint64_t expected_bytes = 0;  ///< length of the source in bytes; 0 if not known
+  std::uint64_t earlier_bytes = 0;   ///< the part of `bytes_read` before the positions at which this run resumed
   /// Stages in which a user callable is running. If a run does not end, this names what it waits for (G3).
   std::string waiting_for{};
-  /// What is being tried again, when something is: the run waits for a server.
+  /// The operation that is being tried again, if any, because the run waits for a server.
   std::optional<RetryStatus> retry{};
 };
 
 /// How a report is written.
 struct ReportStyle {
   bool verbose = false;  ///< with everything that is known
-  bool colour = false;   ///< of the outcome, by ECMA-48 sequences
-  /// In colour when `stream` is a terminal, unless the environment has NO_COLOR (no-color.org) or TERM is "dumb".
+  bool colour = false;   ///< show the outcome in colour, with ECMA-48 sequences
+  /// In colour if `stream` is a terminal, unless the environment has NO_COLOR (no-color.org) or TERM is "dumb".
   [[nodiscard]] static ReportStyle of(std::FILE* stream, bool verbose = false) noexcept;
 };
 
@@ -149,8 +149,8 @@ struct RunReport {
   std::string pipeline{};  ///< name of the pipeline
   std::string run{};       ///< unique id of this run
   bool resumed = false;    ///< an earlier run was resumed; `items.replayed` counts what it had settled
-  /// For a resumed run with dead letters: how many letters earlier runs have left there. Each run has its own reject
-  /// budget, which does not count them.
+  /// For a resumed run with dead letters: the number of letters of earlier runs. They do not count against the reject
+  /// budget of this run.
   std::optional<std::uint64_t> earlier_rejects{};
   Outcome outcome = Outcome::Completed;  ///< how the run ended
   ItemLedger items{};                    ///< source items
@@ -164,15 +164,15 @@ struct RunReport {
   StageTimes transform{};                ///< times of `transform`
   StageTimes load{};                     ///< times of `load`
   StageTimes post_process{};             ///< times of `post_process`
-  /// Of the abandoned items, those that a `push` did not take: whoever pushed still has them (G11).
+  /// The abandoned items that a `push` did not take: the pushing code still has them (G11).
   std::uint64_t refused_pushes = 0;
   std::uint64_t inline_batches = 0;   ///< batches run on the thread that extracted them
   std::uint64_t max_queue_depth = 0;  ///< most sealed batches that waited at once
   std::uint64_t error_count = 0;      ///< number of all errors
   std::vector<ErrorRecord> errors{};  ///< the first errors in the order they happened; [0] decided a failure
   std::string reason{};               ///< reason of NotRun
-  std::string rejects_at{};           ///< where rejected items are, for a person; empty: nowhere but in `errors`
-  std::string next_step{};            ///< what to do after a run that was not Completed, for a person; may be empty
+  std::string rejects_at{};           ///< where rejected items are kept, for people; empty: only in `errors`
+  std::string next_step{};            ///< what to do after a run that was not Completed, for people; may be empty
   /// Ids of partitions that an earlier run of this pipeline had and this run has not. Their settled items stay settled,
   /// and are skipped when the partitions come back.
   std::vector<std::string> missing_partitions{};

@@ -1,5 +1,5 @@
 #pragma once
-/// Reading a query with a range-based for.
+/// Reads a query with a range-based for.
 
 #include <cstddef>
 #include <iterator>
@@ -9,8 +9,8 @@
 
 namespace etl::inline v0 {
 
-/// Goes over what `query.next(row)` gives, one row at a time. Each step overwrites the row, whose memory is used again,
-/// and throws `etl::Exception` where the query fails or a value does not fit its member. Belongs to the query's thread.
+/// Iterates over the rows of a query. Each step overwrites the row and reuses its memory. Throws `etl::Exception` if
+/// the query fails or a value does not fit its member. Belongs to the query's thread.
 template <class Query, class Row>
 class RowIterator {
  public:

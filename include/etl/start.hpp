@@ -21,9 +21,9 @@ class StartedRun;
 }
 class RunHandle;
 
-/// Starts to run `pipeline`, as `run` does, and returns at once. Extraction happens on a thread of the handle's own. A
-/// pipeline that has a name is referred to, and has to outlive the handle; one that has none is moved into the handle.
-/// Where the thread cannot start, the report says so. Throws `std::bad_alloc` without memory for a handle.
+/// Starts a run of `pipeline`, as `run` does, and returns at once. Extraction runs on a thread of the handle. An lvalue
+/// pipeline is used by reference and must outlive the handle; an rvalue is moved into the handle. If the thread cannot
+/// start, the report says so. Throws `std::bad_alloc` without memory for a handle.
 ///
 ///     etl::RunHandle run = etl::start(orders, {.name = "orders"});
 ///     while (run.wait_for(1s) == nullptr) show(run.status());
@@ -31,9 +31,9 @@ class RunHandle;
 template <class P>
 [[nodiscard]] RunHandle start(P&& pipeline, Options options = {}, Stop stop = {});
 
-/// A run that is under way on a thread of its own; made by `start`. All members but the destructor and the move are
-/// thread-safe. A handle that was moved from may only be destroyed. A handle belongs to the process that made it: a
-/// child of fork() may only destroy its copy, which then waits for nothing.
+/// A run on a separate thread; made by `start`. All members except the destructor and the move are thread-safe. A
+/// handle that was moved from may only be destroyed. A handle belongs to the process that made it: a child of fork()
+/// may only destroy its copy; the destructor then does not wait.
 class RunHandle {
  public:
   /// Takes over the run.
@@ -44,7 +44,7 @@ class RunHandle {
   /// Requests a drain and waits for the end of the run: nothing is left running (G3).
   ~RunHandle();
 
-  /// How far the run is; after its end, what the report says.
+  /// How far the run is. After the end, the counts of the report.
   [[nodiscard]] RunStatus status() const;
   /// Requests level 1 of `Stop` (G10). Returns false if it was requested before.
   bool request_drain();
@@ -52,11 +52,11 @@ class RunHandle {
   bool request_abandon();
   /// Waits for the end of the run. The report lives as long as the handle.
   const RunReport& wait() const;
-  /// Waits no longer than `most`. Returns the report, or null while the run is under way.
+  /// Waits at most for `most`. Returns the report, or null if the run has not ended.
   [[nodiscard]] const RunReport* wait_for(std::chrono::nanoseconds most) const;
-  /// The report, or null while the run is under way. Never waits.
+  /// The report, or null if the run has not ended. Never waits.
   [[nodiscard]] const RunReport* report() const { return wait_for(std::chrono::nanoseconds(0)); }
-  /// The same report for code that waits for a future. It never holds an exception, and may outlive the handle.
+  /// A future with the same report. It never holds an exception, and may outlive the handle.
   [[nodiscard]] std::shared_future<RunReport> future() const;
 
  private:

@@ -10,7 +10,8 @@
 
 namespace etl::inline v0 {
 
-/// The bytes of the UTF-8 character that `text` begins with, 1 to 4; 0 if it begins with none (Unicode, table 3-7).
+/// The number of bytes, 1 to 4, of the UTF-8 character at the beginning of `text`; 0 if there is no valid one (Unicode,
+/// table 3-7).
 [[nodiscard]] constexpr std::size_t utf8_size(std::string_view text) noexcept {
   const auto byte = [text](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
   if (text.empty()) return 0;
@@ -28,7 +29,7 @@ namespace etl::inline v0 {
 /// The offset of the first byte that is not UTF-8, or npos. Skips ASCII 8 bytes at a time.
 [[nodiscard]] std::size_t find_invalid_utf8(std::string_view text) noexcept;
 
-/// What stands in JSON for a byte that is not UTF-8.
+/// How a byte that is not UTF-8 is written in JSON.
 enum class InvalidByte : std::uint8_t {
   Replacement,  ///< the character U+FFFD
   Surrogate,    ///< an escaped lone surrogate, \udc80 to \udcff, from which the byte can be read back

@@ -37,10 +37,10 @@ void add_load(CLI::App& app, Chosen& chosen) {
       "together: if a load was killed or has failed, the same command resumes it, and no file is loaded twice. First "
       "example: etl-csv load 'data/*.csv' --into sqlite:orders.db --table orders --create");
   command
-      ->add_option("PATTERN", load->patterns,
-                   "Files of CSV or JSON, plain or gzip by content, workbooks (.xlsx, .xls), or patterns with *, ?, "
-                   "[a-z], {a,b} and ** (any "
-                   "folders); - is standard input")
+      ->add_option(
+          "PATTERN", load->patterns,
+          "CSV or JSON files, plain or gzip, workbooks (.xlsx, .xls), or patterns with *, ?, [a-z], {a,b} and ** "
+          "(any folders); - is standard input")
       ->required();
   command
       ->add_option(

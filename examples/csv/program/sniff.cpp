@@ -61,9 +61,9 @@ void add_sniff(CLI::App& app, Chosen& chosen) {
     SheetChoice sheet{};
   };
   const auto options = std::make_shared<Options>();
-  CLI::App* const command = app.add_subcommand("sniff", "Say how files are written, and which columns they have");
-  command->add_option("FILE", options->files, "Plain, gzip or a workbook (.xlsx, .xls), by content")->required();
-  command->add_option("--bytes", options->bytes, "How much of the beginning is looked at")
+  CLI::App* const command = app.add_subcommand("sniff", "Show how files are written, and which columns they have");
+  command->add_option("FILE", options->files, "Files: plain, gzip or workbooks (.xlsx, .xls)")->required();
+  command->add_option("--bytes", options->bytes, "Number of bytes to look at, from the beginning")
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
   add_sheet(*command, options->sheet);

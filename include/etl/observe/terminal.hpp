@@ -1,5 +1,5 @@
 #pragma once
-/// One line on a terminal that is redrawn in place: how wide it may be, and texts that fit.
+/// One line on a terminal that is redrawn in place: its width, and texts that fit.
 
 #include <algorithm>
 #include <cerrno>
@@ -31,7 +31,7 @@ namespace etl::inline v0 {
 #endif
 }
 
-/// False when nothing written to `stream` can arrive: its descriptor is closed, or is for reading only.
+/// Whether `stream` can be written: false if its descriptor is closed or for reading only.
 [[nodiscard]] inline bool is_writable(std::FILE* stream) noexcept {
   if (stream == nullptr) return false;
 #if defined(__unix__) || defined(__APPLE__)
@@ -44,9 +44,9 @@ namespace etl::inline v0 {
 #endif
 }
 
-/// How many columns a line on `stream` may have now. The last column stays free, since some terminals wrap there. A
-/// terminal that does not tell its size has 80 columns. What is no terminal has no limit. A window may change its size
-/// at any time: ask again for each line.
+/// The number of columns that a line on `stream` may have now. The last column stays free, because some terminals wrap
+/// there. A terminal of unknown size has 80 columns; other streams have no limit. A window may change its size at any
+/// time, so ask again for each line.
 [[nodiscard]] inline std::size_t line_width(std::FILE* stream) noexcept {
   if (!is_terminal(stream)) return std::numeric_limits<std::size_t>::max();
   std::size_t columns = 80;
@@ -57,8 +57,8 @@ namespace etl::inline v0 {
   return columns - 1;
 }
 
-/// Whether lines may hold escape sequences (ECMA-48). They may not when `NO_COLOR` is set and not empty
-/// (https://no-color.org), or `TERM` is "dumb".
+/// Whether lines may contain escape sequences (ECMA-48): not if `NO_COLOR` is set and not empty (https://no-color.org),
+/// or if `TERM` is "dumb".
 [[nodiscard]] inline bool escapes_allowed() noexcept {
   const char* const no_color = std::getenv("NO_COLOR");
   const char* const terminal = std::getenv("TERM");
@@ -67,8 +67,8 @@ namespace etl::inline v0 {
 
 namespace detail {
 
-/// The columns of the character that `text` begins with, at most, and its bytes. Characters from U+1100 on count as
-/// wide, so that a line is rather too short than too long.
+/// The largest number of columns of the first character of `text`, and its bytes. Characters from U+1100 on count as
+/// wide, so that a line is never too long.
 struct Shown {
   std::size_t bytes, columns;
 };
@@ -80,7 +80,7 @@ struct Shown {
   return {bytes, wide ? 2U : 1U};
 }
 
-/// Bytes of the longest beginning of `text` that has no more than `columns`.
+/// Number of bytes of the longest beginning of `text` that fits into `columns`.
 [[nodiscard]] constexpr std::size_t bytes_within(std::string_view text, std::size_t columns) noexcept {
   std::size_t bytes = 0;
   while (bytes < text.size()) {
@@ -94,7 +94,7 @@ struct Shown {
 
 }  // namespace detail
 
-/// The columns that `text`, in UTF-8, takes on a terminal, at most.
+/// The largest number of columns of `text`, in UTF-8, on a terminal.
 [[nodiscard]] constexpr std::size_t text_width(std::string_view text) noexcept {
   std::size_t columns = 0;
   while (!text.empty()) {
@@ -105,8 +105,8 @@ struct Shown {
   return columns;
 }
 
-/// `text` in at most `columns`. Of a longer one the middle gives way to "..": names of files tell most by how they
-/// begin and end. Control characters, which would move the cursor, become '?'.
+/// `text` in at most `columns`. In a longer text the middle is replaced by "..", because the beginning and the end of
+/// file names matter most. Control characters, which would move the cursor, become '?'.
 [[nodiscard]] inline std::string shortened(std::string_view text, std::size_t columns) {
   std::string out(text);
   std::ranges::replace_if(out, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, '?');
@@ -121,19 +121,19 @@ struct Shown {
   return out.substr(0, head) + ".." + std::string(rest.substr(skip));
 }
 
-/// `text` in at most `columns`; the end of a longer one is cut off.
+/// `text` in at most `columns`; the end of a longer text is cut off.
 [[nodiscard]] inline std::string cut_to_width(std::string_view text, std::size_t columns) {
   return std::string(text.substr(0, detail::bytes_within(text, columns)));
 }
 
-/// What goes before another line on a terminal whose current line is redrawn in place: it erases that line. Empty where
-/// `stream` is no terminal.
+/// The sequence that erases the current line of a terminal, to be written before another line. Empty if `stream` is not
+/// a terminal.
 [[nodiscard]] inline std::string fresh_line(std::FILE* stream) {
   if (!is_terminal(stream)) return {};
   return escapes_allowed() ? "\r\x1b[K" : '\r' + std::string(line_width(stream), ' ') + '\r';
 }
 
-/// `line` in place of the current line of the terminal `stream`, cut to its width.
+/// The sequence that replaces the current line of the terminal `stream` by `line`, cut to its width.
 [[nodiscard]] inline std::string redrawn_line(std::string_view line, std::FILE* stream) {
   const std::size_t width = line_width(stream);
   std::string out = '\r' + cut_to_width(line, width);

@@ -27,23 +27,22 @@ enum class Encoding : std::uint8_t {
 /// The dialect of a file. Rows end with LF, CR LF or CR, also mixed; within quotes a line break belongs to the cell.
 /// The default is RFC 4180 with a header row. A value.
 struct Dialect {
-  char delimiter = ',';              ///< between cells
-  std::optional<char> quote = '"';   ///< nothing: quotes are text like any other
-  std::optional<char> escape{};      ///< within quotes, this takes the next character as it is; nothing: "" is a quote
-  std::optional<char> comment{};     ///< a line that begins with it is no row
-  std::size_t skip_lines = 0;        ///< before the header: whole lines, whatever is in them
-  std::size_t header_rows = 1;       ///< 0: columns have no names; several: their names are joined by a blank
-  bool trim = false;                 ///< blanks and tabs around cells, and around their quotes, do not count
-  bool keep_blank_lines = false;     ///< as rows of one empty cell; else they are no rows
-  Ragged ragged = Ragged::Reject;    ///< see there
-  std::size_t max_field = 16 << 20;  ///< bytes of a cell at most: an unclosed quote does not swallow the file
-  std::size_t max_lines = 1000;      ///< of a cell in quotes at most: more are rows behind a quote that is one too many
-  Encoding encoding = Encoding::Utf8;  ///< see there
-  std::string charset{};    ///< any other encoding, as iconv names it; offsets are then those of the text as UTF-8
-  bool check_utf8 = false;  ///< rows with invalid UTF-8 are set aside
-  /// The text is a sheet of a workbook, a row a line (`excel::open`), and its first cell stands in this column, from 1:
-  /// A. A line break within a cell then counts as no line, so that lines are the rows of the sheet, and errors of
-  /// decoders name cells as "C12". 0: it is no sheet.
+  char delimiter = ',';                ///< between cells
+  std::optional<char> quote = '"';     ///< around cells; nothing: quotes are text
+  std::optional<char> escape{};        ///< within quotes, escapes the next character; nothing: "" is a quote
+  std::optional<char> comment{};       ///< lines that begin with it are skipped
+  std::size_t skip_lines = 0;          ///< number of lines before the header
+  std::size_t header_rows = 1;         ///< 0: columns have no names; several: their names are joined by a blank
+  bool trim = false;                   ///< remove blanks and tabs around cells and around their quotes
+  bool keep_blank_lines = false;       ///< a blank line is a row of one empty cell; otherwise it is skipped
+  Ragged ragged = Ragged::Reject;      ///< rows with another number of cells
+  std::size_t max_field = 16 << 20;    ///< most bytes of a cell, so that an unclosed quote does not take the whole file
+  std::size_t max_lines = 1000;        ///< most lines of a cell in quotes; more are taken for a stray quote
+  Encoding encoding = Encoding::Utf8;  ///< how bytes encode text
+  std::string charset{};    ///< another encoding, as iconv names it; offsets are then those of the UTF-8 text
+  bool check_utf8 = false;  ///< set aside rows with invalid UTF-8
+  /// For a sheet of a workbook (`excel::open`): the column of its first cell, from 1 (A). Line breaks within cells then
+  /// do not count, so that lines are the rows of the sheet, and errors of decoders name cells as "C12". 0: not a sheet.
   std::size_t sheet_column = 0;
 
   friend bool operator==(const Dialect&, const Dialect&) = default;
