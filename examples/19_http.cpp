@@ -1,4 +1,4 @@
-// From one HTTP service to another: pages of JSON in, batches of lines out: `example_15_http SOURCE_URL TARGET_URL`.
+// From one HTTP service to another: pages of JSON in, batches of lines out: `example_19_http SOURCE_URL TARGET_URL`.
 #include <chrono>
 #include <span>
 #include <string>

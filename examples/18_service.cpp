@@ -1,0 +1,52 @@
+// A service: threads push events into a bucket until a signal comes; then everything ends in order, and nothing is
+// lost.
+#include <chrono>
+#include <csignal>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fmt/format.h>
+#include <etl/etl.hpp>
+
+struct Event {
+  int request = 0;
+};
+
+int main() {
+  using namespace std::chrono_literals;
+  const etl::Stop stop = etl::stop_on_signals();  // the first signal; the bucket does not get it: it is closed in order
+  std::vector<Event> kept;                        // what could not be loaded: for a file, or the next start
+  std::size_t loaded = 0;
+  etl::Bucket<Event> bucket([&](std::span<const Event> batch) mutable { loaded += batch.size(); },
+                            [&](const etl::LostItem<Event>& lost) { kept.push_back(lost.item); },
+                            {.timeout = 50ms,
+                             .retry = {.max_attempts = 100},
+                             .on_retry =
+                                 [](const etl::FailedAttempt& a) {
+                                   fmt::print(stderr, "attempt {} failed: {}\n", a.attempt, a.error.message());
+                                 },
+                             .name = "events"});
+
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 2; ++t)
+    threads.emplace_back([&] {
+      for (int i = 0; !stop.drain().stop_requested(); ++i) {
+        Event event{i};
+        if (bucket.push_for(event, 200ms)) continue;
+        if (const auto retry = bucket.status().retry) fmt::print(stderr, "busy: {}\n", retry->error);  // answer 503
+      }
+    });
+  std::thread operator_([] {  // stands for a person who presses Ctrl-C
+    std::this_thread::sleep_for(100ms);
+    std::raise(SIGTERM);
+  });
+
+  operator_.join();
+  bucket.close();                                 // 1. blocked pushes come free, later ones return false
+  for (std::thread& t : threads) t.join();        // 2. nobody pushes any more
+  const etl::RunReport report = bucket.finish();  // 3. the rest is loaded
+  fmt::print("{}\n{} kept\n", report.text(), kept.size());
+  return report.items.loaded == loaded && kept.empty() ? 0 : 1;
+}
