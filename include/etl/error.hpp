@@ -50,6 +50,8 @@ enum class Errc {
   CheckpointMismatch,  ///< a checkpoint belongs to another source or another version of the pipeline (G17)
   NoPayload,           ///< a dead letter from which its item cannot be made again (G7)
   Superseded,          ///< a later run of the pipeline has taken over its progress (G15)
+  CheckFailed,         ///< a check of loaded data found what must not be
+  ScriptFailed,        ///< a script that was to follow a load has failed: nothing of it is there; the cause says why
 };
 
 [[nodiscard]] inline std::string_view to_string(ErrorClass c) noexcept {
@@ -94,6 +96,8 @@ enum class Errc {
         case Errc::CheckpointMismatch: return "checkpoint does not fit";
         case Errc::NoPayload: return "dead letter without payload";
         case Errc::Superseded: return "another run has taken over";
+        case Errc::CheckFailed: return "check failed";
+        case Errc::ScriptFailed: return "script failed";
       }
       return "unknown error";
     }

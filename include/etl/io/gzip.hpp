@@ -26,8 +26,9 @@ enum class Inflater : std::uint8_t {
 /// behind the last member that are neither a member nor padding. A member is checked at its end: its bytes have been
 /// given by then, and are not to be trusted before the source has come to its end.
 [[nodiscard]] Source inflate(Source compressed, Inflater by = Inflater::Best);
-/// Inflates when the content begins like gzip (1F 8B), whatever the name; else, also when it is empty, gives the bytes
-/// as they are. Reads the first two bytes.
+/// Decompresses when the content begins like gzip (1F 8B), bzip2, xz or zstd (`Compression`), whatever the name; else,
+/// also when it is empty, gives the bytes as they are. Reads the first two bytes, and up to ten where these may be of
+/// such a format. The error: it is one that `can_decompress` denies.
 [[nodiscard]] Result<Source> decode(Source source);
 /// Compresses into `target` as one gzip member. `level`: 1 (fast) to 9 (small); another throws `etl::Exception`.
 [[nodiscard]] Sink deflate(Sink target, int level = 6);

@@ -137,7 +137,8 @@ struct FileMapping {
   Dialect dialect{};
   bool decimal_comma = false;
   Nulls nulls{};
-  std::vector<MappedColumn> columns{};  ///< empty: all that the header has, as texts; column_1 where it has no name
+  std::vector<MappedColumn> columns{};               ///< empty: all that the header has; column_1 where it has no name
+  std::map<std::string, Kind, std::less<>> types{};  ///< of these, by their names; the others are texts
 
   /// Finds the columns in the header of a file. The error names all that are missing and the header that there is, or a
   /// format that is none. `width`: cells of a row, for a file without a header; 0: not known.
