@@ -1338,7 +1338,7 @@ def server_away(c):
         c.psql(url, "CREATE TABLE t (id bigint PRIMARY KEY, sku text, price numeric, day date, note text)")
         for name, first in (("begins", False), ("works", True)):
             os.mkfifo(c.folder / name)
-            process = subprocess.Popen(c.command(name, "--json", "--batch-size", 100, into=url), cwd=c.folder,
+            process = subprocess.Popen(c.command(name, "--json", "--log", "warn", "--batch-size", 100, into=url), cwd=c.folder,
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             with open(c.folder / name, "w") as fifo:
                 if first:
