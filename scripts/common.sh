@@ -2,7 +2,7 @@
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 library_packages=(g++ cmake ninja-build libasio-dev libconcurrentqueue-dev libfmt-dev libexpected-dev)
-component_packages=(zlib1g-dev libisal-dev libssl-dev libsqlite3-dev libpq-dev libzip-dev libexpat1-dev libfreexl-dev libcurl4-openssl-dev libcli11-dev boost-json pkg-config)
+component_packages=(zlib1g-dev libisal-dev libarchive-dev libssl-dev libsqlite3-dev libpq-dev libzip-dev libexpat1-dev libfreexl-dev libcurl4-openssl-dev libcli11-dev boost-json pkg-config)
 
 # Boost.JSON 1.81 or later: Debian 12 has it beside its own 1.74, Debian 13 as its own.
 boost_json_package() {

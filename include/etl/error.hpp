@@ -51,6 +51,8 @@ enum class Errc {
   CheckpointMismatch,  ///< a checkpoint belongs to another source or another version of the pipeline (G17)
   NoPayload,           ///< a dead letter has no payload, so its item cannot be replayed (G7)
   Superseded,          ///< a later run of the pipeline has taken over its progress (G15)
+  CheckFailed,         ///< a check of loaded data found what must not be
+  ScriptFailed,        ///< a script that was to follow a load has failed: nothing of it is there; the cause says why
 };
 
 /// The name of an error class: "transient", "rejected" or "fatal".
@@ -97,6 +99,8 @@ enum class Errc {
         case Errc::CheckpointMismatch: return "checkpoint does not fit";
         case Errc::NoPayload: return "dead letter without payload";
         case Errc::Superseded: return "another run has taken over";
+        case Errc::CheckFailed: return "check failed";
+        case Errc::ScriptFailed: return "script failed";
       }
       return "unknown error";
     }

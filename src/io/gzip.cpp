@@ -4,9 +4,12 @@
 #include <array>
 #include <cstring>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
+
+#include <etl/io/compression.hpp>
 
 #include "raw_inflate.hpp"
 
@@ -190,10 +193,11 @@ class InflateSource final : public ByteSource {
 class PeekedSource final : public ByteSource {
  public:
   explicit PeekedSource(Source source) : source_(std::move(source)) {}
-  /// Looks at the first bytes; fewer at the end.
+  /// Looks at the first bytes, before any is read; fewer at the end.
   Result<std::string_view> peek(std::size_t count) {
-    std::string first(count, '\0');
-    std::size_t size = 0;
+    std::string first = peeked_;
+    std::size_t size = first.size();
+    first.resize(count);
     while (size < count) {
       const auto got = source_->read(std::span(first).subspan(size));
       if (!got) return failure(got.error());
@@ -235,10 +239,26 @@ Source inflate(Source compressed, Inflater by) { return std::make_unique<Inflate
 
 Result<Source> decode(Source source) {
   auto peeked = std::make_unique<PeekedSource>(std::move(source));
-  const auto first = peeked->peek(magic.size());
+  auto first = peeked->peek(magic.size());
   if (!first) return failure(first.error());
-  if (*first != magic) return peeked;
-  return inflate(std::move(peeked));
+  if (*first == magic) return inflate(std::move(peeked));
+  // No more is waited for where what is there rules all of them out.
+  using std::string_view_literals::operator""sv;
+  if (*first != "BZ"sv &&
+      *first !=
+          "\xFD"
+          "7"sv &&
+      *first != "\x28\xB5"sv)
+    return peeked;
+  first = peeked->peek(compression_bytes);
+  if (!first) return failure(first.error());
+  const Compression compression = compression_of(*first);
+  if (compression == Compression::None) return peeked;
+  if (can_decompress(compression)) return decompress(std::move(peeked), compression);
+  return failure(Error{.code = std::make_error_code(std::errc::not_supported),
+                       .context = fmt::format("{}: the file is compressed by {}, which this etlpipe was built without "
+                                              "(libarchive): decompress it first",
+                                              peeked->name(), to_string(compression))});
 }
 
 }  // namespace etl::inline v0::io

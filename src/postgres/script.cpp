@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -209,11 +210,13 @@ Result<void> check_integrity(Connection& connection, std::span<const std::string
     if (!wrong->empty()) all.append(all.empty() ? "" : "; ").append(*wrong);
   }
   if (all.empty()) return {};
-  return failure(own_error("23000", ErrorClass::Fatal,
-                           fmt::format("{}: the check of the data fails: {}", connection.name(), all)));
+  return failure({.code = Errc::CheckFailed,
+                  .context = fmt::format("{}: the check of the data fails: {}", connection.name(), all)});
 }
 
-Result<void> run_script(Connection& connection, std::string_view sql, std::string_view name) {
+namespace {
+
+Result<void> run_all(Connection& connection, std::string_view sql, std::string_view name) {
   const std::vector<std::size_t> starts = Splitter(sql).starts();
   const auto placed = [&](std::size_t at) { return fmt::format("{}:{}", name, line_of(sql, at)); };
   for (const std::size_t at : starts)
@@ -237,6 +240,18 @@ Result<void> run_script(Connection& connection, std::string_view sql, std::strin
     return failure(std::move(error));
   }
   return transaction->commit();
+}
+
+}  // namespace
+
+Result<void> run_script(Connection& connection, std::string_view sql, std::string_view name) {
+  Result<void> done = run_all(connection, sql, name);
+  if (done) return done;
+  const ErrorClass error_class = done.error().error_class;
+  return failure({.code = Errc::ScriptFailed,
+                  .error_class = error_class,
+                  .context = fmt::format("{} has failed, and nothing of it is done", name),
+                  .cause = std::make_shared<const Error>(std::move(done.error()))});
 }
 
 Result<void> run_script_file(Connection& connection, const std::filesystem::path& path) {

@@ -93,7 +93,7 @@ namespace detail {
 
 const char* text_problem(std::string_view text) noexcept {
   while (!text.empty()) {
-    if (text.front() == '\0') return "PostgreSQL's texts cannot hold the character NUL";
+    if (text.front() == '\0') return "PostgreSQL's texts cannot hold the character NUL (\\u0000 in JSON)";
     const std::size_t length = character(text);
     if (length == 0) return "not valid UTF-8";
     text.remove_prefix(length);

@@ -78,7 +78,7 @@ Result<Database> Database::open(const fs::path& path, const DatabaseOptions& opt
   const auto utf8 = path.u8string();
   std::string name(utf8.begin(), utf8.end());
   if (name.empty())  // SQLite would open a temporary database, and lose it at the end
-    return failure(plain_error(SQLITE_CANTOPEN, "etl::sqlite::Database::open: the path is empty"));
+    return failure(plain_error(SQLITE_CANTOPEN, "the path of the database is empty"));
   const int flags = SQLITE_OPEN_NOMUTEX | (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
                     (options.create && !options.read_only ? SQLITE_OPEN_CREATE : 0);
   sqlite3* handle = nullptr;

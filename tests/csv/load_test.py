@@ -23,6 +23,7 @@ import time
 sys.dont_write_bytecode = True
 import round_trip as generated  # noqa: E402
 import terminal_cases  # noqa: E402
+import told_cases  # noqa: E402
 
 # A shell starts background jobs with SIGINT ignored, and the program leaves an ignored signal ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -231,7 +232,7 @@ def types_by_option(c):
             _, error = c.load("b.csv", "--restart", "--type", "zip=text", into=into, wanted=1)
             c.has(error, "'zip' is text by --type and ")
             _, error = c.load("b.csv", "--restart", "--type", "zap=text", into=into, wanted=1)
-            c.has(error, "b.csv: there is no column 'zap' for --type; there are id, zip, amount")
+            c.has(error, "b.csv: there is no column 'zap' for --type, or for \"types\" of a mapping; there are id, zip, amount")
             if into:
                 c.psql(url, "DROP TABLE t")
             else:
@@ -418,7 +419,7 @@ def headers(c):
 
 
 def encodings(c):
-    """UTF-16 by its mark, other encodings by name, and what --latin1 is called for: Windows-1252."""
+    """UTF-16 by its mark or its NULs, other encodings by name, and what --latin1 is called for: Windows-1252."""
     text = "id,name\n1,Köln\n2,€ 5 “x”\n" + "".join(f"{i},naïve\n" for i in range(3, 9000))
     (c.folder / "a.csv").write_bytes(text.encode("utf-16"))
     (c.folder / "b.csv").write_bytes(text.encode("utf-16-be"))
@@ -426,7 +427,7 @@ def encodings(c):
     (c.folder / "d.csv").write_bytes("id,name\n1,Łódź\n".encode("cp1250"))
     (c.folder / "e.json").write_bytes('{"id": 1, "name": "Köln"}\n'.encode("utf-16"))
     wanted = [(1, "Köln"), (2, "€ 5 “x”"), (3, "naïve")]
-    for file, *how in (["a.csv"], ["b.csv", "--encoding", "UTF-16BE"], ["c.csv", "--latin1"], ["c.csv", "--encoding", "CP1252"]):
+    for file, *how in (["a.csv"], ["b.csv"], ["b.csv", "--encoding", "UTF-16BE"], ["c.csv", "--latin1"], ["c.csv", "--encoding", "CP1252"]):
         c.database = c.folder / f"{file}{len(how)}.db"
         c.load(file, "--create", *how)
         c.equal(f"{file} {how}", wanted, c.rows("SELECT * FROM t ORDER BY id LIMIT 3"))
@@ -436,8 +437,6 @@ def encodings(c):
     c.load("e.json")
     (c.folder / "map.json").write_text('{"files": [{"pattern": "*", "encoding": "CP1250"}]}')
     c.load("d.csv", "--mapping", "map.json", "--restart")
-    _, error = c.load("b.csv", wanted=1)
-    c.has(error, "b.csv: the file looks like UTF-16BE without a byte order mark", "(--encoding, or \"encoding\" in a mapping)")
     code, _, error = run(c, *c.command("a.csv", "--encoding", "KLINGON")[1:])
     c.equal("an encoding that is none", 2, code)
     c.has(error, "there is no encoding 'KLINGON'")
@@ -447,7 +446,7 @@ def encodings(c):
     (c.folder / "bad.csv").write_bytes(b"id,name\n1,\x81\xff\n")
     _, error = c.load("bad.csv", "--encoding", "SHIFT_JIS", wanted=1)
     c.has(error, "bad.csv: byte 10: not SHIFT_JIS")
-    for name, magic in (("zstd", b"\x28\xb5\x2f\xfd"), ("xz", b"\xfd7zXZ\0"), ("bzip2", b"BZh9"), ("zip", b"PK\3\4")):
+    for name, magic in (("zip", b"PK\3\4"),):
         (c.folder / "packed.csv").write_bytes(magic + b"\x12\x34" * 100)
         _, error = c.load("packed.csv", wanted=1)
         c.has(error, "packed.csv: the file is ", name)
@@ -1339,7 +1338,7 @@ def server_away(c):
         c.psql(url, "CREATE TABLE t (id bigint PRIMARY KEY, sku text, price numeric, day date, note text)")
         for name, first in (("begins", False), ("works", True)):
             os.mkfifo(c.folder / name)
-            process = subprocess.Popen(c.command(name, "--json", "--batch-size", 100, into=url), cwd=c.folder,
+            process = subprocess.Popen(c.command(name, "--json", "--log", "warn", "--batch-size", 100, into=url), cwd=c.folder,
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             with open(c.folder / name, "w") as fifo:
                 if first:
@@ -1364,7 +1363,7 @@ CASES = {case.__name__: case for case in (
     asked_for, types_of_sqlite, types_of_postgres, not_utf8, first_file_without_rows,
     killed_into_sqlite, left_behind, interrupted, into_postgres, killed_into_postgres, server_restarted, lost_output,
     unreadable_paths, before_the_first_file, progress, merged_once, rejected_before, json_files, json_members, readings,
-    killed_json, server_away, *terminal_cases.CASES)}
+    killed_json, server_away, *terminal_cases.CASES, *told_cases.CASES)}
 
 
 def main():

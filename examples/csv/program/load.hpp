@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -15,6 +16,7 @@
 #include <etl/csv/dialect.hpp>
 #include <etl/csv/mapping.hpp>
 #include <etl/csv/value.hpp>
+#include <etl/memory_budget.hpp>
 #include <etl/stop.hpp>
 
 #include "load_log.hpp"
@@ -46,7 +48,8 @@ struct Load {
   std::size_t connections = 4;  ///< loads at once
   std::size_t batch_size = 5000;
   std::chrono::nanoseconds timeout = std::chrono::seconds(1);
-  std::uint64_t max_rejects = UINT64_MAX;  ///< of a file
+  std::shared_ptr<etl::MemoryBudget> memory{};  ///< of what is read and not yet loaded; null: no limit
+  std::uint64_t max_rejects = UINT64_MAX;       ///< of a file
   double max_reject_ratio = 1.0;
   bool restart = false;
   bool dry_run = false;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "command.hpp"
+#include "common/environment.hpp"
 #include "common/max_rejects.hpp"
 #include "load.hpp"
 
@@ -118,17 +119,18 @@ void add_load(CLI::App& app, Chosen& chosen) {
     of_csv.push_back(command->get_option(told)->excludes("--mapping"));
   command->get_option("--null")->excludes("--mapping");
 
-  command->add_option("--workers", load->workers, "Threads that decode; at least as many as --connections")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
+  CLI::Option* const workers =
+      command->add_option("--workers", load->workers, "Threads that decode; at least as many as --connections")
+          ->check(CLI::Range(1, 4096))
+          ->capture_default_str();
   command
       ->add_option("--connections", load->connections,
                    "Number of files that are loaded at once, each over its own connection")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  command->add_option("--batch-size", load->batch_size, "Rows per transaction")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
+  CLI::Option* const batch_size = command->add_option("--batch-size", load->batch_size, "Rows per transaction")
+                                      ->check(CLI::Range(1, 1'000'000))
+                                      ->capture_default_str();
   const auto max_rejects = std::make_shared<std::string>();
   CLI::Option* const budget = command->add_option(
       "--max-rejects", *max_rejects, "A file fails if more than N rows, or more than P% of them, are bad [no limit]");
@@ -161,11 +163,17 @@ void add_load(CLI::App& app, Chosen& chosen) {
   const auto quiet = std::make_shared<bool>(false);
   command->add_flag("--quiet", *quiet, "The same as --log warn: no progress, no summary");
   command->add_flag("--json", load->json, "Print the summary as JSON on standard output");
-  command->callback([load, delimiter, of_csv, max_rejects, level, quiet, &chosen] {
+  command->callback([load, delimiter, workers, batch_size, of_csv, max_rejects, level, quiet, &chosen] {
     if (load->format == etl::csv::FileFormat::Json)
       for (const CLI::Option* const option : of_csv)
         if (option->count() > 0) throw CLI::ValidationError(option->get_name(), "is for CSV, not for --format json");
     if (!max_rejects->empty()) set_max_rejects(*max_rejects, "rows", *load);
+    const etl::Options said =
+        from_environment({.batch_size = load->batch_size, .timeout = load->timeout, .workers = load->workers});
+    if (workers->count() == 0) load->workers = said.workers;
+    if (batch_size->count() == 0) load->batch_size = said.batch_size;
+    load->timeout = said.timeout;
+    load->memory = said.memory;
     load->find_delimiter = delimiter->count() == 0;
     load->log = Log(*quiet ? std::min(*level, LogLevel::Warn) : *level);
     chosen = [load](const etl::Stop& stop) { return program::load(*load, stop); };

@@ -123,6 +123,12 @@ etl::Error with_remedy(etl::Error error) {
   return error;
 }
 
+/// Where the row begins in the text of the file, for programs that look it up.
+etl::Error at_byte(etl::Error error, std::uint64_t offset) {
+  error.context += fmt::format("; the row begins at byte {}", offset);
+  return error;
+}
+
 class CsvRows final : public Rows {
  public:
   CsvRows(csv::Chunk chunk, std::shared_ptr<const csv::RecordDecoder> decoder)
@@ -131,9 +137,11 @@ class CsvRows final : public Rows {
   }
   std::size_t size() const noexcept override { return chunk_.size() + chunk_.bad_rows().size(); }
   etl::Result<void> decode(std::size_t i, csv::Record& out) const override {
-    if (!order_.empty() && order_[i].bad) return etl::failure(with_remedy(bad(i).error));
+    if (!order_.empty() && order_[i].bad) return etl::failure(at_byte(with_remedy(bad(i).error), bad(i).place.offset));
     const csv::Row row = chunk_[order_.empty() ? i : order_[i].at];
-    if (auto decoded = decoder_->decode(row, out); !decoded) return decoded;
+    if (auto decoded = decoder_->decode(row, out); !decoded)
+      return etl::failure(at_byte(std::move(decoded.error()), row.offset()));
+    out.emplace_back(static_cast<std::int64_t>(row.offset()));
     out.emplace_back(static_cast<std::int64_t>(row.line()));
     return {};
   }
@@ -237,6 +245,9 @@ class CsvInput final : public Input {
   }
   std::string place(const csv::Record& record) const override {
     return fmt::format("{}:{}", name_, std::get<std::int64_t>(record.back()));
+  }
+  std::string offset(const csv::Record& record) const override {
+    return fmt::format("; the row begins at byte {}", std::get<std::int64_t>(record[record.size() - 2]));
   }
   std::string_view remedy() const override { return json_remedy(file_); }
 

@@ -126,7 +126,7 @@ struct FileLoad {
       etl::csv::append_text(value, row[i]);
       error.context.insert(at + named.size() - 1, fmt::format(": '{}'", etl::csv::detail::shown(value)));
     }
-    error.context = fmt::format("{}: {}", input->place(row), error.context);
+    error.context = fmt::format("{}: {}{}", input->place(row), error.context, input->offset(row));
   }
 };
 

@@ -128,6 +128,7 @@ class Job {
     const std::size_t at_once = std::max<std::size_t>(1, std::min(files_.size(), options_.connections));
     etl::Options defaults{.batch_size = options_.batch_size, .timeout = options_.timeout};
     defaults.workers = std::max(options_.workers, options_.connections);
+    defaults.memory = options_.memory;
     defaults.max_concurrent_loads = Into::one_writer ? 1 : std::max<std::size_t>(1, options_.connections / at_once);
     defaults.retry = patience;
     defaults.drain_deadline = patience.max_elapsed + std::chrono::seconds(25);  // it runs from the end of a file on
@@ -144,6 +145,7 @@ class Job {
                            FileResult& result = summary.files[i];
                            progress_.begins(i);
                            load_file(i, run, stopped, result);
+                           result.bytes = progress_.read(i);
                            progress_.done(i);
                            return result.report;
                          });
@@ -171,6 +173,10 @@ class Job {
     const fs::path& file = files_[i];
     auto plan = plan_file(file, options_, mapping_, table_, stop);
     if (!plan) return etl::failure(std::move(plan.error()));
+    result.mapping_index = plan->mapping_index;
+    if (plan->mapping_index)
+      options_.log(LogLevel::Debug, "{}: read by element {} of \"files\" in {}", result.path, *plan->mapping_index,
+                   options_.mapping.string());
 
     std::vector<csv::Part> parts(1);
     std::string content = "not to be read again";

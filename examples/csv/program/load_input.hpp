@@ -57,6 +57,8 @@ class Input {
                                                                      const std::stop_token& stop) = 0;
   /// "FILE:LINE", by what `Rows::decode` has appended to a record.
   [[nodiscard]] virtual std::string place(const etl::csv::Record& record) const = 0;
+  /// Behind the error of a row: at which byte of the file's text, inflated and as UTF-8, it begins. Empty: not known.
+  [[nodiscard]] virtual std::string offset(const etl::csv::Record& /*record*/) const { return {}; }
   /// Behind the error of a file that cannot be read.
   [[nodiscard]] virtual std::string_view remedy() const { return {}; }
   /// Readings of streams that the mapping does not name, once the file was read; null: it has none.

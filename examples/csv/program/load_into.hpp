@@ -26,6 +26,7 @@ struct TargetColumn {
   etl::csv::Kind kind = etl::csv::Kind::Text;
   bool nullable = true;
   bool key = false;
+  bool required = false;               ///< it takes no NULL and has no default
   std::string type{};                  ///< as the database calls it; empty: of a column to be made
   std::vector<etl::csv::Kind> also{};  ///< kinds beside it that the column keeps as they are, when a mapping says so
   std::string cast{};                  ///< the type that the database makes of texts; empty: it is written as it is

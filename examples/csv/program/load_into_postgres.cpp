@@ -77,8 +77,8 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
   if (!connection) return etl::failure(std::move(connection.error()));
   const auto rows = connection->query(
       "SELECT a.attname, format_type(b.oid, NULL), NOT a.attnotnull, coalesce(a.attnum = ANY(i.indkey), false), "
-      "b.typcategory = 'S' OR b.typtype = 'e', format_type(b.oid, -1) FROM pg_attribute a JOIN pg_type t ON t.oid = "
-      "a.atttypid "
+      "b.typcategory = 'S' OR b.typtype = 'e', format_type(b.oid, -1), a.attnotnull AND NOT a.atthasdef AND "
+      "a.attidentity = '' AND t.typdefault IS NULL FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
       "JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END LEFT JOIN pg_index i ON "
       "i.indrelid = a.attrelid AND i.indisprimary WHERE a.attrelid = to_regclass($1) AND "
       "a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
@@ -93,6 +93,7 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
          .kind = known_type(type).kind,
          .nullable = rows->text(row, 2) == "t",
          .key = rows->text(row, 3) == "t",
+         .required = rows->text(row, 6) == "t",
          .type = type,
          .also = {},
          .cast = is_known(type) || rows->text(row, 4) == "t" ? std::string() : std::string(rows->text(row, 5))});

@@ -92,7 +92,7 @@ etl::Error failed_check(const std::string& statement, sqlite::Statement& row) {
   std::string values;
   for (int i = 0; i < row.columns(); ++i)
     values += fmt::format("{}{}={}", i == 0 ? "" : ", ", row.column_name(i), row.is_null(i) ? "NULL" : row.text(i));
-  return etl::fatal(fmt::format("check failed: {}: it found {}", statement, values));
+  return {.code = etl::Errc::CheckFailed, .context = fmt::format("check failed: {}: it found {}", statement, values)};
 }
 
 }  // namespace
@@ -110,7 +110,7 @@ etl::Result<std::optional<TargetColumns>> IntoSqlite::columns(const std::string&
   if (!database && database.error().code == std::errc::read_only_file_system)
     database = sqlite::Database::open(path, {.create = false, .wal = false});
   if (!database) return etl::failure(std::move(database.error()));
-  auto query = database->prepare("SELECT name, type, \"notnull\", pk FROM pragma_table_info(?)");
+  auto query = database->prepare("SELECT name, type, \"notnull\", pk, dflt_value IS NULL FROM pragma_table_info(?)");
   if (!query) return etl::failure(std::move(query.error()));
   query->bind(0, std::string_view(table));
   TargetColumns found;
@@ -124,6 +124,8 @@ etl::Result<std::optional<TargetColumns>> IntoSqlite::columns(const std::string&
                      .kind = kind_of(type),
                      .nullable = query->integer(2) == 0 && query->integer(3) == 0,
                      .key = query->integer(3) > 0,
+                     .required = query->integer(2) != 0 && query->integer(4) != 0 &&
+                                 !(query->integer(3) > 0 && stored == sqlite::Type::Integer),
                      .type = type,
                      .also = {}});
     std::ranges::copy_if(etl::csv::all_kinds, std::back_inserter(found.back().also),
@@ -228,14 +230,18 @@ etl::Result<void> IntoSqlite::run_script(const std::filesystem::path& script) {
   if (!source) return etl::failure(std::move(source.error()));
   auto text = etl::io::read_all(**source);
   if (!text) return etl::failure(std::move(text.error()));
+  const auto failed = [&script](etl::Error error) {
+    const etl::ErrorClass error_class = error.error_class;
+    return etl::failure({.code = etl::Errc::ScriptFailed,
+                         .error_class = error_class,
+                         .context = fmt::format("{} has failed, and nothing of it is done", script.string()),
+                         .cause = std::make_shared<const etl::Error>(std::move(error))});
+  };
   auto transaction = store_->database().begin();
-  if (!transaction) return etl::failure(std::move(transaction.error()));
-  if (auto done = store_->database().execute(*text); !done) {
-    etl::Error error = std::move(done.error());
-    error.context = fmt::format("{}: {}", script.string(), error.context);
-    return etl::failure(std::move(error));
-  }
-  return transaction->commit();
+  if (!transaction) return failed(std::move(transaction.error()));
+  if (auto done = store_->database().execute(*text); !done) return failed(std::move(done.error()));
+  if (auto done = transaction->commit(); !done) return failed(std::move(done.error()));
+  return {};
 }
 
 }  // namespace program

@@ -1,6 +1,8 @@
 #include "load_plan.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -88,7 +90,7 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
     if (by_place) column.target = table[i].name;
     const auto at = column_called(column.target, table);
     if (at == table.end()) {
-      unknown += fmt::format("{}'{}'", unknown.empty() ? "" : ", ", column.target);
+      unknown += fmt::format("{}'{}'", unknown.empty() ? "" : ", ", csv::detail::shown(column.target));
       continue;
     }
     column.target = at->name;
@@ -110,11 +112,18 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
     column.nullable &= at->nullable;
     columns.push_back(*at);
   }
-  if (unknown.empty() && other.empty()) return columns;
+  std::string missing;
+  for (const TargetColumn& column : table)
+    if (column.required && std::ranges::find(columns, column.name, &TargetColumn::name) == columns.end())
+      missing += fmt::format("{}'{}'", missing.empty() ? "" : ", ", column.name);
+  if (unknown.empty() && other.empty() && missing.empty()) return columns;
   std::string what;
   if (!unknown.empty())
     what = fmt::format("the table {} has no column {}; it has {}. A mapping says which columns of a file go where",
                        options.table, unknown, names(table));
+  if (!missing.empty())
+    what += fmt::format("{}the file has no column {}, which the table must have: it takes no NULL and has no default",
+                        what.empty() ? "" : "; ", missing);
   if (!other.empty()) what += (what.empty() ? "" : "; ") + other;
   return etl::failure(etl::fatal(fmt::format("{}: {}", file, what)));
 }
@@ -131,7 +140,9 @@ etl::Result<void> check_names(const TargetColumns& columns, const std::string& f
 
 /// By its name.
 csv::FileFormat format_of(const fs::path& file) {
-  const fs::path kind = (file.extension() == ".gz" ? file.stem() : file).extension();
+  static constexpr std::string_view compressed[] = {".gz", ".bz2", ".xz", ".zst"};
+  const bool packed = std::ranges::find(compressed, file.extension().string()) != std::end(compressed);
+  const fs::path kind = (packed ? file.stem() : file).extension();
   const bool json = kind == ".json" || kind == ".ndjson" || kind == ".jsonl";
   return json ? csv::FileFormat::Json : csv::FileFormat::Csv;
 }
@@ -186,14 +197,17 @@ etl::Result<FilePlan> plan_columns(std::vector<csv::MappedColumn>& mapped, const
   for (const auto& [name, kind] : options.types)
     if (std::ranges::find(*columns, name, &TargetColumn::name) == columns->end())
       return etl::failure(
-          etl::fatal(fmt::format("{}: there is no column '{}' for --type; there are {}", file, name, names(*columns))));
+          etl::fatal(fmt::format("{}: there is no column '{}' for --type, or for \"types\" of a mapping; there are {}",
+                                 file, name, names(*columns))));
   plan.columns = std::move(*columns);
   return plan;
 }
 
-etl::Result<FilePlan> plan_file(const fs::path& file, const Load& options, const std::optional<csv::Mapping>& mapping,
+etl::Result<FilePlan> plan_file(const fs::path& file, const Load& given, const std::optional<csv::Mapping>& mapping,
                                 const std::optional<TargetColumns>& table, const etl::Stop& stop, std::size_t look) {
   const csv::FileMapping* const told = mapping ? mapping->find(file) : nullptr;
+  Load options = given;  // the command line goes before the mapping
+  if (told != nullptr) options.types.insert(told->types.begin(), told->types.end());
   if (mapping && told == nullptr)
     return etl::failure(
         etl::fatal(fmt::format("{}: no pattern of {} matches it", file.string(), options.mapping.string())));
@@ -202,10 +216,13 @@ etl::Result<FilePlan> plan_file(const fs::path& file, const Load& options, const
   if (mapped && options.format && mapped != options.format)
     return etl::failure(etl::fatal(
         fmt::format("{}: --format says otherwise than {}: leave it out", file.string(), options.mapping.string())));
-  if (told != nullptr && told->stream_map) return plan_readings(file, options, *told, table);
   const auto by_content = is_workbook(file) ? csv::FileFormat::Csv : format_of(file);
   const bool json = mapped.value_or(options.format.value_or(by_content)) == csv::FileFormat::Json;
-  return json ? plan_json(file, options, told, table, stop, look) : plan_csv(file, options, told, table, stop, look);
+  auto plan = told != nullptr && told->stream_map ? plan_readings(file, options, *told, table)
+              : json                              ? plan_json(file, options, told, table, stop, look)
+                                                  : plan_csv(file, options, told, table, stop, look);
+  if (plan && told != nullptr) plan->mapping_index = static_cast<std::size_t>(told - mapping->files.data());
+  return plan;
 }
 
 }  // namespace program

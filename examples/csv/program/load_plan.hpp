@@ -27,6 +27,7 @@ struct FilePlan {
   std::string shape{};                         ///< how texts become values (`shape_of`)
   std::vector<std::size_t> widened{};          ///< of these columns, those that hold more than the values (`widen`)
   std::vector<etl::csv::KindGuess> guesses{};  ///< of columns whose kind was found out, what told it; else empty
+  std::optional<std::size_t> mapping_index{};  ///< which element of "files" of the mapping says so, from 0
   bool kinds_known = true;                     ///< else no row has told of what types columns are that are to be made
 };
 

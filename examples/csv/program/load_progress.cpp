@@ -48,7 +48,9 @@ Progress::Progress(const std::vector<fs::path>& files) : files_(files.size()) {
 
 void Progress::passed(std::size_t file, std::uint64_t bytes, bool now) noexcept {
   files_[file].passed.fetch_add(bytes, std::memory_order_relaxed);
-  if (now) read_.fetch_add(bytes, std::memory_order_relaxed);
+  if (!now) return;
+  files_[file].read.fetch_add(bytes, std::memory_order_relaxed);
+  read_.fetch_add(bytes, std::memory_order_relaxed);
 }
 
 void Progress::done(std::size_t file) noexcept {

@@ -23,6 +23,10 @@ class Progress {
   /// More bytes of a file are behind us: `now`, or an earlier load has read them.
   void passed(std::size_t file, std::uint64_t bytes, bool now) noexcept;
   void done(std::size_t file) noexcept;
+  /// Bytes of a file that this load has read.
+  [[nodiscard]] std::uint64_t read(std::size_t file) const noexcept {
+    return files_[file].read.load(std::memory_order_relaxed);
+  }
   /// "37% (4/13 files), 812,000 rows/s, 0:42 left: jan/a.csv 40%, b.csv 12%, 2 more", in at most `columns`: names of
   /// files that are under way are there as far as they fit. A share of what can be read only once is not known.
   [[nodiscard]] std::string text(std::size_t columns) const;
@@ -31,7 +35,7 @@ class Progress {
   struct File {
     std::string name{};      // without the folder that all have in common
     std::uint64_t size = 0;  // bytes
-    std::atomic<std::uint64_t> passed = 0;
+    std::atomic<std::uint64_t> passed = 0, read = 0;
     std::atomic<bool> under_way = false;
   };
   [[nodiscard]] std::string counts() const;

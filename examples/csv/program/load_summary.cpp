@@ -123,6 +123,7 @@ etl::ItemLedger Summary::rows() const noexcept {
 std::uint64_t Summary::loaded_before() const noexcept { return sum(files, &FileResult::loaded_before); }
 std::uint64_t Summary::rejected_before() const noexcept { return sum(files, &FileResult::rejected_before); }
 std::uint64_t Summary::dropped() const noexcept { return sum(files, &FileResult::dropped); }
+std::uint64_t Summary::bytes() const noexcept { return sum(files, &FileResult::bytes); }
 std::uint64_t Summary::whole() const noexcept {
   std::uint64_t all = 0;
   for (const FileResult& file : files) all += whole_file(file);
@@ -176,7 +177,8 @@ std::string Summary::text() const {
     out += fmt::format(", {} not kept by the database (a trigger, a rule, or --on-duplicate)", grouped(dropped()));
   if (loaded_before() > 0) out += fmt::format(", {} loaded by an earlier run", grouped(loaded_before()));
   if (all.abandoned > 0) out += fmt::format(", {} abandoned", grouped(all.abandoned));
-  out += fmt::format("; {} rows/s", grouped(static_cast<std::uint64_t>(rate(all, elapsed))));
+  out += fmt::format("; {} rows/s; {} bytes read", grouped(static_cast<std::uint64_t>(rate(all, elapsed))),
+                     grouped(bytes()));
   const Stages time = stages(files);
   out += fmt::format("\nglob {:.2f} s; on all threads: read {:.2f} s, decode {:.2f} s, load {:.2f} s", seconds(glob),
                      seconds(time.extract), seconds(time.transform), seconds(time.load));
@@ -216,21 +218,23 @@ std::string Summary::json() const {
   for (const std::string& script : skipped_merges) skipped.push_back(etl::json_string(script));
   std::string out = fmt::format(
       R"({{"files":{},"loaded_files":{},"loaded_before":{},"failed_files":{},"rows":{{"read":{},"loaded":{},"dropped":{},"rejected":{},)"
-      R"("rejected_by_earlier_loads":{},"loaded_by_earlier_run":{},"abandoned":{}}},"rows_per_second":{:.0f},"seconds":{{"elapsed":{:.6f},"glob":{:.6f},)"
-      R"("read":{:.6f},"decode":{:.6f},"load":{:.6f},"check":{:.6f},"merge":{:.6f}}},"skipped_merges":[{}],"failure":{},"results":[)",
+      R"("rejected_by_earlier_loads":{},"loaded_by_earlier_run":{},"abandoned":{}}},"rows_per_second":{:.0f},"bytes":{},"bytes_per_second":{:.0f},"seconds":{{"elapsed":{:.6f},"glob":{:.6f},)"
+      R"("read":{:.6f},"decode":{:.6f},"load":{:.6f},"check":{:.6f},"merge":{:.6f}}},"skipped_merges":[{}],"failure":{},"failure_code":{},"results":[)",
       files.size(), count(FileState::Loaded), count(FileState::Already), count(FileState::Failed), whole(),
       all.loaded - dropped(), dropped(), all.rejected, rejected_before(), loaded_before(), all.abandoned,
-      rate(all, elapsed), seconds(elapsed), seconds(glob), seconds(time.extract), seconds(time.transform),
-      seconds(time.load), seconds(check), seconds(merge), fmt::join(skipped, ","),
-      failure ? etl::json_string(failure->message()) : "null");
+      rate(all, elapsed), bytes(), seconds(elapsed) > 0 ? static_cast<double>(bytes()) / seconds(elapsed) : 0.0,
+      seconds(elapsed), seconds(glob), seconds(time.extract), seconds(time.transform), seconds(time.load),
+      seconds(check), seconds(merge), fmt::join(skipped, ","), failure ? etl::json_string(failure->message()) : "null",
+      failure ? etl::json_string(failure->code.message()) : "null");
   for (const FileResult& file : files)
     fmt::format_to(
         std::back_inserter(out),
-        R"({}{{"path":{},"state":{},"rows":{},"loaded":{},"dropped":{},"rejected":{},"rejected_by_earlier_loads":{},"loaded_by_earlier_run":{},"left_out":{},"seconds":{:.6f},"error":{}}})",
+        R"({}{{"path":{},"state":{},"rows":{},"loaded":{},"dropped":{},"rejected":{},"rejected_by_earlier_loads":{},"loaded_by_earlier_run":{},"bytes":{},"mapping_index":{},"left_out":{},"seconds":{:.6f},"error":{}}})",
         &file == files.data() ? "" : ",", etl::json_string(file.path), etl::json_string(to_string(file.state)),
         whole_file(file), file.report.items.loaded - file.dropped, file.dropped, file.report.items.rejected,
-        file.rejected_before, file.loaded_before, program::json(file.left_out), seconds(file.report.elapsed),
-        file.error ? etl::json_string(file.problem()) : "null");
+        file.rejected_before, file.loaded_before, file.bytes,
+        file.mapping_index ? fmt::format("{}", *file.mapping_index) : "null", program::json(file.left_out),
+        seconds(file.report.elapsed), file.error ? etl::json_string(file.problem()) : "null");
   return out += "]}";
 }
 

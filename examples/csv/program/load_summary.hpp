@@ -31,6 +31,8 @@ struct FileResult {
   std::uint64_t dropped = 0;                              ///< of the loaded rows: the database did not keep them
   std::uint64_t loaded_before = 0;                        ///< by an earlier run, which this one went on with
   std::uint64_t rejected_before = 0;                      ///< by earlier loads, whose dead letters are kept
+  std::uint64_t bytes = 0;                                ///< read by this load, compressed as they are
+  std::optional<std::size_t> mapping_index{};             ///< which element of "files" of the mapping applied, from 0
   std::optional<etl::csv::readings::LeftOut> left_out{};  ///< of a file of readings
   /// The error with the file's name.
   [[nodiscard]] std::string problem() const;
@@ -50,6 +52,7 @@ struct Summary {
   [[nodiscard]] std::uint64_t loaded_before() const noexcept;
   [[nodiscard]] std::uint64_t rejected_before() const noexcept;
   [[nodiscard]] std::uint64_t dropped() const noexcept;
+  [[nodiscard]] std::uint64_t bytes() const noexcept;
   /// Of all files, what earlier runs did included.
   [[nodiscard]] std::uint64_t whole() const noexcept;
   /// "left out: 5 readings of 2 streams that the mapping does not name: 'a', 'b'", or nothing; then of each file

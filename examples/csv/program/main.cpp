@@ -11,6 +11,7 @@
 #include <etl/signals.hpp>
 
 #include "command.hpp"
+#include "common/environment.hpp"
 
 namespace {
 
@@ -38,7 +39,8 @@ int run(int argc, char** argv) {
   program::add_digest(app, chosen);
   std::vector<std::string> names;
   for (CLI::App* const command : app.get_subcommands({})) {
-    command->footer(exit_codes);
+    const bool loads = command->get_name() == "load";
+    command->footer(std::string(exit_codes) + (loads ? program::environment_help : ""));
     names.push_back(command->get_name());
   }
   if (argc > 1 && argv[1][0] != '-' && std::ranges::find(names, argv[1]) == names.end())

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <etl/io/compression.hpp>
 
 namespace etl::inline v0::csv {
 namespace {
@@ -27,11 +28,6 @@ bool has_mark(std::string_view begin) noexcept { return begin.starts_with(little
 std::string_view other_format(std::string_view begin) noexcept {
   using std::string_view_literals::operator""sv;
   static constexpr std::pair<std::string_view, std::string_view> formats[] = {
-      {"\x28\xB5\x2F\xFD"sv, "compressed by zstd: decompress it first (zstd -d)"},
-      {"\xFD"
-       "7zXZ\0"sv,
-       "compressed by xz: decompress it first (xz -d)"},
-      {"BZh"sv, "compressed by bzip2: decompress it first (bunzip2)"},
       {"PK\x03\x04"sv, "a zip archive: unpack it first (unzip)"},
   };
   for (const auto& [magic, what] : formats)
@@ -41,9 +37,9 @@ std::string_view other_format(std::string_view begin) noexcept {
 
 /// Most texts of UTF-16 have NUL for every other byte of their first characters.
 std::string_view unmarked_utf16(std::string_view begin) noexcept {
-  if (begin.size() < 8) return {};
+  if (begin.size() < encoding_bytes) return {};
   std::size_t even = 0, odd = 0;
-  for (std::size_t i = 0; i < 8; ++i) (i % 2 == 0 ? even : odd) += begin[i] == '\0' ? 1U : 0U;
+  for (std::size_t i = 0; i < encoding_bytes; ++i) (i % 2 == 0 ? even : odd) += begin[i] == '\0' ? 1U : 0U;
   if (odd >= 3 && even == 0) return "UTF-16LE";
   return even >= 3 && odd == 0 ? "UTF-16BE" : std::string_view();
 }
@@ -82,9 +78,8 @@ class Utf8Source final : public io::ByteSource {
   }
   /// What the first bytes are.
   Result<void> look() {
-    constexpr std::size_t enough = 8;
     looked_ = true;
-    while (ahead_.size() < enough) {
+    while (ahead_.size() < io::compression_bytes) {
       std::array<char, 4096> bytes{};
       const auto got = source_->read(bytes);
       if (!got) return failure(got.error());
@@ -93,14 +88,12 @@ class Utf8Source final : public io::ByteSource {
     }
     if (const auto what = other_format(ahead_); !what.empty())
       return failure(fatal(fmt::format("{}: the file is {}", name(), what)));
+    if (const auto compression = io::compression_of(ahead_); compression != io::Compression::None)
+      return failure(fatal(fmt::format("{}: the file is compressed by {}: decompress it first (io::decode)", name(),
+                                       io::to_string(compression))));
     if (converter_ != none) return {};
-    if (has_mark(ahead_)) {
-      charset_ = "UTF-16";
-      converter_ = ::iconv_open("UTF-8", "UTF-16");
-    } else if (const auto utf16 = unmarked_utf16(ahead_); !utf16.empty()) {
-      return failure(fatal(fmt::format(
-          "{}: the file looks like {} without a byte order mark; convert it, or say its encoding", name(), utf16)));
-    }
+    charset_ = has_mark(ahead_) ? "UTF-16" : unmarked_utf16(ahead_);
+    if (!charset_.empty()) converter_ = ::iconv_open("UTF-8", charset_.c_str());
     return {};
   }
   Result<std::size_t> pass_on(std::span<char> to) {
@@ -159,7 +152,9 @@ class Utf8Source final : public io::ByteSource {
 
 }  // namespace
 
-bool is_plain(std::string_view begin, std::string_view charset) noexcept { return charset.empty() && !has_mark(begin); }
+bool is_plain(std::string_view begin, std::string_view charset) noexcept {
+  return charset.empty() && !has_mark(begin) && unmarked_utf16(begin).empty();
+}
 
 Result<io::Source> as_utf8(io::Source source, std::string_view charset) {
   auto* converter = reinterpret_cast<iconv_t>(-1);  // NOLINT: as iconv has it

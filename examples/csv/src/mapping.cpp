@@ -102,6 +102,7 @@ std::vector<MappedColumn> FileMapping::columns_of(std::span<const std::string> h
   for (std::size_t i = 0; i < all.size(); ++i) {
     all[i].source = i + 1;
     all[i].target = header.empty() || header[i].empty() ? fmt::format("column_{}", i + 1) : header[i];
+    if (const auto said = types.find(all[i].target); said != types.end()) all[i].kind = said->second;
   }
   return all;
 }

@@ -43,10 +43,10 @@ class MappingReader {
  private:
   FileMapping read_file(const json::value& value, const std::string& path) {
     static constexpr std::string_view keys[] = {
-        "pattern",    "format",           "delimiter",    "quote",        "escape",    "comment",
-        "skip_lines", "header_rows",      "trim",         "ragged",       "max_field", "check_utf8",
-        "encoding",   "keep_blank_lines", "null_markers", "quoted_nulls", "timestamp", "columns",
-        "stream_map", "decimal_comma",    "max_lines",    "empty_is_text"};
+        "pattern",    "format",           "delimiter",    "quote",         "escape",    "comment",
+        "skip_lines", "header_rows",      "trim",         "ragged",        "max_field", "check_utf8",
+        "encoding",   "keep_blank_lines", "null_markers", "quoted_nulls",  "timestamp", "columns",
+        "stream_map", "decimal_comma",    "max_lines",    "empty_is_text", "types"};
     static constexpr std::string_view formats[] = {"csv", "json"};
     FileMapping file;
     const JsonObject object(value, path, problems_);
@@ -64,6 +64,7 @@ class MappingReader {
       else
         problems_.push_back(fmt::format("{}: must be a text", at));
     });
+    read_types(file, object);
     const bool streams = object.has("stream_map");
     if (const auto* const timestamp = object.member("timestamp"))
       file.columns.push_back(read_timestamp(*timestamp, object.at("timestamp"), streams));
@@ -76,6 +77,26 @@ class MappingReader {
     }
     check_columns(file, object);
     return file;
+  }
+
+  /// {"zip": "text"}
+  void read_types(FileMapping& file, const JsonObject& object) {
+    for (const std::string_view other : {"columns", "timestamp", "stream_map"})
+      if (object.has("types") && object.has(other))
+        return object.problem("types", fmt::format("is for files without \"{}\", which has types of its own", other));
+    object.members("types", [&](std::string_view name, const json::value& value, const std::string& at) {
+      const auto* const text = value.if_string();
+      const auto kind = text == nullptr ? std::nullopt : kind_of(text_of(*text));
+      if (kind)
+        file.types[std::string(name)] = *kind;
+      else
+        problems_.push_back(fmt::format("{}: must be one of {}", at, fmt::join(names_of_kinds(), ", ")));
+    });
+  }
+  static std::array<std::string_view, std::size(all_kinds)> names_of_kinds() {
+    std::array<std::string_view, std::size(all_kinds)> names;
+    std::ranges::transform(all_kinds, names.begin(), [](Kind kind) { return to_string(kind); });
+    return names;
   }
 
   /// How delimited text is written: of no use to a file that is said to be JSON.
@@ -209,9 +230,7 @@ class MappingReader {
   }
 
   static void read_type(MappedColumn& column, const JsonObject& object) {
-    std::array<std::string_view, std::size(all_kinds)> names;
-    std::ranges::transform(all_kinds, names.begin(), [](Kind kind) { return to_string(kind); });
-    if (const auto chosen = object.choice("type", names)) column.kind = all_kinds[*chosen];
+    if (const auto chosen = object.choice("type", names_of_kinds())) column.kind = all_kinds[*chosen];
   }
 
   /// What timestamps and other columns have in common.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <etl/io/compression.hpp>
 
 namespace etl::inline v0::csv {
 namespace {
@@ -24,9 +25,10 @@ class RangeSource final : public io::ByteSource {
     struct stat info{};
     if (::fstat(file_, &info) != 0) return failure(problem());
     if (!S_ISREG(info.st_mode)) return false;
-    char magic[2] = {};
-    if (::pread(file_, magic, 2, 0) < 0) return failure(problem());
-    if (magic[0] == '\x1F' && magic[1] == '\x8B') return false;
+    char magic[io::compression_bytes] = {};
+    const ssize_t got = ::pread(file_, magic, sizeof magic, 0);
+    if (got < 0) return failure(problem());
+    if (io::compression_of({magic, static_cast<std::size_t>(got)}) != io::Compression::None) return false;
     size_ = static_cast<std::uint64_t>(info.st_size);
     offset_ = offset;
     return true;

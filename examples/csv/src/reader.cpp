@@ -258,7 +258,7 @@ Result<bool> is_plain_file(const std::filesystem::path& path, const Dialect& dia
   Result<io::Source> source = open_at(path, 0);
   if (!source) return failure(source.error());
   if (!*source || dialect.encoding != Encoding::Utf8) return true;
-  std::array<char, 2> begin{};
+  std::array<char, encoding_bytes> begin{};
   const Result<std::size_t> got = (*source)->read(begin);
   if (!got) return failure(got.error());
   return is_plain({begin.data(), *got}, dialect.charset);

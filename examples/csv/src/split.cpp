@@ -143,7 +143,7 @@ Result<std::vector<Part>> split(const std::filesystem::path& path, const Dialect
   if (!head) return failure(head.error());
   auto plain = open_at(path, 0);
   if (!plain) return failure(plain.error());
-  std::array<char, 2> mark{};
+  std::array<char, encoding_bytes> mark{};
   const auto got = *plain ? (*plain)->read(mark) : Result<std::size_t>(0);
   if (!got) return failure(got.error());
   if (!*plain || !is_plain({mark.data(), *got}, dialect.charset))

@@ -118,6 +118,7 @@ int ingest(const Ingest& options, const etl::Stop& stop) {
                    .order = etl::Order::Source,
                    .retry = etl::RetryPolicy::database(),
                    .name = job->name};
+  run.memory = options.memory;
   run.errors.max_rejects = options.max_rejects;
   run.errors.max_reject_ratio = options.max_reject_ratio;
   run.delivery = {.restart = options.restart || !job->resumable, .dry_run = options.dry_run};

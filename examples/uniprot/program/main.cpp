@@ -16,6 +16,7 @@
 #include <etl/config.hpp>
 #include <etl/signals.hpp>
 
+#include "common/environment.hpp"
 #include "common/max_rejects.hpp"
 #include "common/standard_streams.hpp"
 #include "options.hpp"
@@ -73,13 +74,15 @@ int run(int argc, char** argv) {
   in->add_option("FILE", ingest.files, "Flat files, plain or gzip by content; - is standard input")->required();
   in->add_option("--db", ingest.database, "The database; made if missing. Entries that are in it are updated")
       ->required();
-  in->add_option("--workers", ingest.workers, "Threads that parse")->check(CLI::Range(1, 4096))->capture_default_str();
-  in->add_option("--batch-size", ingest.batch_size, "Entries per transaction")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  in->add_option("--timeout", timeout, "Seconds after which an incomplete batch is loaded")
-      ->check(CLI::Range(1e-3, 1e6))
-      ->capture_default_str();
+  CLI::Option* const workers = in->add_option("--workers", ingest.workers, "Threads that parse")
+                                   ->check(CLI::Range(1, 4096))
+                                   ->capture_default_str();
+  CLI::Option* const batch_size = in->add_option("--batch-size", ingest.batch_size, "Entries per transaction")
+                                      ->check(CLI::Range(1, 1'000'000))
+                                      ->capture_default_str();
+  CLI::Option* const wait = in->add_option("--timeout", timeout, "Seconds after which an incomplete batch is loaded")
+                                ->check(CLI::Range(1e-3, 1e6))
+                                ->capture_default_str();
   CLI::Option* const budget = in->add_option("--max-rejects", max_rejects,
                                              "Fail when more entries than N, or than P% of them, are bad [no limit]");
   in->add_flag("--strict", strict, "Fail at the first bad entry")->excludes(budget);
@@ -95,7 +98,7 @@ int run(int argc, char** argv) {
                  "At the end, write the text of rejected entries to this file, to be corrected and loaded");
   in->add_flag("--quiet", ingest.quiet, "No progress, no report; only errors");
   in->add_flag("--json", ingest.json, "The report as JSON on standard output");
-  in->footer(exit_codes);
+  in->footer(std::string(exit_codes) + program::environment_help);
 
   CLI::App* const show = app.add_subcommand("inspect", "Print entries");
   const std::map<std::string, program::Format> formats{{"ndjson", program::Format::Ndjson},
@@ -108,15 +111,15 @@ int run(int argc, char** argv) {
                    "ndjson: one object per line; json: one array; fasta; dat: the entries' own bytes")
       ->check(CLI::IsMember({"ndjson", "json", "fasta", "dat"}))
       ->capture_default_str();
-  show->add_option("--workers", inspect.workers, "Threads that parse")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
+  CLI::Option* const parsers = show->add_option("--workers", inspect.workers, "Threads that parse")
+                                   ->check(CLI::Range(1, 4096))
+                                   ->capture_default_str();
   show->add_flag("--pretty", inspect.pretty, "JSON with a member a line; of --format json");
   show->add_option_function<std::string>(
       "--range", [&inspect](const std::string& text) { inspect.range = to_range(text); },
       "FIRST:LAST: only these entries of each file, by number from 1, both included; either may be left out");
   add_selection(show, inspect.selection);
-  show->footer(exit_codes);
+  show->footer(std::string(exit_codes) + program::environment_help);
 
   CLI::App* const counting = app.add_subcommand("count", "Tell how many entries files hold, without parsing them");
   counting->add_option("FILE", count.files, "Flat files, plain or gzip by content; - is standard input")->required();
@@ -133,11 +136,19 @@ int run(int argc, char** argv) {
     if (inspect.pretty && format != "json")
       throw CLI::ValidationError("--pretty", "goes with --format json: the lines of ndjson are whole objects");
     if (!max_rejects.empty()) program::set_max_rejects(max_rejects, "entries", ingest);
+    const etl::Options said =
+        program::from_environment({.batch_size = ingest.batch_size,
+                                   .timeout = std::chrono::nanoseconds(std::llround(timeout * 1e9)),
+                                   .workers = ingest.workers});
+    ingest.timeout = wait->count() == 0 ? said.timeout : std::chrono::nanoseconds(std::llround(timeout * 1e9));
+    if (batch_size->count() == 0) ingest.batch_size = said.batch_size;
+    if (workers->count() == 0) ingest.workers = said.workers;
+    if (parsers->count() == 0) inspect.workers = said.workers;
+    ingest.memory = inspect.memory = said.memory;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   if (strict) ingest.max_rejects = 0;
-  ingest.timeout = std::chrono::nanoseconds(std::llround(timeout * 1e9));
   ingest.tables = tables == "full" ? program::Tables::Full : program::Tables::Proteins;
   inspect.format = formats.at(format);
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +31,7 @@ struct Ingest {
   std::size_t workers = std::max(1u, std::thread::hardware_concurrency());
   std::size_t batch_size = 500;
   std::chrono::nanoseconds timeout = std::chrono::seconds(1);
+  std::shared_ptr<etl::MemoryBudget> memory{};  // null: no limit
   std::uint64_t max_rejects = UINT64_MAX;
   double max_reject_ratio = 1.0;
   bool restart = false;
@@ -42,8 +44,9 @@ struct Inspect {
   std::vector<std::filesystem::path> files{};
   Selection selection{};
   Format format = Format::Ndjson;
-  bool pretty = false;               // JSON with a member a line
-  etl::uniprot::EntryRange range{};  // of each file
+  std::shared_ptr<etl::MemoryBudget> memory{};  // null: no limit
+  bool pretty = false;                          // JSON with a member a line
+  etl::uniprot::EntryRange range{};             // of each file
   std::size_t workers = std::max(1u, std::thread::hardware_concurrency());
 };
 struct Count {

@@ -26,8 +26,9 @@ enum class Inflater : std::uint8_t {
 /// after the last member that are neither a member nor padding. A member is checked at its end, when its bytes have
 /// already been returned: do not trust them before the source has ended.
 [[nodiscard]] Source inflate(Source compressed, Inflater by = Inflater::Best);
-/// Inflates if the content begins like gzip (1F 8B), whatever the name. Otherwise returns the bytes unchanged. Reads
-/// the first two bytes.
+/// Decompresses if the content begins like gzip (1F 8B), bzip2, xz or zstd (`Compression`), whatever the name.
+/// Otherwise returns the bytes unchanged. Reads the first two bytes, and up to ten if they may begin such a format. The
+/// error: the content is in a format that `can_decompress` denies.
 [[nodiscard]] Result<Source> decode(Source source);
 /// Compresses into `target` as one gzip member. `level` is 1 (fast) to 9 (small); other values throw `etl::Exception`.
 [[nodiscard]] Sink deflate(Sink target, int level = 6);

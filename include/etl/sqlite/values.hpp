@@ -62,7 +62,7 @@ template <class V>
       if (!std::in_range<std::int64_t>(value)) return "more than SQLite's largest integer, 9223372036854775807";
     statement.bind(parameter, static_cast<std::int64_t>(value));
   } else if constexpr (RealValue<V>) {
-    if (std::isnan(value)) return "SQLite stores NaN as NULL: make the column nullable, the member a std::optional";
+    if (std::isnan(value)) return "SQLite stores NaN as NULL, and this column takes no NULL: make it nullable";
     statement.bind(parameter, static_cast<double>(value));
   } else if constexpr (TextValue<V>) {
     statement.bind(parameter, std::string_view(value));

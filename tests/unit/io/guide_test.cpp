@@ -16,7 +16,7 @@ namespace io = etl::io;
 namespace {
 
 etl::Result<std::size_t> count_records(const std::filesystem::path& path) {
-  auto input = io::open_input(path);  // a path, or "-"; gzip or not
+  auto input = io::open_input(path);  // a path, or "-"; compressed or not
   if (!input) return etl::failure(input.error());
   const io::RecordSplitter splitter("//");
   io::ChunkReader reader(*std::move(input), splitter);

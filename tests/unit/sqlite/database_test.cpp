@@ -117,7 +117,7 @@ TEST_CASE("sqlite database: what cannot be opened is an error that says why") {
   CHECK(lacks(why(folder.path()), {folder.path().string() + ": open: it is a folder"}) == "");
   CHECK(lacks(why(folder / "a.db", {.create = false}), {"a.db: open: there is no such file"}) == "");
   CHECK(lacks(why(folder / "a.db", {.read_only = true}), {"a.db: open: there is no such file"}) == "");
-  CHECK(lacks(why(""), {"the path is empty"}) == "");
+  CHECK(lacks(why(""), {"the path of the database is empty"}) == "");
   CHECK_FALSE(std::filesystem::exists(folder / "a.db"));
 }
 

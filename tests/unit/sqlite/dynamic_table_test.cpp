@@ -151,7 +151,7 @@ TEST_CASE("sqlite dynamic table: what does not fit is refused with its column an
         "9007199254740993: a REAL column cannot hold this integer exactly");
   CHECK(stored(Type::Real, number(std::numeric_limits<std::int64_t>::min())).ends_with("exactly"));
   CHECK(stored(Type::Real, number(std::int64_t{1} << 53)) == "9.00719925474099e+15 real");
-  CHECK(lacks(stored(Type::Real, std::nan("")), {"nan: SQLite stores NaN as NULL: make the column nullable"}) == "");
+  CHECK(lacks(stored(Type::Real, std::nan("")), {"nan: SQLite stores NaN as NULL, and this column takes no NULL"}) == "");
   CHECK(stored(Type::Text, number(7)) == "7: a TEXT column takes texts, dates and times");
   CHECK(stored(Type::Text, true) == "1: a TEXT column takes texts, dates and times");
   CHECK(stored(Type::Text, test::bytes("x")) == "x'78': a TEXT column takes texts, dates and times");

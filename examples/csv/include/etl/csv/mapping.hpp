@@ -142,6 +142,7 @@ struct FileMapping {
   bool decimal_comma = false;             ///< numbers are written 1,5
   Nulls nulls{};                          ///< texts that mean NULL
   std::vector<MappedColumn> columns{};    ///< if empty, all columns of the header, as texts; column_1 if it has no name
+  std::map<std::string, Kind, std::less<>> types{};  ///< types of these columns, by name; the others are texts
 
   /// Finds the columns in the header of a file. The error names all that are missing and the header that there is, or a
   /// format that is none. `width`: cells of a row, for a file without a header; 0: not known.

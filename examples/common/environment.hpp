@@ -1,0 +1,27 @@
+#pragma once
+// What the environment says of a run, where no option of the command line does.
+
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+#include <etl/options.hpp>
+#include <etl/options_from_environment.hpp>
+
+namespace program {
+
+/// For `--help` of what takes `from_environment`.
+inline constexpr const char* environment_help =
+    "Environment, for what no option says:\n"
+    "  ETLPIPE_WORKERS, ETLPIPE_BATCH_SIZE, ETLPIPE_TIMEOUT_MS  as --workers, --batch-size and --timeout\n"
+    "  ETLPIPE_MAX_MEMORY_MB                                    limit of what is read and not yet loaded, in MiB\n";
+
+/// `options`, or what the environment says. A bad variable is an error of usage, which names it.
+inline etl::Options from_environment(etl::Options options) {
+  auto read = etl::options_from_environment(std::move(options));
+  if (!read) throw CLI::ValidationError(read.error().message());
+  return *std::move(read);
+}
+
+}  // namespace program

@@ -1,0 +1,127 @@
+#include "archive_filter.hpp"
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <optional>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <etl/error.hpp>
+
+namespace etl::inline v0::io::detail {
+namespace {
+
+/// libarchive's `raw` format is one file without a name: what its filters give.
+class ArchiveSource final : public ByteSource {
+ public:
+  ArchiveSource(Source source, Compression compression)
+      : source_(std::move(source)), compression_(compression), buffer_(std::size_t{128} << 10) {}
+
+  Result<std::size_t> read(std::span<char> to) override {
+    if (!archive_ && !failed_) open();
+    if (failed_) return failure(*failed_);
+    if (ended_ || to.empty()) return std::size_t{0};
+    la_ssize_t got = ARCHIVE_RETRY;
+    while (got == ARCHIVE_RETRY) got = ::archive_read_data(archive_.get(), to.data(), to.size());
+    if (got > 0) return static_cast<std::size_t>(got);
+    if (got < 0)
+      fail();
+    else
+      end();
+    if (failed_) return failure(*failed_);
+    return std::size_t{0};
+  }
+  [[nodiscard]] const std::string& name() const noexcept override { return source_->name(); }
+  [[nodiscard]] std::uint64_t consumed() const noexcept override { return source_->consumed(); }
+  [[nodiscard]] std::uint64_t size_hint() const noexcept override { return source_->size_hint(); }
+  bool interrupt() noexcept override { return source_->interrupt(); }
+
+ private:
+  struct Free {
+    void operator()(archive* handle) const noexcept { ::archive_read_free(handle); }
+  };
+
+  void open() {
+    archive_.reset(::archive_read_new());
+    if (!archive_) throw std::bad_alloc();
+    archive* const handle = archive_.get();
+    const int filter = compression_ == Compression::Bzip2 ? ::archive_read_support_filter_bzip2(handle)
+                       : compression_ == Compression::Xz  ? ::archive_read_support_filter_xz(handle)
+                                                          : ::archive_read_support_filter_zstd(handle);
+    if (filter != ARCHIVE_OK)  // else it would start a program
+      return fail(fmt::format("this libarchive was built without {}", to_string(compression_)));
+    ::archive_read_support_format_raw(handle);
+    ::archive_read_support_format_empty(handle);
+    archive_entry* entry = nullptr;
+    if (::archive_read_open(handle, this, nullptr, &ArchiveSource::more, nullptr) != ARCHIVE_OK) return fail();
+    const int header = ::archive_read_next_header(handle, &entry);
+    // What is too short to be told is none of libarchive's filters, and would be given as it is.
+    if (::archive_filter_code(handle, 0) == ARCHIVE_FILTER_NONE)
+      return fail(fmt::format("{} data is cut off", to_string(compression_)));
+    if (header == ARCHIVE_EOF) return end();
+    if (header != ARCHIVE_OK) fail();
+  }
+  static la_ssize_t more(archive* handle, void* self, const void** bytes) noexcept {
+    auto& source = *static_cast<ArchiveSource*>(self);
+    try {
+      const auto got = source.source_->read(source.buffer_);
+      if (got) {
+        *bytes = source.buffer_.data();
+        source.given_ += *got;
+        return static_cast<la_ssize_t>(*got);
+      }
+      source.failed_ = got.error();
+    } catch (...) {
+      source.failed_ = fatal(source.name() + ": reading it threw an exception");
+    }
+    ::archive_set_error(handle, EIO, "the source cannot be read");
+    return ARCHIVE_FATAL;
+  }
+  /// What follows the last stream is not passed over.
+  void end() {
+    ended_ = true;
+    const auto taken = static_cast<std::uint64_t>(std::max<la_int64_t>(0, ::archive_filter_bytes(archive_.get(), -1)));
+    const auto behind = given_ > taken ? Result<std::size_t>(1) : source_->read(buffer_);
+    if (!behind)
+      failed_ = behind.error();
+    else if (*behind > 0)
+      fail(fmt::format("what follows byte {} is no {} data", taken, to_string(compression_)));
+  }
+  void fail(const std::string& what) {
+    if (failed_) return;  // the source's own error tells more
+    failed_.emplace(Error{.code = std::make_error_code(std::errc::bad_message), .context = name() + ": " + what});
+  }
+  void fail() {
+    const char* const what = ::archive_error_string(archive_.get());
+    fail(fmt::format("{} data is damaged or cut off: {}", to_string(compression_),
+                     what == nullptr ? "unknown error" : what));
+  }
+
+  Source source_;
+  Compression compression_;
+  std::vector<char> buffer_;
+  std::unique_ptr<archive, Free> archive_{};
+  std::uint64_t given_ = 0;  // compressed bytes that libarchive was given
+  bool ended_ = false;
+  std::optional<Error> failed_{};
+};
+
+}  // namespace
+
+Source archive_filter(Source compressed, Compression compression) {
+  return std::make_unique<ArchiveSource>(std::move(compressed), compression);
+}
+
+}  // namespace etl::inline v0::io::detail
