@@ -84,7 +84,9 @@ std::optional<std::string_view> member(std::string_view object, const std::strin
 
 std::optional<std::string> problem(std::string_view text) {
   boost::json::error_code code;
-  boost::json::stream_parser parser;
+  boost::json::parse_options options;
+  options.max_depth = 256;
+  boost::json::stream_parser parser({}, options);
   parser.write(text.data(), text.size(), code);
   if (!code) parser.finish(code);
   if (!code) return std::nullopt;

@@ -385,7 +385,7 @@ Result<void> Transfer::run(const std::stop_token& stop) {
       continue;
     }
     if (!waits()) break;
-    int wait = 60'000;
+    int wait = 600'000;
     if (const milliseconds stall = client_.options.timeouts.stall; stall.count() > 0) {
       const auto left_to_stall = std::chrono::ceil<milliseconds>(moved_ + stall - now());
       if (left_to_stall.count() <= 0)

@@ -136,6 +136,9 @@ TEST_CASE("http pages: what cannot go on is an error that says why") {
   CHECK(error(http::Paging::none(), "/rows") == where + ": there is nothing at '/rows': " + body);
   CHECK(error(http::Paging::none(), "rows").find("does not begin with '/'") != std::string::npos);
   CHECK(error(http::Paging::none(), "/~2").find("neither 0 nor 1") != std::string::npos);
+  const std::string deep = std::string(200, '[') + R"("]\"")" + std::string(200, ']');
+  body = "[ " + deep + " ,1e400]";
+  CHECK(read({.request = {.url = server.url()}}).records == std::vector<std::string>{deep, "1e400"});
   body = "<html>busy</html>";
   CHECK(error(http::Paging::none()).find("the answer is no JSON: syntax error: <html>busy</html>") !=
         std::string::npos);
