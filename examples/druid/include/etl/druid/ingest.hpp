@@ -1,0 +1,36 @@
+#pragma once
+/// One batch ingestion from its spec to queryable rows.
+
+#include <stop_token>
+#include <string>
+
+#include <etl/config.hpp>
+#include <etl/druid/client.hpp>
+#include <etl/druid/spec.hpp>
+#include <etl/druid/watch.hpp>
+#include <etl/error.hpp>
+#include <etl/policy/retry.hpp>
+
+namespace etl::inline v0::druid {
+
+struct IngestOptions {
+  /// What the rows are: the digest of the input, together with the name of the run that loads it. `ingest` finds its
+  /// own task again by it, after a crash for example. Two runs that must both load the same rows need different names.
+  std::string content{};
+  /// For submissions that fail for a passing reason, and for tasks that find their intervals locked.
+  RetryPolicy retry{.max_attempts = 5, .initial_delay = std::chrono::seconds(1), .max_delay = std::chrono::seconds(30)};
+  WatchOptions watch{};
+};
+
+/// Submits the spec under the id that `task_id` makes, and watches the task.
+///
+/// If Druid has a task of this id already, from a submission whose answer was lost, or from a process that was killed,
+/// it is adopted; a failed one cannot be, so the next attempt number is used. A task that finds its intervals locked is
+/// submitted again. With `Replace` the result is the same after any number of repetitions. With `Append` an id protects
+/// from a second submission as well, as long as Druid remembers the task. The spec's own id is not used.
+///
+/// Fails when the spec is wrong, or when the task could not be submitted.
+[[nodiscard]] Result<TaskResult> ingest(const Client& client, const Spec& spec, const IngestOptions& options,
+                                        const std::stop_token& stop = {});
+
+}  // namespace etl::inline v0::druid

@@ -1,0 +1,62 @@
+#pragma once
+/// Tasks of Druid and their reports. All types here are values.
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <etl/config.hpp>
+
+namespace etl::inline v0::druid {
+
+enum class TaskState : std::uint8_t { Running, Success, Failed };
+
+struct TaskStatus {
+  std::string id{};
+  TaskState state = TaskState::Running;
+  std::string runner_state{};  ///< "PENDING", "WAITING", "RUNNING" or "NONE"; empty where Druid does not tell
+  std::string type{};          ///< "index_parallel", for example; empty where Druid does not tell
+  std::string data_source{};
+  std::string created{};                                ///< ISO 8601; empty where Druid does not tell
+  std::optional<std::chrono::milliseconds> duration{};  ///< of a task that has ended
+  /// What went wrong: usually the beginning of a Java stack. `first_sentence` makes it short.
+  std::string error{};
+};
+
+/// What a task did with the rows that it read. Each row counts once.
+struct RowStats {
+  std::uint64_t processed = 0;
+  std::uint64_t processed_with_error = 0;  ///< kept, but at least one value could not be converted and is null
+  std::uint64_t thrown_away = 0;           ///< outside the intervals, or not kept by the filter
+  std::uint64_t unparseable = 0;
+  std::uint64_t processed_bytes = 0;
+  /// From version 37 on.
+  std::vector<std::pair<std::string, std::uint64_t>> thrown_away_by_reason{};
+
+  [[nodiscard]] std::uint64_t read() const noexcept {
+    return processed + processed_with_error + thrown_away + unparseable;
+  }
+  [[nodiscard]] std::uint64_t kept() const noexcept { return processed + processed_with_error; }
+};
+
+/// A row that could not be parsed, or one of which a value could not.
+struct BadRow {
+  std::string input{};                 ///< as Druid shows it
+  std::string kind{};                  ///< "unparseable" or "processedWithError"
+  std::vector<std::string> details{};  ///< what is wrong
+};
+
+struct TaskReport {
+  std::string task{};
+  std::string ingestion_state{};                      ///< "COMPLETED", or the phase in which the task failed
+  RowStats rows{};                                    ///< of the phase that writes segments, all sub-tasks together
+  std::vector<BadRow> bad_rows{};                     ///< the first `Tuning::max_saved_parse_exceptions`
+  std::string error{};                                ///< the whole message, unlike that of the status
+  std::optional<std::uint64_t> segments_published{};  ///< from version 30 on
+  bool segments_available = false;                    ///< the task has waited until its segments could be queried
+};
+
+}  // namespace etl::inline v0::druid

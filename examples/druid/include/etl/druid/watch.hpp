@@ -1,0 +1,104 @@
+#pragma once
+/// Waiting for a task of Druid, and what became of its rows.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/druid/client.hpp>
+#include <etl/druid/task.hpp>
+#include <etl/error.hpp>
+#include <etl/executor.hpp>
+
+namespace etl::inline v0::druid {
+
+/// How a task ended. Only the first two mean that the data is loaded.
+enum class TaskOutcome : std::uint8_t {
+  Complete,             ///< every row is kept, and can be queried
+  CompleteWithRejects,  ///< every row is accounted for; some were thrown away, not parsed, or kept with a null
+  NotQueryable,         ///< the rows are published; in the time given they could not all be queried
+  Incomplete,           ///< the task succeeded, but rows are missing, or none was kept, or there is no report
+  Failed,
+  ShutDown,     ///< by this watch, or by somebody else
+  LeftRunning,  ///< the watch was stopped or its deadline passed, and `WatchOptions::leave_running` is set
+  Unknown,      ///< Druid could not be asked; `TaskResult::error` says why
+};
+/// "complete", "complete with rejects" and so on.
+[[nodiscard]] std::string_view to_string(TaskOutcome outcome) noexcept;
+
+/// What a watch waits for.
+enum class WatchStage : std::uint8_t { Task, ShutDown, Report, Segments };
+
+struct WatchProgress {
+  WatchStage stage = WatchStage::Task;
+  const TaskStatus* status = nullptr;  ///< the last that Druid told, or null
+  const Error* error = nullptr;        ///< of this poll, or null if Druid answered
+  std::size_t polls = 0;
+  std::size_t failed_polls = 0;
+  std::chrono::nanoseconds elapsed{};
+};
+
+struct WatchOptions {
+  /// Rows that were given to the task. Nothing: unknown; then a task that read at least one row is complete.
+  std::optional<std::uint64_t> rows_sent{};
+  /// For the task; afterwards it is shut down. Nothing: no limit.
+  std::optional<std::chrono::nanoseconds> deadline{};
+  bool leave_running = false;  ///< does not shut the task down on a stop or at the deadline
+  /// Waits until the segments can be queried.
+  bool wait_until_queryable = true;
+  std::chrono::nanoseconds queryable_deadline = std::chrono::minutes(5);
+  /// Where to look for segments (ISO 8601); empty: in the whole datasource.
+  std::vector<std::string> intervals{};
+
+  std::chrono::nanoseconds first_poll = std::chrono::milliseconds(500);
+  std::chrono::nanoseconds longest_poll = std::chrono::seconds(15);
+  double multiplier = 1.5;  ///< of the time between polls; each has a random part
+  /// How long an error is borne that does not look as if it passed, such as an unknown task: a new leader may lag.
+  std::chrono::nanoseconds patience = std::chrono::seconds(30);
+  std::chrono::nanoseconds report_deadline = std::chrono::minutes(1);
+  std::chrono::nanoseconds shut_down_deadline = std::chrono::seconds(30);
+  std::function<void(const WatchProgress&)> on_poll{};  ///< on the thread that watches
+  Executor executor{};                                  ///< whose clock is used
+  std::optional<std::uint64_t> seed{};                  ///< of the random part
+};
+
+struct TaskResult {
+  std::string id{};
+  TaskOutcome outcome = TaskOutcome::Unknown;
+  std::string reason{};  ///< one sentence; empty for `Complete`
+  std::optional<TaskStatus> status{};
+  std::optional<TaskReport> report{};
+  std::optional<Error> error{};  ///< the last of the polls, for `Unknown`
+  bool adopted = false;          ///< the task was there before `ingest` submitted it
+  std::size_t polls = 0;
+  std::size_t failed_polls = 0;
+  std::chrono::nanoseconds task_time{};      ///< of waiting for the end
+  std::chrono::nanoseconds report_time{};    ///< of waiting for the report
+  std::chrono::nanoseconds segments_time{};  ///< of waiting for queryable segments
+
+  /// Whether the data is loaded.
+  [[nodiscard]] bool loaded() const noexcept {
+    return outcome == TaskOutcome::Complete || outcome == TaskOutcome::CompleteWithRejects;
+  }
+};
+/// Whether the task failed because another one held its locks, so that a later attempt may succeed.
+[[nodiscard]] bool is_lock_conflict(const TaskResult& result) noexcept;
+
+/// Waits for the end of a task, fetches its report, compares it with what was sent, and waits for its segments.
+///
+/// Polls that fail for a passing reason (no connection, 5xx, a change of the leader) are repeated without limit until
+/// the deadline; they end nothing. `SUCCESS` alone proves little: a task whose input folder is missing succeeds with no
+/// rows. A stop shuts the task down and waits for its end, up to `shut_down_deadline`.
+///
+/// Segments are loaded when the coordinator says so; brokers may lag behind it by about a second.
+[[nodiscard]] TaskResult watch(const Client& client, std::string_view id, const WatchOptions& options = {},
+                               const std::stop_token& stop = {});
+
+}  // namespace etl::inline v0::druid

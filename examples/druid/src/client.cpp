@@ -1,0 +1,253 @@
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <etl/druid/client.hpp>
+#include <etl/http/error.hpp>
+#include <etl/http/url.hpp>
+
+#include "answers.hpp"
+#include "lines_source.hpp"
+
+namespace etl::inline v0::druid {
+namespace {
+
+constexpr std::string_view json_type = "application/json";
+/// All time, as Druid writes it.
+constexpr std::string_view eternity = "-146136543-09-08T08:23:32.096Z/146140482-04-24T15:36:27.903Z";
+
+Error with_code(Error error, Problem problem, ErrorClass error_class) {
+  error.code = problem;
+  error.error_class = error_class;
+  return error;
+}
+
+bool says(const http::Response& response, std::string_view text) {
+  return response.body.find(text) != std::string::npos;
+}
+
+std::string task_path(std::string_view id, std::string_view what) {
+  return fmt::format("/druid/indexer/v1/task/{}/{}", http::percent_encoded(id), what);
+}
+
+/// The URL of a server without the "/" at its end, and without the user, whose credentials go to `auth`.
+std::string base_of(std::string_view name, const std::string& text, http::Auth& auth,
+                    std::vector<std::string>& problems) {
+  const Result<http::Url> url = http::Url::parse(text);
+  if (!url) {
+    problems.push_back(text.empty() ? fmt::format("{} is empty; give one such as http://localhost:8888", name)
+                                    : fmt::format("{} '{}': {}", name, http::shown_url(text), url.error().message()));
+    return {};
+  }
+  if (!url->query().empty()) problems.push_back(fmt::format("{} '{}' has a query; leave it out", name, url->shown()));
+  if (!url->user().empty() && auth.kind() == http::Auth::Kind::None)
+    auth = http::Auth::basic(url->user(), url->password());
+  std::string base = url->text();
+  while (base.ends_with('/')) base.pop_back();
+  return base;
+}
+
+}  // namespace
+
+/// The servers of one cluster.
+struct Client::State {
+  http::Client http;
+  std::string overlord;
+  std::string coordinator;
+  std::string broker;
+  unsigned max_redirects;
+
+  /// The answer of the server that leads, whatever its status.
+  [[nodiscard]] Result<http::Response> ask(http::Request& request, std::string_view path,
+                                           const std::stop_token& stop) const {
+    request.max_redirects = 0;
+    for (unsigned left = max_redirects;; --left) {
+      Result<http::Response> response = http.exchange(request, stop);
+      if (!response) return response;
+      const auto place = response->headers.find("Location");
+      const bool redirect = response->status == 307 || response->status == 302 || response->status == 308;
+      if (!redirect || !place) return response;
+      Result<std::string> leader = leader_of(request, *place, path);
+      if (!leader) return failure(std::move(leader.error()));
+      // Servers that do not agree on their leader are about to elect one.
+      if (left == 0)
+        return Error{.code = http::Problem::Redirect,
+                     .error_class = ErrorClass::Transient,
+                     .context = fmt::format("{} {}: the servers of Druid name one another as leader; try again soon",
+                                            request.method, http::shown_url(request.url))};
+      request.url = std::move(*leader);
+    }
+  }
+
+  /// The URL of the leader. A redirect that changes more than the server is not followed, because credentials go along.
+  [[nodiscard]] Result<std::string> leader_of(const http::Request& request, std::string_view place,
+                                              std::string_view path) const {
+    const Result<http::Url> here = http::Url::parse(request.url);
+    if (!here) return failure(here.error());
+    const Result<http::Url> there = here->resolve(place);
+    std::string_view target;
+    if (there) target = std::string_view(there->text()).substr(there->text().find(there->path()));
+    const bool weaker = there && here->scheme() == "https" && there->scheme() == "http";
+    if (!there || weaker || !target.ends_with(path))
+      return Error{
+          .code = http::Problem::Redirect,
+          .error_class = ErrorClass::Fatal,
+          .context = fmt::format("{} {}: a redirect to {} does not lead to another server of Druid; check the URL",
+                                 request.method, here->shown(), http::shown_url(place))};
+    return there->text();
+  }
+
+  /// The error of an answer that is not 2xx.
+  [[nodiscard]] Error error_of(const http::Request& request, const http::Response& response) const {
+    const std::string said = first_sentence(response.body);
+    Error error = http.error_of(request, response, said.empty() ? " " : said);
+    const bool java = response.status == 500 && says(response, "Exception") && !says(response, "TimeoutException");
+    if (java) error.error_class = ErrorClass::Rejected;
+    if (response.status == 404 && response.body.empty())
+      return with_code(
+          {.context = error.message() + ": this server does not answer for that part of Druid; give the URL of "
+                                        "the router with druid.router.managementProxy.enabled=true, or those "
+                                        "of overlord, coordinator and broker"},
+          Problem::NotForwarded, ErrorClass::Fatal);
+    return error;
+  }
+
+  [[nodiscard]] Result<http::Response> call(http::Request request, std::string_view path,
+                                            const std::stop_token& stop) const {
+    Result<http::Response> response = ask(request, path, stop);
+    if (response && !response->ok()) return error_of(request, *response);
+    return response;
+  }
+  /// About a task, whose absence has a code of its own.
+  [[nodiscard]] Result<http::Response> call_task(http::Request request, std::string_view path, Problem missing,
+                                                 const std::stop_token& stop) const {
+    Result<http::Response> response = ask(request, path, stop);
+    if (!response || response->ok()) return response;
+    Error error = error_of(request, *response);
+    if (response->status == 404 && !response->body.empty())
+      return with_code(std::move(error), missing,
+                       missing == Problem::NoReport ? ErrorClass::Transient : ErrorClass::Fatal);
+    return error;
+  }
+  [[nodiscard]] http::Request get(const std::string& base, std::string_view path) const {
+    return {.url = base + std::string(path)};
+  }
+  [[nodiscard]] http::Request post(const std::string& base, std::string_view path, std::string body) const {
+    http::Request request{.method = "POST", .url = base + std::string(path), .body = std::move(body)};
+    request.headers.add("Content-Type", std::string(json_type));
+    return request;
+  }
+};
+
+Result<Client> Client::make(ClientOptions options) {
+  std::vector<std::string> problems;
+  http::Auth auth = options.auth;
+  const std::string url = base_of("url", options.url, auth, problems);
+  const std::string coordinator =
+      options.coordinator_url.empty() ? url : base_of("coordinator_url", options.coordinator_url, auth, problems);
+  const std::string broker =
+      options.broker_url.empty() ? url : base_of("broker_url", options.broker_url, auth, problems);
+  if (!problems.empty())
+    return Error{.code = Errc::InvalidOptions,
+                 .context = fmt::format("client of Druid: {}", fmt::join(problems, "; "))};
+  Result<http::Client> http =
+      http::Client::make({.auth = auth, .tls = options.tls, .timeouts = options.timeouts, .proxy = options.proxy});
+  if (!http) return failure(std::move(http.error()));
+  return Client(
+      std::make_shared<const State>(std::move(*http), url, coordinator, broker, options.max_leader_redirects));
+}
+
+Result<std::string> Client::submit(const Spec& spec, const std::stop_token& stop) const {
+  const Result<std::string> json = to_json(spec);
+  return json ? submit_json(*json, stop) : failure(json.error());
+}
+
+Result<std::string> Client::submit_json(std::string_view json, const std::stop_token& stop) const {
+  constexpr std::string_view path = "/druid/indexer/v1/task";
+  http::Request request = state_->post(state_->overlord, path, std::string(json));
+  Result<http::Response> response = state_->ask(request, path, stop);
+  if (!response) return failure(std::move(response.error()));
+  if (response->ok()) return parse_submitted(response->body);
+  Error error = state_->error_of(request, *response);
+  const bool exists = says(*response, "entryAlreadyExists") || says(*response, "already exists");
+  if (exists && (response->status == 400 || response->status == 500))
+    return with_code(std::move(error), Problem::TaskExists, ErrorClass::Rejected);
+  return error;
+}
+
+Result<TaskStatus> Client::status(std::string_view id, const std::stop_token& stop) const {
+  const std::string path = task_path(id, "status");
+  const auto response = state_->call_task(state_->get(state_->overlord, path), path, Problem::NoTask, stop);
+  return response ? parse_status(response->body) : failure(response.error());
+}
+
+Result<std::vector<TaskStatus>> Client::statuses(std::span<const std::string> ids, const std::stop_token& stop) const {
+  constexpr std::string_view path = "/druid/indexer/v1/taskStatus";
+  if (ids.empty()) return std::vector<TaskStatus>();
+  const auto response = state_->call(state_->post(state_->overlord, path, array_json(ids)), path, stop);
+  return response ? parse_statuses(response->body, ids) : failure(response.error());
+}
+
+Result<TaskReport> Client::report(std::string_view id, const std::stop_token& stop) const {
+  const std::string path = task_path(id, "reports");
+  const auto response = state_->call_task(state_->get(state_->overlord, path), path, Problem::NoReport, stop);
+  return response ? parse_report(response->body, id) : failure(response.error());
+}
+
+Result<void> Client::shut_down(std::string_view id, const std::stop_token& stop) const {
+  const std::string path = task_path(id, "shutdown");
+  const auto response = state_->call_task(state_->post(state_->overlord, path, {}), path, Problem::NoTask, stop);
+  if (!response) return failure(response.error());
+  return {};
+}
+
+Result<bool> Client::has_data_source(std::string_view name, const std::stop_token& stop) const {
+  constexpr std::string_view path = "/druid/coordinator/v1/metadata/datasources";
+  const auto response = state_->call(state_->get(state_->coordinator, path), path, stop);
+  return response ? parse_contains(response->body, name) : failure(response.error());
+}
+
+Result<std::optional<double>> Client::load_status(std::string_view name, std::string_view interval,
+                                                  const std::stop_token& stop) const {
+  const std::string path =
+      fmt::format("/druid/coordinator/v1/datasources/{}/loadstatus?forceMetadataRefresh=true&interval={}",
+                  http::percent_encoded(name), http::percent_encoded(interval.empty() ? eternity : interval));
+  http::Request request = state_->get(state_->coordinator, path);
+  const auto response = state_->ask(request, path, stop);
+  if (!response) return failure(response.error());
+  if (response->status == 204 || (response->ok() && response->body.empty())) return std::optional<double>();
+  if (!response->ok()) return state_->error_of(request, *response);
+  const Result<double> percent = parse_load_status(response->body, name);
+  if (!percent) return failure(percent.error());
+  return std::optional<double>(*percent);
+}
+
+Result<Table> Client::sql(const Query& query, const std::stop_token& stop) const {
+  constexpr std::string_view path = "/druid/v2/sql";
+  const auto response = state_->call(state_->post(state_->broker, path, query_json(query, false)), path, stop);
+  return response ? parse_table(response->body) : failure(response.error());
+}
+
+Result<io::Source> Client::open_sql(const Query& query, std::stop_token stop) const {
+  constexpr std::string_view path = "/druid/v2/sql";
+  Result<http::Opened> opened =
+      state_->http.open(state_->post(state_->broker, path, query_json(query, true)), std::move(stop));
+  if (!opened) return failure(std::move(opened.error()));
+  return complete_lines(std::move(opened->body));
+}
+
+Result<std::string> Client::version(const std::stop_token& stop) const {
+  constexpr std::string_view path = "/status";
+  const auto response = state_->call(state_->get(state_->overlord, path), path, stop);
+  return response ? parse_version(response->body) : failure(response.error());
+}
+
+}  // namespace etl::inline v0::druid

@@ -1,0 +1,71 @@
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <etl/druid/ingest.hpp>
+#include <etl/policy/retry.hpp>
+#include <etl/policy/waiter.hpp>
+
+namespace etl::inline v0::druid {
+namespace {
+
+class Ingestion {
+ public:
+  Ingestion(const Client& client, const Spec& spec, const IngestOptions& options, const std::stop_token& stop)
+      : client_(client), spec_(spec), options_(options), stop_(stop), waiter_(stop, options.watch.executor) {}
+
+  Result<TaskResult> run() {
+    if (auto problem = options_.retry.problem()) return failure(std::move(*problem));
+    Backoff backoff(options_.retry, waiter_.now(), options_.watch.seed.value_or(etl::detail::random_seed()));
+    for (;;) {
+      Result<bool> adopted = place();
+      if (!adopted) return failure(std::move(adopted.error()));
+      WatchOptions watched = options_.watch;
+      if (watched.intervals.empty()) watched.intervals = spec_.mode.intervals();
+      TaskResult result = watch(client_, spec_.id, watched, stop_);
+      result.adopted = *adopted;
+      if (!is_lock_conflict(result)) return result;
+      const auto delay = backoff.after(transient(result.reason), waiter_.now());
+      if (!delay || !waiter_.wait_for(*delay)) return result;
+      ++attempt_;
+    }
+  }
+
+ private:
+  /// Druid has a task of the next id that has not failed. True: it had the task before.
+  Result<bool> place() {
+    for (;; ++attempt_) {
+      Result<std::string> id = task_id(spec_, options_.content, attempt_);
+      if (!id) return failure(std::move(id.error()));
+      spec_.id = std::move(*id);
+      const Result<std::string> done = submit();
+      if (done) return false;
+      if (done.error().code != Problem::TaskExists) return failure(done.error());
+      const Result<TaskStatus> status = retry(options_.retry, [&] { return client_.status(spec_.id, stop_); }, waiter_);
+      if (!status) return failure(status.error());
+      if (status->state != TaskState::Failed) return true;
+    }
+  }
+  Result<std::string> submit() {
+    return retry(options_.retry, [&] { return client_.submit(spec_, stop_); }, waiter_);
+  }
+
+  const Client& client_;
+  Spec spec_;
+  const IngestOptions& options_;
+  std::stop_token stop_;
+  Waiter waiter_;
+  unsigned attempt_ = 0;
+};
+
+}  // namespace
+
+Result<TaskResult> ingest(const Client& client, const Spec& spec, const IngestOptions& options,
+                          const std::stop_token& stop) {
+  return Ingestion(client, spec, options, stop).run();
+}
+
+}  // namespace etl::inline v0::druid

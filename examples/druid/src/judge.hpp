@@ -1,0 +1,16 @@
+#pragma once
+// What the end of a task means.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <etl/druid/watch.hpp>
+
+namespace etl::inline v0::druid {
+
+/// Sets outcome and reason of a task that has ended from its status and report. `asked_to_end`: why this watch shut it
+/// down, or empty.
+void judge(TaskResult& result, std::optional<std::uint64_t> rows_sent, const std::string& asked_to_end);
+
+}  // namespace etl::inline v0::druid

@@ -1,0 +1,381 @@
+// Waiting for tasks, against a server that tells a story, on virtual time.
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <etl/druid/ingest.hpp>
+#include <etl/druid/watch.hpp>
+#include <etl/testing/virtual_executor.hpp>
+
+#include "support/catch.hpp"
+#include "support/http_server.hpp"
+#include "support/json.hpp"
+
+namespace druid = etl::druid;
+using namespace std::chrono_literals;
+using druid::TaskOutcome;
+using test::HttpServer;
+
+namespace {
+
+using Reply = HttpServer::Reply;
+Reply ok(std::string_view body) { return HttpServer::answer(200, body); }
+Reply status_reply(std::string_view state, std::string_view error = "") {
+  return ok(R"({"task":"x","status":{"id":"x","dataSource":"sales","statusCode":")" + std::string(state) +
+            R"(","duration":-1,"errorMsg":")" + std::string(error) + R"("}})");
+}
+Reply report_reply(std::string_view rows, std::string_view more = R"("segmentsPublished":1)") {
+  return ok(
+      R"({"ingestionStatsAndErrors":{"taskId":"x","payload":{"ingestionState":"COMPLETED","unparseableEvents":{)"
+      R"("buildSegments":[{"input":"r","errorType":"unparseable","details":["bad time"]}]},"rowStats":{"buildSegments":{)" +
+      std::string(rows) + "}}," + std::string(more) + "}}}");
+}
+const Reply no_task = HttpServer::answer(404, "Cannot find any task with id: [x]");
+const Reply no_answer{.bytes = "", .then = HttpServer::Then::Reset};
+
+/// Answers each kind of question by the next of its replies; the last is repeated. The first kind in the order of
+/// letters applies: "/status" before "/v1/task".
+class Story {
+ public:
+  Story() : server_([this](const HttpServer::Request& r) { return next(r); }) {}
+  /// `story.on("/status") = {...}` replaces the replies.
+  struct On {
+    Story& story;
+    std::string end;
+    void operator=(std::vector<Reply> replies) {
+      const std::lock_guard lock(story.mutex_);
+      story.told_[end] = 0;
+      story.replies_[end] = std::move(replies);
+    }
+  };
+  On on(std::string_view end) { return {*this, std::string(end)}; }
+  [[nodiscard]] std::size_t asked(std::string_view end) const {
+    std::size_t count = 0;
+    for (const auto& request : server_.requests())
+      if (request.target.find(end) != std::string::npos) ++count;
+    return count;
+  }
+  [[nodiscard]] std::vector<HttpServer::Request> requests() const { return server_.requests(); }
+  [[nodiscard]] druid::Client client() const {
+    return etl::value(druid::Client::make({.url = server_.url(""), .proxy = ""}));
+  }
+
+ private:
+  Reply next(const HttpServer::Request& request) {
+    const std::lock_guard lock(mutex_);
+    for (auto& [end, replies] : replies_) {
+      if (request.target.find(end) == std::string::npos) continue;
+      std::size_t& at = told_[end];
+      return replies.at(std::min(at++, replies.size() - 1));
+    }
+    return HttpServer::answer(400, "not in the story");
+  }
+  std::mutex mutex_;
+  std::map<std::string, std::vector<Reply>> replies_{};
+  std::map<std::string, std::size_t> told_{};
+  HttpServer server_;
+};
+
+/// Virtual time, so that a watch of an hour takes no time.
+druid::WatchOptions on_virtual_time(druid::WatchOptions options = {}) {
+  options.executor = etl::Executor(std::make_shared<etl::testing::VirtualExecutor>());
+  options.seed = 1;
+  return options;
+}
+
+/// A task that ends well with these rows.
+void good_end(Story& story, std::string_view rows) {
+  story.on("/status") = {status_reply("RUNNING"), status_reply("SUCCESS")};
+  story.on("/reports") = {report_reply(rows)};
+  story.on("/loadstatus") = {ok(R"({"sales":0.0})"), ok(R"({"sales":100.0})")};
+}
+
+druid::Spec spec() {
+  return {.data_source = "sales",
+          .mode = druid::Replace{.intervals = {"2024/2025"}},
+          .dimensions = druid::Dimensions::discovered(),
+          .input = druid::InlineInput{"{}"},
+          .format = druid::JsonFormat{}};
+}
+
+}  // namespace
+
+TEST_CASE("druid watch: complete means all rows kept and queryable") {
+  Story story;
+  good_end(story, R"("processed":3)");
+  const auto result = druid::watch(story.client(), "x", on_virtual_time({.rows_sent = 3}));
+  CHECK(result.outcome == TaskOutcome::Complete);
+  CHECK(result.loaded());
+  CHECK(result.reason.empty());
+  CHECK(result.report->rows.processed == 3);
+  CHECK(story.asked("/loadstatus") == 2);
+  CHECK(story.asked("/shutdown") == 0);
+  CHECK(result.failed_polls == 0);
+  CHECK(result.segments_time > 0ns);
+
+  Story again;
+  good_end(again, R"("processed":3)");
+  CHECK(druid::watch(again.client(), "x", on_virtual_time({.wait_until_queryable = false})).loaded());
+  CHECK(again.asked("/loadstatus") == 0);
+  Story confirmed;
+  good_end(confirmed, R"("processed":3)");
+  confirmed.on("/reports") = {report_reply(R"("processed":3)", R"("segmentAvailabilityConfirmed":true)")};
+  CHECK(druid::watch(confirmed.client(), "x", on_virtual_time()).loaded());
+  CHECK(confirmed.asked("/loadstatus") == 0);
+}
+
+TEST_CASE("druid watch: success with rows that are missing is not complete") {
+  const auto outcome = [](std::string_view rows, std::optional<std::uint64_t> sent,
+                          std::string_view more = R"("segmentsPublished":1)") {
+    Story story;
+    good_end(story, rows);
+    story.on("/reports") = {report_reply(rows, more)};
+    return druid::watch(story.client(), "x", on_virtual_time({.rows_sent = sent}));
+  };
+  auto result = outcome(R"("processed":2)", 3);
+  CHECK(result.outcome == TaskOutcome::Incomplete);
+  CHECK(result.reason ==
+        "3 rows were sent, and the task read 2 (2 processed, 0 kept with an error, 0 thrown away, 0 unparseable)");
+  result = outcome(R"("processed":0)", std::nullopt);
+  CHECK(result.outcome == TaskOutcome::Incomplete);
+  CHECK(result.reason == "the task read no row; check that its input exists and can be read there");
+  result = outcome(R"("unparseable":2)", 2);
+  CHECK(result.outcome == TaskOutcome::Incomplete);
+  CHECK(result.reason ==
+        "no row was kept (0 processed, 0 kept with an error, 0 thrown away, 2 unparseable); the first: bad time");
+  result = outcome(R"("processed":2)", 2, R"("segmentsPublished":0)");
+  CHECK(result.reason == "2 rows were kept, and no segment was published");
+  result = outcome(R"("processed":1,"thrownAway":1,"unparseable":1,"processedWithError":1)", 4);
+  CHECK(result.outcome == TaskOutcome::CompleteWithRejects);
+  CHECK(result.loaded());
+  CHECK(result.reason == "1 processed, 1 kept with an error, 1 thrown away, 1 unparseable; the first: bad time");
+  CHECK(outcome(R"("processed":0)", 0).outcome == TaskOutcome::Complete);
+}
+
+TEST_CASE("druid watch: failed polls and a change of the leader end nothing") {
+  Story story;
+  good_end(story, R"("processed":3)");
+  std::vector<Reply> polls;
+  for (int i = 0; i < 60; ++i) polls.push_back(HttpServer::answer(503, "no leader"));
+  polls.insert(polls.end(), {no_answer, no_answer});  // the HTTP client itself repeats what a kept connection lost
+  polls.push_back(no_task);                           // the new leader does not know yet
+  polls.push_back(HttpServer::answer(500, "busy"));
+  polls.push_back(status_reply("RUNNING"));
+  polls.push_back(status_reply("SUCCESS"));
+  story.on("/status") = polls;
+  const auto result = druid::watch(story.client(), "x", on_virtual_time({.rows_sent = 3}));
+  CHECK(result.outcome == TaskOutcome::Complete);
+  CHECK(result.failed_polls == 63);
+}
+
+TEST_CASE("druid watch: what does not pass ends the watch, and says why") {
+  Story unknown;
+  unknown.on("/status") = {no_task};
+  auto result = druid::watch(unknown.client(), "x", on_virtual_time());
+  CHECK(result.outcome == TaskOutcome::Unknown);
+  CHECK(result.error->code == druid::Problem::NoTask);
+  CHECK(result.reason.find("Cannot find any task with id: [x]") != std::string::npos);
+  CHECK(unknown.asked("/status") > 3);
+  Story refused;
+  refused.on("/status") = {HttpServer::answer(401, "")};
+  result = druid::watch(refused.client(), "x", on_virtual_time());
+  CHECK(result.outcome == TaskOutcome::Unknown);
+  CHECK(refused.asked("/status") == 1);
+}
+
+TEST_CASE("druid watch: at the deadline the task is shut down, or left") {
+  Story story;
+  story.on("/status") = {status_reply("RUNNING")};
+  story.on("/shutdown") = {HttpServer::answer(503, ""), ok(R"({"task":"x"})")};
+  auto result = druid::watch(story.client(), "x", on_virtual_time({.deadline = 1h, .leave_running = true}));
+  CHECK(result.outcome == TaskOutcome::LeftRunning);
+  CHECK(result.reason == "the deadline has passed, and the task goes on");
+  CHECK(result.task_time >= 1h);
+  CHECK(story.asked("/shutdown") == 0);
+  const std::size_t before = story.asked("/status");
+  CHECK(before > 3600 / 15);
+  CHECK(before < 3600);
+
+  result = druid::watch(story.client(), "x", on_virtual_time({.deadline = 1h}));
+  CHECK(result.outcome == TaskOutcome::Unknown);
+  CHECK(story.asked("/shutdown") == 2);
+
+  Story ends;
+  ends.on("/status") = {status_reply("RUNNING"), status_reply("FAILED", "Shutdown request from user")};
+  ends.on("/shutdown") = {ok(R"({"task":"x"})")};
+  ends.on("/reports") = {HttpServer::answer(404, "none")};
+  result = druid::watch(ends.client(), "x", on_virtual_time({.deadline = 1ns}));
+  CHECK(result.outcome == TaskOutcome::ShutDown);
+  CHECK(result.reason == "the deadline has passed, and the task was shut down");
+}
+
+TEST_CASE("druid watch: a stop shuts the task down, and a task that is quicker counts as what it is") {
+  std::stop_source stop;
+  const auto stop_at_second = [&](const druid::WatchProgress& progress) {
+    if (progress.polls == 2) stop.request_stop();
+  };
+  Story story;
+  story.on("/status") = {status_reply("RUNNING"), status_reply("RUNNING"),
+                         status_reply("FAILED", "Shutdown request from user")};
+  story.on("/shutdown") = {ok(R"({"task":"x"})")};
+  story.on("/reports") = {HttpServer::answer(404, "none")};
+  auto result = druid::watch(story.client(), "x", on_virtual_time({.on_poll = stop_at_second}), stop.get_token());
+  CHECK(result.outcome == TaskOutcome::ShutDown);
+  CHECK(result.reason == "the watch was stopped, and the task was shut down");
+  CHECK(story.asked("/shutdown") == 1);
+
+  Story quick;
+  stop = std::stop_source();
+  quick.on("/status") = {status_reply("RUNNING"), status_reply("RUNNING"), status_reply("SUCCESS")};
+  quick.on("/shutdown") = {ok(R"({"task":"x"})")};
+  quick.on("/reports") = {report_reply(R"("processed":3)")};
+  quick.on("/loadstatus") = {ok(R"({"sales":100.0})")};
+  result =
+      druid::watch(quick.client(), "x", on_virtual_time({.rows_sent = 3, .on_poll = stop_at_second}), stop.get_token());
+  CHECK(result.outcome == TaskOutcome::Complete);
+}
+
+TEST_CASE("druid watch: a task that failed says why in one sentence") {
+  Story story;
+  story.on("/status") = {status_reply(
+      "FAILED", R"(org.apache.druid.java.util.common.ISE: Failed to ge...27 characters omitted...\n\tat x)")};
+  story.on("/reports") = {HttpServer::answer(404, "none")};
+  auto result = druid::watch(story.client(), "x", on_virtual_time());
+  CHECK(result.outcome == TaskOutcome::Failed);
+  CHECK(result.reason == "Failed to ge...27 characters omitted...");
+  CHECK_FALSE(druid::is_lock_conflict(result));
+  story.on("/reports") = {report_reply(
+      "", R"("errorMsg":"org.apache.druid.java.util.common.ISE: Failed to get locks for intervals[[a]]\n\tat x")")};
+  result = druid::watch(story.client(), "x", on_virtual_time());
+  CHECK(result.reason == "Failed to get locks for intervals[[a]]; the first: bad time");
+  CHECK(druid::is_lock_conflict(result));
+  story.on("/status") = {status_reply("FAILED", "Shutdown request from user")};
+  story.on("/reports") = {HttpServer::answer(404, "none")};
+  result = druid::watch(story.client(), "x", on_virtual_time());
+  CHECK(result.outcome == TaskOutcome::ShutDown);
+  CHECK(result.reason == "somebody shut the task down");
+}
+
+TEST_CASE("druid watch: a report that comes late is awaited, and one that never comes is missing rows") {
+  Story story;
+  good_end(story, "");
+  story.on("/reports") = {HttpServer::answer(404, "not yet"), ok(R"({"error":"Can't find chatHandler"})"),
+                          report_reply(R"("processed":3)")};
+  CHECK(druid::watch(story.client(), "x", on_virtual_time({.rows_sent = 3})).outcome == TaskOutcome::Complete);
+  Story never;
+  good_end(never, "");
+  never.on("/reports") = {HttpServer::answer(404, "not yet")};
+  const auto result = druid::watch(never.client(), "x", on_virtual_time({.rows_sent = 3}));
+  CHECK(result.outcome == TaskOutcome::Incomplete);
+  CHECK(result.reason ==
+        "the task succeeded, and its report is missing, so its rows are not counted: none came in time");
+  CHECK(result.report_time >= 1min);
+}
+
+TEST_CASE("druid watch: segments that cannot be queried in time") {
+  Story story;
+  good_end(story, R"("processed":3)");
+  story.on("/loadstatus") = {ok(R"({"sales":50.0})")};
+  auto result = druid::watch(story.client(), "x", on_virtual_time({.rows_sent = 3}));
+  CHECK(result.outcome == TaskOutcome::NotQueryable);
+  CHECK_FALSE(result.loaded());
+  CHECK(result.reason == "the rows are published, and cannot all be queried yet: 50.0 % of the segments are loaded");
+  CHECK(result.segments_time >= 5min);
+  story.on("/loadstatus") = {HttpServer::answer(403, "")};
+  result = druid::watch(story.client(), "x", on_virtual_time({.rows_sent = 3}));
+  CHECK(result.outcome == TaskOutcome::NotQueryable);
+  CHECK(result.reason.find("403 Forbidden") != std::string::npos);
+}
+
+TEST_CASE("druid watch: every interval of a replace is asked for") {
+  Story story;
+  good_end(story, R"("processed":3)");
+  story.on("&interval=2024%2F2025") = {ok(R"({"sales":100.0})")};
+  story.on("&interval=2026%2F2027") = {Reply{"HTTP/1.1 204 No Content\r\n\r\n"}};
+  story.on("/loadstatus") = {HttpServer::answer(400, "")};
+  const auto result =
+      druid::watch(story.client(), "x", on_virtual_time({.rows_sent = 3, .intervals = {"2024/2025", "2026/2027"}}));
+  CHECK(result.outcome == TaskOutcome::Complete);
+  CHECK(story.asked("interval=2024") >= 1);
+}
+
+TEST_CASE("druid watch: names of outcomes") {
+  CHECK(druid::to_string(TaskOutcome::Complete) == "complete");
+  CHECK(druid::to_string(TaskOutcome::Unknown) == "unknown");
+}
+
+TEST_CASE("druid ingest: a task is submitted under its id and watched") {
+  Story story;
+  good_end(story, R"("processed":1)");
+  story.on("/v1/task") = {ok(R"({"task":"x"})")};
+  const druid::IngestOptions options{.content = "digest", .watch = on_virtual_time({.rows_sent = 1})};
+  const auto result = druid::ingest(story.client(), spec(), options);
+  REQUIRE(result);
+  CHECK(result->outcome == TaskOutcome::Complete);
+  CHECK_FALSE(result->adopted);
+  CHECK(result->id == druid::task_id(spec(), "digest", 0).value());
+  CHECK(test::Json::parse(story.requests()[0].body).value().at("id") == result->id);
+  bool asked = false;
+  for (const auto& request : story.requests()) asked = asked || request.target.ends_with("interval=2024%2F2025");
+  CHECK(asked);
+}
+
+TEST_CASE("druid ingest: a task of an earlier submission is adopted, and a failed one is not") {
+  const Reply exists = HttpServer::answer(400, R"({"errorCode":"entryAlreadyExists"})");
+  Story story;
+  good_end(story, R"("processed":1)");
+  story.on("/v1/task") = {no_answer, exists};
+  const druid::IngestOptions options{.content = "digest", .watch = on_virtual_time()};
+  auto result = druid::ingest(story.client(), spec(), options);
+  REQUIRE(result);
+  CHECK(result->outcome == TaskOutcome::Complete);
+  CHECK(result->adopted);
+  CHECK(result->id.ends_with("_0"));
+
+  Story failed;
+  good_end(failed, R"("processed":1)");
+  failed.on("/v1/task") = {exists, exists, ok(R"({"task":"x"})")};
+  failed.on("/status") = {status_reply("FAILED"), status_reply("FAILED"), status_reply("SUCCESS")};
+  result = druid::ingest(failed.client(), spec(), options);
+  REQUIRE(result);
+  CHECK(result->outcome == TaskOutcome::Complete);
+  CHECK_FALSE(result->adopted);
+  CHECK(result->id.ends_with("_2"));
+}
+
+TEST_CASE("druid ingest: a task that finds its intervals locked is tried again with the next id") {
+  Story story;
+  good_end(story, R"("processed":1)");
+  story.on("/v1/task") = {ok(R"({"task":"x"})")};
+  story.on("/status") = {status_reply("FAILED", "org.apache.x.ISE: Failed to get locks for intervals[[a]]"),
+                         status_reply("SUCCESS")};
+  story.on("/reports") = {HttpServer::answer(404, "none"), report_reply(R"("processed":1)")};
+  const druid::IngestOptions options{.content = "digest", .watch = on_virtual_time()};
+  const auto result = druid::ingest(story.client(), spec(), options);
+  REQUIRE(result);
+  CHECK(result->outcome == TaskOutcome::Complete);
+  CHECK(result->id.ends_with("_1"));
+}
+
+TEST_CASE("druid ingest: what cannot be submitted is an error") {
+  Story story;
+  story.on("/v1/task") = {HttpServer::answer(400, R"({"error":"no such thing"})")};
+  const druid::IngestOptions options{.content = "digest", .watch = on_virtual_time()};
+  CHECK(druid::ingest(story.client(), spec(), options).error().message().ends_with("no such thing"));
+  CHECK(story.requests().size() == 1);
+  story.on("/v1/task") = {HttpServer::answer(503, "starting")};
+  CHECK(druid::ingest(story.client(), spec(), options).error().message().starts_with("gave up after 5 attempts"));
+  auto wrong = spec();
+  wrong.data_source.clear();
+  CHECK(druid::ingest(story.client(), wrong, options).error().code == etl::Errc::InvalidOptions);
+}
