@@ -132,9 +132,7 @@ Result<Archive> Archive::open(const std::filesystem::path& path, const Limits& l
   const bool system = zip_error_system_type(&error) == ZIP_ET_SYS;
   Error failed = fatal(
       code == ZIP_ER_NOZIP || code == ZIP_ER_INCONS || code == ZIP_ER_EOF
-          ? fmt::format("{}: it begins as a zip archive and has no end of one: the file is cut off or damaged; get it "
-                        "anew",
-                        path.string())
+          ? fmt::format("{}: the file is a zip archive without its end, cut off or damaged; get it anew", path.string())
           : fmt::format("cannot open '{}': {}", path.string(), zip_error_strerror(&error)));
   if (system) failed.code = std::error_code(zip_error_code_system(&error), std::generic_category());
   zip_error_fini(&error);

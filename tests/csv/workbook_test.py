@@ -117,10 +117,10 @@ def foreign(c):
     """What is neither text nor a workbook is named, and what to do about it."""
     with zipfile.ZipFile(c.folder / "a.csv", "w") as out:
         out.writestr("a.csv", "1,2\n")
-    files = {"b.csv": (b"PAR1\x15\x04\x15", "it is a Parquet file"), "c.csv": (b"Obj\x01\x04\x14", "it is an Avro file"),
-             "d.csv": (b"ORC\x0a\x03\x00", "it is an ORC file"), "e.csv": (b"\x28\xb5\x2f\xfd\x04\x00", "the file is compressed by zstd"),
+    files = {"b.csv": (b"PAR1\x15\x04\x15", "the file is a Parquet file"), "c.csv": (b"Obj\x01\x04\x14", "the file is an Avro file"),
+             "d.csv": (b"ORC\x0a\x03\x00", "the file is an ORC file"), "e.csv": (b"\x28\xb5\x2f\xfd\x04\x00", "the file is compressed by zstd"),
              "f.csv": (b"BZh91AY&SY\x00", "the file is compressed by bzip2"), "g.csv": (b"\xfd7zXZ\x00\x00", "the file is compressed by xz"),
-             "h.csv": (b"%PDF-1.4\n%\xe2", "it is a PDF document")}
+             "h.csv": (b"%PDF-1.4\n%\xe2", "the file is a PDF document")}
     for name, (content, _) in files.items():
         (c.folder / name).write_bytes(content + bytes(100))
     for name, wanted in [("a.csv", "it is a zip archive, and no workbook is in it")] + [(n, w) for n, (_, w) in files.items()]:
@@ -133,7 +133,7 @@ def foreign(c):
     cut = workbook(c.folder / "w.xlsx", {"S": SALES})
     cut.write_bytes(cut.read_bytes()[:500])
     _, error = c.load(cut, "--create", wanted=2)
-    c.has(error, "w.xlsx: it begins as a zip archive and has no end of one: the file is cut off or damaged")
+    c.has(error, "w.xlsx: the file is a zip archive without its end, cut off or damaged")
 
 
 CASES = {case.__name__: case for case in (loaded, places, printed, merged, foreign)}

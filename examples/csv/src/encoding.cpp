@@ -1,4 +1,5 @@
 #include <etl/csv/encoding.hpp>
+#include <etl/csv/foreign.hpp>
 
 #include <iconv.h>
 
@@ -23,17 +24,6 @@ namespace {
 constexpr std::string_view little_mark = "\xFF\xFE", big_mark = "\xFE\xFF";
 
 bool has_mark(std::string_view begin) noexcept { return begin.starts_with(little_mark) || begin.starts_with(big_mark); }
-
-/// What a file that begins so is, and how to make it one that can be read; empty: nothing known.
-std::string_view other_format(std::string_view begin) noexcept {
-  using std::string_view_literals::operator""sv;
-  static constexpr std::pair<std::string_view, std::string_view> formats[] = {
-      {"PK\x03\x04"sv, "a zip archive: unpack it first (unzip)"},
-  };
-  for (const auto& [magic, what] : formats)
-    if (begin.starts_with(magic)) return what;
-  return {};
-}
 
 /// Most texts of UTF-16 have NUL for every other byte of their first characters.
 std::string_view unmarked_utf16(std::string_view begin) noexcept {
@@ -86,11 +76,11 @@ class Utf8Source final : public io::ByteSource {
       if (*got == 0) break;
       ahead_.append(bytes.data(), *got);
     }
-    if (const auto what = other_format(ahead_); !what.empty())
-      return failure(fatal(fmt::format("{}: the file is {}", name(), what)));
     if (const auto compression = io::compression_of(ahead_); compression != io::Compression::None)
       return failure(fatal(fmt::format("{}: the file is compressed by {}: decompress it first (io::decode)", name(),
                                        io::to_string(compression))));
+    if (const auto foreign = foreign_format(ahead_))
+      return failure(fatal(fmt::format("{}: the file is {}: {}", name(), foreign->what, foreign->remedy)));
     if (converter_ != none) return {};
     charset_ = has_mark(ahead_) ? "UTF-16" : unmarked_utf16(ahead_);
     if (!charset_.empty()) converter_ = ::iconv_open("UTF-8", charset_.c_str());

@@ -9,12 +9,12 @@ using namespace std::string_view_literals;
 
 struct Magic {
   std::string_view bytes;
-  bool binary;  // what follows must have control characters: else it may be text that begins so
+  bool binary;  // what follows must be no text: else a text may begin so
   Foreign format;
 };
 
 constexpr std::string_view by_duckdb = "write it as CSV with a program that reads it, such as DuckDB";
-constexpr std::string_view unpack = "unpack it first; of compressed files only gzip is read as it is";
+constexpr std::string_view unpack = "unpack it first";
 constexpr std::string_view export_it = "export what is wanted of it as CSV";
 
 // From the specifications of the formats, and from file(1).
@@ -26,20 +26,21 @@ constexpr Magic magics[] = {
     {"ARROW1\0\0"sv, false, {"an Arrow (Feather) file", by_duckdb}},
     {"FEA1"sv, true, {"a Feather file", by_duckdb}},
     {"PK\x03\x04"sv,
-     true,
-     {"a zip archive, or a workbook of Excel (.xlsx)", "unpack it; sheets are read by the component excel"}},
+     false,
+     {"a zip archive, or a workbook of Excel (.xlsx)",
+      "unpack it first (unzip); sheets are read by the component excel"}},
     {"PK\x05\x06\0\0"sv, false, {"an empty zip archive", "get the file anew"}},
     {"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1"sv,
      false,
      {"a compound file, such as a workbook of Excel (.xls)", "sheets are read by the component excel"}},
     {"\x1F\x8B\x08"sv, false, {"gzip within gzip", "unpack it once; one layer of gzip is read as it is"}},
-    {"\x28\xB5\x2F\xFD"sv, false, {"compressed with zstd", unpack}},
-    {"BZh"sv, true, {"compressed with bzip2", unpack}},
+    {"\x28\xB5\x2F\xFD"sv, false, {"compressed by zstd", "decompress it first (zstd -d)"}},
+    {"BZh"sv, true, {"compressed by bzip2", "decompress it first (bunzip2)"}},
     {"\xFD"
      "7zXZ\0"sv,
      false,
-     {"compressed with xz", unpack}},
-    {"\x04\x22\x4D\x18"sv, false, {"compressed with lz4", unpack}},
+     {"compressed by xz", "decompress it first (xz -d)"}},
+    {"\x04\x22\x4D\x18"sv, false, {"compressed by lz4", "decompress it first (lz4 -d)"}},
     {"7z\xBC\xAF\x27\x1C"sv, false, {"a 7-Zip archive", unpack}},
     {"Rar!\x1A\x07"sv, false, {"a RAR archive", unpack}},
     {"%PDF-"sv, false, {"a PDF document", export_it}},
@@ -50,11 +51,12 @@ constexpr Magic magics[] = {
     {"{\\rtf"sv, false, {"a text document (RTF)", export_it}},
 };
 
-bool has_control_characters(std::string_view bytes) noexcept {
-  return std::ranges::any_of(bytes, [](char c) {
-    const auto code = static_cast<unsigned char>(c);
-    return code < 0x20 && c != '\t' && c != '\n' && c != '\r';
-  });
+/// Whether there are control characters, or the number pi that a block of bzip2 begins with.
+bool is_binary(std::string_view bytes) noexcept {
+  return bytes.find("1AY&") == 1 || std::ranges::any_of(bytes, [](char c) {
+           const auto code = static_cast<unsigned char>(c);
+           return code < 0x20 && c != '\t' && c != '\n' && c != '\r';
+         });
 }
 
 /// In any case of letters; `word` is in small ones.
@@ -68,7 +70,7 @@ bool begins_with(std::string_view text, std::string_view word) noexcept {
 std::optional<Foreign> foreign_format(std::string_view first_bytes) noexcept {
   const std::string_view bytes = first_bytes.substr(0, foreign_bytes);
   for (const Magic& magic : magics)
-    if (bytes.starts_with(magic.bytes) && (!magic.binary || has_control_characters(bytes.substr(magic.bytes.size()))))
+    if (bytes.starts_with(magic.bytes) && (!magic.binary || is_binary(bytes.substr(magic.bytes.size()))))
       return magic.format;
   std::string_view text = bytes.starts_with("\xEF\xBB\xBF") ? bytes.substr(3) : bytes;
   text.remove_prefix(std::min(text.size(), text.find_first_not_of(" \t\r\n")));

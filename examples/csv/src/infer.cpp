@@ -72,7 +72,7 @@ struct Looked {
   /// When the file is over.
   void settle(const InferOptions& options) {
     const auto values = static_cast<double>(column.profile.values());
-    if (static_cast<double>(column.misfits) > (1 - options.share) * values) {
+    if (values - static_cast<double>(column.misfits) < options.share * values) {
       column.kind = Kind::Text;
       column.misfits = column.first_misfit = 0;
       column.first_misfit_value.clear();

@@ -104,10 +104,12 @@ class Reader::Impl {
 
   // What is no text would be read as rows, and told to be read without quotes.
   Result<void> refuse_foreign() {
-    if (auto filled = in_.fill(); !filled) return filled;
+    do {
+      if (auto filled = in_.fill(); !filled) return filled;
+    } while (!in_.ended() && unread().size() < std::min(foreign_bytes, options_.chunk_size) &&
+             unread().find('\n') == std::string_view::npos);
     if (const auto foreign = foreign_format(unread()))
-      return failure(
-          fatal(fmt::format("{}: it is {}, not delimited text; {}", name(), foreign->what, foreign->remedy)));
+      return failure(fatal(fmt::format("{}: the file is {}: {}", name(), foreign->what, foreign->remedy)));
     return {};
   }
 

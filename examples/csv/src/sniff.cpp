@@ -217,8 +217,7 @@ Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes, cons
   }
   text.resize(filled);
   if (const auto foreign = foreign_format(text))
-    return failure(
-        fatal(fmt::format("{}: it is {}, not delimited text; {}", path.string(), foreign->what, foreign->remedy)));
+    return failure(fatal(fmt::format("{}: the file is {}: {}", path.string(), foreign->what, foreign->remedy)));
   Result<Sniffed> found = sniff_text(text, whole, said);
   if (found) return found;
   Error error = found.error();

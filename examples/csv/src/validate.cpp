@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <span>
 #include <system_error>
 #include <utility>
 
@@ -251,24 +252,28 @@ Result<Validation> validate(const std::filesystem::path& path, const Dialect& di
   if (const std::uintmax_t size = std::filesystem::file_size(path, unknown); !unknown) invalid.bytes = size;
   // Nothing of it is read: that is what the limit is for.
   if (invalid.bytes > limits.max_bytes) invalid.violations.push_back(too_large(invalid.bytes, limits.max_bytes));
-  auto source = io::open_input(path);
-  if (!source) return failure(std::move(source.error()));
-  std::array<char, foreign_bytes> first{};
-  std::size_t size = 0;
-  if (path != "-") {
-    const auto got = (*source)->read(first);
-    size = got.value_or(0);
-    if (got && size == 0) invalid.violations.push_back({.check = Check::Format, .what = "the file is empty"});
+  if (std::filesystem::is_regular_file(path, unknown)) {  // what comes from a pipe could not be read again
+    auto source = io::open_input(path);
+    if (!source) return failure(std::move(source.error()));
+    std::array<char, foreign_bytes> first{};
+    std::size_t size = 0;
+    while (size < first.size()) {
+      const auto got = (*source)->read(std::span(first).subspan(size));
+      if (!got || *got == 0) break;  // what is wrong with it comes out when it is read
+      size += *got;
+    }
+    if (invalid.bytes == 0 && size == 0)
+      invalid.violations.push_back({.check = Check::Format, .what = "the file is empty"});
     if (const auto foreign = foreign_format({first.data(), size})) {
       invalid.format = foreign->what;
-      invalid.violations.push_back(
-          {.check = Check::Format,
-           .value = std::string(foreign->what),
-           .what = fmt::format("it is {}, not delimited text; {}", foreign->what, foreign->remedy)});
+      invalid.violations.push_back({.check = Check::Format,
+                                    .value = std::string(foreign->what),
+                                    .what = fmt::format("the file is {}: {}", foreign->what, foreign->remedy)});
     }
   }
   if (!invalid.ok()) return invalid;
   auto reader = Reader::open(path, dialect, {.bad_rows = BadRows::SetAside}, stop);
+  if (!reader && !std::filesystem::exists(path, unknown)) return failure(std::move(reader.error()));
   if (!reader) {
     invalid.violations.push_back({.check = Check::Read, .what = reader.error().message()});
     return invalid;

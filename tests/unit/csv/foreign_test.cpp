@@ -23,10 +23,10 @@ TEST_CASE("files that are no text are named by their first bytes") {
   CHECK(named("ORC\x0A\x03\0\0"sv) == "an ORC file");
   CHECK(named("PK\x03\x04\x14\0\x06\0"sv) == "a zip archive, or a workbook of Excel (.xlsx)");
   CHECK(named("\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1\0\0"sv) == "a compound file, such as a workbook of Excel (.xls)");
-  CHECK(named("\x28\xB5\x2F\xFD\x04"sv) == "compressed with zstd");
-  CHECK(named("BZh91AY&SY\x01\x02"sv) == "compressed with bzip2");
+  CHECK(named("\x28\xB5\x2F\xFD\x04"sv) == "compressed by zstd");
+  CHECK(named("BZh91AY&SY\x01\x02"sv) == "compressed by bzip2");
   CHECK(named("\xFD"
-              "7zXZ\0\0\x04"sv) == "compressed with xz");
+              "7zXZ\0\0\x04"sv) == "compressed by xz");
   CHECK(named("%PDF-1.7\n") == "a PDF document");
   CHECK(named("ARROW1\0\0\xFF"sv) == "an Arrow (Feather) file");
   CHECK(named("SQLite format 3\0\x10"sv) == "an SQLite database");
@@ -40,10 +40,9 @@ TEST_CASE("files that are no text are named by their first bytes") {
 TEST_CASE("reading and sniffing a file that is no text says what it is") {
   const test::TemporaryFolder folder;
   test::write_file(folder / "t.csv", "PAR1\x15\x04\x15\x10\x15\x14"sv);
-  const std::string wanted =
-      (folder / "t.csv").string() +
-      ": it is a Parquet file, not delimited text; write it as CSV with a program that reads it, "
-      "such as DuckDB";
+  const std::string wanted = (folder / "t.csv").string() +
+                             ": the file is a Parquet file: write it as CSV with a program that reads it, "
+                             "such as DuckDB";
   const auto reader = csv::Reader::open(folder / "t.csv");
   REQUIRE_FALSE(reader.has_value());
   CHECK(reader.error().message() == wanted);
