@@ -1,5 +1,5 @@
 #pragma once
-/// Memory for texts that are pieced together.
+/// Memory for texts that are put together from several pieces.
 
 #include <algorithm>
 #include <cstddef>
@@ -23,12 +23,13 @@ class Arena {
   }
   /// Gives back the end of what was taken last: the bytes from `end` on.
   void give_back(char* end) noexcept { next_ = end; }
+  /// A copy of `text`.
   [[nodiscard]] std::string_view copy(std::string_view text) {
     char* const begin = take(text.size());
     std::copy(text.begin(), text.end(), begin);
     return {begin, text.size()};
   }
-  /// Forgets everything. Keeps one block, as large as all of them were.
+  /// Frees everything. Keeps one block, as large as all blocks together.
   void clear() {
     if (blocks_.size() > 1) {
       const std::size_t all = size_;

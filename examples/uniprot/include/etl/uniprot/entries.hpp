@@ -23,14 +23,15 @@ namespace etl::inline v0::uniprot {
 
 /// One entry, not yet parsed: plain data that points into a chunk.
 struct RawEntry {
+  /// Whether it is an entry.
   enum class Kind : std::uint8_t {
-    Entry,
-    Unreadable,  ///< not an entry: `text` says why the input could not be read on behind the entries before
+    Entry,       ///< an entry
+    Unreadable,  ///< not an entry: `text` says why the input could not be read after the entries before
   };
-  std::string_view text{};
-  std::uint64_t line = 1;  ///< of the input, from 1: where the entry begins
-  std::uint32_t input = 0;
-  Kind kind = Kind::Entry;
+  std::string_view text{};  ///< its bytes
+  std::uint64_t line = 1;   ///< number of its first line in the input, from 1
+  std::uint32_t input = 0;  ///< index of the input
+  Kind kind = Kind::Entry;  ///< whether it is an entry
 };
 
 /// The longest entry that is taken for one: a thousand times the usual, so that a file of another format is noticed.
@@ -38,20 +39,20 @@ inline constexpr std::size_t max_entry_bytes = std::size_t{32} << 20;
 
 /// Where an entry begins in one of several inputs.
 struct InputPlace {
-  std::uint32_t input = 0;
+  std::uint32_t input = 0;   ///< index of the input
   std::uint64_t offset = 0;  ///< bytes of the (inflated) input before it
   std::uint64_t line = 1;    ///< as `RawEntry::line`
   /// "INPUT OFFSET LINE".
   [[nodiscard]] Position position() const;
-  /// Nothing: it is not one of these.
+  /// The place of a position; nothing if the position was not made by `position()`.
   [[nodiscard]] static std::optional<InputPlace> from(const Position& position);
   friend bool operator==(const InputPlace&, const InputPlace&) = default;
 };
 
-/// Entries of an input by their number, from 1. Both ends are part of it.
+/// Entries of an input by number, from 1. Both ends are included.
 struct EntryRange {
-  std::uint64_t first = 1;
-  std::uint64_t last = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t first = 1;                                         ///< the first entry
+  std::uint64_t last = std::numeric_limits<std::uint64_t>::max();  ///< the last entry
 };
 
 /// How many entries `source` holds. Only line ends and terminators are looked at, so it costs little more than reading.

@@ -11,6 +11,7 @@ namespace etl::inline v0::uniprot {
 
 /// YYYY-MM-DD
 [[nodiscard]] std::string to_string(Date date);
+/// How JSON is laid out.
 enum class JsonStyle : std::uint8_t {
   Compact,  ///< without blanks and line ends
   Pretty,   ///< a member or element a line, two blanks deeper for each level; no line end after the object

@@ -1,5 +1,5 @@
 #pragma once
-/// From the text of an entry to its fields.
+/// Parses the text of an entry.
 
 #include <cstdint>
 #include <optional>
@@ -10,13 +10,14 @@
 
 namespace etl::inline v0::uniprot {
 
-/// Why an entry is not good.
+/// Why an entry is bad.
 struct Problem {
   std::uint32_t line = 1;    ///< from 1, within the entry
   std::uint32_t column = 1;  ///< from 1, in bytes
-  std::string reason{};
+  std::string reason{};      ///< what is wrong
 };
 
+/// Who owns the texts of an entry.
 enum class Parse : std::uint8_t {
   views,   ///< texts point into the parsed bytes where they can
   owning,  ///< the entry owns everything
@@ -32,10 +33,13 @@ enum class Parse : std::uint8_t {
 
 /// The first field that a reader of many entries looks at, found without parsing the rest. All may be empty.
 struct EntryView {
-  std::string_view entry_name{}, data_class{}, accession{};
+  std::string_view entry_name{};      ///< name in the ID line
+  std::string_view data_class{};      ///< class in the ID line
+  std::string_view accession{};       ///< the primary accession
   std::string_view organism{};        ///< first OS line
   std::uint32_t taxonomy_id = 0;      ///< first of the OX line; 0: none
   std::string_view sequence_lines{};  ///< with blanks and line ends
+  /// Finds the fields in the text of an entry.
   [[nodiscard]] static EntryView of(std::string_view text) noexcept;
 };
 
