@@ -145,6 +145,26 @@ def inspect_formats(c):
     c.equal("two files", data + more, c.program.run("inspect", path, other, "--format", "dat").stdout)
 
 
+def environment(c):
+    """What no option says is taken from the environment; a bad variable is an error of usage that names it."""
+    path, data = c.generate(30)
+
+    def batches(*options, **variables):
+        done = c.program.ingest(path, "--restart", "--json", *options, db=c.db(), env={**os.environ, **variables})
+        c.code(f"{options} {variables}", done, 0)
+        return sum(json.loads(done.stdout)["flushes"].values())
+
+    c.true("a batch of all", batches() < 3)
+    c.true("batches of 10", batches(ETLPIPE_BATCH_SIZE="10") >= 3)
+    c.true("the option goes before", batches("--batch-size", "1000", ETLPIPE_BATCH_SIZE="10") < 3)
+    batches(ETLPIPE_MAX_MEMORY_MB="1", ETLPIPE_WORKERS="1", ETLPIPE_TIMEOUT_MS="500")
+    for command in ("ingest", path, "--db", c.db()), ("inspect", path):
+        done = c.program.run(*command, env={**os.environ, "ETLPIPE_WORKERS": "many"})
+        c.code(command[0], done, 2)
+        c.says(command[0], done, "ETLPIPE_WORKERS")
+        c.true(f"{command[0]} --help says so", b"ETLPIPE_WORKERS" in c.program.run(command[0], "--help").stdout)
+
+
 def pretty(c):
     """--pretty is the same JSON, with a member a line."""
     path, data = c.generate(3)
@@ -225,4 +245,4 @@ def checksums(c):
 
 
 CASES = [help_texts, usage, missing_file, standard_input, named_pipe, gzip_by_content, odd_names, inspect_formats,
-         pretty, ranges, inspect_rejects, generate, checksums]
+         environment, pretty, ranges, inspect_rejects, generate, checksums]
