@@ -10,13 +10,15 @@
 
 namespace etl::inline v0::io {
 
+/// A format of compression.
 enum class Compression : std::uint8_t {
-  None,
+  None,   ///< not one of these
   Gzip,   ///< RFC 1952
   Bzip2,  ///< the block or the end that each of its streams begins with is looked for, too
   Xz,     ///< .xz file format 1.2.0, section 2.1.1
   Zstd,   ///< RFC 8878
 };
+/// The name of a format: "gzip".
 [[nodiscard]] std::string_view to_string(Compression compression) noexcept;
 
 /// So many bytes of a file tell how it is compressed.
