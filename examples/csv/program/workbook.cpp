@@ -104,7 +104,9 @@ etl::Result<csv::Reader> open_rows(const fs::path& file, csv::Dialect& dialect, 
   auto sheet = open_sheet(file, rows);
   if (!sheet) return etl::failure(std::move(sheet.error()));
   dialect = dialect_of(dialect, sheet->first_column);
-  return csv::Reader::from(std::move(sheet->text), dialect, options, stop);
+  auto reader = csv::Reader::from(std::move(sheet->text), dialect, options, stop);
+  if (!reader) return etl::failure(with_sheet_remedy(std::move(reader.error())));
+  return reader;
 }
 
 etl::Result<std::string> chosen_sheet(const fs::path& file, const SheetChoice& choice) {
