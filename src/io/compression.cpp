@@ -49,7 +49,7 @@ bool can_decompress(Compression compression) noexcept {
 #endif
 }
 
-Source decompress(Source compressed, Compression compression) {
+Source decompress([[maybe_unused]] Source compressed, Compression compression) {
 #ifdef ETLPIPE_HAS_LIBARCHIVE
   if (compression != Compression::None && compression != Compression::Gzip)
     return detail::archive_filter(std::move(compressed), compression);
