@@ -9,6 +9,7 @@
 #include <span>
 #include <thread>
 
+#include <etl/observe/histogram.hpp>
 #include <etl/run.hpp>
 
 #include <sweep/sweep.hpp>

@@ -55,14 +55,16 @@ template <class P, class E, class T>
            !requires { &P::transform; };
   } else if constexpr (takes == Takes::Span) {
     return VoidLike<decltype(call_transform(std::declval<const P&>(), std::declval<W&>(),
-                                            std::declval<std::span<T>>()))>;
+                                            std::declval<const std::stop_token&>(), std::declval<std::span<T>>()))>;
   } else {
     using I = item_t<takes, E>;
     if constexpr (TransformCallable<const P, W, I, Out<T>&>)
-      return VoidLike<decltype(call_transform(std::declval<const P&>(), std::declval<W&>(), std::declval<I>(),
+      return VoidLike<decltype(call_transform(std::declval<const P&>(), std::declval<W&>(),
+                                              std::declval<const std::stop_token&>(), std::declval<I>(),
                                               std::declval<Out<T>&>()))>;
     else
-      return TransformReturn<decltype(call_transform(std::declval<const P&>(), std::declval<W&>(), std::declval<I>())),
+      return TransformReturn<decltype(call_transform(std::declval<const P&>(), std::declval<W&>(),
+                                                     std::declval<const std::stop_token&>(), std::declval<I>())),
                              T>;
   }
 }
@@ -100,7 +102,8 @@ concept Extractor = detail::Item<E> && ((detail::HasPartitions<P> && detail::Par
 /// Turns an E into results of type T. `transform` is const and runs on all workers at once. It takes `const E&`, or
 /// `E&` or `E&&` to move parts out of the item. It writes to an `etl::Out<T>&`, or returns `T`, `std::optional<T>` or
 /// `etl::Result<T>`. If E is T, it may be `void transform(std::span<T>) const`, which changes a batch in place, or may
-/// be missing.
+/// be missing. A `std::stop_token` may follow the item and its `Out<T>&`, before the worker's state. It is
+/// stopped at the second level of a stop (G10).
 template <class P, class E, class T>
 concept Transformer = detail::Item<E> && detail::Item<T> && detail::transform_fits<P, E, T>();
 
@@ -180,7 +183,10 @@ consteval bool check_pipeline() {
     static_assert(HasPreProcess<P>, "etl: pre_process must be callable with a std::stop_token or with nothing");
   else if constexpr (!HasPostProcess<P> &&
                      requires { requires std::is_member_function_pointer_v<decltype(&Plain::post_process)>; })
-    static_assert(HasPostProcess<P>, "etl: post_process must be callable with a const etl::RunReport& or with nothing");
+    static_assert(
+        HasPostProcess<P>,
+        "etl: post_process must be callable with a const etl::RunReport&, with that and a std::stop_token, or with "
+        "nothing");
   else if constexpr (!HasBytes<P, E> &&
                      requires { requires std::is_member_function_pointer_v<decltype(&Plain::bytes)>; })
     static_assert(HasBytes<P, E>, "etl: bytes must be const, take a const E& and return a number of bytes");

@@ -1,4 +1,4 @@
-// expect: etl: post_process must be callable with a const etl::RunReport& or with nothing
+// expect: etl: post_process must be callable with a const etl::RunReport&, with that and a std::stop_token, or with nothing
 // The report that post_process gets is not its own.
 #include <cstddef>
 #include <cstdint>

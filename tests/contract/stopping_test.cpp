@@ -3,10 +3,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <latch>
 #include <memory>
 #include <mutex>
 #include <ranges>
 #include <span>
+#include <stdexcept>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -553,4 +555,66 @@ TEST_CASE("G10: a list of partitions without an end is extracted until the stop"
     CHECK(report.outcome == etl::Outcome::Cancelled);
     CHECK(endless.loaded >= 50);
   }
+}
+
+namespace {
+
+/// Its transform and post_process wait for their token.
+struct Waits {
+  struct Seen {
+    std::latch transforming{1};
+    std::atomic<bool> transform_stopped = false;
+    std::atomic<bool> post_stopped = false;
+  };
+  struct Scratch {
+    int items = 0;
+  };
+  Seen* seen;
+  Scratch worker() const { return {}; }
+  void extract(etl::Emitter<int>& out) const {
+    out.push(1);
+    out.flush();
+  }
+  void transform(const int& item, etl::Out<int>& out, std::stop_token stop, Scratch& scratch) const {
+    ++scratch.items;
+    seen->transforming.count_down();
+    test::Gate stopped;
+    const std::stop_callback open(stop, [&stopped] { stopped.open(); });
+    stopped.wait();
+    seen->transform_stopped = stop.stop_requested();
+    out.push(item);
+  }
+  void load(std::span<const int>) const {}
+  void post_process(const etl::RunReport&, std::stop_token stop) const { seen->post_stopped = stop.stop_requested(); }
+};
+struct Plain {
+  bool* stopped;
+  void extract(etl::Emitter<int>& out) const { out.push(1); }
+  int transform(const int& item, const std::stop_token& stop) const { return stop.stop_requested() ? 0 : item + 1; }
+  void load(std::span<const int> batch) const {
+    if (batch[0] != 2) throw std::runtime_error("stopped");
+  }
+  void post_process(const etl::RunReport&, const std::stop_token& stop) const { *stopped = stop.stop_requested(); }
+};
+
+}  // namespace
+
+TEST_CASE("G10: transform and post_process may take a token, which the second level of a stop stops") {
+  const test::Watchdog watchdog("transform with a token");
+  Waits::Seen seen;
+  etl::StopSource stopper;
+  std::thread person([&] {
+    seen.transforming.wait();
+    stopper.request_drain();  // not yet
+    stopper.request_abandon();
+  });
+  const etl::RunReport report =
+      etl::run(Waits{&seen}, {.workers = 1, .inline_batches = etl::Inline::Never}, stopper.stop());
+  person.join();
+  CHECK(seen.transform_stopped);
+  CHECK(seen.post_stopped);
+  CHECK(report.outcome == etl::Outcome::Cancelled);
+  bool stopped = true;
+  CHECK(etl::run(Plain{&stopped}, {.workers = 1}).outcome == etl::Outcome::Completed);
+  CHECK_FALSE(stopped);
 }

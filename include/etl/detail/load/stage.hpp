@@ -243,7 +243,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   }
 
   [[nodiscard]] bool transform_batch(Slot& slot, Work& work) {
-    auto error = guarded([&] { return calls_.transform_batch(*slot.worker, *work.batch); });
+    auto error = guarded([&] { return calls_.transform_batch(*slot.worker, *work.batch, batcher_->user_stop()); });
     if (!error) return true;
     return rejecter_.is_rejection(*error) ? reject_all(work, *error)
                                           : fail(*work.batch, Stage::Transform, std::move(*error));
@@ -252,7 +252,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     const std::uint32_t n = work.size();
     std::uint32_t i = 0;
     while (i < n) {  // once, and once more for each exception
-      auto error = guarded([&] { return calls_.transform_items(*slot.worker, work, i); });
+      auto error = guarded([&] { return calls_.transform_items(*slot.worker, work, i, batcher_->user_stop()); });
       if (!error) break;
       if (!rejecter_.is_rejection(*error)) return fail_item(work, i, std::move(*error));
       work.reject_item(i++, std::move(*error));

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 
 #include <etl/batch_context.hpp>
@@ -83,9 +84,12 @@ class StageCalls {
   /// The hash of the key of each item of a batch, with `has_key`.
   virtual void hash_keys(const Batch& batch, std::span<std::size_t> hashes) = 0;
   /// Transforms the items from `i` on, and counts `i` up. Returns, or throws, the error of the item `i`.
-  [[nodiscard]] virtual std::optional<Error> transform_items(WorkerState& worker, Work& work, std::uint32_t& i) = 0;
+  /// `stop` is for a transform that takes one.
+  [[nodiscard]] virtual std::optional<Error> transform_items(WorkerState& worker, Work& work, std::uint32_t& i,
+                                                             const std::stop_token& stop) = 0;
   /// The batch in place, for Takes::Span.
-  [[nodiscard]] virtual std::optional<Error> transform_batch(WorkerState& worker, const Batch& batch) = 0;
+  [[nodiscard]] virtual std::optional<Error> transform_batch(WorkerState& worker, const Batch& batch,
+                                                             const std::stop_token& stop) = 0;
   /// One call of `load`. `key` or `session` is there as `traits().with` says.
   [[nodiscard]] virtual std::optional<Error> load(WorkerState& worker, const std::byte* results, std::size_t count,
                                                   BatchContext& context, const IdempotencyKey* key,

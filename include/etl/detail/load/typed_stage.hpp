@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -110,17 +111,19 @@ class TypedStage : public Base {
     }
   }
 
-  [[nodiscard]] std::optional<Error> transform_items(WorkerState& worker, Work& work, std::uint32_t& i) final {
+  [[nodiscard]] std::optional<Error> transform_items(WorkerState& worker, Work& work, std::uint32_t& i,
+                                                     [[maybe_unused]] const std::stop_token& stop) final {
     if constexpr (takes == Takes::Span)
       return std::nullopt;
     else
-      return work.split ? transform_some<true>(value_of(worker), work, i)
-                        : transform_some<false>(value_of(worker), work, i);
+      return work.split ? transform_some<true>(value_of(worker), work, i, stop)
+                        : transform_some<false>(value_of(worker), work, i, stop);
   }
   [[nodiscard]] std::optional<Error> transform_batch([[maybe_unused]] WorkerState& worker,
-                                                     [[maybe_unused]] const Batch& batch) final {
+                                                     [[maybe_unused]] const Batch& batch,
+                                                     [[maybe_unused]] const std::stop_token& stop) final {
     if constexpr (takes == Takes::Span)
-      return error_of([&] { return call_transform(constant(), value_of(worker), batch.template items<E>()); });
+      return error_of([&] { return call_transform(constant(), value_of(worker), stop, batch.template items<E>()); });
     else
       return std::nullopt;
   }
@@ -208,18 +211,20 @@ class TypedStage : public Base {
 
   /// `part`: the work has some of the batch's items only.
   template <bool part>
-  [[nodiscard]] std::optional<Error> transform_some(W& worker, Work& work, std::uint32_t& i) {
+  [[nodiscard]] std::optional<Error> transform_some(W& worker, Work& work, std::uint32_t& i,
+                                                    const std::stop_token& stop) {
     Out<T>& out = out_of(*work.results);
     E* const items = static_cast<E*>(work.batch->buffer->data) + work.batch->begin;
     const std::uint32_t n = part ? work.size() : work.batch->size();
     out.reserve(n);
     for (; i < n; ++i)
-      if (auto failed = transform_item(worker, work, out, i, items[part ? work.at(i) : i])) return failed;
+      if (auto failed = transform_item(worker, work, out, i, items[part ? work.at(i) : i], stop)) return failed;
     return std::nullopt;
   }
   /// An error that rejects or fails the item. Results of an item that ends so are taken back.
   ETLPIPE_ALWAYS_INLINE std::optional<Error> transform_item([[maybe_unused]] W& worker, Work& work, Out<T>& out,
-                                                            std::uint32_t i, E& item) {
+                                                            std::uint32_t i, E& item,
+                                                            [[maybe_unused]] const std::stop_token& stop) {
     [[maybe_unused]] const P& pipeline = pipeline_;
     work.mark = out.count();
     if constexpr (takes == Takes::Nothing) {
@@ -228,13 +233,14 @@ class TypedStage : public Base {
       else
         out.push(std::move(item));
     } else if constexpr (TransformCallable<const P, W, item_t<takes, E>, Out<T>&>) {
-      auto error = error_of([&] { return call_transform(pipeline, worker, static_cast<item_t<takes, E>>(item), out); });
+      auto error =
+          error_of([&] { return call_transform(pipeline, worker, stop, static_cast<item_t<takes, E>>(item), out); });
       if (error) [[unlikely]]
         return error;
       if (out.is_rejected()) [[unlikely]]
         return out.take_rejection(work.mark);
     } else {
-      put(out, call_transform(pipeline, worker, static_cast<item_t<takes, E>>(item)));
+      put(out, call_transform(pipeline, worker, stop, static_cast<item_t<takes, E>>(item)));
       if (out.is_rejected()) [[unlikely]]
         return out.take_rejection(work.mark);
     }

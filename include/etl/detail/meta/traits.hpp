@@ -139,15 +139,23 @@ using worker_t = typename WorkerOf<P>::type;
 
 // --- calls, with and without the worker's state ---------------------------------------------------
 template <class P, class W, class... A>
-concept TransformCallable = requires(P& p, W& w, A&&... a) { p.transform(std::forward<A>(a)..., w); } ||
-                            requires(P& p, A&&... a) { p.transform(std::forward<A>(a)...); };
+concept TransformCallable =
+    requires(P& p, W& w, A&&... a) { p.transform(std::forward<A>(a)..., w); } ||
+    requires(P& p, A&&... a) { p.transform(std::forward<A>(a)...); } ||
+    requires(P& p, W& w, const std::stop_token& stop, A&&... a) { p.transform(std::forward<A>(a)..., stop, w); } ||
+    requires(P& p, const std::stop_token& stop, A&&... a) { p.transform(std::forward<A>(a)..., stop); };
 
 template <class P, class W, class... A>
-ETLPIPE_ALWAYS_INLINE decltype(auto) call_transform(P& p, [[maybe_unused]] W& w, A&&... a) {
+ETLPIPE_ALWAYS_INLINE decltype(auto) call_transform(P& p, [[maybe_unused]] W& w,
+                                                    [[maybe_unused]] const std::stop_token& stop, A&&... a) {
   if constexpr (requires { p.transform(std::forward<A>(a)..., w); })
     return p.transform(std::forward<A>(a)..., w);
-  else
+  else if constexpr (requires { p.transform(std::forward<A>(a)...); })
     return p.transform(std::forward<A>(a)...);
+  else if constexpr (requires { p.transform(std::forward<A>(a)..., stop, w); })
+    return p.transform(std::forward<A>(a)..., stop, w);
+  else
+    return p.transform(std::forward<A>(a)..., stop);
 }
 
 /// `X` is what may stand between batch context and worker state: nothing, a key, or a store's transaction.
@@ -249,8 +257,9 @@ template <class F>
 template <class P>
 concept HasPreProcess = requires(P& p, std::stop_token t) { p.pre_process(t); } || requires(P& p) { p.pre_process(); };
 template <class P>
-concept HasPostProcess =
-    requires(P& p, const RunReport& r) { p.post_process(r); } || requires(P& p) { p.post_process(); };
+concept HasPostProcess = requires(P& p, const RunReport& r) { p.post_process(r); } || requires(P& p) {
+  p.post_process();
+} || requires(P& p, const RunReport& r, std::stop_token t) { p.post_process(r, t); };
 template <class P, class E>
 concept HasBytes = requires(const P& p, const E& e) {
   { p.bytes(e) } -> std::convertible_to<std::size_t>;

@@ -71,7 +71,7 @@ class PipelineCalls : public StageCalls {
   [[nodiscard]] virtual const PipelineTraits& pipeline_traits() const noexcept = 0;
   [[nodiscard]] virtual std::string fingerprint() = 0;
   [[nodiscard]] virtual std::optional<Error> pre_process(const std::stop_token& stop) = 0;
-  [[nodiscard]] virtual std::optional<Error> post_process(const RunReport& report) = 0;
+  [[nodiscard]] virtual std::optional<Error> post_process(const RunReport& report, const std::stop_token& stop) = 0;
   [[nodiscard]] virtual std::uint64_t expected_items() = 0;
   [[nodiscard]] virtual std::uint64_t expected_bytes() = 0;
   /// Where there are no partitions. `expected` is set when the source knows its size and it was 0.

@@ -318,8 +318,8 @@ class Runner final : public LiveRun {
   void post_process() {
     if (!traits_.has_post_process) return;
     report_.elapsed = now() - started_;
-    auto error =
-        timed("post_process", report_.post_process, [this] { return calls_.post_process(std::as_const(report_)); });
+    auto error = timed("post_process", report_.post_process,
+                       [this] { return calls_.post_process(std::as_const(report_), batcher_->user_stop()); });
     if (!error) return;
     if (report_.ok()) report_.outcome = Outcome::Failed;
     add_error(std::move(*error), Stage::PostProcess);

@@ -57,8 +57,11 @@ class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
     else
       return std::nullopt;
   }
-  [[nodiscard]] std::optional<Error> post_process([[maybe_unused]] const RunReport& report) override {
-    if constexpr (requires(P& p) { p.post_process(report); })
+  [[nodiscard]] std::optional<Error> post_process([[maybe_unused]] const RunReport& report,
+                                                  [[maybe_unused]] const std::stop_token& stop) override {
+    if constexpr (requires(P& p) { p.post_process(report, stop); })
+      return error_of([&]() -> decltype(auto) { return pipeline_.post_process(report, stop); });
+    else if constexpr (requires(P& p) { p.post_process(report); })
       return error_of([&]() -> decltype(auto) { return pipeline_.post_process(report); });
     else if constexpr (HasPostProcess<P>)
       return error_of([&]() -> decltype(auto) { return pipeline_.post_process(); });
