@@ -168,7 +168,8 @@ is_ready() {
 # A process that has the number of an old one is left alone.
 pid_of() {
   local pid
-  pid=$(cat "$folder/pid/$1" 2>/dev/null) && tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qxF -- "$mark" && echo "$pid"
+  pid=$(cat "$folder/pid/$1" 2>/dev/null) && { tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -xF -- "$mark" >/dev/null &&
+    echo "$pid"
 }
 
 start() {
