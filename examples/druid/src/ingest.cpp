@@ -35,7 +35,7 @@ class Ingestion {
   }
 
  private:
-  /// Druid has a task of the next id that has not failed. True: it had the task before.
+  /// Druid has a task of the next id that this ingestion can watch. True: it had the task before.
   Result<bool> place() {
     for (;; ++attempt_) {
       Result<std::string> id = task_id(spec_, options_.content, attempt_);
@@ -46,7 +46,11 @@ class Ingestion {
       if (done.error().code != Problem::TaskExists) return failure(done.error());
       const Result<TaskStatus> status = retry(options_.retry, [&] { return client_.status(spec_.id, stop_); }, waiter_);
       if (!status) return failure(status.error());
-      if (status->state != TaskState::Failed) return true;
+      // Rows that were appended must not be appended again. Rows that once replaced others may have been replaced
+      // since.
+      const bool ended = status->state == TaskState::Failed ||
+                         (status->state == TaskState::Success && spec_.mode.replace() != nullptr);
+      if (!ended) return true;
     }
   }
   Result<std::string> submit() {

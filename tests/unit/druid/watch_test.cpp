@@ -353,6 +353,24 @@ TEST_CASE("druid ingest: a task of an earlier submission is adopted, and a faile
   CHECK(result->id.ends_with("_2"));
 }
 
+TEST_CASE("druid ingest: a success of before is enough for append, and repeated for replace") {
+  const Reply exists = HttpServer::answer(400, R"({"errorCode":"entryAlreadyExists"})");
+  const druid::IngestOptions options{.content = "digest", .watch = on_virtual_time()};
+  for (const bool append : {false, true}) {
+    Story story;
+    good_end(story, R"("processed":1)");
+    story.on("/status") = {status_reply("SUCCESS")};
+    story.on("/v1/task") = {exists, ok(R"({"task":"x"})")};
+    auto how = spec();
+    if (append) how.mode = druid::Append{};
+    const auto result = druid::ingest(story.client(), how, options);
+    REQUIRE(result);
+    CHECK(result->outcome == TaskOutcome::Complete);
+    CHECK(result->adopted == append);
+    CHECK(result->id.ends_with(append ? "_0" : "_1"));
+  }
+}
+
 TEST_CASE("druid ingest: a task that finds its intervals locked is tried again with the next id") {
   Story story;
   good_end(story, R"("processed":1)");

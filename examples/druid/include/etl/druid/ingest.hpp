@@ -25,9 +25,10 @@ struct IngestOptions {
 /// Submits the spec under the id that `task_id` makes, and watches the task.
 ///
 /// If Druid has a task of this id already, from a submission whose answer was lost, or from a process that was killed,
-/// it is adopted; a failed one cannot be, so the next attempt number is used. A task that finds its intervals locked is
-/// submitted again. With `Replace` the result is the same after any number of repetitions. With `Append` an id protects
-/// from a second submission as well, as long as Druid remembers the task. The spec's own id is not used.
+/// it is adopted. A failed task cannot be adopted, so the next attempt number is used. A task that finds its intervals
+/// locked is submitted again. With `Replace` a task that has succeeded is repeated, because other rows may have taken
+/// the place of its rows since: the result is the same after any number of repetitions. With `Append` it is not
+/// repeated, as long as Druid remembers the task. The spec's own id is not used.
 ///
 /// Fails when the spec is wrong, or when the task could not be submitted.
 [[nodiscard]] Result<TaskResult> ingest(const Client& client, const Spec& spec, const IngestOptions& options,
