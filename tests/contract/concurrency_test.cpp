@@ -454,7 +454,7 @@ TEST_CASE("G4: on one processor a batch that met a busy worker is taken although
       REQUIRE(sched_getaffinity(0, sizeof(before), &before) == 0);
       cpu_set_t one;
       CPU_ZERO(&one);
-      for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++i)
+      for (std::size_t i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++i)
         if (CPU_ISSET(i, &before)) CPU_SET(i, &one);
       REQUIRE(sched_setaffinity(0, sizeof(one), &one) == 0);
     }
