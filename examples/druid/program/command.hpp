@@ -1,0 +1,51 @@
+#pragma once
+// What the subcommands share.
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <etl/druid/client.hpp>
+#include <etl/error.hpp>
+#include <etl/stop.hpp>
+
+#include "common/standard_streams.hpp"
+
+namespace program {
+
+/// What the command line chose, to be run: returns the exit code.
+using Chosen = std::function<int(const etl::Stop&)>;
+
+// Each adds its subcommand, which sets `chosen` when it is called for.
+void add_load(CLI::App& app, Chosen& chosen);
+void add_status(CLI::App& app, Chosen& chosen);
+void add_cancel(CLI::App& app, Chosen& chosen);
+void add_query(CLI::App& app, Chosen& chosen);
+
+constexpr int exit_failed = 1;
+constexpr int exit_usage = 2;
+constexpr int exit_rejects = 3;
+constexpr int exit_stopped = 4;
+
+/// Says what is wrong; returns the exit code for it.
+inline int fail(const etl::Error& error, int code = exit_failed) {
+  say("etl-druid: {}\n", error.message());
+  return code;
+}
+
+/// Where Druid is, and who asks.
+struct Connection {
+  std::string url = "http://localhost:8888";
+  std::string user{};
+  std::string ca_file{};
+};
+void add_connection(CLI::App& command, Connection& connection);
+/// The password is in the environment variable DRUID_PASSWORD; without a user, DRUID_TOKEN is a bearer token.
+[[nodiscard]] etl::Result<etl::druid::Client> connect(const Connection& connection);
+
+/// "1.2 s".
+[[nodiscard]] std::string seconds(std::chrono::nanoseconds span);
+
+}  // namespace program

@@ -1,0 +1,105 @@
+// etl-druid status, cancel and query.
+#include <array>
+#include <cstddef>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include <etl/druid/watch.hpp>
+
+#include "command.hpp"
+
+namespace program {
+namespace {
+
+namespace druid = etl::druid;
+
+struct Options {
+  Connection connection{};
+  std::string id{};
+  bool watch = false;
+  std::string sql{};
+};
+
+std::string_view name_of(druid::TaskState state) {
+  return state == druid::TaskState::Running ? "RUNNING" : state == druid::TaskState::Success ? "SUCCESS" : "FAILED";
+}
+
+int print_status(const Options& options, const etl::Stop& stop) {
+  const auto client = connect(options.connection);
+  if (!client) return fail(client.error(), exit_usage);
+  if (options.watch) {
+    const auto result = druid::watch(*client, options.id, {.leave_running = true}, stop.drain());
+    fmt::print("{} {}{}{}\n", options.id, to_string(result.outcome), result.reason.empty() ? "" : ": ", result.reason);
+    if (result.outcome == druid::TaskOutcome::LeftRunning) return exit_stopped;
+    if (result.outcome == druid::TaskOutcome::CompleteWithRejects) return exit_rejects;
+    return result.loaded() ? 0 : exit_failed;
+  }
+  const auto status = client->status(options.id, stop.drain());
+  if (!status) return fail(status.error());
+  fmt::print("{} {}{}{}\n", status->id, name_of(status->state), status->error.empty() ? "" : ": ",
+             druid::first_sentence(status->error));
+  return status->state == druid::TaskState::Failed ? exit_failed : 0;
+}
+
+int cancel(const Options& options, const etl::Stop& stop) {
+  const auto client = connect(options.connection);
+  if (!client) return fail(client.error(), exit_usage);
+  const auto done = client->shut_down(options.id, stop.drain());
+  if (!done) return fail(done.error());
+  fmt::print("{}: shutdown requested\n", options.id);
+  return 0;
+}
+
+int query(const Options& options, const etl::Stop& stop) {
+  const auto client = connect(options.connection);
+  if (!client) return fail(client.error(), exit_usage);
+  const auto rows = client->open_sql({.sql = options.sql}, stop.drain());
+  if (!rows) return fail(rows.error());
+  std::array<char, 65536> buffer{};
+  for (bool line_end = true;;) {
+    const auto size = (*rows)->read(buffer);
+    if (!size) return fail(size.error());
+    if (*size == 0) return 0;
+    // Druid ends the result with an empty line, which is no row.
+    for (const char c : std::string_view(buffer.data(), *size)) {
+      if (c != '\n' || !line_end) std::putchar(c);
+      line_end = c == '\n';
+    }
+  }
+}
+
+CLI::App* add(CLI::App& app, const char* name, const char* what, const std::shared_ptr<Options>& options,
+              int (*run)(const Options&, const etl::Stop&), Chosen& chosen) {
+  CLI::App* const command = app.add_subcommand(name, what);
+  add_connection(*command, options->connection);
+  command->callback([=, &chosen] { chosen = [=](const etl::Stop& stop) { return run(*options, stop); }; });
+  return command;
+}
+
+}  // namespace
+
+void add_status(CLI::App& app, Chosen& chosen) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command = add(app, "status", "Print the state of a task", options, print_status, chosen);
+  command->add_option("ID", options->id, "Id of the task")->required();
+  command->add_flag("--watch", options->watch, "Wait for the end of the task and for its rows");
+}
+
+void add_cancel(CLI::App& app, Chosen& chosen) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command = add(app, "cancel", "Shut a task down", options, cancel, chosen);
+  command->add_option("ID", options->id, "Id of the task")->required();
+}
+
+void add_query(CLI::App& app, Chosen& chosen) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command =
+      add(app, "query", "Print the rows of an SQL query, one JSON object a line", options, query, chosen);
+  command->add_option("SQL", options->sql, "The query")->required();
+}
+
+}  // namespace program

@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""Tests etl-druid from outside, against a small server that answers as Druid does and reads what was staged.
+
+    program_test.py PROGRAM [CASE...]   all cases without CASE
+    program_test.py --list              names of the cases
+"""
+import gzip
+import http.server
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+
+SALES = "sold_at,product,quantity,price\n2024-01-01T10:00:00Z,apple,3,1.5\n2024-01-02T10:00:00Z,\"a, b\",4,2\n2024-01-02T11:00:00Z,,5,0.5\n"
+
+
+class Druid(http.server.ThreadingHTTPServer):
+    """Tasks end at the first look, unless `running` is set."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.tasks, self.rows, self.asked = {}, {}, []
+        self.running, self.lost_rows, self.refused = False, 0, False
+        self.seen = threading.Event()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_):
+        """A program that was stopped breaks its connections."""
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, status, body):
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_POST(self):
+        druid, body = self.server, self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        druid.asked.append((self.path, self.headers.get("Authorization")))
+        if self.path.endswith("/shutdown"):
+            druid.tasks[self.path.split("/")[-2]] = "FAILED"
+            return self.answer(200, {"task": self.path.split("/")[-2]})
+        if self.path == "/druid/v2/sql":
+            return self.answer(200, b'{"n":1}\n{"n":2}\n\n')
+        if self.server.refused:
+            return self.answer(400, {"error": "no such extension"})
+        task = json.loads(body)
+        if task["id"] in druid.tasks:
+            return self.answer(400, {"errorCode": "entryAlreadyExists", "errorMessage": "exists"})
+        source = task["spec"]["ioConfig"]["inputSource"]
+        with gzip.open(pathlib.Path(source["baseDir"]) / source["filter"], "rt", encoding="utf-8") as file:
+            druid.rows[task["id"]] = [json.loads(line) for line in file]
+        druid.tasks[task["id"]] = "RUNNING" if druid.running else "SUCCESS"
+        return self.answer(200, {"task": task["id"]})
+
+    def do_GET(self):
+        druid, parts = self.server, self.path.split("/")
+        if "loadstatus" in self.path:
+            return self.answer(200, {"sales": 100.0})
+        task = parts[-2]
+        if task not in druid.tasks:
+            return self.answer(404, b"Cannot find any task with id")
+        if parts[-1] == "reports":
+            stats = {"buildSegments": {"processed": len(druid.rows[task]) - druid.lost_rows}}
+            return self.answer(200, {"ingestionStatsAndErrors": {"taskId": task, "payload": {
+                "ingestionState": "COMPLETED", "unparseableEvents": {}, "rowStats": stats, "segmentsPublished": 1}}})
+        druid.seen.set()
+        return self.answer(200, {"task": task, "status": {
+            "id": task, "statusCode": druid.tasks[task], "dataSource": "sales",
+            "errorMsg": "Shutdown request from user" if druid.tasks[task] == "FAILED" else None}})
+
+
+class Case:
+    def __init__(self, program, folder):
+        self.program, self.folder, self.druid = program, folder, Druid()
+        self.file = folder / "sales.csv"
+        self.file.write_text(SALES, encoding="utf-8")
+
+    def command(self, *arguments):
+        return [self.program, *arguments, "--druid", self.druid.url]
+
+    def load(self, *arguments):
+        return self.command("load", str(self.file), "--datasource", "sales", "--stage", str(self.folder / "stage"),
+                            *(arguments or ["--mode", "replace"]))
+
+    def run(self, command, expected, **environment):
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False, encoding="utf-8",
+                              env={**os.environ, "no_proxy": "127.0.0.1", **environment})
+        assert done.returncode == expected, f"exit code {done.returncode}: {done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def staged(self):
+        return [path for path in (self.folder / "stage").rglob("*") if path.is_file()]
+
+
+def case_load(case):
+    """Rows arrive as they are, and nothing stays behind."""
+    said = case.run(case.load(), 0)
+    assert "complete: 3 rows into 'sales'" in said, said
+    assert "staging " in said and "segments " in said, said
+    (rows,) = case.druid.rows.values()
+    assert rows == [{"sold_at": "2024-01-01T10:00:00Z", "product": "apple", "quantity": "3", "price": "1.5"},
+                    {"sold_at": "2024-01-02T10:00:00Z", "product": "a, b", "quantity": "4", "price": "2"},
+                    {"sold_at": "2024-01-02T11:00:00Z", "quantity": "5", "price": "0.5"}], rows
+    assert not case.staged(), case.staged()
+
+
+def case_repeated(case):
+    """A replace is repeated under the next id; an append finds its task."""
+    case.run(case.load(), 0)
+    case.run(case.load(), 0)
+    assert len(case.druid.tasks) == 2, case.druid.tasks
+    case.run(case.load("--mode", "append"), 0)
+    assert "from an earlier start" in case.run(case.load("--mode", "append"), 0)
+    assert len(case.druid.tasks) == 3, case.druid.tasks
+    case.run(case.load("--mode", "append", "--run", "second"), 0)
+    assert len(case.druid.tasks) == 4, case.druid.tasks
+
+
+def case_print_spec(case):
+    """Types and the column of the time are found; nothing is sent."""
+    spec = json.loads(case.run(case.load("--mode", "append", "--print-spec"), 0))["spec"]
+    schema = spec["dataSchema"]
+    assert schema["timestampSpec"]["column"] == "sold_at", schema
+    types = {one["name"]: one["type"] for one in schema["dimensionsSpec"]["dimensions"]}
+    assert types == {"product": "string", "quantity": "long", "price": "double"}, types
+    assert spec["ioConfig"]["appendToExisting"] is True
+    assert not case.druid.asked and not case.staged()
+
+
+def case_wrong(case):
+    """What cannot be is told before anything is sent."""
+    said = case.run(case.load("--mode", "replace", "--time", "__time"), 2)
+    assert "'__time' is not a column of the input" in said, said
+    assert "granularity.rollup" in case.run(case.load("--mode", "append", "--rollup"), 2)
+    assert "--mode" in case.run(case.load("--granularity", "DAY"), 2)
+    case.run(case.load("--mode", "sideways"), 2)
+    assert not case.druid.asked
+
+
+def case_refused(case):
+    """What Druid says is told, and the staged rows go."""
+    case.druid.refused = True
+    assert "no such extension" in case.run(case.load(), 1)
+    assert not case.staged(), case.staged()
+
+
+def case_lost_rows(case):
+    """A task that read fewer rows than were sent has failed."""
+    case.druid.lost_rows = 1
+    said = case.run(case.load(), 1)
+    assert "3 rows were sent, and the task read 2" in said, said
+
+
+def case_signal(case):
+    """A signal shuts the task down, and the staged rows go."""
+    case.druid.running = True
+    with subprocess.Popen(case.load(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          env={**os.environ, "no_proxy": "127.0.0.1"}) as process:
+        assert case.druid.seen.wait(60)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=60)[0].decode()
+    assert process.returncode == 4, said
+    assert any(path.endswith("/shutdown") for path, _ in case.druid.asked)
+    assert not case.staged(), case.staged()
+
+
+def case_tasks(case):
+    """status, cancel and query, with credentials from the environment."""
+    case.druid.tasks["one"] = "RUNNING"
+    assert case.run(case.command("status", "one"), 0) == "one RUNNING\n"
+    assert "shutdown requested" in case.run(case.command("cancel", "one"), 0)
+    assert case.run(case.command("status", "one"), 1) == "one FAILED: Shutdown request from user\n"
+    case.run(case.command("status", "two"), 1)
+    assert case.run(case.command("query", "SELECT 1", "--user", "me"), 0, DRUID_PASSWORD="pass") == '{"n":1}\n{"n":2}\n'
+    assert case.druid.asked[-1] == ("/druid/v2/sql", "Basic bWU6cGFzcw==")
+
+
+CASES = {name[5:]: function for name, function in globals().items() if name.startswith("case_")}
+
+
+def main():
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(CASES))
+        return 0
+    for name in sys.argv[2:] or CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            CASES[name](Case(sys.argv[1], pathlib.Path(folder)))
+        print(f"{name}: passed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
