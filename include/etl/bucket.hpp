@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <span>
 #include <type_traits>
@@ -154,19 +155,35 @@ class Bucket {
   class Queue final : public detail::ItemQueue {
    public:
     void put(T&& item) { queue_.enqueue(std::move(item)); }
-    std::uint32_t take(detail::Buffer& buffer, std::uint32_t at, std::uint32_t most) override {
-      return static_cast<std::uint32_t>(queue_.dequeue(Slot{&buffer, at}, most));
+    Taken take(detail::Buffer& buffer, std::uint32_t at, std::uint32_t most) noexcept override {
+      Taken taken;
+      taken.out = static_cast<std::uint32_t>(queue_.dequeue(Slot{&buffer, at, &taken}, most));
+      return taken;
     }
 
    private:
-    struct Slot {  // an output iterator over the slots of a buffer
+    struct Slot {  // an output iterator over the slots of a buffer, which goes on by itself
       detail::Buffer* buffer;
-      std::uint32_t n;
+      std::uint32_t at;
+      Taken* taken;
       Slot& operator*() noexcept { return *this; }
-      Slot& operator++() noexcept { return ++n, *this; }
-      Slot operator++(int) noexcept { return {buffer, n++}; }
-      Slot& operator=(T&& item) {
-        detail::Slots<T>::put(static_cast<T*>(buffer->data), n, buffer->live, std::move(item));
+      Slot& operator++() noexcept { return *this; }
+      Slot operator++(int) noexcept { return *this; }
+      // Were it to throw, the queue would destroy the items that come after this one.
+      Slot& operator=(T&& item) noexcept {
+        const auto put = [&] {
+          detail::Slots<T>::put(static_cast<T*>(buffer->data), at + taken->kept, buffer->live, std::move(item));
+          ++taken->kept;
+        };
+        if constexpr (std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T>) {
+          put();
+        } else {
+          try {
+            put();
+          } catch (...) {
+            if (!taken->thrown) taken->thrown = std::current_exception();
+          }
+        }
         return *this;
       }
     };

@@ -410,7 +410,7 @@ TEST_CASE("bucket: push_for waits for room, no longer than it is told") {
   CHECK(loaded.back() == 4);
   CHECK(report.outcome == etl::Outcome::Completed);
   CHECK(report.items.extracted == loaded.size());  // what was not taken is not counted
-  CHECK_FALSE(bucket.push_for(item, 1h));  // closed: at once
+  CHECK_FALSE(bucket.push_for(item, 1h));          // closed: at once
 }
 
 TEST_CASE("bucket: the processor's context: batch, Seq range, rejects") {
@@ -658,6 +658,38 @@ struct Heaviest {
 };
 
 }  // namespace
+
+TEST_CASE("bucket: G2 of a batch with an item that cannot be moved out, the other items are told as lost") {
+  const test::Watchdog watchdog("an item that cannot be moved out, among others");
+  struct Item {
+    Item(int its_number, const bool& is_broken) : number(its_number), broken(&is_broken) {}
+    Item(Item&& other) : number(std::exchange(other.number, -1)), broken(other.broken) {  // NOLINT(performance-*)
+      if (number == 2 && *broken) throw std::runtime_error("cannot be moved");
+    }
+    int number;
+    const bool* broken;
+  };
+  const bool stopped = GENERATE(false, true);
+  CAPTURE(stopped);
+  bool broken = false;
+  std::vector<int> loaded, lost;
+  etl::StopSource stop;
+  etl::Bucket<Item> bucket(
+      [&](std::span<const Item> batch) mutable {
+        for (const Item& item : batch) loaded.push_back(item.number);
+      },
+      [&](const etl::LostItem<Item>& one) { lost.push_back(one.item.number); },
+      {.batch_size = 6, .timeout = etl::Options::never, .workers = 1}, stop.stop());
+  for (int i = 0; i < 5; ++i) CHECK(bucket.push(Item(i, broken)));
+  broken = true;
+  if (stopped) stop.request_abandon();
+  const etl::RunReport r = bucket.finish();
+  CHECK(r.outcome == (stopped ? etl::Outcome::Cancelled : etl::Outcome::Failed));
+  CHECK(loaded.empty());
+  CHECK(lost == std::vector<int>{0, 1, 3, 4});
+  CHECK(r.items == etl::ItemLedger{.extracted = 5, .abandoned = 5});
+  CHECK(test::unsound(r) == "");
+}
 
 TEST_CASE("bucket: batch_bytes holds for items pushed by any thread (G12)") {
   const test::Watchdog watchdog("batch_bytes");

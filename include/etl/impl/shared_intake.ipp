@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <thread>
 
@@ -75,17 +76,24 @@ ETLPIPE_COMPILED void SharedIntake::materialise(Batch& batch) {
   auto lock = batcher_.lock();
   auto buffer = buffers_->take_buffer(static_cast<std::uint32_t>(batch_size_));
   lock.unlock();
-  std::uint32_t n = 0;
-  while (n < batch.size()) {
-    const std::uint32_t got = queue_.take(*buffer, n, batch.size() - n);
-    n += got;
-    held_.fetch_sub(got, std::memory_order_release);
-    taken_.fetch_add(got, std::memory_order_release);
+  std::uint32_t out = 0, kept = 0;
+  std::exception_ptr thrown;
+  while (out < batch.size()) {
+    const ItemQueue::Taken taken = queue_.take(*buffer, kept, batch.size() - out);
+    out += taken.out;
+    kept += taken.kept;
+    if (!thrown) thrown = taken.thrown;
+    held_.fetch_sub(taken.out, std::memory_order_release);
+    taken_.fetch_add(taken.out, std::memory_order_release);
   }
   if (!buffer->type.reused) buffer->live = 0;  // the batch destroys them
   batch.buffer = buffer.release();
+  batch.end = batch.begin + kept;
   lock.lock();
+  batcher_.count_broken(out - kept);
   batcher_.notify_waiting();
+  lock.unlock();
+  if (thrown) std::rethrow_exception(thrown);
 }
 
 /// An item that was counted as held is not. Who waits may have seen it.

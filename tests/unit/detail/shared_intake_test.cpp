@@ -21,11 +21,9 @@
 namespace {
 
 struct Queue final : etl::detail::ItemQueue {
-  std::uint32_t take(etl::detail::Buffer& buffer, std::uint32_t at, std::uint32_t most) override {
-    std::vector<int> taken(most);
-    const std::size_t got = items.dequeue(taken.begin(), most);
-    for (std::size_t i = 0; i < got; ++i) static_cast<int*>(buffer.data)[at + i] = taken[i];
-    return static_cast<std::uint32_t>(got);
+  Taken take(etl::detail::Buffer& buffer, std::uint32_t at, std::uint32_t most) noexcept override {
+    const auto got = static_cast<std::uint32_t>(items.dequeue(static_cast<int*>(buffer.data) + at, most));
+    return {.out = got, .kept = got};
   }
   etl::detail::IntakeQueue<int> items;
 };

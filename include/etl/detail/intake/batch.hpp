@@ -169,7 +169,8 @@ class BatchSource {
   virtual TimePoint seal_due(TimePoint now, BatchQueue& sealed) noexcept = 0;
   /// Under the batcher's lock: takes no more; seals the rest into `sealed`.
   virtual void refuse(BatchQueue& sealed) noexcept = 0;
-  /// Without the lock: fills in the items of a batch sealed without a buffer.
+  /// Without the lock: fills in the items of a batch sealed without a buffer. Throws without memory; the items are then
+  /// still in the source. Also throws what the move of an item throws; the batch then has the other items.
   virtual void materialise(Batch& batch) = 0;
 };
 

@@ -231,6 +231,8 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     tally_.ledger.items.extracted += items;
     tally_.ledger.items.abandoned += items;
   }
+  /// Items of a sealed batch that could not be moved into it.
+  void count_broken(std::uint64_t items) noexcept { tally_.ledger.items.abandoned += items; }
   void count_seal(Batch& batch, Flush reason, TimePoint opened, TimePoint time) noexcept {
     batch.number = next_number_++;
     batch.sealed = time;
@@ -608,7 +610,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
       });
       if (error) {
         fail({.error = std::move(*error), .stage = Stage::Extract});
-        abandon_untold(batch);  // what is still in its source comes to light at the end
+        abandon_filled(batch);
         return begin;
       }
     }
@@ -675,11 +677,12 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
       static_cast<void>(if_possible([&] {
         if (batch->buffer == nullptr) source_->materialise(*batch);
       }));
-      if (batch->buffer != nullptr) processor_->lost(*batch);
     }
-    abandon_untold(batch);
+    abandon_filled(batch);
   }
-  void abandon_untold(Batch* batch) noexcept {
+  /// Where the batch has no buffer, its items are still in their source, and are told at the end.
+  void abandon_filled(Batch* batch) noexcept {
+    if (processor_->wants_lost() && batch->buffer != nullptr) processor_->lost(*batch);
     BatchLedger ledger;
     ledger.items.abandoned = batch->size();
     settle(batch, ledger);

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <utility>
 
@@ -25,8 +26,14 @@ class ItemQueue {
   ItemQueue(const ItemQueue&) = delete;
   ItemQueue& operator=(const ItemQueue&) = delete;
   virtual ~ItemQueue() = default;
-  /// Moves up to `most` items to the slots from `at` on; returns how many. Throws what a move throws.
-  virtual std::uint32_t take(Buffer& buffer, std::uint32_t at, std::uint32_t most) = 0;
+  /// What `take` has done.
+  struct Taken {
+    std::uint32_t out = 0;        ///< items that are no longer in the queue
+    std::uint32_t kept = 0;       ///< those of them that are in the buffer; the move of each other one has thrown
+    std::exception_ptr thrown{};  ///< by the first such move
+  };
+  /// Moves up to `most` items to the slots from `at` on, which they fill without gaps.
+  virtual Taken take(Buffer& buffer, std::uint32_t at, std::uint32_t most) noexcept = 0;
 };
 
 /// Counts what is published and seals *numbers* of items; the worker that runs such a batch takes that
@@ -67,10 +74,12 @@ class SharedIntake final : public BatchSource {
   template <class F>
   void each_left(F&& tell) {
     Buffer buffer(type_, static_cast<std::uint32_t>(batch_size_), nullptr);
-    while (const std::uint32_t got = queue_.take(buffer, 0, static_cast<std::uint32_t>(batch_size_))) {
-      tell(buffer.data, got);
+    for (;;) {
+      const ItemQueue::Taken taken = queue_.take(buffer, 0, static_cast<std::uint32_t>(batch_size_));
+      if (taken.out == 0) return;
+      tell(buffer.data, taken.kept);
       if (type_.reused) continue;
-      type_.destroy(buffer.data, 0, got);
+      type_.destroy(buffer.data, 0, taken.kept);
       buffer.live = 0;
     }
   }
