@@ -136,6 +136,10 @@ class Job {
     defaults.errors.max_reject_ratio = options_.max_reject_ratio;
     defaults.errors.isolation = etl::Isolation::Bisect;
     defaults.errors.on_reject.operator=([this](const etl::Rejection & r) { rejects_(r); });
+    defaults.on_retry.operator=([this](const etl::FailedAttempt & f) {
+      options_.log(LogLevel::Info, "{}: attempt {} of {} failed, the next in {:.1f} s: {}", f.pipeline, f.attempt,
+                   f.max_attempts, std::chrono::duration<double>(f.delay).count(), f.error.message());
+    });
     defaults.delivery.dry_run = options_.dry_run;
 
     etl::PipelineManager manager(defaults, {.max_concurrent = at_once});
