@@ -25,8 +25,9 @@ def release(c, entries=6000):
 
 
 def contents(db):
-    """All rows, and the dead letters but for what belongs to a run: its name and the time."""
-    found = {table: [tuple(r.values()) for r in rows(db, f"SELECT * FROM {table} ORDER BY 1, 2")] for table in TABLES}
+    """All rows and the dead letters, but for what belongs to a run: its name and times."""
+    found = {table: [tuple(value for name, value in r.items() if name != "loaded_at")
+                     for r in rows(db, f"SELECT * FROM {table} ORDER BY 1, 2")] for table in TABLES}
     found["letters"] = [tuple(r.values()) for r in rows(
         db, "SELECT id, pipeline, partition, seq, stage, attempts, errors, payload FROM etl_dead_letters ORDER BY id")]
     return found

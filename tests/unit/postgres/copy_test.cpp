@@ -283,7 +283,7 @@ TEST_CASE("postgres copy: what cannot be encoded is rejected alone, with table, 
   CHECK(e.code == etl::postgres::sqlstate("22000"));
   CHECK(e.message() ==
         "insert into \"sales\".\"rows\", id=2, column \"name\": 'a\\x00b': PostgreSQL's texts cannot hold "
-        "the character NUL");
+        "the character NUL (\\u0000 in JSON)");
   CHECK(rows.bytes().size() == before);
   ok(rows.add({3, "fine too"}));
   CHECK(rows.size() == 2);

@@ -76,7 +76,7 @@ TEST_CASE("postgres table: the check names all differences at once") {
   const etl::Error none = error_of(check_table(db, orders));
   CHECK(none.code == sqlstate("42P01"));
   CHECK(none.error_class == etl::ErrorClass::Fatal);
-  CHECK(lacks(none.message(), {"table \"orders\": there is none", "create it"}) == "");
+  CHECK(lacks(none.message(), {"table \"orders\": it does not exist", "create it"}) == "");
   ok(db.execute(
       "CREATE TABLE orders(id integer, price numeric(10,2), body text, tags varchar(5)[], must int NOT NULL, "
       "may int, has int NOT NULL DEFAULT 5)"));
