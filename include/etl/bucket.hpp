@@ -3,8 +3,8 @@
 
 #include <chrono>
 #include <cstdint>
-#include <exception>
 #include <memory>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -19,6 +19,7 @@
 #include <etl/detail/intake/shared_intake.hpp>
 #include <etl/detail/intake/slots.hpp>
 #include <etl/detail/load/bucket_processor.hpp>
+#include <etl/detail/meta/guard.hpp>
 #include <etl/detail/meta/process.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
@@ -178,11 +179,8 @@ class Bucket {
         if constexpr (std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T>) {
           put();
         } else {
-          try {
-            put();
-          } catch (...) {
-            if (!taken->thrown) taken->thrown = std::current_exception();
-          }
+          auto thrown = detail::guarded([&]() -> std::optional<Error> { return put(), std::nullopt; });
+          if (thrown && !taken->thrown) taken->thrown = std::move(thrown);
         }
         return *this;
       }

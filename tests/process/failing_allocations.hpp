@@ -2,6 +2,9 @@
 /// Makes allocations fail. The operators are replaced in memory_test.cpp, for the whole program.
 
 #include <atomic>
+#include <utility>
+
+#include "support/sync.hpp"
 
 namespace test {
 
@@ -16,6 +19,28 @@ class FailingAllocation {
   [[nodiscard]] static bool happened() { return left < 0; }
 
   static inline constinit thread_local int left = -1;  // before one fails; below 0: any number
+};
+
+/// In its scope the allocation number `n` (from 0) of this thread opens `reached` and waits for `go_on`.
+class HeldAllocation {
+ public:
+  HeldAllocation(int n, Gate& reached, Gate& go_on) : left_(n), reached_(reached), go_on_(go_on) { current = this; }
+  ~HeldAllocation() { current = nullptr; }
+  HeldAllocation(const HeldAllocation&) = delete;
+  HeldAllocation& operator=(const HeldAllocation&) = delete;
+  /// For the operators.
+  static void come() {
+    if (current == nullptr || current->left_-- != 0) return;
+    HeldAllocation& held = *std::exchange(current, nullptr);
+    held.reached_.open();
+    held.go_on_.wait();
+  }
+
+ private:
+  static inline constinit thread_local HeldAllocation* current = nullptr;
+  int left_;
+  Gate& reached_;
+  Gate& go_on_;
 };
 
 /// The same for calls of malloc that no operator new makes.

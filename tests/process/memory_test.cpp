@@ -52,6 +52,7 @@ void* malloc(std::size_t size) noexcept {  // of those who do not use the operat
 namespace {
 
 void* allocate(std::size_t size, std::size_t alignment = alignof(std::max_align_t)) noexcept {
+  test::HeldAllocation::come();
   if (test::FailingProcessAllocations::fails()) return nullptr;
   int& left = test::FailingAllocation::left;
   if (left >= 0 && left-- == 0) return nullptr;

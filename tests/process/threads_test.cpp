@@ -406,3 +406,47 @@ TEST_CASE("fork: a child makes and uses what it needs itself") {
   CHECK(in_child([] { return etl::run(Ten{}, {.workers = 2}).ok() ? 7 : 1; }) == 7);
 #endif
 }
+
+#ifndef ETLPIPE_TEST_SANITIZED  // they have the operators for themselves
+TEST_CASE("fork: a thread of a child ends, though another thread was in its first push to a bucket") {
+  const test::Watchdog watchdog("the end of a thread in a child");
+  for (int allocation = 0; allocation < 4; ++allocation) {  // one of these is made under the lock of the queue
+    CAPTURE(allocation);
+    etl::Bucket<int> bucket([](std::span<const int>) {}, {.workers = 1});
+    test::Gate pushed, reached, fork_now, forked, go_on;
+    pid_t child = -1;
+    std::thread forking([&] {
+      struct EndsChild {
+        const pid_t parent = ::getpid();
+        ~EndsChild() {
+          if (::getpid() != parent) ::_exit(7);
+        }
+      };
+      static thread_local const EndsChild after_all_others;
+      static_cast<void>(after_all_others.parent);
+      bucket.push(1);
+      pushed.open();
+      fork_now.wait();
+      child = ::fork();
+      if (child == 0) return static_cast<void>(::alarm(20));  // ends a child that hangs
+      forked.open();
+    });
+    pushed.wait();
+    std::thread pushing([&] {
+      const test::HeldAllocation held(allocation, reached, go_on);
+      bucket.push(2);
+      reached.open();  // if there was no such allocation
+    });
+    reached.wait();
+    fork_now.open();
+    forked.wait();
+    int status = 0;
+    CHECK(::waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status));
+    if (WIFEXITED(status)) CHECK(WEXITSTATUS(status) == 7);
+    go_on.open();
+    pushing.join();
+    forking.join();
+  }
+}
+#endif

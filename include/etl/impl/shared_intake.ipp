@@ -4,15 +4,17 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdint>
-#include <exception>
 #include <memory>
+#include <optional>
 #include <thread>
+#include <utility>
 
 #include <etl/config.hpp>
 #include <etl/detail/intake/batcher.hpp>
 #include <etl/detail/intake/owned_lane.hpp>
 #include <etl/detail/intake/shared_intake.hpp>
 #include <etl/detail/meta/time.hpp>
+#include <etl/error.hpp>
 
 namespace etl::inline v0::detail {
 
@@ -77,12 +79,12 @@ ETLPIPE_COMPILED void SharedIntake::materialise(Batch& batch) {
   auto buffer = buffers_->take_buffer(static_cast<std::uint32_t>(batch_size_));
   lock.unlock();
   std::uint32_t out = 0, kept = 0;
-  std::exception_ptr thrown;
+  std::optional<Error> thrown;
   while (out < batch.size()) {
-    const ItemQueue::Taken taken = queue_.take(*buffer, kept, batch.size() - out);
+    ItemQueue::Taken taken = queue_.take(*buffer, kept, batch.size() - out);
     out += taken.out;
     kept += taken.kept;
-    if (!thrown) thrown = taken.thrown;
+    if (!thrown) thrown = std::move(taken.thrown);
     held_.fetch_sub(taken.out, std::memory_order_release);
     taken_.fetch_add(taken.out, std::memory_order_release);
   }
@@ -93,7 +95,7 @@ ETLPIPE_COMPILED void SharedIntake::materialise(Batch& batch) {
   batcher_.count_broken(out - kept);
   batcher_.notify_waiting();
   lock.unlock();
-  if (thrown) std::rethrow_exception(thrown);
+  if (thrown) throw Exception(std::move(*thrown));
 }
 
 /// An item that was counted as held is not. Who waits may have seen it.

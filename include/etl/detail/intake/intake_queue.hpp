@@ -19,6 +19,7 @@
 #endif
 
 #include <etl/config.hpp>
+#include <etl/detail/meta/process.hpp>
 
 #if defined(__SANITIZE_THREAD__)
 #define ETLPIPE_TSAN 1
@@ -65,6 +66,7 @@ class IntakeQueue {
     std::vector<std::unique_ptr<Token>> tokens;  // all of them, destroyed before the queue
     std::vector<Token*> idle;                    // of threads that have ended
     const std::uint64_t id = next_id();
+    const long maker = process_id();
 
     Token* take() {
       const std::lock_guard lock(mutex);
@@ -94,8 +96,9 @@ class IntakeQueue {
     Cache(const Cache&) = delete;
     Cache& operator=(const Cache&) = delete;
     ~Cache() {
+      // A child of fork() leaves the parent's queues alone: a thread that is not there may hold their locks.
       for (const Entry& e : entries)
-        if (const auto owner = e.owner.lock()) owner->give_back(e.token);
+        if (const auto owner = e.owner.lock(); owner && owner->maker == process_id()) owner->give_back(e.token);
     }
   };
 

@@ -3,13 +3,14 @@
 
 #include <atomic>
 #include <cstdint>
-#include <exception>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include <etl/config.hpp>
 #include <etl/detail/intake/batch.hpp>
 #include <etl/detail/intake/slots.hpp>
+#include <etl/error.hpp>
 #include <etl/options.hpp>
 
 namespace etl::inline v0::detail {
@@ -28,9 +29,9 @@ class ItemQueue {
   virtual ~ItemQueue() = default;
   /// What `take` has done.
   struct Taken {
-    std::uint32_t out = 0;        ///< items that are no longer in the queue
-    std::uint32_t kept = 0;       ///< those of them that are in the buffer; the move of each other one has thrown
-    std::exception_ptr thrown{};  ///< by the first such move
+    std::uint32_t out = 0;          ///< items that are no longer in the queue
+    std::uint32_t kept = 0;         ///< those of them that are in the buffer; the move of each other one has thrown
+    std::optional<Error> thrown{};  ///< by the first such move
   };
   /// Moves up to `most` items to the slots from `at` on, which they fill without gaps.
   virtual Taken take(Buffer& buffer, std::uint32_t at, std::uint32_t most) noexcept = 0;
