@@ -286,7 +286,7 @@ TEST_CASE("a document that is an array is read element by element, however it is
            {"[1,,2]", "m: byte 3: a value is missing"},
            {"[1,]", "m: byte 3: a value is missing"},
            {"[,1]", "m: byte 1: a value is missing"},
-           {"[1,{}}", "m: byte 5: a bracket that does not belong"},
+           {"[1,{}}", "m: byte 5: a closing bracket without an opening one"},
            {"[1,{}] 5", "m: byte 7: there is more text after"},
            {"[1,{", "m: byte 4: the array is not closed"}}) {
     INFO(bad);

@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include <unistd.h>
+
 #include <etl/http/client.hpp>
 #include <etl/policy/retry.hpp>
 
@@ -77,7 +79,7 @@ TEST_CASE("http: HEAD has headers and no body") {
 }
 
 TEST_CASE("http: a body comes from a part of a file, and from a stream with and without size") {
-  const auto path = std::filesystem::temp_directory_path() / "etl_http_body.txt";
+  const auto path = std::filesystem::temp_directory_path() / ("etl_http_body_" + std::to_string(::getpid()));
   std::ofstream(path) << "0123456789";
   HttpServer server(echo);
   const http::Client client = make();

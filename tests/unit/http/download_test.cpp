@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <unistd.h>
+
 #include <etl/http/download.hpp>
 #include <etl/io/digest.hpp>
 
@@ -32,7 +34,7 @@ std::string content(const fs::path& path) {
 
 /// A folder of its own, and a target in it.
 struct Folder {
-  fs::path folder = fs::temp_directory_path() / "etl_http_download";
+  fs::path folder = fs::temp_directory_path() / ("etl_http_download_" + std::to_string(::getpid()));
   fs::path to = folder / "file.dat";
   fs::path part = folder / "file.dat.part";
   Folder() {

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <unistd.h>
+
 #include <etl/etl.hpp>
 #include <etl/http/client.hpp>
 #include <etl/http/download.hpp>
@@ -54,7 +56,7 @@ TEST_CASE("http guide: its code does what it says") {
   });
   CHECK(fetch(server.url(), "t", {}).value() == "Bearer t");
   const auto client = etl::http::Client::make({.proxy = ""}).value();
-  const auto to = std::filesystem::temp_directory_path() / "etl_http_guide";
+  const auto to = std::filesystem::temp_directory_path() / ("etl_http_guide_" + std::to_string(::getpid()));
   const std::string none = etl::io::digest(etl::io::DigestKind::Sha256, "(none)");
   CHECK(fetch_file(client, {server.url()}, none, to).value() == 6);
   std::filesystem::remove(to);

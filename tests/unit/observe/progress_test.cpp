@@ -107,7 +107,7 @@ TEST_CASE("progress: by bytes where the source knows them, and a run that goes o
 
 TEST_CASE("progress: an estimate that was too low is not shown any more") {
   CHECK(etl::progress_line({status("orders", 120'000, 116'496)}, 1000, 0) ==
-        "orders: 100% (120,000 items), 1 k items/s");
+        "orders: 100% (120,000 items), 1,000 items/s");
 }
 
 TEST_CASE("progress: while something is tried again, the line says what the run waits for") {

@@ -128,7 +128,7 @@ TEST_CASE("sqlite values: what SQLite cannot hold is rejected, whatever the tabl
     const etl::Error e = refused(v);
     CHECK(e.error_class == ErrorClass::Rejected);
     CHECK(lacks(e.message(), {":memory:: insert into \"one\", column \"v\": ", "nan: SQLite stores NaN as NULL",
-                              "std::optional"}) == "");
+                              "make it nullable"}) == "");
   }
   CHECK(refused(std::nanf("")).error_class == ErrorClass::Rejected);
   for (const std::uint64_t v : {std::uint64_t{1} << 63, std::numeric_limits<std::uint64_t>::max()}) {
