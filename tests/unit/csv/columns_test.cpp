@@ -230,10 +230,10 @@ TEST_CASE("columns: from the fields of a struct, with their formats, a computed 
       etl::key_field("sku", &Sale::sku, ForAnother{}), etl::field("price", &Sale::price, csv::decimal_comma),
       etl::field("total", [](const Sale& s) { return s.price * s.count.value_or(1); }),
       etl::field("count", &Sale::count, csv::Nulls{"-"}));
-  const auto columns = csv::columns(fields);
-  CHECK(columns.names() == std::vector<std::string>{"sku", "price", "count"});
+  const auto mapped = csv::columns(fields);
+  CHECK(mapped.names() == std::vector<std::string>{"sku", "price", "count"});
   const std::vector<std::string> header{"count", "sku", "price"};
-  const auto decoder = columns.bind(header);
+  const auto decoder = mapped.bind(header);
   REQUIRE(decoder);
   Sale sale;
   REQUIRE(decoder->decode(Cells{"-", "A1", "1,5"}, sale));
