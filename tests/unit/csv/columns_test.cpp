@@ -232,8 +232,8 @@ TEST_CASE("columns: from the fields of a struct, with their formats, a computed 
       etl::field("count", &Sale::count, csv::Nulls{"-"}));
   const auto mapped = csv::columns(fields);
   CHECK(mapped.names() == std::vector<std::string>{"sku", "price", "count"});
-  const std::vector<std::string> header{"count", "sku", "price"};
-  const auto decoder = mapped.bind(header);
+  const std::vector<std::string> names{"count", "sku", "price"};
+  const auto decoder = mapped.bind(names);
   REQUIRE(decoder);
   Sale sale;
   REQUIRE(decoder->decode(Cells{"-", "A1", "1,5"}, sale));
