@@ -14,6 +14,7 @@
 
 #include <etl/config.hpp>
 #include <etl/detail/meta/guard.hpp>
+#include <etl/detail/meta/time.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/options.hpp>
