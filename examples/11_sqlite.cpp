@@ -17,9 +17,9 @@ struct Product {
 };
 
 // How the struct maps to the table. Other columns of the table are not changed.
-const auto products = etl::sqlite::table<Product>(
-    "products", etl::sqlite::key("id", &Product::id), etl::sqlite::column("name", &Product::name),
-    etl::sqlite::column("price", &Product::price));
+const auto products = etl::sqlite::table<Product>("products", etl::sqlite::key("id", &Product::id),
+                                                  etl::sqlite::column("name", &Product::name),
+                                                  etl::sqlite::column("price", &Product::price));
 
 struct Catalogue {
   std::vector<Product> list;
