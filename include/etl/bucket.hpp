@@ -216,8 +216,8 @@ class Bucket {
   detail::OfThisProcess<Parts> parts_;
 };
 
-/// Pushes into a bucket. Must be destroyed before its bucket; the destructor flushes its open batch. Belongs to one
-/// thread at a time.
+/// Pushes into a bucket. Must be destroyed before its bucket; the destructor flushes its open batch, but not in a child
+/// of fork(). Belongs to one thread at a time.
 template <class T>
 class Bucket<T>::Producer {
  public:
