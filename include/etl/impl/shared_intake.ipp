@@ -32,7 +32,11 @@ ETLPIPE_COMPILED SharedIntake::~SharedIntake() = default;
 ETLPIPE_COMPILED bool SharedIntake::wait_for_room(Pushed pushed) {
   auto lock = batcher_.lock();
   if (pushed == Pushed::Full)
-    batcher_.wait_helping(lock, [this] { return (held_.load(std::memory_order_acquire) & ~refused) <= bound_ / 2; });
+    batcher_.wait_helping(lock, [this] {
+      const std::uint64_t held = held_.load(std::memory_order_acquire) & ~refused;
+      // With nothing in flight the rest is an open batch, which may never get smaller.
+      return held <= bound_ / 2 || (held < bound_ && batcher_.in_flight() == 0);
+    });
   if (!batcher_.refusing()) return true;
   batcher_.count_refused();
   return false;
@@ -107,7 +111,7 @@ ETLPIPE_COMPILED void SharedIntake::settled(std::uint32_t held) noexcept {
 /// An item that was counted as held is not. Who waits may have seen it.
 ETLPIPE_COMPILED void SharedIntake::let_go() {
   const std::uint64_t held = held_.fetch_sub(1, std::memory_order_acq_rel) - 1;
-  if (held > bound_ / 2) return;  // as nearly always, and when intake is refused
+  if (held >= bound_) return;  // as nearly always, and when intake is refused
   auto lock = batcher_.lock();
   batcher_.notify_waiting();
 }
