@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
@@ -157,7 +158,20 @@ class Bucket {
 
   class Queue final : public detail::ItemQueue {
    public:
-    void put(T&& item) { queue_.enqueue(std::move(item)); }
+    void put(T&& item) {
+      if constexpr (moves_safely) {
+        queue_.enqueue(std::move(item));
+      } else {
+        auto kept = std::make_unique<T>(std::move(item));
+        const auto failed =
+            detail::guarded([&]() -> std::optional<Error> { return queue_.enqueue(std::move(kept)), std::nullopt; });
+        if (!failed) return;
+        if constexpr (std::is_move_assignable_v<T>)  // no memory: the caller has the item again
+          static_cast<void>(
+              detail::guarded([&]() -> std::optional<Error> { return item = std::move(*kept), std::nullopt; }));
+        std::rethrow_exception(failed->exception);
+      }
+    }
     Taken take(detail::Buffer& buffer, std::uint32_t at, std::uint32_t most) noexcept override {
       Taken taken;
       taken.out = static_cast<std::uint32_t>(queue_.dequeue(Slot{&buffer, at, &taken}, most));
@@ -165,6 +179,12 @@ class Bucket {
     }
 
    private:
+    static constexpr bool moves_safely = std::is_nothrow_move_constructible_v<T>;
+    /// What the queue holds. The move of an item must not throw within it.
+    using Kept = std::conditional_t<moves_safely, T, std::unique_ptr<T>>;
+    static T&& item_in(T& kept) noexcept { return std::move(kept); }
+    static T&& item_in(std::unique_ptr<T>& kept) noexcept { return std::move(*kept); }
+
     struct Slot {  // an output iterator over the slots of a buffer, which goes on by itself
       detail::Buffer* buffer;
       std::uint32_t at;
@@ -173,9 +193,9 @@ class Bucket {
       Slot& operator++() noexcept { return *this; }
       Slot operator++(int) noexcept { return *this; }
       // Were it to throw, the queue would destroy the items that come after this one.
-      Slot& operator=(T&& item) noexcept {
+      Slot& operator=(Kept&& kept) noexcept {
         const auto put = [&] {
-          detail::Slots<T>::put(static_cast<T*>(buffer->data), at + taken->kept, buffer->live, std::move(item));
+          detail::Slots<T>::put(static_cast<T*>(buffer->data), at + taken->kept, buffer->live, item_in(kept));
           ++taken->kept;
         };
         if constexpr (std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T>) {
@@ -187,7 +207,7 @@ class Bucket {
         return *this;
       }
     };
-    detail::IntakeQueue<T> queue_;
+    detail::IntakeQueue<Kept> queue_;
   };
 
   struct Parts {

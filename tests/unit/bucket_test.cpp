@@ -375,6 +375,46 @@ TEST_CASE("bucket: G4 a callable for lost items that throws fails the bucket, an
   CHECK(report.errors[0].error.message() == "on_lost has failed for an item that is rejected: no file");
 }
 
+TEST_CASE("G4: items whose move throws leave the bucket whole, whichever push of a thread it was") {
+  const test::Watchdog watchdog("moves that throw");
+  struct Item {
+    explicit Item(int its_number) : number(its_number) { ++alive(); }
+    Item(Item&& other) : number(other.number) {
+      if (number < 0) throw std::runtime_error("cannot be moved");
+      ++alive();
+    }
+    Item& operator=(Item&& other) = default;
+    ~Item() { --alive(); }
+    static std::atomic<int>& alive() {
+      static std::atomic<int> count = 0;
+      return count;
+    }
+    int number;
+  };
+  for (int before = 0; before < 70; ++before) {  // more than two blocks of the queue
+    int thrown = 0;
+    etl::RunReport r;
+    {
+      etl::Bucket<Item> bucket([](std::span<const Item>) {}, {.batch_size = 100, .workers = 1});
+      for (int number = 0; number < before; ++number) REQUIRE(bucket.push(Item(number)));
+      for (int again = 0; again < 3; ++again) {
+        try {
+          static_cast<void>(bucket.push(Item(-1)));
+        } catch (const std::runtime_error&) {
+          ++thrown;
+        }
+      }
+      REQUIRE(bucket.push(Item(before)));
+      r = bucket.finish();
+    }
+    CAPTURE(before);
+    CHECK(thrown == 3);
+    CHECK(r.items.loaded == static_cast<std::uint64_t>(before) + 1);
+    CHECK(r.refused_pushes == 3);
+    CHECK(Item::alive() == 0);  // none was destroyed that had not been made
+  }
+}
+
 TEST_CASE("G4: a push that saw a full bucket goes on when another push has failed, though no batch is due") {
   const test::Watchdog watchdog("a push after one that failed");
   struct Watched final : etl::ExecutorBackend {  // says when somebody waits

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -37,12 +38,14 @@ namespace etl::inline v0::detail {
 /// An unbounded queue with one explicit producer per pushing thread, found again through a thread-local
 /// cache and handed to another thread when its thread ends. (Version 1.0.3's implicit producers reuse
 /// blocks with too weak an order.) Its user bounds it by a word that is acquired right before `enqueue`
-/// and released right after `dequeue`. `enqueue` throws std::bad_alloc, or what a move throws, and has then not taken
-/// the item. ThreadSanitizer does not model the fences by which the queue hands a block
-/// from its reader back to its writer; under it, calls are serialised, so that no user sees a false report.
-/// Thread-safe.
+/// and released right after `dequeue`. `enqueue` throws std::bad_alloc, and has then not taken the item. (A move that
+/// throws at the beginning of a block would leave a block behind whose items the queue's end destroys.) ThreadSanitizer
+/// does not model the fences by which the queue hands a block from its reader back to its writer; under it, calls are
+/// serialised, so that no user sees a false report. Thread-safe.
 template <class T>
 class IntakeQueue {
+  static_assert(std::is_nothrow_move_constructible_v<T>);
+
  public:
   void enqueue(T&& item) {
     Token* const mine = token();
