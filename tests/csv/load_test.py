@@ -1179,7 +1179,7 @@ def json_members(c):
     _, error = c.load("late.ndjson", "--rejects", "rejects.csv", wanted=3)
     with (c.folder / "rejects.csv").open(newline="") as file:
         rejects = [(r["reason"], r["row"]) for r in csv.DictReader(file)]
-    c.equal("rejects", [("late.ndjson:6: row 6: column 1 'id': 'five' is not a signed 64-bit integer; the type of the column was inferred: "
+    c.equal("rejects", [("late.ndjson:6: row 6: member 'id': 'five' is not a signed 64-bit integer; the type of the column was inferred: "
                          "make the table with --type id=text", '{"id": "five"}'),
                         ("late.ndjson:8:10: not JSON: syntax error: '}'", '{"id": 7,}'),
                         (f"late.ndjson:{many - 1}:1: the member 'colour' is not one of id, mixed: "
@@ -1264,8 +1264,8 @@ def readings(c):
     c.database = c.folder / "wrong.db"
     _, error = c.load("[f-h].json", "--mapping", "map.json", "--create", "--batch-size", 100, wanted=1)
     c.has(error, "f.json:1: byte ", "not JSON: incomplete JSON",
-          "g.json element 1, reading 1: column 4 'humidity': '1.5' is not a signed 64-bit integer",
-          "g.json element 1, reading 2: column 1 'time': 'x' is not a point in time written unix_ms",
+          "g.json element 1, reading 1: column 'humidity': '1.5' is not a signed 64-bit integer",
+          "g.json element 1, reading 2: column 'time': 'x' is not a point in time written unix_ms",
           "h.json element 1: it has no 'Readings'")
     c.holds("what was committed before stays", c.rows("SELECT count(*) FROM t WHERE stream = 's0'")[0][0] > 50_000)
     stream_map(c, streams={"s0": {"target": "celsius"}, "s1": {"target": "celsius", "type": "text"}}, id=7)
