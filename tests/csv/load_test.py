@@ -23,6 +23,7 @@ import time
 sys.dont_write_bytecode = True
 import round_trip as generated  # noqa: E402
 import terminal_cases  # noqa: E402
+import strange_cases  # noqa: E402
 import told_cases  # noqa: E402
 
 # A shell starts background jobs with SIGINT ignored, and the program leaves an ignored signal ignored.
@@ -1363,7 +1364,7 @@ CASES = {case.__name__: case for case in (
     asked_for, types_of_sqlite, types_of_postgres, not_utf8, first_file_without_rows,
     killed_into_sqlite, left_behind, interrupted, into_postgres, killed_into_postgres, server_restarted, lost_output,
     unreadable_paths, before_the_first_file, progress, merged_once, rejected_before, json_files, json_members, readings,
-    killed_json, server_away, *terminal_cases.CASES, *told_cases.CASES)}
+    killed_json, server_away, *terminal_cases.CASES, *told_cases.CASES, *strange_cases.CASES)}
 
 
 def main():
