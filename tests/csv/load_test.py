@@ -1181,7 +1181,7 @@ def json_members(c):
     with (c.folder / "rejects.csv").open(newline="") as file:
         rejects = [(r["reason"], r["row"]) for r in csv.DictReader(file)]
     c.equal("rejects", [("late.ndjson:6: row 6: member 'id': 'five' is not a signed 64-bit integer; the type of the column was inferred: "
-                         "make the table with --type id=text", '{"id": "five"}'),
+                         "make the table with --type id=text, or with --widen", '{"id": "five"}'),
                         ("late.ndjson:8:10: not JSON: syntax error: '}'", '{"id": 7,}'),
                         (f"late.ndjson:{many - 1}:1: the member 'colour' is not one of id, mixed: "
                          "'  {\"id\": 1, \"colour\": \"red\"}'", '{"id": 1, "colour": "red"}')], rejects)
