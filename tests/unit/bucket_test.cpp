@@ -833,7 +833,7 @@ TEST_CASE("bucket: pushes are held back while the memory budget is used up") {
        .capacity = 1000,
        .inline_batches = etl::Inline::Never,
        .memory = budget});
-  constexpr std::size_t batch = 10 * sizeof(std::string);  // no `bytes`: an item weighs its size
+  constexpr std::size_t batch = 10 * (sizeof(std::string) + 1);  // no `bytes`: an item weighs what it holds
   std::size_t accepted = 0;
   for (std::string item = "x"; bucket.try_push(item); item = "x") ++accepted;
   CHECK(accepted % 10 == 0);
