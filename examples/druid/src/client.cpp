@@ -236,6 +236,19 @@ Result<Table> Client::sql(const Query& query, const std::stop_token& stop) const
   return response ? parse_table(response->body) : failure(response.error());
 }
 
+Result<std::vector<Table::Column>> Client::columns(std::string_view name, const std::stop_token& stop) const {
+  const Query query{.sql =
+                        "SELECT COLUMN_NAME, DATA_TYPE FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'druid' "
+                        "AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION",
+                    .parameters = {std::string(name)}};
+  Result<Table> table = sql(query, stop);
+  if (!table) return failure(std::move(table.error()));
+  std::vector<Table::Column> columns;
+  for (auto& row : table->rows)
+    if (row.size() == 2) columns.push_back({.name = row[0].value_or(""), .type = row[1].value_or("")});
+  return columns;
+}
+
 Result<io::Source> Client::open_sql(const Query& query, std::stop_token stop) const {
   constexpr std::string_view path = "/druid/v2/sql";
   Result<http::Opened> opened =

@@ -90,6 +90,10 @@ class Client {
 
   /// Whether the cluster has published a segment of this name.
   [[nodiscard]] Result<bool> has_data_source(std::string_view name, const std::stop_token& stop = {}) const;
+  /// The columns of a datasource that can be queried, with their types of SQL; "__time" is the first. Empty: there is
+  /// no such datasource. Needs a broker.
+  [[nodiscard]] Result<std::vector<Table::Column>> columns(std::string_view name,
+                                                           const std::stop_token& stop = {}) const;
   /// Percentage of the published segments in an interval (ISO 8601; empty: of all time) that can be queried. Nothing:
   /// there is no segment.
   [[nodiscard]] Result<std::optional<double>> load_status(std::string_view name, std::string_view interval = {},

@@ -47,6 +47,8 @@ struct BadRow {
   std::string input{};                 ///< as Druid shows it
   std::string kind{};                  ///< "unparseable" or "processedWithError"
   std::vector<std::string> details{};  ///< what is wrong
+  std::string file{};                  ///< URI of the file that has the row; empty where Druid does not tell
+  std::uint64_t line = 0;              ///< number of the row's line in that file, from 1; 0 where Druid does not tell
 };
 
 struct TaskReport {

@@ -79,6 +79,7 @@ struct TaskResult {
   bool adopted = false;          ///< the task was there before `ingest` submitted it
   std::size_t polls = 0;
   std::size_t failed_polls = 0;
+  std::chrono::nanoseconds submit_time{};    ///< of submitting or finding the task, by `ingest`
   std::chrono::nanoseconds task_time{};      ///< of waiting for the end
   std::chrono::nanoseconds report_time{};    ///< of waiting for the report
   std::chrono::nanoseconds segments_time{};  ///< of waiting for queryable segments
