@@ -111,7 +111,9 @@ struct Client::State {
     Error error = http.error_of(request, response, said.empty() ? " " : said);
     const bool java = response.status == 500 && says(response, "Exception") && !says(response, "TimeoutException");
     if (java) error.error_class = ErrorClass::Rejected;
-    if (response.status == 404 && response.body.empty())
+    // Other servers of Druid say nothing, or show the page of their web server.
+    const bool no_page = response.body.empty() || says(response, "<title>Error 404 Not Found</title>");
+    if (response.status == 404 && no_page)
       return with_code(
           {.context = error.message() + ": this server does not answer for that part of Druid; give the URL of "
                                         "the router with druid.router.managementProxy.enabled=true, or those "
@@ -132,7 +134,7 @@ struct Client::State {
     Result<http::Response> response = ask(request, path, stop);
     if (!response || response->ok()) return response;
     Error error = error_of(request, *response);
-    if (response->status == 404 && !response->body.empty())
+    if (response->status == 404 && error.code != Problem::NotForwarded)
       return with_code(std::move(error), missing,
                        missing == Problem::NoReport ? ErrorClass::Transient : ErrorClass::Fatal);
     return error;
