@@ -88,20 +88,21 @@ RowStats rows_of(const json::value* stats) {
   return made;
 }
 
-/// Reads "(Path: file:/data/rows.json.gz, Record: 2, Line: 2)" at the end of what is wrong with a row.
+/// Reads "(Path: file:/data/rows.json.gz, Record: 2, Line: 2)" at the end of what is wrong with a row. Data of the spec
+/// itself has no path.
 void find_place(BadRow& row) {
   constexpr std::string_view path = "(Path: ";
-  constexpr std::string_view record = ", Record: ";
+  constexpr std::string_view record = "Record: ";
   constexpr std::string_view line = ", Line: ";
   for (const std::string& detail : row.details) {
-    const std::size_t begin = detail.rfind(path);
-    const std::size_t middle = detail.rfind(record);
     const std::size_t end = detail.rfind(line);
-    if (begin == std::string::npos || middle == std::string::npos || end == std::string::npos || middle < begin)
-      continue;
+    const std::size_t middle = detail.rfind(record, end);
+    if (end == std::string::npos || middle == std::string::npos) continue;
     const char* const digits = detail.data() + end + line.size();
     if (std::from_chars(digits, detail.data() + detail.size(), row.line).ec != std::errc()) continue;
-    row.file = detail.substr(begin + path.size(), middle - begin - path.size());
+    const std::size_t begin = detail.rfind(path, middle);
+    if (begin != std::string::npos && begin + path.size() + 2 <= middle)
+      row.file = detail.substr(begin + path.size(), middle - 2 - begin - path.size());
     return;
   }
 }
