@@ -197,7 +197,7 @@ def case_formats(case):
 def case_validate(case):
     """All that is wrong is told at once, and nothing is sent."""
     case.file.write_text("a,b\n1,x\n2,\n3\n", encoding="utf-8")
-    for command in (case.load("--mode", "append", "--time", "a"), case.load("--validate-only"),
+    for command in (case.load("--validate-only"), case.load("--validate-only", "--mode", "append"),
                     [case.program, "validate", str(case.file)]):
         said = case.run(command, 1)
         for check in ("columns", "time_column", "numeric_columns", "row"):

@@ -84,14 +84,9 @@ class Progress {
     if (progress.error != nullptr) say("Druid does not answer, asking again: {}\n", progress.error->message());
     std::string now;
     switch (progress.stage) {
-      case druid::WatchStage::Task:
-        now = "the task runs";
-        if (progress.status != nullptr && progress.status->runner_state == "PENDING")
-          now = "the task waits for a worker";
-        if (progress.status != nullptr && progress.status->runner_state == "WAITING") now = "the task waits for locks";
-        break;
+      case druid::WatchStage::Task: now = task(progress.status); break;
       case druid::WatchStage::ShutDown: now = "the task is shut down"; break;
-      case druid::WatchStage::Report: now = "the task has ended, waiting for its report"; break;
+      case druid::WatchStage::Report: now = "waiting for the report"; break;
       case druid::WatchStage::Segments: now = "waiting until the segments can be queried"; break;
     }
     if (now == std::exchange(told_, now)) return;
@@ -99,6 +94,12 @@ class Progress {
   }
 
  private:
+  static std::string task(const druid::TaskStatus* status) {
+    if (status != nullptr && status->state != druid::TaskState::Running) return "the task has ended";
+    if (status != nullptr && status->runner_state == "PENDING") return "the task waits for a worker";
+    if (status != nullptr && status->runner_state == "WAITING") return "the task waits";
+    return "the task runs";
+  }
   std::string told_{};
 };
 
@@ -117,7 +118,9 @@ etl::Result<std::size_t> write_letters(const Options& options, const druid::Task
 
 class Load {
  public:
-  Load(const Options& options, const etl::Stop& stop) : options_(options), stop_(stop.drain()) {}
+  Load(const Options& options, const etl::Stop& stop) : options_(options), stop_(stop.drain()) {
+    if (!options.plan.time.empty()) limits_.min_time_columns = 0;  // the user knows better than any look at values
+  }
 
   int run() {
     const auto client = connect(options_.connection);
@@ -147,7 +150,7 @@ class Load {
   int validate_only(const std::vector<fs::path>& files) {
     bool valid = true;
     for (const fs::path& file : files) {
-      const auto found = validate(file, options_.input, options_.limits, stop_);
+      const auto found = validate(file, options_.input, limits_, stop_);
       if (!found) return fail(found.error(), code_of(found.error(), exit_usage));
       fmt::print("{}\n", options_.json ? found->json() : found->text());
       valid = valid && found->ok();
@@ -161,7 +164,7 @@ class Load {
 
   int stage_and_ingest(const druid::Client& client, const std::vector<fs::path>& files, druid::Spec spec) {
     const StageOptions staging{.input = options_.input,
-                               .limits = options_.limits,
+                               .limits = limits_,
                                .folder = options_.folder,
                                .data_source = options_.plan.data_source};
     const auto staged = stage(files, spec.columns, staging, stop_);
@@ -235,6 +238,7 @@ class Load {
   }
 
   const Options& options_;
+  etl::csv::ValidationLimits limits_ = options_.limits;
   std::stop_token stop_;
   StageClock clock_{};
 };

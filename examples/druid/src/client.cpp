@@ -30,6 +30,14 @@ Error with_code(Error error, Problem problem, ErrorClass error_class) {
   return error;
 }
 
+/// "POST URL: 400 Bad Request: BODY" with the first sentence of the body in its place.
+Error with_first_sentence(Error error) {
+  for (const std::string_view begin : {": {", ": <"})
+    if (const std::size_t at = error.context.find(begin); at != std::string::npos)
+      error.context.replace(at + 2, std::string::npos, first_sentence(std::string_view(error.context).substr(at + 2)));
+  return error;
+}
+
 bool says(const http::Response& response, std::string_view text) {
   return response.body.find(text) != std::string::npos;
 }
@@ -255,7 +263,7 @@ Result<io::Source> Client::open_sql(const Query& query, std::stop_token stop) co
   constexpr std::string_view path = "/druid/v2/sql";
   Result<http::Opened> opened =
       state_->http.open(state_->post(state_->broker, path, query_json(query, true)), std::move(stop));
-  if (!opened) return failure(std::move(opened.error()));
+  if (!opened) return failure(with_first_sentence(std::move(opened.error())));
   return complete_lines(std::move(opened->body));
 }
 
