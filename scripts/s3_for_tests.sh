@@ -48,11 +48,8 @@ stop() {
   rm -rf "$folder"
 }
 
-start() {
+launch() {
   local mon fsid osd deadline
-  has
-  [ ! -e "$folder/run" ] || stop
-  mkdir -p "$folder"/{mon,osd,run,log}
   mon=$(free_port)
   fsid=$(cat /proc/sys/kernel/random/uuid)
   osd=$(cat /proc/sys/kernel/random/uuid)
@@ -86,27 +83,38 @@ log_file = $folder/log/\$name.log
 admin_socket = $folder/run/\$name.asok
 END
   export CEPH_CONF=$folder/ceph.conf
-  {
-    monmaptool --create --addv a "[v1:127.0.0.1:$mon]" --fsid "$fsid" "$folder/monmap"
-    ceph-mon --mkfs -i a --monmap "$folder/monmap"
-    ceph-mon -i a
-    ceph osd new "$osd"
-    ceph-osd -i 0 --mkfs --osd-uuid "$osd"
-    ceph osd crush add osd.0 1.0 root=default
-    ceph-osd -i 0
-    deadline=$((SECONDS + 60))
-    until ceph osd stat | grep -q '1 up'; do
-      [ $SECONDS -lt $deadline ] || { echo "the OSD is not up"; false; }
-      sleep 0.2
-    done
-    radosgw-admin -n client.rgw.a user create --uid=test --display-name=test --access-key="$access_key" --secret="$secret_key"
-    radosgw -n client.rgw.a --rgw-frontends "beast endpoint=127.0.0.1:$(cat "$folder/port")"
-    until ready; do
-      [ $SECONDS -lt $deadline ] || { echo "the gateway does not answer"; false; }
-      sleep 0.1
-    done
-  } >"$folder/log/start.log" 2>&1 </dev/null || { say "it did not start:"; tail -n 15 "$folder/log/start.log" >&2; stop; exit 1; }
-  settings
+  monmaptool --create --addv a "[v1:127.0.0.1:$mon]" --fsid "$fsid" "$folder/monmap"
+  ceph-mon --mkfs -i a --monmap "$folder/monmap"
+  ceph-mon -i a
+  ceph osd new "$osd"
+  ceph-osd -i 0 --mkfs --osd-uuid "$osd"
+  ceph osd crush add osd.0 1.0 root=default
+  ceph-osd -i 0
+  deadline=$((SECONDS + 60))
+  until ceph osd stat | grep -q '1 up'; do
+    [ $SECONDS -lt $deadline ] || { echo "the OSD is not up"; false; }
+    sleep 0.2
+  done
+  radosgw-admin -n client.rgw.a user create --uid=test --display-name=test --access-key="$access_key" --secret="$secret_key"
+  radosgw -n client.rgw.a --rgw-frontends "beast endpoint=127.0.0.1:$(cat "$folder/port")"
+  until ready; do
+    [ $SECONDS -lt $deadline ] || { echo "the gateway does not answer"; false; }
+    sleep 0.1
+  done
+}
+
+start() {
+  has
+  [ ! -e "$folder/run" ] || stop
+  mkdir -p "$folder"/{mon,osd,run,log}
+  launch >"$folder/log/start.log" 2>&1 </dev/null &
+  wait $! || {
+    say "it did not start:"
+    tail -n 15 "$folder/log/start.log" >&2
+    stop
+    exit 1
+  }
+  settings | tee "$folder/settings"
 }
 
 mkdir -p "$1"

@@ -45,7 +45,6 @@ constexpr std::array meanings = {
     Meaning{"RequestTimeTooSkewed", {}, ErrorClass::Fatal, "set the clock of this machine"},
     Meaning{"ExpiredToken", {}, ErrorClass::Fatal, "get new temporary credentials"},
     Meaning{"InvalidToken", {}, ErrorClass::Fatal, "check the session token"},
-    Meaning{"AccessDenied", {}, ErrorClass::Fatal, "these credentials may not do this"},
 };
 
 const Meaning* meaning_of(std::string_view code) {
