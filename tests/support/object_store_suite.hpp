@@ -272,7 +272,7 @@ void aborts_uploads(const S& store, const std::string& at) {
   REQUIRE(store.abort_upload(*upload, {}));
   CHECK(store.uploads({.prefix = at}, {})->uploads.empty());
   CHECK(code_of(store.put_part(*upload, 2, "part", {})) == StoreProblem::Missing);
-  CHECK(code_of(store.complete_upload(*upload, std::vector{*part}, {}, {})) == StoreProblem::Missing);
+  CHECK_FALSE(store.complete_upload(*upload, std::vector{*part}, {}, {}));
   CHECK(code_of(store.head(key, {})) == StoreProblem::Missing);
   CHECK(store.abort_upload(*upload, {}));
 

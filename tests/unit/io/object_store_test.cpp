@@ -363,7 +363,7 @@ TEST_CASE("A read of an object goes on where it broke", "[object_store]") {
 TEST_CASE("A read of an object that waits is woken", "[object_store]") {
   Spoiled spoiled;
   REQUIRE(spoiled.below.put("a", "bytes"));
-  constexpr etl::RetryPolicy patient = {.max_attempts = 3, .initial_delay = std::chrono::hours(1), .jitter = false};
+  constexpr etl::RetryPolicy patient = {.max_attempts = 3, .initial_delay = std::chrono::hours(1), .max_delay = std::chrono::hours(1), .jitter = false};
   std::stop_source stop;
   auto opened = io::open_object(spoiled.store, "a", {.offset = 0, .if_match = {}, .retry = patient}, stop.get_token());
   REQUIRE(opened);
@@ -429,6 +429,7 @@ TEST_CASE("Parts of an object are sent at the same time, and in any order", "[ob
   REQUIRE(io::put_file(spoiled.store, "copy", spoiled.folder / "file", {.part_size = 300}));
   CHECK((test::store_suite::get(spoiled.below, "copy") == bytes));
   CHECK_FALSE(io::put_file(spoiled.store, "copy", spoiled.folder / "none"));
+  CHECK(io::open_object(spoiled.store, "a", {.retry = {.max_attempts = 0}}).error().code == etl::Errc::InvalidOptions);
   CHECK_THROWS_AS(io::create_object(spoiled.store, "a", {.part_size = 0}), etl::Exception);
   CHECK_THROWS_AS(io::create_object(spoiled.store, "a", {.parallel = 0}), etl::Exception);
 }
