@@ -222,15 +222,17 @@ class Worker {
     const auto is = [&](auto code) { return why != nullptr && why->code == code; };
     report_.records += run.items.loaded;
     report_.rejected += run.ok() ? run.items.rejected : 0;
-    Result<std::string_view> what = std::string_view("lost");
+    // A lease counts as lost, too, when the job was cancelled: then the unit can still be handed back.
+    const bool stopped = run.outcome == Outcome::Cancelled || run.outcome == Outcome::DrainTimeout;
+    Result<std::string_view> what = std::string_view();
     if (run.ok())
       what = finish(lease, work.unit.pipeline());
-    else if (!lost && !is(Errc::LeaseLost))
-      what = run.outcome == Outcome::Cancelled || run.outcome == Outcome::DrainTimeout ? hand_back(lease, {})
-             : is(etl::Errc::Superseded)                                               ? hand_back(lease, {})
-             : why != nullptr && why->error_class == ErrorClass::Transient
-                 ? hand_back(lease, pauses_.up_to(options_.pause))
-                 : fail(work, run);
+    else if (lost || stopped || is(Errc::LeaseLost) || is(etl::Errc::Superseded))
+      what = hand_back(lease, {});
+    else if (why != nullptr && why->error_class == ErrorClass::Transient)
+      what = hand_back(lease, pauses_.up_to(options_.pause));
+    else
+      what = fail(work, run);
     if (!what) return failure(std::move(what.error()));
     (*what == "done"          ? report_.done
      : *what == "released"    ? report_.released
