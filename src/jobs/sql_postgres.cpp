@@ -61,7 +61,9 @@ class PostgresSql final : public Sql {
   }
   Result<void> lock_schema() override { return without_rows(run(lock_text, {})); }
   Result<bool> has_table(std::string_view table) override {
-    const auto found = run("SELECT 1 WHERE to_regclass(?1::text) IS NOT NULL", std::vector<Value>{std::string(table)});
+    // Not to_regclass(): it may answer from a cache that is older than the lock of the schema.
+    const auto found = run("SELECT 1 FROM pg_catalog.pg_class WHERE relname=?1 AND pg_catalog.pg_table_is_visible(oid)",
+                           std::vector<Value>{std::string(table)});
     if (!found) return failure(found.error());
     return found->size() > 0;
   }

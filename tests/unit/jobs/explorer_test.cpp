@@ -43,12 +43,15 @@ struct World {
     const Unit& unit = of(*worker.lease);
     return unit.state == "running" && unit.epoch == worker.lease->epoch;
   }
-  /// Epochs matter only as held or lost: so there are finitely many.
+  /// What tells two states apart. Epochs matter only as held or lost, so there are finitely many.
   [[nodiscard]] std::string fingerprint() const {
     std::string text;
     for (const Unit& u : units) text += fmt::format("{} {} {} {};", u.state, u.attempts, u.lease_until == 1, u.landed);
-    for (const Worker& w : workers)
-      text += w.lease ? fmt::format("{} {} {};", of(*w.lease).id, holds(w), w.landed) : std::string("-;");
+    const auto seen = [&](const Worker& w) {
+      return w.lease ? fmt::format("{} {} {};", of(*w.lease).id, holds(w), w.landed) : std::string("-;");
+    };
+    const std::string a = seen(workers[0]), b = seen(workers[1]);
+    text += a < b ? a + b : b + a;  // the workers are alike
     return text;
   }
   [[nodiscard]] bool ended() const {
@@ -246,6 +249,5 @@ TEST_CASE("in all interleavings of two workers on two units, each unit is landed
   CHECK(explorer.broken().empty());
   CHECK(explorer.stuck() == 0);
   CHECK(explorer.ends() >= 4);
-  CHECK(explorer.states() > 100);
-  INFO(explorer.states() << " states");
+  CHECK(explorer.states() > 500);
 }
