@@ -193,6 +193,7 @@ etl::Result<void> read_json(csv::ndjson::Reader& reader, const Reading& to, cons
         continue;
       }
       to.validator.look(*object);
+      if (!to.each) continue;
       std::string_view text = line.text;
       if (line.element && text.find_first_of("\r\n") != std::string_view::npos) {
         joined.assign(text);  // line ends between the members of an element are blanks
@@ -219,6 +220,7 @@ etl::Result<void> read_table(csv::Reader& reader, const Reading& to, const std::
     for (const csv::BadRow& row : (*chunk)->bad_rows()) to.validator.look(row);
     for (const csv::Row row : **chunk) {
       to.validator.look(row);
+      if (!to.each) continue;
       text.clear();
       append_row(text, row, keys);
       if (auto written = to.each(text); !written) return written;

@@ -37,8 +37,8 @@ struct Column {
 [[nodiscard]] etl::Result<std::vector<Column>> columns_of(const std::vector<std::filesystem::path>& files,
                                                           const InputOptions& options, const std::stop_token& stop);
 
-/// Reads a file to its end. Each row goes to `each` as one JSON object without the line end; what is wrong with the
-/// rows goes to the validation. Columns must be those of `columns_of`. A stop is an error of code
+/// Reads a file to its end. Each row goes to `each`, unless it is null, as one JSON object without the line end; what
+/// is wrong with the rows goes to the validation. Columns must be those of `columns_of`. A stop is an error of code
 /// `std::errc::operation_canceled`.
 [[nodiscard]] etl::Result<etl::csv::Validation> read_rows(
     const std::filesystem::path& file, const InputOptions& options, const std::vector<std::string>& names,

@@ -70,7 +70,7 @@ etl::Result<csv::Validation> validate(const fs::path& file, const InputOptions& 
   }
   std::vector<std::string> names;
   for (const Column& column : *columns) names.push_back(column.name);
-  return read_rows(file, options, names, limits, [](std::string_view) { return etl::Result<void>(); }, stop);
+  return read_rows(file, options, names, limits, nullptr, stop);
 }
 
 void add_validate(CLI::App& app, Chosen& chosen) {

@@ -14,6 +14,7 @@
 
 #include <etl/csv/ndjson.hpp>
 #include <etl/io/digest.hpp>
+#include <etl/io/gzip.hpp>
 #include <etl/io/sink.hpp>
 
 namespace program {
@@ -102,9 +103,10 @@ etl::Result<Staged> stage(const std::vector<fs::path>& files, const std::vector<
   const std::string prefix = part_prefix(options.data_source);
   remove_parts_of_the_dead(options.folder, prefix);
   const fs::path part = options.folder / fmt::format("{}{}{}", prefix, ::getpid(), part_suffix);
-  auto sink = etl::io::create_output(part);
+  auto sink = etl::io::create_file(part);
   if (!sink) return etl::failure(std::move(sink.error()));
-  Rows rows(std::move(*sink));
+  constexpr int fast = 1;  // Druid reads it once
+  Rows rows(etl::io::deflate(std::move(*sink), fast));
   Staged staged;
   etl::Result<void> done;
   for (const fs::path& file : files) {

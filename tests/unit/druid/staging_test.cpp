@@ -15,7 +15,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <thread>
+
 #include <utility>
 #include <vector>
 
@@ -28,6 +28,7 @@
 #include <etl/io/gzip.hpp>
 #include <etl/io/object_store_folder.hpp>
 #include <etl/io/object_store_stream.hpp>
+#include <etl/policy/waiter.hpp>
 #include <etl/run.hpp>
 #include <etl/testing/memory_stores.hpp>
 #include <etl/testing/virtual_executor.hpp>
@@ -461,7 +462,7 @@ TEST_CASE("druid real: a pipeline's rows are loaded and queried back", "[.][drui
   Rows rows{.client = client, .name = name};
   // Brokers lag behind the coordinator, which says what is loaded.
   for (int attempt = 0; attempt < 60 && sorted(rows.seen) != sorted(expected); ++attempt) {
-    if (attempt > 0) std::this_thread::sleep_for(std::chrono::milliseconds(250));
+    if (attempt > 0) static_cast<void>(etl::Waiter().wait_for(std::chrono::milliseconds(250)));
     rows.seen.clear();
     REQUIRE(etl::run(rows, {.workers = 1}).ok());
   }
