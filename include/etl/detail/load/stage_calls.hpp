@@ -58,6 +58,7 @@ struct StageTraits {
   bool has_bytes;        ///< `bytes(const E&)`
   bool has_key;          ///< `key(const E&)`
   bool describes;        ///< `describe(const E&)`, of items that are as they were extracted when they are rejected
+  bool serializes;       ///< `serialize(const E&)` or else `describe(const E&)`, of the same items
   bool copies_results;   ///< for another attempt they are copied; others are moved
   bool returns_results;  ///< and then back to their places
   /// Whether load gets the items themselves.
@@ -96,6 +97,8 @@ class StageCalls {
                                                   StoreConnection* session) = 0;
   /// What `describe` says of an item, counted within the work, with `describes`.
   [[nodiscard]] virtual std::string describe(const Work& work, std::uint32_t item) = 0;
+  /// What a dead letter holds of an item, with `serializes`.
+  [[nodiscard]] virtual std::string serialize(const Work& work, std::uint32_t item) = 0;
   /// A connection of the store, for LoadWith::Transaction.
   [[nodiscard]] virtual Result<std::unique_ptr<StoreConnection>> connect() = 0;
 

@@ -61,7 +61,8 @@ class TypedStage : public Base {
   static constexpr LoadWith with = load_with<P, T, Tx>();
   /// Whether `load` is const, and so called by all workers at once.
   static constexpr bool concurrent = Loader<const P, T, Tx> && load_with<const P, T, Tx>() == with;
-  static constexpr bool describes_items = HasDescribe<P, E> && (takes == Takes::Const || takes == Takes::Nothing);
+  static constexpr bool untouched = takes == Takes::Const || takes == Takes::Nothing;  ///< items, when rejected
+  static constexpr bool describes_items = HasDescribe<P, E> && untouched;
 
   /// `store` may be null where `with` is not LoadWith::Transaction.
   explicit TypedStage(P& pipeline, TransactionalStore<Tx>* store = nullptr) : pipeline_(pipeline), store_(store) {}
@@ -75,6 +76,7 @@ class TypedStage : public Base {
                                         .has_bytes = HasBytes<P, E>,
                                         .has_key = HasKey<P, E>,
                                         .describes = describes_items,
+                                        .serializes = describes_items || (HasSerialize<P, E> && untouched),
                                         .copies_results = copies<T>,
                                         .returns_results = overwritable<T> || std::is_nothrow_move_constructible_v<T>};
     return traits;
@@ -148,6 +150,12 @@ class TypedStage : public Base {
       return std::string(std::string_view(constant().describe(item_of(work, item))));
     else
       return {};
+  }
+  [[nodiscard]] std::string serialize(const Work& work, std::uint32_t item) final {
+    if constexpr (HasSerialize<P, E> && untouched)
+      return std::string(std::string_view(constant().serialize(item_of(work, item))));
+    else
+      return describe(work, item);
   }
   [[nodiscard]] Result<std::unique_ptr<StoreConnection>> connect() final {
     if constexpr (with == LoadWith::Transaction) {
