@@ -94,4 +94,8 @@ class Store {
 
 static_assert(io::ObjectStore<Store>);
 
+/// From now on `s3://bucket/key` may stand where files are named (object_store_url.hpp). Each bucket is opened by
+/// `options`, but for its name, when it is first used, and then kept. Call it first in `main`.
+void add_scheme(StoreOptions options = {});
+
 }  // namespace etl::inline v0::s3
