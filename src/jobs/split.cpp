@@ -47,7 +47,6 @@ Result<std::size_t> File::read(std::uint64_t offset, std::span<char> to) const {
 
 namespace {
 
-constexpr std::size_t block = std::size_t{1} << 20;
 // Of a file that is neither plain nor gzip: it is read from its beginning.
 constexpr std::string_view whole_file = "whole";
 
@@ -61,15 +60,20 @@ class Cutter {
  public:
   Cutter(const std::string& path, std::uint32_t input, const SplitOptions& options,
          const std::function<Result<void>(UnitPlace)>& each)
-      : path_(path), options_(options), each_(each), place_{.input = input}, buffer_(options.unit_bytes + block) {}
+      : path_(path),
+        options_(options),
+        each_(each),
+        place_{.input = input},
+        block_(std::clamp<std::size_t>(options.unit_bytes / 4, std::size_t{4} << 10, std::size_t{1} << 20)),
+        buffer_(options.unit_bytes + block_) {}
 
   /// `read(span)` gives bytes, `restart(offset)` the restart point of a unit that begins there.
   template <class Read, class Restart>
   Result<void> run(Read read, Restart restart, const std::stop_token& stop) {
     for (;;) {
       if (stop.stop_requested()) return failure(fatal(fmt::format("{}: stopped while it was cut into units", path_)));
-      if (buffer_.size() - filled_ < block) buffer_.resize(buffer_.size() + block);
-      const Result<std::size_t> got = read(std::span(buffer_).subspan(filled_, block));
+      if (buffer_.size() - filled_ < block_) buffer_.resize(buffer_.size() + block_);
+      const Result<std::size_t> got = read(std::span(buffer_).subspan(filled_, block_));
       if (!got) return failure(got.error());
       if (*got == 0) break;
       filled_ += *got;
@@ -106,6 +110,7 @@ class Cutter {
   const SplitOptions& options_;
   const std::function<Result<void>(UnitPlace)>& each_;
   UnitPlace place_;
+  std::size_t block_;  // is read at once
   std::vector<char> buffer_;
   std::size_t filled_ = 0;    // bytes of the unit so far
   std::size_t searched_ = 0;  // up to here there is no end of a record

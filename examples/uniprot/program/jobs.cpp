@@ -199,7 +199,7 @@ etl::Result<std::string> say_done(const etl::Result<Value>& done, std::string te
 }  // namespace
 
 int ingest_job(const Ingest& options, const etl::Stop& stop) {
-  auto store = jobs::open(options.store);
+  auto store = jobs::open(options.store, {.max_attempts = options.max_attempts});
   if (!store) return fail(store.error());
   const Settings settings{options.selection, options.tables, options.batch_size};
   const auto job =

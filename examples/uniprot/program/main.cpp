@@ -91,6 +91,10 @@ int run(int argc, char** argv) {
   in->add_option("--unit-mb", unit_mb, "Size of a job's units, in MiB of the inflated file")
       ->check(CLI::Range(0.001, 1e6))
       ->capture_default_str();
+  in->add_option("--max-attempts", ingest.max_attempts,
+                 "Workers that may fail or die at a unit before it is quarantined")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
   in->add_option("--lease", command.lease, "Seconds after which the unit of a dead worker is given to another")
       ->check(CLI::Range(0.1, 1e6))
       ->capture_default_str();

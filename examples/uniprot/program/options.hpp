@@ -43,6 +43,7 @@ struct Ingest {
   std::string organisation{};  // whose job it is
   std::uint64_t unit_bytes = 8 << 20;
   double lease = 60;  // s
+  std::uint32_t max_attempts = 3;
 
   [[nodiscard]] bool postgres() const { return !store.starts_with("sqlite:"); }
   [[nodiscard]] std::string sqlite_path() const { return store.substr(7); }

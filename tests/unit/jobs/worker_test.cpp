@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-/// A job of a file with lines, cut into units of about `unit_bytes`; the file must be longer than 1 MiB for several.
+/// A job of a file with lines, cut into units of about 1 MiB.
 template <class Place>
 struct Ingestion {
   using Store = typename Place::Store;
@@ -31,7 +31,7 @@ struct Ingestion {
     job = ok(coordinate());
   }
   etl::Result<jobs::Job> coordinate() {
-    return jobs::coordinate(*store, {"org", "line", "v1"}, "", std::vector{folder / "lines"}, {.unit_bytes = 4000});
+    return jobs::coordinate(*store, {"org", "line", "v1"}, "", std::vector{folder / "lines"}, {.unit_bytes = 1 << 20});
   }
   jobs::WorkerOptions options(const std::string& name = "w") const {
     jobs::WorkerOptions made{.name = name, .poll = milliseconds(20), .pause = milliseconds(1)};
