@@ -28,7 +28,8 @@ class ManagerEngine;
 struct ManagerOptions {
   /// Largest number of pipelines that run at once, at least 1.
   std::size_t max_concurrent = 4;
-  /// When a pipeline does not end ok, drain the others; those not yet started become NotRun.
+  /// When a pipeline does not end ok, drain the others; those not yet started become NotRun. Not after `stop` of one
+  /// pipeline, which ends that one alone.
   bool fail_fast = false;
   /// Most bytes of sealed batches of all pipelines together (see `MemoryBudget`); no limit if not given.
   std::optional<std::size_t> memory_budget{};

@@ -556,7 +556,7 @@ TEST_CASE("bucket: the processor's context: batch, Seq range, rejects") {
 TEST_CASE("bucket: bad options and fused mode are refused with an exception") {
   const auto processor = [](std::span<const int>) {};
   CHECK_THROWS_AS(etl::Bucket<int>(processor, {.batch_size = 0}), etl::Exception);
-  CHECK_THROWS_AS(etl::Bucket<int>(processor, {.mode = etl::Mode::Fused}), etl::Exception);
+  CHECK_THROWS_AS(etl::Bucket<int>(processor, etl::Options{.mode = etl::Mode::Fused}), etl::Exception);
   try {
     etl::Bucket<int> bucket(processor, {.workers = 0});
     FAIL("did not throw");
@@ -837,6 +837,90 @@ TEST_CASE("bucket: batch_bytes holds for items pushed by any thread (G12)") {
   CHECK(r.flushes.size + r.flushes.timeout == 0);
 }
 
+TEST_CASE("bucket: an item weighs what the options say, else what it holds (G12)") {
+  const test::Watchdog watchdog("weights");
+  const auto batches_of = [](etl::BucketOptions<std::string> options) {
+    std::vector<std::size_t> sizes;
+    options.batch_bytes = 10'000;
+    options.timeout = options.never;
+    options.workers = 1;
+    etl::Bucket<std::string> bucket([&](std::span<const std::string> batch) { sizes.push_back(batch.size()); },
+                                    std::move(options));
+    for (int i = 0; i < 40; ++i) CHECK(bucket.push(std::string(968, 'x')));
+    CHECK(bucket.finish().ok());
+    return sizes;
+  };
+  static_assert(sizeof(std::string) == 32);
+  CHECK(batches_of({}) == std::vector<std::size_t>{10, 10, 10, 10});
+  CHECK(batches_of({.bytes = [](const std::string& text) { return text.size() / 2; }}) ==
+        std::vector<std::size_t>{21, 19});
+  CHECK(etl::detail::default_weight(std::vector<double>(5)) == sizeof(std::vector<double>) + 40);
+  CHECK(etl::detail::default_weight(7) == sizeof(int));
+}
+
+TEST_CASE("bucket: its options have the defaults of a run, and reach the engine") {
+  etl::BucketOptions<int> usual;
+  etl::Options made = etl::detail::run_options(usual);
+  const etl::Options run;
+  CHECK(made.batch_size == run.batch_size);
+  CHECK(made.timeout == run.timeout);
+  CHECK(made.workers == run.workers);
+  CHECK(made.effective_capacity() == run.effective_capacity());
+  CHECK(made.drain_deadline == run.drain_deadline);
+  CHECK(made.retry.max_attempts == run.retry.max_attempts);
+  CHECK(made.errors.isolation == run.errors.isolation);
+  CHECK_FALSE(made.batch_bytes);
+  CHECK_FALSE(made.errors.max_rejects);
+
+  const auto limiter = std::make_shared<etl::RateLimiter>(etl::Rates{.items_per_second = 5});
+  const auto breaker = std::make_shared<etl::CircuitBreaker>(etl::BreakerPolicy{});
+  const auto budget = std::make_shared<etl::MemoryBudget>(1000);
+  int rejects = 0, retries = 0;
+  etl::BucketOptions<int> all{.batch_size = 2,
+                              .batch_bytes = 3,
+                              .timeout = 4s,
+                              .workers = 5,
+                              .capacity = 6,
+                              .max_concurrent_loads = 7,
+                              .order = etl::Order::Source,
+                              .drain_deadline = 8s,
+                              .errors = {.max_rejects = 9,
+                                         .max_reject_ratio = 0.5,
+                                         .unclassified = etl::Unclassified::Reject,
+                                         .isolation = etl::Isolation::Bisect,
+                                         .on_reject = [&](const etl::Rejection&) { ++rejects; }},
+                              .retry = {.max_attempts = 10},
+                              .on_retry = [&](const etl::FailedAttempt&) { ++retries; },
+                              .retry_unknown_outcome = true,
+                              .rate_limit = limiter,
+                              .circuit_breaker = breaker,
+                              .inline_batches = etl::Inline::Never,
+                              .memory = budget,
+                              .name = "b"};
+  made = etl::detail::run_options(all);
+  CHECK(made.batch_size == 2);
+  CHECK(made.batch_bytes == std::size_t{3});
+  CHECK(made.timeout == 4s);
+  CHECK(made.workers == 5);
+  CHECK(made.capacity == std::size_t{6});
+  CHECK(made.max_concurrent_loads == std::size_t{7});
+  CHECK(made.order == etl::Order::Source);
+  CHECK(made.drain_deadline == 8s);
+  CHECK(made.errors.max_rejects == 9U);
+  CHECK(made.errors.max_reject_ratio == 0.5);
+  CHECK(made.errors.unclassified == etl::Unclassified::Reject);
+  CHECK(made.errors.isolation == etl::Isolation::Bisect);
+  CHECK(made.errors.on_reject);
+  CHECK(made.retry.max_attempts == 10);
+  CHECK(made.on_retry);
+  CHECK(made.retry_unknown_outcome);
+  CHECK(made.rate_limit == limiter);
+  CHECK(made.circuit_breaker == breaker);
+  CHECK(made.inline_batches == etl::Inline::Never);
+  CHECK(made.memory == budget);
+  CHECK(made.name == "b");
+}
+
 TEST_CASE("bucket: an item that cannot be weighed throws to its pusher and is counted") {
   std::atomic<std::size_t> most = 0, items = 0;
   etl::Bucket<std::string> bucket(Heaviest{&most, &items}, {.batch_bytes = 1000, .workers = 1});
@@ -866,7 +950,7 @@ TEST_CASE("bucket: pushes are held back while the memory budget is used up") {
        .capacity = 1000,
        .inline_batches = etl::Inline::Never,
        .memory = budget});
-  constexpr std::size_t batch = 10 * sizeof(std::string);  // no `bytes`: an item weighs its size
+  constexpr std::size_t batch = 10 * (sizeof(std::string) + 1);  // no `bytes`: an item weighs what it holds
   std::size_t accepted = 0;
   for (std::string item = "x"; bucket.try_push(item); item = "x") ++accepted;
   CHECK(accepted % 10 == 0);

@@ -138,6 +138,7 @@ class ManagerEngine {
       changed_->notify_all();
       return true;
     }
+    entry->asked_to_end = true;
     const std::shared_ptr<StopSource> stop = entry->stop;
     lock.unlock();  // what it wakes may ask for the status
     abandon ? stop->request_abandon() : stop->request_drain();
@@ -178,6 +179,7 @@ class ManagerEngine {
     PipelineState state = PipelineState::Waiting;
     bool collected = false;
     std::shared_ptr<StopSource> stop{};  // of the current run
+    bool asked_to_end = false;           // by name
     LiveView view{};
     RunReport report{};
     std::jthread thread{};  // after what it uses
@@ -275,6 +277,7 @@ class ManagerEngine {
     ++running_;
     auto error = guarded([&]() -> std::optional<Error> {
       entry.stop = std::make_shared<StopSource>();
+      entry.asked_to_end = false;
       entry.thread = std::jthread([this, &entry, &others] { run(entry, others); });
       return std::nullopt;
     });
@@ -301,9 +304,11 @@ class ManagerEngine {
   // --- on the pipeline's thread -----------------------------------------------------------------------
   void run(Entry& entry, StopSource& others) noexcept {
     RunReport report = report_of(entry, others);
-    const bool stop_others = options_.fail_fast && !report.ok();
+    bool stop_others = options_.fail_fast && !report.ok();
     {
       const std::lock_guard lock(mutex_);
+      const bool stopped = report.outcome == Outcome::Cancelled || report.outcome == Outcome::DrainTimeout;
+      if (entry.asked_to_end && stopped) stop_others = false;  // nothing has failed
       entry.report = std::move(report);
       if (stop_others && failed_first_ == nullptr && entry.report.outcome != Outcome::Cancelled) failed_first_ = &entry;
     }
