@@ -552,7 +552,7 @@ mutant(216, "G2", "manager", "one pipeline too many runs at once",
 mutant(217, "G1", "manager", "the lowest priority comes first",
        "⟦entry->how.priority > best->how.priority⟧)", "entry->how.priority < best->how.priority")
 mutant(218, "G4", "manager", "one pipeline's failure stops the others",
-       "const bool stop_others = ⟦options_.fail_fast && !report.ok()⟧;", "!report.ok()")
+       "bool stop_others = ⟦options_.fail_fast && !report.ok()⟧;", "!report.ok()")
 mutant(219, "G1", "manager", "a pipeline starts before what it depends on has ended",
        "return ⟦other != nullptr && other->state == PipelineState::Ended && other->report.ok()⟧;", "other != nullptr")
 mutant(220, "G2", "manager", "a custom runner's unbalanced report passes",
