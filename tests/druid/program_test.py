@@ -32,7 +32,7 @@ class Druid(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answers)
         self.tasks, self.rows, self.asked = {}, {}, []
         self.running, self.lost_rows, self.refused = False, 0, False
-        self.columns, self.bad_lines, self.told_lines = [], [], None
+        self.columns, self.bad_lines, self.told_lines, self.bucket = [], [], None, None
         self.seen = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -73,8 +73,12 @@ class Answers(http.server.BaseHTTPRequestHandler):
         if task["id"] in druid.tasks:
             return self.answer(400, {"errorCode": "entryAlreadyExists", "errorMessage": "exists"})
         source = task["spec"]["ioConfig"]["inputSource"]
-        with gzip.open(pathlib.Path(source["baseDir"]) / source["filter"], "rt", encoding="utf-8") as file:
-            druid.rows[task["id"]] = [json.loads(line) for line in file]
+        if source["type"] == "s3":
+            (uri,) = source["uris"]
+            text = gzip.decompress(druid.bucket.objects[uri.removeprefix("s3:/")]).decode()
+        else:
+            text = gzip.decompress((pathlib.Path(source["baseDir"]) / source["filter"]).read_bytes()).decode()
+        druid.rows[task["id"]] = [json.loads(line) for line in text.splitlines()]
         druid.tasks[task["id"]] = "RUNNING" if druid.running else "SUCCESS"
         return self.answer(200, {"task": task["id"]})
 
@@ -100,6 +104,55 @@ class Answers(http.server.BaseHTTPRequestHandler):
         return self.answer(200, {"task": task, "status": {
             "id": task, "statusCode": druid.tasks[task], "dataSource": "sales",
             "errorMsg": "Shutdown request from user" if druid.tasks[task] == "FAILED" else None}})
+
+
+class Bucket(http.server.ThreadingHTTPServer):
+    """Keeps what is put, by its path, and checks no signature."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Objects)
+        self.objects, self.keys = {}, []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Objects(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, status, body=b"", send=True, part=None):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", '"e"')
+        if part:
+            self.send_header("Content-Range", part)
+        self.end_headers()
+        if send:
+            self.wfile.write(body)
+
+    def do_PUT(self):
+        self.server.objects[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.keys.append(self.path)
+        self.answer(200)
+
+    def do_GET(self, send=True):
+        found = self.server.objects.get(self.path)
+        if found is None:
+            return self.answer(404, b"", send)
+        asked = self.headers.get("Range")
+        if not asked:
+            return self.answer(200, found, send)
+        first, last = asked.removeprefix("bytes=").split("-")
+        part = found[int(first):int(last or len(found)) + 1]
+        return self.answer(206, part, send, f"bytes {first}-{int(first) + len(part) - 1}/{len(found)}")
+
+    def do_HEAD(self):
+        self.do_GET(False)
+
+    def do_DELETE(self):
+        self.server.objects.pop(self.path, None)
+        self.answer(204)
 
 
 class Case:
@@ -248,6 +301,29 @@ def case_dead_letters(case):
     case.druid.bad_lines, case.druid.told_lines = [1, 2], 1
     said = case.run(case.load(*accept), 1)
     assert "Druid does not tell the texts of 1 rows" in said and case.staged(), said
+
+
+def case_s3(case):
+    """Rows that are staged in a bucket, and files that are read from one."""
+    bucket = case.druid.bucket = Bucket()
+    said = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{bucket.server_port}", "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "not-told", "AWS_REGION": "us-east-1"}
+    letters = case.folder / "letters.ndjson"
+    case.druid.bad_lines = [3]
+    command = case.command("load", str(case.file), "--datasource", "sales", "--mode", "append", "--max-bad-rows", "1",
+                           "--dead-letters", str(letters))
+    assert "not-told" not in case.run(command, 3, S3_BUCKET_NAME="bucket", **said)
+    assert list(case.druid.rows.values()) == [ROWS], case.druid.rows
+    (key,) = bucket.keys
+    assert key.startswith("/bucket/uploads/sales-") and key.endswith("/rows.json.gz"), key
+    assert json.loads(json.loads(letters.read_text())["payload"]) == ROWS[2]
+    assert not bucket.objects, bucket.objects
+    bucket.objects["/other/sales.csv"] = SALES.encode()
+    case.druid.bad_lines = []
+    case.run(case.command("load", "s3://other/sales.csv", "--datasource", "sales", "--mode", "replace", "--stage",
+                          "s3://other/a/b/"), 0, **said)
+    assert list(case.druid.rows.values())[-1] == ROWS
+    assert bucket.keys[-1].startswith("/other/a/b/sales-") and list(bucket.objects) == ["/other/sales.csv"], bucket.keys
 
 
 def case_left_parts(case):

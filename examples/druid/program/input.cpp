@@ -14,6 +14,7 @@
 #include <etl/csv/ndjson.hpp>
 #include <etl/csv/ndjson_sniff.hpp>
 #include <etl/csv/sniff.hpp>
+#include <etl/io/object_store_url.hpp>
 #include <etl/io/source.hpp>
 #ifdef ETLPIPE_DRUID_EXCEL
 #include <etl/excel/sheet.hpp>
@@ -278,9 +279,9 @@ etl::Result<csv::Validation> read_rows(const fs::path& file, const InputOptions&
                                        const std::vector<std::string>& names, const csv::ValidationLimits& limits,
                                        const std::function<etl::Result<void>(std::string_view)>& each,
                                        const std::stop_token& stop) {
-  std::error_code failed;
-  const auto bytes = fs::file_size(file, failed);
-  if (failed) return etl::fatal(fmt::format("{}: {}", file.string(), failed.message()));
+  const auto size = etl::io::size_of(file);
+  if (!size) return etl::failure(size.error());
+  const std::uint64_t bytes = *size;
   if (!is_workbook(file) && is_json(file)) {
     csv::Validator validator(names, limits);
     auto reader = csv::ndjson::Reader::open(file);

@@ -8,6 +8,7 @@
 
 #include <etl/csv/validate.hpp>
 #include <etl/io/glob.hpp>
+#include <etl/io/object_store_url.hpp>
 
 #include "command.hpp"
 #include "input.hpp"
@@ -65,7 +66,7 @@ etl::Result<csv::Validation> validate(const fs::path& file, const InputOptions& 
   const auto columns = columns_of({file}, options, stop);
   if (!columns) {
     if (stop.stop_requested()) return stopped();
-    if (!fs::exists(file)) return etl::failure(columns.error());
+    if (!etl::io::size_of(file)) return etl::failure(columns.error());
     return invalid(csv::Check::Format, columns.error());
   }
   std::vector<std::string> names;

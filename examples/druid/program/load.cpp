@@ -1,6 +1,7 @@
 // etl-druid load: files into a datasource.
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -31,13 +32,20 @@ namespace {
 namespace druid = etl::druid;
 namespace fs = std::filesystem;
 
+/// Where rows are staged when nothing is said.
+std::string default_place() {
+  const char* const bucket = std::getenv("S3_BUCKET_NAME");
+  if (bucket != nullptr && *bucket != '\0') return fmt::format("s3://{}/uploads", bucket);
+  return (fs::temp_directory_path() / "etl-druid").string();
+}
+
 struct Options {
   Connection connection{};
   std::vector<std::string> files{};
   InputOptions input{};
   etl::csv::ValidationLimits limits{};
   Plan plan{};
-  std::string folder = (fs::temp_directory_path() / "etl-druid").string();
+  std::string place = default_place();
   std::string dead_letters{};
   std::string run{};
   bool keep_staged = false;
@@ -133,7 +141,7 @@ class Load {
     clock_.end("types");
     auto spec = spec_of(options_.plan, *columns);
     if (!spec) return fail(spec.error(), exit_usage);
-    point_to(*spec, fs::absolute(options_.folder));
+    spec->input = input_of(options_.place);
     const auto json = druid::to_json(*spec);  // before anything is written or sent
     if (!json) return fail(json.error(), exit_usage);
     if (options_.print_spec) {
@@ -158,15 +166,9 @@ class Load {
     return valid ? 0 : exit_failed;
   }
 
-  static void point_to(druid::Spec& spec, const fs::path& folder) {
-    spec.input = druid::LocalInput{.base_dir = folder.string(), .filter = "rows.json.gz"};
-  }
-
   int stage_and_ingest(const druid::Client& client, const std::vector<fs::path>& files, druid::Spec spec) {
-    const StageOptions staging{.input = options_.input,
-                               .limits = limits_,
-                               .folder = options_.folder,
-                               .data_source = options_.plan.data_source};
+    const StageOptions staging{
+        .input = options_.input, .limits = limits_, .place = options_.place, .data_source = options_.plan.data_source};
     const auto staged = stage(files, spec.columns, staging, stop_);
     if (!staged) return fail(staged.error(), code_of(staged.error(), exit_failed));
     clock_.end("validate and stage");
@@ -176,8 +178,8 @@ class Load {
       return exit_failed;
     }
     say("{} rows of {} {} are staged in {}\n", staged->rows, files.size(), files.size() == 1 ? "file" : "files",
-        staged->folder.string());
-    point_to(spec, staged->folder);
+        staged->place);
+    spec.input = input_of(staged->place);
     const auto result = ingest(client, spec, *staged);
     if (!result) {
       // After a lost answer there may be a task that reads the files.
@@ -225,16 +227,14 @@ class Load {
                           .times = clock_.times()};
     tell(summary, options_.json);
     if (lost) {
-      say("etl-druid: {}: {}; the staged rows are kept in {}\n", options_.dead_letters, lost->message(),
-          staged.folder.string());
+      say("etl-druid: {}: {}; the staged rows are kept in {}\n", options_.dead_letters, lost->message(), staged.place);
       return exit_failed;
     }
     return exit_code(result.outcome);
   }
 
   void clean(const Staged& staged) const {
-    std::error_code ignored;
-    if (!options_.keep_staged) fs::remove_all(staged.folder, ignored);
+    if (!options_.keep_staged) staged.remove();
   }
 
   const Options& options_;
@@ -252,7 +252,10 @@ void add_load(CLI::App& app, Chosen& chosen) {
   command->add_option("FILE", options->files, "Files or patterns: delimited text, JSON (plain or gzip), workbooks")
       ->required();
   add_plan(*command, options->plan);
-  command->add_option("--stage", options->folder, "Folder for the rows, which Druid's tasks must be able to read")
+  command
+      ->add_option("--stage", options->place,
+                   "Folder or s3://BUCKET/PREFIX for the rows, which Druid's tasks must be able to read "
+                   "[s3://$S3_BUCKET_NAME/uploads]")
       ->capture_default_str();
   command->add_flag("--keep-staged", options->keep_staged, "Do not remove the staged rows at the end");
   command->add_option("--dead-letters", options->dead_letters,

@@ -15,7 +15,11 @@
 #include <etl/csv/ndjson.hpp>
 #include <etl/io/digest.hpp>
 #include <etl/io/gzip.hpp>
+#include <etl/io/object_store_stream.hpp>
+#include <etl/io/object_store_url.hpp>
 #include <etl/io/sink.hpp>
+
+#include "common/standard_streams.hpp"
 
 namespace program {
 namespace {
@@ -77,6 +81,33 @@ class Rows {
   std::uint64_t count_ = 0;
 };
 
+/// Below which files are written: the place itself, or that of temporary files.
+fs::path folder_of(const std::string& place) {
+  return etl::io::is_store_url(place) ? fs::temp_directory_path() / "etl-druid-parts" : fs::absolute(place);
+}
+
+/// "PLACE/NAME".
+std::string below(std::string place, std::string_view name) {
+  while (place.size() > 1 && place.ends_with('/')) place.pop_back();
+  return place.append("/").append(name);
+}
+
+/// Puts the finished part where Druid reads it.
+etl::Result<void> publish(const fs::path& part, const std::string& place, const std::stop_token& stop) {
+  std::error_code failed;
+  if (etl::io::is_store_url(place)) {
+    const auto target = etl::io::open_store(below(place, rows_file));
+    if (!target) return etl::failure(target.error());
+    if (auto put = etl::io::put_file(target->store, target->key, part, {}, stop); !put) return put;
+    fs::remove(part, failed);
+    return {};
+  }
+  fs::create_directories(place, failed);
+  if (!failed) fs::rename(part, fs::path(place) / rows_file, failed);
+  if (failed) return etl::fatal(fmt::format("cannot write to '{}': {}", place, failed.message()));
+  return {};
+}
+
 }  // namespace
 
 bool Staged::valid() const noexcept {
@@ -84,7 +115,7 @@ bool Staged::valid() const noexcept {
 }
 
 std::optional<std::string> Staged::row(std::uint64_t line) const {
-  auto reader = etl::csv::ndjson::Reader::open(folder / rows_file);
+  auto reader = etl::csv::ndjson::Reader::open(below(place, rows_file));
   while (reader) {
     auto chunk = reader->next();
     if (!chunk || !*chunk) break;
@@ -94,15 +125,31 @@ std::optional<std::string> Staged::row(std::uint64_t line) const {
   return std::nullopt;
 }
 
+void Staged::remove() const {
+  if (!etl::io::is_store_url(place)) {
+    std::error_code ignored;
+    fs::remove_all(place, ignored);
+    return;
+  }
+  const auto object = etl::io::open_store(below(place, rows_file));
+  auto removed = object ? object->store.remove(object->key) : etl::failure(object.error());
+  if (!removed) say("etl-druid: {} is left: {}\n", place, removed.error().message());
+}
+
+etl::druid::Input input_of(const std::string& place) {
+  if (etl::io::is_store_url(place)) return etl::druid::S3Input{.uris = {below(place, rows_file)}};
+  return etl::druid::LocalInput{.base_dir = fs::absolute(place).string(), .filter = rows_file};
+}
+
 etl::Result<Staged> stage(const std::vector<fs::path>& files, const std::vector<std::string>& names,
                           const StageOptions& options, const std::stop_token& stop) {
   std::error_code failed;
-  fs::create_directories(options.folder, failed);
-  if (failed)
-    return etl::fatal(fmt::format("cannot make the folder '{}': {}", options.folder.string(), failed.message()));
+  const fs::path folder = folder_of(options.place);
+  fs::create_directories(folder, failed);
+  if (failed) return etl::fatal(fmt::format("cannot make the folder '{}': {}", folder.string(), failed.message()));
   const std::string prefix = part_prefix(options.data_source);
-  remove_parts_of_the_dead(options.folder, prefix);
-  const fs::path part = options.folder / fmt::format("{}{}{}", prefix, ::getpid(), part_suffix);
+  remove_parts_of_the_dead(folder, prefix);
+  const fs::path part = folder / fmt::format("{}{}{}", prefix, ::getpid(), part_suffix);
   auto sink = etl::io::create_file(part);
   if (!sink) return etl::failure(std::move(sink.error()));
   constexpr int fast = 1;  // Druid reads it once
@@ -121,12 +168,9 @@ etl::Result<Staged> stage(const std::vector<fs::path>& files, const std::vector<
   if (auto finished = rows.finish(); done && !finished) done = std::move(finished);
   staged.digest = rows.digest();
   staged.rows = rows.count();
-  staged.folder = fs::absolute(options.folder) / fmt::format("{}-{}", options.data_source, staged.digest.substr(0, 20));
-  if (done && staged.valid()) {
-    fs::create_directories(staged.folder, failed);
-    if (!failed) fs::rename(part, staged.folder / rows_file, failed);
-    if (failed) done = etl::fatal(fmt::format("cannot write to '{}': {}", staged.folder.string(), failed.message()));
-  }
+  const std::string own = fmt::format("{}-{}", options.data_source, staged.digest.substr(0, 20));
+  staged.place = etl::io::is_store_url(options.place) ? below(options.place, own) : (folder / own).string();
+  if (done && staged.valid()) done = publish(part, staged.place, stop);
   std::error_code ignored;
   if (!done || !staged.valid()) fs::remove(part, ignored);
   if (done) return staged;
