@@ -95,7 +95,7 @@ suite() {
   step "$1: test" run_ctest "$1" --preset "$1"
 }
 
-packages=("${library_packages[@]}" "${component_packages[@]}" python3 catch2 postgresql nginx-light openssl doxygen)
+packages=("${library_packages[@]}" "${component_packages[@]}" python3 catch2 postgresql nginx-light ceph-mon ceph-osd radosgw ceph-common openssl doxygen)
 ((!sanitizers)) || packages+=(clang-19 libclang-rt-19-dev llvm-19)  # llvm-19: names in reports
 ((!all)) || packages+=(clang-16 clang-tidy-19 libbenchmark-dev libtbb-dev)
 must "packages" need_packages "${packages[@]}"
