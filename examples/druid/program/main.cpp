@@ -12,6 +12,7 @@
 #include <etl/signals.hpp>
 
 #include "command.hpp"
+#include "common/stores.hpp"
 
 namespace program {
 
@@ -83,6 +84,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   program::reserve_standard_streams();
+  program::add_stores();
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {
