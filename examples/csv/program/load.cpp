@@ -17,6 +17,7 @@
 #include <etl/executor.hpp>
 #include <etl/io/digest.hpp>
 #include <etl/io/glob.hpp>
+#include <etl/io/object_store_url.hpp>
 #include <etl/io/sink.hpp>
 #include <etl/io/source.hpp>
 
@@ -64,14 +65,26 @@ etl::Result<void> timed(std::chrono::nanoseconds& time, F&& step) {
   return done;
 }
 
+/// Whether an object can be put: an upload of it is begun.
+etl::Result<void> check_object(const std::string& url) {
+  const auto place = etl::io::open_store(url);
+  if (!place) return etl::failure(place.error());
+  const auto begun = place->store.begin_upload(place->key);
+  if (!begun) return etl::failure(begun.error());
+  return place->store.abort_upload(*begun);
+}
+
 /// --rejects must not be one of the inputs, and can be written: known before hours of loading, not behind them.
 etl::Result<void> check_rejects_file(const fs::path& rejects, const std::vector<fs::path>& files) {
   if (rejects.empty()) return {};
+  const auto local = etl::io::local_path(rejects);
+  if (!local) return etl::failure(local.error());
   std::error_code unknown;
   for (const fs::path& file : files)
-    if (fs::equivalent(file, rejects, unknown))
+    if (file == rejects || fs::equivalent(file, *local, unknown))
       return etl::failure(etl::fatal(fmt::format("--rejects {} is one of the files to load", rejects.string())));
-  if (!std::ofstream(rejects, std::ios::app))
+  if (etl::io::is_store_url(rejects.native())) return check_object(rejects.string());
+  if (!std::ofstream(*local, std::ios::app))
     return etl::failure(etl::fatal(fmt::format("--rejects {} cannot be written", rejects.string())));
   return {};
 }

@@ -143,42 +143,53 @@ class AnyObjectStore {
   AnyObjectStore(S store)  // NOLINT(google-explicit-constructor)
       : store_(std::make_shared<const Model<S>>(std::move(store))) {}
 
+  /// Puts all bytes at once.
   [[nodiscard]] Result<ObjectInfo> put(const std::string& key, std::string_view bytes, const PutOptions& options = {},
                                        const std::stop_token& stop = {}) const {
     return store_->put(key, bytes, options, stop);
   }
+  /// Begins to read an object, or a part of it.
   [[nodiscard]] Result<ObjectBody> get(const std::string& key, const GetOptions& options = {},
                                        const std::stop_token& stop = {}) const {
     return store_->get(key, options, stop);
   }
+  /// What `get` would give, without bytes.
   [[nodiscard]] Result<ObjectInfo> head(const std::string& key, const std::stop_token& stop = {}) const {
     return store_->head(key, stop);
   }
+  /// A page of the objects whose keys begin alike.
   [[nodiscard]] Result<ObjectPage> list(const ListOptions& options = {}, const std::stop_token& stop = {}) const {
     return store_->list(options, stop);
   }
+  /// Deletes an object, if there is one.
   [[nodiscard]] Result<void> remove(const std::string& key, const std::stop_token& stop = {}) const {
     return store_->remove(key, stop);
   }
+  /// Begins an object in parts.
   [[nodiscard]] Result<Upload> begin_upload(const std::string& key, const PutOptions& options = {},
                                             const std::stop_token& stop = {}) const {
     return store_->begin_upload(key, options, stop);
   }
+  /// Puts a part, or puts it again.
   [[nodiscard]] Result<UploadedPart> put_part(const Upload& upload, std::uint32_t number, std::string_view bytes,
                                               const std::stop_token& stop = {}) const {
     return store_->put_part(upload, number, bytes, stop);
   }
+  /// Makes the object of these parts, in the order of their numbers.
   [[nodiscard]] Result<ObjectInfo> complete_upload(const Upload& upload, std::span<const UploadedPart> parts,
                                                    const PutOptions& options = {},
                                                    const std::stop_token& stop = {}) const {
     return store_->complete_upload(upload, parts, options, stop);
   }
+  /// Drops the parts of an upload, if there is one.
   [[nodiscard]] Result<void> abort_upload(const Upload& upload, const std::stop_token& stop = {}) const {
     return store_->abort_upload(upload, stop);
   }
+  /// A page of the uploads that are under way.
   [[nodiscard]] Result<UploadPage> uploads(const ListOptions& options = {}, const std::stop_token& stop = {}) const {
     return store_->uploads(options, stop);
   }
+  /// The store in messages; the key follows it.
   [[nodiscard]] std::string name() const { return store_->name(); }
 
  private:

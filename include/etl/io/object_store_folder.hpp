@@ -35,23 +35,33 @@ class FolderStore {
   /// Makes the folder if it is not there, and those above it.
   [[nodiscard]] static Result<FolderStore> open(const std::filesystem::path& folder);
 
-  // The calls of the concept `ObjectStore`.
+  /// Puts all bytes at once.
   [[nodiscard]] Result<ObjectInfo> put(const std::string& key, std::string_view bytes, const PutOptions& options = {},
                                        const std::stop_token& stop = {}) const;
+  /// Begins to read an object, or a part of it.
   [[nodiscard]] Result<ObjectBody> get(const std::string& key, const GetOptions& options = {},
                                        const std::stop_token& stop = {}) const;
+  /// What `get` would give, without bytes.
   [[nodiscard]] Result<ObjectInfo> head(const std::string& key, const std::stop_token& stop = {}) const;
+  /// A page of the objects whose keys begin alike.
   [[nodiscard]] Result<ObjectPage> list(const ListOptions& options = {}, const std::stop_token& stop = {}) const;
+  /// Deletes an object, if there is one.
   [[nodiscard]] Result<void> remove(const std::string& key, const std::stop_token& stop = {}) const;
+  /// Begins an object in parts.
   [[nodiscard]] Result<Upload> begin_upload(const std::string& key, const PutOptions& options = {},
                                             const std::stop_token& stop = {}) const;
+  /// Puts a part, or puts it again.
   [[nodiscard]] Result<UploadedPart> put_part(const Upload& upload, std::uint32_t number, std::string_view bytes,
                                               const std::stop_token& stop = {}) const;
+  /// Makes the object of these parts, in the order of their numbers.
   [[nodiscard]] Result<ObjectInfo> complete_upload(const Upload& upload, std::span<const UploadedPart> parts,
                                                    const PutOptions& options = {},
                                                    const std::stop_token& stop = {}) const;
+  /// Drops the parts of an upload, if there is one.
   [[nodiscard]] Result<void> abort_upload(const Upload& upload, const std::stop_token& stop = {}) const;
+  /// A page of the uploads that are under way.
   [[nodiscard]] Result<UploadPage> uploads(const ListOptions& options = {}, const std::stop_token& stop = {}) const;
+  /// The store in messages; the key follows it.
   [[nodiscard]] std::string name() const { return (folder_ / "").string(); }
 
   /// The folder, as an absolute path.

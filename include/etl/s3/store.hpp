@@ -59,26 +59,36 @@ class Store {
   /// Asks no server. An error names every bad option, or says where credentials were looked for.
   [[nodiscard]] static Result<Store> open(const StoreOptions& options);
 
-  // The calls of the concept `io::ObjectStore`.
+  /// Puts all bytes at once.
   [[nodiscard]] Result<io::ObjectInfo> put(const std::string& key, std::string_view bytes,
                                            const io::PutOptions& options = {}, const std::stop_token& stop = {}) const;
+  /// Begins to read an object, or a part of it.
   [[nodiscard]] Result<io::ObjectBody> get(const std::string& key, const io::GetOptions& options = {},
                                            const std::stop_token& stop = {}) const;
+  /// What `get` would give, without bytes.
   [[nodiscard]] Result<io::ObjectInfo> head(const std::string& key, const std::stop_token& stop = {}) const;
+  /// A page of the objects whose keys begin alike.
   [[nodiscard]] Result<io::ObjectPage> list(const io::ListOptions& options = {},
                                             const std::stop_token& stop = {}) const;
+  /// Deletes an object, if there is one.
   [[nodiscard]] Result<void> remove(const std::string& key, const std::stop_token& stop = {}) const;
+  /// Begins an object in parts.
   [[nodiscard]] Result<io::Upload> begin_upload(const std::string& key, const io::PutOptions& options = {},
                                                 const std::stop_token& stop = {}) const;
+  /// Puts a part, or puts it again.
   [[nodiscard]] Result<io::UploadedPart> put_part(const io::Upload& upload, std::uint32_t number,
                                                   std::string_view bytes, const std::stop_token& stop = {}) const;
+  /// Makes the object of these parts, in the order of their numbers.
   [[nodiscard]] Result<io::ObjectInfo> complete_upload(const io::Upload& upload,
                                                        std::span<const io::UploadedPart> parts,
                                                        const io::PutOptions& options = {},
                                                        const std::stop_token& stop = {}) const;
+  /// Drops the parts of an upload, if there is one.
   [[nodiscard]] Result<void> abort_upload(const io::Upload& upload, const std::stop_token& stop = {}) const;
+  /// A page of the uploads that are under way.
   [[nodiscard]] Result<io::UploadPage> uploads(const io::ListOptions& options = {},
                                                const std::stop_token& stop = {}) const;
+  /// The store in messages; the key follows it.
   [[nodiscard]] std::string name() const;
 
   /// Where the bucket is, with the region that the server has named meanwhile.

@@ -11,6 +11,7 @@
 #include <etl/io/gzip.hpp>
 #include <etl/jobs/store.hpp>
 #include <etl/postgres/connection.hpp>
+#include <etl/s3/store.hpp>
 #include <etl/sqlite/database.hpp>
 #include <etl/uniprot/parse.hpp>
 
@@ -29,6 +30,7 @@ int main() {
   if (!client || etl::http::Pages::make(*client, {.request = {.url = "no URL"}}).has_value()) return 8;
   if (etl::druid::problems({.mode = etl::druid::Append{}}).empty()) return 9;
   if (!etl::jobs::open("sqlite::memory:").has_value()) return 10;
+  if (etl::s3::Store::open({.bucket = "no bucket"}).has_value()) return 11;
   etl::uniprot::Entry entry;
   return etl::uniprot::parse("ID", entry) ? 0 : 4;
 }
