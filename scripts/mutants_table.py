@@ -134,7 +134,7 @@ mutant(40, "G9", "waiting", "the deadline in fused mode is Cancelled, not DrainT
 
 place("include/etl/detail/dispatch/scheduler.hpp")
 mutant(41, "G2", "concurrency", "one worker takes everything",
-       "if (⟦queued_ > 1⟧) wake_worker(lock); TimePoint time = now();", "false")
+       "if (⟦queued_ > 1⟧ || offered_ != nullptr) wake_worker(lock); TimePoint time = now();", "false")
 mutant(42, "G4", "concurrency", "a task that could not be posted counts as on its way for ever",
        "⟦--unstarted_; idle_tasks_.push_back(task);⟧ post_failed", NOTHING)
 mutant(43, "G9", "waiting", "a run waits for ever for an executor that runs nothing",

@@ -67,13 +67,17 @@ Cell measure(const Settings& settings, const Cell& cell) {
   return sample;
 }
 
-Cell summary(Cell cell, const Samples& samples) {
+Cell summary(Cell cell, const Samples& samples, Metric metric) {
   for (double Cell::* field : {&Cell::items_per_second, &Cell::cpu_ns, &Cell::latency_p50_us, &Cell::latency_p99_us,
                                &Cell::items_per_load, &Cell::timeout_flushes, &Cell::inline_batches})
     cell.*field = median(samples, field);
   const auto [low, high] = std::ranges::minmax(samples, {}, &Cell::items_per_second);
   cell.slowest = low.items_per_second;
   cell.fastest = high.items_per_second;
+  const auto by_metric = [metric](const Cell& sample) { return value(sample, metric); };
+  const auto [least, most] = std::ranges::minmax(samples, {}, by_metric);
+  if (const double middle = value(cell, metric); middle > 0)
+    cell.spread = (by_metric(most) - by_metric(least)) / middle / 2;
   return cell;
 }
 
@@ -100,7 +104,7 @@ std::vector<Cell> run(const Settings& settings) {
     }
   }
   if (!settings.quiet) fmt::print(stderr, "\n");
-  for (std::size_t i = 0; i < cells.size(); ++i) cells[i] = summary(cells[i], samples[i]);
+  for (std::size_t i = 0; i < cells.size(); ++i) cells[i] = summary(cells[i], samples[i], settings.metric);
   return cells;
 }
 

@@ -73,7 +73,7 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
-constexpr int cell_width = 92, cell_height = 50, left = 66, panel_gap = 34, margin = 24, header = 84;
+constexpr int cell_width = 92, cell_height = 50, left = 66, panel_gap = 34, margin = 24, header = 102;
 
 std::string label(double x, double y, const std::string& text, int size, const char* anchor, const char* more = "") {
   return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{}\" text-anchor=\"{}\"{}>{}</text>\n", x, y, size,
@@ -86,7 +86,9 @@ std::string compared(double v, double top, Metric metric) {
   return top > 0 ? fmt::format("{:.{}f}x", v / top, v / top < 10 ? 1 : 0) : "";
 }
 
-std::string draw_cell(const Cell& cell, const Cell& top, const Range& range, Metric metric, double x, double y) {
+std::string draw_cell(const Cell& cell, const Cell& top, const Range& range, const Settings& settings, double x,
+                      double y) {
+  const Metric metric = settings.metric;
   const double v = value(cell, metric);
   const Colour fill = colour(range.goodness(v));
   const char* ink = fill.dark() ? " fill=\"#ffffff\"" : " fill=\"#111111\"";
@@ -94,16 +96,18 @@ std::string draw_cell(const Cell& cell, const Cell& top, const Range& range, Met
                                 cell_width - 2, cell_height - 2, fill.hex());
   const double middle = x + cell_width / 2.0 - 1;
   svg += label(middle, y + 23, shown(v, metric), 16, "middle", fmt::format("{} font-weight=\"bold\"", ink).c_str());
-  const bool is_best = &cell == &top;
-  svg += label(middle, y + 39, is_best ? "best" : compared(v, value(top, metric), metric), 11, "middle", ink);
+  std::string note = &cell == &top ? "best" : compared(v, value(top, metric), metric);
+  if (settings.rounds > 1) note += " " + plus_minus(cell.spread);
+  svg += label(middle, y + 39, note, 11, "middle", ink);
   return svg;
 }
 
-std::string frame(double x, double y) {
+/// Around the best, and thinner around what is nearly as good.
+std::string frame(double x, double y, bool is_best) {
   return fmt::format(
-      "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"#d7191c\" stroke-width=\"4\" "
-      "rx=\"3\"/>\n",
-      x - 1, y - 1, cell_width, cell_height);
+      "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"#d7191c\" stroke-width=\"{}\" "
+      "rx=\"3\"{}/>\n",
+      x - 1, y - 1, cell_width, cell_height, is_best ? 4 : 2, is_best ? "" : " stroke-dasharray=\"6 3\"");
 }
 
 std::string legend(const Range& range, Metric metric, double x, double y, double width) {
@@ -146,6 +150,12 @@ std::string heatmap(const Settings& settings, const std::vector<Cell>& cells) {
                describe(settings) +
                    (settings.rounds > 1 ? fmt::format("; median of {} rounds", settings.rounds) : "; one round"),
                13, "start", " fill=\"#555555\"");
+  svg +=
+      label(margin, 80,
+            "red: best; dashed: within 5 % of it" +
+                std::string(settings.rounds > 1 ? "; ± half of the way from the least to the most of the rounds" : "") +
+                "; " + machine(),
+            13, "start", " fill=\"#555555\"");
 
   std::string frames;
   for (int p = 0; p < panels; ++p) {
@@ -161,8 +171,9 @@ std::string heatmap(const Settings& settings, const std::vector<Cell>& cells) {
       for (int c = 0; c < columns; ++c) {
         const Cell& cell = cells[static_cast<std::size_t>((p * rows + r) * columns + c)];
         const int cell_x = x + left + c * cell_width;
-        svg += draw_cell(cell, top, range, settings.metric, cell_x, cell_y);
-        if (&cell == &top) frames += frame(cell_x, cell_y);
+        svg += draw_cell(cell, top, range, settings, cell_x, cell_y);
+        const double share = share_of(value(top, settings.metric), value(cell, settings.metric), settings.metric);
+        if (share >= nearly) frames += frame(cell_x, cell_y, &cell == &top);
       }
     }
     const int bottom = grid_y + rows * cell_height;

@@ -49,6 +49,7 @@ struct Cell {
   std::chrono::nanoseconds timeout{};
   double items_per_second = 0;
   double slowest = 0, fastest = 0;  ///< items per second of the worst and the best round
+  double spread = 0;                ///< of the metric: half of the way from its least to its most, by its median
   double cpu_ns = 0;                ///< per item
   double latency_p50_us = 0;
   double latency_p99_us = 0;
@@ -66,6 +67,13 @@ struct Cell {
   return cell.latency_p99_us;
 }
 [[nodiscard]] inline bool more_is_better(Metric metric) { return metric == Metric::Throughput; }
+/// How good a value is beside the best one: 1 is as good.
+[[nodiscard]] inline double share_of(double top, double value, Metric metric) {
+  if (value == top) return 1;
+  return more_is_better(metric) ? value / top : top / value;
+}
+/// What is nearly as good as the best, and marked so.
+inline constexpr double nearly = 0.95;
 
 /// Reads the command line. Exits for --help and for what it cannot understand.
 [[nodiscard]] Settings parse(int argc, char** argv);
@@ -78,6 +86,8 @@ struct Cell {
 [[nodiscard]] std::string human(double number);  ///< three digits and k, M or G
 [[nodiscard]] std::string human(std::chrono::nanoseconds duration);
 [[nodiscard]] std::string describe(const Settings& settings);  ///< the workload in one line
+[[nodiscard]] std::string machine();                           ///< "AMD EPYC 7B13, 2 CPUs"
+[[nodiscard]] std::string plus_minus(double share);            ///< "±3 %"
 [[nodiscard]] std::string metric_name(Metric metric);
 [[nodiscard]] std::string shown(double value, Metric metric);  ///< with a unit where one is needed
 

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
+#include <string_view>
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -56,6 +60,20 @@ std::string describe(const Settings& settings) {
   return text;
 }
 
+std::string machine() {
+  std::string model = "unknown processor";
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.starts_with("model name")) {
+      model = line.substr(std::min(line.find(':') + 2, line.size()));
+      break;
+    }
+  const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+  return fmt::format("{}, {} CPU{}", model, cpus, cpus == 1 ? "" : "s");
+}
+
+std::string plus_minus(double share) { return fmt::format("±{:.{}f} %", 100 * share, share < 0.0095 ? 1 : 0); }
+
 const Cell& best(const std::vector<Cell>& cells, Metric metric) {
   const auto by_value = [metric](const Cell& cell) { return value(cell, metric); };
   return more_is_better(metric) ? *std::ranges::max_element(cells, {}, by_value)
@@ -66,6 +84,10 @@ std::string tables(const Settings& settings, const std::vector<Cell>& cells) {
   const Cell& top = best(cells, settings.metric);
   std::string text;
   auto cell = cells.begin();
+  const auto mark = [&](const Cell& one) {
+    if (&one == &top) return '*';
+    return share_of(value(top, settings.metric), value(one, settings.metric), settings.metric) >= nearly ? '+' : ' ';
+  };
   for (const auto timeout : settings.timeouts) {
     text += fmt::format("{}, timeout {}\n{:>12}", metric_name(settings.metric), human(timeout), "workers");
     for (const std::size_t batch : settings.batch_sizes) text += fmt::format("{:>14}", fmt::format("batch {}", batch));
@@ -73,8 +95,7 @@ std::string tables(const Settings& settings, const std::vector<Cell>& cells) {
     for (const std::size_t workers : settings.workers) {
       text += fmt::format("{:>12}", workers);
       for (std::size_t i = 0; i < settings.batch_sizes.size(); ++i, ++cell)
-        text +=
-            fmt::format("{:>13}{}", shown(value(*cell, settings.metric), settings.metric), &*cell == &top ? '*' : ' ');
+        text += fmt::format("{:>13}{}", shown(value(*cell, settings.metric), settings.metric), mark(*cell));
       text += '\n';
     }
     text += '\n';
@@ -97,17 +118,21 @@ std::string advice(const Settings& settings, const std::vector<Cell>& cells) {
   const Cell& top = best(cells, metric);
   const Cell* least = &top;
   for (const Cell& cell : cells) {
-    const double share =
-        more_is_better(metric) ? value(cell, metric) / value(top, metric) : value(top, metric) / value(cell, metric);
+    const double share = share_of(value(top, metric), value(cell, metric), metric);
     const bool smaller =
         cell.workers != least->workers ? cell.workers < least->workers : cell.batch_size < least->batch_size;
-    if (share >= 0.95 && smaller) least = &cell;
+    if (share >= nearly && smaller) least = &cell;
   }
-  std::string text =
-      fmt::format("best (*): {}: {} {}\n", place(top), shown(value(top, metric), metric), metric_name(metric));
+  std::string text = fmt::format("best (*), + is within 5 % of it: {}: {} {}\n", place(top),
+                                 shown(value(top, metric), metric), metric_name(metric));
   if (least != &top)
     text += fmt::format("least within 5 % of it: {}: {}\n", place(*least), shown(value(*least, metric), metric));
-  return text;
+  if (settings.rounds > 1) {
+    const auto unsteady = std::ranges::max_element(cells, {}, &Cell::spread);
+    text += fmt::format("median of {} rounds, which differ by {} of the best and by {} at most ({})\n", settings.rounds,
+                        plus_minus(top.spread), plus_minus(unsteady->spread), place(*unsteady));
+  }
+  return text + fmt::format("measured on {}\n", machine());
 }
 
 std::string csv(const std::vector<Cell>& cells) {

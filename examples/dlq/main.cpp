@@ -154,13 +154,13 @@ int show(const DeadLetter& letter) {
   if (letter.payload)
     fmt::print("payload    {} bytes; `etl-dlq payload` writes them\n", letter.payload->size());
   else
-    fmt::print("payload    none: the pipeline has no `describe`\n");
+    fmt::print("payload    none: the pipeline has no `serialize` and no `describe`\n");
   return 0;
 }
 
 int payload(const DeadLetter& letter) {
   if (!letter.payload)
-    return complain(fmt::format("{}: this letter has no payload: its pipeline has no `describe`", letter.id));
+    return complain(fmt::format("{}: this letter has no payload: its pipeline has no `serialize` and no `describe`", letter.id));
   std::fwrite(letter.payload->data(), 1, letter.payload->size(), stdout);
   return 0;
 }

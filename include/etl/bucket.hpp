@@ -2,7 +2,10 @@
 /// A bounded batcher that is used alone: many producers, one processor.
 
 #include <chrono>
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -10,6 +13,7 @@
 #include <utility>
 
 #include <etl/batch_context.hpp>
+#include <etl/bucket_options.hpp>
 #include <etl/concurrent.hpp>
 #include <etl/config.hpp>
 #include <etl/detail/intake/batch.hpp>
@@ -34,10 +38,9 @@ namespace etl::inline v0 {
 /// `batch_size` items or `batch_bytes`, `timeout` after its first item, or when the bucket closes (G12).
 /// The processor is callable with `std::span<const T>`, optionally followed by an `etl::BatchContext&`,
 /// and returns void or `etl::Result<void>`. One worker at a time calls the processor; with `etl::concurrent(processor)`
-/// all workers call it at once. To use a processor that outlives the bucket, pass a `std::ref`. The processor may have
-/// `bytes(const T&) const`, the weight of an item; otherwise an item weighs `sizeof(T)`. All members are thread-safe. A
-/// bucket belongs to the process that made it: a child of fork() may only destroy its copy; the destructor then neither
-/// waits nor releases anything.
+/// all workers call it at once. To use a processor that outlives the bucket, pass a `std::ref`. All members are
+/// thread-safe. A bucket belongs to the process that made it: a child of fork() may only destroy its copy; the
+/// destructor then neither waits nor releases anything.
 ///
 /// In a service, set a retry policy that outlasts an outage of the sink (`.retry = {.max_attempts = 100}`: some
 /// minutes), because after the last attempt the bucket has failed and takes nothing more. Also pass a callable for
@@ -48,23 +51,34 @@ class Bucket {
  public:
   class Producer;
 
-  /// Starts accepting items. Throws `etl::Exception` for invalid options, and for options that only a run honours:
-  /// `mode` must be Parallel, `order` must not be ByKey, and `extractors`, `delivery`, dead letters and progress must
-  /// not be set. Throws `std::system_error` if a thread of its pool cannot start, and `std::bad_alloc` without memory.
-  /// A pushing thread runs batches only when it would have to wait.
+  /// Starts accepting items. Throws `etl::Exception` for invalid options, `std::system_error` if a thread of its pool
+  /// cannot start, and `std::bad_alloc` without memory. A pushing thread runs batches only when it would have to wait.
   template <class F>
     requires detail::Processor<F, T>
-  explicit Bucket(F processor, Options options = {}, Stop stop = {})
+  explicit Bucket(F processor, BucketOptions<T> options = {}, Stop stop = {})
       : parts_(std::move(processor), NobodyTold{}, std::move(options), std::move(stop)) {}
   /// The same, with a callable for items that were taken and not loaded: `on_lost(const LostItem<T>&)`. It is called
   /// once for each such item, on any thread, one call at a time, before `finish()` returns. It is not called for an
   /// item that a push refused, because the pushing thread still has this item. It may write the item to a file, or keep
-  /// it for another bucket. If it throws, the bucket fails, but it is still called for the other items. It is not
-  /// called for items if there is no memory at all, or if their move constructor has thrown.
+  /// it for another bucket. It may stop or close the bucket, but must not call `finish()`; if it requests an abandon,
+  /// it is called for the dropped items before that request returns. If it throws, the bucket fails, but it is still
+  /// called for the other items. It is not called for items if there is no memory at all, or if their move constructor
+  /// has thrown.
   template <class F, class L>
     requires detail::Processor<F, T> && std::is_invocable_v<L&, const LostItem<T>&>
-  Bucket(F processor, L on_lost, Options options = {}, Stop stop = {})
+  Bucket(F processor, L on_lost, BucketOptions<T> options = {}, Stop stop = {})
       : parts_(std::move(processor), std::move(on_lost), std::move(options), std::move(stop)) {}
+  /// The same with settings of a run, such as those of `options_from_environment`. Also throws `etl::Exception` for
+  /// settings that a bucket does not honour: `mode` must be Parallel, and `extractors`, `delivery`, dead letters and
+  /// progress must not be set.
+  template <class F, std::same_as<Options> O>
+    requires detail::Processor<F, T>
+  Bucket(F processor, const O& options, Stop stop = {})
+      : parts_(std::move(processor), NobodyTold{}, options, std::move(stop)) {}
+  template <class F, class L, std::same_as<Options> O>
+    requires detail::Processor<F, T> && std::is_invocable_v<L&, const LostItem<T>&>
+  Bucket(F processor, L on_lost, const O& options, Stop stop = {})
+      : parts_(std::move(processor), std::move(on_lost), options, std::move(stop)) {}
   Bucket(const Bucket&) = delete;
   Bucket& operator=(const Bucket&) = delete;
   /// Closes, and waits until everything is processed (G3). All producers must have been destroyed.
@@ -190,8 +204,15 @@ class Bucket {
 
   struct Parts {
     template <class F, class L>
+    Parts(F its_processor, L on_lost, BucketOptions<T> options, Stop stop)
+        : Parts(std::move(its_processor), std::move(on_lost), std::move(options.bytes),
+                detail::run_options(options), std::move(stop)) {}
+    template <class F, class L>
     Parts(F its_processor, L on_lost, Options options, Stop stop)
-        : processor(std::make_unique<detail::TypedProcessor<T, F>>(std::move(its_processor))),
+        : Parts(std::move(its_processor), std::move(on_lost), nullptr, std::move(options), std::move(stop)) {}
+    template <class F, class L>
+    Parts(F its_processor, L on_lost, std::function<std::size_t(const T&)> weight, Options options, Stop stop)
+        : processor(std::make_unique<detail::TypedProcessor<T, F>>(std::move(its_processor), std::move(weight))),
           lost(told(std::move(on_lost))),
           engine(processor->calls(), queue, lost.get(), std::move(options), std::move(stop)) {}
     [[nodiscard]] detail::Pushed try_push(T& item) {
@@ -216,8 +237,8 @@ class Bucket {
   detail::OfThisProcess<Parts> parts_;
 };
 
-/// Pushes into a bucket. Must be destroyed before its bucket; the destructor flushes its open batch. Belongs to one
-/// thread at a time.
+/// Pushes into a bucket. Must be destroyed before its bucket; the destructor flushes its open batch, but not in a child
+/// of fork(). Belongs to one thread at a time.
 template <class T>
 class Bucket<T>::Producer {
  public:

@@ -193,6 +193,13 @@ consteval bool check_pipeline() {
   else if constexpr (!HasDescribe<P, E> &&
                      requires { requires std::is_member_function_pointer_v<decltype(&Plain::describe)>; })
     static_assert(HasDescribe<P, E>, "etl: describe must be const, take a const E& and return a string");
+  else if constexpr (!HasSerialize<P, E> &&
+                     requires { requires std::is_member_function_pointer_v<decltype(&Plain::serialize)>; })
+    static_assert(HasSerialize<P, E>, "etl: serialize must be const, take a const E& and return a string");
+  else if constexpr (!HasDeserialize<P, E> &&
+                     requires { requires std::is_member_function_pointer_v<decltype(&Plain::deserialize)>; })
+    static_assert(HasDeserialize<P, E>,
+                  "etl: deserialize must be const, take a std::string_view and return an E or an etl::Result<E>");
   else if constexpr (!HasKey<P, E> && requires { requires std::is_member_function_pointer_v<decltype(&Plain::key)>; })
     static_assert(HasKey<P, E>, "etl: key must be const, take a const E& and return something that std::hash takes");
   else if constexpr (!HasRestore<P, E> &&

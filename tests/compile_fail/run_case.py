@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""One program that must not compile, for the right reason: run_case.py COMPILER FLAGS_FILE CASE.cpp
+"""One program that must not compile, for the right reason.
+
+    run_case.py COMPILER FLAGS_FILE --prepare   precompiles the library's headers, which every case includes
+    run_case.py COMPILER FLAGS_FILE CASE.cpp    checks a case
 
 FLAGS_FILE: include directories, a line "--", definitions, one per line (written by CMake).
 """
@@ -20,12 +23,19 @@ def flags(path):
 
 def main():
     compiler, flags_file, case = sys.argv[1:]
+    clang = "clang" in pathlib.Path(compiler).name
+    headers = pathlib.Path(flags_file).with_name("headers.hpp")
+    common = [compiler, "-std=c++20", "-fno-diagnostics-color", *flags(flags_file)]
+    if case == "--prepare":
+        headers.write_text("#include <etl/etl.hpp>\n")
+        compiled = headers.with_name(headers.name + (".pch" if clang else ".gch"))
+        return subprocess.run([*common, "-x", "c++-header", headers, "-o", compiled]).returncode
     found = re.search(r"^// expect: (.+)$", "".join(open(case, encoding="utf-8").readlines()[:10]), re.M)
     if not found:
         return f"{case}: no '// expect: <text>' in its first 10 lines"
     expected = found.group(1).strip()
-    command = [compiler, "-std=c++20", "-fsyntax-only", "-fno-diagnostics-color", *flags(flags_file)]
-    if "clang" not in pathlib.Path(compiler).name:
+    command = [*common, "-fsyntax-only", "-include", headers]
+    if not clang:
         command.append("-fmax-errors=20")
     environment = {**os.environ, "LC_ALL": "C"}
 

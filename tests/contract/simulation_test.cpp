@@ -18,6 +18,7 @@
 #include <etl/testing/virtual_executor.hpp>
 
 #include "support/catch.hpp"
+#include "support/sanitized.hpp"
 
 using namespace etl::testing;
 
@@ -121,8 +122,8 @@ TEST_CASE("G15: with a transactional store nothing is lost and nothing doubled, 
                                return std::to_string(rows.size()) + " rows, not " + std::to_string(expected().size());
                              return check_letters(world->dead_letters().letters());
                            },
-                           {.seeds = 60});
-  CHECK(summary.crashes > 2500);
+                           {.seeds = test::fewer_if_sanitized(60)});
+  CHECK(summary.crashes > test::fewer_if_sanitized(2500U));
 }
 
 namespace {
@@ -162,8 +163,8 @@ TEST_CASE("G16: with any other sink nothing is lost, and only what had no checkp
                                                 return std::to_string(rows.size()) + " rows: too many are repeated";
                                               return check_letters(world->letters.letters());
                                             },
-                                            {.seeds = 60});
-  CHECK(summary.crashes > 2500);
+                                            {.seeds = test::fewer_if_sanitized(60)});
+  CHECK(summary.crashes > test::fewer_if_sanitized(2500U));
 }
 
 TEST_CASE("G16: a keyed sink gets the same key for the same rows, wherever the run dies") {
@@ -184,13 +185,13 @@ TEST_CASE("G16: a keyed sink gets the same key for the same rows, wherever the r
                                               return rows == expected() ? check_letters(world->letters.letters())
                                                                         : "rows are missing or doubled";
                                             },
-                                            {.seeds = 60});
-  CHECK(summary.crashes > 2500);
+                                            {.seeds = test::fewer_if_sanitized(60)});
+  CHECK(summary.crashes > test::fewer_if_sanitized(2500U));
 }
 
 TEST_CASE("the seeds make more than 10,000 different schedules") {
   std::set<std::vector<std::string>> schedules;
-  for (std::uint64_t seed = 0; seed < 15'000; ++seed) {
+  for (std::uint64_t seed = 0; seed < test::fewer_if_sanitized(15'000); ++seed) {
     std::vector<std::string> trace;
     MemoryStore<int> store;
     const auto executor = std::make_shared<VirtualExecutor>(seed);
@@ -208,7 +209,7 @@ TEST_CASE("the seeds make more than 10,000 different schedules") {
     REQUIRE(rows == expected());
     schedules.insert(std::move(trace));
   }
-  CHECK(schedules.size() >= 10'000);
+  CHECK(schedules.size() >= test::fewer_if_sanitized(10'000));
 }
 
 TEST_CASE("a defect is found, and named by seed and step") {

@@ -19,6 +19,7 @@
 #include "support/faults.hpp"
 #include "support/places.hpp"
 #include "support/random.hpp"
+#include "support/sanitized.hpp"
 #include "support/scripted.hpp"
 #include "support/sync.hpp"
 
@@ -123,7 +124,7 @@ TEST_CASE("G2: stress: random runs on real threads [soak]", "[soak]") {
 
 TEST_CASE("G2: stress: random runs in random virtual schedules [soak]", "[soak]") {
   test::Watchdog watchdog("random virtual runs", std::chrono::hours(2));
-  const std::uint64_t n = rounds(2000);
+  const std::uint64_t n = rounds(test::fewer_if_sanitized(2000));
   for (std::uint64_t seed = 1; seed <= n; ++seed) {
     watchdog.at("seed " + std::to_string(seed));
     Random random(seed);

@@ -23,6 +23,7 @@ import time
 sys.dont_write_bytecode = True
 import round_trip as generated  # noqa: E402
 import terminal_cases  # noqa: E402
+import strange_cases  # noqa: E402
 import told_cases  # noqa: E402
 
 # A shell starts background jobs with SIGINT ignored, and the program leaves an ignored signal ignored.
@@ -1179,8 +1180,8 @@ def json_members(c):
     _, error = c.load("late.ndjson", "--rejects", "rejects.csv", wanted=3)
     with (c.folder / "rejects.csv").open(newline="") as file:
         rejects = [(r["reason"], r["row"]) for r in csv.DictReader(file)]
-    c.equal("rejects", [("late.ndjson:6: row 6: column 1 'id': 'five' is not a signed 64-bit integer; the type of the column was inferred: "
-                         "make the table with --type id=text", '{"id": "five"}'),
+    c.equal("rejects", [("late.ndjson:6: row 6: member 'id': 'five' is not a signed 64-bit integer; the type of the column was inferred: "
+                         "make the table with --type id=text, or with --widen", '{"id": "five"}'),
                         ("late.ndjson:8:10: not JSON: syntax error: '}'", '{"id": 7,}'),
                         (f"late.ndjson:{many - 1}:1: the member 'colour' is not one of id, mixed: "
                          "'  {\"id\": 1, \"colour\": \"red\"}'", '{"id": 1, "colour": "red"}')], rejects)
@@ -1264,8 +1265,8 @@ def readings(c):
     c.database = c.folder / "wrong.db"
     _, error = c.load("[f-h].json", "--mapping", "map.json", "--create", "--batch-size", 100, wanted=1)
     c.has(error, "f.json:1: byte ", "not JSON: incomplete JSON",
-          "g.json element 1, reading 1: column 4 'humidity': '1.5' is not a signed 64-bit integer",
-          "g.json element 1, reading 2: column 1 'time': 'x' is not a point in time written unix_ms",
+          "g.json element 1, reading 1: column 'humidity': '1.5' is not a signed 64-bit integer",
+          "g.json element 1, reading 2: column 'time': 'x' is not a point in time written unix_ms",
           "h.json element 1: it has no 'Readings'")
     c.holds("what was committed before stays", c.rows("SELECT count(*) FROM t WHERE stream = 's0'")[0][0] > 50_000)
     stream_map(c, streams={"s0": {"target": "celsius"}, "s1": {"target": "celsius", "type": "text"}}, id=7)
@@ -1363,7 +1364,7 @@ CASES = {case.__name__: case for case in (
     asked_for, types_of_sqlite, types_of_postgres, not_utf8, first_file_without_rows,
     killed_into_sqlite, left_behind, interrupted, into_postgres, killed_into_postgres, server_restarted, lost_output,
     unreadable_paths, before_the_first_file, progress, merged_once, rejected_before, json_files, json_members, readings,
-    killed_json, server_away, *terminal_cases.CASES, *told_cases.CASES)}
+    killed_json, server_away, *terminal_cases.CASES, *told_cases.CASES, *strange_cases.CASES)}
 
 
 def main():

@@ -173,7 +173,7 @@ def show(s):
         text = s.good("show", store, "a2").decode()
         check("batch      2\nposition   byte 12\n" in text and "error" not in text, text)
         text = s.good("show", store, "a3").decode()
-        check("no `describe`" in text and "partition  1: day 2.csv\n" in text, text)
+        check("no `serialize` and no `describe`" in text and "partition  1: day 2.csv\n" in text, text)
         check("partition  0\n" in s.good("show", store, "b1").decode(), "b1")
         s.bad(1, ["no letter with the id none", "etl-dlq list"], "show", store, "none")
 

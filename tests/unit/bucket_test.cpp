@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -374,6 +375,82 @@ TEST_CASE("bucket: G4 a callable for lost items that throws fails the bucket, an
   CHECK(report.errors[0].error.message() == "on_lost has failed for an item that is rejected: no file");
 }
 
+TEST_CASE("G4: a push that saw a full bucket goes on when another push has failed, though no batch is due") {
+  const test::Watchdog watchdog("a push after one that failed");
+  struct Watched final : etl::ExecutorBackend {  // says when somebody waits
+    explicit Watched(test::Gate& gate) : waits(gate) {}
+    void post(std::shared_ptr<etl::Task> task) override { pool.backend()->post(std::move(task)); }
+    std::unique_ptr<etl::Timer> make_timer() override { return pool.backend()->make_timer(); }
+    void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& signal, etl::TimePoint until) override {
+      waits.open();
+      etl::ExecutorBackend::wait(lock, signal, until);
+    }
+    test::Gate& waits;
+    etl::Executor pool = etl::Executor::pool(1);
+  };
+  struct Item {
+    Item(int its_number, test::Gate* its_reached, test::Gate* its_go_on)
+        : number(its_number), reached(its_reached), go_on(its_go_on) {}
+    Item(Item&& other) : number(other.number) {
+      if (other.reached == nullptr) return;
+      other.reached->open();
+      other.go_on->wait();
+      throw std::runtime_error("cannot be moved");
+    }
+    Item& operator=(Item&& other) = default;
+    int number;
+    test::Gate *reached = nullptr, *go_on = nullptr;
+  };
+  test::Gate waits, reached, go_on;
+  etl::Bucket<Item> bucket([](std::span<const Item>) {}, {.batch_size = 3,
+                                                          .timeout = etl::Options::never,
+                                                          .workers = 1,
+                                                          .capacity = 1,
+                                                          .executor = etl::Executor(std::make_shared<Watched>(waits))});
+  for (const int number : {1, 2}) CHECK(bucket.push(Item(number, nullptr, nullptr)));
+  bool thrown = false, pushed = false;
+  std::thread failing([&] {
+    try {
+      static_cast<void>(bucket.push(Item(3, &reached, &go_on)));
+    } catch (const std::runtime_error&) {
+      thrown = true;
+    }
+  });
+  reached.wait();
+  std::thread waiting([&] { pushed = bucket.push(Item(4, nullptr, nullptr)); });
+  waits.wait();
+  go_on.open();
+  failing.join();
+  waiting.join();
+  CHECK(thrown);
+  CHECK(pushed);
+  CHECK(bucket.finish().items.loaded == 3);
+}
+
+TEST_CASE("G4: a bucket whose callable for lost items asks for an abandon comes to its end") {
+  const test::Watchdog watchdog("an abandon within on_lost");
+  test::Gate pushed;
+  etl::StopSource stop;
+  std::vector<std::pair<int, etl::LostAs>> lost;
+  etl::Bucket<int> bucket(
+      [&](std::span<const int>, etl::BatchContext& context) {
+        pushed.wait();
+        context.reject(0, "no");
+      },
+      [&](const etl::LostItem<int>& one) {
+        lost.emplace_back(one.item, one.how);
+        stop.request_abandon();
+      },
+      {.batch_size = 1, .workers = 1, .capacity = 10, .errors = {.max_rejects = 10}}, stop.stop());
+  for (const int item : {0, 1, 2}) CHECK(bucket.push(item));
+  pushed.open();
+  const etl::RunReport r = bucket.finish();
+  CHECK(r.outcome == etl::Outcome::Cancelled);
+  using enum etl::LostAs;
+  CHECK(lost == std::vector<std::pair<int, etl::LostAs>>{{0, Rejected}, {1, Abandoned}, {2, Abandoned}});
+  CHECK(test::unsound(r) == "");
+}
+
 TEST_CASE("bucket: push_for waits for room, no longer than it is told") {
   const test::Watchdog watchdog("push_for");
   const bool weighed = GENERATE(false, true);
@@ -439,7 +516,7 @@ TEST_CASE("bucket: the processor's context: batch, Seq range, rejects") {
 TEST_CASE("bucket: bad options and fused mode are refused with an exception") {
   const auto processor = [](std::span<const int>) {};
   CHECK_THROWS_AS(etl::Bucket<int>(processor, {.batch_size = 0}), etl::Exception);
-  CHECK_THROWS_AS(etl::Bucket<int>(processor, {.mode = etl::Mode::Fused}), etl::Exception);
+  CHECK_THROWS_AS(etl::Bucket<int>(processor, etl::Options{.mode = etl::Mode::Fused}), etl::Exception);
   try {
     etl::Bucket<int> bucket(processor, {.workers = 0});
     FAIL("did not throw");
@@ -720,6 +797,90 @@ TEST_CASE("bucket: batch_bytes holds for items pushed by any thread (G12)") {
   CHECK(r.flushes.size + r.flushes.timeout == 0);
 }
 
+TEST_CASE("bucket: an item weighs what the options say, else what it holds (G12)") {
+  const test::Watchdog watchdog("weights");
+  const auto batches_of = [](etl::BucketOptions<std::string> options) {
+    std::vector<std::size_t> sizes;
+    options.batch_bytes = 10'000;
+    options.timeout = options.never;
+    options.workers = 1;
+    etl::Bucket<std::string> bucket([&](std::span<const std::string> batch) { sizes.push_back(batch.size()); },
+                                    std::move(options));
+    for (int i = 0; i < 40; ++i) CHECK(bucket.push(std::string(968, 'x')));
+    CHECK(bucket.finish().ok());
+    return sizes;
+  };
+  static_assert(sizeof(std::string) == 32);
+  CHECK(batches_of({}) == std::vector<std::size_t>{10, 10, 10, 10});
+  CHECK(batches_of({.bytes = [](const std::string& text) { return text.size() / 2; }}) ==
+        std::vector<std::size_t>{21, 19});
+  CHECK(etl::detail::default_weight(std::vector<double>(5)) == sizeof(std::vector<double>) + 40);
+  CHECK(etl::detail::default_weight(7) == sizeof(int));
+}
+
+TEST_CASE("bucket: its options have the defaults of a run, and reach the engine") {
+  etl::BucketOptions<int> usual;
+  etl::Options made = etl::detail::run_options(usual);
+  const etl::Options run;
+  CHECK(made.batch_size == run.batch_size);
+  CHECK(made.timeout == run.timeout);
+  CHECK(made.workers == run.workers);
+  CHECK(made.effective_capacity() == run.effective_capacity());
+  CHECK(made.drain_deadline == run.drain_deadline);
+  CHECK(made.retry.max_attempts == run.retry.max_attempts);
+  CHECK(made.errors.isolation == run.errors.isolation);
+  CHECK_FALSE(made.batch_bytes);
+  CHECK_FALSE(made.errors.max_rejects);
+
+  const auto limiter = std::make_shared<etl::RateLimiter>(etl::Rates{.items_per_second = 5});
+  const auto breaker = std::make_shared<etl::CircuitBreaker>(etl::BreakerPolicy{});
+  const auto budget = std::make_shared<etl::MemoryBudget>(1000);
+  int rejects = 0, retries = 0;
+  etl::BucketOptions<int> all{.batch_size = 2,
+                              .batch_bytes = 3,
+                              .timeout = 4s,
+                              .workers = 5,
+                              .capacity = 6,
+                              .max_concurrent_loads = 7,
+                              .order = etl::Order::Source,
+                              .drain_deadline = 8s,
+                              .errors = {.max_rejects = 9,
+                                         .max_reject_ratio = 0.5,
+                                         .unclassified = etl::Unclassified::Reject,
+                                         .isolation = etl::Isolation::Bisect,
+                                         .on_reject = [&](const etl::Rejection&) { ++rejects; }},
+                              .retry = {.max_attempts = 10},
+                              .on_retry = [&](const etl::FailedAttempt&) { ++retries; },
+                              .retry_unknown_outcome = true,
+                              .rate_limit = limiter,
+                              .circuit_breaker = breaker,
+                              .inline_batches = etl::Inline::Never,
+                              .memory = budget,
+                              .name = "b"};
+  made = etl::detail::run_options(all);
+  CHECK(made.batch_size == 2);
+  CHECK(made.batch_bytes == std::size_t{3});
+  CHECK(made.timeout == 4s);
+  CHECK(made.workers == 5);
+  CHECK(made.capacity == std::size_t{6});
+  CHECK(made.max_concurrent_loads == std::size_t{7});
+  CHECK(made.order == etl::Order::Source);
+  CHECK(made.drain_deadline == 8s);
+  CHECK(made.errors.max_rejects == 9U);
+  CHECK(made.errors.max_reject_ratio == 0.5);
+  CHECK(made.errors.unclassified == etl::Unclassified::Reject);
+  CHECK(made.errors.isolation == etl::Isolation::Bisect);
+  CHECK(made.errors.on_reject);
+  CHECK(made.retry.max_attempts == 10);
+  CHECK(made.on_retry);
+  CHECK(made.retry_unknown_outcome);
+  CHECK(made.rate_limit == limiter);
+  CHECK(made.circuit_breaker == breaker);
+  CHECK(made.inline_batches == etl::Inline::Never);
+  CHECK(made.memory == budget);
+  CHECK(made.name == "b");
+}
+
 TEST_CASE("bucket: an item that cannot be weighed throws to its pusher and is counted") {
   std::atomic<std::size_t> most = 0, items = 0;
   etl::Bucket<std::string> bucket(Heaviest{&most, &items}, {.batch_bytes = 1000, .workers = 1});
@@ -749,7 +910,7 @@ TEST_CASE("bucket: pushes are held back while the memory budget is used up") {
        .capacity = 1000,
        .inline_batches = etl::Inline::Never,
        .memory = budget});
-  constexpr std::size_t batch = 10 * sizeof(std::string);  // no `bytes`: an item weighs its size
+  constexpr std::size_t batch = 10 * (sizeof(std::string) + 1);  // no `bytes`: an item weighs what it holds
   std::size_t accepted = 0;
   for (std::string item = "x"; bucket.try_push(item); item = "x") ++accepted;
   CHECK(accepted % 10 == 0);

@@ -76,10 +76,30 @@ etl::Result<void> check_rejects_file(const fs::path& rejects, const std::vector<
   return {};
 }
 
+/// Columns of a table that is to be made, and the file that has them.
+struct MadeOf {
+  TargetColumns columns;
+  fs::path from;
+};
+
+/// What the columns have become by this file.
+void note_widened(const TargetColumns& columns, const std::vector<csv::KindGuess>& guesses, const fs::path& file,
+                  std::vector<Widened>* widened) {
+  if (widened == nullptr) return;
+  for (Widened& one : *widened) {
+    const auto at = std::ranges::find(columns, one.column, &TargetColumn::name);
+    if (at == columns.end() || !at->inferred) continue;
+    const csv::Kind kind = guesses[static_cast<std::size_t>(at - columns.begin())].kind();
+    if (kind != std::exchange(one.to, kind)) one.file = display_name(file);
+  }
+}
+
 /// Those of the first file that can be read and has rows, with the kinds in which the beginning of every file reads
-/// back. When no file has rows, nothing tells kinds: the first file's columns, as texts.
-etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files, const Load& options,
-                                             const std::optional<csv::Mapping>& mapping, const etl::Stop& stop) {
+/// back. When no file has rows, nothing tells kinds: the first file's columns, as texts. `widened`: all of every file
+/// counts, and here is what that changes.
+etl::Result<MadeOf> columns_of(const std::vector<fs::path>& files, const Load& options,
+                               const std::optional<csv::Mapping>& mapping, const etl::Stop& stop,
+                               std::vector<Widened>* widened) {
   constexpr std::size_t later_look = 256 << 10;
   std::optional<etl::Error> first;
   TargetColumns columns;
@@ -88,16 +108,21 @@ etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files,
   bool known = false;
   for (const fs::path& file : files) {
     if (!can_be_read_again(file) || stop.drain().stop_requested()) continue;
-    auto plan = plan_file(file, options, mapping, std::nullopt, stop, known ? later_look : first_look);
+    const std::size_t look = widened != nullptr ? whole_file : known ? later_look : first_look;
+    auto plan = plan_file(file, options, mapping, std::nullopt, stop, look);
     if (!plan) {
       if (!first) first = std::move(plan.error());
       continue;
     }
     if (plan->columns.empty() || (!columns.empty() && !plan->kinds_known)) continue;
     if (known) {
-      for (std::size_t i = 0; i < plan->guesses.size(); ++i)
-        if (const auto at = std::ranges::find(columns, plan->columns[i].name, &TargetColumn::name); at != columns.end())
-          guesses[static_cast<std::size_t>(at - columns.begin())].merge(plan->guesses[i].without_strays());
+      for (std::size_t i = 0; i < plan->guesses.size(); ++i) {
+        const auto at = std::ranges::find(columns, plan->columns[i].name, &TargetColumn::name);
+        if (at == columns.end()) continue;
+        csv::KindGuess& guess = guesses[static_cast<std::size_t>(at - columns.begin())];
+        guess.merge(widened != nullptr ? plan->guesses[i] : plan->guesses[i].without_strays());
+      }
+      note_widened(columns, guesses, file, widened);
       continue;
     }
     columns = std::move(plan->columns);
@@ -105,16 +130,36 @@ etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files,
     guesses.resize(columns.size());
     from = file;
     known = plan->kinds_known;
+    note_widened(columns, guesses, file, widened);
   }
   if (!columns.empty()) {
     for (std::size_t i = 0; i < columns.size(); ++i)
       if (columns[i].inferred) columns[i].kind = guesses[i].kind();
-    options.log(LogLevel::Info, "table {} of {}: {}", options.table, from.string(), to_string(columns));
-    return columns;
+    return MadeOf{std::move(columns), std::move(from)};
   }
   if (first) return etl::failure(std::move(*first));
   return etl::failure(etl::fatal(fmt::format(
       "no file to make a table of: they are empty, or can be read only once; make the table {} first", options.table)));
+}
+
+etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files, const Load& options,
+                                             const std::optional<csv::Mapping>& mapping, Summary& summary,
+                                             const etl::Stop& stop) {
+  auto made = columns_of(files, options, mapping, stop, nullptr);
+  if (made && options.widen) {
+    std::vector<Widened> wider;
+    for (const TargetColumn& column : made->columns)
+      if (column.inferred) wider.push_back({.column = column.name, .from = column.kind, .to = column.kind, .file = {}});
+    options.log(LogLevel::Info, "reading {} to the end for the types of columns",
+                files.size() == 1 ? display_name(files[0]) : fmt::format("{} files", files.size()));
+    made = columns_of(files, options, mapping, stop, &wider);
+    std::erase_if(wider, [](const Widened& one) { return one.from == one.to; });
+    for (const Widened& one : wider) options.log(LogLevel::Info, "{}", text(one));
+    summary.widened = std::move(wider);
+  }
+  if (!made) return etl::failure(std::move(made.error()));
+  options.log(LogLevel::Info, "table {} of {}: {}", options.table, made->from.string(), to_string(made->columns));
+  return std::move(made->columns);
 }
 
 /// Runs the scripts that have not run since rows were last loaded. Which have stands beside the progress of the files:
@@ -174,10 +219,10 @@ etl::Error with_unreadable(etl::Error error, const std::vector<etl::Error>& unre
 
 /// Everything behind the command line. `location` is what `--into` names, without the kind.
 template <class Into, class DryInto>
-etl::Result<void> load_all(const Load& options, const std::string& location, Summary& summary, const etl::Stop& stop) {
+etl::Result<void> load_all(const Load& given, const std::string& location, Summary& summary, const etl::Stop& stop) {
   Files files;
   auto expanded = timed(summary.glob, [&]() -> etl::Result<void> {
-    std::vector<std::string> patterns = options.patterns;
+    std::vector<std::string> patterns = given.patterns;
     const bool input = std::erase(patterns, "-") > 0;
     if (!patterns.empty()) {
       auto found = etl::io::glob(patterns, {.unreadable = &files.unreadable});
@@ -190,40 +235,44 @@ etl::Result<void> load_all(const Load& options, const std::string& location, Sum
   if (!expanded) return expanded;
 
   std::optional<csv::Mapping> mapping;
-  if (!options.mapping.empty()) {
-    auto read = csv::Mapping::read(options.mapping);
+  if (!given.mapping.empty()) {
+    auto read = csv::Mapping::read(given.mapping);
     if (!read) return etl::failure(std::move(read.error()));
     mapping = std::move(*read);
   }
-  if (auto writable = check_rejects_file(options.rejects, files.paths); !writable) return writable;
-  auto found = Into::columns(location, options.table);
+  if (auto writable = check_rejects_file(given.rejects, files.paths); !writable) return writable;
+  auto found = Into::columns(location, given.table);
   if (!found) return etl::failure(std::move(found.error()));
   const bool create = !found->has_value();
-  if (create && !options.create)
+  if (create && !given.create)
     return etl::failure(etl::fatal(
-        fmt::format("there is no table {}: make it, or let --create make it of the first file", options.table)));
+        fmt::format("there is no table {}: make it, or let --create make it of the first file", given.table)));
   TargetColumns table = std::move(*found).value_or(TargetColumns());
   if (create) {
-    auto columns = columns_to_create(files.paths, options, mapping, stop);
+    auto columns = columns_to_create(files.paths, given, mapping, summary, stop);
     if (!columns) return etl::failure(std::move(columns.error()));
     table = std::move(*columns);
   }
 
-  const bool by_key = options.duplicate == Duplicate::Update || options.duplicate == Duplicate::Replace;
+  const bool by_key = given.duplicate == Duplicate::Update || given.duplicate == Duplicate::Replace;
   if (by_key && std::ranges::none_of(table, &TargetColumn::key))
     return etl::failure(etl::fatal(
         fmt::format("--on-duplicate {} goes by the key of a row, and the table {} has no primary key: {}",
-                    options.duplicate == Duplicate::Update ? "update" : "replace", options.table,
+                    given.duplicate == Duplicate::Update ? "update" : "replace", given.table,
                     create ? "say its columns with --key" : "give it one, or let --create make a table with --key")));
 
-  if (options.dry_run) {  // it does not so much as make the database
+  if (given.dry_run) {  // it does not so much as make the database
     auto nowhere = DryInto::open(":memory:");
     if (!nowhere) return etl::failure(std::move(nowhere.error()));
-    load_files(options, *nowhere, mapping, table, files, summary, stop);
+    load_files(given, *nowhere, mapping, table, files, summary, stop);
     return {};
   }
-  auto into = Into::open(location, options.connections);
+  auto into = Into::open(location, given.connections);
   if (!into) return etl::failure(std::move(into.error()));
+  auto name = into->name_of(given.table);
+  if (!name) return etl::failure(std::move(name.error()));
+  Load options = given;
+  options.table = *std::move(name);
   const auto record = settle_table(*into, options, create ? &table : nullptr);
   if (!record) return etl::failure(record.error());
   if (create) {
@@ -236,6 +285,8 @@ etl::Result<void> load_all(const Load& options, const std::string& location, Sum
   files.table_generation = record->generation;
   files.counts_dropped = record->identity.table != "view";  // SQLite does not count what triggers of a view write
   load_files(options, *into, mapping, table, files, summary, stop);
+  if (summary.count(FileState::Already) > 0 && summary.rows().loaded == 0 && into->is_empty(options.table))
+    summary.emptied = options.table;
   if (!options.rejects.empty())
     if (auto written = write_rejects(*into, options, files.paths); !written) return written;
   if (const int code = summary.exit_code(); code != 0 && code != 3) return {};
@@ -266,6 +317,7 @@ int load(const Load& options, const etl::Stop& stop) {
     fmt::print("{}\n", summary.text());
   if (!options.log.says(LogLevel::Info) || options.json || !summary.begun) {
     for (const std::string& line : summary.left_out()) options.log(LogLevel::Warn, "{}", line);
+    if (!summary.emptied.empty()) options.log(LogLevel::Warn, "{}", summary.empty_table());
     for (const FileResult& file : summary.files)
       if (file.error) options.log(LogLevel::Error, "{}", file.problem());
     if (const std::string line = summary.stopped(); !line.empty()) options.log(LogLevel::Warn, "{}", line);

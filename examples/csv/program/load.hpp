@@ -42,6 +42,7 @@ struct Load {
   bool decimal_comma = false;
   std::map<std::string, etl::csv::Kind, std::less<>> types{};  ///< of columns of the table
   bool create = false;
+  bool widen = false;               ///< with `create`: all of the files tells kinds, not their beginning
   std::vector<std::string> keys{};  ///< of a table that is created
   Duplicate duplicate = Duplicate::Reject;
   std::size_t workers = std::max(1u, std::thread::hardware_concurrency());

@@ -52,6 +52,12 @@ void add_load(CLI::App& app, Chosen& chosen) {
   command->add_option("--table", load->table, "The table, or SCHEMA.TABLE")->required();
   command->add_flag("--create", load->create, "If the table is missing, make it from the columns of the first file");
   command
+      ->add_flag(
+          "--widen", load->widen,
+          "With --create: read all files to their end before the table is made, and give each column a type that "
+          "takes all its values, so that no row is rejected for the type of a column")
+      ->needs("--create");
+  command
       ->add_option_function<std::vector<std::string>>(
           "--type",
           [load](const std::vector<std::string>& all) {

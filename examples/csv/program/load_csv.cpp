@@ -112,6 +112,7 @@ void find_kinds(csv::Reader& reader, csv::FileMapping& how, FilePlan& plan, std:
 etl::Error with_remedy(etl::Error error) {
   static constexpr std::pair<std::string_view, std::string_view> remedies[] = {
       {"read it as Latin-1", as_latin1},
+      {"drop the blanks around cells", R"( (--trim, or "trim": true in a mapping))"},
       {"say its encoding", R"( (--encoding, or "encoding" in a mapping))"},
       {"read the file without quotes", R"( (--no-quote, or "quote": null in a mapping))"},
       {"is there a stray quote?", R"( (--no-quote, or "quote": null in a mapping, reads quotes as text))"},
@@ -140,7 +141,7 @@ class CsvRows final : public Rows {
     if (!order_.empty() && order_[i].bad) return etl::failure(at_byte(with_remedy(bad(i).error), bad(i).place.offset));
     const csv::Row row = chunk_[order_.empty() ? i : order_[i].at];
     if (auto decoded = decoder_->decode(row, out); !decoded)
-      return etl::failure(at_byte(std::move(decoded.error()), row.offset()));
+      return etl::failure(at_byte(with_value_remedy(std::move(decoded.error())), row.offset()));
     out.emplace_back(static_cast<std::int64_t>(row.offset()));
     out.emplace_back(static_cast<std::int64_t>(row.line()));
     return {};

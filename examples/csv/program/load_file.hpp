@@ -126,6 +126,12 @@ struct FileLoad {
       etl::csv::append_text(value, row[i]);
       error.context.insert(at + named.size() - 1, fmt::format(": '{}'", etl::csv::detail::shown(value)));
     }
+    const auto says = [&](std::string_view part) { return error.context.find(part) != std::string::npos; };
+    if (options->duplicate == Duplicate::Reject &&
+        (says("duplicate key value violates unique constraint") || says("UNIQUE constraint failed")))
+      error.context += "; --on-duplicate ignore, replace or update says what becomes of such a row";
+    if (says("invalid input syntax for type") && says(": \"\""))
+      error.context += "; with --null '' an empty cell is NULL, also within quotes";
     error.context = fmt::format("{}: {}{}", input->place(row), error.context, input->offset(row));
   }
 };

@@ -175,7 +175,7 @@ class Job {
 
   etl::Result<void> try_load(std::size_t i, etl::Options run, const etl::Stop& stop, FileResult& result) {
     const fs::path& file = files_[i];
-    auto plan = plan_file(file, options_, mapping_, table_, stop);
+    auto plan = plan_file(file, options_, mapping_, table_, stop, options_.widen ? whole_file : first_look);
     if (!plan) return etl::failure(std::move(plan.error()));
     result.mapping_index = plan->mapping_index;
     if (plan->mapping_index)
@@ -271,11 +271,12 @@ class Job {
     return result.state == FileState::Already ? etl::Result<void>() : forget_merges();
   }
 
-  /// Whether nothing of what was loaded is in the table: another table had its name, or all rows were rejected by how
-  /// the file was read then.
+  /// Whether nothing of what was loaded is in the table: another table had its name, or all rows were rejected, be it
+  /// by how the file was read then or by what the table was.
   static bool is_void(const etl::Checkpoint& earlier, const Print& print, std::size_t rejected) {
     if (!print.same_table(earlier.fingerprint)) return true;
-    return earlier.fingerprint != print.text() && loaded_rows(earlier, rejected) == 0;
+    const bool again = earlier.fingerprint != print.text() || (earlier.finished && rejected > 0);
+    return again && loaded_rows(earlier, rejected) == 0;
   }
   static etl::Error changed(const etl::Checkpoint& earlier, const Print& print, std::size_t rejected) {
     constexpr std::string_view remedy = "--restart loads it anyway; --on-duplicate update or replace goes by the key";

@@ -55,6 +55,8 @@ class IntoSqlite {
   [[nodiscard]] static etl::Result<std::optional<TargetColumns>> columns(const std::string& path,
                                                                          const std::string& table);
   [[nodiscard]] etl::sqlite::Store& store() noexcept { return *store_; }
+  /// The name by which progress is kept: the same for each way to write it. A table need not be there.
+  [[nodiscard]] etl::Result<std::string> name_of(const std::string& table);
   [[nodiscard]] static Table table(const std::string& name, const TargetColumns& columns);
   [[nodiscard]] static etl::sqlite::OnConflict on_conflict(Duplicate duplicate) noexcept;
   [[nodiscard]] etl::Result<void> create(const std::string& table, const TargetColumns& columns);
@@ -85,6 +87,8 @@ class IntoPostgres {
   [[nodiscard]] static etl::Result<std::optional<TargetColumns>> columns(const std::string& url,
                                                                          const std::string& table);
   [[nodiscard]] etl::postgres::Store& store() noexcept { return *store_; }
+  /// The name by which progress is kept: without its schema where it is found without. A table need not be there.
+  [[nodiscard]] etl::Result<std::string> name_of(const std::string& table);
   [[nodiscard]] static Table table(const std::string& name, const TargetColumns& columns);
   [[nodiscard]] static etl::postgres::OnConflict on_conflict(Duplicate duplicate) noexcept;
   [[nodiscard]] etl::Result<void> create(const std::string& table, const TargetColumns& columns);

@@ -101,6 +101,24 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
   return std::optional(std::move(found));
 }
 
+etl::Result<std::string> IntoPostgres::name_of(const std::string& table) {
+  auto connection = pool_.lease();
+  if (!connection) return etl::failure(std::move(connection.error()));
+  const std::size_t dot = table.find('.');
+  const std::string schema = dot == table.npos ? std::string() : table.substr(0, dot);
+  const auto found = (*connection)
+                         ->query(
+                             "SELECT n.nspname, c.relname, pg_table_is_visible(c.oid), current_schema() FROM "
+                             "(SELECT to_regclass($1)::oid AS oid) t LEFT JOIN pg_class c ON c.oid = t.oid "
+                             "LEFT JOIN pg_namespace n ON n.oid = c.relnamespace",
+                             postgres::detail::quoted_table(table));
+  if (!found) return etl::failure(found.error());
+  if (found->is_null(0, 1)) return !schema.empty() && found->text(0, 3) == schema ? table.substr(dot + 1) : table;
+  const std::string name(found->text(0, 1));
+  if (name.find('.') != name.npos) return table;
+  return found->text(0, 2) == "t" ? name : fmt::format("{}.{}", found->text(0, 0), name);
+}
+
 IntoPostgres::Table IntoPostgres::table(const std::string& name, const TargetColumns& columns) {
   std::vector<postgres::DynamicColumn> list;
   for (const TargetColumn& column : columns)

@@ -8,6 +8,7 @@
 #include <etl/io/source.hpp>
 
 #include "load_into.hpp"
+#include "load_plan.hpp"
 
 namespace program {
 
@@ -135,6 +136,16 @@ etl::Result<std::optional<TargetColumns>> IntoSqlite::columns(const std::string&
   return std::optional(std::move(found));
 }
 
+etl::Result<std::string> IntoSqlite::name_of(const std::string& table) {
+  auto query = store_->database().prepare(
+      "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name=? COLLATE NOCASE");
+  if (!query) return etl::failure(std::move(query.error()));
+  query->bind(0, std::string_view(table));
+  const auto found = query->step();
+  if (!found) return etl::failure(found.error());
+  return *found ? std::string(query->text(0)) : table;
+}
+
 IntoSqlite::Table IntoSqlite::table(const std::string& name, const TargetColumns& columns) {
   std::vector<sqlite::DynamicColumn> list;
   for (const TargetColumn& column : columns)
@@ -153,6 +164,13 @@ sqlite::OnConflict IntoSqlite::on_conflict(Duplicate duplicate) noexcept {
 }
 
 etl::Result<void> IntoSqlite::create(const std::string& name, const TargetColumns& columns) {
+  for (std::size_t i = 0; i < columns.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j)
+      if (same_but_for_case(columns[i].name, columns[j].name))
+        return etl::failure(etl::fatal(
+            fmt::format("the columns '{}' and '{}' differ in case only, and are the same to SQLite: give one "
+                        "another name by a mapping",
+                        etl::csv::detail::shown(columns[j].name), etl::csv::detail::shown(columns[i].name))));
   const Table made = table(name, columns);
   auto infos = sqlite::detail::column_infos(made);
   for (std::size_t i = 0; i < columns.size(); ++i) infos[i].type = declared(columns[i].kind);

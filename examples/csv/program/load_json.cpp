@@ -61,7 +61,8 @@ class JsonRows final : public Rows {
   std::size_t size() const noexcept override { return chunk_.size(); }
   etl::Result<void> decode(std::size_t i, csv::Record& out) const override {
     const ndjson::Line& line = chunk_.begin()[static_cast<std::ptrdiff_t>(i)];
-    if (auto decoded = decoders_->decode(line, out); !decoded) return decoded;
+    if (auto decoded = decoders_->decode(line, out); !decoded)
+      return etl::failure(with_value_remedy(std::move(decoded.error())));
     out.emplace_back(line.element);
     out.emplace_back(static_cast<std::int64_t>(line.number));
     return {};
@@ -143,8 +144,8 @@ class JsonInput final : public Input {
   std::shared_ptr<Opened> opened_;
 };
 
-/// What there is in the first bytes; the file is read on from there.
-etl::Result<ndjson::Sniffer> look_into(Opened& file, const csv::Nulls& nulls, std::uint64_t enough,
+/// What there is in the first bytes; the file is read on from there, unless it is opened `again`.
+etl::Result<ndjson::Sniffer> look_into(Opened& file, const csv::Nulls& nulls, std::uint64_t enough, bool again,
                                        const etl::Stop& stop) {
   ndjson::Sniffer found(file.reader.name(), nulls);
   for (std::uint64_t seen = 0; seen < enough && !file.whole;) {
@@ -155,7 +156,7 @@ etl::Result<ndjson::Sniffer> look_into(Opened& file, const csv::Nulls& nulls, st
     for (const ndjson::Line& line : **chunk)
       if (line.offset < enough) found.look(line);
     seen = (*chunk)->end_offset();
-    file.ahead.push_back(**std::move(chunk));
+    if (!again) file.ahead.push_back(**std::move(chunk));
   }
   if (found.rows() > 0 || found.bad_rows() == 0) return found;
   return etl::failure(etl::fatal(
@@ -180,7 +181,7 @@ etl::Result<FilePlan> plan_json(const fs::path& file, const Load& options, const
   bool any = true;
   std::vector<csv::KindGuess> guesses;
   if (by_name) {
-    const auto found = look_into(*opened, how.nulls, look, stop);
+    const auto found = look_into(*opened, how.nulls, look, again, stop);
     if (!found) return etl::failure(found.error());
     any = found->rows() > 0;
     if (found->columns().empty() && (any || !opened->whole))

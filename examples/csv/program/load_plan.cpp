@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <etl/io/object_store_url.hpp>
 
 #include "load_csv.hpp"
 #include "load_json.hpp"
@@ -57,11 +58,6 @@ bool widens(csv::Kind from, csv::Kind to) {
          (from == csv::Kind::Date && to == csv::Kind::Timestamp);
 }
 
-bool same_but_for_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
-
 /// The column of the name; else the only one whose name differs from it in case alone, or is what PostgreSQL has kept
 /// of a long name.
 TargetColumns::const_iterator column_called(std::string_view name, const TargetColumns& table) {
@@ -85,12 +81,15 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
                                                file, mapped.size(), options.table, table.size(), names(table))));
   TargetColumns columns;
   std::string unknown, other;
+  bool blanks = false;  // keep a column of the file from being one of the table
   for (std::size_t i = 0; i < mapped.size(); ++i) {
     csv::MappedColumn& column = mapped[i];
     if (by_place) column.target = table[i].name;
     const auto at = column_called(column.target, table);
     if (at == table.end()) {
       unknown += fmt::format("{}'{}'", unknown.empty() ? "" : ", ", csv::detail::shown(column.target));
+      blanks |= csv::trimmed(column.target) != column.target &&
+                column_called(csv::trimmed(column.target), table) != table.end();
       continue;
     }
     column.target = at->name;
@@ -119,8 +118,9 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
   if (unknown.empty() && other.empty() && missing.empty()) return columns;
   std::string what;
   if (!unknown.empty())
-    what = fmt::format("the table {} has no column {}; it has {}. A mapping says which columns of a file go where",
-                       options.table, unknown, names(table));
+    what = fmt::format("the table {} has no column {}; it has {}. {}A mapping says which columns of a file go where",
+                       options.table, unknown, names(table),
+                       blanks ? "--trim drops the blanks around names and cells. " : "");
   if (!missing.empty())
     what += fmt::format("{}the file has no column {}, which the table must have: it takes no NULL and has no default",
                         what.empty() ? "" : "; ", missing);
@@ -134,7 +134,9 @@ etl::Result<void> check_names(const TargetColumns& columns, const std::string& f
     for (std::size_t j = 0; j < i; ++j)
       if (columns[i].name == columns[j].name)
         return etl::failure(etl::fatal(
-            fmt::format("{}: column '{}' is there twice, as number {} and {}", file, columns[i].name, j + 1, i + 1)));
+            fmt::format("{}: column '{}' is there twice, as number {} and {}: a mapping gives columns of a file other "
+                        "names, or says which one counts",
+                        file, columns[i].name, j + 1, i + 1)));
   return {};
 }
 
@@ -149,10 +151,12 @@ csv::FileFormat format_of(const fs::path& file) {
 
 }  // namespace
 
-bool can_be_read_again(const fs::path& file) {
-  std::error_code unknown;
-  return file != "-" && fs::is_regular_file(file, unknown);
+bool same_but_for_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
 }
+
+bool can_be_read_again(const fs::path& file) { return etl::io::can_be_read_again(file); }
 
 std::string display_name(const fs::path& file) { return file == "-" ? "standard input" : file.string(); }
 
@@ -185,6 +189,26 @@ void widen(csv::Value& value) {
     value = std::to_string(*number);
   else if (const auto* const day = std::get_if<csv::Day>(&value))
     value = csv::LocalTime(day->time_since_epoch());
+}
+
+etl::Error with_value_remedy(etl::Error error) {
+  static constexpr std::string_view nulls[] = {"NA",   "N/A",  "#N/A", "n/a", "NULL", "Null", "null",
+                                               "None", "none", "NaN",  "nan", "\\N",  "-",    "?"};
+  std::string& text = error.context;
+  if (text.find("make the table with --type ") != text.npos) text += ", or with --widen";
+  const std::size_t end = text.find("' is not ");
+  if (end == text.npos) return error;
+  const std::size_t begin = text.rfind('\'', end - 1) + 1;
+  const std::string value = text.substr(begin, end - begin);
+  const std::string_view expected = std::string_view(text).substr(end);
+  const bool number = value.find_first_not_of("0123456789,-") == value.npos && value.find(',') != value.npos;
+  if (std::ranges::find(nulls, value) != std::end(nulls))
+    text += fmt::format(R"(; if it stands for NULL: --null '{}', or "nulls" in a mapping)", value);
+  else if (expected.find("ISO 8601") != expected.npos)
+    text += "; a mapping says how dates and times are written otherwise";
+  else if (number && expected.find("number") != expected.npos && expected.find("comma") == expected.npos)
+    text += R"(; if it has a decimal comma: --decimal-comma, or "decimal_comma": true in a mapping)";
+  return error;
 }
 
 etl::Result<FilePlan> plan_columns(std::vector<csv::MappedColumn>& mapped, const std::optional<TargetColumns>& table,

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,7 +33,8 @@ struct FilePlan {
 };
 
 /// How the command line and a mapping say it: behind an error whose remedy it is.
-inline constexpr std::string_view as_latin1 = R"( (--latin1, or "encoding": "latin-1" in a mapping))";
+inline constexpr std::string_view as_latin1 =
+    R"( (--latin1, or "encoding": "latin-1" in a mapping; --encoding NAME reads another one))";
 
 /// Whether it is a file, which can be opened any number of times.
 [[nodiscard]] bool can_be_read_again(const std::filesystem::path& file);
@@ -41,6 +43,7 @@ inline constexpr std::string_view as_latin1 = R"( (--latin1, or "encoding": "lat
 
 /// How much of a file is looked at to find kinds out, unless told otherwise.
 inline constexpr std::size_t first_look = 1 << 20;
+inline constexpr std::size_t whole_file = std::numeric_limits<std::size_t>::max();
 
 /// `mapping`: what --mapping says, or nothing. `table`: its columns, or nothing when it is to be made of what about the
 /// first `look` bytes of the file hold.
@@ -55,11 +58,17 @@ inline constexpr std::size_t first_look = 1 << 20;
                                                  const std::optional<TargetColumns>& table, bool by_place,
                                                  const Load& options, const std::string& file);
 
+/// Of names of columns.
+[[nodiscard]] bool same_but_for_case(std::string_view a, std::string_view b);
+
 /// Everything in a mapping that decides which values there are, but for the dialect: for the fingerprint.
 [[nodiscard]] std::string shape_of(const etl::csv::FileMapping& mapping);
 
 /// A mapping's integers and dates in columns that hold more: numbers with any digits, midnights.
 void widen(etl::csv::Value& value);
+
+/// The error of a value that is none of its column, with the option that may cure it.
+[[nodiscard]] etl::Error with_value_remedy(etl::Error error);
 
 /// "id integer, price double": for the log, and for fingerprints.
 [[nodiscard]] std::string to_string(const TargetColumns& columns);

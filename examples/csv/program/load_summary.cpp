@@ -64,7 +64,7 @@ double rate(const etl::ItemLedger& rows, std::chrono::nanoseconds elapsed) {
 
 std::string grouped(std::uint64_t number) {
   std::string text = fmt::format("{}", number);
-  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
+  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, 1, ',');
   return text;
 }
 
@@ -95,6 +95,11 @@ std::uint64_t whole_file(const FileResult& file) {
 }
 
 }  // namespace
+
+std::string text(const Widened& one) {
+  return fmt::format("widened: column '{}' is {} instead of {}, for {}", csv::detail::shown(one.column),
+                     csv::to_string(one.to), csv::to_string(one.from), one.file);
+}
 
 std::string FileResult::problem() const {
   if (!error) return {};
@@ -185,7 +190,12 @@ std::string Summary::text() const {
   if (check.count() > 0) out += fmt::format("; checks {:.2f} s", seconds(check));
   if (merge.count() > 0) out += fmt::format("; merge {:.2f} s", seconds(merge));
   if (const std::uint64_t before = rejected_before(); before > 0)
-    out += fmt::format("\n{} rejected by earlier loads: --rejects FILE lists them", grouped(before));
+    out += fmt::format("\n{} rejected by earlier loads: --rejects FILE lists them{}", grouped(before),
+                       count(FileState::Already) > 0 ? "; to load them when their reason is mended: --restart, with "
+                                                       "--on-duplicate ignore where the table has a key"
+                                                     : "");
+  if (!emptied.empty()) out += "\n" + empty_table();
+  for (const Widened& one : widened) out += "\n" + program::text(one);
   for (const std::string& script : skipped_merges)
     out += fmt::format("\n{} was not run again: no rows came since it ran", script);
   for (const std::string& line : left_out()) out += fmt::format("\n{}", line);
@@ -194,6 +204,11 @@ std::string Summary::text() const {
   if (failure) out += fmt::format("\nfailed: {}", failure->message());
   if (const std::string line = stopped(); !line.empty()) out += "\n" + line;
   return out;
+}
+
+std::string Summary::empty_table() const {
+  return fmt::format("the table {} is empty, though files were loaded into it before: --restart loads them again",
+                     emptied);
 }
 
 std::string Summary::stopped() const {
@@ -216,15 +231,20 @@ std::string Summary::json() const {
   const Stages time = stages(files);
   std::vector<std::string> skipped;
   for (const std::string& script : skipped_merges) skipped.push_back(etl::json_string(script));
+  std::vector<std::string> wider;
+  for (const Widened& one : widened)
+    wider.push_back(fmt::format(R"({{"column":{},"from":"{}","to":"{}","file":{}}})", etl::json_string(one.column),
+                                csv::to_string(one.from), csv::to_string(one.to), etl::json_string(one.file)));
   std::string out = fmt::format(
       R"({{"files":{},"loaded_files":{},"loaded_before":{},"failed_files":{},"rows":{{"read":{},"loaded":{},"dropped":{},"rejected":{},)"
       R"("rejected_by_earlier_loads":{},"loaded_by_earlier_run":{},"abandoned":{}}},"rows_per_second":{:.0f},"bytes":{},"bytes_per_second":{:.0f},"seconds":{{"elapsed":{:.6f},"glob":{:.6f},)"
-      R"("read":{:.6f},"decode":{:.6f},"load":{:.6f},"check":{:.6f},"merge":{:.6f}}},"skipped_merges":[{}],"failure":{},"failure_code":{},"results":[)",
+      R"("read":{:.6f},"decode":{:.6f},"load":{:.6f},"check":{:.6f},"merge":{:.6f}}},"skipped_merges":[{}],"widened":[{}],"failure":{},"failure_code":{},"results":[)",
       files.size(), count(FileState::Loaded), count(FileState::Already), count(FileState::Failed), whole(),
       all.loaded - dropped(), dropped(), all.rejected, rejected_before(), loaded_before(), all.abandoned,
       rate(all, elapsed), bytes(), seconds(elapsed) > 0 ? static_cast<double>(bytes()) / seconds(elapsed) : 0.0,
       seconds(elapsed), seconds(glob), seconds(time.extract), seconds(time.transform), seconds(time.load),
-      seconds(check), seconds(merge), fmt::join(skipped, ","), failure ? etl::json_string(failure->message()) : "null",
+      seconds(check), seconds(merge), fmt::join(skipped, ","), fmt::join(wider, ","),
+      failure ? etl::json_string(failure->message()) : "null",
       failure ? etl::json_string(failure->code.message()) : "null");
   for (const FileResult& file : files)
     fmt::format_to(

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <etl/csv/readings.hpp>
+#include <etl/csv/value.hpp>
 #include <etl/error.hpp>
 #include <etl/report.hpp>
 
@@ -38,11 +39,20 @@ struct FileResult {
   [[nodiscard]] std::string problem() const;
 };
 
+/// A column that holds more than the beginning of the files has shown (--widen).
+struct Widened {
+  std::string column;
+  etl::csv::Kind from, to;
+  std::string file;  ///< the first that needs it
+};
+
 /// A load, when it is over.
 struct Summary {
   std::vector<FileResult> files{};
   std::optional<etl::Error> failure{};  ///< of what comes before or after the files
   std::chrono::nanoseconds elapsed{}, glob{}, check{}, merge{};
+  std::vector<Widened> widened{};             ///< columns of the table that was made
+  std::string emptied{};                      ///< the table that has no rows, though files were loaded before
   std::vector<std::string> skipped_merges{};  ///< they have run, and no rows came since
   bool dry_run = false;
   bool begun = false;  ///< else the failure came before the first file
@@ -58,6 +68,8 @@ struct Summary {
   /// "left out: 5 readings of 2 streams that the mapping does not name: 'a', 'b'", or nothing; then of each file
   /// without a stream that it names: "f.json: the mapping names none of its streams; it has 2 streams".
   [[nodiscard]] std::vector<std::string> left_out() const;
+  /// Says `emptied`.
+  [[nodiscard]] std::string empty_table() const;
   /// After a signal: that it was one, which files are not finished, and how to go on. Empty: there was none.
   [[nodiscard]] std::string stopped() const;
   /// As etl-uniprot: 0 all loaded, 1 failed, 2 nothing was begun, 3 some rows rejected, 4 stopped, 5 stopped and not
@@ -66,6 +78,9 @@ struct Summary {
   [[nodiscard]] std::string text() const;
   [[nodiscard]] std::string json() const;
 };
+
+/// "widened: column 'zip' is text instead of integer, for late.csv".
+[[nodiscard]] std::string text(const Widened& one);
 
 /// "1,234,567".
 [[nodiscard]] std::string grouped(std::uint64_t number);

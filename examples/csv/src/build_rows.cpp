@@ -63,7 +63,18 @@ void set_table(ChunkData& chunk, std::string_view text, const Dialect& dialect, 
   table.scratch.clear();
 }
 
-std::string describe(const Mark& mark, const Dialect& dialect, std::uint64_t last_line) {
+namespace {
+
+/// Whether there are only blanks between the place and the beginning of its cell, as in `1, "a"`.
+bool after_blanks(std::string_view text, std::size_t at, const Dialect& dialect) noexcept {
+  const std::size_t last = text.substr(0, at).find_last_not_of(' ');
+  const bool any = at > 0 && text[at - 1] == ' ';
+  return any && (last == text.npos || text[last] == dialect.delimiter || text[last] == '\n' || text[last] == '\r');
+}
+
+}  // namespace
+
+std::string describe(const Mark& mark, std::string_view text, const Dialect& dialect, std::uint64_t last_line) {
   if (last_line != 0)
     return fmt::format(
         "a cell whose quote opens here and is closed in line {}, with text after it; is this a stray quote? "
@@ -72,6 +83,8 @@ std::string describe(const Mark& mark, const Dialect& dialect, std::uint64_t las
   switch (mark.kind) {
     case Mark::Kind::Comment: break;
     case Mark::Kind::BareQuote:
+      if (after_blanks(text, mark.at, dialect))
+        return "a quote after blanks at the beginning of a cell; drop the blanks around cells";
       return "a quote within a cell that does not begin with one; quote the whole cell and escape the quotes in it, or "
              "read the file without quotes";
     case Mark::Kind::AfterQuote:
@@ -203,7 +216,7 @@ Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& 
     if (marked) {
       const Mark& fault = s.marks[mark++];
       if (fault.kind != Mark::Kind::Comment)
-        bad(fault.at, describe(fault, dialect, fault.last == 0 ? 0 : line_after(fault.last)));
+        bad(fault.at, describe(fault, text, dialect, fault.last == 0 ? 0 : line_after(fault.last)));
     } else if (cells == 1 && !dialect.keep_blank_lines && chunk.table.raw(span.first).empty()) {
       continue;
     } else if (surplus) {

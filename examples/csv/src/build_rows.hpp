@@ -25,8 +25,9 @@ void set_table(ChunkData& chunk, std::string_view text, const Dialect& dialect, 
 [[nodiscard]] Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& dialect, BadRows bad_rows,
                                       const std::string& name);
 
-/// What is wrong, and what to do about it. `last_line`: that of `Mark::last`; 0: there is none.
-[[nodiscard]] std::string describe(const Mark& mark, const Dialect& dialect, std::uint64_t last_line = 0);
+/// What is wrong in the text, and what to do about it. `last_line`: that of `Mark::last`; 0: there is none.
+[[nodiscard]] std::string describe(const Mark& mark, std::string_view text, const Dialect& dialect,
+                                   std::uint64_t last_line = 0);
 /// "FILE:LINE:COLUMN: row N: what", for a fault at an offset of the text.
 [[nodiscard]] std::string fault(const std::string& name, std::string_view text, std::size_t at, std::uint64_t line,
                                 std::string_view row, std::string_view what);

@@ -22,8 +22,13 @@ namespace etl::inline v0::csv {
 namespace {
 
 constexpr std::string_view little_mark = "\xFF\xFE", big_mark = "\xFE\xFF";
+constexpr std::string_view wide_little_mark("\xFF\xFE\0\0", 4), wide_big_mark("\0\0\xFE\xFF", 4);
 
-bool has_mark(std::string_view begin) noexcept { return begin.starts_with(little_mark) || begin.starts_with(big_mark); }
+/// What a byte order mark says, or nothing.
+std::string_view marked_charset(std::string_view begin) noexcept {
+  if (begin.starts_with(wide_little_mark) || begin.starts_with(wide_big_mark)) return "UTF-32";
+  return begin.starts_with(little_mark) || begin.starts_with(big_mark) ? "UTF-16" : std::string_view();
+}
 
 /// Most texts of UTF-16 have NUL for every other byte of their first characters.
 std::string_view unmarked_utf16(std::string_view begin) noexcept {
@@ -82,7 +87,8 @@ class Utf8Source final : public io::ByteSource {
     if (const auto foreign = foreign_format(ahead_))
       return failure(fatal(fmt::format("{}: the file is {}: {}", name(), foreign->what, foreign->remedy)));
     if (converter_ != none) return {};
-    charset_ = has_mark(ahead_) ? "UTF-16" : unmarked_utf16(ahead_);
+    charset_ = marked_charset(ahead_);
+    if (charset_.empty()) charset_ = unmarked_utf16(ahead_);
     if (!charset_.empty()) converter_ = ::iconv_open("UTF-8", charset_.c_str());
     return {};
   }
@@ -143,7 +149,7 @@ class Utf8Source final : public io::ByteSource {
 }  // namespace
 
 bool is_plain(std::string_view begin, std::string_view charset) noexcept {
-  return charset.empty() && !has_mark(begin) && unmarked_utf16(begin).empty();
+  return charset.empty() && marked_charset(begin).empty() && unmarked_utf16(begin).empty();
 }
 
 Result<io::Source> as_utf8(io::Source source, std::string_view charset) {

@@ -72,6 +72,9 @@ std::optional<Foreign> foreign_format(std::string_view first_bytes) noexcept {
   for (const Magic& magic : magics)
     if (bytes.starts_with(magic.bytes) && (!magic.binary || is_binary(bytes.substr(magic.bytes.size()))))
       return magic.format;
+  constexpr std::size_t tar_magic_at = 257;  // POSIX ustar, and what GNU tar writes
+  if (bytes.size() > tar_magic_at && bytes.substr(tar_magic_at).starts_with("ustar"))
+    return Foreign{"a tar archive", "unpack it first (tar -xf)"};
   std::string_view text = bytes.starts_with("\xEF\xBB\xBF") ? bytes.substr(3) : bytes;
   text.remove_prefix(std::min(text.size(), text.find_first_not_of(" \t\r\n")));
   if (begins_with(text, "<!doctype html") || begins_with(text, "<html"))

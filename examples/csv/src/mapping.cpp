@@ -75,9 +75,6 @@ std::string RecordDecoder::expected(const Column& column, std::string_view text)
     case Kind::Timestamp: what = detail::expected<LocalTime>(format); break;
     case Kind::TimestampTz: what = detail::expected<UtcTime>(format); break;
   }
-  text = trimmed(text);
-  if (!column.nullable && (format.nulls.contains(text) || text.empty()))
-    return what + "; it is NULL, and this column must have a value";
   if (!column.exact) return what;
   if (Value value; take({.kind = column.kind, .format = format}, text, value))
     what += " that reads back as it is given";

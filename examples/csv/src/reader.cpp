@@ -127,8 +127,8 @@ class Reader::Impl {
   // "sep=;", which Excel writes before the header.
   Result<void> skip_separator() {
     if (dialect_.header_rows == 0 || dialect_.skip_lines > 0) return {};
-    constexpr std::string_view word = "sep=";
-    while (!in_.ended() && unread().size() < word.size() + 3 && word.starts_with(unread().substr(0, word.size()))) {
+    constexpr std::size_t longest = std::string_view("\"sep=;\"\r\n").size();
+    while (!in_.ended() && unread().size() < longest && may_begin_separator_line(unread())) {
       if (auto grown = make_room(); !grown) return grown;
       if (auto filled = in_.fill(); !filled) return filled;
     }
@@ -174,7 +174,8 @@ class Reader::Impl {
           if (at.kind == Mark::Kind::Comment) continue;
           if (dialect_.header_rows == 0) return {};  // `next` says it
           const std::uint64_t line = place_.line + detail::count_lines(unread().substr(0, table.begin_of(first)));
-          return failure(fatal(detail::fault(name(), unread(), at.at, line, "header", detail::describe(at, dialect_))));
+          return failure(
+              fatal(detail::fault(name(), unread(), at.at, line, "header", detail::describe(at, unread(), dialect_))));
         }
         if (cells == 1 && table.raw(first).empty() && (dialect_.header_rows > 0 || !dialect_.keep_blank_lines))
           continue;

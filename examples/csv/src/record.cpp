@@ -37,6 +37,16 @@ std::string letters(std::size_t column) {
   return text;
 }
 
+/// "FILE:12: row 11: ".
+std::string place_of(const BadCell& bad) {
+  const bool in_sheet = bad.cell.sheet_column != 0 && !bad.file.empty();
+  std::string text;
+  if (!bad.file.empty())
+    text = fmt::format("{}:{}{}: ", bad.file, in_sheet ? letters(bad.cell.sheet_column) : "", bad.line);
+  if (!in_sheet) text += fmt::format("row {}: ", bad.row);
+  return text;
+}
+
 }  // namespace
 
 std::string shown(std::string_view value) {
@@ -63,16 +73,17 @@ std::string written(std::string_view what, const TimeFormat& format) {
 }
 
 Error bad_cell(const BadCell& bad) {
-  std::string text;
-  const bool in_sheet = bad.cell.sheet_column != 0 && !bad.file.empty();
-  if (!bad.file.empty())
-    text = fmt::format("{}:{}{}: ", bad.file, in_sheet ? letters(bad.cell.sheet_column) : "", bad.line);
-  if (!in_sheet) text += fmt::format("row {}: ", bad.row);
-  text += fmt::format("column {}", bad.cell.cell + 1);
+  std::string text = bad.where.empty() ? place_of(bad) : fmt::format("{}: ", bad.where);
+  text += !bad.noun.empty() ? std::string(bad.noun) : fmt::format("column {}", bad.cell.cell + 1);
   if (!bad.cell.name.empty()) text += fmt::format(" '{}'", shown(bad.cell.name));
-  text += fmt::format(": '{}'", shown(bad.value));
-  if (bad.cell.clock != no_cell) text += fmt::format(" with '{}' of column {}", shown(bad.clock), bad.cell.clock + 1);
-  text += fmt::format(" is not {}", bad.expected);
+  text += bad.missing ? std::string(" is null or missing") : fmt::format(": '{}'", shown(bad.value));
+  if (bad.cell.clock != no_cell)
+    text += !bad.noun.empty() ? fmt::format(" with '{}'", shown(bad.clock))
+                              : fmt::format(" with '{}' of column {}", shown(bad.clock), bad.cell.clock + 1);
+  if (bad.null)
+    text += bad.missing ? ", and this column must have a value" : " is NULL, and this column must have a value";
+  else
+    text += fmt::format(" is not {}", bad.expected);
   return rejected(std::move(text));
 }
 

@@ -1,5 +1,6 @@
 #include "text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -37,7 +38,21 @@ void append_utf8(std::string& to, char16_t c) {
   to += static_cast<char>(0x80 | (c & 0x3F));
 }
 
+constexpr std::string_view sep = "sep=";
+
+/// With as much of it as there is, in any case of letters.
+bool begins_with_sep(std::string_view text) noexcept {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  const std::size_t size = std::min(text.size(), sep.size());
+  return std::ranges::equal(text.substr(0, size), sep.substr(0, size), {}, lower);
+}
+
 }  // namespace
+
+bool may_begin_separator_line(std::string_view text) noexcept {
+  if (text.starts_with('"')) text.remove_prefix(1);
+  return begins_with_sep(text.substr(0, sep.size()));
+}
 
 bool has_high(std::string_view text) noexcept {
   for (std::size_t at = skip_ascii(text, 0); at < text.size(); ++at)
@@ -46,15 +61,20 @@ bool has_high(std::string_view text) noexcept {
 }
 
 std::optional<SeparatorLine> separator_line(std::string_view text) noexcept {
-  constexpr std::string_view word = "sep=";
-  if (!text.starts_with(word) || text.size() < word.size() + 2) return std::nullopt;
-  const char delimiter = text[word.size()];
-  const std::string_view end = text.substr(word.size() + 1, 2);
-  if (byte(text, word.size()) >= 0x80 || delimiter == '"' || delimiter == '\n' || delimiter == '\r')
-    return std::nullopt;
-  if (end.starts_with("\r\n")) return SeparatorLine{delimiter, word.size() + 3};
-  if (end[0] != '\n' && end[0] != '\r') return std::nullopt;
-  return SeparatorLine{delimiter, word.size() + 2};
+  const std::string_view whole = text;
+  const bool quoted = text.starts_with('"');
+  if (quoted) text.remove_prefix(1);
+  if (text.size() < sep.size() || !begins_with_sep(text)) return std::nullopt;
+  text.remove_prefix(sep.size());
+  if (text.empty()) return std::nullopt;
+  const char delimiter = text[0];
+  if (byte(text, 0) >= 0x80 || delimiter == '"' || delimiter == '\n' || delimiter == '\r') return std::nullopt;
+  text.remove_prefix(1);
+  if (quoted && !text.starts_with('"')) return std::nullopt;
+  text.remove_prefix(quoted ? 1 : 0);
+  if (!text.starts_with('\n') && !text.starts_with('\r')) return std::nullopt;
+  text.remove_prefix(text.starts_with("\r\n") ? 2 : 1);
+  return SeparatorLine{delimiter, whole.size() - text.size()};
 }
 
 void append_decoded(std::string& to, std::string_view cell, bool quoted, const Dialect& dialect) {

@@ -13,7 +13,9 @@ namespace etl::inline v0::csv {
 
 /// Whether a byte is not ASCII.
 [[nodiscard]] bool has_high(std::string_view text) noexcept;
-/// The line "sep=;" with its delimiter.
+/// Whether a text may begin so, when there is more of it.
+[[nodiscard]] bool may_begin_separator_line(std::string_view text) noexcept;
+/// The line "sep=;" with its delimiter, also in quotes, in any case of letters.
 struct SeparatorLine {
   char delimiter = ',';
   std::size_t size = 0;  ///< with its line end

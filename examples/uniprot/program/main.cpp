@@ -23,6 +23,7 @@
 #include "common/environment.hpp"
 #include "common/max_rejects.hpp"
 #include "common/standard_streams.hpp"
+#include "common/stores.hpp"
 #include "options.hpp"
 
 namespace {
@@ -242,6 +243,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   program::reserve_standard_streams();
+  program::add_stores();
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write, with a message
   try {
     return run(argc, argv);

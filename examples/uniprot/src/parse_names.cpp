@@ -35,6 +35,17 @@ std::size_t opening(std::string_view s) noexcept {
   return s.npos;
 }
 
+/// Whether each bracket of the text has its other one.
+bool brackets_match(std::string_view text) noexcept {
+  int round = 0, square = 0;
+  for (const char c : text) {
+    round += c == '(' ? 1 : c == ')' ? -1 : 0;
+    square += c == '[' ? 1 : c == ']' ? -1 : 0;
+    if (round < 0 || square < 0) return false;
+  }
+  return round == 0 && square == 0;
+}
+
 }  // namespace
 
 void Parser::start_name(Kind kind) {
@@ -97,7 +108,11 @@ void Parser::names(const Block& block) {
   const bool structured =
       std::ranges::any_of(kinds, [first](const auto& kind) { return first.starts_with(kind.first); }) ||
       first.starts_with("Contains:") || first.starts_with("Includes:") || first.starts_with("Flags:");
-  if (!structured) return old_names(without_last(join(lines), '.'), Section::Main);
+  if (!structured) {
+    const std::string_view text = without_last(join(lines), '.');
+    if (!brackets_match(text)) keep("brackets of a name that do not match", block);
+    return old_names(text, Section::Main);
+  }
   Block field = lines;  // its lines, and what follows
   const auto end_field = [&] {
     const std::size_t size = field.lines.size() - lines.lines.size();
@@ -161,7 +176,10 @@ void Parser::old_names(std::string_view text, Section section) {
 void Parser::genes(const Block& block) {
   std::string_view text = join(block);
   if (text.find('=') == text.npos && text.ends_with(';')) return keep("expected a key, as in Name=, and a name", block);
-  if (text.find('=') == text.npos) return old_genes(without_last(text, '.'));
+  if (text.find('=') == text.npos) {
+    if (!brackets_match(text)) keep("brackets of a gene that do not match", block);
+    return old_genes(without_last(text, '.'));
+  }
   bool fresh = true;
   std::vector<Text>& list = shorts_;  // no name is being read here
   while (!text.empty()) {

@@ -72,18 +72,20 @@ void Parser::comments(Block block) {
   const auto end_piece = [&](std::size_t end) {
     const auto kind = std::exchange(in, In::Nothing);
     if (kind == In::Nothing || begin == end) return;
-    std::string_view text = join(Block{lines.subspan(begin, end - begin)});
+    const Block piece{lines.subspan(begin, end - begin), block.first_line + static_cast<std::uint32_t>(begin)};
+    std::string_view text = join(piece);
     if (kind == In::License) {
+      if (end == lines.size()) keep("the licence is not closed by a line of dashes", piece);
       entry_.license = text;
       return;
     }
     Comment& comment = entry_.comments.emplace_back();
-    if (text.starts_with("-!-")) {
-      text = trim_left(text.substr(3));
-      const std::size_t colon = text.find(':');
-      if (colon != text.npos) comment.topic = text.substr(0, colon);
-      text.remove_prefix(colon == text.npos ? 0 : colon + 1);
-    }
+    const bool begins = text.starts_with("-!-");
+    if (begins) text = trim_left(text.substr(3));
+    const std::size_t colon = begins ? text.find(':') : text.npos;
+    if (colon == text.npos) keep("expected a comment, as in '-!- TOPIC: text'", piece);
+    comment.topic = text.substr(0, colon == text.npos ? 0 : colon);
+    text.remove_prefix(colon == text.npos ? 0 : colon + 1);
     comment.text = evident(text);
   };
   for (std::size_t i = 0; i < lines.size(); ++i) {

@@ -100,17 +100,27 @@ class ReplayStore final : public TransactionalStore<Tx> {
   const std::vector<DeadLetter>& letters_;
 };
 
-/// Pushes what `restore` makes of the letters.
+/// Makes an item from the payload of its letter: by `deserialize`, or by `restore`, its former name.
+template <class E, class P>
+[[nodiscard]] decltype(auto) item_from(const P& pipeline, std::string_view payload) {
+  if constexpr (HasDeserialize<P, E>)
+    return pipeline.deserialize(payload);
+  else
+    return pipeline.restore(payload);
+}
+
+/// Pushes the items that the letters hold.
 template <class E, class P>
 [[nodiscard]] std::optional<Error> extract_letters(const P& pipeline, const std::vector<DeadLetter>& letters,
                                                    Emitter<E>& out) {
   for (const DeadLetter& letter : letters) {
-    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(pipeline.restore(std::string_view()))>, Result<E>>) {
-      Result<E> item = pipeline.restore(*letter.payload);
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(item_from<E>(pipeline, std::string_view()))>,
+                                 Result<E>>) {
+      Result<E> item = item_from<E>(pipeline, *letter.payload);
       if (!item) return std::move(item.error());
       if (!out.push(std::move(*item))) return std::nullopt;
     } else {
-      if (!out.push(E(pipeline.restore(*letter.payload)))) return std::nullopt;
+      if (!out.push(E(item_from<E>(pipeline, *letter.payload)))) return std::nullopt;
     }
   }
   return std::nullopt;
@@ -136,21 +146,22 @@ template <class E, class P>
 template <class P>
 struct ReplayTraits {
   using E = extracted_t<P>;
-  static_assert(
-      HasRestore<P, E>,
-      "etl: to be replayed, a pipeline needs `E restore(std::string_view payload) const`, which makes an item "
-      "again from what describe said of it");
+  static_assert(HasDeserialize<P, E> || HasRestore<P, E>,
+                "etl: to be replayed, a pipeline needs `E deserialize(std::string_view payload) const`, which makes an "
+                "item again "
+                "from what serialize returned, or describe where there is no serialize");
 };
 
 }  // namespace detail
 
-/// Runs the pipeline on the items of its dead letters in `letters`, instead of its source. `restore(std::string_view)`
-/// of the pipeline makes each item from what `describe` returned. Letters whose items are loaded are deleted; items
-/// that are rejected again keep their letters, with the new reason. If a letter has no payload, the replay is refused
-/// before anything is loaded, and the error names the letter's id. The replay uses the letters of `Options::name`;
-/// without a name it is refused (`Errc::InvalidOptions`). With `delivery.dry_run` the items are transformed and
-/// reported, and nothing is loaded, deleted or written. All letters are held in memory. At least once: after a crash
-/// between a load and the end of the replay, letters of loaded items are still there.
+/// Runs the pipeline on the items of its dead letters in `letters`, instead of its source.
+/// `deserialize(std::string_view)` of the pipeline makes each item from what `serialize` returned, or `describe` if the
+/// pipeline has no `serialize`. Letters whose items are loaded are deleted; items that are rejected again keep their
+/// letters, with the new reason. If a letter has no payload, the replay is refused before anything is loaded, and the
+/// error names the letter's id. The replay uses the letters of `Options::name`; without a name it is refused
+/// (`Errc::InvalidOptions`). With `delivery.dry_run` the items are transformed and reported, and nothing is loaded,
+/// deleted or written. All letters are held in memory. At least once: after a crash between a load and the end of the
+/// replay, letters of loaded items are still there.
 template <class P>
 [[nodiscard]] RunReport replay(P&& pipeline, DeadLetterStore& letters, const Options& options = {}, Stop stop = {}) {
   using Plain = std::remove_reference_t<P>;

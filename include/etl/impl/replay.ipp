@@ -107,8 +107,8 @@ ETLPIPE_COMPILED Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterSto
       return failure(Error{
           .code = Errc::NoPayload,
           .context = "dead letter " + letter.id + " of '" + letter.pipeline +
-                     "' has no payload: its pipeline had no `describe` when it was rejected; load its source again, "
-                     "or purge it"});
+                     "' has no payload: its pipeline had neither `serialize` nor `describe` when it was rejected; load "
+                     "its source again, or purge it"});
   return found;
 }
 

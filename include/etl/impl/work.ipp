@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -103,6 +104,11 @@ ETLPIPE_COMPILED void Work::reject_item(std::uint32_t i, Error error) {
   results->truncate(mark);
   counts_.push_back({i, 0});
   rejections.push_back({i, std::move(error)});
+}
+
+ETLPIPE_COMPILED void Work::join(Work& of_later_items) {
+  counts_.insert(counts_.end(), of_later_items.counts_.begin(), of_later_items.counts_.end());
+  std::ranges::move(of_later_items.rejections, std::back_inserter(rejections));
 }
 
 ETLPIPE_COMPILED void Work::set(std::uint32_t from, std::uint32_t to, Fate fate) {

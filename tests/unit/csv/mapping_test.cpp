@@ -312,7 +312,7 @@ TEST_CASE("a row becomes a record of each kind, texts in the same memory") {
     one.columns[0].key = i % 2 == 0;  // which is never NULL
     const auto strict = one.bind(std::vector<std::string>{header[i]}, "f.csv");
     REQUIRE(strict);
-    CHECK(decode_error(*strict, Cells{" "}).find("it is NULL, and this column must have a value") != std::string::npos);
+    CHECK(decode_error(*strict, Cells{" "}).find("' is NULL, and this column must have a value") != std::string::npos);
   }
 }
 

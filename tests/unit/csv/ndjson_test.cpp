@@ -103,7 +103,8 @@ TEST_CASE("null and a missing member are NULL, an empty text is not") {
   for (const char* bad : {"{}", R"({"sku": null})"}) {
     const auto none = record_of(bad, needed);
     REQUIRE_FALSE(none);
-    CHECK(none.error().message().find("it is NULL, and this column must have a value") != std::string::npos);
+    CHECK(none.error().message().find("member 'sku' is null or missing, and this column must have a value") !=
+          std::string::npos);
   }
   CHECK(record_of(R"({"sku": ""})", needed));
 
@@ -152,7 +153,7 @@ TEST_CASE("errors name file, line and column, and the next line is read") {
   CHECK(error_of(R"({"id": 1)").starts_with("f.ndjson:7:9: not JSON: incomplete JSON"));
   CHECK(error_of("{} x") == "f.ndjson:7:4: there is more text after the value: 'x'");
   CHECK(error_of("[1]") == "f.ndjson:7:1: not a JSON object: '[1]'");
-  CHECK(error_of(R"({"id": "x"})") == "f.ndjson:7: row 7: column 1 'id': 'x' is not a signed 64-bit integer");
+  CHECK(error_of(R"({"id": "x"})") == "f.ndjson:7: row 7: member 'id': 'x' is not a signed 64-bit integer");
   CHECK(error_of(R"({"sku": {"a": [1]}})", {.max_depth = 3}).empty());
   CHECK_FALSE(error_of(R"({"sku": {"a": [1]}})", {.max_depth = 2}).empty());
   CHECK(error_of(R"({"id": 1, "id": 2})").empty());
@@ -210,7 +211,7 @@ TEST_CASE("a value of an element of an array is told with its element") {
   csv::Record record;
   const auto wrong = decoder->decode(ndjson::Line{.text = R"({"id": "x"})", .number = 7, .element = true}, record);
   REQUIRE_FALSE(wrong);
-  CHECK(wrong.error().message() == "f.json element 7: column 1 'id': 'x' is not a signed 64-bit integer");
+  CHECK(wrong.error().message() == "f.json element 7: member 'id': 'x' is not a signed 64-bit integer");
 }
 
 TEST_CASE("a mapping without names does not fit JSON") {

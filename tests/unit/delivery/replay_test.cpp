@@ -77,6 +77,28 @@ TEST_CASE("replay loads dead letters that are good now, and keeps the others wit
   CHECK(letters->letters()[0].attempts == 2);
 }
 
+TEST_CASE("G7: letters hold what serialize returns, and people read what describe returns") {
+  struct Named : Numbers {
+    static std::string describe(const std::uint64_t& n) { return "the number " + std::to_string(n); }
+    static std::string serialize(const std::uint64_t& n) { return "n=" + std::to_string(n); }
+    static std::uint64_t deserialize(std::string_view payload) { return std::stoull(std::string(payload.substr(2))); }
+  };
+  std::vector<std::uint64_t> loaded;
+  auto letters = std::make_shared<MemoryDeadLetters>();
+  std::vector<std::string> told;
+  etl::Options own = options(letters);
+  own.errors.on_reject = [&](const etl::Rejection& r) { told.emplace_back(r.description); };
+  REQUIRE(etl::run(Named{{.loaded = &loaded}}, own).outcome == etl::Outcome::CompletedWithRejects);
+  CHECK(told == std::vector<std::string>{"the number 0", "the number 3", "the number 6", "the number 9"});
+  REQUIRE(letters->letters().size() == 4);
+  CHECK(letters->letters()[1].payload == "n=3");
+  loaded.clear();
+  CHECK(etl::replay(Named{{.fixed_from = 0, .loaded = &loaded}}, *letters, options(letters)).ok());
+  std::ranges::sort(loaded);
+  CHECK(loaded == std::vector<std::uint64_t>{0, 3, 6, 9});
+  CHECK(letters->letters().empty());
+}
+
 TEST_CASE("a replay that fails forgets only what it has loaded") {
   std::vector<std::uint64_t> loaded;
   auto letters = std::make_shared<MemoryDeadLetters>();

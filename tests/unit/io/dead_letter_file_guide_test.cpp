@@ -51,8 +51,8 @@ struct Sums {
     return number;
   }
   // What a dead letter keeps of an item, and the item made of it again.
-  std::string describe(const std::string& line) const { return line; }
-  std::string restore(std::string_view payload) const { return std::string(payload); }
+  std::string serialize(const std::string& line) const { return line; }
+  std::string deserialize(std::string_view payload) const { return std::string(payload); }
 
   etl::Result<void> load(std::span<const std::int64_t> batch) {
     for (const std::int64_t number : batch) {

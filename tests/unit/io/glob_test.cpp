@@ -15,6 +15,7 @@
 
 #include "support/catch.hpp"
 #include "support/random.hpp"
+#include "support/sanitized.hpp"
 #include "unit/io/support.hpp"
 
 namespace fs = std::filesystem;
@@ -265,7 +266,7 @@ TEST_CASE("glob: the same as a simple matcher over random patterns, and as files
   std::ranges::sort(files);
   files.erase(std::unique(files.begin(), files.end()), files.end());
   std::size_t matched = 0, unmatched = 0;
-  for (int round = 0; round < 1'000; ++round) {
+  for (int round = 0; round < test::fewer_if_sanitized(1'000); ++round) {
     std::string pattern = random_pattern(random);
     if (random.chance(2)) pattern = random.chance(2) ? "d?/" + pattern : "**/" + pattern;
     Strings expected, found;

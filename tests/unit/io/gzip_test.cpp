@@ -11,6 +11,7 @@
 
 #include "support/catch.hpp"
 #include "support/random.hpp"
+#include "support/sanitized.hpp"
 #include "support/test_data.hpp"
 #include "unit/io/support.hpp"
 
@@ -115,7 +116,7 @@ TEST_CASE("gzip: stored, fixed and dynamic blocks, and windows longer than a buf
 TEST_CASE("gzip: many members, empty ones among them, and zero padding") {
   std::string compressed;
   std::string text;
-  for (int i = 0; i < 5000; ++i) {
+  for (int i = 0; i < test::fewer_if_sanitized(5000); ++i) {
     const std::string one = i % 3 == 0 ? std::string() : "member " + std::to_string(i) + "\n";
     compressed += gzip(one, 1);
     text += one;
@@ -249,7 +250,7 @@ TEST_CASE("gzip: both inflaters agree about damaged data") {
   test::Random random(11);
   const std::string text = test::flat_text(20'000);
   const std::string whole = gzip(text) + gzip(text, 1);
-  for (int round = 0; round < 3000; ++round) {
+  for (int round = 0; round < test::fewer_if_sanitized(3000); ++round) {
     std::string damaged = whole;
     for (std::uint64_t i = 0; i <= random.below(3); ++i)
       damaged[random.below(damaged.size())] = static_cast<char>(random.next());

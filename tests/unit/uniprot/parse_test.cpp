@@ -477,6 +477,20 @@ TEST_CASE("parse: what does not follow the format is kept as text, and the entry
         Strings{"FT 4: expected /note=, /evidence= or /id=: FT                   note"});
   CHECK(kept("FT   CHAIN           1..12\nFT                   /note=\"a\nFT                   b\n") ==
         Strings{"FT 4: the quote of the value is not closed: FT                   /note=\"a\nFT                   b"});
+  CHECK(kept("DE   Ferredoxin (Fd (EC 1.1.1.1).\n") ==
+        Strings{"DE 3: brackets of a name that do not match: DE   Ferredoxin (Fd (EC 1.1.1.1)."});
+  CHECK(kept("DE   Ferredoxin [Contains: A; B.\n").size() == 1);
+  CHECK(kept("DE   2-(acetyl)ferredoxin precursor (EC 1.1.1.1) [Contains: A (B); C] (Fragment).\n").empty());
+  CHECK(kept("GN   (CALM1 OR CAM1 AND CALM2.\n") ==
+        Strings{"GN 3: brackets of a gene that do not match: GN   (CALM1 OR CAM1 AND CALM2."});
+  CHECK(kept("GN   (CALM1 OR CAM1) AND CALM2.\n").empty());
+  CHECK(kept("CC   -!- FUNCTION: a\nCC       b.\nCC   -!- no topic\nCC       c.\nCC   -!- D: e.\n") ==
+        Strings{"CC 5: expected a comment, as in '-!- TOPIC: text': CC   -!- no topic\nCC       c."});
+  CHECK(kept("CC   just a text\nCC   -!- D: e.\n") ==
+        Strings{"CC 3: expected a comment, as in '-!- TOPIC: text': CC   just a text"});
+  CHECK(kept("CC   -!- D: e.\nCC   ----------\nCC   Copyrighted\nCC   by nobody.\n") ==
+        Strings{"CC 5: the licence is not closed by a line of dashes: CC   Copyrighted\nCC   by nobody."});
+  CHECK(kept("CC   ----------\nCC   Copyrighted\nCC   ----------\n").empty());
   CHECK(kept("x\n") == Strings{"x 3: a line of one character: x"});
 }
 
@@ -497,6 +511,16 @@ TEST_CASE("parse: what stands beside a part that does not follow the format is r
   json.clear();
   append_json(json, good.entry, "");
   CHECK(json.find("unparsed") == std::string::npos);
+}
+
+TEST_CASE("parse: a comment or an old name that does not follow the format is there as text, too") {
+  const Parsed p(entry_with("DE   Ferredoxin (Fd.\nCC   -!- no topic\nCC   -!- D: e.\n"));
+  require_good(p);
+  CHECK(p.entry.protein_name() == "Ferredoxin (Fd");
+  REQUIRE(p.entry.comments.size() == 2);
+  CHECK(p.entry.comments[0].topic.empty());
+  CHECK(p.entry.comments[0].text.value == "no topic");
+  CHECK(p.entry.comments[1].topic == "D");
 }
 
 TEST_CASE("parse: a semicolon separates only before a blank or at the end of a line") {

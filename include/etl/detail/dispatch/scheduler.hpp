@@ -21,6 +21,22 @@
 
 namespace etl::inline v0::detail {
 
+/// A batch at work of which idle workers may do a part.
+class SharedWork {
+ public:
+  SharedWork() = default;
+  SharedWork(const SharedWork&) = delete;
+  SharedWork& operator=(const SharedWork&) = delete;
+  virtual ~SharedWork() = default;
+  /// Without the scheduler's lock: does a part as worker `slot`, if there is one. False: there is no further part.
+  [[nodiscard]] virtual bool share(std::uint32_t slot) noexcept = 0;
+
+ private:
+  friend class Scheduler;
+  SharedWork* next_ = nullptr;  // that is offered
+  std::uint64_t at_work_ = 0;   // other workers than the one that offers it
+};
+
 /// The queue of sealed batches, the tokens that bound how many run at once, the tasks that run them on the
 /// executor, and the threads that wait and help. All of it is under one lock, which its heir shares.
 ///
@@ -45,6 +61,18 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   [[nodiscard]] std::uint64_t in_flight() const noexcept { return in_flight_; }
   void notify_waiting() noexcept {
     if (waiting_for_room_ > 0) notify();
+  }
+  /// Lets workers take parts of it that have no batch of their own to run. By a worker, which holds its token.
+  void offer(SharedWork& work) {
+    Lock lock = this->lock();
+    work.next_ = std::exchange(offered_, &work);
+    wake_worker(lock);
+  }
+  /// Waits for those that have a part at work. Nobody is waited for who has not begun.
+  void withdraw(SharedWork& work) {
+    Lock lock = this->lock();
+    take_back(work);
+    while (work.at_work_ > 0) wait(lock, TimePoint::max());
   }
 
  protected:
@@ -89,7 +117,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   }
   // One at a time: a task that starts wakes the next if there is more to do than it can take.
   void wake_worker(Lock& lock) {
-    if (queued_ == 0 || idle_tasks_.empty() || unstarted_ > 0) return;
+    if ((queued_ == 0 && offered_ == nullptr) || idle_tasks_.empty() || unstarted_ > 0) return;
     DrainTask* task = idle_tasks_.back();
     idle_tasks_.pop_back();
     post(lock, task);
@@ -165,6 +193,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   };
 
   [[nodiscard]] bool runnable() const noexcept { return queued_ > 0 && !tokens_.empty(); }
+  [[nodiscard]] bool sharable() const noexcept { return offered_ != nullptr && !tokens_.empty(); }
   [[nodiscard]] Batch* dequeue() noexcept {
     if (--queued_ == 0) work_waiting_.store(false, std::memory_order_relaxed);
     return queue_.pop();
@@ -180,6 +209,31 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     tokens_.push_back(slot);
     notify_if_ended();
     return ended;
+  }
+  /// A part of a batch that another worker runs.
+  TimePoint share(Lock& lock) {
+    SharedWork& work = *offered_;
+    const std::uint32_t slot = tokens_.back();
+    tokens_.pop_back();
+    ++running_;
+    ++work.at_work_;
+    lock.unlock();
+    const bool more = work.share(slot);
+    const TimePoint ended = now();
+    acquire(lock);
+    --running_;
+    tokens_.push_back(slot);
+    if (!more) take_back(work);
+    if (--work.at_work_ == 0) notify();
+    notify_if_ended();
+    return ended;
+  }
+  void take_back(SharedWork& work) noexcept {
+    for (SharedWork** at = &offered_; *at != nullptr; at = &(*at)->next_)
+      if (*at == &work) {
+        *at = work.next_;
+        return;
+      }
   }
   void help(Lock& lock) {
     Batch* batch = dequeue();
@@ -205,16 +259,16 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     Lock lock = this->lock();
     --unstarted_;
     if (!finished_) {
-      if (queued_ > 1) wake_worker(lock);
+      if (queued_ > 1 || offered_ != nullptr) wake_worker(lock);
       TimePoint time = now();
       const TimePoint slice_end = time + backend_->slice();
-      while (runnable() || linger(lock, time)) {
-        time = run(lock, dequeue(), time);
+      while (runnable() || sharable() || linger(lock, time)) {
+        time = runnable() ? run(lock, dequeue(), time) : share(lock);
         if (tiny_ && time - last_enqueued_ < quick_source) {  // the producer does it, two would only disturb each other
           if (queued_ > 0) remind(time + reminder);
           break;
         }
-        if (time < slice_end || !runnable()) continue;
+        if (time < slice_end || !(runnable() || sharable())) continue;
         post(lock, &task);
         if (waiting_for_room_ + waiting_for_end_ > 0) notify();  // who waits may help now
         return;
@@ -233,7 +287,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     acquire(lock);
     --lingering_;
     if (queued_ > 1) wake_worker(lock);  // nobody was woken meanwhile
-    return runnable();
+    return runnable() || sharable();
   }
   void acquire(Lock& lock) {
     for (int i = alone_ ? 0 : 200; i > 0; --i) {
@@ -263,6 +317,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   alignas(64) std::atomic<bool> work_waiting_ = false;  // something is queued, for those that linger
   alignas(64) std::condition_variable changed_;
   BatchQueue queue_;
+  SharedWork* offered_ = nullptr;      // the last one first
   std::vector<std::uint32_t> tokens_;  // free worker slots
   std::vector<std::unique_ptr<DrainTask>> tasks_;
   std::vector<DrainTask*> idle_tasks_;

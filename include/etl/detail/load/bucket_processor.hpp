@@ -4,11 +4,13 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <type_traits>
 #include <utility>
 
 #include <etl/batch_context.hpp>
+#include <etl/bucket_options.hpp>
 #include <etl/concurrent.hpp>
 #include <etl/config.hpp>
 #include <etl/detail/load/stage_calls.hpp>
@@ -59,15 +61,17 @@ struct ProcessorPipeline {
     return call_processor(processor, batch, context);
   }
   [[nodiscard]] std::size_t bytes(const T& item) const {
+    if (weight) return weight(item);
     const auto& weighs = Referred<F>::of(processor);
     if constexpr (requires {
                     { weighs.bytes(item) } -> std::convertible_to<std::size_t>;
                   })
       return weighs.bytes(item);
     else
-      return sizeof(T);
+      return default_weight(item);
   }
   F processor;
+  std::function<std::size_t(const T&)> weight{};
 };
 
 /// Hides the type of the processor from the bucket.
@@ -79,14 +83,15 @@ class ProcessorOf {
   ProcessorOf& operator=(const ProcessorOf&) = delete;
   virtual ~ProcessorOf() = default;
   [[nodiscard]] virtual StageCalls& calls() noexcept = 0;
-  /// What the processor's `bytes` says of an item, or else its size. Throws what that throws.
+  /// See `BucketOptions::bytes`.
   [[nodiscard]] virtual std::uint64_t weight(const T& item) const = 0;
 };
 
 template <class T, class F>
 class TypedProcessor final : public ProcessorOf<T> {
  public:
-  explicit TypedProcessor(F processor) : pipeline_{std::move(processor)}, calls_(pipeline_) {}
+  explicit TypedProcessor(F processor, std::function<std::size_t(const T&)> weight = {})
+      : pipeline_{std::move(processor), std::move(weight)}, calls_(pipeline_) {}
   [[nodiscard]] StageCalls& calls() noexcept override { return calls_; }
   [[nodiscard]] std::uint64_t weight(const T& item) const override { return pipeline_.bytes(item); }
 

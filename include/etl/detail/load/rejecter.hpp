@@ -85,7 +85,7 @@ class Rejecter {
     return true;
   }
 
-  /// The letters of everything rejected in the batch. May throw what `describe` throws.
+  /// The letters of everything rejected in the batch. May throw what `serialize` or `describe` throws.
   /// `progress` may be null.
   [[nodiscard]] std::vector<DeadLetter> letters(const Work& work, const Checkpointing* progress,
                                                 std::string_view run) const {
@@ -158,7 +158,7 @@ class Rejecter {
     const std::uint64_t seq = batch.first_seq + work.at(rejection.item);
     DeadLetter letter;
     if (progress != nullptr) letter.partition_id = progress->partition_id(batch.partition);
-    if (calls_.traits().describes) letter.payload = calls_.describe(work, rejection.item);
+    if (calls_.traits().serializes) letter.payload = calls_.serialize(work, rejection.item);
     letter.id = id_of(letter, progress == nullptr ? std::string_view() : progress->fingerprint(), seq, run);
     letter.pipeline = environment_.name;
     letter.run = run;

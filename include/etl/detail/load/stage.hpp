@@ -24,6 +24,7 @@
 #include <etl/detail/load/loading.hpp>
 #include <etl/detail/load/lost_teller.hpp>
 #include <etl/detail/load/rejecter.hpp>
+#include <etl/detail/load/shared_transform.hpp>
 #include <etl/detail/load/stage_calls.hpp>
 #include <etl/detail/load/work.hpp>
 #include <etl/detail/load/worker_slot.hpp>
@@ -238,6 +239,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     slot.busy.store(Busy::No, std::memory_order_relaxed);
     const TimePoint end = batcher_->now();
     slot.transform.record(end - slot.at);
+    slot.quick = end - slot.at < worth_sharing;
     slot.at = end;
     return ok;
   }
@@ -250,14 +252,64 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   }
   [[nodiscard]] bool transform_items(Slot& slot, Work& work) {
     const std::uint32_t n = work.size();
-    std::uint32_t i = 0;
-    while (i < n) {  // once, and once more for each exception
-      auto error = guarded([&] { return calls_.transform_items(*slot.worker, work, i, batcher_->user_stop()); });
+    // What was quick is done at one go: its cost is that of its items.
+    const bool at_once = slot.quick || n == 1 || slots_.size() == 1 || work.split || !traits_.joins_results;
+    std::optional<FailedItem> failed;
+    for (std::uint32_t done = 0, step = at_once ? n : 1; done < n && !failed; step *= 2) {
+      const std::uint32_t end = done + std::min(step, n - done);
+      failed = transform_range(slot, work, done, end);
+      done = end;
+      if (failed || done == n) break;
+      const std::chrono::nanoseconds cost = (batcher_->now() - slot.at) / done;
+      if (n - done == 1 || cost * (n - done) < worth_sharing) continue;
+      failed = transform_shared(slot, work, done, cost);
+      break;
+    }
+    if (failed) return fail_item(work, failed->item, std::move(failed->error));
+    return work.rejections.empty() || rejecter_.settle_transform(work);
+  }
+  [[nodiscard]] std::optional<FailedItem> transform_range(Slot& slot, Work& work, std::uint32_t i, std::uint32_t end) {
+    while (i < end) {  // once, and once more for each exception
+      auto error = guarded([&] { return calls_.transform_items(*slot.worker, work, i, end, batcher_->user_stop()); });
       if (!error) break;
-      if (!rejecter_.is_rejection(*error)) return fail_item(work, i, std::move(*error));
+      if (!rejecter_.is_rejection(*error)) return FailedItem{i, std::move(*error)};
       work.reject_item(i++, std::move(*error));
     }
-    return work.rejections.empty() || rejecter_.settle_transform(work);
+    return std::nullopt;
+  }
+  /// The items from `first` on, with the help of idle workers. The results are as if one had done it, but for items
+  /// behind one that fails: some of them may have been transformed.
+  [[nodiscard]] std::optional<FailedItem> transform_shared(Slot& slot, Work& work, std::uint32_t first,
+                                                           std::chrono::nanoseconds cost) {
+    SharedTransform shared(first, work.size(), slots_.size(), cost,
+                           [&](std::uint32_t index, TransformPart& part) { transform_part(index, *work.batch, part); });
+    const auto index = static_cast<std::uint32_t>(&slot - slots_.data());
+    batcher_->offer(shared);
+    while (shared.share(index)) {}
+    batcher_->withdraw(shared);
+    std::optional<FailedItem> failed;
+    for (TransformPart& part : shared.parts()) {
+      if (!failed && part.failed) failed = std::move(part.failed);
+      if (!part.work) continue;
+      if (!failed) {
+        work.results->join(*part.work->results);
+        work.join(*part.work);
+      }
+      part.work->clear();
+      give_back(part.work.release());
+    }
+    return failed ? std::move(failed) : std::move(shared.failed());
+  }
+  /// As the worker `index`, which has begun no batch.
+  void transform_part(std::uint32_t index, Batch& batch, TransformPart& part) {
+    Slot& slot = slots_[index];
+    const bool helps = slot.busy.load(std::memory_order_relaxed) == Busy::No;
+    if (!slot.worker) slot.worker = calls_.make_worker();
+    part.work = spare_work();
+    part.work->start(&batch, slot.at);
+    if (helps) slot.busy.store(Busy::Transform, std::memory_order_relaxed);
+    part.failed = transform_range(slot, *part.work, part.first, part.end);
+    if (helps) slot.busy.store(Busy::No, std::memory_order_relaxed);
   }
   [[nodiscard]] bool reject_all(Work& work, const Error& error) {
     for (std::uint32_t i = 0; i < work.size(); ++i) work.reject_item(i, error);
@@ -360,6 +412,9 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
       return std::nullopt;
     }));
   }
+
+  /// A batch whose transforms take less is not worth to wake anybody for.
+  static constexpr std::chrono::nanoseconds worth_sharing = std::chrono::milliseconds(1);
 
   StageCalls& calls_;
   const StageTraits& traits_;

@@ -46,6 +46,8 @@ class Results {
   [[nodiscard]] virtual std::uint32_t count() const noexcept = 0;
   [[nodiscard]] virtual std::byte* data() const noexcept = 0;
   virtual void truncate(std::uint32_t count) noexcept = 0;
+  /// Moves the results of `from`, which are of the same type, behind its own; with `StageTraits::joins_results`.
+  virtual void join(Results& from) = 0;
 };
 
 /// What is known of a pipeline's transform and load without calling them.
@@ -58,8 +60,10 @@ struct StageTraits {
   bool has_bytes;        ///< `bytes(const E&)`
   bool has_key;          ///< `key(const E&)`
   bool describes;        ///< `describe(const E&)`, of items that are as they were extracted when they are rejected
+  bool serializes;       ///< `serialize(const E&)` or else `describe(const E&)`, of the same items
   bool copies_results;   ///< for another attempt they are copied; others are moved
   bool returns_results;  ///< and then back to their places
+  bool joins_results;    ///< they can be moved behind others
   /// Whether load gets the items themselves.
   [[nodiscard]] bool in_place() const noexcept { return takes == Takes::Span || takes == Takes::Nothing; }
 };
@@ -83,10 +87,10 @@ class StageCalls {
   [[nodiscard]] virtual std::uint64_t bytes(const Work& work) = 0;
   /// The hash of the key of each item of a batch, with `has_key`.
   virtual void hash_keys(const Batch& batch, std::span<std::size_t> hashes) = 0;
-  /// Transforms the items from `i` on, and counts `i` up. Returns, or throws, the error of the item `i`.
+  /// Transforms the items from `i` to `end`, and counts `i` up. Returns, or throws, the error of the item `i`.
   /// `stop` is for a transform that takes one.
   [[nodiscard]] virtual std::optional<Error> transform_items(WorkerState& worker, Work& work, std::uint32_t& i,
-                                                             const std::stop_token& stop) = 0;
+                                                             std::uint32_t end, const std::stop_token& stop) = 0;
   /// The batch in place, for Takes::Span.
   [[nodiscard]] virtual std::optional<Error> transform_batch(WorkerState& worker, const Batch& batch,
                                                              const std::stop_token& stop) = 0;
@@ -96,6 +100,8 @@ class StageCalls {
                                                   StoreConnection* session) = 0;
   /// What `describe` says of an item, counted within the work, with `describes`.
   [[nodiscard]] virtual std::string describe(const Work& work, std::uint32_t item) = 0;
+  /// What a dead letter holds of an item, with `serializes`.
+  [[nodiscard]] virtual std::string serialize(const Work& work, std::uint32_t item) = 0;
   /// A connection of the store, for LoadWith::Transaction.
   [[nodiscard]] virtual Result<std::unique_ptr<StoreConnection>> connect() = 0;
 

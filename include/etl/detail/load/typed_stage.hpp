@@ -39,6 +39,13 @@ class ResultsOf final : public Results {
     return reinterpret_cast<std::byte*>(out.results().data());  // NOLINT(*-reinterpret-cast): bytes of an object
   }
   void truncate(std::uint32_t count) noexcept override { out.truncate(count); }
+  void join([[maybe_unused]] Results& from) override {
+    if constexpr (std::is_move_constructible_v<T>) {
+      Out<T>& other = static_cast<ResultsOf&>(from).out;
+      out.reserve(out.count() + other.count());
+      for (T& result : other.results()) out.push(std::move(result));
+    }
+  }
   Out<T> out{};
 };
 
@@ -61,7 +68,8 @@ class TypedStage : public Base {
   static constexpr LoadWith with = load_with<P, T, Tx>();
   /// Whether `load` is const, and so called by all workers at once.
   static constexpr bool concurrent = Loader<const P, T, Tx> && load_with<const P, T, Tx>() == with;
-  static constexpr bool describes_items = HasDescribe<P, E> && (takes == Takes::Const || takes == Takes::Nothing);
+  static constexpr bool untouched = takes == Takes::Const || takes == Takes::Nothing;  ///< items, when rejected
+  static constexpr bool describes_items = HasDescribe<P, E> && untouched;
 
   /// `store` may be null where `with` is not LoadWith::Transaction.
   explicit TypedStage(P& pipeline, TransactionalStore<Tx>* store = nullptr) : pipeline_(pipeline), store_(store) {}
@@ -75,8 +83,10 @@ class TypedStage : public Base {
                                         .has_bytes = HasBytes<P, E>,
                                         .has_key = HasKey<P, E>,
                                         .describes = describes_items,
+                                        .serializes = describes_items || (HasSerialize<P, E> && untouched),
                                         .copies_results = copies<T>,
-                                        .returns_results = overwritable<T> || std::is_nothrow_move_constructible_v<T>};
+                                        .returns_results = overwritable<T> || std::is_nothrow_move_constructible_v<T>,
+                                        .joins_results = std::is_move_constructible_v<T>};
     return traits;
   }
   [[nodiscard]] std::unique_ptr<WorkerState> make_worker() final {
@@ -112,12 +122,13 @@ class TypedStage : public Base {
   }
 
   [[nodiscard]] std::optional<Error> transform_items(WorkerState& worker, Work& work, std::uint32_t& i,
+                                                     std::uint32_t end,
                                                      [[maybe_unused]] const std::stop_token& stop) final {
     if constexpr (takes == Takes::Span)
       return std::nullopt;
     else
-      return work.split ? transform_some<true>(value_of(worker), work, i, stop)
-                        : transform_some<false>(value_of(worker), work, i, stop);
+      return work.split ? transform_some<true>(value_of(worker), work, i, end, stop)
+                        : transform_some<false>(value_of(worker), work, i, end, stop);
   }
   [[nodiscard]] std::optional<Error> transform_batch([[maybe_unused]] WorkerState& worker,
                                                      [[maybe_unused]] const Batch& batch,
@@ -148,6 +159,12 @@ class TypedStage : public Base {
       return std::string(std::string_view(constant().describe(item_of(work, item))));
     else
       return {};
+  }
+  [[nodiscard]] std::string serialize(const Work& work, std::uint32_t item) final {
+    if constexpr (HasSerialize<P, E> && untouched)
+      return std::string(std::string_view(constant().serialize(item_of(work, item))));
+    else
+      return describe(work, item);
   }
   [[nodiscard]] Result<std::unique_ptr<StoreConnection>> connect() final {
     if constexpr (with == LoadWith::Transaction) {
@@ -211,13 +228,12 @@ class TypedStage : public Base {
 
   /// `part`: the work has some of the batch's items only.
   template <bool part>
-  [[nodiscard]] std::optional<Error> transform_some(W& worker, Work& work, std::uint32_t& i,
+  [[nodiscard]] std::optional<Error> transform_some(W& worker, Work& work, std::uint32_t& i, std::uint32_t end,
                                                     const std::stop_token& stop) {
     Out<T>& out = out_of(*work.results);
     E* const items = static_cast<E*>(work.batch->buffer->data) + work.batch->begin;
-    const std::uint32_t n = part ? work.size() : work.batch->size();
-    out.reserve(n);
-    for (; i < n; ++i)
+    out.reserve(i == 0 ? work.size() : out.count() + end - i);
+    for (; i < end; ++i)
       if (auto failed = transform_item(worker, work, out, i, items[part ? work.at(i) : i], stop)) return failed;
     return std::nullopt;
   }

@@ -80,6 +80,8 @@ struct Work {
   /// Item `i` has `count` results, not one.
   void note_count(std::uint32_t i, std::uint32_t count) { counts_.push_back({i, count}); }
   void reject_item(std::uint32_t i, Error error);
+  /// Takes over what was noted of items behind its own; their results are joined already.
+  void join(Work& of_later_items);
 
   void set(std::uint32_t from, std::uint32_t to, Fate fate);
   /// Nothing of this batch is loaded.

@@ -26,6 +26,7 @@ struct alignas(64) WorkerSlot {
   std::unique_ptr<WorkerState> worker;
   std::unique_ptr<Work> work;
   TimePoint at{};             ///< when the current step began
+  bool quick = false;         ///< its last batch was transformed in no time to speak of
   std::uint32_t waiting = 0;  ///< loads on this thread's stack that wait for their next attempt
   Histogram queue, transform, load;
   std::atomic<Busy> busy = Busy::No;

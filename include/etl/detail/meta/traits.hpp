@@ -269,12 +269,20 @@ concept HasDescribe = requires(const P& p, const E& e) {
   { p.describe(e) } -> std::convertible_to<std::string_view>;
 };
 template <class P, class E>
+concept HasSerialize = requires(const P& p, const E& e) {
+  { p.serialize(e) } -> std::convertible_to<std::string_view>;
+};
+template <class P, class E>
 concept HasKey = requires(const P& p, const E& e) {
   { std::hash<std::remove_cvref_t<decltype(p.key(e))>>{}(p.key(e)) } -> std::convertible_to<std::size_t>;
 };
 template <class P, class E>
 concept HasRestore = requires(const P& p, std::string_view payload) {
   { p.restore(payload) } -> TransformReturn<E>;
+};
+template <class P, class E>
+concept HasDeserialize = requires(const P& p, std::string_view payload) {
+  { p.deserialize(payload) } -> TransformReturn<E>;
 };
 template <class P>
 concept HasFingerprint = requires(const P& p) {

@@ -54,7 +54,7 @@ class PartitionList {
 
 /// What a pipeline has, as far as a run has to know.
 struct PipelineTraits {
-  bool has_describe;
+  bool has_payload;
   bool has_partitions;
   bool identifies_partitions;
   bool has_fingerprint;

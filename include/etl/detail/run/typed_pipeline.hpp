@@ -32,7 +32,7 @@ class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
   using Stage::Stage;
 
   [[nodiscard]] const PipelineTraits& pipeline_traits() const noexcept override {
-    static constexpr PipelineTraits traits{.has_describe = HasDescribe<P, E>,
+    static constexpr PipelineTraits traits{.has_payload = HasSerialize<P, E> || HasDescribe<P, E>,
                                            .has_partitions = HasPartitions<P>,
                                            .identifies_partitions = identifies_partitions(),
                                            .has_fingerprint = HasFingerprint<P>,

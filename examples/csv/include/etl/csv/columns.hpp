@@ -308,18 +308,11 @@ class Decoder {
     using Member = typename std::tuple_element_t<i, std::tuple<C...>>::Member;
     using Inner = not_null_t<Member>;
     const auto& cell = cells_[i];
-    const std::string_view text = row[cell.cell];
     using Function = typename std::tuple_element_t<i, std::tuple<C...>>::Function;
     std::string expected = std::is_void_v<Function> ? detail::expected<Inner>(column.format) : "a value of this column";
-    if (!is_optional<Member> && column.format.nulls.contains(trimmed(text)))
-      expected += "; it is NULL, and this column must have a value";
-    return detail::bad_cell({.file = file_,
-                             .line = row.line(),
-                             .row = row.number(),
-                             .cell = cell,
-                             .value = text,
-                             .clock = cell.clock == detail::no_cell ? std::string_view() : row[cell.clock],
-                             .expected = std::move(expected)});
+    const bool null =
+        !is_optional<Member> && detail::is_null(row, cell.cell, trimmed(row[cell.cell]), column.format.nulls);
+    return detail::bad_cell_of(row, file_, cell, null, std::move(expected));
   }
 
   std::tuple<C...> columns_;

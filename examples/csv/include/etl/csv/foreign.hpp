@@ -14,10 +14,10 @@ struct Foreign {
 };
 
 /// How many first bytes tell all formats apart.
-inline constexpr std::size_t foreign_bytes = 64;
+inline constexpr std::size_t foreign_bytes = 262;
 
 /// Recognises Parquet, Avro, ORC, Arrow, zip (and with it .xlsx), .xls, gzip within gzip, zstd, bzip2, xz, lz4, 7-Zip,
-/// RAR, PDF, SQLite, HDF5, pictures, HTML and XML. Nothing: it is none of these, and may be text. Fewer bytes than
+/// RAR, tar, PDF, SQLite, HDF5, pictures, HTML and XML. Nothing: it is none of these, and may be text. Fewer bytes than
 /// `foreign_bytes` are those of a short file. Thread-safe.
 [[nodiscard]] std::optional<Foreign> foreign_format(std::string_view first_bytes) noexcept;
 

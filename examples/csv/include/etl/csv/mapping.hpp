@@ -95,17 +95,9 @@ class RecordDecoder {
   }
   template <class R>
   [[nodiscard]] Error error(const R& row, const Column& column) const {
-    const auto& cell = column.cell;
-    constexpr bool has_place = requires { row.where(file_); };  // which is then more than a line
-    Error error = detail::bad_cell({.file = has_place ? std::string_view() : file_,
-                                    .line = row.line(),
-                                    .row = row.number(),
-                                    .cell = cell,
-                                    .value = row[cell.cell],
-                                    .clock = cell.clock == detail::no_cell ? std::string_view() : row[cell.clock],
-                                    .expected = expected(column, row[cell.cell])});
-    if constexpr (has_place) error.context.replace(0, error.context.find(':'), row.where(file_));
-    return error;
+    const std::string_view text = trimmed(row[column.cell.cell]);
+    const bool null = !column.nullable && is_null(row, column.cell.cell, text, column);
+    return detail::bad_cell_of(row, file_, column.cell, null, expected(column, text));
   }
 
   std::vector<Column> columns_;

@@ -104,6 +104,8 @@ struct ParserOptions {
 /// The requested members of one object, as a row of cells. A view into its parser.
 class Object {
  public:
+  /// What errors call a cell, which has no number.
+  static constexpr std::string_view cell_noun = "member";
   /// A member.
   struct Cell {
     std::string text{};   ///< its text

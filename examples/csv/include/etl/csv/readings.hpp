@@ -69,6 +69,8 @@ struct ChunkData {
 /// target. All targets except that of its stream are NULL. A view, valid as long as its chunk. Thread-safe.
 class Reading {
  public:
+  /// What errors call a cell, which has no number in the file.
+  static constexpr std::string_view cell_noun = "column";
   /// Made by the reader.
   Reading(const detail::ChunkData& chunk, const detail::Entry& entry) noexcept : chunk_(&chunk), entry_(&entry) {}
   [[nodiscard]] std::size_t size() const noexcept { return chunk_->streams->cells; }

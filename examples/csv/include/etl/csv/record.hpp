@@ -106,10 +106,15 @@ struct BadCell {
   std::uint64_t row;
   const BoundCell& cell;
   std::string_view value;
-  std::string_view clock;  // what stood in the column of the time of day
-  std::string expected;    // "an integer"
+  std::string_view clock;   // what stood in the column of the time of day
+  bool null;                // there is no value where there must be one
+  std::string expected;     // "an integer"
+  std::string_view noun{};  // of cells that have names and no numbers: "member"
+  bool missing = false;     // JSON has null there, or nothing
+  std::string where{};      // instead of file, line and row
 };
-/// Of class Rejected: "FILE:LINE: row N: column 3 'price': '1x' is not a number"; of a sheet "FILE:C12: column 3 ...".
+/// Of class Rejected: "FILE:LINE: row N: column 3 'price': '1x' is not a number"; of a sheet "FILE:C12: column 3 ...";
+/// of JSON "FILE:LINE: row N: member 'price': ...".
 [[nodiscard]] Error bad_cell(const BadCell& bad);
 
 /// A value for a message: shortened, control characters escaped.
@@ -133,6 +138,24 @@ template <class R>
     return row.null(cell);
   else
     return false;
+}
+
+/// The error for a cell of a row. `null`: there is no value where there must be one; else its text is not `expected`.
+template <class R>
+[[nodiscard]] Error bad_cell_of(const R& row, std::string_view file, const BoundCell& cell, bool null,
+                                std::string expected) {
+  BadCell bad{.file = file,
+              .line = row.line(),
+              .row = row.number(),
+              .cell = cell,
+              .value = row[cell.cell],
+              .clock = cell.clock == no_cell ? std::string_view() : row[cell.clock],
+              .null = null,
+              .expected = std::move(expected),
+              .missing = null && says_null(row, cell.cell)};
+  if constexpr (requires { R::cell_noun; }) bad.noun = R::cell_noun;
+  if constexpr (requires { row.where(file); }) bad.where = row.where(file);
+  return bad_cell(bad);
 }
 
 /// Whether a cell is NULL; its text is trimmed if blanks do not count. A row that knows NULL by itself says so

@@ -125,6 +125,7 @@ struct Checksum {
 };
 
 /// A part of an entry that does not follow the format. The entry is good all the same: the part is kept as text.
+/// A comment without a topic, or an old name whose brackets do not match, is in its field as well.
 struct Unparsed {
   std::string_view kind{};  ///< the code of its lines: "GN", "FT"
   std::uint32_t line = 1;   ///< from 1, within the entry
