@@ -328,12 +328,12 @@ TEST_CASE("a hint of PostgreSQL ends a wait for work", "[jobs]") {
 
 TEST_CASE("a connection that the server has ended is made again at the next call", "[jobs]") {
   const OnPostgres place;
-  const auto store = open_jobs(place.url());
+  const std::string mine = fmt::format("jobs_test_{}", ::getpid());  // others use the server, too
+  const auto store = open_jobs(place.url() + "&application_name=" + mine);
   const jobs::Job job = make_job(*store, 2);
   const auto cut = [&] {
-    place.execute(
-        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name='etlpipe jobs' AND "
-        "query LIKE '%etl_job%' AND pid<>pg_backend_pid() AND datname=current_database()");
+    place.execute("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name='" + mine +
+                  "'");
   };
   const auto lease = claim(*store, "w").at(0).lease;
   cut();
