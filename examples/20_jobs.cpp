@@ -17,6 +17,7 @@
 #include <etl/jobs/sqlite.hpp>
 #include <etl/jobs/worker.hpp>
 #include <etl/signals.hpp>
+#include <etl/sqlite/store.hpp>
 
 namespace fs = std::filesystem;
 namespace jobs = etl::jobs;

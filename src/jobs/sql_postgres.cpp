@@ -53,8 +53,13 @@ class PostgresSql final : public Sql {
     if (auto there = connected(); !there) return there;
     auto transaction = connection_.begin();
     if (!transaction) return failure(std::move(transaction.error()));
-    if (auto done = work(); !done) return done;
-    Result<void> done = transaction->commit();
+    Result<void> done;
+    {
+      const Within within(within_);
+      done = work();
+    }
+    if (!done) return done;
+    done = transaction->commit();
     // Everything here may be done twice.
     if (!done && done.error().code == etl::Errc::OutcomeUnknown) done.error().error_class = ErrorClass::Transient;
     return done;
@@ -86,8 +91,16 @@ class PostgresSql final : public Sql {
     if (!done) return failure(done.error());
     return {};
   }
+  struct Within {
+    explicit Within(bool& flag) : on(flag) { on = true; }
+    Within(const Within&) = delete;
+    Within& operator=(const Within&) = delete;
+    ~Within() { on = false; }
+    bool& on;
+  };
   Result<void> connected() {
-    if (connection_.in_transaction() || connection_.alive()) return {};
+    // A connection that was lost within a transaction is not made anew there: the transaction fails as a whole.
+    if (within_ || connection_.alive()) return {};
     listening_ = false;
     return connection_.reconnect();
   }
@@ -111,6 +124,7 @@ class PostgresSql final : public Sql {
   std::string url_;
   StoreOptions options_;
   bool listening_ = false;
+  bool within_ = false;  // a transaction
 };
 
 }  // namespace

@@ -9,9 +9,9 @@ import sys
 sys.dont_write_bytecode = True
 
 import support  # noqa: E402
-from program_cases import bad_input, commands, database, delivery, output, signals, terminal  # noqa: E402
+from program_cases import bad_input, commands, database, delivery, jobs, output, signals, terminal  # noqa: E402
 
-CASES = support.by_name(case for module in (commands, database, bad_input, output, signals, delivery, terminal)
+CASES = support.by_name(case for module in (commands, database, bad_input, output, signals, delivery, terminal, jobs)
                         for case in module.CASES)
 
 

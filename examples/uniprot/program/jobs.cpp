@@ -119,6 +119,7 @@ jobs::WorkerReport work_on(jobs::JobStore& store, Store& data, const jobs::Worke
           auto made = Writer::make(data, settings->tables);
           if (!made) return etl::failure(std::move(made.error()));
           writer = std::move(*made);
+          writer->skip_unchanged();
           tables = settings->tables;
         }
         files = {work.input.path};

@@ -32,7 +32,7 @@ struct Landing {
       row.source = display_name(files[raw.input]);
       row.line = raw.line;
       unparsed->add(row.entry);
-      complete(row);
+      complete(row, raw.text);
     } else if (writer == nullptr) {
       return out.reject(row.reject->text());
     }

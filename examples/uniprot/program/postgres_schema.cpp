@@ -1,6 +1,9 @@
 #include "postgres_schema.hpp"
 
+#include <functional>
 #include <map>
+#include <set>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -32,15 +35,39 @@ struct Postgres {
   }
 };
 
+/// An element of an array of PostgreSQL.
+void append_quoted(std::string& text, string_view value, bool first) {
+  text += first ? "\"" : ",\"";
+  for (const char c : value) {
+    if (c == '"' || c == '\\') text += '\\';
+    text += c;
+  }
+  text += '"';
+}
 /// An array of PostgreSQL: {"P12345","Q00001"}.
 std::string array_of(const std::map<string_view, const Row*>& rows) {
   std::string text = "{";
-  for (const auto& [accession, row] : rows) {
-    text += text.size() > 1 ? ",\"" : "\"";
-    for (const char c : accession) (c == '"' || c == '\\' ? text += '\\' : text) += c;
-    text += '"';
-  }
+  for (const auto& [accession, row] : rows) append_quoted(text, accession, text.size() == 1);
   return text + '}';
+}
+
+/// The accessions whose entries are in the table with the same text.
+etl::Result<std::set<std::string, std::less<>>> unchanged(postgres::Tx& tx, std::span<const Row> rows) {
+  std::string accessions = "{", digests = "{";
+  for (const Row& row : rows) {
+    if (row.reject) continue;
+    const bool first = accessions.size() == 1;
+    append_quoted(accessions, row.entry.accession(), first);
+    append_quoted(digests, row.content_md5, first);
+  }
+  const auto found = tx.query(
+      "SELECT p.accession FROM unnest($1::text[], $2::text[]) AS v(accession, md5) JOIN proteins p ON p.accession = "
+      "v.accession AND p.content_md5 = v.md5",
+      accessions + "}", digests + "}");
+  if (!found) return etl::failure(found.error());
+  std::set<std::string, std::less<>> all;
+  for (int row = 0; row < found->size(); ++row) all.emplace(found->text(row, 0));
+  return all;
 }
 
 /// The rows of entries in a further table replace those that they had.
@@ -110,14 +137,21 @@ etl::Result<PostgresWriter> PostgresWriter::make(postgres::Store& store, Tables 
 etl::Result<void> PostgresWriter::write(std::span<const Row> rows, postgres::Tx& tx) {
   std::vector<Reject> rejects;
   std::map<string_view, const Row*> last;  // of two rows of an entry the later one stays
+  std::set<std::string, std::less<>> same;
+  if (skip_unchanged_) {
+    auto found = unchanged(tx, rows);
+    if (!found) return etl::failure(std::move(found.error()));
+    same = std::move(*found);
+  }
+  const auto is_written = [&](const Row& row) { return !row.reject && !same.contains(row.entry.accession()); };
   for (std::size_t first = 0; first < rows.size();) {
     std::size_t end = first;
-    for (; end < rows.size() && !rows[end].reject; ++end) last[rows[end].entry.accession()] = &rows[end];
+    for (; end < rows.size() && is_written(rows[end]); ++end) last[rows[end].entry.accession()] = &rows[end];
     if (auto written =
             tx.write(proteins_table<Postgres>(), rows.subspan(first, end - first), postgres::OnConflict::Update);
         !written)
       return written;
-    if (end < rows.size()) rejects.push_back(*rows[end].reject);
+    if (end < rows.size() && rows[end].reject) rejects.push_back(*rows[end].reject);
     first = end + 1;
   }
   if (auto written =

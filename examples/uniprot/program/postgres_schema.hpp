@@ -21,6 +21,8 @@ class PostgresWriter {
   PostgresWriter(PostgresWriter&&) noexcept;
   PostgresWriter& operator=(PostgresWriter&&) noexcept;
   ~PostgresWriter();
+  /// From now on, an entry whose text is that of the entry in the table is not written again.
+  void skip_unchanged() noexcept { skip_unchanged_ = true; }
   /// Entries that are there already are updated.
   [[nodiscard]] etl::Result<void> write(std::span<const Row> rows, etl::postgres::Tx& tx);
   /// Forgets what was rejected when this file was loaded before.
@@ -30,6 +32,7 @@ class PostgresWriter {
   struct State;
   explicit PostgresWriter(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
+  bool skip_unchanged_ = false;
 };
 
 }  // namespace program

@@ -45,7 +45,7 @@ etl::Result<void> add_missing_columns(sqlite::Database& database) {
   if (!exists) return etl::failure(exists.error());
   if (!*exists) return {};
   table->reset();
-  for (const string_view name : {"source", "loaded_at"}) {
+  for (const string_view name : {"source", "loaded_at", "content_md5"}) {
     auto there = database.prepare("SELECT 1 FROM pragma_table_info('proteins') WHERE name = ?");
     if (!there) return etl::failure(std::move(there.error()));
     there->bind(0, name);
@@ -146,15 +146,16 @@ struct InserterOf<sqlite::Table<R, C...>> {
 
 }  // namespace
 
-void complete(Row& row) {
+void complete(Row& row, std::string_view text) {
   const uniprot::Entry& e = row.entry;
-  const auto iso = [](std::string& text, uniprot::Date date) {
-    date.year == 0 ? text.clear() : void(text = uniprot::to_string(date));
+  const auto iso = [](std::string& date_text, uniprot::Date date) {
+    date.year == 0 ? date_text.clear() : void(date_text = uniprot::to_string(date));
   };
   iso(row.created, e.created);
   iso(row.sequence_update, e.sequence_updated);
   iso(row.annotation_update, e.annotation_updated);
   row.sequence_md5 = etl::io::digest(etl::io::DigestKind::Md5, e.sequence);
+  row.content_md5 = etl::io::digest(etl::io::DigestKind::Md5, text);
   row.json.clear();
   uniprot::append_json(row.json, e, row.sequence_md5);
 }
@@ -164,6 +165,7 @@ struct Writer::Statements {
   InserterOf<result_of<decltype(rejects_table<Sqlite>)>>::type rejects;
   Children<result_of<decltype(warnings_table<Sqlite>)>> warnings;
   sqlite::Statement forget_rejects;
+  sqlite::Statement find_same;
   std::optional<FullTables> full{};
 };
 
@@ -186,8 +188,10 @@ etl::Result<Writer> Writer::make(sqlite::Database& database, Tables tables) {
   if (!reject) return etl::failure(std::move(reject.error()));
   auto forget = database.prepare("DELETE FROM rejects WHERE file = ?");
   if (!forget) return etl::failure(std::move(forget.error()));
+  auto same = database.prepare("SELECT 1 FROM proteins WHERE accession = ? AND content_md5 = ?");
+  if (!same) return etl::failure(std::move(same.error()));
   auto statements = std::make_unique<Statements>(
-      Statements{std::move(*insert), std::move(*reject), std::move(*warnings), std::move(*forget)});
+      Statements{std::move(*insert), std::move(*reject), std::move(*warnings), std::move(*forget), std::move(*same)});
   if (tables == Tables::Full) {
     auto full = FullTables::make(database);
     if (!full) return etl::failure(std::move(full.error()));
@@ -198,6 +202,15 @@ etl::Result<Writer> Writer::make(sqlite::Database& database, Tables tables) {
 
 etl::Result<void> Writer::write(const Row& row) {
   if (row.reject) return statements_->rejects.insert(*row.reject);
+  if (skip_unchanged_) {
+    sqlite::Statement& same = statements_->find_same;
+    same.bind(0, row.entry.accession());
+    same.bind(1, string_view(row.content_md5));
+    const auto found = same.step();
+    same.reset();
+    if (!found) return etl::failure(found.error());
+    if (*found) return {};
+  }
   if (auto written = statements_->proteins.insert(row); !written) return written;
   std::vector<Warning> warnings;
   for (const uniprot::Unparsed& part : row.entry.unparsed) warnings.push_back({&row, &part});

@@ -21,6 +21,7 @@ namespace program {
 struct Row {
   etl::uniprot::Entry entry{};
   std::string sequence_md5{};
+  std::string content_md5{};  // of the entry's text
   std::string json{};
   std::string created{}, sequence_update{}, annotation_update{};  // ISO 8601, or empty
   std::string source{};                                           // the file
@@ -28,8 +29,8 @@ struct Row {
   std::optional<Reject> reject{};                                 // instead of all that
 };
 
-/// Fills the row of an entry that was parsed into it.
-void complete(Row& row);
+/// Fills the row of an entry that was parsed into it from `text`.
+void complete(Row& row, std::string_view text);
 
 /// Writes rows to SQLite, within the transaction that is open. Belongs to the connection's thread.
 class Writer {
@@ -45,6 +46,8 @@ class Writer {
   ~Writer();
   /// An entry that is there already is updated.
   [[nodiscard]] etl::Result<void> write(const Row& row);
+  /// From now on, an entry whose text is that of the entry in the table is not written again.
+  void skip_unchanged() noexcept { skip_unchanged_ = true; }
   /// The same for a batch, in the transaction of the store.
   [[nodiscard]] etl::Result<void> write(std::span<const Row> rows, etl::sqlite::Tx& tx);
   /// Forgets what was rejected when this file was loaded before.
@@ -54,6 +57,7 @@ class Writer {
   struct Statements;
   explicit Writer(std::unique_ptr<Statements> statements);
   std::unique_ptr<Statements> statements_;
+  bool skip_unchanged_ = false;
 };
 
 }  // namespace program

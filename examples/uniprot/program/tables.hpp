@@ -61,7 +61,8 @@ auto proteins_table() {
       D::column("annotation_update", [](const Row& r) { return maybe(r.annotation_update); }),
       D::column("entry_version", entry(&uniprot::Entry::entry_version)),
       D::column("source", [](const Row& r) { return maybe(r.source); }),
-      D::column("loaded_at", [](const Row&) { return std::optional(now()); }), D::column("entry_json", &Row::json));
+      D::column("loaded_at", [](const Row&) { return std::optional(now()); }), D::column("entry_json", &Row::json),
+      D::column("content_md5", [](const Row& r) { return maybe(r.content_md5); }));
 }
 
 template <class D>

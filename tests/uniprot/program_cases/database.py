@@ -9,7 +9,7 @@ from support import SECONDS, accessions, count, loaded, rows, split
 
 CHILDREN = ("accessions", "genes", "features", "cross_references", "keywords", "comments", "publications")
 COLUMNS = ("accession", "entry_name", "reviewed", "data_class", "organism", "taxonomy_id", "sequence", "length",
-           "mol_weight", "crc64", "sequence_md5", "created", "sequence_update", "annotation_update", "source", "loaded_at", "entry_json")
+           "mol_weight", "crc64", "sequence_md5", "created", "sequence_update", "annotation_update", "source", "loaded_at", "entry_json", "content_md5")
 
 
 def dump(db, *tables):

@@ -325,3 +325,26 @@ TEST_CASE("a hint of PostgreSQL ends a wait for work", "[jobs]") {
   stop.request_stop();
   other->wait(std::chrono::minutes(10), stop.get_token());
 }
+
+TEST_CASE("a connection that the server has ended is made again at the next call", "[jobs]") {
+  const OnPostgres place;
+  const std::string mine = fmt::format("jobs_test_{}", ::getpid());  // others use the server, too
+  const auto store = open_jobs(place.url() + "&application_name=" + mine);
+  const jobs::Job job = make_job(*store, 2);
+  const auto cut = [&] {
+    place.execute("SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name='" + mine +
+                  "'");
+  };
+  const auto lease = claim(*store, "w").at(0).lease;
+  cut();
+  // Whether the first call notices the end before or while it runs is up to the network. The second one must succeed.
+  if (const auto first = store->beat(std::vector{lease}, std::chrono::seconds(9)); !first)
+    CHECK(first.error().error_class == etl::ErrorClass::Transient);
+  CHECK(ok(store->beat(std::vector{lease}, std::chrono::seconds(9))).empty());
+  cut();
+  if (const auto first = store->release(lease); !first) {
+    CHECK(first.error().error_class == etl::ErrorClass::Transient);
+    ok(store->release(lease));
+  }
+  CHECK(counts(*store, job.id) == "2 0 0 0");
+}

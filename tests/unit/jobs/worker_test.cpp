@@ -321,3 +321,33 @@ TEMPLATE_TEST_CASE("a cancelled job hands its units back, and resumes where it w
   CHECK(in.work(in.options()).done == 1);
   CHECK(lines_landed(in.place) == "500 500");
 }
+
+TEST_CASE("a server that goes away and comes back costs time and nothing else", "[jobs]") {
+  // A server of its own, since the others use theirs.
+  struct OwnServer {
+    using Store = etl::postgres::Store;
+    PostgresServer server{};
+    [[nodiscard]] std::string url() const { return server.url(); }
+    [[nodiscard]] std::shared_ptr<Store> data() const { return ok(Store::open(url())); }
+    void execute(const std::string& sql) const { ok(open(url()).execute(sql)); }
+    [[nodiscard]] std::string value(const std::string& sql) const {
+      auto connection = open(url());
+      return test::value(connection, sql);
+    }
+  };
+  Ingestion<OwnServer> in(long_text());
+  std::function<void()> restart = [&] {
+    in.place.server.halt();
+    in.place.server.resume();
+  };
+  auto options = in.options();
+  options.run.retry = etl::RetryPolicy::database();
+  const auto report = jobs::work(
+      *in.store, *in.data, [&](const jobs::Work& one) { return Interrupted<OwnServer::Store>{{one}, &restart}; },
+      options);
+  if (report.error) FAIL(report.error->message());
+  CHECK(report.exit_code() == 0);
+  CHECK(lines_landed(in.place) == "4000 4000");
+  CHECK(in.state() == "completed");
+  CHECK(in.place.value("SELECT sum(attempts) FROM etl_job_units") == "0");
+}
