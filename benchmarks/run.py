@@ -23,7 +23,7 @@ from runner import cases as run_cases  # noqa: E402
 from runner import machine as run_machine  # noqa: E402
 from runner import tables  # noqa: E402
 
-WORKLOADS = ("compile", "handoff", "intake", "latency", "swissprot", "sqlite", "postgres", "csv")
+WORKLOADS = ("compile", "handoff", "intake", "latency", "swissprot", "sqlite", "postgres", "csv", "druid")
 
 
 def parse():

@@ -4,7 +4,7 @@ set -uo pipefail
 
 usage() {
   cat <<END
-usage: scripts/test.sh [--sanitizers | --all] [--soak]
+usage: scripts/test.sh [--sanitizers | --all] [--druid] [--soak]
 
 Installs what is missing (apt-get, as root or with sudo), builds with GCC in Release mode, warnings as errors, and
 runs the tests: unit and contract tests, examples, headers, compile errors, consumer projects, the rules of the tree.
@@ -12,17 +12,20 @@ runs the tests: unit and contract tests, examples, headers, compile errors, cons
   --sanitizers  also: ASan+UBSan and TSan builds with their tests
   --all         also: these, a Clang 16 build with its tests, clang-tidy, fuzzing for a few seconds per harness, and the
                 benchmarks' build
+  --druid       also: etl-druid on a real Apache Druid, which is downloaded by Maven and started for it (3 GB of memory,
+                5 minutes)
   --soak        also: the long randomised tests at full count (hours)
 
 Ends with one line 'N passed, N failed' and exit code 0 only if nothing failed and nothing was skipped.
 END
 }
 
-sanitizers=0 all=0 soak=0
+sanitizers=0 all=0 druid=0 soak=0
 for argument in "$@"; do
   case $argument in
     --sanitizers) sanitizers=1 ;;
     --all) sanitizers=1 all=1 ;;
+    --druid) druid=1 ;;
     --soak) soak=1 ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
@@ -95,9 +98,22 @@ suite() {
   step "$1: test" run_ctest "$1" --preset "$1"
 }
 
+# All cases share one cluster; that of authentication is a small one of its own.
+druid_suite() {
+  export ETLPIPE_DRUID=$PWD/build/druid ETLPIPE_DRUID_AUTH=$PWD/build/druid_auth
+  local cases=(--preset gcc -C Druid -L '^druid-real$' -j 1 --output-on-failure)
+  must "druid: start" scripts/druid_for_tests.sh start "$ETLPIPE_DRUID"
+  step "druid: test" run_ctest druid "${cases[@]}" -E '[.]auth$'
+  scripts/druid_for_tests.sh stop "$ETLPIPE_DRUID"
+  must "druid: start with users" env DRUID_AUTH=1 scripts/druid_for_tests.sh start "$ETLPIPE_DRUID_AUTH"
+  step "druid: test with users" run_ctest druid-auth "${cases[@]}" -R '[.]auth$'
+  scripts/druid_for_tests.sh stop "$ETLPIPE_DRUID_AUTH"
+}
+
 packages=("${library_packages[@]}" "${component_packages[@]}" python3 catch2 postgresql nginx-light openssl doxygen)
 ((!sanitizers)) || packages+=(clang-19 libclang-rt-19-dev llvm-19)  # llvm-19: names in reports
 ((!all)) || packages+=(clang-16 clang-tidy-19 libbenchmark-dev libtbb-dev)
+((!druid)) || packages+=(openjdk-17-jdk-headless maven curl)
 must "packages" need_packages "${packages[@]}"
 
 suite gcc
@@ -112,5 +128,6 @@ if ((all)); then
   if compgen -G 'tests/fuzz/*_fuzz.cpp' >/dev/null; then suite fuzz; fi
   must "bench: build" build bench
 fi
+if ((druid)); then druid_suite; fi
 if ((soak)); then step "soak" run_ctest soak --preset gcc -C Soak -L '^soak$' -j 1 --verbose; fi
 finish

@@ -14,7 +14,6 @@
 #include <utility>
 #include <vector>
 
-#include <etl/csv/columns.hpp>
 #include <etl/csv/index.hpp>
 #include <etl/csv/parse.hpp>
 #include <etl/csv/reader.hpp>
@@ -23,6 +22,7 @@
 #include "common/args.hpp"
 #include "common/measure.hpp"
 #include "generate.hpp"
+#include "item.hpp"
 #include "loading.hpp"
 #include "structural.hpp"
 
@@ -145,34 +145,18 @@ void sum(csv::Reader& reader, const std::vector<std::size_t>& columns, Counts& c
   });
 }
 
-struct Item {
-  std::int64_t id = 0;
-  std::int32_t code = 0;
-  std::chrono::sys_days day{};
-  std::string description{};
-  double price = 0;
-  std::int32_t count = 0;
-  bool active = false;
-  double ratio = 0;
-  std::string key{};
-  std::string name{};
-};
 // Columns of `Item` that are added up.
 const std::vector<std::size_t> summed{0, 1, 4, 5, 7};
 
 // All columns into structs that own their texts, a batch at a time; each batch over the one before.
 void structs(const std::string& path, Counts& counts) {
-  const auto columns = csv::columns<Item>(
-      csv::column("id", &Item::id), csv::column("code", &Item::code), csv::column("day", &Item::day),
-      csv::column("description", &Item::description), csv::column("price", &Item::price),
-      csv::column("count", &Item::count), csv::column("active", &Item::active), csv::column("ratio", &Item::ratio),
-      csv::column("key", &Item::key), csv::column("name", &Item::name));
+  const auto columns = bench::item_columns();
   auto reader = must(csv::Reader::open(path));
   const auto decoder = must(columns.bind(reader.header(), reader.name()));
-  std::vector<Item> batch(1000);
+  std::vector<bench::Item> batch(1000);
   std::size_t filled = 0;
   const auto consume = [&] {
-    for (const Item& item : std::span(batch).first(filled)) {
+    for (const bench::Item& item : std::span(batch).first(filled)) {
       counts.sum += static_cast<double>(item.id);
       counts.sum += item.code;
       counts.sum += item.price;

@@ -146,4 +146,4 @@ PLOTS = {"handoff": [("handoff.svg", handoff_bars), ("batch_size.svg", batch_siz
          "intake": [("intake.svg", intake_scaling)],
          "latency": [("latency.svg", latency_ranges)],
          "swissprot": [],
-         "sqlite": [], "postgres": [], "csv": []}
+         "sqlite": [], "postgres": [], "csv": [], "druid": []}

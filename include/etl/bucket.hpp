@@ -60,8 +60,10 @@ class Bucket {
   /// The same, with a callable for items that were taken and not loaded: `on_lost(const LostItem<T>&)`. It is called
   /// once for each such item, on any thread, one call at a time, before `finish()` returns. It is not called for an
   /// item that a push refused, because the pushing thread still has this item. It may write the item to a file, or keep
-  /// it for another bucket. If it throws, the bucket fails, but it is still called for the other items. It is not
-  /// called for items if there is no memory at all, or if their move constructor has thrown.
+  /// it for another bucket. It may stop or close the bucket, but must not call `finish()`; if it requests an abandon,
+  /// it is called for the dropped items before that request returns. If it throws, the bucket fails, but it is still
+  /// called for the other items. It is not called for items if there is no memory at all, or if their move constructor
+  /// has thrown.
   template <class F, class L>
     requires detail::Processor<F, T> && std::is_invocable_v<L&, const LostItem<T>&>
   Bucket(F processor, L on_lost, BucketOptions<T> options = {}, Stop stop = {})
@@ -235,8 +237,8 @@ class Bucket {
   detail::OfThisProcess<Parts> parts_;
 };
 
-/// Pushes into a bucket. Must be destroyed before its bucket; the destructor flushes its open batch. Belongs to one
-/// thread at a time.
+/// Pushes into a bucket. Must be destroyed before its bucket; the destructor flushes its open batch, but not in a child
+/// of fork(). Belongs to one thread at a time.
 template <class T>
 class Bucket<T>::Producer {
  public:

@@ -36,7 +36,7 @@ LAYERS = [
 ]
 # Components stand above core, apart from one another but for these edges.
 COMPONENTS = {
-    "io": set(), "excel": {"io"}, "sqlite": set(), "postgres": set(), "http": {"io"}, "s3": {"http"}, "kafka": set(),
+    "io": set(), "excel": {"io"}, "sqlite": set(), "postgres": set(), "http": {"io"}, "s3": {"http", "io"}, "kafka": set(),
     "druid": {"http", "io"}, "csv": {"io"}, "uniprot": {"io"}, "jobs": {"io", "sqlite", "postgres"},
     "records": set(), "schedule": set(),
 }

@@ -108,20 +108,20 @@ class BodySource final : public io::ByteSource {
         stop_(std::move(stop)),
         exchange_(std::move(client), request_, Transfer::To::Buffer) {}
 
-  [[nodiscard]] Result<Response> begin(const ClientOptions& options) {
+  [[nodiscard]] Result<Response> begin() {
     if (auto done = exchange_.run(stop_); !done) {
       // What came before a connection broke is read all the same, whenever that is noticed.
       if (!exchange_.has_bytes() || done.error().code == Problem::Stopped) return failure(std::move(done.error()));
       error_ = std::move(done.error());
     }
     Response& response = exchange_.transfer().response();
-    if (!response.ok()) return failure(status_error(request_, response, {}, options));
     name_ = Url::parse(response.url).value_or(Url()).shown();
     if (const auto size = response.headers.find("Content-Length");
         size && !response.headers.contains("Content-Encoding"))
       size_ = number(*size).value_or(0);
     return response;
   }
+  [[nodiscard]] const Request& request() const noexcept { return request_; }
 
   Result<std::size_t> read(std::span<char> to) override {
     Transfer& transfer = exchange_.transfer();
@@ -203,9 +203,18 @@ Result<Response> Client::send(const Request& request, const std::stop_token& sto
 
 Result<Opened> Client::open(Request request, std::stop_token stop) const {
   auto source = std::make_unique<BodySource>(state_, std::move(request), std::move(stop));
-  Result<Response> head = source->begin(state_->options);
+  Result<Response> head = source->begin();
   if (!head) return failure(std::move(head.error()));
+  if (!head->ok()) return failure(error_of(source->request(), *head));
   return Opened{std::move(*head), std::move(source)};
+}
+
+Result<Opened> Client::open_any(Request request, std::stop_token stop) const {
+  auto source = std::make_unique<BodySource>(state_, std::move(request), std::move(stop));
+  Result<Response> head = source->begin();
+  if (!head) return failure(std::move(head.error()));
+  const bool ok = head->ok();
+  return Opened{std::move(*head), ok ? std::move(source) : nullptr};
 }
 
 }  // namespace etl::inline v0::http

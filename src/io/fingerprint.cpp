@@ -11,7 +11,9 @@
 #include <fmt/format.h>
 
 #include <etl/io/digest.hpp>
+#include <etl/io/object_store_url.hpp>
 
+#include "object_store_url.hpp"
 #include "posix.hpp"
 
 namespace etl::inline v0::io {
@@ -40,7 +42,11 @@ Result<std::string> digest_of(const detail::Fd& file, const std::filesystem::pat
 
 }  // namespace
 
-Result<std::string> fingerprint(const std::filesystem::path& path) {
+Result<std::string> fingerprint(const std::filesystem::path& path_or_url) {
+  if (is_store_url(path_or_url.native())) return detail::object_fingerprint(path_or_url.native());
+  const auto local = local_path(path_or_url);
+  if (!local) return failure(local.error());
+  const std::filesystem::path& path = *local;
   struct stat info{};
   const auto file = detail::open_to_read(path, info);
   if (!file) return failure(file.error());

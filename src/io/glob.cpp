@@ -11,8 +11,11 @@
 
 #include <fmt/format.h>
 
+#include <etl/io/object_store_url.hpp>
+
 #include "glob_pattern.hpp"
 #include "glob_walk.hpp"
+#include "object_store_url.hpp"
 
 namespace etl::inline v0::io {
 namespace {
@@ -53,9 +56,9 @@ std::string unmatched(const std::string& pattern) {
   return fmt::format("'{}' matches no file", pattern);
 }
 
-}  // namespace
-
-Result<std::vector<fs::path>> glob(std::span<const std::string> patterns, const GlobOptions& options) {
+/// Of files alone. `problems`: what is wrong with the patterns before.
+Result<std::vector<fs::path>> glob_files(std::span<const std::string> patterns, const GlobOptions& options,
+                                         std::string problems) {
   std::vector<std::string> invalid(patterns.size());
   std::vector<std::vector<detail::PathPattern>> alternatives(patterns.size());  // the walk refers to them
   detail::GlobWalk walk(options, patterns.size());
@@ -80,7 +83,6 @@ Result<std::vector<fs::path>> glob(std::span<const std::string> patterns, const 
   if (!working.states.empty()) walk.start(std::move(working));
   walk.run(options.threads > 0 ? options.threads : std::max(1U, std::thread::hardware_concurrency()));
 
-  std::string problems;
   const auto add = [&problems](const std::string& problem) {
     problems.append(problems.empty() ? "" : "; ").append(problem);
   };
@@ -92,6 +94,37 @@ Result<std::vector<fs::path>> glob(std::span<const std::string> patterns, const 
     if (!walk.matched(i)) add(invalid[i].empty() ? unmatched(patterns[i]) : invalid[i]);
   if (!problems.empty()) return failure(fatal(std::move(problems)));
   return unique(std::move(walk.found()));
+}
+
+}  // namespace
+
+Result<std::vector<fs::path>> glob(std::span<const std::string> patterns, const GlobOptions& options) {
+  std::vector<std::string> of_files;
+  std::vector<fs::path> objects;
+  std::string problems;
+  const auto problem = [&problems](const Error& error) {
+    problems.append(problems.empty() ? "" : "; ").append(error.message());
+  };
+  for (const std::string& pattern : patterns) {
+    if (is_store_url(pattern)) {
+      auto found = detail::glob_objects(pattern);
+      if (found)
+        std::ranges::move(*found, std::back_inserter(objects));
+      else
+        problem(found.error());
+    } else if (auto path = detail::file_pattern(pattern)) {
+      of_files.push_back(std::move(*path));
+    } else {
+      problem(path.error());
+    }
+  }
+  auto files = glob_files(of_files, options, std::move(problems));
+  if (!files || objects.empty()) return files;
+  std::ranges::move(objects, std::back_inserter(*files));
+  std::ranges::sort(*files);
+  const auto rest = std::ranges::unique(*files);
+  files->erase(rest.begin(), rest.end());
+  return files;
 }
 
 Result<std::vector<fs::path>> glob(const std::string& pattern, const GlobOptions& options) {

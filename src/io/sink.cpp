@@ -10,7 +10,9 @@
 #include <fmt/format.h>
 
 #include <etl/io/gzip.hpp>
+#include <etl/io/object_store_url.hpp>
 
+#include "object_store_url.hpp"
 #include "posix.hpp"
 
 namespace etl::inline v0::io {
@@ -112,9 +114,12 @@ class FileSink final : public ByteSink {
 }  // namespace
 
 Result<Sink> create_file(const std::filesystem::path& path) {
-  auto file = detail::open_to_write(path);
+  if (is_store_url(path.native())) return detail::create_object_url(path.native());
+  const auto local = local_path(path);
+  if (!local) return failure(local.error());
+  auto file = detail::open_to_write(*local);
   if (!file) return failure(std::move(file).error());
-  return std::make_unique<FileSink>(*std::move(file), path.string());
+  return std::make_unique<FileSink>(*std::move(file), local->string());
 }
 
 Sink standard_output() { return std::make_unique<FileSink>(detail::Fd(STDOUT_FILENO, true), "standard output"); }

@@ -12,7 +12,9 @@
 #include <fmt/format.h>
 
 #include <etl/io/gzip.hpp>
+#include <etl/io/object_store_url.hpp>
 
+#include "object_store_url.hpp"
 #include "posix.hpp"
 
 namespace etl::inline v0::io {
@@ -106,10 +108,13 @@ class MemorySource final : public ByteSource {
 }  // namespace
 
 Result<Source> open_file(const std::filesystem::path& path) {
+  if (is_store_url(path.native())) return detail::open_object_url(path.native());
+  const auto local = local_path(path);
+  if (!local) return failure(local.error());
   struct stat info{};
-  auto file = detail::open_to_read(path, info);
+  auto file = detail::open_to_read(*local, info);
   if (!file) return failure(std::move(file).error());
-  return std::make_unique<FileSource>(*std::move(file), info, path.string());
+  return std::make_unique<FileSource>(*std::move(file), info, local->string());
 }
 
 Source standard_input() {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -115,6 +116,37 @@ TEST_CASE("G2: a bucket holds no more than its capacity, whoever pushes") {
   const etl::RunReport r = bucket.finish();
   CHECK(r.items.loaded == static_cast<std::uint64_t>(held.load()));
   CHECK(test::unsound(r) == "");
+}
+
+TEST_CASE("G2: batches of a bucket that wait for their turn to be loaded count to its capacity") {
+  const test::Watchdog watchdog("the capacity bound of parked batches");
+  constexpr std::size_t capacity = 3, batch_size = 4, plenty = 1000;
+  for (const bool concurrent : {false, true}) {
+    test::Gate open;
+    const auto load = [&](std::span<const int>) { open.wait(); };
+    etl::Options o{.batch_size = batch_size, .workers = 3, .capacity = capacity};
+    if (concurrent) o.max_concurrent_loads = 1;
+    std::optional<etl::Bucket<int>> bucket;
+    if (concurrent)
+      bucket.emplace(etl::concurrent(load), o);
+    else
+      bucket.emplace(load, o);
+    // One load is held, and the workers park what they take after it. Room is left only when they have parked all.
+    std::size_t held = 0;
+    for (int item = 1; held < plenty;) {
+      const etl::RunStatus before = bucket->status();
+      if (bucket->try_push(item))
+        ++held;
+      else if (before.queued_batches == 0 && before.running_batches <= 1)
+        break;
+    }
+    CAPTURE(concurrent);
+    CHECK(held <= capacity * batch_size);
+    open.open();
+    const etl::RunReport r = bucket->finish();
+    CHECK(r.items.loaded == held);
+    CHECK(test::unsound(r) == "");
+  }
 }
 
 TEST_CASE("G2: constant memory, however long the source [soak]", "[soak]") {

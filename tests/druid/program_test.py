@@ -15,7 +15,14 @@ import sys
 import tempfile
 import threading
 
-SALES = "sold_at,product,quantity,price\n2024-01-01T10:00:00Z,apple,3,1.5\n2024-01-02T10:00:00Z,\"a, b\",4,2\n2024-01-02T11:00:00Z,,5,0.5\n"
+SALES = """sold_at,product,quantity,price,shop
+2024-01-01T10:00:00Z,apple,3,1.5,n
+2024-01-02T10:00:00Z,"a, b",4,2,n
+2024-01-02T11:00:00Z,,5,0.5,n
+"""
+ROWS = [{"sold_at": "2024-01-01T10:00:00Z", "product": "apple", "quantity": "3", "price": "1.5", "shop": "n"},
+        {"sold_at": "2024-01-02T10:00:00Z", "product": "a, b", "quantity": "4", "price": "2", "shop": "n"},
+        {"sold_at": "2024-01-02T11:00:00Z", "quantity": "5", "price": "0.5", "shop": "n"}]
 
 
 class Druid(http.server.ThreadingHTTPServer):
@@ -25,6 +32,7 @@ class Druid(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answers)
         self.tasks, self.rows, self.asked = {}, {}, []
         self.running, self.lost_rows, self.refused = False, 0, False
+        self.columns, self.bad_lines, self.told_lines = [], [], None
         self.seen = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -56,6 +64,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
             druid.tasks[self.path.split("/")[-2]] = "FAILED"
             return self.answer(200, {"task": self.path.split("/")[-2]})
         if self.path == "/druid/v2/sql":
+            if b"INFORMATION_SCHEMA" in body:
+                return self.answer(200, [["COLUMN_NAME", "DATA_TYPE"], ["VARCHAR", "VARCHAR"], *druid.columns])
             return self.answer(200, b'{"n":1}\n{"n":2}\n\n')
         if self.server.refused:
             return self.answer(400, {"error": "no such extension"})
@@ -76,9 +86,16 @@ class Answers(http.server.BaseHTTPRequestHandler):
         if task not in druid.tasks:
             return self.answer(404, b"Cannot find any task with id")
         if parts[-1] == "reports":
-            stats = {"buildSegments": {"processed": len(druid.rows[task]) - druid.lost_rows}}
+            bad = druid.bad_lines
+            stats = {"buildSegments": {"processed": len(druid.rows[task]) - druid.lost_rows - len(bad),
+                                       "unparseable": len(bad)}}
+            events = {"buildSegments": [
+                {"input": "{sold_at=x}", "errorType": "unparseable",
+                 "details": [f"Timestamp[x] is unparseable! (Path: file:/s/rows.json.gz, Record: {n}, Line: {n})"]}
+                for n in bad[:druid.told_lines]]}
             return self.answer(200, {"ingestionStatsAndErrors": {"taskId": task, "payload": {
-                "ingestionState": "COMPLETED", "unparseableEvents": {}, "rowStats": stats, "segmentsPublished": 1}}})
+                "ingestionState": "COMPLETED", "unparseableEvents": events, "rowStats": stats,
+                "segmentsPublished": 1}}})
         druid.seen.set()
         return self.answer(200, {"task": task, "status": {
             "id": task, "statusCode": druid.tasks[task], "dataSource": "sales",
@@ -112,11 +129,10 @@ def case_load(case):
     """Rows arrive as they are, and nothing stays behind."""
     said = case.run(case.load(), 0)
     assert "complete: 3 rows into 'sales'" in said, said
-    assert "staging " in said and "segments " in said, said
+    for stage in ("types", "datasource", "validate and stage", "submit", "task", "report", "segments", "total"):
+        assert f"{stage} 0." in said, said
     (rows,) = case.druid.rows.values()
-    assert rows == [{"sold_at": "2024-01-01T10:00:00Z", "product": "apple", "quantity": "3", "price": "1.5"},
-                    {"sold_at": "2024-01-02T10:00:00Z", "product": "a, b", "quantity": "4", "price": "2"},
-                    {"sold_at": "2024-01-02T11:00:00Z", "quantity": "5", "price": "0.5"}], rows
+    assert rows == ROWS, rows
     assert not case.staged(), case.staged()
 
 
@@ -138,9 +154,15 @@ def case_print_spec(case):
     schema = spec["dataSchema"]
     assert schema["timestampSpec"]["column"] == "sold_at", schema
     types = {one["name"]: one["type"] for one in schema["dimensionsSpec"]["dimensions"]}
-    assert types == {"product": "string", "quantity": "long", "price": "double"}, types
+    assert types == {"product": "string", "quantity": "long", "price": "double", "shop": "string"}, types
     assert spec["ioConfig"]["appendToExisting"] is True
     assert not case.druid.asked and not case.staged()
+    spec = json.loads(case.run(case.load("--mode", "append", "--print-spec", "--type", "quantity=double", "--rollup",
+                                         "--metrics", "doubleSum:total:price", "--granularity", "month"), 0))["spec"]
+    schema = spec["dataSchema"]
+    assert {"name": "quantity", "type": "double"}.items() <= schema["dimensionsSpec"]["dimensions"][1].items(), schema
+    assert schema["metricsSpec"][0]["fieldName"] == "price" and schema["granularitySpec"]["rollup"] is True, schema
+    assert schema["granularitySpec"]["segmentGranularity"] == "MONTH", schema
 
 
 def case_wrong(case):
@@ -151,6 +173,95 @@ def case_wrong(case):
     assert "--mode" in case.run(case.load("--granularity", "DAY"), 2)
     case.run(case.load("--mode", "sideways"), 2)
     assert not case.druid.asked
+
+
+def case_formats(case):
+    """JSON gives the same rows; its columns are those of all of its objects."""
+    case.file = case.folder / "sales.json"
+    case.file.write_text("[\n" + ",\n".join(json.dumps(row, indent=1) for row in ROWS) + "]", encoding="utf-8")
+    case.run(case.load(), 0)
+    (rows,) = case.druid.rows.values()
+    assert rows == ROWS, rows
+    case.file.write_text("".join(json.dumps({**row, "quantity": 1, "price": 2.5, **more}) + "\n" for row, more in
+                                 zip(ROWS, ({}, {}, {"late": 1.5}))), encoding="utf-8")
+    spec = json.loads(case.run(case.load("--mode", "append", "--print-spec"), 0))["spec"]
+    types = {one["name"]: one["type"] for one in spec["dataSchema"]["dimensionsSpec"]["dimensions"]}
+    assert types == {"product": "string", "quantity": "long", "price": "double", "shop": "string",
+                     "late": "double"}, types
+    # Texts only: the first row is the header all the same.
+    case.file.write_text("at,a,b\n2024-01-01,x,y\n", encoding="utf-8")
+    case.run(case.load("--mode", "replace", "--min-columns", "3", "--min-numeric-columns", "0"), 0)
+    assert list(case.druid.rows.values())[-1] == [{"at": "2024-01-01", "a": "x", "b": "y"}]
+
+
+def case_validate(case):
+    """All that is wrong is told at once, and nothing is sent."""
+    case.file.write_text("a,b\n1,x\n2,\n3\n", encoding="utf-8")
+    for command in (case.load("--validate-only"), case.load("--validate-only", "--mode", "append"),
+                    [case.program, "validate", str(case.file)]):
+        said = case.run(command, 1)
+        for check in ("columns", "time_column", "numeric_columns", "row"):
+            assert f"\n  {check}: " in said, said
+    assert not case.druid.tasks and not case.staged(), case.staged()
+    found = json.loads(case.run([case.program, "validate", "--json", str(case.file)], 1))
+    assert found["row_count"] == 3 and found["violations"][-1]["row"] == 3, found
+    limits = ["--min-columns", "2", "--min-time-columns", "0", "--min-numeric-columns", "1"]
+    case.file.write_text("a,b\n1,x\n2,\n", encoding="utf-8")
+    assert "; valid" in case.run([case.program, "validate", str(case.file), *limits], 0)
+    assert "columns" in case.run([case.program, "validate", str(case.file), "--max-bytes", "3", *limits], 1)
+    picture = case.folder / "picture.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
+    assert "not valid" in case.run([case.program, "validate", str(picture)], 1)
+    case.run([case.program, "validate", str(case.folder / "none.csv")], 2)
+
+
+def case_types(case):
+    """A value that is not of its column's type is told, wherever it stands; so are types that the datasource has."""
+    many = "".join(f"2024-01-01T10:00:00Z,p,{n},1.5,n\n" for n in range(60_000))
+    case.file.write_text(SALES.splitlines()[0] + "\n" + many + "2024-01-01,p,many,1,n\n", encoding="utf-8")
+    said = case.run(case.load(), 2)
+    assert "column 'quantity' holds numbers" in said and "row 60001: 'many'" in said, said
+    assert not case.druid.tasks
+    case.file.write_text(SALES, encoding="utf-8")
+    case.druid.columns = [["__time", "TIMESTAMP"], ["product", "VARCHAR"], ["quantity", "VARCHAR"], ["price", "BIGINT"],
+                          ["old", "DOUBLE"]]
+    said = case.run(case.load(), 1)
+    for what in ("'quantity' is VARCHAR, and the new rows have BIGINT", "'price' is BIGINT, and the new rows have DOUBLE",
+                 "'shop' is new", "'old' is not in the input"):
+        assert what in said, said
+    assert not case.druid.tasks and not case.staged()
+    case.run(case.load("--mode", "append", "--allow-type-changes"), 0)
+
+
+def case_dead_letters(case):
+    """A row that Druid cannot parse is kept with its text before the staged rows go."""
+    letters = case.folder / "letters.ndjson"
+    assert "--dead-letters" in case.run(case.load("--mode", "append", "--max-bad-rows", "1"), 2)
+    accept = ["--mode", "replace", "--max-bad-rows", "2", "--dead-letters", str(letters)]
+    case.druid.bad_lines = [2]
+    summary = json.loads(case.run(case.load(*accept, "--json"), 3).split("\n")[0])
+    assert summary["outcome"] == "complete with rejects" and summary["dead_letters"] == 1, summary
+    assert summary["rows"] == {"processed": 2, "processed_with_error": 0, "thrown_away": 0, "unparseable": 1}, summary
+    (letter,) = [json.loads(line) for line in letters.read_text().splitlines()]
+    assert json.loads(letter["payload"]) == ROWS[1], letter
+    assert not case.staged(), case.staged()
+    case.druid.bad_lines, case.druid.told_lines = [1, 2], 1
+    said = case.run(case.load(*accept), 1)
+    assert "Druid does not tell the texts of 1 rows" in said and case.staged(), said
+
+
+def case_left_parts(case):
+    """What a killed process has left is removed; what a running one writes is not."""
+    stage = case.folder / "stage"
+    stage.mkdir()
+    name = f".sales-{os.uname().nodename}-"
+    with subprocess.Popen(["true"]) as dead:
+        pass
+    gone, kept = stage / f"{name}{dead.pid}.part.json.gz", stage / f"{name}{os.getpid()}.part.json.gz"
+    for part in (gone, kept):
+        part.touch()
+    case.run(case.load(), 0)
+    assert case.staged() == [kept], case.staged()
 
 
 def case_refused(case):

@@ -407,6 +407,44 @@ TEST_CASE("fork: a child makes and uses what it needs itself") {
 #endif
 }
 
+TEST_CASE("fork: a child destroys its producer, though another thread had the lock of the bucket") {
+  const test::Watchdog watchdog("a producer in a child");
+  test::Gate reached, go_on;
+  std::atomic<int> weighed = 0;
+  struct Weighing {  // the second time that it weighs the item 2 is under the lock
+    test::Gate &reached, &go_on;
+    std::atomic<int>& weighed;
+    void operator()(std::span<const int>) const {}
+    std::size_t bytes(const int& item) const {
+      if (item == 2 && ++weighed == 2) {
+        reached.open();
+        go_on.wait();
+      }
+      return sizeof(item);
+    }
+  };
+  auto bucket = std::make_unique<etl::Bucket<int>>(
+      Weighing{reached, go_on, weighed},
+      etl::Options{.batch_size = 2, .batch_bytes = 1000, .timeout = etl::Options::never, .workers = 1});
+  std::optional<etl::Bucket<int>::Producer> producer(bucket->producer());
+  CHECK(producer->push(1));
+  std::thread other([&] {
+    auto mine = bucket->producer();
+    mine.push(1);
+    mine.push(2);
+  });
+  reached.wait();
+  CHECK(in_child([&] {
+          producer.reset();
+          bucket.reset();
+          return 7;
+        }) == 7);
+  go_on.open();
+  other.join();
+  producer.reset();
+  CHECK(bucket->finish().items.loaded == 3);
+}
+
 #ifndef ETLPIPE_TEST_SANITIZED  // they have the operators for themselves
 TEST_CASE("fork: a thread of a child ends, though another thread was in its first push to a bucket") {
   const test::Watchdog watchdog("the end of a thread in a child");

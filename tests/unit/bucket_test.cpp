@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -372,6 +373,82 @@ TEST_CASE("bucket: G4 a callable for lost items that throws fails the bucket, an
   CHECK(report.outcome == etl::Outcome::Failed);
   REQUIRE_FALSE(report.errors.empty());
   CHECK(report.errors[0].error.message() == "on_lost has failed for an item that is rejected: no file");
+}
+
+TEST_CASE("G4: a push that saw a full bucket goes on when another push has failed, though no batch is due") {
+  const test::Watchdog watchdog("a push after one that failed");
+  struct Watched final : etl::ExecutorBackend {  // says when somebody waits
+    explicit Watched(test::Gate& gate) : waits(gate) {}
+    void post(std::shared_ptr<etl::Task> task) override { pool.backend()->post(std::move(task)); }
+    std::unique_ptr<etl::Timer> make_timer() override { return pool.backend()->make_timer(); }
+    void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& signal, etl::TimePoint until) override {
+      waits.open();
+      etl::ExecutorBackend::wait(lock, signal, until);
+    }
+    test::Gate& waits;
+    etl::Executor pool = etl::Executor::pool(1);
+  };
+  struct Item {
+    Item(int its_number, test::Gate* its_reached, test::Gate* its_go_on)
+        : number(its_number), reached(its_reached), go_on(its_go_on) {}
+    Item(Item&& other) : number(other.number) {
+      if (other.reached == nullptr) return;
+      other.reached->open();
+      other.go_on->wait();
+      throw std::runtime_error("cannot be moved");
+    }
+    Item& operator=(Item&& other) = default;
+    int number;
+    test::Gate *reached = nullptr, *go_on = nullptr;
+  };
+  test::Gate waits, reached, go_on;
+  etl::Bucket<Item> bucket([](std::span<const Item>) {}, {.batch_size = 3,
+                                                          .timeout = etl::Options::never,
+                                                          .workers = 1,
+                                                          .capacity = 1,
+                                                          .executor = etl::Executor(std::make_shared<Watched>(waits))});
+  for (const int number : {1, 2}) CHECK(bucket.push(Item(number, nullptr, nullptr)));
+  bool thrown = false, pushed = false;
+  std::thread failing([&] {
+    try {
+      static_cast<void>(bucket.push(Item(3, &reached, &go_on)));
+    } catch (const std::runtime_error&) {
+      thrown = true;
+    }
+  });
+  reached.wait();
+  std::thread waiting([&] { pushed = bucket.push(Item(4, nullptr, nullptr)); });
+  waits.wait();
+  go_on.open();
+  failing.join();
+  waiting.join();
+  CHECK(thrown);
+  CHECK(pushed);
+  CHECK(bucket.finish().items.loaded == 3);
+}
+
+TEST_CASE("G4: a bucket whose callable for lost items asks for an abandon comes to its end") {
+  const test::Watchdog watchdog("an abandon within on_lost");
+  test::Gate pushed;
+  etl::StopSource stop;
+  std::vector<std::pair<int, etl::LostAs>> lost;
+  etl::Bucket<int> bucket(
+      [&](std::span<const int>, etl::BatchContext& context) {
+        pushed.wait();
+        context.reject(0, "no");
+      },
+      [&](const etl::LostItem<int>& one) {
+        lost.emplace_back(one.item, one.how);
+        stop.request_abandon();
+      },
+      {.batch_size = 1, .workers = 1, .capacity = 10, .errors = {.max_rejects = 10}}, stop.stop());
+  for (const int item : {0, 1, 2}) CHECK(bucket.push(item));
+  pushed.open();
+  const etl::RunReport r = bucket.finish();
+  CHECK(r.outcome == etl::Outcome::Cancelled);
+  using enum etl::LostAs;
+  CHECK(lost == std::vector<std::pair<int, etl::LostAs>>{{0, Rejected}, {1, Abandoned}, {2, Abandoned}});
+  CHECK(test::unsound(r) == "");
 }
 
 TEST_CASE("bucket: push_for waits for room, no longer than it is told") {

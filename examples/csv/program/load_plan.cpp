@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <etl/io/object_store_url.hpp>
 
 #include "load_csv.hpp"
 #include "load_json.hpp"
@@ -170,10 +171,7 @@ bool same_but_for_case(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, {}, lower, lower);
 }
 
-bool can_be_read_again(const fs::path& file) {
-  std::error_code unknown;
-  return file != "-" && fs::is_regular_file(file, unknown);
-}
+bool can_be_read_again(const fs::path& file) { return etl::io::can_be_read_again(file); }
 
 std::string display_name(const fs::path& file) { return file == "-" ? "standard input" : file.string(); }
 

@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include <fmt/format.h>
+#include <etl/io/object_store_url.hpp>
 #include <etl/observe/terminal.hpp>
 
 #include "common/standard_streams.hpp"
@@ -35,12 +36,10 @@ Progress::Progress(const std::vector<fs::path>& files) : files_(files.size()) {
   const fs::path common = common_folder(files);
   bool known = true;
   for (std::size_t i = 0; i < files.size(); ++i) {
-    std::error_code unknown;
-    const bool again = can_be_read_again(files[i]);
-    const std::uintmax_t size = again ? fs::file_size(files[i], unknown) : 0;
-    known = known && again && !unknown;
+    const auto size = can_be_read_again(files[i]) ? etl::io::size_of(files[i]) : 0;
+    known = known && size && can_be_read_again(files[i]);
     files_[i].name = common.empty() ? display_name(files[i]) : files[i].lexically_relative(common).string();
-    files_[i].size = unknown ? 0 : size;
+    files_[i].size = size.value_or(0);
     all_ += files_[i].size;
   }
   if (!known) all_ = 0;

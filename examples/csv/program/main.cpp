@@ -12,6 +12,7 @@
 
 #include "command.hpp"
 #include "common/environment.hpp"
+#include "common/stores.hpp"
 
 namespace {
 
@@ -59,6 +60,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   program::reserve_standard_streams();
+  program::add_stores();
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write, with a message
   try {
     return run(argc, argv);

@@ -11,6 +11,8 @@
 
 #include <fmt/format.h>
 #include <etl/io/compression.hpp>
+#include <etl/io/object_store_stream.hpp>
+#include <etl/io/object_store_url.hpp>
 
 namespace etl::inline v0::csv {
 namespace {
@@ -62,10 +64,28 @@ class RangeSource final : public io::ByteSource {
   std::uint64_t size_ = 0;
 };
 
+/// The same of an object: asks for its first bytes, and then for those from the place on.
+Result<io::Source> open_object_at(const std::string& url, std::uint64_t offset) {
+  auto place = io::open_store(url);
+  if (!place) return failure(std::move(place.error()));
+  auto begin = place->store.get(place->key, {.offset = 0, .size = io::compression_bytes, .if_match = {}});
+  if (!begin) return failure(std::move(begin.error()));
+  const auto magic = io::read_all(*begin->bytes);
+  if (!magic) return failure(magic.error());
+  if (io::compression_of(*magic) != io::Compression::None) return io::Source{};
+  auto opened = io::open_object(place->store, place->key, {.offset = offset, .if_match = begin->info.etag});
+  if (!opened) return failure(std::move(opened.error()));
+  return std::move(opened->bytes);
+}
+
 }  // namespace
 
-Result<io::Source> open_at(const std::filesystem::path& path, std::uint64_t offset) {
-  if (path == "-") return io::Source{};
+Result<io::Source> open_at(const std::filesystem::path& path_or_url, std::uint64_t offset) {
+  if (path_or_url == "-") return io::Source{};
+  if (io::is_store_url(path_or_url.native())) return open_object_at(path_or_url.native(), offset);
+  const auto local = io::local_path(path_or_url);
+  if (!local) return failure(local.error());
+  const std::filesystem::path& path = *local;
   const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) {
     const int code = errno;

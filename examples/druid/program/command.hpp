@@ -20,6 +20,7 @@ using Chosen = std::function<int(const etl::Stop&)>;
 
 // Each adds its subcommand, which sets `chosen` when it is called for.
 void add_load(CLI::App& app, Chosen& chosen);
+void add_validate(CLI::App& app, Chosen& chosen);
 void add_status(CLI::App& app, Chosen& chosen);
 void add_cancel(CLI::App& app, Chosen& chosen);
 void add_query(CLI::App& app, Chosen& chosen);

@@ -1,14 +1,9 @@
-// etl-druid load: files of delimited text into a datasource.
-#include <algorithm>
+// etl-druid load: files into a datasource.
 #include <chrono>
-#include <cstddef>
-#include <cstdint>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -17,225 +12,272 @@
 
 #include <fmt/format.h>
 
-#include <etl/csv/sniff.hpp>
+#include <etl/druid/compare.hpp>
+#include <etl/druid/dead_letters.hpp>
 #include <etl/druid/ingest.hpp>
 #include <etl/http/error.hpp>
+#include <etl/io/dead_letter_file.hpp>
 #include <etl/io/glob.hpp>
 
 #include "command.hpp"
+#include "limits.hpp"
+#include "plan.hpp"
 #include "stage.hpp"
+#include "summary.hpp"
 
 namespace program {
 namespace {
 
 namespace druid = etl::druid;
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 struct Options {
   Connection connection{};
   std::vector<std::string> files{};
-  std::string data_source{};
-  std::string mode{};
-  std::vector<std::string> intervals{};
-  bool drop_existing = false;
+  InputOptions input{};
+  etl::csv::ValidationLimits limits{};
+  Plan plan{};
   std::string folder = (fs::temp_directory_path() / "etl-druid").string();
-  bool keep_staged = false;
-  std::string time{};
-  std::string time_format = "auto";
-  std::string granularity = "DAY";
-  std::string query_granularity = "NONE";
-  bool rollup = false;
-  std::vector<std::string> metrics{};
-  std::int64_t max_bad_rows = 0;
+  std::string dead_letters{};
   std::string run{};
+  bool keep_staged = false;
+  bool validate_only = false;
   bool print_spec = false;
+  bool allow_type_changes = false;
   bool leave_running = false;
   bool no_wait = false;
+  bool json = false;
   double deadline = 0;
 };
 
-etl::Error wrong(std::string text) { return {.code = etl::Errc::InvalidOptions, .context = std::move(text)}; }
+int code_of(const etl::Error& error, int otherwise) {
+  return error.code == std::errc::operation_canceled ? exit_stopped : otherwise;
+}
 
-druid::DimensionType type_of(etl::csv::Kind kind) {
-  switch (kind) {
-    case etl::csv::Kind::Integer: return druid::DimensionType::Long;
-    case etl::csv::Kind::Double:
-    case etl::csv::Kind::Numeric: return druid::DimensionType::Double;
-    default: return druid::DimensionType::String;
+/// Says what differs. An error: rows of different types would come together.
+etl::Result<void> check_types(const druid::Client& client, const druid::Spec& spec, bool allowed,
+                              const std::stop_token& stop) {
+  const auto existing = client.columns(spec.data_source, stop);
+  if (!existing) {
+    // A cluster may offer its tasks without its queries.
+    if (existing.error().code != druid::Problem::NotForwarded) return etl::failure(existing.error());
+    say("etl-druid: the columns of '{}' are not known, because there is no broker: types are not compared\n",
+        spec.data_source);
+    return {};
   }
-}
-
-/// The column that was named, or the only one that holds times.
-etl::Result<std::string> time_column(const Options& options, const etl::csv::Sniffed& sniffed) {
-  if (!options.time.empty()) return options.time;
-  std::vector<std::string> times;
-  for (const auto& column : sniffed.columns)
-    if (column.kind >= etl::csv::Kind::Date) times.push_back(column.name);
-  if (times.size() == 1) return times.front();
-  return wrong(times.empty() ? "no column holds dates or times; name the column of the time by --time"
-                             : fmt::format("several columns hold dates or times ({}); choose one by --time",
-                                           fmt::join(times, ", ")));
-}
-
-/// "longSum:total:quantity" and "count:rows".
-etl::Result<druid::Metric> metric_of(const std::string& text) {
-  const std::size_t first = text.find(':');
-  if (first == std::string::npos)
-    return wrong(fmt::format("--metric '{}': write TYPE:NAME:COLUMN, or count:NAME", text));
-  const std::size_t second = text.find(':', first + 1);
-  druid::Metric made{.type = text.substr(0, first), .name = text.substr(first + 1, second - first - 1)};
-  if (second != std::string::npos) made.field = text.substr(second + 1);
-  return made;
-}
-
-etl::Result<druid::Grain> grain_of(std::string_view option, const std::string& name) {
-  const auto grain = druid::grain_of(name);
-  if (!grain) return wrong(fmt::format("{} '{}': write HOUR, DAY, MONTH or another of Druid's names", option, name));
-  return *grain;
-}
-
-/// All but the input.
-etl::Result<druid::Spec> spec_of(const Options& options, const etl::csv::Sniffed& sniffed) {
-  druid::Mode mode = druid::Append{.intervals = options.intervals};
-  if (options.mode == "replace")
-    mode = druid::Replace{.intervals = options.intervals,
-                          .where_rows_are = options.intervals.empty(),
-                          .drop_existing = options.drop_existing};
-  druid::Spec spec{.data_source = options.data_source, .mode = std::move(mode), .format = druid::JsonFormat{}};
-  auto time = time_column(options, sniffed);
-  if (!time) return etl::failure(std::move(time.error()));
-  spec.timestamp = {.column = std::move(*time), .format = options.time_format};
-  std::set<std::string> inputs{spec.timestamp.column};
-  for (const std::string& text : options.metrics) {
-    auto metric = metric_of(text);
-    if (!metric) return etl::failure(std::move(metric.error()));
-    inputs.insert(metric->field);
-    spec.metrics.push_back(std::move(*metric));
+  std::string changed;
+  for (const druid::ColumnChange& change : druid::compare(*existing, spec)) {
+    say("datasource '{}': {}\n", spec.data_source, change.what);
+    if (!change.compatible()) changed += (changed.empty() ? "" : "; ") + change.what;
   }
-  std::vector<druid::Dimension> dimensions;
-  for (const auto& column : sniffed.columns) {
-    if (std::ranges::find(spec.columns, column.name) != spec.columns.end())
-      return wrong(fmt::format("two columns are called '{}'; their names must differ", column.name));
-    spec.columns.push_back(column.name);
-    if (!inputs.contains(column.name)) dimensions.push_back({.name = column.name, .type = type_of(column.kind)});
-  }
-  spec.dimensions = druid::Dimensions::of(std::move(dimensions));
-  const auto segment = grain_of("--granularity", options.granularity);
-  if (!segment) return etl::failure(segment.error());
-  const auto query = grain_of("--query-granularity", options.query_granularity);
-  if (!query) return etl::failure(query.error());
-  spec.granularity = {.segment = *segment, .query = *query, .rollup = options.rollup};
-  spec.tuning.max_parse_exceptions = options.max_bad_rows;
-  return spec;
+  if (changed.empty() || allowed) return {};
+  return etl::fatal(
+      fmt::format("datasource '{}': {}; give columns the types of the datasource by --type, or allow "
+                  "different types by --allow-type-changes",
+                  spec.data_source, changed));
 }
 
-void show(const druid::WatchProgress& progress) {
-  if (progress.error != nullptr) say("etl-druid: Druid does not answer, asking again: {}\n", progress.error->message());
+/// Tells what has changed since it was told last.
+class Progress {
+ public:
+  void operator()(const druid::WatchProgress& progress) {
+    if (progress.error != nullptr) say("Druid does not answer, asking again: {}\n", progress.error->message());
+    std::string now;
+    switch (progress.stage) {
+      case druid::WatchStage::Task: now = task(progress.status); break;
+      case druid::WatchStage::ShutDown: now = "the task is shut down"; break;
+      case druid::WatchStage::Report: now = "waiting for the report"; break;
+      case druid::WatchStage::Segments: now = "waiting until the segments can be queried"; break;
+    }
+    if (now == std::exchange(told_, now)) return;
+    say("{:>7}  {}\n", seconds(progress.elapsed), now);
+  }
+
+ private:
+  static std::string task(const druid::TaskStatus* status) {
+    if (status != nullptr && status->state != druid::TaskState::Running) return "the task has ended";
+    if (status != nullptr && status->runner_state == "PENDING") return "the task waits for a worker";
+    if (status != nullptr && status->runner_state == "WAITING") return "the task waits";
+    return "the task runs";
+  }
+  std::string told_{};
+};
+
+/// Writes the texts of lost rows. Nothing is settled before they are durable.
+etl::Result<std::size_t> write_letters(const Options& options, const druid::TaskResult& result, const Staged& staged) {
+  const auto letters = druid::dead_letters(
+      result, {.pipeline = "etl-druid load " + options.plan.data_source,
+               .text = [&](const druid::BadRow& row) { return row.line > 0 ? staged.row(row.line) : std::nullopt; }});
+  if (letters.empty()) return std::size_t{0};
+  if (const std::uint64_t lost = druid::rows_without_letter(result); lost > 0)
+    return etl::fatal(fmt::format("Druid does not tell the texts of {} rows that it could not parse", lost));
+  if (auto written = etl::io::DeadLetterFile(options.dead_letters).write(letters); !written)
+    return etl::failure(written.error());
+  return letters.size();
 }
 
-int report(const Options& options, const druid::TaskResult& result, const Staged& staged,
-           std::chrono::nanoseconds staging) {
-  say("staging {}, task {}, report {}, segments {}\n", seconds(staging), seconds(result.task_time),
-      seconds(result.report_time), seconds(result.segments_time));
-  if (result.report)
-    for (const auto& row : result.report->bad_rows)
-      say("bad row {}: {}\n", row.input, row.details.empty() ? row.kind : row.details.front());
-  if (result.adopted && result.loaded())
-    say("Druid had this task from an earlier start; to append the same rows once more, name the run by --run\n");
-  fmt::print("{}: {} rows into '{}', task {}{}{}\n", to_string(result.outcome), staged.rows, options.data_source,
-             result.id, result.reason.empty() ? "" : ": ", result.reason);
-  switch (result.outcome) {
-    case druid::TaskOutcome::Complete: return 0;
-    case druid::TaskOutcome::CompleteWithRejects: return exit_rejects;
-    case druid::TaskOutcome::ShutDown:
-    case druid::TaskOutcome::LeftRunning: return exit_stopped;
-    default: return exit_failed;
+class Load {
+ public:
+  Load(const Options& options, const etl::Stop& stop) : options_(options), stop_(stop.drain()) {
+    if (!options.plan.time.empty()) limits_.min_time_columns = 0;  // the user knows better than any look at values
   }
-}
 
-int load(const Options& options, const etl::Stop& stop) {
-  const auto client = connect(options.connection);
-  if (!client) return fail(client.error(), exit_usage);
-  const auto files = etl::io::glob(options.files);
-  if (!files) return fail(files.error(), exit_usage);
-  const auto sniffed = etl::csv::sniff(files->front());
-  if (!sniffed) return fail(sniffed.error(), exit_usage);
-  auto spec = spec_of(options, *sniffed);
-  if (!spec) return fail(spec.error(), exit_usage);
-  spec->input = druid::LocalInput{.base_dir = fs::absolute(options.folder).string(), .filter = "rows.json.gz"};
-  const auto json = druid::to_json(*spec);  // before anything is read or written
-  if (!json) return fail(json.error(), exit_usage);
-  if (options.print_spec) {
-    fmt::print("{}\n", *json);
-    return 0;
+  int run() {
+    const auto client = connect(options_.connection);
+    if (!client) return fail(client.error(), exit_usage);
+    auto files = etl::io::glob(options_.files);
+    if (!files) return fail(files.error(), exit_usage);
+    if (options_.validate_only) return validate_only(*files);
+    const auto columns = columns_of(*files, options_.input, stop_);
+    if (!columns) return fail(columns.error(), code_of(columns.error(), exit_usage));
+    clock_.end("types");
+    auto spec = spec_of(options_.plan, *columns);
+    if (!spec) return fail(spec.error(), exit_usage);
+    point_to(*spec, fs::absolute(options_.folder));
+    const auto json = druid::to_json(*spec);  // before anything is written or sent
+    if (!json) return fail(json.error(), exit_usage);
+    if (options_.print_spec) {
+      fmt::print("{}\n", *json);
+      return 0;
+    }
+    if (auto fits = check_types(*client, *spec, options_.allow_type_changes, stop_); !fits)
+      return fail(fits.error(), code_of(fits.error(), exit_failed));
+    clock_.end("datasource");
+    return stage_and_ingest(*client, *files, std::move(*spec));
   }
-  const auto begin = Clock::now();
-  const auto staged = stage(*files, *sniffed, options.folder, options.data_source, stop.drain());
-  if (!staged)
-    return fail(staged.error(), staged.error().code == std::errc::operation_canceled ? exit_stopped : exit_failed);
-  const auto staging = Clock::now() - begin;
-  say("staged {} rows in {}\n", staged->rows, staged->folder.string());
-  spec->input = druid::LocalInput{.base_dir = staged->folder.string(), .filter = "rows.json.gz"};
-  druid::IngestOptions ingest{.content = staged->digest + " " + options.run};
-  ingest.watch.rows_sent = staged->rows;
-  ingest.watch.leave_running = options.leave_running;
-  ingest.watch.wait_until_queryable = !options.no_wait;
-  ingest.watch.on_poll = show;
-  if (options.deadline > 0)
-    ingest.watch.deadline =
-        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(options.deadline));
-  const auto result = druid::ingest(*client, *spec, ingest, stop.drain());
-  std::error_code ignored;
-  if (!result) {
-    // After a lost answer there may be a task that reads the files.
-    if (!options.keep_staged && !etl::http::is_in_doubt(result.error())) fs::remove_all(staged->folder, ignored);
-    return fail(result.error());
+
+ private:
+  int validate_only(const std::vector<fs::path>& files) {
+    bool valid = true;
+    for (const fs::path& file : files) {
+      const auto found = validate(file, options_.input, limits_, stop_);
+      if (!found) return fail(found.error(), code_of(found.error(), exit_usage));
+      fmt::print("{}\n", options_.json ? found->json() : found->text());
+      valid = valid && found->ok();
+    }
+    return valid ? 0 : exit_failed;
   }
-  // A task that may still run reads the files.
-  const bool ended = result->status && result->status->state != druid::TaskState::Running;
-  if (ended && !options.keep_staged) fs::remove_all(staged->folder, ignored);
-  return report(options, *result, *staged, staging);
-}
+
+  static void point_to(druid::Spec& spec, const fs::path& folder) {
+    spec.input = druid::LocalInput{.base_dir = folder.string(), .filter = "rows.json.gz"};
+  }
+
+  int stage_and_ingest(const druid::Client& client, const std::vector<fs::path>& files, druid::Spec spec) {
+    const StageOptions staging{.input = options_.input,
+                               .limits = limits_,
+                               .folder = options_.folder,
+                               .data_source = options_.plan.data_source};
+    const auto staged = stage(files, spec.columns, staging, stop_);
+    if (!staged) return fail(staged.error(), code_of(staged.error(), exit_failed));
+    clock_.end("validate and stage");
+    if (!staged->valid()) {
+      for (const auto& file : staged->files) say("{}\n", file.text());
+      say("etl-druid: nothing was loaded; mend the files, or set the limits by options (etl-druid load --help)\n");
+      return exit_failed;
+    }
+    say("{} rows of {} {} are staged in {}\n", staged->rows, files.size(), files.size() == 1 ? "file" : "files",
+        staged->folder.string());
+    point_to(spec, staged->folder);
+    const auto result = ingest(client, spec, *staged);
+    if (!result) {
+      // After a lost answer there may be a task that reads the files.
+      if (!etl::http::is_in_doubt(result.error())) clean(*staged);
+      return fail(result.error(), code_of(result.error(), exit_failed));
+    }
+    clock_.add("submit", result->submit_time);
+    clock_.add("task", result->task_time);
+    clock_.add("report", result->report_time);
+    clock_.add("segments", result->segments_time);
+    clock_.skip();
+    return settle(*result, *staged);
+  }
+
+  etl::Result<druid::TaskResult> ingest(const druid::Client& client, const druid::Spec& spec, const Staged& staged) {
+    druid::IngestOptions ingest{.content = staged.digest + " " + options_.run};
+    ingest.watch.rows_sent = staged.rows;
+    ingest.watch.leave_running = options_.leave_running;
+    ingest.watch.wait_until_queryable = !options_.no_wait;
+    ingest.watch.on_poll = Progress();
+    if (options_.deadline > 0)
+      ingest.watch.deadline =
+          std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(options_.deadline));
+    return druid::ingest(client, spec, ingest, stop_);
+  }
+
+  int settle(const druid::TaskResult& result, const Staged& staged) {
+    std::optional<etl::Error> lost;
+    std::size_t letters = 0;
+    if (result.loaded() && !options_.dead_letters.empty()) {
+      const auto written = write_letters(options_, result, staged);
+      if (!written)
+        lost = written.error();
+      else
+        letters = *written;
+    }
+    // A task that may still run reads the files; rows without a letter are nowhere else.
+    const bool ended = result.status && result.status->state != druid::TaskState::Running;
+    if (ended && !lost) clean(staged);
+    clock_.end("clean up");
+    const Summary summary{.data_source = options_.plan.data_source,
+                          .rows = staged.rows,
+                          .letters = letters,
+                          .result = result,
+                          .times = clock_.times()};
+    tell(summary, options_.json);
+    if (lost) {
+      say("etl-druid: {}: {}; the staged rows are kept in {}\n", options_.dead_letters, lost->message(),
+          staged.folder.string());
+      return exit_failed;
+    }
+    return exit_code(result.outcome);
+  }
+
+  void clean(const Staged& staged) const {
+    std::error_code ignored;
+    if (!options_.keep_staged) fs::remove_all(staged.folder, ignored);
+  }
+
+  const Options& options_;
+  etl::csv::ValidationLimits limits_ = options_.limits;
+  std::stop_token stop_;
+  StageClock clock_{};
+};
 
 }  // namespace
 
 void add_load(CLI::App& app, Chosen& chosen) {
   const auto options = std::make_shared<Options>();
-  CLI::App* const command = app.add_subcommand("load", "Load files of delimited text into a datasource");
+  CLI::App* const command = app.add_subcommand("load", "Load files into a datasource");
   add_connection(*command, options->connection);
-  command->add_option("FILE", options->files, "Files or patterns, plain or gzip by content")->required();
-  command->add_option("--datasource", options->data_source, "Name of the datasource")->required();
-  command->add_option("--mode", options->mode, "append adds rows; replace replaces those of the same time")
-      ->required()
-      ->check(CLI::IsMember({"append", "replace"}));
-  command->add_option("--intervals", options->intervals,
-                      "Times to load, such as 2024-01-01/2024-02-01; with replace these are replaced [where rows are]");
-  command->add_flag("--drop-existing", options->drop_existing,
-                    "With replace, also empty intervals that have no new row");
+  command->add_option("FILE", options->files, "Files or patterns: delimited text, JSON (plain or gzip), workbooks")
+      ->required();
+  add_plan(*command, options->plan);
   command->add_option("--stage", options->folder, "Folder for the rows, which Druid's tasks must be able to read")
       ->capture_default_str();
   command->add_flag("--keep-staged", options->keep_staged, "Do not remove the staged rows at the end");
-  command->add_option("--time", options->time, "Column of the time [the only one that holds times]");
-  command
-      ->add_option("--time-format", options->time_format, "auto, iso, posix, millis, or a pattern such as dd.MM.yyyy")
-      ->capture_default_str();
-  command->add_option("--granularity", options->granularity, "Span of time of a segment")->capture_default_str();
-  command->add_option("--query-granularity", options->query_granularity, "Span of time that times are cut to")
-      ->capture_default_str();
-  command->add_flag("--rollup", options->rollup, "Put rows of equal time and dimensions together; needs --metric");
-  command->add_option("--metric", options->metrics, "TYPE:NAME:COLUMN, such as longSum:total:quantity, or count:NAME");
-  command->add_option("--max-bad-rows", options->max_bad_rows, "Rows that may be unparseable before the task fails")
-      ->capture_default_str();
+  command->add_option("--dead-letters", options->dead_letters,
+                      "File for the texts of rows that Druid could not parse; needed with --max-bad-rows");
   command->add_option("--run", options->run,
                       "Name of this run: repeated with the same rows and name, it finds its task again");
+  add_input(*command, options->input);
+  add_limits(*command, options->limits);
+  command->add_flag("--allow-type-changes", options->allow_type_changes,
+                    "Load although columns of the datasource have other types");
+  command->add_flag("--validate-only", options->validate_only, "Say what is wrong with the files and do nothing");
   command->add_flag("--print-spec", options->print_spec, "Print the task's spec and do nothing");
   command->add_flag("--leave-running", options->leave_running,
                     "Do not shut the task down on a signal or at --deadline");
   command->add_flag("--no-wait", options->no_wait, "Do not wait until the rows can be queried");
   command->add_option("--deadline", options->deadline, "Seconds until the task is shut down [none]")
       ->check(CLI::PositiveNumber);
-  command->callback([options, &chosen] { chosen = [options](const etl::Stop& stop) { return load(*options, stop); }; });
+  command->add_flag("--json", options->json, "Print the summary as one JSON object");
+  command->callback([options, &chosen] {
+    if (!options->validate_only && options->plan.mode.empty())
+      throw CLI::RequiredError("--mode (append adds rows, replace replaces those of the same time)");
+    if (options->plan.max_bad_rows > 0 && options->dead_letters.empty())
+      throw CLI::ValidationError("--max-bad-rows", "name a file for the texts of these rows by --dead-letters");
+    chosen = [options](const etl::Stop& stop) { return Load(*options, stop).run(); };
+  });
 }
 
 }  // namespace program

@@ -64,6 +64,7 @@ int run(int argc, char** argv) {
                                                 ETLPIPE_VERSION_PATCH));
   app.require_subcommand(1);
   program::add_load(app, chosen);
+  program::add_validate(app, chosen);
   program::add_status(app, chosen);
   program::add_cancel(app, chosen);
   program::add_query(app, chosen);

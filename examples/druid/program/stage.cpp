@@ -1,87 +1,135 @@
 #include "stage.hpp"
 
-#include <cstddef>
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
 #include <unistd.h>
 
-#include <boost/json.hpp>
 #include <fmt/format.h>
 
-#include <etl/csv/reader.hpp>
+#include <etl/csv/ndjson.hpp>
 #include <etl/io/digest.hpp>
+#include <etl/io/gzip.hpp>
 #include <etl/io/sink.hpp>
 
 namespace program {
 namespace {
 
 namespace fs = std::filesystem;
-namespace json = boost::json;
+constexpr const char* rows_file = "rows.json.gz";
 
-/// Appends a row as a line. An empty cell without quotes is null.
-void append_row(std::string& text, const etl::csv::Row& row, const std::vector<std::string>& names) {
-  json::object object;
-  for (std::size_t i = 0; i < row.size(); ++i)
-    if (const std::string_view cell = row[i]; !cell.empty() || row.quoted(i)) object[names[i]] = json::string(cell);
-  text += json::serialize(object);
-  text += '\n';
+/// ".SALES-HOST-PID.part.json.gz": before the PID.
+std::string part_prefix(const std::string& data_source) {
+  char host[256] = "unknown";
+  static_cast<void>(::gethostname(host, sizeof host - 1));
+  return fmt::format(".{}-{}-", data_source, host);
 }
+constexpr std::string_view part_suffix = ".part.json.gz";
 
-struct Writing {
-  etl::io::Sink sink;
-  etl::io::Digest digest{etl::io::DigestKind::Sha256};
-  std::uint64_t rows = 0;
-};
-
-etl::Result<void> add_file(const fs::path& path, const etl::csv::Sniffed& like, const std::vector<std::string>& names,
-                           Writing& to, const std::stop_token& stop) {
-  auto reader = etl::csv::Reader::open(path, like.dialect, {}, stop);
-  if (!reader) return etl::failure(std::move(reader.error()));
-  if (reader->header() != names)
-    return etl::fatal(fmt::format("{}: its header is not that of the first file; load it separately", reader->name()));
-  std::string text;
-  for (;;) {
-    auto chunk = reader->next(stop);
-    if (!chunk) return etl::failure(std::move(chunk.error()));
-    if (!*chunk) return {};
-    text.clear();
-    for (const etl::csv::Row row : **chunk) append_row(text, row, names);
-    to.rows += (*chunk)->size();
-    to.digest.update(text);
-    if (auto written = to.sink->write(text); !written) return written;
-    if (stop.stop_requested())
-      return etl::Error{.code = std::make_error_code(std::errc::operation_canceled), .context = "stopped"};
+void remove_parts_of_the_dead(const fs::path& folder, const std::string& prefix) {
+  std::error_code failed;
+  for (fs::directory_iterator at(folder, failed), end; !failed && at != end; at.increment(failed)) {
+    const std::string name = at->path().filename().string();
+    if (!name.starts_with(prefix) || !name.ends_with(part_suffix)) continue;
+    const std::string_view number =
+        std::string_view(name).substr(prefix.size(), name.size() - prefix.size() - part_suffix.size());
+    int pid = 0;
+    const auto parsed = std::from_chars(number.data(), number.data() + number.size(), pid);
+    if (parsed.ec != std::errc() || pid <= 0 || parsed.ptr != number.data() + number.size()) continue;
+    std::error_code ignored;
+    if (::kill(pid, 0) != 0 && errno == ESRCH) fs::remove(at->path(), ignored);
   }
 }
+
+/// Writes whole blocks: a call for each row would cost more than the row.
+class Rows {
+ public:
+  explicit Rows(etl::io::Sink sink) : sink_(std::move(sink)) {}
+  etl::Result<void> add(std::string_view row) {
+    text_.append(row).append(1, '\n');
+    ++count_;
+    return text_.size() < block ? etl::Result<void>() : flush();
+  }
+  etl::Result<void> finish() {
+    auto flushed = flush();
+    auto finished = sink_->finish();
+    return flushed ? finished : flushed;
+  }
+  [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
+  [[nodiscard]] std::string digest() { return digest_.finish(); }
+
+ private:
+  static constexpr std::size_t block = 256 << 10;
+  etl::Result<void> flush() {
+    digest_.update(text_);
+    auto written = sink_->write(text_);
+    text_.clear();
+    return written;
+  }
+  etl::io::Sink sink_;
+  etl::io::Digest digest_{etl::io::DigestKind::Sha256};
+  std::string text_{};
+  std::uint64_t count_ = 0;
+};
 
 }  // namespace
 
-etl::Result<Staged> stage(const std::vector<fs::path>& files, const etl::csv::Sniffed& like, const fs::path& folder,
-                          const std::string& data_source, const std::stop_token& stop) {
+bool Staged::valid() const noexcept {
+  return std::ranges::all_of(files, [](const etl::csv::Validation& one) { return one.ok(); });
+}
+
+std::optional<std::string> Staged::row(std::uint64_t line) const {
+  auto reader = etl::csv::ndjson::Reader::open(folder / rows_file);
+  while (reader) {
+    auto chunk = reader->next();
+    if (!chunk || !*chunk) break;
+    for (const auto& one : **chunk)
+      if (one.number == line) return std::string(one.text);
+  }
+  return std::nullopt;
+}
+
+etl::Result<Staged> stage(const std::vector<fs::path>& files, const std::vector<std::string>& names,
+                          const StageOptions& options, const std::stop_token& stop) {
   std::error_code failed;
-  const fs::path part = folder / fmt::format(".{}-{}.part.json.gz", data_source, ::getpid());
-  fs::create_directories(folder, failed);
-  if (failed) return etl::fatal(fmt::format("cannot make the folder '{}': {}", folder.string(), failed.message()));
-  auto sink = etl::io::create_output(part);
+  fs::create_directories(options.folder, failed);
+  if (failed)
+    return etl::fatal(fmt::format("cannot make the folder '{}': {}", options.folder.string(), failed.message()));
+  const std::string prefix = part_prefix(options.data_source);
+  remove_parts_of_the_dead(options.folder, prefix);
+  const fs::path part = options.folder / fmt::format("{}{}{}", prefix, ::getpid(), part_suffix);
+  auto sink = etl::io::create_file(part);
   if (!sink) return etl::failure(std::move(sink.error()));
-  Writing to{.sink = std::move(*sink)};
-  std::vector<std::string> names;
-  for (const auto& column : like.columns) names.push_back(column.name);
+  constexpr int fast = 1;  // Druid reads it once
+  Rows rows(etl::io::deflate(std::move(*sink), fast));
+  Staged staged;
   etl::Result<void> done;
-  for (const fs::path& path : files)
-    if (done) done = add_file(path, like, names, to, stop);
-  if (auto finished = to.sink->finish(); done && !finished) done = std::move(finished);
-  Staged staged{.digest = to.digest.finish(), .rows = to.rows};
-  staged.folder = fs::absolute(folder) / fmt::format("{}-{}", data_source, staged.digest.substr(0, 20));
-  if (done) {
+  for (const fs::path& file : files) {
+    auto found = read_rows(
+        file, options.input, names, options.limits, [&](std::string_view row) { return rows.add(row); }, stop);
+    if (!found) {
+      done = etl::failure(std::move(found.error()));
+      break;
+    }
+    staged.files.push_back(std::move(*found));
+  }
+  if (auto finished = rows.finish(); done && !finished) done = std::move(finished);
+  staged.digest = rows.digest();
+  staged.rows = rows.count();
+  staged.folder = fs::absolute(options.folder) / fmt::format("{}-{}", options.data_source, staged.digest.substr(0, 20));
+  if (done && staged.valid()) {
     fs::create_directories(staged.folder, failed);
-    if (!failed) fs::rename(part, staged.folder / "rows.json.gz", failed);
+    if (!failed) fs::rename(part, staged.folder / rows_file, failed);
     if (failed) done = etl::fatal(fmt::format("cannot write to '{}': {}", staged.folder.string(), failed.message()));
   }
+  std::error_code ignored;
+  if (!done || !staged.valid()) fs::remove(part, ignored);
   if (done) return staged;
-  fs::remove(part, failed);
   return etl::failure(std::move(done.error()));
 }
 

@@ -1,5 +1,6 @@
 #include "answers.hpp"
 
+#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -87,18 +88,38 @@ RowStats rows_of(const json::value* stats) {
   return made;
 }
 
+/// Reads "(Path: file:/data/rows.json.gz, Record: 2, Line: 2)" at the end of what is wrong with a row. Data of the spec
+/// itself has no path.
+void find_place(BadRow& row) {
+  constexpr std::string_view path = "(Path: ";
+  constexpr std::string_view record = "Record: ";
+  constexpr std::string_view line = ", Line: ";
+  for (const std::string& detail : row.details) {
+    const std::size_t end = detail.rfind(line);
+    const std::size_t middle = detail.rfind(record, end);
+    if (end == std::string::npos || middle == std::string::npos) continue;
+    const char* const digits = detail.data() + end + line.size();
+    if (std::from_chars(digits, detail.data() + detail.size(), row.line).ec != std::errc()) continue;
+    const std::size_t begin = detail.rfind(path, middle);
+    if (begin != std::string::npos && begin + path.size() + 2 <= middle)
+      row.file = detail.substr(begin + path.size(), middle - 2 - begin - path.size());
+    return;
+  }
+}
+
 std::vector<BadRow> bad_rows_of(const json::value* events) {
   std::vector<BadRow> made;
   if (events == nullptr || !events->is_array()) return made;
   for (const json::value& event : events->get_array()) {
     if (event.is_string()) {  // without its parts
-      made.push_back({.kind = "unparseable", .details = {text_of(&event)}});
+      find_place(made.emplace_back(BadRow{.kind = "unparseable", .details = {text_of(&event)}}));
       continue;
     }
     BadRow row{.input = text_of(member(&event, "input")), .kind = text_of(member(&event, "errorType"))};
     const json::value* const details = member(&event, "details");
     if (details != nullptr && details->is_array())
       for (const json::value& detail : details->get_array()) row.details.push_back(text_of(&detail));
+    find_place(row);
     made.push_back(std::move(row));
   }
   return made;

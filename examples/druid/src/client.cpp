@@ -30,6 +30,14 @@ Error with_code(Error error, Problem problem, ErrorClass error_class) {
   return error;
 }
 
+/// "POST URL: 400 Bad Request: BODY" with the first sentence of the body in its place.
+Error with_first_sentence(Error error) {
+  for (const std::string_view begin : {": {", ": <"})
+    if (const std::size_t at = error.context.find(begin); at != std::string::npos)
+      error.context.replace(at + 2, std::string::npos, first_sentence(std::string_view(error.context).substr(at + 2)));
+  return error;
+}
+
 bool says(const http::Response& response, std::string_view text) {
   return response.body.find(text) != std::string::npos;
 }
@@ -111,7 +119,9 @@ struct Client::State {
     Error error = http.error_of(request, response, said.empty() ? " " : said);
     const bool java = response.status == 500 && says(response, "Exception") && !says(response, "TimeoutException");
     if (java) error.error_class = ErrorClass::Rejected;
-    if (response.status == 404 && response.body.empty())
+    // Other servers of Druid say nothing, or show the page of their web server.
+    const bool no_page = response.body.empty() || says(response, "<title>Error 404 Not Found</title>");
+    if (response.status == 404 && no_page)
       return with_code(
           {.context = error.message() + ": this server does not answer for that part of Druid; give the URL of "
                                         "the router with druid.router.managementProxy.enabled=true, or those "
@@ -132,7 +142,7 @@ struct Client::State {
     Result<http::Response> response = ask(request, path, stop);
     if (!response || response->ok()) return response;
     Error error = error_of(request, *response);
-    if (response->status == 404 && !response->body.empty())
+    if (response->status == 404 && error.code != Problem::NotForwarded)
       return with_code(std::move(error), missing,
                        missing == Problem::NoReport ? ErrorClass::Transient : ErrorClass::Fatal);
     return error;
@@ -236,11 +246,24 @@ Result<Table> Client::sql(const Query& query, const std::stop_token& stop) const
   return response ? parse_table(response->body) : failure(response.error());
 }
 
+Result<std::vector<Table::Column>> Client::columns(std::string_view name, const std::stop_token& stop) const {
+  const Query query{.sql =
+                        "SELECT COLUMN_NAME, DATA_TYPE FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'druid' "
+                        "AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION",
+                    .parameters = {std::string(name)}};
+  Result<Table> table = sql(query, stop);
+  if (!table) return failure(std::move(table.error()));
+  std::vector<Table::Column> columns;
+  for (auto& row : table->rows)
+    if (row.size() == 2) columns.push_back({.name = row[0].value_or(""), .type = row[1].value_or("")});
+  return columns;
+}
+
 Result<io::Source> Client::open_sql(const Query& query, std::stop_token stop) const {
   constexpr std::string_view path = "/druid/v2/sql";
   Result<http::Opened> opened =
       state_->http.open(state_->post(state_->broker, path, query_json(query, true)), std::move(stop));
-  if (!opened) return failure(std::move(opened.error()));
+  if (!opened) return failure(with_first_sentence(std::move(opened.error())));
   return complete_lines(std::move(opened->body));
 }
 

@@ -1,3 +1,4 @@
+#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -20,13 +21,17 @@ class Ingestion {
   Result<TaskResult> run() {
     if (auto problem = options_.retry.problem()) return failure(std::move(*problem));
     Backoff backoff(options_.retry, waiter_.now(), options_.watch.seed.value_or(etl::detail::random_seed()));
+    std::chrono::nanoseconds submitting{};
     for (;;) {
+      const TimePoint begin = waiter_.now();
       Result<bool> adopted = place();
+      submitting += waiter_.now() - begin;
       if (!adopted) return failure(std::move(adopted.error()));
       WatchOptions watched = options_.watch;
       if (watched.intervals.empty()) watched.intervals = spec_.mode.intervals();
       TaskResult result = watch(client_, spec_.id, watched, stop_);
       result.adopted = *adopted;
+      result.submit_time = submitting;
       if (!is_lock_conflict(result)) return result;
       const auto delay = backoff.after(transient(result.reason), waiter_.now());
       if (!delay || !waiter_.wait_for(*delay)) return result;

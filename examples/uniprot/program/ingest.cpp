@@ -1,4 +1,4 @@
-// etl-uniprot ingest: entries into SQLite, parsed by all workers, written by one.
+// etl-uniprot ingest: entries into SQLite or PostgreSQL, parsed by all workers, written by one.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -17,8 +17,12 @@
 
 #include "common/standard_streams.hpp"
 #include "inputs.hpp"
+#include "landing.hpp"
 #include "options.hpp"
 #include "schema.hpp"
+#ifdef PROGRAM_JOBS
+#include "postgres_schema.hpp"
+#endif
 
 namespace program {
 namespace {
@@ -26,50 +30,21 @@ namespace {
 namespace sqlite = etl::sqlite;
 namespace uniprot = etl::uniprot;
 
-/// Rows, rejected entries and progress are committed together: an ingest that was killed goes on behind its last
-/// commit.
-struct Ingestion {
-  using position = uniprot::InputPlace;
-  const Ingest& options;
-  std::string job;                 // its fingerprint
-  std::optional<Writer> writer{};  // not for a dry run
+/// An ingest that was killed goes on after its last commit.
+template <class Store, class Writer>
+struct Ingestion : Landing<Store, Writer> {
+  std::string job{};  // its fingerprint
   std::uint64_t estimate = 0;
-  UnparsedCounts* unparsed = nullptr;
 
   std::string fingerprint() const { return job; }
   std::uint64_t expected_items() const { return estimate; }
-  std::string_view describe(const uniprot::RawEntry& raw) const { return raw.text; }
-
   // One file after the other: of two entries with the same accession the later one stays.
-  void extract(etl::Emitter<uniprot::RawEntry>& out) { extract_files(options.files, out); }
-  Row worker() const { return {}; }
-  void transform(const uniprot::RawEntry& raw, etl::Out<Row>& out, Row& row) const {
-    row.reject = parse(raw, options.files, row.entry);
-    if (!row.reject) {
-      if (!wanted(row.entry, options.selection)) return;
-      row.source = display_name(options.files[raw.input]);
-      row.line = raw.line;
-      unparsed->add(row.entry);
-      complete(row);
-    } else if (options.dry_run) {
-      return out.reject(row.reject->text());
-    }
-    std::swap(out.next(), row);  // both keep their memory
-  }
-  // Not const: SQLite has one writer at a time. A bad entry goes to the table 'rejects' as well, and is counted against
-  // the budget.
-  etl::Result<void> load(std::span<const Row> batch, etl::BatchContext& context, sqlite::Tx&) {
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      const Row& row = batch[i];
-      if (auto written = writer->write(row); !written) return written;
-      if (row.reject) context.reject(i, row.reject->text());
-    }
-    return {};
-  }
+  void extract(etl::Emitter<uniprot::RawEntry>& out) { extract_files(this->files, out); }
 };
 
 /// The rejected entries' own text, in the order of the files.
-etl::Result<void> write_dead_letters(sqlite::Store& store, const std::string& job, const std::filesystem::path& path) {
+template <class Store>
+etl::Result<void> write_dead_letters(Store& store, const std::string& job, const std::filesystem::path& path) {
   auto file = etl::io::create_file(path);
   if (!file) return etl::failure(std::move(file.error()));
   etl::Result<void> written;
@@ -83,7 +58,8 @@ etl::Result<void> write_dead_letters(sqlite::Store& store, const std::string& jo
 }
 
 /// Unless an unfinished run is to be resumed, forgets what was rejected of these files before.
-etl::Result<void> begin_job(sqlite::Store& store, Writer& writer, const Ingest& options, const etl::Options& run) {
+template <class Store, class Writer>
+etl::Result<void> begin_job(Store& store, Writer& writer, const Ingest& options, const etl::Options& run) {
   if (run.delivery.restart)
     if (auto reset = store.reset(run.name); !reset) return reset;
   const auto found = store.find(run.name);
@@ -103,15 +79,13 @@ int fail(const etl::Error& error, int exit_code = 1) {
   return exit_code;
 }
 
-}  // namespace
-
-int ingest(const Ingest& options, const etl::Stop& stop) {
-  if (auto problem = check_inputs(options.files)) return fail(*problem, 2);
+template <class Writer, class Store>
+int ingest_into(Store& store, const Ingest& options, const etl::Stop& stop) {
   auto job = job_of(options);
   if (!job) return fail(job.error());
 
   UnparsedCounts unparsed;
-  Ingestion ingestion{.options = options, .job = job->fingerprint, .unparsed = &unparsed};
+  Ingestion<Store, Writer> ingestion{{options.selection, options.files, nullptr, &unparsed}, job->fingerprint};
   etl::Options run{.batch_size = options.batch_size,
                    .timeout = options.timeout,
                    .workers = options.workers,
@@ -134,20 +108,19 @@ int ingest(const Ingest& options, const etl::Stop& stop) {
     ingestion.estimate = estimate_entries(options.files);
   }
 
-  // A dry run does not so much as make the database.
-  auto store = sqlite::Store::open(options.dry_run ? ":memory:" : options.database);
-  if (!store) return fail(store.error());
+  std::optional<Writer> writer;
   if (!options.dry_run) {
-    auto writer = Writer::make((*store)->database(), options.tables);
-    if (!writer) return fail(writer.error());
-    if (auto begun = begin_job(**store, *writer, options, run); !begun) return fail(begun.error());
-    ingestion.writer = std::move(*writer);
+    auto made = Writer::make(store, options.tables);
+    if (!made) return fail(made.error());
+    if (auto begun = begin_job(store, *made, options, run); !begun) return fail(begun.error());
+    writer = std::move(*made);
+    ingestion.writer = &*writer;
   }
 
   const etl::RunReport report =
-      etl::run(etl::require<etl::Delivery::effectively_once>(etl::with(ingestion, **store)), run, stop);
+      etl::run(etl::require<etl::Delivery::effectively_once>(etl::with(ingestion, store)), run, stop);
   if (!options.dead_letters.empty() && !options.dry_run)
-    if (auto written = write_dead_letters(**store, run.name, options.dead_letters); !written)
+    if (auto written = write_dead_letters(store, run.name, options.dead_letters); !written)
       return fail(written.error());
   if (report.ok() && report.items.extracted == 0) say("etl-uniprot: the input holds no entries\n");
   if (options.json) {
@@ -165,6 +138,23 @@ int ingest(const Ingest& options, const etl::Stop& stop) {
     if (first.error.code == etl::Errc::CheckpointMismatch) say("etl-uniprot: to restart, add --restart\n");
   }
   return report.exit_code();
+}
+
+}  // namespace
+
+int ingest(const Ingest& options, const etl::Stop& stop) {
+  if (auto problem = check_inputs(options.files)) return fail(*problem, 2);
+#ifdef PROGRAM_JOBS
+  if (options.postgres() && !options.dry_run) {
+    auto store = etl::postgres::Store::open(options.store);
+    if (!store) return fail(store.error());
+    return ingest_into<PostgresWriter>(**store, options, stop);
+  }
+#endif
+  // A dry run does not so much as make the database.
+  auto store = sqlite::Store::open(options.dry_run ? ":memory:" : options.sqlite_path());
+  if (!store) return fail(store.error());
+  return ingest_into<Writer>(**store, options, stop);
 }
 
 }  // namespace program

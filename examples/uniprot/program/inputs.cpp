@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <etl/io/digest.hpp>
 #include <etl/io/fingerprint.hpp>
+#include <etl/io/object_store_url.hpp>
 #include <etl/io/source.hpp>
 
 namespace program {
@@ -60,9 +61,8 @@ std::optional<etl::Error> check_inputs(const std::vector<fs::path>& files) {
 std::uint64_t estimate_entries(const std::vector<fs::path>& files) {
   std::uint64_t bytes = 0;
   for (const fs::path& file : files) {
-    std::error_code unknown;
-    if (!fs::is_regular_file(file, unknown)) return 0;
-    bytes += fs::file_size(file, unknown);
+    if (!etl::io::can_be_read_again(file)) return 0;
+    bytes += etl::io::size_of(file).value_or(0);
   }
   auto source = etl::io::open_input(files.front());
   if (!source) return 0;
@@ -85,9 +85,8 @@ etl::Result<Job> job_of(const Ingest& options) {
   Job job{.name = display_name(options.files.front())};
   std::string all;
   for (const fs::path& file : options.files) {
-    std::error_code unknown;
     all += display_name(file) + "\n";
-    if (file == "-" || !fs::is_regular_file(file, unknown)) {
+    if (!etl::io::can_be_read_again(file)) {
       job.resumable = false;
       continue;
     }

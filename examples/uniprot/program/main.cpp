@@ -1,4 +1,5 @@
-// etl-uniprot: UniProtKB flat files into SQLite, or into JSON and FASTA.
+// etl-uniprot: UniProtKB flat files into SQLite or PostgreSQL, or into JSON and FASTA.
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -15,10 +16,14 @@
 #include <fmt/format.h>
 #include <etl/config.hpp>
 #include <etl/signals.hpp>
+#ifdef PROGRAM_JOBS
+#include <etl/jobs/store.hpp>
+#endif
 
 #include "common/environment.hpp"
 #include "common/max_rejects.hpp"
 #include "common/standard_streams.hpp"
+#include "common/stores.hpp"
 #include "options.hpp"
 
 namespace {
@@ -59,21 +64,41 @@ int run(int argc, char** argv) {
   program::Count count;
   program::Generate generate;
 
-  CLI::App app{"UniProtKB flat files into SQLite, or into JSON and FASTA."};
+  CLI::App app{"UniProtKB flat files into SQLite or PostgreSQL, or into JSON and FASTA."};
   app.footer(exit_codes);
   app.set_version_flag("--version", fmt::format("etl-uniprot {}.{}.{}", ETLPIPE_VERSION_MAJOR, ETLPIPE_VERSION_MINOR,
                                                 ETLPIPE_VERSION_PATCH));
   app.require_subcommand(1);
 
   CLI::App* const in = app.add_subcommand("ingest",
-                                          "Load entries into the table 'proteins' of an SQLite database. An ingest "
+                                          "Load entries into the table 'proteins' of a database. An ingest "
                                           "that was killed or has failed is resumed by the same command");
   double timeout = 1;
   std::string max_rejects, tables = "proteins";
   bool strict = false;
   in->add_option("FILE", ingest.files, "Flat files, plain or gzip by content; - is standard input")->required();
-  in->add_option("--db", ingest.database, "The database; made if missing. Entries that are in it are updated")
-      ->required();
+  std::string database;
+  CLI::Option* const db =
+      in->add_option("--db", database, "The SQLite database; made if missing. Entries that are in it are updated");
+#ifdef PROGRAM_JOBS
+  program::JobCommand command;
+  in->add_option("--store", ingest.store, "sqlite:PATH or postgresql://USER@HOST/DATABASE, instead of --db")
+      ->excludes(db);
+  CLI::Option* const job = in->add_option(
+      "--job", ingest.job, "Make a job of this name and work on it; any number of 'etl-uniprot worker' may join");
+  in->add_option("--organisation", ingest.organisation, "Whose job it is")->needs(job);
+  double unit_mb = 8;
+  in->add_option("--unit-mb", unit_mb, "Size of a job's units, in MiB of the inflated file")
+      ->check(CLI::Range(0.001, 1e6))
+      ->capture_default_str();
+  in->add_option("--max-attempts", ingest.max_attempts,
+                 "Workers that may fail or die at a unit before it is quarantined")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  in->add_option("--lease", command.lease, "Seconds after which the unit of a dead worker is given to another")
+      ->check(CLI::Range(0.1, 1e6))
+      ->capture_default_str();
+#endif
   CLI::Option* const workers = in->add_option("--workers", ingest.workers, "Threads that parse")
                                    ->check(CLI::Range(1, 4096))
                                    ->capture_default_str();
@@ -131,8 +156,49 @@ int run(int argc, char** argv) {
       ->required();
   make->add_option("--seed", generate.seed, "The same seed gives the same bytes")->capture_default_str();
 
+#ifdef PROGRAM_JOBS
+  const auto about_jobs = [&](const char* name, const char* what) {
+    CLI::App* const made = app.add_subcommand(name, what);
+    made->add_option("--store", command.store, "sqlite:PATH or postgresql://USER@HOST/DATABASE")->required();
+    made->footer(exit_codes);
+    return made;
+  };
+  const auto about_job = [&](const char* name, const char* what) {
+    CLI::App* const made = about_jobs(name, what);
+    made->add_option("JOB", command.job, "Its number or name")->required();
+    return made;
+  };
+  CLI::App* const worker = about_jobs("worker", "Work on the jobs of a store until none is left");
+  worker->add_option("--job", command.job, "Only this job, by number or name");
+  worker->add_flag("--stay", command.stay, "Wait for new jobs");
+  worker->add_option("--workers", command.workers, "Threads that parse")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  worker->add_option("--lease", command.lease, "Seconds after which the unit of a dead worker is given to another")
+      ->check(CLI::Range(0.1, 1e6))
+      ->capture_default_str();
+  worker->add_option("--max-rejects", command.max_rejects,
+                     "Quarantine a unit with more bad entries than this [no limit]");
+  worker->add_flag("--quiet", command.quiet, "Only errors");
+  CLI::App* const jobs = about_jobs("jobs", "List the jobs of a store");
+  CLI::App* const status = about_job("status", "Show how far a job is");
+  status->add_flag("--watch", command.watch, "Show it again and again until the job has ended");
+  CLI::App* const cancel = about_job("cancel", "Give out no more units; workers hand theirs back");
+  CLI::App* const resume = about_job("resume", "Go on with a job that was cancelled");
+  CLI::App* const retry = about_job("retry-quarantined", "Give quarantined units out again");
+#endif
+
   try {
     app.parse(argc, argv);
+    if (!database.empty()) ingest.store = "sqlite:" + database;
+    if (in->parsed() && ingest.store.empty()) throw CLI::RequiredError("--db");
+#ifdef PROGRAM_JOBS
+    for (const std::string& url : {ingest.store, command.store})
+      if (const auto backend = etl::jobs::backend_of(url); !url.empty() && !backend)
+        throw CLI::ValidationError("--store", backend.error().message());
+    ingest.unit_bytes = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(unit_mb * (1 << 20)));
+    ingest.lease = command.lease;
+#endif
     if (inspect.pretty && format != "json")
       throw CLI::ValidationError("--pretty", "goes with --format json: the lines of ndjson are whole objects");
     if (!max_rejects.empty()) program::set_max_rejects(max_rejects, "entries", ingest);
@@ -145,6 +211,10 @@ int run(int argc, char** argv) {
     if (workers->count() == 0) ingest.workers = said.workers;
     if (parsers->count() == 0) inspect.workers = said.workers;
     ingest.memory = inspect.memory = said.memory;
+#ifdef PROGRAM_JOBS
+    command.memory = said.memory;
+    if (worker->get_option("--workers")->count() == 0) command.workers = said.workers;
+#endif
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
@@ -153,7 +223,18 @@ int run(int argc, char** argv) {
   inspect.format = formats.at(format);
 
   if (make->parsed()) return program::generate(generate);
+#ifdef PROGRAM_JOBS
+  if (jobs->parsed()) return program::list_jobs(command);
+  if (cancel->parsed()) return program::cancel_job(command);
+  if (resume->parsed()) return program::resume_job(command);
+  if (retry->parsed()) return program::retry_quarantined(command);
+#endif
   const etl::Stop stop = etl::stop_on_signals();
+#ifdef PROGRAM_JOBS
+  if (worker->parsed()) return program::work(command, stop);
+  if (status->parsed()) return program::show_status(command, stop);
+  if (!ingest.job.empty()) return program::ingest_job(ingest, stop);
+#endif
   if (counting->parsed()) return program::count(count, stop);
   return in->parsed() ? program::ingest(ingest, stop) : program::inspect(inspect, stop);
 }
@@ -162,6 +243,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   program::reserve_standard_streams();
+  program::add_stores();
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write, with a message
   try {
     return run(argc, argv);

@@ -25,7 +25,7 @@ enum class Format : std::uint8_t { Ndjson, Json, Fasta, Dat };
 
 struct Ingest {
   std::vector<std::filesystem::path> files{};
-  std::filesystem::path database{};
+  std::string store{};  // sqlite:PATH or postgresql://...
   Selection selection{};
   Tables tables = Tables::Proteins;
   std::size_t workers = std::max(1u, std::thread::hardware_concurrency());
@@ -39,6 +39,26 @@ struct Ingest {
   std::filesystem::path dead_letters{};  // empty: not wanted as a file
   bool quiet = false;
   bool json = false;
+  std::string job{};           // empty: without a job
+  std::string organisation{};  // whose job it is
+  std::uint64_t unit_bytes = 8 << 20;
+  double lease = 60;  // s
+  std::uint32_t max_attempts = 3;
+
+  [[nodiscard]] bool postgres() const { return !store.starts_with("sqlite:"); }
+  [[nodiscard]] std::string sqlite_path() const { return store.substr(7); }
+};
+/// A worker, or a command about jobs.
+struct JobCommand {
+  std::string store{};
+  std::string job{};  // number or name; empty: all
+  bool stay = false;  // a worker that waits for new jobs
+  bool watch = false;
+  double lease = 60;  // s
+  std::size_t workers = std::max(1u, std::thread::hardware_concurrency());
+  std::uint64_t max_rejects = UINT64_MAX;
+  std::shared_ptr<etl::MemoryBudget> memory{};  // null: no limit
+  bool quiet = false;
 };
 struct Inspect {
   std::vector<std::filesystem::path> files{};
@@ -63,5 +83,14 @@ int ingest(const Ingest& options, const etl::Stop& stop);
 int inspect(const Inspect& options, const etl::Stop& stop);
 int count(const Count& options, const etl::Stop& stop);
 int generate(const Generate& options);
+#ifdef PROGRAM_JOBS
+int ingest_job(const Ingest& options, const etl::Stop& stop);
+int work(const JobCommand& options, const etl::Stop& stop);
+int list_jobs(const JobCommand& options);
+int show_status(const JobCommand& options, const etl::Stop& stop);
+int cancel_job(const JobCommand& options);
+int resume_job(const JobCommand& options);
+int retry_quarantined(const JobCommand& options);
+#endif
 
 }  // namespace program

@@ -4,11 +4,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include <etl/error.hpp>
-#include <etl/sqlite/database.hpp>
+#include <etl/sqlite/store.hpp>
 #include <etl/uniprot/entry.hpp>
 
 #include "inputs.hpp"
@@ -30,16 +31,22 @@ struct Row {
 /// Fills the row of an entry that was parsed into it.
 void complete(Row& row);
 
-/// Writes rows, within the transaction that is open. Belongs to the connection's thread.
+/// Writes rows to SQLite, within the transaction that is open. Belongs to the connection's thread.
 class Writer {
  public:
   /// Makes the tables that are missing.
   [[nodiscard]] static etl::Result<Writer> make(etl::sqlite::Database& database, Tables tables);
+  /// The same for the store in the database.
+  [[nodiscard]] static etl::Result<Writer> make(etl::sqlite::Store& store, Tables tables) {
+    return make(store.database(), tables);
+  }
   Writer(Writer&&) noexcept;
   Writer& operator=(Writer&&) noexcept;
   ~Writer();
   /// An entry that is there already is updated.
   [[nodiscard]] etl::Result<void> write(const Row& row);
+  /// The same for a batch, in the transaction of the store.
+  [[nodiscard]] etl::Result<void> write(std::span<const Row> rows, etl::sqlite::Tx& tx);
   /// Forgets what was rejected when this file was loaded before.
   [[nodiscard]] etl::Result<void> forget_rejects(const std::string& file);
 

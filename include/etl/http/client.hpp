@@ -61,7 +61,7 @@ struct ClientOptions {
 
 /// The body of an answer that is read as it comes.
 struct Opened {
-  Response head{};  ///< without body
+  Response head{};  ///< without body, if it is 2xx
   /// Ends with an error when the connection breaks or the body is short. `interrupt` works from any thread.
   io::Source body{};
 };
@@ -84,6 +84,9 @@ class Client {
   /// The beginning of a 2xx answer; its body is read by `Opened::body`, as fast as the reader reads. `stop` ends reads,
   /// too.
   [[nodiscard]] Result<Opened> open(Request request, std::stop_token stop = {}) const;
+  /// The same, whatever the status of the answer. If it is not 2xx, `Opened::head` has its body and `Opened::body` is
+  /// null.
+  [[nodiscard]] Result<Opened> open_any(Request request, std::stop_token stop = {}) const;
 
   /// Sends a GET request.
   [[nodiscard]] Result<Response> get(std::string url, const std::stop_token& stop = {}) const {

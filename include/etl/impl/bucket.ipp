@@ -18,6 +18,7 @@
 #include <etl/detail/intake/owned_lane.hpp>
 #include <etl/detail/intake/weighed_intake.hpp>
 #include <etl/detail/load/stage.hpp>
+#include <etl/detail/meta/process.hpp>
 #include <etl/detail/run/environment.hpp>
 #include <etl/detail/run/outcome.hpp>
 #include <etl/error.hpp>
@@ -147,7 +148,7 @@ ETLPIPE_COMPILED Lane& BucketEngine::open_lane() {
   return parts_->batcher->open_lane(parts_->next_partition.fetch_add(1, std::memory_order_relaxed));
 }
 ETLPIPE_COMPILED void BucketEngine::finish_lane(Lane& lane) noexcept {
-  parts_->batcher->finish_lane(static_cast<OwnedLane&>(lane), Flush::Close);
+  if (process_id() == maker_) parts_->batcher->finish_lane(static_cast<OwnedLane&>(lane), Flush::Close);
 }
 ETLPIPE_COMPILED void BucketEngine::close() { parts_->batcher->close(); }
 ETLPIPE_COMPILED const RunReport& BucketEngine::finish() {

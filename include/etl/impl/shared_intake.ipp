@@ -32,7 +32,11 @@ ETLPIPE_COMPILED SharedIntake::~SharedIntake() = default;
 ETLPIPE_COMPILED bool SharedIntake::wait_for_room(Pushed pushed) {
   auto lock = batcher_.lock();
   if (pushed == Pushed::Full)
-    batcher_.wait_helping(lock, [this] { return (held_.load(std::memory_order_acquire) & ~refused) <= bound_ / 2; });
+    batcher_.wait_helping(lock, [this] {
+      const std::uint64_t held = held_.load(std::memory_order_acquire) & ~refused;
+      // With nothing in flight the rest is an open batch, which may never get smaller.
+      return held <= bound_ / 2 || (held < bound_ && batcher_.in_flight() == 0);
+    });
   if (!batcher_.refusing()) return true;
   batcher_.count_refused();
   return false;
@@ -46,12 +50,15 @@ ETLPIPE_COMPILED bool SharedIntake::wait_for_room_until(TimePoint due) {
 }
 
 ETLPIPE_COMPILED void SharedIntake::seal_stragglers() {
-  auto is_quiet = [this] {
-    return (held_.load(std::memory_order_acquire) & ~refused) ==
-           published_.load(std::memory_order_acquire) - taken_.load(std::memory_order_acquire);
+  const auto is_quiet = [this] {
+    return (held_.load(std::memory_order_acquire) & ~refused) == published_.load(std::memory_order_acquire) - settled_;
   };
-  while (!is_quiet()) std::this_thread::yield();
   auto lock = batcher_.lock();
+  while (!is_quiet()) {
+    lock.unlock();
+    std::this_thread::yield();
+    lock.lock();
+  }
   BatchQueue rest;
   seal_rest(rest);
   if (const std::uint64_t lost = open_items(); lost > 0) {  // no memory; they go with the queue
@@ -85,23 +92,26 @@ ETLPIPE_COMPILED void SharedIntake::materialise(Batch& batch) {
     out += taken.out;
     kept += taken.kept;
     if (!thrown) thrown = std::move(taken.thrown);
-    held_.fetch_sub(taken.out, std::memory_order_release);
-    taken_.fetch_add(taken.out, std::memory_order_release);
   }
   if (!buffer->type.reused) buffer->live = 0;  // the batch destroys them
   batch.buffer = buffer.release();
   batch.end = batch.begin + kept;
+  if (!thrown) return;
   lock.lock();
   batcher_.count_broken(out - kept);
-  batcher_.notify_waiting();
   lock.unlock();
-  if (thrown) throw Exception(std::move(*thrown));
+  throw Exception(std::move(*thrown));
+}
+ETLPIPE_COMPILED void SharedIntake::settled(std::uint32_t held) noexcept {
+  held_.fetch_sub(held, std::memory_order_release);
+  settled_ += held;
+  batcher_.notify_waiting();
 }
 
 /// An item that was counted as held is not. Who waits may have seen it.
 ETLPIPE_COMPILED void SharedIntake::let_go() {
   const std::uint64_t held = held_.fetch_sub(1, std::memory_order_acq_rel) - 1;
-  if (held > bound_ / 2) return;  // as nearly always, and when intake is refused
+  if (held >= bound_) return;  // as nearly always, and when intake is refused
   auto lock = batcher_.lock();
   batcher_.notify_waiting();
 }
@@ -138,6 +148,7 @@ ETLPIPE_COMPILED bool SharedIntake::seal(std::uint64_t count, Flush reason, Time
   batch->end = static_cast<std::uint32_t>(count);
   batch->partition = 0;
   batch->ordinal = next_ordinal_++;
+  batch->held = static_cast<std::uint32_t>(count);
   batch->first_seq = sealed_.load(std::memory_order_relaxed);
   sealed_.store(batch->first_seq + count, std::memory_order_seq_cst);
   batcher_.count_seal(*batch, reason, timed_ ? opened_ : time, time);

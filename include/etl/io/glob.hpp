@@ -29,6 +29,9 @@ struct GlobOptions {
   std::vector<Error>* unreadable = nullptr;
 };
 
+/// Patterns may be URLs (object_store_url.hpp). Of `s3://bucket/2024/**/*.csv`, `**` and the rest match the key, a
+/// leading dot of a name is an ordinary character there, and the URLs of objects are returned.
+///
 /// The regular files that the patterns match, sorted, each once. A file that can be reached by several symbolic links
 /// is listed by its own name if this matches, otherwise by the first. A pattern that is the path of an existing file or
 /// named pipe means this file, whatever characters it contains. One error lists all patterns that match nothing, and

@@ -27,7 +27,7 @@ class ByteSink {
 };
 using Sink = std::unique_ptr<ByteSink>;  ///< an owned byte sink
 
-/// Creates or replaces a file.
+/// Creates or replaces a file, or an object (object_store_url.hpp), which appears with `finish`.
 [[nodiscard]] Result<Sink> create_file(const std::filesystem::path& path);
 /// Standard output, buffered; `finish` flushes it and leaves it open.
 [[nodiscard]] Sink standard_output();

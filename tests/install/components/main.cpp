@@ -9,6 +9,7 @@
 #include <etl/http/pages.hpp>
 #include <etl/io/digest.hpp>
 #include <etl/io/gzip.hpp>
+#include <etl/jobs/store.hpp>
 #include <etl/postgres/connection.hpp>
 #include <etl/sqlite/database.hpp>
 #include <etl/uniprot/parse.hpp>
@@ -27,6 +28,7 @@ int main() {
   auto client = etl::http::Client::make();
   if (!client || etl::http::Pages::make(*client, {.request = {.url = "no URL"}}).has_value()) return 8;
   if (etl::druid::problems({.mode = etl::druid::Append{}}).empty()) return 9;
+  if (!etl::jobs::open("sqlite::memory:").has_value()) return 10;
   etl::uniprot::Entry entry;
   return etl::uniprot::parse("ID", entry) ? 0 : 4;
 }

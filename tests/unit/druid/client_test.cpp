@@ -294,6 +294,14 @@ TEST_CASE("druid client: SQL as a table and as lines") {
             .error()
             .message()
             .ends_with("400 Bad Request: Object 'nope' not found"));
+  CHECK(make(wrong)
+            .open_sql({.sql = "SELECT 1 FROM nope"})
+            .error()
+            .message()
+            .ends_with("400 Bad Request: Object 'nope' not found"));
+  HttpServer none(always(404, "<html><head><title>Error 404 Not Found</title></head></html>"));
+  CHECK(make(none).columns("sales").error().code == Problem::NotForwarded);
+  CHECK(make(none).status("x").error().code == Problem::NotForwarded);
 }
 
 TEST_CASE("druid: the first sentence of what went wrong") {

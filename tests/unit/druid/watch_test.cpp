@@ -18,8 +18,10 @@
 #include <etl/testing/virtual_executor.hpp>
 
 #include "support/catch.hpp"
+#include "support/druid_recorded.hpp"
 #include "support/http_server.hpp"
 #include "support/json.hpp"
+#include "support/test_data.hpp"
 
 namespace druid = etl::druid;
 using namespace std::chrono_literals;
@@ -396,4 +398,87 @@ TEST_CASE("druid ingest: what cannot be submitted is an error") {
   auto wrong = spec();
   wrong.data_source.clear();
   CHECK(druid::ingest(story.client(), wrong, options).error().code == etl::Errc::InvalidOptions);
+}
+
+TEST_CASE("druid watch: what a naive client gets wrong, by exchanges with a real server") {
+  const auto data = test::data_folder();
+  if (!data) return;
+  const auto recorded = [&](std::string_view name) {
+    return test::DruidExchange::read(*data / "druid" / "recorded" / (std::string(name) + ".txt")).reply();
+  };
+  const auto watch = [&](std::string_view status, const std::vector<Reply>& reports, druid::WatchOptions options = {}) {
+    Story story;
+    story.on("/status") = {recorded(status)};
+    story.on("/reports") = reports;
+    story.on("/shutdown") = {recorded("08_noop_shutdown")};
+    // Every datasource of the recordings.
+    story.on("/loadstatus") = {ok(R"({"sales":100.0,"badrow":100.0,"typed":100.0,"ar":100.0})")};
+    return druid::watch(story.client(), "x", on_virtual_time(std::move(options)));
+  };
+
+  SECTION("SUCCESS of a task whose folder is missing, or of whose rows none can be parsed") {
+    auto result = watch("05_no_such_folder_status", {recorded("05_no_such_folder_report")});
+    CHECK(result.outcome == TaskOutcome::Incomplete);
+    CHECK(result.reason == "the task read no row; check that its input exists and can be read there");
+    result = watch("05_no_such_folder_status", {recorded("05_no_such_folder_report")}, {.rows_sent = 3});
+    CHECK(result.reason.starts_with("3 rows were sent, and the task read 0"));
+    result = watch("05_all_rows_bad_status", {recorded("05_all_rows_bad_report")});
+    CHECK(result.outcome == TaskOutcome::Incomplete);
+    CHECK(result.reason.starts_with("no row was kept"));
+  }
+  SECTION("a report that is asked for too early: 404, or 200 with an error") {
+    const auto result = watch("03_bad_row_status", {recorded("07_unknown_task_reports"),
+                                                    recorded("08_noop_report_running"), recorded("03_bad_row_report")});
+    CHECK(result.outcome == TaskOutcome::CompleteWithRejects);
+    REQUIRE(result.report->bad_rows.size() == 1);
+    CHECK(result.report->bad_rows[0].line == 3);
+    CHECK(result.report->bad_rows[0].input == "{t=not-a-time, product=plum, qty=1, price=1}");
+    CHECK(result.polls >= 4);
+  }
+  SECTION("a lock conflict, which may pass") {
+    const auto result = watch("15_lock_2_status_done", {recorded("07_unknown_task_reports")});
+    CHECK(result.outcome == TaskOutcome::Failed);
+    CHECK(druid::is_lock_conflict(result));
+    CHECK(result.reason.find("\tat ") == std::string::npos);
+  }
+  SECTION("a task that was shut down shows as FAILED, and one whose process was killed is not that") {
+    auto result = watch("08_noop_status_after_shutdown", {recorded("08_noop_report_after_shutdown")});
+    CHECK(result.outcome == TaskOutcome::ShutDown);
+    result = watch("22_mm_killed_status", {recorded("22_mm_killed_report")});
+    CHECK(result.outcome == TaskOutcome::Failed);
+    CHECK(result.reason.starts_with("Task execution process exited unsuccessfully with code[137]"));
+  }
+  SECTION("rows that were kept with a null in place of a value are no lost rows, and are told") {
+    Story story;
+    story.on("/status") = {recorded("10_local_folder_status")};
+    story.on("/reports") = {recorded("13_typed_dimensions_report")};
+    const auto result = druid::watch(story.client(), "x", on_virtual_time({.wait_until_queryable = false}));
+    CHECK(result.outcome == TaskOutcome::CompleteWithRejects);
+    CHECK(result.report->rows.processed_with_error > 0);
+    CHECK(result.report->rows.unparseable == 0);
+  }
+  SECTION("a status of many tasks lags: one that was shut down still shows as running") {
+    Story story;
+    story.on("/taskStatus") = {recorded("08_taskStatus_bulk")};
+    story.on("/status") = {recorded("08_noop_status_after_shutdown")};
+    const std::vector<std::string> ids{"noop_1"};
+    CHECK(story.client().statuses(ids).value().at(0).state == druid::TaskState::Running);
+    CHECK(story.client().status("noop_1").value().state == druid::TaskState::Failed);
+  }
+  SECTION("a repeated id, and a malformed body that gives 500 with HTML") {
+    Story story;
+    story.on("/v1/task") = {recorded("04_repeated_id"), recorded("06_spec_not_json")};
+    CHECK(story.client().submit(spec()).error().code == druid::Problem::TaskExists);
+    const auto error = story.client().submit(spec()).error();
+    CHECK(error.error_class == etl::ErrorClass::Rejected);
+    CHECK(error.message().find('<') == std::string::npos);
+  }
+  SECTION("SUCCESS before the segments can be queried") {
+    Story story;
+    story.on("/status") = {recorded("03_bad_row_status")};
+    story.on("/reports") = {recorded("03_bad_row_report")};
+    story.on("/loadstatus") = {ok(R"({"badrow":0.0})"), ok(R"({"badrow":50.0})"), ok(R"({"badrow":100.0})")};
+    CHECK(druid::watch(story.client(), "x", on_virtual_time()).loaded());
+    CHECK(story.asked("/loadstatus") == 3);
+  }
 }

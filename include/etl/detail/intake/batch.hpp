@@ -81,6 +81,7 @@ struct Batch {
   std::uint64_t ordinal = 0;  ///< within its partition
   std::uint64_t first_seq = 0;
   std::uint64_t bytes = 0;  ///< charged to the memory budget
+  std::uint32_t held = 0;   ///< items that its source counts as held until it is settled
   TimePoint sealed{};
   std::vector<ChunkRef> chunks{};
   std::optional<Position> position{};
@@ -172,6 +173,8 @@ class BatchSource {
   /// Without the lock: fills in the items of a batch sealed without a buffer. Throws without memory; the items are then
   /// still in the source. Also throws what the move of an item throws; the batch then has the other items.
   virtual void materialise(Batch& batch) = 0;
+  /// Under the batcher's lock: a batch is settled that had `held` items.
+  virtual void settled(std::uint32_t /*held*/) noexcept {}
 };
 
 }  // namespace etl::inline v0::detail

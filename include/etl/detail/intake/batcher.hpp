@@ -353,8 +353,9 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     tally_.ledger.add(ledger);
     batch_cost_ = cost;
     too_large = unref(std::exchange(batch->buffer, nullptr));
-    free_batches_.push(batch);
     --in_flight_;
+    if (batch->held > 0) source_->settled(std::exchange(batch->held, 0));
+    free_batches_.push(batch);
     if (waiting_for_room_ > 0 && in_flight_ <= capacity_ / 2) Base::notify();
   }
   [[nodiscard]] std::optional<std::string> draw_reject() {

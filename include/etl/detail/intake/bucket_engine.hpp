@@ -9,6 +9,7 @@
 #include <etl/detail/intake/lane.hpp>
 #include <etl/detail/intake/shared_intake.hpp>
 #include <etl/detail/load/stage_calls.hpp>
+#include <etl/detail/meta/process.hpp>
 #include <etl/executor.hpp>
 #include <etl/lost_item.hpp>
 #include <etl/options.hpp>
@@ -41,6 +42,7 @@ class BucketEngine {
   [[nodiscard]] bool wait_for_room_until(TimePoint due);
 
   [[nodiscard]] Lane& open_lane();
+  /// Does nothing in a child of fork(): a thread that is not there may hold the lock.
   void finish_lane(Lane& lane) noexcept;
 
   void close();
@@ -50,6 +52,7 @@ class BucketEngine {
 
  private:
   struct Parts;
+  const long maker_ = process_id();
   std::unique_ptr<Parts> parts_;
   SharedIntake* intake_ = nullptr;
   bool weighed_ = false;

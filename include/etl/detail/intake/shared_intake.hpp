@@ -93,6 +93,7 @@ class SharedIntake final : public BatchSource {
   TimePoint seal_due(TimePoint now, BatchQueue& sealed) noexcept override;
   void refuse(BatchQueue& sealed) noexcept override;
   void materialise(Batch& batch) override;
+  void settled(std::uint32_t held) noexcept override;
 
  private:
   static constexpr std::uint64_t refused = std::uint64_t{1} << 63;
@@ -116,10 +117,10 @@ class SharedIntake final : public BatchSource {
   const Options& options_;
   const std::uint64_t batch_size_;
   const std::uint64_t bound_;                             // items held at most
-  alignas(64) std::atomic<std::uint64_t> held_ = 0;       // in the queue or on their way; and the refused bit
+  alignas(64) std::atomic<std::uint64_t> held_ = 0;       // on their way or not settled; and the refused bit
   alignas(64) std::atomic<std::uint64_t> published_ = 0;  // put into the queue, ever
   std::atomic<std::uint64_t> sealed_ = 0;                 // given to batches, ever; written under the lock
-  alignas(64) std::atomic<std::uint64_t> taken_ = 0;      // out of the queue, ever
+  std::uint64_t settled_ = 0;                             // of those that were published; under the lock
   const std::unique_ptr<OwnedLane> buffers_;              // owns the buffers; under the lock
   bool timed_ = false;
   TimePoint opened_{};

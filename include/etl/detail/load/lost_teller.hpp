@@ -20,7 +20,8 @@
 
 namespace etl::inline v0::detail {
 
-/// Tells of each item once, one at a time. Thread-safe.
+/// Tells of each item once, one at a time, unless the user's callable drops items itself, by asking for an abandon: of
+/// those it is told within that call. Thread-safe.
 class LostTeller {
  public:
   /// `lost` may be null: nobody wants to be told.
@@ -76,7 +77,7 @@ class LostTeller {
 
   LostItems* const lost_;
   const ItemType& type_;
-  std::mutex mutex_;
+  std::recursive_mutex mutex_;
 };
 
 }  // namespace etl::inline v0::detail

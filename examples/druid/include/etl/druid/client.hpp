@@ -27,33 +27,36 @@
 
 namespace etl::inline v0::druid {
 
+/// Where the servers are, and who asks them. An aggregate.
 struct ClientOptions {
   /// The router, or the overlord. User and password in it are sent by basic authentication.
   std::string url{};
   std::string coordinator_url{};  ///< empty: `url`
   std::string broker_url{};       ///< for SQL; empty: `url`
   http::Auth auth{};              ///< basic or bearer; servers of one cluster all get it
-  http::TlsOptions tls{};
-  http::Timeouts timeouts{.total = std::chrono::milliseconds(60'000)};
-  std::optional<std::string> proxy{};  ///< as in `http::ClientOptions`
-  /// How often a request follows to another server that leads the cluster.
-  unsigned max_leader_redirects = 5;
+  http::TlsOptions tls{};         ///< certificates to trust and to show
+  http::Timeouts timeouts{.total = std::chrono::milliseconds(60'000)};  ///< of each request
+  std::optional<std::string> proxy{};                                   ///< as in `http::ClientOptions`
+  unsigned max_leader_redirects = 5;  ///< how often a request follows to another server that leads the cluster
 };
 
 /// A query of SQL. An aggregate.
 struct Query {
+  /// A value for a question mark.
   using Parameter = std::variant<std::string, std::int64_t, double, bool>;
-  std::string sql{};
+  std::string sql{};                    ///< the statement
   std::vector<Parameter> parameters{};  ///< for the question marks of `sql`
 };
 
 /// The rows of a query, in memory. A value.
 struct Table {
+  /// A column of the result.
   struct Column {
-    std::string name{};
+    std::string name{};  ///< its name or alias
     std::string type{};  ///< of SQL, such as "VARCHAR" or "BIGINT"
   };
-  std::vector<Column> columns{};
+  std::vector<Column> columns{};  ///< in the order of the query
+
   /// Numbers and arrays as JSON writes them; nothing for NULL.
   std::vector<std::vector<std::optional<std::string>>> rows{};
 };
@@ -90,6 +93,10 @@ class Client {
 
   /// Whether the cluster has published a segment of this name.
   [[nodiscard]] Result<bool> has_data_source(std::string_view name, const std::stop_token& stop = {}) const;
+  /// The columns of a datasource that can be queried, with their types of SQL; "__time" is the first. Empty: there is
+  /// no such datasource. Needs a broker.
+  [[nodiscard]] Result<std::vector<Table::Column>> columns(std::string_view name,
+                                                           const std::stop_token& stop = {}) const;
   /// Percentage of the published segments in an interval (ISO 8601; empty: of all time) that can be queried. Nothing:
   /// there is no segment.
   [[nodiscard]] Result<std::optional<double>> load_status(std::string_view name, std::string_view interval = {},

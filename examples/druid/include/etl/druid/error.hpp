@@ -20,7 +20,9 @@ enum class Problem {
   NotForwarded,    ///< the server does not know this part of the interface (fatal)
 };
 
+/// The category of `Problem`. Thread-safe: stateless.
 [[nodiscard]] const std::error_category& error_category() noexcept;
+/// The error code of a `Problem`, found by `std::error_code`.
 [[nodiscard]] inline std::error_code make_error_code(Problem problem) noexcept {
   return {static_cast<int>(problem), error_category()};
 }

@@ -13,13 +13,14 @@
 
 namespace etl::inline v0::druid {
 
+/// Settings of `ingest`. An aggregate.
 struct IngestOptions {
   /// What the rows are: the digest of the input, together with the name of the run that loads it. `ingest` finds its
   /// own task again by it, after a crash for example. Two runs that must both load the same rows need different names.
   std::string content{};
   /// For submissions that fail for a passing reason, and for tasks that find their intervals locked.
   RetryPolicy retry{.max_attempts = 5, .initial_delay = std::chrono::seconds(1), .max_delay = std::chrono::seconds(30)};
-  WatchOptions watch{};
+  WatchOptions watch{};  ///< how the task is watched
 };
 
 /// Submits the spec under the id that `task_id` makes, and watches the task.

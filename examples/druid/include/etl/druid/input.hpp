@@ -48,34 +48,40 @@ struct S3Input {
   /// Environment variables of Druid's processes with the access key and the secret key. Empty: the credentials of
   /// Druid itself. Give both or neither.
   std::string access_key_variable{};
-  std::string secret_key_variable{};
+  std::string secret_key_variable{};  ///< with the secret key; see `access_key_variable`
 };
 
 /// Rows of a datasource of the same Druid. Such an input has no format.
 struct DruidInput {
-  std::string data_source{};
-  std::string interval{};  ///< ISO 8601, such as 2024-01-01/2024-02-01
+  std::string data_source{};  ///< its name
+  std::string interval{};     ///< ISO 8601, such as 2024-01-01/2024-02-01
 };
 
+/// Where a task reads.
 using Input = std::variant<InlineInput, LocalInput, HttpInput, S3Input, DruidInput>;
 
 /// One field of nested JSON as a column.
 struct JsonField {
-  enum class Kind : std::uint8_t { Path, Jq, Root };
-  std::string name{};
-  Kind kind = Kind::Path;
+  /// How a field is found.
+  enum class Kind : std::uint8_t {
+    Path,  ///< by JSONPath
+    Jq,    ///< by an expression of jq
+    Root,  ///< a member of the outer object
+  };
+  std::string name{};        ///< name of the column
+  Kind kind = Kind::Path;    ///< how `expression` is read
   std::string expression{};  ///< JSONPath or jq; not for `Root`
 };
 
 /// Objects, one a line, or one after the other.
 struct JsonFormat {
-  std::vector<JsonField> fields{};
-  bool discover_fields = true;  ///< also takes the fields of the outer object that `fields` does not name
+  std::vector<JsonField> fields{};  ///< columns that are taken from inner objects
+  bool discover_fields = true;      ///< also takes the fields of the outer object that `fields` does not name
 };
 
 /// Comma-separated text. Either the first line has the names of the columns, or `columns` has them.
 struct CsvFormat {
-  bool header = true;
+  bool header = true;                  ///< the first line has the names
   std::vector<std::string> columns{};  ///< names of all columns; only without `header`
   std::uint64_t skip_rows = 0;         ///< lines to skip before the header or the first row
   std::string list_delimiter{};        ///< one character that separates the values of one cell; empty: Ctrl-A
@@ -83,11 +89,11 @@ struct CsvFormat {
 
 /// Text with another delimiter; otherwise as `CsvFormat`.
 struct TsvFormat {
-  bool header = true;
-  std::vector<std::string> columns{};
-  std::uint64_t skip_rows = 0;
-  std::string delimiter = "\t";  ///< one character
-  std::string list_delimiter{};
+  bool header = true;                  ///< the first line has the names
+  std::vector<std::string> columns{};  ///< as in `CsvFormat`
+  std::uint64_t skip_rows = 0;         ///< as in `CsvFormat`
+  std::string delimiter = "\t";        ///< one character
+  std::string list_delimiter{};        ///< as in `CsvFormat`
 };
 
 /// Files of columns. Each kind needs an extension of Druid of its own: `druid-parquet-extensions` or

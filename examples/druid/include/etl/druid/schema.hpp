@@ -20,7 +20,7 @@ namespace etl::inline v0::druid {
 
 /// The column of the input that becomes `__time`.
 struct Timestamp {
-  std::string column = "__time";
+  std::string column = "__time";  ///< its name in the input
   /// "auto" (ISO 8601, or milliseconds since 1970), "iso", "posix", "millis", "micro", "nano", "ruby", or a pattern of
   /// Joda-Time such as "dd.MM.yyyy HH:mm".
   std::string format = "auto";
@@ -32,8 +32,9 @@ enum class DimensionType : std::uint8_t { String, Long, Float, Double, Json, Aut
 /// How several values of a string are stored.
 enum class MultiValue : std::uint8_t { SortedArray, SortedSet, Array };
 
+/// A column to group and to filter by. An aggregate.
 struct Dimension {
-  std::string name{};
+  std::string name{};  ///< name of the column, in the input and in the datasource
   DimensionType type = DimensionType::String;
   bool bitmap_index = true;                 ///< for strings: filters are fast, segments are larger
   std::optional<MultiValue> multi_value{};  ///< for strings
@@ -56,8 +57,11 @@ class Dimensions {
     made.declared_ = std::move(declared);
     return made;
   }
+  /// Whether Druid chooses columns and types.
   [[nodiscard]] bool is_discovered() const noexcept { return discovered_; }
+  /// What was declared, in its order.
   [[nodiscard]] const std::vector<Dimension>& declared() const noexcept { return declared_; }
+  /// Columns that Druid leaves out of those that it discovers.
   [[nodiscard]] const std::vector<std::string>& excluded() const noexcept { return excluded_; }
   [[nodiscard]] bool empty() const noexcept { return !discovered_ && declared_.empty(); }
 
@@ -71,6 +75,7 @@ class Dimensions {
 struct AsType {
   DimensionType type;
 };
+/// What `input_only` makes.
 struct InputOnly {};
 /// Gives a field another type than that of its member.
 [[nodiscard]] constexpr AsType as(DimensionType type) noexcept { return {type}; }
@@ -150,11 +155,12 @@ struct Metric {
 
 /// A column that Druid computes from others (Druid manual, "Expressions"). It may replace a column of the same name.
 struct Transform {
-  std::string name{};
-  std::string expression{};
+  std::string name{};        ///< of the column that it makes, or whose value it changes
+  std::string expression{};  ///< of Druid's own language
 };
+/// What is computed, and which rows are kept, before rows are stored. An aggregate.
 struct Transforms {
-  std::vector<Transform> transforms{};
+  std::vector<Transform> transforms{};  ///< computed for each row
   /// JSON object of a filter of Druid, such as R"({"type":"selector","dimension":"country","value":"DE"})". Rows that
   /// it does not keep count as thrown away. Empty: all rows are kept.
   std::string filter{};
@@ -184,6 +190,7 @@ enum class Grain : std::uint8_t {
 /// The grain of a name in upper or lower case, or nothing.
 [[nodiscard]] std::optional<Grain> grain_of(std::string_view name) noexcept;
 
+/// How rows are cut by time. An aggregate.
 struct Granularity {
   Grain segment = Grain::Day;  ///< the span of time of a segment; replacing works by such spans
   Grain query = Grain::None;   ///< times are cut to this; `None` keeps milliseconds

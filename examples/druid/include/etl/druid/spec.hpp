@@ -47,10 +47,15 @@ struct Replace {
 /// users did not expect.
 class Mode {
  public:
-  Mode(Append append) : how_(std::move(append)) {}     // NOLINT(google-explicit-constructor)
+  /// Adds rows.
+  Mode(Append append) : how_(std::move(append)) {}  // NOLINT(google-explicit-constructor)
+  /// Replaces rows.
   Mode(Replace replace) : how_(std::move(replace)) {}  // NOLINT(google-explicit-constructor)
+  /// Null: the mode is `Replace`.
   [[nodiscard]] const Append* append() const noexcept { return std::get_if<Append>(&how_); }
+  /// Null: the mode is `Append`.
   [[nodiscard]] const Replace* replace() const noexcept { return std::get_if<Replace>(&how_); }
+  /// The intervals of either.
   [[nodiscard]] const std::vector<std::string>& intervals() const noexcept {
     return append() != nullptr ? append()->intervals : replace()->intervals;
   }
@@ -67,17 +72,17 @@ struct TaskContext {
 
 /// One batch ingestion. An aggregate, whose `mode` must be given.
 struct Spec {
-  std::string data_source{};
-  Mode mode;
-  Timestamp timestamp{};
-  Dimensions dimensions{};  ///< `Dimensions::discovered()`, `Dimensions::of({...})` or `dimensions(fields, time)`
-  std::vector<Metric> metrics{};
-  Transforms transforms{};
-  Granularity granularity{};
-  Input input{};
-  InputFormat format{};
-  Tuning tuning{};
-  TaskContext context{};
+  std::string data_source{};      ///< its name
+  Mode mode;                      ///< what becomes of the rows that are there
+  Timestamp timestamp{};          ///< the column of the time
+  Dimensions dimensions{};        ///< `Dimensions::discovered()`, `Dimensions::of({...})` or `dimensions(fields, time)`
+  std::vector<Metric> metrics{};  ///< aggregated columns
+  Transforms transforms{};        ///< what is computed before
+  Granularity granularity{};      ///< how rows are cut by time
+  Input input{};                  ///< where the task reads
+  InputFormat format{};           ///< how the input is written
+  Tuning tuning{};                ///< limits and partitions
+  TaskContext context{};          ///< locks
   /// Identifies the task; Druid refuses a second task with the same id. Empty: Druid chooses one, and a submission
   /// whose answer is lost cannot be found again. See `task_id`.
   std::string id{};

@@ -36,15 +36,17 @@ enum class TaskOutcome : std::uint8_t {
 /// What a watch waits for.
 enum class WatchStage : std::uint8_t { Task, ShutDown, Report, Segments };
 
+/// What a watch knows after a poll.
 struct WatchProgress {
-  WatchStage stage = WatchStage::Task;
-  const TaskStatus* status = nullptr;  ///< the last that Druid told, or null
-  const Error* error = nullptr;        ///< of this poll, or null if Druid answered
-  std::size_t polls = 0;
-  std::size_t failed_polls = 0;
-  std::chrono::nanoseconds elapsed{};
+  WatchStage stage = WatchStage::Task;  ///< what it waits for
+  const TaskStatus* status = nullptr;   ///< the last that Druid told, or null
+  const Error* error = nullptr;         ///< of this poll, or null if Druid answered
+  std::size_t polls = 0;                ///< so far
+  std::size_t failed_polls = 0;         ///< of these
+  std::chrono::nanoseconds elapsed{};   ///< since the watch began
 };
 
+/// Settings of a watch. An aggregate.
 struct WatchOptions {
   /// Rows that were given to the task. Nothing: unknown; then a task that read at least one row is complete.
   std::optional<std::uint64_t> rows_sent{};
@@ -53,35 +55,37 @@ struct WatchOptions {
   bool leave_running = false;  ///< does not shut the task down on a stop or at the deadline
   /// Waits until the segments can be queried.
   bool wait_until_queryable = true;
-  std::chrono::nanoseconds queryable_deadline = std::chrono::minutes(5);
+  std::chrono::nanoseconds queryable_deadline = std::chrono::minutes(5);  ///< for that
   /// Where to look for segments (ISO 8601); empty: in the whole datasource.
   std::vector<std::string> intervals{};
 
-  std::chrono::nanoseconds first_poll = std::chrono::milliseconds(500);
-  std::chrono::nanoseconds longest_poll = std::chrono::seconds(15);
+  std::chrono::nanoseconds first_poll = std::chrono::milliseconds(500);  ///< time to the second poll
+  std::chrono::nanoseconds longest_poll = std::chrono::seconds(15);      ///< most time between polls
   double multiplier = 1.5;  ///< of the time between polls; each has a random part
   /// How long an error is borne that does not look as if it passed, such as an unknown task: a new leader may lag.
   std::chrono::nanoseconds patience = std::chrono::seconds(30);
-  std::chrono::nanoseconds report_deadline = std::chrono::minutes(1);
-  std::chrono::nanoseconds shut_down_deadline = std::chrono::seconds(30);
-  std::function<void(const WatchProgress&)> on_poll{};  ///< on the thread that watches
-  Executor executor{};                                  ///< whose clock is used
-  std::optional<std::uint64_t> seed{};                  ///< of the random part
+  std::chrono::nanoseconds report_deadline = std::chrono::minutes(1);      ///< for a report that is not there yet
+  std::chrono::nanoseconds shut_down_deadline = std::chrono::seconds(30);  ///< for the end of a task that is shut down
+  std::function<void(const WatchProgress&)> on_poll{};                     ///< on the thread that watches
+  Executor executor{};                                                     ///< whose clock is used
+  std::optional<std::uint64_t> seed{};                                     ///< of the random part
 };
 
+/// What became of a task and its rows. A value.
 struct TaskResult {
-  std::string id{};
-  TaskOutcome outcome = TaskOutcome::Unknown;
-  std::string reason{};  ///< one sentence; empty for `Complete`
-  std::optional<TaskStatus> status{};
-  std::optional<TaskReport> report{};
-  std::optional<Error> error{};  ///< the last of the polls, for `Unknown`
-  bool adopted = false;          ///< the task was there before `ingest` submitted it
-  std::size_t polls = 0;
-  std::size_t failed_polls = 0;
-  std::chrono::nanoseconds task_time{};      ///< of waiting for the end
-  std::chrono::nanoseconds report_time{};    ///< of waiting for the report
-  std::chrono::nanoseconds segments_time{};  ///< of waiting for queryable segments
+  std::string id{};                            ///< of the task
+  TaskOutcome outcome = TaskOutcome::Unknown;  ///< how it ended
+  std::string reason{};                        ///< one sentence; empty for `Complete`
+  std::optional<TaskStatus> status{};          ///< the last that Druid told
+  std::optional<TaskReport> report{};          ///< nothing: there is none
+  std::optional<Error> error{};                ///< the last of the polls, for `Unknown`
+  bool adopted = false;                        ///< the task was there before `ingest` submitted it
+  std::size_t polls = 0;                       ///< of all stages
+  std::size_t failed_polls = 0;                ///< of these
+  std::chrono::nanoseconds submit_time{};      ///< of submitting or finding the task, by `ingest`
+  std::chrono::nanoseconds task_time{};        ///< of waiting for the end
+  std::chrono::nanoseconds report_time{};      ///< of waiting for the report
+  std::chrono::nanoseconds segments_time{};    ///< of waiting for queryable segments
 
   /// Whether the data is loaded.
   [[nodiscard]] bool loaded() const noexcept {

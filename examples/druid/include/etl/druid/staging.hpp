@@ -1,0 +1,120 @@
+#pragma once
+/// A sink for pipelines: rows are staged as compressed NDJSON in an object store, and one task of Druid loads them.
+///
+///     struct Orders {
+///       etl::druid::Staging& staging;
+///       etl::Result<void> load(std::span<const Order> batch, const etl::IdempotencyKey& key) const {
+///         return staging.write(batch, [](const Order& o, std::string& out) { ... }, key);
+///       }
+///       etl::Result<void> post_process(const etl::RunReport& report, std::stop_token stop) const {
+///         return staging.finish(report, stop);
+///       }
+///     };
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/delivery/dead_letter.hpp>
+#include <etl/delivery/idempotency_key.hpp>
+#include <etl/delivery/level.hpp>
+#include <etl/druid/ingest.hpp>
+#include <etl/error.hpp>
+#include <etl/io/object_store.hpp>
+#include <etl/report.hpp>
+
+namespace etl::inline v0::druid {
+
+/// How Druid reads the objects with these keys.
+using InputOf = std::function<Input(const std::vector<std::string>& keys)>;
+/// Objects of a `io::FolderStore`, which Druid's tasks see under `folder`, an absolute path.
+[[nodiscard]] InputOf read_from_folder(std::string folder);
+/// Objects of a bucket, as s3://BUCKET/KEY. `how` has the other settings of the input; its `uris` and `prefixes` are
+/// not used.
+[[nodiscard]] InputOf read_from_s3(std::string bucket, S3Input how = {});
+
+/// Settings of a `Staging`. An aggregate; `spec` and `input` must be given.
+struct StagingOptions {
+  /// What becomes of the rows. Its mode says whether a repeated load adds rows (`Append`: at least once) or replaces
+  /// them
+  /// (`Replace`: exactly once). Its input and format are those of the staging, and are ignored.
+  Spec spec;
+  InputOf input{};  ///< how Druid reads the objects
+  /// Begins the keys of all objects, such as "staging/orders/". It belongs to this pipeline alone: what other loads
+  /// have left under it is removed.
+  std::string prefix{};
+  /// Which rows these are: the pipeline's `fingerprint()`. Objects of other sources are not loaded.
+  std::string source{};
+  /// Drops what earlier runs have staged. Set it together with `Options::restart`.
+  bool restart = false;
+  IngestOptions ingest{};  ///< `content` and `watch.rows_sent` are ignored
+  /// Gets the texts of rows that Druid could not parse, before they are removed (G7). Null: such rows, which
+  /// `Tuning::max_parse_exceptions` allows, make the load fail.
+  std::shared_ptr<DeadLetterStore> dead_letters{};
+};
+
+/// What a `Staging` has done. A value.
+struct Loaded {
+  std::uint64_t rows = 0;              ///< that were staged
+  std::size_t objects = 0;             ///< that held them
+  std::size_t letters = 0;             ///< dead letters that were written
+  std::optional<TaskResult> result{};  ///< of the task; nothing: there was no row, so no task
+};
+
+/// Stages batches, and loads them at the end. A cheap copy is the same staging. Thread-safe.
+///
+/// Each batch becomes one object, named by its idempotency key and its number of rows. So a batch that is repeated, by
+/// a retry or by the next run after a kill, replaces its own object (G16), and together with the run's checkpoint
+/// nothing is lost or doubled on the way to the object store. A batch is best some 10,000 rows: the task's spec names
+/// every object.
+///
+/// `finish` submits one task for all objects, under an id made of the keys: a killed process finds its task again.
+/// Before the task is submitted, and after it has loaded the rows, the key "PREFIXmanifest.json" says which objects
+/// belong to it and what has become of them. So objects that are half removed are never loaded again. When the rows are
+/// loaded, objects and manifest are removed; when the run or the task failed, they stay for the next run.
+class Staging {
+ public:
+  /// Fails for a spec that is wrong, and when the store does not answer. Removes what belongs to no load any more.
+  [[nodiscard]] static Result<Staging> open(io::AnyObjectStore store, Client client, StagingOptions options,
+                                            const std::stop_token& stop = {});
+
+  /// Stages a batch. `to_json(row, out)` appends the JSON of a row, one object without line breaks, to a std::string.
+  template <class T, std::invocable<const T&, std::string&> F>
+  [[nodiscard]] Result<void> write(std::span<const T> batch, F&& to_json, const IdempotencyKey& key,
+                                   const std::stop_token& stop = {}) const {
+    std::string lines;
+    for (const T& row : batch) {
+      to_json(row, lines);
+      lines += '\n';
+    }
+    return put(lines, batch.size(), key, stop);
+  }
+
+  /// Loads what was staged, if the run has completed. An error: the rows are not, or not all, loaded, and why.
+  [[nodiscard]] Result<void> finish(const RunReport& report, const std::stop_token& stop = {}) const;
+  /// The same without a run, for a caller who has written everything.
+  [[nodiscard]] Result<Loaded> ingest(const std::stop_token& stop = {}) const;
+  /// What `finish` has done; nothing before.
+  [[nodiscard]] std::optional<Loaded> loaded() const;
+
+  /// `effectively_once` for `Replace`, `at_least_once` for `Append`: Druid forgets tasks after some time, and would
+  /// then add the same rows again.
+  [[nodiscard]] Delivery delivery() const noexcept;
+
+ private:
+  struct State;
+  explicit Staging(std::shared_ptr<State> state) : state_(std::move(state)) {}
+  [[nodiscard]] Result<void> put(const std::string& lines, std::size_t rows, const IdempotencyKey& key,
+                                 const std::stop_token& stop) const;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace etl::inline v0::druid

@@ -1,0 +1,53 @@
+#pragma once
+// Files of rows, whatever their format: delimited text, workbooks and JSON.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <etl/csv/reader.hpp>
+#include <etl/csv/validate.hpp>
+#include <etl/csv/value.hpp>
+#include <etl/error.hpp>
+
+namespace program {
+
+/// How files are read. The same for all files of a load.
+struct InputOptions {
+  std::string sheet{};      ///< of a workbook; empty: its only one
+  std::string delimiter{};  ///< one character; empty: found out
+};
+void add_input(CLI::App& command, InputOptions& options);
+
+/// What a column of the files holds, by all of their rows.
+struct Column {
+  std::string name{};
+  etl::csv::Kind kind = etl::csv::Kind::Text;
+  double time_score = 0;       ///< from 0 to 1: how fit it is to be the time
+  std::uint64_t misfits = 0;   ///< values that are not of the kind
+  std::string first_misfit{};  ///< "FILE: row N: 'VALUE'"
+};
+
+/// Columns in the order of the first file; JSON: of their first occurrence. Reads all rows.
+[[nodiscard]] etl::Result<std::vector<Column>> columns_of(const std::vector<std::filesystem::path>& files,
+                                                          const InputOptions& options, const std::stop_token& stop);
+
+/// Reads a file to its end. Each row goes to `each`, unless it is null, as one JSON object without the line end; what
+/// is wrong with the rows goes to the validation. Columns must be those of `columns_of`. A stop is an error of code
+/// `std::errc::operation_canceled`.
+[[nodiscard]] etl::Result<etl::csv::Validation> read_rows(
+    const std::filesystem::path& file, const InputOptions& options, const std::vector<std::string>& names,
+    const etl::csv::ValidationLimits& limits, const std::function<etl::Result<void>(std::string_view)>& each,
+    const std::stop_token& stop);
+
+/// The error of a stop.
+[[nodiscard]] inline etl::Error stopped() {
+  return {.code = std::make_error_code(std::errc::operation_canceled), .context = "stopped"};
+}
+
+}  // namespace program

@@ -1,0 +1,87 @@
+// Limits of a validation, and etl-druid validate.
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include <etl/csv/validate.hpp>
+#include <etl/io/glob.hpp>
+
+#include "command.hpp"
+#include "input.hpp"
+#include "limits.hpp"
+
+namespace program {
+namespace {
+
+namespace csv = etl::csv;
+namespace fs = std::filesystem;
+
+struct Options {
+  std::vector<std::string> files{};
+  InputOptions input{};
+  csv::ValidationLimits limits{};
+  bool json = false;
+};
+
+int validate_all(const Options& options, const etl::Stop& stop) {
+  const auto files = etl::io::glob(options.files);
+  if (!files) return fail(files.error(), exit_usage);
+  bool valid = true;
+  for (const fs::path& file : *files) {
+    const auto found = validate(file, options.input, options.limits, stop.drain());
+    if (!found) {
+      const bool stopped = found.error().code == std::errc::operation_canceled;
+      return fail(found.error(), stopped ? exit_stopped : exit_usage);
+    }
+    fmt::print("{}\n", options.json ? found->json() : found->text());
+    valid = valid && found->ok();
+  }
+  return valid ? 0 : exit_failed;
+}
+
+}  // namespace
+
+void add_limits(CLI::App& command, csv::ValidationLimits& limits) {
+  command.add_option("--max-bytes", limits.max_bytes, "Largest size of a file")->capture_default_str();
+  command.add_option("--min-columns", limits.min_columns, "Fewest columns")->capture_default_str();
+  command.add_option("--min-time-columns", limits.min_time_columns, "Fewest columns of times")->capture_default_str();
+  command.add_option("--min-numeric-columns", limits.min_numeric_columns, "Fewest columns of numbers")
+      ->capture_default_str();
+  command.add_option("--max-null-share", limits.max_null_share, "Most rows without a value, in each column")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+}
+
+etl::Result<csv::Validation> validate(const fs::path& file, const InputOptions& options,
+                                      const csv::ValidationLimits& limits, const std::stop_token& stop) {
+  const auto invalid = [&](csv::Check check, const etl::Error& error) {
+    csv::Validation made{.file = file.string()};
+    made.violations.push_back({.check = check, .what = error.message()});
+    return made;
+  };
+  const auto columns = columns_of({file}, options, stop);
+  if (!columns) {
+    if (stop.stop_requested()) return stopped();
+    if (!fs::exists(file)) return etl::failure(columns.error());
+    return invalid(csv::Check::Format, columns.error());
+  }
+  std::vector<std::string> names;
+  for (const Column& column : *columns) names.push_back(column.name);
+  return read_rows(file, options, names, limits, nullptr, stop);
+}
+
+void add_validate(CLI::App& app, Chosen& chosen) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command = app.add_subcommand("validate", "Say everything that is wrong with files, and load nothing");
+  command->add_option("FILE", options->files, "Files or patterns: delimited text, JSON, workbooks")->required();
+  add_input(*command, options->input);
+  add_limits(*command, options->limits);
+  command->add_flag("--json", options->json, "Print one JSON object for each file");
+  command->callback(
+      [options, &chosen] { chosen = [options](const etl::Stop& stop) { return validate_all(*options, stop); }; });
+}
+
+}  // namespace program

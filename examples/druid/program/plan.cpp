@@ -1,0 +1,157 @@
+#include "plan.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace program {
+namespace {
+
+namespace druid = etl::druid;
+using druid::DimensionType;
+
+etl::Error wrong(std::string text) { return {.code = etl::Errc::InvalidOptions, .context = std::move(text)}; }
+
+DimensionType type_of(etl::csv::Kind kind) {
+  switch (kind) {
+    case etl::csv::Kind::Integer: return DimensionType::Long;
+    case etl::csv::Kind::Double:
+    case etl::csv::Kind::Numeric: return DimensionType::Double;
+    default: return DimensionType::String;
+  }
+}
+
+/// The column that was named, or the one that is fittest by its name, type, nulls and number of values.
+etl::Result<std::string> time_column(const Plan& plan, const std::vector<Column>& columns) {
+  if (!plan.time.empty()) return plan.time;
+  std::vector<std::string> best;
+  double score = 0;
+  for (const Column& column : columns) {
+    if (column.time_score <= 0 || column.time_score < score) continue;
+    if (column.time_score > score) best.clear();
+    score = column.time_score;
+    best.push_back(column.name);
+  }
+  if (best.size() == 1) return best.front();
+  return wrong(best.empty() ? "no column holds dates or times; name the column of the time by --time"
+                            : fmt::format("several columns are as fit to be the time ({}); choose one by --time",
+                                          fmt::join(best, ", ")));
+}
+
+/// "longSum:total:quantity" and "count:rows".
+etl::Result<druid::Metric> metric_of(const std::string& text) {
+  const std::size_t first = text.find(':');
+  if (first == std::string::npos)
+    return wrong(fmt::format("--metrics '{}': write TYPE:NAME:COLUMN, or count:NAME", text));
+  const std::size_t second = text.find(':', first + 1);
+  druid::Metric made{.type = text.substr(0, first), .name = text.substr(first + 1, second - first - 1)};
+  if (second != std::string::npos) made.field = text.substr(second + 1);
+  return made;
+}
+
+etl::Result<druid::Grain> grain_of(std::string_view option, const std::string& name) {
+  const auto grain = druid::grain_of(name);
+  if (!grain) return wrong(fmt::format("{} '{}': write HOUR, DAY, MONTH or another of Druid's names", option, name));
+  return *grain;
+}
+
+/// Types that were said, by column.
+etl::Result<std::map<std::string, DimensionType>> types_of(const Plan& plan, const std::vector<Column>& columns) {
+  static const std::map<std::string_view, DimensionType> names{
+      {"string", DimensionType::String}, {"long", DimensionType::Long}, {"double", DimensionType::Double},
+      {"float", DimensionType::Float},   {"json", DimensionType::Json}, {"auto", DimensionType::Auto}};
+  std::map<std::string, DimensionType> made;
+  for (const std::string& text : plan.types) {
+    const std::size_t equals = text.rfind('=');
+    const auto type = names.find(equals == std::string::npos ? "" : std::string_view(text).substr(equals + 1));
+    if (type == names.end())
+      return wrong(fmt::format("--type '{}': write COLUMN=string, long, double, float, json or auto", text));
+    const std::string column = text.substr(0, equals);
+    if (std::ranges::find(columns, column, &Column::name) == columns.end())
+      return wrong(fmt::format("--type '{}': '{}' is not a column of the input", text, column));
+    made[column] = type->second;
+  }
+  return made;
+}
+
+}  // namespace
+
+etl::Result<druid::Spec> spec_of(const Plan& plan, const std::vector<Column>& columns) {
+  druid::Mode mode = druid::Append{.intervals = plan.intervals};
+  if (plan.mode == "replace")
+    mode = druid::Replace{
+        .intervals = plan.intervals, .where_rows_are = plan.intervals.empty(), .drop_existing = plan.drop_existing};
+  druid::Spec spec{.data_source = plan.data_source, .mode = std::move(mode), .format = druid::JsonFormat{}};
+  auto time = time_column(plan, columns);
+  if (!time) return etl::failure(std::move(time.error()));
+  spec.timestamp = {.column = std::move(*time), .format = plan.time_format};
+  std::set<std::string> inputs{spec.timestamp.column};
+  for (const std::string& text : plan.metrics) {
+    auto metric = metric_of(text);
+    if (!metric) return etl::failure(std::move(metric.error()));
+    inputs.insert(metric->field);
+    spec.metrics.push_back(std::move(*metric));
+  }
+  const auto types = types_of(plan, columns);
+  if (!types) return etl::failure(types.error());
+  std::vector<druid::Dimension> dimensions;
+  for (const Column& column : columns) {
+    spec.columns.push_back(column.name);
+    if (inputs.contains(column.name)) continue;
+    const auto said = types->find(column.name);
+    const DimensionType type = said != types->end() ? said->second : type_of(column.kind);
+    // Druid would keep these rows with a null in place of the value.
+    if (said == types->end() && type != DimensionType::String &&
+        column.misfits > static_cast<std::uint64_t>(plan.max_bad_rows))
+      return wrong(
+          fmt::format("column '{}' holds numbers, and {} values that are none, first {}; declare it by --type "
+                      "'{}=string', or allow "
+                      "such rows by --max-bad-rows, which are then kept without the value",
+                      column.name, column.misfits, column.first_misfit, column.name));
+    dimensions.push_back({.name = column.name, .type = type});
+  }
+  spec.dimensions = druid::Dimensions::of(std::move(dimensions));
+  const auto segment = grain_of("--granularity", plan.granularity);
+  if (!segment) return etl::failure(segment.error());
+  const auto query = grain_of("--query-granularity", plan.query_granularity);
+  if (!query) return etl::failure(query.error());
+  spec.granularity = {.segment = *segment, .query = *query, .rollup = plan.rollup};
+  spec.tuning.max_parse_exceptions = plan.max_bad_rows;
+  spec.tuning.max_saved_parse_exceptions = std::max<std::int64_t>(100, plan.max_bad_rows);  // each gets a dead letter
+  return spec;
+}
+
+void add_plan(CLI::App& command, Plan& plan) {
+  constexpr int most_bad_rows = 10'000;  // whose texts a report of Druid can still hold
+  command.add_option("--datasource", plan.data_source, "Name of the datasource")->required();
+  command.add_option("--mode", plan.mode, "append adds rows; replace replaces those of the same time")
+      ->check(CLI::IsMember({"append", "replace"}));
+  command.add_option("--intervals", plan.intervals,
+                     "Times to load, such as 2024-01-01/2024-02-01; with replace these are replaced [where rows are]");
+  command.add_flag("--drop-existing", plan.drop_existing, "With replace, also empty intervals that have no new row");
+  command.add_option("--time", plan.time, "Column of the time [the fittest by name, type, nulls and values]");
+  command.add_option("--time-format", plan.time_format, "auto, iso, posix, millis, or a pattern such as dd.MM.yyyy")
+      ->capture_default_str();
+  command.add_option("--type", plan.types, "COLUMN=string, long, double, float, json or auto [by all of its values]")
+      ->allow_extra_args(false);
+  command.add_option("--granularity", plan.granularity, "Span of time of a segment")->capture_default_str();
+  command.add_option("--query-granularity", plan.query_granularity, "Span of time that times are cut to")
+      ->capture_default_str();
+  command.add_flag("--rollup", plan.rollup, "Put rows of equal time and dimensions together; needs --metrics");
+  command.add_option("--metrics,--metric", plan.metrics,
+                     "TYPE:NAME:COLUMN, such as longSum:total:quantity, or count:NAME");
+  command
+      .add_option("--max-bad-rows", plan.max_bad_rows,
+                  "Rows that may be unparseable, or kept without a value, before the task fails")
+      ->check(CLI::Range(0, most_bad_rows))
+      ->capture_default_str();
+}
+
+}  // namespace program

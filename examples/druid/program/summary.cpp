@@ -1,0 +1,76 @@
+#include "summary.hpp"
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "command.hpp"
+
+namespace program {
+namespace {
+
+namespace druid = etl::druid;
+namespace json = boost::json;
+
+json::object object_of(const Summary& summary) {
+  const druid::TaskResult& result = summary.result;
+  json::object made{{"outcome", to_string(result.outcome)},
+                    {"datasource", summary.data_source},
+                    {"task", result.id},
+                    {"adopted", result.adopted},
+                    {"reason", result.reason},
+                    {"rows_sent", summary.rows},
+                    {"dead_letters", summary.letters}};
+  if (result.report) {
+    const druid::RowStats& rows = result.report->rows;
+    made["rows"] = json::object{{"processed", rows.processed},
+                                {"processed_with_error", rows.processed_with_error},
+                                {"thrown_away", rows.thrown_away},
+                                {"unparseable", rows.unparseable}};
+  }
+  json::object times;
+  for (const auto& [stage, span] : summary.times) times[stage] = std::chrono::duration<double>(span).count();
+  made["seconds"] = std::move(times);
+  return made;
+}
+
+void tell_bad_rows(const druid::TaskReport& report) {
+  constexpr std::size_t most = 10;
+  std::size_t told = 0;
+  for (const auto& row : report.bad_rows) {
+    if (told++ == most) {
+      say("and {} more bad rows\n", report.bad_rows.size() - most);
+      return;
+    }
+    say("bad row: {}\n", row.details.empty() ? row.input : row.details.front());
+  }
+}
+
+}  // namespace
+
+void tell(const Summary& summary, bool as_json) {
+  const druid::TaskResult& result = summary.result;
+  if (result.report) tell_bad_rows(*result.report);
+  if (result.adopted && result.loaded())
+    say("Druid had this task from an earlier start; to append the same rows once more, name the run by --run\n");
+  std::string times;
+  for (const auto& [stage, span] : summary.times)
+    times += fmt::format("{}{} {}", times.empty() ? "" : ", ", stage, seconds(span));
+  say("{}\n", times);
+  if (as_json)
+    fmt::print("{}\n", json::serialize(object_of(summary)));
+  else
+    fmt::print("{}: {} rows into '{}', task {}{}{}\n", to_string(result.outcome), summary.rows, summary.data_source,
+               result.id, result.reason.empty() ? "" : ": ", result.reason);
+}
+
+int exit_code(druid::TaskOutcome outcome) noexcept {
+  switch (outcome) {
+    case druid::TaskOutcome::Complete: return 0;
+    case druid::TaskOutcome::CompleteWithRejects: return exit_rejects;
+    case druid::TaskOutcome::ShutDown:
+    case druid::TaskOutcome::LeftRunning: return exit_stopped;
+    default: return exit_failed;
+  }
+}
+
+}  // namespace program

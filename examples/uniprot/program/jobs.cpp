@@ -1,0 +1,256 @@
+// etl-uniprot ingest --job, worker, and the commands that change jobs.
+#include <charconv>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <etl/etl.hpp>
+#include <etl/jobs/coordinator.hpp>
+#include <etl/jobs/postgres.hpp>
+#include <etl/jobs/sqlite.hpp>
+#include <etl/jobs/worker.hpp>
+#include <etl/uniprot/entries.hpp>
+
+#include "common/standard_streams.hpp"
+#include "inputs.hpp"
+#include "landing.hpp"
+#include "options.hpp"
+#include "postgres_schema.hpp"
+#include "schema.hpp"
+
+namespace program {
+namespace {
+
+namespace jobs = etl::jobs;
+namespace uniprot = etl::uniprot;
+
+int fail(const etl::Error& error) {
+  say("etl-uniprot: {}\n", error.message());
+  return 1;
+}
+
+/// What a job's workers must know besides its files. Kept with the job as
+/// "tables=full;reviewed=0;taxa=9606,10090;batch=500".
+struct Settings {
+  Selection selection{};
+  Tables tables = Tables::Proteins;
+  std::size_t batch_size = 500;
+
+  [[nodiscard]] std::string text() const {
+    return fmt::format("tables={};reviewed={};taxa={};batch={}", tables == Tables::Full ? "full" : "proteins",
+                       selection.reviewed ? 1 : 0, fmt::join(selection.taxa, ","), batch_size);
+  }
+  [[nodiscard]] static etl::Result<Settings> from(const jobs::Job& job) {
+    Settings made;
+    std::string_view rest = job.spec;
+    bool good = !rest.empty();
+    const auto number = [&](std::string_view digits, auto& value) {
+      const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+      good = good && error == std::errc{} && end == digits.data() + digits.size();
+    };
+    while (good && !rest.empty()) {
+      const std::string_view part = rest.substr(0, rest.find(';'));
+      rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+      const std::string_view name = part.substr(0, part.find('=')),
+                             value = part.substr(std::min(part.size(), name.size() + 1));
+      if (name == "tables")
+        made.tables = value == "full" ? Tables::Full : Tables::Proteins;
+      else if (name == "reviewed")
+        made.selection.reviewed = value == "1";
+      else if (name == "batch")
+        number(value, made.batch_size);
+      else if (name == "taxa")
+        for (std::string_view all = value; !all.empty();) {
+          const std::string_view one = all.substr(0, all.find(','));
+          number(one, made.selection.taxa.emplace_back());
+          all.remove_prefix(std::min(all.size(), one.size() + 1));
+        }
+      else
+        good = false;
+    }
+    if (good) return made;
+    return etl::fatal(fmt::format("job {} '{}' was made by another program or version: its settings are '{}'", job.id,
+                                  job.key.version, job.spec));
+  }
+};
+
+/// The entries of a unit.
+template <class Store, class Writer>
+struct UnitIngestion : Landing<Store, Writer> {
+  const jobs::Work& work;
+
+  std::string fingerprint() const { return work.fingerprint(); }
+  void extract(etl::Emitter<uniprot::RawEntry>& out) {
+    uniprot::InputPlace begin{.input = 0, .offset = 0, .line = work.unit.place.first_line};
+    if (const auto& saved = out.resume_from()) {
+      const auto place = uniprot::InputPlace::from(*saved);
+      if (!place)
+        throw etl::Exception(etl::fatal("the progress of this unit was saved by another version of this program"));
+      begin = *place;
+    }
+    uniprot::extract_entries(etl::value(work.open()), begin, out);
+  }
+};
+
+/// One worker over a store of either kind.
+template <class Writer, class Store>
+jobs::WorkerReport work_on(jobs::JobStore& store, Store& data, const jobs::WorkerOptions& options,
+                           const etl::Stop& stop) {
+  UnparsedCounts unparsed;
+  std::optional<Writer> writer;
+  std::optional<Tables> tables;
+  std::optional<Settings> settings;
+  std::vector<std::filesystem::path> files;
+  return jobs::work(
+      store, data,
+      [&](const jobs::Work& work) -> etl::Result<UnitIngestion<Store, Writer>> {
+        auto its = Settings::from(work.job);
+        if (!its) return etl::failure(std::move(its.error()));
+        settings = std::move(*its);
+        if (tables != settings->tables) {
+          auto made = Writer::make(data, settings->tables);
+          if (!made) return etl::failure(std::move(made.error()));
+          writer = std::move(*made);
+          tables = settings->tables;
+        }
+        files = {work.input.path};
+        return UnitIngestion<Store, Writer>{{settings->selection, files, &*writer, &unparsed}, work};
+      },
+      options, stop);
+}
+
+etl::Result<jobs::WorkerReport> work_at(const std::string& url, jobs::JobStore& store,
+                                        const jobs::WorkerOptions& options, const etl::Stop& stop) {
+  if (etl::value(jobs::backend_of(url)) == jobs::Backend::Postgres) {
+    auto pool = etl::postgres::Pool::make(url, {.lock_timeout = std::chrono::minutes(1)});
+    if (!pool) return etl::failure(std::move(pool.error()));
+    auto data = etl::postgres::Store::over(*pool);
+    if (!data) return etl::failure(std::move(data.error()));
+    return work_on<PostgresWriter>(store, **data, options, stop);
+  }
+  auto data = etl::sqlite::Store::open(jobs::sqlite_path(url), {.busy_timeout = std::chrono::seconds(30)});
+  if (!data) return etl::failure(std::move(data.error()));
+  return work_on<Writer>(store, **data, options, stop);
+}
+
+int work_and_tell(const std::string& url, jobs::JobStore& store, const JobCommand& command,
+                  std::optional<jobs::Id> only, std::size_t batch_size, const etl::Stop& stop) {
+  jobs::WorkerOptions options{.job = only,
+                              .lease = std::chrono::milliseconds(static_cast<std::int64_t>(command.lease * 1000)),
+                              .poll = std::chrono::milliseconds(500),
+                              .stay = command.stay};
+  options.run = {.batch_size = batch_size,
+                 .workers = command.workers,
+                 .order = etl::Order::Source,
+                 .retry = etl::RetryPolicy::database()};
+  options.run.memory = command.memory;
+  options.run.errors.max_rejects = command.max_rejects;
+  if (!command.quiet)
+    options.on_unit = [](const jobs::UnitEvent& event) {
+      say("unit {} of job '{}' {}: {} entries, {} rejected\n", event.work.unit.number, event.work.job.key.version,
+          event.what, event.run.items.loaded, event.run.items.rejected);
+      if (event.what == "failed" || event.what == "quarantined")
+        say("  {}\n",
+            event.run.errors.empty() ? std::string(to_string(event.run.outcome)) : event.run.errors.front().text());
+    };
+  const auto report = work_at(url, store, options, stop);
+  if (!report) return fail(report.error());
+  if (report->error) return fail(*report->error);
+  if (!command.quiet)
+    fmt::print("{} units done, {} handed back, {} failed, {} quarantined, {} lost; {} entries loaded, {} rejected\n",
+               report->done, report->released, report->failed, report->quarantined, report->lost, report->records,
+               report->rejected);
+  return report->exit_code();
+}
+
+/// The command's job, if it names one.
+etl::Result<std::optional<jobs::Id>> job_of(jobs::JobStore& store, const JobCommand& command) {
+  if (command.job.empty()) return std::nullopt;
+  auto job = store.find(command.job);
+  if (!job) return etl::failure(std::move(job.error()));
+  return job->id;
+}
+/// A command that does something to one job.
+template <class Do>
+int change(const JobCommand& command, Do change) {
+  auto store = jobs::open(command.store);
+  if (!store) return fail(store.error());
+  const auto job = (*store)->find(command.job);
+  if (!job) return fail(job.error());
+  const etl::Result<std::string> done = change(**store, *job);
+  if (!done) return fail(done.error());
+  fmt::print("{}\n", *done);
+  return 0;
+}
+template <class Value>
+etl::Result<std::string> say_done(const etl::Result<Value>& done, std::string text) {
+  if (!done) return etl::failure(done.error());
+  return text;
+}
+
+}  // namespace
+
+int ingest_job(const Ingest& options, const etl::Stop& stop) {
+  auto store = jobs::open(options.store, {.max_attempts = options.max_attempts});
+  if (!store) return fail(store.error());
+  const Settings settings{options.selection, options.tables, options.batch_size};
+  const auto job =
+      jobs::coordinate(**store, {.organisation = options.organisation, .type = "protein", .version = options.job},
+                       settings.text(), options.files,
+                       {.records = etl::io::RecordSplitter("//"),
+                        .unit_bytes = options.unit_bytes,
+                        .max_record = uniprot::max_entry_bytes},
+                       stop.drain());
+  if (!job) return fail(job.error());
+  if (!options.quiet) {
+    const auto progress = (*store)->progress(job->id);
+    if (!progress) return fail(progress.error());
+    say("job {} '{}': {} units of {} files; others may join with: etl-uniprot worker --store URL\n", job->id,
+        job->key.version, progress->units(), options.files.size());
+  }
+  JobCommand command{.store = options.store, .lease = options.lease, .workers = options.workers};
+  command.max_rejects = options.max_rejects;
+  command.memory = options.memory;
+  command.quiet = options.quiet;
+  const int code = work_and_tell(options.store, **store, command, job->id, options.batch_size, stop);
+  if (code != 0) return code;
+  const auto ended = (*store)->find(std::to_string(job->id));
+  if (!ended) return fail(ended.error());
+  if (!options.quiet) fmt::print("job {} '{}' is {}\n", ended->id, ended->key.version, to_string(ended->state));
+  return ended->state == jobs::JobState::CompletedWithQuarantine ? 3 : 0;
+}
+
+int work(const JobCommand& command, const etl::Stop& stop) {
+  auto store = jobs::open(command.store);
+  if (!store) return fail(store.error());
+  const auto only = job_of(**store, command);
+  if (!only) return fail(only.error());
+  return work_and_tell(command.store, **store, command, *only, 500, stop);
+}
+
+int cancel_job(const JobCommand& command) {
+  return change(command, [](jobs::JobStore& store, const jobs::Job& job) {
+    return say_done(store.cancel(job.id), fmt::format("job {} is cancelled; 'resume' goes on where it was", job.id));
+  });
+}
+int resume_job(const JobCommand& command) {
+  return change(command, [](jobs::JobStore& store, const jobs::Job& job) {
+    return say_done(store.resume(job.id), fmt::format("job {} goes on as soon as there are workers", job.id));
+  });
+}
+int retry_quarantined(const JobCommand& command) {
+  return change(command, [](jobs::JobStore& store, const jobs::Job& job) {
+    const auto count = store.retry_quarantined(job.id);
+    return say_done(count, fmt::format("{} units of job {} are given out again", count.value_or(0), job.id));
+  });
+}
+
+}  // namespace program

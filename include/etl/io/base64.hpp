@@ -1,0 +1,17 @@
+#pragma once
+/// Bytes as base64 text (RFC 4648, 4).
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <etl/config.hpp>
+
+namespace etl::inline v0::io {
+
+/// The bytes as base64, with padding. Thread-safe.
+[[nodiscard]] std::string base64(std::string_view bytes);
+/// The bytes of a base64 text, or nothing if it is none: there is one text for the same bytes. Thread-safe.
+[[nodiscard]] std::optional<std::string> from_base64(std::string_view text);
+
+}  // namespace etl::inline v0::io

@@ -1,0 +1,252 @@
+#pragma once
+/// Stores of objects: a folder (`FolderStore`), S3 (`etl::s3::Store`), or a store of your own.
+///
+///     etl::io::AnyObjectStore store = etl::value(etl::io::FolderStore::open("staging"));
+///     auto made = store.put("2024/01/orders.csv", bytes, {.if_none_match = true});
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/error.hpp>
+#include <etl/io/source.hpp>
+
+namespace etl::inline v0::io {
+
+/// What a store may refuse. As `Error::code`; a store also returns errors of its own, such as those of `etl::http`.
+enum class StoreProblem {
+  Missing = 1,  ///< no object of this key, no such bucket or no such upload; equals `no_such_file_or_directory`
+  Exists,       ///< `PutOptions::if_none_match`, and there is one; equals `file_exists`
+  Changed,      ///< `GetOptions::if_match`: the object is another one now
+  Digest,       ///< the bytes do not have the digest that was told
+  Key,          ///< the store can have no object of this key; equals `invalid_argument`
+  Range,        ///< the object ends before `GetOptions::offset`
+  Part,         ///< an upload is completed with a part that the store does not have
+};
+/// The category of `StoreProblem`. Thread-safe: stateless.
+[[nodiscard]] const std::error_category& store_category() noexcept;
+/// The error code of a `StoreProblem`, found by `std::error_code`.
+[[nodiscard]] inline std::error_code make_error_code(StoreProblem problem) noexcept {
+  return {static_cast<int>(problem), store_category()};
+}
+
+/// An object without its bytes.
+struct ObjectInfo {
+  std::string key{};       ///< its key
+  std::uint64_t size = 0;  ///< its number of bytes
+  /// Differs after every put of other bytes; as the store writes it, quotes included. Empty: the store tells none.
+  std::string etag{};
+  std::chrono::system_clock::time_point modified{};  ///< when it was put; the epoch if the store does not say it
+  std::string sha256{};                              ///< of all its bytes, in lower-case hex; empty if not known
+};
+
+/// Settings of a put, or of an upload of parts. An aggregate.
+struct PutOptions {
+  /// The SHA-256 of all bytes, in hex. Other bytes are refused (`StoreProblem::Digest`), and nothing is stored.
+  std::string sha256{};
+  bool if_none_match = false;  ///< refuses to replace an object (`StoreProblem::Exists`)
+  std::string content_type{};  ///< such as "text/csv", where the store keeps it
+};
+
+/// Which bytes of an object. An aggregate.
+struct GetOptions {
+  std::uint64_t offset = 0;             ///< the first byte, from 0; may be the object's size, which gives no bytes
+  std::optional<std::uint64_t> size{};  ///< how many at most; nothing: to the end
+  std::string if_match{};               ///< only of the object with this `ObjectInfo::etag` (`StoreProblem::Changed`)
+};
+
+/// Bytes of an object as they come.
+struct ObjectBody {
+  ObjectInfo info{};  ///< of the whole object
+  /// The bytes that were asked for. A body that ends early is an error, never an end.
+  Source bytes{};
+};
+
+/// Which keys. An aggregate.
+struct ListOptions {
+  std::string prefix{};     ///< only keys that begin with it
+  std::string next{};       ///< `ObjectPage::next` of the page before; empty: the first page
+  std::size_t most = 1000;  ///< of one page, at least 1; a store may give fewer
+};
+/// A page of a listing.
+struct ObjectPage {
+  std::vector<ObjectInfo> objects{};  ///< sorted by the bytes of their keys
+  std::string next{};                 ///< for the next page; empty after the last
+};
+
+/// An upload of parts that is under way. A value, which a checkpoint may keep.
+struct Upload {
+  std::string key{};                                ///< of the object that it is to be
+  std::string id{};                                 ///< the store's
+  std::chrono::system_clock::time_point started{};  ///< the epoch if the store does not say it
+};
+/// A part that the store has.
+struct UploadedPart {
+  std::uint32_t number = 1;  ///< from 1 to 10000: their order in the object
+  std::string etag{};        ///< the store's
+};
+/// A page of uploads that are under way.
+struct UploadPage {
+  std::vector<Upload> uploads{};  ///< sorted by the bytes of their keys
+  std::string next{};             ///< for the next page; empty after the last
+};
+
+/// A store of objects under keys. All calls are const, may come from several threads at once, and end early when their
+/// stop token is stopped. A store tries again by itself what a server refuses for the moment.
+///
+/// - `put`: all bytes at once. Afterwards the object is there, durable, and whole; after an error it is what it was.
+/// - `get`: some of an object's bytes.
+/// - `head`: what `get` would give, without bytes.
+/// - `list`: the keys that begin alike, page by page.
+/// - `remove`: no error if there is no such object.
+/// - `begin_upload`, `put_part`, `complete_upload`: an object in parts, which may be put in any order and by several
+///   threads, and again. The object appears with `complete_upload`. Every part but the last has at least 5 MiB.
+/// - `abort_upload`: drops the parts. No error if there is no such upload.
+/// - `uploads`: those that nobody has completed or aborted, for cleaning up after a crash.
+/// - `name`: the store in messages, such as `s3://bucket/` or `/srv/staging/`; the key follows it.
+template <class S>
+concept ObjectStore = std::copy_constructible<S> &&
+                      requires(const S& store, const std::string& key, std::string_view bytes, const PutOptions& put,
+                               const GetOptions& get, const ListOptions& list, const Upload& upload,
+                               std::uint32_t number, std::span<const UploadedPart> parts, const std::stop_token& stop) {
+                        { store.put(key, bytes, put, stop) } -> std::same_as<Result<ObjectInfo>>;
+                        { store.get(key, get, stop) } -> std::same_as<Result<ObjectBody>>;
+                        { store.head(key, stop) } -> std::same_as<Result<ObjectInfo>>;
+                        { store.list(list, stop) } -> std::same_as<Result<ObjectPage>>;
+                        { store.remove(key, stop) } -> std::same_as<Result<void>>;
+                        { store.begin_upload(key, put, stop) } -> std::same_as<Result<Upload>>;
+                        { store.put_part(upload, number, bytes, stop) } -> std::same_as<Result<UploadedPart>>;
+                        { store.complete_upload(upload, parts, put, stop) } -> std::same_as<Result<ObjectInfo>>;
+                        { store.abort_upload(upload, stop) } -> std::same_as<Result<void>>;
+                        { store.uploads(list, stop) } -> std::same_as<Result<UploadPage>>;
+                        { store.name() } -> std::convertible_to<std::string>;
+                      };
+
+/// Any store, chosen when the program runs. A cheap copy is the same store. Thread-safe. Itself an `ObjectStore`.
+class AnyObjectStore {
+ public:
+  /// Keeps a copy of the store.
+  template <class S>
+    requires(!std::same_as<S, AnyObjectStore> && ObjectStore<S>)
+  AnyObjectStore(S store)  // NOLINT(google-explicit-constructor)
+      : store_(std::make_shared<const Model<S>>(std::move(store))) {}
+
+  [[nodiscard]] Result<ObjectInfo> put(const std::string& key, std::string_view bytes, const PutOptions& options = {},
+                                       const std::stop_token& stop = {}) const {
+    return store_->put(key, bytes, options, stop);
+  }
+  [[nodiscard]] Result<ObjectBody> get(const std::string& key, const GetOptions& options = {},
+                                       const std::stop_token& stop = {}) const {
+    return store_->get(key, options, stop);
+  }
+  [[nodiscard]] Result<ObjectInfo> head(const std::string& key, const std::stop_token& stop = {}) const {
+    return store_->head(key, stop);
+  }
+  [[nodiscard]] Result<ObjectPage> list(const ListOptions& options = {}, const std::stop_token& stop = {}) const {
+    return store_->list(options, stop);
+  }
+  [[nodiscard]] Result<void> remove(const std::string& key, const std::stop_token& stop = {}) const {
+    return store_->remove(key, stop);
+  }
+  [[nodiscard]] Result<Upload> begin_upload(const std::string& key, const PutOptions& options = {},
+                                            const std::stop_token& stop = {}) const {
+    return store_->begin_upload(key, options, stop);
+  }
+  [[nodiscard]] Result<UploadedPart> put_part(const Upload& upload, std::uint32_t number, std::string_view bytes,
+                                              const std::stop_token& stop = {}) const {
+    return store_->put_part(upload, number, bytes, stop);
+  }
+  [[nodiscard]] Result<ObjectInfo> complete_upload(const Upload& upload, std::span<const UploadedPart> parts,
+                                                   const PutOptions& options = {},
+                                                   const std::stop_token& stop = {}) const {
+    return store_->complete_upload(upload, parts, options, stop);
+  }
+  [[nodiscard]] Result<void> abort_upload(const Upload& upload, const std::stop_token& stop = {}) const {
+    return store_->abort_upload(upload, stop);
+  }
+  [[nodiscard]] Result<UploadPage> uploads(const ListOptions& options = {}, const std::stop_token& stop = {}) const {
+    return store_->uploads(options, stop);
+  }
+  [[nodiscard]] std::string name() const { return store_->name(); }
+
+ private:
+  struct Interface {
+    Interface() = default;
+    Interface(const Interface&) = delete;
+    Interface& operator=(const Interface&) = delete;
+    virtual ~Interface() = default;
+    virtual Result<ObjectInfo> put(const std::string&, std::string_view, const PutOptions&,
+                                   const std::stop_token&) const = 0;
+    virtual Result<ObjectBody> get(const std::string&, const GetOptions&, const std::stop_token&) const = 0;
+    virtual Result<ObjectInfo> head(const std::string&, const std::stop_token&) const = 0;
+    virtual Result<ObjectPage> list(const ListOptions&, const std::stop_token&) const = 0;
+    virtual Result<void> remove(const std::string&, const std::stop_token&) const = 0;
+    virtual Result<Upload> begin_upload(const std::string&, const PutOptions&, const std::stop_token&) const = 0;
+    virtual Result<UploadedPart> put_part(const Upload&, std::uint32_t, std::string_view,
+                                          const std::stop_token&) const = 0;
+    virtual Result<ObjectInfo> complete_upload(const Upload&, std::span<const UploadedPart>, const PutOptions&,
+                                               const std::stop_token&) const = 0;
+    virtual Result<void> abort_upload(const Upload&, const std::stop_token&) const = 0;
+    virtual Result<UploadPage> uploads(const ListOptions&, const std::stop_token&) const = 0;
+    virtual std::string name() const = 0;
+  };
+  template <class S>
+  struct Model final : Interface {
+    explicit Model(S made) : store(std::move(made)) {}
+    Result<ObjectInfo> put(const std::string& key, std::string_view bytes, const PutOptions& options,
+                           const std::stop_token& stop) const override {
+      return store.put(key, bytes, options, stop);
+    }
+    Result<ObjectBody> get(const std::string& key, const GetOptions& options,
+                           const std::stop_token& stop) const override {
+      return store.get(key, options, stop);
+    }
+    Result<ObjectInfo> head(const std::string& key, const std::stop_token& stop) const override {
+      return store.head(key, stop);
+    }
+    Result<ObjectPage> list(const ListOptions& options, const std::stop_token& stop) const override {
+      return store.list(options, stop);
+    }
+    Result<void> remove(const std::string& key, const std::stop_token& stop) const override {
+      return store.remove(key, stop);
+    }
+    Result<Upload> begin_upload(const std::string& key, const PutOptions& options,
+                                const std::stop_token& stop) const override {
+      return store.begin_upload(key, options, stop);
+    }
+    Result<UploadedPart> put_part(const Upload& upload, std::uint32_t number, std::string_view bytes,
+                                  const std::stop_token& stop) const override {
+      return store.put_part(upload, number, bytes, stop);
+    }
+    Result<ObjectInfo> complete_upload(const Upload& upload, std::span<const UploadedPart> parts,
+                                       const PutOptions& options, const std::stop_token& stop) const override {
+      return store.complete_upload(upload, parts, options, stop);
+    }
+    Result<void> abort_upload(const Upload& upload, const std::stop_token& stop) const override {
+      return store.abort_upload(upload, stop);
+    }
+    Result<UploadPage> uploads(const ListOptions& options, const std::stop_token& stop) const override {
+      return store.uploads(options, stop);
+    }
+    std::string name() const override { return store.name(); }
+    S store;
+  };
+  std::shared_ptr<const Interface> store_;
+};
+
+}  // namespace etl::inline v0::io
+
+template <>
+struct std::is_error_code_enum<etl::io::StoreProblem> : std::true_type {};

@@ -1,0 +1,129 @@
+#pragma once
+/// Jobs and units in a database that any number of processes share (contract G19, G20).
+///
+///     auto jobs = etl::value(etl::jobs::open("sqlite:jobs.db"));          // or "postgresql://host/database"
+///     for (const etl::jobs::Progress& one : etl::value(jobs->list())) fmt::print("{}\n", one.completion());
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <etl/config.hpp>
+#include <etl/error.hpp>
+#include <etl/jobs/job.hpp>
+#include <etl/stop.hpp>
+
+namespace etl::inline v0::jobs {
+
+/// Settings of a claim. An aggregate.
+struct ClaimOptions {
+  std::string worker{};                     ///< who claims; unique among all workers
+  std::size_t most = 1;                     ///< at most so many units
+  std::chrono::milliseconds lease{60'000};  ///< how long the units are the worker's without a heartbeat
+  std::optional<Id> job{};                  ///< only units of this job
+};
+
+/// A connection to the jobs in a database. All times are those of the database, never of this machine (G20); only
+/// `wait` sleeps on this machine's clock. State changes are guarded by the states that they may come from. A call that
+/// lost its connection connects again at the next call; every call may be made again after an error of class Transient.
+/// A connection belongs to one thread at a time. Any number of connections, also of other processes and machines, work
+/// at once.
+class JobStore {
+ public:
+  JobStore() = default;
+  JobStore(const JobStore&) = delete;
+  JobStore& operator=(const JobStore&) = delete;
+  virtual ~JobStore() = default;
+
+  /// Another connection to the same database, for another thread.
+  [[nodiscard]] virtual Result<std::unique_ptr<JobStore>> again() = 0;
+  /// The database, for messages.
+  [[nodiscard]] virtual const std::string& name() const noexcept = 0;
+
+  // --- the coordinator's ---
+
+  /// Makes a job in state Preparing, or returns the one that has this key (G20). If it has another `spec`, other inputs
+  /// or another `unit_bytes`, the error is `Errc::JobDiffers` and says what differs.
+  [[nodiscard]] virtual Result<Job> create(const JobKey& key, const std::string& spec, std::span<const Input> inputs,
+                                           std::uint64_t unit_bytes) = 0;
+  /// Adds units with consecutive numbers from `first` on to a job in state Preparing. Units that exist are left alone.
+  [[nodiscard]] virtual Result<void> add_units(Id job, std::uint64_t first, std::span<const UnitPlace> units) = 0;
+  /// All units exist: Preparing becomes Running. It does nothing if the job is beyond that.
+  [[nodiscard]] virtual Result<void> start(Id job) = 0;
+  /// Gives out no more units. Their workers stop at the next heartbeat and keep their progress.
+  [[nodiscard]] virtual Result<void> cancel(Id job) = 0;
+  /// Makes a cancelled job Running, or Preparing, again.
+  [[nodiscard]] virtual Result<void> resume(Id job) = 0;
+  /// Makes quarantined units Pending with all their attempts, and their job Running. Returns how many there were.
+  [[nodiscard]] virtual Result<std::uint64_t> retry_quarantined(Id job) = 0;
+  /// Running jobs without a unit that is Pending or Running become Completed or CompletedWithQuarantine. Workers call
+  /// it when they find nothing to claim. Returns how many jobs have ended.
+  [[nodiscard]] virtual Result<std::uint64_t> settle() = 0;
+
+  // --- what there is ---
+
+  /// The job with this number; else with this version; the newest one if several have it. `Errc::NotFound` otherwise.
+  [[nodiscard]] virtual Result<Job> find(std::string_view number_or_version) = 0;
+  /// The inputs of a job, by number.
+  [[nodiscard]] virtual Result<std::vector<Input>> inputs(Id job) = 0;
+  /// How far a job is.
+  [[nodiscard]] virtual Result<Progress> progress(Id job) = 0;
+  /// All jobs, oldest first.
+  [[nodiscard]] virtual Result<std::vector<Progress>> list() = 0;
+  /// At most `most` units of a job in one state, by number.
+  [[nodiscard]] virtual Result<std::vector<UnitStatus>> units(Id job, UnitState state, std::size_t most) = 0;
+  /// Number of jobs that are Preparing or Running: whether a worker that finds nothing should wait for more.
+  [[nodiscard]] virtual Result<std::uint64_t> open_jobs(std::optional<Id> only) = 0;
+
+  // --- the worker's ---
+
+  /// Claims units: first those of the oldest job, by number. Two workers never get one unit with the same epoch.
+  [[nodiscard]] virtual Result<std::vector<Claimed>> claim(const ClaimOptions& options) = 0;
+  /// Extends leases by `lease` from now on, in one round trip. Returns those that are lost (G19), or whose job was
+  /// cancelled.
+  [[nodiscard]] virtual Result<std::vector<Lease>> beat(std::span<const Lease> leases,
+                                                        std::chrono::milliseconds lease) = 0;
+  /// Done, in one round trip. May be repeated. Returns those that are lost.
+  [[nodiscard]] virtual Result<std::vector<Lease>> finish(std::span<const Lease> leases) = 0;
+  /// Hands a unit back with its progress; this is not an attempt (G20).
+  [[nodiscard]] virtual Result<void> release(const Lease& lease, std::chrono::milliseconds pause = {}) = 0;
+  /// Counts an attempt. After the last one the unit is Quarantined, otherwise Pending after `pause`. Returns which.
+  [[nodiscard]] virtual Result<UnitState> fail(const Lease& lease, const std::string& error,
+                                               std::chrono::milliseconds pause = {}) = 0;
+  /// Quarantines a unit whose failure would only repeat itself.
+  [[nodiscard]] virtual Result<void> quarantine(const Lease& lease, const std::string& error) = 0;
+  /// Takes back the units whose lease has run out, and counts an attempt for each. Returns how many there were.
+  [[nodiscard]] virtual Result<std::uint64_t> reclaim() = 0;
+  /// Hands back all units of a worker that has lost the answer to its claim.
+  [[nodiscard]] virtual Result<void> release_all(const std::string& worker) = 0;
+  /// Waits until new units may be there, but not longer than `most`. NOTIFY of PostgreSQL is a hint that shortens the
+  /// wait; nothing depends on it.
+  virtual void wait(std::chrono::milliseconds most, const std::stop_token& stop) = 0;
+};
+
+/// Settings of a connection. An aggregate.
+struct StoreOptions {
+  std::uint32_t max_attempts = 3;                       ///< for new jobs: a unit is quarantined after so many (S0-26)
+  std::chrono::milliseconds connect_timeout{10'000};    ///< time to connect
+  std::chrono::milliseconds statement_timeout{30'000};  ///< time for a statement, or to wait for a lock
+};
+
+/// What a store is.
+enum class Backend : std::uint8_t { Sqlite, Postgres };
+/// The backend of a URL: "sqlite:PATH" or "postgresql://..." (also "postgres://..."). The error names the two forms.
+[[nodiscard]] Result<Backend> backend_of(std::string_view url);
+/// The path of "sqlite:PATH".
+[[nodiscard]] std::string sqlite_path(std::string_view url);
+
+/// Connects to the jobs in a database, and makes or migrates their tables (`etl_job*`). A schema that is newer than
+/// this library is refused with `Errc::NewerSchema`. The error for a backend that the library was built without says
+/// so.
+[[nodiscard]] Result<std::unique_ptr<JobStore>> open(std::string_view url, const StoreOptions& options = {});
+
+}  // namespace etl::inline v0::jobs

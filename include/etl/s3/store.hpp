@@ -1,0 +1,101 @@
+#pragma once
+/// Buckets of S3 and of servers that speak like it, as object stores.
+///
+///     auto store = etl::s3::Store::open({.bucket = "sales"});  // credentials as the AWS command line finds them
+///     auto page = store->list({.prefix = "2024/"});
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <etl/config.hpp>
+#include <etl/error.hpp>
+#include <etl/http/client.hpp>
+#include <etl/io/object_store.hpp>
+#include <etl/policy/retry.hpp>
+#include <etl/s3/address.hpp>
+#include <etl/s3/credentials.hpp>
+
+namespace etl::inline v0::s3 {
+
+/// Settings of a store. An aggregate.
+struct StoreOptions {
+  std::string bucket{};  ///< its name
+  /// URL of the server; empty: what `find_settings` says, else AWS.
+  std::string endpoint{};
+  /// Empty: what `find_settings` says, else us-east-1. A server that names another is asked again for that.
+  std::string region{};
+  Style style = Style::Auto;                 ///< where the bucket stands in URLs
+  std::optional<Credentials> credentials{};  ///< nothing: those that `find_settings` finds
+  std::string profile{};                     ///< for `find_settings`
+  /// Of each request: while the server says `SlowDown`, cannot be reached, or fails.
+  RetryPolicy retry{
+      .max_attempts = 6, .initial_delay = std::chrono::milliseconds(100), .max_delay = std::chrono::seconds(20)};
+  http::ClientOptions http{};  ///< of the connections; its `auth` is not used
+};
+
+/// A bucket as an `etl::io::ObjectStore`.
+///
+/// Requests are signed with Signature Version 4, the digest of their bytes included, so that a server stores no bytes
+/// that were damaged on their way. A put keeps its SHA-256 in the object, where the server can (x-amz-checksum-sha256),
+/// and `ObjectInfo::sha256` gives it back.
+///
+/// Errors name method, URL, status, the server's code, message and request id, and no secret. `StoreProblem` is their
+/// code where it says what is wrong, else the status (`http::status_of`). Missing buckets are `StoreProblem::Missing`,
+/// too.
+///
+/// `PutOptions::if_none_match` of a put holds on AWS and on Ceph; when an upload is completed, servers that do not know
+/// it there leave a moment for another writer (the store has looked just before). `PutOptions::sha256` cannot be
+/// checked when an upload is completed: `io::create_object` does it, and `complete_upload` refuses it.
+///
+/// A cheap copy is the same store. Thread-safe.
+class Store {
+ public:
+  /// Asks no server. An error names every bad option, or says where credentials were looked for.
+  [[nodiscard]] static Result<Store> open(const StoreOptions& options);
+
+  // The calls of the concept `io::ObjectStore`.
+  [[nodiscard]] Result<io::ObjectInfo> put(const std::string& key, std::string_view bytes,
+                                           const io::PutOptions& options = {}, const std::stop_token& stop = {}) const;
+  [[nodiscard]] Result<io::ObjectBody> get(const std::string& key, const io::GetOptions& options = {},
+                                           const std::stop_token& stop = {}) const;
+  [[nodiscard]] Result<io::ObjectInfo> head(const std::string& key, const std::stop_token& stop = {}) const;
+  [[nodiscard]] Result<io::ObjectPage> list(const io::ListOptions& options = {},
+                                            const std::stop_token& stop = {}) const;
+  [[nodiscard]] Result<void> remove(const std::string& key, const std::stop_token& stop = {}) const;
+  [[nodiscard]] Result<io::Upload> begin_upload(const std::string& key, const io::PutOptions& options = {},
+                                                const std::stop_token& stop = {}) const;
+  [[nodiscard]] Result<io::UploadedPart> put_part(const io::Upload& upload, std::uint32_t number,
+                                                  std::string_view bytes, const std::stop_token& stop = {}) const;
+  [[nodiscard]] Result<io::ObjectInfo> complete_upload(const io::Upload& upload,
+                                                       std::span<const io::UploadedPart> parts,
+                                                       const io::PutOptions& options = {},
+                                                       const std::stop_token& stop = {}) const;
+  [[nodiscard]] Result<void> abort_upload(const io::Upload& upload, const std::stop_token& stop = {}) const;
+  [[nodiscard]] Result<io::UploadPage> uploads(const io::ListOptions& options = {},
+                                               const std::stop_token& stop = {}) const;
+  [[nodiscard]] std::string name() const;
+
+  /// Where the bucket is, with the region that the server has named meanwhile.
+  [[nodiscard]] Address address() const;
+
+  /// Used by the library.
+  class Connection;
+
+ private:
+  explicit Store(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
+  std::shared_ptr<Connection> connection_;
+};
+
+static_assert(io::ObjectStore<Store>);
+
+/// From now on `s3://bucket/key` may stand where files are named (object_store_url.hpp). Each bucket is opened by
+/// `options`, but for its name, when it is first used, and then kept. Call it first in `main`.
+void add_scheme(StoreOptions options = {});
+
+}  // namespace etl::inline v0::s3

@@ -1,0 +1,202 @@
+#include <etl/jobs/split.hpp>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+#include <vector>
+
+#include <fmt/format.h>
+#include <etl/io/compression.hpp>
+
+#include "file.hpp"
+#include "gzip_points.hpp"
+
+namespace etl::inline v0::jobs {
+namespace detail {
+namespace {
+
+Error system_error(const std::string& path, const char* doing) {
+  const int code = errno;
+  return {.code = std::error_code(code, std::generic_category()),
+          .context = fmt::format("{}: cannot {}: {}", path, doing, std::generic_category().message(code))};
+}
+
+}  // namespace
+
+Result<File> File::open(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return failure(system_error(path, "open"));
+  return File(path, descriptor);
+}
+File::~File() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+Result<std::size_t> File::read(std::uint64_t offset, std::span<char> to) const {
+  for (;;) {
+    const ssize_t got = ::pread(descriptor_, to.data(), to.size(), static_cast<off_t>(offset));
+    if (got >= 0) return static_cast<std::size_t>(got);
+    if (errno != EINTR) return failure(system_error(path_, "read"));
+  }
+}
+
+namespace {
+
+// Of a file that is neither plain nor gzip: it is read from its beginning.
+constexpr std::string_view whole_file = "whole";
+
+std::uint64_t lines_in(std::string_view text) {
+  const auto feeds = std::count(text.begin(), text.end(), '\n');
+  return static_cast<std::uint64_t>(feeds > 0 ? feeds : std::count(text.begin(), text.end(), '\r'));
+}
+
+/// Cuts a stream of bytes.
+class Cutter {
+ public:
+  Cutter(const std::string& path, std::uint32_t input, const SplitOptions& options,
+         const std::function<Result<void>(UnitPlace)>& each)
+      : path_(path),
+        options_(options),
+        each_(each),
+        place_{.input = input},
+        block_(std::clamp<std::size_t>(options.unit_bytes / 4, std::size_t{4} << 10, std::size_t{1} << 20)),
+        buffer_(options.unit_bytes + block_) {}
+
+  /// `read(span)` gives bytes, `restart(offset)` the restart point of a unit that begins there.
+  template <class Read, class Restart>
+  Result<void> run(Read read, Restart restart, const std::stop_token& stop) {
+    for (;;) {
+      if (stop.stop_requested()) return failure(fatal(fmt::format("{}: stopped while it was cut into units", path_)));
+      if (buffer_.size() - filled_ < block_) buffer_.resize(buffer_.size() + block_);
+      const Result<std::size_t> got = read(std::span(buffer_).subspan(filled_, block_));
+      if (!got) return failure(got.error());
+      if (*got == 0) break;
+      filled_ += *got;
+      if (filled_ < options_.unit_bytes) continue;
+      const std::size_t end = options_.records.last_end({buffer_.data(), filled_}, false, searched_);
+      searched_ = filled_;
+      if (end != io::RecordSplitter::npos) {
+        if (auto cut = emit(end, restart); !cut) return cut;
+      } else if (filled_ > options_.max_record) {
+        return failure(
+            fatal(fmt::format("{}: the record at line {} (byte {}) is longer than {} bytes: the file has "
+                              "another format, or is damaged",
+                              path_, place_.first_line, place_.begin, options_.max_record)));
+      }
+    }
+    return filled_ > 0 ? emit(filled_, restart) : Result<void>();
+  }
+
+ private:
+  template <class Restart>
+  Result<void> emit(std::size_t size, Restart& restart) {
+    place_.end = place_.begin + size;
+    place_.restart = restart(place_.begin);
+    if (auto taken = each_(place_); !taken) return taken;
+    place_.begin = place_.end;
+    place_.first_line += lines_in({buffer_.data(), size});
+    std::memmove(buffer_.data(), buffer_.data() + size, filled_ - size);
+    filled_ -= size;
+    searched_ = 0;
+    return {};
+  }
+
+  const std::string& path_;
+  const SplitOptions& options_;
+  const std::function<Result<void>(UnitPlace)>& each_;
+  UnitPlace place_;
+  std::size_t block_;  // is read at once
+  std::vector<char> buffer_;
+  std::size_t filled_ = 0;    // bytes of the unit so far
+  std::size_t searched_ = 0;  // up to here there is no end of a record
+};
+
+Result<io::Compression> compression_of_file(const File& file) {
+  std::string begin(io::compression_bytes, '\0');
+  const auto got = file.read(0, begin);
+  if (!got) return failure(got.error());
+  return io::compression_of(std::string_view(begin).substr(0, *got));
+}
+
+/// A part of a plain file.
+class PlainUnit final : public io::ByteSource {
+ public:
+  PlainUnit(File file, const UnitPlace& place)
+      : file_(std::move(file)), begin_(place.begin), at_(place.begin), end_(place.end) {}
+  Result<std::size_t> read(std::span<char> to) override {
+    if (at_ == end_) return std::size_t{0};
+    const auto got =
+        file_.read(at_, to.first(static_cast<std::size_t>(std::min<std::uint64_t>(to.size(), end_ - at_))));
+    if (!got) return got;
+    if (*got == 0)
+      return failure(
+          fatal(fmt::format("{}: ends at byte {}, but its unit ends at byte {}: the file has changed since the "
+                            "job was made",
+                            file_.path(), at_, end_)));
+    at_ += *got;
+    return got;
+  }
+  [[nodiscard]] const std::string& name() const noexcept override { return file_.path(); }
+  [[nodiscard]] std::uint64_t consumed() const noexcept override { return at_ - begin_; }
+  [[nodiscard]] std::uint64_t size_hint() const noexcept override { return end_ - begin_; }
+
+ private:
+  File file_;
+  std::uint64_t begin_;
+  std::uint64_t at_;
+  std::uint64_t end_;
+};
+
+}  // namespace
+}  // namespace detail
+
+Result<void> split(const std::string& path, std::uint32_t input, const SplitOptions& options,
+                   const std::function<Result<void>(UnitPlace)>& each, const std::stop_token& stop) {
+  if (options.unit_bytes == 0)
+    return failure(Error{.code = etl::Errc::InvalidOptions, .context = "SplitOptions::unit_bytes is 0"});
+  auto file = detail::File::open(path);
+  if (!file) return failure(std::move(file.error()));
+  const auto compression = detail::compression_of_file(*file);
+  if (!compression) return failure(compression.error());
+  detail::Cutter cutter(path, input, options, each);
+  switch (*compression) {
+    case io::Compression::None: {
+      std::uint64_t at = 0;
+      const auto read = [&](std::span<char> to) {
+        auto got = file->read(at, to);
+        if (got) at += *got;
+        return got;
+      };
+      return cutter.run(read, [](std::uint64_t) { return std::string(); }, stop);
+    }
+    case io::Compression::Gzip: {
+      detail::PointReader reader(std::move(*file));
+      const auto restart = [&](std::uint64_t out) {
+        const detail::RestartPoint point = reader.point_before(out);
+        return point.in == 0 ? std::string() : point.text();
+      };
+      return cutter.run([&](std::span<char> to) { return reader.read(to); }, restart, stop);
+    }
+    default: break;
+  }
+  std::error_code unknown;
+  return each(
+      {.input = input, .end = std::filesystem::file_size(path, unknown), .restart = std::string(detail::whole_file)});
+}
+
+Result<io::Source> open_unit(const std::string& path, const UnitPlace& place) {
+  if (place.restart == detail::whole_file) return io::open_input(path);
+  auto file = detail::File::open(path);
+  if (!file) return failure(std::move(file.error()));
+  const auto compression = detail::compression_of_file(*file);
+  if (!compression) return failure(compression.error());
+  if (*compression == io::Compression::Gzip) return detail::gzip_unit(std::move(*file), place);
+  return std::make_unique<detail::PlainUnit>(std::move(*file), place);
+}
+
+}  // namespace etl::inline v0::jobs

@@ -1,0 +1,127 @@
+/// Jobs in PostgreSQL.
+
+#include <poll.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include <libpq-fe.h>
+
+#include <etl/postgres/connection.hpp>
+
+#include "sql.hpp"
+
+namespace etl::inline v0::jobs::detail {
+namespace {
+
+// The time of the statement's own moment: within a transaction now() stands still.
+constexpr std::string_view now = "(extract(epoch FROM clock_timestamp())*1000)::bigint";
+// Locks of this component in the two-key space of advisory locks.
+constexpr std::string_view lock_text = "SELECT pg_advisory_xact_lock(1702128746, 1)";
+
+class PostgresSql final : public Sql {
+ public:
+  PostgresSql(postgres::Connection connection, std::string url, StoreOptions options)
+      : connection_(std::move(connection)), url_(std::move(url)), options_(options) {}
+
+  Result<std::unique_ptr<Sql>> again() override { return open_postgres(url_, options_); }
+  const std::string& name() const noexcept override { return connection_.name(); }
+
+  Result<Table> run(std::string_view sql, std::span<const Value> values) override {
+    if (auto there = connected(); !there) return failure(std::move(there.error()));
+    std::vector<postgres::Parameter> parameters;
+    for (const Value& value : values)
+      parameters.push_back(std::visit([](const auto& one) { return postgres::Parameter(one); }, value));
+    std::string own = replaced(std::string(sql), "?", "$");
+    for (const auto& [from, to] : {std::pair<std::string_view, std::string_view>{"@now", now},
+                                   {"@skip", "FOR UPDATE SKIP LOCKED"},
+                                   {"@id", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"},
+                                   {"@space", "WITH (fillfactor=80)"}})
+      own = replaced(std::move(own), from, to);
+    const auto rows = sql.starts_with(varying) ? connection_.query_with(own, parameters) : prepared(own, parameters);
+    if (!rows) return failure(rows.error());
+    Table table;
+    table.rows.resize(static_cast<std::size_t>(rows->size()));
+    for (int row = 0; row < rows->size(); ++row)
+      for (int column = 0; column < rows->columns(); ++column)
+        table.rows[static_cast<std::size_t>(row)].emplace_back(rows->text(row, column));
+    return table;
+  }
+  Result<Table> write(std::string_view sql, std::span<const Value> values) override { return run(sql, values); }
+  Result<void> transaction(const std::function<Result<void>()>& work) override {
+    if (auto there = connected(); !there) return there;
+    auto transaction = connection_.begin();
+    if (!transaction) return failure(std::move(transaction.error()));
+    if (auto done = work(); !done) return done;
+    Result<void> done = transaction->commit();
+    // Everything here may be done twice.
+    if (!done && done.error().code == etl::Errc::OutcomeUnknown) done.error().error_class = ErrorClass::Transient;
+    return done;
+  }
+  Result<void> lock_schema() override { return without_rows(run(lock_text, {})); }
+  Result<bool> has_table(std::string_view table) override {
+    // Not to_regclass(): it may answer from a cache that is older than the lock of the schema.
+    const auto found = run("SELECT 1 FROM pg_catalog.pg_class WHERE relname=?1 AND pg_catalog.pg_table_is_visible(oid)",
+                           std::vector<Value>{std::string(table)});
+    if (!found) return failure(found.error());
+    return found->size() > 0;
+  }
+  Result<void> hint() override { return without_rows(run("SELECT pg_notify('etl_jobs', '')", {})); }
+  void wait(std::chrono::milliseconds most, const std::stop_token& stop) override {
+    using Clock = std::chrono::steady_clock;
+    const auto end = Clock::now() + most;
+    if (connected() && !listening_) listening_ = connection_.execute("LISTEN etl_jobs").has_value();
+    while (!stop.stop_requested() && !told()) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
+      if (left.count() <= 0) return;
+      const bool alive = connection_.alive();
+      pollfd socket{.fd = alive ? PQsocket(connection_.handle()) : -1, .events = POLLIN, .revents = 0};
+      static_cast<void>(::poll(&socket, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 50))));
+    }
+  }
+
+ private:
+  static Result<void> without_rows(const Result<Table>& done) {
+    if (!done) return failure(done.error());
+    return {};
+  }
+  Result<void> connected() {
+    if (connection_.in_transaction() || connection_.alive()) return {};
+    listening_ = false;
+    return connection_.reconnect();
+  }
+  /// Whether a hint has come.
+  bool told() {
+    if (!connection_.alive() || PQconsumeInput(connection_.handle()) == 0) return false;
+    bool any = false;
+    while (PGnotify* const one = PQnotifies(connection_.handle())) {
+      any = true;
+      PQfreemem(one);
+    }
+    return any;
+  }
+  Result<postgres::Rows> prepared(const std::string& sql, std::span<const postgres::Parameter> parameters) {
+    auto statement = connection_.prepare(sql);
+    if (!statement) return failure(std::move(statement.error()));
+    return statement->run_with(parameters);
+  }
+
+  postgres::Connection connection_;
+  std::string url_;
+  StoreOptions options_;
+  bool listening_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Sql>> open_postgres(const std::string& url, const StoreOptions& options) {
+  auto connection = postgres::Connection::open(url, {.connect_timeout = options.connect_timeout,
+                                                     .statement_timeout = options.statement_timeout,
+                                                     .lock_timeout = options.statement_timeout,
+                                                     .application_name = "etlpipe jobs"});
+  if (!connection) return failure(std::move(connection.error()));
+  return std::make_unique<PostgresSql>(std::move(*connection), url, options);
+}
+
+}  // namespace etl::inline v0::jobs::detail

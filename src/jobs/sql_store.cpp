@@ -1,0 +1,470 @@
+/// Jobs and units by SQL, the same in SQLite and PostgreSQL.
+
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+#include <string>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <etl/jobs/fenced_store.hpp>
+
+#include "sql.hpp"
+
+namespace etl::inline v0::jobs {
+namespace detail {
+
+std::uint64_t Table::number(std::size_t row, std::size_t column) const {
+  return static_cast<std::uint64_t>(integer(row, column));
+}
+std::int64_t Table::integer(std::size_t row, std::size_t column) const {
+  const std::string& text = rows[row][column];
+  std::int64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+namespace {
+
+constexpr std::string_view job_columns = "id, organisation, type, version, spec, state, unit_bytes";
+
+JobState job_state(std::string_view text) {
+  for (const JobState state : {JobState::Preparing, JobState::Running, JobState::Completed,
+                               JobState::CompletedWithQuarantine, JobState::Cancelled})
+    if (text == to_string(state)) return state;
+  throw Exception(fatal(fmt::format("the state '{}' of a job is unknown to this program", text)));
+}
+Job job_of(const Table& table, std::size_t row) {
+  return {.id = table.integer(row, 0),
+          .key = {table.text(row, 1), table.text(row, 2), table.text(row, 3)},
+          .spec = table.text(row, 4),
+          .state = job_state(table.text(row, 5)),
+          .unit_bytes = table.number(row, 6)};
+}
+Result<void> nothing(const Result<Table>& done) {
+  if (!done) return failure(done.error());
+  return {};
+}
+std::int64_t signed_of(std::uint64_t value) { return static_cast<std::int64_t>(value); }
+
+/// "(1,7),(2,9)": units and epochs.
+std::string list_of(std::span<const Lease> leases) {
+  std::string list;
+  for (const Lease& one : leases)
+    fmt::format_to(std::back_inserter(list), "{}({},{})", list.empty() ? "" : ",", one.unit, one.epoch);
+  return list;
+}
+/// The leases whose units are not in the result.
+std::vector<Lease> missing(std::span<const Lease> leases, const Table& found) {
+  std::vector<Lease> lost;
+  for (const Lease& one : leases) {
+    bool there = false;
+    for (std::size_t row = 0; row < found.size() && !there; ++row) there = found.integer(row, 0) == one.unit;
+    if (!there) lost.push_back(one);
+  }
+  return lost;
+}
+
+class SqlJobStore final : public JobStore {
+ public:
+  SqlJobStore(std::unique_ptr<Sql> sql, std::uint32_t max_attempts)
+      : sql_(std::move(sql)), max_attempts_(max_attempts) {}
+
+  Result<std::unique_ptr<JobStore>> again() override {
+    auto sql = sql_->again();
+    if (!sql) return failure(std::move(sql.error()));
+    return std::make_unique<SqlJobStore>(std::move(*sql), max_attempts_);
+  }
+  const std::string& name() const noexcept override { return sql_->name(); }
+
+  // --- the coordinator's ---
+
+  Result<Job> create(const JobKey& key, const std::string& spec, std::span<const Input> inputs,
+                     std::uint64_t unit_bytes) override {
+    Result<Job> job;
+    auto done = sql_->transaction([&]() -> Result<void> {
+      const auto made = sql_->run(
+          "INSERT INTO etl_jobs(organisation, type, version, spec, state, unit_bytes, max_attempts, created_at) "
+          "VALUES(?1, ?2, ?3, ?4, 'preparing', ?5, ?6, @now) ON CONFLICT(organisation, type, version) DO NOTHING "
+          "RETURNING id",
+          {key.organisation, key.type, key.version, spec, signed_of(unit_bytes), std::int64_t{max_attempts_}});
+      if (!made) return failure(made.error());
+      for (std::size_t i = 0; made->size() > 0 && i < inputs.size(); ++i)
+        if (auto added = sql_->run(
+                "INSERT INTO etl_job_inputs VALUES(?1, ?2, ?3, ?4, ?5)",
+                {made->integer(0, 0), signed_of(i), inputs[i].path, inputs[i].fingerprint, signed_of(inputs[i].size)});
+            !added)
+          return failure(std::move(added.error()));
+      const auto found = sql_->run(
+          fmt::format("SELECT {} FROM etl_jobs WHERE organisation=?1 AND type=?2 AND version=?3", job_columns),
+          {key.organisation, key.type, key.version});
+      if (!found) return failure(found.error());
+      job = job_of(*found, 0);
+      return {};
+    });
+    if (!done) return failure(std::move(done.error()));
+    if (auto same = check_same(*job, spec, inputs, unit_bytes); !same) return failure(std::move(same.error()));
+    return job;
+  }
+
+  Result<void> add_units(Id job, std::uint64_t first, std::span<const UnitPlace> units) override {
+    return sql_->transaction([&]() -> Result<void> {
+      for (const UnitPlace& unit : units)
+        if (auto added = sql_->run(
+                "INSERT INTO etl_job_units(job, number, input, begin_at, end_at, first_line, restart, created_at) "
+                "SELECT id, CAST(?2 AS BIGINT), CAST(?3 AS INTEGER), CAST(?4 AS BIGINT), CAST(?5 AS BIGINT), CAST(?6 "
+                "AS BIGINT), "
+                "CAST(?7 AS TEXT), @now FROM etl_jobs WHERE id=?1 AND sealed=0 "
+                "ON CONFLICT(job, number) DO NOTHING",
+                {job, signed_of(first++), std::int64_t{unit.input}, signed_of(unit.begin), signed_of(unit.end),
+                 signed_of(unit.first_line), unit.restart});
+            !added)
+          return failure(std::move(added.error()));
+      return sql_->hint();
+    });
+  }
+  Result<void> start(Id job) override {
+    return nothing(sql_->write(
+        "UPDATE etl_jobs SET sealed=1, state=CASE WHEN state='preparing' THEN 'running' ELSE state END WHERE id=?1",
+        {job}));
+  }
+  Result<void> cancel(Id job) override {
+    return change(job, "cancel",
+                  "UPDATE etl_jobs SET state='cancelled' WHERE id=?1 AND state IN ('preparing','running','cancelled') "
+                  "RETURNING id");
+  }
+  Result<void> resume(Id job) override {
+    return sql_->transaction([&]() -> Result<void> {
+      if (auto done =
+              change_within(job, "resume",
+                            "UPDATE etl_jobs SET state=CASE WHEN state<>'cancelled' THEN state WHEN sealed=1 THEN "
+                            "'running' ELSE 'preparing' END WHERE id=?1 AND state IN "
+                            "('preparing','running','cancelled') RETURNING id");
+          !done)
+        return done;
+      return sql_->hint();
+    });
+  }
+  Result<std::uint64_t> retry_quarantined(Id job) override {
+    std::uint64_t count = 0;
+    auto done = sql_->transaction([&]() -> Result<void> {
+      // The job first: `settle` takes its row, too, so that neither overlooks what the other one does.
+      if (auto changed =
+              change_within(job, "retry the quarantined units of",
+                            "UPDATE etl_jobs SET finished_at=0, state=CASE WHEN state="
+                            "'completed_with_quarantine' THEN 'running' ELSE state END WHERE id=?1 RETURNING id");
+          !changed)
+        return changed;
+      const auto units = sql_->run(
+          "UPDATE etl_job_units SET state='pending', attempts=0, not_before=0 WHERE job=?1 AND state='quarantined' "
+          "RETURNING id",
+          {job});
+      if (!units) return failure(units.error());
+      count = units->size();
+      // A job without quarantined units is as complete as it was.
+      if (count == 0) return failure(Error{.code = Errc::WrongState});
+      return sql_->hint();
+    });
+    if (!done && done.error().code == Errc::WrongState && done.error().context.empty()) return std::uint64_t{0};
+    if (!done) return failure(std::move(done.error()));
+    return count;
+  }
+  Result<std::uint64_t> settle() override {
+    std::uint64_t count = 0;
+    auto done = sql_->transaction([&]() -> Result<void> {
+      const auto locked = sql_->run("SELECT id FROM etl_jobs WHERE state='running' ORDER BY id @skip");
+      if (!locked) return failure(locked.error());
+      for (std::size_t row = 0; row < locked->size(); ++row) {
+        const auto ended = sql_->run(
+            "UPDATE etl_jobs SET finished_at=@now, state=CASE WHEN EXISTS(SELECT 1 FROM etl_job_units u WHERE u.job=?1 "
+            "AND u.state='quarantined') THEN 'completed_with_quarantine' ELSE 'completed' END WHERE id=?1 AND "
+            "state='running' AND NOT EXISTS(SELECT 1 FROM etl_job_units u WHERE u.job=?1 AND u.state='pending') AND "
+            "NOT "
+            "EXISTS(SELECT 1 FROM etl_job_units u WHERE u.job=?1 AND u.state='running') RETURNING id",
+            {locked->integer(row, 0)});
+        if (!ended) return failure(ended.error());
+        count += ended->size();
+      }
+      return {};
+    });
+    if (!done) return failure(std::move(done.error()));
+    return count;
+  }
+
+  // --- what there is ---
+
+  Result<Job> find(std::string_view which) override {
+    std::int64_t number = -1;
+    if (const auto [end, error] = std::from_chars(which.data(), which.data() + which.size(), number);
+        error != std::errc{} || end != which.data() + which.size())
+      number = -1;
+    const auto found = sql_->run(
+        fmt::format(
+            "SELECT {} FROM etl_jobs WHERE id=?1 OR version=?2 ORDER BY CASE WHEN id=?1 THEN 0 ELSE 1 END, id DESC",
+            job_columns),
+        {number, std::string(which)});
+    if (!found) return failure(found.error());
+    if (found->size() > 0) return job_of(*found, 0);
+    return failure(not_found(fmt::format("no job has the number or the name '{}'", which)));
+  }
+  Result<std::vector<Input>> inputs(Id job) override {
+    const auto found =
+        sql_->run("SELECT path, fingerprint, size FROM etl_job_inputs WHERE job=?1 ORDER BY number", {job});
+    if (!found) return failure(found.error());
+    std::vector<Input> all;
+    for (std::size_t row = 0; row < found->size(); ++row)
+      all.push_back({found->text(row, 0), found->text(row, 1), found->number(row, 2)});
+    return all;
+  }
+  Result<Progress> progress(Id job) override {
+    auto all = progress_of("WHERE id=?1", {job});
+    if (!all) return failure(std::move(all.error()));
+    if (all->empty()) return failure(not_found(fmt::format("there is no job {}", job)));
+    return std::move(all->front());
+  }
+  Result<std::vector<Progress>> list() override { return progress_of("", {}); }
+  Result<std::vector<UnitStatus>> units(Id job, UnitState state, std::size_t most) override {
+    const auto found = sql_->run(
+        "SELECT id, number, input, begin_at, end_at, first_line, worker, attempts, records, rejected, @now-beat_at, "
+        "error "
+        "FROM etl_job_units WHERE job=?1 AND state=?2 ORDER BY number LIMIT ?3",
+        {job, std::string(to_string(state)), signed_of(most)});
+    if (!found) return failure(found.error());
+    std::vector<UnitStatus> all;
+    for (std::size_t row = 0; row < found->size(); ++row)
+      all.push_back({.id = found->integer(row, 0),
+                     .number = found->number(row, 1),
+                     .state = state,
+                     .place = {.input = static_cast<std::uint32_t>(found->number(row, 2)),
+                               .begin = found->number(row, 3),
+                               .end = found->number(row, 4),
+                               .first_line = found->number(row, 5)},
+                     .worker = found->text(row, 6),
+                     .attempts = static_cast<std::uint32_t>(found->number(row, 7)),
+                     .records = found->number(row, 8),
+                     .rejected = found->number(row, 9),
+                     .beat_age = std::chrono::milliseconds(
+                         state == UnitState::Running ? std::max<std::int64_t>(0, found->integer(row, 10)) : 0),
+                     .error = found->text(row, 11)});
+    return all;
+  }
+  Result<std::uint64_t> open_jobs(std::optional<Id> only) override {
+    const auto found = sql_->run(
+        "SELECT count(*) FROM etl_jobs WHERE state IN ('preparing','running') AND (id=?1 OR ?1=0)", {only.value_or(0)});
+    if (!found) return failure(found.error());
+    return found->number(0, 0);
+  }
+
+  // --- the worker's ---
+
+  Result<std::vector<Claimed>> claim(const ClaimOptions& options) override {
+    // PostgreSQL would otherwise be free to run the subquery several times, and to lock more rows than it is to.
+    const auto claimed = sql_->write(
+        "WITH picked AS MATERIALIZED (SELECT u.id AS unit FROM etl_job_units u WHERE u.job=(SELECT j.id FROM etl_jobs "
+        "j "
+        "WHERE j.state IN ('preparing','running') AND (j.id=?4 OR ?4=0) AND EXISTS(SELECT 1 FROM etl_job_units p WHERE "
+        "p.job=j.id AND p.state='pending' AND p.not_before<=@now) ORDER BY j.id LIMIT 1) AND u.state='pending' AND "
+        "u.not_before<=@now ORDER BY u.number LIMIT ?3 @skip) "
+        "UPDATE etl_job_units SET state='running', epoch=epoch+1, worker=?1, claimed_at=@now, beat_at=@now, "
+        "lease_until=@now+?2 FROM picked WHERE id=unit RETURNING id, job, epoch, number, attempts, input, begin_at, "
+        "end_at, first_line, restart",
+        {options.worker, in_ms(options.lease), signed_of(options.most), options.job.value_or(0)});
+    if (!claimed) return failure(claimed.error());
+    std::vector<Claimed> all;
+    for (std::size_t row = 0; row < claimed->size(); ++row)
+      all.push_back({.lease = {claimed->integer(row, 0), claimed->integer(row, 1), claimed->integer(row, 2)},
+                     .number = claimed->number(row, 3),
+                     .attempt = static_cast<std::uint32_t>(claimed->number(row, 4) + 1),
+                     .place = {.input = static_cast<std::uint32_t>(claimed->number(row, 5)),
+                               .begin = claimed->number(row, 6),
+                               .end = claimed->number(row, 7),
+                               .first_line = claimed->number(row, 8),
+                               .restart = claimed->text(row, 9)}});
+    std::ranges::sort(all, {}, &Claimed::number);
+    return all;
+  }
+  Result<std::vector<Lease>> beat(std::span<const Lease> leases, std::chrono::milliseconds lease) override {
+    if (leases.empty()) return std::vector<Lease>();
+    const auto kept = sql_->write(
+        fmt::format("{}UPDATE etl_job_units SET beat_at=@now, lease_until=@now+?1 FROM (VALUES {}) AS v WHERE "
+                    "id=v.column1 AND epoch=v.column2 AND state='running' AND EXISTS(SELECT 1 FROM etl_jobs j WHERE "
+                    "j.id=etl_job_units.job AND j.state IN ('preparing','running')) RETURNING id",
+                    varying, list_of(leases)),
+        {in_ms(lease)});
+    if (!kept) return failure(kept.error());
+    return missing(leases, *kept);
+  }
+  Result<std::vector<Lease>> finish(std::span<const Lease> leases) override {
+    if (leases.empty()) return std::vector<Lease>();
+    const auto done = sql_->write(
+        fmt::format("{}UPDATE etl_job_units SET state='done', finished_at=@now, error='' FROM (VALUES {}) AS v "
+                    "WHERE id=v.column1 AND epoch=v.column2 AND state IN ('running','done') RETURNING id",
+                    varying, list_of(leases)));
+    if (!done) return failure(done.error());
+    return missing(leases, *done);
+  }
+  Result<void> release(const Lease& lease, std::chrono::milliseconds pause) override {
+    return sql_->transaction([&]() -> Result<void> {
+      auto state = end(lease,
+                       "UPDATE etl_job_units SET state='pending', not_before=@now+?3 WHERE id=?1 AND epoch=?2 AND "
+                       "state='running' RETURNING state",
+                       {lease.unit, lease.epoch, in_ms(pause)});
+      if (!state) return failure(std::move(state.error()));
+      return sql_->hint();
+    });
+  }
+  Result<UnitState> fail(const Lease& lease, const std::string& error, std::chrono::milliseconds pause) override {
+    return committed(lease,
+                     "UPDATE etl_job_units SET attempts=attempts+1, error=?4, not_before=@now+?3, state=CASE WHEN "
+                     "attempts+1>=(SELECT max_attempts FROM etl_jobs WHERE etl_jobs.id=job) THEN 'quarantined' ELSE "
+                     "'pending' END WHERE id=?1 AND epoch=?2 AND state='running' RETURNING state",
+                     {lease.unit, lease.epoch, in_ms(pause), error});
+  }
+  Result<void> quarantine(const Lease& lease, const std::string& error) override {
+    auto state =
+        committed(lease,
+                  "UPDATE etl_job_units SET attempts=attempts+1, error=?3, state='quarantined' WHERE id=?1 AND "
+                  "epoch=?2 AND state='running' RETURNING state",
+                  {lease.unit, lease.epoch, error});
+    if (!state) return failure(std::move(state.error()));
+    return {};
+  }
+  Result<std::uint64_t> reclaim() override {
+    const auto taken = sql_->write(
+        "WITH expired AS MATERIALIZED (SELECT u.id AS unit FROM etl_job_units u WHERE u.state='running' AND "
+        "u.lease_until<@now ORDER BY u.job, u.number LIMIT 1000 @skip) "
+        "UPDATE etl_job_units SET attempts=attempts+1, not_before=0, state=CASE WHEN attempts+1>=(SELECT max_attempts "
+        "FROM "
+        "etl_jobs WHERE etl_jobs.id=job) THEN 'quarantined' ELSE 'pending' END, error='its worker ' || worker || "
+        "' was not heard of until the end of its lease' FROM expired WHERE id=unit AND state='running' RETURNING id");
+    if (!taken) return failure(taken.error());
+    return taken->size();
+  }
+  Result<void> release_all(const std::string& worker) override {
+    return nothing(sql_->write(
+        "UPDATE etl_job_units SET state='pending', not_before=0 WHERE state='running' AND worker=?1", {worker}));
+  }
+  void wait(std::chrono::milliseconds most, const std::stop_token& stop) override { sql_->wait(most, stop); }
+
+ private:
+  [[nodiscard]] Error not_found(std::string_view what) const {
+    return {.code = Errc::NotFound, .context = fmt::format("{}: {}", name(), what)};
+  }
+  /// A change of a lease's unit. Returns the new state.
+  Result<UnitState> end(const Lease& lease, std::string_view statement, std::initializer_list<Value> values) {
+    const auto changed = sql_->run(statement, values);
+    if (!changed) return failure(changed.error());
+    if (changed->size() == 0) return failure(lease_lost(lease));
+    return changed->text(0, 0) == to_string(UnitState::Quarantined) ? UnitState::Quarantined : UnitState::Pending;
+  }
+  Result<UnitState> committed(const Lease& lease, std::string_view statement, std::initializer_list<Value> values) {
+    Result<UnitState> state = UnitState::Pending;
+    auto done = sql_->transaction([&]() -> Result<void> {
+      state = end(lease, statement, values);
+      if (!state) return failure(state.error());
+      return {};
+    });
+    if (!done) return failure(std::move(done.error()));
+    return state;
+  }
+  Result<void> change(Id job, std::string_view doing, std::string_view statement) {
+    return sql_->transaction([&] { return change_within(job, doing, statement); });
+  }
+  Result<void> change_within(Id job, std::string_view doing, std::string_view statement) {
+    const auto changed = sql_->run(statement, {job});
+    if (!changed) return failure(changed.error());
+    if (changed->size() > 0) return {};
+    const auto found = sql_->run("SELECT state FROM etl_jobs WHERE id=?1", {job});
+    if (!found) return failure(found.error());
+    if (found->size() == 0)
+      return failure(not_found(fmt::format("cannot {} job {}: there is no such job", doing, job)));
+    return failure(
+        Error{.code = Errc::WrongState,
+              .context = fmt::format("{}: cannot {} job {}, which is {}", name(), doing, job, found->text(0, 0))});
+  }
+  Result<void> check_same(const Job& job, const std::string& spec, std::span<const Input> inputs,
+                          std::uint64_t unit_bytes) {
+    const auto differs = [&](std::string_view what) {
+      return failure(Error{.code = Errc::JobDiffers,
+                           .context = fmt::format("{}: job {} '{}' exists and has other {}: give the new one another "
+                                                  "name",
+                                                  name(), job.id, job.key.version, what)});
+    };
+    if (job.spec != spec) return differs("settings");
+    if (job.unit_bytes != unit_bytes) return differs("units (unit_bytes)");
+    const auto there = this->inputs(job.id);
+    if (!there) return failure(there.error());
+    const auto same = [](const Input& a, const Input& b) { return a.path == b.path && a.fingerprint == b.fingerprint; };
+    if (!std::ranges::equal(*there, inputs, same)) return differs("inputs, or one of them has changed");
+    return {};
+  }
+  Result<std::vector<Progress>> progress_of(std::string_view where, std::initializer_list<Value> values) {
+    const auto jobs = sql_->run(
+        fmt::format(
+            "SELECT {}, CASE WHEN finished_at>0 THEN finished_at ELSE @now END-created_at FROM etl_jobs {} ORDER BY "
+            "id",
+            job_columns, where),
+        values);
+    if (!jobs) return failure(jobs.error());
+    std::vector<Progress> all;
+    for (std::size_t row = 0; row < jobs->size(); ++row) {
+      Progress one{.job = job_of(*jobs, row), .elapsed = std::chrono::milliseconds(jobs->integer(row, 7))};
+      const auto counts = sql_->run(
+          "SELECT state, count(*), sum(end_at-begin_at), sum(records), sum(rejected) FROM etl_job_units WHERE job=?1 "
+          "GROUP BY state",
+          {one.job.id});
+      if (!counts) return failure(counts.error());
+      for (std::size_t i = 0; i < counts->size(); ++i) add(one, *counts, i);
+      all.push_back(std::move(one));
+    }
+    return all;
+  }
+  static void add(Progress& to, const Table& counts, std::size_t row) {
+    const std::string& state = counts.text(row, 0);
+    (state == "pending"   ? to.pending
+     : state == "running" ? to.running
+     : state == "done"    ? to.done
+                          : to.quarantined) = counts.number(row, 1);
+    to.bytes += counts.number(row, 2);
+    if (state == "done") to.bytes_done = counts.number(row, 2);
+    to.records += counts.number(row, 3);
+    to.rejected += counts.number(row, 4);
+  }
+
+  std::unique_ptr<Sql> sql_;
+  std::uint32_t max_attempts_;
+};
+
+}  // namespace
+}  // namespace detail
+
+Result<Backend> backend_of(std::string_view url) {
+  if (url.starts_with("sqlite:") && url.size() > 7) return Backend::Sqlite;
+  if (url.starts_with("postgresql://") || url.starts_with("postgres://")) return Backend::Postgres;
+  return failure(Error{.code = etl::Errc::InvalidOptions,
+                       .context = fmt::format("'{}' is not the URL of a store: write sqlite:PATH or "
+                                              "postgresql://USER@HOST/DATABASE",
+                                              url)});
+}
+std::string sqlite_path(std::string_view url) { return std::string(url.substr(url.find(':') + 1)); }
+
+Result<std::unique_ptr<JobStore>> open(std::string_view url, const StoreOptions& options) {
+  const auto backend = backend_of(url);
+  if (!backend) return failure(backend.error());
+  Result<std::unique_ptr<detail::Sql>> sql =
+      failure(Error{.code = etl::Errc::InvalidOptions,
+                    .context = fmt::format("this etlpipe was built without the component '{}'",
+                                           *backend == Backend::Sqlite ? "sqlite" : "postgres")});
+#ifdef ETLPIPE_JOBS_SQLITE
+  if (*backend == Backend::Sqlite) sql = detail::open_sqlite(sqlite_path(url), options);
+#endif
+#ifdef ETLPIPE_JOBS_POSTGRES
+  if (*backend == Backend::Postgres) sql = detail::open_postgres(std::string(url), options);
+#endif
+  if (!sql) return failure(std::move(sql.error()));
+  if (auto ready = detail::migrate(**sql); !ready) return failure(std::move(ready.error()));
+  return std::make_unique<detail::SqlJobStore>(std::move(*sql), options.max_attempts);
+}
+
+}  // namespace etl::inline v0::jobs

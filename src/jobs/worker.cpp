@@ -1,0 +1,314 @@
+#include <etl/jobs/worker.hpp>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <etl/io/fingerprint.hpp>
+
+#include "heart.hpp"
+
+namespace etl::inline v0::jobs {
+
+std::string Work::fingerprint() const {
+  return fmt::format("{} [{}, {}) {}", input.fingerprint, unit.place.begin, unit.place.end, job.spec);
+}
+
+int WorkerReport::exit_code() const noexcept {
+  if (error) return 1;
+  if (stopped) return 4;
+  return quarantined > 0 || rejected > 0 ? 3 : 0;
+}
+
+namespace detail {
+namespace {
+
+using std::chrono::milliseconds;
+using SteadyClock = std::chrono::steady_clock;
+
+std::string some_name() {
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
+  return fmt::format("{}:{}:{:04x}", host.data(), ::getpid(), std::random_device()() & 0xFFFFU);
+}
+
+/// Whether a file is still the one that was fingerprinted. The fingerprint is taken once, and again when the file's
+/// size or time has changed.
+class KnownFiles {
+ public:
+  Result<void> check(const Input& input) {
+    struct stat now{};
+    if (::stat(input.path.c_str(), &now) != 0)
+      return failure(Error{.code = std::error_code(errno, std::generic_category()),
+                           .context = fmt::format("{}: this worker cannot see the file: {}", input.path,
+                                                  std::generic_category().message(errno))});
+    const auto mark = std::array{std::int64_t{now.st_size}, std::int64_t{now.st_mtim.tv_sec},
+                                 std::int64_t{now.st_mtim.tv_nsec}, static_cast<std::int64_t>(now.st_ino)};
+    if (const auto found = marks_.find(input.path); found != marks_.end() && found->second == mark) return {};
+    const auto fingerprint = io::fingerprint(input.path);
+    if (!fingerprint) return failure(fingerprint.error());
+    if (*fingerprint != input.fingerprint)
+      return failure(
+          Error{.code = Errc::InputChanged,
+                .context = fmt::format("{}: is not the file from which the units were made (now {}, then {}): "
+                                       "restore it, copy it with its modification time (cp -p, rsync -t), or "
+                                       "make a new job",
+                                       input.path, *fingerprint, input.fingerprint)});
+    marks_[input.path] = mark;
+    return {};
+  }
+
+ private:
+  std::map<std::string, std::array<std::int64_t, 4>> marks_;
+};
+
+/// Time between attempts to reach the database, with full jitter.
+class Pauses {
+ public:
+  milliseconds next() {
+    longest_ = std::min(2 * longest_, milliseconds(5'000));
+    return up_to(longest_);
+  }
+  milliseconds up_to(milliseconds most) {
+    return milliseconds(std::uniform_int_distribution<std::int64_t>(most.count() / 2, most.count())(random_));
+  }
+  void reset() { longest_ = milliseconds(100); }
+
+ private:
+  std::mt19937_64 random_{std::random_device()()};
+  milliseconds longest_{100};
+};
+
+class Worker {
+ public:
+  Worker(JobStore& jobs, const RunUnit& run_unit, const std::function<Result<void>(const std::string&)>& forget,
+         const WorkerOptions& options, const Stop& stop)
+      : jobs_(jobs), run_unit_(run_unit), forget_(forget), options_(options), stop_(stop) {
+    claim_ = {.worker = options.name.empty() ? some_name() : options.name, .lease = options.lease, .job = options.job};
+  }
+
+  WorkerReport run() {
+    auto beats = insist([&] { return jobs_.again(); });
+    if (!beats) return ended(std::move(beats.error()));
+    heart_.emplace(std::move(*beats), options_.lease);
+    auto looked = SteadyClock::now() - options_.lease;
+    while (!stop_.drain().stop_requested()) {
+      if (SteadyClock::now() - looked > options_.lease / 2) {
+        looked = SteadyClock::now();
+        if (auto taken = reclaim(); !taken) return ended(std::move(taken.error()));
+      }
+      auto claimed = insist([&] { return jobs_.claim(claim_); });
+      if (!claimed) return ended(std::move(claimed.error()));
+      for (const Claimed& unit : *claimed) {
+        if (auto done = land(unit); !done) return ended(std::move(done.error()));
+      }
+      if (!claimed->empty()) continue;
+      const auto more = look_around();
+      if (!more) return ended(more.error());
+      if (!*more) return report_;
+      jobs_.wait(pauses_.up_to(options_.poll), stop_.drain());
+    }
+    report_.stopped = true;
+    return report_;
+  }
+
+ private:
+  WorkerReport ended(Error error) {
+    if (stop_.drain().stop_requested())
+      report_.stopped = true;
+    else
+      report_.error = std::move(error);
+    return report_;
+  }
+
+  /// Repeats an operation while the database is away. After a stop it is tried only a little longer.
+  template <class Operation>
+  auto insist(Operation operation) -> decltype(operation()) {
+    constexpr auto patience = std::chrono::seconds(5);
+    std::optional<SteadyClock::time_point> last;
+    for (bool first = true;; first = false) {
+      // The answer to a claim may have been lost. What nobody works on is handed back, before anything else.
+      auto freed = first || unit_at_work_ ? Result<void>() : jobs_.release_all(claim_.worker);
+      auto done = freed ? operation() : decltype(operation())(failure(freed.error()));
+      if (done || done.error().error_class != ErrorClass::Transient) {
+        pauses_.reset();
+        return done;
+      }
+      // The other workers were cut off, too. They have the time of a lease to be heard of again.
+      no_reclaim_before_ = SteadyClock::now() + options_.lease;
+      const bool stopping = stop_.drain().stop_requested();
+      if (stopping && !last) last = SteadyClock::now() + patience;
+      if (stopping && SteadyClock::now() > *last) return done;
+      jobs_.wait(pauses_.next(), stopping ? std::stop_token() : stop_.drain());
+    }
+  }
+
+  Result<std::uint64_t> reclaim() {
+    if (SteadyClock::now() < no_reclaim_before_) return std::uint64_t{0};
+    return insist([&] { return jobs_.reclaim(); });
+  }
+  /// Nothing to claim. Returns whether there may be something later.
+  Result<bool> look_around() {
+    if (const auto taken = reclaim(); !taken) return failure(taken.error());
+    if (const auto settled = insist([&] { return jobs_.settle(); }); !settled) return failure(settled.error());
+    if (options_.stay) return true;
+    const auto open = insist([&] { return jobs_.open_jobs(options_.job); });
+    if (!open) return failure(open.error());
+    return *open > 0;
+  }
+
+  Result<const Job*> job_of(Id id) {
+    if (const auto found = known_.find(id); found != known_.end()) return &found->second;
+    auto job = insist([&] { return jobs_.find(std::to_string(id)); });
+    if (!job) return failure(std::move(job.error()));
+    auto inputs = insist([&] { return jobs_.inputs(id); });
+    if (!inputs) return failure(std::move(inputs.error()));
+    inputs_[id] = std::move(*inputs);
+    return &known_.insert_or_assign(id, std::move(*job)).first->second;
+  }
+
+  Result<void> land(const Claimed& unit) {
+    unit_at_work_ = true;
+    StopSource source;
+    heart_->keep(unit.lease, source);
+    const auto job = job_of(unit.lease.job);
+    if (!job) return failure(job.error());
+    const Work work{.job = **job, .input = inputs_[unit.lease.job].at(unit.place.input), .unit = unit};
+    const RunReport run = run_of(work, source);
+    const bool lost = heart_->leave();
+    auto done = conclude(work, run, lost);
+    unit_at_work_ = false;
+    return done;
+  }
+
+  RunReport run_of(const Work& work, const StopSource& source) {
+    Options options = options_.run;
+    options.name = work.unit.pipeline();
+    options.delivery = {.incremental = true};  // a unit whose end was not told is found to have nothing left
+    RunReport report{.pipeline = options.name, .outcome = Outcome::Failed};
+    if (auto same = files_.check(work.input); !same) {
+      report.add_error({.error = std::move(same.error()), .pipeline = options.name, .stage = Stage::PreProcess});
+      return report;
+    }
+    StopSource both = source;
+    const std::stop_callback drain(stop_.drain(), [&] { both.request_drain(); });
+    const std::stop_callback abandon(stop_.abandon(), [&] { both.request_abandon(); });
+    const auto still_mine = [&]() -> Result<void> {
+      auto lost = jobs_.beat({&work.unit.lease, 1}, options_.lease);
+      if (!lost) return failure(std::move(lost.error()));
+      return lost->empty() ? Result<void>() : failure(lease_lost(work.unit.lease));
+    };
+    try {
+      return run_unit_(work, still_mine, std::move(options), both.stop());
+    } catch (const Exception& thrown) {
+      report.add_error({.error = thrown.error(), .pipeline = work.unit.pipeline()});
+    } catch (const std::exception& thrown) {
+      report.add_error({.error = fatal(thrown.what()), .pipeline = work.unit.pipeline()});
+    }
+    return report;
+  }
+
+  /// Tells the database how the unit has ended.
+  Result<void> conclude(const Work& work, const RunReport& run, bool lost) {
+    const Lease& lease = work.unit.lease;
+    const Error* const why = run.errors.empty() ? nullptr : &run.errors.front().error;
+    const auto is = [&](auto code) { return why != nullptr && why->code == code; };
+    report_.records += run.items.loaded;
+    report_.rejected += run.ok() ? run.items.rejected : 0;
+    // A lease counts as lost, too, when the job was cancelled: then the unit can still be handed back.
+    const bool stopped = run.outcome == Outcome::Cancelled || run.outcome == Outcome::DrainTimeout;
+    Result<std::string_view> what = std::string_view();
+    if (run.ok())
+      what = finish(lease, work.unit.pipeline());
+    else if (lost || stopped || is(Errc::LeaseLost) || is(etl::Errc::Superseded))
+      what = hand_back(lease, {});
+    else if (why != nullptr && why->error_class == ErrorClass::Transient)
+      what = hand_back(lease, pauses_.up_to(options_.pause));
+    else
+      what = fail(work, run);
+    if (!what) return failure(std::move(what.error()));
+    (*what == "done"          ? report_.done
+     : *what == "released"    ? report_.released
+     : *what == "failed"      ? report_.failed
+     : *what == "quarantined" ? report_.quarantined
+                              : report_.lost)++;
+    if (options_.on_unit) options_.on_unit({.work = work, .run = run, .what = *what});
+    return {};
+  }
+  Result<std::string_view> finish(const Lease& lease, const std::string& pipeline) {
+    auto lost = insist([&] { return jobs_.finish({&lease, 1}); });
+    if (!lost) return failure(std::move(lost.error()));
+    if (!lost->empty()) return std::string_view("lost");
+    // Its progress is of no more use. If it stays because the database is away, it does no harm.
+    static_cast<void>(forget_(pipeline).has_value());
+    return std::string_view("done");
+  }
+  Result<std::string_view> hand_back(const Lease& lease, milliseconds pause) {
+    return told(insist([&] { return jobs_.release(lease, pause); }), "released");
+  }
+  Result<std::string_view> fail(const Work& work, const RunReport& run) {
+    const Lease& lease = work.unit.lease;
+    const Place place(work, run);
+    if (place.only_repeats) return told(insist([&] { return jobs_.quarantine(lease, place.text); }), "quarantined");
+    const auto doubled = options_.pause * (std::int64_t{1} << std::min<std::uint32_t>(work.unit.attempt - 1, 10));
+    const auto pause = std::min<milliseconds>(doubled, std::chrono::minutes(1));
+    auto state = insist([&] { return jobs_.fail(lease, place.text, pause); });
+    if (state) return std::string_view(*state == UnitState::Quarantined ? "quarantined" : "failed");
+    return told(failure(std::move(state.error())), "");
+  }
+  /// A lease that was lost just now is no error of the worker's.
+  static Result<std::string_view> told(Result<void> done, std::string_view what) {
+    if (done) return what;
+    if (done.error().code == Errc::LeaseLost) return std::string_view("lost");
+    return failure(std::move(done.error()));
+  }
+
+  /// The error of a unit: it names the unit, the file and the record.
+  struct Place {
+    Place(const Work& work, const RunReport& run) {
+      text = fmt::format("unit {} of job '{}' ({}, bytes {} to {}, from line {} on): ", work.unit.number,
+                         work.job.key.version, work.input.path, work.unit.place.begin, work.unit.place.end,
+                         work.unit.place.first_line);
+      text += run.errors.empty() ? std::string(to_string(run.outcome)) : run.errors.front().text();
+      for (const ErrorRecord& one : run.errors) {
+        only_repeats = only_repeats || one.error.code == etl::Errc::RejectBudget;
+        if (one.rejected && &one != &run.errors.front()) text += "; rejected: " + one.text();
+      }
+    }
+    std::string text;
+    bool only_repeats = false;  // the same records would be rejected again
+  };
+
+  JobStore& jobs_;
+  const RunUnit& run_unit_;
+  const std::function<Result<void>(const std::string&)>& forget_;
+  const WorkerOptions& options_;
+  const Stop& stop_;
+  ClaimOptions claim_;
+  WorkerReport report_;
+  KnownFiles files_;
+  Pauses pauses_;
+  std::map<Id, Job> known_;
+  std::map<Id, std::vector<Input>> inputs_;
+  SteadyClock::time_point no_reclaim_before_ = SteadyClock::now();
+  bool unit_at_work_ = false;
+  std::optional<Heart> heart_;
+};
+
+}  // namespace
+
+WorkerReport work(JobStore& jobs, const RunUnit& run_unit,
+                  const std::function<Result<void>(const std::string&)>& forget, const WorkerOptions& options,
+                  const Stop& stop) {
+  return Worker(jobs, run_unit, forget, options, stop).run();
+}
+
+}  // namespace detail
+}  // namespace etl::inline v0::jobs

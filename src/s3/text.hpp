@@ -1,0 +1,33 @@
+#pragma once
+/// Texts in answers of S3.
+
+#include <charconv>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace etl::inline v0::s3::detail {
+
+/// A whole number, or nothing.
+template <class T>
+[[nodiscard]] std::optional<T> number_of(std::string_view text) noexcept {
+  T number{};
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (code != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+/// "2013-01-10T21:45:09.000Z" (ISO 8601), or the epoch.
+[[nodiscard]] std::chrono::system_clock::time_point iso_time(std::string_view text) noexcept;
+/// "Wed, 21 Oct 2015 07:28:00 GMT" (RFC 9110, 5.6.7), or the epoch.
+[[nodiscard]] std::chrono::system_clock::time_point http_time(std::string_view text) noexcept;
+
+/// Bytes of pairs of hex digits; nothing for another text.
+[[nodiscard]] std::optional<std::string> from_hex(std::string_view text);
+/// Lower-case hex digits of bytes.
+[[nodiscard]] std::string to_hex(std::string_view bytes);
+/// Without %XX and, as in a form, '+'.
+[[nodiscard]] std::string form_decoded(std::string_view text);
+
+}  // namespace etl::inline v0::s3::detail

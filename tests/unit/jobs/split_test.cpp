@@ -1,0 +1,142 @@
+// Units: cut once at ends of records, and opened without what is before them.
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <etl/io/gzip.hpp>
+#include <etl/io/sink.hpp>
+#include <etl/jobs/split.hpp>
+
+#include "unit/jobs/support.hpp"
+
+using namespace test;  // NOLINT(google-build-using-namespace)
+
+namespace {
+
+/// Records of several lines, each ended by "//", hard to compress.
+std::string records(std::uint64_t count) {
+  std::string text;
+  std::uint64_t state = 7;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    text += fmt::format("ID   {}\n", i);
+    for (int line = 0; line < 4; ++line) {
+      for (int word = 0; word < 6; ++word)
+        text += fmt::format("{:x} ", state = state * 6364136223846793005U + 1442695040888963407U);
+      text += '\n';
+    }
+    text += "//\n";
+  }
+  return text;
+}
+
+std::string gzip(std::string_view text) {
+  const TempFolder folder;
+  auto sink = ok(etl::io::create_output(folder / "x.gz"));
+  ok(sink->write(text));
+  ok(sink->finish());
+  return ok(etl::io::read_all(*ok(etl::io::open_file(folder / "x.gz"))));
+}
+
+std::vector<jobs::UnitPlace> split(const std::string& path, const jobs::SplitOptions& options) {
+  std::vector<jobs::UnitPlace> all;
+  ok(jobs::split(path, 3, options, [&](jobs::UnitPlace unit) {
+    all.push_back(std::move(unit));
+    return etl::Result<void>();
+  }));
+  return all;
+}
+
+/// The bytes of each unit, read on their own; checks that they follow each other and that lines are counted.
+std::string joined(const std::string& path, const std::vector<jobs::UnitPlace>& units) {
+  std::string all;
+  for (const jobs::UnitPlace& unit : units) {
+    CHECK(unit.input == 3);
+    CHECK(unit.begin == all.size());
+    CHECK(unit.first_line == 1 + static_cast<std::uint64_t>(std::ranges::count(all, '\n')));
+    const auto source = ok(jobs::open_unit(path, unit));
+    const std::string bytes = ok(etl::io::read_all(*source));
+    CHECK(bytes.size() == unit.end - unit.begin);
+    CHECK(bytes.starts_with("ID "));
+    CHECK(bytes.ends_with("//\n"));
+    all += bytes;
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("a plain file is cut where records end, and its units are the file", "[jobs]") {
+  const TempFolder folder;
+  const std::string text = records(30000), path = (folder / "plain").string();
+  write_file(path, text);
+  const auto units = split(path, {.records = etl::io::RecordSplitter("//"), .unit_bytes = 1 << 20});
+  CHECK(units.size() >= 4);
+  CHECK((joined(path, units) == text));  // not shown: it is long
+  CHECK(split(path, {.records = etl::io::RecordSplitter("//"), .unit_bytes = 1 << 20}) == units);
+  CHECK(split(path, {.records = etl::io::RecordSplitter("//"), .unit_bytes = 1 << 30}).size() == 1);
+}
+
+TEST_CASE("a unit of a gzip file begins at a restart point, so that all units cost what the file costs", "[jobs]") {
+  const TempFolder folder;
+  const std::string text = records(40000), path = (folder / "x").string();
+  const std::string half = text.substr(0, text.size() / 2), rest = text.substr(text.size() / 2);
+  const std::string packed =
+      GENERATE(0, 1) == 0 ? gzip(text) : gzip(half) + gzip(rest) + gzip("") + std::string(100, '\0');
+  write_file(path, packed);
+  const auto units = split(path, {.records = etl::io::RecordSplitter("//"), .unit_bytes = 1 << 20});
+  REQUIRE(units.size() >= 5);
+  CHECK(units[0].restart.find(' ') != std::string::npos);
+  CHECK((joined(path, units) == text));  // not shown: it is long
+  std::uint64_t read = 0;
+  for (const jobs::UnitPlace& unit : units) {
+    const auto source = ok(jobs::open_unit(path, unit));
+    (void)ok(etl::io::read_all(*source));
+    read += source->consumed();
+  }
+  // Each unit inflates from its restart point, at most some 300 KB before it, and reads ahead by one buffer.
+  CHECK(read < packed.size() + units.size() * (1 << 20));
+  CHECK(read < packed.size() * units.size() / 2);
+}
+
+TEST_CASE("a damaged or truncated gzip file is an error of the split that names the place", "[jobs]") {
+  const TempFolder folder;
+  const std::string packed = gzip(records(5000)), path = (folder / "x").string();
+  const auto error = [&](const std::string& bytes) {
+    write_file(path, bytes);
+    return error_of(jobs::split(path, 0, {}, [](const jobs::UnitPlace&) { return etl::Result<void>(); })).message();
+  };
+  CHECK(lacks(error(packed.substr(0, packed.size() / 2)), {path, "truncated"}).empty());
+  std::string wrong = packed;
+  wrong[wrong.size() - 6] = static_cast<char>(~wrong[wrong.size() - 6]);  // of the CRC-32
+  CHECK(lacks(error(wrong), {path, "damaged"}).empty());
+  CHECK(has(error_of(jobs::split((folder / "none").string(), 0, {},
+                                 [](const jobs::UnitPlace&) { return etl::Result<void>(); }))
+                .message(),
+            "No such file"));
+}
+
+TEST_CASE("an empty file has no unit, a record without an end belongs to the last one", "[jobs]") {
+  const TempFolder folder;
+  const std::string path = (folder / "x").string();
+  write_file(path, "");
+  CHECK(split(path, {}).empty());
+  write_file(path, "one\ntwo");
+  const auto units = split(path, {.unit_bytes = 2});
+  REQUIRE(units.size() == 2);
+  CHECK(ok(etl::io::read_all(*ok(jobs::open_unit(path, units[1])))) == "two");
+  write_file(path, "one");
+  CHECK(has(error_of(etl::io::read_all(*ok(jobs::open_unit(path, units[1])))).message(), "has changed"));
+  write_file(path, std::string(3 << 20, 'x'));
+  const auto error = error_of(jobs::split(path, 0, {.unit_bytes = 10, .max_record = 2 << 20},
+                                          [](const jobs::UnitPlace&) { return etl::Result<void>(); }));
+  CHECK(lacks(error.message(), {path, "line 1", "longer than 2097152"}).empty());
+}
+
+TEST_CASE("a restart point of nonsense is refused", "[jobs]") {
+  const TempFolder folder;
+  const std::string path = (folder / "x").string();
+  write_file(path, gzip("one\ntwo\n"));
+  for (const char* const bad : {"gzip1 ", "gzip2 1 2 3 00", "gzip1 1 0 0 zz", "gzip1 10 0 5 00"})
+    CHECK(has(error_of(jobs::open_unit(path, {.begin = 4, .end = 8, .restart = bad})).message(), "restart point"));
+}
