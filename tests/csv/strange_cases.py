@@ -159,6 +159,15 @@ def other_bytes(c):
     c.has(error, "--latin1", "--encoding NAME reads another one")
 
 
+def sniffed(c):
+    """What the user says of a file reaches the kinds that `sniff` shows."""
+    (c.folder / "a.csv").write_text("id;v;w\n1;NA;1,5\n2;5;2,5\n3;\"-\";3\n")
+    def sniff(*how):
+        return subprocess.run([c.program, "sniff", "a.csv", *how], cwd=c.folder, capture_output=True, text=True).stdout
+    c.has(sniff(), "v: text", "w: text")
+    c.has(sniff("--null", "NA", "--null", "-", "--decimal-comma"), "  v: integer, may be empty", "  w: double")
+
+
 def cures(c):
     """A rejected value comes with the option that cures it."""
     sql(c, "CREATE TABLE t(id integer primary key, n double, d date)")
@@ -179,4 +188,55 @@ def cures(c):
         c.equal("with it", "1", c.psql(url, "SELECT count(*) FROM t WHERE ip IS NULL"))
 
 
-CASES = [widened, widened_json, all_rejected, emptied, one_table, first_lines, other_bytes, cures]
+def any_type(c):
+    """Arrays of JSON in arrays of PostgreSQL; ANY of a STRICT table of SQLite keeps texts as they are."""
+    (c.folder / "a.json").write_text(
+        '{"id": 1, "n": [1.10, null, 12345678901234567890.5], "t": ["a", "b \\"c\\" \\\\ d", "NULL", null, "x\\ny", ""]}\n'
+        '{"id": 2, "n": "{7}", "t": [], "b": [true, false], "j": [{"a": [1, "}"]}, null]}\n'
+        '{"id": 3, "m": [[1, 2], [3, 4]]}\n{"id": 4, "n": ["x"]}\n')
+    with c.server() as (url, _):
+        c.psql(url, "CREATE TABLE t(id int, n numeric[], t text[], b boolean[], j json[], m int[])")
+        _, error = c.load("a.json", into=url, wanted=3)
+        c.has(error, 'a.json:4: ', 'invalid input syntax for type numeric: "x"')
+        c.equal("numbers", "{1.10,NULL,12345678901234567890.5}", c.psql(url, "SELECT n FROM t WHERE id = 1"))
+        c.equal("texts", "a|b \"c\" \\ d|NULL|t|x\ny|", c.psql(url, "SELECT t[1], t[2], t[3], t[4] IS NULL, t[5], t[6] FROM t WHERE id = 1"))
+        c.equal("others", '{7}|{}|{t,f}|}|t', c.psql(url, "SELECT n, t, b, j[1]->'a'->>1, j[2] IS NULL FROM t WHERE id = 2"))
+        c.equal("nested", "{{1,2},{3,4}}", c.psql(url, "SELECT m FROM t WHERE id = 3"))
+    sql(c, "CREATE TABLE t(id int, a ANY) STRICT")
+    (c.folder / "b.csv").write_text("id,a\n1,007\n2,1e2\n3,x\n")
+    c.load("b.csv")
+    c.equal("ANY", [("007",), ("1e2",), ("x",)], c.rows("SELECT a FROM t ORDER BY id"))
+    c.database = c.folder / "loose.db"
+    sql(c, "CREATE TABLE t(id int, a ANY)")
+    _, error = c.load("b.csv", wanted=3)
+    c.has(error, "'007': SQLite would change this text to another number")
+
+
+def named_options(c):
+    """What a file has failed by is named as on the command line."""
+    (c.folder / "a.csv").write_text("id\n" + "x\n" * 2000)
+    sql(c, "CREATE TABLE t(id int)")
+    for how in (["--strict"], ["--max-rejects", 3], ["--max-rejects", "5%"]):
+        _, error = c.load("a.csv", *how, wanted=1)
+        c.has(error, "reject budget exceeded (", "allowed by --max-rejects or --strict)")
+        c.holds("no name of C++", "errors." not in error, error)
+
+
+def rounding(c):
+    """PostgreSQL would round a number or a time to what its column holds: the row is rejected, unless the type is said."""
+    (c.folder / "a.csv").write_text("id,n,h,t,z\n1,1.20,1200,2024-01-01T00:00:00.5,2024-01-01T00:00:00.25Z\n2,1.239,100,,\n3,12.5e-2,100,,\n"
+                                    "4,1,1250,,\n5,1,100,2024-01-01T00:00:00.55,\n6,1,100,,2024-01-01T00:00:00.256Z\n7,0.000,0,,\n8,12000e-3,,,\n")
+    with c.server() as (url, _):
+        c.psql(url, "CREATE DOMAIN money2 AS numeric(10,2);"
+                    "CREATE TABLE t(id int, n money2, h numeric(6,-2), t timestamp(1), z timestamptz(2))")
+        _, error = c.load("a.csv", into=url, wanted=3)
+        c.has(error, "a.csv:3: column 'n': the table would round '1.239' to 2 decimals: give the column more, or let it round with "
+                     "--type n=numeric; the row begins at byte", "a.csv:4: column 'n': ", "a.csv:5: column 'h': ", "to -2 decimals",
+              "a.csv:6: column 't': the table would round '2024-01-01T00:00:00.55' to 1 decimals", "a.csv:7: column 'z': ")
+        c.equal("what is exact", "1|7|8", c.psql(url, "SELECT string_agg(id::text, '|' ORDER BY id) FROM t"))
+        c.equal("as it was", "1.20|1200|00:00:00.5", c.psql(url, "SELECT n, h, t::time FROM t WHERE id = 1"))
+        c.load("a.csv", "--restart", "--type", "n=numeric", "--type", "h=numeric", "--type", "t=timestamp", "--type", "z=timestamptz", into=url)
+        c.equal("rounded", "1.24", c.psql(url, "SELECT n FROM t WHERE id = 2"))
+
+
+CASES = [rounding, any_type, named_options, widened, widened_json, all_rejected, emptied, one_table, first_lines, other_bytes, sniffed, cures]

@@ -61,7 +61,7 @@ struct FileLoad {
   std::shared_ptr<Input> input;
   std::vector<std::size_t> widened;
   typename Into::Table table;
-  std::vector<std::string> names;  // of its columns that are written
+  TargetColumns columns;  // of the table, that are written
   const Load* options;
   std::string print;                  // of the file and all settings that decide what is loaded
   std::vector<etl::csv::Part> parts;  // of a big file; else one without end
@@ -100,6 +100,8 @@ struct FileLoad {
     etl::csv::Record& record = out.next();
     if (auto decoded = found.rows->decode(found.i, record); !decoded) return out.reject(std::move(decoded.error()));
     for (const std::size_t i : widened) widen(record[i]);
+    for (std::size_t i = 0; i < columns.size(); ++i)
+      if (columns[i].decimals && rounds(record[i], *columns[i].decimals)) return out.reject(rounded(record, i));
   }
   etl::Result<void> load(std::span<const etl::csv::Record> batch, etl::BatchContext& context,
                          typename Into::Tx& tx) const {
@@ -116,10 +118,19 @@ struct FileLoad {
     }
     return written;
   }
+  etl::Error rounded(const etl::csv::Record& row, std::size_t i) const {
+    std::string value;
+    etl::csv::append_text(value, row[i]);
+    return etl::rejected(fmt::format(
+        "{}: column '{}': the table would round '{}' to {} decimals: give the column more, or let it round with --type "
+        "{}={}{}",
+        input->place(row), columns[i].name, etl::csv::detail::shown(value), *columns[i].decimals, columns[i].name,
+        etl::csv::to_string(columns[i].kind), input->offset(row)));
+  }
   /// With the row's place, and the value of a column that the server names.
   void explain(etl::Error& error, const etl::csv::Record& row) const {
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      const std::string named = fmt::format("(column '{}')", names[i]);
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      const std::string named = fmt::format("(column '{}')", columns[i].name);
       const std::size_t at = error.context.find(named);
       if (at == std::string::npos) continue;
       std::string value;

@@ -33,6 +33,14 @@ namespace csv = etl::csv;
 /// A file is cut into parts of about this size, so that several threads read it.
 constexpr std::uintmax_t part_size = std::uintmax_t{128} << 20;
 
+/// The library's, which does not know the command line.
+etl::Error with_option(etl::Error error) {
+  for (const std::string_view name : {"errors.max_rejects", "errors.max_reject_ratio"})
+    if (const std::size_t at = error.context.find(name); at != std::string::npos)
+      error.context.replace(at, name.size(), "--max-rejects or --strict");
+  return error;
+}
+
 /// While the database is away.
 constexpr etl::RetryPolicy patience = {.max_attempts = 1000,
                                        .initial_delay = std::chrono::milliseconds(200),
@@ -211,12 +219,10 @@ class Job {
       if (!ready || result.state == FileState::Already) return ready;
     }
     DroppedRows dropped;
-    std::vector<std::string> names;
-    for (const TargetColumn& column : plan->columns) names.push_back(column.name);
     FileLoad<Into> pipeline{.input = plan->input,
                             .widened = std::move(plan->widened),
                             .table = Into::table(options_.table, plan->columns),
-                            .names = std::move(names),
+                            .columns = plan->columns,
                             .options = &options_,
                             .print = print.text(),
                             .parts = std::move(parts),
@@ -236,6 +242,7 @@ class Job {
         result.error->context +=
             "; --restart begins anew, and loads again what is in the table: delete these rows first, or let them go by "
             "their key (--on-duplicate)";
+      if (first.error.code == etl::Errc::RejectBudget) result.error = with_option(*std::move(result.error));
       const bool unread = first.stage == etl::Stage::Extract || first.error.code == etl::Errc::RejectBudget;
       if (unread) result.error->context += plan->input->remedy();
     }

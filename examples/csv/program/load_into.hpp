@@ -29,6 +29,8 @@ struct TargetColumn {
   bool required = false;               ///< it takes no NULL and has no default
   std::string type{};                  ///< as the database calls it; empty: of a column to be made
   std::vector<etl::csv::Kind> also{};  ///< kinds beside it that the column keeps as they are, when a mapping says so
+  std::optional<int> decimals{};       ///< of an exact type that rounds: its digits after the point, or of a second
+  bool verbatim = false;               ///< it keeps every value as it is: ANY of a STRICT table of SQLite
   std::string cast{};                  ///< the type that the database makes of texts; empty: it is written as it is
   bool inferred = false;               ///< the kind was found out when the table was made, not said
 };

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <utility>
 
 #include <fmt/format.h>
@@ -47,6 +48,14 @@ KnownType known_type(std::string_view declared) {
   const auto found = std::ranges::find(known_types, declared, &KnownType::name);
   return found == known_types.end() ? KnownType{declared, Kind::Text, Type::Text} : *found;
 }
+/// Of a type with its modifier, such as numeric(10,2) and timestamp(3).
+std::optional<int> decimals_of(std::string_view type, int modifier) {
+  if (modifier < 0) return std::nullopt;
+  if (type.starts_with("timestamp")) return modifier;
+  constexpr int header = 4, sign = 1024, mask = 2047;  // numeric.c: numeric_typmod_scale
+  if (type == "numeric") return (((modifier - header) & mask) ^ sign) - sign;
+  return std::nullopt;
+}
 Type type_of(const TargetColumn& column) {
   if (!column.type.empty()) return known_type(column.type).type;
   switch (column.kind) {
@@ -78,7 +87,8 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
   const auto rows = connection->query(
       "SELECT a.attname, format_type(b.oid, NULL), NOT a.attnotnull, coalesce(a.attnum = ANY(i.indkey), false), "
       "b.typcategory = 'S' OR b.typtype = 'e', format_type(b.oid, -1), a.attnotnull AND NOT a.atthasdef AND "
-      "a.attidentity = '' AND t.typdefault IS NULL FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
+      "a.attidentity = '' AND t.typdefault IS NULL, CASE WHEN a.atttypmod < 0 THEN t.typtypmod ELSE a.atttypmod END "
+      "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
       "JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END LEFT JOIN pg_index i ON "
       "i.indrelid = a.attrelid AND i.indisprimary WHERE a.attrelid = to_regclass($1) AND "
       "a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
@@ -96,6 +106,7 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
          .required = rows->text(row, 6) == "t",
          .type = type,
          .also = {},
+         .decimals = decimals_of(type, std::atoi(std::string(rows->text(row, 7)).c_str())),
          .cast = is_known(type) || rows->text(row, 4) == "t" ? std::string() : std::string(rows->text(row, 5))});
   }
   return std::optional(std::move(found));

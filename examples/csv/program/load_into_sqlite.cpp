@@ -46,6 +46,7 @@ sqlite::Type stored_as(std::string_view declared) {
   return sqlite::Type::Other;
 }
 sqlite::Type type_of(const TargetColumn& column) {
+  if (column.verbatim) return sqlite::Type::Any;
   return stored_as(column.type.empty() ? declared(column.kind) : column.type);
 }
 
@@ -111,24 +112,30 @@ etl::Result<std::optional<TargetColumns>> IntoSqlite::columns(const std::string&
   if (!database && database.error().code == std::errc::read_only_file_system)
     database = sqlite::Database::open(path, {.create = false, .wal = false});
   if (!database) return etl::failure(std::move(database.error()));
-  auto query = database->prepare("SELECT name, type, \"notnull\", pk, dflt_value IS NULL FROM pragma_table_info(?)");
+  auto query = database->prepare(
+      "SELECT c.name, c.type, c.\"notnull\", c.pk, c.dflt_value IS NULL, coalesce(t.strict, 0) FROM "
+      "pragma_table_info(?) c "
+      "LEFT JOIN pragma_table_list t ON t.schema='main' AND t.name=? COLLATE NOCASE");
   if (!query) return etl::failure(std::move(query.error()));
   query->bind(0, std::string_view(table));
+  query->bind(1, std::string_view(table));
   TargetColumns found;
   for (;;) {
     const auto more = query->step();
     if (!more) return etl::failure(more.error());
     if (!*more) break;
     const std::string type(query->text(1));
-    const sqlite::Type stored = stored_as(type);
+    const bool verbatim = query->integer(5) != 0 && type == "ANY";
+    const sqlite::Type stored = verbatim ? sqlite::Type::Any : stored_as(type);
     found.push_back({.name = std::string(query->text(0)),
-                     .kind = kind_of(type),
+                     .kind = verbatim ? Kind::Text : kind_of(type),
                      .nullable = query->integer(2) == 0 && query->integer(3) == 0,
                      .key = query->integer(3) > 0,
                      .required = query->integer(2) != 0 && query->integer(4) != 0 &&
                                  !(query->integer(3) > 0 && stored == sqlite::Type::Integer),
                      .type = type,
-                     .also = {}});
+                     .also = {},
+                     .verbatim = verbatim});
     std::ranges::copy_if(etl::csv::all_kinds, std::back_inserter(found.back().also),
                          [&](Kind kind) { return keeps(stored, kind); });
   }

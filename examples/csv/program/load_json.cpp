@@ -9,11 +9,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include <boost/json.hpp>
 #include <fmt/format.h>
 #include <etl/csv/ndjson.hpp>
 #include <etl/csv/ndjson_sniff.hpp>
@@ -26,11 +28,66 @@ namespace ndjson = etl::csv::ndjson;
 namespace fs = std::filesystem;
 using Decoder = ndjson::Decoder<csv::RecordDecoder>;
 
+void append_quoted(std::string& out, std::string_view text) {
+  out += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  out += '"';
+}
+/// Where the string ends that begins at `at`: behind its quote.
+std::size_t end_of_string(std::string_view json, std::size_t at) {
+  for (++at; json[at] != '"'; ++at)
+    if (json[at] == '\\') ++at;
+  return at + 1;
+}
+std::size_t end_of_object(std::string_view json, std::size_t at) {
+  for (std::size_t depth = 0;;) {
+    if (json[at] == '"') {
+      at = end_of_string(json, at);
+      continue;
+    }
+    if (json[at] == '{') ++depth;
+    if (json[at++] == '}' && --depth == 0) return at;
+  }
+}
+/// An array of JSON without blanks, as PostgreSQL writes it: [1.10,null,["a"]] is {1.10,NULL,{"a"}}.
+std::string array_literal(std::string_view json) {
+  std::string out;
+  for (std::size_t at = 0; at < json.size();) {
+    const std::size_t begin = at++;
+    switch (json[begin]) {
+      case '[': out += '{'; break;
+      case ']': out += '}'; break;
+      case '"': {
+        at = end_of_string(json, begin);
+        const std::string_view text = json.substr(begin, at - begin);
+        const boost::json::value value = boost::json::parse({text.data(), text.size()});
+        append_quoted(out, {value.get_string().data(), value.get_string().size()});
+        break;
+      }
+      case '{':
+        at = end_of_object(json, begin);
+        append_quoted(out, json.substr(begin, at - begin));
+        break;
+      case 'n':
+        out += "NULL";
+        at = begin + std::string_view("null").size();
+        break;
+      default: out += json[begin];
+    }
+  }
+  return out;
+}
+
 /// A decoder belongs to one thread at a time: there is one for each row that may be decoded at once, and a thread
 /// mostly gets the one that it had before.
 class Decoders {
  public:
-  explicit Decoders(std::vector<Decoder> decoders) : slots_(decoders.size()) {
+  /// `arrays`: values that are arrays of PostgreSQL.
+  Decoders(std::vector<Decoder> decoders, std::vector<std::size_t> arrays)
+      : slots_(decoders.size()), arrays_(std::move(arrays)) {
     for (std::size_t i = 0; i < slots_.size(); ++i) slots_[i].decoder.emplace(std::move(decoders[i]));
   }
   etl::Result<void> decode(const ndjson::Line& line, csv::Record& out) {
@@ -38,7 +95,12 @@ class Decoders {
       Slot& slot = slots_[i % slots_.size()];
       if (slot.busy.exchange(true, std::memory_order_acquire)) continue;
       const Lease lease{slot.busy};
-      return slot.decoder->decode(line, out);
+      auto decoded = slot.decoder->decode(line, out);
+      for (const std::size_t array : arrays_)
+        if (auto* const text = decoded ? std::get_if<std::string>(&out[array]) : nullptr;
+            text && text->starts_with('['))
+          *text = array_literal(*text);
+      return decoded;
     }
   }
 
@@ -52,6 +114,7 @@ class Decoders {
     ~Lease() { busy.store(false, std::memory_order_release); }
   };
   std::vector<Slot> slots_;
+  const std::vector<std::size_t> arrays_;
 };
 
 class JsonRows final : public Rows {
@@ -112,9 +175,10 @@ class JsonSource final : public RowSource {
 
 class JsonInput final : public Input {
  public:
-  JsonInput(fs::path file, std::vector<Decoder> decoders, std::shared_ptr<Opened> opened)
+  JsonInput(fs::path file, std::vector<Decoder> decoders, std::vector<std::size_t> arrays,
+            std::shared_ptr<Opened> opened)
       : file_(std::move(file)),
-        decoders_(std::make_shared<Decoders>(std::move(decoders))),
+        decoders_(std::make_shared<Decoders>(std::move(decoders), std::move(arrays))),
         opened_(std::move(opened)) {}
 
   std::string settings() const override { return "json"; }
@@ -214,7 +278,10 @@ etl::Result<FilePlan> plan_json(const fs::path& file, const Load& options, const
     decoders.push_back(*std::move(decoder));
   }
   plan->shape = shape_of(how);
-  plan->input = std::make_shared<JsonInput>(file, std::move(decoders), again ? nullptr : opened);
+  std::vector<std::size_t> arrays;
+  for (std::size_t i = 0; i < plan->columns.size(); ++i)
+    if (plan->columns[i].cast.ends_with("[]")) arrays.push_back(i);
+  plan->input = std::make_shared<JsonInput>(file, std::move(decoders), std::move(arrays), again ? nullptr : opened);
   return plan;
 }
 

@@ -1,6 +1,7 @@
 #include "load_plan.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <iterator>
 #include <string_view>
 #include <system_error>
@@ -50,6 +51,19 @@ etl::Result<TargetColumns> new_columns(std::vector<csv::MappedColumn>& mapped, c
   }
   for (std::size_t i = 0; i < columns.size(); ++i) mapped[i].nullable = columns[i].nullable;
   return columns;
+}
+
+/// How many digits a decimal number has after its point, up to the last that is not 0; below 0, how many zeros before
+/// it.
+int decimals_of(std::string_view number) {
+  const std::size_t e = number.find_first_of("eE");
+  const std::string_view digits = number.substr(0, e);
+  const std::size_t last = digits.find_last_of("123456789");
+  if (last == digits.npos) return std::numeric_limits<int>::min();
+  const auto point = static_cast<int>(std::min(digits.find('.'), digits.size()));
+  const auto at = static_cast<int>(last);
+  const int exponent = e == number.npos ? 0 : std::atoi(std::string(number.substr(e + 1)).c_str());
+  return (at < point ? at + 1 - point : at - point) - exponent;
 }
 
 /// Whether every value of a kind is also one of the other.
@@ -110,6 +124,7 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
                            at->type.empty() ? csv::to_string(at->kind) : at->type);
     column.nullable &= at->nullable;
     columns.push_back(*at);
+    if (by_option) columns.back().decimals.reset();  // who says the type lets it round
   }
   std::string missing;
   for (const TargetColumn& column : table)
@@ -189,6 +204,15 @@ void widen(csv::Value& value) {
     value = std::to_string(*number);
   else if (const auto* const day = std::get_if<csv::Day>(&value))
     value = csv::LocalTime(day->time_since_epoch());
+}
+
+bool rounds(const csv::Value& value, int decimals) {
+  if (const auto* const number = std::get_if<std::string>(&value)) return decimals_of(*number) > decimals;
+  std::int64_t unit = 1;  // microseconds
+  for (int i = decimals; i < 6; ++i) unit *= 10;
+  if (const auto* const time = std::get_if<csv::LocalTime>(&value)) return time->time_since_epoch().count() % unit != 0;
+  if (const auto* const time = std::get_if<csv::UtcTime>(&value)) return time->time_since_epoch().count() % unit != 0;
+  return false;
 }
 
 etl::Error with_value_remedy(etl::Error error) {

@@ -67,6 +67,9 @@ inline constexpr std::size_t whole_file = std::numeric_limits<std::size_t>::max(
 /// A mapping's integers and dates in columns that hold more: numbers with any digits, midnights.
 void widen(etl::csv::Value& value);
 
+/// Whether a column with so many decimals would round the value.
+[[nodiscard]] bool rounds(const etl::csv::Value& value, int decimals);
+
 /// The error of a value that is none of its column, with the option that may cure it.
 [[nodiscard]] etl::Error with_value_remedy(etl::Error error);
 

@@ -59,6 +59,8 @@ void add_sniff(CLI::App& app, Chosen& chosen) {
     std::vector<std::filesystem::path> files{};
     std::size_t bytes = 1 << 20;
     SheetChoice sheet{};
+    std::vector<std::string> nulls{};
+    bool decimal_comma = false;
   };
   const auto options = std::make_shared<Options>();
   CLI::App* const command = app.add_subcommand("sniff", "Show how files are written, and which columns they have");
@@ -66,16 +68,22 @@ void add_sniff(CLI::App& app, Chosen& chosen) {
   command->add_option("--bytes", options->bytes, "Number of bytes to look at, from the beginning")
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
+  command
+      ->add_option("--null", options->nulls, "A text that means NULL, and tells nothing of a column (may be repeated)")
+      ->allow_extra_args(false);
+  command->add_flag("--decimal-comma", options->decimal_comma, "Numbers are written 1,5");
   add_sheet(*command, options->sheet);
   command->callback([options, &chosen] {
     chosen = [options](const etl::Stop&) {
       int code = 0;
+      csv::SniffHints said{.decimal_comma = options->decimal_comma};
+      if (!options->nulls.empty()) said.nulls = csv::Nulls(options->nulls, true);
       for (const std::filesystem::path& path : options->files) {
         if (is_workbook(path)) {
           if (!sniff_workbook(path, options->sheet, options->bytes)) code = exit_usage;
           continue;
         }
-        const auto found = csv::sniff(path, options->bytes);
+        const auto found = csv::sniff(path, options->bytes, said);
         if (found)
           print(path, *found);
         else
