@@ -47,7 +47,7 @@ int main() {
   manager.add("prices", std::ref(prices), {.priority = 10});  // started before those of lower priority
   manager.add("sales", std::ref(sales), {.after = {"prices"}});
   manager.add_runner("summary",  // any function that returns a report; it runs after those in `.after`
-                     [&](const etl::Options&, const etl::Stop&) {
+                     [&](const etl::Options&, const etl::StopToken&) {
                        fmt::print("{} visits, sales of {} cents\n", visits.count, sales.total);
                        return etl::RunReport{};
                      },

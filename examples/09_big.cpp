@@ -134,7 +134,7 @@ int main(int argc, char** argv) try {
     return 2;
   }
 
-  const etl::Stop stop = etl::stop_on_signals();  // Ctrl-C: what has been read is still loaded
+  const etl::StopToken stop = etl::stop_on_signals();  // Ctrl-C: what has been read is still loaded
   const bool sample = file.empty();
   if (sample) {
     file = fs::temp_directory_path() / fmt::format("trades-{}.csv", std::random_device{}());

@@ -53,7 +53,8 @@ int main() {
         etl::testing::FaultyStore<MemoryTransaction<std::uint64_t>> store(*world, faults);
         etl::Options options{.batch_size = 8, .workers = 2, .executor = executor, .name = "squares"};
         options.errors.max_rejects = 1;
-        return etl::run(etl::require<etl::Delivery::effectively_once>(etl::with(Squares{}, store)), options);
+        return etl::run(etl::require_delivery<etl::Delivery::EffectivelyOnce>(etl::with_store(Squares{}, store)),
+                        options);
       },
       [&](auto& world) -> std::string {
         std::vector<std::uint64_t> rows = world->rows();

@@ -29,8 +29,8 @@ struct Mend {
 
   void extract(etl::Emitter<ndjson::Line>& lines) {
     auto reader = etl::value(ndjson::Reader::open(file));
-    while (auto chunk = etl::value(reader.next(lines.stop()))) {
-      lines.hold(chunk->keep());  // the lines point into it
+    while (auto chunk = etl::value(reader.next(lines.stop_token()))) {
+      lines.retain(chunk->keep());  // the lines point into it
       lines.progress(reader.bytes_read(), reader.size_hint());
       for (const ndjson::Line& line : *chunk)
         if (!lines.push(line)) return;

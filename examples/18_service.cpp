@@ -16,8 +16,9 @@ struct Event {
 
 int main() {
   using namespace std::chrono_literals;
-  const etl::Stop stop = etl::stop_on_signals();  // the first signal; the bucket does not get it: it is closed in order
-  std::vector<Event> kept;                        // what could not be loaded: for a file, or the next start
+  const etl::StopToken stop =
+      etl::stop_on_signals();  // the first signal; the bucket does not get it: it is closed in order
+  std::vector<Event> kept;     // what could not be loaded: for a file, or the next start
   std::size_t loaded = 0;
   etl::Bucket<Event> bucket([&](std::span<const Event> batch) mutable { loaded += batch.size(); },
                             [&](const etl::LostItem<Event>& lost) { kept.push_back(lost.item); },

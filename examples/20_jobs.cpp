@@ -49,8 +49,8 @@ struct Compounds {
   // It begins at the unit's first byte, also after a crash: lines that are settled already are skipped by the library.
   void extract(etl::Emitter<ndjson::Line>& out) const {
     ndjson::Reader reader(etl::value(work.open()), {.first_line = work.unit.place.first_line});
-    while (auto chunk = etl::value(reader.next(out.stop()))) {
-      out.hold(chunk->keep());
+    while (auto chunk = etl::value(reader.next(out.stop_token()))) {
+      out.retain(chunk->keep());
       for (const ndjson::Line& line : *chunk)
         if (!out.push(line)) return;
     }

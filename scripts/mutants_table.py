@@ -55,13 +55,13 @@ mutant(1, "G14", "progress delivery", "what an earlier run has settled is loaded
 mutant(2, "G13", "acknowledgement", "a chunk that the source has not completed is acknowledged",
        "if (⟦lane.chunk && !whole && !lane.chunk_complete()⟧)", "false")
 mutant(3, "G16", "keys simulation", "the batch that a stop cuts off is loaded, under a key of its own",
-       "const bool cut_off = ⟦aligned_ && reason != Flush::Source⟧;", "false")
+       "const bool cut_off = ⟦aligned_ && reason != FlushReason::Source⟧;", "false")
 mutant(4, "G11", "stopping", "a refused push is not counted",
        "⟦tally_.count_refused();⟧ lane.refused = true;", NOTHING)
 mutant(5, "G13", "acknowledgement", "a chunk of which a push was refused is acknowledged",
        "tally_.count_refused(); lane.refused = true; if (lane.chunk) ⟦lane.chunk->lost.store(true, std::memory_order_release);⟧", NOTHING)
 mutant(6, "G16", "keys", "the source cuts a keyed batch short",
-       "if (⟦lane.pending() > 0 && !refusing() && !aligned_⟧) seal_and_go_on(lock, lane, Flush::Source",
+       "if (⟦lane.pending() > 0 && !refusing() && !aligned_⟧) seal_and_go_on(lock, lane, FlushReason::Source",
        "lane.pending() > 0 && !refusing()")
 mutant(7, "G12", "waiting", "wait_for does not flush on time", "else if (⟦due <= time⟧) seal_and_go_on", "false")
 mutant(8, "G13", "acknowledgement", "a chunk that the source has completed counts as incomplete",
@@ -96,10 +96,10 @@ mutant(22, "G9", "waiting", "the end of a run does not look at the deadline",
 mutant(23, "G7", "outcomes", "the reject ratio is not checked at the end",
        "if (⟦tally_.failed || tally_.rejects == 0⟧) return std::move(tally_);", "true")
 mutant(24, "G12", "flushing", "a batch is cut one item late",
-       "if (⟦lane.count.load(std::memory_order_relaxed) >= lane.most⟧) return Flush::Size;",
+       "if (⟦lane.count.load(std::memory_order_relaxed) >= lane.most⟧) return FlushReason::Size;",
        "lane.count.load(std::memory_order_relaxed) > lane.most")
 mutant(25, "G12", "flushing", "a batch of exactly batch_bytes is not cut",
-       "if (weigh_ && ⟦lane.open_bytes >= batch_bytes_⟧) return Flush::Bytes;", "lane.open_bytes > batch_bytes_")
+       "if (weigh_ && ⟦lane.open_bytes >= batch_bytes_⟧) return FlushReason::Bytes;", "lane.open_bytes > batch_bytes_")
 mutant(26, "G2", "memory", "one batch more than capacity is held",
        "if (!refusing() && ⟦backend_ != nullptr && !has_room(capacity_ - 1)⟧)", "backend_ != nullptr && !has_room(capacity_)")
 mutant(27, "G2", "memory", "with a capacity of 1 nothing may be sealed",
@@ -173,7 +173,7 @@ mutant(54, "G11", "bucket stopping", "a refused push into a bucket is not counte
 mutant(55, "G11", "bucket stopping", "a push after close says yes, and the item is lost",
        "⟦held_.fetch_or(refused, std::memory_order_acq_rel);⟧", NOTHING)
 mutant(56, "G12", "flushing bucket", "a full batch of a bucket waits for one more item",
-       "while (⟦open_items() >= batch_size_⟧ && seal(batch_size_, Flush::Size", "open_items() > batch_size_")
+       "while (⟦open_items() >= batch_size_⟧ && seal(batch_size_, FlushReason::Size", "open_items() > batch_size_")
 mutant(57, "G2", "bucket", "a very large capacity overflows",
        "return ⟦batches > most / options.batch_size ? most : batches * options.batch_size⟧;",
        "batches * options.batch_size")

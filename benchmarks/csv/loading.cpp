@@ -17,7 +17,7 @@ void load(const std::string& file, const std::string& database) {
                               .table = "items",
                               .create = true,
                               .log = program::Log(program::LogLevel::Warn)};
-  if (const int code = program::load(options, etl::Stop()); code != 0)
+  if (const int code = program::load(options, etl::StopToken()); code != 0)
     throw std::runtime_error(fmt::format("the load of {} ended with exit code {}", file, code));
 }
 

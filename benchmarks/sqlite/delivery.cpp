@@ -78,7 +78,7 @@ Moment run_side(const std::string& side, Rows rows, std::size_t batch, const std
   etl::Options options{.batch_size = batch, .name = "trades"};
   if (side == "transaction") {
     const auto store = checked(sql::Store::over(std::move(database), durability));
-    return timed(etl::with(Transactional{{rows}}, *store), options);
+    return timed(etl::with_store(Transactional{{rows}}, *store), options);
   }
   if (side == "checkpoint_file")
     options.delivery.checkpoints = std::make_shared<etl::io::CheckpointFile>(folder.path() / "checkpoints");

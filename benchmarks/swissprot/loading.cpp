@@ -99,7 +99,7 @@ void ingest(const Loading& job, const fs::path& database) {
   options.workers = job.workers;
   options.batch_size = job.batch;
   options.quiet = true;
-  if (program::ingest(options, etl::Stop()) != 0) throw std::runtime_error("ingest failed");
+  if (program::ingest(options, etl::StopToken()) != 0) throw std::runtime_error("ingest failed");
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ Measured read_text(std::string_view impl, std::string_view text) {
   else if (impl == "entry_view")
     entry_views(text, result);
   else
-    parse(text, impl == "own" ? uniprot::Parse::owning : uniprot::Parse::views, entry, result);
+    parse(text, impl == "own" ? uniprot::Parse::Owning : uniprot::Parse::Views, entry, result);
   result.used = Moment::now() - start;
   return result;
 }
@@ -74,7 +74,7 @@ Measured read_compressed(std::string_view impl, const std::filesystem::path& fil
     std::vector<char> buffer(io::ChunkOptions{}.chunk_size);
     while (value(source->read(buffer)) > 0) barrier(buffer.data());
   } else {
-    const auto mode = impl == "inflate_own" ? uniprot::Parse::owning : uniprot::Parse::views;
+    const auto mode = impl == "inflate_own" ? uniprot::Parse::Owning : uniprot::Parse::Views;
     io::ChunkReader reader(std::move(source), io::RecordSplitter("//"));
     while (const auto chunk = value(reader.next())) parse(chunk->text, mode, entry, result);
   }

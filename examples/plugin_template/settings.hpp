@@ -53,7 +53,7 @@ class Source {
     }
     const etl::io::RecordSplitter lines;
     etl::io::ChunkReader reader(etl::value(etl::io::open_input(file_)), lines, begin);
-    while (const auto chunk = etl::value(reader.next(out.stop()))) {  // nothing: the end, or a stop
+    while (const auto chunk = etl::value(reader.next(out.stop_token()))) {  // nothing: the end, or a stop
       std::string_view rest = chunk->text;
       std::uint64_t number = chunk->first_line;
       for (; !rest.empty(); ++number) {

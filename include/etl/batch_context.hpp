@@ -44,7 +44,11 @@ class BatchContext {
   [[nodiscard]] const std::optional<Position>& position() const noexcept { return *place_.position; }
   /// Stopped only by an abandon or at the drain deadline, so that a sink that watches the token still takes the last
   /// batches of a drain (G10).
-  [[nodiscard]] const std::stop_token& stop() const noexcept { return *place_.stop; }
+  [[nodiscard]] const std::stop_token& stop_token() const noexcept { return *place_.stop; }
+  /// The former name of `stop_token`.
+  [[deprecated("renamed to stop_token")]] [[nodiscard]] const std::stop_token& stop() const noexcept {
+    return stop_token();
+  }
 
   /// Says that this result was not loaded and the others were. It counts as rejected within the budget (G6).
   /// Throws `etl::Exception` for an index outside the batch, which makes the run fail.

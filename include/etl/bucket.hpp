@@ -56,7 +56,7 @@ class Bucket {
   /// cannot start, and `std::bad_alloc` without memory. A pushing thread runs batches only when it would have to wait.
   template <class F>
     requires detail::Processor<F, T>
-  explicit Bucket(F processor, BucketOptions<T> options = {}, Stop stop = {})
+  explicit Bucket(F processor, BucketOptions<T> options = {}, StopToken stop = {})
       : parts_(std::move(processor), NobodyTold{}, std::move(options), std::move(stop)) {}
   /// The same, with a callable for items that were taken and not loaded: `on_lost(const LostItem<T>&)`. It is called
   /// once for each such item, on any thread, one call at a time, before `finish()` returns. It is not called for an
@@ -67,18 +67,18 @@ class Bucket {
   /// has thrown.
   template <class F, class L>
     requires detail::Processor<F, T> && std::is_invocable_v<L&, const LostItem<T>&>
-  Bucket(F processor, L on_lost, BucketOptions<T> options = {}, Stop stop = {})
+  Bucket(F processor, L on_lost, BucketOptions<T> options = {}, StopToken stop = {})
       : parts_(std::move(processor), std::move(on_lost), std::move(options), std::move(stop)) {}
   /// The same with settings of a run, such as those of `options_from_environment`. Also throws `etl::Exception` for
   /// settings that a bucket does not honour: `mode` must be Parallel, and `extractors`, `delivery`, dead letters and
   /// progress must not be set.
   template <class F, std::same_as<Options> O>
     requires detail::Processor<F, T>
-  Bucket(F processor, const O& options, Stop stop = {})
+  Bucket(F processor, const O& options, StopToken stop = {})
       : parts_(std::move(processor), NobodyTold{}, options, std::move(stop)) {}
   template <class F, class L, std::same_as<Options> O>
     requires detail::Processor<F, T> && std::is_invocable_v<L&, const LostItem<T>&>
-  Bucket(F processor, L on_lost, const O& options, Stop stop = {})
+  Bucket(F processor, L on_lost, const O& options, StopToken stop = {})
       : parts_(std::move(processor), std::move(on_lost), options, std::move(stop)) {}
   Bucket(const Bucket&) = delete;
   Bucket& operator=(const Bucket&) = delete;
@@ -224,14 +224,14 @@ class Bucket {
 
   struct Parts {
     template <class F, class L>
-    Parts(F its_processor, L on_lost, BucketOptions<T> options, Stop stop)
+    Parts(F its_processor, L on_lost, BucketOptions<T> options, StopToken stop)
         : Parts(std::move(its_processor), std::move(on_lost), std::move(options.bytes), detail::run_options(options),
                 std::move(stop)) {}
     template <class F, class L>
-    Parts(F its_processor, L on_lost, Options options, Stop stop)
+    Parts(F its_processor, L on_lost, Options options, StopToken stop)
         : Parts(std::move(its_processor), std::move(on_lost), nullptr, std::move(options), std::move(stop)) {}
     template <class F, class L>
-    Parts(F its_processor, L on_lost, std::function<std::size_t(const T&)> weight, Options options, Stop stop)
+    Parts(F its_processor, L on_lost, std::function<std::size_t(const T&)> weight, Options options, StopToken stop)
         : processor(std::make_unique<detail::TypedProcessor<T, F>>(std::move(its_processor), std::move(weight))),
           lost(told(std::move(on_lost))),
           engine(processor->calls(), queue, lost.get(), std::move(options), std::move(stop)) {}

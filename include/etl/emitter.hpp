@@ -52,18 +52,18 @@ class Emitter {
   /// Keeps `keep` alive until all items pushed from now on are settled. `keep` owns the memory that these items point
   /// into.
   template <class K>
-  void hold(std::shared_ptr<K> keep) {
-    (*lane_).host->hold(*lane_, std::move(keep), nullptr);
+  void retain(std::shared_ptr<K> keep) {
+    (*lane_).host->retain(*lane_, std::move(keep), nullptr);
   }
-  /// The same for a source that acknowledges loaded items (G13). The items pushed from now on until the next `hold` are
-  /// one chunk. `acknowledge` is called once, on any thread, when everything derived from the chunk has ended; it must
-  /// not throw. Its argument is true if the chunk is complete and every item of it is settled. A chunk is complete when
-  /// the source has called `hold` again, has called `mark` after the chunk's last item, or has returned without being
-  /// stopped. The argument is false if an item was lost to a failure or a stop, or if a push was refused. It is always
-  /// false in a dry run, which loads nothing.
+  /// The same for a source that acknowledges loaded items (G13). The items pushed from now on until the next `retain`
+  /// are one chunk. `acknowledge` is called once, on any thread, when everything derived from the chunk has ended; it
+  /// must not throw. Its argument is true if the chunk is complete and every item of it is settled. A chunk is complete
+  /// when the source has called `retain` again, has called `mark` after the chunk's last item, or has returned without
+  /// being stopped. The argument is false if an item was lost to a failure or a stop, or if a push was refused. It is
+  /// always false in a dry run, which loads nothing.
   ///
   /// A source that acknowledges may call `mark` only between its chunks. Before it waits for the next message, it
-  /// should call `hold(std::shared_ptr<void>())`: this ends the last chunk, which can then be acknowledged during the
+  /// should call `retain(std::shared_ptr<void>())`: this ends the last chunk, which can then be acknowledged during the
   /// wait.
   ///
   /// A source either acknowledges or resumes at a position. If a run keeps progress (`DeliveryOptions::checkpoints`, a
@@ -71,8 +71,8 @@ class Emitter {
   /// the remaining messages for those already loaded. If the pipeline has `static constexpr bool acknowledges = true;`,
   /// such a run is refused before it begins.
   template <class K>
-  void hold(std::shared_ptr<K> keep, std::function<void(bool)> acknowledge) {
-    (*lane_).host->hold(*lane_, std::move(keep), std::move(acknowledge));
+  void retain(std::shared_ptr<K> keep, std::function<void(bool)> acknowledge) {
+    (*lane_).host->retain(*lane_, std::move(keep), std::move(acknowledge));
   }
   /// The last mark of this partition before which an earlier run has settled every item; nothing on a fresh start. A
   /// source that calls this before its first push must begin at that mark. A source that does not call it begins at the
@@ -83,7 +83,20 @@ class Emitter {
   /// even if the number of items is not known. Call it once for each chunk.
   void progress(std::uint64_t bytes_read, std::uint64_t size = 0) { (*lane_).host->progress(*lane_, bytes_read, size); }
   /// Stopped as soon as no more items are wanted. A source should wait on this token instead of sleeping.
-  [[nodiscard]] std::stop_token stop() const noexcept { return (*lane_).host->intake_stop(); }
+  [[nodiscard]] std::stop_token stop_token() const noexcept { return (*lane_).host->intake_stop(); }
+
+  /// The former name of `retain`.
+  template <class K>
+  [[deprecated("renamed to retain")]] void hold(std::shared_ptr<K> keep) {
+    retain(std::move(keep));
+  }
+  /// The former name of `retain`.
+  template <class K>
+  [[deprecated("renamed to retain")]] void hold(std::shared_ptr<K> keep, std::function<void(bool)> acknowledge) {
+    retain(std::move(keep), std::move(acknowledge));
+  }
+  /// The former name of `stop_token`.
+  [[deprecated("renamed to stop_token")]] [[nodiscard]] std::stop_token stop() const noexcept { return stop_token(); }
 
  private:
   detail::LaneOf<E> lane_;

@@ -55,7 +55,7 @@ struct AddOptions {
 class PipelineManager {
  public:
   /// A function that runs something and returns its report. It gets the options of the pipeline and the manager's stop.
-  using Runner = std::function<RunReport(const Options&, Stop)>;
+  using Runner = std::function<RunReport(const Options&, StopToken)>;
 
   /// All pipelines share the defaults without copies, except `name`: each pipeline has its own. Throws `etl::Exception`
   /// if the defaults or the manager's options are invalid, and `std::system_error` if a thread of the common pool
@@ -77,7 +77,7 @@ class PipelineManager {
     if constexpr (detail::Checked<Plain>::ok())
       enter(std::move(name), std::move(how),
             [held = std::make_shared<P>(std::move(pipeline))](const Options& options,
-                                                              const detail::Environment& environment, Stop stop) {
+                                                              const detail::Environment& environment, StopToken stop) {
               return detail::execute(*address(*held), named(options, environment.name), environment, std::move(stop));
             });
     return *this;
@@ -89,7 +89,7 @@ class PipelineManager {
   /// Runs all pipelines that were added and have not run yet, including those added meanwhile. Returns when all have
   /// ended, with a report for every pipeline by name. One call at a time. If memory runs out, drains the running
   /// pipelines, waits for them, and throws `std::bad_alloc`. In a child of fork() throws `etl::Exception`.
-  [[nodiscard]] ManagerReport run_all(const Stop& stop = {});
+  [[nodiscard]] ManagerReport run_all(const StopToken& stop = {});
 
   /// The status of every pipeline, in the order in which they were added.
   [[nodiscard]] std::vector<PipelineStatus> status() const;
@@ -107,7 +107,7 @@ class PipelineManager {
 
  private:
   friend class detail::ManagerEngine;
-  using Run = std::function<RunReport(const Options&, const detail::Environment&, Stop)>;
+  using Run = std::function<RunReport(const Options&, const detail::Environment&, StopToken)>;
 
   template <class P>
   static P* address(P& pipeline) {

@@ -151,7 +151,7 @@ struct DeliveryOptions {
   /// Otherwise the run after a finished run begins at the start (G17).
   bool incremental = false;
   /// Do everything except `load`: neither results nor dead letters nor progress are written (G17). Items that would be
-  /// loaded count as loaded, but are not acknowledged to their source (`Emitter::hold`).
+  /// loaded count as loaded, but are not acknowledged to their source (`Emitter::retain`).
   bool dry_run = false;
   ETLPIPE_NOINLINE ~DeliveryOptions() {}  // NOLINT(modernize-use-equals-default): for GCC 12, as RejectHandler
 };
@@ -224,7 +224,9 @@ struct Options {
   [[nodiscard]] std::size_t effective_capacity() const { return capacity.value_or(2 * workers); }
 
   /// One error of code `Errc::InvalidOptions` that names every bad value, or nothing.
-  [[nodiscard]] std::optional<Error> problem() const;
+  [[nodiscard]] std::optional<Error> validate() const;
+  /// The former name of `validate`.
+  [[deprecated("renamed to validate")]] [[nodiscard]] std::optional<Error> problem() const { return validate(); }
 };
 
 }  // namespace etl::inline v0

@@ -108,8 +108,9 @@ template <class P, class E, class T>
 concept Transformer = detail::Item<E> && detail::Item<T> && detail::transform_fits<P, E, T>();
 
 /// Takes batches of results: `load(std::span<const T>)`. Optional further arguments, in this order: an
-/// `etl::BatchContext&`; an `etl::IdempotencyKey`, or with `etl::with(pipeline, store)` the store's transaction `Tx&`;
-/// the worker's state. All workers call a const `load` at once; a `load` that is not const gets one call at a time.
+/// `etl::BatchContext&`; an `etl::IdempotencyKey`, or with `etl::with_store(pipeline, store)` the store's transaction
+/// `Tx&`; the worker's state. All workers call a const `load` at once; a `load` that is not const gets one call at a
+/// time.
 template <class P, class T, class Tx = detail::NoTransaction>
 concept Loader = detail::Item<T> && detail::load_fits<P, T, Tx>();
 
@@ -174,10 +175,11 @@ consteval bool check_pipeline() {
                   "etl::BatchContext& before it and the worker's state after it if wanted, and return void or "
                   "etl::Result<void>");
   else if constexpr (!Loader<P, T, Tx>)
-    static_assert(Loader<P, T, Tx>,
-                  "etl: load must be callable as load(std::span<const T>), optionally followed by "
-                  "etl::BatchContext&, an etl::IdempotencyKey and the worker's state, and return void or "
-                  "etl::Result<void> (one that takes a store's transaction is run as etl::with(pipeline, store))");
+    static_assert(
+        Loader<P, T, Tx>,
+        "etl: load must be callable as load(std::span<const T>), optionally followed by "
+        "etl::BatchContext&, an etl::IdempotencyKey and the worker's state, and return void or "
+        "etl::Result<void> (one that takes a store's transaction is run as etl::with_store(pipeline, store))");
   else if constexpr (!HasPreProcess<P> &&
                      requires { requires std::is_member_function_pointer_v<decltype(&Plain::pre_process)>; })
     static_assert(HasPreProcess<P>, "etl: pre_process must be callable with a std::stop_token or with nothing");

@@ -43,8 +43,8 @@ class Position {
 
 namespace detail {
 
-/// The items between two `hold`s of a source (G13). Batches hold references to the chunks their items came from; when
-/// the last one goes, everything derived from the chunk is settled, or was lost.
+/// The items between two `retain` calls of a source (G13). Batches hold references to the chunks their items came from;
+/// when the last one goes, everything derived from the chunk is settled, or was lost.
 struct Chunk {
   Chunk(std::shared_ptr<const void> what, std::function<void(bool)> told) noexcept
       : keep(std::move(what)), acknowledge(std::move(told)) {}

@@ -19,13 +19,13 @@ namespace etl::inline v0 {
 /// pipeline has these hooks, `pre_process` is called once before extraction, and `post_process` exactly once if
 /// `pre_process` succeeded (G8).
 ///
-/// With `options.delivery.checkpoints`, or run as `etl::with(pipeline, store)`, the run resumes an earlier run of the
-/// same name that did not finish (G14, G15).
+/// With `options.delivery.checkpoints`, or run as `etl::with_store(pipeline, store)`, the run resumes an earlier run of
+/// the same name that did not finish (G14, G15).
 ///
 /// Never throws: the report has the outcome, both ledgers and the first errors (G1), even when memory runs out (then a
 /// text may be missing). Afterwards nothing is left running (G3). Several threads may run distinct pipelines at once.
 template <class P>
-[[nodiscard]] RunReport run(P&& pipeline, const Options& options = {}, Stop stop = {}) {
+[[nodiscard]] RunReport run(P&& pipeline, const Options& options = {}, StopToken stop = {}) {
   using Plain = std::remove_reference_t<P>;
   if constexpr (detail::Checked<Plain>::ok())
     return detail::reported(

@@ -29,7 +29,7 @@ class RunHandle;
 ///     while (run.wait_for(1s) == nullptr) show(run.status());
 ///     return run.wait().exit_code();
 template <class P>
-[[nodiscard]] RunHandle start(P&& pipeline, Options options = {}, Stop stop = {});
+[[nodiscard]] RunHandle start(P&& pipeline, Options options = {}, StopToken stop = {});
 
 /// A run on a separate thread; made by `start`. All members except the destructor and the move are thread-safe. A
 /// handle that was moved from may only be destroyed. A handle belongs to the process that made it: a child of fork()
@@ -46,7 +46,7 @@ class RunHandle {
 
   /// How far the run is. After the end, the counts of the report.
   [[nodiscard]] RunStatus status() const;
-  /// Requests level 1 of `Stop` (G10). Returns false if it was requested before.
+  /// Requests level 1 of `StopToken` (G10). Returns false if it was requested before.
   bool request_drain();
   /// Requests levels 1 and 2 (G10). Returns false if level 2 was requested before.
   bool request_abandon();
@@ -60,26 +60,26 @@ class RunHandle {
   [[nodiscard]] std::shared_future<RunReport> future() const;
 
  private:
-  using Run = std::function<RunReport(const Options&, const detail::Environment&, Stop)>;
-  RunHandle(Options options, Stop stop, Run run);
+  using Run = std::function<RunReport(const Options&, const detail::Environment&, StopToken)>;
+  RunHandle(Options options, StopToken stop, Run run);
   template <class P>
-  friend RunHandle start(P&& pipeline, Options options, Stop stop);
+  friend RunHandle start(P&& pipeline, Options options, StopToken stop);
 
   std::unique_ptr<detail::StartedRun> run_;
 };
 
 template <class P>
-RunHandle start(P&& pipeline, Options options, Stop stop) {
+RunHandle start(P&& pipeline, Options options, StopToken stop) {
   using Plain = std::remove_reference_t<P>;
   RunHandle::Run run;
   if constexpr (detail::Checked<Plain>::ok()) {
     if constexpr (std::is_lvalue_reference_v<P>)
-      run = [&pipeline](const Options& own, const detail::Environment& environment, Stop its_stop) {
+      run = [&pipeline](const Options& own, const detail::Environment& environment, StopToken its_stop) {
         return detail::execute(pipeline, own, environment, std::move(its_stop));
       };
     else
       run = [held = std::make_shared<Plain>(std::forward<P>(pipeline))](
-                const Options& own, const detail::Environment& environment, Stop its_stop) {
+                const Options& own, const detail::Environment& environment, StopToken its_stop) {
         return detail::execute(*held, own, environment, std::move(its_stop));
       };
   }

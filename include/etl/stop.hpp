@@ -14,14 +14,14 @@ namespace etl::inline v0 {
 /// Level 1, *drain*: intake stops at once; extracted items are still loaded, until `Options::drain_deadline`.
 /// Level 2, *abandon*: queued items are dropped and counted; only a `load` that is already running may finish. The
 /// token of `BatchContext` is stopped only now (G10).
-class Stop {
+class StopToken {
  public:
   /// Never stops.
-  Stop() = default;
+  StopToken() = default;
   /// Drains when `drain` is stopped, and never abandons.
-  Stop(std::stop_token drain) : drain_(std::move(drain)) {}  // NOLINT(google-explicit-constructor)
+  StopToken(std::stop_token drain) : drain_(std::move(drain)) {}  // NOLINT(google-explicit-constructor)
   /// Both levels. `keep_alive` lives as long as the last copy of this value.
-  Stop(std::stop_token drain, std::stop_token abandon, std::shared_ptr<void> keep_alive = {})
+  StopToken(std::stop_token drain, std::stop_token abandon, std::shared_ptr<void> keep_alive = {})
       : drain_(std::move(drain)), abandon_(std::move(abandon)), keep_alive_(std::move(keep_alive)) {}
 
   /// Stopped when a drain is requested.
@@ -34,6 +34,9 @@ class Stop {
   std::stop_token abandon_;
   std::shared_ptr<void> keep_alive_;
 };
+
+/// The former name of `StopToken`.
+using Stop [[deprecated("renamed to etl::StopToken")]] = StopToken;
 
 /// Requests a stop. Thread-safe, but not for signal handlers: use `etl::stop_on_signals` there.
 class StopSource {
@@ -48,8 +51,10 @@ class StopSource {
   }
   /// Whether either level was requested.
   [[nodiscard]] bool stop_requested() const noexcept { return drain_.stop_requested() || abandon_.stop_requested(); }
-  /// The `Stop` to give to a run.
-  [[nodiscard]] Stop stop() const { return {drain_.get_token(), abandon_.get_token()}; }
+  /// The token to give to a run.
+  [[nodiscard]] StopToken stop_token() const { return {drain_.get_token(), abandon_.get_token()}; }
+  /// The former name of `stop_token`.
+  [[deprecated("renamed to stop_token")]] [[nodiscard]] StopToken stop() const { return stop_token(); }
 
  private:
   std::stop_source drain_;

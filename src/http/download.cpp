@@ -165,7 +165,7 @@ class Download {
 
 Result<Downloaded> download(const Client& client, std::span<const std::string> mirrors, const std::filesystem::path& to,
                             const DownloadOptions& options, const std::stop_token& stop) {
-  if (auto problem = options.retry.problem()) return failure(std::move(*problem));
+  if (auto problem = options.retry.validate()) return failure(std::move(*problem));
   if (mirrors.empty())
     return failure(Error{.code = Errc::InvalidOptions, .context = fmt::format("download '{}': no URL", to.string())});
   Result<PartFile> part = PartFile::open(to, options.digest ? options.digest->kind : io::DigestKind::Sha256, stop);

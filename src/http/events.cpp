@@ -166,7 +166,7 @@ Events& Events::operator=(Events&&) noexcept = default;
 Events::~Events() = default;
 
 Result<Events> Events::make(Client client, const EventOptions& options, const std::optional<Position>& from) {
-  if (auto problem = options.retry.problem()) return failure(std::move(*problem));
+  if (auto problem = options.retry.validate()) return failure(std::move(*problem));
   if (const Result<Url> url = Url::parse(options.request.url); !url) return failure(url.error());
   return Events(std::make_unique<State>(State{.client = std::move(client),
                                               .options = options,

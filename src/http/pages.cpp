@@ -178,7 +178,7 @@ Pages& Pages::operator=(Pages&&) noexcept = default;
 Pages::~Pages() = default;
 
 Result<Pages> Pages::make(Client client, const PagesOptions& options, const std::optional<Position>& from) {
-  if (auto problem = options.retry.problem()) return failure(std::move(*problem));
+  if (auto problem = options.retry.validate()) return failure(std::move(*problem));
   Result<Url> base = Url::parse(options.request.url);
   if (!base) return failure(std::move(base.error()));
   auto records = json::pointer(options.records);

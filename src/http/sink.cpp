@@ -65,7 +65,7 @@ Result<void> Sink::send_part(const Items& items, std::size_t first, std::size_t 
   }
   if (!lines) body += ']';
   request.body = Body::view(body);
-  Result<Response> response = state.client.exchange(request, context.stop());
+  Result<Response> response = state.client.exchange(request, context.stop_token());
   if (!response) {
     if (is_in_doubt(response.error())) response.error().code = Errc::OutcomeUnknown;
     return failure(std::move(response.error()));

@@ -118,7 +118,7 @@ class ObjectSource final : public ByteSource {
 
 Result<OpenedObject> open_object(const AnyObjectStore& store, const std::string& key, const ReadOptions& options,
                                  std::stop_token stop) {
-  if (auto problem = options.retry.problem()) return failure(std::move(*problem));
+  if (auto problem = options.retry.validate()) return failure(std::move(*problem));
   auto source = std::make_unique<ObjectSource>(store, key, options, stop);
   auto info = source->begin();
   if (!info) return failure(std::move(info.error()));

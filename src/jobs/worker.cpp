@@ -89,7 +89,7 @@ class Pauses {
 class Worker {
  public:
   Worker(JobStore& jobs, const RunUnit& run_unit, const std::function<Result<void>(const std::string&)>& forget,
-         const WorkerOptions& options, const Stop& stop)
+         const WorkerOptions& options, const StopToken& stop)
       : jobs_(jobs), run_unit_(run_unit), forget_(forget), options_(options), stop_(stop) {
     claim_ = {.worker = options.name.empty() ? some_name() : options.name, .lease = options.lease, .job = options.job};
   }
@@ -206,7 +206,7 @@ class Worker {
       return lost->empty() ? Result<void>() : failure(lease_lost(work.unit.lease));
     };
     try {
-      return run_unit_(work, still_mine, std::move(options), both.stop());
+      return run_unit_(work, still_mine, std::move(options), both.stop_token());
     } catch (const Exception& thrown) {
       report.add_error({.error = thrown.error(), .pipeline = work.unit.pipeline()});
     } catch (const std::exception& thrown) {
@@ -290,7 +290,7 @@ class Worker {
   const RunUnit& run_unit_;
   const std::function<Result<void>(const std::string&)>& forget_;
   const WorkerOptions& options_;
-  const Stop& stop_;
+  const StopToken& stop_;
   ClaimOptions claim_;
   WorkerReport report_;
   KnownFiles files_;
@@ -306,7 +306,7 @@ class Worker {
 
 WorkerReport work(JobStore& jobs, const RunUnit& run_unit,
                   const std::function<Result<void>(const std::string&)>& forget, const WorkerOptions& options,
-                  const Stop& stop) {
+                  const StopToken& stop) {
   return Worker(jobs, run_unit, forget, options, stop).run();
 }
 

@@ -41,7 +41,7 @@ struct Pool::State {
 Result<Pool> Pool::make(std::string_view url, const ConnectionOptions& connection, const PoolOptions& options) {
   if (options.max_size == 0)
     return failure({.code = Errc::InvalidOptions, .context = "PoolOptions::max_size must be at least 1"});
-  if (auto problem = options.connect.problem()) return failure(std::move(*problem));
+  if (auto problem = options.connect.validate()) return failure(std::move(*problem));
   Pool pool(std::make_shared<State>(url, connection, options));
   const Result<Lease> first = pool.lease();
   if (!first) return failure(first.error());

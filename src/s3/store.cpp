@@ -55,7 +55,7 @@ std::vector<std::string> problems_of(const StoreOptions& options) {
   };
   if (!std::ranges::all_of(options.region, fits))
     problems.push_back(fmt::format("region: '{}' is no name of a region", options.region));
-  if (const auto problem = options.retry.problem()) problems.push_back(problem->message());
+  if (const auto problem = options.retry.validate()) problems.push_back(problem->message());
   return problems;
 }
 

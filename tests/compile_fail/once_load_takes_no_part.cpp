@@ -17,4 +17,4 @@ struct Pipeline {
 #endif
 };
 
-int main() { return etl::run(etl::require<etl::Delivery::effectively_once>(Pipeline{})).exit_code(); }
+int main() { return etl::run(etl::require_delivery<etl::Delivery::EffectivelyOnce>(Pipeline{})).exit_code(); }

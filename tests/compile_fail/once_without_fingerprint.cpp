@@ -15,4 +15,4 @@ struct Pipeline {
   void load(std::span<const int>, etl::IdempotencyKey) {}
 };
 
-int main() { return etl::run(etl::require<etl::Delivery::effectively_once>(Pipeline{})).exit_code(); }
+int main() { return etl::run(etl::require_delivery<etl::Delivery::EffectivelyOnce>(Pipeline{})).exit_code(); }

@@ -18,5 +18,5 @@ struct Pipeline {
 
 int main() {
   etl::testing::MemoryStore<int> store;
-  return etl::run(etl::with(Pipeline{}, store), {.name = "numbers"}).exit_code();
+  return etl::run(etl::with_store(Pipeline{}, store), {.name = "numbers"}).exit_code();
 }

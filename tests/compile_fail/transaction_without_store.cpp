@@ -1,4 +1,4 @@
-// expect: one that takes a store's transaction is run as etl::with(pipeline, store)
+// expect: one that takes a store's transaction is run as etl::with_store(pipeline, store)
 // There is no transaction to give.
 #include <span>
 #include <string>
@@ -15,7 +15,7 @@ struct Pipeline {
 int main() {
   etl::testing::MemoryStore<int> store;
 #ifdef ETLPIPE_FIX
-  return etl::run(etl::with(Pipeline{}, store), {.name = "numbers"}).exit_code();
+  return etl::run(etl::with_store(Pipeline{}, store), {.name = "numbers"}).exit_code();
 #else
   return etl::run(Pipeline{}, {.name = "numbers"}).exit_code();
 #endif

@@ -33,7 +33,7 @@ struct Messages {
 
   void extract(etl::Emitter<int>& out) {
     for (int chunk = 0; chunk * 5 < count; ++chunk) {
-      out.hold(std::make_shared<int>(chunk), [this, chunk](bool settled) { (*told)[chunk].push_back(settled); });
+      out.retain(std::make_shared<int>(chunk), [this, chunk](bool settled) { (*told)[chunk].push_back(settled); });
       for (int i = 0; i < 5; ++i)
         if (!out.push(chunk * 5 + i)) return;
     }
@@ -89,7 +89,7 @@ TEST_CASE("G13: an incomplete chunk is lost, also when all that was pushed of it
       std::map<int, std::vector<bool>>* told;
       void extract(etl::Emitter<int>& out) {
         for (int chunk = 0; chunk < 2; ++chunk) {
-          out.hold(std::make_shared<int>(chunk), [this, chunk](bool settled) { (*told)[chunk].push_back(settled); });
+          out.retain(std::make_shared<int>(chunk), [this, chunk](bool settled) { (*told)[chunk].push_back(settled); });
           for (int i = 0; i < 5; ++i) out.push(chunk * 10 + i);
         }
         if (end == End::Marked) out.mark(etl::Position(10));
@@ -109,9 +109,9 @@ TEST_CASE("G13: an incomplete chunk is lost, also when all that was pushed of it
     etl::StopSource stop;
     etl::Options own = options(4);
     own.batch_size = 10;
-    const auto report = etl::run(Cut{.end = end, .stop = &stop, .told = &told}, own, stop.stop());
+    const auto report = etl::run(Cut{.end = end, .stop = &stop, .told = &told}, own, stop.stop_token());
     CHECK(report.items.loaded == 10);
-    CHECK(told[0] == std::vector<bool>{true});  // the next `hold` has said that it is complete
+    CHECK(told[0] == std::vector<bool>{true});  // the next `retain` has said that it is complete
     CHECK(told[1] == std::vector<bool>{end == End::ByItself || end == End::Marked});
   }
 }
@@ -121,7 +121,7 @@ TEST_CASE("G13: a chunk of which nothing was pushed yet is lost when the source 
     std::map<int, std::vector<bool>>* told;
     void extract(etl::Emitter<int>& out) {
       for (int chunk = 0; chunk < 2; ++chunk) {
-        out.hold(std::make_shared<int>(chunk), [this, chunk](bool settled) { (*told)[chunk].push_back(settled); });
+        out.retain(std::make_shared<int>(chunk), [this, chunk](bool settled) { (*told)[chunk].push_back(settled); });
         if (chunk == 1) throw std::runtime_error("message 1 cannot be read");
         out.push(1);
         out.mark(etl::Position(1));
@@ -143,9 +143,9 @@ TEST_CASE("G13: nothing that waits keeps an acknowledgement back") {
     std::vector<bool>* told;
     bool* in_time;
     void extract(etl::Emitter<int>& out) {
-      out.hold(std::make_shared<int>(0), [this](bool settled) { told->push_back(settled); });
+      out.retain(std::make_shared<int>(0), [this](bool settled) { told->push_back(settled); });
       out.push(1);
-      out.hold(std::shared_ptr<int>());
+      out.retain(std::shared_ptr<int>());
       while (out.wait_for(std::chrono::seconds(10)) && told->empty()) {}
       *in_time = !told->empty();
     }

@@ -277,7 +277,7 @@ TEST_CASE("G7: an item that a repeated transaction loads after all is neither to
     t.options.errors = {.max_rejects = 2};
     t.options.errors.on_reject = [&](const etl::Rejection& r) { told.push_back(r.seq); };
     int calls = 0;
-    const auto report = etl::run(etl::with(Into{&calls, good_from}, store), t.options);
+    const auto report = etl::run(etl::with_store(Into{&calls, good_from}, store), t.options);
     const bool loads_three = good_from == 2;
     INFO(report.text());
     CHECK(calls == 2);
@@ -315,7 +315,7 @@ TEST_CASE("G7: what a repeated transaction loads after all is given back to the 
   t.options.batch_size = 4;
   t.options.errors = {.max_rejects = 2};  // two are drawn, and given back
   Into into;
-  const auto report = etl::run(etl::with(into, store), t.options);
+  const auto report = etl::run(etl::with_store(into, store), t.options);
   CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
   CHECK(report.items.rejected == 1);
   CHECK(kept.rows().size() == 7);
@@ -339,12 +339,12 @@ TEST_CASE("G2 G15: results whose commit nobody can tell of are in doubt") {
     etl::testing::FaultyStore<Tx> store(kept, faults);
     Timed t;
     Into into;
-    const auto report = etl::run(etl::with(into, store), t.options);
+    const auto report = etl::run(etl::with_store(into, store), t.options);
     CHECK(report.outcome == (happened ? etl::Outcome::Completed : etl::Outcome::Failed));
     CHECK(report.results.in_doubt == (happened ? 0 : 8));
     CHECK(report.results.committed == (happened ? 8 : 0));
     CHECK(kept.rows().size() == 8);
-    CHECK(etl::run(etl::with(into, kept), t.options).ok());  // goes on where the transactions are, or begins anew
+    CHECK(etl::run(etl::with_store(into, kept), t.options).ok());  // goes on where the transactions are, or begins anew
     CHECK(kept.rows().size() == (happened ? 16 : 8));
   }
 }
@@ -605,7 +605,7 @@ TEST_CASE("G7: a repeated transaction that rejects another item draws no more th
   Timed t;
   t.options.errors = {.max_rejects = 1};
   Into into;
-  const auto report = etl::run(etl::with(into, store), t.options);
+  const auto report = etl::run(etl::with_store(into, store), t.options);
   CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
   CHECK(report.items.rejected == 1);
   CHECK(kept.rows() == std::vector<int>{0, 1, 3});

@@ -150,7 +150,8 @@ TEST_CASE("an incremental run goes on behind a finished one, at the source's las
         growing.delivery.incremental = true;
         growing.name = "growing";
         if (!transactional) growing.delivery.checkpoints = checkpoints;
-        const auto report = transactional ? etl::run(etl::with(source, store), growing) : etl::run(source, growing);
+        const auto report =
+            transactional ? etl::run(etl::with_store(source, store), growing) : etl::run(source, growing);
         REQUIRE(report.ok());
       }
       if (transactional) loaded = store.rows();
@@ -174,7 +175,7 @@ TEST_CASE("an incremental run keeps the source's end also when nothing of its la
     growing.delivery.incremental = true;
     growing.name = "growing";
     Odd source{{100, &unused, &began}};
-    REQUIRE(etl::run(etl::with(source, store), growing).ok());
+    REQUIRE(etl::run(etl::with_store(source, store), growing).ok());
   }
   CHECK(store.rows().size() == 50);
   CHECK(began == std::vector<std::optional<std::uint64_t>>{std::nullopt, 100});
@@ -194,11 +195,11 @@ TEST_CASE("the progress of a finished run is not put back by one that it has tak
     }
   };
   Slow later{{200, &unused, &began}, {}};
-  Slow slow{{100, &unused, &began}, [&] { CHECK(etl::run(etl::with(later, store), growing).ok()); }};
-  const auto report = etl::run(etl::with(slow, store), growing);
+  Slow slow{{100, &unused, &began}, [&] { CHECK(etl::run(etl::with_store(later, store), growing).ok()); }};
+  const auto report = etl::run(etl::with_store(slow, store), growing);
   CHECK(report.outcome == etl::Outcome::Completed);  // as post_process has heard: its rows are committed
   CHECK(report.errors.at(0).error.code == etl::Errc::Superseded);
-  CHECK(etl::run(etl::with(later, store), growing).ok());
+  CHECK(etl::run(etl::with_store(later, store), growing).ok());
   CHECK(store.rows().size() == 200);
   CHECK(began.back() == 200);
 }
@@ -322,12 +323,12 @@ TEST_CASE("G15: rows, dead letters and progress are committed together, and resu
   for (std::uint64_t seed = 0; seed < 50; ++seed) {
     CAPTURE(seed);
     MemoryStore<int> store;
-    const auto failed = etl::run(etl::with(Rows{.broken_at_60 = true}, store), transactional(seed));
+    const auto failed = etl::run(etl::with_store(Rows{.broken_at_60 = true}, store), transactional(seed));
     REQUIRE(failed.outcome == etl::Outcome::Failed);
     const auto half = store.rows();
     REQUIRE(half.size() < expected_rows(true).size());
 
-    const auto report = etl::run(etl::with(Rows{}, store), transactional(seed + 1000));
+    const auto report = etl::run(etl::with_store(Rows{}, store), transactional(seed + 1000));
     REQUIRE(report.ok());
     CHECK(report.resumed);
     const auto rows = store.rows();
@@ -347,7 +348,7 @@ TEST_CASE("G6 G15: a batch refused as a whole is bisected within its transaction
   MemoryStore<int> store;
   etl::Options options = transactional(1);
   options.errors.isolation = etl::Isolation::Bisect;
-  const auto report = etl::run(etl::with(Rows{.refuse_batches = true}, store), options);
+  const auto report = etl::run(etl::with_store(Rows{.refuse_batches = true}, store), options);
   CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
   CHECK(report.items.rejected == 2);
   const auto rows = store.rows();
@@ -371,9 +372,9 @@ TEST_CASE("G15: a run that another one has taken over from commits nothing any m
     slow.before_load = [&](std::span<const int> batch) {
       if (other || std::ranges::find(batch, 50) == batch.end()) return;
       rows_then = store.rows().size();
-      other = etl::run(etl::with(Rows{}, store), later);
+      other = etl::run(etl::with_store(Rows{}, store), later);
     };
-    const auto report = etl::run(etl::with(slow, store), earlier);
+    const auto report = etl::run(etl::with_store(slow, store), earlier);
     REQUIRE(other);
     CHECK(other->ok());
     CHECK(other->resumed != restart);
@@ -400,9 +401,9 @@ TEST_CASE("G15 G17: a run whose source does not fit takes nothing over") {
   Rows first;
   first.before_load = [&](std::span<const int> batch) {
     if (!other && std::ranges::find(batch, 50) != batch.end())
-      other = etl::run(etl::with(Rows{.version = "2"}, store), options);
+      other = etl::run(etl::with_store(Rows{.version = "2"}, store), options);
   };
-  const auto report = etl::run(etl::with(first, store), options);
+  const auto report = etl::run(etl::with_store(first, store), options);
   REQUIRE(other);
   CHECK(other->outcome == etl::Outcome::Failed);
   CHECK(report.ok());

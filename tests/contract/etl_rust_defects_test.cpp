@@ -119,7 +119,7 @@ TEST_CASE("G3: etl-rust's run_all returns at the first error with the others det
   };
   etl::PipelineManager manager({.workers = 1});
   manager.add("bad", std::ref(bad)).add("slow", Slow{ended, bad_ended});
-  manager.add_runner("opener", [&](const etl::Options&, etl::Stop) {
+  manager.add_runner("opener", [&](const etl::Options&, etl::StopToken) {
     bad_ended.open();
     return etl::RunReport{};
   });
@@ -138,7 +138,7 @@ TEST_CASE("G10: etl-rust cannot cancel a consume that waits for room, here the p
         loading.open();
         stopped.wait();
       },
-      {.batch_size = 1, .workers = 1, .capacity = 1, .inline_batches = etl::Inline::Never}, source.stop());
+      {.batch_size = 1, .workers = 1, .capacity = 1, .inline_batches = etl::Inline::Never}, source.stop_token());
   std::atomic<int> accepted = 0;
   std::atomic<bool> refused = false;
   std::jthread pusher([&] {
@@ -249,7 +249,7 @@ TEST_CASE(
       out.push(-1);
     }
     etl::Result<void> load(std::span<const int> batch, etl::BatchContext& context) {
-      if (context.stop().stop_requested()) return etl::failure(etl::fatal("cancelled"));
+      if (context.stop_token().stop_requested()) return etl::failure(etl::fatal("cancelled"));
       loaded += batch.size();
       return {};
     }
@@ -257,7 +257,7 @@ TEST_CASE(
   for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused}) {
     etl::StopSource source;
     Cooperative p{source};
-    const etl::RunReport r = etl::run(p, {.mode = mode, .batch_size = 10, .workers = 2}, source.stop());
+    const etl::RunReport r = etl::run(p, {.mode = mode, .batch_size = 10, .workers = 2}, source.stop_token());
     CHECK(r.outcome == etl::Outcome::Cancelled);
     CHECK(p.loaded == 25);
     CHECK(r.items == etl::ItemLedger{.extracted = 26, .loaded = 25, .abandoned = 1});
@@ -291,7 +291,7 @@ TEST_CASE(
       source.request_drain();
     });
     Endless p{pushed, loaded, loads};
-    const etl::RunReport r = etl::run(p, {.batch_size = 10, .workers = 2}, source.stop());
+    const etl::RunReport r = etl::run(p, {.batch_size = 10, .workers = 2}, source.stop_token());
     const std::uint64_t at_return = loaded;
     CHECK(r.outcome == etl::Outcome::Cancelled);
     CHECK(r.items.loaded == pushed);  // what was accepted, though it was cancelled

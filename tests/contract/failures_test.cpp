@@ -242,8 +242,8 @@ TEST_CASE("G4: extract that waits on its stop token is woken by a failure elsewh
       out.push(1);
       out.flush();
       std::unique_lock lock(mutex);
-      changed.wait(lock, out.stop(), [] { return false; });
-      woken = out.stop().stop_requested();
+      changed.wait(lock, out.stop_token(), [] { return false; });
+      woken = out.stop_token().stop_requested();
     }
     void load(std::span<const int>) const { throw std::runtime_error("no"); }
   } waits{mutex, changed};

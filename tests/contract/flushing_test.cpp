@@ -358,7 +358,7 @@ TEST_CASE("G12: a drain flushes the partial batch") {
     stop.request_drain();
     out.push(3);
   });
-  const etl::RunReport r = etl::run(t, options_for(t), stop.stop());
+  const etl::RunReport r = etl::run(t, options_for(t), stop.stop_token());
   REQUIRE(t.loads.size() == 1);
   CHECK(t.loads[0].items == Batch{1, 2});
   CHECK(r.flushes.total() == 1);

@@ -106,7 +106,7 @@ TEST_CASE("G16: what a drain cuts off is left to the next run, which loads it un
       Keyed cut{.calls = &run.calls, .before_push = [&](int i, etl::Emitter<int>&) {
                   if (i == at) stop.request_drain();
                 }};
-      const auto report = etl::run(cut, run.options, stop.stop());
+      const auto report = etl::run(cut, run.options, stop.stop_token());
       CHECK(report.outcome == etl::Outcome::Cancelled);
       CHECK(run.calls.size() == static_cast<std::size_t>(at) / 5);
       CHECK(run.of({}) == whole);

@@ -264,7 +264,7 @@ TEST_CASE("G2: a budget is given back by failures, stops and refusals too") {
                                      return {};
                                    }});
     const etl::Options o{.batch_size = 3, .workers = 2, .memory = budget};
-    const etl::RunReport r = etl::run(pipeline, o, stop.stop());
+    const etl::RunReport r = etl::run(pipeline, o, stop.stop_token());
     CHECK(test::audit(r, *pipeline.books, o) == "");
     CHECK(budget->used() == 0);
   }

@@ -237,7 +237,7 @@ TEST_CASE("G18: after an abandon what was loaded is a prefix of the source") {
                                      return {};
                                    }});
     const etl::Options o{.batch_size = 4, .timeout = etl::Options::never, .workers = 4, .order = etl::Order::Source};
-    const etl::RunReport r = etl::run(pipeline, o, stop.stop());
+    const etl::RunReport r = etl::run(pipeline, o, stop.stop_token());
     CHECK(test::audit(r, *pipeline.books, o) == "");
     const auto& loaded = pipeline.books->loaded;
     for (std::uint64_t n = 1; n < 60; ++n)

@@ -21,7 +21,7 @@ using test::Fate;
 using test::Fault;
 using test::Site;
 
-etl::RunReport run_and_audit(test::Script script, etl::Options options, etl::Stop stop = {}) {
+etl::RunReport run_and_audit(test::Script script, etl::Options options, etl::StopToken stop = {}) {
   test::Scripted<true> pipeline(std::move(script));
   etl::RunReport r = etl::run(pipeline, options, std::move(stop));
   CHECK(test::audit(r, *pipeline.books, options) == "");
@@ -335,7 +335,7 @@ TEST_CASE("G1: a failure outranks a stop, a stop outranks rejects") {
     if (s == Site::Load && n == 9) return test::fail(Fault::StdException, "the last batch");  // flushed by the drain
     return {};
   };
-  const etl::RunReport failed = run_and_audit({.items = 30, .at = stop_and_fail}, small, stop.stop());
+  const etl::RunReport failed = run_and_audit({.items = 30, .at = stop_and_fail}, small, stop.stop_token());
   CHECK(failed.outcome == etl::Outcome::Failed);
 
   etl::StopSource second;
@@ -347,7 +347,7 @@ TEST_CASE("G1: a failure outranks a stop, a stop outranks rejects") {
                            return etl::Result<void>();
                          },
                      .fate = [](std::uint64_t n) { return n == 2 ? Fate::RejectByTransform : Fate::Load; }},
-                    small, second.stop());
+                    small, second.stop_token());
   CHECK(cancelled.outcome == etl::Outcome::Cancelled);
   CHECK(cancelled.exit_code() == 4);
   CHECK(cancelled.items.rejected == 1);
@@ -362,7 +362,7 @@ TEST_CASE("G8: post_process failing after a stop is reported, and leaves the run
                                               return test::fail(Fault::StdException, "cannot tidy up");
                                             return {};
                                           }},
-                                         small, stop.stop());
+                                         small, stop.stop_token());
   CHECK(r.outcome == etl::Outcome::Cancelled);
   REQUIRE(r.errors.size() == 1);
   CHECK(r.errors[0].stage == etl::Stage::PostProcess);

@@ -50,7 +50,7 @@ struct Flow {
       if (on_extract)
         if (auto done = on_extract(partition, n, out); !done) return done;
       if (acknowledged)
-        out.hold(std::make_shared<int>(item), [this, item](bool settled) { acknowledged(item, settled); });
+        out.retain(std::make_shared<int>(item), [this, item](bool settled) { acknowledged(item, settled); });
       if (!out.push(item)) return {};
       out.mark(etl::Position(std::to_string(n + 1)));  // "9" comes behind "10" as a text
     }
@@ -204,7 +204,7 @@ TEST_CASE("pitfall: a shutdown kills what is not acknowledged, and says 0 (G1, G
   };
   etl::Options options = world.options();
   options.delivery = {};
-  const etl::RunReport report = etl::run(flow, options, stop.stop());
+  const etl::RunReport report = etl::run(flow, options, stop.stop_token());
   CHECK(report.exit_code() != 0);
   CHECK(report.items.balanced());
   CHECK(report.items.abandoned > 0);
@@ -324,7 +324,7 @@ TEST_CASE("pitfall: a source that waits does not hear of the stop (G10)") {
     out.wait_for(24h);
     return {};
   };
-  const etl::RunReport report = etl::run(flow, world.options(), stop.stop());
+  const etl::RunReport report = etl::run(flow, world.options(), stop.stop_token());
   CHECK(report.outcome == etl::Outcome::Cancelled);
   CHECK(world.executor->now() - begin < 1h);
   CHECK(report.items.loaded == 10);
@@ -344,7 +344,7 @@ TEST_CASE("pitfall: draining a full queue hangs (G9, G10)") {
     options.capacity = 1;
     options.workers = 1;
     const etl::RunReport report =
-        etl::run(flow, options, stop.stop());  // the virtual executor throws where it would hang
+        etl::run(flow, options, stop.stop_token());  // the virtual executor throws where it would hang
     CAPTURE(seed);
     CHECK(report.outcome == etl::Outcome::Cancelled);
     CHECK(report.items.balanced());

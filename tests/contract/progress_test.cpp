@@ -182,7 +182,7 @@ TEST_CASE("G14 G17: a run that does not come to extract anything leaves the earl
         const bool stopped = files.broken == "drain" || files.broken == "abandon";
         if (files.broken == "drain") stop.request_drain();
         if (files.broken == "abandon") stop.request_abandon();
-        const auto report = etl::run(files, options, stop.stop());
+        const auto report = etl::run(files, options, stop.stop_token());
         CHECK(report.outcome == (stopped ? etl::Outcome::Cancelled : etl::Outcome::Failed));
         CHECK(world.kept() == before);
 
@@ -239,13 +239,13 @@ TEST_CASE("G15: the same with a store, whose ranges belong to partitions too") {
   etl::Options options = world.options();
   options.delivery = {};
   Into files{{.files = {"a", "b", "c"}, .loaded = nullptr, .poison = "b:12"}};
-  REQUIRE_FALSE(etl::run(etl::with(files, store), options).ok());
+  REQUIRE_FALSE(etl::run(etl::with_store(files, store), options).ok());
   files.files = {"d", "b", "a"};
   files.poison = "d:19";
-  static_cast<void>(etl::run(etl::with(files, store), options));
+  static_cast<void>(etl::run(etl::with_store(files, store), options));
   files.files = {"c", "a", "b", "d"};
   files.poison.clear();
-  CHECK(etl::run(etl::with(files, store), options).ok());
+  CHECK(etl::run(etl::with_store(files, store), options).ok());
   for (const std::string& row : store.rows()) world.loaded.insert(row);
   CHECK(world.each_once(80));
 }
@@ -472,13 +472,13 @@ TEST_CASE("G15: what a filtered batch has settled is recorded by the next commit
   World world;
   etl::Options options = world.options();
   options.delivery = {};
-  REQUIRE_FALSE(etl::run(etl::with(Some{10}, store), options).ok());
+  REQUIRE_FALSE(etl::run(etl::with_store(Some{10}, store), options).ok());
   const auto watermark = [&] { return store.find("files").value()->find(0)->watermark; };
   CHECK(watermark() == 10);  // nothing was committed after the filtered batches
   MemoryStore<int> later;
-  REQUIRE_FALSE(etl::run(etl::with(Some{25}, later), options).ok());
+  REQUIRE_FALSE(etl::run(etl::with_store(Some{25}, later), options).ok());
   CHECK(later.find("files").value()->find(0)->gaps.end_of(later.find("files").value()->find(0)->watermark) == 25);
-  CHECK(etl::run(etl::with(Some{100}, later), options).items.replayed == 25);
+  CHECK(etl::run(etl::with_store(Some{100}, later), options).items.replayed == 25);
 }
 
 TEST_CASE("a run of 100,000 partitions: the cost of each does not depend on their number") {
@@ -492,7 +492,7 @@ TEST_CASE("a run of 100,000 partitions: the cost of each does not depend on thei
   MemoryStore<std::uint32_t> store;
   const etl::Options options{.mode = etl::Mode::Fused, .name = "many"};
   const std::uint32_t many = test::fewer_if_sanitized(100'000U);
-  CHECK(etl::run(etl::with(Many{many}, store), options).ok());
+  CHECK(etl::run(etl::with_store(Many{many}, store), options).ok());
   CHECK(store.rows().size() == many);
 }
 
@@ -511,7 +511,7 @@ TEST_CASE("G15: a run with a store keeps progress and dead letters there, and no
     else
       options.delivery.checkpoints = std::make_shared<MemoryCheckpoints>();
     Into into;
-    const auto report = etl::run(etl::with(into, store), options);
+    const auto report = etl::run(etl::with_store(into, store), options);
     CHECK(report.exit_code() == 2);
     CHECK(store.rows().empty());
   }
@@ -543,7 +543,7 @@ TEST_CASE("G11 G14: a mark after a refused push does not hide the item from the 
   etl::Options options{.batch_size = 3, .workers = 1, .name = "numbers"};
   options.delivery.checkpoints = std::make_shared<MemoryCheckpoints>();
   etl::StopSource stop;
-  const auto first = etl::run(MarksItsEnd{.loaded = &loaded, .stop = &stop}, options, stop.stop());
+  const auto first = etl::run(MarksItsEnd{.loaded = &loaded, .stop = &stop}, options, stop.stop_token());
   REQUIRE(first.outcome == etl::Outcome::Cancelled);
   CHECK(first.items.loaded == 4);
   CHECK(etl::run(MarksItsEnd{.loaded = &loaded}, options).outcome == etl::Outcome::Completed);

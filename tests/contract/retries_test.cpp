@@ -267,7 +267,7 @@ TEST_CASE("G5 G10: an abandon ends a back-off at once, and is no failure of its 
                      }
                      return etl::failure(etl::transient("busy"));
                    }};
-  const auto report = etl::run(pipeline, t.options, etl::Stop(drain.get_token(), abandon.get_token()));
+  const auto report = etl::run(pipeline, t.options, etl::StopToken(drain.get_token(), abandon.get_token()));
   CHECK(calls == 2);
   CHECK(t.passed() <= 2h);
   CHECK(report.outcome == etl::Outcome::Cancelled);
@@ -447,7 +447,7 @@ TEST_CASE("G15: a connection lost during a commit that happened does not repeat 
     t.options.name = "lossy";
     Lossy store;
     store.before = before;
-    const auto report = etl::run(etl::with(Into{}, store), t.options);
+    const auto report = etl::run(etl::with_store(Into{}, store), t.options);
     CHECK(report.outcome == etl::Outcome::Completed);
     auto rows = store.store.rows();
     std::ranges::sort(rows);

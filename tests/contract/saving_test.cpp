@@ -87,7 +87,7 @@ TEST_CASE("G15: progress is recorded now and then although transform drops every
   etl::Options options{.batch_size = 1, .workers = 1, .name = "numbers"};
   options.executor = etl::Executor(clock);
   options.delivery.save_every = 5s;
-  CHECK(etl::run(etl::with(Dropping{{60}, &store, clock, &recorded}, store), options).ok());
+  CHECK(etl::run(etl::with_store(Dropping{{60}, &store, clock, &recorded}, store), options).ok());
   CHECK(recorded > 40);
 }
 
@@ -99,7 +99,7 @@ TEST_CASE("G15: the letters of a batch of which nothing is loaded are written") 
   MemoryStore<std::uint64_t> store;
   etl::Options options{.mode = etl::Mode::Fused, .batch_size = 3, .name = "numbers"};
   options.errors.max_rejects = 10;
-  CHECK(etl::run(etl::with(Refusing{{7}}, store), options).items.rejected == 7);
+  CHECK(etl::run(etl::with_store(Refusing{{7}}, store), options).items.rejected == 7);
   CHECK(store.dead_letters().letters().size() == 7);
 }
 
@@ -113,7 +113,7 @@ TEST_CASE("G15: what is dropped after the last commit is recorded, also when pos
   };
   MemoryStore<std::uint64_t> store;
   const etl::Options options{.mode = etl::Mode::Fused, .batch_size = 5, .name = "numbers"};
-  CHECK(etl::run(etl::with(Half{{30}}, store), options).outcome == etl::Outcome::Failed);
+  CHECK(etl::run(etl::with_store(Half{{30}}, store), options).outcome == etl::Outcome::Failed);
   CHECK(store.rows().size() == 10);
   CHECK(store.find("numbers").value()->partitions.at(0).watermark == 30);
 }
@@ -128,7 +128,7 @@ TEST_CASE("G15: the position follows the transactions") {
   };
   MemoryStore<std::uint64_t> store;
   etl::Options options{.mode = etl::Mode::Fused, .batch_size = 10, .name = "numbers"};
-  CHECK_FALSE(etl::run(etl::with(Into{{100}}, store), options).ok());
+  CHECK_FALSE(etl::run(etl::with_store(Into{{100}}, store), options).ok());
   const auto there = store.find("numbers").value();
   REQUIRE(there.has_value());
   CHECK(there->partitions.at(0).watermark == 90);

@@ -113,7 +113,7 @@ TEST_CASE("G15: with a transactional store nothing is lost and nothing doubled, 
                              FaultyStore<MemoryTransaction<int>> store(*world, faults);
                              Transactional pipeline;
                              pipeline.faults = &faults;
-                             return etl::run(etl::with(pipeline, store), options(executor));
+                             return etl::run(etl::with_store(pipeline, store), options(executor));
                            },
                            [](auto& world) -> std::string {
                              std::vector<int> rows = world->rows();
@@ -203,7 +203,7 @@ TEST_CASE("the seeds make more than 10,000 different schedules") {
     etl::Options own = options(etl::Executor(executor));
     own.batch_size = 2;
     own.capacity = 12;
-    REQUIRE(etl::run(etl::with(pipeline, store), own).ok());
+    REQUIRE(etl::run(etl::with_store(pipeline, store), own).ok());
     std::vector<int> rows = store.rows();
     std::ranges::sort(rows);
     REQUIRE(rows == expected());
@@ -227,7 +227,7 @@ TEST_CASE("a defect is found, and named by seed and step") {
           FaultyStore<MemoryTransaction<int>> store(world->first, faults);
           Leaky leaky;
           leaky.rows = &world->second;
-          return etl::run(etl::with(leaky, store), options(executor));
+          return etl::run(etl::with_store(leaky, store), options(executor));
         },
         [](auto& world) -> std::string {
           return world->second.size() == expected().size() ? "" : std::to_string(world->second.size()) + " rows";

@@ -67,7 +67,7 @@ Attempt stop_at_step(std::uint64_t k, Level level, etl::Options options, bool in
     return {};
   };
   test::Scripted<concurrent> pipeline(script);
-  const etl::RunReport r = etl::run(pipeline, options, source.stop());
+  const etl::RunReport r = etl::run(pipeline, options, source.stop_token());
   Attempt attempt{.wrong = test::audit(r, *pipeline.books, options), .reached = asked, .outcome = r.outcome};
   const auto require = [&attempt, &r](bool ok, const char* what) {
     if (!ok) attempt.wrong.append(what).append(": ").append(r.text()).append("; ");
@@ -164,7 +164,7 @@ TEST_CASE("G10: a stop asked for before the run: nothing is loaded, and the hook
       level == Level::Drain ? source.request_drain() : source.request_abandon();
       test::Scripted<true> pipeline({});
       const etl::Options options{.mode = mode, .workers = 2};
-      const etl::RunReport r = etl::run(pipeline, options, source.stop());
+      const etl::RunReport r = etl::run(pipeline, options, source.stop_token());
       CHECK(r.outcome == etl::Outcome::Cancelled);
       CHECK(r.items.loaded == 0);
       CHECK(test::audit(r, *pipeline.books, options) == "");
@@ -187,7 +187,7 @@ TEST_CASE("G10: no partition is begun after a stop") {
   };
   etl::StopSource stop;
   std::vector<int> begun;
-  const auto report = etl::run(Parts{&stop, &begun}, {.workers = 1, .extractors = 1}, stop.stop());
+  const auto report = etl::run(Parts{&stop, &begun}, {.workers = 1, .extractors = 1}, stop.stop_token());
   CHECK(report.outcome == etl::Outcome::Cancelled);
   CHECK(begun == std::vector<int>{0, 1});
 }
@@ -217,7 +217,7 @@ TEST_CASE("G10: a stop that comes after the end of the source leaves the run Com
     void load(std::span<const int>) const {}
     void post_process() { source.request_drain(); }
   } late{extracted, source};
-  const etl::RunReport r = etl::run(late, {.workers = 1}, source.stop());
+  const etl::RunReport r = etl::run(late, {.workers = 1}, source.stop_token());
   CHECK(r.outcome == etl::Outcome::Completed);
   CHECK(r.items.loaded == 10);
 }
@@ -251,9 +251,9 @@ TEST_CASE("G10: a source blocked in push is woken by either level") {
         while (accepted < 3) std::this_thread::yield();  // the fourth push fills the bucket, and waits
         level == Level::Drain ? source.request_drain() : source.request_abandon();
       });
-      const etl::RunReport r =
-          etl::run(Blocks{loading, refused, accepted},
-                   {.batch_size = 2, .workers = 1, .capacity = 2, .inline_batches = etl::Inline::Never}, source.stop());
+      const etl::RunReport r = etl::run(
+          Blocks{loading, refused, accepted},
+          {.batch_size = 2, .workers = 1, .capacity = 2, .inline_batches = etl::Inline::Never}, source.stop_token());
       CHECK(r.outcome == etl::Outcome::Cancelled);
       CHECK(test::unsound(r) == "");
       CHECK(r.items.extracted == static_cast<std::uint64_t>(accepted) + 1);
@@ -274,7 +274,7 @@ TEST_CASE("G10: a source that waits on its stop token is woken") {
       std::condition_variable_any never;
       std::unique_lock lock(mutex);
       waiting.open();
-      never.wait(lock, out.stop(), [] { return false; });
+      never.wait(lock, out.stop_token(), [] { return false; });
     }
     void load(std::span<const int>) const {}
   };
@@ -285,7 +285,7 @@ TEST_CASE("G10: a source that waits on its stop token is woken") {
       waiting.wait();
       source.request_drain();
     });
-    const etl::RunReport r = etl::run(Waits{waiting}, {.mode = mode, .workers = 1}, source.stop());
+    const etl::RunReport r = etl::run(Waits{waiting}, {.mode = mode, .workers = 1}, source.stop_token());
     CHECK(r.outcome == etl::Outcome::Cancelled);
     CHECK(r.items == etl::ItemLedger{.extracted = 1, .loaded = 1});
   }
@@ -306,7 +306,7 @@ TEST_CASE("G10: pre_process gets a token that the drain stops") {
   };
   etl::StopSource source;
   Prepares p{source};
-  const etl::RunReport r = etl::run(p, {.workers = 1}, source.stop());
+  const etl::RunReport r = etl::run(p, {.workers = 1}, source.stop_token());
   CHECK_FALSE(p.before);
   CHECK(p.after);
   CHECK(r.outcome == etl::Outcome::Cancelled);
@@ -328,20 +328,21 @@ TEST_CASE("G10: the token that load holds is stopped at the second level only") 
       void load(std::span<const int> batch, etl::BatchContext& context) const {
         if (batch.front() == 0) {
           source.request_drain();
-          stopped_by_drain = context.stop().stop_requested();
+          stopped_by_drain = context.stop_token().stop_requested();
         } else {
           ++drained_calls;
-          if (context.stop().stop_requested()) stopped_by_drain = true;
+          if (context.stop_token().stop_requested()) stopped_by_drain = true;
         }
         if (batch.front() == 20) {
           source.request_abandon();
-          stopped_by_abandon = context.stop().stop_requested();
+          stopped_by_abandon = context.stop_token().stop_requested();
         }
       }
     };
     etl::StopSource source;
     Cooperative p(source);
-    const etl::RunReport r = etl::run(p, {.mode = mode, .batch_size = 20, .workers = 1, .capacity = 4}, source.stop());
+    const etl::RunReport r =
+        etl::run(p, {.mode = mode, .batch_size = 20, .workers = 1, .capacity = 4}, source.stop_token());
     CHECK(r.outcome == etl::Outcome::Cancelled);
     CHECK_FALSE(p.stopped_by_drain);
     if (p.drained_calls > 0) CHECK(p.stopped_by_abandon);
@@ -369,8 +370,8 @@ TEST_CASE("G10: at the abandon the batch that is in load may finish, the queued 
   test::Gate refused;
   etl::StopSource source;
   Holds p(refused, source);
-  const etl::RunReport r =
-      etl::run(p, {.batch_size = 2, .workers = 1, .capacity = 8, .inline_batches = etl::Inline::Never}, source.stop());
+  const etl::RunReport r = etl::run(
+      p, {.batch_size = 2, .workers = 1, .capacity = 8, .inline_batches = etl::Inline::Never}, source.stop_token());
   CHECK(r.outcome == etl::Outcome::Cancelled);
   CHECK(p.load_calls <= 1);
   CHECK(r.items.loaded == static_cast<std::uint64_t>(2 * p.load_calls));
@@ -404,7 +405,7 @@ struct Slow {
   void load(std::span<const int>, etl::BatchContext& context) const {
     began.push_back(clock.now() - start);
     clock.advance(per_load);
-    stopped.push_back(context.stop().stop_requested());
+    stopped.push_back(context.stop_token().stop_requested());
   }
 };
 
@@ -421,7 +422,7 @@ TEST_CASE("G9: after the drain deadline the rest is abandoned and the outcome is
                                        .capacity = 20,
                                        .inline_batches = etl::Inline::Never,
                                        .executor = etl::Executor(clock)},
-                                      source.stop());
+                                      source.stop_token());
     CAPTURE(r.text());
     CHECK(r.outcome == etl::Outcome::DrainTimeout);
     CHECK(r.exit_code() == 5);
@@ -446,7 +447,7 @@ TEST_CASE("G9: within the deadline everything is loaded, and the timer goes with
                                        .drain_deadline = deadline,
                                        .inline_batches = etl::Inline::Never,
                                        .executor = etl::Executor(clock)},
-                                      source.stop());
+                                      source.stop_token());
     CHECK(r.outcome == etl::Outcome::Cancelled);
     CHECK(r.items.loaded == 10);
     clock->run_ready();  // what was posted finds nothing to do
@@ -550,7 +551,7 @@ TEST_CASE("G10: a list of partitions without an end is extracted until the stop"
   for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused}) {
     etl::StopSource stop;
     Endless endless{stop};
-    const etl::RunReport report = etl::run(endless, {.mode = mode, .extractors = 3}, stop.stop());
+    const etl::RunReport report = etl::run(endless, {.mode = mode, .extractors = 3}, stop.stop_token());
     CHECK(test::unsound(report) == "");
     CHECK(report.outcome == etl::Outcome::Cancelled);
     CHECK(endless.loaded >= 50);
@@ -609,7 +610,7 @@ TEST_CASE("G10: transform and post_process may take a token, which the second le
     stopper.request_abandon();
   });
   const etl::RunReport report =
-      etl::run(Waits{&seen}, {.workers = 1, .inline_batches = etl::Inline::Never}, stopper.stop());
+      etl::run(Waits{&seen}, {.workers = 1, .inline_batches = etl::Inline::Never}, stopper.stop_token());
   person.join();
   CHECK(seen.transform_stopped);
   CHECK(seen.post_stopped);

@@ -104,7 +104,7 @@ std::string one_run(std::uint64_t seed, test::Places& places) {
       test::spin(after);
       abandon ? stop.request_abandon() : stop.request_drain();
     });
-  const etl::RunReport r = places.run(place, pipeline, o, stop.stop());
+  const etl::RunReport r = places.run(place, pipeline, o, stop.stop_token());
   return test::audit(r, *pipeline.books, o);
 }
 
@@ -139,7 +139,7 @@ TEST_CASE("G2: stress: random runs in random virtual schedules [soak]", "[soak]"
         return inner(s, i);
       };
     }
-    const etl::RunReport r = etl::run(pipeline, o, stop.stop());
+    const etl::RunReport r = etl::run(pipeline, o, stop.stop_token());
     const std::string wrong = test::audit(r, *pipeline.books, o);
     clock->run_ready();
     CAPTURE(seed);
@@ -179,7 +179,7 @@ TEST_CASE("G2: stress: buckets under many producers, stops and failures [soak]",
                                           for (const std::uint64_t v : batch) sum_out += v;
                                           return {};
                                         }),
-                                        o, stop.stop());
+                                        o, stop.stop_token());
       std::vector<std::jthread> threads;
       const auto count = [&](bool ok, std::uint64_t v) {
         (ok ? accepted : refused)++;
@@ -254,7 +254,7 @@ TEST_CASE("G1: stress: managers with random graphs, faults and stops [soak]", "[
     std::jthread watcher([&manager](std::stop_token token) {
       while (!token.stop_requested()) static_cast<void>(manager.status());
     });
-    const etl::ManagerReport all = manager.run_all(stop.stop());
+    const etl::ManagerReport all = manager.run_all(stop.stop_token());
     watcher = {};
     REQUIRE(all.pipelines.size() == count);
     for (std::size_t i = 0; i < count; ++i) {

@@ -325,7 +325,7 @@ TEST_CASE("G3: every item and result that was constructed is destroyed, on every
         }
         void load(std::span<const Handle>) const {}
       } p{end, stop};
-      const etl::RunReport r = etl::run(p, {.mode = mode, .batch_size = 8, .workers = 3}, stop.stop());
+      const etl::RunReport r = etl::run(p, {.mode = mode, .batch_size = 8, .workers = 3}, stop.stop_token());
       CHECK(test::unsound(r) == "");
       CHECK(Value::counts().alive() == 0);
       CHECK(Handle::counts().alive() == 0);
@@ -394,7 +394,7 @@ struct Acknowledged {
   int chunks;
   void extract(etl::Emitter<std::uint64_t>& out) {
     for (int chunk = 0; chunk < chunks; ++chunk) {
-      out.hold(std::make_shared<int>(chunk), [this](bool) { left.push_back(Handle::counts().alive()); });
+      out.retain(std::make_shared<int>(chunk), [this](bool) { left.push_back(Handle::counts().alive()); });
       for (std::uint64_t i = 0; i < 8; ++i)
         if (!out.push(i)) return;
     }

@@ -114,7 +114,7 @@ TEST_CASE("G9: after a drain the attempts at a load use the time that is left") 
                                            if (++calls == 4) return {};
                                            return etl::failure(etl::transient("server is down"));
                                          }},
-                                 t.options, stop.stop());
+                                 t.options, stop.stop_token());
     CHECK(calls == (in_time ? 4 : 2));
     CHECK(report.items.loaded == (in_time ? 1 : 0));
     CHECK(report.outcome == (in_time ? etl::Outcome::Completed : etl::Outcome::DrainTimeout));
@@ -133,17 +133,18 @@ TEST_CASE("G9 G10: the deadline and an abandon reach a cooperative load after a 
         etl::run(Numbers{.sink = [&](std::span<const int> batch, etl::BatchContext& context) -> etl::Result<void> {
                    if (batch[0] == 0) {
                      begun = true;
-                     for (int i = 0; i < 100'000 && !context.stop().stop_requested(); ++i) {
+                     for (int i = 0; i < 100'000 && !context.stop_token().stop_requested(); ++i) {
                        t.clock->advance(100ms);
                        if (abandons && i == 20) stop.request_abandon();
                      }
-                     if (!context.stop().stop_requested()) return etl::failure(etl::fatal("was never told to stop"));
+                     if (!context.stop_token().stop_requested())
+                       return etl::failure(etl::fatal("was never told to stop"));
                      return {};
                    }
                    while (!begun) t.clock->yield();
                    throw std::runtime_error("broken");
                  }},
-                 t.options, stop.stop());
+                 t.options, stop.stop_token());
     CHECK(report.outcome == etl::Outcome::Failed);
     CHECK(report.error_count == 1);
     CHECK(t.passed() < 20s);
@@ -159,10 +160,11 @@ TEST_CASE("G9: the deadline reaches a load also when no other timer runs, and wh
       etl::run(Numbers{.count = 1,
                        .sink = [&](std::span<const int>, etl::BatchContext& context) -> etl::Result<void> {
                          stop.request_drain();
-                         for (int i = 0; i < 1000 && !context.stop().stop_requested(); ++i) t.clock->advance(100ms);
+                         for (int i = 0; i < 1000 && !context.stop_token().stop_requested(); ++i)
+                           t.clock->advance(100ms);
                          return {};
                        }},
-               t.options, stop.stop());
+               t.options, stop.stop_token());
   CHECK(report.items.loaded == 1);
   CHECK(report.outcome ==
         etl::Outcome::Completed);  // it was in load when the deadline passed, and nothing else is left
@@ -205,7 +207,7 @@ TEST_CASE("G9: on an executor that runs nothing a run loads by itself, and keeps
                                            busy->time += 10s;
                                            return {};
                                          }},
-                                 options, stop.stop());
+                                 options, stop.stop_token());
     CHECK(report.outcome == (in_time ? etl::Outcome::Cancelled : etl::Outcome::DrainTimeout));
     CHECK(report.items.loaded == (in_time ? 10 : 3));
     busy->tasks.clear();
@@ -261,7 +263,7 @@ TEST_CASE("G9: the deadline that passes while a fused source dawdles is a DrainT
                                              stop.request_drain();
                                              t.clock->advance(30s);
                                            }},
-                               t.options, stop.stop());
+                               t.options, stop.stop_token());
   CHECK(report.outcome == etl::Outcome::DrainTimeout);
   CHECK(report.items.abandoned == 5);
 }
@@ -285,7 +287,7 @@ TEST_CASE("G10: a drain ends the opening look-up's back-off, and the run is canc
     if (++asked == 3) stop.request_drain();
   };
   t.options.delivery.checkpoints = store;
-  const auto report = etl::run(Numbers{}, t.options, stop.stop());
+  const auto report = etl::run(Numbers{}, t.options, stop.stop_token());
   CHECK(report.outcome == etl::Outcome::Cancelled);
   CHECK(asked == 3);
   CHECK(t.passed() < 3min);
@@ -317,8 +319,8 @@ TEST_CASE("G9 G10: the last save waits no longer than the deadline, nor beyond a
       if (++asked == 4 && abandons) stop.request_abandon();
     };
     t.options.delivery = {.checkpoints = store, .save_every = etl::Options::never};
-    const auto report =
-        etl::run(Numbers{.source = [&](int n, etl::Emitter<int>&) { store->down = n == 2; }}, t.options, stop.stop());
+    const auto report = etl::run(Numbers{.source = [&](int n, etl::Emitter<int>&) { store->down = n == 2; }}, t.options,
+                                 stop.stop_token());
     CHECK(report.outcome == etl::Outcome::Failed);
     CHECK(report.items.loaded == 2);
     CHECK(t.passed() < 1min);
@@ -440,7 +442,7 @@ TEST_CASE("G9: a bucket's deadline reaches what its end processes on its own thr
     bool told = false;
     const auto processor = [&](std::span<const int>, etl::BatchContext& context) mutable -> etl::Result<void> {
       if (cooperative) t.clock->advance(1h);
-      told = context.stop().stop_requested();
+      told = context.stop_token().stop_requested();
       return etl::failure(etl::transient("down"));
     };
     etl::Bucket<int> bucket(processor, options);
@@ -488,7 +490,8 @@ TEST_CASE("G4: a source that waits for its stop token hears that no timer can be
   options.executor = etl::Executor(executor);
   bool told = false;
   const auto report = etl::run(
-      Numbers{.source = [&](int, etl::Emitter<int>& out) { told = told || out.stop().stop_requested(); }}, options);
+      Numbers{.source = [&](int, etl::Emitter<int>& out) { told = told || out.stop_token().stop_requested(); }},
+      options);
   CHECK(told);
   CHECK(report.outcome == etl::Outcome::Failed);
   CHECK(report.items.balanced());

@@ -74,7 +74,7 @@ class Case:
 
     def command(self, *arguments, into=None):
         into = into or f"sqlite:{self.database}"
-        return [self.program, "load", *map(str, arguments), "--into", into, "--table", "t"]
+        return [self.program, "load", *map(str, arguments), "--store", into, "--table", "t"]
 
     def load(self, *arguments, into=None, wanted=0, stdin=None):
         """Runs to the end; its summary and what it said on stderr."""
@@ -142,7 +142,7 @@ def changed_files(c):
     summary, error = c.load(pattern, wanted=1)
     c.has(error, "f000.csv", "has changed since it was loaded", "--restart")
     c.equal("states", ["loaded before", "failed"], sorted((r["state"] for r in summary["results"]), reverse=True))
-    c.load(pattern, "--on-duplicate", "update")
+    c.load(pattern, "--on-conflict", "update")
     c.equal("updated", 200, len(c.rows()))
     c.equal("new values", 1, c.rows("SELECT count(*) FROM t WHERE sku = 'other'")[0][0])
     summary, _ = c.load(pattern, "--restart", wanted=3)
@@ -340,7 +340,7 @@ def one_bad_row(c):
 
 
 def rows_not_kept(c):
-    """Rows that a trigger, a rule or --on-duplicate drops are told apart from those that are there."""
+    """Rows that a trigger, a rule or --on-conflict drops are told apart from those that are there."""
     (c.folder / "a.csv").write_text("id,t\n" + "".join(f"{i},{'no' if i % 4 == 0 else 'yes'}\n" for i in range(100)))
     (c.folder / "b.csv").write_text("id,t\n" + "".join(f"{i},yes\n" for i in range(50, 150)))
 
@@ -353,9 +353,9 @@ def rows_not_kept(c):
         db.executescript("CREATE TABLE t (id INTEGER PRIMARY KEY, t TEXT); CREATE TRIGGER g BEFORE INSERT ON t WHEN NEW.t = 'no' "
                          "BEGIN SELECT RAISE(IGNORE); END")
     holds("RAISE(IGNORE)", (100, 75, 25, 25), "a.csv")
-    holds("ignored duplicates", (100, 62, 38, 38), "b.csv", "--on-duplicate", "ignore")
-    code, out, _ = run(c, *c.command("b.csv", "--on-duplicate", "ignore", "--restart")[1:])
-    c.has(out, "100 rows: 0 loaded, 0 rejected, 100 not kept by the database (a trigger, a rule, or --on-duplicate)")
+    holds("ignored duplicates", (100, 62, 38, 38), "b.csv", "--on-conflict", "ignore")
+    code, out, _ = run(c, *c.command("b.csv", "--on-conflict", "ignore", "--restart")[1:])
+    c.has(out, "100 rows: 0 loaded, 0 rejected, 100 not kept by the database (a trigger, a rule, or --on-conflict)")
     with contextlib.closing(sqlite3.connect(c.database)) as db:
         db.executescript("DROP TABLE t; CREATE TABLE u (id INTEGER, t TEXT); CREATE VIEW t AS SELECT * FROM u; "
                          "CREATE TRIGGER i INSTEAD OF INSERT ON t BEGIN INSERT INTO u VALUES (NEW.id, NEW.t); END")
@@ -366,7 +366,7 @@ def rows_not_kept(c):
             CREATE FUNCTION own() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF NEW.t = 'no' THEN RETURN NULL; END IF;
               RETURN NEW; END$$; CREATE TRIGGER own BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION own()""")
         holds("a trigger", (100, 75, 25, 25), "a.csv", into=url)
-        holds("ignored duplicates", (100, 62, 38, 38), "b.csv", "--on-duplicate", "ignore", into=url)
+        holds("ignored duplicates", (100, 62, 38, 38), "b.csv", "--on-conflict", "ignore", into=url)
 
 
 def resumed_summary(c):
@@ -494,7 +494,7 @@ def every_type(c):
         found = json.loads(c.psql(url, f"SELECT json_build_array({', '.join(f'c{i}::text' for i in range(len(cells)))}) FROM t WHERE id = 1"))
         c.equal("values", [], [(k, v, got) for (k, v), got in zip(cells.items(), found) if v != got and k != "char(3)"])
         c.equal("NULL", "t", c.psql(url, f"SELECT bool_and(x IS NULL) FROM (SELECT unnest(ARRAY[{', '.join(f'c{i}::text' for i in range(len(cells)))}]) x FROM t WHERE id = 2) s"))
-        c.load("a.csv", "--restart", "--on-duplicate", "update", into=url)
+        c.load("a.csv", "--restart", "--on-conflict", "update", into=url)
         c.psql(url, "DROP TABLE t; CREATE TABLE t (id int, ip inet, at time)")
         (c.folder / "b.csv").write_text("id,ip,at\n" + "".join(f"{i},10.0.0.{i},10:{i % 60:02}\n" for i in range(50)) + "50,no,10:00\n51,::1,25:00\n52,::1,\n")
         _, error = c.load("b.csv", into=url, wanted=3)
@@ -517,14 +517,14 @@ def told_in_plain_words(c):
     (c.folder / "b.csv").write_text("id,n\n1,2,\n")
     c.load("a.csv", "--create")
     for how in ("update", "replace"):
-        _, error = c.load("a.csv", "--on-duplicate", how, wanted=2)
-        c.has(error, f"--on-duplicate {how} goes by the key of a row, and the table t has no primary key", "--key")
+        _, error = c.load("a.csv", "--on-conflict", how, wanted=2)
+        c.has(error, f"--on-conflict {how} goes by the key of a row, and the table t has no primary key", "--key")
     _, error = c.load("b.csv", wanted=3)
     c.has(error, "3 cells instead of 2", "(--ragged pad or truncate, or \"ragged\" in a mapping)")
     (c.folder / "merge.sql").write_text("INSERT INTO nowhere VALUES (1);\n")
     with c.server() as (url, _):
         c.load("a.csv", "--create", into=url)
-        said = [c.load("a.csv", "--on-duplicate", "update", into=url, wanted=2)[1],
+        said = [c.load("a.csv", "--on-conflict", "update", into=url, wanted=2)[1],
                 c.load("a.csv", "--merge", "merge.sql", "--restart", into=url, wanted=1)[0]["failure"]]
         for text in said:
             c.holds("no C++", "::" not in text, text)
@@ -584,7 +584,7 @@ def said(c):
     batch = "a.csv:2: batch 0 of 2 rows"
 
     def holds(what, seen, *options, **environment):
-        done = subprocess.run([c.program, "load", "a.csv", "b.csv", "--into", f"sqlite:{c.folder / 't.db'}", "--table", "t",
+        done = subprocess.run([c.program, "load", "a.csv", "b.csv", "--store", f"sqlite:{c.folder / 't.db'}", "--table", "t",
                                "--restart", *options], cwd=c.folder, env={**os.environ, **environment}, check=False,
                               capture_output=True, text=True)
         found = [text for text in (error, rejected, summary, debug, batch) if text in done.stdout + done.stderr]
@@ -622,7 +622,7 @@ def mapping(c):
     rows = [(7, "1.50", "2024-02-29T13:30:00", 1, "2024-03-01"), (8, None, "2024-03-01T08:00:00", None, None),
             (9, "12345678901234567890.10", "2024-02-29T13:50:00", 0, "2024-03-02")]
     c.equal("rows", rows, c.rows(everything))
-    again, _ = c.load("in/*.csv", "--mapping", "map.json", "--restart", "--on-duplicate", "update")
+    again, _ = c.load("in/*.csv", "--mapping", "map.json", "--restart", "--on-conflict", "update")
     c.equal("a second load has all rows", (3, rows), (again["rows"]["loaded"], c.rows(everything)))
     (c.folder / "in" / "new2.csv").write_text(f"{new}10,2.5,1709214600000,true,2024-03-03\n11,1,0,yes,3.3.2024\n")
     summary, error = c.load("in/*.csv", "--mapping", "map.json", wanted=3)
@@ -823,13 +823,13 @@ def into_postgres(c):
         again, _ = c.load(pattern, into=url)
         c.equal("loaded before", 4, again["loaded_before"])
         c.psql(url, "ALTER TABLE t DROP CONSTRAINT t_sku_check")
-        c.load(pattern, "--restart", "--on-duplicate", "update", into=url, wanted=3)
+        c.load(pattern, "--restart", "--on-conflict", "update", into=url, wanted=3)
         c.equal("upserted", "1999", c.psql(url, "SELECT count(*) FROM t"))
         summary, _ = c.load(pattern, "--check", "SELECT id FROM t WHERE id = 5", into=url, wanted=1)
         c.has(summary["failure"], "SELECT id FROM t WHERE id = 5")
         c.psql(url, "DROP TABLE t; CREATE TYPE mood AS ENUM ('glad'); CREATE TABLE t (id integer GENERATED ALWAYS AS "
                     "IDENTITY PRIMARY KEY, sku text, price numeric(4, 1), day date, note text)")
-        _, error = c.load(pattern, "--restart", "--on-duplicate", "update", into=url, wanted=3)
+        _, error = c.load(pattern, "--restart", "--on-conflict", "update", into=url, wanted=3)
         c.equal("identity column, numeric overflow", "1999", c.psql(url, "SELECT count(*) FROM t"))
         c.psql(url, "DROP TABLE t; CREATE TABLE t (id integer PRIMARY KEY, sku mood, price numeric, day date, note text)")
         _, error = c.load(c.folder / "data" / "f000.csv", "--restart", into=url, wanted=3)
@@ -1038,7 +1038,7 @@ def before_the_first_file(c):
                          ["sqlite:no/such/folder/o.db", "no/such/folder"],
                          ["host=127.0.0.1 port=1 dbname=x", "127.0.0.1", "port 1"]):
         code, out, error = run(c, *c.command("data/f000.csv", "--create", into=into)[1:])
-        c.equal(f"exit code and summary of --into {into}", (2, ""), (code, out))
+        c.equal(f"exit code and summary of --store {into}", (2, ""), (code, out))
         c.has(error, *parts)
         c.holds("no password", "secret" not in error, error)
     (c.folder / "map.json").write_text("{")

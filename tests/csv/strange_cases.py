@@ -177,14 +177,14 @@ def cures(c):
           """column 2 'n': '1,5' is not a number; if it has a decimal comma: --decimal-comma, or""",
           "column 3 'd': '31.12.2024' is not a date as ISO 8601 writes it; a mapping says how dates and times are written",
           "column 2 'n': 'x' is not a number; the row begins",
-          "UNIQUE constraint failed: t.id; --on-duplicate ignore, replace or update says what becomes of such a row")
+          "UNIQUE constraint failed: t.id; --on-conflict ignore, replace or update says what becomes of such a row")
     with c.server() as (url, _):
         c.psql(url, "CREATE TABLE t(id int primary key, ip inet)")
         (c.folder / "b.csv").write_text('id,ip\n1,""\n2,10.0.0.1\n2,10.0.0.1\n')
         _, error = c.load("b.csv", into=url, wanted=3)
         c.has(error, 'invalid input syntax for type inet: ""; with --null \'\' an empty cell is NULL, also within quotes',
-              "(Key (id)=(2) already exists.); --on-duplicate ignore, replace or update says")
-        c.load("b.csv", "--null", "", "--restart", "--on-duplicate", "ignore", into=url)
+              "(Key (id)=(2) already exists.); --on-conflict ignore, replace or update says")
+        c.load("b.csv", "--null", "", "--restart", "--on-conflict", "ignore", into=url)
         c.equal("with it", "1", c.psql(url, "SELECT count(*) FROM t WHERE ip IS NULL"))
 
 

@@ -289,8 +289,8 @@ def case_types(case):
 def case_dead_letters(case):
     """A row that Druid cannot parse is kept with its text before the staged rows go."""
     letters = case.folder / "letters.ndjson"
-    assert "--dead-letters" in case.run(case.load("--mode", "append", "--max-bad-rows", "1"), 2)
-    accept = ["--mode", "replace", "--max-bad-rows", "2", "--dead-letters", str(letters)]
+    assert "--rejects" in case.run(case.load("--mode", "append", "--max-bad-rows", "1"), 2)
+    accept = ["--mode", "replace", "--max-bad-rows", "2", "--rejects", str(letters)]
     case.druid.bad_lines = [2]
     summary = json.loads(case.run(case.load(*accept, "--json"), 3).split("\n")[0])
     assert summary["outcome"] == "complete with rejects" and summary["dead_letters"] == 1, summary
@@ -311,7 +311,7 @@ def case_s3(case):
     letters = case.folder / "letters.ndjson"
     case.druid.bad_lines = [3]
     command = case.command("load", str(case.file), "--datasource", "sales", "--mode", "append", "--max-bad-rows", "1",
-                           "--dead-letters", str(letters))
+                           "--rejects", str(letters))
     assert "not-told" not in case.run(command, 3, S3_BUCKET_NAME="bucket", **said)
     assert list(case.druid.rows.values()) == [ROWS], case.druid.rows
     (key,) = bucket.keys

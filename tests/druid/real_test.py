@@ -182,7 +182,7 @@ def case_bad_row(case):
     said = case.run(case.load(path, "--mode", "replace", "--time", "sold_at"), 1)
     assert "Max parse exceptions[0] exceeded" in said and "2024-99-99" in said, said
     letters = case.folder / "letters.ndjson"
-    accept = ["--mode", "replace", "--time", "sold_at", "--max-bad-rows", "2", "--dead-letters", str(letters)]
+    accept = ["--mode", "replace", "--time", "sold_at", "--max-bad-rows", "2", "--rejects", str(letters)]
     said = case.run(case.load(path, *accept), 3)
     assert "complete with rejects" in said and "1 unparseable" in said, said
     case.expect(sums(SALES))

@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   static uniprot::Entry entry, owned;
   const auto problem = uniprot::parse(text, entry);
-  const auto same = uniprot::parse(text, owned, uniprot::Parse::owning);
+  const auto same = uniprot::parse(text, owned, uniprot::Parse::Owning);
   if (problem.has_value() != same.has_value()) std::abort();
   if (problem && (problem->reason != same->reason || problem->line != same->line)) std::abort();
   static_cast<void>(uniprot::EntryView::of(text));

@@ -382,7 +382,7 @@ TEST_CASE("memory: a store gets every item once, over a failed run and the next 
       Stored pipeline{{{&seen, true}}};
       {
         const Failing failing(n, count);
-        report = etl::run(etl::with(pipeline, store), options);
+        report = etl::run(etl::with_store(pipeline, store), options);
         Failing::disarm();
         reached = failing.happened();
       }
@@ -390,7 +390,7 @@ TEST_CASE("memory: a store gets every item once, over a failed run and the next 
       check_hooks(seen, report);
       const std::uint64_t committed = store.rows().size();
       CHECK(report.results.committed == committed);
-      if (!report.ok()) CHECK(etl::run(etl::with(pipeline, store), options).ok());
+      if (!report.ok()) CHECK(etl::run(etl::with_store(pipeline, store), options).ok());
       std::vector<std::string> rows = store.rows();
       CHECK(rows.size() == items - 2);
       CHECK(std::set<std::string>(rows.begin(), rows.end()).size() == items - 2);
@@ -407,8 +407,8 @@ struct Acknowledges : Strings {
   void extract(etl::Emitter<std::string>& out) {
     for (int i = 0; i < items; ++i) {
       if (i % chunk == 0)
-        out.hold(std::make_shared<std::string>(text_of(i)),
-                 [all = acknowledged, i](bool settled) { all[i / chunk] += settled ? 1 : 2; });
+        out.retain(std::make_shared<std::string>(text_of(i)),
+                   [all = acknowledged, i](bool settled) { all[i / chunk] += settled ? 1 : 2; });
       if (!out.push(text_of(i))) return;
     }
   }

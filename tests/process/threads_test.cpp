@@ -254,7 +254,7 @@ TEST_CASE("manager: a run_all that throws has first ended what was under way (G3
   for (int n = 0;; ++n) {
     std::atomic<bool> under_way = false, ended = false;
     etl::PipelineManager manager({.mode = etl::Mode::Fused}, {.max_concurrent = 2, .fail_fast = true});
-    manager.add_runner("waits", [&](const etl::Options&, etl::Stop stop) {  // until it is told to stop
+    manager.add_runner("waits", [&](const etl::Options&, etl::StopToken stop) {  // until it is told to stop
       under_way = true;
       test::Gate stopped;
       const std::stop_callback open(stop.drain(), [&stopped] { stopped.open(); });
@@ -262,9 +262,9 @@ TEST_CASE("manager: a run_all that throws has first ended what was under way (G3
       ended = true;
       return etl::RunReport{.outcome = etl::Outcome::Cancelled};
     });
-    manager.add_runner("fails",
-                       [](const etl::Options&, etl::Stop) -> etl::RunReport { throw std::runtime_error("planned"); });
-    manager.add_runner("is never started", [](const etl::Options&, etl::Stop) { return etl::RunReport{}; },
+    manager.add_runner(
+        "fails", [](const etl::Options&, etl::StopToken) -> etl::RunReport { throw std::runtime_error("planned"); });
+    manager.add_runner("is never started", [](const etl::Options&, etl::StopToken) { return etl::RunReport{}; },
                        {.after = {"waits"}});
     bool thrown = false;
     bool reached = false;
@@ -343,7 +343,7 @@ TEST_CASE("fork: pool, bucket, manager and signals of the parent can be destroye
   CHECK(manager->run_all().ok());
 
   const Handling former = std::signal(SIGUSR1, ignore);
-  auto stop = std::make_unique<etl::Stop>(etl::stop_on_signals({SIGUSR1}));
+  auto stop = std::make_unique<etl::StopToken>(etl::stop_on_signals({SIGUSR1}));
   CHECK(in_child([&] {
           stop.reset();
           return handling_of(SIGUSR1) == ignore ? 7 : 1;
@@ -357,7 +357,7 @@ TEST_CASE("fork: a manager with pipelines under way can be destroyed in a child"
   const test::Watchdog watchdog("a running manager in a child");
   test::Gate under_way, go_on;
   auto manager = std::make_unique<etl::PipelineManager>(etl::Options{.workers = 2});
-  manager->add_runner("holds", [&](const etl::Options&, etl::Stop) {
+  manager->add_runner("holds", [&](const etl::Options&, etl::StopToken) {
     under_way.open();
     go_on.wait();
     return etl::RunReport{};

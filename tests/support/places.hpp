@@ -43,7 +43,7 @@ class Service {
 class Places {
  public:
   template <class P>
-  etl::RunReport run(Place place, P& pipeline, etl::Options options, etl::Stop stop = {}) {
+  etl::RunReport run(Place place, P& pipeline, etl::Options options, etl::StopToken stop = {}) {
     switch (place) {
       case Place::OneThread: options.executor = one_.executor(); break;
       case Place::TwoThreads: options.executor = two_.executor(); break;

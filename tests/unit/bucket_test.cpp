@@ -334,7 +334,7 @@ TEST_CASE("bucket: G2 what a stop, a deadline or a commit of unknown outcome lea
   auto nowhere = std::make_shared<Nowhere>();
   {
     etl::Bucket<int> bucket([](std::span<const int>) {}, tell,
-                            {.batch_size = 2, .workers = 1, .executor = etl::Executor(nowhere)}, stopper.stop());
+                            {.batch_size = 2, .workers = 1, .executor = etl::Executor(nowhere)}, stopper.stop_token());
     for (int i = 0; i < 3; ++i) REQUIRE(bucket.push(i));
     stopper.request_abandon();
     CHECK(bucket.finish().items.abandoned == 3);
@@ -481,7 +481,7 @@ TEST_CASE("G4: a bucket whose callable for lost items asks for an abandon comes 
         lost.emplace_back(one.item, one.how);
         stop.request_abandon();
       },
-      {.batch_size = 1, .workers = 1, .capacity = 10, .errors = {.max_rejects = 10}}, stop.stop());
+      {.batch_size = 1, .workers = 1, .capacity = 10, .errors = {.max_rejects = 10}}, stop.stop_token());
   for (const int item : {0, 1, 2}) CHECK(bucket.push(item));
   pushed.open();
   const etl::RunReport r = bucket.finish();
@@ -538,8 +538,8 @@ TEST_CASE("bucket: the processor's context: batch, Seq range, rejects") {
       [&](std::span<const int> batch, etl::BatchContext& context) {
         const std::lock_guard lock(mutex);
         batches.push_back(context.batch());
-        ranges =
-            ranges && context.last_seq() - context.first_seq() + 1 == batch.size() && !context.stop().stop_requested();
+        ranges = ranges && context.last_seq() - context.first_seq() + 1 == batch.size() &&
+                 !context.stop_token().stop_requested();
         for (std::size_t i = 0; i < batch.size(); ++i)
           if (batch[i] % 5 == 0) context.reject(i, "by five");
       },
@@ -578,7 +578,7 @@ TEST_CASE("bucket: a stop drains, an abandon drops what is queued") {
           go_on.wait();
           processed += static_cast<int>(batch.size());
         },
-        {.batch_size = 1, .workers = 1, .capacity = 10}, source.stop());
+        {.batch_size = 1, .workers = 1, .capacity = 10}, source.stop_token());
     for (int i = 0; i < 5; ++i) CHECK(bucket.push(i));
     loading.wait();
     abandon ? source.request_abandon() : source.request_drain();
@@ -796,7 +796,7 @@ TEST_CASE("bucket: G2 of a batch with an item that cannot be moved out, the othe
         for (const Item& item : batch) loaded.push_back(item.number);
       },
       [&](const etl::LostItem<Item>& one) { lost.push_back(one.item.number); },
-      {.batch_size = 6, .timeout = etl::Options::never, .workers = 1}, stop.stop());
+      {.batch_size = 6, .timeout = etl::Options::never, .workers = 1}, stop.stop_token());
   for (int i = 0; i < 5; ++i) CHECK(bucket.push(Item(i, broken)));
   broken = true;
   if (stopped) stop.request_abandon();
@@ -976,7 +976,7 @@ TEST_CASE("bucket: weighed items are flushed by size, time, close and stop as ot
   etl::Bucket<int> bucket(
       [&](std::span<const int> batch) mutable { loads.emplace_back(batch.begin(), batch.end()); },
       {.batch_size = 3, .batch_bytes = 1000, .timeout = 10ms, .workers = 1, .executor = etl::Executor(clock)},
-      source.stop());
+      source.stop_token());
   for (int i = 0; i < 4; ++i) CHECK(bucket.push(i));
   clock->advance(9ms);
   CHECK(loads == std::vector<std::vector<int>>{{0, 1, 2}});

@@ -41,7 +41,7 @@ struct Log {
 };
 
 etl::PipelineManager::Runner noted(Log& log, std::string name, etl::Outcome outcome = etl::Outcome::Completed) {
-  return [&log, name = std::move(name), outcome](const etl::Options&, etl::Stop) {
+  return [&log, name = std::move(name), outcome](const etl::Options&, etl::StopToken) {
     log.add(name);
     etl::RunReport r;
     r.outcome = outcome;
@@ -120,7 +120,7 @@ TEST_CASE("manager: never more at once than max_concurrent, and as many if there
     std::atomic<std::size_t> arrived = 0;
     etl::PipelineManager manager({.workers = 1}, {.max_concurrent = most});
     for (int i = 0; i < 9; ++i)
-      manager.add_runner("p" + std::to_string(i), [&](const etl::Options&, etl::Stop) {
+      manager.add_runner("p" + std::to_string(i), [&](const etl::Options&, etl::StopToken) {
         const test::Crowd::Visit visit(crowd);
         ++arrived;
         while (arrived < most) std::this_thread::yield();  // the first ones wait for one another
@@ -230,7 +230,7 @@ TEST_CASE("manager: fail_fast drains the running ones and never starts the waiti
   Log log;
   etl::PipelineManager manager({.batch_size = 10, .workers = 2}, {.max_concurrent = 2, .fail_fast = true});
   manager.add("endless", Endless{running});
-  manager.add_runner("bad", [&running](const etl::Options&, etl::Stop) -> etl::RunReport {
+  manager.add_runner("bad", [&running](const etl::Options&, etl::StopToken) -> etl::RunReport {
     while (running == 0) std::this_thread::yield();
     throw std::runtime_error("planned");
   });
@@ -264,7 +264,7 @@ TEST_CASE("manager: a stop drains all, and what waits is NotRun") {
       while (running < 2) std::this_thread::yield();
       abandon ? stop.request_abandon() : stop.request_drain();
     });
-    const etl::ManagerReport r = manager.run_all(stop.stop());
+    const etl::ManagerReport r = manager.run_all(stop.stop_token());
     int cancelled = 0, not_run = 0;
     for (const auto& [name, report] : r.pipelines) {
       cancelled += report.outcome == etl::Outcome::Cancelled ? 1 : 0;
@@ -282,7 +282,7 @@ TEST_CASE("manager: custom runners get the options and the stop, what they throw
   etl::Options seen;
   bool drained = false;
   etl::PipelineManager manager({.batch_size = 77, .workers = 3});
-  manager.add_runner("custom", [&](const etl::Options& o, etl::Stop s) {
+  manager.add_runner("custom", [&](const etl::Options& o, etl::StopToken s) {
     seen = o;
     stop.request_drain();
     drained = s.drain().stop_requested();
@@ -291,7 +291,7 @@ TEST_CASE("manager: custom runners get the options and the stop, what they throw
     r.items = {.extracted = 1, .loaded = 1};
     return r;
   });
-  const etl::ManagerReport r = manager.run_all(stop.stop());
+  const etl::ManagerReport r = manager.run_all(stop.stop_token());
   CHECK(seen.batch_size == 77);
   CHECK(seen.name == "custom");
   CHECK(static_cast<bool>(seen.executor));
@@ -299,10 +299,12 @@ TEST_CASE("manager: custom runners get the options and the stop, what they throw
   CHECK(r.at("custom").pipeline == "custom");
 
   etl::PipelineManager second({.workers = 1});
-  second.add_runner("std", [](const etl::Options&, etl::Stop) -> etl::RunReport { throw std::runtime_error("one"); });
-  second.add_runner("int", [](const etl::Options&, etl::Stop) -> etl::RunReport { throw 2; });
-  second.add_runner(
-      "etl", [](const etl::Options&, etl::Stop) -> etl::RunReport { throw etl::Exception(etl::rejected("three")); });
+  second.add_runner("std",
+                    [](const etl::Options&, etl::StopToken) -> etl::RunReport { throw std::runtime_error("one"); });
+  second.add_runner("int", [](const etl::Options&, etl::StopToken) -> etl::RunReport { throw 2; });
+  second.add_runner("etl", [](const etl::Options&, etl::StopToken) -> etl::RunReport {
+    throw etl::Exception(etl::rejected("three"));
+  });
   const etl::ManagerReport failed = second.run_all();
   for (const auto& [name, report] : failed.pipelines) {
     CHECK(report.outcome == etl::Outcome::Failed);
@@ -318,7 +320,7 @@ TEST_CASE("manager: add while it runs, from a runner and from another thread") {
   Log log;
   etl::PipelineManager manager({.workers = 1}, {.max_concurrent = 2});
   test::Gate added;
-  manager.add_runner("parent", [&](const etl::Options&, etl::Stop) {
+  manager.add_runner("parent", [&](const etl::Options&, etl::StopToken) {
     manager.add_runner("child", noted(log, "child"), {.after = {"parent"}});
     added.wait();
     return etl::RunReport{};
@@ -379,7 +381,7 @@ TEST_CASE("manager: all pipelines share one pool and one memory budget") {
   const test::Watchdog watchdog("a shared budget");
   std::mutex mutex;
   std::vector<etl::Options> seen;
-  const auto note = [&](const etl::Options& o, etl::Stop) {
+  const auto note = [&](const etl::Options& o, etl::StopToken) {
     const std::lock_guard lock(mutex);
     seen.push_back(o);
     return etl::RunReport{};
@@ -464,7 +466,7 @@ TEST_CASE("manager: fused defaults need no pool") {
 
 TEST_CASE("manager: a custom runner's ledger that does not balance makes its report Inconsistent (G2)") {
   const auto made = [](etl::ItemLedger items, etl::ResultLedger results, etl::Outcome outcome) {
-    return [=](const etl::Options&, etl::Stop) {
+    return [=](const etl::Options&, etl::StopToken) {
       etl::RunReport r;
       r.items = items;
       r.results = results;
@@ -531,7 +533,7 @@ TEST_CASE("manager: progress is kept under an override's own name, the manager's
   manager.add("nightly", std::ref(pipeline), {.options = own});
   std::string seen;
   manager.add_runner("custom",
-                     [&seen](const etl::Options& options, etl::Stop) {
+                     [&seen](const etl::Options& options, etl::StopToken) {
                        seen = options.name;
                        return etl::RunReport{};
                      },

@@ -29,7 +29,7 @@ TEST_CASE("options: the defaults are those of the guide, and valid") {
   CHECK(o.inline_batches == etl::Inline::Adaptive);
   CHECK(o.progress.show == etl::ProgressOptions::Show::Off);
   CHECK_FALSE(static_cast<bool>(o.executor));
-  CHECK_FALSE(o.problem().has_value());
+  CHECK_FALSE(o.validate().has_value());
 }
 
 TEST_CASE("options: an aggregate whose fields are named in this order") {
@@ -48,7 +48,7 @@ TEST_CASE("options: an aggregate whose fields are named in this order") {
                        .inline_batches = etl::Inline::Never,
                        .memory = std::make_shared<etl::MemoryBudget>(1000),
                        .name = "orders"};
-  CHECK_FALSE(o.problem().has_value());
+  CHECK_FALSE(o.validate().has_value());
   CHECK(o.effective_capacity() == 7);
 }
 
@@ -81,7 +81,7 @@ TEST_CASE("options: each bad value is named, and nothing else is") {
   for (const Bad& bad : all) {
     etl::Options o;
     bad.spoil(o);
-    const auto problem = o.problem();
+    const auto problem = o.validate();
     CAPTURE(bad.field);
     REQUIRE(problem.has_value());
     CHECK(problem->code == etl::Errc::InvalidOptions);
@@ -96,7 +96,7 @@ TEST_CASE("options: several bad values come in one error") {
   o.workers = 0;
   o.timeout = 0s;
   o.drain_deadline = 0s;
-  const auto problem = o.problem();
+  const auto problem = o.validate();
   REQUIRE(problem.has_value());
   for (const char* field : {"batch_size", "workers", "timeout", "drain_deadline", "capacity"}) {
     CAPTURE(field, problem->context);
@@ -116,12 +116,12 @@ TEST_CASE("options: the limits themselves are good") {
   o.extractors = 1;
   o.drain_deadline = 1ns;
   o.errors.max_reject_ratio = 0;
-  CHECK_FALSE(o.problem().has_value());
+  CHECK_FALSE(o.validate().has_value());
   o.batch_size = std::size_t{1} << 30;
   o.workers = 4096;
   o.extractors = 4096;
   o.timeout = etl::Options::never;
   o.drain_deadline = etl::Options::never;
   o.errors.max_reject_ratio = 1;
-  CHECK_FALSE(o.problem().has_value());
+  CHECK_FALSE(o.validate().has_value());
 }

@@ -240,7 +240,7 @@ TEST_CASE("report: of a run it says where rejected items are, how large batches 
   CHECK(has(etl::run(Numbers{}, options).next_step, "mend what was rejected, or raise its limit"));
   etl::StopSource stopped;
   stopped.request_drain();
-  CHECK(has(etl::run(Numbers{}, options, stopped.stop()).next_step, "run it again, it begins at the start"));
+  CHECK(has(etl::run(Numbers{}, options, stopped.stop_token()).next_step, "run it again, it begins at the start"));
 }
 
 TEST_CASE("report: the verbose text has every figure") {

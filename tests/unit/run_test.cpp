@@ -316,7 +316,7 @@ TEST_CASE("run: a result type that is not the item's") {
 TEST_CASE("run: load with and without the batch's context and the worker's state, const or not, void or Result") {
   struct Context : PushesTen {
     void load(std::span<const int> batch, etl::BatchContext& context) const {
-      if (context.stop().stop_requested()) throw std::logic_error("stopped");
+      if (context.stop_token().stop_requested()) throw std::logic_error("stopped");
       for (const int n : batch) put(n);
     }
   };
@@ -544,7 +544,7 @@ TEST_CASE("emitter: what is held lives until all batches with items pointing int
       for (auto& watch : chunks) {
         auto chunk = std::make_shared<std::vector<int>>(5, 7);
         watch = chunk;
-        out.hold(chunk);
+        out.retain(chunk);
         for (const int& n : *chunk) out.push(&n);
       }
       first_gone = chunks[0].expired();  // its batches are settled in fused mode
@@ -566,7 +566,7 @@ TEST_CASE("emitter: what is held lives until all batches with items pointing int
       for (int c = 0; c < 200; ++c) {
         auto chunk = std::make_shared<std::vector<int>>(11, c);
         chunks.push_back(chunk);
-        out.hold(chunk);
+        out.retain(chunk);
         for (const int& n : *chunk)
           if (!out.push(&n)) return;
       }

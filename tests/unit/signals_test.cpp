@@ -37,7 +37,7 @@ void await(const std::stop_token& token) {
 
 TEST_CASE("signals: the first drains, the second abandons, the third has its former effect (G10)") {
   const Handler handler(SIGINT);
-  const etl::Stop stop = etl::stop_on_signals();
+  const etl::StopToken stop = etl::stop_on_signals();
   CHECK_FALSE(stop.drain().stop_requested());
   std::raise(SIGINT);
   await(stop.drain());
@@ -56,14 +56,14 @@ TEST_CASE("signals: on a terminal the first says what the second does") {
   const test::Terminal terminal;
   const test::StandardError to_terminal(terminal.device());
   {
-    const etl::Stop stop = etl::stop_on_signals();
+    const etl::StopToken stop = etl::stop_on_signals();
     std::raise(SIGINT);
     await(stop.drain());
     CHECK(terminal.read() == "\r\x1b[Kstopping; again to drop what is queued\n");
     std::raise(SIGINT);
     await(stop.abandon());
   }
-  const etl::Stop stop = etl::stop_on_signals({SIGINT}, "I hear you");
+  const etl::StopToken stop = etl::stop_on_signals({SIGINT}, "I hear you");
   std::raise(SIGINT);
   await(stop.drain());
   CHECK(terminal.read() == "\r\x1b[KI hear you\n");  // and nothing of the second signal
@@ -74,7 +74,7 @@ TEST_CASE("signals: where the standard error is a file, nothing is written there
   std::FILE* const file = std::tmpfile();
   {
     const test::StandardError to_file(::fileno(file));
-    const etl::Stop stop = etl::stop_on_signals();
+    const etl::StopToken stop = etl::stop_on_signals();
     std::raise(SIGINT);
     await(stop.drain());
   }
@@ -86,7 +86,7 @@ TEST_CASE("signals: where the standard error is a file, nothing is written there
 TEST_CASE("signals: SIGTERM counts as well, together with SIGINT") {
   const Handler int_handler(SIGINT);
   const Handler term_handler(SIGTERM);
-  const etl::Stop stop = etl::stop_on_signals();
+  const etl::StopToken stop = etl::stop_on_signals();
   std::raise(SIGTERM);
   await(stop.drain());
   std::raise(SIGINT);
@@ -96,7 +96,7 @@ TEST_CASE("signals: SIGTERM counts as well, together with SIGINT") {
 TEST_CASE("signals: only those named are caught") {
   const Handler int_handler(SIGINT);
   const Handler usr_handler(SIGUSR1);
-  const etl::Stop stop = etl::stop_on_signals({SIGUSR1});
+  const etl::StopToken stop = etl::stop_on_signals({SIGUSR1});
   std::raise(SIGINT);
   CHECK(seen == 1);
   CHECK_FALSE(stop.drain().stop_requested());
@@ -110,7 +110,7 @@ TEST_CASE("signals: one that the process ignores stays ignored, as nohup wants i
   const Handler usr_handler(SIGUSR1);
   std::signal(SIGINT, SIG_IGN);
   {
-    const etl::Stop stop = etl::stop_on_signals({SIGINT, SIGUSR1});
+    const etl::StopToken stop = etl::stop_on_signals({SIGINT, SIGUSR1});
     std::raise(SIGINT);
     CHECK_FALSE(stop.drain().stop_requested());
     std::raise(SIGUSR1);
@@ -118,7 +118,7 @@ TEST_CASE("signals: one that the process ignores stays ignored, as nohup wants i
     CHECK_FALSE(stop.abandon().stop_requested());
   }
   CHECK(std::signal(SIGINT, SIG_IGN) == SIG_IGN);
-  const etl::Stop none = etl::stop_on_signals({SIGINT});  // nothing is left to be watched
+  const etl::StopToken none = etl::stop_on_signals({SIGINT});  // nothing is left to be watched
   std::raise(SIGINT);
   CHECK_FALSE(none.drain().stop_requested());
 }
@@ -126,9 +126,9 @@ TEST_CASE("signals: one that the process ignores stays ignored, as nohup wants i
 TEST_CASE("signals: the former handling is back when the last copy goes") {
   const Handler handler(SIGINT);
   {
-    etl::Stop copy;
+    etl::StopToken copy;
     {
-      const etl::Stop stop = etl::stop_on_signals({SIGINT});
+      const etl::StopToken stop = etl::stop_on_signals({SIGINT});
       copy = stop;
     }
     std::raise(SIGINT);
@@ -138,7 +138,7 @@ TEST_CASE("signals: the former handling is back when the last copy goes") {
   std::raise(SIGINT);
   CHECK(seen == 1);
   {
-    const etl::Stop again = etl::stop_on_signals({SIGINT});  // and it can be done again
+    const etl::StopToken again = etl::stop_on_signals({SIGINT});  // and it can be done again
     std::raise(SIGINT);
     await(again.drain());
     CHECK(seen == 1);

@@ -91,7 +91,7 @@ TEST_CASE("start: a drain asked of the handle, of the caller's stop, or by the h
     etl::StopSource stop;
     std::shared_future<etl::RunReport> future;
     {
-      etl::RunHandle run = etl::start(Endless{&began, &stopped}, {.workers = 1}, stop.stop());
+      etl::RunHandle run = etl::start(Endless{&began, &stopped}, {.workers = 1}, stop.stop_token());
       future = run.future();
       began.wait();
       if (by == 0) {
@@ -117,7 +117,7 @@ TEST_CASE("start: abandoning drops what is queued (G10)") {
     void load(std::span<const int>, etl::BatchContext& context) const {
       loading->open();
       test::Gate stopped;
-      const std::stop_callback on_stop(context.stop(), [&stopped] { stopped.open(); });
+      const std::stop_callback on_stop(context.stop_token(), [&stopped] { stopped.open(); });
       stopped.wait();
     }
   };

@@ -7,14 +7,14 @@
 #include "support/catch.hpp"
 
 TEST_CASE("stop: a default one never stops") {
-  const etl::Stop stop;
+  const etl::StopToken stop;
   CHECK_FALSE(stop.drain().stop_possible());
   CHECK_FALSE(stop.abandon().stop_possible());
 }
 
 TEST_CASE("stop: one std::stop_token drains and never abandons (G10)") {
   std::stop_source source;
-  const etl::Stop stop = source.get_token();  // implicitly
+  const etl::StopToken stop = source.get_token();  // implicitly
   CHECK_FALSE(stop.drain().stop_requested());
   source.request_stop();
   CHECK(stop.drain().stop_requested());
@@ -25,7 +25,7 @@ TEST_CASE("stop: a jthread's token can be handed on as it is") {
   bool stopped = false;
   {
     std::jthread thread([&stopped](std::stop_token token) {
-      const etl::Stop stop(token);
+      const etl::StopToken stop(token);
       while (!stop.drain().stop_requested()) std::this_thread::yield();
       stopped = true;
     });
@@ -35,7 +35,7 @@ TEST_CASE("stop: a jthread's token can be handed on as it is") {
 
 TEST_CASE("stop: the two levels of a StopSource") {
   etl::StopSource source;
-  const etl::Stop stop = source.stop();
+  const etl::StopToken stop = source.stop_token();
   CHECK(source.request_drain());
   CHECK_FALSE(source.request_drain());
   CHECK(stop.drain().stop_requested());
@@ -47,7 +47,7 @@ TEST_CASE("stop: the two levels of a StopSource") {
 
 TEST_CASE("stop: abandon includes drain, and is seen first") {
   etl::StopSource source;
-  const etl::Stop stop = source.stop();
+  const etl::StopToken stop = source.stop_token();
   bool abandon_was_set = false;
   const std::stop_callback on_drain(stop.drain(), [&] { abandon_was_set = stop.abandon().stop_requested(); });
   source.request_abandon();
@@ -60,9 +60,9 @@ TEST_CASE("stop: copies share the state and what keeps it alive") {
   const std::weak_ptr<int> watch = owner;
   {
     etl::StopSource source;
-    etl::Stop copy;
+    etl::StopToken copy;
     {
-      const etl::Stop stop(source.stop().drain(), source.stop().abandon(), std::move(owner));
+      const etl::StopToken stop(source.stop_token().drain(), source.stop_token().abandon(), std::move(owner));
       copy = stop;
     }
     CHECK_FALSE(watch.expired());

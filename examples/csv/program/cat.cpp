@@ -23,7 +23,7 @@ struct Options {
   bool set_aside = false;
 };
 
-int cat(const Options& options, const etl::Stop& stop) {
+int cat(const Options& options, const etl::StopToken& stop) {
   auto writer = csv::Writer::to(etl::io::standard_output());
   if (!writer) return fail(writer.error());
   const csv::ReaderOptions how{.bad_rows = options.set_aside ? csv::BadRows::SetAside : csv::BadRows::Stop};
@@ -75,7 +75,8 @@ void add_cat(CLI::App& app, Chosen& chosen) {
       "--header", [options] { options->dialect.header_rows = 1; },
       "The first row of each file is its header; print it once");
   command->add_flag("--keep-going", options->set_aside, "Print broken rows to standard error, and go on after them");
-  command->callback([options, &chosen] { chosen = [options](const etl::Stop& stop) { return cat(*options, stop); }; });
+  command->callback(
+      [options, &chosen] { chosen = [options](const etl::StopToken& stop) { return cat(*options, stop); }; });
 }
 
 }  // namespace program

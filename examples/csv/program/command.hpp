@@ -24,7 +24,7 @@
 namespace program {
 
 /// What the command line chose, to be run: returns the exit code.
-using Chosen = std::function<int(const etl::Stop&)>;
+using Chosen = std::function<int(const etl::StopToken&)>;
 
 // Each adds its subcommand, which sets `chosen` when it is called for.
 void add_cat(CLI::App& app, Chosen& chosen);

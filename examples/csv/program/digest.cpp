@@ -13,7 +13,7 @@ namespace {
 
 namespace csv = etl::csv;
 
-int digest(const std::filesystem::path& path, const csv::Dialect& dialect, const etl::Stop& stop) {
+int digest(const std::filesystem::path& path, const csv::Dialect& dialect, const etl::StopToken& stop) {
   auto reader = csv::Reader::open(path, dialect, {}, stop.drain());
   if (!reader) return fail(reader.error(), exit_usage);
   etl::io::Digest md5(etl::io::DigestKind::Md5);
@@ -55,7 +55,7 @@ void add_digest(CLI::App& app, Chosen& chosen) {
   command->add_option("FILE", options->file, "A file, plain or gzip; - is standard input")->required();
   add_dialect(*command, options->dialect);
   command->callback([options, &chosen] {
-    chosen = [options](const etl::Stop& stop) { return digest(options->file, options->dialect, stop); };
+    chosen = [options](const etl::StopToken& stop) { return digest(options->file, options->dialect, stop); };
   });
 }
 

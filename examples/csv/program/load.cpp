@@ -111,7 +111,7 @@ void note_widened(const TargetColumns& columns, const std::vector<csv::KindGuess
 /// back. When no file has rows, nothing tells kinds: the first file's columns, as texts. `widened`: all of every file
 /// counts, and here is what that changes.
 etl::Result<MadeOf> columns_of(const std::vector<fs::path>& files, const Load& options,
-                               const std::optional<csv::Mapping>& mapping, const etl::Stop& stop,
+                               const std::optional<csv::Mapping>& mapping, const etl::StopToken& stop,
                                std::vector<Widened>* widened) {
   constexpr std::size_t later_look = 256 << 10;
   std::optional<etl::Error> first;
@@ -157,7 +157,7 @@ etl::Result<MadeOf> columns_of(const std::vector<fs::path>& files, const Load& o
 
 etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files, const Load& options,
                                              const std::optional<csv::Mapping>& mapping, Summary& summary,
-                                             const etl::Stop& stop) {
+                                             const etl::StopToken& stop) {
   auto made = columns_of(files, options, mapping, stop, nullptr);
   if (made && options.widen) {
     std::vector<Widened> wider;
@@ -207,13 +207,13 @@ etl::Result<void> merge(Into& into, const Load& options, Summary& summary) {
   return {};
 }
 
-/// Which database `--into` names, or what is wrong with it. It may hold a password, and is not shown then.
+/// Which database `--store` names, or what is wrong with it. It may hold a password, and is not shown then.
 etl::Result<bool> is_sqlite(const std::string& into) {
   constexpr std::string_view forms =
       "name a database as sqlite:PATH or postgresql://USER@HOST/DATABASE (or as libpq's \"host=... dbname=...\")";
   if (into == "sqlite::memory:" || into == "sqlite:")
     return etl::failure(
-        etl::fatal(fmt::format("--into {} would keep nothing: name a file, as in sqlite:orders.db", into)));
+        etl::fatal(fmt::format("--store {} would keep nothing: name a file, as in sqlite:orders.db", into)));
   if (into.starts_with("sqlite:")) return true;
   const std::size_t equals = into.find('=');
   const bool keywords = equals != std::string::npos && into.find_first_not_of("abcdefghijklmnopqrstuvwxyz_ ") == equals;
@@ -221,7 +221,7 @@ etl::Result<bool> is_sqlite(const std::string& into) {
   const std::size_t scheme = into.find("://");
   const bool secret = into.find_first_of("@=") != std::string::npos;
   const std::string shown = scheme != std::string::npos ? into.substr(0, scheme) + "://..." : secret ? "..." : into;
-  return etl::failure(etl::fatal(fmt::format("--into '{}': {}", shown, forms)));
+  return etl::failure(etl::fatal(fmt::format("--store '{}': {}", shown, forms)));
 }
 
 /// The error of `glob`, and why what it found cannot be read.
@@ -230,9 +230,10 @@ etl::Error with_unreadable(etl::Error error, const std::vector<etl::Error>& unre
   return error;
 }
 
-/// Everything behind the command line. `location` is what `--into` names, without the kind.
+/// Everything behind the command line. `location` is what `--store` names, without the kind.
 template <class Into, class DryInto>
-etl::Result<void> load_all(const Load& given, const std::string& location, Summary& summary, const etl::Stop& stop) {
+etl::Result<void> load_all(const Load& given, const std::string& location, Summary& summary,
+                           const etl::StopToken& stop) {
   Files files;
   auto expanded = timed(summary.glob, [&]() -> etl::Result<void> {
     std::vector<std::string> patterns = given.patterns;
@@ -270,7 +271,7 @@ etl::Result<void> load_all(const Load& given, const std::string& location, Summa
   const bool by_key = given.duplicate == Duplicate::Update || given.duplicate == Duplicate::Replace;
   if (by_key && std::ranges::none_of(table, &TargetColumn::key))
     return etl::failure(etl::fatal(
-        fmt::format("--on-duplicate {} goes by the key of a row, and the table {} has no primary key: {}",
+        fmt::format("--on-conflict {} goes by the key of a row, and the table {} has no primary key: {}",
                     given.duplicate == Duplicate::Update ? "update" : "replace", given.table,
                     create ? "say its columns with --key" : "give it one, or let --create make a table with --key")));
 
@@ -310,7 +311,7 @@ etl::Result<void> load_all(const Load& given, const std::string& location, Summa
 
 }  // namespace
 
-int load(const Load& options, const etl::Stop& stop) {
+int load(const Load& options, const etl::StopToken& stop) {
   Summary summary{.dry_run = options.dry_run};
   const etl::TimePoint began = etl::Clock::now();
   const auto sqlite = is_sqlite(options.into);

@@ -62,6 +62,6 @@ struct Load {
 };
 
 /// Returns the exit code.
-int load(const Load& options, const etl::Stop& stop);
+int load(const Load& options, const etl::StopToken& stop);
 
 }  // namespace program

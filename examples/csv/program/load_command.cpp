@@ -36,7 +36,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
       "Load files into a table of PostgreSQL or SQLite, several at once. Rows, rejected rows and progress are "
       "committed "
       "together: if a load was killed or has failed, the same command resumes it, and no file is loaded twice. First "
-      "example: etl-csv load 'data/*.csv' --into sqlite:orders.db --table orders --create");
+      "example: etl-csv load 'data/*.csv' --store sqlite:orders.db --table orders --create");
   command
       ->add_option(
           "PATTERN", load->patterns,
@@ -45,7 +45,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
       ->required();
   command
       ->add_option(
-          "--into", load->into,
+          "--store,--into", load->into,
           "sqlite:PATH, or postgresql://USER@HOST/DATABASE or any other libpq connection string or URI [$DATABASE_URL]")
       ->envname("DATABASE_URL")
       ->required();
@@ -73,7 +73,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
                                                     {"replace", Duplicate::Replace},
                                                     {"update", Duplicate::Update}};
   command
-      ->add_option("--on-duplicate", load->duplicate,
+      ->add_option("--on-conflict,--on-duplicate", load->duplicate,
                    "If the key of a row is already in the table: reject or ignore the new row, or replace or update "
                    "the old one [reject]")
       ->transform(choice(duplicates));
@@ -182,7 +182,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
     load->memory = said.memory;
     load->find_delimiter = delimiter->count() == 0;
     load->log = Log(*quiet ? std::min(*level, LogLevel::Warn) : *level);
-    chosen = [load](const etl::Stop& stop) { return program::load(*load, stop); };
+    chosen = [load](const etl::StopToken& stop) { return program::load(*load, stop); };
   });
 }
 

@@ -94,7 +94,8 @@ etl::Result<void> check_names_of(const csv::Reader& reader, const csv::FileMappi
 }
 
 /// Kinds of columns, as the rows that the reader gives show them. The reader is then somewhere else.
-void find_kinds(csv::Reader& reader, csv::FileMapping& how, FilePlan& plan, std::size_t look, const etl::Stop& stop) {
+void find_kinds(csv::Reader& reader, csv::FileMapping& how, FilePlan& plan, std::size_t look,
+                const etl::StopToken& stop) {
   plan.kinds_known = false;
   const csv::SniffHints said{.dialect = {}, .nulls = how.nulls, .decimal_comma = how.decimal_comma};
   auto looked = csv::look_at_columns(reader, look, said, stop.drain());
@@ -264,7 +265,7 @@ class CsvInput final : public Input {
 };
 
 etl::Result<FilePlan> plan(const fs::path& file, const Load& options, const csv::FileMapping* told,
-                           const std::optional<TargetColumns>& table, const etl::Stop& stop, std::size_t look) {
+                           const std::optional<TargetColumns>& table, const etl::StopToken& stop, std::size_t look) {
   std::optional<csv::Sniffed> sniffed;
   const bool sheet = is_workbook(file);
   if (told == nullptr && options.find_delimiter && !sheet) sniffed = look_into(file, options.dialect);
@@ -303,7 +304,8 @@ etl::Result<FilePlan> plan(const fs::path& file, const Load& options, const csv:
 }  // namespace
 
 etl::Result<FilePlan> plan_csv(const fs::path& file, const Load& options, const csv::FileMapping* told,
-                               const std::optional<TargetColumns>& table, const etl::Stop& stop, std::size_t look) {
+                               const std::optional<TargetColumns>& table, const etl::StopToken& stop,
+                               std::size_t look) {
   auto made = plan(file, options, told, table, stop, look);
   if (!made) {
     made.error() = with_remedy(std::move(made.error()));

@@ -76,7 +76,7 @@ struct FileLoad {
   std::string describe(const FoundRow& found) const { return found.rows->text(found.i); }
 
   etl::Result<void> extract(const etl::csv::Part& part, etl::Emitter<FoundRow>& out) const {
-    auto source = input->open(part, out.resume_from(), out.stop());
+    auto source = input->open(part, out.resume_from(), out.stop_token());
     if (!source) return etl::failure(std::move(source.error()));
     std::uint64_t passed = part.begin.offset;
     const auto count = [&](bool now) {
@@ -85,11 +85,11 @@ struct FileLoad {
     };
     count(!out.resume_from());
     for (;;) {
-      const auto rows = (*source)->next(out.stop());
+      const auto rows = (*source)->next(out.stop_token());
       if (!rows) return etl::failure(rows.error());
       count(true);
       if (!*rows) return {};
-      out.hold(*rows);
+      out.retain(*rows);
       const std::size_t size = (*rows)->size();
       for (std::size_t i = 0; i < size; ++i)
         if (!out.push({.rows = rows->get(), .i = i})) return {};
@@ -140,7 +140,7 @@ struct FileLoad {
     const auto says = [&](std::string_view part) { return error.context.find(part) != std::string::npos; };
     if (options->duplicate == Duplicate::Reject &&
         (says("duplicate key value violates unique constraint") || says("UNIQUE constraint failed")))
-      error.context += "; --on-duplicate ignore, replace or update says what becomes of such a row";
+      error.context += "; --on-conflict ignore, replace or update says what becomes of such a row";
     if (says("invalid input syntax for type") && says(": \"\""))
       error.context += "; with --null '' an empty cell is NULL, also within quotes";
     error.context = fmt::format("{}: {}{}", input->place(row), error.context, input->offset(row));

@@ -86,7 +86,7 @@ class FileLock {
     if (descriptor_ >= 0) ::close(descriptor_);
   }
   /// False: the load is to stop.
-  [[nodiscard]] bool wait(const fs::path& file, const etl::Stop& stop) {
+  [[nodiscard]] bool wait(const fs::path& file, const etl::StopToken& stop) {
     descriptor_ = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
     while (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
       if (stop.drain().stop_requested()) return false;
@@ -130,7 +130,7 @@ class Job {
         counts_dropped_(files.counts_dropped),
         progress_(files.paths) {}
 
-  void run(Summary& summary, const etl::Stop& stop) {
+  void run(Summary& summary, const etl::StopToken& stop) {
     summary.files.resize(files_.size());
     for (std::size_t i = 0; i < files_.size(); ++i) summary.files[i].path = display_name(files_[i]);
     const std::size_t at_once = std::max<std::size_t>(1, std::min(files_.size(), options_.connections));
@@ -153,7 +153,7 @@ class Job {
     etl::PipelineManager manager(defaults, {.max_concurrent = at_once});
     for (std::size_t i = 0; i < files_.size(); ++i)
       manager.add_runner(job_name(options_, files_[i]),
-                         [this, i, &summary](const etl::Options& run, const etl::Stop& stopped) {
+                         [this, i, &summary](const etl::Options& run, const etl::StopToken& stopped) {
                            FileResult& result = summary.files[i];
                            progress_.begins(i);
                            load_file(i, run, stopped, result);
@@ -166,7 +166,7 @@ class Job {
   }
 
  private:
-  void load_file(std::size_t i, const etl::Options& run, const etl::Stop& stop, FileResult& result) {
+  void load_file(std::size_t i, const etl::Options& run, const etl::StopToken& stop, FileResult& result) {
     const etl::TimePoint began = etl::Clock::now();
     options_.log(LogLevel::Debug, "{}: begins", result.path);
     if (auto done = try_load(i, run, stop, result); !done) {
@@ -181,7 +181,7 @@ class Job {
                  std::chrono::duration<double>(result.report.elapsed).count());
   }
 
-  etl::Result<void> try_load(std::size_t i, etl::Options run, const etl::Stop& stop, FileResult& result) {
+  etl::Result<void> try_load(std::size_t i, etl::Options run, const etl::StopToken& stop, FileResult& result) {
     const fs::path& file = files_[i];
     auto plan = plan_file(file, options_, mapping_, table_, stop, options_.widen ? whole_file : first_look);
     if (!plan) return etl::failure(std::move(plan.error()));
@@ -229,7 +229,8 @@ class Job {
                             .progress = &progress_,
                             .dropped = &dropped,
                             .number = i};
-    result.report = etl::run(etl::require<etl::Delivery::effectively_once>(etl::with(pipeline, store_)), run, stop);
+    result.report =
+        etl::run(etl::require_delivery<etl::Delivery::EffectivelyOnce>(etl::with_store(pipeline, store_)), run, stop);
     if (counts_dropped_) result.dropped = dropped.all();
     if (const auto* const left_out = plan->input->left_out()) result.left_out = *left_out;
     result.state = result.report.ok() ? FileState::Loaded : FileState::Failed;
@@ -241,7 +242,7 @@ class Job {
       if (first.error.code == etl::Errc::CheckpointMismatch)
         result.error->context +=
             "; --restart begins anew, and loads again what is in the table: delete these rows first, or let them go by "
-            "their key (--on-duplicate)";
+            "their key (--on-conflict)";
       if (first.error.code == etl::Errc::RejectBudget) result.error = with_option(*std::move(result.error));
       const bool unread = first.stage == etl::Stage::Extract || first.error.code == etl::Errc::RejectBudget;
       if (unread) result.error->context += plan->input->remedy();
@@ -286,7 +287,7 @@ class Job {
     return again && loaded_rows(earlier, rejected) == 0;
   }
   static etl::Error changed(const etl::Checkpoint& earlier, const Print& print, std::size_t rejected) {
-    constexpr std::string_view remedy = "--restart loads it anyway; --on-duplicate update or replace goes by the key";
+    constexpr std::string_view remedy = "--restart loads it anyway; --on-conflict update or replace goes by the key";
     if (!print.same_file(earlier.fingerprint))
       return etl::fatal(fmt::format(
           "the file has changed since it was loaded: what it had in common with the old one would be loaded twice. {}",
@@ -345,7 +346,7 @@ std::string merges_name(const Load& options) { return fmt::format("merges into {
 
 template <class Into>
 void load_files(const Load& options, Into& into, const std::optional<csv::Mapping>& mapping, const TargetColumns& table,
-                const Files& files, Summary& summary, const etl::Stop& stop) {
+                const Files& files, Summary& summary, const etl::StopToken& stop) {
   summary.begun = true;
   Job<Into>(options, into, mapping, table, files).run(summary, stop);
   for (const etl::Error& error : files.unreadable)
@@ -353,8 +354,8 @@ void load_files(const Load& options, Into& into, const std::optional<csv::Mappin
 }
 
 template void load_files(const Load&, IntoSqlite&, const std::optional<csv::Mapping>&, const TargetColumns&,
-                         const Files&, Summary&, const etl::Stop&);
+                         const Files&, Summary&, const etl::StopToken&);
 template void load_files(const Load&, IntoPostgres&, const std::optional<csv::Mapping>&, const TargetColumns&,
-                         const Files&, Summary&, const etl::Stop&);
+                         const Files&, Summary&, const etl::StopToken&);
 
 }  // namespace program

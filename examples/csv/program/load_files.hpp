@@ -31,10 +31,10 @@ struct Files {
 /// Each by a pipeline of its own: what is wrong with one is in its result, and leaves the others alone.
 template <class Into>
 void load_files(const Load& options, Into& into, const std::optional<etl::csv::Mapping>& mapping,
-                const TargetColumns& table, const Files& files, Summary& summary, const etl::Stop& stop);
+                const TargetColumns& table, const Files& files, Summary& summary, const etl::StopToken& stop);
 extern template void load_files(const Load&, IntoSqlite&, const std::optional<etl::csv::Mapping>&, const TargetColumns&,
-                                const Files&, Summary&, const etl::Stop&);
+                                const Files&, Summary&, const etl::StopToken&);
 extern template void load_files(const Load&, IntoPostgres&, const std::optional<etl::csv::Mapping>&,
-                                const TargetColumns&, const Files&, Summary&, const etl::Stop&);
+                                const TargetColumns&, const Files&, Summary&, const etl::StopToken&);
 
 }  // namespace program

@@ -210,7 +210,7 @@ class JsonInput final : public Input {
 
 /// What there is in the first bytes; the file is read on from there, unless it is opened `again`.
 etl::Result<ndjson::Sniffer> look_into(Opened& file, const csv::Nulls& nulls, std::uint64_t enough, bool again,
-                                       const etl::Stop& stop) {
+                                       const etl::StopToken& stop) {
   ndjson::Sniffer found(file.reader.name(), nulls);
   for (std::uint64_t seen = 0; seen < enough && !file.whole;) {
     auto chunk = file.reader.next(stop.drain());
@@ -231,7 +231,8 @@ etl::Result<ndjson::Sniffer> look_into(Opened& file, const csv::Nulls& nulls, st
 }  // namespace
 
 etl::Result<FilePlan> plan_json(const fs::path& file, const Load& options, const csv::FileMapping* told,
-                                const std::optional<TargetColumns>& table, const etl::Stop& stop, std::size_t look) {
+                                const std::optional<TargetColumns>& table, const etl::StopToken& stop,
+                                std::size_t look) {
   csv::FileMapping how = told != nullptr ? *told : csv::FileMapping();
   if (told == nullptr && !options.nulls.empty()) how.nulls = csv::Nulls(options.nulls, true);
   const std::string name = display_name(file);

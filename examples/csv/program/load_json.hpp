@@ -17,7 +17,7 @@ namespace program {
 /// As `plan_file`; `told`: what a mapping says of the file, or null.
 [[nodiscard]] etl::Result<FilePlan> plan_json(const std::filesystem::path& file, const Load& options,
                                               const etl::csv::FileMapping* told,
-                                              const std::optional<TargetColumns>& table, const etl::Stop& stop,
+                                              const std::optional<TargetColumns>& table, const etl::StopToken& stop,
                                               std::size_t look);
 
 }  // namespace program

@@ -252,7 +252,8 @@ etl::Result<FilePlan> plan_columns(std::vector<csv::MappedColumn>& mapped, const
 }
 
 etl::Result<FilePlan> plan_file(const fs::path& file, const Load& given, const std::optional<csv::Mapping>& mapping,
-                                const std::optional<TargetColumns>& table, const etl::Stop& stop, std::size_t look) {
+                                const std::optional<TargetColumns>& table, const etl::StopToken& stop,
+                                std::size_t look) {
   const csv::FileMapping* const told = mapping ? mapping->find(file) : nullptr;
   Load options = given;  // the command line goes before the mapping
   if (told != nullptr) options.types.insert(told->types.begin(), told->types.end());

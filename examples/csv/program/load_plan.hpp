@@ -49,7 +49,7 @@ inline constexpr std::size_t whole_file = std::numeric_limits<std::size_t>::max(
 /// first `look` bytes of the file hold.
 [[nodiscard]] etl::Result<FilePlan> plan_file(const std::filesystem::path& file, const Load& options,
                                               const std::optional<etl::csv::Mapping>& mapping,
-                                              const std::optional<TargetColumns>& table, const etl::Stop& stop,
+                                              const std::optional<TargetColumns>& table, const etl::StopToken& stop,
                                               std::size_t look = first_look);
 
 /// The columns that get the mapped ones: of the table, or as they are to be made. The mapped ones become what these

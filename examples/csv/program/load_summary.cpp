@@ -179,7 +179,7 @@ std::string Summary::text() const {
   out += fmt::format("\n{} rows: {} {}, {} rejected", grouped(whole()), grouped(all.loaded - dropped()),
                      dry_run ? "good" : "loaded", grouped(all.rejected));
   if (dropped() > 0)
-    out += fmt::format(", {} not kept by the database (a trigger, a rule, or --on-duplicate)", grouped(dropped()));
+    out += fmt::format(", {} not kept by the database (a trigger, a rule, or --on-conflict)", grouped(dropped()));
   if (loaded_before() > 0) out += fmt::format(", {} loaded by an earlier run", grouped(loaded_before()));
   if (all.abandoned > 0) out += fmt::format(", {} abandoned", grouped(all.abandoned));
   out += fmt::format("; {} rows/s; {} bytes read", grouped(static_cast<std::uint64_t>(rate(all, elapsed))),
@@ -192,7 +192,7 @@ std::string Summary::text() const {
   if (const std::uint64_t before = rejected_before(); before > 0)
     out += fmt::format("\n{} rejected by earlier loads: --rejects FILE lists them{}", grouped(before),
                        count(FileState::Already) > 0 ? "; to load them when their reason is mended: --restart, with "
-                                                       "--on-duplicate ignore where the table has a key"
+                                                       "--on-conflict ignore where the table has a key"
                                                      : "");
   if (!emptied.empty()) out += "\n" + empty_table();
   for (const Widened& one : widened) out += "\n" + program::text(one);

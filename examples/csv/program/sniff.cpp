@@ -74,7 +74,7 @@ void add_sniff(CLI::App& app, Chosen& chosen) {
   command->add_flag("--decimal-comma", options->decimal_comma, "Numbers are written 1,5");
   add_sheet(*command, options->sheet);
   command->callback([options, &chosen] {
-    chosen = [options](const etl::Stop&) {
+    chosen = [options](const etl::StopToken&) {
       int code = 0;
       csv::SniffHints said{.decimal_comma = options->decimal_comma};
       if (!options->nulls.empty()) said.nulls = csv::Nulls(options->nulls, true);

@@ -27,7 +27,7 @@ struct Options {
   bool json = false;
 };
 
-int validate_all(const Options& options, const etl::Stop& stop) {
+int validate_all(const Options& options, const etl::StopToken& stop) {
   const auto files = etl::io::glob(options.files);
   if (!files) return fail(files.error(), exit_usage);
   bool valid = true;
@@ -82,7 +82,7 @@ void add_validate(CLI::App& app, Chosen& chosen) {
   add_limits(*command, options->limits);
   command->add_flag("--json", options->json, "Print one JSON object for each file");
   command->callback(
-      [options, &chosen] { chosen = [options](const etl::Stop& stop) { return validate_all(*options, stop); }; });
+      [options, &chosen] { chosen = [options](const etl::StopToken& stop) { return validate_all(*options, stop); }; });
 }
 
 }  // namespace program

@@ -126,7 +126,7 @@ etl::Result<std::size_t> write_letters(const Options& options, const druid::Task
 
 class Load {
  public:
-  Load(const Options& options, const etl::Stop& stop) : options_(options), stop_(stop.drain()) {
+  Load(const Options& options, const etl::StopToken& stop) : options_(options), stop_(stop.drain()) {
     if (!options.plan.time.empty()) limits_.min_time_columns = 0;  // the user knows better than any look at values
   }
 
@@ -258,7 +258,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
                    "[s3://$S3_BUCKET_NAME/uploads]")
       ->capture_default_str();
   command->add_flag("--keep-staged", options->keep_staged, "Do not remove the staged rows at the end");
-  command->add_option("--dead-letters", options->dead_letters,
+  command->add_option("--rejects,--dead-letters", options->dead_letters,
                       "File for the texts of rows that Druid could not parse; needed with --max-bad-rows");
   command->add_option("--run", options->run,
                       "Name of this run: repeated with the same rows and name, it finds its task again");
@@ -278,8 +278,8 @@ void add_load(CLI::App& app, Chosen& chosen) {
     if (!options->validate_only && options->plan.mode.empty())
       throw CLI::RequiredError("--mode (append adds rows, replace replaces those of the same time)");
     if (options->plan.max_bad_rows > 0 && options->dead_letters.empty())
-      throw CLI::ValidationError("--max-bad-rows", "name a file for the texts of these rows by --dead-letters");
-    chosen = [options](const etl::Stop& stop) { return Load(*options, stop).run(); };
+      throw CLI::ValidationError("--max-bad-rows", "name a file for the texts of these rows by --rejects");
+    chosen = [options](const etl::StopToken& stop) { return Load(*options, stop).run(); };
   });
 }
 

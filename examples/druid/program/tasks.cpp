@@ -28,7 +28,7 @@ std::string_view name_of(druid::TaskState state) {
   return state == druid::TaskState::Running ? "RUNNING" : state == druid::TaskState::Success ? "SUCCESS" : "FAILED";
 }
 
-int print_status(const Options& options, const etl::Stop& stop) {
+int print_status(const Options& options, const etl::StopToken& stop) {
   const auto client = connect(options.connection);
   if (!client) return fail(client.error(), exit_usage);
   if (options.watch) {
@@ -45,7 +45,7 @@ int print_status(const Options& options, const etl::Stop& stop) {
   return status->state == druid::TaskState::Failed ? exit_failed : 0;
 }
 
-int cancel(const Options& options, const etl::Stop& stop) {
+int cancel(const Options& options, const etl::StopToken& stop) {
   const auto client = connect(options.connection);
   if (!client) return fail(client.error(), exit_usage);
   const auto done = client->shut_down(options.id, stop.drain());
@@ -54,7 +54,7 @@ int cancel(const Options& options, const etl::Stop& stop) {
   return 0;
 }
 
-int query(const Options& options, const etl::Stop& stop) {
+int query(const Options& options, const etl::StopToken& stop) {
   const auto client = connect(options.connection);
   if (!client) return fail(client.error(), exit_usage);
   const auto rows = client->open_sql({.sql = options.sql}, stop.drain());
@@ -73,10 +73,10 @@ int query(const Options& options, const etl::Stop& stop) {
 }
 
 CLI::App* add(CLI::App& app, const char* name, const char* what, const std::shared_ptr<Options>& options,
-              int (*run)(const Options&, const etl::Stop&), Chosen& chosen) {
+              int (*run)(const Options&, const etl::StopToken&), Chosen& chosen) {
   CLI::App* const command = app.add_subcommand(name, what);
   add_connection(*command, options->connection);
-  command->callback([=, &chosen] { chosen = [=](const etl::Stop& stop) { return run(*options, stop); }; });
+  command->callback([=, &chosen] { chosen = [=](const etl::StopToken& stop) { return run(*options, stop); }; });
   return command;
 }
 

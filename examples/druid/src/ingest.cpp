@@ -19,7 +19,7 @@ class Ingestion {
       : client_(client), spec_(spec), options_(options), stop_(stop), waiter_(stop, options.watch.executor) {}
 
   Result<TaskResult> run() {
-    if (auto problem = options_.retry.problem()) return failure(std::move(*problem));
+    if (auto problem = options_.retry.validate()) return failure(std::move(*problem));
     Backoff backoff(options_.retry, waiter_.now(), options_.watch.seed.value_or(etl::detail::random_seed()));
     std::chrono::nanoseconds submitting{};
     for (;;) {

@@ -282,7 +282,7 @@ std::optional<Loaded> Staging::loaded() const {
 }
 
 Delivery Staging::delivery() const noexcept {
-  return state_->options.spec.mode.replace() != nullptr ? Delivery::effectively_once : Delivery::at_least_once;
+  return state_->options.spec.mode.replace() != nullptr ? Delivery::EffectivelyOnce : Delivery::AtLeastOnce;
 }
 
 }  // namespace etl::inline v0::druid

@@ -13,7 +13,7 @@
 
 namespace program {
 
-int count(const Count& options, const etl::Stop& stop) {
+int count(const Count& options, const etl::StopToken& stop) {
   if (auto problem = check_inputs(options.files)) {
     say("etl-uniprot: {}\n", problem->message());
     return 2;

@@ -80,7 +80,7 @@ int fail(const etl::Error& error, int exit_code = 1) {
 }
 
 template <class Writer, class Store>
-int ingest_into(Store& store, const Ingest& options, const etl::Stop& stop) {
+int ingest_into(Store& store, const Ingest& options, const etl::StopToken& stop) {
   auto job = job_of(options);
   if (!job) return fail(job.error());
 
@@ -118,7 +118,7 @@ int ingest_into(Store& store, const Ingest& options, const etl::Stop& stop) {
   }
 
   const etl::RunReport report =
-      etl::run(etl::require<etl::Delivery::effectively_once>(etl::with(ingestion, store)), run, stop);
+      etl::run(etl::require_delivery<etl::Delivery::EffectivelyOnce>(etl::with_store(ingestion, store)), run, stop);
   if (!options.dead_letters.empty() && !options.dry_run)
     if (auto written = write_dead_letters(store, run.name, options.dead_letters); !written)
       return fail(written.error());
@@ -142,7 +142,7 @@ int ingest_into(Store& store, const Ingest& options, const etl::Stop& stop) {
 
 }  // namespace
 
-int ingest(const Ingest& options, const etl::Stop& stop) {
+int ingest(const Ingest& options, const etl::StopToken& stop) {
   if (auto problem = check_inputs(options.files)) return fail(*problem, 2);
 #ifdef PROGRAM_JOBS
   if (options.postgres() && !options.dry_run) {

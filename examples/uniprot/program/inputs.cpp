@@ -119,7 +119,7 @@ void extract_files(const std::vector<fs::path>& files, etl::Emitter<uniprot::Raw
       continue;
     }
     const auto why = std::make_shared<const std::string>(source.error().message());
-    out.hold(why);
+    out.retain(why);
     if (!out.push({.text = *why, .input = i, .kind = uniprot::RawEntry::Kind::Unreadable})) return;
   }
 }

@@ -61,7 +61,7 @@ struct Inspection {
 
 }  // namespace
 
-int inspect(const Inspect& options, const etl::Stop& stop) {
+int inspect(const Inspect& options, const etl::StopToken& stop) {
   if (auto problem = check_inputs(options.files)) {
     say("etl-uniprot: {}\n", problem->message());
     return 2;

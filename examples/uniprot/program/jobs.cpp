@@ -103,7 +103,7 @@ struct UnitIngestion : Landing<Store, Writer> {
 /// One worker over a store of either kind.
 template <class Writer, class Store>
 jobs::WorkerReport work_on(jobs::JobStore& store, Store& data, const jobs::WorkerOptions& options,
-                           const etl::Stop& stop) {
+                           const etl::StopToken& stop) {
   UnparsedCounts unparsed;
   std::optional<Writer> writer;
   std::optional<Tables> tables;
@@ -129,7 +129,7 @@ jobs::WorkerReport work_on(jobs::JobStore& store, Store& data, const jobs::Worke
 }
 
 etl::Result<jobs::WorkerReport> work_at(const std::string& url, jobs::JobStore& store,
-                                        const jobs::WorkerOptions& options, const etl::Stop& stop) {
+                                        const jobs::WorkerOptions& options, const etl::StopToken& stop) {
   if (etl::value(jobs::backend_of(url)) == jobs::Backend::Postgres) {
     auto pool = etl::postgres::Pool::make(url, {.lock_timeout = std::chrono::minutes(1)});
     if (!pool) return etl::failure(std::move(pool.error()));
@@ -143,7 +143,7 @@ etl::Result<jobs::WorkerReport> work_at(const std::string& url, jobs::JobStore& 
 }
 
 int work_and_tell(const std::string& url, jobs::JobStore& store, const JobCommand& command,
-                  std::optional<jobs::Id> only, std::size_t batch_size, const etl::Stop& stop) {
+                  std::optional<jobs::Id> only, std::size_t batch_size, const etl::StopToken& stop) {
   jobs::WorkerOptions options{.job = only,
                               .lease = std::chrono::milliseconds(static_cast<std::int64_t>(command.lease * 1000)),
                               .poll = std::chrono::milliseconds(500),
@@ -199,7 +199,7 @@ etl::Result<std::string> say_done(const etl::Result<Value>& done, std::string te
 
 }  // namespace
 
-int ingest_job(const Ingest& options, const etl::Stop& stop) {
+int ingest_job(const Ingest& options, const etl::StopToken& stop) {
   auto store = jobs::open(options.store, {.max_attempts = options.max_attempts});
   if (!store) return fail(store.error());
   const Settings settings{options.selection, options.tables, options.batch_size};
@@ -229,7 +229,7 @@ int ingest_job(const Ingest& options, const etl::Stop& stop) {
   return ended->state == jobs::JobState::CompletedWithQuarantine ? 3 : 0;
 }
 
-int work(const JobCommand& command, const etl::Stop& stop) {
+int work(const JobCommand& command, const etl::StopToken& stop) {
   auto store = jobs::open(command.store);
   if (!store) return fail(store.error());
   const auto only = job_of(**store, command);

@@ -119,7 +119,7 @@ int run(int argc, char** argv) {
   in->add_flag("--restart", ingest.restart,
                "Begin at the start, also when an earlier ingest of these files did not finish");
   in->add_flag("--dry-run", ingest.dry_run, "Read and check everything, write nothing");
-  in->add_option("--dead-letters", ingest.dead_letters,
+  in->add_option("--rejects,--dead-letters", ingest.dead_letters,
                  "At the end, write the text of rejected entries to this file, to be corrected and loaded");
   in->add_flag("--quiet", ingest.quiet, "No progress, no report; only errors");
   in->add_flag("--json", ingest.json, "The report as JSON on standard output");
@@ -229,7 +229,7 @@ int run(int argc, char** argv) {
   if (resume->parsed()) return program::resume_job(command);
   if (retry->parsed()) return program::retry_quarantined(command);
 #endif
-  const etl::Stop stop = etl::stop_on_signals();
+  const etl::StopToken stop = etl::stop_on_signals();
 #ifdef PROGRAM_JOBS
   if (worker->parsed()) return program::work(command, stop);
   if (status->parsed()) return program::show_status(command, stop);

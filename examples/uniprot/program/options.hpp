@@ -79,15 +79,15 @@ struct Generate {
 };
 
 // Each returns the exit code.
-int ingest(const Ingest& options, const etl::Stop& stop);
-int inspect(const Inspect& options, const etl::Stop& stop);
-int count(const Count& options, const etl::Stop& stop);
+int ingest(const Ingest& options, const etl::StopToken& stop);
+int inspect(const Inspect& options, const etl::StopToken& stop);
+int count(const Count& options, const etl::StopToken& stop);
 int generate(const Generate& options);
 #ifdef PROGRAM_JOBS
-int ingest_job(const Ingest& options, const etl::Stop& stop);
-int work(const JobCommand& options, const etl::Stop& stop);
+int ingest_job(const Ingest& options, const etl::StopToken& stop);
+int work(const JobCommand& options, const etl::StopToken& stop);
 int list_jobs(const JobCommand& options);
-int show_status(const JobCommand& options, const etl::Stop& stop);
+int show_status(const JobCommand& options, const etl::StopToken& stop);
 int cancel_job(const JobCommand& options);
 int resume_job(const JobCommand& options);
 int retry_quarantined(const JobCommand& options);

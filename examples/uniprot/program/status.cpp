@@ -72,7 +72,7 @@ etl::Result<std::string> view_of(jobs::JobStore& store, const jobs::Progress& p)
 }
 
 /// Returns false if `stop` was requested.
-bool pause(const etl::Stop& stop, std::chrono::milliseconds time) {
+bool pause(const etl::StopToken& stop, std::chrono::milliseconds time) {
   std::mutex mutex;
   std::condition_variable_any never;
   std::unique_lock lock(mutex);
@@ -91,7 +91,7 @@ int list_jobs(const JobCommand& command) {
   return 0;
 }
 
-int show_status(const JobCommand& command, const etl::Stop& stop) {
+int show_status(const JobCommand& command, const etl::StopToken& stop) {
   auto store = jobs::open(command.store);
   if (!store) return fail(store.error());
   const auto job = (*store)->find(command.job);

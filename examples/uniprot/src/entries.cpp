@@ -103,15 +103,15 @@ bool extract_entries(io::Source source, const InputPlace& begin, Emitter<RawEntr
   for (;;) {
     if (number >= range.last) return true;
     if (!reader.ready()) out.flush();
-    Result<std::optional<io::Chunk>> next = reader.next(out.stop());
+    Result<std::optional<io::Chunk>> next = reader.next(out.stop_token());
     if (!next) {
       const auto why = std::make_shared<const std::string>(next.error().message());
-      out.hold(why);
+      out.retain(why);
       return out.push({.text = *why, .line = last_line, .input = input, .kind = RawEntry::Kind::Unreadable});
     }
     const std::optional<io::Chunk>& chunk = *next;
-    if (!chunk) return !out.stop().stop_requested();
-    out.hold(chunk->keep);
+    if (!chunk) return !out.stop_token().stop_requested();
+    out.retain(chunk->keep);
     out.mark(InputPlace{input, chunk->offset, chunk->first_line}.position());
     std::uint64_t line = chunk->first_line;
     const bool taken = each_entry(chunk->text, line, [&](std::string_view text) {

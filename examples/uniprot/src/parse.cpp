@@ -71,7 +71,7 @@ void Parser::prepare(Parse mode) {
     }
     entry_.arena_.give_back(end);
     text_ = {begin, static_cast<std::size_t>(end - begin)};
-  } else if (mode == Parse::owning) {
+  } else if (mode == Parse::Owning) {
     text_ = entry_.arena_.copy(text_);
   }
   if (!text_.empty()) {

@@ -14,8 +14,10 @@ namespace etl::inline v0 {
 
 /// How often the target shows the effect of an item after any crash, if progress is kept.
 enum class Delivery : std::uint8_t {
-  at_least_once,     ///< at least once: after a crash, items loaded since the last checkpoint are loaded again
-  effectively_once,  ///< once: repetitions do not happen, or the target recognises them by their key
+  AtLeastOnce,      ///< at least once: after a crash, items loaded since the last checkpoint are loaded again
+  EffectivelyOnce,  ///< once: repetitions do not happen, or the target recognises them by their key
+  at_least_once [[deprecated("renamed to AtLeastOnce")]] = AtLeastOnce,             ///< the former name
+  effectively_once [[deprecated("renamed to EffectivelyOnce")]] = EffectivelyOnce,  ///< the former name
 };
 
 namespace detail {
@@ -23,8 +25,8 @@ namespace detail {
 template <class P, class Tx>
 [[nodiscard]] consteval Delivery delivery_of() {
   return Replayable<P> && HasFingerprint<P> && load_with<P, loaded_t<P>, Tx>() != LoadWith::Nothing
-             ? Delivery::effectively_once
-             : Delivery::at_least_once;
+             ? Delivery::EffectivelyOnce
+             : Delivery::AtLeastOnce;
 }
 template <class P>
 struct DeliveryOf {
@@ -39,8 +41,8 @@ struct DeliveryOf<WithStore<P, T>> {
 
 }  // namespace detail
 
-/// The level of a pipeline, or of a pipeline with its store (`decltype(etl::with(pipeline, store))`). It is
-/// effectively_once if the source is replayable (the pipeline has `using position = ...`) and has a `fingerprint()`,
+/// The level of a pipeline, or of a pipeline with its store (`decltype(etl::with_store(pipeline, store))`). It is
+/// EffectivelyOnce if the source is replayable (the pipeline has `using position = ...`) and has a `fingerprint()`,
 /// and `load` takes a store's transaction or an `etl::IdempotencyKey`.
 template <class P>
 inline constexpr Delivery delivery_of = detail::delivery_of<typename detail::DeliveryOf<std::remove_cvref_t<P>>::Plain,
@@ -49,11 +51,12 @@ inline constexpr Delivery delivery_of = detail::delivery_of<typename detail::Del
 /// Returns the pipeline if it delivers at least this level. Otherwise it does not compile, and the error says what is
 /// missing.
 ///
-///     auto report = etl::run(etl::require<etl::Delivery::effectively_once>(etl::with(sales, store)), options);
+///     auto report = etl::run(etl::require_delivery<etl::Delivery::EffectivelyOnce>(etl::with_store(sales, store)),
+///     options);
 template <Delivery level, class P>
-[[nodiscard]] constexpr P&& require(P&& pipeline) {
+[[nodiscard]] constexpr P&& require_delivery(P&& pipeline) {
   using Of = detail::DeliveryOf<std::remove_cvref_t<P>>;
-  if constexpr (level == Delivery::effectively_once) {
+  if constexpr (level == Delivery::EffectivelyOnce) {
     constexpr bool replayable = detail::Replayable<typename Of::Plain>;
     constexpr bool takes_part =
         detail::load_with<typename Of::Plain, loaded_t<typename Of::Plain>, typename Of::Tx>() !=
@@ -72,9 +75,15 @@ template <Delivery level, class P>
       static_assert(
           takes_part,
           "etl: effectively once needs a load that takes part in it: a store's transaction as argument, run as "
-          "etl::with(pipeline, store), or an etl::IdempotencyKey that the target compares");
+          "etl::with_store(pipeline, store), or an etl::IdempotencyKey that the target compares");
   }
   return std::forward<P>(pipeline);
+}
+
+/// The former name of `require_delivery`.
+template <Delivery level, class P>
+[[deprecated("renamed to etl::require_delivery")]] [[nodiscard]] constexpr P&& require(P&& pipeline) {
+  return require_delivery<level>(std::forward<P>(pipeline));
 }
 
 }  // namespace etl::inline v0

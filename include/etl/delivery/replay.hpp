@@ -163,7 +163,8 @@ struct ReplayTraits {
 /// deleted or written. All letters are held in memory. At least once: after a crash between a load and the end of the
 /// replay, letters of loaded items are still there.
 template <class P>
-[[nodiscard]] RunReport replay(P&& pipeline, DeadLetterStore& letters, const Options& options = {}, Stop stop = {}) {
+[[nodiscard]] RunReport replay(P&& pipeline, DeadLetterStore& letters, const Options& options = {},
+                               StopToken stop = {}) {
   using Plain = std::remove_reference_t<P>;
   using E = typename detail::ReplayTraits<Plain>::E;
   return detail::reported([&]() -> RunReport {
@@ -191,10 +192,10 @@ template <class P>
 /// committed and their letters deleted in one transaction, so that no item is loaded twice (G15). Run one replay of a
 /// pipeline at a time: a second replay would list letters that the first is about to delete.
 ///
-///     auto report = etl::replay(etl::with(orders, store), store, {.name = "orders"});
+///     auto report = etl::replay(etl::with_store(orders, store), store, {.name = "orders"});
 template <class P, class Tx>
 [[nodiscard]] RunReport replay(WithStore<P, Tx> bound, DeadLetterStore& letters, const Options& options = {},
-                               Stop stop = {}) {
+                               StopToken stop = {}) {
   using Plain = std::remove_reference_t<P>;
   using E = typename detail::ReplayTraits<Plain>::E;
   return detail::reported([&]() -> RunReport {

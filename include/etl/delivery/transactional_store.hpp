@@ -106,10 +106,17 @@ struct WithStore {
 /// For a pipeline whose `load` takes `store`'s transaction: rows, dead letters and progress are committed together.
 /// Keeps a reference to an lvalue pipeline, or moves an rvalue pipeline in. Keeps a reference to the store.
 ///
-///     etl::RunReport report = etl::run(etl::with(orders, store), {.name = "orders"});
+///     etl::RunReport report = etl::run(etl::with_store(orders, store), {.name = "orders"});
 template <class P, class Store>
-[[nodiscard]] auto with(P&& pipeline, Store& store) -> WithStore<P, typename Store::Transaction> {
+[[nodiscard]] auto with_store(P&& pipeline, Store& store) -> WithStore<P, typename Store::Transaction> {
   return {std::forward<P>(pipeline), &store};
+}
+
+/// The former name of `with_store`.
+template <class P, class Store>
+[[deprecated("renamed to etl::with_store")]] [[nodiscard]] auto with(P&& pipeline, Store& store)
+    -> WithStore<P, typename Store::Transaction> {
+  return with_store(std::forward<P>(pipeline), store);
 }
 
 }  // namespace etl::inline v0

@@ -2,7 +2,7 @@
 /// An HTTP client on libcurl.
 ///
 ///     auto client = etl::http::Client::make({.auth = etl::http::Auth::bearer(token)});
-///     auto answer = client->get("https://host/orders.csv", out.stop());
+///     auto answer = client->get("https://host/orders.csv", out.stop_token());
 
 #include <chrono>
 #include <cstdint>

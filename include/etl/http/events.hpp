@@ -66,8 +66,8 @@ template <class E>
   Result<Events> events = Events::make(client, options, out.resume_from());
   if (!events) return failure(std::move(events.error()));
   for (std::string marked;;) {
-    Result<std::optional<Event>> event = events->next(out.stop());
-    if (!event && out.stop().stop_requested()) return {};
+    Result<std::optional<Event>> event = events->next(out.stop_token());
+    if (!event && out.stop_token().stop_requested()) return {};
     if (!event) return failure(std::move(event.error()));
     if (!*event) return {};
     std::string id = (*event)->id;

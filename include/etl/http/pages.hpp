@@ -119,11 +119,11 @@ template <class E>
   Result<Pages> pages = Pages::make(client, options, out.resume_from());
   if (!pages) return failure(std::move(pages.error()));
   for (;;) {
-    Result<std::optional<Page>> page = pages->next(out.stop());
-    if (!page && out.stop().stop_requested()) return {};
+    Result<std::optional<Page>> page = pages->next(out.stop_token());
+    if (!page && out.stop_token().stop_requested()) return {};
     if (!page) return failure(std::move(page.error()));
     if (!*page) return {};
-    if constexpr (std::is_same_v<E, std::string_view>) out.hold((*page)->keep);
+    if constexpr (std::is_same_v<E, std::string_view>) out.retain((*page)->keep);
     for (const std::string_view record : (*page)->records)
       if (!out.push(E(record))) return {};
     out.mark((*page)->after);

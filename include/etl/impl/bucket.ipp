@@ -28,7 +28,7 @@ namespace etl::inline v0::detail {
 
 /// Every option that is bad, or that a bucket does not honour, is named in one error.
 [[nodiscard]] inline Options bucket_options(Options options) {
-  auto problem = options.problem();
+  auto problem = options.validate();
   const auto refuse = [&problem](bool given, std::string_view what) {
     if (!given) return;
     if (problem)
@@ -55,7 +55,7 @@ namespace etl::inline v0::detail {
 }
 
 struct BucketEngine::Parts {
-  Parts(StageCalls& calls, ItemQueue& queue, LostItems* lost, Options its_options, Stop its_stop)
+  Parts(StageCalls& calls, ItemQueue& queue, LostItems* lost, Options its_options, StopToken its_stop)
       : options(bucket_options(std::move(its_options))),
         environment(options),
         executor(options.executor ? options.executor : Executor::pool(options.workers)),
@@ -114,7 +114,7 @@ struct BucketEngine::Parts {
   SharedIntake intake;
   std::optional<WeighedIntake> weighed;           // in its place, where items are weighed or ordered
   std::atomic<std::uint32_t> next_partition = 1;  // 0 is the shared intake
-  const Stop stop;
+  const StopToken stop;
   std::optional<std::stop_callback<Drain>> on_drain;
   std::optional<std::stop_callback<Abandon>> on_abandon;
   std::mutex finish_mutex;
@@ -122,7 +122,7 @@ struct BucketEngine::Parts {
 };
 
 ETLPIPE_COMPILED BucketEngine::BucketEngine(StageCalls& calls, ItemQueue& queue, LostItems* lost, Options options,
-                                            Stop stop)
+                                            StopToken stop)
     : parts_(std::make_unique<Parts>(calls, queue, lost, std::move(options), std::move(stop))),
       intake_(&parts_->intake),
       weighed_(parts_->weighed.has_value()) {}
@@ -148,7 +148,7 @@ ETLPIPE_COMPILED Lane& BucketEngine::open_lane() {
   return parts_->batcher->open_lane(parts_->next_partition.fetch_add(1, std::memory_order_relaxed));
 }
 ETLPIPE_COMPILED void BucketEngine::finish_lane(Lane& lane) noexcept {
-  if (process_id() == maker_) parts_->batcher->finish_lane(static_cast<OwnedLane&>(lane), Flush::Close);
+  if (process_id() == maker_) parts_->batcher->finish_lane(static_cast<OwnedLane&>(lane), FlushReason::Close);
 }
 ETLPIPE_COMPILED void BucketEngine::close() { parts_->batcher->close(); }
 ETLPIPE_COMPILED const RunReport& BucketEngine::finish() {

@@ -82,7 +82,7 @@ ETLPIPE_COMPILED void PipelineManager::enter(std::string name, AddOptions how, R
 }
 ETLPIPE_COMPILED PipelineManager& PipelineManager::add_runner(std::string name, Runner runner, AddOptions how) {
   enter(std::move(name), std::move(how),
-        [run = std::move(runner)](const Options& options, const detail::Environment& environment, Stop stop) {
+        [run = std::move(runner)](const Options& options, const detail::Environment& environment, StopToken stop) {
           Options own = named(options, environment.name);
           own.executor = environment.executor;
           own.memory = environment.memory;
@@ -91,7 +91,7 @@ ETLPIPE_COMPILED PipelineManager& PipelineManager::add_runner(std::string name, 
         });
   return *this;
 }
-ETLPIPE_COMPILED ManagerReport PipelineManager::run_all(const Stop& stop) { return engine_->run_all(stop); }
+ETLPIPE_COMPILED ManagerReport PipelineManager::run_all(const StopToken& stop) { return engine_->run_all(stop); }
 ETLPIPE_COMPILED std::vector<PipelineStatus> PipelineManager::status() const { return engine_->status(); }
 ETLPIPE_COMPILED std::optional<MemoryUse> PipelineManager::memory() const { return engine_->memory(); }
 ETLPIPE_COMPILED bool PipelineManager::stop(std::string_view name, bool abandon) {

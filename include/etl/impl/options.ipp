@@ -42,7 +42,7 @@ ETLPIPE_COMPILED std::size_t default_workers() noexcept { return std::max(1u, st
 
 }  // namespace detail
 
-ETLPIPE_COMPILED std::optional<Error> Options::problem() const {
+ETLPIPE_COMPILED std::optional<Error> Options::validate() const {
   std::string found;
   const auto require = [&found](bool ok, std::string_view what) {
     if (!ok) found.append(found.empty() ? "" : "; ").append(what);
@@ -58,7 +58,7 @@ ETLPIPE_COMPILED std::optional<Error> Options::problem() const {
   require(drain_deadline > drain_deadline.zero(), "drain_deadline must be positive (Options::never for none)");
   const double ratio = errors.max_reject_ratio.value_or(0.0);
   require(ratio >= 0.0 && ratio <= 1.0, "errors.max_reject_ratio must be 0 to 1");
-  if (const std::optional<Error> in_retry = retry.problem()) require(false, "retry: " + in_retry->context);
+  if (const std::optional<Error> in_retry = retry.validate()) require(false, "retry: " + in_retry->context);
   require(delivery.save_every.count() >= 0, "delivery.save_every must not be negative");
   require(!delivery.checkpoints || !name.empty(), "delivery.checkpoints needs a name: progress is kept under it");
   require(progress.show == ProgressOptions::Show::Off || progress.stream != nullptr,

@@ -19,7 +19,7 @@
 
 namespace etl::inline v0 {
 
-ETLPIPE_COMPILED std::optional<Error> RetryPolicy::problem() const {
+ETLPIPE_COMPILED std::optional<Error> RetryPolicy::validate() const {
   std::string found;
   const auto require = [&found](bool ok, const char* what) {
     if (!ok) found.append(found.empty() ? "" : "; ").append(what);

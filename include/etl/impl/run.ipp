@@ -10,7 +10,7 @@
 namespace etl::inline v0::detail {
 
 ETLPIPE_COMPILED RunReport run_pipeline(PipelineCalls& calls, const Options& options, Environment environment,
-                                        Stop stop, CheckpointStore* store, OtherSource source) {
+                                        StopToken stop, CheckpointStore* store, OtherSource source) {
   return Runner(calls, options, std::move(environment), std::move(stop), store, std::move(source)).execute();
 }
 

@@ -72,7 +72,7 @@ ETLPIPE_COMPILED TimePoint SharedIntake::seal_due(TimePoint now, BatchQueue& sea
   if (!timed_) return TimePoint::max();
   const TimePoint due = after(opened_, options_.timeout);
   if (due > now) return due;
-  if (!seal(std::min(batch_size_, open_items()), Flush::Timeout, now, sealed)) return TimePoint::max();
+  if (!seal(std::min(batch_size_, open_items()), FlushReason::Timeout, now, sealed)) return TimePoint::max();
   if (open_items() == 0) return TimePoint::max();  // a push in between has seen the seal, or is seen here
   start_open(now);
   return after(opened_, options_.timeout);
@@ -126,7 +126,7 @@ ETLPIPE_COMPILED void SharedIntake::look_after_open() {
   auto lock = batcher_.lock();
   if (batcher_.refusing()) return;  // seal_stragglers will
   BatchQueue full;
-  while (open_items() >= batch_size_ && seal(batch_size_, Flush::Size, batcher_.now(), full)) {}
+  while (open_items() >= batch_size_ && seal(batch_size_, FlushReason::Size, batcher_.now(), full)) {}
   if (open_items() > 0 && !timed_) start_open(batcher_.now());
   while (Batch* batch = full.pop()) batcher_.dispatch(lock, batch, nullptr);
 }
@@ -136,10 +136,10 @@ ETLPIPE_COMPILED void SharedIntake::start_open(TimePoint now) noexcept {
   batcher_.arm_timer(after(opened_, options_.timeout));
 }
 ETLPIPE_COMPILED void SharedIntake::seal_rest(BatchQueue& sealed) noexcept {
-  while (open_items() > 0 && seal(std::min(batch_size_, open_items()), Flush::Close, batcher_.now(), sealed)) {}
+  while (open_items() > 0 && seal(std::min(batch_size_, open_items()), FlushReason::Close, batcher_.now(), sealed)) {}
 }
 /// False: there was no memory, which has failed the bucket.
-ETLPIPE_COMPILED bool SharedIntake::seal(std::uint64_t count, Flush reason, TimePoint time,
+ETLPIPE_COMPILED bool SharedIntake::seal(std::uint64_t count, FlushReason reason, TimePoint time,
                                          BatchQueue& sealed) noexcept {
   assert(count <= batch_size_);
   Batch* const batch = batcher_.new_batch_if_possible();

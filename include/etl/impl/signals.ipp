@@ -116,9 +116,9 @@ class SignalWatch {
 
 }  // namespace detail
 
-ETLPIPE_COMPILED Stop stop_on_signals(std::initializer_list<int> signals, const char* note) {
+ETLPIPE_COMPILED StopToken stop_on_signals(std::initializer_list<int> signals, const char* note) {
   auto watch = std::make_shared<detail::SignalWatch>(signals, note == nullptr ? "" : note);
-  const Stop stop = watch->source.stop();
+  const StopToken stop = watch->source.stop_token();
   return {stop.drain(), stop.abandon(), std::move(watch)};
 }
 

@@ -27,9 +27,9 @@ namespace detail {
 /// What a `RunHandle` holds. Its end drains the run and waits for it.
 class StartedRun {
  public:
-  using Run = std::function<RunReport(const Options&, const Environment&, Stop)>;
+  using Run = std::function<RunReport(const Options&, const Environment&, StopToken)>;
 
-  StartedRun(Options options, Stop stop, Run run)
+  StartedRun(Options options, StopToken stop, Run run)
       : options_(std::move(options)), stop_(std::move(stop)), run_(std::move(run)) {
     on_drain_.emplace(stop_.drain(), Drain{this});
     on_abandon_.emplace(stop_.abandon(), Abandon{this});
@@ -76,13 +76,13 @@ class StartedRun {
     report_.set_value(reported([this] {
       Environment environment(options_);
       environment.view = &view_;
-      return run_(options_, environment, source_.stop());
+      return run_(options_, environment, source_.stop_token());
     }));
   }
 
   const long maker_ = process_id();
   const Options options_;
-  const Stop stop_;
+  const StopToken stop_;
   const Run run_;
   StopSource source_;
   LiveView view_;
@@ -99,7 +99,7 @@ class StartedRun {
 
 }  // namespace detail
 
-ETLPIPE_COMPILED RunHandle::RunHandle(Options options, Stop stop, Run run)
+ETLPIPE_COMPILED RunHandle::RunHandle(Options options, StopToken stop, Run run)
     : run_(std::make_unique<detail::StartedRun>(std::move(options), std::move(stop), std::move(run))) {}
 ETLPIPE_COMPILED RunHandle::RunHandle(RunHandle&& other) noexcept = default;
 ETLPIPE_COMPILED RunHandle::~RunHandle() {

@@ -17,7 +17,7 @@ namespace etl::inline v0::io {
 
 /// A part of a source that contains whole records. A value; the text lives as long as any copy of `keep`.
 struct Chunk {
-  std::shared_ptr<const void> keep{};  ///< for `Emitter::hold`
+  std::shared_ptr<const void> keep{};  ///< for `Emitter::retain`
   std::string_view text{};             ///< the records
   std::uint64_t offset = 0;            ///< offset of `text` in the inflated source, in bytes
   std::uint64_t first_line = 1;        ///< number of the first line of `text`, from 1; CR LF and lone CR count once

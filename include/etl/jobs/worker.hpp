@@ -72,10 +72,10 @@ struct WorkerReport {
 
 namespace detail {
 using RunUnit = std::function<RunReport(const Work& work, const std::function<Result<void>()>& still_mine,
-                                        Options options, Stop stop)>;
+                                        Options options, StopToken stop)>;
 [[nodiscard]] WorkerReport work(JobStore& jobs, const RunUnit& run_unit,
                                 const std::function<Result<void>(const std::string&)>& forget,
-                                const WorkerOptions& options, const Stop& stop);
+                                const WorkerOptions& options, const StopToken& stop);
 
 template <class T>
 inline constexpr bool is_result = false;
@@ -92,12 +92,12 @@ inline constexpr bool is_result<Result<T>> = true;
 /// database is away, the worker waits for it. Never throws what a pipeline throws.
 template <class Store, class Make>
 [[nodiscard]] WorkerReport work(JobStore& jobs, Store& data, Make make, const WorkerOptions& options = {},
-                                Stop stop = {}) {
+                                StopToken stop = {}) {
   const detail::RunUnit run_unit = [&](const Work& work, const std::function<Result<void>()>& still_mine, Options run,
-                                       Stop its_stop) {
+                                       StopToken its_stop) {
     FencedStore<Store> fenced(data, work.unit.lease, still_mine);
     const auto of = [&](auto& pipeline) {
-      const RunHandle handle = start(with(pipeline, fenced), std::move(run), std::move(its_stop));
+      const RunHandle handle = start(with_store(pipeline, fenced), std::move(run), std::move(its_stop));
       return handle.wait();
     };
     auto made = make(work);

@@ -50,7 +50,9 @@ struct RetryPolicy {
   }
 
   /// One error that names every bad value, or nothing.
-  [[nodiscard]] std::optional<Error> problem() const;
+  [[nodiscard]] std::optional<Error> validate() const;
+  /// The former name of `validate`.
+  [[deprecated("renamed to validate")]] [[nodiscard]] std::optional<Error> problem() const { return validate(); }
 };
 
 /// The delays between the attempts of one operation. Belongs to one thread at a time.
@@ -143,7 +145,7 @@ template <class R, class F, class W, class T = Silent>
 template <class F>
 [[nodiscard]] auto retry(const RetryPolicy& policy, F&& operation, const Waiter& waiter = {},
                          std::uint64_t seed = detail::random_seed()) -> detail::result_of_t<F> {
-  if (auto problem = policy.problem()) throw Exception(std::move(*problem));
+  if (auto problem = policy.validate()) throw Exception(std::move(*problem));
   const TimePoint begin = waiter.now();
   auto result = detail::call_for_result(operation);
   if (result) return result;

@@ -119,7 +119,7 @@ class BatchWriter final : public RowNames {
     // The context's token is stopped when the run is abandoned: nobody waits for the server then.
     const auto give_up = [&connection] { connection.cancel(); };
     std::optional<std::stop_callback<decltype(give_up)>> cancel;
-    if (context_ != nullptr && context_->stop().stop_possible()) cancel.emplace(context_->stop(), give_up);
+    if (context_ != nullptr && context_->stop_token().stop_possible()) cancel.emplace(context_->stop_token(), give_up);
     const bool needs_mark = context_ != nullptr && scope == Scope::Open;
     if (needs_mark)
       if (Result<void> marked = set_savepoint(connection, *target_); !marked) return marked;

@@ -99,7 +99,7 @@ class Source {
   void mark(std::uint64_t seq) { out_.mark(etl::Position(seq)); }
   void end_chunk() {
     if (chunk_ != nullptr) chunk_->ended = true;
-    out_.hold(std::shared_ptr<void>());
+    out_.retain(std::shared_ptr<void>());
   }
   bool wait(std::uint32_t ms) {
     if (!out_.wait_for(std::chrono::milliseconds(ms))) return false;
@@ -117,10 +117,10 @@ class Source {
     keep_ = std::make_shared<int>(0);
     if (!world_.c.acknowledges) {
       chunk_->answers = 1;
-      out_.hold(std::shared_ptr<int>(keep_));
+      out_.retain(std::shared_ptr<int>(keep_));
     } else {
-      out_.hold(std::shared_ptr<int>(keep_),
-                [&world = world_, chunk = chunk_](bool good) { answer(world, *chunk, good); });
+      out_.retain(std::shared_ptr<int>(keep_),
+                  [&world = world_, chunk = chunk_](bool good) { answer(world, *chunk, good); });
     }
     held_ = keep_;
     keep_.reset();
@@ -337,19 +337,19 @@ class Play {
   [[nodiscard]] etl::RunReport run_one() {
     P pipeline;
     pipeline.world = &world_;
-    return etl::run(pipeline, options(), world_.run.stop.stop());
+    return etl::run(pipeline, options(), world_.run.stop.stop_token());
   }
   template <class P>
   [[nodiscard]] etl::RunReport run_stored() {
     P pipeline;
     pipeline.world = &world_;
     ModelStore store(world_);
-    return etl::run(etl::with(pipeline, store), options(), world_.run.stop.stop());
+    return etl::run(etl::with_store(pipeline, store), options(), world_.run.stop.stop_token());
   }
   [[nodiscard]] etl::RunReport run_bucket() {
     etl::RunReport report;
     {
-      etl::Bucket<Row> bucket(etl::concurrent(Processor{&world_}), options(), world_.run.stop.stop());
+      etl::Bucket<Row> bucket(etl::concurrent(Processor{&world_}), options(), world_.run.stop.stop_token());
       auto producer = std::make_optional(bucket.producer());
       world_.for_each_of_run([&](std::uint32_t id) {
         ItemState& item = world_.items[id];

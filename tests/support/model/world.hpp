@@ -562,7 +562,7 @@ class World {
     const bool serial = c.kind == Kind::Serial || c.kind == Kind::SerialStore;
     const std::size_t most = serial ? 1 : t.max_loads > 0 ? t.max_loads : t.workers;
     if (run.loading.size() >= most) complain("concurrency: more loads at once than allowed");
-    if (context.stop().stop_requested() && may_not_fail() && !run.abandoned && !run.drained && !run.intake_ended)
+    if (context.stop_token().stop_requested() && may_not_fail() && !run.abandoned && !run.drained && !run.intake_ended)
       complain("G10 token: stopped without reason");
     for (const Row& row : what.rows) {
       const auto id = static_cast<std::uint32_t>(row.item);
@@ -596,7 +596,7 @@ class World {
   void dawdle(const FaultSpec& fault, const etl::BatchContext& context) {
     if (!yields(Site::Load)) return;
     const TimePoint from = now();
-    (void)etl::Waiter(context.stop(), etl::Executor(run.machine)).wait_for(std::chrono::milliseconds(fault.ms));
+    (void)etl::Waiter(context.stop_token(), etl::Executor(run.machine)).wait_for(std::chrono::milliseconds(fault.ms));
     run.dawdled += now() - from;
   }
   [[nodiscard]] etl::Result<void> answer(const std::vector<Row>& rows, const Answer& with, etl::BatchContext& context,

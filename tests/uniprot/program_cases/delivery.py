@@ -171,14 +171,14 @@ def dead_letters(c):
     """Rejected entries as they were, in a file: mended, they can be loaded."""
     path, bad = release(c, 1000)
     db, letters = c.db(), c.folder / "letters.dat"
-    c.load(path, "--dead-letters", letters, db=db, wanted=3)
+    c.load(path, "--rejects", letters, db=db, wanted=3)
     text = letters.read_bytes()
     c.equal("entries in the file", bad, text.count(b"\n//\n"))
     c.true("as they were", all(part in path.read_bytes() for part in text.split(b"\n//\n")))
     mended = c.file("mended.dat", text.replace(b"\nSX   SEQUENCE", b"\nSQ   SEQUENCE"))
     c.load(mended, db=db)
     c.equal("all entries", 1000, count(db))
-    done = c.load(path, "--dead-letters", c.folder / "none" / "letters.dat", db=db, wanted=1)
+    done = c.load(path, "--rejects", c.folder / "none" / "letters.dat", db=db, wanted=1)
     c.says("a file that cannot be made", done, "letters.dat")
 
 

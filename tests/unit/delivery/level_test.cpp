@@ -34,20 +34,20 @@ struct KeyedOnce : Plain {
 };
 
 using Store = etl::testing::MemoryStore<int>;
-using Bound = decltype(etl::with(Transactional{}, std::declval<Store&>()));
+using Bound = decltype(etl::with_store(Transactional{}, std::declval<Store&>()));
 
-static_assert(etl::delivery_of<Plain> == etl::Delivery::at_least_once);
-static_assert(etl::delivery_of<Replayable> == etl::Delivery::at_least_once);
-static_assert(etl::delivery_of<Nameless> == etl::Delivery::at_least_once);
-static_assert(etl::delivery_of<KeyedOnce> == etl::Delivery::at_least_once);
-static_assert(etl::delivery_of<Keyed> == etl::Delivery::effectively_once);
-static_assert(etl::delivery_of<Bound> == etl::Delivery::effectively_once);
-static_assert(etl::delivery_of<const Bound&> == etl::Delivery::effectively_once);
+static_assert(etl::delivery_of<Plain> == etl::Delivery::AtLeastOnce);
+static_assert(etl::delivery_of<Replayable> == etl::Delivery::AtLeastOnce);
+static_assert(etl::delivery_of<Nameless> == etl::Delivery::AtLeastOnce);
+static_assert(etl::delivery_of<KeyedOnce> == etl::Delivery::AtLeastOnce);
+static_assert(etl::delivery_of<Keyed> == etl::Delivery::EffectivelyOnce);
+static_assert(etl::delivery_of<Bound> == etl::Delivery::EffectivelyOnce);
+static_assert(etl::delivery_of<const Bound&> == etl::Delivery::EffectivelyOnce);
 
 }  // namespace
 
 TEST_CASE("require gives back the pipeline it was given") {
   Keyed keyed;
-  CHECK(&etl::require<etl::Delivery::effectively_once>(keyed) == &keyed);
-  CHECK(etl::run(etl::require<etl::Delivery::at_least_once>(Plain{}), {.workers = 1}).ok());
+  CHECK(&etl::require_delivery<etl::Delivery::EffectivelyOnce>(keyed) == &keyed);
+  CHECK(etl::run(etl::require_delivery<etl::Delivery::AtLeastOnce>(Plain{}), {.workers = 1}).ok());
 }

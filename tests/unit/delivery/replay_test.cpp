@@ -162,7 +162,7 @@ TEST_CASE("G15: a replay through a store loads each letter once, wherever it die
   const auto make = [] {
     auto store = std::make_unique<Store>();
     Stored pipeline;
-    REQUIRE(etl::run(etl::with(pipeline, *store), options(nullptr)).ok());
+    REQUIRE(etl::run(etl::with_store(pipeline, *store), options(nullptr)).ok());
     REQUIRE(seqs(store->dead_letters()) == std::vector<std::uint64_t>{0, 3, 6, 9});
     return store;
   };
@@ -172,7 +172,7 @@ TEST_CASE("G15: a replay through a store loads each letter once, wherever it die
     etl::Options own = options(nullptr);
     own.batch_size = 2;
     own.executor = executor;
-    return etl::replay(etl::with(pipeline, store), world->dead_letters(), own);
+    return etl::replay(etl::with_store(pipeline, store), world->dead_letters(), own);
   };
   const auto check = [](const auto& world) -> std::string {
     if (sorted(world->rows()) != std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9}) return "other rows";
@@ -199,11 +199,11 @@ TEST_CASE("G7: a replay through a store forgets letters whose items transform dr
   };
   Store store;
   Stored pipeline;
-  REQUIRE(etl::run(etl::with(pipeline, store), options(nullptr)).ok());
+  REQUIRE(etl::run(etl::with_store(pipeline, store), options(nullptr)).ok());
   REQUIRE(store.dead_letters().letters().size() == 4);
 
   Dropping dropping;
-  const etl::RunReport report = etl::replay(etl::with(dropping, store), store.dead_letters(), options(nullptr));
+  const etl::RunReport report = etl::replay(etl::with_store(dropping, store), store.dead_letters(), options(nullptr));
   CHECK(report.outcome == etl::Outcome::Completed);
   CHECK(report.items.filtered == 4);
   CHECK(store.dead_letters().letters().empty());
@@ -230,13 +230,13 @@ TEST_CASE("G17: a dry run of a replay transforms and reports, and changes nothin
 TEST_CASE("G17: a dry run of a replay through a store changes nothing there") {
   Store store;
   Stored pipeline;
-  REQUIRE(etl::run(etl::with(pipeline, store), options(nullptr)).ok());
+  REQUIRE(etl::run(etl::with_store(pipeline, store), options(nullptr)).ok());
   const auto rows = store.rows();
   REQUIRE(store.save("replay of numbers", {}));  // of a replay that broke off
   etl::Options dry = options(nullptr);
   dry.delivery.dry_run = true;
   pipeline.mended = true;
-  const etl::RunReport report = etl::replay(etl::with(pipeline, store), store.dead_letters(), dry);
+  const etl::RunReport report = etl::replay(etl::with_store(pipeline, store), store.dead_letters(), dry);
   CHECK(report.items == etl::ItemLedger{.extracted = 4, .loaded = 3, .rejected = 1});
   CHECK(store.rows() == rows);
   CHECK(seqs(store.dead_letters()) == std::vector<std::uint64_t>{0, 3, 6, 9});
@@ -253,7 +253,7 @@ TEST_CASE("G7: a replay that does not say whose letters it means is refused") {
   REQUIRE(store.dead_letters().write(made));
   Stored stored;
   for (const etl::RunReport& refused : {etl::replay(Numbers{.loaded = &loaded}, letters),
-                                        etl::replay(etl::with(stored, store), store.dead_letters())}) {
+                                        etl::replay(etl::with_store(stored, store), store.dead_letters())}) {
     REQUIRE(refused.outcome == etl::Outcome::Failed);
     CHECK(refused.errors[0].error.code == etl::Errc::InvalidOptions);
     CHECK(refused.exit_code() == 2);

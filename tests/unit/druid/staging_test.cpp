@@ -215,8 +215,8 @@ TEST_CASE("druid staging: G16: a run that was killed goes on, and its task has e
   CHECK(numbers.staging.loaded()->objects == 4);
   CHECK(numbers.staging.loaded()->result->outcome == druid::TaskOutcome::Complete);
   CHECK(folder.objects().empty());
-  CHECK(numbers.staging.delivery() == etl::Delivery::effectively_once);
-  CHECK(open(folder, server, options(folder, druid::Append{})).delivery() == etl::Delivery::at_least_once);
+  CHECK(numbers.staging.delivery() == etl::Delivery::EffectivelyOnce);
+  CHECK(open(folder, server, options(folder, druid::Append{})).delivery() == etl::Delivery::AtLeastOnce);
 }
 
 TEST_CASE("druid staging: the same rows have the same task, and append finds it again") {

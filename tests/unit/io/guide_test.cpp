@@ -39,9 +39,9 @@ struct CountLetters {
     io::ChunkReader reader(etl::value(io::open_input(path)), lines);
     for (;;) {
       if (!reader.ready()) out.flush();  // what is there does not lie in the open batch
-      const auto chunk = etl::value(reader.next(out.stop()));
+      const auto chunk = etl::value(reader.next(out.stop_token()));
       if (!chunk) return;
-      out.hold(chunk->keep);  // the items point into it
+      out.retain(chunk->keep);  // the items point into it
       out.progress(reader.bytes_read(), reader.size_hint());
       for (std::string_view text = chunk->text; !text.empty();) {
         const std::size_t end = lines.first_end(text, true);

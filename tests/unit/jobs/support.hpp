@@ -135,7 +135,7 @@ struct Lines {
   void extract(etl::Emitter<std::string>& out) const {
     const std::uint64_t from = out.resume_from() ? out.resume_from()->number().value() : 0;
     etl::io::ChunkReader reader(etl::value(work.open()), {}, {.chunk_size = 256, .offset = from});
-    while (const auto chunk = etl::value(reader.next(out.stop()))) {
+    while (const auto chunk = etl::value(reader.next(out.stop_token()))) {
       out.mark(etl::Position(chunk->offset));
       for (std::string_view text = chunk->text; !text.empty();) {
         const std::size_t end = text.find('\n');

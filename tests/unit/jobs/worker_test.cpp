@@ -148,7 +148,7 @@ TEMPLATE_TEST_CASE("a worker whose lease was taken lands nothing (G19)", "[jobs]
         };
         return with;
       }(),
-      stop.stop());
+      stop.stop_token());
   REQUIRE(stolen.size() == 1);
   CHECK(told == std::vector<std::string>{"lost"});
   CHECK(before == "0");
@@ -174,7 +174,7 @@ TEST_CASE("on PostgreSQL a lease that is taken while rows are written undoes the
   options.on_unit = [&](const jobs::UnitEvent&) { stop.request_drain(); };
   const auto report = jobs::work(
       *in.store, *in.data, [&](const jobs::Work& one) { return Interrupted<Store>{{one}, &steal}; }, options,
-      stop.stop());
+      stop.stop_token());
   REQUIRE(stolen.size() == 1);
   CHECK(report.lost == 1);
   CHECK(in.place.value("SELECT count(*) FROM lines") == "0");
@@ -193,7 +193,7 @@ TEMPLATE_TEST_CASE("a unit is resumed where its last worker stopped (G20, G21)",
         options.run.mode = etl::Mode::Fused;
         return options;
       }(),
-      stop.stop());
+      stop.stop_token());
   CHECK(first.released == 1);
   CHECK(first.exit_code() == 4);
   const auto landed = std::stoull(in.place.value("SELECT count(*) FROM lines"));
@@ -215,7 +215,7 @@ TEMPLATE_TEST_CASE("a worker that dies between its last commit and the end of it
     Lines<Store> lines{{.job = in.job, .input = ok(in.store->inputs(in.job.id)).at(0), .unit = unit}};
     etl::Options options{.batch_size = 10, .workers = 2, .name = unit.pipeline()};
     options.delivery.incremental = true;
-    REQUIRE(etl::run(etl::with(lines, fenced), options).ok());
+    REQUIRE(etl::run(etl::with_store(lines, fenced), options).ok());
   }
   CHECK(lines_landed(in.place) == "100 100");
   expire_all(in.place);

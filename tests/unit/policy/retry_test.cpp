@@ -198,13 +198,13 @@ TEST_CASE("retry: a delay without end is not cut short") {
 }
 
 TEST_CASE("retry: ready-made policies, and bad values named together") {
-  CHECK_FALSE(etl::RetryPolicy{}.problem());
+  CHECK_FALSE(etl::RetryPolicy{}.validate());
   CHECK(etl::RetryPolicy::database().max_attempts == 5);
   CHECK(etl::RetryPolicy::database().initial_delay == 200ms);
   CHECK(etl::RetryPolicy::file().multiplier == 1.5);
   const etl::RetryPolicy bad{.max_attempts = 0, .initial_delay = 2s, .max_delay = 1s, .multiplier = 0.5};
-  REQUIRE(bad.problem());
-  CHECK(bad.problem()->message() ==
+  REQUIRE(bad.validate());
+  CHECK(bad.validate()->message() ==
         "invalid retry policy: max_attempts must be at least 1; max_delay must not be less than initial_delay; "
         "multiplier must be at least 1");
   CHECK_THROWS_AS(static_cast<void>(etl::retry(bad, [] {})), etl::Exception);

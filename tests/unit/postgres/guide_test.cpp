@@ -65,8 +65,9 @@ TEST_CASE("postgres guide: rows, dead letters and progress in one database, chec
   const Prices prices{{"12.50", "1e3", "none", "7"}};
 
   const auto store = etl::value(pg::Store::open(url));
-  const etl::RunReport report = etl::run(etl::require<etl::Delivery::effectively_once>(etl::with(prices, *store)),
-                                         {.errors = {.max_rejects = 10}, .name = "prices"});
+  const etl::RunReport report =
+      etl::run(etl::require_delivery<etl::Delivery::EffectivelyOnce>(etl::with_store(prices, *store)),
+               {.errors = {.max_rejects = 10}, .name = "prices"});
   INFO(report.text());
   CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
   CHECK(test::value(connection, "SELECT sum(price) FROM prices") == "1019.50");

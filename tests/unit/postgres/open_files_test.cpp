@@ -58,7 +58,7 @@ TEST_CASE("postgres store: G3 a run leaves no connection open but the pool's, an
       for (const bool fail : {false, true, false, true, true, false}) {
         const auto others = test::open_files() - static_cast<std::ptrdiff_t>(store->pool().status().idle);
         const Numbers job{fail};
-        CHECK(etl::run(etl::with(job, *store), options).ok() == !fail);
+        CHECK(etl::run(etl::with_store(job, *store), options).ok() == !fail);
         CHECK(store->pool().status().leased == 0);
         if (again) CHECK(test::open_files() == others + static_cast<std::ptrdiff_t>(store->pool().status().idle));
       }

@@ -216,7 +216,7 @@ TEST_CASE("postgres source: a pipeline reads partitions by ranges of the key, an
 
     [[nodiscard]] std::vector<KeyRange> partitions() const { return ranges; }
     etl::Result<void> extract(const KeyRange& range, etl::Emitter<Row>& out) const {
-      auto lease = pool.lease(out.stop());
+      auto lease = pool.lease(out.stop_token());
       if (!lease) return etl::failure(lease.error());
       return etl::postgres::extract(**lease, rows, range, out);
     }

@@ -105,7 +105,7 @@ class World {
     if (executor != nullptr) options.executor = *executor;
     options.name = "numbers";
     etl::TransactionalStore<Tx>& base = store;
-    return etl::run(etl::require<etl::Delivery::effectively_once>(etl::with(job, base)), options);
+    return etl::run(etl::require_delivery<etl::Delivery::EffectivelyOnce>(etl::with_store(job, base)), options);
   }
   /// What is wrong, or nothing.
   [[nodiscard]] std::string check() {
@@ -210,7 +210,7 @@ TEST_CASE("postgres store: G15 several writers that fail and go on: every row on
   for (const std::int64_t fail_at : {700, 2100, 2105, 4990, -1}) {
     const auto store = ok(Store::over(world.pool));
     Parallel job{.fail_at = fail_at};
-    const etl::RunReport report = etl::run(etl::with(job, *store), options);
+    const etl::RunReport report = etl::run(etl::with_store(job, *store), options);
     INFO(report.text());
     CHECK((report.outcome == etl::Outcome::Failed) == (fail_at >= 0));
     CHECK(world.pool.status().leased == 0);

@@ -65,7 +65,7 @@ struct World {
     options.errors.max_rejects = 2;
     options.executor = executor;
     options.name = "numbers";
-    return etl::run(etl::with(Numbers{&faults}, faulty), options);
+    return etl::run(etl::with_store(Numbers{&faults}, faulty), options);
   }
   /// What is wrong, or nothing.
   [[nodiscard]] std::string check() const {

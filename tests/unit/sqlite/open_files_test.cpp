@@ -55,19 +55,19 @@ TEST_CASE("sqlite store: G3 a run leaves no file open, however it ends, and a st
       const auto store = test::ok(etl::sqlite::Store::open(folder / "s.db"));
       test::ok(store->database().execute("CREATE TABLE IF NOT EXISTS rows(id INTEGER)"));
       const Numbers first{};
-      REQUIRE(etl::run(etl::with(first, *store), options).ok());
+      REQUIRE(etl::run(etl::with_store(first, *store), options).ok());
       const auto before = test::open_files();
       for (const bool fail : {true, false, true, true, false}) {
         const Numbers job{fail};
-        CHECK(etl::run(etl::with(job, *store), options).ok() == !fail);
+        CHECK(etl::run(etl::with_store(job, *store), options).ok() == !fail);
         CHECK(test::open_files() == before);
       }
       etl::Options several = options;
       several.workers = 3;
-      CHECK(etl::run(etl::with(first, *store), several).ok());
+      CHECK(etl::run(etl::with_store(first, *store), several).ok());
       const auto with_several = test::open_files();
       test::ok(store->database().execute("DROP TABLE rows"));
-      CHECK_FALSE(etl::run(etl::with(first, *store), options).ok());
+      CHECK_FALSE(etl::run(etl::with_store(first, *store), options).ok());
       CHECK(test::open_files() == with_several);
     }
     if (again) CHECK(test::open_files() == without);

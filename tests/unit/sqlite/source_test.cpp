@@ -278,7 +278,7 @@ class Recorder final : public etl::detail::LaneHost {
   void mark(etl::detail::Lane&, Position position) override { log += "[" + position.text() + "] "; }
   void flush(etl::detail::Lane&) override {}
   bool wait_for(etl::detail::Lane&, std::chrono::nanoseconds) override { return true; }
-  void hold(etl::detail::Lane&, std::shared_ptr<const void>, std::function<void(bool)>) override {}
+  void retain(etl::detail::Lane&, std::shared_ptr<const void>, std::function<void(bool)>) override {}
   [[nodiscard]] const std::optional<Position>& resume_from(etl::detail::Lane&) override { return from_; }
   [[nodiscard]] std::stop_token intake_stop() const noexcept override { return {}; }
 

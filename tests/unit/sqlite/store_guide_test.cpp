@@ -30,7 +30,7 @@ struct Line {
 };
 
 struct Prices {
-  using position = std::uint64_t;  // a run that did not finish goes on where it was
+  using position = std::uint64_t;                                  // a run that did not finish goes on where it was
   std::string fingerprint() const { return "price list of May"; }  // progress belongs to this source
 
   std::vector<std::string> lines;
@@ -113,7 +113,7 @@ TEST_CASE("sqlite store guide: rows and dead letters in one database, once each,
   {
     const auto store = etl::value(etl::sqlite::Store::open(folder / "prices.db"));
     etl::value(etl::sqlite::create_table(store->database(), prices));
-    const etl::RunReport report = etl::run(etl::with(job, *store), options);
+    const etl::RunReport report = etl::run(etl::with_store(job, *store), options);
     CHECK(report.outcome == etl::Outcome::Failed);
   }
   const auto store = test::ok(etl::sqlite::Store::open(folder / "prices.db"));
@@ -121,7 +121,7 @@ TEST_CASE("sqlite store guide: rows and dead letters in one database, once each,
   CHECK(before < 990);
   CHECK(before == job.loaded);
   job.fail_at = -1;
-  const etl::RunReport report = etl::run(etl::with(job, *store), options);
+  const etl::RunReport report = etl::run(etl::with_store(job, *store), options);
   INFO(report.text());
   CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
   CHECK(test::count(store->database(), "prices") == 990);
@@ -146,7 +146,7 @@ TEST_CASE("sqlite store: G15 several writers that fail and go on: every row once
     const auto store = test::ok(etl::sqlite::Store::open(folder / "prices.db"));
     test::ok(etl::sqlite::create_table(store->database(), prices));
     Parallel job{.fail_at = fail_at};
-    const etl::RunReport report = etl::run(etl::with(job, *store), parallel);
+    const etl::RunReport report = etl::run(etl::with_store(job, *store), parallel);
     INFO(report.text());
     CHECK((report.outcome == etl::Outcome::Failed) == (fail_at >= 0));
   }

@@ -50,7 +50,7 @@ End run(const std::filesystem::path& path) {
   const Numbers job;
   etl::Options options{.batch_size = 5, .workers = 2, .name = "numbers"};
   options.delivery.incremental = true;  // one that comes after the end has nothing to do
-  const auto report = etl::run(etl::with(job, **store), options);
+  const auto report = etl::run(etl::with_store(job, **store), options);
   End end{.ok = report.ok()};
   for (const auto& one : report.errors) end.superseded |= one.error.code == etl::Errc::Superseded;
   return end;

@@ -36,7 +36,7 @@ struct Parsed {
   std::string text;
   Entry entry;
   std::optional<Problem> problem;
-  explicit Parsed(std::string of, Parse mode = Parse::views) : text(std::move(of)), problem(parse(text, entry, mode)) {}
+  explicit Parsed(std::string of, Parse mode = Parse::Views) : text(std::move(of)), problem(parse(text, entry, mode)) {}
   Parsed(const Parsed&) = delete;
   Parsed& operator=(const Parsed&) = delete;
 };
@@ -383,7 +383,7 @@ TEST_CASE("parse: line ends of any system give the same entry") {
 TEST_CASE("parse: an owning entry outlives the text, also when it is moved") {
   std::string text = entry_with("DE   RecName: Full=Replicase;\nKW   One; Two.\n");
   Entry entry;
-  REQUIRE_FALSE(parse(text, entry, Parse::owning));
+  REQUIRE_FALSE(parse(text, entry, Parse::Owning));
   std::fill(text.begin(), text.end(), '#');
   const Entry moved = std::move(entry);
   CHECK(moved.accession() == "P00001");

@@ -20,7 +20,7 @@
 namespace etl::inline v0::detail {
 
 /// Why a batch was sealed (G12).
-enum class Flush : std::uint8_t { Size, Bytes, Timeout, Source, Close };
+enum class FlushReason : std::uint8_t { Size, Bytes, Timeout, Source, Close };
 
 struct OwnedLane;
 

@@ -37,7 +37,7 @@ namespace etl::inline v0::detail {
 
 /// Why a run is refused whose source acknowledges and whose items are counted from the start of the source.
 inline constexpr std::string_view acknowledges_with_progress =
-    "a source that acknowledges (out.hold(keep, acknowledge)) cannot be run with checkpoints or a store, nor with "
+    "a source that acknowledges (out.retain(keep, acknowledge)) cannot be run with checkpoints or a store, nor with "
     "idempotency keys: the next run would count the messages that are left from 0, skip them as loaded, and give them "
     "the keys of others; leave checkpoints and keys out, or replay the source by position (out.mark, out.resume_from)";
 
@@ -83,7 +83,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   }
   /// Flushes the rest; after a failure it is dropped and counted. `whole`: the source has ended by itself, and so has
   /// its last chunk. `last`: no other lane will be opened.
-  void finish_lane(OwnedLane& lane, Flush reason, bool whole = true, bool last = false) noexcept {
+  void finish_lane(OwnedLane& lane, FlushReason reason, bool whole = true, bool last = false) noexcept {
     std::vector<ChunkRef> chunks;  // what they hold is released after the lock
     ChunkRef chunk;
     Lock lock(mutex_);
@@ -91,7 +91,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     if (lane.chunk && !whole && !lane.chunk_complete()) lane.chunk->lost.store(true, std::memory_order_release);
     Batch* rest = lane.pending() > 0 ? seal_if_possible(lane, reason, now()) : nullptr;
     if (lane.pending() > 0) lose_pending(lane);
-    const bool cut_off = aligned_ && reason != Flush::Source;
+    const bool cut_off = aligned_ && reason != FlushReason::Source;
     lane.leave_buffer(*this);
     if (lane.next_batch != nullptr) {
       chunks.swap(lane.next_batch->chunks);
@@ -148,7 +148,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   void flush(Lane& base) override {
     auto& lane = static_cast<OwnedLane&>(base);
     Lock lock(mutex_);
-    if (lane.pending() > 0 && !refusing() && !aligned_) seal_and_go_on(lock, lane, Flush::Source, now());
+    if (lane.pending() > 0 && !refusing() && !aligned_) seal_and_go_on(lock, lane, FlushReason::Source, now());
   }
   bool wait_for(Lane& base, std::chrono::nanoseconds duration) override {
     auto& lane = static_cast<OwnedLane&>(base);
@@ -161,7 +161,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
       if (cut)
         after_cut(lock, lane);
       else if (due <= time)
-        seal_and_go_on(lock, lane, Flush::Timeout, time);
+        seal_and_go_on(lock, lane, FlushReason::Timeout, time);
       else
         wait_or_help(lock, std::min(until, due));
     }
@@ -189,7 +189,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     const Lock lock(mutex_);
     return static_cast<OwnedLane&>(base).resume_here();
   }
-  void hold(Lane& base, std::shared_ptr<const void> keep, std::function<void(bool)> acknowledge) override {
+  void retain(Lane& base, std::shared_ptr<const void> keep, std::function<void(bool)> acknowledge) override {
     auto& lane = static_cast<OwnedLane&>(base);
     const bool refused = acknowledge && keeps_progress_;
     auto chunk = std::make_shared<Chunk>(std::move(keep), std::move(acknowledge));
@@ -233,7 +233,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   }
   /// Items of a sealed batch that could not be moved into it.
   void count_broken(std::uint64_t items) noexcept { tally_.ledger.items.abandoned += items; }
-  void count_seal(Batch& batch, Flush reason, TimePoint opened, TimePoint time) noexcept {
+  void count_seal(Batch& batch, FlushReason reason, TimePoint opened, TimePoint time) noexcept {
     batch.number = next_number_++;
     batch.sealed = time;
     tally_.count_seal(batch.size(), reason, time - opened);
@@ -511,9 +511,9 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     lane.opened = time;
     arm_timer(after(time, options_.timeout));
   }
-  [[nodiscard]] std::optional<Flush> full(const OwnedLane& lane) const {
-    if (lane.count.load(std::memory_order_relaxed) >= lane.most) return Flush::Size;
-    if (weigh_ && lane.open_bytes >= batch_bytes_) return Flush::Bytes;
+  [[nodiscard]] std::optional<FlushReason> full(const OwnedLane& lane) const {
+    if (lane.count.load(std::memory_order_relaxed) >= lane.most) return FlushReason::Size;
+    if (weigh_ && lane.open_bytes >= batch_bytes_) return FlushReason::Bytes;
     return std::nullopt;
   }
   [[nodiscard]] std::uint32_t next_check(const OwnedLane& lane) const {
@@ -529,7 +529,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     throw std::bad_alloc();
   }
   /// Null: nothing was sealed, since there was no memory, which has failed the run.
-  [[nodiscard]] Batch* seal_if_possible(OwnedLane& lane, Flush reason, TimePoint time) noexcept {
+  [[nodiscard]] Batch* seal_if_possible(OwnedLane& lane, FlushReason reason, TimePoint time) noexcept {
     auto error = guarded([&]() -> std::optional<Error> { return static_cast<void>(next_batch(lane)), std::nullopt; });
     if (!error) return seal(lane, reason, time);
     fail_soon({.error = std::move(*error), .stage = Stage::Manage});
@@ -541,7 +541,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     if (lane.chunk) lane.chunk->lost.store(true, std::memory_order_release);
   }
   /// `next_batch` is there.
-  [[nodiscard]] Batch* seal(OwnedLane& lane, Flush reason, TimePoint time) noexcept {
+  [[nodiscard]] Batch* seal(OwnedLane& lane, FlushReason reason, TimePoint time) noexcept {
     Batch* const batch = lane.cut();
     if (weigh_) lane.buffer->bytes = std::max(lane.buffer->bytes, bytes_of(*batch));
     count_seal(*batch, reason, lane.opened, time);
@@ -555,7 +555,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     return lane.count.load(std::memory_order_relaxed) < lane.limit.load(std::memory_order_relaxed);
   }
   // Without memory it does what it can: the items are taken already, so it is the next push that throws.
-  void seal_and_go_on(Lock& lock, OwnedLane& lane, Flush reason, TimePoint time) {
+  void seal_and_go_on(Lock& lock, OwnedLane& lane, FlushReason reason, TimePoint time) {
     lane.limit.store(0, std::memory_order_relaxed);
     if (!if_possible([&] { static_cast<void>(next_batch(lane)); })) return;  // the timer has cut the last one
     Batch* batch = seal(lane, reason, time);
@@ -568,9 +568,10 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   }
   // The timer has set the limit to 0. In fused mode it leaves the batch to the producer, whose thread is to run it.
   void after_cut(Lock& lock, OwnedLane& lane) {
-    if (backend_ == nullptr && lane.pending() > 0) return seal_and_go_on(lock, lane, Flush::Timeout, now());
+    if (backend_ == nullptr && lane.pending() > 0) return seal_and_go_on(lock, lane, FlushReason::Timeout, now());
     renew(lane);
-    if (lane.pending() > 0 && full(lane)) seal_and_go_on(lock, lane, Flush::Size, now());  // one item is a whole batch
+    if (lane.pending() > 0 && full(lane))
+      seal_and_go_on(lock, lane, FlushReason::Size, now());  // one item is a whole batch
   }
   // A new buffer, its limit at 1: the first item comes by to be timed.
   void renew(OwnedLane& lane) {
@@ -638,7 +639,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
       if (due <= time && backend_ == nullptr)
         lane->limit.store(0, std::memory_order_relaxed);
       else if (due <= time && lane->cut_short(time))
-        if (Batch* const batch = seal_if_possible(*lane, Flush::Timeout, time)) cut.push(batch);
+        if (Batch* const batch = seal_if_possible(*lane, FlushReason::Timeout, time)) cut.push(batch);
       if (due > time)
         next = std::min(next, due);
       else if (lane->cut_recently)
@@ -696,7 +697,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
       if (backend_ == nullptr) continue;  // the producer does it, whose thread is to run it
       if (aligned_) continue;             // cut off: see finish_lane
       if (!lane->in_use || lane->pending() == 0) continue;
-      if (Batch* const batch = seal_if_possible(*lane, Flush::Close, now())) open.push(batch);
+      if (Batch* const batch = seal_if_possible(*lane, FlushReason::Close, now())) open.push(batch);
     }
     if (source_ != nullptr) source_->refuse(open);
     Base::notify();

@@ -22,7 +22,7 @@ namespace etl::inline v0::detail {
 class BucketEngine {
  public:
   /// Throws as `Bucket` does. `calls`, `queue` and `lost`, which may be null, outlive it.
-  BucketEngine(StageCalls& calls, ItemQueue& queue, LostItems* lost, Options options, Stop stop);
+  BucketEngine(StageCalls& calls, ItemQueue& queue, LostItems* lost, Options options, StopToken stop);
   BucketEngine(const BucketEngine&) = delete;
   BucketEngine& operator=(const BucketEngine&) = delete;
   /// Closes, and waits until everything is processed.

@@ -36,7 +36,7 @@ class LaneHost {
   /// Whether intake goes on.
   virtual bool wait_for(Lane& lane, std::chrono::nanoseconds duration) = 0;
   virtual void mark(Lane& lane, Position position) = 0;
-  virtual void hold(Lane& lane, std::shared_ptr<const void> keep, std::function<void(bool)> acknowledge) = 0;
+  virtual void retain(Lane& lane, std::shared_ptr<const void> keep, std::function<void(bool)> acknowledge) = 0;
   /// How much of its partition the source has read, in bytes.
   virtual void progress(Lane& /*lane*/, std::uint64_t /*bytes_read*/, std::uint64_t /*size*/) {}
   /// Where an earlier run got to. Items pushed from now on are counted from there.

@@ -109,7 +109,7 @@ class SharedIntake final : public BatchSource {
   void look_after_open();
   void start_open(TimePoint now) noexcept;
   void seal_rest(BatchQueue& sealed) noexcept;
-  [[nodiscard]] bool seal(std::uint64_t count, Flush reason, TimePoint time, BatchQueue& sealed) noexcept;
+  [[nodiscard]] bool seal(std::uint64_t count, FlushReason reason, TimePoint time, BatchQueue& sealed) noexcept;
 
   Batcher& batcher_;
   ItemQueue& queue_;

@@ -17,8 +17,8 @@ namespace etl::inline v0 {
 /// Whether used batch slots keep their elements constructed, to be assigned over: this keeps every
 /// allocation of an element on one thread, or avoids it. Specialise to `false` for types that own
 /// handles (files, sockets, locks), so that they are released as soon as their batch is settled; for types whose
-/// assignment or destruction uses memory that `Emitter::hold` keeps, which is gone then (strings of an arena); and for
-/// types with a member whose assignment changes what it refers to (a `std::tuple<int&>`).
+/// assignment or destruction uses memory that `Emitter::retain` keeps, which is gone then (strings of an arena); and
+/// for types with a member whose assignment changes what it refers to (a `std::tuple<int&>`).
 template <class E>
 inline constexpr bool reuse_slots = true;
 

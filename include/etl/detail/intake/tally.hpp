@@ -37,16 +37,16 @@ struct Tally {
   bool cancelled = false;
   bool deadline_passed = false;
 
-  void count_seal(std::uint64_t items, Flush reason, std::chrono::nanoseconds taken) noexcept {
+  void count_seal(std::uint64_t items, FlushReason reason, std::chrono::nanoseconds taken) noexcept {
     ledger.items.extracted += items;
     fill.record(taken);
     sizes.record(std::chrono::nanoseconds(items));
     switch (reason) {
-      case Flush::Size: ++flushes.size; break;
-      case Flush::Bytes: ++flushes.bytes; break;
-      case Flush::Timeout: ++flushes.timeout; break;
-      case Flush::Source: ++flushes.source; break;
-      case Flush::Close: ++flushes.close; break;
+      case FlushReason::Size: ++flushes.size; break;
+      case FlushReason::Bytes: ++flushes.bytes; break;
+      case FlushReason::Timeout: ++flushes.timeout; break;
+      case FlushReason::Source: ++flushes.source; break;
+      case FlushReason::Close: ++flushes.close; break;
     }
   }
   void count_refused() noexcept {

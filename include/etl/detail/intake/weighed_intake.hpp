@@ -64,11 +64,11 @@ class WeighedIntake final : public BatchSource {
     const TimePoint due = after(opened_, options_.timeout);
     if (due > now) return due;
     timed_ = false;
-    if (count_ > 0) sealed.push(seal(Flush::Timeout, now));
+    if (count_ > 0) sealed.push(seal(FlushReason::Timeout, now));
     return TimePoint::max();
   }
   void refuse(BatchQueue& sealed) noexcept override {
-    if (count_ > 0) sealed.push(seal(Flush::Close, batcher_.now()));
+    if (count_ > 0) sealed.push(seal(FlushReason::Close, batcher_.now()));
   }
   void materialise(Batch& /*batch*/) override {}  // a batch is sealed with its items
 
@@ -92,9 +92,10 @@ class WeighedIntake final : public BatchSource {
   }
   [[nodiscard]] bool is_full() const noexcept { return count_ >= batch_size_ || bytes_ >= batch_bytes_; }
   void seal_full(Lock& lock) {
-    batcher_.dispatch(lock, seal(count_ >= batch_size_ ? Flush::Size : Flush::Bytes, batcher_.now()), nullptr);
+    batcher_.dispatch(lock, seal(count_ >= batch_size_ ? FlushReason::Size : FlushReason::Bytes, batcher_.now()),
+                      nullptr);
   }
-  [[nodiscard]] Batch* seal(Flush reason, TimePoint time) noexcept {
+  [[nodiscard]] Batch* seal(FlushReason reason, TimePoint time) noexcept {
     Batch* const batch = std::exchange(next_batch_, nullptr);
     buffer_->bytes = std::max(buffer_->bytes, bytes_);
     if (!buffer_->type.reused) buffer_->live = 0;  // the batch destroys them

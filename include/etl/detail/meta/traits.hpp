@@ -345,7 +345,7 @@ template <class P, class Partition>
     return {};
   }
 }
-/// Says that its source is consumed by acknowledgement (`Emitter::hold`).
+/// Says that its source is consumed by acknowledgement (`Emitter::retain`).
 template <class P>
 inline constexpr bool acknowledging = [] {
   if constexpr (requires {

@@ -33,7 +33,7 @@ template <class F>
 /// Runs a pipeline that `check_pipeline` has accepted.
 template <class P>
 [[nodiscard]] RunReport execute(P& pipeline, const Options& options, const Environment& environment,
-                                Stop stop) noexcept {
+                                StopToken stop) noexcept {
   return reported([&] {
     TypedPipeline<P> calls(pipeline);
     return run_pipeline(calls, options, environment, std::move(stop));
@@ -41,7 +41,7 @@ template <class P>
 }
 template <class P, class Tx>
 [[nodiscard]] RunReport execute(WithStore<P, Tx>& bound, const Options& options, const Environment& environment,
-                                Stop stop) noexcept {
+                                StopToken stop) noexcept {
   return reported([&] {
     TypedPipeline<std::remove_reference_t<P>, Tx> calls(bound.pipeline, bound.store);
     return run_pipeline(calls, options, environment, std::move(stop), bound.store);

@@ -37,7 +37,7 @@ class ManagerEngine {
 
   ManagerEngine(std::shared_ptr<const Options> defaults, const ManagerOptions& options)
       : defaults_(std::move(defaults)), options_(options) {
-    if (auto problem = named(*defaults_, "each pipeline's own").problem()) throw Exception(std::move(*problem));
+    if (auto problem = named(*defaults_, "each pipeline's own").validate()) throw Exception(std::move(*problem));
     if (options_.max_concurrent == 0)
       throw Exception({.code = Errc::InvalidOptions, .context = "invalid options: max_concurrent must be at least 1"});
     executor_ = defaults_->executor;
@@ -52,7 +52,7 @@ class ManagerEngine {
     const std::string kept_as = how.options && !how.options->name.empty() ? how.options->name : name;
     auto options = how.options ? std::make_shared<const Options>(named(*how.options, kept_as)) : defaults_;
     if (how.options)
-      if (auto problem = options->problem()) throw Exception(std::move(*problem));
+      if (auto problem = options->validate()) throw Exception(std::move(*problem));
     auto entry = std::make_unique<Entry>(std::move(name), std::move(how), std::move(options), std::move(run));
     Environment& environment = entry->environment;
     environment.name = kept_as;
@@ -76,7 +76,7 @@ class ManagerEngine {
   /// Runs everything added and not yet run, and what is added meanwhile. Returns when all have ended,
   /// with a report for every pipeline by name. One call at a time. When there is no memory to go on it drains what is
   /// under way, waits for it, and throws `std::bad_alloc`. In a child of fork() it throws `etl::Exception`.
-  [[nodiscard]] ManagerReport run_all(const Stop& stop = {}) {
+  [[nodiscard]] ManagerReport run_all(const StopToken& stop = {}) {
     if (!entries_.here())
       throw Exception({.code = Errc::NotRun, .context = "this manager was made by another process, before fork()"});
     const std::lock_guard one_at_a_time(run_mutex_);
@@ -323,10 +323,10 @@ class ManagerEngine {
     const TimePoint started = Clock::now();
     auto error = guarded([&]() -> std::optional<Error> {
       StopSource& own = *entry.stop;
-      const Stop all = others.stop();
+      const StopToken all = others.stop_token();
       const std::stop_callback on_drain(all.drain(), [&own] { own.request_drain(); });
       const std::stop_callback on_abandon(all.abandon(), [&own] { own.request_abandon(); });
-      report = entry.run(*entry.options, entry.environment, own.stop());
+      report = entry.run(*entry.options, entry.environment, own.stop_token());
       report.pipeline = entry.name;
       for (ErrorRecord& record : report.errors)
         if (record.pipeline == entry.environment.name) record.pipeline = entry.name;

@@ -26,8 +26,8 @@ struct OtherSource {
 };
 
 /// Runs a pipeline to its end. `store` is the one that its transactions are of, or null.
-[[nodiscard]] RunReport run_pipeline(PipelineCalls& calls, const Options& options, Environment environment, Stop stop,
-                                     CheckpointStore* store = nullptr, OtherSource source = {});
+[[nodiscard]] RunReport run_pipeline(PipelineCalls& calls, const Options& options, Environment environment,
+                                     StopToken stop, CheckpointStore* store = nullptr, OtherSource source = {});
 
 }  // namespace etl::inline v0::detail
 

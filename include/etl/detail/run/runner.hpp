@@ -49,7 +49,7 @@ namespace etl::inline v0::detail {
 class Runner final : public LiveRun {
  public:
   /// `store` is the one that the pipeline's transactions are of, or null. The references are kept.
-  Runner(PipelineCalls& calls, const Options& options, Environment environment, Stop stop, CheckpointStore* store,
+  Runner(PipelineCalls& calls, const Options& options, Environment environment, StopToken stop, CheckpointStore* store,
          OtherSource source)
       : calls_(calls),
         traits_(calls.pipeline_traits()),
@@ -105,7 +105,7 @@ class Runner final : public LiveRun {
     return options;
   }
   [[nodiscard]] std::optional<Error> problem() const {
-    if (auto problem = options_.problem()) return problem;
+    if (auto problem = options_.validate()) return problem;
     const auto invalid = [](std::string_view what) {
       return Error{.code = Errc::InvalidOptions, .context = std::string("invalid options: ").append(what)};
     };
@@ -414,7 +414,7 @@ class Runner final : public LiveRun {
       });
       if (unmarked) batcher_->fail({.error = std::move(*unmarked), .stage = Stage::Checkpoint});
     }
-    batcher_->finish_lane(lane, whole ? Flush::Source : Flush::Close, whole, last);
+    batcher_->finish_lane(lane, whole ? FlushReason::Source : FlushReason::Close, whole, last);
   }
 
   PipelineCalls& calls_;
@@ -422,7 +422,7 @@ class Runner final : public LiveRun {
   const LoadWith with_;
   const Options options_;
   const Environment environment_;
-  const Stop stop_;
+  const StopToken stop_;
   CheckpointStore* const store_;
   const OtherSource source_;
   TimePoint started_{};

@@ -181,7 +181,7 @@ class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
         Range range;
       };
       const auto kept = std::make_shared<Kept>(make);
-      out.hold(kept);
+      out.retain(kept);
       use(kept->range);
     }
   }

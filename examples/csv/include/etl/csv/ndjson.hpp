@@ -54,7 +54,7 @@ class Chunk {
   [[nodiscard]] auto begin() const noexcept { return lines_.begin(); }
   [[nodiscard]] auto end() const noexcept { return lines_.end(); }
   [[nodiscard]] std::size_t size() const noexcept { return lines_.size(); }
-  /// For `Emitter::hold`.
+  /// For `Emitter::retain`.
   [[nodiscard]] const std::shared_ptr<const void>& keep() const noexcept { return chunk_.keep; }
   /// Where this chunk begins, for `io::ChunkOptions`.
   [[nodiscard]] std::uint64_t offset() const noexcept { return chunk_.offset; }

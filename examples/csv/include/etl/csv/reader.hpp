@@ -40,7 +40,7 @@ class Chunk {
   [[nodiscard]] std::size_t size() const noexcept { return rows_.size(); }
   [[nodiscard]] bool empty() const noexcept { return rows_.empty(); }
   [[nodiscard]] Row operator[](std::size_t i) const noexcept { return {*table_, rows_[i]}; }
-  /// For `Emitter::hold`.
+  /// For `Emitter::retain`.
   [[nodiscard]] std::shared_ptr<const void> keep() const noexcept { return data_; }
   /// Where this chunk begins.
   [[nodiscard]] const Place& place() const noexcept { return table_->base; }

@@ -110,7 +110,7 @@ class Chunk {
   explicit Chunk(std::shared_ptr<const detail::ChunkData> data) noexcept : data_(std::move(data)) {}
   [[nodiscard]] std::size_t size() const noexcept { return data_->entries.size(); }
   [[nodiscard]] Reading operator[](std::size_t i) const noexcept { return {*data_, data_->entries[i]}; }
-  /// For `Emitter::hold`.
+  /// For `Emitter::retain`.
   [[nodiscard]] std::shared_ptr<const void> keep() const noexcept { return data_; }
 
  private:

@@ -26,11 +26,11 @@ namespace etl::inline v0::druid {
 template <class E, class F>
   requires std::convertible_to<std::invoke_result_t<F&, std::string_view>, E>
 [[nodiscard]] Result<void> emit_rows(const Client& client, const Query& query, Emitter<E>& out, F&& decode) {
-  Result<io::Source> source = client.open_sql(query, out.stop());
+  Result<io::Source> source = client.open_sql(query, out.stop_token());
   if (!source) return failure(std::move(source.error()));
   io::ChunkReader reader(std::move(*source), io::RecordSplitter());
   for (;;) {
-    auto chunk = reader.next(out.stop());
+    auto chunk = reader.next(out.stop_token());
     if (!chunk) return failure(std::move(chunk.error()));
     if (!*chunk) return {};
     for (std::string_view rest = (*chunk)->text; !rest.empty();) {

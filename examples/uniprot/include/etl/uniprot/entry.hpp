@@ -134,7 +134,7 @@ struct Unparsed {
 };
 
 /// A whole entry. Its texts point into the parsed bytes where they stand there in one piece, else into the entry's own
-/// memory; after `own` (or `Parse::owning`) all are the entry's own. Reusable: parsing into it again allocates only to
+/// memory; after `own` (or `Parse::Owning`) all are the entry's own. Reusable: parsing into it again allocates only to
 /// grow. Movable, not copyable. A value of one thread at a time.
 struct Entry {
   // ID, AC, DT

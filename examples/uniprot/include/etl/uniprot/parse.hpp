@@ -19,8 +19,8 @@ struct Problem {
 
 /// Who owns the texts of an entry.
 enum class Parse : std::uint8_t {
-  views,   ///< texts point into the parsed bytes where they can
-  owning,  ///< the entry owns everything
+  Views,   ///< texts point into the parsed bytes where they can
+  Owning,  ///< the entry owns everything
 };
 
 /// Reads one entry, from its ID line to its "//" line, into `entry`, whose former content is lost. Lines may end in LF,
@@ -29,7 +29,7 @@ enum class Parse : std::uint8_t {
 /// follow the format are no problem: they are kept in `Entry::unparsed`, each with its reason, and lines with unknown
 /// codes in `Entry::unknown_lines`. On a problem, `entry` holds what was read before it: the accession, if it came that
 /// far.
-[[nodiscard]] std::optional<Problem> parse(std::string_view text, Entry& entry, Parse mode = Parse::views);
+[[nodiscard]] std::optional<Problem> parse(std::string_view text, Entry& entry, Parse mode = Parse::Views);
 
 /// The first field that a reader of many entries looks at, found without parsing the rest. All may be empty.
 struct EntryView {
