@@ -33,7 +33,7 @@ struct Compound {
 const auto members =
     etl::csv::columns<Compound>(etl::csv::column("id", &Compound::id), etl::csv::column("formula", &Compound::formula),
                                 etl::csv::column("mass", &Compound::mass));
-const auto table = sqlite::table<Compound>(
+const auto compounds = sqlite::table<Compound>(
     "compounds", sqlite::key("id", &Compound::id), sqlite::column("formula", &Compound::formula),
     sqlite::column("mass", &Compound::mass), sqlite::column("md5", &Compound::md5));
 using Decoder = decltype(ndjson::bind(members))::value_type;
@@ -63,14 +63,14 @@ struct Compounds {
     return compound;
   }
   etl::Result<void> load(std::span<const Compound> batch, etl::BatchContext& context, sqlite::Tx& tx) {
-    return tx.write(table, batch, context, sqlite::OnConflict::Update);
+    return tx.write(compounds, batch, context, sqlite::OnConflict::Update);
   }
 };
 
 int work_on(const fs::path& file, const std::string& url) {
   auto store = etl::value(jobs::open(url));
   auto data = etl::value(sqlite::Store::open(jobs::sqlite_path(url)));
-  etl::value(sqlite::create_table(data->database(), table));
+  etl::value(sqlite::create_table(data->database(), compounds));
   const jobs::Job job =
       etl::value(jobs::coordinate(*store, {.type = "compound", .version = file.filename().string()}, "", {{file}}, {}));
   jobs::WorkerOptions options{.job = job.id};
