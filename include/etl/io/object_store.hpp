@@ -117,22 +117,21 @@ struct UploadPage {
 /// - `uploads`: those that nobody has completed or aborted, for cleaning up after a crash.
 /// - `name`: the store in messages, such as `s3://bucket/` or `/srv/staging/`; the key follows it.
 template <class S>
-concept ObjectStore = std::copy_constructible<S> &&
-                      requires(const S& store, const std::string& key, std::string_view bytes, const PutOptions& put,
+concept ObjectStore = requires(const S& store, const std::string& key, std::string_view bytes, const PutOptions& put,
                                const GetOptions& get, const ListOptions& list, const Upload& upload,
                                std::uint32_t number, std::span<const UploadedPart> parts, const std::stop_token& stop) {
-                        { store.put(key, bytes, put, stop) } -> std::same_as<Result<ObjectInfo>>;
-                        { store.get(key, get, stop) } -> std::same_as<Result<ObjectBody>>;
-                        { store.head(key, stop) } -> std::same_as<Result<ObjectInfo>>;
-                        { store.list(list, stop) } -> std::same_as<Result<ObjectPage>>;
-                        { store.remove(key, stop) } -> std::same_as<Result<void>>;
-                        { store.begin_upload(key, put, stop) } -> std::same_as<Result<Upload>>;
-                        { store.put_part(upload, number, bytes, stop) } -> std::same_as<Result<UploadedPart>>;
-                        { store.complete_upload(upload, parts, put, stop) } -> std::same_as<Result<ObjectInfo>>;
-                        { store.abort_upload(upload, stop) } -> std::same_as<Result<void>>;
-                        { store.uploads(list, stop) } -> std::same_as<Result<UploadPage>>;
-                        { store.name() } -> std::convertible_to<std::string>;
-                      };
+  { store.put(key, bytes, put, stop) } -> std::same_as<Result<ObjectInfo>>;
+  { store.get(key, get, stop) } -> std::same_as<Result<ObjectBody>>;
+  { store.head(key, stop) } -> std::same_as<Result<ObjectInfo>>;
+  { store.list(list, stop) } -> std::same_as<Result<ObjectPage>>;
+  { store.remove(key, stop) } -> std::same_as<Result<void>>;
+  { store.begin_upload(key, put, stop) } -> std::same_as<Result<Upload>>;
+  { store.put_part(upload, number, bytes, stop) } -> std::same_as<Result<UploadedPart>>;
+  { store.complete_upload(upload, parts, put, stop) } -> std::same_as<Result<ObjectInfo>>;
+  { store.abort_upload(upload, stop) } -> std::same_as<Result<void>>;
+  { store.uploads(list, stop) } -> std::same_as<Result<UploadPage>>;
+  { store.name() } -> std::convertible_to<std::string>;
+} && std::copy_constructible<S>;  // last: whether a `Result<S>` is one must not depend on this
 
 /// Any store, chosen when the program runs. A cheap copy is the same store. Thread-safe. Itself an `ObjectStore`.
 class AnyObjectStore {
