@@ -828,9 +828,9 @@ def into_postgres(c):
         summary, _ = c.load(pattern, "--check", "SELECT id FROM t WHERE id = 5", into=url, wanted=1)
         c.has(summary["failure"], "SELECT id FROM t WHERE id = 5")
         c.psql(url, "DROP TABLE t; CREATE TYPE mood AS ENUM ('glad'); CREATE TABLE t (id integer GENERATED ALWAYS AS "
-                    "IDENTITY PRIMARY KEY, sku text, price numeric(4, 1), day date, note text)")
+                    "IDENTITY PRIMARY KEY, sku text, price numeric(6, 2), day date, note text)")
         _, error = c.load(pattern, "--restart", "--on-conflict", "update", into=url, wanted=3)
-        c.equal("identity column, numeric overflow", "1999", c.psql(url, "SELECT count(*) FROM t"))
+        c.equal("identity column", "1999", c.psql(url, "SELECT count(*) FROM t"))
         c.psql(url, "DROP TABLE t; CREATE TABLE t (id integer PRIMARY KEY, sku mood, price numeric, day date, note text)")
         _, error = c.load(c.folder / "data" / "f000.csv", "--restart", into=url, wanted=3)
         c.has(error, "f000.csv:2: ", "sku-0")
