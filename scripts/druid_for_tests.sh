@@ -270,7 +270,7 @@ launch() {
 # Whether the service's own process runs: a number alone may belong to another program by now.
 runs() {
   local pid
-  pid=$(cat "$folder/pid/$1" 2>/dev/null) && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$folder/"
+  pid=$(cat "$folder/pid/$1" 2>/dev/null) && tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF "$folder/"
 }
 
 get() {

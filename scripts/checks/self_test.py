@@ -155,7 +155,7 @@ def reference_problems():
             root = pathlib.Path(folder)
             shutil.copytree(pathlib.Path(__file__).resolve().parents[2] / "docs/reference", root / "docs/reference")
             (root / "docs/reference/mainpage.dox").write_text("/// \\mainpage etl\n\n/// \\namespace etl\n/// All of it.\n")
-            for plugin in ("csv", "uniprot"):
+            for plugin in ("csv", "uniprot", "druid"):
                 (root / f"examples/{plugin}/include").mkdir(parents=True)
             (root / "include/etl").mkdir(parents=True)
             (root / "include/etl/config.hpp").write_text(CONFIG)
