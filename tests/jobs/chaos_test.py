@@ -20,6 +20,7 @@ import time
 ENTRIES = 3000
 LEASE = 1.0
 LIMIT = 240  # s, for one round
+STARTED = []
 
 
 class Sqlite:
@@ -95,13 +96,15 @@ def chaos(program, store, folder, seed, log):
               "100000", *common]
 
     def start(command):
-        return subprocess.Popen(command, stdout=output, stderr=output)
+        STARTED.append(subprocess.Popen(command, stdout=output, stderr=output))
+        return STARTED[-1]
 
-    # The first one makes the job. Whoever is started again tries to make it, too.
+    # The first one makes the job. A process that has died is started again with its own command, as a service would do.
+    commands = [ingest] + 3 * [[program, "worker", *common]]
     running = [start(ingest)]
     while not has_units(store):
         time.sleep(0.05)
-    running += [start([program, "worker", *common]) for _ in range(3)]
+    running += [start(command) for command in commands[1:]]
     frozen = {}  # process: when to continue it
     counts = {"kill": 0, "freeze": 0, "cut": 0}
     begin = time.monotonic()
@@ -120,7 +123,7 @@ def chaos(program, store, folder, seed, log):
             break
         for place, process in enumerate(running):
             if process.poll() is not None:
-                running[place] = start(ingest if chance.random() < 0.3 else [program, "worker", *common])
+                running[place] = start(commands[place])
         if done < actions:
             process = chance.choice(running)
             action = chance.choice(["kill", "kill", "freeze", "freeze", "cut"])
@@ -188,6 +191,8 @@ def main():
             try:
                 chaos(options.program.resolve(), store, folder, seed, log)
             except BaseException:
+                for process in STARTED:
+                    process.kill()
                 if (folder / "output").exists():
                     sys.stderr.write("".join((folder / "output").read_text().splitlines(True)[-40:]))
                 raise

@@ -114,12 +114,16 @@ struct UnitStatus {
 
 /// How far a job is (S0-13). Times are those of the database.
 struct Progress {
-  Job job{};                                ///< the job
-  std::uint64_t pending = 0, running = 0;   ///< units by state
-  std::uint64_t done = 0, quarantined = 0;  ///< units by state
-  std::uint64_t bytes = 0, bytes_done = 0;  ///< bytes of all units, and of those that are done
-  std::uint64_t records = 0, rejected = 0;  ///< records settled, and dead letters among them
-  std::chrono::milliseconds elapsed{};      ///< since the job was made, until now or its end
+  Job job{};                            ///< the job
+  std::uint64_t pending = 0;            ///< units that wait
+  std::uint64_t running = 0;            ///< units on lease
+  std::uint64_t done = 0;               ///< units that are landed
+  std::uint64_t quarantined = 0;        ///< units that have failed too often
+  std::uint64_t bytes = 0;              ///< inflated bytes of all units
+  std::uint64_t bytes_done = 0;         ///< inflated bytes of the units that are done
+  std::uint64_t records = 0;            ///< records settled
+  std::uint64_t rejected = 0;           ///< dead letters among them
+  std::chrono::milliseconds elapsed{};  ///< since the job was made, until now or its end
   /// The number of all units.
   [[nodiscard]] std::uint64_t units() const noexcept { return pending + running + done + quarantined; }
   /// The part of the bytes that is done, 0 to 1.

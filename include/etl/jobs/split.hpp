@@ -16,8 +16,9 @@ namespace etl::inline v0::jobs {
 
 /// Settings of a split. An aggregate.
 struct SplitOptions {
-  io::RecordSplitter records{};        ///< where records end
-  std::uint64_t unit_bytes = 8 << 20;  ///< size of a unit in inflated bytes, and up to a quarter (at most 1 MiB) or a record more
+  io::RecordSplitter records{};  ///< where records end
+  std::uint64_t unit_bytes =
+      8 << 20;  ///< size of a unit in inflated bytes, and up to a quarter (at most 1 MiB) or a record more
   std::uint64_t max_record = std::uint64_t{256} << 20;  ///< a longer record is an error that names its place
 };
 

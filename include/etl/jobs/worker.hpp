@@ -62,10 +62,15 @@ struct WorkerOptions {
 
 /// What a worker has done.
 struct WorkerReport {
-  std::uint64_t done = 0, released = 0, failed = 0, quarantined = 0, lost = 0;  ///< units by their end
-  std::uint64_t records = 0, rejected = 0;  ///< records landed by this worker; dead letters
-  bool stopped = false;                     ///< ended by a stop
-  std::optional<Error> error{};             ///< why it could not go on
+  std::uint64_t done = 0;         ///< units that it has landed
+  std::uint64_t released = 0;     ///< units that it has handed back
+  std::uint64_t failed = 0;       ///< attempts at units that are tried again
+  std::uint64_t quarantined = 0;  ///< units that it has quarantined
+  std::uint64_t lost = 0;         ///< units that were taken from it
+  std::uint64_t records = 0;      ///< records that it has landed
+  std::uint64_t rejected = 0;     ///< dead letters of units that it has landed
+  bool stopped = false;           ///< ended by a stop
+  std::optional<Error> error{};   ///< why it could not go on
   /// 0: nothing is left to do; 1: `error`; 3: units are quarantined or records rejected; 4: stopped.
   [[nodiscard]] int exit_code() const noexcept;
 };
