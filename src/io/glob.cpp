@@ -121,7 +121,7 @@ Result<std::vector<fs::path>> glob(std::span<const std::string> patterns, const 
   auto files = glob_files(of_files, options, std::move(problems));
   if (!files || objects.empty()) return files;
   std::ranges::move(objects, std::back_inserter(*files));
-  std::ranges::sort(*files);
+  std::ranges::sort(*files, {}, [](const fs::path& path) -> const std::string& { return path.native(); });
   const auto rest = std::ranges::unique(*files);
   files->erase(rest.begin(), rest.end());
   return files;
