@@ -10,6 +10,8 @@
 #include <string>
 #include <system_error>
 
+#include "support/source_tree.hpp"
+
 namespace test {
 
 /// A server of one's own, with the script that ctest uses too. It ends with this object, or with this process.
@@ -39,8 +41,7 @@ class PostgresServer {
 
  private:
   [[nodiscard]] std::string command(const std::string& what, const std::string& environment) const {
-    const auto tree = std::filesystem::absolute(__FILE__).parent_path().parent_path().parent_path();
-    return environment + "exec " + (tree / "scripts" / "postgres_for_tests.sh").string() + " " + what + " " +
+    return environment + "exec " + (source_tree() / "scripts" / "postgres_for_tests.sh").string() + " " + what + " " +
            folder_.string();
   }
   void run(const std::string& what, const std::string& environment) {

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <optional>
 
+#include "support/source_tree.hpp"
+
 namespace test {
 
 /// The folder, or nothing: the environment variable ETLPIPE_TEST_DATA, else the compile definition of that name, else
@@ -20,8 +22,7 @@ inline std::optional<std::filesystem::path> data_folder() {
 #ifdef ETLPIPE_TEST_DATA
   if (auto configured = folder(ETLPIPE_TEST_DATA)) return configured;
 #endif
-  const fs::path tree = fs::path(__FILE__).parent_path().parent_path().parent_path();
-  return folder(tree.parent_path() / "shared" / "data");
+  return folder(source_tree().parent_path() / "shared" / "data");
 }
 
 }  // namespace test

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/source_tree.hpp"
 
 namespace csv = etl::csv;
 using csv::Kind;
@@ -82,7 +83,7 @@ std::string block(std::string_view page, std::string_view language) {
 }  // namespace
 
 TEST_CASE("the example of the guide is read as it says") {
-  const auto page_path = std::filesystem::path(__FILE__).parent_path() / "../../../docs/guide/csv_mapping.md";
+  const auto page_path = test::source_tree() / "docs/guide/csv_mapping.md";
   std::ifstream in(page_path);
   REQUIRE(in);
   const std::string page{std::istreambuf_iterator<char>(in), {}};

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "support/catch.hpp"
+#include "support/source_tree.hpp"
 
 namespace {
 
@@ -21,7 +22,7 @@ std::string_view so_it_is(etl::ErrorClass error_class) {
 }
 
 std::string page() {
-  std::ifstream in(std::filesystem::path(__FILE__).parent_path() / "../../../docs/guide/database_errors.md");
+  std::ifstream in(test::source_tree() / "docs/guide/database_errors.md");
   REQUIRE(in);
   return {std::istreambuf_iterator<char>(in), {}};
 }
