@@ -104,7 +104,7 @@ TEST_CASE("bytes that changed are an error or change nothing unnoticed") {
   const std::string good = text_of(path);
   std::string whole(fs::file_size(path), '\0');
   std::ifstream(path, std::ios::binary).read(whole.data(), static_cast<std::streamsize>(whole.size()));
-  for (std::size_t at = 4; at < whole.size(); at += 24 / test::fewer_if_sanitized(8)) {
+  for (std::size_t at = 4; at < whole.size(); at += 24 / test::fewer_if_sanitized(8U)) {
     std::string other = whole;
     other[at] = static_cast<char>(other[at] ^ 0x55);
     std::ofstream(path, std::ios::binary | std::ios::trunc) << other;
