@@ -253,7 +253,7 @@ TEMPLATE_TEST_CASE("progress counts units, bytes and records (S0-13)", "[jobs]",
   CHECK(ok(store->list())[0].job.id == job.id);
 }
 
-TEMPLATE_TEST_CASE("a newer schema is refused and left alone; several processes may make the tables", "[jobs]",
+TEMPLATE_TEST_CASE("a newer schema is refused and left alone, and several processes may make the tables", "[jobs]",
                    OnSqlite, OnPostgres) {
   const TestType place;
   {
