@@ -7,6 +7,7 @@
 #include <latch>
 #include <memory>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -108,6 +109,34 @@ TEST_CASE("slow transforms of a batch are shared, and results, rejects and ledge
     CHECK(report.results.produced == loaded.size());
     CHECK(report.results.committed == loaded.size());
   }
+}
+
+TEST_CASE("results of shared transforms keep their memory for the next batches") {
+  struct Row {
+    std::vector<char> memory;
+  };
+  struct Rows {
+    std::shared_ptr<etl::testing::VirtualExecutor> clock;
+    mutable int grown = 0;  // one thread only
+    std::size_t loaded = 0;
+    void extract(etl::Emitter<int>& out) {
+      for (int i = 0; i < 64 * 40; ++i)
+        if (!out.push(i)) return;
+    }
+    void transform(const int&, etl::Out<Row>& out) const {
+      clock->advance(10ms);
+      Row& row = out.next();
+      if (row.memory.capacity() < 1000) ++grown;
+      row.memory.assign(1000, 'x');
+    }
+    void load(std::span<const Row> batch) { loaded += batch.size(); }
+  };
+  Rows rows{std::make_shared<etl::testing::VirtualExecutor>(1)};
+  const etl::RunReport report =
+      etl::run(rows, {.batch_size = 64, .workers = 4, .capacity = 1, .executor = etl::Executor(rows.clock)});
+  CHECK(report.ok());
+  CHECK(rows.loaded == 64 * 40);
+  CHECK(rows.grown < 64 * 20);
 }
 
 TEST_CASE("a slow transform that fails ends the run with the error of its item, and nothing of the batch is loaded") {

@@ -3,10 +3,12 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 #include <etl/io/source.hpp>
+#include <etl/uniprot/arena.hpp>
 #include <etl/uniprot/checksum.hpp>
 #include <etl/uniprot/entries.hpp>
 #include <etl/uniprot/format.hpp>
@@ -625,6 +627,23 @@ TEST_CASE("entries: a range is parsed, what lies around it is not") {
   CHECK(parse_entries(etl::io::from_memory(text, "four"), {},
                       [&](const RawEntry&, const Entry&, const Problem*) { return ++calls < 2; }));
   CHECK(calls == 2);
+}
+
+TEST_CASE("arena: one that was moved from is empty, and does not grow by its former size") {
+  Arena arena;
+  std::string_view text = arena.copy(std::string(5000, 'x'));
+  for (int round = 0; round < 80; ++round) {  // 2^80 bytes, if it doubled each time
+    Arena other = std::move(arena);
+    CHECK(text == std::string(5000, 'x'));
+    arena.clear();
+    const std::string_view mine = arena.copy("mine");
+    CHECK(mine == "mine");
+    CHECK(text == std::string(5000, 'x'));  // not written over
+    arena = std::move(other);
+    CHECK(text == std::string(5000, 'x'));
+    arena.clear();
+    text = arena.copy(std::string(5000, 'x'));
+  }
 }
 
 TEST_CASE("entries: they are counted without a parse") {

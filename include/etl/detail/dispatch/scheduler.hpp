@@ -62,6 +62,11 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   void notify_waiting() noexcept {
     if (waiting_for_room_ > 0) notify();
   }
+  /// Whether a worker has nothing to do.
+  [[nodiscard]] bool has_idle_worker() {
+    const Lock lock = this->lock();
+    return queued_ == 0 && !tokens_.empty();
+  }
   /// Lets workers take parts of it that have no batch of their own to run. By a worker, which holds its token.
   void offer(SharedWork& work) {
     Lock lock = this->lock();

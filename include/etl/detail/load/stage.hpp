@@ -255,15 +255,17 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     // What was quick is done at one go: its cost is that of its items.
     const bool at_once = slot.quick || n == 1 || slots_.size() == 1 || work.split || !traits_.joins_results;
     std::optional<FailedItem> failed;
-    for (std::uint32_t done = 0, step = at_once ? n : 1; done < n && !failed; step *= 2) {
+    for (std::uint32_t done = 0, step = at_once ? n : 1; done < n && !failed;) {
       const std::uint32_t end = done + std::min(step, n - done);
       failed = transform_range(slot, work, done, end);
       done = end;
       if (failed || done == n) break;
       const std::chrono::nanoseconds cost = (batcher_->now() - slot.at) / done;
-      if (n - done == 1 || cost * (n - done) < worth_sharing) continue;
-      failed = transform_shared(slot, work, done, cost);
-      break;
+      if (n - done > 1 && cost * (n - done) >= worth_sharing && batcher_->has_idle_worker()) {
+        failed = transform_shared(slot, work, done, cost);
+        break;
+      }
+      if (cost * step < worth_sharing) step *= 2;  // then a look at the workers every millisecond or two
     }
     if (failed) return fail_item(work, failed->item, std::move(failed->error));
     return work.rejections.empty() || rejecter_.settle_transform(work);

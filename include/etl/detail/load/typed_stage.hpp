@@ -43,7 +43,14 @@ class ResultsOf final : public Results {
     if constexpr (std::is_move_constructible_v<T>) {
       Out<T>& other = static_cast<ResultsOf&>(from).out;
       out.reserve(out.count() + other.count());
-      for (T& result : other.results()) out.push(std::move(result));
+      for (T& result : other.results()) {
+        if constexpr (std::is_default_constructible_v<T> && reusable<T> && std::is_nothrow_swappable_v<T>) {
+          using std::swap;
+          swap(out.next(), result);  // both keep their memory
+        } else {
+          out.push(std::move(result));
+        }
+      }
     }
   }
   Out<T> out{};

@@ -5,14 +5,28 @@
 #include <cstddef>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace etl::inline v0::uniprot {
 
 /// Hands out bytes that stay where they are until `clear`, which keeps the memory for the next use. Moving an arena
-/// leaves its bytes in place. Belongs to one thread at a time.
+/// leaves its bytes in place, and the arena that they came from empty. Belongs to one thread at a time.
 class Arena {
  public:
+  Arena() = default;
+  Arena(Arena&& other) noexcept { *this = std::move(other); }
+  Arena& operator=(Arena&& other) noexcept {
+    blocks_ = std::exchange(other.blocks_, {});
+    size_ = std::exchange(other.size_, 0);
+    next_ = std::exchange(other.next_, nullptr);
+    end_ = std::exchange(other.end_, nullptr);
+    return *this;
+  }
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+  ~Arena() = default;
+
   /// Room for `size` bytes.
   [[nodiscard]] char* take(std::size_t size) {
     if (size > static_cast<std::size_t>(end_ - next_)) [[unlikely]]
