@@ -15,6 +15,7 @@ namespace etl::inline v0::uniprot {
 class Arena {
  public:
   Arena() = default;
+  /// Takes over the bytes of `other`, which is empty then.
   Arena(Arena&& other) noexcept { *this = std::move(other); }
   Arena& operator=(Arena&& other) noexcept {
     blocks_ = std::exchange(other.blocks_, {});
