@@ -56,7 +56,8 @@ std::uint64_t validate(const fs::path& file) {
 
 std::uint64_t stage(const fs::path& file) {
   const fs::path folder = file.string() + ".stage";
-  const auto staged = must(program::stage({file}, names_of(file), {.place = folder.string(), .data_source = "bench"}, {}));
+  const auto staged =
+      must(program::stage({file}, names_of(file), {.place = folder.string(), .data_source = "bench"}, {}));
   fs::remove_all(folder);
   return staged.rows;
 }

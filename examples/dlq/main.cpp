@@ -160,7 +160,8 @@ int show(const DeadLetter& letter) {
 
 int payload(const DeadLetter& letter) {
   if (!letter.payload)
-    return complain(fmt::format("{}: this letter has no payload: its pipeline has no `serialize` and no `describe`", letter.id));
+    return complain(
+        fmt::format("{}: this letter has no payload: its pipeline has no `serialize` and no `describe`", letter.id));
   std::fwrite(letter.payload->data(), 1, letter.payload->size(), stdout);
   return 0;
 }

@@ -31,8 +31,8 @@ struct DeadLetter {
   std::uint32_t attempts = 1;                    ///< number of attempts, including replays
   std::vector<std::string> errors{};             ///< the error and its causes, outermost first
   std::chrono::system_clock::time_point time{};  ///< when it was rejected, in microseconds
-  /// The item: what the pipeline's `serialize(const E&)` returned, or else its `describe(const E&)`. `deserialize` makes
-  /// the item from it. Nothing if the pipeline has neither.
+  /// The item: what the pipeline's `serialize(const E&)` returned, or else its `describe(const E&)`. `deserialize`
+  /// makes the item from it. Nothing if the pipeline has neither.
   std::optional<std::string> payload{};
   /// Identity of the partition (`PartitionProgress::id`); empty for a source without partitions.
   std::string partition_id{};

@@ -9,7 +9,8 @@
 namespace etl::inline v0::io {
 
 /// One line that changes when the file changes: size, modification time (ns), and SHA-256 of the first and last MiB.
-/// The name is not included. For a URL of an object: its size and etag. An error if `path` is not a regular file, because a pipe cannot be read again.
+/// The name is not included. For a URL of an object: its size and etag. An error if `path` is not a regular file,
+/// because a pipe cannot be read again.
 [[nodiscard]] Result<std::string> fingerprint(const std::filesystem::path& path);
 
 }  // namespace etl::inline v0::io

@@ -37,7 +37,8 @@ class ByteSource {
 };
 using Source = std::unique_ptr<ByteSource>;  ///< an owned byte source
 
-/// Opens a file for streaming, or an object (object_store_url.hpp). If the file is missing, unreadable or a folder, the error gives the system's reason.
+/// Opens a file for streaming, or an object (object_store_url.hpp). If the file is missing, unreadable or a folder, the
+/// error gives the system's reason.
 [[nodiscard]] Result<Source> open_file(const std::filesystem::path& path);
 /// Standard input, unbuffered; it is left open.
 [[nodiscard]] Source standard_input();

@@ -363,7 +363,8 @@ TEST_CASE("A read of an object goes on where it broke", "[object_store]") {
 TEST_CASE("A read of an object that waits is woken", "[object_store]") {
   Spoiled spoiled;
   REQUIRE(spoiled.below.put("a", "bytes"));
-  constexpr etl::RetryPolicy patient = {.max_attempts = 3, .initial_delay = std::chrono::hours(1), .max_delay = std::chrono::hours(1), .jitter = false};
+  constexpr etl::RetryPolicy patient = {
+      .max_attempts = 3, .initial_delay = std::chrono::hours(1), .max_delay = std::chrono::hours(1), .jitter = false};
   std::stop_source stop;
   auto opened = io::open_object(spoiled.store, "a", {.offset = 0, .if_match = {}, .retry = patient}, stop.get_token());
   REQUIRE(opened);
