@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <exception>
 #include <new>
 #include <utility>
@@ -16,6 +17,15 @@ namespace {
 constexpr std::size_t block = 32 << 10;
 constexpr std::size_t longest_tag = 1 << 20;
 constexpr std::size_t deepest = 256;
+
+// Expat 2.9 has these under names of their own, and warns of the older ones.
+#if XML_MAJOR_VERSION > 2 || XML_MINOR_VERSION >= 9
+std::uint64_t line_of(XML_Parser parser) noexcept { return XML_GetCurrentLineNumber64(parser); }
+std::int64_t byte_of(XML_Parser parser) noexcept { return XML_GetCurrentByteIndex64(parser); }
+#else
+std::uint64_t line_of(XML_Parser parser) noexcept { return XML_GetCurrentLineNumber(parser); }
+std::int64_t byte_of(XML_Parser parser) noexcept { return XML_GetCurrentByteIndex(parser); }
+#endif
 
 std::string_view without_prefix(std::string_view name) noexcept { return name.substr(name.find(':') + 1); }
 
@@ -64,9 +74,9 @@ class XmlReader::Impl {
     }
     if (status != XML_STATUS_OK)
       return failure(fatal(fmt::format("{}, line {}: it is no XML: {}; the file is damaged, get it anew", part_.name(),
-                                       XML_GetCurrentLineNumber(parser_), XML_ErrorString(XML_GetErrorCode(parser_)))));
+                                       line_of(parser_), XML_ErrorString(XML_GetErrorCode(parser_)))));
     // What the parser holds of a tag that has not ended.
-    const auto done = static_cast<std::uint64_t>(std::max<XML_Index>(0, XML_GetCurrentByteIndex(parser_)));
+    const auto done = static_cast<std::uint64_t>(std::max<std::int64_t>(0, byte_of(parser_)));
     if (!ended_ && fed_ > done + longest_tag)
       return failure(fatal(fmt::format("{}: a tag of more than {} bytes is refused", part_.name(), longest_tag)));
     return !ended_;
