@@ -1,5 +1,6 @@
 # Warnings, sanitizers and coverage, for this project's own targets. Nothing here reaches a consumer.
 option(ETLPIPE_WERROR "Treat warnings as errors in etlpipe's own targets" OFF)
+option(ETLPIPE_UNITY_BUILD "Compile sources of a component together, which is faster from scratch" ${CMAKE_UNITY_BUILD})
 option(ETLPIPE_COVERAGE "Instrument etlpipe's own targets for gcov" OFF)
 option(ETLPIPE_CCACHE "Compile through ccache when it is installed" ${PROJECT_IS_TOP_LEVEL})
 set(ETLPIPE_SANITIZE "" CACHE STRING "Sanitizers for etlpipe's own targets: address,undefined or thread")
@@ -46,6 +47,8 @@ set(etlpipe_warnings_Clang -Wrange-loop-analysis -Wunreachable-code)
 function(etlpipe_developer_options target)
   target_compile_options(${target} PRIVATE ${etlpipe_warnings} ${etlpipe_warnings_${CMAKE_CXX_COMPILER_ID}}
                                            $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+  # In a unity build GCC takes the sources for headers, in which a class must not have a member of a local type.
+  target_compile_options(${target} PRIVATE $<$<AND:$<CXX_COMPILER_ID:GNU>,$<BOOL:$<TARGET_PROPERTY:UNITY_BUILD>>>:-Wno-subobject-linkage>)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF COMPILE_WARNING_AS_ERROR ${ETLPIPE_WERROR})
   if(ETLPIPE_SANITIZE)
     set(flags -fsanitize=${ETLPIPE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

@@ -21,7 +21,7 @@ namespace {
 
 using Kind = Paging::Kind;
 constexpr std::string_view version = "1 ";  // of positions
-constexpr std::string_view last = "1 end";
+constexpr std::string_view last_page = "1 end";
 
 bool counts(Kind kind) { return kind == Kind::Offset || kind == Kind::Number; }
 
@@ -120,7 +120,7 @@ struct Pages::State {
     };
     if (!position.starts_with(version)) return bad();
     const std::string text = position.substr(version.size() + 1);
-    if (position == last) {
+    if (position == last_page) {
       ended = true;
     } else if (position[version.size()] == '#' && counts(options.paging.kind())) {
       const auto read = number(text);
@@ -142,7 +142,7 @@ struct Pages::State {
   /// Goes to the page after this one. Returns its position.
   [[nodiscard]] Result<Position> advance(const Response& response, std::string_view json, std::size_t got) {
     const Paging& paging = options.paging;
-    const auto end = [&] { return ended = true, Position(std::string(last)); };
+    const auto end = [&] { return ended = true, Position(std::string(last_page)); };
     if (counts(paging.kind())) {
       if (got == 0) return end();
       count += paging.kind() == Kind::Offset ? got : 1;

@@ -18,7 +18,6 @@ namespace etl::inline v0::io {
 namespace {
 
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
-constexpr std::size_t npos = RecordSplitter::npos;
 
 /// Bytes that are not initialised before they are read into.
 struct Buffer {
@@ -92,7 +91,7 @@ std::uint64_t count(std::size_t size, Is is) noexcept {
 std::uint64_t count_line_ends(std::string_view text) noexcept {
   const char* const data = text.data();
   std::uint64_t lines = count(text.size(), [data](std::size_t i) { return data[i] == '\n'; });
-  if (text.find('\r') != npos) {
+  if (text.find('\r') != std::string_view::npos) {
     lines += count(text.size(), [data](std::size_t i) { return data[i] == '\r'; });
     lines -= count(text.size() - 1, [data](std::size_t i) { return (data[i] == '\r') & (data[i + 1] == '\n'); });
   }
@@ -223,7 +222,7 @@ class Reading {
     const std::string_view text(buffer_->data.get(), filled_);
     std::size_t end = splitter_.last_end(text, is_end, searched_);
     searched_ = filled_;
-    if (end == npos) end = 0;
+    if (end == RecordSplitter::npos) end = 0;
     const std::size_t good = end_of_good_records(text.substr(0, end));
     if (good > 0 && !hand_on(text.substr(0, good), false, stop)) return false;
     if (good < end || filled_ - end > shared_->options.max_record) {

@@ -19,7 +19,7 @@
 namespace etl::inline v0::io {
 namespace {
 
-constexpr std::size_t part = std::size_t{1} << 20;
+constexpr std::size_t part_size = std::size_t{1} << 20;
 
 Error unreadable(const std::filesystem::path& path, int code) {
   return detail::system_failure(fmt::format("cannot read '{}'", path.string()), code);
@@ -56,7 +56,7 @@ Result<std::string> fingerprint(const std::filesystem::path& path_or_url) {
                           "to a file first",
                           path.string())));
   const auto size = static_cast<std::size_t>(info.st_size);
-  const std::size_t piece = std::min(size, part);
+  const std::size_t piece = std::min(size, part_size);
   auto first = digest_of(*file, path, 0, piece);
   if (!first) return first;
   auto last = digest_of(*file, path, info.st_size - static_cast<off_t>(piece), piece);

@@ -17,7 +17,7 @@
 namespace etl::inline v0::io {
 namespace {
 
-constexpr std::size_t most_parts = 10'000;
+constexpr std::size_t parts_of_an_upload = 10'000;
 constexpr std::size_t parts_of_one_size = 1'000;
 
 /// One put, or an upload in parts, each sent by a thread.
@@ -67,9 +67,9 @@ class ObjectSink final : public ByteSink {
     if (auto done = store_.put(key_, buffer_, options_.put, stop_.get_token()); !done) error_ = std::move(done.error());
   }
   void send_part() {
-    if (started_ == most_parts) {
+    if (started_ == parts_of_an_upload) {
       give_up(fatal(fmt::format("'{}{}' is larger than {} parts hold: raise WriteOptions::part_size, which is {}",
-                                store_.name(), key_, most_parts, options_.part_size)));
+                                store_.name(), key_, parts_of_an_upload, options_.part_size)));
       return;
     }
     if (!upload_) {

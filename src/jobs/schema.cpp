@@ -13,7 +13,7 @@ namespace {
 
 // Each migration is a list of statements, and is never changed once it is released. `@id` is the type of a number that
 // the database gives. Heartbeats change no column of an index, so that PostgreSQL can update such a row in place (HOT).
-constexpr std::array first{
+constexpr std::array version_1{
     std::string_view(R"(CREATE TABLE etl_jobs(
       id @id, organisation TEXT NOT NULL, type TEXT NOT NULL, version TEXT NOT NULL, spec TEXT NOT NULL,
       state TEXT NOT NULL CHECK(state IN ('preparing','running','completed','completed_with_quarantine','cancelled')),
@@ -35,7 +35,7 @@ constexpr std::array first{
     std::string_view("CREATE INDEX etl_job_units_running ON etl_job_units(job, number) WHERE state='running'"),
     std::string_view("CREATE INDEX etl_job_units_quarantined ON etl_job_units(job, number) WHERE state='quarantined'"),
 };
-constexpr std::array migrations{std::span<const std::string_view>(first)};
+constexpr std::array migrations{std::span<const std::string_view>(version_1)};
 constexpr auto newest = static_cast<std::int64_t>(migrations.size());
 
 Result<std::int64_t> version_of(Sql& sql) {

@@ -16,7 +16,7 @@ namespace etl::inline v0::jobs::detail {
 namespace {
 
 // The time of the statement's own moment: within a transaction now() stands still.
-constexpr std::string_view now = "(extract(epoch FROM clock_timestamp())*1000)::bigint";
+constexpr std::string_view postgres_now = "(extract(epoch FROM clock_timestamp())*1000)::bigint";
 // Locks of this component in the two-key space of advisory locks.
 constexpr std::string_view lock_text = "SELECT pg_advisory_xact_lock(1702128746, 1)";
 
@@ -34,7 +34,7 @@ class PostgresSql final : public Sql {
     for (const Value& value : values)
       parameters.push_back(std::visit([](const auto& one) { return postgres::Parameter(one); }, value));
     std::string own = replaced(std::string(sql), "?", "$");
-    for (const auto& [from, to] : {std::pair<std::string_view, std::string_view>{"@now", now},
+    for (const auto& [from, to] : {std::pair<std::string_view, std::string_view>{"@now", postgres_now},
                                    {"@skip", "FOR UPDATE SKIP LOCKED"},
                                    {"@id", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"},
                                    {"@space", "WITH (fillfactor=80)"}})

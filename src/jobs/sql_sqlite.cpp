@@ -13,7 +13,7 @@ namespace etl::inline v0::jobs::detail {
 namespace {
 
 // SQLite has had milliseconds in unixepoch() only since 3.42.
-constexpr std::string_view now = "CAST(ROUND((julianday('now')-2440587.5)*86400000.0) AS INTEGER)";
+constexpr std::string_view sqlite_now = "CAST(ROUND((julianday('now')-2440587.5)*86400000.0) AS INTEGER)";
 
 class SqliteSql final : public Sql {
  public:
@@ -86,7 +86,7 @@ class SqliteSql final : public Sql {
       found->second.reset();
       return &found->second;
     }
-    std::string own = replaced(std::string(sql), "@now", now);
+    std::string own = replaced(std::string(sql), "@now", sqlite_now);
     for (const auto& [from, to] : {std::pair{"@skip", ""}, {"@id", "INTEGER PRIMARY KEY"}, {"@space", ""}})
       own = replaced(std::move(own), from, to);
     auto made = database_.prepare(own);

@@ -15,13 +15,13 @@
 namespace etl::inline v0::postgres {
 namespace {
 
-constexpr int digits = 36;
+constexpr int code_base = 36;
 
 /// "23505", or "" when the code is none.
 std::string state_of(int code) {
   std::string text(5, '0');
-  for (auto c = text.rbegin(); c != text.rend(); ++c, code /= digits) {
-    const int digit = code % digits;
+  for (auto c = text.rbegin(); c != text.rend(); ++c, code /= code_base) {
+    const int digit = code % code_base;
     *c = static_cast<char>(digit < 10 ? '0' + digit : 'A' + digit - 10);
   }
   return text;
@@ -114,7 +114,7 @@ const std::error_category& error_category() noexcept {
 
 std::error_code sqlstate(std::string_view state) noexcept {
   int code = 0;
-  for (const char c : state) code = code * digits + (c <= '9' ? c - '0' : c - 'A' + 10);
+  for (const char c : state) code = code * code_base + (c <= '9' ? c - '0' : c - 'A' + 10);
   return {code, error_category()};
 }
 

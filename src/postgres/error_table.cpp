@@ -9,7 +9,7 @@ namespace {
 
 using enum ErrorClass;
 /// First match wins.
-constexpr std::array table = {
+constexpr std::array meanings = {
     StateMeaning{"08001", Concern::Connection, Transient, "unable to establish connection",
                  "is the server running, and does it listen on this host and port?"},
     StateMeaning{
@@ -98,12 +98,12 @@ constexpr std::array table = {
 
 }  // namespace
 
-std::span<const StateMeaning> state_meanings() noexcept { return table; }
+std::span<const StateMeaning> state_meanings() noexcept { return meanings; }
 
 StateMeaning meaning_of(std::string_view state) noexcept {
   const auto* const found =
-      std::ranges::find_if(table, [&](const StateMeaning& one) { return state.starts_with(one.state); });
-  if (found != table.end()) return *found;
+      std::ranges::find_if(meanings, [&](const StateMeaning& one) { return state.starts_with(one.state); });
+  if (found != meanings.end()) return *found;
   const char first = state.empty() ? '0' : state.front();
   const bool is_own = (first >= '5' && first <= '9') || (first >= 'I' && first <= 'Z');
   if (is_own) return {"", Concern::Row, Rejected, "raised by a trigger or function", ""};

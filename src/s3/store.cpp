@@ -23,7 +23,6 @@ namespace {
 
 using Call = Store::Connection::Call;
 
-constexpr std::size_t most_listed = 1000;  // S3 gives no more
 constexpr const char* put_header = "x-amz-meta-etl-put";
 
 /// Marks a put, to know it again.
@@ -170,7 +169,7 @@ Result<io::ObjectPage> Store::list(const io::ListOptions& options, const std::st
   if (options.most == 0) return failure(detail::no_page());
   constexpr std::string_view marker = "marker:", token = "token:";
   Call call{.query = {{"encoding-type", "url"},
-                      {"max-keys", fmt::format("{}", std::min(options.most, most_listed))},
+                      {"max-keys", fmt::format("{}", std::min(options.most, detail::most_listed))},
                       {"prefix", options.prefix}}};
   if (options.next.starts_with(marker)) {
     call.query.emplace_back("marker", options.next.substr(marker.size()));

@@ -23,8 +23,6 @@ namespace {
 using Call = Store::Connection::Call;
 using io::StoreProblem;
 
-constexpr std::size_t most_listed = 1000;  // S3 gives no more
-
 /// An etag without its quotes.
 std::string_view bare(std::string_view etag) noexcept {
   if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') etag = etag.substr(1, etag.size() - 2);
@@ -125,7 +123,7 @@ Result<void> Store::abort_upload(const io::Upload& upload, const std::stop_token
 Result<io::UploadPage> Store::uploads(const io::ListOptions& options, const std::stop_token& stop) const {
   if (options.most == 0) return failure(detail::no_page());
   Call call{.query = {{"encoding-type", "url"},
-                      {"max-uploads", fmt::format("{}", std::min(options.most, most_listed))},
+                      {"max-uploads", fmt::format("{}", std::min(options.most, detail::most_listed))},
                       {"prefix", options.prefix},
                       {"uploads", ""}}};
   if (const std::size_t line = options.next.find('\n'); line != std::string::npos) {

@@ -11,7 +11,7 @@ namespace {
 
 using enum ErrorClass;
 /// First match wins.
-constexpr std::array table = {
+constexpr std::array meanings = {
     CodeMeaning{SQLITE_IOERR_LOCK, "SQLITE_IOERR_LOCK", Concern::Connection, Transient},
     CodeMeaning{SQLITE_IOERR_RDLOCK, "SQLITE_IOERR_RDLOCK", Concern::Connection, Transient},
     CodeMeaning{SQLITE_IOERR_UNLOCK, "SQLITE_IOERR_UNLOCK", Concern::Connection, Transient},
@@ -49,12 +49,12 @@ constexpr std::array table = {
 
 }  // namespace
 
-std::span<const CodeMeaning> code_meanings() noexcept { return table; }
+std::span<const CodeMeaning> code_meanings() noexcept { return meanings; }
 
 CodeMeaning meaning_of(int code) noexcept {
-  const auto* found = std::ranges::find(table, code, &CodeMeaning::code);
-  if (found == table.end()) found = std::ranges::find(table, code & 0xff, &CodeMeaning::code);
-  return found == table.end() ? CodeMeaning{code, "", Concern::File, Fatal} : *found;
+  const auto* found = std::ranges::find(meanings, code, &CodeMeaning::code);
+  if (found == meanings.end()) found = std::ranges::find(meanings, code & 0xff, &CodeMeaning::code);
+  return found == meanings.end() ? CodeMeaning{code, "", Concern::File, Fatal} : *found;
 }
 
 std::string_view to_string(Concern concern) noexcept {

@@ -12,7 +12,6 @@
 namespace etl::inline v0::csv {
 namespace {
 
-bool is_number(Kind kind) noexcept { return kind == Kind::Integer || kind == Kind::Double || kind == Kind::Numeric; }
 bool is_time(Kind kind) noexcept { return kind == Kind::Date || kind == Kind::Timestamp || kind == Kind::TimestampTz; }
 
 /// Whether a value is of the kind.
@@ -25,8 +24,8 @@ bool fits(Kind kind, std::string_view text, bool comma) {
   return (kind == Kind::Double || kind == Kind::Numeric) && is_number(own);
 }
 
-/// A column while it is looked at.
-struct Looked {
+/// A column while its values are inspected.
+struct Inspected {
   KindGuess all{}, numbers{}, times{};  // of the sample: of all values, and of these alone
   double least = std::numeric_limits<double>::max(), most = std::numeric_limits<double>::lowest();
   InferredColumn column{};
@@ -99,18 +98,18 @@ double score_of_name(std::string_view name) {
 }
 
 /// Seconds or milliseconds since 1970, from 2001 to 2096: what other numbers hardly are, if they are called a time.
-bool may_be_epoch(const Looked& looked) noexcept {
-  if (looked.column.kind != Kind::Integer) return false;
-  return (looked.least >= 1e9 && looked.most < 4e9) || (looked.least >= 1e12 && looked.most < 4e12);
+bool may_be_epoch(const Inspected& inspected) noexcept {
+  if (inspected.column.kind != Kind::Integer) return false;
+  return (inspected.least >= 1e9 && inspected.most < 4e9) || (inspected.least >= 1e12 && inspected.most < 4e12);
 }
 
-double time_score(const Looked& looked) {
-  const InferredColumn& column = looked.column;
+double time_score(const Inspected& inspected) {
+  const InferredColumn& column = inspected.column;
   const double name = score_of_name(column.name);
   double type = 0;
   if (column.kind == Kind::Timestamp || column.kind == Kind::TimestampTz) type = 1;
   if (column.kind == Kind::Date) type = 0.9;
-  if (name > 0 && may_be_epoch(looked)) type = 0.6;
+  if (name > 0 && may_be_epoch(inspected)) type = 0.6;
   if (type == 0 || column.profile.values() == 0) return 0;
   const double unique = static_cast<double>(column.profile.distinct()) / static_cast<double>(column.profile.values());
   return 0.4 * type + 0.3 * name + 0.2 * (1 - column.profile.null_share()) + 0.1 * unique;
@@ -151,7 +150,7 @@ Result<Inferred> infer(Reader& reader, const InferOptions& options, const std::s
                     .context = fmt::format("inference: share is {}, which is to be more than 0.5 and at most 1; "
                                            "sample_rows is {}, which is to be more than 0",
                                            options.share, options.sample_rows)});
-  std::vector<Looked> columns(std::max(reader.header().size(), reader.width()));
+  std::vector<Inspected> columns(std::max(reader.header().size(), reader.width()));
   for (std::size_t i = 0; i < columns.size(); ++i)
     columns[i].column.name = i < reader.header().size() && !reader.header()[i].empty()
                                  ? reader.header()[i]
@@ -203,7 +202,7 @@ Result<Inferred> infer(Reader& reader, const InferOptions& options, const std::s
       found.time_column = i;
     }
   }
-  for (Looked& looked : columns) found.columns.push_back(std::move(looked.column));
+  for (Inspected& inspected : columns) found.columns.push_back(std::move(inspected.column));
   if (!options.time_column.empty()) {
     const auto said = std::ranges::find(found.columns, options.time_column, &InferredColumn::name);
     if (said == found.columns.end()) {

@@ -75,8 +75,6 @@ std::optional<Kind> narrowest(std::string_view text, bool comma) {
   return std::nullopt;
 }
 
-bool is_number(Kind kind) noexcept { return kind == Kind::Integer || kind == Kind::Double || kind == Kind::Numeric; }
-
 /// The narrowest kind for values of both. A date is no timestamp: its time of day would be made up.
 Kind both(Kind a, Kind b) noexcept {
   if (a == b) return a;

@@ -71,9 +71,9 @@ bool short_decimal(std::string_view text, char point, double& out) noexcept {
 }
 
 template <std::floating_point T>
-[[gnu::noinline]] bool any_decimal(std::string_view text, bool decimal_comma, T& out) noexcept {
+[[gnu::noinline]] bool any_decimal(std::string_view text, bool with_comma, T& out) noexcept {
   std::array<char, 128> buffer;
-  if (decimal_comma && text.find_first_of(".,") != text.npos) {
+  if (with_comma && text.find_first_of(".,") != text.npos) {
     if (text.size() > buffer.size() || text.find('.') != text.npos) return false;
     std::ranges::replace_copy(text, buffer.begin(), ',', '.');
     text = {buffer.data(), text.size()};
@@ -88,15 +88,15 @@ template <std::floating_point T>
 }  // namespace
 
 template <std::floating_point T>
-bool detail::parse(std::string_view text, bool decimal_comma, T& out) noexcept {
+bool detail::parse(std::string_view text, bool with_comma, T& out) noexcept {
   if constexpr (std::same_as<T, double> && FLT_EVAL_METHOD == 0)
-    if (short_decimal(text, decimal_comma ? ',' : '.', out)) return true;
-  return any_decimal(text, decimal_comma, out);
+    if (short_decimal(text, with_comma ? ',' : '.', out)) return true;
+  return any_decimal(text, with_comma, out);
 }
 template bool detail::parse<float>(std::string_view, bool, float&) noexcept;
 template bool detail::parse<double>(std::string_view, bool, double&) noexcept;
 
-bool parse_numeric(std::string_view text, std::string& out, bool decimal_comma) {
+bool parse_numeric(std::string_view text, std::string& out, bool with_comma) {
   text = trimmed(text);
   if (!text.empty() && text.front() == '+') text.remove_prefix(1), text = text.starts_with('-') ? "" : text;
   std::string_view rest = text;
@@ -107,7 +107,7 @@ bool parse_numeric(std::string_view text, std::string& out, bool decimal_comma) 
     rest.remove_prefix(n);
     return n;
   };
-  const char point = decimal_comma ? ',' : '.';
+  const char point = with_comma ? ',' : '.';
   std::size_t digits = skip_digits();
   const std::size_t at = text.size() - rest.size();
   if (take(rest, point)) digits += skip_digits();
@@ -118,7 +118,7 @@ bool parse_numeric(std::string_view text, std::string& out, bool decimal_comma) 
   }
   if (!rest.empty()) return false;
   out.assign(text);
-  if (decimal_comma && at < out.size() && out[at] == ',') out[at] = '.';
+  if (with_comma && at < out.size() && out[at] == ',') out[at] = '.';
   return true;
 }
 

@@ -81,7 +81,7 @@ bool look_at(KindGuess& guess, const Row& row, std::size_t i, const SniffHints& 
   return cell.empty();
 }
 
-struct Column {
+struct ColumnGuess {
   KindGuess guess{};
   bool nullable = false;
   bool repeats_first = false;  // a later cell is the first row's
@@ -148,7 +148,7 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
   Result<Reader> reader = Reader::from(io::from_memory(text, "sample"), plain, {.bad_rows = BadRows::SetAside});
   if (!reader) return failure(reader.error());
   std::vector<std::string> first;
-  std::vector<Column> columns(best.width);
+  std::vector<ColumnGuess> columns(best.width);
   for (;;) {
     Result<std::optional<Chunk>> chunk = reader->next();
     if (!chunk) return failure(chunk.error());
@@ -163,7 +163,7 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
       const bool ragged = row.size() != best.width;
       if (ragged) ++found.bad_rows;
       for (std::size_t i = 0; i < std::min(row.size(), columns.size()); ++i) {
-        Column& column = columns[i];
+        ColumnGuess& column = columns[i];
         if (i < first.size() && row[i] == first[i]) column.repeats_first = true;
         if (!ragged && look_at(column.guess, row, i, hints)) column.nullable = true;
       }
@@ -187,7 +187,7 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
   dialect.header_rows = header ? 1 : 0;
   if (!header) ++found.rows;
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    Column& column = columns[i];
+    ColumnGuess& column = columns[i];
     if (!header && i < first.size()) {
       if (first[i].empty() || hints.nulls.contains(first[i]))
         column.nullable = true;

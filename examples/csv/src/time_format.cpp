@@ -33,14 +33,14 @@ int take_name(std::string_view& text, std::span<const std::string_view> names) n
 
 constexpr std::string_view directives = "YymdejbBaAHIMSfpz%";
 
-struct Fields {
+struct TimeFields {
   int year = -1, month = -1, day = -1, day_of_year = -1;
   int hour = -1, hour12 = -1, minute = 0, second = 0, micros = 0;
   int half = -1;  // of the day: 0 AM, 1 PM
   std::optional<minutes> offset{};
 };
 
-bool take_directive(char directive, std::string_view& text, Fields& fields) noexcept {
+bool take_directive(char directive, std::string_view& text, TimeFields& fields) noexcept {
   const auto into = [&text](int& field, std::size_t least, std::size_t most) {
     return (field = take_digits(text, least, most)) >= 0;
   };
@@ -73,8 +73,8 @@ bool take_directive(char directive, std::string_view& text, Fields& fields) noex
   }
 }
 
-std::optional<Fields> take_pattern(std::string_view pattern, std::string_view text) noexcept {
-  Fields fields;
+std::optional<TimeFields> take_pattern(std::string_view pattern, std::string_view text) noexcept {
+  TimeFields fields;
   for (std::size_t i = 0; i < pattern.size(); ++i) {
     if (pattern[i] == '%') {
       if (!take_directive(pattern[++i], text, fields)) return std::nullopt;
@@ -89,7 +89,7 @@ std::optional<Fields> take_pattern(std::string_view pattern, std::string_view te
   return fields;
 }
 
-std::optional<LocalTime> date_of(const Fields& fields) noexcept {
+std::optional<LocalTime> date_of(const TimeFields& fields) noexcept {
   if (fields.day_of_year < 0) return midnight(fields.year, fields.month, fields.day);
   const auto first = midnight(fields.year, 1, 1);
   const bool leap = fields.year >= 0 && std::chrono::year{fields.year}.is_leap();

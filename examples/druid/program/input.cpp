@@ -141,10 +141,6 @@ etl::Result<std::vector<Column>> columns_of_rows(const fs::path& file, const Inp
   return columns;
 }
 
-bool is_number(csv::Kind kind) {
-  return kind == csv::Kind::Integer || kind == csv::Kind::Double || kind == csv::Kind::Numeric;
-}
-
 /// The kind that takes the values of both.
 csv::Kind wider(csv::Kind a, csv::Kind b) {
   if (a == b) return a;

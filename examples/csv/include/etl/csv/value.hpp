@@ -35,6 +35,11 @@ enum class Kind : std::uint8_t { Boolean, Integer, Double, Numeric, Text, Date, 
 inline constexpr Kind all_kinds[] = {Kind::Boolean, Kind::Integer, Kind::Double,    Kind::Numeric,
                                      Kind::Text,    Kind::Date,    Kind::Timestamp, Kind::TimestampTz};
 
+/// Whether values of this kind are numbers.
+[[nodiscard]] constexpr bool is_number(Kind kind) noexcept {
+  return kind == Kind::Integer || kind == Kind::Double || kind == Kind::Numeric;
+}
+
 /// The name of a kind in mapping files and errors: "boolean", "integer", "double", "numeric", "text", "date",
 /// "timestamp", "timestamptz".
 [[nodiscard]] std::string_view to_string(Kind kind) noexcept;
