@@ -43,9 +43,9 @@ fi
 
 shown=${files[*]}
 ((${#files[@]} <= 3)) || shown="(${#files[@]} files)"
-printf '\n%s ingest %s --db %s\n' "$program" "$shown" "$database"
+printf '\n%s ingest %s --store sqlite:%s\n' "$program" "$shown" "$database"
 result=0
-"$program" ingest "${files[@]}" --db "$database" || result=$?
+"$program" ingest "${files[@]}" --store "sqlite:$database" || result=$?
 [[ $result == [034] ]] || exit "$result"
 
 question='SELECT organism, count(*) AS proteins, round(avg(length)) AS mean_length, max(length) AS longest
