@@ -30,7 +30,7 @@ int main() {
         fmt::print(stderr, "{}: thread {}, {}\n", etl::to_string(lost.how), lost.item.thread, lost.error.message());
       },
       // Many attempts, since a database as the sink may be away for minutes: after the last one the bucket has failed.
-      {.batch_size = 500, .timeout = 100ms, .workers = 2, .retry = {.max_attempts = 100}, .name = "hits"});
+      {.name = "hits", .batch_size = 500, .timeout = 100ms, .workers = 2, .retry = {.max_attempts = 100}});
 
   std::vector<std::jthread> threads;
   // A thread with many items has its own producer: no lock per item.

@@ -144,7 +144,7 @@ int main(int argc, char** argv) try {
   const auto on_reject = [&bad](const etl::Rejection& r) {  // one call at a time
     if (bad.size() < 5) bad.push_back(fmt::format("{}: {}", r.description, r.error.message()));
   };
-  etl::Options options{.batch_size = 5000, .name = "trades"};
+  etl::Options options{.name = "trades", .batch_size = 5000};
   options.errors = {.max_rejects = 1000, .on_reject = on_reject};
   options.progress.show = etl::ProgressOptions::Show::Auto;
   Trades trades{.file = file};

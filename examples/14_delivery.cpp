@@ -23,11 +23,9 @@ struct Squares {
   std::string fingerprint() const { return "the numbers below 100"; }
   std::string describe(const std::uint64_t& n) const { return std::to_string(n); }
 
-  void extract(etl::Emitter<std::uint64_t>& out) const {
-    const std::optional<etl::Position>& mark = out.resume_from();
-    const std::uint64_t first = mark ? mark->number().value_or(0) : 0;
-    for (std::uint64_t n = first; n < 100; ++n) {
-      if (n % 10 == 0) out.mark(etl::Position(n));  // a place to resume from
+  void extract(etl::Emitter<std::uint64_t, position>& out) const {
+    for (std::uint64_t n = out.resume_from().value_or(0); n < 100; ++n) {
+      if (n % 10 == 0) out.mark(n);  // a place to resume from
       if (!out.push(n)) return;
     }
   }
@@ -51,7 +49,7 @@ int main() {
       [] { return std::make_unique<MemoryStore<std::uint64_t>>(); },  // what outlives the process
       [](auto& world, etl::testing::Faults& faults, const etl::Executor& executor) {
         etl::testing::FaultyStore<MemoryTransaction<std::uint64_t>> store(*world, faults);
-        etl::Options options{.batch_size = 8, .workers = 2, .executor = executor, .name = "squares"};
+        etl::Options options{.name = "squares", .batch_size = 8, .workers = 2, .executor = executor};
         options.errors.max_rejects = 1;
         return etl::run(etl::require_delivery<etl::Delivery::EffectivelyOnce>(etl::with_store(Squares{}, store)),
                         options);

@@ -55,7 +55,7 @@ int main() {
   fs::create_directories(folder);
   std::ofstream(folder / "in.ndjson") << "{\"id\":1,\"note\":\"a\"}\n{\"id\":\"x\"}\n{\"id\":3}\n";
   Mend mend{folder / "in.ndjson", ndjson::Writer(etl::value(etl::io::create_file(folder / "out.ndjson")))};
-  const auto report = etl::run(mend, {.order = etl::Order::Source, .errors = {.max_rejects = 1}, .name = "mend"});
+  const auto report = etl::run(mend, {.name = "mend", .order = etl::Order::Source, .errors = {.max_rejects = 1}});
   fmt::print("{}\n", report.text());
   std::ifstream in(folder / "out.ndjson");
   for (std::string line; std::getline(in, line);) fmt::print("{}\n", line);

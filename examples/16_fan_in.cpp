@@ -52,7 +52,7 @@ int main() {
                              for (const char* sku : {"B2", "C3"})
                                if (!out.push({sku, 1})) return;
                            }}}};
-  const etl::RunReport report = etl::run(sales, {.errors = {.max_rejects = 10}, .name = "sales"});
+  const etl::RunReport report = etl::run(sales, {.name = "sales", .errors = {.max_rejects = 10}});
   fmt::print("{}\n{} cents\n", report.text(), sales.cents);
   return sales.cents == 501'999 ? 0 : 1;
 }

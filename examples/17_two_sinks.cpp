@@ -47,9 +47,9 @@ struct Events {
 int main() {
   Events events;
   const etl::RunReport report =
-      etl::run(events, {.retry = {.max_attempts = 5, .initial_delay = std::chrono::milliseconds(1)},
-                        .on_retry = [](const etl::FailedAttempt& a) { fmt::print("again: {}\n", a.error.message()); },
-                        .name = "events"});
+      etl::run(events, {.name = "events",
+                        .retry = {.max_attempts = 5, .initial_delay = std::chrono::milliseconds(1)},
+                        .on_retry = [](const etl::FailedAttempt& a) { fmt::print("again: {}\n", a.error.message()); }});
   fmt::print("{}\n{} archived, {} alarms\n", report.text(), events.archive.rows.size(), events.alarms.sent.size());
   return events.archive.rows.size() == 5000 && events.alarms.sent.size() == 5 ? 0 : 1;
 }

@@ -20,15 +20,12 @@ int main() {
       etl::stop_on_signals();  // the first signal; the bucket does not get it: it is closed in order
   std::vector<Event> kept;     // what could not be loaded: for a file, or the next start
   std::size_t loaded = 0;
-  etl::Bucket<Event> bucket([&](std::span<const Event> batch) mutable { loaded += batch.size(); },
-                            [&](const etl::LostItem<Event>& lost) { kept.push_back(lost.item); },
-                            {.timeout = 50ms,
-                             .retry = {.max_attempts = 100},
-                             .on_retry =
-                                 [](const etl::FailedAttempt& a) {
-                                   fmt::print(stderr, "attempt {} failed: {}\n", a.attempt, a.error.message());
-                                 },
-                             .name = "events"});
+  etl::Bucket<Event> bucket(
+      [&](std::span<const Event> batch) mutable { loaded += batch.size(); },
+      [&](const etl::LostItem<Event>& lost) { kept.push_back(lost.item); },
+      {.name = "events", .timeout = 50ms, .retry = {.max_attempts = 100}, .on_retry = [](const etl::FailedAttempt& a) {
+         fmt::print(stderr, "attempt {} failed: {}\n", a.attempt, a.error.message());
+       }});
 
   std::vector<std::thread> threads;
   for (int t = 0; t < 2; ++t)

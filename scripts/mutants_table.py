@@ -187,9 +187,9 @@ mutant(59, "G2", "bucket", "a weighed bucket is never full",
 # --- transform, load, rejects -----------------------------------------------------------------------------------------
 place("include/etl/detail/load/stage.hpp")
 mutant(60, "G14", "saving", "items that an earlier run has settled are transformed again",
-       "prepare(slot, *batch) && (⟦batch->replayed⟧ || transform(slot, work));", "false")
+       "prepare(slot, *batch) && (⟦batch->skipped⟧ || transform(slot, work));", "false")
 mutant(61, "G14", "delivery progress", "items that an earlier run has settled are loaded again",
-       "if (⟦ready && work.batch->replayed⟧) return settle(work);", "false")
+       "if (⟦ready && work.batch->skipped⟧) return settle(work);", "false")
 mutant(62, "G10", "stopping", "a batch is loaded after an abandon", "if (!ready || ⟦batcher_->dead()⟧) return", "false")
 mutant(63, "G18", "order_by_key", "items of one key go to several lanes",
        "parts[⟦hashes[i] % lanes_⟧]", "i % lanes_")
@@ -200,7 +200,7 @@ mutant(65, "G2", "failures stopping", "results of an abandoned batch count as co
 mutant(66, "G7", "dead_letters", "an item counts as rejected whose letter was not written",
        "if (options_->errors.dead_letters || progress_ != nullptr) ⟦work.lose_rejections();⟧", NOTHING)
 mutant(67, "G14", "order_by_key", "a batch counts as settled of which a part was lost",
-       "if (⟦!batch->replayed && ledger.items.abandoned == 0 && ledger.results.in_doubt == 0⟧)", "!batch->replayed")
+       "if (⟦!batch->skipped && ledger.items.abandoned == 0 && ledger.results.in_doubt == 0⟧)", "!batch->skipped")
 mutant(68, "G18", "order", "source order is not kept", "if (⟦options.order != Order::None⟧) return options.mode",
        "false")
 mutant(69, "G2", "order_by_key concurrency", "max_concurrent_loads is not honoured",
@@ -442,10 +442,10 @@ place("include/etl/detail/intake/tally.hpp")
 mutant(177, "G7", "outcomes dead_letters", "the last reject that is allowed stops the run",
        "if (⟦++rejects > most⟧)", "++rejects >= most")
 mutant(178, "G7", "outcomes", "the ratio is checked from item 1001 on",
-       "if (⟦ledger.items.extracted - ledger.items.replayed < 1000⟧)",
-       "ledger.items.extracted - ledger.items.replayed <= 1000")
+       "if (⟦ledger.items.extracted - ledger.items.skipped < 1000⟧)",
+       "ledger.items.extracted - ledger.items.skipped <= 1000")
 mutant(179, "G7", "saving", "items of an earlier run dilute the reject ratio",
-       "if (⟦ledger.items.extracted - ledger.items.replayed < 1000⟧)", "ledger.items.extracted < 1000")
+       "if (⟦ledger.items.extracted - ledger.items.skipped < 1000⟧)", "ledger.items.extracted < 1000")
 mutant(180, "G7", "outcomes", "exactly the ratio that is allowed stops the run",
        "if (⟦static_cast<double>(rejects) <= *policy.max_reject_ratio * static_cast<double>(extracted)⟧)",
        "static_cast<double>(rejects) < *policy.max_reject_ratio * static_cast<double>(extracted)")

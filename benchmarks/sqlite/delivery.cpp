@@ -75,7 +75,7 @@ Moment timed(Pipeline&& pipeline, const etl::Options& options) {
 Moment run_side(const std::string& side, Rows rows, std::size_t batch, const std::string& file, const Folder& folder) {
   auto database = checked(sql::Database::open(file, durability));
   checked(database.execute(create_sql));
-  etl::Options options{.batch_size = batch, .name = "trades"};
+  etl::Options options{.name = "trades", .batch_size = batch};
   if (side == "transaction") {
     const auto store = checked(sql::Store::over(std::move(database), durability));
     return timed(etl::with_store(Transactional{{rows}}, *store), options);

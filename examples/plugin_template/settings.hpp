@@ -42,14 +42,14 @@ inline etl::Result<Setting> parse(const Line& line) {
 /// The `extract` of a pipeline: gives the lines of a file. It can be read again from each of its marks (G14).
 class Source {
  public:
+  using position = std::string;  // "offset line", of a place between two lines
   explicit Source(std::filesystem::path file) : file_(std::move(file)) {}
 
-  void extract(etl::Emitter<Line>& out) const {
+  void extract(etl::Emitter<Line, position>& out) const {
     etl::io::ChunkOptions begin;
-    if (out.resume_from()) {  // where mark said below: "offset line"
-      const std::string& at = out.resume_from()->text();
-      begin.offset = std::stoull(at);
-      begin.first_line = std::stoull(at.substr(at.find(' ')));
+    if (const auto at = out.resume_from()) {
+      begin.offset = std::stoull(*at);
+      begin.first_line = std::stoull(at->substr(at->find(' ')));
     }
     const etl::io::RecordSplitter lines;
     etl::io::ChunkReader reader(etl::value(etl::io::open_input(file_)), lines, begin);
@@ -62,7 +62,7 @@ class Source {
         line = line.substr(0, line.find_last_not_of("\r\n") + 1);
         if (!line.empty() && !out.push({std::string(line), number})) return;  // refused: the run stops
       }
-      out.mark(etl::Position(std::to_string(chunk->offset + chunk->text.size()) + ' ' + std::to_string(number)));
+      out.mark(std::to_string(chunk->offset + chunk->text.size()) + ' ' + std::to_string(number));
       if (!reader.ready()) out.flush();  // what was read does not lie while the source waits
     }
   }

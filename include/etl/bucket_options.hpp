@@ -38,6 +38,7 @@ struct BucketOptions {
   /// No limit, for `timeout` and `drain_deadline`.
   static constexpr std::chrono::nanoseconds never = Options::never;
 
+  std::string name{};                        ///< in the report and in errors
   std::size_t batch_size = 1000;             ///< items in a batch, 1 to 2^30
   std::optional<std::size_t> batch_bytes{};  ///< flush earlier when the items of a batch weigh this much
   /// The weight of an item in bytes, for `batch_bytes` and `memory`. Without it the weight is what the processor's
@@ -60,7 +61,6 @@ struct BucketOptions {
   Inline inline_batches = Inline::WhenWaiting;        ///< whether a thread that pushes may run batches
   std::shared_ptr<MemoryBudget> memory{};  ///< limits the memory of all runs and buckets that share it; null for none
   Executor executor{};                     ///< where workers run; if empty, a pool of `workers` threads
-  std::string name{};                      ///< in the report and in errors
 };
 
 namespace detail {
@@ -68,7 +68,8 @@ namespace detail {
 /// What the engine is given, moved out of `from`, in which `bytes` is left.
 template <class T>
 [[nodiscard]] Options run_options(BucketOptions<T>& from) {
-  Options to{.batch_size = from.batch_size,
+  Options to{.name = std::move(from.name),
+             .batch_size = from.batch_size,
              .batch_bytes = from.batch_bytes,
              .timeout = from.timeout,
              .workers = from.workers,
@@ -89,7 +90,6 @@ template <class T>
   to.inline_batches = from.inline_batches;
   to.memory = std::move(from.memory);
   to.executor = std::move(from.executor);
-  to.name = std::move(from.name);
   return to;
 }
 

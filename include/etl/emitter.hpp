@@ -7,20 +7,39 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <type_traits>
 #include <utility>
 
 #include <etl/config.hpp>
 #include <etl/detail/intake/lane.hpp>
+#include <etl/error.hpp>
 #include <etl/position.hpp>
 
 namespace etl::inline v0 {
+namespace detail {
+
+[[noreturn]] inline void throw_not_a_position(const Position& saved) {
+  throw Exception({.code = Errc::CheckpointMismatch,
+                   .context = "the saved position '" + saved.text() +
+                              "' is not a position of this source: another version of it has saved the progress; to "
+                              "load everything again, set delivery.restart"});
+}
+
+}  // namespace detail
 
 /// Collects extracted items into batches. `push` blocks while the run holds as many batches as it may (back-pressure).
 /// When `push` does not accept an item, it counts the item and returns false (G11); the extractor should then return.
 /// Belongs to the thread that got it.
+///
+/// A source that resumes takes an `Emitter<E, P>`, where P is its `using position = P;`: `mark` takes a P, and
+/// `resume_from` returns one.
+template <class E, class P = Position>
+class Emitter;
+
+/// With positions that the source makes itself.
 template <class E>
-class Emitter {
+class Emitter<E, Position> {
  public:
   /// Used by the library: one lane per extractor.
   explicit Emitter(detail::Lane& lane) : lane_(lane) {}
@@ -76,7 +95,7 @@ class Emitter {
   }
   /// The last mark of this partition before which an earlier run has settled every item; nothing on a fresh start. A
   /// source that calls this before its first push must begin at that mark. A source that does not call it begins at the
-  /// start, and items that are already settled are skipped (`replayed`).
+  /// start, and items that are already settled are skipped (`skipped`).
   [[nodiscard]] const std::optional<Position>& resume_from() const { return (*lane_).host->resume_from(*lane_); }
   /// For the progress bar: the bytes read so far of this partition, and its size (0: not known). With
   /// `ByteSource::consumed` and `size_hint`, or `bytes_read` of a reader, the bar is right from the first chunk on,
@@ -100,6 +119,34 @@ class Emitter {
 
  private:
   detail::LaneOf<E> lane_;
+};
+
+/// With positions of type P.
+template <class E, class P>
+class Emitter : public Emitter<E, Position> {
+  static_assert(PositionType<P>,
+                "etl: the positions of a source (`using position = P;`) are integers, strings, etl::Position, "
+                "or a type with `etl::Position position() const` and `static std::optional<P> from(const "
+                "etl::Position&)`");
+  using Base = Emitter<E, Position>;
+
+ public:
+  using Base::Base;
+
+  /// Says that the source can resume at `place`: all items pushed so far are before it. After a refused push, marks are
+  /// ignored, so that the next run begins before the refused item.
+  void mark(const P& place) { Base::mark(detail::position_from(place)); }
+  /// The last mark of this partition before which an earlier run has settled every item; nothing on a fresh start. A
+  /// source that calls this before its first push must begin at that mark. A source that does not call it begins at the
+  /// start, and items that are already settled are skipped (`skipped`). Throws an `Exception` of code
+  /// `Errc::ResumeMismatch` if the saved mark is not a P: another version of the source has made it.
+  [[nodiscard]] std::optional<P> resume_from() const {
+    const std::optional<Position>& saved = Base::resume_from();
+    if (!saved) return std::nullopt;
+    std::optional<P> place = detail::place_at<P>(*saved);
+    if (!place) detail::throw_not_a_position(*saved);
+    return place;
+  }
 };
 
 }  // namespace etl::inline v0

@@ -170,19 +170,26 @@ struct ProgressOptions {
   std::chrono::milliseconds interval{0};  ///< 0: 100 ms for a bar, 5 s for lines
 };
 
-/// Settings of a run. An aggregate: name the fields that you change, in this order. Threads and runs may share a
-/// constant `Options`.
+/// Settings of a run. An aggregate: name the fields that you change, in this order. Most programs need `name`,
+/// `batch_size`, `timeout`, `workers` and `errors`, and `delivery` to resume. Threads and runs may share a constant
+/// `Options`.
 struct Options {
   /// No limit, for `timeout` and `drain_deadline`.
   static constexpr std::chrono::nanoseconds never = std::chrono::nanoseconds::max();
 
+  /// Name in reports, progress and errors. Progress and dead letters are kept under it.
+  std::string name{};
   Mode mode = Mode::Parallel;  ///< where user callables run
+
+  // --- batches ---
   /// Number of extracted items in a batch, and largest number of results in one `load` call. 1 to 2^30.
   std::size_t batch_size = 1000;
   /// Flush earlier when the items' `bytes(const E&)` add up to this many bytes. Not measured if not given.
   std::optional<std::size_t> batch_bytes{};
   /// Flush an incomplete batch this long after its first item arrived (G12).
   std::chrono::nanoseconds timeout = std::chrono::seconds(1);
+
+  // --- concurrency ---
   /// Largest number of `transform` and `load` calls that run at once.
   std::size_t workers = detail::default_workers();
   /// Largest number of sealed batches that wait, run, or are parked; 2 x workers if not given. Together with one open
@@ -193,6 +200,8 @@ struct Options {
   /// Number of threads that extract partitions; min(partitions, cores) if not given.
   std::optional<std::size_t> extractors{};
   Order order = Order::None;  ///< order of loads
+
+  // --- errors, retries and the end of a run ---
   /// How long loading may go on after the end of intake, a stop or a failure (G9).
   std::chrono::nanoseconds drain_deadline = std::chrono::seconds(25);
   ErrorPolicy errors{};  ///< what to do about rejected items
@@ -205,20 +214,23 @@ struct Options {
   /// Also repeat a `load` that cannot say whether it has committed (`Errc::OutcomeUnknown`). By default such a load is
   /// repeated only with a `TransactionalStore` or an `IdempotencyKey`, where this does no harm.
   bool retry_unknown_outcome = false;
+
+  // --- protection of the sink ---
   /// Limits the results, and the bytes if the pipeline has `bytes`, that `load` gets per second. Runs may share it.
   /// Null for no limit.
   std::shared_ptr<RateLimiter> rate_limit{};
   /// Wraps each `load`. While it is open, the workers wait, and so does the source. Runs may share it. Null for none.
   std::shared_ptr<CircuitBreaker> circuit_breaker{};
-  DeliveryOptions delivery{};                ///< what is kept for the next run
+
+  DeliveryOptions delivery{};  ///< what is kept for the next run
+
+  // --- threads, memory and display ---
   Inline inline_batches = Inline::Adaptive;  ///< whether batches may run inside `push`
   /// Limits the memory of all runs that share it. Null for no common limit.
   std::shared_ptr<MemoryBudget> memory{};
   /// Where workers run. If empty, the run makes a pool of `workers` threads.
   Executor executor{};
   ProgressOptions progress{};  ///< how progress is shown
-  /// Name in reports, progress and errors. Progress and dead letters are kept under it.
-  std::string name{};
 
   /// `capacity` with its default filled in.
   [[nodiscard]] std::size_t effective_capacity() const { return capacity.value_or(2 * workers); }

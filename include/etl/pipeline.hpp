@@ -33,14 +33,14 @@ template <class R, class E>
 concept RangeOf = std::ranges::input_range<R> && std::is_constructible_v<E, std::ranges::range_reference_t<R>>;
 
 template <class P, class E>
-concept PartitionedExtractor = requires(const P& p, partition_t<P> part, Emitter<E>& out) {
+concept PartitionedExtractor = requires(const P& p, partition_t<P> part, emitter_t<P, E>& out) {
   { p.extract(part, out) } -> VoidLike;
 } || requires(const P& p, partition_t<P> part) {
   { p.extract(part) } -> RangeOf<E>;
 };
 
 template <class P, class E>
-concept WholeExtractor = requires(P& p, Emitter<E>& out) {
+concept WholeExtractor = requires(P& p, emitter_t<P, E>& out) {
   { p.extract(out) } -> VoidLike;
 } || requires(P& p) {
   { p.extract() } -> RangeOf<E>;
@@ -138,11 +138,13 @@ consteval bool check_pipeline() {
   else if constexpr (HasPartitions<P> && !PartitionedExtractor<P, E>)
     static_assert(PartitionedExtractor<P, E>,
                   "etl: with partitions(), extract must be const and callable as "
-                  "extract(partition, etl::Emitter<E>&), or return a range of E for a partition");
+                  "extract(partition, etl::Emitter<E>&), or return a range of E for a partition; positions of type P "
+                  "need `using position = P;` and etl::Emitter<E, P>&");
   else if constexpr (!Extractor<P, E>)
     static_assert(Extractor<P, E>,
                   "etl: extract must be callable as extract(etl::Emitter<E>&) and return void or "
-                  "etl::Result<void>, or return an input range of E");
+                  "etl::Result<void>, or return an input range of E; positions of type P need `using position = P;` "
+                  "and etl::Emitter<E, P>&");
   else if constexpr (!HasWorker<P> &&
                      requires { requires std::is_member_function_pointer_v<decltype(&Plain::worker)>; })
     static_assert(HasWorker<P>, "etl: worker() must be const and take no argument: it makes the state of one worker");

@@ -3,12 +3,14 @@
 
 #include <atomic>
 #include <charconv>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include <etl/config.hpp>
@@ -41,7 +43,42 @@ class Position {
   std::string text_;
 };
 
+/// A type that a source may use for its positions (`using position = P;`): an integer, a string,
+/// `Position` itself, or a type with `Position position() const` and `static std::optional<P> from(const Position&)`.
+template <class P>
+concept PositionType =
+    std::same_as<P, Position> || std::same_as<P, std::string> || (std::integral<P> && !std::same_as<P, bool>) ||
+    requires(const P& place, const Position& position) {
+      { place.position() } -> std::same_as<Position>;
+      { P::from(position) } -> std::same_as<std::optional<P>>;
+    };
+
 namespace detail {
+
+template <PositionType P>
+[[nodiscard]] Position position_from(const P& place) {
+  if constexpr (std::integral<P>)
+    return Position(std::to_string(place));
+  else if constexpr (requires { place.position(); })
+    return place.position();
+  else
+    return Position(place);
+}
+/// Nothing if the position was made by a source with another type of positions.
+template <PositionType P>
+[[nodiscard]] std::optional<P> place_at(const Position& position) {
+  if constexpr (std::integral<P>) {
+    P value{};
+    const char* const end = position.text().data() + position.text().size();
+    const auto [stopped, error] = std::from_chars(position.text().data(), end, value);
+    if (error != std::errc{} || stopped != end) return std::nullopt;
+    return value;
+  } else if constexpr (requires { P::from(position); }) {
+    return P::from(position);
+  } else {
+    return P(position.text());
+  }
+}
 
 /// The items between two `retain` calls of a source (G13). Batches hold references to the chunks their items came from;
 /// when the last one goes, everything derived from the chunk is settled, or was lost.

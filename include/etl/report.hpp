@@ -37,11 +37,11 @@ struct ItemLedger {
   std::uint64_t loaded = 0;     ///< all results loaded
   std::uint64_t filtered = 0;   ///< transformed into no result
   std::uint64_t rejected = 0;   ///< rejected within or beyond the budget
-  std::uint64_t replayed = 0;   ///< committed by an earlier run
+  std::uint64_t skipped = 0;    ///< committed by an earlier run, so not loaded again
   std::uint64_t abandoned = 0;  ///< in a failed or dropped batch, or refused by `push`
   /// Whether the counts add up.
   [[nodiscard]] bool balanced() const noexcept {
-    return extracted == loaded + filtered + rejected + replayed + abandoned;
+    return extracted == loaded + filtered + rejected + skipped + abandoned;
   }
   friend bool operator==(const ItemLedger&, const ItemLedger&) = default;
 };
@@ -148,7 +148,7 @@ struct ReportStyle {
 struct RunReport {
   std::string pipeline{};  ///< name of the pipeline
   std::string run{};       ///< unique id of this run
-  bool resumed = false;    ///< an earlier run was resumed; `items.replayed` counts what it had settled
+  bool resumed = false;    ///< an earlier run was resumed; `items.skipped` counts what it had settled
   /// For a resumed run with dead letters: the number of letters of earlier runs. They do not count against the reject
   /// budget of this run.
   std::optional<std::uint64_t> earlier_rejects{};

@@ -52,7 +52,7 @@ struct Messages {
 };
 
 etl::Options options(std::uint64_t seed) {
-  etl::Options options{.batch_size = 3, .workers = 2, .order = etl::Order::Source, .name = "messages"};
+  etl::Options options{.name = "messages", .batch_size = 3, .workers = 2, .order = etl::Order::Source};
   options.errors.max_rejects = 5;
   options.executor = etl::Executor(std::make_shared<VirtualExecutor>(seed));
   return options;

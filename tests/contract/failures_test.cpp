@@ -339,7 +339,7 @@ TEST_CASE("G8: post_process is told the outcome and both ledgers, whatever the o
                                                     {100u, 4u, etl::Outcome::CompletedWithRejects},
                                                     {4u, 100u, etl::Outcome::Failed}}) {
     Told p{.fail_at = fail_at, .reject_at = reject_at};
-    const etl::RunReport r = etl::run(p, {.batch_size = 3, .workers = 2, .errors = {.max_rejects = 5}, .name = "told"});
+    const etl::RunReport r = etl::run(p, {.name = "told", .batch_size = 3, .workers = 2, .errors = {.max_rejects = 5}});
     CHECK(p.calls == 1);
     CHECK(p.told.outcome == outcome);
     CHECK(r.outcome == outcome);

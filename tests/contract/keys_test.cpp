@@ -60,7 +60,7 @@ struct Keyed {
 struct Run {
   std::vector<Keyed::Call> calls{};
   std::shared_ptr<VirtualExecutor> clock = std::make_shared<VirtualExecutor>(1);
-  etl::Options options{.batch_size = 5, .workers = 1, .order = etl::Order::Source, .name = "numbers"};
+  etl::Options options{.name = "numbers", .batch_size = 5, .workers = 1, .order = etl::Order::Source};
   Run() { options.executor = etl::Executor(clock); }
 
   std::vector<Keyed::Call> of(Keyed pipeline) {
@@ -192,7 +192,7 @@ struct Orders {
 TEST_CASE("G7 G16: a replay of other letters, or a later one of the same, has other keys") {
   Service service;
   const auto letters = std::make_shared<MemoryDeadLetters>();
-  etl::Options options{.workers = 1, .name = "orders"};
+  etl::Options options{.name = "orders", .workers = 1};
   etl::Options first = options;
   first.errors.max_rejects = 10;
   first.errors.dead_letters = letters;
@@ -216,7 +216,7 @@ TEST_CASE("G7 G16: a replay of other letters, or a later one of the same, has ot
 TEST_CASE("G16: a replay that was cut off is repeated with the same keys") {
   Service service;
   const auto letters = std::make_shared<MemoryDeadLetters>();
-  etl::Options options{.workers = 1, .name = "orders"};
+  etl::Options options{.name = "orders", .workers = 1};
   options.errors.max_rejects = 10;
   options.errors.dead_letters = letters;
   Orders orders{.service = &service, .orders = {"a", "b"}, .all_bad = true};

@@ -171,7 +171,7 @@ TEST_CASE("G2 G18: loads that have waited for their next attempt keep to max_con
 TEST_CASE("G2 G18: the ledgers balance when parts of a batch are rejected, and every letter names its item") {
   ByKey pipeline{.count = 500, .reject_key = 5};
   auto letters = std::make_shared<etl::testing::MemoryDeadLetters>();
-  etl::Options options{.batch_size = 64, .workers = 2, .order = etl::Order::ByKey, .name = "by key"};
+  etl::Options options{.name = "by key", .batch_size = 64, .workers = 2, .order = etl::Order::ByKey};
   options.errors = {.max_rejects = 500, .dead_letters = letters};
   options.executor = etl::Executor(std::make_shared<etl::testing::VirtualExecutor>(9));
   const auto report = etl::run(pipeline, options);
@@ -228,7 +228,7 @@ TEST_CASE("G7 G18: letters name their items although others before them could no
     }
   };
   const auto letters = std::make_shared<etl::testing::MemoryDeadLetters>();
-  etl::Options options{.batch_size = 100, .workers = 2, .order = etl::Order::ByKey, .name = "stuck"};
+  etl::Options options{.name = "stuck", .batch_size = 100, .workers = 2, .order = etl::Order::ByKey};
   options.rate_limit = std::make_shared<etl::RateLimiter>(etl::Rates{});  // items are weighed before they are moved
   options.errors = {.max_rejects = 10, .unclassified = etl::Unclassified::Reject, .dead_letters = letters};
   CHECK(etl::run(Stuck{}, options).items.rejected == 3);
@@ -244,7 +244,7 @@ TEST_CASE("G14 G18: a batch is settled with the last of its parts") {
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
     CAPTURE(seed);
     auto checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>();
-    etl::Options options{.batch_size = 30, .workers = 2, .order = etl::Order::ByKey, .name = "by key"};
+    etl::Options options{.name = "by key", .batch_size = 30, .workers = 2, .order = etl::Order::ByKey};
     options.delivery.checkpoints = checkpoints;
     options.executor = etl::Executor(std::make_shared<etl::testing::VirtualExecutor>(seed));
     ByKey pipeline{.count = 500};

@@ -268,18 +268,16 @@ TEST_CASE("G2: every reject is told to on_reject, with its place and description
   for (const std::size_t workers : {std::size_t{1}, std::size_t{8}}) {
     std::vector<Seen> seen;
     test::Crowd crowd;
-    const etl::RunReport r = etl::run(
-        Describes{},
-        {.batch_size = 3,
-         .workers = workers,
-         .errors = {.max_rejects = 20,
-                    .on_reject =
-                        [&](const etl::Rejection& rejection) {
-                          const test::Crowd::Visit visit(crowd);
-                          seen.push_back({rejection.stage, rejection.seq, rejection.error.message(),
-                                          std::string(rejection.description), std::string(rejection.pipeline)});
-                        }},
-         .name = "describes"});
+    const etl::RunReport r =
+        etl::run(Describes{},
+                 {.name = "describes",
+                  .batch_size = 3,
+                  .workers = workers,
+                  .errors = {.max_rejects = 20, .on_reject = [&](const etl::Rejection& rejection) {
+                               const test::Crowd::Visit visit(crowd);
+                               seen.push_back({rejection.stage, rejection.seq, rejection.error.message(),
+                                               std::string(rejection.description), std::string(rejection.pipeline)});
+                             }}});
     CHECK(test::unsound(r) == "");
     CHECK(r.items.rejected == 20);
     CHECK(crowd.most() == 1);

@@ -12,8 +12,10 @@
 #include <ranges>
 #include <set>
 #include <span>
+#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <etl/manager.hpp>
@@ -75,7 +77,7 @@ struct World {
   std::multiset<std::string> loaded{};
 
   etl::Options options() const {
-    etl::Options options{.batch_size = 5, .workers = 2, .extractors = 1, .order = etl::Order::Source, .name = "files"};
+    etl::Options options{.name = "files", .batch_size = 5, .workers = 2, .extractors = 1, .order = etl::Order::Source};
     options.delivery = {.checkpoints = store, .save_every = {}};
     options.executor = etl::Executor(std::make_shared<etl::testing::VirtualExecutor>(1));
     return options;
@@ -300,7 +302,7 @@ TEST_CASE("G17: a path is its own id, and its file's size and time are its finge
   World world;
   int loaded = 0;
   REQUIRE_FALSE(etl::run(Paths{{folder / "a", folder / "b"}, &loaded, true}, world.options()).ok());
-  CHECK(etl::run(Paths{{folder / "b", folder / "a"}, &loaded}, world.options()).items.replayed == 1);
+  CHECK(etl::run(Paths{{folder / "b", folder / "a"}, &loaded}, world.options()).items.skipped == 1);
   CHECK(loaded == 3);
   REQUIRE(world.kept()->partitions.size() == 2);
   CHECK(world.kept()->partitions[0].id == (folder / "a").generic_string());
@@ -357,7 +359,7 @@ TEST_CASE("G16: keys name data and partition, whatever the partition's place, an
   };
   const auto run = [](const std::string& day, const std::vector<std::string>& files) {
     std::map<std::string, std::string> keys;
-    REQUIRE(etl::run(Keyed{day, files, &keys}, {.batch_size = 5, .workers = 1, .name = "sales"}).ok());
+    REQUIRE(etl::run(Keyed{day, files, &keys}, {.name = "sales", .batch_size = 5, .workers = 1}).ok());
     return keys;
   };
   const auto monday = run("monday", {"a", "b"});
@@ -412,7 +414,7 @@ TEST_CASE("G7: letters of other data are other letters, and the same item reject
   const auto letters_of = [](auto... runs) {
     const auto letters = std::make_shared<etl::testing::MemoryDeadLetters>();
     const auto once = [&](auto pipeline) {
-      etl::Options options{.workers = 1, .name = "sales"};
+      etl::Options options{.name = "sales", .workers = 1};
       options.errors = {.max_rejects = 10, .dead_letters = letters};
       CHECK(etl::run(pipeline, options).outcome == etl::Outcome::CompletedWithRejects);
     };
@@ -478,7 +480,7 @@ TEST_CASE("G15: what a filtered batch has settled is recorded by the next commit
   MemoryStore<int> later;
   REQUIRE_FALSE(etl::run(etl::with_store(Some{25}, later), options).ok());
   CHECK(later.find("files").value()->find(0)->gaps.end_of(later.find("files").value()->find(0)->watermark) == 25);
-  CHECK(etl::run(etl::with_store(Some{100}, later), options).items.replayed == 25);
+  CHECK(etl::run(etl::with_store(Some{100}, later), options).items.skipped == 25);
 }
 
 TEST_CASE("a run of 100,000 partitions: the cost of each does not depend on their number") {
@@ -490,7 +492,7 @@ TEST_CASE("a run of 100,000 partitions: the cost of each does not depend on thei
     void load(std::span<const std::uint32_t> batch, MemoryTransaction<std::uint32_t>& tx) { tx.write(batch); }
   };
   MemoryStore<std::uint32_t> store;
-  const etl::Options options{.mode = etl::Mode::Fused, .name = "many"};
+  const etl::Options options{.name = "many", .mode = etl::Mode::Fused};
   const std::uint32_t many = test::fewer_if_sanitized(100'000U);
   CHECK(etl::run(etl::with_store(Many{many}, store), options).ok());
   CHECK(store.rows().size() == many);
@@ -505,7 +507,7 @@ TEST_CASE("G15: a run with a store keeps progress and dead letters there, and no
   for (const bool letters : {false, true}) {
     CAPTURE(letters);
     MemoryStore<int> store;
-    etl::Options options{.workers = 1, .name = "numbers"};
+    etl::Options options{.name = "numbers", .workers = 1};
     if (letters)
       options.errors.dead_letters = std::make_shared<etl::testing::MemoryDeadLetters>();
     else
@@ -540,7 +542,7 @@ struct MarksItsEnd {
 
 TEST_CASE("G11 G14: a mark after a refused push does not hide the item from the next run") {
   std::multiset<int> loaded;
-  etl::Options options{.batch_size = 3, .workers = 1, .name = "numbers"};
+  etl::Options options{.name = "numbers", .batch_size = 3, .workers = 1};
   options.delivery.checkpoints = std::make_shared<MemoryCheckpoints>();
   etl::StopSource stop;
   const auto first = etl::run(MarksItsEnd{.loaded = &loaded, .stop = &stop}, options, stop.stop_token());
@@ -548,4 +550,100 @@ TEST_CASE("G11 G14: a mark after a refused push does not hide the item from the 
   CHECK(first.items.loaded == 4);
   CHECK(etl::run(MarksItsEnd{.loaded = &loaded}, options).outcome == etl::Outcome::Completed);
   CHECK(loaded == std::multiset<int>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+}
+
+namespace {
+
+/// A place in a table of rows and columns.
+struct Cell {
+  std::uint32_t row = 0;
+  std::uint32_t column = 0;
+  etl::Position position() const { return etl::Position(std::to_string(row) + "," + std::to_string(column)); }
+  static std::optional<Cell> from(const etl::Position& position) {
+    Cell cell;
+    char comma = 0;
+    std::istringstream text(position.text());
+    return text >> cell.row >> comma >> cell.column && comma == ',' ? std::optional(cell) : std::nullopt;
+  }
+};
+
+/// The cells of a table of 10 rows and 10 columns, each marked with a position of type P.
+template <class P>
+struct Table {
+  using position = P;
+  std::multiset<int>* loaded = nullptr;
+  int breaks_at = -1;
+
+  static P place(int i) {
+    if constexpr (std::is_same_v<P, Cell>)
+      return {static_cast<std::uint32_t>(i / 10), static_cast<std::uint32_t>(i % 10)};
+    else if constexpr (std::is_same_v<P, std::string>)
+      return "cell " + std::to_string(i);
+    else
+      return static_cast<P>(i);
+  }
+  static int index(const P& place) {
+    if constexpr (std::is_same_v<P, Cell>)
+      return static_cast<int>(place.row * 10 + place.column);
+    else if constexpr (std::is_same_v<P, std::string>)
+      return std::stoi(place.substr(5));
+    else
+      return static_cast<int>(place);
+  }
+  std::string fingerprint() const { return "table"; }
+  void extract(etl::Emitter<int, P>& out) const {
+    const std::optional<P> begin = out.resume_from();
+    for (int i = begin ? index(*begin) : 0; i < 100; ++i) {
+      out.mark(place(i));
+      if (!out.push(i)) return;
+    }
+  }
+  void load(std::span<const int> batch) {
+    if (std::ranges::count(batch, breaks_at) > 0) throw std::runtime_error("broken");
+    loaded->insert(batch.begin(), batch.end());
+  }
+};
+
+template <class P>
+void resumes_at_a_place_of_its_type() {
+  std::multiset<int> loaded;
+  etl::Options options{.name = "table", .mode = etl::Mode::Fused, .batch_size = 7};
+  options.delivery.save_every = {};
+  options.delivery.checkpoints = std::make_shared<MemoryCheckpoints>();
+  REQUIRE(etl::run(Table<P>{.loaded = &loaded, .breaks_at = 60}, options).outcome == etl::Outcome::Failed);
+  CHECK(loaded.size() == 56);
+  const etl::RunReport second = etl::run(Table<P>{.loaded = &loaded}, options);
+  REQUIRE(second.outcome == etl::Outcome::Completed);
+  CHECK(second.items.extracted == 45);
+  CHECK(second.items.skipped == 1);  // it stands before the mark of the first item that was not loaded
+  CHECK(loaded.size() == 100);
+  CHECK(std::set<int>(loaded.begin(), loaded.end()).size() == 100);
+}
+
+}  // namespace
+
+TEST_CASE("G14: mark and resume_from take and return positions of the source's type") {
+  resumes_at_a_place_of_its_type<std::uint64_t>();
+  resumes_at_a_place_of_its_type<std::int8_t>();
+  resumes_at_a_place_of_its_type<std::string>();
+  resumes_at_a_place_of_its_type<Cell>();
+}
+
+TEST_CASE("G17: a saved position that is not of the source's type ends the run, and stays saved") {
+  std::multiset<int> loaded;
+  etl::Options options{.name = "table", .mode = etl::Mode::Fused, .batch_size = 7};
+  options.delivery.save_every = {};
+  const auto store = std::make_shared<MemoryCheckpoints>();
+  options.delivery.checkpoints = store;
+  REQUIRE(etl::run(Table<std::string>{.loaded = &loaded, .breaks_at = 60}, options).outcome == etl::Outcome::Failed);
+
+  const etl::RunReport refused = etl::run(Table<Cell>{.loaded = &loaded}, options);
+  CHECK(refused.outcome == etl::Outcome::Failed);
+  REQUIRE_FALSE(refused.errors.empty());
+  CHECK(refused.errors.front().error.code == etl::Errc::CheckpointMismatch);
+  CHECK(refused.errors.front().error.context.find("'cell 55' is not a position of this source") != std::string::npos);
+  CHECK(loaded.size() == 56);
+
+  CHECK(etl::run(Table<std::string>{.loaded = &loaded}, options).outcome == etl::Outcome::Completed);
+  CHECK(loaded.size() == 100);
 }

@@ -97,7 +97,7 @@ std::string check_letters(const std::vector<etl::DeadLetter>& letters) {
   return seqs == std::vector<std::uint64_t>{8, 17, 26, 35} ? "" : std::to_string(seqs.size()) + " dead letters";
 }
 etl::Options options(const etl::Executor& executor) {
-  etl::Options options{.batch_size = 6, .workers = 3, .capacity = 4, .name = "rows"};
+  etl::Options options{.name = "rows", .batch_size = 6, .workers = 3, .capacity = 4};
   options.inline_batches = etl::Inline::Never;  // so that there are workers in every schedule
   options.errors.max_rejects = 100;
   options.executor = executor;

@@ -234,7 +234,7 @@ inline std::string unsound(const etl::RunReport& r) {
             "CompletedWithRejects with losses, or without rejects");
   if (r.outcome == etl::Outcome::Failed) require(!r.errors.empty(), "Failed without an error");
   require(r.error_count >= r.errors.size(), "fewer errors counted than kept");
-  require(r.items.replayed == 0, "replayed items without a checkpoint");
+  require(r.items.skipped == 0, "skipped items without a checkpoint");
   if (!wrong.empty()) wrong += "\n" + r.text();
   return wrong;
 }

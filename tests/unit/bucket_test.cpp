@@ -64,7 +64,7 @@ struct Sink {
 TEST_CASE("bucket: collects items of one thread into batches, in order") {
   Sink sink;
   etl::Bucket<int> bucket([&sink](std::span<const int> batch) { sink(batch); },
-                          {.batch_size = 4, .workers = 1, .name = "b"});
+                          {.name = "b", .batch_size = 4, .workers = 1});
   for (int i = 0; i < 10; ++i) CHECK(bucket.push(i));
   const etl::RunReport r = bucket.finish();
   REQUIRE(sink.batches.size() == 3);
@@ -876,7 +876,8 @@ TEST_CASE("bucket: its options have the defaults of a run, and reach the engine"
   const auto breaker = std::make_shared<etl::CircuitBreaker>(etl::BreakerPolicy{});
   const auto budget = std::make_shared<etl::MemoryBudget>(1000);
   int rejects = 0, retries = 0;
-  etl::BucketOptions<int> all{.batch_size = 2,
+  etl::BucketOptions<int> all{.name = "b",
+                              .batch_size = 2,
                               .batch_bytes = 3,
                               .timeout = 4s,
                               .workers = 5,
@@ -895,8 +896,7 @@ TEST_CASE("bucket: its options have the defaults of a run, and reach the engine"
                               .rate_limit = limiter,
                               .circuit_breaker = breaker,
                               .inline_batches = etl::Inline::Never,
-                              .memory = budget,
-                              .name = "b"};
+                              .memory = budget};
   made = etl::detail::run_options(all);
   CHECK(made.batch_size == 2);
   CHECK(made.batch_bytes == std::size_t{3});

@@ -506,7 +506,7 @@ struct Kept : test::Scripted<true> {  // its progress
 TEST_CASE("manager: defaults with checkpoints need no name: each pipeline has its own") {
   const auto checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>();
   const auto defaults = std::make_shared<const etl::Options>(
-      etl::Options{.batch_size = 4, .workers = 1, .delivery = {.checkpoints = checkpoints}, .name = "of nobody"});
+      etl::Options{.name = "of nobody", .batch_size = 4, .workers = 1, .delivery = {.checkpoints = checkpoints}});
   Kept a({.items = 10}), b({.items = 10});
   for (const bool named : {false, true}) {
     etl::PipelineManager manager(named ? defaults : [&] {
@@ -527,7 +527,7 @@ TEST_CASE("manager: defaults with checkpoints need no name: each pipeline has it
 
 TEST_CASE("manager: progress is kept under an override's own name, the manager's name is the label") {
   const auto checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>();
-  const etl::Options own{.batch_size = 4, .workers = 1, .delivery = {.checkpoints = checkpoints}, .name = "orders"};
+  const etl::Options own{.name = "orders", .batch_size = 4, .workers = 1, .delivery = {.checkpoints = checkpoints}};
   Kept pipeline({.items = 10, .at = test::fails_at(Site::Load, 5, Fault::StdException)});
   etl::PipelineManager manager({.workers = 1}, {.max_concurrent = 1});  // both run the same pipeline
   manager.add("nightly", std::ref(pipeline), {.options = own});
@@ -537,7 +537,7 @@ TEST_CASE("manager: progress is kept under an override's own name, the manager's
                        seen = options.name;
                        return etl::RunReport{};
                      },
-                     {.options = etl::Options{.workers = 1, .name = "its own"}});
+                     {.options = etl::Options{.name = "its own", .workers = 1}});
   const etl::ManagerReport r = manager.run_all();
   CHECK(checkpoints->find("orders").value().has_value());
   CHECK_FALSE(checkpoints->find("nightly").value().has_value());
@@ -550,7 +550,7 @@ TEST_CASE("manager: progress is kept under an override's own name, the manager's
 }
 
 TEST_CASE("manager: two pipelines cannot keep their progress under one name") {
-  const etl::Options own{.workers = 1, .name = "orders"};
+  const etl::Options own{.name = "orders", .workers = 1};
   test::Scripted<true> pipeline({.items = 10});
   etl::PipelineManager manager({.workers = 1});
   manager.add("nightly", std::ref(pipeline), {.options = own});

@@ -34,7 +34,8 @@ TEST_CASE("options: the defaults are those of the guide, and valid") {
 
 TEST_CASE("options: an aggregate whose fields are named in this order") {
   STATIC_REQUIRE(std::is_aggregate_v<etl::Options>);
-  const etl::Options o{.mode = etl::Mode::Parallel,
+  const etl::Options o{.name = "orders",
+                       .mode = etl::Mode::Parallel,
                        .batch_size = 10,
                        .batch_bytes = 1 << 20,
                        .timeout = 20ms,
@@ -46,8 +47,7 @@ TEST_CASE("options: an aggregate whose fields are named in this order") {
                        .drain_deadline = 5s,
                        .errors = {.max_rejects = 5, .max_reject_ratio = 0.1, .unclassified = etl::Unclassified::Reject},
                        .inline_batches = etl::Inline::Never,
-                       .memory = std::make_shared<etl::MemoryBudget>(1000),
-                       .name = "orders"};
+                       .memory = std::make_shared<etl::MemoryBudget>(1000)};
   CHECK_FALSE(o.validate().has_value());
   CHECK(o.effective_capacity() == 7);
 }

@@ -29,7 +29,7 @@ etl::RunReport sample() {
   etl::RunReport r;
   r.pipeline = "orders";
   r.outcome = etl::Outcome::Failed;
-  r.items = {.extracted = 1234567, .loaded = 1234000, .filtered = 500, .rejected = 7, .replayed = 0, .abandoned = 60};
+  r.items = {.extracted = 1234567, .loaded = 1234000, .filtered = 500, .rejected = 7, .skipped = 0, .abandoned = 60};
   r.results = {.produced = 1234067, .committed = 1234000, .rejected = 7, .abandoned = 50, .in_doubt = 10};
   r.flushes = {.size = 1234, .bytes = 5, .timeout = 3, .source = 2, .close = 1};
   r.elapsed = 2s;
@@ -79,7 +79,7 @@ TEST_CASE("report: JSON holds every figure and the errors (G1)") {
   CHECK(at("items.loaded") == "1234000");
   CHECK(at("items.filtered") == "500");
   CHECK(at("items.rejected") == "7");
-  CHECK(at("items.replayed") == "0");
+  CHECK(at("items.skipped") == "0");
   CHECK(at("items.abandoned") == "60");
   CHECK(at("results.produced") == "1234067");
   CHECK(at("results.committed") == "1234000");
@@ -256,7 +256,7 @@ TEST_CASE("report: the verbose text has every figure") {
   CHECK(has(text, "load"));
   CHECK_FALSE(has(text, "transform"));  // a stage that never ran has no line
   CHECK(has(text, "load, batch 12, partition 3, items 1000-1999: no \"route\""));
-  CHECK_FALSE(has(text, "replayed"));
+  CHECK_FALSE(has(text, "skipped"));
   CHECK(text.back() != '\n');
 }
 
@@ -337,7 +337,7 @@ TEST_CASE("report: every error is counted, the first ones are kept") {
 
 TEST_CASE("report: the ledgers know when they balance (G2)") {
   CHECK(etl::ItemLedger{}.balanced());
-  CHECK(etl::ItemLedger{.extracted = 15, .loaded = 1, .filtered = 2, .rejected = 3, .replayed = 4, .abandoned = 5}
+  CHECK(etl::ItemLedger{.extracted = 15, .loaded = 1, .filtered = 2, .rejected = 3, .skipped = 4, .abandoned = 5}
             .balanced());
   CHECK_FALSE(etl::ItemLedger{.extracted = 1}.balanced());
   CHECK_FALSE(etl::ItemLedger{.loaded = 1}.balanced());

@@ -50,7 +50,7 @@ TEST_CASE("start: the run goes on in the background, and the handle tells its en
   const test::Watchdog watchdog("a run in the background");
   test::Gate extracted, go_on;
   Waits pipeline{&extracted, &go_on};
-  etl::RunHandle run = etl::start(pipeline, {.workers = 1, .name = "waits"});
+  etl::RunHandle run = etl::start(pipeline, {.name = "waits", .workers = 1});
   extracted.wait();
   CHECK(run.report() == nullptr);
   CHECK(run.wait_for(std::chrono::nanoseconds(1)) == nullptr);

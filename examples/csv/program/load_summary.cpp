@@ -91,7 +91,7 @@ std::uint64_t sum(const std::vector<FileResult>& files, std::uint64_t FileResult
 std::uint64_t whole_file(const FileResult& file) {
   const etl::ItemLedger& items = file.report.items;
   if (file.loaded_before == 0) return items.extracted;
-  return items.extracted - items.replayed + file.loaded_before + file.rejected_before;
+  return items.extracted - items.skipped + file.loaded_before + file.rejected_before;
 }
 
 }  // namespace
@@ -119,7 +119,7 @@ etl::ItemLedger Summary::rows() const noexcept {
     all.loaded += items.loaded;
     all.filtered += items.filtered;
     all.rejected += items.rejected;
-    all.replayed += items.replayed;
+    all.skipped += items.skipped;
     all.abandoned += items.abandoned;
   }
   return all;

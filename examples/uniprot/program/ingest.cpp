@@ -86,12 +86,12 @@ int ingest_into(Store& store, const Ingest& options, const etl::StopToken& stop)
 
   UnparsedCounts unparsed;
   Ingestion<Store, Writer> ingestion{{options.selection, options.files, nullptr, &unparsed}, job->fingerprint};
-  etl::Options run{.batch_size = options.batch_size,
+  etl::Options run{.name = job->name,
+                   .batch_size = options.batch_size,
                    .timeout = options.timeout,
                    .workers = options.workers,
                    .order = etl::Order::Source,
-                   .retry = etl::RetryPolicy::database(),
-                   .name = job->name};
+                   .retry = etl::RetryPolicy::database()};
   run.memory = options.memory;
   run.errors.max_rejects = options.max_rejects;
   run.errors.max_reject_ratio = options.max_reject_ratio;

@@ -68,7 +68,7 @@ int inspect(const Inspect& options, const etl::StopToken& stop) {
   }
   UnparsedCounts unparsed;
   Inspection inspection{.options = options, .unparsed = &unparsed};
-  etl::Options run{.batch_size = 200, .workers = options.workers, .order = etl::Order::Source, .name = "inspect"};
+  etl::Options run{.name = "inspect", .batch_size = 200, .workers = options.workers, .order = etl::Order::Source};
   run.memory = options.memory;
   run.errors.max_rejects = UINT64_MAX;
   run.errors.on_reject = [](const etl::Rejection& r) { say("{}\n", r.error.message()); };

@@ -158,7 +158,7 @@ ETLPIPE_COMPILED void RunReport::append_summary(std::string& out) const {
   const std::uint64_t refused = std::min(refused_pushes, items.abandoned);
   add(items.rejected, "rejected");
   add(items.filtered, "filtered");
-  add(items.replayed, "loaded by an earlier run");
+  add(items.skipped, "loaded by an earlier run");
   add(items.abandoned - refused, "abandoned");
   add(results.in_doubt, results.in_doubt == 1 ? "result in doubt" : "results in doubt");
   out += fmt::format("; {} items/s", detail::metric(items_per_second()));
@@ -179,7 +179,7 @@ ETLPIPE_COMPILED void RunReport::append_figures(std::string& out) const {
   };
   add(items.filtered, "filtered");
   add(items.rejected, "rejected");
-  add(items.replayed, "replayed");
+  add(items.skipped, "skipped");
   add(items.abandoned, "abandoned");
   out += fmt::format("\n  results  {} produced = {} committed", grouped(results.produced), grouped(results.committed));
   add(results.rejected, "rejected");
@@ -263,8 +263,8 @@ ETLPIPE_COMPILED std::string RunReport::json() const {
       json_string(pipeline), json_string(run), resumed, to_string(outcome), exit_code(), detail::seconds(elapsed),
       items_per_second());
   out +=
-      fmt::format(R"(,"items":{{"extracted":{},"loaded":{},"filtered":{},"rejected":{},"replayed":{},"abandoned":{}}})",
-                  items.extracted, items.loaded, items.filtered, items.rejected, items.replayed, items.abandoned);
+      fmt::format(R"(,"items":{{"extracted":{},"loaded":{},"filtered":{},"rejected":{},"skipped":{},"abandoned":{}}})",
+                  items.extracted, items.loaded, items.filtered, items.rejected, items.skipped, items.abandoned);
   out += fmt::format(R"(,"results":{{"produced":{},"committed":{},"rejected":{},"abandoned":{},"in_doubt":{}}})",
                      results.produced, results.committed, results.rejected, results.abandoned, results.in_doubt);
   out += fmt::format(R"(,"flushes":{{"size":{},"bytes":{},"timeout":{},"source":{},"close":{}}})", flushes.size,

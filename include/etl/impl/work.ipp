@@ -162,8 +162,8 @@ ETLPIPE_COMPILED const Error* Work::reason(std::uint32_t item) const noexcept {
 ETLPIPE_COMPILED BatchLedger Work::ledger() const {
   BatchLedger ledger;
   ledger.results.produced = produced;
-  if (batch->replayed) {
-    ledger.items.replayed = size();
+  if (batch->skipped) {
+    ledger.items.skipped = size();
   } else if (lost_) {
     ledger.results.abandoned = produced;
     ledger.items.rejected = told;

@@ -77,7 +77,7 @@ struct ProgressSum {
     for (const NamedStatus& run : runs) {
       const RunStatus& status = run.status;
       const ItemLedger& items = status.items;
-      done += items.loaded + items.filtered + items.rejected + items.replayed + items.abandoned + status.earlier_items;
+      done += items.loaded + items.filtered + items.rejected + items.skipped + items.abandoned + status.earlier_items;
       expected += status.expected_items;
       items_known = items_known && status.expected_items > 0;
       bytes += std::min(status.bytes_read, status.expected_bytes);

@@ -28,13 +28,13 @@ namespace detail {
 /// Loads the items of a source one by one, until it fails at a given item.
 template <class E, class Source>
 struct SourceProbe {
-  using position = std::string;
+  using position = typename etl::detail::PositionOf<Source>::type;
   Source& source;
   std::vector<E>& items;
   std::size_t breaks_at = SIZE_MAX;  // after so many
 
   std::string fingerprint() const { return "conformance"; }
-  decltype(auto) extract(Emitter<E>& out) { return source.extract(out); }
+  decltype(auto) extract(Emitter<E, position>& out) { return source.extract(out); }
   Result<void> load(std::span<const E> batch) {
     if (items.size() == breaks_at) return failure(fatal("broken by the conformance check"));
     items.push_back(batch.front());
@@ -73,13 +73,13 @@ inline void completed(const RunReport& report, const std::string& doing) {
 }  // namespace detail
 
 /// Checks a source. Throws `std::runtime_error` that names the first broken promise. `make()` returns the source as a
-/// new process would make it: an object with `extract(Emitter<E>&)`. The source is run once to the end. Then it is
-/// ended after some of its items, at no more than `cuts` places, and started again with its progress. E is copied and
-/// compared.
+/// new process would make it: an object with `extract(Emitter<E>&)`, or with `using position = P;` and
+/// `extract(Emitter<E, P>&)`. The source is run once to the end. Then it is ended after some of its items, at no more
+/// than `cuts` places, and started again with its progress. E is copied and compared.
 template <class E, class Make>
 void check_source(Make&& make, std::size_t cuts = 20) {
   using detail::completed, detail::require, detail::value_of;
-  Options options{.mode = Mode::Fused, .batch_size = 1, .name = "conformance"};
+  Options options{.name = "conformance", .mode = Mode::Fused, .batch_size = 1};
   options.delivery.save_every = {};
   const auto run_once = [&](MemoryCheckpoints& kept, std::vector<E>& items, std::size_t breaks_at = SIZE_MAX) {
     auto source = make();
@@ -116,7 +116,7 @@ void check_source(Make&& make, std::size_t cuts = 20) {
 template <class T, class Make>
 void check_sink(Make&& make, const std::vector<T>& rows, const std::optional<T>& bad = std::nullopt) {
   using detail::completed, detail::require;
-  Options options{.mode = Mode::Fused, .name = "conformance"};
+  Options options{.name = "conformance", .mode = Mode::Fused};
   const auto run_once = [&]<class Sink>(Sink& sink, const std::vector<T>& input, std::size_t batch_size) {
     options.batch_size = batch_size;
     return run(detail::SinkProbe<T, Sink>{input, sink}, options);

@@ -136,7 +136,7 @@ def report(c):
         found = list(ledgers(json.loads(done.stdout)))
         c.true(f"{options}: has ledgers", found)
         for items in found:
-            parts = ("loaded", "filtered", "rejected", "replayed", "abandoned")
+            parts = ("loaded", "filtered", "rejected", "skipped", "abandoned")
             c.equal(f"{options}: items balance", items["extracted"], sum(items.get(part, 0) for part in parts))
         items = found[0] if found else {}
         wanted = {"extracted": 53, "filtered": filtered, "loaded": 0 if filtered else len(good),

@@ -43,7 +43,7 @@ struct Numbers {
 };
 
 etl::Options options(std::shared_ptr<etl::DeadLetterStore> letters) {
-  etl::Options options{.batch_size = 2, .workers = 1, .name = "numbers"};
+  etl::Options options{.name = "numbers", .batch_size = 2, .workers = 1};
   options.errors.max_rejects = 10;
   options.errors.dead_letters = std::move(letters);
   return options;

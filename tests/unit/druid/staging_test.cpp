@@ -189,7 +189,7 @@ std::vector<std::string> sorted(std::vector<std::string> rows) {
 }
 
 etl::Options run_options(std::shared_ptr<etl::CheckpointStore> checkpoints) {
-  etl::Options made{.batch_size = 5, .workers = 1, .order = etl::Order::Source, .name = "numbers"};
+  etl::Options made{.name = "numbers", .batch_size = 5, .workers = 1, .order = etl::Order::Source};
   made.delivery.checkpoints = std::move(checkpoints);
   return made;
 }

@@ -186,7 +186,7 @@ TEST_CASE("http pages: a run that failed goes on at its page, busy servers are w
                                .retry = quickly},
                    .fail_after = 4};
   const auto store = std::make_shared<etl::testing::MemoryCheckpoints>();
-  etl::Options options{.batch_size = 1, .workers = 1, .name = "numbers"};
+  etl::Options options{.name = "numbers", .batch_size = 1, .workers = 1};
   options.delivery.checkpoints = store;
   REQUIRE(etl::run(pipeline, options).outcome == etl::Outcome::Failed);
   pipeline.fail_after.reset();

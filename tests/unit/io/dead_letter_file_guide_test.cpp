@@ -35,11 +35,10 @@ struct Sums {
   // Lines may be added to the front of the file, or changed: then progress in it means nothing.
   std::string fingerprint() const { return etl::value(etl::io::fingerprint(path)); }
 
-  void extract(etl::Emitter<std::string>& out) const {
-    const std::uint64_t first = out.resume_from() ? out.resume_from()->number().value() : 0;
-    for (std::uint64_t i = first; i < lines.size(); ++i) {
+  void extract(etl::Emitter<std::string, position>& out) const {
+    for (std::uint64_t i = out.resume_from().value_or(0); i < lines.size(); ++i) {
       if (!out.push(lines[i])) return;
-      out.mark(etl::Position(i + 1));
+      out.mark(i + 1);
     }
   }
   etl::Result<std::int64_t> transform(const std::string& line) const {
@@ -74,11 +73,11 @@ TEST_CASE("dead letter file guide: rejected items are set aside, looked at, and 
 
   const auto letters = std::make_shared<etl::io::DeadLetterFile>(folder / "letters.ndjson");
   const auto checkpoints = std::make_shared<etl::io::CheckpointFile>(folder / "state");
-  const etl::Options options{.batch_size = 50,
+  const etl::Options options{.name = "sums",
+                             .batch_size = 50,
                              .workers = 2,
                              .errors = {.max_rejects = 100, .dead_letters = letters},
-                             .delivery = {.checkpoints = checkpoints},
-                             .name = "sums"};
+                             .delivery = {.checkpoints = checkpoints}};
   CHECK(etl::run(job, options).outcome == etl::Outcome::Failed);
   job.fail_at = -1;
   const etl::RunReport resumed = etl::run(job, options);
@@ -110,10 +109,10 @@ TEST_CASE("dead letter file guide: progress in a file that has changed is refuse
   const fs::path input = folder / "numbers";
   test::write_file(input, "numbers");
   Sums job{.path = input, .lines = {"1", "2", "3"}, .fail_at = 3};
-  etl::Options options{.batch_size = 1,
+  etl::Options options{.name = "sums",
+                       .batch_size = 1,
                        .workers = 1,
-                       .delivery = {.checkpoints = std::make_shared<etl::io::CheckpointFile>(folder / "state")},
-                       .name = "sums"};
+                       .delivery = {.checkpoints = std::make_shared<etl::io::CheckpointFile>(folder / "state")}};
   CHECK(etl::run(job, options).outcome == etl::Outcome::Failed);
   test::write_file(input, "others");
   job.fail_at = -1;

@@ -43,7 +43,7 @@ struct Numbers {
 
 TEST_CASE("stores in files: G3 a run leaves no file open, however it ends") {
   const test::TemporaryFolder folder;
-  etl::Options options{.batch_size = 10, .workers = 3, .name = "numbers"};
+  etl::Options options{.name = "numbers", .batch_size = 10, .workers = 3};
   options.errors.max_rejects = 100;
   options.errors.dead_letters = std::make_shared<etl::io::DeadLetterFile>(folder / "letters.ndjson");
   options.delivery.checkpoints = std::make_shared<etl::io::CheckpointFile>(folder / "checkpoints");

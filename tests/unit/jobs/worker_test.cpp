@@ -213,7 +213,7 @@ TEMPLATE_TEST_CASE("a worker that dies between its last commit and the end of it
     const auto unit = ok(in.store->claim({.worker = "dead"})).at(0);
     jobs::FencedStore<Store> fenced(*in.data, unit.lease, [] { return etl::Result<void>(); });
     Lines<Store> lines{{.job = in.job, .input = ok(in.store->inputs(in.job.id)).at(0), .unit = unit}};
-    etl::Options options{.batch_size = 10, .workers = 2, .name = unit.pipeline()};
+    etl::Options options{.name = unit.pipeline(), .batch_size = 10, .workers = 2};
     options.delivery.incremental = true;
     REQUIRE(etl::run(etl::with_store(lines, fenced), options).ok());
   }

@@ -137,7 +137,7 @@ TEST_CASE("progress: several pipelines in one line, every settled item counts") 
   s.status.items.filtered = 5;
   s.status.items.rejected = 3;
   s.status.items.abandoned = 1;
-  s.status.items.replayed = 1;
+  s.status.items.skipped = 1;
   CHECK(has(etl::progress_line({s}, 0, 0), "20% (20/100 items)"));
 }
 
@@ -160,9 +160,9 @@ TEST_CASE("progress: lines of a run, into a file") {
   Paper paper;
   const etl::RunReport r =
       etl::run(Watched{paper.file()},
-               {.workers = 1,
-                .progress = {.show = etl::ProgressOptions::Show::Lines, .stream = paper.file(), .interval = 1ms},
-                .name = "watched"});
+               {.name = "watched",
+                .workers = 1,
+                .progress = {.show = etl::ProgressOptions::Show::Lines, .stream = paper.file(), .interval = 1ms}});
   CHECK(r.outcome == etl::Outcome::Completed);
   const std::string text = paper.text();
   CAPTURE(text);
@@ -190,9 +190,9 @@ TEST_CASE("progress: a file is no terminal: Auto prints lines") {
   Paper paper;
   const etl::RunReport r =
       etl::run(Watched{paper.file()},
-               {.workers = 1,
-                .progress = {.show = etl::ProgressOptions::Show::Auto, .stream = paper.file(), .interval = 1ms},
-                .name = "auto"});
+               {.name = "auto",
+                .workers = 1,
+                .progress = {.show = etl::ProgressOptions::Show::Auto, .stream = paper.file(), .interval = 1ms}});
   CHECK(r.ok());
   CHECK_FALSE(has(paper.text(), "\r"));
 }

@@ -40,11 +40,10 @@ struct Prices {
   std::vector<std::string> lines;
   decltype(prices_table()) table = prices_table();
 
-  void extract(etl::Emitter<Cells>& out) const {
-    const std::uint64_t first = out.resume_from() ? out.resume_from()->number().value() : 0;
-    for (std::uint64_t i = first; i < lines.size(); ++i) {
+  void extract(etl::Emitter<Cells, position>& out) const {
+    for (std::uint64_t i = out.resume_from().value_or(0); i < lines.size(); ++i) {
       if (!out.push(Cells{static_cast<std::int64_t>(i), lines[i], {}})) return;
-      out.mark(etl::Position(i + 1));
+      out.mark(i + 1);
     }
   }
   std::string describe(const Cells& row) const { return std::get<std::string>(row[1]); }
@@ -67,7 +66,7 @@ TEST_CASE("postgres guide: rows, dead letters and progress in one database, chec
   const auto store = etl::value(pg::Store::open(url));
   const etl::RunReport report =
       etl::run(etl::require_delivery<etl::Delivery::EffectivelyOnce>(etl::with_store(prices, *store)),
-               {.errors = {.max_rejects = 10}, .name = "prices"});
+               {.name = "prices", .errors = {.max_rejects = 10}});
   INFO(report.text());
   CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
   CHECK(test::value(connection, "SELECT sum(price) FROM prices") == "1019.50");

@@ -49,7 +49,7 @@ TEST_CASE("postgres store: G3 a run leaves no connection open but the pool's, an
   const test::Schema schema;
   auto db = schema.open();
   test::ok(db.execute("CREATE TABLE rows(id bigint)"));
-  etl::Options options{.batch_size = 10, .workers = 3, .name = "numbers"};
+  etl::Options options{.name = "numbers", .batch_size = 10, .workers = 3};
   options.errors.max_rejects = 100;
   std::ptrdiff_t without = 0;
   for (const bool again : {false, true}) {  // what a process keeps for later runs is open after the first

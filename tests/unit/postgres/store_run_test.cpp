@@ -205,7 +205,7 @@ TEST_CASE("postgres store: G7 G15 rows, letters and progress are right whichever
 TEST_CASE("postgres store: G15 several writers that fail and go on: every row once, and every dead letter") {
   World world;
   ok(world.db.execute("DROP TABLE rows; CREATE TABLE rows(id bigint PRIMARY KEY)"));
-  etl::Options options{.batch_size = 20, .workers = 4, .inline_batches = etl::Inline::Never, .name = "numbers"};
+  etl::Options options{.name = "numbers", .batch_size = 20, .workers = 4, .inline_batches = etl::Inline::Never};
   options.errors.max_rejects = 100;
   for (const std::int64_t fail_at : {700, 2100, 2105, 4990, -1}) {
     const auto store = ok(Store::over(world.pool));

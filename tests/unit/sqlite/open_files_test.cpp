@@ -47,7 +47,7 @@ struct Numbers {
 
 TEST_CASE("sqlite store: G3 a run leaves no file open, however it ends, and a store none when it goes") {
   const test::Folder folder;
-  etl::Options options{.batch_size = 10, .workers = 1, .name = "numbers"};  // a store keeps a connection for each
+  etl::Options options{.name = "numbers", .batch_size = 10, .workers = 1};  // a store keeps a connection for each
   options.errors.max_rejects = 100;
   std::ptrdiff_t without = 0;
   for (const bool again : {false, true}) {  // what a process keeps for later runs is open after the first

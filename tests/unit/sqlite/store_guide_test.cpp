@@ -37,11 +37,10 @@ struct Prices {
   std::int64_t fail_at = -1;
   std::int64_t loaded = 0;
 
-  void extract(etl::Emitter<Line>& out) const {
-    const std::uint64_t first = out.resume_from() ? out.resume_from()->number().value() : 0;
-    for (std::uint64_t i = first; i < lines.size(); ++i) {
+  void extract(etl::Emitter<Line, position>& out) const {
+    for (std::uint64_t i = out.resume_from().value_or(0); i < lines.size(); ++i) {
       if (!out.push({static_cast<std::int64_t>(i), lines[i]})) return;
-      out.mark(etl::Position(i + 1));
+      out.mark(i + 1);
     }
   }
   etl::Result<Price> transform(const Line& line) const {
@@ -67,11 +66,10 @@ struct Parallel {
   using position = std::uint64_t;
   std::string fingerprint() const { return "5000 numbers"; }
   std::int64_t fail_at = -1;
-  void extract(etl::Emitter<std::int64_t>& out) const {
-    const std::uint64_t first = out.resume_from() ? out.resume_from()->number().value() : 0;
-    for (std::uint64_t i = first; i < 5000; ++i) {
+  void extract(etl::Emitter<std::int64_t, position>& out) const {
+    for (std::uint64_t i = out.resume_from().value_or(0); i < 5000; ++i) {
       if (!out.push(static_cast<std::int64_t>(i))) return;
-      if (i % 100 == 99) out.mark(etl::Position(i + 1));
+      if (i % 100 == 99) out.mark(i + 1);
     }
   }
   etl::Result<Price> transform(const std::int64_t& i) const {
@@ -90,11 +88,11 @@ std::vector<std::string> some_lines() {
   for (int i = 0; i < 1000; ++i) lines.push_back(i % 100 == 7 ? "x" + std::to_string(i) : std::to_string(i * 10));
   return lines;
 }
-const etl::Options options{.batch_size = 50,
+const etl::Options options{.name = "prices",
+                           .batch_size = 50,
                            .workers = 2,
                            .errors = {.max_rejects = 100},
-                           .inline_batches = etl::Inline::Never,
-                           .name = "prices"};
+                           .inline_batches = etl::Inline::Never};
 
 std::vector<etl::DeadLetter> letters(etl::DeadLetterStore& store) {
   std::vector<etl::DeadLetter> all;

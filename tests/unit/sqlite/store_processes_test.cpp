@@ -48,7 +48,7 @@ End run(const std::filesystem::path& path) {
   const auto store = Store::open(path, {.synchronous = etl::sqlite::Synchronous::Off});
   if (!store) return {};
   const Numbers job;
-  etl::Options options{.batch_size = 5, .workers = 2, .name = "numbers"};
+  etl::Options options{.name = "numbers", .batch_size = 5, .workers = 2};
   options.delivery.incremental = true;  // one that comes after the end has nothing to do
   const auto report = etl::run(etl::with_store(job, **store), options);
   End end{.ok = report.ok()};

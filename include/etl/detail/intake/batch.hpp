@@ -86,7 +86,7 @@ struct Batch {
   std::vector<ChunkRef> chunks{};
   std::optional<Position> position{};
   std::uint64_t position_seq = 0;  ///< items of the partition before `position`
-  bool replayed = false;           ///< settled by an earlier run
+  bool skipped = false;            ///< settled by an earlier run
   Batch* next = nullptr;
 
   [[nodiscard]] std::uint32_t size() const noexcept { return end - begin; }
@@ -125,7 +125,7 @@ struct BatchLedger {
     items.loaded += other.items.loaded;
     items.filtered += other.items.filtered;
     items.rejected += other.items.rejected;
-    items.replayed += other.items.replayed;
+    items.skipped += other.items.skipped;
     items.abandoned += other.items.abandoned;
     results.produced += other.results.produced;
     results.committed += other.results.committed;

@@ -113,7 +113,7 @@ struct OwnedLane final : Lane {
     batch.partition = partition;
     batch.ordinal = next_ordinal++;
     batch.first_seq = next_seq;
-    batch.replayed = replay.contains(next_seq);
+    batch.skipped = replay.contains(next_seq);
     next_seq += end - begin;
     begin = end;
     timed = false;

@@ -73,14 +73,14 @@ struct Tally {
   [[nodiscard]] std::optional<std::string> draw_reject(const ErrorPolicy& policy) {
     const std::uint64_t most = policy.max_rejects.value_or(policy.max_reject_ratio ? UINT64_MAX : 0);
     if (++rejects > most) return fmt::format("{} rejected, {} allowed by errors.max_rejects", rejects, most);
-    if (ledger.items.extracted - ledger.items.replayed < 1000)
+    if (ledger.items.extracted - ledger.items.skipped < 1000)
       return std::nullopt;  // a ratio of so few says nothing; it is checked at the end
     return ratio_problem(policy);
   }
   [[nodiscard]] std::optional<std::string> ratio_problem(const ErrorPolicy& policy) const {
     if (!policy.max_reject_ratio) return std::nullopt;
     // What an earlier run had settled says nothing about the data of this one.
-    const std::uint64_t extracted = std::max<std::uint64_t>(1, ledger.items.extracted - ledger.items.replayed);
+    const std::uint64_t extracted = std::max<std::uint64_t>(1, ledger.items.extracted - ledger.items.skipped);
     if (static_cast<double>(rejects) <= *policy.max_reject_ratio * static_cast<double>(extracted)) return std::nullopt;
     return fmt::format("{} of {} items rejected, a share of {} allowed by errors.max_reject_ratio", rejects, extracted,
                        *policy.max_reject_ratio);

@@ -76,7 +76,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     if (lanes_ > 1) return process_by_key(slot, batch);
     Work& work = *slot.work;
     work.start(batch, begin);
-    const bool ready = prepare(slot, *batch) && (batch->replayed || transform(slot, work));
+    const bool ready = prepare(slot, *batch) && (batch->skipped || transform(slot, work));
     if (!gated_) {
       finish(slot, work, ready);
     } else if (!pass_gate(slot, work, ready)) {
@@ -174,7 +174,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     const bool ready = prepare(slot, *batch);
     for (std::unique_ptr<Work>& part : parts) {
       Work* const work = part.release();
-      work->ready = ready && (batch->replayed || transform(slot, *work));
+      work->ready = ready && (batch->skipped || transform(slot, *work));
       if (at_gate(*work, [&] { return gate_.add(work); })) continue;
       finish_abandoned(*work);
       give_back(work);
@@ -338,7 +338,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   }
 
   void finish(Slot& slot, Work& work, bool ready) noexcept {
-    if (ready && work.batch->replayed) return settle(work);
+    if (ready && work.batch->skipped) return settle(work);
     if (!ready || batcher_->dead()) return finish_abandoned(work);
     slot.busy.store(Busy::Load, std::memory_order_relaxed);
     loading_(static_cast<std::uint32_t>(&slot - slots_.data()), *slot.worker, work, slot.at);
@@ -362,7 +362,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
       const auto whole = work.split->add(ledger);
       if (!whole) return work.clear();
       ledger = *whole;
-      if (!batch->replayed && ledger.items.abandoned == 0 && ledger.results.in_doubt == 0)
+      if (!batch->skipped && ledger.items.abandoned == 0 && ledger.results.in_doubt == 0)
         loading_.settled(*batch, batcher_->now());
     }
     batcher_->settle(batch, ledger, cost);

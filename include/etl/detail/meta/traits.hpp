@@ -36,12 +36,12 @@ template <class... A>
 struct Emitted {
   using type = Unknown;
 };
-template <class E, class... A>
-struct Emitted<Emitter<E>&, A...> {
+template <class E, class P, class... A>
+struct Emitted<Emitter<E, P>&, A...> {
   using type = E;
 };
-template <class Partition, class E>
-struct Emitted<Partition, Emitter<E>&> {
+template <class Partition, class E, class P>
+struct Emitted<Partition, Emitter<E, P>&> {
   using type = E;
 };
 
@@ -358,6 +358,17 @@ inline constexpr bool acknowledging = [] {
 /// Says that it resumes: that it extracts the same items in the same order again, from a mark on.
 template <class P>
 concept Replayable = requires { typename P::position; };
+template <class P>
+struct PositionOf {
+  using type = Position;
+};
+template <Replayable P>
+struct PositionOf<P> {
+  using type = typename P::position;
+};
+/// What `extract` is called with: an `Emitter<E>&`, too, takes it.
+template <class P, class E>
+using emitter_t = Emitter<E, typename PositionOf<P>::type>;
 template <class P>
 concept HasExpectedItems = requires(const P& p) {
   { p.expected_items() } -> std::convertible_to<std::uint64_t>;

@@ -85,7 +85,7 @@ class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
     if constexpr (HasPartitions<P>) {
       return std::nullopt;
     } else {
-      Emitter<E> out(lane);
+      emitter_t<P, E> out(lane);
       if constexpr (requires { pipeline_.extract(out); }) {
         return error_of([&]() -> decltype(auto) { return pipeline_.extract(out); });
       } else {
@@ -148,7 +148,7 @@ class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
      public:
       Source(const P& pipeline, Iterator at) : pipeline_(pipeline), at_(std::move(at)) {}
       [[nodiscard]] std::optional<Error> extract(Lane& lane) override {
-        Emitter<E> out(lane);
+        emitter_t<P, E> out(lane);
         if constexpr (requires { pipeline_.extract(*at_, out); }) {
           return error_of([&]() -> decltype(auto) { return pipeline_.extract(*at_, out); });
         } else {
