@@ -3,6 +3,7 @@
 #include <expat.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <limits>
 #include <memory>
@@ -17,6 +18,13 @@ namespace etl::inline v0::s3::detail {
 namespace {
 
 constexpr std::size_t deepest = 32;
+
+// Expat 2.9 has the function under a name of its own, and warns of the older one.
+#if XML_MAJOR_VERSION > 2 || XML_MINOR_VERSION >= 9
+std::uint64_t line_of(XML_Parser parser) noexcept { return XML_GetCurrentLineNumber64(parser); }
+#else
+std::uint64_t line_of(XML_Parser parser) noexcept { return XML_GetCurrentLineNumber(parser); }
+#endif
 
 struct Reading {
   const std::function<void(std::string_view)>& begin;
@@ -95,7 +103,7 @@ Result<void> read_xml(std::string_view xml, const std::function<void(std::string
   if (reading.thrown) std::rethrow_exception(reading.thrown);
   if (status == XML_STATUS_OK) return {};
   return failure(fatal(fmt::format(
-      "the answer is no XML that is accepted: line {}: {}", XML_GetCurrentLineNumber(parser.get()),
+      "the answer is no XML that is accepted: line {}: {}", line_of(parser.get()),
       reading.refused.empty() ? XML_ErrorString(XML_GetErrorCode(parser.get())) : reading.refused.c_str())));
 }
 
