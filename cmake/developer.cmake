@@ -36,11 +36,12 @@ set(etlpipe_warnings
     -Wnon-virtual-dtor
     -Woverloaded-virtual
     -Wunused)
+# False alarms of GCC: within std::string::insert (PR 105651), and about an empty std::optional (PR 80635).
 set(etlpipe_warnings_GNU -Wduplicated-cond -Wlogical-op)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  # False alarms of GCC 12 inside libstdc++: std::string::insert (GCC PR 105651), std::function in an aggregate.
-  list(APPEND etlpipe_warnings_GNU -Wno-restrict -Wno-maybe-uninitialized)
+  list(APPEND etlpipe_warnings_GNU -Wno-restrict)
 endif()
+list(APPEND etlpipe_warnings_GNU -Wno-maybe-uninitialized)
 set(etlpipe_warnings_Clang -Wrange-loop-analysis -Wunreachable-code)
 
 # Call for every target of this project that compiles something.
