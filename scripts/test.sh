@@ -101,10 +101,12 @@ suite() {
 # All cases share one cluster; that of authentication is a small one of its own.
 druid_suite() {
   export ETLPIPE_DRUID=$PWD/build/druid ETLPIPE_DRUID_AUTH=$PWD/build/druid_auth
-  local cases=(--preset gcc -C Druid -L '^druid-real$' -j 1 --output-on-failure)
-  must "druid: start" scripts/druid_for_tests.sh start "$ETLPIPE_DRUID"
+  local cases=(--preset gcc -C Druid -L '^druid-real$' -j 1 --output-on-failure) bucket=$PWD/build/druid_s3
+  must "druid: start an S3 server" scripts/s3_for_tests.sh "$bucket" start
+  must "druid: start" env DRUID_S3="$bucket/settings" scripts/druid_for_tests.sh start "$ETLPIPE_DRUID"
   step "druid: test" run_ctest druid "${cases[@]}" -E '[.]auth$'
   scripts/druid_for_tests.sh stop "$ETLPIPE_DRUID"
+  scripts/s3_for_tests.sh "$bucket" stop
   must "druid: start with users" env DRUID_AUTH=1 scripts/druid_for_tests.sh start "$ETLPIPE_DRUID_AUTH"
   step "druid: test with users" run_ctest druid-auth "${cases[@]}" -R '[.]auth$'
   scripts/druid_for_tests.sh stop "$ETLPIPE_DRUID_AUTH"
