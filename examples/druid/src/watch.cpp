@@ -124,7 +124,7 @@ class Watcher {
   /// A broker that does not know a new datasource yet refuses queries. Where it cannot be asked, the coordinator's word
   /// is enough: a cluster may have no broker, and a user who may write may be one who may not read.
   Result<bool> is_known(std::string& seen) {
-    const auto columns = client_.columns(result_.status->data_source, stop_);
+    const auto columns = client_.columns(result_.status->data_source);
     if (columns) {
       seen = "the broker does not know the datasource, or this user may not read it";
       return !columns->empty();
