@@ -336,28 +336,22 @@ TEST_CASE("S3: signatures of the examples in AWS's manual", "[s3]") {
   CHECK(cases == 3);
 }
 
-TEST_CASE("S3: AWS's own suite of signatures, as far as it is valid for S3", "[s3]") {
+TEST_CASE("S3: URLs are canonical by AWS's own suite of signatures", "[s3]") {
   const auto data = test::data_folder();
   if (!data || !fs::exists(*data / "s3/sigv4_suite")) return;
-  // The suite is of a service that shortens paths. S3 does not, because "a/../b" is a key.
+  // The suite is of a service that shortens paths. S3 does not, because "a/../b" is a key. Its signatures cannot be
+  // compared, because the client always signs x-amz-content-sha256, as S3 wants it; path and query can.
   const std::set<std::string> shortened{"get-relative-normalized", "get-relative-relative-normalized",
                                         "get-slash-dot-slash-normalized", "get-slashes-normalized"};
-  // libcurl does not shorten blanks within a value; the store sends no such header.
-  const std::set<std::string> blanks{"get-header-value-trim"};
-  const auto auth =
-      http::Auth::aws_sigv4("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "us-east-1", "service");
   const s3::Address address{.bucket = "example", .endpoint = "http://amazonaws.com", .style = s3::Style::VirtualHost};
-  Signing signing;
   std::size_t cases = 0;
   for (const auto& entry : fs::directory_iterator(*data / "s3/sigv4_suite")) {
     const std::string name = entry.path().filename();
     CAPTURE(name);
-    if (shortened.contains(name) || blanks.contains(name)) continue;
-    std::istringstream in(test::read_file(entry.path() / "request.txt"));
-    std::string line;
-    std::getline(in, line);
-    const std::string method = line.substr(0, line.find(' '));
-    std::string target = line.substr(method.size() + 2, line.rfind(' ') - method.size() - 2);
+    if (shortened.contains(name)) continue;
+    std::string line = test::read_file(entry.path() / "request.txt");
+    line.resize(line.find('\n'));
+    std::string target = line.substr(line.find(' ') + 2, line.rfind(' ') - line.find(' ') - 2);
     s3::Query query;
     if (const std::size_t mark = target.find('?'); mark != std::string::npos) {
       std::string part;
@@ -369,17 +363,14 @@ TEST_CASE("S3: AWS's own suite of signatures, as far as it is valid for S3", "[s
       }
       target.resize(mark);
     }
-    http::Request request{.method = method,
-                          .url = s3::object_url(address, target, query),
-                          .headers = {{"X-Amz-Date", "20150830T123600Z"}}};
-    while (std::getline(in, line) && !line.empty())
-      if (!line.starts_with("Host:"))
-        request.headers.add(line.substr(0, line.find(':')), line.substr(line.find(':') + 1));
-    const std::string wanted = test::read_file(entry.path() / "header-signature.txt");
-    CHECK(signing.authorization(auth, request).ends_with("Signature=" + wanted.substr(0, 64)));
+    std::istringstream canonical(test::read_file(entry.path() / "header-canonical-request.txt"));
+    std::string method, path, parameters;
+    std::getline(canonical, method) && std::getline(canonical, path) && std::getline(canonical, parameters);
+    CHECK(s3::object_url(address, target, query) ==
+          "http://example.amazonaws.com" + path + (parameters.empty() ? "" : "?") + parameters);
     ++cases;
   }
-  CHECK(cases == 13);
+  CHECK(cases == 14);
 }
 
 TEST_CASE("S3: signatures are those of other programs", "[s3]") {
