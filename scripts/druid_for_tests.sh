@@ -17,6 +17,8 @@ memory and is ready after 10 to 60 seconds. It also ends with the process that c
 Environment:
   DRUID_AUTH=1           basic authentication: user admin, password 'secret'. Without broker and router, because the
                          registry does not have all of the newer Druid that this needs; there is no SQL then
+  DRUID_S3=FILE          settings of an S3 server, as s3_for_tests.sh writes them (FOLDER/settings): tasks can read s3://,
+                         and FOLDER/s3 is a copy of the file
   DRUID_LIB=FOLDER       jars that are there already, in place of FOLDER/lib
   DRUID_READY_SECONDS=N  how long to wait for the cluster, by default 180
 END
@@ -28,6 +30,7 @@ auth=${DRUID_AUTH:-0}
 version=33.0.0
 ((auth == 0)) || version=37.0.0
 lib=${DRUID_LIB:-$folder/lib}
+s3=${DRUID_S3:-}
 ready_seconds=${DRUID_READY_SECONDS:-180}
 
 say() { printf 'druid_for_tests: %s\n' "$*" >&2; }
@@ -49,6 +52,10 @@ write_pom() {
     exclude com.fasterxml.jackson.jaxrs jackson-jaxrs-smile-provider
     depend com.fasterxml.jackson.jaxrs jackson-jaxrs-smile-provider 2.12.7
     depend org.apache.druid.extensions druid-basic-security "$version"
+  else
+    # The newest that the registry has; it works with 33. It needs commons-lang, which Druid has left since.
+    depend org.apache.druid.extensions druid-s3-extensions 29.0.0
+    depend commons-lang commons-lang 2.6
   fi
   cat <<END
 <project>
@@ -91,11 +98,13 @@ END
 }
 
 install() {
-  [[ ! -e $lib/complete ]] || return 0
-  program mvn maven
+  [[ -z ${DRUID_LIB:-} || ! -e $lib/complete ]] || return 0
   mkdir -p "$folder"
-  rm -rf "$lib" "$lib.part"
   write_pom >"$folder/pom.xml"
+  # The marker holds the list of what was downloaded.
+  ! cmp -s "$folder/pom.xml" "$lib/complete" || return 0
+  program mvn maven
+  rm -rf "$lib" "$lib.part"
   # Druid's pom names further repositories: asking them for what only the central one has takes minutes.
   cat >"$folder/settings.xml" <<'END'
 <settings><mirrors><mirror><id>none</id><mirrorOf>*,!central</mirrorOf><url>file:///nonexistent</url></mirror></mirrors></settings>
@@ -107,7 +116,7 @@ END
     die "Maven could not download Druid $version; all of its output is in $folder/maven.log"
   }
   ((auth == 0)) || write_empty_modules "$lib.part"
-  touch "$lib.part/complete"
+  cp "$folder/pom.xml" "$lib.part/complete"
   mv "$lib.part" "$lib"
 }
 
@@ -128,6 +137,20 @@ free_port() {
     echo "$port"
     return
   done
+}
+
+s3_properties() {
+  local S3_ENDPOINT S3_ACCESS_KEY S3_SECRET_KEY
+  # shellcheck disable=SC1091
+  source "$folder/s3"
+  cat <<END
+druid.s3.accessKey=$S3_ACCESS_KEY
+druid.s3.secretKey=$S3_SECRET_KEY
+druid.s3.protocol=http
+druid.s3.enablePathStyleAccess=true
+druid.s3.endpoint.url=$S3_ENDPOINT
+druid.s3.endpoint.signingRegion=us-east-1
+END
 }
 
 properties() {
@@ -179,6 +202,7 @@ druid.escalator.internalClientUsername=druid_system
 druid.escalator.internalClientPassword=internal
 druid.escalator.authorizerName=basic
 END
+  [[ ! -e $folder/s3 ]] || s3_properties
   case $service in
     coordinator) cat <<END ;;
 druid.coordinator.asOverlord.enabled=true
@@ -218,6 +242,7 @@ END
 configure() {
   local service
   mkdir -p "$folder"/{ports,log,conf,pid} "$data"/{tmp,zookeeper,segments,task-logs,cache,tasks}
+  [[ -z $s3 ]] || cp "$s3" "$folder/s3"
   for service in $(services) derby; do free_port >"$folder/ports/.new" && mv "$folder/ports/.new" "$folder/ports/$service"; done
   for service in $(services); do properties "$service" >"$folder/conf/$service.properties"; done
   printf '%s\n' tickTime=500 "dataDir=$data/zookeeper" "clientPort=$(port_of zookeeper)" \
@@ -328,7 +353,7 @@ watch_caller() {
 }
 
 clear_all() {
-  rm -rf "$folder"/{data,ports,conf,pid,log,url,watched}
+  rm -rf "$folder"/{data,ports,conf,pid,log,url,watched,s3}
 }
 
 case $command in

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
 #include <system_error>
 #include <utility>
@@ -115,25 +116,24 @@ const std::string& Part::name() const noexcept { return impl_->name(); }
 std::uint64_t Part::packed_size() const noexcept { return impl_->packed_size(); }
 std::uint64_t Part::consumed() const noexcept { return impl_->consumed(); }
 
-Result<Archive> Archive::open(const std::filesystem::path& path, const Limits& limits) {
+Result<Archive> Archive::open(const WorkbookFile& file, const Limits& limits) {
   if (limits.max_ratio == 0)
     return failure({.code = Errc::InvalidOptions, .context = "Limits::max_ratio is 0: no file could be read"});
-  if (const std::uint64_t count = announced_files(path); count > most_files)
-    return failure(
-        fatal(fmt::format("{}: an archive of more than {} files is no workbook", path.string(), most_files)));
+  if (const std::uint64_t count = announced_files(file.path); count > most_files)
+    return failure(fatal(fmt::format("{}: an archive of more than {} files is no workbook", file.name, most_files)));
   auto open = std::make_shared<Open>();
-  open->file = path.string();
+  open->file = file.name;
   open->limits = limits;
   int code = 0;
-  open->zip = zip_open(path.c_str(), ZIP_RDONLY, &code);
+  open->zip = zip_open(file.path.c_str(), ZIP_RDONLY, &code);
   if (open->zip != nullptr) return Archive(std::move(open));
   zip_error_t error;
   zip_error_init_with_code(&error, code);
   const bool system = zip_error_system_type(&error) == ZIP_ET_SYS;
   Error failed = fatal(
       code == ZIP_ER_NOZIP || code == ZIP_ER_INCONS || code == ZIP_ER_EOF
-          ? fmt::format("{}: the file is a zip archive without its end, cut off or damaged; get it anew", path.string())
-          : fmt::format("cannot open '{}': {}", path.string(), zip_error_strerror(&error)));
+          ? fmt::format("{}: the file is a zip archive without its end, cut off or damaged; get it anew", file.name)
+          : fmt::format("cannot open '{}': {}", file.name, zip_error_strerror(&error)));
   if (system) failed.code = std::error_code(zip_error_code_system(&error), std::generic_category());
   zip_error_fini(&error);
   return failure(std::move(failed));

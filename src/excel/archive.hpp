@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,6 +11,8 @@
 
 #include <etl/error.hpp>
 #include <etl/excel/sheet.hpp>
+
+#include "workbook_file.hpp"
 
 namespace etl::inline v0::excel::detail {
 
@@ -38,7 +39,7 @@ class Part {
 /// Belongs to one thread at a time, with its parts.
 class Archive {
  public:
-  [[nodiscard]] static Result<Archive> open(const std::filesystem::path& path, const Limits& limits);
+  [[nodiscard]] static Result<Archive> open(const WorkbookFile& file, const Limits& limits);
   [[nodiscard]] bool has(const std::string& name) const;
   /// In any case of ASCII letters, as names of parts are.
   [[nodiscard]] Result<Part> part(const std::string& name) const;

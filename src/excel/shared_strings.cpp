@@ -1,14 +1,8 @@
 #include "shared_strings.hpp"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
@@ -20,31 +14,6 @@ namespace etl::inline v0::excel::detail {
 namespace {
 
 constexpr std::size_t write_size = 1 << 20;
-
-Error problem(std::string_view what) {
-  const int code = errno;
-  Error error =
-      fatal(fmt::format("a file for the shared strings of a workbook cannot be {} in the folder for temporary "
-                        "files: {}; set TMPDIR to a folder with room, or raise Limits::strings_in_memory",
-                        what, std::generic_category().message(code)));
-  error.code = std::error_code(code, std::generic_category());
-  return error;
-}
-
-/// A file that has no name, and so is gone when it is closed, whatever happens.
-Result<int> unnamed_file() {
-  std::error_code unknown;
-  const std::filesystem::path folder = std::filesystem::temp_directory_path(unknown);
-  if (unknown) {
-    errno = unknown.value();
-    return failure(problem("made"));
-  }
-  std::string name = (folder / "etl-excel-XXXXXX").string();
-  const int file = ::mkostemp(name.data(), O_CLOEXEC);
-  if (file < 0) return failure(problem("made"));
-  ::unlink(name.c_str());
-  return file;
-}
 
 class StringsHandler final : public XmlHandler {
  public:
@@ -85,7 +54,7 @@ class StringsHandler final : public XmlHandler {
 SpillBuffer::SpillBuffer(SpillBuffer&& other) noexcept
     : memory_(std::move(other.memory_)),
       size_(std::exchange(other.size_, 0)),
-      file_(std::exchange(other.file_, -1)),
+      file_(std::move(other.file_)),
       mapped_(std::exchange(other.mapped_, nullptr)) {}
 
 SpillBuffer& SpillBuffer::operator=(SpillBuffer&& other) noexcept {
@@ -98,41 +67,34 @@ SpillBuffer& SpillBuffer::operator=(SpillBuffer&& other) noexcept {
 
 SpillBuffer::~SpillBuffer() {
   if (mapped_ != nullptr) ::munmap(const_cast<char*>(mapped_), size_);
-  if (file_ >= 0) ::close(file_);
 }
 
 Result<void> SpillBuffer::append(std::string_view bytes) {
   memory_ += bytes;
   size_ += bytes.size();
-  return file_ >= 0 && memory_.size() >= write_size ? write_out() : Result<void>();
+  return spilled() && memory_.size() >= write_size ? write_out() : Result<void>();
 }
 
 Result<void> SpillBuffer::spill() {
-  if (file_ >= 0) return {};
-  const Result<int> file = unnamed_file();
-  if (!file) return failure(file.error());
-  file_ = *file;
+  if (spilled()) return {};
+  auto file = UnnamedFile::make("the shared strings of a workbook", ", or raise Limits::strings_in_memory");
+  if (!file) return failure(std::move(file.error()));
+  file_ = std::move(*file);
   return write_out();
 }
 
 Result<void> SpillBuffer::write_out() {
-  std::string_view left = memory_;
-  while (!left.empty()) {
-    const ssize_t done = ::write(file_, left.data(), left.size());
-    if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return failure(problem("written"));
-    left.remove_prefix(static_cast<std::size_t>(done));
-  }
+  if (auto written = file_.write(memory_); !written) return written;
   memory_.clear();
   if (memory_.capacity() > 4 * write_size) memory_.shrink_to_fit();
   return {};
 }
 
 Result<void> SpillBuffer::finish() {
-  if (file_ < 0 || size_ == 0) return {};
+  if (!spilled() || size_ == 0) return {};
   if (auto written = write_out(); !written) return written;
-  void* const mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file_, 0);
-  if (mapped == MAP_FAILED) return failure(problem("mapped"));
+  void* const mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file_.handle(), 0);
+  if (mapped == MAP_FAILED) return failure(file_.problem("mapped"));
   mapped_ = static_cast<const char*>(mapped);
   return {};
 }

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "archive.hpp"
+#include "unnamed_file.hpp"
 
 namespace etl::inline v0::excel::detail {
 
@@ -29,10 +30,11 @@ class SpillBuffer {
 
  private:
   [[nodiscard]] Result<void> write_out();
+  [[nodiscard]] bool spilled() const noexcept { return file_.handle() >= 0; }
 
   std::string memory_{};
   std::uint64_t size_ = 0;
-  int file_ = -1;
+  UnnamedFile file_{};
   const char* mapped_ = nullptr;
 };
 

@@ -1,40 +1,35 @@
 #include <etl/excel/sheet.hpp>
 
+#include <algorithm>
 #include <array>
-#include <fstream>
-#include <system_error>
+#include <cstddef>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include <etl/io/object_store_url.hpp>
+
 #include "archive.hpp"
 #include "workbook.hpp"
+#include "workbook_file.hpp"
 #include "xls_sheet.hpp"
 #include "xlsx_sheet.hpp"
 
 namespace etl::inline v0::excel {
 namespace {
 
-Result<Format> must_be_workbook(const std::filesystem::path& path) {
-  if (path == "-")
-    return failure(
-        fatal("a workbook cannot be read from standard input, since its list of parts is at its end: give "
-              "it as a file"));
-  // Opened the usual way, so that a file that is not there has the usual error.
-  Result<io::Source> source = io::open_file(path);
-  if (!source) return failure(source.error());
-  std::array<char, 8> bytes{};
-  const Result<std::size_t> got = (*source)->read(bytes);
-  if (!got) return failure(got.error());
-  const auto format = format_of(std::string_view(bytes.data(), *got));
-  if (format) return *format;
-  return failure(fatal(fmt::format("{}: it is no workbook of Excel, neither .xlsx nor .xls", path.string())));
-}
-
 std::vector<SheetInfo> infos_of(const detail::Workbook& workbook) {
   std::vector<SheetInfo> all;
   for (const detail::SheetPart& sheet : workbook.sheets) all.push_back(sheet.info);
   return all;
+}
+
+bool has_name_of_workbook(const std::filesystem::path& url) {
+  static constexpr std::array<std::string_view, 6> names{".xlsx", ".xlsm", ".xltx", ".xltm", ".xls", ".xlt"};
+  std::string extension = url.extension().string();
+  for (char& c : extension)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return std::ranges::find(names, extension) != names.end();
 }
 
 }  // namespace
@@ -46,19 +41,18 @@ std::optional<Format> format_of(std::string_view first_bytes) noexcept {
 }
 
 std::optional<Format> format_of(const std::filesystem::path& path) {
-  std::error_code unknown;
-  if (!std::filesystem::is_regular_file(path, unknown)) return std::nullopt;
+  if (io::is_store_url(path.native()) ? !has_name_of_workbook(path) : !io::can_be_read_again(path)) return std::nullopt;
+  const Result<io::Source> source = io::open_file(path);
   std::array<char, 8> bytes{};
-  std::ifstream file(path, std::ios::binary);
-  file.read(bytes.data(), bytes.size());
-  return format_of(std::string_view(bytes.data(), static_cast<std::size_t>(file.gcount())));
+  const Result<std::size_t> got = source ? (*source)->read(bytes) : Result<std::size_t>(0);
+  return format_of(std::string_view(bytes.data(), got.value_or(0)));
 }
 
 Result<std::vector<SheetInfo>> sheets(const std::filesystem::path& path, const Limits& limits) {
-  const Result<Format> format = must_be_workbook(path);
-  if (!format) return failure(format.error());
-  if (*format == Format::Xls) return detail::xls_sheets(path, limits);
-  const auto archive = detail::Archive::open(path, limits);
+  const auto file = detail::find_workbook(path, limits);
+  if (!file) return failure(file.error());
+  if (file->format == Format::Xls) return detail::xls_sheets(*file, limits);
+  const auto archive = detail::Archive::open(*file, limits);
   if (!archive) return failure(archive.error());
   const auto workbook = detail::read_workbook(*archive);
   if (!workbook) return failure(workbook.error());
@@ -83,15 +77,15 @@ Result<Sheet> open(const std::filesystem::path& path, const SheetOptions& option
            .context = fmt::format("'{}' is no range of cells, such as B3:F100, B:F or 3:100", options.range)});
     range = *said;
   }
-  const Result<Format> format = must_be_workbook(path);
-  if (!format) return failure(format.error());
+  const auto file = detail::find_workbook(path, options.limits);
+  if (!file) return failure(file.error());
   Sheet sheet;
   sheet.first_column = range.first_column + 1;
   Result<io::Source> text;
-  if (*format == Format::Xls) {
-    text = detail::open_xls_sheet(path, range, options, sheet.name);
+  if (file->format == Format::Xls) {
+    text = detail::open_xls_sheet(*file, range, options, sheet.name);
   } else {
-    const auto archive = detail::Archive::open(path, options.limits);
+    const auto archive = detail::Archive::open(*file, options.limits);
     if (!archive) return failure(archive.error());
     const auto workbook = detail::read_workbook(*archive);
     if (!workbook) return failure(workbook.error());

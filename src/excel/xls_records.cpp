@@ -80,10 +80,10 @@ Error XlsRecords::damaged(std::string_view what) const {
   return fatal(fmt::format("{}: {}: the file is damaged or cut off; get it anew, or save it as .xlsx", name_, what));
 }
 
-Result<XlsRecords> XlsRecords::open(const std::filesystem::path& path, const NextSector& next) {
+Result<XlsRecords> XlsRecords::open(const WorkbookFile& file, const NextSector& next) {
   XlsRecords records;
-  records.name_ = path.string();
-  records.file_.open(path, std::ios::binary);
+  records.name_ = file.name;
+  records.file_.open(file.path, std::ios::binary);
   if (auto found = records.find_stream(next); !found) return failure(found.error());
   if (auto read = records.read_globals(); !read) return failure(read.error());
   return records;

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <string>
@@ -15,6 +14,7 @@
 
 #include "cell_text.hpp"
 #include "sheet_text.hpp"
+#include "workbook_file.hpp"
 
 namespace etl::inline v0::excel::detail {
 
@@ -41,7 +41,7 @@ struct XlsCells {
 /// The stream of records of a file.
 class XlsRecords {
  public:
-  [[nodiscard]] static Result<XlsRecords> open(const std::filesystem::path& path, const NextSector& next);
+  [[nodiscard]] static Result<XlsRecords> open(const WorkbookFile& file, const NextSector& next);
   [[nodiscard]] std::size_t sheet_count() const noexcept { return sheets_.size(); }
   [[nodiscard]] bool hidden(std::size_t sheet) const noexcept { return sheets_[sheet].hidden; }
   /// Whether it has cells: a chart has none.

@@ -37,13 +37,13 @@ bool is_encrypted_xlsx(const std::filesystem::path& path) {
   return file && holds();
 }
 
-Result<Handle> open_handle(const std::filesystem::path& path, bool info_only) {
+Result<Handle> open_handle(const WorkbookFile& workbook, bool info_only) {
   const void* handle = nullptr;
-  const int code = (info_only ? freexl_open_info : freexl_open)(path.c_str(), &handle);
+  const int code = (info_only ? freexl_open_info : freexl_open)(workbook.path.c_str(), &handle);
   Handle owned(handle);
   if (code == FREEXL_OK && owned) return owned;
-  const std::string file = path.string();
-  if (is_encrypted_xlsx(path))
+  const std::string& file = workbook.name;
+  if (is_encrypted_xlsx(workbook.path))
     return failure(fatal(fmt::format("{}: the workbook has a password; save it without one", file)));
   if (code == FREEXL_CFBF_INVALID_SIGNATURE || code == FREEXL_BIFF_WORKBOOK_NOT_FOUND)
     return failure(
@@ -55,8 +55,8 @@ Result<Handle> open_handle(const std::filesystem::path& path, bool info_only) {
 }
 
 /// libfreexl keeps all cells of all sheets in memory, by the sizes that the file announces.
-Result<void> check_size(const std::filesystem::path& path, const Limits& limits) {
-  const auto handle = open_handle(path, true);
+Result<void> check_size(const WorkbookFile& file, const Limits& limits) {
+  const auto handle = open_handle(file, true);
   if (!handle) return failure(handle.error());
   unsigned count = 0;
   std::uint64_t cells = 0;
@@ -72,7 +72,7 @@ Result<void> check_size(const std::filesystem::path& path, const Limits& limits)
   return failure(
       fatal(fmt::format("{}: its sheets have {} cells, more than {} (Limits::max_xls_cells); save it as "
                         ".xlsx, which is read in little memory",
-                        path.string(), cells, limits.max_xls_cells)));
+                        file.name, cells, limits.max_xls_cells)));
 }
 
 /// A file that is open both ways. The sheets of libfreexl are the records' in the same order.
@@ -83,11 +83,11 @@ struct XlsFile {
   std::vector<std::size_t> numbers{};  // of each of `infos`, in the file
 };
 
-Result<XlsFile> open_file(const std::filesystem::path& path, const Limits& limits) {
-  if (auto fits = check_size(path, limits); !fits) return failure(fits.error());
-  auto handle = open_handle(path, false);
+Result<XlsFile> open_file(const WorkbookFile& workbook, const Limits& limits) {
+  if (auto fits = check_size(workbook, limits); !fits) return failure(fits.error());
+  auto handle = open_handle(workbook, false);
   if (!handle) return failure(handle.error());
-  auto records = XlsRecords::open(path, [&](std::uint32_t sector, std::uint32_t& next) {
+  auto records = XlsRecords::open(workbook, [&](std::uint32_t sector, std::uint32_t& next) {
     return freexl_get_FAT_entry(handle->get(), sector, &next) == FREEXL_OK;
   });
   if (!records) return failure(records.error());
@@ -95,7 +95,7 @@ Result<XlsFile> open_file(const std::filesystem::path& path, const Limits& limit
   freexl_get_info(handle->get(), FREEXL_BIFF_SHEET_COUNT, &count);
   if (count != records->sheet_count())
     return failure(fatal(fmt::format("{}: it has {} sheets by one count and {} by another; save it as .xlsx",
-                                     path.string(), count, records->sheet_count())));
+                                     workbook.name, count, records->sheet_count())));
   XlsFile file{std::move(*handle), std::move(*records)};
   for (std::size_t i = 0; i < count; ++i) {
     const char* name = nullptr;
@@ -199,30 +199,30 @@ class XlsSource final : public io::ByteSource {
 
 }  // namespace
 
-Result<std::vector<SheetInfo>> xls_sheets(const std::filesystem::path& path, const Limits& limits) {
-  auto file = open_file(path, limits);
+Result<std::vector<SheetInfo>> xls_sheets(const WorkbookFile& workbook, const Limits& limits) {
+  auto file = open_file(workbook, limits);
   if (!file) return failure(file.error());
   return std::move(file->infos);
 }
 
-Result<io::Source> open_xls_sheet(const std::filesystem::path& path, const CellRange& range,
-                                  const SheetOptions& options, std::string& name) {
-  auto file = open_file(path, options.limits);
+Result<io::Source> open_xls_sheet(const WorkbookFile& workbook, const CellRange& range, const SheetOptions& options,
+                                  std::string& name) {
+  auto file = open_file(workbook, options.limits);
   if (!file) return failure(file.error());
-  const auto chosen = choose_sheet(file->infos, options.sheet, path.string());
+  const auto chosen = choose_sheet(file->infos, options.sheet, workbook.name);
   if (!chosen) return failure(chosen.error());
   name = file->infos[*chosen].name;
   const std::size_t number = file->numbers[*chosen];
   auto cells = file->records.read(number, options.limits.max_xls_cells);
   if (!cells) return failure(cells.error());
   if (freexl_select_active_worksheet(file->handle.get(), static_cast<unsigned short>(number)) != FREEXL_OK)
-    return failure(fatal(fmt::format("{}: its sheet '{}' cannot be read; save it as .xlsx", path.string(), name)));
+    return failure(fatal(fmt::format("{}: its sheet '{}' cannot be read; save it as .xlsx", workbook.name, name)));
   std::vector<Merged> merged;
   if (options.merged == MergedCells::Fill) merged = std::move(cells->merged);
-  SheetText text(fmt::format("{}: sheet '{}'", path.string(), name), range, options.limits, std::move(merged));
+  SheetText text(fmt::format("{}: sheet '{}'", workbook.name, name), range, options.limits, std::move(merged));
   const bool epoch_1904 = file->records.epoch_1904();
   return std::make_unique<XlsSource>(std::move(file->handle), std::move(*cells), epoch_1904, options, std::move(text),
-                                     source_name(path.string(), name));
+                                     source_name(workbook.name, name));
 }
 
 }  // namespace etl::inline v0::excel::detail

@@ -180,7 +180,8 @@ std::optional<std::chrono::seconds> retry_after(std::string_view text, std::chro
   }
   const time_t date = curl_getdate(std::string(text).c_str(), nullptr);
   if (date == -1) return std::nullopt;
-  const auto wait = std::chrono::ceil<seconds>(std::chrono::system_clock::from_time_t(date) - now);
+  // In seconds: the system's clock counts nanoseconds, and a date of the year 9999 is too far away for these.
+  const seconds wait = seconds(date) - std::chrono::floor<seconds>(now.time_since_epoch());
   return std::clamp(wait, seconds(0), most);
 }
 

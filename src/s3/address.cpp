@@ -44,11 +44,16 @@ std::string object_url(const Address& address, std::string_view key, Query query
   else
     url.append("/").append(address.bucket);
   url.append("/").append(encoded_path(key));
+  // Parameters are signed in the order of their encoded names.
+  for (auto& [name, value] : query) {
+    name = http::percent_encoded(name);
+    value = http::percent_encoded(value);
+  }
   std::ranges::sort(query);
   char before = '?';
   for (const auto& [name, value] : query) {
     url += before;
-    url += fmt::format("{}={}", http::percent_encoded(name), http::percent_encoded(value));
+    url += fmt::format("{}={}", name, value);
     before = '&';
   }
   return url;

@@ -25,13 +25,17 @@ int byte_at(std::string_view text, std::size_t at) noexcept {
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
+/// A number of so many digits.
 std::optional<int> part(std::string_view text, std::size_t at, std::size_t size) noexcept {
-  return at + size <= text.size() ? number_of<int>(text.substr(at, size)) : std::nullopt;
+  if (at + size > text.size() || text[at] == '-') return std::nullopt;
+  return number_of<int>(text.substr(at, size));
 }
 
 system_clock::time_point time_of(std::optional<int> y, std::optional<unsigned> m, std::optional<int> d,
                                  std::optional<int> hours, std::optional<int> minutes, std::optional<int> seconds) {
   if (!y || !m || !d || !hours || !minutes || !seconds) return {};
+  constexpr int first = 1970, last = 2261;  // the system's clock counts nanoseconds in 64 bits
+  if (*y < first || *y > last) return {};
   const std::chrono::year_month_day date{std::chrono::year(*y), std::chrono::month(*m),
                                          std::chrono::day(static_cast<unsigned>(*d))};
   if (!date.ok()) return {};

@@ -18,7 +18,7 @@ template <class T>
   return number;
 }
 
-/// "2013-01-10T21:45:09.000Z" (ISO 8601), or the epoch.
+/// "2013-01-10T21:45:09.000Z" (ISO 8601), or the epoch: also for a year that the system's clock cannot hold.
 [[nodiscard]] std::chrono::system_clock::time_point iso_time(std::string_view text) noexcept;
 /// "Wed, 21 Oct 2015 07:28:00 GMT" (RFC 9110, 5.6.7), or the epoch.
 [[nodiscard]] std::chrono::system_clock::time_point http_time(std::string_view text) noexcept;

@@ -1367,18 +1367,20 @@ CASES = {case.__name__: case for case in (
     killed_json, server_away, *terminal_cases.CASES, *told_cases.CASES, *strange_cases.CASES)}
 
 
-def main():
+def run_cases(cases, doc, programs):
+    """What these scripts do with their command line: `programs` arguments, and names of cases."""
     if sys.argv[1:] == ["--list"]:
-        print("\n".join(CASES))
+        print("\n".join(cases))
         return 0
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
+    if len(sys.argv) <= programs:
+        sys.exit(doc)
+    program, script = [*map(os.path.abspath, sys.argv[1:programs + 1]), None][:2]
     failed = 0
-    for name in sys.argv[3:] or CASES:
+    for name in sys.argv[programs + 1:] or cases:
         with tempfile.TemporaryDirectory(prefix="etlpipe-csv-") as folder:
-            case = Case(os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), pathlib.Path(folder))
+            case = Case(program, script, pathlib.Path(folder))
             try:
-                CASES[name](case)
+                cases[name](case)
             except Exception as error:  # noqa: BLE001: what a case did not foresee is a problem of it
                 case.problems.append(f"{type(error).__name__}: {error}")
             print(f"{name}: {case.checks} checks, {len(case.problems)} problems")
@@ -1389,4 +1391,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases(CASES, __doc__, programs=2))

@@ -9,15 +9,21 @@ import gzip
 import hashlib
 import http.server
 import os
-import pathlib
+import subprocess
 import sys
-import tempfile
 import threading
+import time
 import urllib.parse
 from xml.sax.saxutils import escape
 
 sys.dont_write_bytecode = True
-from load_test import HEADER, Case, line, row  # noqa: E402
+from load_test import HEADER, line, row, run_cases  # noqa: E402
+from workbook_test import SALES, run, workbook  # noqa: E402
+
+
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_):
+        """A program that was killed breaks its connections."""
 
 
 class Bucket:
@@ -25,6 +31,8 @@ class Bucket:
 
     def __init__(self):
         self.objects, self.most, self.requests, self.on_get = {}, None, [], lambda key: None
+        self.pause_after, self.go_on = None, threading.Event()  # bytes of a body
+        self.uploads = 0  # that are begun
 
     @contextlib.contextmanager
     def serve(self):
@@ -42,9 +50,14 @@ class Bucket:
                     self.send_header(name.replace("_", "-"), value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(body[:cut])
                 self.close_connection = cut is not None and cut < len(body)
+                body = body[:cut]
+                with contextlib.suppress(ConnectionError):  # of a program that was killed
+                    if self.command != "HEAD":
+                        self.wfile.write(body[:bucket.pause_after])
+                    if self.command != "HEAD" and len(body) > (bucket.pause_after or len(body)):
+                        bucket.go_on.wait(30)
+                        self.wfile.write(body[bucket.pause_after:])
 
             def do_GET(self):
                 url = urllib.parse.urlsplit(self.path)
@@ -72,12 +85,31 @@ class Bucket:
 
             do_HEAD = do_GET
 
+            def do_PUT(self):
+                key = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path.removeprefix("/bucket/"))
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if key.startswith("locked/"):
+                    return self.answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+                bucket.objects[key] = body
+                self.answer(200, ETag='"e"')
+
+            def do_POST(self):  # only begins uploads
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if "/locked/" in self.path:
+                    return self.answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+                bucket.uploads += 1
+                self.answer(200, b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
+
+            def do_DELETE(self):
+                bucket.uploads -= "uploadId=u" in self.path
+                self.answer(204)
+
             def listing(self, query):
                 keys = sorted(k for k in bucket.objects if k.startswith(query.get("prefix", "")))
                 found = "".join(f"<Contents><Key>{escape(k)}</Key><Size>{len(bucket.objects[k])}</Size></Contents>" for k in keys)
                 self.answer(200, f"<ListBucketResult>{found}</ListBucketResult>".encode())
 
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = Server(("127.0.0.1", 0), Handler)
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         os.environ.update(AWS_ENDPOINT_URL=f"http://127.0.0.1:{server.server_port}", AWS_ACCESS_KEY_ID="AKID",
@@ -145,41 +177,80 @@ def changed_meanwhile(c):
 def refused(c):
     """What cannot be read is told by its URL, before anything is begun."""
     with Bucket().serve() as bucket:
-        bucket.objects["book.xlsx"] = b"PK"
+        bucket.objects["book.xlsx"] = b"PK\x03\x04" + bytes(100)
         _, error = c.load("s3://bucket/none.csv", "--create", wanted=2)
         c.has(error, "/bucket/none.csv", "404 Not Found")
         _, error = c.load("s3://bucket/2025/*.csv", "--create", wanted=2)
         c.has(error, "'s3://bucket/2025/*.csv' matches no object")
         _, error = c.load("s3://bucket/book.xlsx", "--create", wanted=2)
-        c.has(error, "s3://bucket/book.xlsx: a workbook is read as a local file only: copy it first")
+        c.has(error, "s3://bucket/book.xlsx: the file is a zip archive without its end, cut off or damaged")
         del os.environ["AWS_SECRET_ACCESS_KEY"]
         _, error = c.load("s3://bucket/a.csv", "--create", wanted=2)
         c.has(error, "one of access key and secret key is not set")
 
 
-CASES = {case.__name__: case for case in (packed_objects, plain_object, changed_meanwhile, refused)}
+def workbooks(c):
+    """Sheets of a workbook, whose body is cut many times: all of them are read from one copy of it."""
+    with Bucket().serve() as bucket:
+        book = workbook(c.folder / "b.xlsx", {"Notes": [["x"], [1]], "Sales": SALES})
+        bucket.objects["in/book.XLSX"] = book.read_bytes()
+        bucket.most = 500
+        url = "s3://bucket/in/book.XLSX"
+
+        found, _ = run(c, "sniff", url)
+        c.has(found, f"{url}[Notes]: a sheet", f"{url}[Sales]: a sheet, 1 header row; 3 rows, 0 bad")
+        c.load(url, "--sheet", "Sales", "--create")
+        c.equal("rows", [(1, 'a, "b"'), (2, "line\nbreak"), (3, "c")], c.rows("SELECT id, name FROM t ORDER BY id"))
+        again, _ = c.load(url, "--sheet", "Sales")
+        c.equal("loaded before", 1, again["loaded_before"])
+        _, error = c.load(url, "--sheet", "None", wanted=1)
+        c.has(error, f"{url}: there is no sheet 'None'")
+        bucket.objects["in/book.XLSX"] = workbook(book, {"Sales": SALES[:2]}).read_bytes()
+        _, error = c.load(url, wanted=1)
+        c.has(error, "has changed since it was loaded")
 
 
-def main():
-    if sys.argv[1:] == ["--list"]:
-        print("\n".join(CASES))
-        return 0
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    failed = 0
-    for name in sys.argv[2:] or CASES:
-        with tempfile.TemporaryDirectory(prefix="etlpipe-csv-") as folder:
-            case = Case(os.path.abspath(sys.argv[1]), None, pathlib.Path(folder))
-            try:
-                CASES[name](case)
-            except Exception as error:  # noqa: BLE001: what a case did not foresee is a problem of it
-                case.problems.append(f"{type(error).__name__}: {error}")
-            print(f"{name}: {case.checks} checks, {len(case.problems)} problems")
-            for problem in case.problems:
-                print(f"  {problem}")
-            failed += bool(case.problems)
-    return failed > 0
+def rejects(c):
+    """Rejected rows go to an object; one that cannot be put is told before anything is loaded."""
+    with Bucket().serve() as bucket:
+        bucket.objects["first.csv"], bucket.objects["a.csv"] = text(0, 9), text(9, 100) + ("x" + line(100)).encode()
+        c.load("s3://bucket/first.csv", "--create")
+        c.load("s3://bucket/a.csv", "--rejects", "s3://bucket/bad/a.csv", wanted=3)
+        c.has(bucket.objects["bad/a.csv"].decode(), "source_file,", "s3://bucket/a.csv,", "x" + line(100).split(",")[0])
+        c.equal("uploads that are left", 0, bucket.uploads)
+        c.database = c.folder / "other.db"
+        _, error = c.load("s3://bucket/a.csv", "--create", "--rejects", "s3://bucket/locked/a.csv", wanted=2)
+        c.has(error, "403 Forbidden")
+        c.holds("nothing is loaded", not c.database.exists() or not c.rows("SELECT 1 FROM sqlite_master WHERE name = 't'"))
+
+
+def killed(c):
+    """A load that was killed asks for the rest of an object that is not packed, from the last chunk that was loaded."""
+    with Bucket().serve() as bucket:
+        body = bucket.objects["a.csv"] = text(0, 100_000)  # more than is looked at before the load
+        bucket.pause_after = len(body) * 3 // 4
+        command = c.command("s3://bucket/a.csv", "--create", "--batch-size", 1000, "--quiet")
+        with subprocess.Popen(command, cwd=c.folder) as process:
+            end = time.monotonic() + 30
+            while not (c.database.exists() and c.rows("SELECT 1 FROM sqlite_master WHERE name = 't'") and
+                       c.rows("SELECT count(*) > 50000 FROM t")[0][0]) and time.monotonic() < end:
+                time.sleep(0.02)
+            process.kill()
+        loaded = c.rows("SELECT count(*) FROM t")[0][0]
+        c.holds("rows were loaded before the kill, and not all", 50_000 < loaded < 100_000, loaded)
+        bucket.requests.clear()
+        bucket.go_on.set()
+        c.load("s3://bucket/a.csv", "--batch-size", 1000)
+        c.equal("number of rows", 100_000, c.rows("SELECT count(*) FROM t")[0][0])
+        c.equal("first row that differs", None,
+                next((pair for pair in zip(map(row, range(100_000)), c.rows()) if pair[0] != pair[1]), None))
+        begins = [int(r[2].removeprefix("bytes=").split("-")[0]) for r in bucket.requests if r[2]]
+        c.holds("the rest was asked for", max(begins, default=0) > len(body) // 5, (loaded, len(body), [r[:3] for r in bucket.requests]))
+
+
+CASES = {case.__name__: case for case in (packed_objects, plain_object, changed_meanwhile, refused, workbooks, rejects,
+                                          killed)}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases(CASES, __doc__, programs=1))

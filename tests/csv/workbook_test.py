@@ -4,16 +4,13 @@
     workbook_test.py PROGRAM [CASE...]   all cases without CASE
     workbook_test.py --list              names of the cases
 """
-import os
-import pathlib
 import subprocess
 import sys
-import tempfile
 import zipfile
 from xml.sax.saxutils import escape
 
 sys.dont_write_bytecode = True
-from load_test import Case  # noqa: E402
+from load_test import run_cases  # noqa: E402
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 TYPES = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -138,26 +135,5 @@ def foreign(c):
 CASES = {case.__name__: case for case in (loaded, places, printed, merged, foreign)}
 
 
-def main():
-    if sys.argv[1:] == ["--list"]:
-        print("\n".join(CASES))
-        return 0
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    failed = 0
-    for name in sys.argv[2:] or CASES:
-        with tempfile.TemporaryDirectory(prefix="etlpipe-csv-") as folder:
-            case = Case(os.path.abspath(sys.argv[1]), None, pathlib.Path(folder))
-            try:
-                CASES[name](case)
-            except Exception as error:  # noqa: BLE001: what a case did not foresee is a problem of it
-                case.problems.append(f"{type(error).__name__}: {error}")
-            print(f"{name}: {case.checks} checks, {len(case.problems)} problems")
-            for problem in case.problems:
-                print(f"  {problem}")
-            failed += bool(case.problems)
-    return failed > 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases(CASES, __doc__, programs=1))

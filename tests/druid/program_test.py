@@ -32,6 +32,7 @@ class Druid(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answers)
         self.tasks, self.rows, self.asked = {}, {}, []
         self.running, self.lost_rows, self.refused = False, 0, False
+        self.unknown = 0  # questions after a task until the broker knows the datasource
         self.columns, self.bad_lines, self.told_lines, self.bucket = [], [], None, None
         self.seen = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -65,7 +66,10 @@ class Answers(http.server.BaseHTTPRequestHandler):
             return self.answer(200, {"task": self.path.split("/")[-2]})
         if self.path == "/druid/v2/sql":
             if b"INFORMATION_SCHEMA" in body:
-                return self.answer(200, [["COLUMN_NAME", "DATA_TYPE"], ["VARCHAR", "VARCHAR"], *druid.columns])
+                druid.unknown -= bool(druid.tasks and druid.unknown)
+                known = [] if not druid.tasks or druid.unknown else [["__time", "TIMESTAMP"]]
+                return self.answer(200, [["COLUMN_NAME", "DATA_TYPE"], ["VARCHAR", "VARCHAR"],
+                                         *(druid.columns or known)])
             return self.answer(200, b'{"n":1}\n{"n":2}\n\n')
         if self.server.refused:
             return self.answer(400, {"error": "no such extension"})
@@ -187,6 +191,18 @@ def case_load(case):
     (rows,) = case.druid.rows.values()
     assert rows == ROWS, rows
     assert not case.staged(), case.staged()
+
+
+def case_broker(case):
+    """A load waits until the broker knows a new datasource, unless told otherwise."""
+    def asked():
+        return [path for path, _ in case.druid.asked].count("/druid/v2/sql")
+
+    case.druid.unknown = 3
+    said = case.run(case.load(), 0)
+    assert "complete: 3 rows" in said and asked() == 4, (asked(), said)
+    case.run(case.load("--mode", "append", "--no-wait"), 0)
+    assert asked() == 5, asked()
 
 
 def case_repeated(case):

@@ -1,7 +1,5 @@
 // etl-csv: looks into files of delimited text, and loads them, and files of JSON, into databases.
 #include <algorithm>
-#include <csignal>
-#include <exception>
 #include <string>
 #include <vector>
 
@@ -12,7 +10,7 @@
 
 #include "command.hpp"
 #include "common/environment.hpp"
-#include "common/stores.hpp"
+#include "common/main.hpp"
 
 namespace {
 
@@ -59,13 +57,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  program::reserve_standard_streams();
-  program::add_stores();
-  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write, with a message
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& error) {
-    program::say("etl-csv: {}\n", error.what());
-    return program::exit_failed;
-  }
+  return program::run_main("etl-csv", [=] { return run(argc, argv); });
 }

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <etl/io/object_store_url.hpp>
 
 #include "command.hpp"
 
@@ -89,16 +88,12 @@ void add_sheet(CLI::App& command, SheetChoice& choice) {
 
 #ifdef ETLPIPE_CSV_EXCEL
 bool is_workbook(const fs::path& file) {
-  if (file == "-" || etl::io::is_store_url(file.native())) return false;
+  if (file == "-") return false;
   return excel::format_of(file).has_value();  // an archive of something else is named when it is opened
 }
 
 etl::Result<csv::Reader> open_rows(const fs::path& file, csv::Dialect& dialect, const csv::ReaderOptions& options,
                                    const SheetChoice& choice, const std::stop_token& stop) {
-  const fs::path kind = file.extension();
-  if (etl::io::is_store_url(file.native()) && (kind == ".xlsx" || kind == ".xlsm" || kind == ".xls"))
-    return etl::failure(
-        etl::fatal(fmt::format("{}: a workbook is read as a local file only: copy it first", file.string())));
   if (!is_workbook(file)) return csv::Reader::open(file, dialect, options, stop);
   SheetChoice rows = choice;
   if (dialect.skip_lines > 0) {

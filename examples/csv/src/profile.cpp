@@ -2,16 +2,31 @@
 
 #include <bit>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
 
+#include <etl/csv/digits.hpp>
 #include <etl/csv/parse.hpp>
 
 namespace etl::inline v0::csv {
 namespace {
 
-/// FNV-1a, and the finish of MurmurHash3: all bits of the text count in all bits of the hash.
+/// Eight bytes at a time; then the finish of MurmurHash3: all bits of the text count in all bits of the hash. The text
+/// is not empty.
 std::uint64_t hash_of(std::string_view text) noexcept {
-  std::uint64_t hash = 14695981039346656037U;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  constexpr std::uint64_t factor = 0x9E37'79B9'7F4A'7C15U;
+  std::uint64_t hash = text.size();
+  const auto take = [&hash](std::uint64_t word) {
+    hash = (hash ^ word) * factor;
+    hash ^= hash >> 32;
+  };
+  if (text.size() <= 8) {
+    take(detail::load_short(text));
+  } else {
+    for (std::size_t at = 0; at + 8 < text.size(); at += 8) take(detail::load_eight(text.substr(at)));
+    take(detail::load_eight(text.substr(text.size() - 8)));
+  }
   hash = (hash ^ hash >> 33) * 0xFF51AFD7ED558CCDU;
   hash = (hash ^ hash >> 33) * 0xC4CEB9FE1A85EC53U;
   return hash ^ hash >> 33;

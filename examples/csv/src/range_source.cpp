@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
+#include <span>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -64,6 +66,21 @@ class RangeSource final : public io::ByteSource {
   std::uint64_t size_ = 0;
 };
 
+/// The rest of a source, whose places count from the beginning of the whole.
+class Rest final : public io::ByteSource {
+ public:
+  Rest(io::Source source, std::uint64_t offset) noexcept : source_(std::move(source)), offset_(offset) {}
+  Result<std::size_t> read(std::span<char> to) override { return source_->read(to); }
+  [[nodiscard]] const std::string& name() const noexcept override { return source_->name(); }
+  [[nodiscard]] std::uint64_t consumed() const noexcept override { return offset_ + source_->consumed(); }
+  [[nodiscard]] std::uint64_t size_hint() const noexcept override { return offset_ + source_->size_hint(); }
+  bool interrupt() noexcept override { return source_->interrupt(); }
+
+ private:
+  io::Source source_;
+  std::uint64_t offset_;
+};
+
 /// The same of an object: asks for its first bytes, and then for those from the place on.
 Result<io::Source> open_object_at(const std::string& url, std::uint64_t offset) {
   auto place = io::open_store(url);
@@ -75,7 +92,7 @@ Result<io::Source> open_object_at(const std::string& url, std::uint64_t offset) 
   if (io::compression_of(*magic) != io::Compression::None) return io::Source{};
   auto opened = io::open_object(place->store, place->key, {.offset = offset, .if_match = begin->info.etag});
   if (!opened) return failure(std::move(opened.error()));
-  return std::move(opened->bytes);
+  return std::make_unique<Rest>(std::move(opened->bytes), offset);
 }
 
 }  // namespace

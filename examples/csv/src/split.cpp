@@ -70,8 +70,8 @@ Result<detail::Survey> survey(const std::filesystem::path& path, const Dialect& 
   std::size_t left = 0;  // of the text before
   detail::Survey found;
   for (;;) {
-    const Result<std::size_t> got =
-        (*source)->read({text.data() + left, static_cast<std::size_t>(std::min<std::uint64_t>(block, end - begin))});
+    const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(block, end - begin));
+    const Result<std::size_t> got = most == 0 ? Result<std::size_t>(0) : (*source)->read({text.data() + left, most});
     if (!got) return failure(got.error());
     begin += *got;
     const std::string_view seen(text.data(), left + *got);

@@ -1,7 +1,6 @@
 // etl-druid: loads files into Apache Druid, and asks for its tasks and rows.
 #include <cstdio>
 #include <cstdlib>
-#include <exception>
 #include <string>
 
 #include <CLI/CLI.hpp>
@@ -12,7 +11,7 @@
 #include <etl/signals.hpp>
 
 #include "command.hpp"
-#include "common/stores.hpp"
+#include "common/main.hpp"
 
 namespace program {
 
@@ -83,12 +82,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  program::reserve_standard_streams();
-  program::add_stores();
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& error) {
-    program::say("etl-druid: {}\n", error.what());
-    return program::exit_failed;
-  }
+  return program::run_main("etl-druid", [=] { return run(argc, argv); });
 }

@@ -41,7 +41,7 @@ class Watcher {
     if (ended) {
       fetch_report();
       judge(result_, options_.rows_sent, asked_to_end_);
-      if (result_.loaded() && options_.wait_until_queryable) wait_for_segments();
+      if (result_.loaded() && options_.wait_until_queryable) wait_until_queryable();
     }
     return std::move(result_);
   }
@@ -92,13 +92,17 @@ class Watcher {
     result_.report_time = clock_.now() - begin;
   }
 
-  void wait_for_segments() {
-    const bool none = result_.report && result_.report->rows.kept() == 0;
-    if (none || (result_.report && result_.report->segments_available)) return;
+  void wait_until_queryable() {
+    if (result_.report && result_.report->rows.kept() == 0) return;
     const TimePoint begin = clock_.now();
     const Waiter waiter(stop_, options_.executor, after(options_.queryable_deadline));
+    const bool confirmed = result_.report && result_.report->segments_available;
     std::string seen = "the coordinator did not answer";
-    const bool ready = poll(WatchStage::Segments, waiter, [&] { return are_loaded(seen); });
+    bool ready = confirmed || poll(WatchStage::Segments, waiter, [&] { return are_loaded(seen); });
+    if (ready) {
+      seen = "the broker did not answer";
+      ready = poll(WatchStage::Segments, waiter, [&] { return is_known(seen); });
+    }
     result_.segments_time = clock_.now() - begin;
     if (ready) return;
     if (result_.error) seen = std::exchange(result_.error, std::nullopt)->message();
@@ -116,6 +120,18 @@ class Watcher {
       if (!all) seen = *percent ? fmt::format("{:.1f} % of the segments are loaded", **percent) : "no segment is known";
     }
     return all;
+  }
+  /// A broker that does not know a new datasource yet refuses queries. Where it cannot be asked, the coordinator's word
+  /// is enough: a cluster may have no broker, and a user who may write may be one who may not read.
+  Result<bool> is_known(std::string& seen) {
+    const auto columns = client_.columns(result_.status->data_source);
+    if (columns) {
+      seen = "the broker does not know the datasource, or this user may not read it";
+      return !columns->empty();
+    }
+    const Error& error = columns.error();
+    if (error.code == Problem::NotForwarded || error.code == std::errc::permission_denied) return true;
+    return failure(error);
   }
 
   /// Calls `ask` until it says true. False: the waiter ended it, or an error stands in the result.

@@ -1,6 +1,7 @@
 #pragma once
 /// The delivery level of a pipeline, known from its type (contract: levels).
 
+#include <concepts>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
@@ -22,8 +23,20 @@ enum class Delivery : std::uint8_t {
 
 namespace detail {
 
+template <class P>
+concept DeclaresDelivery = requires { requires std::same_as<decltype(P::delivery), const Delivery>; };
+/// The most that a pipeline's target can do, as the pipeline declares it.
+template <class P>
+[[nodiscard]] consteval Delivery declared_delivery() {
+  if constexpr (DeclaresDelivery<P>)
+    return P::delivery;
+  else
+    return Delivery::EffectivelyOnce;
+}
+
 template <class P, class Tx>
 [[nodiscard]] consteval Delivery delivery_of() {
+  if (declared_delivery<P>() == Delivery::AtLeastOnce) return Delivery::AtLeastOnce;
   return Replayable<P> && HasFingerprint<P> && load_with<P, loaded_t<P>, Tx>() != LoadWith::Nothing
              ? Delivery::EffectivelyOnce
              : Delivery::AtLeastOnce;
@@ -43,7 +56,8 @@ struct DeliveryOf<WithStore<P, T>> {
 
 /// The level of a pipeline, or of a pipeline with its store (`decltype(etl::with_store(pipeline, store))`). It is
 /// EffectivelyOnce if the source is replayable (the pipeline has `using position = ...`) and has a `fingerprint()`,
-/// and `load` takes a store's transaction or an `etl::IdempotencyKey`.
+/// and `load` takes a store's transaction or an `etl::IdempotencyKey`. A pipeline whose target repeats items all the
+/// same declares `static constexpr etl::Delivery delivery = etl::Delivery::AtLeastOnce;`.
 template <class P>
 inline constexpr Delivery delivery_of = detail::delivery_of<typename detail::DeliveryOf<std::remove_cvref_t<P>>::Plain,
                                                             typename detail::DeliveryOf<std::remove_cvref_t<P>>::Tx>();
@@ -62,7 +76,14 @@ template <Delivery level, class P>
         detail::load_with<typename Of::Plain, loaded_t<typename Of::Plain>, typename Of::Tx>() !=
         detail::LoadWith::Nothing;
     constexpr bool named = detail::HasFingerprint<typename Of::Plain>;
-    if constexpr (!replayable)
+    constexpr bool repeats = detail::declared_delivery<typename Of::Plain>() == Delivery::AtLeastOnce;
+    if constexpr (repeats)
+      static_assert(
+          !repeats,
+          "etl: effectively once needs a target that shows repeated items once, and this pipeline's `delivery` "
+          "declares that its target shows them again: use another mode of the target, or require "
+          "etl::Delivery::AtLeastOnce");
+    else if constexpr (!replayable)
       static_assert(replayable,
                     "etl: effectively once needs a source that can be read again: extract the same items in the same "
                     "order, mark places with out.mark(), begin at out.resume_from(), and say so with `using position = "

@@ -29,7 +29,8 @@ enum class Format : std::uint8_t {
 /// The format by the first bytes of a file, whatever its name is. Nothing: the file is neither a zip archive nor a
 /// compound file. A zip archive can turn out to be no workbook when it is opened.
 [[nodiscard]] std::optional<Format> format_of(std::string_view first_bytes) noexcept;
-/// The same of a file. Nothing as well when it cannot be opened, or is no regular file.
+/// The same of a file, or of an object (`s3://...`) whose name has an extension of workbooks: other objects are not
+/// asked for their bytes. Nothing as well when it cannot be opened, or is no regular file.
 [[nodiscard]] std::optional<Format> format_of(const std::filesystem::path& path);
 
 /// What becomes of a cell that holds an error such as #DIV/0!.
@@ -54,6 +55,9 @@ struct Limits {
   std::size_t max_row = 64 << 20;      ///< bytes of the text of one row
   /// Bytes of shared strings in memory. What goes beyond is kept in an unnamed file in the folder for temporary files.
   std::size_t strings_in_memory = 64 << 20;
+  /// Bytes of an object (`s3://...`). It is copied to an unnamed file in the folder for temporary files, because a
+  /// workbook is not read from front to back. The last copy is kept for the next sheet, until another one is made.
+  std::uint64_t max_copied = std::uint64_t{1} << 30;
   std::size_t max_xls_cells = 20'000'000;  ///< cells of all sheets of an `.xls`, which libfreexl holds in memory
   friend bool operator==(const Limits&, const Limits&) = default;
 };
@@ -106,8 +110,9 @@ struct Sheet {
   std::size_t first_column = 1;  ///< of the text in the sheet, from 1: A
 };
 
-/// Opens a sheet. Standard input cannot be read: a workbook is not read from front to back. An error names what the
-/// file is instead of a workbook, such as one with a password, an OpenDocument sheet, or a file that is cut off.
+/// Opens a sheet of a file, or of an object by its URL. Standard input cannot be read: a workbook is not read from
+/// front to back. An error names what the file is instead of a workbook, such as one with a password, an OpenDocument
+/// sheet, or a file that is cut off.
 [[nodiscard]] Result<Sheet> open(const std::filesystem::path& path, const SheetOptions& options = {});
 
 /// "C12": `column` and `row` from 1.

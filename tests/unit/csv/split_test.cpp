@@ -2,9 +2,12 @@
 #include <cstdint>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <etl/csv/reader.hpp>
+#include <etl/io/object_store_folder.hpp>
+#include <etl/io/object_store_url.hpp>
 
 #include "support/catch.hpp"
 #include "support/sanitized.hpp"
@@ -120,6 +123,23 @@ TEST_CASE("A fault anywhere in a file is the same fault in its parts") {
         CHECK((sorted(rows(path, dialect, *parts)) == whole));
       }
     }
+}
+
+TEST_CASE("Parts of an object are read from their places on") {
+  const test::TemporaryFolder folder;
+  const auto store = etl::value(etl::io::FolderStore::open(folder.path()));
+  etl::io::add_store_scheme("in-test", [store](std::string_view url) -> etl::Result<etl::io::StorePlace> {
+    return etl::io::StorePlace{.store = store, .key = std::string(url.substr(std::string_view("in-test://").size()))};
+  });
+  test::write_file(folder / "big.csv", text(1'300'000, "\n"));
+  const auto whole = rows(folder / "big.csv", {}, {{{}, UINT64_MAX}});
+  for (const std::size_t count : {2U, 5U}) {
+    const auto parts = csv::split("in-test://big.csv", {}, count);
+    REQUIRE((parts ? "" : parts.error().message()) == std::string());
+    CHECK(parts->size() == count);
+    CHECK((rows("in-test://big.csv", {}, *parts) == whole));
+    CHECK((rows("in-test://big.csv", {}, {parts->back()}).size() < whole.size()));
+  }
 }
 
 TEST_CASE("A cell that is longer than a part, and a file that is small") {

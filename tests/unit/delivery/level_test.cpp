@@ -32,6 +32,18 @@ struct Transactional : Replayable {
 struct KeyedOnce : Plain {
   void load(std::span<const int>, const etl::IdempotencyKey&) {}
 };
+struct Repeating : Keyed {
+  static constexpr etl::Delivery delivery = etl::Delivery::AtLeastOnce;
+};
+struct Declared : Keyed {
+  static constexpr etl::Delivery delivery = etl::Delivery::EffectivelyOnce;
+};
+struct OnlyDeclared : Plain {
+  static constexpr etl::Delivery delivery = etl::Delivery::EffectivelyOnce;
+};
+struct MemberOfThatName : Keyed {
+  int delivery = 0;
+};
 
 using Store = etl::testing::MemoryStore<int>;
 using Bound = decltype(etl::with_store(Transactional{}, std::declval<Store&>()));
@@ -41,6 +53,10 @@ static_assert(etl::delivery_of<Replayable> == etl::Delivery::AtLeastOnce);
 static_assert(etl::delivery_of<Nameless> == etl::Delivery::AtLeastOnce);
 static_assert(etl::delivery_of<KeyedOnce> == etl::Delivery::AtLeastOnce);
 static_assert(etl::delivery_of<Keyed> == etl::Delivery::EffectivelyOnce);
+static_assert(etl::delivery_of<Repeating> == etl::Delivery::AtLeastOnce);
+static_assert(etl::delivery_of<Declared> == etl::Delivery::EffectivelyOnce);
+static_assert(etl::delivery_of<OnlyDeclared> == etl::Delivery::AtLeastOnce);
+static_assert(etl::delivery_of<MemberOfThatName> == etl::Delivery::EffectivelyOnce);
 static_assert(etl::delivery_of<Bound> == etl::Delivery::EffectivelyOnce);
 static_assert(etl::delivery_of<const Bound&> == etl::Delivery::EffectivelyOnce);
 

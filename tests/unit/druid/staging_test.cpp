@@ -106,6 +106,8 @@ class Druid {
       }
       return HttpServer::answer(200, fmt::format(R"({{"task":"{}"}})", id));
     }
+    if (r.target == "/druid/v2/sql")
+      return HttpServer::answer(200, R"([["COLUMN_NAME","DATA_TYPE"],["VARCHAR","VARCHAR"],["__time","TIMESTAMP"]])");
     if (r.target.find("/loadstatus") != std::string::npos) return HttpServer::answer(200, R"({"sales":100.0})");
     const std::string id = r.target.substr(23, r.target.find('/', 23) - 23);
     if (r.target.ends_with("/status"))
@@ -177,6 +179,12 @@ struct Numbers {
   }
 };
 
+/// The same with the level of a mode.
+template <class Mode>
+struct NumbersBy : Numbers {
+  static constexpr etl::Delivery delivery = druid::StagingOf<Mode>::level;
+};
+
 std::vector<std::string> all_rows() {
   std::vector<std::string> rows;
   for (int n = 0; n < 20; ++n) rows.push_back(row_of(n));
@@ -217,6 +225,22 @@ TEST_CASE("druid staging: G16: a run that was killed goes on, and its task has e
   CHECK(folder.objects().empty());
   CHECK(numbers.staging.delivery() == etl::Delivery::EffectivelyOnce);
   CHECK(open(folder, server, options(folder, druid::Append{})).delivery() == etl::Delivery::AtLeastOnce);
+}
+
+TEST_CASE("druid staging: the mode as a part of the type") {
+  STATIC_REQUIRE(etl::delivery_of<NumbersBy<druid::Replace>> == etl::Delivery::EffectivelyOnce);
+  STATIC_REQUIRE(etl::delivery_of<NumbersBy<druid::Append>> == etl::Delivery::AtLeastOnce);
+
+  const Folder folder;
+  Druid server;
+  const auto store = etl::value(etl::io::FolderStore::open(folder.path));
+  using Replacing = druid::StagingOf<druid::Replace>;
+  Numbers numbers{.staging = etl::value(Replacing::open(store, server.client(), options(folder)))};
+  CHECK(numbers.staging.delivery() == Replacing::level);
+  CHECK(etl::run(numbers, run_options(nullptr)).ok());
+  CHECK(server.tasks().size() == 1);
+  const auto refused = Replacing::open(store, server.client(), options(folder, druid::Append{}));
+  CHECK(refused.error().message() == "staging: spec.mode is Append; give Replace, or use StagingOf<Append>");
 }
 
 TEST_CASE("druid staging: the same rows have the same task, and append finds it again") {

@@ -42,11 +42,14 @@ Reply report_reply(std::string_view rows, std::string_view more = R"("segmentsPu
       R"("buildSegments":[{"input":"r","errorType":"unparseable","details":["bad time"]}]},"rowStats":{"buildSegments":{)" +
       std::string(rows) + "}}," + std::string(more) + "}}}");
 }
+/// What a broker says of the columns of a datasource.
+const Reply columns_reply = ok(R"([["COLUMN_NAME","DATA_TYPE"],["VARCHAR","VARCHAR"],["__time","TIMESTAMP"]])");
+const Reply no_columns = ok(R"([["COLUMN_NAME","DATA_TYPE"],["VARCHAR","VARCHAR"]])");
 const Reply no_task = HttpServer::answer(404, "Cannot find any task with id: [x]");
 const Reply no_answer{.bytes = "", .then = HttpServer::Then::Reset};
 
 /// Answers each kind of question by the next of its replies; the last is repeated. The first kind in the order of
-/// letters applies: "/status" before "/v1/task".
+/// letters applies: "/status" before "/v1/task". The broker knows every datasource, unless a test says otherwise.
 class Story {
  public:
   Story() : server_([this](const HttpServer::Request& r) { return next(r); }) {}
@@ -83,7 +86,7 @@ class Story {
     return HttpServer::answer(400, "not in the story");
   }
   std::mutex mutex_;
-  std::map<std::string, std::vector<Reply>> replies_{};
+  std::map<std::string, std::vector<Reply>> replies_{{"/v2/sql", {columns_reply}}};
   std::map<std::string, std::size_t> told_{};
   HttpServer server_;
 };
@@ -284,6 +287,32 @@ TEST_CASE("druid watch: a report that comes late is awaited, and one that never 
   CHECK(result.report_time >= 1min);
 }
 
+TEST_CASE("druid watch: a broker that does not know the datasource yet") {
+  Story story;
+  good_end(story, R"("processed":3)");
+  const Reply page = HttpServer::answer(404, "<html><title>Error 404 Not Found</title></html>");
+  std::size_t asked = 2;
+  SECTION("it learns of it") { story.on("/v2/sql") = {no_columns, columns_reply}; }
+  SECTION("it does not answer at first") { story.on("/v2/sql") = {HttpServer::answer(503, ""), columns_reply}; }
+  SECTION("segments that the task has waited for") {
+    story.on("/reports") = {report_reply(R"("processed":3)", R"("segmentAvailabilityConfirmed":true)")};
+    story.on("/v2/sql") = {no_columns, columns_reply};
+  }
+  SECTION("there is no broker") {
+    story.on("/v2/sql") = {page};
+    asked = 1;
+  }
+  SECTION("the user may not query") {
+    story.on("/v2/sql") = {HttpServer::answer(403, "{}")};
+    asked = 1;
+  }
+  const auto result = druid::watch(story.client(), "x", on_virtual_time({.rows_sent = 3}));
+  CHECK(result.outcome == TaskOutcome::Complete);
+  CHECK(result.reason.empty());
+  CHECK(story.asked("/v2/sql") == asked);
+  CHECK(result.segments_time > 0ns);
+}
+
 TEST_CASE("druid watch: segments that cannot be queried in time") {
   Story story;
   good_end(story, R"("processed":3)");
@@ -293,6 +322,14 @@ TEST_CASE("druid watch: segments that cannot be queried in time") {
   CHECK_FALSE(result.loaded());
   CHECK(result.reason == "the rows are published, and cannot all be queried yet: 50.0 % of the segments are loaded");
   CHECK(result.segments_time >= 5min);
+  CHECK(story.asked("/v2/sql") == 0);
+  story.on("/loadstatus") = {ok(R"({"sales":100.0})")};
+  story.on("/v2/sql") = {no_columns};
+  result = druid::watch(story.client(), "x", on_virtual_time({.rows_sent = 3}));
+  CHECK(result.outcome == TaskOutcome::NotQueryable);
+  CHECK(result.reason.ends_with("the broker does not know the datasource, or this user may not read it"));
+  CHECK(result.segments_time >= 5min);
+  CHECK(result.segments_time < 6min);
   story.on("/loadstatus") = {HttpServer::answer(403, "")};
   result = druid::watch(story.client(), "x", on_virtual_time({.rows_sent = 3}));
   CHECK(result.outcome == TaskOutcome::NotQueryable);

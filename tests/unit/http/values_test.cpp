@@ -94,6 +94,7 @@ TEST_CASE("http: Retry-After in seconds and as a date") {
   const auto now = std::chrono::system_clock::from_time_t(1445412420);  // Wed, 21 Oct 2015 07:27:00 GMT
   CHECK(http::retry_after("120", now) == 120s);
   CHECK(http::retry_after("0", now) == 0s);
+  CHECK(http::retry_after("Fri, 31 Dec 9999 23:59:59 GMT", now) == 24h);
   CHECK(http::retry_after("Wed, 21 Oct 2015 07:28:00 GMT", now) == 60s);
   CHECK(http::retry_after("Wednesday, 21-Oct-15 07:28:00 GMT", now) == 60s);
   CHECK(http::retry_after("Wed Oct 21 07:28:00 2015", now) == 60s);

@@ -103,10 +103,13 @@ class Validator {
   template <class R>
   void look(const R& row) {
     ++found_.rows;
+    const auto& cells = detail::cells_of(row);
+    const std::uint64_t number = row.number();
     for (std::size_t i = 0; i < found_.columns.size(); ++i) {
-      const std::string_view text = row[i];
-      const bool null = detail::is_null(row, i, text, limits_.nulls);
-      found_.columns[i].profile.look(text, null, row.number(), limits_.decimal_comma);
+      const std::string_view text = cells[i];
+      const bool null =
+          (detail::says_null(row, i) || text.size() <= longest_null_) && detail::is_null(row, i, text, limits_.nulls);
+      found_.columns[i].profile.look(text, null, number, limits_.decimal_comma);
     }
   }
   /// A row that was set aside.
@@ -118,6 +121,7 @@ class Validator {
 
  private:
   ValidationLimits limits_;
+  std::size_t longest_null_ = limits_.nulls.longest();
   Validation found_{};
 };
 

@@ -20,6 +20,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <etl/config.hpp>
@@ -115,6 +116,37 @@ class Staging {
   [[nodiscard]] Result<void> put(const std::string& lines, std::size_t rows, const IdempotencyKey& key,
                                  const std::stop_token& stop) const;
   std::shared_ptr<State> state_;
+};
+
+/// A staging whose mode, `Append` or `Replace`, is a part of its type. A pipeline declares the level of the mode, and
+/// so `etl::require_delivery<etl::Delivery::EffectivelyOnce>` does not compile for a pipeline that appends:
+///
+///     struct Orders {
+///       using Target = etl::druid::StagingOf<etl::druid::Append>;
+///       static constexpr etl::Delivery delivery = Target::level;
+///       Target& staging;
+template <class M>
+  requires std::same_as<M, Append> || std::same_as<M, Replace>
+class StagingOf : public Staging {
+ public:
+  /// The same as `delivery()`, known when the program is compiled.
+  static constexpr Delivery level = std::same_as<M, Replace> ? Delivery::EffectivelyOnce : Delivery::AtLeastOnce;
+
+  /// As `Staging::open`. Fails also if the mode of `options.spec` is not an `M`.
+  [[nodiscard]] static Result<StagingOf> open(io::AnyObjectStore store, Client client, StagingOptions options,
+                                              const std::stop_token& stop = {}) {
+    if ((options.spec.mode.replace() != nullptr) != std::same_as<M, Replace>)
+      return failure(Error{.code = Errc::InvalidOptions,
+                           .context = std::same_as<M, Replace>
+                                          ? "staging: spec.mode is Append; give Replace, or use StagingOf<Append>"
+                                          : "staging: spec.mode is Replace; give Append, or use StagingOf<Replace>"});
+    Result<Staging> opened = Staging::open(std::move(store), std::move(client), std::move(options), stop);
+    if (!opened) return failure(std::move(opened.error()));
+    return StagingOf(std::move(*opened));
+  }
+
+ private:
+  explicit StagingOf(Staging opened) : Staging(std::move(opened)) {}
 };
 
 }  // namespace etl::inline v0::druid

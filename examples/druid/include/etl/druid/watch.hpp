@@ -53,7 +53,7 @@ struct WatchOptions {
   /// For the task; afterwards it is shut down. Nothing: no limit.
   std::optional<std::chrono::nanoseconds> deadline{};
   bool leave_running = false;  ///< does not shut the task down on a stop or at the deadline
-  /// Waits until the segments can be queried.
+  /// Waits until the segments are loaded, and until the broker knows the datasource.
   bool wait_until_queryable = true;
   std::chrono::nanoseconds queryable_deadline = std::chrono::minutes(5);  ///< for that
   /// Where to look for segments (ISO 8601); empty: in the whole datasource.
@@ -101,7 +101,8 @@ struct TaskResult {
 /// the deadline; they end nothing. `SUCCESS` alone proves little: a task whose input folder is missing succeeds with no
 /// rows. A stop shuts the task down and waits for its end, up to `shut_down_deadline`.
 ///
-/// Segments are loaded when the coordinator says so; brokers may lag behind it by about a second.
+/// Segments are loaded when the coordinator says so. The broker must know the datasource, too: a query of a datasource
+/// that is new to the broker fails. After a replace of existing rows a broker may show the old rows for about a second.
 [[nodiscard]] TaskResult watch(const Client& client, std::string_view id, const WatchOptions& options = {},
                                const std::stop_token& stop = {});
 

@@ -1,0 +1,32 @@
+#pragma once
+// Files for what is too large for memory.
+
+#include <string_view>
+
+#include <etl/error.hpp>
+
+namespace etl::inline v0::excel::detail {
+
+/// A file in the folder for temporary files. It has no name, so it is gone when it is closed, whatever happens. Errors
+/// name the folder and say what `purpose` the file has, such as "the shared strings of a workbook".
+class UnnamedFile {
+ public:
+  UnnamedFile() = default;
+  [[nodiscard]] static Result<UnnamedFile> make(std::string_view purpose, std::string_view remedy);
+  UnnamedFile(UnnamedFile&& other) noexcept;
+  UnnamedFile& operator=(UnnamedFile&& other) noexcept;
+  ~UnnamedFile();
+
+  /// -1: there is none.
+  [[nodiscard]] int handle() const noexcept { return handle_; }
+  /// Adds bytes at the end.
+  [[nodiscard]] Result<void> write(std::string_view bytes) const;
+  /// The error that `errno` says: the file cannot be `what`, such as "mapped".
+  [[nodiscard]] Error problem(std::string_view what) const;
+
+ private:
+  int handle_ = -1;
+  std::string_view purpose_{}, remedy_{};
+};
+
+}  // namespace etl::inline v0::excel::detail
