@@ -130,6 +130,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   }
   void weigh(Lane& base, std::uint32_t place) noexcept override {
     static_cast<OwnedLane&>(base).open_bytes += processor_->bytes(base.data, place, 1);
+    processor_->check();
   }
   void reached_limit(Lane& base) override {
     auto& lane = static_cast<OwnedLane&>(base);
@@ -249,6 +250,8 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
       batch->bytes = bytes_of(*batch);
       environment_.memory->charge(batch->bytes);
     }
+    if (processor_->unweighed())  // all workers may be in the back-off of a load
+      return Base::outside(lock, [&] { processor_->check(), abandon(batch); });
     if (backend_ == nullptr || (lane != nullptr && runs_inline(*lane, *batch))) {
       ++tally_.inline_batches;
       return Base::run_here(lock, batch, batch->sealed);

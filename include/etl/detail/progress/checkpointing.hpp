@@ -172,6 +172,14 @@ class Checkpointing {
     riding_.push_back(std::move(items));
     return true;
   }
+  /// A transaction of a batch with nothing to write has failed. What it was to record rides on; false: it cannot, since
+  /// `Beginning::rides` says so.
+  [[nodiscard]] bool rides_on(Part part) {
+    if (!rides_) return false;
+    const std::lock_guard lock(mutex_);
+    std::move(part.items.begin(), part.items.end(), std::back_inserter(riding_));
+    return true;
+  }
 
   // --- the end ----------------------------------------------------------------------------------------------
   /// Saves what was settled. `all`: that is the whole source. (What a transactional store has of an unfinished run
