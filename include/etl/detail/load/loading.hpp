@@ -94,7 +94,7 @@ class Loading {
     if (progress_ == nullptr || batcher_->dead()) return;
     auto error = guarded([&]() -> std::optional<Error> {
       auto unsaved = progress_->save_if_due(now);
-      if (const auto due = progress_->reminder()) batcher_->call_at(*due);  // something was settled meanwhile
+      if (const auto due = progress_->reminder(true)) batcher_->call_at(*due);  // something was settled meanwhile
       return unsaved;
     });
     if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Checkpoint});

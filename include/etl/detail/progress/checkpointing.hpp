@@ -129,11 +129,11 @@ class Checkpointing {
     return save(false, now);
   }
   /// When `save_if_due` has to be called although no further batch is settled: the source may wait (G16). Told once
-  /// for each save.
-  [[nodiscard]] std::optional<TimePoint> reminder() {
+  /// for each save; to the timer, `by_timer`, whenever it has come too early: it keeps only one time.
+  [[nodiscard]] std::optional<TimePoint> reminder(bool by_timer = false) {
     if (store_ == nullptr || transactional_) return std::nullopt;
     const std::lock_guard lock(mutex_);
-    if (!unsaved_ || reminded_) return std::nullopt;
+    if (!unsaved_ || (by_timer ? saving_ : reminded_)) return std::nullopt;  // who saves asks afterwards
     reminded_ = true;
     return next_save_;
   }
