@@ -230,7 +230,7 @@ class Worker {
     else if (lost || stopped || is(Errc::LeaseLost) || is(etl::Errc::Superseded))
       what = hand_back(lease, {});
     else if (why != nullptr && why->error_class == ErrorClass::Transient)
-      what = hand_back(lease, pauses_.up_to(options_.pause));
+      what = let_pass(work, run);
     else
       what = fail(work, run);
     if (!what) return failure(std::move(what.error()));
@@ -245,6 +245,7 @@ class Worker {
   Result<std::string_view> finish(const Lease& lease, const std::string& pipeline) {
     auto lost = insist([&] { return jobs_.finish({&lease, 1}); });
     if (!lost) return failure(std::move(lost.error()));
+    passing_.erase(lease.unit);
     if (!lost->empty()) return std::string_view("lost");
     // Its progress is of no more use. If it stays because the database is away, it does no harm.
     static_cast<void>(forget_(pipeline).has_value());
@@ -253,13 +254,25 @@ class Worker {
   Result<std::string_view> hand_back(const Lease& lease, milliseconds pause) {
     return told(insist([&] { return jobs_.release(lease, pause); }), "released");
   }
+  /// An error that may pass, such as that of a database that is away, is no attempt. But what does not pass in so many
+  /// runs in a row, none of which has landed a record, is a failure of the unit.
+  Result<std::string_view> let_pass(const Work& work, const RunReport& run) {
+    constexpr std::uint32_t most = 5;
+    std::uint32_t& in_a_row = passing_[work.unit.lease.unit];
+    in_a_row = run.items.loaded > 0 ? 1 : in_a_row + 1;
+    if (in_a_row % most == 0) return fail(work, run);
+    return hand_back(work.unit.lease, pauses_.up_to(pause_after(in_a_row)));
+  }
+  /// It doubles with each failure in a row, up to a minute.
+  [[nodiscard]] milliseconds pause_after(std::uint32_t failures) const {
+    const auto doubled = options_.pause * (std::int64_t{1} << std::min<std::uint32_t>(failures - 1, 10));
+    return std::min<milliseconds>(doubled, std::chrono::minutes(1));
+  }
   Result<std::string_view> fail(const Work& work, const RunReport& run) {
     const Lease& lease = work.unit.lease;
     const Place place(work, run);
     if (place.only_repeats) return told(insist([&] { return jobs_.quarantine(lease, place.text); }), "quarantined");
-    const auto doubled = options_.pause * (std::int64_t{1} << std::min<std::uint32_t>(work.unit.attempt - 1, 10));
-    const auto pause = std::min<milliseconds>(doubled, std::chrono::minutes(1));
-    auto state = insist([&] { return jobs_.fail(lease, place.text, pause); });
+    auto state = insist([&] { return jobs_.fail(lease, place.text, pause_after(work.unit.attempt)); });
     if (state) return std::string_view(*state == UnitState::Quarantined ? "quarantined" : "failed");
     return told(failure(std::move(state.error())), "");
   }
@@ -297,6 +310,7 @@ class Worker {
   Pauses pauses_;
   std::map<Id, Job> known_;
   std::map<Id, std::vector<Input>> inputs_;
+  std::map<Id, std::uint32_t> passing_;  // units whose last runs here have ended with an error that may pass
   SteadyClock::time_point no_reclaim_before_ = SteadyClock::now();
   bool unit_at_work_ = false;
   std::optional<Heart> heart_;

@@ -8,12 +8,15 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include <etl/delivery/replay.hpp>
 #include <etl/policy/circuit_breaker.hpp>
 #include <etl/policy/rate_limit.hpp>
 #include <etl/run.hpp>
+#include <etl/testing/baton_executor.hpp>
 #include <etl/testing/faults.hpp>
 #include <etl/testing/memory_stores.hpp>
 #include <etl/testing/virtual_executor.hpp>
@@ -388,6 +391,71 @@ TEST_CASE("G7: a letter says how often its item was tried") {
   CHECK(letters->letters()[0].attempts == 3);
 }
 
+namespace {
+
+/// Numbers of which only the first `kept` have a result. It takes a millisecond to see that of the others.
+struct Few {
+  using Tx = etl::testing::MemoryTransaction<int>;
+  VirtualExecutor* clock;
+  int kept = 4;
+  std::string fingerprint() const { return "numbers"; }
+  void extract(etl::Emitter<int>& out) {
+    for (int i = 0; i < 8; ++i) out.push(i);
+  }
+  std::optional<int> transform(const int& n) const {
+    if (n < kept) return n;
+    clock->advance(1ms);
+    return std::nullopt;
+  }
+  std::string serialize(const int& n) const { return std::to_string(n); }
+  int deserialize(std::string_view payload) const { return payload[0] - '0'; }
+  void load(Batch batch, Tx& tx) { tx.write(batch); }
+};
+
+}  // namespace
+
+TEST_CASE("G14: a filtered batch whose transaction did not come to its end is settled, and progress never shrinks") {
+  for (const bool happened : {false, true}) {
+    CAPTURE(happened);
+    etl::testing::MemoryStore<int> kept;
+    etl::testing::Faults faults;
+    happened ? faults.fail_after("commit", 2, etl::transient("connection lost"))
+             : faults.fail("commit", 2, etl::transient("connection lost"));
+    etl::testing::FaultyStore<Few::Tx> store(kept, faults);
+    Timed t;
+    t.options.batch_size = 4;
+    t.options.delivery.save_every = 1ms;  // so that the filtered batch has a transaction of its own
+    t.options.drain_deadline = 100ms;
+    const auto report = etl::run(etl::with_store(Few{t.clock.get()}, store), t.options);
+    INFO(report.text());
+    CHECK(report.error_count == 1);  // of the filtered batch
+    CHECK(report.items.loaded == 4);
+    CHECK(report.items.filtered == 4);
+    CHECK(report.outcome == etl::Outcome::Completed);
+    const auto progress = kept.find("numbers").value();
+    REQUIRE(progress);
+    CHECK(progress->finished);
+    CHECK(progress->find(0)->watermark == 8);
+  }
+}
+
+TEST_CASE("G7: a replay is not complete while the letter of a filtered item is there") {
+  etl::testing::MemoryStore<int> kept;
+  etl::DeadLetter letter{.id = "6", .pipeline = "numbers", .seq = 6};
+  letter.payload = "6";
+  REQUIRE(kept.dead_letters().write({&letter, 1}));
+  etl::testing::Faults faults;
+  faults.fail("commit", 1, etl::transient("connection lost"));
+  etl::testing::FaultyStore<Few::Tx> store(kept, faults);
+  Timed t;
+  t.options.drain_deadline = 100ms;
+  const auto report = etl::replay(etl::with_store(Few{t.clock.get()}, store), kept.dead_letters(), t.options);
+  INFO(report.text());
+  CHECK(kept.dead_letters().letters().size() == 1);
+  CHECK(report.outcome == etl::Outcome::DrainTimeout);
+  CHECK(report.items.abandoned == 1);
+}
+
 TEST_CASE("G4: bytes() that throws fails the run, wherever it is asked") {
   for (const std::string where : {"batch_bytes", "memory", "rate limit"}) {
     CAPTURE(where);
@@ -407,8 +475,44 @@ TEST_CASE("G4: bytes() that throws fails the run, wherever it is asked") {
       CHECK(report.outcome == etl::Outcome::Failed);
       CHECK(report.errors.at(0).text().find("cannot be weighed") != std::string::npos);
       CHECK(report.items.balanced());
-      CHECK(report.items.abandoned == 8);
+      CHECK(report.items.extracted >= 6);
+      CHECK(report.items.abandoned == report.items.extracted);
     }
+  }
+}
+
+TEST_CASE("G4: bytes() that throws ends the waits of loads at once") {
+  struct Waits : Numbers {
+    void extract(etl::Emitter<int>& out) {
+      for (int i = 0; i < 8; ++i) {
+        if (i == 4 && !out.wait_for(10ms)) return;  // meanwhile the first batch fails, and waits for another attempt
+        if (!out.push(i)) return;
+      }
+    }
+  };
+  for (const std::string where : {"batch_bytes", "memory"}) {
+    CAPTURE(where);
+    Timed t;
+    const auto threads = std::make_shared<etl::testing::BatonExecutor>(1);
+    t.options.executor = etl::Executor(threads);
+    t.options.batch_size = 4;
+    t.options.capacity = 2;
+    if (where == "batch_bytes") t.options.batch_bytes = 1000;
+    if (where == "memory") t.options.memory = std::make_shared<etl::MemoryBudget>(1000);
+    const auto report = etl::run(Waits{{.sink = [](Batch, etl::BatchContext&) -> etl::Result<void> {
+                                          return etl::failure(etl::transient("busy"));
+                                        },
+                                        .weigh = [](int n) -> std::size_t {
+                                          if (n == 5) throw std::runtime_error("cannot be weighed");
+                                          return 4;
+                                        }}},
+                                 t.options);
+    INFO(report.text());
+    CHECK(report.outcome == etl::Outcome::Failed);
+    CHECK(report.errors.at(0).text().find("cannot be weighed") != std::string::npos);
+    CHECK(report.items.balanced());
+    CHECK(report.items.abandoned == report.items.extracted);
+    CHECK(threads->now().time_since_epoch() < 1s);
   }
 }
 

@@ -36,22 +36,24 @@ struct Numbers {
   void load(std::span<const std::uint64_t>) const {}
 };
 
+/// Lets other workers settle their batches while it saves.
+struct Slow final : etl::CheckpointStore {
+  MemoryCheckpoints kept;
+  std::shared_ptr<VirtualExecutor> clock;
+  int inside = 0, most = 0;
+  etl::Result<std::optional<etl::Checkpoint>> find(const std::string& p) override { return kept.find(p); }
+  etl::Result<void> save(const std::string& p, const etl::Checkpoint& c) override {
+    most = std::max(most, ++inside);
+    for (int i = 0; i < 5; ++i) clock->yield();
+    --inside;
+    return kept.save(p, c);
+  }
+  etl::Result<void> reset(const std::string& p) override { return kept.reset(p); }
+};
+
 }  // namespace
 
 TEST_CASE("G14: a run has one save under way at a time") {
-  struct Slow final : etl::CheckpointStore {
-    MemoryCheckpoints kept;
-    std::shared_ptr<VirtualExecutor> clock;
-    int inside = 0, most = 0;
-    etl::Result<std::optional<etl::Checkpoint>> find(const std::string& p) override { return kept.find(p); }
-    etl::Result<void> save(const std::string& p, const etl::Checkpoint& c) override {
-      most = std::max(most, ++inside);
-      for (int i = 0; i < 5; ++i) clock->yield();  // other workers settle their batches meanwhile
-      --inside;
-      return kept.save(p, c);
-    }
-    etl::Result<void> reset(const std::string& p) override { return kept.reset(p); }
-  };
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     CAPTURE(seed);
     const auto store = std::make_shared<Slow>();
@@ -62,6 +64,30 @@ TEST_CASE("G14: a run has one save under way at a time") {
     CHECK(etl::run(Numbers{100}, options).ok());
     CHECK(store->most == 1);
     CHECK(store->kept.find("numbers").value()->partitions.at(0).watermark == 100);
+  }
+}
+
+TEST_CASE("G16: what is settled during a save is saved too while the source waits") {
+  struct Pausing : Numbers {
+    Slow* store;
+    std::uint64_t* saved;
+    void extract(etl::Emitter<std::uint64_t>& out) const {
+      if (!out.wait_for(30ms)) return;  // a save is due
+      for (std::uint64_t i = 0; i < count; ++i)
+        if (!out.push(i)) return;
+      if (out.wait_for(1s)) *saved = store->kept.find("numbers").value()->partitions.at(0).watermark;
+    }
+  };
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    CAPTURE(seed);
+    const auto store = std::make_shared<Slow>();
+    store->clock = std::make_shared<VirtualExecutor>(seed);
+    etl::Options options{.batch_size = 1, .workers = 3, .name = "numbers"};
+    options.executor = etl::Executor(store->clock);
+    options.delivery = {.checkpoints = store, .save_every = 25ms};
+    std::uint64_t saved = 0;
+    CHECK(etl::run(Pausing{{4}, store.get(), &saved}, options).ok());
+    CHECK(saved == 4);
   }
 }
 

@@ -392,10 +392,12 @@ TEST_CASE("fork: a handle made by the parent is destroyed by the child at once")
 
 TEST_CASE("start: a run whose thread cannot start reports it") {
   const OnlyThreads none(0);
-  etl::RunHandle run = etl::start(Ten{}, {.workers = 1});
+  etl::RunHandle run = etl::start(Ten{}, {.workers = 1, .name = "ten"});
   const etl::RunReport& report = run.wait();
+  CHECK(report.pipeline == "ten");
   CHECK(report.outcome == etl::Outcome::Failed);
   REQUIRE(report.errors.size() == 1);
+  CHECK(report.errors[0].pipeline == "ten");
   CHECK(report.errors[0].error.context.find("cannot start the run's thread") == 0);
 }
 

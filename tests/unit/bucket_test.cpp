@@ -22,6 +22,7 @@
 #include <asio/io_context.hpp>
 #include <etl/asio.hpp>
 #include <etl/bucket.hpp>
+#include <etl/testing/baton_executor.hpp>
 #include <etl/testing/memory_stores.hpp>
 #include <etl/testing/virtual_executor.hpp>
 
@@ -489,6 +490,27 @@ TEST_CASE("G4: a bucket whose callable for lost items asks for an abandon comes 
   using enum etl::LostAs;
   CHECK(lost == std::vector<std::pair<int, etl::LostAs>>{{0, Rejected}, {1, Abandoned}, {2, Abandoned}});
   CHECK(test::unsound(r) == "");
+}
+
+TEST_CASE("bucket: push_for goes on as soon as there is room for one more") {
+  for (const std::string kind : {"plain", "ordered", "weighed"}) {
+    CAPTURE(kind);
+    const auto threads = std::make_shared<etl::testing::BatonExecutor>(1);
+    const etl::Executor executor(threads);
+    etl::Options options{
+        .batch_size = 1, .workers = 4, .capacity = 4, .drain_deadline = etl::Options::never, .executor = executor};
+    if (kind == "ordered") options.order = etl::Order::Source;
+    if (kind == "weighed") options.batch_bytes = 100;
+    const auto process = [&](std::span<const int> batch) {
+      (void)etl::Waiter({}, executor).wait_for(batch[0] == 0 ? 1s : 100s);
+    };
+    etl::Bucket<int> bucket(etl::concurrent(process), options);
+    for (int i = 0; i < 4; ++i) CHECK(bucket.push(i));
+    int item = 4;
+    CHECK(bucket.push_for(item, 1h));
+    CHECK(threads->now().time_since_epoch() == 1s);  // when the first of them has gone
+    CHECK(bucket.finish().items.loaded == 5);
+  }
 }
 
 TEST_CASE("bucket: push_for waits for room, no longer than it is told") {

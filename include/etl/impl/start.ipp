@@ -39,9 +39,10 @@ class StartedRun {
     });
     if (!failed) return;
     RunReport report;
+    report.pipeline = options_.name;
     report.outcome = Outcome::Failed;
     failed->context.insert(0, "cannot start the run's thread: ");
-    report.add_error({.error = std::move(*failed), .stage = Stage::Configure});
+    report.add_error({.error = std::move(*failed), .pipeline = options_.name, .stage = Stage::Configure});
     report_.set_value(std::move(report));
   }
   StartedRun(const StartedRun&) = delete;

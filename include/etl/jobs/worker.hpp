@@ -93,8 +93,9 @@ inline constexpr bool is_result<Result<T>> = true;
 /// core
 /// (`etl::start`): retries, dead letters, budgets and memory are those of `options.run`. Heartbeats have their own
 /// thread and connection. A stop drains the unit and hands it back with its progress (G20); a lost lease abandons it
-/// (G19). A unit that fails is tried again, by any worker, and is quarantined after its last attempt. While the
-/// database is away, the worker waits for it. Never throws what a pipeline throws.
+/// (G19). A unit that fails is tried again, by any worker, and is quarantined after its last attempt. A run that ends
+/// with an error of class Transient is no attempt, unless it is the fifth in a row of this worker that lands no record.
+/// While the database is away, the worker waits for it. Never throws what a pipeline throws.
 template <class Store, class Make>
 [[nodiscard]] WorkerReport work(JobStore& jobs, Store& data, Make make, const WorkerOptions& options = {},
                                 StopToken stop = {}) {

@@ -189,6 +189,7 @@ struct Named : Hooks<Item> {
     const auto id = static_cast<std::uint32_t>(item.id);
     const World::AtWork at_work(*world);
     world->transform(id);
+    world->take_time(id);
     if (const FaultSpec* fault = world->step(Site::Transform)) {
       const bool rejects = fault->what == Do::Rejected ||
                            (fault->what == Do::Unclassified && world->run.spec->tuning.rejects_unclassified);

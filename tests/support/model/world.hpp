@@ -516,8 +516,17 @@ class World {
   void transform(std::uint32_t id) {
     ItemState& item = items.at(id);
     run.last_change = now();
+    item.rejected_by_transform = false;  // an earlier run may have done so, and lost it
     if (++item.transforms > 1) complain("G5 transform: called twice for " + name_of(id));
     if (run.settled_before.contains(id)) complain("G14 repeated: transformed, and settled before: " + name_of(id));
+  }
+  /// In every other run transforms take so long that idle workers share those of a batch.
+  void take_time(std::uint32_t id) {
+    const std::uint64_t seed = run.spec->seed;
+    if (seed % 2 != 0 || run.killed) return;
+    const std::chrono::microseconds time((id * 7919 + seed / 2) % (seed % 4 == 0 ? 6000 : 1500));
+    run.busy += time;
+    run.machine->inner().advance(time);
   }
   void rejected_by_transform(std::uint32_t id) {
     items.at(id).rejected_by_transform = items.at(id).rejected_in_run = true;

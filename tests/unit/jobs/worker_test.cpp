@@ -282,6 +282,55 @@ TEMPLATE_TEST_CASE("a unit that fails again and again is quarantined with its er
   CHECK(lacks(bad[0].error, {"unit 1 of job 'v1'", "no parser for this"}).empty());
 }
 
+TEMPLATE_TEST_CASE("a unit that never gets beyond an error that may pass is quarantined at last, and says why (G20)",
+                   "[jobs]", OnSqlite, OnPostgres) {
+  using Store = typename TestType::Store;
+  Ingestion<TestType> in(long_text(), 2);
+  etl::StopSource stop;
+  int calls = 0;
+  const auto report = jobs::work(
+      *in.store, *in.data,
+      [&](const jobs::Work& one) -> etl::Result<Lines<Store>> {
+        if (one.unit.number != 1) return Lines<Store>{one};
+        if (++calls == 100) stop.request_drain();  // it would go on for ever
+        return etl::transient("the look-up service is not there");
+      },
+      in.options(), stop.stop_token());
+  CHECK_FALSE(report.stopped);
+  CHECK(report.released > 0);  // it may pass
+  CHECK(report.failed == 1);
+  CHECK(report.quarantined == 1);
+  CHECK(report.done == 3);
+  CHECK(in.state() == "completed_with_quarantine");
+  const auto bad = ok(in.store->units(in.job.id, jobs::UnitState::Quarantined, 5));
+  REQUIRE(bad.size() == 1);
+  CHECK(bad[0].attempts == 2);
+  CHECK(lacks(bad[0].error, {"unit 1 of job 'v1'", "the look-up service is not there"}).empty());
+}
+
+TEMPLATE_TEST_CASE("a unit that lands something between errors that pass is never counted as failed (G20)", "[jobs]",
+                   OnSqlite, OnPostgres) {
+  using Store = typename TestType::Store;
+  Ingestion<TestType> in(numbered_lines(400), 1);
+  int runs = 0;
+  struct Halting : Lines<Store> {
+    int loads = 0;
+    using Tx = typename Store::Transaction;
+    etl::Result<void> load(std::span<const std::string> batch, Tx& tx) {
+      if (++loads == 3) return etl::failure(etl::transient("not now"));
+      return Lines<Store>::load(batch, tx);
+    }
+  };
+  auto options = in.options();
+  options.run.retry = {.max_attempts = 1};
+  const auto report =
+      jobs::work(*in.store, *in.data, [&](const jobs::Work& one) { return ++runs, Halting{{one}}; }, options);
+  CHECK(report.done == 1);
+  CHECK(report.failed + report.quarantined == 0);
+  CHECK(runs > 10);
+  CHECK(lines_landed(in.place) == "400 400");
+}
+
 TEMPLATE_TEST_CASE("a file that has changed is not read as if it were the same (G17)", "[jobs]", OnSqlite, OnPostgres) {
   Ingestion<TestType> in(numbered_lines(30), 1);
   write_file(in.folder / "lines", numbered_lines(31));

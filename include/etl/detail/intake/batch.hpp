@@ -150,6 +150,8 @@ class BatchProcessor {
   /// The weight of items, for `batch_bytes` and the memory budget. When the user's `bytes` throws, an estimate; the
   /// run is then failed by the next `process` or `check`, which may be called here under the batcher's lock.
   [[nodiscard]] virtual std::uint64_t bytes(const void* items, std::uint32_t first, std::uint32_t count) noexcept = 0;
+  /// Whether weighing has failed, and nobody has called `check` since.
+  [[nodiscard]] virtual bool unweighed() const noexcept = 0;
   /// Without the lock: fails the run if weighing has failed.
   virtual void check() noexcept = 0;
   /// Whether items that are not loaded are wanted back; those of `lost`, without the lock, before they are abandoned.

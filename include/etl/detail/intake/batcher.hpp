@@ -130,6 +130,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   }
   void weigh(Lane& base, std::uint32_t place) noexcept override {
     static_cast<OwnedLane&>(base).open_bytes += processor_->bytes(base.data, place, 1);
+    processor_->check();
   }
   void reached_limit(Lane& base) override {
     auto& lane = static_cast<OwnedLane&>(base);
@@ -249,6 +250,8 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
       batch->bytes = bytes_of(*batch);
       environment_.memory->charge(batch->bytes);
     }
+    if (processor_->unweighed())  // all workers may be in the back-off of a load
+      return Base::outside(lock, [&] { processor_->check(), abandon(batch); });
     if (backend_ == nullptr || (lane != nullptr && runs_inline(*lane, *batch))) {
       ++tally_.inline_batches;
       return Base::run_here(lock, batch, batch->sealed);
@@ -303,10 +306,12 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   template <class Ready>
   void wait_until(Lock& lock, TimePoint due, Ready&& ready) {
     ++waiting_for_room_;
+    ++waiting_for_one_;
     while (!refusing() && !ready() && now() < due) {
       Base::wake_worker(lock);  // nobody may be on the way, see `enqueue`
       if (!refusing() && !ready()) Base::wait(lock, due);
     }
+    --waiting_for_one_;
     --waiting_for_room_;
   }
 
@@ -356,7 +361,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     --in_flight_;
     if (batch->held > 0) source_->settled(std::exchange(batch->held, 0));
     free_batches_.push(batch);
-    if (waiting_for_room_ > 0 && in_flight_ <= capacity_ / 2) Base::notify();
+    if (waiting_for_one_ > 0 || (waiting_for_room_ > 0 && in_flight_ <= capacity_ / 2)) Base::notify();
   }
   [[nodiscard]] std::optional<std::string> draw_reject() {
     const Lock lock(mutex_);
@@ -750,6 +755,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   std::vector<std::unique_ptr<Batch>> batches_;
   BatchQueue free_batches_;
   std::uint64_t next_number_ = 0;
+  std::uint64_t waiting_for_one_ = 0;      // of those that wait for room: for a single item
   std::chrono::nanoseconds batch_cost_{};  // what the last batch took
   TimerTask timer_task_{*this};
   std::unique_ptr<Timer> timer_;

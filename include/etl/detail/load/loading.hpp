@@ -94,7 +94,7 @@ class Loading {
     if (progress_ == nullptr || batcher_->dead()) return;
     auto error = guarded([&]() -> std::optional<Error> {
       auto unsaved = progress_->save_if_due(now);
-      if (const auto due = progress_->reminder()) batcher_->call_at(*due);  // something was settled meanwhile
+      if (const auto due = progress_->reminder(true)) batcher_->call_at(*due);  // something was settled meanwhile
       return unsaved;
     });
     if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Checkpoint});
@@ -248,7 +248,8 @@ class Loading {
 
   // --- with a store: everything in one transaction ----------------------------------------------------
   void load_in_transaction(Session& session, WorkerState& worker, Work& work, const Part& results, TimePoint now) {
-    if (results.size == 0 && work.rejections.empty() && progress_->rides(items_of(*work.batch), now)) return;
+    const bool writes = results.size > 0 || !work.rejections.empty();
+    if (!writes && progress_->rides(items_of(*work.batch), now)) return;
     const Checkpointing::Part part = progress_->part_of(items_of(*work.batch));
     bool careful = false;   // with savepoints
     bool in_doubt = false;  // the last commit
@@ -273,6 +274,7 @@ class Loading {
     work.lose_rejections();
     work.set(0, work.produced, in_doubt ? Fate::InDoubt : Fate::Abandoned);
     if (!reported) fail(*work.batch, std::move(done.error()));
+    if (!writes && !progress_->rides_on(part)) work.lose();
   }
   Result<void> transact(Session& session, WorkerState& worker, Work& work, const Part& results,
                         const Checkpointing::Part& part, bool& careful, bool& in_doubt, bool& reported) {

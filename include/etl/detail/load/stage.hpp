@@ -109,8 +109,9 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     }
     return std::uint64_t{count} * traits_.item.size;
   }
+  [[nodiscard]] bool unweighed() const noexcept override { return weighing_failed_.load(std::memory_order_acquire); }
   void check() noexcept override {
-    if (!weighing_failed_.load(std::memory_order_acquire)) [[likely]]
+    if (!unweighed()) [[likely]]
       return;
     std::optional<Error> error;
     {

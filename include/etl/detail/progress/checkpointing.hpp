@@ -129,11 +129,11 @@ class Checkpointing {
     return save(false, now);
   }
   /// When `save_if_due` has to be called although no further batch is settled: the source may wait (G16). Told once
-  /// for each save.
-  [[nodiscard]] std::optional<TimePoint> reminder() {
+  /// for each save; to the timer, `by_timer`, whenever it has come too early: it keeps only one time.
+  [[nodiscard]] std::optional<TimePoint> reminder(bool by_timer = false) {
     if (store_ == nullptr || transactional_) return std::nullopt;
     const std::lock_guard lock(mutex_);
-    if (!unsaved_ || reminded_) return std::nullopt;
+    if (!unsaved_ || (by_timer ? saving_ : reminded_)) return std::nullopt;  // who saves asks afterwards
     reminded_ = true;
     return next_save_;
   }
@@ -170,6 +170,14 @@ class Checkpointing {
     if (now - last_commit_.value_or(now) > options_.delivery.save_every) return false;
     if (!last_commit_) last_commit_ = now;
     riding_.push_back(std::move(items));
+    return true;
+  }
+  /// A transaction of a batch with nothing to write has failed. What it was to record rides on; false: it cannot, since
+  /// `Beginning::rides` says so.
+  [[nodiscard]] bool rides_on(Part part) {
+    if (!rides_) return false;
+    const std::lock_guard lock(mutex_);
+    std::move(part.items.begin(), part.items.end(), std::back_inserter(riding_));
     return true;
   }
 
