@@ -16,7 +16,7 @@ runs the tests: unit and contract tests, examples, headers, compile errors, cons
                 5 minutes)
   --soak        also: the long randomised tests at full count (hours)
 
-Ends with one line 'N passed, N failed' and exit code 0 only if nothing failed and nothing was skipped.
+Ends with the tests that failed and the end of their output, the time of each step, and one line 'N passed, N failed' and exit code 0 only if nothing failed and nothing was skipped.
 END
 }
 
@@ -34,11 +34,11 @@ done
 
 source "$(dirname "$0")/common.sh"
 jobs=$(nproc)
-passed=0 failed=0 summary=()
+passed=0 failed=0 summary=() failures=""
 mkdir -p build/logs
 
 finish() {
-  printf '\n'
+  printf '%s\n' "$failures"
   printf '%s\n' "${summary[@]}"
   printf '%d passed, %d failed\n' "$passed" "$failed"
   ((failed == 0 && passed > 0))
@@ -74,9 +74,19 @@ suite = tree.parse(sys.argv[1]).getroot()
 print(suite.get("tests"), sum(int(suite.get(kind, 0)) for kind in ("failures", "skipped", "disabled")))' "$1"
 }
 
+# show_failures NAME JUNIT_FILE: the tests that did not pass, each with the end of its output.
+show_failures() {
+  python3 -c '
+import sys, xml.etree.ElementTree as tree
+for case in tree.parse(sys.argv[2]).getroot().iter("testcase"):
+    if case.get("status") != "run":
+        print("\n--- %s: %s (%s, %.1f s)" % (sys.argv[1], case.get("name"), case.get("status"), float(case.get("time", 0))))
+        print("\n".join((case.findtext("system-out") or "").splitlines()[-40:]))' "$1" "$2"
+}
+
 # run_ctest LOG CTEST_ARGUMENTS ...: adds to the counts. A skipped or disabled test is a failed one.
 run_ctest() {
-  local log=$PWD/build/logs/$1.xml result=0 tests=0 bad=0
+  local name=$1 log=$PWD/build/logs/$1.xml result=0 tests=0 bad=0
   shift
   rm -f "$log"
   ctest --progress -j "$jobs" --output-junit "$log" "$@" || result=$?
@@ -88,7 +98,10 @@ run_ctest() {
     bad=1
   fi
   ((passed += tests - bad, failed += bad))
-  ((bad == 0))
+  ((bad == 0)) || {
+    [[ ! -f $log ]] || failures+=$(show_failures "$name" "$log")$'\n'
+    return 1
+  }
 }
 
 configure() { cmake --preset "$1" >"build/logs/$1.configure" 2>&1 || { cat "build/logs/$1.configure"; return 1; }; }
