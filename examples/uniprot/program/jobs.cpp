@@ -3,10 +3,14 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
+#include <future>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -205,20 +209,36 @@ int ingest_job(const Ingest& options, const etl::StopToken& stop) {
   auto store = jobs::open(options.store, {.max_attempts = options.max_attempts});
   if (!store) return fail(store.error());
   const Settings settings{options.selection, options.tables, options.batch_size};
-  const auto job =
-      jobs::coordinate(**store, {.organisation = options.organisation, .type = "protein", .version = options.job},
-                       settings.text(), options.files,
-                       {.records = etl::io::RecordSplitter("//"),
-                        .unit_bytes = options.unit_bytes,
-                        .max_record = uniprot::max_entry_bytes},
-                       stop.drain());
+  auto another = (*store)->again();
+  if (!another) return fail(another.error());
+  // This process works on the first units while a thread of its own cuts the others.
+  etl::StopSource either;  // the user's stop, or a file that cannot be cut
+  const std::stop_callback drain(stop.drain(), [&] { either.request_drain(); });
+  const std::stop_callback abandon(stop.abandon(), [&] { either.request_abandon(); });
+  std::promise<etl::Result<jobs::Job>> made;
+  etl::Result<jobs::Job> cut;
+  std::jthread cutter([&] {
+    bool told = false;
+    const auto tell = [&](const jobs::Job& job) { told = true, made.set_value(job); };
+    try {
+      cut =
+          jobs::coordinate(**another, {.organisation = options.organisation, .type = "protein", .version = options.job},
+                           settings.text(), options.files,
+                           {.records = etl::io::RecordSplitter("//"),
+                            .unit_bytes = options.unit_bytes,
+                            .max_record = uniprot::max_entry_bytes},
+                           either.stop_token().drain(), tell);
+    } catch (const std::exception& error) {
+      cut = etl::fatal(error.what());
+    }
+    if (!told) made.set_value(cut);
+    if (!cut) either.request_drain();
+  });
+  const auto job = made.get_future().get();
   if (!job) return fail(job.error());
-  if (!options.quiet) {
-    const auto progress = (*store)->progress(job->id);
-    if (!progress) return fail(progress.error());
-    say("job {} '{}': {} units of {} files; others may join with: etl-uniprot worker --store URL\n", job->id,
-        job->key.version, progress->units(), options.files.size());
-  }
+  if (!options.quiet)
+    say("job {} '{}' of {} files; others may join with: etl-uniprot worker --store URL\n", job->id, job->key.version,
+        options.files.size());
   JobCommand command{.store = options.store,
                      .lease = options.lease,
                      .statement_timeout = options.statement_timeout,
@@ -226,7 +246,10 @@ int ingest_job(const Ingest& options, const etl::StopToken& stop) {
   command.max_rejects = options.max_rejects;
   command.memory = options.memory;
   command.quiet = options.quiet;
-  const int code = work_and_tell(**store, command, job->id, options.batch_size, stop);
+  const int code = work_and_tell(**store, command, job->id, options.batch_size, either.stop_token());
+  if (code == 1) either.request_drain();
+  cutter.join();
+  if (!cut && !stop.drain().stop_requested()) return fail(cut.error());
   if (code != 0) return code;
   const auto ended = (*store)->progress(job->id);
   if (!ended) return fail(ended.error());

@@ -186,6 +186,17 @@ def job_survives_a_statement_that_hangs(c):
         c.true("it hung", store.number("SELECT last_value FROM calls") > 50)
 
 
+def job_says_that_a_file_cannot_be_cut(c):
+    """A truncated gzip file: the units before the damage may be landed by then, and the job is not complete."""
+    _, data = c.generate(2000, "good.dat.gz")
+    bad = c.file("bad.dat.gz", data[:len(data) * 9 // 10])
+    for store in stores(c):
+        done = run(c, "ingest", bad, "--store", store.url, "--job", "one", "--unit-mb", "0.5", wanted=1)
+        c.says("the run", done, r"bad\.dat\.gz.*truncated")
+        c.equal("the job", "preparing", store.rows("SELECT state FROM etl_jobs")[0][0])
+        c.equal("running units", 0, store.number("SELECT count(*) FROM etl_job_units WHERE state='running'"))
+
+
 def job_commands_say_what_is_wrong(c):
     """Jobs that have ended or are unknown, other databases, other settings."""
     path, _ = c.generate(100)
@@ -207,4 +218,4 @@ def job_commands_say_what_is_wrong(c):
 
 CASES = (job_loads_what_ingest_loads, job_skips_unchanged_entries, job_quarantines_a_poisoned_unit,
          job_is_cancelled_and_resumed, job_worker_drains_on_a_signal, job_survives_a_statement_that_hangs,
-         job_commands_say_what_is_wrong)
+         job_says_that_a_file_cannot_be_cut, job_commands_say_what_is_wrong)
