@@ -8,6 +8,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
 from stores import Postgres, Sqlite  # noqa: E402
+from terminal import Terminal  # noqa: E402
 from support import SECONDS, split  # noqa: E402
 
 from program_cases.database import CHILDREN, dump  # noqa: E402
@@ -170,6 +171,35 @@ def job_worker_drains_on_a_signal(c):
                 store.rows("SELECT count(DISTINCT accession), count(*) FROM landings"))
 
 
+def job_is_watched(c):
+    """`status --watch` on a terminal: state, bar, units, the worker with its unit and heartbeat, until the job ends."""
+    path, _ = c.generate(3000)
+    running = "SELECT count(*) FROM etl_job_units WHERE state='running' AND number>0"
+    for store in stores(c):
+        working = c.program.start("ingest", path, "--store", store.url, "--job", "one", "--unit-mb", "0.25",
+                                  "--batch-size", "10", "--workers", "1", "--quiet")
+        try:
+            wait_for("there are units", store.has_jobs)
+            while True:  # is frozen within a unit
+                wait_for("a unit is running", lambda: store.number(running) > 0)
+                working.send_signal(signal.SIGSTOP)
+                if store.number(running) > 0:
+                    break
+                working.send_signal(signal.SIGCONT)
+            terminal = Terminal(["sh", "-c", 'exec "$@" >&2', "sh", c.program.path, "status", "one", "--store", store.url,
+                                 "--watch"], 110)
+            for part in ("job 1 'one' is ", r"\[#*-+\] [0-9.]+ %", r"units    \d+ pending, 1 running, \d+ done, 0 quaran",
+                         "records/s, .* MB/s", rf":{working.pid}:.*unit \d+, \d+ records, last heartbeat .* s ago"):
+                terminal.wait_for(lambda lines, part=part: any(re.search(part, line) for line in lines))
+                c.true(part, True)
+            working.send_signal(signal.SIGCONT)
+            terminal.wait_for(lambda lines: any("'one' is completed" in line for line in lines))
+            c.equal("exit code", 0, terminal.close())
+            c.equal("exit code of the ingest", 0, working.wait(timeout=SECONDS))
+        finally:
+            working.kill()
+
+
 def job_survives_a_statement_that_hangs(c):
     """PostgreSQL: a trigger that sleeps for an hour, once."""
     path, _ = c.generate(50)
@@ -217,5 +247,5 @@ def job_commands_say_what_is_wrong(c):
 
 
 CASES = (job_loads_what_ingest_loads, job_skips_unchanged_entries, job_quarantines_a_poisoned_unit,
-         job_is_cancelled_and_resumed, job_worker_drains_on_a_signal, job_survives_a_statement_that_hangs,
+         job_is_watched, job_is_cancelled_and_resumed, job_worker_drains_on_a_signal, job_survives_a_statement_that_hangs,
          job_says_that_a_file_cannot_be_cut, job_commands_say_what_is_wrong)

@@ -217,9 +217,9 @@ TEMPLATE_TEST_CASE("a worker without work waits while the unit of another one ma
   jobs::WorkerReport report;
   std::atomic<bool> ended = false;
   std::thread waiting([&] {
-    const auto own = in.store->again();
+    auto own = jobs::open(in.place.url());
     if (!own) return;
-    Watched store(jobs::open(in.place.url()).value(), watch);
+    Watched store(std::move(*own), watch);
     report = jobs::work(store, *in.data, [&](const jobs::Work& one) { return Lines<Store>{one}; }, in.options("heir"));
     ended = true;
   });
