@@ -10,8 +10,8 @@ Installs what is missing (apt-get, as root or with sudo), builds with GCC in Rel
 runs the tests: unit and contract tests, examples, headers, compile errors, consumer projects, the rules of the tree.
 
   --sanitizers  also: ASan+UBSan and TSan builds with their tests
-  --all         also: these, a Clang 16 build with its tests, clang-tidy, fuzzing for a few seconds per harness, and the
-                benchmarks' build
+  --all         also: these, a Clang 16 build with its tests, clang-tidy, fuzzing for a few seconds per harness, the
+                benchmarks' build, and 10 rounds of workers of a job that are killed and frozen
   --druid       also: etl-druid on a real Apache Druid, which is downloaded by Maven and started for it (3 GB of memory,
                 5 minutes)
   --soak        also: the long randomised tests at full count (hours)
@@ -128,6 +128,7 @@ druid_suite() {
 packages=("${library_packages[@]}" "${component_packages[@]}" python3 catch2 postgresql nginx-light ceph-mon ceph-osd radosgw ceph-common openssl doxygen)
 ((!sanitizers)) || packages+=(clang-19 libclang-rt-19-dev llvm-19)  # llvm-19: names in reports
 ((!all)) || packages+=(clang-16 clang-tidy-19 libbenchmark-dev libtbb-dev)
+((!all && !soak)) || packages+=(faketime)  # processes whose clocks are apart
 ((!druid)) || packages+=(openjdk-17-jdk-headless maven curl)
 must "packages" need_packages "${packages[@]}"
 
@@ -142,6 +143,7 @@ if ((all)); then
   step "tidy: clang-tidy 19" run_ctest tidy --preset tidy
   if compgen -G 'tests/fuzz/*_fuzz.cpp' >/dev/null; then suite fuzz; fi
   must "bench: build" build bench
+  step "jobs: 10 rounds of chaos" run_ctest jobs-chaos --preset gcc -C All -R '^jobs[.]chaos_10[.]' -j 1
 fi
 if ((druid)); then druid_suite; fi
 if ((soak)); then step "soak" run_ctest soak --preset gcc -C Soak -L '^soak$' -j 1 --verbose; fi

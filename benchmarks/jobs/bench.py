@@ -4,7 +4,8 @@
     bench.py PROGRAM --url postgresql://... [--entries N] [--rounds N] [--out FILE]
 
 Each round runs everything side by side; the medians of the rounds are compared. The job's time includes cutting the file
-into units.
+into units. CPU time, of all processes together but without the server's, says more than wall time while others use the
+machine.
 """
 import argparse
 import json
@@ -17,14 +18,18 @@ import tempfile
 import time
 
 
-def run(commands):
+def run(command, others):
+    """Seconds until the command ends, and CPU seconds of it and of the others, which are then told to end."""
+    before = os.times()
     begin = time.monotonic()
-    first = subprocess.Popen(commands[0], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    others = [subprocess.Popen(c, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for c in commands[1:]]
-    assert first.wait() == 0, commands[0]
-    for one in others:
+    started = [subprocess.Popen(c, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for c in others]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    seconds = time.monotonic() - begin
+    for one in started:
+        one.terminate()
         one.wait()
-    return time.monotonic() - begin
+    after = os.times()
+    return (seconds, after.children_user + after.children_system - before.children_user - before.children_system)
 
 
 def main():
@@ -54,29 +59,29 @@ def main():
                             url = f"{options.url}?options=-csearch_path%3D{schema}"
                         ingest = [program, "ingest", file, "--store", url, "--workers", "1", "--quiet"]
                         worker = [program, "worker", "--store", url, "--workers", "1", "--quiet", "--stay"]
-                        if workers == 0:
-                            seconds = run([ingest])
-                        else:
-                            others = [subprocess.Popen(worker, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                                      for _ in range(workers - 1)]
-                            seconds = run([[*ingest, "--job", "bench"]])
-                            for one in others:
-                                one.terminate()
-                                one.wait()
+                        if workers > 0:
+                            ingest += ["--job", "bench"]
+                        taken = run(ingest, [worker] * max(0, workers - 1))
                         key = f"{form} {store} {'without a job' if workers == 0 else f'{workers} processes'}"
-                        results.setdefault(key, []).append(seconds)
+                        results.setdefault(key, []).append(taken)
                         if store == "postgresql":
                             subprocess.run(["psql", "-Xq", options.url, "-c", f"DROP SCHEMA {schema} CASCADE"],
                                            check=True, stderr=subprocess.DEVNULL)
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
     summary = {"entries": options.entries, "bytes": size, "cpu": cpu, "cpus": os.cpu_count(),
                "system": platform.platform(), "load": os.getloadavg(), "runs": {}}
-    for key, seconds in results.items():
-        median = statistics.median(seconds)
-        base = statistics.median(results[" ".join(key.split()[:2]) + " without a job"])
-        summary["runs"][key] = {"seconds": seconds, "entries_per_second": options.entries / median,
-                                "mb_per_second": size / 1e6 / median, "speed_to_without_a_job": base / median}
-        print(f"{key:<36} {median:7.2f} s  {options.entries / median:9.0f} entries/s  {base / median:5.2f} x")
+    def median(key, of):
+        return statistics.median(taken[of] for taken in results[key])
+
+    for key, taken in results.items():
+        base = " ".join(key.split()[:2]) + " without a job"
+        wall, cpu_time = median(key, 0), median(key, 1)
+        summary["runs"][key] = {"seconds": [t[0] for t in taken], "cpu_seconds": [t[1] for t in taken],
+                                "entries_per_second": options.entries / wall, "mb_per_second": size / 1e6 / wall,
+                                "speed_to_without_a_job": median(base, 0) / wall,
+                                "cpu_to_without_a_job": cpu_time / median(base, 1)}
+        print(f"{key:<36} {wall:7.2f} s  {options.entries / wall:9.0f} entries/s  {median(base, 0) / wall:5.2f} x; "
+              f"CPU {cpu_time:6.2f} s  {cpu_time / median(base, 1):5.2f} x")
     if options.out:
         options.out.write_text(json.dumps(summary, indent=1) + "\n")
 

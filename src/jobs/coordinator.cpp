@@ -52,10 +52,11 @@ class Adder {
 
 Result<Job> coordinate(JobStore& store, const JobKey& key, const std::string& spec,
                        std::span<const std::filesystem::path> files, const SplitOptions& options,
-                       const std::stop_token& stop) {
+                       const std::stop_token& stop, const std::function<void(const Job&)>& on_job) {
   const auto inputs = inputs_of(files);
   if (!inputs) return failure(inputs.error());
   auto job = store.create(key, spec, *inputs, options.unit_bytes);
+  if (job && on_job) on_job(*job);
   if (!job || job->state != JobState::Preparing) return job;
   Adder adder(store, job->id);
   for (std::size_t i = 0; i < inputs->size(); ++i)

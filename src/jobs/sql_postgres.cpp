@@ -133,6 +133,7 @@ Result<std::unique_ptr<Sql>> open_postgres(const std::string& url, const StoreOp
   auto connection = postgres::Connection::open(url, {.connect_timeout = options.connect_timeout,
                                                      .statement_timeout = options.statement_timeout,
                                                      .lock_timeout = options.statement_timeout,
+                                                     .idle_in_transaction_timeout = options.statement_timeout,
                                                      .application_name = "etlpipe jobs"});
   if (!connection) return failure(std::move(connection.error()));
   return std::make_unique<PostgresSql>(std::move(*connection), url, options);

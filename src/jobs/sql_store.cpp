@@ -55,6 +55,13 @@ std::string list_of(std::span<const Lease> leases) {
     fmt::format_to(std::back_inserter(list), "{}({},{})", list.empty() ? "" : ",", one.unit, one.epoch);
   return list;
 }
+/// The first unit of a job in a state, or NULL. In the order of the index for that state: with EXISTS, PostgreSQL may
+/// read the whole table for it when its statistics are old.
+std::string first_unit(std::string_view job, std::string_view state, std::string_view more = "") {
+  return fmt::format(
+      "(SELECT p.number FROM etl_job_units p WHERE p.job={} AND p.state='{}' {} ORDER BY p.number LIMIT 1)", job, state,
+      more);
+}
 /// The leases whose units are not in the result.
 std::vector<Lease> missing(std::span<const Lease> leases, const Table& found) {
   std::vector<Lease> lost;
@@ -177,11 +184,10 @@ class SqlJobStore final : public JobStore {
       if (!locked) return failure(locked.error());
       for (std::size_t row = 0; row < locked->size(); ++row) {
         const auto ended = sql_->run(
-            "UPDATE etl_jobs SET finished_at=@now, state=CASE WHEN EXISTS(SELECT 1 FROM etl_job_units u WHERE u.job=?1 "
-            "AND u.state='quarantined') THEN 'completed_with_quarantine' ELSE 'completed' END WHERE id=?1 AND "
-            "state='running' AND NOT EXISTS(SELECT 1 FROM etl_job_units u WHERE u.job=?1 AND u.state='pending') AND "
-            "NOT "
-            "EXISTS(SELECT 1 FROM etl_job_units u WHERE u.job=?1 AND u.state='running') RETURNING id",
+            fmt::format("UPDATE etl_jobs SET finished_at=@now, state=CASE WHEN {} IS NULL THEN 'completed' ELSE "
+                        "'completed_with_quarantine' END WHERE id=?1 AND state='running' AND {} IS NULL AND {} IS NULL "
+                        "RETURNING id",
+                        first_unit("?1", "quarantined"), first_unit("?1", "pending"), first_unit("?1", "running")),
             {locked->integer(row, 0)});
         if (!ended) return failure(ended.error());
         count += ended->size();
@@ -259,17 +265,18 @@ class SqlJobStore final : public JobStore {
   // --- the worker's ---
 
   Result<std::vector<Claimed>> claim(const ClaimOptions& options) override {
-    // PostgreSQL would otherwise be free to run the subquery several times, and to lock more rows than it is to.
+    // MATERIALIZED: PostgreSQL would otherwise be free to run the subquery several times, and to lock more rows than it
+    // is to. The LIMIT is a number and not a parameter, for which PostgreSQL would plan to sort all that is pending.
     const auto claimed = sql_->write(
-        "WITH picked AS MATERIALIZED (SELECT u.id AS unit FROM etl_job_units u WHERE u.job=(SELECT j.id FROM etl_jobs "
-        "j "
-        "WHERE j.state IN ('preparing','running') AND (j.id=?4 OR ?4=0) AND EXISTS(SELECT 1 FROM etl_job_units p WHERE "
-        "p.job=j.id AND p.state='pending' AND p.not_before<=@now) ORDER BY j.id LIMIT 1) AND u.state='pending' AND "
-        "u.not_before<=@now ORDER BY u.number LIMIT ?3 @skip) "
-        "UPDATE etl_job_units SET state='running', epoch=epoch+1, worker=?1, claimed_at=@now, beat_at=@now, "
-        "lease_until=@now+?2 FROM picked WHERE id=unit RETURNING id, job, epoch, number, attempts, input, begin_at, "
-        "end_at, first_line, restart",
-        {options.worker, in_ms(options.lease), signed_of(options.most), options.job.value_or(0)});
+        fmt::format(
+            "WITH picked AS MATERIALIZED (SELECT u.id AS unit FROM etl_job_units u WHERE u.job=(SELECT j.id FROM "
+            "etl_jobs j WHERE j.state IN ('preparing','running') AND (j.id=?3 OR ?3=0) AND {} IS NOT NULL "
+            "ORDER BY j.id LIMIT 1) AND u.state='pending' AND u.not_before<=@now ORDER BY u.number LIMIT {} @skip) "
+            "UPDATE etl_job_units SET state='running', epoch=epoch+1, worker=?1, claimed_at=@now, beat_at=@now, "
+            "lease_until=@now+?2 FROM picked WHERE id=unit "
+            "RETURNING id, job, epoch, number, attempts, input, begin_at, end_at, first_line, restart",
+            first_unit("j.id", "pending", "AND p.not_before<=@now"), options.most),
+        {options.worker, in_ms(options.lease), options.job.value_or(0)});
     if (!claimed) return failure(claimed.error());
     std::vector<Claimed> all;
     for (std::size_t row = 0; row < claimed->size(); ++row)

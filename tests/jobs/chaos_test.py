@@ -4,9 +4,12 @@
     chaos_test.py PROGRAM sqlite|postgres [--rounds N] [--seed N] [--log FILE]
 
 At the end every entry was landed once, which a trigger on the table counts, no unit is stuck, and nobody intervened.
-PostgreSQL: the server of the tests (ETLPIPE_POSTGRES), in a schema of its own.
+PostgreSQL: a server of its own, which is restarted too. There one of the processes may stay frozen until the job has
+ended, and the clocks of the processes are days apart and run at different speeds (libfaketime, if it is installed).
 """
 import argparse
+import contextlib
+import glob
 import os
 import pathlib
 import random
@@ -17,70 +20,53 @@ import sys
 import tempfile
 import time
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "support"))
+from stores import Postgres, Sqlite  # noqa: E402
+
 ENTRIES = 3000
 LEASE = 1.0
 LIMIT = 240  # s, for one round
 STARTED = []
 
 
-class Sqlite:
+class Server:
+    """A PostgreSQL server of its own."""
+
     def __init__(self, folder):
-        self.path = folder / "jobs.db"
-        self.url = f"sqlite:{self.path}"
+        self.folder = folder
 
-    def run(self, sql):
-        with sqlite3.connect(self.path, timeout=60) as database:
-            return [list(map(str, row)) for row in database.execute(sql).fetchall()]
+    def command(self, name):
+        subprocess.run([ROOT / "scripts" / "postgres_for_tests.sh", name, self.folder], check=True,
+                       stdout=subprocess.DEVNULL)
 
-    def count_landings(self):
-        self.run("CREATE TABLE landings(accession TEXT)")
-        for event in ("INSERT", "UPDATE"):
-            self.run(f"CREATE TRIGGER count_{event} AFTER {event} ON proteins BEGIN "
-                     "INSERT INTO landings VALUES(new.accession); END")
+    def __enter__(self):
+        self.command("start")
+        self.url = (self.folder / "url").read_text().strip()
+        return self
 
-    def cut(self, chance):
-        """A lock that is held for a while, as a connection that is cut would be."""
-        database = sqlite3.connect(self.path, timeout=0.5, isolation_level=None)
-        try:
-            database.execute("BEGIN IMMEDIATE")
-            time.sleep(chance.uniform(0.05, 0.5))
-            database.execute("ROLLBACK")
-        except sqlite3.OperationalError:
-            pass  # a frozen process has the lock, and only we will continue it
-        finally:
-            database.close()
+    def __exit__(self, *error):
+        self.command("stop")
 
-    def end(self):
-        pass
+    def restart(self, chance):
+        """Sessions end, and nobody can connect for a while."""
+        self.command("halt")
+        time.sleep(chance.uniform(0, 1.5))
+        self.command("resume")
 
 
-class Postgres:
-    def __init__(self, folder):
-        self.server = (pathlib.Path(os.environ["ETLPIPE_POSTGRES"]) / "url").read_text().strip()
-        self.schema = f"chaos_{os.getpid()}_{random.randrange(1 << 30)}"
-        self.url = self.server
-        self.run(f"CREATE SCHEMA {self.schema}")
-        self.url = f"{self.server}?options=-csearch_path%3D{self.schema}"
-
-    def run(self, sql):
-        done = subprocess.run(["psql", "-XAtq", "-F", "\t", "-v", "ON_ERROR_STOP=1", self.url, "-c", sql],
-                              check=True, capture_output=True, text=True)
-        return [line.split("\t") for line in done.stdout.splitlines()]
-
-    def count_landings(self):
-        self.run("CREATE TABLE landings(accession TEXT); CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS "
-                 "$$BEGIN INSERT INTO landings VALUES(new.accession); RETURN new; END$$; CREATE TRIGGER note AFTER INSERT "
-                 "OR UPDATE ON proteins FOR EACH ROW EXECUTE FUNCTION note()")
-
-    def cut(self, chance):
-        self.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'etlpipe%' AND "
-                 f"query LIKE '%etl_%' AND random() < {chance.uniform(0.2, 0.9)}")
-
-    def end(self):
-        self.run(f"DROP SCHEMA {self.schema} CASCADE")
+def clock_of(chance):
+    """The environment of a process whose clock is days away, and its name for the log; nothing without libfaketime."""
+    library = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+    if not library:
+        return {}, ""
+    name = f"{chance.choice('+-')}{chance.randint(1, 100)}d x{chance.choice(['0.5', '1', '1.5', '3'])}"
+    # Only the time of the day: files keep their times, and the program's own waits stay as long as they are.
+    return {"LD_PRELOAD": library[0], "FAKETIME": name, "NO_FAKE_STAT": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1"}, name
 
 
-def chaos(program, store, folder, seed, log):
+def chaos(program, store, server, folder, seed, log):
     chance = random.Random(seed)
     release, empty = folder / f"r{seed}.dat", folder / "empty.dat"
     if chance.random() < 0.5:
@@ -94,19 +80,22 @@ def chaos(program, store, folder, seed, log):
     common = ["--store", store.url, "--lease", str(LEASE), "--workers", "2"]
     ingest = [program, "ingest", release, "--job", "chaos", "--unit-mb", "0.25", "--batch-size", "20", "--max-attempts",
               "100000", *common]
+    commands = [ingest] + 3 * [[program, "worker", *common]]
+    clocks = [clock_of(chance) if server else ({}, "") for _ in commands]
 
-    def start(command):
-        STARTED.append(subprocess.Popen(command, stdout=output, stderr=output))
+    def start(place):
+        STARTED.append(subprocess.Popen(commands[place], stdout=output, stderr=output,
+                                        env=os.environ | clocks[place][0]))
         return STARTED[-1]
 
     # The first one makes the job. A process that has died is started again with its own command, as a service would do.
-    commands = [ingest] + 3 * [[program, "worker", *common]]
-    running = [start(ingest)]
+    running = [start(0)]
     while not has_units(store):
         time.sleep(0.05)
-    running += [start(command) for command in commands[1:]]
+    running += [start(place) for place in range(1, len(commands))]
     frozen = {}  # process: when to continue it
-    counts = {"kill": 0, "freeze": 0, "cut": 0}
+    for_good = None
+    counts = {"kill": 0, "freeze": 0, "cut": 0, "restart": 0}
     begin = time.monotonic()
     actions = chance.randint(8, 14)
     done = 0
@@ -123,14 +112,16 @@ def chaos(program, store, folder, seed, log):
             break
         for place, process in enumerate(running):
             if process.poll() is not None:
-                running[place] = start(commands[place])
+                running[place] = start(place)
         if done < actions:
             process = chance.choice(running)
-            action = chance.choice(["kill", "kill", "freeze", "freeze", "cut"])
+            action = chance.choice(["kill", "kill", "freeze", "freeze", "cut", *(["restart"] if server else [])])
             done += 1
             counts[action] += 1
             if action == "cut":
                 store.cut(chance)
+            elif action == "restart":
+                server.restart(chance)
             elif process.poll() is None and process not in frozen:
                 if action == "kill":
                     process.kill()
@@ -138,6 +129,11 @@ def chaos(program, store, folder, seed, log):
                 else:
                     process.send_signal(signal.SIGSTOP)
                     frozen[process] = time.monotonic() + chance.uniform(1.2, 3) * LEASE
+                    # SQLite cannot take its lock from a frozen process, a server can. The one that makes the job is
+                    # needed until it has made it.
+                    if server and for_good is None and process is not running[0] and chance.random() < 0.5:
+                        for_good = process
+                        frozen[process] = float("inf")
         time.sleep(chance.uniform(0.02, 0.25))
     for process in frozen:
         process.send_signal(signal.SIGCONT)
@@ -153,8 +149,11 @@ def chaos(program, store, folder, seed, log):
     figures = f"landings {landed[0]}, entries {landed[1]}, stored {stored}, settled {settled}"
     assert [*landed, stored, settled] == [str(ENTRIES)] * 4, f"seed {seed}: {figures}"
     attempts = store.run("SELECT sum(attempts), max(epoch) FROM etl_job_units")[0]
+    more = f", {counts['restart']} restarts{', one frozen for good' if for_good else ''}" if server else ""
+    clock = f"; clocks {', '.join(name for _, name in clocks)}" if clocks[0][1] else ""
     line = (f"seed {seed}: ok, {time.monotonic() - begin:.1f} s, {counts['kill']} kills, {counts['freeze']} freezes, "
-            f"{counts['cut']} cuts; {attempts[0]} units reclaimed or failed, highest epoch {attempts[1]}; {figures}")
+            f"{counts['cut']} cuts{more}; {attempts[0]} units reclaimed or failed, highest epoch {attempts[1]}; "
+            f"{figures}{clock}")
     print(line, flush=True)
     if log:
         log.write(line + "\n")
@@ -184,20 +183,22 @@ def main():
     parser.add_argument("--log", type=pathlib.Path)
     options = parser.parse_args()
     log = open(options.log, "a") if options.log else None
-    for seed in range(options.seed, options.seed + options.rounds):
-        with tempfile.TemporaryDirectory(prefix="etlpipe-chaos-") as name:
-            folder = pathlib.Path(name)
-            store = (Sqlite if options.store == "sqlite" else Postgres)(folder)
-            try:
-                chaos(options.program.resolve(), store, folder, seed, log)
-            except BaseException:
-                for process in STARTED:
-                    process.kill()
-                if (folder / "output").exists():
-                    sys.stderr.write("".join((folder / "output").read_text().splitlines(True)[-40:]))
-                raise
-            finally:
-                store.end()
+    with tempfile.TemporaryDirectory(prefix="etlpipe-chaos-server-") as place, contextlib.ExitStack() as stack:
+        server = stack.enter_context(Server(pathlib.Path(place) / "server")) if options.store == "postgres" else None
+        for seed in range(options.seed, options.seed + options.rounds):
+            STARTED.clear()
+            with tempfile.TemporaryDirectory(prefix="etlpipe-chaos-") as name:
+                folder = pathlib.Path(name)
+                try:
+                    with (Postgres(server.url) if server else Sqlite(folder / "jobs.db")) as store:
+                        chaos(options.program.resolve(), store, server, folder, seed, log)
+                except BaseException:
+                    if (folder / "output").exists():
+                        sys.stderr.write("".join((folder / "output").read_text().splitlines(True)[-40:]))
+                    raise
+                finally:
+                    for process in STARTED:
+                        process.kill()
 
 
 if __name__ == "__main__":

@@ -146,7 +146,10 @@ int ingest(const Ingest& options, const etl::StopToken& stop) {
   if (auto problem = check_inputs(options.files)) return fail(*problem, 2);
 #ifdef PROGRAM_JOBS
   if (options.postgres() && !options.dry_run) {
-    auto store = etl::postgres::Store::open(options.store);
+    auto pool = etl::postgres::Pool::make(options.store,
+                                          connection_options(options.statement_timeout, options.statement_timeout));
+    if (!pool) return fail(pool.error());
+    auto store = etl::postgres::Store::over(*pool);
     if (!store) return fail(store.error());
     return ingest_into<PostgresWriter>(**store, options, stop);
   }

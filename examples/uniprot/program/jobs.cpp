@@ -3,10 +3,14 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
+#include <future>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -128,10 +132,12 @@ jobs::WorkerReport work_on(jobs::JobStore& store, Store& data, const jobs::Worke
       options, stop);
 }
 
-etl::Result<jobs::WorkerReport> work_at(const std::string& url, jobs::JobStore& store,
+etl::Result<jobs::WorkerReport> work_at(const JobCommand& command, jobs::JobStore& store,
                                         const jobs::WorkerOptions& options, const etl::StopToken& stop) {
+  const std::string& url = command.store;
   if (etl::value(jobs::backend_of(url)) == jobs::Backend::Postgres) {
-    auto pool = etl::postgres::Pool::make(url, {.lock_timeout = std::chrono::minutes(1)});
+    // A worker that is frozen within a transaction keeps the locks of its rows no longer than its lease.
+    auto pool = etl::postgres::Pool::make(url, connection_options(command.statement_timeout, command.lease));
     if (!pool) return etl::failure(std::move(pool.error()));
     auto data = etl::postgres::Store::over(*pool);
     if (!data) return etl::failure(std::move(data.error()));
@@ -142,8 +148,8 @@ etl::Result<jobs::WorkerReport> work_at(const std::string& url, jobs::JobStore& 
   return work_on<Writer>(store, **data, options, stop);
 }
 
-int work_and_tell(const std::string& url, jobs::JobStore& store, const JobCommand& command,
-                  std::optional<jobs::Id> only, std::size_t batch_size, const etl::StopToken& stop) {
+int work_and_tell(jobs::JobStore& store, const JobCommand& command, std::optional<jobs::Id> only,
+                  std::size_t batch_size, const etl::StopToken& stop) {
   jobs::WorkerOptions options{.job = only,
                               .lease = std::chrono::milliseconds(static_cast<std::int64_t>(command.lease * 1000)),
                               .poll = std::chrono::milliseconds(500),
@@ -162,7 +168,7 @@ int work_and_tell(const std::string& url, jobs::JobStore& store, const JobComman
         say("  {}\n",
             event.run.errors.empty() ? std::string(to_string(event.run.outcome)) : event.run.errors.front().text());
     };
-  const auto report = work_at(url, store, options, stop);
+  const auto report = work_at(command, store, options, stop);
   if (!report) return fail(report.error());
   if (report->error) return fail(*report->error);
   if (!command.quiet)
@@ -203,30 +209,54 @@ int ingest_job(const Ingest& options, const etl::StopToken& stop) {
   auto store = jobs::open(options.store, {.max_attempts = options.max_attempts});
   if (!store) return fail(store.error());
   const Settings settings{options.selection, options.tables, options.batch_size};
-  const auto job =
-      jobs::coordinate(**store, {.organisation = options.organisation, .type = "protein", .version = options.job},
-                       settings.text(), options.files,
-                       {.records = etl::io::RecordSplitter("//"),
-                        .unit_bytes = options.unit_bytes,
-                        .max_record = uniprot::max_entry_bytes},
-                       stop.drain());
+  auto another = (*store)->again();
+  if (!another) return fail(another.error());
+  // This process works on the first units while a thread of its own cuts the others.
+  etl::StopSource either;  // the user's stop, or a file that cannot be cut
+  const std::stop_callback drain(stop.drain(), [&] { either.request_drain(); });
+  const std::stop_callback abandon(stop.abandon(), [&] { either.request_abandon(); });
+  std::promise<etl::Result<jobs::Job>> made;
+  etl::Result<jobs::Job> cut;
+  std::jthread cutter([&] {
+    bool told = false;
+    const auto tell = [&](const jobs::Job& job) { told = true, made.set_value(job); };
+    try {
+      cut =
+          jobs::coordinate(**another, {.organisation = options.organisation, .type = "protein", .version = options.job},
+                           settings.text(), options.files,
+                           {.records = etl::io::RecordSplitter("//"),
+                            .unit_bytes = options.unit_bytes,
+                            .max_record = uniprot::max_entry_bytes},
+                           either.stop_token().drain(), tell);
+    } catch (const std::exception& error) {
+      cut = etl::fatal(error.what());
+    }
+    if (!told) made.set_value(cut);
+    if (!cut) either.request_drain();
+  });
+  const auto job = made.get_future().get();
   if (!job) return fail(job.error());
-  if (!options.quiet) {
-    const auto progress = (*store)->progress(job->id);
-    if (!progress) return fail(progress.error());
-    say("job {} '{}': {} units of {} files; others may join with: etl-uniprot worker --store URL\n", job->id,
-        job->key.version, progress->units(), options.files.size());
-  }
-  JobCommand command{.store = options.store, .lease = options.lease, .workers = options.workers};
+  if (!options.quiet)
+    say("job {} '{}' of {} files; others may join with: etl-uniprot worker --store URL\n", job->id, job->key.version,
+        options.files.size());
+  JobCommand command{.store = options.store,
+                     .lease = options.lease,
+                     .statement_timeout = options.statement_timeout,
+                     .workers = options.workers};
   command.max_rejects = options.max_rejects;
   command.memory = options.memory;
   command.quiet = options.quiet;
-  const int code = work_and_tell(options.store, **store, command, job->id, options.batch_size, stop);
+  const int code = work_and_tell(**store, command, job->id, options.batch_size, either.stop_token());
+  if (code == 1) either.request_drain();
+  cutter.join();
+  if (!cut && !stop.drain().stop_requested()) return fail(cut.error());
   if (code != 0) return code;
-  const auto ended = (*store)->find(std::to_string(job->id));
+  const auto ended = (*store)->progress(job->id);
   if (!ended) return fail(ended.error());
-  if (!options.quiet) fmt::print("job {} '{}' is {}\n", ended->id, ended->key.version, to_string(ended->state));
-  return ended->state == jobs::JobState::CompletedWithQuarantine ? 3 : 0;
+  if (!options.quiet) fmt::print("job {} '{}' is {}\n", job->id, job->key.version, to_string(ended->job.state));
+  if (ended->job.state == jobs::JobState::Cancelled) return 4;
+  // Other workers may have met what is bad in it.
+  return ended->quarantined > 0 || ended->rejected > 0 ? 3 : 0;
 }
 
 int work(const JobCommand& command, const etl::StopToken& stop) {
@@ -234,7 +264,7 @@ int work(const JobCommand& command, const etl::StopToken& stop) {
   if (!store) return fail(store.error());
   const auto only = job_of(**store, command);
   if (!only) return fail(only.error());
-  return work_and_tell(command.store, **store, command, *only, 500, stop);
+  return work_and_tell(**store, command, *only, 500, stop);
 }
 
 int cancel_job(const JobCommand& command) {

@@ -34,7 +34,8 @@ constexpr const char* exit_codes =
     "  1  failed: the last lines say why; what was committed before is in the database\n"
     "  2  wrong usage, or an input that cannot be opened\n"
     "  3  done, but some entries were rejected\n"
-    "  4  stopped by a signal: the entries taken so far are loaded (a second signal does not wait for that)\n"
+    "  4  stopped by a signal: the entries taken so far are loaded (a second signal does not wait for that); or the job\n"
+    "     was cancelled\n"
     "  5  as 4, and the rest did not make it within the drain deadline\n";
 
 void add_selection(CLI::App* command, program::Selection& selection) {
@@ -98,6 +99,13 @@ int run(int argc, char** argv) {
   in->add_option("--lease", command.lease, "Seconds after which the unit of a dead worker is given to another")
       ->check(CLI::Range(0.1, 1e6))
       ->capture_default_str();
+  const auto add_statement_timeout = [&command](CLI::App* to) {
+    to->add_option("--statement-timeout", command.statement_timeout,
+                   "PostgreSQL: seconds after which a statement is given up, and tried again")
+        ->check(CLI::Range(0.1, 1e6))
+        ->capture_default_str();
+  };
+  add_statement_timeout(in);
 #endif
   CLI::Option* const workers = in->add_option("--workers", ingest.workers, "Threads that parse")
                                    ->check(CLI::Range(1, 4096))
@@ -177,6 +185,7 @@ int run(int argc, char** argv) {
   worker->add_option("--lease", command.lease, "Seconds after which the unit of a dead worker is given to another")
       ->check(CLI::Range(0.1, 1e6))
       ->capture_default_str();
+  add_statement_timeout(worker);
   worker->add_option("--max-rejects", command.max_rejects,
                      "Quarantine a unit with more bad entries than this [no limit]");
   worker->add_flag("--quiet", command.quiet, "Only errors");
@@ -198,6 +207,7 @@ int run(int argc, char** argv) {
         throw CLI::ValidationError("--store", backend.error().message());
     ingest.unit_bytes = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(unit_mb * (1 << 20)));
     ingest.lease = command.lease;
+    ingest.statement_timeout = command.statement_timeout;
 #endif
     if (inspect.pretty && format != "json")
       throw CLI::ValidationError("--pretty", "goes with --format json: the lines of ndjson are whole objects");

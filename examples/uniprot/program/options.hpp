@@ -42,7 +42,8 @@ struct Ingest {
   std::string job{};           // empty: without a job
   std::string organisation{};  // whose job it is
   std::uint64_t unit_bytes = 8 << 20;
-  double lease = 60;  // s
+  double lease = 60;               // s
+  double statement_timeout = 300;  // s, PostgreSQL
   std::uint32_t max_attempts = 3;
 
   [[nodiscard]] bool postgres() const { return !store.starts_with("sqlite:"); }
@@ -54,7 +55,8 @@ struct JobCommand {
   std::string job{};  // number or name; empty: all
   bool stay = false;  // a worker that waits for new jobs
   bool watch = false;
-  double lease = 60;  // s
+  double lease = 60;               // s
+  double statement_timeout = 300;  // s, PostgreSQL
   std::size_t workers = std::max(1u, std::thread::hardware_concurrency());
   std::uint64_t max_rejects = UINT64_MAX;
   std::shared_ptr<etl::MemoryBudget> memory{};  // null: no limit

@@ -1,5 +1,8 @@
 #include "postgres_schema.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <set>
@@ -93,6 +96,13 @@ etl::Result<void> replace_all(postgres::Tx& tx, const Table& table, const std::m
 }
 
 }  // namespace
+
+etl::postgres::ConnectionOptions connection_options(double statement, double idle) {
+  const auto ms = [](double seconds) { return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000)); };
+  return {.statement_timeout = ms(statement),
+          .lock_timeout = std::min<std::chrono::milliseconds>(ms(statement), std::chrono::minutes(1)),
+          .idle_in_transaction_timeout = ms(idle)};
+}
 
 struct PostgresWriter::State {
   postgres::Pool pool;

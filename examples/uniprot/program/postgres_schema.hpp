@@ -13,6 +13,9 @@
 
 namespace program {
 
+/// Time limits, in seconds, of a statement and between two statements of a transaction.
+[[nodiscard]] etl::postgres::ConnectionOptions connection_options(double statement, double idle);
+
 /// Writes rows to PostgreSQL by COPY. Used by one thread at a time.
 class PostgresWriter {
  public:

@@ -2,6 +2,7 @@
 /// Makes a job and its units.
 
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -17,9 +18,10 @@ namespace etl::inline v0::jobs {
 /// Makes a job of files: takes their fingerprints, cuts them into units, and starts the job. Workers may take units
 /// while later ones are still being cut. If the process dies meanwhile, the same call goes on: units that exist are
 /// left alone. A job that is ready is returned as it is, and its files are not read again. After a Completed job
-/// nothing is done: this version is ingested (S0-29).
+/// nothing is done: this version is ingested (S0-29). `on_job` is called on this thread as soon as the job exists.
 [[nodiscard]] Result<Job> coordinate(JobStore& store, const JobKey& key, const std::string& spec,
                                      std::span<const std::filesystem::path> files, const SplitOptions& options,
-                                     const std::stop_token& stop = {});
+                                     const std::stop_token& stop = {},
+                                     const std::function<void(const Job&)>& on_job = {});
 
 }  // namespace etl::inline v0::jobs

@@ -8,6 +8,7 @@
 ///     return report.exit_code();
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -75,6 +76,14 @@ struct WorkerReport {
   [[nodiscard]] int exit_code() const noexcept;
 };
 
+/// What `work` calls for each unit: a callable that takes `const Work&` and returns the pipeline of that unit, as a
+/// value or a `Result`. Any type of data will do: `extract` parses the range of the file (`Work::open`), `transform`
+/// makes a record, and `load` stores a batch in the store's transaction.
+template <class Make>
+concept UnitPipelines = requires(Make& make, const Work& work) {
+  { make(work) } -> std::move_constructible;
+};
+
 namespace detail {
 using RunUnit = std::function<RunReport(const Work& work, const std::function<Result<void>()>& still_mine,
                                         Options options, StopToken stop)>;
@@ -90,8 +99,7 @@ inline constexpr bool is_result<Result<T>> = true;
 
 /// Claims units and lands each with a pipeline that `make(const Work&)` returns, as a value or a `Result`. The
 /// pipeline's `load` takes `Store`'s transaction, and `data` must be the database of `jobs`. Each unit is a run of the
-/// core
-/// (`etl::start`): retries, dead letters, budgets and memory are those of `options.run`. Heartbeats have their own
+/// core (`etl::start`): retries, dead letters, budgets and memory are those of `options.run`. Heartbeats have their own
 /// thread and connection. A stop drains the unit and hands it back with its progress (G20); a lost lease abandons it
 /// (G19). A unit that fails is tried again, by any worker, and is quarantined after its last attempt. A run that ends
 /// with an error of class Transient is no attempt, unless it is the fifth in a row of this worker that lands no record.
@@ -99,6 +107,9 @@ inline constexpr bool is_result<Result<T>> = true;
 template <class Store, class Make>
 [[nodiscard]] WorkerReport work(JobStore& jobs, Store& data, Make make, const WorkerOptions& options = {},
                                 StopToken stop = {}) {
+  static_assert(UnitPipelines<Make>,
+                "etl: jobs::work needs a callable that takes a const etl::jobs::Work& and returns the pipeline of that "
+                "unit, or an etl::Result of it");
   const detail::RunUnit run_unit = [&](const Work& work, const std::function<Result<void>()>& still_mine, Options run,
                                        StopToken its_stop) {
     FencedStore<Store> fenced(data, work.unit.lease, still_mine);

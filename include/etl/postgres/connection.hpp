@@ -42,7 +42,10 @@ struct ConnectionOptions {
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds statement_timeout{0};  ///< 0: as the server is configured
   std::chrono::milliseconds lock_timeout{0};       ///< 0: as the server is configured
-  std::string application_name = "etlpipe";        ///< unless the URL gives one
+  /// The server ends a session that has a transaction open and sends nothing for so long, so that a client that is
+  /// frozen keeps no lock. 0: as the server is configured.
+  std::chrono::milliseconds idle_in_transaction_timeout{0};
+  std::string application_name = "etlpipe";  ///< unless the URL gives one
 };
 
 /// A parameter of a query, converted to text. nullptr and an empty optional are NULL.
@@ -107,8 +110,8 @@ class Connection {
  public:
   /// Connects. `url` is any libpq connection string or URI: `postgresql://user:password@host:port/database?sslmode=...`
   /// or `host=... dbname=...`. Parameters that it leaves out come from PGHOST, PGPASSWORD, ~/.pgpass and so on. If the
-  /// other side disappears, each side notices after a minute (TCP keepalives), unless the URL or the server sets
-  /// another time.
+  /// other side disappears, each side notices after a minute (TCP keepalives and TCP_USER_TIMEOUT), unless the URL or
+  /// the server sets another time.
   [[nodiscard]] static Result<Connection> open(std::string_view url, const ConnectionOptions& options = {});
   /// Runs one or more statements and ignores their results. Several statements are one transaction, unless one is open.
   [[nodiscard]] Result<void> execute(std::string_view sql);
@@ -135,7 +138,7 @@ class Connection {
   /// Connects again, once, if the connection was lost. The session loses its temporary tables and settings. The
   /// time-outs of the options are set again, and statements of `prepare` are prepared again.
   [[nodiscard]] Result<void> reconnect();
-  /// Whether a transaction is open.
+  /// Whether a transaction is open. A connection that is known to be lost has none.
   [[nodiscard]] bool in_transaction() const noexcept;
   /// Asks the server to cancel the statement that this connection waits for. Any thread may call it while the
   /// connection exists.

@@ -304,6 +304,30 @@ TEMPLATE_TEST_CASE("many claim at once, and each unit goes to one of them (G19)"
   CHECK(counts(*store, job.id) == "0 0 60 0");
 }
 
+TEST_CASE("on PostgreSQL no claim and no end of a job reads the whole table, whatever its statistics say", "[jobs]") {
+  const OnPostgres place;
+  auto store = open_jobs(place.url());
+  const jobs::Job job = make_job(*store, 0);
+  const auto add = [&](std::string_view state, int from, int to) {
+    place.execute(
+        fmt::format("INSERT INTO etl_job_units(job, number, state, input, begin_at, end_at, first_line, restart, "
+                    "created_at) SELECT {}, i, '{}', 0, 0, 1, 1, '', 0 FROM generate_series({},{}) i",
+                    job.id, state, from, to));
+  };
+  add("done", 1, 3000);
+  add("pending", 3001, 6000);
+  place.execute("ANALYZE etl_job_units");
+  for (int i = 0; i < 20; ++i) {  // a statement gets its lasting plan after five runs
+    CHECK(ok(store->finish(std::vector{claim(*store, "w").at(0).lease})).empty());
+    CHECK(ok(store->settle()) == 0);
+    CHECK(ok(store->reclaim()) == 0);
+  }
+  store.reset();  // the session leaves its figures to the server's statistics
+  const std::string of_units = "FROM pg_stat_user_tables WHERE relname='etl_job_units' AND schemaname=current_schema()";
+  while (place.value("SELECT n_tup_upd>=40 " + of_units) != "t") {}
+  CHECK(place.value("SELECT seq_tup_read " + of_units) == "0");
+}
+
 TEST_CASE("the URL of a store is sqlite:PATH or postgresql://...", "[jobs]") {
   CHECK(ok(jobs::backend_of("sqlite:a.db")) == jobs::Backend::Sqlite);
   CHECK(ok(jobs::backend_of("postgresql://h/d")) == jobs::Backend::Postgres);

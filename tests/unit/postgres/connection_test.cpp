@@ -1,3 +1,7 @@
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -11,6 +15,8 @@
 #include "support/catch.hpp"
 #include "support/postgres_proxy.hpp"
 #include "unit/postgres/support.hpp"
+
+extern "C" int PQsocket(const pg_conn* handle);  // libpq's own header is not on the path of tests
 
 using namespace std::chrono_literals;
 using etl::ErrorClass;
@@ -40,6 +46,17 @@ TEST_CASE("postgres connection: both sides notice that the other is gone, unless
   auto own = test::open(test::postgres_url() + "?options=-ctcp_keepalives_idle%3D77&keepalives_idle=66");
   CHECK(test::value(own, "SHOW tcp_keepalives_idle") == "77");
   CHECK(test::value(own, "SHOW tcp_keepalives_count") == "3");
+
+  // Keepalives say nothing while sent bytes are not confirmed: then the system would try for a quarter of an hour.
+  const auto patience = [](const Connection& of) {
+    unsigned ms = 0;
+    socklen_t size = sizeof ms;
+    CHECK(::getsockopt(PQsocket(of.handle()), IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &size) == 0);
+    return ms;
+  };
+  CHECK(patience(connection) == 60'000);
+  CHECK(test::value(connection, "SHOW tcp_user_timeout") == "60000");
+  CHECK(patience(test::open(test::postgres_url() + "?tcp_user_timeout=5000")) == 5000);
 }
 
 // --- connecting
@@ -98,8 +115,11 @@ TEST_CASE("postgres connection: a URL that cannot be read is an error that does 
 }
 
 TEST_CASE("postgres connection: options reach the session, and the URL goes before them") {
-  auto db =
-      test::open(test::postgres_url(), {.statement_timeout = 1234ms, .lock_timeout = 77ms, .application_name = "me"});
+  auto db = test::open(test::postgres_url(), {.statement_timeout = 1234ms,
+                                              .lock_timeout = 77ms,
+                                              .idle_in_transaction_timeout = 4321ms,
+                                              .application_name = "me"});
+  CHECK(value(db, "SHOW idle_in_transaction_session_timeout") == "4321ms");
   CHECK(value(db, "SHOW statement_timeout") == "1234ms");
   CHECK(value(db, "SHOW lock_timeout") == "77ms");
   CHECK(value(db, "SHOW application_name") == "me");
@@ -300,6 +320,20 @@ TEST_CASE("postgres connection: one that the server has ended is noticed, and ca
   const etl::Error e = error_of(db.query("SELECT 1"));  // without asking first
   CHECK(e.error_class == ErrorClass::Transient);
   CHECK(e.code == std::errc::not_connected);
+}
+
+TEST_CASE("postgres connection: a lost connection has no transaction, whatever it had before") {
+  auto killer = test::open(test::postgres_url());
+  for (const bool begun : {false, true}) {
+    auto db = test::open(test::postgres_url());
+    if (begun) ok(db.execute("BEGIN"));
+    CHECK(db.in_transaction() == begun);
+    test::terminate(killer, pid(db));
+    CHECK_FALSE(db.query("SELECT 1").has_value());
+    CHECK_FALSE(db.in_transaction());
+    ok(db.reconnect());
+    CHECK_FALSE(db.in_transaction());
+  }
 }
 
 TEST_CASE("postgres transaction: its connection lost before the commit is transient, and nothing is stored") {

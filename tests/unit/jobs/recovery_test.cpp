@@ -1,0 +1,316 @@
+// G19 to G21, G5: what is left of a unit after an error, a death or a hang never holds up the job.
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <etl/postgres/pool.hpp>
+#include <etl/sqlite/database.hpp>
+
+#include "unit/jobs/support.hpp"
+
+using namespace test;  // NOLINT(google-build-using-namespace)
+using std::chrono::milliseconds;
+
+namespace {
+
+/// What a worker asks of its store. Shared by its connections.
+struct Watch {
+  std::mutex mutex{};
+  std::condition_variable changed{};
+  int beats = 0;  // of the connection for heartbeats
+  int idle = 0;   // times that there was nothing to claim, although a job is open
+  void count(int Watch::* what) {
+    const std::lock_guard lock(mutex);
+    ++(this->*what);
+    changed.notify_all();
+  }
+  bool reaches(int Watch::* what, int wanted, milliseconds most) {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, most, [&] { return this->*what >= wanted; });
+  }
+};
+
+/// A store that tells a Watch.
+class Watched final : public jobs::JobStore {
+ public:
+  Watched(std::unique_ptr<JobStore> inner, Watch& watch, bool heart = false)
+      : inner_(std::move(inner)), watch_(watch), heart_(heart) {}
+  etl::Result<std::unique_ptr<JobStore>> again() override {
+    auto another = inner_->again();
+    if (!another) return another;
+    return std::make_unique<Watched>(std::move(*another), watch_, true);
+  }
+  etl::Result<std::vector<jobs::Lease>> beat(std::span<const jobs::Lease> leases, milliseconds lease) override {
+    if (heart_) watch_.count(&Watch::beats);
+    return inner_->beat(leases, lease);
+  }
+  etl::Result<std::uint64_t> open_jobs(std::optional<jobs::Id> only) override {
+    auto open = inner_->open_jobs(only);
+    if (open && *open > 0) watch_.count(&Watch::idle);
+    return open;
+  }
+  void wait(milliseconds most, const std::stop_token& stop) override { inner_->wait(most, stop); }
+
+  const std::string& name() const noexcept override { return inner_->name(); }
+  etl::Result<jobs::Job> create(const jobs::JobKey& key, const std::string& spec, std::span<const jobs::Input> inputs,
+                                std::uint64_t unit_bytes) override {
+    return inner_->create(key, spec, inputs, unit_bytes);
+  }
+  etl::Result<void> add_units(jobs::Id job, std::uint64_t first, std::span<const jobs::UnitPlace> units) override {
+    return inner_->add_units(job, first, units);
+  }
+  etl::Result<void> start(jobs::Id job) override { return inner_->start(job); }
+  etl::Result<void> cancel(jobs::Id job) override { return inner_->cancel(job); }
+  etl::Result<void> resume(jobs::Id job) override { return inner_->resume(job); }
+  etl::Result<std::uint64_t> retry_quarantined(jobs::Id job) override { return inner_->retry_quarantined(job); }
+  etl::Result<std::uint64_t> settle() override { return inner_->settle(); }
+  etl::Result<jobs::Job> find(std::string_view which) override { return inner_->find(which); }
+  etl::Result<std::vector<jobs::Input>> inputs(jobs::Id job) override { return inner_->inputs(job); }
+  etl::Result<jobs::Progress> progress(jobs::Id job) override { return inner_->progress(job); }
+  etl::Result<std::vector<jobs::Progress>> list() override { return inner_->list(); }
+  etl::Result<std::vector<jobs::UnitStatus>> units(jobs::Id job, jobs::UnitState state, std::size_t most) override {
+    return inner_->units(job, state, most);
+  }
+  etl::Result<std::vector<jobs::Claimed>> claim(const jobs::ClaimOptions& options) override {
+    return inner_->claim(options);
+  }
+  etl::Result<std::vector<jobs::Lease>> finish(std::span<const jobs::Lease> leases) override {
+    return inner_->finish(leases);
+  }
+  etl::Result<void> release(const jobs::Lease& lease, milliseconds pause) override {
+    return inner_->release(lease, pause);
+  }
+  etl::Result<jobs::UnitState> fail(const jobs::Lease& lease, const std::string& error, milliseconds pause) override {
+    return inner_->fail(lease, error, pause);
+  }
+  etl::Result<void> quarantine(const jobs::Lease& lease, const std::string& error) override {
+    return inner_->quarantine(lease, error);
+  }
+  etl::Result<std::uint64_t> reclaim() override { return inner_->reclaim(); }
+  etl::Result<void> release_all(const std::string& worker) override { return inner_->release_all(worker); }
+
+ private:
+  std::unique_ptr<JobStore> inner_;
+  Watch& watch_;
+  bool heart_;
+};
+
+/// A job of numbered lines in one unit, and a table that takes no line twice.
+template <class Place>
+struct OneUnit {
+  using Store = typename Place::Store;
+  TempFolder folder{};
+  Place place{};
+  std::unique_ptr<jobs::JobStore> store = open_jobs(place.url());
+  std::shared_ptr<Store> data = place.data();
+  jobs::Job job{};
+
+  explicit OneUnit(const std::string& text = numbered_lines(100)) {
+    write_file(folder / "lines", text);
+    place.execute("CREATE TABLE lines(text TEXT NOT NULL UNIQUE)");
+    job = ok(coordinate());
+  }
+  etl::Result<jobs::Job> coordinate() {
+    return jobs::coordinate(*store, {"org", "line", "v1"}, "", std::vector{folder / "lines"}, {});
+  }
+  static jobs::WorkerOptions options(const std::string& name = "w") {
+    jobs::WorkerOptions made{.name = name, .poll = milliseconds(5), .pause = milliseconds(1)};
+    made.run.batch_size = 10;
+    made.run.workers = 2;
+    return made;
+  }
+  jobs::WorkerReport work(const jobs::WorkerOptions& with, bool mended = false) {
+    return jobs::work(*store, *data, [&](const jobs::Work& one) { return Lines<Store>{one, mended}; }, with);
+  }
+  std::string state() { return std::string(to_string(ok(store->find("v1")).state)); }
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("the unit's row tells the host and the process of its worker", "[jobs]", OnSqlite, OnPostgres) {
+  OneUnit<TestType> in;
+  CHECK(in.work(in.options("")).done == 1);
+  std::array<char, 256> host{};
+  REQUIRE(::gethostname(host.data(), host.size() - 1) == 0);
+  const std::string worker = in.place.value("SELECT worker FROM etl_job_units");
+  INFO(worker);
+  CHECK(worker.starts_with(fmt::format("{}:{}:", host.data(), ::getpid())));
+}
+
+TEMPLATE_TEST_CASE("nobody keeps the lease of a unit whose run has thrown", "[jobs]", OnSqlite, OnPostgres) {
+  using Store = typename TestType::Store;
+  OneUnit<TestType> in;
+  struct Throwing : Lines<Store> {
+    Watch* watch;
+    void extract(etl::Emitter<std::string>& out) const {
+      // The lease is kept while the unit is worked on.
+      if (!watch->reaches(&Watch::beats, 2, std::chrono::seconds(60))) throw std::runtime_error("no heartbeat");
+      Lines<Store>::extract(out);
+      throw std::runtime_error("the parser gave up");
+    }
+  };
+  Watch watch;
+  auto options = in.options();
+  options.lease = milliseconds(90);  // a beat each 30 ms
+  options.pause = std::chrono::minutes(1);
+  etl::StopSource stop;
+  int later = -1;
+  options.on_unit = [&](const jobs::UnitEvent&) {
+    const std::lock_guard lock(watch.mutex);
+    watch.beats = 0;
+  };
+  Watched store(ok(in.store->again()), watch);
+  std::jthread ender([&] {
+    // While the worker has nothing to do: one beat may have been on its way.
+    if (watch.reaches(&Watch::idle, 2, std::chrono::seconds(60)))
+      later = watch.reaches(&Watch::beats, 2, milliseconds(400)) ? 2 : 0;
+    stop.request_drain();
+  });
+  const auto report = jobs::work(
+      store, *in.data, [&](const jobs::Work& one) { return Throwing{{one}, &watch}; }, options, stop.stop_token());
+  ender.join();
+  CHECK(report.failed == 1);
+  CHECK(later == 0);
+  CHECK(has(in.place.value("SELECT error FROM etl_job_units"), "the parser gave up"));
+  CHECK(in.place.value("SELECT state FROM etl_job_units") == "pending");
+}
+
+TEMPLATE_TEST_CASE("a unit that failed halfway is tried again without a duplicate, and counts each record once",
+                   "[jobs]", OnSqlite, OnPostgres) {
+  using Store = typename TestType::Store;
+  OneUnit<TestType> in;
+  struct Failing : Lines<Store> {
+    int* loads;
+    etl::Result<void> load(std::span<const std::string> batch, typename Store::Transaction& tx) {
+      if (auto done = Lines<Store>::load(batch, tx); !done) return done;
+      return ++*loads == 4 ? etl::Result<void>(etl::fatal("the disk is on fire")) : etl::Result<void>();
+    }
+  };
+  int loads = 0;
+  const auto report =
+      jobs::work(*in.store, *in.data, [&](const jobs::Work& one) { return Failing{{one}, &loads}; }, in.options());
+  if (report.error) FAIL(report.error->message());
+  CHECK(report.failed == 1);
+  CHECK(report.done == 1);
+  CHECK(report.records == 100);
+  CHECK(lines_landed(in.place) == "100 100");
+  CHECK(ok(in.store->progress(in.job.id)).records == 100);
+  CHECK(in.state() == "completed");
+}
+
+TEMPLATE_TEST_CASE("a worker without work waits while the unit of another one may come back", "[jobs]", OnSqlite,
+                   OnPostgres) {
+  using Store = typename TestType::Store;
+  OneUnit<TestType> in;
+  const auto other = claim(*in.store, "other").at(0).lease;
+  Watch watch;
+  jobs::WorkerReport report;
+  std::atomic<bool> ended = false;
+  std::thread waiting([&] {
+    auto own = jobs::open(in.place.url());
+    if (!own) return;
+    Watched store(std::move(*own), watch);
+    report = jobs::work(store, *in.data, [&](const jobs::Work& one) { return Lines<Store>{one}; }, in.options("heir"));
+    ended = true;
+  });
+  const bool waits = watch.reaches(&Watch::idle, 3, std::chrono::seconds(60));
+  const bool still = !ended;
+  if (GENERATE(true, false))
+    expire_all(in.place);  // it has died
+  else
+    ok(in.store->fail(other, "it has failed", milliseconds(1)));
+  waiting.join();
+  CHECK(waits);
+  CHECK(still);
+  CHECK(report.done == 1);
+  CHECK(lines_landed(in.place) == "100 100");
+  CHECK(in.state() == "completed");
+}
+
+TEMPLATE_TEST_CASE("a version counts as ingested only if its job has really completed (S0-29)", "[jobs]", OnSqlite,
+                   OnPostgres) {
+  OneUnit<TestType> in(numbered_lines(20) + "poison\n");
+  CHECK(in.work(in.options()).exit_code() == 3);
+  const jobs::Job again = ok(in.coordinate());
+  CHECK(again.id == in.job.id);
+  CHECK(again.state == jobs::JobState::CompletedWithQuarantine);
+  CHECK(ok(in.store->retry_quarantined(in.job.id)) == 1);
+  CHECK(ok(in.coordinate()).state == jobs::JobState::Running);
+  CHECK(in.work(in.options(), true).done == 1);
+  CHECK(ok(in.coordinate()).state == jobs::JobState::Completed);
+  CHECK(in.work(in.options(), true).done == 0);
+  CHECK(lines_landed(in.place) == "21 21");
+}
+
+TEMPLATE_TEST_CASE("a statement about jobs that hangs ends, and can be made again", "[jobs]", OnSqlite, OnPostgres) {
+  const TestType place;
+  const auto store = open_jobs(place.url(), {.statement_timeout = milliseconds(100)});
+  make_job(*store, 1);
+  const auto hangs = [&] {
+    const etl::Error late = error_of(store->claim({.worker = "w"}));
+    INFO(late.message());
+    CHECK(late.error_class == etl::ErrorClass::Transient);
+  };
+  if constexpr (std::is_same_v<TestType, OnSqlite>) {
+    auto blocker = ok(etl::sqlite::Database::open(jobs::sqlite_path(place.url())));
+    const auto transaction = ok(blocker.begin());
+    hangs();
+  } else {
+    auto blocker = ok(etl::postgres::Connection::open(place.url()));
+    auto transaction = ok(blocker.begin());
+    ok(transaction.execute("LOCK TABLE etl_job_units"));
+    hangs();
+  }
+  CHECK(claim(*store, "w").size() == 1);
+}
+
+TEST_CASE("a statement of a unit's transaction that hangs ends, and the unit is landed", "[jobs]") {
+  using Store = OnPostgres::Store;
+  OneUnit<OnPostgres> in;
+  const auto pool = ok(etl::postgres::Pool::make(in.place.url(), {.statement_timeout = milliseconds(100)}));
+  const auto data = ok(Store::over(pool));
+  struct Hanging : Lines<Store> {
+    bool* hung;
+    etl::Result<void> load(std::span<const std::string> batch, etl::postgres::Tx& tx) {
+      if (!std::exchange(*hung, true))
+        if (auto slept = tx.execute("SELECT pg_sleep(3600)"); !slept) return slept;
+      return Lines<Store>::load(batch, tx);
+    }
+  };
+  bool hung = false;
+  auto options = in.options();
+  options.run.retry = etl::RetryPolicy::database();
+  const auto report =
+      jobs::work(*in.store, *data, [&](const jobs::Work& one) { return Hanging{{one}, &hung}; }, options);
+  CHECK(report.done == 1);
+  CHECK(lines_landed(in.place) == "100 100");
+}
+
+TEST_CASE("a worker that is frozen within its transaction does not keep its unit (G21)", "[jobs]") {
+  using Store = OnPostgres::Store;
+  OneUnit<OnPostgres> in;
+  const auto pool = ok(etl::postgres::Pool::make(in.place.url(), {.idle_in_transaction_timeout = milliseconds(100)}));
+  const auto data = ok(Store::over(pool));
+  const auto unit = ok(in.store->claim({.worker = "frozen", .lease = milliseconds(1)})).at(0);
+  jobs::FencedStore<Store> fenced(*data, unit.lease, [] { return etl::Result<void>(); });
+  const auto session = ok(fenced.connect());
+  ok(session->begin());
+  ok(session->transaction().execute("INSERT INTO lines(text) VALUES('line 7')"));
+  ok(jobs::check_lease(session->transaction(), unit.lease, {.records = 1}));
+  // Its row is locked until the server ends the session: it is given to nobody before.
+  while (ok(in.store->reclaim()) == 0) {}
+  CHECK(in.work(in.options("heir")).done == 1);
+  CHECK_FALSE(session->commit().has_value());
+  CHECK(lines_landed(in.place) == "100 100");
+  CHECK(in.place.value("SELECT records FROM etl_job_units") == "100");
+}
