@@ -82,7 +82,7 @@ TEST_CASE("G16: what is settled during a save is saved too while the source wait
     CAPTURE(seed);
     const auto store = std::make_shared<Slow>();
     store->clock = std::make_shared<VirtualExecutor>(seed);
-    etl::Options options{.batch_size = 1, .workers = 3, .name = "numbers"};
+    etl::Options options{.name = "numbers", .batch_size = 1, .workers = 3};
     options.executor = etl::Executor(store->clock);
     options.delivery = {.checkpoints = store, .save_every = 25ms};
     std::uint64_t saved = 0;

@@ -392,7 +392,7 @@ TEST_CASE("fork: a handle made by the parent is destroyed by the child at once")
 
 TEST_CASE("start: a run whose thread cannot start reports it") {
   const OnlyThreads none(0);
-  etl::RunHandle run = etl::start(Ten{}, {.workers = 1, .name = "ten"});
+  etl::RunHandle run = etl::start(Ten{}, {.name = "ten", .workers = 1});
   const etl::RunReport& report = run.wait();
   CHECK(report.pipeline == "ten");
   CHECK(report.outcome == etl::Outcome::Failed);
