@@ -1,4 +1,4 @@
-#include "load_progress.hpp"
+#include "progress.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -10,8 +10,8 @@
 #include <etl/observe/terminal.hpp>
 
 #include "common/standard_streams.hpp"
-#include "load_plan.hpp"
-#include "load_summary.hpp"
+#include "plan.hpp"
+#include "summary.hpp"
 
 namespace program {
 

@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 #include <etl/io/source.hpp>
 
-#include "load_into.hpp"
-#include "load_plan.hpp"
+#include "into.hpp"
+#include "plan.hpp"
 
 namespace program {
 

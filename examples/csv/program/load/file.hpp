@@ -16,10 +16,10 @@
 #include <etl/csv/reader.hpp>
 #include <etl/etl.hpp>
 
+#include "input.hpp"
 #include "load.hpp"
-#include "load_input.hpp"
-#include "load_plan.hpp"
-#include "load_progress.hpp"
+#include "plan.hpp"
+#include "progress.hpp"
 
 namespace program {
 

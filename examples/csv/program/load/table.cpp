@@ -1,4 +1,4 @@
-#include "load_table.hpp"
+#include "table.hpp"
 
 #include <charconv>
 #include <system_error>

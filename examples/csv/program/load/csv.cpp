@@ -1,4 +1,4 @@
-#include "load_csv.hpp"
+#include "csv.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "load_plan.hpp"
+#include "plan.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -10,9 +10,9 @@
 #include <fmt/format.h>
 #include <etl/io/object_store_url.hpp>
 
-#include "load_csv.hpp"
-#include "load_json.hpp"
-#include "load_readings.hpp"
+#include "csv.hpp"
+#include "json.hpp"
+#include "readings.hpp"
 
 namespace program {
 namespace {

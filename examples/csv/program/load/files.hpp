@@ -11,9 +11,9 @@
 #include <etl/error.hpp>
 #include <etl/stop.hpp>
 
+#include "into.hpp"
 #include "load.hpp"
-#include "load_into.hpp"
-#include "load_summary.hpp"
+#include "summary.hpp"
 
 namespace program {
 

@@ -1,4 +1,4 @@
-#include "load_summary.hpp"
+#include "summary.hpp"
 
 #include <algorithm>
 #include <cstddef>

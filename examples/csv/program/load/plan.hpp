@@ -15,9 +15,9 @@
 #include <etl/error.hpp>
 #include <etl/stop.hpp>
 
+#include "input.hpp"
+#include "into.hpp"
 #include "load.hpp"
-#include "load_input.hpp"
-#include "load_into.hpp"
 
 namespace program {
 

@@ -8,7 +8,7 @@
 #include <etl/error.hpp>
 
 #include "load.hpp"
-#include "load_plan.hpp"
+#include "plan.hpp"
 
 namespace program {
 

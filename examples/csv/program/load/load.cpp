@@ -22,11 +22,11 @@
 #include <etl/io/source.hpp>
 
 #include "command.hpp"
-#include "load_files.hpp"
-#include "load_into.hpp"
-#include "load_plan.hpp"
-#include "load_summary.hpp"
-#include "load_table.hpp"
+#include "files.hpp"
+#include "into.hpp"
+#include "plan.hpp"
+#include "summary.hpp"
+#include "table.hpp"
 
 namespace program {
 namespace {

@@ -1,4 +1,4 @@
-#include "load_files.hpp"
+#include "files.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -20,9 +20,9 @@
 #include <etl/etl.hpp>
 #include <etl/io/fingerprint.hpp>
 
-#include "load_file.hpp"
-#include "load_progress.hpp"
-#include "load_watched_store.hpp"
+#include "file.hpp"
+#include "progress.hpp"
+#include "watched_store.hpp"
 
 namespace program {
 namespace {

@@ -10,8 +10,8 @@
 #include <etl/delivery/checkpoint.hpp>
 #include <etl/error.hpp>
 
+#include "into.hpp"
 #include "load.hpp"
-#include "load_into.hpp"
 
 namespace program {
 

@@ -1,4 +1,4 @@
-#include "load_readings.hpp"
+#include "readings.hpp"
 
 #include <cstdint>
 #include <memory>

@@ -10,7 +10,7 @@
 #include <etl/stop.hpp>
 
 #include "load.hpp"
-#include "load_plan.hpp"
+#include "plan.hpp"
 
 namespace program {
 

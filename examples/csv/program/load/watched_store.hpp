@@ -11,7 +11,7 @@
 #include <etl/delivery/transactional_store.hpp>
 #include <etl/error.hpp>
 
-#include "load_log.hpp"
+#include "log.hpp"
 
 namespace program {
 

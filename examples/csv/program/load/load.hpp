@@ -19,7 +19,7 @@
 #include <etl/memory_budget.hpp>
 #include <etl/stop.hpp>
 
-#include "load_log.hpp"
+#include "log.hpp"
 #include "workbook.hpp"
 
 namespace program {

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <etl/postgres/script.hpp>
 
-#include "load_into.hpp"
+#include "into.hpp"
 
 namespace program {
 

@@ -1,4 +1,4 @@
-#include "load_json.hpp"
+#include "json.hpp"
 
 #include <algorithm>
 #include <atomic>
