@@ -80,7 +80,7 @@ mutant(13, "G13", "acknowledgement", "the chunk of a lost batch is acknowledged"
 mutant(14, "G2", "memory", "memory is never given back",
        "if (environment_.memory) ⟦environment_.memory->release(std::exchange(batch->bytes, 0));⟧", NOTHING)
 mutant(15, "G2", "memory flushing", "a source that waits for room is not told of it",
-       "if (⟦waiting_for_room_ > 0 && in_flight_ <= capacity_ / 2⟧) Base::notify();", "false")
+       "if (waiting_for_one_ > 0 || (⟦waiting_for_room_ > 0 && in_flight_ <= capacity_ / 2⟧)) Base::notify();", "false")
 mutant(16, "G7", "attempts", "a reject drawn by an attempt that did not count stays drawn",
        "⟦tally_.rejects -= count;⟧", NOTHING)
 mutant(17, "G4", "failures waiting", "a failure ends nothing", "tally_.failed = true; ⟦die(lock);⟧ }", NOTHING)
@@ -230,8 +230,7 @@ mutant(78, "G16", "dead_letters pitfalls", "progress is saved before the dead le
 mutant(79, "G7", "dead_letters pitfalls", "a failing store of dead letters does not stop the run",
        "⟦batcher_->fail(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));⟧", NOTHING)
 mutant(80, "G15", "saving", "the letters of a batch without results are never written",
-       "if (⟦results.size == 0 && work.rejections.empty() && progress_->rides(items_of(*work.batch), now)⟧) return;",
-       "results.size == 0 && progress_->rides(items_of(*work.batch), now)")
+       "const bool writes = ⟦results.size > 0 || !work.rejections.empty()⟧;", "results.size > 0")
 mutant(81, "G15", "delivery store_run", "the run does not follow what its transactions have settled",
        "⟦progress_->committed(part, now);⟧", NOTHING)
 mutant(82, "G2", "attempts", "results whose commit is in doubt count as abandoned",

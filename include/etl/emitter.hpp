@@ -139,7 +139,7 @@ class Emitter : public Emitter<E, Position> {
   /// The last mark of this partition before which an earlier run has settled every item; nothing on a fresh start. A
   /// source that calls this before its first push must begin at that mark. A source that does not call it begins at the
   /// start, and items that are already settled are skipped (`skipped`). Throws an `Exception` of code
-  /// `Errc::ResumeMismatch` if the saved mark is not a P: another version of the source has made it.
+  /// `Errc::CheckpointMismatch` if the saved mark is not a P: another version of the source has made it.
   [[nodiscard]] std::optional<P> resume_from() const {
     const std::optional<Position>& saved = Base::resume_from();
     if (!saved) return std::nullopt;

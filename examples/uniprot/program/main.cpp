@@ -34,7 +34,8 @@ constexpr const char* exit_codes =
     "  1  failed: the last lines say why; what was committed before is in the database\n"
     "  2  wrong usage, or an input that cannot be opened\n"
     "  3  done, but some entries were rejected\n"
-    "  4  stopped by a signal: the entries taken so far are loaded (a second signal does not wait for that); or the job\n"
+    "  4  stopped by a signal: the entries taken so far are loaded (a second signal does not wait for that); or the "
+    "job\n"
     "     was cancelled\n"
     "  5  as 4, and the rest did not make it within the drain deadline\n";
 
@@ -192,6 +193,8 @@ int run(int argc, char** argv) {
   CLI::App* const jobs = about_jobs("jobs", "List the jobs of a store");
   CLI::App* const status = about_job("status", "Show how far a job is");
   status->add_flag("--watch", command.watch, "Show it again and again until the job has ended");
+  for (CLI::App* const shown : {jobs, status})
+    shown->add_flag("--json", command.json, "As JSON on standard output, one object per line");
   CLI::App* const cancel = about_job("cancel", "Give out no more units; workers hand theirs back");
   CLI::App* const resume = about_job("resume", "Go on with a job that was cancelled");
   CLI::App* const retry = about_job("retry-quarantined", "Give quarantined units out again");

@@ -61,6 +61,7 @@ struct JobCommand {
   std::uint64_t max_rejects = UINT64_MAX;
   std::shared_ptr<etl::MemoryBudget> memory{};  // null: no limit
   bool quiet = false;
+  bool json = false;
 };
 struct Inspect {
   std::vector<std::filesystem::path> files{};

@@ -40,6 +40,36 @@ std::string line_of(const jobs::Progress& p) {
   return text + fmt::format("  {}\n", p.job.key.version);
 }
 
+/// The members of an object, without its braces.
+std::string json_of(const jobs::Progress& p) {
+  return fmt::format(
+      R"("id":{},"version":{},"state":{},"completion":{:.4f},"pending":{},"running":{},"done":{},"quarantined":{},)"
+      R"("records":{},"rejected":{},"bytes_done":{},"elapsed_s":{:.3f},"eta_s":{:.3f})",
+      p.job.id, etl::json_string(p.job.key.version), etl::json_string(to_string(p.job.state)), p.completion(),
+      p.pending, p.running, p.done, p.quarantined, p.records, p.rejected, p.bytes_done,
+      std::chrono::duration<double>(p.elapsed).count(), std::chrono::duration<double>(p.eta()).count());
+}
+
+/// The same as `view_of`, with all of the workers and quarantined units, as a line of JSON.
+etl::Result<std::string> json_view_of(jobs::JobStore& store, const jobs::Progress& p) {
+  constexpr std::size_t all = 1'000'000;
+  const auto running = store.units(p.job.id, jobs::UnitState::Running, all);
+  if (!running) return etl::failure(running.error());
+  const auto bad = store.units(p.job.id, jobs::UnitState::Quarantined, all);
+  if (!bad) return etl::failure(bad.error());
+  std::string text = "{" + json_of(p) + R"(,"workers":[)";
+  auto out = std::back_inserter(text);
+  for (const jobs::UnitStatus& unit : *running)
+    fmt::format_to(out, R"({}{{"worker":{},"unit":{},"records":{},"beat_age_s":{:.3f}}})",
+                   &unit == running->data() ? "" : ",", etl::json_string(unit.worker), unit.number, unit.records,
+                   std::chrono::duration<double>(unit.beat_age).count());
+  text += R"(],"quarantined_units":[)";
+  for (const jobs::UnitStatus& unit : *bad)
+    fmt::format_to(out, R"({}{{"unit":{},"attempts":{},"error":{}}})", &unit == bad->data() ? "" : ",", unit.number,
+                   unit.attempts, etl::json_string(unit.error));
+  return text + "]}\n";
+}
+
 /// Everything about a job: units by state, a bar, rates, workers with their units, quarantined units with their errors.
 etl::Result<std::string> view_of(jobs::JobStore& store, const jobs::Progress& p) {
   constexpr std::size_t width = 50, most_workers = 32, most_quarantined = 10;
@@ -87,7 +117,7 @@ int list_jobs(const JobCommand& command) {
   if (!store) return fail(store.error());
   const auto all = (*store)->list();
   if (!all) return fail(all.error());
-  for (const jobs::Progress& one : *all) fmt::print("{}", line_of(one));
+  for (const jobs::Progress& one : *all) fmt::print("{}", command.json ? "{" + json_of(one) + "}\n" : line_of(one));
   return 0;
 }
 
@@ -96,11 +126,11 @@ int show_status(const JobCommand& command, const etl::StopToken& stop) {
   if (!store) return fail(store.error());
   const auto job = (*store)->find(command.job);
   if (!job) return fail(job.error());
-  const bool repaint = command.watch && ::isatty(STDOUT_FILENO) == 1;
+  const bool repaint = command.watch && !command.json && ::isatty(STDOUT_FILENO) == 1;
   for (;;) {
     const auto progress = (*store)->progress(job->id);
     if (!progress) return fail(progress.error());
-    const auto text = view_of(**store, *progress);
+    const auto text = command.json ? json_view_of(**store, *progress) : view_of(**store, *progress);
     if (!text) return fail(text.error());
     fmt::print("{}{}", repaint ? "\x1b[H\x1b[2J" : "", *text);  // ECMA-48: to the top left corner, erase all
     std::fflush(stdout);

@@ -109,10 +109,10 @@ class JobStore {
 
 /// Settings of a connection. An aggregate.
 struct StoreOptions {
-  std::uint32_t max_attempts = 3;                     ///< for new jobs: a unit is quarantined after so many (S0-26)
-  std::chrono::milliseconds connect_timeout{10'000};  ///< time to connect
+  std::uint32_t max_attempts = 3;  ///< for new jobs: a unit is quarantined after so many (S0-26)
+  std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);  ///< time to connect
   /// Time for a statement, to wait for a lock, or between two statements of a transaction.
-  std::chrono::milliseconds statement_timeout{30'000};
+  std::chrono::milliseconds statement_timeout = std::chrono::seconds(30);
 };
 
 /// What a store is.

@@ -39,7 +39,7 @@ namespace etl::inline v0::postgres {
 /// Settings of a connection. An aggregate.
 struct ConnectionOptions {
   /// Time limit to connect. If the URL names several hosts, the limit is for each host, in whole seconds.
-  std::chrono::milliseconds connect_timeout{10'000};
+  std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);
   std::chrono::milliseconds statement_timeout{0};  ///< 0: as the server is configured
   std::chrono::milliseconds lock_timeout{0};       ///< 0: as the server is configured
   /// The server ends a session that has a transaction open and sends nothing for so long, so that a client that is

@@ -1,4 +1,5 @@
 """Jobs, from outside: units, workers, status, quarantine. `tests/jobs/chaos_test.py` kills and freezes the workers."""
+import json
 import os
 import pathlib
 import re
@@ -56,6 +57,9 @@ def job_loads_what_ingest_loads(c):
                         {t: store.number(f"SELECT count(*) FROM {t}") for t in tables})
             status = run(c, "status", "one", "--store", store.url).stdout.decode()
             c.true("status", "100.0 %" in status and "600 settled" in status, status)
+            for command in (["status", "one"], ["jobs"]):
+                told = json.loads(run(c, *command, "--store", store.url, "--json").stdout)
+                c.true("as JSON", (told["version"], told["state"], told["records"]) == ("one", "completed", 600), told)
             listed = run(c, "jobs", "--store", store.url).stdout.decode()
             c.true("jobs", "completed" in listed and "one" in listed, listed)
 
@@ -91,6 +95,8 @@ def job_quarantines_a_poisoned_unit(c):
         line = 1 + b"".join(entries[:200]).count(b"\n")
         named = re.search(r"bad\.dat:(\d+)", status)
         c.true("the line is one of the entry", named and 0 <= int(named[1]) - line <= entries[200].count(b"\n"), status)
+        told = json.loads(run(c, "status", "one", *at, "--json").stdout)["quarantined_units"]
+        c.true("the same as JSON", len(told) == 1 and "bad.dat" in told[0]["error"], told)
         c.says("the run", done, "quarantined")
         loaded = store.number("SELECT count(*) FROM proteins")
         c.true("the others are loaded", 250 < loaded < 299, loaded)
