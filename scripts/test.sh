@@ -16,7 +16,8 @@ runs the tests: unit and contract tests, examples, headers, compile errors, cons
                 5 minutes)
   --soak        also: the long randomised tests at full count (hours)
 
-Ends with the tests that failed and the end of their output, the time of each step, and one line 'N passed, N failed' and exit code 0 only if nothing failed and nothing was skipped.
+Ends with the tests that failed and the end of their output, the time of each step, and a line 'N passed, N failed'. The
+exit code is 0 only if nothing failed and nothing was skipped.
 END
 }
 
