@@ -552,6 +552,7 @@ TEST_CASE("manager: progress is kept under an override's own name, the manager's
 TEST_CASE("manager: two pipelines cannot keep their progress under one name") {
   const etl::Options own{.name = "orders", .workers = 1};
   test::Scripted<true> pipeline({.items = 10});
+  test::Scripted<true> another({.items = 10});
   etl::PipelineManager manager({.workers = 1});
   manager.add("nightly", std::ref(pipeline), {.options = own});
   const auto refused = [&](const char* name, etl::AddOptions how) {
@@ -564,7 +565,7 @@ TEST_CASE("manager: two pipelines cannot keep their progress under one name") {
   };
   CHECK(refused("hourly", {.options = own}));
   CHECK(refused("orders", {}));
-  manager.add("hourly", std::ref(pipeline));
+  manager.add("hourly", std::ref(another));
   CHECK(manager.run_all().pipelines.size() == 2);
 }
 
