@@ -70,11 +70,15 @@ struct Parallel {
   using position = std::uint64_t;
   std::string fingerprint() const { return "5000 numbers"; }
   std::int64_t fail_at = -1;
-  void extract(etl::Emitter<std::int64_t>& out) const {
-    const std::uint64_t first = out.resume_from() ? out.resume_from()->number().value() : 0;
-    for (std::uint64_t i = first; i < 5000; ++i) {
+  void extract(etl::Emitter<std::int64_t, position>& out) const {
+    for (std::uint64_t i = out.resume_from().value_or(0); i < 5000; ++i) {
+      // The worker with the batch that fails may be slow: others must not load what a later run is to fail at.
+      if (fail_at >= 0 && i > static_cast<std::uint64_t>(fail_at) + 500) {
+        while (out.wait_for(std::chrono::milliseconds(1))) {}
+        return;
+      }
       if (!out.push(static_cast<std::int64_t>(i))) return;
-      if (i % 100 == 99) out.mark(etl::Position(i + 1));
+      if (i % 100 == 99) out.mark(i + 1);
     }
   }
   etl::Result<Row> transform(const std::int64_t& i) const {
