@@ -127,13 +127,16 @@ Result<Archive> Archive::open(const WorkbookFile& file, const Limits& limits) {
   int code = 0;
   open->zip = zip_open(file.path.c_str(), ZIP_RDONLY, &code);
   if (open->zip != nullptr) return Archive(std::move(open));
+  bool cut_off = code == ZIP_ER_NOZIP || code == ZIP_ER_INCONS || code == ZIP_ER_EOF;
+#ifdef ZIP_ER_TRUNCATED_ZIP  // libzip 1.11
+  cut_off = cut_off || code == ZIP_ER_TRUNCATED_ZIP;
+#endif
   zip_error_t error;
   zip_error_init_with_code(&error, code);
   const bool system = zip_error_system_type(&error) == ZIP_ET_SYS;
   Error failed = fatal(
-      code == ZIP_ER_NOZIP || code == ZIP_ER_INCONS || code == ZIP_ER_EOF
-          ? fmt::format("{}: the file is a zip archive without its end, cut off or damaged; get it anew", file.name)
-          : fmt::format("cannot open '{}': {}", file.name, zip_error_strerror(&error)));
+      cut_off ? fmt::format("{}: the file is a zip archive without its end, cut off or damaged; get it anew", file.name)
+              : fmt::format("cannot open '{}': {}", file.name, zip_error_strerror(&error)));
   if (system) failed.code = std::error_code(zip_error_code_system(&error), std::generic_category());
   zip_error_fini(&error);
   return failure(std::move(failed));

@@ -26,6 +26,28 @@ long limit(milliseconds time) {
   return time.count() > 0 ? static_cast<long>(time.count()) : std::numeric_limits<int>::max();
 }
 
+/// Whether a part of the path is "." or "..", also with a dot that is written %2E.
+bool has_dot_segment(std::string_view url) {
+  const std::size_t host = url.find("://");
+  std::string_view path = host == std::string_view::npos ? url : url.substr(host + 3);
+  path = path.substr(0, path.find_first_of("?#"));
+  for (std::size_t slash = path.find('/'); slash != std::string_view::npos; slash = path.find('/', slash + 1)) {
+    std::string_view segment = path.substr(slash + 1);
+    segment = segment.substr(0, segment.find('/'));
+    int dots = 0;
+    while (!segment.empty() && dots < 3) {
+      const std::size_t size = segment.front() == '.'                                     ? 1
+                               : segment.starts_with("%2e") || segment.starts_with("%2E") ? 3
+                                                                                          : 0;
+      if (size == 0) break;
+      segment.remove_prefix(size);
+      ++dots;
+    }
+    if (segment.empty() && (dots == 1 || dots == 2)) return true;
+  }
+  return false;
+}
+
 std::string_view trimmed(std::string_view text) {
   const std::size_t first = std::min(text.find_first_not_of(" \t\r\n"), text.size());
   text.remove_prefix(first);
@@ -109,7 +131,9 @@ Result<void> Transfer::start() {
   set(CURLOPT_QUICK_EXIT, 1L);  // else a stop would wait for the system's lookup of a name
 #endif
   set(CURLOPT_URL, hop_.url.text().c_str());
-  set(CURLOPT_PATH_AS_IS, 1L);
+  // Newer versions of libcurl sign no path that is to be taken as it is, so it is asked for only where it says
+  // something.
+  if (has_dot_segment(hop_.url.text())) set(CURLOPT_PATH_AS_IS, 1L);
   set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_FOLLOWLOCATION, 0L);
   set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);

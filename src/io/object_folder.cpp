@@ -133,6 +133,20 @@ Result<void> NewObject::write(std::string_view bytes) {
   return {};
 }
 
+namespace {
+
+/// Whether `folder`, or a folder between `root` and it, is not a folder.
+bool has_object_in_place_of(fs::path folder, const fs::path& root) {
+  for (; folder != root && folder.has_parent_path(); folder = folder.parent_path()) {
+    std::error_code code;
+    const fs::file_status status = fs::status(folder, code);
+    if (fs::exists(status) && !fs::is_directory(status)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 int NewObject::take_place() const noexcept {
   if (!if_none_match_) return std::rename(made_.c_str(), target_.c_str()) == 0 ? 0 : errno;
   if (::renameat2(AT_FDCWD, made_.c_str(), AT_FDCWD, target_.c_str(), RENAME_NOREPLACE) == 0) return 0;
@@ -153,10 +167,13 @@ Result<ObjectInfo> NewObject::commit() {
   for (int i = 0; i < most; ++i) {
     if (folder != root_)
       if (auto there = make_folder(folder); !there) {
-        if (there.error().code == std::errc::not_a_directory || there.error().code == std::errc::file_exists)
+        if (has_object_in_place_of(folder, root_))
           return failure(store_failure(StoreProblem::Key, "put", target_,
                                        "a part of it is an object, and a folder cannot have both"));
-        if (there.error().code != std::errc::no_such_file_or_directory) return failure(std::move(there.error()));
+        const bool deleted = there.error().code == std::errc::no_such_file_or_directory ||
+                             there.error().code == std::errc::not_a_directory ||
+                             there.error().code == std::errc::file_exists;  // it was there, and then was not
+        if (!deleted) return failure(std::move(there.error()));
         continue;
       }
     code = take_place();

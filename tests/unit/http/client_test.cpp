@@ -128,7 +128,7 @@ TEST_CASE("http: a connection that breaks, a short body and nonsense are told ap
   const http::Client client = make();
   const auto problem = [&](const char* target) { return client.get(server.url(target)).error(); };
   CHECK(problem("/short").code == http::Problem::Incomplete);
-  CHECK(problem("/short").message().find("6 bytes remaining") != std::string::npos);
+  CHECK(problem("/short").message().find("6 bytes ") != std::string::npos);  // remaining, or missing: libcurl's words
   CHECK(problem("/chunk").code == http::Problem::Incomplete);
   CHECK(problem("/reset").code == http::Problem::Reset);
   CHECK(problem("/close").code == http::Problem::Reset);
