@@ -16,9 +16,8 @@ runs the tests: unit and contract tests, examples, headers, compile errors, cons
                 5 minutes)
   --soak        also: the long randomised tests at full count (hours)
 
-Ends with the tests that failed and the end of their output, the time of each step, and a line 'N passed, N failed'. Where
-no more than three tests fail, they run a second time; those that pass then are named as well. The exit code is 0 only if
-nothing failed and nothing was skipped.
+Ends with the tests that failed and the end of their output, the time of each step, and a line 'N passed, N failed'. The
+exit code is 0 only if nothing failed and nothing was skipped.
 END
 }
 
@@ -36,13 +35,12 @@ done
 
 source "$(dirname "$0")/common.sh"
 jobs=$(nproc)
-passed=0 failed=0 unstable=0 summary=() failures=""
+passed=0 failed=0 summary=() failures=""
 mkdir -p build/logs
 
 finish() {
   printf '%s\n' "$failures"
   printf '%s\n' "${summary[@]}"
-  ((unstable == 0)) || printf '%d of those that passed failed the first time: see above\n' "$unstable"
   printf '%d passed, %d failed\n' "$passed" "$failed"
   ((failed == 0 && passed > 0))
   exit
@@ -87,17 +85,7 @@ for case in tree.parse(sys.argv[2]).getroot().iter("testcase"):
         print("\n".join((case.findtext("system-out") or "").splitlines()[-40:]))' "$1" "$2"
 }
 
-# by_chance JUNIT_FILE: whether no more than three tests failed, none of them by a sanitizer's report.
-by_chance() {
-  python3 -c '
-import sys, xml.etree.ElementTree as tree
-bad = [case for case in tree.parse(sys.argv[1]).getroot().iter("testcase") if case.get("status") != "run"]
-sure = any(case.get("status") != "fail" or "Sanitizer" in (case.findtext("system-out") or "") for case in bad)
-sys.exit(sure or not 0 < len(bad) <= 3)' "$1"
-}
-
-# run_ctest LOG CTEST_ARGUMENTS ...: adds to the counts. A skipped or disabled test is a failed one. Where few fail, they
-# run once more, one at a time: a test that passes then is told as unstable at the end, with its first output.
+# run_ctest LOG CTEST_ARGUMENTS ...: adds to the counts. A skipped or disabled test is a failed one.
 run_ctest() {
   local name=$1 log=$PWD/build/logs/$1.xml result=0 tests=0 bad=0
   shift
@@ -110,13 +98,7 @@ run_ctest() {
   elif ((result != 0 && bad == 0)); then
     bad=1
   fi
-  if ((bad > 0)) && [[ -f $log ]]; then
-    failures+=$(show_failures "$name" "$log")$'\n'
-    if by_chance "$log" && ctest --rerun-failed --output-junit "$log" "$@" -j 1; then
-      ((unstable += bad))
-      bad=0
-    fi
-  fi
+  if ((bad > 0)) && [[ -f $log ]]; then failures+=$(show_failures "$name" "$log")$'\n'; fi
   ((passed += tests - bad, failed += bad))
   ((bad == 0))
 }

@@ -8,7 +8,8 @@
 
 namespace etl::inline v0::csv {
 
-/// From the place on; `consumed` and `size_hint` count from the beginning of the file. Null when the file is not one that can be read from any place on: no regular file, or gzip by content.
+/// From the place on; `consumed` and `size_hint` count from the beginning of the file. Null when the file is not one
+/// that can be read from any place on: no regular file, or gzip by content.
 [[nodiscard]] Result<io::Source> open_at(const std::filesystem::path& path, std::uint64_t offset);
 
 }  // namespace etl::inline v0::csv
