@@ -152,9 +152,11 @@ mutant(47, "G14", "delivery progress", "items after a resume are counted from th
 mutant(48, "G13", "acknowledgement", "a chunk whose items fill several batches is acknowledged after the first",
        "if (chunk) ⟦batch.chunks.push_back(chunk);⟧", NOTHING)
 mutant(49, "G14", "delivery", "a batch reaches over the end of what was settled before",
-       "std::min(to_multiple, ⟦replay.boundary_after(next_seq) - next_seq⟧)", "std::uint64_t{batch_size}")
+       "std::min(next_seq + to_multiple, ⟦replay.boundary_after(next_seq)⟧);", "next_seq + batch_size")
 mutant(50, "G16", "keys simulation", "keyed batches of a resumed run end elsewhere",
        "const std::uint64_t to_multiple = ⟦aligned ? batch_size - next_seq % batch_size : batch_size⟧;", "batch_size")
+mutant(299, "G16", "keys", "the batch of a partition that has grown reaches over its former end",
+       "if (⟦aligned && resume != nullptr⟧) { const auto earlier_end", "false")
 
 place("include/etl/detail/intake/lane.hpp")
 mutant(51, "G12", "flushing", "the first item of a batch is not timed",
@@ -415,6 +417,8 @@ mutant(166, "G15", "attempts", "a failed run overwrites what its transactions ha
        "if (⟦store_ == nullptr || (transactional_ && !all)⟧) return std::nullopt;", "store_ == nullptr")
 mutant(167, "G14", "delivery progress", "each save says that the source is finished",
        ".finished = ⟦finished⟧, .run = run_}", "true")
+mutant(300, "G16", "keys", "the last batch of a partition is loaded before its end is saved",
+       "saving_ = true; lock.unlock(); return ⟦save(false, now)⟧;", "saving_ = false, std::optional<Error>()")
 
 place("include/etl/detail/progress/progress_tracker.hpp")
 mutant(168, "G14", "delivery simulation", "the watermark is set to the last item settled, whatever is missing before it",
@@ -425,6 +429,8 @@ mutant(170, "G14", "delivery progress", "a mark that the watermark has just reac
        "const auto ahead = ⟦marks.upper_bound(progress.watermark)⟧;", "marks.lower_bound(progress.watermark)")
 mutant(171, "G14", "saving", "a transaction tells of a partition's progress once only",
        "⟦partitions_[number].moved = false;⟧", NOTHING)
+mutant(301, "G16", "keys", "ends that are settled are kept for ever",
+       "⟦p.ends.erase(p.ends.begin(), std::ranges::upper_bound(p.ends, watermark));⟧", NOTHING)
 mutant(172, "G14", "progress_tracker", "of many marks the last is dropped", "bool odd = ⟦true⟧;", "false")
 
 place("include/etl/detail/run/outcome.hpp")

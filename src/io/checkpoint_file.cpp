@@ -22,7 +22,7 @@
 // batch_size 1000
 // finished no
 // run "..."
-// partition 0 id "a.csv" fingerprint "..." watermark 20 position "byte 1234" at 18 gaps [30,35) [40,45)
+// partition 0 id "a.csv" fingerprint "..." watermark 20 position "byte 1234" at 18 gaps [30,35) [40,45) ends 48
 // partition 1 id "b.csv" watermark 0
 // sha256 (of all lines above)
 namespace etl::inline v0::io {
@@ -59,6 +59,8 @@ std::string text_of(const std::string& pipeline, const Checkpoint& checkpoint) {
     if (one.position || one.position_seq != 0) text += fmt::format(" at {}", one.position_seq);
     if (!one.gaps.empty()) text += " gaps";
     for (const SeqRange range : one.gaps.ranges()) text += fmt::format(" [{},{})", range.first, range.end);
+    if (!one.ends.empty()) text += " ends";
+    for (const std::uint64_t end : one.ends) text += fmt::format(" {}", end);
     text += '\n';
   }
   return text + fmt::format("sha256 {}\n", digest(DigestKind::Sha256, text));
@@ -148,6 +150,10 @@ PartitionProgress read_partition(Reader& in) {
       range.end = in.number();
       in.expect(")");
       one.gaps.add(range);
+    } while (in.at(" ["));
+  if (in.take(" ends")) do {
+      in.expect(" ");
+      one.ends.push_back(in.number());
     } while (in.at(" "));
   in.end_line();
   return one;

@@ -56,6 +56,11 @@ std::string settled_text(const SeqRanges& gaps) {
     settled += fmt::format("{}{},{}", settled.size() > 2 ? "," : "", integer(range.first), integer(range.end));
   return settled += "}'";
 }
+std::string ends_text(const std::vector<std::uint64_t>& ends) {
+  std::string text = "'{";
+  for (const std::uint64_t end : ends) text += fmt::format("{}{}", text.size() > 2 ? "," : "", integer(end));
+  return text += "}'";
+}
 
 }  // namespace
 
@@ -78,15 +83,16 @@ void Script::partitions(const std::string& pipeline, std::span<const PartitionPr
     all = all.subspan(some.size());
     std::string values;
     for (const PartitionProgress& p : some)
-      fmt::format_to(std::back_inserter(values), "{}({},{},{},{},{},{},{},{})", values.empty() ? "" : ",",
+      fmt::format_to(std::back_inserter(values), "{}({},{},{},{},{},{},{},{},{})", values.empty() ? "" : ",",
                      literal(pipeline), p.partition, integer(p.watermark), place(p.position), integer(p.position_seq),
-                     settled_text(p.gaps), literal(p.id), literal(p.fingerprint));
+                     settled_text(p.gaps), literal(p.id), literal(p.fingerprint), ends_text(p.ends));
     // A partition that has not changed is not written again: there may be many.
     add("INSERT INTO {} AS old VALUES{} ON CONFLICT(pipeline,partition) DO UPDATE SET "
-        "(watermark,position,position_seq,settled,id,fingerprint)=(excluded.watermark,excluded.position,"
-        "excluded.position_seq,excluded.settled,excluded.id,excluded.fingerprint) WHERE (old.watermark,old.position,"
-        "old.position_seq,old.settled,old.id,old.fingerprint) IS DISTINCT FROM (excluded.watermark,excluded.position,"
-        "excluded.position_seq,excluded.settled,excluded.id,excluded.fingerprint)",
+        "(watermark,position,position_seq,settled,id,fingerprint,ends)=(excluded.watermark,excluded.position,"
+        "excluded.position_seq,excluded.settled,excluded.id,excluded.fingerprint,excluded.ends) WHERE (old.watermark,"
+        "old.position,old.position_seq,old.settled,old.id,old.fingerprint,old.ends) IS DISTINCT FROM "
+        "(excluded.watermark,excluded.position,excluded.position_seq,excluded.settled,excluded.id,"
+        "excluded.fingerprint,excluded.ends)",
         names_->partitions, values);
   }
 }

@@ -16,7 +16,7 @@
 namespace etl::inline v0::postgres::detail {
 namespace {
 
-constexpr std::int64_t format = 3;  // 2: letters have their batch; 3: partitions have an id and a fingerprint
+constexpr std::int64_t format = 4;  // 2: letters have their batch; 3: partitions have an id; 4: and ends
 
 /// Settled ranges stand beside the watermark in the partition's row, whose lock makes writers take turns.
 std::string schema_sql(const Names& names) {
@@ -27,13 +27,14 @@ CREATE TABLE IF NOT EXISTS {1}(
   run text NOT NULL);
 CREATE TABLE IF NOT EXISTS {2}(
   pipeline text, partition bigint, watermark bigint NOT NULL, position text, position_seq bigint NOT NULL,
-  settled bigint[] NOT NULL, id text NOT NULL, fingerprint text NOT NULL, PRIMARY KEY(pipeline, partition));
+  settled bigint[] NOT NULL, id text NOT NULL, fingerprint text NOT NULL, ends bigint[] NOT NULL DEFAULT '{{}}',
+  PRIMARY KEY(pipeline, partition));
 CREATE TABLE IF NOT EXISTS {3}(
   id text PRIMARY KEY, pipeline text NOT NULL, run text NOT NULL, partition bigint NOT NULL, seq bigint NOT NULL,
   batch bigint NOT NULL, position text, stage text NOT NULL, attempts bigint NOT NULL, errors text[] NOT NULL,
   time timestamptz NOT NULL, payload bytea, partition_id text NOT NULL);
 CREATE INDEX IF NOT EXISTS etl_dead_letters_place ON {3}(pipeline, partition, seq);
-INSERT INTO {0} SELECT 3 WHERE NOT EXISTS (SELECT 1 FROM {0});
+INSERT INTO {0} SELECT 4 WHERE NOT EXISTS (SELECT 1 FROM {0});
 )",
                      names.store, names.checkpoints, names.partitions, names.letters);
 }
@@ -116,20 +117,21 @@ std::optional<Position> position_of(const Rows& rows, int row, int column) {
 }
 
 /// "{10,20,30,40}"
-SeqRanges ranges_of(std::string_view array) {
-  SeqRanges ranges;
+std::vector<std::uint64_t> numbers_of(std::string_view array) {
+  std::vector<std::uint64_t> numbers;
   const char* at = array.data();
   const char* const end = at + array.size();
-  const auto next = [&] {
+  while (end - at > 2) {
     std::int64_t value = 0;
-    at = std::from_chars(std::find_if(at, end, [](char c) { return c == '-' || (c >= '0' && c <= '9'); }), end, value)
-             .ptr;
-    return static_cast<std::uint64_t>(value);
-  };
-  while (end - at > 1) {
-    const std::uint64_t first = next();
-    ranges.add({first, next()});
+    at = std::from_chars(at + 1, end, value).ptr;  // after '{' or ','
+    numbers.push_back(static_cast<std::uint64_t>(value));
   }
+  return numbers;
+}
+SeqRanges ranges_of(std::string_view array) {
+  SeqRanges ranges;
+  const std::vector<std::uint64_t> numbers = numbers_of(array);
+  for (std::size_t i = 1; i < numbers.size(); i += 2) ranges.add({numbers[i - 1], numbers[i]});
   return ranges;
 }
 
@@ -147,6 +149,7 @@ PartitionProgress progress_of(const Rows& rows, int row) {
           .position = position_of(rows, row, 2),
           .position_seq = number(rows, row, 3),
           .gaps = ranges_of(rows.text(row, 4)),
+          .ends = numbers_of(rows.text(row, 7)),
           .id = text_of(rows, row, 5),
           .fingerprint = text_of(rows, row, 6)};
 }

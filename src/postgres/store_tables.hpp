@@ -43,7 +43,7 @@ inline std::int64_t integer(std::uint64_t number) { return static_cast<std::int6
 // --- reading ---------------------------------------------------------------------------------------------------------
 
 inline constexpr std::string_view progress_columns =
-    "partition, watermark, position, position_seq, settled, id, fingerprint";
+    "partition, watermark, position, position_seq, settled, id, fingerprint, ends";
 [[nodiscard]] PartitionProgress progress_of(const Rows& rows, int row);
 
 /// The run that `Script::owner` selects, or that stands in a column of the first row; empty when there is none.

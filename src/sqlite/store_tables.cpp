@@ -2,6 +2,7 @@
 
 #include "store_tables.hpp"
 
+#include <charconv>
 #include <utility>
 #include <vector>
 
@@ -10,7 +11,7 @@
 namespace etl::inline v0::sqlite::detail {
 namespace {
 
-constexpr std::int64_t format = 3;  // 2: letters have their batch; 3: partitions have an id and a fingerprint
+constexpr std::int64_t format = 4;  // 2: letters have their batch; 3: partitions have an id; 4: and ends
 
 constexpr std::string_view schema = R"(
 CREATE TABLE IF NOT EXISTS etl_store(format INTEGER NOT NULL);
@@ -19,7 +20,8 @@ CREATE TABLE IF NOT EXISTS etl_checkpoints(
   run TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS etl_partitions(
   pipeline TEXT, partition INTEGER, watermark INTEGER NOT NULL, position TEXT, position_seq INTEGER NOT NULL,
-  id TEXT NOT NULL DEFAULT '', fingerprint TEXT NOT NULL DEFAULT '', PRIMARY KEY(pipeline, partition)) WITHOUT ROWID;
+  id TEXT NOT NULL DEFAULT '', fingerprint TEXT NOT NULL DEFAULT '', ends TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY(pipeline, partition)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS etl_settled(
   pipeline TEXT, partition INTEGER, first_seq INTEGER, end_seq INTEGER NOT NULL,
   PRIMARY KEY(pipeline, partition, first_seq)) WITHOUT ROWID;
@@ -28,7 +30,7 @@ CREATE TABLE IF NOT EXISTS etl_dead_letters(
   batch INTEGER NOT NULL, position TEXT, stage TEXT NOT NULL, attempts INTEGER NOT NULL, errors TEXT,
   time INTEGER NOT NULL, payload BLOB, partition_id TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS etl_dead_letters_place ON etl_dead_letters(pipeline, partition, seq);
-INSERT INTO etl_store SELECT 3 WHERE NOT EXISTS (SELECT 1 FROM etl_store);
+INSERT INTO etl_store SELECT 4 WHERE NOT EXISTS (SELECT 1 FROM etl_store);
 )";
 
 /// Calls `each` for the rows of a query about one pipeline, or about one of its partitions.
@@ -105,6 +107,22 @@ Result<void> run(Statement& statement) {
 
 // --- progress --------------------------------------------------------------------------------------------------------
 
+namespace {
+
+/// "45 98"
+std::vector<std::uint64_t> numbers_of(std::string_view text) {
+  std::vector<std::uint64_t> numbers;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (std::uint64_t value = 0; at < end; ++at) {
+    at = std::from_chars(at, end, value).ptr;
+    numbers.push_back(value);
+  }
+  return numbers;
+}
+
+}  // namespace
+
 void bind_range(Statement& statement, const std::string& pipeline, std::uint32_t partition, SeqRange range) {
   statement.bind(0, std::string_view(pipeline));
   statement.bind(1, std::int64_t{partition});
@@ -152,9 +170,10 @@ Result<std::map<std::uint32_t, PartitionProgress>> progress_of(Database& databas
   const std::string_view which = only ? " AND partition=?" : "";
   Result<void> read = for_rows(
       database,
-      fmt::format("SELECT partition, watermark, position, position_seq, id, fingerprint FROM etl_partitions WHERE "
-                  "pipeline=?{} ORDER BY partition",
-                  which),
+      fmt::format(
+          "SELECT partition, watermark, position, position_seq, id, fingerprint, ends FROM etl_partitions WHERE "
+          "pipeline=?{} ORDER BY partition",
+          which),
       pipeline,
       [&](const Statement& row) {
         PartitionProgress& one = at(small_number(row, 0));
@@ -163,6 +182,7 @@ Result<std::map<std::uint32_t, PartitionProgress>> progress_of(Database& databas
         one.position_seq = number(row, 3);
         one.id = row.text(4);
         one.fingerprint = row.text(5);
+        one.ends = numbers_of(row.text(6));
       },
       only);
   if (read)
@@ -218,6 +238,8 @@ Result<void> put_partition(Statement& statement, const std::string& pipeline, co
   statement.bind(4, integer(one.position_seq));
   statement.bind(5, std::string_view(one.id));
   statement.bind(6, std::string_view(one.fingerprint));
+  const std::string ends = fmt::format("{}", fmt::join(one.ends, " "));
+  statement.bind(7, std::string_view(ends));
   return run(statement);
 }
 
@@ -247,11 +269,13 @@ Result<void> replace_all(Database& database, const std::string& pipeline, const 
       "INSERT OR REPLACE INTO etl_checkpoints(pipeline, fingerprint, batch_size, finished, run) VALUES(?, ?, ?, ?, ?)");
   // A partition that has not changed is not written again: there may be many.
   auto partition = database.prepare(
-      "INSERT INTO etl_partitions AS old(pipeline, partition, watermark, position, position_seq, id, fingerprint) "
-      "VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT(pipeline, partition) DO UPDATE SET watermark=excluded.watermark, "
+      "INSERT INTO etl_partitions AS old(pipeline, partition, watermark, position, position_seq, id, fingerprint, "
+      "ends) "
+      "VALUES(?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(pipeline, partition) DO UPDATE SET watermark=excluded.watermark, "
       "position=excluded.position, position_seq=excluded.position_seq, id=excluded.id, "
-      "fingerprint=excluded.fingerprint WHERE (old.watermark, old.position, old.position_seq, old.id, old.fingerprint) "
-      "IS NOT (excluded.watermark, excluded.position, excluded.position_seq, excluded.id, excluded.fingerprint)");
+      "fingerprint=excluded.fingerprint, ends=excluded.ends WHERE (old.watermark, old.position, old.position_seq, "
+      "old.id, old.fingerprint, old.ends) IS NOT (excluded.watermark, excluded.position, excluded.position_seq, "
+      "excluded.id, excluded.fingerprint, excluded.ends)");
   auto gap = database.prepare(settle_sql);
   for (const auto* const statement : {&head, &partition, &gap})
     if (!*statement) return failure(statement->error());

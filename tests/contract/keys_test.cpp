@@ -125,6 +125,44 @@ TEST_CASE("G16: keyed batches end at multiples of batch_size, also of a source t
   CHECK(grown[2].items == std::vector<int>{20, 21});
 }
 
+TEST_CASE("G16: what a run has loaded when it dies is not loaded again, although the source has grown meanwhile") {
+  struct Dying final : etl::CheckpointStore {
+    MemoryCheckpoints kept;
+    bool dead = false;
+    etl::Result<std::optional<etl::Checkpoint>> find(const std::string& p) override { return kept.find(p); }
+    etl::Result<std::optional<etl::Checkpoint>> claim(const std::string& p, const std::string& run) override {
+      return kept.claim(p, run);
+    }
+    etl::Result<void> save(const std::string& p, const etl::Checkpoint& c) override {
+      if (dead) return etl::failure(etl::fatal("dead"));
+      return kept.save(p, c);
+    }
+    etl::Result<void> reset(const std::string& p) override { return kept.reset(p); }
+  };
+  for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused})
+    for (int dies_at = 0; dies_at < 23; ++dies_at) {
+      CAPTURE(static_cast<int>(mode), dies_at);
+      const auto store = std::make_shared<Dying>();
+      std::set<std::string> keys;
+      std::multiset<int> rows;  // of a target that knows its keys
+      for (const int count : {12, 13, 15, 18, 23}) {
+        Run run;
+        run.options.mode = mode;
+        run.options.delivery = {.checkpoints = store, .save_every = {}, .incremental = true};
+        store->dead = false;
+        const auto dies = [&](std::span<const int> batch) {
+          if (count < 23 && batch.back() >= dies_at) store->dead = true;  // no later save is durable
+        };
+        static_cast<void>(etl::run(Keyed{.calls = &run.calls, .count = count, .before_load = dies}, run.options));
+        for (const Keyed::Call& call : run.calls)
+          if (keys.insert(call.key).second) rows.insert(call.items.begin(), call.items.end());
+      }
+      CHECK(rows.size() == 23);
+      CHECK(std::set<int>(rows.begin(), rows.end()).size() == 23);
+      CHECK(store->find("numbers").value()->find(0)->ends.empty());  // all of them are settled
+    }
+}
+
 TEST_CASE("G16: other pipelines, data and parts of a batch have other keys") {
   const auto key_of = [](const std::string& name, const std::string& data) {
     Run run;

@@ -25,6 +25,9 @@ struct PartitionProgress {
   std::uint64_t position_seq = 0;  ///< number of items before `position`
   /// Items settled beyond the watermark. At most one range for each batch that can be in flight (`Options::capacity`).
   SeqRanges gaps{};
+  /// Ends of the partition beyond the watermark that incremental runs with idempotency keys have met, ascending. Every
+  /// later run ends a batch there too: so a batch keeps its key when the partition has grown (G16).
+  std::vector<std::uint64_t> ends{};
   /// Identity of the partition, such as a path or a range of keys. Empty for a source without partitions.
   std::string id{};
   /// Fingerprint of the partition's data, or empty. A partition whose data has changed is not resumed (G17).

@@ -83,6 +83,7 @@ inline void check_checkpoint_store(CheckpointStore& store) {
   PartitionProgress p{.partition = 0, .watermark = 10, .position = Position("a place"), .position_seq = 8};
   p.gaps.add({12, 15});
   p.gaps.add({20, 1'000'000'000'000});
+  p.ends = {15, 2'000'000'000'000};
   p.id = "a/path with \"quotes\",\nlines \\ and \xFF bytes";
   p.fingerprint = "of a/path \\n'";
   checkpoint.partitions = {p, {.partition = 2, .watermark = 0, .id = "other"}, {.partition = 4'000'000'000U}};
@@ -113,6 +114,7 @@ inline void check_checkpoint_store(CheckpointStore& store) {
   done(store.save(name, many), "save of many partitions");
   require(value_of(store.find(name), "find") == many, "find returns many partitions in the order of their numbers");
   many.partitions[1700].watermark = 5000;
+  many.partitions[1701].ends = {1702};
   many.partitions.erase(many.partitions.begin() + 1000);
   done(store.save(name, many), "save of many partitions");
   require(value_of(store.find(name), "find") == many, "save replaces one of many partitions");

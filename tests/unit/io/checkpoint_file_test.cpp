@@ -39,6 +39,8 @@ Checkpoint example() {
                      {.partition = 3, .watermark = 1, .position = Position("")}}};
   made.partitions[0].gaps.add({30, 35});
   made.partitions[0].gaps.add({40, 45});
+  made.partitions[0].ends = {45, 60};
+  made.partitions[2].ends = {2};
   return made;
 }
 
@@ -68,9 +70,9 @@ TEST_CASE("checkpoint file: G13 what was saved is found, and can be read by a pe
               {"etlpipe checkpoint 2\npipeline \"p\"\nfingerprint \"sha256 of \\\"x\\\"\\x0a\\\\ and \\x01\\x7f\xff\"\n"
                "batch_size 500\nfinished no\nrun \"18c-2\"\n"
                "partition 0 id \"a \\\"b\\\".csv\" fingerprint \"sha\" watermark 20 position \"byte \\\" at 9\" at 18 "
-               "gaps [30,35) [40,45)\n"
+               "gaps [30,35) [40,45) ends 45 60\n"
                "partition 2 id \"\\x0a\" watermark 18446744073709551614\n"
-               "partition 3 watermark 1 position \"\" at 0\nsha256 "}) == "");
+               "partition 3 watermark 1 position \"\" at 0 ends 2\nsha256 "}) == "");
 
   Checkpoint done{.finished = true};
   REQUIRE(file.save("p", done).has_value());

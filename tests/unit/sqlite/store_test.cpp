@@ -745,5 +745,5 @@ TEST_CASE("sqlite store: a newer format is refused, and so is reading what never
   ok(db.execute("UPDATE etl_store SET format=2"));
   const etl::Error e = error_of(Store::open(path));
   CHECK(e.error_class == ErrorClass::Fatal);
-  CHECK(lacks(e.context, {"s.db", "format 2", "format 3", "the version", "drop the tables"}).empty());
+  CHECK(lacks(e.context, {"s.db", "format 2", "format 4", "the version", "drop the tables"}).empty());
 }

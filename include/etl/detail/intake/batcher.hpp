@@ -81,9 +81,16 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     lane.start(partition, earlier);
     return lane;
   }
+  /// The source of this lane has ended by itself. `last`: so have all others, and the deadline begins (G9), whatever is
+  /// done before the lane is finished.
+  void source_ended(OwnedLane& lane, bool last) noexcept {
+    const Lock lock(mutex_);
+    lane.ended = true;
+    if (last) start_deadline();
+  }
   /// Flushes the rest; after a failure it is dropped and counted. `whole`: the source has ended by itself, and so has
-  /// its last chunk. `last`: no other lane will be opened.
-  void finish_lane(OwnedLane& lane, FlushReason reason, bool whole = true, bool last = false) noexcept {
+  /// its last chunk.
+  void finish_lane(OwnedLane& lane, FlushReason reason, bool whole = true) noexcept {
     std::vector<ChunkRef> chunks;  // what they hold is released after the lock
     ChunkRef chunk;
     Lock lock(mutex_);
@@ -103,7 +110,6 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     ended_bytes_.add(lane.source);
     if (lane.resumed) ended_items_ += lane.resume->position_seq;
     if (rest == nullptr) return;
-    if (last && backend_ == nullptr) start_deadline();  // this thread loads the rest before it can end intake
     if (cut_off) return Base::outside(lock, [&] { abandon(rest); });  // its batch would not be the same in the next run
     dispatch(lock, rest, nullptr);
   }
@@ -731,10 +737,11 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     die(lock);
     Base::outside(lock, [this] { user_stop_.request_stop(); });
   }
-  // Items that would have been loaded, had there been time: those of fused mode, whose thread has not come back yet.
+  // Items that would have been loaded, had there been time: those whose producer has not come back yet, in fused mode
+  // or from saving where its source has ended.
   [[nodiscard]] bool open_items() const noexcept {
-    return !aligned_ &&
-           std::ranges::any_of(lanes_, [](const auto& lane) { return lane->in_use && lane->pending() > 0; });
+    return std::ranges::any_of(
+        lanes_, [&](const auto& lane) { return lane->in_use && lane->pending() > 0 && (!aligned_ || lane->ended); });
   }
 
   const Options& options_;

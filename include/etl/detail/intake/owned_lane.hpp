@@ -40,6 +40,7 @@ struct OwnedLane final : Lane {
   Buffer* buffer = nullptr;
   std::uint32_t begin = 0;
   bool in_use = false;
+  bool ended = false;         ///< its source has ended by itself
   bool timed = false;         ///< `opened` is the time of the open batch's first item
   bool cut_recently = false;  ///< look once more for items published during the cut
   bool refused = false;       ///< a push was not accepted: later marks lie behind an item that is lost
@@ -71,7 +72,7 @@ struct OwnedLane final : Lane {
     complete_at.reset();
     source = {};
     resume = earlier;
-    resumed = refused = false;
+    resumed = refused = ended = false;
     replay = earlier == nullptr ? SeqRanges() : earlier->gaps;
     if (earlier != nullptr) replay.add({0, earlier->watermark});
     in_use = true;
@@ -153,10 +154,15 @@ struct OwnedLane final : Lane {
   }
 
   /// How many items the next batch may have: none is cut in two by what was settled before, nor, if `aligned`, by a
-  /// multiple of the batch size.
+  /// multiple of the batch size, or by where the partition ended in an earlier run.
   [[nodiscard]] std::uint32_t room(std::uint32_t batch_size, bool aligned) const noexcept {
     const std::uint64_t to_multiple = aligned ? batch_size - next_seq % batch_size : batch_size;
-    return static_cast<std::uint32_t>(std::min(to_multiple, replay.boundary_after(next_seq) - next_seq));
+    std::uint64_t end = std::min(next_seq + to_multiple, replay.boundary_after(next_seq));
+    if (aligned && resume != nullptr) {
+      const auto earlier_end = std::ranges::upper_bound(resume->ends, next_seq);
+      if (earlier_end != resume->ends.end()) end = std::min(end, *earlier_end);
+    }
+    return static_cast<std::uint32_t>(end - next_seq);
   }
 
   /// Under the lock: a used buffer, or a new one.

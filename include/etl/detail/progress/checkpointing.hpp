@@ -6,6 +6,7 @@
 #include <iterator>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <type_traits>
 #include <unordered_map>
@@ -107,6 +108,27 @@ class Checkpointing {
     tracker_.mark(numbers_[partition], position, position_seq);
   }
 
+  /// The source has come to its end, for now: its last batch is not loaded before this returns. If the partition grows,
+  /// and this run dies before the batch is saved as settled, the next run has to end a batch here too, for the same key
+  /// (G16). By the thread that extracts, which runs no batch while it waits for another save.
+  [[nodiscard]] std::optional<Error> save_end(std::uint32_t partition, std::uint64_t seq, TimePoint now) {
+    if (store_ == nullptr || !keyed_ || !options_.delivery.incremental) return std::nullopt;
+    if (seq % options_.batch_size == 0) return std::nullopt;  // batches end there anyway
+    const End end{numbers_[partition], seq};
+    std::unique_lock lock(mutex_);
+    if (!tracker_.end_at(end.first, end.second)) return std::nullopt;
+    unsaved_ends_.insert(end);
+    while (saving_) {
+      lock.unlock();
+      if (!waiter_.wait_for(std::chrono::milliseconds(1))) return transient("stopped before progress could be saved");
+      lock.lock();
+      if (!unsaved_ends_.contains(end)) return std::nullopt;  // another one has saved it too
+    }
+    saving_ = true;
+    lock.unlock();
+    return save(false, now);
+  }
+
   // --- with a plain store, or none ------------------------------------------------------------------------
   /// Everything of the batch is durable.
   [[nodiscard]] std::optional<Error> settled(SettledItems items, TimePoint now) {
@@ -197,6 +219,8 @@ class Checkpointing {
   }
 
  private:
+  using End = std::pair<std::uint32_t, std::uint64_t>;  // number of a partition, Seq
+
   /// The checkpoint to go on from, if there is one; an error when it does not fit.
   [[nodiscard]] Result<std::optional<Checkpoint>> resumable(Result<std::optional<Checkpoint>> found) const {
     const auto mismatch = [&](std::string what) {
@@ -281,15 +305,18 @@ class Checkpointing {
   [[nodiscard]] std::optional<Error> save(bool finished, TimePoint now) {
     Checkpoint checkpoint{
         .fingerprint = begin_.fingerprint, .batch_size = begin_.batch_size, .finished = finished, .run = run_};
+    std::set<End> ends;
     {
       const std::lock_guard lock(mutex_);
       checkpoint.partitions = tracker_.progress();
+      ends = unsaved_ends_;
       unsaved_ = false;
     }
     auto saved = save_trying(checkpoint, waiter_);
     const std::lock_guard lock(mutex_);
     saving_ = false;
     if (!saved) return std::move(saved.error());
+    for (const End& end : ends) unsaved_ends_.erase(end);
     reminded_ = false;
     next_save_ = after(now, options_.delivery.save_every);
     return std::nullopt;
@@ -324,6 +351,7 @@ class Checkpointing {
   bool saving_ = false;
   bool unsaved_ = false;   // something was settled since the last save
   bool reminded_ = false;  // a timer will come for it
+  std::set<End> unsaved_ends_;
   std::vector<SettledItems> riding_;
   std::optional<TimePoint> last_commit_;
 };

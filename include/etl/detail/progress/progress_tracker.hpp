@@ -1,6 +1,7 @@
 #pragma once
 /// The contiguous watermark of each partition (contract G14).
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -45,6 +46,7 @@ class ProgressTracker {
     if (!std::exchange(partition.moved, true)) moved_.push_back(settled.partition);
     p.watermark = watermark;
     p.gaps.forget_below(watermark);
+    p.ends.erase(p.ends.begin(), std::ranges::upper_bound(p.ends, watermark));
     partition.pass_marks();
   }
   void mark(std::uint32_t partition, const Position& position, std::uint64_t position_seq) {
@@ -52,6 +54,14 @@ class ProgressTracker {
     if (position_seq < marked.progress.position_seq) return;
     marked.add({position_seq, position});
     marked.pass_marks();
+  }
+  /// The partition ends at `seq`, for now. False: that is known, or settled.
+  [[nodiscard]] bool end_at(std::uint32_t partition, std::uint64_t seq) {
+    PartitionProgress& p = at(partition).progress;
+    const auto place = std::ranges::lower_bound(p.ends, seq);
+    if (seq <= p.watermark || (place != p.ends.end() && *place == seq)) return false;
+    p.ends.insert(place, seq);
+    return true;
   }
   [[nodiscard]] std::vector<PartitionProgress> progress() const {
     std::vector<PartitionProgress> all;

@@ -338,8 +338,9 @@ class Runner final : public LiveRun {
 
   // --- extraction ---------------------------------------------------------------------------------------
   void extract_all() {
+    constexpr auto only_one = [] { return true; };
     if (source_) {
-      if (start_progress({{.id = source_.id}})) extract_one(0, true, source_.extract);
+      if (start_progress({{.id = source_.id}})) extract_one(0, source_.extract, only_one);
     } else if (traits_.has_partitions) {
       auto error = guarded([this]() -> std::optional<Error> {
         partitions_ = calls_.partitions();
@@ -349,7 +350,7 @@ class Runner final : public LiveRun {
       });
       if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
     } else if (start_progress({{}})) {
-      extract_one(0, true, [this](Lane& lane) { return calls_.extract(lane, expected_); });
+      extract_one(0, [this](Lane& lane) { return calls_.extract(lane, expected_); }, only_one);
     }
   }
 
@@ -357,15 +358,22 @@ class Runner final : public LiveRun {
   void extract_partitions(PartitionList& partitions) {
     std::mutex mutex;
     std::uint32_t index = 0;
+    std::size_t open = 0;  // partitions that are being extracted
+    bool at_end = false;   // there are no others
+    const auto last_ended = [&] {
+      const std::lock_guard lock(mutex);
+      return --open == 0 && at_end;
+    };
     const auto work = [&] {
       for (;;) {
         std::unique_lock lock(mutex);
         if (partitions.at_end() || batcher_->intake_refused()) return;
         const std::unique_ptr<PartitionSource> mine = partitions.take_next();
         const std::uint32_t number = index++;
-        const bool last = partitions.at_end();
+        at_end = partitions.at_end();
+        ++open;
         lock.unlock();
-        extract_one(number, last, [&mine](Lane& lane) { return mine->extract(lane); });
+        extract_one(number, [&mine](Lane& lane) { return mine->extract(lane); }, last_ended);
       }
     };
     const auto guarded_work = [&] {
@@ -394,8 +402,9 @@ class Runner final : public LiveRun {
     guarded_work();
   }
 
-  template <class F>
-  void extract_one(std::uint32_t partition, bool last, F&& extract) {
+  /// `last_ended`, called after it: whether there is nothing more to extract.
+  template <class F, class Last>
+  void extract_one(std::uint32_t partition, F&& extract, Last&& last_ended) {
     OwnedLane& lane = batcher_->open_lane(partition, progress_ ? progress_->earlier(partition) : nullptr);
     ++extracting_;
     auto error = guarded([&] { return extract(lane); });
@@ -407,14 +416,23 @@ class Runner final : public LiveRun {
       batcher_->fail(std::move(record));
     }
     --extracting_;
-    if (progress_ && lane.position) {
-      auto unmarked = guarded([&]() -> std::optional<Error> {
-        progress_->ended(partition, *lane.position, lane.position_seq);
-        return std::nullopt;
+    const bool last = last_ended();
+    if (whole) batcher_->source_ended(lane, last);
+    if (progress_) {
+      auto unsaved = guarded([&]() -> std::optional<Error> {
+        if (lane.position) progress_->ended(partition, *lane.position, lane.position_seq);
+        if (!whole) return std::nullopt;
+        auto failed = progress_->save_end(partition, batcher_->extracted(lane), now());
+        if (const auto due = progress_->reminder()) batcher_->call_at(*due);
+        return failed;
       });
-      if (unmarked) batcher_->fail({.error = std::move(*unmarked), .stage = Stage::Checkpoint});
+      if (unsaved) {
+        const bool stopped = batcher_->dead() && unsaved->error_class == ErrorClass::Transient;
+        ErrorRecord record{.error = std::move(*unsaved), .stage = Stage::Checkpoint};
+        stopped ? batcher_->note(std::move(record)) : batcher_->fail(std::move(record));
+      }
     }
-    batcher_->finish_lane(lane, whole ? FlushReason::Source : FlushReason::Close, whole, last);
+    batcher_->finish_lane(lane, whole ? FlushReason::Source : FlushReason::Close, whole);
   }
 
   PipelineCalls& calls_;
