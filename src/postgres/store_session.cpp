@@ -205,7 +205,7 @@ class Session final : public StoreSession<Tx> {
         progress_columns, state_->names.checkpoints, pipeline, table, pipeline, numbers);
     const auto rows = lock.run(doing);
     if (!rows) return failure(rows.error());
-    if (auto kept = check_owner(commit, owner_of(*rows, 7)); !kept) return kept;
+    if (auto kept = check_owner(commit, owner_of(*rows, progress_column_count)); !kept) return kept;
     for (int row = 0; row < rows->size(); ++row) {
       PartitionProgress progress = progress_of(*rows, row);
       if (const auto twice = settle(progress, commit))

@@ -198,14 +198,14 @@ Result<std::optional<Checkpoint>> checkpoint_of(Connection& connection, const Na
   const auto rows = connection.query(
       fmt::format(
           "SELECT {0}, 1 AS part FROM {1} WHERE pipeline=$1 UNION ALL SELECT batch_size, 0, run, finished::int, "
-          "NULL, '', fingerprint, 0 FROM {2} WHERE pipeline=$1 ORDER BY part, partition",
+          "NULL, '', fingerprint, NULL, 0 FROM {2} WHERE pipeline=$1 ORDER BY part, partition",
           progress_columns, names.partitions, names.checkpoints),
       escaped(pipeline));
   if (!rows) return failure(rows.error());
   if (rows->size() == 0) return std::nullopt;
   Checkpoint checkpoint;  // progress without a head is not "nothing", which would load everything again
   for (int row = 0; row < rows->size(); ++row) {
-    if (rows->integer(row, 7) == 1) {
+    if (rows->integer(row, progress_column_count) == 1) {
       checkpoint.partitions.push_back(progress_of(*rows, row));
       continue;
     }

@@ -44,6 +44,7 @@ inline std::int64_t integer(std::uint64_t number) { return static_cast<std::int6
 
 inline constexpr std::string_view progress_columns =
     "partition, watermark, position, position_seq, settled, id, fingerprint, ends";
+inline constexpr int progress_column_count = 8;
 [[nodiscard]] PartitionProgress progress_of(const Rows& rows, int row);
 
 /// The run that `Script::owner` selects, or that stands in a column of the first row; empty when there is none.
