@@ -1,5 +1,6 @@
 // A service: threads push events into a bucket until a signal comes; then everything ends in order, and nothing is
 // lost.
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <span>
@@ -20,12 +21,18 @@ int main() {
       etl::stop_on_signals();  // the first signal; the bucket does not get it: it is closed in order
   std::vector<Event> kept;     // what could not be loaded: for a file, or the next start
   std::size_t loaded = 0;
+  std::chrono::nanoseconds slowest{};
   etl::Bucket<Event> bucket(
       [&](std::span<const Event> batch) mutable { loaded += batch.size(); },
       [&](const etl::LostItem<Event>& lost) { kept.push_back(lost.item); },
-      {.name = "events", .timeout = 50ms, .retry = {.max_attempts = 100}, .on_retry = [](const etl::FailedAttempt& a) {
-         fmt::print(stderr, "attempt {} failed: {}\n", a.attempt, a.error.message());
-       }});
+      {.name = "events",
+       .timeout = 50ms,
+       .retry = {.max_attempts = 100},
+       .on_retry =
+           [](const etl::FailedAttempt& a) {
+             fmt::print(stderr, "attempt {} failed: {}\n", a.attempt, a.error.message());
+           },
+       .on_batch = [&](const etl::SettledBatch& b) { slowest = std::max(slowest, b.latency); }});  // for your metrics
 
   std::vector<std::thread> threads;
   for (int t = 0; t < 2; ++t)
@@ -45,6 +52,6 @@ int main() {
   bucket.close();                                 // 1. blocked pushes come free, later ones return false
   for (std::thread& t : threads) t.join();        // 2. nobody pushes any more
   const etl::RunReport report = bucket.finish();  // 3. the rest is loaded
-  fmt::print("{}\n{} kept\n", report.text(), kept.size());
+  fmt::print("{}\n{} kept, the slowest batch took {} ms\n", report.text(), kept.size(), slowest / 1ms);
   return report.items.loaded == loaded && kept.empty() ? 0 : 1;
 }

@@ -61,6 +61,7 @@ struct BucketOptions {
   Inline inline_batches = Inline::WhenWaiting;        ///< whether a thread that pushes may run batches
   std::shared_ptr<MemoryBudget> memory{};  ///< limits the memory of all runs and buckets that share it; null for none
   Executor executor{};                     ///< where workers run; if empty, a pool of `workers` threads
+  BatchHandler on_batch{};                 ///< called for every batch that is settled, see `Options::on_batch`
 };
 
 namespace detail {
@@ -90,6 +91,7 @@ template <class T>
   to.inline_batches = from.inline_batches;
   to.memory = std::move(from.memory);
   to.executor = std::move(from.executor);
+  to.on_batch = std::move(from.on_batch);
   return to;
 }
 

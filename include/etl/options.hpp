@@ -117,6 +117,19 @@ struct RetryHandler : std::function<void(const FailedAttempt&)> {
   ETLPIPE_NOINLINE ~RetryHandler() {}  // NOLINT(modernize-use-equals-default)
 };
 
+struct SettledBatch;  // in <etl/report.hpp>
+
+/// A function called for batches that are settled. (For its destructor see `RejectHandler`.)
+struct BatchHandler : std::function<void(const SettledBatch&)> {
+  using std::function<void(const SettledBatch&)>::function;
+  BatchHandler() = default;
+  BatchHandler(const BatchHandler&) = default;
+  BatchHandler(BatchHandler&&) = default;
+  BatchHandler& operator=(const BatchHandler&) = default;
+  BatchHandler& operator=(BatchHandler&&) = default;
+  ETLPIPE_NOINLINE ~BatchHandler() {}  // NOLINT(modernize-use-equals-default)
+};
+
 /// What a run does about rejected items (G4, G7). Each of `max_rejects` and `max_reject_ratio` holds if it is given.
 /// With neither, the first rejected item fails the run.
 struct ErrorPolicy {
@@ -232,6 +245,10 @@ struct Options {
   std::shared_ptr<MemoryBudget> memory{};
   /// Where workers run. If empty, the run makes a pool of `workers` threads.
   Executor executor{};
+  /// Called for every batch that a worker has taken, when it is settled: loaded, filtered, rejected, skipped or given
+  /// up. For metrics. It is called on the worker's thread, one call at a time; the worker waits for it. An exception
+  /// from it fails the run. Batches that are dropped from the queue after a failure are only counted in the report.
+  BatchHandler on_batch{};
   ProgressOptions progress{};  ///< how progress is shown
 
   /// `capacity` with its default filled in.

@@ -58,6 +58,17 @@ struct ResultLedger {
   friend bool operator==(const ResultLedger&, const ResultLedger&) = default;
 };
 
+/// A batch that a worker is done with, passed to `Options::on_batch`. Valid only during the call.
+struct SettledBatch {
+  std::string_view pipeline;           ///< name of the pipeline
+  std::uint64_t batch = 0;             ///< number of the batch in this run, from 0
+  std::uint32_t partition = 0;         ///< index of the partition
+  std::uint64_t first_seq = 0;         ///< number of its first item, counted from 0 in the partition
+  ItemLedger items{};                  ///< what became of its items; `extracted` is their number
+  ResultLedger results{};              ///< what became of their results
+  std::chrono::nanoseconds latency{};  ///< from the end of the batch's extraction to now
+};
+
 /// How many batches were flushed for which reason (G12).
 struct FlushCounts {
   std::uint64_t size = 0;     ///< `batch_size` items

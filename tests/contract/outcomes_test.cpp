@@ -1,8 +1,12 @@
 // G1, G2: one outcome, the first that applies; two ledgers that balance on every exit path.
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -324,6 +328,80 @@ TEST_CASE("G4: an exception from on_reject fails the run") {
     REQUIRE_FALSE(r.errors.empty());
     CHECK(r.errors[0].error.message().find("no room for rejects") != std::string::npos);
   }
+}
+
+namespace {
+
+/// Adds up what `on_batch` is told.
+struct Told {
+  etl::ItemLedger items{};
+  etl::ResultLedger results{};
+  std::set<std::uint64_t> batches{}, first_seqs{};
+  std::atomic<int> calls = 0;
+  bool in_order = true;
+
+  etl::BatchHandler handler() {
+    return [this](const etl::SettledBatch& b) {
+      const bool alone = ++calls == 1;
+      const bool new_batch = batches.insert(b.batch).second && first_seqs.insert(b.first_seq).second;
+      in_order = in_order && alone && new_batch && b.pipeline == "told" && b.latency.count() >= 0 && b.items.balanced();
+      items.extracted += b.items.extracted;
+      items.loaded += b.items.loaded;
+      items.filtered += b.items.filtered;
+      items.rejected += b.items.rejected;
+      results.produced += b.results.produced;
+      results.committed += b.results.committed;
+      results.rejected += b.results.rejected;
+      --calls;
+    };
+  }
+  void check(const etl::RunReport& r, std::uint64_t last_seq) const {
+    CAPTURE(r.text());
+    CHECK(in_order);
+    CHECK(items == r.items);
+    CHECK(results == r.results);
+    CHECK(batches.size() == r.flushes.total());
+    CHECK(*first_seqs.rbegin() == last_seq);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("G2: on_batch hears of every batch once, one call at a time, and its counts add up to the report's") {
+  for (etl::Options o : settings()) {
+    Told told;
+    o.name = "told";
+    o.on_batch = told.handler();
+    const auto fate = [](std::uint64_t n) { return std::array{Fate::Filter, Fate::RejectByLoad, Fate::Load}[n % 3]; };
+    told.check(run_and_audit({.items = 100, .fate = fate}, o), (99 / o.batch_size) * o.batch_size);
+  }
+  struct ByKey {  // parts of its batches are loaded apart
+    void extract(etl::Emitter<int>& out) const {
+      for (int i = 0; i < 100; ++i)
+        if (!out.push(i)) return;
+    }
+    int key(const int& n) const { return n % 7; }
+    int transform(const int& n) const { return n; }
+    void load(std::span<const int>) const {}
+  };
+  Told told;
+  etl::Options o = small;
+  o.name = "told";
+  o.order = etl::Order::ByKey;
+  o.on_batch = told.handler();
+  told.check(etl::run(ByKey{}, o), 96);
+}
+
+TEST_CASE("G4: an exception from on_batch fails the run, and its batch stays loaded") {
+  etl::Options o = small;
+  o.workers = 1;
+  o.on_batch = [](const etl::SettledBatch& b) {
+    if (b.batch == 3) throw std::runtime_error("the metrics are full");
+  };
+  const etl::RunReport r = run_and_audit({.items = 100}, o);
+  CHECK(r.outcome == etl::Outcome::Failed);
+  CHECK(r.items.loaded >= 16);
+  CHECK(r.errors.front().error.message().find("on_batch has failed: the metrics are full") != std::string::npos);
 }
 
 TEST_CASE("G1: a failure outranks a stop, a stop outranks rejects") {

@@ -47,6 +47,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
       : calls_(calls),
         traits_(calls.traits()),
         options_(&options),
+        name_(environment.name),
         slots_(slots),
         lanes_(lanes_of(traits_, options, slots)),
         gated_(is_gated(traits_, options, slots)),
@@ -366,6 +367,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
       if (!batch->skipped && ledger.items.abandoned == 0 && ledger.results.in_doubt == 0)
         loading_.settled(*batch, batcher_->now());
     }
+    tell(*batch, ledger);
     batcher_->settle(batch, ledger, cost);
     work.clear();
   }
@@ -376,7 +378,30 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     lost_.tell(*batcher_, *batch);
     BatchLedger ledger;
     ledger.items.abandoned = batch->size();
+    tell(*batch, ledger);
     batcher_->settle(batch, ledger);
+  }
+  /// `Options::on_batch`. What it throws fails the run; the batch stays as it is.
+  void tell(const Batch& batch, const BatchLedger& ledger) noexcept {
+    if (!options_->on_batch) [[likely]]
+      return;
+    auto error = guarded([&]() -> std::optional<Error> {
+      SettledBatch settled{.pipeline = name_,
+                           .batch = batch.number,
+                           .partition = batch.partition,
+                           .first_seq = batch.first_seq,
+                           .items = ledger.items,
+                           .results = ledger.results,
+                           .latency = batcher_->now() - batch.sealed};
+      settled.items.extracted = batch.size();
+      const std::lock_guard lock(telling_);
+      options_->on_batch(settled);
+      return std::nullopt;
+    });
+    if (!error) return;
+    Error told = fatal("on_batch has failed");
+    told.cause = std::make_shared<const Error>(std::move(*error));
+    batcher_->fail(place(batch, Stage::Manage, std::move(told)));
   }
   bool fail(const Batch& batch, Stage stage, Error error) noexcept {
     batcher_->fail(place(batch, stage, std::move(error)));
@@ -422,6 +447,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   StageCalls& calls_;
   const StageTraits& traits_;
   const Options* const options_;
+  const std::string& name_;
   Batcher* batcher_ = nullptr;
   Checkpointing* progress_ = nullptr;
   std::vector<Slot> slots_;
@@ -432,6 +458,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   LostTeller lost_;
   Loading loading_;
   LoadGate gate_;
+  std::mutex telling_;  // one call of `on_batch` at a time
   std::mutex spare_mutex_;
   std::vector<std::unique_ptr<Work>> spare_;
   std::optional<Error> unweighed_;  // what `bytes` threw; under the same lock
