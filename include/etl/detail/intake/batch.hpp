@@ -24,7 +24,7 @@ enum class FlushReason : std::uint8_t { Size, Bytes, Timeout, Source, Close };
 
 struct OwnedLane;
 
-/// The slots behind one or more batches, counted by their users: its producer and its batches.
+/// The slots of one or more batches. `users` counts the producer that fills them and the batches that hold them.
 struct Buffer {
   Buffer(const ItemType& its_type, std::uint32_t capacity, OwnedLane* its_owner)
       : type(its_type),
@@ -39,28 +39,28 @@ struct Buffer {
 
   const ItemType& type;
   void* const data;
-  std::uint32_t live = 0;  ///< the first so many slots hold elements (at least those, for plain data)
+  std::uint32_t live = 0;  ///< number of leading slots that hold elements (for plain data: at least those)
   std::uint32_t users = 1;
-  OwnedLane* owner;                ///< gets it back, elements alive
-  std::uint64_t bytes = 0;         ///< the most its items weighed
-  std::unique_ptr<Buffer> next{};  ///< in its owner's list of those that are free
+  OwnedLane* owner;                ///< gets the buffer back with its elements alive
+  std::uint64_t bytes = 0;         ///< largest weight that the items of one batch had
+  std::unique_ptr<Buffer> next{};  ///< next in the owner's list of free buffers
 };
 
-/// Buffers that are free, linked through themselves: to give one back needs no memory.
+/// Free buffers, linked through themselves, so that giving a buffer back needs no memory.
 class FreeBuffers {
  public:
   FreeBuffers() = default;
   FreeBuffers(const FreeBuffers&) = delete;
   FreeBuffers& operator=(const FreeBuffers&) = delete;
   ~FreeBuffers() {
-    while (pop()) {}  // one by one, for the stack's sake
+    while (pop()) {}  // one by one, because a chain of destructors could overflow the stack
   }
   void swap(FreeBuffers& other) noexcept { head_.swap(other.head_); }
   void push(std::unique_ptr<Buffer> buffer) noexcept {
     buffer->next = std::move(head_);
     head_ = std::move(buffer);
   }
-  /// The one given back last, or null.
+  /// Returns the buffer that was given back last, or null.
   [[nodiscard]] std::unique_ptr<Buffer> pop() noexcept {
     std::unique_ptr<Buffer> buffer = std::move(head_);
     if (buffer) head_ = std::move(buffer->next);
@@ -73,20 +73,20 @@ class FreeBuffers {
 
 /// A sealed run of items of one partition. Batch objects are recycled.
 struct Batch {
-  Buffer* buffer = nullptr;  ///< null: to be taken from the shared intake
+  Buffer* buffer = nullptr;  ///< null: the batch takes its items from the shared intake
   std::uint32_t begin = 0;
   std::uint32_t end = 0;
   std::uint32_t partition = 0;
-  std::uint64_t number = 0;   ///< over the whole run
-  std::uint64_t ordinal = 0;  ///< within its partition
+  std::uint64_t number = 0;   ///< counted over the whole run
+  std::uint64_t ordinal = 0;  ///< counted within the partition
   std::uint64_t first_seq = 0;
   std::uint64_t bytes = 0;  ///< charged to the memory budget
-  std::uint32_t held = 0;   ///< items that its source counts as held until it is settled
+  std::uint32_t held = 0;   ///< items that the batch source counts as held until the batch is settled
   TimePoint sealed{};
   std::vector<ChunkRef> chunks{};
   std::optional<Position> position{};
   std::uint64_t position_seq = 0;  ///< items of the partition before `position`
-  bool skipped = false;            ///< settled by an earlier run
+  bool skipped = false;            ///< an earlier run settled the batch
   Batch* next = nullptr;
 
   [[nodiscard]] std::uint32_t size() const noexcept { return end - begin; }
@@ -96,7 +96,7 @@ struct Batch {
   }
 };
 
-/// Batches in order, linked through themselves.
+/// A first-in, first-out queue of batches, linked through themselves.
 class BatchQueue {
  public:
   [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
@@ -116,7 +116,7 @@ class BatchQueue {
   Batch* tail_ = nullptr;
 };
 
-/// What became of one batch; added to the run's ledgers when it is settled.
+/// What happened to the items and results of one batch. Settling the batch adds this to the ledgers of the run.
 struct BatchLedger {
   ItemLedger items{};
   ResultLedger results{};
@@ -135,47 +135,51 @@ struct BatchLedger {
   }
 };
 
-/// What a batcher does with its batches: the transform and load of a pipeline.
+/// Transforms and loads the batches of a batcher: the pipeline's side.
 class BatchProcessor {
  public:
   BatchProcessor() = default;
   BatchProcessor(const BatchProcessor&) = delete;
   BatchProcessor& operator=(const BatchProcessor&) = delete;
   virtual ~BatchProcessor() = default;
-  /// Runs the batch with the state of worker `slot`, from `begin` on, which is about now. Settles it, now or
-  /// through a later call (a parked batch). Returns the time it ended.
+  /// Runs the batch with the state of worker `slot`. `begin` is the current time, as the caller last read it. Settles
+  /// the batch now, or in a later call if the batch is parked. Returns the time at which the work ended.
   virtual TimePoint process(Batch* batch, std::uint32_t slot, TimePoint begin) noexcept = 0;
-  /// Settles everything parked as abandoned; parks nothing more.
+  /// Settles all parked batches as abandoned, and parks no batch from then on.
   virtual void abandon_parked() noexcept = 0;
-  /// The weight of items, for `batch_bytes` and the memory budget. When the user's `bytes` throws, an estimate; the
-  /// run is then failed by the next `process` or `check`, which may be called here under the batcher's lock.
+  /// Weight of the items, for `batch_bytes` and the memory budget. If the user's `bytes` throws, this returns an
+  /// estimate. It cannot fail the run itself, because its caller may hold the batcher's lock; the next `process` or
+  /// `check` does so.
   [[nodiscard]] virtual std::uint64_t bytes(const void* items, std::uint32_t first, std::uint32_t count) noexcept = 0;
-  /// Whether weighing has failed, and nobody has called `check` since.
+  /// Whether weighing has failed, and `check` has not been called since then.
   [[nodiscard]] virtual bool unweighed() const noexcept = 0;
-  /// Without the lock: fails the run if weighing has failed.
+  /// Fails the run if weighing has failed. Called without the lock.
   virtual void check() noexcept = 0;
-  /// Whether items that are not loaded are wanted back; those of `lost`, without the lock, before they are abandoned.
+  /// Whether the user wants items back that are not loaded. If so, `lost` gets the items of each such batch before the
+  /// batch is abandoned. `lost` is called without the lock.
   [[nodiscard]] virtual bool wants_lost() const noexcept { return false; }
   virtual void lost(const Batch& /*batch*/) noexcept {}
-  /// Without the lock, by the timer: does what is due, such as saving progress.
+  /// Does the work that is due, such as saving progress. The timer calls this without the lock.
   virtual void on_time(TimePoint now) noexcept = 0;
 };
 
-/// Batches that come from somewhere else than a lane: the shared intake of a Bucket.
+/// Batches that do not come from a lane: the shared intake of a Bucket.
 class BatchSource {
  public:
   BatchSource() = default;
   BatchSource(const BatchSource&) = delete;
   BatchSource& operator=(const BatchSource&) = delete;
   virtual ~BatchSource() = default;
-  /// Under the batcher's lock: seals what is due into `sealed`; returns when to look again.
+  /// Seals the batches that are due into `sealed`. Returns when the timer must look again. Called under the batcher's
+  /// lock.
   virtual TimePoint seal_due(TimePoint now, BatchQueue& sealed) noexcept = 0;
-  /// Under the batcher's lock: takes no more; seals the rest into `sealed`.
+  /// Refuses further items, and seals the rest into `sealed`. Called under the batcher's lock.
   virtual void refuse(BatchQueue& sealed) noexcept = 0;
-  /// Without the lock: fills in the items of a batch sealed without a buffer. Throws without memory; the items are then
-  /// still in the source. Also throws what the move of an item throws; the batch then has the other items.
+  /// Fills in the items of a batch that was sealed without a buffer. Called without the lock. Throws if memory runs
+  /// out; the items are then still in the source. Also throws if the move of an item throws; the batch then holds the
+  /// other items.
   virtual void materialise(Batch& batch) = 0;
-  /// Under the batcher's lock: a batch is settled that had `held` items.
+  /// A batch with `held` items has been settled. Called under the batcher's lock.
   virtual void settled(std::uint32_t /*held*/) noexcept {}
 };
 

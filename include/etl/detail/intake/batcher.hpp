@@ -1,5 +1,5 @@
 #pragma once
-/// The engine under Bucket and run: cuts lanes into batches, and knows how a run ends.
+/// The engine of Bucket and run: cuts lanes into batches, and ends the run.
 
 #include <algorithm>
 #include <atomic>
@@ -35,22 +35,22 @@
 
 namespace etl::inline v0::detail {
 
-/// Why a run is refused whose source acknowledges and whose items are counted from the start of the source.
+/// Error text for a source that acknowledges, in a run that counts items from the start of the source.
 inline constexpr std::string_view acknowledges_with_progress =
     "a source that acknowledges (out.retain(keep, acknowledge)) cannot be run with checkpoints or a store, nor with "
     "idempotency keys: the next run would count the messages that are left from 0, skip them as loaded, and give them "
     "the keys of others; leave checkpoints and keys out, or replay the source by position (out.mark, out.resume_from)";
 
-/// One mutex, taken per batch; per record there is only the lane. Thread-safe, but for what a lane's producer
-/// alone may do.
+/// Cuts the items of lanes into batches. Its one mutex is taken once per batch; a single record only touches its lane.
+/// Thread-safe, except for the calls that only a lane's producer may make.
 class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public Scheduler {
   using Base = Scheduler;
 
  public:
   using Base::Lock;
 
-  /// `backend` is null in fused mode. `clock` gives time and timers, and is null for a fused mode without time-outs.
-  /// The arguments outlive `finish`.
+  /// `backend` is null in fused mode. `clock` gives time and timers; it is null in fused mode without time-outs. The
+  /// arguments must outlive `finish`.
   Batcher(const Options& options, const Environment& environment, ExecutorBackend* backend, ExecutorBackend* clock,
           BatchProcessor& processor, const ItemType& type, bool may_inline, bool aligned = false,
           bool keeps_progress = false)
@@ -67,11 +67,12 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
         keeps_progress_(keeps_progress),
         capacity_(options.effective_capacity()),
         timer_(clock == nullptr ? nullptr : clock->make_timer()) {
-    tally_.errors.reserve(RunReport::max_errors + 1);  // where memory runs out, the report is to say so
+    // So that the report can still name an error when memory runs out.
+    tally_.errors.reserve(RunReport::max_errors + 1);
   }
 
   // --- for a lane's producer ------------------------------------------------------------------------
-  /// `earlier` is what was settled of the partition before, or null; it outlives the lane's use.
+  /// `earlier` is the progress of an earlier run in this partition, or null. It must outlive the use of the lane.
   [[nodiscard]] OwnedLane& open_lane(std::uint32_t partition, const PartitionProgress* earlier = nullptr) {
     const Lock lock(mutex_);
     const auto unused = std::ranges::find(lanes_, false, [](const auto& lane) { return lane->in_use; });
@@ -81,17 +82,17 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     lane.start(partition, earlier);
     return lane;
   }
-  /// The source of this lane has ended by itself. `last`: so have all others, and the deadline begins (G9), whatever is
-  /// done before the lane is finished.
+  /// The source of this lane has reached its end. If `last` is true, all other sources have ended too, and the drain
+  /// deadline starts now (G9), even if other work comes before `finish_lane`.
   void source_ended(OwnedLane& lane, bool last) noexcept {
     const Lock lock(mutex_);
     lane.ended = true;
     if (last) start_deadline();
   }
-  /// Flushes the rest; after a failure it is dropped and counted. `whole`: the source has ended by itself, and so has
-  /// its last chunk.
+  /// Flushes the rest of the lane. After a failure, the rest is dropped and counted. If `whole` is true, the source
+  /// has reached its end, and its last chunk is complete.
   void finish_lane(OwnedLane& lane, FlushReason reason, bool whole = true) noexcept {
-    std::vector<ChunkRef> chunks;  // what they hold is released after the lock
+    std::vector<ChunkRef> chunks;  // released after the lock, because they run user code
     ChunkRef chunk;
     Lock lock(mutex_);
     lane.limit.store(0, std::memory_order_relaxed);
@@ -110,10 +111,10 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     ended_bytes_.add(lane.source);
     if (lane.resumed) ended_items_ += lane.resume->position_seq;
     if (rest == nullptr) return;
-    if (cut_off) return Base::outside(lock, [&] { abandon(rest); });  // its batch would not be the same in the next run
+    if (cut_off) return Base::outside(lock, [&] { abandon(rest); });  // the next run would cut another batch
     dispatch(lock, rest, nullptr);
   }
-  /// How many items the lane's partition has given so far.
+  /// Number of items that the lane's partition has given so far.
   [[nodiscard]] std::uint64_t extracted(const OwnedLane& lane) {
     const Lock lock(mutex_);
     return lane.seq();
@@ -123,8 +124,8 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     auto& lane = static_cast<OwnedLane&>(base);
     Lock lock = Base::lock();
     if (!refusing()) after_cut(lock, lane);
-    if (!refusing() && !has_slot(lane)) renew(lane);  // there was no memory for it before
-    if (!refusing()) {                                // asked again: that may have run a batch
+    if (!refusing() && !has_slot(lane)) renew(lane);  // the last `renew` found no memory
+    if (!refusing()) {  // `refusing` is asked again, because `after_cut` may have run a batch
       if (has_slot(lane)) return true;
       throw std::bad_alloc();
     }
@@ -162,7 +163,8 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     Lock lock(mutex_);
     const TimePoint until = after(now(), duration);
     for (TimePoint time = now(); !refusing() && time < until; time = now()) {
-      // The timer may have no thread to run on, and in fused mode leaves the batch to this one.
+      // The producer seals the batch itself: the timer may have no thread to run on, and in fused mode the timer
+      // leaves batches to the producer.
       const bool cut = lane.pending() > 0 && lane.limit.load(std::memory_order_relaxed) == 0;
       const TimePoint due = lane.pending() > 0 ? after(lane.opened, options_.timeout) : TimePoint::max();
       if (cut)
@@ -177,7 +179,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   void mark(Lane& base, Position position) override {
     const Lock lock(mutex_);
     auto& lane = static_cast<OwnedLane&>(base);
-    if (lane.refused) return;  // the next run has to begin before that item
+    if (lane.refused) return;  // the next run must begin before the refused item
     Batch& batch = next_batch(lane);
     batch.position = position;
     lane.position = std::move(position);
@@ -200,7 +202,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     auto& lane = static_cast<OwnedLane&>(base);
     const bool refused = acknowledge && keeps_progress_;
     auto chunk = std::make_shared<Chunk>(std::move(keep), std::move(acknowledge));
-    chunk->lost.store(true, std::memory_order_release);  // unless it is taken
+    chunk->lost.store(true, std::memory_order_release);  // lost, until the chunk is accepted below
     if (refused) {
       return fail({.error = {.code = Errc::InvalidOptions, .context = std::string(acknowledges_with_progress)},
                    .stage = Stage::Configure});
@@ -210,7 +212,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     std::vector<ChunkRef>& open = next_batch(lane).chunks;
     if (lane.pending() == 0) open.swap(unused);
     open.push_back(chunk);
-    chunk->lost.store(options_.delivery.dry_run, std::memory_order_release);  // a dry run has loaded nothing of it
+    chunk->lost.store(options_.delivery.dry_run, std::memory_order_release);  // a dry run loads nothing of the chunk
     lane.complete_at.reset();
     lane.chunk.swap(chunk);
   }
@@ -221,24 +223,24 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   void set_source(BatchSource* source) { source_ = source; }
   [[nodiscard]] bool refusing() const noexcept { return closed_ || stop_requested_ || tally_.failed; }
   void count_refused() noexcept { tally_.count_refused(); }
-  /// A batch to be filled in, given to `count_seal`, and then to `dispatch`.
+  /// Returns a batch to fill in. The caller then passes it to `count_seal`, and to `dispatch`.
   [[nodiscard]] Batch* new_batch() {
     Batch* batch = free_batches_.pop();
     return batch != nullptr ? batch : batches_.emplace_back(std::make_unique<Batch>()).get();
   }
-  /// The same; null when there is no memory, which has failed the run.
+  /// Like `new_batch`, but fails the run and returns null if memory runs out.
   [[nodiscard]] Batch* new_batch_if_possible() noexcept {
     Batch* batch = nullptr;
     auto error = guarded([&]() -> std::optional<Error> { return batch = new_batch(), std::nullopt; });
     if (error) fail_soon({.error = std::move(*error), .stage = Stage::Manage});
     return batch;
   }
-  /// Items that cannot even be made a batch, where memory has run out and the run has failed.
+  /// Counts items for which there is not even memory for a batch. The run has failed.
   void count_lost(std::uint64_t items) noexcept {
     tally_.ledger.items.extracted += items;
     tally_.ledger.items.abandoned += items;
   }
-  /// Items of a sealed batch that could not be moved into it.
+  /// Counts items of a sealed batch whose move into the batch threw.
   void count_broken(std::uint64_t items) noexcept { tally_.ledger.items.abandoned += items; }
   void count_seal(Batch& batch, FlushReason reason, TimePoint opened, TimePoint time) noexcept {
     batch.number = next_number_++;
@@ -246,17 +248,17 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     tally_.count_seal(batch.size(), reason, time - opened);
     ++in_flight_;
   }
-  /// Gives a sealed batch to the workers; on the thread of `lane`, if given, it may be run at once. May release
-  /// the lock for a while.
+  /// Gives a sealed batch to the workers. If `lane` is given, the caller is its producer and may run the batch itself.
+  /// May release the lock for a while.
   void dispatch(Lock& lock, Batch* batch, OwnedLane* lane) {
-    // Of a failure that has not ended everything yet, `fail_soon`, items may have been moved away.
+    // After `fail_soon` the run has failed but is not yet dead, and items of the batch may have been moved away.
     if (dead() || tally_.failed) return Base::outside(lock, [&] { abandon(batch); });
-    if (deadline_ != TimePoint::max()) arm_timer(deadline_);  // there was nothing for it to end when it was set
+    if (deadline_ != TimePoint::max()) arm_timer(deadline_);  // `start_deadline` sets no timer if nothing was in flight
     if (environment_.memory && batch->buffer != nullptr) {
       batch->bytes = bytes_of(*batch);
       environment_.memory->charge(batch->bytes);
     }
-    if (processor_->unweighed())  // all workers may be in the back-off of a load
+    if (processor_->unweighed())  // fail now: all workers may be in the back-off of a load
       return Base::outside(lock, [&] { processor_->check(), abandon(batch); });
     if (backend_ == nullptr || (lane != nullptr && runs_inline(*lane, *batch))) {
       ++tally_.inline_batches;
@@ -265,8 +267,8 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     tally_.max_queue_depth = std::max(tally_.max_queue_depth, queued_ + 1);
     Base::enqueue(lock, batch, batch_cost_);
   }
-  /// Whether there are no more batches in flight, and room in the memory budget. No memory to be told when there is
-  /// fails the run.
+  /// Whether at most `in_flight` batches are in flight and the memory budget has room. If the budget has no room and
+  /// no memory to remember this batcher, the run fails.
   [[nodiscard]] bool has_room(std::uint64_t in_flight) noexcept {
     if (in_flight_ > in_flight) return false;
     if (!environment_.memory || in_flight_ == 0) return true;
@@ -285,15 +287,15 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     });
     if (error) fail_soon({.error = std::move(*error), .stage = Stage::Manage});
   }
-  /// Calls `BatchProcessor::on_time` at `due`.
+  /// Makes the timer call `BatchProcessor::on_time` at `due`.
   void call_at(TimePoint due) noexcept {
     Lock lock(mutex_);
     called_for_ = std::min(called_for_, due);
     arm_timer(due);
     end_if_failed(lock);
   }
-  /// Until `ready()` holds or intake ends, helping meanwhile if allowed; who changes what `ready` looks at calls
-  /// `notify_waiting`.
+  /// Waits until `ready()` holds or intake ends, and runs batches meanwhile if that is allowed. Code that changes the
+  /// result of `ready` must call `notify_waiting`.
   template <class Ready>
   void wait_helping(Lock& lock, Ready&& ready) {
     ++waiting_for_room_;
@@ -302,19 +304,19 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
         Base::help_or_wait(lock, TimePoint::max());
         continue;
       }
-      Base::wake_worker(lock);  // nobody may be on the way, see `enqueue`
+      Base::wake_worker(lock);  // `enqueue` may have woken no worker
       if (!refusing() && !ready()) Base::wait(lock, TimePoint::max());
     }
     --waiting_for_room_;
   }
 
-  /// The same until `due` at most, and without helping: the caller has no time to run a batch.
+  /// Like `wait_helping`, but waits until `due` at most and runs no batch, because the caller has no time for one.
   template <class Ready>
   void wait_until(Lock& lock, TimePoint due, Ready&& ready) {
     ++waiting_for_room_;
     ++waiting_for_one_;
     while (!refusing() && !ready() && now() < due) {
-      Base::wake_worker(lock);  // nobody may be on the way, see `enqueue`
+      Base::wake_worker(lock);  // `enqueue` may have woken no worker
       if (!refusing() && !ready()) Base::wait(lock, due);
     }
     --waiting_for_one_;
@@ -322,22 +324,23 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   }
 
   // --- for the processor ------------------------------------------------------------------------------
-  /// The token of user callables: stopped at the second level of a stop, and at the drain deadline (G10).
+  /// The stop token of user callables. It is stopped at the second level of a stop, and at the drain deadline (G10).
   [[nodiscard]] const std::stop_token& user_stop() const noexcept { return user_token_; }
-  /// Stopped when nothing more is loaded, by a failure too: ends every wait of a load (G4).
+  /// Stopped when nothing more will be loaded, also after a failure. It ends every wait of a load (G4).
   [[nodiscard]] std::stop_token dead_stop() const noexcept { return dead_stop_.get_token(); }
-  /// When the rest is abandoned; the end of time before intake has ended, and without `drain_deadline`.
+  /// The time at which the rest is abandoned: `TimePoint::max()` before intake has ended, and without
+  /// `drain_deadline`.
   [[nodiscard]] TimePoint deadline() {
     const Lock lock(mutex_);
     return deadline_;
   }
-  /// For whoever waits in a load or a save: no other thread may have the time to keep the deadline.
+  /// Called by threads that wait in a load or a save: no other thread may be free to enforce the deadline.
   [[nodiscard]] TimePoint look() noexcept override {
     Lock lock(mutex_);
     if (!abandoned_ && !finished_ && now() >= deadline_) pass_deadline(lock);
     return abandoned_ || finished_ ? TimePoint::max() : deadline_;
   }
-  /// Why what is abandoned is not loaded.
+  /// The reason why abandoned items are not loaded.
   [[nodiscard]] Error end_reason() noexcept {
     Error reason = fatal("");
     static_cast<void>(if_possible([&] {
@@ -349,10 +352,10 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     }));
     return reason;
   }
-  /// Whether nothing more may be loaded.
+  /// Whether the run loads nothing more.
   [[nodiscard]] bool dead() const noexcept { return dead_.load(std::memory_order_acquire); }
 
-  /// The end of a batch: everything it had is counted, its buffer goes back to its producer.
+  /// Ends a batch: counts its items and results, and gives its buffer back to the producer.
   void settle(Batch* batch, const BatchLedger& ledger, std::chrono::nanoseconds cost = {}) noexcept {
     if (!type_.reused && batch->buffer != nullptr) type_.destroy(batch->buffer->data, batch->begin, batch->size());
     if (ledger.items.abandoned > 0 || ledger.results.in_doubt > 0)
@@ -373,7 +376,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     const Lock lock(mutex_);
     return tally_.draw_reject(options_.errors);
   }
-  /// Of rejects that were drawn, and then loaded by another attempt.
+  /// Gives back the budget of rejects that a later attempt has loaded.
   void give_rejects_back(std::uint64_t count) {
     const Lock lock(mutex_);
     tally_.rejects -= count;
@@ -383,7 +386,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     const Lock lock(mutex_);
     keep(std::move(record), false);
   }
-  /// The first failure stops the run: what is queued is dropped and counted, a blocked push returns (G4).
+  /// The first failure stops the run: queued batches are dropped and counted, and a blocked push returns (G4).
   void fail(ErrorRecord record) noexcept {
     Lock lock(mutex_);
     keep(std::move(record), !tally_.failed);
@@ -392,14 +395,14 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   }
 
   // --- the end ----------------------------------------------------------------------------------------
-  /// Level 1 (G10).
+  /// Handles a stop at level 1, drain (G10).
   void request_drain() {
     Lock lock(mutex_);
     if (finished_ || std::exchange(stop_requested_, true)) return;
     tally_.cancelled = !intake_ended_;
     refuse_intake(lock);
   }
-  /// Level 2 (G10).
+  /// Handles a stop at level 2, abandon (G10).
   void request_abandon() {
     Lock lock(mutex_);
     if (std::exchange(abandoned_, true)) return;
@@ -410,12 +413,12 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     }
     Base::outside(lock, [this] { user_stop_.request_stop(); });  // also ends the waits of the last save
   }
-  /// The source has ended by itself, or extraction has given up.
+  /// The source has reached its end, or extraction has given up.
   void end_intake() {
     const Lock lock(mutex_);
     intake_ended_ = true;
   }
-  /// No more intake; what is in open lanes is flushed.
+  /// Ends intake, and flushes the open batches of all lanes.
   void close() {
     Lock lock(mutex_);
     intake_ended_ = true;
@@ -429,8 +432,9 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     const Lock lock(mutex_);
     return refusing();
   }
-  /// Closes and waits, helping, until every batch is settled and no task of ours touches the processor. All lanes
-  /// are finished. Nothing is left behind (G3), but tasks not yet started that hold a reference to this object.
+  /// Closes and waits, and runs batches meanwhile, until every batch is settled and no task of this batcher uses the
+  /// processor. The caller must have finished all lanes. Nothing remains (G3) except tasks that have not started; they
+  /// hold a reference to this object.
   [[nodiscard]] Tally finish() {
     close();
     processor_->check();
@@ -448,7 +452,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     finished_ = true;
     dead_.store(true, std::memory_order_release);
     timer_.reset();
-    for (std::size_t i = 0; i < lanes_.size(); ++i) {  // a bucket may get another one meanwhile
+    for (std::size_t i = 0; i < lanes_.size(); ++i) {  // a bucket may add a lane meanwhile
       std::optional<FreeBuffers> buffers(std::in_place);
       buffers->swap(lanes_[i]->free);
       Base::outside(lock, [&] { buffers.reset(); });
@@ -466,7 +470,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     return std::move(tally_);
   }
 
-  /// A live view; items in open batches count as extracted.
+  /// Fills in a live view of the run. Items in open batches count as extracted.
   void status(RunStatus& status) {
     const Lock lock(mutex_);
     status.items = tally_.ledger.items;
@@ -486,10 +490,11 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   }
   void budget_has_room() noexcept override {
     const Lock lock(mutex_);
-    if (!finished_) Base::notify();  // the clock may be gone since, only this object is held
+    // After `finished_` the clock may be destroyed: the budget keeps only this object alive.
+    if (!finished_) Base::notify();
   }
 
-  /// Under the lock, for lanes: one user less. What is returned is to be freed.
+  /// Removes one user of the buffer. Returns the buffer if the caller must free it. Called under the lock.
   [[nodiscard]] std::unique_ptr<Buffer> unref(Buffer* buffer) noexcept {
     if (buffer == nullptr || --buffer->users > 0) return nullptr;
     std::unique_ptr<Buffer> unused(buffer);
@@ -509,8 +514,8 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   };
 
   // --- cutting lanes, under the lock --------------------------------------------------------------------
-  // Weighing mode looks at every item, but takes the lock only for the first of a batch and when it is full. The item
-  // itself was weighed before it was published: the timer may have given it to a worker since.
+  // A batcher that weighs looks at every item, but takes the lock only for the first item of a batch and for the last.
+  // `weigh` weighs an item before it is published: afterwards the timer may already have given it to a worker.
   [[nodiscard]] bool still_light(OwnedLane& lane) {
     const std::uint32_t n = lane.count.load(std::memory_order_relaxed);
     if (n == 1 || n >= lane.most || lane.open_bytes >= batch_bytes_) return false;
@@ -530,7 +535,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   [[nodiscard]] std::uint32_t next_check(const OwnedLane& lane) const {
     return weigh_ ? lane.count.load(std::memory_order_relaxed) + 1 : lane.most;
   }
-  /// What the lane's open batch will be. Throws when there is no memory for it.
+  /// The batch that the lane's open batch will become. Throws if memory runs out.
   [[nodiscard]] Batch& next_batch(OwnedLane& lane) {
     if (lane.next_batch != nullptr) return *lane.next_batch;
     Batch* const batch = new_batch();
@@ -539,7 +544,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     free_batches_.push(batch);
     throw std::bad_alloc();
   }
-  /// Null: nothing was sealed, since there was no memory, which has failed the run.
+  /// Returns null if there is no memory: nothing is sealed, and the run has failed.
   [[nodiscard]] Batch* seal_if_possible(OwnedLane& lane, FlushReason reason, TimePoint time) noexcept {
     auto error = guarded([&]() -> std::optional<Error> { return static_cast<void>(next_batch(lane)), std::nullopt; });
     if (!error) return seal(lane, reason, time);
@@ -551,7 +556,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     if (!type_.reused && lane.pending() > 0) type_.destroy(lane.data, lane.begin, lane.pending());
     if (lane.chunk) lane.chunk->lost.store(true, std::memory_order_release);
   }
-  /// `next_batch` is there.
+  /// Seals the open batch. `next_batch` must exist.
   [[nodiscard]] Batch* seal(OwnedLane& lane, FlushReason reason, TimePoint time) noexcept {
     Batch* const batch = lane.cut();
     if (weigh_) lane.buffer->bytes = std::max(lane.buffer->bytes, bytes_of(*batch));
@@ -565,10 +570,12 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   [[nodiscard]] static bool has_slot(const OwnedLane& lane) noexcept {
     return lane.count.load(std::memory_order_relaxed) < lane.limit.load(std::memory_order_relaxed);
   }
-  // Without memory it does what it can: the items are taken already, so it is the next push that throws.
+  // Seals the open batch and gives the lane a new buffer. If memory runs out, this does what it can: the items are
+  // already accepted, so the next push throws.
   void seal_and_go_on(Lock& lock, OwnedLane& lane, FlushReason reason, TimePoint time) {
     lane.limit.store(0, std::memory_order_relaxed);
-    if (!if_possible([&] { static_cast<void>(next_batch(lane)); })) return;  // the timer has cut the last one
+    // This needs memory only if the timer has taken the prepared batch.
+    if (!if_possible([&] { static_cast<void>(next_batch(lane)); })) return;
     Batch* batch = seal(lane, reason, time);
     lane.leave_buffer(*this);
     dispatch(lock, batch, &lane);
@@ -577,14 +584,15 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
       wait_helping(lock, [this] { return has_room(capacity_ / 2); });
     end_if_failed(lock);
   }
-  // The timer has set the limit to 0. In fused mode it leaves the batch to the producer, whose thread is to run it.
+  // Called after the timer has set the limit to 0. In fused mode the timer leaves the batch to the producer, because
+  // the producer's thread runs batches.
   void after_cut(Lock& lock, OwnedLane& lane) {
     if (backend_ == nullptr && lane.pending() > 0) return seal_and_go_on(lock, lane, FlushReason::Timeout, now());
     renew(lane);
     if (lane.pending() > 0 && full(lane))
       seal_and_go_on(lock, lane, FlushReason::Size, now());  // one item is a whole batch
   }
-  // A new buffer, its limit at 1: the first item comes by to be timed.
+  // Gives the lane a new buffer with limit 1, so that the first item enters the host and starts the time-out.
   void renew(OwnedLane& lane) {
     static_cast<void>(next_batch(lane));
     std::unique_ptr<Buffer> fresh = lane.take_buffer(batch_size_);
@@ -592,7 +600,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
       lane.renew(*this, std::move(fresh));
       return std::nullopt;
     });
-    if (thrown) {  // by a move: of the items that had been taken some are gone, none may be loaded
+    if (thrown) {  // a move threw: some items are gone, so the batch must not be loaded
       const std::exception_ptr exception = thrown->exception;
       fail_soon({.error = std::move(*thrown), .stage = Stage::Extract});
       if (!exception) throw std::bad_alloc();
@@ -632,7 +640,8 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   void remind(TimePoint when) override { arm_timer(when); }
   void post_failed(Error error) override {
     keep({.error = std::move(error), .stage = Stage::Manage}, false);
-    arm_timer(after(now(), std::chrono::milliseconds(100)));  // the executor is asked again, be nobody waiting
+    // The timer asks the executor again, even if no thread waits.
+    arm_timer(after(now(), std::chrono::milliseconds(100)));
   }
 
   // --- time and ends, under the lock ------------------------------------------------------------------------
@@ -667,19 +676,18 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     end_if_failed(lock);
   }
   void keep(ErrorRecord record, bool decides) noexcept { tally_.keep(std::move(record), environment_.name, decides); }
-  // Where the lock cannot be released: intake ends now, and the rest with `end_if_failed`, or when the run comes to its
-  // end.
+  // Fails the run where the lock cannot be released. Intake ends now; `end_if_failed` or `finish` does the rest.
   void fail_soon(ErrorRecord record) noexcept {
     keep(std::move(record), !tally_.failed);
     tally_.failed = true;
     for (auto& lane : lanes_) lane->limit.store(0, std::memory_order_relaxed);
     Base::notify();
   }
-  // A source that waits for its stop token has to hear of it.
+  // Ends the run after `fail_soon`: a source that waits for its stop token must be told.
   void end_if_failed(Lock& lock) {
     if (tally_.failed && !finished_) die(lock);
   }
-  // One step of a producer that waits for something else than room.
+  // One step of a producer that waits for something other than room.
   void wait_or_help(Lock& lock, TimePoint until) {
     if (Base::producers_help_ && backend_ != nullptr) return Base::help_or_wait(lock, until);
     if (backend_ != nullptr) Base::wake_worker(lock);
@@ -693,7 +701,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     }
     abandon_filled(batch);
   }
-  /// Where the batch has no buffer, its items are still in their source, and are told at the end.
+  /// A batch without a buffer has its items in their source; they are handed back at the end of the run.
   void abandon_filled(Batch* batch) noexcept {
     if (processor_->wants_lost() && batch->buffer != nullptr) processor_->lost(*batch);
     BatchLedger ledger;
@@ -705,8 +713,8 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     BatchQueue open;
     for (auto& lane : lanes_) {
       lane->limit.store(0, std::memory_order_relaxed);
-      if (backend_ == nullptr) continue;  // the producer does it, whose thread is to run it
-      if (aligned_) continue;             // cut off: see finish_lane
+      if (backend_ == nullptr) continue;  // the producer seals the batch, because its thread must run it
+      if (aligned_) continue;             // the batch is cut off, see `finish_lane`
       if (!lane->in_use || lane->pending() == 0) continue;
       if (Batch* const batch = seal_if_possible(*lane, FlushReason::Close, now())) open.push(batch);
     }
@@ -737,8 +745,8 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     die(lock);
     Base::outside(lock, [this] { user_stop_.request_stop(); });
   }
-  // Items that would have been loaded, had there been time: those whose producer has not come back yet, in fused mode
-  // or from saving where its source has ended.
+  // Whether there are items that were not loaded only because time ran out: their producer has not come back yet. It
+  // is running a batch in fused mode, or is saving progress at the end of its source.
   [[nodiscard]] bool open_items() const noexcept {
     return std::ranges::any_of(
         lanes_, [&](const auto& lane) { return lane->in_use && lane->pending() > 0 && (!aligned_ || lane->ended); });
@@ -750,31 +758,31 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   const ItemType& type_;
   BatchSource* source_ = nullptr;
   const bool weigh_;
-  const std::uint64_t batch_bytes_;  // where `weigh_`
+  const std::uint64_t batch_bytes_;  // used only if `weigh_`
   const bool may_inline_;
   const std::uint32_t batch_size_;
   const bool aligned_;  // batches end at multiples of their size, for idempotency keys (G16)
   const bool keeps_progress_;
   const std::size_t capacity_;
 
-  // Under the lock.
+  // The members below are guarded by the lock.
   std::vector<std::unique_ptr<OwnedLane>> lanes_;
   std::vector<std::unique_ptr<Batch>> batches_;
   BatchQueue free_batches_;
   std::uint64_t next_number_ = 0;
-  std::uint64_t waiting_for_one_ = 0;      // of those that wait for room: for a single item
-  std::chrono::nanoseconds batch_cost_{};  // what the last batch took
+  std::uint64_t waiting_for_one_ = 0;      // those of `waiting_for_room_` that wait for room for a single item
+  std::chrono::nanoseconds batch_cost_{};  // duration of the last batch
   TimerTask timer_task_{*this};
   std::unique_ptr<Timer> timer_;
   TimePoint timer_due_ = TimePoint::max();
-  TimePoint called_for_ = TimePoint::max();  // by the processor
+  TimePoint called_for_ = TimePoint::max();  // the time that the processor asked for
   TimePoint deadline_ = TimePoint::max();
   bool closed_ = false;
   bool intake_ended_ = false;
   bool stop_requested_ = false;
-  bool abandoned_ = false;         // by a stop, or the deadline
-  SourceBytes ended_bytes_;        // of partitions that have ended
-  std::uint64_t ended_items_ = 0;  // of those, that the source did not give again
+  bool abandoned_ = false;         // set by a stop or by the deadline
+  SourceBytes ended_bytes_;        // sum over the partitions that have ended
+  std::uint64_t ended_items_ = 0;  // items of those partitions that the source did not give again, because it resumed
   Tally tally_;
 
   std::atomic<bool> dead_ = false;  // failed or abandoned: nothing more is loaded

@@ -1,5 +1,5 @@
 #pragma once
-/// A bucket, but for the type of its items.
+/// The part of a bucket that does not depend on the type of its items.
 
 #include <chrono>
 #include <cstdint>
@@ -18,35 +18,35 @@
 
 namespace etl::inline v0::detail {
 
-/// Thread-safe, as the members of `Bucket` are that call it.
+/// Implements `Bucket`. Thread-safe in the same way as the members of `Bucket` that call it.
 class BucketEngine {
  public:
-  /// Throws as `Bucket` does. `calls`, `queue` and `lost`, which may be null, outlive it.
+  /// Throws as `Bucket` does. `calls`, `queue` and `lost` must outlive the engine; `lost` may be null.
   BucketEngine(StageCalls& calls, ItemQueue& queue, LostItems* lost, Options options, StopToken stop);
   BucketEngine(const BucketEngine&) = delete;
   BucketEngine& operator=(const BucketEngine&) = delete;
   /// Closes, and waits until everything is processed.
   ~BucketEngine();
 
-  /// Whether items are weighed, or kept in order, and pushed with `push_weighed`; otherwise by way of `intake()`.
+  /// Whether items are weighed or kept in order. Such items are pushed with `push_weighed`, others through `intake()`.
   [[nodiscard]] bool weighed() const noexcept { return weighed_; }
   [[nodiscard]] SharedIntake& intake() noexcept { return *intake_; }
-  /// `item` points to one of the bucket's type, which is moved from when the answer is Yes.
+  /// `item` points to an item of the bucket's type. The item is moved from only if the result is Yes.
   [[nodiscard]] Pushed try_push_weighed(void* item, std::uint64_t weight);
-  /// Blocks while full. False: closed, stopped or failed, and the item is counted.
+  /// Blocks while the bucket is full. Returns false after close, stop or failure; the item is then counted.
   [[nodiscard]] bool push_weighed(void* item, std::uint64_t weight);
   void count_refused() noexcept;
-  /// When `timeout` from now is over, on the executor's clock.
+  /// The time on the executor's clock at which `timeout`, counted from now, is over.
   [[nodiscard]] TimePoint due(std::chrono::nanoseconds timeout) const;
-  /// Waits until another push is worth while, or `due`. False: it is not.
+  /// Waits until another push may succeed, at most until `due`. Returns false if no push can succeed.
   [[nodiscard]] bool wait_for_room_until(TimePoint due);
 
   [[nodiscard]] Lane& open_lane();
-  /// Does nothing in a child of fork(): a thread that is not there may hold the lock.
+  /// Does nothing in a child of fork(): a thread that exists only in the parent may hold the lock.
   void finish_lane(Lane& lane) noexcept;
 
   void close();
-  /// Closes and waits, the first time.
+  /// The first call closes the bucket and waits for its end.
   [[nodiscard]] const RunReport& finish();
   [[nodiscard]] RunStatus status() const;
 

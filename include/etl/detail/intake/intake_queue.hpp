@@ -1,5 +1,5 @@
 #pragma once
-/// The queue of many pushing threads: the only file that names concurrentqueue.
+/// The queue that many threads push to. No other file names concurrentqueue.
 
 #include <atomic>
 #include <cstddef>
@@ -35,13 +35,16 @@
 
 namespace etl::inline v0::detail {
 
-/// An unbounded queue with one explicit producer per pushing thread, found again through a thread-local
-/// cache and handed to another thread when its thread ends. (Version 1.0.3's implicit producers reuse
-/// blocks with too weak an order.) Its user bounds it by a word that is acquired right before `enqueue`
-/// and released right after `dequeue`. `enqueue` throws std::bad_alloc, and has then not taken the item. (A move that
-/// throws at the beginning of a block would leave a block behind whose items the queue's end destroys.) ThreadSanitizer
-/// does not model the fences by which the queue hands a block from its reader back to its writer; under it, calls are
-/// serialised, so that no user sees a false report. Thread-safe.
+/// An unbounded queue with one explicit producer per pushing thread. A thread-local cache finds the producer of a
+/// thread again; when the thread ends, another thread takes the producer over. (The implicit producers of version
+/// 1.0.3 reuse blocks with too weak a memory order.) The user of the queue bounds it by an atomic word that is
+/// acquired right before `enqueue` and released right after `dequeue`.
+///
+/// `enqueue` throws std::bad_alloc without taking the item. Moves must not throw: a move that throws at the beginning
+/// of a block would leave a block in the queue whose items the destructor of the queue then destroys.
+///
+/// ThreadSanitizer does not model the fences with which the queue returns a block from its reader to its writer. Under
+/// ThreadSanitizer all calls are serialised, so that no user sees a false report. Thread-safe.
 template <class T>
 class IntakeQueue {
   static_assert(std::is_nothrow_move_constructible_v<T>);
@@ -52,7 +55,7 @@ class IntakeQueue {
     const auto serial = serialised();
     if (!shared_->queue.enqueue(*mine, std::move(item))) throw std::bad_alloc();
   }
-  /// Moves up to `most` items to `out`; returns how many.
+  /// Moves up to `most` items to `out`. Returns the number of items moved.
   template <class Out>
   std::size_t dequeue(Out out, std::size_t most) {
     const auto serial = serialised();
@@ -66,15 +69,15 @@ class IntakeQueue {
   struct Shared {
     Queue queue;
     std::mutex mutex;
-    std::vector<std::unique_ptr<Token>> tokens;  // all of them, destroyed before the queue
-    std::vector<Token*> idle;                    // of threads that have ended
+    std::vector<std::unique_ptr<Token>> tokens;  // all tokens; they are destroyed before the queue
+    std::vector<Token*> idle;                    // tokens of threads that have ended
     const std::uint64_t id = next_id();
     const long maker = process_id();
 
     Token* take() {
       const std::lock_guard lock(mutex);
       if (idle.empty()) {
-        idle.reserve(tokens.size() + 1);  // it comes back where nothing may throw
+        idle.reserve(tokens.size() + 1);  // `give_back` must not throw
         auto token = std::make_unique<Token>(queue);
         if (!token->valid()) throw std::bad_alloc();
         return tokens.emplace_back(std::move(token)).get();
@@ -99,7 +102,8 @@ class IntakeQueue {
     Cache(const Cache&) = delete;
     Cache& operator=(const Cache&) = delete;
     ~Cache() {
-      // A child of fork() leaves the parent's queues alone: a thread that is not there may hold their locks.
+      // A child of fork() leaves the parent's queues alone: a thread that exists only in the parent may hold their
+      // locks.
       for (const Entry& e : entries)
         if (const auto owner = e.owner.lock(); owner && owner->maker == process_id()) owner->give_back(e.token);
     }

@@ -19,40 +19,41 @@ namespace etl::inline v0::detail {
 
 struct Lane;
 
-/// The rare half of a push, under the batcher's lock.
+/// The rare part of a push, which takes the batcher's lock.
 class LaneHost {
  public:
   LaneHost() = default;
   LaneHost(const LaneHost&) = delete;
   LaneHost& operator=(const LaneHost&) = delete;
   virtual ~LaneHost() = default;
-  /// Makes room for one item at `lane.count`. False: stopped, failed or closed; the push is counted.
+  /// Makes room for one item at `lane.count`. Returns false after stop, failure or close; the push is then counted.
   virtual bool make_room(Lane& lane) = 0;
-  /// Where `lane.weighs`: the item at `place` is the next one. It is not published yet, so that nobody else has it.
+  /// Weighs the next item, at `place`, if `lane.weighs`. The item is not published yet, so no other thread uses it.
   virtual void weigh(Lane& /*lane*/, std::uint32_t /*place*/) noexcept {}
-  /// An item was published and `limit` reached: first item, full batch, cut, or a check that is due.
+  /// An item was published and `count` has reached `limit`: the first item, a full batch, a cut, or a check that is
+  /// due.
   virtual void reached_limit(Lane& lane) = 0;
   virtual void flush(Lane& lane) = 0;
-  /// Whether intake goes on.
+  /// Returns whether intake continues.
   virtual bool wait_for(Lane& lane, std::chrono::nanoseconds duration) = 0;
   virtual void mark(Lane& lane, Position position) = 0;
   virtual void retain(Lane& lane, std::shared_ptr<const void> keep, std::function<void(bool)> acknowledge) = 0;
-  /// How much of its partition the source has read, in bytes.
+  /// Number of bytes of its partition that the source has read, and the size of the partition.
   virtual void progress(Lane& /*lane*/, std::uint64_t /*bytes_read*/, std::uint64_t /*size*/) {}
-  /// Where an earlier run got to. Items pushed from now on are counted from there.
+  /// The position that an earlier run reached. Items pushed from now on are counted from there.
   [[nodiscard]] virtual const std::optional<Position>& resume_from(Lane& lane) = 0;
   [[nodiscard]] virtual std::stop_token intake_stop() const noexcept = 0;
 };
 
-/// Written by its producer, except `limit`, which all but the producer write under the lock too.
-/// `count` items are published; the producer enters the host when `count` reaches `limit`.
+/// The open batch as its producer sees it. Only the producer writes the members, except `limit`, which other threads
+/// write under the lock. `count` items are published; the producer calls the host when `count` reaches `limit`.
 struct alignas(64) Lane {
   std::atomic<std::uint32_t> limit = 0;
   std::atomic<std::uint32_t> count = 0;
   void* data = nullptr;
   std::uint32_t live = 0;
   LaneHost* host = nullptr;
-  bool weighs = false;  ///< `limit` lets every item come by the host
+  bool weighs = false;  ///< `limit` makes every item call the host
 };
 
 /// A lane for items of type E.
@@ -61,8 +62,8 @@ class LaneOf {
  public:
   explicit LaneOf(Lane& lane) noexcept : lane_(&lane) {}
 
-  /// False with the item untouched when the lane takes no more. One comparison per record: the last slot before
-  /// the limit is filled by the cold half too. A limit that is cut in between is noticed by the next push.
+  /// Returns false, with the item untouched, if the lane takes no more items. Costs one comparison per record, so the
+  /// cold half fills the last slot before the limit too. The next push notices a limit that is cut in between.
   template <class U>
   ETLPIPE_ALWAYS_INLINE bool push(U&& item) const {
     Lane& lane = *lane_;
@@ -73,8 +74,8 @@ class LaneOf {
       return true;
     }
     if constexpr (plain_data<E>) {
-      // A copy goes to the cold call: were the item's own address to escape, GCC would build every
-      // record in memory instead of right in its slot (3 times the cost for 64 bytes).
+      // The cold call gets a copy. If the item's own address escaped, GCC would build every record in memory instead
+      // of directly in its slot (3 times the cost for 64 bytes).
       return push_cold(lane, E(std::forward<U>(item)));
     } else {
       return push_cold(lane, std::forward<U>(item));

@@ -1,5 +1,5 @@
 #pragma once
-/// A lane with what its batcher keeps of it under the lock.
+/// A lane together with the data that its batcher keeps about it under the lock.
 
 #include <algorithm>
 #include <chrono>
@@ -17,11 +17,11 @@
 
 namespace etl::inline v0::detail {
 
-/// How much of a source is read, for the progress bar.
+/// How much of its partition a source has read, for the progress bar.
 struct SourceBytes {
   std::uint64_t read = 0;
-  std::uint64_t size = 0;     ///< 0: not known
-  std::uint64_t skipped = 0;  ///< of `read`, what this run had not to read since an earlier one had settled it
+  std::uint64_t size = 0;     ///< zero if not known
+  std::uint64_t skipped = 0;  ///< the part of `read` that an earlier run settled, so that this run did not read it
   void add(const SourceBytes& other) noexcept {
     read += other.read;
     size += other.size;
@@ -29,9 +29,9 @@ struct SourceBytes {
   }
 };
 
-/// The open batch is the part of the buffer from `begin` on. A cut by the timer takes the published
-/// prefix and sets `limit` to 0; items that the producer was publishing at that moment stay, and move
-/// to a new buffer when the producer comes by.
+/// The open batch is the part of the buffer from `begin` on. When the timer cuts the batch, it takes the published
+/// items and sets `limit` to 0. Items that the producer publishes at that moment stay in the buffer; on its next call
+/// the producer moves them to a new buffer.
 struct OwnedLane final : Lane {
   OwnedLane(LaneHost& batcher, const ItemType& its_type) : type(its_type) { host = &batcher; }
 
@@ -40,27 +40,27 @@ struct OwnedLane final : Lane {
   Buffer* buffer = nullptr;
   std::uint32_t begin = 0;
   bool in_use = false;
-  bool ended = false;         ///< its source has ended by itself
+  bool ended = false;         ///< the source has reached its end
   bool timed = false;         ///< `opened` is the time of the open batch's first item
-  bool cut_recently = false;  ///< look once more for items published during the cut
-  bool refused = false;       ///< a push was not accepted: later marks lie behind an item that is lost
+  bool cut_recently = false;  ///< the timer must look once more for items published during the cut
+  bool refused = false;       ///< a push was refused, so later marks come after a lost item
   TimePoint opened{};
   TimePoint cut_at{};
   std::uint32_t partition = 0;
   std::uint64_t next_seq = 0;
   std::uint64_t next_ordinal = 0;
-  SourceBytes source{};          ///< of the partition
-  std::uint64_t open_bytes = 0;  ///< written by the producer
-  std::uint32_t most = 0;        ///< items in the open batch
+  SourceBytes source{};          ///< progress within the partition
+  std::uint64_t open_bytes = 0;  ///< written by the producer only
+  std::uint32_t most = 0;        ///< largest number of items for the open batch
   std::optional<Position> position{};
   std::uint64_t position_seq = 0;
-  const PartitionProgress* resume = nullptr;  ///< of an earlier run
-  bool resumed = false;                       ///< the source began there
-  SeqRanges replay{};                         ///< settled by it
+  const PartitionProgress* resume = nullptr;  ///< progress of an earlier run, or null
+  bool resumed = false;                       ///< the source began at the position of `resume`
+  SeqRanges replay{};                         ///< items that the earlier run settled
   ChunkRef chunk{};
-  std::optional<std::uint64_t> complete_at{};  ///< `mark` was called here since `chunk` began
-  /// What the open batch will be when it is sealed, with its position and its chunks: so sealing needs no memory. Null
-  /// before the first item, and when the timer has just cut the open batch.
+  std::optional<std::uint64_t> complete_at{};  ///< Seq at which `mark` was called since `chunk` began
+  /// The batch that the open batch will become, with its position and chunks, so that sealing needs no memory. Null
+  /// before the first item, and right after the timer has cut the open batch.
   Batch* next_batch = nullptr;
   InlineChoice choice{};
   FreeBuffers free{};
@@ -77,7 +77,7 @@ struct OwnedLane final : Lane {
     if (earlier != nullptr) replay.add({0, earlier->watermark});
     in_use = true;
   }
-  /// By the producer, before its first item: goes on where the earlier run was.
+  /// Resumes at the position of the earlier run. The producer calls this before its first item.
   [[nodiscard]] const std::optional<Position>& resume_here() {
     static const std::optional<Position> fresh_start;
     if (resume == nullptr || !resume->position) return fresh_start;
@@ -88,22 +88,22 @@ struct OwnedLane final : Lane {
     position = resume->position;
     return resume->position;
   }
-  /// How many items the partition has given so far.
+  /// Number of items that the partition has given so far.
   [[nodiscard]] std::uint64_t seq() const noexcept { return next_seq + pending(); }
-  /// Whether the source has said that it has given all of the current chunk (G13).
+  /// Whether the source has said that it has given all items of the current chunk (G13).
   [[nodiscard]] bool chunk_complete() const noexcept { return complete_at == seq(); }
   [[nodiscard]] std::uint32_t pending() const noexcept {
     return buffer == nullptr ? 0 : count.load(std::memory_order_acquire) - begin;
   }
 
-  /// Makes an unused batch the next one of this lane.
+  /// Makes an unused batch the next batch of this lane.
   void prepare(Batch& batch) {
     batch.position = position;
     batch.position_seq = position_seq;
     if (chunk) batch.chunks.push_back(chunk);
     next_batch = &batch;
   }
-  /// Takes all published items into the batch that was prepared for them.
+  /// Takes all published items into the prepared batch.
   [[nodiscard]] Batch* cut() noexcept {
     const std::uint32_t end = count.load(std::memory_order_acquire);
     Batch& batch = *std::exchange(next_batch, nullptr);
@@ -120,7 +120,7 @@ struct OwnedLane final : Lane {
     timed = false;
     return &batch;
   }
-  /// By the timer: ends the open batch; whether it has items.
+  /// Ends the open batch. Returns whether it has items. Called by the timer.
   [[nodiscard]] bool cut_short(TimePoint now) noexcept {
     limit.store(0, std::memory_order_relaxed);
     const bool any = pending() > 0;
@@ -131,7 +131,7 @@ struct OwnedLane final : Lane {
     return any;
   }
 
-  /// By the producer: gives its buffer up, keeping nothing.
+  /// Gives up the buffer with all its items. Called by the producer.
   template <class Host>
   void leave_buffer(Host& batcher) noexcept {
     if (buffer == nullptr) return;
@@ -139,8 +139,8 @@ struct OwnedLane final : Lane {
     const auto freed = batcher.unref(std::exchange(buffer, nullptr));
     reset();
   }
-  /// By the producer: goes on in `fresh`, with the pending items, if any, moved over. When a move throws, some of them
-  /// have been moved away.
+  /// Continues in `fresh` and moves the pending items there. If a move throws, some items have been moved away. Called
+  /// by the producer.
   template <class Host>
   void renew(Host& batcher, std::unique_ptr<Buffer> fresh) {
     const std::uint32_t moved = pending();
@@ -153,8 +153,9 @@ struct OwnedLane final : Lane {
     count.store(moved, std::memory_order_relaxed);
   }
 
-  /// How many items the next batch may have: none is cut in two by what was settled before, nor, if `aligned`, by a
-  /// multiple of the batch size, or by where the partition ended in an earlier run.
+  /// Number of items that the next batch may have. A batch ends where a settled range of an earlier run begins or
+  /// ends. If `aligned`, it also ends at a multiple of the batch size, and where the partition ended in an earlier
+  /// run.
   [[nodiscard]] std::uint32_t room(std::uint32_t batch_size, bool aligned) const noexcept {
     const std::uint64_t to_multiple = aligned ? batch_size - next_seq % batch_size : batch_size;
     std::uint64_t end = std::min(next_seq + to_multiple, replay.boundary_after(next_seq));
@@ -165,7 +166,7 @@ struct OwnedLane final : Lane {
     return static_cast<std::uint32_t>(end - next_seq);
   }
 
-  /// Under the lock: a used buffer, or a new one.
+  /// Returns a used buffer, or a new one. Called under the lock.
   [[nodiscard]] std::unique_ptr<Buffer> take_buffer(std::uint32_t batch_size) {
     std::unique_ptr<Buffer> used = free.pop();
     if (!used) return std::make_unique<Buffer>(type, batch_size, this);

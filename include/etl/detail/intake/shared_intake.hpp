@@ -17,7 +17,7 @@ namespace etl::inline v0::detail {
 
 class Batcher;
 
-/// What became of an item that was pushed.
+/// Result of an attempt to push an item.
 enum class Pushed : std::uint8_t { Yes, Full, Refused };
 
 /// The items of a shared intake, in the order in which they were published.
@@ -27,19 +27,18 @@ class ItemQueue {
   ItemQueue(const ItemQueue&) = delete;
   ItemQueue& operator=(const ItemQueue&) = delete;
   virtual ~ItemQueue() = default;
-  /// What `take` has done.
+  /// Result of `take`.
   struct Taken {
-    std::uint32_t out = 0;          ///< items that are no longer in the queue
-    std::uint32_t kept = 0;         ///< those of them that are in the buffer; the move of each other one has thrown
-    std::optional<Error> thrown{};  ///< by the first such move
+    std::uint32_t out = 0;          ///< items that have left the queue
+    std::uint32_t kept = 0;         ///< those of `out` that are in the buffer; the move of each other item threw
+    std::optional<Error> thrown{};  ///< error of the first such move
   };
-  /// Moves up to `most` items to the slots from `at` on, which they fill without gaps.
+  /// Moves up to `most` items into the slots from `at` on, without gaps.
   virtual Taken take(Buffer& buffer, std::uint32_t at, std::uint32_t most) noexcept = 0;
 };
 
-/// Counts what is published and seals *numbers* of items; the worker that runs such a batch takes that
-/// many items out of the queue in bulk. The lock is taken by the first and the last item of a batch only.
-/// Thread-safe.
+/// Counts published items and seals *numbers* of items. The worker that runs such a batch takes that many items out of
+/// the queue in bulk. Only the first and the last item of a batch take the lock. Thread-safe.
 class SharedIntake final : public BatchSource {
  public:
   SharedIntake(Batcher& batcher, ItemQueue& queue, const ItemType& type, const Options& options);
@@ -63,15 +62,16 @@ class SharedIntake final : public BatchSource {
       look_after_open();
     return Pushed::Yes;
   }
-  /// Waits until another push is worth while. False: closed, stopped or failed, and the item is counted.
+  /// Waits until another push may succeed. Returns false after close, stop or failure; the item is then counted.
   [[nodiscard]] bool wait_for_room(Pushed pushed);
-  /// Waits for room until `due` at most, on the batcher's clock. False: there is none, or closed, stopped or failed.
+  /// Waits for room until `due` at most, on the batcher's clock. Returns false if there is still no room, or after
+  /// close, stop or failure.
   [[nodiscard]] bool wait_for_room_until(TimePoint due);
 
-  /// After intake was refused: waits for the pushes that are just being made, and seals them.
+  /// Waits for the pushes that began before intake was refused, and seals their items.
   void seal_stragglers();
-  /// After the end: calls `tell(items, count)` for items that are still in the queue, since no batch has taken
-  /// them. Throws without memory.
+  /// Calls `tell(items, count)` for items that are still in the queue because no batch has taken them. Called after
+  /// the end of the run. Throws if memory runs out.
   template <class F>
   void each_left(F&& tell) {
     Buffer buffer(type_, static_cast<std::uint32_t>(batch_size_), nullptr);
@@ -86,7 +86,8 @@ class SharedIntake final : public BatchSource {
   }
 
   // --- for the batcher ------------------------------------------------------------------------------
-  /// Published and not sealed; more than a batch while producers that saw it full wait for the lock.
+  /// Number of items that are published and not sealed. It exceeds a batch while producers that saw a full batch wait
+  /// for the lock.
   [[nodiscard]] std::uint64_t open_items() const noexcept {
     return published_.load(std::memory_order_seq_cst) - sealed_.load(std::memory_order_relaxed);
   }
@@ -98,7 +99,7 @@ class SharedIntake final : public BatchSource {
  private:
   static constexpr std::uint64_t refused = std::uint64_t{1} << 63;
 
-  struct OnTheWay {  // an item that is held; should it not get into the queue, it is so no more
+  struct OnTheWay {  // gives the place of a held item back if `enqueue` throws
     SharedIntake* intake;
     ~OnTheWay() {
       if (intake != nullptr) intake->let_go();
@@ -116,12 +117,12 @@ class SharedIntake final : public BatchSource {
   const ItemType& type_;
   const Options& options_;
   const std::uint64_t batch_size_;
-  const std::uint64_t bound_;                             // items held at most
-  alignas(64) std::atomic<std::uint64_t> held_ = 0;       // on their way or not settled; and the refused bit
-  alignas(64) std::atomic<std::uint64_t> published_ = 0;  // put into the queue, ever
-  std::atomic<std::uint64_t> sealed_ = 0;                 // given to batches, ever; written under the lock
-  std::uint64_t settled_ = 0;                             // of those that were published; under the lock
-  const std::unique_ptr<OwnedLane> buffers_;              // owns the buffers; under the lock
+  const std::uint64_t bound_;                             // largest number of items held
+  alignas(64) std::atomic<std::uint64_t> held_ = 0;       // items on their way or not settled, and the `refused` bit
+  alignas(64) std::atomic<std::uint64_t> published_ = 0;  // items put into the queue since the start
+  std::atomic<std::uint64_t> sealed_ = 0;     // items given to batches since the start; written under the lock
+  std::uint64_t settled_ = 0;                 // published items that are settled; under the lock
+  const std::unique_ptr<OwnedLane> buffers_;  // owns the buffers; under the lock
   bool timed_ = false;
   TimePoint opened_{};
   std::uint64_t next_ordinal_ = 0;

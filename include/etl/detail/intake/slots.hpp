@@ -14,17 +14,17 @@
 
 namespace etl::inline v0 {
 
-/// Whether used batch slots keep their elements constructed, to be assigned over: this keeps every
-/// allocation of an element on one thread, or avoids it. Specialise to `false` for types that own
-/// handles (files, sockets, locks), so that they are released as soon as their batch is settled; for types whose
-/// assignment or destruction uses memory that `Emitter::retain` keeps, which is gone then (strings of an arena); and
-/// for types with a member whose assignment changes what it refers to (a `std::tuple<int&>`).
+/// Whether used batch slots keep their elements constructed, so that later elements are assigned to them. This keeps
+/// every allocation of an element on one thread, or avoids it. Specialise to `false` for three kinds of types: types
+/// that own handles (files, sockets, locks), so that they are released as soon as their batch is settled; types whose
+/// assignment or destruction uses memory that `Emitter::retain` keeps (strings of an arena), because that memory is
+/// gone by then; and types with a member whose assignment changes the object that it refers to (a `std::tuple<int&>`).
 template <class E>
 inline constexpr bool reuse_slots = true;
 
 namespace detail {
 
-/// Whether an assignment changes what the object refers to, as of a tuple of references, and not the object.
+/// Whether an assignment changes the object that is referred to, as for a tuple of references.
 template <class E>
 inline constexpr bool assigns_through = std::is_assignable_v<const E&, E>;
 template <class E>
@@ -41,7 +41,7 @@ inline constexpr bool overwritable = std::is_move_assignable_v<E> && !assigns_th
 template <class E>
 inline constexpr bool reusable = reuse_slots<E> && overwritable<E>;
 
-/// Slots of such types are written without asking whether they are alive.
+/// Slots of such types are written without a check whether they hold an element.
 template <class E>
 inline constexpr bool plain_data = std::is_trivially_copyable_v<E>;
 
@@ -100,14 +100,14 @@ class Slots {
   std::uint32_t capacity_ = 0;
 };
 
-/// What the engine does with items whose type it does not know.
+/// The operations that the engine needs on items whose type it does not know.
 struct ItemType {
   std::size_t size;
-  std::size_t alignment;  ///< of an array of them
+  std::size_t alignment;  ///< alignment of an array of items
   bool reused;            ///< `reusable`
   void (*destroy)(void* items, std::uint32_t first, std::uint32_t count) noexcept;
-  /// Moves items to the slots from `at` on of an array whose first `live` slots hold elements; destroys none. When a
-  /// move throws, some of them have been moved away.
+  /// Moves items to the slots from `at` on of an array whose first `live` slots hold elements. Destroys no item. If a
+  /// move throws, some of the items have been moved away.
   void (*move)(void* items, std::uint32_t first, std::uint32_t count, void* to, std::uint32_t at, std::uint32_t& live);
 };
 

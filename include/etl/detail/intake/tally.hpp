@@ -1,5 +1,5 @@
 #pragma once
-/// What a run counts while it is under way.
+/// The counts of a run in progress.
 
 #include <algorithm>
 #include <cstdint>
@@ -21,16 +21,16 @@
 
 namespace etl::inline v0::detail {
 
-/// Ledgers, flushes, errors, and the reject budget of one run. Under its batcher's lock.
+/// Ledgers, flushes, errors, and the reject budget of one run. Guarded by the batcher's lock.
 struct Tally {
   BatchLedger ledger{};
   FlushCounts flushes{};
-  Histogram sizes{};  ///< of batches, in items
-  Histogram fill{};   ///< first item of a batch to its seal
+  Histogram sizes{};  ///< batch sizes in items
+  Histogram fill{};   ///< time from a batch's first item to its seal
   std::uint64_t inline_batches = 0;
   std::uint64_t max_queue_depth = 0;
   std::uint64_t rejects = 0;
-  std::uint64_t refused = 0;  ///< pushes; counted as abandoned
+  std::uint64_t refused = 0;  ///< refused pushes, counted as abandoned
   std::uint64_t error_count = 0;
   std::vector<ErrorRecord> errors{};
   bool failed = false;
@@ -54,32 +54,33 @@ struct Tally {
     ++ledger.items.abandoned;
     ++refused;
   }
-  /// The error that decided a failure comes first; of the others the first ones are kept.
+  /// Keeps an error for the report. The error that decided a failure comes first; the others are kept in order, up to
+  /// the limit.
   void keep(ErrorRecord record, const std::string& pipeline, bool decides) noexcept {
     ++error_count;
     if (!decides && errors.size() == RunReport::max_errors) return;
-    static_cast<void>(guarded([&]() -> std::optional<Error> {  // no memory: without the name, which the report has too
+    static_cast<void>(guarded([&]() -> std::optional<Error> {  // no memory: the report names the pipeline anyway
       record.pipeline = pipeline;
       return std::nullopt;
     }));
-    static_cast<void>(guarded([&]() -> std::optional<Error> {  // no memory: it is counted
+    static_cast<void>(guarded([&]() -> std::optional<Error> {  // no memory: the error is only counted
       errors.insert(decides ? errors.begin() : errors.end(), std::move(record));
       return std::nullopt;
     }));
     if (errors.size() > RunReport::max_errors) errors.pop_back();
   }
 
-  /// Draws one item from the reject budget (G7). Says why, if it is exceeded.
+  /// Draws one item from the reject budget (G7). If that exceeds the budget, returns the reason.
   [[nodiscard]] std::optional<std::string> draw_reject(const ErrorPolicy& policy) {
     const std::uint64_t most = policy.max_rejects.value_or(policy.max_reject_ratio ? UINT64_MAX : 0);
     if (++rejects > most) return fmt::format("{} rejected, {} allowed by errors.max_rejects", rejects, most);
     if (ledger.items.extracted - ledger.items.skipped < 1000)
-      return std::nullopt;  // a ratio of so few says nothing; it is checked at the end
+      return std::nullopt;  // a ratio of so few items says little; the end of the run checks it
     return ratio_problem(policy);
   }
   [[nodiscard]] std::optional<std::string> ratio_problem(const ErrorPolicy& policy) const {
     if (!policy.max_reject_ratio) return std::nullopt;
-    // What an earlier run had settled says nothing about the data of this one.
+    // Items that an earlier run settled say nothing about the data of this run.
     const std::uint64_t extracted = std::max<std::uint64_t>(1, ledger.items.extracted - ledger.items.skipped);
     if (static_cast<double>(rejects) <= *policy.max_reject_ratio * static_cast<double>(extracted)) return std::nullopt;
     return fmt::format("{} of {} items rejected, a share of {} allowed by errors.max_reject_ratio", rejects, extracted,

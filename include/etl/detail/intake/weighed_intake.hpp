@@ -18,9 +18,8 @@
 
 namespace etl::inline v0::detail {
 
-/// For a bucket with `batch_bytes`, a memory budget, or `Order::Source`, in place of a `SharedIntake`: which items a
-/// batch has must be known when it is sealed, so one open batch is filled under the batcher's lock, taken for each
-/// item. Thread-safe.
+/// Replaces `SharedIntake` in a bucket with `batch_bytes`, a memory budget, or `Order::Source`. Sealing a batch needs
+/// to know its items, so one open batch is filled under the batcher's lock, which each item takes. Thread-safe.
 class WeighedIntake final : public BatchSource {
  public:
   WeighedIntake(Batcher& batcher, const ItemType& type, const Options& options)
@@ -31,7 +30,7 @@ class WeighedIntake final : public BatchSource {
         capacity_(options.effective_capacity()),
         buffers_(batcher, type) {}
 
-  /// Never blocks; takes the item only when it answers Yes. Throws what moving it throws.
+  /// Never blocks. Moves from the item only if the result is Yes. Throws what the move throws.
   [[nodiscard]] Pushed try_push(void* item, std::uint64_t weight) {
     auto lock = batcher_.lock();
     if (is_full()) seal_full(lock);
@@ -40,7 +39,7 @@ class WeighedIntake final : public BatchSource {
     put(lock, item, weight);
     return Pushed::Yes;
   }
-  /// Blocks while full. False: closed, stopped or failed, and the item is counted.
+  /// Blocks while the bucket is full. Returns false after close, stop or failure; the item is then counted.
   [[nodiscard]] bool push(void* item, std::uint64_t weight) {
     auto lock = batcher_.lock();
     if (!batcher_.has_room(capacity_ - 1))
@@ -51,7 +50,8 @@ class WeighedIntake final : public BatchSource {
     return true;
   }
 
-  /// Waits for room until `due` at most, on the batcher's clock. False: there is none, or closed, stopped or failed.
+  /// Waits for room until `due` at most, on the batcher's clock. Returns false if there is still no room, or after
+  /// close, stop or failure.
   [[nodiscard]] bool wait_for_room_until(TimePoint due) {
     auto lock = batcher_.lock();
     batcher_.wait_until(lock, due, [this] { return batcher_.has_room(capacity_ - 1); });
@@ -70,7 +70,7 @@ class WeighedIntake final : public BatchSource {
   void refuse(BatchQueue& sealed) noexcept override {
     if (count_ > 0) sealed.push(seal(FlushReason::Close, batcher_.now()));
   }
-  void materialise(Batch& /*batch*/) override {}  // a batch is sealed with its items
+  void materialise(Batch& /*batch*/) override {}  // a sealed batch already has its items
 
  private:
   using Lock = Batcher::Lock;
@@ -119,10 +119,10 @@ class WeighedIntake final : public BatchSource {
   OwnedLane buffers_;  // owns the buffers
   // The open batch.
   std::unique_ptr<Buffer> buffer_;
-  Batch* next_batch_ = nullptr;  // what it will be when it is sealed, for which no memory is needed then
+  Batch* next_batch_ = nullptr;  // the batch that the open batch will become, so that sealing needs no memory
   std::uint32_t count_ = 0;
   std::uint64_t bytes_ = 0;
-  bool timed_ = false;  // the timer looks at it; it may have no item, if the first could not be moved
+  bool timed_ = false;  // the timer watches the open batch, which is empty if the move of its first item threw
   TimePoint opened_{};
   std::uint64_t next_ordinal_ = 0;
   std::uint64_t next_seq_ = 0;
