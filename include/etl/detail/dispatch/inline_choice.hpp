@@ -1,5 +1,5 @@
 #pragma once
-/// Whether a lane runs its batches itself or hands them over: by measurement.
+/// Measures whether a lane should run its batches itself or hand them over to workers.
 
 #include <algorithm>
 #include <array>
@@ -12,12 +12,13 @@
 
 namespace etl::inline v0::detail {
 
-/// Compares the time between seals in both modes: takes the producer's own thread while that is at
-/// most 6 % slower, and looks again at intervals that double from 256 to 16384 batches. One per lane.
+/// Compares the time between seals in both modes. Chooses the producer's own thread if that is at most 6 % slower.
+/// Measures again at intervals that double from 256 to 16384 batches. One object per lane.
 class InlineChoice {
  public:
-  /// To be called at each seal. `batch_cost` is what a batch last took to run; without a token it cannot be run here,
-  /// and what follows says nothing about running inline.
+  /// Returns whether the producer runs this batch. Call it at each seal. `batch_cost` is the duration of a recent
+  /// batch. Without a free token the producer cannot run the batch, and the time until the next seal says nothing
+  /// about running inline.
   [[nodiscard]] bool run_inline(TimePoint now, std::chrono::nanoseconds batch_cost, bool token_free) noexcept {
     const std::chrono::nanoseconds since = now - last_;
     last_ = now;
@@ -37,7 +38,7 @@ class InlineChoice {
 
  private:
   enum class Phase : std::uint8_t { First, Second, Hold };
-  static constexpr std::uint32_t settle = 4;  // batches of the former mode still on their way
+  static constexpr std::uint32_t settle = 4;  // batches of the former mode that are still on their way
   static constexpr std::uint32_t samples = 8;
   static constexpr std::uint32_t shortest = 256;
   static constexpr std::uint32_t longest = 16384;
@@ -61,7 +62,7 @@ class InlineChoice {
   Phase phase_ = Phase::First;
   bool inline_ = false;
   bool chosen_ = false;
-  bool prevented_ = false;  // the last batch was to be run inline, but was handed over
+  bool prevented_ = false;  // the last batch should have run inline, but was handed over
   std::uint32_t left_ = settle + samples;
   std::uint32_t hold_ = shortest / 2;
   std::chrono::nanoseconds sum_{};

@@ -21,28 +21,29 @@
 
 namespace etl::inline v0::detail {
 
-/// A batch at work of which idle workers may do a part.
+/// A batch in progress, of which idle workers may do parts.
 class SharedWork {
  public:
   SharedWork() = default;
   SharedWork(const SharedWork&) = delete;
   SharedWork& operator=(const SharedWork&) = delete;
   virtual ~SharedWork() = default;
-  /// Without the scheduler's lock: does a part as worker `slot`, if there is one. False: there is no further part.
+  /// Does a part as worker `slot`, if a part is left. Returns false if no further part is left. Called without the
+  /// scheduler's lock.
   [[nodiscard]] virtual bool share(std::uint32_t slot) noexcept = 0;
 
  private:
   friend class Scheduler;
-  SharedWork* next_ = nullptr;  // that is offered
-  std::uint64_t at_work_ = 0;   // other workers than the one that offers it
+  SharedWork* next_ = nullptr;  // next in the list of offered works
+  std::uint64_t at_work_ = 0;   // number of workers at it, besides the worker that offers it
 };
 
-/// The queue of sealed batches, the tokens that bound how many run at once, the tasks that run them on the
-/// executor, and the threads that wait and help. All of it is under one lock, which its heir shares.
+/// The queue of sealed batches, the tokens that limit how many batches run at once, the tasks that run batches on the
+/// executor, and the threads that wait and help. One lock guards all of this; the derived class shares the lock.
 ///
-/// A task runs batches while there are any and tokens are free; after 2 ms (`ExecutorBackend::slice`) it goes to the
-/// end of the executor's line, so that others get their turn. Tasks that have not started when the run ends hold a
-/// reference to this object and find it finished.
+/// A task runs batches while there are batches and free tokens. After 2 ms (`ExecutorBackend::slice`) the task goes to
+/// the end of the executor's queue, so that others get their turn. Tasks that have not started when the run ends hold
+/// a reference to this object, and see that it is finished.
 class Scheduler : public std::enable_shared_from_this<Scheduler> {
  public:
   using Lock = std::unique_lock<std::mutex>;
@@ -50,14 +51,15 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  /// Holders are brief: on several processors it is cheaper to look again than to sleep.
+  /// Locks the mutex. Threads hold it only briefly, so with several processors it is cheaper to try again than to
+  /// sleep.
   [[nodiscard]] Lock lock() {
     Lock lock(mutex_, std::defer_lock);
     acquire(lock);
     return lock;
   }
   [[nodiscard]] TimePoint now() const noexcept { return clock_ == nullptr ? Clock::now() : clock_->now(); }
-  /// Under the lock: batches that are sealed and not settled.
+  /// Number of batches that are sealed and not settled. Called under the lock.
   [[nodiscard]] std::uint64_t in_flight() const noexcept { return in_flight_; }
   void notify_waiting() noexcept {
     if (waiting_for_room_ > 0) notify();
@@ -67,13 +69,14 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     const Lock lock = this->lock();
     return queued_ == 0 && !tokens_.empty();
   }
-  /// Lets workers take parts of it that have no batch of their own to run. By a worker, which holds its token.
+  /// Offers parts of `work` to workers that have no batch to run. Called by a worker, which keeps its token.
   void offer(SharedWork& work) {
     Lock lock = this->lock();
     work.next_ = std::exchange(offered_, &work);
     wake_worker(lock);
   }
-  /// Waits for those that have a part at work. Nobody is waited for who has not begun.
+  /// Withdraws the offer, and waits for the workers that have begun a part. Workers that have not begun can no longer
+  /// begin.
   void withdraw(SharedWork& work) {
     Lock lock = this->lock();
     take_back(work);
@@ -81,7 +84,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   }
 
  protected:
-  /// `backend` is null in fused mode: then there is one token, and nothing is ever queued. `clock` may be null.
+  /// `backend` is null in fused mode: there is then one token, and no batch is ever queued. `clock` may be null.
   Scheduler(ExecutorBackend* backend, ExecutorBackend* clock, std::size_t workers, bool producers_help)
       : backend_(backend), clock_(clock), producers_help_(producers_help) {
     const std::size_t tokens = backend == nullptr ? 1 : workers;
@@ -96,14 +99,14 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   }
   ~Scheduler() = default;
 
-  /// Without the lock: runs a batch as worker `slot`, returns the time it ended.
+  /// Runs a batch as worker `slot`. Returns the time at which the batch ended. Called without the lock.
   virtual TimePoint run_batch(Batch* batch, std::uint32_t slot, TimePoint begin) noexcept = 0;
-  /// Under the lock: a task could not be posted.
+  /// A task could not be posted. Called under the lock.
   virtual void post_failed(Error error) = 0;
-  /// Under the lock: call `wake_worker` then, at the latest.
+  /// Makes sure that `wake_worker` is called at `when` at the latest. Called under the lock.
   virtual void remind(TimePoint when) = 0;
 
-  /// To the end of the queue. `cost` is what a batch took of late.
+  /// Appends a batch to the queue. `cost` is the duration of a recent batch.
   void enqueue(Lock& lock, Batch* batch, std::chrono::nanoseconds cost) {
     const bool quick = batch->sealed - last_enqueued_ < quick_source;
     last_enqueued_ = batch->sealed;
@@ -113,30 +116,31 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     cost_ = cost;
     tiny_ = cost.count() > 0 && cost < tiny_batch && producers_help_;
     if (lingering_ > 0) return;
-    // Somebody will come for it sooner than a thread that is woken now: a worker at the end of a small batch; or the
-    // producer when it has to wait, on a single processor, or if another one would take longer to fetch the items than
-    // to process them. Should it go differently, the reminder sees to it.
+    // Waking a thread takes longer than waiting for a thread that will look for work anyway: a worker at the end of a
+    // small batch; or the producer when it has to wait, if there is only one processor, or if another processor would
+    // take longer to fetch the items than to process them. If no such thread comes, the reminder wakes a worker.
     if (quick && (alone_ || tiny_ || (running_ > 0 && cost.count() > 0 && cost < wake_up)))
       return remind(batch->sealed + reminder);
     wake_worker(lock);
   }
-  // One at a time: a task that starts wakes the next if there is more to do than it can take.
+  // Wakes one worker at a time: a task that starts wakes the next one if there is more work than it can do.
   void wake_worker(Lock& lock) {
     if ((queued_ == 0 && offered_ == nullptr) || idle_tasks_.empty() || unstarted_ > 0) return;
     DrainTask* task = idle_tasks_.back();
     idle_tasks_.pop_back();
     post(lock, task);
   }
-  /// On a thread that is no worker. A task may have left for want of the token that was held here.
+  /// Runs a batch on a thread that is not a worker. Afterwards wakes a worker: a task may have ended because this
+  /// thread held the last token.
   void run_here(Lock& lock, Batch* batch, TimePoint begin) {
     const TimePoint ended = run(lock, batch, begin);
     if (!alone_) return wake_worker(lock);
-    if (queued_ > 0) remind(ended + reminder);  // this thread is about to come for it, unless it waits elsewhere
+    if (queued_ > 0) remind(ended + reminder);  // this thread will come for the batch soon, unless it waits elsewhere
   }
   [[nodiscard]] bool token_free() const noexcept { return !tokens_.empty(); }
-  /// One step of a thread that has to wait. A batch that costs less than a wake-up it runs itself, if workers are free;
-  /// for others it wakes a worker, and steps in when that has not come after half a millisecond (its executor is busy,
-  /// or has no thread but this one).
+  /// One step of a thread that has to wait. If a batch costs less than waking a thread, and a worker token is free,
+  /// this thread runs the batch itself. Otherwise it wakes a worker, and runs the batch itself if no worker has come
+  /// after half a millisecond (the executor is busy, or has only this thread).
   void help_or_wait(Lock& lock, TimePoint until) {
     if (!runnable()) return wait(lock, until);
     const bool cheap = alone_ || cost_ < wake_up;
@@ -158,7 +162,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     if (clock_ != nullptr) return clock_->notify(changed_);
     changed_.notify_all();
   }
-  /// User code may run in a stop callback or a destructor: not under the lock, but before the end.
+  /// Calls `call` without the lock, because user code may run in a stop callback or a destructor. The end of the run
+  /// waits for the call.
   template <class F>
   void outside(Lock& lock, F&& call) {
     ++outside_;
@@ -168,7 +173,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     --outside_;
     notify_if_ended();
   }
-  /// Nothing sealed is unsettled, and no thread of ours is at work.
+  /// Whether every sealed batch is settled, and no thread works for this object.
   [[nodiscard]] bool quiet() const noexcept { return in_flight_ == 0 && running_ == 0 && outside_ == 0; }
   void notify_if_ended() noexcept {
     if (waiting_for_end_ > 0 && quiet()) notify();
@@ -180,8 +185,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   }
 
   ExecutorBackend* const backend_;
-  ExecutorBackend* const clock_;  // the same, or that of fused mode, or null for the real one
-  const bool producers_help_;     // when they have to wait for room
+  ExecutorBackend* const clock_;  // the clock of `backend_` or of fused mode, or null for the real clock
+  const bool producers_help_;     // producers run batches while they wait for room
   std::mutex mutex_;
   std::uint64_t queued_ = 0;
   std::uint64_t in_flight_ = 0;  // sealed and not settled: queued, running or parked
@@ -215,7 +220,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     notify_if_ended();
     return ended;
   }
-  /// A part of a batch that another worker runs.
+  /// Does a part of a batch that another worker runs.
   TimePoint share(Lock& lock) {
     SharedWork& work = *offered_;
     const std::uint32_t slot = tokens_.back();
@@ -244,7 +249,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     Batch* batch = dequeue();
     run_here(lock, batch, now());
   }
-  // The run may end while its executor posts: the post is counted, so that the end waits for it.
+  // `outside` counts the post, because the run may end while the executor posts.
   void post(Lock& lock, DrainTask* task) {
     ++unstarted_;
     posted_at_ = now();
@@ -254,7 +259,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
         return std::nullopt;
       });
       if (!error) return;
-      const Lock again(mutex_);  // the threads that wait in the library do its work
+      const Lock again(mutex_);  // threads that wait in the library will do the task's work
       --unstarted_;
       idle_tasks_.push_back(task);
       post_failed(std::move(*error));
@@ -269,20 +274,21 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
       const TimePoint slice_end = time + backend_->slice();
       while (runnable() || sharable() || linger(lock, time)) {
         time = runnable() ? run(lock, dequeue(), time) : share(lock);
-        if (tiny_ && time - last_enqueued_ < quick_source) {  // the producer does it, two would only disturb each other
+        // The producer runs them: two threads would only disturb each other.
+        if (tiny_ && time - last_enqueued_ < quick_source) {
           if (queued_ > 0) remind(time + reminder);
           break;
         }
         if (time < slice_end || !(runnable() || sharable())) continue;
         post(lock, &task);
-        if (waiting_for_room_ + waiting_for_end_ > 0) notify();  // who waits may help now
+        if (waiting_for_room_ + waiting_for_end_ > 0) notify();  // a waiting thread may help now
         return;
       }
     }
     idle_tasks_.push_back(&task);
   }
 
-  /// Stays a little while work comes in quickly. Whether there is something to run.
+  /// Waits a little for more work if work arrives quickly. Returns whether there is something to run.
   [[nodiscard]] bool linger(Lock& lock, TimePoint begin) {
     if (linger_.count() == 0 || tiny_ || finished_ || lingering_ > 0 || begin - last_enqueued_ >= quick_source)
       return false;
@@ -291,7 +297,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     while (!work_waiting_.load(std::memory_order_relaxed) && now() - begin < linger_) relax();
     acquire(lock);
     --lingering_;
-    if (queued_ > 1) wake_worker(lock);  // nobody was woken meanwhile
+    if (queued_ > 1) wake_worker(lock);  // no thread was woken meanwhile
     return runnable() || sharable();
   }
   void acquire(Lock& lock) {
@@ -313,21 +319,21 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   static constexpr std::chrono::nanoseconds reminder = std::chrono::milliseconds(2);
 
   std::chrono::nanoseconds linger_{};
-  bool alone_ = false;               // there is one processor only
-  std::chrono::nanoseconds cost_{};  // of a batch of late, 0 at first
-  bool tiny_ = false;                // too small to be worth another processor
-  TimePoint posted_at_{};            // the last post of a task
-  std::uint64_t lingering_ = 0;      // tasks that look for work
+  bool alone_ = false;               // there is only one processor
+  std::chrono::nanoseconds cost_{};  // duration of a recent batch, 0 at first
+  bool tiny_ = false;                // batches are too small to be worth another processor
+  TimePoint posted_at_{};            // time of the last post of a task
+  std::uint64_t lingering_ = 0;      // tasks that wait for work in `linger`
   TimePoint last_enqueued_{};
-  alignas(64) std::atomic<bool> work_waiting_ = false;  // something is queued, for those that linger
+  alignas(64) std::atomic<bool> work_waiting_ = false;  // tells lingering tasks that the queue is not empty
   alignas(64) std::condition_variable changed_;
   BatchQueue queue_;
-  SharedWork* offered_ = nullptr;      // the last one first
+  SharedWork* offered_ = nullptr;      // offered works, the latest first
   std::vector<std::uint32_t> tokens_;  // free worker slots
   std::vector<std::unique_ptr<DrainTask>> tasks_;
   std::vector<DrainTask*> idle_tasks_;
-  std::uint64_t unstarted_ = 0;  // tasks posted that have not begun
-  std::uint64_t outside_ = 0;    // calls in progress without the lock that the end waits for
+  std::uint64_t unstarted_ = 0;  // posted tasks that have not begun
+  std::uint64_t outside_ = 0;    // calls of `outside` in progress; the end of the run waits for them
 };
 
 }  // namespace etl::inline v0::detail
