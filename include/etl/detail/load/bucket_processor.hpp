@@ -1,5 +1,5 @@
 #pragma once
-/// A bucket's processor as the last stage of a pipeline.
+/// Makes a bucket's processor the last stage of a pipeline.
 
 #include <concepts>
 #include <cstddef>
@@ -28,7 +28,7 @@ template <class F, class T>
 concept ContextProcessor = requires(F& f, std::span<const T> batch, BatchContext& context) {
   { f(batch, context) } -> VoidLike;
 };
-/// What a Bucket<T> can hand its batches to.
+/// A callable that can process the batches of a Bucket<T>.
 template <class F, class T>
 concept Processor = Item<T> && (ContextProcessor<F, T> || PlainProcessor<F, T>);
 
@@ -45,7 +45,8 @@ inline constexpr bool is_concurrent = false;
 template <class F>
 inline constexpr bool is_concurrent<Concurrent<F>> = true;
 
-/// One call at a time, unless the processor was given with `concurrent`.
+/// A pipeline whose `load` is the processor. The processor is called once at a time, unless it was given with
+/// `concurrent`.
 template <class T, class F>
 struct ProcessorPipeline {
   using extracted = T;

@@ -1,5 +1,5 @@
 #pragma once
-/// Who may load now: bounded concurrency, and source order within a partition (contract G18).
+/// Decides which batch may load now: limits concurrency, and keeps source order within a partition (contract G18).
 
 #include <cstddef>
 #include <cstdint>
@@ -11,15 +11,16 @@
 
 namespace etl::inline v0::detail {
 
-/// A worker never waits for its turn: it parks its transformed batch here and takes the next one;
-/// whoever ends a load goes on with what has become ready. Thread-safe; allocates once per partition only.
+/// A worker never waits for its turn. It parks its transformed batch here and takes the next batch. The thread that
+/// ends a load continues with the batches that have become ready. Thread-safe. Allocates only once per partition.
 class LoadGate {
  public:
   enum class Turn : std::uint8_t { Load, Parked, Abandon };
 
   LoadGate(std::size_t limit, bool ordered) : limit_(limit), ordered_(ordered) {}
 
-  /// Load: call `leave` afterwards. Parked: the work belongs to the gate now. Abandon: the gate is shut.
+  /// Result Load: the caller must call `leave` after the load. Parked: the work belongs to the gate now. Abandon: the
+  /// gate is shut.
   [[nodiscard]] Turn enter(Work* work) {
     const std::lock_guard lock(mutex_);
     if (shut_) return Turn::Abandon;
@@ -35,24 +36,26 @@ class LoadGate {
     return Turn::Load;
   }
 
-  /// Puts the work in its place without loading it. False: the gate is shut.
+  /// Puts the work in its place without loading it. Returns false if the gate is shut.
   [[nodiscard]] bool add(Work* work) {
     const std::lock_guard lock(mutex_);
     if (shut_) return false;
     is_next(*work) ? make_ready(work) : lanes_[work->partition()].park(work);
     return true;
   }
-  /// Something to load on this thread, if there is any whose turn it is; call `leave` afterwards.
+  /// Returns a work whose turn it is, to be loaded on this thread, or null. The caller must call `leave` after the
+  /// load.
   [[nodiscard]] Work* take() {
     const std::lock_guard lock(mutex_);
     return shut_ || active_ == limit_ ? nullptr : take_ready();
   }
-  /// A load waits before its next attempt: others may load meanwhile.
+  /// A load waits before its next attempt, so another load may take its place.
   void pause() {
     const std::lock_guard lock(mutex_);
     --active_;
   }
-  /// False: too many load now. `always`: it only wants to end.
+  /// Continues a paused load. Returns false if too many loads run now. `always`: the load only wants to end, so the
+  /// limit does not count.
   [[nodiscard]] bool resume(bool always) {
     const std::lock_guard lock(mutex_);
     if (active_ >= limit_ && !always && !shut_) return false;
@@ -60,7 +63,7 @@ class LoadGate {
     return true;
   }
 
-  /// After a load: the work to load next on this thread, or null.
+  /// Ends a load. Returns the work to load next on this thread, or null.
   [[nodiscard]] Work* leave(const Work& done) {
     const std::lock_guard lock(mutex_);
     --active_;
@@ -69,7 +72,7 @@ class LoadGate {
     return take_ready();
   }
 
-  /// Shuts the gate and gives back everything parked, linked.
+  /// Shuts the gate. Returns all parked works as a list.
   [[nodiscard]] Work* shut() {
     const std::lock_guard lock(mutex_);
     shut_ = true;
@@ -85,8 +88,8 @@ class LoadGate {
 
  private:
   struct Lane {
-    std::uint64_t next = 0;  // ordinal whose turn it is; it moves on when that work has left
-    Work* parked = nullptr;  // later ones, transformed already, by ordinal
+    std::uint64_t next = 0;  // ordinal whose turn it is; it grows when that work has left
+    Work* parked = nullptr;  // transformed works of later ordinals, sorted by ordinal
     void park(Work* work) {
       Work** at = &parked;
       while (*at != nullptr && (*at)->ordinal() < work->ordinal()) at = &(*at)->next;

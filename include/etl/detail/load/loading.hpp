@@ -35,7 +35,7 @@
 
 namespace etl::inline v0::detail {
 
-/// What a worker does in the back-off of a load, when there is something.
+/// Work that a worker does in the back-off of a load.
 class WhileWaiting {
  public:
   WhileWaiting() = default;
@@ -43,11 +43,11 @@ class WhileWaiting {
   WhileWaiting& operator=(const WhileWaiting&) = delete;
   virtual ~WhileWaiting() = default;
   virtual void load_others(std::uint32_t slot) = 0;
-  /// False: not yet. `always`: to end.
+  /// Returns false if the load cannot continue yet. `always`: the load only wants to end.
   [[nodiscard]] virtual bool go_on(bool always) = 0;
 };
 
-/// Brings transformed batches to their end. Thread-safe for different slots.
+/// Loads transformed batches and settles their items. Thread-safe for different slots.
 class Loading {
  public:
   Loading(StageCalls& calls, const Options& options, Rejecter& rejecter, Retries& retries, std::size_t slots)
@@ -66,8 +66,8 @@ class Loading {
   }
   void while_waiting(WhileWaiting* what) noexcept { while_waiting_ = what; }
 
-  /// For the rate limit, while the items are as they were extracted. An error of `bytes` says nothing about the items:
-  /// it is fatal, whatever `ErrorPolicy::unclassified` says.
+  /// Weighs the items for the rate limit, while they are still as they were extracted. An error of `bytes` says
+  /// nothing about the items, so it is fatal, whatever `ErrorPolicy::unclassified` says.
   [[nodiscard]] std::optional<Error> weigh(Work& work) const {
     if (!options_.rate_limit || options_.delivery.dry_run) return std::nullopt;
     auto error = guarded([&]() -> std::optional<Error> {
@@ -79,7 +79,7 @@ class Loading {
     fatal_error.cause = std::make_shared<const Error>(std::move(*error));
     return fatal_error;
   }
-  /// Everything of the batch is durable; without a store.
+  /// Records that everything of the batch is durable. For runs without a transactional store.
   void settled(Batch& batch, TimePoint now) noexcept {
     if (progress_ == nullptr || options_.delivery.dry_run) return;
     auto error = guarded([&]() -> std::optional<Error> {
@@ -89,17 +89,18 @@ class Loading {
     });
     if (error) batcher_->fail(place(batch, Stage::Checkpoint, std::move(*error)));
   }
-  /// By the timer: saves progress that no further batch would.
+  /// Saves progress if no further batch is going to save it. Called by the timer.
   void save_if_due(TimePoint now) noexcept {
     if (progress_ == nullptr || batcher_->dead()) return;
     auto error = guarded([&]() -> std::optional<Error> {
       auto unsaved = progress_->save_if_due(now);
-      if (const auto due = progress_->reminder(true)) batcher_->call_at(*due);  // something was settled meanwhile
+      if (const auto due = progress_->reminder(true)) batcher_->call_at(*due);  // other batches were settled meanwhile
       return unsaved;
     });
     if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Checkpoint});
   }
-  /// Loads the results of a batch and settles its items; what happened is in `work`, and a failure has been reported.
+  /// Loads the results of a batch and determines what happened to its items. `work` gets the outcome; a failure has
+  /// been reported.
   void operator()(std::uint32_t slot, WorkerState& worker, Work& work, TimePoint now) noexcept {
     const Part results = results_of(work);
     work.slot = slot;
@@ -116,7 +117,7 @@ class Loading {
       return std::nullopt;
     });
     if (!escaped) return;
-    work.lose();  // such as no memory to say which of them are committed
+    work.lose();  // for example, no memory was left to record which results are committed
     work.lose_rejections();
     batcher_->fail(place(*work.batch, Stage::Load, std::move(*escaped)));
   }
@@ -124,7 +125,7 @@ class Loading {
  private:
   using Session = std::unique_ptr<StoreConnection>;
 
-  /// The waits of one batch's attempts.
+  /// Waits between the attempts at one batch.
   struct Patience {
     const Waiter& waiter;
     WhileWaiting* meanwhile;
@@ -142,7 +143,8 @@ class Loading {
   };
   [[nodiscard]] Patience patience(const Work& work) const noexcept { return {waiter_, while_waiting_, work.slot}; }
 
-  /// Results of one call: `first` is the number of the first in its batch, unless `where` has the number of each.
+  /// Results of one call. `first` is the number of the first result in its batch, unless `where` has the number of
+  /// each result.
   struct Part {
     std::byte* data = nullptr;
     std::uint32_t size = 0;
@@ -150,14 +152,14 @@ class Loading {
     std::span<const std::uint32_t> where{};
     [[nodiscard]] std::uint32_t number(std::uint32_t i) const noexcept { return where.empty() ? first + i : where[i]; }
   };
-  /// Where a result of the part is.
+  /// Address of a result of the part.
   [[nodiscard]] std::byte* result(const Part& part, std::uint32_t i) const noexcept {
     return part.data + i * traits_.result_size;
   }
 
-  /// Those results of a part that `load` has asked for again, next to one another. Copies; or, where they are
-  /// moved, the results themselves, which go back to their places. When a copy or a move throws, nobody looks at the
-  /// results any more.
+  /// Collects the results of a part for which `load` has asked for another attempt, so that they lie next to one
+  /// another. They are copies, or the results themselves, which `put_back` returns to their places. If a copy or a
+  /// move throws, nothing uses the results afterwards.
   class Again {
    public:
     Again(Loading& loading, const Part& home) : loading_(loading), home_(home), taken_(loading.calls_.make_results()) {}
@@ -165,10 +167,10 @@ class Loading {
     Again& operator=(const Again&) = delete;
     ~Again() = default;
 
-    /// `marked` counts within `current`, which is the part itself, or what this returned last.
-    /// When it throws, `current` still says which results it was about.
+    /// `marked` counts within `current`, which is the part itself, or what the last call returned. If this throws,
+    /// `current` still says which results were marked.
     [[nodiscard]] Part take(const Part& current, const BatchContext::Marked& marked) {
-      std::vector<std::uint32_t> wanted;  // within `current`
+      std::vector<std::uint32_t> wanted;  // indices within `current`
       for (const auto& [i, error] : marked) wanted.push_back(static_cast<std::uint32_t>(i));
       std::ranges::sort(wanted);
       wanted.erase(std::ranges::unique(wanted).begin(), wanted.end());
@@ -192,8 +194,9 @@ class Loading {
       numbers_ = std::move(numbers);
       return {.data = taken_->data(), .size = taken_->count(), .where = numbers_};
     }
-    /// Letters may be written of them. Throws what a move throws; a second call goes on after that result. Results of
-    /// a type whose place cannot be filled again without risk stay where they are.
+    /// Returns moved results to their places, because dead letters may be written of them. Throws what a move throws;
+    /// a second call continues after that result. If the place of a result cannot be filled again without risk, the
+    /// result stays where it is.
     void put_back() {
       if (!loading_.traits_.copies_results && loading_.traits_.returns_results)
         while (returned_ < taken_->count()) {
@@ -207,10 +210,10 @@ class Loading {
    private:
     Loading& loading_;
     const Part home_;
-    std::vector<std::uint32_t> chosen_;   // within the part
-    std::vector<std::uint32_t> numbers_;  // within the batch
+    std::vector<std::uint32_t> chosen_;   // indices within the part
+    std::vector<std::uint32_t> numbers_;  // numbers within the batch
     std::unique_ptr<Results> taken_;
-    std::uint32_t returned_ = 0;  // of those, to their places
+    std::uint32_t returned_ = 0;  // number of results already returned to their places
   };
 
   [[nodiscard]] Part results_of(Work& work) const noexcept {
@@ -222,7 +225,7 @@ class Loading {
 
   // --- without a store --------------------------------------------------------------------------------
   void load(WorkerState& worker, Work& work, const Part& results, TimePoint now) {
-    std::uint32_t begun = 0;  // results given to a call
+    std::uint32_t begun = 0;  // number of results given to a call
     const bool loaded = each_call(results, [&](const Part& part) {
       begun = part.first + part.size;
       if (!load_part(worker, work, part, now)) return false;
@@ -234,7 +237,7 @@ class Loading {
     if (!keep_letters(work)) return work.lose_rejections();
     if (!work.split) settled(*work.batch, now);
   }
-  /// Rejected items become dead letters. False: they do not, and the run has failed.
+  /// Writes dead letters for the rejected items. Returns false if that is impossible; the run has then failed.
   [[nodiscard]] bool keep_letters(Work& work) {
     if (!options_.errors.dead_letters || (work.rejections.empty() && work.load_rejections.empty())) return true;
     auto kept = retry_told(
@@ -252,7 +255,7 @@ class Loading {
     if (!writes && progress_->rides(items_of(*work.batch), now)) return;
     const Checkpointing::Part part = progress_->part_of(items_of(*work.batch));
     bool careful = false;   // with savepoints
-    bool in_doubt = false;  // the last commit
+    bool in_doubt = false;  // the outcome of the last commit is unknown
     bool reported = false;
     const auto attempt = [&]() -> Result<void> {
       ++work.attempts;
@@ -262,7 +265,7 @@ class Loading {
     };
     Result<void> done =
         retry_told(options_.retry, attempt, waiter_, work.batch->number, &retries_, place_of(work, Stage::Load));
-    if (done) {  // whatever comes now, that is so
+    if (done) {  // the transaction is committed, whatever fails from here on
       auto error = guarded([&]() -> std::optional<Error> {
         progress_->committed(part, now);
         static_cast<void>(rejecter_.report_load(work));
@@ -294,7 +297,7 @@ class Loading {
       if (auto begun = session->begin(); !begun) return begun;
       const Rollback rollback{*session};
       std::optional<Error> error;
-      bool again = false;  // a part was refused as a whole: from the beginning, with savepoints
+      bool again = false;  // `load` rejected a part as a whole: start again, with savepoints
       static_cast<void>(each_call(
           results, [&](const Part& p) { return load_within(*session, worker, work, p, careful, again, error); }));
       if (again) {
@@ -311,18 +314,18 @@ class Loading {
           !recorded)
         return recorded;
       const auto commit = [&] { return session->commit(); };
-      Result<void> committed = call_for_result(commit);  // the error may be thrown
+      Result<void> committed = call_for_result(commit);  // `commit` may also throw its error
       if (committed || committed.error().code != Errc::OutcomeUnknown) return committed;
       in_doubt = true;
-      committed.error().error_class = ErrorClass::Transient;  // the next attempt asks first
+      committed.error().error_class = ErrorClass::Transient;  // the next attempt asks for the outcome first
       return committed;
     }
   }
   struct Rollback {
     StoreConnection& session;
-    ~Rollback() { session.rollback(); }  // nothing after a commit
+    ~Rollback() { session.rollback(); }  // does nothing after a commit
   };
-  /// False: not loaded, for `error`, or to be tried `again`.
+  /// Returns false if the part was not loaded: because of `error`, or because the caller must start `again`.
   [[nodiscard]] bool load_within(StoreConnection& session, WorkerState& worker, Work& work, const Part& part,
                                  bool careful, bool& again, std::optional<Error>& error) {
     if (careful)
@@ -331,8 +334,7 @@ class Loading {
     error = guarded([&] { return calls_.load(worker, part.data, part.size, context, nullptr, &session); });
     if (!error && !context.has_marks()) return true;
     if (!error && context.retries().empty()) return reject(work, part, context.rejects()), true;
-    if (!error)
-      return error = std::move(context.retries().front().second), false;  // the whole transaction is tried again
+    if (!error) return error = std::move(context.retries().front().second), false;  // the whole transaction is repeated
     if (!rejecter_.is_rejection(*error)) return false;
     if (!careful) return again = true, false;
     if (auto undone = session.rollback_to_savepoint(); !undone) return error = std::move(undone.error()), false;
@@ -354,8 +356,8 @@ class Loading {
     }
     return true;
   }
-  /// One load, with its attempts, all of which go the same way, whatever asked for them. False: the run has failed.
-  /// `in_doubt`: an earlier attempt may have been committed.
+  /// Loads one part, with all its attempts. A repeated attempt takes the same path whether `load` failed or marked
+  /// results. Returns false if the run has failed. `in_doubt`: an earlier attempt may have been committed.
   [[nodiscard]] bool load_part(WorkerState& worker, Work& work, const Part& part, TimePoint now,
                                bool in_doubt = false) {
     std::optional<BatchContext> context(context_of(work, part));
@@ -365,24 +367,25 @@ class Loading {
     Again again(*this, part);
     const bool loaded = load_again(worker, work, part, context, std::move(error), again, now, in_doubt);
     auto lost = guarded([&]() -> std::optional<Error> { return again.put_back(), std::nullopt; });
-    if (lost) fail(*work.batch, std::move(*lost));  // a letter could not say what was rejected
+    // The results did not get back to their places, so a dead letter could not contain them.
+    if (lost) fail(*work.batch, std::move(*lost));
     return loaded && !lost;
   }
-  /// Goes on after the first call, which has failed with `error`, or marked results in `context`.
+  /// Continues after the first call, which failed with `error` or marked results in `context`.
   [[nodiscard]] bool load_again(WorkerState& worker, Work& work, const Part& part, std::optional<BatchContext>& context,
                                 std::optional<Error> error, Again& again, TimePoint now, bool in_doubt) {
     Part current = part;
     std::optional<Retries::Operation> told(std::in_place, retries_, place_of(work, Stage::Load), now);
     for (Backoff backoff(options_.retry, now, work.batch->number);;) {
       if (error && rejecter_.is_rejection(*error)) {
-        told.reset();  // the halves are attempts of their own
+        told.reset();  // each half is an operation with its own attempts
         return isolate(worker, work, current, *error, in_doubt);
       }
       if (!error) {
         reject(work, current, context->rejects());
         if (context->retries().empty()) return true;
         error = std::move(first_of(context->retries()));
-        auto failed = guarded([&]() -> std::optional<Error> {  // a copy of a user's type may throw
+        auto failed = guarded([&]() -> std::optional<Error> {  // copying a user's type may throw
           current = again.take(current, context->retries());
           return std::nullopt;
         });
@@ -402,7 +405,7 @@ class Loading {
       error = attempt(worker, work, current, *context, in_doubt);
     }
   }
-  /// One call of `load`, under rate limit and circuit breaker.
+  /// Calls `load` once, under the rate limit and the circuit breaker.
   [[nodiscard]] std::optional<Error> attempt(WorkerState& worker, Work& work, const Part& part, BatchContext& context,
                                              bool& in_doubt) noexcept {
     ++work.attempts;
@@ -425,7 +428,7 @@ class Loading {
     }
     return error;
   }
-  /// `load` has refused these results as a whole. False: the run has failed.
+  /// Handles results that `load` rejected as a whole. Returns false if the run has failed.
   [[nodiscard]] bool isolate(WorkerState& worker, Work& work, const Part& part, const Error& error, bool in_doubt) {
     if (!bisects(part)) return reject_all(work, part, error), true;
     const auto [front, back] = halves(part);
@@ -437,7 +440,7 @@ class Loading {
   [[nodiscard]] static Error& first_of(BatchContext::Marked& marked) {
     return std::ranges::min_element(marked, {}, &std::pair<std::size_t, Error>::first)->second;
   }
-  /// Rate limit and circuit breaker, where there are any.
+  /// Applies the rate limit and the circuit breaker, if the user has set them.
   template <class F>
   [[nodiscard]] Result<void> limited(std::size_t results, const Work& work, F&& load) {
     if (options_.rate_limit) {
@@ -502,7 +505,7 @@ class Loading {
     for (std::uint32_t i = 0; i < part.size; ++i) rejects.emplace_back(i, error);
     reject(work, part, rejects);
   }
-  /// False, always: these results are not loaded, or nobody knows.
+  /// Marks the results as not loaded, or as in doubt, and fails the run. Always returns false.
   [[nodiscard]] bool give_up(Work& work, const Part& part, Error error, bool in_doubt) {
     set_all(work, part, in_doubt ? Fate::InDoubt : Fate::Abandoned);
     fail(*work.batch, std::move(error));
@@ -520,7 +523,7 @@ class Loading {
   static void set_all(Work& work, const Part& part, Fate fate) {
     for (std::uint32_t i = 0; i < part.size; ++i) work.set(part.number(i), part.number(i) + 1, fate);
   }
-  /// What stops because everything stops is no failure of its own.
+  /// An operation that ends because the run stops is not a failure of its own, so its error is only noted.
   void fail(const Batch& batch, Error error) {
     ErrorRecord record = place(batch, Stage::Load, std::move(error));
     if (batcher_->dead() && record.error.error_class == ErrorClass::Transient)

@@ -1,5 +1,5 @@
 #pragma once
-/// Tells of the items of a bucket that are lost.
+/// Hands the lost items of a bucket to the user's `on_lost`.
 
 #include <cstddef>
 #include <cstdint>
@@ -20,22 +20,22 @@
 
 namespace etl::inline v0::detail {
 
-/// Tells of each item once, one at a time, unless the user's callable drops items itself, by asking for an abandon: of
-/// those it is told within that call. Thread-safe.
+/// Hands over each item once, one item at a time. There is one exception: if the callable itself asks for an abandon,
+/// the items that this drops are handed over within that call. Thread-safe.
 class LostTeller {
  public:
-  /// `lost` may be null: nobody wants to be told.
+  /// `lost` is null if the user wants no lost items.
   LostTeller(LostItems* lost, const ItemType& type) : lost_(lost), type_(type) {}
 
   [[nodiscard]] bool wanted() const noexcept { return lost_ != nullptr; }
-  /// All items of a batch that nobody has begun.
+  /// Hands over all items of a batch that was never begun.
   void tell(Batcher& batcher, const Batch& batch) noexcept {
     if (!wanted()) return;
     const Error why = batcher.end_reason();
     for (std::uint32_t i = 0; i < batch.size(); ++i)
       tell(batcher, at(batch.buffer->data, batch.begin + i), LostAs::Abandoned, why);
   }
-  /// Those of a batch that was begun.
+  /// Hands over the lost items of a batch that was begun.
   void tell(Batcher& batcher, const Work& work) noexcept {
     if (!wanted() || !work.loses()) return;
     const Error why = batcher.end_reason();
@@ -47,7 +47,7 @@ class LostTeller {
            reason != nullptr ? *reason : why);
     });
   }
-  /// Items next to one another, after the batcher's end; errors go into the report.
+  /// Hands over items that lie next to one another. Called after the batcher's end; errors go into the report.
   void tell(RunReport& report, const void* items, std::uint32_t count, const Error& why) noexcept {
     for (std::uint32_t i = 0; i < count; ++i)
       if (auto error = tell_one(at(items, i), LostAs::Abandoned, why))
@@ -58,7 +58,8 @@ class LostTeller {
   [[nodiscard]] const void* at(const void* items, std::uint32_t i) const noexcept {
     return static_cast<const std::byte*>(items) + i * type_.size;
   }
-  /// An exception of the user's callable fails the bucket; the others are told all the same.
+  /// Hands over one item. An exception of the user's callable fails the bucket, but the other items are still handed
+  /// over.
   void tell(Batcher& batcher, const void* item, LostAs how, const Error& why) noexcept {
     if (auto error = tell_one(item, how, why)) batcher.fail({.error = std::move(*error), .stage = Stage::DeadLetter});
   }

@@ -1,5 +1,5 @@
 #pragma once
-/// What becomes of rejected items: budget, hook, report, dead letter (contract G6, G7).
+/// Handles rejected items: budget, hook, report, dead letter (contract G6, G7).
 
 #include <algorithm>
 #include <chrono>
@@ -28,7 +28,7 @@
 
 namespace etl::inline v0::detail {
 
-/// An error of a batch, with its place.
+/// An error record with the place of the batch.
 [[nodiscard]] inline ErrorRecord place(const Batch& batch, Stage stage, Error error) {
   ErrorRecord record;
   record.error = std::move(error);
@@ -41,7 +41,7 @@ namespace etl::inline v0::detail {
   return record;
 }
 
-/// Thread-safe.
+/// Charges rejected items to the budget, reports them, and makes their dead letters. Thread-safe.
 class Rejecter {
  public:
   Rejecter(StageCalls& calls, const Options& options, const Environment& environment)
@@ -53,7 +53,7 @@ class Rejecter {
     return error.error_class == ErrorClass::Rejected;
   }
 
-  /// Draws what transform rejected on the budget and reports it. False: that has failed the run.
+  /// Draws the items that transform rejected from the budget and reports them. Returns false if that failed the run.
   [[nodiscard]] bool settle_transform(Work& work) {
     for (const Rejected& rejection : work.rejections) {
       if (!settle(work, rejection, Stage::Transform)) return false;
@@ -61,10 +61,11 @@ class Rejecter {
     }
     return true;
   }
-  /// The same for what load rejected.
+  /// Like `settle_transform`, for the items that load rejected.
   [[nodiscard]] bool settle_load(Work& work) { return reserve_load(work) && report_load(work); }
-  /// Draws what load rejected on the budget. What an earlier attempt at this batch has drawn is not drawn again, or
-  /// given back when this one has loaded it. False: that has failed the run.
+  /// Draws the items that load rejected from the budget. An item that an earlier attempt at this batch has drawn is
+  /// not drawn again; if this attempt has loaded the item, its draw is given back. Returns false if that failed the
+  /// run.
   [[nodiscard]] bool reserve_load(Work& work) {
     give_back_unneeded(work);
     const std::size_t before = work.drawn.size();
@@ -78,14 +79,14 @@ class Rejecter {
     std::ranges::sort(work.drawn);
     return true;
   }
-  /// Reports what load rejected in the attempt that counts. False: that has failed the run.
+  /// Reports the items that load rejected in the final attempt. Returns false if that failed the run.
   [[nodiscard]] bool report_load(Work& work) {
     for (; work.reported < work.load_rejections.size(); ++work.reported)
       if (!report(work, work.load_rejections[work.reported], Stage::Load)) return false;
     return true;
   }
 
-  /// The letters of everything rejected in the batch. May throw what `serialize` or `describe` throws.
+  /// Makes the dead letters of all rejected items of the batch. Throws what `serialize` or `describe` throws.
   /// `progress` may be null.
   [[nodiscard]] std::vector<DeadLetter> letters(const Work& work, const Checkpointing* progress,
                                                 std::string_view run) const {
@@ -174,8 +175,9 @@ class Rejecter {
     letter.time = now;
     return letter;
   }
-  /// The same whenever the item is rejected, and another one for other data (G7). Where nothing tells the data of two
-  /// runs apart, the run does: rather two letters for one item than one for two.
+  /// Id of a letter: the same each time the item is rejected, and different for different data (G7). If neither
+  /// payload nor fingerprint tells the data of two runs apart, the id depends on the run, because two letters for one
+  /// item are better than one letter for two items.
   [[nodiscard]] std::string id_of(const DeadLetter& letter, std::string_view fingerprint, std::uint64_t seq,
                                   std::string_view run) const {
     KeyHash hash;

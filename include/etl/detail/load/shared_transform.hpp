@@ -1,5 +1,5 @@
 #pragma once
-/// The items of a batch whose transforms are slow: its worker and those that are idle share them.
+/// Lets idle workers share the slow transforms of a batch.
 
 #include <algorithm>
 #include <chrono>
@@ -19,27 +19,27 @@
 
 namespace etl::inline v0::detail {
 
-/// Why a transform ended before the end of its items.
+/// The item at which a transform ended early, and the reason.
 struct FailedItem {
   std::uint32_t item;
   Error error;
 };
 
-/// Items next to one another, and what became of them.
+/// A range of consecutive items, and the outcome of their transforms.
 struct TransformPart {
   std::uint32_t first = 0, end = 0;
-  std::unique_ptr<Work> work{};  ///< null: there was no memory for it, or no worker
+  std::unique_ptr<Work> work{};  ///< null if there was no memory for it, or no worker state
   std::optional<FailedItem> failed{};
 };
 
-/// Hands out the items of a batch in parts. Each part has results of its own, and their order is that of the items.
+/// Hands out the items of a batch in parts. Each part has its own results; the parts keep the order of the items.
 /// Thread-safe.
 class SharedTransform final : public SharedWork {
  public:
   /// Transforms a part as a worker. May throw.
   using Transform = std::function<void(std::uint32_t slot, TransformPart& part)>;
 
-  /// `cost`: of an item, as the first ones have shown.
+  /// `cost` is the transform time per item, measured with the first items.
   SharedTransform(std::uint32_t first, std::uint32_t end, std::size_t workers, std::chrono::nanoseconds cost,
                   Transform transform)
       : next_(first), end_(end), workers_(static_cast<std::uint32_t>(workers)), transform_(std::move(transform)) {
@@ -60,15 +60,15 @@ class SharedTransform final : public SharedWork {
     if (failed_ || (part != nullptr && part->failed)) next_ = end_;  // the batch is lost
     return next_ < end_;
   }
-  /// There was no memory for a part.
+  /// Set if there was no memory for a part.
   [[nodiscard]] std::optional<FailedItem>& failed() noexcept { return failed_; }
-  /// Once nobody is at it any more: the parts in the order of their items.
+  /// The parts in the order of their items. Call this only after all workers have finished.
   [[nodiscard]] std::deque<TransformPart>& parts() noexcept { return parts_; }
 
  private:
   static constexpr std::chrono::nanoseconds shortest = std::chrono::microseconds(100);
 
-  /// The larger part first, so that all end at about the same time.
+  /// Takes the next part. Parts become smaller, so that all workers end at about the same time.
   [[nodiscard]] TransformPart* take() {
     const std::lock_guard lock(mutex_);
     if (next_ == end_) return nullptr;

@@ -37,11 +37,11 @@
 
 namespace etl::inline v0::detail {
 
-/// Runs batches through one pipeline. Each worker slot has its own state, results and times; the
-/// results of a batch that waits for its turn are parked at the gate. Thread-safe.
+/// Runs batches through one pipeline. Each worker slot has its own state, results and times. A batch that waits for
+/// its turn is parked at the gate with its results. Thread-safe.
 class PipelineStage final : public BatchProcessor, private WhileWaiting {
  public:
-  /// `lost` may be null; it is for stages without transform.
+  /// `lost` may be null; it is only for stages without transform.
   PipelineStage(StageCalls& calls, const Options& options, const Environment& environment, std::size_t slots,
                 LostItems* lost = nullptr)
       : calls_(calls),
@@ -81,7 +81,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     if (!gated_) {
       finish(slot, work, ready);
     } else if (!pass_gate(slot, work, ready)) {
-      slot.work.release();  // the gate has it
+      slot.work.release();  // the work belongs to the gate now
     }
     return slot.at;
   }
@@ -128,9 +128,9 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   [[nodiscard]] LostTeller& lost_items() noexcept { return lost_; }
   void on_time(TimePoint now) noexcept override { loading_.save_if_due(now); }
 
-  /// Times, once the batcher has finished.
+  /// Adds the times of the stages to the report. Call it after the batcher has finished.
   void report(RunReport& report) const { report_times(slots_, report); }
-  /// Names of the stages with a user callable at work, and what is tried again.
+  /// Adds the names of the stages with a user callable at work, and the operations that are being retried.
   void status(RunStatus& status) const {
     report_busy(slots_, status);
     retries_.status(status, batcher_->now());
@@ -144,9 +144,9 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     return slots > 1 && (!traits.concurrent || options.max_concurrent_loads.value_or(slots) < slots);
   }
 
-  /// Lanes for `Order::ByKey`: more than may load at once, so that few keys share one with another that is tried again.
-  /// One where loads take turns anyway, or where a batch is to stay whole: then source order keeps the order of each
-  /// key.
+  /// Number of lanes for `Order::ByKey`. There are more lanes than loads at once, so that few keys share a lane with a
+  /// key whose load is being retried. There is one lane if loads take turns anyway, or if a batch must stay whole:
+  /// source order then keeps the order of each key.
   [[nodiscard]] static std::uint32_t lanes_of(const StageTraits& traits, const Options& options, std::size_t slots) {
     const bool whole = !traits.concurrent || traits.with != LoadWith::Nothing || traits.takes == Takes::Span;
     if (options.order != Order::ByKey || !traits.has_key || options.mode == Mode::Fused || whole) return 1;
@@ -154,7 +154,8 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   }
 
   // --- by key ---------------------------------------------------------------------------------------
-  /// Each lane gets a part of each batch, be it empty: so it knows whose turn it is.
+  /// Splits the batch into one part per lane. Each lane gets a part, even an empty one, because the gate counts the
+  /// parts of a lane to know whose turn it is.
   TimePoint process_by_key(Slot& slot, Batch* batch) noexcept {
     std::vector<std::unique_ptr<Work>> parts;
     auto error = guarded([&]() -> std::optional<Error> {
@@ -184,7 +185,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     load_ready(slot);
     return slot.at;
   }
-  /// What the gate says; false when it has no memory for the lane, which fails the run.
+  /// Asks the gate with `ask`. If the gate has no memory for the lane, this fails the run and returns false.
   template <class F>
   [[nodiscard]] bool at_gate(const Work& work, F&& ask) noexcept {
     bool taken = false;
@@ -194,7 +195,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     });
     return error ? fail(*work.batch, Stage::Load, std::move(*error)) : taken;
   }
-  /// What has its turn and is not being loaded.
+  /// Loads the works whose turn has come.
   void load_ready(Slot& slot) noexcept {
     for (Work* work = gate_.take(); work != nullptr;) {
       slot.at = batcher_->now();
@@ -204,7 +205,8 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
       work = next;
     }
   }
-  /// One of those may have to wait too, and then loads others in its turn: not deeper than this, for the stack's sake.
+  /// Loads other works during a back-off. Such a load may also have to wait and then loads others in turn; the depth
+  /// is limited, so that the stack does not overflow.
   void load_others(std::uint32_t index) override {
     constexpr std::uint32_t deepest = 8;
     Slot& slot = slots_[index];
@@ -227,7 +229,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     return !error;
   }
 
-  /// False when the batch is not to be loaded.
+  /// Returns false if the batch must not be loaded.
   [[nodiscard]] bool transform(Slot& slot, Work& work) noexcept {
     if (auto error = loading_.weigh(work)) return fail(*work.batch, Stage::Load, std::move(*error));
     if (traits_.takes == Takes::Nothing && !work.split) return true;
@@ -254,7 +256,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   }
   [[nodiscard]] bool transform_items(Slot& slot, Work& work) {
     const std::uint32_t n = work.size();
-    // What was quick is done at one go: its cost is that of its items.
+    // If the last batch was quick, this one is transformed in one go, without looking at the time between items.
     const bool at_once = slot.quick || n == 1 || slots_.size() == 1 || work.split || !traits_.joins_results;
     std::optional<FailedItem> failed;
     for (std::uint32_t done = 0, step = at_once ? n : 1; done < n && !failed;) {
@@ -267,13 +269,13 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
         failed = transform_shared(slot, work, done, cost);
         break;
       }
-      if (cost * step < worth_sharing) step *= 2;  // then a look at the workers every millisecond or two
+      if (cost * step < worth_sharing) step *= 2;  // later, this looks for idle workers every millisecond or two
     }
     if (failed) return fail_item(work, failed->item, std::move(failed->error));
     return work.rejections.empty() || rejecter_.settle_transform(work);
   }
   [[nodiscard]] std::optional<FailedItem> transform_range(Slot& slot, Work& work, std::uint32_t i, std::uint32_t end) {
-    while (i < end) {  // once, and once more for each exception
+    while (i < end) {  // runs once, and once more for each exception
       auto error = guarded([&] { return calls_.transform_items(*slot.worker, work, i, end, batcher_->user_stop()); });
       if (!error) break;
       if (!rejecter_.is_rejection(*error)) return FailedItem{i, std::move(*error)};
@@ -281,8 +283,8 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     }
     return std::nullopt;
   }
-  /// The items from `first` on, with the help of idle workers. The results are as if one had done it, but for items
-  /// behind one that fails: some of them may have been transformed.
+  /// Transforms the items from `first` on with the help of idle workers. The results are the same as with one worker,
+  /// except that items after a failed item may have been transformed too.
   [[nodiscard]] std::optional<FailedItem> transform_shared(Slot& slot, Work& work, std::uint32_t first,
                                                            std::chrono::nanoseconds cost) {
     SharedTransform shared(first, work.size(), slots_.size(), cost,
@@ -304,7 +306,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     }
     return failed ? std::move(failed) : std::move(shared.failed());
   }
-  /// As the worker `index`, which has begun no batch.
+  /// Transforms a part as worker `index`, which has begun no batch.
   void transform_part(std::uint32_t index, Batch& batch, TransformPart& part) {
     Slot& slot = slots_[index];
     const bool helps = slot.busy.load(std::memory_order_relaxed) == Busy::No;
@@ -321,7 +323,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   }
 
   // --- load -----------------------------------------------------------------------------------------
-  /// False: the gate has the work now.
+  /// Returns false if the gate has taken the work.
   [[nodiscard]] bool pass_gate(Slot& slot, Work& work, bool ready) noexcept {
     using Turn = LoadGate::Turn;
     work.ready = ready;
@@ -359,7 +361,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     Batch* const batch = work.batch;
     lost_.tell(*batcher_, work);
     BatchLedger ledger = work.ledger();
-    work.results->truncate(0);  // they may point into what the batch's chunks keep, so they go first
+    work.results->truncate(0);  // first, because results may point into memory that the batch's chunks keep
     if (work.split) {
       const auto whole = work.split->add(ledger);
       if (!whole) return work.clear();
@@ -373,7 +375,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   }
 
   // --- failures ---------------------------------------------------------------------------------------
-  /// A batch that was not begun.
+  /// Abandons a batch that was not begun.
   void abandon(Batch* batch) noexcept {
     lost_.tell(*batcher_, *batch);
     BatchLedger ledger;
@@ -381,7 +383,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     tell(*batch, ledger);
     batcher_->settle(batch, ledger);
   }
-  /// `Options::on_batch`. What it throws fails the run; the batch stays as it is.
+  /// Calls `Options::on_batch`. An exception fails the run, but the outcome of the batch does not change.
   void tell(const Batch& batch, const BatchLedger& ledger) noexcept {
     if (!options_->on_batch) [[likely]]
       return;
@@ -415,7 +417,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   }
 
   // --- results on their way ----------------------------------------------------------------------------
-  /// The gate may have taken what the slot had.
+  /// Gives the slot a new work if the gate has taken its last one.
   [[nodiscard]] bool ready_to_work(Slot& slot, const Batch& batch) noexcept {
     if (slot.work) [[likely]]
       return true;
@@ -434,14 +436,14 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   }
   void give_back(Work* used) noexcept {
     std::unique_ptr<Work> work(used);
-    static_cast<void>(guarded([&]() -> std::optional<Error> {  // no memory: one less to use again
+    static_cast<void>(guarded([&]() -> std::optional<Error> {  // no memory: this work is freed, not reused
       const std::lock_guard lock(spare_mutex_);
       spare_.push_back(std::move(work));
       return std::nullopt;
     }));
   }
 
-  /// A batch whose transforms take less is not worth to wake anybody for.
+  /// If the transforms of a batch take less than this, waking another worker does not pay.
   static constexpr std::chrono::nanoseconds worth_sharing = std::chrono::milliseconds(1);
 
   StageCalls& calls_;
@@ -461,7 +463,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   std::mutex telling_;  // one call of `on_batch` at a time
   std::mutex spare_mutex_;
   std::vector<std::unique_ptr<Work>> spare_;
-  std::optional<Error> unweighed_;  // what `bytes` threw; under the same lock
+  std::optional<Error> unweighed_;  // the exception of `bytes`; guarded by `spare_mutex_`
   std::atomic<bool> weighing_failed_ = false;
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-/// What the engine asks of a pipeline: once per batch, and without knowing its types.
+/// The calls of the engine to a pipeline: once per batch, and independent of the pipeline's types.
 
 #include <cstddef>
 #include <cstdint>
@@ -21,10 +21,11 @@ namespace etl::inline v0::detail {
 struct Batch;
 struct Work;
 
-/// How `transform` wants its item: untouched, as its own to change, or moved; or its batch; or there is none.
+/// How `transform` takes its argument: as a const item, as an item that it may change, as a moved item, or as the
+/// whole batch. Nothing: there is no transform.
 enum class Takes : std::uint8_t { Const, Mutable, Moved, Span, Nothing };
 
-/// What else a `load` wants (G15, G16).
+/// The additional argument of `load` (G15, G16).
 enum class LoadWith : std::uint8_t { Nothing, Key, Transaction };
 
 /// The user's state of one worker.
@@ -36,7 +37,7 @@ class WorkerState {
   virtual ~WorkerState() = default;
 };
 
-/// Results of `transform`, next to one another.
+/// Results of `transform`, stored next to one another.
 class Results {
  public:
   Results() = default;
@@ -46,30 +47,31 @@ class Results {
   [[nodiscard]] virtual std::uint32_t count() const noexcept = 0;
   [[nodiscard]] virtual std::byte* data() const noexcept = 0;
   virtual void truncate(std::uint32_t count) noexcept = 0;
-  /// Moves the results of `from`, which are of the same type, behind its own; with `StageTraits::joins_results`.
+  /// Moves the results of `from`, which has the same type, to the end of these results. Only if
+  /// `StageTraits::joins_results`.
   virtual void join(Results& from) = 0;
 };
 
-/// What is known of a pipeline's transform and load without calling them.
+/// What is known about a pipeline's transform and load without calling them.
 struct StageTraits {
   const ItemType& item;
   std::size_t result_size;  ///< bytes from one result to the next
   Takes takes;
   LoadWith with;
   bool concurrent;       ///< `load` is const
-  bool has_bytes;        ///< `bytes(const E&)`
-  bool has_key;          ///< `key(const E&)`
-  bool describes;        ///< `describe(const E&)`, of items that are as they were extracted when they are rejected
-  bool serializes;       ///< `serialize(const E&)` or else `describe(const E&)`, of the same items
-  bool copies_results;   ///< for another attempt they are copied; others are moved
-  bool returns_results;  ///< and then back to their places
-  bool joins_results;    ///< they can be moved behind others
-  /// Whether load gets the items themselves.
+  bool has_bytes;        ///< the pipeline has `bytes(const E&)`
+  bool has_key;          ///< the pipeline has `key(const E&)`
+  bool describes;        ///< the pipeline has `describe(const E&)`, and rejected items are still as they were extracted
+  bool serializes;       ///< the same, with `serialize(const E&)` or else `describe(const E&)`
+  bool copies_results;   ///< results are copied for another attempt; otherwise they are moved
+  bool returns_results;  ///< moved results can be returned to their places
+  bool joins_results;    ///< results can be moved to the end of other results
+  /// Whether `load` gets the items themselves.
   [[nodiscard]] bool in_place() const noexcept { return takes == Takes::Span || takes == Takes::Nothing; }
 };
 
-/// Transform and load of one pipeline. Any of these calls may throw what the user's code throws. Thread-safe as the
-/// pipeline is: calls with `const` members come from all workers at once.
+/// Transform and load of one pipeline. Each of these calls may throw what the user's code throws. Thread-safe in the
+/// same way as the pipeline: all workers call its `const` members at the same time.
 class StageCalls {
  public:
   StageCalls() = default;
@@ -81,34 +83,34 @@ class StageCalls {
   [[nodiscard]] virtual std::unique_ptr<WorkerState> make_worker() = 0;
   [[nodiscard]] virtual std::unique_ptr<Results> make_results() = 0;
 
-  /// The weight of items next to one another, with `has_bytes`.
+  /// Weight of consecutive items. Only if `has_bytes`.
   [[nodiscard]] virtual std::uint64_t bytes(const void* items, std::uint32_t first, std::uint32_t count) = 0;
-  /// Of the items of a work, which may be a part of a batch.
+  /// Weight of the items of a work, which may be a part of a batch.
   [[nodiscard]] virtual std::uint64_t bytes(const Work& work) = 0;
-  /// The hash of the key of each item of a batch, with `has_key`.
+  /// Computes the hash of each item's key in a batch. Only if `has_key`.
   virtual void hash_keys(const Batch& batch, std::span<std::size_t> hashes) = 0;
-  /// Transforms the items from `i` to `end`, and counts `i` up. Returns, or throws, the error of the item `i`.
-  /// `stop` is for a transform that takes one.
+  /// Transforms the items from `i` to `end`, and increments `i` for each. Returns or throws the error of item `i`.
+  /// `stop` is for a transform that takes a stop token.
   [[nodiscard]] virtual std::optional<Error> transform_items(WorkerState& worker, Work& work, std::uint32_t& i,
                                                              std::uint32_t end, const std::stop_token& stop) = 0;
-  /// The batch in place, for Takes::Span.
+  /// Transforms the batch in place. For Takes::Span.
   [[nodiscard]] virtual std::optional<Error> transform_batch(WorkerState& worker, const Batch& batch,
                                                              const std::stop_token& stop) = 0;
-  /// One call of `load`. `key` or `session` is there as `traits().with` says.
+  /// Calls `load` once. `traits().with` says whether `key` or `session` is given.
   [[nodiscard]] virtual std::optional<Error> load(WorkerState& worker, const std::byte* results, std::size_t count,
                                                   BatchContext& context, const IdempotencyKey* key,
                                                   StoreConnection* session) = 0;
-  /// What `describe` says of an item, counted within the work, with `describes`.
+  /// The description of an item, which is counted within the work. Only if `describes`.
   [[nodiscard]] virtual std::string describe(const Work& work, std::uint32_t item) = 0;
-  /// What a dead letter holds of an item, with `serializes`.
+  /// The payload of an item's dead letter. Only if `serializes`.
   [[nodiscard]] virtual std::string serialize(const Work& work, std::uint32_t item) = 0;
-  /// A connection of the store, for LoadWith::Transaction.
+  /// Opens a connection to the store. For LoadWith::Transaction.
   [[nodiscard]] virtual Result<std::unique_ptr<StoreConnection>> connect() = 0;
 
   // --- for another attempt at some results ------------------------------------------------------------
-  /// Appends a copy of the result at `from`, or the result itself, to `to`.
+  /// Appends the result at `from` to `to`: a copy, or the moved result.
   virtual void take(std::byte* from, Results& to) = 0;
-  /// Moves the result `i` of `from` back to its place.
+  /// Moves result `i` of `from` back to its place.
   virtual void put_back(Results& from, std::uint32_t i, std::byte* place) = 0;
 };
 

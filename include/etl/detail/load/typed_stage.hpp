@@ -1,5 +1,5 @@
 #pragma once
-/// Transform and load of a user's pipeline, behind the calls that the engine makes.
+/// Implements the engine's calls for the transform and load of a user's pipeline.
 
 #include <cstddef>
 #include <cstdint>
@@ -26,8 +26,8 @@
 
 namespace etl::inline v0::detail {
 
-/// Whether results are copied for another attempt. Where a move cannot fail, they are moved and come back: a type that
-/// says that it can be copied may be mistaken, as a struct with a vector of std::unique_ptr is.
+/// Whether results are copied for another attempt. If a move cannot fail, results are moved and returned instead,
+/// because a type may claim to be copyable and not be so, such as a struct with a vector of std::unique_ptr.
 template <class T>
 inline constexpr bool copies = std::is_copy_constructible_v<T> && !std::is_nothrow_move_constructible_v<T>;
 
@@ -46,7 +46,7 @@ class ResultsOf final : public Results {
       for (T& result : other.results()) {
         if constexpr (std::is_default_constructible_v<T> && reusable<T> && std::is_nothrow_swappable_v<T>) {
           using std::swap;
-          swap(out.next(), result);  // both keep their memory
+          swap(out.next(), result);  // both elements keep their memory
         } else {
           out.push(std::move(result));
         }
@@ -64,7 +64,7 @@ class WorkerOfType final : public WorkerState {
   W value;
 };
 
-/// `Base` is StageCalls, or an heir of it.
+/// `Base` is StageCalls or a class derived from it.
 template <class P, class Tx = NoTransaction, class Base = StageCalls>
 class TypedStage : public Base {
  public:
@@ -73,12 +73,13 @@ class TypedStage : public Base {
   using W = worker_t<P>;
   static constexpr Takes takes = transform_takes<P, E, T>();
   static constexpr LoadWith with = load_with<P, T, Tx>();
-  /// Whether `load` is const, and so called by all workers at once.
+  /// Whether `load` is const, so that all workers call it at the same time.
   static constexpr bool concurrent = Loader<const P, T, Tx> && load_with<const P, T, Tx>() == with;
-  static constexpr bool untouched = takes == Takes::Const || takes == Takes::Nothing;  ///< items, when rejected
+  /// A rejected item is as it was extracted.
+  static constexpr bool untouched = takes == Takes::Const || takes == Takes::Nothing;
   static constexpr bool describes_items = HasDescribe<P, E> && untouched;
 
-  /// `store` may be null where `with` is not LoadWith::Transaction.
+  /// `store` may be null unless `with` is LoadWith::Transaction.
   explicit TypedStage(P& pipeline, TransactionalStore<Tx>* store = nullptr) : pipeline_(pipeline), store_(store) {}
 
   [[nodiscard]] const StageTraits& traits() const noexcept final {
@@ -99,7 +100,7 @@ class TypedStage : public Base {
   [[nodiscard]] std::unique_ptr<WorkerState> make_worker() final {
     return std::make_unique<WorkerOfType<W>>([&]() -> W {
       if constexpr (HasWorker<P>)
-        return constant().worker();  // built in place, movable or not
+        return constant().worker();  // constructed in place, so that the type need not be movable
       else
         return {};
     });
@@ -151,7 +152,7 @@ class TypedStage : public Base {
     // NOLINTNEXTLINE(*-reinterpret-cast): from `Results::data`, or a batch
     const std::span<const T> batch(reinterpret_cast<const T*>(results), count);
     W& state = value_of(worker);
-    std::conditional_t<concurrent, const P, P>& pipeline = pipeline_;  // it may have a load that is not const, too
+    std::conditional_t<concurrent, const P, P>& pipeline = pipeline_;  // the pipeline may also have a non-const `load`
     return error_of([&]() -> decltype(auto) {
       if constexpr (with == LoadWith::Key)
         return call_load(pipeline, batch, context, state, *key);
@@ -183,7 +184,7 @@ class TypedStage : public Base {
     }
   }
 
-  // With a transaction all of it is repeated.
+  // With LoadWith::Transaction the whole transaction is repeated, so single results are not taken out.
   void take([[maybe_unused]] std::byte* from, [[maybe_unused]] Results& to) final {
     if constexpr (with != LoadWith::Transaction) {
       if constexpr (copies<T>)
@@ -215,7 +216,7 @@ class TypedStage : public Base {
   [[nodiscard]] static T& result_at(std::byte* at) noexcept {
     return *reinterpret_cast<T*>(at);  // NOLINT(*-reinterpret-cast): from `Results::data`, or a batch
   }
-  /// A C string is its text, not its address.
+  /// The hash of a C string is that of its text, not of its address.
   template <class Key>
   [[nodiscard]] static std::size_t hash_of(const Key& key) {
     if constexpr (std::is_same_v<Key, const char*> || std::is_same_v<Key, char*>)
@@ -223,8 +224,8 @@ class TypedStage : public Base {
     else
       return std::hash<Key>()(key);
   }
-  /// Without transform the results are the items; such as are not copied were moved to the part of a split batch, but
-  /// for those whose move has failed.
+  /// Returns a rejected item. Without transform the results are the items. In a part of a split batch, items that are
+  /// not copied were moved to the part's results, except those whose move failed.
   [[nodiscard]] static const E& item_of(const Work& work, std::uint32_t item) {
     if constexpr (takes == Takes::Nothing && !copies<E>) {
       if (work.split)
@@ -233,7 +234,7 @@ class TypedStage : public Base {
     return work.batch->template items<E>()[work.at(item)];
   }
 
-  /// `part`: the work has some of the batch's items only.
+  /// `part` is true if the work has only some of the batch's items.
   template <bool part>
   [[nodiscard]] std::optional<Error> transform_some(W& worker, Work& work, std::uint32_t& i, std::uint32_t end,
                                                     const std::stop_token& stop) {
@@ -244,7 +245,7 @@ class TypedStage : public Base {
       if (auto failed = transform_item(worker, work, out, i, items[part ? work.at(i) : i], stop)) return failed;
     return std::nullopt;
   }
-  /// An error that rejects or fails the item. Results of an item that ends so are taken back.
+  /// Returns the error that rejects or fails the item, if any. The results of such an item are removed again.
   ETLPIPE_ALWAYS_INLINE std::optional<Error> transform_item([[maybe_unused]] W& worker, Work& work, Out<T>& out,
                                                             std::uint32_t i, E& item,
                                                             [[maybe_unused]] const std::stop_token& stop) {

@@ -1,5 +1,5 @@
 #pragma once
-/// One batch between transform and load: its results, and what becomes of each.
+/// One batch between transform and load: its results, and the fate of each result.
 
 #include <cstdint>
 #include <memory>
@@ -16,20 +16,20 @@
 
 namespace etl::inline v0::detail {
 
-/// The end of a result, from best to worst.
+/// Fate of a result, from best to worst.
 enum class Fate : std::uint8_t { Committed, Rejected, InDoubt, Abandoned };
 
-/// A rejected item of a batch, counted from its begin.
+/// A rejected item, counted from the first item of its batch.
 struct Rejected {
   std::uint32_t item;
   Error error;
 };
 
-/// A batch whose items went to several lanes (`Order::ByKey`): it is settled with the last of its parts. Thread-safe.
+/// A batch whose items went to several lanes (`Order::ByKey`). The last of its parts settles the batch. Thread-safe.
 class Split {
  public:
   explicit Split(std::uint32_t parts) : left_(parts) {}
-  /// What became of a part. The whole, if it was the last one.
+  /// Adds the ledger of a part. After the last part, returns the ledger of the whole batch.
   [[nodiscard]] std::optional<BatchLedger> add(const BatchLedger& part);
 
  private:
@@ -38,73 +38,76 @@ class Split {
   BatchLedger whole_;
 };
 
-/// Nothing is written down while every item has one result and every result is committed. Recycled with
-/// its memory. Belongs to one worker, or to the gate.
+/// While every item has one result and every result is committed, the lists of exceptions stay empty. Works are reused
+/// together with their memory. A work belongs to one worker, or to the gate.
 struct Work {
   explicit Work(std::unique_ptr<Results> of_its_own) : results(std::move(of_its_own)) {}
-  const std::unique_ptr<Results> results;  ///< of transform, where there is one, or of the part of a batch
+  const std::unique_ptr<Results> results;  ///< results of transform, if there is one, or of the part of a batch
   Batch* batch = nullptr;
-  std::uint32_t mark = 0;      ///< results before the current item
-  std::uint32_t produced = 0;  ///< results given to load
+  std::uint32_t mark = 0;      ///< number of results before the current item
+  std::uint32_t produced = 0;  ///< number of results given to load
   bool ready = false;          ///< transformed without failure
   TimePoint began{};
-  std::vector<Rejected> rejections{};       ///< by transform
-  std::uint32_t told = 0;                   ///< how many of them have been reported and drawn on the budget
-  std::vector<Rejected> load_rejections{};  ///< by load, each item once
-  std::size_t reported = 0;                 ///< how many of those have been reported
-  std::vector<std::uint32_t> drawn{};       ///< which items of those, of any attempt, drew on the budget; ascending
-  std::uint32_t attempts = 0;               ///< at loading
-  std::uint64_t bytes = 0;                  ///< of its items, for the rate limit
-  std::shared_ptr<Split> split{};           ///< this is the part of the batch that has the items `which`
+  std::vector<Rejected> rejections{};       ///< items rejected by transform
+  std::uint32_t told = 0;                   ///< how many of `rejections` are reported and drawn from the budget
+  std::vector<Rejected> load_rejections{};  ///< items rejected by load, each item once
+  std::size_t reported = 0;                 ///< how many of `load_rejections` are reported
+  /// Items that load rejected in any attempt and that are drawn from the budget; ascending.
+  std::vector<std::uint32_t> drawn{};
+  std::uint32_t attempts = 0;      ///< number of load attempts
+  std::uint64_t bytes = 0;         ///< weight of the items, for the rate limit
+  std::shared_ptr<Split> split{};  ///< set if this work is the part of a batch with the items `which`
   std::vector<std::uint32_t> which{};
-  std::uint32_t slot = 0;  ///< that loads it
-  Work* next = nullptr;    ///< at the gate
+  std::uint32_t slot = 0;  ///< worker slot that loads the work
+  Work* next = nullptr;    ///< next work in a list of the gate
 
-  // For the gate, which looks at them when the batch has been settled and may be in use again.
+  // Copies for the gate, which reads them after the batch has been settled and perhaps reused.
   [[nodiscard]] std::uint32_t partition() const noexcept { return partition_; }
   [[nodiscard]] std::uint64_t ordinal() const noexcept { return ordinal_; }
 
   void start(Batch* of, TimePoint now) noexcept;
-  /// One of the parts of a batch; the lanes of all partitions are distinct.
+  /// Starts one of the parts of a batch. Different partitions use different lanes.
   void start_part(Batch* of, TimePoint now, std::shared_ptr<Split> whole, std::uint32_t lane, std::uint32_t lanes);
-  /// Items, and where the `i`th is in its batch.
+  /// Number of items, and the index of item `i` in the batch.
   [[nodiscard]] std::uint32_t size() const noexcept {
     return split ? static_cast<std::uint32_t>(which.size()) : batch->size();
   }
   [[nodiscard]] std::uint32_t at(std::uint32_t i) const noexcept { return split ? which[i] : i; }
 
   void clear() noexcept;
-  /// Before another attempt at all of it.
+  /// Forgets the outcome of an attempt before another attempt at the whole work.
   void forget_load() noexcept;
 
-  /// Item `i` has `count` results, not one.
+  /// Notes that item `i` has `count` results, not one.
   void note_count(std::uint32_t i, std::uint32_t count) { counts_.push_back({i, count}); }
   void reject_item(std::uint32_t i, Error error);
-  /// Takes over what was noted of items behind its own; their results are joined already.
+  /// Takes over the notes about items that come after its own items. Their results are already joined.
   void join(Work& of_later_items);
 
   void set(std::uint32_t from, std::uint32_t to, Fate fate);
-  /// Nothing of this batch is loaded.
+  /// Marks all results as not loaded.
   void lose() noexcept;
-  /// Results from `from` on are not loaded.
+  /// Marks the results from `from` on as not loaded.
   void abandon_from(std::uint32_t from) { set(from, produced, Fate::Abandoned); }
-  /// What was rejected could not be set aside: it is lost with the batch.
+  /// The rejected items could not be set aside as dead letters, so they are lost with the batch.
   void lose_rejections() noexcept { unkept_ = true; }
 
-  /// The batch was not loaded to its end, and nobody has been told of some rejects: they are lost with it, and come
-  /// again with the next run. So every reject that is counted has drawn on the budget.
+  /// The batch was not loaded completely, and some rejected items have not been reported. They are lost with the
+  /// batch, and the next run extracts them again. So every item that counts as rejected has been drawn from the
+  /// budget.
   void lose_unreported();
 
-  /// Load rejected results, counted from `from`. Keeps the items concerned, each once per batch, with the first reason.
+  /// Notes results that load rejected, counted from `from`. Keeps each rejected item once per batch, with the first
+  /// reason.
   void reject_results(std::uint32_t from, std::vector<std::pair<std::size_t, Error>>& rejects);
 
-  /// Which result of the part of a split batch its item became; nothing where its move has failed.
+  /// Which result of the part of a split batch the item became; no value if the move of the item failed.
   [[nodiscard]] std::optional<std::uint32_t> moved_to(std::uint32_t item) const noexcept;
-  /// Why `load` rejected an item, or null if it did not.
+  /// The reason for which `load` rejected an item, or null if it did not.
   [[nodiscard]] const Error* reason(std::uint32_t item) const noexcept;
-  /// Whether some items are not loaded. Of a work without transform, as all of a bucket's are.
+  /// Whether some items are not loaded. Only for a work without transform, such as those of a bucket.
   [[nodiscard]] bool loses() const noexcept { return lost_ || !fates_.empty(); }
-  /// Calls `call(item, fate, reason)` for each of them; the reason is that of a reject, or null.
+  /// Calls `call(item, fate, reason)` for each lost item. `reason` is the reason of a reject, or null.
   template <class F>
   void each_lost(F&& call) const {
     for (std::uint32_t item = 0; item < size(); ++item) {
@@ -115,7 +118,7 @@ struct Work {
     }
   }
 
-  /// What the run's ledgers gain (G2): each item once, by the worst that happened to its results.
+  /// What the batch adds to the run's ledgers (G2): each item once, by the worst fate of its results.
   [[nodiscard]] BatchLedger ledger() const;
 
  private:
@@ -131,10 +134,10 @@ struct Work {
 
   std::uint32_t partition_ = 0;
   std::uint64_t ordinal_ = 0;
-  std::vector<Count> counts_{};  // items that have not exactly one result, in order
-  std::vector<Fate> fates_{};    // empty: all committed
+  std::vector<Count> counts_{};  // items with no result or several, in order
+  std::vector<Fate> fates_{};    // empty if all results are committed
   bool lost_ = false;            // nothing was loaded
-  bool unkept_ = false;          // rejections are lost too
+  bool unkept_ = false;          // rejected items are lost too
 };
 
 }  // namespace etl::inline v0::detail

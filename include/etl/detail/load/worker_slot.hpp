@@ -1,5 +1,5 @@
 #pragma once
-/// What each worker slot has of its own.
+/// The data of each worker slot.
 
 #include <atomic>
 #include <cstdint>
@@ -17,22 +17,22 @@
 
 namespace etl::inline v0::detail {
 
-/// Which user callable is at work.
+/// Which user callable is running.
 enum class Busy : std::uint8_t { No, Transform, Load };
 
-/// The user's state of a worker, the results it works on, and its times. Used by one thread at a time, that
-/// which holds the slot's token; `busy` may be read by all.
+/// The user's state of a worker, its current results, and its times. Used by the thread that holds the slot's token;
+/// `busy` may be read by all threads.
 struct alignas(64) WorkerSlot {
   std::unique_ptr<WorkerState> worker;
   std::unique_ptr<Work> work;
   TimePoint at{};             ///< when the current step began
-  bool quick = false;         ///< its last batch was transformed in no time to speak of
+  bool quick = false;         ///< the transforms of its last batch took almost no time
   std::uint32_t waiting = 0;  ///< loads on this thread's stack that wait for their next attempt
   Histogram queue, transform, load;
   std::atomic<Busy> busy = Busy::No;
 };
 
-/// Merges the slots' times into a report.
+/// Merges the times of all slots into a report.
 inline void report_times(const std::vector<WorkerSlot>& slots, RunReport& report) {
   Histogram queue;
   Histogram transform;
@@ -47,7 +47,7 @@ inline void report_times(const std::vector<WorkerSlot>& slots, RunReport& report
   report.load = StageTimes(load);
 }
 
-/// Adds the stages at work to `status.waiting_for`.
+/// Adds the running stages to `status.waiting_for`.
 inline void report_busy(const std::vector<WorkerSlot>& slots, RunStatus& status) {
   const auto add = [&](Busy which, std::string_view name) {
     std::uint64_t count = 0;
