@@ -1,5 +1,5 @@
 #pragma once
-/// The progress of one run, from the checkpoint it began with to the one it leaves (contract G13 to G17).
+/// The progress of one run, from the checkpoint at its beginning to the checkpoint at its end (contract G13 to G17).
 
 #include <chrono>
 #include <cstdint>
@@ -32,30 +32,33 @@
 
 namespace etl::inline v0::detail {
 
-/// What a run begins with.
+/// The data with which a run begins.
 struct Beginning {
   std::string fingerprint{};
   std::vector<PartitionName> partitions{};
-  /// Idempotency keys are made for batches of `Options::batch_size`: another one is refused (G16).
+  /// Idempotency keys are made for batches of `Options::batch_size`. A resumed run with another batch size is refused
+  /// (G16).
   bool keyed = false;
-  /// A batch with nothing to load may be recorded by the transaction of a later one. Otherwise it has one of its own.
+  /// Whether the transaction of a later batch may record a batch with nothing to load. Otherwise each batch has its
+  /// own transaction.
   bool rides = true;
 };
 
-/// Who saves what: with a plain store, whoever settles a batch, or a timer, saves the whole checkpoint from time to
-/// time; with a transactional one, each batch's transaction records what it settles. Without a store it only knows
-/// fingerprint and partitions.
+/// Saves the progress of a run. With a plain store, the thread that settles a batch, or a timer, saves the whole
+/// checkpoint from time to time. With a transactional store, the transaction of each batch records what the batch
+/// settles. Without a store, this object only knows the fingerprint and the partitions.
 ///
-/// A run counts its partitions by their place in the pipeline's list; a checkpoint numbers them once and for all, and
-/// knows them again by their id. Thread-safe, except `start`, `save_settled` and `save_finished`.
+/// A run counts its partitions by their place in the pipeline's list. A checkpoint gives each partition a number that
+/// never changes, and recognises the partition by its id. Thread-safe, except `start`, `save_settled` and
+/// `save_finished`.
 class Checkpointing {
  public:
   Checkpointing(const Options& options, const std::string& pipeline, std::string run, CheckpointStore* store,
                 bool transactional)
       : options_(options), pipeline_(pipeline), run_(std::move(run)), store_(store), transactional_(transactional) {}
 
-  /// Finds out where to begin, before anything is extracted. `waiter` ends its attempts. An error of class Fatal when
-  /// that cannot be told.
+  /// Finds out where the run begins, before anything is extracted. `waiter` ends the attempts. Returns an error of
+  /// class Fatal if the beginning cannot be determined.
   [[nodiscard]] std::optional<Error> start(Beginning now, const Waiter& waiter, TimePoint time) {
     next_save_ = after(time, options_.delivery.save_every);
     begin_.fingerprint = std::move(now.fingerprint);
@@ -67,50 +70,51 @@ class Checkpointing {
     if (store_ == nullptr) return std::nullopt;
     const auto claim = [&] { return trying([&] { return store_->claim(pipeline_, run_); }, waiter); };
     if (options_.delivery.restart) {
-      // What cannot be read is no obstacle, but somebody else's it must not stay.
+      // A restart may replace a checkpoint that cannot be read, but must take the checkpoint from its former run.
       if (auto claimed = claim(); !claimed && claimed.error().error_class == ErrorClass::Transient)
         return std::move(claimed.error());
     } else {
       auto found = trying([&] { return store_->find(pipeline_); }, waiter);
       if (!found) return std::move(found.error());
       if (*found) {
-        if (auto fits = resumable(found); !fits) return std::move(fits.error());  // and stays another's
+        // Not claimed: the checkpoint stays with its former run.
+        if (auto fits = resumable(found); !fits) return std::move(fits.error());
         found = claim();
       }
       found = resumable(std::move(found));
       if (!found) return std::move(found.error());
       if (*found && !resume(std::move(**found))) return std::nullopt;
     }
-    // In place of a finished or unwanted one; or there are partitions that it does not know.
+    // Replaces a finished or unwanted checkpoint, or adds partitions to it.
     tracker_ = ProgressTracker(begin_);
     auto saved = save_trying(begin_, waiter);
     if (!saved) return std::move(saved.error());
     return std::nullopt;
   }
-  /// Whom to tell of failed attempts, before `start`.
+  /// Sets the object that is told about failed attempts. Called before `start`.
   void tell(Retries& retries) noexcept { retries_ = &retries; }
-  /// For attempts to save while the run is under way, and at its end.
+  /// Sets the waiter for attempts to save during the run and at its end.
   void wait_by(Waiter waiter) { waiter_ = std::move(waiter); }
-  /// What is settled of the `index`th partition of this run.
+  /// Progress of an earlier run in the `index`th partition of this run.
   [[nodiscard]] const PartitionProgress* earlier(std::uint32_t index) const noexcept {
     return begin_.find(numbers_[index]);
   }
   [[nodiscard]] bool resumed() const noexcept { return resumed_; }
-  /// Partitions of the earlier run that this one does not have, by id.
+  /// Ids of the partitions that the earlier run had and this run does not have.
   [[nodiscard]] const std::vector<std::string>& missing() const noexcept { return missing_; }
   [[nodiscard]] const std::string& fingerprint() const noexcept { return begin_.fingerprint; }
   [[nodiscard]] const std::string& partition_id(std::uint32_t index) const noexcept { return names_[index].id; }
   [[nodiscard]] const std::string& pipeline() const noexcept { return pipeline_; }
 
-  /// The source has come to its end, and marked it. No batch may have that mark: it comes after the last item.
+  /// The source has marked its end. No batch can carry this mark, because it comes after the last item.
   void ended(std::uint32_t partition, const Position& position, std::uint64_t position_seq) {
     const std::lock_guard lock(mutex_);
     tracker_.mark(numbers_[partition], position, position_seq);
   }
 
-  /// The source has come to its end, for now: its last batch is not loaded before this returns. If the partition grows,
-  /// and this run dies before the batch is saved as settled, the next run has to end a batch here too, for the same key
-  /// (G16). By the thread that extracts, which runs no batch while it waits for another save.
+  /// Saves where the source ends for now, before its last batch may be loaded. If the partition grows, and this run
+  /// dies before the batch is saved as settled, the next run must end a batch at the same place, so that its key is
+  /// the same (G16). Called by the extracting thread, which runs no batch while it waits for another save.
   [[nodiscard]] std::optional<Error> save_end(std::uint32_t partition, std::uint64_t seq, TimePoint now) {
     if (store_ == nullptr || !keyed_ || !options_.delivery.incremental) return std::nullopt;
     if (seq % options_.batch_size == 0) return std::nullopt;  // batches end there anyway
@@ -122,7 +126,7 @@ class Checkpointing {
       lock.unlock();
       if (!waiter_.wait_for(std::chrono::milliseconds(1))) return transient("stopped before progress could be saved");
       lock.lock();
-      if (!unsaved_ends_.contains(end)) return std::nullopt;  // another one has saved it too
+      if (!unsaved_ends_.contains(end)) return std::nullopt;  // another thread has saved it too
     }
     saving_ = true;
     lock.unlock();
@@ -130,7 +134,7 @@ class Checkpointing {
   }
 
   // --- with a plain store, or none ------------------------------------------------------------------------
-  /// Everything of the batch is durable.
+  /// Records that everything of the batch is durable, and saves if that is due.
   [[nodiscard]] std::optional<Error> settled(SettledItems items, TimePoint now) {
     items.partition = numbers_[items.partition];
     {
@@ -140,30 +144,31 @@ class Checkpointing {
     }
     return save_if_due(now);
   }
-  /// Saves what has been settled since the last time, if it is time to.
+  /// Saves what has been settled since the last save, if a save is due.
   [[nodiscard]] std::optional<Error> save_if_due(TimePoint now) {
     if (store_ == nullptr || transactional_) return std::nullopt;
     {
       const std::lock_guard lock(mutex_);
       if (!unsaved_ || now < next_save_ || saving_) return std::nullopt;
-      saving_ = true;  // one at a time
+      saving_ = true;  // one save at a time
     }
     return save(false, now);
   }
-  /// When `save_if_due` has to be called although no further batch is settled: the source may wait (G16). Told once
-  /// for each save; to the timer, `by_timer`, whenever it has come too early: it keeps only one time.
+  /// The time at which `save_if_due` must be called even if no further batch is settled, because the source may wait
+  /// (G16). Threads that settle batches get it once per save. The timer (`by_timer`) gets it again whenever it has
+  /// come too early, because it keeps only one time.
   [[nodiscard]] std::optional<TimePoint> reminder(bool by_timer = false) {
     if (store_ == nullptr || transactional_) return std::nullopt;
     const std::lock_guard lock(mutex_);
-    if (!unsaved_ || (by_timer ? saving_ : reminded_)) return std::nullopt;  // who saves asks afterwards
+    if (!unsaved_ || (by_timer ? saving_ : reminded_)) return std::nullopt;  // the thread that saves asks afterwards
     reminded_ = true;
     return next_save_;
   }
 
   // --- with a transactional store -------------------------------------------------------------------------
-  /// What one transaction records beside rows and dead letters.
+  /// The progress that one transaction records besides rows and dead letters.
   struct Part {
-    std::vector<SettledItems> items{};  ///< the batch's own first
+    std::vector<SettledItems> items{};  ///< the batch's own items come first
     std::vector<SettledRange> ranges{};
     std::vector<PartitionProgress> moved{};
   };
@@ -183,8 +188,8 @@ class Checkpointing {
     for (const SettledItems& items : part.items) tracker_.settle(items);
     last_commit_ = now;
   }
-  /// A batch with nothing to write: its items are recorded by the next transaction. False: it should have one of its
-  /// own, since there has been none for a long time, or since `Beginning::rides` says so.
+  /// Leaves the items of a batch with nothing to write to the next transaction. Returns false if the batch needs its
+  /// own transaction, because there has been none for a long time, or because `Beginning::rides` is false.
   [[nodiscard]] bool rides(SettledItems items, TimePoint now) {
     if (!rides_) return false;
     items.partition = numbers_[items.partition];
@@ -194,8 +199,8 @@ class Checkpointing {
     riding_.push_back(std::move(items));
     return true;
   }
-  /// A transaction of a batch with nothing to write has failed. What it was to record rides on; false: it cannot, since
-  /// `Beginning::rides` says so.
+  /// The transaction of a batch with nothing to write has failed. Leaves its progress to the next transaction. Returns
+  /// false if `Beginning::rides` forbids that.
   [[nodiscard]] bool rides_on(Part part) {
     if (!rides_) return false;
     const std::lock_guard lock(mutex_);
@@ -204,8 +209,8 @@ class Checkpointing {
   }
 
   // --- the end ----------------------------------------------------------------------------------------------
-  /// Saves what was settled. `all`: that is the whole source. (What a transactional store has of an unfinished run
-  /// stays as it is: it may know of a commit whose outcome this run does not know.)
+  /// Saves what was settled. `all`: the whole source is settled. (A transactional store keeps its progress of an
+  /// unfinished run, because it may know of a commit whose outcome this run does not know.)
   [[nodiscard]] std::optional<Error> save_settled(bool all) {
     if (store_ == nullptr || (transactional_ && !all)) return std::nullopt;
     settle_riding();
@@ -219,9 +224,9 @@ class Checkpointing {
   }
 
  private:
-  using End = std::pair<std::uint32_t, std::uint64_t>;  // number of a partition, Seq
+  using End = std::pair<std::uint32_t, std::uint64_t>;  // number of a partition, and Seq
 
-  /// The checkpoint to go on from, if there is one; an error when it does not fit.
+  /// Returns the checkpoint to resume from, if any. Returns an error if the checkpoint does not fit.
   [[nodiscard]] Result<std::optional<Checkpoint>> resumable(Result<std::optional<Checkpoint>> found) const {
     const auto mismatch = [&](std::string what) {
       return failure(
@@ -240,14 +245,14 @@ class Checkpointing {
       return mismatch(fmt::format(
           "its idempotency keys are for batches of {}, and batch_size is {} now: batches would be cut differently",
           earlier.batch_size, begin_.batch_size));
-    if (options_.delivery.incremental) return found;  // its partitions may have grown
+    if (options_.delivery.incremental) return found;  // the partitions may have grown
     for (const PartitionProgress& p : earlier.partitions)
       if (const PartitionName* now = name_of(p.id); now != nullptr && now->fingerprint != p.fingerprint)
         return mismatch(fmt::format("the data of partition '{}' has changed. It was\n  {}\nand is now\n  {}\n", p.id,
                                     p.fingerprint, now->fingerprint));
     return found;
   }
-  /// Numbers the partitions of a run that begins at the start. An error when two have the same id.
+  /// Numbers the partitions of a run that begins at the start. Returns an error if two partitions have the same id.
   [[nodiscard]] std::optional<Error> number(std::vector<PartitionName>& names) {
     names_ = std::move(names);
     for (std::uint32_t i = 0; i < names_.size(); ++i) {
@@ -265,8 +270,8 @@ class Checkpointing {
     const auto found = index_.find(id);
     return found == index_.end() ? nullptr : &names_[found->second];
   }
-  /// Goes on from `found`. Whether it has to be saved: it lacks partitions of this run, or says that the run has
-  /// finished, which holds no longer when there is more to load.
+  /// Resumes from `found`. Returns whether `found` must be saved: it lacks partitions of this run, or it says that the
+  /// run has finished although there may be more to load.
   [[nodiscard]] bool resume(Checkpoint found) {
     if (found.batch_size == 0) found.batch_size = begin_.batch_size;
     found.run = run_;
@@ -323,7 +328,7 @@ class Checkpointing {
   }
   void settle_riding() {
     const std::lock_guard lock(mutex_);
-    for (const SettledItems& items : riding_) tracker_.settle(items);  // no transaction has come for them
+    for (const SettledItems& items : riding_) tracker_.settle(items);  // no later transaction has recorded them
     riding_.clear();
   }
 
@@ -334,11 +339,11 @@ class Checkpointing {
   const bool transactional_;
   Retries* retries_ = nullptr;
 
-  // Constant after `start`.
+  // Constant after `start`:
   Checkpoint begin_{};
-  std::vector<PartitionName> names_;                        // of this run, in its order
-  std::unordered_map<std::string, std::uint32_t> index_{};  // where an id stands there
-  std::vector<std::uint32_t> numbers_{};                    // which number it has in the checkpoint
+  std::vector<PartitionName> names_;                        // the partitions of this run, in its order
+  std::unordered_map<std::string, std::uint32_t> index_{};  // index of each id in `names_`
+  std::vector<std::uint32_t> numbers_{};                    // number of each partition in the checkpoint
   std::vector<std::string> missing_{};
   bool keyed_ = false;
   bool rides_ = true;
@@ -350,7 +355,7 @@ class Checkpointing {
   TimePoint next_save_{};
   bool saving_ = false;
   bool unsaved_ = false;   // something was settled since the last save
-  bool reminded_ = false;  // a timer will come for it
+  bool reminded_ = false;  // a timer is set for the next save
   std::set<End> unsaved_ends_;
   std::vector<SettledItems> riding_;
   std::optional<TimePoint> last_commit_;

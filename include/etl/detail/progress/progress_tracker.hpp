@@ -17,7 +17,7 @@
 
 namespace etl::inline v0::detail {
 
-/// Items of a partition that have been settled, with the last mark of the source at or before their end.
+/// Settled items of a partition, with the source's last mark at or before their end.
 struct SettledItems {
   std::uint32_t partition = 0;
   SeqRange items{};
@@ -25,7 +25,7 @@ struct SettledItems {
   std::uint64_t position_seq = 0;
 };
 
-/// Follows what is settled, at a cost that does not grow with the number of partitions. Not synchronised.
+/// Keeps track of settled items, at a cost that does not grow with the number of partitions. Not synchronised.
 class ProgressTracker {
  public:
   ProgressTracker() = default;
@@ -55,7 +55,7 @@ class ProgressTracker {
     marked.add({position_seq, position});
     marked.pass_marks();
   }
-  /// The partition ends at `seq`, for now. False: that is known, or settled.
+  /// Notes that the partition ends at `seq` for now. Returns false if that is already noted or settled.
   [[nodiscard]] bool end_at(std::uint32_t partition, std::uint64_t seq) {
     PartitionProgress& p = at(partition).progress;
     const auto place = std::ranges::lower_bound(p.ends, seq);
@@ -88,16 +88,17 @@ class ProgressTracker {
   };
   struct Partition {
     PartitionProgress progress{};
-    std::map<std::uint64_t, Position> marks{};  ///< beyond the watermark
-    bool known = false;                         ///< numbers may have gaps
+    std::map<std::uint64_t, Position> marks{};  ///< marks beyond the watermark
+    bool known = false;                         ///< false in the gaps between partition numbers
     bool moved = false;
 
-    /// Any mark is as good as another, if not as near: when there are many, every other one goes.
+    /// Adds a mark. Every mark is a correct place to resume, only not equally near, so when there are too many, every
+    /// other mark is dropped.
     void add(Mark mark) {
       constexpr std::size_t most = 64;
       marks.insert_or_assign(mark.seq, std::move(mark.position));
       if (marks.size() <= most) return;
-      bool odd = true;  // the last one stays: it may be the end of the source
+      bool odd = true;  // the last mark stays, because it may be the end of the source
       std::erase_if(marks, [&odd](const auto&) { return odd = !odd; });
     }
     void pass_marks() {
@@ -116,7 +117,7 @@ class ProgressTracker {
     return partition;
   }
 
-  std::vector<Partition> partitions_;  // by number
+  std::vector<Partition> partitions_;  // indexed by partition number
   std::vector<std::uint32_t> moved_;
 };
 

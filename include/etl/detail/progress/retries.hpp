@@ -1,5 +1,5 @@
 #pragma once
-/// What a run is trying again: for `Options::on_retry`, and for `RunStatus::retry`.
+/// The operations that a run is retrying, for `Options::on_retry` and `RunStatus::retry`.
 
 #include <algorithm>
 #include <chrono>
@@ -23,13 +23,13 @@
 
 namespace etl::inline v0::detail {
 
-/// The operations of one run that have failed and are tried again. Thread-safe.
+/// Operations of one run that have failed and are being retried. Thread-safe.
 class Retries {
  public:
-  /// The references are kept.
+  /// Keeps the references.
   Retries(const Options& options, const std::string& pipeline) : options_(options), pipeline_(pipeline) {}
 
-  /// Which operation it is.
+  /// Place of an operation in the run.
   struct Place {
     Stage stage = Stage::Load;
     bool in_batch = false;
@@ -37,7 +37,8 @@ class Retries {
     std::uint32_t partition = 0;
   };
 
-  /// One operation, from its first failed attempt on. Seen by `status` until its destruction. Belongs to one thread.
+  /// One operation, from its first failed attempt on. `status` reports it until it is destroyed. Belongs to one
+  /// thread.
   class Operation {
    public:
     Operation(Retries& all, Place place, TimePoint begin) : all_(all), place_(place), begin_(begin) {}
@@ -45,7 +46,8 @@ class Retries {
     Operation& operator=(const Operation&) = delete;
     ~Operation() { all_.forget(*this); }
 
-    /// An attempt has failed, and another one follows after `delay`. Returns what the user's handler threw, if it did.
+    /// An attempt has failed, and another attempt follows after `delay`. If the user's handler throws, returns its
+    /// error.
     [[nodiscard]] std::optional<Error> failed(const Error& error, std::size_t attempt, std::chrono::nanoseconds delay,
                                               TimePoint now) {
       auto failure = guarded([&]() -> std::optional<Error> {
@@ -64,14 +66,14 @@ class Retries {
     Retries& all_;
     const Place place_;
     const TimePoint begin_;
-    // Under the lock of `all_`:
+    // Guarded by the mutex of `all_`:
     bool known_ = false;
     std::size_t attempt_ = 0;
     std::string error_{};
     TimePoint next_{};
   };
 
-  /// Fills `status.retry` with what has been failing for the longest time.
+  /// Fills `status.retry` with the operation that has been failing for the longest time.
   void status(RunStatus& status, TimePoint now) const {
     const std::lock_guard lock(mutex_);
     if (failing_.empty()) return;
@@ -103,7 +105,7 @@ class Retries {
   void tell(const Operation& one, const Error& error, std::size_t attempt, std::chrono::nanoseconds delay,
             std::chrono::nanoseconds elapsed) {
     if (!options_.on_retry) return;
-    const std::lock_guard lock(telling_);  // not the other one: the handler may ask for the status
+    const std::lock_guard lock(telling_);  // not `mutex_`, because the handler may ask for the status
     options_.on_retry({.pipeline = pipeline_,
                        .stage = one.place_.stage,
                        .attempt = attempt,
@@ -123,7 +125,7 @@ class Retries {
   std::vector<Operation*> failing_;
 };
 
-/// `etl::retry` by the policy of the run's options, told to `retries` where there are any.
+/// Calls `etl::retry` with the policy of the run's options, and reports failed attempts to `retries`, if not null.
 template <class F>
 [[nodiscard]] result_of_t<F> retry_told(const RetryPolicy& policy, F&& operation, const Waiter& waiter,
                                         std::uint64_t seed, Retries* retries, Retries::Place place) {
