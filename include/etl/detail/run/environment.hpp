@@ -1,5 +1,5 @@
 #pragma once
-/// What a run has of its own while its options are shared.
+/// What each run has for itself when several runs share their options.
 
 #include <memory>
 #include <string>
@@ -12,7 +12,8 @@
 
 namespace etl::inline v0::detail {
 
-/// A manager gives its pipelines one constant `Options`, and each its name, the common pool and budget.
+/// A manager gives all its pipelines one constant `Options`; each pipeline's environment has its own name, and the
+/// common pool and memory budget.
 struct Environment {
   explicit Environment(const Options& options)
       : name(options.name), executor(options.executor), memory(options.memory), progress(options.progress) {}

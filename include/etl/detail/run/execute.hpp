@@ -1,5 +1,5 @@
 #pragma once
-/// From a user's pipeline to the engine.
+/// Leads from a user's pipeline to the engine.
 
 #include <optional>
 #include <type_traits>
@@ -18,7 +18,8 @@
 
 namespace etl::inline v0::detail {
 
-/// Calls `make`, which makes a report. Where it throws, as without memory for a run, the report says that.
+/// Calls `make`, which makes a report. If `make` throws, for example because there is no memory for a run, the report
+/// contains that error.
 template <class F>
 [[nodiscard]] RunReport reported(F&& make) noexcept {
   RunReport report;
@@ -48,7 +49,7 @@ template <class P, class Tx>
   });
 }
 
-/// `check_pipeline`, also of a pipeline with its store.
+/// Calls `check_pipeline` for a pipeline, or for a pipeline with its store.
 template <class P>
 struct Checked {
   static consteval bool ok() { return check_pipeline<P>(); }

@@ -1,5 +1,5 @@
 #pragma once
-/// Looking at a run from outside while it is under way.
+/// Shows the status of a run while it is in progress.
 
 #include <mutex>
 #include <optional>
@@ -9,7 +9,7 @@
 
 namespace etl::inline v0::detail {
 
-/// A run that can say how far it is. Thread-safe.
+/// A run that can report its status. Thread-safe.
 class LiveRun {
  public:
   LiveRun() = default;
@@ -19,17 +19,17 @@ class LiveRun {
   [[nodiscard]] virtual RunStatus status() const = 0;
 };
 
-/// A window that a run stands in for as long as it can be asked. Thread-safe.
+/// Gives the status of a run for as long as the run exists. Thread-safe.
 class LiveView {
  public:
-  /// Nothing when there is no run behind it.
+  /// Status of the run, or nothing if there is no run.
   [[nodiscard]] std::optional<RunStatus> status() const {
     const std::lock_guard lock(mutex_);
     if (run_ == nullptr) return std::nullopt;
     return run_->status();
   }
 
-  /// Puts a run behind a view, for a scope.
+  /// Connects a run with a view for the duration of a scope.
   class Shown {
    public:
     Shown(LiveView* view, const LiveRun& run) : view_(view) { set(&run); }

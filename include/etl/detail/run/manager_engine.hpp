@@ -1,5 +1,5 @@
 #pragma once
-/// Many pipelines at once, whatever their types.
+/// Runs many pipelines of any types at the same time.
 
 #include <algorithm>
 #include <condition_variable>
@@ -30,7 +30,7 @@
 
 namespace etl::inline v0::detail {
 
-/// What `PipelineManager` is. Thread-safe, as that.
+/// Implements `PipelineManager`. Thread-safe like `PipelineManager`.
 class ManagerEngine {
  public:
   using Run = PipelineManager::Run;
@@ -56,7 +56,7 @@ class ManagerEngine {
     auto entry = std::make_unique<Entry>(std::move(name), std::move(how), std::move(options), std::move(run));
     Environment& environment = entry->environment;
     environment.name = kept_as;
-    environment.progress.show = ProgressOptions::Show::Off;  // the manager shows all of them together
+    environment.progress.show = ProgressOptions::Show::Off;  // the manager shows all pipelines together
     environment.view = &entry->view;
     if (!environment.executor) environment.executor = executor_;
     if (!environment.memory) environment.memory = memory_;
@@ -73,14 +73,14 @@ class ManagerEngine {
     entries_->push_back(std::move(entry));
     changed_->notify_all();
   }
-  /// Runs everything added and not yet run, and what is added meanwhile. Returns when all have ended,
-  /// with a report for every pipeline by name. One call at a time. When there is no memory to go on it drains what is
-  /// under way, waits for it, and throws `std::bad_alloc`. In a child of fork() it throws `etl::Exception`.
+  /// Runs every added pipeline that has not run yet, and pipelines that are added meanwhile. Returns when all have
+  /// ended, with a report for every pipeline by name. One call at a time. If memory runs out, it drains the running
+  /// pipelines, waits for them, and throws `std::bad_alloc`. In a child of fork() it throws `etl::Exception`.
   [[nodiscard]] ManagerReport run_all(const StopToken& stop = {}) {
     if (!entries_.here())
       throw Exception({.code = Errc::NotRun, .context = "this manager was made by another process, before fork()"});
     const std::lock_guard one_at_a_time(run_mutex_);
-    StopSource others;  // fail_fast, and the caller's stop
+    StopSource others;  // passes on `fail_fast` and the caller's stop
     const std::stop_callback on_drain(stop.drain(), [&] {
       others.request_drain();
       wake_up();
@@ -109,7 +109,7 @@ class ManagerEngine {
     return collect();
   }
 
-  /// Every pipeline added, in that order.
+  /// Status of every added pipeline, in the order in which they were added.
   [[nodiscard]] std::vector<PipelineStatus> status() const {
     const std::lock_guard lock(mutex_);
     std::vector<PipelineStatus> all;
@@ -140,7 +140,7 @@ class ManagerEngine {
     }
     entry->asked_to_end = true;
     const std::shared_ptr<StopSource> stop = entry->stop;
-    lock.unlock();  // what it wakes may ask for the status
+    lock.unlock();  // a thread that this wakes may ask for the status
     abandon ? stop->request_abandon() : stop->request_drain();
     return true;
   }
@@ -148,7 +148,7 @@ class ManagerEngine {
     const std::lock_guard lock(mutex_);
     Entry* const entry = find(name);
     if (entry == nullptr || entry->state != PipelineState::Ended) return false;
-    if (entry->thread.joinable()) entry->thread.join();  // it has nothing left to do
+    if (entry->thread.joinable()) entry->thread.join();  // the thread has nothing left to do
     entry->report = {};
     entry->state = PipelineState::Waiting;
     entry->collected = false;
@@ -156,7 +156,7 @@ class ManagerEngine {
     return true;
   }
   [[nodiscard]] const std::shared_ptr<const Options>& options() const noexcept { return defaults_; }
-  /// The options of a run under a name of its own.
+  /// Copies the options and sets their name.
   [[nodiscard]] static Options named(const Options& options, const std::string& name) {
     Options own = options;
     own.name = name;
@@ -173,20 +173,20 @@ class ManagerEngine {
           run(std::move(its_run)) {}
     const std::string name;
     const AddOptions how;
-    const std::shared_ptr<const Options> options;  // the shared defaults, or its own
+    const std::shared_ptr<const Options> options;  // the shared defaults, or the pipeline's own options
     Environment environment;
     const Run run;
     PipelineState state = PipelineState::Waiting;
     bool collected = false;
-    std::shared_ptr<StopSource> stop{};  // of the current run
-    bool asked_to_end = false;           // by name
+    std::shared_ptr<StopSource> stop{};  // stops the current run
+    bool asked_to_end = false;           // `stop` was called for this pipeline
     LiveView view{};
     RunReport report{};
-    std::jthread thread{};  // after what it uses
+    std::jthread thread{};  // last, so that it is joined before the members that it uses are destroyed
   };
 
-  /// The pipelines that a run_all has started, which its end outlives: also when it throws, all of them have ended then
-  /// and their threads are joined.
+  /// The pipelines that a call of `run_all` has started. When `run_all` ends, even with an exception, all of them have
+  /// ended and their threads are joined.
   class UnderWay {
    public:
     UnderWay(ManagerEngine& manager, StopSource& others) : manager_(manager), others_(others) {}
@@ -221,7 +221,7 @@ class ManagerEngine {
       if (entry->name == name) return entry.get();
     return nullptr;
   }
-  /// Ends the waiting pipelines that will never start.
+  /// Ends waiting pipelines that can never start.
   void decide(bool stopping) {
     bool changed = true;
     while (std::exchange(changed, false))
@@ -236,7 +236,7 @@ class ManagerEngine {
         changed = true;
       }
     if (running_ > 0 || startable() != nullptr) return;
-    for (auto& entry : *entries_)  // each waits for another that waits
+    for (auto& entry : *entries_)  // the remaining pipelines wait for one another
       if (entry->state == PipelineState::Waiting)
         not_run(*entry, fmt::format("its dependencies form a cycle or were never added: {}", joined(entry->how.after)));
   }
@@ -271,7 +271,7 @@ class ManagerEngine {
     }
     return best;
   }
-  /// Releases the lock for a while when that has failed.
+  /// Starts the pipeline's thread. If that fails, releases the lock for a while.
   void start(std::unique_lock<std::mutex>& lock, Entry& entry, StopSource& others) {
     entry.state = PipelineState::Running;
     ++running_;
@@ -284,7 +284,7 @@ class ManagerEngine {
     if (!error) return;
     --running_;
     entry.state = PipelineState::Ended;
-    entry.report.outcome = Outcome::Failed;  // should there be no memory to say more
+    entry.report.outcome = Outcome::Failed;  // in case there is no memory for more
     error->context = "cannot start the pipeline's thread: " + error->context;
     entry.report = failed_report(entry, std::move(*error));
     if (!options_.fail_fast) return;
@@ -308,7 +308,7 @@ class ManagerEngine {
     {
       const std::lock_guard lock(mutex_);
       const bool stopped = report.outcome == Outcome::Cancelled || report.outcome == Outcome::DrainTimeout;
-      if (entry.asked_to_end && stopped) stop_others = false;  // nothing has failed
+      if (entry.asked_to_end && stopped) stop_others = false;  // the user stopped this pipeline, so nothing has failed
       entry.report = std::move(report);
       if (stop_others && failed_first_ == nullptr && entry.report.outcome != Outcome::Cancelled) failed_first_ = &entry;
     }
@@ -338,14 +338,14 @@ class ManagerEngine {
         report = failed_report(entry, std::move(*error));
         return std::nullopt;
       });
-      if (error) report.outcome = Outcome::Failed;  // no memory for more
+      if (error) report.outcome = Outcome::Failed;  // no memory for a report
     }
     if (report.elapsed.count() == 0 && report.run.empty())
-      report.elapsed = Clock::now() - started;  // of a custom runner
+      report.elapsed = Clock::now() - started;  // a custom runner reports no time
     return report;
   }
 
-  /// Under the lock: the reports that were not yet given out.
+  /// Returns the reports that were not yet returned. Called under the lock.
   [[nodiscard]] ManagerReport collect() {
     ManagerReport all;
     all.memory = memory();
@@ -354,7 +354,7 @@ class ManagerEngine {
     for (auto& entry : *entries_) entry->collected = true;
     return all;
   }
-  /// Nothing can be run.
+  /// Gives all waiting pipelines a report that says why they cannot run.
   [[nodiscard]] ManagerReport refuse_all(const std::string& reason) {
     const std::lock_guard lock(mutex_);
     for (auto& entry : *entries_)
@@ -374,7 +374,8 @@ class ManagerEngine {
   std::shared_ptr<MemoryBudget> memory_;
   std::mutex run_mutex_;
   mutable std::mutex mutex_;
-  OfThisProcess<std::condition_variable> changed_;  // its destruction waits for those that wait for it
+  // In a child of fork(), its destructor would wait for threads that do not exist.
+  OfThisProcess<std::condition_variable> changed_;
   OfThisProcess<std::vector<std::unique_ptr<Entry>>> entries_;
   std::size_t running_ = 0;
   const Entry* failed_first_ = nullptr;

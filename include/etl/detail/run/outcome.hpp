@@ -1,5 +1,5 @@
 #pragma once
-/// From what was counted to the outcome of a run (contract G1, G2).
+/// Determines the outcome of a run from its counts (contract G1, G2).
 
 #include <optional>
 #include <string>
@@ -12,12 +12,13 @@
 
 namespace etl::inline v0::detail {
 
-/// A ledger that does not balance is worse than anything else (G2): the report says so first.
+/// Checks the ledgers. A ledger that does not balance is worse than any other error (G2), so the report names it
+/// first.
 inline void check_ledgers(RunReport& report) noexcept {
   if (report.items.balanced() && report.results.balanced()) return;
   report.outcome = Outcome::Inconsistent;
   ++report.error_count;
-  static_cast<void>(guarded([&]() -> std::optional<Error> {  // no memory: it is counted
+  static_cast<void>(guarded([&]() -> std::optional<Error> {  // no memory: the error is only counted
     report.errors.insert(report.errors.begin(),
                          {.error = {.code = Errc::Ledger, .context = "the ledger does not balance"},
                           .pipeline = report.pipeline,
@@ -57,8 +58,8 @@ inline void settle_outcome(RunReport& report, Tally totals) noexcept {
   check_ledgers(report);
 }
 
-/// What a person does after a run; empty where that goes without saying. `keeps_progress`: another run goes on where
-/// this one has ended.
+/// Advice on what to do after a run; empty if that is obvious. `keeps_progress`: another run resumes where this run
+/// has ended.
 [[nodiscard]] inline std::string next_step(const RunReport& report, bool keeps_progress, bool letters) {
   const std::string again = keeps_progress ? "run it again, it goes on where this run has ended"
                                            : "run it again, it begins at the start: no progress is kept";
@@ -75,7 +76,7 @@ inline void settle_outcome(RunReport& report, Tally totals) noexcept {
   if (report.errors.empty()) return "";
   const Error& error = report.errors.front().error;
   if (error.code == Errc::InvalidOptions || error.code == Errc::CheckpointMismatch || error.code == Errc::Superseded)
-    return "";  // the error says it
+    return "";  // the error itself says what to do
   if (error.code == Errc::RejectBudget)
     return "mend what was rejected, or raise its limit in Options::errors; then " + again;
   if (error.error_class == ErrorClass::Transient) return "when what it waited for is back, " + again;

@@ -1,5 +1,5 @@
 #pragma once
-/// What a run asks of its pipeline beside transform and load.
+/// The calls of a run to its pipeline besides transform and load.
 
 #include <atomic>
 #include <cstddef>
@@ -21,7 +21,7 @@ struct RunReport;
 
 namespace detail {
 
-/// A partition of this run: what it is, and of which data (`PartitionProgress`).
+/// A partition of this run: its id, and the fingerprint of its data (`PartitionProgress`).
 struct PartitionName {
   std::string id{};
   std::string fingerprint{};
@@ -37,8 +37,8 @@ class PartitionSource {
   [[nodiscard]] virtual std::optional<Error> extract(Lane& lane) = 0;
 };
 
-/// The list that `partitions()` returned; items may refer to it. May throw what its iterators throw. Its owner
-/// serialises the calls; partitions that were taken may be extracted at the same time.
+/// The list that `partitions()` returned; items may refer to it. Throws what its iterators throw. The owner must
+/// serialise the calls. Partitions that were taken may be extracted at the same time.
 class PartitionList {
  public:
   PartitionList() = default;
@@ -46,13 +46,13 @@ class PartitionList {
   PartitionList& operator=(const PartitionList&) = delete;
   virtual ~PartitionList() = default;
   [[nodiscard]] virtual std::vector<PartitionName> names() = 0;
-  /// How many there are, if not more than `most`: a list may have no end.
+  /// Number of partitions, or `most` if there are more: a list may be endless.
   [[nodiscard]] virtual std::size_t count(std::size_t most) = 0;
   [[nodiscard]] virtual bool at_end() = 0;
   [[nodiscard]] virtual std::unique_ptr<PartitionSource> take_next() = 0;
 };
 
-/// What a pipeline has, as far as a run has to know.
+/// Which optional members a pipeline has, as far as a run needs to know.
 struct PipelineTraits {
   bool has_payload;
   bool has_partitions;
@@ -65,7 +65,7 @@ struct PipelineTraits {
   bool has_expected_bytes;
 };
 
-/// A whole pipeline. Any of these calls may throw what the user's code throws.
+/// A whole pipeline. Each of these calls may throw what the user's code throws.
 class PipelineCalls : public StageCalls {
  public:
   [[nodiscard]] virtual const PipelineTraits& pipeline_traits() const noexcept = 0;
@@ -74,9 +74,10 @@ class PipelineCalls : public StageCalls {
   [[nodiscard]] virtual std::optional<Error> post_process(const RunReport& report, const std::stop_token& stop) = 0;
   [[nodiscard]] virtual std::uint64_t expected_items() = 0;
   [[nodiscard]] virtual std::uint64_t expected_bytes() = 0;
-  /// Where there are no partitions. `expected` is set when the source knows its size and it was 0.
+  /// Extracts a pipeline without partitions. If the source knows its size, this sets `expected`, unless it is already
+  /// set.
   [[nodiscard]] virtual std::optional<Error> extract(Lane& lane, std::atomic<std::uint64_t>& expected) = 0;
-  /// Null where there are none.
+  /// The partitions, or null if the pipeline has none.
   [[nodiscard]] virtual std::unique_ptr<PartitionList> partitions() = 0;
 };
 

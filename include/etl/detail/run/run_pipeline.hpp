@@ -1,5 +1,5 @@
 #pragma once
-/// The engine, as a user's file sees it.
+/// The engine's interface for the templates in a user's file.
 
 #include <functional>
 #include <optional>
@@ -17,15 +17,15 @@
 
 namespace etl::inline v0::detail {
 
-/// Extracts in place of a pipeline's own `extract`. `id` names what it extracts: keys are made of it, as of the id of a
-/// partition.
+/// Replaces a pipeline's own `extract`. `id` names the data; keys are made from it, in the same way as from the id of
+/// a partition.
 struct OtherSource {
   std::function<std::optional<Error>(Lane&)> extract{};
   std::string id{};
   [[nodiscard]] explicit operator bool() const noexcept { return extract != nullptr; }
 };
 
-/// Runs a pipeline to its end. `store` is the one that its transactions are of, or null.
+/// Runs a pipeline to its end. `store` is the store of the pipeline's transactions, or null.
 [[nodiscard]] RunReport run_pipeline(PipelineCalls& calls, const Options& options, Environment environment,
                                      StopToken stop, CheckpointStore* store = nullptr, OtherSource source = {});
 

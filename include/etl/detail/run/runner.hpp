@@ -1,5 +1,5 @@
 #pragma once
-/// The course of one run: hooks, extraction, drain, report.
+/// The stages of one run: hooks, extraction, drain, report.
 
 #include <algorithm>
 #include <atomic>
@@ -37,7 +37,7 @@
 
 namespace etl::inline v0::detail {
 
-/// A name for a run: the time it began and 64 random bits.
+/// Makes a run id from the time and 64 random bits.
 [[nodiscard]] inline std::string new_run_id() {
   const auto now =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
@@ -48,7 +48,7 @@ namespace etl::inline v0::detail {
 /// One run of one pipeline.
 class Runner final : public LiveRun {
  public:
-  /// `store` is the one that the pipeline's transactions are of, or null. The references are kept.
+  /// `store` is the store of the pipeline's transactions, or null. The references are kept.
   Runner(PipelineCalls& calls, const Options& options, Environment environment, StopToken stop, CheckpointStore* store,
          OtherSource source)
       : calls_(calls),
@@ -87,16 +87,16 @@ class Runner final : public LiveRun {
     if (const auto bytes = expected_bytes_.load(std::memory_order_relaxed); bytes > 0)
       status.expected_bytes = bytes;
     else if (traits_.has_partitions)
-      status.expected_bytes = 0;  // of those that are not opened yet nobody knows
+      status.expected_bytes = 0;  // nobody knows the size of partitions that are not open yet
     return status;
   }
 
  private:
-  /// On the clock of the executor that the run was given; its own pool has the usual one.
+  /// Time on the clock of the executor that the user gave. The run's own pool has the normal clock.
   [[nodiscard]] TimePoint now() const noexcept {
     return environment_.executor ? environment_.executor.backend()->now() : Clock::now();
   }
-  /// Batches that are named by a key are cut by their size alone (G16).
+  /// Batches with idempotency keys are cut by their size alone (G16).
   [[nodiscard]] static Options adjusted(Options options, LoadWith with) {
     if (with == LoadWith::Key) {
       options.timeout = Options::never;
@@ -135,7 +135,7 @@ class Runner final : public LiveRun {
     return std::nullopt;
   }
 
-  /// An error of the configuration, or nothing.
+  /// Runs the pipeline. Returns an error of the configuration, if any.
   [[nodiscard]] std::optional<Error> execute_checked() {
     if (auto found = problem()) return found;
     const bool fused = options_.mode == Mode::Fused;
@@ -163,13 +163,14 @@ class Runner final : public LiveRun {
                        [this] { return std::vector<NamedStatus>{{environment_.name, status()}}; });
       return std::nullopt;
     });
-    // The batcher is known to others by now: it has to come to its end.
+    // Other objects know the batcher by now, so it must be finished: `fail` instead of returning.
     if (unshown) batcher_->fail({.error = std::move(*unshown), .stage = Stage::Configure});
     conduct();
     return std::nullopt;
   }
 
-  /// Fused, its one thread only looks at the clock: for the timeout, the deadline, and saves that are due.
+  /// Makes the run's own executor. In fused mode its one thread only watches the clock: for the timeout, the deadline,
+  /// and saves that are due.
   [[nodiscard]] Executor own_pool() const {
     if (options_.mode == Mode::Parallel) return Executor::pool(options_.workers);
     const bool saves =
@@ -181,7 +182,7 @@ class Runner final : public LiveRun {
   [[nodiscard]] CheckpointStore* progress_store() const noexcept {
     return store_ != nullptr ? store_ : options_.delivery.checkpoints.get();
   }
-  /// Whether a later run goes on where this one ends.
+  /// Whether a later run resumes where this run ends.
   [[nodiscard]] bool keeps_progress() const noexcept {
     return progress_store() != nullptr && !options_.delivery.dry_run;
   }
@@ -203,15 +204,17 @@ class Runner final : public LiveRun {
     end_progress();
     if (prepared) post_process();
     say_what_next();
-    if (traits_.has_post_process && report_.ok()) mark_finished();  // only now: what fails is not finished (G14)
+    // Only now, because a run that fails is not finished (G14).
+    if (traits_.has_post_process && report_.ok()) mark_finished();
   }
 
   // --- progress -----------------------------------------------------------------------------------------
-  /// Finds out where to begin. False: that has failed the run, or a stop has come first.
+  /// Finds out where to begin. Returns false if that failed the run, or if a stop came first.
   [[nodiscard]] bool start_progress(std::vector<PartitionName> partitions) {
     if (!progress_) return true;
     auto error = guarded([&]() -> std::optional<Error> {
-      // The transaction of a batch of a replay forgets its letters, those of items that transform drops included.
+      // In a replay each batch has its own transaction, because the transaction deletes the dead letters of the batch,
+      // including letters of items that transform drops.
       Beginning beginning{
           .partitions = std::move(partitions), .keyed = with_ == LoadWith::Key, .rides = source_.extract == nullptr};
       beginning.fingerprint = calls_.fingerprint();
@@ -224,12 +227,12 @@ class Runner final : public LiveRun {
     ErrorRecord record{.error = std::move(*error), .stage = Stage::Checkpoint};
     if (record.error.code == Errc::InvalidOptions) record.stage = Stage::Configure;
     if (batcher_->stop_requested() && record.error.error_class == ErrorClass::Transient)
-      batcher_->note(std::move(record));  // the stop ended the attempts, and the run
+      batcher_->note(std::move(record));  // the stop ended the attempts and the run
     else
       batcher_->fail(std::move(record));
     return false;
   }
-  /// For a person: where rejected items are, and what to do now.
+  /// Tells the user where rejected items are, and what to do next.
   void say_what_next() noexcept {
     static_cast<void>(guarded([&]() -> std::optional<Error> {
       const bool letters = (store_ != nullptr || options_.errors.dead_letters != nullptr) && !options_.delivery.dry_run;
@@ -241,7 +244,8 @@ class Runner final : public LiveRun {
       return std::nullopt;
     }));
   }
-  /// The budget is a run's own: of a run that goes on, the report says what the earlier ones have set aside.
+  /// Counts the dead letters of earlier runs for the report of a resumed run. The reject budget itself counts one run
+  /// only.
   void ask_earlier_rejects() noexcept {
     if (!report_.resumed) return;
     auto* const letters =
@@ -261,7 +265,8 @@ class Runner final : public LiveRun {
     explain(*error, [&] { return "what earlier runs have rejected cannot be counted: " + error->context; });
     add_error(std::move(*error), Stage::DeadLetter);
   }
-  /// Before `post_process`, which is to hear how the run has ended. Without that hook, the source's end at once.
+  /// Saves progress before `post_process`, which must learn how the run has ended. Without that hook, it also saves
+  /// that the source is finished.
   void end_progress() {
     if (!progress_started_) return;
     progress_->wait_by(Waiter(batcher_->user_stop(), executor_, batcher_->deadline()));
@@ -272,8 +277,8 @@ class Runner final : public LiveRun {
     if (report_.outcome != Outcome::Inconsistent) report_.outcome = Outcome::Failed;
     add_error(std::move(*error), Stage::Checkpoint);
   }
-  /// `post_process` has heard the outcome, so that stays when only this fails: the whole source is settled and saved,
-  /// and the next run finds nothing left to do.
+  /// Saves that the source is finished. If only this fails, the outcome stays as `post_process` has seen it: the whole
+  /// source is settled and saved, and the next run finds nothing left to do.
   void mark_finished() {
     if (!progress_started_) return;
     auto error = guarded([&] { return progress_->save_finished(); });
@@ -284,14 +289,14 @@ class Runner final : public LiveRun {
     });
     add_error(std::move(*error), Stage::Checkpoint);
   }
-  /// Without its name when there is no memory for that.
+  /// Adds an error to the report, without the pipeline's name if there is no memory for the name.
   void add_error(Error error, Stage stage) noexcept {
     ErrorRecord record{.error = std::move(error), .stage = stage};
     static_cast<void>(
         guarded([&]() -> std::optional<Error> { return record.pipeline = environment_.name, std::nullopt; }));
     report_.add_error(std::move(record));
   }
-  /// Gives the error another text, when there is memory for it.
+  /// Replaces the text of the error, if there is memory for that.
   template <class F>
   static void explain(Error& error, F&& text) noexcept {
     static_cast<void>(guarded([&]() -> std::optional<Error> { return error.context = text(), std::nullopt; }));
@@ -305,7 +310,7 @@ class Runner final : public LiveRun {
     if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::PreProcess});
     return !error;
   }
-  /// After pre_process, which may have found out.
+  /// Asks for the expected size after `pre_process`, which may have determined it.
   void ask_expected() {
     if (!traits_.has_expected_items && !traits_.has_expected_bytes) return;
     auto error = guarded([this]() -> std::optional<Error> {
@@ -354,12 +359,12 @@ class Runner final : public LiveRun {
     }
   }
 
-  /// The calling thread and `extractors` - 1 others take partitions from the list.
+  /// Extracts the partitions of the list on the calling thread and `extractors` - 1 other threads.
   void extract_partitions(PartitionList& partitions) {
     std::mutex mutex;
     std::uint32_t index = 0;
-    std::size_t open = 0;  // partitions that are being extracted
-    bool at_end = false;   // there are no others
+    std::size_t open = 0;  // partitions being extracted
+    bool at_end = false;   // the list has no further partitions
     const auto last_ended = [&] {
       const std::lock_guard lock(mutex);
       return --open == 0 && at_end;
@@ -390,7 +395,7 @@ class Runner final : public LiveRun {
       for (std::size_t i = 1; i < wanted; ++i) others.emplace_back(guarded_work);
       return std::nullopt;
     });
-    if (error) {  // before the others are joined, which may have an endless source
+    if (error) {  // fail first, so that the other threads stop before they are joined: their source may be endless
       explain(*error, [&] {
         return fmt::format(
             "{} of {} extracting threads cannot be started: {}; lower Options::extractors, or raise "
@@ -402,7 +407,7 @@ class Runner final : public LiveRun {
     guarded_work();
   }
 
-  /// `last_ended`, called after it: whether there is nothing more to extract.
+  /// Extracts one partition. `last_ended` is called afterwards and says whether nothing more is to be extracted.
   template <class F, class Last>
   void extract_one(std::uint32_t partition, F&& extract, Last&& last_ended) {
     OwnedLane& lane = batcher_->open_lane(partition, progress_ ? progress_->earlier(partition) : nullptr);
@@ -448,7 +453,7 @@ class Runner final : public LiveRun {
   Executor executor_{};
   std::optional<Checkpointing> progress_;
   bool progress_started_ = false;
-  std::unique_ptr<PartitionList> partitions_;  // ends after everything that may refer to it
+  std::unique_ptr<PartitionList> partitions_;  // destroyed after everything that may refer to it
   std::unique_ptr<PipelineStage> stage_;
   std::shared_ptr<Batcher> batcher_;
   std::atomic<std::uint64_t> expected_ = 0;

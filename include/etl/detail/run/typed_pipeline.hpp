@@ -1,5 +1,5 @@
 #pragma once
-/// A user's pipeline behind the calls that a run makes.
+/// Implements the engine's calls for a user's pipeline.
 
 #include <atomic>
 #include <cstddef>
@@ -114,7 +114,7 @@ class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
       return false;
   }
 
-  /// `Partitions` is a reference when the pipeline keeps them.
+  /// `Partitions` is a reference type if the pipeline keeps its partitions.
   template <class Partitions>
   class List final : public PartitionList {
    public:
@@ -167,8 +167,8 @@ class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
     Iterator next_;
   };
 
-  /// Calls `use` with the range that `make` returns. One that is returned by value may own what its items refer to, so
-  /// it lives until they are settled.
+  /// Calls `use` with the range that `make` returns. A range that is returned by value may own what its items refer
+  /// to, so it lives until the items are settled.
   template <class Make, class Use>
   static void with_range(Make&& make, Emitter<E>& out, Use&& use) {
     using Range = std::invoke_result_t<Make&>;
