@@ -12,7 +12,8 @@
 
 namespace etl::inline v0::detail {
 
-/// Those the calling thread is bound to (`taskset`, a container's set), where the system says so; at least 1.
+/// Number of processors to which the calling thread is bound (`taskset`, a container's set), if the system tells. At
+/// least 1.
 [[nodiscard]] inline unsigned usable_cpus() noexcept {
 #if defined(__linux__)
   cpu_set_t set;

@@ -1,5 +1,5 @@
 #pragma once
-/// The one place where exceptions of user code end (contract G4).
+/// The only place that catches exceptions of user code (contract G4).
 
 #include <exception>
 #include <memory>
@@ -17,8 +17,8 @@ namespace etl::inline v0::detail {
 template <class F>
 [[nodiscard]] std::optional<Error> guarded(F&& call) noexcept;
 
-/// An exception as an error: an etl::Exception keeps its class, as does the exception of `Result::value()`. Everything
-/// else is unclassified.
+/// Turns an exception into an error. An etl::Exception and the exception of `Result::value()` keep their error class;
+/// all others are unclassified.
 [[nodiscard]] inline Error error_of_exception(std::exception_ptr caught) {
   Error error{.code = Errc::UserException};
   try {
@@ -41,7 +41,7 @@ template <class F>
   return error;
 }
 
-/// The same, without a message when there is no memory for one.
+/// Like `error_of_exception`, but without a message if there is no memory for one.
 [[nodiscard]] inline Error error_of_caught(std::exception_ptr caught) noexcept {
   try {
     return error_of_exception(caught);
@@ -52,9 +52,8 @@ template <class F>
   }
 }
 
-/// Calls `call`, which returns an error or nothing, and turns whatever it throws into an error.
-/// The exception object is handed on only after its handler has ended, so that no other thread
-/// touches it at the same time.
+/// Calls `call`, which returns an error or nothing, and turns any exception into an error. The exception object is
+/// used only after its handler has ended, so that no other thread touches it at the same time.
 template <class F>
 [[nodiscard]] std::optional<Error> guarded(F&& call) noexcept {
   std::exception_ptr caught;

@@ -9,7 +9,7 @@
 
 namespace etl::inline v0::detail {
 
-/// Room for one handler; falls back to the heap while it is taken or too small. Thread-safe.
+/// Memory for one handler. Uses the heap while the memory is taken, or if it is too small. Thread-safe.
 class HandlerMemory {
  public:
   HandlerMemory() = default;
@@ -30,7 +30,7 @@ class HandlerMemory {
   std::atomic<bool> taken_ = false;
 };
 
-/// The allocator that Asio finds associated with a handler.
+/// The allocator that Asio uses for a handler.
 template <class T>
 class HandlerAllocator {
  public:

@@ -1,5 +1,5 @@
 #pragma once
-/// Objects that belong to the process that made them.
+/// Objects that belong to the process that created them.
 
 #include <memory>
 #include <utility>
@@ -21,9 +21,9 @@ namespace etl::inline v0::detail {
 #endif
 }
 
-/// Holds a `T` that has threads. A child of fork() has a copy of it, but not its threads, and a thread that is not
-/// there may hold its locks: there the `T` is never destroyed, which would wait for ever, and what it holds is left
-/// behind on purpose.
+/// Holds a `T` that uses threads. A child of fork() has a copy of the `T` but not its threads, and a lock may be held
+/// by a thread that exists only in the parent. Destroying the `T` there would wait for ever, so the child never
+/// destroys it and leaks its contents on purpose.
 template <class T>
 class OfThisProcess {
  public:
@@ -35,7 +35,7 @@ class OfThisProcess {
     if (here()) std::destroy_at(std::addressof(value_));
   }
 
-  /// Whether this is the process that made it.
+  /// Whether this process created the object.
   [[nodiscard]] bool here() const noexcept { return process_id() == maker_; }
   [[nodiscard]] T& operator*() noexcept { return value_; }
   [[nodiscard]] const T& operator*() const noexcept { return value_; }

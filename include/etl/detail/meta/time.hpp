@@ -7,7 +7,7 @@
 
 namespace etl::inline v0::detail {
 
-/// The duration in nanoseconds, or the longest there is.
+/// The duration in nanoseconds, or the longest duration if it is too long.
 template <class Rep, class Period>
 [[nodiscard]] constexpr std::chrono::nanoseconds saturated(std::chrono::duration<Rep, Period> duration) noexcept {
   using std::chrono::nanoseconds;
@@ -17,7 +17,8 @@ template <class Rep, class Period>
   return std::chrono::duration_cast<nanoseconds>(duration);
 }
 
-/// `start` + `duration`, or the end of time when that cannot be represented. Every deadline is made by it.
+/// `start` + `duration`, or `TimePoint::max()` if the sum cannot be represented. Every deadline is computed by this
+/// function.
 [[nodiscard]] inline std::chrono::steady_clock::time_point after(std::chrono::steady_clock::time_point start,
                                                                  std::chrono::nanoseconds duration) noexcept {
   using TimePoint = std::chrono::steady_clock::time_point;

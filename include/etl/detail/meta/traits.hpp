@@ -1,5 +1,5 @@
 #pragma once
-/// How a pipeline's members may be written, and what E and T follow from them.
+/// The permitted forms of a pipeline's members, and the types E and T that follow from them.
 
 #include <concepts>
 #include <cstddef>
@@ -158,7 +158,7 @@ ETLPIPE_ALWAYS_INLINE decltype(auto) call_transform(P& p, [[maybe_unused]] W& w,
     return p.transform(std::forward<A>(a)..., stop);
 }
 
-/// `X` is what may stand between batch context and worker state: nothing, a key, or a store's transaction.
+/// `X` is the argument between batch context and worker state: none, a key, or a store's transaction.
 template <class P, class T, class W, class... X>
 concept LoadCallable =
     requires(P& p, std::span<const T> s, BatchContext& c, W& w, X&... x) { p.load(s, c, x..., w); } ||
@@ -179,7 +179,7 @@ decltype(auto) call_load(P& p, std::span<const T> batch, [[maybe_unused]] BatchC
     return p.load(batch, x...);
 }
 
-/// Converts to nothing and is nothing: what can be called with it has a generic argument (`auto&`).
+/// Converts to no other type. A function that accepts it has a generic parameter (`auto&`).
 struct AnyArgument {
   AnyArgument() = delete;
   AnyArgument(const AnyArgument&) = delete;
@@ -311,7 +311,7 @@ template <class Partition>
 concept Number = std::is_integral_v<std::remove_cvref_t<Partition>>;
 template <class Partition>
 concept Text = std::is_convertible_v<Partition, std::string_view>;
-/// Whether a partition is known again wherever it stands in the list (G14).
+/// Whether a partition can be recognised wherever it stands in the list (G14).
 template <class P>
 concept IdentifiesPartitions =
     HasPartitionId<P> || NamesItself<std::remove_cvref_t<partition_t<P>>> ||
@@ -330,13 +330,14 @@ template <class P, class Partition>
   else
     return std::string(std::string_view(partition));
 }
-/// For a path, size and modification time of the file; empty when there is none.
+/// The fingerprint of a partition. For a path, this is the size and modification time of the file, or empty if the
+/// file does not exist.
 template <class P, class Partition>
 [[nodiscard]] std::string partition_fingerprint_of(const P& p, const Partition& partition) {
   if constexpr (HasPartitionFingerprint<P>) {
     return p.partition_fingerprint(partition);
   } else if constexpr (PathLike<Partition> && !HasPartitionId<P>) {
-    std::error_code error;  // found by argument: whoever has paths has <filesystem>
+    std::error_code error;  // found by argument-dependent lookup: code that has paths includes <filesystem>
     const auto size = file_size(partition, error);
     const auto changed = error ? decltype(last_write_time(partition, error)){} : last_write_time(partition, error);
     if (error) return {};
@@ -345,7 +346,7 @@ template <class P, class Partition>
     return {};
   }
 }
-/// Says that its source is consumed by acknowledgement (`Emitter::retain`).
+/// Whether the pipeline declares that its source is consumed by acknowledgement (`Emitter::retain`).
 template <class P>
 inline constexpr bool acknowledging = [] {
   if constexpr (requires {
@@ -355,7 +356,7 @@ inline constexpr bool acknowledging = [] {
   else
     return false;
 }();
-/// Says that it resumes: that it extracts the same items in the same order again, from a mark on.
+/// A pipeline that declares that it can resume: it extracts the same items in the same order again, from a mark on.
 template <class P>
 concept Replayable = requires { typename P::position; };
 template <class P>
@@ -366,7 +367,7 @@ template <Replayable P>
 struct PositionOf<P> {
   using type = typename P::position;
 };
-/// What `extract` is called with: an `Emitter<E>&`, too, takes it.
+/// The argument of `extract`. An `extract` that takes an `Emitter<E>&` accepts it too.
 template <class P, class E>
 using emitter_t = Emitter<E, typename PositionOf<P>::type>;
 template <class P>
