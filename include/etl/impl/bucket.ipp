@@ -26,7 +26,7 @@
 
 namespace etl::inline v0::detail {
 
-/// Every option that is bad, or that a bucket does not honour, is named in one error.
+/// Checks the options. One error names every option that is invalid or that a bucket does not support.
 [[nodiscard]] inline Options bucket_options(Options options) {
   auto problem = options.validate();
   const auto refuse = [&problem](bool given, std::string_view what) {
@@ -65,7 +65,7 @@ struct BucketEngine::Parts {
         intake(*batcher, queue, calls.traits().item, options),
         stop(std::move(its_stop)) {
     stage.attach(*batcher, executor);
-    // In source order, too: workers that take items out of the queue at once do so in any order.
+    // `Order::Source` needs the weighed intake too: workers take items out of the shared queue in any order.
     if (options.batch_bytes || options.memory || options.order == Order::Source)
       batcher->set_source(&weighed.emplace(*batcher, calls.traits().item, options));
     else
@@ -85,7 +85,7 @@ struct BucketEngine::Parts {
     return made;
   }
 
-  /// Of batches whose items nobody could take out of the queue.
+  /// Hands over the items of batches that could not be taken out of the queue.
   void tell_left(RunReport& made) noexcept {
     auto error = guarded([&]() -> std::optional<Error> {
       const Error why = made.errors.empty() ? fatal("stopped before it was loaded") : made.errors.front().error;
@@ -112,7 +112,7 @@ struct BucketEngine::Parts {
   const std::shared_ptr<Batcher> batcher;
   const TimePoint started = batcher->now();
   SharedIntake intake;
-  std::optional<WeighedIntake> weighed;           // in its place, where items are weighed or ordered
+  std::optional<WeighedIntake> weighed;           // replaces the shared intake if items are weighed or ordered
   std::atomic<std::uint32_t> next_partition = 1;  // 0 is the shared intake
   const StopToken stop;
   std::optional<std::stop_callback<Drain>> on_drain;

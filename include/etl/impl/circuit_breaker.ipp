@@ -35,7 +35,7 @@ ETLPIPE_COMPILED CircuitBreaker::Admitted CircuitBreaker::admit(const Waiter& wa
         state_ = State::HalfOpen;
         return Admitted::Probe;
       }
-      again = detail::after(now, std::chrono::milliseconds(10));  // the probe is at work
+      again = detail::after(now, std::chrono::milliseconds(10));  // the probe is in progress
       if (state_ == State::Open) again = std::max(again, detail::after(opened_, policy_.reset));
     }
     if (!waiter.wait_until(again)) return Admitted::No;
@@ -43,7 +43,7 @@ ETLPIPE_COMPILED CircuitBreaker::Admitted CircuitBreaker::admit(const Waiter& wa
 }
 ETLPIPE_COMPILED void CircuitBreaker::settle(Admitted as, bool failed, TimePoint now) {
   const std::lock_guard lock(mutex_);
-  // Calls that were let through before the circuit opened have no say any more.
+  // Calls that were admitted before the circuit opened no longer count.
   if (as == Admitted::Call && state_ != State::Closed) return;
   in_a_row_ = failed ? in_a_row_ + 1 : 0;
   if (!failed) {

@@ -24,11 +24,11 @@
 namespace etl::inline v0 {
 namespace detail {
 
-/// Threads of our own that run one Asio context. (asio::thread_pool waits for ever for the threads that have started
-/// when a later one cannot.)
+/// Threads that run one Asio context. (asio::thread_pool is not usable: if a thread cannot be started, it waits for
+/// ever for the threads that have started.)
 class ThreadPool {
  public:
-  /// Throws std::system_error when a thread cannot be started; then those that were started have ended.
+  /// Throws std::system_error if a thread cannot be started; the threads that were started have then ended.
   explicit ThreadPool(std::size_t threads) : context_(threads == 1 ? 1 : ASIO_CONCURRENCY_HINT_DEFAULT) {
     threads_.reserve(threads);
     for (std::size_t i = 0; i < threads; ++i) start(i + 1, threads);
@@ -46,12 +46,13 @@ class ThreadPool {
   }
 
   asio::io_context context_;
-  std::vector<std::jthread> threads_;  // joined before the context goes
-  // Goes first: then the threads run what was posted, and end.
+  std::vector<std::jthread> threads_;  // joined before the context is destroyed
+  // Destroyed first. The threads then run the work that was posted, and end.
   asio::executor_work_guard<asio::io_context::executor_type> work_{context_.get_executor()};
 };
 
-/// A pool of our own threads, joined when destroyed; in a child of fork(), which has no threads, left as it is.
+/// A pool of threads, joined on destruction. In a child of fork(), which has no such threads, the pool is left as it
+/// is.
 class PoolBackend final : public ExecutorBackend {
  public:
   explicit PoolBackend(std::size_t threads) : pool_(threads), asio_(pool_->executor()) {}

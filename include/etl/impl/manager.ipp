@@ -20,7 +20,7 @@
 namespace etl::inline v0 {
 namespace detail {
 
-// NotRun is worse than any completion and better than a failure.
+// Orders outcomes from best to worst. NotRun is worse than any completion and better than a failure.
 [[nodiscard]] inline int rank(Outcome o) noexcept {
   return o == Outcome::NotRun ? 2 * static_cast<int>(Outcome::Cancelled) + 1 : 2 * static_cast<int>(o);
 }

@@ -24,7 +24,8 @@
 namespace etl::inline v0 {
 namespace detail {
 
-/// The whole number in an environment variable; nothing when it is not set or empty. Throws for anything else.
+/// The whole number in an environment variable, or nothing if the variable is not set or is empty. Throws if the value
+/// is anything else.
 [[nodiscard]] inline std::optional<std::uint64_t> number_in_environment(const char* name, std::uint64_t most) {
   const char* const text = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nothing here sets variables
   if (text == nullptr || *text == '\0') return std::nullopt;

@@ -23,7 +23,7 @@ ETLPIPE_COMPILED bool RateLimiter::acquire(std::uint64_t items, std::uint64_t by
     const TimePoint now = waiter.now();
     const std::optional<TimePoint> due = take(items, bytes, now);
     if (!due) return !waiter.stopped();
-    // Looks again before it is due when the rate may have been raised meanwhile.
+    // Looks again before the time is due, because the rate may have been raised meanwhile.
     if (!waiter.wait_until(std::min(*due, detail::after(now, std::chrono::milliseconds(100))))) return false;
   }
 }
@@ -47,7 +47,7 @@ ETLPIPE_COMPILED double RateLimiter::full(double rate) const {
   return rate * std::chrono::duration<double>(rates_.burst).count();
 }
 
-/// Takes the tokens, or says when to ask again.
+/// Takes the tokens, or returns when to ask again.
 ETLPIPE_COMPILED std::optional<TimePoint> RateLimiter::take(std::uint64_t items, std::uint64_t bytes, TimePoint now) {
   const std::lock_guard lock(mutex_);
   if (last_) {
@@ -67,7 +67,7 @@ ETLPIPE_COMPILED std::optional<TimePoint> RateLimiter::take(std::uint64_t items,
 ETLPIPE_COMPILED void RateLimiter::refill(double& tokens, double rate, double seconds) const {
   if (seconds > 0) tokens = std::min(full(rate), tokens + rate * seconds);
 }
-/// Seconds until so many tokens, or a full bucket, are there.
+/// Seconds until `wanted` tokens are available, or the bucket is full.
 ETLPIPE_COMPILED double RateLimiter::missing(double wanted, double tokens, double rate) const {
   if (rate == Rates::unlimited) return 0;
   return (std::min(wanted, full(rate)) - tokens) / rate;

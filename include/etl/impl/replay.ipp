@@ -25,7 +25,8 @@
 
 namespace etl::inline v0::detail {
 
-/// A letter whose item was rejected again: with the place of the old one, and what is new.
+/// The letter of an item that was rejected again: it keeps the place of the old letter and gets the new stage and
+/// errors.
 [[nodiscard]] inline DeadLetter tried_again(DeadLetter old, Stage stage, std::vector<std::string> errors) {
   old.stage = stage;
   old.errors = std::move(errors);
@@ -140,7 +141,7 @@ ETLPIPE_COMPILED RunReport replay_failed(RunReport report, const Options& option
   return report;
 }
 
-/// Adds what goes wrong in `settle` to the report.
+/// Calls `settle` and adds its errors to the report.
 template <class F>
 [[nodiscard]] RunReport with_settled(RunReport report, const Options& options, F&& settle) noexcept {
   auto error = guarded([&]() -> std::optional<Error> {
@@ -161,7 +162,7 @@ ETLPIPE_COMPILED RunReport after_replay(RunReport report, const Options& own, co
                                         CheckpointStore& store) noexcept {
   const auto superseded = [](const ErrorRecord& e) { return e.error.code == Errc::Superseded; };
   if (own.delivery.dry_run || std::ranges::any_of(report.errors, superseded))
-    return report;  // nothing of ours is there
+    return report;  // no progress of this replay is kept there
   return with_settled(std::move(report), options, [&] { return store.reset(own.name); });
 }
 

@@ -74,7 +74,7 @@ ETLPIPE_COMPILED StageTimes::StageTimes(const Histogram& h)
 ETLPIPE_COMPILED void RunReport::add_error(ErrorRecord record) noexcept {
   ++error_count;
   if (errors.size() >= max_errors) return;
-  static_cast<void>(detail::guarded([&]() -> std::optional<Error> {  // no memory: it is counted
+  static_cast<void>(detail::guarded([&]() -> std::optional<Error> {  // no memory: the error is only counted
     errors.push_back(std::move(record));
     return std::nullopt;
   }));
@@ -212,7 +212,7 @@ ETLPIPE_COMPILED void RunReport::append_figures(std::string& out) const {
   detail::append_stage(out, "post_process", post_process);
 }
 
-/// Rejects are no errors: they have a list of their own.
+/// Appends the errors. Rejected items have their own list.
 ETLPIPE_COMPILED void RunReport::append_errors(std::string& out, const ReportStyle& style) const {
   const std::size_t most = style.verbose ? max_errors : 5;
   const auto list = [&](bool rejects, std::string_view heading) {

@@ -34,7 +34,7 @@ ETLPIPE_COMPILED bool SharedIntake::wait_for_room(Pushed pushed) {
   if (pushed == Pushed::Full)
     batcher_.wait_helping(lock, [this] {
       const std::uint64_t held = held_.load(std::memory_order_acquire) & ~refused;
-      // With nothing in flight the rest is an open batch, which may never get smaller.
+      // If nothing is in flight, all held items are in the open batch, which may never become smaller.
       return held <= bound_ / 2 || (held < bound_ && batcher_.in_flight() == 0);
     });
   if (!batcher_.refusing()) return true;
@@ -61,7 +61,7 @@ ETLPIPE_COMPILED void SharedIntake::seal_stragglers() {
   }
   BatchQueue rest;
   seal_rest(rest);
-  if (const std::uint64_t lost = open_items(); lost > 0) {  // no memory; they go with the queue
+  if (const std::uint64_t lost = open_items(); lost > 0) {  // no memory: the items are lost with the queue
     sealed_.fetch_add(lost, std::memory_order_relaxed);
     batcher_.count_lost(lost);
   }
@@ -73,7 +73,8 @@ ETLPIPE_COMPILED TimePoint SharedIntake::seal_due(TimePoint now, BatchQueue& sea
   const TimePoint due = after(opened_, options_.timeout);
   if (due > now) return due;
   if (!seal(std::min(batch_size_, open_items()), FlushReason::Timeout, now, sealed)) return TimePoint::max();
-  if (open_items() == 0) return TimePoint::max();  // a push in between has seen the seal, or is seen here
+  // A concurrent push either sees this seal, or this check sees the push.
+  if (open_items() == 0) return TimePoint::max();
   start_open(now);
   return after(opened_, options_.timeout);
 }
@@ -108,14 +109,14 @@ ETLPIPE_COMPILED void SharedIntake::settled(std::uint32_t held) noexcept {
   batcher_.notify_waiting();
 }
 
-/// An item that was counted as held is not. Who waits may have seen it.
+/// Gives back a place that was counted as held. A waiting thread may have seen the place as taken.
 ETLPIPE_COMPILED void SharedIntake::let_go() {
   const std::uint64_t held = held_.fetch_sub(1, std::memory_order_acq_rel) - 1;
-  if (held >= bound_) return;  // as nearly always, and when intake is refused
+  if (held >= bound_) return;  // still full, as in almost all cases, or intake is refused
   auto lock = batcher_.lock();
   batcher_.notify_waiting();
 }
-/// However large a capacity is asked for, the refused bit lies above it.
+/// Limits the capacity, so that the `refused` bit lies above every possible count.
 ETLPIPE_COMPILED std::uint64_t SharedIntake::bound_of(const Options& options) {
   constexpr std::uint64_t most = refused >> 1;
   const std::uint64_t batches = options.effective_capacity();
@@ -124,7 +125,7 @@ ETLPIPE_COMPILED std::uint64_t SharedIntake::bound_of(const Options& options) {
 
 ETLPIPE_COMPILED void SharedIntake::look_after_open() {
   auto lock = batcher_.lock();
-  if (batcher_.refusing()) return;  // seal_stragglers will
+  if (batcher_.refusing()) return;  // `seal_stragglers` seals the item
   BatchQueue full;
   while (open_items() >= batch_size_ && seal(batch_size_, FlushReason::Size, batcher_.now(), full)) {}
   if (open_items() > 0 && !timed_) start_open(batcher_.now());
@@ -138,7 +139,7 @@ ETLPIPE_COMPILED void SharedIntake::start_open(TimePoint now) noexcept {
 ETLPIPE_COMPILED void SharedIntake::seal_rest(BatchQueue& sealed) noexcept {
   while (open_items() > 0 && seal(std::min(batch_size_, open_items()), FlushReason::Close, batcher_.now(), sealed)) {}
 }
-/// False: there was no memory, which has failed the bucket.
+/// Returns false if there was no memory; the bucket has then failed.
 ETLPIPE_COMPILED bool SharedIntake::seal(std::uint64_t count, FlushReason reason, TimePoint time,
                                          BatchQueue& sealed) noexcept {
   assert(count <= batch_size_);

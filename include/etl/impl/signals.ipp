@@ -23,8 +23,8 @@
 namespace etl::inline v0 {
 namespace detail {
 
-/// What the process did about some signals when this was made; done again by `restore`, and at the end. Signals that
-/// were ignored are not among them.
+/// How the process handled some signals when this object was made. `restore` and the destructor set that handling
+/// again. Signals that were ignored are not included.
 class FormerHandling {
  public:
   explicit FormerHandling(std::initializer_list<int> signals) {
@@ -54,8 +54,8 @@ class FormerHandling {
   std::vector<std::pair<int, Handling>> former_;
 };
 
-/// The thread that turns signals into stop requests. Ends with its destruction; leaves the default handling behind, as
-/// Asio does.
+/// The thread that turns signals into stop requests. Its destruction ends it. Afterwards the signals have their
+/// default handling, because Asio leaves it so.
 class SignalThread {
  public:
   SignalThread(const FormerHandling& former, StopSource& source, std::string note)
@@ -83,26 +83,27 @@ class SignalThread {
       if (!source_.stop_requested()) tell();
       if (source_.request_drain()) return wait();
       source_.request_abandon();
-      former_.restore();  // at once: by way of Asio the signal would have its default effect for a moment
+      former_.restore();  // at once: through Asio, the signal would have its default effect for a moment
     });
   }
-  /// On a line of its own, in place of a progress bar, which is drawn again below (ECMA-48 EL).
+  /// Writes the note on its own line, in place of a progress bar, which is then drawn again below (ECMA-48 EL).
   void tell() const {
     if (note_.empty() || ::isatty(STDERR_FILENO) != 1) return;
     const std::string line = "\r\x1b[K" + note_ + '\n';
-    static_cast<void>(::write(STDERR_FILENO, line.data(), line.size()) < 0);  // nobody is there to be told
+    static_cast<void>(::write(STDERR_FILENO, line.data(), line.size()) < 0);  // an error can be reported to nobody
   }
   const FormerHandling& former_;
   StopSource& source_;
   const std::string note_;
   asio::io_context io_{1};
-  asio::basic_signal_set<asio::io_context::executor_type> set_;  // not of any executor: that takes a second to compile
+  // With the default executor, compiling takes a second longer.
+  asio::basic_signal_set<asio::io_context::executor_type> set_;
   std::thread thread_;
 };
 
-/// Watches signals as long as it lives. Puts their former handling back when destroyed, when it cannot be made, and
-/// after the second signal, so that a third has its former effect. Of several watches of one signal, the one made last
-/// has to end first. In a child of fork() its destruction does no more than that.
+/// Watches signals as long as it lives. Restores their former handling on destruction, if the watch cannot be made,
+/// and after the second signal, so that a third signal has its former effect. If several watches watch one signal, the
+/// watch made last must end first. In a child of fork(), destruction only restores the handling.
 class SignalWatch {
  public:
   SignalWatch(std::initializer_list<int> signals, std::string note)
@@ -110,7 +111,7 @@ class SignalWatch {
   StopSource source;
 
  private:
-  const FormerHandling former_;  // restored when the thread has ended, or cannot be started
+  const FormerHandling former_;  // restored after the thread has ended, or if it cannot be started
   OfThisProcess<SignalThread> thread_;
 };
 

@@ -24,7 +24,7 @@
 namespace etl::inline v0 {
 namespace detail {
 
-/// What a `RunHandle` holds. Its end drains the run and waits for it.
+/// The contents of a `RunHandle`. Destruction drains the run and waits for it.
 class StartedRun {
  public:
   using Run = std::function<RunReport(const Options&, const Environment&, StopToken)>;
@@ -56,7 +56,7 @@ class StartedRun {
     if (auto live = view_.status()) return std::move(*live);
     RunStatus status;
     if (future.wait_for(std::chrono::seconds(0)) != std::future_status::ready)
-      return status;  // not yet, or just ending
+      return status;  // the run has not begun, or is just ending
     status.items = future.get().items;
     status.elapsed = future.get().elapsed;
     return status;
@@ -104,7 +104,8 @@ ETLPIPE_COMPILED RunHandle::RunHandle(Options options, StopToken stop, Run run)
     : run_(std::make_unique<detail::StartedRun>(std::move(options), std::move(stop), std::move(run))) {}
 ETLPIPE_COMPILED RunHandle::RunHandle(RunHandle&& other) noexcept = default;
 ETLPIPE_COMPILED RunHandle::~RunHandle() {
-  if (run_ != nullptr && !run_->here()) static_cast<void>(run_.release());  // its thread is not there to be waited for
+  // In a child of fork(): the thread to wait for does not exist.
+  if (run_ != nullptr && !run_->here()) static_cast<void>(run_.release());
 }
 
 ETLPIPE_COMPILED RunStatus RunHandle::status() const { return run_->status(); }
@@ -112,7 +113,7 @@ ETLPIPE_COMPILED bool RunHandle::request_drain() { return run_->source().request
 ETLPIPE_COMPILED bool RunHandle::request_abandon() { return run_->source().request_abandon(); }
 ETLPIPE_COMPILED const RunReport& RunHandle::wait() const { return run_->future.get(); }
 ETLPIPE_COMPILED const RunReport* RunHandle::wait_for(std::chrono::nanoseconds most) const {
-  // A time-out that is too long for the clock is none.
+  // A time-out that the clock cannot represent counts as none.
   const TimePoint due = detail::after(Clock::now(), most);
   if (due == TimePoint::max()) return &wait();
   return run_->future.wait_until(due) == std::future_status::ready ? &run_->future.get() : nullptr;

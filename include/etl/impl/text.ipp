@@ -13,7 +13,7 @@
 namespace etl::inline v0 {
 namespace detail {
 
-/// The offset of the first byte from `at` on that is not ASCII, or up to 7 less.
+/// The offset of the first byte from `at` on that is not ASCII. The result may be up to 7 less.
 [[nodiscard]] inline std::size_t skip_ascii(std::string_view text, std::size_t at) noexcept {
   constexpr std::uint64_t high_bits = 0x8080'8080'8080'8080;
   for (; text.size() - at >= 8; at += 8) {
