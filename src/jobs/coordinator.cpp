@@ -24,7 +24,7 @@ Result<std::vector<Input>> inputs_of(std::span<const std::filesystem::path> file
   return inputs;
 }
 
-/// Gives units to the store a few at a time.
+/// Adds units to the store, a few at a time.
 class Adder {
  public:
   Adder(JobStore& store, Id job) : store_(store), job_(job) {}
@@ -36,7 +36,7 @@ class Adder {
     auto added = store_.add_units(job_, next_, waiting_);
     next_ += waiting_.size();
     waiting_.clear();
-    most_ = std::min<std::size_t>(2 * most_, 64);  // the first ones soon, so that workers can begin
+    most_ = std::min<std::size_t>(2 * most_, 64);  // the first units soon, so that workers can begin
     return added;
   }
 

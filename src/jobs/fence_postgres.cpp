@@ -1,11 +1,11 @@
-/// The lease within the transaction of the rows, in PostgreSQL.
+/// Checks the lease within the transaction that writes the rows, in PostgreSQL.
 
 #include <etl/jobs/postgres.hpp>
 
 namespace etl::inline v0::jobs {
 
 Result<void> check_lease(postgres::Tx& tx, const Lease& lease, const Landed& landed) {
-  // The row is locked from here to the commit: whoever reclaims the unit skips it (SKIP LOCKED), or waits.
+  // This locks the row until the commit: a worker that reclaims units skips the row (SKIP LOCKED), or waits.
   const auto rows = tx.query(
       "UPDATE etl_job_units SET records=records+$1, rejected=rejected+$2 WHERE id=$3 AND epoch=$4 AND state='running'",
       landed.records, landed.rejected, lease.unit, lease.epoch);

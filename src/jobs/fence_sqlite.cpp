@@ -1,4 +1,4 @@
-/// The lease within the transaction of the rows, in SQLite.
+/// Checks the lease within the transaction that writes the rows, in SQLite.
 
 #include <etl/jobs/sqlite.hpp>
 

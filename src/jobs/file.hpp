@@ -1,5 +1,5 @@
 #pragma once
-/// A file that is read from any place.
+/// A file that can be read from any offset.
 
 #include <cstddef>
 #include <cstdint>
@@ -17,7 +17,7 @@ class File {
   File(File&& other) noexcept : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
   File& operator=(File&&) = delete;
   ~File();
-  /// At least one byte from `offset` on; 0 at the end.
+  /// Reads at least one byte from `offset` on; returns 0 at the end.
   [[nodiscard]] Result<std::size_t> read(std::uint64_t offset, std::span<char> to) const;
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
 

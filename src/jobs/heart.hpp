@@ -1,5 +1,5 @@
 #pragma once
-/// Heartbeats: a thread and a connection of their own, so that no load delays them (G20).
+/// Sends heartbeats on its own thread and connection, so that no load delays them (G20).
 
 #include <chrono>
 #include <condition_variable>
@@ -20,14 +20,14 @@ class Heart {
   Heart(std::unique_ptr<JobStore> jobs, std::chrono::milliseconds lease)
       : jobs_(std::move(jobs)), lease_time_(lease), thread_([this](const std::stop_token& stop) { beat(stop); }) {}
 
-  /// From now on this lease is kept. If it is lost, `run` is abandoned.
+  /// Keeps this lease from now on. If the lease is lost, `run` is abandoned.
   void keep(const Lease& lease, StopSource run) {
     const std::lock_guard lock(mutex_);
     lease_ = lease;
     run_ = std::move(run);
     lost_ = false;
   }
-  /// No more. Returns whether the lease was lost.
+  /// Stops keeping the lease. Returns whether the lease was lost.
   bool leave() {
     const std::lock_guard lock(mutex_);
     lease_.reset();
@@ -44,7 +44,8 @@ class Heart {
       lock.unlock();
       const auto lost = jobs_->beat({&lease, 1}, lease_time_);
       lock.lock();
-      // A database that is away is asked again soon. The lease may run out meanwhile; commits are fenced anyhow.
+      // If the database cannot be reached, try again soon. The lease may expire meanwhile; that is safe, because
+      // commits are fenced.
       pause = lost ? lease_time_ / 3 : std::min<std::chrono::milliseconds>(lease_time_ / 3, std::chrono::seconds(1));
       const bool same = lease_ && lease_->unit == lease.unit && lease_->epoch == lease.epoch;
       if (!same || !lost || lost->empty()) continue;
@@ -60,7 +61,7 @@ class Heart {
   std::optional<Lease> lease_;
   StopSource run_;
   bool lost_ = false;
-  std::jthread thread_;  // the last member: it uses the others
+  std::jthread thread_;  // the last member, because the thread uses the others
 };
 
 }  // namespace etl::inline v0::jobs::detail

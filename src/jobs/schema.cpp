@@ -1,4 +1,4 @@
-/// The tables of jobs, and how older ones become newer ones.
+/// The tables of jobs, and their migrations.
 
 #include <array>
 #include <string>
@@ -11,8 +11,8 @@
 namespace etl::inline v0::jobs::detail {
 namespace {
 
-// Each migration is a list of statements, and is never changed once it is released. `@id` is the type of a number that
-// the database gives. Heartbeats change no column of an index, so that PostgreSQL can update such a row in place (HOT).
+// Each migration is a list of statements that never changes after its release. `@id` is the type of a number that the
+// database assigns. Heartbeats change no indexed column, so that PostgreSQL can update the row in place (HOT).
 constexpr std::array version_1{
     std::string_view(R"(CREATE TABLE etl_jobs(
       id @id, organisation TEXT NOT NULL, type TEXT NOT NULL, version TEXT NOT NULL, spec TEXT NOT NULL,
@@ -65,7 +65,7 @@ Result<void> migrate(Sql& sql) {
   if (*version == newest) return {};
   return sql.transaction([&]() -> Result<void> {
     if (auto locked = sql.lock_schema(); !locked) return locked;
-    version = version_of(sql);  // another process may have been faster, and newer
+    version = version_of(sql);  // another process may have migrated already, perhaps to a newer version
     if (!version) return failure(version.error());
     if (auto good = refuse_newer(sql, *version); !good) return good;
     if (*version == newest) return {};

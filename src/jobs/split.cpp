@@ -47,7 +47,7 @@ Result<std::size_t> File::read(std::uint64_t offset, std::span<char> to) const {
 
 namespace {
 
-// Of a file that is neither plain nor gzip: it is read from its beginning.
+// The restart point of a file that is neither plain nor gzip. Such a file is read from its beginning.
 constexpr std::string_view whole_file = "whole";
 
 std::uint64_t lines_in(std::string_view text) {

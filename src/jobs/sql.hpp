@@ -1,5 +1,5 @@
 #pragma once
-/// What the jobs ask of a database: statements in the part of SQL that SQLite and PostgreSQL share.
+/// The interface of the jobs to a database, with statements in the SQL that SQLite and PostgreSQL share.
 
 #include <chrono>
 #include <cstdint>
@@ -19,9 +19,9 @@
 
 namespace etl::inline v0::jobs::detail {
 
-/// A parameter.
+/// A parameter of a statement.
 using Value = std::variant<std::int64_t, std::string>;
-/// A result. NULL is an empty text.
+/// The rows of a result. NULL is an empty text.
 class Table {
  public:
   std::vector<std::vector<std::string>> rows{};
@@ -34,31 +34,31 @@ class Table {
 /// See `Sql`.
 inline constexpr std::string_view varying = "/*v*/ ";
 
-/// A connection to a database. In its SQL, parameters are `?1`, `?2`, ..., `@now` is the database's time in ms since
-/// 1970, and `@skip` follows a SELECT whose rows are locked: rows that another transaction has locked are left out. A
-/// text that begins with `varying` is not kept prepared, because the next one will differ.
+/// A connection to a database. In its SQL, `?1`, `?2`, ... are parameters. `@now` is the database's time in ms since
+/// 1970. `@skip` follows a SELECT that locks its rows, and skips rows that another transaction has locked. A text that
+/// begins with `varying` is not kept as a prepared statement, because the next text will differ.
 class Sql {
  public:
   Sql() = default;
   Sql(const Sql&) = delete;
   Sql& operator=(const Sql&) = delete;
   virtual ~Sql() = default;
-  /// Another connection.
+  /// Opens another connection to the same database.
   [[nodiscard]] virtual Result<std::unique_ptr<Sql>> again() = 0;
   [[nodiscard]] virtual const std::string& name() const noexcept = 0;
-  /// One statement that reads, or a statement of a transaction.
+  /// Runs one statement that reads, or one statement of a transaction.
   [[nodiscard]] virtual Result<Table> run(std::string_view sql, std::span<const Value> values) = 0;
   [[nodiscard]] Result<Table> run(std::string_view sql, std::initializer_list<Value> values = {}) {
     return run(sql, std::span(values.begin(), values.size()));
   }
-  /// One statement that writes, as a transaction.
+  /// Runs one statement that writes, as its own transaction.
   [[nodiscard]] virtual Result<Table> write(std::string_view sql, std::span<const Value> values) = 0;
   [[nodiscard]] Result<Table> write(std::string_view sql, std::initializer_list<Value> values = {}) {
     return write(sql, std::span(values.begin(), values.size()));
   }
-  /// `work` as a transaction, which is rolled back if it returns an error.
+  /// Runs `work` as a transaction. If `work` returns an error, the transaction is rolled back.
   [[nodiscard]] virtual Result<void> transaction(const std::function<Result<void>()>& work) = 0;
-  /// No other process does this at the same time. Call it within a transaction.
+  /// Locks the schema, so that no other process changes it at the same time. Call it within a transaction.
   [[nodiscard]] virtual Result<void> lock_schema() = 0;
   /// Whether a table exists.
   [[nodiscard]] virtual Result<bool> has_table(std::string_view table) = 0;
@@ -74,9 +74,9 @@ class Sql {
 /// Makes or migrates the tables.
 [[nodiscard]] Result<void> migrate(Sql& sql);
 
-/// The text with every `from` replaced.
+/// Returns `text` with every `from` replaced by `to`.
 [[nodiscard]] std::string replaced(std::string text, std::string_view from, std::string_view to);
-/// A time for SQL.
+/// Converts a time for SQL.
 [[nodiscard]] inline std::int64_t in_ms(std::chrono::milliseconds time) { return time.count(); }
 
 }  // namespace etl::inline v0::jobs::detail

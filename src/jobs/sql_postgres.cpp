@@ -15,9 +15,9 @@
 namespace etl::inline v0::jobs::detail {
 namespace {
 
-// The time of the statement's own moment: within a transaction now() stands still.
+// The time at which the expression runs; now() does not change within a transaction.
 constexpr std::string_view postgres_now = "(extract(epoch FROM clock_timestamp())*1000)::bigint";
-// Locks of this component in the two-key space of advisory locks.
+// The locks of this component in the two-key space of advisory locks.
 constexpr std::string_view lock_text = "SELECT pg_advisory_xact_lock(1702128746, 1)";
 
 class PostgresSql final : public Sql {
@@ -60,13 +60,13 @@ class PostgresSql final : public Sql {
     }
     if (!done) return done;
     done = transaction->commit();
-    // Everything here may be done twice.
+    // Every transaction of the jobs may be repeated safely.
     if (!done && done.error().code == etl::Errc::OutcomeUnknown) done.error().error_class = ErrorClass::Transient;
     return done;
   }
   Result<void> lock_schema() override { return without_rows(run(lock_text, {})); }
   Result<bool> has_table(std::string_view table) override {
-    // Not to_regclass(): it may answer from a cache that is older than the lock of the schema.
+    // to_regclass() is not safe here: it may answer from a cache that is older than the lock of the schema.
     const auto found = run("SELECT 1 FROM pg_catalog.pg_class WHERE relname=?1 AND pg_catalog.pg_table_is_visible(oid)",
                            std::vector<Value>{std::string(table)});
     if (!found) return failure(found.error());
@@ -99,12 +99,12 @@ class PostgresSql final : public Sql {
     bool& on;
   };
   Result<void> connected() {
-    // A connection that was lost within a transaction is not made anew there: the transaction fails as a whole.
+    // A connection that is lost within a transaction is not reopened: the transaction fails as a whole.
     if (within_ || connection_.alive()) return {};
     listening_ = false;
     return connection_.reconnect();
   }
-  /// Whether a hint has come.
+  /// Whether a hint has arrived.
   bool told() {
     if (!connection_.alive() || PQconsumeInput(connection_.handle()) == 0) return false;
     bool any = false;
@@ -124,7 +124,7 @@ class PostgresSql final : public Sql {
   std::string url_;
   StoreOptions options_;
   bool listening_ = false;
-  bool within_ = false;  // a transaction
+  bool within_ = false;  // a transaction is open
 };
 
 }  // namespace

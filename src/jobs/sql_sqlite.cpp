@@ -1,4 +1,4 @@
-/// Jobs in SQLite. Every write begins with the write lock (BEGIN IMMEDIATE), so that it never fails halfway.
+/// Jobs in SQLite. Every write first takes the write lock (BEGIN IMMEDIATE), so that it never fails halfway.
 
 #include <condition_variable>
 #include <map>
@@ -12,7 +12,7 @@
 namespace etl::inline v0::jobs::detail {
 namespace {
 
-// SQLite has had milliseconds in unixepoch() only since 3.42.
+// Needed because unixepoch() has milliseconds only since SQLite 3.42.
 constexpr std::string_view sqlite_now = "CAST(ROUND((julianday('now')-2440587.5)*86400000.0) AS INTEGER)";
 
 class SqliteSql final : public Sql {
@@ -46,7 +46,7 @@ class SqliteSql final : public Sql {
     if (auto done = work(); !done) return done;
     return transaction->commit();
   }
-  Result<void> lock_schema() override { return {}; }  // the transaction has the lock
+  Result<void> lock_schema() override { return {}; }  // the transaction already holds the write lock
   Result<bool> has_table(std::string_view table) override {
     const auto found = run("SELECT 1 FROM sqlite_master WHERE type='table' AND name=?1", {{std::string(table)}});
     if (!found) return failure(found.error());

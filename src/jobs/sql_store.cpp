@@ -1,4 +1,4 @@
-/// Jobs and units by SQL, the same in SQLite and PostgreSQL.
+/// Jobs and units in SQL, the same for SQLite and PostgreSQL.
 
 #include <algorithm>
 #include <charconv>
@@ -48,21 +48,21 @@ Result<void> nothing(const Result<Table>& done) {
 }
 std::int64_t signed_of(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
-/// "(1,7),(2,9)": units and epochs.
+/// Lists units and epochs as "(1,7),(2,9)".
 std::string list_of(std::span<const Lease> leases) {
   std::string list;
   for (const Lease& one : leases)
     fmt::format_to(std::back_inserter(list), "{}({},{})", list.empty() ? "" : ",", one.unit, one.epoch);
   return list;
 }
-/// The first unit of a job in a state, or NULL. In the order of the index for that state: with EXISTS, PostgreSQL may
-/// read the whole table for it when its statistics are old.
+/// SQL for the first unit of a job in a state, or NULL. The order follows the index for that state: with EXISTS,
+/// PostgreSQL may read the whole table if its statistics are old.
 std::string first_unit(std::string_view job, std::string_view state, std::string_view more = "") {
   return fmt::format(
       "(SELECT p.number FROM etl_job_units p WHERE p.job={} AND p.state='{}' {} ORDER BY p.number LIMIT 1)", job, state,
       more);
 }
-/// The leases whose units are not in the result.
+/// The leases whose units are missing in the result.
 std::vector<Lease> missing(std::span<const Lease> leases, const Table& found) {
   std::vector<Lease> lost;
   for (const Lease& one : leases) {
@@ -156,7 +156,8 @@ class SqlJobStore final : public JobStore {
   Result<std::uint64_t> retry_quarantined(Id job) override {
     std::uint64_t count = 0;
     auto done = sql_->transaction([&]() -> Result<void> {
-      // The job first: `settle` takes its row, too, so that neither overlooks what the other one does.
+      // The job comes first. `settle` locks the job's row too, so neither transaction can miss the changes of the
+      // other.
       if (auto changed =
               change_within(job, "retry the quarantined units of",
                             "UPDATE etl_jobs SET finished_at=0, state=CASE WHEN state="
@@ -169,7 +170,7 @@ class SqlJobStore final : public JobStore {
           {job});
       if (!units) return failure(units.error());
       count = units->size();
-      // A job without quarantined units is as complete as it was.
+      // A job without quarantined units keeps its state.
       if (count == 0) return failure(Error{.code = Errc::WrongState});
       return sql_->hint();
     });
@@ -358,7 +359,7 @@ class SqlJobStore final : public JobStore {
   [[nodiscard]] Error not_found(std::string_view what) const {
     return {.code = Errc::NotFound, .context = fmt::format("{}: {}", name(), what)};
   }
-  /// A change of a lease's unit. Returns the new state.
+  /// Changes the unit of a lease. Returns the new state.
   Result<UnitState> end(const Lease& lease, std::string_view statement, std::initializer_list<Value> values) {
     const auto changed = sql_->run(statement, values);
     if (!changed) return failure(changed.error());

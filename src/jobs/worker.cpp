@@ -39,8 +39,8 @@ std::string some_name() {
   return fmt::format("{}:{}:{:04x}", host.data(), ::getpid(), std::random_device()() & 0xFFFFU);
 }
 
-/// Whether a file is still the one that was fingerprinted. The fingerprint is taken once, and again when the file's
-/// size or time has changed.
+/// Checks whether a file is still the file that was fingerprinted. The fingerprint is computed once, and again if the
+/// file's size or time has changed.
 class KnownFiles {
  public:
   Result<void> check(const Input& input) {
@@ -128,20 +128,20 @@ class Worker {
     return report_;
   }
 
-  /// Repeats an operation while the database is away. After a stop it is tried only a little longer.
+  /// Repeats an operation while the database cannot be reached. After a stop, it is repeated only for a few seconds.
   template <class Operation>
   auto insist(Operation operation) -> decltype(operation()) {
     constexpr auto patience = std::chrono::seconds(5);
     std::optional<SteadyClock::time_point> last;
     for (bool first = true;; first = false) {
-      // The answer to a claim may have been lost. What nobody works on is handed back, before anything else.
+      // The answer to a claim may have been lost, so first release the units that nobody works on.
       auto freed = first || unit_at_work_ ? Result<void>() : jobs_.release_all(claim_.worker);
       auto done = freed ? operation() : decltype(operation())(failure(freed.error()));
       if (done || done.error().error_class != ErrorClass::Transient) {
         pauses_.reset();
         return done;
       }
-      // The other workers were cut off, too. They have the time of a lease to be heard of again.
+      // Other workers probably lost the database too. They get the time of one lease to report again.
       no_reclaim_before_ = SteadyClock::now() + options_.lease;
       const bool stopping = stop_.drain().stop_requested();
       if (stopping && !last) last = SteadyClock::now() + patience;
@@ -191,7 +191,8 @@ class Worker {
   RunReport run_of(const Work& work, const StopSource& source) {
     Options options = options_.run;
     options.name = work.unit.pipeline();
-    options.delivery = {.incremental = true};  // a unit whose end was not told is found to have nothing left
+    // If the end of a unit was not recorded, the next run finds nothing left to do.
+    options.delivery = {.incremental = true};
     RunReport report{.pipeline = options.name, .outcome = Outcome::Failed};
     if (auto same = files_.check(work.input); !same) {
       report.add_error({.error = std::move(same.error()), .pipeline = options.name, .stage = Stage::PreProcess});
@@ -215,14 +216,14 @@ class Worker {
     return report;
   }
 
-  /// Tells the database how the unit has ended.
+  /// Records in the database how the unit has ended.
   Result<void> conclude(const Work& work, const RunReport& run, bool lost) {
     const Lease& lease = work.unit.lease;
     const Error* const why = run.errors.empty() ? nullptr : &run.errors.front().error;
     const auto is = [&](auto code) { return why != nullptr && why->code == code; };
     report_.records += run.items.loaded;
     report_.rejected += run.ok() ? run.items.rejected : 0;
-    // A lease counts as lost, too, when the job was cancelled: then the unit can still be handed back.
+    // A lease also counts as lost if the job was cancelled; the unit can then still be handed back.
     const bool stopped = run.outcome == Outcome::Cancelled || run.outcome == Outcome::DrainTimeout;
     Result<std::string_view> what = std::string_view();
     if (run.ok())
@@ -247,15 +248,16 @@ class Worker {
     if (!lost) return failure(std::move(lost.error()));
     passing_.erase(lease.unit);
     if (!lost->empty()) return std::string_view("lost");
-    // Its progress is of no more use. If it stays because the database is away, it does no harm.
+    // The progress of the unit is no longer needed. If it stays because the database cannot be reached, it does no
+    // harm.
     static_cast<void>(forget_(pipeline).has_value());
     return std::string_view("done");
   }
   Result<std::string_view> hand_back(const Lease& lease, milliseconds pause) {
     return told(insist([&] { return jobs_.release(lease, pause); }), "released");
   }
-  /// An error that may pass, such as that of a database that is away, is no attempt. But what does not pass in so many
-  /// runs in a row, none of which has landed a record, is a failure of the unit.
+  /// Handles an error that may pass, such as a database that cannot be reached: it does not count as an attempt. But
+  /// if several runs in a row fail in this way without a loaded record, the unit has failed.
   Result<std::string_view> let_pass(const Work& work, const RunReport& run) {
     constexpr std::uint32_t most = 5;
     std::uint32_t& in_a_row = passing_[work.unit.lease.unit];
@@ -263,7 +265,7 @@ class Worker {
     if (in_a_row % most == 0) return fail(work, run);
     return hand_back(work.unit.lease, pauses_.up_to(pause_after(in_a_row)));
   }
-  /// It doubles with each failure in a row, up to a minute.
+  /// The pause doubles with each failure in a row, up to a minute.
   [[nodiscard]] milliseconds pause_after(std::uint32_t failures) const {
     const auto doubled = options_.pause * (std::int64_t{1} << std::min<std::uint32_t>(failures - 1, 10));
     return std::min<milliseconds>(doubled, std::chrono::minutes(1));
@@ -276,14 +278,14 @@ class Worker {
     if (state) return std::string_view(*state == UnitState::Quarantined ? "quarantined" : "failed");
     return told(failure(std::move(state.error())), "");
   }
-  /// A lease that was lost just now is no error of the worker's.
+  /// Returns the result of the operation. A lease that was lost just now is not an error of the worker.
   static Result<std::string_view> told(Result<void> done, std::string_view what) {
     if (done) return what;
     if (done.error().code == Errc::LeaseLost) return std::string_view("lost");
     return failure(std::move(done.error()));
   }
 
-  /// The error of a unit: it names the unit, the file and the record.
+  /// The place of a unit's error: the unit, the file and the record.
   struct Place {
     Place(const Work& work, const RunReport& run) {
       text = fmt::format("unit {} of job '{}' ({}, bytes {} to {}, from line {} on): ", work.unit.number,
@@ -296,7 +298,7 @@ class Worker {
       }
     }
     std::string text;
-    bool only_repeats = false;  // the same records would be rejected again
+    bool only_repeats = false;  // another run would reject the same records again
   };
 
   JobStore& jobs_;
@@ -310,7 +312,8 @@ class Worker {
   Pauses pauses_;
   std::map<Id, Job> known_;
   std::map<Id, std::vector<Input>> inputs_;
-  std::map<Id, std::uint32_t> passing_;  // units whose last runs here have ended with an error that may pass
+  // For each unit, how many runs in a row have ended here with an error that may pass.
+  std::map<Id, std::uint32_t> passing_;
   SteadyClock::time_point no_reclaim_before_ = SteadyClock::now();
   bool unit_at_work_ = false;
   std::optional<Heart> heart_;
