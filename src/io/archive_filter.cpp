@@ -23,7 +23,7 @@
 namespace etl::inline v0::io::detail {
 namespace {
 
-/// libarchive's `raw` format is one file without a name: what its filters give.
+/// Decompresses with libarchive's `raw` format, which presents the output of the filters as one file without a name.
 class ArchiveSource final : public ByteSource {
  public:
   ArchiveSource(Source source, Compression compression)
@@ -60,14 +60,14 @@ class ArchiveSource final : public ByteSource {
     const int filter = compression_ == Compression::Bzip2 ? ::archive_read_support_filter_bzip2(handle)
                        : compression_ == Compression::Xz  ? ::archive_read_support_filter_xz(handle)
                                                           : ::archive_read_support_filter_zstd(handle);
-    if (filter != ARCHIVE_OK)  // else it would start a program
+    if (filter != ARCHIVE_OK)  // without this check libarchive would start a program
       return fail(fmt::format("this libarchive was built without {}", to_string(compression_)));
     ::archive_read_support_format_raw(handle);
     ::archive_read_support_format_empty(handle);
     archive_entry* entry = nullptr;
     if (::archive_read_open(handle, this, nullptr, &ArchiveSource::more, nullptr) != ARCHIVE_OK) return fail();
     const int header = ::archive_read_next_header(handle, &entry);
-    // What is too short to be told is none of libarchive's filters, and would be given as it is.
+    // libarchive finds no filter in data that is too short to recognise, and would return it unchanged.
     if (::archive_filter_code(handle, 0) == ARCHIVE_FILTER_NONE)
       return fail(fmt::format("{} data is cut off", to_string(compression_)));
     if (header == ARCHIVE_EOF) return end();
@@ -89,7 +89,7 @@ class ArchiveSource final : public ByteSource {
     ::archive_set_error(handle, EIO, "the source cannot be read");
     return ARCHIVE_FATAL;
   }
-  /// What follows the last stream is not passed over.
+  /// Data after the last stream is an error.
   void end() {
     ended_ = true;
     const auto taken = static_cast<std::uint64_t>(std::max<la_int64_t>(0, ::archive_filter_bytes(archive_.get(), -1)));
@@ -100,7 +100,7 @@ class ArchiveSource final : public ByteSource {
       fail(fmt::format("what follows byte {} is no {} data", taken, to_string(compression_)));
   }
   void fail(const std::string& what) {
-    if (failed_) return;  // the source's own error tells more
+    if (failed_) return;  // the source's own error says more
     failed_.emplace(Error{.code = std::make_error_code(std::errc::bad_message), .context = name() + ": " + what});
   }
   void fail() {
@@ -113,7 +113,7 @@ class ArchiveSource final : public ByteSource {
   Compression compression_;
   std::vector<char> buffer_;
   std::unique_ptr<archive, Free> archive_{};
-  std::uint64_t given_ = 0;  // compressed bytes that libarchive was given
+  std::uint64_t given_ = 0;  // compressed bytes given to libarchive
   bool ended_ = false;
   std::optional<Error> failed_{};
 };

@@ -6,7 +6,7 @@
 
 namespace etl::inline v0::io::detail {
 
-/// Of bzip2, xz or zstd.
+/// Decompresses bzip2, xz or zstd.
 [[nodiscard]] Source archive_filter(Source compressed, Compression compression);
 
 }  // namespace etl::inline v0::io::detail

@@ -35,7 +35,8 @@ std::optional<std::string> from_base64(std::string_view text) {
       bits = bits << 6U | static_cast<unsigned>(value);
     }
     for (std::size_t k = 0; k + 1 < digits; ++k) out += static_cast<char>(bits >> (16 - 8 * k) & 255U);
-    if ((bits & ((1U << 8 * (4 - digits)) - 1)) != 0) return std::nullopt;  // there is one text for the same bytes
+    // Unused bits must be 0, so that the same bytes have only one text.
+    if ((bits & ((1U << 8 * (4 - digits)) - 1)) != 0) return std::nullopt;
   }
   return out;
 }

@@ -29,7 +29,7 @@ namespace etl::inline v0::io {
 namespace {
 
 constexpr std::string_view title = "etlpipe checkpoint ";
-constexpr std::uint64_t format = 2;  // 2: partitions have an id and a fingerprint
+constexpr std::uint64_t format = 2;  // since 2, partitions have an id and a fingerprint
 
 // --- writing ---------------------------------------------------------------------------------------------------------
 
@@ -68,13 +68,13 @@ std::string text_of(const std::string& pipeline, const Checkpoint& checkpoint) {
 
 // --- reading ---------------------------------------------------------------------------------------------------------
 
-/// Reads words, numbers and quoted texts, line by line. The first that is not as expected is remembered with its line.
+/// Reads words, numbers and quoted texts, line by line. Remembers the first unexpected place with its line.
 class Reader {
  public:
   explicit Reader(std::string_view text) : text_(text), rest_(text) {}
 
   [[nodiscard]] bool at(std::string_view word) const { return problem_.empty() && rest_.starts_with(word); }
-  /// Takes a word with the space or line end that belongs to it.
+  /// Takes a word together with the space or line end that belongs to it.
   bool take(std::string_view word) {
     if (!at(word)) return false;
     rest_.remove_prefix(word.size());

@@ -19,20 +19,20 @@ namespace {
 
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
-/// Bytes that are not initialised before they are read into.
+/// Uninitialised bytes to read into.
 struct Buffer {
   explicit Buffer(std::size_t size) : data(std::make_unique_for_overwrite<char[]>(size)), capacity(size) {}
   std::unique_ptr<char[]> data;
   std::size_t capacity;
 };
 
-/// Recycles buffers of one size. Lives as long as one of them; thread-safe.
+/// Reuses buffers of one size. The pool lives as long as any of its buffers. Thread-safe.
 class Pool : public std::enable_shared_from_this<Pool> {
  public:
-  /// Keeps `most` buffers at most: free ones and those with the reader.
+  /// Keeps at most `most` buffers: free buffers and those with the reader.
   Pool(std::size_t size, std::size_t most) : size_(size), most_(most) { free_.reserve(most); }
 
-  /// A larger buffer than usual is made for the occasion.
+  /// Returns a buffer of at least `at_least` bytes. A buffer larger than usual is newly allocated.
   std::shared_ptr<Buffer> take(std::size_t at_least) {
     std::unique_ptr<Buffer> buffer;
     {
@@ -47,12 +47,12 @@ class Pool : public std::enable_shared_from_this<Pool> {
     if (!buffer) buffer = std::make_unique<Buffer>(std::max(at_least, size_));
     return {buffer.release(), [pool = shared_from_this()](Buffer* back) noexcept { pool->give_back(back); }};
   }
-  /// The reader has parted with a buffer.
+  /// The reader has given a buffer away.
   void handed_on() {
     const std::lock_guard lock(mutex_);
     --kept_;
   }
-  /// No more are needed.
+  /// Frees the free buffers, and keeps no buffer from now on.
   void close() {
     const std::lock_guard lock(mutex_);
     most_ = 0;
@@ -75,7 +75,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   std::vector<std::unique_ptr<Buffer>> free_;
 };
 
-/// How many of `size` places satisfy `is`, counted in bytes, which makes vector instructions of it.
+/// Number of the `size` places that satisfy `is`. Counts in bytes, so that the compiler uses vector instructions.
 template <class Is>
 std::uint64_t count(std::size_t size, Is is) noexcept {
   std::uint64_t all = 0;
@@ -98,7 +98,7 @@ std::uint64_t count_line_ends(std::string_view text) noexcept {
   return lines;
 }
 
-/// What the thread and the reader share.
+/// Data shared by the thread and the reader.
 struct Shared {
   Shared(Source from, ChunkOptions what)
       : source(std::move(from)),
@@ -122,7 +122,7 @@ struct Shared {
   bool done = false;
 };
 
-/// What the thread does.
+/// The function of the reading thread.
 class Reading {
  public:
   Reading(std::shared_ptr<Shared> shared, RecordSplitter splitter)
@@ -155,7 +155,7 @@ class Reading {
     }
   };
 
-  /// Nothing: stopped.
+  /// Reads into the buffer. Returns nothing if the thread was stopped.
   std::optional<Result<std::size_t>> read(const std::stop_token& stop) {
     {
       const std::lock_guard lock(shared_->mutex);
@@ -169,7 +169,8 @@ class Reading {
     return got;
   }
 
-  /// Goes to where it shall begin. False: stopped, or the source does not get there.
+  /// Skips to the offset at which reading begins. Returns false if the thread was stopped, or if the source ends
+  /// before that offset.
   [[nodiscard]] bool skip(const std::stop_token& stop) {
     const std::uint64_t begin = shared_->options.offset;
     std::uint64_t at = 0;
@@ -193,14 +194,14 @@ class Reading {
     return true;
   }
 
-  /// Doubles a full buffer; it holds a part of one record, which is not too long yet.
+  /// Doubles a full buffer. The buffer holds a part of one record, which is not too long yet.
   void make_room() {
     if (filled_ < buffer_->capacity) return;
     const std::size_t most = std::max(shared_->options.max_record, filled_);
-    shared_->pool->handed_on();  // the one that is too small
+    shared_->pool->handed_on();  // the buffer that is too small
     move_to_buffer_of(most - filled_ > filled_ ? 2 * filled_ : most + 1, 0);
   }
-  /// Goes on in another buffer with what lies behind `begin`.
+  /// Continues in another buffer with the bytes after `begin`.
   void move_to_buffer_of(std::size_t at_least, std::size_t begin) {
     const auto old = std::exchange(buffer_, nullptr);
     filled_ -= begin;
@@ -208,7 +209,7 @@ class Reading {
     std::memcpy(buffer_->data.get(), old->data.get() + begin, filled_);
   }
 
-  /// Before anything is handed on: no record ends within a mark.
+  /// Skips a byte order mark. Called before any record is handed on, because no record ends within the mark.
   void skip_byte_order_mark() {
     if (!std::string_view(buffer_->data.get(), filled_).starts_with(byte_order_mark)) return;
     offset_ = byte_order_mark.size();
@@ -217,7 +218,8 @@ class Reading {
     searched_ = 0;
   }
 
-  /// Hands on all whole records, at the end of the source also the rest. False: stopped, or a record is too long.
+  /// Hands on all whole records, and at the end of the source also the rest. Returns false if the thread was stopped,
+  /// or if a record is too long.
   bool part_with_records(bool is_end, const std::stop_token& stop) {
     const std::string_view text(buffer_->data.get(), filled_);
     std::size_t end = splitter_.last_end(text, is_end, searched_);
@@ -236,7 +238,7 @@ class Reading {
     }
     return true;
   }
-  /// `text` holds whole records: up to the first one that is too long.
+  /// The end of the records before the first record that is too long. `text` holds whole records.
   [[nodiscard]] std::size_t end_of_good_records(std::string_view text) const {
     const std::size_t most = shared_->options.max_record;
     if (text.size() <= most) return text.size();
@@ -277,8 +279,8 @@ class Reading {
   RecordSplitter splitter_;
   std::shared_ptr<Buffer> buffer_;
   std::size_t filled_ = 0;
-  std::size_t searched_ = 0;  // no record ends before it
-  std::uint64_t offset_ = 0;  // of the buffer's begin
+  std::size_t searched_ = 0;  // no record ends before this place
+  std::uint64_t offset_ = 0;  // offset of the buffer's begin in the source
   std::uint64_t line_ = 1;
 };
 
@@ -313,7 +315,7 @@ class ChunkReader::Worker {
         return chunk;
       }
     }
-    outcome_.get();  // throws what the source threw
+    outcome_.get();  // throws the exception of the source
     if (const auto& error = shared_->error) return failure(*error);
     return std::nullopt;
   }

@@ -26,7 +26,8 @@ Compression compression_of(std::string_view begin) noexcept {
   if (begin.starts_with("\xFD"
                         "7zXZ\0"sv))
     return Compression::Xz;
-  // Text may begin with "BZh" and a digit; a block of bzip2 begins with pi, its end is the square root of it.
+  // Text may also begin with "BZh" and a digit, so the next bytes are checked: a block of bzip2 begins with the digits
+  // of pi, and the end of the data has those of its square root.
   const std::string_view block = begin.substr(begin.size() < 4 ? begin.size() : 4);
   const bool level = begin.size() > 4 && begin.starts_with("BZh") && begin[3] >= '1' && begin[3] <= '9';
   if (level && (block.starts_with("\x31\x41\x59\x26\x53\x59"sv) || block.starts_with("\x17\x72\x45\x38\x50\x90"sv)))

@@ -28,18 +28,18 @@ Error problem(const std::filesystem::path& path, std::string_view what, int code
 
 // --- reading ---------------------------------------------------------------------------------------------------------
 
-/// A line of the file, its end not included.
+/// A line of the file, without its line end.
 struct Place {
   std::uint64_t offset = 0;
   std::size_t size = 0;
 };
 
-/// Gives the lines one after the other. Each is valid until the next.
+/// Returns the lines one after the other. Each line is valid until the next call.
 class Lines {
  public:
   Lines(const detail::Fd& file, const std::filesystem::path& path) : file_(&file), path_(&path) {}
 
-  /// False: there is none.
+  /// Reads the next line. Returns false if there is no further line.
   [[nodiscard]] Result<bool> next() {
     offset_ += line_.size() + (terminated_ ? 1 : 0);
     begin_ += line_.size() + (terminated_ ? 1 : 0);
@@ -79,7 +79,7 @@ class Lines {
   const detail::Fd* file_;
   const std::filesystem::path* path_;
   std::string buffer_;
-  std::size_t begin_ = 0;  ///< of the line in the buffer
+  std::size_t begin_ = 0;  ///< begin of the line in the buffer
   std::uint64_t offset_ = 0;
   std::string_view line_;
   bool terminated_ = false;
@@ -87,7 +87,7 @@ class Lines {
   std::size_t number_ = 0;
 };
 
-/// Where the last letter of an id is, and what they are listed by.
+/// Place of the last letter with an id, and the keys by which letters are listed.
 struct Entry {
   Place place{};
   std::string id{};
@@ -96,7 +96,7 @@ struct Entry {
   std::uint64_t seq = 0;
 };
 
-/// The letters that count, in the order in which they are listed.
+/// The valid letters, in the order in which they are listed.
 Result<std::vector<Entry>> entries(const detail::Fd& file, const std::filesystem::path& path) {
   std::unordered_map<std::string, Entry> latest;
   Lines lines(file, path);
@@ -105,7 +105,7 @@ Result<std::vector<Entry>> entries(const detail::Fd& file, const std::filesystem
     if (!more) return failure(more.error());
     if (!*more) break;
     auto letter = detail::from_line(lines.line());
-    if (!letter && !lines.terminated()) break;  // its writer died
+    if (!letter && !lines.terminated()) break;  // the writer of this line died
     if (!letter)
       return failure(fatal(fmt::format("{}, line {}, {}; correct or remove the line", path.string(), lines.number(),
                                        letter.error().context)));
@@ -136,8 +136,8 @@ Result<std::string> line_at(const detail::Fd& file, const std::filesystem::path&
 
 // --- writing ---------------------------------------------------------------------------------------------------------
 
-/// Makes the file end with a line end: completes the last letter if only that is missing, else removes what a writer
-/// that died has left of it.
+/// Makes the file end with a line end. If only the line end of the last letter is missing, it is added; otherwise the
+/// incomplete letter of a writer that died is removed.
 Result<void> mend_end(const detail::Fd& file, const std::filesystem::path& path) {
   struct stat info{};
   if (::fstat(file.get(), &info) != 0) return failure(problem(path, "read", errno));
@@ -174,11 +174,12 @@ Result<void> DeadLetterFile::write(std::span<const DeadLetter> letters) {
   int code = detail::write_all(*file, text);
   if (code == 0) code = detail::sync(*file);
   if (code == 0) return make_name_durable(info.st_ino);
-  static_cast<void>(::ftruncate(file->get(), info.st_size));  // what is left of them would be removed by the next
+  // If this fails, the next writer removes what is left of the letters.
+  static_cast<void>(::ftruncate(file->get(), info.st_size));
   return failure(problem(path_, "write", code));
 }
 
-/// Whoever has made the file, or put it in the place of another, may have died before its name was durable.
+/// The process that created or replaced the file may have died before the file's name was durable.
 Result<void> DeadLetterFile::make_name_durable(std::uint64_t file) {
   if (durable_ == file) return {};
   auto done = detail::sync_folder(detail::folder_of(path_));
@@ -191,7 +192,8 @@ Result<void> DeadLetterFile::list(const std::string& pipeline, const std::functi
   const auto file = detail::open_to_read(path_, info);
   if (!file && file.error().code == std::errc::no_such_file_or_directory) return {};
   if (!file) return failure(file.error());
-  // What a writer is about to take back, or to write over, is not read. Lines that were there by then stay.
+  // The lock makes this wait for a writer that is about to take lines back or overwrite them. Lines that exist by then
+  // stay.
   while (::flock(file->get(), LOCK_SH) != 0 && errno == EINTR) {}
   const auto all = entries(*file, path_);
   ::flock(file->get(), LOCK_UN);

@@ -18,7 +18,7 @@
 namespace etl::inline v0::io::detail {
 namespace {
 
-constexpr std::uint64_t format = 2;  // 2: a letter may have its partition's id
+constexpr std::uint64_t format = 2;  // since 2, a letter may have the id of its partition
 
 constexpr unsigned byte_of(char c) { return static_cast<unsigned char>(c); }
 
@@ -62,7 +62,7 @@ std::optional<std::chrono::system_clock::time_point> time_of(std::string_view te
   if (!date.ok() || hour > 23 || minute > 59 || second > 59) return std::nullopt;
   const sys_time<microseconds> time =
       sys_days(date) + hours(hour) + minutes(minute) + seconds(second) + microseconds(micro);
-  // The clock counts nanoseconds, and so spans 584 years only.
+  // The clock counts nanoseconds, so it spans only 584 years.
   if (time > floor<microseconds>(system_clock::time_point::max()) ||
       time < ceil<microseconds>(system_clock::time_point::min()))
     return std::nullopt;
@@ -70,12 +70,13 @@ std::optional<std::chrono::system_clock::time_point> time_of(std::string_view te
 }
 
 std::optional<Stage> stage_of(std::string_view text) {
-  for (std::uint8_t i = 0; i <= static_cast<std::uint8_t>(Stage::Manage); ++i)  // the last
+  for (std::uint8_t i = 0; i <= static_cast<std::uint8_t>(Stage::Manage); ++i)  // Manage is the last stage
     if (text == to_string(static_cast<Stage>(i))) return static_cast<Stage>(i);
   return std::nullopt;
 }
 
-/// Of the JSON (RFC 8259) that these lines need: an object of strings, lists of strings, whole numbers and null.
+/// Parses the part of JSON (RFC 8259) that these lines use: an object of strings, lists of strings, whole numbers and
+/// null.
 class Parser {
  public:
   explicit Parser(std::string_view text) : text_(text) {}
@@ -189,11 +190,11 @@ class Parser {
   std::string problem_;
 };
 
-/// The members of a line, as a bit each.
+/// The members of a line. Each has its own bit.
 constexpr std::array<std::string_view, 15> members{
     "v",    "id",    "pipeline", "run",     "partition",      "seq",         "stage", "attempts", "errors",
     "time", "batch", "position", "payload", "payload_base64", "partition_id"};
-constexpr unsigned needed = (1U << 10U) - 1;  // all before "batch"
+constexpr unsigned needed = (1U << 10U) - 1;  // all members before "batch"
 
 template <class T>
 T known(Parser& in, std::optional<T> value, std::string_view what) {

@@ -1,8 +1,9 @@
 #pragma once
 /// A dead letter as one line of JSON.
 ///
-/// Strings are UTF-8. A byte that is not becomes an escaped lone surrogate, \udc80 to \udcff, as in Python's
-/// "surrogateescape", so that every string comes back as it was. A payload that is not UTF-8 is base64 instead.
+/// Strings are UTF-8. A byte that is not valid UTF-8 becomes an escaped lone surrogate, \udc80 to \udcff, as in
+/// Python's "surrogateescape", so that every string is read back unchanged. A payload that is not UTF-8 is written as
+/// base64 instead.
 
 #include <string>
 #include <string_view>
@@ -12,9 +13,10 @@
 
 namespace etl::inline v0::io::detail {
 
-/// Without the line end.
+/// The line, without its line end.
 [[nodiscard]] std::string to_line(const DeadLetter& letter);
-/// Strict: a line that `to_line` could not have written but for spaces, escapes and the order of members is an error.
+/// Parses strictly: returns an error for a line that `to_line` could not have written, except that spaces, escapes and
+/// the order of members may differ.
 [[nodiscard]] Result<DeadLetter> from_line(std::string_view line);
 
 }  // namespace etl::inline v0::io::detail

@@ -18,7 +18,7 @@ class DeflateSink final : public ByteSink {
   DeflateSink(Sink target, int level) : target_(std::move(target)), buffer_(std::size_t{256} << 10) {
     if (level < 1 || level > 9)
       throw Exception(fatal(fmt::format("gzip level {}: it is 1 (fast) to 9 (small)", level)));
-    // 15 bits of window, 16 for a gzip header and trailer, 8: zlib's default use of memory.
+    // 15 bits of window, plus 16 for a gzip header and trailer; 8 is zlib's default memory level.
     if (::deflateInit2(&stream_, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) throw std::bad_alloc();
     stream_.next_out = buffer_.data();
     stream_.avail_out = static_cast<uInt>(buffer_.size());
@@ -41,7 +41,7 @@ class DeflateSink final : public ByteSink {
     stream_.avail_in = 0;
     while (!error_ && step(Z_FINISH) != Z_STREAM_END) {}
     flush();
-    // The target is closed after an error as well; the first error is the one that counts.
+    // The target is closed after an error too. The first error is reported.
     if (auto finished = target_->finish(); !finished && !error_) error_ = std::move(finished).error();
     return result();
   }

@@ -39,7 +39,7 @@ class DigestingSource final : public ByteSource {
   Digest* digest_;
 };
 
-/// ASCII only: std::tolower asks the locale.
+/// Only ASCII, because std::tolower depends on the locale.
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 }  // namespace

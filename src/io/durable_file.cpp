@@ -31,7 +31,7 @@ int write_all(const Fd& file, std::string_view bytes) noexcept {
     if (done > 0)
       bytes.remove_prefix(static_cast<std::size_t>(done));
     else if (done == 0)
-      return EIO;  // it would never end
+      return EIO;  // otherwise the loop would never end
     else if (errno != EINTR)
       return errno;
   }
@@ -55,21 +55,21 @@ Result<std::string> read_all(const Fd& file, const std::filesystem::path& path) 
 Result<void> sync_folder(const std::filesystem::path& folder) {
   const Fd opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   const int code = opened.is_open() ? sync(opened) : errno;
-  if (code == 0 || code == EINVAL) return {};  // EINVAL: this file system has no such thing
+  if (code == 0 || code == EINVAL) return {};  // EINVAL: this file system cannot sync a folder
   return failure(system_failure(fmt::format("cannot make the folder '{}' durable", folder.string()), code));
 }
 
 Result<void> make_folder(const std::filesystem::path& folder) {
   std::error_code code;
-  std::vector<std::filesystem::path> all;  // this one, and those above as far as they are named
+  std::vector<std::filesystem::path> all;  // the folder itself, and the folders above it as far as they are named
   for (all.push_back(folder); all.back().has_parent_path() && all.back().parent_path() != all.back();)
     all.push_back(all.back().parent_path());
   const auto made = std::ranges::count_if(all, [&](const auto& one) { return !std::filesystem::exists(one, code); });
   code.clear();
   std::filesystem::create_directories(folder, code);
   if (code) return failure(system_failure(fmt::format("cannot make the folder '{}'", folder.string()), code.value()));
-  // Somebody may have made one before, and died when its name was not durable. It may stand in a folder that may not be
-  // read: then whoever made that has seen to it.
+  // Another process may have made a folder and died before the folder's name was durable, so all names are synced. If
+  // a folder above may not be read, the creator of the folder has synced its name.
   for (std::ptrdiff_t i = 0; i < std::ssize(all); ++i)
     if (auto done = sync_folder(folder_of(all[static_cast<std::size_t>(i)]));
         !done && (i < made || done.error().code != std::errc::permission_denied))
@@ -95,9 +95,9 @@ Result<Fd> open_locked(const std::filesystem::path& path, int flags) {
 
 namespace {
 
-/// Where symbolic links lead, be it to nothing yet.
+/// The path to which symbolic links lead, even if no file exists there yet.
 std::filesystem::path followed(std::filesystem::path path) {
-  constexpr int most = 40;  // as the system
+  constexpr int most = 40;  // the limit of the system
   std::error_code code;
   for (int i = 0; i < most && std::filesystem::is_symlink(path, code); ++i)
     path = path.parent_path() / std::filesystem::read_symlink(path, code);
@@ -110,11 +110,11 @@ Result<void> replace_file(const std::filesystem::path& path, std::string_view by
   const std::filesystem::path target = followed(path);
   std::filesystem::path made = target;
   made += ".new";
-  auto file = open_locked(made, O_CREAT);  // else two writers at once would mix their bytes
+  auto file = open_locked(made, O_CREAT);  // without the lock two writers would mix their bytes
   if (!file && file.error().code == std::errc::no_lock_available) file = open_to_write(made);
   if (!file) return failure(std::move(file.error()));
   struct stat old{};
-  int code = ::ftruncate(file->get(), 0) == 0 ? 0 : errno;  // of one that died
+  int code = ::ftruncate(file->get(), 0) == 0 ? 0 : errno;  // removes the bytes of a writer that died
   if (code == 0 && ::stat(target.c_str(), &old) == 0 && ::fchmod(file->get(), old.st_mode) != 0) code = errno;
   if (code == 0) code = write_all(*file, bytes);
   if (code == 0) code = sync(*file);

@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 using Found = detail::GlobWalk::Found;
 
-/// Sorted, each file once.
+/// Sorts the files and keeps each file once.
 std::vector<fs::path> unique(std::vector<Found> found) {
   const auto sort_by = [&](auto key) { std::ranges::sort(found, {}, key); };
   const auto keep_first = [&](std::string Found::* key) {
@@ -35,9 +35,9 @@ std::vector<fs::path> unique(std::vector<Found> found) {
     for (Found& file : found) {
       std::error_code error;
       if (file.detour) file.real = fs::canonical(file.path, error).string();
-      if (!file.detour || error) file.real = (here / file.path).string();  // error: a pipe of this process, say
+      if (!file.detour || error) file.real = (here / file.path).string();  // error: for example, a pipe of this process
     }
-    // Where one file has several names, that without detour comes first.
+    // If a file has several names, a name without detour comes first.
     sort_by([](const Found& file) { return std::tie(file.real, file.detour, file.path); });
     keep_first(&Found::real);
   }
@@ -48,7 +48,7 @@ std::vector<fs::path> unique(std::vector<Found> found) {
   return paths;
 }
 
-/// What is wrong with a pattern that matches nothing.
+/// Describes why a pattern matches nothing.
 std::string unmatched(const std::string& pattern) {
   struct stat info{};
   if (::stat(pattern.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
@@ -56,11 +56,11 @@ std::string unmatched(const std::string& pattern) {
   return fmt::format("'{}' matches no file", pattern);
 }
 
-/// Of files alone. `problems`: what is wrong with the patterns before.
+/// Matches patterns for files, not objects. `problems`: what is wrong with earlier patterns.
 Result<std::vector<fs::path>> glob_files(std::span<const std::string> patterns, const GlobOptions& options,
                                          std::string problems) {
   std::vector<std::string> invalid(patterns.size());
-  std::vector<std::vector<detail::PathPattern>> alternatives(patterns.size());  // the walk refers to them
+  std::vector<std::vector<detail::PathPattern>> alternatives(patterns.size());  // the walk refers to these
   detail::GlobWalk walk(options, patterns.size());
   detail::GlobWalk::Folder root{"/", {}}, working{"", {}};
   for (std::size_t i = 0; i < patterns.size(); ++i) {

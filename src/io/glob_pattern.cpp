@@ -14,7 +14,7 @@ namespace {
 
 using Token = NamePattern::Token;
 
-/// Takes a character off; a byte that is not UTF-8 is one that no text has.
+/// Takes the next character off the text. A byte that is not UTF-8 becomes a character that no text contains.
 char32_t next_character(std::string_view& text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = byte(0);
@@ -29,7 +29,7 @@ char32_t next_character(std::string_view& text) {
   return valid ? character : 0x110000U + first;
 }
 
-/// Takes a set off that `text` begins with, unless it is not closed.
+/// Takes off the set with which `text` begins, unless the set is not closed.
 std::optional<Token> set_of(std::string_view& text) {
   std::string_view rest = text.substr(1);
   Token set;
@@ -81,7 +81,7 @@ NamePattern name_of(std::string_view text) {
   return name;
 }
 
-/// Whether the token is one for this character.
+/// Whether the token matches this character.
 bool takes(const Token& token, char32_t c) {
   const auto within = [c](const auto& range) { return range.first <= c && c <= range.second; };
   return token.kind == Token::Kind::Any || std::ranges::any_of(token.ranges, within) != token.negated;
@@ -93,7 +93,7 @@ bool NamePattern::matches(std::string_view name) const {
   const std::size_t none = tokens.size();
   std::size_t at = 0, star = none;
   std::string_view after_star;
-  // When the rest does not fit, the last star takes one character more; those before it need not be tried again.
+  // If the rest does not match, the last star takes one more character. Earlier stars need not be tried again.
   while (!name.empty()) {
     if (at < tokens.size() && tokens[at].kind == Token::Kind::Star) {
       star = at++;
@@ -121,7 +121,7 @@ namespace {
 
 constexpr std::size_t most_alternatives = 10'000;
 
-/// Appends the alternatives of the braces in `text`, each behind `before`. False: there are too many.
+/// Appends the alternatives of the braces in `text`, each after `before`. Returns false if there are too many.
 bool expand(const std::string& before, std::string_view text, std::vector<std::string>& to) {
   for (std::size_t open = 0; open < text.size(); ++open) {
     if (text[open] == '\\')
@@ -154,7 +154,7 @@ bool expand(const std::string& before, std::string_view text, std::vector<std::s
   return to.size() <= most_alternatives;
 }
 
-/// The names between slashes; a slash at the end leaves an empty one, which no file has.
+/// The names between slashes. A slash at the end leaves an empty name, which matches no file.
 std::vector<std::string_view> split(std::string_view path) {
   std::vector<std::string_view> names;
   while (!path.empty()) {
@@ -169,7 +169,7 @@ std::vector<std::string_view> split(std::string_view path) {
 PathPattern alternative_of(std::string_view text) {
   PathPattern alternative{.absolute = text.starts_with('/')};
   for (const std::string_view name : split(text)) alternative.names.push_back(name_of(name));
-  // The files below: in any folder, any name.
+  // `**` at the end stands for the files below: any name in any folder.
   if (!alternative.names.empty() && alternative.names.back().any_depth) alternative.names.push_back(name_of("*"));
   return alternative;
 }
@@ -186,7 +186,7 @@ Result<std::vector<PathPattern>> alternatives_of(std::string_view pattern) {
   return all;
 }
 
-/// As a name's match, with `**` for the star.
+/// The same algorithm as for one name, with `**` in place of the star.
 bool PathPattern::matches(const std::vector<std::string_view>& path) const {
   std::size_t at = 0, star = names.size(), after_star = 0, i = 0;
   while (i < path.size()) {

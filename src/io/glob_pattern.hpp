@@ -1,5 +1,5 @@
 #pragma once
-/// What a pattern says that is given to `glob`.
+/// The parsed form of a pattern for `glob`.
 
 #include <cstdint>
 #include <string>
@@ -11,18 +11,18 @@
 
 namespace etl::inline v0::io::detail {
 
-/// What stands between two slashes of a pattern.
+/// The part of a pattern between two slashes.
 struct NamePattern {
   struct Token {
     enum class Kind : std::uint8_t { Set, Any, Star } kind = Kind::Set;
     bool negated = false;
-    std::vector<std::pair<char32_t, char32_t>> ranges{};  ///< a character by itself is a range of one
+    std::vector<std::pair<char32_t, char32_t>> ranges{};  ///< a single character is a range of one
   };
 
   bool any_depth = false;  ///< `**`
   bool literal = true;
-  bool dot = false;    ///< begins with one
-  std::string text{};  ///< of a literal
+  bool dot = false;    ///< begins with a dot
+  std::string text{};  ///< text of a literal
   std::vector<Token> tokens{};
 
   [[nodiscard]] bool matches(std::string_view name) const;
@@ -36,7 +36,7 @@ struct PathPattern {
   [[nodiscard]] bool matches(const std::vector<std::string_view>& path) const;
 };
 
-/// One for each alternative of the braces. Fails when there are too many.
+/// Parses a pattern. Returns one PathPattern for each alternative of the braces, or an error if there are too many.
 [[nodiscard]] Result<std::vector<PathPattern>> alternatives_of(std::string_view pattern);
 
 }  // namespace etl::inline v0::io::detail

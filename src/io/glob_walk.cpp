@@ -71,7 +71,7 @@ GlobWalk::Yield GlobWalk::read(Folder folder) {
   Yield yield;
   forget_visited(folder);
   std::vector<State> listed;
-  // Behind `**` the next name may be one of this folder's own.
+  // After `**`, the next name may be in this folder itself.
   for (std::size_t i = 0; i < folder.states.size(); ++i)
     if (folder.states[i].name().any_depth) folder.states.push_back(folder.states[i].next());
   for (const State& state : folder.states) {
@@ -84,7 +84,7 @@ GlobWalk::Yield GlobWalk::read(Folder folder) {
   return yield;
 }
 
-/// A name without wildcards is asked for: its folder may be long, or not be readable.
+/// Looks up a name without wildcards directly, because its folder may be long or unreadable.
 void GlobWalk::step(const Folder& folder, const State& state, Yield& yield) {
   const std::string& name = state.name().text;
   std::string path = child(folder.path, name);
@@ -114,12 +114,13 @@ void GlobWalk::list(const Folder& folder, const std::vector<State>& states, Yiel
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") see(folder, states, name, entry->d_type, yield);
   }
-  if (error != 0 && error != ENOENT) yield.unreadable.push_back(unreadable(path, error));  // ENOENT: it went meanwhile
+  // ENOENT: the folder was deleted meanwhile.
+  if (error != 0 && error != ENOENT) yield.unreadable.push_back(unreadable(path, error));
 }
 
 void GlobWalk::see(const Folder& folder, const std::vector<State>& states, std::string_view name, unsigned char type,
                    Yield& yield) const {
-  std::vector<State> below, deeper;  // those that take this name, and those of `**`
+  std::vector<State> below, deeper;  // patterns that accept this name, and patterns that are at `**`
   std::vector<std::size_t> whole;
   for (const State& state : states) {
     if (name.starts_with('.') && !options_.hidden && !state.name().dot) continue;
@@ -152,7 +153,7 @@ void GlobWalk::see(const Folder& folder, const std::vector<State>& states, std::
     yield.links.push_back({path, std::move(deeper), true});
 }
 
-/// Takes those `**` away that looked into the folder before the current link, by whatever name.
+/// Removes states at `**` that have visited this folder through an earlier link, under whatever name.
 void GlobWalk::forget_visited(Folder& folder) {
   struct stat info{};
   if (!options_.follow_symlinks || ::stat(folder.path.empty() ? "." : folder.path.c_str(), &info) != 0) return;
@@ -163,8 +164,9 @@ void GlobWalk::forget_visited(Folder& folder) {
   });
 }
 
-/// Links are entered one by one when all else is read, in the order of their paths, those behind fewer links first:
-/// so each folder is read once, and by the same name each time. False: there is none left.
+/// Enters the next symbolic link. Links are entered one by one after everything else is read, in the order of their
+/// paths, and links that are reached through fewer links come first. So each folder is read once, and under the same
+/// name in each run. Returns false if no link is left.
 bool GlobWalk::enter_link() {
   if (generation_.empty()) {
     generation_.swap(links_);

@@ -1,5 +1,5 @@
 #pragma once
-/// The files in folders that the patterns given to `glob` match.
+/// Finds the files that patterns given to `glob` match.
 
 #include <sys/stat.h>
 
@@ -20,51 +20,52 @@
 
 namespace etl::inline v0::io::detail {
 
-/// Reads the folders that patterns lead through, each once. Used by one thread, which may have others read with it.
+/// Reads the folders to which the patterns lead, each folder once. Used by one thread, which may start more threads to
+/// read.
 class GlobWalk {
  public:
-  /// How far a pattern has come.
+  /// The progress of a pattern.
   struct State {
     const PathPattern* path;
     std::size_t pattern;
-    std::size_t at;  ///< its next name
+    std::size_t at;  ///< index of its next name
 
     [[nodiscard]] const NamePattern& name() const { return path->names[at]; }
     [[nodiscard]] bool last() const { return at + 1 == path->names.size(); }
     [[nodiscard]] State next() const { return {path, pattern, at + 1}; }
   };
   struct Folder {
-    std::string path;  ///< "": the working directory
+    std::string path;  ///< empty: the working directory
     std::vector<State> states;
     bool detour = false;  ///< reached through a symbolic link, or `.` and `..`
   };
   struct Found {
     std::string path;
     bool detour;
-    std::string real{};  ///< for the caller
+    std::string real{};  ///< real path, for the caller
   };
 
-  /// The patterns are known by their numbers.
+  /// Patterns are identified by their numbers.
   GlobWalk(const GlobOptions& options, std::size_t patterns) : options_(options), matched_(patterns) {}
 
   void start(Folder folder) { folders_.push_back(std::move(folder)); }
-  /// Reads folders until none is left, in as many threads.
+  /// Reads folders with `threads` threads until no folder is left.
   void run(std::size_t threads);
   void take(std::string path, std::size_t pattern, bool detour);
-  /// After the end of the run.
+  /// The results. Call these after the end of `run`.
   [[nodiscard]] std::vector<Found>& found() { return found_; }
   [[nodiscard]] std::vector<Error>& errors() { return unreadable_; }
   [[nodiscard]] bool matched(std::size_t pattern) const { return matched_[pattern]; }
 
  private:
-  /// What one folder gives.
+  /// The results of reading one folder.
   struct Yield {
     std::vector<Folder> folders{}, links{};
     std::vector<std::pair<Found, std::size_t>> files{};
     std::vector<Error> unreadable{};
   };
 
-  void work();  ///< of each thread
+  void work();  ///< runs on each thread
   [[nodiscard]] Yield read(Folder folder);
   static void step(const Folder& folder, const State& state, Yield& yield);
   void list(const Folder& folder, const std::vector<State>& states, Yield& yield) const;
@@ -73,7 +74,7 @@ class GlobWalk {
   void forget_visited(Folder& folder);
   bool enter_link();
 
-  /// A `**` that looks into a folder.
+  /// A pattern at `**` that visits a folder.
   using Visit = std::tuple<dev_t, ino_t, const PathPattern*, std::size_t>;
 
   const GlobOptions& options_;
@@ -81,9 +82,10 @@ class GlobWalk {
   std::condition_variable changed_{};
   std::size_t busy_ = 0;  ///< threads that may still find folders
   std::vector<Folder> folders_{};
-  std::vector<Folder> links_{}, generation_{};  ///< to folders that `**` is to enter; those of which now one is entered
-  std::size_t link_ = 0;                        ///< how many have been
-  std::map<Visit, std::size_t> visits_{};       ///< and in which of them it was
+  /// Links to folders that `**` must enter; and those that are entered now, one by one.
+  std::vector<Folder> links_{}, generation_{};
+  std::size_t link_ = 0;                   ///< number of links entered
+  std::map<Visit, std::size_t> visits_{};  ///< visits, with the number of links entered at that time
   std::vector<Found> found_{};
   std::vector<Error> unreadable_{};
   std::vector<bool> matched_;

@@ -40,7 +40,7 @@ class InflateSource final : public ByteSource {
     std::size_t given = 0;
     while (given < to.size() && place_ != Place::End && !failed_) {
       if (begin_ == end_ && (place_ != Place::Body || body_is_dry_)) {
-        if (given > 0) break;  // what is there is not held back by a wait for more
+        if (given > 0) break;  // return what is available instead of waiting for more
         if (!fill()) continue;
       }
       switch (place_) {
@@ -84,14 +84,14 @@ class InflateSource final : public ByteSource {
     }
     return false;
   }
-  /// The next byte; 0 when there is none.
+  /// The next byte, or 0 at the end of the input.
   unsigned char get() { return begin_ != end_ || fill() ? static_cast<unsigned char>(*begin_++) : 0; }
   std::uint32_t get_little_endian(int bytes) {
     std::uint32_t value = 0;
     for (int i = 0; i < bytes; ++i) value |= std::uint32_t{get()} << (8 * i);
     return value;
   }
-  /// Of the next byte, in the compressed data.
+  /// Offset of the next byte in the compressed data.
   [[nodiscard]] std::uint64_t offset() const noexcept { return taken_ - static_cast<std::uint64_t>(end_ - begin_); }
 
   void header() {
@@ -111,7 +111,7 @@ class InflateSource final : public ByteSource {
     const unsigned char flags = start[3];
     if ((flags & Reserved) != 0) return damaged(fmt::format("reserved header flags {:02X}", flags & Reserved));
 
-    for (int i = 0; i < 6; ++i) next();  // time, level and system: of no effect
+    for (int i = 0; i < 6; ++i) next();  // time, level and system have no effect
     if ((flags & Extra) != 0) {
       unsigned length = next();
       length |= unsigned{next()} << 8;
@@ -152,7 +152,7 @@ class InflateSource final : public ByteSource {
     place_ = Place::Behind;
   }
 
-  /// Another member, or padding up to the end.
+  /// Handles what follows a member: another member, or padding up to the end.
   void behind() {
     if (*begin_ == magic[0]) {
       place_ = Place::Header;
@@ -181,19 +181,19 @@ class InflateSource final : public ByteSource {
   const char* begin_ = nullptr;
   const char* end_ = nullptr;
   std::uint64_t taken_ = 0;   // compressed bytes up to end_
-  std::uint64_t member_ = 0;  // where the current one begins
+  std::uint64_t member_ = 0;  // where the current member begins
   std::uint32_t crc_ = 0;
-  std::uint32_t size_ = 0;  // of the member, modulo 2^32 as in its trailer
+  std::uint32_t size_ = 0;  // inflated size of the member, modulo 2^32 as in its trailer
   bool body_is_dry_ = false;
   Place place_ = Place::Header;
   std::optional<Error> failed_;
 };
 
-/// A source whose first bytes have been looked at.
+/// A source with a look at its first bytes.
 class PeekedSource final : public ByteSource {
  public:
   explicit PeekedSource(Source source) : source_(std::move(source)) {}
-  /// Looks at the first bytes, before any is read; fewer at the end.
+  /// Returns the first bytes without consuming them; fewer at the end. Call it before any byte is read.
   Result<std::string_view> peek(std::size_t count) {
     std::string first = peeked_;
     std::size_t size = first.size();
@@ -242,7 +242,7 @@ Result<Source> decode(Source source) {
   auto first = peeked->peek(magic.size());
   if (!first) return failure(first.error());
   if (*first == magic) return inflate(std::move(peeked));
-  // No more is waited for where what is there rules all of them out.
+  // Do not wait for more bytes if the first two rule out all formats.
   using std::string_view_literals::operator""sv;
   if (*first != "BZ"sv &&
       *first !=

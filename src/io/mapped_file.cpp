@@ -16,7 +16,7 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
   const auto file = detail::open_to_read(path, info);
   if (!file) return failure(file.error());
   const auto size = static_cast<std::size_t>(info.st_size);
-  // Files of /proc say that they are empty, and are not.
+  // Files of /proc have size 0 and still have contents.
   char first = 0;
   if (!S_ISREG(info.st_mode) || (size == 0 && ::pread(file->get(), &first, 1, 0) == 1)) {
     Error error = detail::system_failure(fmt::format("cannot map '{}'", path.string()), ENODEV);

@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t longest_key = 1024;
 constexpr std::size_t longest_name = 255;
 
-/// Why a folder can have no object of this key, or nothing.
+/// Why a folder cannot have an object with this key, or empty if it can.
 std::string_view key_problem(std::string_view key) {
   if (key.empty()) return "a key has at least one byte";
   if (key.size() > longest_key) return "a key has at most 1024 bytes";
@@ -41,7 +41,7 @@ std::string_view key_problem(std::string_view key) {
   }
 }
 
-/// A time that differs from one put to the next: the system's own steps are milliseconds.
+/// Sets a time that differs between any two puts; the system itself changes file times only every few milliseconds.
 int set_time(const Fd& file) noexcept {
   std::array<timespec, 2> times{};
   ::clock_gettime(CLOCK_REALTIME, times.data());
@@ -88,7 +88,7 @@ void sweep_puts(const fs::path& root) {
   for (fs::directory_iterator at(root / uploads_name, code), end; !code && at != end; at.increment(code)) {
     if (!at->path().filename().string().starts_with("put-")) continue;
     const Fd file(::open(at->path().c_str(), O_RDWR | O_CLOEXEC));
-    // Its writer holds the lock as long as it lives.
+    // A writer holds the lock as long as it lives.
     if (file.is_open() && ::flock(file.get(), LOCK_EX | LOCK_NB) == 0) static_cast<void>(::unlink(at->path().c_str()));
   }
 }
@@ -150,7 +150,7 @@ bool has_object_in_place_of(fs::path folder, const fs::path& root) {
 int NewObject::take_place() const noexcept {
   if (!if_none_match_) return std::rename(made_.c_str(), target_.c_str()) == 0 ? 0 : errno;
   if (::renameat2(AT_FDCWD, made_.c_str(), AT_FDCWD, target_.c_str(), RENAME_NOREPLACE) == 0) return 0;
-  if (errno != EINVAL && errno != ENOSYS) return errno;  // these: this file system cannot do it
+  if (errno != EINVAL && errno != ENOSYS) return errno;  // with these errors, the file system does not support the call
   return ::link(made_.c_str(), target_.c_str()) == 0 ? (::unlink(made_.c_str()), 0) : errno;
 }
 
@@ -163,7 +163,7 @@ Result<ObjectInfo> NewObject::commit() {
   if (code == 0) code = sync(file_);
   if (code != 0) return failure(failed(code));
   const fs::path folder = target_.parent_path();
-  constexpr int most = 100;  // others may delete the folder when it has become empty
+  constexpr int most = 100;  // other processes may delete the folder when it becomes empty
   for (int i = 0; i < most; ++i) {
     if (folder != root_)
       if (auto there = make_folder(folder); !there) {
@@ -172,7 +172,7 @@ Result<ObjectInfo> NewObject::commit() {
                                        "a part of it is an object, and a folder cannot have both"));
         const bool deleted = there.error().code == std::errc::no_such_file_or_directory ||
                              there.error().code == std::errc::not_a_directory ||
-                             there.error().code == std::errc::file_exists;  // it was there, and then was not
+                             there.error().code == std::errc::file_exists;  // the object existed, and then it did not
         if (!deleted) return failure(std::move(there.error()));
         continue;
       }

@@ -1,5 +1,5 @@
 #pragma once
-/// Files and folders of a `FolderStore`.
+/// The files and folders of a `FolderStore`.
 
 #include <sys/stat.h>
 
@@ -18,27 +18,27 @@
 
 namespace etl::inline v0::io::detail {
 
-/// Has the temporary files of puts, and a folder for each upload.
+/// The folder with the temporary files of puts, and with a folder for each upload.
 inline constexpr std::string_view uploads_name = ".etl-uploads";
 
 [[nodiscard]] Error store_failure(StoreProblem problem, std::string_view what, const std::filesystem::path& path,
                                   std::string_view why = {});
 [[nodiscard]] Error stopped_failure(std::string_view what, const std::filesystem::path& path);
-/// Where an object of this key is, or would be.
+/// The path of the object with this key, whether it exists or not.
 [[nodiscard]] Result<std::filesystem::path> object_path(const std::filesystem::path& root, const std::string& key);
 [[nodiscard]] ObjectInfo object_info(std::string key, const struct stat& info);
-/// A name that no other has.
+/// A name that no other file has.
 [[nodiscard]] std::string unique_name(std::string_view begin);
 /// Deletes the temporary files of writers that have died.
 void sweep_puts(const std::filesystem::path& root);
 
-/// Removes folders that have become empty, from `folder` up to `root`, which stays.
+/// Removes empty folders from `folder` up to `root`; `root` itself stays.
 void remove_empty(const std::filesystem::path& root, std::filesystem::path folder);
 
-/// A file that becomes an object when it is whole. Its destruction before deletes it.
+/// A file that becomes an object when it is complete. If it is destroyed before, it is deleted.
 class NewObject {
  public:
-  /// `sha256`: what the bytes must have, or empty.
+  /// `sha256`: the digest that the bytes must have, or empty.
   [[nodiscard]] static Result<NewObject> make(const std::filesystem::path& root, std::string key,
                                               const PutOptions& options);
   NewObject(NewObject&&) = default;
@@ -46,7 +46,7 @@ class NewObject {
   ~NewObject();
 
   [[nodiscard]] Result<void> write(std::string_view bytes);
-  /// Makes it durable and gives it its place.
+  /// Makes the file durable and moves it to its place.
   [[nodiscard]] Result<ObjectInfo> commit();
 
  private:

@@ -1,4 +1,4 @@
-// Uploads in parts of a `FolderStore`: a folder for each, with the key and the parts in files.
+// Uploads in parts of a `FolderStore`. Each upload has a folder with a file for the key and a file for each part.
 
 #include <sys/stat.h>
 
@@ -24,7 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 using detail::store_failure;
 
-constexpr std::uint32_t most_parts = 10'000;  // as in S3
+constexpr std::uint32_t most_parts = 10'000;  // the same limit as in S3
 constexpr std::string_view key_file = "key";
 
 std::string part_name(std::uint32_t number) { return fmt::format("part-{:05}", number); }
@@ -34,12 +34,12 @@ Result<std::string> key_of(const fs::path& folder) {
   return open_file(folder / key_file).and_then([](const Source& file) { return read_all(*file); });
 }
 
-/// The folder of an upload that is under way.
+/// The folder of an upload in progress.
 Result<fs::path> folder_of(const fs::path& root, const Upload& upload, std::string_view what) {
   const auto missing = [&](std::string_view why) {
     return failure(store_failure(StoreProblem::Missing, what, root / upload.key, why));
   };
-  // It may come from a file: it must not lead elsewhere.
+  // The id may come from a file, so it must not lead to another folder.
   if (upload.id.empty() || upload.id.find_first_not_of("0123456789abcdef-") != std::string::npos)
     return missing(fmt::format("'{}' is no upload of this store", upload.id));
   fs::path folder = root / detail::uploads_name / upload.id;
@@ -49,7 +49,7 @@ Result<fs::path> folder_of(const fs::path& root, const Upload& upload, std::stri
   return folder;
 }
 
-/// Appends a part; its bytes must be those that were put.
+/// Appends a part. Its bytes must be the bytes that were put.
 Result<void> append(detail::NewObject& made, const fs::path& file, const UploadedPart& part, const fs::path& target,
                     const std::stop_token& stop) {
   const auto no_part = [&](std::string_view why) {
@@ -112,7 +112,7 @@ Result<ObjectInfo> FolderStore::complete_upload(const Upload& upload, std::span<
     if (auto added = append(*made, *folder / part_name(part.number), part, target, stop); !added)
       return failure(std::move(added.error()));
   auto done = made->commit();
-  std::error_code left;  // then `uploads` lists it
+  std::error_code left;  // if this fails, `uploads` still lists the upload
   if (done) fs::remove_all(*folder, left);
   return done;
 }
@@ -133,7 +133,8 @@ Result<UploadPage> FolderStore::uploads(const ListOptions& options, const std::s
   const fs::path folder = folder_ / detail::uploads_name;
   for (fs::directory_iterator at(folder, code), end; !code && at != end; at.increment(code)) {
     struct stat info{};
-    if (::stat((at->path() / key_file).c_str(), &info) != 0) continue;  // a put, or one that has just ended
+    // The folder of a put, or of an upload that has just ended.
+    if (::stat((at->path() / key_file).c_str(), &info) != 0) continue;
     auto key = key_of(at->path());
     if (!key || !key->starts_with(options.prefix)) continue;
     const auto started = detail::object_info({}, info).modified;

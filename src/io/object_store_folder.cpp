@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 using detail::store_failure;
 
-/// A part of a file that stays as it is.
+/// A range of a file that does not change.
 class FilePart final : public ByteSource {
  public:
   FilePart(detail::Fd file, std::string name, std::uint64_t offset, std::uint64_t size, std::stop_token stop)
@@ -49,7 +49,7 @@ class FilePart final : public ByteSource {
   [[nodiscard]] const std::string& name() const noexcept override { return name_; }
   [[nodiscard]] std::uint64_t consumed() const noexcept override { return consumed_; }
   [[nodiscard]] std::uint64_t size_hint() const noexcept override { return size_; }
-  bool interrupt() noexcept override { return true; }  // its reads do not wait
+  bool interrupt() noexcept override { return true; }  // reads of a file do not wait
 
  private:
   Result<std::size_t> fail(int code) {
@@ -65,7 +65,7 @@ class FilePart final : public ByteSource {
   std::optional<Error> error_{};
 };
 
-/// The objects of a page, in the order of their keys.
+/// Lists the objects of a page, in the order of their keys.
 class Listing {
  public:
   Listing(const fs::path& root, const ListOptions& options, const std::stop_token& stop)
@@ -77,7 +77,7 @@ class Listing {
   }
 
  private:
-  /// `at`: "", or what the keys begin with, a '/' at its end. False: the page is full.
+  /// Lists a folder. `at` is empty, or the begin of the keys with a '/' at its end. Returns false if the page is full.
   Result<bool> folder(const std::string& at) {
     if (stop_.stop_requested()) return failure(detail::stopped_failure("list", root_ / at));
     auto names = names_in(at);
@@ -96,7 +96,7 @@ class Listing {
     }
     return true;
   }
-  /// Those of folders have a '/' at their ends. Sorted.
+  /// Sorted names of the entries. Names of folders have a '/' at the end.
   Result<std::vector<std::string>> names_in(const std::string& at) const {
     std::vector<std::string> names;
     std::error_code code;
@@ -117,7 +117,7 @@ class Listing {
   }
   bool add(std::string key) {
     struct stat info{};
-    if (::stat((root_ / key).c_str(), &info) != 0) return true;  // it was deleted meanwhile
+    if (::stat((root_ / key).c_str(), &info) != 0) return true;  // the object was deleted meanwhile
     if (page_.objects.size() == options_.most) {
       page_.next = page_.objects.back().key;
       return false;
@@ -159,7 +159,7 @@ Result<ObjectBody> FolderStore::get(const std::string& key, const GetOptions& op
                                     const std::stop_token& stop) const {
   auto path = detail::object_path(folder_, key);
   if (!path) return failure(std::move(path.error()));
-  // Nobody waits for the other end of a pipe.
+  // O_NONBLOCK: opening a pipe must not wait for its other end.
   detail::Fd file(::open(path->c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat info{};
   const int code = file.is_open() && ::fstat(file.get(), &info) == 0 ? 0 : errno;
@@ -207,7 +207,8 @@ Result<void> FolderStore::remove(const std::string& key, const std::stop_token&)
   const fs::path folder = path->parent_path();
   auto durable = detail::sync_folder(folder);
   detail::remove_empty(folder_, folder);
-  if (!durable && durable.error().code == std::errc::no_such_file_or_directory) return {};  // another has removed it
+  // Another process has removed the folder.
+  if (!durable && durable.error().code == std::errc::no_such_file_or_directory) return {};
   return durable;
 }
 

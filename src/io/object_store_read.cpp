@@ -14,7 +14,7 @@
 namespace etl::inline v0::io {
 namespace {
 
-/// Goes on after a break, at the same byte of the same object.
+/// Reads an object. After an interruption, it continues at the same byte of the same object.
 class ObjectSource final : public ByteSource {
  public:
   ObjectSource(AnyObjectStore store, std::string key, ReadOptions options, const std::stop_token& stop)
@@ -73,7 +73,7 @@ class ObjectSource final : public ByteSource {
     body_ = std::move(opened->bytes);
     return {};
   }
-  /// Nothing: read on. Else why that cannot be.
+  /// Waits before another attempt. Returns an error if there can be none.
   [[nodiscard]] std::optional<Error> wait_after(Error why) {
     if (why.error_class != ErrorClass::Transient || stop_.stop_requested()) return why;
     if (info_.etag.empty()) {
@@ -104,10 +104,10 @@ class ObjectSource final : public ByteSource {
   ReadOptions options_;
   std::string name_;
   ObjectInfo info_{};
-  Source body_{};  // null: to be opened again
+  Source body_{};  // null: must be opened again
   std::uint64_t consumed_ = 0;
   bool ended_ = false;
-  std::optional<Backoff> backoff_{};  // since the last byte
+  std::optional<Backoff> backoff_{};  // attempts since the last byte
   std::optional<Digest> digest_{};
   std::optional<Error> error_{};
   std::stop_source stop_{};

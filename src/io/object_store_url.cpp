@@ -22,7 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view special = "*?[]{}\\";  // in patterns
+constexpr std::string_view special = "*?[]{}\\";  // special characters in patterns
 constexpr std::string_view file_scheme = "file:/";
 
 struct Schemes {
@@ -34,7 +34,8 @@ Schemes& schemes() {
   return known;
 }
 
-/// "s3" of "s3://bucket/key", in lower case; empty: it is no URL (RFC 3986, 3.1).
+/// The scheme of a URL in lower case, such as "s3" of "s3://bucket/key"; empty if the text is not a URL (RFC 3986,
+/// 3.1).
 std::string scheme_of(std::string_view text) {
   const std::size_t end = text.find("://");
   if (end == std::string_view::npos || end == 0) return {};
@@ -62,7 +63,7 @@ Result<StorePlace> open_url(const std::string& url) {
                                               url, scheme)});
 }
 
-/// Of an object's URL, with a key.
+/// Opens the URL of an object. The URL must have a key.
 Result<StorePlace> object_at(const std::string& url) {
   auto place = open_url(url);
   if (place && place->key.empty())
@@ -72,8 +73,8 @@ Result<StorePlace> object_at(const std::string& url) {
   return place;
 }
 
-/// The path of a `file:` URL, percent-encodings decoded; `escape`: with a backslash before what they stand for, if that
-/// is special in patterns.
+/// The decoded path of a `file:` URL. `escape`: puts a backslash before each decoded character that is special in
+/// patterns.
 Result<std::string> path_of_url(const std::string& url, bool escape) {
   std::string_view rest = std::string_view(url).substr(file_scheme.size() - 1);
   const auto wrong = [&](std::string_view why) {

@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t parts_of_an_upload = 10'000;
 constexpr std::size_t parts_of_one_size = 1'000;
 
-/// One put, or an upload in parts, each sent by a thread.
+/// Writes an object with one put, or with an upload in parts, each sent by a thread.
 class ObjectSink final : public ByteSink {
  public:
   ObjectSink(AnyObjectStore store, std::string key, WriteOptions options, const std::stop_token& stop)
@@ -85,7 +85,7 @@ class ObjectSink final : public ByteSink {
     const auto number = static_cast<std::uint32_t>(++started_);
     sent_.push_back(std::async(std::launch::async, [this, number, bytes = std::move(buffer_)] {
       Result<UploadedPart> part = send(number, bytes);
-      if (!part) stop_.request_stop();  // the others are of no use
+      if (!part) stop_.request_stop();  // the other parts are useless then
       return part;
     }));
     buffer_ = {};
@@ -97,7 +97,7 @@ class ObjectSink final : public ByteSink {
                          .context = fmt::format("'{}{}': part {}: {}", store_.name(), key_, number, thrown.what()),
                          .exception = std::current_exception()});
   }
-  /// Waits for the first of those that are being sent. False: the upload has failed.
+  /// Waits for the first of the parts being sent. Returns false if the upload has failed.
   bool take_first() {
     Result<UploadedPart> part = sent_.front().get();
     sent_.pop_front();
@@ -120,17 +120,18 @@ class ObjectSink final : public ByteSink {
                                         options_.put.sha256)});
         return;
       }
-      options_.put.sha256.clear();  // it is checked, and a store that has not seen all bytes at once cannot do it
+      // The digest is checked here, because a store that has not seen all bytes at once cannot check it.
+      options_.put.sha256.clear();
     }
     auto done = store_.complete_upload(*upload_, parts_, options_.put, stop_.get_token());
     if (!done) give_up(std::move(done.error()));
   }
-  /// Leaves no parts.
+  /// Aborts the upload, so that no parts remain.
   void give_up(Error why) {
     stop_.request_stop();
     for (Sent& one : sent_) {
       Result<UploadedPart> part = one.get();
-      // The first failure has stopped the others: what they say is no reason.
+      // The first failure has stopped the other parts, so their errors are not the reason.
       if (!part && why.code == std::errc::operation_canceled && part.error().code != std::errc::operation_canceled)
         why = std::move(part.error());
     }

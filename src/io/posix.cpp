@@ -24,7 +24,7 @@ Fd open_file(const std::filesystem::path& path, int flags) {
 int Fd::close() noexcept {
   const int number = std::exchange(number_, -1);
   if (number < 0 || borrowed_ || ::close(number) == 0) return 0;
-  return errno == EINTR ? 0 : errno;  // closed even so
+  return errno == EINTR ? 0 : errno;  // EINTR: the file is closed even so
 }
 
 Error system_failure(std::string what, int code) {

@@ -1,5 +1,5 @@
 #pragma once
-/// File descriptors, and how their errors read.
+/// File descriptors and their errors.
 
 #include <sys/stat.h>
 
@@ -11,7 +11,7 @@
 
 namespace etl::inline v0::io::detail {
 
-/// A file descriptor, closed at the end unless it is `borrowed`.
+/// A file descriptor. It is closed on destruction, unless it is `borrowed`.
 class Fd {
  public:
   Fd() = default;
@@ -25,7 +25,7 @@ class Fd {
   ~Fd() { static_cast<void>(close()); }
   [[nodiscard]] int get() const noexcept { return number_; }
   [[nodiscard]] bool is_open() const noexcept { return number_ >= 0; }
-  /// The error number, or 0; a full disk may be told only now.
+  /// Closes the file. Returns 0, or the error number: the system may report a full disk only now.
   [[nodiscard]] int close() noexcept;
 
  private:
@@ -33,14 +33,15 @@ class Fd {
   bool borrowed_ = false;
 };
 
-/// "WHAT: the system's reason".
+/// An error with the text "WHAT: the system's reason".
 [[nodiscard]] Error system_failure(std::string what, int code);
 
-/// Waits until one of `events` (poll) can be done with `file`, or until `other`, unless negative, can be read.
-/// False: `other` can.
+/// Waits until `file` is ready for one of `events` (see poll), or until `other`, unless negative, can be read. Returns
+/// false if `other` can be read.
 [[nodiscard]] bool wait_for(int file, short events, int other = -1) noexcept;
 
-/// Opens and looks at it. Directories are refused: reading one fails only later and says less.
+/// Opens a file and gets its status. Refuses directories, because reading one would fail later with a less clear
+/// error.
 [[nodiscard]] Result<Fd> open_to_read(const std::filesystem::path& path, struct stat& info);
 [[nodiscard]] Result<Fd> open_to_write(const std::filesystem::path& path);
 

@@ -1,5 +1,5 @@
 #pragma once
-/// A raw deflate stream (RFC 1951) in pieces, by one library or another.
+/// Inflates a raw deflate stream (RFC 1951) in pieces, with one of several libraries.
 
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace etl::inline v0::io::detail {
 
 class RawInflate {
  public:
-  /// How far `next_in` may step back at the end of a stream: that much of what was given last must still lie there.
+  /// How far `next_in` may step back at the end of a stream. That many bytes of the last input must still be in place.
   static constexpr std::size_t step_back = 8;
 
   enum class Status : std::uint8_t {
@@ -25,7 +25,7 @@ class RawInflate {
   RawInflate(const RawInflate&) = delete;
   RawInflate& operator=(const RawInflate&) = delete;
   virtual ~RawInflate() = default;
-  /// A new stream begins.
+  /// Begins a new stream.
   virtual void begin() = 0;
   /// Takes from `next_in` and gives to `next_out` as much as it can; both end within 4 GiB. Throws without memory.
   [[nodiscard]] virtual Status run(const char*& next_in, const char* end_in, char*& next_out, char* end_out) = 0;

@@ -13,7 +13,7 @@ class IsalInflate final : public RawInflate {
   void begin() override { ::isal_inflate_reset(&state_); }
 
   Status run(const char*& next_in, const char* end_in, char*& next_out, char* end_out) override {
-    // It does not write to its input.
+    // ISA-L does not write to its input, in spite of its types.
     state_.next_in = reinterpret_cast<std::uint8_t*>(const_cast<char*>(next_in));
     state_.avail_in = static_cast<std::uint32_t>(end_in - next_in);
     state_.next_out = reinterpret_cast<std::uint8_t*>(next_out);

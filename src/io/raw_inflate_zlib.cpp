@@ -10,7 +10,7 @@ namespace {
 class ZlibInflate final : public RawInflate {
  public:
   ZlibInflate() {
-    if (::inflateInit2(&stream_, -15) != Z_OK) throw std::bad_alloc();  // negative: no header, no trailer
+    if (::inflateInit2(&stream_, -15) != Z_OK) throw std::bad_alloc();  // negative: no header and no trailer
   }
   ZlibInflate(const ZlibInflate&) = delete;
   ZlibInflate& operator=(const ZlibInflate&) = delete;

@@ -10,15 +10,15 @@ constexpr std::size_t npos = std::string_view::npos;
 
 bool is_line_end(char c) noexcept { return c == '\n' || c == '\r'; }
 
-/// Where the line ends whose LF or CR is at `at`; npos for a CR that may be half of a CR LF.
+/// The offset after the line end whose LF or CR is at `at`; npos for a CR that may be the first half of a CR LF.
 std::size_t behind_line_end(std::string_view text, std::size_t at, bool is_end) noexcept {
   if (text[at] == '\n') return at + 1;
   if (at + 1 == text.size()) return is_end ? at + 1 : npos;
   return at + (text[at + 1] == '\n' ? 2 : 1);
 }
 
-/// The first LF or CR. Looks at pieces: a memchr for one of them through a large text without it, again for each line
-/// of a text with only the other, would take quadratic time.
+/// The first LF or CR. Searches piece by piece: if a text has only one of the two, a search for the other through the
+/// whole text, repeated for each line, would take quadratic time.
 std::size_t find_line_end(std::string_view text) noexcept {
   std::size_t size = 256;
   for (std::size_t at = 0; at < text.size(); at += size, size *= 2) {
@@ -38,7 +38,7 @@ std::size_t rfind_line_end(std::string_view text, std::size_t begin, std::size_t
   return npos;
 }
 
-// A line that begins with the terminator's first character is where to look closer. Blocks without one are passed
+// The terminator can only be in a line that begins with its first character. Blocks without such a line are skipped
 // without a branch per character, which the compiler turns into vector instructions.
 constexpr std::size_t block = 128;
 
@@ -50,7 +50,7 @@ bool any_begins_line(const char* at, char first) noexcept {
   return any != 0;
 }
 
-/// The first offset behind `at` where a line begins with `first`.
+/// The first offset after `at` where a line begins with `first`.
 std::size_t find_line(std::string_view text, std::size_t at, char first) noexcept {
   const char* const data = text.data();
   while (at + block < text.size() && !any_begins_line(data + at, first)) at += block;
@@ -91,12 +91,12 @@ std::size_t RecordSplitter::first_end(std::string_view text, bool is_end) const 
 std::size_t RecordSplitter::last_end(std::string_view text, bool is_end, std::size_t from) const noexcept {
   if (terminator_.empty()) {
     if (is_end) return text.empty() || text.size() < from ? npos : text.size();
-    // Behind the last line end, and not behind a CR that ends the text.
+    // After the last line end, but not after a CR that ends the text.
     const bool open = text.ends_with('\r');
     const std::size_t at = rfind_line_end(text, from > 0 ? from - 1 : 0, text.size() - (open ? 1 : 0));
     return at == npos ? npos : at + 1;
   }
-  // A terminator that ends at `from` begins so far before, with the longest line end.
+  // A terminator that ends at `from` begins at most this far before, if it has the longest line end.
   const std::size_t reach = terminator_.size() + 2;
   const std::size_t first = from > reach ? from - reach : 0;
   for (std::size_t at = text.size(); at != npos;) {

@@ -18,7 +18,7 @@
 namespace etl::inline v0::io {
 namespace {
 
-/// Keeps a write to a closed pipe from ending the process: it fails with EPIPE instead. Of this thread only.
+/// Makes a write to a closed pipe fail with EPIPE instead of ending the process. Affects only this thread.
 class NoBrokenPipeSignal {
  public:
   NoBrokenPipeSignal() noexcept : was_pending_(pending()) {

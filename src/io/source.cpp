@@ -20,7 +20,7 @@
 namespace etl::inline v0::io {
 namespace {
 
-/// What another thread writes to when a read that waits is to end.
+/// A pipe to which another thread writes to end a read that waits.
 struct WakePipe {
   detail::Fd read_end;
   detail::Fd write_end;
@@ -78,11 +78,11 @@ class FileSource final : public ByteSource {
 
   detail::Fd file_;
   std::string name_;
-  bool regular_;  // its reads do not wait
+  bool regular_;  // reads of a regular file do not wait
   std::uint64_t size_ = 0;
   std::uint64_t consumed_ = 0;
   WakePipe wake_;
-  bool ended_ = false;  // a terminal could go on after its end
+  bool ended_ = false;  // remembered, because a terminal could continue after its end
   std::optional<Error> error_;
 };
 
@@ -119,7 +119,7 @@ Result<Source> open_file(const std::filesystem::path& path) {
 
 Source standard_input() {
   struct stat info{};
-  // A closed standard input is seen, and told, by the first read.
+  // If standard input is closed, the first read notices and reports it.
   if (::fstat(STDIN_FILENO, &info) != 0) info.st_mode = S_IFIFO;
   return std::make_unique<FileSource>(detail::Fd(STDIN_FILENO, true), info, "standard input");
 }
