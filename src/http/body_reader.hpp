@@ -13,7 +13,7 @@
 
 namespace etl::inline v0::http {
 
-/// Reads a body from its beginning, as often as it is asked to. Refers to the body.
+/// Reads a body from its beginning, any number of times. Refers to the body.
 class BodyReader {
  public:
   explicit BodyReader(const Body& body) : body_(body) {}
@@ -21,14 +21,14 @@ class BodyReader {
   BodyReader& operator=(const BodyReader&) = delete;
   ~BodyReader();
 
-  /// Must be called before the first `read`, and again before the body is read again.
+  /// Goes back to the begin of the body. Must be called before the first `read`, and before the body is read again.
   [[nodiscard]] Result<void> rewind();
-  /// Known after `rewind`; nothing: only its end will tell.
+  /// Size of the body, known after `rewind`; no value if only the end of the body will show it.
   [[nodiscard]] std::optional<std::uint64_t> size() const noexcept { return size_; }
   [[nodiscard]] bool has_body() const noexcept { return body_.what().index() != 0; }
-  /// 0: the end.
+  /// Reads bytes; returns 0 at the end.
   [[nodiscard]] Result<std::size_t> read(std::span<char> to);
-  /// The bytes, of a body in memory.
+  /// The bytes of a body in memory.
   [[nodiscard]] std::optional<std::string_view> in_memory() const noexcept;
 
  private:

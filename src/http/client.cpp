@@ -42,7 +42,7 @@ Result<Hop> first_hop(const Client::State& client, const Request& request) {
              .redirects_left = request.max_redirects.value_or(client.options.max_redirects)};
 }
 
-/// Where a redirect leads (RFC 9110, 15.4). `first`: the URL of the request.
+/// The request to which a redirect leads (RFC 9110, 15.4). `first` is the URL of the original request.
 Result<Hop> next_hop(const Hop& hop, const Url& first, const Response& response, const Request& request,
                      const ClientOptions& options) {
   const auto refuse = [&](std::string_view why) {
@@ -67,7 +67,8 @@ Result<Hop> next_hop(const Hop& hop, const Url& first, const Response& response,
   return next;
 }
 
-/// Runs the request and those that redirects lead to, until an answer (or its head, with `To::Buffer`) is there.
+/// Sends the request, and the requests to which redirects lead, until an answer has arrived (with `To::Buffer`: until
+/// its head has arrived).
 class Exchange {
  public:
   Exchange(std::shared_ptr<Client::State> client, const Request& request, Transfer::To to)
@@ -100,7 +101,7 @@ class Exchange {
   std::unique_ptr<Transfer> transfer_{};
 };
 
-/// The body of an answer as a source.
+/// The body of an answer, as a source.
 class BodySource final : public io::ByteSource {
  public:
   BodySource(std::shared_ptr<Client::State> client, Request request, std::stop_token stop)
@@ -110,7 +111,7 @@ class BodySource final : public io::ByteSource {
 
   [[nodiscard]] Result<Response> begin() {
     if (auto done = exchange_.run(stop_); !done) {
-      // What came before a connection broke is read all the same, whenever that is noticed.
+      // Bytes that arrived before a connection broke are always delivered, no matter when the break is noticed.
       if (!exchange_.has_bytes() || done.error().code == Problem::Stopped) return failure(std::move(done.error()));
       error_ = std::move(done.error());
     }

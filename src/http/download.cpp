@@ -22,7 +22,7 @@
 namespace etl::inline v0::http {
 namespace {
 
-/// `bytes 5-9/10`, `bytes 5-9/*` or `bytes */10` (RFC 9110, 14.4).
+/// A header such as `bytes 5-9/10`, `bytes 5-9/*` or `bytes */10` (RFC 9110, 14.4).
 struct ContentRange {
   std::optional<std::uint64_t> first{};
   std::optional<std::uint64_t> total{};
@@ -36,8 +36,8 @@ ContentRange content_range(const Response& response) {
           .total = number(text.substr(std::min(slash + 1, text.size())))};
 }
 
-/// What names this version of the file, to the byte: a strong ETag, or a date that is old enough (RFC 9110, 8.8.2.2 and
-/// 13.1.5).
+/// A validator that identifies this version of the file to the byte: a strong ETag, or a date that is old enough (RFC
+/// 9110, 8.8.2.2 and 13.1.5).
 std::string strong_validator(const Response& response) {
   if (const auto etag = response.headers.find("ETag"); etag && etag->starts_with('"')) return std::string(*etag);
   const auto modified = response.headers.find("Last-Modified");
@@ -49,7 +49,7 @@ std::string strong_validator(const Response& response) {
   return then != -1 && now != -1 && now - then >= minute ? std::string(*modified) : std::string();
 }
 
-/// Another mirror may do better; a full disk, a stop or a wrong option stays what it is.
+/// Whether another mirror may succeed. A full disk, a stop or a wrong option would fail again.
 bool concerns_mirror(const Error& error) {
   return error.code.category() == error_category() && error.code != Problem::Stopped;
 }
@@ -59,7 +59,7 @@ class Download {
   Download(const Client& client, PartFile part, const DownloadOptions& options, const std::stop_token& stop)
       : client_(client), part_(std::move(part)), options_(options), stop_(stop), found_(part_.size()) {}
 
-  /// All of the file from one mirror, with the attempts that this takes.
+  /// Downloads the whole file from one mirror, with as many attempts as this takes.
   [[nodiscard]] Result<Downloaded> from(const std::string& url, bool again = false) {
     const Waiter waiter(stop_);
     for (std::uint64_t before = part_.size();; before = part_.size()) {
@@ -71,7 +71,7 @@ class Download {
         const auto delay = backoff.after(done.error(), waiter.now());
         if (!delay) return failure(std::move(done.error()));
         if (!waiter.wait_for(*delay)) return failure(std::move(done.error()));
-        if (advanced) break;  // attempts are counted anew
+        if (advanced) break;  // there was progress, so attempts are counted from 0 again
       }
     }
   }
@@ -86,7 +86,8 @@ class Download {
   }
 
   [[nodiscard]] Result<void> attempt(const std::string& url) {
-    if (options_.size && part_.size() == *options_.size && may_resume(url)) return {};  // only to be checked
+    // Complete, only not checked yet.
+    if (options_.size && part_.size() == *options_.size && may_resume(url)) return {};
     Request request{.url = url, .headers = options_.headers, .decompress = false};
     resumed_ = may_resume(url);
     if (resumed_) {
@@ -102,9 +103,9 @@ class Download {
     if (!response) return failure(std::move(response.error()));
     if (response->ok()) return {};
     if (response->status != 416 || !resumed_) return failure(client_.error_of(request, *response));
-    if (content_range(*response).total == part_.size()) return {};  // it was complete
+    if (content_range(*response).total == part_.size()) return {};  // the part was already complete
     if (auto emptied = part_.restart(url, {}); !emptied) return emptied;
-    return attempt(url);  // another file now: from its beginning
+    return attempt(url);  // the file has changed: download it from its beginning
   }
 
   [[nodiscard]] Result<void> begin(const Request& request, const Response& head) {
@@ -148,7 +149,8 @@ class Download {
     }
     const bool mixed = std::exchange(resumed_, false) || found_ > 0;
     if (auto emptied = part_.restart(url, {}); !emptied) return failure(std::move(emptied.error()));
-    if (mixed && !again) return from(url, true);  // bytes of two versions, perhaps: once more, from the beginning
+    // The bytes may be of two versions: download once more, from the beginning.
+    if (mixed && !again) return from(url, true);
     return failure(wrong(request, problem + ": what came is deleted"));
   }
 
@@ -156,7 +158,7 @@ class Download {
   PartFile part_;
   const DownloadOptions& options_;
   const std::stop_token& stop_;
-  std::uint64_t found_;  ///< of an earlier call, as far as they count
+  std::uint64_t found_;  ///< bytes of an earlier call that are still valid
   bool resumed_ = false;
   std::optional<std::uint64_t> total_{};
 };

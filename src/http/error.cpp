@@ -106,7 +106,7 @@ class Category final : public std::error_category {
   }
 };
 
-/// Ends where a character ends.
+/// The beginning of the text, cut at the end of a character.
 std::string_view beginning(std::string_view text, std::size_t size) noexcept {
   if (text.size() <= size) return text;
   while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0U) == 0x80U) --size;
@@ -118,7 +118,7 @@ void hide(std::string& text, std::string_view secret) {
     text.replace(at, secret.size(), "***");
 }
 
-/// What stands after "Basic " and "Bearer ": a server may repeat the request's header.
+/// Hides the text after "Basic " and "Bearer ", because a server may repeat the header of the request.
 void hide_after(std::string& text, std::string_view scheme) {
   constexpr std::string_view token = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=*";
   for (std::size_t at = 0; (at = text.find(scheme, at)) != std::string::npos;) {
@@ -180,7 +180,7 @@ std::optional<std::chrono::seconds> retry_after(std::string_view text, std::chro
   }
   const time_t date = curl_getdate(std::string(text).c_str(), nullptr);
   if (date == -1) return std::nullopt;
-  // In seconds: the system's clock counts nanoseconds, and a date of the year 9999 is too far away for these.
+  // In seconds: the system's clock counts nanoseconds, in which a date of the year 9999 cannot be expressed.
   const seconds wait = seconds(date) - std::chrono::floor<seconds>(now.time_since_epoch());
   return std::clamp(wait, seconds(0), most);
 }
@@ -197,7 +197,7 @@ std::string excerpt(std::string_view body) {
 }
 
 std::string without_secrets(std::string text, const Request& request, const ClientOptions& client) {
-  constexpr std::size_t least = 3;  // shorter ones are no secrets, and stand everywhere
+  constexpr std::size_t least = 3;  // shorter texts are not secrets and occur everywhere
   const auto hide_one = [&](std::string_view secret) {
     if (secret.size() >= least) hide(text, secret);
   };

@@ -22,12 +22,12 @@
 namespace etl::inline v0::http {
 namespace {
 
-/// Lines of a stream into events.
+/// Parses the lines of a stream into events.
 class EventParser {
  public:
   explicit EventParser(std::string id) : id_(std::move(id)) {}
 
-  /// A new connection: what is not complete is dropped.
+  /// Begins a new connection; an incomplete event is dropped.
   void restart() {
     line_.clear();
     data_.clear();
@@ -115,7 +115,7 @@ struct Events::State {
             .context = without_secrets(std::move(context), options.request, client.options())};
   }
 
-  /// False: there are no more events.
+  /// Connects to the server. Returns false if there are no more events.
   [[nodiscard]] Result<bool> connect(const std::stop_token& stop) {
     Request request = options.request;
     request.headers.set("Accept", "text/event-stream");
@@ -135,7 +135,7 @@ struct Events::State {
     return true;
   }
 
-  /// Bytes for the parser. False: there are no more events.
+  /// Reads bytes and gives them to the parser. Returns false if there are no more events.
   [[nodiscard]] Result<bool> read(const std::stop_token& stop) {
     if (!open) {
       Result<bool> connected = connect(stop);
@@ -143,12 +143,12 @@ struct Events::State {
     }
     std::array<char, 16384> buffer{};
     Result<std::size_t> got = [&] {
-      const std::stop_callback wake(stop, [this] { open->body->interrupt(); });  // not that of an earlier call
+      const std::stop_callback wake(stop, [this] { open->body->interrupt(); });  // ends with this call
       return open->body->read(buffer);
     }();
     if (!got || *got == 0) open.reset();
     if (!got) return failure(std::move(got.error()));
-    if (*got == 0) {  // in order: the server wants us to come again
+    if (*got == 0) {  // regular end: the server wants the client to connect again
       not_before = Clock::now() + parser.pause().value_or(options.pause);
       return true;
     }

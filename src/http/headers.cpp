@@ -26,7 +26,7 @@ bool is_secret_name(std::string_view name) {
 }
 
 void Headers::set(std::string_view name, std::string value) {
-  std::string kept(name);  // `name` may be a part of what is removed
+  std::string kept(name);  // `name` may refer to text that is removed
   remove(name);
   add(std::move(kept), std::move(value));
 }

@@ -12,7 +12,7 @@
 namespace etl::inline v0::http::json {
 namespace {
 
-/// Goes over a text that is known to be JSON.
+/// Scans a text that is known to be JSON.
 class Scan {
  public:
   explicit Scan(std::string_view text) : text_(text) { skip_blanks(); }
@@ -21,7 +21,7 @@ class Scan {
     ++at_;
     skip_blanks();
   }
-  /// The next value.
+  /// Takes the next value.
   std::string_view value() {
     const std::size_t begin = at_;
     if (peek() == '"')

@@ -11,7 +11,7 @@
 
 namespace etl::inline v0::http {
 
-/// What the whole text says, if it is digits.
+/// The number, if the whole text consists of digits.
 [[nodiscard]] inline std::optional<std::uint64_t> number(std::string_view text) noexcept {
   std::uint64_t value = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);

@@ -20,12 +20,12 @@ namespace etl::inline v0::http {
 namespace {
 
 using Kind = Paging::Kind;
-constexpr std::string_view version = "1 ";  // of positions
+constexpr std::string_view version = "1 ";  // format version of positions
 constexpr std::string_view last_page = "1 end";
 
 bool counts(Kind kind) { return kind == Kind::Offset || kind == Kind::Number; }
 
-/// Takes off the front what stands before `separator`, which does not count within quotes or <>.
+/// Takes off the text before the next `separator` that is not within quotes or <>.
 std::string_view take(std::string_view& text, char separator) {
   std::size_t end = 0;
   for (char until = 0; end < text.size() && (until != 0 || text[end] != separator); ++end) {
@@ -44,7 +44,7 @@ std::string_view trimmed(std::string_view text, std::string_view what) {
   return text.substr(0, text.find_last_not_of(what) + 1);
 }
 
-/// The URL of the link that has the relation `next` (RFC 8288), or an empty text.
+/// The URL of the link with the relation `next` (RFC 8288), or an empty text.
 std::string next_link(std::string_view header) {
   while (!header.empty()) {
     std::string_view link = take(header, ',');
@@ -59,7 +59,8 @@ std::string next_link(std::string_view header) {
   return {};
 }
 
-/// Values of parameters that are secret in `base` and the same in `url` are left out of a position, and put back.
+/// Removes secret parameters from the URL of a position, or puts them back. A parameter is removed if it is secret in
+/// `base` and has the same value in `url`.
 std::string without_credentials(const Url& url, const Url& base, bool put_back) {
   std::string text = url.text();
   text.erase(0, std::min(text.find_first_of("/?", text.find("://") + 3), text.size()));
@@ -89,12 +90,12 @@ struct Pages::State {
   Client client;
   PagesOptions options;
   Url base;
-  std::vector<std::string> records{};  ///< the pointer to them
-  std::vector<std::string> next{};     ///< the pointer to it
+  std::vector<std::string> records{};  ///< JSON pointer to the records
+  std::vector<std::string> next{};     ///< JSON pointer to the next page
   RateLimiter limiter;
-  std::uint64_t count;   ///< of a page that counts
-  std::string cursor{};  ///< empty: the first page
-  Url url;               ///< of the page, where it is given
+  std::uint64_t count;   ///< number or offset of the page, for pagings that count
+  std::string cursor{};  ///< empty for the first page
+  Url url;               ///< URL of the page, for pagings by URL
   bool ended = false;
 
   [[nodiscard]] Url page_url() const {
@@ -139,7 +140,7 @@ struct Pages::State {
     return {};
   }
 
-  /// Goes to the page after this one. Returns its position.
+  /// Continues with the page after this one. Returns its position.
   [[nodiscard]] Result<Position> advance(const Response& response, std::string_view json, std::size_t got) {
     const Paging& paging = options.paging;
     const auto end = [&] { return ended = true, Position(std::string(last_page)); };

@@ -24,7 +24,7 @@ using io::detail::Fd;
 
 std::string hash(std::string_view url) { return io::digest(io::DigestKind::Sha256, url); }
 
-/// Empty where the system does not tell: then no part is taken for one of this boot.
+/// Id of the current boot. Empty if the system does not tell; then no part counts as written in this boot.
 std::string boot() {
   std::ifstream in("/proc/sys/kernel/random/boot_id");
   std::string id;
@@ -56,7 +56,7 @@ Result<void> PartFile::lock() {
       if (errno == EWOULDBLOCK) error.context += ": another download has it";
       return failure(std::move(error));
     }
-    // Another download may have finished meanwhile, and renamed the file that is open now.
+    // Another download may have finished meanwhile and renamed the open file.
     struct stat mine{}, there{};
     if (::fstat(file_.get(), &mine) != 0) return failure(failed("read", errno));
     if (::stat(path(".part").c_str(), &there) == 0 && mine.st_ino == there.st_ino && mine.st_dev == there.st_dev)
@@ -100,7 +100,7 @@ std::string_view PartFile::validator(std::string_view url) const noexcept {
 Result<void> PartFile::restart(std::string_view url, std::string_view validator) {
   if (::ftruncate(file_.get(), 0) != 0 || ::lseek(file_.get(), 0, SEEK_SET) != 0)
     return failure(failed("empty", errno));
-  static_cast<void>(digest_.finish());  // begins anew
+  static_cast<void>(digest_.finish());  // begins a new digest
   size_ = 0;
   from_ = hash(url);
   validator_ = validator;

@@ -14,24 +14,26 @@
 
 namespace etl::inline v0::http {
 
-/// `TO.part`, the digest of what it has, and `TO.part.from`. Belongs to one thread; one process at a time has it open.
+/// `TO.part`, the digest of its bytes, and `TO.part.from`. Belongs to one thread. Only one process at a time has the
+/// part open.
 class PartFile {
  public:
   [[nodiscard]] static Result<PartFile> open(std::filesystem::path to, io::DigestKind kind,
                                              const std::stop_token& stop);
 
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
-  /// Whether the bytes were written since the machine was started: others may not all be there.
+  /// Whether the bytes were written since the machine was started. Older bytes may be missing in part.
   [[nodiscard]] bool is_of_this_boot() const noexcept { return same_boot_; }
-  /// What the server at `url` called the version that these bytes are of; empty when it did not, or another had them.
+  /// The validator of the bytes' version at `url`; empty if the server gave none, or if the bytes are from another
+  /// URL.
   [[nodiscard]] std::string_view validator(std::string_view url) const noexcept;
 
-  /// Forgets all bytes; those that follow are from this version at `url`.
+  /// Forgets all bytes. The bytes that follow are from this version at `url`.
   [[nodiscard]] Result<void> restart(std::string_view url, std::string_view validator);
   [[nodiscard]] Result<void> append(std::string_view bytes);
-  /// In hex, of all bytes. Nothing may be appended afterwards.
+  /// The digest of all bytes, in hex. Nothing may be appended afterwards.
   [[nodiscard]] std::string digest() { return digest_.finish(); }
-  /// Makes it durable and gives it its name.
+  /// Makes the file durable and gives it its final name.
   [[nodiscard]] Result<void> finish();
 
  private:
@@ -45,7 +47,7 @@ class PartFile {
   io::detail::Fd file_{};
   io::Digest digest_;
   std::uint64_t size_ = 0;
-  std::string from_{};  ///< the digest of the URL, which may hold secrets
+  std::string from_{};  ///< digest of the URL, because the URL may contain secrets
   std::string validator_{};
   bool same_boot_ = false;
 };

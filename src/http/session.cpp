@@ -19,7 +19,7 @@ std::unique_ptr<Session> Sessions::take() {
 }
 
 void Sessions::give_back(std::unique_ptr<Session> session) {
-  constexpr std::size_t most = 64;  // more threads than that have to connect anew
+  constexpr std::size_t most = 64;  // if more threads than this are in use, some must connect again
   const std::lock_guard lock(mutex_);
   if (idle_.size() < most) idle_.push_back(std::move(session));
 }

@@ -1,5 +1,5 @@
 #pragma once
-/// Handles of libcurl, and those that wait for their next request.
+/// Handles of libcurl, and a pool of idle handles.
 
 #include <memory>
 #include <mutex>
@@ -21,16 +21,17 @@ struct MultiCleanup {
   void operator()(CURLM* handle) const noexcept { curl_multi_cleanup(handle); }
 };
 
-/// One request at a time, and the connections that stay open for the next ones.
+/// Runs one request at a time; its connections stay open for later requests.
 struct Session {
   std::unique_ptr<CURLM, MultiCleanup> multi;
   std::unique_ptr<CURL, EasyCleanup> easy;
 };
 
-/// The last one that came back is the first to go: its connection has been idle for the shortest time. Thread-safe.
+/// Idle sessions. The session that came back last is taken first, because its connection has been idle for the
+/// shortest time. Thread-safe.
 class Sessions {
  public:
-  /// Null: out of memory.
+  /// Returns null if memory runs out.
   [[nodiscard]] std::unique_ptr<Session> take();
   void give_back(std::unique_ptr<Session> session);
 

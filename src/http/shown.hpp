@@ -1,5 +1,5 @@
 #pragma once
-/// What errors show of requests and answers.
+/// How errors show requests and answers.
 
 #include <string>
 #include <string_view>
@@ -9,13 +9,13 @@
 
 namespace etl::inline v0::http {
 
-/// The first kilobyte, on one line.
+/// The first kilobyte of the body, on one line.
 [[nodiscard]] std::string excerpt(std::string_view body);
-/// "GET https://host/path", without secrets. `url`: where the request has come to, or empty.
+/// "GET https://host/path", without secrets. `url` is the URL that the request has reached, or empty.
 [[nodiscard]] std::string shown_request(const Request& request, const std::string& url = {});
-/// Credentials of the request and of the client that the text may repeat are `***`.
+/// Replaces credentials of the request and of the client in the text by `***`.
 [[nodiscard]] std::string without_secrets(std::string text, const Request& request, const ClientOptions& client);
-/// As `Client::error_of`.
+/// The same error as from `Client::error_of`.
 [[nodiscard]] Error status_error(const Request& request, const Response& response, std::string_view why,
                                  const ClientOptions& client);
 

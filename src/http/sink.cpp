@@ -77,7 +77,8 @@ Result<void> Sink::send_part(const Items& items, std::size_t first, std::size_t 
   const std::size_t middle = first + (end - first) / 2;
   if (auto sent = send_part(items, first, middle, context, key); !sent) return sent;
   auto sent = send_part(items, middle, end, context, key);
-  // The first half is there. Repeated with its key it costs nothing; without one only the second may be repeated.
+  // The first half has been sent. With a key it may be sent again; without a key, only the second half may be
+  // repeated.
   if (sent || !key.empty() || sent.error().code == Errc::OutcomeUnknown) return sent;
   for (std::size_t i = middle; i < end; ++i)
     if (sent.error().error_class == ErrorClass::Transient)

@@ -21,7 +21,7 @@ constexpr std::size_t most_buffered = std::size_t{1} << 20;
 
 SteadyTime now() { return std::chrono::steady_clock::now(); }
 
-/// libcurl takes 0 for a default of its own.
+/// Converts a time limit: libcurl would take 0 for its own default.
 long limit(milliseconds time) {
   return time.count() > 0 ? static_cast<long>(time.count()) : std::numeric_limits<int>::max();
 }
@@ -69,7 +69,7 @@ Cause cause_of(CURLcode code, bool connected) {
     case CURLE_COULDNT_CONNECT:
     case CURLE_PROXY: return {Problem::Connect};
     case CURLE_OPERATION_TIMEDOUT: return {connected ? Problem::Timeout : Problem::Connect};
-    case CURLE_SSL_CONNECT_ERROR: return {Problem::Tls};  // or the connection broke meanwhile
+    case CURLE_SSL_CONNECT_ERROR: return {Problem::Tls};  // or the connection broke during the handshake
     case CURLE_SSL_ENGINE_NOTFOUND:
     case CURLE_SSL_ENGINE_SETFAILED:
     case CURLE_SSL_CERTPROBLEM:
@@ -102,7 +102,7 @@ Transfer::Transfer(Client::State& client, const Request& request, const Hop& hop
 Transfer::~Transfer() {
   if (!session_) return;
   if (started_) curl_multi_remove_handle(session_->multi.get(), session_->easy.get());
-  curl_easy_reset(session_->easy.get());  // it refers to this
+  curl_easy_reset(session_->easy.get());  // the handle refers to this object
   client_.sessions.give_back(std::move(session_));
 }
 
@@ -128,7 +128,7 @@ Result<void> Transfer::start() {
   set(CURLOPT_ERRORBUFFER, reason_.data());
   set(CURLOPT_NOSIGNAL, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700
-  set(CURLOPT_QUICK_EXIT, 1L);  // else a stop would wait for the system's lookup of a name
+  set(CURLOPT_QUICK_EXIT, 1L);  // otherwise a stop would wait for the system's name lookup
 #endif
   set(CURLOPT_URL, hop_.url.text().c_str());
   // Newer versions of libcurl sign no path that is to be taken as it is, so it is asked for only where it says
@@ -217,7 +217,7 @@ Result<void> Transfer::add_header(std::string_view name, std::string_view value)
                          .context = fmt::format("{}: header '{}': neither its name nor its value may hold a control "
                                                 "character, nor its name a blank or ':'",
                                                 shown_request(request_, hop_.url.text()), excerpt(name))});
-  // An empty value has a form of its own; "Name:" would leave the header out.
+  // libcurl has a special form for an empty value; "Name:" would omit the header.
   const std::string line = value.empty() ? fmt::format("{};", name) : fmt::format("{}: {}", name, value);
   curl_slist* const longer = curl_slist_append(headers_.get(), line.c_str());
   if (longer == nullptr) return failure(fatal("out of memory for an HTTP header"));
@@ -235,7 +235,7 @@ Result<void> Transfer::set_headers() {
   const auto add = [&](const Header& header) -> Result<void> {
     if (!hop_.with_credentials && is_secret_name(header.name)) return {};
     const bool of_body = same_name(header.name.substr(0, 8), "Content-");
-    if (of_body && !hop_.with_body) return {};  // a redirect has made a GET of it
+    if (of_body && !hop_.with_body) return {};  // a redirect has turned the request into a GET
     return add_header(header.name, header.value);
   };
   for (const Header& header : request_.headers)
@@ -261,7 +261,7 @@ Result<void> Transfer::set_auth() {
     case Auth::Kind::Basic: basic(auth.name(), auth.secret()); return {};
     case Auth::Kind::Bearer:
     case Auth::Kind::Header: {
-      if (request_.headers.contains(auth.name())) return {};  // this request has its own
+      if (request_.headers.contains(auth.name())) return {};  // this request has its own header
       return add_header(auth.name(), auth.kind() == Auth::Kind::Bearer ? "Bearer " + auth.secret() : auth.secret());
     }
     case Auth::Kind::AwsSigV4: break;
@@ -286,7 +286,7 @@ bool Transfer::guarded(F&& f) noexcept {
     if (!done) error_ = std::move(done.error());
     return done.has_value();
   } catch (...) {
-    exception_ = std::current_exception();  // libcurl is C: `run` throws it
+    exception_ = std::current_exception();  // libcurl is C, so `run` throws the exception
     return false;
   }
 }
@@ -304,7 +304,7 @@ std::size_t Transfer::on_write(char* data, std::size_t one, std::size_t size, vo
     return CURL_WRITEFUNC_PAUSE;
   }
   const bool taken = me.guarded([&] { return me.take({data, one * size}); });
-  me.moved_ = now();  // the time that the caller takes is not the server's
+  me.moved_ = now();  // the server is not responsible for the time that the caller takes
   return taken ? one * size : 0;
 }
 
@@ -329,7 +329,7 @@ int Transfer::on_seek(void* self, curl_off_t offset, int origin) noexcept {
 }
 
 Result<void> Transfer::header_line(std::string_view line) {
-  if (line.starts_with("HTTP/")) {  // also after an answer 1xx
+  if (line.starts_with("HTTP/")) {  // there may be an earlier answer 1xx
     response_ = {};
     const std::size_t blank = std::min(line.find(' '), line.size());
     response_.version = line.substr(5, blank - 5);
@@ -337,7 +337,7 @@ Result<void> Transfer::header_line(std::string_view line) {
     std::from_chars(rest.data(), rest.data() + rest.size(), response_.status);
     return {};
   }
-  if (head_done_) return {};  // a trailer
+  if (head_done_) return {};  // trailer field
   const std::string_view text = trimmed(line);
   if (text.empty()) return response_.status < 200 ? Result<void>() : end_of_head();
   const std::size_t colon = text.find(':');
@@ -372,7 +372,7 @@ Result<void> Transfer::take(std::string_view bytes) {
     (to_ == To::Buffer ? buffer_ : response_.body).append(bytes);
     return {};
   }
-  // What an error says is cut, so that its status is not lost.
+  // The body of an error is cut instead of refused, so that its status is not lost.
   const std::uint64_t most = std::min(max_body_, client_.options.max_body);
   response_.body.append(
       bytes.substr(0, static_cast<std::size_t>(most - std::min<std::uint64_t>(most, response_.body.size()))));
@@ -421,7 +421,7 @@ Result<void> Transfer::run(const std::stop_token& stop) {
     if (code != CURLM_OK) return failure(fatal(fmt::format("libcurl: {}", curl_multi_strerror(code))));
     curl_off_t connected = 0;
     curl_easy_getinfo(session_->easy.get(), CURLINFO_PRETRANSFER_TIME_T, &connected);
-    if (connected == 0) moved_ = now();  // the connect time-out watches over that
+    if (connected == 0) moved_ = now();  // before that, the connect time-out applies
   }
   handed_over_ = true;
   return {};

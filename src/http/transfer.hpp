@@ -1,5 +1,5 @@
 #pragma once
-/// One request to one server: what libcurl is told, and what it tells.
+/// Sends one request to one server with libcurl, and receives the answer.
 
 #include <atomic>
 #include <chrono>
@@ -24,16 +24,17 @@ namespace etl::inline v0::http {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-/// What differs between a request and the redirects that it leads to.
+/// The properties that differ between a request and the redirects to which it leads.
 struct Hop {
   Url url;
   std::string method;
   bool with_body = true;
-  bool with_credentials = true;  ///< false: another origin than the request's
+  bool with_credentials = true;  ///< false if the origin differs from that of the request
   unsigned redirects_left = 0;
 };
 
-/// Runs on the thread that calls `run`; `interrupt` may be called from any. Refers to its arguments.
+/// Sends one request. Runs on the thread that calls `run`; `interrupt` may be called from any thread. Refers to its
+/// arguments.
 class Transfer {
  public:
   /// Where the body goes.
@@ -45,13 +46,13 @@ class Transfer {
   ~Transfer();
 
   [[nodiscard]] Result<void> start();
-  /// Until the whole answer is there; with `To::Buffer` until its head is there, and then until there are bytes in
-  /// `buffer`. Throws what `on_head` and `on_body` throw.
+  /// Runs until the whole answer has arrived. With `To::Buffer`: until its head has arrived, and on later calls until
+  /// there are bytes in `buffer`. Throws what `on_head` and `on_body` throw.
   [[nodiscard]] Result<void> run(const std::stop_token& stop);
   void interrupt() noexcept;
 
   [[nodiscard]] bool done() const noexcept { return done_; }
-  /// The answer is a redirect that is to be followed; its body is left out.
+  /// Whether the answer is a redirect that must be followed; its body is skipped.
   [[nodiscard]] bool redirects() const noexcept { return redirects_; }
   [[nodiscard]] Response& response() noexcept { return response_; }
   [[nodiscard]] std::string& buffer() noexcept { return buffer_; }
@@ -73,7 +74,7 @@ class Transfer {
   static std::size_t on_write(char* data, std::size_t one, std::size_t size, void* self) noexcept;
   static std::size_t on_read(char* data, std::size_t one, std::size_t size, void* self) noexcept;
   static int on_seek(void* self, curl_off_t offset, int origin) noexcept;
-  /// Calls `f`; false: it failed, and `error_` or `exception_` says why.
+  /// Calls `f`. Returns false if `f` failed; `error_` or `exception_` then gives the reason.
   template <class F>
   bool guarded(F&& f) noexcept;
   [[nodiscard]] Result<void> header_line(std::string_view line);
@@ -102,12 +103,12 @@ class Transfer {
   bool head_done_ = false;
   bool redirects_ = false;
   bool paused_ = false;
-  bool handed_over_ = false;  ///< the head was: from then on `run` waits for bytes
+  bool handed_over_ = false;  ///< the head was handed over, so `run` waits for bytes
   bool done_ = false;
-  SteadyTime moved_{};  ///< when bytes went either way
+  SteadyTime moved_{};  ///< time at which bytes last went in either direction
   std::optional<Error> error_{};
   std::exception_ptr exception_{};
-  std::string reason_{};  ///< libcurl's own words
+  std::string reason_{};  ///< libcurl's own message
   std::atomic<bool> interrupted_ = false;
 };
 

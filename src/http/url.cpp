@@ -18,7 +18,7 @@ struct Cleanup {
 };
 using Handle = std::unique_ptr<CURLU, Cleanup>;
 
-/// A part, or an empty text when the URL has none.
+/// A part of the URL, or an empty text if the URL does not have it.
 std::string part(CURLU* url, CURLUPart what, unsigned flags = 0) {
   char* text = nullptr;
   if (curl_url_get(url, what, &text, flags) != CURLUE_OK) return {};
