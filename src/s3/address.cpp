@@ -44,7 +44,7 @@ std::string object_url(const Address& address, std::string_view key, Query query
   else
     url.append("/").append(address.bucket);
   url.append("/").append(encoded_path(key));
-  // Parameters are signed in the order of their encoded names.
+  // The signature needs the parameters in the order of their encoded names.
   for (auto& [name, value] : query) {
     name = http::percent_encoded(name);
     value = http::percent_encoded(value);

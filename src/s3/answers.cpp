@@ -11,7 +11,7 @@
 namespace etl::inline v0::s3 {
 namespace {
 
-/// The texts of an answer's elements, by their paths below the root; `each` gets those of every element `item`.
+/// The texts of an answer's elements, by their paths below the root. `each` gets the texts of every element `item`.
 class Answer {
  public:
   using Fields = std::map<std::string, std::string, std::less<>>;
@@ -105,7 +105,7 @@ Result<io::ObjectPage> parse_objects(std::string_view xml) {
   const std::string token = answer->field("NextContinuationToken");
   if (token.empty() && page.objects.empty())
     return failure(fatal("the answer says that there is more, and gives neither an object nor a token to go on with"));
-  // A server that knows version 1 only goes on after a key.
+  // A server that only knows version 1 of the listing continues after a key.
   page.next = token.empty() ? "marker:" + page.objects.back().key : "token:" + token;
   return page;
 }

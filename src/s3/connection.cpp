@@ -15,7 +15,7 @@ namespace {
 
 constexpr int most_redirects = 3;
 
-/// What a code of the server means to us.
+/// The meaning of an error code of the server.
 struct Meaning {
   std::string_view code;
   std::optional<io::StoreProblem> problem{};
@@ -53,7 +53,7 @@ const Meaning* meaning_of(std::string_view code) {
   return nullptr;
 }
 
-/// Answers without a body, as those to HEAD, say by their status alone.
+/// Answers without a body, such as answers to HEAD, have only their status.
 std::optional<StoreProblem> problem_of(const http::Request& request, int status) {
   switch (status) {
     case 404: return StoreProblem::Missing;
@@ -67,7 +67,7 @@ std::optional<StoreProblem> problem_of(const http::Request& request, int status)
 }
 
 Refusal refusal_of(const http::Response& response) {
-  Refusal refusal = parse_refusal(response.body).value_or(Refusal{});  // another text is shown as it is
+  Refusal refusal = parse_refusal(response.body).value_or(Refusal{});  // a body that is no S3 error is shown as it is
   if (refusal.request_id.empty()) refusal.request_id = response.headers.find("x-amz-request-id").value_or("");
   if (const auto region = response.headers.find("x-amz-bucket-region")) refusal.region = *region;
   return refusal;
@@ -127,7 +127,7 @@ bool Store::Connection::leads_elsewhere(Address& address, const http::Response& 
     address_.region = region;
     return true;
   }
-  // Of a bucket that is new: for this request only, and not out of TLS.
+  // The redirect of a new bucket. It holds only for this request, and must not leave TLS.
   const auto location = response.headers.find("Location");
   const auto url = http::Url::parse(location.value_or(""));
   const auto here = http::Url::parse(object_url(address, ""));

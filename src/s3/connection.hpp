@@ -1,5 +1,5 @@
 #pragma once
-/// Requests to one bucket: signed, tried again, and sent to the region that the bucket is in.
+/// Sends requests to one bucket: signs them, repeats them, and sends them to the bucket's region.
 
 #include <functional>
 #include <mutex>
@@ -20,13 +20,13 @@ class Store::Connection {
   /// One request. An aggregate.
   struct Call {
     std::string method = "GET";
-    std::string key{};  ///< empty: the bucket
+    std::string key{};  ///< empty for the bucket itself
     Query query{};
     http::Headers headers{};
     http::Body body{};
     std::optional<http::Range> range{};
-    std::string_view accepted{};  ///< the code of a refusal that is as good as a success
-    /// Looks at a 2xx answer that may be none; an error is tried again if it is transient.
+    std::string_view accepted{};  ///< error code that counts as success
+    /// Checks a 2xx answer that may be an error. A transient error is retried.
     std::function<Result<void>(const http::Request&, const http::Response&)> check{};
   };
   /// What became of it.
@@ -44,19 +44,19 @@ class Store::Connection {
   [[nodiscard]] Result<http::Opened> open(const Call& call, const std::stop_token& stop) const;
 
   [[nodiscard]] Address address() const;
-  /// The error of a request that was refused.
+  /// The error of a refused request.
   [[nodiscard]] Error error_of(const http::Request& request, const http::Response& response,
                                const Refusal& refusal) const;
 
  private:
-  /// Asks until the answer is none that leads elsewhere.
+  /// Sends the request until the answer no longer leads to another region or URL.
   template <class Ask>
   [[nodiscard]] auto follow(const Call& call, Ask&& ask) const -> std::invoke_result_t<Ask, const http::Request&>;
   [[nodiscard]] http::Request request_of(const Call& call, const Address& address) const;
   [[nodiscard]] bool leads_elsewhere(Address& address, const http::Response& response) const;
 
   mutable std::mutex mutex_{};
-  mutable Address address_;  ///< the region may become another
+  mutable Address address_;  ///< the region may change
   Credentials credentials_;
   RetryPolicy retry_;
   http::Client client_;

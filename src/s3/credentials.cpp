@@ -21,7 +21,7 @@ std::string environment(const char* name) {
   return value == nullptr ? std::string() : std::string(value);
 }
 
-/// The first that is set.
+/// The first of two variables that is set.
 std::string environment(const char* first, const char* second) {
   std::string value = environment(first);
   return value.empty() ? environment(second) : value;
@@ -35,7 +35,7 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(0, text.find_last_not_of(" \t\r") + 1);
 }
 
-/// Both keys, or none.
+/// Returns both keys or none. One key alone is an error.
 Result<std::optional<Credentials>> credentials_of(Credentials found, std::string_view where) {
   if (found.access_key.empty() && found.secret_key.empty()) return std::nullopt;
   if (found.access_key.empty() || found.secret_key.empty())
@@ -68,7 +68,7 @@ Result<Settings> settings_of(const Values& values, std::string_view profile) {
   return settings;
 }
 
-/// The profile in a file, or nothing if there is no file.
+/// The profile in a file, or nothing if the file does not exist.
 Result<std::optional<Settings>> profile_in(const fs::path& file, std::string_view profile, bool config) {
   std::error_code code;
   if (file.empty() || !fs::exists(file, code)) return std::nullopt;
@@ -85,7 +85,7 @@ fs::path file_of(const char* variable, const char* name) {
   return home.empty() ? fs::path() : fs::path(home) / ".aws" / name;
 }
 
-/// What `to` leaves open.
+/// Fills in the settings that are still empty in `to`.
 void fill(Settings& to, const Settings& from) {
   if (!to.credentials) to.credentials = from.credentials;
   if (to.region.empty()) to.region = from.region;
@@ -113,7 +113,8 @@ Result<std::optional<Settings>> parse_profile(std::string_view text, std::string
       found = found || within;
       continue;
     }
-    if (!within || raw.front() == ' ' || raw.front() == '\t') continue;  // the latter: of a setting with parts
+    // An indented line belongs to a setting with several parts.
+    if (!within || raw.front() == ' ' || raw.front() == '\t') continue;
     const std::size_t equals = content.find('=');
     if (equals == std::string_view::npos) return failure(wrong(fmt::format("line {}: there is no '='", line)));
     values.insert_or_assign(std::string(trimmed(content.substr(0, equals))),

@@ -18,7 +18,8 @@ namespace {
 
 constexpr std::size_t sha256_bytes = 32;
 
-/// The digest of all bytes; that of an upload in parts is one of digests.
+/// The digest of all bytes, if the server has it. For an upload in parts the server has a digest of digests, which
+/// does not count.
 std::string sha256_in(const http::Headers& headers) {
   const auto text = headers.find("x-amz-checksum-sha256");
   const auto type = headers.find("x-amz-checksum-type");
@@ -32,7 +33,7 @@ std::string sha256_in(const http::Headers& headers) {
 Result<io::ObjectInfo> object_in(const std::string& key, const http::Response& response) {
   const http::Headers& headers = response.headers;
   std::string_view size = headers.find("Content-Length").value_or("");
-  if (response.status == 206) {  // "bytes 0-9/100"
+  if (response.status == 206) {  // Content-Range is "bytes 0-9/100"
     const std::string_view range = headers.find("Content-Range").value_or("");
     size = range.find('/') == std::string_view::npos ? "" : range.substr(range.find('/') + 1);
   }

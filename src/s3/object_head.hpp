@@ -1,5 +1,5 @@
 #pragma once
-/// What the header of an answer says of an object.
+/// Reads the description of an object from the headers of an answer.
 
 #include <cstddef>
 #include <string>
@@ -10,10 +10,10 @@
 
 namespace etl::inline v0::s3::detail {
 
-/// Entries of a page: S3 gives no more.
+/// Largest number of entries of a page in S3.
 inline constexpr std::size_t most_listed = 1000;
 
-/// Of the whole object, also where the answer is a part of it. An error says what is missing.
+/// Describes the whole object, even if the answer has only a part of it. An error says what is missing.
 [[nodiscard]] Result<io::ObjectInfo> object_in(const std::string& key, const http::Response& response);
 
 /// The error of a call without a key.

@@ -10,7 +10,7 @@
 namespace etl::inline v0::s3 {
 namespace {
 
-/// The buckets that are in use, so that their connections are kept.
+/// The buckets in use. They are kept, so that their connections stay open.
 struct Buckets {
   explicit Buckets(StoreOptions all) : options(std::move(all)) {}
   StoreOptions options;

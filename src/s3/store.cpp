@@ -25,7 +25,7 @@ using Call = Store::Connection::Call;
 
 constexpr const char* put_header = "x-amz-meta-etl-put";
 
-/// Marks a put, to know it again.
+/// A mark by which a put can be recognised later.
 std::string unique_mark() {
   std::random_device random;
   return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
@@ -64,7 +64,7 @@ Result<Store> Store::open(const StoreOptions& options) {
   StoreOptions chosen = options;
   if (!chosen.credentials || chosen.region.empty() || chosen.endpoint.empty()) {
     auto found = find_settings(options.profile);
-    // Who brings keys needs no others.
+    // A caller who gives keys needs no keys from the settings.
     if (!found && !chosen.credentials) return failure(std::move(found.error()));
     if (found) {
       if (chosen.region.empty()) chosen.region = found->region;
@@ -132,7 +132,7 @@ Result<io::ObjectBody> Store::get(const std::string& key, const io::GetOptions& 
   auto opened =
       nothing ? Result<http::Opened>(failure(Error{.code = io::StoreProblem::Range})) : connection_->open(call, stop);
   if (!opened && opened.error().code == io::StoreProblem::Range) {
-    // A server has no range without bytes: neither of an empty object nor at its end.
+    // A server cannot return an empty range: neither of an empty object nor at the end of an object.
     call.method = "HEAD";
     call.range.reset();
     auto there = connection_->send(call, stop);

@@ -29,7 +29,8 @@ std::string_view bare(std::string_view etag) noexcept {
   return etag;
 }
 
-/// The etag of the object that the parts make: the MD5 of their MD5s, and their number. Nothing: theirs are no MD5s.
+/// The etag of the object made of these parts: the MD5 of the parts' MD5s, and the number of parts. No value if the
+/// parts' etags are not MD5s.
 std::optional<std::string> etag_of(std::span<const io::UploadedPart> parts) {
   io::Digest all(io::DigestKind::Md5);
   constexpr std::size_t md5_digits = 32;
@@ -86,7 +87,7 @@ Result<io::ObjectInfo> Store::complete_upload(const io::Upload& upload, std::spa
   call.headers.add("Content-Type", "application/xml");
   if (options.if_none_match) {
     call.headers.add("If-None-Match", "*");
-    auto there = head(upload.key, stop);  // for servers that do not know it here
+    auto there = head(upload.key, stop);  // some servers ignore If-None-Match here
     if (there)
       return failure(Error{.code = StoreProblem::Exists, .context = what + ": there is such an object already"});
     if (there.error().code != StoreProblem::Missing) return there;

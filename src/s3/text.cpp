@@ -18,14 +18,14 @@ int digit_of(char c) noexcept {
   return -1;
 }
 
-/// The byte of two hex digits, or -1.
+/// The byte that two hex digits stand for, or -1.
 int byte_at(std::string_view text, std::size_t at) noexcept {
   if (at + 2 > text.size()) return -1;
   const int high = digit_of(text[at]), low = digit_of(text[at + 1]);
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-/// A number of so many digits.
+/// A number of exactly `size` digits.
 std::optional<int> part(std::string_view text, std::size_t at, std::size_t size) noexcept {
   if (at + size > text.size() || text[at] == '-') return std::nullopt;
   return number_of<int>(text.substr(at, size));

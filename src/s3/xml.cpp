@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t deepest = 32;
 
-// Expat 2.9 has the function under a name of its own, and warns of the older one.
+// Expat 2.9 has a new name for this function, and warns about the older name.
 #if XML_MAJOR_VERSION > 2 || XML_MINOR_VERSION >= 9
 std::uint64_t line_of(XML_Parser parser) noexcept { return XML_GetCurrentLineNumber64(parser); }
 #else
@@ -31,7 +31,7 @@ struct Reading {
   const std::function<void(std::string_view, std::string_view)>& end;
   XML_Parser parser;
   std::string path{};
-  std::vector<std::string> texts{};  ///< of the elements that are open
+  std::vector<std::string> texts{};  ///< texts of the open elements
   std::string refused{};
   std::exception_ptr thrown{};
 
@@ -39,7 +39,7 @@ struct Reading {
     refused = std::move(why);
     XML_StopParser(parser, XML_FALSE);
   }
-  // An exception must not go through the parser, which is C.
+  // An exception must not pass through the parser, because the parser is C.
   template <class Call>
   void guarded(Call&& call) noexcept {
     if (thrown || !refused.empty()) return;

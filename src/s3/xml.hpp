@@ -1,5 +1,5 @@
 #pragma once
-/// Small XML texts.
+/// Parses small XML texts.
 
 #include <functional>
 #include <string_view>
@@ -8,9 +8,9 @@
 
 namespace etl::inline v0::s3::detail {
 
-/// Calls `begin` and `end` for each element, with the names of it and of those around it, such as
-/// "ListBucketResult/Contents/Key" (without prefixes), and `end` also with its own text. A document type, more than 32
-/// elements within each other, and what is no XML are errors.
+/// Calls `begin` and `end` for each element, with the path of its name and the names around it, without prefixes, such
+/// as "ListBucketResult/Contents/Key". `end` also gets the element's own text. A document type, more than 32 nested
+/// elements, and text that is not XML are errors.
 [[nodiscard]] Result<void> read_xml(std::string_view xml, const std::function<void(std::string_view path)>& begin,
                                     const std::function<void(std::string_view path, std::string_view text)>& end);
 
