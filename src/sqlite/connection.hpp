@@ -1,5 +1,5 @@
 #pragma once
-/// What a Database, its statements and its transactions share.
+/// The data that a Database, its statements and its transactions share.
 
 #include <string>
 
@@ -14,17 +14,18 @@ struct Database::Connection {
       : handle(opened), name(std::move(file)), options(how) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
-  // Rolls back what is open. A statement that someone made with the bare handle defers the end until it is finalised.
+  // Rolls back an open transaction. If the caller made a statement with the bare handle, the connection closes only
+  // after that statement is finalised.
   ~Connection() { sqlite3_close_v2(handle); }
 
   sqlite3* handle;
   std::string name;
-  mutable std::uint64_t dropped = 0;  // rows that were taken and not kept
+  mutable std::uint64_t dropped = 0;  // rows that were accepted and not kept
   DatabaseOptions options;
 };
 
-/// The error of a COMMIT. After one of the disk nobody knows whether it happened: the step that decides may have been
-/// made before.
+/// Returns the error of a COMMIT. After a disk error the outcome is unknown, because the deciding step may already
+/// have been done.
 [[nodiscard]] Error commit_error(Error error);
 
 }  // namespace etl::inline v0::sqlite

@@ -22,7 +22,7 @@ Error plain_error(int code, std::string context) {
   return {.code = {code, error_category()}, .context = std::move(context)};
 }
 
-/// Why a file cannot be opened; SQLite says no more than that.
+/// Why a file cannot be opened, because SQLite does not say it.
 std::string why_not(const fs::path& path, const DatabaseOptions& options) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) return "it is a folder";
@@ -32,8 +32,8 @@ std::string why_not(const fs::path& path, const DatabaseOptions& options) {
   return {};
 }
 
-/// SQLite does not wait for a lock when two connections make a new database one with a log at the same time: one of
-/// them is told that it is locked.
+/// Steps a statement, and waits while the database is locked. SQLite itself does not wait when two connections switch
+/// a new database to WAL at the same time: one of them gets an error.
 Result<bool> step_waiting(Statement& statement, std::chrono::milliseconds most) {
   const auto end = std::chrono::steady_clock::now() + most;
   for (;;) {
@@ -47,7 +47,7 @@ Result<bool> step_waiting(Statement& statement, std::chrono::milliseconds most) 
 
 Result<void> set_up(Database& database, bool wal, std::chrono::milliseconds busy_timeout) {
   sqlite3* const handle = database.handle();
-  // Reads the header, and so meets what is not a database.
+  // This reads the header, and so finds out if the file is not a database.
   if (const int code = sqlite3_exec(handle, "PRAGMA schema_version", nullptr, nullptr, nullptr); code != SQLITE_OK)
     return failure(database.error(code, "open"));
   if (!wal) return {};
@@ -77,7 +77,7 @@ std::string_view name_of(Synchronous synchronous) {
 Result<Database> Database::open(const fs::path& path, const DatabaseOptions& options) {
   const auto utf8 = path.u8string();
   std::string name(utf8.begin(), utf8.end());
-  if (name.empty())  // SQLite would open a temporary database, and lose it at the end
+  if (name.empty())  // SQLite would open a temporary database that is lost at the end
     return failure(plain_error(SQLITE_CANTOPEN, "the path of the database is empty"));
   const int flags = SQLITE_OPEN_NOMUTEX | (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
                     (options.create && !options.read_only ? SQLITE_OPEN_CREATE : 0);
@@ -92,7 +92,7 @@ Result<Database> Database::open(const fs::path& path, const DatabaseOptions& opt
                                : plain_error(code, fmt::format("{}: open: {}", database.name(), why)));
   }
   if (!options.read_only &&
-      sqlite3_db_readonly(handle, "main") == 1)  // SQLite opens what it may not write all the same
+      sqlite3_db_readonly(handle, "main") == 1)  // SQLite opens a file without write permission read-only
     return failure(plain_error(SQLITE_READONLY, fmt::format("{}: open: the file cannot be written; to read it, set "
                                                             "DatabaseOptions::read_only",
                                                             database.name())));
@@ -139,7 +139,8 @@ Result<Transaction> Database::begin() {
     return failure(plain_error(SQLITE_MISUSE, fmt::format("{}: begin: this connection has a transaction already (to "
                                                           "insert rows within it, use an Inserter)",
                                                           name())));
-  if (connection_->options.read_only) return failure(error(SQLITE_READONLY, "begin"));  // SQLite would begin to read
+  // SQLite would begin a read transaction.
+  if (connection_->options.read_only) return failure(error(SQLITE_READONLY, "begin"));
   const int code = sqlite3_exec(handle(), "BEGIN IMMEDIATE", nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) return failure(error(code, "begin"));
   return Transaction(Database(connection_));

@@ -36,7 +36,7 @@ std::string system_error_of(sqlite3* handle) {
   return code == 0 ? "" : std::generic_category().message(code);
 }
 
-/// What a person can do about it; may be empty.
+/// What the user can do about the error; may be empty.
 std::string remedy(int code, sqlite3* handle, const std::string& name, const DatabaseOptions& options) {
   switch (primary(code)) {
     case SQLITE_BUSY:
@@ -84,14 +84,15 @@ Error commit_error(Error error) {
 
 Error detail::row_error(const Database& database, int code, std::string_view doing) {
   Error error = database.error(code, doing);
-  // The statement was prepared: what fails now is an expression of a check or a trigger, as json() of what is no JSON.
+  // The statement was prepared without an error, so an expression of a check or a trigger fails, such as json() of a
+  // text that is not JSON.
   if (primary(code) == SQLITE_ERROR) error.error_class = ErrorClass::Rejected;
   return error;
 }
 
 Error Database::error(int code, std::string_view doing) const {
   sqlite3* const handle = connection_->handle;
-  // The handle keeps the words for its last error only.
+  // The handle has the message of its last error only.
   const bool last = sqlite3_extended_errcode(handle) == code;
   std::string context =
       fmt::format("{}: {}: {}", connection_->name, doing, last ? sqlite3_errmsg(handle) : sqlite3_errstr(code));

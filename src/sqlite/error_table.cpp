@@ -1,4 +1,4 @@
-// What each result code means.
+// The meaning of each result code.
 #include <algorithm>
 #include <array>
 
@@ -10,7 +10,7 @@ namespace etl::inline v0::sqlite {
 namespace {
 
 using enum ErrorClass;
-/// First match wins.
+/// The first match counts.
 constexpr std::array meanings = {
     CodeMeaning{SQLITE_IOERR_LOCK, "SQLITE_IOERR_LOCK", Concern::Connection, Transient},
     CodeMeaning{SQLITE_IOERR_RDLOCK, "SQLITE_IOERR_RDLOCK", Concern::Connection, Transient},

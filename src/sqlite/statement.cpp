@@ -21,7 +21,7 @@ void Statement::bind(int parameter, std::int64_t value) noexcept {
 void Statement::bind(int parameter, double value) noexcept {
   keep(sqlite3_bind_double(handle_.get(), parameter + 1, value));
 }
-// A null pointer would be NULL to SQLite, also with the length 0.
+// SQLite treats a null pointer as NULL, even if the length is 0.
 void Statement::bind(int parameter, std::string_view text) noexcept {
   keep(sqlite3_bind_text64(handle_.get(), parameter + 1, text.data() == nullptr ? "" : text.data(), text.size(),
                            SQLITE_STATIC, SQLITE_UTF8));
@@ -46,7 +46,7 @@ int Statement::step_for_code() noexcept {
 int Statement::run_for_code() noexcept {
   int code = step_for_code();
   while (code == SQLITE_ROW) code = sqlite3_step(handle_.get());
-  sqlite3_reset(handle_.get());  // keeps the words of the error
+  sqlite3_reset(handle_.get());  // the handle keeps the message of the error
   return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
@@ -89,7 +89,7 @@ ValueType Statement::type(int column) const noexcept {
 std::int64_t Statement::integer(int column) const noexcept { return sqlite3_column_int64(handle_.get(), column); }
 double Statement::real(int column) const noexcept { return sqlite3_column_double(handle_.get(), column); }
 std::string_view Statement::text(int column) const noexcept {
-  // In this order: the first call may convert the value, and so change its length.
+  // The order of the calls matters: the first call may convert the value and so change its length.
   const void* const data = sqlite3_column_text(handle_.get(), column);
   return {static_cast<const char*>(data), static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column))};
 }

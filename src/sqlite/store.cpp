@@ -1,4 +1,4 @@
-/// A store in a database: its transactions, and its calls.
+/// A store in a database: its transactions and its other calls.
 
 #include <etl/sqlite/store.hpp>
 
@@ -52,7 +52,8 @@ Result<Statement*> Tx::prepare(std::string_view sql) {
 }
 
 void Tx::ended() noexcept {
-  for (auto& [sql, statement] : statements_) statement.reset();  // an open cursor would hold the log
+  // An open cursor would keep the write-ahead log from being reset.
+  for (auto& [sql, statement] : statements_) statement.reset();
   if (statements_.size() > most_kept) statements_.clear();
 }
 
@@ -81,7 +82,7 @@ Result<std::unique_ptr<StoreSession<Tx>>> Store::connect() { return detail::open
 
 namespace {
 
-/// `work` in a transaction.
+/// Runs `work` in a transaction.
 template <class Work>
 Result<void> atomically(Database& database, Work work) {
   auto transaction = database.begin();
@@ -89,7 +90,7 @@ Result<void> atomically(Database& database, Work work) {
   if (Result<void> done = work(); !done) return done;
   Result<void> done = transaction->commit();
   if (done || done.error().code != Errc::OutcomeUnknown) return done;
-  done.error().code = {SQLITE_IOERR, error_category()};  // nothing of the store's own is the worse for being done again
+  done.error().code = {SQLITE_IOERR, error_category()};  // the store's own changes may safely be repeated
   done.error().error_class = ErrorClass::Transient;
   return done;
 }

@@ -1,4 +1,4 @@
-/// Dead letters as rows, and back.
+/// Converts dead letters to rows and back.
 
 #include "store_letters.hpp"
 
@@ -15,7 +15,7 @@
 namespace etl::inline v0::sqlite::detail {
 namespace {
 
-/// One error a line, for whoever looks into the table.
+/// The errors, one on each line, so that users can read them in the table.
 std::string joined(const std::vector<std::string>& errors) {
   std::string text;
   for (const std::string& error : errors) {
@@ -43,7 +43,7 @@ std::vector<std::string> split(std::string_view text) {
 }
 
 Stage stage_of(std::string_view text) {
-  for (std::uint8_t i = 0; i <= static_cast<std::uint8_t>(Stage::Manage); ++i)  // the last
+  for (std::uint8_t i = 0; i <= static_cast<std::uint8_t>(Stage::Manage); ++i)  // Manage is the last stage
     if (text == to_string(static_cast<Stage>(i))) return static_cast<Stage>(i);
   return Stage::Transform;
 }
@@ -86,7 +86,8 @@ DeadLetter letter_of(const Statement& row) {
                     .stage = stage_of(row.text(7)),
                     .attempts = small_number(row, 8)};
   if (!row.is_null(9)) letter.errors = split(row.text(9));
-  using Time = std::chrono::system_clock::time_point;  // of nanoseconds: not all microseconds fit
+  // Counts nanoseconds, so it cannot represent every number of microseconds.
+  using Time = std::chrono::system_clock::time_point;
   constexpr auto micros = [](Time time) {
     return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
   };

@@ -17,9 +17,9 @@ inline constexpr std::string_view letters_sql =
     "SELECT id, pipeline, run, partition, seq, batch, position, stage, attempts, errors, time, payload, "
     "partition_id FROM etl_dead_letters ";
 
-/// With a statement of `letter_sql`.
+/// Writes a letter with a statement of `letter_sql`.
 [[nodiscard]] Result<void> write_letter(Statement& statement, const DeadLetter& letter);
-/// The current row of `letters_sql`.
+/// The letter in the current row of `letters_sql`.
 [[nodiscard]] DeadLetter letter_of(const Statement& row);
 
 }  // namespace etl::inline v0::sqlite::detail

@@ -25,7 +25,7 @@ Error busy_with_itself(const Database& database, std::string_view doing) {
 
 namespace {
 
-/// The file's path from the root, since a program may change its folder; empty: in memory.
+/// The absolute path of the file, because a program may change its working directory. Empty for a database in memory.
 std::string file_of(const Database& database) {
   const char* const name = sqlite3_db_filename(database.handle(), "main");
   return name == nullptr ? "" : name;
@@ -59,7 +59,7 @@ class Session final : public StoreSession<Tx> {
         tx_(std::make_unique<Tx>(std::move(database))),
         has_own_(has_own) {
     sqlite3* const handle = tx_->database().handle();
-    // Refused: a commit of rows without their progress.
+    // The hook refuses a commit of rows without their progress.
     sqlite3_commit_hook(handle, [](void* guard) { return static_cast<Guard*>(guard)->open ? 1 : 0; }, &guard_);
     sqlite3_rollback_hook(handle, [](void* guard) { static_cast<Guard*>(guard)->lost = true; }, &guard_);
   }
@@ -70,7 +70,7 @@ class Session final : public StoreSession<Tx> {
     const Turn turn(state_->gate);
     sqlite3_commit_hook(tx_->database().handle(), nullptr, nullptr);
     sqlite3_rollback_hook(tx_->database().handle(), nullptr, nullptr);
-    statements_.clear();  // while nobody else uses the connection
+    statements_.clear();  // while no other thread uses the connection
     tx_.reset();
     if (!has_own_) state_->database_in_session = false;
   }
@@ -165,14 +165,14 @@ class Session final : public StoreSession<Tx> {
     bool open = false;
     bool lost = false;
   };
-  /// Another run has taken over: what this one would write, that one writes.
+  /// If another run has taken over, this run must stop, because the other run writes the same rows.
   Result<void> refuse_superseded(const std::string& pipeline, std::string_view run) {
     const auto owner = owner_of(statements_[Owner], pipeline);
     if (!owner) return failure(owner.error());
     if (owner->run == run) return {};
     return failure(superseded(pipeline, run, owner->run));
   }
-  /// Another run has loaded these items: its rows and ours would be there twice.
+  /// If another run has loaded these items, this run must not load them again: the rows would be loaded twice.
   Result<void> refuse_settled(const std::string& pipeline, const SettledRange& one) {
     Statement& taken = statements_[Taken];
     bind_range(taken, pipeline, one.partition, one.items);

@@ -1,5 +1,5 @@
 #pragma once
-/// The sessions of a store, and how they and its calls take turns.
+/// The sessions of a store, and how sessions and other calls take turns.
 
 #include <condition_variable>
 #include <memory>
@@ -14,11 +14,12 @@
 
 namespace etl::inline v0::sqlite::detail {
 
-/// SQLite makes a connection that waits for another's lock sleep for up to 100 ms at a time, and give up at last.
-/// Within the process, they wait for each other here.
+/// Lets the connections of this process wait for one another. SQLite would make a connection that waits for a lock
+/// sleep for up to 100 ms at a time, and finally give up.
 class Gate {
  public:
-  /// False: this thread is in already, and would wait for itself.
+  /// Waits for the turn of this thread. Returns false if this thread already has the turn, because it would wait for
+  /// itself.
   [[nodiscard]] bool enter() {
     std::unique_lock lock(mutex_);
     if (inside_ == std::this_thread::get_id()) return false;
@@ -56,7 +57,7 @@ class Turn {
 
 [[nodiscard]] Error busy_with_itself(const Database& database, std::string_view doing);
 
-/// What a store and its sessions share.
+/// The data that a store and its sessions share.
 struct StoreState {
   StoreState(Database opened, const DatabaseOptions& how) : database(std::move(opened)), options(how) {}
   Gate gate;

@@ -1,4 +1,4 @@
-/// The tables of a store: their SQL, progress and checkpoints.
+/// The tables of a store: SQL, progress and checkpoints.
 
 #include "store_tables.hpp"
 
@@ -11,7 +11,8 @@
 namespace etl::inline v0::sqlite::detail {
 namespace {
 
-constexpr std::int64_t format = 4;  // 2: letters have their batch; 3: partitions have an id; 4: and ends
+// Since 2, letters have their batch; since 3, partitions have an id; since 4, partitions have ends.
+constexpr std::int64_t format = 4;
 
 constexpr std::string_view schema = R"(
 CREATE TABLE IF NOT EXISTS etl_store(format INTEGER NOT NULL);
@@ -75,7 +76,7 @@ Result<void> check_format(Database& database, bool read_only) {
     auto transaction = database.begin();
     if (!transaction) return failure(std::move(transaction.error()));
     if (auto made = database.execute(schema); !made) return made;
-    found = there();  // another process may have been faster, and newer
+    found = there();  // another process may have made the tables already, perhaps in a newer version
     if (found)
       if (auto committed = transaction->commit(); !committed) return committed;
   }
@@ -109,7 +110,7 @@ Result<void> run(Statement& statement) {
 
 namespace {
 
-/// "45 98"
+/// Parses numbers such as "45 98".
 std::vector<std::uint64_t> numbers_of(std::string_view text) {
   std::vector<std::uint64_t> numbers;
   const char* at = text.data();
@@ -212,7 +213,8 @@ Result<std::optional<Checkpoint>> checkpoint_of(Database& database, const std::s
   if (!read) return failure(std::move(read.error()));
   auto progress = progress_of(database, pipeline);
   if (!progress) return failure(std::move(progress.error()));
-  // Progress without a checkpoint is not "nothing", which would load everything again.
+  // If there is progress without a checkpoint, the result must not be "nothing", because the run would load everything
+  // again.
   if (!checkpoint && !progress->empty()) checkpoint.emplace();
   if (checkpoint)
     for (auto& [partition, one] : *progress) checkpoint->partitions.push_back(std::move(one));
@@ -267,7 +269,7 @@ Result<void> forget_others(Database& database, const std::string& pipeline, cons
 Result<void> replace_all(Database& database, const std::string& pipeline, const Checkpoint& checkpoint) {
   auto head = database.prepare(
       "INSERT OR REPLACE INTO etl_checkpoints(pipeline, fingerprint, batch_size, finished, run) VALUES(?, ?, ?, ?, ?)");
-  // A partition that has not changed is not written again: there may be many.
+  // A partition that has not changed is not written again, because there may be many.
   auto partition = database.prepare(
       "INSERT INTO etl_partitions AS old(pipeline, partition, watermark, position, position_seq, id, fingerprint, "
       "ends) "

@@ -1,5 +1,5 @@
 #pragma once
-/// The tables of a store: how they are made, and how progress goes in and out.
+/// The tables of a store: how they are made, and how progress is written and read.
 
 #include <cstdint>
 #include <map>
@@ -15,10 +15,10 @@
 
 namespace etl::inline v0::sqlite::detail {
 
-/// Makes the tables that are missing, unless `read_only`; an error when they are of another version.
+/// Makes missing tables, unless `read_only`. Returns an error if the tables have another version.
 [[nodiscard]] Result<void> check_format(Database& database, bool read_only);
 
-/// SQLite's integers are signed; a number above 2^63-1 comes back as it went in.
+/// SQLite's integers are signed. A number above 2^63-1 is still read back unchanged.
 inline std::int64_t integer(std::uint64_t number) { return static_cast<std::int64_t>(number); }
 inline std::uint64_t number(const Statement& row, int column) {
   return static_cast<std::uint64_t>(row.integer(column));
@@ -29,7 +29,8 @@ inline std::uint32_t small_number(const Statement& row, int column) {
 void bind_optional(Statement& statement, int parameter, const std::optional<Position>& position);
 [[nodiscard]] std::optional<Position> position_of(const Statement& row, int column);
 
-/// A value that this store's own tables do not take concerns no row of the user's.
+/// Runs a statement of the store. If the store's own tables refuse a value, the error does not concern a row of the
+/// user's.
 [[nodiscard]] Result<void> run(Statement& statement);
 
 // --- progress, within a transaction ----------------------------------------------------------------------------------
@@ -38,13 +39,14 @@ inline constexpr std::string_view owner_sql = "SELECT run, finished FROM etl_che
 inline constexpr std::string_view settle_sql =
     "INSERT INTO etl_settled(pipeline, partition, first_seq, end_seq) VALUES(?, ?, ?, ?) "
     "ON CONFLICT(pipeline, partition, first_seq) DO UPDATE SET end_seq=max(end_seq, excluded.end_seq)";
-/// Batches that come in order need no ranges: one page less to write for each transaction.
+/// Batches that arrive in order extend the watermark and need no ranges, which saves one page to write per
+/// transaction.
 inline constexpr std::string_view extend_sql =
     "UPDATE etl_partitions SET watermark=?4 WHERE pipeline=?1 AND partition=?2 AND watermark>=?3 AND watermark<?4";
 inline constexpr std::string_view taken_sql =
     "SELECT 1 FROM etl_partitions WHERE pipeline=?1 AND partition=?2 AND watermark>?3 UNION ALL "
     "SELECT 1 FROM etl_settled WHERE pipeline=?1 AND partition=?2 AND first_seq<?4 AND end_seq>?3 LIMIT 1";
-/// The watermark may have been extended beyond the one whose position comes now.
+/// `extend_sql` may have moved the watermark further than the watermark of this position.
 inline constexpr std::string_view advance_sql =
     "INSERT INTO etl_partitions(pipeline, partition, watermark, position, position_seq) VALUES(?, ?, ?, ?, ?) "
     "ON CONFLICT(pipeline, partition) DO UPDATE SET watermark=max(watermark, excluded.watermark), "
@@ -53,7 +55,7 @@ inline constexpr std::string_view advance_sql =
 inline constexpr std::string_view forget_sql =
     "DELETE FROM etl_settled WHERE pipeline=? AND partition=? AND first_seq<? AND end_seq<=?";
 
-/// For `extend_sql`, `settle_sql` and `taken_sql`.
+/// Binds the parameters of `extend_sql`, `settle_sql` and `taken_sql`.
 void bind_range(Statement& statement, const std::string& pipeline, std::uint32_t partition, SeqRange range);
 [[nodiscard]] Result<void> settle(Statement& statement, const std::string& pipeline, std::uint32_t partition,
                                   SeqRange range);
@@ -61,23 +63,23 @@ void bind_range(Statement& statement, const std::string& pipeline, std::uint32_t
                                    const PartitionProgress& progress);
 [[nodiscard]] Result<void> forget(Statement& statement, const std::string& pipeline, const PartitionProgress& progress);
 
-/// The run whose progress it is; empty when there is none.
+/// The run to which the progress belongs; empty if there is none.
 struct OwningRun {
   std::string run;
   bool finished = false;
 };
 [[nodiscard]] Result<OwningRun> owner_of(Statement& statement, const std::string& pipeline);
 
-/// What is stored of the partitions, or of one of them, ranges joined to the watermark.
+/// The stored progress of all partitions, or of one of them. Ranges next to the watermark are joined to it.
 [[nodiscard]] Result<std::map<std::uint32_t, PartitionProgress>> progress_of(Database& database,
                                                                              const std::string& pipeline,
                                                                              std::optional<std::uint32_t> only = {});
-/// In a transaction, as are the next two.
+/// This function and the next two must be called in a transaction.
 [[nodiscard]] Result<std::optional<Checkpoint>> checkpoint_of(Database& database, const std::string& pipeline);
 [[nodiscard]] Result<void> forget_all(Database& database, const std::string& pipeline);
 [[nodiscard]] Result<void> replace_all(Database& database, const std::string& pipeline, const Checkpoint& checkpoint);
 
-/// Several queries see the same state of the database.
+/// Makes several queries see the same state of the database.
 class Snapshot {
  public:
   explicit Snapshot(Database& database) : database_(&database), begun_(database.execute("BEGIN")) {}

@@ -28,7 +28,7 @@
 namespace etl::inline v0::sqlite::detail {
 namespace {
 
-/// The texts of the columns that `wanted` accepts, with commas between.
+/// The texts of the columns that `wanted` accepts, separated by commas.
 template <class Wanted, class Text>
 std::string list(std::span<const ColumnInfo> columns, Wanted wanted, Text text) {
   std::string all;
@@ -53,7 +53,7 @@ bool same_name(std::string_view a, std::string_view b) {
   return a.size() == b.size() && sqlite3_strnicmp(left, right, static_cast<int>(a.size())) == 0;
 }
 
-/// A value of a row as an error shows it, with its type.
+/// The value of a column as errors show it, with its type.
 std::string show_value(const Statement& row, int column) {
   switch (row.type(column)) {
     case ValueType::Integer: return shown(row.integer(column)) + " (INTEGER)";
@@ -96,7 +96,7 @@ std::string insert_sql(std::string_view table, std::span<const ColumnInfo> colum
                                 on_conflict == OnConflict::Replace ? "OR REPLACE " : "", quoted(table),
                                 list(columns, any, name_of), list(columns, any, [](const ColumnInfo&) { return "?"; }));
   if (on_conflict == OnConflict::Fail || on_conflict == OnConflict::Replace) return sql;
-  // Not OR IGNORE, which would also drop rows that lack a value or fail a check.
+  // OR IGNORE is not suitable: it would also drop rows that lack a value or fail a check.
   sql += " ON CONFLICT";
   if (const std::string keys = list(columns, &ColumnInfo::is_key, name_of); !keys.empty())
     sql += fmt::format("({})", keys);
@@ -153,12 +153,12 @@ const char* refusal(std::int64_t real) noexcept {
 
 namespace {
 
-/// A text that SQLite makes a number of where the affinity is NUMERIC.
+/// How SQLite treats a text in a column with NUMERIC affinity.
 struct Number {
   bool is_one = false;
-  bool is_bare = false;     ///< no blanks are around it
-  bool fits = false;        ///< a whole number of 64 bits, or one of 15 digits at most
-  bool reads_back = false;  ///< the number's text is this one
+  bool is_bare = false;     ///< there are no blanks around the number
+  bool fits = false;        ///< a whole number of 64 bits, or a number with at most 15 digits
+  bool reads_back = false;  ///< converting the number to text gives the original text
 };
 
 Number number_of(std::string_view text) noexcept {
@@ -166,7 +166,7 @@ Number number_of(std::string_view text) noexcept {
   const std::size_t first = std::min(text.find_first_not_of(blanks), text.size());
   const std::string_view bare = text.substr(first, text.find_last_not_of(blanks) + 1 - first);
   const std::size_t sign = bare.starts_with('-') || bare.starts_with('+') ? 1 : 0;
-  if (bare.find_first_of("0123456789.", sign) != sign) return {};  // neither infinity nor nan
+  if (bare.find_first_of("0123456789.", sign) != sign) return {};  // neither infinity nor NaN
   double value = 0;
   const char* const end = bare.data() + bare.size();
   const auto parsed = std::from_chars(bare.data() + sign, end, value);
@@ -214,7 +214,8 @@ const char* refusal(Type type, std::string_view text) noexcept {
 
 namespace {
 
-/// Of columns that are known at run time only: SQLite takes the same one twice in an INSERT, and keeps one value.
+/// Checks columns that are known only at run time, because SQLite accepts the same column twice in an INSERT, and
+/// keeps one value.
 Result<void> check(const Database& database, std::string_view table, std::span<const ColumnInfo> columns) {
   std::string wrong;
   if (columns.empty()) wrong = "it has no columns";
@@ -293,7 +294,7 @@ std::string shown(std::span<const std::byte> blob) {
 namespace {
 
 constexpr std::size_t moment_size = 27;
-/// Nothing: not within the years 0 to 9999, the only ones that four digits have.
+/// Writes a moment. Returns an empty text for years outside 0 to 9999, because only these have four digits.
 std::string_view write(Moment moment, std::array<char, moment_size>& to) {
   using namespace std::chrono;
   constexpr sys_days first = year(0) / 1 / 1, last = year(9999) / 12 / 31;
