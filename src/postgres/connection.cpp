@@ -22,7 +22,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Waits for the socket of a connection; false when the time is over.
+/// Waits for the socket of a connection. Returns false if the deadline has passed.
 bool wait_for(PGconn* handle, short events, Clock::time_point deadline) {
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
@@ -33,7 +33,8 @@ bool wait_for(PGconn* handle, short events, Clock::time_point deadline) {
   }
 }
 
-/// Errors of a URL must not show it: a password with a bare '@' or '/' may stand anywhere in it.
+/// The error of a URL. It must not show the URL, because a password with an unescaped '@' or '/' may be in any part of
+/// it.
 Error bad_url(std::string why) {
   const std::size_t first = why.find('"');
   if (first != std::string::npos) why.replace(first, why.rfind('"') - first + 1, "(...)");
@@ -46,7 +47,7 @@ Error bad_url(std::string why) {
 
 struct Url {
   bool several_hosts = false;
-  std::chrono::milliseconds connect_timeout{0};  // 0: says nothing
+  std::chrono::milliseconds connect_timeout{0};  // zero if the URL does not set it
 };
 
 Result<Url> read_url(const std::string& text) {
@@ -73,7 +74,7 @@ Result<Url> read_url(const std::string& text) {
   return url;
 }
 
-/// libpq's own blocking loop leaves no way to ask for the SQLSTATE of a refusal.
+/// Connects without libpq's own blocking loop, which offers no way to get the SQLSTATE of a refusal.
 Result<void> finish_connecting(Connection::State& state, std::chrono::milliseconds timeout) {
   const Clock::time_point deadline = Clock::now() + timeout;
   PQsetErrorVerbosity(state.handle, PQERRORS_VERBOSE);
@@ -99,8 +100,8 @@ Result<void> connect(Connection::State& state) {
   if (!url) return failure(url.error());
   const auto timeout = url->connect_timeout.count() > 0 ? url->connect_timeout : state.options.connect_timeout;
   const std::string seconds = std::to_string(std::chrono::ceil<std::chrono::seconds>(timeout).count());
-  // The URL's own have the last word on what stands before it. The system's are two hours for a connection that waits,
-  // and a quarter of an hour for one whose bytes are not confirmed.
+  // Settings in the URL take precedence over the keywords before it. The system's defaults are two hours for an idle
+  // connection, and a quarter of an hour for unconfirmed bytes.
   const std::array keywords = {"keepalives_idle",
                                "keepalives_interval",
                                "keepalives_count",
@@ -128,13 +129,14 @@ Result<void> connect(Connection::State& state) {
         fmt::format("{}:{}/{}", text(PQhost(state.handle)), text(PQport(state.handle)), text(PQdb(state.handle)));
   };
   named();
-  PQsetNoticeReceiver(state.handle, [](void*, const PGresult*) {}, nullptr);  // libpq would write to stderr
+  // Without this libpq writes notices to stderr.
+  PQsetNoticeReceiver(state.handle, [](void*, const PGresult*) {}, nullptr);
   if (!url->several_hosts)
     if (Result<void> done = finish_connecting(state, timeout); !done) return done;
   named();
   if (state.lost()) return failure(connect_error(state.name, PQerrorMessage(state.handle)));
   state.canceller = PQgetCancel(state.handle);
-  // The same for the server, which holds locks for a client that is gone; unless somebody has set it.
+  // The same limits for the server, which holds locks for a client that is gone; unless they are set there.
   std::string settings =
       "SELECT set_config(s.name,w.value,false) FROM pg_settings s JOIN (VALUES('tcp_keepalives_idle','30'),"
       "('tcp_keepalives_interval','10'),('tcp_keepalives_count','3'),('tcp_user_timeout','60000')) w(name,value) ON "
@@ -209,7 +211,7 @@ Result<void> Connection::execute(std::string_view sql) {
 
 namespace {
 
-/// libpq takes texts that end with NUL.
+/// The parameters as texts that end with NUL, which libpq needs.
 Result<std::vector<const char*>> values_of(const Connection& connection, std::string_view sql,
                                            std::span<const Parameter> parameters) {
   std::vector<const char*> values;
@@ -244,7 +246,7 @@ Result<Rows> Connection::query_with(std::string_view sql, std::span<const Parame
 
 namespace {
 
-/// The name of the statement on the server.
+/// Prepares the statement if necessary. Returns its name on the server.
 Result<std::string> prepared(Connection::State& state, const std::string& sql) {
   if (const auto found = state.prepared.find(sql); found != state.prepared.end()) return found->second;
   std::string name = fmt::format("etl_{}", ++state.names);
@@ -278,7 +280,7 @@ std::uint64_t Connection::dropped() const noexcept { return state_->dropped; }
 
 bool Connection::alive() noexcept {
   if (state_->handle == nullptr) return false;
-  // What an idle server sends is a notice, or the reason for ending the connection, and then its end.
+  // An idle server sends only notices, or the reason for ending the connection, followed by the end.
   while (!state_->lost() && wait_for(handle(), POLLIN, Clock::now()))
     if (PQconsumeInput(handle()) == 0 || PQisBusy(handle()) == 1) break;
   return !state_->lost();
@@ -312,7 +314,7 @@ Result<Transaction> Connection::begin_with(std::string_view more) {
                                          "it, use Transaction::copy or an Inserter)",
                                          name())));
   Result<Rows> begun = run(*this, fmt::format("BEGIN;{}", more), "begin");
-  Transaction transaction(Connection(state_), state_->generation);  // rolls back what has begun before an error
+  Transaction transaction(Connection(state_), state_->generation);  // rolls back on an error
   if (!begun) return failure(std::move(begun.error()));
   return transaction;
 }
@@ -331,7 +333,8 @@ Result<void> Transaction::rollback_to_savepoint() { return execute("ROLLBACK TO 
 
 namespace {
 
-/// A pooler between client and server has lost the server, and says so in the server's place.
+/// Whether the outcome of a statement is unknown: a pooler between client and server has lost the server and reports
+/// that.
 bool leaves_doubt(const Error& error) {
   return std::ranges::any_of(std::array{"08000", "08001", "08003", "08004", "08006", "08007", "08P01", "40003"},
                              [&](std::string_view state) { return error.code == sqlstate(state); });
@@ -352,7 +355,7 @@ Result<void> Transaction::commit() {
   open_ = false;
   if (!done && leaves_doubt(done.error())) done.error().code = Errc::OutcomeUnknown;
   if (!done) return failure(std::move(done.error()));
-  // The answer to COMMIT when an earlier statement has failed.
+  // The server answers ROLLBACK to COMMIT if an earlier statement has failed.
   if (std::string_view(PQcmdStatus(done->handle())) == "ROLLBACK")
     return failure(own_error("25P02", ErrorClass::Fatal,
                              fmt::format("{}: commit: an earlier statement of this transaction failed: it was rolled "

@@ -69,7 +69,8 @@ void Bytes::grow(std::size_t count) {
 
 namespace {
 
-/// numeric_send of PostgreSQL: the count of digits, the weight of the first, sign and display scale, the digits.
+/// The format of PostgreSQL's numeric_send: number of digit groups, weight of the first group, sign, display scale,
+/// digit groups.
 void append_header(Bytes& to, std::size_t digits, std::int64_t weight, std::uint16_t sign, std::uint16_t scale) {
   to.reserve(4 + 8 + 2 * digits);
   to.append(static_cast<std::uint32_t>(8 + 2 * digits));
@@ -79,7 +80,8 @@ void append_header(Bytes& to, std::size_t digits, std::int64_t weight, std::uint
   to.append(scale);
 }
 
-/// The decimal digits, of which `point` stand before the point (or as many zeros behind it, when negative).
+/// Appends the decimal digits. `point` is the number of digits before the decimal point; if negative, the number of
+/// zeros after the point.
 const char* append_digits(Bytes& to, bool negative, std::string_view integral, std::string_view fraction,
                           std::int64_t point, std::int64_t scale) {
   constexpr std::int64_t most_scale = 16'383, most_integral = 131'072, group = 4;
@@ -97,7 +99,7 @@ const char* append_digits(Bytes& to, bool negative, std::string_view integral, s
   const std::int64_t before = point - first;
   if (before > most_integral) return "more digits before the point than a numeric can hold";
   const std::int64_t weight = before > 0 ? (before - 1) / group : -((group - before) / group);
-  // Where the first group begins, which may be before the first digit.
+  // Where the first group begins. This may be before the first digit.
   std::int64_t at = point - (weight + 1) * group;
   const auto groups = static_cast<std::size_t>((last - at + group - 1) / group);
   append_header(to, groups, weight, negative ? 0x4000 : 0, static_cast<std::uint16_t>(scale));
@@ -108,7 +110,7 @@ const char* append_digits(Bytes& to, bool negative, std::string_view integral, s
   return nullptr;
 }
 
-/// NaN and the infinities, in any case.
+/// Recognises NaN and the infinities, in upper or lower case.
 std::optional<std::uint16_t> special(std::string_view text, bool negative, bool has_sign) {
   std::string lower(text);
   for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;

@@ -17,7 +17,7 @@ namespace {
 
 constexpr int code_base = 36;
 
-/// "23505", or "" when the code is none.
+/// "23505", or empty if the code is not a SQLSTATE.
 std::string state_of(int code) {
   std::string text(5, '0');
   for (auto c = text.rbegin(); c != text.rend(); ++c, code /= code_base) {
@@ -29,7 +29,7 @@ std::string state_of(int code) {
 
 using enum ErrorClass;
 
-/// Of what libpq says before a server has been asked, by a part of it.
+/// A message of libpq before a server was reached, recognised by a part of its text.
 struct Refusal {
   std::string_view state;
   ErrorClass error_class;
@@ -67,7 +67,7 @@ class Category final : public std::error_category {
   }
 };
 
-/// One line, without what is for the server's developers, or is said by a remedy.
+/// The text on one line, without details for the server's developers, and without hints that a remedy replaces.
 std::string tidy(std::string_view text) {
   std::string line;
   while (!text.empty()) {
@@ -81,7 +81,7 @@ std::string tidy(std::string_view text) {
   return line;
 }
 
-/// The text with a remedy, if there is one.
+/// The text with the remedy, if there is one.
 std::string advised(std::string text, std::string_view remedy) {
   if (!remedy.empty()) text.append(": ").append(remedy);
   return text;
@@ -92,8 +92,8 @@ std::string_view field(const PGresult* result, int code) {
   return text == nullptr ? std::string_view() : text;
 }
 
-/// `price: "12x"` of "COPY orders, line 17, column price: "12x"", in the server's language. Empty: the context is
-/// another, as of a trigger.
+/// The part `price: "12x"` of "COPY orders, line 17, column price: "12x"", in any language of the server. Empty for
+/// other contexts, such as that of a trigger.
 std::string_view copied_column(std::string_view context) {
   context = context.substr(0, context.find('\n'));
   if (!context.starts_with("COPY ")) return {};
@@ -141,14 +141,14 @@ Error error_of(const Connection::State& state, const PGresult* result, std::stri
     const std::string_view name = column.substr(0, column.find(": "));
     text.append(" (column '").append(printable(name)).append("'");
     text.append(printable(tidy(column.substr(name.size())), 300)).append(")");
-    // What reads a type's text may fail in any class: "relation does not exist" of a regclass.
+    // The input function of a type may raise errors of any class, such as "relation does not exist" for a regclass.
     if (meaning.concern == Concern::File && code.substr(0, 2) != "22") meaning.error_class = Rejected;
   }
   return own_error(code, meaning.error_class, advised(std::move(text), meaning.remedy));
 }
 
 Error connect_error(const std::string& name, std::string_view text) {
-  // `FATAL:  28P01: ...`: the severity is in the server's language.
+  // The text is `FATAL:  28P01: ...`; the severity is in the server's language.
   std::string message = tidy(text);
   for (std::size_t at = message.find(":  "); at != std::string::npos; at = message.find(":  ", at + 1)) {
     const std::string_view found = std::string_view(message).substr(at + 3, 5);

@@ -1,4 +1,4 @@
-// What each SQLSTATE means.
+// The meaning of each SQLSTATE.
 #include <algorithm>
 #include <array>
 
@@ -8,7 +8,7 @@ namespace etl::inline v0::postgres {
 namespace {
 
 using enum ErrorClass;
-/// First match wins.
+/// The first match counts.
 constexpr std::array meanings = {
     StateMeaning{"08001", Concern::Connection, Transient, "unable to establish connection",
                  "is the server running, and does it listen on this host and port?"},

@@ -34,7 +34,7 @@ struct Pool::State {
   PoolOptions options;
   std::mutex mutex;
   std::condition_variable_any changed;
-  std::vector<Idle> idle;  // the last used one at the end
+  std::vector<Idle> idle;  // the most recently used connection is last
   std::size_t leased = 0;
 };
 
@@ -68,7 +68,7 @@ Result<Lease> Pool::lease(const std::stop_token& stop) const {
       state.idle.pop_back();
     }
   }
-  // From here on it counts as leased; connecting takes its time, so not under the lock.
+  // The connection already counts as leased. Connecting takes time, so it happens without the lock.
   if (taken) {
     State::Idle& idle = *taken;
     const bool is_fresh = State::Clock::now() - idle.since < state.options.check_after;
@@ -93,7 +93,7 @@ const PoolOptions& Pool::options() const noexcept { return state_->options; }
 void Lease::give_back() noexcept {
   const std::shared_ptr<Pool::State> pool = std::exchange(pool_, nullptr);
   if (!pool) return;
-  Connection connection = std::move(connection_);  // if it is of no more use, closed after the lock
+  Connection connection = std::move(connection_);  // closed after the lock is released, if no longer usable
   const bool usable = connection.alive() && !connection.in_transaction();
   const std::lock_guard lock(pool->mutex);
   --pool->leased;

@@ -39,11 +39,12 @@ std::string shown_row(const Rows& rows, int row) {
   return text;
 }
 
-/// What is wrong, or nothing.
+/// Returns what the check has found wrong, or an empty text.
 Result<std::string> violations(Connection& connection, std::string_view sql, std::size_t number) {
   while (!sql.empty() && (sql.back() == ';' || std::isspace(static_cast<unsigned char>(sql.back())) != 0))
     sql.remove_suffix(1);
-  // A cursor takes nothing but a query, and leaves most of a long result where it is. A comment may end the text.
+  // A cursor accepts only a query, and leaves most of a long result on the server. The line break is needed because
+  // the text may end with a comment.
   const Result<Rows> rows = run(
       connection, fmt::format("DECLARE etl_{0} CURSOR FOR {1}\n;FETCH {2} FROM etl_{0}", number, sql, most_shown + 1),
       shown_sql(sql));
@@ -60,7 +61,7 @@ Result<std::string> violations(Connection& connection, std::string_view sql, std
 
 // --- scripts ---------------------------------------------------------------------------------------------------------
 
-/// Where the statements of a script begin, as PostgreSQL's lexer has it.
+/// Finds where the statements of a script begin, by the rules of PostgreSQL's lexer.
 class Splitter {
  public:
   explicit Splitter(std::string_view sql) : sql_(sql) {}
@@ -88,7 +89,7 @@ class Splitter {
     const auto byte = static_cast<unsigned char>(c);
     return std::isalnum(byte) != 0 || c == '_' || byte >= 0x80;
   }
-  /// Behind the next `end`.
+  /// Moves to the place after the next `end`.
   void skip_past(std::string_view end) {
     const std::size_t found = sql_.find(end, at_);
     at_ = found == std::string_view::npos ? sql_.size() : found + end.size();
@@ -97,7 +98,7 @@ class Splitter {
     const std::string_view rest = sql_.substr(at_);
     if (rest.starts_with("--")) return skip_past("\n"), true;
     if (!rest.starts_with("/*")) return false;
-    for (int depth = 0; at_ < sql_.size();) {  // they nest
+    for (int depth = 0; at_ < sql_.size();) {  // comments may be nested
       const std::string_view two = sql_.substr(at_, 2);
       depth += two == "/*" ? 1 : two == "*/" ? -1 : 0;
       at_ += two == "/*" || two == "*/" ? 2U : 1U;
@@ -108,7 +109,7 @@ class Splitter {
   void quoted(char quote, bool has_escapes) {
     for (++at_; at_ < sql_.size() && sql_[at_] != quote; ++at_)
       if (has_escapes && sql_[at_] == '\\') ++at_;
-    at_ = std::min(at_ + 1, sql_.size());  // a doubled quote begins the next part
+    at_ = std::min(at_ + 1, sql_.size());  // a doubled quote begins the next part of the literal
   }
   void token() {
     const char c = sql_[at_];
@@ -133,7 +134,7 @@ class Splitter {
 std::size_t line_of(std::string_view sql, std::size_t at) {
   return 1 + static_cast<std::size_t>(std::ranges::count(sql.substr(0, at), '\n'));
 }
-/// The place of the character with this number, counted from 1.
+/// The offset of the character with this number, counted from 1.
 std::size_t place_of_character(std::string_view sql, std::size_t number) {
   std::size_t at = 0;
   for (; at < sql.size(); ++at)
@@ -143,7 +144,7 @@ std::size_t place_of_character(std::string_view sql, std::size_t number) {
 
 /// Whether a statement would end the transaction that the script runs in, or begin another.
 bool is_transaction_control(std::string_view statement) {
-  std::string words;  // the first two
+  std::string words;  // the first two words
   for (int spaces = 0; const char c : statement) {
     const auto byte = static_cast<unsigned char>(c);
     if (std::isspace(byte) != 0 && !words.ends_with(' ') && ++spaces == 2) break;
@@ -165,7 +166,7 @@ struct Failed {
   Error error;
 };
 
-/// Reads all results; the first that is an error.
+/// Reads all results, and returns the first error.
 std::optional<Failed> first_failure(const Connection::State& state, std::string_view name) {
   std::optional<Failed> failed;
   std::size_t statement = 0;

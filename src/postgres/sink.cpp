@@ -20,8 +20,8 @@
 namespace etl::inline v0::postgres::detail {
 namespace {
 
-/// The row, from 0, that COPY names in its context: "COPY orders, line 17, column price: ...", in the server's
-/// language.
+/// The row, counted from 0, that COPY names in its context, such as "COPY orders, line 17, column price: ...", in any
+/// language of the server.
 std::optional<std::size_t> row_in(std::string_view context, std::string_view table) {
   const std::string head = fmt::format("COPY {}, ", table);
   const std::size_t found = context.find(head);
@@ -34,7 +34,7 @@ std::optional<std::size_t> row_in(std::string_view context, std::string_view tab
   return row - 1;
 }
 
-/// How many rows a command of the name says that it has written.
+/// The number of rows that the result reports for this command.
 std::optional<std::uint64_t> rows_of(PGresult* result, std::string_view command) {
   if (!std::string_view(PQcmdStatus(result)).starts_with(command)) return std::nullopt;
   const std::string_view text = PQcmdTuples(result);
@@ -60,7 +60,8 @@ Result<void> Copy::begin() {
     if (!made) return made;
     state.stages.insert(target_->stage);
   }
-  // In one message: a single statement is a transaction in itself, and several follow one another without waiting.
+  // One message for all statements: a single statement is its own transaction, and several run without a round trip
+  // between them.
   int sent = 0;
   if (!staged)
     sent = PQsendQuery(state.handle, target_->copy.c_str());
@@ -92,7 +93,7 @@ Result<void> Copy::await_copy() {
 }
 
 Result<void> Copy::send(std::span<const char> bytes) {
-  // libpq holds what the socket does not take: in pieces, so that it is not the whole batch.
+  // Sends in pieces, because libpq buffers what the socket does not take; so it never buffers the whole batch.
   constexpr std::size_t piece = 1 << 18;
   Connection::State& state = connection_->state();
   for (std::size_t at = 0; at < bytes.size(); at += piece) {
@@ -100,7 +101,7 @@ Result<void> Copy::send(std::span<const char> bytes) {
     if (PQputCopyData(state.handle, part.data(), static_cast<int>(part.size())) == 1) continue;
     copying_ = false;
     Error why = error_of(state, nullptr, target_->doing);
-    while (PGresult* const result = PQgetResult(state.handle)) {  // the server's own last words
+    while (PGresult* const result = PQgetResult(state.handle)) {  // the server's own error comes last
       const Rows rows(result);
       if (PQresultErrorField(result, PG_DIAG_SQLSTATE) != nullptr) why = error_of(state, result, target_->doing);
       if (state.lost()) break;
@@ -113,7 +114,7 @@ Result<void> Copy::send(std::span<const char> bytes) {
 Result<void> Copy::end(const RowNames& names, std::size_t first, std::size_t last) {
   Connection::State& state = connection_->state();
   if (Result<void> sent = send(copy_trailer); !sent) return sent;
-  // Nothing can be committed before CopyDone is sent: a connection that is lost by now leaves no doubt.
+  // The server cannot commit before CopyDone is sent. So a connection that is already lost leaves no doubt.
   const bool commits = PQflush(state.handle) == 0 && connection_->alive() && scope_ == Scope::Own;
   PQputCopyEnd(state.handle, nullptr);
   copying_ = false;
@@ -161,7 +162,7 @@ struct Range {
   [[nodiscard]] std::size_t size() const { return last - first; }
 };
 
-/// The parts to try next, in this order: before the suspect, the suspect, behind it.
+/// The parts to try next, in this order: before the suspect, the suspect, after the suspect.
 std::vector<Range> parts_of(Range range, std::optional<std::size_t> suspect) {
   std::vector<Range> parts;
   const auto add = [&](std::size_t first, std::size_t last) {
@@ -176,7 +177,7 @@ std::vector<Range> parts_of(Range range, std::optional<std::size_t> suspect) {
   const std::size_t at = range.first + *suspect;
   add(range.first, at);
   add(at, at + 1);
-  // Bad rows come in crowds: a long rest is not sent as a whole when the good part before was short.
+  // Bad rows often come together, so a long rest is halved if the good part before the suspect was short.
   const std::size_t rest = range.last - at - 1;
   const std::size_t middle = rest > 8 * (*suspect + 1) ? at + 1 + rest / 2 : at + 1;
   add(at + 1, middle);
@@ -203,7 +204,7 @@ Result<void> copy_isolated(Connection& connection, const Target& target, Scope s
     if (!begun) return failure(std::move(begun.error()));
     own.emplace(std::move(*begun));
   }
-  // Otherwise a deferred constraint is met at the commit, where no row can be told from the others.
+  // Checks deferred constraints now. At the commit, the failing row could not be found.
   if (!target.deferred.empty())
     if (auto set = run(connection, check_now(target), target.doing); !set) return without_rows(std::move(set));
   std::vector<Range> todo{{0, rows.ends.size()}};
@@ -268,7 +269,7 @@ std::string merge_sql(const std::string& table, const std::string& stage, std::s
   if (on_conflict == OnConflict::Ignore)
     return fmt::format("{}{} ORDER BY etl_row ON CONFLICT{} DO NOTHING", insert, stage,
                        keys.empty() ? "" : fmt::format("({})", keys));
-  // Of several rows with one key the last one counts. In the order of the key, so that two batches do not wait for each
+  // If several rows have the same key, the last one counts. Sorted by key, so that two batches do not wait for each
   // other.
   const std::string last =
       fmt::format("(SELECT DISTINCT ON ({0}) * FROM {1} ORDER BY {0}, etl_row DESC) s", keys, stage);

@@ -75,7 +75,8 @@ const char* read_text(const Field& field, std::string& to) {
     to = uuid_value.text();
     return nullptr;
   }
-  to = field.text().substr(field.type == type_info(Type::Jsonb).oid ? 1 : 0);  // jsonb has a version
+  // A jsonb value begins with a version byte.
+  to = field.text().substr(field.type == type_info(Type::Jsonb).oid ? 1 : 0);
   return field.type >= first_own ? text_problem(to) : nullptr;
 }
 
@@ -129,7 +130,7 @@ Result<void> Cursor::fetch() {
   }
   page_ = std::move(*page);
   row_ = -1;
-  // Small rows in large pages, large ones in small pages.
+  // Large pages for small rows, small pages for large rows.
   constexpr std::size_t wanted_bytes = 1 << 20;
   const auto rows = static_cast<std::size_t>(std::max(1, page_.size()));
   const std::size_t bytes = std::max<std::size_t>(1, PQresultMemorySize(page_.handle()) / rows);
@@ -198,7 +199,7 @@ std::string select_sql(std::string_view table, std::span<const ColumnInfo> colum
 
 namespace {
 
-/// A value as an error shows it: what is text, integer or bool, else its bytes.
+/// A value as errors show it: texts, integers and booleans as they are, other types as bytes.
 std::string show_field(const Field& field) {
   if (field.data == nullptr) return "NULL";
   std::string text;

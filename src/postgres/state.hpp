@@ -1,5 +1,5 @@
 #pragma once
-/// What a Connection, its statements and its transactions share, and how results become errors.
+/// The data that a Connection, its statements and its transactions share, and the conversion of results to errors.
 
 #include <cstdint>
 #include <memory>
@@ -29,40 +29,40 @@ struct Connection::State {
 
   PGconn* handle = nullptr;
   PGcancel* canceller = nullptr;
-  std::string url;  // with the password, if it has one: not for errors
+  std::string url;  // may contain the password, so errors must not show it
   ConnectionOptions options;
   std::string name;
-  // What the session on the server has.
-  std::unordered_map<std::string, std::string> prepared;  // by SQL
+  // The state of the session on the server:
+  std::unordered_map<std::string, std::string> prepared;  // prepared statements by SQL
   std::unordered_set<std::string> stages;                 // temporary tables
-  std::uint64_t generation = 0;                           // of the session
+  std::uint64_t generation = 0;                           // number of the session
   std::uint64_t dropped = 0;                              // rows that COPY sent and the server did not keep
-  std::uint64_t names = 0;                                // made so far, of statements and cursors
+  std::uint64_t names = 0;                                // number of names made so far for statements and cursors
 };
 
-/// What a connection that goes away meanwhile means.
+/// What the loss of a connection means for the operation.
 enum class WhenLost : std::uint8_t { NothingDone, OutcomeUnknown };
 
-/// The error of a result, or of the connection when there is none.
+/// The error of a result, or of the connection if there is no result.
 [[nodiscard]] Error error_of(const Connection::State& state, const PGresult* result, std::string_view doing,
                              WhenLost lost = WhenLost::NothingDone);
-/// An error of the library's own, worded as the server's are.
+/// An error of the library itself, in the form of a server error.
 [[nodiscard]] Error own_error(std::string_view state, ErrorClass error_class, std::string context);
-/// Why there is no connection; `text` is libpq's, verbose.
+/// Why there is no connection. `text` is libpq's verbose message.
 [[nodiscard]] Error connect_error(const std::string& name, std::string_view text);
-/// Does what the options and the URL say: 08001 and the like, or the state with an open handle.
+/// Connects as the options and the URL say. Returns an error such as 08001, or leaves an open handle in the state.
 [[nodiscard]] Result<void> connect(Connection::State& state);
 
-/// The beginning of an SQL text, up to a password.
+/// The beginning of an SQL text, ending before a password.
 [[nodiscard]] std::string shown_sql(std::string_view sql);
 /// `text` in a form that an error may hold: valid UTF-8 without control characters, shortened.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t most = 160);
-/// A text of any bytes as one that PostgreSQL can store, in one line: `\\`, `\n` and `\xHH` for what it cannot. And
-/// back.
+/// Converts a text of any bytes to one line that PostgreSQL can store, with `\\`, `\n` and `\xHH` for bytes that it
+/// cannot store; and back.
 [[nodiscard]] std::string escaped(std::string_view text);
 [[nodiscard]] std::string unescaped(std::string_view text);
 
-/// Runs one or more statements. The last result, or the first error.
+/// Runs one or more statements. Returns the last result, or the first error.
 [[nodiscard]] Result<Rows> run(Connection& connection, const std::string& sql, std::string_view doing,
                                WhenLost lost = WhenLost::NothingDone);
 

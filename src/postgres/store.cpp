@@ -1,4 +1,4 @@
-/// A store in a database: its transactions, and its calls.
+/// A store in a database: its transactions and its other calls.
 
 #include <etl/postgres/store.hpp>
 
@@ -101,7 +101,7 @@ namespace {
 
 constexpr auto never = [](const Rows& /*last*/) -> std::optional<Error> { return std::nullopt; };
 
-/// A script in a transaction, which is given up for what `refused` says of the last result.
+/// Runs a script in a transaction. If `refused` returns an error for the last result, the transaction is rolled back.
 template <class Fill, class Refused>
 Result<Rows> in_transaction(Connection& connection, const detail::Names& names, std::int64_t number,
                             std::string_view doing, Fill fill, Refused refused) {
@@ -116,7 +116,7 @@ Result<Rows> in_transaction(Connection& connection, const detail::Names& names, 
     return failure(detail::repeatable(std::move(committed.error())));
   return done;
 }
-/// The same, after what lost connections have left.
+/// Like `in_transaction`, but first ends the transactions that lost connections have left.
 template <class Fill, class Refused = decltype(never)>
 Result<Rows> atomically(detail::StoreState& state, std::string_view doing, Fill fill, Refused refused = never) {
   Result<Lease> lease = state.pool.lease();
@@ -146,7 +146,8 @@ Result<std::optional<Checkpoint>> Store::claim(const std::string& pipeline, cons
     script.exclude(pipeline);
     script.claim(pipeline, run);
   };
-  // It waits for commits that are under way, but not for ever: who commits may be stuck, or on a machine without power.
+  // This waits for commits in progress, but not for ever: the committing process may be stuck, or on a machine without
+  // power.
   Result<Rows> done = atomically(*state_, doing, [&](detail::Script& script) { script.limit_waits(), claim(script); });
   if (!done && done.error().code == sqlstate("55P03")) {
     done = atomically(*state_, "end the commit of a run that is stuck", [&](detail::Script& script) {

@@ -1,4 +1,4 @@
-/// The statements of a store.
+/// The SQL statements of a store.
 
 #include "store_script.hpp"
 
@@ -20,7 +20,7 @@ std::string Script::literal(std::string_view text) const {
   const std::string safe = escaped(text);
   const std::unique_ptr<char, void (*)(void*)> quoted(PQescapeLiteral(connection_->handle(), safe.data(), safe.size()),
                                                       PQfreemem);
-  return quoted ? quoted.get() : "NULL";  // out of memory
+  return quoted ? quoted.get() : "NULL";  // null: out of memory
 }
 
 void Script::head(const std::string& pipeline, const Checkpoint& c) {
@@ -49,7 +49,7 @@ void Script::exclude(const std::string& pipeline) { add("SELECT pg_advisory_xact
 
 namespace {
 
-/// As an array of PostgreSQL.
+/// The ranges as an array of PostgreSQL.
 std::string settled_text(const SeqRanges& gaps) {
   std::string settled = "'{";
   for (const SeqRange range : gaps.ranges())
@@ -86,7 +86,7 @@ void Script::partitions(const std::string& pipeline, std::span<const PartitionPr
       fmt::format_to(std::back_inserter(values), "{}({},{},{},{},{},{},{},{},{})", values.empty() ? "" : ",",
                      literal(pipeline), p.partition, integer(p.watermark), place(p.position), integer(p.position_seq),
                      settled_text(p.gaps), literal(p.id), literal(p.fingerprint), ends_text(p.ends));
-    // A partition that has not changed is not written again: there may be many.
+    // A partition that has not changed is not written again, because there may be many.
     add("INSERT INTO {} AS old VALUES{} ON CONFLICT(pipeline,partition) DO UPDATE SET "
         "(watermark,position,position_seq,settled,id,fingerprint,ends)=(excluded.watermark,excluded.position,"
         "excluded.position_seq,excluded.settled,excluded.id,excluded.fingerprint,excluded.ends) WHERE (old.watermark,"

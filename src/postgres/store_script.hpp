@@ -1,5 +1,5 @@
 #pragma once
-/// What a store has the server do, as SQL.
+/// The SQL that a store sends to the server.
 
 #include <iterator>
 #include <optional>
@@ -20,7 +20,7 @@
 
 namespace etl::inline v0::postgres::detail {
 
-/// Statements that go to the server as one message.
+/// Statements that are sent to the server as one message.
 class Script {
  public:
   Script(Connection& connection, const Names& names) : connection_(&connection), names_(&names) {}
@@ -32,21 +32,23 @@ class Script {
   }
   void head(const std::string& pipeline, const Checkpoint& c);
   void owner(const std::string& pipeline);
-  /// The same, and nobody else takes over before the transaction has ended.
+  /// Like `owner`, and prevents another run from taking over before the transaction ends.
   void share(const std::string& pipeline);
-  /// Waits for the transactions that `share`. Those that come later wait in turn: else there might always be one.
+  /// Waits for the transactions that called `share`. Transactions that call `share` later wait for this one, so that
+  /// its turn comes at last.
   void exclude(const std::string& pipeline);
-  /// For a lock the rest of the transaction waits 10 s, or for ConnectionOptions::lock_timeout.
+  /// Limits the time that the rest of the transaction waits for a lock to 10 s, or to ConnectionOptions::lock_timeout.
   void limit_waits();
-  /// Of a partition that is there. Its id and fingerprint stay.
+  /// Updates the progress of a partition that exists. Its id and fingerprint stay.
   void progress(const std::string& pipeline, const PartitionProgress& p);
-  /// These, and no others.
+  /// Writes these partitions and removes all others.
   void partitions(const std::string& pipeline, std::span<const PartitionProgress> all);
   void letter(const DeadLetter& l);
   void purge(std::span<const std::string> ids);
   void claim(const std::string& pipeline, const std::string& run);
   void forget(const std::string& pipeline);
-  /// The last result. What this store's own tables do not take concerns no row of the user's.
+  /// Runs the script and returns the last result. If the store's own tables refuse a value, the error does not concern
+  /// a row of the user's.
   [[nodiscard]] Result<Rows> run(std::string_view doing) const;
 
  private:

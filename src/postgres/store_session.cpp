@@ -1,4 +1,4 @@
-/// A session: transactions, one after another, that hold rows and progress.
+/// A session: consecutive transactions that hold rows and progress.
 
 #include "store_session.hpp"
 
@@ -64,7 +64,8 @@ Result<void> Leftovers::end(Connection& connection) {
 
 namespace {
 
-/// Adds what a transaction settles. A range that is there already, in part at least: the other one's.
+/// Adds what a transaction settles. Returns the first range that another transaction has already settled, at least in
+/// part.
 std::optional<SettledRange> settle(PartitionProgress& progress, const etl::Commit& commit) {
   SeqRanges all = progress.gaps;
   all.add({0, progress.watermark});
@@ -87,7 +88,7 @@ std::optional<SettledRange> settle(PartitionProgress& progress, const etl::Commi
   return std::nullopt;
 }
 
-/// The partitions of a commit, ascending: in this order all writers lock them.
+/// The partitions of a commit in ascending order. All writers lock the partitions in this order.
 std::vector<std::uint32_t> partitions_of(const etl::Commit& commit) {
   std::vector<std::uint32_t> all;
   for (const SettledRange& one : commit.settled) all.push_back(one.partition);
@@ -174,10 +175,10 @@ class Session final : public StoreSession<Tx> {
     Open(Lease connection, Transaction begun, std::int64_t of)
         : lease(std::move(connection)), transaction(std::move(begun)), number(of) {}
     Lease lease;
-    Transaction transaction;  // rolls back when it goes, before the connection
+    Transaction transaction;  // rolls back on destruction, which comes before the connection's
     std::int64_t number;
   };
-  /// Sees to it that nobody takes over before the transaction ends, or has done so.
+  /// Makes sure that no other run has taken over, or can take over before the transaction ends.
   Result<void> keep_owner(const etl::Commit& commit, const std::string& doing) {
     Script lock(*open_->lease, state_->names);
     lock.share(commit.pipeline);
@@ -189,7 +190,7 @@ class Session final : public StoreSession<Tx> {
     if (owner == commit.run) return {};
     return failure(superseded(commit.pipeline, commit.run, owner));
   }
-  /// Locks the rows of the partitions and adds the statements that bring them up to date.
+  /// Locks the rows of the partitions and adds the statements that update them.
   Result<void> merge(Script& script, const etl::Commit& commit, const std::string& doing) {
     const std::vector<std::uint32_t> partitions = partitions_of(commit);
     if (partitions.empty()) return keep_owner(commit, doing);
@@ -226,7 +227,7 @@ class Session final : public StoreSession<Tx> {
   std::shared_ptr<StoreState> state_;
   std::unique_ptr<Open> open_;
   Tx tx_;
-  std::optional<std::int64_t> in_doubt_;  // the number of the last transaction
+  std::optional<std::int64_t> in_doubt_;  // number of the last transaction, if its outcome is unknown
 };
 
 }  // namespace

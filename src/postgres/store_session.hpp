@@ -17,12 +17,12 @@
 
 namespace etl::inline v0::postgres::detail {
 
-/// Transactions whose connection was lost. Until the server has noticed that, which may take hours, they hold their
-/// locks, so whoever comes next ends them. Each transaction of a store takes the advisory lock of a number of its own
-/// first of all, by which it is found. Thread-safe.
+/// Transactions whose connection was lost. They hold their locks until the server notices the loss, which may take
+/// hours, so the next caller ends them. Each transaction of a store first takes an advisory lock with its own number,
+/// by which it can be found. Thread-safe.
 class Leftovers {
  public:
-  /// Without memory for it the server's own time-outs have to do.
+  /// If there is no memory for the number, only the server's own time-outs end the transaction.
   void add(std::int64_t number) noexcept;
   [[nodiscard]] Result<void> end(Connection& connection);
 
@@ -31,14 +31,14 @@ class Leftovers {
   std::vector<std::int64_t> numbers_;
 };
 
-/// No two transactions have the same.
+/// A number that no other transaction has.
 [[nodiscard]] std::int64_t any_number();
-/// What a transaction begins with, to be found by its number.
+/// SQL at the begin of a transaction, by which the transaction can be found.
 [[nodiscard]] std::string mark_of(std::int64_t number);
-/// Ends a transaction, wherever it is, and waits for its end.
+/// Ends a transaction of any session, and waits for its end.
 [[nodiscard]] Result<void> end_transaction(Connection& connection, std::int64_t number);
 
-/// What a store and its sessions share.
+/// The data that a store and its sessions share.
 struct StoreState {
   StoreState(Pool connections, std::string_view schema) : pool(std::move(connections)), names(schema) {}
   Pool pool;

@@ -1,4 +1,4 @@
-/// The tables of a store: how they are made, and their rows as values.
+/// The tables of a store: how they are made, and how their rows are read.
 
 #include "store_tables.hpp"
 
@@ -16,9 +16,11 @@
 namespace etl::inline v0::postgres::detail {
 namespace {
 
-constexpr std::int64_t format = 4;  // 2: letters have their batch; 3: partitions have an id; 4: and ends
+// Since 2, letters have their batch; since 3, partitions have an id; since 4, partitions have ends.
+constexpr std::int64_t format = 4;
 
-/// Settled ranges stand beside the watermark in the partition's row, whose lock makes writers take turns.
+/// Settled ranges are stored in the partition's row beside the watermark. The lock of this row makes writers take
+/// turns.
 std::string schema_sql(const Names& names) {
   return fmt::format(R"(
 CREATE TABLE IF NOT EXISTS {0}(format bigint NOT NULL);
@@ -74,9 +76,10 @@ Result<void> check_format(Connection& connection, const Names& names) {
   if (there->text(0, 0) != "t") {
     Result<Transaction> transaction = connection.begin();
     if (!transaction) return failure(std::move(transaction.error()));
-    // IF NOT EXISTS alone is no match for another process that is doing the same.
+    // IF NOT EXISTS alone does not help against another process that makes the same tables at the same time.
     std::string sql = "SELECT pg_advisory_xact_lock(hashtext('etl_store'));";
-    if (there->text(0, 1) != "t") sql += "CREATE SCHEMA IF NOT EXISTS " + names.in + ";";  // which takes a right more
+    // Only if needed, because it takes an additional right.
+    if (there->text(0, 1) != "t") sql += "CREATE SCHEMA IF NOT EXISTS " + names.in + ";";
     sql += schema_sql(names);
     if (auto made = run(connection, sql, doing); !made) return failure(std::move(made.error()));
     if (Result<void> committed = transaction->commit(); !committed)
@@ -116,7 +119,7 @@ std::optional<Position> position_of(const Rows& rows, int row, int column) {
   return Position(text_of(rows, row, column));
 }
 
-/// "{10,20,30,40}"
+/// Parses an array such as "{10,20,30,40}".
 std::vector<std::uint64_t> numbers_of(std::string_view array) {
   std::vector<std::uint64_t> numbers;
   const char* at = array.data();
@@ -136,7 +139,7 @@ SeqRanges ranges_of(std::string_view array) {
 }
 
 Stage stage_of(std::string_view text) {
-  for (std::uint8_t i = 0; i <= static_cast<std::uint8_t>(Stage::Manage); ++i)  // the last
+  for (std::uint8_t i = 0; i <= static_cast<std::uint8_t>(Stage::Manage); ++i)  // Manage is the last stage
     if (text == to_string(static_cast<Stage>(i))) return static_cast<Stage>(i);
   return Stage::Transform;
 }
@@ -159,7 +162,8 @@ std::string owner_of(const Rows& rows, int column) {
 }
 
 DeadLetter letter_of(const Rows& rows, int row) {
-  using Time = std::chrono::system_clock::time_point;  // of nanoseconds: not all microseconds fit
+  // Counts nanoseconds, so it cannot represent every number of microseconds.
+  using Time = std::chrono::system_clock::time_point;
   constexpr auto micros = [](Time time) {
     return std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
   };
@@ -194,7 +198,7 @@ DeadLetter letter_of(const Rows& rows, int row) {
 
 Result<std::optional<Checkpoint>> checkpoint_of(Connection& connection, const Names& names,
                                                 const std::string& pipeline) {
-  // One statement sees one state. The head comes first.
+  // One statement sees one state of the database. The row of the checkpoint itself comes first.
   const auto rows = connection.query(
       fmt::format(
           "SELECT {0}, 1 AS part FROM {1} WHERE pipeline=$1 UNION ALL SELECT batch_size, 0, run, finished::int, "
@@ -203,7 +207,7 @@ Result<std::optional<Checkpoint>> checkpoint_of(Connection& connection, const Na
       escaped(pipeline));
   if (!rows) return failure(rows.error());
   if (rows->size() == 0) return std::nullopt;
-  Checkpoint checkpoint;  // progress without a head is not "nothing", which would load everything again
+  Checkpoint checkpoint;  // if there is progress without a checkpoint row, "nothing" would load everything again
   for (int row = 0; row < rows->size(); ++row) {
     if (rows->integer(row, progress_column_count) == 1) {
       checkpoint.partitions.push_back(progress_of(*rows, row));

@@ -1,5 +1,5 @@
 #pragma once
-/// The tables of a store: their names, how they are made, and their rows as values.
+/// The tables of a store: their names, how they are made, and how their rows are read.
 
 #include <cstdint>
 #include <optional>
@@ -14,7 +14,7 @@
 
 namespace etl::inline v0::postgres::detail {
 
-/// The tables' names as SQL has them.
+/// The names of the tables in SQL.
 struct Names {
   explicit Names(std::string_view schema)
       : in(quoted(schema)),
@@ -22,22 +22,23 @@ struct Names {
         checkpoints(in + ".etl_checkpoints"),
         partitions(in + ".etl_partitions"),
         letters(in + ".etl_dead_letters") {}
-  /// The advisory lock of a pipeline's progress. Another pipeline that happens to have the same only waits a little.
+  /// The key of the advisory lock for a pipeline's progress. Pipelines that share a key by chance only wait a little
+  /// for each other.
   [[nodiscard]] std::int64_t key_of(std::string_view pipeline) const noexcept;
   std::string in, store, checkpoints, partitions, letters;
 };
 
-/// The processes that hold an advisory lock, but this one: a table with their `pid`.
+/// SQL for a table with the `pid` of the other processes that hold an advisory lock.
 [[nodiscard]] std::string holders_of(std::int64_t key);
 
 /// The schema for the tables: `wanted`, or the first of the search path.
 [[nodiscard]] Result<std::string> schema_of(Connection& connection, std::string_view wanted);
-/// Makes the tables that are missing; an error when they are of another version.
+/// Makes missing tables. Returns an error if the tables have another version.
 [[nodiscard]] Result<void> check_format(Connection& connection, const Names& names);
-/// Nothing of the store's own is the worse for being done again.
+/// Makes an unknown outcome a transient error, because the store's own changes may safely be repeated.
 [[nodiscard]] Error repeatable(Error error);
 
-/// PostgreSQL's integers are signed; a number above 2^63-1 comes back as it went in.
+/// PostgreSQL's integers are signed. A number above 2^63-1 is still read back unchanged.
 inline std::int64_t integer(std::uint64_t number) { return static_cast<std::int64_t>(number); }
 
 // --- reading ---------------------------------------------------------------------------------------------------------
@@ -47,10 +48,10 @@ inline constexpr std::string_view progress_columns =
 inline constexpr int progress_column_count = 8;
 [[nodiscard]] PartitionProgress progress_of(const Rows& rows, int row);
 
-/// The run that `Script::owner` selects, or that stands in a column of the first row; empty when there is none.
+/// The run that `Script::owner` selects, or that is in a column of the first row; empty if there is none.
 [[nodiscard]] std::string owner_of(const Rows& rows, int column = 0);
 
-/// Errors come with a line end behind each, which none has within; the payload as hexadecimal digits.
+/// Each error is followed by a line end, which no error contains. The payload is in hexadecimal digits.
 inline constexpr std::string_view letter_columns =
     "id, pipeline, run, partition, seq, batch, position, stage, attempts, "
     "CASE WHEN cardinality(errors) > 0 THEN array_to_string(errors, E'\\n', '') || E'\\n' END, "

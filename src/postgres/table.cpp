@@ -25,12 +25,12 @@ std::string definition(const ColumnInfo& column) {
   return fmt::format("{} {}{}", quoted(column.name), type_name(column), column.nullable ? "" : " NOT NULL");
 }
 
-/// A column as the database has it.
+/// A column of the table in the database.
 struct Found {
   std::string_view name;
-  std::string_view type;  // with its modifiers, for people
-  std::uint32_t oid;      // of a domain: of the type below it
-  bool sent_as_text;      // varchar, enumerations, ...
+  std::string_view type;  // with its modifiers, for messages
+  std::uint32_t oid;      // for a domain, the oid of its base type
+  bool sent_as_text;      // the type is sent as text: varchar, enumerations, ...
   bool must_be_given;     // NOT NULL without a default
 };
 
@@ -57,7 +57,7 @@ bool same_type(const ColumnInfo& column, const Found& found) {
          (column.type == Type::Text && !column.is_array && found.sent_as_text);
 }
 
-/// PostgreSQL would make such a table.
+/// PostgreSQL itself would accept a table without columns.
 Error without_columns(const Connection& connection, std::string_view table) {
   return own_error("42P16", ErrorClass::Fatal,
                    fmt::format("{}: table {}: the mapping has no columns", connection.name(), quoted_table(table)));

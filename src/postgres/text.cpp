@@ -16,7 +16,7 @@ namespace {
 
 constexpr bool is_continuation(unsigned char c) { return (c & 0xc0U) == 0x80U; }
 
-/// The length of the character at the front, 0 when it is none (RFC 3629, which PostgreSQL follows).
+/// The length of the UTF-8 character at the begin of the text, or 0 if there is none (RFC 3629, like PostgreSQL).
 std::size_t character(std::string_view text) {
   const auto at = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
   const unsigned first = at(0), second = at(1);
@@ -28,7 +28,7 @@ std::size_t character(std::string_view text) {
   if (first < 0x80) return 1;
   if (first < 0xc2) return 0;
   if (first < 0xe0) return tail(1, 2);
-  // Neither overlong forms nor surrogates nor what is above U+10FFFF.
+  // Refuses overlong forms, surrogates, and code points above U+10FFFF.
   if (first < 0xf0)
     return second < (first == 0xe0 ? 0xa0U : 0x80U) || second > (first == 0xed ? 0x9fU : 0xbfU) ? 0 : tail(2, 3);
   if (first > 0xf4) return 0;
