@@ -14,7 +14,7 @@
 namespace etl::inline v0::excel::detail {
 namespace {
 
-/// libzip keeps the names and places of all files in memory.
+/// Limit, because libzip keeps the names and places of all files in memory.
 constexpr std::uint64_t most_files = 100'000;
 
 std::uint64_t little_endian(std::string_view bytes, std::size_t at, std::size_t size) noexcept {
@@ -23,7 +23,8 @@ std::uint64_t little_endian(std::string_view bytes, std::size_t at, std::size_t 
   return number;
 }
 
-/// How many files the end of the archive announces; 0: no end was found, libzip says so. APPNOTE 4.3.14 to 4.3.16.
+/// The number of files that the end of the archive announces (APPNOTE 4.3.14 to 4.3.16). Returns 0 if no end was
+/// found; libzip then reports the error.
 std::uint64_t announced_files(const std::filesystem::path& path) {
   constexpr std::size_t record = 22, locator = 20, longest_comment = 0xFFFF;
   std::ifstream file(path, std::ios::binary | std::ios::ate);
@@ -34,7 +35,7 @@ std::uint64_t announced_files(const std::filesystem::path& path) {
   if (!file) return 0;
   const std::size_t end = tail.rfind("PK\x05\x06");
   if (end == tail.npos || end + record > tail.size()) return 0;
-  // Bytes of the central directory cost memory too: at least 46 for each file.
+  // The size of the central directory counts too, because it costs memory: at least 46 bytes for each file.
   std::uint64_t count = std::max(little_endian(tail, end + 10, 2), little_endian(tail, end + 12, 4) / 1024);
   if (end < locator || tail.compare(end - locator, 4, "PK\x06\x07") != 0) return count;
   const std::uint64_t at = little_endian(tail, end - locator + 8, 8);
@@ -128,7 +129,7 @@ Result<Archive> Archive::open(const WorkbookFile& file, const Limits& limits) {
   open->zip = zip_open(file.path.c_str(), ZIP_RDONLY, &code);
   if (open->zip != nullptr) return Archive(std::move(open));
   bool cut_off = code == ZIP_ER_NOZIP || code == ZIP_ER_INCONS || code == ZIP_ER_EOF;
-#ifdef ZIP_ER_TRUNCATED_ZIP  // libzip 1.11
+#ifdef ZIP_ER_TRUNCATED_ZIP  // since libzip 1.11
   cut_off = cut_off || code == ZIP_ER_TRUNCATED_ZIP;
 #endif
   zip_error_t error;

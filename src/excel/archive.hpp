@@ -1,5 +1,5 @@
 #pragma once
-// The zip archive that an .xlsx is.
+// The zip archive of an .xlsx.
 
 #include <cstddef>
 #include <cstdint>
@@ -24,24 +24,24 @@ class Part {
   Part(Part&&) noexcept;
   Part& operator=(Part&&) noexcept;
   ~Part();
-  /// 0: the end. Goes never beyond the limits.
+  /// Reads bytes; returns 0 at the end. Never reads more than the limits allow.
   [[nodiscard]] Result<std::size_t> read(std::span<char> to);
-  /// "FILE: part 'xl/workbook.xml'".
+  /// Name for messages: "FILE: part 'xl/workbook.xml'".
   [[nodiscard]] const std::string& name() const noexcept;
   [[nodiscard]] std::uint64_t packed_size() const noexcept;
-  /// Of the packed bytes, about how many were read.
+  /// Approximate number of packed bytes that were read.
   [[nodiscard]] std::uint64_t consumed() const noexcept;
 
  private:
   std::unique_ptr<Impl> impl_;
 };
 
-/// Belongs to one thread at a time, with its parts.
+/// An open archive. The archive and its parts belong to one thread at a time.
 class Archive {
  public:
   [[nodiscard]] static Result<Archive> open(const WorkbookFile& file, const Limits& limits);
   [[nodiscard]] bool has(const std::string& name) const;
-  /// In any case of ASCII letters, as names of parts are.
+  /// Finds a part by its name. ASCII letters match in upper and lower case, as names of parts do.
   [[nodiscard]] Result<Part> part(const std::string& name) const;
   [[nodiscard]] const std::string& file() const noexcept;
 

@@ -22,7 +22,7 @@ bool is_integer(std::string_view text) noexcept {
 }
 
 void append_plain(std::string& out, double value) {
-  constexpr double exact = 9'007'199'254'740'992;  // 2^53: each integer up to there is a double
+  constexpr double exact = 9'007'199'254'740'992;  // 2^53: every integer up to this is a double
   if (std::trunc(value) == value && std::abs(value) <= exact) {
     fmt::format_to(std::back_inserter(out), "{}", static_cast<std::int64_t>(value));
     return;
@@ -37,10 +37,10 @@ void append_clock(std::string& out, std::int64_t ms) {
   if (ms % 1000 != 0) fmt::format_to(std::back_inserter(out), ".{:03}", ms % 1000);
 }
 
-/// False: Excel has no date for it, and shows "####".
+/// Appends a date or time. Returns false if Excel has no date for the number and shows "####".
 bool append_time(std::string& out, double value, NumberKind kind, bool epoch_1904) {
   namespace ch = std::chrono;
-  constexpr double end = 2'958'466;  // 10000-01-01 by the epoch of 1900
+  constexpr double end = 2'958'466;  // 10000-01-01 in the epoch of 1900
   if (kind == NumberKind::Elapsed) {
     if (!(std::abs(value) < end)) return false;
     const std::int64_t ms = std::llround(value * static_cast<double>(day_ms));
@@ -55,7 +55,7 @@ bool append_time(std::string& out, double value, NumberKind kind, bool epoch_190
     append_clock(out, clock);
     return true;
   }
-  // By the epoch of 1900 there was a 29 February 1900, which is day 60: days before it count from one day later.
+  // In the epoch of 1900, day 60 is a 29 February 1900, which never existed, so earlier days count from one day later.
   if (!epoch_1904 && day == 60) {
     out += "1900-02-29";
   } else {
@@ -73,7 +73,7 @@ bool append_time(std::string& out, double value, NumberKind kind, bool epoch_190
   return true;
 }
 
-/// The four digits of "_xHHHH_" at the beginning of the text.
+/// The code of an escape "_xHHHH_" at the beginning of the text.
 std::optional<std::uint32_t> escape_at(std::string_view text) noexcept {
   if (text.size() < 7 || text[0] != '_' || text[1] != 'x' || text[6] != '_') return std::nullopt;
   std::uint32_t code = 0;
@@ -88,7 +88,8 @@ constexpr std::size_t letter(char c) noexcept {
   return 0;
 }
 
-/// A column, a row, or both, as far as they are said; -1, 0: not. False: it is neither.
+/// Reads a column, a row, or both. A missing column has no value, and a missing row is 0. Returns false if the text is
+/// neither.
 bool read_place(std::string_view text, std::optional<std::size_t>& column, std::uint64_t& row) noexcept {
   std::size_t letters = 0;
   if (text.starts_with('$')) text.remove_prefix(1);
@@ -133,7 +134,7 @@ bool append_number(std::string& out, std::string_view saved, NumberKind kind, bo
   if (first == saved.npos) return false;
   saved = saved.substr(first, saved.find_last_not_of(" \t\r\n") - first + 1);
   if (kind == NumberKind::Number && is_integer(saved)) {
-    out += saved;  // also one of more digits than a double has
+    out += saved;  // this also covers numbers with more digits than a double has
     return true;
   }
   if (saved.starts_with('+')) saved.remove_prefix(1);
@@ -159,7 +160,7 @@ void append_text(std::string& out, std::string_view saved) {
         code = 0x10000 + ((*code - 0xD800) << 10) + (*low - 0xDC00);
         used = 14;
       } else {
-        code.reset();  // half a character: the text stays as it is
+        code.reset();  // half a surrogate pair: the text stays unchanged
       }
     }
     if (code) {

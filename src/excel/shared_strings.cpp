@@ -34,7 +34,7 @@ class StringsHandler final : public XmlHandler {
   }
   Result<void> text(std::string_view text) override {
     if (!in_text_) return {};
-    constexpr std::size_t most = 16 << 20;  // Excel has 32,767 characters at most
+    constexpr std::size_t most = 16 << 20;  // limit; Excel has at most 32,767 characters
     if (text_.size() + text.size() > most)
       return failure(fatal(fmt::format("{}: text {} is longer than {} bytes", part_, out_.size(), most)));
     text_ += text;

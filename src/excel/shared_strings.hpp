@@ -1,5 +1,5 @@
 #pragma once
-// The texts that cells of a workbook share.
+// The shared strings of a workbook.
 
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +13,8 @@
 
 namespace etl::inline v0::excel::detail {
 
-/// Bytes of which a bounded number are in memory, the others in an unnamed file that is gone with the object.
+/// A buffer with a limited number of bytes in memory. Further bytes go to an unnamed file, which disappears together
+/// with the object.
 class SpillBuffer {
  public:
   SpillBuffer() = default;
@@ -21,9 +22,9 @@ class SpillBuffer {
   SpillBuffer& operator=(SpillBuffer&&) noexcept;
   ~SpillBuffer();
   [[nodiscard]] Result<void> append(std::string_view bytes);
-  /// From now on bytes go to the file; those of before too.
+  /// Moves all bytes to the file; later bytes go there too.
   [[nodiscard]] Result<void> spill();
-  /// No byte is added after this.
+  /// Ends the writing. No byte may be added afterwards.
   [[nodiscard]] Result<void> finish();
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
   [[nodiscard]] const char* data() const noexcept { return mapped_ != nullptr ? mapped_ : memory_.data(); }
@@ -41,10 +42,10 @@ class SpillBuffer {
 class SharedStrings {
  public:
   SharedStrings() = default;
-  /// `in_memory`: bytes of texts and of their places; more are kept in files.
+  /// `in_memory` is the number of bytes kept in memory for texts and their places; the rest is kept in files.
   [[nodiscard]] static Result<SharedStrings> read(Part part, std::size_t in_memory);
   [[nodiscard]] std::uint64_t size() const noexcept { return ends_.size() / sizeof(std::uint64_t); }
-  /// Nothing: there is no such text. Valid as long as the object is.
+  /// The text with the number `i`, or nothing. Valid as long as the object exists.
   [[nodiscard]] std::optional<std::string_view> at(std::uint64_t i) const noexcept;
   [[nodiscard]] Result<void> add(std::string_view text);
   [[nodiscard]] Result<void> finish();
@@ -52,7 +53,7 @@ class SharedStrings {
 
  private:
   SpillBuffer texts_{};
-  SpillBuffer ends_{};  // one std::uint64_t for each text: where it ends
+  SpillBuffer ends_{};  // for each text, a std::uint64_t with the offset of its end
   std::size_t in_memory_ = 0;
   bool spilled_ = false;
 };

@@ -64,7 +64,8 @@ Result<void> SheetText::fill_merged() {
   for (; next_merged_ < merged_.size() && merged_[next_merged_].first.row <= row_; ++next_merged_) {
     const Merged& range = merged_[next_merged_];
     const auto at = std::ranges::lower_bound(cells_, range.first.column, {}, &Cell::column);
-    if (range.first.row < row_ || at == cells_.end() || at->column != range.first.column) continue;  // without a value
+    // The first cell has no value.
+    if (range.first.row < row_ || at == cells_.end() || at->column != range.first.column) continue;
     filling_.push_back({range, texts_.substr(at->begin, at->size)});
     filling_size_ += at->size;
     if (filling_size_ > limits_.max_row) return failure(row_too_long(range.first.column));
@@ -85,7 +86,7 @@ Result<void> SheetText::fill_merged() {
     }
   }
   std::ranges::sort(cells_, {}, [](const Cell& cell) { return std::pair(cell.column, cell.begin); });
-  const auto twice = std::ranges::unique(cells_, {}, &Cell::column);  // where ranges overlap, which none should
+  const auto twice = std::ranges::unique(cells_, {}, &Cell::column);  // cells that overlapping ranges fill twice
   cells_.erase(twice.begin(), twice.end());
   return {};
 }
@@ -102,7 +103,8 @@ std::size_t SheetText::take(std::span<char> to) noexcept {
 }
 
 void SheetText::write_cell(std::string_view text) {
-  // What a reader of CSV would take for something else stands in quotes: also its first bytes, a mark or "sep=".
+  // Quotes a text that a reader of CSV would misread. At the very beginning of the output, this includes a byte order
+  // mark and "sep=".
   const bool first = written_ == 0 && out_.empty();
   const bool quoted = text.empty() || text.find_first_of(",\"\r\n") != text.npos ||
                       (first && (text.starts_with("sep=") || text.starts_with("\xEF\xBB\xBF")));

@@ -11,12 +11,12 @@
 namespace etl::inline v0::excel::detail {
 namespace {
 
-/// Excel has 65,490 at most.
+/// Limit; Excel has at most 65,490 styles.
 constexpr std::size_t most_styles = 1'000'000;
 
 constexpr char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-/// What the letters of a format stand for.
+/// What the letters of a format mean.
 struct Found {
   bool day = false, month_or_minute = false, clock = false, elapsed = false;
   [[nodiscard]] NumberKind kind() const noexcept {
@@ -70,7 +70,7 @@ NumberKind kind_of_format(std::string_view code) noexcept {
   Found found;
   for (std::size_t i = 0; i < code.size(); ++i) {
     switch (const char c = lower(code[i])) {
-      case ';': return found.kind();  // the first section is that of positive numbers
+      case ';': return found.kind();  // the first section is for positive numbers
       case '"':
         i = code.find('"', i + 1);
         if (i == code.npos) return found.kind();

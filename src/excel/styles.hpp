@@ -1,5 +1,5 @@
 #pragma once
-// What the number formats of a workbook make of numbers.
+// How the number formats of a workbook change numbers.
 
 #include <cstdint>
 #include <string_view>
@@ -11,12 +11,12 @@ namespace etl::inline v0::excel::detail {
 
 enum class NumberKind : std::uint8_t { Number, Date, DateTime, Time, Elapsed };
 
-/// By a format code such as "yyyy-mm-dd" or "[h]:mm" (ECMA-376, 18.8.31).
+/// The kind for a format code such as "yyyy-mm-dd" or "[h]:mm" (ECMA-376, 18.8.31).
 [[nodiscard]] NumberKind kind_of_format(std::string_view code) noexcept;
-/// By the id of a format that is built in (18.8.30).
+/// The kind for the id of a built-in format (18.8.30).
 [[nodiscard]] NumberKind kind_of_builtin(std::uint32_t id) noexcept;
 
-/// The kind of each cell style, by its place in `cellXfs`.
+/// The kind of each cell style, indexed as in `cellXfs`.
 [[nodiscard]] Result<std::vector<NumberKind>> read_styles(Part part);
 
 }  // namespace etl::inline v0::excel::detail

@@ -1,5 +1,5 @@
 #pragma once
-// Files for what is too large for memory.
+// Files for data that is too large for memory.
 
 #include <string_view>
 
@@ -7,8 +7,8 @@
 
 namespace etl::inline v0::excel::detail {
 
-/// A file in the folder for temporary files. It has no name, so it is gone when it is closed, whatever happens. Errors
-/// name the folder and say what `purpose` the file has, such as "the shared strings of a workbook".
+/// A file in the folder for temporary files. It has no name, so it disappears when it is closed, even after a crash.
+/// Errors name the folder and the `purpose` of the file, such as "the shared strings of a workbook".
 class UnnamedFile {
  public:
   UnnamedFile() = default;
@@ -17,11 +17,11 @@ class UnnamedFile {
   UnnamedFile& operator=(UnnamedFile&& other) noexcept;
   ~UnnamedFile();
 
-  /// -1: there is none.
+  /// The descriptor, or -1 if there is no file.
   [[nodiscard]] int handle() const noexcept { return handle_; }
   /// Adds bytes at the end.
   [[nodiscard]] Result<void> write(std::string_view bytes) const;
-  /// The error that `errno` says: the file cannot be `what`, such as "mapped".
+  /// An error with the reason in `errno`, which says that the file cannot be `what`, such as "mapped".
   [[nodiscard]] Error problem(std::string_view what) const;
 
  private:

@@ -12,16 +12,17 @@
 namespace etl::inline v0::excel::detail {
 namespace {
 
-/// More than any program makes; each costs memory.
+/// Limit above what any program writes, because each entry costs memory.
 constexpr std::size_t most_entries = 100'000;
 
 struct Relationship {
   std::string type{};
-  std::string target{};  // the name of a part
+  std::string target{};  // name of a part
 };
 using Relationships = std::map<std::string, Relationship, std::less<>>;
 
-/// The part that `target` means, as said by a part of `folder`: "xl/" and "worksheets/sheet1.xml", "../a", or "/xl/a".
+/// The name of the part that `target` means in a part in `folder`. Examples of targets are "worksheets/sheet1.xml",
+/// "../a" and "/xl/a", in the folder "xl/".
 std::string resolved(std::string_view folder, std::string_view target) {
   std::string path = target.starts_with('/') ? std::string() : std::string(folder);
   while (!target.empty()) {
@@ -86,7 +87,7 @@ class WorkbookHandler final : public XmlHandler {
     if (found == parts_.end())
       return failure(fatal(
           fmt::format("{}: there is no part for the sheet '{}'; the file is damaged", part_, attributes["name"])));
-    if (found->second.type != "worksheet") return {};  // such as a chart
+    if (found->second.type != "worksheet") return {};  // for example, a chart
     out_.sheets.push_back(
         {{std::string(attributes["name"]), !attributes["state"].empty() && attributes["state"] != "visible"},
          found->second.target});

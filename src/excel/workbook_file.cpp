@@ -45,7 +45,7 @@ Result<Copy> copy_of(const fs::path& url, const Limits& limits) {
   }
 }
 
-/// The copy that was made last.
+/// Keeps the copy that was made last.
 class Copies {
  public:
   Result<Copy> get(const fs::path& url, const Limits& limits) {
@@ -53,7 +53,7 @@ class Copies {
     if (!version) return failure(version.error());
     const std::lock_guard lock(mutex_);
     if (copy_ && url == url_ && *version == version_) return copy_;
-    copy_.reset();  // before there is another one
+    copy_.reset();  // freed before another copy is made
     Result<Copy> made = copy_of(url, limits);
     if (!made) return made;
     copy_ = *made;
@@ -88,7 +88,7 @@ Result<WorkbookFile> find_workbook(const fs::path& path_or_url, const Limits& li
     if (!path) return failure(std::move(path.error()));
     file.path = std::move(*path);
   }
-  // Opened the usual way, so that a file that is not there has the usual error.
+  // Opened with `open_file`, so that a missing file gives the usual error.
   Result<io::Source> source = io::open_file(file.path);
   if (!source) return failure(source.error());
   std::array<char, 8> bytes{};

@@ -33,7 +33,7 @@ double double_at(std::string_view bytes, std::size_t at) noexcept {
   return std::bit_cast<double>(number_at(bytes, at, 8));
 }
 
-/// [MS-XLS] 2.5.217 RkNumber.
+/// Decodes an RkNumber ([MS-XLS] 2.5.217).
 double rk_number(std::uint32_t rk) noexcept {
   const double value = (rk & 2) != 0 ? static_cast<double>(static_cast<std::int32_t>(rk) >> 2)
                                      : std::bit_cast<double>(std::uint64_t{rk & 0xFFFF'FFFC} << 32);
@@ -55,7 +55,7 @@ void append_utf16(std::string& out, std::string_view bytes) {
   }
 }
 
-/// Characters of a record, one or two bytes each.
+/// Appends the characters of a record, which have one or two bytes each.
 void append_characters(std::string& out, std::string_view bytes, bool wide) {
   if (wide) return append_utf16(out, bytes);
   for (const char c : bytes) append_utf8(out, static_cast<unsigned char>(c));
@@ -102,7 +102,8 @@ Result<void> XlsRecords::find_stream(const NextSector& next) {
     Stream stream{.unit = sector_size, .size = size};
     while (sector < last_sector && stream.places.size() <= most) {
       stream.places.push_back((std::uint64_t{sector} + 1) * sector_size);
-      if (stream.places.size() * sector_size >= size && size > 0) return stream;  // what may follow is not of it
+      // What follows does not belong to the stream.
+      if (stream.places.size() * sector_size >= size && size > 0) return stream;
       if (!next(sector, sector)) break;
     }
     if (size == 0) stream.size = stream.places.size() * sector_size;
@@ -131,7 +132,7 @@ Result<void> XlsRecords::find_stream(const NextSector& next) {
   return failure(fatal(fmt::format("{}: it is a compound file without a workbook, such as one of Word", name_)));
 }
 
-/// [MS-CFB] 2.4: short streams are in units of 64 bytes of a stream of their own, which is that of the root entry.
+/// Short streams consist of units of 64 bytes within the stream of the root entry ([MS-CFB] 2.4).
 Result<XlsRecords::Stream> XlsRecords::mini_stream(const std::string& head, const std::string& root,
                                                    std::uint32_t begin, std::uint32_t size, const StreamAt& stream_at) {
   constexpr std::size_t unit = 64;
@@ -221,7 +222,7 @@ Result<void> XlsRecords::read_globals() {
 Result<XlsCells> XlsRecords::read(std::size_t sheet, std::size_t most_cells) {
   XlsCells out;
   at_ = sheets_[sheet].offset;
-  std::size_t depth = 0;  // charts within a sheet have records of their own
+  std::size_t depth = 0;  // charts within a sheet have their own records
   do {
     const Result<Record> found = record();
     if (!found) return failure(found.error());
@@ -278,7 +279,7 @@ Result<void> XlsRecords::add_cells(const Record& record, XlsCells& out) {
   return {};
 }
 
-/// [MS-XLS] 2.4.127, 2.5.133: the value that was saved.
+/// Adds the saved value of a formula ([MS-XLS] 2.4.127, 2.5.133).
 Result<void> XlsRecords::add_formula(const Record& record, XlsCells& out) {
   const std::string& data = record.data;
   if (data.size() < 14) return failure(damaged("a formula is too short"));
@@ -308,7 +309,7 @@ Result<void> XlsRecords::add_formula(const Record& record, XlsCells& out) {
   return {};
 }
 
-/// The text after a formula, which goes on in further records when it is long.
+/// Reads the text after a formula. A long text continues in further records.
 Result<std::string> XlsRecords::string_record() {
   Result<Record> found = record();
   while (found && (found->type == type::shared_formula || found->type == type::array || found->type == type::table))

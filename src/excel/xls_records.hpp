@@ -1,6 +1,7 @@
 #pragma once
-// The records of an .xls: numbers, dates, truth values, errors and results of formulas, which libfreexl gives as
-// something else or not at all. Texts, whose table is the hard part, are libfreexl's. After [MS-XLS] and [MS-CFB].
+// Reads the records of an .xls after [MS-XLS] and [MS-CFB]: numbers, dates, truth values, errors and results of
+// formulas, which libfreexl returns wrongly or not at all. Texts come from libfreexl, because their table is the
+// difficult part.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,22 +19,22 @@
 
 namespace etl::inline v0::excel::detail {
 
-/// Follows a chain of sectors: what comes after one. False: there is no such sector.
+/// Follows a chain of sectors: sets `next` to the sector after `sector`. Returns false if `sector` does not exist.
 using NextSector = std::function<bool(std::uint32_t sector, std::uint32_t& next)>;
 
-/// A cell that is no text of the table of texts.
+/// A cell whose value is not in the table of texts.
 struct XlsCell {
   enum class Type : std::uint8_t { Number, Boolean, Error, Text, NoValue };
-  std::uint32_t row = 0;  ///< from 0
+  std::uint32_t row = 0;  ///< counted from 0
   std::uint16_t column = 0;
   Type type = Type::Number;
   NumberKind kind = NumberKind::Number;
-  double number = 0;     ///< of Boolean 0 or 1, of Error its code
-  std::size_t text = 0;  ///< of Text, in `XlsCells::texts`
+  double number = 0;     ///< 0 or 1 for Boolean, the code for Error
+  std::size_t text = 0;  ///< for Text, the index in `XlsCells::texts`
 };
 
 struct XlsCells {
-  std::vector<XlsCell> cells{};  ///< by row and column
+  std::vector<XlsCell> cells{};  ///< sorted by row and column
   std::vector<std::string> texts{};
   std::vector<Merged> merged{};
 };
@@ -44,7 +45,7 @@ class XlsRecords {
   [[nodiscard]] static Result<XlsRecords> open(const WorkbookFile& file, const NextSector& next);
   [[nodiscard]] std::size_t sheet_count() const noexcept { return sheets_.size(); }
   [[nodiscard]] bool hidden(std::size_t sheet) const noexcept { return sheets_[sheet].hidden; }
-  /// Whether it has cells: a chart has none.
+  /// Whether the sheet has cells; a chart has none.
   [[nodiscard]] bool has_cells(std::size_t sheet) const noexcept { return sheets_[sheet].has_cells; }
   [[nodiscard]] bool epoch_1904() const noexcept { return epoch_1904_; }
   [[nodiscard]] Result<XlsCells> read(std::size_t sheet, std::size_t most_cells);
@@ -59,9 +60,9 @@ class XlsRecords {
     std::uint16_t type = 0;
     std::string data{};
   };
-  /// Where the bytes of a stream are.
+  /// The places of a stream's bytes.
   struct Stream {
-    std::vector<std::uint64_t> places{};  // of each unit, in the file
+    std::vector<std::uint64_t> places{};  // place of each unit in the file
     std::size_t unit = 512;
     std::uint64_t size = 0;
   };
@@ -84,14 +85,14 @@ class XlsRecords {
   std::string name_{};
   std::ifstream file_{};
   Stream stream_{};
-  std::uint64_t at_ = 0;  // in the stream
+  std::uint64_t at_ = 0;  // offset in the stream
   bool biff8_ = true;
   bool epoch_1904_ = false;
   std::vector<NumberKind> styles_{};
   std::vector<SheetPlace> sheets_{};
 };
 
-/// "#DIV/0!" by its code ([MS-XLS] 2.5.10 BErr).
+/// The name of an error code, such as "#DIV/0!" ([MS-XLS] 2.5.10 BErr).
 [[nodiscard]] std::string_view error_name(unsigned code) noexcept;
 
 }  // namespace etl::inline v0::excel::detail

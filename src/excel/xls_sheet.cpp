@@ -21,10 +21,10 @@ namespace {
 
 using Handle = std::unique_ptr<const void, decltype([](const void* handle) { freexl_close(handle); })>;
 
-/// An .xlsx with a password is a compound file too ([MS-OFFCRYPTO] 2.3.4.4).
+/// Whether the file is an .xlsx with a password, which is a compound file too ([MS-OFFCRYPTO] 2.3.4.4).
 bool is_encrypted_xlsx(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
-  std::string bytes(1 << 20, '\0');  // the directory may stand anywhere: near the end, or near the beginning
+  std::string bytes(1 << 20, '\0');  // the directory may be anywhere, so look near both ends
   const auto holds = [&] {
     file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     const std::string_view read(bytes.data(), static_cast<std::size_t>(file.gcount()));
@@ -54,7 +54,7 @@ Result<Handle> open_handle(const WorkbookFile& workbook, bool info_only) {
                         file, code)));
 }
 
-/// libfreexl keeps all cells of all sheets in memory, by the sizes that the file announces.
+/// Checks the announced sizes first, because libfreexl keeps all cells of all sheets in memory.
 Result<void> check_size(const WorkbookFile& file, const Limits& limits) {
   const auto handle = open_handle(file, true);
   if (!handle) return failure(handle.error());
@@ -75,12 +75,12 @@ Result<void> check_size(const WorkbookFile& file, const Limits& limits) {
                         file.name, cells, limits.max_xls_cells)));
 }
 
-/// A file that is open both ways. The sheets of libfreexl are the records' in the same order.
+/// A file opened by both readers. libfreexl and XlsRecords number the sheets in the same order.
 struct XlsFile {
   Handle handle{};
   XlsRecords records;
   std::vector<SheetInfo> infos{};
-  std::vector<std::size_t> numbers{};  // of each of `infos`, in the file
+  std::vector<std::size_t> numbers{};  // number in the file of each of `infos`
 };
 
 Result<XlsFile> open_file(const WorkbookFile& workbook, const Limits& limits) {
@@ -135,7 +135,7 @@ class XlsSource final : public io::ByteSource {
   [[nodiscard]] const std::string& name() const noexcept override { return name_; }
   [[nodiscard]] std::uint64_t consumed() const noexcept override { return row_; }
   [[nodiscard]] std::uint64_t size_hint() const noexcept override { return rows_; }
-  bool interrupt() noexcept override { return true; }  // memory never waits
+  bool interrupt() noexcept override { return true; }  // reading from memory never waits
 
  private:
   Result<void> add_row() {
@@ -193,7 +193,7 @@ class XlsSource final : public io::ByteSource {
   unsigned rows_ = 0;
   unsigned short columns_ = 0;
   std::uint32_t row_ = 0;
-  std::size_t next_ = 0;  // of `cells_`
+  std::size_t next_ = 0;  // index in `cells_`
   std::optional<Error> failed_{};
 };
 

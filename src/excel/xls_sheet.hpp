@@ -13,7 +13,7 @@
 namespace etl::inline v0::excel::detail {
 
 [[nodiscard]] Result<std::vector<SheetInfo>> xls_sheets(const WorkbookFile& file, const Limits& limits);
-/// `name` becomes that of the sheet.
+/// Opens a sheet. `name` is set to the name of the sheet.
 [[nodiscard]] Result<io::Source> open_xls_sheet(const WorkbookFile& file, const CellRange& range,
                                                 const SheetOptions& options, std::string& name);
 

@@ -14,11 +14,11 @@
 namespace etl::inline v0::excel::detail {
 namespace {
 
-/// Of the text of a sheet in memory, but for one row.
+/// Limit for the text of a sheet in memory, not counting one row.
 constexpr std::size_t enough = 256 << 10;
 constexpr std::size_t most_merged = 1'000'000;
 
-/// What cells refer to.
+/// The tables to which cells refer.
 struct Tables {
   SharedStrings strings{};
   std::vector<NumberKind> styles{};
@@ -37,7 +37,7 @@ CellType type_of(std::string_view name) noexcept {
   return name == "d" ? CellType::Date : CellType::Unknown;
 }
 
-/// A whole number without anything else; nothing: it is none.
+/// The whole number that is the entire text, or nothing.
 std::optional<std::uint64_t> whole_number(std::string_view text) noexcept {
   std::uint64_t number = 0;
   const auto done = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -45,7 +45,7 @@ std::optional<std::uint64_t> whole_number(std::string_view text) noexcept {
   return number;
 }
 
-/// ECMA-376, 18.3.1: rows of cells.
+/// Handles the rows and cells of a sheet (ECMA-376, 18.3.1).
 class SheetHandler final : public XmlHandler {
  public:
   SheetHandler(const Tables& tables, const SheetOptions& options, SheetText& out)
@@ -82,7 +82,7 @@ class SheetHandler final : public XmlHandler {
     return {};
   }
   bool pauses() const noexcept override { return over_ || out_.size() >= enough; }
-  /// Nothing that follows matters.
+  /// Whether the rest of the sheet can be ignored.
   [[nodiscard]] bool over() const noexcept { return over_; }
 
  private:
@@ -171,7 +171,7 @@ class SheetHandler final : public XmlHandler {
   bool wanted_ = false, has_value_ = false, has_formula_ = false, over_ = false;
 };
 
-/// Merged cells stand after all rows: to fill them, the sheet is read twice.
+/// Collects the merged cells. They come after all rows, so the sheet is read twice if they must be filled.
 class MergedHandler final : public XmlHandler {
  public:
   explicit MergedHandler(const std::string& name) : name_(name) {}
@@ -218,7 +218,7 @@ class XlsxSource final : public io::ByteSource {
     return ended_ ? size_hint() : xml_.part().consumed();
   }
   [[nodiscard]] std::uint64_t size_hint() const noexcept override { return xml_.part().packed_size(); }
-  bool interrupt() noexcept override { return true; }  // a file never waits
+  bool interrupt() noexcept override { return true; }  // reading a file never waits
 
  private:
   Tables tables_;

@@ -11,7 +11,7 @@
 
 namespace etl::inline v0::excel::detail {
 
-/// `source_name`: of the source.
+/// Opens a sheet. `source_name` becomes the name of the source.
 [[nodiscard]] Result<io::Source> open_xlsx_sheet(const Archive& archive, const Workbook& workbook,
                                                  const SheetPart& sheet, const CellRange& range,
                                                  const SheetOptions& options, std::string source_name);

@@ -18,7 +18,7 @@ constexpr std::size_t block = 32 << 10;
 constexpr std::size_t longest_tag = 1 << 20;
 constexpr std::size_t deepest = 256;
 
-// Expat 2.9 has these under names of their own, and warns of the older ones.
+// Expat 2.9 has new names for these functions, and warns about the older names.
 #if XML_MAJOR_VERSION > 2 || XML_MINOR_VERSION >= 9
 std::uint64_t line_of(XML_Parser parser) noexcept { return XML_GetCurrentLineNumber64(parser); }
 std::int64_t byte_of(XML_Parser parser) noexcept { return XML_GetCurrentByteIndex64(parser); }
@@ -75,7 +75,7 @@ class XmlReader::Impl {
     if (status != XML_STATUS_OK)
       return failure(fatal(fmt::format("{}, line {}: it is no XML: {}; the file is damaged, get it anew", part_.name(),
                                        line_of(parser_), XML_ErrorString(XML_GetErrorCode(parser_)))));
-    // What the parser holds of a tag that has not ended.
+    // Limits the memory that the parser uses for an unfinished tag.
     const auto done = static_cast<std::uint64_t>(std::max<std::int64_t>(0, byte_of(parser_)));
     if (!ended_ && fed_ > done + longest_tag)
       return failure(fatal(fmt::format("{}: a tag of more than {} bytes is refused", part_.name(), longest_tag)));
@@ -85,7 +85,7 @@ class XmlReader::Impl {
     failed_ = std::move(error);
     XML_StopParser(parser_, XML_FALSE);
   }
-  // An exception must not go through the parser, which is C.
+  // An exception must not pass through the parser, because the parser is C.
   template <class Call>
   void guarded(Call&& call) noexcept {
     if (failed_ || thrown_) return;

@@ -1,5 +1,5 @@
 #pragma once
-// XML by events, from a part of a workbook, in bounded memory.
+// Parses XML from a part of a workbook into events, in bounded memory.
 
 #include <cstddef>
 #include <cstdint>
@@ -12,11 +12,11 @@
 
 namespace etl::inline v0::excel::detail {
 
-/// Attributes of a start tag: names and values in turn, and a null pointer.
+/// The attributes of a start tag. Names and values alternate, and a null pointer ends the list.
 class Attributes {
  public:
   explicit Attributes(const char* const* all) noexcept : all_(all) {}
-  /// By the name without its prefix. Nothing: there is none.
+  /// The value of an attribute, by its name without prefix; nothing if there is none.
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
   [[nodiscard]] std::string_view operator[](std::string_view name) const noexcept { return find(name).value_or(""); }
 
@@ -24,7 +24,7 @@ class Attributes {
   const char* const* all_;
 };
 
-/// Gets the events. Names are without prefixes. An error ends the reading.
+/// Receives the events. Names have no prefixes. An error ends the reading.
 class XmlHandler {
  public:
   XmlHandler() = default;
@@ -34,19 +34,19 @@ class XmlHandler {
   [[nodiscard]] virtual Result<void> start(std::string_view name, const Attributes& attributes) = 0;
   [[nodiscard]] virtual Result<void> end(std::string_view /*name*/) { return {}; }
   [[nodiscard]] virtual Result<void> text(std::string_view /*text*/) { return {}; }
-  /// Whether `XmlReader::next` is to return before it goes on. Asked after each end tag.
+  /// Whether `XmlReader::next` must return before it continues. Called after each end tag.
   [[nodiscard]] virtual bool pauses() const noexcept { return false; }
 };
 
-/// Reads a part block by block. A document type, which workbooks do not have and which entities need, is refused, as
-/// are tags of more than a mebibyte and elements that are nested more than 256 deep.
+/// Reads a part block by block. A document type is refused, because workbooks have none and entities need one. Tags of
+/// more than a mebibyte, and elements nested more than 256 deep, are refused too.
 class XmlReader {
  public:
   XmlReader(Part part, XmlHandler& handler);
   XmlReader(XmlReader&&) noexcept;
   XmlReader& operator=(XmlReader&&) noexcept;
   ~XmlReader();
-  /// Gives the handler the events of another block. False: that was the end.
+  /// Gives the handler the events of another block. Returns false at the end.
   [[nodiscard]] Result<bool> next();
   [[nodiscard]] const Part& part() const noexcept;
 
@@ -55,7 +55,7 @@ class XmlReader {
   std::unique_ptr<Impl> impl_;
 };
 
-/// All events of a part.
+/// Gives the handler all events of a part.
 [[nodiscard]] Result<void> read_xml(Part part, XmlHandler& handler);
 
 }  // namespace etl::inline v0::excel::detail
