@@ -1,4 +1,4 @@
-// etl-csv cat: files as one, written in one way.
+// etl-csv cat: writes several files as one, in one dialect.
 #include <filesystem>
 #include <memory>
 #include <string>

@@ -23,10 +23,10 @@
 
 namespace program {
 
-/// What the command line chose, to be run: returns the exit code.
+/// The subcommand that the command line chose. Returns the exit code.
 using Chosen = std::function<int(const etl::StopToken&)>;
 
-// Each adds its subcommand, which sets `chosen` when it is called for.
+// Each function adds its subcommand, which sets `chosen` when the command line names it.
 void add_cat(CLI::App& app, Chosen& chosen);
 void add_digest(CLI::App& app, Chosen& chosen);
 void add_load(CLI::App& app, Chosen& chosen);
@@ -72,7 +72,8 @@ inline char character(const std::string& option, const std::string& text) {
   throw CLI::ValidationError(option, "expected one character, or tab, space, comma, semicolon, pipe, colon");
 }
 
-/// Names of what an option can be. Instead of CLI11's, which shows a bad one the bytes of the enumerators.
+/// Checks that an option is one of these names. CLI11's own check would show the bytes of the enumerators in its
+/// error.
 template <class E>
 CLI::Validator choice(std::map<std::string, E> names) {
   std::string all;
@@ -86,7 +87,7 @@ CLI::Validator choice(std::map<std::string, E> names) {
   return {take, "{" + all + "}"};
 }
 
-/// Options that say how a file is written.
+/// Options for the dialect in which a file is written.
 inline void add_dialect(CLI::App& command, etl::csv::Dialect& dialect) {
   command.add_option_function<std::string>(
       "--delimiter", [&dialect](const std::string& text) { dialect.delimiter = character("--delimiter", text); },

@@ -1,4 +1,4 @@
-// etl-csv digest: a digest of the cells, for comparing parsers.
+// etl-csv digest: prints a digest of the cells, to compare parsers.
 #include <filesystem>
 #include <memory>
 #include <string>

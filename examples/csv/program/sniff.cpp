@@ -1,4 +1,4 @@
-// etl-csv sniff: how files are written, and what is in them.
+// etl-csv sniff: shows the dialect and the columns of files.
 #include <filesystem>
 #include <memory>
 #include <string>

@@ -36,15 +36,15 @@ etl::Result<excel::Sheet> open_sheet(const fs::path& file, const SheetChoice& ch
   return sheet;
 }
 
-/// What a sheet is as text, with what was said of rows and cells.
+/// The dialect of a sheet as text, with the settings for rows and cells from the command line.
 csv::Dialect dialect_of(const csv::Dialect& said, std::size_t first_column) {
   csv::Dialect dialect{.header_rows = said.header_rows, .trim = said.trim, .ragged = said.ragged};
-  dialect.max_lines = 1 << 20;  // quotes are right: a cell has as many lines as it has
+  dialect.max_lines = 1 << 20;  // quotes are always correct here, so a cell may have any number of lines
   dialect.sheet_column = first_column;
   return dialect;
 }
 #else
-/// Why a workbook cannot be read.
+/// The error if this program cannot read workbooks.
 etl::Error no_component(const fs::path& file) {
   return etl::fatal(
       fmt::format("{}: this etl-csv was built without the component excel: save the sheet as CSV", file.string()));
@@ -89,7 +89,7 @@ void add_sheet(CLI::App& command, SheetChoice& choice) {
 #ifdef ETLPIPE_CSV_EXCEL
 bool is_workbook(const fs::path& file) {
   if (file == "-") return false;
-  return excel::format_of(file).has_value();  // an archive of something else is named when it is opened
+  return excel::format_of(file).has_value();  // if an archive is not a workbook, opening it gives the error
 }
 
 etl::Result<csv::Reader> open_rows(const fs::path& file, csv::Dialect& dialect, const csv::ReaderOptions& options,

@@ -1,5 +1,5 @@
 #pragma once
-// Sheets of workbooks beside files of delimited text.
+// Reads sheets of workbooks in the same way as files of delimited text.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,40 +15,40 @@
 
 namespace program {
 
-/// What the command line says of workbooks.
+/// The options of the command line for workbooks.
 struct SheetChoice {
   enum class Errors : std::uint8_t { Text, Null, Refuse };
-  std::string sheet{};  ///< empty: the only one
-  std::string range{};  ///< empty: all
+  std::string sheet{};  ///< empty: the only sheet
+  std::string range{};  ///< empty: all cells
   Errors errors = Errors::Text;
   bool fill_merged = false;
-  bool empty_formulas = false;  ///< those that were saved without a value
+  bool empty_formulas = false;  ///< formulas that were saved without a value are empty
 
-  /// For fingerprints: what decides which rows there are.
+  /// Text for the fingerprint: the options that determine the rows.
   [[nodiscard]] std::string text() const;
 };
 
-/// The error of the component excel, which does not know the command line, with the options of it.
+/// The error of the component excel, with the options of the command line, which the component does not know.
 [[nodiscard]] etl::Error with_sheet_remedy(etl::Error error);
 
-/// Options that say it.
+/// Adds the options to a command.
 void add_sheet(CLI::App& command, SheetChoice& choice);
 
-/// By content. Standard input is none.
+/// Whether the content of the file is a workbook. False for standard input.
 [[nodiscard]] bool is_workbook(const std::filesystem::path& file);
 
-/// Rows of a file: delimited text, or a sheet of a workbook. `dialect` becomes that of the sheet: of what it says,
-/// header, ragged rows and blanks count; lines to skip are rows of the sheet.
+/// The rows of a file: delimited text, or a sheet of a workbook. For a sheet, `dialect` becomes that of the sheet:
+/// header, ragged rows and blanks are taken from the given dialect, and lines to skip are rows of the sheet.
 [[nodiscard]] etl::Result<etl::csv::Reader> open_rows(const std::filesystem::path& file, etl::csv::Dialect& dialect,
                                                       const etl::csv::ReaderOptions& options, const SheetChoice& choice,
                                                       const std::stop_token& stop);
 
-/// The sheet that is chosen: its name, or the error.
+/// The name of the chosen sheet, or an error.
 [[nodiscard]] etl::Result<std::string> chosen_sheet(const std::filesystem::path& file, const SheetChoice& choice);
-/// That one, or all of them when none is named.
+/// The chosen sheet, or all sheets if none is named.
 [[nodiscard]] etl::Result<std::vector<std::string>> chosen_sheets(const std::filesystem::path& file,
                                                                   const SheetChoice& choice);
-/// What its first `bytes` hold, as text.
+/// Inspects the first `bytes` bytes of the sheet as text.
 [[nodiscard]] etl::Result<etl::csv::Sniffed> sniff_sheet(const std::filesystem::path& file, const SheetChoice& choice,
                                                          std::size_t bytes);
 

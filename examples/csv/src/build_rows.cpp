@@ -11,7 +11,7 @@
 namespace etl::inline v0::csv::detail {
 namespace {
 
-// Cells whose text is not simply a part of the file's.
+// Rewrites cells whose text is not simply a part of the file's text.
 void rewrite(ChunkData& chunk, const Dialect& dialect, std::string_view text) {
   Structure& s = chunk.structure;
   Table& table = chunk.table;
@@ -51,7 +51,7 @@ void rewrite(ChunkData& chunk, const Dialect& dialect, std::string_view text) {
 void set_table(ChunkData& chunk, std::string_view text, const Dialect& dialect, std::size_t width, const Place& place) {
   Table& table = chunk.table;
   Offsets& ends = chunk.structure.ends;
-  ends.data()[-1] = ~special_cell;  // one before 0
+  ends.data()[-1] = ~special_cell;  // the entry before index 0
   table.text = text.data();
   table.ends = ends.data();
   table.quote = dialect.quote ? static_cast<unsigned char>(*dialect.quote) : -1;
@@ -65,7 +65,7 @@ void set_table(ChunkData& chunk, std::string_view text, const Dialect& dialect, 
 
 namespace {
 
-/// Whether there are only blanks between the place and the beginning of its cell, as in `1, "a"`.
+/// Whether only blanks separate the place from the begin of its cell, as in `1, "a"`.
 bool after_blanks(std::string_view text, std::size_t at, const Dialect& dialect) noexcept {
   const std::size_t last = text.substr(0, at).find_last_not_of(' ');
   const bool any = at > 0 && text[at - 1] == ' ';
@@ -112,7 +112,7 @@ std::uint64_t count_lines(std::string_view text) noexcept {
 
 namespace {
 
-/// The most lines of a cell of the row.
+/// The largest number of lines in a cell of the row.
 std::size_t lines_of_cell(const Table& table, std::size_t first, std::size_t cells) noexcept {
   std::size_t most = 0;
   for (std::size_t cell = first; cell < first + cells; ++cell)
@@ -120,7 +120,7 @@ std::size_t lines_of_cell(const Table& table, std::size_t first, std::size_t cel
   return most;
 }
 
-/// Whether the second line of a text is a row of so many cells by itself.
+/// Whether the second line of the text, taken alone, is a row of `width` cells.
 bool second_line_is_row(std::string_view text, std::size_t width, const Dialect& dialect) {
   const std::size_t at = text.find_first_of("\r\n");
   if (at == text.npos) return false;
@@ -144,11 +144,11 @@ Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& 
   chunk.bad.clear();
   chunk.rows.resize(s.row_ends.size());
   RowSpan* to = chunk.rows.data();
-  const std::size_t valid =  // before it, all is
+  const std::size_t valid =  // everything before this offset is valid
       dialect.check_utf8 ? find_invalid_utf8(text.substr(0, s.ends.back() & ~special_cell)) : text.npos;
   std::size_t first = 0, mark = 0, broken = 0;
   std::uint32_t number = 0, line = 0;
-  std::size_t end = 0;  // of the rows so far
+  std::size_t end = 0;  // end of the rows so far
   const auto width = static_cast<std::size_t>(chunk.table.width);
   for (std::size_t row = 0; row < s.row_ends.size(); ++row) {
     const std::size_t last = s.row_ends[row];
@@ -194,7 +194,7 @@ Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& 
         !marked && lines > dialect.max_lines && lines_of_cell(chunk.table, span.first, cells) > dialect.max_lines;
     if (too_long ||
         (!marked && surplus && lines > 1 && second_line_is_row(text.substr(begin, row_end - begin), width, dialect))) {
-      // Reading goes on at the row's second line.
+      // Reading continues at the row's second line.
       const std::size_t first_end = text.find_first_of("\r\n", begin);
       const std::size_t behind = first_end + (text.substr(first_end).starts_with("\r\n") ? 2 : 1);
       std::string what =

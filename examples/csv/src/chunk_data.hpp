@@ -1,5 +1,5 @@
 #pragma once
-// What a chunk consists of, and where it goes when nobody holds it any more.
+// The contents of a chunk, and the pool to which a chunk returns when its last user releases it.
 
 #include <cstddef>
 #include <memory>
@@ -14,7 +14,7 @@ namespace etl::inline v0::csv::detail {
 
 struct ChunkData {
   std::unique_ptr<char[]> bytes{};
-  std::size_t capacity = 0;  // of `bytes`, which has `padding` more
+  std::size_t capacity = 0;  // capacity of `bytes`, which has `padding` more bytes
   Structure structure{};
   std::vector<RowSpan> rows{};
   std::vector<BadRow> bad{};
@@ -28,7 +28,7 @@ struct ChunkData {
   }
 };
 
-/// Chunks that were let go, to be used again. Thread-safe.
+/// Released chunks, to be used again. Thread-safe.
 class Pool {
  public:
   [[nodiscard]] std::unique_ptr<ChunkData> take(std::size_t capacity) {
@@ -41,7 +41,7 @@ class Pool {
     if (data->capacity < capacity) data->allocate(capacity);
     return data;
   }
-  /// A chunk that had to grow is not kept, so that one long row does not cost memory to the end.
+  /// Takes a chunk back. A chunk that had to grow is freed, so that one long row does not use memory until the end.
   void give(std::unique_ptr<ChunkData> data, std::size_t usual) noexcept {
     if (data->capacity > usual) return;
     const std::lock_guard lock(mutex_);

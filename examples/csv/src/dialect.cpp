@@ -28,7 +28,7 @@ Result<void> check(const Dialect& dialect) {
     if (!problems.empty()) problems += "; ";
     problems += text;
   };
-  const bool doubled = dialect.escape == dialect.quote;  // said twice
+  const bool doubled = dialect.escape == dialect.quote;  // the escape only repeats the quote
   const Special specials[] = {{"delimiter", dialect.delimiter},
                               {"quote", dialect.quote},
                               {"escape", doubled ? std::nullopt : dialect.escape},

@@ -24,13 +24,13 @@ namespace {
 constexpr std::string_view little_mark = "\xFF\xFE", big_mark = "\xFE\xFF";
 constexpr std::string_view wide_little_mark("\xFF\xFE\0\0", 4), wide_big_mark("\0\0\xFE\xFF", 4);
 
-/// What a byte order mark says, or nothing.
+/// The encoding that a byte order mark stands for, or nothing.
 std::string_view marked_charset(std::string_view begin) noexcept {
   if (begin.starts_with(wide_little_mark) || begin.starts_with(wide_big_mark)) return "UTF-32";
   return begin.starts_with(little_mark) || begin.starts_with(big_mark) ? "UTF-16" : std::string_view();
 }
 
-/// Most texts of UTF-16 have NUL for every other byte of their first characters.
+/// Recognises UTF-16 without a mark: in most texts, every other one of the first bytes is NUL.
 std::string_view unmarked_utf16(std::string_view begin) noexcept {
   if (begin.size() < encoding_bytes) return {};
   std::size_t even = 0, odd = 0;
@@ -39,7 +39,7 @@ std::string_view unmarked_utf16(std::string_view begin) noexcept {
   return even >= 3 && odd == 0 ? "UTF-16BE" : std::string_view();
 }
 
-/// Passes on what a source has, or what iconv makes of it.
+/// Passes the bytes of a source on, after a conversion by iconv if needed.
 class Utf8Source final : public io::ByteSource {
  public:
   Utf8Source(io::Source source, iconv_t converter, std::string charset)
@@ -71,7 +71,7 @@ class Utf8Source final : public io::ByteSource {
     failed_ = std::move(error);
     return failure(*failed_);
   }
-  /// What the first bytes are.
+  /// Determines the encoding from the first bytes.
   Result<void> look() {
     looked_ = true;
     while (ahead_.size() < io::compression_bytes) {
@@ -106,7 +106,7 @@ class Utf8Source final : public io::ByteSource {
     if (given_ == converted_.size()) converted_.clear(), given_ = 0;
     return size;
   }
-  /// More of the source, as far as it is whole characters.
+  /// Converts more of the source, up to the last whole character.
   Result<void> convert() {
     constexpr std::size_t piece = 64 << 10;
     if (ahead_.size() < piece) {
@@ -138,9 +138,9 @@ class Utf8Source final : public io::ByteSource {
   io::Source source_;
   iconv_t converter_;
   std::string charset_;
-  std::string ahead_{};      // read, not converted
-  std::string converted_{};  // not given
-  std::size_t given_ = 0;    // of it
+  std::string ahead_{};      // bytes that are read and not converted
+  std::string converted_{};  // bytes that are converted and not given out
+  std::size_t given_ = 0;    // number of bytes of `converted_` already given out
   std::uint64_t passed_ = 0;
   bool looked_ = false, ended_ = false, first_ = true;
   std::optional<Error> failed_{};

@@ -9,7 +9,7 @@ using namespace std::string_view_literals;
 
 struct Magic {
   std::string_view bytes;
-  bool binary;  // what follows must be no text: else a text may begin so
+  bool binary;  // binary data must follow, because a text may begin in the same way
   Foreign format;
 };
 
@@ -51,7 +51,7 @@ constexpr Magic magics[] = {
     {"{\\rtf"sv, false, {"a text document (RTF)", export_it}},
 };
 
-/// Whether there are control characters, or the number pi that a block of bzip2 begins with.
+/// Whether there are control characters, or the digits of pi with which a block of bzip2 begins.
 bool is_binary(std::string_view bytes) noexcept {
   return bytes.find("1AY&") == 1 || std::ranges::any_of(bytes, [](char c) {
            const auto code = static_cast<unsigned char>(c);
@@ -59,7 +59,7 @@ bool is_binary(std::string_view bytes) noexcept {
          });
 }
 
-/// In any case of letters; `word` is in small ones.
+/// Compares without regard to upper and lower case. `word` is in lower case.
 bool begins_with(std::string_view text, std::string_view word) noexcept {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
   return text.size() >= word.size() && std::ranges::equal(text.substr(0, word.size()), word, {}, lower);
@@ -72,7 +72,7 @@ std::optional<Foreign> foreign_format(std::string_view first_bytes) noexcept {
   for (const Magic& magic : magics)
     if (bytes.starts_with(magic.bytes) && (!magic.binary || is_binary(bytes.substr(magic.bytes.size()))))
       return magic.format;
-  constexpr std::size_t tar_magic_at = 257;  // POSIX ustar, and what GNU tar writes
+  constexpr std::size_t tar_magic_at = 257;  // POSIX ustar, and the format of GNU tar
   if (bytes.size() > tar_magic_at && bytes.substr(tar_magic_at).starts_with("ustar"))
     return Foreign{"a tar archive", "unpack it first (tar -xf)"};
   std::string_view text = bytes.starts_with("\xEF\xBB\xBF") ? bytes.substr(3) : bytes;

@@ -1,5 +1,5 @@
 #pragma once
-// How every index of a text ends.
+// The last step of every index of a text.
 
 #include <string_view>
 
@@ -7,7 +7,7 @@
 
 namespace etl::inline v0::csv::detail {
 
-/// Cuts the lists at the last row end; with `whole` the rest is a row.
+/// Cuts the lists at the last row end. If `whole` is true, the rest of the text is a row.
 void end_text(std::string_view text, bool whole, Structure& out);
 
 }  // namespace etl::inline v0::csv::detail

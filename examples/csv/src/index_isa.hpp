@@ -1,5 +1,5 @@
 #pragma once
-// The index by each set of instructions: a namespace for each, of the same functions.
+// The index for each instruction set: one namespace for each, with the same functions.
 
 #include <algorithm>
 #include <array>
@@ -28,13 +28,13 @@ struct Masks {
 };
 
 struct Verdict {
-  bool broken;  // a quote stands where none may
+  bool broken;  // a quote is at a place where none is allowed
   bool open;    // the text ends within quotes
 };
 
-// Bytes between two looks at the room for what is found in them.
+// Number of bytes between two checks that there is room for results.
 constexpr std::size_t room_step = 4096;
-// Entries that `flatten` writes behind the last one, at most.
+// Largest number of entries that `flatten` writes after the last valid entry.
 constexpr std::size_t beyond = 16;
 
 namespace portable {
@@ -49,7 +49,7 @@ struct Needles {
   bool quotes;
 };
 
-// One bit per byte of `word` that is the needle's.
+// One bit for each byte of `word` that equals the byte repeated in `needle`.
 inline std::uint64_t equal(std::uint64_t word, std::uint64_t needle) noexcept {
   const std::uint64_t rest = word ^ needle;
   const std::uint64_t low = 0x7F * each_byte;
@@ -76,7 +76,7 @@ inline std::uint64_t prefix_xor(std::uint64_t mask) noexcept {
   return mask;
 }
 inline std::size_t popcount(std::uint64_t mask) noexcept { return static_cast<std::size_t>(std::popcount(mask)); }
-// The number of the lowest bit; anything for 0, so that nothing is asked.
+// The number of the lowest bit. For 0 the result is arbitrary, so that no check is needed.
 inline std::uint64_t lowest(std::uint64_t mask) noexcept {
   return static_cast<std::uint64_t>(std::countr_zero(mask | std::uint64_t{1} << 63));
 }
@@ -124,7 +124,7 @@ using portable::prefix_xor;
 
 }  // namespace sse2
 
-// What AVX spreads over a register as it is needed.
+// The characters that AVX copies into all bytes of a register when needed.
 struct Chars {
   explicit Chars(const Dialect& dialect) noexcept
       : delimiter(dialect.delimiter),
@@ -201,7 +201,8 @@ ETLPIPE_CSV_TARGET inline void flatten(std::uint64_t mask, std::uint32_t base, s
   for (std::size_t i = 0; i == 0 || i < size; i += 16) {
     __m128i some;
     std::memcpy(&some, places.data() + i, 16);
-    const __m512i wide = _mm512_maskz_cvtepu8_epi32(0xFFFF, some);  // masked only for GCC, which warns of the other
+    // Masked only because GCC warns about the unmasked form.
+    const __m512i wide = _mm512_maskz_cvtepu8_epi32(0xFFFF, some);
     _mm512_storeu_si512(to + i, _mm512_add_epi32(wide, _mm512_set1_epi32(static_cast<std::int32_t>(base))));
   }
 }

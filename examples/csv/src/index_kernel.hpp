@@ -1,9 +1,10 @@
-// No #pragma once: included once per instruction set, by a file that defines ETLPIPE_CSV_TARGET and, before it,
-// `Needles`, `classify`, `prefix_xor`, `popcount` and `lowest` for it; with ETLPIPE_CSV_OWN_FLATTEN also `flatten` and
-// `flatten_rows`. All functions carry that target, so that they are inlined into each other.
+// This file has no #pragma once, because it is included once per instruction set. The including file defines
+// ETLPIPE_CSV_TARGET, and before it `Needles`, `classify`, `prefix_xor`, `popcount` and `lowest`; with
+// ETLPIPE_CSV_OWN_FLATTEN also `flatten` and `flatten_rows`. All functions have the same target, so that they can be
+// inlined into each other.
 
 #ifndef ETLPIPE_CSV_OWN_FLATTEN
-// Writes the offsets of the bits set, and up to `beyond` entries behind the last one.
+// Writes the offsets of the set bits, and up to `beyond` more entries after the last valid one.
 ETLPIPE_CSV_TARGET inline void flatten(std::uint64_t mask, std::uint32_t base, std::uint32_t* to) noexcept {
   do {
     for (std::size_t i = 0; i < 12; ++i) {
@@ -14,7 +15,7 @@ ETLPIPE_CSV_TARGET inline void flatten(std::uint64_t mask, std::uint32_t base, s
   } while (mask != 0);
 }
 
-// The same of the places that `rows` has among `ends`. Most blocks end one row or two.
+// Like `flatten`, for the indices of `rows` among `ends`. Most blocks end one or two rows.
 ETLPIPE_CSV_TARGET inline void flatten_rows(std::uint64_t rows, std::uint64_t ends, std::uint32_t base,
                                             std::uint32_t* to) noexcept {
   do {
@@ -30,19 +31,19 @@ ETLPIPE_CSV_TARGET inline void append(std::uint64_t mask, std::uint32_t base, Of
 
 ETLPIPE_CSV_TARGET Verdict run(std::string_view text, const Dialect& dialect, Structure& out) {
   const Needles needles(dialect);
-  std::uint64_t inside_before = 0;   // all bits: the block before ended within quotes
-  std::uint64_t starts_before = 1;   // bit 0: a cell ended with the byte before
+  std::uint64_t inside_before = 0;   // all bits set: the block before ended within quotes
+  std::uint64_t starts_before = 1;   // bit 0: the byte before ended a cell
   std::uint64_t closing_before = 0;  // bit 0: the byte before was a closing quote
   std::uint64_t broken = 0;
   std::uint64_t carriages = 0;
-  std::uint64_t seen = 0, quotes_near = 0;  // whether there are quotes is foretold by those of the last step
+  std::uint64_t seen = 0, quotes_near = 0;  // quotes in the last step predict quotes in the next
   std::array<char, 64> last{};
   std::size_t count = 0, row_count = 0, room_until = 0;
   std::uint32_t* cells = nullptr;
   std::uint32_t* rows = nullptr;
   for (std::size_t at = 0; at < text.size(); at += 64) {
     if (at == room_until) {
-      // Room for the next blocks, whatever is in them: so the common case has nothing to ask.
+      // Makes room for any contents of the next blocks, so that the common case needs no check.
       room_until += room_step;
       quotes_near = std::exchange(seen, 0);
       out.ends.resize(count);
@@ -91,7 +92,7 @@ ETLPIPE_CSV_TARGET Verdict run(std::string_view text, const Dialect& dialect, St
   return {.broken = broken != 0, .open = inside_before != 0};
 }
 
-// What stands outside of quotes for one guess.
+// Counts what is outside of quotes for one guess.
 ETLPIPE_CSV_TARGET inline void look(const Masks& m, std::uint64_t breaks, std::uint64_t inside, std::uint64_t valid,
                                     bool keep_blank_lines, std::uint64_t carriage_before, detail::Survey::Guess& to) {
   const std::uint64_t ends = (m.delimiter | breaks) & ~inside;
@@ -141,7 +142,7 @@ ETLPIPE_CSV_TARGET std::size_t survey(std::string_view text, const Dialect& dial
     const std::uint64_t breaks = m.feed | (m.carriage & ~((m.feed >> 1) | (feed_behind << 63)));
     const std::uint64_t inside =
         m.quote == 0 ? (to.odd ? ~std::uint64_t{0} : 0) : prefix_xor(m.quote) ^ (to.odd ? ~std::uint64_t{0} : 0);
-    // Most texts refute the wrong guess at their first quote.
+    // In most texts the first quote refutes the wrong guess.
     if (!to.guesses[0].broken) look(m, breaks, inside, valid, dialect.keep_blank_lines, to.carriage, to.guesses[0]);
     if (!to.guesses[1].broken)
       look(m, breaks, ~inside & valid, valid, dialect.keep_blank_lines, to.carriage, to.guesses[1]);

@@ -12,7 +12,7 @@ namespace {
 bool is_blank(char c, const Dialect& dialect) noexcept { return (c == ' ' || c == '\t') && c != dialect.delimiter; }
 bool is_break(char c) noexcept { return c == '\n' || c == '\r'; }
 
-// One byte after the other. Text offsets fit 32 bits.
+// Scans one byte after the other. Offsets of the text fit in 32 bits.
 class Scanner {
  public:
   Scanner(std::string_view text, const Dialect& dialect, bool whole, Structure& out) noexcept
@@ -26,7 +26,7 @@ class Scanner {
  private:
   enum class End : std::uint8_t { Cell, Row, Text, Fault };
 
-  // False: the row does not end in the text.
+  // Scans a row. Returns false if the row does not end in the text.
   bool row() {
     if (dialect_.comment && text_[at_] == *dialect_.comment) {
       mark(Mark::Kind::Comment, at_);
@@ -89,8 +89,7 @@ class Scanner {
     return end_cell(at);
   }
 
-  // Of a cell of several lines it is more likely that the quote that opens it is one too many, and that the lines in it
-  // are rows.
+  // If a cell has several lines, its opening quote is probably wrong, and the lines in it are rows.
   End after_quote(std::size_t opening, std::size_t at) {
     if (text_.substr(opening, at - opening).find_first_of("\r\n") == text_.npos)
       return fault(Mark::Kind::AfterQuote, at, at);
@@ -102,7 +101,7 @@ class Scanner {
 
   End end_cell(std::size_t at) {
     if (at >= text_.size() && !whole_) {
-      // An endless cell is one, whether or not its end is here.
+      // A cell that is too long is a fault, whether its end is in the text or not.
       return at - cell_begin_ > dialect_.max_field + 2 ? fault(Mark::Kind::TooLong, cell_begin_, at) : End::Text;
     }
     if (at - cell_begin_ > dialect_.max_field + 2) return fault(Mark::Kind::TooLong, cell_begin_, at);
@@ -115,7 +114,7 @@ class Scanner {
     return End::Row;
   }
 
-  // `at`: its line break, or the end of the text.
+  // `at` is the row's line break, or the end of the text.
   void end_row(std::size_t at) {
     if (at + 1 < text_.size() && text_[at] == '\r' && text_[at + 1] == '\n') ++at;
     out_.ends.push(static_cast<std::uint32_t>(at));
@@ -123,7 +122,7 @@ class Scanner {
     at_ = at + 1;
   }
 
-  // The row is one cell up to the line break at or behind `from`.
+  // Makes the row one cell that ends at the first line break from `from` on.
   bool skip_line(std::size_t from) {
     std::size_t at = from;
     while (at < text_.size() && !is_break(text_[at])) ++at;

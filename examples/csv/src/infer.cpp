@@ -26,7 +26,7 @@ bool fits(Kind kind, std::string_view text, bool comma) {
 
 /// A column while its values are inspected.
 struct Inspected {
-  KindGuess all{}, numbers{}, times{};  // of the sample: of all values, and of these alone
+  KindGuess all{}, numbers{}, times{};  // guesses for the sample: all values, only numbers, only times
   double least = std::numeric_limits<double>::max(), most = std::numeric_limits<double>::lowest();
   InferredColumn column{};
 
@@ -38,7 +38,7 @@ struct Inspected {
     if (is_number(kind)) numbers.merge(one);
     if (is_time(kind)) times.merge(one);
   }
-  /// When the sample is over.
+  /// Decides at the end of the sample.
   void decide(const InferOptions& options) {
     Kind kind = all.kind();
     if (kind == Kind::Text && column.profile.number_share() >= options.share && numbers.any()) kind = numbers.kind();
@@ -54,7 +54,8 @@ struct Inspected {
       }
     if (fits(column.kind, text, comma)) return;
     if (is_number(column.kind)) {
-      // A fraction after integers widens the column, and is no misfit; so is a number of more digits after doubles.
+      // A fraction after integers widens the column and is not a misfit. The same holds for a number with more digits
+      // after doubles.
       KindGuess wider{column.kind};
       wider.look(text, comma);
       if (is_number(wider.kind())) {
@@ -68,7 +69,7 @@ struct Inspected {
       column.first_misfit_value = text.substr(0, kept);
     }
   }
-  /// When the file is over.
+  /// Decides at the end of the file.
   void settle(const InferOptions& options) {
     const auto values = static_cast<double>(column.profile.values());
     if (values - static_cast<double>(column.misfits) < options.share * values) {
@@ -97,7 +98,8 @@ double score_of_name(std::string_view name) {
   return 0;
 }
 
-/// Seconds or milliseconds since 1970, from 2001 to 2096: what other numbers hardly are, if they are called a time.
+/// Whether all values may be seconds or milliseconds since 1970, between 2001 and 2096. Other numbers in a column with
+/// the name of a time are rarely in this range.
 bool may_be_epoch(const Inspected& inspected) noexcept {
   if (inspected.column.kind != Kind::Integer) return false;
   return (inspected.least >= 1e9 && inspected.most < 4e9) || (inspected.least >= 1e12 && inspected.most < 4e12);
@@ -130,7 +132,7 @@ void set_roles(Inferred& found) {
   }
 }
 
-/// Whether each value of one kind is one of the other, too.
+/// Whether each value of kind `narrow` is also a value of kind `wide`.
 bool fits_into(Kind narrow, Kind wide) noexcept {
   if (wide == Kind::Text) return true;
   if (wide == Kind::Double) return narrow == Kind::Integer;
@@ -160,7 +162,7 @@ Result<Inferred> infer(Reader& reader, const InferOptions& options, const std::s
     std::string text;
     std::uint64_t row;
   };
-  std::vector<std::vector<SampleCell>> sample(columns.size());  // its values are looked at again when the kind is known
+  std::vector<std::vector<SampleCell>> sample(columns.size());  // the values are inspected again when the kind is known
   const auto end_sample = [&] {
     for (std::size_t i = 0; i < columns.size(); ++i) {
       columns[i].decide(options);
@@ -193,7 +195,7 @@ Result<Inferred> infer(Reader& reader, const InferOptions& options, const std::s
   if (stop.stop_requested()) return failure(fatal(fmt::format("{}: stopped before its end", reader.name())));
   if (!sample.empty() || columns.empty()) end_sample();
 
-  double best = 0.5;  // less is no more than a guess
+  double best = 0.5;  // a lower share is only a guess
   for (std::size_t i = 0; i < columns.size(); ++i) {
     columns[i].settle(options);
     columns[i].column.time_score = time_score(columns[i]);

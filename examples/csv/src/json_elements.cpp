@@ -30,7 +30,7 @@ class Elements final : public io::ByteSource {
     std::size_t good = 0;
     for (; good < *got && !failed_; ++good, ++offset_) to[good] = turned(to[good]);
     if (!failed_) return got;
-    if (good > 1) return good - 1;  // then the error
+    if (good > 1) return good - 1;  // first give the good bytes, then the error
     return failure(*failed_);
   }
   const std::string& name() const noexcept override { return source_->name(); }
@@ -55,7 +55,8 @@ class Elements final : public io::ByteSource {
     if (in_string_) {
       in_string_ = escaped_ || c != '"';
       escaped_ = !escaped_ && c == '\\';
-      return c == '\n' || c == '\r' ? '\x1F' : c;  // which JSON does not have there either: its parser says so
+      // JSON does not allow this character there either, so the JSON parser reports it.
+      return c == '\n' || c == '\r' ? '\x1F' : c;
     }
     if (is_blank(c)) return ' ';
     if (depth_ == 1 && (c == ',' || c == ']')) return separator(c);
@@ -66,7 +67,7 @@ class Elements final : public io::ByteSource {
     if (depth_ == 0) fail("a closing bracket without an opening one");
     return c;
   }
-  /// Each object as a line.
+  /// Gives each object as a line.
   Result<std::size_t> read_objects(std::span<char> to) {
     std::size_t made = 0;
     while (made < to.size()) {
@@ -106,8 +107,8 @@ class Elements final : public io::ByteSource {
     }
     return c;
   }
-  /// Whether a text that begins with an object has objects over several lines, or several in a line. Nothing: more of
-  /// it tells.
+  /// Whether a text that begins with an object has objects over several lines, or several objects in a line. No value
+  /// if more of the text is needed.
   static std::optional<bool> objects_not_lines(std::string_view text) {
     std::size_t depth = 0;
     bool in_string = false, escaped = false;
@@ -115,7 +116,7 @@ class Elements final : public io::ByteSource {
       const char c = text[i];
       if (c == '\n' || c == '\r') {
         if (depth == 0) return false;
-        // A line that is cut off is followed by the next object.
+        // If a line is cut off, the next object follows it.
         const std::size_t next = text.find_first_not_of(" \t\r\n", i);
         if (next == text.npos) return std::nullopt;
         return text[next] != '{';
@@ -133,17 +134,18 @@ class Elements final : public io::ByteSource {
     return std::nullopt;
   }
 
-  /// Reads until it is known what this is.
+  /// Reads until it is known what the text is.
   Result<void> look() {
     constexpr std::string_view mark = "\xEF\xBB\xBF";
-    constexpr std::size_t most = 1 << 20;  // blanks
+    constexpr std::size_t most = 1 << 20;  // limit for leading blanks
     while (what_ == What::Unknown) {
       const std::size_t before = ahead_.size();
       ahead_.resize(before + 4096);
       const auto got = source_->read(std::span(ahead_).subspan(before));
       ahead_.resize(before + got.value_or(0));
       if (!got) return failure(got.error());
-      if (*got > 0 && ahead_.size() < mark.size() && mark.starts_with(ahead_)) continue;  // as gzip's look gives it
+      // The first read may return only a few bytes, because the check for gzip has already read them.
+      if (*got > 0 && ahead_.size() < mark.size() && mark.starts_with(ahead_)) continue;
       const std::size_t skip = ahead_.starts_with(mark) ? mark.size() : 0;
       const std::size_t at = ahead_.find_first_not_of(" \t\r\n", skip);
       if (at == ahead_.npos && *got > 0 && ahead_.size() < most) continue;
@@ -183,14 +185,14 @@ class Elements final : public io::ByteSource {
   io::Source source_;
   std::shared_ptr<std::atomic<bool>> is_array_;
   What what_ = What::Unknown;
-  std::string ahead_;  // read, not given
-  std::string text_;   // of objects, to be turned
+  std::string ahead_;  // bytes that are read and not given out
+  std::string text_;   // text of objects that must be converted
   std::size_t next_ = 0;
   bool behind_object_ = false;
   std::uint64_t offset_ = 0;
   std::uint64_t depth_ = 0;
   bool in_string_ = false, escaped_ = false;
-  bool has_value_ = false;  // since the last comma
+  bool has_value_ = false;  // there was a value since the last comma
   bool any_ = false;        // there was a comma
   std::optional<Error> failed_;
 };

@@ -1,5 +1,5 @@
 #pragma once
-// A JSON document that is an array, as lines of its elements.
+// Gives the elements of a JSON array as lines.
 
 #include <atomic>
 #include <memory>
@@ -8,9 +8,10 @@
 
 namespace etl::inline v0::csv::ndjson::detail {
 
-/// The bytes of `source` when it is anything but an array; of an array its elements, each on a line of its own: every
-/// byte stays where it was, but brackets, commas and line breaks between values become blanks and line ends. Sets
-/// `is_array` before the first bytes of one are given. What is wrong between the elements is an error with its byte.
+/// If the source is not an array, gives its bytes unchanged. Of an array, gives each element on its own line: every
+/// byte keeps its place, except that brackets, commas and line breaks between values become blanks and line ends. Sets
+/// `is_array` before giving the first bytes of an array. Wrong text between the elements is an error that names the
+/// byte.
 [[nodiscard]] io::Source elements(io::Source source, std::shared_ptr<std::atomic<bool>> is_array);
 
 }  // namespace etl::inline v0::csv::ndjson::detail

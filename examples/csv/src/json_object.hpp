@@ -1,5 +1,5 @@
 #pragma once
-// An object of a JSON file that says how something is to be done, read member by member: all that is wrong is told.
+// Reads an object of a JSON settings file, member by member, and reports all problems.
 
 #include <algorithm>
 #include <cstddef>
@@ -20,7 +20,7 @@ namespace etl::inline v0::csv::detail {
 
 using Names = std::span<const std::string_view>;
 
-/// Changes of single letters that make one of the other.
+/// The number of single-letter changes that turn one text into the other.
 inline std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
@@ -40,7 +40,8 @@ inline std::string suggestion(std::string_view name, Names allowed) {
 
 inline std::string_view text_of(const boost::json::string& text) { return {text.data(), text.size()}; }
 
-/// What is wrong goes to `problems`, with where: "files[2].columns[0].type".
+/// Reads the members of an object. Problems are added to `problems` with their place, such as
+/// "files[2].columns[0].type".
 class JsonObject {
  public:
   JsonObject(const boost::json::value& value, std::string path, std::vector<std::string>& problems)
@@ -112,7 +113,7 @@ class JsonObject {
         problem(key, "must be a text of one character");
     }
   }
-  /// A column, by name or by number.
+  /// Reads a column, given by name or number.
   void read(std::string_view key, Source& out) const {
     if (const auto* const value = member(key)) {
       if (const auto* const held = value->if_string(); held != nullptr && !held->empty())
@@ -123,7 +124,7 @@ class JsonObject {
         problem(key, "must be the name of a column, or its number from 1");
     }
   }
-  /// One of the names; its place among them.
+  /// Reads one of the names; returns its index among them.
   [[nodiscard]] std::optional<std::size_t> choice(std::string_view key, Names names) const {
     const auto* const value = member(key);
     if (value == nullptr) return std::nullopt;
@@ -133,7 +134,7 @@ class JsonObject {
     problem(key, fmt::format("must be one of {}", fmt::join(names, ", ")));
     return std::nullopt;
   }
-  /// `read_one(value, path)` for each element.
+  /// Calls `read_one(value, path)` for each element of an array.
   template <class F>
   void each(std::string_view key, F read_one) const {
     const auto* const value = member(key);
@@ -143,7 +144,7 @@ class JsonObject {
     for (std::size_t i = 0; i < array->size(); ++i) read_one((*array)[i], fmt::format("{}[{}]", at(key), i));
   }
 
-  /// `read_one(name, value, path)` for each member of an object.
+  /// Calls `read_one(name, value, path)` for each member of an object.
   template <class F>
   void members(std::string_view key, F read_one) const {
     const auto* const value = member(key);

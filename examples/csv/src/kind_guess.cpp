@@ -17,14 +17,15 @@ namespace {
 
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
-/// A plus sign or leading zeros make a code of a number: a telephone number, a postal code.
+/// Whether a number is probably a code, such as a telephone number or a postal code: it has a plus sign or leading
+/// zeros.
 bool is_code(std::string_view text) noexcept {
   if (text.starts_with('+')) return true;
   if (text.starts_with('-')) text.remove_prefix(1);
   return text.size() > 1 && text[0] == '0' && is_digit(text[1]);
 }
 
-/// Digits of a number without zeros at its ends, which do not count.
+/// Number of digits without zeros at the begin and the end.
 std::size_t significant_digits(std::string_view text) noexcept {
   std::size_t count = 0, zeros = 0;
   for (const char c : text) {
@@ -36,7 +37,7 @@ std::size_t significant_digits(std::string_view text) noexcept {
   return count - zeros;
 }
 
-/// A double of so many decimal digits is always printed again as they were.
+/// A double with up to this many decimal digits is always printed with the same digits.
 constexpr std::size_t double_digits = std::numeric_limits<double>::digits10;
 
 bool double_reads_back(std::string_view text, bool comma) noexcept {
@@ -46,7 +47,7 @@ bool double_reads_back(std::string_view text, bool comma) noexcept {
   return value == 0 ? significant_digits(text) == 0 : std::abs(value) >= std::numeric_limits<double>::min();
 }
 
-/// What databases have of numeric; no more digits than they hold.
+/// Whether a numeric column of a database keeps the number. Databases limit the number of digits.
 bool numeric_reads_back(std::string_view text) noexcept {
   constexpr int most = 16'000;
   const std::size_t at = text.find_first_of("eE");
@@ -75,7 +76,8 @@ std::optional<Kind> narrowest(std::string_view text, bool comma) {
   return std::nullopt;
 }
 
-/// The narrowest kind for values of both. A date is no timestamp: its time of day would be made up.
+/// The narrowest kind for values of both kinds. A date does not become a timestamp, because its time of day would be
+/// invented.
 Kind both(Kind a, Kind b) noexcept {
   if (a == b) return a;
   if (!is_number(a) || !is_number(b)) return Kind::Text;
@@ -94,7 +96,7 @@ bool reads_back(Kind kind, std::string_view text, bool comma) noexcept {
     case Kind::Date: break;
     case Kind::Timestamp: break;
     case Kind::TimestampTz:
-      if (text.size() <= 10 || text.find_first_of("Zz+-", 10) == text.npos) return false;  // it says no zone
+      if (text.size() <= 10 || text.find_first_of("Zz+-", 10) == text.npos) return false;  // the text has no time zone
       return !text.starts_with("0000");
   }
   return (kind == Kind::Date || text.size() > 10) && !text.starts_with("0000");
@@ -107,7 +109,8 @@ void KindGuess::look(std::string_view text, bool comma) {
   const std::optional<Kind> found = narrowest(text, comma);
   if (!found && !is_code(text)) {
     constexpr std::uint64_t clear = 100;
-    if (++strays_ > clear && strays_ * 2 > values_) kind_ = Kind::Text;  // no need to look any closer
+    // The remaining values cannot change the result.
+    if (++strays_ > clear && strays_ * 2 > values_) kind_ = Kind::Text;
     return;
   }
   const Kind kind = found.value_or(Kind::Text);

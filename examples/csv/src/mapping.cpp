@@ -28,7 +28,7 @@ bool parse(std::string_view text, Value& out, const How&... how) {
   return true;
 }
 
-/// A text in the value, whose memory is kept.
+/// The text in the value. Its memory is used again.
 std::string& text_in(Value& out) {
   auto* const text = std::get_if<std::string>(&out);
   return text != nullptr ? *text : out.emplace<std::string>();
@@ -156,8 +156,8 @@ FileMapping mapping_of(const Sniffed& sniffed, std::string pattern) {
   FileMapping mapping{.pattern = std::move(pattern), .dialect = sniffed.dialect};
   for (std::size_t i = 0; i < sniffed.columns.size(); ++i) {
     const auto& column = sniffed.columns[i];
-    MappedColumn mapped{.target = column.name, .kind = column.kind};  // rows that were not looked at may have NULLs
-    mapped.source = i + 1;                                            // names may stand twice
+    MappedColumn mapped{.target = column.name, .kind = column.kind};  // rows that were not inspected may have NULLs
+    mapped.source = i + 1;                                            // names may occur twice
     mapping.columns.push_back(std::move(mapped));
   }
   return mapping;

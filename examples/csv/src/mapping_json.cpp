@@ -1,4 +1,4 @@
-// The JSON form of a mapping.
+// Reads the JSON form of a mapping.
 
 #include <algorithm>
 #include <array>
@@ -79,7 +79,7 @@ class MappingReader {
     return file;
   }
 
-  /// {"zip": "text"}
+  /// Reads "types", such as {"zip": "text"}.
   void read_types(FileMapping& file, const JsonObject& object) {
     for (const std::string_view other : {"columns", "timestamp", "stream_map"})
       if (object.has("types") && object.has(other))
@@ -99,7 +99,7 @@ class MappingReader {
     return names;
   }
 
-  /// How delimited text is written: of no use to a file that is said to be JSON.
+  /// Reads the dialect of delimited text. It is an error if the file is declared as JSON.
   void read_dialect(FileMapping& file, const JsonObject& object) {
     static constexpr std::string_view ragged[] = {"reject", "pad", "truncate", "keep"};
     static constexpr std::string_view keys[] = {"delimiter",     "quote",       "escape",       "comment",
@@ -137,7 +137,8 @@ class MappingReader {
       if (const auto checked = check(dialect); !checked) object.problem("", checked.error().message());
   }
 
-  /// Columns for the cells of a reading: its time, which is there already, its stream's id, and its value.
+  /// Reads "stream_map" and makes columns for the cells of a reading: its time, whose column already exists, the id of
+  /// its stream, and its value.
   void read_stream_map(FileMapping& file, const JsonObject& in) {
     static constexpr std::string_view keys[] = {"id", "readings", "id_target", "streams"};
     StreamMap& map = file.stream_map.emplace();
@@ -190,7 +191,7 @@ class MappingReader {
     return column;
   }
 
-  /// `of_readings`: it is no column of the file.
+  /// `of_readings`: the timestamp is not a column of the file.
   MappedColumn read_timestamp(const json::value& value, const std::string& path, bool of_readings) {
     static constexpr std::string_view keys[] = {"column", "date",     "time", "format", "time_format",
                                                 "target", "nullable", "key",  "type"};
@@ -233,7 +234,7 @@ class MappingReader {
     if (const auto chosen = object.choice("type", names_of_kinds())) column.kind = all_kinds[*chosen];
   }
 
-  /// What timestamps and other columns have in common.
+  /// Reads the members that timestamps and other columns share.
   void finish(MappedColumn& column, const JsonObject& object) {
     object.read("format", column.format);
     object.read("time_format", column.time_format);
@@ -276,7 +277,7 @@ class MappingReader {
   std::vector<std::string> problems_;
 };
 
-/// "line L, column C" of an offset.
+/// "line L, column C" for an offset.
 std::string place_in(std::string_view text, std::size_t offset) {
   const std::string_view before = text.substr(0, offset);
   const auto line_begin = before.rfind('\n');

@@ -19,7 +19,7 @@ namespace json = boost::json;
 
 std::string_view view(json::string_view text) { return {text.data(), text.size()}; }
 
-/// What the parser of a line calls: keeps the members of the outermost object that have a cell.
+/// Receives the events of the parser for a line. Keeps those members of the outermost object that have a cell.
 class Handler {
  public:
   static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
@@ -118,7 +118,7 @@ class Handler {
   bool on_comment(json::string_view, Code&) { return true; }
 
  private:
-  /// The cell of the key that was read; keys mostly come in the same order.
+  /// The cell for the key. Keys mostly come in the same order, so the next cell is tried first.
   Object::Cell* find() {
     std::size_t at = next_;
     if (at >= names_.size() || names_[at] != key_) {
@@ -142,7 +142,7 @@ class Handler {
     return &cell;
   }
 
-  /// Within an object or array that is kept as its JSON: a comma, unless it is the first.
+  /// Adds a comma within an object or array that is kept as JSON, unless it is the first element.
   void separate() {
     if (depth_ < 2 || current_ == nullptr) return;
     const char last = current_->text.back();
@@ -195,13 +195,13 @@ class Handler {
   bool reject_unknown_;
   std::string key_{};
   std::string duplicate_{};
-  std::optional<std::string> unknown_{};  // the first
+  std::optional<std::string> unknown_{};  // the first unknown key
   std::size_t depth_ = 0;
-  std::size_t next_ = 0;    // where the next key probably is
-  bool in_string_ = false;  // of a string or number, a part was given
+  std::size_t next_ = 0;    // index that the next key probably has
+  bool in_string_ = false;  // a part of a string or number was given
   bool is_object_ = false;
-  bool keeps_json_ = false;          // of `current_`
-  Object::Cell* current_ = nullptr;  // of the member that is read; null: it is skipped
+  bool keeps_json_ = false;          // `current_` is kept as JSON
+  Object::Cell* current_ = nullptr;  // cell of the current member; null if the member is skipped
 };
 
 json::parse_options options_of(const ParserOptions& options) {
@@ -210,7 +210,8 @@ json::parse_options options_of(const ParserOptions& options) {
   return made;
 }
 
-/// Where the escape of a surrogate begins that ends at `at`, give or take one, as "\ud800"; or npos.
+/// The begin of a surrogate escape such as "\ud800" that ends at `at`, or one place before or after; npos if there is
+/// none.
 std::size_t lone_surrogate(std::string_view text, std::size_t at) noexcept {
   constexpr std::size_t size = 6;
   for (std::size_t end = std::min(at + 1, text.size()); end >= size && end + 1 >= at; --end) {

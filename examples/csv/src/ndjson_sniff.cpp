@@ -12,7 +12,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t most_members = 2000;  // no table has more columns
+constexpr std::size_t most_members = 2000;  // tables never have more columns
 
 void look_at(KindGuess& guess, std::string_view text, bool quoted) {
   const bool is_text = quoted ? !parse_iso(text) : text.starts_with('{') || text.starts_with('[');

@@ -21,15 +21,16 @@ namespace {
 constexpr std::array<double, 16> powers_of_ten{1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                                1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
-/// The digits of a word without the point at bit `at`; the places before it get the digit `ahead`.
+/// Removes the point at bit `at` from the digits in a word. The digits before the point move up by one place, and
+/// `ahead` becomes the first digit.
 std::uint64_t without_point(std::uint64_t word, int at, std::uint64_t ahead) noexcept {
   const std::uint64_t behind = ~std::uint64_t{0} << at << 8;
   return (word & behind) | (word & ~(~std::uint64_t{0} << at)) << 8 | ahead;
 }
 
-/// Up to 15 digits with a point: a whole number below 2^53, and a power of ten, which are exact, so that their quotient
-/// is rounded once and right (Clinger, 1990). Up to 16 without: their conversion rounds once. Most numbers in files are
-/// such.
+/// Parses a number of up to 15 digits with a point, or 16 without. With a point, the digits form a whole number below
+/// 2^53, which is exact, as is the power of ten; so their quotient is rounded correctly (Clinger, 1990). Without a
+/// point, the conversion rounds once. Most numbers in files have this form.
 bool short_decimal(std::string_view text, char point, double& out) noexcept {
   const bool negative = text.starts_with('-');
   text.remove_prefix(negative ? 1 : 0);
@@ -82,7 +83,7 @@ template <std::floating_point T>
   const char* const begin = text.data();
   const char* const end = begin + text.size();
   const auto [last, error] = std::from_chars(begin, end, out);
-  return error == std::errc{} && last == end && text.back() != ')';  // "nan(...)"
+  return error == std::errc{} && last == end && text.back() != ')';  // refuses "nan(...)"
 }
 
 }  // namespace
@@ -124,7 +125,7 @@ bool parse_numeric(std::string_view text, std::string& out, bool with_comma) {
 
 namespace {
 
-/// What `load_short` makes of it.
+/// The word that `load_short` makes of the letters.
 constexpr std::uint64_t word(std::string_view letters) noexcept {
   std::uint64_t made = 0;
   for (const char c : letters) made = made >> 8 | std::uint64_t{static_cast<unsigned char>(c)} << 56;
@@ -139,7 +140,8 @@ bool detail::parse(std::string_view text, bool& out) noexcept {
   if (text.size() - 1 >= 8) return false;
   const std::uint64_t lower = load_short(text) | (' ' * each_byte) << (64 - 8 * text.size());
   bool is_yes = text == "1", is_no = text == "0";
-  for (const std::uint64_t each : yes) is_yes |= lower == each;  // all: which it is, is as good as random
+  // Compares with all words, because a branch for the right word could not be predicted.
+  for (const std::uint64_t each : yes) is_yes |= lower == each;
   for (const std::uint64_t each : no) is_no |= lower == each;
   out = is_yes;
   return is_yes || is_no;
@@ -164,13 +166,13 @@ std::optional<microseconds> take_clock(std::string_view& text) noexcept {
   return clock_time(hour, minute, second, micros);
 }
 
-/// "2026-11-21".
+/// Parses "2026-11-21".
 bool iso_day(std::string_view text, Day& out) noexcept {
   constexpr std::uint64_t in_dashes = std::uint64_t{0xFF} << 16 | std::uint64_t{0xFF} << 40;
   const std::uint64_t word = detail::load_eight(text.substr(2)) ^ (in_dashes & (('-' ^ '0') * detail::each_byte));
-  const std::uint64_t digits = word ^ ('0' * detail::each_byte);  // 26011021: the dashes are zeros now
+  const std::uint64_t digits = word ^ ('0' * detail::each_byte);  // now 26011021: the dashes have become zeros
   if (detail::no_digits(word) != 0 || (digits & in_dashes) != 0 || !digit(text[0]) || !digit(text[1])) return false;
-  const std::uint64_t pairs = 10 * digits + (digits >> 8);  // each digit with the next
+  const std::uint64_t pairs = 10 * digits + (digits >> 8);  // combines each digit with the next
   const auto pair = [pairs](unsigned i) { return static_cast<unsigned>(pairs >> (8 * i) & 0xFF); };
   const std::chrono::year_month_day date{
       std::chrono::year{1000 * (text[0] - '0') + 100 * (text[1] - '0') + static_cast<int>(pair(0))},

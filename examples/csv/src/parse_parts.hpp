@@ -1,5 +1,5 @@
 #pragma once
-// The pieces that texts of numbers and times consist of.
+// Parses the parts of numbers and times.
 
 #include <algorithm>
 #include <chrono>
@@ -20,7 +20,7 @@ namespace etl::inline v0::csv {
   return std::ranges::equal(text, word, [](char a, char b) { return lower(a) == lower(b); });
 }
 
-/// Takes `least` to `most` digits; -1: there are fewer.
+/// Takes `least` to `most` digits; returns -1 if there are fewer.
 [[nodiscard]] inline int take_digits(std::string_view& text, std::size_t least, std::size_t most) noexcept {
   std::size_t n = 0;
   int value = 0;
@@ -36,8 +36,8 @@ inline bool take(std::string_view& text, char c) noexcept {
   return true;
 }
 
-/// 1 to 9 digits behind the point, as microseconds; -1: there are none, or they say more than microseconds, unless
-/// what is finer is to be `dropped`.
+/// Takes 1 to 9 digits after the point and returns them as microseconds. Returns -1 if there are none, or if they are
+/// finer than microseconds, unless `dropped` allows dropping the finer digits.
 [[nodiscard]] inline int take_fraction(std::string_view& text, bool dropped = false) noexcept {
   std::string_view rest = text;
   const int value = take_digits(rest, 1, 9);
@@ -49,7 +49,7 @@ inline bool take(std::string_view& text, char c) noexcept {
   return dropped || value % powers[count - 6] == 0 ? value / powers[count - 6] : -1;
 }
 
-/// Z, +01, +0100 or +01:00.
+/// Takes Z, +01, +0100 or +01:00.
 [[nodiscard]] inline std::optional<std::chrono::minutes> take_offset(std::string_view& text) noexcept {
   if (take(text, 'Z') || take(text, 'z')) return std::chrono::minutes{0};
   if (text.empty() || (text.front() != '+' && text.front() != '-')) return std::nullopt;
@@ -62,7 +62,7 @@ inline bool take(std::string_view& text, char c) noexcept {
   return std::chrono::minutes{sign * (hours * 60 + rest)};
 }
 
-/// The day that these are, if there is one; what is missing is -1.
+/// The begin of the day, if the date exists. A missing part is -1.
 [[nodiscard]] inline std::optional<LocalTime> midnight(int year, int month, int day) noexcept {
   if (year < 0 || month < 1 || day < 1) return std::nullopt;
   const std::chrono::year_month_day date{std::chrono::year{year}, std::chrono::month{static_cast<unsigned>(month)},
@@ -71,7 +71,7 @@ inline bool take(std::string_view& text, char c) noexcept {
   return LocalTime(std::chrono::local_days(date));
 }
 
-/// The time since midnight, if there is such a time.
+/// The time since midnight, if such a time of day exists.
 [[nodiscard]] inline std::optional<std::chrono::microseconds> clock_time(int hour, int minute, int second,
                                                                          int micros) noexcept {
   if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 || micros < 0)

@@ -12,8 +12,8 @@
 namespace etl::inline v0::csv {
 namespace {
 
-/// Eight bytes at a time; then the finish of MurmurHash3: all bits of the text count in all bits of the hash. The text
-/// is not empty.
+/// Hashes eight bytes at a time, and ends with the finish of MurmurHash3, so that all bits of the text affect all bits
+/// of the hash. The text must not be empty.
 std::uint64_t hash_of(std::string_view text) noexcept {
   constexpr std::uint64_t factor = 0x9E37'79B9'7F4A'7C15U;
   std::uint64_t hash = text.size();
@@ -32,7 +32,7 @@ std::uint64_t hash_of(std::string_view text) noexcept {
   return hash ^ hash >> 33;
 }
 
-/// Whether it is worth a try: most texts are told by their first characters.
+/// Whether parsing is worth a try. The first characters decide this for most texts.
 bool may_be_time(std::string_view text) noexcept {
   return text.size() >= 8 && text[0] >= '0' && text[0] <= '9' && text.find('-') == 4;
 }

@@ -24,7 +24,7 @@ class RangeSource final : public io::ByteSource {
   RangeSource(int file, std::string name) noexcept : file_(file), name_(std::move(name)) {}
   ~RangeSource() override { ::close(file_); }
 
-  /// Whether it can be read from any place on; sets the place.
+  /// Moves to an offset. Returns false if the file cannot be read from any offset.
   Result<bool> seek(std::uint64_t offset) {
     struct stat info{};
     if (::fstat(file_, &info) != 0) return failure(problem());
@@ -66,7 +66,7 @@ class RangeSource final : public io::ByteSource {
   std::uint64_t size_ = 0;
 };
 
-/// The rest of a source, whose places count from the beginning of the whole.
+/// The rest of a source. Its places count from the beginning of the whole.
 class Rest final : public io::ByteSource {
  public:
   Rest(io::Source source, std::uint64_t offset) noexcept : source_(std::move(source)), offset_(offset) {}
@@ -81,7 +81,7 @@ class Rest final : public io::ByteSource {
   std::uint64_t offset_;
 };
 
-/// The same of an object: asks for its first bytes, and then for those from the place on.
+/// The same for an object: gets its first bytes, and then the bytes from the offset on.
 Result<io::Source> open_object_at(const std::string& url, std::uint64_t offset) {
   auto place = io::open_store(url);
   if (!place) return failure(std::move(place.error()));

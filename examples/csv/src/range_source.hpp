@@ -1,5 +1,5 @@
 #pragma once
-// A plain file from any place on.
+// Opens a plain file at any offset.
 
 #include <cstdint>
 #include <filesystem>
@@ -8,8 +8,8 @@
 
 namespace etl::inline v0::csv {
 
-/// From the place on; `consumed` and `size_hint` count from the beginning of the file. Null when the file is not one
-/// that can be read from any place on: no regular file, or gzip by content.
+/// Opens the file at an offset. `consumed` and `size_hint` count from the beginning of the file. Returns null if the
+/// file cannot be read from any offset: it is not a regular file, or its content is gzip.
 [[nodiscard]] Result<io::Source> open_at(const std::filesystem::path& path, std::uint64_t offset);
 
 }  // namespace etl::inline v0::csv

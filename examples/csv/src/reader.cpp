@@ -31,11 +31,11 @@ class Reader::Impl {
         options_(options),
         indexed_(can_index(dialect)),
         in_(std::move(source), std::move(path),
-            std::max<std::size_t>(options.chunk_size, 4)) {  // a byte order mark and more
+            std::max<std::size_t>(options.chunk_size, 4)) {  // room for at least a byte order mark
     if (dialect_.escape == dialect_.quote) dialect_.escape.reset();
   }
 
-  // Reads up to the end of the header, and from there goes to where reading begins.
+  // Reads the header, and then moves to the place where reading begins.
   Result<void> prime(const std::stop_token& stop) {
     {
       const std::stop_callback interrupt(stop, [this] { in_.source().interrupt(); });
@@ -102,7 +102,7 @@ class Reader::Impl {
                                      detail::Input::max_buffer)));
   }
 
-  // What is no text would be read as rows, and told to be read without quotes.
+  // Refuses files that are not text. Otherwise their bytes would be read as rows, with misleading errors about quotes.
   Result<void> refuse_foreign() {
     do {
       if (auto filled = in_.fill(); !filled) return filled;
@@ -118,13 +118,14 @@ class Reader::Impl {
       if (auto filled = in_.fill(); !filled) return filled;
     if (dialect_.encoding != Encoding::Utf8) return {};
     const std::string_view text = unread();
-    if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))  // `open` has converted what begins so
+    // `open` has converted texts that begin like this.
+    if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
       return failure(fatal(fmt::format("{}: the text is UTF-16; csv::as_utf8 converts its source", name())));
     if (text.starts_with("\xEF\xBB\xBF")) advance(3, 0);
     return {};
   }
 
-  // "sep=;", which Excel writes before the header.
+  // Skips the line "sep=;", which Excel writes before the header.
   Result<void> skip_separator() {
     if (dialect_.header_rows == 0 || dialect_.skip_lines > 0) return {};
     constexpr std::size_t longest = std::string_view("\"sep=;\"\r\n").size();
@@ -164,7 +165,7 @@ class Reader::Impl {
       const detail::Table& table = in_.chunk().table;
       const Structure& s = in_.chunk().structure;
       std::size_t found = 0, mark = 0, end = 0;
-      std::uint64_t rows = 0;  // up to `end`
+      std::uint64_t rows = 0;  // number of rows before `end`
       header_.clear();
       for (std::size_t row = 0; row < s.row_ends.size() && found < wanted; ++row) {
         const std::size_t first = row == 0 ? 0 : s.row_ends[row - 1] + std::size_t{1};
@@ -172,7 +173,7 @@ class Reader::Impl {
         if (mark < s.marks.size() && s.marks[mark].row == row) {
           const Mark& at = s.marks[mark++];
           if (at.kind == Mark::Kind::Comment) continue;
-          if (dialect_.header_rows == 0) return {};  // `next` says it
+          if (dialect_.header_rows == 0) return {};  // `next` reports the problem
           const std::uint64_t line = place_.line + detail::count_lines(unread().substr(0, table.begin_of(first)));
           return failure(
               fatal(detail::fault(name(), unread(), at.at, line, "header", detail::describe(at, unread(), dialect_))));
@@ -193,7 +194,7 @@ class Reader::Impl {
         }
       }
       if (found == wanted || in_.ended()) {
-        // The header is no row; of a file that ends within it nothing is left.
+        // The header is not a row. If the file ends within the header, nothing is left.
         end = std::min(found == wanted ? end : unread().size(), unread().size());
         const bool sheet = dialect_.sheet_column != 0 && found == wanted;
         if (dialect_.header_rows > 0) advance(end, sheet ? rows : detail::count_lines(unread().substr(0, end)));
@@ -205,7 +206,7 @@ class Reader::Impl {
 
   Result<void> parse() {
     std::string_view text = unread();
-    // Whether it ends a row by itself is not known before the next byte.
+    // Only the next byte shows whether this CR ends a row by itself.
     if (!in_.ended() && text.ends_with('\r')) text.remove_suffix(1);
     Structure& s = in_.chunk().structure;
     const bool limited = text.size() > dialect_.max_field;
@@ -236,7 +237,7 @@ class Reader::Impl {
   ReaderOptions options_;
   bool indexed_ = false;
   detail::Input in_;
-  Place place_{};  // of what is unread
+  Place place_{};  // place of the unread bytes
   std::vector<std::string> header_;
   std::size_t width_ = 0;
   std::optional<Error> failed_;
@@ -275,7 +276,7 @@ Result<Reader> Reader::open(const std::filesystem::path& path, const Dialect& di
   Result<io::Source> source = io::open_input(path);
   if (source && dialect.encoding == Encoding::Utf8) source = as_utf8(std::move(*source), dialect.charset);
   if (!source) return failure(source.error());
-  // Of what is converted there is no place to go on from but the beginning.
+  // If the text is converted, reading can only begin at the beginning.
   const Result<bool> plain = is_plain_file(path, dialect);
   if (!plain) return failure(plain.error());
   auto impl = std::make_unique<Impl>(std::move(*source), *plain ? path : std::filesystem::path(), dialect, options);

@@ -107,7 +107,7 @@ class Reader::Impl {
     options.max_depth = 64;
     return options;
   }
-  /// Without a byte order mark.
+  /// Reads bytes and skips a byte order mark.
   Result<std::size_t> read() {
     std::size_t filled = 0;
     do {
@@ -121,7 +121,7 @@ class Reader::Impl {
     bytes_ = byte_order_mark.size();
     return filled == bytes_ ? read() : Result<std::size_t>(filled - byte_order_mark.size());
   }
-  /// One value after the other, wherever lines end.
+  /// Parses one value after the other, wherever lines end.
   void parse(std::string_view text) {
     while (!text.empty() && !error_) {
       boost::json::error_code code;
@@ -156,7 +156,7 @@ class Reader::Impl {
   std::string buffer_{};
   std::uint64_t bytes_ = 0;
   std::uint64_t lines_ = 1;
-  bool begun_ = false;  // a value that has not ended
+  bool begun_ = false;  // a value has begun and not ended
   bool ended_ = false;
   std::optional<Error> error_{};
 };

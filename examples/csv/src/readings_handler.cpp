@@ -86,7 +86,7 @@ bool Handler::end_value(Cell cell, Code& code) {
   return check_size(code);
 }
 
-/// A comma, unless it is the first.
+/// Adds a comma, unless this is the first element.
 void Handler::separate() {
   if (!keeps()) return;
   const char last = json_.back();
@@ -130,7 +130,7 @@ bool Handler::scalar_part(std::string_view text, Code& code) {
   return check_size(code);
 }
 
-/// False: too much is to be kept in memory.
+/// Returns false if too much must be kept in memory.
 bool Handler::check_size(Code& code) {
   const std::size_t one = json_.size() + plain_.size() + letters_.size() + id_.size() + key_.size();
   std::size_t waiting = 0;
@@ -185,7 +185,7 @@ void Handler::end_reading() {
   ++passed_;
 }
 
-/// Of the element, and of the readings that wait for it.
+/// Sets the id of the element, and of the readings that wait for it.
 void Handler::set_id() {
   const auto& ids = streams_->ids;
   const auto found = std::ranges::lower_bound(ids, id_);

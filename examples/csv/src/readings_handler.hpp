@@ -1,5 +1,5 @@
 #pragma once
-// What the JSON parser of a file of readings calls.
+// Receives the events of the JSON parser for a file of readings.
 
 #include <cstddef>
 #include <cstdint>
@@ -17,8 +17,8 @@
 
 namespace etl::inline v0::csv::readings::detail {
 
-/// Collects the readings of wanted streams. Levels: 0 between the elements, 1 in one, 2 in its array of readings, 3 in
-/// a reading.
+/// Collects the readings of wanted streams. Levels: 0 between the elements, 1 in an element, 2 in its array of
+/// readings, 3 in a reading.
 class Handler {
  public:
   static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
@@ -33,13 +33,13 @@ class Handler {
     renew();
   }
 
-  /// What was collected, unless it waits for an id; null: nothing.
+  /// The collected readings that do not wait for an id, or null if there are none.
   [[nodiscard]] std::shared_ptr<const ChunkData> take();
-  /// There is no more to come: what waits is none of what lies behind us.
+  /// The file has ended, so the readings that wait for an id are dropped.
   void forget_waiting();
   [[nodiscard]] std::uint64_t passed() const { return passed_; }
   [[nodiscard]] const LeftOut& left_out() const { return left_out_; }
-  /// Why it has ended the parsing; empty: it has not.
+  /// Why the handler has stopped the parser; empty if it has not.
   [[nodiscard]] const std::string& problem() const { return problem_; }
 
   bool on_document_begin(Code&) {
@@ -87,7 +87,7 @@ class Handler {
   enum class Member : std::uint8_t { Other, Id, Readings };
 
   [[nodiscard]] std::size_t level() const { return depth_ - base_; }
-  /// Within a reading whose JSON is wanted.
+  /// Whether the parser is within a reading whose JSON is wanted.
   [[nodiscard]] bool keeps() const { return in_reading_ && keep_; }
 
   bool open(char bracket, Code& code);
@@ -125,34 +125,34 @@ class Handler {
   std::uint64_t passed_ = 0;
 
   std::size_t depth_ = 0;
-  std::size_t base_ = 0;  // 1 within the array of a document
-  std::size_t skip_ = 0;  // what is deeper does not count; 0: all counts
-  bool in_text_ = false;  // of a string or number, a part was given
+  std::size_t base_ = 0;  // 1 if the document is an array, otherwise 0
+  std::size_t skip_ = 0;  // deeper levels are ignored; 0: nothing is ignored
+  bool in_text_ = false;  // a part of a string or number was given
   std::string key_{};
 
-  // The element.
+  // The current element:
   std::uint64_t element_ = 0;
-  std::uint64_t number_ = 0;  // of its last reading
+  std::uint64_t number_ = 0;  // number of its last reading
   Member member_ = Member::Other;
   std::string id_{};
-  std::optional<std::uint32_t> stream_{};  // nothing: none, or none that is wanted
+  std::optional<std::uint32_t> stream_{};  // no value if there is no stream, or no wanted one
   bool has_id_ = false;
   bool has_readings_ = false;
-  bool waits_ = false;           // there are readings, and no id yet
-  std::size_t waits_from_ = 0;   // in `entries`
-  std::size_t waits_plain_ = 0;  // in `plain`
+  bool waits_ = false;           // there are readings whose id is not known yet
+  std::size_t waits_from_ = 0;   // index in `entries`
+  std::size_t waits_plain_ = 0;  // offset in `plain`
   std::uint64_t waiting_ = 0;
 
-  // The reading.
+  // The current reading:
   bool in_reading_ = false;
   bool keep_ = false;
   bool is_array_ = false;
   std::size_t values_ = 0;
   Cell cells_[2]{};
   std::string json_{};
-  std::string letters_{};  // of the string
-  std::string plain_{};    // of strings that are escaped in `json_`
-  std::size_t begin_ = 0;  // of the value in `json_`
+  std::string letters_{};  // letters of the current string
+  std::string plain_{};    // strings that are escaped in `json_`
+  std::size_t begin_ = 0;  // begin of the current value in `json_`
 };
 
 }  // namespace etl::inline v0::csv::readings::detail

@@ -30,14 +30,14 @@ std::string header_text(std::span<const std::string> header) {
   return text;
 }
 
-/// Of a column of a sheet: A, B, ..., Z, AA.
+/// The letters of a column of a sheet: A, B, ..., Z, AA.
 std::string letters(std::size_t column) {
   std::string text;
   for (; column > 0; column = (column - 1) / 26) text.insert(text.begin(), static_cast<char>('A' + (column - 1) % 26));
   return text;
 }
 
-/// "FILE:12: row 11: ".
+/// A place such as "FILE:12: row 11: ".
 std::string place_of(const BadCell& bad) {
   const bool in_sheet = bad.cell.sheet_column != 0 && !bad.file.empty();
   std::string text;

@@ -19,12 +19,12 @@
 namespace etl::inline v0::csv {
 namespace {
 
-/// How well a dialect fits: the larger the better.
+/// How well a dialect fits a text. A larger value is better.
 struct Fit {
-  bool sound = false;    // no quote stands where none may
+  bool sound = false;    // no quote is at a place where none is allowed
   bool several = false;  // more than one column
-  double share = 0;      // of the rows, that are as long as most
-  bool quotes = false;   // cells stand in these quotes
+  double share = 0;      // share of the rows that have the most common number of cells
+  bool quotes = false;   // some cells have these quotes
   std::size_t width = 0;
   auto operator<=>(const Fit&) const = default;
 };
@@ -69,7 +69,7 @@ bool is_value(std::string_view text) {
   return guess.kind() != Kind::Text;
 }
 
-/// Looks at a cell. True: it is NULL.
+/// Inspects a cell. Returns true if it is NULL.
 bool look_at(KindGuess& guess, const Row& row, std::size_t i, const SniffHints& said) {
   const std::string_view cell = row[i];
   const bool null = detail::is_null(row, i, cell, said.nulls) || detail::is_null(row, i, trimmed(cell), said.nulls);
@@ -84,7 +84,7 @@ bool look_at(KindGuess& guess, const Row& row, std::size_t i, const SniffHints& 
 struct ColumnGuess {
   KindGuess guess{};
   bool nullable = false;
-  bool repeats_first = false;  // a later cell is the first row's
+  bool repeats_first = false;  // a later cell equals the cell of the first row
 };
 
 }  // namespace
@@ -131,7 +131,7 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
       candidate.delimiter = delimiter;
       candidate.quote = quote;
       const Fit now = fit(sample, whole, candidate, structure);
-      // Other quotes than the usual ones only for a reason.
+      // Unusual quotes are chosen only if they fit better.
       const bool better =
           now > best && (said || quote == '"' || (!quote && !best.sound) || (now.quotes && now.share > best.share));
       if (!better && best.width > 0) continue;
@@ -143,7 +143,7 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
   Dialect plain = dialect;
   plain.header_rows = 0;
   plain.ragged = Ragged::Keep;
-  // Of a sample that ends anywhere, what follows the last line end is no row.
+  // If the sample ends within the file, the text after its last line end is not a whole row.
   if (!whole) text = text.substr(0, text.find_last_of("\r\n") == text.npos ? 0 : text.find_last_of("\r\n") + 1);
   Result<Reader> reader = Reader::from(io::from_memory(text, "sample"), plain, {.bad_rows = BadRows::SetAside});
   if (!reader) return failure(reader.error());
@@ -174,8 +174,8 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
     return found;
   }
 
-  // Names are texts, not numbers or dates; they are there, and each is another.
-  // One of them may be missing, as that of an index.
+  // Names of columns are texts, not numbers or dates; they are not empty, and all differ. One of them may be empty,
+  // such as the name of an index column.
   const std::set<std::string_view> names(first.begin(), first.end());
   bool header = names.size() == first.size() && (first.size() > 1 || !names.contains(""));
   bool repeated = false;

@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t block = 256 << 10;
 
-// Calls `each` with all numbers below `count`, on some threads; the first error of them.
+// Calls `each` with all numbers below `count`, on several threads. Returns the first error.
 template <class F>
 Result<void> in_parallel(std::size_t count, std::size_t threads, F each) {
   std::vector<Result<void>> results(threads);
@@ -36,7 +36,7 @@ Result<void> in_parallel(std::size_t count, std::size_t threads, F each) {
   return {};
 }
 
-// Reads up to `size` bytes more.
+// Reads up to `size` more bytes.
 Result<bool> append(io::ByteSource& source, std::string& to, std::size_t size) {
   const std::size_t before = to.size();
   to.resize(before + size);
@@ -46,7 +46,7 @@ Result<bool> append(io::ByteSource& source, std::string& to, std::size_t size) {
   return *got != 0;
 }
 
-// Offset behind the first line feed at or behind `at`, which all lines have unless it is a strange file.
+// The offset after the first line feed from `at` on. Nearly all files have line feeds.
 Result<std::optional<std::uint64_t>> behind_line_feed(const std::filesystem::path& path, std::uint64_t at,
                                                       std::uint64_t most) {
   auto source = open_at(path, at);
@@ -67,7 +67,7 @@ Result<detail::Survey> survey(const std::filesystem::path& path, const Dialect& 
   auto source = open_at(path, begin);
   if (!source) return failure(source.error());
   std::string text(block + 65, '\0');
-  std::size_t left = 0;  // of the text before
+  std::size_t left = 0;  // unread bytes of the text before
   detail::Survey found;
   for (;;) {
     const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(block, end - begin));
@@ -82,12 +82,13 @@ Result<detail::Survey> survey(const std::filesystem::path& path, const Dialect& 
   }
 }
 
-// The end of the row that has its quotes open at `at`: its offset, and line breaks and rows before it. Nothing when
-// there is none.
+// The end of the row whose quotes are open at `at`: its offset, and the number of line breaks and rows before it.
+// Nothing if there is no end.
 Result<std::optional<Place>> row_end(const std::filesystem::path& path, const Dialect& dialect, std::uint64_t at) {
   auto source = open_at(path, at);
   if (!source) return failure(source.error());
-  std::string text(1, *dialect.quote);  // a text that begins within quotes is one that begins with a quote
+  // A text that begins within quotes is parsed like a text that begins with a quote.
+  std::string text(1, *dialect.quote);
   Structure structure;
   for (std::size_t size = block; text.size() <= 2 * dialect.max_field + block; size *= 2) {
     const Result<bool> more = append(**source, text, size);
@@ -106,7 +107,7 @@ Result<std::optional<Place>> row_end(const std::filesystem::path& path, const Di
   return std::nullopt;
 }
 
-// Which parts begin at the given places; the last of them is the end of the file.
+// The parts that begin at these places. The last place is the end of the file.
 std::vector<Part> parts_of(const std::vector<Place>& places) {
   std::vector<Part> parts;
   for (std::size_t i = 0; i + 1 < places.size(); ++i)
@@ -114,7 +115,7 @@ std::vector<Part> parts_of(const std::vector<Place>& places) {
   return parts;
 }
 
-// Without knowing anything about the file: one reader, which sees where rows begin.
+// Splits with one reader, which sees where rows begin, without knowing anything about the file.
 Result<std::vector<Part>> split_in_order(const std::filesystem::path& path, const Dialect& dialect, Place first,
                                          std::uint64_t size, std::size_t parts) {
   auto reader = Reader::open(path, dialect, {.bad_rows = BadRows::SetAside});
@@ -153,14 +154,14 @@ Result<std::vector<Part>> split(const std::filesystem::path& path, const Dialect
   const Place first = head->place();
   const std::uint64_t size = (*plain)->size_hint();
   if (size <= first.offset) return std::vector<Part>{};
-  // A part is not smaller than what is read at once.
+  // A part is at least as large as one read.
   parts = std::min<std::size_t>(parts, static_cast<std::size_t>((size - first.offset) / block) + 1);
   if (parts == 1) return std::vector<Part>{{first, size}};
-  // Lines of blanks are no rows when blanks do not count, which the survey does not see.
+  // With `trim`, lines of blanks are not rows, and the survey cannot see that.
   if (!can_index(dialect) || dialect.trim) return split_in_order(path, dialect, first, size, parts);
 
-  // Where the last part begins is to be known, but nothing of what is in it. What lies before is cut into stretches,
-  // each surveyed without knowing whether it begins within quotes.
+  // The begin of the last part is needed, but nothing within it. The text before it is cut into stretches; each is
+  // surveyed without knowing whether it begins within quotes.
   const std::uint64_t part_size = (size - first.offset) / parts;
   const std::size_t per_part = std::clamp<std::size_t>(static_cast<std::size_t>(part_size / block), 1, parts);
   const std::size_t count = per_part * (parts - 1);
@@ -185,8 +186,8 @@ Result<std::vector<Part>> split(const std::filesystem::path& path, const Dialect
   std::vector<Place> places;
   Place at = first;
   bool inside = false;
-  std::uint64_t tail = 0;        // bytes of a cell that is not at its end
-  std::uint64_t tail_lines = 0;  // its lines
+  std::uint64_t tail = 0;        // bytes of a cell that has not ended
+  std::uint64_t tail_lines = 0;  // lines of that cell
   for (std::size_t i = 0; i <= count; ++i) {
     if (i % per_part == 0) {
       places.push_back(at);

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint64_t high_bits = 0x8080'8080'8080'8080;
 
-// Offset of the first byte that is not ASCII, or the size; may be up to 7 too small.
+// Offset of the first byte that is not ASCII, or the size. The result may be up to 7 too small.
 std::size_t skip_ascii(std::string_view text, std::size_t at) noexcept {
   for (; text.size() - at >= 8; at += 8) {
     std::uint64_t word = 0;
@@ -21,13 +21,13 @@ std::size_t skip_ascii(std::string_view text, std::size_t at) noexcept {
 }
 unsigned char byte(std::string_view text, std::size_t at) noexcept { return static_cast<unsigned char>(text[at]); }
 
-/// Characters of the bytes 80 to 9F; those that have none are what ISO 8859-1 has there.
+/// Characters of the bytes 80 to 9F. Bytes without a character are as in ISO 8859-1.
 constexpr std::array<char16_t, 32> windows_1252{0x20AC, 0x81,   0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021,
                                                 0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0x8D,   0x017D, 0x8F,
                                                 0x90,   0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014,
                                                 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0x9D,   0x017E, 0x0178};
 
-/// A character from U+0080 to U+FFFF.
+/// Appends a character from U+0080 to U+FFFF.
 void append_utf8(std::string& to, char16_t c) {
   if (c < 0x800) {
     to += static_cast<char>(0xC0 | (c >> 6));
@@ -40,7 +40,7 @@ void append_utf8(std::string& to, char16_t c) {
 
 constexpr std::string_view sep = "sep=";
 
-/// With as much of it as there is, in any case of letters.
+/// Compares as much of "sep=" as the text has, without regard to upper and lower case.
 bool begins_with_sep(std::string_view text) noexcept {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
   const std::size_t size = std::min(text.size(), sep.size());
@@ -88,7 +88,7 @@ void append_decoded(std::string& to, std::string_view cell, bool quoted, const D
       const std::size_t at = cell.find(escape);
       to += cell.substr(0, at);
       if (at == cell.npos) return;
-      // At the very end it takes nothing.
+      // An escape at the very end takes no character.
       const std::size_t taken = at + 1 < cell.size() ? at + 1 : at;
       to += cell[taken];
       cell.remove_prefix(taken + 1);

@@ -20,7 +20,7 @@ constexpr std::string_view month_names[] = {"January", "February", "March",     
                                             "July",    "August",   "September", "October", "November", "December"};
 constexpr std::string_view day_names[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
 
-/// Takes one of the names, whole or its first three letters; -1: none.
+/// Takes one of the names, in full or as its first three letters. Returns its index, or -1.
 int take_name(std::string_view& text, std::span<const std::string_view> names) noexcept {
   for (std::size_t i = 0; i < names.size(); ++i)
     for (const std::string_view name : {names[i], names[i].substr(0, 3)})
@@ -36,7 +36,7 @@ constexpr std::string_view directives = "YymdejbBaAHIMSfpz%";
 struct TimeFields {
   int year = -1, month = -1, day = -1, day_of_year = -1;
   int hour = -1, hour12 = -1, minute = 0, second = 0, micros = 0;
-  int half = -1;  // of the day: 0 AM, 1 PM
+  int half = -1;  // half of the day: 0 AM, 1 PM
   std::optional<minutes> offset{};
 };
 

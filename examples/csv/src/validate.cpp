@@ -18,7 +18,7 @@ namespace {
 
 std::string percent(double share) { return fmt::format("{:.1f} %", share * 100); }
 
-/// Whether a text has a word in it, in any case of ASCII letters.
+/// Whether the text contains the word, without regard to the case of ASCII letters.
 bool has_word(std::string_view text, std::string_view word) noexcept {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
   const auto same = [&](char a, char b) { return lower(a) == lower(b); };
@@ -41,7 +41,7 @@ std::string listed(const std::vector<std::string>& names) {
   return text.empty() ? "none" : text;
 }
 
-/// A member of a JSON object, with a comma before it unless it is the first.
+/// Appends a member of a JSON object, after a comma unless it is the first.
 void append_member(std::string& out, std::string_view name) {
   if (out.back() != '{') out += ',';
   fmt::format_to(std::back_inserter(out), "\"{}\":", name);
@@ -133,7 +133,7 @@ Validation Validator::finish() && {
         column.profile.time_share() > limits_.numeric_share ||
         std::ranges::any_of(limits_.time_words, [&](const std::string& word) { return has_word(column.name, word); });
   }
-  // What is wrong with the file as a whole stands before the rows, of which there can be many.
+  // Problems of the file as a whole come before those of rows, of which there can be many.
   std::vector<Violation> rows = std::exchange(found_.violations, {});
   const std::vector<std::string> times = found_.time_columns(), numbers = found_.numeric_columns();
   if (columns.size() < limits_.min_columns)
@@ -250,16 +250,16 @@ Result<Validation> validate(const std::filesystem::path& path, const Dialect& di
   Validation invalid{.file = path.string(), .format = "csv"};
   std::error_code unknown;
   if (const std::uintmax_t size = std::filesystem::file_size(path, unknown); !unknown) invalid.bytes = size;
-  // Nothing of it is read: that is what the limit is for.
+  // A file beyond the limit is not read, because the limit exists to prevent that.
   if (invalid.bytes > limits.max_bytes) invalid.violations.push_back(too_large(invalid.bytes, limits.max_bytes));
-  if (std::filesystem::is_regular_file(path, unknown)) {  // what comes from a pipe could not be read again
+  if (std::filesystem::is_regular_file(path, unknown)) {  // a pipe could not be read a second time
     auto source = io::open_input(path);
     if (!source) return failure(std::move(source.error()));
     std::array<char, foreign_bytes> first{};
     std::size_t size = 0;
     while (size < first.size()) {
       const auto got = (*source)->read(std::span(first).subspan(size));
-      if (!got || *got == 0) break;  // what is wrong with it comes out when it is read
+      if (!got || *got == 0) break;  // reading the file will report what is wrong with it
       size += *got;
     }
     if (invalid.bytes == 0 && size == 0)

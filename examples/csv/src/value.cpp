@@ -16,7 +16,7 @@ namespace {
 
 template <class T>
 void append_number(std::string& out, T value) {
-  std::array<char, 40> buffer;  // the shortest text of a double has 24 characters at most
+  std::array<char, 40> buffer;  // the shortest text of a double has at most 24 characters
   out.append(buffer.data(), std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr);
 }
 

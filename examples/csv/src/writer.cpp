@@ -86,7 +86,8 @@ void Writer::cell(std::string_view text) {
   if (!quoted && !text.empty())
     quoted = (first && (text.front() == dialect.comment || text.starts_with(byte_order_mark))) ||
              (dialect.trim && trimmed(text).size() != text.size());
-  if (!quoted && first && text.empty()) null_only_ = true;  // there are no quotes, or a NULL is not empty
+  // The dialect has no quotes, or NULL is not written as an empty cell.
+  if (!quoted && first && text.empty()) null_only_ = true;
   if (quoted)
     put_quoted(text);
   else
@@ -130,7 +131,7 @@ Result<void> Writer::end_row() {
   std::string& to = out();
   if (cells_ <= 1 && (cells_ == 0 || null_only_) && !options_.dialect.keep_blank_lines) {
     cells_ = 1;
-    put_quoted({});  // a blank line is no row
+    put_quoted({});  // a blank line would not be read as a row
   }
   cells_ = 0;
   null_only_ = false;

@@ -1,4 +1,4 @@
-// etl-csv load: its part of the command line.
+// The command line of etl-csv load.
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -13,7 +13,7 @@
 namespace program {
 namespace {
 
-/// "zip=text".
+/// Reads an option such as "zip=text".
 void read_type(const std::string& text, Load& load) {
   const std::size_t equals = text.rfind('=');
   const auto kind = equals == std::string::npos ? std::nullopt : etl::csv::kind_of(text.substr(equals + 1));

@@ -21,7 +21,7 @@ namespace {
 namespace csv = etl::csv;
 namespace fs = std::filesystem;
 
-/// By its first bytes.
+/// Whether the first bytes of the file look like JSON.
 bool looks_like_json(const fs::path& file) {
   if (!can_be_read_again(file)) return false;
   auto source = etl::io::open_input(file);
@@ -29,7 +29,7 @@ bool looks_like_json(const fs::path& file) {
   if (!source) return false;
   std::string text;
   std::array<char, 4096> bytes{};
-  while (text.size() < bytes.size()) {  // of blanks
+  while (text.size() < bytes.size()) {  // while there are only blanks
     const auto got = (*source)->read(bytes);
     if (!got || *got == 0) return false;
     text.append(bytes.data(), *got);
@@ -45,17 +45,17 @@ std::string_view json_remedy(const fs::path& file) {
   return R"(; it looks like JSON: load it with --format json, or with "format": "json" in a mapping)";
 }
 
-/// The delimiter, as far as it can be found out. Whether the first row is a header, or there are quotes, is not
-/// guessed: a header loaded as a row, or a quote as text, would go unnoticed.
+/// Guesses the delimiter, if possible. Whether the first row is a header, or whether there are quotes, is not guessed,
+/// because a header that is loaded as a row, or a quote as text, would stay unnoticed.
 std::optional<csv::Sniffed> look_into(const fs::path& file, const csv::Dialect& said) {
   constexpr std::size_t enough = 64 << 10;
   if (!can_be_read_again(file)) return std::nullopt;
   auto sniffed = csv::sniff(file, enough, {.dialect = said});
-  if (!sniffed) return std::nullopt;  // what is wrong with the file comes out when it is read
+  if (!sniffed) return std::nullopt;  // reading the file will report what is wrong with it
   return std::move(*sniffed);
 }
 
-/// The mapping when there is no file that says it: columns by their names, or their places.
+/// The mapping if the user gave no mapping file: columns by their names, or by their places.
 csv::FileMapping mapping_by_name(const Load& options, const std::optional<csv::Sniffed>& sniffed) {
   csv::FileMapping mapping;
   mapping.decimal_comma = options.decimal_comma;
@@ -66,7 +66,7 @@ csv::FileMapping mapping_by_name(const Load& options, const std::optional<csv::S
   return mapping;
 }
 
-/// Names of columns would be made of it.
+/// Checks that the header is valid UTF-8, because it gives the names of columns.
 etl::Result<void> check_header(const csv::Reader& reader, const csv::Dialect& dialect) {
   if (!dialect.check_utf8 || reader.header().empty()) return {};
   const std::string names = fmt::format("{}", fmt::join(reader.header(), "\n"));
@@ -81,7 +81,7 @@ etl::Result<void> check_header(const csv::Reader& reader, const csv::Dialect& di
       fmt::format("{}: the header is not UTF-8; convert the file, or read it as Latin-1{}", reader.name(), as_latin1)));
 }
 
-/// Columns get their names of the header, unless the mapping names them.
+/// Checks that each column has a name in the header, unless the mapping names the columns.
 etl::Result<void> check_names_of(const csv::Reader& reader, const csv::FileMapping& how, const Load& options) {
   if (!how.columns.empty() || options.name_columns) return {};
   const auto empty = std::ranges::find(reader.header(), std::string());
@@ -93,13 +93,13 @@ etl::Result<void> check_names_of(const csv::Reader& reader, const csv::FileMappi
                              reader.name(), number, number)));
 }
 
-/// Kinds of columns, as the rows that the reader gives show them. The reader is then somewhere else.
+/// Determines the kinds of columns from rows of the reader. This changes the position of the reader.
 void find_kinds(csv::Reader& reader, csv::FileMapping& how, FilePlan& plan, std::size_t look,
                 const etl::StopToken& stop) {
   plan.kinds_known = false;
   const csv::SniffHints said{.dialect = {}, .nulls = how.nulls, .decimal_comma = how.decimal_comma};
   auto looked = csv::look_at_columns(reader, look, said, stop.drain());
-  if (!looked || looked->rows == 0) return;  // what is wrong with the file comes out when it is loaded
+  if (!looked || looked->rows == 0) return;  // loading the file will report what is wrong with it
   plan.kinds_known = true;
   looked->columns.resize(how.columns.size());
   for (std::size_t i = 0; i < how.columns.size(); ++i) {
@@ -109,7 +109,7 @@ void find_kinds(csv::Reader& reader, csv::FileMapping& how, FilePlan& plan, std:
   plan.guesses = std::move(looked->columns);
 }
 
-/// The reader's, which does not know the command line.
+/// Adds options of the command line to an error of the reader, which does not know them.
 etl::Error with_remedy(etl::Error error) {
   static constexpr std::pair<std::string_view, std::string_view> remedies[] = {
       {"read it as Latin-1", as_latin1},
@@ -125,7 +125,7 @@ etl::Error with_remedy(etl::Error error) {
   return error;
 }
 
-/// Where the row begins in the text of the file, for programs that look it up.
+/// Adds the byte at which the row begins in the text of the file, for programs that look it up.
 etl::Error at_byte(etl::Error error, std::uint64_t offset) {
   error.context += fmt::format("; the row begins at byte {}", offset);
   return error;
@@ -158,7 +158,7 @@ class CsvRows final : public Rows {
     bool bad;
   };
   [[nodiscard]] const csv::BadRow& bad(std::size_t i) const { return chunk_.bad_rows()[order_[i].at]; }
-  /// In the order of the file, bad rows too: what a chunk is must not decide which number a row has.
+  /// Merges good and bad rows in the order of the file. The number of a row must not depend on the chunks.
   void merge() {
     const auto bad_rows = chunk_.bad_rows();
     std::uint32_t next_bad = 0;
@@ -200,8 +200,8 @@ class CsvSource final : public RowSource {
 
 class CsvInput final : public Input {
  public:
-  /// `opened`: of what can be read once, behind its header.
-  /// `name`: of the file in messages; `said`: what the dialect was made of, with the choice of a sheet.
+  /// `opened`: the reader of an input that can be read only once, positioned after the header. `name`: the name of the
+  /// file in messages. `said`: the dialect from which the final dialect was made, with the choice of a sheet.
   CsvInput(fs::path file, std::string name, const csv::Dialect& said, const csv::Dialect& dialect,
            const SheetChoice& sheet, csv::RecordDecoder decoder, std::shared_ptr<csv::Reader> opened)
       : file_(std::move(file)),
@@ -228,7 +228,7 @@ class CsvInput final : public Input {
   std::vector<csv::Part> parts(std::size_t most) const override {
     if (is_sheet()) return Input::parts(most);
     auto cut = csv::split(file_, dialect_, most);
-    return cut && !cut->empty() ? *std::move(cut) : Input::parts(most);  // such as gzip
+    return cut && !cut->empty() ? *std::move(cut) : Input::parts(most);  // for example, gzip
   }
   etl::Result<std::unique_ptr<RowSource>> open(const csv::Part& part, const std::optional<etl::Position>& from,
                                                const std::stop_token& stop) override {
@@ -270,13 +270,13 @@ etl::Result<FilePlan> plan(const fs::path& file, const Load& options, const csv:
   const bool sheet = is_workbook(file);
   if (told == nullptr && options.find_delimiter && !sheet) sniffed = look_into(file, options.dialect);
   csv::FileMapping how = told != nullptr ? *told : mapping_by_name(options, sniffed);
-  how.dialect.check_utf8 = how.dialect.encoding == csv::Encoding::Utf8;  // a database of UTF-8 has nothing else
+  how.dialect.check_utf8 = how.dialect.encoding == csv::Encoding::Utf8;  // everything in a database of UTF-8 is UTF-8
 
   csv::Dialect said = how.dialect;
   auto reader = open_rows(file, how.dialect, {.bad_rows = csv::BadRows::SetAside}, options.sheet, stop.drain());
   if (!reader) return etl::failure(std::move(reader.error()));
   if (!sheet && told == nullptr && how.dialect.delimiter != options.dialect.delimiter && reader->width() <= 1) {
-    // It is in the cells only, as in times of day.
+    // The guessed delimiter occurs only within cells, such as the ':' of times of day.
     said.delimiter = how.dialect.delimiter = options.dialect.delimiter;
     reader = csv::Reader::open(file, how.dialect, {.bad_rows = csv::BadRows::SetAside}, stop.drain());
     if (!reader) return etl::failure(std::move(reader.error()));

@@ -14,7 +14,7 @@
 
 namespace program {
 
-/// As `plan_file`; `told`: what a mapping says of the file, or null.
+/// Like `plan_file`. `told` is what a mapping says about the file, or null.
 [[nodiscard]] etl::Result<FilePlan> plan_csv(const std::filesystem::path& file, const Load& options,
                                              const etl::csv::FileMapping* told,
                                              const std::optional<TargetColumns>& table, const etl::StopToken& stop,

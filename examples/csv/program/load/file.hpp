@@ -1,5 +1,5 @@
 #pragma once
-// One file into one table.
+// Loads one file into one table.
 
 #include <algorithm>
 #include <cstddef>
@@ -23,16 +23,16 @@
 
 namespace program {
 
-/// A row as it stands in the file: a worker decodes it.
+/// A row as it is in the file. A worker decodes it.
 struct FoundRow {
   const Rows* rows = nullptr;
   std::size_t i = 0;
 };
 
-/// How many rows of each batch the database did not keep. Thread-safe.
+/// Number of rows of each batch that the database did not keep. Thread-safe.
 class DroppedRows {
  public:
-  /// `first`: the place of the batch's first row. A batch that is written again replaces what was said of it.
+  /// `first` is the place of the batch's first row. If a batch is written again, the new count replaces the old one.
   void set(const std::string& first, std::uint64_t count) {
     const std::lock_guard lock(mutex_);
     if (count > 0)
@@ -52,8 +52,8 @@ class DroppedRows {
   std::map<std::string, std::uint64_t> counts_;
 };
 
-/// Rows, what was rejected and how far it has got are committed together, so that a load that was killed goes on behind
-/// its last commit.
+/// The pipeline of a file. Rows, rejects and progress are committed together, so that the next load after a kill
+/// resumes after the last commit.
 template <class Into>
 struct FileLoad {
   using position = etl::Position;
@@ -61,17 +61,17 @@ struct FileLoad {
   std::shared_ptr<Input> input;
   std::vector<std::size_t> widened;
   typename Into::Table table;
-  TargetColumns columns;  // of the table, that are written
+  TargetColumns columns;  // the columns of the table that are written
   const Load* options;
-  std::string print;                  // of the file and all settings that decide what is loaded
-  std::vector<etl::csv::Part> parts;  // of a big file; else one without end
+  std::string print;                  // fingerprint of the file and of all settings that determine what is loaded
+  std::vector<etl::csv::Part> parts;  // parts of a large file; otherwise one part without end
   Progress* progress;
   DroppedRows* dropped;
-  std::size_t number;  // of the file, in `progress`
+  std::size_t number;  // number of the file in `progress`
 
   std::string fingerprint() const { return print; }
   const std::vector<etl::csv::Part>& partitions() const { return parts; }
-  /// `print` has the number of parts, so that a file that is cut otherwise is another one.
+  /// `print` contains the number of parts, so a file that is cut differently counts as another file.
   std::string partition_id(const etl::csv::Part& part) const { return fmt::format("from byte {}", part.begin.offset); }
   std::string describe(const FoundRow& found) const { return found.rows->text(found.i); }
 

@@ -30,10 +30,10 @@ namespace {
 namespace fs = std::filesystem;
 namespace csv = etl::csv;
 
-/// A file is cut into parts of about this size, so that several threads read it.
+/// A file is cut into parts of about this size, so that several threads can read it.
 constexpr std::uintmax_t part_size = std::uintmax_t{128} << 20;
 
-/// The library's, which does not know the command line.
+/// Replaces the names of the library's options by those of the command line.
 etl::Error with_option(etl::Error error) {
   for (const std::string_view name : {"errors.max_rejects", "errors.max_reject_ratio"})
     if (const std::size_t at = error.context.find(name); at != std::string::npos)
@@ -41,13 +41,13 @@ etl::Error with_option(etl::Error error) {
   return error;
 }
 
-/// While the database is away.
+/// How long to retry while the database cannot be reached.
 constexpr etl::RetryPolicy patience = {.max_attempts = 1000,
                                        .initial_delay = std::chrono::milliseconds(200),
                                        .max_delay = std::chrono::seconds(10),
                                        .max_elapsed = std::chrono::minutes(2)};
 
-/// Everything that decides which rows there are, and which number each has.
+/// A fingerprint of everything that determines the rows and their numbers.
 class Print {
  public:
   Print(std::uint64_t generation, std::string_view file, const FilePlan& plan, std::size_t parts)
@@ -58,14 +58,14 @@ class Print {
   }
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
   [[nodiscard]] bool same_table(const std::string& other) const { return other.starts_with(table_); }
-  /// Of the same table.
+  /// Whether this is the same file, loaded into the same table.
   [[nodiscard]] bool same_file(const std::string& other) const { return other.starts_with(file_); }
 
  private:
   std::string table_, file_, text_;
 };
 
-/// Rows that are neither to be loaded any more nor rejected.
+/// Number of rows that are loaded: settled and not rejected.
 std::uint64_t loaded_rows(const etl::Checkpoint& checkpoint, std::size_t rejected) {
   std::uint64_t settled = 0;
   for (const etl::PartitionProgress& part : checkpoint.partitions) {
@@ -75,8 +75,8 @@ std::uint64_t loaded_rows(const etl::Checkpoint& checkpoint, std::size_t rejecte
   return settled > rejected ? settled - rejected : 0;
 }
 
-/// Held while a file is loaded: another process that loads it waits, and finds then what is there. Where a file system
-/// knows no locks, there is none.
+/// A lock held while a file is loaded. Another process that loads the file waits, and then sees what this process has
+/// loaded. On a file system without locks, nothing is locked.
 class FileLock {
  public:
   FileLock() = default;
@@ -85,7 +85,7 @@ class FileLock {
   ~FileLock() {
     if (descriptor_ >= 0) ::close(descriptor_);
   }
-  /// False: the load is to stop.
+  /// Waits for the lock. Returns false if the load must stop.
   [[nodiscard]] bool wait(const fs::path& file, const etl::StopToken& stop) {
     descriptor_ = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
     while (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
@@ -99,7 +99,7 @@ class FileLock {
   int descriptor_ = -1;
 };
 
-/// The first rejected rows on stderr, those of all files.
+/// Prints the first rejected rows of all files on stderr.
 class RejectLog {
  public:
   explicit RejectLog(const Log& log) : log_(log) {}
@@ -139,7 +139,8 @@ class Job {
     defaults.memory = options_.memory;
     defaults.max_concurrent_loads = Into::one_writer ? 1 : std::max<std::size_t>(1, options_.connections / at_once);
     defaults.retry = patience;
-    defaults.drain_deadline = patience.max_elapsed + std::chrono::seconds(25);  // it runs from the end of a file on
+    // This deadline counts from the end of a file.
+    defaults.drain_deadline = patience.max_elapsed + std::chrono::seconds(25);
     defaults.errors.max_rejects = options_.max_rejects;
     defaults.errors.max_reject_ratio = options_.max_reject_ratio;
     defaults.errors.isolation = etl::Isolation::Bisect;
@@ -250,8 +251,8 @@ class Job {
     return {};
   }
 
-  /// Whether the file is there already; else forgets what was rejected of it before, unless the load goes on. Can be
-  /// done again.
+  /// Sets `result` to whether the file is already loaded. Otherwise forgets the rejects of earlier loads, unless this
+  /// load resumes one. May be repeated.
   etl::Result<void> begin(const etl::Options& run, const Print& print, FileResult& result) {
     auto& store = into_.store();
     if (run.delivery.restart)
@@ -279,8 +280,8 @@ class Job {
     return result.state == FileState::Already ? etl::Result<void>() : forget_merges();
   }
 
-  /// Whether nothing of what was loaded is in the table: another table had its name, or all rows were rejected, be it
-  /// by how the file was read then or by what the table was.
+  /// Whether an earlier load left nothing in this table: the rows went into another table of the same name, or all
+  /// rows were rejected because of the settings or the table at that time.
   static bool is_void(const etl::Checkpoint& earlier, const Print& print, std::size_t rejected) {
     if (!print.same_table(earlier.fingerprint)) return true;
     const bool again = earlier.fingerprint != print.text() || (earlier.finished && rejected > 0);
@@ -299,7 +300,7 @@ class Job {
         also, loaded_rows(earlier, rejected), remedy));
   }
 
-  /// Rows come: scripts that have run are to run again.
+  /// Scripts that have already run must run again if this load brings rows.
   etl::Result<void> forget_merges() {
     const std::lock_guard lock(merges_mutex_);
     if (merges_forgotten_) return {};
@@ -324,7 +325,7 @@ class Job {
   bool merges_forgotten_ = false;
 };
 
-/// What an error of `glob` says of its path: it is quoted.
+/// The path in an error of `glob`, which is quoted there.
 std::string quoted_path(const std::string& message) {
   const std::size_t begin = message.find('\''), end = message.rfind('\'');
   return begin < end ? message.substr(begin + 1, end - begin - 1) : message;
@@ -336,7 +337,7 @@ std::string job_name(const Load& options, const fs::path& file) {
   std::error_code unknown;
   const fs::path whole = file == "-" ? file : fs::weakly_canonical(file, unknown);
   std::string name = whole.empty() ? file.string() : whole.string();
-  // Each sheet is loaded by itself. What is wrong with the choice comes out when the file is read.
+  // Each sheet is loaded separately. Reading the file will report what is wrong with the choice of the sheet.
   if (is_workbook(file))
     if (const auto sheet = chosen_sheet(file, options.sheet)) name += fmt::format("[{}]", *sheet);
   return fmt::format("{} into {}", name, options.table);

@@ -1,5 +1,5 @@
 #pragma once
-// The files of a load into their table, several at once.
+// Loads several files into their table at the same time.
 
 #include <cstdint>
 #include <filesystem>
@@ -20,15 +20,17 @@ namespace program {
 struct Files {
   std::vector<std::filesystem::path> paths{};
   std::uint64_t table_generation = 1;    ///< `TableRecord::generation`
-  bool counts_dropped = true;            ///< the database tells how many rows it keeps
-  std::vector<etl::Error> unreadable{};  ///< what the patterns match and cannot be looked at
+  bool counts_dropped = true;            ///< the database reports how many rows it keeps
+  std::vector<etl::Error> unreadable{};  ///< files that the patterns match and that cannot be inspected
 };
 
-/// Under this name progress and dead letters of a file are kept.
+/// The name under which progress and dead letters of a file are kept.
 [[nodiscard]] std::string job_name(const Load& options, const std::filesystem::path& file);
-/// Under this name stands which scripts have run since rows were last loaded: nothing is kept when rows come.
+/// The name under which the store keeps which scripts have run since rows were last loaded. New rows delete this
+/// record.
 [[nodiscard]] std::string merges_name(const Load& options);
-/// Each by a pipeline of its own: what is wrong with one is in its result, and leaves the others alone.
+/// Loads each file with its own pipeline. An error of one file is in the result of that file, and does not affect the
+/// others.
 template <class Into>
 void load_files(const Load& options, Into& into, const std::optional<etl::csv::Mapping>& mapping,
                 const TargetColumns& table, const Files& files, Summary& summary, const etl::StopToken& stop);

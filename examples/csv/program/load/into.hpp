@@ -1,5 +1,5 @@
 #pragma once
-// Where rows go to: the same questions to either kind of database.
+// The target of rows, with the same interface for both kinds of databases.
 
 #include <filesystem>
 #include <memory>
@@ -20,30 +20,30 @@
 
 namespace program {
 
-/// A column of the table, as it is or as it is to be made.
+/// A column of an existing table, or of a table to be made.
 struct TargetColumn {
   std::string name;
   etl::csv::Kind kind = etl::csv::Kind::Text;
   bool nullable = true;
   bool key = false;
-  bool required = false;               ///< it takes no NULL and has no default
-  std::string type{};                  ///< as the database calls it; empty: of a column to be made
-  std::vector<etl::csv::Kind> also{};  ///< kinds beside it that the column keeps as they are, when a mapping says so
-  std::optional<int> decimals{};       ///< of an exact type that rounds: its digits after the point, or of a second
-  bool verbatim = false;               ///< it keeps every value as it is: ANY of a STRICT table of SQLite
-  std::string cast{};                  ///< the type that the database makes of texts; empty: it is written as it is
-  bool inferred = false;               ///< the kind was found out when the table was made, not said
+  bool required = false;               ///< the column accepts no NULL and has no default
+  std::string type{};                  ///< the database's name of the type; empty for a table to be made
+  std::vector<etl::csv::Kind> also{};  ///< further kinds that the column keeps unchanged if a mapping says so
+  std::optional<int> decimals{};  ///< for an exact type that rounds: number of digits after the point, or of a second
+  bool verbatim = false;          ///< keeps every value unchanged: ANY in a STRICT table of SQLite
+  std::string cast{};             ///< the type to which the database casts texts; empty: no cast
+  bool inferred = false;          ///< the kind was inferred when the table was made
 };
 using TargetColumns = std::vector<TargetColumn>;
 
-/// Which table it is: another one when it was dropped and made again under its name.
+/// Identifies a table. If the table was dropped and made again under its name, its identity differs.
 struct TableIdentity {
   std::string table{};
-  std::string store{};  ///< the tables of progress beside it, which are others in a restored copy of a database
+  std::string store{};  ///< identifies the tables of progress, which differ in a restored copy of a database
   friend bool operator==(const TableIdentity&, const TableIdentity&) = default;
 };
 
-/// Gives the values of a record to a table's columns.
+/// Gives the values of a record to the columns of a table.
 struct ValueOf {
   const etl::csv::Value& operator()(const etl::csv::Record& record, std::size_t column) const { return record[column]; }
 };
@@ -53,28 +53,29 @@ class IntoSqlite {
   using Tx = etl::sqlite::Tx;
   using Table = etl::sqlite::DynamicTable<etl::csv::Record, ValueOf>;
   [[nodiscard]] static etl::Result<IntoSqlite> open(const std::string& path, std::size_t connections = 1);
-  /// Nothing: there is no such table. Writes nothing, and makes no database.
+  /// The columns of a table, or nothing if the table does not exist. Writes nothing, and creates no database.
   [[nodiscard]] static etl::Result<std::optional<TargetColumns>> columns(const std::string& path,
                                                                          const std::string& table);
   [[nodiscard]] etl::sqlite::Store& store() noexcept { return *store_; }
-  /// The name by which progress is kept: the same for each way to write it. A table need not be there.
+  /// The name under which progress is kept. Different spellings of a table's name give the same name. The table need
+  /// not exist.
   [[nodiscard]] etl::Result<std::string> name_of(const std::string& table);
   [[nodiscard]] static Table table(const std::string& name, const TargetColumns& columns);
   [[nodiscard]] static etl::sqlite::OnConflict on_conflict(Duplicate duplicate) noexcept;
   [[nodiscard]] etl::Result<void> create(const std::string& table, const TargetColumns& columns);
-  /// Nothing: there is no such table.
+  /// Nothing if the table does not exist.
   [[nodiscard]] etl::Result<std::optional<TableIdentity>> identity(const std::string& table);
-  /// False also when it cannot be read.
+  /// Returns false also if the table cannot be read.
   [[nodiscard]] bool is_empty(const std::string& table);
-  /// Each statement must give no row, or one that is true.
+  /// Runs the statements. Each must return no row, or one row that is true.
   [[nodiscard]] etl::Result<void> check(const std::vector<std::string>& statements);
-  /// All or nothing.
+  /// Runs all of the script or nothing.
   [[nodiscard]] etl::Result<void> run_script(const std::filesystem::path& script);
-  /// Rows that the transaction's connection was given so far and has not kept.
+  /// Number of rows that the transaction's connection has received so far and not kept.
   [[nodiscard]] static std::uint64_t dropped(Tx& tx) noexcept { return tx.database().dropped(); }
-  /// An error of class Rejected: with what was written the commit would fail.
+  /// Returns an error of class Rejected if the commit would fail because of the rows written.
   [[nodiscard]] static etl::Result<void> check_deferred(Tx& tx);
-  static constexpr bool one_writer = true;  ///< at a time
+  static constexpr bool one_writer = true;  ///< only one connection can write at a time
 
  private:
   explicit IntoSqlite(std::shared_ptr<etl::sqlite::Store> store) : store_(std::move(store)) {}
@@ -89,19 +90,20 @@ class IntoPostgres {
   [[nodiscard]] static etl::Result<std::optional<TargetColumns>> columns(const std::string& url,
                                                                          const std::string& table);
   [[nodiscard]] etl::postgres::Store& store() noexcept { return *store_; }
-  /// The name by which progress is kept: without its schema where it is found without. A table need not be there.
+  /// The name under which progress is kept, without its schema if the table is found without it. The table need not
+  /// exist.
   [[nodiscard]] etl::Result<std::string> name_of(const std::string& table);
   [[nodiscard]] static Table table(const std::string& name, const TargetColumns& columns);
   [[nodiscard]] static etl::postgres::OnConflict on_conflict(Duplicate duplicate) noexcept;
   [[nodiscard]] etl::Result<void> create(const std::string& table, const TargetColumns& columns);
-  /// Nothing: there is no such table.
+  /// Nothing if the table does not exist.
   [[nodiscard]] etl::Result<std::optional<TableIdentity>> identity(const std::string& table);
-  /// False also when it cannot be read.
+  /// Returns false also if the table cannot be read.
   [[nodiscard]] bool is_empty(const std::string& table);
   [[nodiscard]] etl::Result<void> check(const std::vector<std::string>& statements);
   [[nodiscard]] etl::Result<void> run_script(const std::filesystem::path& script);
   [[nodiscard]] static std::uint64_t dropped(Tx& tx) noexcept { return tx.connection().dropped(); }
-  /// Nothing to do: rows are checked as they are written.
+  /// Does nothing, because rows are checked when they are written.
   [[nodiscard]] static etl::Result<void> check_deferred(Tx& /*tx*/) { return {}; }
   static constexpr bool one_writer = false;
 

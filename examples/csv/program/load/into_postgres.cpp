@@ -17,7 +17,7 @@ using postgres::Type;
 namespace {
 
 struct KnownType {
-  std::string_view name;  // as format_type() has it, without the modifier
+  std::string_view name;  // as format_type() returns it, without the modifier
   Kind kind;
   Type type;
 };
@@ -43,16 +43,16 @@ constexpr std::array known_types = {
 bool is_known(std::string_view declared) {
   return std::ranges::find(known_types, declared, &KnownType::name) != known_types.end();
 }
-/// Types that are not known are sent as texts, as PostgreSQL takes enumerations, or are cast from them.
+/// Values of unknown types are sent as texts, which PostgreSQL accepts for enumerations and casts to other types.
 KnownType known_type(std::string_view declared) {
   const auto found = std::ranges::find(known_types, declared, &KnownType::name);
   return found == known_types.end() ? KnownType{declared, Kind::Text, Type::Text} : *found;
 }
-/// Of a type with its modifier, such as numeric(10,2) and timestamp(3).
+/// The digits after the point of a type with a modifier, such as numeric(10,2) and timestamp(3).
 std::optional<int> decimals_of(std::string_view type, int modifier) {
   if (modifier < 0) return std::nullopt;
   if (type.starts_with("timestamp")) return modifier;
-  constexpr int header = 4, sign = 1024, mask = 2047;  // numeric.c: numeric_typmod_scale
+  constexpr int header = 4, sign = 1024, mask = 2047;  // see numeric_typmod_scale in numeric.c
   if (type == "numeric") return (((modifier - header) & mask) ^ sign) - sign;
   return std::nullopt;
 }

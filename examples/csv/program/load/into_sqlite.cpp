@@ -17,8 +17,8 @@ using etl::csv::Kind;
 
 namespace {
 
-/// What a column that is made is declared as, so that it is found again as the same kind. The affinity that the name
-/// gives it keeps what is written: a text of a date is none of a number, and decimal numbers are texts, which lose no
+/// The declared type of a new column, from which `kind_of` later finds the same kind. The affinity of the name keeps
+/// the written values: the text of a date is not converted to a number, and decimal numbers are texts, which lose no
 /// digit.
 std::string_view declared(Kind kind) {
   switch (kind) {
@@ -33,10 +33,10 @@ std::string_view declared(Kind kind) {
   }
   return "TEXT";
 }
-/// The type that a declared one is stored as. Words that SQLite does not know are NUMERIC to it, and mean a text.
+/// The type in which a declared type is stored. SQLite gives unknown words the affinity NUMERIC; here they mean text.
 sqlite::Type stored_as(std::string_view declared) {
   const sqlite::Type type = sqlite::type_of(declared);
-  if (type == sqlite::Type::Blob) return sqlite::Type::Any;  // keeps texts as they are
+  if (type == sqlite::Type::Blob) return sqlite::Type::Any;  // keeps texts unchanged
   if (type != sqlite::Type::Numeric) return type;
   std::string word(declared);
   for (char& c : word)
@@ -50,7 +50,7 @@ sqlite::Type type_of(const TargetColumn& column) {
   return stored_as(column.type.empty() ? declared(column.kind) : column.type);
 }
 
-/// Whether values of the kind stay what they are.
+/// Whether a column of the type keeps values of the kind unchanged.
 bool keeps(sqlite::Type type, Kind kind) {
   switch (type) {
     case sqlite::Type::Integer: return kind == Kind::Boolean || kind == Kind::Integer;
@@ -64,8 +64,8 @@ bool keeps(sqlite::Type type, Kind kind) {
   return false;
 }
 
-/// What cells have to be for a column. SQLite's own types do not tell dates from texts, which is what people write in
-/// declarations: DATE, DATETIME, TIMESTAMP, BOOLEAN.
+/// The kind that cells must have for a declared type. SQLite's own types do not distinguish dates from texts, but the
+/// words that users write in declarations do: DATE, DATETIME, TIMESTAMP, BOOLEAN.
 Kind kind_of(std::string declared) {
   for (char& c : declared)
     if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
@@ -108,7 +108,7 @@ etl::Result<IntoSqlite> IntoSqlite::open(const std::string& path, std::size_t /*
 etl::Result<std::optional<TargetColumns>> IntoSqlite::columns(const std::string& path, const std::string& table) {
   if (std::error_code unknown; !std::filesystem::exists(path, unknown)) return std::optional<TargetColumns>();
   auto database = sqlite::Database::open(path, {.read_only = true});
-  // Whoever was killed while it wrote has left a journal, which only a writer may roll back.
+  // A process that was killed while it wrote has left a journal, which only a writer may roll back.
   if (!database && database.error().code == std::errc::read_only_file_system)
     database = sqlite::Database::open(path, {.create = false, .wal = false});
   if (!database) return etl::failure(std::move(database.error()));
@@ -185,7 +185,8 @@ etl::Result<void> IntoSqlite::create(const std::string& name, const TargetColumn
 }
 
 etl::Result<std::optional<TableIdentity>> IntoSqlite::identity(const std::string& table) {
-  // SQLite uses the numbers of dropped tables again. What goes with a table is an index: one without an entry.
+  // SQLite uses the numbers of dropped tables again, so an index without entries marks the table, because it is
+  // dropped together with the table.
   sqlite::Database& database = store_->database();
   auto transaction = database.begin();
   if (!transaction) return etl::failure(std::move(transaction.error()));
@@ -206,7 +207,7 @@ etl::Result<std::optional<TableIdentity>> IntoSqlite::identity(const std::string
           database.execute(fmt::format("CREATE INDEX {} ON {}(1) WHERE 0", mark, sqlite::detail::quoted(table)));
       !made) {
     if (made.error().error_class == etl::ErrorClass::Transient) return etl::failure(std::move(made.error()));
-    return std::optional(TableIdentity{.table = "without a mark"});  // such as a virtual table
+    return std::optional(TableIdentity{.table = "without a mark"});  // for example, a virtual table
   }
   if (auto done = transaction->commit(); !done) return etl::failure(std::move(done.error()));
   return std::optional(TableIdentity{.table = mark});

@@ -36,7 +36,7 @@ void append_quoted(std::string& out, std::string_view text) {
   }
   out += '"';
 }
-/// Where the string ends that begins at `at`: behind its quote.
+/// The place after the closing quote of the string that begins at `at`.
 std::size_t end_of_string(std::string_view json, std::size_t at) {
   for (++at; json[at] != '"'; ++at)
     if (json[at] == '\\') ++at;
@@ -52,7 +52,7 @@ std::size_t end_of_object(std::string_view json, std::size_t at) {
     if (json[at++] == '}' && --depth == 0) return at;
   }
 }
-/// An array of JSON without blanks, as PostgreSQL writes it: [1.10,null,["a"]] is {1.10,NULL,{"a"}}.
+/// Converts a JSON array without blanks to the form of PostgreSQL: [1.10,null,["a"]] becomes {1.10,NULL,{"a"}}.
 std::string array_literal(std::string_view json) {
   std::string out;
   for (std::size_t at = 0; at < json.size();) {
@@ -81,11 +81,11 @@ std::string array_literal(std::string_view json) {
   return out;
 }
 
-/// A decoder belongs to one thread at a time: there is one for each row that may be decoded at once, and a thread
-/// mostly gets the one that it had before.
+/// A pool of decoders. A decoder belongs to one thread at a time, so there is one for each row that may be decoded at
+/// the same time. A thread usually gets the decoder that it had before.
 class Decoders {
  public:
-  /// `arrays`: values that are arrays of PostgreSQL.
+  /// `arrays` are the indices of values that are arrays in PostgreSQL.
   Decoders(std::vector<Decoder> decoders, std::vector<std::size_t> arrays)
       : slots_(decoders.size()), arrays_(std::move(arrays)) {
     for (std::size_t i = 0; i < slots_.size(); ++i) slots_[i].decoder.emplace(std::move(decoders[i]));
@@ -139,11 +139,11 @@ class JsonRows final : public Rows {
   std::shared_ptr<Decoders> decoders_;
 };
 
-/// What was read of a file that can be read only once, to look at it, comes first.
+/// A file that can be read only once. The chunks that were read to inspect the file come first.
 struct Opened {
   ndjson::Reader reader;
   std::deque<ndjson::Chunk> ahead{};
-  bool whole = false;  // there is no more
+  bool whole = false;  // the whole file was read
 };
 
 class JsonSource final : public RowSource {
@@ -208,7 +208,7 @@ class JsonInput final : public Input {
   std::shared_ptr<Opened> opened_;
 };
 
-/// What there is in the first bytes; the file is read on from there, unless it is opened `again`.
+/// Inspects the first bytes of the file. Reading then continues after them, unless the file is opened `again`.
 etl::Result<ndjson::Sniffer> look_into(Opened& file, const csv::Nulls& nulls, std::uint64_t enough, bool again,
                                        const etl::StopToken& stop) {
   ndjson::Sniffer found(file.reader.name(), nulls);

@@ -1,4 +1,4 @@
-// etl-csv load: many files into one table, several at once, each by a pipeline of its own.
+// etl-csv load: loads many files into one table, several at the same time, each with its own pipeline.
 #include "load.hpp"
 
 #include <algorithm>
@@ -34,7 +34,7 @@ namespace {
 namespace fs = std::filesystem;
 namespace csv = etl::csv;
 
-/// Rejected rows of all files, with where they come from and why.
+/// Writes the rejected rows of all files, with their places and reasons.
 template <class Into>
 etl::Result<void> write_rejects(Into& into, const Load& options, const std::vector<fs::path>& files) {
   auto sink = etl::io::create_output(options.rejects);
@@ -65,7 +65,7 @@ etl::Result<void> timed(std::chrono::nanoseconds& time, F&& step) {
   return done;
 }
 
-/// Whether an object can be put: an upload of it is begun.
+/// Checks that an object can be put, by beginning an upload.
 etl::Result<void> check_object(const std::string& url) {
   const auto place = etl::io::open_store(url);
   if (!place) return etl::failure(place.error());
@@ -74,7 +74,7 @@ etl::Result<void> check_object(const std::string& url) {
   return place->store.abort_upload(*begun);
 }
 
-/// --rejects must not be one of the inputs, and can be written: known before hours of loading, not behind them.
+/// Checks that --rejects is not one of the inputs and can be written, before hours of loading and not after them.
 etl::Result<void> check_rejects_file(const fs::path& rejects, const std::vector<fs::path>& files) {
   if (rejects.empty()) return {};
   const auto local = etl::io::local_path(rejects);
@@ -89,13 +89,13 @@ etl::Result<void> check_rejects_file(const fs::path& rejects, const std::vector<
   return {};
 }
 
-/// Columns of a table that is to be made, and the file that has them.
+/// The columns of a new table, and the file that they come from.
 struct MadeOf {
   TargetColumns columns;
   fs::path from;
 };
 
-/// What the columns have become by this file.
+/// Notes how this file has changed the columns.
 void note_widened(const TargetColumns& columns, const std::vector<csv::KindGuess>& guesses, const fs::path& file,
                   std::vector<Widened>* widened) {
   if (widened == nullptr) return;
@@ -107,9 +107,9 @@ void note_widened(const TargetColumns& columns, const std::vector<csv::KindGuess
   }
 }
 
-/// Those of the first file that can be read and has rows, with the kinds in which the beginning of every file reads
-/// back. When no file has rows, nothing tells kinds: the first file's columns, as texts. `widened`: all of every file
-/// counts, and here is what that changes.
+/// The columns of the first file that can be read and has rows. Their kinds fit the beginning of every file. If no
+/// file has rows, there is no evidence of kinds, and the columns of the first file become texts. If `widened` is
+/// given, every file is read completely, and `widened` gets the resulting changes.
 etl::Result<MadeOf> columns_of(const std::vector<fs::path>& files, const Load& options,
                                const std::optional<csv::Mapping>& mapping, const etl::StopToken& stop,
                                std::vector<Widened>* widened) {
@@ -175,15 +175,15 @@ etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files,
   return std::move(made->columns);
 }
 
-/// Runs the scripts that have not run since rows were last loaded. Which have stands beside the progress of the files:
-/// a load that was killed before them, or whose script has failed, has them still to run.
+/// Runs the scripts that have not run since rows were last loaded. The store keeps which scripts have run, beside the
+/// progress of the files. So if a load was killed before its scripts, or a script failed, the next load runs them.
 template <class Into>
 etl::Result<void> merge(Into& into, const Load& options, Summary& summary) {
   if (options.merges.empty()) return {};
   const std::string name = merges_name(options);
   const auto found = into.store().find(name);
   if (!found) return etl::failure(found.error());
-  // What ran before is no reason to leave a script out when this load has brought rows.
+  // If this load has brought rows, all scripts must run again.
   const std::string before = *found && summary.rows().loaded == 0 ? (*found)->fingerprint : std::string();
   std::string ran = before;
   for (const fs::path& script : options.merges) {
@@ -207,7 +207,7 @@ etl::Result<void> merge(Into& into, const Load& options, Summary& summary) {
   return {};
 }
 
-/// Which database `--store` names, or what is wrong with it. It may hold a password, and is not shown then.
+/// Whether `--store` names a SQLite database. The error does not show the option, because it may contain a password.
 etl::Result<bool> is_sqlite(const std::string& into) {
   constexpr std::string_view forms =
       "name a database as sqlite:PATH or postgresql://USER@HOST/DATABASE (or as libpq's \"host=... dbname=...\")";
@@ -224,13 +224,13 @@ etl::Result<bool> is_sqlite(const std::string& into) {
   return etl::failure(etl::fatal(fmt::format("--store '{}': {}", shown, forms)));
 }
 
-/// The error of `glob`, and why what it found cannot be read.
+/// The error of `glob`, with the reasons for which files cannot be read.
 etl::Error with_unreadable(etl::Error error, const std::vector<etl::Error>& unreadable) {
   for (const etl::Error& one : unreadable) error.context += fmt::format("; {}", one.context);
   return error;
 }
 
-/// Everything behind the command line. `location` is what `--store` names, without the kind.
+/// Everything after the command line. `location` is the value of `--store` without the kind of database.
 template <class Into, class DryInto>
 etl::Result<void> load_all(const Load& given, const std::string& location, Summary& summary,
                            const etl::StopToken& stop) {
@@ -290,14 +290,15 @@ etl::Result<void> load_all(const Load& given, const std::string& location, Summa
   const auto record = settle_table(*into, options, create ? &table : nullptr);
   if (!record) return etl::failure(record.error());
   if (create) {
-    found = Into::columns(location, options.table);  // as a load that goes on will find them
+    found = Into::columns(location, options.table);  // as a resumed load will find the columns
     if (!found) return etl::failure(std::move(found.error()));
     if (*found) table = std::move(**found);
   }
   for (TargetColumn& column : table)
     column.inferred = std::ranges::find(record->inferred, column.name) != record->inferred.end();
   files.table_generation = record->generation;
-  files.counts_dropped = record->identity.table != "view";  // SQLite does not count what triggers of a view write
+  // SQLite does not count the rows that triggers of a view write.
+  files.counts_dropped = record->identity.table != "view";
   load_files(options, *into, mapping, table, files, summary, stop);
   if (summary.count(FileState::Already) > 0 && summary.rows().loaded == 0 && into->is_empty(options.table))
     summary.emptied = options.table;

@@ -1,5 +1,5 @@
 #pragma once
-// What a load says on stderr while it runs.
+// What a load prints on stderr while it runs.
 
 #include <cstdint>
 #include <cstdio>
@@ -11,15 +11,15 @@
 #include "common/standard_streams.hpp"
 namespace program {
 
-/// Each says also what those before it say.
+/// Each level includes the levels before it.
 enum class LogLevel : std::uint8_t {
-  Error,  ///< what failed
-  Warn,   ///< rejected rows, retries, what is left out
+  Error,  ///< failures
+  Warn,   ///< rejected rows, retries, and what is left out
   Info,   ///< progress, and the summary on standard output
-  Debug,  ///< each file as it begins and ends, each batch
+  Debug,  ///< begin and end of each file, each batch
 };
 
-/// Thread-safe: a line is written as a whole.
+/// Writes the log. Thread-safe: each line is written as a whole.
 class Log {
  public:
   explicit Log(LogLevel level) : level_(level) {}

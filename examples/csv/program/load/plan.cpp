@@ -26,7 +26,7 @@ std::string names(const TargetColumns& columns) {
   return all;
 }
 
-/// Columns of a table that is to be made.
+/// The columns of a new table.
 etl::Result<TargetColumns> new_columns(std::vector<csv::MappedColumn>& mapped, const Load& options,
                                        const std::string& file) {
   TargetColumns columns;
@@ -53,8 +53,8 @@ etl::Result<TargetColumns> new_columns(std::vector<csv::MappedColumn>& mapped, c
   return columns;
 }
 
-/// How many digits a decimal number has after its point, up to the last that is not 0; below 0, how many zeros before
-/// it.
+/// Number of digits of a decimal number after its point, up to the last digit that is not 0. If negative, the number
+/// of zeros before the point.
 int decimals_of(std::string_view number) {
   const std::size_t e = number.find_first_of("eE");
   const std::string_view digits = number.substr(0, e);
@@ -66,14 +66,14 @@ int decimals_of(std::string_view number) {
   return (at < point ? at + 1 - point : at - point) - exponent;
 }
 
-/// Whether every value of a kind is also one of the other.
+/// Whether every value of kind `from` is also a value of kind `to`.
 bool widens(csv::Kind from, csv::Kind to) {
   return (from == csv::Kind::Integer && to == csv::Kind::Numeric) ||
          (from == csv::Kind::Date && to == csv::Kind::Timestamp);
 }
 
-/// The column of the name; else the only one whose name differs from it in case alone, or is what PostgreSQL has kept
-/// of a long name.
+/// The column with this name. If there is none: the only column whose name differs in upper and lower case only, or is
+/// the part of a long name that PostgreSQL has kept.
 TargetColumns::const_iterator column_called(std::string_view name, const TargetColumns& table) {
   constexpr std::size_t kept = 63;
   const auto at = std::ranges::find(table, name, &TargetColumn::name);
@@ -85,8 +85,8 @@ TargetColumns::const_iterator column_called(std::string_view name, const TargetC
   return found != table.end() && std::find_if(found + 1, table.end(), meant) == table.end() ? found : table.end();
 }
 
-/// Columns of the table that get the mapped ones, which become what the table has. `widened`: of these, those of
-/// which each value has yet to become it.
+/// The columns of the table that get the mapped columns. The mapped columns get the kinds of the table. `widened` gets
+/// the columns whose values must still be converted.
 etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped, const TargetColumns& table,
                                          bool by_place, const Load& options, const std::string& file,
                                          std::vector<std::size_t>& widened) {
@@ -95,7 +95,7 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
                                                file, mapped.size(), options.table, table.size(), names(table))));
   TargetColumns columns;
   std::string unknown, other;
-  bool blanks = false;  // keep a column of the file from being one of the table
+  bool blanks = false;  // blanks prevent a column of the file from matching a column of the table
   for (std::size_t i = 0; i < mapped.size(); ++i) {
     csv::MappedColumn& column = mapped[i];
     if (by_place) column.target = table[i].name;
@@ -124,7 +124,7 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
                            at->type.empty() ? csv::to_string(at->kind) : at->type);
     column.nullable &= at->nullable;
     columns.push_back(*at);
-    if (by_option) columns.back().decimals.reset();  // who says the type lets it round
+    if (by_option) columns.back().decimals.reset();  // a user who gives the type accepts that it rounds
   }
   std::string missing;
   for (const TargetColumn& column : table)
@@ -143,7 +143,7 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
   return etl::failure(etl::fatal(fmt::format("{}: {}", file, what)));
 }
 
-/// Two cells of a row cannot go to one column.
+/// Checks that no two cells of a row go to the same column.
 etl::Result<void> check_names(const TargetColumns& columns, const std::string& file) {
   for (std::size_t i = 0; i < columns.size(); ++i)
     for (std::size_t j = 0; j < i; ++j)
@@ -155,7 +155,7 @@ etl::Result<void> check_names(const TargetColumns& columns, const std::string& f
   return {};
 }
 
-/// By its name.
+/// The format that the name of the file suggests.
 csv::FileFormat format_of(const fs::path& file) {
   static constexpr std::string_view compressed[] = {".gz", ".bz2", ".xz", ".zst"};
   const bool packed = std::ranges::find(compressed, file.extension().string()) != std::end(compressed);
@@ -208,7 +208,7 @@ void widen(csv::Value& value) {
 
 bool rounds(const csv::Value& value, int decimals) {
   if (const auto* const number = std::get_if<std::string>(&value)) return decimals_of(*number) > decimals;
-  std::int64_t unit = 1;  // microseconds
+  std::int64_t unit = 1;  // in microseconds
   for (int i = decimals; i < 6; ++i) unit *= 10;
   if (const auto* const time = std::get_if<csv::LocalTime>(&value)) return time->time_since_epoch().count() % unit != 0;
   if (const auto* const time = std::get_if<csv::UtcTime>(&value)) return time->time_since_epoch().count() % unit != 0;
@@ -255,7 +255,7 @@ etl::Result<FilePlan> plan_file(const fs::path& file, const Load& given, const s
                                 const std::optional<TargetColumns>& table, const etl::StopToken& stop,
                                 std::size_t look) {
   const csv::FileMapping* const told = mapping ? mapping->find(file) : nullptr;
-  Load options = given;  // the command line goes before the mapping
+  Load options = given;  // the command line takes precedence over the mapping
   if (told != nullptr) options.types.insert(told->types.begin(), told->types.end());
   if (mapping && told == nullptr)
     return etl::failure(

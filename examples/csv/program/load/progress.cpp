@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// The folder that holds all of `files`.
+/// The folder that contains all `files`.
 fs::path common_folder(const std::vector<fs::path>& files) {
   if (files.empty()) return {};
   fs::path common = files.front().parent_path();
@@ -67,7 +67,7 @@ std::string Progress::counts() const {
   if (all_ > 0)
     for (const File& file : files_) behind += std::min(file.passed.load(std::memory_order_relaxed), file.size);
   if (all_ > 0) {
-    const std::uint64_t most = done == files_.size() ? 100 : 99;  // what was read last is still to be loaded
+    const std::uint64_t most = done == files_.size() ? 100 : 99;  // the rows that were read last are not loaded yet
     text = fmt::format("{}% ({})", std::min(behind * 100 / all_, most), text);
   }
   if (rows > 0 && elapsed > 0) text += fmt::format(", {} rows/s", grouped(static_cast<std::uint64_t>(rows / elapsed)));
@@ -96,7 +96,7 @@ std::string Progress::under_way(std::size_t columns) const {
     const std::size_t used = etl::text_width(text) + 2 + share.size() + (shown + 1 < files.size() ? and_more : 0);
     const std::size_t room = columns > used ? columns - used : 0;
     if (room < std::min(least_width, etl::text_width(file.name))) break;
-    // What is left is for all that are to come.
+    // Divides the remaining room among the files that still follow.
     const std::size_t fair = std::max(least_width, room / (std::min(files.size(), most) - shown));
     text += fmt::format("{}{}{}", text.empty() ? ": " : ", ", etl::shortened(file.name, std::min(room, fair)), share);
   }

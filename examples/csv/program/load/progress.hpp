@@ -1,5 +1,5 @@
 #pragma once
-// How far a load has got, and its line on the terminal.
+// The progress of a load, and its line on the terminal.
 
 #include <atomic>
 #include <chrono>
@@ -14,27 +14,27 @@
 
 namespace program {
 
-/// Of all files together. Thread-safe.
+/// The progress of all files together. Thread-safe.
 class Progress {
  public:
   explicit Progress(const std::vector<std::filesystem::path>& files);
   void loaded(std::size_t rows) noexcept { rows_.fetch_add(rows, std::memory_order_relaxed); }
   void begins(std::size_t file) noexcept { files_[file].under_way.store(true, std::memory_order_relaxed); }
-  /// More bytes of a file are behind us: `now`, or an earlier load has read them.
+  /// Adds bytes of a file that were read: `now`, or by an earlier load.
   void passed(std::size_t file, std::uint64_t bytes, bool now) noexcept;
   void done(std::size_t file) noexcept;
   /// Bytes of a file that this load has read.
   [[nodiscard]] std::uint64_t read(std::size_t file) const noexcept {
     return files_[file].read.load(std::memory_order_relaxed);
   }
-  /// "37% (4/13 files), 812,000 rows/s, 0:42 left: jan/a.csv 40%, b.csv 12%, 2 more", in at most `columns`: names of
-  /// files that are under way are there as far as they fit. A share of what can be read only once is not known.
+  /// "37% (4/13 files), 812,000 rows/s, 0:42 left: jan/a.csv 40%, b.csv 12%, 2 more", in at most `columns` characters.
+  /// It names as many of the files in progress as fit. If an input can be read only once, its share is not known.
   [[nodiscard]] std::string text(std::size_t columns) const;
 
  private:
   struct File {
-    std::string name{};      // without the folder that all have in common
-    std::uint64_t size = 0;  // bytes
+    std::string name{};      // without the folder that all files share
+    std::uint64_t size = 0;  // in bytes
     std::atomic<std::uint64_t> passed = 0, read = 0;
     std::atomic<bool> under_way = false;
   };
@@ -42,14 +42,15 @@ class Progress {
   [[nodiscard]] std::string under_way(std::size_t columns) const;
 
   std::vector<File> files_;
-  std::uint64_t all_ = 0;  // bytes; 0: not known
+  std::uint64_t all_ = 0;  // bytes; 0 if not known
   std::atomic<std::uint64_t> read_ = 0;
   std::atomic<std::uint64_t> rows_ = 0;
   std::atomic<std::size_t> done_ = 0;
   const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
 
-/// Shows it on stderr, redrawn in place on a terminal, else as a line now and then, until it goes.
+/// Shows the progress on stderr until it is destroyed: on a terminal as a line that is redrawn, otherwise as a new
+/// line from time to time.
 class ProgressLine {
  public:
   ProgressLine(const Progress& progress, bool show);

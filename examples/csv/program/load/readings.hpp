@@ -1,5 +1,5 @@
 #pragma once
-// Files of readings, by a stream map.
+// Loads files of readings with a stream map.
 
 #include <filesystem>
 #include <optional>
@@ -12,7 +12,7 @@
 
 namespace program {
 
-/// As `plan_file`.
+/// Like `plan_file`.
 [[nodiscard]] etl::Result<FilePlan> plan_readings(const std::filesystem::path& file, const Load& options,
                                                   const etl::csv::FileMapping& told,
                                                   const std::optional<TargetColumns>& table);

@@ -30,7 +30,7 @@ Stages stages(const std::vector<FileResult>& files) {
   return all;
 }
 
-/// Of what was left out; `text` is how one is shown.
+/// The first ids of the streams that were left out. `text` formats an id.
 template <class F>
 std::vector<std::string> first_ids(const csv::readings::LeftOut& left_out, F text) {
   constexpr std::ptrdiff_t most = 5;
@@ -50,7 +50,7 @@ std::string json(const std::optional<csv::readings::LeftOut>& left_out) {
       fmt::join(first_ids(*left_out, [](const std::string& text) { return etl::json_string(text); }), ","));
 }
 
-/// "1 stream", "at least 10,000 streams".
+/// A count with its noun: "1 stream", "at least 10,000 streams".
 std::string counted(std::uint64_t number, std::string_view what, std::uint64_t most = UINT64_MAX) {
   return fmt::format("{}{} {}{}", number >= most ? "at least " : "", grouped(number), what, number == 1 ? "" : "s");
 }
@@ -87,7 +87,7 @@ std::uint64_t sum(const std::vector<FileResult>& files, std::uint64_t FileResult
   return all;
 }
 
-/// Rows of the file that this run and those before it have read. What is read again is there once.
+/// Number of rows of the file that this run and earlier runs have read. A row that was read again counts once.
 std::uint64_t whole_file(const FileResult& file) {
   const etl::ItemLedger& items = file.report.items;
   if (file.loaded_before == 0) return items.extracted;

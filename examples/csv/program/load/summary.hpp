@@ -1,5 +1,5 @@
 #pragma once
-// What became of each file, and of all of them.
+// The results of each file, and of the whole load.
 
 #include <chrono>
 #include <cstdint>
@@ -16,10 +16,10 @@
 namespace program {
 
 enum class FileState : std::uint8_t {
-  Loaded,   ///< all its good rows are in the table
-  Already,  ///< an earlier load has done so; nothing was read
+  Loaded,   ///< all good rows of the file are in the table
+  Already,  ///< an earlier load has loaded the file; nothing was read
   Failed,
-  Stopped,  ///< by a signal; the next load goes on
+  Stopped,  ///< stopped by a signal; the next load resumes
   NotRun,
 };
 [[nodiscard]] std::string_view to_string(FileState state) noexcept;
@@ -29,12 +29,12 @@ struct FileResult {
   FileState state = FileState::NotRun;
   std::optional<etl::Error> error{};
   etl::RunReport report{};
-  std::uint64_t dropped = 0;                              ///< of the loaded rows: the database did not keep them
-  std::uint64_t loaded_before = 0;                        ///< by an earlier run, which this one went on with
-  std::uint64_t rejected_before = 0;                      ///< by earlier loads, whose dead letters are kept
-  std::uint64_t bytes = 0;                                ///< read by this load, compressed as they are
-  std::optional<std::size_t> mapping_index{};             ///< which element of "files" of the mapping applied, from 0
-  std::optional<etl::csv::readings::LeftOut> left_out{};  ///< of a file of readings
+  std::uint64_t dropped = 0;                   ///< loaded rows that the database did not keep
+  std::uint64_t loaded_before = 0;             ///< rows loaded by the earlier run that this run resumed
+  std::uint64_t rejected_before = 0;           ///< rows rejected by earlier loads, whose dead letters are kept
+  std::uint64_t bytes = 0;                     ///< bytes read by this load, before decompression
+  std::optional<std::size_t> mapping_index{};  ///< index in "files" of the mapping that applied, counted from 0
+  std::optional<etl::csv::readings::LeftOut> left_out{};  ///< set for a file of readings
   /// The error with the file's name.
   [[nodiscard]] std::string problem() const;
 };
@@ -43,19 +43,19 @@ struct FileResult {
 struct Widened {
   std::string column;
   etl::csv::Kind from, to;
-  std::string file;  ///< the first that needs it
+  std::string file;  ///< the first file that needs the wider kind
 };
 
-/// A load, when it is over.
+/// The result of a load.
 struct Summary {
   std::vector<FileResult> files{};
-  std::optional<etl::Error> failure{};  ///< of what comes before or after the files
+  std::optional<etl::Error> failure{};  ///< an error before or after the loading of files
   std::chrono::nanoseconds elapsed{}, glob{}, check{}, merge{};
-  std::vector<Widened> widened{};             ///< columns of the table that was made
-  std::string emptied{};                      ///< the table that has no rows, though files were loaded before
-  std::vector<std::string> skipped_merges{};  ///< they have run, and no rows came since
+  std::vector<Widened> widened{};             ///< columns of the new table
+  std::string emptied{};                      ///< name of the table if it has no rows although files were loaded before
+  std::vector<std::string> skipped_merges{};  ///< scripts that have already run, with no new rows since
   bool dry_run = false;
-  bool begun = false;  ///< else the failure came before the first file
+  bool begun = false;  ///< false if the failure came before the first file
 
   [[nodiscard]] std::size_t count(FileState state) const noexcept;
   [[nodiscard]] etl::ItemLedger rows() const noexcept;
@@ -63,17 +63,18 @@ struct Summary {
   [[nodiscard]] std::uint64_t rejected_before() const noexcept;
   [[nodiscard]] std::uint64_t dropped() const noexcept;
   [[nodiscard]] std::uint64_t bytes() const noexcept;
-  /// Of all files, what earlier runs did included.
+  /// Rows of all files, including those of earlier runs.
   [[nodiscard]] std::uint64_t whole() const noexcept;
-  /// "left out: 5 readings of 2 streams that the mapping does not name: 'a', 'b'", or nothing; then of each file
-  /// without a stream that it names: "f.json: the mapping names none of its streams; it has 2 streams".
+  /// Lines such as "left out: 5 readings of 2 streams that the mapping does not name: 'a', 'b'", or nothing. Then one
+  /// line for each file that has no stream named by the mapping: "f.json: the mapping names none of its streams; it
+  /// has 2 streams".
   [[nodiscard]] std::vector<std::string> left_out() const;
-  /// Says `emptied`.
+  /// The message about `emptied`.
   [[nodiscard]] std::string empty_table() const;
-  /// After a signal: that it was one, which files are not finished, and how to go on. Empty: there was none.
+  /// The message after a signal: which files are not finished, and how to resume. Empty if there was no signal.
   [[nodiscard]] std::string stopped() const;
-  /// As etl-uniprot: 0 all loaded, 1 failed, 2 nothing was begun, 3 some rows rejected, 4 stopped, 5 stopped and not
-  /// drained.
+  /// The same codes as etl-uniprot: 0 all loaded, 1 failed, 2 nothing was begun, 3 some rows rejected, 4 stopped, 5
+  /// stopped and not drained.
   [[nodiscard]] int exit_code() const noexcept;
   [[nodiscard]] std::string text() const;
   [[nodiscard]] std::string json() const;

@@ -9,7 +9,7 @@
 namespace program {
 namespace {
 
-/// Lines of a text.
+/// The lines of a text.
 std::vector<std::string> lines_of(std::string_view text) {
   std::vector<std::string> lines;
   while (!text.empty()) {
@@ -20,7 +20,7 @@ std::vector<std::string> lines_of(std::string_view text) {
   return lines;
 }
 
-/// Under this name the record of a table is kept.
+/// The name under which the record of a table is kept.
 std::string record_name(const Load& options) { return fmt::format("table {}", options.table); }
 
 template <class Into>
@@ -71,7 +71,7 @@ etl::Result<TableRecord> settle_table(Into& into, const Load& options, const Tar
   auto kept = find(into, options);
   if (!kept) return etl::failure(std::move(kept.error()));
   if (create != nullptr) {
-    // Another load may have made it meanwhile, or be about to.
+    // Another load may have made the table meanwhile, or may be about to make it.
     const auto now = into.identity(options.table);
     if (!now) return etl::failure(now.error());
     const bool known = *kept && ((*kept)->identity == TableIdentity() || (*now && (*kept)->identity == **now));

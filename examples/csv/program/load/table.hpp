@@ -1,5 +1,5 @@
 #pragma once
-// What is kept of a table beside the progress of its files.
+// What the store keeps about a table beside the progress of its files.
 
 #include <cstdint>
 #include <optional>
@@ -15,24 +15,24 @@
 
 namespace program {
 
-/// What a store remembers of the table that files are loaded into. A value.
+/// What a store remembers about the table that files are loaded into. A value type.
 struct TableRecord {
-  std::uint64_t generation = 1;         ///< one more when the table was dropped and made again
-  TableIdentity identity{};             ///< empty: it is about to be made
-  std::vector<std::string> inferred{};  ///< columns whose types were found out when the table was made
+  std::uint64_t generation = 1;         ///< incremented when the table was dropped and made again
+  TableIdentity identity{};             ///< empty while the table is being made
+  std::vector<std::string> inferred{};  ///< columns whose types were inferred when the table was made
 
   [[nodiscard]] std::string text() const;
-  /// Nothing: it is none of these.
+  /// Nothing if the text is not a record.
   [[nodiscard]] static std::optional<TableRecord> from(std::string_view text);
   friend bool operator==(const TableRecord&, const TableRecord&) = default;
 };
 
-/// What is to become of the record of a table that is there, by what was kept (nothing: nothing was). A table that was
-/// dropped and made again is another one, into which nothing has been loaded. One that was restored from a copy,
-/// together with the store, is the same, unless it is empty.
+/// The new record of an existing table. `kept` is the old record, or nothing. A table that was dropped and made again
+/// is another table, into which nothing has been loaded. A table that was restored from a copy together with the store
+/// is the same table, unless it is empty.
 [[nodiscard]] TableRecord record_of(const std::optional<TableRecord>& kept, const TableIdentity& found, bool empty);
 
-/// Makes the table, if `create` is its columns, and keeps which one it is. Can be done again.
+/// Makes the table if `create` gives its columns, and keeps its identity. May be repeated.
 template <class Into>
 [[nodiscard]] etl::Result<TableRecord> settle_table(Into& into, const Load& options, const TargetColumns* create);
 extern template etl::Result<TableRecord> settle_table(IntoSqlite&, const Load&, const TargetColumns*);

@@ -1,5 +1,6 @@
 #pragma once
-// A store that tells when its database goes away, and when it is back: retries are silent otherwise.
+// A store that reports when its database cannot be reached, and when it can be reached again. Retries alone would be
+// silent.
 
 #include <memory>
 #include <mutex>
@@ -15,17 +16,17 @@
 
 namespace program {
 
-/// One line when the first attempt fails, and one when one succeeds. Thread-safe.
+/// Logs one line when the first attempt fails, and one when an attempt succeeds. Thread-safe.
 class Outage {
  public:
-  /// `away`, `back`: what to say.
+  /// `away` and `back` are the messages.
   Outage(const Log& log, std::string_view away, std::string_view back) : log_(log), away_(away), back_(back) {}
   template <class T>
   [[nodiscard]] etl::Result<T> seen(etl::Result<T> result) {
     const bool failed = !result && result.error().error_class == etl::ErrorClass::Transient;
     const std::lock_guard lock(mutex_);
     if (failed && !is_away_) {
-      const etl::Error& error = result.error();  // its cause says it, where a pool has tried several times
+      const etl::Error& error = result.error();  // if a pool has tried several times, the reason is in the cause
       log_(LogLevel::Warn, "{}: {}; trying again for up to two minutes", away_,
            error.cause ? error.cause->message() : error.message());
     }
@@ -41,7 +42,7 @@ class Outage {
   bool is_away_ = false;
 };
 
-/// Refers to both.
+/// Refers to both arguments.
 template <class Tx>
 class WatchedStore final : public etl::TransactionalStore<Tx> {
  public:
