@@ -15,10 +15,10 @@
 
 namespace program {
 
-/// What the command line chose, to be run: returns the exit code.
+/// The subcommand that the command line chose. Returns the exit code.
 using Chosen = std::function<int(const etl::StopToken&)>;
 
-// Each adds its subcommand, which sets `chosen` when it is called for.
+// Each function adds its subcommand, which sets `chosen` when the command line names it.
 void add_load(CLI::App& app, Chosen& chosen);
 void add_validate(CLI::App& app, Chosen& chosen);
 void add_status(CLI::App& app, Chosen& chosen);
@@ -36,7 +36,7 @@ inline int fail(const etl::Error& error, int code = exit_failed) {
   return code;
 }
 
-/// Where Druid is, and who asks.
+/// The URL of Druid and the user.
 struct Connection {
   std::string url = "http://localhost:8888";
   std::string user{};
@@ -46,7 +46,7 @@ void add_connection(CLI::App& command, Connection& connection);
 /// The password is in the environment variable DRUID_PASSWORD; without a user, DRUID_TOKEN is a bearer token.
 [[nodiscard]] etl::Result<etl::druid::Client> connect(const Connection& connection);
 
-/// "1.2 s".
+/// A duration such as "1.2 s".
 [[nodiscard]] std::string seconds(std::chrono::nanoseconds span);
 
 }  // namespace program

@@ -35,7 +35,7 @@ bool is_workbook([[maybe_unused]] const fs::path& file) {
 #endif
 }
 
-/// By the first character that is not blank.
+/// Whether the first character that is not blank belongs to JSON.
 bool is_json(const fs::path& file) {
   auto source = etl::io::open_input(file);
   std::array<char, 4096> bytes{};
@@ -62,7 +62,7 @@ etl::Result<csv::Reader> open_sheet([[maybe_unused]] const fs::path& file, [[may
     return etl::failure(std::move(sheet.error()));
   }
   csv::Dialect dialect;
-  dialect.max_lines = 1 << 20;  // quotes are right: a cell has as many lines as it has
+  dialect.max_lines = 1 << 20;  // quotes are always correct here, so a cell may have any number of lines
   dialect.sheet_column = sheet->first_column;
   return csv::Reader::from(std::move(sheet->text), dialect, reading, stop);
 #else
@@ -70,8 +70,8 @@ etl::Result<csv::Reader> open_sheet([[maybe_unused]] const fs::path& file, [[may
 #endif
 }
 
-/// Rows of delimited text or of a sheet. The first row is the header: a header that is taken for a row would go
-/// unnoticed.
+/// Opens delimited text or a sheet. The first row must be the header, because a header that is loaded as a row would
+/// stay unnoticed.
 etl::Result<csv::Reader> open(const fs::path& file, const InputOptions& options, csv::BadRows bad,
                               const std::stop_token& stop) {
   const csv::ReaderOptions reading{.bad_rows = bad};
@@ -88,7 +88,7 @@ etl::Result<csv::Reader> open(const fs::path& file, const InputOptions& options,
   return csv::Reader::open(file, dialect, reading, stop);
 }
 
-/// Appends a row as an object. An empty cell without quotes is null, and left out.
+/// Appends a row as an object. An unquoted empty cell is null and is left out.
 void append_row(std::string& text, const csv::Row& row, const std::vector<std::string>& keys) {
   text += '{';
   for (std::size_t i = 0; i < row.size(); ++i) {
@@ -141,7 +141,7 @@ etl::Result<std::vector<Column>> columns_of_rows(const fs::path& file, const Inp
   return columns;
 }
 
-/// The kind that takes the values of both.
+/// The kind that accepts the values of both kinds.
 csv::Kind wider(csv::Kind a, csv::Kind b) {
   if (a == b) return a;
   return is_number(a) && is_number(b) ? csv::Kind::Double : csv::Kind::Text;
@@ -193,7 +193,7 @@ etl::Result<void> read_json(csv::ndjson::Reader& reader, const Reading& to, cons
       if (!to.each) continue;
       std::string_view text = line.text;
       if (line.element && text.find_first_of("\r\n") != std::string_view::npos) {
-        joined.assign(text);  // line ends between the members of an element are blanks
+        joined.assign(text);  // line ends between the members of an element become blanks
         std::ranges::replace_if(joined, [](char c) { return c == '\r' || c == '\n'; }, ' ');
         text = joined;
       }
@@ -225,7 +225,7 @@ etl::Result<void> read_table(csv::Reader& reader, const Reading& to, const std::
   }
 }
 
-/// What is wrong with the file as a whole.
+/// Adds the problems of the file as a whole.
 csv::Validation finished(csv::Validator&& validator, const fs::path& file, std::string format, std::uint64_t bytes,
                          const csv::ValidationLimits& limits) {
   if (bytes > limits.max_bytes)

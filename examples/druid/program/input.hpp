@@ -19,26 +19,26 @@ namespace program {
 
 /// How files are read. The same for all files of a load.
 struct InputOptions {
-  std::string sheet{};      ///< of a workbook; empty: its only one
-  std::string delimiter{};  ///< one character; empty: found out
+  std::string sheet{};      ///< of a workbook; empty: its only sheet
+  std::string delimiter{};  ///< one character; empty: guessed
 };
 void add_input(CLI::App& command, InputOptions& options);
 
-/// What a column of the files holds, by all of their rows.
+/// What a column of the files contains, according to all rows.
 struct Column {
   std::string name{};
   etl::csv::Kind kind = etl::csv::Kind::Text;
-  double time_score = 0;       ///< from 0 to 1: how fit it is to be the time
+  double time_score = 0;       ///< from 0 to 1: how suitable the column is as the time
   std::uint64_t misfits = 0;   ///< values that are not of the kind
   std::string first_misfit{};  ///< "FILE: row N: 'VALUE'"
 };
 
-/// Columns in the order of the first file; JSON: of their first occurrence. Reads all rows.
+/// The columns in the order of the first file; for JSON, in the order of their first occurrence. Reads all rows.
 [[nodiscard]] etl::Result<std::vector<Column>> columns_of(const std::vector<std::filesystem::path>& files,
                                                           const InputOptions& options, const std::stop_token& stop);
 
-/// Reads a file to its end. Each row goes to `each`, unless it is null, as one JSON object without the line end; what
-/// is wrong with the rows goes to the validation. Columns must be those of `columns_of`. A stop is an error of code
+/// Reads a file to its end. If `each` is not null, it gets each row as one JSON object without the line end. Problems
+/// of rows are added to the validation. The columns must be those of `columns_of`. A stop is an error with the code
 /// `std::errc::operation_canceled`.
 [[nodiscard]] etl::Result<etl::csv::Validation> read_rows(
     const std::filesystem::path& file, const InputOptions& options, const std::vector<std::string>& names,

@@ -1,4 +1,4 @@
-// Limits of a validation, and etl-druid validate.
+// The limits of a validation, and etl-druid validate.
 #include <filesystem>
 #include <memory>
 #include <string>

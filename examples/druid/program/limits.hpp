@@ -1,5 +1,5 @@
 #pragma once
-// What a file must be to be loaded.
+// The conditions under which a file may be loaded.
 
 #include <filesystem>
 #include <stop_token>
@@ -12,9 +12,9 @@
 
 namespace program {
 
-/// Options that set the limits.
+/// Adds the options that set the limits.
 void add_limits(CLI::App& command, etl::csv::ValidationLimits& limits);
-/// Everything that is wrong with a file. An error: the file is not there, or a stop.
+/// Returns everything that is wrong with a file. Returns an error if the file does not exist, or after a stop.
 [[nodiscard]] etl::Result<etl::csv::Validation> validate(const std::filesystem::path& file, const InputOptions& options,
                                                          const etl::csv::ValidationLimits& limits,
                                                          const std::stop_token& stop);

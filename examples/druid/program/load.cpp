@@ -1,4 +1,4 @@
-// etl-druid load: files into a datasource.
+// etl-druid load: loads files into a datasource.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -32,7 +32,7 @@ namespace {
 namespace druid = etl::druid;
 namespace fs = std::filesystem;
 
-/// Where rows are staged when nothing is said.
+/// The default place in which rows are staged.
 std::string default_place() {
   const char* const bucket = std::getenv("S3_BUCKET_NAME");
   if (bucket != nullptr && *bucket != '\0') return fmt::format("s3://{}/uploads", bucket);
@@ -67,7 +67,7 @@ etl::Result<void> check_types(const druid::Client& client, const druid::Spec& sp
                               const std::stop_token& stop) {
   const auto existing = client.columns(spec.data_source, stop);
   if (!existing) {
-    // A cluster may offer its tasks without its queries.
+    // A cluster may serve tasks without serving queries.
     if (existing.error().code != druid::Problem::NotForwarded) return etl::failure(existing.error());
     say("etl-druid: the columns of '{}' are not known, because there is no broker: types are not compared\n",
         spec.data_source);
@@ -85,7 +85,7 @@ etl::Result<void> check_types(const druid::Client& client, const druid::Spec& sp
                   spec.data_source, changed));
 }
 
-/// Tells what has changed since it was told last.
+/// Reports what has changed since the last report.
 class Progress {
  public:
   void operator()(const druid::WatchProgress& progress) {
@@ -127,7 +127,8 @@ etl::Result<std::size_t> write_letters(const Options& options, const druid::Task
 class Load {
  public:
   Load(const Options& options, const etl::StopToken& stop) : options_(options), stop_(stop.drain()) {
-    if (!options.plan.time.empty()) limits_.min_time_columns = 0;  // the user knows better than any look at values
+    // A user who names the column knows better than a check of its values.
+    if (!options.plan.time.empty()) limits_.min_time_columns = 0;
   }
 
   int run() {
@@ -182,7 +183,7 @@ class Load {
     spec.input = input_of(staged->place);
     const auto result = ingest(client, spec, *staged);
     if (!result) {
-      // After a lost answer there may be a task that reads the files.
+      // If the answer was lost, a task that reads the files may exist.
       if (!etl::http::is_in_doubt(result.error())) clean(*staged);
       return fail(result.error(), code_of(result.error(), exit_failed));
     }
@@ -216,7 +217,7 @@ class Load {
       else
         letters = *written;
     }
-    // A task that may still run reads the files; rows without a letter are nowhere else.
+    // Keep the files if a task that reads them may still run, or if they hold the only copy of rows without a letter.
     const bool ended = result.status && result.status->state != druid::TaskState::Running;
     if (ended && !lost) clean(staged);
     clock_.end("clean up");

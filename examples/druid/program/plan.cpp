@@ -28,7 +28,7 @@ DimensionType type_of(etl::csv::Kind kind) {
   }
 }
 
-/// The column that was named, or the one that is fittest by its name, type, nulls and number of values.
+/// The column that the user named, or the most suitable column by name, type, nulls and number of values.
 etl::Result<std::string> time_column(const Plan& plan, const std::vector<Column>& columns) {
   if (!plan.time.empty()) return plan.time;
   std::vector<std::string> best;
@@ -45,7 +45,7 @@ etl::Result<std::string> time_column(const Plan& plan, const std::vector<Column>
                                           fmt::join(best, ", ")));
 }
 
-/// "longSum:total:quantity" and "count:rows".
+/// Parses "longSum:total:quantity" and "count:rows".
 etl::Result<druid::Metric> metric_of(const std::string& text) {
   const std::size_t first = text.find(':');
   if (first == std::string::npos)
@@ -62,7 +62,7 @@ etl::Result<druid::Grain> grain_of(std::string_view option, const std::string& n
   return *grain;
 }
 
-/// Types that were said, by column.
+/// The types that the user gave, by column.
 etl::Result<std::map<std::string, DimensionType>> types_of(const Plan& plan, const std::vector<Column>& columns) {
   static const std::map<std::string_view, DimensionType> names{
       {"string", DimensionType::String}, {"long", DimensionType::Long}, {"double", DimensionType::Double},
@@ -107,7 +107,7 @@ etl::Result<druid::Spec> spec_of(const Plan& plan, const std::vector<Column>& co
     if (inputs.contains(column.name)) continue;
     const auto said = types->find(column.name);
     const DimensionType type = said != types->end() ? said->second : type_of(column.kind);
-    // Druid would keep these rows with a null in place of the value.
+    // Druid would keep these rows with null in place of the value.
     if (said == types->end() && type != DimensionType::String &&
         column.misfits > static_cast<std::uint64_t>(plan.max_bad_rows))
       return wrong(
@@ -124,12 +124,13 @@ etl::Result<druid::Spec> spec_of(const Plan& plan, const std::vector<Column>& co
   if (!query) return etl::failure(query.error());
   spec.granularity = {.segment = *segment, .query = *query, .rollup = plan.rollup};
   spec.tuning.max_parse_exceptions = plan.max_bad_rows;
-  spec.tuning.max_saved_parse_exceptions = std::max<std::int64_t>(100, plan.max_bad_rows);  // each gets a dead letter
+  // Each bad row gets a dead letter.
+  spec.tuning.max_saved_parse_exceptions = std::max<std::int64_t>(100, plan.max_bad_rows);
   return spec;
 }
 
 void add_plan(CLI::App& command, Plan& plan) {
-  constexpr int most_bad_rows = 10'000;  // whose texts a report of Druid can still hold
+  constexpr int most_bad_rows = 10'000;  // a report of Druid can still hold the texts of this many rows
   command.add_option("--datasource", plan.data_source, "Name of the datasource")->required();
   command.add_option("--mode", plan.mode, "append adds rows; replace replaces those of the same time")
       ->check(CLI::IsMember({"append", "replace"}));

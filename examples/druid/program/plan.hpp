@@ -1,5 +1,5 @@
 #pragma once
-// What a load's command line and the columns of its files make of a spec.
+// Makes a spec from the command line of a load and the columns of its files.
 
 #include <cstdint>
 #include <string>
@@ -12,7 +12,7 @@
 
 namespace program {
 
-/// How rows become those of a datasource.
+/// How rows become rows of a datasource.
 struct Plan {
   std::string data_source{};
   std::string mode{};
@@ -29,7 +29,7 @@ struct Plan {
 };
 void add_plan(CLI::App& command, Plan& plan);
 
-/// All but the input. An error names the option that is wrong or missing.
+/// The spec without its input. An error names the option that is wrong or missing.
 [[nodiscard]] etl::Result<etl::druid::Spec> spec_of(const Plan& plan, const std::vector<Column>& columns);
 
 }  // namespace program

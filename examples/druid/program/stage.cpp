@@ -27,7 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 constexpr const char* rows_file = "rows.json.gz";
 
-/// ".SALES-HOST-PID.part.json.gz": before the PID.
+/// The begin of a name such as ".SALES-HOST-PID.part.json.gz", up to the PID.
 std::string part_prefix(const std::string& data_source) {
   char host[256] = "unknown";
   static_cast<void>(::gethostname(host, sizeof host - 1));
@@ -50,7 +50,7 @@ void remove_parts_of_the_dead(const fs::path& folder, const std::string& prefix)
   }
 }
 
-/// Writes whole blocks: a call for each row would cost more than the row.
+/// Writes whole blocks, because a call for each row would cost more than the row itself.
 class Rows {
  public:
   explicit Rows(etl::io::Sink sink) : sink_(std::move(sink)) {}
@@ -81,7 +81,7 @@ class Rows {
   std::uint64_t count_ = 0;
 };
 
-/// Below which files are written: the place itself, or that of temporary files.
+/// The folder for files in progress: the place itself, or the folder for temporary files.
 fs::path folder_of(const std::string& place) {
   return etl::io::is_store_url(place) ? fs::temp_directory_path() / "etl-druid-parts" : fs::absolute(place);
 }
@@ -92,7 +92,7 @@ std::string below(std::string place, std::string_view name) {
   return place.append("/").append(name);
 }
 
-/// Puts the finished part where Druid reads it.
+/// Moves the finished part to the place where Druid reads it.
 etl::Result<void> publish(const fs::path& part, const std::string& place, const std::stop_token& stop) {
   std::error_code failed;
   if (etl::io::is_store_url(place)) {
@@ -152,7 +152,7 @@ etl::Result<Staged> stage(const std::vector<fs::path>& files, const std::vector<
   const fs::path part = folder / fmt::format("{}{}{}", prefix, ::getpid(), part_suffix);
   auto sink = etl::io::create_file(part);
   if (!sink) return etl::failure(std::move(sink.error()));
-  constexpr int fast = 1;  // Druid reads it once
+  constexpr int fast = 1;  // Druid reads the file only once, so fast compression is enough
   Rows rows(etl::io::deflate(std::move(*sink), fast));
   Staged staged;
   etl::Result<void> done;

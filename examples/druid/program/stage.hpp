@@ -1,5 +1,5 @@
 #pragma once
-// Rows of files, written to a folder or bucket that Druid reads.
+// Writes the rows of files to a folder or bucket that Druid reads.
 
 #include <cstdint>
 #include <filesystem>
@@ -16,19 +16,19 @@
 
 namespace program {
 
-/// What was staged: one compressed file or object with one JSON object a row.
+/// The staged rows: one compressed file or object, with one JSON object per row.
 struct Staged {
-  std::string place{};   ///< its folder, of this load alone, as a path or an s3:// URL
+  std::string place{};   ///< the folder of this load alone, as a path or an s3:// URL
   std::string digest{};  ///< SHA-256 of the rows
   std::uint64_t rows = 0;
-  std::vector<etl::csv::Validation> files{};  ///< what was found in each file
+  std::vector<etl::csv::Validation> files{};  ///< validation of each file
   [[nodiscard]] bool valid() const noexcept;
-  /// A row by its line in what is staged, from 1. Nothing: it cannot be read, or has fewer lines.
+  /// A row by its line in the staged file, counted from 1. Nothing if the file cannot be read or has fewer lines.
   [[nodiscard]] std::optional<std::string> row(std::uint64_t line) const;
   void remove() const;
 };
 
-/// How Druid reads what is staged in a place.
+/// The input that makes Druid read the staged rows of a place.
 [[nodiscard]] etl::druid::Input input_of(const std::string& place);
 
 /// Where and how to stage.
@@ -39,9 +39,9 @@ struct StageOptions {
   std::string data_source{};
 };
 
-/// Reads and validates all files, and writes their rows below `place`, if they are valid. The same rows always go to
-/// the same place. Unfinished files that processes of this machine left when they were killed are removed. A stop is an
-/// error of code `std::errc::operation_canceled`.
+/// Reads and validates all files. If they are valid, writes their rows below `place`. The same rows always go to the
+/// same place. Removes unfinished files that killed processes of this machine have left. A stop is an error with the
+/// code `std::errc::operation_canceled`.
 [[nodiscard]] etl::Result<Staged> stage(const std::vector<std::filesystem::path>& files,
                                         const std::vector<std::string>& names, const StageOptions& options,
                                         const std::stop_token& stop);

@@ -1,5 +1,5 @@
 #pragma once
-// What a load says at its end.
+// The summary at the end of a load.
 
 #include <chrono>
 #include <cstddef>
@@ -16,16 +16,16 @@ namespace program {
 /// Spans of time by stage, in the order of the stages.
 using StageTimes = std::vector<std::pair<std::string, std::chrono::nanoseconds>>;
 
-/// Measures stages that follow one another.
+/// Measures consecutive stages.
 class StageClock {
  public:
-  /// The stage that ran since the last call has ended.
+  /// Ends the stage that began at the last call.
   void end(std::string_view stage) { add(stage, step()); }
-  /// A stage that was measured elsewhere.
+  /// Adds a stage that was measured elsewhere.
   void add(std::string_view stage, std::chrono::nanoseconds span) { times_.emplace_back(stage, span); }
-  /// The time since the last call belongs to stages that were added.
+  /// Drops the time since the last call, because it belongs to stages that were added.
   void skip() { step(); }
-  /// All stages, and "total".
+  /// The times of all stages, and "total".
   [[nodiscard]] StageTimes times() const {
     StageTimes all = times_;
     all.emplace_back("total", Clock::now() - begin_);
@@ -45,8 +45,8 @@ class StageClock {
 
 struct Summary {
   std::string data_source{};
-  std::uint64_t rows = 0;   ///< that were staged
-  std::size_t letters = 0;  ///< that were written
+  std::uint64_t rows = 0;   ///< staged rows
+  std::size_t letters = 0;  ///< dead letters written
   const etl::druid::TaskResult& result;
   StageTimes times{};
 };

@@ -64,7 +64,7 @@ int query(const Options& options, const etl::StopToken& stop) {
     const auto size = (*rows)->read(buffer);
     if (!size) return fail(size.error());
     if (*size == 0) return 0;
-    // Druid ends the result with an empty line, which is no row.
+    // Druid ends the result with an empty line, which is not a row.
     for (const char c : std::string_view(buffer.data(), *size)) {
       if (c != '\n' || !line_end) std::putchar(c);
       line_end = c == '\n';

@@ -29,13 +29,13 @@ Result<json::value> parse(std::string_view what, std::string_view text) {
   return value;
 }
 
-/// A member, or null.
+/// A member of an object, or null.
 const json::value* member(const json::value* value, std::string_view name) {
   const json::object* const object = value == nullptr ? nullptr : value->if_object();
   return object == nullptr ? nullptr : object->if_contains(name);
 }
 
-/// Empty for null and for what is no text.
+/// The text of a value; empty for null and for other types.
 std::string text_of(const json::value* value) {
   const json::string* const text = value == nullptr ? nullptr : value->if_string();
   return text == nullptr ? std::string() : std::string(text->data(), text->size());
@@ -53,7 +53,7 @@ std::uint64_t count_of(const json::value* value) {
   return number && *number > 0 ? static_cast<std::uint64_t>(*number) : 0;
 }
 
-/// The object of one task. Older versions have only `status`, newer ones `statusCode` as well.
+/// The status of one task. Older versions of Druid have only `status`, newer versions also `statusCode`.
 std::optional<TaskStatus> status_of(const json::value* value) {
   TaskStatus made;
   std::string state = text_of(member(value, "statusCode"));
@@ -88,8 +88,8 @@ RowStats rows_of(const json::value* stats) {
   return made;
 }
 
-/// Reads "(Path: file:/data/rows.json.gz, Record: 2, Line: 2)" at the end of what is wrong with a row. Data of the spec
-/// itself has no path.
+/// Reads the place of a bad row from the end of its description, such as "(Path: file:/data/rows.json.gz, Record: 2,
+/// Line: 2)". Data within the spec has no path.
 void find_place(BadRow& row) {
   constexpr std::string_view path = "(Path: ";
   constexpr std::string_view record = "Record: ";
@@ -111,7 +111,7 @@ std::vector<BadRow> bad_rows_of(const json::value* events) {
   std::vector<BadRow> made;
   if (events == nullptr || !events->is_array()) return made;
   for (const json::value& event : events->get_array()) {
-    if (event.is_string()) {  // without its parts
+    if (event.is_string()) {  // older form without parts
       find_place(made.emplace_back(BadRow{.kind = "unparseable", .details = {text_of(&event)}}));
       continue;
     }
@@ -125,7 +125,7 @@ std::vector<BadRow> bad_rows_of(const json::value* events) {
   return made;
 }
 
-/// What a cell of a table holds, as a text.
+/// The value of a cell as a text.
 std::optional<std::string> cell_of(const json::value& value) {
   if (value.is_null()) return std::nullopt;
   if (value.is_string()) return text_of(&value);

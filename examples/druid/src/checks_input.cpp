@@ -90,7 +90,7 @@ void check_character(std::string_view field, const std::string& text, Problems& 
   if (text.size() != 1) to.add(field, fmt::format("'{}' has {} bytes; give one character", text, text.size()));
 }
 
-/// What CSV and TSV share.
+/// Checks what CSV and TSV share.
 template <class Format>
 void check_delimited(const Format& format, std::string_view delimiter, Problems& to) {
   if (format.header && !format.columns.empty())

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::string_view time_name = "__time";
 
-/// Whether letters outside of quotes are those of patterns of Joda-Time.
+/// Whether all letters outside of quotes are pattern letters of Joda-Time.
 bool is_joda_pattern(std::string_view format) {
   constexpr std::string_view letters = "GCxwweEyYDMdaKhHkmsSzZ";
   bool quoted = false;
@@ -132,7 +132,7 @@ void check_transforms(const Spec& spec, Problems& to) {
            fmt::format("'{}' is no JSON object with a type; write a filter of Druid", spec.transforms.filter));
 }
 
-/// Whether a span of `grain` begins at `time`.
+/// Whether an interval of length `grain` begins at `time`.
 bool begins(Millis time, Grain grain) {
   using namespace std::chrono;
   const auto multiple_of = [&](auto span) { return time.time_since_epoch() % span == milliseconds(0); };

@@ -28,7 +28,7 @@ void check_names(const std::vector<std::string>& names, Problems& to) {
                                                  : fmt::format("'{}' stands there twice; leave one out", name));
 }
 
-/// Perfect roll-up cannot append.
+/// Checks that the mode is not Append, because perfect roll-up cannot append.
 void check_append(const Spec& spec, std::string_view kind, Problems& to) {
   if (spec.mode.append() != nullptr)
     to.add("tuning.partitions", fmt::format("are {}, and the mode is Append, which Druid allows with DynamicPartitions "

@@ -21,7 +21,7 @@ namespace etl::inline v0::druid {
 namespace {
 
 constexpr std::string_view json_type = "application/json";
-/// All time, as Druid writes it.
+/// The interval of all time, as Druid writes it.
 constexpr std::string_view eternity = "-146136543-09-08T08:23:32.096Z/146140482-04-24T15:36:27.903Z";
 
 Error with_code(Error error, Problem problem, ErrorClass error_class) {
@@ -30,7 +30,7 @@ Error with_code(Error error, Problem problem, ErrorClass error_class) {
   return error;
 }
 
-/// "POST URL: 400 Bad Request: BODY" with the first sentence of the body in its place.
+/// Replaces BODY in "POST URL: 400 Bad Request: BODY" by the first sentence of the body.
 Error with_first_sentence(Error error) {
   for (const std::string_view begin : {": {", ": <"})
     if (const std::size_t at = error.context.find(begin); at != std::string::npos)
@@ -46,7 +46,7 @@ std::string task_path(std::string_view id, std::string_view what) {
   return fmt::format("/druid/indexer/v1/task/{}/{}", http::percent_encoded(id), what);
 }
 
-/// The URL of a server without the "/" at its end, and without the user, whose credentials go to `auth`.
+/// The URL of a server without a "/" at its end and without the user. The user's credentials go to `auth`.
 std::string base_of(std::string_view name, const std::string& text, http::Auth& auth,
                     std::vector<std::string>& problems) {
   const Result<http::Url> url = http::Url::parse(text);
@@ -73,7 +73,7 @@ struct Client::State {
   std::string broker;
   unsigned max_redirects;
 
-  /// The answer of the server that leads, whatever its status.
+  /// The answer of the leading server, whatever its status.
   [[nodiscard]] Result<http::Response> ask(http::Request& request, std::string_view path,
                                            const std::stop_token& stop) const {
     request.max_redirects = 0;
@@ -85,7 +85,7 @@ struct Client::State {
       if (!redirect || !place) return response;
       Result<std::string> leader = leader_of(request, *place, path);
       if (!leader) return failure(std::move(leader.error()));
-      // Servers that do not agree on their leader are about to elect one.
+      // If servers do not agree on their leader, an election is in progress.
       if (left == 0)
         return Error{.code = http::Problem::Redirect,
                      .error_class = ErrorClass::Transient,
@@ -95,7 +95,8 @@ struct Client::State {
     }
   }
 
-  /// The URL of the leader. A redirect that changes more than the server is not followed, because credentials go along.
+  /// The URL of the leader. A redirect that changes more than the server is not followed, because the request carries
+  /// credentials.
   [[nodiscard]] Result<std::string> leader_of(const http::Request& request, std::string_view place,
                                               std::string_view path) const {
     const Result<http::Url> here = http::Url::parse(request.url);
@@ -119,7 +120,7 @@ struct Client::State {
     Error error = http.error_of(request, response, said.empty() ? " " : said);
     const bool java = response.status == 500 && says(response, "Exception") && !says(response, "TimeoutException");
     if (java) error.error_class = ErrorClass::Rejected;
-    // Other servers of Druid say nothing, or show the page of their web server.
+    // Other servers of Druid answer with an empty body, or with the error page of their web server.
     const bool no_page = response.body.empty() || says(response, "<title>Error 404 Not Found</title>");
     if (response.status == 404 && no_page)
       return with_code(
@@ -136,7 +137,7 @@ struct Client::State {
     if (response && !response->ok()) return error_of(request, *response);
     return response;
   }
-  /// About a task, whose absence has a code of its own.
+  /// Calls for a task. A missing task has its own error code.
   [[nodiscard]] Result<http::Response> call_task(http::Request request, std::string_view path, Problem missing,
                                                  const std::stop_token& stop) const {
     Result<http::Response> response = ask(request, path, stop);

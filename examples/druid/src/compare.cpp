@@ -9,7 +9,7 @@
 namespace etl::inline v0::druid {
 namespace {
 
-/// The type of SQL; empty: Druid chooses it.
+/// The SQL type of a dimension; empty if Druid chooses the type.
 std::string_view type_of(DimensionType type) {
   switch (type) {
     case DimensionType::String: return "VARCHAR";
@@ -21,7 +21,7 @@ std::string_view type_of(DimensionType type) {
   }
   return {};
 }
-/// The same of a metric such as "longSum".
+/// The SQL type of a metric such as "longSum".
 std::string_view type_of(std::string_view metric) {
   if (metric == "count" || metric.starts_with("long")) return "BIGINT";
   if (metric.starts_with("double")) return "DOUBLE";

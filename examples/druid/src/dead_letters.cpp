@@ -11,7 +11,7 @@ namespace {
 
 bool is_lost(const BadRow& row) { return row.kind != "processedWithError"; }
 
-/// "etl_sales_HASH" of "etl_sales_HASH_3": attempts of one content are one.
+/// "etl_sales_HASH" for "etl_sales_HASH_3": all attempts to load the same content share this name.
 std::string content_of(const std::string& task) {
   const std::size_t end = task.rfind('_');
   const bool numbered = end != std::string::npos && end + 1 < task.size() &&

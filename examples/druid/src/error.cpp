@@ -31,7 +31,7 @@ class Category final : public std::error_category {
   }
 };
 
-/// The text inside of the first element of this name, entities decoded.
+/// The text in the first element with this name, with entities decoded.
 std::optional<std::string> element(std::string_view html, std::string_view name) {
   const std::string open = "<" + std::string(name) + ">";
   const std::size_t begin = html.find(open);
@@ -46,7 +46,7 @@ std::optional<std::string> element(std::string_view html, std::string_view name)
   return text;
 }
 
-/// The message of an error object, from the outside to the inside; empty: there is none.
+/// The message of an error object, from outer to inner objects; empty if there is none.
 std::string message_of(const json::object& object) {
   for (const std::string_view name : {"errorMessage", "errorMsg", "error", "message", "Access-Check-Result"}) {
     const json::value* const found = object.if_contains(name);
@@ -58,7 +58,7 @@ std::string message_of(const json::object& object) {
   return {};
 }
 
-/// The length of "org.apache.druid.java.util.common.ISE: " at the beginning, or 0.
+/// The length of a class name such as "org.apache.druid.java.util.common.ISE: " at the beginning, or 0.
 std::size_t class_name(std::string_view text) {
   std::size_t dots = 0;
   std::size_t at = 0;
@@ -89,13 +89,13 @@ std::string first_sentence(std::string_view said) {
     const json::value parsed = json::parse(said, failed);
     if (!failed && parsed.is_object()) {
       const std::string message = message_of(parsed.get_object());
-      // The message may itself be a stack, but it is no second envelope.
+      // The message may itself be a stack trace, but not another error object.
       text = message.starts_with('{') ? message : first_sentence(message);
       return text;
     }
   } else if (text.compare(begin, 1, "<") == 0) {
     text = element(text, "title").value_or("");
-    constexpr std::string_view start = "Error ";  // and the status
+    constexpr std::string_view start = "Error ";  // followed by the status
     if (text.starts_with(start)) text.erase(0, std::min(text.find(' ', start.size()), text.size()));
   }
   text.erase(0, std::min(text.find_first_not_of(" \r\n\t"), text.size()));

@@ -40,7 +40,8 @@ class Ingestion {
   }
 
  private:
-  /// Druid has a task of the next id that this ingestion can watch. True: it had the task before.
+  /// Makes sure that Druid has a task that this ingestion can watch, and tries further ids if necessary. Returns true
+  /// if Druid had the task before.
   Result<bool> place() {
     for (;; ++attempt_) {
       Result<std::string> id = task_id(spec_, options_.content, attempt_);
@@ -51,8 +52,8 @@ class Ingestion {
       if (done.error().code != Problem::TaskExists) return failure(done.error());
       const Result<TaskStatus> status = retry(options_.retry, [&] { return client_.status(spec_.id, stop_); }, waiter_);
       if (!status) return failure(status.error());
-      // Rows that were appended must not be appended again. Rows that once replaced others may have been replaced
-      // since.
+      // Appended rows must not be appended again. Rows that replaced others may have been replaced themselves since
+      // then.
       const bool ended = status->state == TaskState::Failed ||
                          (status->state == TaskState::Success && spec_.mode.replace() != nullptr);
       if (!ended) return true;

@@ -8,7 +8,7 @@
 namespace etl::inline v0::druid {
 namespace {
 
-/// Takes texts off the front of a text.
+/// Takes parts off the front of a text.
 class Cutter {
  public:
   explicit Cutter(std::string_view text) : rest_(text) {}
@@ -18,7 +18,7 @@ class Cutter {
     rest_.remove_prefix(1);
     return true;
   }
-  /// A number of `least` to `most` digits.
+  /// Takes a number of `least` to `most` digits.
   std::optional<int> number(std::size_t least, std::size_t most) noexcept {
     std::size_t size = 0;
     while (size < rest_.size() && size < most && rest_[size] >= '0' && rest_[size] <= '9') ++size;
@@ -43,7 +43,7 @@ std::optional<std::chrono::milliseconds> parse_fraction(Cutter& text) {
   return std::chrono::floor<std::chrono::milliseconds>(nanos);
 }
 
-/// The time of day and the zone, as what is added to the day.
+/// Parses the time of day and the zone. Returns the time to add to the day.
 std::optional<std::chrono::milliseconds> parse_clock(Cutter& text) {
   using namespace std::chrono;
   const auto hour = text.number(2, 2);

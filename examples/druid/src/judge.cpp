@@ -31,7 +31,7 @@ void judge_failed(TaskResult& result, const std::string& asked_to_end) {
   if (result.outcome == TaskOutcome::Failed && result.report) result.reason += first_bad_row(*result.report);
 }
 
-/// Why a task that succeeded did not load what was sent; empty: it did.
+/// Why a successful task did not load what was sent; empty if it did.
 std::string missing_rows(const TaskReport& report, std::optional<std::uint64_t> sent) {
   const RowStats& rows = report.rows;
   if (sent && *sent != rows.read())

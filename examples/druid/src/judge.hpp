@@ -1,5 +1,5 @@
 #pragma once
-// What the end of a task means.
+// Interprets the end of a task.
 
 #include <cstdint>
 #include <optional>
@@ -9,8 +9,8 @@
 
 namespace etl::inline v0::druid {
 
-/// Sets outcome and reason of a task that has ended from its status and report. `asked_to_end`: why this watch shut it
-/// down, or empty.
+/// Sets outcome and reason of a task that has ended, from its status and report. `asked_to_end` is the reason for
+/// which this watch shut the task down, or empty.
 void judge(TaskResult& result, std::optional<std::uint64_t> rows_sent, const std::string& asked_to_end);
 
 }  // namespace etl::inline v0::druid

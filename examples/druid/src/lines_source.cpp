@@ -24,7 +24,7 @@ class CompleteLines final : public io::ByteSource {
     if (!got) return got;
     for (const char c : to.first(*got)) line_ends_ = c == '\n' ? line_ends_ + 1 : c == '\r' ? line_ends_ : 0;
     any_ = any_ || *got > 0;
-    // An empty result is an empty line alone.
+    // An empty result consists of one empty line.
     if (*got > 0 || line_ends_ >= 2 || (any_ && consumed() <= 2 && line_ends_ == 1)) return got;
     return Error{
         .code = http::Problem::Incomplete,

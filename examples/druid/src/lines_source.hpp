@@ -5,7 +5,8 @@
 
 namespace etl::inline v0::druid {
 
-/// Passes lines on. Druid ends complete results with an empty line: without it, reading fails at the end.
+/// Passes on the lines of a result. Druid ends a complete result with an empty line; if it is missing, reading fails
+/// at the end.
 [[nodiscard]] io::Source complete_lines(io::Source source);
 
 }  // namespace etl::inline v0::druid

@@ -1,5 +1,5 @@
 #pragma once
-// Which objects a task loads, and whether it has.
+// The objects that a task loads, and whether it has loaded them.
 
 #include <cstdint>
 #include <string>
@@ -11,7 +11,7 @@
 
 namespace etl::inline v0::druid {
 
-/// The rows of one batch.
+/// An object with the rows of one batch.
 struct StagedObject {
   std::string key{};
   std::uint64_t rows = 0;
@@ -19,13 +19,13 @@ struct StagedObject {
 
 struct Manifest {
   std::vector<StagedObject> objects{};
-  std::string content{};  ///< digest of the keys, which the task's id is made of
-  std::string task{};     ///< id of the first task, or of the one that has loaded the rows
-  bool loaded = false;    ///< the objects are not needed any more, and may be gone in part
+  std::string content{};  ///< digest of the keys; the id of the task is made from it
+  std::string task{};     ///< id of the first task, or of the task that has loaded the rows
+  bool loaded = false;    ///< the objects are no longer needed, and some may already be removed
 };
 
 [[nodiscard]] std::string to_json(const Manifest& manifest);
-/// `name`: of the manifest, in errors.
+/// `name` is the name of the manifest in errors.
 [[nodiscard]] Result<Manifest> parse_manifest(std::string_view text, std::string_view name);
 
 }  // namespace etl::inline v0::druid

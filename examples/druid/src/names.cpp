@@ -1,4 +1,4 @@
-// Names of Druid for enumerators.
+// Druid's names for enumerators.
 
 #include <algorithm>
 #include <array>

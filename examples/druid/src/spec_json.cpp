@@ -1,4 +1,4 @@
-// A spec as JSON.
+// Writes a spec as JSON.
 
 #include <array>
 #include <cstddef>
@@ -28,7 +28,7 @@ json::array names(const std::vector<std::string>& from) {
   return made;
 }
 
-/// A secret that Druid's processes take from their environment.
+/// A secret that Druid's processes read from an environment variable.
 json::object from_environment(const std::string& variable) { return {{"type", "environment"}, {"variable", variable}}; }
 
 json::object input_of(const InlineInput& input) { return {{"type", "inline"}, {"data", input.data}}; }
@@ -244,7 +244,7 @@ json::object task_of(const Spec& spec) {
   return made;
 }
 
-/// Nothing, or all problems as one error.
+/// Returns all problems of the spec as one error, if there are any.
 Result<void> checked(const Spec& spec) {
   const std::vector<std::string> found = problems(spec);
   if (found.empty()) return {};

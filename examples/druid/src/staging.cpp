@@ -17,7 +17,7 @@
 namespace etl::inline v0::druid {
 namespace {
 
-/// Appends to a text.
+/// A sink that appends to a text.
 class ToText final : public io::ByteSink {
  public:
   explicit ToText(std::string& to) : to_(to) {}
@@ -32,7 +32,7 @@ class ToText final : public io::ByteSink {
 };
 
 Result<std::string> compressed(std::string_view text) {
-  constexpr int fast = 1;  // Druid reads it once
+  constexpr int fast = 1;  // Druid reads the object only once, so fast compression is enough
   std::string made;
   io::Sink sink = io::deflate(std::make_unique<ToText>(made), fast);
   if (auto written = sink->write(text); !written) return failure(std::move(written.error()));
@@ -42,7 +42,7 @@ Result<std::string> compressed(std::string_view text) {
 
 constexpr std::string_view object_suffix = ".json.gz";
 
-/// The number of rows in "PREFIXKEY-ROWS.json.gz"; nothing: no object of a batch.
+/// Reads the number of rows in "PREFIXKEY-ROWS.json.gz". Nothing if the object does not belong to a batch.
 std::optional<StagedObject> object_of(const std::string& key) {
   if (!key.ends_with(object_suffix)) return std::nullopt;
   const std::string_view name = std::string_view(key).substr(0, key.size() - object_suffix.size());
@@ -56,7 +56,7 @@ std::optional<StagedObject> object_of(const std::string& key) {
   return made;
 }
 
-/// "KEY" of "PREFIXKEY-ROWS.json.gz".
+/// The part "PREFIXKEY" of "PREFIXKEY-ROWS.json.gz".
 std::string_view batch_of(const StagedObject& object) {
   const std::string_view key = object.key;
   return key.substr(0, key.rfind('-'));
@@ -87,7 +87,7 @@ struct Staging::State {
   io::AnyObjectStore store;
   Client client;
   StagingOptions options;
-  std::string folder;  ///< PREFIX and the source's own part
+  std::string folder;  ///< PREFIX and the part for the source
   std::mutex mutex{};
   std::optional<Loaded> loaded{};
 
@@ -113,7 +113,7 @@ struct Staging::State {
     return done ? Result<void>() : failure(done.error());
   }
 
-  /// Removes what a load has left that has ended, and what belongs to other sources.
+  /// Removes what a finished load has left, and objects of other sources.
   Result<void> clean(const std::stop_token& stop) const {
     auto manifest = read_manifest(stop);
     if (!manifest) return failure(std::move(manifest.error()));
@@ -133,7 +133,7 @@ struct Staging::State {
     return ended || options.restart ? store.remove(manifest_key(), stop) : Result<void>();
   }
 
-  /// What batches have staged, sorted by key.
+  /// The objects that batches have staged, sorted by key.
   [[nodiscard]] Result<std::vector<StagedObject>> objects(const std::stop_token& stop) const {
     std::vector<StagedObject> found;
     const auto listed = io::for_each_object(
@@ -185,7 +185,7 @@ struct Staging::State {
     manifest.task = result->id;
     manifest.loaded = true;
     made.result = std::move(*result);
-    // From here on the rows are loaded: what cannot be removed now is removed by the next `open`.
+    // The rows are loaded from here on. What cannot be removed now is removed by the next `open`.
     if (auto written = write_manifest(manifest, stop); !written) return failure(std::move(written.error()));
     if (auto removed = remove(manifest.objects, stop); !removed) return failure(std::move(removed.error()));
     if (auto removed = store.remove(manifest_key(), stop); !removed) return failure(std::move(removed.error()));
@@ -203,7 +203,8 @@ struct Staging::State {
                                                      : fmt::format("Druid does not tell the texts of {} of them; raise "
                                                                    "Tuning::max_saved_parse_exceptions",
                                                                    lost)));
-    std::map<std::string, std::vector<std::string>> lines;  // by the end of the file's URI, of files with bad rows
+    // Lines of files with bad rows, by the end of the file's URI.
+    std::map<std::string, std::vector<std::string>> lines;
     const auto text = [&](const BadRow& row) -> std::optional<std::string> {
       const std::size_t at = row.file.rfind(folder);
       if (row.line == 0 || at == std::string::npos) return std::nullopt;
@@ -216,7 +217,7 @@ struct Staging::State {
     if (auto written = options.dead_letters->write(letters); !written) return failure(std::move(written.error()));
     return letters.size();
   }
-  /// The rows of an object; none where it cannot be read.
+  /// The rows of an object; none if the object cannot be read.
   [[nodiscard]] std::vector<std::string> lines_of(const std::string& key, const std::stop_token& stop) const {
     auto opened = io::open_object(store, key, {}, stop);
     if (!opened) return {};

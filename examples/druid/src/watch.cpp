@@ -47,7 +47,7 @@ class Watcher {
   }
 
  private:
-  /// False: the outcome is known without the end of the task.
+  /// Returns false if the outcome is known without the end of the task.
   bool wait_for_end() {
     const TimePoint deadline = options_.deadline ? after(*options_.deadline) : TimePoint::max();
     if (poll_status(WatchStage::Task, Waiter(stop_, options_.executor, deadline), stop_)) return true;
@@ -61,7 +61,7 @@ class Watcher {
     return decide(TaskOutcome::Unknown, why + ", and the task has not ended since its shutdown was requested");
   }
 
-  /// Polls until the task has ended. False: the waiter ended it, or there is an error.
+  /// Polls until the task has ended. Returns false if the waiter ended the polling, or if there is an error.
   bool poll_status(WatchStage stage, const Waiter& waiter, const std::stop_token& stop) {
     return poll(stage, waiter, [&]() -> Result<bool> {
       Result<TaskStatus> status = client_.status(result_.id, stop);
@@ -84,7 +84,7 @@ class Watcher {
     poll(WatchStage::Report, waiter, [&]() -> Result<bool> {
       Result<TaskReport> report = client_.report(result_.id);
       if (!report && report.error().code == Problem::NoReport && result_.status->state == TaskState::Failed)
-        return true;  // it may have failed before it could write one
+        return true;  // the task may have failed before it could write a report
       if (!report) return failure(std::move(report.error()));
       result_.report = std::move(*report);
       return true;
@@ -114,15 +114,15 @@ class Watcher {
     for (const std::string& interval : options_.intervals.empty() ? everywhere : options_.intervals) {
       const auto percent = client_.load_status(result_.status->data_source, interval);
       if (!percent) return failure(percent.error());
-      // An interval may have no segment at all, but not all of them.
+      // A single interval may have no segment, but not all intervals.
       if (!*percent && options_.intervals.size() > 1) continue;
       all = all && *percent && **percent >= 100.0;
       if (!all) seen = *percent ? fmt::format("{:.1f} % of the segments are loaded", **percent) : "no segment is known";
     }
     return all;
   }
-  /// A broker that does not know a new datasource yet refuses queries. Where it cannot be asked, the coordinator's word
-  /// is enough: a cluster may have no broker, and a user who may write may be one who may not read.
+  /// A broker that does not know a new datasource yet refuses queries. If the broker cannot be asked, the answer of
+  /// the coordinator is enough: a cluster may have no broker, and a user may have the right to write but not to read.
   Result<bool> is_known(std::string& seen) {
     const auto columns = client_.columns(result_.status->data_source);
     if (columns) {
@@ -134,7 +134,7 @@ class Watcher {
     return failure(error);
   }
 
-  /// Calls `ask` until it says true. False: the waiter ended it, or an error stands in the result.
+  /// Calls `ask` until it returns true. Returns false if the waiter ended the polling, or if the result has an error.
   template <class F>
   bool poll(WatchStage stage, const Waiter& waiter, F ask) {
     Backoff backoff({.max_attempts = std::numeric_limits<std::size_t>::max(),
@@ -142,7 +142,7 @@ class Watcher {
                      .max_delay = std::max(options_.first_poll, options_.longest_poll),
                      .multiplier = std::max(1.0, options_.multiplier)},
                     clock_.now(), seed_++);
-    std::optional<TimePoint> strange;  // since when answers do not look as if the reason passed
+    std::optional<TimePoint> strange;  // since when answers have looked as if the problem were permanent
     for (;;) {
       if (waiter.stopped() && stage == WatchStage::Task) return false;
       Result<bool> done = ask();
