@@ -1,4 +1,4 @@
-// etl-uniprot count: how many entries files hold, without parsing them.
+// etl-uniprot count: counts the entries of files without parsing them.
 #include <cstdint>
 #include <cstdio>
 #include <utility>

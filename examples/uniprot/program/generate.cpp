@@ -1,4 +1,4 @@
-// etl-uniprot generate: made-up entries in the form of a release, for trials and benchmarks.
+// etl-uniprot generate: writes invented entries in the form of a release, for trials and benchmarks.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -20,7 +20,7 @@ namespace {
 
 using std::string_view;
 
-// SplitMix64 (Steele, Lea, Flood 2014): the same numbers with every standard library.
+// SplitMix64 (Steele, Lea, Flood 2014), which gives the same numbers with every standard library.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
@@ -111,7 +111,7 @@ class Generator {
  public:
   explicit Generator(std::uint64_t seed) : random_(seed) {}
 
-  /// The text of entry `number`, from 0; valid until the next call.
+  /// The text of entry `number`, counted from 0. Valid until the next call.
   string_view entry(std::uint64_t number) {
     out_.clear();
     const Organism& organism = random_.of(organisms);
@@ -137,7 +137,7 @@ class Generator {
 
  private:
   void line(string_view code, string_view text) { fmt::format_to(std::back_inserter(out_), "{}   {}\n", code, text); }
-  // Lines of at most 75 columns of text, broken at blanks.
+  // Writes lines of at most 75 columns of text, broken at blanks.
   void wrap(string_view code, string_view text, string_view indent = "   ", string_view first = "   ") {
     const std::size_t width = 78 - indent.size();
     string_view lead = first;
@@ -149,7 +149,8 @@ class Generator {
       lead = indent;
     }
   }
-  // Six letters and digits like O12345 while there are enough, then ten (user manual, "Accession numbers").
+  // Accessions of six letters and digits such as O12345 as long as there are enough, then of ten (user manual,
+  // "Accession numbers").
   static std::string make_accession(std::uint64_t n) {
     constexpr string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", tops = "OPQ";
     constexpr string_view both = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -173,13 +174,13 @@ class Generator {
     return a;
   }
   void make_sequence() {
-    // Lengths spread like those of Swiss-Prot: log-normal around 300, from 20 to 35000.
+    // The lengths are distributed as in Swiss-Prot: log-normal around 300, from 20 to 35000.
     double sum = 0;
     for (int i = 0; i < 12; ++i) sum += static_cast<double>(random_.next() >> 11) * 0x1p-53;
     const double length = std::exp(5.7 + 0.75 * (sum - 6));
     sequence_.resize(static_cast<std::size_t>(std::clamp(length, 20.0, 35000.0)));
     mass_ = 18.01524;
-    constexpr std::size_t methionine = 12;  // the first residue
+    constexpr std::size_t methionine = 12;  // index of the first residue
     for (std::size_t n = 0; n < sequence_.size(); ++n) {
       std::uint64_t at = random_.below(1000);
       std::size_t i = n == 0 ? methionine : 0;

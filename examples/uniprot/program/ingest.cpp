@@ -1,4 +1,4 @@
-// etl-uniprot ingest: entries into SQLite or PostgreSQL, parsed by all workers, written by one.
+// etl-uniprot ingest: loads entries into SQLite or PostgreSQL. All workers parse, one writes.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -30,19 +30,19 @@ namespace {
 namespace sqlite = etl::sqlite;
 namespace uniprot = etl::uniprot;
 
-/// An ingest that was killed goes on after its last commit.
+/// After a kill, the next ingest resumes after the last commit.
 template <class Store, class Writer>
 struct Ingestion : Landing<Store, Writer> {
-  std::string job{};  // its fingerprint
+  std::string job{};  // fingerprint of the job
   std::uint64_t estimate = 0;
 
   std::string fingerprint() const { return job; }
   std::uint64_t expected_items() const { return estimate; }
-  // One file after the other: of two entries with the same accession the later one stays.
+  // Extracts one file after the other: of two entries with the same accession, the later one stays.
   void extract(etl::Emitter<uniprot::RawEntry>& out) { extract_files(this->files, out); }
 };
 
-/// The rejected entries' own text, in the order of the files.
+/// Writes the text of the rejected entries, in the order of the files.
 template <class Store>
 etl::Result<void> write_dead_letters(Store& store, const std::string& job, const std::filesystem::path& path) {
   auto file = etl::io::create_file(path);
@@ -57,7 +57,7 @@ etl::Result<void> write_dead_letters(Store& store, const std::string& job, const
   return (*file)->finish();
 }
 
-/// Unless an unfinished run is to be resumed, forgets what was rejected of these files before.
+/// Forgets the earlier rejects of these files, unless this run resumes an unfinished run.
 template <class Store, class Writer>
 etl::Result<void> begin_job(Store& store, Writer& writer, const Ingest& options, const etl::Options& run) {
   if (run.delivery.restart)
@@ -154,7 +154,7 @@ int ingest(const Ingest& options, const etl::StopToken& stop) {
     return ingest_into<PostgresWriter>(**store, options, stop);
   }
 #endif
-  // A dry run does not so much as make the database.
+  // A dry run does not even create the database.
   auto store = sqlite::Store::open(options.dry_run ? ":memory:" : options.sqlite_path());
   if (!store) return fail(store.error());
   return ingest_into<Writer>(**store, options, stop);

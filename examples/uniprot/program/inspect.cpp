@@ -1,4 +1,4 @@
-// etl-uniprot inspect: entries as text, in the order of the files.
+// etl-uniprot inspect: prints entries as text, in the order of the files.
 #include <cstdio>
 #include <span>
 #include <string>

@@ -41,7 +41,7 @@ int fail(const etl::Error& error) {
   return 1;
 }
 
-/// What a job's workers must know besides its files. Kept with the job as
+/// The settings that a job's workers need besides the files. They are kept with the job as
 /// "tables=full;reviewed=0;taxa=9606,10090;batch=500".
 struct Settings {
   Selection selection{};
@@ -86,7 +86,7 @@ struct Settings {
   }
 };
 
-/// The entries of a unit.
+/// The pipeline that loads the entries of a unit.
 template <class Store, class Writer>
 struct UnitIngestion : Landing<Store, Writer> {
   const jobs::Work& work;
@@ -104,7 +104,7 @@ struct UnitIngestion : Landing<Store, Writer> {
   }
 };
 
-/// One worker over a store of either kind.
+/// Runs one worker with a store of either kind.
 template <class Writer, class Store>
 jobs::WorkerReport work_on(jobs::JobStore& store, Store& data, const jobs::WorkerOptions& options,
                            const etl::StopToken& stop) {
@@ -136,7 +136,7 @@ etl::Result<jobs::WorkerReport> work_at(const JobCommand& command, jobs::JobStor
                                         const jobs::WorkerOptions& options, const etl::StopToken& stop) {
   const std::string& url = command.store;
   if (etl::value(jobs::backend_of(url)) == jobs::Backend::Postgres) {
-    // A worker that is frozen within a transaction keeps the locks of its rows no longer than its lease.
+    // A worker that hangs within a transaction keeps the locks of its rows no longer than its lease.
     auto pool = etl::postgres::Pool::make(url, connection_options(command.statement_timeout, command.lease));
     if (!pool) return etl::failure(std::move(pool.error()));
     auto data = etl::postgres::Store::over(*pool);
@@ -178,14 +178,14 @@ int work_and_tell(jobs::JobStore& store, const JobCommand& command, std::optiona
   return report->exit_code();
 }
 
-/// The command's job, if it names one.
+/// The job that the command names, if any.
 etl::Result<std::optional<jobs::Id>> job_of(jobs::JobStore& store, const JobCommand& command) {
   if (command.job.empty()) return std::nullopt;
   auto job = store.find(command.job);
   if (!job) return etl::failure(std::move(job.error()));
   return job->id;
 }
-/// A command that does something to one job.
+/// Runs a command that changes one job.
 template <class Do>
 int change(const JobCommand& command, Do change) {
   auto store = jobs::open(command.store);
@@ -211,8 +211,8 @@ int ingest_job(const Ingest& options, const etl::StopToken& stop) {
   const Settings settings{options.selection, options.tables, options.batch_size};
   auto another = (*store)->again();
   if (!another) return fail(another.error());
-  // This process works on the first units while a thread of its own cuts the others.
-  etl::StopSource either;  // the user's stop, or a file that cannot be cut
+  // This process works on the first units while another of its threads cuts the remaining ones.
+  etl::StopSource either;  // stopped by the user, or by a file that cannot be cut
   const std::stop_callback drain(stop.drain(), [&] { either.request_drain(); });
   const std::stop_callback abandon(stop.abandon(), [&] { either.request_abandon(); });
   std::promise<etl::Result<jobs::Job>> made;

@@ -1,5 +1,6 @@
 #pragma once
-// What an ingest and the units of a job have in common: entries are parsed by all workers and written by one.
+// The part of the pipeline that an ingest and the units of a job share: all workers parse entries, and one thread
+// writes them.
 
 #include <span>
 #include <string_view>
@@ -36,10 +37,10 @@ struct Landing {
     } else if (writer == nullptr) {
       return out.reject(row.reject->text());
     }
-    std::swap(out.next(), row);  // both keep their memory
+    std::swap(out.next(), row);  // both elements keep their memory
   }
-  // Not const: the writer is used by one thread at a time. A bad entry goes to the table 'rejects' as well, and is
-  // counted against the budget.
+  // Not const, because only one thread at a time may use the writer. A bad entry is also written to the table
+  // 'rejects', and counts against the reject budget.
   etl::Result<void> load(std::span<const Row> batch, etl::BatchContext& context, typename Store::Transaction& tx) {
     if (auto written = writer->write(batch, tx); !written) return written;
     for (std::size_t i = 0; i < batch.size(); ++i)

@@ -1,4 +1,4 @@
-// etl-uniprot: UniProtKB flat files into SQLite or PostgreSQL, or into JSON and FASTA.
+// etl-uniprot: loads UniProtKB flat files into SQLite or PostgreSQL, or converts them to JSON and FASTA.
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -45,7 +45,7 @@ void add_selection(CLI::App* command, program::Selection& selection) {
   command->add_flag("--reviewed", selection.reviewed, "Only reviewed entries (Swiss-Prot)");
 }
 
-/// "101:200", "101:", ":200".
+/// Parses "101:200", "101:" and ":200".
 etl::uniprot::EntryRange to_range(const std::string& text) {
   etl::uniprot::EntryRange range;
   const std::size_t colon = text.find(':');

@@ -1,5 +1,5 @@
 #pragma once
-// What the command line asks for.
+// The options of the command line.
 
 #include <chrono>
 #include <cstdint>
@@ -14,10 +14,10 @@
 
 namespace program {
 
-/// Which entries are wanted.
+/// The selection of entries.
 struct Selection {
-  std::vector<std::uint32_t> taxa{};  // empty: all
-  bool reviewed = false;              // only those
+  std::vector<std::uint32_t> taxa{};  // empty: all taxa
+  bool reviewed = false;              // only reviewed entries
 };
 
 enum class Tables : std::uint8_t { Proteins, Full };
@@ -36,7 +36,7 @@ struct Ingest {
   double max_reject_ratio = 1.0;
   bool restart = false;
   bool dry_run = false;
-  std::filesystem::path dead_letters{};  // empty: not wanted as a file
+  std::filesystem::path dead_letters{};  // empty: no file of dead letters
   bool quiet = false;
   bool json = false;
   std::string job{};           // empty: without a job
@@ -52,11 +52,11 @@ struct Ingest {
 /// A worker, or a command about jobs.
 struct JobCommand {
   std::string store{};
-  std::string job{};  // number or name; empty: all
-  bool stay = false;  // a worker that waits for new jobs
+  std::string job{};  // number or name; empty: all jobs
+  bool stay = false;  // the worker waits for new jobs
   bool watch = false;
-  double lease = 60;               // s
-  double statement_timeout = 300;  // s, PostgreSQL
+  double lease = 60;               // in seconds
+  double statement_timeout = 300;  // in seconds, for PostgreSQL
   std::size_t workers = std::max(1u, std::thread::hardware_concurrency());
   std::uint64_t max_rejects = UINT64_MAX;
   std::shared_ptr<etl::MemoryBudget> memory{};  // null: no limit
@@ -68,8 +68,8 @@ struct Inspect {
   Selection selection{};
   Format format = Format::Ndjson;
   std::shared_ptr<etl::MemoryBudget> memory{};  // null: no limit
-  bool pretty = false;                          // JSON with a member a line
-  etl::uniprot::EntryRange range{};             // of each file
+  bool pretty = false;                          // JSON with one member per line
+  etl::uniprot::EntryRange range{};             // range of entries of each file
   std::size_t workers = std::max(1u, std::thread::hardware_concurrency());
 };
 struct Count {
@@ -81,7 +81,7 @@ struct Generate {
   std::uint64_t seed = 1;
 };
 
-// Each returns the exit code.
+// Each function runs a subcommand and returns the exit code.
 int ingest(const Ingest& options, const etl::StopToken& stop);
 int inspect(const Inspect& options, const etl::StopToken& stop);
 int count(const Count& options, const etl::StopToken& stop);

@@ -22,7 +22,7 @@ namespace {
 namespace postgres = etl::postgres;
 using namespace tables;  // NOLINT(google-build-using-namespace)
 
-/// Tables and columns of PostgreSQL.
+/// Makes tables and columns for PostgreSQL.
 struct Postgres {
   template <class Row, class... C>
   static auto table(const char* name, C... columns) {
@@ -38,7 +38,7 @@ struct Postgres {
   }
 };
 
-/// An element of an array of PostgreSQL.
+/// Appends an element of a PostgreSQL array.
 void append_quoted(std::string& text, string_view value, bool first) {
   text += first ? "\"" : ",\"";
   for (const char c : value) {
@@ -47,14 +47,14 @@ void append_quoted(std::string& text, string_view value, bool first) {
   }
   text += '"';
 }
-/// An array of PostgreSQL: {"P12345","Q00001"}.
+/// An array of PostgreSQL such as {"P12345","Q00001"}.
 std::string array_of(const std::map<string_view, const Row*>& rows) {
   std::string text = "{";
   for (const auto& [accession, row] : rows) append_quoted(text, accession, text.size() == 1);
   return text + '}';
 }
 
-/// The accessions whose entries are in the table with the same text.
+/// The accessions whose entries are already in the table with the same text.
 etl::Result<std::set<std::string, std::less<>>> unchanged(postgres::Tx& tx, std::span<const Row> rows) {
   std::string accessions = "{", digests = "{";
   for (const Row& row : rows) {
@@ -73,7 +73,7 @@ etl::Result<std::set<std::string, std::less<>>> unchanged(postgres::Tx& tx, std:
   return all;
 }
 
-/// The rows of entries in a further table replace those that they had.
+/// Replaces the rows of these entries in a further table.
 template <class T, class Table, class Each>
 etl::Result<void> replace(postgres::Tx& tx, const Table& table, const std::map<string_view, const Row*>& rows,
                           Each each) {
@@ -86,7 +86,7 @@ etl::Result<void> replace(postgres::Tx& tx, const Table& table, const std::map<s
   }
   return tx.write(table, std::span<const Item<T>>(items));
 }
-/// The same for a member of an entry.
+/// Like `replace`, for a list member of an entry.
 template <class T, class Table, class Member>
 etl::Result<void> replace_all(postgres::Tx& tx, const Table& table, const std::map<string_view, const Row*>& rows,
                               Member member) {
@@ -122,7 +122,7 @@ etl::Result<PostgresWriter> PostgresWriter::make(postgres::Store& store, Tables 
   const auto create = [&](const auto& table) {
     if (made) made = postgres::create_table(**lease, table);
   };
-  // Two processes that make the same table at once would disturb each other.
+  // The lock, because two processes that make the same table at the same time would disturb each other.
   auto transaction = (*lease)->begin();
   if (!transaction) return etl::failure(std::move(transaction.error()));
   if (auto locked = transaction->execute("SELECT pg_advisory_xact_lock(1702128746, 2)"); !locked)
@@ -146,7 +146,7 @@ etl::Result<PostgresWriter> PostgresWriter::make(postgres::Store& store, Tables 
 
 etl::Result<void> PostgresWriter::write(std::span<const Row> rows, postgres::Tx& tx) {
   std::vector<Reject> rejects;
-  std::map<string_view, const Row*> last;  // of two rows of an entry the later one stays
+  std::map<string_view, const Row*> last;  // if an entry has two rows, the later one stays
   std::set<std::string, std::less<>> same;
   if (skip_unchanged_) {
     auto found = unchanged(tx, rows);
@@ -169,7 +169,7 @@ etl::Result<void> PostgresWriter::write(std::span<const Row> rows, postgres::Tx&
       !written)
     return written;
   if (last.empty()) return {};
-  std::vector<Warning> warnings;  // their addresses stay
+  std::vector<Warning> warnings;  // their addresses must not change
   std::size_t count = 0;
   for (const auto& [accession, row] : last) count += row->entry.unparsed.size();
   warnings.reserve(count);

@@ -1,5 +1,5 @@
 #pragma once
-// The same tables in PostgreSQL.
+// The tables in PostgreSQL.
 
 #include <memory>
 #include <span>
@@ -13,20 +13,20 @@
 
 namespace program {
 
-/// Time limits, in seconds, of a statement and between two statements of a transaction.
+/// Options with time limits in seconds: for a statement, and between two statements of a transaction.
 [[nodiscard]] etl::postgres::ConnectionOptions connection_options(double statement, double idle);
 
-/// Writes rows to PostgreSQL by COPY. Used by one thread at a time.
+/// Writes rows to PostgreSQL with COPY. Used by one thread at a time.
 class PostgresWriter {
  public:
-  /// Makes the tables that are missing.
+  /// Makes the missing tables.
   [[nodiscard]] static etl::Result<PostgresWriter> make(etl::postgres::Store& store, Tables tables);
   PostgresWriter(PostgresWriter&&) noexcept;
   PostgresWriter& operator=(PostgresWriter&&) noexcept;
   ~PostgresWriter();
-  /// From now on, an entry whose text is that of the entry in the table is not written again.
+  /// From now on, an entry whose text equals that of the entry in the table is not written again.
   void skip_unchanged() noexcept { skip_unchanged_ = true; }
-  /// Entries that are there already are updated.
+  /// Writes rows. Entries that already exist are updated.
   [[nodiscard]] etl::Result<void> write(std::span<const Row> rows, etl::postgres::Tx& tx);
   /// Forgets what was rejected when this file was loaded before.
   [[nodiscard]] etl::Result<void> forget_rejects(const std::string& file);

@@ -21,7 +21,7 @@ namespace uniprot = etl::uniprot;
 using namespace tables;  // NOLINT(google-build-using-namespace)
 using std::string_view;
 
-/// Tables and columns of SQLite.
+/// Makes tables and columns for SQLite.
 struct Sqlite {
   template <class Row, class... C>
   static auto table(const char* name, C... columns) {
@@ -37,7 +37,7 @@ struct Sqlite {
   }
 };
 
-/// Adds the columns that a table of an earlier version lacks.
+/// Adds columns that a table of an earlier version does not have.
 etl::Result<void> add_missing_columns(sqlite::Database& database) {
   auto table = database.prepare("SELECT 1 FROM pragma_table_info('proteins')");
   if (!table) return etl::failure(std::move(table.error()));
@@ -59,7 +59,7 @@ etl::Result<void> add_missing_columns(sqlite::Database& database) {
   return {};
 }
 
-/// One further table: the rows of an entry replace those that it had.
+/// A further table. New rows of an entry replace its old rows.
 template <class Table>
 class Children;
 template <class T, class... C>

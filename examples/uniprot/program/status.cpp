@@ -1,4 +1,4 @@
-// etl-uniprot jobs and status: how far jobs are.
+// etl-uniprot jobs and status: show the progress of jobs.
 #include <unistd.h>
 
 #include <chrono>
@@ -40,7 +40,7 @@ std::string line_of(const jobs::Progress& p) {
   return text + fmt::format("  {}\n", p.job.key.version);
 }
 
-/// The members of an object, without its braces.
+/// The members of a JSON object, without its braces.
 std::string json_of(const jobs::Progress& p) {
   return fmt::format(
       R"("id":{},"version":{},"state":{},"completion":{:.4f},"pending":{},"running":{},"done":{},"quarantined":{},)"
@@ -50,7 +50,7 @@ std::string json_of(const jobs::Progress& p) {
       std::chrono::duration<double>(p.elapsed).count(), std::chrono::duration<double>(p.eta()).count());
 }
 
-/// The same as `view_of`, with all of the workers and quarantined units, as a line of JSON.
+/// Like `view_of`, as a line of JSON with all workers and quarantined units.
 etl::Result<std::string> json_view_of(jobs::JobStore& store, const jobs::Progress& p) {
   constexpr std::size_t all = 1'000'000;
   const auto running = store.units(p.job.id, jobs::UnitState::Running, all);
@@ -132,7 +132,8 @@ int show_status(const JobCommand& command, const etl::StopToken& stop) {
     if (!progress) return fail(progress.error());
     const auto text = command.json ? json_view_of(**store, *progress) : view_of(**store, *progress);
     if (!text) return fail(text.error());
-    fmt::print("{}{}", repaint ? "\x1b[H\x1b[2J" : "", *text);  // ECMA-48: to the top left corner, erase all
+    // ECMA-48: moves to the top left corner and erases everything.
+    fmt::print("{}{}", repaint ? "\x1b[H\x1b[2J" : "", *text);
     std::fflush(stdout);
     if (!command.watch || ended(*progress)) return 0;
     if (!pause(stop, repaint ? std::chrono::seconds(1) : std::chrono::seconds(5))) return 4;

@@ -1,5 +1,5 @@
 #pragma once
-// The tables, for SQLite and PostgreSQL alike. D makes tables and columns of one of them.
+// The tables, for SQLite and PostgreSQL. D makes the tables and columns of one of the two.
 
 #include <chrono>
 #include <cstdint>
@@ -25,7 +25,7 @@ using MaybeText = std::optional<string_view>;
 
 inline MaybeText maybe(string_view text) { return text.empty() ? MaybeText() : MaybeText(text); }
 
-/// The time in UTC, as "2024-05-01T12:30:00Z".
+/// The current time in UTC, as "2024-05-01T12:30:00Z".
 inline std::string now() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
                      fmt::gmtime(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now())));
@@ -72,7 +72,7 @@ auto rejects_table() {
       D::column("accession", [](const Reject& r) { return maybe(r.accession); }), D::column("reason", &Reject::reason));
 }
 
-// The further tables: rows of an entry, numbered from 1 in its order.
+// A row of a further table. The rows of an entry are numbered from 1 in their order.
 template <class T>
 struct Item {
   const uniprot::Entry* entry;
@@ -120,7 +120,7 @@ auto accessions_table() {
   return D::template table<Item<T>>("accessions", accession_key<D, T>(), number_key<D, T>(),
                                     D::column("any_accession", [](const Item<T>& i) { return *i.value; }));
 }
-/// A part that was kept as text.
+/// A part of an entry that was kept as text.
 struct Warning {
   const Row* row;
   const uniprot::Unparsed* part;
@@ -201,7 +201,7 @@ auto publications_table() {
                                     text_column<D, T>("position", [](const T& r) { return r.position; }));
 }
 
-/// The names of all genes of an entry, for its table.
+/// Collects the names of all genes of an entry, for their table.
 inline void gene_names(const uniprot::Entry& e, std::vector<GeneName>& names) {
   names.clear();
   std::uint32_t number = 0;

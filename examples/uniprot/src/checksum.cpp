@@ -10,7 +10,8 @@ namespace {
 
 using Tables = std::array<std::array<std::uint64_t, 256>, 8>;
 
-// Table k advances a byte that is followed by k more, so that eight bytes are taken at a time.
+// Table k advances the checksum by a byte that is followed by k more bytes, so that eight bytes are processed at a
+// time.
 constexpr Tables make_tables() {
   Tables tables{};
   for (std::uint64_t i = 0; i < 256; ++i) {

@@ -17,8 +17,8 @@ std::uint64_t count_lines(std::string_view text) noexcept {
   return feeds > 0 ? feeds : static_cast<std::uint64_t>(std::count(text.begin(), text.end(), '\r'));
 }
 
-/// Calls `each` with the entries of a chunk's text. Blank lines between entries belong to none. `line`: the number of
-/// the first line, and then that of the entry's. False: `each` returned false.
+/// Calls `each` with the entries in the text of a chunk. Blank lines between entries belong to no entry. `line` is the
+/// number of the first line, and later that of the current entry. Returns false if `each` returned false.
 template <class Each>
 bool each_entry(std::string_view rest, std::uint64_t& line, Each&& each) {
   const io::RecordSplitter splitter("//");

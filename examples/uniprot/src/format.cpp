@@ -102,7 +102,7 @@ class EntryJson {
       });
     });
   }
-  // Plain strings, for what is looked at most; their evidence is in an object beside them.
+  // Writes frequently used lists as plain strings. Their evidence is in an object beside them.
   void plain_texts(std::string_view key, Part<Text> part) {
     list(key, entry_.of(part), [this](const Text& t) { json_.string(t.value); });
   }
@@ -117,7 +117,7 @@ class EntryJson {
       texts("ec", name.ec_numbers);
     });
   }
-  // {"recommended": {...}, "alternative": [...], "submitted": [...]} of one section and component
+  // Writes {"recommended": {...}, "alternative": [...], "submitted": [...]} for one section and component.
   void name_group(ProteinName::Section section, unsigned component) {
     using Kind = ProteinName::Kind;
     const auto each = [&](Kind kind, auto&& write) {
@@ -175,7 +175,7 @@ class EntryJson {
       });
     });
   }
-  // "the text": ["ECO:...", ...]
+  // Writes "the text": ["ECO:...", ...].
   void evidence_of(const Text& t) {
     if (t.evidence.count > 0) strings(t.value, entry_.of(t.evidence));
   }
@@ -270,7 +270,7 @@ class EntryJson {
   JsonWriter json_;
 };
 
-// UniProt's FASTA headers name the organism without its common names, but with its strain.
+// The name of the organism in UniProt's FASTA headers: without common names, but with the strain.
 std::string_view scientific_name(std::string_view organism) {
   constexpr std::array<std::string_view, 6> kept{"(strain",  "(isolate", "(serotype",
                                                  "(subtype", "(clone",   "(serogroup"};

@@ -1,5 +1,5 @@
 #pragma once
-// JSON text, written front to back.
+// Writes JSON text from front to back.
 
 #include <concepts>
 #include <cstddef>
@@ -36,7 +36,7 @@ class JsonWriter {
     out_ += '"';
     after_value_ = true;
   }
-  /// null when empty.
+  /// Writes a string, or null if it is empty.
   void string_or_null(std::string_view s) { s.empty() ? null() : string(s); }
   void number(std::integral auto value) {
     comma();
@@ -54,7 +54,7 @@ class JsonWriter {
   void array(Body&& body) {
     nested('[', ']', std::forward<Body>(body));
   }
-  /// An array of one value per element, written by `each`.
+  /// Writes an array. `each` writes one value per element.
   template <class Range, class Each>
   void array_of(const Range& range, Each&& each) {
     array([&] {
@@ -80,7 +80,7 @@ class JsonWriter {
     ++depth_;
     body();
     --depth_;
-    if (pretty_ && after_value_) new_line();  // not in an empty one
+    if (pretty_ && after_value_) new_line();  // an empty array or object has no line break
     out_ += close;
     after_value_ = true;
   }

@@ -17,7 +17,7 @@ constexpr std::uint16_t code_of(std::string_view line) noexcept {
 }
 consteval std::uint16_t operator""_code(const char* text, std::size_t size) { return code_of({text, size}); }
 
-// Bytes beyond ASCII are rare: one pass that vectorises says whether there are any.
+// Bytes beyond ASCII are rare, so one vectorised pass checks whether there are any.
 bool is_ascii(std::string_view text) noexcept {
   unsigned char all = 0;
   for (const char c : text) all |= static_cast<unsigned char>(c);
@@ -60,7 +60,7 @@ void Parser::clear() {
   e.scratch_.ec_numbers.clear();
 }
 
-// Brings line ends to LF and, if asked, the whole text into the entry's memory; refuses what is no text.
+// Converts line ends to LF and, if asked, copies the whole text into the entry's memory. Refuses what is not text.
 void Parser::prepare(Parse mode) {
   if (!text_.empty() && std::memchr(text_.data(), '\r', text_.size()) != nullptr) {
     char* const begin = entry_.arena_.take(text_.size());
@@ -96,7 +96,7 @@ std::optional<Problem> Parser::run(Parse mode) {
       if (!lines[first].empty()) keep("a line of one character", {std::span(lines).subspan(first, 1), number});
       continue;
     }
-    // Lines of one code belong together.
+    // Consecutive lines with the same code form a block.
     const std::uint16_t code = code_of(lines[first]);
     while (i < lines.size() && lines[i].size() >= 2 && code_of(lines[i]) == code && code != "//"_code) ++i;
     block(code, {std::span(lines).subspan(first, i - first), number});
@@ -136,7 +136,7 @@ void Parser::block(std::uint16_t code, const Block& lines) {
     case "SQ"_code: return sequence_line(lines);
     case "  "_code: return sequence(lines);
     case "//"_code: terminated_ = true; return;
-    case "**"_code: return;  // annotators' remarks
+    case "**"_code: return;  // remarks of annotators
     default: break;
   }
   entry_.unknown_lines.insert(entry_.unknown_lines.end(), lines.lines.begin(), lines.lines.end());
@@ -147,7 +147,7 @@ void Parser::check_whole() {
   const auto lines = static_cast<std::uint32_t>(e.scratch_.lines.size());
   if (id_line_ == 0)
     return fail(lines == 0 ? "an empty entry" : "no ID line: this is not an entry of a UniProtKB flat file", 1);
-  if (!terminated_) {  // whatever else is wrong with the last line follows from that
+  if (!terminated_) {  // other problems of the last line follow from the missing terminator
     problem_.reset();
     return fail("the file ends within the entry: no terminator //", lines);
   }

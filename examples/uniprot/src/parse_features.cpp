@@ -1,4 +1,4 @@
-// FT lines: the columns used until 2019, and the form used since.
+// FT lines: the column format used until 2019, and the format used since.
 #include <algorithm>
 
 #include "parser.hpp"
@@ -21,7 +21,7 @@ Place to_place(std::string_view s) {
   place.value = to_number(s);
   return place;
 }
-// "12", "3..30", "<1..?20", "P12345-2:3..30"
+// Parses locations such as "12", "3..30", "<1..?20" and "P12345-2:3..30".
 void set_location(Feature& feature, std::string_view location) {
   feature.location = location;
   const std::size_t colon = location.find(':');
@@ -34,14 +34,14 @@ void set_location(Feature& feature, std::string_view location) {
   feature.end = dots == location.npos ? feature.start : to_place(location.substr(dots + 2));
 }
 
-// The lines from `begin` on that are not in `rest` any more.
+// The lines of `begin` that are no longer in `rest`.
 Block taken(const Block& begin, const Block& rest) {
   return {begin.lines.first(begin.lines.size() - rest.lines.size()), begin.first_line};
 }
 
 }  // namespace
 
-// Whether it has the old form.
+// Begins a feature. Returns whether it has the old form.
 bool Parser::feature_start(std::string_view line) {
   Feature& feature = entry_.features.emplace_back();
   std::string_view rest = trim_left(line.substr(key_column));
@@ -83,14 +83,14 @@ void Parser::qualifier(std::string_view text) {
   }
 }
 
-// Notes of changes quote residues: "MKLV -> AV (in isoform 2)".
+// Joins a note. Notes about sequence changes quote residues, such as "MKLV -> AV (in isoform 2)".
 std::string_view Parser::join_note() {
   const std::string_view type = entry_.features.back().type;
   return join_pieces(type == "VAR_SEQ" || type == "VARSPLIC" || type == "VARIANT" || type == "CONFLICT" ||
                      type == "MUTAGEN");
 }
 
-// The note of the old form is whole; its evidence stands in braces at its end.
+// Ends a note of the old form. Its evidence is in braces at its end.
 void Parser::end_old_note() {
   if (!pieces_.empty()) entry_.features.back().note = evident(join_note());
 }
@@ -127,7 +127,7 @@ void Parser::features(Block block) {
       keep("expected /note=, /evidence= or /id=", here.first());
       continue;
     }
-    // A quoted value ends with the quote that a new qualifier or feature, or nothing, follows.
+    // A quoted value ends with a quote that is followed by a new qualifier, a new feature, or the end.
     const bool only_quote = text.find('"') + 1 == text.size();
     pieces_.push_back(text);
     while (!block.empty() && !starts_feature(block.lines.front())) {

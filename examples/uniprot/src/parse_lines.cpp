@@ -14,7 +14,7 @@ namespace {
 constexpr std::array<std::string_view, 12> months{"JAN", "FEB", "MAR", "APR", "MAY", "JUN",
                                                   "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"};
 
-// DD-MMM-YYYY
+// Parses a date DD-MMM-YYYY.
 std::optional<Date> to_date(std::string_view s) noexcept {
   if (s.size() != 11 || s[2] != '-' || s[6] != '-') return std::nullopt;
   const auto day = to_number(s.substr(0, 2)), year = to_number(s.substr(7));
@@ -24,7 +24,7 @@ std::optional<Date> to_date(std::string_view s) noexcept {
               static_cast<std::uint8_t>(*day)};
 }
 
-// The number before a unit: "153 AA".
+// The number before a unit, such as 153 in "153 AA".
 std::optional<std::uint32_t> number_before(std::string_view s, std::string_view unit) noexcept {
   s = trim(s);
   if (!s.ends_with(unit)) return std::nullopt;
@@ -36,7 +36,7 @@ constexpr std::array<std::string_view, 5> data_classes{"Reviewed", "Unreviewed",
 
 }  // namespace
 
-// "ID   CYC_BOVIN   Reviewed;   104 AA.", before release 9 "ID   CYC_BOVIN   STANDARD;   PRT;   104 AA."
+// Parses "ID   CYC_BOVIN   Reviewed;   104 AA." and, before release 9, "ID   CYC_BOVIN   STANDARD;   PRT;   104 AA."
 void Parser::id_line(Block lines) {
   const Block here = lines;
   std::string_view line = lines.take_line();
@@ -64,7 +64,7 @@ void Parser::accessions(const Block& lines) {
       entry_.accessions.push_back(accession);
 }
 
-// "22-APR-2020, sequence version 1.", before release 9 "01-JAN-1990 (Rel. 13, Created)".
+// Parses "22-APR-2020, sequence version 1." and, before release 9, "01-JAN-1990 (Rel. 13, Created)".
 void Parser::dates(Block lines) {
   while (!lines.empty()) {
     const Block here = lines;
@@ -113,7 +113,7 @@ void Parser::dates(Block lines) {
 
 void Parser::organism(const Block& lines) {
   const std::string_view text = evident(without_last(join(lines), '.')).value;
-  // Entries of the eighties have one OS line per species, each with a full stop of its own.
+  // Entries from the 1980s have one OS line per species, each with its own full stop.
   entry_.organism = text;
 }
 
@@ -123,7 +123,7 @@ void Parser::lineage(const Block& lines) {
     if (const std::string_view taxon = trim(take_item(text)); !taxon.empty()) entry_.lineage.push_back(taxon);
 }
 
-// "NCBI_TaxID=9606, 10090 {ECO:...};"
+// Parses "NCBI_TaxID=9606, 10090 {ECO:...};".
 void Parser::taxonomy(const Block& lines) {
   std::string_view text = evident(without_last(join(lines), ';')).value;
   const std::string_view whole = text;
@@ -136,7 +136,7 @@ void Parser::taxonomy(const Block& lines) {
   }
 }
 
-// "NCBI_TaxID=9606; Homo sapiens (Human)."
+// Parses "NCBI_TaxID=9606; Homo sapiens (Human)."
 void Parser::hosts(Block lines) {
   while (!lines.empty()) {
     const Block here = lines;
@@ -157,7 +157,7 @@ void Parser::keywords(const Block& lines) {
     if (const Text keyword = evident(take_item(text)); !keyword.value.empty()) entry_.keywords.push_back(keyword);
 }
 
-// "CCDS; CCDS11001.1; -. [P62258-1]"
+// Parses "CCDS; CCDS11001.1; -. [P62258-1]".
 void Parser::cross_references(Block lines) {
   while (!lines.empty()) {
     const Block here = lines;
@@ -180,7 +180,7 @@ void Parser::cross_references(Block lines) {
       continue;
     }
     auto& strings = entry_.strings_;
-    const auto take_part = [&line] {  // identifiers may hold semicolons that no blank follows
+    const auto take_part = [&line] {  // identifiers may contain semicolons that are not followed by a blank
       const std::size_t end = line.find("; ");
       const std::string_view part = line.substr(0, end);
       line = end == line.npos ? std::string_view() : trim_left(line.substr(end + 2));
@@ -200,7 +200,7 @@ void Parser::protein_existence(const Block& lines) {
   entry_.protein_existence = static_cast<std::uint8_t>(*level);
 }
 
-// "SEQUENCE   153 AA;  17238 MW;  01153CF30C2DEDFF CRC64;"
+// Parses "SEQUENCE   153 AA;  17238 MW;  01153CF30C2DEDFF CRC64;".
 void Parser::sequence_line(Block lines) {
   const Block here = lines;
   sq_line_ = lines.first_line;
@@ -227,7 +227,7 @@ void Parser::sequence_line(Block lines) {
 
 void Parser::sequence(const Block& block) {
   if (sq_line_ == 0) return fail("a sequence without an SQ line before it", block);
-  // Groups of ten are copied sixteen bytes at a time, hence the slack.
+  // Groups of ten are copied sixteen bytes at a time, so some slack is needed.
   constexpr std::size_t group = 10, slack = 16;
   const std::string_view last = block.lines.back();
   const auto size = static_cast<std::size_t>(last.data() + last.size() - block.lines.front().data());
@@ -242,7 +242,7 @@ void Parser::sequence(const Block& block) {
     for (; next != stop; ++next)
       if (*next != ' ') *end++ = *next;
   }
-  // Checked afterwards, in a loop that vectorises; a group may hold a blank where it should not.
+  // Checked afterwards, in a loop that vectorises, because a group may contain a blank at a wrong place.
   unsigned char bad = 0;
   for (const char* c = begin; c != end; ++c)
     bad |= static_cast<unsigned char>(static_cast<unsigned char>(*c - 'A') > 25);

@@ -35,7 +35,7 @@ std::size_t opening(std::string_view s) noexcept {
   return s.npos;
 }
 
-/// Whether each bracket of the text has its other one.
+/// Whether all brackets of the text match.
 bool brackets_match(std::string_view text) noexcept {
   int round = 0, square = 0;
   for (const char c : text) {
@@ -62,7 +62,8 @@ void Parser::end_name() {
   in_name_ = false;
 }
 
-// One field of the structured format: "RecName: Full=...;", "Short=...;", "Contains:", "Flags: Precursor;".
+// Parses one field of the structured format, such as "RecName: Full=...;", "Short=...;", "Contains:" or "Flags:
+// Precursor;".
 void Parser::name_field(std::string_view field, const Block& lines) {
   for (const auto& [label, kind] : kinds) {
     if (!field.starts_with(label)) continue;
@@ -113,7 +114,7 @@ void Parser::names(const Block& block) {
     if (!brackets_match(text)) keep("brackets of a name that do not match", block);
     return old_names(text, Section::Main);
   }
-  Block field = lines;  // its lines, and what follows
+  Block field = lines;  // the lines of the field and all lines after it
   const auto end_field = [&] {
     const std::size_t size = field.lines.size() - lines.lines.size();
     if (!pieces_.empty()) name_field(join_pieces(), {field.lines.first(size), field.first_line});
@@ -123,16 +124,16 @@ void Parser::names(const Block& block) {
     const std::string_view line = lines.take_line();
     if (line.empty()) continue;
     pieces_.push_back(line);
-    if (line.back() == ';' || line.back() == ':') end_field();  // else it goes on in the next line
+    if (line.back() == ';' || line.back() == ':') end_field();  // otherwise the field continues in the next line
   }
   end_field();
   end_name();
 }
 
-// Before release 14: "Name precursor (EC 1.1.1.1) (Other name) [Contains: A (B); C] (Fragment)."
+// Parses names before release 14, such as "Name precursor (EC 1.1.1.1) (Other name) [Contains: A (B); C] (Fragment)."
 void Parser::old_names(std::string_view text, Section section) {
   const std::string_view whole = text = trim(text);
-  std::vector<std::string_view> groups;  // from the last to the first
+  std::vector<std::string_view> groups;  // from last to first
   while (!text.empty() && (text.back() == ')' || text.back() == ']')) {
     const std::size_t open = opening(text);
     if (open == text.npos || open == 0 || text[open - 1] != ' ') break;
@@ -181,7 +182,7 @@ void Parser::genes(const Block& block) {
     return old_genes(without_last(text, '.'));
   }
   bool fresh = true;
-  std::vector<Text>& list = shorts_;  // no name is being read here
+  std::vector<Text>& list = shorts_;  // free for use, because no name is being read here
   while (!text.empty()) {
     std::string_view field = trim(take_item(text));
     if (field == "and" || field.starts_with("and ")) {
@@ -196,7 +197,7 @@ void Parser::genes(const Block& block) {
     }
     if (fresh) entry_.genes.emplace_back();
     fresh = false;
-    // Commas separate the names, and the tags within the braces of one name.
+    // Commas separate names, and also tags within the braces of one name.
     list.clear();
     while (!field.empty()) {
       std::size_t comma = 0;
@@ -223,7 +224,7 @@ void Parser::genes(const Block& block) {
   }
 }
 
-// Before 2004: "(CALM1 OR CAM1) AND (CALM2 OR CAM2)".
+// Parses genes before 2004, such as "(CALM1 OR CAM1) AND (CALM2 OR CAM2)".
 void Parser::old_genes(std::string_view text) {
   const auto take_word = [](std::string_view& rest, std::string_view word) {
     int depth = 0;

@@ -33,7 +33,7 @@ void Parser::reference_line(char kind, const Block& block) {
     case 'L': reference.location = text; return;
     default: break;
   }
-  // "STRAIN=K12; TISSUE=Brain;", "PubMed=1; DOI=10.1/a;b;", before 2002 "MEDLINE; 97307256."
+  // Parses "STRAIN=K12; TISSUE=Brain;", "PubMed=1; DOI=10.1/a;b;" and, before 2002, "MEDLINE; 97307256."
   Part<Qualifier>& part = kind == 'C' ? reference.comments : reference.ids;
   std::vector<Qualifier>& list = entry_.qualifiers_;
   if (part.count == 0) part.first = static_cast<std::uint32_t>(list.size());
@@ -43,7 +43,7 @@ void Parser::reference_line(char kind, const Block& block) {
     ++part.count;
     return;
   }
-  const auto is_key = [](std::string_view s) {  // letters up to an equals sign
+  const auto is_key = [](std::string_view s) {  // a key consists of letters before an equals sign
     std::size_t n = 0;
     while (n < s.size() && ((s[n] >= 'A' && s[n] <= 'Z') || (s[n] >= 'a' && s[n] <= 'z'))) ++n;
     return n > 0 && n < s.size() && s[n] == '=';
@@ -51,7 +51,7 @@ void Parser::reference_line(char kind, const Block& block) {
   while (!text.empty()) {
     const std::string_view key = trim(take_until(text, '='));
     if (!is_key(std::string(key) + '=')) keep("expected a key, as in PubMed=, and a value", block);
-    std::size_t end = 0;  // the semicolon that ends the value: values may hold others
+    std::size_t end = 0;  // the semicolon that ends the value; the value itself may contain others
     for (;; ++end) {
       end = text.find(';', end);
       if (end == text.npos || end + 1 == text.size()) break;
@@ -64,7 +64,7 @@ void Parser::reference_line(char kind, const Block& block) {
   }
 }
 
-// "-!- TOPIC: text", continued by indented lines; the licence stands between two lines of dashes.
+// Parses "-!- TOPIC: text", which continues in indented lines. The licence is between two lines of dashes.
 void Parser::comments(Block block) {
   const std::span<const std::string_view> lines = block.lines;
   enum class In : std::uint8_t { Nothing, Comment, License } in = In::Nothing;

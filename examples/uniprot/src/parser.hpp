@@ -30,8 +30,8 @@ namespace etl::inline v0::uniprot {
   if (!s.empty() && s.back() == last) s.remove_suffix(1);
   return s;
 }
-/// Takes an item of a list: a semicolon ends it only before a blank or at the end of the text, since names may hold
-/// others ("Name=AbXYZ2;8").
+/// Takes an item of a list. A semicolon ends the item only if a blank or the end of the text follows, because names
+/// may contain semicolons ("Name=AbXYZ2;8").
 inline std::string_view take_item(std::string_view& rest) noexcept {
   std::size_t end = rest.find(';');
   while (end != rest.npos && end + 1 < rest.size() && rest[end + 1] != ' ') end = rest.find(';', end + 1);
@@ -39,7 +39,8 @@ inline std::string_view take_item(std::string_view& rest) noexcept {
   rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
   return item;
 }
-/// What stands before `separator`, which is removed together with it from `rest`; all of it when there is none.
+/// Takes the text before `separator` off `rest`, together with the separator. Takes all of `rest` if it has no
+/// separator.
 inline std::string_view take_until(std::string_view& rest, char separator) noexcept {
   const void* const at = rest.empty() ? nullptr : std::memchr(rest.data(), separator, rest.size());
   if (at == nullptr) return std::exchange(rest, std::string_view());
@@ -48,25 +49,25 @@ inline std::string_view take_until(std::string_view& rest, char separator) noexc
   rest.remove_prefix(length + 1);
   return before;
 }
-/// The digits that `s` is, or nothing.
+/// The number in `s`, or nothing if `s` does not consist of digits.
 [[nodiscard]] std::optional<std::uint32_t> to_number(std::string_view s) noexcept;
 
-/// Consecutive lines of one code.
+/// Consecutive lines with the same code.
 struct Block {
   std::span<const std::string_view> lines;
   std::uint32_t first_line = 1;
 
   [[nodiscard]] bool empty() const noexcept { return lines.empty(); }
-  /// The next line as it stands; `lines` becomes the rest.
+  /// Takes the next line unchanged; the other lines remain.
   std::string_view take_raw() noexcept {
     const std::string_view line = lines.front();
     lines = lines.subspan(1);
     ++first_line;
     return line;
   }
-  /// The next line alone.
+  /// A block with only the next line.
   [[nodiscard]] Block first() const noexcept { return {lines.first(1), first_line}; }
-  /// The next line without its code and the blanks around.
+  /// Takes the next line, without its code and surrounding blanks.
   std::string_view take_line() noexcept { return trim(take_raw().substr(2)); }
 };
 
@@ -116,9 +117,9 @@ class Parser {
   [[nodiscard]] std::string_view join_note();
 
   // text.cpp
-  /// The block's lines without codes as one text: in place when it is one line.
+  /// The block's lines as one text without codes. A single line is not copied.
   [[nodiscard]] std::string_view join(Block block);
-  /// The same for `pieces_`, which is then empty. `sequences`: words of residues may go on over a line end.
+  /// The same for `pieces_`, which is empty afterwards. `sequences`: words of residues may continue after a line end.
   [[nodiscard]] std::string_view join_pieces(bool sequences = false);
   /// Separates the evidence from a text.
   [[nodiscard]] Text evident(std::string_view text);
@@ -128,20 +129,21 @@ class Parser {
   void fail(std::string reason, std::uint32_t line) {
     if (!problem_) problem_ = Problem{line, 1, std::move(reason)};
   }
-  /// A problem at the place `at`, when that lies in the entry's text; else (a joined text) at the block's begin.
+  /// Reports a problem at the place `at` if it is in the entry's text; otherwise (in a joined text) at the block's
+  /// begin.
   void fail(std::string reason, const Block& block, std::string_view at = {});
-  /// These lines do not follow the format, and are kept as they stand.
+  /// Keeps lines that do not follow the format as they are.
   void keep(std::string reason, const Block& block);
 
   std::string_view text_;
   Entry& entry_;
   std::optional<Problem> problem_{};
   bool terminated_ = false;
-  bool has_braces_ = false;  // the block being read: there may be evidence
+  bool has_braces_ = false;  // the current block has braces, so there may be evidence
   std::uint32_t sq_line_ = 0;
   std::uint32_t id_line_ = 0;
   std::vector<std::string_view>& pieces_ = entry_.scratch_.pieces;
-  // The name being read.
+  // The name being read:
   ProteinName::Section section_ = ProteinName::Section::Main;
   std::uint16_t component_ = 0;
   bool in_name_ = false;

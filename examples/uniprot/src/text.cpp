@@ -1,4 +1,4 @@
-// Pieces of text: joined lines, separated evidence.
+// Joins lines, and separates evidence from texts.
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::string_view tag_begin = "{ECO:";
 
-// The format breaks lines at blanks and behind hyphens: "calmodulin-" and "binding" belong together, while
-// "alpha-" and "and beta-actin" do not.
+// The format breaks lines at blanks and after hyphens: "calmodulin-" and "binding" belong together, but "alpha-" and
+// "and beta-actin" do not.
 bool needs_blank(std::string_view before, std::string_view after) noexcept {
   if (before.size() < 2 || before.back() != '-' || before[before.size() - 2] == ' ') return true;
   return after.starts_with("and ") || after.starts_with("or ");
@@ -20,7 +20,7 @@ bool needs_blank(std::string_view before, std::string_view after) noexcept {
 
 bool is_residue(char c) noexcept { return c >= 'A' && c <= 'Z'; }
 
-// In "QNFSF... -> AAPL... (in isoform 2)" a line break within a sequence stands for nothing.
+// In "QNFSF... -> AAPL... (in isoform 2)", a line break within a sequence does not stand for a blank.
 bool within_sequence(std::string_view before, std::string_view after) noexcept {
   if (before.find_first_of("(:") != before.npos) return false;
   const auto last = std::find_if_not(before.rbegin(), before.rend(), is_residue);
@@ -88,11 +88,11 @@ Text Parser::evident(std::string_view text) {
   const std::size_t close = text.find('}', tag);
   if (close == text.npos) return {text, {}};
   const std::string_view behind = text.substr(close + 1);
-  if (behind.empty() || behind == ".") {  // the usual place: the end
+  if (behind.empty() || behind == ".") {  // the usual place, at the end
     const Strings evidence = evidence_list(text.substr(tag + 1, close - tag - 1));
     return {trim_right(text.substr(0, tag)), evidence};
   }
-  // Tags within the text: each goes, with the blank before it and a full stop that would come twice.
+  // Removes tags within the text, together with the blank before each tag, and a full stop that would be repeated.
   Text result{{}, {static_cast<std::uint32_t>(entry_.strings_.size()), 0}};
   char* const begin = entry_.arena_.take(text.size());
   char* end = begin;
