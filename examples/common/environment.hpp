@@ -1,5 +1,5 @@
 #pragma once
-// What the environment says of a run, where no option of the command line does.
+// Settings of a run from environment variables, unless an option of the command line gives them.
 
 #include <cstddef>
 #include <string>
@@ -11,7 +11,7 @@
 
 namespace program {
 
-/// For `--help` of what takes `from_environment`.
+/// Text for the `--help` of commands that call `from_environment`.
 inline constexpr const char* environment_help =
     "Environment, for what no option says:\n"
     "  ETLPIPE_WORKERS, ETLPIPE_BATCH_SIZE, ETLPIPE_TIMEOUT_MS  as --workers, --batch-size and --timeout\n"

@@ -1,5 +1,5 @@
 #pragma once
-// What programs do around their own work.
+// What programs do before and after their own work.
 
 #include <csignal>
 #include <exception>
@@ -15,7 +15,7 @@ template <class Run>
 int run_main(const char* name, Run&& run) {
   reserve_standard_streams();
   add_stores();
-  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write, with a message
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that reaches its size limit then gives an error of the write, with a message
   try {
     return std::forward<Run>(run)();
   } catch (const std::exception& error) {

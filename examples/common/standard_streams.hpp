@@ -1,5 +1,5 @@
 #pragma once
-// Standard error, and what programs do when it, or another standard stream, is closed.
+// Writes to standard error, and protects programs if standard streams are closed.
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -13,15 +13,16 @@
 
 namespace program {
 
-/// To be called first. Gives the standard streams that are closed a descriptor with which each use still fails.
-/// Otherwise the first files that are opened would get their numbers, and messages would be written into them.
+/// Must be called first. Gives each closed standard stream a descriptor with which every use still fails. Otherwise
+/// the first opened files would get the numbers of the streams, and messages would be written into these files.
 inline void reserve_standard_streams() noexcept {
   for (int descriptor = 0; descriptor <= 2; ++descriptor)
     if (::fcntl(descriptor, F_GETFD) < 0 && errno == EBADF)
-      static_cast<void>(::open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY));  // it gets the lowest free number
+      // open() returns the lowest free number.
+      static_cast<void>(::open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY));
 }
 
-/// Writes to standard error. Where that is closed or full, there is nobody to tell: that is no error.
+/// Writes to standard error. If standard error is closed or full, this is not an error, because nobody can be told.
 template <class... T>
 void say(fmt::format_string<T...> text, T&&... values) {
   const std::string line = fmt::format(text, std::forward<T>(values)...);

@@ -1,5 +1,5 @@
 #pragma once
-// The stores of objects whose URLs a program takes where it takes files.
+// The object stores whose URLs a program accepts in place of files.
 
 #ifdef ETLPIPE_WITH_S3
 #include <etl/s3/store.hpp>
@@ -7,7 +7,7 @@
 
 namespace program {
 
-/// First in `main`.
+/// Adds the stores. Called first in `main`.
 inline void add_stores() {
 #ifdef ETLPIPE_WITH_S3
   etl::s3::add_scheme();

@@ -1,4 +1,4 @@
-// etl-dlq: looks at the dead letters in any store of the library. A replay needs the pipeline's own program.
+// etl-dlq: shows the dead letters in any store of the library. A replay needs the pipeline's own program.
 #include <algorithm>
 #include <chrono>
 #include <cstdint>

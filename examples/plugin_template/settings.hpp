@@ -23,14 +23,14 @@ struct Setting {
   friend bool operator==(const Setting&, const Setting&) = default;
 };
 
-/// A line as it stands in a file.
+/// A line of a file.
 struct Line {
   std::string text;
   std::uint64_t number;
   friend bool operator==(const Line&, const Line&) = default;
 };
 
-/// What a line says. The error names the line, the value and the remedy.
+/// Parses a line. The error names the line, the value and the remedy.
 inline etl::Result<Setting> parse(const Line& line) {
   const std::size_t sign = line.text.find(" = ");
   if (sign == std::string::npos)
@@ -39,10 +39,10 @@ inline etl::Result<Setting> parse(const Line& line) {
   return Setting{line.text.substr(0, sign), line.text.substr(sign + 3)};
 }
 
-/// The `extract` of a pipeline: gives the lines of a file. It can be read again from each of its marks (G14).
+/// The `extract` of a pipeline: reads the lines of a file. It can resume at each of its marks (G14).
 class Source {
  public:
-  using position = std::string;  // "offset line", of a place between two lines
+  using position = std::string;  // "offset line": a place between two lines
   explicit Source(std::filesystem::path file) : file_(std::move(file)) {}
 
   void extract(etl::Emitter<Line, position>& out) const {
@@ -53,7 +53,7 @@ class Source {
     }
     const etl::io::RecordSplitter lines;
     etl::io::ChunkReader reader(etl::value(etl::io::open_input(file_)), lines, begin);
-    while (const auto chunk = etl::value(reader.next(out.stop_token()))) {  // nothing: the end, or a stop
+    while (const auto chunk = etl::value(reader.next(out.stop_token()))) {  // null at the end or after a stop
       std::string_view rest = chunk->text;
       std::uint64_t number = chunk->first_line;
       for (; !rest.empty(); ++number) {
@@ -63,7 +63,7 @@ class Source {
         if (!line.empty() && !out.push({std::string(line), number})) return;  // refused: the run stops
       }
       out.mark(std::to_string(chunk->offset + chunk->text.size()) + ' ' + std::to_string(number));
-      if (!reader.ready()) out.flush();  // what was read does not lie while the source waits
+      if (!reader.ready()) out.flush();  // flush the lines that were read before the source waits
     }
   }
 
@@ -71,7 +71,7 @@ class Source {
   std::filesystem::path file_;
 };
 
-/// The `load` of a pipeline: adds lines to the end of a file. At least once: a batch that was cut off comes again.
+/// The `load` of a pipeline: appends lines to a file. At least once: a batch that was cut off is loaded again.
 class Sink {
  public:
   explicit Sink(const std::filesystem::path& file) : name_(file.string()), file_(file, std::ios::app) {}

@@ -1,4 +1,4 @@
-// Checks source and sink against the delivery contract. Throws, and so fails, with the first promise that is broken.
+// Checks source and sink against the delivery contract. Throws, and so fails, at the first broken promise.
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -11,7 +11,7 @@
 namespace fs = std::filesystem;
 using settings::Setting;
 
-/// A sink that also tells what its file holds.
+/// A sink that can also read its file.
 struct Stored : settings::Sink {
   explicit Stored(fs::path its_file) : Sink(its_file), file(std::move(its_file)) {}
   std::vector<Setting> stored() const {
