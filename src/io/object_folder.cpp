@@ -174,6 +174,7 @@ Result<ObjectInfo> NewObject::commit() {
                              there.error().code == std::errc::not_a_directory ||
                              there.error().code == std::errc::file_exists;  // it was there, and then was not
         if (!deleted) return failure(std::move(there.error()));
+        code = ENOENT;  // if it was the last try
         continue;
       }
     code = take_place();
