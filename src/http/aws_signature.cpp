@@ -1,6 +1,7 @@
 #include "aws_signature.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstddef>
 #include <map>
@@ -61,8 +62,8 @@ std::string with_single_blanks(std::string_view text) {
 
 /// Servers between may change these.
 bool is_left_out(std::string_view name) {
-  constexpr std::string_view changing[] = {"connection", "expect", "transfer-encoding", "user-agent"};
-  return std::ranges::find(changing, name) != std::end(changing);
+  constexpr std::array<std::string_view, 4> changing{"connection", "expect", "transfer-encoding", "user-agent"};
+  return std::ranges::find(changing, name) != changing.end();
 }
 
 }  // namespace

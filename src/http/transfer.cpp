@@ -196,10 +196,10 @@ Result<void> Transfer::add_header(std::string_view name, std::string_view value)
                                                 shown_request(request_, hop_.url.text()), excerpt(name))});
   // An empty value has a form of its own; "Name:" would leave the header out.
   const std::string line = value.empty() ? fmt::format("{};", name) : fmt::format("{}: {}", name, value);
-  curl_slist* const longer = curl_slist_append(headers_.get(), line.c_str());
+  curl_slist* const list = headers_.release();
+  curl_slist* const longer = curl_slist_append(list, line.c_str());
+  headers_.reset(longer == nullptr ? list : longer);
   if (longer == nullptr) return failure(fatal("out of memory for an HTTP header"));
-  static_cast<void>(headers_.release());
-  headers_.reset(longer);
   sent_.push_back({std::string(name), std::string(value)});
   return {};
 }
