@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A real S3 server that checks signatures, on loopback: the RADOS gateway of Ceph, from Debian's packages ceph-mon,
-# ceph-osd, radosgw and ceph-common. All objects are in memory.
+# ceph-osd, radosgw and ceph-common, and python3. All objects are in memory.
 #
 #   s3_for_tests.sh FOLDER start     start it, wait until it answers (about 12 s), and print its settings
 #   s3_for_tests.sh FOLDER stop      stop it, and delete the folder
@@ -18,8 +18,11 @@ say() { printf 's3_for_tests: %s\n' "$*" >&2; }
 
 has() {
   local program
-  for program in monmaptool ceph-mon ceph-osd ceph radosgw radosgw-admin; do
-    command -v "$program" >/dev/null || { say "there is no $program; install ceph-mon, ceph-osd, radosgw and ceph-common"; return 1; }
+  for program in python3 monmaptool ceph-mon ceph-osd ceph radosgw radosgw-admin; do
+    command -v "$program" >/dev/null || {
+      say "$program is missing: install python3, ceph-mon, ceph-osd, radosgw and ceph-common"
+      return 1
+    }
   done
 }
 
@@ -32,7 +35,11 @@ settings() {
 }
 
 ready() {  # it answers a request without signature
-  curl -s --noproxy '*' --max-time 5 -o /dev/null "http://127.0.0.1:$(cat "$folder/port")/"
+  python3 -c 'if True:
+    import http.client, sys
+    gateway = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=5)
+    gateway.request("GET", "/")
+    gateway.getresponse()' "$(cat "$folder/port")" 2>/dev/null
 }
 
 stop() {
@@ -89,7 +96,8 @@ END
   ceph osd new "$osd"
   ceph-osd -i 0 --mkfs --osd-uuid "$osd"
   ceph osd crush add osd.0 1.0 root=default
-  ceph-osd -i 0
+  # Debian 13's ceph-osd looks for its classes, which the gateway needs, in lib/... of the folder it starts in.
+  (cd / && ceph-osd -i 0)
   deadline=$((SECONDS + 60))
   until ceph osd stat | grep -q '1 up'; do
     [ $SECONDS -lt $deadline ] || { echo "the OSD is not up"; false; }

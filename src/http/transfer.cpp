@@ -11,6 +11,7 @@
 
 #include <etl/io/digest.hpp>
 
+#include "aws_signature.hpp"
 #include "shown.hpp"
 
 namespace etl::inline v0::http {
@@ -24,28 +25,6 @@ SteadyTime now() { return std::chrono::steady_clock::now(); }
 /// Converts a time limit: libcurl would take 0 for its own default.
 long limit(milliseconds time) {
   return time.count() > 0 ? static_cast<long>(time.count()) : std::numeric_limits<int>::max();
-}
-
-/// Whether a part of the path is "." or "..", also with a dot that is written %2E.
-bool has_dot_segment(std::string_view url) {
-  const std::size_t host = url.find("://");
-  std::string_view path = host == std::string_view::npos ? url : url.substr(host + 3);
-  path = path.substr(0, path.find_first_of("?#"));
-  for (std::size_t slash = path.find('/'); slash != std::string_view::npos; slash = path.find('/', slash + 1)) {
-    std::string_view segment = path.substr(slash + 1);
-    segment = segment.substr(0, segment.find('/'));
-    int dots = 0;
-    while (!segment.empty() && dots < 3) {
-      const std::size_t size = segment.front() == '.'                                     ? 1
-                               : segment.starts_with("%2e") || segment.starts_with("%2E") ? 3
-                                                                                          : 0;
-      if (size == 0) break;
-      segment.remove_prefix(size);
-      ++dots;
-    }
-    if (segment.empty() && (dots == 1 || dots == 2)) return true;
-  }
-  return false;
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -131,9 +110,7 @@ Result<void> Transfer::start() {
   set(CURLOPT_QUICK_EXIT, 1L);  // otherwise a stop would wait for the system's name lookup
 #endif
   set(CURLOPT_URL, hop_.url.text().c_str());
-  // Newer versions of libcurl sign no path that is to be taken as it is, so it is asked for only where it says
-  // something.
-  if (has_dot_segment(hop_.url.text())) set(CURLOPT_PATH_AS_IS, 1L);
+  set(CURLOPT_PATH_AS_IS, 1L);
   set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_FOLLOWLOCATION, 0L);
   set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
@@ -219,19 +196,17 @@ Result<void> Transfer::add_header(std::string_view name, std::string_view value)
                                                 shown_request(request_, hop_.url.text()), excerpt(name))});
   // libcurl has a special form for an empty value; "Name:" would omit the header.
   const std::string line = value.empty() ? fmt::format("{};", name) : fmt::format("{}: {}", name, value);
-  curl_slist* const longer = curl_slist_append(headers_.get(), line.c_str());
+  curl_slist* const list = headers_.release();
+  curl_slist* const longer = curl_slist_append(list, line.c_str());
+  headers_.reset(longer == nullptr ? list : longer);
   if (longer == nullptr) return failure(fatal("out of memory for an HTTP header"));
-  static_cast<void>(headers_.release());
-  headers_.reset(longer);
+  sent_.push_back({std::string(name), std::string(value)});
   return {};
 }
 
 Result<void> Transfer::set_headers() {
-  // libcurl would wait a second for a 100 that many servers never send. It would also sign this, and not send it.
-  const Auth& auth = request_.auth ? *request_.auth : client_.options.auth;
-  const bool is_signed = hop_.with_credentials && auth.kind() == Auth::Kind::AwsSigV4;
-  if (!request_.headers.contains("Expect") && !is_signed)
-    headers_.reset(curl_slist_append(headers_.release(), "Expect:"));
+  // libcurl would wait a second for a 100 that many servers never send.
+  if (!request_.headers.contains("Expect")) headers_.reset(curl_slist_append(headers_.release(), "Expect:"));
   const auto add = [&](const Header& header) -> Result<void> {
     if (!hop_.with_credentials && is_secret_name(header.name)) return {};
     const bool of_body = same_name(header.name.substr(0, 8), "Content-");
@@ -266,14 +241,25 @@ Result<void> Transfer::set_auth() {
     }
     case Auth::Kind::AwsSigV4: break;
   }
-  set(CURLOPT_AWS_SIGV4, fmt::format("aws:amz:{}:{}", auth.region(), auth.service()).c_str());
-  set(CURLOPT_USERNAME, auth.name().c_str());
-  set(CURLOPT_PASSWORD, auth.secret().c_str());
-  if (!auth.session_token().empty())
-    if (auto added = add_header("x-amz-security-token", auth.session_token()); !added) return added;
-  if (request_.headers.contains("x-amz-content-sha256")) return {};
+  return sign(auth);
+}
+
+Result<void> Transfer::sign(const Auth& auth) {
+  const auto has = [&](std::string_view name) {
+    return std::ranges::any_of(sent_, [&](const Header& header) { return same_name(header.name, name); });
+  };
+  if (has("Authorization")) return {};  // this request has its own
   const auto bytes = hop_.with_body ? body_.in_memory() : std::string_view();
-  return add_header("x-amz-content-sha256", bytes ? io::digest(io::DigestKind::Sha256, *bytes) : "UNSIGNED-PAYLOAD");
+  // libcurl would sign, too, but which paths and queries it signs as they are written differs between its versions.
+  for (const auto& [name, value] : std::initializer_list<Header>{
+           {"Host", host_header(hop_.url)},
+           {"x-amz-date", aws_time(std::chrono::system_clock::now())},
+           {"x-amz-security-token", auth.session_token()},
+           {"x-amz-content-sha256",
+            bytes && !has("x-amz-content-sha256") ? io::digest(io::DigestKind::Sha256, *bytes) : "UNSIGNED-PAYLOAD"}})
+    if (!value.empty() && !has(name))
+      if (auto added = add_header(name, value); !added) return added;
+  return add_header("Authorization", aws_authorization(auth, hop_.method, hop_.url, sent_));
 }
 
 // --- what libcurl tells ----------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <curl/curl.h>
 
@@ -66,6 +67,7 @@ class Transfer {
   [[nodiscard]] Result<void> set_headers();
   [[nodiscard]] Result<void> add_header(std::string_view name, std::string_view value);
   [[nodiscard]] Result<void> set_auth();
+  [[nodiscard]] Result<void> sign(const Auth& auth);
   [[nodiscard]] Result<void> set_body();
   void set_tls();
   void set_limits();
@@ -93,6 +95,7 @@ class Transfer {
   To to_;
   std::unique_ptr<Session> session_;
   std::unique_ptr<curl_slist, FreeList> headers_{};
+  std::vector<Header> sent_{};  ///< the same, except those that libcurl is told to leave out
   BodyReader body_;
   bool started_ = false;
 

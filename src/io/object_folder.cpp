@@ -174,6 +174,7 @@ Result<ObjectInfo> NewObject::commit() {
                              there.error().code == std::errc::not_a_directory ||
                              there.error().code == std::errc::file_exists;  // the object existed, and then it did not
         if (!deleted) return failure(std::move(there.error()));
+        code = ENOENT;  // if it was the last try
         continue;
       }
     code = take_place();

@@ -163,12 +163,10 @@ auto Store::Connection::follow(const Call& call, Ask&& ask) const -> std::invoke
   }
 }
 
-Store::Connection::Outcome Store::Connection::try_send(const Call& call, const std::stop_token& stop) const {
-  Outcome outcome{.answer = http::Response()};
+Result<http::Response> Store::Connection::send(const Call& call, const std::stop_token& stop) const {
   auto sent = retry(
       retry_,
       [&] {
-        ++outcome.attempts;
         return follow(call, [&](const http::Request& request) -> Result<http::Opened> {
           auto response = client_.exchange(request, stop);
           if (!response) return failure(std::move(response.error()));
@@ -176,11 +174,8 @@ Store::Connection::Outcome Store::Connection::try_send(const Call& call, const s
         });
       },
       Waiter(stop));
-  if (sent)
-    outcome.answer = std::move(sent->head);
-  else
-    outcome.answer = failure(std::move(sent.error()));
-  return outcome;
+  if (!sent) return failure(std::move(sent.error()));
+  return std::move(sent->head);
 }
 
 Result<http::Opened> Store::Connection::open(const Call& call, const std::stop_token& stop) const {

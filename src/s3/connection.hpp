@@ -29,18 +29,10 @@ class Store::Connection {
     /// Checks a 2xx answer that may be an error. A transient error is retried.
     std::function<Result<void>(const http::Request&, const http::Response&)> check{};
   };
-  /// What became of it.
-  struct Outcome {
-    Result<http::Response> answer;
-    std::size_t attempts = 0;  ///< an earlier one may have done what was asked
-  };
 
   Connection(Address address, Credentials credentials, RetryPolicy retry, http::Client client);
 
-  [[nodiscard]] Result<http::Response> send(const Call& call, const std::stop_token& stop) const {
-    return try_send(call, stop).answer;
-  }
-  [[nodiscard]] Outcome try_send(const Call& call, const std::stop_token& stop) const;
+  [[nodiscard]] Result<http::Response> send(const Call& call, const std::stop_token& stop) const;
   [[nodiscard]] Result<http::Opened> open(const Call& call, const std::stop_token& stop) const;
 
   [[nodiscard]] Address address() const;

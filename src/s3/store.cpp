@@ -103,15 +103,15 @@ Result<io::ObjectInfo> Store::put(const std::string& key, std::string_view bytes
     call.headers.add("If-None-Match", "*");
     call.headers.add(put_header, mark);
   }
-  auto [answer, attempts] = connection_->try_send(call, stop);
+  auto answer = connection_->send(call, stop);
   if (answer)
     return io::ObjectInfo{.key = key,
                           .size = bytes.size(),
                           .etag = std::string(answer->headers.find("ETag").value_or("")),
                           .modified = detail::http_time(answer->headers.find("Date").value_or("")),
                           .sha256 = sha256};
-  // It may be there because an attempt before, whose answer was lost, has put it.
-  if (attempts > 1 && answer.error().code == io::StoreProblem::Exists) {
+  // It may be there because an attempt before, whose answer was lost, has put it. libcurl makes attempts of its own.
+  if (options.if_none_match && answer.error().code == io::StoreProblem::Exists) {
     auto there = connection_->send({.method = "HEAD", .key = key}, stop);
     if (there && there->headers.find(put_header) == mark) return detail::object_in(key, *there);
   }

@@ -100,13 +100,14 @@ Result<io::ObjectInfo> Store::complete_upload(const io::Upload& upload, std::spa
     etag = std::move(completed->etag);
     return {};
   };
-  auto [answer, attempts] = connection_->try_send(call, stop);
-  if (!answer && (attempts == 1 || answer.error().code != StoreProblem::Missing))
-    return failure(std::move(answer.error()));
+  auto answer = connection_->send(call, stop);
+  if (!answer && answer.error().code != StoreProblem::Missing) return failure(std::move(answer.error()));
   auto made = head(upload.key, stop);
-  // An attempt before, whose answer was lost, may have completed it: then its etag says so.
+  // An attempt before, whose answer was lost, may have completed it: then its etag says so. libcurl makes attempts of
+  // its own.
   if (!answer && (!made || bare(made->etag) != etag_of(parts))) {
-    answer.error().context += "; an earlier attempt may have completed it: compare the object with what was sent";
+    if (made || made.error().code != StoreProblem::Missing)
+      answer.error().context += "; an earlier attempt may have completed it: compare the object with what was sent";
     return failure(std::move(answer.error()));
   }
   if (!made && made.error().code == StoreProblem::Missing) return io::ObjectInfo{.key = upload.key, .etag = etag};

@@ -70,6 +70,18 @@ TEST_CASE("http: methods, headers and bodies arrive, on one kept connection") {
   CHECK(server.connections() == 1);
 }
 
+TEST_CASE("http: the server gets each path as it is written") {
+  HttpServer server(echo);
+  const http::Client client = make();
+  for (const std::string path :
+       {"/.", "/a/../b", "/a/./b/..", "/%2e%2E/b", "/a/.%2e/b", "/a//b", "/a/...", "/a?q=/../b"}) {
+    CAPTURE(path);
+    const auto got = client.get(server.url(path));
+    REQUIRE(got);
+    CHECK(got->body == "GET " + path + " (none) ");
+  }
+}
+
 TEST_CASE("http: HEAD has headers and no body") {
   HttpServer server([](const auto&) { return HttpServer::cut(HttpServer::answer(200, "12345"), 0, Then::Keep); });
   const auto head = make().head(server.url());

@@ -107,32 +107,10 @@ class Watched final : public jobs::JobStore {
 
 /// A job of numbered lines in one unit, and a table that takes no line twice.
 template <class Place>
-struct OneUnit {
-  using Store = typename Place::Store;
-  TempFolder folder{};
-  Place place{};
-  std::unique_ptr<jobs::JobStore> store = open_jobs(place.url());
-  std::shared_ptr<Store> data = place.data();
-  jobs::Job job{};
-
-  explicit OneUnit(const std::string& text = numbered_lines(100)) {
-    write_file(folder / "lines", text);
-    place.execute("CREATE TABLE lines(text TEXT NOT NULL UNIQUE)");
-    job = ok(coordinate());
+struct OneUnit : Ingestion<Place> {
+  explicit OneUnit(const std::string& text = numbered_lines(100)) : Ingestion<Place>(text) {
+    this->place.execute("CREATE UNIQUE INDEX each_once ON lines(text)");
   }
-  etl::Result<jobs::Job> coordinate() {
-    return jobs::coordinate(*store, {"org", "line", "v1"}, "", std::vector{folder / "lines"}, {});
-  }
-  static jobs::WorkerOptions options(const std::string& name = "w") {
-    jobs::WorkerOptions made{.name = name, .poll = milliseconds(5), .pause = milliseconds(1)};
-    made.run.batch_size = 10;
-    made.run.workers = 2;
-    return made;
-  }
-  jobs::WorkerReport work(const jobs::WorkerOptions& with, bool mended = false) {
-    return jobs::work(*store, *data, [&](const jobs::Work& one) { return Lines<Store>{one, mended}; }, with);
-  }
-  std::string state() { return std::string(to_string(ok(store->find("v1")).state)); }
 };
 
 }  // namespace

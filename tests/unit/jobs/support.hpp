@@ -1,6 +1,7 @@
 #pragma once
 /// What the tests of jobs share: a database of either kind, and a pipeline that lands numbered lines in it.
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -164,5 +165,38 @@ template <class Place>
 std::string lines_landed(const Place& place) {
   return place.value("SELECT count(*) || ' ' || count(DISTINCT text) FROM lines");
 }
+
+/// A job of a file with lines, cut into units of about 1 MiB, and the table in which they land.
+template <class Place>
+struct Ingestion {
+  using Store = typename Place::Store;
+  TempFolder folder{};
+  Place place{};
+  std::unique_ptr<jobs::JobStore> store{};
+  std::shared_ptr<Store> data{};
+  jobs::Job job{};
+
+  explicit Ingestion(const std::string& text, std::uint32_t max_attempts = 3) {
+    write_file(folder / "lines", text);
+    store = open_jobs(place.url(), {.max_attempts = max_attempts});
+    data = place.data();
+    make_lines_table(place);
+    job = ok(coordinate());
+  }
+  etl::Result<jobs::Job> coordinate() {
+    return jobs::coordinate(*store, {"org", "line", "v1"}, "", std::vector{folder / "lines"}, {.unit_bytes = 1 << 20});
+  }
+  jobs::WorkerOptions options(const std::string& name = "w") const {
+    using std::chrono::milliseconds;
+    jobs::WorkerOptions made{.name = name, .poll = milliseconds(5), .pause = milliseconds(1)};
+    made.run.batch_size = 10;
+    made.run.workers = 2;
+    return made;
+  }
+  jobs::WorkerReport work(const jobs::WorkerOptions& with, bool mended = false) {
+    return jobs::work(*store, *data, [&](const jobs::Work& one) { return Lines<Store>{one, mended}; }, with);
+  }
+  std::string state() { return std::string(to_string(ok(store->find("v1")).state)); }
+};
 
 }  // namespace test

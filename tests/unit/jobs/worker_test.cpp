@@ -13,38 +13,6 @@ using std::chrono::milliseconds;
 
 namespace {
 
-/// A job of a file with lines, cut into units of about 1 MiB.
-template <class Place>
-struct Ingestion {
-  using Store = typename Place::Store;
-  TempFolder folder{};
-  Place place{};
-  std::unique_ptr<jobs::JobStore> store{};
-  std::shared_ptr<Store> data{};
-  jobs::Job job{};
-
-  explicit Ingestion(const std::string& text, std::uint32_t max_attempts = 3) {
-    write_file(folder / "lines", text);
-    store = open_jobs(place.url(), {.max_attempts = max_attempts});
-    data = place.data();
-    make_lines_table(place);
-    job = ok(coordinate());
-  }
-  etl::Result<jobs::Job> coordinate() {
-    return jobs::coordinate(*store, {"org", "line", "v1"}, "", std::vector{folder / "lines"}, {.unit_bytes = 1 << 20});
-  }
-  jobs::WorkerOptions options(const std::string& name = "w") const {
-    jobs::WorkerOptions made{.name = name, .poll = milliseconds(20), .pause = milliseconds(1)};
-    made.run.batch_size = 10;
-    made.run.workers = 2;
-    return made;
-  }
-  jobs::WorkerReport work(const jobs::WorkerOptions& with, bool mended = false) {
-    return jobs::work(*store, *data, [&](const jobs::Work& one) { return Lines<Store>{one, mended}; }, with);
-  }
-  std::string state() { return std::string(to_string(ok(store->find("v1")).state)); }
-};
-
 /// More than a few MiB of different lines: several units.
 std::string long_text(std::uint64_t lines = 4000) {
   std::string text;
