@@ -1,4 +1,5 @@
 """Tests etl-csv on workbooks, and on files that are neither text nor workbooks."""
+import json
 import zipfile
 
 from csv_case import case
@@ -45,6 +46,9 @@ def printed(c):
     _, text, _ = c.run("sniff", book, wanted=0)
     c.has(text, "b.xlsx[Sales]: a sheet, 1 header row; 3 rows, 0 bad\n  id: integer\n  name: text\n  day: date\n"
           "  price: double, may be empty\n", "b.xlsx[One]: a sheet, 1 header row; 2 rows, 0 bad\n  v;w: text\n")
+    _, text, _ = c.run("sniff", book, "--json", wanted=0)
+    found = [json.loads(line) for line in text.splitlines()]
+    c.equal("sniff --json", [("Sales", 3, 4), ("One", 2, 1)], [(f["sheet"], f["rows"], len(f["columns"])) for f in found])
     _, _, error = c.run("cat", book, "--sheet", "None", wanted=2)
     c.has(error, "there is no sheet 'None'; there are 'Sales', 'One'")
 

@@ -4,6 +4,7 @@ import json
 import re
 import sqlite3
 
+from command_line import agrees
 from harness import Case, cases_of
 from stores import POSTGRES, Postgres, psql
 
@@ -112,6 +113,11 @@ case = cases_of(DlqCase)
 
 
 @case
+def command_line(c):
+    agrees(c, ["list", "show", "payload", "purge", "stats"])
+
+
+@case
 def list_as_json(c):
     """All stores give the same lines, and these are a store again."""
     outputs = []
@@ -153,6 +159,8 @@ def show(c):
         text = c.good("show", store, "a3").decode()
         c.has(text, "no `serialize` and no `describe`", "partition  1: day 2.csv\n")
         c.has(c.good("show", store, "b1").decode(), "partition  0\n")
+        c.equal("show --json", {k: v for k, v in c.line(LETTERS[1]).items() if v is not None},
+                json.loads(c.good("show", store, "a2", "--json")))
         c.bad(1, ["no letter with the id none", "etl-dlq list"], "show", store, "none")
 
 
@@ -171,7 +179,7 @@ def purge_ids(c):
     for store in c.names():
         c.equal("purge", b"2 purged\n", c.good("purge", store, "a1", "b1", "a1"))
         c.equal("letters left", ["a2", "a3"], c.ids(store))
-        done = c.bad(1, ["1 of these ids had no letter"], "purge", store, "a2", "a1")
+        done = c.bad(1, ["there is no letter for 1 of these ids"], "purge", store, "a2", "a1")
         c.equal("purge", b"1 purged\n", done.stdout)
         c.equal("letters left", ["a3"], c.ids(store))
 
@@ -195,6 +203,10 @@ def stats(c):
         time = "2023-11-14T22:13:20Z"
         c.equal("stats", [["orders", "load", "2", "3", time, time], ["orders", "transform", "1", "6", time, time],
                           ["proteins", "transform", "1", "0", time, time], ["4", "letters"]], lines[1:])
+        found = [json.loads(line) for line in c.good("stats", store, "--json").splitlines()]
+        c.equal("stats --json", {"pipeline": "orders", "stage": "load", "letters": 2, "payload_bytes": 3, "oldest": time, "newest": time},
+                found[0])
+        c.equal("lines of stats --json", 3, len(found))
 
 
 @case

@@ -3,10 +3,12 @@ import gzip
 import json
 import os
 import pathlib
+import re
 import subprocess
 import threading
 from signal import SIGTERM
 
+from command_line import agrees
 from druid_case import DruidCase
 from harness import cases_of, text_of
 from http_servers import Answers, HttpServer, object_store
@@ -108,6 +110,11 @@ case = cases_of(ProgramCase)
 
 
 @case
+def command_line(c):
+    agrees(c, ["load", "validate", "status", "cancel", "query"])
+
+
+@case
 def load(c):
     """Rows arrive as they are, and nothing stays behind."""
     said = c.run(c.load(), 0)
@@ -117,6 +124,19 @@ def load(c):
     (rows,) = c.druid.rows.values()
     c.equal("rows", ROWS, rows)
     c.equal("staged files", [], c.staged())
+
+
+@case
+def quiet(c):
+    """--quiet: nothing on success, and still what fails and what is rejected; a summary as JSON only if it is asked for."""
+    c.equal("a load", "", c.run(c.load("--mode", "replace", "--quiet")))
+    summary = json.loads(c.run(c.load("--mode", "replace", "--quiet", "--json")))
+    c.equal("outcome", "complete", summary["outcome"])
+    c.druid.bad_lines, c.druid.told_lines = [2], 1
+    said = c.run(c.load("--mode", "replace", "--quiet", "--max-rejects", "1", "--rejects", c.folder / "letters.ndjson"), 3)
+    c.holds("the rejected row alone", re.fullmatch("bad row: .*\n", said), said)
+    c.druid.bad_lines, c.druid.lost_rows = [], 1
+    c.has(c.run(c.load("--mode", "replace", "--quiet"), 1), "3 rows were sent, and the task read 2")
 
 
 @case
@@ -201,7 +221,7 @@ def formats(c):
 def validate(c):
     """All that is wrong is told at once, and nothing is sent."""
     c.table.write_text("a,b\n1,x\n2,\n3\n", encoding="utf-8")
-    for command in (c.load("--validate-only"), c.load("--validate-only", "--mode", "append"),
+    for command in (c.load("--dry-run"), c.load("--validate-only", "--mode", "append"),
                     ["validate", c.table]):
         said = c.run(command, 1)
         for check in ("columns", "time_column", "numeric_columns", "row"):
@@ -246,8 +266,8 @@ def types(c):
 def dead_letters(c):
     """A row that Druid cannot parse is kept with its text before the staged rows go."""
     letters = c.folder / "letters.ndjson"
-    c.has(c.run(c.load("--mode", "append", "--max-bad-rows", "1"), 2), "--rejects")
-    accept = ["--mode", "replace", "--max-bad-rows", "2", "--rejects", str(letters)]
+    c.has(c.run(c.load("--mode", "append", "--max-rejects", "1"), 2), "--rejects")
+    accept = ["--mode", "replace", "--max-rejects", "2", "--rejects", str(letters)]
     c.druid.bad_lines = [2]
     summary = json.loads(c.run(c.load(*accept, "--json"), 3).split("\n")[0])
     c.equal("outcome", "complete with rejects", summary["outcome"])
@@ -258,7 +278,7 @@ def dead_letters(c):
     c.equal("staged files", [], c.staged())
     c.druid.bad_lines, c.druid.told_lines = [1, 2], 1
     said = c.run(c.load(*accept), 1)
-    c.has(said, "Druid does not tell the texts of 1 rows")
+    c.has(said, "Druid did not report the texts of 1 rows")
     c.holds("the rows stay staged", c.staged(), said)
 
 
@@ -268,7 +288,7 @@ def s3(c):
     letters = c.folder / "letters.ndjson"
     with object_store() as store:
         c.druid.bucket, c.druid.bad_lines = store, [3]
-        command = c.command("load", c.table, "--datasource", "sales", "--mode", "append", "--max-bad-rows", "1", "--rejects", letters)
+        command = c.command("load", c.table, "--datasource", "sales", "--mode", "append", "--max-rejects", "1", "--rejects", letters)
         c.lacks(c.run(command, 3, S3_BUCKET_NAME="bucket"), "geheim")
         c.equal("rows of the tasks", [ROWS], list(c.druid.rows.values()))
         (path,) = store.put
@@ -333,6 +353,8 @@ def tasks(c):
     c.druid.tasks["one"] = "RUNNING"
     c.equal("status", "one RUNNING\n", c.run(c.command("status", "one"), 0))
     c.has(c.run(c.command("cancel", "one"), 0), "shutdown requested")
+    c.equal("status as JSON", {"task": "one", "state": "FAILED", "reason": "Shutdown request from user"},
+            json.loads(c.run(c.command("status", "one", "--json"), 1)))
     c.equal("status of a failed task", "one FAILED: Shutdown request from user\n", c.run(c.command("status", "one"), 1))
     c.run(c.command("status", "two"), 1)
     c.equal("query", '{"n":1}\n{"n":2}\n', c.run(c.command("query", "SELECT 1", "--user", "me"), 0, DRUID_PASSWORD="pass"))

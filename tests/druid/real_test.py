@@ -162,7 +162,7 @@ def bad_row(c):
     c.has(said, "Max parse exceptions[0] exceeded")
     c.has(said, "2024-99-99")
     letters = c.folder / "letters.ndjson"
-    accept = ["--mode", "replace", "--time", "sold_at", "--max-bad-rows", "2", "--rejects", str(letters)]
+    accept = ["--mode", "replace", "--time", "sold_at", "--max-rejects", "2", "--rejects", str(letters)]
     said = c.run(c.load(path, *accept), 3)
     c.has(said, "complete with rejects")
     c.has(said, "1 unparseable")

@@ -12,7 +12,7 @@ from harness import Case, cases_of, message
 class UniprotCase(Case):
     def ingest(self, *arguments, db, **options):
         """Ingests into a database."""
-        return self.program.run("ingest", *arguments, "--db", db, **options)
+        return self.program.run("ingest", *arguments, "--store", f"sqlite:{db}", **options)
 
     def load(self, *arguments, db, wanted=0, **options):
         """Ingests and expects an exit code."""

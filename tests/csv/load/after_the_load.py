@@ -32,7 +32,7 @@ def merged_once(c):
     c.equal("without new rows it does not", ([(50,)], ["merge.sql"]),
             (c.rows("SELECT n FROM total"), summary["skipped_merges"]))
     _, out, _ = c.run(*c.arguments("data/f000.csv", "--merge", "merge.sql"))
-    c.has(out, "merge.sql was not run again: no rows came since it ran")
+    c.has(out, "merge.sql was not run again, because no rows were added since it ran")
     c.load("data/deep/*.csv")
     c.load("data/**/*.csv", "--merge", "merge.sql")
     c.equal("rows came by a load without it", [(50,), (100,)], c.rows("SELECT n FROM total"))

@@ -179,7 +179,7 @@ def asked_for(c):
     (c.folder / "latin.csv").write_bytes(b"K\xf6ln\n1\n")
     (c.folder / "empty.csv").write_text("")
     summary, error = c.load("time.csv", "twice.csv", "latin.csv", wanted=1)
-    c.has(error, "twice.csv: column 'name' is there twice, as number 1 and 2", "latin.csv")
+    c.has(error, "twice.csv: column 'name' occurs twice, as number 1 and 2", "latin.csv")
     c.equal("a time of day is one cell", [("10:00",)], c.rows("SELECT name FROM t WHERE name LIKE '%:%'"))
     c.database = c.folder / "empty.db"
     c.load("empty.csv", "a.csv", "--create")

@@ -112,7 +112,7 @@ def json_members(c):
     (c.folder / "empty.json").write_text(" []\n")
     (c.folder / "bare.ndjson").write_text("{}\n{}\n")
     _, error = c.load("empty.json", "bare.ndjson", wanted=1)
-    c.has(error, "bare.ndjson: there is no member in its first megabyte")
+    c.has(error, "bare.ndjson: the first megabyte has no member")
     c.holds("an empty file is none", "empty.json" not in error, error)
     with c.server() as (url, _):
         c.psql(url, "CREATE TABLE t (id integer PRIMARY KEY, colour text)")

@@ -92,15 +92,15 @@ def cures(c):
     _, error = c.load("a.csv", wanted=3)
     c.has(error, """column 2 'n': 'NA' is not a number; if it stands for NULL: --null 'NA', or "nulls" in a mapping; the row""",
           """column 2 'n': '1,5' is not a number; if it has a decimal comma: --decimal-comma, or""",
-          "column 3 'd': '31.12.2024' is not a date as ISO 8601 writes it; a mapping says how dates and times are written",
+          "column 3 'd': '31.12.2024' is not a date as ISO 8601 writes it; a mapping can name another format",
           "column 2 'n': 'x' is not a number; the row begins",
-          "UNIQUE constraint failed: t.id; --on-conflict ignore, replace or update says what becomes of such a row")
+          "UNIQUE constraint failed: t.id; --on-conflict ignore, replace or update accepts rows whose key is already in the table")
     with c.server() as (url, _):
         c.psql(url, "CREATE TABLE t(id int primary key, ip inet)")
         (c.folder / "b.csv").write_text('id,ip\n1,""\n2,10.0.0.1\n2,10.0.0.1\n')
         _, error = c.load("b.csv", into=url, wanted=3)
         c.has(error, 'invalid input syntax for type inet: ""; with --null \'\' an empty cell is NULL, also within quotes',
-              "(Key (id)=(2) already exists.); --on-conflict ignore, replace or update says")
+              "(Key (id)=(2) already exists.); --on-conflict ignore, replace or update accepts")
         c.load("b.csv", "--null", "", "--restart", "--on-conflict", "ignore", into=url)
         c.equal("with it", "1", c.psql(url, "SELECT count(*) FROM t WHERE ip IS NULL"))
 
@@ -131,9 +131,9 @@ def columns_at_once(c):
         for into in (None, url):
             _, error = c.load("a.csv", into=into, wanted=1)
             c.has(error, "the table t has no column 'more', 'other'; it has id, need, must, has, free",
-                  "the file has no column 'need', 'must', which the table must have: it takes no NULL and has no default")
+                  "the file has no column 'need', 'must', which the table requires (NOT NULL without a default)")
             _, error = c.load("b.csv", into=into, wanted=1)
-            c.has(error, "the file has no column 'need', 'must', which the table must have")
+            c.has(error, "the file has no column 'need', 'must', which the table requires")
             c.load("c.csv", into=into)
 
 
@@ -156,7 +156,7 @@ def told_in_plain_words(c):
     c.load("a.csv", "--create")
     for how in ("update", "replace"):
         _, error = c.load("a.csv", "--on-conflict", how, wanted=2)
-        c.has(error, f"--on-conflict {how} goes by the key of a row, and the table t has no primary key", "--key")
+        c.has(error, f"--on-conflict {how} needs a primary key, but the table t has no primary key", "--key")
     _, error = c.load("b.csv", wanted=3)
     c.has(error, "3 cells instead of 2", "(--ragged pad or truncate, or \"ragged\" in a mapping)")
     (c.folder / "merge.sql").write_text("INSERT INTO nowhere VALUES (1);\n")

@@ -6,8 +6,14 @@ import re
 import signal
 import subprocess
 
+from command_line import agrees
 from csv_case import case
 from terminal import Terminal
+
+
+@case
+def command_line(c):
+    agrees(c, ["load", "cat", "sniff", "digest"])
 
 
 @case
@@ -60,7 +66,7 @@ def codes(c):
             c.equal("check", "check failed", summary["failure_code"])
             summary, error = c.load("a.csv", "--merge", "merge.sql", into=into, wanted=1)
             c.equal("merge", "script failed", summary["failure_code"])
-            c.has(summary["failure"], "merge.sql has failed, and nothing of it is done: ", "nowhere")
+            c.has(summary["failure"], "merge.sql has failed and was rolled back: ", "nowhere")
             c.holds("no C++", "::" not in summary["failure"].replace("://", ""), summary["failure"])
             summary, _ = c.load("a.csv", into=into)
             c.equal("none", None, summary["failure_code"])
@@ -79,6 +85,8 @@ def environment(c):
     c.has(run(ETLPIPE_BATCH_SIZE="10"), "of 10 rows")
     c.has(run("--batch-size", "15", ETLPIPE_BATCH_SIZE="10"), "of 15 rows")
     run(ETLPIPE_MAX_MEMORY_MB="1")
+    run("--timeout", "0.5", ETLPIPE_TIMEOUT_MS="1")
+    c.has(run("--timeout", "0", wanted=2), "--timeout")
     c.has(run(ETLPIPE_WORKERS="many", wanted=2), "ETLPIPE_WORKERS", "many")
     c.has(c.run("load", "--help")[1], "ETLPIPE_WORKERS", "ETLPIPE_BATCH_SIZE", "ETLPIPE_TIMEOUT_MS", "ETLPIPE_MAX_MEMORY_MB")
 

@@ -24,10 +24,10 @@ def headers(c):
     c.load("up.csv")
     c.equal("capitals", [("up",)], c.rows("SELECT name FROM t WHERE id = 3"))
     _, error = c.load("both.csv", wanted=1)
-    c.has(error, "both.csv: column 'id' is there twice, as number 1 and 2")
+    c.has(error, "both.csv: column 'id' occurs twice, as number 1 and 2")
     c.database = c.folder / "frame.db"
     _, error = c.load("frame.csv", "--create", wanted=2)
-    c.has(error, "frame.csv: column 1 has no name in the header: --name-columns calls it column_1")
+    c.has(error, "frame.csv: column 1 has no name in the header; --name-columns names it column_1")
     c.load("frame.csv", "--create", "--name-columns")
     c.equal("with a made name", [(0, "x", 1), (1, "y", 2)], c.rows("SELECT column_1, a, b FROM t"))
     code, out, _ = c.run("sniff", "frame.csv")
@@ -72,10 +72,10 @@ def first_lines(c):
     c.database = c.folder / "case.db"
     (c.folder / "c.csv").write_text("id,v,V\n1,a,b\n")
     _, error = c.load("c.csv", "--create", wanted=2)
-    c.has(error, "the columns 'v' and 'V' differ in case only, and are the same to SQLite: give one another name by a mapping")
+    c.has(error, "the columns 'v' and 'V' differ only in case, so they are the same to SQLite: give one of them another name by a mapping")
     (c.folder / "d.csv").write_text("id,v,v\n1,a,b\n")
     _, error = c.load("d.csv", "--create", wanted=2)
-    c.has(error, "column 'v' is there twice, as number 2 and 3: a mapping")
+    c.has(error, "column 'v' occurs twice, as number 2 and 3: a mapping")
 
 
 @case
@@ -106,6 +106,10 @@ def sniffed(c):
         return c.run("sniff", "a.csv", *how)[1]
     c.has(sniff(), "v: text", "w: text")
     c.has(sniff("--null", "NA", "--null", "-", "--decimal-comma"), "  v: integer, may be empty", "  w: double")
+    c.equal("as JSON", {"file": "a.csv", "delimiter": ";", "quote": '"', "encoding": "UTF-8", "header_rows": 1, "rows": 3, "bad_rows": 0,
+                        "whole": True, "columns": [{"name": "id", "type": "integer", "nullable": False},
+                                                   {"name": "v", "type": "text", "nullable": False},
+                                                   {"name": "w", "type": "text", "nullable": False}]}, json.loads(sniff("--json")))
 
 
 @case

@@ -7,8 +7,16 @@ import re
 import subprocess
 import threading
 
+from command_line import agrees
 from harness import message
 from uniprot_case import accessions, case, count, loaded, rows, split
+
+
+@case
+def command_line(c):
+    with_jobs = ["worker", "jobs", "status", "cancel", "resume", "retry-quarantined"]
+    help_text = c.program.run("--help").stdout.decode()
+    agrees(c, ["ingest", "inspect", "count", "generate", *(with_jobs if "retry-quarantined" in help_text else [])])
 
 
 @case
@@ -16,7 +24,7 @@ def help_texts(c):
     """--help of the program and of each command names what there is, on standard output."""
     words = {(): ["ingest", "inspect", "count", "generate"],
              ("inspect",): ["--format", "fasta", "ndjson", "--pretty", "--range"], ("count",): ["FILE"],
-             ("ingest",): ["--db", "--workers", "--batch-size", "--strict", "--max-rejects", "--taxon", "--reviewed",
+             ("ingest",): ["--store", "--workers", "--batch-size", "--strict", "--max-rejects", "--taxon", "--reviewed",
                            "--tables", "--quiet", "--json", "--timeout"],
              ("generate",): ["--entries", "--out", "--seed"]}
     for command, wanted in words.items():
@@ -167,6 +175,13 @@ def environment(c):
     c.holds("a batch of all", batches() < 3)
     c.holds("batches of 10", batches(ETLPIPE_BATCH_SIZE="10") >= 3)
     c.holds("the option goes before", batches("--batch-size", "1000", ETLPIPE_BATCH_SIZE="10") < 3)
+    db = c.db("named")
+    done = c.program.run("ingest", path, env={**os.environ, "DATABASE_URL": f"sqlite:{db}"})
+    c.code("the database of DATABASE_URL", done, 0)
+    c.equal("loaded", sorted(accessions(data)), loaded(db))
+    db = c.db("former")
+    c.code("the former name of --store", c.program.run("ingest", path, "--db", db, env={**os.environ, "DATABASE_URL": "mysql://x"}), 0)
+    c.equal("loaded", 30, count(db))
     batches(ETLPIPE_MAX_MEMORY_MB="1", ETLPIPE_WORKERS="1", ETLPIPE_TIMEOUT_MS="500")
     for command in ("ingest", path, "--db", c.db()), ("inspect", path):
         done = c.program.run(*command, env={**os.environ, "ETLPIPE_WORKERS": "many"})
@@ -205,6 +220,8 @@ def ranges(c):
     done = c.program.run("count", path, odd, c.file("none.dat", b""))
     c.code("count", done, 0)
     c.equal("counts", f"25 {path}\n25 {odd}\n0 {c.folder}/none.dat\n50 in all\n".encode(), done.stdout)
+    done = c.program.run("count", path, "--json")
+    c.equal("count --json", {"file": str(path), "entries": 25}, json.loads(done.stdout))
     c.code("count of what is not there", c.program.run("count", c.folder / "missing"), 2)
 
 

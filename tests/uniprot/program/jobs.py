@@ -79,7 +79,7 @@ def job_quarantines_a_poisoned_unit(c):
         at = ("--store", store.url)
         done = run(c, "ingest", bad, *at, "--job", "one", "--unit-mb", "0.1", "--max-rejects", "0", wanted=3)
         status = run(c, "status", "one", *at).stdout.decode()
-        for part in ("completed_with_quarantine", "unit ", "after the fix"):
+        for part in ("completed_with_quarantine", "unit ", "after you have corrected the cause: etl-uniprot retry-quarantined"):
             c.holds(f"status has '{part}'", part in status, status)
         line = 1 + b"".join(entries[:200]).count(b"\n")
         named = re.search(r"bad\.dat:(\d+)", status)
@@ -96,8 +96,10 @@ def job_quarantines_a_poisoned_unit(c):
         c.equal("without the fix", "completed_with_quarantine", store.rows("SELECT state FROM etl_jobs")[0][0])
         # The fix: the bad entry is one that may be rejected.
         done = run(c, "retry-quarantined", "one", *at)
-        c.holds("retry-quarantined", b"1 units of job 1 are given out again" in done.stdout, done.stdout)
-        run(c, "worker", *at, "--max-rejects", "1", wanted=3)
+        c.holds("retry-quarantined", b"1 units of job 1 are pending again" in done.stdout, done.stdout)
+        done = run(c, "worker", *at, "--max-rejects", "1", "--quiet", "--json", wanted=3)
+        c.equal("members of the summary", ["done", "handed_back", "failed", "quarantined", "lost", "records", "rejected"],
+                list(json.loads(done.stdout)))
         c.equal("loaded", 299, store.number("SELECT count(*) FROM proteins"))
         c.equal("rejects", 1, store.number("SELECT count(*) FROM rejects"))
         c.equal("the job", "completed", store.rows("SELECT state FROM etl_jobs")[0][0])
@@ -120,7 +122,7 @@ def job_is_cancelled_and_resumed(c):
             wait_for("a unit is done", lambda: store.has_jobs() and store.number(
                 "SELECT count(*) FROM etl_job_units WHERE state='done'") > 0)
             done = run(c, "cancel", "one", *at)
-            c.holds("cancel", b"'resume' goes on" in done.stdout, done.stdout)
+            c.holds("cancel", b"'etl-uniprot resume' resumes it" in done.stdout, done.stdout)
             code = working.wait(timeout=SECONDS)
         finally:
             working.kill()

@@ -67,7 +67,7 @@ class Input {
 
 /// The error for a position that is none.
 [[nodiscard]] inline etl::Error other_version() {
-  return etl::fatal("the checkpoint is of another version of this program: use --restart");
+  return etl::fatal("another version of this program saved the progress: use --restart");
 }
 
 }  // namespace program
