@@ -13,9 +13,11 @@ namespace program {
 
 /// Text for the `--help` of commands that call `from_environment`.
 inline constexpr const char* environment_help =
-    "Environment, for what no option says:\n"
-    "  ETLPIPE_WORKERS, ETLPIPE_BATCH_SIZE, ETLPIPE_TIMEOUT_MS  as --workers, --batch-size and --timeout\n"
-    "  ETLPIPE_MAX_MEMORY_MB                                    limit of what is read and not yet loaded, in MiB\n";
+    "Environment variables, for options that are not given:\n"
+    "  ETLPIPE_WORKERS        --workers\n"
+    "  ETLPIPE_BATCH_SIZE     --batch-size\n"
+    "  ETLPIPE_TIMEOUT_MS     --timeout, in milliseconds\n"
+    "  ETLPIPE_MAX_MEMORY_MB  limit of the memory for records that are read and not yet loaded, in MiB\n";
 
 /// `options`, or what the environment says. A bad variable is an error of usage, which names it.
 inline etl::Options from_environment(etl::Options options) {

@@ -25,7 +25,7 @@ void set_max_rejects(const std::string& text, std::string_view records, Job& job
                    (!percent && (value != std::floor(value) || value > 9e15));
   if (bad)
     throw CLI::ValidationError("--max-rejects",
-                               fmt::format("expected a number of {}, or a percentage such as 2%", records));
+                               fmt::format("'{}' is not a number of {} or a percentage such as 2%", text, records));
   if (percent)
     job.max_reject_ratio = value / 100;
   else

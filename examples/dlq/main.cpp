@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -18,14 +17,15 @@
 #include <CLI/CLI.hpp>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <etl/config.hpp>
 #include <etl/io/dead_letter_file.hpp>
 #include <etl/sqlite/store.hpp>
+#include <etl/text.hpp>
 #ifdef WITH_POSTGRES
 #include <etl/postgres/store.hpp>
 #endif
 
-#include "common/standard_streams.hpp"
+#include "common/command_line.hpp"
+#include "common/main.hpp"
 
 namespace {
 
@@ -33,13 +33,13 @@ namespace fs = std::filesystem;
 using etl::DeadLetter;
 using Store = std::shared_ptr<etl::DeadLetterStore>;
 
-constexpr int failed = 1, wrong_usage = 2;
-constexpr const char* footer =
-    "STORE is sqlite:PATH, a PostgreSQL URL, or a file whose name ends in .ndjson.\n"
-    "First example: etl-dlq list sqlite:orders.db\n"
-    "Exit codes: 0 done; 1 failed, or no such letter; 2 wrong usage, or the store cannot be opened";
+constexpr program::About about{
+    .name = "etl-dlq",
+    .description =
+        "Lists and deletes the dead letters of ETL pipelines. To replay letters, use the pipeline's own program.",
+    .example = "etl-dlq list sqlite:orders.db"};
 
-int complain(std::string_view what, int code = failed) {
+int complain(std::string_view what, int code = program::exit_failed) {
   program::say("etl-dlq: {}\n", what);
   return code;
 }
@@ -57,10 +57,10 @@ etl::Result<Store> open_postgres([[maybe_unused]] const std::string& url) {
   const auto there = connection->query("SELECT to_regclass(quote_ident(current_schema()) || '.etl_store') IS NOT NULL");
   if (!there) return etl::failure(there.error());
   if (there->text(0, 0) != "t")
-    return etl::fatal(
-        fmt::format("{}: this database is not a store: its first schema has no table etl_store; to name another "
-                    "schema, add ?options=-csearch_path%3DSCHEMA to the URL",
-                    connection->name()));
+    return etl::fatal(fmt::format(
+        "{}: this database is not a store, because its first schema has no table etl_store; to name another "
+        "schema, add ?options=-csearch_path%3DSCHEMA to the URL",
+        connection->name()));
   auto store = etl::postgres::Store::open(url);
   if (!store) return etl::failure(std::move(store.error()));
   return *store;
@@ -75,9 +75,9 @@ etl::Result<Store> open_store(const std::string& name, bool to_change) {
   const bool is_database = name.starts_with(database);
   const fs::path path = is_database ? name.substr(database.size()) : name;
   if (!is_database && path.extension() != ".ndjson")
-    return etl::fatal(
-        fmt::format("{}: not a store: write sqlite:{} for a database, or name a .ndjson file or a postgresql://... URL",
-                    name, name));
+    return etl::fatal(fmt::format(
+        "{}: not a store: write sqlite:{} for a database, or name a file that ends in .ndjson, or a postgresql:// URL",
+        name, name));
   std::error_code ignored;
   if (!fs::exists(path, ignored))
     return etl::failure(etl::fatal(
@@ -158,6 +158,11 @@ int show(const DeadLetter& letter) {
   return 0;
 }
 
+int show_json(const DeadLetter& letter) {
+  fmt::print("{}\n", etl::io::to_json(letter));
+  return 0;
+}
+
 int payload(const DeadLetter& letter) {
   if (!letter.payload)
     return complain(
@@ -186,11 +191,11 @@ int purge(etl::DeadLetterStore& store, const Arguments& arguments) {
   const auto gone = store.purge(std::vector<std::string>(ids.begin(), ids.end()));
   if (!gone) return complain(gone.error().message());
   fmt::print("{} purged\n", *gone);
-  if (*gone < ids.size()) return complain(fmt::format("{} of these ids had no letter", ids.size() - *gone));
+  if (*gone < ids.size()) return complain(fmt::format("there is no letter for {} of these ids", ids.size() - *gone));
   return 0;
 }
 
-int stats(etl::DeadLetterStore& store) {
+int stats(etl::DeadLetterStore& store, bool json) {
   struct Count {
     std::size_t letters = 0, bytes = 0;
     std::chrono::system_clock::time_point oldest = std::chrono::system_clock::time_point::max();
@@ -207,6 +212,14 @@ int stats(etl::DeadLetterStore& store) {
     return true;
   });
   if (!listed) return complain(listed.error().message());
+  if (json) {
+    for (const auto& [key, count] : counts)
+      fmt::print(R"({{"pipeline":{},"stage":{},"letters":{},"payload_bytes":{},"oldest":"{}","newest":"{}"}})"
+                 "\n",
+                 etl::json_string(key.first), etl::json_string(key.second), count.letters, count.bytes,
+                 time_text(count.oldest), time_text(count.newest));
+    return 0;
+  }
   fmt::print("{:<20}  {:<12}  {:>8}  {:>13}  {:<20}  {}\n", "PIPELINE", "STAGE", "LETTERS", "PAYLOAD BYTES", "OLDEST",
              "NEWEST");
   for (const auto& [key, count] : counts)
@@ -218,58 +231,51 @@ int stats(etl::DeadLetterStore& store) {
 
 int run(int argc, char** argv) {
   Arguments arguments;
-  CLI::App app{
-      "Lists and deletes the dead letters of ETL pipelines. To replay letters, use the pipeline's own program."};
-  app.footer(footer);
-  app.set_version_flag("--version", fmt::format("etl-dlq {}.{}.{}", ETLPIPE_VERSION_MAJOR, ETLPIPE_VERSION_MINOR,
-                                                ETLPIPE_VERSION_PATCH));
-  app.require_subcommand(1);
+  const auto owned = program::make_app(about);
+  CLI::App& app = *owned;
   const auto command = [&](const char* name, const char* what) {
     CLI::App* const made = app.add_subcommand(name, what);
-    made->add_option("STORE", arguments.store, "sqlite:PATH, postgresql://..., or a .ndjson file")->required();
-    made->footer(footer);
+    made->add_option("STORE", arguments.store,
+                     "sqlite:PATH, postgresql://USER@HOST/DATABASE, or a file whose name ends in .ndjson")
+        ->required();
     return made;
   };
-  CLI::App* const lists = command("list", "Lists letters, one per line, by pipeline, partition and item number");
+  CLI::App* const lists = command("list", "List letters, one per line, by pipeline, partition and item number");
   lists->add_option("--pipeline", arguments.pipeline, "Only letters of this pipeline");
-  lists->add_flag("--json", arguments.json, "One JSON object per line; saved as a .ndjson file, the output is a store");
-  CLI::App* const shows = command("show", "Shows one letter in full");
-  CLI::App* const payloads = command("payload", "Writes the item of one letter to standard output, byte for byte");
-  for (CLI::App* const one : {shows, payloads}) one->add_option("ID", arguments.id, "The letter's id")->required();
-  CLI::App* const purges = command("purge", "Deletes letters permanently");
+  lists->add_flag("--json", arguments.json,
+                  "Print one JSON object per line; saved as a .ndjson file, the output is a store");
+  CLI::App* const shows = command("show", "Show one letter in full");
+  CLI::App* const payloads = command("payload", "Write the item of one letter to standard output, byte for byte");
+  for (CLI::App* const one : {shows, payloads}) one->add_option("ID", arguments.id, "Id of the letter")->required();
+  CLI::App* const purges = command("purge", "Delete letters permanently");
   CLI::Option* const ids = purges->add_option("ID", arguments.ids, "Ids of letters");
   CLI::Option* const of_pipeline = purges->add_option("--pipeline", arguments.pipeline, "All letters of this pipeline");
   CLI::Option* const everything = purges->add_flag("--all", arguments.all, "All letters");
   ids->excludes(of_pipeline)->excludes(everything);
   of_pipeline->excludes(everything);
-  CLI::App* const counts = command("stats", "Counts letters by pipeline and stage");
+  shows->add_flag("--json", arguments.json, "Print one JSON object on standard output");
+  CLI::App* const counts = command("stats", "Count letters by pipeline and stage");
+  counts->add_flag("--json", arguments.json, "Print one JSON object per line on standard output");
+  program::finish_help(app, about);
 
-  try {
-    app.parse(argc, argv);
+  const auto check = [&] {
     if (purges->parsed() && arguments.ids.empty() && arguments.pipeline.empty() && !arguments.all)
-      throw CLI::RequiredError("purge: give ids, --pipeline or --all; one of them");
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : wrong_usage;
-  }
+      throw CLI::ValidationError("purge", "give ids, --pipeline or --all");
+  };
+  if (const auto code = program::parse(app, argc, argv, check)) return *code;
   const auto store = open_store(arguments.store, purges->parsed());
-  if (!store) return complain(store.error().message(), wrong_usage);
+  if (!store) return complain(store.error().message(), program::exit_usage);
   int code = 0;
   if (lists->parsed()) code = list(**store, arguments);
-  if (shows->parsed()) code = with_letter(**store, arguments.id, show);
+  if (shows->parsed()) code = with_letter(**store, arguments.id, arguments.json ? show_json : show);
   if (payloads->parsed()) code = with_letter(**store, arguments.id, payload);
   if (purges->parsed()) code = purge(**store, arguments);
-  if (counts->parsed()) code = stats(**store);
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return complain("standard output could not be written");
-  return code;
+  if (counts->parsed()) code = stats(**store, arguments.json);
+  return program::printed(about.name, code);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  program::reserve_standard_streams();
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& error) {
-    return complain(error.what());
-  }
+  return program::run_main(about.name, [=] { return run(argc, argv); });
 }

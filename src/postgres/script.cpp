@@ -251,7 +251,7 @@ Result<void> run_script(Connection& connection, std::string_view sql, std::strin
   const ErrorClass error_class = done.error().error_class;
   return failure({.code = Errc::ScriptFailed,
                   .error_class = error_class,
-                  .context = fmt::format("{} has failed, and nothing of it is done", name),
+                  .context = fmt::format("{} has failed and was rolled back", name),
                   .cause = std::make_shared<const Error>(std::move(done.error()))});
 }
 

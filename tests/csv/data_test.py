@@ -1,29 +1,25 @@
-#!/usr/bin/env python3
-"""Grades etl-csv on files that three other parsers have read.
-
-    data_test.py PROGRAM DATA [CASE...]   DATA is the data folder; all cases without CASE
-    data_test.py --self-test              shows that each case can fail
-    data_test.py --list                   names of the cases
-"""
+"""Grades etl-csv on files that three other parsers have read."""
 import csv
-import pathlib
-import subprocess
-import sys
+
+from harness import DATA, Case, cases_of, text_of
 
 NAMES = {"comma": ",", "semicolon": ";", "tab": "tab", "pipe": "|", "colon": ":"}
 AGREED, REJECTED = "all three agree", "all three reject"
 
 
-def expected(data):
-    with open(data / "csv/expected_csv.csv", newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+class GraderCase(Case):
+    def digest(self, path, arguments):
+        """(exit code, what `etl-csv digest` printed as a dictionary, its errors)."""
+        done = self.program.run("digest", *arguments, path, timeout=60)
+        return done.returncode, dict(line.split(" ", 1) for line in text_of(done.stdout).splitlines()), text_of(done.stderr)
 
 
-def digest(program, path, arguments=()):
-    """(exit code, what it printed as a dictionary, its errors)."""
-    done = subprocess.run([program, "digest", *arguments, str(path)], capture_output=True, timeout=60, check=False)
-    out = done.stdout.decode("utf-8", "replace")
-    return done.returncode, dict(line.split(" ", 1) for line in out.splitlines()), done.stderr.decode("utf-8", "replace")
+case = cases_of(GraderCase)
+
+
+def expected(verdict):
+    with open(DATA / "csv/expected_csv.csv", newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if row["verdict"] == verdict]
 
 
 def dialect(row):
@@ -31,79 +27,34 @@ def dialect(row):
     return ["--delimiter", NAMES.get(row["delimiter"], row["delimiter"]), *quote]
 
 
-def case_agreed(run, data):
+@case
+def agreed(c):
     """Rows, cells and digest of every file on which the parsers agree."""
-    count = 0
-    for row in expected(data):
-        if row["verdict"] != AGREED:
-            continue
-        count += 1
-        code, found, errors = run(data / row["file"], dialect(row))
-        wanted = {"rows": row["rows"], "cells": row["cells"], "md5": row["md5_of_cells"]}
-        if code != 0 or found != wanted:
-            yield f"{row['file']}: expected {wanted}, got exit code {code}, {found} {errors.strip()}"
-    if count < 100:
-        yield f"only {count} files are to be graded"
+    rows = expected(AGREED)
+    c.holds("at least 100 files are graded", len(rows) >= 100, len(rows))
+    for row in rows:
+        code, found, errors = c.digest(DATA / row["file"], dialect(row))
+        c.equal(f"{row['file']} {errors}", (0, {"rows": row["rows"], "cells": row["cells"], "md5": row["md5_of_cells"]}), (code, found))
 
 
-def case_rejected(run, data):
+@case
+def rejected(c):
     """Every file that all parsers reject: exit code 1, and file, line and column."""
-    count = 0
-    for row in expected(data):
-        if row["verdict"] != REJECTED:
-            continue
-        count += 1
-        code, _, errors = run(data / row["file"], dialect(row))
-        place = errors.partition(str(data / row["file"]) + ":")[2].split(":")[:2]
-        if code != 1 or not all(part.isdigit() for part in place) or len(place) != 2:
-            yield f"{row['file']}: expected an error with its place, got exit code {code}: {errors.strip()}"
-    if count == 0:
-        yield "no file is to be graded"
+    rows = expected(REJECTED)
+    c.holds("files are graded", rows)
+    for row in rows:
+        code, _, errors = c.digest(DATA / row["file"], dialect(row))
+        place = errors.partition(str(DATA / row["file"]) + ":")[2].split(":")[:2]
+        c.equal(f"{row['file']}: exit code", 1, code)
+        c.holds(f"{row['file']}: an error with its place", len(place) == 2 and all(part.isdigit() for part in place), errors)
 
 
-def case_fuzz(run, data):
+@case
+def fuzz(c):
     """No crash and no hang on inputs that crashed another reader, and on every other file."""
-    count = 0
-    for path in sorted((data / "csv").rglob("*")):
-        if path.is_file():
-            count += 1
-            code, _, errors = run(path, ["--delimiter", ","])
-            if code not in (0, 1, 2) or (code != 0 and str(path) not in errors):
-                yield f"{path}: exit code {code}: {errors.strip()}"
-    if count == 0:
-        yield "there are no files"
-
-
-CASES = {name.removeprefix("case_"): case for name, case in list(globals().items()) if name.startswith("case_")}
-
-
-def self_test(data):
-    """Each case must complain of a program that does nothing right."""
-    wrong = {
-        "agreed": lambda path, arguments: (0, {"rows": "1", "cells": "1", "md5": "0"}, ""),
-        "rejected": lambda path, arguments: (0, {}, ""),
-        "fuzz": lambda path, arguments: (-11, {}, ""),
-    }
-    silent = [name for name, case in CASES.items() if not list(case(wrong[name], data))]
-    for name in silent:
-        print(f"the case '{name}' cannot fail")
-    return 1 if silent else 0
-
-
-def main():
-    if sys.argv[1:] == ["--list"]:
-        print("\n".join(CASES))
-        return 0
-    if sys.argv[1] == "--self-test":
-        return self_test(pathlib.Path(sys.argv[2]))
-    program, data, names = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:] or list(CASES)
-    problems = 0
-    for name in names:
-        for problem in CASES[name](lambda path, arguments: digest(program, path, arguments), data):
-            print(f"{name}: {problem}")
-            problems += 1
-    return 1 if problems else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    paths = [path for path in sorted((DATA / "csv").rglob("*")) if path.is_file()]
+    c.holds("files are graded", paths)
+    for path in paths:
+        code, _, errors = c.digest(path, ["--delimiter", ","])
+        c.holds(f"{path}: exit code 0, 1 or 2", code in (0, 1, 2), code)
+        c.holds(f"{path}: an error names the file", code == 0 or str(path) in errors, errors)

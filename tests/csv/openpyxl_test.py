@@ -1,23 +1,16 @@
-#!/usr/bin/env python3
-"""Compares what etl-csv reads of workbooks with what openpyxl reads of them.
-
-    openpyxl_test.py PROGRAM [CASE...]   all cases without CASE
-    openpyxl_test.py --list              names of the cases
-"""
+"""Compares what etl-csv reads of workbooks with what openpyxl reads of them."""
 import csv
 import datetime
 import io
 import random
 import re
-import sys
 import zipfile
 
 import openpyxl
 from openpyxl.utils.datetime import CALENDAR_MAC_1904, CALENDAR_WINDOWS_1900
 
-sys.dont_write_bytecode = True
-from load_test import run_cases  # noqa: E402
-from workbook_test import MAIN, TYPES, run  # noqa: E402
+from csv_case import case
+from workbooks import MAIN, TYPES
 
 SHEET = "xl/worksheets/sheet1.xml"
 DATE, MOMENT, TIME, SPAN = "yyyy-mm-dd", "yyyy-mm-dd hh:mm:ss.000", "hh:mm:ss", "[h]:mm:ss"
@@ -65,7 +58,7 @@ def compare(c, book, change_parts=None, options=()):
         change(path, change_parts)
     read = openpyxl.load_workbook(path, data_only=True)
     for sheet in read:
-        text, _ = run(c, "cat", path, "--sheet", sheet.title, *options)
+        _, text, _ = c.run("cat", path, "--sheet", sheet.title, *options, wanted=0)
         got = list(csv.reader(io.StringIO(text, newline="")))
         c.equal(f"{sheet.title}: rows", sheet.max_row, len(got))
         for row, texts in zip(sheet.iter_rows(), got):
@@ -81,6 +74,7 @@ def column(sheet, number, values, number_format=None):
         cell.number_format = number_format or cell.number_format
 
 
+@case
 def values(c):
     """Texts, numbers, booleans, errors and empty cells, of several sheets."""
     r = random.Random(1)
@@ -96,6 +90,7 @@ def values(c):
     c.equal("the errors are errors", "e", compare(c, book)["third"]["D4"].data_type)
 
 
+@case
 def dates(c):
     """Dates, times and spans, of both epochs."""
     for epoch in (CALENDAR_WINDOWS_1900, CALENDAR_MAC_1904):
@@ -113,6 +108,7 @@ def dates(c):
         c.equal("type", datetime.datetime, type(read.active["A1"].value))
 
 
+@case
 def shared(c):
     """Texts in the table of shared strings, as Excel writes them: openpyxl writes each where it is."""
     book = openpyxl.Workbook()
@@ -135,6 +131,7 @@ def shared(c):
     c.equal("texts", TEXTS, [cell.value for cell in read.active["A"][:len(TEXTS)]])
 
 
+@case
 def formulas(c):
     """The values that were saved with formulas."""
     book = openpyxl.Workbook()
@@ -149,6 +146,7 @@ def formulas(c):
     c.equal("values", [3, 1 / 3, "ab"], [cell.value for cell in read.active["A"]])
 
 
+@case
 def merged(c):
     """Merged cells: only the upper left one has the value."""
     book = openpyxl.Workbook()
@@ -156,12 +154,5 @@ def merged(c):
         column(book.active, i, [f"{i}.{row}" for row in range(1, 5)])
     book.active.merge_cells("B2:C3")
     compare(c, book)
-    text, _ = run(c, "cat", c.folder / "book.xlsx", "--fill-merged")
+    _, text, _ = c.run("cat", c.folder / "book.xlsx", "--fill-merged", wanted=0)
     c.equal("filled", [["1.2", "2.2", "2.2", "4.2"], ["1.3", "2.2", "2.2", "4.3"]], [line.split(",") for line in text.splitlines()][1:3])
-
-
-CASES = {case.__name__: case for case in (values, dates, shared, formulas, merged)}
-
-
-if __name__ == "__main__":
-    sys.exit(run_cases(CASES, __doc__, programs=1))

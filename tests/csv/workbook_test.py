@@ -1,65 +1,12 @@
-#!/usr/bin/env python3
-"""Tests etl-csv on workbooks, and on files that are neither text nor workbooks.
-
-    workbook_test.py PROGRAM [CASE...]   all cases without CASE
-    workbook_test.py --list              names of the cases
-"""
-import subprocess
-import sys
+"""Tests etl-csv on workbooks, and on files that are neither text nor workbooks."""
+import json
 import zipfile
-from xml.sax.saxutils import escape
 
-sys.dont_write_bytecode = True
-from load_test import run_cases  # noqa: E402
-
-MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-TYPES = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
+from csv_case import case
+from workbooks import SALES, workbook
 
 
-def cell(value):
-    if value is None:
-        return "<c/>"
-    if isinstance(value, str) and value.startswith("#"):
-        return f'<c t="e"><v>{value}</v></c>'
-    if isinstance(value, str):
-        return f'<c t="inlineStr"><is><t>{escape(value)}</t></is></c>'
-    if isinstance(value, tuple):  # a date, as its number
-        return f'<c s="1"><v>{value[0]}</v></c>'
-    return f"<c><v>{value!r}</v></c>"
-
-
-def workbook(path, sheets):
-    """Writes rows of values as an .xlsx: {name: rows}."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
-        out.writestr("_rels/.rels", f'<Relationships xmlns="{PACKAGE}"><Relationship Id="a" '
-                     f'Type="{TYPES}/officeDocument" Target="xl/workbook.xml"/></Relationships>')
-        listed = "".join(f'<sheet name="{name}" sheetId="{i}" r:id="r{i}"/>' for i, name in enumerate(sheets, 1))
-        out.writestr("xl/workbook.xml", f'<workbook xmlns="{MAIN}" xmlns:r="{TYPES}"><sheets>{listed}</sheets></workbook>')
-        parts = "".join(f'<Relationship Id="r{i}" Type="{TYPES}/worksheet" Target="worksheets/s{i}.xml"/>'
-                        for i in range(1, len(sheets) + 1))
-        out.writestr("xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{PACKAGE}">{parts}<Relationship Id="s" '
-                     f'Type="{TYPES}/styles" Target="styles.xml"/></Relationships>')
-        out.writestr("xl/styles.xml", f'<styleSheet xmlns="{MAIN}"><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/>'
-                     "</cellXfs></styleSheet>")
-        for i, rows in enumerate(sheets.values(), 1):
-            text = "".join("<row>" + "".join(map(cell, row)) + "</row>" for row in rows)
-            out.writestr(f"xl/worksheets/s{i}.xml",
-                         f'<worksheet xmlns="{MAIN}"><sheetData>{text}</sheetData></worksheet>')
-    return path
-
-
-SALES = [["id", "name", "day", "price"], [1, 'a, "b"', (45322,), 1.5], [2, "line\nbreak", (45323,), None],
-         [], [3, "c", (45324,), 0.1]]
-
-
-def run(c, *arguments, wanted=0):
-    done = subprocess.run([c.program, *map(str, arguments)], cwd=c.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=60)
-    c.equal(f"exit code of {arguments}: {done.stderr.decode()[:500]}", wanted, done.returncode)
-    return done.stdout.decode(), done.stderr.decode()
-
-
+@case
 def loaded(c):
     """A sheet becomes a table with types; a second load finds that it is there; a changed choice is noticed."""
     book = workbook(c.folder / "book.bin", {"Notes": [["x"]], "Sales": SALES})  # recognised by content
@@ -78,6 +25,7 @@ def loaded(c):
     c.equal("rows after all", [(3,)], c.rows("SELECT count(*) FROM t"))
 
 
+@case
 def places(c):
     """Rejected rows are named by their cells, whatever line breaks come before."""
     book = workbook(c.folder / "b.xlsx", {"S": [["a title"], ["id", "note"], [1, "x\ny\nz"], ["#DIV/0!", "w"], ["q", "r"]]})
@@ -89,18 +37,23 @@ def places(c):
     c.has(error, "sheet 'S', cell A4: it holds the error #DIV/0!", "(--error-cells)")
 
 
+@case
 def printed(c):
     """cat and sniff take workbooks too."""
     book = workbook(c.folder / "b.xlsx", {"Sales": SALES, "One": [["v;w"], ["a;b"], ["c;d"]]})
-    text, _ = run(c, "cat", book, "--sheet", "Sales")
+    _, text, _ = c.run("cat", book, "--sheet", "Sales", wanted=0)
     c.equal("cat", 'id,name,day,price\n1,"a, ""b""",2024-01-31,1.5\n2,"line\nbreak",2024-02-01,""\n3,c,2024-02-02,0.1\n', text)
-    text, _ = run(c, "sniff", book)
+    _, text, _ = c.run("sniff", book, wanted=0)
     c.has(text, "b.xlsx[Sales]: a sheet, 1 header row; 3 rows, 0 bad\n  id: integer\n  name: text\n  day: date\n"
           "  price: double, may be empty\n", "b.xlsx[One]: a sheet, 1 header row; 2 rows, 0 bad\n  v;w: text\n")
-    _, error = run(c, "cat", book, "--sheet", "None", wanted=2)
+    _, text, _ = c.run("sniff", book, "--json", wanted=0)
+    found = [json.loads(line) for line in text.splitlines()]
+    c.equal("sniff --json", [("Sales", 3, 4), ("One", 2, 1)], [(f["sheet"], f["rows"], len(f["columns"])) for f in found])
+    _, _, error = c.run("cat", book, "--sheet", "None", wanted=2)
     c.has(error, "there is no sheet 'None'; there are 'Sales', 'One'")
 
 
+@case
 def merged(c):
     """Two sheets go to one table, each once."""
     book = workbook(c.folder / "b.xlsx", {"A": [["id"], [1], [2]], "B": [["id"], [3]]})
@@ -110,6 +63,7 @@ def merged(c):
     c.equal("rows", [(1,), (2,), (3,)], c.rows("SELECT id FROM t ORDER BY id"))
 
 
+@case
 def foreign(c):
     """What is neither text nor a workbook is named, and what to do about it."""
     with zipfile.ZipFile(c.folder / "a.csv", "w") as out:
@@ -121,7 +75,7 @@ def foreign(c):
         (c.folder / name).write_bytes(content + bytes(100))
     for name, wanted in [("a.csv", "it is a zip archive, and no workbook is in it")] + [(n, w) for n, (_, w) in files.items()]:
         for command in (["cat", name], ["sniff", name]):
-            _, error = run(c, *command, wanted=2)
+            _, _, error = c.run(*command, wanted=2)
             c.has(error, f"{name}: ", wanted)
         _, error = c.load(name, "--create", wanted=2)
         c.has(error, wanted)
@@ -130,10 +84,3 @@ def foreign(c):
     cut.write_bytes(cut.read_bytes()[:500])
     _, error = c.load(cut, "--create", wanted=2)
     c.has(error, "w.xlsx: the file is a zip archive without its end, cut off or damaged")
-
-
-CASES = {case.__name__: case for case in (loaded, places, printed, merged, foreign)}
-
-
-if __name__ == "__main__":
-    sys.exit(run_cases(CASES, __doc__, programs=1))

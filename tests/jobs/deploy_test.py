@@ -1,53 +1,60 @@
-#!/usr/bin/env python3
-"""The files under docs/deploy have the form that systemd, podman and Kubernetes ask for, and name options that exist.
-
-    deploy_test.py ROOT PROGRAM
-"""
+"""The files under docs/deploy have the form that systemd, podman and Kubernetes ask for, and name options that exist."""
 import configparser
-import pathlib
 import re
-import subprocess
-import sys
 
-root, program = pathlib.Path(sys.argv[1]), sys.argv[2]
-deploy = root / "docs" / "deploy"
-help_text = subprocess.run([program, "worker", "--help"], check=True, capture_output=True, text=True).stdout
+from harness import ROOT, case, text_of
+
+DEPLOY = ROOT / "docs" / "deploy"
 
 
-def check_options(where, words):
+def check_options(c, where, words):
+    help_text = text_of(c.program.run("worker", "--help").stdout)
     for word in words:
         if word.startswith("--"):
-            assert word in help_text, f"{where}: etl-uniprot worker has no option {word}"
+            c.holds(f"{where}: etl-uniprot worker has the option {word}", word in help_text)
 
 
-unit = configparser.ConfigParser(strict=False, interpolation=None, delimiters="=")
-unit.optionxform = str
-unit.read_string((deploy / "etl-uniprot-worker@.service").read_text())
-assert unit.sections() == ["Unit", "Service", "Install"], unit.sections()
-start = unit["Service"]["ExecStart"].split()
-assert start[0].startswith("/") and start[1] == "worker", start
-check_options("systemd", start)
-assert int(unit["Service"]["TimeoutStopSec"]) > 25, "less than the drain deadline"
+def systemd(c):
+    unit = configparser.ConfigParser(strict=False, interpolation=None, delimiters="=")
+    unit.optionxform = str
+    unit.read_string((DEPLOY / "etl-uniprot-worker@.service").read_text())
+    c.equal("systemd: sections", ["Unit", "Service", "Install"], unit.sections())
+    start = unit["Service"]["ExecStart"].split()
+    c.holds("systemd: command", start[0].startswith("/") and start[1] == "worker", start)
+    check_options(c, "systemd", start)
+    timeout = int(unit["Service"]["TimeoutStopSec"])
+    c.holds("systemd: TimeoutStopSec is longer than the drain deadline", timeout > 25, timeout)
 
-known = {"FROM", "RUN", "COPY", "USER", "ENTRYPOINT"}
-text = re.sub(r"\\\n", " ", (deploy / "Containerfile").read_text())
-lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-assert all(line.split()[0] in known for line in lines), lines
-assert lines[0].startswith("FROM ") and lines[-1] == 'ENTRYPOINT ["etl-uniprot"]'
 
-manifest = (deploy / "kubernetes.yaml").read_text()
-assert "\t" not in manifest
-args = re.search(r'args: \[(.*)\]', manifest)[1]
-check_options("Kubernetes", re.findall(r'"([^"]+)"', args))
-try:
-    import yaml
-except ImportError:
-    yaml = None
-if yaml:
+def podman(c):
+    known = {"FROM", "RUN", "COPY", "USER", "ENTRYPOINT"}
+    text = re.sub(r"\\\n", " ", (DEPLOY / "Containerfile").read_text())
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    c.equal("Containerfile: other instructions", [], [line for line in lines if line.split()[0] not in known])
+    c.holds("Containerfile: first line", lines[0].startswith("FROM "), lines[0])
+    c.equal("Containerfile: last line", 'ENTRYPOINT ["etl-uniprot"]', lines[-1])
+
+
+def kubernetes(c):
+    manifest = (DEPLOY / "kubernetes.yaml").read_text()
+    c.lacks(manifest, "\t")
+    check_options(c, "Kubernetes", re.findall(r'"([^"]+)"', re.search(r'args: \[(.*)\]', manifest)[1]))
+    try:
+        import yaml
+    except ImportError:
+        return
     deployment = yaml.safe_load(manifest)
     spec = deployment["spec"]["template"]["spec"]
-    assert deployment["kind"] == "Deployment" and deployment["apiVersion"] == "apps/v1"
-    assert deployment["spec"]["selector"]["matchLabels"] == deployment["spec"]["template"]["metadata"]["labels"]
-    assert {v["name"] for v in spec["volumes"]} == {m["name"] for m in spec["containers"][0]["volumeMounts"]}
-    assert spec["terminationGracePeriodSeconds"] > 25
-print("deploy: ok")
+    c.equal("Kubernetes: kind", ("Deployment", "apps/v1"), (deployment["kind"], deployment["apiVersion"]))
+    c.equal("Kubernetes: labels", deployment["spec"]["selector"]["matchLabels"],
+            deployment["spec"]["template"]["metadata"]["labels"])
+    c.equal("Kubernetes: volumes", {v["name"] for v in spec["volumes"]},
+            {m["name"] for m in spec["containers"][0]["volumeMounts"]})
+    c.holds("Kubernetes: terminationGracePeriodSeconds is longer than the drain deadline",
+            spec["terminationGracePeriodSeconds"] > 25)
+
+
+@case
+def deploy(c):
+    for check in (systemd, podman, kubernetes):
+        check(c)

@@ -1,13 +1,60 @@
-"""Databases of jobs, for tests of programs from outside."""
+"""Databases for tests of programs from outside."""
+import contextlib
 import os
 import pathlib
 import random
 import sqlite3
 import subprocess
+import tempfile
 import time
+
+from harness import ROOT, text_of
+
+POSTGRES = os.environ.get("ETLPIPE_POSTGRES")  # the folder of a server that the tests share
+
+
+def psql(url, sql, separator="|"):
+    """What statements print, one line per row."""
+    done = subprocess.run(["psql", "-XAtq", "-F", separator, "-v", "ON_ERROR_STOP=1", url, "-c", sql], check=False,
+                          capture_output=True, timeout=120)
+    if done.returncode != 0:
+        raise AssertionError(f"psql: {text_of(done.stderr)}")
+    return text_of(done.stdout).strip()
+
+
+class PostgresServer:
+    """A PostgreSQL server of the test's own."""
+
+    def __enter__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="etlpipe-server-", dir="/tmp")) / "server"
+        try:
+            self.do("start")
+        except BaseException:
+            self.__exit__()
+            raise
+        self.url = (self.folder / "url").read_text(encoding="utf-8").strip()
+        return self
+
+    def __exit__(self, *error):
+        with contextlib.suppress(subprocess.CalledProcessError):
+            self.do("stop")
+        with contextlib.suppress(OSError):
+            self.folder.parent.rmdir()
+
+    def do(self, what):
+        subprocess.run([ROOT / "scripts" / "postgres_for_tests.sh", what, self.folder], check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.PIPE)
+
+    def halt(self):
+        self.do("halt")
+
+    def resume(self):
+        self.do("resume")
 
 
 class Sqlite:
+    """A database in a file."""
+
     def __init__(self, path):
         self.path = path
         self.url = f"sqlite:{path}"
@@ -18,7 +65,7 @@ class Sqlite:
     def __exit__(self, *error):
         pass
 
-    def run(self, sql):
+    def rows(self, sql):
         """The rows as texts."""
         database = sqlite3.connect(self.path, timeout=60)
         try:
@@ -27,20 +74,18 @@ class Sqlite:
         finally:
             database.close()
 
-    rows = run
-
     def number(self, sql):
-        return int(self.run(sql)[0][0])
+        return int(self.rows(sql)[0][0])
 
     def has_jobs(self):
         """Whether the tables of jobs exist."""
-        return self.path.exists() and bool(self.run("SELECT 1 FROM sqlite_master WHERE name='etl_job_units'"))
+        return self.path.exists() and bool(self.rows("SELECT 1 FROM sqlite_master WHERE name='etl_job_units'"))
 
     def count_landings(self):
         """From now on the table 'landings' has a row for each entry that is written, every time."""
-        self.run("CREATE TABLE landings(accession TEXT)")
+        self.rows("CREATE TABLE landings(accession TEXT)")
         for event in ("INSERT", "UPDATE"):
-            self.run(f"CREATE TRIGGER count_{event} AFTER {event} ON proteins BEGIN "
+            self.rows(f"CREATE TRIGGER count_{event} AFTER {event} ON proteins BEGIN "
                      "INSERT INTO landings VALUES(new.accession); END")
 
     def cut(self, chance):
@@ -57,44 +102,39 @@ class Sqlite:
 
 
 class Postgres:
-    """A schema of its own on the server of the tests, dropped at the end."""
+    """A new schema on a server, by default the one that the tests share. The schema is dropped at the end."""
 
     def __init__(self, server=None):
-        self.server = server or (pathlib.Path(os.environ["ETLPIPE_POSTGRES"]) / "url").read_text().strip()
-        self.schema = f"program_{os.getpid()}_{random.randrange(1 << 30)}"
-        self.url = self.server
-        self.run(f"CREATE SCHEMA {self.schema}")
+        self.server = server or (pathlib.Path(POSTGRES) / "url").read_text(encoding="utf-8").strip()
+        self.schema = f"program_{os.getpid()}_{random.SystemRandom().randrange(1 << 30)}"
+        psql(self.server, f"CREATE SCHEMA {self.schema}")
         self.url = f"{self.server}?options=-csearch_path%3D{self.schema}"
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
-        self.run(f"DROP SCHEMA {self.schema} CASCADE")
+        psql(self.server, f"SET client_min_messages = error; DROP SCHEMA {self.schema} CASCADE")
 
-    def run(self, sql):
+    def rows(self, sql):
         """The rows as texts."""
-        done = subprocess.run(["psql", "-XAtq", "-F", "\t", "-v", "ON_ERROR_STOP=1", self.url, "-c", sql],
-                              check=True, capture_output=True, text=True)
-        return [line.split("\t") for line in done.stdout.splitlines()]
-
-    rows = run
+        return [line.split("\t") for line in psql(self.url, sql, "\t").splitlines()]
 
     def number(self, sql):
-        return int(self.run(sql)[0][0])
+        return int(self.rows(sql)[0][0])
 
     def has_jobs(self):
         """Whether the tables of jobs exist."""
-        return bool(self.run("SELECT 1 FROM pg_tables WHERE tablename='etl_job_units' AND "
+        return bool(self.rows("SELECT 1 FROM pg_tables WHERE tablename='etl_job_units' AND "
                              f"schemaname='{self.schema}'"))
 
     def count_landings(self):
         """From now on the table 'landings' has a row for each entry that is written, every time."""
-        self.run("CREATE TABLE landings(accession TEXT); CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS "
+        self.rows("CREATE TABLE landings(accession TEXT); CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS "
                  "$$BEGIN INSERT INTO landings VALUES(new.accession); RETURN new; END$$; CREATE TRIGGER note AFTER INSERT "
                  "OR UPDATE ON proteins FOR EACH ROW EXECUTE FUNCTION note()")
 
     def cut(self, chance):
         """Ends some of the sessions of this schema's programs."""
-        self.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'etlpipe%' AND "
+        self.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'etlpipe%' AND "
                  f"query LIKE '%etl_%' AND random() < {chance.uniform(0.2, 0.9)}")

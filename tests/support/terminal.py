@@ -10,17 +10,18 @@ import subprocess
 import termios
 import time
 
-SECONDS = 120  # until what is waited for must be there
+SECONDS = 120  # until what is waited for must have come
 
 
 class Terminal:
-    """Runs `command` with standard error on a terminal of `columns`; its other streams are as `options` say."""
+    """Runs a program with standard error on a terminal of `columns`, and standard output too if `output` says so."""
 
-    def __init__(self, command, columns, **options):
+    def __init__(self, program, arguments, columns, output=False, **options):
         self.mine, other = pty.openpty()
         self.text = ""
         self.resize(columns)
-        self.process = subprocess.Popen(command, stderr=other, **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE} | options)
+        self.process = program.start(*arguments, stdin=subprocess.DEVNULL, stdout=other if output else subprocess.PIPE,
+                                     stderr=other, **options)
         os.close(other)
 
     def resize(self, columns):

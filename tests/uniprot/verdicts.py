@@ -6,7 +6,8 @@ import re
 
 import compare
 import expected
-import support
+from harness import message
+from uniprot_case import count, rows
 
 # --- formats ------------------------------------------------------------
 
@@ -76,10 +77,10 @@ class Outcome:
 def ingest(grader, path, folder):
     """Ingests one file into a new database."""
     db = folder / "x.sqlite"
-    done = grader.program.ingest(path, db=db)
-    tables = [support.rows(db, f"SELECT * FROM {table}") if support.count(db,
+    done = grader.ingest(path, db=db)
+    tables = [rows(db, f"SELECT * FROM {table}") if count(db,
                            table) else [] for table in ("proteins", "rejects")]
-    return Outcome(path, done.returncode, support.message(done), *tables,
+    return Outcome(path, done.returncode, message(done), *tables,
                    data=b"" if "/gzip/" in str(path) else expected.plain(path))
 
 
@@ -227,7 +228,7 @@ def gzip_file(grader, row, folder):
         if (done.returncode, got.exit_code) != (0, 0):
             yield "exit codes", (0, 0), f"{done.returncode}, {got.exit_code}: {got.said}"
         return
-    for command, code, said in ("inspect", done.returncode, support.message(done)), ("ingest", got.exit_code, got.said):
+    for command, code, said in ("inspect", done.returncode, message(done)), ("ingest", got.exit_code, got.said):
         if code not in (1, 3):
             yield f"{command} exit code", "1 or 3", code
         if not re.search(CORRUPT, said, re.I) and not any(re.search(CORRUPT, r["reason"], re.I) for r in got.rejects):
@@ -261,9 +262,9 @@ def database(grader, folder):
     by_accession = collections.defaultdict(list)
     for row in grader.data.entries:
         by_accession[row["accession"]].append(row)
-    done = grader.program.ingest(*files, "--tables", "full", db=folder / "all.sqlite")
-    found = {row["accession"]: row for row in support.rows(folder / "all.sqlite", "SELECT * FROM proteins")}
-    problems = [] if done.returncode == 0 else [("exit code", 0, f"{done.returncode}: {support.message(done)}")]
+    done = grader.ingest(*files, "--tables", "full", db=folder / "all.sqlite")
+    found = {row["accession"]: row for row in rows(folder / "all.sqlite", "SELECT * FROM proteins")}
+    problems = [] if done.returncode == 0 else [("exit code", 0, f"{done.returncode}: {message(done)}")]
     if found.keys() != by_accession.keys():
         problems.append(("accessions", len(by_accession), sorted(found.keys() ^ by_accession.keys())))
     for accession, got in found.items():
@@ -295,7 +296,7 @@ def children(db, proteins):
     """The full tables have as many rows per entry as the entry's JSON has values."""
     for table, name in TABLES:
         stored = {row["accession"]: row["n"] for row in
-                  support.rows(db, f"SELECT accession, count(*) AS n FROM {table} GROUP BY accession")}
+                  rows(db, f"SELECT accession, count(*) AS n FROM {table} GROUP BY accession")}
         for accession, row in proteins.items():
             wanted = size(json.loads(row["entry_json"]), table, name)
             if stored.get(accession, 0) != wanted:

@@ -37,7 +37,7 @@ int cat(const Options& options, const etl::StopToken& stop) {
       header = reader->header();
       if (auto written = writer->row(header); !written) return fail_to_print(written.error());
     } else if (header != reader->header()) {
-      return fail(etl::fatal(fmt::format("{}: its header differs from that of '{}'; print the files one by one",
+      return fail(etl::fatal(fmt::format("{}: the header differs from the header of '{}'; print the files one by one",
                                          reader->name(), options.files.front().string())));
     }
     for (;;) {
@@ -65,16 +65,15 @@ int cat(const Options& options, const etl::StopToken& stop) {
 void add_cat(CLI::App& app, Chosen& chosen) {
   const auto options = std::make_shared<Options>();
   CLI::App* const command = app.add_subcommand(
-      "cat", "Print the rows of files as RFC 4180 has them: commas, quotes where they are needed, LF");
-  command
-      ->add_option("FILE", options->files, "Plain, gzip or a workbook (.xlsx, .xls), by content; - is standard input")
+      "cat", "Print the rows of files in one format (RFC 4180): commas, quotes where they are needed, LF");
+  command->add_option("FILE", options->files, "CSV files or workbooks, plain or compressed; - is standard input")
       ->required();
   add_dialect(*command, options->dialect);
   add_sheet(*command, options->sheet);
   command->add_flag_callback(
       "--header", [options] { options->dialect.header_rows = 1; },
-      "The first row of each file is its header; print it once");
-  command->add_flag("--keep-going", options->set_aside, "Print broken rows to standard error, and go on after them");
+      "The first row of each file is its header, which is printed once");
+  command->add_flag("--keep-going", options->set_aside, "Print broken rows to standard error and continue");
   command->callback(
       [options, &chosen] { chosen = [options](const etl::StopToken& stop) { return cat(*options, stop); }; });
 }

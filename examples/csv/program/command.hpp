@@ -1,7 +1,6 @@
 #pragma once
 // What the subcommands share.
 
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <functional>
@@ -19,6 +18,7 @@
 #include <etl/io/source.hpp>
 #include <etl/stop.hpp>
 
+#include "common/command_line.hpp"
 #include "common/standard_streams.hpp"
 
 namespace program {
@@ -32,18 +32,13 @@ void add_digest(CLI::App& app, Chosen& chosen);
 void add_load(CLI::App& app, Chosen& chosen);
 void add_sniff(CLI::App& app, Chosen& chosen);
 
-constexpr int exit_failed = 1;
-constexpr int exit_usage = 2;
-constexpr int exit_rejects = 3;
-constexpr int exit_stopped = 4;
-
 /// Says what is wrong; returns the exit code for it.
 inline int fail(const etl::Error& error, int code = exit_failed) {
   say("etl-csv: {}\n", error.message());
   return code;
 }
 
-/// The same for what was to be printed. Where nobody reads on, as behind `| head`, it ends as programs do then:
+/// The same for output that could not be written. Where nobody reads on, as in `| head`, the program ends as others do:
 /// quietly, by the signal SIGPIPE.
 inline int fail_to_print(const etl::Error& error) {
   if (error.code == std::errc::broken_pipe) {
@@ -51,13 +46,6 @@ inline int fail_to_print(const etl::Error& error) {
     std::raise(SIGPIPE);
   }
   return fail(error);
-}
-
-/// The exit code, when all that was printed has arrived.
-inline int printed(int code) {
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-  const std::error_code why(errno, std::generic_category());
-  return fail_to_print({.code = why, .context = "cannot write to standard output: " + why.message()});
 }
 
 /// One character, or the name of one that is hard to type.
@@ -69,7 +57,7 @@ inline char character(const std::string& option, const std::string& text) {
   if (text == "semicolon") return ';';
   if (text == "pipe") return '|';
   if (text == "colon") return ':';
-  throw CLI::ValidationError(option, "expected one character, or tab, space, comma, semicolon, pipe, colon");
+  throw CLI::ValidationError(option, "write one character, or tab, space, comma, semicolon, pipe or colon");
 }
 
 /// Checks that an option is one of these names. CLI11's own check would show the bytes of the enumerators in its
@@ -91,29 +79,31 @@ CLI::Validator choice(std::map<std::string, E> names) {
 inline void add_dialect(CLI::App& command, etl::csv::Dialect& dialect) {
   command.add_option_function<std::string>(
       "--delimiter", [&dialect](const std::string& text) { dialect.delimiter = character("--delimiter", text); },
-      "Character between cells, or tab, space, semicolon, pipe, colon [,]");
+      "Character between cells, or tab, space, comma, semicolon, pipe or colon [,]");
   CLI::Option* const quote = command.add_option_function<std::string>(
       "--quote", [&dialect](const std::string& text) { dialect.quote = character("--quote", text); },
       "Character around cells [\"]");
   command.add_flag_callback(
-             "--no-quote", [&dialect] { dialect.quote.reset(); }, "Treat quotes as text")
+             "--no-quote", [&dialect] { dialect.quote.reset(); }, "Quotes are ordinary characters")
       ->excludes(quote);
   command.add_option_function<std::string>(
       "--escape", [&dialect](const std::string& text) { dialect.escape = character("--escape", text); },
-      "Character that escapes the next one within quotes [none: a doubled quote is a quote]");
+      "Character that escapes the next character within quotes [none: a quote within quotes is doubled]");
   command.add_option_function<std::string>(
       "--comment", [&dialect](const std::string& text) { dialect.comment = character("--comment", text); },
-      "Skip lines that begin with this character [none]");
+      "Character at the beginning of lines to skip [none]");
   command.add_flag("--trim", dialect.trim, "Remove blanks and tabs around cells");
-  command.add_option("--skip-lines", dialect.skip_lines, "Lines before the header, or the first row")
+  command.add_option("--skip-lines", dialect.skip_lines, "Number of lines to skip before the header or the first row")
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
-  command.add_option("--max-field", dialect.max_field, "Most bytes of a cell; a quote that is not closed ends there")
+  command
+      .add_option("--max-field", dialect.max_field,
+                  "Largest size of a cell in bytes; a quote that is not closed ends there")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30))
       ->capture_default_str();
   command
       .add_option("--max-lines", dialect.max_lines,
-                  "Most lines of a cell in quotes; with more, the quote is taken for a stray one")
+                  "Largest number of lines of a cell in quotes; after them the quote counts as an ordinary character")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30))
       ->capture_default_str();
   CLI::Option* const encoding = command.add_option_function<std::string>(
@@ -123,12 +113,12 @@ inline void add_dialect(CLI::App& command, etl::csv::Dialect& dialect) {
           throw CLI::ValidationError("--encoding", known.error().message());
         dialect.charset = name;
       },
-      "Encoding of the files, as iconv names it: UTF-16LE, CP1250, SHIFT_JIS [UTF-8, or UTF-16 with a byte order "
-      "mark]");
+      "Encoding of the files, by its name in iconv, such as UTF-16LE, CP1250 or SHIFT_JIS [UTF-8, or UTF-16 with a "
+      "byte order mark]");
   command
       .add_flag_callback(
           "--latin1", [&dialect] { dialect.encoding = etl::csv::Encoding::Latin1; },
-          "The files are Windows-1252, or ISO 8859-1 (Latin-1)")
+          "The encoding of the files is Windows-1252 or ISO 8859-1 (Latin-1)")
       ->excludes(encoding);
 }
 

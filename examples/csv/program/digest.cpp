@@ -48,11 +48,11 @@ void add_digest(CLI::App& app, Chosen& chosen) {
     csv::Dialect dialect{.header_rows = 0, .keep_blank_lines = true, .ragged = csv::Ragged::Keep};
   };
   const auto options = std::make_shared<Options>();
-  CLI::App* const command = app.add_subcommand(
-      "digest",
-      "Print the number of rows and cells, and the MD5 of all cells joined by 0x1F within a row, each row ended by "
-      "0x1E. A header counts as a row, a blank line as one empty cell");
-  command->add_option("FILE", options->file, "A file, plain or gzip; - is standard input")->required();
+  CLI::App* const command = app.add_subcommand("digest",
+                                               "Print the number of rows and cells, and the MD5 of all cells. The byte "
+                                               "0x1F separates the cells of a row, and 0x1E ends "
+                                               "each row. A header counts as a row, a blank line as one empty cell");
+  command->add_option("FILE", options->file, "CSV file, plain or compressed; - is standard input")->required();
   add_dialect(*command, options->dialect);
   command->callback([options, &chosen] {
     chosen = [options](const etl::StopToken& stop) { return digest(options->file, options->dialect, stop); };

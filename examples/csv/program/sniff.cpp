@@ -1,10 +1,13 @@
 // etl-csv sniff: shows the dialect and the columns of files.
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <etl/csv/sniff.hpp>
+#include <etl/text.hpp>
 
 #include "command.hpp"
 #include "workbook.hpp"
@@ -16,8 +19,29 @@ namespace csv = etl::csv;
 
 std::string shown(std::optional<char> c) { return !c ? "none" : *c == '\t' ? "tab" : std::string(1, *c); }
 
+std::string quoted(std::optional<char> c) { return c ? etl::json_string(std::string_view(&*c, 1)) : "null"; }
+
+/// One line of JSON.
+void print_json(const std::filesystem::path& path, const csv::Sniffed& found, const std::string& sheet) {
+  std::string columns;
+  for (const csv::SniffedColumn& column : found.columns)
+    columns += fmt::format(R"({}{{"name":{},"type":"{}","nullable":{}}})", columns.empty() ? "" : ",",
+                           etl::json_string(column.name), csv::to_string(column.kind), column.nullable);
+  const std::string format = sheet.empty()
+                                 ? fmt::format(R"("delimiter":{},"quote":{},"encoding":"{}")",
+                                               quoted(found.dialect.delimiter), quoted(found.dialect.quote),
+                                               found.dialect.encoding == csv::Encoding::Latin1 ? "Latin-1" : "UTF-8")
+                                 : fmt::format(R"("sheet":{})", etl::json_string(sheet));
+  fmt::print(R"({{"file":{},{},"header_rows":{},"rows":{},"bad_rows":{},"whole":{},"columns":[{}]}})"
+             "\n",
+             etl::json_string(path.string()), format, found.dialect.header_rows, found.rows, found.bad_rows,
+             found.whole, columns);
+}
+
 /// `sheet`: of a workbook, or empty.
-void print(const std::filesystem::path& path, const csv::Sniffed& found, const std::string& sheet = {}) {
+void print(const std::filesystem::path& path, const csv::Sniffed& found, bool json, const std::string& of_sheet = {}) {
+  if (json) return print_json(path, found, of_sheet);
+  const std::string sheet = of_sheet.empty() ? "" : "[" + of_sheet + "]";
   if (found.whole && found.columns.empty() && found.rows + found.bad_rows == 0) {
     fmt::print("{}{}: empty\n", path.string(), sheet);
     return;
@@ -37,7 +61,7 @@ void print(const std::filesystem::path& path, const csv::Sniffed& found, const s
 }
 
 /// Each sheet that is chosen. False: something failed.
-bool sniff_workbook(const std::filesystem::path& path, SheetChoice choice, std::size_t bytes) {
+bool sniff_workbook(const std::filesystem::path& path, SheetChoice choice, std::size_t bytes, bool json) {
   const auto sheets = chosen_sheets(path, choice);
   if (!sheets) return fail(sheets.error()) == 0;
   bool good = true;
@@ -45,7 +69,7 @@ bool sniff_workbook(const std::filesystem::path& path, SheetChoice choice, std::
     choice.sheet = sheet;
     const auto found = sniff_sheet(path, choice, bytes);
     if (found)
-      print(path, *found, "[" + sheet + "]");
+      print(path, *found, json, sheet);
     else
       good = fail(found.error()) == 0;
   }
@@ -61,18 +85,20 @@ void add_sniff(CLI::App& app, Chosen& chosen) {
     SheetChoice sheet{};
     std::vector<std::string> nulls{};
     bool decimal_comma = false;
+    bool json = false;
   };
   const auto options = std::make_shared<Options>();
-  CLI::App* const command = app.add_subcommand("sniff", "Show how files are written, and which columns they have");
-  command->add_option("FILE", options->files, "Files: plain, gzip or workbooks (.xlsx, .xls)")->required();
-  command->add_option("--bytes", options->bytes, "Number of bytes to look at, from the beginning")
+  CLI::App* const command = app.add_subcommand("sniff", "Show the format and the columns of files");
+  command->add_option("FILE", options->files, "CSV files, JSON files or workbooks, plain or compressed")->required();
+  command->add_option("--bytes", options->bytes, "Number of bytes to read from the beginning of a file")
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
   command
-      ->add_option("--null", options->nulls, "A text that means NULL, and tells nothing of a column (may be repeated)")
+      ->add_option("--null", options->nulls, "Text that means NULL, whatever the type of the column (may be repeated)")
       ->allow_extra_args(false);
-  command->add_flag("--decimal-comma", options->decimal_comma, "Numbers are written 1,5");
+  command->add_flag("--decimal-comma", options->decimal_comma, "Numbers have a decimal comma, such as 1,5");
   add_sheet(*command, options->sheet);
+  command->add_flag("--json", options->json, "Print one JSON object per file or sheet on standard output");
   command->callback([options, &chosen] {
     chosen = [options](const etl::StopToken&) {
       int code = 0;
@@ -80,12 +106,12 @@ void add_sniff(CLI::App& app, Chosen& chosen) {
       if (!options->nulls.empty()) said.nulls = csv::Nulls(options->nulls, true);
       for (const std::filesystem::path& path : options->files) {
         if (is_workbook(path)) {
-          if (!sniff_workbook(path, options->sheet, options->bytes)) code = exit_usage;
+          if (!sniff_workbook(path, options->sheet, options->bytes, options->json)) code = exit_usage;
           continue;
         }
         const auto found = csv::sniff(path, options->bytes, said);
         if (found)
-          print(path, *found);
+          print(path, *found, options->json);
         else
           code = fail(found.error(), exit_usage);
       }

@@ -70,20 +70,20 @@ std::string SheetChoice::text() const {
 }
 
 void add_sheet(CLI::App& command, SheetChoice& choice) {
-  command.add_option("--sheet", choice.sheet,
-                     "Of a workbook (.xlsx, .xls): the sheet, by its name [the only one]. Options that say how text is "
-                     "written do not count for it");
-  command.add_option("--range", choice.range, "Of a sheet: these cells only, as B3:F100, B:F or B3: [all]");
+  command.add_option("--sheet", choice.sheet, "Sheet of a workbook, by its name [the only sheet]");
+  command.add_option("--range", choice.range, "Cells of the sheet, such as B3:F100, B:F or B3: [all]");
   const std::map<std::string, SheetChoice::Errors> errors{{"text", SheetChoice::Errors::Text},
                                                           {"null", SheetChoice::Errors::Null},
                                                           {"refuse", SheetChoice::Errors::Refuse}};
   command
       .add_option("--error-cells", choice.errors,
-                  "Of a sheet: a cell with an error is its text, as #DIV/0!, NULL, or ends the reading [text]")
+                  "Cells that hold an error. text: take the text of the error, such as #DIV/0!; null: take NULL; "
+                  "refuse: refuse the "
+                  "sheet [text]")
       ->transform(program::choice(errors));
-  command.add_flag("--fill-merged", choice.fill_merged, "Of a sheet: all of the merged cells hold their value");
+  command.add_flag("--fill-merged", choice.fill_merged, "Give all of the merged cells of a sheet their value");
   command.add_flag("--empty-formulas", choice.empty_formulas,
-                   "Of a sheet: formulas that were saved without a value are empty cells, no error");
+                   "Formulas of a sheet that were saved without a value are empty cells instead of an error");
 }
 
 #ifdef ETLPIPE_CSV_EXCEL

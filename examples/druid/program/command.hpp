@@ -11,6 +11,7 @@
 #include <etl/error.hpp>
 #include <etl/stop.hpp>
 
+#include "common/command_line.hpp"
 #include "common/standard_streams.hpp"
 
 namespace program {
@@ -24,11 +25,6 @@ void add_validate(CLI::App& app, Chosen& chosen);
 void add_status(CLI::App& app, Chosen& chosen);
 void add_cancel(CLI::App& app, Chosen& chosen);
 void add_query(CLI::App& app, Chosen& chosen);
-
-constexpr int exit_failed = 1;
-constexpr int exit_usage = 2;
-constexpr int exit_rejects = 3;
-constexpr int exit_stopped = 4;
 
 /// Says what is wrong; returns the exit code for it.
 inline int fail(const etl::Error& error, int code = exit_failed) {

@@ -231,8 +231,8 @@ csv::Validation finished(csv::Validator&& validator, const fs::path& file, std::
   if (bytes > limits.max_bytes)
     validator.add({.check = csv::Check::Size,
                    .value = fmt::format("{}", bytes),
-                   .what = fmt::format("{}: {} bytes, and at most {} are allowed (--max-bytes)", file.string(), bytes,
-                                       limits.max_bytes)});
+                   .what = fmt::format("{}: the file has {} bytes; at most {} are allowed (--max-bytes)", file.string(),
+                                       bytes, limits.max_bytes)});
   csv::Validation made = std::move(validator).finish();
   made.file = file.string();
   made.format = std::move(format);
@@ -243,8 +243,8 @@ csv::Validation finished(csv::Validator&& validator, const fs::path& file, std::
 }  // namespace
 
 void add_input(CLI::App& command, InputOptions& options) {
-  command.add_option("--sheet", options.sheet, "The sheet of a workbook, by its name [the only one]");
-  command.add_option("--delimiter", options.delimiter, "Character between the cells of delimited text [found out]")
+  command.add_option("--sheet", options.sheet, "Sheet of a workbook, by its name [the only sheet]");
+  command.add_option("--delimiter", options.delimiter, "Character between cells [detected]")
       ->check([](const std::string& text) { return text.size() == 1 ? "" : "write one character"; });
 }
 
@@ -259,13 +259,13 @@ etl::Result<std::vector<Column>> columns_of(const std::vector<fs::path>& files, 
     any_json = any_json || json_file;
     const auto same = [](const Column& a, const Column& b) { return a.name == b.name; };
     if (!all.empty() && !any_json && !std::ranges::equal(all, *columns, same))
-      return etl::fatal(
-          fmt::format("{}: its columns are not those of {}; load it separately", file.string(), files[0].string()));
+      return etl::fatal(fmt::format("{}: its columns differ from those of {}; load the file separately", file.string(),
+                                    files[0].string()));
     for (std::size_t i = 0; !json_file && i < columns->size(); ++i)
       for (std::size_t k = i + 1; k < columns->size(); ++k)
         if ((*columns)[i].name == (*columns)[k].name)
-          return etl::fatal(fmt::format("{}: two columns are called '{}'; their names must differ", file.string(),
-                                        (*columns)[i].name));
+          return etl::fatal(fmt::format("{}: two columns have the name '{}'; give one of them another name",
+                                        file.string(), (*columns)[i].name));
     merge(all, std::move(*columns));
   }
   return all;

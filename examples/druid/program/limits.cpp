@@ -46,12 +46,15 @@ int validate_all(const Options& options, const etl::StopToken& stop) {
 }  // namespace
 
 void add_limits(CLI::App& command, csv::ValidationLimits& limits) {
-  command.add_option("--max-bytes", limits.max_bytes, "Largest size of a file")->capture_default_str();
-  command.add_option("--min-columns", limits.min_columns, "Fewest columns")->capture_default_str();
-  command.add_option("--min-time-columns", limits.min_time_columns, "Fewest columns of times")->capture_default_str();
-  command.add_option("--min-numeric-columns", limits.min_numeric_columns, "Fewest columns of numbers")
+  command.add_option("--max-bytes", limits.max_bytes, "Largest size of a file in bytes")->capture_default_str();
+  command.add_option("--min-columns", limits.min_columns, "Smallest number of columns")->capture_default_str();
+  command.add_option("--min-time-columns", limits.min_time_columns, "Smallest number of columns with times")
       ->capture_default_str();
-  command.add_option("--max-null-share", limits.max_null_share, "Most rows without a value, in each column")
+  command.add_option("--min-numeric-columns", limits.min_numeric_columns, "Smallest number of columns with numbers")
+      ->capture_default_str();
+  command
+      .add_option("--max-null-share", limits.max_null_share,
+                  "Largest share of rows without a value in a column, from 0 to 1")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
 }
@@ -76,11 +79,15 @@ etl::Result<csv::Validation> validate(const fs::path& file, const InputOptions& 
 
 void add_validate(CLI::App& app, Chosen& chosen) {
   const auto options = std::make_shared<Options>();
-  CLI::App* const command = app.add_subcommand("validate", "Say everything that is wrong with files, and load nothing");
-  command->add_option("FILE", options->files, "Files or patterns: delimited text, JSON, workbooks")->required();
+  CLI::App* const command =
+      app.add_subcommand("validate", "Check files and say everything that is wrong with them. Nothing is loaded");
+  command
+      ->add_option("FILE", options->files,
+                   "CSV files, JSON files or workbooks, plain or gzip, or patterns with *, ?, [a-z], {a,b} and **")
+      ->required();
   add_input(*command, options->input);
   add_limits(*command, options->limits);
-  command->add_flag("--json", options->json, "Print one JSON object for each file");
+  command->add_flag("--json", options->json, "Print one JSON object per file on standard output");
   command->callback(
       [options, &chosen] { chosen = [options](const etl::StopToken& stop) { return validate_all(*options, stop); }; });
 }

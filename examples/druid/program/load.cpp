@@ -55,6 +55,7 @@ struct Options {
   bool leave_running = false;
   bool no_wait = false;
   bool json = false;
+  bool quiet = false;
   double deadline = 0;
 };
 
@@ -63,19 +64,20 @@ int code_of(const etl::Error& error, int otherwise) {
 }
 
 /// Says what differs. An error: rows of different types would come together.
-etl::Result<void> check_types(const druid::Client& client, const druid::Spec& spec, bool allowed,
+etl::Result<void> check_types(const druid::Client& client, const druid::Spec& spec, bool allowed, bool quiet,
                               const std::stop_token& stop) {
   const auto existing = client.columns(spec.data_source, stop);
   if (!existing) {
     // A cluster may serve tasks without serving queries.
     if (existing.error().code != druid::Problem::NotForwarded) return etl::failure(existing.error());
-    say("etl-druid: the columns of '{}' are not known, because there is no broker: types are not compared\n",
-        spec.data_source);
+    if (!quiet)
+      say("etl-druid: the columns of '{}' are not known, because there is no broker: types are not compared\n",
+          spec.data_source);
     return {};
   }
   std::string changed;
   for (const druid::ColumnChange& change : druid::compare(*existing, spec)) {
-    say("datasource '{}': {}\n", spec.data_source, change.what);
+    if (!quiet) say("datasource '{}': {}\n", spec.data_source, change.what);
     if (!change.compatible()) changed += (changed.empty() ? "" : "; ") + change.what;
   }
   if (changed.empty() || allowed) return {};
@@ -118,7 +120,7 @@ etl::Result<std::size_t> write_letters(const Options& options, const druid::Task
                .text = [&](const druid::BadRow& row) { return row.line > 0 ? staged.row(row.line) : std::nullopt; }});
   if (letters.empty()) return std::size_t{0};
   if (const std::uint64_t lost = druid::rows_without_letter(result); lost > 0)
-    return etl::fatal(fmt::format("Druid does not tell the texts of {} rows that it could not parse", lost));
+    return etl::fatal(fmt::format("Druid did not report the texts of {} rows that it could not parse", lost));
   if (auto written = etl::io::DeadLetterFile(options.dead_letters).write(letters); !written)
     return etl::failure(written.error());
   return letters.size();
@@ -149,7 +151,7 @@ class Load {
       fmt::print("{}\n", *json);
       return 0;
     }
-    if (auto fits = check_types(*client, *spec, options_.allow_type_changes, stop_); !fits)
+    if (auto fits = check_types(*client, *spec, options_.allow_type_changes, options_.quiet, stop_); !fits)
       return fail(fits.error(), code_of(fits.error(), exit_failed));
     clock_.end("datasource");
     return stage_and_ingest(*client, *files, std::move(*spec));
@@ -175,11 +177,12 @@ class Load {
     clock_.end("validate and stage");
     if (!staged->valid()) {
       for (const auto& file : staged->files) say("{}\n", file.text());
-      say("etl-druid: nothing was loaded; mend the files, or set the limits by options (etl-druid load --help)\n");
+      say("etl-druid: nothing was loaded; correct the files, or set other limits by options (etl-druid load --help)\n");
       return exit_failed;
     }
-    say("{} rows of {} {} are staged in {}\n", staged->rows, files.size(), files.size() == 1 ? "file" : "files",
-        staged->place);
+    if (!options_.quiet)
+      say("{} rows of {} {} are staged in {}\n", staged->rows, files.size(), files.size() == 1 ? "file" : "files",
+          staged->place);
     spec.input = input_of(staged->place);
     const auto result = ingest(client, spec, *staged);
     if (!result) {
@@ -200,7 +203,7 @@ class Load {
     ingest.watch.rows_sent = staged.rows;
     ingest.watch.leave_running = options_.leave_running;
     ingest.watch.wait_until_queryable = !options_.no_wait;
-    ingest.watch.on_poll = Progress();
+    if (!options_.quiet) ingest.watch.on_poll = Progress();
     if (options_.deadline > 0)
       ingest.watch.deadline =
           std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(options_.deadline));
@@ -226,7 +229,7 @@ class Load {
                           .letters = letters,
                           .result = result,
                           .times = clock_.times()};
-    tell(summary, options_.json);
+    tell(summary, options_.json, options_.quiet);
     if (lost) {
       say("etl-druid: {}: {}; the staged rows are kept in {}\n", options_.dead_letters, lost->message(), staged.place);
       return exit_failed;
@@ -248,38 +251,42 @@ class Load {
 
 void add_load(CLI::App& app, Chosen& chosen) {
   const auto options = std::make_shared<Options>();
-  CLI::App* const command = app.add_subcommand("load", "Load files into a datasource");
+  CLI::App* const command = app.add_subcommand("load", "Load files into a datasource of Druid");
   add_connection(*command, options->connection);
-  command->add_option("FILE", options->files, "Files or patterns: delimited text, JSON (plain or gzip), workbooks")
+  command
+      ->add_option("FILE", options->files,
+                   "CSV files, JSON files or workbooks, plain or gzip, or patterns with *, ?, [a-z], {a,b} and **")
       ->required();
   add_plan(*command, options->plan);
   command
       ->add_option("--stage", options->place,
-                   "Folder or s3://BUCKET/PREFIX for the rows, which Druid's tasks must be able to read "
-                   "[s3://$S3_BUCKET_NAME/uploads]")
+                   "Folder or s3://BUCKET/PREFIX where rows are staged; Druid's tasks must be able to read it. With "
+                   "$S3_BUCKET_NAME the default is s3://$S3_BUCKET_NAME/uploads")
       ->capture_default_str();
-  command->add_flag("--keep-staged", options->keep_staged, "Do not remove the staged rows at the end");
+  command->add_flag("--keep-staged", options->keep_staged, "Keep the staged rows at the end");
   command->add_option("--rejects,--dead-letters", options->dead_letters,
-                      "File for the texts of rows that Druid could not parse; needed with --max-bad-rows");
-  command->add_option("--run", options->run,
-                      "Name of this run: repeated with the same rows and name, it finds its task again");
+                      "Write the rows that Druid could not parse to this .ndjson file; required with --max-rejects");
+  command->add_option(
+      "--run", options->run,
+      "Name of this run. A load of the same rows with the same name finds the task of the earlier load");
   add_input(*command, options->input);
   add_limits(*command, options->limits);
   command->add_flag("--allow-type-changes", options->allow_type_changes,
-                    "Load although columns of the datasource have other types");
-  command->add_flag("--validate-only", options->validate_only, "Say what is wrong with the files and do nothing");
-  command->add_flag("--print-spec", options->print_spec, "Print the task's spec and do nothing");
+                    "Load even if columns of the datasource have other types");
+  command->add_flag("--dry-run,--validate-only", options->validate_only, "Read and check everything, but load nothing");
+  command->add_flag("--print-spec", options->print_spec, "Print the spec of the task, and load nothing");
   command->add_flag("--leave-running", options->leave_running,
-                    "Do not shut the task down on a signal or at --deadline");
+                    "Let the task run on after a signal or after --deadline");
   command->add_flag("--no-wait", options->no_wait, "Do not wait until the rows can be queried");
-  command->add_option("--deadline", options->deadline, "Seconds until the task is shut down [none]")
+  command->add_option("--deadline", options->deadline, "Seconds after which the task is shut down [no limit]")
       ->check(CLI::PositiveNumber);
-  command->add_flag("--json", options->json, "Print the summary as one JSON object");
+  command->add_flag("--quiet", options->quiet, quiet_help);
+  command->add_flag("--json", options->json, "Print the summary as one JSON object on standard output");
   command->callback([options, &chosen] {
     if (!options->validate_only && options->plan.mode.empty())
-      throw CLI::RequiredError("--mode (append adds rows, replace replaces those of the same time)");
+      throw CLI::RequiredError("--mode append or --mode replace");
     if (options->plan.max_bad_rows > 0 && options->dead_letters.empty())
-      throw CLI::ValidationError("--max-bad-rows", "name a file for the texts of these rows by --rejects");
+      throw CLI::ValidationError("--max-rejects", "needs --rejects FILE, for the rows that are rejected");
     chosen = [options](const etl::StopToken& stop) { return Load(*options, stop).run(); };
   });
 }

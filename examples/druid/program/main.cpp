@@ -1,12 +1,10 @@
 // etl-druid: loads files into Apache Druid, and asks for its tasks and rows.
-#include <cstdio>
 #include <cstdlib>
 #include <string>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include <etl/config.hpp>
 #include <etl/http/auth.hpp>
 #include <etl/signals.hpp>
 
@@ -16,14 +14,15 @@
 namespace program {
 
 void add_connection(CLI::App& command, Connection& connection) {
-  command.add_option("--druid", connection.url, "URL of the router, or of the overlord")
+  command
+      .add_option("--druid", connection.url, "URL of the router or of the overlord; $DRUID_URL sets another default")
       ->envname("DRUID_URL")
       ->capture_default_str();
   command.add_option(
       "--user", connection.user,
-      "User of basic authentication; the password is in DRUID_PASSWORD. Without a user, DRUID_TOKEN is a "
+      "User of basic authentication, with the password in $DRUID_PASSWORD. Without a user, $DRUID_TOKEN is sent as a "
       "bearer token");
-  command.add_option("--ca-file", connection.ca_file, "Certificates (PEM) to trust, in place of the system's");
+  command.add_option("--ca-file", connection.ca_file, "File of certificates (PEM) to trust instead of the system's");
 }
 
 etl::Result<etl::druid::Client> connect(const Connection& connection) {
@@ -48,39 +47,28 @@ std::string seconds(std::chrono::nanoseconds span) {
 
 namespace {
 
-constexpr const char* exit_codes =
-    "Exit codes:\n"
-    "  0  done: all rows are loaded and can be queried\n"
-    "  1  failed: the last lines say why\n"
-    "  2  wrong usage, or an input cannot be opened: nothing was sent\n"
-    "  3  done, but some rows were thrown away or could not be parsed\n"
-    "  4  stopped by a signal\n";
+constexpr program::About about{
+    .name = "etl-druid",
+    .description = "Loads CSV files, JSON files and workbooks into Apache Druid, and asks for its tasks and rows.",
+    .example = "etl-druid load sales.csv --datasource sales --mode replace",
+    .records = "rows",
+    .stopped = "stopped by a signal, or the task was shut down: nothing was loaded"};
 
 int run(int argc, char** argv) {
   program::Chosen chosen;
-  CLI::App app{"Files into Apache Druid."};
-  app.footer(exit_codes);
-  app.set_version_flag("--version", fmt::format("etl-druid {}.{}.{}", ETLPIPE_VERSION_MAJOR, ETLPIPE_VERSION_MINOR,
-                                                ETLPIPE_VERSION_PATCH));
-  app.require_subcommand(1);
-  program::add_load(app, chosen);
-  program::add_validate(app, chosen);
-  program::add_status(app, chosen);
-  program::add_cancel(app, chosen);
-  program::add_query(app, chosen);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : program::exit_usage;
-  }
-  const int code = chosen(etl::stop_on_signals());
-  if (std::fflush(stdout) == 0) return code;
-  program::say("etl-druid: cannot write to standard output\n");
-  return program::exit_failed;
+  const auto app = program::make_app(about);
+  program::add_load(*app, chosen);
+  program::add_validate(*app, chosen);
+  program::add_status(*app, chosen);
+  program::add_cancel(*app, chosen);
+  program::add_query(*app, chosen);
+  program::finish_help(*app, about);
+  if (const auto code = program::parse(*app, argc, argv)) return *code;
+  return program::printed(about.name, chosen(etl::stop_on_signals()));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  return program::run_main("etl-druid", [=] { return run(argc, argv); });
+  return program::run_main(about.name, [=] { return run(argc, argv); });
 }

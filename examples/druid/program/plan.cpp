@@ -40,8 +40,8 @@ etl::Result<std::string> time_column(const Plan& plan, const std::vector<Column>
     best.push_back(column.name);
   }
   if (best.size() == 1) return best.front();
-  return wrong(best.empty() ? "no column holds dates or times; name the column of the time by --time"
-                            : fmt::format("several columns are as fit to be the time ({}); choose one by --time",
+  return wrong(best.empty() ? "no column holds dates or times; name a column by --time"
+                            : fmt::format("several columns can be the time ({}); choose one of them by --time",
                                           fmt::join(best, ", ")));
 }
 
@@ -110,11 +110,11 @@ etl::Result<druid::Spec> spec_of(const Plan& plan, const std::vector<Column>& co
     // Druid would keep these rows with null in place of the value.
     if (said == types->end() && type != DimensionType::String &&
         column.misfits > static_cast<std::uint64_t>(plan.max_bad_rows))
-      return wrong(
-          fmt::format("column '{}' holds numbers, and {} values that are none, first {}; declare it by --type "
-                      "'{}=string', or allow "
-                      "such rows by --max-bad-rows, which are then kept without the value",
-                      column.name, column.misfits, column.first_misfit, column.name));
+      return wrong(fmt::format(
+          "column '{}' holds numbers, but {} values are not numbers, the first is in {}; declare the column by --type "
+          "'{}=string', or allow "
+          "such rows by --max-rejects; they are loaded without the value",
+          column.name, column.misfits, column.first_misfit, column.name));
     dimensions.push_back({.name = column.name, .type = type});
   }
   spec.dimensions = druid::Dimensions::of(std::move(dimensions));
@@ -132,25 +132,31 @@ etl::Result<druid::Spec> spec_of(const Plan& plan, const std::vector<Column>& co
 void add_plan(CLI::App& command, Plan& plan) {
   constexpr int most_bad_rows = 10'000;  // a report of Druid can still hold the texts of this many rows
   command.add_option("--datasource", plan.data_source, "Name of the datasource")->required();
-  command.add_option("--mode", plan.mode, "append adds rows; replace replaces those of the same time")
+  command.add_option("--mode", plan.mode, "append: add the rows; replace: replace the rows of the same time")
       ->check(CLI::IsMember({"append", "replace"}));
-  command.add_option("--intervals", plan.intervals,
-                     "Times to load, such as 2024-01-01/2024-02-01; with replace these are replaced [where rows are]");
-  command.add_flag("--drop-existing", plan.drop_existing, "With replace, also empty intervals that have no new row");
-  command.add_option("--time", plan.time, "Column of the time [the fittest by name, type, nulls and values]");
-  command.add_option("--time-format", plan.time_format, "auto, iso, posix, millis, or a pattern such as dd.MM.yyyy")
-      ->capture_default_str();
-  command.add_option("--type", plan.types, "COLUMN=string, long, double, float, json or auto [by all of its values]")
-      ->allow_extra_args(false);
-  command.add_option("--granularity", plan.granularity, "Span of time of a segment")->capture_default_str();
-  command.add_option("--query-granularity", plan.query_granularity, "Span of time that times are cut to")
-      ->capture_default_str();
-  command.add_flag("--rollup", plan.rollup, "Put rows of equal time and dimensions together; needs --metrics");
-  command.add_option("--metrics,--metric", plan.metrics,
-                     "TYPE:NAME:COLUMN, such as longSum:total:quantity, or count:NAME");
+  command.add_option(
+      "--intervals", plan.intervals,
+      "Times to load, such as 2024-01-01/2024-02-01; with replace, the times to replace [the times of the rows]");
+  command.add_flag("--drop-existing", plan.drop_existing, "With replace: also empty the intervals that get no new row");
+  command.add_option("--time", plan.time, "Column of the time [chosen by names, types, nulls and values]");
   command
-      .add_option("--max-bad-rows", plan.max_bad_rows,
-                  "Rows that may be unparseable, or kept without a value, before the task fails")
+      .add_option("--time-format", plan.time_format,
+                  "Format of the time: auto, iso, posix, millis, or a pattern such as dd.MM.yyyy")
+      ->capture_default_str();
+  command
+      .add_option(
+          "--type", plan.types,
+          "COLUMN=TYPE: type of a column, instead of the inferred one: string, long, double, float, json or auto")
+      ->allow_extra_args(false);
+  command.add_option("--granularity", plan.granularity, "Length of time of a segment")->capture_default_str();
+  command.add_option("--query-granularity", plan.query_granularity, "Precision to which times are cut")
+      ->capture_default_str();
+  command.add_flag("--rollup", plan.rollup, "Combine rows with equal time and dimensions; needs --metrics");
+  command.add_option("--metrics,--metric", plan.metrics,
+                     "Metrics: TYPE:NAME:COLUMN, such as longSum:total:quantity, or count:NAME");
+  command
+      .add_option("--max-rejects,--max-bad-rows", plan.max_bad_rows,
+                  "Fail if Druid cannot parse more than N rows, or values of them")
       ->check(CLI::Range(0, most_bad_rows))
       ->capture_default_str();
 }

@@ -133,7 +133,7 @@ void Staged::remove() const {
   }
   const auto object = etl::io::open_store(below(place, rows_file));
   auto removed = object ? object->store.remove(object->key) : etl::failure(object.error());
-  if (!removed) say("etl-druid: {} is left: {}\n", place, removed.error().message());
+  if (!removed) say("etl-druid: {} could not be removed: {}\n", place, removed.error().message());
 }
 
 etl::druid::Input input_of(const std::string& place) {

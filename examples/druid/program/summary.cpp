@@ -47,20 +47,25 @@ void tell_bad_rows(const druid::TaskReport& report) {
 
 }  // namespace
 
-void tell(const Summary& summary, bool as_json) {
+void tell(const Summary& summary, bool as_json, bool quiet) {
   const druid::TaskResult& result = summary.result;
   if (result.report) tell_bad_rows(*result.report);
-  if (result.adopted && result.loaded())
-    say("Druid had this task from an earlier start; to append the same rows once more, name the run by --run\n");
+  if (result.adopted && result.loaded() && !quiet)
+    say("Druid had this task from an earlier start; to append the same rows once more, give the run another name "
+        "(--run)\n");
   std::string times;
   for (const auto& [stage, span] : summary.times)
     times += fmt::format("{}{} {}", times.empty() ? "" : ", ", stage, seconds(span));
-  say("{}\n", times);
+  if (!quiet) say("{}\n", times);
+  const std::string line =
+      fmt::format("{}: {} rows into '{}', task {}{}{}\n", to_string(result.outcome), summary.rows, summary.data_source,
+                  result.id, result.reason.empty() ? "" : ": ", result.reason);
   if (as_json)
     fmt::print("{}\n", json::serialize(object_of(summary)));
-  else
-    fmt::print("{}: {} rows into '{}', task {}{}{}\n", to_string(result.outcome), summary.rows, summary.data_source,
-               result.id, result.reason.empty() ? "" : ": ", result.reason);
+  else if (!quiet)
+    fmt::print("{}", line);
+  else if (!result.loaded())
+    say("etl-druid: {}", line);
 }
 
 int exit_code(druid::TaskOutcome outcome) noexcept {

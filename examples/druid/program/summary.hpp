@@ -50,8 +50,9 @@ struct Summary {
   const etl::druid::TaskResult& result;
   StageTimes times{};
 };
-/// To standard output: a line, or one JSON object. Bad rows and times go to standard error.
-void tell(const Summary& summary, bool json);
+/// To standard output: a line, or one JSON object. Bad rows and times go to standard error. `quiet`: bad rows, failures
+/// and JSON only.
+void tell(const Summary& summary, bool json, bool quiet);
 [[nodiscard]] int exit_code(etl::druid::TaskOutcome outcome) noexcept;
 
 }  // namespace program

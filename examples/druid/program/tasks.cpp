@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <etl/druid/watch.hpp>
+#include <etl/text.hpp>
 
 #include "command.hpp"
 
@@ -21,6 +22,7 @@ struct Options {
   Connection connection{};
   std::string id{};
   bool watch = false;
+  bool json = false;
   std::string sql{};
 };
 
@@ -28,20 +30,28 @@ std::string_view name_of(druid::TaskState state) {
   return state == druid::TaskState::Running ? "RUNNING" : state == druid::TaskState::Success ? "SUCCESS" : "FAILED";
 }
 
+void tell(const Options& options, std::string_view state, std::string_view reason) {
+  if (options.json)
+    fmt::print(R"({{"task":{},"state":{},"reason":{}}})"
+               "\n",
+               etl::json_string(options.id), etl::json_string(state), etl::json_string(reason));
+  else
+    fmt::print("{} {}{}{}\n", options.id, state, reason.empty() ? "" : ": ", reason);
+}
+
 int print_status(const Options& options, const etl::StopToken& stop) {
   const auto client = connect(options.connection);
   if (!client) return fail(client.error(), exit_usage);
   if (options.watch) {
     const auto result = druid::watch(*client, options.id, {.leave_running = true}, stop.drain());
-    fmt::print("{} {}{}{}\n", options.id, to_string(result.outcome), result.reason.empty() ? "" : ": ", result.reason);
+    tell(options, to_string(result.outcome), result.reason);
     if (result.outcome == druid::TaskOutcome::LeftRunning) return exit_stopped;
     if (result.outcome == druid::TaskOutcome::CompleteWithRejects) return exit_rejects;
     return result.loaded() ? 0 : exit_failed;
   }
   const auto status = client->status(options.id, stop.drain());
   if (!status) return fail(status.error());
-  fmt::print("{} {}{}{}\n", status->id, name_of(status->state), status->error.empty() ? "" : ": ",
-             druid::first_sentence(status->error));
+  tell(options, name_of(status->state), druid::first_sentence(status->error));
   return status->state == druid::TaskState::Failed ? exit_failed : 0;
 }
 
@@ -86,7 +96,8 @@ void add_status(CLI::App& app, Chosen& chosen) {
   const auto options = std::make_shared<Options>();
   CLI::App* const command = add(app, "status", "Print the state of a task", options, print_status, chosen);
   command->add_option("ID", options->id, "Id of the task")->required();
-  command->add_flag("--watch", options->watch, "Wait for the end of the task and for its rows");
+  command->add_flag("--json", options->json, "Print one JSON object on standard output");
+  command->add_flag("--watch", options->watch, "Wait until the task has ended and its rows can be queried");
 }
 
 void add_cancel(CLI::App& app, Chosen& chosen) {
@@ -98,8 +109,8 @@ void add_cancel(CLI::App& app, Chosen& chosen) {
 void add_query(CLI::App& app, Chosen& chosen) {
   const auto options = std::make_shared<Options>();
   CLI::App* const command =
-      add(app, "query", "Print the rows of an SQL query, one JSON object a line", options, query, chosen);
-  command->add_option("SQL", options->sql, "The query")->required();
+      add(app, "query", "Print the rows of an SQL query, one JSON object per line", options, query, chosen);
+  command->add_option("SQL", options->sql, "Query")->required();
 }
 
 }  // namespace program

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <etl/io/source.hpp>
+#include <etl/text.hpp>
 #include <etl/uniprot/entries.hpp>
 
 #include "common/standard_streams.hpp"
@@ -28,9 +29,12 @@ int count(const Count& options, const etl::StopToken& stop) {
       return stop.drain().stop_requested() ? 4 : 1;
     }
     all += *counted;
-    fmt::print("{} {}\n", *counted, display_name(file));
+    if (options.json)
+      fmt::print("{{\"file\":{},\"entries\":{}}}\n", etl::json_string(display_name(file)), *counted);
+    else
+      fmt::print("{} {}\n", *counted, display_name(file));
   }
-  if (options.files.size() > 1) fmt::print("{} in all\n", all);
+  if (options.files.size() > 1 && !options.json) fmt::print("{} in all\n", all);
   if (std::fflush(stdout) == 0) return 0;
   say("etl-uniprot: cannot write to standard output\n");
   return 1;

@@ -101,7 +101,7 @@ int ingest_into(Store& store, const Ingest& options, const etl::StopToken& stop)
     constexpr std::uint64_t most = 10;
     const std::string fresh = etl::fresh_line(stderr);
     if (++shown <= most) say("{}rejected {}\n", fresh, r.error.message());
-    if (shown == most) say("{}further ones are in the table 'rejects' only\n", fresh);
+    if (shown == most) say("{}further rejected entries are only in the table 'rejects'\n", fresh);
   };
   if (!options.quiet) {
     run.progress.show = etl::ProgressOptions::Show::Auto;
@@ -135,7 +135,8 @@ int ingest_into(Store& store, const Ingest& options, const etl::StopToken& stop)
   if (!report.ok() && !report.errors.empty()) {
     const etl::ErrorRecord& first = report.errors.front();
     say("etl-uniprot: {}\n", first.text());
-    if (first.error.code == etl::Errc::CheckpointMismatch) say("etl-uniprot: to restart, add --restart\n");
+    if (first.error.code == etl::Errc::CheckpointMismatch)
+      say("etl-uniprot: --restart loads the files from the beginning\n");
   }
   return report.exit_code();
 }

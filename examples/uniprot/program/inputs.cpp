@@ -108,7 +108,7 @@ void extract_files(const std::vector<fs::path>& files, etl::Emitter<uniprot::Raw
   uniprot::InputPlace begin;
   if (const auto& position = out.resume_from()) {
     const auto place = uniprot::InputPlace::from(*position);
-    if (!place) throw etl::Exception(etl::fatal("a checkpoint of another version of this program: use --restart"));
+    if (!place) throw etl::Exception(etl::fatal("another version of this program saved the progress: use --restart"));
     begin = *place;
   }
   for (std::uint32_t i = begin.input; i < files.size(); ++i) {

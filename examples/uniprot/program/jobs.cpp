@@ -171,7 +171,12 @@ int work_and_tell(jobs::JobStore& store, const JobCommand& command, std::optiona
   const auto report = work_at(command, store, options, stop);
   if (!report) return fail(report.error());
   if (report->error) return fail(*report->error);
-  if (!command.quiet)
+  if (command.json)
+    fmt::print(R"({{"done":{},"handed_back":{},"failed":{},"quarantined":{},"lost":{},"records":{},"rejected":{}}})"
+               "\n",
+               report->done, report->released, report->failed, report->quarantined, report->lost, report->records,
+               report->rejected);
+  else if (!command.quiet)
     fmt::print("{} units done, {} handed back, {} failed, {} quarantined, {} lost; {} entries loaded, {} rejected\n",
                report->done, report->released, report->failed, report->quarantined, report->lost, report->records,
                report->rejected);
@@ -237,8 +242,8 @@ int ingest_job(const Ingest& options, const etl::StopToken& stop) {
   const auto job = made.get_future().get();
   if (!job) return fail(job.error());
   if (!options.quiet)
-    say("job {} '{}' of {} files; others may join with: etl-uniprot worker --store URL\n", job->id, job->key.version,
-        options.files.size());
+    say("job {} '{}' of {} files; other processes can join with: etl-uniprot worker --store URL\n", job->id,
+        job->key.version, options.files.size());
   JobCommand command{.store = options.store,
                      .lease = options.lease,
                      .statement_timeout = options.statement_timeout,
@@ -246,6 +251,7 @@ int ingest_job(const Ingest& options, const etl::StopToken& stop) {
   command.max_rejects = options.max_rejects;
   command.memory = options.memory;
   command.quiet = options.quiet;
+  command.json = options.json;
   const int code = work_and_tell(**store, command, job->id, options.batch_size, either.stop_token());
   if (code == 1) either.request_drain();
   cutter.join();
@@ -253,7 +259,8 @@ int ingest_job(const Ingest& options, const etl::StopToken& stop) {
   if (code != 0) return code;
   const auto ended = (*store)->progress(job->id);
   if (!ended) return fail(ended.error());
-  if (!options.quiet) fmt::print("job {} '{}' is {}\n", job->id, job->key.version, to_string(ended->job.state));
+  if (!options.quiet && !options.json)
+    fmt::print("job {} '{}' is {}\n", job->id, job->key.version, to_string(ended->job.state));
   if (ended->job.state == jobs::JobState::Cancelled) return 4;
   // Other workers may have met what is bad in it.
   return ended->quarantined > 0 || ended->rejected > 0 ? 3 : 0;
@@ -269,18 +276,19 @@ int work(const JobCommand& command, const etl::StopToken& stop) {
 
 int cancel_job(const JobCommand& command) {
   return change(command, [](jobs::JobStore& store, const jobs::Job& job) {
-    return say_done(store.cancel(job.id), fmt::format("job {} is cancelled; 'resume' goes on where it was", job.id));
+    return say_done(store.cancel(job.id), fmt::format("job {} is cancelled; 'etl-uniprot resume' resumes it", job.id));
   });
 }
 int resume_job(const JobCommand& command) {
   return change(command, [](jobs::JobStore& store, const jobs::Job& job) {
-    return say_done(store.resume(job.id), fmt::format("job {} goes on as soon as there are workers", job.id));
+    return say_done(store.resume(job.id),
+                    fmt::format("job {} is resumed; start workers with: etl-uniprot worker --store URL", job.id));
   });
 }
 int retry_quarantined(const JobCommand& command) {
   return change(command, [](jobs::JobStore& store, const jobs::Job& job) {
     const auto count = store.retry_quarantined(job.id);
-    return say_done(count, fmt::format("{} units of job {} are given out again", count.value_or(0), job.id));
+    return say_done(count, fmt::format("{} units of job {} are pending again", count.value_or(0), job.id));
   });
 }
 

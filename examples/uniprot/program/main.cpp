@@ -3,44 +3,64 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
-#include <csignal>
 #include <cstdint>
-#include <cstdio>
-#include <exception>
+#include <cstdlib>
 #include <map>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <etl/config.hpp>
 #include <etl/signals.hpp>
 #ifdef PROGRAM_JOBS
 #include <etl/jobs/store.hpp>
 #endif
 
+#include "common/command_line.hpp"
 #include "common/environment.hpp"
+#include "common/main.hpp"
 #include "common/max_rejects.hpp"
-#include "common/standard_streams.hpp"
-#include "common/stores.hpp"
 #include "options.hpp"
 
 namespace {
 
-constexpr const char* exit_codes =
-    "Exit codes:\n"
-    "  0  everything was loaded\n"
-    "  1  failed: the last lines say why; what was committed before is in the database\n"
-    "  2  wrong usage, or an input that cannot be opened\n"
-    "  3  done, but some entries were rejected\n"
-    "  4  stopped by a signal: the entries taken so far are loaded (a second signal does not wait for that); or the "
-    "job\n"
-    "     was cancelled\n"
-    "  5  as 4, and the rest did not make it within the drain deadline\n";
+constexpr program::About about{
+    .name = "etl-uniprot",
+    .description = "Loads UniProtKB flat files into SQLite or PostgreSQL, and prints them as JSON or FASTA.",
+    .example = "etl-uniprot ingest uniprot_sprot.dat.gz --store sqlite:proteins.db",
+    .records = "entries",
+    .stopped =
+        "stopped by a signal: what was read is loaded (a second signal does not wait for that); or the job was "
+        "cancelled",
+    .drains = true};
+constexpr const char* files_help = "Flat files, plain or gzip (found by content); - is standard input";
+constexpr const char* store_help = "Database: sqlite:PATH or postgresql://USER@HOST/DATABASE [$DATABASE_URL]";
+
+CLI::Option* add_workers(CLI::App* command, std::size_t& workers) {
+  return command->add_option("--workers", workers, "Threads that parse")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+}
+
+/// The value of --store, or of the environment.
+void find_store(const CLI::App* command, std::string& store) {
+  if (!command->parsed()) return;
+  if (const char* const url = std::getenv("DATABASE_URL"); store.empty() && url != nullptr) store = url;
+  if (store.empty()) throw CLI::RequiredError("--store");
+#ifdef PROGRAM_JOBS
+  if (const auto backend = etl::jobs::backend_of(store); !backend)
+    throw CLI::ValidationError("--store", backend.error().message());
+#else
+  if (!store.starts_with("sqlite:"))
+    throw CLI::ValidationError("--store",
+                               "'" + store + "' is not sqlite:PATH; this etl-uniprot was built without PostgreSQL");
+#endif
+}
 
 void add_selection(CLI::App* command, program::Selection& selection) {
-  command->add_option("--taxon", selection.taxa, "Only entries of this NCBI taxonomy identifier (may be repeated)")
+  command->add_option("--taxon", selection.taxa, "Only entries with this NCBI taxonomy identifier (may be repeated)")
       ->allow_extra_args(false);
   command->add_flag("--reviewed", selection.reviewed, "Only reviewed entries (Swiss-Prot)");
 }
@@ -66,154 +86,147 @@ int run(int argc, char** argv) {
   program::Count count;
   program::Generate generate;
 
-  CLI::App app{"UniProtKB flat files into SQLite or PostgreSQL, or into JSON and FASTA."};
-  app.footer(exit_codes);
-  app.set_version_flag("--version", fmt::format("etl-uniprot {}.{}.{}", ETLPIPE_VERSION_MAJOR, ETLPIPE_VERSION_MINOR,
-                                                ETLPIPE_VERSION_PATCH));
-  app.require_subcommand(1);
-
+  const auto owned = program::make_app(about);
+  CLI::App& app = *owned;
   CLI::App* const in = app.add_subcommand("ingest",
-                                          "Load entries into the table 'proteins' of a database. An ingest "
-                                          "that was killed or has failed is resumed by the same command");
+                                          "Load entries into the table 'proteins' of a database. Entries that the "
+                                          "table already has are updated. If an ingest "
+                                          "was killed or has failed, the same command resumes it.");
   double timeout = 1;
   std::string max_rejects, tables = "proteins";
   bool strict = false;
-  in->add_option("FILE", ingest.files, "Flat files, plain or gzip by content; - is standard input")->required();
+  in->add_option("FILE", ingest.files, files_help)->required();
   std::string database;
-  CLI::Option* const db =
-      in->add_option("--db", database, "The SQLite database; made if missing. Entries that are in it are updated");
+  CLI::Option* const store = in->add_option("--store", ingest.store, store_help);
+  in->add_option("--db", database, "PATH of sqlite:PATH")->excludes(store)->group("");  // the former name
 #ifdef PROGRAM_JOBS
   program::JobCommand command;
-  in->add_option("--store", ingest.store, "sqlite:PATH or postgresql://USER@HOST/DATABASE, instead of --db")
-      ->excludes(db);
   CLI::Option* const job = in->add_option(
-      "--job", ingest.job, "Make a job of this name and work on it; any number of 'etl-uniprot worker' may join");
-  in->add_option("--organisation", ingest.organisation, "Whose job it is")->needs(job);
+      "--job", ingest.job, "Create a job with this name and work on it; any number of 'etl-uniprot worker' can join");
+  in->add_option("--organisation", ingest.organisation, "With --job: whose job it is")->needs(job);
   double unit_mb = 8;
-  in->add_option("--unit-mb", unit_mb, "Size of a job's units, in MiB of the inflated file")
+  in->add_option("--unit-mb", unit_mb, "With --job: size of a unit, in MiB of the decompressed file")
       ->check(CLI::Range(0.001, 1e6))
       ->capture_default_str();
   in->add_option("--max-attempts", ingest.max_attempts,
-                 "Workers that may fail or die at a unit before it is quarantined")
+                 "With --job: number of attempts at a unit before the unit is quarantined")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  in->add_option("--lease", command.lease, "Seconds after which the unit of a dead worker is given to another")
+  in->add_option("--lease", command.lease, "Seconds after which another worker takes over the unit of a dead worker")
       ->check(CLI::Range(0.1, 1e6))
       ->capture_default_str();
   const auto add_statement_timeout = [&command](CLI::App* to) {
     to->add_option("--statement-timeout", command.statement_timeout,
-                   "PostgreSQL: seconds after which a statement is given up, and tried again")
+                   "PostgreSQL: seconds after which a statement is cancelled and tried again")
         ->check(CLI::Range(0.1, 1e6))
         ->capture_default_str();
   };
   add_statement_timeout(in);
 #endif
-  CLI::Option* const workers = in->add_option("--workers", ingest.workers, "Threads that parse")
-                                   ->check(CLI::Range(1, 4096))
-                                   ->capture_default_str();
+  CLI::Option* const workers = add_workers(in, ingest.workers);
   CLI::Option* const batch_size = in->add_option("--batch-size", ingest.batch_size, "Entries per transaction")
                                       ->check(CLI::Range(1, 1'000'000))
                                       ->capture_default_str();
   CLI::Option* const wait = in->add_option("--timeout", timeout, "Seconds after which an incomplete batch is loaded")
                                 ->check(CLI::Range(1e-3, 1e6))
                                 ->capture_default_str();
-  CLI::Option* const budget = in->add_option("--max-rejects", max_rejects,
-                                             "Fail when more entries than N, or than P% of them, are bad [no limit]");
-  in->add_flag("--strict", strict, "Fail at the first bad entry")->excludes(budget);
+  CLI::Option* const budget =
+      in->add_option("--max-rejects", max_rejects,
+                     "Fail if more than N entries, or more than P% of the entries, are rejected [no limit]");
+  in->add_flag("--strict", strict, "Fail at the first rejected entry")->excludes(budget);
   add_selection(in, ingest.selection);
-  in->add_option("--tables", tables,
-                 "'full' also fills accessions, genes, features, cross_references, keywords, comments, publications")
+  in->add_option(
+        "--tables", tables,
+        "full: also fill the tables accessions, genes, features, cross_references, keywords, comments and publications")
       ->check(CLI::IsMember({"proteins", "full"}))
       ->capture_default_str();
   in->add_flag("--restart", ingest.restart,
-               "Begin at the start, also when an earlier ingest of these files did not finish");
-  in->add_flag("--dry-run", ingest.dry_run, "Read and check everything, write nothing");
+               "Load all files from the beginning, even if an earlier ingest of these files did not finish");
+  in->add_flag("--dry-run", ingest.dry_run, "Read and check everything, but write nothing");
   in->add_option("--rejects,--dead-letters", ingest.dead_letters,
-                 "At the end, write the text of rejected entries to this file, to be corrected and loaded");
-  in->add_flag("--quiet", ingest.quiet, "No progress, no report; only errors");
-  in->add_flag("--json", ingest.json, "The report as JSON on standard output");
-  in->footer(std::string(exit_codes) + program::environment_help);
+                 "At the end, write the text of the rejected entries to this file, which can be corrected and loaded");
+  in->add_flag("--quiet", ingest.quiet, program::quiet_help);
+  in->add_flag("--json", ingest.json, "Print the summary as one JSON object on standard output");
 
-  CLI::App* const show = app.add_subcommand("inspect", "Print entries");
+  CLI::App* const show = app.add_subcommand("inspect", "Print entries as JSON, as FASTA or as they are");
   const std::map<std::string, program::Format> formats{{"ndjson", program::Format::Ndjson},
                                                        {"json", program::Format::Json},
                                                        {"fasta", program::Format::Fasta},
                                                        {"dat", program::Format::Dat}};
   std::string format = "ndjson";
-  show->add_option("FILE", inspect.files, "Flat files, plain or gzip by content; - is standard input")->required();
+  show->add_option("FILE", inspect.files, files_help)->required();
   show->add_option("--format", format,
-                   "ndjson: one object per line; json: one array; fasta; dat: the entries' own bytes")
+                   "ndjson: one object per line; json: one array; fasta; dat: the bytes of the entries")
       ->check(CLI::IsMember({"ndjson", "json", "fasta", "dat"}))
       ->capture_default_str();
-  CLI::Option* const parsers = show->add_option("--workers", inspect.workers, "Threads that parse")
-                                   ->check(CLI::Range(1, 4096))
-                                   ->capture_default_str();
-  show->add_flag("--pretty", inspect.pretty, "JSON with a member a line; of --format json");
+  CLI::Option* const parsers = add_workers(show, inspect.workers);
+  show->add_flag("--pretty", inspect.pretty, "With --format json: one member per line");
   show->add_option_function<std::string>(
       "--range", [&inspect](const std::string& text) { inspect.range = to_range(text); },
-      "FIRST:LAST: only these entries of each file, by number from 1, both included; either may be left out");
+      "FIRST:LAST: only the entries with these numbers in each file; the first entry is 1, and either number may be "
+      "left out");
   add_selection(show, inspect.selection);
-  show->footer(std::string(exit_codes) + program::environment_help);
 
-  CLI::App* const counting = app.add_subcommand("count", "Tell how many entries files hold, without parsing them");
-  counting->add_option("FILE", count.files, "Flat files, plain or gzip by content; - is standard input")->required();
-  counting->footer(exit_codes);
+  CLI::App* const counting = app.add_subcommand("count", "Count the entries of files without parsing them");
+  counting->add_option("FILE", count.files, files_help)->required();
+  counting->add_flag("--json", count.json, "Print one JSON object per file on standard output");
 
-  CLI::App* const make = app.add_subcommand("generate", "Make up a release to try things with");
-  make->add_option("--entries", generate.entries, "How many entries")->check(CLI::Range(0.0, 1e12))->required();
-  make->add_option("--out", generate.out, "The file; compressed when its name ends in .gz; - is standard output")
+  CLI::App* const make = app.add_subcommand("generate", "Write a made-up release to try things with");
+  make->add_option("--entries", generate.entries, "Number of entries")->check(CLI::Range(0.0, 1e12))->required();
+  make->add_option("--out", generate.out, "File to write, compressed if its name ends in .gz; - is standard output")
       ->required();
-  make->add_option("--seed", generate.seed, "The same seed gives the same bytes")->capture_default_str();
+  make->add_option("--seed", generate.seed, "Seed; the same seed gives the same bytes")->capture_default_str();
 
 #ifdef PROGRAM_JOBS
+  std::vector<const CLI::App*> about_store;
   const auto about_jobs = [&](const char* name, const char* what) {
     CLI::App* const made = app.add_subcommand(name, what);
-    made->add_option("--store", command.store, "sqlite:PATH or postgresql://USER@HOST/DATABASE")->required();
-    made->footer(exit_codes);
+    made->add_option("--store", command.store, store_help);
+    about_store.push_back(made);
     return made;
   };
   const auto about_job = [&](const char* name, const char* what) {
     CLI::App* const made = about_jobs(name, what);
-    made->add_option("JOB", command.job, "Its number or name")->required();
+    made->add_option("JOB", command.job, "Number or name of the job")->required();
     return made;
   };
-  CLI::App* const worker = about_jobs("worker", "Work on the jobs of a store until none is left");
-  worker->add_option("--job", command.job, "Only this job, by number or name");
-  worker->add_flag("--stay", command.stay, "Wait for new jobs");
-  worker->add_option("--workers", command.workers, "Threads that parse")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
-  worker->add_option("--lease", command.lease, "Seconds after which the unit of a dead worker is given to another")
+  CLI::App* const worker = about_jobs("worker", "Work on the jobs of a store until no job is left");
+  worker->add_option("--job", command.job, "Number or name of the only job to work on");
+  worker->add_flag("--stay", command.stay, "Wait for new jobs when no job is left");
+  CLI::Option* const job_workers = add_workers(worker, command.workers);
+  worker
+      ->add_option("--lease", command.lease, "Seconds after which another worker takes over the unit of a dead worker")
       ->check(CLI::Range(0.1, 1e6))
       ->capture_default_str();
   add_statement_timeout(worker);
   worker->add_option("--max-rejects", command.max_rejects,
-                     "Quarantine a unit with more bad entries than this [no limit]");
-  worker->add_flag("--quiet", command.quiet, "Only errors");
+                     "Quarantine a unit if more than N of its entries are rejected [no limit]");
+  worker->add_flag("--quiet", command.quiet, program::quiet_help);
+  worker->add_flag("--json", command.json, "Print the summary as one JSON object on standard output");
   CLI::App* const jobs = about_jobs("jobs", "List the jobs of a store");
-  CLI::App* const status = about_job("status", "Show how far a job is");
-  status->add_flag("--watch", command.watch, "Show it again and again until the job has ended");
+  CLI::App* const status = about_job("status", "Show the progress of a job");
+  status->add_flag("--watch", command.watch, "Repeat until the job has ended");
   for (CLI::App* const shown : {jobs, status})
-    shown->add_flag("--json", command.json, "As JSON on standard output, one object per line");
-  CLI::App* const cancel = about_job("cancel", "Give out no more units; workers hand theirs back");
-  CLI::App* const resume = about_job("resume", "Go on with a job that was cancelled");
-  CLI::App* const retry = about_job("retry-quarantined", "Give quarantined units out again");
+    shown->add_flag("--json", command.json, "Print one JSON object per line on standard output");
+  CLI::App* const cancel =
+      about_job("cancel", "Cancel a job. Workers get no more of its units, and give back those that they have");
+  CLI::App* const resume = about_job("resume", "Resume a job that was cancelled");
+  CLI::App* const retry = about_job("retry-quarantined", "Work on the quarantined units of a job again");
 #endif
 
-  try {
-    app.parse(argc, argv);
+  program::finish_help(app, about, program::environment_help, {"ingest", "inspect", "worker"});
+
+  const auto check = [&] {
     if (!database.empty()) ingest.store = "sqlite:" + database;
-    if (in->parsed() && ingest.store.empty()) throw CLI::RequiredError("--db");
+    find_store(in, ingest.store);
 #ifdef PROGRAM_JOBS
-    for (const std::string& url : {ingest.store, command.store})
-      if (const auto backend = etl::jobs::backend_of(url); !url.empty() && !backend)
-        throw CLI::ValidationError("--store", backend.error().message());
+    for (const CLI::App* const one : about_store) find_store(one, command.store);
     ingest.unit_bytes = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(unit_mb * (1 << 20)));
     ingest.lease = command.lease;
     ingest.statement_timeout = command.statement_timeout;
 #endif
     if (inspect.pretty && format != "json")
-      throw CLI::ValidationError("--pretty", "goes with --format json: the lines of ndjson are whole objects");
+      throw CLI::ValidationError("--pretty", "needs --format json, because ndjson has one object per line");
     if (!max_rejects.empty()) program::set_max_rejects(max_rejects, "entries", ingest);
     const etl::Options said =
         program::from_environment({.batch_size = ingest.batch_size,
@@ -226,11 +239,10 @@ int run(int argc, char** argv) {
     ingest.memory = inspect.memory = said.memory;
 #ifdef PROGRAM_JOBS
     command.memory = said.memory;
-    if (worker->get_option("--workers")->count() == 0) command.workers = said.workers;
+    if (job_workers->count() == 0) command.workers = said.workers;
 #endif
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  };
+  if (const auto code = program::parse(app, argc, argv, check)) return *code;
   if (strict) ingest.max_rejects = 0;
   ingest.tables = tables == "full" ? program::Tables::Full : program::Tables::Proteins;
   inspect.format = formats.at(format);
@@ -255,13 +267,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  program::reserve_standard_streams();
-  program::add_stores();
-  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of the write, with a message
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& error) {
-    program::say("etl-uniprot: {}\n", error.what());
-    return 1;
-  }
+  return program::run_main(about.name, [=] { return run(argc, argv); });
 }

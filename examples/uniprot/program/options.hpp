@@ -74,6 +74,7 @@ struct Inspect {
 };
 struct Count {
   std::vector<std::filesystem::path> files{};
+  bool json = false;
 };
 struct Generate {
   std::uint64_t entries = 1000;

@@ -97,7 +97,7 @@ etl::Result<std::string> view_of(jobs::JobStore& store, const jobs::Progress& p)
   for (const jobs::UnitStatus& unit : *bad)
     fmt::format_to(out, "  unit {} after {} attempts: {}\n", unit.number, unit.attempts, unit.error);
   if (p.quarantined > bad->size()) fmt::format_to(out, "  and {} more\n", p.quarantined - bad->size());
-  if (p.quarantined > 0) text += "  after the fix: etl-uniprot retry-quarantined\n";
+  if (p.quarantined > 0) text += "  after you have corrected the cause: etl-uniprot retry-quarantined\n";
   return text;
 }
 

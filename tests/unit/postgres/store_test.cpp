@@ -23,14 +23,6 @@
 
 using namespace std::chrono_literals;
 using namespace std::string_literals;
-using etl::Checkpoint;
-using etl::DeadLetter;
-using etl::ErrorClass;
-using etl::PartitionProgress;
-using etl::Position;
-using etl::SeqRange;
-using etl::SeqRanges;
-using etl::SettledRange;
 using etl::postgres::column;
 using etl::postgres::Connection;
 using etl::postgres::key;
@@ -41,12 +33,6 @@ using etl::postgres::Store;
 using etl::postgres::table;
 using etl::postgres::Tx;
 using etl::postgres::Type;
-using test::count;
-using test::error_of;
-using test::has;
-using test::lacks;
-using test::ok;
-using test::value;
 
 namespace {
 
@@ -57,153 +43,67 @@ struct Row {
 const auto rows = table<Row>("rows", key("id", &Row::id), column("name", &Row::name));
 using Batch = std::vector<Row>;
 
-SeqRanges ranges(std::initializer_list<SeqRange> all) {
-  SeqRanges made;
-  for (const SeqRange one : all) made.add(one);
-  return made;
-}
-
-using Session = std::unique_ptr<etl::StoreSession<Tx>>;
-
-/// What is committed with a batch.
-struct Progress {
-  std::vector<SettledRange> settled{};
-  std::vector<PartitionProgress> advanced{};
-  std::vector<DeadLetter> letters{};
-  std::string run{};
-};
-etl::Result<void> record(const Session& session, const Progress& progress, const std::string& pipeline = "p") {
-  return session->record({.pipeline = pipeline,
-                          .settled = progress.settled,
-                          .advanced = progress.advanced,
-                          .dead_letters = progress.letters,
-                          .run = progress.run});
-}
-void commit(const Session& session, const Progress& progress, const std::string& pipeline = "p") {
-  ok(session->begin());
-  ok(record(session, progress, pipeline));
-  ok(session->commit());
-}
-
-DeadLetter letter(std::string id, std::uint64_t seq = 0, std::uint32_t partition = 0) {
-  return {.id = std::move(id), .pipeline = "p", .run = "r", .partition = partition, .seq = seq};
-}
-std::string ids(Store& store, const std::string& pipeline = "") {
-  std::string all;
-  ok(store.list(pipeline, [&](const DeadLetter& one) {
-    all += one.id + ' ';
-    return true;
-  }));
-  return all;
-}
-
 /// A store in a schema of its own, with the table of rows.
 struct Fixture {
-  Fixture() { ok(db.execute("CREATE TABLE rows(id bigint PRIMARY KEY, name text NOT NULL CHECK(name<>''))")); }
+  using Tx = etl::postgres::Tx;
+  static constexpr bool keeps_ranges = false;
+  static constexpr std::string_view pipeline_p = "pipeline 'p'", twice = "of partition 0 are settled already";
+
+  Fixture() {
+    test::ok(connection.execute("CREATE TABLE rows(id bigint PRIMARY KEY, name text NOT NULL CHECK(name<>''))"));
+  }
+  Connection& db() { return connection; }
+  [[nodiscard]] std::shared_ptr<Store> again() const { return test::ok(Store::open(schema.url())); }
+  [[nodiscard]] std::shared_ptr<Store> reader() const { return again(); }
+  static void insert(Tx& tx, std::int64_t id, const std::string& name) { test::ok(tx.write(rows, Batch{{id, name}})); }
+  std::string names() { return test::value(connection, "SELECT string_agg(name, '' ORDER BY id) FROM rows"); }
+  void refuse_letters() { test::ok(connection.execute("ALTER TABLE etl_dead_letters ADD CHECK(id<>'a')")); }
+
   test::Schema schema{};
-  Connection db = schema.open();
-  std::shared_ptr<Store> store = ok(Store::open(schema.url()));
+  Connection connection = schema.open();
+  std::shared_ptr<Store> store = test::ok(Store::open(schema.url()));
 };
 
 }  // namespace
+
+#define STORE "postgres store: "
+#include "support/store_suite.hpp"
 
 TEST_CASE("postgres store: keeps the contract of checkpoints, dead letters and transactions") {
   Fixture f;
   CHECK_NOTHROW(etl::testing::check_transactional_store<Tx>(
       *f.store, *f.store, [&, id = std::int64_t{0}](Tx& tx) mutable { ok(tx.write(rows, Batch{{++id, "x"}})); },
-      [&] { return static_cast<std::size_t>(count(f.db, "rows")); }));
+      [&] { return static_cast<std::size_t>(count(f.db(), "rows")); }));
 }
 
-// --- checkpoints
-// ------------------------------------------------------------------------------------------------------
-
-TEST_CASE("postgres store: G13 a checkpoint comes back as it was saved, whatever bytes it has, and none is nothing") {
+TEST_CASE("postgres store: its tables can be read with SQL") {
   Fixture f;
-  CHECK(!ok(f.store->find("p")));
-  const std::string name = "p'\\\xff\n";
-  Checkpoint saved{.fingerprint = "v1 \"x\"\n'\\n\\\\",
-                   .batch_size = std::uint64_t{1} << 63U,
-                   .partitions = {{.partition = 0, .watermark = 10, .position = Position("a\0b\xff\\x41\n"s)},
-                                  {.partition = 4'000'000'000U,
-                                   .watermark = 5,
-                                   .gaps = ranges({{7, 9}, {20, 30}}),
-                                   .id = "a\0'b\xff"s,
-                                   .fingerprint = "\\f"}}};
-  const Checkpoint other{.fingerprint = "o", .finished = true};
-  ok(f.store->save(name, saved));
-  ok(f.store->save("o", other));
-  const auto again = ok(Store::open(f.schema.url()));
-  CHECK(ok(again->find(name)) == saved);
-  CHECK(ok(again->find("o")) == other);
-  saved.partitions.erase(saved.partitions.begin());  // it is replaced as a whole
-  ok(again->save(name, saved));
-  CHECK(ok(f.store->find(name)) == saved);
-  ok(f.store->reset(name));
-  CHECK(!ok(again->find(name)));
-  CHECK(ok(again->find("o")) == other);
-}
-
-TEST_CASE("postgres store: G14 settled ranges are merged into watermark and gaps, and positions follow") {
-  Fixture f;
-  ok(f.store->save("p", {.fingerprint = "f"}));
   const Session session = ok(f.store->connect());
-  const auto stored = [&](std::size_t i) { return ok(f.store->find("p"))->partitions.at(i); };
   commit(session, {.settled = {{1, {5, 6}}, {0, {10, 20}}}});
   commit(session, {.settled = {{0, {30, 40}}}});
   commit(session, {.settled = {{0, {20, 25}}, {1, {0, 5}}}});
-  CHECK(ok(f.store->find("p"))->fingerprint == "f");
-  CHECK(stored(0) == PartitionProgress{.partition = 0, .gaps = ranges({{10, 25}, {30, 40}})});
-  CHECK(stored(1) == PartitionProgress{.partition = 1, .watermark = 6});
-  CHECK(value(f.db, "SELECT watermark || ' ' || settled::text FROM etl_partitions WHERE partition = 0") ==
+  CHECK(value(f.db(), "SELECT watermark || ' ' || settled::text FROM etl_partitions WHERE partition = 0") ==
         "0 {10,25,30,40}");
-  commit(session, {.settled = {{0, {0, 10}}}});
-  CHECK(stored(0) == PartitionProgress{.watermark = 25, .gaps = ranges({{30, 40}})});
 
-  commit(session, {.advanced = {{.watermark = 20, .position = Position("b"), .position_seq = 18}}});
-  const PartitionProgress first{
-      .watermark = 25, .position = Position("b"), .position_seq = 18, .gaps = ranges({{30, 40}})};
-  CHECK(stored(0) == first);
-  commit(session, {.advanced = {{.watermark = 10, .position = Position("a"), .position_seq = 9}}});
-  CHECK(stored(0) == first);
-  commit(session, {.advanced = {{.watermark = 20, .position = Position("c"), .position_seq = 18}}});
-  CHECK(stored(0).position == Position("c"));
-  commit(session, {.advanced = {{.watermark = 32}}});  // within a settled range
-  CHECK(stored(0) == PartitionProgress{.watermark = 40, .position = Position("c"), .position_seq = 18});
+  DeadLetter one = letter("i1'");
+  one.errors = {"C:\\new\nline", ""};
+  one.time = std::chrono::system_clock::time_point(1'700'000'000'123'456us);
+  one.payload = "a\0\xff\n'\\"s;
+  ok(f.store->write(std::vector{one}));
+  CHECK(value(f.db(),
+              "SELECT errors[1] || to_char(time AT TIME ZONE 'UTC', ' YYYY-MM-DD HH24:MI:SS.US') || payload::text "
+              "FROM etl_dead_letters WHERE id = 'i1\'\''") ==
+        "C:\\\\new\\nline 2023-11-14 22:13:20.123456\\x6100ff0a275c");
 }
 
-TEST_CASE("postgres store: progress without a checkpoint is not taken for none") {
-  Fixture f;
-  commit(ok(f.store->connect()), {.settled = {{0, {0, 10}}}});
-  const auto found = ok(f.store->find("p"));
-  REQUIRE(found);
-  CHECK(found->fingerprint.empty());  // which no pipeline has: the run stops there
-  CHECK(found->partitions[0].watermark == 10);
-  ok(f.store->reset("p"));
-  CHECK(!ok(f.store->find("p")));
-}
-
-TEST_CASE("postgres store: whether items are settled, and that they are settled once") {
+TEST_CASE("postgres store: a write without a transaction says so, and a list that ends early keeps no connection") {
   Fixture f;
   const Session session = ok(f.store->connect());
-  const auto settled = [&](std::uint32_t partition, std::uint64_t first, std::uint64_t end) {
-    return ok(session->is_settled("p", {partition, {first, end}}));
-  };
-  CHECK(!settled(0, 0, 1));
-  commit(session, {.settled = {{0, {20, 30}}, {0, {35, 40}}}, .advanced = {{.watermark = 10}}});
-  for (const SeqRange yes : {SeqRange{0, 10}, {3, 5}, {20, 30}, {36, 40}}) CHECK(settled(0, yes.first, yes.end));
-  for (const SeqRange no : {SeqRange{9, 11}, {20, 31}, {20, 36}, {15, 21}}) CHECK(!settled(0, no.first, no.end));
-  CHECK(!settled(1, 0, 1));
-  CHECK(!ok(session->is_settled("q", {0, {0, 1}})));
-
-  for (const SeqRange again : {SeqRange{0, 1}, {9, 12}, {15, 21}, {29, 31}, {10, 50}}) {
-    ok(session->begin());
-    const etl::Error e = error_of(record(session, {.settled = {{0, again}}}));
-    CHECK(e.error_class == ErrorClass::Fatal);
-    CHECK(lacks(e.message(), {"pipeline 'p'", "of partition 0 are settled already"}) == "");
-    session->rollback();
-  }
-  commit(session, {.settled = {{0, {30, 35}}, {0, {10, 20}}}});
-  CHECK(settled(0, 0, 40));
+  CHECK(has(error_of(session->transaction().write(rows, Batch{{3, "c"}})).message(), "no transaction is open"));
+  ok(f.store->write(std::vector{letter("a"), letter("b", 1)}));
+  CHECK_THROWS_AS(f.store->list("p", [](const DeadLetter&) -> bool { throw 1; }), int);
+  ok(f.store->list("p", [](const DeadLetter&) { return false; }));
+  CHECK(f.store->pool().status().leased == 0);
 }
 
 TEST_CASE("postgres store: of 100,000 partitions only those that have changed are written again") {
@@ -214,8 +114,8 @@ TEST_CASE("postgres store: of 100,000 partitions only those that have changed ar
   ok(f.store->save("p", many));
   CHECK(ok(f.store->find("p")) == many);
   /// A row's xmin is the transaction that has written it.
-  const auto untouched = [&, first = value(f.db, "SELECT min(xmin::text::bigint) FROM etl_partitions")] {
-    return value(f.db, "SELECT count(*) FROM etl_partitions WHERE xmin::text = '" + first + "'");
+  const auto untouched = [&, first = value(f.db(), "SELECT min(xmin::text::bigint) FROM etl_partitions")] {
+    return value(f.db(), "SELECT count(*) FROM etl_partitions WHERE xmin::text = '" + first + "'");
   };
   const Session session = ok(f.store->connect());
   for (std::uint32_t i = 0; i < 1000; ++i) {
@@ -231,44 +131,6 @@ TEST_CASE("postgres store: of 100,000 partitions only those that have changed ar
   ok(f.store->save("p", many));
   CHECK(untouched() == "98995");
   CHECK(ok(f.store->find("p")) == many);
-}
-
-// --- transactions
-// -----------------------------------------------------------------------------------------------------
-
-TEST_CASE("postgres store: G15 rows, dead letters and progress are committed together or not at all") {
-  Fixture f;
-  const Session session = ok(f.store->connect());
-  const Progress progress{.settled = {{0, {0, 2}}}, .advanced = {{.watermark = 2}}, .letters = {letter("x")}};
-  const auto batch = [&] {
-    ok(session->begin());
-    ok(session->transaction().write(rows, Batch{{1, "a"}, {2, "b"}}));
-    ok(record(session, progress));
-  };
-  const auto stored = [&] {
-    return count(f.db, "rows") + count(f.db, "etl_partitions") + count(f.db, "etl_dead_letters");
-  };
-  batch();
-  CHECK(stored() == 0);
-  session->rollback();
-  session->rollback();  // once more does no harm
-  CHECK(stored() == 0);
-  batch();
-  ok(session->commit());
-  CHECK(stored() == 4);
-  {
-    const Session gone = ok(f.store->connect());
-    ok(gone->begin());
-    ok(gone->transaction().execute("DELETE FROM rows"));
-  }
-  CHECK(count(f.db, "rows") == 2);
-  // Without a transaction nothing is done.
-  CHECK_FALSE(session->transaction().active());
-  CHECK(has(error_of(session->transaction().write(rows, Batch{{3, "c"}})).message(), "no transaction is open"));
-  CHECK_FALSE(session->savepoint());
-  CHECK_FALSE(session->rollback_to_savepoint());
-  CHECK_FALSE(record(session, progress));
-  CHECK_FALSE(session->commit());
 }
 
 TEST_CASE("postgres store: rows that are refused are rejected one by one, also of a table known at run time") {
@@ -297,7 +159,7 @@ TEST_CASE("postgres store: rows that are refused are rejected one by one, also o
   CHECK(refused([&](auto& context) { return tx.write(rows, batch, context); }) == "1 2 3 ");
   CHECK(refused([&](auto& context) { return tx.write(cells, found, context); }) == "1 2 3 ");
   CHECK(refused([&](auto& context) { return tx.write(rows, batch, context, OnConflict::Update); }) == "1 3 ");
-  CHECK(value(f.db, "SELECT string_agg(id || name, ' ' ORDER BY id) FROM rows") == "1twice 4d 11a 14d");
+  CHECK(value(f.db(), "SELECT string_agg(id || name, ' ' ORDER BY id) FROM rows") == "1twice 4d 11a 14d");
 
   ok(session->begin());  // without a context it is the batch's error, after which only a rollback is possible
   CHECK(error_of(tx.write(rows, batch)).error_class == ErrorClass::Rejected);
@@ -305,22 +167,11 @@ TEST_CASE("postgres store: rows that are refused are rejected one by one, also o
   CHECK_FALSE(session->commit());
 }
 
-TEST_CASE("postgres store: what its own tables refuse is no fault of a row") {
-  Fixture f;
-  ok(f.db.execute("ALTER TABLE etl_dead_letters ADD CHECK(id<>'a')"));
-  ok(f.store->save("p", {.fingerprint = "f"}));
-  const Session session = ok(f.store->connect());
-  ok(session->begin());
-  CHECK(error_of(record(session, {.letters = {letter("a")}})).error_class == ErrorClass::Fatal);
-  session->rollback();
-  CHECK(error_of(f.store->write(std::vector{letter("a")})).error_class == ErrorClass::Fatal);
-}
-
 TEST_CASE("postgres store: rows that a deferred constraint refuses are rejected one by one, not at the commit") {
   Fixture f;
   ok(
-      f.db.execute("CREATE TABLE late(id bigint NOT NULL UNIQUE DEFERRABLE INITIALLY DEFERRED, name text);"
-                   "INSERT INTO late VALUES(2, 'there')"));
+      f.db().execute("CREATE TABLE late(id bigint NOT NULL UNIQUE DEFERRABLE INITIALLY DEFERRED, name text);"
+                     "INSERT INTO late VALUES(2, 'there')"));
   const auto late = table<Row>("late", key("id", &Row::id), column("name", &Row::name));
   const Session session = ok(f.store->connect());
   const std::optional<Position> nowhere;
@@ -333,7 +184,7 @@ TEST_CASE("postgres store: rows that a deferred constraint refuses are rejected 
   REQUIRE(context.rejects().size() == 1);
   CHECK(context.rejects()[0].first == 1);
   CHECK(has(context.rejects()[0].second.message(), "id=2"));
-  CHECK(value(f.db, "SELECT string_agg(id || name, ' ' ORDER BY id) FROM late") == "1a 2there 3c");
+  CHECK(value(f.db(), "SELECT string_agg(id || name, ' ' ORDER BY id) FROM late") == "1a 2there 3c");
 }
 
 TEST_CASE("postgres store: statements of the user's own, but no COMMIT") {
@@ -349,7 +200,7 @@ TEST_CASE("postgres store: statements of the user's own, but no COMMIT") {
   CHECK(error_of(tx.execute("INSERT INTO rows VALUES(1, 'twice')")).code == sqlstate("23505"));
   ok(session->rollback_to_savepoint());
   ok(session->commit());
-  CHECK(count(f.db, "rows") == 3);
+  CHECK(count(f.db(), "rows") == 3);
   for (const std::string_view end : {"COMMIT", "ROLLBACK"}) {
     ok(session->begin());
     const etl::Error e = error_of(tx.execute(end));
@@ -362,11 +213,11 @@ TEST_CASE("postgres store: statements of the user's own, but no COMMIT") {
     session->rollback();
   }
   // For a test of a load.
-  auto transaction = ok(f.db.begin());
-  Tx own(f.db);
+  auto transaction = ok(f.db().begin());
+  Tx own(f.db());
   ok(own.write(rows, Batch{{4, "d"}}));
   ok(transaction.commit());
-  CHECK(count(f.db, "rows") == 4);
+  CHECK(count(f.db(), "rows") == 4);
 }
 
 TEST_CASE("postgres store: two writers of one pipeline at once: the second commits upon the first") {
@@ -379,8 +230,8 @@ TEST_CASE("postgres store: two writers of one pipeline at once: the second commi
     ok(record(first, {.settled = {{0, {0, 10}}, {1, {10, 20}}}}));
     etl::Result<void> later;
     std::thread waits([&] { later = record(second, {.settled = {{1, {0, 10}}, {0, {10, 20}}}}); });
-    while (value(f.db, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%" +
-                           f.schema.name() + "%'") != "1")
+    while (value(f.db(), "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%" +
+                             f.schema.name() + "%'") != "1")
       std::this_thread::yield();
     first_commits ? ok(first->commit()) : first->rollback();
     waits.join();
@@ -399,7 +250,7 @@ TEST_CASE("postgres store: a lost connection is replaced at the next transaction
   Fixture f;
   const Session session = ok(f.store->connect());
   ok(session->begin());
-  test::terminate(f.db, test::pid(session->transaction().connection()));
+  test::terminate(f.db(), test::pid(session->transaction().connection()));
   const etl::Error e = error_of(session->transaction().write(rows, Batch{{1, "a"}}));
   CHECK(e.error_class == ErrorClass::Transient);
   CHECK(error_of(record(session, {.settled = {{0, {0, 1}}}})).error_class == ErrorClass::Transient);
@@ -407,7 +258,7 @@ TEST_CASE("postgres store: a lost connection is replaced at the next transaction
   ok(session->begin());
   ok(session->transaction().write(rows, Batch{{1, "a"}}));
   ok(session->commit());
-  CHECK(count(f.db, "rows") == 1);
+  CHECK(count(f.db(), "rows") == 1);
 }
 
 TEST_CASE(
@@ -425,14 +276,14 @@ TEST_CASE(
     CHECK(error_of(session->commit()).code == etl::Errc::OutcomeUnknown);
     const bool settled = ok(session->is_settled("p", {0, {0, 1}}));
     CHECK(settled == (side == Cut::After));
-    CHECK(count(f.db, "rows") == (settled ? 1 : 0));
+    CHECK(count(f.db(), "rows") == (settled ? 1 : 0));
     // Nothing is left that could still commit, or that holds a lock. A session that was told to end takes a moment.
     const auto left = [&] {
-      return value(f.db,
+      return value(f.db(),
                    "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND query LIKE '%" +
                        f.schema.name() + "%'");
     };
-    for (int looks = 0; looks < 1000 && left() != "0"; ++looks) value(f.db, "SELECT pg_sleep(0.01)::text");
+    for (int looks = 0; looks < 1000 && left() != "0"; ++looks) value(f.db(), "SELECT pg_sleep(0.01)::text");
     CHECK(left() == "0");
     if (settled) continue;
     commit(session, {.settled = {{0, {0, 1}}}});
@@ -462,7 +313,7 @@ TEST_CASE("postgres store: what a lost connection has left on the server holds u
     CHECK_FALSE(ok(first->is_settled("p", range)));
     const Session second = ok(store->connect());
     ok(load(at == "FOR UPDATE" ? second : first));
-    CHECK(count(f.db, "rows") == 1);
+    CHECK(count(f.db(), "rows") == 1);
     proxy.join();
   }
   // The same for calls of the store.
@@ -486,7 +337,7 @@ TEST_CASE("postgres store: G15 a claim takes over from a run that is stuck withi
   const auto other = ok(Store::over(ok(Pool::make(f.schema.url(), {.lock_timeout = 100ms}))));
   CHECK(ok(other->claim("p", "next"))->run == "next");
   CHECK_FALSE(stuck->commit());
-  CHECK(count(f.db, "rows") == 0);
+  CHECK(count(f.db(), "rows") == 0);
   ok(stuck->begin());
   CHECK(error_of(record(stuck, {.settled = {range}, .run = "stuck"})).code == etl::Errc::Superseded);
 }
@@ -502,8 +353,8 @@ TEST_CASE("postgres store: G15 a claim does not wait for a gap between commits t
   etl::Result<std::optional<Checkpoint>> claimed;
   std::thread claim([&] { claimed = ok(Store::open(f.schema.url()))->claim("p", "next"); });
   const auto waiting = [&] {
-    return value(f.db, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%" +
-                           f.schema.name() + "%'");
+    return value(f.db(), "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%" +
+                             f.schema.name() + "%'");
   };
   while (waiting() != "1") std::this_thread::yield();
   ok(sessions[1]->begin());
@@ -535,84 +386,8 @@ TEST_CASE("postgres store: a pooler's word that it has lost the server leaves a 
   CHECK(has(e.message(), "server conn crashed?"));
   proxy.join();
   CHECK(ok(session->is_settled("p", {0, {0, 1}})));
-  CHECK(count(f.db, "rows") == 1);
+  CHECK(count(f.db(), "rows") == 1);
 }
-
-// --- dead letters
-// -----------------------------------------------------------------------------------------------------
-
-TEST_CASE("postgres store: G7 dead letters come back as they were written, whatever bytes they have") {
-  Fixture f;
-  const DeadLetter full{.id = "i1'",
-                        .pipeline = "p\\",
-                        .run = "run-7\xff",
-                        .partition = 3,
-                        .seq = 1ULL << 40,
-                        .batch = 1ULL << 33,
-                        .position = Position("byte 12\0"s),
-                        .stage = etl::Stage::Load,
-                        .attempts = 4,
-                        .errors = {"C:\\new\nline", "", "\\n", "caused by \xc3\xbc \xff{},\"'", "\\x41"},
-                        .time = std::chrono::system_clock::time_point(1'700'000'000'123'456us),
-                        .payload = "a\0\xff\n'\\"s};
-  const DeadLetter bare{.id = "i2", .pipeline = "q"};
-  DeadLetter odd{.id = "i3", .pipeline = "q", .seq = 1, .errors = {""}, .time = bare.time - 1us, .payload = ""};
-  ok(f.store->write(std::vector{bare, odd, full}));
-  std::vector<DeadLetter> found;
-  const auto keep = [&](const DeadLetter& one) { return found.push_back(one), true; };
-  ok(ok(Store::open(f.schema.url()))->list("", keep));
-  REQUIRE(found.size() == 3);
-  CHECK(found[0] == full);
-  CHECK(found[1] == bare);
-  CHECK(found[2] == odd);
-  CHECK(value(f.db,
-              "SELECT errors[1] || to_char(time AT TIME ZONE 'UTC', ' YYYY-MM-DD HH24:MI:SS.US') || payload::text "
-              "FROM etl_dead_letters WHERE id = 'i1'''") ==
-        "C:\\\\new\\nline 2023-11-14 22:13:20.123456\\x6100ff0a275c");
-
-  for (const auto stage : {etl::Stage::Configure, etl::Stage::Transform, etl::Stage::Manage}) {
-    odd.stage = stage;
-    ok(f.store->write(std::vector{odd}));  // takes the place of the one with its id
-    found.clear();
-    ok(f.store->list("q", keep));
-    REQUIRE(found.size() == 2);
-    CHECK(found[1] == odd);
-  }
-}
-
-TEST_CASE("postgres store: dead letters are listed by partition and seq, page by page, and purged by id") {
-  Fixture f;
-  DeadLetter other = letter("other");
-  other.pipeline = "o";
-  ok(f.store->write(std::vector{letter("c", 3), letter("d", 1, 1), other, letter("a", 1), letter("b", 2)}));
-  CHECK(ids(*f.store) == "other a b c d ");
-  CHECK(ids(*f.store, "p") == "a b c d ");
-  CHECK(ids(*f.store, "none").empty());
-  int seen = 0;
-  ok(f.store->list("p", [&](const DeadLetter&) { return ++seen < 2; }));
-  CHECK(seen == 2);
-  CHECK_THROWS_AS(f.store->list("p", [](const DeadLetter&) -> bool { throw 1; }), int);
-  CHECK(ok(f.store->purge(std::vector<std::string>{"a", "none", "d", "a"})) == 2);
-  CHECK(ok(f.store->purge({})) == 0);
-  CHECK(ids(*f.store) == "other b c ");
-  ok(f.store->save("p", {}));
-  ok(f.store->reset("p"));
-  CHECK(ids(*f.store, "p") == "b c ");
-
-  std::vector<DeadLetter> many;
-  for (std::uint64_t i = 0; i < 501; ++i) many.push_back(letter("m" + std::to_string(i), i, 7));
-  ok(f.store->write(many));
-  std::uint64_t next = 0;
-  ok(f.store->list("p", [&](const DeadLetter& one) {
-    if (one.partition == 7) CHECK(one.seq == next++);
-    return true;
-  }));
-  CHECK(next == 501);
-  CHECK(f.store->pool().status().leased == 0);
-}
-
-// --- schemas and formats
-// ----------------------------------------------------------------------------------------------
 
 TEST_CASE("postgres store: a schema of its own, made on demand, by several at once") {
   const test::Schema schema;
@@ -645,7 +420,7 @@ TEST_CASE(
   Fixture f;
   const std::string role = f.schema.name() + "_reader";
   ok(f.store->save("p", {.fingerprint = "f", .run = "r"}));
-  ok(f.db.execute(
+  ok(f.db().execute(
       fmt::format("CREATE ROLE {0}; GRANT USAGE ON SCHEMA {1} TO {0}; GRANT SELECT ON ALL TABLES IN SCHEMA {1} TO {0}",
                   role, f.schema.name())));
   {
@@ -660,7 +435,7 @@ TEST_CASE(
       CHECK(has(e.message(), "GRANT what is missing"));
     }
   }
-  ok(f.db.execute(fmt::format("DROP OWNED BY {0}; DROP ROLE {0}", role)));
+  ok(f.db().execute(fmt::format("DROP OWNED BY {0}; DROP ROLE {0}", role)));
   const auto standby = ok(Store::open(f.schema.url() + "%20-cdefault_transaction_read_only%3Don"));
   const etl::Error e = error_of(standby->claim("p", "s"));
   CHECK(e.code == sqlstate("25006"));
@@ -688,7 +463,7 @@ TEST_CASE("postgres store: under strict isolation two commits at once are both r
     CHECK(e.code == sqlstate("40001"));
     CHECK(e.error_class == ErrorClass::Transient);
     second->rollback();
-    CHECK(count(f.db, "rows") == 1);
+    CHECK(count(f.db(), "rows") == 1);
     ok(second->begin());
     ok(second->transaction().write(rows, Batch{{2, "b"}}));
     ok(record(second, {.settled = {{0, {10, 20}}}}));

@@ -22,14 +22,6 @@
 #include "unit/sqlite/support.hpp"
 
 using namespace std::chrono_literals;
-using etl::Checkpoint;
-using etl::DeadLetter;
-using etl::ErrorClass;
-using etl::PartitionProgress;
-using etl::Position;
-using etl::SeqRange;
-using etl::SeqRanges;
-using etl::SettledRange;
 using etl::sqlite::column;
 using etl::sqlite::Database;
 using etl::sqlite::DatabaseOptions;
@@ -38,12 +30,6 @@ using etl::sqlite::OnConflict;
 using etl::sqlite::Store;
 using etl::sqlite::table;
 using etl::sqlite::Tx;
-using test::count;
-using test::error_of;
-using test::has;
-using test::lacks;
-using test::ok;
-using test::value;
 
 namespace {
 
@@ -54,186 +40,42 @@ struct Row {
 const auto rows = table<Row>("rows", key("id", &Row::id), column("name", &Row::name));
 constexpr std::string_view rows_sql = "CREATE TABLE rows(id INTEGER PRIMARY KEY, name TEXT NOT NULL CHECK(name<>''))";
 
-SeqRanges ranges(std::initializer_list<SeqRange> all) {
-  SeqRanges made;
-  for (const SeqRange one : all) made.add(one);
-  return made;
-}
-
-using Session = std::unique_ptr<etl::StoreSession<Tx>>;
-
-/// What is committed with a batch.
-struct Progress {
-  std::vector<SettledRange> settled{};
-  std::vector<PartitionProgress> advanced{};
-  std::vector<DeadLetter> letters{};
-};
-etl::Result<void> record(const Session& session, const Progress& progress, const std::string& pipeline = "p") {
-  return session->record({.pipeline = pipeline,
-                          .settled = progress.settled,
-                          .advanced = progress.advanced,
-                          .dead_letters = progress.letters});
-}
-void commit(const Session& session, const Progress& progress, const std::string& pipeline = "p") {
-  ok(session->begin());
-  ok(record(session, progress, pipeline));
-  ok(session->commit());
-}
-
-/// Items that another run has settled already.
-void refuse(const Session& session, SettledRange twice) {
-  ok(session->begin());
-  const auto refused = record(session, {.settled = {twice}}, "p");
-  REQUIRE_FALSE(refused);
-  CHECK(refused.error().error_class == etl::ErrorClass::Fatal);
-  CHECK(refused.error().context.find("are settled already") != std::string::npos);
-  session->rollback();
-}
-
-DeadLetter letter(std::string id, std::uint64_t seq = 0, std::uint32_t partition = 0) {
-  return {.id = std::move(id), .pipeline = "p", .run = "r", .partition = partition, .seq = seq};
-}
-std::string ids(Store& store, const std::string& pipeline = "") {
-  std::string all;
-  ok(store.list(pipeline, [&](const DeadLetter& one) {
-    all += one.id + ' ';
-    return true;
-  }));
-  return all;
-}
-
 /// A store in a file, with the table of rows.
 struct Fixture {
-  explicit Fixture(DatabaseOptions options = {}) : store(ok(Store::open(path, options))) {
-    ok(store->database().execute(rows_sql));
+  using Tx = etl::sqlite::Tx;
+  static constexpr bool keeps_ranges = true;
+  static constexpr std::string_view pipeline_p = "'p'", twice = "of partition 0 of 'p' are settled already";
+
+  explicit Fixture(DatabaseOptions options = {}) : store(test::ok(Store::open(path, options))) {
+    test::ok(store->database().execute(rows_sql));
   }
+  Database& db() {
+    if (!other) other = test::open(path);
+    return *other;
+  }
+  [[nodiscard]] std::shared_ptr<Store> again() const { return test::ok(Store::open(path)); }
+  [[nodiscard]] std::shared_ptr<Store> reader() const { return test::ok(Store::open(path, {.read_only = true})); }
+  static void insert(Tx& tx, std::int64_t id, const std::string& name) {
+    test::ok(tx.write(rows, std::vector<Row>{{id, name}}));
+  }
+  std::string names() {
+    return test::value(db(), "SELECT group_concat(name, '') FROM (SELECT name FROM rows ORDER BY id)");
+  }
+  void refuse_letters() {
+    test::ok(store->database().execute(
+        "CREATE TRIGGER no BEFORE INSERT ON etl_dead_letters BEGIN SELECT RAISE(ABORT, 'no'); END"));
+  }
+
   test::Folder folder{};
   std::filesystem::path path = folder / "store.db";
   std::shared_ptr<Store> store;
+  std::optional<Database> other{};
 };
 
 }  // namespace
 
-// --- checkpoints
-// ------------------------------------------------------------------------------------------------------
-
-TEST_CASE("sqlite store: G13 a checkpoint comes back as it was saved, by another connection, and none is nothing") {
-  Fixture f;
-  CHECK(!ok(f.store->find("p")));
-  Checkpoint saved{
-      .fingerprint = "v1 \"x\"\n",
-      .batch_size = 1000,
-      .partitions = {
-          {.partition = 0, .watermark = 10, .position = Position("10:a"), .position_seq = 9},
-          {.partition = 2, .watermark = 5, .gaps = ranges({{7, 9}, {20, 30}}), .id = "b", .fingerprint = "f"}}};
-  const Checkpoint other{.fingerprint = "o", .finished = true};
-  ok(f.store->save("p", saved));
-  ok(f.store->save("o", other));
-  const auto again = ok(Store::open(f.path));
-  CHECK(ok(again->find("p")) == saved);
-  CHECK(ok(again->find("o")) == other);
-
-  saved.partitions.erase(saved.partitions.begin());  // it is replaced as a whole
-  saved.partitions[0].gaps = {};
-  ok(again->save("p", saved));
-  CHECK(ok(f.store->find("p")) == saved);
-
-  ok(f.store->reset("p"));
-  ok(f.store->reset("p"));
-  CHECK(!ok(again->find("p")));
-  CHECK(ok(again->find("o")) == other);
-}
-
-TEST_CASE("sqlite store: G14 settled ranges are merged into watermark and gaps") {
-  Fixture f;
-  ok(f.store->save("p", {.fingerprint = "f"}));
-  const Session session = ok(f.store->connect());
-  commit(session, {.settled = {{0, {10, 20}}, {1, {5, 6}}}});
-  commit(session, {.settled = {{0, {30, 40}}}});
-  commit(session, {.settled = {{0, {20, 25}}, {1, {0, 5}}}});
-  Checkpoint found = ok(f.store->find("p")).value();
-  REQUIRE(found.partitions.size() == 2);
-  CHECK(found.fingerprint == "f");
-  CHECK(found.partitions[0].watermark == 0);
-  CHECK(found.partitions[0].gaps == ranges({{10, 25}, {30, 40}}));
-  CHECK(found.partitions[1].watermark == 6);
-  CHECK(found.partitions[1].gaps.empty());
-
-  commit(session, {.settled = {{0, {0, 10}}}});
-  refuse(session, {0, {0, 3}});  // once more, a part of it
-  CHECK(ok(f.store->find("p"))->partitions[0] ==
-        PartitionProgress{.partition = 0, .watermark = 25, .gaps = ranges({{30, 40}})});
-}
-
-TEST_CASE("sqlite store: a watermark only rises, and takes its position along, what lies below is forgotten") {
-  Fixture f;
-  ok(f.store->save("p", {}));
-  const Session session = ok(f.store->connect());
-  const auto stored = [&] { return ok(f.store->find("p"))->partitions.at(0); };
-  commit(session, {.settled = {{0, {0, 10}}, {0, {10, 20}}, {0, {30, 35}}}});
-  CHECK(count(f.store->database(), "etl_settled") == 3);
-  commit(session, {.advanced = {{.watermark = 20, .position = Position("b"), .position_seq = 18}}});
-  CHECK(count(f.store->database(), "etl_settled") == 1);
-  const PartitionProgress first{
-      .watermark = 20, .position = Position("b"), .position_seq = 18, .gaps = ranges({{30, 35}})};
-  CHECK(stored() == first);
-  commit(session, {.advanced = {{.watermark = 10, .position = Position("a"), .position_seq = 9}}});
-  CHECK(stored() == first);
-  // The source marked a place without extracting more.
-  commit(session, {.advanced = {{.watermark = 20, .position = Position("c"), .position_seq = 20}}});
-  CHECK(stored().position == Position("c"));
-  commit(session, {.advanced = {{.watermark = 20, .position = Position("d"), .position_seq = 20}}});
-  CHECK(stored().position == Position("d"));
-  // A range that the watermark passes through stays: what is above it is settled too.
-  commit(session, {.advanced = {{.watermark = 32}}});
-  CHECK(stored() == PartitionProgress{.watermark = 35, .position = Position("d"), .position_seq = 20});
-}
-
-TEST_CASE("sqlite store: batches in order extend the watermark, and its position follows") {
-  Fixture f;
-  const Session session = ok(f.store->connect());
-  const auto stored = [&] { return ok(f.store->find("p"))->partitions.at(0); };
-  commit(session, {.settled = {{0, {0, 10}}}});
-  commit(session, {.settled = {{0, {10, 20}}}, .advanced = {{.watermark = 10}}});
-  commit(session, {.settled = {{0, {20, 30}}, {0, {50, 60}}, {1, {30, 40}}}});
-  CHECK(value(f.store->database(), "SELECT group_concat(partition || ':' || first_seq) FROM etl_settled") ==
-        "0:50,1:30");
-  CHECK(stored().watermark == 30);
-  commit(session, {.advanced = {{.watermark = 20, .position = Position("at 20"), .position_seq = 20}}});
-  CHECK(stored() ==
-        PartitionProgress{
-            .watermark = 30, .position = Position("at 20"), .position_seq = 20, .gaps = ranges({{50, 60}})});
-  refuse(session, {0, {20, 25}});  // once more
-  refuse(session, {0, {40, 55}});
-  CHECK(stored().watermark == 30);
-  commit(session, {.settled = {{0, {30, 50}}}});
-  CHECK(stored().watermark == 60);
-}
-
-TEST_CASE("sqlite store: progress without a checkpoint is not taken for none") {
-  Fixture f;
-  commit(ok(f.store->connect()), {.settled = {{0, {0, 10}}}});
-  const auto found = ok(f.store->find("p"));
-  REQUIRE(found);
-  CHECK(found->fingerprint.empty());  // which no pipeline has: the run stops there
-  CHECK(found->partitions[0].watermark == 10);
-  ok(f.store->reset("p"));
-  CHECK(!ok(f.store->find("p")));
-}
-
-TEST_CASE("sqlite store: whether items are settled") {
-  Fixture f;
-  const Session session = ok(f.store->connect());
-  const auto settled = [&](std::uint32_t partition, std::uint64_t first, std::uint64_t end) {
-    return ok(session->is_settled("p", {partition, {first, end}}));
-  };
-  CHECK(!settled(0, 0, 1));
-  commit(session, {.settled = {{0, {20, 30}}, {0, {35, 40}}}, .advanced = {{.watermark = 10}}});
-  for (const SeqRange yes : {SeqRange{0, 10}, {3, 5}, {20, 30}, {36, 40}}) CHECK(settled(0, yes.first, yes.end));
-  for (const SeqRange no : {SeqRange{9, 11}, {20, 31}, {20, 36}, {15, 21}}) CHECK(!settled(0, no.first, no.end));
-  CHECK(!settled(1, 0, 1));
-  CHECK(!ok(session->is_settled("q", {0, {0, 1}})));
-}
+#define STORE "sqlite store: "
+#include "support/store_suite.hpp"
 
 TEST_CASE("sqlite store: the work for one of 100,000 partitions is that for one of 1,000") {
   struct Work {
@@ -281,38 +123,6 @@ TEST_CASE("sqlite store: the work for one of 100,000 partitions is that for one 
   CHECK(work_of(20'000, save).written == 2);
 }
 
-// --- transactions
-// -----------------------------------------------------------------------------------------------------
-
-TEST_CASE("sqlite store: G15 rows, dead letters and progress are committed together or not at all") {
-  Fixture f;
-  ok(f.store->save("p", {}));
-  const Session session = ok(f.store->connect());
-  Database other = test::open(f.path);
-  const Progress progress{.settled = {{0, {0, 2}}}, .advanced = {{.watermark = 2}}, .letters = {letter("x")}};
-  const auto batch = [&] {
-    ok(session->begin());
-    ok(session->transaction().write(rows, std::vector<Row>{{1, "a"}, {2, "b"}}));
-    ok(record(session, progress));
-  };
-  const auto stored = [&] {
-    return count(other, "rows") + count(other, "etl_partitions") + count(other, "etl_dead_letters");
-  };
-  batch();
-  CHECK(stored() == 0);
-  session->rollback();
-  session->rollback();  // once more does no harm
-  CHECK(stored() == 0);
-  batch();
-  ok(session->commit());
-  CHECK(stored() == 4);
-
-  ok(session->begin());
-  ok(session->transaction().execute("DELETE FROM rows"));
-  { const Session gone = ok(Store::open(f.folder / "other.db"))->connect().value(); }
-  CHECK(count(other, "rows") == 2);
-}
-
 TEST_CASE("sqlite store: a session that goes rolls back, and the next has the connection again") {
   Fixture f;
   {
@@ -323,31 +133,6 @@ TEST_CASE("sqlite store: a session that goes rolls back, and the next has the co
   CHECK(count(f.store->database(), "rows") == 0);
   const Session next = ok(f.store->connect());
   CHECK(next->transaction().database().handle() == f.store->database().handle());
-}
-
-TEST_CASE("sqlite store: what was done since the mark is undone, again and again") {
-  Fixture f;
-  const Session session = ok(f.store->connect());
-  Tx& tx = session->transaction();
-  ok(session->begin());
-  ok(tx.execute("INSERT INTO rows VALUES(1, 'a')"));
-  ok(session->savepoint());
-  ok(tx.execute("INSERT INTO rows VALUES(2, 'b')"));
-  ok(session->rollback_to_savepoint());
-  ok(tx.execute("INSERT INTO rows VALUES(3, 'c')"));
-  ok(session->rollback_to_savepoint());
-  ok(tx.execute("INSERT INTO rows VALUES(4, 'd')"));
-  ok(session->savepoint());  // takes the place of the earlier
-  ok(tx.execute("INSERT INTO rows VALUES(5, 'e')"));
-  ok(session->rollback_to_savepoint());
-  ok(session->commit());
-  CHECK(value(f.store->database(), "SELECT group_concat(name, '') FROM (SELECT name FROM rows ORDER BY id)") == "ad");
-
-  ok(session->begin());  // marks do not outlive their transaction
-  CHECK(error_of(session->rollback_to_savepoint()).error_class == ErrorClass::Fatal);
-  ok(session->savepoint());
-  session->rollback();
-  CHECK(error_of(session->savepoint()).error_class == ErrorClass::Fatal);  // SQLite would begin a transaction
 }
 
 TEST_CASE("sqlite store: rows that are refused are rejected one by one") {
@@ -438,9 +223,6 @@ TEST_CASE("sqlite store: the user's own statements on the store's connection run
   ok(store->connect());
 }
 
-// --- transactions that end before their time
-// --------------------------------------------------------------------------
-
 TEST_CASE("sqlite store: G15 progress is not committed without the rows that SQLite rolled back by itself") {
   Fixture f;
   Database& db = f.store->database();
@@ -502,18 +284,6 @@ TEST_CASE("sqlite store: a commit that is refused stores nothing, and is an erro
   commit(session, {.settled = {{0, {0, 1}}}});
 }
 
-TEST_CASE("sqlite store: what its own tables refuse is no fault of a row") {
-  Fixture f;
-  ok(f.store->database().execute(
-      "CREATE TRIGGER no BEFORE INSERT ON etl_dead_letters BEGIN SELECT RAISE(ABORT, 'no'); "
-      "END"));
-  const Session session = ok(f.store->connect());
-  ok(session->begin());
-  CHECK(error_of(record(session, {.letters = {letter("a")}})).error_class == ErrorClass::Fatal);
-  session->rollback();
-  CHECK(error_of(f.store->write(std::vector{letter("a")})).error_class == ErrorClass::Fatal);
-}
-
 TEST_CASE("sqlite store: a full disk is an error, and what was committed before stays") {
   Fixture f;
   Database& db = f.store->database();
@@ -531,9 +301,6 @@ TEST_CASE("sqlite store: a full disk is an error, and what was committed before 
   CHECK(count(db, "etl_dead_letters") == 0);
   CHECK(ok(session->is_settled("p", {0, {0, 1}})));
 }
-
-// --- several connections
-// ----------------------------------------------------------------------------------------------
 
 TEST_CASE("sqlite store: a database that is locked elsewhere is a transient error") {
   Fixture f({.busy_timeout = 0ms});
@@ -645,52 +412,6 @@ TEST_CASE("sqlite store: G15 after SIGKILL the database has the committed batche
   CHECK(ids(*store) == "0 1 ");
 }
 
-// --- dead letters
-// -----------------------------------------------------------------------------------------------------
-
-TEST_CASE("sqlite store: G7 dead letters come back as they were written") {
-  Fixture f;
-  const DeadLetter full{.id = "i1",
-                        .pipeline = "p",
-                        .run = "run-7",
-                        .partition = 3,
-                        .seq = 1ULL << 40,
-                        .batch = 1ULL << 33,
-                        .position = Position("byte 12"),
-                        .stage = etl::Stage::Load,
-                        .attempts = 4,
-                        .errors = {"C:\\new\nline", "", "\\n", "caused by ü"},
-                        .time = std::chrono::system_clock::time_point(1'700'000'000'123'456us),
-                        .payload = std::string("a\0\xff\n", 4)};
-  const DeadLetter bare{.id = "i2", .pipeline = "q"};
-  DeadLetter empty{.id = "i3", .pipeline = "q", .seq = 1, .errors = {""}, .payload = ""};
-  ok(f.store->write(std::vector{bare, empty, full}));
-  std::vector<DeadLetter> found;
-  const auto keep = [&](const DeadLetter& one) { return found.push_back(one), true; };
-  ok(ok(Store::open(f.path, {.read_only = true}))->list("", keep));
-  REQUIRE(found.size() == 3);
-  CHECK(found[0] == full);
-  CHECK(found[1] == bare);
-  CHECK(found[2] == empty);
-
-  empty.attempts = 2;
-  empty.payload.reset();
-  ok(f.store->write(std::vector{empty}));  // takes the place of the one with its id
-  found.clear();
-  ok(f.store->list("q", keep));
-  REQUIRE(found.size() == 2);
-  CHECK(found[1] == empty);
-  for (const auto stage :
-       {etl::Stage::Configure, etl::Stage::PreProcess, etl::Stage::Worker, etl::Stage::Extract, etl::Stage::Transform,
-        etl::Stage::DeadLetter, etl::Stage::Checkpoint, etl::Stage::PostProcess, etl::Stage::Manage}) {
-    empty.stage = stage;
-    ok(f.store->write(std::vector{empty}));
-    found.clear();
-    ok(f.store->list("q", keep));
-    CHECK(found[1].stage == stage);
-  }
-}
-
 TEST_CASE("sqlite store: a time that somebody else wrote is as near as the clock has it") {
   Fixture f;
   ok(f.store->write(std::vector{letter("a")}));
@@ -702,29 +423,6 @@ TEST_CASE("sqlite store: a time that somebody else wrote is as near as the clock
     }));
   }
 }
-
-TEST_CASE("sqlite store: dead letters are listed by partition and seq, until it is enough, and purged by id") {
-  Fixture f;
-  DeadLetter other = letter("other");
-  other.pipeline = "o";
-  ok(f.store->write(std::vector{letter("c", 3), letter("d", 1, 1), other, letter("a", 1), letter("b", 2)}));
-  CHECK(ids(*f.store) == "other a b c d ");
-  CHECK(ids(*f.store, "p") == "a b c d ");
-  CHECK(ids(*f.store, "none").empty());
-  int seen = 0;
-  ok(f.store->list("p", [&](const DeadLetter&) { return ++seen < 2; }));
-  CHECK(seen == 2);
-  CHECK_THROWS_AS(f.store->list("p", [](const DeadLetter&) -> bool { throw 1; }), int);
-
-  CHECK(ok(f.store->purge(std::vector<std::string>{"a", "none", "d", "a"})) == 2);
-  CHECK(ids(*f.store) == "other b c ");
-  ok(f.store->save("p", {}));
-  ok(f.store->reset("p"));
-  CHECK(ids(*f.store, "p") == "b c ");
-}
-
-// --- formats
-// ----------------------------------------------------------------------------------------------------------
 
 TEST_CASE("sqlite store: a newer format is refused, and so is reading what never was a store") {
   test::Folder folder;

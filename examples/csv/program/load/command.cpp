@@ -1,5 +1,7 @@
 // The command line of etl-csv load.
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <string>
@@ -31,31 +33,30 @@ void read_type(const std::string& text, Load& load) {
 
 void add_load(CLI::App& app, Chosen& chosen) {
   const auto load = std::make_shared<Load>();
-  CLI::App* const command = app.add_subcommand(
-      "load",
-      "Load files into a table of PostgreSQL or SQLite, several at once. Rows, rejected rows and progress are "
-      "committed "
-      "together: if a load was killed or has failed, the same command resumes it, and no file is loaded twice. First "
-      "example: etl-csv load 'data/*.csv' --store sqlite:orders.db --table orders --create");
+  CLI::App* const command =
+      app.add_subcommand("load",
+                         "Load files into a table of SQLite or PostgreSQL. Rows, rejected rows and progress are "
+                         "committed together: if a load "
+                         "was killed or has failed, the same command resumes it, and no file is loaded twice.");
   command
-      ->add_option(
-          "PATTERN", load->patterns,
-          "CSV or JSON files, plain or gzip, workbooks (.xlsx, .xls), or patterns with *, ?, [a-z], {a,b} and ** "
-          "(any folders); - is standard input")
+      ->add_option("FILE", load->patterns,
+                   "CSV files, JSON files or workbooks (.xlsx, .xls), plain or compressed, or patterns with *, ?, "
+                   "[a-z], {a,b} and ** "
+                   "(any folders); - is standard input")
       ->required();
   command
-      ->add_option(
-          "--store,--into", load->into,
-          "sqlite:PATH, or postgresql://USER@HOST/DATABASE or any other libpq connection string or URI [$DATABASE_URL]")
+      ->add_option("--store,--into", load->into,
+                   "Database: sqlite:PATH, postgresql://USER@HOST/DATABASE, or another libpq connection string or URI "
+                   "[$DATABASE_URL]")
       ->envname("DATABASE_URL")
       ->required();
-  command->add_option("--table", load->table, "The table, or SCHEMA.TABLE")->required();
-  command->add_flag("--create", load->create, "If the table is missing, make it from the columns of the first file");
+  command->add_option("--table", load->table, "Table, or SCHEMA.TABLE")->required();
+  command->add_flag("--create", load->create, "Create the table if it is missing, with the columns of the first file");
   command
       ->add_flag(
           "--widen", load->widen,
-          "With --create: read all files to their end before the table is made, and give each column a type that "
-          "takes all its values, so that no row is rejected for the type of a column")
+          "With --create: read all files to the end before the table is created, and give each column a type that "
+          "takes all of its values")
       ->needs("--create");
   command
       ->add_option_function<std::vector<std::string>>(
@@ -63,19 +64,20 @@ void add_load(CLI::App& app, Chosen& chosen) {
           [load](const std::vector<std::string>& all) {
             for (const std::string& text : all) read_type(text, *load);
           },
-          "NAME=TYPE sets the type of a column instead of inferring it: boolean, integer, double, numeric, text, date, "
-          "timestamp, timestamptz (may be repeated)")
+          "NAME=TYPE: type of a column, instead of the inferred one: boolean, integer, double, numeric, text, date, "
+          "timestamp or timestamptz (may be repeated)")
       ->allow_extra_args(false);
-  command->add_option("--key", load->keys, "With --create: column of the primary key (may be repeated)")
+  command->add_option("--key", load->keys, "With --create: a column of the primary key (may be repeated)")
       ->allow_extra_args(false);
   const std::map<std::string, Duplicate> duplicates{{"reject", Duplicate::Reject},
                                                     {"ignore", Duplicate::Ignore},
                                                     {"replace", Duplicate::Replace},
                                                     {"update", Duplicate::Update}};
   command
-      ->add_option("--on-conflict,--on-duplicate", load->duplicate,
-                   "If the key of a row is already in the table: reject or ignore the new row, or replace or update "
-                   "the old one [reject]")
+      ->add_option(
+          "--on-conflict,--on-duplicate", load->duplicate,
+          "What happens if the table already has a row with the same key: reject or ignore the new row, or replace or "
+          "update the old row [reject]")
       ->transform(choice(duplicates));
 
   command
@@ -85,38 +87,37 @@ void add_load(CLI::App& app, Chosen& chosen) {
   const std::map<std::string, etl::csv::FileFormat> formats{{"csv", etl::csv::FileFormat::Csv},
                                                             {"json", etl::csv::FileFormat::Json}};
   CLI::Option* const format = command->add_option("--format", load->format,
-                                                  "Format of all files. JSON is one object per line or an array of "
-                                                  "objects; the names of members are the columns, and "
-                                                  "options for CSV are ignored [json for .json, .ndjson and .jsonl, "
-                                                  "also with .gz; otherwise csv; a mapping may set "
-                                                  "it]");
+                                                  "Format of all files. JSON has one object per line, or an array of "
+                                                  "objects; the names of members are the columns [json for .json, "
+                                                  ".ndjson and .jsonl, also compressed; csv for others; a mapping may "
+                                                  "set it]");
   format->transform(choice(formats));
   add_dialect(*command, load->dialect);
   add_sheet(*command, load->sheet);
-  CLI::Option* const delimiter = command->get_option("--delimiter");
-  command
-      ->add_option("--header-rows", load->dialect.header_rows,
-                   "Number of rows with the names of the columns; 0: no names")
+  CLI::Option* const delimiter =
+      command->get_option("--delimiter")
+          ->description("Character between cells, or tab, space, comma, semicolon, pipe or colon [detected]");
+  command->add_option("--header-rows", load->dialect.header_rows, "Number of rows that name the columns; 0: none")
       ->check(CLI::Range(0, 100))
       ->capture_default_str();
   command->add_flag("--name-columns", load->name_columns,
-                    "Call a column without a name in the header column_1, column_2 and so on, by its number");
+                    "Name the columns that have no name in the header column_1, column_2 and so on, by their numbers");
   const std::map<std::string, etl::csv::Ragged> ragged{
       {"reject", etl::csv::Ragged::Reject}, {"pad", etl::csv::Ragged::Pad}, {"truncate", etl::csv::Ragged::Truncate}};
   command
       ->add_option(
           "--ragged", load->dialect.ragged,
-          "Rows with too few or too many cells: reject them; pad: make missing cells empty; truncate: also drop "
-          "surplus cells [reject]")
+          "Rows with too few or too many cells. reject: reject them; pad: add empty cells; truncate: also drop surplus "
+          "cells [reject]")
       ->transform(choice(ragged));
   command
       ->add_option("--null", load->nulls,
-                   "A text that means NULL (may be repeated) [an empty cell without quotes; in JSON only null]")
+                   "Text that means NULL (may be repeated) [an empty cell without quotes; in JSON only null]")
       ->allow_extra_args(false);
   command->add_flag(
       "--empty-is-text", load->empty_is_text,
-      "Treat an empty cell within quotes as a text, so that its column becomes text [NULL, except in text columns]");
-  command->add_flag("--decimal-comma", load->decimal_comma, "Numbers are written 1,5");
+      "An empty cell in quotes is a text, so that its column becomes text [NULL, except in text columns]");
+  command->add_flag("--decimal-comma", load->decimal_comma, "Numbers have a decimal comma, such as 1,5");
 
   std::vector<CLI::Option*> of_csv;
   for (const char* const told : {"--delimiter", "--quote", "--no-quote", "--escape", "--comment", "--trim",
@@ -137,24 +138,31 @@ void add_load(CLI::App& app, Chosen& chosen) {
   CLI::Option* const batch_size = command->add_option("--batch-size", load->batch_size, "Rows per transaction")
                                       ->check(CLI::Range(1, 1'000'000))
                                       ->capture_default_str();
+  const auto timeout = std::make_shared<double>(1);
+  CLI::Option* const wait =
+      command->add_option("--timeout", *timeout, "Seconds after which an incomplete batch is loaded")
+          ->check(CLI::Range(1e-3, 1e6))
+          ->capture_default_str();
   const auto max_rejects = std::make_shared<std::string>();
-  CLI::Option* const budget = command->add_option(
-      "--max-rejects", *max_rejects, "A file fails if more than N rows, or more than P% of them, are bad [no limit]");
+  CLI::Option* const budget =
+      command->add_option("--max-rejects", *max_rejects,
+                          "A file fails if more than N rows, or more than P% of its rows, are rejected [no limit]");
   command->add_flag_callback(
-             "--strict", [load] { load->max_rejects = 0; }, "A file fails at its first bad row")
+             "--strict", [load] { load->max_rejects = 0; }, "A file fails at its first rejected row")
       ->excludes(budget);
-  command->add_option("--rejects", load->rejects, "At the end, write rejected rows and their reasons to this CSV file");
+  command->add_option("--rejects", load->rejects,
+                      "At the end, write the rejected rows with their reasons to this CSV file");
   command->add_flag("--restart", load->restart, "Load all files from the beginning, even if they were loaded before");
-  command->add_flag("--dry-run", load->dry_run, "Read and check everything, write nothing");
+  command->add_flag("--dry-run", load->dry_run, "Read and check everything, but write nothing");
   command
       ->add_option("--check", load->checks,
-                   "After the load: a SELECT that must return no row, or a single true value (may be repeated)")
+                   "After the load: a SELECT that must return no row, or one true value (may be repeated)")
       ->allow_extra_args(false);
   command
-      ->add_option("--merge", load->merges,
-                   "After the checks: run this SQL script in one transaction (may be repeated); it is not run again if "
-                   "no rows were "
-                   "added since")
+      ->add_option(
+          "--merge", load->merges,
+          "After the checks: SQL script that runs in one transaction (may be repeated). A script does not run again "
+          "if no rows were added since it ran")
       ->allow_extra_args(false)
       ->check(CLI::ExistingFile);
   const std::map<std::string, LogLevel> levels{
@@ -167,9 +175,9 @@ void add_load(CLI::App& app, Chosen& chosen) {
       ->envname("ETLPIPE_LOG")
       ->transform(choice(levels));
   const auto quiet = std::make_shared<bool>(false);
-  command->add_flag("--quiet", *quiet, "The same as --log warn: no progress, no summary");
-  command->add_flag("--json", load->json, "Print the summary as JSON on standard output");
-  command->callback([load, delimiter, workers, batch_size, of_csv, max_rejects, level, quiet, &chosen] {
+  command->add_flag("--quiet", *quiet, std::string(quiet_help) + " (same as --log warn)");
+  command->add_flag("--json", load->json, "Print the summary as one JSON object on standard output");
+  command->callback([load, delimiter, workers, batch_size, timeout, wait, of_csv, max_rejects, level, quiet, &chosen] {
     if (load->format == etl::csv::FileFormat::Json)
       for (const CLI::Option* const option : of_csv)
         if (option->count() > 0) throw CLI::ValidationError(option->get_name(), "is for CSV, not for --format json");
@@ -178,7 +186,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
         from_environment({.batch_size = load->batch_size, .timeout = load->timeout, .workers = load->workers});
     if (workers->count() == 0) load->workers = said.workers;
     if (batch_size->count() == 0) load->batch_size = said.batch_size;
-    load->timeout = said.timeout;
+    load->timeout = wait->count() == 0 ? said.timeout : std::chrono::nanoseconds(std::llround(*timeout * 1e9));
     load->memory = said.memory;
     load->find_delimiter = delimiter->count() == 0;
     load->log = Log(*quiet ? std::min(*level, LogLevel::Warn) : *level);

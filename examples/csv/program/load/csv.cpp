@@ -88,8 +88,8 @@ etl::Result<void> check_names_of(const csv::Reader& reader, const csv::FileMappi
   if (empty == reader.header().end()) return {};
   const std::ptrdiff_t number = empty - reader.header().begin() + 1;
   return etl::failure(
-      etl::fatal(fmt::format("{}: column {} has no name in the header: --name-columns calls it column_{}, or a mapping "
-                             "says which columns go where",
+      etl::fatal(fmt::format("{}: column {} has no name in the header; --name-columns names it column_{}, and a "
+                             "mapping can say which columns go where",
                              reader.name(), number, number)));
 }
 

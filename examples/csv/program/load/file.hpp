@@ -121,11 +121,11 @@ struct FileLoad {
   etl::Error rounded(const etl::csv::Record& row, std::size_t i) const {
     std::string value;
     etl::csv::append_text(value, row[i]);
-    return etl::rejected(fmt::format(
-        "{}: column '{}': the table would round '{}' to {} decimals: give the column more, or let it round with --type "
-        "{}={}{}",
-        input->place(row), columns[i].name, etl::csv::detail::shown(value), *columns[i].decimals, columns[i].name,
-        etl::csv::to_string(columns[i].kind), input->offset(row)));
+    return etl::rejected(
+        fmt::format("{}: column '{}': the table would round '{}' to {} decimals; give the column more decimals, or "
+                    "allow rounding with --type {}={}{}",
+                    input->place(row), columns[i].name, etl::csv::detail::shown(value), *columns[i].decimals,
+                    columns[i].name, etl::csv::to_string(columns[i].kind), input->offset(row)));
   }
   /// With the row's place, and the value of a column that the server names.
   void explain(etl::Error& error, const etl::csv::Record& row) const {
@@ -140,7 +140,7 @@ struct FileLoad {
     const auto says = [&](std::string_view part) { return error.context.find(part) != std::string::npos; };
     if (options->duplicate == Duplicate::Reject &&
         (says("duplicate key value violates unique constraint") || says("UNIQUE constraint failed")))
-      error.context += "; --on-conflict ignore, replace or update says what becomes of such a row";
+      error.context += "; --on-conflict ignore, replace or update accepts rows whose key is already in the table";
     if (says("invalid input syntax for type") && says(": \"\""))
       error.context += "; with --null '' an empty cell is NULL, also within quotes";
     error.context = fmt::format("{}: {}{}", input->place(row), error.context, input->offset(row));

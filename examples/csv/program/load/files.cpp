@@ -242,8 +242,8 @@ class Job {
       result.error = first.error;
       if (first.error.code == etl::Errc::CheckpointMismatch)
         result.error->context +=
-            "; --restart begins anew, and loads again what is in the table: delete these rows first, or let them go by "
-            "their key (--on-conflict)";
+            "; --restart loads the file from the beginning, and its rows would be loaded twice: delete them first, or "
+            "use --on-conflict";
       if (first.error.code == etl::Errc::RejectBudget) result.error = with_option(*std::move(result.error));
       const bool unread = first.stage == etl::Stage::Extract || first.error.code == etl::Errc::RejectBudget;
       if (unread) result.error->context += plan->input->remedy();
@@ -288,10 +288,11 @@ class Job {
     return again && loaded_rows(earlier, rejected) == 0;
   }
   static etl::Error changed(const etl::Checkpoint& earlier, const Print& print, std::size_t rejected) {
-    constexpr std::string_view remedy = "--restart loads it anyway; --on-conflict update or replace goes by the key";
+    constexpr std::string_view remedy =
+        "--restart loads it anyway; --on-conflict update or replace overwrites rows with the same key";
     if (!print.same_file(earlier.fingerprint))
       return etl::fatal(fmt::format(
-          "the file has changed since it was loaded: what it had in common with the old one would be loaded twice. {}",
+          "the file has changed since it was loaded: rows that are in both versions would be loaded twice. {}",
           remedy));
     const std::string also = rejected == 0 ? std::string() : fmt::format(", when {} rows were rejected", rejected);
     return etl::fatal(fmt::format(

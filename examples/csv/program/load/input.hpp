@@ -69,7 +69,7 @@ class Input {
 
 /// The error for a position that cannot be parsed.
 [[nodiscard]] inline etl::Error other_version() {
-  return etl::fatal("the checkpoint is of another version of this program: use --restart");
+  return etl::fatal("another version of this program saved the progress: use --restart");
 }
 
 }  // namespace program

@@ -156,9 +156,8 @@ etl::Result<void> IntoPostgres::create(const std::string& name, const TargetColu
   for (const TargetColumn& column : columns)
     if (column.name.size() > most)
       return etl::failure(
-          etl::fatal(fmt::format("the name of column '{}' has {} bytes, and PostgreSQL cuts names off at {}: give it "
-                                 "another by a mapping, or make "
-                                 "the table first",
+          etl::fatal(fmt::format("the name of column '{}' has {} bytes, and PostgreSQL cuts names off at {}: give the "
+                                 "column another name by a mapping, or create the table first",
                                  etl::csv::detail::shown(column.name), column.name.size(), most)));
   auto connection = pool_.lease();
   if (!connection) return etl::failure(std::move(connection.error()));

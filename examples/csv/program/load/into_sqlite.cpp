@@ -94,7 +94,8 @@ etl::Error failed_check(const std::string& statement, sqlite::Statement& row) {
   std::string values;
   for (int i = 0; i < row.columns(); ++i)
     values += fmt::format("{}{}={}", i == 0 ? "" : ", ", row.column_name(i), row.is_null(i) ? "NULL" : row.text(i));
-  return {.code = etl::Errc::CheckFailed, .context = fmt::format("check failed: {}: it found {}", statement, values)};
+  return {.code = etl::Errc::CheckFailed,
+          .context = fmt::format("check failed: {}: it returned {}", statement, values)};
 }
 
 }  // namespace
@@ -175,8 +176,8 @@ etl::Result<void> IntoSqlite::create(const std::string& name, const TargetColumn
     for (std::size_t j = 0; j < i; ++j)
       if (same_but_for_case(columns[i].name, columns[j].name))
         return etl::failure(etl::fatal(
-            fmt::format("the columns '{}' and '{}' differ in case only, and are the same to SQLite: give one "
-                        "another name by a mapping",
+            fmt::format("the columns '{}' and '{}' differ only in case, so they are the same to SQLite: give one of "
+                        "them another name by a mapping",
                         etl::csv::detail::shown(columns[j].name), etl::csv::detail::shown(columns[i].name))));
   const Table made = table(name, columns);
   auto infos = sqlite::detail::column_infos(made);
@@ -223,9 +224,9 @@ bool IntoSqlite::is_empty(const std::string& table) {
 
 etl::Result<void> IntoSqlite::check_deferred(Tx& tx) {
   if (!tx.database().violates_deferred_keys()) return {};
-  return etl::failure(etl::rejected(
-      fmt::format("{}: FOREIGN KEY constraint failed: a row that it refers to is neither there nor in the same batch",
-                  tx.database().name())));
+  return etl::failure(etl::rejected(fmt::format(
+      "{}: FOREIGN KEY constraint failed: the row that it refers to is neither in the table nor in the same batch",
+      tx.database().name())));
 }
 
 etl::Result<void> IntoSqlite::check(const std::vector<std::string>& statements) {
@@ -233,7 +234,8 @@ etl::Result<void> IntoSqlite::check(const std::vector<std::string>& statements) 
   const auto ask = [&](const std::string& statement) -> etl::Result<void> {
     auto query = database.prepare(statement);
     if (!query) return etl::failure(std::move(query.error()));
-    if (query->columns() == 0) return etl::failure(etl::fatal("a check is a SELECT, and this is none: " + statement));
+    if (query->columns() == 0)
+      return etl::failure(etl::fatal("a check must be a SELECT, and this statement is not: " + statement));
     auto row = query->step();
     if (!row) return etl::failure(row.error());
     if (!*row) return {};
@@ -260,7 +262,7 @@ etl::Result<void> IntoSqlite::run_script(const std::filesystem::path& script) {
     const etl::ErrorClass error_class = error.error_class;
     return etl::failure({.code = etl::Errc::ScriptFailed,
                          .error_class = error_class,
-                         .context = fmt::format("{} has failed, and nothing of it is done", script.string()),
+                         .context = fmt::format("{} has failed and was rolled back", script.string()),
                          .cause = std::make_shared<const etl::Error>(std::move(error))});
   };
   auto transaction = store_->database().begin();

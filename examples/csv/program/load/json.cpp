@@ -223,9 +223,9 @@ etl::Result<ndjson::Sniffer> look_into(Opened& file, const csv::Nulls& nulls, st
     if (!again) file.ahead.push_back(**std::move(chunk));
   }
   if (found.rows() > 0 || found.bad_rows() == 0) return found;
-  return etl::failure(etl::fatal(
-      fmt::format("{}; JSON is an object a line, or an array of objects; with --format csv the file is read as CSV",
-                  found.first_error()->context)));
+  return etl::failure(etl::fatal(fmt::format(
+      "{}; JSON must have one object per line, or an array of objects; with --format csv the file is read as CSV",
+      found.first_error()->context)));
 }
 
 }  // namespace
@@ -250,12 +250,12 @@ etl::Result<FilePlan> plan_json(const fs::path& file, const Load& options, const
     if (!found) return etl::failure(found.error());
     any = found->rows() > 0;
     if (found->columns().empty() && (any || !opened->whole))
-      return etl::failure(etl::fatal(
-          fmt::format("{}: there is no member in its first megabyte; a mapping says which there are", name)));
+      return etl::failure(
+          etl::fatal(fmt::format("{}: the first megabyte has no member; a mapping can name the members", name)));
     for (csv::SniffedColumn& column : found->columns()) {
       if (column.name.empty())
         return etl::failure(
-            etl::fatal(fmt::format("{}: a member has no name; a mapping says which members go where", name)));
+            etl::fatal(fmt::format("{}: a member has no name; a mapping can say which members go where", name)));
       csv::MappedColumn& mapped = how.columns.emplace_back();
       mapped.source = column.name;
       mapped.target = std::move(column.name);

@@ -151,8 +151,10 @@ etl::Result<MadeOf> columns_of(const std::vector<fs::path>& files, const Load& o
     return MadeOf{std::move(columns), std::move(from)};
   }
   if (first) return etl::failure(std::move(*first));
-  return etl::failure(etl::fatal(fmt::format(
-      "no file to make a table of: they are empty, or can be read only once; make the table {} first", options.table)));
+  return etl::failure(
+      etl::fatal(fmt::format("no file can give the columns of the table, because all files are empty or can be read "
+                             "only once: create the table {} first",
+                             options.table)));
 }
 
 etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files, const Load& options,
@@ -213,7 +215,7 @@ etl::Result<bool> is_sqlite(const std::string& into) {
       "name a database as sqlite:PATH or postgresql://USER@HOST/DATABASE (or as libpq's \"host=... dbname=...\")";
   if (into == "sqlite::memory:" || into == "sqlite:")
     return etl::failure(
-        etl::fatal(fmt::format("--store {} would keep nothing: name a file, as in sqlite:orders.db", into)));
+        etl::fatal(fmt::format("--store {} would keep nothing: name a file, such as sqlite:orders.db", into)));
   if (into.starts_with("sqlite:")) return true;
   const std::size_t equals = into.find('=');
   const bool keywords = equals != std::string::npos && into.find_first_not_of("abcdefghijklmnopqrstuvwxyz_ ") == equals;
@@ -259,8 +261,7 @@ etl::Result<void> load_all(const Load& given, const std::string& location, Summa
   if (!found) return etl::failure(std::move(found.error()));
   const bool create = !found->has_value();
   if (create && !given.create)
-    return etl::failure(etl::fatal(
-        fmt::format("there is no table {}: make it, or let --create make it of the first file", given.table)));
+    return etl::failure(etl::fatal(fmt::format("there is no table {}: create it, or add --create", given.table)));
   TargetColumns table = std::move(*found).value_or(TargetColumns());
   if (create) {
     auto columns = columns_to_create(files.paths, given, mapping, summary, stop);
@@ -270,10 +271,10 @@ etl::Result<void> load_all(const Load& given, const std::string& location, Summa
 
   const bool by_key = given.duplicate == Duplicate::Update || given.duplicate == Duplicate::Replace;
   if (by_key && std::ranges::none_of(table, &TargetColumn::key))
-    return etl::failure(etl::fatal(
-        fmt::format("--on-conflict {} goes by the key of a row, and the table {} has no primary key: {}",
-                    given.duplicate == Duplicate::Update ? "update" : "replace", given.table,
-                    create ? "say its columns with --key" : "give it one, or let --create make a table with --key")));
+    return etl::failure(etl::fatal(fmt::format(
+        "--on-conflict {} needs a primary key, but the table {} has no primary key: {}",
+        given.duplicate == Duplicate::Update ? "update" : "replace", given.table,
+        create ? "name its columns with --key" : "add a primary key, or create the table with --create and --key")));
 
   if (given.dry_run) {  // it does not so much as make the database
     auto nowhere = DryInto::open(":memory:");

@@ -45,7 +45,7 @@ etl::Result<TargetColumns> new_columns(std::vector<csv::MappedColumn>& mapped, c
     const auto at = std::ranges::find(columns, key, &TargetColumn::name);
     if (at == columns.end())
       return etl::failure(
-          etl::fatal(fmt::format("{}: there is no column '{}' to be a key; there are {}", file, key, names(columns))));
+          etl::fatal(fmt::format("{}: there is no column '{}' for --key; there are {}", file, key, names(columns))));
     at->key = true;
     at->nullable = false;
   }
@@ -137,7 +137,7 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
                        options.table, unknown, names(table),
                        blanks ? "--trim drops the blanks around names and cells. " : "");
   if (!missing.empty())
-    what += fmt::format("{}the file has no column {}, which the table must have: it takes no NULL and has no default",
+    what += fmt::format("{}the file has no column {}, which the table requires (NOT NULL without a default)",
                         what.empty() ? "" : "; ", missing);
   if (!other.empty()) what += (what.empty() ? "" : "; ") + other;
   return etl::failure(etl::fatal(fmt::format("{}: {}", file, what)));
@@ -148,10 +148,10 @@ etl::Result<void> check_names(const TargetColumns& columns, const std::string& f
   for (std::size_t i = 0; i < columns.size(); ++i)
     for (std::size_t j = 0; j < i; ++j)
       if (columns[i].name == columns[j].name)
-        return etl::failure(etl::fatal(
-            fmt::format("{}: column '{}' is there twice, as number {} and {}: a mapping gives columns of a file other "
-                        "names, or says which one counts",
-                        file, columns[i].name, j + 1, i + 1)));
+        return etl::failure(
+            etl::fatal(fmt::format("{}: column '{}' occurs twice, as number {} and {}: a mapping can give the columns "
+                                   "of a file other names, or say which of them counts",
+                                   file, columns[i].name, j + 1, i + 1)));
   return {};
 }
 
@@ -229,7 +229,7 @@ etl::Error with_value_remedy(etl::Error error) {
   if (std::ranges::find(nulls, value) != std::end(nulls))
     text += fmt::format(R"(; if it stands for NULL: --null '{}', or "nulls" in a mapping)", value);
   else if (expected.find("ISO 8601") != expected.npos)
-    text += "; a mapping says how dates and times are written otherwise";
+    text += "; a mapping can name another format of dates and times";
   else if (number && expected.find("number") != expected.npos && expected.find("comma") == expected.npos)
     text += R"(; if it has a decimal comma: --decimal-comma, or "decimal_comma": true in a mapping)";
   return error;
@@ -259,12 +259,13 @@ etl::Result<FilePlan> plan_file(const fs::path& file, const Load& given, const s
   if (told != nullptr) options.types.insert(told->types.begin(), told->types.end());
   if (mapping && told == nullptr)
     return etl::failure(
-        etl::fatal(fmt::format("{}: no pattern of {} matches it", file.string(), options.mapping.string())));
+        etl::fatal(fmt::format("{}: no pattern of {} matches this file", file.string(), options.mapping.string())));
   std::optional<csv::FileFormat> mapped;
   if (told != nullptr) mapped = told->stream_map ? csv::FileFormat::Json : told->format;
   if (mapped && options.format && mapped != options.format)
-    return etl::failure(etl::fatal(
-        fmt::format("{}: --format says otherwise than {}: leave it out", file.string(), options.mapping.string())));
+    return etl::failure(
+        etl::fatal(fmt::format("{}: --format and the mapping {} name different formats: leave out --format",
+                               file.string(), options.mapping.string())));
   const auto by_content = is_workbook(file) ? csv::FileFormat::Csv : format_of(file);
   const bool json = mapped.value_or(options.format.value_or(by_content)) == csv::FileFormat::Json;
   auto plan = told != nullptr && told->stream_map ? plan_readings(file, options, *told, table)

@@ -191,13 +191,13 @@ std::string Summary::text() const {
   if (merge.count() > 0) out += fmt::format("; merge {:.2f} s", seconds(merge));
   if (const std::uint64_t before = rejected_before(); before > 0)
     out += fmt::format("\n{} rejected by earlier loads: --rejects FILE lists them{}", grouped(before),
-                       count(FileState::Already) > 0 ? "; to load them when their reason is mended: --restart, with "
-                                                       "--on-conflict ignore where the table has a key"
+                       count(FileState::Already) > 0 ? "; after their cause is corrected, --restart loads them (with "
+                                                       "--on-conflict ignore if the table has a key)"
                                                      : "");
   if (!emptied.empty()) out += "\n" + empty_table();
   for (const Widened& one : widened) out += "\n" + program::text(one);
   for (const std::string& script : skipped_merges)
-    out += fmt::format("\n{} was not run again: no rows came since it ran", script);
+    out += fmt::format("\n{} was not run again, because no rows were added since it ran", script);
   for (const std::string& line : left_out()) out += fmt::format("\n{}", line);
   for (const FileResult& file : files)
     if (file.error) out += fmt::format("\n{}: {}", to_string(file.state), file.problem());
@@ -222,8 +222,8 @@ std::string Summary::stopped() const {
   }
   if (count(FileState::Stopped) == 0) return {};
   const std::string more = unfinished > most ? fmt::format(" and {} more", unfinished - most) : std::string();
-  return fmt::format("stopped by a signal; not finished: {}{}; the same command goes on where they are",
-                     fmt::join(names, ", "), more);
+  return fmt::format("stopped by a signal; not finished: {}{}; the same command resumes them", fmt::join(names, ", "),
+                     more);
 }
 
 std::string Summary::json() const {

@@ -7,13 +7,14 @@ import signal
 import sqlite3
 import subprocess
 
-from support import SECONDS, Program, accessions, count, loaded, rows
-
-from program_cases.bad_input import mixed
+from harness import SECONDS, Program
+from program.bad_input import mixed
+from uniprot_case import accessions, case, count, loaded, rows
 
 NOBODY = 65534
 
 
+@case
 def full_device(c):
     """inspect onto a full device is an error that says so."""
     path, _ = c.generate(200)
@@ -24,18 +25,19 @@ def full_device(c):
         c.says(form, done, "space|full|write|output")
 
 
+@case
 def closed_output(c):
     """A reader that goes away, as `head -1` does, is no crash, and ends the program."""
     path, _ = c.generate(3000)
     for form in ("ndjson", "fasta", "dat"):
         child = c.program.start("inspect", path, "--format", form, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        c.true(f"{form}: a first line", child.stdout.readline())
+        c.holds(f"{form}: a first line", child.stdout.readline())
         child.stdout.close()
         said = child.stderr.read().decode("utf-8", "replace")
         child.stderr.close()
         code = child.wait(SECONDS)
-        c.true(f"{form}: ends by itself", code in (0, 1, 4, 141, -signal.SIGPIPE), f"{code}: {said}")
-        c.true(f"{form}: no abort", "terminate" not in said and "abort" not in said.lower(), said)
+        c.holds(f"{form}: ends by itself", code in (0, 1, 4, 141, -signal.SIGPIPE), f"{code}: {said}")
+        c.holds(f"{form}: no abort", "terminate" not in said and "abort" not in said.lower(), said)
 
 
 def readable_copy(c):
@@ -44,9 +46,10 @@ def readable_copy(c):
     copy = c.folder / "program"
     shutil.copy(c.program.path, copy)
     copy.chmod(0o755)
-    return Program(copy)
+    return Program(copy, c.folder)
 
 
+@case
 def read_only(c):
     """A database that may not be written: an error, and it stays as it was."""
     path, _ = c.generate(20)
@@ -59,7 +62,7 @@ def read_only(c):
     other.chmod(0o644)
     c.folder.chmod(0o555)
     try:
-        done = program.ingest(other, db=db, **user)
+        done = program.run("ingest", other, "--db", db, **user)
     finally:
         c.folder.chmod(0o755)
     c.code("read-only database", done, 1, 2)
@@ -67,16 +70,18 @@ def read_only(c):
     c.equal("the database is unchanged", before, db.read_bytes())
 
 
+@case
 def not_a_database(c):
     """A file that is no database is refused and left alone."""
     path, _ = c.generate(5)
     text = c.file("x.txt", b"precious text\n" * 100)
-    done = c.program.ingest(path, db=text)
+    done = c.ingest(path, db=text)
     c.code("a text as database", done, 1, 2)
     c.says("a text as database", done, r"x\.txt|database")
     c.equal("the text is unchanged", b"precious text\n" * 100, text.read_bytes())
 
 
+@case
 def locked(c):
     """A database that another connection has locked: an error that says so, and afterwards all loads."""
     path, data = c.generate(20)
@@ -86,7 +91,7 @@ def locked(c):
     connection = sqlite3.connect(db, isolation_level=None)
     try:
         connection.execute("BEGIN EXCLUSIVE")
-        done = c.program.ingest(other, db=db)
+        done = c.ingest(other, db=db)
         c.code("locked database", done, 1)
         c.says("locked database", done, "lock|busy")
         connection.execute("ROLLBACK")
@@ -96,20 +101,21 @@ def locked(c):
     c.equal("accessions", sorted({*accessions(data), *accessions(more)}), loaded(db))
 
 
+@case
 def database_that_cannot_grow(c):
     """No room for the database: an error, and what is there is sound and whole."""
     path, data = c.generate(3000)
     limit = 256 << 10
     db = c.db()
     # SIGXFSZ stays ignored, as Python has it, so that the write fails as on a full disk.
-    done = c.program.ingest(path, db=db, restore_signals=False,
+    done = c.ingest(path, db=db, restore_signals=False,
                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     c.code("no room", done, 1)
     c.says("no room", done, "full|disk|space|write|I/O|large")
-    c.true("not all was loaded", count(db) < len(accessions(data)), count(db))
+    c.holds("not all was loaded", count(db) < len(accessions(data)), count(db))
     if db.exists() and db.stat().st_size:
         c.equal("integrity", "ok", rows(db, "PRAGMA integrity_check")[0]["integrity_check"])
-        c.true("only whole entries", set(loaded(db)) <= set(accessions(data)))
+        c.holds("only whole entries", set(loaded(db)) <= set(accessions(data)))
     c.load(path, db=db)
     c.equal("with room again", sorted(accessions(data)), loaded(db))
 
@@ -126,6 +132,7 @@ def ledgers(value):
             yield from ledgers(part)
 
 
+@case
 def report(c):
     """--json is one JSON object whose ledgers balance and agree with the database."""
     path, good, bad = mixed(c, 50, 3)
@@ -134,7 +141,7 @@ def report(c):
         # A broken entry is a reject whatever is selected: what it is of cannot be told for sure.
         done = c.load(path, "--json", *options, db=db, wanted=3)
         found = list(ledgers(json.loads(done.stdout)))
-        c.true(f"{options}: has ledgers", found)
+        c.holds(f"{options}: has ledgers", found)
         for items in found:
             parts = ("loaded", "filtered", "rejected", "skipped", "abandoned")
             c.equal(f"{options}: items balance", items["extracted"], sum(items.get(part, 0) for part in parts))
@@ -148,9 +155,10 @@ def report(c):
                                   ("clean", (c.generate(5, "clean.dat")[0],), 0)):
         done = c.load(*arguments, "--json", db=c.db("other"), wanted=code)
         if done.stdout.strip():
-            c.true(f"{what}: one object", isinstance(json.loads(done.stdout), dict))
+            c.holds(f"{what}: one object", isinstance(json.loads(done.stdout), dict))
 
 
+@case
 def quiet(c):
     """--quiet says nothing on success, and still says errors."""
     path, _ = c.generate(10)
@@ -158,6 +166,3 @@ def quiet(c):
     c.equal("output", (b"", b""), (done.stdout, done.stderr))
     done = c.load(c.folder / "gone.dat", "--quiet", db=c.db(), wanted=2)
     c.says("missing file", done, "gone")
-
-
-CASES = [full_device, closed_output, read_only, not_a_database, locked, database_that_cannot_grow, report, quiet]

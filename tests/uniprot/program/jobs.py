@@ -1,24 +1,19 @@
 """Jobs, from outside: units, workers, status, quarantine. `tests/jobs/chaos_test.py` kills and freezes the workers."""
 import json
-import os
-import pathlib
 import re
 import signal
-import sys
-import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "support"))
-from stores import Postgres, Sqlite  # noqa: E402
-from terminal import Terminal  # noqa: E402
-from support import SECONDS, split  # noqa: E402
-
-from program_cases.database import CHILDREN, dump  # noqa: E402
+from harness import SECONDS, wait_for
+from program.database import CHILDREN, dump
+from stores import POSTGRES, Postgres, Sqlite
+from terminal import Terminal
+from uniprot_case import case, split
 
 
 def stores(c):
     """A new store of each kind; PostgreSQL where the tests have a server."""
     yield Sqlite(c.db("store"))
-    if os.environ.get("ETLPIPE_POSTGRES"):
+    if POSTGRES:
         with Postgres() as store:
             yield store
 
@@ -29,15 +24,7 @@ def run(c, *arguments, wanted=0):
     return done
 
 
-def wait_for(what, holds):
-    """Waits until something holds."""
-    end = time.monotonic() + SECONDS
-    while not holds():
-        if time.monotonic() > end:
-            raise AssertionError(f"{what}: did not happen within {SECONDS} s")
-        time.sleep(0.02)
-
-
+@case
 def job_loads_what_ingest_loads(c):
     """Plain and gzip, cut into units, with all tables."""
     for name in ("good.dat", "good.dat.gz"):
@@ -48,22 +35,23 @@ def job_loads_what_ingest_loads(c):
         wanted = dump(alone, *tables)
         for store in stores(c):
             done = run(c, "ingest", path, "--store", store.url, "--job", "one", "--tables", "full", "--unit-mb", "0.1")
-            c.true("several units", store.number("SELECT count(*) FROM etl_job_units") > 10)
-            c.true("says that it has completed", b"'one' is completed" in done.stdout, done.stdout)
+            c.holds("several units", store.number("SELECT count(*) FROM etl_job_units") > 10)
+            c.holds("says that it has completed", b"'one' is completed" in done.stdout, done.stdout)
             if store.url.startswith("sqlite:"):
-                c.true("the same rows", wanted == dump(store.path, *tables))
+                c.holds("the same rows", wanted == dump(store.path, *tables))
             else:
                 c.equal("rows", {t: len(rows) for t, rows in wanted.items()},
                         {t: store.number(f"SELECT count(*) FROM {t}") for t in tables})
             status = run(c, "status", "one", "--store", store.url).stdout.decode()
-            c.true("status", "100.0 %" in status and "600 settled" in status, status)
+            c.holds("status", "100.0 %" in status and "600 settled" in status, status)
             for command in (["status", "one"], ["jobs"]):
                 told = json.loads(run(c, *command, "--store", store.url, "--json").stdout)
-                c.true("as JSON", (told["version"], told["state"], told["records"]) == ("one", "completed", 600), told)
+                c.holds("as JSON", (told["version"], told["state"], told["records"]) == ("one", "completed", 600), told)
             listed = run(c, "jobs", "--store", store.url).stdout.decode()
-            c.true("jobs", "completed" in listed and "one" in listed, listed)
+            c.holds("jobs", "completed" in listed and "one" in listed, listed)
 
 
+@case
 def job_skips_unchanged_entries(c):
     """The next release stores the entries that have changed."""
     path, data = c.generate(50)
@@ -80,6 +68,7 @@ def job_skips_unchanged_entries(c):
         c.equal("all", 51, len(after))
 
 
+@case
 def job_quarantines_a_poisoned_unit(c):
     """The error names unit, file and record; the job ends; after the fix retry-quarantined completes it."""
     path, data = c.generate(300)
@@ -90,16 +79,16 @@ def job_quarantines_a_poisoned_unit(c):
         at = ("--store", store.url)
         done = run(c, "ingest", bad, *at, "--job", "one", "--unit-mb", "0.1", "--max-rejects", "0", wanted=3)
         status = run(c, "status", "one", *at).stdout.decode()
-        for part in ("completed_with_quarantine", "unit ", "after the fix"):
-            c.true(f"status has '{part}'", part in status, status)
+        for part in ("completed_with_quarantine", "unit ", "after you have corrected the cause: etl-uniprot retry-quarantined"):
+            c.holds(f"status has '{part}'", part in status, status)
         line = 1 + b"".join(entries[:200]).count(b"\n")
         named = re.search(r"bad\.dat:(\d+)", status)
-        c.true("the line is one of the entry", named and 0 <= int(named[1]) - line <= entries[200].count(b"\n"), status)
+        c.holds("the line is one of the entry", named and 0 <= int(named[1]) - line <= entries[200].count(b"\n"), status)
         told = json.loads(run(c, "status", "one", *at, "--json").stdout)["quarantined_units"]
-        c.true("the same as JSON", len(told) == 1 and "bad.dat" in told[0]["error"], told)
+        c.holds("the same as JSON", len(told) == 1 and "bad.dat" in told[0]["error"], told)
         c.says("the run", done, "quarantined")
         loaded = store.number("SELECT count(*) FROM proteins")
-        c.true("the others are loaded", 250 < loaded < 299, loaded)
+        c.holds("the others are loaded", 250 < loaded < 299, loaded)
         # The version is not taken for ingested, and a worker without the fix does not change that.
         run(c, "ingest", bad, *at, "--job", "one", "--unit-mb", "0.1", "--max-rejects", "0", wanted=3)
         run(c, "retry-quarantined", "one", *at)
@@ -107,8 +96,10 @@ def job_quarantines_a_poisoned_unit(c):
         c.equal("without the fix", "completed_with_quarantine", store.rows("SELECT state FROM etl_jobs")[0][0])
         # The fix: the bad entry is one that may be rejected.
         done = run(c, "retry-quarantined", "one", *at)
-        c.true("retry-quarantined", b"1 units of job 1 are given out again" in done.stdout, done.stdout)
-        run(c, "worker", *at, "--max-rejects", "1", wanted=3)
+        c.holds("retry-quarantined", b"1 units of job 1 are pending again" in done.stdout, done.stdout)
+        done = run(c, "worker", *at, "--max-rejects", "1", "--quiet", "--json", wanted=3)
+        c.equal("members of the summary", ["done", "handed_back", "failed", "quarantined", "lost", "records", "rejected"],
+                list(json.loads(done.stdout)))
         c.equal("loaded", 299, store.number("SELECT count(*) FROM proteins"))
         c.equal("rejects", 1, store.number("SELECT count(*) FROM rejects"))
         c.equal("the job", "completed", store.rows("SELECT state FROM etl_jobs")[0][0])
@@ -117,6 +108,7 @@ def job_quarantines_a_poisoned_unit(c):
         run(c, "worker", *at)
 
 
+@case
 def job_is_cancelled_and_resumed(c):
     """Workers hand their units back; nothing is given out until it is resumed; no entry is loaded twice."""
     path, _ = c.generate(3000)
@@ -130,7 +122,7 @@ def job_is_cancelled_and_resumed(c):
             wait_for("a unit is done", lambda: store.has_jobs() and store.number(
                 "SELECT count(*) FROM etl_job_units WHERE state='done'") > 0)
             done = run(c, "cancel", "one", *at)
-            c.true("cancel", b"'resume' goes on" in done.stdout, done.stdout)
+            c.holds("cancel", b"'etl-uniprot resume' resumes it" in done.stdout, done.stdout)
             code = working.wait(timeout=SECONDS)
         finally:
             working.kill()
@@ -140,11 +132,11 @@ def job_is_cancelled_and_resumed(c):
             c.equal("running units", 0, store.number("SELECT count(*) FROM etl_job_units WHERE state='running'"))
             c.equal("attempts", 0, store.number("SELECT sum(attempts) FROM etl_job_units"))
             landed = store.number("SELECT count(*) FROM landings")
-            c.true("a part is loaded", 0 < landed < 3000, landed)
+            c.holds("a part is loaded", 0 < landed < 3000, landed)
             done = run(c, "worker", *at)
-            c.true("a worker finds nothing", done.stdout.startswith(b"0 units done"), done.stdout)
+            c.holds("a worker finds nothing", done.stdout.startswith(b"0 units done"), done.stdout)
             status = run(c, "status", "one", *at).stdout.decode()
-            c.true("status", "'one' is cancelled" in status, status)
+            c.holds("status", "'one' is cancelled" in status, status)
             run(c, "resume", "one", *at)
         else:
             c.equal("the job", "cancelled", state)
@@ -154,6 +146,7 @@ def job_is_cancelled_and_resumed(c):
                 store.rows("SELECT count(DISTINCT accession), count(*) FROM landings"))
 
 
+@case
 def job_worker_drains_on_a_signal(c):
     """SIGTERM: the unit goes back with its progress, and the next worker ends the job."""
     path, _ = c.generate(3000)
@@ -177,6 +170,7 @@ def job_worker_drains_on_a_signal(c):
                 store.rows("SELECT count(DISTINCT accession), count(*) FROM landings"))
 
 
+@case
 def job_is_watched(c):
     """`status --watch` on a terminal: state, bar, units, the worker with its unit and heartbeat, until the job ends."""
     path, _ = c.generate(3000)
@@ -192,12 +186,11 @@ def job_is_watched(c):
                 if store.number(running) > 0:
                     break
                 working.send_signal(signal.SIGCONT)
-            terminal = Terminal(["sh", "-c", 'exec "$@" >&2', "sh", c.program.path, "status", "one", "--store", store.url,
-                                 "--watch"], 110)
+            terminal = Terminal(c.program, ["status", "one", "--store", store.url, "--watch"], 110, output=True)
             for part in ("job 1 'one' is ", r"\[#*-+\] [0-9.]+ %", r"units    \d+ pending, 1 running, \d+ done, 0 quaran",
                          "records/s, .* MB/s", rf":{working.pid}:.*unit \d+, \d+ records, last heartbeat .* s ago"):
                 terminal.wait_for(lambda lines, part=part: any(re.search(part, line) for line in lines))
-                c.true(part, True)
+                c.holds(part, True)
             working.send_signal(signal.SIGCONT)
             terminal.wait_for(lambda lines: any("'one' is completed" in line for line in lines))
             c.equal("exit code", 0, terminal.close())
@@ -206,22 +199,24 @@ def job_is_watched(c):
             working.kill()
 
 
+@case
 def job_survives_a_statement_that_hangs(c):
     """PostgreSQL: a trigger that sleeps for an hour, once."""
     path, _ = c.generate(50)
     for store in stores(c):
         if store.url.startswith("sqlite:"):
-            c.true("SQLite's statements wait for locks only", True)
+            c.holds("SQLite's statements wait for locks only", True)
             continue
         run(c, "ingest", c.file("empty.dat", b""), "--store", store.url)
-        store.run("CREATE SEQUENCE calls; CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF "
+        store.rows("CREATE SEQUENCE calls; CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF "
                   "nextval('calls') = 1 THEN PERFORM pg_sleep(3600); END IF; RETURN new; END$$; CREATE TRIGGER hang "
                   "BEFORE INSERT ON proteins FOR EACH ROW EXECUTE FUNCTION hang()")
         run(c, "ingest", path, "--store", store.url, "--job", "one", "--statement-timeout", "0.5")
         c.equal("entries", 50, store.number("SELECT count(*) FROM proteins"))
-        c.true("it hung", store.number("SELECT last_value FROM calls") > 50)
+        c.holds("it hung", store.number("SELECT last_value FROM calls") > 50)
 
 
+@case
 def job_says_that_a_file_cannot_be_cut(c):
     """A truncated gzip file: the units before the damage may be landed by then, and the job is not complete."""
     _, data = c.generate(2000, "good.dat.gz")
@@ -233,6 +228,7 @@ def job_says_that_a_file_cannot_be_cut(c):
         c.equal("running units", 0, store.number("SELECT count(*) FROM etl_job_units WHERE state='running'"))
 
 
+@case
 def job_commands_say_what_is_wrong(c):
     """Jobs that have ended or are unknown, other databases, other settings."""
     path, _ = c.generate(100)
@@ -250,8 +246,3 @@ def job_commands_say_what_is_wrong(c):
         c.says("another job of this name", done, "has other settings")
     done = run(c, "worker", "--store", "mysql://x", wanted=2)
     c.says("another database", done, "sqlite:PATH or postgresql://")
-
-
-CASES = (job_loads_what_ingest_loads, job_skips_unchanged_entries, job_quarantines_a_poisoned_unit,
-         job_is_watched, job_is_cancelled_and_resumed, job_worker_drains_on_a_signal, job_survives_a_statement_that_hangs,
-         job_says_that_a_file_cannot_be_cut, job_commands_say_what_is_wrong)

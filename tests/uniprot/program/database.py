@@ -5,7 +5,8 @@ import re
 import sqlite3
 import subprocess
 
-from support import SECONDS, accessions, count, loaded, rows, split
+from harness import SECONDS
+from uniprot_case import accessions, case, count, loaded, rows, split
 
 CHILDREN = ("accessions", "genes", "features", "cross_references", "keywords", "comments", "publications")
 COLUMNS = ("accession", "entry_name", "reviewed", "data_class", "organism", "taxonomy_id", "sequence", "length",
@@ -18,6 +19,7 @@ def dump(db, *tables):
                           for row in rows(db, f"SELECT * FROM {table}")) for table in tables or ("proteins",)}
 
 
+@case
 def schema(c):
     """The documented columns; types that SQL can compare; accession is unique."""
     path, data = c.generate(10)
@@ -44,14 +46,15 @@ def schema(c):
     writable = sqlite3.connect(db)
     try:
         writable.execute("INSERT INTO proteins SELECT * FROM proteins LIMIT 1")
-        c.true("a second row of an accession is refused", False)
+        c.holds("a second row of an accession is refused", False)
     except sqlite3.IntegrityError:
-        c.true("a second row of an accession is refused", True)
+        c.holds("a second row of an accession is refused", True)
     finally:
         writable.rollback()
         writable.close()
 
 
+@case
 def older_table(c):
     """A table that an earlier version made gets the columns that it lacks."""
     path, data = c.generate(10)
@@ -65,6 +68,7 @@ def older_table(c):
             rows(db, "SELECT count(*) n FROM proteins WHERE source IS NOT NULL AND loaded_at IS NOT NULL"))
 
 
+@case
 def kept_as_text(c):
     """What does not follow the format is kept as text, told once by kind, and gone when the entry was mended."""
     path, data = c.generate(5)
@@ -82,12 +86,13 @@ def kept_as_text(c):
         {"accession": accessions(data)[1], "file": str(bad), "line": line + 1, "kind": "GN", "text": "GN   Nam=a;"}],
         rows(db, "SELECT accession, file, line, kind, text FROM warnings ORDER BY line"))
     done = c.load(bad, "--restart", db=db)
-    c.true("told", b"2 parts of entries do not follow the format and were kept as text (FT 1, GN 1); the table 'warnings'"
+    c.holds("told", b"2 parts of entries do not follow the format and were kept as text (FT 1, GN 1); the table 'warnings'"
            in done.stdout, done.stdout)
     c.load(path, db=db)
     c.equal("after the mended file", [], rows(db, "SELECT * FROM warnings"))
 
 
+@case
 def twice(c):
     """Loading a file again changes nothing, neither in `proteins` nor in the tables of `full`."""
     path, _ = c.generate(60)
@@ -100,6 +105,7 @@ def twice(c):
     c.equal("twice in one run", before["proteins"], dump(db)["proteins"])
 
 
+@case
 def update(c):
     """A newer entry of the same accession replaces the older, with all that belongs to it."""
     path, data = c.generate(5)
@@ -117,18 +123,20 @@ def update(c):
     c.equal("keywords of the changed entry", [], left)
 
 
+@case
 def same_database(c):
     """Workers and batch size change nothing in the result."""
     path, _ = c.generate(150)
     c.load(path, "--tables", "full", "--workers", "1", db=c.db("one"))
     wanted = dump(c.folder / "one.sqlite", "proteins", *CHILDREN)
-    c.true("the tables of full have rows", all(wanted.values()), [name for name, found in wanted.items() if not found])
+    c.holds("the tables of full have rows", all(wanted.values()), [name for name, found in wanted.items() if not found])
     for options in (("--workers", "4"), ("--batch-size", "1"), ("--workers", "4", "--batch-size", "7"),
                     ("--batch-size", "100000"), ("--workers", "2", "--timeout", "1")):
         c.load(path, "--tables", "full", *options, db=c.db("other"))
         c.equal(" ".join(options), wanted, dump(c.folder / "other.sqlite", "proteins", *CHILDREN))
 
 
+@case
 def duplicates(c):
     """Of two entries with one accession the later one stays, in one file or in two, whatever the workers do."""
     _, data = c.generate(200)
@@ -143,6 +151,7 @@ def duplicates(c):
             c.equal(f"{len(files)} files, {workers} workers, batches of {size}: stale entries", 0, stale)
 
 
+@case
 def together(c):
     """Of two programs that load into one database at the same time, each loads all or says that it is locked."""
     one, data = c.generate(1500, "one.dat", "--seed", "1")
@@ -156,12 +165,13 @@ def together(c):
         if child.returncode == 0:
             c.equal("not there", set(), set(accessions(whole)) - set(loaded(db)))
         else:
-            c.true("exit code 1, and says that it is locked", child.returncode == 1 and "locked" in said, said)
+            c.holds("exit code 1, and says that it is locked", child.returncode == 1 and "locked" in said, said)
     c.equal("integrity", "ok", rows(db, "PRAGMA integrity_check")[0]["integrity_check"])
     c.load(one, two, db=db)
     c.equal("accessions", sorted({*accessions(data), *accessions(more)}), loaded(db))
 
 
+@case
 def filters(c):
     """--taxon and --reviewed keep what they say; what they drop is no reject."""
     _, data = c.generate(60)
@@ -173,7 +183,7 @@ def filters(c):
     path = c.file("mixed.dat", b"".join(entries))
     taxon = {accessions(e)[0] for e in entries if b"NCBI_TaxID=4242" in e}
     reviewed = {accessions(e)[0] for e in entries if re.match(rb"ID   \S+\s+Reviewed;", e)}
-    c.true("both kinds are there", taxon and reviewed and len(reviewed) < 60 and len(taxon) < 60)
+    c.holds("both kinds are there", taxon and reviewed and len(reviewed) < 60 and len(taxon) < 60)
     for options, wanted in ((("--taxon", "4242"), taxon), (("--reviewed",), reviewed),
                             (("--taxon", "4242", "--reviewed"), taxon & reviewed), (("--taxon", "4243"), set())):
         db = c.db()
@@ -182,6 +192,7 @@ def filters(c):
         c.equal(f"{' '.join(options)}: rejects", 0, count(db, "rejects"))
 
 
+@case
 def two_good_one_broken(c):
     """A file that is broken in itself does not keep the others from being loaded."""
     _, first = c.generate(30, "a.dat", "--seed", "1")
@@ -189,11 +200,8 @@ def two_good_one_broken(c):
     wanted = sorted({*accessions(first), *accessions(last)})
     for name, broken in (("random", bytes(range(256)) * 50), ("gzip", b"\x1f\x8b\x08" + bytes(range(200)))):
         db = c.db(name)
-        done = c.program.ingest(c.folder / "a.dat", c.file("b.dat", broken), c.folder / "c.dat", db=db)
+        done = c.ingest(c.folder / "a.dat", c.file("b.dat", broken), c.folder / "c.dat", db=db)
         c.code(f"with a broken file ({name})", done, 1, 3)
-        c.true(f"{name}: the broken file is named", b"b.dat" in done.stderr
+        c.holds(f"{name}: the broken file is named", b"b.dat" in done.stderr
                or any("b.dat" in row["file"] for row in rows(db, "SELECT file FROM rejects")), done.stderr.decode())
         c.equal(f"{name}: accessions", wanted, loaded(db))
-
-
-CASES = [schema, twice, update, same_database, duplicates, together, filters, two_good_one_broken, older_table, kept_as_text]

@@ -1,6 +1,5 @@
 """What an ingest leaves for the next one: kills, full disks, locks, changed files, dry runs, dead letters."""
 import contextlib
-import os
 import random
 import resource
 import signal
@@ -8,9 +7,10 @@ import sqlite3
 import subprocess
 import time
 
-from support import SECONDS, count, rows
+from harness import SECONDS, SOAK
+from uniprot_case import case, count, rows
 
-KILLS = 200 if os.environ.get("ETLPIPE_SOAK") else 20
+KILLS = 200 if SOAK else 20
 TABLES = ("proteins", "rejects", "accessions", "features", "publications")
 
 
@@ -38,7 +38,7 @@ def same(c, what, wanted, got):
     for table, expected in wanted.items():
         c.equal(f"{what}: rows of {table}", len(expected), len(got[table]))
         different = [(a, b) for a, b in zip(expected, got[table]) if a != b]
-        c.true(f"{what}: {table} as in an undisturbed ingest", not different, str(different[:1]))
+        c.holds(f"{what}: {table} as in an undisturbed ingest", not different, str(different[:1]))
 
 
 def undisturbed(c, path, bad):
@@ -48,6 +48,7 @@ def undisturbed(c, path, bad):
     return contents(db)
 
 
+@case
 def killed_at_any_moment(c):
     """SIGKILL, again and again, until the ingest ends: the database equals that of an undisturbed one."""
     path, bad = release(c)
@@ -69,12 +70,13 @@ def killed_at_any_moment(c):
                 child.send_signal(signal.SIGKILL)
                 child.communicate()
                 done += 1
-        c.true(f"seed {seed}: ends well", child.returncode in (0, 3), child.returncode)
+        c.holds(f"seed {seed}: ends well", child.returncode in (0, 3), child.returncode)
         resumed += b'"resumed":true' in out
         same(c, f"seed {seed}", wanted, contents(db))
-    c.true("some ingests went on where they were", resumed > 0)
+    c.holds("some ingests went on where they were", resumed > 0)
 
 
+@case
 def full_disk(c):
     """A file that may not grow fails the ingest; with room again it goes on, and nothing is missing."""
     path, bad = release(c, 3000)
@@ -83,15 +85,16 @@ def full_disk(c):
 
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20))
-    done = c.program.ingest(path, "--tables", "full", "--batch-size", 100, db=db, preexec_fn=limit)
+    done = c.ingest(path, "--tables", "full", "--batch-size", 100, db=db, preexec_fn=limit)
     c.code("no room", done, 1)
-    c.true("a part is there", 0 < count(db) < 3000 - bad, count(db))
-    done = c.program.ingest(path, "--tables", "full", "--batch-size", 100, "--json", db=db)
+    c.holds("a part is there", 0 < count(db) < 3000 - bad, count(db))
+    done = c.ingest(path, "--tables", "full", "--batch-size", 100, "--json", db=db)
     c.code("with room", done, 0, 3)
-    c.true("goes on", b'"resumed":true' in done.stdout)
+    c.holds("goes on", b'"resumed":true' in done.stdout)
     same(c, "full disk", wanted, contents(db))
 
 
+@case
 def locked_by_another(c):
     """A database that another process keeps locked: the ingest waits and tries, gives up, and goes on later."""
     path, bad = release(c, 3000)
@@ -107,10 +110,11 @@ def locked_by_another(c):
         other.execute("BEGIN IMMEDIATE")
         time.sleep(1)  # not for a race: so long it has to wait
         other.execute("ROLLBACK")
-    c.true("waits for the lock and ends well", child.wait(timeout=SECONDS) == 3, child.stderr.read().decode())
+    c.holds("waits for the lock and ends well", child.wait(timeout=SECONDS) == 3, child.stderr.read().decode())
     same(c, "locked", wanted, contents(db))
 
 
+@case
 def begins_anew(c):
     """A finished ingest is not resumed but updates; --restart makes one of an unfinished one."""
     path, bad = release(c, 1000)
@@ -118,20 +122,21 @@ def begins_anew(c):
     first = c.load(path, "--json", db=db, wanted=3)
     again = c.load(path, "--json", db=db, wanted=3)
     for what, done in (("first", first), ("again", again)):
-        c.true(f"{what}: not resumed", b'"resumed":false' in done.stdout)
-        c.true(f"{what}: all of it", b'"extracted":1000' in done.stdout)
+        c.holds(f"{what}: not resumed", b'"resumed":false' in done.stdout)
+        c.holds(f"{what}: all of it", b'"extracted":1000' in done.stdout)
     c.equal("entries", 1000 - bad, count(db))
     c.equal("rejects", bad, count(db, "rejects"))
     c.equal("dead letters", bad, count(db, "etl_dead_letters"))
 
     c.load(path, "--max-rejects", 1, "--batch-size", 10, db=db, wanted=1)
     done = c.load(path, "--batch-size", 10, "--json", db=db, wanted=3)
-    c.true("an unfinished one is resumed", b'"resumed":true' in done.stdout)
+    c.holds("an unfinished one is resumed", b'"resumed":true' in done.stdout)
     c.load(path, "--max-rejects", 1, "--batch-size", 10, db=db, wanted=1)
     done = c.load(path, "--restart", "--json", db=db, wanted=3)
-    c.true("but not with --restart", b'"resumed":false' in done.stdout and b'"extracted":1000' in done.stdout)
+    c.holds("but not with --restart", b'"resumed":false' in done.stdout and b'"extracted":1000' in done.stdout)
 
 
+@case
 def changed_file(c):
     """An unfinished ingest of a file that has changed is refused, with the remedy; nothing is written."""
     path, _ = release(c, 1000)
@@ -154,19 +159,21 @@ def contents_of_proteins(db):
     return rows(db, "SELECT * FROM proteins ORDER BY 1")
 
 
+@case
 def dry_run(c):
     """Everything is checked, nothing is written, and no checkpoint is touched."""
     path, bad = release(c, 1000)
     db = c.db()
     done = c.load(path, "--dry-run", "--json", db=db, wanted=3)
-    c.true("rejects are counted", f'"rejected":{bad}'.encode() in done.stdout, done.stdout)
-    c.true("there is no database", not db.exists())
+    c.holds("rejects are counted", f'"rejected":{bad}'.encode() in done.stdout, done.stdout)
+    c.holds("there is no database", not db.exists())
     c.load(path, "--max-rejects", 1, "--batch-size", 10, db=db, wanted=1)
     before = db.read_bytes()
     c.load(path, "--dry-run", db=db, wanted=3)
-    c.true("an unfinished one is untouched", db.read_bytes() == before)
+    c.holds("an unfinished one is untouched", db.read_bytes() == before)
 
 
+@case
 def dead_letters(c):
     """Rejected entries as they were, in a file: mended, they can be loaded."""
     path, bad = release(c, 1000)
@@ -174,12 +181,9 @@ def dead_letters(c):
     c.load(path, "--rejects", letters, db=db, wanted=3)
     text = letters.read_bytes()
     c.equal("entries in the file", bad, text.count(b"\n//\n"))
-    c.true("as they were", all(part in path.read_bytes() for part in text.split(b"\n//\n")))
+    c.holds("as they were", all(part in path.read_bytes() for part in text.split(b"\n//\n")))
     mended = c.file("mended.dat", text.replace(b"\nSX   SEQUENCE", b"\nSQ   SEQUENCE"))
     c.load(mended, db=db)
     c.equal("all entries", 1000, count(db))
     done = c.load(path, "--rejects", c.folder / "none" / "letters.dat", db=db, wanted=1)
     c.says("a file that cannot be made", done, "letters.dat")
-
-
-CASES = [killed_at_any_moment, full_disk, locked_by_another, begins_anew, changed_file, dry_run, dead_letters]

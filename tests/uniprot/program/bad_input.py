@@ -5,7 +5,8 @@ import random
 import re
 import subprocess
 
-from support import accessions, count, loaded, message, rows, split
+from harness import message
+from uniprot_case import accessions, case, count, loaded, rows, split
 
 # Bytes; what is read is larger. A sanitizer needs memory of its own.
 RSS_LIMIT = (1200 if os.environ.get("ETLPIPE_SANITIZE") else 400) << 20
@@ -27,6 +28,7 @@ def mixed(c, good, bad, name="mixed.dat"):
     return path, [n for i, n in enumerate(names) if i not in at], [n for i, n in enumerate(names) if i in at]
 
 
+@case
 def rejects(c):
     """Each broken entry has one row in `rejects`: file, line, accession, reason. The good ones are loaded."""
     path, good, bad = mixed(c, 40, 3)
@@ -42,12 +44,13 @@ def rejects(c):
         spans[accessions(entry)[0]] = range(line, line + lines)
         line += lines
     for row in found:
-        c.true(f"line of {row['accession']} in {spans[row['accession']]}",
+        c.holds(f"line of {row['accession']} in {spans[row['accession']]}",
                row["line"] in spans[row["accession"]], row["line"])
-        c.true(f"reason of {row['accession']} names SQ", "SQ" in row["reason"], row["reason"])
-    c.true("the end says how many", re.search(rb"\b3\b", done.stderr + done.stdout), message(done))
+        c.holds(f"reason of {row['accession']} names SQ", "SQ" in row["reason"], row["reason"])
+    c.holds("the end says how many", re.search(rb"\b3\b", done.stderr + done.stdout), message(done))
 
 
+@case
 def rejects_again(c):
     """Loading a file with rejects again, or the repaired file, leaves no double or stale rows of it."""
     path, good, bad = mixed(c, 10, 2)
@@ -58,18 +61,20 @@ def rejects_again(c):
     c.equal("rejects after the second time", len(bad), count(db, "rejects"))
 
 
+@case
 def strict(c):
     """--strict ends at the first broken entry with 1 and says where."""
     path, good, bad = mixed(c, 3000, 1)
     db = c.db()
     done = c.load(path, "--strict", "--batch-size", "10", db=db, wanted=1)
     c.says("--strict", done, rf"mixed\.dat|{bad[0]}")
-    c.true("it stopped", count(db) < len(good), count(db))
-    c.true("only good entries", set(loaded(db)) <= set(good))
+    c.holds("it stopped", count(db) < len(good), count(db))
+    c.holds("only good entries", set(loaded(db)) <= set(good))
     clean, _ = c.generate(20, "clean.dat")
     c.load(clean, "--strict", db=c.db("clean"))
 
 
+@case
 def budget(c):
     """--max-rejects: as many are accepted, one more is a failure; per cent of what was read."""
     path, good, bad = mixed(c, 98, 2)
@@ -80,9 +85,10 @@ def budget(c):
             c.equal(f"{value}: loaded", sorted(good), loaded(db))
             c.equal(f"{value}: rejects", len(bad), count(db, "rejects"))
         else:
-            c.true(f"{value}: has a message", done.stderr.strip())
+            c.holds(f"{value}: has a message", done.stderr.strip())
 
 
+@case
 def line_ends(c):
     """LF, CR LF and CR give the same rows; a byte order mark is skipped."""
     path, data = c.generate(20)
@@ -99,6 +105,7 @@ def line_ends(c):
         c.equal(f"{name}: inspect", len(wanted), len(done.stdout.splitlines()))
 
 
+@case
 def odd_bytes(c):
     """A NUL byte or broken UTF-8 is a reject that says so, or kept whole; the neighbours are loaded."""
     _, data = c.generate(3)
@@ -106,16 +113,17 @@ def odd_bytes(c):
     names = accessions(data)
     for what, byte, words in (("NUL", b"\0", "NUL"), ("broken UTF-8", b"\xff\xfe", "UTF-8")):
         db = c.db()
-        done = c.program.ingest(c.file("odd.dat", first + second.replace(b"DE   ", b"DE   " + byte, 1) + third), db=db)
+        done = c.ingest(c.file("odd.dat", first + second.replace(b"DE   ", b"DE   " + byte, 1) + third), db=db)
         c.code(what, done, 0, 3)
-        c.true(f"{what}: the neighbours are loaded", {names[0], names[2]} <= set(loaded(db)), loaded(db))
+        c.holds(f"{what}: the neighbours are loaded", {names[0], names[2]} <= set(loaded(db)), loaded(db))
         reasons = [row["reason"] for row in rows(db, "SELECT reason FROM rejects")]
         c.equal(f"{what}: loaded or rejected", 3, count(db) + len(reasons))
-        c.true(f"{what}: the reason names it", all(words in reason for reason in reasons), reasons)
+        c.holds(f"{what}: the reason names it", all(words in reason for reason in reasons), reasons)
         broken = rows(db, "SELECT accession FROM proteins WHERE json_valid(entry_json) = 0")
         c.equal(f"{what}: broken JSON", [], broken)
 
 
+@case
 def fuzzed(c):
     """Bytes changed, dropped or doubled at random: no crash, and every entry is loaded or rejected."""
     _, data = c.generate(20)
@@ -128,11 +136,12 @@ def fuzzed(c):
             broken[at:at + kind] = bytes(chance.randrange(256) for _ in range(chance.randrange(3)))
         path = c.file("fuzzed.dat", bytes(broken))
         db = c.db()
-        done = c.program.ingest(path, db=db)
+        done = c.ingest(path, db=db)
         c.code(f"round {round_}", done, 0, 3)
-        c.true(f"round {round_}: entries", count(db) + count(db, "rejects") >= 15, (count(db), count(db, "rejects")))
+        c.holds(f"round {round_}: entries", count(db) + count(db, "rejects") >= 15, (count(db), count(db, "rejects")))
 
 
+@case
 def long_line(c):
     """A line of 200,000 characters is read whole."""
     _, data = c.generate(2)
@@ -149,7 +158,7 @@ def long_line(c):
         c.load(c.file(f"{name}.dat", b"".join(lines) + second), db=db)
         c.equal(f"{name}: accessions", sorted(accessions(data)), loaded(db))
         stored = rows(db, "SELECT entry_json FROM proteins WHERE accession = ?", accessions(first)[0])
-        c.true(f"{name}: the whole line is there", stored and word.decode() in stored[0]["entry_json"])
+        c.holds(f"{name}: the whole line is there", stored and word.decode() in stored[0]["entry_json"])
 
 
 def peak(c, *arguments, stdin=subprocess.DEVNULL):
@@ -165,11 +174,12 @@ def peak(c, *arguments, stdin=subprocess.DEVNULL):
 def bounded(c, what, *arguments, **options):
     """A run on something endless ends with a clear error, in bounded memory."""
     code, said, memory = peak(c, *arguments, **options)
-    c.true(f"{what}: exit code 1 or 3", code in (1, 3), f"{code}: {said[-300:]}")
-    c.true(f"{what}: peak memory below {RSS_LIMIT >> 20} MiB", memory < RSS_LIMIT, f"{memory >> 20} MiB")
-    c.true(f"{what}: has a message of bounded length", 0 < len(said) < 100_000, f"{len(said)} bytes")
+    c.holds(f"{what}: exit code 1 or 3", code in (1, 3), f"{code}: {said[-300:]}")
+    c.holds(f"{what}: peak memory below {RSS_LIMIT >> 20} MiB", memory < RSS_LIMIT, f"{memory >> 20} MiB")
+    c.holds(f"{what}: has a message of bounded length", 0 < len(said) < 100_000, f"{len(said)} bytes")
 
 
+@case
 def zeros(c):
     """600 MB of zero bytes: as a file, on standard input and packed."""
     path = c.folder / "zeros.dat"
@@ -186,6 +196,7 @@ def zeros(c):
     bounded(c, "gzip", "ingest", c.folder / "zeros.gz", "--db", c.db())
 
 
+@case
 def endless_entry(c):
     """600 MB of CC lines and no //: the entry is refused, the memory bounded."""
     with gzip.open(c.folder / "endless.gz", "wb", 1) as file:
@@ -197,17 +208,19 @@ def endless_entry(c):
     c.equal("loaded", 0, count(c.folder / "x.sqlite"))
 
 
+@case
 def empty(c):
     """Nothing in, nothing loaded, no crash: a file, standard input, gzip of nothing, blank lines."""
     for name, data in (("empty", b""), ("packed", gzip.compress(b"")), ("blank", b"\n\n\n")):
         db = c.db(name)
-        done = c.program.ingest(c.file(name, data), db=db)
+        done = c.ingest(c.file(name, data), db=db)
         c.code(name, done, 0, 1, 3)
         c.equal(f"{name}: loaded", 0, count(db))
-        c.true(f"{name}: says that there is nothing", done.stderr.strip())
-    c.code("standard input", c.program.ingest("-", db=c.db(), input=b""), 0, 1)
+        c.holds(f"{name}: says that there is nothing", done.stderr.strip())
+    c.code("standard input", c.ingest("-", db=c.db(), input=b""), 0, 1)
 
 
+@case
 def other_kinds(c):
     """Files that are not Swiss-Prot: nothing is loaded, and that is an error with a message."""
     noise = random.Random(1).randbytes(100_000)
@@ -216,12 +229,13 @@ def other_kinds(c):
              "x.xml": b"<?xml version='1.0'?>\n<uniprot>\n</uniprot>\n"}
     for name, data in kinds.items():
         db = c.db(name)
-        done = c.program.ingest(c.file(name, data), db=db)
+        done = c.ingest(c.file(name, data), db=db)
         c.code(name, done, 1, 3)
         c.equal(f"{name}: loaded", 0, count(db))
-        c.true(f"{name}: has a message of bounded length", 0 < len(done.stderr) < 20_000, f"{len(done.stderr)} bytes")
+        c.holds(f"{name}: has a message of bounded length", 0 < len(done.stderr) < 20_000, f"{len(done.stderr)} bytes")
 
 
+@case
 def truncated_entry(c):
     """A file cut anywhere in its last entry: the last is a reject unless it is whole or absent."""
     _, data = c.generate(4)
@@ -238,13 +252,14 @@ def truncated_entry(c):
     len(data) - 2,
      len(data) - 1]:
         db = c.db()
-        done = c.program.ingest(c.file("cut.dat", data[:cut]), db=db)
+        done = c.ingest(c.file("cut.dat", data[:cut]), db=db)
         whole = cut >= len(data) - 1
         c.code(f"cut at {cut - start} of {len(entries[-1])}", done, 0 if cut == start or whole else 3)
         c.equal(f"cut at {cut - start}: loaded", sorted(names if whole else names[:-1]), loaded(db))
         c.equal(f"cut at {cut - start}: rejects", 0 if cut == start or whole else 1, count(db, "rejects"))
 
 
+@case
 def truncated_gzip(c):
     """A gzip file cut anywhere, or with one bit changed, is an error that says so; no entry of it is wrong."""
     _, data = c.generate(300)
@@ -254,13 +269,13 @@ def truncated_gzip(c):
                           ("last byte", packed[:-1]), ("crc", packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:]),
                           ("size", packed[:-1] + bytes([packed[-1] ^ 1])), ("garbage", packed + b"garbage after it")):
         db = c.db()
-        done = c.program.ingest(c.file("cut.gz", content), db=db)
+        done = c.ingest(c.file("cut.gz", content), db=db)
         c.code(what, done, *((0, 1, 3) if what == "garbage" else (1, 3)))
         reasons = [row["reason"] for row in rows(db, "SELECT reason FROM rejects")] if count(db, "rejects") else []
         said = " | ".join([message(done), *reasons])
         if what != "garbage":
             words = "gzip|truncat|corrupt|crc|damaged|end of (file|stream|input)"
-            c.true(f"{what}: says so", re.search(words, said, re.I), said)
+            c.holds(f"{what}: says so", re.search(words, said, re.I), said)
         found = {row["accession"]: row["entry_json"] for row in rows(db, "SELECT * FROM proteins")} if count(db) else {}
         c.equal(f"{what}: wrong entries", [], [name for name, entry in found.items() if wanted.get(name) != entry])
 
@@ -270,7 +285,3 @@ def rows_of(c, data):
     db = c.db("plain")
     c.load(c.file("plain.dat", data), db=db)
     return rows(db, "SELECT accession, entry_json FROM proteins")
-
-
-CASES = [rejects, rejects_again, strict, budget, line_ends, odd_bytes, fuzzed, long_line, zeros, endless_entry, empty,
-         other_kinds, truncated_entry, truncated_gzip]

@@ -7,9 +7,8 @@ import signal
 import subprocess
 import termios
 
-from support import accessions, count, loaded, rows
-
-from program_cases.output import ledgers
+from program.output import ledgers
+from uniprot_case import accessions, case, count, loaded, rows
 
 FED = 8 << 20  # bytes; all but what a pipe holds (64 KiB) was read by the program once they are written
 
@@ -29,9 +28,9 @@ def stopped(c, number, *options):
         child.send_signal(number)
         try:
             output = child.communicate(timeout=60)
-            c.true(f"{number.name}: ends while its input is open", True)
+            c.holds(f"{number.name}: ends while its input is open", True)
         except subprocess.TimeoutExpired:
-            c.true(f"{number.name}: ends while its input is open", False)
+            c.holds(f"{number.name}: ends while its input is open", False)
             child.kill()
             output = child.communicate()
     done = subprocess.CompletedProcess(child.args, child.returncode, *output)
@@ -39,6 +38,7 @@ def stopped(c, number, *options):
     return fed, db, done
 
 
+@case
 def interrupted(c):
     """SIGINT and SIGTERM: exit code 4; what was read is in the database, without a gap, and nothing half.
 
@@ -49,12 +49,13 @@ def interrupted(c):
         names = accessions(fed[:fed.rindex(b"\n//\n") + 4])
         found = next(ledgers(json.loads(done.stdout)), {})
         read, refused = found.get("loaded", 0), found.get("abandoned", 0)
-        c.true(f"{number.name}: entries were read", read > 0, found)
+        c.holds(f"{number.name}: entries were read", read > 0, found)
         c.equal(f"{number.name}: read", found.get("extracted"), read + refused)
-        c.true(f"{number.name}: at most one given up", refused <= 1, found)
+        c.holds(f"{number.name}: at most one given up", refused <= 1, found)
         c.equal(f"{number.name}: all that was read is there", sorted(set(names[:read])), loaded(db))
 
 
+@case
 def resumed(c):
     """After an interrupted run, the same file loads as if nothing had happened."""
     fed, db, _ = stopped(c, signal.SIGINT)
@@ -65,6 +66,7 @@ def resumed(c):
     c.equal("rows", count(c.folder / "fresh.sqlite"), count(db))
 
 
+@case
 def killed(c):
     """SIGKILL in the midst of it leaves a sound database of whole batches; the next run loads all."""
     _, data = c.generate(2000)
@@ -80,11 +82,12 @@ def killed(c):
         child.wait()
     if count(db):
         c.equal("integrity", "ok", rows(db, "PRAGMA integrity_check")[0]["integrity_check"])
-    c.true("only what was fed", set(loaded(db)) <= set(accessions(data)))
+    c.holds("only what was fed", set(loaded(db)) <= set(accessions(data)))
     c.load(c.file("whole.dat", data), db=db)
     c.equal("accessions", sorted(accessions(data)), loaded(db))
 
 
+@case
 def waiting(c):
     """SIGINT while nothing has come yet ends it too."""
     read, write = os.pipe()
@@ -99,9 +102,9 @@ def waiting(c):
         child.communicate(timeout=60)
         c.equal("exit code", 4, child.returncode)
         # Read ahead it is; whether it was taken from there before the signal came is a race.
-        c.true("no more than the whole entry is there", count(c.folder / "x.sqlite") <= 1)
+        c.holds("no more than the whole entry is there", count(c.folder / "x.sqlite") <= 1)
     except subprocess.TimeoutExpired:
-        c.true("ends while its input is open", False)
+        c.holds("ends while its input is open", False)
         child.kill()
         child.communicate()
     os.close(write)
@@ -112,6 +115,3 @@ def queued(descriptor):
     size = array.array("i", [0])
     fcntl.ioctl(descriptor, termios.FIONREAD, size)
     return size[0]
-
-
-CASES = [interrupted, resumed, killed, waiting]

@@ -7,14 +7,24 @@ import re
 import subprocess
 import threading
 
-from support import accessions, count, loaded, message, rows, split
+from command_line import agrees
+from harness import message
+from uniprot_case import accessions, case, count, loaded, rows, split
 
 
+@case
+def command_line(c):
+    with_jobs = ["worker", "jobs", "status", "cancel", "resume", "retry-quarantined"]
+    help_text = c.program.run("--help").stdout.decode()
+    agrees(c, ["ingest", "inspect", "count", "generate", *(with_jobs if "retry-quarantined" in help_text else [])])
+
+
+@case
 def help_texts(c):
     """--help of the program and of each command names what there is, on standard output."""
     words = {(): ["ingest", "inspect", "count", "generate"],
              ("inspect",): ["--format", "fasta", "ndjson", "--pretty", "--range"], ("count",): ["FILE"],
-             ("ingest",): ["--db", "--workers", "--batch-size", "--strict", "--max-rejects", "--taxon", "--reviewed",
+             ("ingest",): ["--store", "--workers", "--batch-size", "--strict", "--max-rejects", "--taxon", "--reviewed",
                            "--tables", "--quiet", "--json", "--timeout"],
              ("generate",): ["--entries", "--out", "--seed"]}
     for command, wanted in words.items():
@@ -24,6 +34,7 @@ def help_texts(c):
         c.equal(f"{command} --help lacks", [], missing)
 
 
+@case
 def usage(c):
     """What is not understood ends with 2, a message, and nothing done."""
     good, _ = c.generate(3)
@@ -41,13 +52,14 @@ def usage(c):
         try:
             done = c.program.run(*arguments, timeout=30)
         except subprocess.TimeoutExpired:
-            c.true(f"{what}: ends", False)
+            c.holds(f"{what}: ends", False)
             continue
         c.code(what, done, 2)
-        c.true(f"{what}: has a message", done.stderr.strip())
-    c.true("no database was made", not db.exists())
+        c.holds(f"{what}: has a message", done.stderr.strip())
+    c.holds("no database was made", not db.exists())
 
 
+@case
 def missing_file(c):
     """A missing file is named before anything is loaded; so is a missing folder for the database."""
     good, _ = c.generate(3)
@@ -58,16 +70,17 @@ def missing_file(c):
     done = c.program.run("inspect", c.folder / "gone.dat", "--format", "ndjson")
     c.code("inspect a missing file", done, 2)
     c.says("inspect a missing file", done, r"gone\.dat")
-    done = c.program.ingest(good, db=c.folder / "nowhere" / "x.sqlite")
+    done = c.ingest(good, db=c.folder / "nowhere" / "x.sqlite")
     c.code("database in a missing folder", done, 1, 2)
     c.says("database in a missing folder", done, "nowhere")
-    done = c.program.ingest(good, db=c.folder)
+    done = c.ingest(good, db=c.folder)
     c.code("a folder as database", done, 1, 2)
-    done = c.program.ingest(c.folder, db=db)
+    done = c.ingest(c.folder, db=db)
     c.code("a folder as input", done, 1, 2)
-    c.true("a folder as input: has a message", done.stderr.strip())
+    c.holds("a folder as input: has a message", done.stderr.strip())
 
 
+@case
 def standard_input(c):
     """- is standard input, plain or gzip, and gives what the file gives."""
     path, data = c.generate(40)
@@ -87,6 +100,7 @@ def feed(path, data):
     threading.Thread(target=write, daemon=True).start()
 
 
+@case
 def named_pipe(c):
     """A FIFO is opened once and read to its end; so is the pipe of a shell's <(...)."""
     _, data = c.generate(300)
@@ -100,10 +114,11 @@ def named_pipe(c):
             c.load(path, db=db, pass_fds=(read,), timeout=60)
             c.equal(f"{name}: accessions", sorted(accessions(data)), loaded(db))
         except subprocess.TimeoutExpired:
-            c.true(f"{name}: ends", False)
+            c.holds(f"{name}: ends", False)
     os.close(read)
 
 
+@case
 def gzip_by_content(c):
     """gzip is known by its first bytes, not by its name; several members are one stream."""
     _, data = c.generate(30)
@@ -116,6 +131,7 @@ def gzip_by_content(c):
         c.equal(f"accessions of {name}", sorted(accessions(data)), loaded(db))
 
 
+@case
 def odd_names(c):
     """Files whose names have blanks, quotes, letters beyond ASCII or a leading hyphen."""
     _, data = c.generate(2)
@@ -126,6 +142,7 @@ def odd_names(c):
         c.equal(f"rejects.file of {name}", [str(path)], [row["file"] for row in rows(db, "SELECT file FROM rejects")])
 
 
+@case
 def inspect_formats(c):
     """ndjson, json, fasta and dat of the same file agree; several files come in the order of the arguments."""
     path, data = c.generate(25)
@@ -145,37 +162,47 @@ def inspect_formats(c):
     c.equal("two files", data + more, c.program.run("inspect", path, other, "--format", "dat").stdout)
 
 
+@case
 def environment(c):
     """What no option says is taken from the environment; a bad variable is an error of usage that names it."""
     path, data = c.generate(30)
 
     def batches(*options, **variables):
-        done = c.program.ingest(path, "--restart", "--json", *options, db=c.db(), env={**os.environ, **variables})
+        done = c.ingest(path, "--restart", "--json", *options, db=c.db(), env={**os.environ, **variables})
         c.code(f"{options} {variables}", done, 0)
         return sum(json.loads(done.stdout)["flushes"].values())
 
-    c.true("a batch of all", batches() < 3)
-    c.true("batches of 10", batches(ETLPIPE_BATCH_SIZE="10") >= 3)
-    c.true("the option goes before", batches("--batch-size", "1000", ETLPIPE_BATCH_SIZE="10") < 3)
+    c.holds("a batch of all", batches() < 3)
+    c.holds("batches of 10", batches(ETLPIPE_BATCH_SIZE="10") >= 3)
+    c.holds("the option goes before", batches("--batch-size", "1000", ETLPIPE_BATCH_SIZE="10") < 3)
+    db = c.db("named")
+    done = c.program.run("ingest", path, env={**os.environ, "DATABASE_URL": f"sqlite:{db}"})
+    c.code("the database of DATABASE_URL", done, 0)
+    c.equal("loaded", sorted(accessions(data)), loaded(db))
+    db = c.db("former")
+    c.code("the former name of --store", c.program.run("ingest", path, "--db", db, env={**os.environ, "DATABASE_URL": "mysql://x"}), 0)
+    c.equal("loaded", 30, count(db))
     batches(ETLPIPE_MAX_MEMORY_MB="1", ETLPIPE_WORKERS="1", ETLPIPE_TIMEOUT_MS="500")
     for command in ("ingest", path, "--db", c.db()), ("inspect", path):
         done = c.program.run(*command, env={**os.environ, "ETLPIPE_WORKERS": "many"})
         c.code(command[0], done, 2)
         c.says(command[0], done, "ETLPIPE_WORKERS")
-        c.true(f"{command[0]} --help says so", b"ETLPIPE_WORKERS" in c.program.run(command[0], "--help").stdout)
+        c.holds(f"{command[0]} --help says so", b"ETLPIPE_WORKERS" in c.program.run(command[0], "--help").stdout)
 
 
+@case
 def pretty(c):
     """--pretty is the same JSON, with a member a line."""
     path, data = c.generate(3)
     plain = json.loads(c.program.run("inspect", path, "--format", "json").stdout)
     done = c.program.run("inspect", path, "--format", "json", "--pretty")
     c.equal("the same", plain, json.loads(done.stdout))
-    c.true("a member a line", b'{\n  "accession": "' + accessions(data)[0].encode() + b'",\n  "accessions": [\n    "' in done.stdout,
+    c.holds("a member a line", b'{\n  "accession": "' + accessions(data)[0].encode() + b'",\n  "accessions": [\n    "' in done.stdout,
            done.stdout[:200])
     c.code("of ndjson", c.program.run("inspect", path, "--pretty"), 2)
 
 
+@case
 def ranges(c):
     """--range gives entries of each file by number; count tells how many there are, without a parse."""
     path, data = c.generate(25)
@@ -193,9 +220,12 @@ def ranges(c):
     done = c.program.run("count", path, odd, c.file("none.dat", b""))
     c.code("count", done, 0)
     c.equal("counts", f"25 {path}\n25 {odd}\n0 {c.folder}/none.dat\n50 in all\n".encode(), done.stdout)
+    done = c.program.run("count", path, "--json")
+    c.equal("count --json", {"file": str(path), "entries": 25}, json.loads(done.stdout))
     c.code("count of what is not there", c.program.run("count", c.folder / "missing"), 2)
 
 
+@case
 def inspect_rejects(c):
     """A broken entry between good ones: the others are printed, it is named on standard error."""
     _, data = c.generate(3)
@@ -212,13 +242,14 @@ def inspect_rejects(c):
     c.equal("json of nothing", [], json.loads(nothing))
 
 
+@case
 def generate(c):
     """A seed decides the bytes; the output is good, and packed if its name ends in .gz."""
     path, data = c.generate(200)
     c.equal("entries", 200, len(split(data)))
     c.equal("accessions differ", 200, len(set(accessions(data))))
     c.equal("same seed", c.generate(50, "a", "--seed", "5")[1], c.generate(50, "b", "--seed", "5")[1])
-    c.true("another seed", c.generate(50, "a", "--seed", "5")[1] != c.generate(50, "b", "--seed", "6")[1])
+    c.holds("another seed", c.generate(50, "a", "--seed", "5")[1] != c.generate(50, "b", "--seed", "6")[1])
     packed = c.generate(50, "x.gz", "--seed", "5")[1]
     c.equal("x.gz is gzip", b"\x1f\x8b", packed[:2])
     c.equal("x.gz unpacked", c.generate(50, "a", "--seed", "5")[1], gzip.decompress(packed))
@@ -232,6 +263,7 @@ def generate(c):
     c.says("out to a full device", done, "space|full|write")
 
 
+@case
 def checksums(c):
     """CRC64 and MD5 of what is generated are right: one residue changed, and the entry is rejected."""
     _, data = c.generate(1)
@@ -241,8 +273,4 @@ def checksums(c):
     done = c.load(changed, db=c.db(), wanted=3)
     c.equal("loaded", 0, count(c.folder / "x.sqlite"))
     reasons = [row["reason"] for row in rows(c.folder / "x.sqlite", "SELECT reason FROM rejects")]
-    c.true("the reason names the CRC", len(reasons) == 1 and "CRC" in reasons[0], reasons or message(done))
-
-
-CASES = [help_texts, usage, missing_file, standard_input, named_pipe, gzip_by_content, odd_names, inspect_formats,
-         environment, pretty, ranges, inspect_rejects, generate, checksums]
+    c.holds("the reason names the CRC", len(reasons) == 1 and "CRC" in reasons[0], reasons or message(done))

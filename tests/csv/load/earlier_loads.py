@@ -1,0 +1,185 @@
+"""What a load finds of earlier loads: files, tables and rejected rows."""
+import contextlib
+import json
+import shutil
+import sqlite3
+import subprocess
+
+from csv_case import case
+
+
+@case
+def changed_files(c):
+    """A file that has changed since is not loaded twice, unless it goes by the key."""
+    pattern = c.files(2, 100)
+    c.load(pattern, "--create", "--key", "id")
+    changed = c.folder / "data" / "f000.csv"
+    changed.write_text(changed.read_text().replace("sku-5,", "other,"))
+    summary, error = c.load(pattern, wanted=1)
+    c.has(error, "f000.csv", "has changed since it was loaded", "--restart")
+    c.equal("states", ["loaded before", "failed"], sorted((r["state"] for r in summary["results"]), reverse=True))
+    c.load(pattern, "--on-conflict", "update")
+    c.equal("updated", 200, len(c.rows()))
+    c.equal("new values", 1, c.rows("SELECT count(*) FROM t WHERE sku = 'other'")[0][0])
+    summary, _ = c.load(pattern, "--restart", wanted=3)
+    c.equal("every row is there already", 200, summary["rows"]["rejected"])
+
+
+@case
+def dropped_tables(c):
+    """A table that was dropped and made again is another one: nothing has been loaded into it."""
+    (c.folder / "a.csv").write_text("id,zip\n1,94107\n2,94108\n")
+    (c.folder / "b.csv").write_text("id,zip\n3,94109\n")
+    copy = c.folder / "copy.db"
+    with c.server() as (url, _):
+        def do(into, sql):
+            if into:
+                return c.psql(into, sql)
+            c.sql(sql)
+
+        for into in (None, url):
+            rows = (lambda: c.rows("SELECT count(*) FROM t")[0][0]) if into is None else (lambda: int(c.psql(url, "SELECT count(*) FROM t")))
+            c.load("a.csv", "b.csv", "--create", into=into)
+            c.equal("loaded before", 2, c.load("a.csv", "b.csv", into=into)[0]["loaded_before"])
+            do(into, "DROP TABLE t")
+            c.load("a.csv", "--create", into=into)
+            c.equal("loaded again", 2, rows())
+            c.equal("and only once", 1, c.load("a.csv", into=into)[0]["loaded_before"])
+            c.load("b.csv", into=into)
+            c.equal("also the other file", 3, rows())
+            do(into, "DROP TABLE t; CREATE TABLE t (id bigint, zip text, more text)")
+            c.load("a.csv", into=into)
+            c.equal("into one that others made", 2, rows())
+            do(into, "DELETE FROM t; ALTER TABLE t RENAME TO u; ALTER TABLE u RENAME TO t; CREATE INDEX i ON t(zip); ALTER TABLE t DROP COLUMN more")
+            c.equal("the same table", 1, c.load("a.csv", into=into)[0]["loaded_before"])
+        # A copy that was restored has what was loaded before.
+        c.psql(url, "INSERT INTO t VALUES (1, '94107')")
+        c.psql(url, "CREATE DATABASE copy")
+        dump = subprocess.run(["pg_dump", url], check=True, stdout=subprocess.PIPE).stdout
+        restored = url.rsplit("/", 1)[0] + "/copy"
+        subprocess.run(["psql", "-Xq", "-v", "ON_ERROR_STOP=1", restored], input=dump, check=True, stdout=subprocess.DEVNULL)
+        c.equal("restored", 1, c.load("a.csv", into=restored)[0]["loaded_before"])
+    with contextlib.closing(sqlite3.connect(c.database)) as db, contextlib.closing(sqlite3.connect(copy)) as to:
+        to.executescript("\n".join(db.iterdump()))
+    c.database = copy
+    c.equal("restored", 1, c.load("a.csv")[0]["loaded_before"])
+
+
+@case
+def mended_settings(c):
+    """A file whose rows were all rejected is loaded when the mapping is mended; where some were loaded it is told."""
+    (c.folder / "a.csv").write_text("id,d\n1,01/02/2024\n2,03/04/2024\n")
+    (c.folder / "b.csv").write_text("id,d\n3,05/06/2024\n4,2024-01-02\n")
+    (c.folder / "map.json").write_text(json.dumps({"files": [{"pattern": "*", "columns": [
+        {"source": "id", "type": "integer"}, {"source": "d", "type": "date", "format": "%d/%m/%Y"}]}]}))
+    c.sql("CREATE TABLE t (id INTEGER, d DATE)")
+    c.load("a.csv", wanted=3)
+    c.load("b.csv", wanted=3)
+    summary, error = c.load("a.csv", "b.csv", "--mapping", "map.json", wanted=1)
+    c.equal("rows", [(1, "2024-02-01"), (2, "2024-04-03"), (4, "2024-01-02")], c.rows("SELECT * FROM t ORDER BY id"))
+    c.has(error, "b.csv: how the file is read (mapping, types or options) has changed since it was loaded, when 1 rows "
+                 "were rejected: 1 rows would be loaded twice. --restart loads it anyway")
+    c.equal("letters", 1, c.rows("SELECT count(*) FROM etl_dead_letters")[0][0])
+    c.equal("then it is loaded", 1, c.load("a.csv", "--mapping", "map.json")[0]["loaded_before"])
+    for more in (["--null", "x"], ["--decimal-comma"], ["--type", "d=date", "--empty-is-text"]):
+        _, error = c.load("b.csv", *more, wanted=1)
+        c.has(error, "b.csv: how the file is read (mapping, types or options) has changed")
+    (c.folder / "c.csv").write_text("id,d\nx,2024-01-01\n5,2024-01-02\n")
+    c.load("c.csv", "--strict", wanted=1)
+    (c.folder / "n.json").write_text(json.dumps({"files": [{"pattern": "*", "null_markers": ["x"]}]}))
+    c.load("c.csv", "--mapping", "n.json")
+    c.equal("one that had failed before its first row", [(None,), (5,)], c.rows("SELECT id FROM t WHERE d IN ('2024-01-01', '2024-01-02') AND rowid > 3"))
+
+
+@case
+def at_once(c):
+    """Of two loads of the same files at the same time each file is loaded by one, and the other waits for it."""
+    pattern = c.files(4, 4000)
+    command = c.arguments(pattern, "--create", "--batch-size", 100, "--quiet")
+    both = [c.program.start(*command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(2)]
+    errors = [process.communicate(timeout=120)[1].decode() for process in both]
+    c.equal(f"exit codes {errors}", [0, 0], [process.returncode for process in both])
+    c.equal(f"every row once {errors}", [(i,) for i in range(16000)], c.rows("SELECT id FROM t ORDER BY id"))
+
+
+@case
+def left_behind(c):
+    """A program was killed while it wrote: its journal is rolled back, also where nothing but columns is asked for."""
+    with contextlib.closing(sqlite3.connect(c.folder / "live.db", isolation_level=None)) as db:
+        db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, note TEXT)")
+        db.execute("PRAGMA cache_size=1")  # so that rows go to the file before the commit
+        db.execute("BEGIN")
+        db.executemany("INSERT INTO t VALUES (?, ?)", ((i, "x" * 500) for i in range(2000)))
+        for end in ("", "-journal"):
+            shutil.copy(c.folder / f"live.db{end}", f"{c.database}{end}")
+    (c.folder / "a.csv").write_text("id,note\n1,a\n")
+    c.load("a.csv")
+    c.equal("rows", [(1, "a")], c.rows("SELECT * FROM t"))
+
+
+@case
+def rejected_before(c):
+    """What earlier loads of these files have rejected is told again."""
+    pattern = c.files(3, 50, bad={3, 120})
+    c.load(pattern, "--create", wanted=3)
+    summary, _ = c.load(pattern)
+    c.equal("rejected", (0, 2), (summary["rows"]["rejected"], summary["rows"]["rejected_by_earlier_loads"]))
+    c.equal("by file", [0, 1, 1], sorted(r["rejected_by_earlier_loads"] for r in summary["results"]))
+    code, out, _ = c.run(*c.arguments(pattern))
+    c.equal("exit code", 0, code)
+    c.has(out, "2 rejected by earlier loads: --rejects FILE lists them")
+    summary, _ = c.load(pattern, "--restart", wanted=3)
+    c.equal("of a restart", (2, 0), (summary["rows"]["rejected"], summary["rows"]["rejected_by_earlier_loads"]))
+
+
+@case
+def all_rejected(c):
+    """A file of which every row was rejected is not loaded; when the table is mended, it is."""
+    (c.folder / "a.csv").write_text("id,v\n1,a\n2,a\n")
+    (c.folder / "b.csv").write_text("id,v\n1,a\n2,b\n")
+    for into in c.both():
+        run_sql = (lambda text: c.psql(into, text)) if into else c.sql
+        run_sql("CREATE TABLE t(id int, v text CHECK(v <> 'a'))")
+        c.load("a.csv", "b.csv", into=into, wanted=3)
+        summary, _ = c.load("a.csv", "b.csv", into=into, wanted=3)
+        c.equal("tried again", 2, summary["rows"]["rejected"])
+        c.equal("its letters are those of the last try", 3, int(c.select("SELECT count(*) FROM etl_dead_letters", into)))
+        run_sql("ALTER TABLE t RENAME TO old; CREATE TABLE t(id int, v text); DROP TABLE old")
+        c.load("a.csv", into=into)
+        c.equal("loaded", "2", c.select("SELECT count(*) FROM t", into))
+        c.equal("no letter is left", 1, int(c.select("SELECT count(*) FROM etl_dead_letters", into)))
+        _, _ = c.load("b.csv", into=into)
+        c.run(*c.arguments("b.csv", into=into), wanted=0)
+
+
+@case
+def emptied(c):
+    """Files that were loaded before into a table that is empty now: a staging table, or one to be filled again."""
+    (c.folder / "a.csv").write_text("id\n1\n")
+    for into in c.both():
+        c.load("a.csv", "--create", into=into)
+        c.psql(into, "TRUNCATE t") if into else c.sql("DELETE FROM t")
+        _, error = c.load("a.csv", into=into)
+        c.has(error, "the table t is empty, though files were loaded into it before: --restart loads them again")
+        _, error = c.load("a.csv", "--restart", into=into)
+        c.holds("nothing of it when rows came", "is empty" not in error, error)
+
+
+@case
+def one_table(c):
+    """Progress is that of the table, in whatever way it is written."""
+    (c.folder / "a.csv").write_text("id\n1\n")
+    with c.server() as (url, _):
+        c.load("a.csv", "--create", into=url)
+        for name in ("public.t", "t"):
+            c.run(*c.arguments("a.csv", into=url, table=name), wanted=0)
+        c.equal("once in PostgreSQL", "1", c.psql(url, "SELECT count(*) FROM t"))
+        for name in ("public.u", "u"):
+            c.run(*c.arguments("a.csv", "--create", into=url, table=name), wanted=0)
+        c.equal("made with its schema", "1", c.psql(url, "SELECT count(*) FROM u"))
+        c.psql(url, "CREATE SCHEMA s; CREATE TABLE s.t(id int)")
+        c.run(*c.arguments("a.csv", into=url, table="s.t"), wanted=0)
+        c.equal("of another schema", "1", c.psql(url, "SELECT count(*) FROM s.t"))
+    c.load("a.csv", "--create")
+    c.run(*c.arguments("a.csv", table="T"), wanted=0)
+    c.equal("once in SQLite", [(1,)], c.rows("SELECT count(*) FROM t"))

@@ -1,1 +1,0 @@
-"""The cases of program_test.py by topic; each takes a support.Checks."""
