@@ -118,16 +118,7 @@ class SqlJobStore final : public JobStore {
   Result<void> add_units(Id job, std::uint64_t first, std::span<const UnitPlace> units) override {
     return sql_->transaction([&]() -> Result<void> {
       for (const UnitPlace& unit : units)
-        if (auto added = sql_->run(
-                "INSERT INTO etl_job_units(job, number, input, begin_at, end_at, first_line, restart, created_at) "
-                "SELECT id, CAST(?2 AS BIGINT), CAST(?3 AS INTEGER), CAST(?4 AS BIGINT), CAST(?5 AS BIGINT), CAST(?6 "
-                "AS BIGINT), "
-                "CAST(?7 AS TEXT), @now FROM etl_jobs WHERE id=?1 AND sealed=0 "
-                "ON CONFLICT(job, number) DO NOTHING",
-                {job, signed_of(first++), std::int64_t{unit.input}, signed_of(unit.begin), signed_of(unit.end),
-                 signed_of(unit.first_line), unit.restart});
-            !added)
-          return failure(std::move(added.error()));
+        if (auto added = add_unit(job, first++, unit); !added) return added;
       return sql_->hint();
     });
   }
@@ -364,6 +355,29 @@ class SqlJobStore final : public JobStore {
     if (!changed) return failure(changed.error());
     if (changed->size() == 0) return failure(lease_lost(lease));
     return changed->text(0, 0) == to_string(UnitState::Quarantined) ? UnitState::Quarantined : UnitState::Pending;
+  }
+  Result<void> add_unit(Id job, std::uint64_t number, const UnitPlace& unit) {
+    const auto added = sql_->run(
+        "INSERT INTO etl_job_units(job, number, input, begin_at, end_at, first_line, restart, created_at) "
+        "SELECT id, CAST(?2 AS BIGINT), CAST(?3 AS INTEGER), CAST(?4 AS BIGINT), CAST(?5 AS BIGINT), CAST(?6 AS "
+        "BIGINT), CAST(?7 AS TEXT), @now FROM etl_jobs WHERE id=?1 AND sealed=0 "
+        "ON CONFLICT(job, number) DO NOTHING RETURNING id",
+        {job, signed_of(number), std::int64_t{unit.input}, signed_of(unit.begin), signed_of(unit.end),
+         signed_of(unit.first_line), unit.restart});
+    if (!added) return failure(added.error());
+    if (added->size() > 0) return {};
+    // The process that cut the file before this one may have been of a version that cuts at other places.
+    const auto found = sql_->run(
+        "SELECT begin_at, end_at FROM etl_job_units WHERE job=?1 AND number=?2 AND (input<>?3 OR begin_at<>?4 OR "
+        "end_at<>?5)",
+        {job, signed_of(number), std::int64_t{unit.input}, signed_of(unit.begin), signed_of(unit.end)});
+    if (!found) return failure(found.error());
+    if (found->size() == 0) return {};
+    return failure(
+        Error{.code = Errc::JobDiffers,
+              .context = fmt::format("{}: unit {} of job {} was cut at bytes {} to {}, and now at {} to {}, "
+                                     "perhaps by another version of this program: make a new job",
+                                     name(), number, job, found->text(0, 0), found->text(0, 1), unit.begin, unit.end)});
   }
   Result<UnitState> committed(const Lease& lease, std::string_view statement, std::initializer_list<Value> values) {
     Result<UnitState> state = UnitState::Pending;

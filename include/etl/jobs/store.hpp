@@ -52,7 +52,8 @@ class JobStore {
   /// or another `unit_bytes`, the error is `Errc::JobDiffers` and says what differs.
   [[nodiscard]] virtual Result<Job> create(const JobKey& key, const std::string& spec, std::span<const Input> inputs,
                                            std::uint64_t unit_bytes) = 0;
-  /// Adds units with consecutive numbers from `first` on to a job in state Preparing. Units that exist are left alone.
+  /// Adds units with consecutive numbers from `first` on to a job in state Preparing. Units that exist are left alone;
+  /// if one of them was cut at another place, the error is `Errc::JobDiffers`.
   [[nodiscard]] virtual Result<void> add_units(Id job, std::uint64_t first, std::span<const UnitPlace> units) = 0;
   /// All units exist: Preparing becomes Running. It does nothing if the job is beyond that.
   [[nodiscard]] virtual Result<void> start(Id job) = 0;

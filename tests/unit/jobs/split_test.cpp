@@ -99,6 +99,36 @@ TEST_CASE("a unit of a gzip file begins at a restart point, so that all units co
   CHECK(read < packed.size() * units.size() / 2);
 }
 
+TEST_CASE("where units end does not depend on compression, nor on how many bytes a read gives", "[jobs]") {
+  const TempFolder folder;
+  const std::string text = records(20000), plain = (folder / "plain").string(), packed = (folder / "packed").string();
+  write_file(plain, text);
+  std::string members;
+  for (std::size_t at = 0; at < text.size(); at += 1999) members += gzip(std::string_view(text).substr(at, 1999));
+  const jobs::SplitOptions options{.records = etl::io::RecordSplitter("//"), .unit_bytes = 300'000};
+  const auto wanted = split(plain, options);
+  REQUIRE(wanted.size() > 10);
+  for (const std::string& bytes : {gzip(text), members}) {
+    write_file(packed, bytes);
+    auto units = split(packed, options);
+    for (jobs::UnitPlace& unit : units) unit.restart.clear();
+    CHECK(units == wanted);
+  }
+}
+
+TEST_CASE("lines are counted whether they end with LF, CR LF or CR", "[jobs]") {
+  const TempFolder folder;
+  const std::string path = (folder / "x").string(), end = GENERATE("\n", "\r\n", "\r");
+  std::string text;
+  for (int i = 0; i < 30'000; ++i) text += std::string(static_cast<std::size_t>(i % 7), 'x') + end;
+  write_file(path, text);
+  const auto units = split(path, {.unit_bytes = 20'000});
+  REQUIRE(units.size() > 5);
+  for (const jobs::UnitPlace& unit : units)
+    CHECK(unit.first_line ==
+          1 + static_cast<std::uint64_t>(std::ranges::count(text.substr(0, unit.begin), end.back())));
+}
+
 TEST_CASE("a damaged or truncated gzip file is an error of the split that names the place", "[jobs]") {
   const TempFolder folder;
   const std::string packed = gzip(records(5000)), path = (folder / "x").string();

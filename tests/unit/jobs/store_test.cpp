@@ -49,6 +49,17 @@ TEMPLATE_TEST_CASE("creating a job or its units twice gives one job (G20)", "[jo
     ok(store->add_units(job.id, 3, std::vector<jobs::UnitPlace>{{.begin = 300, .end = 400}}));
     CHECK(counts(*store, job.id) == "3 0 0 0");
   }
+  SECTION("a unit that was cut at other places is refused, so that no record is skipped or landed twice") {
+    const jobs::Job half = ok(store->create({"org", "line", "half"}, "spec", {}, 100));
+    const std::vector<jobs::UnitPlace> units{{.begin = 0, .end = 100}, {.begin = 100, .end = 200}};
+    ok(store->add_units(half.id, 0, units));
+    ok(store->add_units(half.id, 0, units));
+    const std::vector<jobs::UnitPlace> others{{.begin = 100, .end = 210}, {.begin = 210, .end = 300}};
+    const auto error = error_of(store->add_units(half.id, 1, others));
+    CHECK(error.code == jobs::Errc::JobDiffers);
+    CHECK(lacks(error.message(), {"unit 1", "100 to 200", "100 to 210", "make a new job"}).empty());
+    CHECK(counts(*store, half.id) == "2 0 0 0");  // the others are rolled back
+  }
   SECTION("what is not there is named") {
     const auto error = error_of(store->find("v9"));
     CHECK(error.code == jobs::Errc::NotFound);
