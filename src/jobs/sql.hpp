@@ -65,7 +65,7 @@ class Sql {
   /// Tells waiting workers of new units. Call it within a transaction, or before `write`.
   [[nodiscard]] virtual Result<void> hint() = 0;
   /// Waits for a hint. Returns whether it has come.
-  virtual bool wait(std::chrono::milliseconds most, const std::stop_token& stop) = 0;
+  virtual bool wait(std::chrono::milliseconds most, const std::stop_token& stop, Hints hints) = 0;
 };
 
 [[nodiscard]] Result<std::unique_ptr<Sql>> open_sqlite(const std::string& path, const StoreOptions& options);

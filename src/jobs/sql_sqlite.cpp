@@ -53,7 +53,7 @@ class SqliteSql final : public Sql {
     return found->size() > 0;
   }
   Result<void> hint() override { return {}; }
-  bool wait(std::chrono::milliseconds most, const std::stop_token& stop) override {
+  bool wait(std::chrono::milliseconds most, const std::stop_token& stop, Hints /*there are none*/) override {
     std::mutex mutex;
     std::condition_variable_any never;
     std::unique_lock lock(mutex);

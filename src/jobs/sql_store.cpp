@@ -348,7 +348,9 @@ class SqlJobStore final : public JobStore {
     return nothing(sql_->write(
         "UPDATE etl_job_units SET state='pending', not_before=0 WHERE state='running' AND worker=?1", {worker}));
   }
-  bool wait(std::chrono::milliseconds most, const std::stop_token& stop) override { return sql_->wait(most, stop); }
+  bool wait(std::chrono::milliseconds most, const std::stop_token& stop, Hints hints) override {
+    return sql_->wait(most, stop, hints);
+  }
 
  private:
   [[nodiscard]] Error not_found(std::string_view what) const {

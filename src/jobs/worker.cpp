@@ -113,8 +113,7 @@ class Worker {
         if (!*more) return report_;
         continue;
       }
-      idle_ = first_pause;
-      crowd_ = {};
+      came_in_time();
       for (const Claimed& unit : std::exchange(next_, {})) {
         if (auto done = land(unit); !done) return ended(std::move(done.error()));
       }
@@ -151,7 +150,7 @@ class Worker {
       const bool stopping = stop_.drain().stop_requested();
       if (stopping && !last) last = SteadyClock::now() + patience;
       if (stopping && SteadyClock::now() > *last) return done;
-      jobs_.wait(pauses_.next(), stopping ? std::stop_token() : stop_.drain());
+      jobs_.wait(pauses_.next(), stopping ? std::stop_token() : stop_.drain(), Hints::Heed);
     }
   }
 
@@ -175,7 +174,7 @@ class Worker {
   /// writes only where there is something to do.
   Result<bool> rest() {
     while (!stop_.drain().stop_requested()) {
-      const bool hinted = jobs_.wait(pauses_.up_to(std::min(idle_, options_.poll)), stop_.drain());
+      const bool hinted = jobs_.wait(pauses_.up_to(std::min(idle_, options_.poll)), stop_.drain(), hints_);
       if (hinted && SteadyClock::now() - looked_ < options_.poll) {
         step_aside();
         return true;
@@ -205,16 +204,22 @@ class Worker {
     }
   }
   /// A hint wakes all workers that wait, also for one new unit. Those that came too late the last times let others go
-  /// first.
+  /// first: four times as long after each time, half as long after each unit. So two of three claims give a unit.
+  /// Those that let others go the longest heed hints again after two units in a row; until then they look now and then.
   void step_aside() {
-    constexpr milliseconds least(5), most(100);
     if (crowd_.count() > 0) {
       std::mutex mutex;
       std::condition_variable_any never;
       std::unique_lock lock(mutex);
-      never.wait_for(lock, stop_.drain(), pauses_.up_to(crowd_), [] { return false; });
+      never.wait_for(lock, stop_.drain(), pauses_.up_to(std::min(crowd_, options_.poll)), [] { return false; });
     }
-    crowd_ = std::min({std::max(2 * crowd_, least), most, options_.poll});
+    crowd_ = std::min(std::max(4 * crowd_, least_crowd), most_crowd);
+    if (crowd_ == most_crowd) hints_ = Hints::Ignore;
+  }
+  void came_in_time() {
+    crowd_ = crowd_ > least_crowd ? crowd_ / 2 : milliseconds();
+    if (crowd_ < most_crowd / 2) hints_ = Hints::Heed;
+    idle_ = std::max(first_pause, crowd_);
   }
 
   Result<const Job*> job_of(Id id) {
@@ -381,8 +386,10 @@ class Worker {
   std::vector<Claimed> next_;  // claimed, and not begun
   bool answer_lost_ = false;   // of `finish_and_claim`: units may be this worker's that it does not know of
   static constexpr milliseconds first_pause{10};
+  static constexpr milliseconds least_crowd{5}, most_crowd{160};
   milliseconds idle_ = first_pause;  // between looks for work; doubles up to WorkerOptions::poll
   milliseconds crowd_{};             // how long to let others go first after a hint
+  Hints hints_ = Hints::Heed;
   SteadyClock::time_point looked_{};
   std::optional<Heart> heart_;
 };

@@ -89,7 +89,7 @@ int run(int argc, char** argv) {
   CLI::Option* const job = in->add_option(
       "--job", ingest.job, "Make a job of this name and work on it; any number of 'etl-uniprot worker' may join");
   in->add_option("--organisation", ingest.organisation, "Whose job it is")->needs(job);
-  double unit_mb = 8;
+  double unit_mb = 32;
   in->add_option("--unit-mb", unit_mb, "Size of a job's units, in MiB of the inflated file")
       ->check(CLI::Range(0.001, 1e6))
       ->capture_default_str();

@@ -43,6 +43,9 @@ struct Handover {
   std::vector<Claimed> claimed{};  ///< units that are the worker's from now on
 };
 
+/// Whether a wait ends when the database tells of new units.
+enum class Hints : std::uint8_t { Heed, Ignore };
+
 /// A connection to the jobs in a database. All times are those of the database, never of this machine (G20); only
 /// `wait` sleeps on this machine's clock. State changes are guarded by the states that they may come from. A call that
 /// lost its connection connects again at the next call; every call may be made again after an error of class Transient.
@@ -125,8 +128,9 @@ class JobStore {
   /// Hands back all units of a worker that has lost the answer to its claim.
   [[nodiscard]] virtual Result<void> release_all(const std::string& worker) = 0;
   /// Waits until new units may be there, but not longer than `most`. NOTIFY of PostgreSQL is a hint that shortens the
-  /// wait; nothing depends on it. Returns whether a hint has come.
-  virtual bool wait(std::chrono::milliseconds most, const std::stop_token& stop) = 0;
+  /// wait; nothing depends on it. Each hint costs the server a little for each connection that heeds hints, until that
+  /// ignores them. Returns whether a hint has come.
+  virtual bool wait(std::chrono::milliseconds most, const std::stop_token& stop, Hints hints) = 0;
 };
 
 /// Settings of a connection. An aggregate.

@@ -61,7 +61,9 @@ class Watched final : public jobs::JobStore {
     if (found && found->open > 0) watch_.count(&Watch::idle);
     return found;
   }
-  bool wait(milliseconds most, const std::stop_token& stop) override { return inner_->wait(most, stop); }
+  bool wait(milliseconds most, const std::stop_token& stop, jobs::Hints hints) override {
+    return inner_->wait(most, stop, hints);
+  }
 
   const std::string& name() const noexcept override { return inner_->name(); }
   etl::Result<jobs::Job> create(const jobs::JobKey& key, const std::string& spec, std::span<const jobs::Input> inputs,

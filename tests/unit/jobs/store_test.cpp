@@ -429,14 +429,19 @@ TEST_CASE("a hint of PostgreSQL ends a wait for work", "[jobs]") {
   const OnPostgres place;
   const auto store = open_jobs(place.url());
   const auto other = ok(store->again());
-  CHECK_FALSE(other->wait(std::chrono::milliseconds(1), {}));  // from now on it listens
+  const auto heed = jobs::Hints::Heed, ignore = jobs::Hints::Ignore;
+  CHECK_FALSE(other->wait(std::chrono::milliseconds(1), {}, heed));  // from now on it listens
   std::jthread maker([&] { make_job(*store, 1); });
-  CHECK(other->wait(std::chrono::minutes(10), {}));
+  CHECK(other->wait(std::chrono::minutes(10), {}, heed));
   maker.join();
   CHECK(claim(*other, "w").size() == 1);
+  CHECK_FALSE(other->wait(std::chrono::milliseconds(1), {}, ignore));
+  make_job(*store, 1, "v2");
+  CHECK_FALSE(other->wait(std::chrono::milliseconds(1), {}, ignore));
+  CHECK(place.value("SELECT count(*) FROM etl_job_units WHERE state='pending'") == "1");
   std::stop_source stop;
   stop.request_stop();
-  static_cast<void>(other->wait(std::chrono::minutes(10), stop.get_token()));
+  CHECK_FALSE(other->wait(std::chrono::minutes(10), stop.get_token(), heed));
 }
 
 TEST_CASE("a connection that the server has ended is made again at the next call", "[jobs]") {
