@@ -1,6 +1,9 @@
 // Units: cut once at ends of records, and opened without what is before them.
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -8,6 +11,7 @@
 #include <etl/io/sink.hpp>
 #include <etl/jobs/split.hpp>
 
+#include "support/sanitized.hpp"
 #include "unit/jobs/support.hpp"
 
 using namespace test;  // NOLINT(google-build-using-namespace)
@@ -36,6 +40,14 @@ std::string gzip(std::string_view text) {
   ok(sink->write(text));
   ok(sink->finish());
   return ok(etl::io::read_all(*ok(etl::io::open_file(folder / "x.gz"))));
+}
+
+/// The most memory that this process has had, in bytes.
+std::uint64_t most_memory() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return 1024 * std::stoull(line.substr(6));
+  throw std::runtime_error("no VmHWM in /proc/self/status");
 }
 
 std::vector<jobs::UnitPlace> split(const std::string& path, const jobs::SplitOptions& options) {
@@ -144,6 +156,36 @@ TEST_CASE("a damaged or truncated gzip file is an error of the split that names 
                                  [](const jobs::UnitPlace&) { return etl::Result<void>(); }))
                 .message(),
             "No such file"));
+}
+
+TEST_CASE("a file is never in memory as a whole, neither when it is cut nor when its units are read", "[jobs]") {
+  constexpr std::uint64_t mib = 1 << 20, size = fewer_if_sanitized(512) * mib, line = mib / 4;
+  const TempFolder folder;
+  const std::string path = (folder / "x").string();
+  if (GENERATE(false, true)) {
+    auto sink = ok(etl::io::create_output(folder / "x.gz"));
+    std::string text(line, '\0');
+    text.back() = '\n';
+    for (std::uint64_t at = 0; at < size; at += line) ok(sink->write(text));
+    ok(sink->finish());
+    std::filesystem::rename(folder / "x.gz", path);
+  } else {
+    write_file(path, "");
+    std::filesystem::resize_file(path, size);  // a hole: it takes no room
+    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+    for (std::uint64_t end = line; end <= size; end += line) file.seekp(static_cast<std::streamoff>(end - 1)).put('\n');
+  }
+  const std::uint64_t before = most_memory();
+  const auto units = split(path, {.unit_bytes = 4 * mib});
+  std::vector<char> buffer(1 << 16);
+  std::uint64_t read = 0;
+  for (const jobs::UnitPlace& unit : units) {
+    const auto source = ok(jobs::open_unit(path, unit));
+    while (const std::size_t got = ok(source->read(buffer))) read += got;
+  }
+  CHECK(read == size);
+  CHECK(units.back().first_line > size / line - 5 * mib / line);
+  CHECK(most_memory() - before < size / 4);
 }
 
 TEST_CASE("an empty file has no unit, a record without an end belongs to the last one", "[jobs]") {
