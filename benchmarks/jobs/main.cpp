@@ -7,19 +7,25 @@
 #include <chrono>
 #include <cstdint>
 #include <ctime>
+#include <filesystem>
 #include <functional>
 #include <latch>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 #include <etl/error.hpp>
+#include <etl/io/fingerprint.hpp>
 #include <etl/io/source.hpp>
 #include <etl/jobs/split.hpp>
 #include <etl/jobs/store.hpp>
+#include <etl/jobs/worker.hpp>
 #include <etl/postgres/connection.hpp>
+#include <etl/report.hpp>
 
 #include "../common/args.hpp"
 
@@ -42,9 +48,9 @@ std::vector<jobs::UnitPlace> places(std::uint64_t first, std::uint64_t count) {
   for (std::uint64_t i = first; i < first + count; ++i) all.push_back({.begin = 100 * i, .end = 100 * (i + 1)});
   return all;
 }
-jobs::Job new_job(jobs::JobStore& store) {
+jobs::Job new_job(jobs::JobStore& store, std::span<const jobs::Input> inputs = {}) {
   const auto name = std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
-  return etl::value(store.create({"bench", "none", name}, "", {}, 100));
+  return etl::value(store.create({"bench", "none", name}, "", inputs, 100));
 }
 
 /// `work(store, worker)` on so many threads, each with its own connection. Returns the time until all have ended.
@@ -79,10 +85,12 @@ void noop(const std::string& url, std::uint64_t workers, std::uint64_t units, st
   etl::value(store->start(job.id));
   const double creating = ms_since(created);
   const double ms = on_threads(url, workers, [&](jobs::JobStore& own, const std::string& name) {
-    for (;;) {
-      const auto claimed = etl::value(own.claim({.worker = name, .most = most, .job = job.id}));
-      if (claimed.empty()) return;
-      if (!etl::value(own.finish(leases_of(claimed))).empty()) throw std::logic_error("a lease was lost");
+    const jobs::ClaimOptions options{.worker = name, .most = most, .job = job.id};
+    auto claimed = etl::value(own.claim(options));
+    while (!claimed.empty()) {
+      auto both = etl::value(own.finish_and_claim(leases_of(claimed), options));
+      if (!both.lost.empty()) throw std::logic_error("a lease was lost");
+      claimed = std::move(both.claimed);
     }
   });
   (void)etl::value(store->settle());
@@ -95,7 +103,9 @@ void noop(const std::string& url, std::uint64_t workers, std::uint64_t units, st
 
 void latency(const std::string& url, std::uint64_t workers, std::uint64_t units, std::uint64_t interval_ms) {
   const auto store = etl::value(jobs::open(url));
-  const jobs::Job job = new_job(*store);
+  const std::string file = std::filesystem::canonical("/proc/self/exe");  // any file
+  const jobs::Input input{file, etl::value(etl::io::fingerprint(file)), std::filesystem::file_size(file)};
+  const jobs::Job job = new_job(*store, {&input, 1});
   std::jthread producer([&] {
     const auto own = etl::value(jobs::open(url));
     auto next = Clock::now() + std::chrono::seconds(1);
@@ -105,17 +115,13 @@ void latency(const std::string& url, std::uint64_t workers, std::uint64_t units,
     }
     etl::value(own->start(job.id));
   });
+  // The workers of the library, with runs that do nothing.
+  const jobs::detail::RunUnit nothing = [](const jobs::Work&, const std::function<etl::Result<void>()>&, etl::Options,
+                                           etl::StopToken) { return etl::RunReport{}; };
   on_threads(url, workers, [&](jobs::JobStore& own, const std::string& name) {
-    for (;;) {
-      const auto claimed = etl::value(own.claim({.worker = name, .job = job.id}));
-      if (!claimed.empty()) {
-        (void)etl::value(own.finish(leases_of(claimed)));
-      } else {
-        (void)etl::value(own.settle());
-        if (etl::value(own.open_jobs(job.id)) == 0) return;
-        own.wait(std::chrono::milliseconds(1000), {});
-      }
-    }
+    const auto report = jobs::detail::work(own, nothing, [](const std::string&) { return etl::Result<void>(); },
+                                           {.name = name, .job = job.id}, {});
+    if (report.error) throw std::runtime_error(report.error->message());
   });
   auto connection = etl::value(etl::postgres::Connection::open(url));
   const auto rows = etl::value(connection.query(

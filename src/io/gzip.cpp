@@ -35,6 +35,18 @@ class InflateSource final : public ByteSource {
   InflateSource(Source source, Inflater by)
       : source_(std::move(source)), raw_(make_raw_inflate(by)), buffer_(detail::RawInflate::step_back + buffer_size) {}
 
+  /// Calls `each` with points that are `apart` inflated bytes from each other.
+  void find_points(std::uint64_t apart, OnGzipPoint each) {
+    apart_ = apart;
+    each_ = std::move(each);
+  }
+  void begin_at(GzipPoint point) {
+    taken_ = point.first();
+    member_ = point.in;
+    start_ = std::move(point);
+    place_ = Place::Within;
+  }
+
   Result<std::size_t> read(std::span<char> to) override {
     to = to.first(std::min(to.size(), std::size_t{1} << 30));  // both libraries count in 32 bits
     std::size_t given = 0;
@@ -44,6 +56,7 @@ class InflateSource final : public ByteSource {
         if (!fill()) continue;
       }
       switch (place_) {
+        case Place::Within: within(); break;
         case Place::Header: header(); break;
         case Place::Body: given += body(to.subspan(given)); break;
         case Place::Trailer: trailer(); break;
@@ -61,7 +74,8 @@ class InflateSource final : public ByteSource {
 
  private:
   static constexpr std::size_t buffer_size = std::size_t{256} << 10;
-  enum class Place : std::uint8_t { Header, Body, Trailer, Behind, End };
+  static constexpr std::size_t window_size = std::size_t{32} << 10;  // of deflate
+  enum class Place : std::uint8_t { Within, Header, Body, Trailer, Behind, End };
 
   /// More input. False: there is none; whether that is well depends on the place.
   bool fill() {
@@ -94,7 +108,16 @@ class InflateSource final : public ByteSource {
   /// Offset of the next byte in the compressed data.
   [[nodiscard]] std::uint64_t offset() const noexcept { return taken_ - static_cast<std::uint64_t>(end_ - begin_); }
 
+  /// The first place, within a member.
+  void within() {
+    const unsigned char byte = start_->bits > 0 ? get() : 0;
+    if (failed_) return;
+    raw_->begin_at(start_->bits, byte, start_->window);
+    place_ = Place::Body;
+  }
+
   void header() {
+    start_.reset();
     member_ = offset();
     std::uint32_t crc = 0;
     const auto next = [&] {
@@ -126,9 +149,13 @@ class InflateSource final : public ByteSource {
     crc_ = 0;
     size_ = 0;
     place_ = Place::Body;
+    window_.clear();
+    if (each_ && total_ >= due_) give_point(0);
   }
 
   std::size_t body(std::span<char> to) {
+    if (each_) to = to.first(std::min<std::uint64_t>(to.size(), total_ < due_ ? due_ - total_ : window_size));
+    if (each_ && total_ >= due_) raw_->stop_after_block();
     char* out = to.data();
     char* const end = out + to.size();
     const auto status = raw_->run(begin_, end_, out, end);
@@ -139,17 +166,38 @@ class InflateSource final : public ByteSource {
       place_ = Place::Trailer;
     else if (status == detail::RawInflate::Status::Invalid)
       damaged("invalid deflate stream");
-    body_is_dry_ = out != end;
+    body_is_dry_ = out != end && status != detail::RawInflate::Status::Block;
+    if (each_) remember({to.data(), given});
+    if (status == detail::RawInflate::Status::Block) {
+      const int bits = raw_->unused_bits();
+      give_point(bits);
+      raw_->begin_at(bits, bits > 0 ? static_cast<unsigned char>(begin_[-1]) : 0, window());
+    }
     return given;
+  }
+
+  void remember(std::string_view given) {
+    total_ += given.size();
+    if (given.size() > window_size) given.remove_prefix(given.size() - window_size);
+    if (window_.size() + given.size() > 4 * window_size) window_.erase(0, window_.size() - window_size);
+    window_ += given;
+  }
+  [[nodiscard]] std::string_view window() const {
+    return std::string_view(window_).substr(window_.size() - std::min(window_.size(), window_size));
+  }
+  void give_point(int bits) {
+    due_ = total_ + apart_;
+    each_({.in = offset(), .bits = bits, .out = total_, .window = std::string(window())});
   }
 
   void trailer() {
     const std::uint32_t crc = get_little_endian(4);
     const std::uint32_t size = get_little_endian(4);
     if (failed_) return;
+    place_ = Place::Behind;
+    if (start_) return;  // they are those of the whole member
     if (crc != crc_) return damaged(fmt::format("wrong CRC-32 ({:08x}, stored {:08x})", crc_, crc));
     if (size != size_) return damaged(fmt::format("wrong length ({} bytes modulo 2^32, stored {})", size_, size));
-    place_ = Place::Behind;
   }
 
   /// Handles what follows a member: another member, or padding up to the end.
@@ -168,7 +216,8 @@ class InflateSource final : public ByteSource {
     failed_.emplace(Error{.code = std::make_error_code(std::errc::bad_message), .context = name() + ": " + what});
   }
   void damaged(std::string_view how) {
-    fail(fmt::format("gzip data is damaged: {} in the member that begins at compressed byte {}", how, member_));
+    fail(fmt::format("gzip data is damaged: {} {} compressed byte {}", how,
+                     start_ ? "after" : "in the member that begins at", member_));
   }
   void unexpected(std::uint64_t at) {
     fail(fmt::format(
@@ -185,6 +234,12 @@ class InflateSource final : public ByteSource {
   std::uint32_t crc_ = 0;
   std::uint32_t size_ = 0;  // inflated size of the member, modulo 2^32 as in its trailer
   bool body_is_dry_ = false;
+  std::optional<GzipPoint> start_;  // of the member that is read, if its beginning is not
+  OnGzipPoint each_;
+  std::uint64_t apart_ = 0;
+  std::uint64_t due_ = 0;    // from here on a point is wanted
+  std::uint64_t total_ = 0;  // inflated bytes; counted for points only
+  std::string window_;       // the last of them in this member, at least window_size if there are so many
   Place place_ = Place::Header;
   std::optional<Error> failed_;
 };
@@ -236,6 +291,18 @@ bool has_isal() noexcept {
 }
 
 Source inflate(Source compressed, Inflater by) { return std::make_unique<InflateSource>(std::move(compressed), by); }
+
+Source inflate_with_points(Source compressed, std::uint64_t apart, OnGzipPoint each, Inflater by) {
+  auto source = std::make_unique<InflateSource>(std::move(compressed), by);
+  source->find_points(apart, std::move(each));
+  return source;
+}
+
+Source inflate_from(Source compressed, GzipPoint point, Inflater by) {
+  auto source = std::make_unique<InflateSource>(std::move(compressed), by);
+  source->begin_at(std::move(point));
+  return source;
+}
 
 Result<Source> decode(Source source) {
   auto peeked = std::make_unique<PeekedSource>(std::move(source));

@@ -17,6 +17,7 @@ class RawInflate {
 
   enum class Status : std::uint8_t {
     Going,    ///< the input is used up, or the output is full
+    Block,    ///< all before the end of a block is given out; `next_in` is right behind the block's last byte
     End,      ///< all is given out; `next_in` is right behind the stream
     Invalid,  ///< not a deflate stream
   };
@@ -27,6 +28,14 @@ class RawInflate {
   virtual ~RawInflate() = default;
   /// Begins a new stream.
   virtual void begin() = 0;
+  /// A stream begins between two of its blocks: first come the `bits` high bits of `byte`, and `window` is what the
+  /// stream may refer back to, at most 32 KiB.
+  virtual void begin_at(int bits, unsigned char byte, std::string_view window) = 0;
+  /// The next `run` shall end where a block ends that is not the last. It may take several: ask before each, until the
+  /// answer is `Block`. Nothing but `begin` and `begin_at` may follow that answer.
+  virtual void stop_after_block() = 0;
+  /// After `Block`: so many high bits of the byte before `next_in` belong to the next block.
+  [[nodiscard]] virtual int unused_bits() const noexcept = 0;
   /// Takes from `next_in` and gives to `next_out` as much as it can; both end within 4 GiB. Throws without memory.
   [[nodiscard]] virtual Status run(const char*& next_in, const char* end_in, char*& next_out, char* end_out) = 0;
   /// CRC-32 of RFC 1952, continued from `crc` (0 at first).

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -50,12 +51,39 @@ namespace {
 // The restart point of a file that is neither plain nor gzip. Such a file is read from its beginning.
 constexpr std::string_view whole_file = "whole";
 
-std::uint64_t lines_in(std::string_view text) {
-  const auto feeds = std::count(text.begin(), text.end(), '\n');
-  return static_cast<std::uint64_t>(feeds > 0 ? feeds : std::count(text.begin(), text.end(), '\r'));
+/// How often `c` occurs. One counter of a byte for each of so many columns, which the compiler keeps in vectors.
+std::uint64_t count_of(char c, std::string_view text) {
+  constexpr std::size_t columns = 64, most_rows = 255;
+  std::uint64_t all = 0;
+  while (text.size() >= columns) {
+    std::array<std::uint8_t, columns> counts{};
+    const std::size_t rows = std::min(text.size() / columns, most_rows);
+    for (std::size_t row = 0; row < rows; ++row)
+      for (std::size_t i = 0; i < columns; ++i)
+        counts[i] = static_cast<std::uint8_t>(counts[i] + (text[row * columns + i] == c));
+    for (const std::uint8_t count : counts) all += count;
+    text.remove_prefix(rows * columns);
+  }
+  return all + static_cast<std::uint64_t>(std::ranges::count(text, c));
 }
 
-/// Cuts a stream of bytes.
+/// Counts lines that end with LF, or else with CR.
+class Lines {
+ public:
+  void add(std::string_view records) {
+    const std::uint64_t feeds = count_of('\n', records);
+    feeds_ += feeds;
+    if (feeds == 0) returns_ += count_of('\r', records);
+  }
+  [[nodiscard]] std::uint64_t count() const { return feeds_ > 0 ? feeds_ : returns_; }
+
+ private:
+  std::uint64_t feeds_ = 0;
+  std::uint64_t returns_ = 0;
+};
+
+/// Cuts a stream of bytes. It looks at a block at a time, and keeps what is after the last end of a record. Where units
+/// end depends on the bytes alone, and not on how many of them a read gives: another process may have to repeat it.
 class Cutter {
  public:
   Cutter(const std::string& path, std::uint32_t input, const SplitOptions& options,
@@ -64,55 +92,72 @@ class Cutter {
         options_(options),
         each_(each),
         place_{.input = input},
-        block_(std::clamp<std::size_t>(options.unit_bytes / 4, std::size_t{4} << 10, std::size_t{1} << 20)),
-        buffer_(options.unit_bytes + block_) {}
+        block_(std::clamp<std::size_t>(options.unit_bytes / 4, std::size_t{4} << 10, std::size_t{256} << 10)) {}
 
   /// `read(span)` gives bytes, `restart(offset)` the restart point of a unit that begins there.
   template <class Read, class Restart>
   Result<void> run(Read read, Restart restart, const std::stop_token& stop) {
-    for (;;) {
+    for (bool more = true; more;) {
       if (stop.stop_requested()) return failure(fatal(fmt::format("{}: stopped while it was cut into units", path_)));
-      if (buffer_.size() - filled_ < block_) buffer_.resize(buffer_.size() + block_);
-      const Result<std::size_t> got = read(std::span(buffer_).subspan(filled_, block_));
-      if (!got) return failure(got.error());
-      if (*got == 0) break;
-      filled_ += *got;
-      if (filled_ < options_.unit_bytes) continue;
-      const std::size_t end = options_.records.last_end({buffer_.data(), filled_}, false, searched_);
+      const auto filled = fill(read);
+      if (!filled) return failure(filled.error());
+      more = *filled;
+      const std::size_t end = more ? options_.records.last_end({buffer_.data(), filled_}, false, searched_)
+                                   : filled_;  // a rest is a record
+      if (end != io::RecordSplitter::npos) take(end);
       searched_ = filled_;
-      if (end != io::RecordSplitter::npos) {
-        if (auto cut = emit(end, restart); !cut) return cut;
-      } else if (filled_ > options_.max_record) {
+      if (filled_ > options_.max_record)
         return failure(
             fatal(fmt::format("{}: the record at line {} (byte {}) is longer than {} bytes: the file has "
                               "another format, or is damaged",
-                              path_, place_.first_line, place_.begin, options_.max_record)));
-      }
+                              path_, place_.first_line + lines_.count(), place_.end, options_.max_record)));
+      if (size() >= options_.unit_bytes || (!more && size() > 0))
+        if (auto cut = emit(restart); !cut) return cut;
     }
-    return filled_ > 0 ? emit(filled_, restart) : Result<void>();
+    return {};
   }
 
  private:
+  [[nodiscard]] std::uint64_t size() const { return place_.end - place_.begin; }
+
+  /// Reads a whole block, or up to the end. Returns whether there was anything.
+  template <class Read>
+  Result<bool> fill(Read& read) {
+    if (buffer_.size() < filled_ + block_) buffer_.resize(filled_ + block_);
+    const std::size_t begin = filled_, end = filled_ + block_;
+    while (filled_ < end) {
+      const Result<std::size_t> got = read(std::span(buffer_).subspan(filled_, end - filled_));
+      if (!got) return failure(got.error());
+      if (*got == 0) break;
+      filled_ += *got;
+    }
+    return filled_ > begin;
+  }
+  /// Adds whole records to the unit.
+  void take(std::size_t size) {
+    lines_.add({buffer_.data(), size});
+    place_.end += size;
+    std::memmove(buffer_.data(), buffer_.data() + size, filled_ - size);
+    filled_ -= size;
+  }
   template <class Restart>
-  Result<void> emit(std::size_t size, Restart& restart) {
-    place_.end = place_.begin + size;
+  Result<void> emit(Restart& restart) {
     place_.restart = restart(place_.begin);
     if (auto taken = each_(place_); !taken) return taken;
     place_.begin = place_.end;
-    place_.first_line += lines_in({buffer_.data(), size});
-    std::memmove(buffer_.data(), buffer_.data() + size, filled_ - size);
-    filled_ -= size;
-    searched_ = 0;
+    place_.first_line += lines_.count();
+    lines_ = {};
     return {};
   }
 
   const std::string& path_;
   const SplitOptions& options_;
   const std::function<Result<void>(UnitPlace)>& each_;
-  UnitPlace place_;
-  std::size_t block_;  // is read at once
+  UnitPlace place_;  // of the unit so far
+  Lines lines_;      // of the unit so far
+  std::size_t block_;
   std::vector<char> buffer_;
-  std::size_t filled_ = 0;    // bytes of the unit so far
+  std::size_t filled_ = 0;    // bytes after the unit so far
   std::size_t searched_ = 0;  // up to here there is no end of a record
 };
 
@@ -177,8 +222,8 @@ Result<void> split(const std::string& path, std::uint32_t input, const SplitOpti
     case io::Compression::Gzip: {
       detail::PointReader reader(std::move(*file));
       const auto restart = [&](std::uint64_t out) {
-        const detail::RestartPoint point = reader.point_before(out);
-        return point.in == 0 ? std::string() : point.text();
+        const io::GzipPoint point = reader.point_before(out);
+        return point.in == 0 ? std::string() : detail::restart_text(point);
       };
       return cutter.run([&](std::span<char> to) { return reader.read(to); }, restart, stop);
     }

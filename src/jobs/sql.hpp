@@ -64,8 +64,8 @@ class Sql {
   [[nodiscard]] virtual Result<bool> has_table(std::string_view table) = 0;
   /// Tells waiting workers of new units. Call it within a transaction, or before `write`.
   [[nodiscard]] virtual Result<void> hint() = 0;
-  /// Waits for a hint.
-  virtual void wait(std::chrono::milliseconds most, const std::stop_token& stop) = 0;
+  /// Waits for a hint. Returns whether it has come.
+  virtual bool wait(std::chrono::milliseconds most, const std::stop_token& stop, Hints hints) = 0;
 };
 
 [[nodiscard]] Result<std::unique_ptr<Sql>> open_sqlite(const std::string& path, const StoreOptions& options);

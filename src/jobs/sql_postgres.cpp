@@ -73,17 +73,21 @@ class PostgresSql final : public Sql {
     return found->size() > 0;
   }
   Result<void> hint() override { return without_rows(run("SELECT pg_notify('etl_jobs', '')", {})); }
-  void wait(std::chrono::milliseconds most, const std::stop_token& stop) override {
+  bool wait(std::chrono::milliseconds most, const std::stop_token& stop, Hints hints) override {
     using Clock = std::chrono::steady_clock;
     const auto end = Clock::now() + most;
-    if (connected() && !listening_) listening_ = connection_.execute("LISTEN etl_jobs").has_value();
-    while (!stop.stop_requested() && !told()) {
+    const bool heeds = hints == Hints::Heed;
+    if (connected() && listening_ != heeds && connection_.execute(heeds ? "LISTEN etl_jobs" : "UNLISTEN etl_jobs"))
+      listening_ = heeds;
+    while (!stop.stop_requested()) {
+      if (told() && heeds) return true;
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
-      if (left.count() <= 0) return;
+      if (left.count() <= 0) return false;
       const bool alive = connection_.alive();
       pollfd socket{.fd = alive ? PQsocket(connection_.handle()) : -1, .events = POLLIN, .revents = 0};
       static_cast<void>(::poll(&socket, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 50))));
     }
+    return false;
   }
 
  private:

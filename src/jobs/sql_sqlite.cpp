@@ -53,11 +53,11 @@ class SqliteSql final : public Sql {
     return found->size() > 0;
   }
   Result<void> hint() override { return {}; }
-  void wait(std::chrono::milliseconds most, const std::stop_token& stop) override {
+  bool wait(std::chrono::milliseconds most, const std::stop_token& stop, Hints /*there are none*/) override {
     std::mutex mutex;
     std::condition_variable_any never;
     std::unique_lock lock(mutex);
-    never.wait_for(lock, stop, most, [] { return false; });
+    return never.wait_for(lock, stop, most, [] { return false; });
   }
 
  private:

@@ -118,16 +118,7 @@ class SqlJobStore final : public JobStore {
   Result<void> add_units(Id job, std::uint64_t first, std::span<const UnitPlace> units) override {
     return sql_->transaction([&]() -> Result<void> {
       for (const UnitPlace& unit : units)
-        if (auto added = sql_->run(
-                "INSERT INTO etl_job_units(job, number, input, begin_at, end_at, first_line, restart, created_at) "
-                "SELECT id, CAST(?2 AS BIGINT), CAST(?3 AS INTEGER), CAST(?4 AS BIGINT), CAST(?5 AS BIGINT), CAST(?6 "
-                "AS BIGINT), "
-                "CAST(?7 AS TEXT), @now FROM etl_jobs WHERE id=?1 AND sealed=0 "
-                "ON CONFLICT(job, number) DO NOTHING",
-                {job, signed_of(first++), std::int64_t{unit.input}, signed_of(unit.begin), signed_of(unit.end),
-                 signed_of(unit.first_line), unit.restart});
-            !added)
-          return failure(std::move(added.error()));
+        if (auto added = add_unit(job, first++, unit); !added) return added;
       return sql_->hint();
     });
   }
@@ -180,6 +171,9 @@ class SqlJobStore final : public JobStore {
   }
   Result<std::uint64_t> settle() override {
     std::uint64_t count = 0;
+    const auto any = sql_->run(ended_job());
+    if (!any) return failure(any.error());
+    if (any->size() == 0) return count;
     auto done = sql_->transaction([&]() -> Result<void> {
       const auto locked = sql_->run("SELECT id FROM etl_jobs WHERE state='running' ORDER BY id @skip");
       if (!locked) return failure(locked.error());
@@ -193,7 +187,7 @@ class SqlJobStore final : public JobStore {
         if (!ended) return failure(ended.error());
         count += ended->size();
       }
-      return {};
+      return count > 0 ? sql_->hint() : Result<void>();  // workers that wait may return now
     });
     if (!done) return failure(std::move(done.error()));
     return count;
@@ -263,34 +257,24 @@ class SqlJobStore final : public JobStore {
     return found->number(0, 0);
   }
 
+  Result<Outlook> look(std::optional<Id> only) override {
+    const auto found = sql_->run(
+        fmt::format("SELECT (SELECT count(*) FROM etl_jobs j WHERE j.state IN ('preparing','running') AND (j.id=?1 OR "
+                    "?1=0)), (SELECT j.id FROM etl_jobs j WHERE j.state IN ('preparing','running') AND (j.id=?1 OR "
+                    "?1=0) AND {} IS NOT NULL ORDER BY j.id LIMIT 1), (SELECT u.id FROM etl_job_units u WHERE "
+                    "u.state='running' AND u.lease_until<@now ORDER BY u.job, u.number LIMIT 1), ({})",
+                    first_unit("j.id", "pending", "AND p.not_before<=@now"), ended_job()),
+        {only.value_or(0)});
+    if (!found) return failure(found.error());
+    const auto any = [&](std::size_t column) { return !found->text(0, column).empty(); };
+    return Outlook{.open = found->number(0, 0), .pending = any(1), .overdue = any(2), .ended = any(3)};
+  }
+
   // --- the worker's ---
 
   Result<std::vector<Claimed>> claim(const ClaimOptions& options) override {
-    // MATERIALIZED: PostgreSQL would otherwise be free to run the subquery several times, and to lock more rows than it
-    // is to. The LIMIT is a number and not a parameter, for which PostgreSQL would plan to sort all that is pending.
-    const auto claimed = sql_->write(
-        fmt::format(
-            "WITH picked AS MATERIALIZED (SELECT u.id AS unit FROM etl_job_units u WHERE u.job=(SELECT j.id FROM "
-            "etl_jobs j WHERE j.state IN ('preparing','running') AND (j.id=?3 OR ?3=0) AND {} IS NOT NULL "
-            "ORDER BY j.id LIMIT 1) AND u.state='pending' AND u.not_before<=@now ORDER BY u.number LIMIT {} @skip) "
-            "UPDATE etl_job_units SET state='running', epoch=epoch+1, worker=?1, claimed_at=@now, beat_at=@now, "
-            "lease_until=@now+?2 FROM picked WHERE id=unit "
-            "RETURNING id, job, epoch, number, attempts, input, begin_at, end_at, first_line, restart",
-            first_unit("j.id", "pending", "AND p.not_before<=@now"), options.most),
-        {options.worker, in_ms(options.lease), options.job.value_or(0)});
-    if (!claimed) return failure(claimed.error());
-    std::vector<Claimed> all;
-    for (std::size_t row = 0; row < claimed->size(); ++row)
-      all.push_back({.lease = {claimed->integer(row, 0), claimed->integer(row, 1), claimed->integer(row, 2)},
-                     .number = claimed->number(row, 3),
-                     .attempt = static_cast<std::uint32_t>(claimed->number(row, 4) + 1),
-                     .place = {.input = static_cast<std::uint32_t>(claimed->number(row, 5)),
-                               .begin = claimed->number(row, 6),
-                               .end = claimed->number(row, 7),
-                               .first_line = claimed->number(row, 8),
-                               .restart = claimed->text(row, 9)}});
-    std::ranges::sort(all, {}, &Claimed::number);
-    return all;
+    return claimed_in(
+        options, [&](std::string_view sql, std::initializer_list<Value> values) { return sql_->write(sql, values); });
   }
   Result<std::vector<Lease>> beat(std::span<const Lease> leases, std::chrono::milliseconds lease) override {
     if (leases.empty()) return std::vector<Lease>();
@@ -305,12 +289,24 @@ class SqlJobStore final : public JobStore {
   }
   Result<std::vector<Lease>> finish(std::span<const Lease> leases) override {
     if (leases.empty()) return std::vector<Lease>();
-    const auto done = sql_->write(
-        fmt::format("{}UPDATE etl_job_units SET state='done', finished_at=@now, error='' FROM (VALUES {}) AS v "
-                    "WHERE id=v.column1 AND epoch=v.column2 AND state IN ('running','done') RETURNING id",
-                    varying, list_of(leases)));
-    if (!done) return failure(done.error());
-    return missing(leases, *done);
+    return not_among(leases, sql_->write(finished(leases)));
+  }
+  Result<Handover> finish_and_claim(std::span<const Lease> leases, const ClaimOptions& options) override {
+    Handover both;
+    auto done = sql_->transaction([&]() -> Result<void> {
+      if (!leases.empty()) {
+        auto lost = not_among(leases, sql_->run(finished(leases)));
+        if (!lost) return failure(std::move(lost.error()));
+        both.lost = std::move(*lost);
+      }
+      auto claimed = claimed_in(
+          options, [&](std::string_view sql, std::initializer_list<Value> values) { return sql_->run(sql, values); });
+      if (!claimed) return failure(std::move(claimed.error()));
+      both.claimed = std::move(*claimed);
+      return {};
+    });
+    if (!done) return failure(std::move(done.error()));
+    return both;
   }
   Result<void> release(const Lease& lease, std::chrono::milliseconds pause) override {
     return sql_->transaction([&]() -> Result<void> {
@@ -353,7 +349,9 @@ class SqlJobStore final : public JobStore {
     return nothing(sql_->write(
         "UPDATE etl_job_units SET state='pending', not_before=0 WHERE state='running' AND worker=?1", {worker}));
   }
-  void wait(std::chrono::milliseconds most, const std::stop_token& stop) override { sql_->wait(most, stop); }
+  bool wait(std::chrono::milliseconds most, const std::stop_token& stop, Hints hints) override {
+    return sql_->wait(most, stop, hints);
+  }
 
  private:
   [[nodiscard]] Error not_found(std::string_view what) const {
@@ -365,6 +363,74 @@ class SqlJobStore final : public JobStore {
     if (!changed) return failure(changed.error());
     if (changed->size() == 0) return failure(lease_lost(lease));
     return changed->text(0, 0) == to_string(UnitState::Quarantined) ? UnitState::Quarantined : UnitState::Pending;
+  }
+  /// `run(sql, values)` is a statement of a transaction, or a transaction.
+  template <class Run>
+  Result<std::vector<Claimed>> claimed_in(const ClaimOptions& options, Run run) {
+    // MATERIALIZED: PostgreSQL would otherwise be free to run the subquery several times, and to lock more rows than it
+    // is to. The LIMIT is a number and not a parameter, for which PostgreSQL would plan to sort all that is pending.
+    const auto claimed =
+        run(fmt::format(
+                "WITH picked AS MATERIALIZED (SELECT u.id AS unit FROM etl_job_units u WHERE u.job=(SELECT j.id FROM "
+                "etl_jobs j WHERE j.state IN ('preparing','running') AND (j.id=?3 OR ?3=0) AND {} IS NOT NULL "
+                "ORDER BY j.id LIMIT 1) AND u.state='pending' AND u.not_before<=@now ORDER BY u.number LIMIT {} @skip) "
+                "UPDATE etl_job_units SET state='running', epoch=epoch+1, worker=?1, claimed_at=@now, beat_at=@now, "
+                "lease_until=@now+?2 FROM picked WHERE id=unit "
+                "RETURNING id, job, epoch, number, attempts, input, begin_at, end_at, first_line, restart",
+                first_unit("j.id", "pending", "AND p.not_before<=@now"), options.most),
+            {options.worker, in_ms(options.lease), options.job.value_or(0)});
+    if (!claimed) return failure(claimed.error());
+    std::vector<Claimed> all;
+    for (std::size_t row = 0; row < claimed->size(); ++row)
+      all.push_back({.lease = {claimed->integer(row, 0), claimed->integer(row, 1), claimed->integer(row, 2)},
+                     .number = claimed->number(row, 3),
+                     .attempt = static_cast<std::uint32_t>(claimed->number(row, 4) + 1),
+                     .place = {.input = static_cast<std::uint32_t>(claimed->number(row, 5)),
+                               .begin = claimed->number(row, 6),
+                               .end = claimed->number(row, 7),
+                               .first_line = claimed->number(row, 8),
+                               .restart = claimed->text(row, 9)}});
+    std::ranges::sort(all, {}, &Claimed::number);
+    return all;
+  }
+  static std::string finished(std::span<const Lease> leases) {
+    return fmt::format(
+        "{}UPDATE etl_job_units SET state='done', finished_at=@now, error='' FROM (VALUES {}) AS v "
+        "WHERE id=v.column1 AND epoch=v.column2 AND state IN ('running','done') RETURNING id",
+        varying, list_of(leases));
+  }
+  static Result<std::vector<Lease>> not_among(std::span<const Lease> leases, const Result<Table>& found) {
+    if (!found) return failure(found.error());
+    return missing(leases, *found);
+  }
+  /// A running job without a unit that is pending or running.
+  static std::string ended_job() {
+    return fmt::format(
+        "SELECT e.id FROM etl_jobs e WHERE e.state='running' AND {} IS NULL AND {} IS NULL ORDER BY e.id LIMIT 1",
+        first_unit("e.id", "pending"), first_unit("e.id", "running"));
+  }
+  Result<void> add_unit(Id job, std::uint64_t number, const UnitPlace& unit) {
+    const auto added = sql_->run(
+        "INSERT INTO etl_job_units(job, number, input, begin_at, end_at, first_line, restart, created_at) "
+        "SELECT id, CAST(?2 AS BIGINT), CAST(?3 AS INTEGER), CAST(?4 AS BIGINT), CAST(?5 AS BIGINT), CAST(?6 AS "
+        "BIGINT), CAST(?7 AS TEXT), @now FROM etl_jobs WHERE id=?1 AND sealed=0 "
+        "ON CONFLICT(job, number) DO NOTHING RETURNING id",
+        {job, signed_of(number), std::int64_t{unit.input}, signed_of(unit.begin), signed_of(unit.end),
+         signed_of(unit.first_line), unit.restart});
+    if (!added) return failure(added.error());
+    if (added->size() > 0) return {};
+    // The process that cut the file before this one may have been of a version that cuts at other places.
+    const auto found = sql_->run(
+        "SELECT begin_at, end_at FROM etl_job_units WHERE job=?1 AND number=?2 AND (input<>?3 OR begin_at<>?4 OR "
+        "end_at<>?5)",
+        {job, signed_of(number), std::int64_t{unit.input}, signed_of(unit.begin), signed_of(unit.end)});
+    if (!found) return failure(found.error());
+    if (found->size() == 0) return {};
+    return failure(
+        Error{.code = Errc::JobDiffers,
+              .context = fmt::format("{}: unit {} of job {} was cut at bytes {} to {}, and now at {} to {}, "
+                                     "perhaps by another version of this program: make a new job",
+                                     name(), number, job, found->text(0, 0), found->text(0, 1), unit.begin, unit.end)});
   }
   Result<UnitState> committed(const Lease& lease, std::string_view statement, std::initializer_list<Value> values) {
     Result<UnitState> state = UnitState::Pending;

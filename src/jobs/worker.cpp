@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <condition_variable>
 #include <map>
+#include <mutex>
 #include <random>
 #include <utility>
 #include <vector>
@@ -98,23 +100,25 @@ class Worker {
     auto beats = insist([&] { return jobs_.again(); });
     if (!beats) return ended(std::move(beats.error()));
     heart_.emplace(std::move(*beats), options_.lease);
-    auto looked = SteadyClock::now() - options_.lease;
-    while (!stop_.drain().stop_requested()) {
-      if (SteadyClock::now() - looked > options_.lease / 2) {
-        looked = SteadyClock::now();
+    auto reclaimed = SteadyClock::now() - options_.lease;
+    while (!next_.empty() || !stop_.drain().stop_requested()) {
+      if (SteadyClock::now() - reclaimed > options_.lease / 2) {
+        reclaimed = SteadyClock::now();
         if (auto taken = reclaim(); !taken) return ended(std::move(taken.error()));
       }
-      auto claimed = insist([&] { return jobs_.claim(claim_); });
-      if (!claimed) return ended(std::move(claimed.error()));
-      for (const Claimed& unit : *claimed) {
+      if (auto claimed = claim(); !claimed) return ended(std::move(claimed.error()));
+      if (next_.empty()) {
+        const auto more = rest();
+        if (!more) return ended(more.error());
+        if (!*more) return report_;
+        continue;
+      }
+      came_in_time();
+      for (const Claimed& unit : std::exchange(next_, {})) {
         if (auto done = land(unit); !done) return ended(std::move(done.error()));
       }
-      if (!claimed->empty()) continue;
-      const auto more = look_around();
-      if (!more) return ended(more.error());
-      if (!*more) return report_;
-      jobs_.wait(pauses_.up_to(options_.poll), stop_.drain());
     }
+    if (answer_lost_) static_cast<void>(insist([&] { return jobs_.release_all(claim_.worker); }).has_value());
     report_.stopped = true;
     return report_;
   }
@@ -146,7 +150,7 @@ class Worker {
       const bool stopping = stop_.drain().stop_requested();
       if (stopping && !last) last = SteadyClock::now() + patience;
       if (stopping && SteadyClock::now() > *last) return done;
-      jobs_.wait(pauses_.next(), stopping ? std::stop_token() : stop_.drain());
+      jobs_.wait(pauses_.next(), stopping ? std::stop_token() : stop_.drain(), Hints::Heed);
     }
   }
 
@@ -154,14 +158,68 @@ class Worker {
     if (SteadyClock::now() < no_reclaim_before_) return std::uint64_t{0};
     return insist([&] { return jobs_.reclaim(); });
   }
-  /// Nothing to claim. Returns whether there may be something later.
-  Result<bool> look_around() {
-    if (const auto taken = reclaim(); !taken) return failure(taken.error());
-    if (const auto settled = insist([&] { return jobs_.settle(); }); !settled) return failure(settled.error());
-    if (options_.stay) return true;
-    const auto open = insist([&] { return jobs_.open_jobs(options_.job); });
-    if (!open) return failure(open.error());
-    return *open > 0;
+  /// Claims into `next_`, unless the end of the last unit has done so.
+  Result<void> claim() {
+    if (!next_.empty()) return {};
+    if (answer_lost_) {
+      if (auto freed = insist([&] { return jobs_.release_all(claim_.worker); }); !freed) return freed;
+      answer_lost_ = false;
+    }
+    auto claimed = insist([&] { return jobs_.claim(claim_); });
+    if (!claimed) return failure(std::move(claimed.error()));
+    next_ = std::move(*claimed);
+    return {};
+  }
+  /// Nothing to claim. Waits until there may be something; false: there will be nothing. While it waits, it reads, and
+  /// writes only where there is something to do.
+  Result<bool> rest() {
+    while (!stop_.drain().stop_requested()) {
+      const bool hinted = jobs_.wait(pauses_.up_to(std::min(idle_, options_.poll)), stop_.drain(), hints_);
+      if (hinted && SteadyClock::now() - looked_ < options_.poll) {
+        step_aside();
+        return true;
+      }
+      looked_ = SteadyClock::now();
+      idle_ = std::min(2 * idle_, options_.poll);
+      const auto found = look_around();
+      if (!found) return failure(found.error());
+      if (found->pending) return true;
+      if (found->open == 0 && !options_.stay) return false;
+    }
+    return true;
+  }
+  Result<Outlook> look_around() {
+    for (;;) {
+      auto found = insist([&] { return jobs_.look(options_.job); });
+      if (!found) return found;
+      if (found->overdue) {
+        const auto taken = reclaim();
+        if (!taken) return failure(taken.error());
+        found->pending = found->pending || *taken > 0;
+      }
+      if (!found->ended) return found;
+      const auto settled = insist([&] { return jobs_.settle(); });
+      if (!settled) return failure(settled.error());
+      if (*settled == 0) return found;  // another worker is about to
+    }
+  }
+  /// A hint wakes all workers that wait, also for one new unit. Those that came too late the last times let others go
+  /// first: four times as long after each time, half as long after each unit. So two of three claims give a unit.
+  /// Those that let others go the longest heed hints again after two units in a row; until then they look now and then.
+  void step_aside() {
+    if (crowd_.count() > 0) {
+      std::mutex mutex;
+      std::condition_variable_any never;
+      std::unique_lock lock(mutex);
+      never.wait_for(lock, stop_.drain(), pauses_.up_to(std::min(crowd_, options_.poll)), [] { return false; });
+    }
+    crowd_ = std::min(std::max(4 * crowd_, least_crowd), most_crowd);
+    if (crowd_ == most_crowd) hints_ = Hints::Ignore;
+  }
+  void came_in_time() {
+    crowd_ = crowd_ > least_crowd ? crowd_ / 2 : milliseconds();
+    if (crowd_ < most_crowd / 2) hints_ = Hints::Heed;
+    idle_ = std::max(first_pause, crowd_);
   }
 
   Result<const Job*> job_of(Id id) {
@@ -184,7 +242,7 @@ class Worker {
     const RunReport run = run_of(work, source);
     const bool lost = heart_->leave();
     auto done = conclude(work, run, lost);
-    unit_at_work_ = false;
+    unit_at_work_ = !next_.empty();
     return done;
   }
 
@@ -243,8 +301,20 @@ class Worker {
     if (options_.on_unit) options_.on_unit({.work = work, .run = run, .what = *what});
     return {};
   }
+  /// Ends the unit, and claims the next in the same transaction.
+  Result<std::vector<Lease>> finished(const Lease& lease) {
+    if (!stop_.drain().stop_requested()) {
+      auto both = jobs_.finish_and_claim({&lease, 1}, claim_);
+      if (both) {
+        next_ = std::move(both->claimed);
+        return std::move(both->lost);
+      }
+      answer_lost_ = true;
+    }
+    return insist([&] { return jobs_.finish({&lease, 1}); });
+  }
   Result<std::string_view> finish(const Lease& lease, const std::string& pipeline) {
-    auto lost = insist([&] { return jobs_.finish({&lease, 1}); });
+    auto lost = finished(lease);
     if (!lost) return failure(std::move(lost.error()));
     passing_.erase(lease.unit);
     if (!lost->empty()) return std::string_view("lost");
@@ -316,6 +386,14 @@ class Worker {
   std::map<Id, std::uint32_t> passing_;
   SteadyClock::time_point no_reclaim_before_ = SteadyClock::now();
   bool unit_at_work_ = false;
+  std::vector<Claimed> next_;  // claimed, and not begun
+  bool answer_lost_ = false;   // of `finish_and_claim`: units may be this worker's that it does not know of
+  static constexpr milliseconds first_pause{10};
+  static constexpr milliseconds least_crowd{5}, most_crowd{160};
+  milliseconds idle_ = first_pause;  // between looks for work; doubles up to WorkerOptions::poll
+  milliseconds crowd_{};             // how long to let others go first after a hint
+  Hints hints_ = Hints::Heed;
+  SteadyClock::time_point looked_{};
   std::optional<Heart> heart_;
 };
 

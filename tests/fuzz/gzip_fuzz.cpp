@@ -1,10 +1,12 @@
 // Any bytes, in small reads, as a file that is perhaps gzip. Whoever inflates: no fault of memory, no hang, and what
-// one accepts the other gives as well.
+// one accepts the other gives as well. The same with points, and from each of them.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <etl/io/gzip.hpp>
 
@@ -39,6 +41,22 @@ Outcome outcome(io::ByteSource& source, std::size_t piece) {
   return all;
 }
 
+/// `plain` is what `by` inflates without points.
+void check_points(const std::string& bytes, std::size_t in, std::size_t out, io::Inflater by, const Outcome& plain) {
+  std::vector<io::GzipPoint> points;
+  const auto each = [&](io::GzipPoint point) { points.push_back(std::move(point)); };
+  const Outcome all = outcome(*io::inflate_with_points(test::pieces(bytes, in), 3 * out, each, by), out);
+  if (all.bytes.size() >= most || plain.bytes.size() >= most) return;
+  if (all.failed != plain.failed || (!all.failed && all.bytes != plain.bytes)) std::abort();
+  for (std::size_t i = 0; i < points.size(); i += 1 + points.size() / 8) {
+    const std::string rest = bytes.substr(static_cast<std::size_t>(points[i].first()));
+    for (const auto reader : {io::Inflater::Best, io::Inflater::Zlib}) {
+      const Outcome from = outcome(*io::inflate_from(test::pieces(rest, in), points[i], reader), out);
+      if (!all.failed && reader == by && (from.failed || from.bytes != all.bytes.substr(points[i].out))) std::abort();
+    }
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -54,6 +72,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   const Outcome zlib = outcome(*io::inflate(test::pieces(bytes, in), io::Inflater::Zlib), out);
+  check_points(bytes, in, out, io::Inflater::Zlib, zlib);
+  check_points(bytes, in, out, io::Inflater::Best, best);
   if (zlib.bytes.size() >= most || best.bytes.size() >= most) return 0;
   // ISA-L takes Huffman codes that are not complete, which zlib refuses.
   if (!zlib.failed && (best.failed || best.bytes != zlib.bytes)) std::abort();

@@ -104,7 +104,7 @@ int run(int argc, char** argv) {
   CLI::Option* const job = in->add_option(
       "--job", ingest.job, "Create a job with this name and work on it; any number of 'etl-uniprot worker' can join");
   in->add_option("--organisation", ingest.organisation, "With --job: whose job it is")->needs(job);
-  double unit_mb = 8;
+  double unit_mb = 32;
   in->add_option("--unit-mb", unit_mb, "With --job: size of a unit, in MiB of the decompressed file")
       ->check(CLI::Range(0.001, 1e6))
       ->capture_default_str();

@@ -41,7 +41,7 @@ struct Ingest {
   bool json = false;
   std::string job{};           // empty: without a job
   std::string organisation{};  // whose job it is
-  std::uint64_t unit_bytes = 8 << 20;
+  std::uint64_t unit_bytes = 32 << 20;
   double lease = 60;               // s
   double statement_timeout = 300;  // s, PostgreSQL
   std::uint32_t max_attempts = 3;

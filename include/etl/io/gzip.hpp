@@ -2,6 +2,8 @@
 /// Reads and writes gzip (RFC 1952).
 
 #include <cstdint>
+#include <functional>
+#include <string>
 
 #include <etl/error.hpp>
 #include <etl/io/sink.hpp>
@@ -26,6 +28,29 @@ enum class Inflater : std::uint8_t {
 /// after the last member that are neither a member nor padding. A member is checked at its end, when its bytes have
 /// already been returned: do not trust them before the source has ended.
 [[nodiscard]] Source inflate(Source compressed, Inflater by = Inflater::Best);
+
+/// A place between two blocks of a deflate stream (RFC 1951 3.2.3), from which gzip content can be inflated without
+/// what is before it.
+struct GzipPoint {
+  std::uint64_t in = 0;   ///< offset of the next byte in the compressed content
+  int bits = 0;           ///< so many high bits of the byte before it belong to the next block, 0 to 7
+  std::uint64_t out = 0;  ///< offset in the inflated bytes
+  std::string window{};   ///< the inflated bytes before it that the stream may refer to, at most 32 KiB
+  /// Offset of the first compressed byte that `inflate_from` needs.
+  [[nodiscard]] std::uint64_t first() const noexcept { return bits > 0 ? in - 1 : in; }
+};
+/// Called with a point.
+using OnGzipPoint = std::function<void(GzipPoint)>;
+/// Like `inflate`, and calls `each` with points in their order, while it is read: one at the beginning, and then after
+/// `apart` inflated bytes or more the next, at the next end of a block or member. It inflates from each of these points
+/// itself: so the CRC-32 of a member also says that its points were right.
+[[nodiscard]] Source inflate_with_points(Source compressed, std::uint64_t apart, OnGzipPoint each,
+                                         Inflater by = Inflater::Best);
+/// Inflates from a point on. `compressed` begins at byte `point.first()` of the content. CRC-32 and length of the first
+/// member cannot be checked, because its beginning was not read; those of all others are. Offsets in errors are offsets
+/// of the whole content. Either library can read the points that the other has found.
+[[nodiscard]] Source inflate_from(Source compressed, GzipPoint point, Inflater by = Inflater::Best);
+
 /// Decompresses if the content begins like gzip (1F 8B), bzip2, xz or zstd (`Compression`), whatever the name.
 /// Otherwise returns the bytes unchanged. Reads the first two bytes, and up to ten if they may begin such a format. The
 /// error: the content is in a format that `can_decompress` denies.

@@ -18,7 +18,7 @@ namespace etl::inline v0::jobs {
 struct SplitOptions {
   io::RecordSplitter records{};  ///< where records end
   std::uint64_t unit_bytes =
-      8 << 20;  ///< size of a unit in inflated bytes, and up to a quarter (at most 1 MiB) or a record more
+      32 << 20;  ///< size of a unit in inflated bytes, and up to a quarter (at most 256 KiB) or a record more
   std::uint64_t max_record = std::uint64_t{256} << 20;  ///< a longer record is an error that names its place
 };
 

@@ -29,6 +29,23 @@ struct ClaimOptions {
   std::optional<Id> job{};                  ///< only units of this job
 };
 
+/// What a worker that has nothing to claim finds.
+struct Outlook {
+  std::uint64_t open = 0;  ///< jobs that are Preparing or Running
+  bool pending = false;    ///< a unit of them can be claimed
+  bool overdue = false;    ///< a lease has run out: `reclaim` takes its unit back
+  bool ended = false;      ///< no unit of a running job is left: `settle` ends the job
+};
+
+/// What `finish_and_claim` has done.
+struct Handover {
+  std::vector<Lease> lost{};       ///< leases that are not finished, because they are lost
+  std::vector<Claimed> claimed{};  ///< units that are the worker's from now on
+};
+
+/// Whether a wait ends when the database tells of new units.
+enum class Hints : std::uint8_t { Heed, Ignore };
+
 /// A connection to the jobs in a database. All times are those of the database, never of this machine (G20); only
 /// `wait` sleeps on this machine's clock. State changes are guarded by the states that they may come from. A call that
 /// lost its connection connects again at the next call; every call may be made again after an error of class Transient.
@@ -52,7 +69,8 @@ class JobStore {
   /// or another `unit_bytes`, the error is `Errc::JobDiffers` and says what differs.
   [[nodiscard]] virtual Result<Job> create(const JobKey& key, const std::string& spec, std::span<const Input> inputs,
                                            std::uint64_t unit_bytes) = 0;
-  /// Adds units with consecutive numbers from `first` on to a job in state Preparing. Units that exist are left alone.
+  /// Adds units with consecutive numbers from `first` on to a job in state Preparing. Units that exist are left alone;
+  /// if one of them was cut at another place, the error is `Errc::JobDiffers`.
   [[nodiscard]] virtual Result<void> add_units(Id job, std::uint64_t first, std::span<const UnitPlace> units) = 0;
   /// All units exist: Preparing becomes Running. It does nothing if the job is beyond that.
   [[nodiscard]] virtual Result<void> start(Id job) = 0;
@@ -63,7 +81,7 @@ class JobStore {
   /// Makes quarantined units Pending with all their attempts, and their job Running. Returns how many there were.
   [[nodiscard]] virtual Result<std::uint64_t> retry_quarantined(Id job) = 0;
   /// Running jobs without a unit that is Pending or Running become Completed or CompletedWithQuarantine. Workers call
-  /// it when they find nothing to claim. Returns how many jobs have ended.
+  /// it when they find nothing to claim. Returns how many jobs have ended. Only reads if there is none.
   [[nodiscard]] virtual Result<std::uint64_t> settle() = 0;
 
   // --- what there is ---
@@ -80,6 +98,9 @@ class JobStore {
   [[nodiscard]] virtual Result<std::vector<UnitStatus>> units(Id job, UnitState state, std::size_t most) = 0;
   /// Number of jobs that are Preparing or Running: whether a worker that finds nothing should wait for more.
   [[nodiscard]] virtual Result<std::uint64_t> open_jobs(std::optional<Id> only) = 0;
+  /// What there is to do. `open` and `pending` are those of job `only`, if it is given. One statement that reads: a
+  /// worker without work writes nothing and locks nothing.
+  [[nodiscard]] virtual Result<Outlook> look(std::optional<Id> only) = 0;
 
   // --- the worker's ---
 
@@ -91,6 +112,10 @@ class JobStore {
                                                         std::chrono::milliseconds lease) = 0;
   /// Done, in one round trip. May be repeated. Returns those that are lost.
   [[nodiscard]] virtual Result<std::vector<Lease>> finish(std::span<const Lease> leases) = 0;
+  /// `finish` and `claim` in one transaction. If the answer is lost, neither may have happened, or both: call `finish`
+  /// again, then `release_all`.
+  [[nodiscard]] virtual Result<Handover> finish_and_claim(std::span<const Lease> leases,
+                                                          const ClaimOptions& options) = 0;
   /// Hands a unit back with its progress; this is not an attempt (G20).
   [[nodiscard]] virtual Result<void> release(const Lease& lease, std::chrono::milliseconds pause = {}) = 0;
   /// Counts an attempt. After the last one the unit is Quarantined, otherwise Pending after `pause`. Returns which.
@@ -103,8 +128,9 @@ class JobStore {
   /// Hands back all units of a worker that has lost the answer to its claim.
   [[nodiscard]] virtual Result<void> release_all(const std::string& worker) = 0;
   /// Waits until new units may be there, but not longer than `most`. NOTIFY of PostgreSQL is a hint that shortens the
-  /// wait; nothing depends on it.
-  virtual void wait(std::chrono::milliseconds most, const std::stop_token& stop) = 0;
+  /// wait; nothing depends on it. Each hint costs the server a little for each connection that heeds hints, until that
+  /// ignores them. Returns whether a hint has come.
+  virtual bool wait(std::chrono::milliseconds most, const std::stop_token& stop, Hints hints) = 0;
 };
 
 /// Settings of a connection. An aggregate.

@@ -27,8 +27,9 @@ namespace {
 struct Watch {
   std::mutex mutex{};
   std::condition_variable changed{};
-  int beats = 0;  // of the connection for heartbeats
-  int idle = 0;   // times that there was nothing to claim, although a job is open
+  int beats = 0;               // of the connection for heartbeats
+  bool loses_answers = false;  // of finish_and_claim
+  int idle = 0;                // times that there was nothing to claim, although a job is open
   void count(int Watch::* what) {
     const std::lock_guard lock(mutex);
     ++(this->*what);
@@ -54,12 +55,15 @@ class Watched final : public jobs::JobStore {
     if (heart_) watch_.count(&Watch::beats);
     return inner_->beat(leases, lease);
   }
-  etl::Result<std::uint64_t> open_jobs(std::optional<jobs::Id> only) override {
-    auto open = inner_->open_jobs(only);
-    if (open && *open > 0) watch_.count(&Watch::idle);
-    return open;
+  etl::Result<std::uint64_t> open_jobs(std::optional<jobs::Id> only) override { return inner_->open_jobs(only); }
+  etl::Result<jobs::Outlook> look(std::optional<jobs::Id> only) override {
+    auto found = inner_->look(only);
+    if (found && found->open > 0) watch_.count(&Watch::idle);
+    return found;
   }
-  void wait(milliseconds most, const std::stop_token& stop) override { inner_->wait(most, stop); }
+  bool wait(milliseconds most, const std::stop_token& stop, jobs::Hints hints) override {
+    return inner_->wait(most, stop, hints);
+  }
 
   const std::string& name() const noexcept override { return inner_->name(); }
   etl::Result<jobs::Job> create(const jobs::JobKey& key, const std::string& spec, std::span<const jobs::Input> inputs,
@@ -86,6 +90,13 @@ class Watched final : public jobs::JobStore {
   }
   etl::Result<std::vector<jobs::Lease>> finish(std::span<const jobs::Lease> leases) override {
     return inner_->finish(leases);
+  }
+  etl::Result<jobs::Handover> finish_and_claim(std::span<const jobs::Lease> leases,
+                                               const jobs::ClaimOptions& options) override {
+    auto both = inner_->finish_and_claim(leases, options);
+    if (watch_.loses_answers && both)
+      return etl::failure(etl::Error{.error_class = etl::ErrorClass::Transient, .context = "the answer is lost"});
+    return both;
   }
   etl::Result<void> release(const jobs::Lease& lease, milliseconds pause) override {
     return inner_->release(lease, pause);
@@ -161,6 +172,26 @@ TEMPLATE_TEST_CASE("nobody keeps the lease of a unit whose run has thrown", "[jo
   CHECK(later == 0);
   CHECK(has(in.place.value("SELECT error FROM etl_job_units"), "the parser gave up"));
   CHECK(in.place.value("SELECT state FROM etl_job_units") == "pending");
+}
+
+TEMPLATE_TEST_CASE("a worker that does not learn what it has claimed hands it back, and lands it later", "[jobs]",
+                   OnSqlite, OnPostgres) {
+  OneUnit<TestType> in(numbered_lines(1));
+  write_file(in.folder / "more", numbered_lines(3000).substr(7));
+  const auto job = ok(
+      jobs::coordinate(*in.store, {"org", "line", "v2"}, "", std::vector{in.folder / "more"}, {.unit_bytes = 5'000}));
+  Watch watch;
+  watch.loses_answers = true;
+  Watched store(ok(in.store->again()), watch);
+  const auto report = jobs::work(
+      store, *in.data, [&](const jobs::Work& one) { return Lines<typename TestType::Store>{one}; }, in.options());
+  if (report.error) FAIL(report.error->message());
+  CHECK(report.done == 1 + ok(in.store->progress(job.id)).done);
+  CHECK(report.done >= 5);
+  CHECK(report.lost == 0);
+  CHECK(lines_landed(in.place) == "3000 3000");
+  CHECK(in.place.value("SELECT sum(attempts) FROM etl_job_units") == "0");
+  CHECK(ok(in.store->find("v2")).state == jobs::JobState::Completed);
 }
 
 TEMPLATE_TEST_CASE("a unit that failed halfway is tried again without a duplicate, and counts each record once",

@@ -1,6 +1,9 @@
 // Units: cut once at ends of records, and opened without what is before them.
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -8,6 +11,7 @@
 #include <etl/io/sink.hpp>
 #include <etl/jobs/split.hpp>
 
+#include "support/sanitized.hpp"
 #include "unit/jobs/support.hpp"
 
 using namespace test;  // NOLINT(google-build-using-namespace)
@@ -36,6 +40,14 @@ std::string gzip(std::string_view text) {
   ok(sink->write(text));
   ok(sink->finish());
   return ok(etl::io::read_all(*ok(etl::io::open_file(folder / "x.gz"))));
+}
+
+/// The most memory that this process has had, in bytes.
+std::uint64_t most_memory() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return 1024 * std::stoull(line.substr(6));
+  throw std::runtime_error("no VmHWM in /proc/self/status");
 }
 
 std::vector<jobs::UnitPlace> split(const std::string& path, const jobs::SplitOptions& options) {
@@ -99,6 +111,36 @@ TEST_CASE("a unit of a gzip file begins at a restart point, so that all units co
   CHECK(read < packed.size() * units.size() / 2);
 }
 
+TEST_CASE("where units end does not depend on compression, nor on how many bytes a read gives", "[jobs]") {
+  const TempFolder folder;
+  const std::string text = records(20000), plain = (folder / "plain").string(), packed = (folder / "packed").string();
+  write_file(plain, text);
+  std::string members;
+  for (std::size_t at = 0; at < text.size(); at += 1999) members += gzip(std::string_view(text).substr(at, 1999));
+  const jobs::SplitOptions options{.records = etl::io::RecordSplitter("//"), .unit_bytes = 300'000};
+  const auto wanted = split(plain, options);
+  REQUIRE(wanted.size() > 10);
+  for (const std::string& bytes : {gzip(text), members}) {
+    write_file(packed, bytes);
+    auto units = split(packed, options);
+    for (jobs::UnitPlace& unit : units) unit.restart.clear();
+    CHECK(units == wanted);
+  }
+}
+
+TEST_CASE("lines are counted whether they end with LF, CR LF or CR", "[jobs]") {
+  const TempFolder folder;
+  const std::string path = (folder / "x").string(), end = GENERATE("\n", "\r\n", "\r");
+  std::string text;
+  for (int i = 0; i < 30'000; ++i) text += std::string(static_cast<std::size_t>(i % 7), 'x') + end;
+  write_file(path, text);
+  const auto units = split(path, {.unit_bytes = 20'000});
+  REQUIRE(units.size() > 5);
+  for (const jobs::UnitPlace& unit : units)
+    CHECK(unit.first_line ==
+          1 + static_cast<std::uint64_t>(std::ranges::count(text.substr(0, unit.begin), end.back())));
+}
+
 TEST_CASE("a damaged or truncated gzip file is an error of the split that names the place", "[jobs]") {
   const TempFolder folder;
   const std::string packed = gzip(records(5000)), path = (folder / "x").string();
@@ -114,6 +156,36 @@ TEST_CASE("a damaged or truncated gzip file is an error of the split that names 
                                  [](const jobs::UnitPlace&) { return etl::Result<void>(); }))
                 .message(),
             "No such file"));
+}
+
+TEST_CASE("a file is never in memory as a whole, neither when it is cut nor when its units are read", "[jobs]") {
+  constexpr std::uint64_t mib = 1 << 20, size = fewer_if_sanitized(512) * mib, line = mib / 4;
+  const TempFolder folder;
+  const std::string path = (folder / "x").string();
+  if (GENERATE(false, true)) {
+    auto sink = ok(etl::io::create_output(folder / "x.gz"));
+    std::string text(line, '\0');
+    text.back() = '\n';
+    for (std::uint64_t at = 0; at < size; at += line) ok(sink->write(text));
+    ok(sink->finish());
+    std::filesystem::rename(folder / "x.gz", path);
+  } else {
+    write_file(path, "");
+    std::filesystem::resize_file(path, size);  // a hole: it takes no room
+    std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+    for (std::uint64_t end = line; end <= size; end += line) file.seekp(static_cast<std::streamoff>(end - 1)).put('\n');
+  }
+  const std::uint64_t before = most_memory();
+  const auto units = split(path, {.unit_bytes = 4 * mib});
+  std::vector<char> buffer(1 << 16);
+  std::uint64_t read = 0;
+  for (const jobs::UnitPlace& unit : units) {
+    const auto source = ok(jobs::open_unit(path, unit));
+    while (const std::size_t got = ok(source->read(buffer))) read += got;
+  }
+  CHECK(read == size);
+  CHECK(units.back().first_line > size / line - 5 * mib / line);
+  CHECK(most_memory() - before < size / 4);
 }
 
 TEST_CASE("an empty file has no unit, a record without an end belongs to the last one", "[jobs]") {

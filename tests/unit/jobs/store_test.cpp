@@ -1,5 +1,6 @@
 // G19, G20: jobs, units and leases, the same on SQLite and PostgreSQL.
 #include <atomic>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -48,6 +49,17 @@ TEMPLATE_TEST_CASE("creating a job or its units twice gives one job (G20)", "[jo
   SECTION("a sealed job takes no further units") {
     ok(store->add_units(job.id, 3, std::vector<jobs::UnitPlace>{{.begin = 300, .end = 400}}));
     CHECK(counts(*store, job.id) == "3 0 0 0");
+  }
+  SECTION("a unit that was cut at other places is refused, so that no record is skipped or landed twice") {
+    const jobs::Job half = ok(store->create({"org", "line", "half"}, "spec", {}, 100));
+    const std::vector<jobs::UnitPlace> units{{.begin = 0, .end = 100}, {.begin = 100, .end = 200}};
+    ok(store->add_units(half.id, 0, units));
+    ok(store->add_units(half.id, 0, units));
+    const std::vector<jobs::UnitPlace> others{{.begin = 100, .end = 210}, {.begin = 210, .end = 300}};
+    const auto error = error_of(store->add_units(half.id, 1, others));
+    CHECK(error.code == jobs::Errc::JobDiffers);
+    CHECK(lacks(error.message(), {"unit 1", "100 to 200", "100 to 210", "make a new job"}).empty());
+    CHECK(counts(*store, half.id) == "2 0 0 0");  // the others are rolled back
   }
   SECTION("what is not there is named") {
     const auto error = error_of(store->find("v9"));
@@ -321,11 +333,88 @@ TEST_CASE("on PostgreSQL no claim and no end of a job reads the whole table, wha
     CHECK(ok(store->finish(std::vector{claim(*store, "w").at(0).lease})).empty());
     CHECK(ok(store->settle()) == 0);
     CHECK(ok(store->reclaim()) == 0);
+    CHECK(ok(store->look({})).pending);
   }
   store.reset();  // the session leaves its figures to the server's statistics
   const std::string of_units = "FROM pg_stat_user_tables WHERE relname='etl_job_units' AND schemaname=current_schema()";
   while (place.value("SELECT n_tup_upd>=40 " + of_units) != "t") {}
   CHECK(place.value("SELECT seq_tup_read " + of_units) == "0");
+}
+
+TEMPLATE_TEST_CASE("what there is to do is told by reading only", "[jobs]", OnSqlite, OnPostgres) {
+  const TestType place;
+  const auto store = open_jobs(place.url());
+  const auto told = [&](std::optional<jobs::Id> only = {}) {
+    const jobs::Outlook found = ok(store->look(only));
+    return fmt::format("{}{}{}{}", found.open, found.pending ? " pending" : "", found.overdue ? " overdue" : "",
+                       found.ended ? " ended" : "");
+  };
+  CHECK(told() == "0");
+  const jobs::Job first = make_job(*store, 1), second = make_job(*store, 1, "v2");
+  CHECK(told() == "2 pending");
+  const auto lease = claim(*store, "w").at(0).lease;
+  CHECK(told() == "2 pending");
+  CHECK(told(first.id) == "1");
+  expire_all(place);
+  CHECK(told(first.id) == "1 overdue");
+  CHECK(ok(store->finish(std::vector{lease})).empty());
+  CHECK(told(first.id) == "1 ended");
+  CHECK(told(second.id) == "1 pending ended");
+  CHECK(ok(store->settle()) == 1);
+  CHECK(told() == "1 pending");
+  CHECK(told(first.id) == "0");
+  const auto last = claim(*store, "w").at(0).lease;
+  ok(store->release(last, std::chrono::hours(1)));
+  CHECK(told() == "1");
+}
+
+TEST_CASE("a worker without work needs no lock of SQLite", "[jobs]") {
+  const OnSqlite place;
+  const auto store = open_jobs(place.url(), {.statement_timeout = std::chrono::milliseconds(1)});
+  make_job(*store, 1);
+  auto writer = ok(etl::sqlite::Database::open(jobs::sqlite_path(place.url())));
+  const auto lock = ok(writer.begin());  // the only writer
+  CHECK(ok(store->look({})).open == 1);
+  CHECK(ok(store->settle()) == 0);
+  CHECK(!store->claim({.worker = "w"}));
+}
+
+TEST_CASE("a worker without work writes nothing to PostgreSQL", "[jobs]") {
+  const OnPostgres place;
+  make_job(*open_jobs(place.url()), 1);
+  const auto reader = open_jobs(place.url() + "%20-cdefault_transaction_read_only%3Don");
+  CHECK(ok(reader->look({})).open == 1);
+  CHECK(ok(reader->settle()) == 0);
+  CHECK(!reader->claim({.worker = "w"}));
+}
+
+TEMPLATE_TEST_CASE("a unit ends and the next is claimed in one transaction (G19)", "[jobs]", OnSqlite, OnPostgres) {
+  const TestType place;
+  const auto store = open_jobs(place.url());
+  const jobs::Job job = make_job(*store, 3);
+  const auto first = claim(*store, "w").at(0).lease;
+  const auto both = ok(store->finish_and_claim(std::vector{first}, {.worker = "w"}));
+  CHECK(both.lost.empty());
+  REQUIRE(both.claimed.size() == 1);
+  CHECK(both.claimed[0].number == 1);
+  CHECK(counts(*store, job.id) == "1 1 1 0");
+
+  // A lease that is lost ends nothing, and the next unit is claimed all the same.
+  const auto lost = both.claimed[0].lease;
+  ok(store->release(lost));
+  const auto thief = claim(*store, "thief").at(0).lease;
+  const auto more = ok(store->finish_and_claim(std::vector{lost}, {.worker = "w"}));
+  REQUIRE(more.lost.size() == 1);
+  CHECK(more.lost[0].unit == lost.unit);
+  REQUIRE(more.claimed.size() == 1);
+  CHECK(more.claimed[0].number == 2);
+  CHECK(counts(*store, job.id) == "0 2 1 0");
+
+  // Neither happens if the other one fails.
+  place.execute("ALTER TABLE etl_job_units RENAME COLUMN restart TO gone");
+  CHECK(!store->finish_and_claim(std::vector{thief}, {.worker = "w"}));
+  place.execute("ALTER TABLE etl_job_units RENAME COLUMN gone TO restart");
+  CHECK(counts(*store, job.id) == "0 2 1 0");
 }
 
 TEST_CASE("the URL of a store is sqlite:PATH or postgresql://...", "[jobs]") {
@@ -340,14 +429,19 @@ TEST_CASE("a hint of PostgreSQL ends a wait for work", "[jobs]") {
   const OnPostgres place;
   const auto store = open_jobs(place.url());
   const auto other = ok(store->again());
-  other->wait(std::chrono::milliseconds(1), {});  // from now on it listens
+  const auto heed = jobs::Hints::Heed, ignore = jobs::Hints::Ignore;
+  CHECK_FALSE(other->wait(std::chrono::milliseconds(1), {}, heed));  // from now on it listens
   std::jthread maker([&] { make_job(*store, 1); });
-  other->wait(std::chrono::minutes(10), {});
+  CHECK(other->wait(std::chrono::minutes(10), {}, heed));
   maker.join();
   CHECK(claim(*other, "w").size() == 1);
+  CHECK_FALSE(other->wait(std::chrono::milliseconds(1), {}, ignore));
+  make_job(*store, 1, "v2");
+  CHECK_FALSE(other->wait(std::chrono::milliseconds(1), {}, ignore));
+  CHECK(place.value("SELECT count(*) FROM etl_job_units WHERE state='pending'") == "1");
   std::stop_source stop;
   stop.request_stop();
-  other->wait(std::chrono::minutes(10), stop.get_token());
+  CHECK_FALSE(other->wait(std::chrono::minutes(10), stop.get_token(), heed));
 }
 
 TEST_CASE("a connection that the server has ended is made again at the next call", "[jobs]") {
