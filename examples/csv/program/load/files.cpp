@@ -1,4 +1,5 @@
 #include "files.hpp"
+#include "common/max_rejects.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -33,11 +34,9 @@ namespace csv = etl::csv;
 /// A file is cut into parts of about this size, so that several threads read it.
 constexpr std::uintmax_t part_size = std::uintmax_t{128} << 20;
 
-/// The library's, which does not know the command line.
+/// An error of the library, which does not know the command line.
 etl::Error with_option(etl::Error error) {
-  for (const std::string_view name : {"errors.max_rejects", "errors.max_reject_ratio"})
-    if (const std::size_t at = error.context.find(name); at != std::string::npos)
-      error.context.replace(at, name.size(), "--max-rejects or --strict");
+  error.context = with_options(std::move(error.context));
   return error;
 }
 
