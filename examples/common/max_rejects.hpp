@@ -32,4 +32,12 @@ void set_max_rejects(const std::string& text, std::string_view records, Job& job
     job.max_rejects = static_cast<std::uint64_t>(value);
 }
 
+/// A message of the library, with the options of the command line in place of `Options::errors`.
+inline std::string with_options(std::string text) {
+  for (const std::string_view name : {"errors.max_reject_ratio", "errors.max_rejects"})
+    if (const std::size_t at = text.find(name); at != std::string::npos)
+      text.replace(at, name.size(), "--max-rejects or --strict");
+  return text;
+}
+
 }  // namespace program

@@ -18,10 +18,10 @@ LETTERS = [
     ("a3", "orders", "run-2", 1, 1, 0, None, "load", 1, ["CHECK failed"], None, "day\t2.csv"),
     ("b1", "proteins", "run-9", 0, 0, 0, None, "transform", 1, ["line 1\nline 2"], b"", ""),
 ]
-# Format 3, which must stay readable.
+# Format 4 of the tables.
 SCHEMA = """
 CREATE TABLE etl_store(format INTEGER NOT NULL);
-INSERT INTO etl_store VALUES(3);
+INSERT INTO etl_store VALUES(4);
 CREATE TABLE etl_dead_letters(
   id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, run TEXT NOT NULL, partition INTEGER NOT NULL, seq INTEGER NOT NULL,
   batch INTEGER NOT NULL, position TEXT, stage TEXT NOT NULL, attempts INTEGER NOT NULL, errors TEXT, time INTEGER NOT NULL, payload BLOB,
@@ -29,7 +29,7 @@ CREATE TABLE etl_dead_letters(
 """
 SCHEMA_OF_POSTGRES = """
 CREATE TABLE etl_store(format bigint NOT NULL);
-INSERT INTO etl_store VALUES(3);
+INSERT INTO etl_store VALUES(4);
 CREATE TABLE etl_dead_letters(
   id text PRIMARY KEY, pipeline text NOT NULL, run text NOT NULL, partition bigint NOT NULL, seq bigint NOT NULL,
   batch bigint NOT NULL, position text, stage text NOT NULL, attempts bigint NOT NULL, errors text[] NOT NULL, time timestamptz NOT NULL,

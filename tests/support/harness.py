@@ -21,6 +21,10 @@ CASES = {}  # name: (function, class of its argument)
 
 # A shell starts background jobs with SIGINT ignored, and the program leaves an ignored signal ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Settings of whoever runs the tests.
+for setting in ("DATABASE_URL", "DRUID_URL", "ETLPIPE_LOG", "ETLPIPE_WORKERS", "ETLPIPE_BATCH_SIZE", "ETLPIPE_TIMEOUT_MS",
+                "ETLPIPE_MAX_MEMORY_MB"):
+    os.environ.pop(setting, None)
 
 
 def seeds(first, usual, soak):

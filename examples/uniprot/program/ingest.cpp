@@ -15,6 +15,7 @@
 #include <etl/observe/terminal.hpp>
 #include <etl/sqlite/store.hpp>
 
+#include "common/max_rejects.hpp"
 #include "common/standard_streams.hpp"
 #include "inputs.hpp"
 #include "landing.hpp"
@@ -128,13 +129,13 @@ int ingest_into(Store& store, const Ingest& options, const etl::StopToken& stop)
     json.insert(json.rfind('}'), fmt::format(R"(,"kept_as_text":{})", unparsed.json()));
     fmt::print("{}\n", json);
   } else if (!options.quiet) {
-    fmt::print("{}\n", report.text());
+    fmt::print("{}\n", with_options(report.text()));
     if (const std::string line = unparsed.text(); !line.empty())
       fmt::print("{}{}\n", line, options.dry_run ? "" : "; the table 'warnings' has them");
   }
   if (!report.ok() && !report.errors.empty()) {
     const etl::ErrorRecord& first = report.errors.front();
-    say("etl-uniprot: {}\n", first.text());
+    say("etl-uniprot: {}\n", with_options(first.text()));
     if (first.error.code == etl::Errc::CheckpointMismatch)
       say("etl-uniprot: --restart loads the files from the beginning\n");
   }

@@ -27,6 +27,7 @@
 #include <etl/jobs/worker.hpp>
 #include <etl/uniprot/entries.hpp>
 
+#include "common/max_rejects.hpp"
 #include "common/standard_streams.hpp"
 #include "inputs.hpp"
 #include "landing.hpp"
@@ -179,8 +180,8 @@ int work_and_tell(jobs::JobStore& store, const JobCommand& command, std::optiona
       say("unit {} of job '{}' {}: {} entries, {} rejected\n", event.work.unit.number, event.work.job.key.version,
           event.what, event.run.items.loaded, event.run.items.rejected);
       if (event.what == "failed" || event.what == "quarantined")
-        say("  {}\n",
-            event.run.errors.empty() ? std::string(to_string(event.run.outcome)) : event.run.errors.front().text());
+        say("  {}\n", event.run.errors.empty() ? std::string(to_string(event.run.outcome))
+                                               : with_options(event.run.errors.front().text()));
     };
   const auto report = work_at(command, store, options, stop);
   if (!report) return fail(report.error());

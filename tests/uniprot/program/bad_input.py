@@ -68,6 +68,8 @@ def strict(c):
     db = c.db()
     done = c.load(path, "--strict", "--batch-size", "10", db=db, wanted=1)
     c.says("--strict", done, rf"mixed\.dat|{bad[0]}")
+    c.says("--strict", done, "allowed by --max-rejects or --strict")
+    c.lacks(message(done), "errors.")
     c.holds("it stopped", count(db) < len(good), count(db))
     c.holds("only good entries", set(loaded(db)) <= set(good))
     clean, _ = c.generate(20, "clean.dat")

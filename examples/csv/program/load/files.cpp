@@ -1,4 +1,5 @@
 #include "files.hpp"
+#include "common/max_rejects.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -35,9 +36,7 @@ constexpr std::uintmax_t part_size = std::uintmax_t{128} << 20;
 
 /// Replaces the names of the library's options by those of the command line.
 etl::Error with_option(etl::Error error) {
-  for (const std::string_view name : {"errors.max_rejects", "errors.max_reject_ratio"})
-    if (const std::size_t at = error.context.find(name); at != std::string::npos)
-      error.context.replace(at, name.size(), "--max-rejects or --strict");
+  error.context = with_options(std::move(error.context));
   return error;
 }
 
