@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """An ingest as a job, with 1, 2 and 4 processes of one thread, beside the same ingest without a job.
 
-    bench.py PROGRAM --url postgresql://... [--entries N] [--rounds N] [--out FILE]
+    bench.py PROGRAM [--url postgresql://...] [--entries N] [--rounds N] [--workers 1,2,4] [--out FILE]
 
 Each round runs everything side by side; the medians of the rounds are compared. The job's time includes cutting the file
 into units. CPU time, of all processes together but without the server's, says more than wall time while others use the
@@ -35,7 +35,8 @@ def run(command, others):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program", type=pathlib.Path)
-    parser.add_argument("--url", required=True, help="of a PostgreSQL database that may be filled")
+    parser.add_argument("--url", help="of a PostgreSQL database that may be filled; without it only SQLite is measured")
+    parser.add_argument("--workers", default="1,2,4", help="numbers of processes")
     parser.add_argument("--entries", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=pathlib.Path)
@@ -49,8 +50,8 @@ def main():
             subprocess.run([program, "generate", "--entries", str(options.entries), "--out", file], check=True)
             size = sum(path.stat().st_size for path in folder.glob("release.dat"))
             for number in range(options.rounds):
-                for store in ("sqlite", "postgresql"):
-                    for workers in (0, 1, 2, 4):
+                for store in ("sqlite", "postgresql") if options.url else ("sqlite",):
+                    for workers in (0, *map(int, options.workers.split(","))):
                         if store == "sqlite":
                             url = f"sqlite:{folder}/{form}-{number}-{workers}.db"
                         else:

@@ -108,6 +108,7 @@ class Worker {
       }
       if (auto claimed = claim(); !claimed) return ended(std::move(claimed.error()));
       if (next_.empty()) {
+        if (hinted_) came_too_late();
         const auto more = rest();
         if (!more) return ended(more.error());
         if (!*more) return report_;
@@ -174,11 +175,12 @@ class Worker {
   /// writes only where there is something to do.
   Result<bool> rest() {
     while (!stop_.drain().stop_requested()) {
-      const bool hinted = jobs_.wait(pauses_.up_to(std::min(idle_, options_.poll)), stop_.drain(), hints_);
-      if (hinted && SteadyClock::now() - looked_ < options_.poll) {
+      hinted_ = jobs_.wait(pauses_.up_to(std::min(idle_, options_.poll)), stop_.drain(), hints_);
+      if (hinted_ && SteadyClock::now() - looked_ < options_.poll) {
         step_aside();
         return true;
       }
+      hinted_ = false;
       looked_ = SteadyClock::now();
       idle_ = std::min(2 * idle_, options_.poll);
       const auto found = look_around();
@@ -207,16 +209,19 @@ class Worker {
   /// first: four times as long after each time, half as long after each unit. So two of three claims give a unit.
   /// Those that let others go the longest heed hints again after two units in a row; until then they look now and then.
   void step_aside() {
-    if (crowd_.count() > 0) {
-      std::mutex mutex;
-      std::condition_variable_any never;
-      std::unique_lock lock(mutex);
-      never.wait_for(lock, stop_.drain(), pauses_.up_to(std::min(crowd_, options_.poll)), [] { return false; });
-    }
+    if (crowd_.count() == 0) return;
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    never.wait_for(lock, stop_.drain(), pauses_.up_to(std::min(crowd_, options_.poll)), [] { return false; });
+  }
+  void came_too_late() {
+    hinted_ = false;
     crowd_ = std::min(std::max(4 * crowd_, least_crowd), most_crowd);
     if (crowd_ == most_crowd) hints_ = Hints::Ignore;
   }
   void came_in_time() {
+    hinted_ = false;
     crowd_ = crowd_ > least_crowd ? crowd_ / 2 : milliseconds();
     if (crowd_ < most_crowd / 2) hints_ = Hints::Heed;
     idle_ = std::max(first_pause, crowd_);
@@ -393,6 +398,7 @@ class Worker {
   milliseconds idle_ = first_pause;  // between looks for work; doubles up to WorkerOptions::poll
   milliseconds crowd_{};             // how long to let others go first after a hint
   Hints hints_ = Hints::Heed;
+  bool hinted_ = false;  // the next claim follows a hint
   SteadyClock::time_point looked_{};
   std::optional<Heart> heart_;
 };
