@@ -131,6 +131,8 @@ mutant(39, "G4", "waiting", "a load that waits goes on waiting after a failure e
        "⟦dead_stop_.request_stop();⟧", NOTHING)
 mutant(40, "G9", "waiting", "the deadline in fused mode is Cancelled, not DrainTimeout",
        "tally_.deadline_passed = ⟦in_flight_ > 0 || open_items()⟧;", "in_flight_ > 0")
+mutant(106, "G10", "retries waiting", "a back-off that an abandon ends is a failure of its own",
+       "if (⟦dead() && record.error.error_class == ErrorClass::Transient⟧)", "false")
 
 place("include/etl/detail/dispatch/scheduler.hpp")
 mutant(41, "G2", "concurrency", "one worker takes everything",
@@ -277,14 +279,16 @@ mutant(101, "G16", "keys", "keys do not say of which pipeline", "hash.add(⟦pro
        "std::string()")
 mutant(102, "G16", "progress simulation", "keys do not say of which items", "hash.add(⟦work.batch->first_seq⟧)",
        "std::uint64_t{0}")
+mutant(302, "G16", "keys", "the results of a repeated call have another key",
+       "const bool in_a_row = ⟦part.where.empty() || part.where.back() - part.where.front() == part.size - 1⟧;",
+       "part.where.empty()")
+mutant(303, "G16", "keys", "results of other items have the same key", "⟦work.add_counts(hash);⟧", NOTHING)
 mutant(103, "G16", "keys", "half of a batch has the key of the whole",
        "return hash.add(std::uint64_t{⟦part.size⟧}).key();", "0")
 mutant(104, "G6", "retries", "bad results are isolated one after the other, in as many calls",
        "const std::uint32_t half = ⟦part.size / 2⟧;", "1")
 mutant(105, "G5", "failures retries attempts", "results that may have been loaded count as abandoned",
        "set_all(work, part, ⟦in_doubt ? Fate::InDoubt : Fate::Abandoned⟧);", "Fate::Abandoned")
-mutant(106, "G10", "retries waiting", "a back-off that an abandon ends is a failure of its own",
-       "if (⟦batcher_->dead() && record.error.error_class == ErrorClass::Transient⟧)", "false")
 mutant(107, "G14", "delivery progress", "a batch settles one item too many",
        "{batch.first_seq, ⟦batch.first_seq + batch.size()⟧}", "batch.first_seq + batch.size() + 1")
 mutant(108, "G6", "retries attempts types", "results that are taken again do not go back to their places",
@@ -361,6 +365,10 @@ mutant(139, "G14", "progress", "a run that has not begun to extract saves an emp
        "if (⟦!progress_started_⟧) return; progress_->wait_by", "!progress_.has_value()")
 mutant(140, "G14", "delivery", "the source's end is saved before post_process has succeeded",
        "return ⟦all && !traits_.has_post_process⟧ ? progress_->save_finished()", "all")
+mutant(304, "G16", "keys", "the last batch of a partition does not wait for its end to be saved",
+       "batcher_->dead() || ⟦progress_->end_saved(tail.partition, tail.end)⟧;", "true")
+mutant(305, "G16", "keys", "the end of each partition is saved alone",
+       "else if (last || options_.mode == Mode::Fused || ⟦tail_count() >= max_tails⟧) flush_tails();", "true")
 mutant(141, "G16", "waiting", "a run whose last save fails is Completed",
        "if (report_.outcome != Outcome::Inconsistent) ⟦report_.outcome = Outcome::Failed;⟧",
        NOTHING)

@@ -161,9 +161,9 @@ struct DeliveryOptions {
   /// Delete the progress of an unfinished run, and begin at the start.
   bool restart = false;
   /// Also resume after a finished run, at its last mark: for a source that grows, so that each run loads what is new.
-  /// Otherwise the run after a finished run begins at the start (G17). With idempotency keys, progress is saved once
-  /// more at the end of each partition, before its last batch is loaded: so the batch keeps its key when the partition
-  /// grows.
+  /// Otherwise the run after a finished run begins at the start (G17). With idempotency keys, a partition's last
+  /// batch is loaded after a save that says where the partition ends: so the batch keeps its key when the partition
+  /// grows. Up to 64 such batches are held in memory until then.
   bool incremental = false;
   /// Do everything except `load`: neither results nor dead letters nor progress are written (G17). Items that would be
   /// loaded count as loaded, but are not acknowledged to their source (`Emitter::retain`).

@@ -6,11 +6,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <ranges>
 #include <set>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <etl/delivery/replay.hpp>
@@ -161,6 +163,74 @@ TEST_CASE("G16: what a run has loaded when it dies is not loaded again, although
       CHECK(std::set<int>(rows.begin(), rows.end()).size() == 23);
       CHECK(store->find("numbers").value()->find(0)->ends.empty());  // all of them are settled
     }
+}
+
+TEST_CASE("G16: ends of many partitions are saved together, and each partition is loaded while another one waits") {
+  struct Many {
+    std::uint32_t count;
+    std::vector<std::uint32_t>* loaded;
+    std::function<void(etl::Emitter<std::uint32_t>&)> at_last{};
+    std::string fingerprint() const { return "many"; }
+    auto partitions() const { return std::views::iota(std::uint32_t{0}, count); }
+    void extract(std::uint32_t n, etl::Emitter<std::uint32_t>& out) const {
+      if (n + 1 == count && at_last) at_last(out);
+      out.push(n);
+    }
+    void load(std::span<const std::uint32_t> batch, const etl::IdempotencyKey&) {
+      loaded->insert(loaded->end(), batch.begin(), batch.end());
+    }
+  };
+  const auto store = std::make_shared<MemoryCheckpoints>();
+  Run run;
+  run.options.delivery = {.checkpoints = store, .incremental = true};
+  run.options.extractors = 1;
+  std::vector<std::uint32_t> loaded;
+  CHECK(etl::run(Many{1000, &loaded}, run.options).ok());
+  CHECK(loaded.size() == 1000);
+  CHECK(store->saves() < 30);
+
+  loaded.clear();
+  run.options.name = "others";
+  std::size_t loaded_meanwhile = 0;
+  const auto wait = [&](etl::Emitter<std::uint32_t>& out) {
+    out.wait_for(50ms);
+    loaded_meanwhile = loaded.size();
+  };
+  CHECK(etl::run(Many{10, &loaded, wait}, run.options).ok());
+  CHECK(loaded_meanwhile == 9);
+}
+
+TEST_CASE("G16: a call that load asks to repeat as a whole has the same key, and so do its halves") {
+  struct Throttled : Keyed {
+    bool again;
+    void load(std::span<const int> batch, etl::BatchContext& context, const etl::IdempotencyKey& key) {
+      calls->push_back({key.text(), {batch.begin(), batch.end()}});
+      if (std::exchange(again, false))
+        for (std::size_t i = 0; i < batch.size(); ++i) context.retry(i, etl::transient("too many requests"));
+    }
+  };
+  Run run;
+  CHECK(etl::run(Throttled{{.calls = &run.calls, .count = 5}, true}, run.options).ok());
+  REQUIRE(run.calls.size() == 2);
+  CHECK(run.calls[0] == run.calls[1]);
+}
+
+TEST_CASE("G16: results of other items of a batch have another key") {
+  struct Flaky : Keyed {
+    int bad;
+    int transform(const int& n) const {
+      if (n == bad) throw etl::Exception(etl::rejected("not found"));
+      return n;
+    }
+  };
+  const auto key_without = [](int bad) {
+    Run run;
+    run.options.errors.max_rejects = 1;
+    CHECK(etl::run(Flaky{{.calls = &run.calls, .count = 4}, bad}, run.options).ok());
+    return run.calls.at(0).key;
+  };
+  CHECK(key_without(0) != key_without(3));
+  CHECK(key_without(0) == key_without(0));
 }
 
 TEST_CASE("G16: other pipelines, data and parts of a batch have other keys") {

@@ -178,7 +178,8 @@ struct RunSpec {
 struct DaySpec {
   std::vector<PartSpec> parts;
   std::vector<RunSpec> runs;
-  RunSpec last;  ///< undisturbed
+  RunSpec last;             ///< undisturbed
+  bool unfinished = false;  ///< the next day comes after `runs`, whatever they have left
 };
 
 struct Case {
@@ -220,8 +221,12 @@ class Maker {
     c.letters = !c.transactional() && c.kind != Kind::Bucket && random_.chance(2);
     c.incremental = c.keeps_progress() && !c.acknowledges && random_.chance(4);
     batch_size_ = 1 + random_.below(5);
-    const std::uint64_t days = c.kind == Kind::Bucket || random_.chance(2) ? 1 : 2;
-    for (std::uint64_t day = 0; day < days; ++day) add_day(c);
+    std::uint64_t days = c.kind == Kind::Bucket || random_.chance(2) ? 1 : 2;
+    if (c.incremental) days = 2 + random_.below(4);
+    for (std::uint64_t day = 0; day < days; ++day) {
+      add_day(c);
+      c.days.back().unfinished = c.incremental && day + 1 < days && !random_.chance(4);
+    }
     return c;
   }
 
@@ -434,7 +439,7 @@ class Maker {
                                 c.acknowledges ? ", acknowledging" : "", c.incremental ? ", incremental" : "");
   for (std::size_t d = 0; d < c.days.size(); ++d) {
     const DaySpec& day = c.days[d];
-    out += fmt::format("  day {}\n", d);
+    out += fmt::format("  day {}{}\n", d, day.unfinished ? ", left unfinished" : "");
     for (const PartSpec& part : day.parts) {
       out += fmt::format("    {}:", part.id);
       for (std::size_t i = 0; i < part.items.size(); ++i) {

@@ -297,8 +297,11 @@ class Play {
   bool play_day(const DaySpec& day) {
     for (const RunSpec& run : day.runs) {
       if (!run_once(run)) return false;
-      if (over_ && c_.kind != Kind::Bucket) return end_of_day(run);
+      if (!over_ || c_.kind == Kind::Bucket) continue;
+      if (!end_of_day(run)) return false;
+      if (!day.unfinished) return true;
     }
+    if (day.unfinished) return true;
     if (c_.kind == Kind::Bucket) return run_once(day.last);
     for (int tries = 0; tries < 2; ++tries) {
       if (!run_once(day.last)) return false;

@@ -207,6 +207,7 @@ class World {
   }
   void begin_run(const RunSpec& spec) {
     run = RunState();
+    saving_finished = false;
     run.spec = &spec;
     run.machine = std::make_shared<Machine>(spec.seed);
     run.began = run.machine->now();

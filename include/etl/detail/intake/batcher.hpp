@@ -82,12 +82,17 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     lane.start(partition, earlier);
     return lane;
   }
-  /// The source of this lane has reached its end. If `last` is true, all other sources have ended too, and the drain
-  /// deadline starts now (G9), even if other work comes before `finish_lane`.
-  void source_ended(OwnedLane& lane, bool last) noexcept {
+  /// The source of this lane has reached its end: what it has pushed is to be loaded, although `finish_lane` may come
+  /// later.
+  void source_ended(OwnedLane& lane) noexcept {
     const Lock lock(mutex_);
     lane.ended = true;
-    if (last) start_deadline();
+  }
+  /// All sources have reached their ends. The drain deadline starts now (G9), even if other work comes before
+  /// `end_intake`.
+  void begin_deadline() noexcept {
+    const Lock lock(mutex_);
+    start_deadline();
   }
   /// Flushes the rest of the lane. After a failure, the rest is dropped and counted. If `whole` is true, the source
   /// has reached its end, and its last chunk is complete.
@@ -392,6 +397,13 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     keep(std::move(record), !tally_.failed);
     tally_.failed = true;
     die(lock);
+  }
+  /// The same, unless the operation has only been ended because the run ends: then its error is noted.
+  void fail_unless_ending(ErrorRecord record) noexcept {
+    if (dead() && record.error.error_class == ErrorClass::Transient)
+      note(std::move(record));
+    else
+      fail(std::move(record));
   }
 
   // --- the end ----------------------------------------------------------------------------------------

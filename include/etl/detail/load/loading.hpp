@@ -87,7 +87,7 @@ class Loading {
       if (const auto due = progress_->reminder()) batcher_->call_at(*due);
       return unsaved;
     });
-    if (error) batcher_->fail(place(batch, Stage::Checkpoint, std::move(*error)));
+    if (error) batcher_->fail_unless_ending(place(batch, Stage::Checkpoint, std::move(*error)));
   }
   /// Saves progress if no further batch is going to save it. Called by the timer.
   void save_if_due(TimePoint now) noexcept {
@@ -97,7 +97,7 @@ class Loading {
       if (const auto due = progress_->reminder(true)) batcher_->call_at(*due);  // other batches were settled meanwhile
       return unsaved;
     });
-    if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Checkpoint});
+    if (error) batcher_->fail_unless_ending({.error = std::move(*error), .stage = Stage::Checkpoint});
   }
   /// Loads the results of a batch and determines what happened to its items. `work` gets the outcome; a failure has
   /// been reported.
@@ -470,8 +470,11 @@ class Loading {
     if (progress_ != nullptr)
       hash.add(progress_->pipeline()).add(progress_->fingerprint()).add(progress_->partition_id(work.batch->partition));
     hash.add(work.batch->first_seq).add(std::uint64_t{work.batch->size()});
-    for (std::uint32_t i = 0; i < part.size; i += part.where.empty() ? part.size : 1)
-      hash.add(std::uint64_t{part.number(i)});
+    work.add_counts(hash);
+    // The numbers of results in a row are named by the first: so the results of a whole call have one name, whatever
+    // attempt it is.
+    const bool in_a_row = part.where.empty() || part.where.back() - part.where.front() == part.size - 1;
+    for (std::uint32_t i = 0; i < part.size; i += in_a_row ? part.size : 1) hash.add(std::uint64_t{part.number(i)});
     return hash.add(std::uint64_t{part.size}).key();
   }
   [[nodiscard]] std::vector<DeadLetter> letters_of(const Work& work) const {
@@ -523,13 +526,8 @@ class Loading {
   static void set_all(Work& work, const Part& part, Fate fate) {
     for (std::uint32_t i = 0; i < part.size; ++i) work.set(part.number(i), part.number(i) + 1, fate);
   }
-  /// An operation that ends because the run stops is not a failure of its own, so its error is only noted.
   void fail(const Batch& batch, Error error) {
-    ErrorRecord record = place(batch, Stage::Load, std::move(error));
-    if (batcher_->dead() && record.error.error_class == ErrorClass::Transient)
-      batcher_->note(std::move(record));
-    else
-      batcher_->fail(std::move(record));
+    batcher_->fail_unless_ending(place(batch, Stage::Load, std::move(error)));
   }
 
   StageCalls& calls_;

@@ -81,6 +81,11 @@ struct Work {
   /// Notes that item `i` has `count` results, not one.
   void note_count(std::uint32_t i, std::uint32_t count) { counts_.push_back({i, count}); }
   void reject_item(std::uint32_t i, Error error);
+  /// Adds to a hash which items have no result, or several. The numbers of results then name the same items.
+  template <class Hash>
+  void add_counts(Hash& hash) const {
+    for (const Count& count : counts_) hash.add(std::uint64_t{count.item}).add(std::uint64_t{count.results});
+  }
   /// Takes over the notes about items that come after its own items. Their results are already joined.
   void join(Work& of_later_items);
 

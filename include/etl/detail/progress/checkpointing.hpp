@@ -1,8 +1,10 @@
 #pragma once
 /// The progress of one run, from the checkpoint at its beginning to the checkpoint at its end (contract G13 to G17).
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <iterator>
 #include <mutex>
 #include <optional>
@@ -112,26 +114,43 @@ class Checkpointing {
     tracker_.mark(numbers_[partition], position, position_seq);
   }
 
-  /// Saves where the source ends for now, before its last batch may be loaded. If the partition grows, and this run
-  /// dies before the batch is saved as settled, the next run must end a batch at the same place, so that its key is
-  /// the same (G16). Called by the extracting thread, which runs no batch while it waits for another save.
-  [[nodiscard]] std::optional<Error> save_end(std::uint32_t partition, std::uint64_t seq, TimePoint now) {
-    if (store_ == nullptr || !keyed_ || !options_.delivery.incremental) return std::nullopt;
-    if (seq % options_.batch_size == 0) return std::nullopt;  // batches end there anyway
+  // --- ends of partitions, for keys ------------------------------------------------------------------------
+  /// The source has come to its end for now. Returns whether its last batch must not be loaded before this end is
+  /// saved: if the partition grows, and this run dies before the batch is saved as settled, the next run must end a
+  /// batch at the same place, so that its key is the same (G16). The next save contains the end; one is due after
+  /// `group_delay`.
+  [[nodiscard]] bool end_at(std::uint32_t partition, std::uint64_t seq, TimePoint now) {
+    if (store_ == nullptr || !keyed_ || !options_.delivery.incremental) return false;
+    if (seq % options_.batch_size == 0) return false;  // batches end there anyway
     const End end{numbers_[partition], seq};
-    std::unique_lock lock(mutex_);
-    if (!tracker_.end_at(end.first, end.second)) return std::nullopt;
+    const std::lock_guard lock(mutex_);
+    if (!tracker_.end_at(end.first, end.second)) return false;
     unsaved_ends_.insert(end);
-    while (saving_) {
+    unsaved_ = true;
+    next_save_ = std::min(next_save_, after(now, group_delay));
+    return true;
+  }
+  [[nodiscard]] bool end_saved(std::uint32_t partition, std::uint64_t seq) {
+    const std::lock_guard lock(mutex_);
+    return !unsaved_ends_.contains({numbers_[partition], seq});
+  }
+  /// Saves all ends now. Called by a thread that extracts, which runs no batch while it waits for another save.
+  [[nodiscard]] std::optional<Error> save_ends(TimePoint now) {
+    std::unique_lock lock(mutex_);
+    while (saving_ && !unsaved_ends_.empty()) {
       lock.unlock();
       if (!waiter_.wait_for(std::chrono::milliseconds(1))) return transient("stopped before progress could be saved");
       lock.lock();
-      if (!unsaved_ends_.contains(end)) return std::nullopt;  // another thread has saved it too
     }
+    if (unsaved_ends_.empty()) return std::nullopt;
     saving_ = true;
     lock.unlock();
     return save(false, now);
   }
+  /// What is called after each save, without a lock. To be set before `start`.
+  void on_saved(std::function<void()> call) { on_saved_ = std::move(call); }
+  /// Ends that are met within this time are saved together.
+  static constexpr std::chrono::nanoseconds group_delay = std::chrono::milliseconds(10);
 
   // --- with a plain store, or none ------------------------------------------------------------------------
   /// Records that everything of the batch is durable, and saves if that is due.
@@ -308,6 +327,12 @@ class Checkpointing {
     return trying([&] { return store_->save(pipeline_, checkpoint); }, waiter);
   }
   [[nodiscard]] std::optional<Error> save(bool finished, TimePoint now) {
+    auto error = save_once(finished, now);
+    if (!error && on_saved_) on_saved_();
+    return error;
+  }
+  [[nodiscard]] std::optional<Error> save_once(bool finished, TimePoint now) {
+    const Saving saving{*this};
     Checkpoint checkpoint{
         .fingerprint = begin_.fingerprint, .batch_size = begin_.batch_size, .finished = finished, .run = run_};
     std::set<End> ends;
@@ -319,13 +344,20 @@ class Checkpointing {
     }
     auto saved = save_trying(checkpoint, waiter_);
     const std::lock_guard lock(mutex_);
-    saving_ = false;
     if (!saved) return std::move(saved.error());
     for (const End& end : ends) unsaved_ends_.erase(end);
     reminded_ = false;
-    next_save_ = after(now, options_.delivery.save_every);
+    next_save_ = after(now, unsaved_ends_.empty() ? options_.delivery.save_every : group_delay);
     return std::nullopt;
   }
+  /// Ends a save, also when memory runs out in it.
+  struct Saving {
+    Checkpointing& all;
+    ~Saving() {
+      const std::lock_guard lock(all.mutex_);
+      all.saving_ = false;
+    }
+  };
   void settle_riding() {
     const std::lock_guard lock(mutex_);
     for (const SettledItems& items : riding_) tracker_.settle(items);  // no later transaction has recorded them
@@ -349,6 +381,7 @@ class Checkpointing {
   bool rides_ = true;
   bool resumed_ = false;
   Waiter waiter_{};
+  std::function<void()> on_saved_{};
 
   std::mutex mutex_;
   ProgressTracker tracker_;

@@ -152,7 +152,9 @@ class Runner final : public LiveRun {
     if (delivers && !options_.delivery.dry_run)
       progress_.emplace(options_, environment_.name, report_.run, progress_store, store_ != nullptr);
     stage_->attach(*batcher_, executor, progress_ ? &*progress_ : nullptr, report_.run);
-    if (progress_) progress_->wait_by(Waiter(batcher_->user_stop(), executor, *batcher_, batcher_->intake_stop()));
+    // In fused mode the thread that extracts loads, too, and no other.
+    if (progress_ && !fused) progress_->on_saved([this] { release_tails(); });
+    if (progress_) progress_->wait_by(Waiter(batcher_->dead_stop(), executor, *batcher_, batcher_->intake_stop()));
     executor_ = executor;
     const std::stop_callback on_drain(stop_.drain(), [this] { batcher_->request_drain(); });
     const std::stop_callback on_abandon(stop_.abandon(), [this] { batcher_->request_abandon(); });
@@ -197,6 +199,7 @@ class Runner final : public LiveRun {
       return std::nullopt;
     });
     if (escaped) batcher_->fail({.error = std::move(*escaped), .stage = Stage::Extract});
+    flush_tails();
     batcher_->end_intake();
     settle_outcome(report_, batcher_->finish());
     stage_->report(report_);
@@ -421,24 +424,79 @@ class Runner final : public LiveRun {
       batcher_->fail(std::move(record));
     }
     --extracting_;
+    if (whole) batcher_->source_ended(lane);
     const bool last = last_ended();
-    if (whole) batcher_->source_ended(lane, last);
+    if (whole && last) batcher_->begin_deadline();
+    bool held = false;
     if (progress_) {
-      auto unsaved = guarded([&]() -> std::optional<Error> {
+      auto unmarked = guarded([&]() -> std::optional<Error> {
         if (lane.position) progress_->ended(partition, *lane.position, lane.position_seq);
-        if (!whole) return std::nullopt;
-        auto failed = progress_->save_end(partition, batcher_->extracted(lane), now());
-        if (const auto due = progress_->reminder()) batcher_->call_at(*due);
-        return failed;
+        held = whole && hold_tail(lane, partition);
+        return std::nullopt;
       });
-      if (unsaved) {
-        const bool stopped = batcher_->dead() && unsaved->error_class == ErrorClass::Transient;
-        ErrorRecord record{.error = std::move(*unsaved), .stage = Stage::Checkpoint};
-        stopped ? batcher_->note(std::move(record)) : batcher_->fail(std::move(record));
-      }
+      if (unmarked) batcher_->fail({.error = std::move(*unmarked), .stage = Stage::Checkpoint});
     }
-    batcher_->finish_lane(lane, whole ? FlushReason::Source : FlushReason::Close, whole);
+    if (!held)
+      batcher_->finish_lane(lane, whole ? FlushReason::Source : FlushReason::Close, whole);
+    else if (last || options_.mode == Mode::Fused || tail_count() >= max_tails)
+      flush_tails();
+    else
+      batcher_->call_at(after(now(), Checkpointing::group_delay));
   }
+
+  // --- last batches of partitions, which wait until the ends are saved (see Checkpointing::end_at) -----------
+  [[nodiscard]] bool hold_tail(OwnedLane& lane, std::uint32_t partition) {
+    const std::uint64_t end = batcher_->extracted(lane);
+    const std::lock_guard lock(tails_mutex_);
+    tails_.reserve(tails_.size() + 1);
+    if (!progress_->end_at(partition, end, now())) return false;
+    tails_.push_back({&lane, partition, end});
+    return true;
+  }
+  [[nodiscard]] std::size_t tail_count() {
+    const std::lock_guard lock(tails_mutex_);
+    return tails_.size();
+  }
+  /// Called by a thread that extracts: saves the ends, and gives the batches to the workers.
+  void flush_tails() noexcept {
+    if (tail_count() == 0) return;
+    hook_ = "save";
+    auto failed = guarded([&]() -> std::optional<Error> {
+      if (batcher_->dead()) return std::nullopt;
+      auto unsaved = progress_->save_ends(now());
+      if (const auto due = progress_->reminder()) batcher_->call_at(*due);
+      return unsaved;
+    });
+    hook_ = nullptr;
+    if (failed) batcher_->fail_unless_ending({.error = std::move(*failed), .stage = Stage::Checkpoint});
+    release_tails();
+  }
+  /// Gives the batches whose ends are saved to the workers. After a failure all, to be abandoned. Called by any thread.
+  void release_tails() noexcept {
+    for (;;) {
+      std::unique_lock lock(tails_mutex_);
+      const auto ready = std::ranges::find_if(
+          tails_, [&](const Tail& tail) { return batcher_->dead() || progress_->end_saved(tail.partition, tail.end); });
+      if (ready == tails_.end()) {
+        const bool more = !tails_.empty();
+        lock.unlock();
+        if (more) batcher_->call_at(after(now(), Checkpointing::group_delay));
+        return;
+      }
+      OwnedLane& lane = *ready->lane;
+      *ready = tails_.back();
+      tails_.pop_back();
+      lock.unlock();
+      batcher_->finish_lane(lane, FlushReason::Source);
+    }
+  }
+
+  struct Tail {
+    OwnedLane* lane;
+    std::uint32_t partition;
+    std::uint64_t end;
+  };
+  static constexpr std::size_t max_tails = 64;  // held at once, for the sake of memory
 
   PipelineCalls& calls_;
   const PipelineTraits& traits_;
@@ -460,6 +518,8 @@ class Runner final : public LiveRun {
   std::atomic<std::uint64_t> expected_bytes_ = 0;
   std::atomic<std::uint32_t> extracting_ = 0;
   std::atomic<const char*> hook_ = nullptr;
+  std::mutex tails_mutex_;
+  std::vector<Tail> tails_;
 };
 
 }  // namespace etl::inline v0::detail
