@@ -160,7 +160,7 @@ TEST_CASE("report: text begins with the outcome, then what was loaded and what n
   etl::RunReport r = sample();
   r.refused_pushes = 1;
   r.rejects_at = "dead letters of 'orders'";
-  r.next_step = "mend the cause; then run it again";
+  r.next_step = "correct the cause; then run it again";
   r.add_error({.error = etl::rejected("no number"),
                .stage = etl::Stage::Transform,
                .rejected = true,
@@ -178,7 +178,7 @@ TEST_CASE("report: text begins with the outcome, then what was loaded and what n
         "    post_process: Input/output error\n"
         "  rejected, the first ones:\n"
         "    transform, batch 0, item 7, rejected: no number\n"
-        "  next: mend the cause; then run it again");
+        "  next: correct the cause; then run it again");
   CHECK(r.text({.colour = true}).rfind("orders: \x1b[31mFailed\x1b[0m in 2 s\n", 0) == 0);
 }
 
@@ -233,11 +233,11 @@ TEST_CASE("report: of a run it says where rejected items are, how large batches 
   options.name = "numbers";
   const etl::RunReport letters = etl::run(Numbers{}, options);
   CHECK(letters.rejects_at == "dead letters of 'numbers'");
-  CHECK(letters.next_step == "mend what was rejected and replay the dead letters, or purge them");
+  CHECK(letters.next_step == "correct the rejected items and replay their dead letters, or purge them");
   CHECK(etl::run(Numbers{.fail_at = 12}, options).next_step ==
-        "mend the cause; then run it again, it begins at the start: no progress is kept");
+        "correct the cause; then run it again: it begins at the start, because no progress is kept");
   options.errors.max_rejects = 0;
-  CHECK(has(etl::run(Numbers{}, options).next_step, "mend what was rejected, or raise its limit"));
+  CHECK(has(etl::run(Numbers{}, options).next_step, "correct the rejected items, or raise their limit"));
   etl::StopSource stopped;
   stopped.request_drain();
   CHECK(has(etl::run(Numbers{}, options, stopped.stop_token()).next_step, "run it again, it begins at the start"));

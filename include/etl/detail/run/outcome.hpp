@@ -61,11 +61,11 @@ inline void settle_outcome(RunReport& report, Tally totals) noexcept {
 /// Advice on what to do after a run; empty if that is obvious. `keeps_progress`: another run resumes where this run
 /// has ended.
 [[nodiscard]] inline std::string next_step(const RunReport& report, bool keeps_progress, bool letters) {
-  const std::string again = keeps_progress ? "run it again, it goes on where this run has ended"
-                                           : "run it again, it begins at the start: no progress is kept";
+  const std::string again = keeps_progress ? "run it again: it continues where this run ended"
+                                           : "run it again: it begins at the start, because no progress is kept";
   switch (report.outcome) {
     case Outcome::CompletedWithRejects:
-      return letters ? "mend what was rejected and replay the dead letters, or purge them" : "";
+      return letters ? "correct the rejected items and replay their dead letters, or purge them" : "";
     case Outcome::Cancelled: return again;
     case Outcome::DrainTimeout: return again + "; Options::drain_deadline gives it more time to end";
     case Outcome::Failed: break;
@@ -78,9 +78,9 @@ inline void settle_outcome(RunReport& report, Tally totals) noexcept {
   if (error.code == Errc::InvalidOptions || error.code == Errc::CheckpointMismatch || error.code == Errc::Superseded)
     return "";  // the error itself says what to do
   if (error.code == Errc::RejectBudget)
-    return "mend what was rejected, or raise its limit in Options::errors; then " + again;
-  if (error.error_class == ErrorClass::Transient) return "when what it waited for is back, " + again;
-  return "mend the cause; then " + again;
+    return "correct the rejected items, or raise their limit in Options::errors; then " + again;
+  if (error.error_class == ErrorClass::Transient) return "when the service answers again, " + again;
+  return "correct the cause; then " + again;
 }
 
 }  // namespace etl::inline v0::detail
