@@ -1,13 +1,14 @@
 // The limits of a validation, and etl-druid validate.
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include <etl/csv/validate.hpp>
-#include <etl/io/glob.hpp>
 #include <etl/io/object_store_url.hpp>
 
 #include "command.hpp"
@@ -28,11 +29,11 @@ struct Options {
 };
 
 int validate_all(const Options& options, const etl::StopToken& stop) {
-  const auto files = etl::io::glob(options.files);
+  const auto files = files_of(options.files);
   if (!files) return fail(files.error(), exit_usage);
   bool valid = true;
   for (const fs::path& file : *files) {
-    const auto found = validate(file, options.input, options.limits, stop.drain());
+    const auto found = validate(file, options.input, options.limits, {}, stop.drain());
     if (!found) {
       const bool stopped = found.error().code == std::errc::operation_canceled;
       return fail(found.error(), stopped ? exit_stopped : exit_usage);
@@ -59,13 +60,26 @@ void add_limits(CLI::App& command, csv::ValidationLimits& limits) {
       ->capture_default_str();
 }
 
+std::optional<csv::Validation> too_large(const fs::path& file, const csv::ValidationLimits& limits) {
+  const auto bytes = etl::io::size_of(file);
+  if (!bytes || *bytes <= limits.max_bytes) return std::nullopt;
+  csv::Validation made{.file = file.string(), .format = "unread", .bytes = *bytes};
+  made.violations.push_back({.check = csv::Check::Size,
+                             .value = fmt::format("{}", *bytes),
+                             .what = fmt::format("{}: the file has {} bytes; at most {} are allowed (--max-bytes)",
+                                                 file.string(), *bytes, limits.max_bytes)});
+  return made;
+}
+
 etl::Result<csv::Validation> validate(const fs::path& file, const InputOptions& options,
-                                      const csv::ValidationLimits& limits, const std::stop_token& stop) {
+                                      const csv::ValidationLimits& limits, std::string_view auto_time,
+                                      const std::stop_token& stop) {
   const auto invalid = [&](csv::Check check, const etl::Error& error) {
     csv::Validation made{.file = file.string()};
     made.violations.push_back({.check = check, .what = error.message()});
     return made;
   };
+  if (auto refused = too_large(file, limits)) return std::move(*refused);
   const auto columns = columns_of({file}, options, stop);
   if (!columns) {
     if (stop.stop_requested()) return stopped();
@@ -74,7 +88,7 @@ etl::Result<csv::Validation> validate(const fs::path& file, const InputOptions& 
   }
   std::vector<std::string> names;
   for (const Column& column : *columns) names.push_back(column.name);
-  return read_rows(file, options, names, limits, nullptr, stop);
+  return read_rows(file, options, names, limits, auto_time, nullptr, stop);
 }
 
 void add_validate(CLI::App& app, Chosen& chosen) {
