@@ -56,8 +56,9 @@ struct InferredColumn {
   std::uint64_t misfits = 0;         ///< values that are not of the kind: these rows would be rejected
   std::uint64_t first_misfit = 0;    ///< the number of the first such row, from 1; 0: there is none
   std::string first_misfit_value{};  ///< its first 100 bytes
-  /// The smallest and the largest number of a column of numbers; otherwise `least` is larger than `most`.
-  double least = std::numeric_limits<double>::max(), most = std::numeric_limits<double>::lowest();
+  /// The smallest number. It is larger than `most` if there is no number.
+  double least = std::numeric_limits<double>::max();
+  double most = std::numeric_limits<double>::lowest();  ///< the largest number
 };
 
 /// What was found. A value.

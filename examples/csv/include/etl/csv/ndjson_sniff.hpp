@@ -20,8 +20,9 @@ namespace etl::inline v0::csv::ndjson {
 /// What the values of a member tell besides its kind. A value.
 struct MemberFacts {
   bool nested = false;  ///< a value is an object, or an array that holds objects or arrays
-  /// The smallest and the largest number; without numbers `least` is larger than `most`.
-  double least = std::numeric_limits<double>::max(), most = std::numeric_limits<double>::lowest();
+  /// The smallest number. It is larger than `most` if there is no number.
+  double least = std::numeric_limits<double>::max();
+  double most = std::numeric_limits<double>::lowest();  ///< the largest number
 };
 
 /// Looks at lines, for example of the beginning of a file, and guesses. Belongs to one thread at a time.
