@@ -390,6 +390,19 @@ TEST_CASE("http events: lines of every kind, and a new connection goes on after 
   CHECK(seen[0].header("Accept") == "text/event-stream");
 }
 
+TEST_CASE("http events: the largest size holds, too, for an event that comes as a whole") {
+  std::string data(100, 'a');
+  HttpServer server([&](const auto&) {
+    return HttpServer::answer(200, "data: " + data + "\n\n", "Content-Type: text/event-stream\r\n");
+  });
+  const http::EventOptions options{.request = {.url = server.url()}, .max_event = 100};
+  CHECK(http::Events::make(client, options).value().next().value()->data == data);
+  data += 'a';
+  const auto refused = http::Events::make(client, options).value().next();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message().ends_with("an event has more than 100 bytes"));
+}
+
 TEST_CASE("http events: a pipeline ends by a stop, and what is no event stream is told") {
   const test::Watchdog watchdog("a stop does not wake a source of events");
   struct Log {
