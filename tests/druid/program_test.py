@@ -303,6 +303,19 @@ def useless_options(c):
 
 
 @case
+def dry_run(c):
+    """A check refuses what a load would refuse."""
+    c.run(c.load("--dry-run"), 0)
+    c.has(c.run(c.load("--dry-run", "--time", "none"), 1), "'none' is not a column of the file")
+    c.has(c.run(["validate", c.table, "--time", "none"], 1), "'none' is not a column of the file")
+    c.run(["validate", c.table, "--time", "product"], 0)
+    c.has(c.run(c.load("--dry-run", "--mode", "append", "--type", "none=long"), 2), "'none' is not a column of the input")
+    c.table.write_text(SALES + "".join(f"2024-01-01T10:00:00Z,p,{n},1,n\n" for n in (*range(9), "many")), encoding="utf-8")
+    c.has(c.run(c.load("--dry-run"), 2), "column 'quantity' holds numbers")
+    c.equal("requests", [], c.druid.asked)
+
+
+@case
 def concurrent_locks(c):
     """A load may ask for locks that let other tasks write at the same time."""
     for arguments, wanted in (([], None), (["--concurrent-locks"], {"useConcurrentLocks": True})):

@@ -212,12 +212,19 @@ class Load {
   int validate_only(const std::vector<fs::path>& files) {
     bool valid = true;
     for (const fs::path& file : files) {
-      const auto found = validate(file, options_.input, limits_, {}, stop_);
+      const auto found = validate(file, options_.input, limits_, options_.plan.time, stop_);
       if (!found) return fail(found.error(), code_of(found.error(), exit_usage));
       fmt::print("{}\n", options_.json ? found->json() : found->text());
       valid = valid && found->ok();
     }
-    return valid ? 0 : exit_failed;
+    if (!valid) return exit_failed;
+    const auto columns = columns_of(files, options_.input, stop_);
+    if (!columns) return fail(columns.error(), code_of(columns.error(), exit_usage));
+    auto spec = spec_of(options_.plan, *columns);  // what a load would refuse
+    if (!spec) return fail(spec.error(), exit_usage);
+    spec->input = input_of(options_.place);
+    const auto json = druid::to_json(*spec);
+    return json ? 0 : fail(json.error(), exit_usage);
   }
 
   int stage_and_ingest(const druid::Client& client, const std::vector<fs::path>& files, druid::Spec spec,
@@ -339,7 +346,9 @@ void add_load(CLI::App& app, Chosen& chosen) {
   command->add_flag("--allow-type-changes", options->allow_type_changes,
                     "Load even if columns of the datasource have other types");
   command->add_flag("--dry-run,--validate-only", options->validate_only, "Read and check everything, but load nothing");
-  command->add_flag("--print-spec", options->print_spec, "Print the spec of the task, and load nothing");
+  command->add_flag(
+      "--print-spec", options->print_spec,
+      "Print the spec of the task, without its id and the folder of its rows below --stage, and load nothing");
   command->add_flag("--leave-running", options->leave_running,
                     "Let the task run on after a signal or after --deadline");
   command->add_flag("--no-wait", options->no_wait, "Do not wait until the rows can be queried");

@@ -111,7 +111,7 @@ etl::Result<std::map<std::string, DimensionType>> types_of(const Plan& plan, con
 }  // namespace
 
 etl::Result<druid::Spec> spec_of(const Plan& plan, const std::vector<Column>& columns) {
-  if (plan.drop_existing && plan.mode != "replace")
+  if (plan.drop_existing && plan.mode == "append")
     return wrong("--drop-existing empties intervals, and --mode append keeps what is there: leave one of them out");
   druid::Mode mode = druid::Append{.intervals = plan.intervals};
   if (plan.mode == "replace")
