@@ -44,6 +44,11 @@ class Ingestion {
       const auto delay = backoff.after(transient(result.reason), waiter_.now());
       if (delay && options_.on_locked) options_.on_locked(*delay);
       if (!delay || !waiter_.wait_for(*delay)) {
+        if (waiter_.stopped()) {
+          result.outcome = TaskOutcome::ShutDown;
+          result.reason = "stopped while other tasks had locked the times of the rows";
+          return result;
+        }
         constexpr std::size_t shown = 200;  // Druid lists all intervals
         result.reason = fmt::format(
             "other tasks have locked the times of the rows at each of {} attempts: load the rows when these tasks have "

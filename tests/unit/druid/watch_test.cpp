@@ -449,6 +449,15 @@ TEST_CASE("druid ingest: locks are awaited until the deadline, and then there is
     CHECK(result->id.ends_with("_20"));
     CHECK(waits == 20);
   }
+  SECTION("the load is stopped meanwhile") {
+    story.on("/status") = {locked()};
+    std::stop_source stop;
+    options.on_locked = [&](std::chrono::nanoseconds) { stop.request_stop(); };
+    const auto result = druid::ingest(story.client(), spec(), options, stop.get_token());
+    REQUIRE(result);
+    CHECK(result->outcome == TaskOutcome::ShutDown);
+    CHECK(result->reason == "stopped while other tasks had locked the times of the rows");
+  }
   SECTION("they never are") {
     story.on("/status") = {locked()};
     options.watch.deadline = 10min;
