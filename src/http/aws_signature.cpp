@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstddef>
 #include <map>
+#include <utility>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -60,6 +61,22 @@ std::string with_single_blanks(std::string_view text) {
   return made;
 }
 
+/// The parameters in the order of their names and values, each with "=", as a signature must have them.
+std::string canonical_query(std::string_view query) {
+  std::vector<std::pair<std::string_view, std::string_view>> parameters;
+  while (!query.empty()) {
+    const std::string_view one = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), one.size() + 1));
+    const std::size_t equals = std::min(one.find('='), one.size());
+    if (!one.empty()) parameters.emplace_back(one.substr(0, equals), one.substr(std::min(equals + 1, one.size())));
+  }
+  std::ranges::sort(parameters);
+  std::string made;
+  for (const auto& [name, value] : parameters)
+    made.append(made.empty() ? "" : "&").append(name).append("=").append(value);
+  return made;
+}
+
 /// Servers between may change these.
 bool is_left_out(std::string_view name) {
   constexpr std::array<std::string_view, 4> changing{"connection", "expect", "transfer-encoding", "user-agent"};
@@ -91,8 +108,8 @@ std::string aws_authorization(const Auth& auth, std::string_view method, const U
     lines.append(name).append(":").append(value).append("\n");
     names.append(names.empty() ? "" : ";").append(name);
   }
-  const std::string request = fmt::format("{}\n{}\n{}\n{}\n{}\n{}", method, url.path(), url.query(), lines, names,
-                                          fields["x-amz-content-sha256"]);
+  const std::string request = fmt::format("{}\n{}\n{}\n{}\n{}\n{}", method, url.path(), canonical_query(url.query()),
+                                          lines, names, fields["x-amz-content-sha256"]);
   const std::string time = fields["x-amz-date"], day = time.substr(0, 8);
   const std::string scope = fmt::format("{}/{}/{}/aws4_request", day, auth.region(), auth.service());
   std::string key = "AWS4" + auth.secret();

@@ -96,12 +96,13 @@ class Download {
         request.headers.set("If-Range", std::string(validator));
     } else {
       found_ = 0;
+      total_.reset();
     }
     request.on_head = [&](const Response& head) { return begin(request, head); };
     request.on_body = [&](std::string_view bytes) { return take(request, bytes); };
     Result<Response> response = client_.exchange(request, stop_);
     if (!response) return failure(std::move(response.error()));
-    if (response->ok()) return {};
+    if (response->ok()) return complete(request);
     if (response->status != 416 || !resumed_) return failure(client_.error_of(request, *response));
     if (content_range(*response).total == part_.size()) return {};  // the part was already complete
     if (auto emptied = part_.restart(url, {}); !emptied) return emptied;
@@ -115,7 +116,7 @@ class Download {
       if (!request.range || range.first != part_.size())
         return failure(wrong(request, fmt::format("the answer is not the part that was asked for: Content-Range '{}'",
                                                   excerpt(head.headers.find("Content-Range").value_or("")))));
-      total_ = range.total;
+      if (range.total) total_ = range.total;
     } else {
       found_ = 0;
       if (auto emptied = part_.restart(request.url, strong_validator(head)); !emptied) return emptied;
@@ -126,12 +127,21 @@ class Download {
     return {};
   }
   [[nodiscard]] Result<void> take(const Request& request, std::string_view bytes) {
-    if (options_.size && part_.size() + bytes.size() > *options_.size)
-      return failure(
-          wrong(request, fmt::format("the file has more than the {} bytes that it must have", *options_.size)));
+    if (const auto most = options_.size ? options_.size : total_; most && part_.size() + bytes.size() > *most)
+      return failure(wrong(request, fmt::format("the file has more than the {} bytes that it must have", *most)));
     if (auto written = part_.append(bytes); !written) return written;
     if (options_.progress) options_.progress(part_.size(), total_ ? total_ : options_.size);
     return {};
+  }
+
+  /// A server may give less than the rest that was asked for. The next attempt asks for what is missing.
+  [[nodiscard]] Result<void> complete(const Request& request) const {
+    if (!total_ || part_.size() >= *total_) return {};
+    return failure(
+        Error{.code = Problem::Incomplete,
+              .error_class = ErrorClass::Transient,
+              .context = fmt::format("{}: {}: {} bytes of {}", shown_request(request),
+                                     make_error_code(Problem::Incomplete).message(), part_.size(), *total_)});
   }
 
   [[nodiscard]] Result<Downloaded> finish(const std::string& url, bool again) {

@@ -25,7 +25,8 @@ namespace {
 /// Parses the lines of a stream into events.
 class EventParser {
  public:
-  explicit EventParser(std::string id) : id_(std::move(id)) {}
+  /// `most`: bytes of the data of an event.
+  EventParser(std::string id, std::size_t most) : id_(std::move(id)), most_(most) {}
 
   /// Begins a new connection; an incomplete event is dropped.
   void restart() {
@@ -54,7 +55,8 @@ class EventParser {
   }
   [[nodiscard]] const std::string& last_id() const noexcept { return id_; }
   [[nodiscard]] std::optional<std::chrono::milliseconds> pause() const noexcept { return pause_; }
-  [[nodiscard]] std::size_t unfinished() const noexcept { return line_.size() + data_.size(); }
+  /// Whether an event has more bytes than it may have. It may have come as a whole.
+  [[nodiscard]] bool too_large() const noexcept { return too_large_ || line_.size() + data_.size() > most_; }
 
  private:
   void end_of_line() {
@@ -64,6 +66,7 @@ class EventParser {
       id_ = next_id_;
       if (!data_.empty()) {
         data_.pop_back();  // the last '\n'
+        too_large_ = too_large_ || data_.size() > most_;
         ready_.push_back({.type = type_.empty() ? "message" : type_, .data = std::move(data_), .id = id_});
       }
       data_.clear();
@@ -88,12 +91,14 @@ class EventParser {
     }
   }
   std::string id_;
+  std::size_t most_;
   std::string next_id_ = id_;
   std::string line_{};
   std::string data_{};
   std::string type_{};
   std::optional<std::chrono::milliseconds> pause_{};
   std::deque<Event> ready_{};
+  bool too_large_ = false;
   bool first_ = true;
   bool after_cr_ = false;
 };
@@ -154,8 +159,7 @@ struct Events::State {
     }
     backoff = fresh();
     parser.take({buffer.data(), *got});
-    if (parser.unfinished() > options.max_event)
-      return failure(wrong(fmt::format("an event has more than {} bytes", options.max_event)));
+    if (parser.too_large()) return failure(wrong(fmt::format("an event has more than {} bytes", options.max_event)));
     return true;
   }
 };
@@ -170,7 +174,7 @@ Result<Events> Events::make(Client client, const EventOptions& options, const st
   if (const Result<Url> url = Url::parse(options.request.url); !url) return failure(url.error());
   return Events(std::make_unique<State>(State{.client = std::move(client),
                                               .options = options,
-                                              .parser = EventParser(from ? from->text() : ""),
+                                              .parser = EventParser(from ? from->text() : "", options.max_event),
                                               .backoff = {options.retry, Clock::now(), std::random_device{}()}}));
 }
 

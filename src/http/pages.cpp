@@ -93,9 +93,11 @@ struct Pages::State {
   std::vector<std::string> records{};  ///< JSON pointer to the records
   std::vector<std::string> next{};     ///< JSON pointer to the next page
   RateLimiter limiter;
-  std::uint64_t count;   ///< number or offset of the page, for pagings that count
-  std::string cursor{};  ///< empty for the first page
-  Url url;               ///< URL of the page, for pagings by URL
+  std::uint64_t count;                         ///< number or offset of the page, for pagings that count
+  std::string cursor{};                        ///< empty for the first page
+  Url url;                                     ///< URL of the page, for pagings by URL
+  std::string remembered{};                    ///< cursor or URL of an earlier page
+  std::uint64_t turns = 0, turns_to_take = 1;  ///< pages since then, and pages after which a later one is remembered
   bool ended = false;
 
   [[nodiscard]] Url page_url() const {
@@ -113,13 +115,34 @@ struct Pages::State {
             .context = without_secrets(std::move(context), options.request, client.options())};
   }
 
+  /// Whether pages lead in a circle to the remembered page, which Brent's algorithm moves on in growing steps.
+  [[nodiscard]] bool was_there(const std::string& next_page) {
+    if (next_page == remembered) return true;
+    if (++turns == turns_to_take) {
+      remembered = next_page;
+      turns_to_take *= 2;
+      turns = 0;
+    }
+    return false;
+  }
+  /// The text that leads to the next page. A service may end with null or false.
+  [[nodiscard]] Result<std::string> next_in(const Response& response, std::string_view json) const {
+    const auto value = json::at(json, next);
+    if (!value || *value == "false") return std::string();
+    if (value->front() == '{' || value->front() == '[' || *value == "true")
+      return failure(
+          wrong(response, fmt::format("the next page is at '{}', but there is neither a text nor a number: {}",
+                                      options.paging.where(), excerpt(*value))));
+    return json::scalar(*value);
+  }
+
   [[nodiscard]] Result<void> start_at(const std::string& position) {
     const auto bad = [&] {
       return failure(
           Error{.code = Errc::CheckpointMismatch,
                 .context = fmt::format("pages of {}: '{}' is no position of theirs", base.shown(), excerpt(position))});
     };
-    if (!position.starts_with(version)) return bad();
+    if (!position.starts_with(version) || position.size() == version.size()) return bad();
     const std::string text = position.substr(version.size() + 1);
     if (position == last_page) {
       ended = true;
@@ -152,11 +175,17 @@ struct Pages::State {
     std::string found;
     if (paging.kind() == Kind::Link) found = next_link(response.headers.joined("Link"));
     if (paging.kind() == Kind::CursorHeader) found = response.headers.find(paging.where()).value_or("");
-    if (paging.kind() == Kind::Cursor || paging.kind() == Kind::Url)
-      if (const auto value = json::at(json, next)) found = json::scalar(*value);
+    if (paging.kind() == Kind::Cursor || paging.kind() == Kind::Url) {
+      Result<std::string> text = next_in(response, json);
+      if (!text) return failure(std::move(text.error()));
+      found = std::move(*text);
+    }
     if (found.empty()) return end();
     if (paging.kind() == Kind::Cursor || paging.kind() == Kind::CursorHeader) {
       if (found == cursor) return failure(wrong(response, "the cursor of the next page is that of this one"));
+      if (was_there(found))
+        return failure(
+            wrong(response, fmt::format("the pages lead in a circle: the cursor '{}' comes again", excerpt(found))));
       cursor = found;
       return Position(fmt::format("{}>{}", version, cursor));
     }
@@ -168,6 +197,8 @@ struct Pages::State {
                                                  "of this one",
                                                  there->shown())));
     if (there->text() == page_url().text()) return failure(wrong(response, "the next page is this one again"));
+    if (was_there(there->text()))
+      return failure(wrong(response, fmt::format("the pages lead in a circle: {} comes again", there->shown())));
     url = std::move(*there);
     return Position(fmt::format("{}>{}", version, without_credentials(url, base, false)));
   }
@@ -218,6 +249,7 @@ Result<std::optional<Page>> Pages::next(const std::stop_token& stop) {
     return failure(state.wrong(*response, fmt::format("the answer is no JSON: {}: {}", *problem, excerpt(*body))));
   const auto array = json::at(*body, state.records);
   auto records = array ? json::elements(*array) : std::nullopt;
+  if (array && *array == "null") records.emplace();  // services write an empty page so, too
   if (!records)
     return failure(state.wrong(*response, fmt::format("there is {} at '{}': {}", array ? "no array" : "nothing",
                                                       state.options.records, excerpt(*body))));

@@ -160,8 +160,8 @@ void Transfer::set_limits() {
   if (request_.range) {
     const std::string last = request_.range->last ? std::to_string(*request_.range->last) : "";
     set(CURLOPT_RANGE, fmt::format("{}-{}", request_.range->first, last).c_str());
-  } else if (client_.options.compression && request_.decompress) {
-    set(CURLOPT_ACCEPT_ENCODING, "");
+  } else {
+    decompress_ = client_.options.compression && request_.decompress;
   }
 }
 
@@ -207,6 +207,11 @@ Result<void> Transfer::add_header(std::string_view name, std::string_view value)
 Result<void> Transfer::set_headers() {
   // libcurl would wait a second for a 100 that many servers never send.
   if (!request_.headers.contains("Expect")) headers_.reset(curl_slist_append(headers_.release(), "Expect:"));
+  // libcurl would also inflate, but it takes a stream that ends too early for a complete one. The header is not signed,
+  // because servers between may change it.
+  if (decompress_ && !request_.headers.contains("Accept-Encoding") &&
+      !client_.options.headers.contains("Accept-Encoding"))
+    headers_.reset(curl_slist_append(headers_.release(), "Accept-Encoding: gzip"));
   const auto add = [&](const Header& header) -> Result<void> {
     if (!hop_.with_credentials && is_secret_name(header.name)) return {};
     const bool of_body = same_name(header.name.substr(0, 8), "Content-");
@@ -338,6 +343,14 @@ Result<void> Transfer::end_of_head() {
   const unsigned most = request_.max_redirects.value_or(client_.options.max_redirects);
   redirects_ = most > 0 && is_redirect(response_.status) && response_.headers.contains("Location");
   if (redirects_) return {};
+  if (const auto coding = response_.headers.find("Content-Encoding"); coding && decompress_ && hop_.method != "HEAD") {
+    if (same_name(*coding, "gzip") || same_name(*coding, "x-gzip"))
+      packed_ = std::make_unique<GzipBody>();
+    else if (!coding->empty() && !same_name(*coding, "identity") && response_.ok())
+      return failure(problem(Problem::Protocol,
+                             fmt::format("Content-Encoding '{}' was not asked for: gzip is", excerpt(*coding)),
+                             ErrorClass::Fatal));
+  }
   curl_off_t size = -1;
   curl_easy_getinfo(session_->easy.get(), CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
   if (response_.ok() && hop_.method != "HEAD" && size > 0 && static_cast<std::uint64_t>(size) > max_body_)
@@ -351,6 +364,19 @@ Result<void> Transfer::too_large() const {
 
 Result<void> Transfer::take(std::string_view bytes) {
   if (redirects_) return {};
+  if (!packed_) return keep(bytes);
+  std::optional<Error> refused;
+  auto done = packed_->take(bytes, [&](std::string_view inflated) {
+    auto kept = keep(inflated);
+    if (!kept) refused = kept.error();
+    return kept;
+  });
+  if (done || !response_.ok()) return {};  // the status of an error matters more than its body
+  if (refused) return failure(std::move(*refused));
+  return failure(problem(Problem::Protocol, done.error().message(), ErrorClass::Fatal));
+}
+
+Result<void> Transfer::keep(std::string_view bytes) {
   if (response_.ok()) {
     taken_ += bytes.size();
     if (taken_ > max_body_) return too_large();
@@ -417,7 +443,10 @@ Result<void> Transfer::finish(CURLcode code) {
   done_ = true;
   if (exception_) std::rethrow_exception(std::exchange(exception_, nullptr));
   if (error_) return failure(std::move(*error_));
-  if (code == CURLE_OK && head_done_) return {};
+  if (code == CURLE_OK && head_done_) {
+    if (!packed_ || packed_->complete() || !response_.ok()) return {};
+    return failure(problem(Problem::Incomplete, "the gzip stream has not ended", ErrorClass::Transient));
+  }
   curl_off_t connected = 0;
   curl_easy_getinfo(session_->easy.get(), CURLINFO_PRETRANSFER_TIME_T, &connected);
   long tunnel = 0;

@@ -19,6 +19,7 @@
 #include <etl/http/client.hpp>
 
 #include "body_reader.hpp"
+#include "gzip_body.hpp"
 #include "session.hpp"
 
 namespace etl::inline v0::http {
@@ -82,6 +83,7 @@ class Transfer {
   [[nodiscard]] Result<void> header_line(std::string_view line);
   [[nodiscard]] Result<void> end_of_head();
   [[nodiscard]] Result<void> take(std::string_view bytes);
+  [[nodiscard]] Result<void> keep(std::string_view bytes);
   [[nodiscard]] Result<void> too_large() const;
 
   [[nodiscard]] bool waits() const noexcept;
@@ -103,6 +105,8 @@ class Transfer {
   std::string buffer_{};
   std::uint64_t taken_ = 0;
   std::uint64_t max_body_ = 0;
+  bool decompress_ = false;
+  std::unique_ptr<GzipBody> packed_{};  ///< empty: the body comes as it is
   bool head_done_ = false;
   bool redirects_ = false;
   bool paused_ = false;

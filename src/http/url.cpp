@@ -10,6 +10,8 @@
 #include <etl/http/headers.hpp>
 #include <etl/http/url.hpp>
 
+#include "shown.hpp"
+
 namespace etl::inline v0::http {
 namespace {
 
@@ -76,7 +78,7 @@ void Url::set_text(std::string text) {
 
 Result<Url> Url::parse(std::string_view text) {
   if (text.empty()) return failure(bad_url(text, "it is empty"));
-  if (has_blank_or_control(text)) return failure(bad_url("", "it has a blank or a control character"));
+  if (has_blank_or_control(text)) return failure(bad_url(excerpt(text), "it has a blank or a control character"));
   const Handle url(curl_url());
   if (!url) return failure(fatal("out of memory"));
   const CURLUcode code = curl_url_set(url.get(), CURLUPART_URL, std::string(text).c_str(), CURLU_PATH_AS_IS);
@@ -155,7 +157,8 @@ Url Url::with_instead(std::string_view name, std::string_view value) const {
 }
 
 Result<Url> Url::resolve(std::string_view reference) const {
-  if (has_blank_or_control(reference)) return failure(bad_url("", "it has a blank or a control character"));
+  if (has_blank_or_control(reference))
+    return failure(bad_url(excerpt(reference), "it has a blank or a control character"));
   const Handle url(curl_url());
   if (!url) return failure(fatal("out of memory"));
   CURLUcode code = curl_url_set(url.get(), CURLUPART_URL, text_.c_str(), CURLU_PATH_AS_IS);

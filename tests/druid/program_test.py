@@ -12,6 +12,7 @@ from command_line import agrees
 from druid_case import DruidCase
 from harness import cases_of, text_of
 from http_servers import Answers, HttpServer, object_store
+from workbooks import workbook
 
 SALES = """sold_at,product,quantity,price,shop
 2024-01-01T10:00:00Z,apple,3,1.5,n
@@ -187,6 +188,208 @@ def print_spec(c):
 
 
 @case
+def epoch_times(c):
+    """Numbers are times in the unit that their values show; what is not clear is refused, and nothing is sent."""
+    def write(value):
+        c.table.write_text(f"timestamp,product,shop,quantity,price\n{value},a,x,1,1.5\n", encoding="utf-8")
+
+    def format_of(*arguments):
+        spec = json.loads(c.run(c.load("--mode", "append", "--print-spec", "--time", "timestamp", *arguments), 0))["spec"]
+        return spec["dataSchema"]["timestampSpec"]["format"]
+
+    for value, wanted in (("1704103200", "posix"), ("1704103200000", "millis"), ("1704103200000000", "micro"),
+                          ("1704103200000000000", "nano"), ("2024-01-01", "auto")):
+        write(value)
+        c.equal(f"format of {value}", wanted, format_of())
+        c.equal(f"format of {value} if one is given", "iso", format_of("--time-format", "iso"))
+        c.table.write_text(json.dumps({"timestamp": int(value) if value.isdigit() else value, "a": 1, "b": 2}) + "\n", encoding="utf-8")
+        c.equal(f"format of {value} in JSON", wanted, format_of())
+    for value in ("2024", "20240101", "202401011200", "1704103200.5", "-5", "1704103200,a,x,1,1.5\n1704103200000"):
+        write(value)
+        c.has(c.run(c.load("--mode", "append", "--time", "timestamp"), 2), "--time-format")
+    for text in ("1704103200", "2024"):
+        c.table.write_text("".join(json.dumps({"timestamp": time, "a": 1, "b": 2, "c": "x", "d": "y"}) + "\n"
+                                   for time in ("2024-01-01", text)), encoding="utf-8")
+        c.has(c.run(c.load("--mode", "append", "--time", "timestamp"), 1), f"row 2: Druid would take the time '{text}' for milliseconds")
+    c.equal("tasks", {}, c.druid.tasks)
+
+
+@case
+def nested(c):
+    """Objects within JSON are stored as JSON, not as the text that Java makes of them."""
+    rows = [{"at": "2024-01-01", "n": 1, "x": 2, "user": None, "tags": ["a"], "list": [], "late": 1},
+            {"at": "2024-01-01", "n": 1, "x": 2, "user": {"id": 1}, "tags": ["b", "c"], "list": [{"a": 1}], "late": [[1]]}]
+    c.table.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+    def types(*arguments):
+        spec = json.loads(c.run(c.load("--mode", "append", "--print-spec", *arguments), 0))["spec"]
+        return {one["name"]: one["type"] for one in spec["dataSchema"]["dimensionsSpec"]["dimensions"]}
+
+    c.equal("types", {"n": "long", "x": "long", "user": "json", "tags": "string", "list": "json", "late": "json"}, types())
+    c.equal("a type that is given", "string", types("--type", "user=string")["user"])
+
+
+@case
+def own_places(c):
+    """Loads of the same rows do not share their staged rows, and a repeated load finds its own."""
+    def load(*arguments):
+        c.run(c.load(*arguments, "--keep-staged"), 0)
+        return len(c.staged())
+
+    c.equal("staged files", [1, 2, 3, 4, 4, 4], [
+        load("--mode", "append"), load("--mode", "append", "--run", "second"), load("--mode", "replace"),
+        load("--mode", "replace", "--granularity", "MONTH"), load("--mode", "append"), load("--mode", "replace")])
+
+
+@case
+def stopped_early(c):
+    """A signal while the types are found is a stop, not a wrong file."""
+    with object_store() as store:
+        reading = threading.Event()
+        store.on_get = lambda path: reading.set()
+        store.objects["/bucket/sales.csv"], store.pause_after = SALES.encode() * 1000, 10
+        for command in (["load", "s3://bucket/sales.csv", "--datasource", "sales", "--mode", "replace", "--stage", c.folder / "stage"],
+                        ["validate", "s3://bucket/sales.csv"]):
+            reading.clear()
+            store.go_on.clear()
+            with c.start(c.command(*command) if command[0] == "load" else command) as process:
+                c.holds("the file is read", reading.wait(60))
+                process.send_signal(SIGTERM)
+                store.go_on.set()
+                said = text_of(process.communicate(timeout=60)[0])
+            c.equal(f"exit code: {said}", 4, process.returncode)
+
+
+@case
+def pipes(c):
+    """A file is read several times, so a pipe is refused as standard input is."""
+    pipe = c.folder / "pipe.csv"
+    os.mkfifo(pipe)
+    for command in (c.command("load", pipe, "--datasource", "sales", "--mode", "replace"),
+                    c.command("load", pipe, "--datasource", "sales", "--dry-run"), ["validate", pipe]):
+        c.has(c.run(command, 2), f"'{pipe}' is a pipe or a device")
+
+
+@case
+def encodings(c):
+    """What is not UTF-8 is refused with a remedy, and is converted if its encoding is named."""
+    c.table.write_bytes(SALES.replace("apple", "\u00c4pfel").encode("latin-1"))
+    said = c.run(c.load("--mode", "replace"), 1)
+    c.has(said, "row 1")
+    c.has(said, "--encoding")
+    c.has(c.run(["validate", c.table], 1), "--encoding")
+    c.equal("tasks", {}, c.druid.tasks)
+    for how in (["--encoding", "CP1252"], ["--encoding", "ISO-8859-1"]):
+        c.run(["validate", c.table, *how], 0)
+        c.run(c.load("--mode", "replace", *how), 0)
+        c.equal("product", "\u00c4pfel", list(c.druid.rows.values())[-1][0]["product"])
+    c.has(c.run(["validate", c.table, "--encoding", "none-such"], 2), "none-such")
+
+
+@case
+def useless_options(c):
+    """Options that would have no effect, or fail only within Druid, are told at the start."""
+    for option, what in ((["--drop-existing"], "--drop-existing empties intervals"),
+                         (["--type", "sold_at=string"], "'sold_at' becomes the time"),
+                         (["--metrics", "longSum:n:shop"], "column 'shop' holds texts"),
+                         (["--rejects", c.folder / "none" / "bad.ndjson"], "there is no folder")):
+        c.has(c.run(c.load("--mode", "append", *option), 2), what)
+    elsewhere = c.command("load", c.table, "--datasource", "sales", "--mode", "append", "--stage", "ftp://x/y")
+    c.has(c.run(elsewhere, 2), "'ftp://' is no kind of place")
+    c.equal("requests", [], c.druid.asked)
+    c.run(c.load("--mode", "append", "--print-spec", "--metrics", "stringLast:last:shop", "--metrics", "longSum:n:quantity"), 0)
+    for command in ("status", "cancel"):
+        c.has(c.run(c.command(command, ""), 2), "the id is empty")
+
+
+@case
+def dry_run(c):
+    """A check refuses what a load would refuse."""
+    c.run(c.load("--dry-run"), 0)
+    c.has(c.run(c.load("--dry-run", "--time", "none"), 1), "'none' is not a column of the file")
+    c.has(c.run(["validate", c.table, "--time", "none"], 1), "'none' is not a column of the file")
+    c.run(["validate", c.table, "--time", "product"], 0)
+    c.has(c.run(c.load("--dry-run", "--mode", "append", "--type", "none=long"), 2), "'none' is not a column of the input")
+    c.table.write_text(SALES + "".join(f"2024-01-01T10:00:00Z,p,{n},1,n\n" for n in (*range(9), "many")), encoding="utf-8")
+    c.has(c.run(c.load("--dry-run"), 2), "column 'quantity' holds numbers")
+    c.equal("requests", [], c.druid.asked)
+
+
+@case
+def concurrent_locks(c):
+    """A load may ask for locks that let other tasks write at the same time."""
+    for arguments, wanted in (([], None), (["--concurrent-locks"], {"useConcurrentLocks": True})):
+        spec = json.loads(c.run(c.load("--mode", "append", "--print-spec", *arguments), 0))
+        c.equal(f"context with {arguments}", wanted, spec.get("context"))
+
+
+@case
+def appended_before(c):
+    """A repeated append says, also with --quiet, that it loaded nothing."""
+    c.run(c.load("--mode", "append"), 0)
+    (task,) = c.druid.tasks
+    for arguments in ([], ["--quiet"]):
+        c.has(c.run(c.load("--mode", "append", *arguments), 0), f"nothing was loaded now: task {task} from an earlier start")
+    c.has(c.run(c.load("--mode", "append"), 0), "complete: 0 rows into 'sales' now, and 3 before")
+    summary = json.loads(c.run(c.load("--mode", "append", "--json"), 0).split("\n")[0])
+    c.equal("loaded_before", True, summary["loaded_before"])
+    summary = json.loads(c.run(c.load("--mode", "append", "--json", "--quiet", "--run", "second"), 0))
+    c.equal("loaded_before of a new run", False, summary["loaded_before"])
+
+
+@case
+def too_large(c):
+    """A file that is too large is not read: what is wrong within it is not known."""
+    c.table.write_text("a,b\n1\n", encoding="utf-8")
+    for command in (["validate", c.table], c.load("--mode", "append"), c.load("--dry-run")):
+        said = c.run([*command, "--max-bytes", "3"], 1)
+        c.has(said, "size: ")
+        c.has(said, "the file has 6 bytes; at most 3 are allowed (--max-bytes)")
+        c.lacks(said, "row: ")
+
+
+@case
+def rounded(c):
+    """Numbers that Druid would round are told."""
+    def said(value, *arguments):
+        c.table.write_text(f"at,a,b,c,n\n2024-01-01,1,2,x,{value}\n2024-01-01,1,2,x,9007199254740993\n", encoding="utf-8")
+        return c.run(c.load("--mode", "append", "--print-spec", *arguments), 0)
+
+    for value in ("9223372036854775808", "1e400", "1.5"):
+        c.has(said(value), "column 'n': it has numbers with more digits than a double keeps")
+        for how in (["--type", "n=string"], ["--type", "n=double"], ["--quiet"]):
+            c.lacks(said(value, *how), "column 'n'")
+    c.lacks(said("9223372036854775807"), "column 'n'")
+
+
+@case
+def sheets(c):
+    """A part of a sheet is loaded, and errors name the options of the program."""
+    c.table = c.folder / "sales.xlsx"
+    rows = [line.split(",") for line in SALES.replace('"a, b"', "a b").splitlines()]
+    workbook(c.table, {"Sales": [["Report"], [None, *rows[0]], *[[None, *row] for row in rows[1:]]]})
+    c.run(c.load("--mode", "replace", "--range", "B2:F"), 0)
+    c.equal("products", ["apple", "a b", ""], [row["product"] for row in list(c.druid.rows.values())[-1]])
+    workbook(c.table, {"Sales": [["Report"], *rows]})
+    c.run(c.load("--mode", "replace", "--skip-lines", "1"), 0)
+    c.equal("shops", ["n", "n", "n"], [row["shop"] for row in list(c.druid.rows.values())[-1]])
+    c.table = c.file("sales.csv", "Report\n" + SALES)
+    c.run(c.load("--mode", "replace", "--skip-lines", "1"), 0)
+    c.equal("rows", ROWS, list(c.druid.rows.values())[-1])
+
+
+@case
+def left_uploads(c):
+    """Uploads that killed processes have left in the bucket are aborted when they are a day old."""
+    with object_store() as store:
+        c.druid.bucket = store
+        store.left = {"bucket": [("uploads/sales-1/rows.json.gz", "2020-01-01T00:00:00.000Z"), ("uploads/other-1/rows.json.gz", "2020-01-01T00:00:00.000Z"),
+                                 ("uploads/sales-2/rows.json.gz", "2999-01-01T00:00:00.000Z")]}
+        c.run(c.command("load", c.table, "--datasource", "sales", "--mode", "replace", "--stage", "s3://bucket/uploads"), 0)
+        c.equal("uploads", ["uploads/other-1/rows.json.gz", "uploads/sales-2/rows.json.gz"], [key for key, _ in store.left["bucket"]])
+
+
+@case
 def wrong(c):
     """What cannot be is told before anything is sent."""
     said = c.run(c.load("--mode", "replace", "--time", "__time"), 2)
@@ -234,7 +437,7 @@ def validate(c):
     limits = ["--min-columns", "2", "--min-time-columns", "0", "--min-numeric-columns", "1"]
     c.table.write_text("a,b\n1,x\n2,\n", encoding="utf-8")
     c.has(c.run(["validate", c.table, *limits], 0), "; valid")
-    c.has(c.run(["validate", c.table, "--max-bytes", "3", *limits], 1), "columns")
+    c.has(c.run(["validate", c.table, "--max-bytes", "3", *limits], 1), "size: ")
     picture = c.folder / "picture.png"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
     c.has(c.run(["validate", picture], 1), "not valid")

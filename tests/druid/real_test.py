@@ -196,6 +196,35 @@ def types(c):
 
 
 @case
+def units(c):
+    """Numbers are times in the unit that their values show, and objects are stored as JSON."""
+    for digits in (0, 3, 6, 9):
+        source = f"{c.name}_{digits}"
+        rows = [{"t": int(f"{second}{'0' * digits}"), "n": 1, "x": 1.5, "user": {"id": second}, "tags": ["a", "b"]}
+                for second in (1704103200, 1704189600)]
+        path = c.file("units.json", "".join(json.dumps(row) + "\n" for row in rows))
+        c.run(c.load(path, "--mode", "replace", "--time", "t", source=source))
+        wanted = [{"t": f"2024-01-0{day}T10:00:00.000Z", "id": row["user"]["id"], "tag": '["a","b"]'} for day, row in zip((1, 2), rows)]
+        sql = f'''SELECT __time t, JSON_VALUE("user", '$.id' RETURNING BIGINT) id, "tags" tag FROM "{source}" ORDER BY 1'''
+        c.expect(wanted, find=lambda sql=sql: c.query(sql))
+    path = c.file("units.csv", HEADER + "\n1704103200,apple,3,1.5,north\n")
+    c.run(c.load(path, "--mode", "replace", "--time", "sold_at"))
+    c.equal("time", "2024-01-01T10:00:00.000Z", c.first(f'SELECT __time t FROM "{c.name}"')["t"])
+
+
+@case
+def concurrent(c):
+    """Loads with concurrent locks, and appends of the same rows at once: each has rows of its own."""
+    path = c.file("many.csv", csv_of(many(20_000)))
+    with c.start(c.load(path, "--mode", "append", "--concurrent-locks")) as one, c.start(
+            c.load(path, "--mode", "append", "--concurrent-locks", "--run", "second")) as two:
+        said = [process.communicate(timeout=200)[0].decode() for process in (one, two)]
+    c.equal(f"exit codes: {said}", (0, 0), (one.returncode, two.returncode))
+    c.expect(sums(many(20_000) * 2))
+    c.equal("staged files", [], c.staged())
+
+
+@case
 def shutdown(c):
     """A task that somebody shuts down, and one whose program gets a signal."""
     path = c.file("many.csv", csv_of(many(400_000)))

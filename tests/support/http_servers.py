@@ -64,6 +64,7 @@ class ObjectStore(HttpServer):
         self.objects, self.most, self.requests, self.on_get = {}, None, [], lambda path: None
         self.pause_after, self.go_on = None, threading.Event()  # bytes of a body
         self.uploads = 0  # that were begun and not ended
+        self.left = {}  # uploads that others have begun: (key, time of the start) by bucket
         self.put = []  # what was put, in order
         super().__init__(ObjectAnswers)
 
@@ -95,7 +96,7 @@ class ObjectAnswers(Answers):
             return self.refused(403, "AccessDenied")
         bucket, _, key = path[1:].partition("/")
         if not key:
-            return self.listing(bucket, dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query)))
+            return self.listing(bucket, dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query, keep_blank_values=True)))
         store.on_get(path)
         if path not in store.objects:
             return self.refused(404, "NoSuchKey")
@@ -114,6 +115,10 @@ class ObjectAnswers(Answers):
     do_HEAD = do_GET
 
     def listing(self, bucket, query):
+        if "uploads" in query:
+            found = "".join(f"<Upload><Key>{escape(key)}</Key><UploadId>{number}</UploadId><Initiated>{began}</Initiated></Upload>"
+                            for number, (key, began) in enumerate(self.server.left.get(bucket, [])) if key.startswith(query.get("prefix", "")))
+            return self.answer(200, f"<ListMultipartUploadsResult>{found}</ListMultipartUploadsResult>".encode())
         beginning = f"/{bucket}/{query.get('prefix', '')}"
         found = "".join(f"<Contents><Key>{escape(path.removeprefix(f'/{bucket}/'))}</Key><Size>{len(body)}</Size></Contents>"
                         for path, body in sorted(self.server.objects.items()) if path.startswith(beginning))
@@ -136,7 +141,11 @@ class ObjectAnswers(Answers):
 
     def do_DELETE(self):
         self.server.uploads -= "uploadId=u" in self.path
-        self.server.objects.pop(self.object_path, None)
+        bucket, _, key = self.object_path[1:].partition("/")
+        if "uploadId=" in self.path:
+            self.server.left[bucket] = [one for one in self.server.left.get(bucket, []) if one[0] != key]
+        else:
+            self.server.objects.pop(self.object_path, None)
         self.answer(204)
 
 

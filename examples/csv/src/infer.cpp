@@ -1,7 +1,6 @@
 #include <etl/csv/infer.hpp>
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -27,7 +26,6 @@ bool fits(Kind kind, std::string_view text, bool comma) {
 /// A column while its values are inspected.
 struct Inspected {
   KindGuess all{}, numbers{}, times{};  // guesses for the sample: all values, only numbers, only times
-  double least = std::numeric_limits<double>::max(), most = std::numeric_limits<double>::lowest();
   InferredColumn column{};
 
   void look_at_sample(std::string_view text, bool comma) {
@@ -49,8 +47,8 @@ struct Inspected {
     if (column.kind == Kind::Text) return;
     if (is_number(column.kind))
       if (double value = 0; detail::parse(text, comma, value)) {
-        least = std::min(least, value);
-        most = std::max(most, value);
+        column.least = std::min(column.least, value);
+        column.most = std::max(column.most, value);
       }
     if (fits(column.kind, text, comma)) return;
     if (is_number(column.kind)) {
@@ -101,8 +99,9 @@ double score_of_name(std::string_view name) {
 /// Whether all values may be seconds or milliseconds since 1970, between 2001 and 2096. Other numbers in a column with
 /// the name of a time are rarely in this range.
 bool may_be_epoch(const Inspected& inspected) noexcept {
-  if (inspected.column.kind != Kind::Integer) return false;
-  return (inspected.least >= 1e9 && inspected.most < 4e9) || (inspected.least >= 1e12 && inspected.most < 4e12);
+  const InferredColumn& column = inspected.column;
+  if (column.kind != Kind::Integer) return false;
+  return (column.least >= 1e9 && column.most < 4e9) || (column.least >= 1e12 && column.most < 4e12);
 }
 
 double time_score(const Inspected& inspected) {

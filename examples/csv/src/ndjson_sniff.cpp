@@ -22,6 +22,22 @@ void look_at(KindGuess& guess, std::string_view text, bool quoted) {
     guess.look(text);
 }
 
+/// Takes a value that is not within quotes into account.
+void note(MemberFacts& facts, std::string_view text) {
+  if (text.starts_with('{')) facts.nested = true;
+  if (text.starts_with('[') && !facts.nested) {
+    json::error_code error;
+    const json::value value = json::parse(json::string_view(text.data(), text.size()), error);
+    const auto* const array = error ? nullptr : value.if_array();
+    facts.nested =
+        array != nullptr && std::ranges::any_of(*array, [](const json::value& one) { return one.is_structured(); });
+  }
+  if (double number = 0; csv::detail::parse(text, false, number)) {
+    facts.least = std::min(facts.least, number);
+    facts.most = std::max(facts.most, number);
+  }
+}
+
 }  // namespace
 
 void Sniffer::add_members(const Line& line) {
@@ -54,6 +70,7 @@ void Sniffer::look(const Line& line) {
     if (object->null(i)) continue;
     Member& member = members_[i];
     ++member.values;
+    if (!object->quoted(i)) note(member.facts, (*object)[i]);
     if (!nulls_.quoted || !object->quoted(i) || !nulls_.contains((*object)[i]))
       look_at(member.guess, (*object)[i], object->quoted(i));
   }
@@ -63,6 +80,12 @@ std::vector<SniffedColumn> Sniffer::columns() const {
   std::vector<SniffedColumn> found;
   for (std::size_t i = 0; i < members_.size(); ++i)
     found.push_back({.name = names_[i], .kind = members_[i].guess.kind(), .nullable = members_[i].values < rows_});
+  return found;
+}
+
+std::vector<MemberFacts> Sniffer::facts() const {
+  std::vector<MemberFacts> found;
+  for (const Member& member : members_) found.push_back(member.facts);
   return found;
 }
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -10,10 +12,12 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include <etl/csv/encoding.hpp>
 #include <etl/csv/infer.hpp>
 #include <etl/csv/ndjson.hpp>
 #include <etl/csv/ndjson_sniff.hpp>
 #include <etl/csv/sniff.hpp>
+#include <etl/io/glob.hpp>
 #include <etl/io/object_store_url.hpp>
 #include <etl/io/source.hpp>
 #ifdef ETLPIPE_DRUID_EXCEL
@@ -50,17 +54,38 @@ bool is_json(const fs::path& file) {
   return false;
 }
 
+/// Names the options of the program, which the components do not know.
+etl::Error with_remedy(etl::Error error) {
+  static constexpr std::pair<std::string_view, std::string_view> remedies[] = {
+      {" (--sheet, or SheetOptions::sheet)", " (--sheet)"},
+      {" (SheetOptions::errors)", ""},
+      {" (SheetOptions::formulas_without_value_are_empty)", " (--empty-formulas)"},
+      {" (Limits::max_row)", ""},
+      {" (Limits::max_unpacked)", ""},
+      {" (Limits::max_ratio)", ""},
+      {" (Limits::max_copied)", ""},
+      {" (Limits::max_xls_cells)", ""},
+      {", or raise Limits::strings_in_memory", ""},
+      {"or read it as Latin-1", "or read it as Latin-1 (--encoding CP1252)"}};
+  for (const auto& [of_code, of_program] : remedies)
+    if (const std::size_t at = error.context.find(of_code); at != std::string::npos)
+      error.context.replace(at, of_code.size(), of_program);
+  return error;
+}
+
 etl::Result<csv::Reader> open_sheet([[maybe_unused]] const fs::path& file, [[maybe_unused]] const InputOptions& options,
                                     [[maybe_unused]] const csv::ReaderOptions& reading,
                                     [[maybe_unused]] const std::stop_token& stop) {
 #ifdef ETLPIPE_DRUID_EXCEL
-  auto sheet = etl::excel::open(file, {.sheet = options.sheet});
-  if (!sheet) {
-    constexpr std::string_view of_code = " (--sheet, or SheetOptions::sheet)";
-    if (const std::size_t at = sheet.error().context.find(of_code); at != std::string::npos)
-      sheet.error().context.replace(at, of_code.size(), " (--sheet)");
-    return etl::failure(std::move(sheet.error()));
+  etl::excel::SheetOptions how{.sheet = options.sheet, .range = options.range};
+  how.formulas_without_value_are_empty = options.empty_formulas;
+  if (options.skip_lines > 0) {
+    if (!options.range.empty())
+      return etl::failure(etl::fatal("--range says which rows of a sheet are read: leave out --skip-lines"));
+    how.range = fmt::format("A{}:", options.skip_lines + 1);
   }
+  auto sheet = etl::excel::open(file, how);
+  if (!sheet) return etl::failure(with_remedy(std::move(sheet.error())));
   csv::Dialect dialect;
   dialect.max_lines = 1 << 20;  // quotes are always correct here, so a cell may have any number of lines
   dialect.sheet_column = sheet->first_column;
@@ -77,6 +102,8 @@ etl::Result<csv::Reader> open(const fs::path& file, const InputOptions& options,
   const csv::ReaderOptions reading{.bad_rows = bad};
   if (is_workbook(file)) return open_sheet(file, options, reading, stop);
   csv::SniffHints hints{.dialect = csv::Dialect{}};
+  hints.dialect->charset = options.encoding;
+  hints.dialect->skip_lines = options.skip_lines;
   if (!options.delimiter.empty()) {
     hints.dialect->delimiter = options.delimiter.front();
     hints.delimiter_is_known = true;
@@ -85,6 +112,9 @@ etl::Result<csv::Reader> open(const fs::path& file, const InputOptions& options,
   if (!sniffed) return etl::failure(sniffed.error());
   csv::Dialect dialect;
   dialect.delimiter = sniffed->dialect.delimiter;
+  dialect.charset = options.encoding;
+  dialect.skip_lines = options.skip_lines;
+  dialect.check_utf8 = true;  // Druid would keep such a row with other letters, or not at all
   return csv::Reader::open(file, dialect, reading, stop);
 }
 
@@ -117,8 +147,11 @@ etl::Result<std::vector<Column>> columns_of_json(const fs::path& file, const std
     for (const auto& line : **chunk) sniffer.look(line);
   }
   std::vector<Column> columns;
+  const auto facts = sniffer.facts();
   for (auto& one : sniffer.columns()) {
-    Column& made = columns.emplace_back(Column{.name = std::move(one.name), .kind = one.kind});
+    const csv::ndjson::MemberFacts& fact = facts[columns.size()];
+    Column& made = columns.emplace_back(Column{
+        .name = std::move(one.name), .kind = one.kind, .nested = fact.nested, .least = fact.least, .most = fact.most});
     if (made.kind >= csv::Kind::Date) made.time_score = 0.4;
   }
   return columns;
@@ -129,11 +162,13 @@ etl::Result<std::vector<Column>> columns_of_rows(const fs::path& file, const Inp
   auto reader = open(file, options, csv::BadRows::SetAside, stop);
   if (!reader) return etl::failure(std::move(reader.error()));
   auto found = csv::infer(*reader, {}, stop);
-  if (!found) return etl::failure(std::move(found.error()));
+  if (!found) return etl::failure(with_remedy(std::move(found.error())));
   std::vector<Column> columns;
   for (auto& one : found->columns) {
     Column& made = columns.emplace_back(Column{.name = std::move(one.name), .kind = one.kind});
     made.time_score = one.time_score;
+    made.least = one.least;
+    made.most = one.most;
     made.misfits = one.misfits;
     if (one.misfits > 0)
       made.first_misfit = fmt::format("{}: row {}: '{}'", file.string(), one.first_misfit, one.first_misfit_value);
@@ -155,6 +190,9 @@ void merge(std::vector<Column>& all, std::vector<Column> more) {
       continue;
     }
     known->kind = wider(known->kind, column.kind);
+    known->nested = known->nested || column.nested;
+    known->least = std::min(known->least, column.least);
+    known->most = std::max(known->most, column.most);
     known->time_score = std::min(known->time_score, column.time_score);
     if (known->misfits == 0) known->first_misfit = std::move(column.first_misfit);
     known->misfits += column.misfits;
@@ -163,20 +201,57 @@ void merge(std::vector<Column>& all, std::vector<Column> more) {
 
 csv::Violation unreadable(const etl::Error& error) { return {.check = csv::Check::Read, .what = error.message()}; }
 
+/// Finds numbers that Druid's time format "auto" would take for milliseconds since 1970.
+class AutoTimes {
+ public:
+  AutoTimes(const std::vector<std::string>& names, std::string_view column)
+      : column_(column),
+        index_(column.empty() ? names.size()
+                              : static_cast<std::size_t>(std::ranges::find(names, column) - names.begin())),
+        width_(names.size()) {}
+  /// Only the first such value is told.
+  template <class R>
+  void look(const R& row, csv::Validator& to) {
+    if (index_ >= width_ || told_) return;
+    const std::string_view text = row[index_];
+    std::int64_t number = 0;
+    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
+    constexpr std::int64_t year_2001 = 1'000'000'000'000, year_2096 = 4'000'000'000'000;
+    if (failed != std::errc() || end != text.data() + text.size() || (number >= year_2001 && number < year_2096))
+      return;
+    told_ = true;
+    to.add({.check = csv::Check::TimeColumn,
+            .column = std::string(column_),
+            .value = std::string(text),
+            .row = row.number(),
+            .what = fmt::format("row {}: Druid would take the time '{}' for milliseconds since 1970; say by "
+                                "--time-format what the number is (posix: seconds, millis, micro, nano, or a pattern)",
+                                row.number(), text)});
+  }
+
+ private:
+  std::string_view column_;
+  std::size_t index_;
+  std::size_t width_;
+  bool told_ = false;
+};
+
 struct Reading {
   const std::vector<std::string>& names;
   const std::function<etl::Result<void>(std::string_view)>& each;
   csv::Validator& validator;
+  std::string_view auto_time;
 };
 
 etl::Result<void> read_json(csv::ndjson::Reader& reader, const Reading& to, const std::stop_token& stop) {
   csv::ndjson::Parser parser(to.names, reader.name(), {.reject_unknown_members = true});
   std::string joined;
+  AutoTimes times(to.names, to.auto_time);
   for (;;) {
     auto chunk = reader.next(stop);
     if (stop.stop_requested()) return stopped();
     if (!chunk) {
-      to.validator.add(unreadable(chunk.error()));
+      to.validator.add(unreadable(with_remedy(std::move(chunk.error()))));
       return {};
     }
     if (!*chunk) return {};
@@ -190,6 +265,7 @@ etl::Result<void> read_json(csv::ndjson::Reader& reader, const Reading& to, cons
         continue;
       }
       to.validator.look(*object);
+      times.look(*object, to.validator);
       if (!to.each) continue;
       std::string_view text = line.text;
       if (line.element && text.find_first_of("\r\n") != std::string_view::npos) {
@@ -206,17 +282,22 @@ etl::Result<void> read_table(csv::Reader& reader, const Reading& to, const std::
   std::vector<std::string> keys;
   for (const std::string& name : to.names) keys.push_back(json::serialize(json::string(name)) + ":");
   std::string text;
+  AutoTimes times(to.names, to.auto_time);
   for (;;) {
     auto chunk = reader.next(stop);
     if (stop.stop_requested()) return stopped();
     if (!chunk) {
-      to.validator.add(unreadable(chunk.error()));
+      to.validator.add(unreadable(with_remedy(std::move(chunk.error()))));
       return {};
     }
     if (!*chunk) return {};
-    for (const csv::BadRow& row : (*chunk)->bad_rows()) to.validator.look(row);
+    for (csv::BadRow row : (*chunk)->bad_rows()) {
+      row.error = with_remedy(std::move(row.error));
+      to.validator.look(row);
+    }
     for (const csv::Row row : **chunk) {
       to.validator.look(row);
+      times.look(row, to.validator);
       if (!to.each) continue;
       text.clear();
       append_row(text, row, keys);
@@ -225,14 +306,7 @@ etl::Result<void> read_table(csv::Reader& reader, const Reading& to, const std::
   }
 }
 
-/// Adds the problems of the file as a whole.
-csv::Validation finished(csv::Validator&& validator, const fs::path& file, std::string format, std::uint64_t bytes,
-                         const csv::ValidationLimits& limits) {
-  if (bytes > limits.max_bytes)
-    validator.add({.check = csv::Check::Size,
-                   .value = fmt::format("{}", bytes),
-                   .what = fmt::format("{}: the file has {} bytes; at most {} are allowed (--max-bytes)", file.string(),
-                                       bytes, limits.max_bytes)});
+csv::Validation finished(csv::Validator&& validator, const fs::path& file, std::string format, std::uint64_t bytes) {
   csv::Validation made = std::move(validator).finish();
   made.file = file.string();
   made.format = std::move(format);
@@ -244,8 +318,37 @@ csv::Validation finished(csv::Validator&& validator, const fs::path& file, std::
 
 void add_input(CLI::App& command, InputOptions& options) {
   command.add_option("--sheet", options.sheet, "Sheet of a workbook, by its name [the only sheet]");
+  command.add_option("--range", options.range, "Cells of the sheet, such as B3:F100, B:F or B3: [all]");
+  command.add_flag("--empty-formulas", options.empty_formulas,
+                   "Formulas of a sheet that were saved without a value are empty cells instead of an error");
+  command.add_option("--skip-lines", options.skip_lines, "Number of lines to skip before the header")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
   command.add_option("--delimiter", options.delimiter, "Character between cells [detected]")
       ->check([](const std::string& text) { return text.size() == 1 ? "" : "write one character"; });
+  command
+      .add_option("--encoding", options.encoding,
+                  "Encoding of delimited text, by its name in iconv, such as UTF-16LE, CP1252 or SHIFT_JIS [UTF-8, or "
+                  "UTF-16 with a byte order mark]")
+      ->check([](const std::string& name) {
+        const auto known = csv::as_utf8(etl::io::from_memory(""), name);
+        return known ? std::string() : known.error().message();
+      });
+}
+
+etl::Result<std::vector<fs::path>> files_of(const std::vector<std::string>& patterns) {
+  auto files = etl::io::glob(patterns);
+  if (!files) return files;
+  for (const fs::path& file : *files) {
+    std::error_code ignored;
+    if (const fs::file_status status = fs::status(file, ignored);
+        fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status))
+      return etl::fatal(
+          fmt::format("'{}' is a pipe or a device: each file is read several times, so write the rows to "
+                      "a file first",
+                      file.string()));
+  }
+  return files;
 }
 
 etl::Result<std::vector<Column>> columns_of(const std::vector<fs::path>& files, const InputOptions& options,
@@ -255,6 +358,7 @@ etl::Result<std::vector<Column>> columns_of(const std::vector<fs::path>& files, 
   for (const fs::path& file : files) {
     const bool json_file = !is_workbook(file) && is_json(file);
     auto columns = json_file ? columns_of_json(file, stop) : columns_of_rows(file, options, stop);
+    if (!columns && stop.stop_requested()) return stopped();
     if (!columns) return columns;
     any_json = any_json || json_file;
     const auto same = [](const Column& a, const Column& b) { return a.name == b.name; };
@@ -273,6 +377,7 @@ etl::Result<std::vector<Column>> columns_of(const std::vector<fs::path>& files, 
 
 etl::Result<csv::Validation> read_rows(const fs::path& file, const InputOptions& options,
                                        const std::vector<std::string>& names, const csv::ValidationLimits& limits,
+                                       std::string_view auto_time,
                                        const std::function<etl::Result<void>(std::string_view)>& each,
                                        const std::stop_token& stop) {
   const auto size = etl::io::size_of(file);
@@ -282,15 +387,16 @@ etl::Result<csv::Validation> read_rows(const fs::path& file, const InputOptions&
     csv::Validator validator(names, limits);
     auto reader = csv::ndjson::Reader::open(file);
     if (!reader) return etl::failure(std::move(reader.error()));
-    if (auto done = read_json(*reader, {names, each, validator}, stop); !done) return etl::failure(done.error());
-    return finished(std::move(validator), file, "json", bytes, limits);
+    if (auto done = read_json(*reader, {names, each, validator, auto_time}, stop); !done)
+      return etl::failure(done.error());
+    return finished(std::move(validator), file, "json", bytes);
   }
   auto reader = open(file, options, csv::BadRows::SetAside, stop);
   if (!reader) return etl::failure(std::move(reader.error()));
   csv::Validator validator(reader->header(), limits);
-  if (auto done = read_table(*reader, {reader->header(), each, validator}, stop); !done)
+  if (auto done = read_table(*reader, {reader->header(), each, validator, auto_time}, stop); !done)
     return etl::failure(done.error());
-  return finished(std::move(validator), file, is_workbook(file) ? "workbook" : "csv", bytes, limits);
+  return finished(std::move(validator), file, is_workbook(file) ? "workbook" : "csv", bytes);
 }
 
 }  // namespace program

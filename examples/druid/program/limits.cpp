@@ -1,13 +1,16 @@
 // The limits of a validation, and etl-druid validate.
+#include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <etl/csv/validate.hpp>
-#include <etl/io/glob.hpp>
 #include <etl/io/object_store_url.hpp>
 
 #include "command.hpp"
@@ -24,15 +27,18 @@ struct Options {
   std::vector<std::string> files{};
   InputOptions input{};
   csv::ValidationLimits limits{};
+  std::string time{};
   bool json = false;
 };
 
 int validate_all(const Options& options, const etl::StopToken& stop) {
-  const auto files = etl::io::glob(options.files);
+  const auto files = files_of(options.files);
   if (!files) return fail(files.error(), exit_usage);
+  csv::ValidationLimits limits = options.limits;
+  if (!options.time.empty()) limits.min_time_columns = 0;
   bool valid = true;
   for (const fs::path& file : *files) {
-    const auto found = validate(file, options.input, options.limits, stop.drain());
+    const auto found = validate(file, options.input, limits, options.time, stop.drain());
     if (!found) {
       const bool stopped = found.error().code == std::errc::operation_canceled;
       return fail(found.error(), stopped ? exit_stopped : exit_usage);
@@ -59,13 +65,26 @@ void add_limits(CLI::App& command, csv::ValidationLimits& limits) {
       ->capture_default_str();
 }
 
+std::optional<csv::Validation> too_large(const fs::path& file, const csv::ValidationLimits& limits) {
+  const auto bytes = etl::io::size_of(file);
+  if (!bytes || *bytes <= limits.max_bytes) return std::nullopt;
+  csv::Validation made{.file = file.string(), .format = "unread", .bytes = *bytes};
+  made.violations.push_back({.check = csv::Check::Size,
+                             .value = fmt::format("{}", *bytes),
+                             .what = fmt::format("{}: the file has {} bytes; at most {} are allowed (--max-bytes)",
+                                                 file.string(), *bytes, limits.max_bytes)});
+  return made;
+}
+
 etl::Result<csv::Validation> validate(const fs::path& file, const InputOptions& options,
-                                      const csv::ValidationLimits& limits, const std::stop_token& stop) {
+                                      const csv::ValidationLimits& limits, std::string_view time,
+                                      const std::stop_token& stop) {
   const auto invalid = [&](csv::Check check, const etl::Error& error) {
     csv::Validation made{.file = file.string()};
     made.violations.push_back({.check = check, .what = error.message()});
     return made;
   };
+  if (auto refused = too_large(file, limits)) return std::move(*refused);
   const auto columns = columns_of({file}, options, stop);
   if (!columns) {
     if (stop.stop_requested()) return stopped();
@@ -74,7 +93,11 @@ etl::Result<csv::Validation> validate(const fs::path& file, const InputOptions& 
   }
   std::vector<std::string> names;
   for (const Column& column : *columns) names.push_back(column.name);
-  return read_rows(file, options, names, limits, nullptr, stop);
+  if (!time.empty() && std::ranges::find(names, time) == names.end())
+    return invalid(csv::Check::TimeColumn,
+                   etl::fatal(fmt::format("{}: '{}' is not a column of the file, which has '{}'", file.string(), time,
+                                          fmt::join(names, "', '"))));
+  return read_rows(file, options, names, limits, {}, nullptr, stop);
 }
 
 void add_validate(CLI::App& app, Chosen& chosen) {
@@ -87,6 +110,7 @@ void add_validate(CLI::App& app, Chosen& chosen) {
       ->required();
   add_input(*command, options->input);
   add_limits(*command, options->limits);
+  command->add_option("--time", options->time, "Column of the time [found by names and values]");
   command->add_flag("--json", options->json, "Print one JSON object per file on standard output");
   command->callback(
       [options, &chosen] { chosen = [options](const etl::StopToken& stop) { return validate_all(*options, stop); }; });

@@ -2,7 +2,9 @@
 // The conditions under which a file may be loaded.
 
 #include <filesystem>
+#include <optional>
 #include <stop_token>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 #include <etl/csv/validate.hpp>
@@ -14,9 +16,13 @@ namespace program {
 
 /// Adds the options that set the limits.
 void add_limits(CLI::App& command, etl::csv::ValidationLimits& limits);
-/// Returns everything that is wrong with a file. Returns an error if the file does not exist, or after a stop.
+/// The validation of a file that is too large, which need not be read; otherwise nothing.
+[[nodiscard]] std::optional<etl::csv::Validation> too_large(const std::filesystem::path& file,
+                                                            const etl::csv::ValidationLimits& limits);
+/// Returns everything that is wrong with a file; `time` is its column of the time, empty: any. Returns an error if the
+/// file does not exist, or after a stop.
 [[nodiscard]] etl::Result<etl::csv::Validation> validate(const std::filesystem::path& file, const InputOptions& options,
                                                          const etl::csv::ValidationLimits& limits,
-                                                         const std::stop_token& stop);
+                                                         std::string_view time, const std::stop_token& stop);
 
 }  // namespace program

@@ -1,4 +1,5 @@
 // etl-druid load: loads files into a datasource.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -18,7 +19,7 @@
 #include <etl/druid/ingest.hpp>
 #include <etl/http/error.hpp>
 #include <etl/io/dead_letter_file.hpp>
-#include <etl/io/glob.hpp>
+#include <etl/io/object_store_url.hpp>
 
 #include "command.hpp"
 #include "limits.hpp"
@@ -59,8 +60,28 @@ struct Options {
   double deadline = 0;
 };
 
+constexpr const char* nothing_loaded =
+    "etl-druid: nothing was loaded; correct the files, or set other limits by options (etl-druid load --help)\n";
+
 int code_of(const etl::Error& error, int otherwise) {
   return error.code == std::errc::operation_canceled ? exit_stopped : otherwise;
+}
+
+/// Finds places that nothing could be written to before anything is read.
+etl::Result<void> check_places(const Options& options) {
+  if (const std::size_t scheme = options.place.find("://");
+      scheme != std::string::npos && !etl::io::is_store_url(options.place))
+    return etl::fatal(
+        fmt::format("--stage '{}': '{}' is no kind of place that is known; write a folder, or "
+                    "s3://BUCKET/PREFIX",
+                    options.place, options.place.substr(0, scheme + 3)));
+  if (options.dead_letters.empty()) return {};
+  const fs::path folder = fs::absolute(options.dead_letters).parent_path();
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored))
+    return etl::fatal(
+        fmt::format("--rejects '{}': there is no folder '{}'; make it first", options.dead_letters, folder.string()));
+  return {};
 }
 
 /// Says what differs. An error: rows of different types would come together.
@@ -87,6 +108,20 @@ etl::Result<void> check_types(const druid::Client& client, const druid::Spec& sp
                   spec.data_source, changed));
 }
 
+/// Says which numbers Druid cannot store as they are.
+void tell_rounded(const Plan& plan, const druid::Spec& spec, const std::vector<Column>& columns) {
+  for (const druid::Dimension& one : spec.dimensions.declared()) {
+    const auto column = std::ranges::find(columns, one.name, &Column::name);
+    const auto said = [&](const std::string& type) { return type.substr(0, type.rfind('=')) == one.name; };
+    if (one.type != druid::DimensionType::Double || column->kind != etl::csv::Kind::Numeric ||
+        std::ranges::any_of(plan.types, said))
+      continue;
+    say("column '{0}': it has numbers with more digits than a double keeps, or beyond its range: Druid rounds them. "
+        "--type '{0}=string' keeps them as they are, and --type '{0}=double' says that rounding is right\n",
+        one.name);
+  }
+}
+
 /// Reports what has changed since the last report.
 class Progress {
  public:
@@ -105,9 +140,10 @@ class Progress {
 
  private:
   static std::string task(const druid::TaskStatus* status) {
-    if (status != nullptr && status->state != druid::TaskState::Running) return "the task has ended";
-    if (status != nullptr && status->runner_state == "PENDING") return "the task waits for a worker";
-    if (status != nullptr && status->runner_state == "WAITING") return "the task waits";
+    if (status == nullptr) return "the state of the task is not known yet";
+    if (status->state != druid::TaskState::Running) return "the task has ended";
+    if (status->runner_state == "PENDING") return "the task waits for a worker";
+    if (status->runner_state == "WAITING") return "the task waits";
     return "the task runs";
   }
   std::string told_{};
@@ -136,14 +172,17 @@ class Load {
   int run() {
     const auto client = connect(options_.connection);
     if (!client) return fail(client.error(), exit_usage);
-    auto files = etl::io::glob(options_.files);
+    if (const auto places = check_places(options_); !places) return fail(places.error(), exit_usage);
+    auto files = files_of(options_.files);
     if (!files) return fail(files.error(), exit_usage);
     if (options_.validate_only) return validate_only(*files);
+    if (!are_small_enough(*files)) return exit_failed;
     const auto columns = columns_of(*files, options_.input, stop_);
     if (!columns) return fail(columns.error(), code_of(columns.error(), exit_usage));
     clock_.end("types");
     auto spec = spec_of(options_.plan, *columns);
     if (!spec) return fail(spec.error(), exit_usage);
+    if (!options_.quiet) tell_rounded(options_.plan, *spec, *columns);
     spec->input = input_of(options_.place);
     const auto json = druid::to_json(*spec);  // before anything is written or sent
     if (!json) return fail(json.error(), exit_usage);
@@ -154,30 +193,54 @@ class Load {
     if (auto fits = check_types(*client, *spec, options_.allow_type_changes, options_.quiet, stop_); !fits)
       return fail(fits.error(), code_of(fits.error(), exit_failed));
     clock_.end("datasource");
-    return stage_and_ingest(*client, *files, std::move(*spec));
+    return stage_and_ingest(*client, *files, std::move(*spec), *json);
   }
 
  private:
+  [[nodiscard]] bool are_small_enough(const std::vector<fs::path>& files) const {
+    bool small = true;
+    for (const fs::path& file : files) {
+      const auto refused = too_large(file, limits_);
+      if (!refused) continue;
+      say("{}\n", refused->text());
+      small = false;
+    }
+    if (!small) say("{}", nothing_loaded);
+    return small;
+  }
+
   int validate_only(const std::vector<fs::path>& files) {
     bool valid = true;
     for (const fs::path& file : files) {
-      const auto found = validate(file, options_.input, limits_, stop_);
+      const auto found = validate(file, options_.input, limits_, options_.plan.time, stop_);
       if (!found) return fail(found.error(), code_of(found.error(), exit_usage));
       fmt::print("{}\n", options_.json ? found->json() : found->text());
       valid = valid && found->ok();
     }
-    return valid ? 0 : exit_failed;
+    if (!valid) return exit_failed;
+    const auto columns = columns_of(files, options_.input, stop_);
+    if (!columns) return fail(columns.error(), code_of(columns.error(), exit_usage));
+    auto spec = spec_of(options_.plan, *columns);  // what a load would refuse
+    if (!spec) return fail(spec.error(), exit_usage);
+    spec->input = input_of(options_.place);
+    const auto json = druid::to_json(*spec);
+    return json ? 0 : fail(json.error(), exit_usage);
   }
 
-  int stage_and_ingest(const druid::Client& client, const std::vector<fs::path>& files, druid::Spec spec) {
-    const StageOptions staging{
-        .input = options_.input, .limits = limits_, .place = options_.place, .data_source = options_.plan.data_source};
+  int stage_and_ingest(const druid::Client& client, const std::vector<fs::path>& files, druid::Spec spec,
+                       const std::string& json) {
+    const StageOptions staging{.input = options_.input,
+                               .limits = limits_,
+                               .place = options_.place,
+                               .data_source = options_.plan.data_source,
+                               .auto_time = spec.timestamp.format == "auto" ? spec.timestamp.column : std::string(),
+                               .load = json + "\n" + options_.run};
     const auto staged = stage(files, spec.columns, staging, stop_);
     if (!staged) return fail(staged.error(), code_of(staged.error(), exit_failed));
     clock_.end("validate and stage");
     if (!staged->valid()) {
       for (const auto& file : staged->files) say("{}\n", file.text());
-      say("etl-druid: nothing was loaded; correct the files, or set other limits by options (etl-druid load --help)\n");
+      say("{}", nothing_loaded);
       return exit_failed;
     }
     if (!options_.quiet)
@@ -203,7 +266,12 @@ class Load {
     ingest.watch.rows_sent = staged.rows;
     ingest.watch.leave_running = options_.leave_running;
     ingest.watch.wait_until_queryable = !options_.no_wait;
-    if (!options_.quiet) ingest.watch.on_poll = Progress();
+    if (!options_.quiet) {
+      ingest.watch.on_poll = Progress();
+      ingest.on_locked = [](std::chrono::nanoseconds delay) {
+        say("another task has locked the times of the rows; the load tries again in {}\n", seconds(delay));
+      };
+    }
     if (options_.deadline > 0)
       ingest.watch.deadline =
           std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(options_.deadline));
@@ -230,6 +298,10 @@ class Load {
                           .result = result,
                           .times = clock_.times()};
     tell(summary, options_.json, options_.quiet);
+    if (druid::is_lock_conflict(result))
+      say("etl-druid: --deadline SECONDS sets how long a load waits for locks; --concurrent-locks lets tasks that "
+          "append "
+          "run beside others\n");
     if (lost) {
       say("etl-druid: {}: {}; the staged rows are kept in {}\n", options_.dead_letters, lost->message(), staged.place);
       return exit_failed;
@@ -274,11 +346,16 @@ void add_load(CLI::App& app, Chosen& chosen) {
   command->add_flag("--allow-type-changes", options->allow_type_changes,
                     "Load even if columns of the datasource have other types");
   command->add_flag("--dry-run,--validate-only", options->validate_only, "Read and check everything, but load nothing");
-  command->add_flag("--print-spec", options->print_spec, "Print the spec of the task, and load nothing");
+  command->add_flag(
+      "--print-spec", options->print_spec,
+      "Print the spec of the task, without its id and the folder of its rows below --stage, and load nothing");
   command->add_flag("--leave-running", options->leave_running,
                     "Let the task run on after a signal or after --deadline");
   command->add_flag("--no-wait", options->no_wait, "Do not wait until the rows can be queried");
-  command->add_option("--deadline", options->deadline, "Seconds after which the task is shut down [no limit]")
+  command
+      ->add_option("--deadline", options->deadline,
+                   "Seconds after which the task is shut down, and a load whose times other tasks have locked gives up "
+                   "[no limit; an hour for locks]")
       ->check(CLI::PositiveNumber);
   command->add_flag("--quiet", options->quiet, quiet_help);
   command->add_flag("--json", options->json, "Print the summary as one JSON object on standard output");

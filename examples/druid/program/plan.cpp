@@ -19,8 +19,9 @@ using druid::DimensionType;
 
 etl::Error wrong(std::string text) { return {.code = etl::Errc::InvalidOptions, .context = std::move(text)}; }
 
-DimensionType type_of(etl::csv::Kind kind) {
-  switch (kind) {
+DimensionType type_of(const Column& column) {
+  if (column.nested) return DimensionType::Json;  // as a string Druid would store the text that Java gives, "{id=1}"
+  switch (column.kind) {
     case etl::csv::Kind::Integer: return DimensionType::Long;
     case etl::csv::Kind::Double:
     case etl::csv::Kind::Numeric: return DimensionType::Double;
@@ -45,6 +46,22 @@ etl::Result<std::string> time_column(const Plan& plan, const std::vector<Column>
                                           fmt::join(best, ", ")));
 }
 
+/// The format of the time. Druid's "auto" takes each number for milliseconds since 1970, so the values of a column of
+/// numbers say what they are: since 1970, and between 2001 and 2096.
+etl::Result<std::string> time_format(const Plan& plan, const std::string& name, const std::vector<Column>& columns) {
+  const auto column = std::ranges::find(columns, name, &Column::name);
+  if (plan.time_format != "auto" || column == columns.end() || !is_number(column->kind)) return plan.time_format;
+  constexpr std::pair<const char*, double> units[] = {{"posix", 1}, {"millis", 1e3}, {"micro", 1e6}, {"nano", 1e9}};
+  for (const auto& [format, unit] : units)
+    if (column->kind == etl::csv::Kind::Integer && column->least >= 1e9 * unit && column->most < 4e9 * unit)
+      return std::string(format);
+  return wrong(
+      fmt::format("column '{}' has the numbers {} to {}, and it is not clear which times they are; say by "
+                  "--time-format: posix (seconds since 1970), millis, micro, nano, or a pattern such as "
+                  "yyyyMMdd",
+                  name, column->least, column->most));
+}
+
 /// Parses "longSum:total:quantity" and "count:rows".
 etl::Result<druid::Metric> metric_of(const std::string& text) {
   const std::size_t first = text.find(':');
@@ -56,6 +73,10 @@ etl::Result<druid::Metric> metric_of(const std::string& text) {
   return made;
 }
 
+bool reads_numbers(std::string_view metric) {
+  return metric.starts_with("long") || metric.starts_with("double") || metric.starts_with("float");
+}
+
 etl::Result<druid::Grain> grain_of(std::string_view option, const std::string& name) {
   const auto grain = druid::grain_of(name);
   if (!grain) return wrong(fmt::format("{} '{}': write HOUR, DAY, MONTH or another of Druid's names", option, name));
@@ -63,7 +84,8 @@ etl::Result<druid::Grain> grain_of(std::string_view option, const std::string& n
 }
 
 /// The types that the user gave, by column.
-etl::Result<std::map<std::string, DimensionType>> types_of(const Plan& plan, const std::vector<Column>& columns) {
+etl::Result<std::map<std::string, DimensionType>> types_of(const Plan& plan, const std::vector<Column>& columns,
+                                                           std::string_view time) {
   static const std::map<std::string_view, DimensionType> names{
       {"string", DimensionType::String}, {"long", DimensionType::Long}, {"double", DimensionType::Double},
       {"float", DimensionType::Float},   {"json", DimensionType::Json}, {"auto", DimensionType::Auto}};
@@ -76,6 +98,11 @@ etl::Result<std::map<std::string, DimensionType>> types_of(const Plan& plan, con
     const std::string column = text.substr(0, equals);
     if (std::ranges::find(columns, column, &Column::name) == columns.end())
       return wrong(fmt::format("--type '{}': '{}' is not a column of the input", text, column));
+    if (column == time)
+      return wrong(
+          fmt::format("--type '{}': '{}' becomes the time of the rows, which has no other type; leave the "
+                      "option out, or choose another column by --time",
+                      text, column));
     made[column] = type->second;
   }
   return made;
@@ -84,6 +111,8 @@ etl::Result<std::map<std::string, DimensionType>> types_of(const Plan& plan, con
 }  // namespace
 
 etl::Result<druid::Spec> spec_of(const Plan& plan, const std::vector<Column>& columns) {
+  if (plan.drop_existing && plan.mode == "append")
+    return wrong("--drop-existing empties intervals, and --mode append keeps what is there: leave one of them out");
   druid::Mode mode = druid::Append{.intervals = plan.intervals};
   if (plan.mode == "replace")
     mode = druid::Replace{
@@ -91,22 +120,30 @@ etl::Result<druid::Spec> spec_of(const Plan& plan, const std::vector<Column>& co
   druid::Spec spec{.data_source = plan.data_source, .mode = std::move(mode), .format = druid::JsonFormat{}};
   auto time = time_column(plan, columns);
   if (!time) return etl::failure(std::move(time.error()));
-  spec.timestamp = {.column = std::move(*time), .format = plan.time_format};
+  auto format = time_format(plan, *time, columns);
+  if (!format) return etl::failure(std::move(format.error()));
+  spec.timestamp = {.column = std::move(*time), .format = std::move(*format)};
   std::set<std::string> inputs{spec.timestamp.column};
   for (const std::string& text : plan.metrics) {
     auto metric = metric_of(text);
     if (!metric) return etl::failure(std::move(metric.error()));
+    if (const auto read = std::ranges::find(columns, metric->field, &Column::name);
+        read != columns.end() && read->kind == etl::csv::Kind::Text && reads_numbers(metric->type))
+      return wrong(
+          fmt::format("--metrics '{}': column '{}' holds texts, and {} reads numbers; choose another column, or "
+                      "a metric such as stringLast",
+                      text, metric->field, metric->type));
     inputs.insert(metric->field);
     spec.metrics.push_back(std::move(*metric));
   }
-  const auto types = types_of(plan, columns);
+  const auto types = types_of(plan, columns, spec.timestamp.column);
   if (!types) return etl::failure(types.error());
   std::vector<druid::Dimension> dimensions;
   for (const Column& column : columns) {
     spec.columns.push_back(column.name);
     if (inputs.contains(column.name)) continue;
     const auto said = types->find(column.name);
-    const DimensionType type = said != types->end() ? said->second : type_of(column.kind);
+    const DimensionType type = said != types->end() ? said->second : type_of(column);
     // Druid would keep these rows with null in place of the value.
     if (said == types->end() && type != DimensionType::String &&
         column.misfits > static_cast<std::uint64_t>(plan.max_bad_rows))
@@ -123,6 +160,7 @@ etl::Result<druid::Spec> spec_of(const Plan& plan, const std::vector<Column>& co
   const auto query = grain_of("--query-granularity", plan.query_granularity);
   if (!query) return etl::failure(query.error());
   spec.granularity = {.segment = *segment, .query = *query, .rollup = plan.rollup};
+  spec.context.concurrent_locks = plan.concurrent_locks;
   spec.tuning.max_parse_exceptions = plan.max_bad_rows;
   // Each bad row gets a dead letter.
   spec.tuning.max_saved_parse_exceptions = std::max<std::int64_t>(100, plan.max_bad_rows);
@@ -141,7 +179,8 @@ void add_plan(CLI::App& command, Plan& plan) {
   command.add_option("--time", plan.time, "Column of the time [chosen by names, types, nulls and values]");
   command
       .add_option("--time-format", plan.time_format,
-                  "Format of the time: auto, iso, posix, millis, or a pattern such as dd.MM.yyyy")
+                  "Format of the time: auto (found by the values), iso, posix, millis, micro, nano, or a pattern such "
+                  "as dd.MM.yyyy")
       ->capture_default_str();
   command
       .add_option(
@@ -151,6 +190,9 @@ void add_plan(CLI::App& command, Plan& plan) {
   command.add_option("--granularity", plan.granularity, "Length of time of a segment")->capture_default_str();
   command.add_option("--query-granularity", plan.query_granularity, "Precision to which times are cut")
       ->capture_default_str();
+  command.add_flag("--concurrent-locks", plan.concurrent_locks,
+                   "Let tasks that append run beside others of the same times (Druid's useConcurrentLocks); all tasks "
+                   "that write the datasource have to use it");
   command.add_flag("--rollup", plan.rollup, "Combine rows with equal time and dimensions; needs --metrics");
   command.add_option("--metrics,--metric", plan.metrics,
                      "Metrics: TYPE:NAME:COLUMN, such as longSum:total:quantity, or count:NAME");

@@ -24,6 +24,7 @@ struct Plan {
   std::string granularity = "DAY";
   std::string query_granularity = "NONE";
   bool rollup = false;
+  bool concurrent_locks = false;
   std::vector<std::string> metrics{};
   std::int64_t max_bad_rows = 0;
 };

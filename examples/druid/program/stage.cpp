@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <string_view>
 #include <system_error>
@@ -92,6 +93,15 @@ std::string below(std::string place, std::string_view name) {
   return place.append("/").append(name);
 }
 
+/// Aborts uploads that killed processes have left in the bucket. Those of a day ago can no longer be running. A user
+/// may have the right to write and not to list uploads: then they stay.
+void abort_uploads_of_the_dead(const std::string& place, const std::string& data_source, const std::stop_token& stop) {
+  const auto object = etl::io::open_store(below(place, data_source + "-"));
+  if (!object) return;
+  const auto before = std::chrono::system_clock::now() - std::chrono::hours(24);
+  static_cast<void>(etl::io::abort_old_uploads(object->store, object->key, before, stop));
+}
+
 /// Moves the finished part to the place where Druid reads it.
 etl::Result<void> publish(const fs::path& part, const std::string& place, const std::stop_token& stop) {
   std::error_code failed;
@@ -149,6 +159,7 @@ etl::Result<Staged> stage(const std::vector<fs::path>& files, const std::vector<
   if (failed) return etl::fatal(fmt::format("cannot make the folder '{}': {}", folder.string(), failed.message()));
   const std::string prefix = part_prefix(options.data_source);
   remove_parts_of_the_dead(folder, prefix);
+  if (etl::io::is_store_url(options.place)) abort_uploads_of_the_dead(options.place, options.data_source, stop);
   const fs::path part = folder / fmt::format("{}{}{}", prefix, ::getpid(), part_suffix);
   auto sink = etl::io::create_file(part);
   if (!sink) return etl::failure(std::move(sink.error()));
@@ -158,7 +169,8 @@ etl::Result<Staged> stage(const std::vector<fs::path>& files, const std::vector<
   etl::Result<void> done;
   for (const fs::path& file : files) {
     auto found = read_rows(
-        file, options.input, names, options.limits, [&](std::string_view row) { return rows.add(row); }, stop);
+        file, options.input, names, options.limits, options.auto_time,
+        [&](std::string_view row) { return rows.add(row); }, stop);
     if (!found) {
       done = etl::failure(std::move(found.error()));
       break;
@@ -168,7 +180,8 @@ etl::Result<Staged> stage(const std::vector<fs::path>& files, const std::vector<
   if (auto finished = rows.finish(); done && !finished) done = std::move(finished);
   staged.digest = rows.digest();
   staged.rows = rows.count();
-  const std::string own = fmt::format("{}-{}", options.data_source, staged.digest.substr(0, 20));
+  const std::string load = etl::io::digest(etl::io::DigestKind::Sha256, staged.digest + "\n" + options.load);
+  const std::string own = fmt::format("{}-{}", options.data_source, load.substr(0, 20));
   staged.place = etl::io::is_store_url(options.place) ? below(options.place, own) : (folder / own).string();
   if (done && staged.valid()) done = publish(part, staged.place, stop);
   std::error_code ignored;

@@ -37,11 +37,15 @@ struct StageOptions {
   etl::csv::ValidationLimits limits{};
   std::string place{};  ///< a folder, or an s3:// URL
   std::string data_source{};
+  std::string auto_time{};  ///< as for `read_rows`
+  std::string load{};       ///< what distinguishes this load from others of the same rows
 };
 
-/// Reads and validates all files. If they are valid, writes their rows below `place`. The same rows always go to the
-/// same place. Removes unfinished files that killed processes of this machine have left. A stop is an error with the
-/// code `std::errc::operation_canceled`.
+/// Reads and validates all files. If they are valid, writes their rows below `place`. The same rows of the same
+/// load always go to the same place, and those of another load to another, because each load removes what it staged.
+/// Removes unfinished files that killed processes of this machine have left, and unfinished
+/// uploads of more than a day ago. A stop is an error with the code
+/// `std::errc::operation_canceled`.
 [[nodiscard]] etl::Result<Staged> stage(const std::vector<std::filesystem::path>& files,
                                         const std::vector<std::string>& names, const StageOptions& options,
                                         const std::stop_token& stop);

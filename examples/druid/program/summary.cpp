@@ -17,6 +17,7 @@ json::object object_of(const Summary& summary) {
                     {"datasource", summary.data_source},
                     {"task", result.id},
                     {"adopted", result.adopted},
+                    {"loaded_before", result.had_ended},
                     {"reason", result.reason},
                     {"rows_sent", summary.rows},
                     {"dead_letters", summary.letters}};
@@ -45,21 +46,34 @@ void tell_bad_rows(const druid::TaskReport& report) {
   }
 }
 
+/// When the task was created, as far as Druid tells.
+std::string created(const druid::TaskResult& result) {
+  return result.status && !result.status->created.empty() ? " at " + result.status->created : std::string();
+}
+
 }  // namespace
 
 void tell(const Summary& summary, bool as_json, bool quiet) {
   const druid::TaskResult& result = summary.result;
   if (result.report) tell_bad_rows(*result.report);
-  if (result.adopted && result.loaded() && !quiet)
-    say("Druid had this task from an earlier start; to append the same rows once more, give the run another name "
-        "(--run)\n");
+  const bool loaded_before = result.had_ended && result.loaded();
+  if (loaded_before)
+    say("etl-druid: nothing was loaded now: task {} from an earlier start{} has appended these rows to '{}'. Whether "
+        "they "
+        "are still there is not known, because a replace may have removed them since. To append them once more, give "
+        "the "
+        "run another name (--run)\n",
+        result.id, created(result), summary.data_source);
+  else if (result.adopted && result.loaded() && !quiet)
+    say("Druid had this task from an earlier start\n");
   std::string times;
   for (const auto& [stage, span] : summary.times)
     times += fmt::format("{}{} {}", times.empty() ? "" : ", ", stage, seconds(span));
   if (!quiet) say("{}\n", times);
   const std::string line =
-      fmt::format("{}: {} rows into '{}', task {}{}{}\n", to_string(result.outcome), summary.rows, summary.data_source,
-                  result.id, result.reason.empty() ? "" : ": ", result.reason);
+      fmt::format("{}: {} rows into '{}'{}, task {}{}{}\n", to_string(result.outcome), loaded_before ? 0 : summary.rows,
+                  summary.data_source, loaded_before ? fmt::format(" now, and {} before", summary.rows) : "", result.id,
+                  result.reason.empty() ? "" : ": ", result.reason);
   if (as_json)
     fmt::print("{}\n", json::serialize(object_of(summary)));
   else if (!quiet)

@@ -82,6 +82,9 @@ int query(const Options& options, const etl::StopToken& stop) {
   }
 }
 
+/// An empty id would ask for all tasks.
+std::string not_empty(const std::string& id) { return id.empty() ? "the id is empty: write that of a task" : ""; }
+
 CLI::App* add(CLI::App& app, const char* name, const char* what, const std::shared_ptr<Options>& options,
               int (*run)(const Options&, const etl::StopToken&), Chosen& chosen) {
   CLI::App* const command = app.add_subcommand(name, what);
@@ -95,7 +98,7 @@ CLI::App* add(CLI::App& app, const char* name, const char* what, const std::shar
 void add_status(CLI::App& app, Chosen& chosen) {
   const auto options = std::make_shared<Options>();
   CLI::App* const command = add(app, "status", "Print the state of a task", options, print_status, chosen);
-  command->add_option("ID", options->id, "Id of the task")->required();
+  command->add_option("ID", options->id, "Id of the task")->required()->check(not_empty);
   command->add_flag("--json", options->json, "Print one JSON object on standard output");
   command->add_flag("--watch", options->watch, "Wait until the task has ended and its rows can be queried");
 }
@@ -103,7 +106,7 @@ void add_status(CLI::App& app, Chosen& chosen) {
 void add_cancel(CLI::App& app, Chosen& chosen) {
   const auto options = std::make_shared<Options>();
   CLI::App* const command = add(app, "cancel", "Shut a task down", options, cancel, chosen);
-  command->add_option("ID", options->id, "Id of the task")->required();
+  command->add_option("ID", options->id, "Id of the task")->required()->check(not_empty);
 }
 
 void add_query(CLI::App& app, Chosen& chosen) {

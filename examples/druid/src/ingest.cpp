@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -20,7 +21,11 @@ class Ingestion {
 
   Result<TaskResult> run() {
     if (auto problem = options_.retry.validate()) return failure(std::move(*problem));
-    Backoff backoff(options_.retry, waiter_.now(), options_.watch.seed.value_or(etl::detail::random_seed()));
+    if (auto problem = options_.locks.validate()) return failure(std::move(*problem));
+    RetryPolicy locks = options_.locks;
+    if (options_.watch.deadline) locks.max_elapsed = *options_.watch.deadline;
+    const TimePoint first = waiter_.now();
+    Backoff backoff(locks, first, options_.watch.seed.value_or(etl::detail::random_seed()));
     std::chrono::nanoseconds submitting{};
     for (;;) {
       const TimePoint begin = waiter_.now();
@@ -28,13 +33,29 @@ class Ingestion {
       submitting += waiter_.now() - begin;
       if (!adopted) return failure(std::move(adopted.error()));
       WatchOptions watched = options_.watch;
+      if (watched.deadline)
+        watched.deadline = std::max(*watched.deadline - (waiter_.now() - first), std::chrono::nanoseconds(0));
       if (watched.intervals.empty()) watched.intervals = spec_.mode.intervals();
       TaskResult result = watch(client_, spec_.id, watched, stop_);
       result.adopted = *adopted;
+      result.had_ended = *adopted && had_ended_;
       result.submit_time = submitting;
       if (!is_lock_conflict(result)) return result;
       const auto delay = backoff.after(transient(result.reason), waiter_.now());
-      if (!delay || !waiter_.wait_for(*delay)) return result;
+      if (delay && options_.on_locked) options_.on_locked(*delay);
+      if (!delay || !waiter_.wait_for(*delay)) {
+        if (waiter_.stopped()) {
+          result.outcome = TaskOutcome::ShutDown;
+          result.reason = "stopped while other tasks had locked the times of the rows";
+          return result;
+        }
+        constexpr std::size_t shown = 200;  // Druid lists all intervals
+        result.reason = fmt::format(
+            "other tasks have locked the times of the rows at each of {} attempts: load the rows when these tasks have "
+            "ended, allow more time by a longer deadline, or give all of these tasks concurrent locks: {}{}",
+            backoff.attempts(), result.reason.substr(0, shown), result.reason.size() > shown ? "..." : "");
+        return result;
+      }
       ++attempt_;
     }
   }
@@ -56,6 +77,7 @@ class Ingestion {
       // then.
       const bool ended = status->state == TaskState::Failed ||
                          (status->state == TaskState::Success && spec_.mode.replace() != nullptr);
+      had_ended_ = status->state == TaskState::Success;
       if (!ended) return true;
     }
   }
@@ -69,6 +91,7 @@ class Ingestion {
   std::stop_token stop_;
   Waiter waiter_;
   unsigned attempt_ = 0;
+  bool had_ended_ = false;  ///< whether the adopted task had ended when it was found
 };
 
 }  // namespace

@@ -51,7 +51,7 @@ struct ClientOptions {
   std::uint64_t max_body = std::uint64_t{64} << 20;
   /// Credentials are not sent to another origin, and no redirect leads from https to http.
   unsigned max_redirects = 10;
-  bool compression = true;  ///< accepts gzip and what else libcurl can
+  bool compression = true;  ///< asks for gzip, and inflates it
   bool http2 = true;        ///< over TLS, where both sides can
   /// `http://user:password@host:port` or `socks5h://...`. Nothing: what the environment says (`http_proxy`,
   /// `https_proxy`, `no_proxy`). Empty: none.

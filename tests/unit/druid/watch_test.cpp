@@ -424,6 +424,54 @@ TEST_CASE("druid ingest: a task that finds its intervals locked is tried again w
   CHECK(result->id.ends_with("_1"));
 }
 
+TEST_CASE("druid ingest: locks are awaited until the deadline, and then there is a remedy") {
+  const auto locked = [] {
+    return status_reply("FAILED",
+                        "org.apache.x.ISE: Failed to get locks for intervals[[" + std::string(900, 'a') + "]]");
+  };
+  Story story;
+  good_end(story, R"("processed":1)");
+  story.on("/v1/task") = {ok(R"({"task":"x"})")};
+  story.on("/reports") = {HttpServer::answer(404, "none")};
+  std::size_t waits = 0;
+  druid::IngestOptions options{.content = "digest", .watch = on_virtual_time()};
+  options.on_locked = [&](std::chrono::nanoseconds) { ++waits; };
+  SECTION("they are free after more than five attempts") {
+    std::vector<HttpServer::Reply> replies(20, locked());
+    replies.push_back(status_reply("SUCCESS"));
+    story.on("/status") = replies;
+    std::vector<HttpServer::Reply> reports(20, HttpServer::answer(404, "none"));
+    reports.push_back(report_reply(R"("processed":1)"));
+    story.on("/reports") = reports;
+    const auto result = druid::ingest(story.client(), spec(), options);
+    REQUIRE(result);
+    CHECK(result->outcome == TaskOutcome::Complete);
+    CHECK(result->id.ends_with("_20"));
+    CHECK(waits == 20);
+  }
+  SECTION("the load is stopped meanwhile") {
+    story.on("/status") = {locked()};
+    std::stop_source stop;
+    options.on_locked = [&](std::chrono::nanoseconds) { stop.request_stop(); };
+    const auto result = druid::ingest(story.client(), spec(), options, stop.get_token());
+    REQUIRE(result);
+    CHECK(result->outcome == TaskOutcome::ShutDown);
+    CHECK(result->reason == "stopped while other tasks had locked the times of the rows");
+  }
+  SECTION("they never are") {
+    story.on("/status") = {locked()};
+    options.watch.deadline = 10min;
+    const auto result = druid::ingest(story.client(), spec(), options);
+    REQUIRE(result);
+    CHECK(result->outcome == TaskOutcome::Failed);
+    CHECK(druid::is_lock_conflict(*result));
+    CHECK(result->reason.find("allow more time by a longer deadline") != std::string::npos);
+    CHECK(result->reason.size() < 500);
+    CHECK(waits > 15);  // the delays are half of 30 s on average
+    CHECK(waits < 100);
+  }
+}
+
 TEST_CASE("druid ingest: what cannot be submitted is an error") {
   Story story;
   story.on("/v1/task") = {HttpServer::answer(400, R"({"error":"no such thing"})")};

@@ -287,6 +287,32 @@ TEST_CASE("http: a compressed body is inflated, and the limit is that of what co
   CHECK(server.requests().back().header("Accept-Encoding") == "(none)");
 }
 
+TEST_CASE("http: a gzip body that ends too early is not complete, whatever its Content-Length") {
+  using namespace std::string_literals;
+  // 200 times "a"
+  const std::string gzip =
+      "\037\213\010\000\000\000\000\000\002\377\113\114\034\036\000\000\130\360\232\131\310\000\000\000"s;
+  std::string body, coding = "gzip";
+  HttpServer server([&](const auto&) { return HttpServer::answer(200, body, "Content-Encoding: " + coding + "\r\n"); });
+  const http::Client client = make();
+  for (std::size_t size = 1; size < gzip.size(); ++size) {
+    CAPTURE(size);
+    body = gzip.substr(0, size);
+    const auto got = client.get(server.url());
+    REQUIRE_FALSE(got);
+    CHECK(got.error().code == http::Problem::Incomplete);
+    CHECK(got.error().error_class == etl::ErrorClass::Transient);
+  }
+  body = gzip + gzip;
+  CHECK(client.get(server.url()).value().body == std::string(400, 'a'));
+  body = "";
+  CHECK(client.get(server.url()).value().body.empty());
+  body = "no gzip";
+  CHECK(client.get(server.url()).error().code == http::Problem::Protocol);
+  coding = "br";
+  CHECK(client.get(server.url()).error().message().ends_with("Content-Encoding 'br' was not asked for: gzip is"));
+}
+
 TEST_CASE("http: the head and the body go to callbacks, which may end the request") {
   HttpServer server(
       [](const HttpServer::Request& r) { return HttpServer::answer(r.target == "/no" ? 409 : 200, "body"); });

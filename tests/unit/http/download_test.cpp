@@ -118,6 +118,43 @@ TEST_CASE("download: attempts go on where the last one ended, and count only whe
   CHECK(seen[4].header("If-Range") == "\"v1\"");
 }
 
+TEST_CASE("download: a server that gives only a part of the rest is asked for what is missing") {
+  const Folder at;
+  int calls = 0;
+  std::string total = "10";
+  HttpServer server([&](const HttpServer::Request& r) {
+    const std::string tag = "ETag: \"v1\"\r\n", range = r.header("Range");
+    if (range == "(none)") return HttpServer::cut(HttpServer::answer(200, "0123456789", tag), 3);
+    const std::size_t first = std::stoul(range.substr(6)), size = std::min<std::size_t>(2, 10 - first);
+    ++calls;
+    return HttpServer::answer(206, std::string("0123456789").substr(first, size),
+                              tag + "Content-Range: bytes " + std::to_string(first) + "-" +
+                                  std::to_string(first + size - 1) + "/" + total + "\r\n");
+  });
+  SECTION("all of it comes") {
+    const bool known = GENERATE(true, false);
+    if (!known) total = "*";
+    REQUIRE(http::download(client, server.url(), at.to, {.retry = quickly}));
+    CHECK(content(at.to) == "0123456789");
+    CHECK(calls == 4);
+  }
+  SECTION("no more attempts are left") {
+    REQUIRE_FALSE(http::download(client, server.url(), at.to, {.retry = once}));
+    const auto done = http::download(client, server.url(), at.to, {.retry = once});
+    REQUIRE_FALSE(done);
+    CHECK(done.error().code == http::Problem::Incomplete);
+    CHECK(done.error().message().ends_with(": 5 bytes of 10"));
+    CHECK_FALSE(fs::exists(at.to));
+  }
+  SECTION("more comes than the file has") {
+    total = "4";
+    const auto done = http::download(client, server.url(), at.to, {.retry = quickly});
+    REQUIRE_FALSE(done);
+    CHECK(done.error().code == http::Problem::Content);
+    CHECK_FALSE(fs::exists(at.to));
+  }
+}
+
 TEST_CASE("download: the next call goes on, unless the file has changed") {
   const Folder at;
   FileServer file;

@@ -149,6 +149,38 @@ TEST_CASE("http pages: what cannot go on is an error that says why") {
   CHECK(error(http::Paging::link()).find("on another server, http://localhost:1/?a=1") != std::string::npos);
 }
 
+TEST_CASE("http pages: the end in other words, an empty page, and pages in a circle") {
+  std::map<std::string, std::string> bodies;  // by cursor
+  HttpServer server(
+      [&](const HttpServer::Request& r) { return HttpServer::answer(200, bodies.at(parameter(r.target, "a"))); });
+  const http::PagesOptions by_cursor{
+      .request = {.url = server.url()}, .records = "/data", .paging = http::Paging::cursor("a", "/next")};
+  http::PagesOptions by_url = by_cursor;
+  by_url.paging = http::Paging::next_url("/next");
+  bodies[""] = R"({"data": [1], "next": false})";
+  CHECK(read(by_cursor).records == std::vector<std::string>{"1"});
+  CHECK(read(by_url).records == std::vector<std::string>{"1"});
+  bodies[""] = R"({"data": null, "next": "b"})";
+  bodies["b"] = R"({"data": [2], "next": null})";
+  CHECK(read(by_cursor).records == std::vector<std::string>{"2"});
+  bodies[""] = R"({"data": [1], "next": {"href": "b"}})";
+  CHECK(read(by_url).error.value().message().find("neither a text nor a number: {\"href\": \"b\"}") !=
+        std::string::npos);
+  for (const http::PagesOptions& one : {by_cursor, by_url}) {
+    const std::string lead = one.paging.kind() == http::Paging::Kind::Url ? "/?a=" : "";
+    const std::string names = "abcdefg";
+    bodies[""] = R"({"data": [0], "next": ")" + lead + R"(a"})";
+    for (std::size_t i = 0; i < names.size(); ++i)  // the last leads back to c
+      bodies[names.substr(i, 1)] =
+          R"({"data": [1], "next": ")" + lead + (i + 1 < names.size() ? names.substr(i + 1, 1) : "c") + R"("})";
+    const auto seen = read(one);
+    REQUIRE(seen.error);
+    CHECK(seen.error->message().find("the pages lead in a circle") != std::string::npos);
+    CHECK(seen.records.size() < 30);
+  }
+  CHECK(read(by_cursor, etl::Position("1 ")).error->code == etl::Errc::CheckpointMismatch);
+}
+
 namespace {
 
 /// Texts of JSON into memory.
@@ -356,6 +388,19 @@ TEST_CASE("http events: lines of every kind, and a new connection goes on after 
   CHECK(seen[1].header("Last-Event-ID") == "7");
   CHECK(seen[3].header("Last-Event-ID") == "9");
   CHECK(seen[0].header("Accept") == "text/event-stream");
+}
+
+TEST_CASE("http events: the largest size holds, too, for an event that comes as a whole") {
+  std::string data(100, 'a');
+  HttpServer server([&](const auto&) {
+    return HttpServer::answer(200, "data: " + data + "\n\n", "Content-Type: text/event-stream\r\n");
+  });
+  const http::EventOptions options{.request = {.url = server.url()}, .max_event = 100};
+  CHECK(http::Events::make(client, options).value().next().value()->data == data);
+  data += 'a';
+  const auto refused = http::Events::make(client, options).value().next();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message().ends_with("an event has more than 100 bytes"));
 }
 
 TEST_CASE("http events: a pipeline ends by a stop, and what is no event stream is told") {

@@ -82,6 +82,11 @@ TEST_CASE("http: header fields are found in any case") {
     CHECK_FALSE(http::is_secret_name(name));
 }
 
+TEST_CASE("http: a URL with a blank is shown as it is, on one line and without its query") {
+  CHECK(http::Url::parse("http://h/a b?key=geheim").error().message().starts_with("URL 'http://h/a b?...': it has a"));
+  CHECK(http::Url::parse("http://u:pw@h/a\nb").error().message().starts_with("URL 'http://h/a b': it has a"));
+}
+
 TEST_CASE("http: classes of statuses") {
   using etl::ErrorClass;
   for (const int status : {408, 425, 429, 500, 502, 503, 504, 599})

@@ -322,6 +322,19 @@ TEST_CASE("S3: a signature of what is seldom", "[s3]") {
         "Signature=09d19dcdee19cb363da9af13e86eadb2d83358a425609324bd0a9c878506c2c5");
 }
 
+TEST_CASE("S3: a query is signed in its canonical order, with a sign of equality for each name", "[s3]") {
+  Signing signing;
+  const auto auth = http::Auth::aws_sigv4("key", "secret", "us-east-1", "execute-api");
+  const auto signed_for = [&](const std::string& query) {
+    return signing.authorization(
+        auth, {.url = "http://api.example.com/items?" + query, .headers = {{"X-Amz-Date", "20130524T000000Z"}}});
+  };
+  const std::string canonical = signed_for("a=1&b=&b=2&b-c=3");
+  CHECK(signed_for("b-c=3&b=2&a=1&b") == canonical);
+  CHECK(signed_for("b=2&&b=&b-c=3&a=1&") == canonical);
+  CHECK(signed_for("a=1&b=&b=2&b-c=4") != canonical);
+}
+
 TEST_CASE("S3: signatures of the examples in AWS's manual", "[s3]") {
   const auto data = test::data_folder();
   if (!data || !fs::exists(*data / "s3/aws_doc_examples.csv")) return;

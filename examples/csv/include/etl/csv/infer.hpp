@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -55,6 +56,9 @@ struct InferredColumn {
   std::uint64_t misfits = 0;         ///< values that are not of the kind: these rows would be rejected
   std::uint64_t first_misfit = 0;    ///< the number of the first such row, from 1; 0: there is none
   std::string first_misfit_value{};  ///< its first 100 bytes
+  /// The smallest number. It is larger than `most` if there is no number.
+  double least = std::numeric_limits<double>::max();
+  double most = std::numeric_limits<double>::lowest();  ///< the largest number
 };
 
 /// What was found. A value.

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,6 +16,14 @@
 #include <etl/error.hpp>
 
 namespace etl::inline v0::csv::ndjson {
+
+/// What the values of a member tell besides its kind. A value.
+struct MemberFacts {
+  bool nested = false;  ///< a value is an object, or an array that holds objects or arrays
+  /// The smallest number. It is larger than `most` if there is no number.
+  double least = std::numeric_limits<double>::max();
+  double most = std::numeric_limits<double>::lowest();  ///< the largest number
+};
 
 /// Looks at lines, for example of the beginning of a file, and guesses. Belongs to one thread at a time.
 class Sniffer {
@@ -31,6 +40,8 @@ class Sniffer {
   [[nodiscard]] std::vector<SniffedColumn> columns() const;
   /// The kinds of all members, to be merged with those of other files.
   [[nodiscard]] std::vector<KindGuess> guesses() const;
+  /// Facts about all members.
+  [[nodiscard]] std::vector<MemberFacts> facts() const;
   /// Number of objects.
   [[nodiscard]] std::uint64_t rows() const noexcept { return rows_; }
   /// Number of lines that are not objects.
@@ -41,6 +52,7 @@ class Sniffer {
  private:
   struct Member {
     KindGuess guess{};
+    MemberFacts facts{};
     std::uint64_t values = 0;
   };
   void add_members(const Line& line);

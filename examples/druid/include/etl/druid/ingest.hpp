@@ -1,6 +1,10 @@
 #pragma once
 /// One batch ingestion from its spec to queryable rows.
 
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <limits>
 #include <stop_token>
 #include <string>
 
@@ -18,8 +22,16 @@ struct IngestOptions {
   /// What the rows are: the digest of the input, together with the name of the run that loads it. `ingest` finds its
   /// own task again by it, after a crash for example. Two runs that must both load the same rows need different names.
   std::string content{};
-  /// For submissions that fail for a passing reason, and for tasks that find their intervals locked.
+  /// For submissions that fail for a passing reason.
   RetryPolicy retry{.max_attempts = 5, .initial_delay = std::chrono::seconds(1), .max_delay = std::chrono::seconds(30)};
+  /// For tasks that find their intervals locked by another task. `watch.deadline` counts from the beginning of the
+  /// first task, and ends this waiting, too; without it the waiting ends after an hour.
+  RetryPolicy locks{.max_attempts = std::numeric_limits<std::size_t>::max(),
+                    .initial_delay = std::chrono::seconds(1),
+                    .max_delay = std::chrono::seconds(30),
+                    .max_elapsed = std::chrono::hours(1)};
+  /// Called with the delay before a task that found its intervals locked is submitted again.
+  std::function<void(std::chrono::nanoseconds)> on_locked{};
   WatchOptions watch{};  ///< how the task is watched
 };
 

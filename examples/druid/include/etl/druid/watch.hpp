@@ -80,6 +80,7 @@ struct TaskResult {
   std::optional<TaskReport> report{};          ///< nothing: there is none
   std::optional<Error> error{};                ///< the last of the polls, for `Unknown`
   bool adopted = false;                        ///< the task was there before `ingest` submitted it
+  bool had_ended = false;                      ///< the adopted task had ended before: nothing was loaded now
   std::size_t polls = 0;                       ///< of all stages
   std::size_t failed_polls = 0;                ///< of these
   std::chrono::nanoseconds submit_time{};      ///< of submitting or finding the task, by `ingest`
