@@ -1,8 +1,10 @@
 // G16: a key names the same results whenever they are loaded, and no others.
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <latch>
 #include <map>
 #include <memory>
 #include <optional>
@@ -198,6 +200,47 @@ TEST_CASE("G16: ends of many partitions are saved together, and each partition i
   };
   CHECK(etl::run(Many{10, &loaded, wait}, run.options).ok());
   CHECK(loaded_meanwhile == 9);
+}
+
+TEST_CASE("G16: a partition's last batch waits for a save that has its end, not for one that began before") {
+  struct Slow final : etl::CheckpointStore {
+    MemoryCheckpoints kept;
+    std::latch begun{1}, go_on{1};
+    std::atomic<bool> first = true;
+    etl::Result<std::optional<etl::Checkpoint>> find(const std::string& p) override { return kept.find(p); }
+    etl::Result<std::optional<etl::Checkpoint>> claim(const std::string& p, const std::string& run) override {
+      return kept.claim(p, run);
+    }
+    etl::Result<void> save(const std::string& p, const etl::Checkpoint& c) override {
+      if (c.partitions[0].watermark == 5 && first.exchange(false)) {
+        begun.count_down();
+        go_on.wait();
+      }
+      return kept.save(p, c);
+    }
+    etl::Result<void> reset(const std::string& p) override { return kept.reset(p); }
+  };
+  struct TwoParts {
+    Slow* store;
+    std::vector<std::uint64_t>* saved_ends;
+    std::string fingerprint() const { return "two parts"; }
+    std::vector<std::string> partitions() const { return {"a", "b"}; }
+    void extract(const std::string& name, etl::Emitter<int>& out) const {
+      if (name == "b") return store->go_on.count_down();  // "a" has ended
+      for (int i = 0; i < 5; ++i) out.push(i);
+      store->begun.wait();  // that save does not know yet where "a" ends
+      for (int i = 5; i < 7; ++i) out.push(i);
+    }
+    void load(std::span<const int> batch, const etl::IdempotencyKey&) {
+      if (batch.front() == 5) *saved_ends = store->kept.find("numbers").value()->find(0)->ends;
+    }
+  };
+  const auto store = std::make_shared<Slow>();
+  std::vector<std::uint64_t> saved_ends;
+  etl::Options options{.name = "numbers", .batch_size = 5, .workers = 2, .extractors = 1};
+  options.delivery = {.checkpoints = store, .save_every = {}, .incremental = true};
+  CHECK(etl::run(TwoParts{store.get(), &saved_ends}, options).ok());
+  CHECK(saved_ends == std::vector<std::uint64_t>{7});
 }
 
 TEST_CASE("G16: a call that load asks to repeat as a whole has the same key, and so do its halves") {
