@@ -1,0 +1,32 @@
+"""Types of PostgreSQL that texts are cast to: one value that a type refuses or would change costs one row."""
+from csv_case import case
+
+
+@case
+def refused_casts(c):
+    """A text that a type refuses rejects its own row, whatever the SQLSTATE, and the message names column and value."""
+    bad = {"tsquery": "a b", "tsvector": "'a", "jsonpath": "$.", "regclass": "no_such_table", "regtype": "no_such_type",
+           "regproc": "no_such_function", "int4range": "[5,1]", "bytea": "\\xZZ", "int[]": "{x}"}
+    good = {"tsquery": "a", "tsvector": "a", "jsonpath": "$.a", "regclass": "pg_class", "regtype": "int4", "regproc": "pg_sleep",
+            "int4range": "[1,5)", "bytea": "\\x01", "int[]": "{1}"}
+    with c.server() as (url, _):
+        for type, value in bad.items():
+            c.psql(url, f"CREATE TABLE t (id int PRIMARY KEY, other inet, v {type})")
+            cell = value.replace('"', '""')
+            (c.folder / "a.csv").write_text("id,other,v\n" + "".join(
+                f'{i},10.0.0.1,"{cell if i == 500 else good[type]}"\n' for i in range(1, 1001)))
+            for how in ([], ["--restart", "--on-conflict", "update"]):
+                summary, error = c.load("a.csv", *how, into=url, wanted=3)
+                c.equal(f"{type} {how}", (999, 1), (summary["rows"]["loaded"], summary["rows"]["rejected"]))
+                c.has(error, "a.csv:501: ", f"(column 'v': '{value}')")
+                c.lacks(error, "create it, or name its schema")
+            c.equal(f"{type}: rows", "999", c.psql(url, "SELECT count(*) FROM t"))
+            c.psql(url, "DROP TABLE t")
+        # An error that no value is to blame for fails the file, and no row is rejected for it.
+        c.psql(url, "CREATE TABLE t (id int, v tsquery); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS "
+                    "$$BEGIN INSERT INTO no_such_table VALUES (1); RETURN new; END$$;"
+                    "CREATE TRIGGER t BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()")
+        (c.folder / "b.csv").write_text("id,v\n" + "".join(f"{i},a\n" for i in range(1000)))
+        summary, error = c.load("b.csv", into=url, wanted=1)
+        c.equal("a trigger that is wrong", (0, 0), (summary["rows"]["loaded"], summary["rows"]["rejected"]))
+        c.has(error, "no_such_table")
