@@ -30,3 +30,19 @@ def refused_casts(c):
         summary, error = c.load("b.csv", into=url, wanted=1)
         c.equal("a trigger that is wrong", (0, 0), (summary["rows"]["loaded"], summary["rows"]["rejected"]))
         c.has(error, "no_such_table")
+
+
+@case
+def latin1_database(c):
+    """In a database that is not UTF-8, a character that it lacks costs one row; progress and rejects keep all characters."""
+    (c.folder / "ä€.csv").write_text("id,z\n1,ä\n2,€\n3,x\n4,5,€\n")
+    with c.server() as (url, _):
+        c.psql(url, "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+        into = url.removesuffix("postgres") + "latin"
+        summary, error = c.load("ä€.csv", "--create", "--rejects", "r.csv", into=into, wanted=3)
+        c.equal("rows", (2, 2), (summary["rows"]["loaded"], summary["rows"]["rejected"]))
+        c.equal("those of the table", "1|ä\n3|x", c.psql(into, "SET client_encoding = 'UTF8'; SELECT * FROM t ORDER BY id"))
+        c.has(error, "ä€.csv:3: ", "0xe2 0x82 0xac", "ä€.csv:5:")
+        c.has((c.folder / "r.csv").read_text(), "ä€.csv", "2,€", '"4,5,€"')
+        summary, _ = c.load("ä€.csv", into=into)
+        c.equal("loaded before", 1, summary["loaded_before"])
