@@ -33,6 +33,45 @@ def refused_casts(c):
 
 
 @case
+def rounded_texts(c):
+    """Times, intervals, arrays and money keep the digits that they are given, or the row is rejected."""
+    table = {  # type: (values that the type holds, values that it would change)
+        "time(0)": (["10:30:00", "10:30:00.0"], ["10:30:00.7"]),
+        "timetz(0)": (["10:30:00+05"], ["10:30:00.7+05"]),
+        "time": (["10:30:00.123456"], ["10:30:00.1234567"]),
+        "interval": (["1.5 hours", "1 day 00:00:00.25", "0.123456 s"], ["00:00:00.1234567", "0.1234567 seconds"]),
+        "interval(1)": (["0.25 hours", "1.5 s"], ["1.25 s"]),
+        "tsrange": (['[2024-01-01 10:00:00.5,2024-01-02)'], ['[2024-01-01 10:00:00.1234567,2024-01-02)']),
+        "timestamp(2)[]": (['{"2024-01-01 10:00:00.12","2024-01-01 10:00:00.5"}'], ['{"2024-01-01 10:00:00.125"}']),
+        "numeric(5,2)[]": (["{1.5,2.25}", "{}", "{NULL,1.500}"], ["{1.5,2.255}"]),
+        "money": (["$1.50", "1,234.5"], ["1.555"]),
+        '"char"': (["a"], ["abc"]),
+    }
+    with c.server() as (url, _):
+        for type, (kept, changed) in table.items():
+            c.psql(url, f"CREATE TABLE t (id int, v {type})")
+            rows = [*kept, *changed]
+            (c.folder / "a.csv").write_text("id,v\n" + "".join('{},"{}"\n'.format(i, v.replace('"', '""')) for i, v in enumerate(rows)))
+            summary, error = c.load("a.csv", into=url, wanted=3)
+            c.equal(f"{type}: loaded", len(kept), int(c.psql(url, "SELECT count(*) FROM t")))
+            c.equal(f"{type}: rejected", len(changed), summary["rows"]["rejected"])
+            c.has(error, "a.csv:", "column 'v': the table would ", "with --type v=text")
+            c.load("a.csv", "--restart", "--type", "v=text", into=url)
+            c.psql(url, "DROP TABLE t")
+
+
+@case
+def long_names_of_tables(c):
+    """PostgreSQL would cut off a long name, so that two tables are one: such a name is refused."""
+    (c.folder / "a.csv").write_text("id\n1\n")
+    with c.server() as (url, _):
+        for table in ("m" * 66, "public." + "m" * 66, "m" * 66 + ".t"):
+            _, _, error = c.run(*c.arguments("a.csv", "--create", into=url, table=table), wanted=2)
+            c.has(error, "has 66 bytes, and PostgreSQL cuts names off at 63")
+        c.run(*c.arguments("a.csv", "--create", into=url, table="public." + "m" * 63), wanted=0)
+
+
+@case
 def latin1_database(c):
     """In a database that is not UTF-8, a character that it lacks costs one row; progress and rejects keep all characters."""
     (c.folder / "ä€.csv").write_text("id,z\n1,ä\n2,€\n3,x\n4,5,€\n")

@@ -66,6 +66,49 @@ int decimals_of(std::string_view number) {
   return (at < point ? at + 1 - point : at - point) - exponent;
 }
 
+/// The most decimals of all numbers in a text.
+int decimals_of_all(std::string_view text) {
+  constexpr std::string_view of_numbers = "0123456789.eE+-";
+  int most = std::numeric_limits<int>::min();
+  for (std::size_t at = text.find_first_of(of_numbers); at != text.npos; at = text.find_first_of(of_numbers)) {
+    text.remove_prefix(at);
+    const std::size_t end = std::min(text.find_first_not_of(of_numbers), text.size());
+    most = std::max(most, decimals_of(text.substr(0, end)));
+    text.remove_prefix(end);
+  }
+  return most;
+}
+
+/// The most decimals of all seconds in a text, such as "1 day 10:30:00.75" or "1.5 hours 2.25 s": the numbers that
+/// follow a colon, or that a unit follows.
+int decimals_of_seconds(std::string_view text) {
+  constexpr std::string_view digits = "0123456789";
+  int most = 0;
+  for (std::size_t dot = text.find('.'); dot != text.npos; dot = text.find('.', dot + 1)) {
+    const std::size_t end = std::min(text.find_first_not_of(digits, dot + 1), text.size());
+    const std::size_t before = dot == 0 ? text.npos : text.find_last_not_of(digits, dot - 1);
+    const std::size_t unit = text.find_first_not_of(' ', end);
+    const bool seconds =
+        (before != text.npos && text[before] == ':') || (unit != text.npos && (text[unit] == 's' || text[unit] == 'S'));
+    const std::size_t last = text.substr(0, end).find_last_of("123456789");
+    if (seconds && last != text.npos && last > dot) most = std::max(most, static_cast<int>(last - dot));
+  }
+  return most;
+}
+
+/// Whether a column with `decimals` digits after the point would round the value.
+bool rounds(const csv::Value& value, int decimals, Digits digits) {
+  if (const auto* const text = std::get_if<std::string>(&value))
+    return (digits == Digits::Number    ? decimals_of(*text)
+            : digits == Digits::Numbers ? decimals_of_all(*text)
+                                        : decimals_of_seconds(*text)) > decimals;
+  std::int64_t unit = 1;  // in microseconds
+  for (int i = decimals; i < 6; ++i) unit *= 10;
+  if (const auto* const time = std::get_if<csv::LocalTime>(&value)) return time->time_since_epoch().count() % unit != 0;
+  if (const auto* const time = std::get_if<csv::UtcTime>(&value)) return time->time_since_epoch().count() % unit != 0;
+  return false;
+}
+
 /// Whether every value of kind `from` is also a value of kind `to`.
 bool widens(csv::Kind from, csv::Kind to) {
   return (from == csv::Kind::Integer && to == csv::Kind::Numeric) ||
@@ -124,7 +167,10 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
                            at->type.empty() ? csv::to_string(at->kind) : at->type);
     column.nullable &= at->nullable;
     columns.push_back(*at);
-    if (by_option) columns.back().decimals.reset();  // a user who gives the type accepts that it rounds
+    if (by_option) {  // a user who gives the type accepts that it rounds
+      columns.back().decimals.reset();
+      columns.back().bytes.reset();
+    }
   }
   std::string missing;
   for (const TargetColumn& column : table)
@@ -206,13 +252,10 @@ void widen(csv::Value& value) {
     value = csv::LocalTime(day->time_since_epoch());
 }
 
-bool rounds(const csv::Value& value, int decimals) {
-  if (const auto* const number = std::get_if<std::string>(&value)) return decimals_of(*number) > decimals;
-  std::int64_t unit = 1;  // in microseconds
-  for (int i = decimals; i < 6; ++i) unit *= 10;
-  if (const auto* const time = std::get_if<csv::LocalTime>(&value)) return time->time_since_epoch().count() % unit != 0;
-  if (const auto* const time = std::get_if<csv::UtcTime>(&value)) return time->time_since_epoch().count() % unit != 0;
-  return false;
+bool changes(const TargetColumn& column, const csv::Value& value) {
+  if (column.decimals && rounds(value, *column.decimals, column.digits)) return true;
+  const auto* const text = column.bytes ? std::get_if<std::string>(&value) : nullptr;
+  return text != nullptr && text->size() > *column.bytes;
 }
 
 etl::Error with_value_remedy(etl::Error error) {
