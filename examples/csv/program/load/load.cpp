@@ -130,7 +130,7 @@ etl::Result<MadeOf> columns_of(const std::vector<fs::path>& files, const Load& o
     if (plan->columns.empty() || (!columns.empty() && !plan->kinds_known)) continue;
     if (known) {
       for (std::size_t i = 0; i < plan->guesses.size(); ++i) {
-        const auto at = std::ranges::find(columns, plan->columns[i].name, &TargetColumn::name);
+        const auto at = column_called(plan->columns[i].name, columns);
         if (at == columns.end()) continue;
         csv::KindGuess& guess = guesses[static_cast<std::size_t>(at - columns.begin())];
         guess.merge(widened != nullptr ? plan->guesses[i] : plan->guesses[i].without_strays());

@@ -115,19 +115,6 @@ bool widens(csv::Kind from, csv::Kind to) {
          (from == csv::Kind::Date && to == csv::Kind::Timestamp);
 }
 
-/// The column with this name. If there is none: the only column whose name differs in upper and lower case only, or is
-/// the part of a long name that PostgreSQL has kept.
-TargetColumns::const_iterator column_called(std::string_view name, const TargetColumns& table) {
-  constexpr std::size_t kept = 63;
-  const auto at = std::ranges::find(table, name, &TargetColumn::name);
-  if (at != table.end()) return at;
-  const auto meant = [&](const TargetColumn& column) {
-    return same_but_for_case(column.name, name) || (name.size() > kept && column.name == name.substr(0, kept));
-  };
-  const auto found = std::ranges::find_if(table, meant);
-  return found != table.end() && std::find_if(found + 1, table.end(), meant) == table.end() ? found : table.end();
-}
-
 /// The columns of the table that get the mapped columns. The mapped columns get the kinds of the table. `widened` gets
 /// the columns whose values must still be converted.
 etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped, const TargetColumns& table,
@@ -215,6 +202,17 @@ csv::FileFormat format_of(const fs::path& file) {
 bool same_but_for_case(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
   return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+TargetColumns::const_iterator column_called(std::string_view name, const TargetColumns& table) {
+  constexpr std::size_t kept = 63;
+  const auto at = std::ranges::find(table, name, &TargetColumn::name);
+  if (at != table.end()) return at;
+  const auto meant = [&](const TargetColumn& column) {
+    return same_but_for_case(column.name, name) || (name.size() > kept && column.name == name.substr(0, kept));
+  };
+  const auto found = std::ranges::find_if(table, meant);
+  return found != table.end() && std::find_if(found + 1, table.end(), meant) == table.end() ? found : table.end();
 }
 
 bool can_be_read_again(const fs::path& file) { return etl::io::can_be_read_again(file); }

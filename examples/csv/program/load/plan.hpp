@@ -59,6 +59,10 @@ inline constexpr std::size_t whole_file = std::numeric_limits<std::size_t>::max(
                                                  const std::optional<TargetColumns>& table, bool by_place,
                                                  const Load& options, const std::string& file);
 
+/// The column with this name. If there is none: the only column whose name differs in upper and lower case only, or is
+/// the part of a long name that PostgreSQL has kept.
+[[nodiscard]] TargetColumns::const_iterator column_called(std::string_view name, const TargetColumns& table);
+
 /// Whether two names of columns differ in upper and lower case only.
 [[nodiscard]] bool same_but_for_case(std::string_view a, std::string_view b);
 
