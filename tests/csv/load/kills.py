@@ -187,6 +187,26 @@ def interrupted(c):
 
 
 @case
+def interrupted_reading(c):
+    """SIGINT while --widen reads: no table is made of what was seen so far, and the next load sees everything."""
+    (c.folder / "a.csv").write_text("id,zip\n" + "".join(f"{i},94107\n" for i in range(1_000_000)) + "x,01220\n")
+    (c.folder / "b.csv").write_text("id,zip\n1,2\n")
+    command = c.arguments("a.csv", "b.csv", "--create", "--widen")
+    process = c.program.start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    said = b""
+    while b"to the end" not in said:
+        said += process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=120)
+    c.equal(f"exit code {error.decode()[:300]}", 4, process.returncode)
+    c.has(out.decode(), "stopped by a signal; not finished: a.csv, b.csv; the same command resumes them", "2 not run")
+    c.holds("no table", not c.database.exists(), error.decode())
+    process = c.program.start(*command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # at work: never narrower types
+    process.communicate(timeout=120)
+    c.equal("the types", [("text", "text")], c.rows("SELECT DISTINCT typeof(id), typeof(zip) FROM t"))
+
+
+@case
 def server_restarted(c):
     """A load survives a restart of the server in its middle."""
     with c.server() as (url, do):

@@ -232,6 +232,14 @@ etl::Error with_unreadable(etl::Error error, const std::vector<etl::Error>& unre
   return error;
 }
 
+/// The result of a load that was stopped before its first file.
+etl::Result<void> stopped_before(const std::vector<fs::path>& files, Summary& summary) {
+  summary.begun = true;
+  summary.widened.clear();
+  for (const fs::path& file : files) summary.files.push_back({.path = display_name(file)});
+  return {};
+}
+
 /// Everything after the command line. `location` is the value of `--store` without the kind of database.
 template <class Into, class DryInto>
 etl::Result<void> load_all(const Load& given, const std::string& location, Summary& summary,
@@ -265,6 +273,8 @@ etl::Result<void> load_all(const Load& given, const std::string& location, Summa
   TargetColumns table = std::move(*found).value_or(TargetColumns());
   if (create) {
     auto columns = columns_to_create(files.paths, given, mapping, summary, stop);
+    // Columns of a reading that was stopped have not seen all values, so no table may be made of them.
+    if (stop.drain().stop_requested()) return stopped_before(files.paths, summary);
     if (!columns) return etl::failure(std::move(columns.error()));
     table = std::move(*columns);
   }

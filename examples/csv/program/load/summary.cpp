@@ -215,15 +215,20 @@ std::string Summary::stopped() const {
   constexpr std::size_t most = 5;
   std::vector<std::string_view> names;
   std::size_t unfinished = 0;
+  bool pipe = false;
   for (const FileResult& file : files) {
     if (file.state != FileState::Stopped && file.state != FileState::NotRun) continue;
     ++unfinished;
+    pipe |= file.is_pipe;
     if (names.size() < most) names.push_back(file.path);
   }
-  if (count(FileState::Stopped) == 0) return {};
+  if (unfinished == 0) return {};
   const std::string more = unfinished > most ? fmt::format(" and {} more", unfinished - most) : std::string();
-  return fmt::format("stopped by a signal; not finished: {}{}; the same command resumes them", fmt::join(names, ", "),
-                     more);
+  return fmt::format(
+      "stopped by a signal; not finished: {}{}; {}", fmt::join(names, ", "), more,
+      pipe ? "the same command resumes files; standard input and pipes cannot be resumed, and rows that were "
+             "read from them and not loaded are lost"
+           : "the same command resumes them");
 }
 
 std::string Summary::json() const {
