@@ -7,6 +7,7 @@ import subprocess
 import time
 
 from csv_case import HEADER, KILLS, case, line
+from harness import wait_for
 from streams import stream_file, stream_map
 
 
@@ -184,6 +185,23 @@ def interrupted(c):
     c.equal("what was loaded is there", summary["rows"]["loaded"], c.rows("SELECT count(*) FROM t")[0][0])
     c.load(pattern)
     c.equal("every row once", [(i,) for i in range(240000)], c.rows("SELECT id FROM t ORDER BY id"))
+
+
+@case
+def interrupted_pipe(c):
+    """SIGINT while a pipe has no more rows: a stop and not a failure, and nobody is told that a pipe can be resumed."""
+    c.sql("CREATE TABLE t (id INTEGER)")
+    process = c.program.start(*c.arguments("-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdin.write(b"id\n1\n2\n")
+    process.stdin.flush()
+    wait_for("the load", lambda: c.rows("SELECT count(*) FROM sqlite_master WHERE name = 'etl_store'")[0][0])
+    process.send_signal(signal.SIGINT)
+    c.equal("exit code", 4, process.wait(120))
+    out = process.stdout.read().decode()
+    c.has(out, "stopped by a signal; not finished: standard input; ", "standard input and pipes cannot be resumed")
+    c.lacks(out, "resumes them", "Operation canceled")
+    for stream in (process.stdin, process.stdout, process.stderr):
+        stream.close()
 
 
 @case

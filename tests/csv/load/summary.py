@@ -126,6 +126,25 @@ def progress(c):
     c.holds("the last line", re.fullmatch(r"100% \(1/1 files\), [1-9][\d,]* rows/s\s*", lines[-2]), lines[-2:])
 
 
+@case
+def progress_of_a_stop(c):
+    """A file that was stopped does not count as done in the last line of progress."""
+    c.files(1, 400_000)
+    ours, terminal = os.openpty()
+    process = c.program.start(*c.arguments("data/f000.csv", "--create"), stdout=subprocess.DEVNULL, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: it has ended
+        while more := os.read(ours, 4096):
+            shown += more
+            if process and b"rows/s" in shown:
+                process.send_signal(signal.SIGINT)
+                ended, process = process, None
+    os.close(ours)
+    c.equal("exit code", 4, ended.wait(60))
+    c.lacks(shown.decode(), "100%", "(1/1 files)")
+
+
 LONG = "a-file-with-a-rather-long-name-as-exports-of-other-programs-have-them-2024-11-29.csv"
 
 
