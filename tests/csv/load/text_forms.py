@@ -113,6 +113,19 @@ def sniffed(c):
 
 
 @case
+def sniffed_json(c):
+    """A file that a load would read as JSON is sniffed as JSON."""
+    (c.folder / "a.ndjson").write_text('{"id": 1, "v": null}\n{"id": 2, "v": "x"}\n[]\n')
+    code, out, _ = c.run("sniff", "a.ndjson")
+    c.equal("text", (0, "a.ndjson: JSON; 2 objects, 1 bad\n  id: integer\n  v: text, may be empty\n"), (code, out))
+    shown = json.loads(c.run("sniff", "--json", "a.ndjson")[1])
+    c.equal("as JSON", ("json", 2, ["id", "v"]), (shown["format"], shown["rows"], [column["name"] for column in shown["columns"]]))
+    (c.folder / "b.csv").write_text('id,v\n1,""\n2,5\n')
+    c.has(c.run("sniff", "b.csv")[1], "v: integer, may be empty")
+    c.has(c.run("sniff", "--empty-is-text", "b.csv")[1], "v: text")
+
+
+@case
 def encodings(c):
     """UTF-16 by its mark or its NULs, other encodings by name, and what --latin1 is called for: Windows-1252."""
     text = "id,name\n1,Köln\n2,€ 5 “x”\n" + "".join(f"{i},naïve\n" for i in range(3, 9000))

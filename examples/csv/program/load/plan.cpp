@@ -11,6 +11,7 @@
 #include <etl/io/object_store_url.hpp>
 
 #include "csv.hpp"
+#include "format.hpp"
 #include "json.hpp"
 #include "readings.hpp"
 
@@ -186,15 +187,6 @@ etl::Result<void> check_names(const TargetColumns& columns, const std::string& f
                                    "of a file other names, or say which of them counts",
                                    file, columns[i].name, j + 1, i + 1)));
   return {};
-}
-
-/// The format that the name of the file suggests.
-csv::FileFormat format_of(const fs::path& file) {
-  static constexpr std::string_view compressed[] = {".gz", ".bz2", ".xz", ".zst"};
-  const bool packed = std::ranges::find(compressed, file.extension().string()) != std::end(compressed);
-  const fs::path kind = (packed ? file.stem() : file).extension();
-  const bool json = kind == ".json" || kind == ".ndjson" || kind == ".jsonl";
-  return json ? csv::FileFormat::Json : csv::FileFormat::Csv;
 }
 
 }  // namespace
