@@ -107,6 +107,21 @@ def lost_output(c):
 
 
 @case
+def small_words(c):
+    """One row is "1 row", widened columns are told once, and a folder that is missing is named."""
+    (c.folder / "a.csv").write_text("id,v\n1,x\n")
+    _, out, _ = c.run(*c.arguments("a.csv", "--create"), wanted=0)
+    c.has(out, "\n1 row: 1 loaded, 0 rejected; ")
+    c.database = c.folder / "wide.db"
+    (c.folder / "b.csv").write_text("id\n" + "1\n" * 600_000 + "x\n")
+    _, out, error = c.run(*c.arguments("b.csv", "--create", "--widen"), wanted=0)
+    c.equal("widened", (1, 0), (out.count("widened: "), error.count("widened: ")))
+    c.database = c.folder / "none" / "t.db"
+    _, _, error = c.run(*c.arguments("a.csv"), wanted=2)
+    c.has(error, f"there is no folder {c.folder / 'none'}: make it, or check the path")
+
+
+@case
 def progress(c):
     """On a terminal a single file goes from 0 to 100% by its bytes."""
     c.files(1, 400_000)

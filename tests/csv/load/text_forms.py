@@ -46,6 +46,19 @@ def headers(c):
 
 
 @case
+def strange_names(c):
+    """Control characters of names do not reach the terminal; a name with NUL is refused before the database sees it."""
+    (c.folder / "a.csv").write_bytes(b"id,\x1b[31mred\n1,2\n")
+    code, _, error = c.run(*c.arguments("a.csv", "--create"))
+    c.equal("exit code", 0, code)
+    c.lacks(error, "\x1b")
+    (c.folder / "b.csv").write_bytes(b"id,a\0b\n1,2\n")
+    c.database = c.folder / "b.db"
+    _, error = c.load("b.csv", "--create", wanted=2)
+    c.has(error, "b.csv: the name of column 'a", "' has the character NUL, which no database holds: a mapping can give the column another name")
+
+
+@case
 def first_lines(c):
     """Excel's first line in quotes and in capitals; blanks in the header; names that SQLite cannot tell apart."""
     for i, text in enumerate(['"sep=;"\r\nid;v\r\n1;x,y\r\n', "SEP=|\nid|v\n1|x,y\n", "Sep=\t\nid\tv\n1\tx,y\n"]):

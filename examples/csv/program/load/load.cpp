@@ -169,7 +169,8 @@ etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files,
                 files.size() == 1 ? display_name(files[0]) : fmt::format("{} files", files.size()));
     made = columns_of(files, options, mapping, stop, &wider);
     std::erase_if(wider, [](const Widened& one) { return one.from == one.to; });
-    for (const Widened& one : wider) options.log(LogLevel::Info, "{}", text(one));
+    if (options.json)  // otherwise the summary says it
+      for (const Widened& one : wider) options.log(LogLevel::Info, "{}", text(one));
     summary.widened = std::move(wider);
   }
   if (!made) return etl::failure(std::move(made.error()));

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 std::string names(const TargetColumns& columns) {
   std::string all;
-  for (const TargetColumn& column : columns) all += (all.empty() ? "" : ", ") + column.name;
+  for (const TargetColumn& column : columns) all += (all.empty() ? "" : ", ") + csv::detail::shown(column.name);
   return all;
 }
 
@@ -177,8 +177,14 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
   return etl::failure(etl::fatal(fmt::format("{}: {}", file, what)));
 }
 
-/// Checks that no two cells of a row go to the same column.
+/// Checks that no two cells of a row go to the same column, and that databases can hold the names.
 etl::Result<void> check_names(const TargetColumns& columns, const std::string& file) {
+  for (const TargetColumn& column : columns)
+    if (column.name.find('\0') != column.name.npos)
+      return etl::failure(etl::fatal(
+          fmt::format("{}: the name of column '{}' has the character NUL, which no database holds: a mapping can give "
+                      "the column another name",
+                      file, csv::detail::shown(column.name))));
   for (std::size_t i = 0; i < columns.size(); ++i)
     for (std::size_t j = 0; j < i; ++j)
       if (columns[i].name == columns[j].name)
@@ -214,8 +220,9 @@ std::string display_name(const fs::path& file) { return file == "-" ? "standard 
 std::string to_string(const TargetColumns& columns) {
   std::string all;
   for (const TargetColumn& column : columns)
-    all += fmt::format("{}{} {}{}{}", all.empty() ? "" : ", ", column.name, csv::to_string(column.kind),
-                       column.key ? " key" : "", column.nullable || column.key ? "" : " not null");
+    all += fmt::format("{}{} {}{}{}", all.empty() ? "" : ", ", csv::detail::shown(column.name),
+                       csv::to_string(column.kind), column.key ? " key" : "",
+                       column.nullable || column.key ? "" : " not null");
   return all;
 }
 

@@ -176,7 +176,7 @@ std::string Summary::text() const {
       states += fmt::format("{}{} {}", states.empty() ? ": " : ", ", grouped(n),
                             dry_run && state == FileState::Loaded ? "read" : to_string(state));
   out += states;
-  out += fmt::format("\n{} rows: {} {}, {} rejected", grouped(whole()), grouped(all.loaded - dropped()),
+  out += fmt::format("\n{}: {} {}, {} rejected", counted(whole(), "row"), grouped(all.loaded - dropped()),
                      dry_run ? "good" : "loaded", grouped(all.rejected));
   if (dropped() > 0)
     out += fmt::format(", {} not kept by the database (a trigger, a rule, or --on-conflict)", grouped(dropped()));
