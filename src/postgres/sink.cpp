@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include <etl/postgres/error_table.hpp>
 #include <etl/postgres/sink.hpp>
 
 #include "sql.hpp"
@@ -119,17 +120,23 @@ Result<void> Copy::end(const RowNames& names, std::size_t first, std::size_t las
   PQputCopyEnd(state.handle, nullptr);
   copying_ = false;
   std::optional<Error> why;
-  std::optional<std::uint64_t> kept;
+  std::optional<std::uint64_t> copied, kept;
   while (PGresult* const result = PQgetResult(state.handle)) {
     const Rows rows(result);
-    if (PQresultStatus(result) == PGRES_COMMAND_OK && !why)
+    if (PQresultStatus(result) == PGRES_COMMAND_OK && !why) {
+      if (const auto count = rows_of(result, "COPY")) copied = count;
       if (const auto count = rows_of(result, target_->stage.empty() ? "COPY" : "INSERT")) kept = count;
+    }
     if (PQresultStatus(result) == PGRES_COMMAND_OK || why) continue;
     const char* const context = PQresultErrorField(result, PG_DIAG_CONTEXT);
     if (context != nullptr) suspect_ = row_in(context, target_->name);
     if (!suspect_ && last - first == 1) suspect_ = 0;
     why = error_of(state, result, suspect_ ? names.place(first + *suspect_) : target_->doing,
                    commits ? WhenLost::OutcomeUnknown : WhenLost::NothingDone);
+    const char* const code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const bool merging = copied && !kept && !target_->casts.empty();
+    may_be_cast_ = merging && code != nullptr && !std::string_view(code).starts_with("23") &&
+                   why->error_class != ErrorClass::Transient;
   }
   if (!why) {
     state.dropped += last - first - std::min<std::uint64_t>(kept.value_or(last - first), last - first);
@@ -196,6 +203,46 @@ Result<void> rollback_to_savepoint(Connection& connection, const Target& target)
   return without_rows(run(connection, "ROLLBACK TO SAVEPOINT etl_rows; RELEASE SAVEPOINT etl_rows", target.doing));
 }
 
+namespace {
+
+/// The error of a value as the error of its column.
+Error of_column(Error error, std::string_view column) {
+  const std::string code = error.code.message();  // "SQLSTATE 42P01"
+  const std::string_view remedy = meaning_of(std::string_view(code).substr(code.rfind(' ') + 1)).remedy;
+  // The remedy is for statements, not for values.
+  if (!remedy.empty() && error.context.ends_with(remedy))
+    error.context.resize(error.context.size() - remedy.size() - 2);
+  error.context.append(fmt::format(" (column '{}')", printable(column)));
+  error.error_class = ErrorClass::Rejected;
+  return error;
+}
+
+/// Casts the values of one row, a column after another. Returns the error of the first value that its cast refuses, or
+/// nothing if there is none: then the error of the row had another cause.
+Result<std::optional<Error>> refused_by_cast(Connection& connection, const Target& target, std::span<const char> row,
+                                             const RowNames& names, std::size_t at) {
+  for (const auto& [column, type] : target.casts) {
+    Target one = target;
+    one.casts.clear();
+    one.merge = fmt::format("UPDATE {0} SET {1}={1}::{2}::text", target.stage, quoted(std::string_view(column)), type);
+    if (Result<void> marked = set_savepoint(connection, target); !marked) return failure(std::move(marked.error()));
+    Result<void> cast;
+    {
+      Copy copy(connection, one, Scope::Open);
+      cast = copy.begin();
+      if (cast) cast = copy.send(row);
+      if (cast) cast = copy.end(names, at, at + 1);
+    }
+    if (!cast && cast.error().error_class == ErrorClass::Transient) return failure(std::move(cast.error()));
+    if (Result<void> undone = rollback_to_savepoint(connection, target); !undone)
+      return failure(std::move(undone.error()));
+    if (!cast) return std::optional(of_column(std::move(cast.error()), column));
+  }
+  return std::optional<Error>();
+}
+
+}  // namespace
+
 Result<void> copy_isolated(Connection& connection, const Target& target, Scope scope, const SentRows& rows,
                            const RowNames& names, Refused& refused) {
   std::optional<Transaction> own;
@@ -215,18 +262,24 @@ Result<void> copy_isolated(Connection& connection, const Target& target, Scope s
     if (Result<void> marked = set_savepoint(connection, target); !marked) return marked;
     Copy copy(connection, target, Scope::Open);
     const std::size_t from = range.first == 0 ? 0 : rows.ends[range.first - 1];
+    const auto bytes = rows.bytes.subspan(from, rows.ends[range.last - 1] - from);
     Result<void> copied = copy.begin();
-    if (copied) copied = copy.send(rows.bytes.subspan(from, rows.ends[range.last - 1] - from));
+    if (copied) copied = copy.send(bytes);
     if (copied) copied = copy.end(names, range.first, range.last);
     if (copied) {
       if (auto kept = run(connection, "RELEASE SAVEPOINT etl_rows", target.doing); !kept)
         return without_rows(std::move(kept));
       continue;
     }
-    if (copied.error().error_class != ErrorClass::Rejected) return copied;
+    const bool is_rejected = copied.error().error_class == ErrorClass::Rejected;
+    if (!is_rejected && !copy.may_be_cast()) return copied;
     if (Result<void> undone = rollback_to_savepoint(connection, target); !undone) return undone;
     if (range.size() == 1) {
-      refused.emplace_back(range.first, std::move(copied.error()));
+      Result<std::optional<Error>> cast;
+      if (copy.may_be_cast()) cast = refused_by_cast(connection, target, bytes, names, range.first);
+      if (!cast) return failure(std::move(cast.error()));
+      if (!*cast && !is_rejected) return copied;
+      refused.emplace_back(range.first, *cast ? std::move(**cast) : std::move(copied.error()));
       continue;
     }
     const std::vector<Range> parts = parts_of(range, copy.suspect());
@@ -314,6 +367,8 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
         "ALTER TABLE {3} ADD COLUMN IF NOT EXISTS etl_row bigint GENERATED ALWAYS AS IDENTITY",
         target.name, name, list(columns, any, staged), target.stage);
     target.merge = merge_sql(name, target.stage, columns, on_conflict);
+    for (const ColumnInfo& column : columns)
+      if (!column.cast.empty()) target.casts.emplace_back(column.name, column.cast);
   }
   const auto deferred = connection.query(
       "SELECT string_agg(DISTINCT quote_ident(n.nspname) || '.' || quote_ident(c.conname), ',') FROM pg_constraint c "

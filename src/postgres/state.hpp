@@ -58,8 +58,8 @@ enum class WhenLost : std::uint8_t { NothingDone, OutcomeUnknown };
 /// `text` in a form that an error may hold: valid UTF-8 without control characters, shortened.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t most = 160);
 /// Converts a text of any bytes to one line that PostgreSQL can store, with `\\`, `\n` and `\xHH` for bytes that it
-/// cannot store; and back.
-[[nodiscard]] std::string escaped(std::string_view text);
+/// cannot store; and back. `ascii`: every byte of a character that is not ASCII becomes `\xHH`, too.
+[[nodiscard]] std::string escaped(std::string_view text, bool ascii = false);
 [[nodiscard]] std::string unescaped(std::string_view text);
 
 /// Runs one or more statements. Returns the last result, or the first error.

@@ -16,8 +16,14 @@
 
 namespace etl::inline v0::postgres::detail {
 
+std::string stored(Connection& connection, std::string_view text) {
+  const char* const encoding = PQparameterStatus(connection.handle(), "server_encoding");
+  const std::string_view name = encoding == nullptr ? "UTF8" : encoding;
+  return escaped(text, name != "UTF8" && name != "SQL_ASCII");
+}
+
 std::string Script::literal(std::string_view text) const {
-  const std::string safe = escaped(text);
+  const std::string safe = stored(*connection_, text);
   const std::unique_ptr<char, void (*)(void*)> quoted(PQescapeLiteral(connection_->handle(), safe.data(), safe.size()),
                                                       PQfreemem);
   return quoted ? quoted.get() : "NULL";  // null: out of memory

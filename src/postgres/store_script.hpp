@@ -20,6 +20,9 @@
 
 namespace etl::inline v0::postgres::detail {
 
+/// The text as the tables of the store hold it. A database that is not UTF-8 lacks most characters.
+[[nodiscard]] std::string stored(Connection& connection, std::string_view text);
+
 /// Statements that are sent to the server as one message.
 class Script {
  public:

@@ -162,7 +162,7 @@ class Session final : public StoreSession<Tx> {
     in_doubt_.reset();
     const auto rows = (*lease)->query(
         fmt::format("SELECT {} FROM {} WHERE pipeline=$1 AND partition=$2", progress_columns, state_->names.partitions),
-        escaped(pipeline), range.partition);
+        stored(**lease, pipeline), range.partition);
     if (!rows) return failure(rows.error());
     if (rows->size() == 0) return false;
     PartitionProgress there = progress_of(*rows, 0);

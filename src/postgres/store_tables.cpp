@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "state.hpp"
+#include "store_script.hpp"
 
 namespace etl::inline v0::postgres::detail {
 namespace {
@@ -204,7 +205,7 @@ Result<std::optional<Checkpoint>> checkpoint_of(Connection& connection, const Na
           "SELECT {0}, 1 AS part FROM {1} WHERE pipeline=$1 UNION ALL SELECT batch_size, 0, run, finished::int, "
           "NULL, '', fingerprint, NULL, 0 FROM {2} WHERE pipeline=$1 ORDER BY part, partition",
           progress_columns, names.partitions, names.checkpoints),
-      escaped(pipeline));
+      stored(connection, pipeline));
   if (!rows) return failure(rows.error());
   if (rows->size() == 0) return std::nullopt;
   Checkpoint checkpoint;  // if there is progress without a checkpoint row, "nothing" would load everything again

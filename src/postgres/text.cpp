@@ -52,10 +52,10 @@ std::string printable(std::string_view text, std::size_t most) {
   return shown;
 }
 
-std::string escaped(std::string_view text) {
+std::string escaped(std::string_view text, bool ascii) {
   std::string safe;
   while (!text.empty()) {
-    const std::size_t length = character(text);
+    const std::size_t length = ascii ? std::size_t{static_cast<unsigned char>(text.front()) < 0x80} : character(text);
     if (length == 0 || text.front() == '\0')
       safe += fmt::format("\\x{:02x}", static_cast<unsigned char>(text.front()));
     else if (text.front() == '\n')

@@ -330,7 +330,13 @@ const char* bind_moment(Statement& statement, int parameter, Moment moment) {
 std::string shown(Moment moment) {
   std::array<char, moment_size> buffer;
   const std::string_view text = write(moment, buffer);
-  return text.empty() ? fmt::format("day {} since 1970-01-01", moment.day) : fmt::format("'{}'", text);
+  if (!text.empty()) return fmt::format("'{}'", text);
+  using namespace std::chrono;
+  constexpr std::int64_t most = 10'000'000;  // std::chrono knows the years up to 32767
+  if (moment.day < -most || moment.day > most) return fmt::format("day {} since 1970-01-01", moment.day);
+  const year_month_day date{sys_days(days(static_cast<int>(moment.day)))};
+  return fmt::format("'{:05}-{:02}-{:02}'{}", int{date.year()}, unsigned{date.month()}, unsigned{date.day()},
+                     moment.kind == Moment::Kind::Utc ? " in UTC" : "");
 }
 
 Error misfit(const Database& database, std::string_view place, std::string_view column, std::string_view value,

@@ -170,7 +170,7 @@ TEST_CASE("report: text begins with the outcome, then what was loaded and what n
                .last_seq = 7});
   CHECK(r.text() ==
         "orders: Failed in 2 s\n"
-        "  1,234,000 loaded, 7 rejected, 500 filtered, 59 abandoned, 10 results in doubt; 617 k items/s\n"
+        "  1,234,000 loaded, 7 rejected, 500 filtered, 59 abandoned, 10 results in doubt; 617,284 items/s\n"
         "  1 push was refused, since the run was ending: whoever pushed still has the item\n"
         "  rejected items are dead letters of 'orders'\n"
         "  errors:\n"
@@ -240,7 +240,7 @@ TEST_CASE("report: of a run it says where rejected items are, how large batches 
   CHECK(has(etl::run(Numbers{}, options).next_step, "correct the rejected items, or raise their limit"));
   etl::StopSource stopped;
   stopped.request_drain();
-  CHECK(has(etl::run(Numbers{}, options, stopped.stop_token()).next_step, "run it again, it begins at the start"));
+  CHECK(has(etl::run(Numbers{}, options, stopped.stop_token()).next_step, "run it again: it begins at the start"));
 }
 
 TEST_CASE("report: the verbose text has every figure") {

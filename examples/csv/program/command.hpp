@@ -111,7 +111,7 @@ inline void add_dialect(CLI::App& command, etl::csv::Dialect& dialect) {
       [&dialect](const std::string& name) {
         if (const auto known = etl::csv::as_utf8(etl::io::from_memory(""), name); !known)
           throw CLI::ValidationError("--encoding", known.error().message());
-        dialect.charset = name;
+        dialect.charset = etl::csv::names_utf8(name) ? std::string() : name;
       },
       "Encoding of the files, by its name in iconv, such as UTF-16LE, CP1250 or SHIFT_JIS [UTF-8, or UTF-16 with a "
       "byte order mark]");

@@ -6,10 +6,12 @@
 #include <string_view>
 #include <vector>
 
+#include <etl/csv/ndjson_sniff.hpp>
 #include <etl/csv/sniff.hpp>
 #include <etl/text.hpp>
 
 #include "command.hpp"
+#include "format.hpp"
 #include "workbook.hpp"
 
 namespace program {
@@ -21,17 +23,18 @@ std::string shown(std::optional<char> c) { return !c ? "none" : *c == '\t' ? "ta
 
 std::string quoted(std::optional<char> c) { return c ? etl::json_string(std::string_view(&*c, 1)) : "null"; }
 
-/// One line of JSON.
-void print_json(const std::filesystem::path& path, const csv::Sniffed& found, const std::string& sheet) {
+void print_columns(const csv::Sniffed& found) {
+  for (const csv::SniffedColumn& column : found.columns)
+    fmt::print("  {}: {}{}\n", csv::detail::shown(column.name), csv::to_string(column.kind),
+               column.nullable ? ", may be empty" : "");
+}
+
+/// One line of JSON. `format` is its part about the format.
+void print_json(const std::filesystem::path& path, const csv::Sniffed& found, const std::string& format) {
   std::string columns;
   for (const csv::SniffedColumn& column : found.columns)
     columns += fmt::format(R"({}{{"name":{},"type":"{}","nullable":{}}})", columns.empty() ? "" : ",",
                            etl::json_string(column.name), csv::to_string(column.kind), column.nullable);
-  const std::string format = sheet.empty()
-                                 ? fmt::format(R"("delimiter":{},"quote":{},"encoding":"{}")",
-                                               quoted(found.dialect.delimiter), quoted(found.dialect.quote),
-                                               found.dialect.encoding == csv::Encoding::Latin1 ? "Latin-1" : "UTF-8")
-                                 : fmt::format(R"("sheet":{})", etl::json_string(sheet));
   fmt::print(R"({{"file":{},{},"header_rows":{},"rows":{},"bad_rows":{},"whole":{},"columns":[{}]}})"
              "\n",
              etl::json_string(path.string()), format, found.dialect.header_rows, found.rows, found.bad_rows,
@@ -40,7 +43,13 @@ void print_json(const std::filesystem::path& path, const csv::Sniffed& found, co
 
 /// `sheet`: of a workbook, or empty.
 void print(const std::filesystem::path& path, const csv::Sniffed& found, bool json, const std::string& of_sheet = {}) {
-  if (json) return print_json(path, found, of_sheet);
+  if (json)
+    return print_json(path, found,
+                      of_sheet.empty()
+                          ? fmt::format(R"("delimiter":{},"quote":{},"encoding":"{}")", quoted(found.dialect.delimiter),
+                                        quoted(found.dialect.quote),
+                                        found.dialect.encoding == csv::Encoding::Latin1 ? "Latin-1" : "UTF-8")
+                          : fmt::format(R"("sheet":{})", etl::json_string(of_sheet)));
   const std::string sheet = of_sheet.empty() ? "" : "[" + of_sheet + "]";
   if (found.whole && found.columns.empty() && found.rows + found.bad_rows == 0) {
     fmt::print("{}{}: empty\n", path.string(), sheet);
@@ -56,8 +65,34 @@ void print(const std::filesystem::path& path, const csv::Sniffed& found, bool js
                found.dialect.header_rows == 1 ? "" : "s",
                found.dialect.encoding == csv::Encoding::Latin1 ? "Latin-1" : "UTF-8", found.rows, found.bad_rows,
                found.whole ? "" : " in the part looked at");
-  for (const csv::SniffedColumn& column : found.columns)
-    fmt::print("  {}: {}{}\n", column.name, csv::to_string(column.kind), column.nullable ? ", may be empty" : "");
+  print_columns(found);
+}
+
+/// The members of the objects in a file of JSON.
+bool sniff_json(const std::filesystem::path& path, std::size_t bytes, const csv::Nulls& nulls, bool json) {
+  namespace ndjson = csv::ndjson;
+  auto reader = ndjson::Reader::open(path);
+  if (!reader) return fail(reader.error()) == 0;
+  ndjson::Sniffer found(path.string(), nulls);
+  bool whole = false;
+  for (std::uint64_t seen = 0; seen < bytes && !whole;) {
+    const auto chunk = reader->next();
+    if (!chunk) return fail(chunk.error()) == 0;
+    whole = !chunk->has_value();
+    if (whole) break;
+    for (const ndjson::Line& line : **chunk)
+      if (line.offset < bytes) found.look(line);
+    seen = (*chunk)->end_offset();
+  }
+  csv::Sniffed all{.columns = found.columns(), .rows = found.rows(), .bad_rows = found.bad_rows(), .whole = whole};
+  if (json) {
+    print_json(path, all, R"("format":"json")");
+    return true;
+  }
+  fmt::print("{}: JSON; {} object{}, {} bad{}\n", path.string(), all.rows, all.rows == 1 ? "" : "s", all.bad_rows,
+             whole ? "" : " in the part looked at");
+  print_columns(all);
+  return true;
 }
 
 /// Each sheet that is chosen. False: something failed.
@@ -85,6 +120,7 @@ void add_sniff(CLI::App& app, Chosen& chosen) {
     SheetChoice sheet{};
     std::vector<std::string> nulls{};
     bool decimal_comma = false;
+    bool empty_is_text = false;
     bool json = false;
   };
   const auto options = std::make_shared<Options>();
@@ -97,6 +133,9 @@ void add_sniff(CLI::App& app, Chosen& chosen) {
       ->add_option("--null", options->nulls, "Text that means NULL, whatever the type of the column (may be repeated)")
       ->allow_extra_args(false);
   command->add_flag("--decimal-comma", options->decimal_comma, "Numbers have a decimal comma, such as 1,5");
+  command->add_flag(
+      "--empty-is-text", options->empty_is_text,
+      "An empty cell in quotes is a text, so that its column becomes text [NULL, except in text columns]");
   add_sheet(*command, options->sheet);
   command->add_flag("--json", options->json, "Print one JSON object per file or sheet on standard output");
   command->callback([options, &chosen] {
@@ -104,9 +143,14 @@ void add_sniff(CLI::App& app, Chosen& chosen) {
       int code = 0;
       csv::SniffHints said{.decimal_comma = options->decimal_comma};
       if (!options->nulls.empty()) said.nulls = csv::Nulls(options->nulls, true);
+      said.nulls.empty_is_text = options->empty_is_text;
       for (const std::filesystem::path& path : options->files) {
         if (is_workbook(path)) {
           if (!sniff_workbook(path, options->sheet, options->bytes, options->json)) code = exit_usage;
+          continue;
+        }
+        if (format_of(path) == csv::FileFormat::Json) {
+          if (!sniff_json(path, options->bytes, said.nulls, options->json)) code = exit_usage;
           continue;
         }
         const auto found = csv::sniff(path, options->bytes, said);

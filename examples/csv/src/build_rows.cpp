@@ -225,7 +225,8 @@ Result<void> build_rows(ChunkData& chunk, std::string_view text, const Dialect& 
     } else if (const std::size_t at =
                    row_end < valid ? text.npos : find_invalid_utf8(text.substr(begin, row_end - begin));
                at != text.npos) {
-      bad(begin + at, "invalid UTF-8; convert the file, or read it as Latin-1");
+      bad(begin + at, dialect.charset.empty() ? "invalid UTF-8; convert the file, or read it as Latin-1"
+                                              : fmt::format("invalid {}; is it another encoding?", dialect.charset));
     } else {
       *to++ = span;
       ++number;

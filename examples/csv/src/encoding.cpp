@@ -2,6 +2,7 @@
 #include <etl/csv/foreign.hpp>
 
 #include <iconv.h>
+#include <strings.h>
 
 #include <algorithm>
 #include <array>
@@ -21,10 +22,11 @@
 namespace etl::inline v0::csv {
 namespace {
 
+constexpr std::string_view utf8_mark = "\xEF\xBB\xBF";
 constexpr std::string_view little_mark = "\xFF\xFE", big_mark = "\xFE\xFF";
 constexpr std::string_view wide_little_mark("\xFF\xFE\0\0", 4), wide_big_mark("\0\0\xFE\xFF", 4);
 
-/// The encoding that a byte order mark stands for, or nothing.
+/// The encoding that a byte order mark stands for, or nothing. UTF-8 may have a mark, and needs none.
 std::string_view marked_charset(std::string_view begin) noexcept {
   if (begin.starts_with(wide_little_mark) || begin.starts_with(wide_big_mark)) return "UTF-32";
   return begin.starts_with(little_mark) || begin.starts_with(big_mark) ? "UTF-16" : std::string_view();
@@ -39,11 +41,20 @@ std::string_view unmarked_utf16(std::string_view begin) noexcept {
   return even >= 3 && odd == 0 ? "UTF-16BE" : std::string_view();
 }
 
+/// Size of the smallest unit of an encoding, in bytes.
+std::size_t unit_of(std::string_view charset) noexcept {
+  const auto begins = [&](std::string_view name) {
+    return charset.size() >= name.size() && ::strncasecmp(charset.data(), name.data(), name.size()) == 0;
+  };
+  if (begins("UTF-16") || begins("UTF16") || begins("UCS-2") || begins("UCS2")) return 2;
+  return begins("UTF-32") || begins("UTF32") || begins("UCS-4") || begins("UCS4") ? 4 : 1;
+}
+
 /// Passes the bytes of a source on, after a conversion by iconv if needed.
 class Utf8Source final : public io::ByteSource {
  public:
-  Utf8Source(io::Source source, iconv_t converter, std::string charset)
-      : source_(std::move(source)), converter_(converter), charset_(std::move(charset)) {}
+  Utf8Source(io::Source source, iconv_t converter, std::string charset, BadBytes bad_bytes)
+      : source_(std::move(source)), converter_(converter), charset_(std::move(charset)), bad_bytes_(bad_bytes) {}
   ~Utf8Source() override {
     if (converter_ != none) ::iconv_close(converter_);
   }
@@ -82,14 +93,19 @@ class Utf8Source final : public io::ByteSource {
       ahead_.append(bytes.data(), *got);
     }
     if (const auto compression = io::compression_of(ahead_); compression != io::Compression::None)
-      return failure(fatal(fmt::format("{}: the file is compressed by {}: decompress it first (io::decode)", name(),
-                                       io::to_string(compression))));
+      return failure(fatal(
+          fmt::format("{}: the file is compressed by {}: decompress it first", name(), io::to_string(compression))));
     if (const auto foreign = foreign_format(ahead_))
       return failure(fatal(fmt::format("{}: the file is {}: {}", name(), foreign->what, foreign->remedy)));
-    if (converter_ != none) return {};
-    charset_ = marked_charset(ahead_);
-    if (charset_.empty()) charset_ = unmarked_utf16(ahead_);
-    if (!charset_.empty()) converter_ = ::iconv_open("UTF-8", charset_.c_str());
+    if (ahead_.starts_with(utf8_mark)) return convert_from("");
+    if (const std::string_view marked = marked_charset(ahead_); !marked.empty()) return convert_from(marked);
+    return converter_ != none ? Result<void>() : convert_from(unmarked_utf16(ahead_));
+  }
+  /// Empty: passes the bytes on.
+  Result<void> convert_from(std::string_view charset) {
+    if (converter_ != none) ::iconv_close(converter_);
+    charset_ = charset;
+    converter_ = charset.empty() ? none : ::iconv_open("UTF-8", charset_.c_str());
     return {};
   }
   Result<std::size_t> pass_on(std::span<char> to) {
@@ -127,10 +143,16 @@ class Utf8Source final : public io::ByteSource {
     converted_.resize(converted_.size() - room);
     passed_ += ahead_.size() - left;
     ahead_.erase(0, ahead_.size() - left);
-    if (first_ && converted_.starts_with("\xEF\xBB\xBF")) converted_.erase(0, 3);
+    const bool failed = made == static_cast<std::size_t>(-1) && code == EILSEQ;
+    const bool bad = failed || (ended_ && !ahead_.empty());
+    if (bad && bad_bytes_ == BadBytes::Mark) {
+      converted_ += '\xFF';
+      ahead_.erase(0, failed ? unit_of(charset_) : ahead_.size());
+      ended_ = ended_ && ahead_.empty();
+    }
+    if (first_ && converted_.starts_with(utf8_mark)) converted_.erase(0, 3);
     first_ = first_ && converted_.empty();
-    const bool failed = made == static_cast<std::size_t>(-1);
-    if ((failed && code == EILSEQ) || (ended_ && !ahead_.empty()))
+    if (bad && bad_bytes_ == BadBytes::Stop)
       return failure(fatal(fmt::format("{}: byte {}: not {}; is it another encoding?", name(), passed_, charset_)));
     return {};
   }
@@ -138,6 +160,7 @@ class Utf8Source final : public io::ByteSource {
   io::Source source_;
   iconv_t converter_;
   std::string charset_;
+  BadBytes bad_bytes_;
   std::string ahead_{};      // bytes that are read and not converted
   std::string converted_{};  // bytes that are converted and not given out
   std::size_t given_ = 0;    // number of bytes of `converted_` already given out
@@ -149,10 +172,18 @@ class Utf8Source final : public io::ByteSource {
 }  // namespace
 
 bool is_plain(std::string_view begin, std::string_view charset) noexcept {
+  if (begin.starts_with(utf8_mark)) return true;
   return charset.empty() && marked_charset(begin).empty() && unmarked_utf16(begin).empty();
 }
 
-Result<io::Source> as_utf8(io::Source source, std::string_view charset) {
+bool names_utf8(std::string_view charset) noexcept {
+  constexpr std::string_view name = "UTF8";
+  std::string plain(charset);
+  std::erase_if(plain, [](char c) { return c == '-' || c == '_'; });
+  return plain.size() == name.size() && ::strncasecmp(plain.data(), name.data(), name.size()) == 0;
+}
+
+Result<io::Source> as_utf8(io::Source source, std::string_view charset, BadBytes bad_bytes) {
   auto* converter = reinterpret_cast<iconv_t>(-1);  // NOLINT: as iconv has it
   const std::string from(charset);
   if (!charset.empty()) {
@@ -161,7 +192,7 @@ Result<io::Source> as_utf8(io::Source source, std::string_view charset) {
       return failure({.code = Errc::InvalidOptions,
                       .context = fmt::format("there is no encoding '{}'; `iconv -l` lists them", from)});
   }
-  return std::make_unique<Utf8Source>(std::move(source), converter, from);
+  return std::make_unique<Utf8Source>(std::move(source), converter, from, bad_bytes);
 }
 
 }  // namespace etl::inline v0::csv

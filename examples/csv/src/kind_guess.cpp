@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -61,6 +62,15 @@ bool is_bool(std::string_view text) noexcept {
   return std::ranges::find(words, text) != words.end();
 }
 
+/// Whether the time is in the years 1 to 9999 of UTC, in which databases keep it.
+bool is_utc_kept(std::string_view text) noexcept {
+  if (!text.starts_with("9999-12-31") && !text.starts_with("0001-01-01")) return !text.starts_with("0000");
+  constexpr auto first = std::chrono::sys_days(std::chrono::year(1) / 1 / 1);
+  constexpr auto end = std::chrono::sys_days(std::chrono::year(10000) / 1 / 1);
+  const std::optional<UtcTime> time = parse_timestamp_tz(text);
+  return time && *time >= first && *time < end;
+}
+
 std::optional<Kind> narrowest(std::string_view text, bool comma) {
   if (is_bool(text)) return Kind::Boolean;
   if (std::int64_t whole = 0; !is_code(text) && detail::parse(text, whole)) return Kind::Integer;
@@ -97,7 +107,7 @@ bool reads_back(Kind kind, std::string_view text, bool comma) noexcept {
     case Kind::Timestamp: break;
     case Kind::TimestampTz:
       if (text.size() <= 10 || text.find_first_of("Zz+-", 10) == text.npos) return false;  // the text has no time zone
-      return !text.starts_with("0000");
+      return is_utc_kept(text);
   }
   return (kind == Kind::Date || text.size() > 10) && !text.starts_with("0000");
 }

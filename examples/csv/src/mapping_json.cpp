@@ -129,7 +129,7 @@ class MappingReader {
     object.read("encoding", encoding);
     if (encoding == "latin-1")
       dialect.encoding = Encoding::Latin1;
-    else if (encoding != "utf-8")
+    else if (!names_utf8(encoding))
       dialect.charset = encoding;
     if (const auto known = as_utf8(io::from_memory(""), dialect.charset); !known)
       object.problem("encoding", known.error().message());

@@ -116,12 +116,17 @@ class Reader::Impl {
   Result<void> skip_mark() {
     while (!in_.ended() && unread().size() < 3)
       if (auto filled = in_.fill(); !filled) return filled;
-    if (dialect_.encoding != Encoding::Utf8) return {};
     const std::string_view text = unread();
+    const bool wide = text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF");
+    if (wide && dialect_.encoding != Encoding::Utf8)
+      return failure(fatal(fmt::format(
+          "{}: the file begins with the byte order mark of UTF-16, so it is not Latin-1; say no encoding", name())));
     // `open` has converted texts that begin like this.
-    if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
-      return failure(fatal(fmt::format("{}: the text is UTF-16; csv::as_utf8 converts its source", name())));
-    if (text.starts_with("\xEF\xBB\xBF")) advance(3, 0);
+    if (wide) return failure(fatal(fmt::format("{}: the text is UTF-16; csv::as_utf8 converts its source", name())));
+    if (!text.starts_with("\xEF\xBB\xBF")) return {};
+    if (dialect_.encoding != Encoding::Utf8) dialect_.check_utf8 = true;
+    dialect_.encoding = Encoding::Utf8;
+    advance(3, 0);
     return {};
   }
 
@@ -274,7 +279,8 @@ Result<Reader> Reader::open(const std::filesystem::path& path, const Dialect& di
                             const std::stop_token& stop) {
   if (auto good = check(dialect, options); !good) return failure(good.error());
   Result<io::Source> source = io::open_input(path);
-  if (source && dialect.encoding == Encoding::Utf8) source = as_utf8(std::move(*source), dialect.charset);
+  const BadBytes bad_bytes = dialect.check_utf8 ? BadBytes::Mark : BadBytes::Stop;
+  if (source && dialect.encoding == Encoding::Utf8) source = as_utf8(std::move(*source), dialect.charset, bad_bytes);
   if (!source) return failure(source.error());
   // If the text is converted, reading can only begin at the beginning.
   const Result<bool> plain = is_plain_file(path, dialect);

@@ -204,7 +204,10 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
 Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes, const SniffHints& said) {
   if (path == "-") return failure(fatal("standard input cannot be sniffed: it could not be read again"));
   Result<io::Source> source = io::open_input(path);
-  if (source) source = as_utf8(std::move(*source), said.dialect ? said.dialect->charset : std::string());
+  if (source && said.dialect)
+    source = as_utf8(std::move(*source), said.dialect->charset, BadBytes::Mark);
+  else if (source)
+    source = as_utf8(std::move(*source));
   if (!source) return failure(source.error());
   std::string text(bytes, '\0');
   std::size_t filled = 0;

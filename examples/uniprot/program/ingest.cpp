@@ -1,4 +1,5 @@
 // etl-uniprot ingest: loads entries into SQLite or PostgreSQL. All workers parse, one writes.
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -58,21 +59,41 @@ etl::Result<void> write_dead_letters(Store& store, const std::string& job, const
   return (*file)->finish();
 }
 
-/// Forgets the earlier rejects of these files, unless this run resumes an unfinished run.
+/// "1,234,567".
+std::string grouped(std::uint64_t number) {
+  std::string text = fmt::format("{}", number);
+  for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, 1, ',');
+  return text;
+}
+
+/// Number of entries that are settled, loaded or rejected.
+std::uint64_t settled(const etl::Checkpoint& checkpoint) {
+  std::uint64_t count = 0;
+  for (const etl::PartitionProgress& part : checkpoint.partitions) {
+    count += part.watermark;
+    for (const etl::SeqRange& range : part.gaps.ranges()) count += range.end - range.first;
+  }
+  return count;
+}
+
+/// Forgets the earlier rejects of these files, unless this run resumes an unfinished run. Returns how many entries that
+/// run has loaded.
 template <class Store, class Writer>
-etl::Result<void> begin_job(Store& store, Writer& writer, const Ingest& options, const etl::Options& run) {
+etl::Result<std::uint64_t> begin_job(Store& store, Writer& writer, const Ingest& options, const etl::Options& run) {
   if (run.delivery.restart)
-    if (auto reset = store.reset(run.name); !reset) return reset;
+    if (auto reset = store.reset(run.name); !reset) return etl::failure(std::move(reset.error()));
   const auto found = store.find(run.name);
   if (!found) return etl::failure(found.error());
-  if (*found && !(*found)->finished) return {};
-  for (const auto& file : options.files)
-    if (auto forgotten = writer.forget_rejects(display_name(file)); !forgotten) return forgotten;
   std::vector<std::string> letters;
   auto listed = store.list(run.name, [&](const etl::DeadLetter& letter) { return letters.push_back(letter.id), true; });
-  if (!listed) return listed;
+  if (!listed) return etl::failure(std::move(listed.error()));
+  if (*found && !(*found)->finished)
+    return settled(**found) - std::min<std::uint64_t>(letters.size(), settled(**found));
+  for (const auto& file : options.files)
+    if (auto forgotten = writer.forget_rejects(display_name(file)); !forgotten)
+      return etl::failure(std::move(forgotten.error()));
   if (auto purged = store.purge(letters); !purged) return etl::failure(std::move(purged.error()));
-  return {};
+  return 0;
 }
 
 int fail(const etl::Error& error, int exit_code = 1) {
@@ -110,26 +131,35 @@ int ingest_into(Store& store, const Ingest& options, const etl::StopToken& stop)
   }
 
   std::optional<Writer> writer;
+  std::uint64_t loaded_before = 0;
   if (!options.dry_run) {
     auto made = Writer::make(store, options.tables);
     if (!made) return fail(made.error());
-    if (auto begun = begin_job(store, *made, options, run); !begun) return fail(begun.error());
+    const auto begun = begin_job(store, *made, options, run);
+    if (!begun) return fail(begun.error());
+    loaded_before = *begun;
     writer = std::move(*made);
     ingestion.writer = &*writer;
   }
 
-  const etl::RunReport report =
+  etl::RunReport report =
       etl::run(etl::require_delivery<etl::Delivery::EffectivelyOnce>(etl::with_store(ingestion, store)), run, stop);
   if (!options.dead_letters.empty() && !options.dry_run)
     if (auto written = write_dead_letters(store, run.name, options.dead_letters); !written)
       return fail(written.error());
   if (report.ok() && report.items.extracted == 0) say("etl-uniprot: the input holds no entries\n");
+  // The run has counted only those entries of the earlier run that it read again.
+  if (loaded_before > 0) report.items.extracted -= std::exchange(report.items.skipped, 0);
   if (options.json) {
     std::string json = report.json();
-    json.insert(json.rfind('}'), fmt::format(R"(,"kept_as_text":{})", unparsed.json()));
+    json.insert(json.rfind('}'),
+                fmt::format(R"(,"loaded_by_earlier_run":{},"kept_as_text":{})", loaded_before, unparsed.json()));
     fmt::print("{}\n", json);
   } else if (!options.quiet) {
     fmt::print("{}\n", with_options(report.text()));
+    if (loaded_before > 0)
+      fmt::print("  {} {} of these files loaded by an earlier run\n", grouped(loaded_before),
+                 loaded_before == 1 ? "entry was" : "entries were");
     if (const std::string line = unparsed.text(); !line.empty())
       fmt::print("{}{}\n", line, options.dry_run ? "" : "; the table 'warnings' has them");
   }

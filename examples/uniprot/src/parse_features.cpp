@@ -133,7 +133,8 @@ void Parser::features(Block block) {
     while (!block.empty() && !starts_feature(block.lines.front())) {
       const std::string_view more = trim(block.lines.front().substr(2));
       const bool closed = pieces_.back().ends_with('"') && !(pieces_.size() == 1 && only_quote);
-      if (closed && more.starts_with('/')) break;
+      const bool next = more.starts_with("/note=") || more.starts_with("/evidence=") || more.starts_with("/id=");
+      if (next || (closed && more.starts_with('/'))) break;
       block.take_raw();
       pieces_.push_back(more);
     }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 
 #include <fmt/format.h>
@@ -19,9 +20,12 @@ std::optional<Date> to_date(std::string_view s) noexcept {
   if (s.size() != 11 || s[2] != '-' || s[6] != '-') return std::nullopt;
   const auto day = to_number(s.substr(0, 2)), year = to_number(s.substr(7));
   const auto month = std::ranges::find(months, s.substr(3, 3));
-  if (!day || !year || month == months.end() || *day < 1 || *day > 31 || *year < 1) return std::nullopt;
-  return Date{static_cast<std::uint16_t>(*year), static_cast<std::uint8_t>(month - months.begin() + 1),
-              static_cast<std::uint8_t>(*day)};
+  if (!day || !year || month == months.end() || *year < 1) return std::nullopt;
+  const auto number = static_cast<unsigned>(month - months.begin() + 1);
+  const std::chrono::year_month_day date(std::chrono::year(static_cast<int>(*year)), std::chrono::month(number),
+                                         std::chrono::day(*day));
+  if (!date.ok()) return std::nullopt;
+  return Date{static_cast<std::uint16_t>(*year), static_cast<std::uint8_t>(number), static_cast<std::uint8_t>(*day)};
 }
 
 // The number before a unit, such as 153 in "153 AA".

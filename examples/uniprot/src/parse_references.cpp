@@ -1,7 +1,27 @@
 // RN to RL lines, and CC lines.
+#include <algorithm>
+
 #include "parser.hpp"
 
 namespace etl::inline v0::uniprot {
+namespace {
+
+/// Whether the text before a colon is a topic of comments: capitals, as in "WEB RESOURCE".
+bool is_topic(std::string_view text) noexcept {
+  const auto fits = [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == ' ' || c == '-' || c == '/';
+  };
+  return !text.empty() && std::ranges::all_of(text, fits);
+}
+/// Whether the line begins a comment without the marker -!-, as in "CC   SUBUNIT: text". Other lines are indented.
+bool lacks_marker(std::string_view line) noexcept {
+  constexpr std::size_t column = 5;
+  if (line.size() <= column || line[column] < 'A' || line[column] > 'Z') return false;
+  const std::size_t colon = line.find(':');
+  return colon != line.npos && is_topic(line.substr(column, colon - column));
+}
+
+}  // namespace
 
 void Parser::reference_number(Block block) {
   while (!block.empty()) {
@@ -39,6 +59,7 @@ void Parser::reference_line(char kind, const Block& block) {
   if (part.count == 0) part.first = static_cast<std::uint32_t>(list.size());
   if (kind == 'X' && text.find('=') == text.npos) {
     const std::string_view key = trim(take_until(text, ';'));
+    if (trim(text).empty()) return keep("expected a key, as in PubMed=, and a value", block);
     list.push_back({key, evident(without_last(trim(text), '.'))});
     ++part.count;
     return;
@@ -82,7 +103,8 @@ void Parser::comments(Block block) {
     Comment& comment = entry_.comments.emplace_back();
     const bool begins = text.starts_with("-!-");
     if (begins) text = trim_left(text.substr(3));
-    const std::size_t colon = begins ? text.find(':') : text.npos;
+    std::size_t colon = begins ? text.find(':') : text.npos;
+    if (!is_topic(text.substr(0, colon))) colon = text.npos;
     if (colon == text.npos) keep("expected a comment, as in '-!- TOPIC: text'", piece);
     comment.topic = text.substr(0, colon == text.npos ? 0 : colon);
     text.remove_prefix(colon == text.npos ? 0 : colon + 1);
@@ -97,7 +119,8 @@ void Parser::comments(Block block) {
       end_piece(i);
       in = closes ? In::Nothing : In::License;
       begin = i + 1;
-    } else if (line.starts_with("-!-") || (in == In::Nothing && !line.empty())) {  // or a comment without a topic
+    } else if (line.starts_with("-!-") || lacks_marker(lines[i]) ||
+               (in == In::Nothing && !line.empty())) {  // or a comment without a topic
       end_piece(i);
       in = In::Comment;
       begin = i;

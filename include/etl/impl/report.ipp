@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -128,6 +129,12 @@ ETLPIPE_COMPILED std::string ErrorRecord::text() const {
 
 namespace detail {
 
+/// A rate as the progress line shows it.
+[[nodiscard]] inline std::string rate(double per_second) {
+  return per_second < 100 ? fmt::format("{:.3g}", per_second)
+                          : grouped(static_cast<std::uint64_t>(std::llround(std::min(per_second, 9e18))));
+}
+
 [[nodiscard]] inline std::string_view colour_of(Outcome outcome) noexcept {
   switch (outcome) {
     case Outcome::Completed: return "\x1b[32m";
@@ -161,7 +168,7 @@ ETLPIPE_COMPILED void RunReport::append_summary(std::string& out) const {
   add(items.skipped, "loaded by an earlier run");
   add(items.abandoned - refused, "abandoned");
   add(results.in_doubt, results.in_doubt == 1 ? "result in doubt" : "results in doubt");
-  out += fmt::format("; {} items/s", detail::metric(items_per_second()));
+  out += fmt::format("; {} items/s", detail::rate(items_per_second()));
   if (refused > 0)
     out += fmt::format("\n  {} {} refused, since the run was ending: whoever pushed still has the {}", grouped(refused),
                        refused == 1 ? "push was" : "pushes were", refused == 1 ? "item" : "items");

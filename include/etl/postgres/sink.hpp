@@ -32,6 +32,8 @@ struct Target {
   std::string make_stage;
   std::string merge;     ///< from the stage into the table
   std::string deferred;  ///< its constraints that would be checked at the commit only, by name
+  /// The columns whose texts the merge casts: the name, and the type.
+  std::vector<std::pair<std::string, std::string>> casts;
 };
 /// An error names all differences between table and mapping.
 [[nodiscard]] Result<Target> make_target(Connection& connection, std::string_view table,
@@ -65,6 +67,8 @@ class Copy {
   [[nodiscard]] Result<void> end(const RowNames& names, std::size_t first, std::size_t last);
   /// The row that the server named with its refusal, by its place in this COPY. It may be wrong.
   [[nodiscard]] std::optional<std::size_t> suspect() const noexcept { return suspect_; }
+  /// Whether the error may come from a cast. PostgreSQL reports it without a row, and with any SQLSTATE.
+  [[nodiscard]] bool may_be_cast() const noexcept { return may_be_cast_; }
 
  private:
   void abandon() noexcept;
@@ -73,6 +77,7 @@ class Copy {
   const Target* target_;
   Scope scope_;
   bool copying_ = false;
+  bool may_be_cast_ = false;
   std::optional<std::size_t> suspect_;
 };
 
@@ -82,8 +87,8 @@ struct SentRows {
   std::span<const std::size_t> ends;
 };
 using Refused = std::vector<std::pair<std::size_t, Error>>;
-/// Copies all rows but those that are refused with an error of class Rejected, which are found by copying ever smaller
-/// parts within savepoints.
+/// Copies all rows except those that are refused with an error of class Rejected or by a cast. Finds them by copying
+/// ever smaller parts within savepoints.
 [[nodiscard]] Result<void> copy_isolated(Connection& connection, const Target& target, Scope scope,
                                          const SentRows& rows, const RowNames& names, Refused& refused);
 [[nodiscard]] Result<void> set_savepoint(Connection& connection, const Target& target);
@@ -124,7 +129,7 @@ class BatchWriter final : public RowNames {
     if (needs_mark)
       if (Result<void> marked = set_savepoint(connection, *target_); !marked) return marked;
     Result<void> written = copy_all(connection, scope);
-    if (!written && context_ != nullptr && written.error().error_class == ErrorClass::Rejected) {
+    if (!written && context_ != nullptr && (cast_ || written.error().error_class == ErrorClass::Rejected)) {
       if (needs_mark)
         if (Result<void> undone = rollback_to_savepoint(connection, *target_); !undone) return undone;
       written = isolate(connection, scope);
@@ -152,6 +157,7 @@ class BatchWriter final : public RowNames {
     if (done) done = encode(&copy);
     if (done) done = send(copy);
     if (done) done = copy.end(*this, 0, rows_->size());
+    cast_ = copy.may_be_cast();
     return done;
   }
   [[nodiscard]] Result<void> isolate(Connection& connection, Scope scope) {
@@ -178,6 +184,7 @@ class BatchWriter final : public RowNames {
   BatchContext* context_;
   std::size_t encoded_ = 0;
   std::size_t sent_ = 0;
+  bool cast_ = false;  // the error may come from a cast
   Refused rejects_;
   std::vector<std::size_t> unsent_;
 };

@@ -276,6 +276,26 @@ def widened(c):
 
 
 @case
+def capitals_of_headers(c):
+    """A later file whose header differs in capitals counts for the types, as it counts for the columns."""
+    (c.folder / "a.csv").write_text("id,zip\n1,94107\n")
+    (c.folder / "b.csv").write_text("ID,ZIP\n2,01220\n")
+    c.load("a.csv", "b.csv", "--create")
+    c.equal("rows", [(1, "94107"), (2, "01220")], c.rows("SELECT id, zip FROM t ORDER BY id"))
+
+
+@case
+def first_and_last_year(c):
+    """A time that is outside the years 1 to 9999 in UTC stays a text."""
+    times = ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00"]
+    (c.folder / "a.csv").write_text("id,a,b,c\n" + f"1,{times[0]},{times[1]},9999-12-31T23:59:59Z\n")
+    for into in c.both():
+        _, error = c.load("a.csv", "--create", into=into)
+        c.has(error, "a text, b text, c timestamptz")
+        c.equal("texts", "|".join(times), c.select("SELECT a, b FROM t", into))
+
+
+@case
 def widened_json(c):
     """--widen: members that first come late have columns, too."""
     (c.folder / "a.json").write_text("".join(f'{{"id": {i}, "text": "{"x" * 60}"}}\n' for i in range(20_000)) +

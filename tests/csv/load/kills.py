@@ -7,6 +7,7 @@ import subprocess
 import time
 
 from csv_case import HEADER, KILLS, case, line
+from harness import wait_for
 from streams import stream_file, stream_map
 
 
@@ -184,6 +185,43 @@ def interrupted(c):
     c.equal("what was loaded is there", summary["rows"]["loaded"], c.rows("SELECT count(*) FROM t")[0][0])
     c.load(pattern)
     c.equal("every row once", [(i,) for i in range(240000)], c.rows("SELECT id FROM t ORDER BY id"))
+
+
+@case
+def interrupted_pipe(c):
+    """SIGINT while a pipe has no more rows: a stop and not a failure, and nobody is told that a pipe can be resumed."""
+    c.sql("CREATE TABLE t (id INTEGER)")
+    process = c.program.start(*c.arguments("-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdin.write(b"id\n1\n2\n")
+    process.stdin.flush()
+    wait_for("the load", lambda: c.rows("SELECT count(*) FROM sqlite_master WHERE name = 'etl_store'")[0][0])
+    process.send_signal(signal.SIGINT)
+    c.equal("exit code", 4, process.wait(120))
+    out = process.stdout.read().decode()
+    c.has(out, "stopped by a signal; not finished: standard input; ", "standard input and pipes cannot be resumed")
+    c.lacks(out, "resumes them", "Operation canceled")
+    for stream in (process.stdin, process.stdout, process.stderr):
+        stream.close()
+
+
+@case
+def interrupted_reading(c):
+    """SIGINT while --widen reads: no table is made of what was seen so far, and the next load sees everything."""
+    (c.folder / "a.csv").write_text("id,zip\n" + "".join(f"{i},94107\n" for i in range(1_000_000)) + "x,01220\n")
+    (c.folder / "b.csv").write_text("id,zip\n1,2\n")
+    command = c.arguments("a.csv", "b.csv", "--create", "--widen")
+    process = c.program.start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    said = b""
+    while b"to the end" not in said:
+        said += process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=120)
+    c.equal(f"exit code {error.decode()[:300]}", 4, process.returncode)
+    c.has(out.decode(), "stopped by a signal; not finished: a.csv, b.csv; the same command resumes them", "2 not run")
+    c.holds("no table", not c.database.exists(), error.decode())
+    process = c.program.start(*command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # at work: never narrower types
+    process.communicate(timeout=120)
+    c.equal("the types", [("text", "text")], c.rows("SELECT DISTINCT typeof(id), typeof(zip) FROM t"))
 
 
 @case

@@ -99,7 +99,7 @@ def cures(c):
         c.psql(url, "CREATE TABLE t(id int primary key, ip inet)")
         (c.folder / "b.csv").write_text('id,ip\n1,""\n2,10.0.0.1\n2,10.0.0.1\n')
         _, error = c.load("b.csv", into=url, wanted=3)
-        c.has(error, 'invalid input syntax for type inet: ""; with --null \'\' an empty cell is NULL, also within quotes',
+        c.has(error, 'invalid input syntax for type inet: "" (column \'ip\': \'\'); with --null \'\' an empty cell is NULL, also within quotes',
               "(Key (id)=(2) already exists.); --on-conflict ignore, replace or update accepts")
         c.load("b.csv", "--null", "", "--restart", "--on-conflict", "ignore", into=url)
         c.equal("with it", "1", c.psql(url, "SELECT count(*) FROM t WHERE ip IS NULL"))

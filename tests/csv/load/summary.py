@@ -107,6 +107,21 @@ def lost_output(c):
 
 
 @case
+def small_words(c):
+    """One row is "1 row", widened columns are told once, and a folder that is missing is named."""
+    (c.folder / "a.csv").write_text("id,v\n1,x\n")
+    _, out, _ = c.run(*c.arguments("a.csv", "--create"), wanted=0)
+    c.has(out, "\n1 row: 1 loaded, 0 rejected; ")
+    c.database = c.folder / "wide.db"
+    (c.folder / "b.csv").write_text("id\n" + "1\n" * 600_000 + "x\n")
+    _, out, error = c.run(*c.arguments("b.csv", "--create", "--widen"), wanted=0)
+    c.equal("widened", (1, 0), (out.count("widened: "), error.count("widened: ")))
+    c.database = c.folder / "none" / "t.db"
+    _, _, error = c.run(*c.arguments("a.csv"), wanted=2)
+    c.has(error, f"there is no folder {c.folder / 'none'}: make it, or check the path")
+
+
+@case
 def progress(c):
     """On a terminal a single file goes from 0 to 100% by its bytes."""
     c.files(1, 400_000)
@@ -124,6 +139,25 @@ def progress(c):
     c.equal("shares grow", sorted(shares), shares)
     c.holds("some are within the file", any(0 < share < 99 for share in shares), lines)
     c.holds("the last line", re.fullmatch(r"100% \(1/1 files\), [1-9][\d,]* rows/s\s*", lines[-2]), lines[-2:])
+
+
+@case
+def progress_of_a_stop(c):
+    """A file that was stopped does not count as done in the last line of progress."""
+    c.files(1, 400_000)
+    ours, terminal = os.openpty()
+    process = c.program.start(*c.arguments("data/f000.csv", "--create"), stdout=subprocess.DEVNULL, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: it has ended
+        while more := os.read(ours, 4096):
+            shown += more
+            if process and b"rows/s" in shown:
+                process.send_signal(signal.SIGINT)
+                ended, process = process, None
+    os.close(ours)
+    c.equal("exit code", 4, ended.wait(60))
+    c.lacks(shown.decode(), "100%", "(1/1 files)")
 
 
 LONG = "a-file-with-a-rather-long-name-as-exports-of-other-programs-have-them-2024-11-29.csv"

@@ -46,6 +46,19 @@ def headers(c):
 
 
 @case
+def strange_names(c):
+    """Control characters of names do not reach the terminal; a name with NUL is refused before the database sees it."""
+    (c.folder / "a.csv").write_bytes(b"id,\x1b[31mred\n1,2\n")
+    code, _, error = c.run(*c.arguments("a.csv", "--create"))
+    c.equal("exit code", 0, code)
+    c.lacks(error, "\x1b")
+    (c.folder / "b.csv").write_bytes(b"id,a\0b\n1,2\n")
+    c.database = c.folder / "b.db"
+    _, error = c.load("b.csv", "--create", wanted=2)
+    c.has(error, "b.csv: the name of column 'a", "' has the character NUL, which no database holds: a mapping can give the column another name")
+
+
+@case
 def first_lines(c):
     """Excel's first line in quotes and in capitals; blanks in the header; names that SQLite cannot tell apart."""
     for i, text in enumerate(['"sep=;"\r\nid;v\r\n1;x,y\r\n', "SEP=|\nid|v\n1|x,y\n", "Sep=\t\nid\tv\n1\tx,y\n"]):
@@ -113,6 +126,19 @@ def sniffed(c):
 
 
 @case
+def sniffed_json(c):
+    """A file that a load would read as JSON is sniffed as JSON."""
+    (c.folder / "a.ndjson").write_text('{"id": 1, "v": null}\n{"id": 2, "v": "x"}\n[]\n')
+    code, out, _ = c.run("sniff", "a.ndjson")
+    c.equal("text", (0, "a.ndjson: JSON; 2 objects, 1 bad\n  id: integer\n  v: text, may be empty\n"), (code, out))
+    shown = json.loads(c.run("sniff", "--json", "a.ndjson")[1])
+    c.equal("as JSON", ("json", 2, ["id", "v"]), (shown["format"], shown["rows"], [column["name"] for column in shown["columns"]]))
+    (c.folder / "b.csv").write_text('id,v\n1,""\n2,5\n')
+    c.has(c.run("sniff", "b.csv")[1], "v: integer, may be empty")
+    c.has(c.run("sniff", "--empty-is-text", "b.csv")[1], "v: text")
+
+
+@case
 def encodings(c):
     """UTF-16 by its mark or its NULs, other encodings by name, and what --latin1 is called for: Windows-1252."""
     text = "id,name\n1,Köln\n2,€ 5 “x”\n" + "".join(f"{i},naïve\n" for i in range(3, 9000))
@@ -138,9 +164,12 @@ def encodings(c):
     (c.folder / "map.json").write_text('{"files": [{"pattern": "*", "encoding": "KLINGON"}]}')
     _, error = c.load("a.csv", "--mapping", "map.json", wanted=2)
     c.has(error, "files[0].encoding", "there is no encoding 'KLINGON'")
-    (c.folder / "bad.csv").write_bytes(b"id,name\n1,\x81\xff\n")
-    _, error = c.load("bad.csv", "--encoding", "SHIFT_JIS", wanted=1)
-    c.has(error, "bad.csv: byte 10: not SHIFT_JIS")
+    for name, rows in (("SHIFT_JIS", b"1,x\n2,\x81\xff\n3,y\n4,\x81"), ("UTF-8", b"1,x\n2,\xe4\n3,y\n4,\xe4")):
+        c.database = c.folder / f"bad.{name}.db"
+        (c.folder / "bad.csv").write_bytes(b"id,name\n" + rows)
+        _, error = c.load("bad.csv", "--create", "--encoding", name, wanted=3)
+        c.equal(f"{name}: the other rows", [(1, "x"), (3, "y")], c.rows("SELECT * FROM t"))
+        c.has(error, f"bad.csv:3:3: row 2: invalid {name}; ", "bad.csv:5:3: ")
     for name, magic in (("zip", b"PK\3\4"),):
         (c.folder / "packed.csv").write_bytes(magic + b"\x12\x34" * 100)
         _, error = c.load("packed.csv", wanted=1)
@@ -170,6 +199,25 @@ def not_utf8(c):
     c.equal("a header of Latin-1", [("x",)], c.rows('SELECT "Straße" FROM t'))
     _, error = c.load("c.csv", "--restart", wanted=1)
     c.has(error, "c.csv: the header is not UTF-8; convert the file, or read it as Latin-1 (--latin1")
+
+
+@case
+def marks_of_encodings(c):
+    """A byte order mark says what a file is, whatever encoding the user names."""
+    text = "id,z\n1,ä\n"
+    for i, (file, how) in enumerate((("utf-8-sig", ["--latin1"]), ("utf-8-sig", ["--encoding", "CP1250"]), ("utf-16", ["--encoding", "UTF-16BE"]),
+                                     ("utf-16", ["--encoding", "CP1250"]), ("utf-8-sig", ["--encoding", "utf8"]))):
+        c.database = c.folder / f"{i}.db"
+        (c.folder / "a.csv").write_bytes(text.encode(file))
+        c.load("a.csv", "--create", *how)
+        c.equal(f"{file} {how}", [(1, "ä")], c.rows("SELECT id, z FROM t"))
+    (c.folder / "a.csv").write_bytes(text.encode("utf-16"))
+    c.database = c.folder / "none.db"
+    _, error = c.load("a.csv", "--create", "--latin1", wanted=2)
+    c.has(error, "a.csv: the file begins with the byte order mark of UTF-16, so it is not Latin-1")
+    (c.folder / "a.csv").write_bytes("id,z\n1,ä\n".encode("utf-8-sig") + b"2,\xe4\n")
+    _, error = c.load("a.csv", "--create", "--latin1", wanted=3)
+    c.has(error, "a.csv:3:3: row 2: invalid UTF-8")
 
 
 @case

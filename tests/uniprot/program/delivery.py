@@ -1,5 +1,6 @@
 """What an ingest leaves for the next one: kills, full disks, locks, changed files, dry runs, dead letters."""
 import contextlib
+import json
 import random
 import resource
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import time
 
 from harness import SECONDS, SOAK
+from program.output import ledgers
 from uniprot_case import case, count, rows
 
 KILLS = 200 if SOAK else 20
@@ -87,9 +89,13 @@ def full_disk(c):
         resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20))
     done = c.ingest(path, "--tables", "full", "--batch-size", 100, db=db, preexec_fn=limit)
     c.code("no room", done, 1)
-    c.holds("a part is there", 0 < count(db) < 3000 - bad, count(db))
+    before = count(db)
+    c.holds("a part is there", 0 < before < 3000 - bad, before)
     done = c.ingest(path, "--tables", "full", "--batch-size", 100, "--json", db=db)
     c.code("with room", done, 0, 3)
+    found = json.loads(done.stdout)
+    c.equal("the whole file is counted", (before, 3000 - bad),
+            (found["loaded_by_earlier_run"], before + next(ledgers(found))["loaded"]))
     c.holds("goes on", b'"resumed":true' in done.stdout)
     same(c, "full disk", wanted, contents(db))
 

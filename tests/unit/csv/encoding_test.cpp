@@ -71,6 +71,12 @@ TEST_CASE("Encodings by name") {
   CHECK(converted("\x80 5", "CP1252") == "\xE2\x82\xAC 5");
   CHECK(converted("\xA3\xF3", "CP1250") == "\xC5\x81\xC3\xB3");
   CHECK(converted(utf16("abc", true), "UTF-16LE") == "abc");
+  CHECK(converted("\xEF\xBB\xBFK\xC3\xB6ln", "CP1250") == "\xEF\xBB\xBFK\xC3\xB6ln");  // its mark decides
+  CHECK(converted("\xFF\xFE" + utf16("abc", true), "UTF-16BE") == "abc");
+  CHECK(csv::names_utf8("utf-8"));
+  CHECK(csv::names_utf8("UTF8"));
+  CHECK_FALSE(csv::names_utf8("UTF-16"));
+  CHECK_FALSE(csv::names_utf8(""));
   CHECK(converted("x", "KLINGON") == "there is no encoding 'KLINGON'; `iconv -l` lists them");
   CHECK(converted("ab\x81", "SHIFT_JIS") == "drops: byte 2: not SHIFT_JIS; is it another encoding?");
   CHECK(converted("ab\xFFzz", "UTF-8") == "drops: byte 2: not UTF-8; is it another encoding?");
@@ -93,8 +99,7 @@ TEST_CASE("UTF-16 without a mark is known by its NULs") {
 
 TEST_CASE("What is no text is named") {
   using std::string_view_literals::operator""sv;
-  CHECK(converted("\x28\xB5\x2F\xFD....."sv) ==
-        "drops: the file is compressed by zstd: decompress it first (io::decode)");
+  CHECK(converted("\x28\xB5\x2F\xFD....."sv) == "drops: the file is compressed by zstd: decompress it first");
   CHECK(converted("\xFD\x37zXZ\0..."sv).find("compressed by xz") != std::string::npos);
   CHECK(converted("BZh91AY&SY").find("compressed by bzip2") != std::string::npos);
   CHECK(converted("PK\x03\x04....").find("a zip archive") != std::string::npos);

@@ -493,6 +493,19 @@ TEST_CASE("parse: what does not follow the format is kept as text, and the entry
   CHECK(kept("CC   -!- D: e.\nCC   ----------\nCC   Copyrighted\nCC   by nobody.\n") ==
         Strings{"CC 5: the licence is not closed by a line of dashes: CC   Copyrighted\nCC   by nobody."});
   CHECK(kept("CC   ----------\nCC   Copyrighted\nCC   ----------\n").empty());
+  CHECK(kept("DT   30-FEB-2002, sequence version 1.\n").size() == 1);
+  CHECK(kept("DT   29-FEB-2004, sequence version 1.\n").empty());
+  CHECK(kept("RN   [1]\nRX   PubMed 1018284\n") ==
+        Strings{"RX 4: expected a key, as in PubMed=, and a value: RX   PubMed 1018284"});
+  CHECK(kept("RN   [1]\nRX   MEDLINE; 97307256.\n").empty());
+  CHECK(kept("CC   -!- FUNCTION: a\nCC       b: c.\nCC   SUBUNIT: d.\n") ==
+        Strings{"CC 5: expected a comment, as in '-!- TOPIC: text': CC   SUBUNIT: d."});
+  CHECK(kept("CC   -!- SUBUNIT Of two {ECO:0000269}.\n") ==
+        Strings{"CC 3: expected a comment, as in '-!- TOPIC: text': CC   -!- SUBUNIT Of two {ECO:0000269}."});
+  CHECK(kept("CC   -!- WEB RESOURCE: Name=A; URL=\"http://a\";\n").empty());
+  CHECK(
+      kept("FT   CHAIN           1..12\nFT                   /note=\"a\nFT                   /evidence=\"ECO:1\"\n") ==
+      Strings{"FT 4: the quote of the value is not closed: FT                   /note=\"a"});
   CHECK(kept("x\n") == Strings{"x 3: a line of one character: x"});
 }
 

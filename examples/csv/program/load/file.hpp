@@ -101,7 +101,8 @@ struct FileLoad {
     if (auto decoded = found.rows->decode(found.i, record); !decoded) return out.reject(std::move(decoded.error()));
     for (const std::size_t i : widened) widen(record[i]);
     for (std::size_t i = 0; i < columns.size(); ++i)
-      if (columns[i].decimals && rounds(record[i], *columns[i].decimals)) return out.reject(rounded(record, i));
+      if ((columns[i].decimals || columns[i].bytes) && changes(columns[i], record[i]))
+        return out.reject(changed(record, i));
   }
   etl::Result<void> load(std::span<const etl::csv::Record> batch, etl::BatchContext& context,
                          typename Into::Tx& tx) const {
@@ -118,14 +119,19 @@ struct FileLoad {
     }
     return written;
   }
-  etl::Error rounded(const etl::csv::Record& row, std::size_t i) const {
+  etl::Error changed(const etl::csv::Record& row, std::size_t i) const {
+    const TargetColumn& column = columns[i];
     std::string value;
     etl::csv::append_text(value, row[i]);
-    return etl::rejected(
-        fmt::format("{}: column '{}': the table would round '{}' to {} decimals; give the column more decimals, or "
-                    "allow rounding with --type {}={}{}",
-                    input->place(row), columns[i].name, etl::csv::detail::shown(value), *columns[i].decimals,
-                    columns[i].name, etl::csv::to_string(columns[i].kind), input->offset(row)));
+    value = etl::csv::detail::shown(value);
+    const std::string what =
+        column.decimals ? fmt::format("round '{}' to {} decimals; give the column more decimals, or allow rounding",
+                                      value, *column.decimals)
+                        : fmt::format("cut '{}' off after {} byte{}; give the column the type text, or allow cutting",
+                                      value, *column.bytes, *column.bytes == 1 ? "" : "s");
+    return etl::rejected(fmt::format("{}: column '{}': the table would {} with --type {}={}{}", input->place(row),
+                                     column.name, what, column.name, etl::csv::to_string(column.kind),
+                                     input->offset(row)));
   }
   /// With the row's place, and the value of a column that the server names.
   void explain(etl::Error& error, const etl::csv::Record& row) const {

@@ -131,7 +131,10 @@ class Job {
 
   void run(Summary& summary, const etl::StopToken& stop) {
     summary.files.resize(files_.size());
-    for (std::size_t i = 0; i < files_.size(); ++i) summary.files[i].path = display_name(files_[i]);
+    for (std::size_t i = 0; i < files_.size(); ++i) {
+      summary.files[i].path = display_name(files_[i]);
+      summary.files[i].is_pipe = !can_be_read_again(files_[i]);
+    }
     const std::size_t at_once = std::max<std::size_t>(1, std::min(files_.size(), options_.connections));
     etl::Options defaults{.batch_size = options_.batch_size, .timeout = options_.timeout};
     defaults.workers = std::max(options_.workers, options_.connections);
@@ -158,7 +161,7 @@ class Job {
                            progress_.begins(i);
                            load_file(i, run, stopped, result);
                            result.bytes = progress_.read(i);
-                           progress_.done(i);
+                           progress_.ended(i, result.state != FileState::Stopped);
                            return result.report;
                          });
     const ProgressLine line(progress_, options_.log.says(LogLevel::Info));
@@ -184,6 +187,10 @@ class Job {
   etl::Result<void> try_load(std::size_t i, etl::Options run, const etl::StopToken& stop, FileResult& result) {
     const fs::path& file = files_[i];
     auto plan = plan_file(file, options_, mapping_, table_, stop, options_.widen ? whole_file : first_look);
+    if (!plan && stop.drain().stop_requested()) {  // the error is that of a reading that was interrupted
+      result.state = FileState::Stopped;
+      return {};
+    }
     if (!plan) return etl::failure(std::move(plan.error()));
     result.mapping_index = plan->mapping_index;
     if (plan->mapping_index)

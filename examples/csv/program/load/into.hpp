@@ -20,6 +20,13 @@
 
 namespace program {
 
+/// The digits that `TargetColumn::decimals` limits.
+enum class Digits : std::uint8_t {
+  Number,   ///< of the number, or of the second of a time
+  Numbers,  ///< of each number in a text: an array, or an amount of money
+  Seconds,  ///< of each second in a text: times and intervals, also in arrays and ranges
+};
+
 /// A column of an existing table, or of a table to be made.
 struct TargetColumn {
   std::string name;
@@ -30,9 +37,11 @@ struct TargetColumn {
   std::string type{};                  ///< the database's name of the type; empty for a table to be made
   std::vector<etl::csv::Kind> also{};  ///< further kinds that the column keeps unchanged if a mapping says so
   std::optional<int> decimals{};  ///< for an exact type that rounds: number of digits after the point, or of a second
-  bool verbatim = false;          ///< keeps every value unchanged: ANY in a STRICT table of SQLite
-  std::string cast{};             ///< the type to which the database casts texts; empty: no cast
-  bool inferred = false;          ///< the kind was inferred when the table was made
+  Digits digits = Digits::Number;
+  std::optional<std::size_t> bytes{};  ///< for a type that cuts texts off without an error: number of bytes it keeps
+  bool verbatim = false;               ///< keeps every value unchanged: ANY in a STRICT table of SQLite
+  std::string cast{};                  ///< the type to which the database casts texts; empty: no cast
+  bool inferred = false;               ///< the kind was inferred when the table was made
 };
 using TargetColumns = std::vector<TargetColumn>;
 

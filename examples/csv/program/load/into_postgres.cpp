@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -48,13 +49,44 @@ KnownType known_type(std::string_view declared) {
   const auto found = std::ranges::find(known_types, declared, &KnownType::name);
   return found == known_types.end() ? KnownType{declared, Kind::Text, Type::Text} : *found;
 }
-/// The digits after the point of a type with a modifier, such as numeric(10,2) and timestamp(3).
-std::optional<int> decimals_of(std::string_view type, int modifier) {
-  if (modifier < 0) return std::nullopt;
-  if (type.starts_with("timestamp")) return modifier;
+/// Whether PostgreSQL rounds the seconds of values that are sent as texts.
+bool has_seconds(std::string_view type) {
+  static constexpr std::string_view types[] = {
+      "time without time zone", "time with time zone", "interval", "tsrange", "tstzrange",
+      "tsmultirange",           "tstzmultirange"};
+  if (type.ends_with("[]")) return type.starts_with("timestamp") || has_seconds(type.substr(0, type.size() - 2));
+  return std::ranges::find(types, type) != std::end(types);
+}
+/// Notes what the type rounds or cuts off without an error. `modifier` is that of the type, such as numeric(10,2); for
+/// money it is the number of its decimals.
+void set_limits(TargetColumn& column, int modifier) {
+  const std::string_view type = column.type;
+  if (type == "\"char\"") column.bytes = 1;
+  if (has_seconds(type)) {
+    constexpr int most = 6, mask = 0xFFFF;  // an interval has its fields above this mask
+    column.digits = Digits::Seconds;
+    column.decimals = modifier < 0 ? most : std::min(modifier & mask, most);
+  }
+  if (modifier < 0) return;
+  if (type == "timestamp without time zone" || type == "timestamp with time zone") column.decimals = modifier;
   constexpr int header = 4, sign = 1024, mask = 2047;  // see numeric_typmod_scale in numeric.c
-  if (type == "numeric") return (((modifier - header) & mask) ^ sign) - sign;
-  return std::nullopt;
+  if (type == "numeric" || type == "numeric[]") column.decimals = (((modifier - header) & mask) ^ sign) - sign;
+  if (type == "money") column.decimals = modifier;
+  if (type == "numeric[]" || type == "money") column.digits = Digits::Numbers;
+}
+constexpr std::size_t longest_name = 63;  // PostgreSQL cuts longer names off
+
+/// Refuses a name that PostgreSQL would cut off: two tables could then be meant by one name.
+etl::Result<void> check_table_name(std::string_view table) {
+  const std::size_t dot = table.find('.');
+  for (const std::string_view name : {dot == table.npos ? std::string_view() : table.substr(0, dot),
+                                      dot == table.npos ? table : table.substr(dot + 1)})
+    if (name.size() > longest_name)
+      return etl::failure(etl::fatal(
+          fmt::format("--table {}: the name '{}' has {} bytes, and PostgreSQL cuts names off at {}: give the name that "
+                      "PostgreSQL has kept, or a shorter one",
+                      etl::csv::detail::shown(table), etl::csv::detail::shown(name), name.size(), longest_name)));
+  return {};
 }
 Type type_of(const TargetColumn& column) {
   if (!column.type.empty()) return known_type(column.type).type;
@@ -82,12 +114,16 @@ etl::Result<IntoPostgres> IntoPostgres::open(const std::string& url, std::size_t
 }
 
 etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::string& url, const std::string& table) {
+  if (auto kept = check_table_name(table); !kept) return etl::failure(std::move(kept.error()));
   auto connection = postgres::Connection::open(url);
   if (!connection) return etl::failure(std::move(connection.error()));
   const auto rows = connection->query(
       "SELECT a.attname, format_type(b.oid, NULL), NOT a.attnotnull, coalesce(a.attnum = ANY(i.indkey), false), "
       "b.typcategory = 'S' OR b.typtype = 'e', format_type(b.oid, -1), a.attnotnull AND NOT a.atthasdef AND "
-      "a.attidentity = '' AND t.typdefault IS NULL, CASE WHEN a.atttypmod < 0 THEN t.typtypmod ELSE a.atttypmod END "
+      "a.attidentity = '' AND t.typdefault IS NULL, CASE WHEN b.oid = 'money'::regtype THEN "
+      // How much money is "1.5" depends on the server's language.
+      "CASE WHEN 0.5::numeric::money::text LIKE '%0.5%' THEN scale(0::numeric::money::numeric) ELSE -1 END "
+      "WHEN a.atttypmod < 0 THEN t.typtypmod ELSE a.atttypmod END "
       "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
       "JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END LEFT JOIN pg_index i ON "
       "i.indrelid = a.attrelid AND i.indisprimary WHERE a.attrelid = to_regclass($1) AND "
@@ -106,8 +142,8 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
          .required = rows->text(row, 6) == "t",
          .type = type,
          .also = {},
-         .decimals = decimals_of(type, std::atoi(std::string(rows->text(row, 7)).c_str())),
          .cast = is_known(type) || rows->text(row, 4) == "t" ? std::string() : std::string(rows->text(row, 5))});
+    set_limits(found.back(), std::atoi(std::string(rows->text(row, 7)).c_str()));
   }
   return std::optional(std::move(found));
 }
@@ -152,13 +188,12 @@ postgres::OnConflict IntoPostgres::on_conflict(Duplicate duplicate) noexcept {
 }
 
 etl::Result<void> IntoPostgres::create(const std::string& name, const TargetColumns& columns) {
-  constexpr std::size_t most = 63;
   for (const TargetColumn& column : columns)
-    if (column.name.size() > most)
+    if (column.name.size() > longest_name)
       return etl::failure(
           etl::fatal(fmt::format("the name of column '{}' has {} bytes, and PostgreSQL cuts names off at {}: give the "
                                  "column another name by a mapping, or create the table first",
-                                 etl::csv::detail::shown(column.name), column.name.size(), most)));
+                                 etl::csv::detail::shown(column.name), column.name.size(), longest_name)));
   auto connection = pool_.lease();
   if (!connection) return etl::failure(std::move(connection.error()));
   return postgres::create_table(**connection, table(name, columns));

@@ -107,7 +107,12 @@ etl::Result<IntoSqlite> IntoSqlite::open(const std::string& path, std::size_t /*
 }
 
 etl::Result<std::optional<TargetColumns>> IntoSqlite::columns(const std::string& path, const std::string& table) {
-  if (std::error_code unknown; !std::filesystem::exists(path, unknown)) return std::optional<TargetColumns>();
+  std::error_code unknown;
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (!folder.empty() && !std::filesystem::exists(folder, unknown) && !unknown)
+    return etl::failure(etl::fatal(
+        fmt::format("--store sqlite:{}: there is no folder {}: make it, or check the path", path, folder.string())));
+  if (!std::filesystem::exists(path, unknown)) return std::optional<TargetColumns>();
   auto database = sqlite::Database::open(path, {.read_only = true});
   // A process that was killed while it wrote has left a journal, which only a writer may roll back.
   if (!database && database.error().code == std::errc::read_only_file_system)

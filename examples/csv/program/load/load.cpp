@@ -130,7 +130,7 @@ etl::Result<MadeOf> columns_of(const std::vector<fs::path>& files, const Load& o
     if (plan->columns.empty() || (!columns.empty() && !plan->kinds_known)) continue;
     if (known) {
       for (std::size_t i = 0; i < plan->guesses.size(); ++i) {
-        const auto at = std::ranges::find(columns, plan->columns[i].name, &TargetColumn::name);
+        const auto at = column_called(plan->columns[i].name, columns);
         if (at == columns.end()) continue;
         csv::KindGuess& guess = guesses[static_cast<std::size_t>(at - columns.begin())];
         guess.merge(widened != nullptr ? plan->guesses[i] : plan->guesses[i].without_strays());
@@ -169,7 +169,8 @@ etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files,
                 files.size() == 1 ? display_name(files[0]) : fmt::format("{} files", files.size()));
     made = columns_of(files, options, mapping, stop, &wider);
     std::erase_if(wider, [](const Widened& one) { return one.from == one.to; });
-    for (const Widened& one : wider) options.log(LogLevel::Info, "{}", text(one));
+    if (options.json)  // otherwise the summary says it
+      for (const Widened& one : wider) options.log(LogLevel::Info, "{}", text(one));
     summary.widened = std::move(wider);
   }
   if (!made) return etl::failure(std::move(made.error()));
@@ -232,6 +233,14 @@ etl::Error with_unreadable(etl::Error error, const std::vector<etl::Error>& unre
   return error;
 }
 
+/// The result of a load that was stopped before its first file.
+etl::Result<void> stopped_before(const std::vector<fs::path>& files, Summary& summary) {
+  summary.begun = true;
+  summary.widened.clear();
+  for (const fs::path& file : files) summary.files.push_back({.path = display_name(file)});
+  return {};
+}
+
 /// Everything after the command line. `location` is the value of `--store` without the kind of database.
 template <class Into, class DryInto>
 etl::Result<void> load_all(const Load& given, const std::string& location, Summary& summary,
@@ -265,6 +274,8 @@ etl::Result<void> load_all(const Load& given, const std::string& location, Summa
   TargetColumns table = std::move(*found).value_or(TargetColumns());
   if (create) {
     auto columns = columns_to_create(files.paths, given, mapping, summary, stop);
+    // Columns of a reading that was stopped have not seen all values, so no table may be made of them.
+    if (stop.drain().stop_requested()) return stopped_before(files.paths, summary);
     if (!columns) return etl::failure(std::move(columns.error()));
     table = std::move(*columns);
   }

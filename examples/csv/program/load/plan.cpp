@@ -11,6 +11,7 @@
 #include <etl/io/object_store_url.hpp>
 
 #include "csv.hpp"
+#include "format.hpp"
 #include "json.hpp"
 #include "readings.hpp"
 
@@ -22,7 +23,7 @@ namespace fs = std::filesystem;
 
 std::string names(const TargetColumns& columns) {
   std::string all;
-  for (const TargetColumn& column : columns) all += (all.empty() ? "" : ", ") + column.name;
+  for (const TargetColumn& column : columns) all += (all.empty() ? "" : ", ") + csv::detail::shown(column.name);
   return all;
 }
 
@@ -66,23 +67,53 @@ int decimals_of(std::string_view number) {
   return (at < point ? at + 1 - point : at - point) - exponent;
 }
 
+/// The most decimals of all numbers in a text.
+int decimals_of_all(std::string_view text) {
+  constexpr std::string_view of_numbers = "0123456789.eE+-";
+  int most = std::numeric_limits<int>::min();
+  for (std::size_t at = text.find_first_of(of_numbers); at != text.npos; at = text.find_first_of(of_numbers)) {
+    text.remove_prefix(at);
+    const std::size_t end = std::min(text.find_first_not_of(of_numbers), text.size());
+    most = std::max(most, decimals_of(text.substr(0, end)));
+    text.remove_prefix(end);
+  }
+  return most;
+}
+
+/// The most decimals of all seconds in a text, such as "1 day 10:30:00.75" or "1.5 hours 2.25 s": the numbers that
+/// follow a colon, or that a unit follows.
+int decimals_of_seconds(std::string_view text) {
+  constexpr std::string_view digits = "0123456789";
+  int most = 0;
+  for (std::size_t dot = text.find('.'); dot != text.npos; dot = text.find('.', dot + 1)) {
+    const std::size_t end = std::min(text.find_first_not_of(digits, dot + 1), text.size());
+    const std::size_t before = dot == 0 ? text.npos : text.find_last_not_of(digits, dot - 1);
+    const std::size_t unit = text.find_first_not_of(' ', end);
+    const bool seconds =
+        (before != text.npos && text[before] == ':') || (unit != text.npos && (text[unit] == 's' || text[unit] == 'S'));
+    const std::size_t last = text.substr(0, end).find_last_of("123456789");
+    if (seconds && last != text.npos && last > dot) most = std::max(most, static_cast<int>(last - dot));
+  }
+  return most;
+}
+
+/// Whether a column with `decimals` digits after the point would round the value.
+bool rounds(const csv::Value& value, int decimals, Digits digits) {
+  if (const auto* const text = std::get_if<std::string>(&value))
+    return (digits == Digits::Number    ? decimals_of(*text)
+            : digits == Digits::Numbers ? decimals_of_all(*text)
+                                        : decimals_of_seconds(*text)) > decimals;
+  std::int64_t unit = 1;  // in microseconds
+  for (int i = decimals; i < 6; ++i) unit *= 10;
+  if (const auto* const time = std::get_if<csv::LocalTime>(&value)) return time->time_since_epoch().count() % unit != 0;
+  if (const auto* const time = std::get_if<csv::UtcTime>(&value)) return time->time_since_epoch().count() % unit != 0;
+  return false;
+}
+
 /// Whether every value of kind `from` is also a value of kind `to`.
 bool widens(csv::Kind from, csv::Kind to) {
   return (from == csv::Kind::Integer && to == csv::Kind::Numeric) ||
          (from == csv::Kind::Date && to == csv::Kind::Timestamp);
-}
-
-/// The column with this name. If there is none: the only column whose name differs in upper and lower case only, or is
-/// the part of a long name that PostgreSQL has kept.
-TargetColumns::const_iterator column_called(std::string_view name, const TargetColumns& table) {
-  constexpr std::size_t kept = 63;
-  const auto at = std::ranges::find(table, name, &TargetColumn::name);
-  if (at != table.end()) return at;
-  const auto meant = [&](const TargetColumn& column) {
-    return same_but_for_case(column.name, name) || (name.size() > kept && column.name == name.substr(0, kept));
-  };
-  const auto found = std::ranges::find_if(table, meant);
-  return found != table.end() && std::find_if(found + 1, table.end(), meant) == table.end() ? found : table.end();
 }
 
 /// The columns of the table that get the mapped columns. The mapped columns get the kinds of the table. `widened` gets
@@ -124,7 +155,10 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
                            at->type.empty() ? csv::to_string(at->kind) : at->type);
     column.nullable &= at->nullable;
     columns.push_back(*at);
-    if (by_option) columns.back().decimals.reset();  // a user who gives the type accepts that it rounds
+    if (by_option) {  // a user who gives the type accepts that it rounds
+      columns.back().decimals.reset();
+      columns.back().bytes.reset();
+    }
   }
   std::string missing;
   for (const TargetColumn& column : table)
@@ -143,8 +177,14 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
   return etl::failure(etl::fatal(fmt::format("{}: {}", file, what)));
 }
 
-/// Checks that no two cells of a row go to the same column.
+/// Checks that no two cells of a row go to the same column, and that databases can hold the names.
 etl::Result<void> check_names(const TargetColumns& columns, const std::string& file) {
+  for (const TargetColumn& column : columns)
+    if (column.name.find('\0') != column.name.npos)
+      return etl::failure(etl::fatal(
+          fmt::format("{}: the name of column '{}' has the character NUL, which no database holds: a mapping can give "
+                      "the column another name",
+                      file, csv::detail::shown(column.name))));
   for (std::size_t i = 0; i < columns.size(); ++i)
     for (std::size_t j = 0; j < i; ++j)
       if (columns[i].name == columns[j].name)
@@ -155,20 +195,22 @@ etl::Result<void> check_names(const TargetColumns& columns, const std::string& f
   return {};
 }
 
-/// The format that the name of the file suggests.
-csv::FileFormat format_of(const fs::path& file) {
-  static constexpr std::string_view compressed[] = {".gz", ".bz2", ".xz", ".zst"};
-  const bool packed = std::ranges::find(compressed, file.extension().string()) != std::end(compressed);
-  const fs::path kind = (packed ? file.stem() : file).extension();
-  const bool json = kind == ".json" || kind == ".ndjson" || kind == ".jsonl";
-  return json ? csv::FileFormat::Json : csv::FileFormat::Csv;
-}
-
 }  // namespace
 
 bool same_but_for_case(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
   return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+TargetColumns::const_iterator column_called(std::string_view name, const TargetColumns& table) {
+  constexpr std::size_t kept = 63;
+  const auto at = std::ranges::find(table, name, &TargetColumn::name);
+  if (at != table.end()) return at;
+  const auto meant = [&](const TargetColumn& column) {
+    return same_but_for_case(column.name, name) || (name.size() > kept && column.name == name.substr(0, kept));
+  };
+  const auto found = std::ranges::find_if(table, meant);
+  return found != table.end() && std::find_if(found + 1, table.end(), meant) == table.end() ? found : table.end();
 }
 
 bool can_be_read_again(const fs::path& file) { return etl::io::can_be_read_again(file); }
@@ -178,8 +220,9 @@ std::string display_name(const fs::path& file) { return file == "-" ? "standard 
 std::string to_string(const TargetColumns& columns) {
   std::string all;
   for (const TargetColumn& column : columns)
-    all += fmt::format("{}{} {}{}{}", all.empty() ? "" : ", ", column.name, csv::to_string(column.kind),
-                       column.key ? " key" : "", column.nullable || column.key ? "" : " not null");
+    all += fmt::format("{}{} {}{}{}", all.empty() ? "" : ", ", csv::detail::shown(column.name),
+                       csv::to_string(column.kind), column.key ? " key" : "",
+                       column.nullable || column.key ? "" : " not null");
   return all;
 }
 
@@ -206,13 +249,10 @@ void widen(csv::Value& value) {
     value = csv::LocalTime(day->time_since_epoch());
 }
 
-bool rounds(const csv::Value& value, int decimals) {
-  if (const auto* const number = std::get_if<std::string>(&value)) return decimals_of(*number) > decimals;
-  std::int64_t unit = 1;  // in microseconds
-  for (int i = decimals; i < 6; ++i) unit *= 10;
-  if (const auto* const time = std::get_if<csv::LocalTime>(&value)) return time->time_since_epoch().count() % unit != 0;
-  if (const auto* const time = std::get_if<csv::UtcTime>(&value)) return time->time_since_epoch().count() % unit != 0;
-  return false;
+bool changes(const TargetColumn& column, const csv::Value& value) {
+  if (column.decimals && rounds(value, *column.decimals, column.digits)) return true;
+  const auto* const text = column.bytes ? std::get_if<std::string>(&value) : nullptr;
+  return text != nullptr && text->size() > *column.bytes;
 }
 
 etl::Error with_value_remedy(etl::Error error) {

@@ -59,6 +59,10 @@ inline constexpr std::size_t whole_file = std::numeric_limits<std::size_t>::max(
                                                  const std::optional<TargetColumns>& table, bool by_place,
                                                  const Load& options, const std::string& file);
 
+/// The column with this name. If there is none: the only column whose name differs in upper and lower case only, or is
+/// the part of a long name that PostgreSQL has kept.
+[[nodiscard]] TargetColumns::const_iterator column_called(std::string_view name, const TargetColumns& table);
+
 /// Whether two names of columns differ in upper and lower case only.
 [[nodiscard]] bool same_but_for_case(std::string_view a, std::string_view b);
 
@@ -68,8 +72,8 @@ inline constexpr std::size_t whole_file = std::numeric_limits<std::size_t>::max(
 /// Converts an integer or a date for a column that holds more: a number with any digits, or a midnight.
 void widen(etl::csv::Value& value);
 
-/// Whether a column with `decimals` digits after the point would round the value.
-[[nodiscard]] bool rounds(const etl::csv::Value& value, int decimals);
+/// Whether the column would round the value, or cut it off, without an error.
+[[nodiscard]] bool changes(const TargetColumn& column, const etl::csv::Value& value);
 
 /// The error of a value that does not fit its column, with the option that may help.
 [[nodiscard]] etl::Error with_value_remedy(etl::Error error);

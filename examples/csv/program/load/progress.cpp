@@ -52,9 +52,10 @@ void Progress::passed(std::size_t file, std::uint64_t bytes, bool now) noexcept 
   read_.fetch_add(bytes, std::memory_order_relaxed);
 }
 
-void Progress::done(std::size_t file) noexcept {
-  files_[file].passed.store(files_[file].size, std::memory_order_relaxed);
+void Progress::ended(std::size_t file, bool done) noexcept {
   files_[file].under_way.store(false, std::memory_order_relaxed);
+  if (!done) return;
+  files_[file].passed.store(files_[file].size, std::memory_order_relaxed);
   done_.fetch_add(1, std::memory_order_relaxed);
 }
 

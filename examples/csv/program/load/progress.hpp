@@ -22,7 +22,8 @@ class Progress {
   void begins(std::size_t file) noexcept { files_[file].under_way.store(true, std::memory_order_relaxed); }
   /// Adds bytes of a file that were read: `now`, or by an earlier load.
   void passed(std::size_t file, std::uint64_t bytes, bool now) noexcept;
-  void done(std::size_t file) noexcept;
+  /// `done`: the file is not read on by a later load.
+  void ended(std::size_t file, bool done) noexcept;
   /// Bytes of a file that this load has read.
   [[nodiscard]] std::uint64_t read(std::size_t file) const noexcept {
     return files_[file].read.load(std::memory_order_relaxed);

@@ -176,7 +176,7 @@ std::string Summary::text() const {
       states += fmt::format("{}{} {}", states.empty() ? ": " : ", ", grouped(n),
                             dry_run && state == FileState::Loaded ? "read" : to_string(state));
   out += states;
-  out += fmt::format("\n{} rows: {} {}, {} rejected", grouped(whole()), grouped(all.loaded - dropped()),
+  out += fmt::format("\n{}: {} {}, {} rejected", counted(whole(), "row"), grouped(all.loaded - dropped()),
                      dry_run ? "good" : "loaded", grouped(all.rejected));
   if (dropped() > 0)
     out += fmt::format(", {} not kept by the database (a trigger, a rule, or --on-conflict)", grouped(dropped()));
@@ -215,15 +215,20 @@ std::string Summary::stopped() const {
   constexpr std::size_t most = 5;
   std::vector<std::string_view> names;
   std::size_t unfinished = 0;
+  bool pipe = false;
   for (const FileResult& file : files) {
     if (file.state != FileState::Stopped && file.state != FileState::NotRun) continue;
     ++unfinished;
+    pipe |= file.is_pipe;
     if (names.size() < most) names.push_back(file.path);
   }
-  if (count(FileState::Stopped) == 0) return {};
+  if (unfinished == 0) return {};
   const std::string more = unfinished > most ? fmt::format(" and {} more", unfinished - most) : std::string();
-  return fmt::format("stopped by a signal; not finished: {}{}; the same command resumes them", fmt::join(names, ", "),
-                     more);
+  return fmt::format(
+      "stopped by a signal; not finished: {}{}; {}", fmt::join(names, ", "), more,
+      pipe ? "the same command resumes files; standard input and pipes cannot be resumed, and rows that were "
+             "read from them and not loaded are lost"
+           : "the same command resumes them");
 }
 
 std::string Summary::json() const {

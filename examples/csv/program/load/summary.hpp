@@ -26,6 +26,7 @@ enum class FileState : std::uint8_t {
 
 struct FileResult {
   std::string path;
+  bool is_pipe = false;  ///< can be read only once
   FileState state = FileState::NotRun;
   std::optional<etl::Error> error{};
   etl::RunReport report{};

@@ -1,0 +1,87 @@
+"""Types of PostgreSQL that texts are cast to: one value that a type refuses or would change costs one row."""
+from csv_case import case
+
+
+@case
+def refused_casts(c):
+    """A text that a type refuses rejects its own row, whatever the SQLSTATE, and the message names column and value."""
+    bad = {"tsquery": "a b", "tsvector": "'a", "jsonpath": "$.", "regclass": "no_such_table", "regtype": "no_such_type",
+           "regproc": "no_such_function", "int4range": "[5,1]", "bytea": "\\xZZ", "int[]": "{x}"}
+    good = {"tsquery": "a", "tsvector": "a", "jsonpath": "$.a", "regclass": "pg_class", "regtype": "int4", "regproc": "pg_sleep",
+            "int4range": "[1,5)", "bytea": "\\x01", "int[]": "{1}"}
+    with c.server() as (url, _):
+        for type, value in bad.items():
+            c.psql(url, f"CREATE TABLE t (id int PRIMARY KEY, other inet, v {type})")
+            cell = value.replace('"', '""')
+            (c.folder / "a.csv").write_text("id,other,v\n" + "".join(
+                f'{i},10.0.0.1,"{cell if i == 500 else good[type]}"\n' for i in range(1, 1001)))
+            for how in ([], ["--restart", "--on-conflict", "update"]):
+                summary, error = c.load("a.csv", *how, into=url, wanted=3)
+                c.equal(f"{type} {how}", (999, 1), (summary["rows"]["loaded"], summary["rows"]["rejected"]))
+                c.has(error, "a.csv:501: ", f"(column 'v': '{value}')")
+                c.lacks(error, "create it, or name its schema")
+            c.equal(f"{type}: rows", "999", c.psql(url, "SELECT count(*) FROM t"))
+            c.psql(url, "DROP TABLE t")
+        # An error that no value is to blame for fails the file, and no row is rejected for it.
+        c.psql(url, "CREATE TABLE t (id int, v tsquery); CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS "
+                    "$$BEGIN INSERT INTO no_such_table VALUES (1); RETURN new; END$$;"
+                    "CREATE TRIGGER t BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()")
+        (c.folder / "b.csv").write_text("id,v\n" + "".join(f"{i},a\n" for i in range(1000)))
+        summary, error = c.load("b.csv", into=url, wanted=1)
+        c.equal("a trigger that is wrong", (0, 0), (summary["rows"]["loaded"], summary["rows"]["rejected"]))
+        c.has(error, "no_such_table")
+
+
+@case
+def rounded_texts(c):
+    """Times, intervals, arrays and money keep the digits that they are given, or the row is rejected."""
+    table = {  # type: (values that the type holds, values that it would change)
+        "time(0)": (["10:30:00", "10:30:00.0"], ["10:30:00.7"]),
+        "timetz(0)": (["10:30:00+05"], ["10:30:00.7+05"]),
+        "time": (["10:30:00.123456"], ["10:30:00.1234567"]),
+        "interval": (["1.5 hours", "1 day 00:00:00.25", "0.123456 s"], ["00:00:00.1234567", "0.1234567 seconds"]),
+        "interval(1)": (["0.25 hours", "1.5 s"], ["1.25 s"]),
+        "tsrange": (['[2024-01-01 10:00:00.5,2024-01-02)'], ['[2024-01-01 10:00:00.1234567,2024-01-02)']),
+        "timestamp(2)[]": (['{"2024-01-01 10:00:00.12","2024-01-01 10:00:00.5"}'], ['{"2024-01-01 10:00:00.125"}']),
+        "numeric(5,2)[]": (["{1.5,2.25}", "{}", "{NULL,1.500}"], ["{1.5,2.255}"]),
+        "money": (["$1.50", "1,234.5"], ["1.555"]),
+        '"char"': (["a"], ["abc"]),
+    }
+    with c.server() as (url, _):
+        for type, (kept, changed) in table.items():
+            c.psql(url, f"CREATE TABLE t (id int, v {type})")
+            rows = [*kept, *changed]
+            (c.folder / "a.csv").write_text("id,v\n" + "".join('{},"{}"\n'.format(i, v.replace('"', '""')) for i, v in enumerate(rows)))
+            summary, error = c.load("a.csv", into=url, wanted=3)
+            c.equal(f"{type}: loaded", len(kept), int(c.psql(url, "SELECT count(*) FROM t")))
+            c.equal(f"{type}: rejected", len(changed), summary["rows"]["rejected"])
+            c.has(error, "a.csv:", "column 'v': the table would ", "with --type v=text")
+            c.load("a.csv", "--restart", "--type", "v=text", into=url)
+            c.psql(url, "DROP TABLE t")
+
+
+@case
+def long_names_of_tables(c):
+    """PostgreSQL would cut off a long name, so that two tables are one: such a name is refused."""
+    (c.folder / "a.csv").write_text("id\n1\n")
+    with c.server() as (url, _):
+        for table in ("m" * 66, "public." + "m" * 66, "m" * 66 + ".t"):
+            _, _, error = c.run(*c.arguments("a.csv", "--create", into=url, table=table), wanted=2)
+            c.has(error, "has 66 bytes, and PostgreSQL cuts names off at 63")
+        c.run(*c.arguments("a.csv", "--create", into=url, table="public." + "m" * 63), wanted=0)
+
+
+@case
+def latin1_database(c):
+    """In a database that is not UTF-8, a character that it lacks costs one row; progress and rejects keep all characters."""
+    (c.folder / "ä€.csv").write_text("id,z\n1,ä\n2,€\n3,x\n4,5,€\n")
+    with c.server() as (url, _):
+        c.psql(url, "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+        into = url.removesuffix("postgres") + "latin"
+        summary, error = c.load("ä€.csv", "--create", "--rejects", "r.csv", into=into, wanted=3)
+        c.equal("rows", (2, 2), (summary["rows"]["loaded"], summary["rows"]["rejected"]))
+        c.equal("those of the table", "1|ä\n3|x", c.psql(into, "SET client_encoding = 'UTF8'; SELECT * FROM t ORDER BY id"))
+        c.has(error, "ä€.csv:3: ", "0xe2 0x82 0xac", "ä€.csv:5:")
+        c.has((c.folder / "r.csv").read_text(), "ä€.csv", "2,€", '"4,5,€"')
+        summary, _ = c.load("ä€.csv", into=into)
+        c.equal("loaded before", 1, summary["loaded_before"])
