@@ -41,20 +41,6 @@ struct About {
 constexpr const char* stopped_and_loaded =
     "stopped by a signal: what was read so far is loaded (a second signal does not wait for that)";
 
-/// The end of every help.
-inline std::string exit_codes(const About& about) {
-  std::string text =
-      "Exit codes:\n"
-      "  0  done\n"
-      "  1  failed: the last lines say why\n"
-      "  2  wrong usage, or an input or a store cannot be opened: nothing was begun\n";
-  if (about.records != nullptr) text += fmt::format("  3  done, but some {} were rejected\n", about.records);
-  text += fmt::format("  4  {}\n", about.stopped);
-  if (about.drains)
-    text += "  5  stopped by a signal, and what was read could not be loaded before the drain deadline\n";
-  return text;
-}
-
 /// Breaks a text into lines of at most `width` characters, at its blanks.
 inline std::string wrapped(std::string_view text, std::size_t width) {
   std::string out;
@@ -77,18 +63,44 @@ inline std::string wrapped(std::string_view text, std::size_t width) {
   return out;
 }
 
+/// The same for a description: later lines begin at column `indent`.
+inline std::string indented(std::string_view text, std::size_t width, std::size_t indent) {
+  std::string out;
+  for (const char c : wrapped(text, width - indent)) {
+    out += c;
+    if (c == '\n') out.append(indent, ' ');
+  }
+  return out;
+}
+
+constexpr std::size_t help_width = 80;
+
+/// The end of every help.
+inline std::string exit_codes(const About& about) {
+  std::string text = "Exit codes:\n";
+  const auto add = [&](int code, std::string_view meaning) {
+    constexpr std::size_t indent = 5;
+    text += fmt::format("  {}  {}\n", code, indented(meaning, help_width, indent));
+  };
+  add(0, "done");
+  add(exit_failed, "failed: the last lines say why");
+  add(exit_usage, "wrong usage, or an input or a store cannot be opened: nothing was begun");
+  if (about.records != nullptr) add(exit_rejects, fmt::format("done, but some {} were rejected", about.records));
+  add(exit_stopped, about.stopped);
+  if (about.drains) add(5, "stopped by a signal, and what was read could not be loaded before the drain deadline");
+  return text;
+}
+
 /// Help without the checks of the parser: "--workers N", with the default at the end of the description.
 class HelpFormatter : public CLI::Formatter {
  public:
-  static constexpr std::size_t width = 100;
-
   HelpFormatter() {
     column_width(column);
     label("SUBCOMMAND", "COMMAND");
   }
 
   std::string make_description(const CLI::App* app) const override {
-    return wrapped(app->get_description(), width) + "\n\n";
+    return wrapped(app->get_description(), help_width) + "\n\n";
   }
   std::string make_subcommand(const CLI::App* command) const override {
     // The first sentence: the command's own help has the others.
@@ -96,7 +108,7 @@ class HelpFormatter : public CLI::Formatter {
     std::string out;
     out.append(2, ' ').append(command->get_name());
     out.append(out.size() < column ? column - out.size() : 1, ' ');
-    return out + all.substr(0, all.find(". ")) + "\n";
+    return out + indented(std::string_view(all).substr(0, all.find(". ")), help_width, column) + "\n";
   }
   std::string make_option_opts(const CLI::Option* option) const override {
     std::string out;
@@ -109,7 +121,7 @@ class HelpFormatter : public CLI::Formatter {
   std::string make_option_desc(const CLI::Option* option) const override {
     std::string text = option->get_description();
     if (!option->get_default_str().empty()) text += " [" + option->get_default_str() + "]";
-    return wrapped(text, width - column);
+    return wrapped(text, help_width - column);
   }
 
  private:

@@ -47,7 +47,7 @@ def agrees(c, commands):
     for command in commands:
         text, _ = run(command, "--help")
         c.has(text, f"Usage: {program} {command} ", "Exit codes:\n  0  done\n")
-        c.equal(f"{command} --help: wide lines", [], [line for line in text.splitlines() if len(line) > 120])
+        c.equal(f"{command} --help: wide lines", [], [line for line in text.splitlines() if len(line) > 80])
         for names, value, description in options_of(text):
             what = f"{command} {names[0]}"
             c.holds(f"{what}: the kind of its value", re.fullmatch(VALUES, value) or not value, value)
