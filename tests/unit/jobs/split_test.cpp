@@ -175,7 +175,7 @@ TEST_CASE("a file is never in memory as a whole, neither when it is cut nor when
     std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
     for (std::uint64_t end = line; end <= size; end += line) file.seekp(static_cast<std::streamoff>(end - 1)).put('\n');
   }
-  const std::uint64_t before = most_memory();
+  [[maybe_unused]] const std::uint64_t before = most_memory();
   const auto units = split(path, {.unit_bytes = 4 * mib});
   std::vector<char> buffer(1 << 16);
   std::uint64_t read = 0;
@@ -185,7 +185,9 @@ TEST_CASE("a file is never in memory as a whole, neither when it is cut nor when
   }
   CHECK(read == size);
   CHECK(units.back().first_line > size / line - 5 * mib / line);
+#ifndef ETLPIPE_TEST_SANITIZED  // a sanitizer keeps memory that is freed
   CHECK(most_memory() - before < size / 4);
+#endif
 }
 
 TEST_CASE("an empty file has no unit, a record without an end belongs to the last one", "[jobs]") {

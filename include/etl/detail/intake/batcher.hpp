@@ -15,7 +15,6 @@
 #include <optional>
 #include <stop_token>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -34,12 +33,6 @@
 #include <etl/report.hpp>
 
 namespace etl::inline v0::detail {
-
-/// Error text for a source that acknowledges, in a run that counts items from the start of the source.
-inline constexpr std::string_view acknowledges_with_progress =
-    "a source that acknowledges (out.retain(keep, acknowledge)) cannot be run with checkpoints or a store, nor with "
-    "idempotency keys: the next run would count the messages that are left from 0, skip them as loaded, and give them "
-    "the keys of others; leave checkpoints and keys out, or replay the source by position (out.mark, out.resume_from)";
 
 /// Cuts the items of lanes into batches. Its one mutex is taken once per batch; a single record only touches its lane.
 /// Thread-safe, except for the calls that only a lane's producer may make.
@@ -82,14 +75,12 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     lane.start(partition, earlier);
     return lane;
   }
-  /// The source of this lane has reached its end: what it has pushed is to be loaded, although `finish_lane` may come
-  /// later.
+  /// The source of this lane has reached its end: what it has pushed is to be loaded, even if that comes later.
   void source_ended(OwnedLane& lane) noexcept {
     const Lock lock(mutex_);
     lane.ended = true;
   }
-  /// All sources have reached their ends. The drain deadline starts now (G9), even if other work comes before
-  /// `end_intake`.
+  /// All sources have reached their ends: the drain deadline starts now (G9), before `end_intake`.
   void begin_deadline() noexcept {
     const Lock lock(mutex_);
     start_deadline();

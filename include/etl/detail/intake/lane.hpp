@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -18,6 +19,12 @@
 namespace etl::inline v0::detail {
 
 struct Lane;
+
+/// Error text for a source that acknowledges, in a run that counts items from the start of the source.
+inline constexpr std::string_view acknowledges_with_progress =
+    "a source that acknowledges (out.retain(keep, acknowledge)) cannot be run with checkpoints or a store, nor with "
+    "idempotency keys: the next run would count the messages that are left from 0, skip them as loaded, and give them "
+    "the keys of others; leave checkpoints and keys out, or replay the source by position (out.mark, out.resume_from)";
 
 /// The rare part of a push, which takes the batcher's lock.
 class LaneHost {
