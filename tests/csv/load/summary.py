@@ -121,9 +121,8 @@ def small_words(c):
     c.has(error, f"there is no folder {c.folder / 'none'}: make it, or check the path")
 
 
-@case
-def progress(c):
-    """On a terminal a single file goes from 0 to 100% by its bytes."""
+def shown_on_terminal(c, stop=False):
+    """The exit code of a load of one file, and what it showed on a terminal. `stop`: it gets a SIGINT while it shows a rate."""
     c.files(1, 400_000)
     ours, terminal = os.openpty()
     process = c.program.start(*c.arguments("data/f000.csv", "--create"), stdout=subprocess.DEVNULL, stderr=terminal)
@@ -132,9 +131,19 @@ def progress(c):
     with contextlib.suppress(OSError):  # EIO: it has ended
         while more := os.read(ours, 4096):
             shown += more
+            if stop and b"rows/s" in shown:
+                process.send_signal(signal.SIGINT)
+                stop = False
     os.close(ours)
-    c.equal("exit code", 0, process.wait(60))
-    lines = [part.split("\x1b")[0] for part in shown.decode().split("\r")[1:]]
+    return process.wait(60), shown.decode()
+
+
+@case
+def progress(c):
+    """On a terminal a single file goes from 0 to 100% by its bytes."""
+    code, shown = shown_on_terminal(c)
+    c.equal("exit code", 0, code)
+    lines = [part.split("\x1b")[0] for part in shown.split("\r")[1:]]
     shares = [int(found[1]) for line in lines if (found := re.match(r"(\d+)% \(\d/1 files\)", line))]
     c.equal("shares grow", sorted(shares), shares)
     c.holds("some are within the file", any(0 < share < 99 for share in shares), lines)
@@ -144,20 +153,9 @@ def progress(c):
 @case
 def progress_of_a_stop(c):
     """A file that was stopped does not count as done in the last line of progress."""
-    c.files(1, 400_000)
-    ours, terminal = os.openpty()
-    process = c.program.start(*c.arguments("data/f000.csv", "--create"), stdout=subprocess.DEVNULL, stderr=terminal)
-    os.close(terminal)
-    shown = b""
-    with contextlib.suppress(OSError):  # EIO: it has ended
-        while more := os.read(ours, 4096):
-            shown += more
-            if process and b"rows/s" in shown:
-                process.send_signal(signal.SIGINT)
-                ended, process = process, None
-    os.close(ours)
-    c.equal("exit code", 4, ended.wait(60))
-    c.lacks(shown.decode(), "100%", "(1/1 files)")
+    code, shown = shown_on_terminal(c, stop=True)
+    c.equal("exit code", 4, code)
+    c.lacks(shown, "100%", "(1/1 files)")
 
 
 LONG = "a-file-with-a-rather-long-name-as-exports-of-other-programs-have-them-2024-11-29.csv"
