@@ -19,10 +19,12 @@
 
 #include <etl/delivery/replay.hpp>
 #include <etl/run.hpp>
+#include <etl/start.hpp>
 #include <etl/testing/memory_stores.hpp>
 #include <etl/testing/virtual_executor.hpp>
 
 #include "support/catch.hpp"
+#include "support/sync.hpp"
 
 using namespace std::chrono_literals;
 using etl::testing::MemoryCheckpoints;
@@ -241,6 +243,101 @@ TEST_CASE("G16: a partition's last batch waits for a save that has its end, not 
   options.delivery = {.checkpoints = store, .save_every = {}, .incremental = true};
   CHECK(etl::run(TwoParts{store.get(), &saved_ends}, options).ok());
   CHECK(saved_ends == std::vector<std::uint64_t>{7});
+}
+
+namespace {
+
+/// Partitions "a" and "b", whose ends are saved before their last batches are loaded.
+struct AB {
+  std::function<etl::Result<void>(const std::string&, etl::Emitter<int>&)> source;
+  std::string fingerprint() const { return "a and b"; }
+  std::vector<std::string> partitions() const { return {"a", "b"}; }
+  etl::Result<void> extract(const std::string& name, etl::Emitter<int>& out) const { return source(name, out); }
+  void load(std::span<const int>, const etl::IdempotencyKey&) const {}
+};
+
+/// Asks `before` about each save; the first one is that of the beginning.
+struct Asked final : etl::CheckpointStore {
+  MemoryCheckpoints kept;
+  std::function<etl::Result<void>(int)> before;
+  std::atomic<int> saves = 0;
+  etl::Result<std::optional<etl::Checkpoint>> find(const std::string& p) override { return kept.find(p); }
+  etl::Result<std::optional<etl::Checkpoint>> claim(const std::string& p, const std::string& run) override {
+    return kept.claim(p, run);
+  }
+  etl::Result<void> save(const std::string& p, const etl::Checkpoint& c) override {
+    if (auto may = before(++saves); !may) return may;
+    return kept.save(p, c);
+  }
+  etl::Result<void> reset(const std::string& p) override { return kept.reset(p); }
+};
+
+}  // namespace
+
+TEST_CASE("G4: a failure elsewhere ends the attempts to save where a partition ends") {
+  const test::Watchdog watchdog("a save that is tried again in an hour");
+  const auto store = std::make_shared<Asked>();
+  store->before = [](int save) -> etl::Result<void> {
+    if (save == 2) return etl::failure(etl::transient("server is away"));
+    return {};
+  };
+  test::Gate waits;
+  etl::Options options{.name = "numbers",
+                       .batch_size = 10,
+                       .workers = 1,
+                       .extractors = 2,
+                       .drain_deadline = etl::Options::never,
+                       .retry = {.initial_delay = 1h, .max_delay = 1h, .jitter = false},
+                       .on_retry = [&](const etl::FailedAttempt&) { waits.open(); },
+                       .delivery = {.checkpoints = store, .incremental = true}};
+  const auto report = etl::run(AB{[&](const std::string& name, etl::Emitter<int>& out) -> etl::Result<void> {
+                                 if (name == "a") return out.push(1), etl::Result<void>();
+                                 waits.wait();
+                                 return etl::failure(etl::fatal("the source is broken"));
+                               }},
+                               options);
+  CHECK(report.outcome == etl::Outcome::Failed);
+  CHECK(report.errors.at(0).text().find("the source is broken") != std::string::npos);
+}
+
+TEST_CASE("G9: the deadline that begins with the last partition's end is never a Cancelled") {
+  for (int i = 0; i < 200; ++i) {
+    std::latch both{2};
+    const auto report =
+        etl::run(AB{[&](const std::string& name, etl::Emitter<int>& out) -> etl::Result<void> {
+                   both.arrive_and_wait();  // so that both end at about the same time
+                   if (name == "a") out.push(1);
+                   return {};
+                 }},
+                 {.name = "numbers",
+                  .batch_size = 10,
+                  .workers = 1,
+                  .extractors = 2,
+                  .drain_deadline = 1us,
+                  .delivery = {.checkpoints = std::make_shared<MemoryCheckpoints>(), .incremental = true}});
+    CHECK((report.outcome == etl::Outcome::Completed || report.outcome == etl::Outcome::DrainTimeout));
+  }
+}
+
+TEST_CASE("G3: status names a save that a run waits for") {
+  const test::Watchdog watchdog("a save that status names");
+  test::Gate saves, go_on;
+  const auto store = std::make_shared<Asked>();
+  store->before = [&](int save) -> etl::Result<void> {
+    if (save == 2) saves.open(), go_on.wait();
+    return {};
+  };
+  const AB pipeline{[](const std::string&, etl::Emitter<int>& out) { return out.push(1), etl::Result<void>(); }};
+  etl::RunHandle run = etl::start(pipeline, {.name = "numbers",
+                                             .batch_size = 10,
+                                             .workers = 1,
+                                             .extractors = 1,
+                                             .delivery = {.checkpoints = store, .incremental = true}});
+  saves.wait();
+  const std::string waits_for = run.status().waiting_for;
+  go_on.open();
+  CHECK(waits_for.find("save") != std::string::npos);
+  CHECK(run.wait().ok());
 }
 
 TEST_CASE("G16: a call that load asks to repeat as a whole has the same key, and so do its halves") {

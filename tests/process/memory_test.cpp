@@ -355,6 +355,24 @@ TEST_CASE("memory: what a failed run has not loaded, the next one loads (G14)") 
 }
 
 namespace {
+struct KeyedParts : Parts {  // their ends are saved before their last batches are loaded
+  std::string fingerprint() const { return "the same data in every run, with a long name"; }
+  void load(std::span<const std::string> batch, const etl::IdempotencyKey&) const { Strings::load(batch); }
+};
+}  // namespace
+
+TEST_CASE("memory: runs that save where their partitions end (G4, G14)") {
+  sweep_runs<KeyedParts>("ends of partitions", with([](etl::Options& o) {
+                           o.name = "a pipeline with a name of some length";
+                           o.extractors = 2;
+                           o.drain_deadline = etl::Options::never;
+                           o.delivery = {.checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>(),
+                                         .restart = true,
+                                         .incremental = true};
+                         }));
+}
+
+namespace {
 struct Stored : Resumed {
   void load(std::span<const std::string> batch, etl::BatchContext& context,
             etl::testing::MemoryTransaction<std::string>& tx) const {
