@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -54,6 +55,9 @@ class ExecutorBackend {
   /// Waits for a notification, at most until `until`; may wake spuriously.
   virtual void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& signal, TimePoint until);
   virtual void notify(std::condition_variable& signal) noexcept;  ///< wakes all threads that wait for `signal`
+  /// A number for the random choices of one run, such as the jitter of its retries: another one in each call. A
+  /// simulated executor returns always the same, so that a run can be repeated.
+  [[nodiscard]] virtual std::uint64_t seed() const;
   /// How long a task without work may keep its thread and look for more, while work comes in quickly: waking a thread
   /// costs more than a small batch.
   [[nodiscard]] virtual std::chrono::nanoseconds linger() const noexcept { return {}; }

@@ -135,7 +135,9 @@ struct BatchHandler : std::function<void(const SettledBatch&)> {
 struct ErrorPolicy {
   /// The number of items that may be rejected; one more fails the run.
   std::optional<std::uint64_t> max_rejects{};
-  /// The share of extracted items that may be rejected, 0 to 1. Checked from item 1000 on and at the end.
+  /// The share of extracted items that may be rejected, 0 to 1. Checked from item 1000 on, and at the end also for
+  /// fewer items. A run that was stopped, or goes on from an earlier run, may have as many rejects as 1000 items may
+  /// have.
   std::optional<double> max_reject_ratio{};
   Unclassified unclassified = Unclassified::Fatal;  ///< exceptions that are not an `etl::Exception`
   /// What is rejected when `load` refuses a batch. Bisect needs a sink that is transactional, or that has stored
@@ -145,9 +147,10 @@ struct ErrorPolicy {
   /// durable; if the letter cannot be written, the run fails. A run with a `TransactionalStore` writes letters there,
   /// with the rows.
   std::shared_ptr<DeadLetterStore> dead_letters{};
-  /// Called once for every rejected item, one call at a time. An item rejected by `transform` is reported before
-  /// anything of its batch is loaded. An item rejected by `load` is reported when its batch is loaded (with a store:
-  /// committed), because a repeated transaction may still load the item. An exception from this function fails the run.
+  /// Called once for every rejected item, one call at a time in each run. It must not wait for other batches, as a push
+  /// into its own full bucket does; `try_push` does not. An item rejected by `transform` is reported before anything of
+  /// its batch is loaded. An item rejected by `load` is reported when its batch is loaded (with a store: committed),
+  /// because a repeated transaction may still load the item. An exception from this function fails the run.
   RejectHandler on_reject{};
 };
 
@@ -224,7 +227,8 @@ struct Options {
   /// repeated.
   RetryPolicy retry{};
   /// Called after every failed attempt that is followed by another: to load, to write dead letters, to read or save
-  /// progress. It is called on the thread that will wait, one call at a time. An exception from it fails the run.
+  /// progress. It is called on the thread that will wait, one call at a time in each run. It must not wait for other
+  /// batches. An exception from it fails the run.
   RetryHandler on_retry{};
   /// Also repeat a `load` that cannot say whether it has committed (`Errc::OutcomeUnknown`). By default such a load is
   /// repeated only with a `TransactionalStore` or an `IdempotencyKey`, where this does no harm.
@@ -246,8 +250,10 @@ struct Options {
   /// Where workers run. If empty, the run makes a pool of `workers` threads.
   Executor executor{};
   /// Called for every batch that a worker has taken, when it is settled: loaded, filtered, rejected, skipped or given
-  /// up. For metrics. It is called on the worker's thread, one call at a time; the worker waits for it. An exception
-  /// from it fails the run. Batches that are dropped from the queue after a failure are only counted in the report.
+  /// up. For metrics. It is called on the worker's thread, one call at a time in each run. The worker waits for it, so
+  /// it must not wait for other batches, as a push into its own full bucket does; `try_push` does not. An exception
+  /// from it fails the run. Batches that a failure or an abandon drops, from the queue or while they wait for their
+  /// turn to load, are only counted in the report.
   BatchHandler on_batch{};
   ProgressOptions progress{};  ///< how progress is shown
 

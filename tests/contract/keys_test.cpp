@@ -411,6 +411,7 @@ struct Service {
   std::set<std::string> keys{};
   std::multiset<std::string> loaded{};
   bool refuses = false;
+  std::set<std::string> loses_answers{};  // to calls with one of these
 };
 struct Orders {
   Service* service = nullptr;
@@ -425,13 +426,19 @@ struct Orders {
   }
   std::string describe(const std::string& order) const { return order; }
   std::string restore(std::string_view payload) const { return std::string(payload); }
-  void load(std::span<const std::string> batch, etl::BatchContext& context, const etl::IdempotencyKey& key) {
-    if (!service->keys.insert(key.text()).second) return;
-    for (std::size_t i = 0; i < batch.size(); ++i)
-      if (service->refuses)
+  etl::Result<void> load(std::span<const std::string> batch, etl::BatchContext& context,
+                         const etl::IdempotencyKey& key) {
+    const bool is_new = service->keys.insert(key.text()).second;
+    bool answers = true;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      if (is_new && service->refuses)
         context.reject(i, "closed today");
-      else
+      else if (is_new)
         service->loaded.insert(batch[i]);
+      answers = answers && !service->loses_answers.contains(batch[i]);
+    }
+    if (answers) return {};
+    return etl::failure(etl::Error{.code = etl::Errc::OutcomeUnknown, .context = "connection lost"});
   }
 };
 
@@ -475,4 +482,24 @@ TEST_CASE("G16: a replay that was cut off is repeated with the same keys") {
   REQUIRE(letters->write(kept));  // as if the process had died before it forgot them
   REQUIRE(etl::replay(orders, *letters, options).ok());
   CHECK(service.loaded == std::multiset<std::string>{"a", "b"});
+}
+
+TEST_CASE("G16: a replay that has failed is repeated with the same keys, also if there are more letters then") {
+  Service service;
+  const auto letters = std::make_shared<MemoryDeadLetters>();
+  etl::Options options{.name = "orders", .batch_size = 2, .workers = 1};
+  options.errors.max_rejects = 10;
+  options.errors.dead_letters = letters;
+  options.retry.initial_delay = 1us;
+  const auto reject = [&](std::vector<std::string> orders) {
+    const Orders bad{.service = &service, .orders = std::move(orders), .all_bad = true};
+    REQUIRE(etl::run(Orders(bad), options).outcome == etl::Outcome::CompletedWithRejects);
+  };
+  reject({"a", "b", "c"});
+  service.loses_answers = {"b"};
+  REQUIRE(etl::replay(Orders{.service = &service}, *letters, options).outcome == etl::Outcome::Failed);
+  reject({"a", "b", "c", "d"});  // "a" once more, and "d"
+  service.loses_answers.clear();
+  REQUIRE(etl::replay(Orders{.service = &service}, *letters, options).outcome == etl::Outcome::Completed);
+  CHECK(service.loaded == std::multiset<std::string>{"a", "b", "c", "d"});
 }

@@ -8,6 +8,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -402,6 +403,29 @@ TEST_CASE("G4: an exception from on_batch fails the run, and its batch stays loa
   CHECK(r.outcome == etl::Outcome::Failed);
   CHECK(r.items.loaded >= 16);
   CHECK(r.errors.front().error.message().find("on_batch has failed: the metrics are full") != std::string::npos);
+}
+
+TEST_CASE("G10: on_batch may ask for the end of the run, also while other batches wait for their turn to load") {
+  struct Endless {
+    std::atomic<int>* at_work;
+    void extract(etl::Emitter<int>& out) const {
+      while (out.push(1)) {}
+    }
+    int transform(const int& n) const { return ++*at_work, n; }
+    void load(std::span<const int>) {  // not const: one call at a time
+      while (*at_work < 4) std::this_thread::yield();
+    }
+  };
+  const test::Watchdog watchdog("an abandon in on_batch");
+  for (int i = 0; i < 20; ++i) {
+    std::atomic<int> at_work = 0;
+    etl::StopSource stop;
+    etl::Options o{.batch_size = 1, .workers = 4, .inline_batches = etl::Inline::Never};
+    o.on_batch = [&](const etl::SettledBatch&) { stop.request_abandon(); };
+    const auto report = etl::run(Endless{&at_work}, o, stop.stop_token());
+    CHECK(report.outcome == etl::Outcome::Cancelled);
+    CHECK(report.items.balanced());
+  }
 }
 
 TEST_CASE("G1: a failure outranks a stop, a stop outranks rejects") {

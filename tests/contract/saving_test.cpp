@@ -191,6 +191,41 @@ TEST_CASE("G7: what an earlier run has settled does not dilute the reject ratio,
   CHECK(transformed == 1600 - report.items.skipped);
 }
 
+TEST_CASE(
+    "G7 G10: the ratio of rejects of a small part of a source, after a stop or when a run goes on, fails nothing") {
+  struct Choosy : Numbers {
+    std::uint64_t bad, stop_at;
+    etl::StopSource* stop;
+    void extract(etl::Emitter<std::uint64_t>& out) const {
+      const auto from = out.resume_from() ? out.resume_from()->number().value() : 0;
+      for (std::uint64_t i = from; i < count; ++i) {
+        if (i == stop_at) stop->request_drain();
+        if (!out.push(i)) return;
+        out.mark(etl::Position(i + 1));
+      }
+    }
+    etl::Result<std::uint64_t> transform(const std::uint64_t& n) const {
+      if (n >= bad && n < bad + 2) return etl::failure(etl::rejected("bad"));
+      return n;
+    }
+  };
+  etl::Options options{.name = "numbers", .mode = etl::Mode::Fused, .batch_size = 5};
+  options.errors.max_reject_ratio = 0.01;
+  options.delivery.checkpoints = std::make_shared<MemoryCheckpoints>();
+  etl::StopSource stop;
+  const auto stopped = etl::run(Choosy{{2000}, 7, 20, &stop}, options, stop.stop_token());
+  CHECK(stopped.outcome == etl::Outcome::Cancelled);
+  CHECK(stopped.items.rejected == 2);
+  REQUIRE(etl::run(Choosy{{1960}, UINT64_MAX, UINT64_MAX, &stop}, options).ok());
+
+  options.delivery.incremental = true;
+  const auto rest = etl::run(Choosy{{2000}, 1990, UINT64_MAX, &stop}, options);
+  CHECK(rest.outcome == etl::Outcome::CompletedWithRejects);
+  CHECK(rest.items.extracted == 40);
+  CHECK(etl::run(Choosy{{100}, 7, UINT64_MAX, &stop}, {.errors = {.max_reject_ratio = 0.01}}).outcome ==
+        etl::Outcome::Failed);
+}
+
 TEST_CASE("G16: what was loaded is saved while the source waits, in fused mode without any time-out too") {
   struct Waiting : Numbers {
     MemoryCheckpoints* store;
@@ -211,4 +246,73 @@ TEST_CASE("G16: what was loaded is saved while the source waits, in fused mode w
   options.delivery = {.checkpoints = store, .save_every = 10ms};
   CHECK(etl::run(Waiting{{10}, store.get(), &saved}, options).ok());
   CHECK(saved == 10);
+}
+
+namespace {
+
+/// Stores what it is given, but loses the answer to the save that says "finished", and cannot be reached afterwards.
+struct FailsOver {
+  bool loses_answer = true, down = false;
+  template <class Store>
+  etl::Result<void> save(Store& store, const std::string& p, const etl::Checkpoint& c) {
+    if (down) return etl::failure(etl::transient("cannot connect to the server"));
+    auto saved = store.save(p, c);
+    if (!loses_answer || !c.finished) return saved;
+    down = true;
+    return etl::failure(etl::transient("the connection was lost during COMMIT"));
+  }
+};
+struct CheckpointsOver final : etl::CheckpointStore {
+  MemoryCheckpoints kept;
+  FailsOver server;
+  etl::Result<std::optional<etl::Checkpoint>> find(const std::string& p) override { return kept.find(p); }
+  etl::Result<std::optional<etl::Checkpoint>> claim(const std::string& p, const std::string& run) override {
+    return kept.claim(p, run);
+  }
+  etl::Result<void> save(const std::string& p, const etl::Checkpoint& c) override { return server.save(kept, p, c); }
+  etl::Result<void> reset(const std::string& p) override { return kept.reset(p); }
+};
+struct StoreOver final : etl::TransactionalStore<MemoryTransaction<std::uint64_t>> {
+  MemoryStore<std::uint64_t> kept;
+  FailsOver server;
+  etl::Result<std::unique_ptr<etl::StoreSession<MemoryTransaction<std::uint64_t>>>> connect() override {
+    return kept.connect();
+  }
+  etl::Result<std::optional<etl::Checkpoint>> find(const std::string& p) override { return kept.find(p); }
+  etl::Result<std::optional<etl::Checkpoint>> claim(const std::string& p, const std::string& run) override {
+    return kept.claim(p, run);
+  }
+  etl::Result<void> save(const std::string& p, const etl::Checkpoint& c) override { return server.save(kept, p, c); }
+  etl::Result<void> reset(const std::string& p) override { return kept.reset(p); }
+};
+struct IntoStore : Numbers {
+  void load(std::span<const std::uint64_t> batch, MemoryTransaction<std::uint64_t>& tx) const { tx.write(batch); }
+};
+
+}  // namespace
+
+TEST_CASE("G14: a run that failed is not finished, although nobody knows whether its last save was stored") {
+  const auto clock = std::make_shared<VirtualExecutor>(1);
+  etl::Options options{.name = "numbers", .batch_size = 10, .executor = etl::Executor(clock)};
+  const auto told = [](const etl::RunReport& report) {
+    return report.ok() && report.errors.at(0).text().find("perhaps not that the run is finished") != std::string::npos;
+  };
+
+  StoreOver store;
+  CHECK(told(etl::run(etl::with_store(IntoStore{{30}}, store), options)));
+
+  const auto checkpoints = std::make_shared<CheckpointsOver>();
+  options.delivery.checkpoints = checkpoints;
+  CHECK(told(etl::run(Numbers{30}, options)));
+
+  // Incremental runs go on after a finished one.
+  checkpoints->server = {};
+  options.name = "others";
+  options.delivery.incremental = true;
+  CHECK_FALSE(etl::run(Numbers{30}, options).ok());
+  checkpoints->server = {.loses_answer = false};
+  const auto report = etl::run(Numbers{30}, options);
+  CAPTURE(report.text());
+  CHECK(report.ok());
+  CHECK(report.items.loaded == 0);
 }

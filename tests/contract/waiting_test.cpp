@@ -238,7 +238,7 @@ TEST_CASE("G16: what is loaded is saved within save_every, whatever the source d
       CHECK(report.ok());
       CHECK(saved_before == 1);
       CHECK(watermark == 10);
-      CHECK(checkpoints->saves() == 3);  // at the beginning, meanwhile, and at the end
+      CHECK(checkpoints->saves() == 4);  // at the beginning, meanwhile, at the end, and that it is finished
     }
 }
 
@@ -247,7 +247,7 @@ TEST_CASE("save_every = never saves at the beginning and at the end only") {
   const auto checkpoints = std::make_shared<MemoryCheckpoints>();
   t.options.delivery = {.checkpoints = checkpoints, .save_every = etl::Options::never};
   CHECK(etl::run(Numbers{.count = 100}, t.options).ok());
-  CHECK(checkpoints->saves() == 2);
+  CHECK(checkpoints->saves() == 3);  // at the end, all that is settled, and then that the run is finished
 }
 
 TEST_CASE("G9: the deadline that passes while a fused source dawdles is a DrainTimeout") {
@@ -326,6 +326,41 @@ TEST_CASE("G9 G10: the last save waits no longer than the deadline, nor beyond a
     CHECK(t.passed() < 1min);
     CHECK(asked >= 4);
     CHECK(asked < 10);
+  }
+}
+
+TEST_CASE("G9 G10: a stop or the deadline that ends the attempts to write dead letters is no failure") {
+  struct Away final : etl::DeadLetterStore {
+    std::function<void()> asked;
+    etl::Result<void> write(std::span<const etl::DeadLetter>) override {
+      asked();
+      return etl::failure(etl::transient("server is away"));
+    }
+    etl::Result<void> list(const std::string&, const std::function<bool(const etl::DeadLetter&)>&) override {
+      return {};
+    }
+    etl::Result<std::size_t> purge(std::span<const std::string>) override { return std::size_t{0}; }
+  };
+  struct Bad : Numbers {
+    std::string serialize(const int& n) const { return std::to_string(n); }
+    etl::Result<int> transform(const int&) const { return etl::failure(etl::rejected("is bad")); }
+  };
+  for (const bool abandons : {false, true}) {
+    CAPTURE(abandons);
+    Timed t;
+    t.options.drain_deadline = abandons ? 1h : 30s;
+    t.options.retry = {.max_attempts = 1000, .initial_delay = 7s, .max_delay = 7s, .jitter = false};
+    const auto letters = std::make_shared<Away>();
+    etl::StopSource stop;
+    int asked = 0;
+    letters->asked = [&] {
+      if (++asked == 4 && abandons) stop.request_abandon();
+    };
+    t.options.errors = {.max_rejects = 10, .dead_letters = letters};
+    const auto report = etl::run(Bad{}, t.options, stop.stop_token());
+    CHECK(report.outcome == (abandons ? etl::Outcome::Cancelled : etl::Outcome::DrainTimeout));
+    CHECK(report.items.abandoned == 2);
+    CHECK(t.passed() < 1min);
   }
 }
 
@@ -410,6 +445,74 @@ struct Starved final : etl::ExecutorBackend {
 };
 
 }  // namespace
+
+TEST_CASE(
+    "G5: of the errors with which results are to be loaded again, the longest wait and an error that stays count") {
+  for (const bool stays : {false, true}) {
+    CAPTURE(stays);
+    Timed t;
+    t.options.batch_size = 3;
+    t.options.retry = {.initial_delay = 1ms, .jitter = false};
+    int calls = 0;
+    const auto report =
+        etl::run(Numbers{.count = 3,
+                         .sink = [&](std::span<const int>, etl::BatchContext& context) -> etl::Result<void> {
+                           if (++calls > 1) return {};
+                           etl::Error busy = stays ? etl::fatal("the disk is broken") : etl::transient("too many");
+                           busy.retry_after = 10s;
+                           context.retry(1, etl::transient("conflict"));
+                           context.retry(2, busy);
+                           return {};
+                         }},
+                 t.options);
+    CHECK(report.outcome == (stays ? etl::Outcome::Failed : etl::Outcome::Completed));
+    CHECK(calls == (stays ? 1 : 2));
+    CHECK((t.passed() >= 10s) == !stays);
+  }
+}
+
+TEST_CASE("G5: max_elapsed counts from the first attempt of the call that fails, not of its batch") {
+  struct Many : Numbers {
+    void transform(const int& n, etl::Out<int>& out) const {
+      for (int i = 0; i < 5; ++i) out.push(n);
+    }
+  };
+  Timed t;
+  t.options.retry = {.initial_delay = 10ms, .max_elapsed = 300ms, .jitter = false};
+  std::vector<std::chrono::nanoseconds> elapsed;
+  t.options.on_retry = [&](const etl::FailedAttempt& failed) { elapsed.push_back(failed.elapsed); };
+  int calls = 0;
+  const auto report = etl::run(Many{{.count = 1,
+                                     .sink = [&](std::span<const int>, etl::BatchContext&) -> etl::Result<void> {
+                                       t.clock->advance(100ms);
+                                       if (++calls == 5) return etl::failure(etl::transient("busy"));
+                                       return {};
+                                     }}},
+                               t.options);
+  CHECK(report.outcome == etl::Outcome::Completed);
+  CHECK(calls == 6);
+  REQUIRE(elapsed.size() == 1);
+  CHECK(elapsed[0] < 200ms);
+}
+
+TEST_CASE("G5: the jitter of two runs differs, and is the same in a simulated run that is repeated") {
+  const auto delay = [](etl::Executor executor) {
+    std::optional<std::chrono::nanoseconds> first;
+    etl::Options options{
+        .batch_size = 1, .workers = 1, .retry = {.initial_delay = 1ms}, .executor = std::move(executor)};
+    options.on_retry = [&](const etl::FailedAttempt& failed) { first = failed.delay; };
+    static_cast<void>(etl::run(Numbers{.count = 1,
+                                       .sink = [&](std::span<const int>, etl::BatchContext&) -> etl::Result<void> {
+                                         if (!first) return etl::failure(etl::transient("busy"));
+                                         return {};
+                                       }},
+                               options));
+    return first.value();
+  };
+  CHECK(delay({}) != delay({}));
+  CHECK(delay(etl::Executor(std::make_shared<VirtualExecutor>(1))) ==
+        delay(etl::Executor(std::make_shared<VirtualExecutor>(1))));
+}
 
 TEST_CASE("G9: on an executor that runs nothing the deadline reaches a load that waits on the run's own thread") {
   for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused})

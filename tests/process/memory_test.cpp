@@ -372,6 +372,23 @@ TEST_CASE("memory: runs that save where their partitions end (G4, G14)") {
                          }));
 }
 
+TEST_CASE("memory: a run that resumes ends Failed or Completed (G4)") {
+  const etl::Options options = with([](etl::Options& o) {
+    o.name = "a pipeline with a name of some length";
+    o.delivery = {.checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>(), .incremental = true};
+  });
+  Seen seen;
+  KeyedParts pipeline{{{&seen}}};
+  REQUIRE(etl::run(pipeline, options).ok());
+  sweep("resumed", [&](long n, long count) {
+    const Failing failing(n, count);
+    const etl::RunReport report = etl::run(pipeline, options);
+    Failing::disarm();
+    check_report(report);
+    return failing.happened();
+  });
+}
+
 namespace {
 struct Stored : Resumed {
   void load(std::span<const std::string> batch, etl::BatchContext& context,

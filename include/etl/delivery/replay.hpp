@@ -129,9 +129,10 @@ template <class E, class P>
 /// The letters of a pipeline, all of which can be replayed.
 [[nodiscard]] Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterStore& store, const std::string& pipeline);
 
-/// Tells a replay of these letters from one of others, and from a later attempt at those that were rejected again:
-/// their idempotency keys differ. A replay that is repeated because it was cut off has the same keys.
-[[nodiscard]] std::string id_of(const std::vector<DeadLetter>& letters);
+/// Names what a replay loads for a letter. The key of the load is made from it, so a replay that is repeated, because
+/// it was cut off or has failed, has the same keys, whatever other letters there are. A letter that was rejected again
+/// has another name.
+[[nodiscard]] std::string item_id(const DeadLetter& letter);
 
 /// A replay is a run of its own, in which every letter may be rejected once more.
 [[nodiscard]] Options replay_options(const Options& options, std::size_t letters);
@@ -161,7 +162,8 @@ struct ReplayTraits {
 /// error names the letter's id. The replay uses the letters of `Options::name`; without a name it is refused
 /// (`Errc::InvalidOptions`). With `delivery.dry_run` the items are transformed and reported, and nothing is loaded,
 /// deleted or written. All letters are held in memory. At least once: after a crash between a load and the end of the
-/// replay, letters of loaded items are still there.
+/// replay, letters of loaded items are still there. If the pipeline loads with an `IdempotencyKey`, each letter is
+/// loaded by itself, with the same key in each replay until it is rejected again.
 template <class P>
 [[nodiscard]] RunReport replay(P&& pipeline, DeadLetterStore& letters, const Options& options = {},
                                StopToken stop = {}) {
@@ -182,8 +184,9 @@ template <class P>
       return detail::extract_letters<E>(std::as_const(pipeline), *found, out);
     };
     detail::TypedPipeline<Plain> calls(pipeline);
-    RunReport report = detail::run_pipeline(calls, own, detail::Environment(own), std::move(stop), nullptr,
-                                            {.extract = source, .id = detail::id_of(*found)});
+    RunReport report = detail::run_pipeline(
+        calls, own, detail::Environment(own), std::move(stop), nullptr,
+        {.extract = source, .item_id = [&](std::uint64_t seq) { return detail::item_id((*found)[seq]); }});
     return detail::after_replay(std::move(report), options, *replayed, letters);
   });
 }

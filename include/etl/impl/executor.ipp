@@ -4,8 +4,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
+#include <random>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -76,6 +78,7 @@ ETLPIPE_COMPILED void ExecutorBackend::wait(std::unique_lock<std::mutex>& lock, 
   signal.wait_until(lock, until);
 }
 ETLPIPE_COMPILED void ExecutorBackend::notify(std::condition_variable& signal) noexcept { signal.notify_all(); }
+ETLPIPE_COMPILED std::uint64_t ExecutorBackend::seed() const { return std::random_device{}(); }
 
 ETLPIPE_COMPILED Executor Executor::pool(std::size_t threads) {
   return Executor(std::make_shared<detail::PoolBackend>(threads));

@@ -113,10 +113,8 @@ ETLPIPE_COMPILED Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterSto
   return found;
 }
 
-ETLPIPE_COMPILED std::string id_of(const std::vector<DeadLetter>& letters) {
-  KeyHash hash;
-  for (const DeadLetter& letter : letters) hash.add(letter.id).add(std::uint64_t{letter.attempts});
-  return hash.key().text();
+ETLPIPE_COMPILED std::string item_id(const DeadLetter& letter) {
+  return letter.id + ' ' + std::to_string(letter.attempts);
 }
 
 ETLPIPE_COMPILED Options replay_options(const Options& options, std::size_t letters) {

@@ -43,6 +43,7 @@ class VirtualExecutor final : public ExecutorBackend {
     if (!moved) throw std::logic_error("virtual executor: deadlock, a wait that nothing can end");
   }
   void notify(std::condition_variable&) noexcept override {}
+  [[nodiscard]] std::uint64_t seed() const override { return 0; }
   /// Zero: after each batch the seed picks the next task.
   [[nodiscard]] std::chrono::nanoseconds slice() const noexcept override { return {}; }
 

@@ -464,6 +464,8 @@ class Play {
       if (!c_.keeps_progress()) over_ = false;
       return;
     }
+    if (run.finished && !report.ok() && !c_.incremental)
+      world_.complain("G14 finished: stored as finished, and the run has failed");
     judge_outcome(report);
     judge_hooks(report);
     if (report.ok()) judge_success(report);

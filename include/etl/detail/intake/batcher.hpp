@@ -461,8 +461,9 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
       Base::outside(lock, [&] { buffers.reset(); });
     }
     if (tally_.failed || tally_.rejects == 0) return std::move(tally_);
+    const bool part = tally_.cancelled || abandoned_ || ended_items_ + tally_.ledger.items.skipped > 0;
     auto error = guarded([&]() -> std::optional<Error> {
-      const auto problem = tally_.ratio_problem(options_.errors);
+      const auto problem = tally_.ratio_problem(options_.errors, part);
       if (!problem) return std::nullopt;
       return Error{.code = Errc::RejectBudget, .context = "reject budget exceeded (" + *problem + ")"};
     });

@@ -70,19 +70,25 @@ struct Tally {
     if (errors.size() > RunReport::max_errors) errors.pop_back();
   }
 
+  /// So many items make a ratio that says something.
+  static constexpr std::uint64_t enough = 1000;
+
   /// Draws one item from the reject budget (G7). If that exceeds the budget, returns the reason.
   [[nodiscard]] std::optional<std::string> draw_reject(const ErrorPolicy& policy) {
     const std::uint64_t most = policy.max_rejects.value_or(policy.max_reject_ratio ? UINT64_MAX : 0);
     if (++rejects > most) return fmt::format("{} rejected, {} allowed by errors.max_rejects", rejects, most);
-    if (ledger.items.extracted - ledger.items.skipped < 1000)
+    if (ledger.items.extracted - ledger.items.skipped < enough)
       return std::nullopt;  // a ratio of so few items says little; the end of the run checks it
-    return ratio_problem(policy);
+    return ratio_problem(policy, false);
   }
-  [[nodiscard]] std::optional<std::string> ratio_problem(const ErrorPolicy& policy) const {
+  /// `part`: the run was stopped, or has gone on from an earlier run. If the part is small, its ratio says little about
+  /// the whole, so it may have as many rejects as a large one.
+  [[nodiscard]] std::optional<std::string> ratio_problem(const ErrorPolicy& policy, bool part) const {
     if (!policy.max_reject_ratio) return std::nullopt;
     // Items that an earlier run settled say nothing about the data of this run.
-    const std::uint64_t extracted = std::max<std::uint64_t>(1, ledger.items.extracted - ledger.items.skipped);
-    if (static_cast<double>(rejects) <= *policy.max_reject_ratio * static_cast<double>(extracted)) return std::nullopt;
+    const std::uint64_t extracted = ledger.items.extracted - ledger.items.skipped;
+    const auto base = static_cast<double>(std::max<std::uint64_t>(part ? enough : 1, extracted));
+    if (static_cast<double>(rejects) <= *policy.max_reject_ratio * base) return std::nullopt;
     return fmt::format("{} of {} items rejected, a share of {} allowed by errors.max_reject_ratio", rejects, extracted,
                        *policy.max_reject_ratio);
   }

@@ -228,7 +228,7 @@ class Loading {
     std::uint32_t begun = 0;  // number of results given to a call
     const bool loaded = each_call(results, [&](const Part& part) {
       begun = part.first + part.size;
-      if (!load_part(worker, work, part, now)) return false;
+      if (!load_part(worker, work, part, part.first == 0 ? now : waiter_.now())) return false;
       return rejecter_.settle_load(work);
     });
     if (!loaded && begun < results.size) work.abandon_from(begun);
@@ -242,10 +242,10 @@ class Loading {
     if (!options_.errors.dead_letters || (work.rejections.empty() && work.load_rejections.empty())) return true;
     auto kept = retry_told(
         options_.retry, [&]() -> Result<void> { return options_.errors.dead_letters->write(letters_of(work)); },
-        waiter_, work.batch->number, &retries_, place_of(work, Stage::DeadLetter));
+        waiter_, &retries_, place_of(work, Stage::DeadLetter));
     if (kept) return true;
     kept.error().context = "dead letters cannot be written: " + kept.error().context;
-    batcher_->fail(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));
+    batcher_->fail_unless_ending(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));
     return false;
   }
 
@@ -263,8 +263,7 @@ class Loading {
         return transact(session, worker, work, results, part, careful, in_doubt, reported);
       });
     };
-    Result<void> done =
-        retry_told(options_.retry, attempt, waiter_, work.batch->number, &retries_, place_of(work, Stage::Load));
+    Result<void> done = retry_told(options_.retry, attempt, waiter_, &retries_, place_of(work, Stage::Load));
     if (done) {  // the transaction is committed, whatever fails from here on
       auto error = guarded([&]() -> std::optional<Error> {
         progress_->committed(part, now);
@@ -334,7 +333,7 @@ class Loading {
     error = guarded([&] { return calls_.load(worker, part.data, part.size, context, nullptr, &session); });
     if (!error && !context.has_marks()) return true;
     if (!error && context.retries().empty()) return reject(work, part, context.rejects()), true;
-    if (!error) return error = std::move(context.retries().front().second), false;  // the whole transaction is repeated
+    if (!error) return error = why_again(context.retries()), false;  // the whole transaction is repeated
     if (!rejecter_.is_rejection(*error)) return false;
     if (!careful) return again = true, false;
     if (auto undone = session.rollback_to_savepoint(); !undone) return error = std::move(undone.error()), false;
@@ -376,7 +375,7 @@ class Loading {
                                 std::optional<Error> error, Again& again, TimePoint now, bool in_doubt) {
     Part current = part;
     std::optional<Retries::Operation> told(std::in_place, retries_, place_of(work, Stage::Load), now);
-    for (Backoff backoff(options_.retry, now, work.batch->number);;) {
+    for (Backoff backoff(options_.retry, now, retries_.seed_of(work.batch->number));;) {
       if (error && rejecter_.is_rejection(*error)) {
         told.reset();  // each half is an operation with its own attempts
         return isolate(worker, work, current, *error, in_doubt);
@@ -384,7 +383,7 @@ class Loading {
       if (!error) {
         reject(work, current, context->rejects());
         if (context->retries().empty()) return true;
-        error = std::move(first_of(context->retries()));
+        error = why_again(context->retries());
         auto failed = guarded([&]() -> std::optional<Error> {  // copying a user's type may throw
           current = again.take(current, context->retries());
           return std::nullopt;
@@ -437,8 +436,17 @@ class Loading {
     set_all(work, back, in_doubt ? Fate::InDoubt : Fate::Abandoned);
     return false;
   }
-  [[nodiscard]] static Error& first_of(BatchContext::Marked& marked) {
-    return std::ranges::min_element(marked, {}, &std::pair<std::size_t, Error>::first)->second;
+  /// Why results are to be loaded again: the first error that no repeat mends, if there is one; else the first error,
+  /// with the longest time that one of them asks to wait.
+  [[nodiscard]] static Error why_again(BatchContext::Marked& marked) {
+    const auto rank = [](const auto& one) {
+      return std::pair(one.second.error_class == ErrorClass::Transient, one.first);
+    };
+    std::chrono::nanoseconds longest{};
+    for (const auto& [index, error] : marked) longest = std::max(longest, error.retry_after);
+    Error error = std::move(std::ranges::min_element(marked, {}, rank)->second);
+    error.retry_after = longest;
+    return error;
   }
   /// Applies the rate limit and the circuit breaker, if the user has set them.
   template <class F>
@@ -469,7 +477,10 @@ class Loading {
     KeyHash hash;
     if (progress_ != nullptr)
       hash.add(progress_->pipeline()).add(progress_->fingerprint()).add(progress_->partition_id(work.batch->partition));
-    hash.add(work.batch->first_seq).add(std::uint64_t{work.batch->size()});
+    if (progress_ != nullptr && progress_->names_items())
+      hash.add(progress_->item_id(work.batch->first_seq));
+    else
+      hash.add(work.batch->first_seq).add(std::uint64_t{work.batch->size()});
     work.add_counts(hash);
     // The numbers of results in a row are named by the first: so the results of a whole call have one name, whatever
     // attempt it is.

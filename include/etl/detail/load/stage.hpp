@@ -65,6 +65,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     progress_ = progress;
     if (progress != nullptr) progress->tell(retries_);
     rejecter_.attach(batcher);
+    retries_.attach(executor);
     loading_.attach(batcher, std::move(executor), progress, std::move(run));
   }
 
@@ -89,7 +90,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   void abandon_parked() noexcept override {
     for (Work* work = gate_.shut(); work != nullptr;) {
       Work* next = work->next;
-      finish_abandoned(*work);
+      finish_abandoned(*work, Told::No);
       give_back(work);
       work = next;
     }
@@ -341,6 +342,10 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     return true;
   }
 
+  /// Whether `on_batch` is told of a batch. It is not where the batch is abandoned on a thread that asked for the end
+  /// of the run, and may hold the locks that `on_batch` needs.
+  enum class Told : bool { No, Yes };
+
   void finish(Slot& slot, Work& work, bool ready) noexcept {
     if (ready && work.batch->skipped) return settle(work);
     if (!ready || batcher_->dead()) return finish_abandoned(work);
@@ -352,12 +357,12 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     slot.at = end;
     settle(work, end - work.began);
   }
-  void finish_abandoned(Work& work) noexcept {
+  void finish_abandoned(Work& work, Told told = Told::Yes) noexcept {
     work.lose();
     if (options_->errors.dead_letters || progress_ != nullptr) work.lose_rejections();
-    settle(work);
+    settle(work, {}, told);
   }
-  void settle(Work& work, std::chrono::nanoseconds cost = {}) noexcept {
+  void settle(Work& work, std::chrono::nanoseconds cost = {}, Told told = Told::Yes) noexcept {
     Batch* const batch = work.batch;
     lost_.tell(*batcher_, work);
     BatchLedger ledger = work.ledger();
@@ -369,7 +374,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
       if (!batch->skipped && ledger.items.abandoned == 0 && ledger.results.in_doubt == 0)
         loading_.settled(*batch, batcher_->now());
     }
-    tell(*batch, ledger);
+    if (told == Told::Yes) tell(*batch, ledger);
     batcher_->settle(batch, ledger, cost);
     work.clear();
   }

@@ -84,6 +84,7 @@ struct Work {
   /// Adds to a hash which items have no result, or several. The numbers of results then name the same items.
   template <class Hash>
   void add_counts(Hash& hash) const {
+    hash.add(std::uint64_t{counts_.size()});
     for (const Count& count : counts_) hash.add(std::uint64_t{count.item}).add(std::uint64_t{count.results});
   }
   /// Takes over the notes about items that come after its own items. Their results are already joined.

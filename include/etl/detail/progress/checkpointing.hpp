@@ -41,6 +41,9 @@ struct Beginning {
   /// Idempotency keys are made for batches of `Options::batch_size`. A resumed run with another batch size is refused
   /// (G16).
   bool keyed = false;
+  /// Names each item by itself, for keys of batches of one item. If empty, an item is named by its partition and its
+  /// number there.
+  std::function<std::string(std::uint64_t seq)> item_id{};
   /// Whether the transaction of a later batch may record a batch with nothing to load. Otherwise each batch has its
   /// own transaction.
   bool rides = true;
@@ -68,6 +71,7 @@ class Checkpointing {
     begin_.run = run_;
     keyed_ = now.keyed;
     rides_ = now.rides;
+    item_id_ = std::move(now.item_id);
     if (auto error = number(now.partitions)) return error;
     if (store_ == nullptr) return std::nullopt;
     const auto claim = [&] { return trying([&] { return store_->claim(pipeline_, run_); }, waiter); };
@@ -80,12 +84,14 @@ class Checkpointing {
       if (!found) return std::move(found.error());
       if (*found) {
         // Not claimed: the checkpoint stays with its former run.
-        if (auto fits = resumable(found); !fits) return std::move(fits.error());
+        if (auto misfit = misfit_of(**found)) return misfit;
         found = claim();
+        if (!found) return std::move(found.error());
       }
-      found = resumable(std::move(found));
-      if (!found) return std::move(found.error());
-      if (*found && !resume(std::move(**found))) return std::nullopt;
+      if (*found) {
+        if (auto misfit = misfit_of(**found)) return misfit;
+        if (goes_on(**found) && !resume(std::move(**found))) return std::nullopt;
+      }
     }
     // Replaces a finished or unwanted checkpoint, or adds partitions to it.
     tracker_ = ProgressTracker(begin_);
@@ -107,6 +113,8 @@ class Checkpointing {
   [[nodiscard]] const std::string& fingerprint() const noexcept { return begin_.fingerprint; }
   [[nodiscard]] const std::string& partition_id(std::uint32_t index) const noexcept { return names_[index].id; }
   [[nodiscard]] const std::string& pipeline() const noexcept { return pipeline_; }
+  [[nodiscard]] bool names_items() const noexcept { return item_id_ != nullptr; }
+  [[nodiscard]] std::string item_id(std::uint64_t seq) const { return item_id_(seq); }
 
   /// The source has marked its end. No batch can carry this mark, because it comes after the last item.
   void ended(std::uint32_t partition, const Position& position, std::uint64_t position_seq) {
@@ -245,18 +253,19 @@ class Checkpointing {
  private:
   using End = std::pair<std::uint32_t, std::uint64_t>;  // number of a partition, and Seq
 
-  /// Returns the checkpoint to resume from, if any. Returns an error if the checkpoint does not fit.
-  [[nodiscard]] Result<std::optional<Checkpoint>> resumable(Result<std::optional<Checkpoint>> found) const {
+  /// Whether this run goes on from a checkpoint.
+  [[nodiscard]] bool goes_on(const Checkpoint& earlier) const noexcept {
+    return !earlier.finished || options_.delivery.incremental;
+  }
+  /// Why a checkpoint does not fit, or nothing.
+  [[nodiscard]] std::optional<Error> misfit_of(const Checkpoint& earlier) const {
     const auto mismatch = [&](std::string what) {
-      return failure(
-          Error{.code = Errc::CheckpointMismatch,
-                .context = fmt::format("the checkpoint of '{}' does not fit: {}; use the source and settings that "
-                                       "it was made for, or restart, which deletes it and begins at the start",
-                                       pipeline_, what)});
+      return Error{.code = Errc::CheckpointMismatch,
+                   .context = fmt::format("the checkpoint of '{}' does not fit: {}; use the source and settings that "
+                                          "it was made for, or restart, which deletes it and begins at the start",
+                                          pipeline_, what)};
     };
-    if (!found || !*found) return found;
-    const Checkpoint& earlier = **found;
-    if (earlier.finished && !options_.delivery.incremental) return std::nullopt;
+    if (!goes_on(earlier)) return std::nullopt;
     if (earlier.fingerprint != begin_.fingerprint)
       return mismatch(fmt::format("the source or the pipeline has changed. It was\n  {}\nand is now\n  {}\n",
                                   earlier.fingerprint, begin_.fingerprint));
@@ -264,12 +273,12 @@ class Checkpointing {
       return mismatch(fmt::format(
           "its idempotency keys are for batches of {}, and batch_size is {} now: batches would be cut differently",
           earlier.batch_size, begin_.batch_size));
-    if (options_.delivery.incremental) return found;  // the partitions may have grown
+    if (options_.delivery.incremental) return std::nullopt;  // the partitions may have grown
     for (const PartitionProgress& p : earlier.partitions)
       if (const PartitionName* now = name_of(p.id); now != nullptr && now->fingerprint != p.fingerprint)
         return mismatch(fmt::format("the data of partition '{}' has changed. It was\n  {}\nand is now\n  {}\n", p.id,
                                     p.fingerprint, now->fingerprint));
-    return found;
+    return std::nullopt;
   }
   /// Numbers the partitions of a run that begins at the start. Returns an error if two partitions have the same id.
   [[nodiscard]] std::optional<Error> number(std::vector<PartitionName>& names) {
@@ -321,7 +330,7 @@ class Checkpointing {
   }
   template <class F>
   [[nodiscard]] std::invoke_result_t<F> trying(F&& call, const Waiter& waiter) {
-    return retry_told(options_.retry, std::forward<F>(call), waiter, 0, retries_, {.stage = Stage::Checkpoint});
+    return retry_told(options_.retry, std::forward<F>(call), waiter, retries_, {.stage = Stage::Checkpoint});
   }
   [[nodiscard]] Result<void> save_trying(const Checkpoint& checkpoint, const Waiter& waiter) {
     return trying([&] { return store_->save(pipeline_, checkpoint); }, waiter);
@@ -377,6 +386,7 @@ class Checkpointing {
   std::unordered_map<std::string, std::uint32_t> index_{};  // index of each id in `names_`
   std::vector<std::uint32_t> numbers_{};                    // number of each partition in the checkpoint
   std::vector<std::string> missing_{};
+  std::function<std::string(std::uint64_t)> item_id_{};
   bool keyed_ = false;
   bool rides_ = true;
   bool resumed_ = false;

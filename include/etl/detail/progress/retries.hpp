@@ -29,6 +29,10 @@ class Retries {
   /// Keeps the references.
   Retries(const Options& options, const std::string& pipeline) : options_(options), pipeline_(pipeline) {}
 
+  /// Sets the seed of the delays' jitter. Called before the first operation.
+  void attach(const Executor& executor) { seed_ = executor ? executor.backend()->seed() : random_seed(); }
+  [[nodiscard]] std::uint64_t seed_of(std::uint64_t batch) const noexcept { return seed_ + batch; }
+
   /// Place of an operation in the run.
   struct Place {
     Stage stage = Stage::Load;
@@ -120,6 +124,7 @@ class Retries {
 
   const Options& options_;
   const std::string& pipeline_;
+  std::uint64_t seed_ = 0;
   mutable std::mutex mutex_;
   std::mutex telling_;
   std::vector<Operation*> failing_;
@@ -128,13 +133,13 @@ class Retries {
 /// Calls `etl::retry` with the policy of the run's options, and reports failed attempts to `retries`, if not null.
 template <class F>
 [[nodiscard]] result_of_t<F> retry_told(const RetryPolicy& policy, F&& operation, const Waiter& waiter,
-                                        std::uint64_t seed, Retries* retries, Retries::Place place) {
+                                        Retries* retries, Retries::Place place) {
   const TimePoint begin = waiter.now();
   auto result = call_for_result(operation);
   if (result) return result;
-  if (retries == nullptr) return retry_failed(policy, std::move(result), begin, operation, waiter, seed);
+  if (retries == nullptr) return retry_failed(policy, std::move(result), begin, operation, waiter, random_seed());
   Retries::Operation told(*retries, place, begin);
-  return retry_failed(policy, std::move(result), begin, operation, waiter, seed,
+  return retry_failed(policy, std::move(result), begin, operation, waiter, retries->seed_of(place.batch),
                       [&](const Error& error, std::size_t attempt, std::chrono::nanoseconds delay) {
                         return told.failed(error, attempt, delay, waiter.now());
                       });

@@ -1,6 +1,7 @@
 #pragma once
 /// The engine's interface for the templates in a user's file.
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -17,11 +18,11 @@
 
 namespace etl::inline v0::detail {
 
-/// Replaces a pipeline's own `extract`. `id` names the data; keys are made from it, in the same way as from the id of
-/// a partition.
+/// Replaces a pipeline's own `extract`. `item_id` names each item by its number. If the pipeline has keys, each item is
+/// loaded by itself, under a key made from its name.
 struct OtherSource {
   std::function<std::optional<Error>(Lane&)> extract{};
-  std::string id{};
+  std::function<std::string(std::uint64_t seq)> item_id{};
   [[nodiscard]] explicit operator bool() const noexcept { return extract != nullptr; }
 };
 

@@ -54,7 +54,7 @@ class Runner final : public LiveRun {
       : calls_(calls),
         traits_(calls.pipeline_traits()),
         with_(calls.traits().with),
-        options_(adjusted(options, with_)),
+        options_(adjusted(options, with_, source.extract != nullptr)),
         environment_(std::move(environment)),
         stop_(std::move(stop)),
         store_(store),
@@ -97,10 +97,11 @@ class Runner final : public LiveRun {
     return environment_.executor ? environment_.executor.backend()->now() : Clock::now();
   }
   /// Batches with idempotency keys are cut by their size alone (G16).
-  [[nodiscard]] static Options adjusted(Options options, LoadWith with) {
+  [[nodiscard]] static Options adjusted(Options options, LoadWith with, bool other_source) {
     if (with == LoadWith::Key) {
       options.timeout = Options::never;
       options.batch_bytes.reset();
+      if (other_source) options.batch_size = 1;
     }
     return options;
   }
@@ -208,7 +209,7 @@ class Runner final : public LiveRun {
     if (prepared) post_process();
     say_what_next();
     // Only now, because a run that fails is not finished (G14).
-    if (traits_.has_post_process && report_.ok()) mark_finished();
+    if (report_.ok()) mark_finished();
   }
 
   // --- progress -----------------------------------------------------------------------------------------
@@ -218,8 +219,10 @@ class Runner final : public LiveRun {
     auto error = guarded([&]() -> std::optional<Error> {
       // In a replay each batch has its own transaction, because the transaction deletes the dead letters of the batch,
       // including letters of items that transform drops.
-      Beginning beginning{
-          .partitions = std::move(partitions), .keyed = with_ == LoadWith::Key, .rides = source_.extract == nullptr};
+      Beginning beginning{.partitions = std::move(partitions),
+                          .keyed = with_ == LoadWith::Key,
+                          .item_id = source_.item_id,
+                          .rides = source_.extract == nullptr};
       beginning.fingerprint = calls_.fingerprint();
       return progress_->start(std::move(beginning), Waiter(batcher_->intake_stop(), executor_), batcher_->now());
     });
@@ -268,27 +271,32 @@ class Runner final : public LiveRun {
     explain(*error, [&] { return "what earlier runs have rejected cannot be counted: " + error->context; });
     add_error(std::move(*error), Stage::DeadLetter);
   }
-  /// Saves progress before `post_process`, which must learn how the run has ended. Without that hook, it also saves
-  /// that the source is finished.
+  /// Saves progress, which decides how the run has ended. Whether the source is finished is saved apart from that and
+  /// later (`mark_finished`): if both were one save of which nobody knows whether it was stored, a failed run might be
+  /// finished, and the next run would begin anew and load everything again. An incremental run goes on in any case.
   void end_progress() {
     if (!progress_started_) return;
     progress_->wait_by(Waiter(batcher_->user_stop(), executor_, batcher_->deadline()));
     const bool all = report_.ok();
-    auto error = guarded(
-        [&] { return all && !traits_.has_post_process ? progress_->save_finished() : progress_->save_settled(all); });
+    auto error =
+        guarded([&] { return all && finishes_at_once() ? progress_->save_finished() : progress_->save_settled(all); });
     if (!error) return;
     if (report_.outcome != Outcome::Inconsistent) report_.outcome = Outcome::Failed;
     add_error(std::move(*error), Stage::Checkpoint);
   }
+  [[nodiscard]] bool finishes_at_once() const noexcept {
+    return options_.delivery.incremental && !traits_.has_post_process;
+  }
   /// Saves that the source is finished. If only this fails, the outcome stays as `post_process` has seen it: the whole
-  /// source is settled and saved, and the next run finds nothing left to do.
+  /// source is settled and saved.
   void mark_finished() {
-    if (!progress_started_) return;
+    if (!progress_started_ || finishes_at_once()) return;
     auto error = guarded([&] { return progress_->save_finished(); });
     if (!error) return;
     explain(*error, [&] {
-      return "everything is loaded and saved, but the end of the run could not be saved; the next run of '" +
-             environment_.name + "' will end at once: " + error->context;
+      return "everything is loaded and saved, but perhaps not that the run is finished; the next run of '" +
+             environment_.name +
+             "' ends at once, or begins at the start if that was saved after all: " + error->context;
     });
     add_error(std::move(*error), Stage::Checkpoint);
   }
@@ -348,7 +356,7 @@ class Runner final : public LiveRun {
   void extract_all() {
     constexpr auto only_one = [] { return true; };
     if (source_) {
-      if (start_progress({{.id = source_.id}})) extract_one(0, source_.extract, only_one);
+      if (start_progress({{}})) extract_one(0, source_.extract, only_one);
     } else if (traits_.has_partitions) {
       auto error = guarded([this]() -> std::optional<Error> {
         partitions_ = calls_.partitions();
