@@ -192,6 +192,8 @@ mutant(59, "G2", "bucket", "a weighed bucket is never full",
 place("include/etl/detail/load/stage.hpp")
 mutant(60, "G14", "saving", "items that an earlier run has settled are transformed again",
        "prepare(slot, *batch) && (⟦batch->skipped⟧ || transform(slot, work));", "false")
+mutant(310, "G10", "outcomes", "on_batch is called on the thread that asks for an abandon",
+       "finish_abandoned(*work, ⟦Told::No⟧);", "Told::Yes")
 mutant(61, "G14", "delivery progress", "items that an earlier run has settled are loaded again",
        "if (⟦ready && work.batch->skipped⟧) return settle(work);", "false")
 mutant(62, "G10", "stopping", "a batch is loaded after an abandon", "if (!ready || ⟦batcher_->dead()⟧) return", "false")
@@ -232,7 +234,16 @@ mutant(78, "G16", "dead_letters pitfalls", "progress is saved before the dead le
        "⟦if (!keep_letters(work)) return work.lose_rejections(); if (!work.split) settled(*work.batch, now);⟧",
        "if (!work.split) settled(*work.batch, now); if (!keep_letters(work)) return work.lose_rejections();")
 mutant(79, "G7", "dead_letters pitfalls", "a failing store of dead letters does not stop the run",
-       "⟦batcher_->fail(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));⟧", NOTHING)
+       "⟦batcher_->fail_unless_ending(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));⟧", NOTHING)
+mutant(311, "G10", "waiting", "a stop that ends the attempts to write dead letters is a failure",
+       "⟦batcher_->fail_unless_ending(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));⟧",
+       "batcher_->fail(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));")
+mutant(312, "G5", "waiting", "max_elapsed counts from the first call of a batch",
+       "load_part(worker, work, part, ⟦part.first == 0 ? now : waiter_.now()⟧)", "now")
+mutant(313, "G5", "waiting", "the retry-after of all results but the first is ignored",
+       "⟦error.retry_after = longest;⟧ return error;", NOTHING)
+mutant(314, "G16", "keys", "the keys of a replay depend on the other letters",
+       "if (⟦progress_ != nullptr && progress_->names_items()⟧)", "false")
 mutant(80, "G15", "saving", "the letters of a batch without results are never written",
        "const bool writes = ⟦results.size > 0 || !work.rejections.empty()⟧;", "results.size > 0")
 mutant(81, "G15", "delivery store_run", "the run does not follow what its transactions have settled",
@@ -360,11 +371,13 @@ mutant(136, "G8", "failures", "post_process runs although pre_process has failed
 mutant(137, "G8", "progress", "post_process hears an outcome that the last save then changes",
        "⟦end_progress(); if (prepared) post_process();⟧", "if (prepared) post_process(); end_progress();")
 mutant(138, "G14", "delivery", "a run that failed saves the source's end",
-       "if (⟦traits_.has_post_process && report_.ok()⟧) mark_finished();", "traits_.has_post_process")
+       "if (⟦report_.ok()⟧) mark_finished();", "true")
 mutant(139, "G14", "progress", "a run that has not begun to extract saves an empty checkpoint",
        "if (⟦!progress_started_⟧) return; progress_->wait_by", "!progress_.has_value()")
 mutant(140, "G14", "delivery", "the source's end is saved before post_process has succeeded",
-       "return ⟦all && !traits_.has_post_process⟧ ? progress_->save_finished()", "all")
+       "return options_.delivery.incremental && ⟦!traits_.has_post_process⟧;", "true")
+mutant(307, "G14", "saving", "one save says that everything is settled and that the run is finished",
+       "return ⟦options_.delivery.incremental⟧ && !traits_.has_post_process;", "true")
 mutant(304, "G16", "keys", "the last batch of a partition does not wait for its end to be saved",
        "batcher_->dead() || ⟦progress_->end_saved(tail.partition, tail.end)⟧;", "true")
 mutant(305, "G16", "keys", "the end of each partition is saved alone",
@@ -389,13 +402,13 @@ place("include/etl/detail/progress/checkpointing.hpp")
 mutant(148, "G17", "delivery", "a restart goes on where the earlier run was",
        "if (⟦options_.delivery.restart⟧) {", "false")
 mutant(149, "G17", "delivery", "a run whose source does not fit takes the progress over",
-       "⟦if (auto fits = resumable(found); !fits) return std::move(fits.error());⟧", NOTHING)
+       "⟦if (auto misfit = misfit_of(**found)) return misfit;⟧ found = claim();", NOTHING)
 mutant(150, "G15", "delivery", "a run does not take the progress over from an earlier one that is still at work",
        "⟦found = claim();⟧", NOTHING)
 mutant(151, "G17", "delivery", "a finished run is resumed",
-       "if (⟦earlier.finished && !options_.delivery.incremental⟧)", "false")
+       "return ⟦!earlier.finished || options_.delivery.incremental⟧;", "true")
 mutant(152, "G14", "delivery progress", "an incremental run begins at the start",
-       "if (⟦earlier.finished && !options_.delivery.incremental⟧)", "earlier.finished")
+       "return ⟦!earlier.finished || options_.delivery.incremental⟧;", "!earlier.finished")
 mutant(153, "G17", "delivery", "progress of another source is taken for this one's",
        "if (⟦earlier.fingerprint != begin_.fingerprint⟧)", "false")
 mutant(154, "G16", "progress", "another batch size than that of the keys is accepted",
@@ -455,13 +468,17 @@ place("include/etl/detail/intake/tally.hpp")
 mutant(177, "G7", "outcomes dead_letters", "the last reject that is allowed stops the run",
        "if (⟦++rejects > most⟧)", "++rejects >= most")
 mutant(178, "G7", "outcomes", "the ratio is checked from item 1001 on",
-       "if (⟦ledger.items.extracted - ledger.items.skipped < 1000⟧)",
-       "ledger.items.extracted - ledger.items.skipped <= 1000")
+       "if (⟦ledger.items.extracted - ledger.items.skipped < enough⟧)",
+       "ledger.items.extracted - ledger.items.skipped <= enough")
 mutant(179, "G7", "saving", "items of an earlier run dilute the reject ratio",
-       "if (⟦ledger.items.extracted - ledger.items.skipped < 1000⟧)", "ledger.items.extracted < 1000")
+       "if (⟦ledger.items.extracted - ledger.items.skipped < enough⟧)", "ledger.items.extracted < enough")
+mutant(308, "G7", "saving", "the ratio of a small part of a source fails its run",
+       "std::max<std::uint64_t>(⟦part ? enough : 1⟧, extracted)", "1")
+mutant(309, "G7", "saving", "a small source may have as many rejects as a large one",
+       "std::max<std::uint64_t>(⟦part ? enough : 1⟧, extracted)", "enough")
 mutant(180, "G7", "outcomes", "exactly the ratio that is allowed stops the run",
-       "if (⟦static_cast<double>(rejects) <= *policy.max_reject_ratio * static_cast<double>(extracted)⟧)",
-       "static_cast<double>(rejects) < *policy.max_reject_ratio * static_cast<double>(extracted)")
+       "if (⟦static_cast<double>(rejects) <= *policy.max_reject_ratio * base⟧)",
+       "static_cast<double>(rejects) < *policy.max_reject_ratio * base")
 mutant(181, "G4", "outcomes", "the error that decided comes last",
        "errors.insert(⟦decides ? errors.begin() : errors.end()⟧, std::move(record));", "errors.end()")
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What coordination costs on PostgreSQL, beside awa (https://pypi.org/project/awa-pg/), with units that do nothing.
 
-    units.py BENCH_JOBS [--units N] [--rounds N] [--workers 1,4,16] [--python PYTHON] [--size N,N,...] [--out FILE]
+    units.py BENCH_JOBS [--units N] [--rounds N] [--workers 1,4,16] [--soak N] [--python PYTHON] [--size N,N,...] [--out FILE]
 
 BENCH_JOBS is the program bench-jobs. PYTHON is an interpreter that has the package awa-pg; without it the peer is left out.
 Both run in turn on a server of their own, with synchronous_commit, fsync and full_page_writes on.
@@ -64,6 +64,7 @@ def main():
     parser.add_argument("--units", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", default="1,4,16")
+    parser.add_argument("--soak", type=int, default=0, help="units, 5 ms apart, of a soak: 60000 take five minutes")
     parser.add_argument("--python", type=pathlib.Path)
     parser.add_argument("--size", default="10000,100000,1000000")
     parser.add_argument("--out", type=pathlib.Path)
@@ -75,22 +76,23 @@ def main():
         try:
             for number in range(options.rounds):
                 for workers in map(int, options.workers.split(",")):
-                    for case in ("noop", "latency"):
-                        rivals = [("etl", [program, "--case", case, "--most", "1"]),
-                                  ("etl, batches of 16", [program, "--case", case, "--most", "16"])]
-                        if case == "latency":
+                    for case in ("noop", "latency", "soak")[: 3 if options.soak else 2]:
+                        kind = "latency" if case == "soak" else case
+                        rivals = [("etl", [program, "--case", kind, "--most", "1"]),
+                                  ("etl, batches of 16", [program, "--case", kind, "--most", "16"])]
+                        if case != "noop":
                             rivals.pop()
                         if options.python:
                             rivals.append(("awa", [str(options.python), str(ROOT / "benchmarks/jobs/awa_rival.py"),
-                                                   "--case", case]))
+                                                   "--case", kind]))
                         for who, command in rivals:
                             database = f"b{len(samples)}"
                             server.sql(f"CREATE DATABASE {database}")
-                            units = options.units if case == "noop" else min(1000, options.units)
+                            units = {"noop": options.units, "latency": min(1000, options.units), "soak": options.soak}[case]
                             result = server.measured(
                                 [*command, "--store", server.url.rsplit("/", 1)[0] + "/" + database, "--workers",
                                  str(workers), "--units", str(units)], database)
-                            samples.append({"who": who, "round": number, "load": os.getloadavg()[0]} | result)
+                            samples.append({"who": who, "round": number, "load": os.getloadavg()[0]} | result | {"case": case})
                             print(json.dumps(samples[-1]), flush=True)
                             server.sql(f"DROP DATABASE {database} WITH (FORCE)")
             for units in filter(None, options.size.split(",")):

@@ -17,6 +17,10 @@ namespace {
 
 // The time at which the expression runs; now() does not change within a transaction.
 constexpr std::string_view postgres_now = "(extract(epoch FROM clock_timestamp())*1000)::bigint";
+// Room for updates in place. Each unit leaves two dead rows, so the table is vacuumed long before PostgreSQL's default,
+// a fifth of the table.
+constexpr std::string_view storage =
+    "WITH (fillfactor=80, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=500)";
 // The locks of this component in the two-key space of advisory locks.
 constexpr std::string_view lock_text = "SELECT pg_advisory_xact_lock(1702128746, 1)";
 
@@ -37,7 +41,7 @@ class PostgresSql final : public Sql {
     for (const auto& [from, to] : {std::pair<std::string_view, std::string_view>{"@now", postgres_now},
                                    {"@skip", "FOR UPDATE SKIP LOCKED"},
                                    {"@id", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY"},
-                                   {"@space", "WITH (fillfactor=80)"}})
+                                   {"@space", storage}})
       own = replaced(std::move(own), from, to);
     const auto rows = sql.starts_with(varying) ? connection_.query_with(own, parameters) : prepared(own, parameters);
     if (!rows) return failure(rows.error());
