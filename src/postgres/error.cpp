@@ -93,10 +93,14 @@ std::string_view field(const PGresult* result, int code) {
 }
 
 /// The part `price: "12x"` of "COPY orders, line 17, column price: "12x"", in any language of the server. Empty for
-/// other contexts, such as that of a trigger.
+/// other contexts, such as that of a trigger. Lines of the type's input function, such as that of json, may come first.
 std::string_view copied_column(std::string_view context) {
+  while (!context.starts_with("COPY ")) {
+    const std::size_t end = context.find('\n');
+    if (end == std::string_view::npos) return {};
+    context.remove_prefix(end + 1);
+  }
   context = context.substr(0, context.find('\n'));
-  if (!context.starts_with("COPY ")) return {};
   for (const std::string_view end : {", ", ", ", " "}) {
     const std::size_t at = context.find(end);
     if (at == std::string_view::npos) return {};

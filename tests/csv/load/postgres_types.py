@@ -5,9 +5,9 @@ from csv_case import case
 @case
 def refused_casts(c):
     """A text that a type refuses rejects its own row, whatever the SQLSTATE, and the message names column and value."""
-    bad = {"tsquery": "a b", "tsvector": "'a", "jsonpath": "$.", "regclass": "no_such_table", "regtype": "no_such_type",
+    bad = {"json": "{x", "jsonb": '{"a": 1', "tsquery": "a b", "tsvector": "'a", "jsonpath": "$.", "regclass": "no_such_table", "regtype": "no_such_type",
            "regproc": "no_such_function", "int4range": "[5,1]", "bytea": "\\xZZ", "int[]": "{x}"}
-    good = {"tsquery": "a", "tsvector": "a", "jsonpath": "$.a", "regclass": "pg_class", "regtype": "int4", "regproc": "pg_sleep",
+    good = {"json": "{}", "jsonb": "{}", "tsquery": "a", "tsvector": "a", "jsonpath": "$.a", "regclass": "pg_class", "regtype": "int4", "regproc": "pg_sleep",
             "int4range": "[1,5)", "bytea": "\\x01", "int[]": "{1}"}
     with c.server() as (url, _):
         for type, value in bad.items():
