@@ -139,7 +139,7 @@ class Reader::Impl {
       if (auto filled = in_.fill(); !filled) return filled;
     }
     if (const auto line = separator_line(unread())) {
-      dialect_.delimiter = line->delimiter;
+      if (!dialect_.fixed_delimiter) dialect_.delimiter = line->delimiter;
       advance(line->size, 1);
     }
     return {};

@@ -59,8 +59,7 @@ std::optional<csv::Sniffed> look_into(const fs::path& file, const csv::Dialect& 
 csv::FileMapping mapping_by_name(const Load& options, const std::optional<csv::Sniffed>& sniffed) {
   csv::FileMapping mapping;
   mapping.decimal_comma = options.decimal_comma;
-  if (!options.nulls.empty()) mapping.nulls = csv::Nulls(options.nulls, true);
-  mapping.nulls.empty_is_text = options.empty_is_text;
+  mapping.nulls = options.null_texts();
   mapping.dialect = options.dialect;
   if (options.find_delimiter && sniffed) mapping.dialect.delimiter = sniffed->dialect.delimiter;
   return mapping;
@@ -84,13 +83,13 @@ etl::Result<void> check_header(const csv::Reader& reader, const csv::Dialect& di
 /// Checks that each column has a name in the header, unless the mapping names the columns.
 etl::Result<void> check_names_of(const csv::Reader& reader, const csv::FileMapping& how, const Load& options) {
   if (!how.columns.empty() || options.name_columns) return {};
-  const auto empty = std::ranges::find(reader.header(), std::string());
-  if (empty == reader.header().end()) return {};
-  const std::ptrdiff_t number = empty - reader.header().begin() + 1;
-  return etl::failure(
-      etl::fatal(fmt::format("{}: column {} has no name in the header; --name-columns names it column_{}, and a "
-                             "mapping can say which columns go where",
-                             reader.name(), number, number)));
+  const auto blank = std::ranges::find_if(reader.header(), [](const auto& name) { return csv::trimmed(name).empty(); });
+  if (blank == reader.header().end()) return {};
+  const std::ptrdiff_t i = blank - reader.header().begin();
+  return etl::failure(etl::fatal(
+      fmt::format("{}: column {} has no name in the header; --name-columns names it {}, and a mapping can "
+                  "say which columns go where",
+                  reader.name(), i + 1, how.columns_of(reader.header(), 0)[static_cast<std::size_t>(i)].target)));
 }
 
 /// Determines the kinds of columns from rows of the reader. This changes the position of the reader.

@@ -109,7 +109,8 @@ void note_widened(const TargetColumns& columns, const std::vector<csv::KindGuess
 
 /// The columns of the first file that can be read and has rows. Their kinds fit the beginning of every file. If no
 /// file has rows, there is no evidence of kinds, and the columns of the first file become texts. If `widened` is
-/// given, every file is read completely, and `widened` gets the resulting changes.
+/// given, every file is read completely, columns that only other files have are added, and `widened` gets the changes
+/// of kinds.
 etl::Result<MadeOf> columns_of(const std::vector<fs::path>& files, const Load& options,
                                const std::optional<csv::Mapping>& mapping, const etl::StopToken& stop,
                                std::vector<Widened>* widened) {
@@ -129,11 +130,16 @@ etl::Result<MadeOf> columns_of(const std::vector<fs::path>& files, const Load& o
     }
     if (plan->columns.empty() || (!columns.empty() && !plan->kinds_known)) continue;
     if (known) {
-      for (std::size_t i = 0; i < plan->guesses.size(); ++i) {
+      plan->guesses.resize(plan->columns.size());
+      for (std::size_t i = 0; i < plan->columns.size(); ++i) {
         const auto at = column_called(plan->columns[i].name, columns);
-        if (at == columns.end()) continue;
-        csv::KindGuess& guess = guesses[static_cast<std::size_t>(at - columns.begin())];
-        guess.merge(widened != nullptr ? plan->guesses[i] : plan->guesses[i].without_strays());
+        if (at != columns.end()) {
+          csv::KindGuess& guess = guesses[static_cast<std::size_t>(at - columns.begin())];
+          guess.merge(widened != nullptr ? plan->guesses[i] : plan->guesses[i].without_strays());
+        } else if (widened != nullptr) {
+          columns.push_back(std::move(plan->columns[i]));
+          guesses.push_back(std::move(plan->guesses[i]));
+        }
       }
       note_widened(columns, guesses, file, widened);
       continue;
@@ -174,7 +180,13 @@ etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files,
     summary.widened = std::move(wider);
   }
   if (!made) return etl::failure(std::move(made.error()));
-  options.log(LogLevel::Info, "table {} of {}: {}", options.table, made->from.string(), to_string(made->columns));
+  if (auto keyed = set_keys(made->columns, options, made->from.string()); !keyed)
+    return etl::failure(std::move(keyed.error()));
+  if (auto known = check_types(made->columns, options.types, made->from.string()); !known)
+    return etl::failure(std::move(known.error()));
+  options.log(LogLevel::Info, "table {} of {}: {}", options.table,
+              options.widen && files.size() > 1 ? fmt::format("{} files", files.size()) : made->from.string(),
+              to_string(made->columns));
   return std::move(made->columns);
 }
 

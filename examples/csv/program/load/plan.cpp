@@ -27,9 +27,8 @@ std::string names(const TargetColumns& columns) {
   return all;
 }
 
-/// The columns of a new table.
-etl::Result<TargetColumns> new_columns(std::vector<csv::MappedColumn>& mapped, const Load& options,
-                                       const std::string& file) {
+/// The columns of a new table, except which are keys by --key.
+TargetColumns new_columns(std::vector<csv::MappedColumn>& mapped, const Load& options) {
   TargetColumns columns;
   for (csv::MappedColumn& column : mapped) {
     if (const auto said = options.types.find(column.target); said != options.types.end()) {
@@ -41,14 +40,6 @@ etl::Result<TargetColumns> new_columns(std::vector<csv::MappedColumn>& mapped, c
                        .nullable = column.nullable && !column.key,
                        .key = column.key,
                        .inferred = column.exact});
-  }
-  for (const std::string& key : options.keys) {
-    const auto at = std::ranges::find(columns, key, &TargetColumn::name);
-    if (at == columns.end())
-      return etl::failure(
-          etl::fatal(fmt::format("{}: there is no column '{}' for --key; there are {}", file, key, names(columns))));
-    at->key = true;
-    at->nullable = false;
   }
   for (std::size_t i = 0; i < columns.size(); ++i) mapped[i].nullable = columns[i].nullable;
   return columns;
@@ -167,9 +158,11 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
   if (unknown.empty() && other.empty() && missing.empty()) return columns;
   std::string what;
   if (!unknown.empty())
-    what = fmt::format("the table {} has no column {}; it has {}. {}A mapping says which columns of a file go where",
-                       options.table, unknown, names(table),
-                       blanks ? "--trim drops the blanks around names and cells. " : "");
+    what = fmt::format(
+        "the table {} has no column {}; it has {}. {}{}A mapping says which columns of a file go where", options.table,
+        unknown, names(table), blanks ? "--trim drops the blanks around names and cells. " : "",
+        options.create && !options.widen ? "--create --widen makes the missing table with the columns of all files. "
+                                         : "");
   if (!missing.empty())
     what += fmt::format("{}the file has no column {}, which the table requires (NOT NULL without a default)",
                         what.empty() ? "" : "; ", missing);
@@ -260,6 +253,10 @@ etl::Error with_value_remedy(etl::Error error) {
                                                "None", "none", "NaN",  "nan", "\\N",  "-",    "?"};
   std::string& text = error.context;
   if (text.find("make the table with --type ") != text.npos) text += ", or with --widen";
+  if (text.find(": the member '") != text.npos && text.find("' is not one of ") != text.npos) {
+    text += "; a mapping can name the members, and --widen with --create finds those of all of the file";
+    return error;
+  }
   const std::size_t end = text.find("' is not ");
   if (end == text.npos) return error;
   const std::size_t begin = text.rfind('\'', end - 1) + 1;
@@ -279,16 +276,35 @@ etl::Result<FilePlan> plan_columns(std::vector<csv::MappedColumn>& mapped, const
                                    bool by_place, const Load& options, const std::string& file) {
   FilePlan plan;
   auto columns =
-      table ? found_columns(mapped, *table, by_place, options, file, plan.widened) : new_columns(mapped, options, file);
+      table ? found_columns(mapped, *table, by_place, options, file, plan.widened) : new_columns(mapped, options);
   if (!columns) return etl::failure(std::move(columns.error()));
   if (auto once = check_names(*columns, file); !once) return etl::failure(std::move(once.error()));
-  for (const auto& [name, kind] : options.types)
-    if (std::ranges::find(*columns, name, &TargetColumn::name) == columns->end())
-      return etl::failure(
-          etl::fatal(fmt::format("{}: there is no column '{}' for --type, or for \"types\" of a mapping; there are {}",
-                                 file, name, names(*columns))));
+  // A column of --widen may be in another file.
+  if (auto known = check_types(table ? *table : *columns, options.types, file); !known && (table || !options.widen))
+    return etl::failure(std::move(known.error()));
   plan.columns = std::move(*columns);
   return plan;
+}
+
+etl::Result<void> set_keys(TargetColumns& columns, const Load& options, const std::string& place) {
+  for (const std::string& key : options.keys) {
+    const auto at = std::ranges::find(columns, key, &TargetColumn::name);
+    if (at == columns.end())
+      return etl::failure(
+          etl::fatal(fmt::format("{}: there is no column '{}' for --key; there are {}", place, key, names(columns))));
+    at->key = true;
+    at->nullable = false;
+  }
+  return {};
+}
+
+etl::Result<void> check_types(const TargetColumns& columns, const ColumnTypes& types, const std::string& place) {
+  for (const auto& [name, kind] : types)
+    if (std::ranges::find(columns, name, &TargetColumn::name) == columns.end())
+      return etl::failure(
+          etl::fatal(fmt::format("{}: there is no column '{}' for --type, or for \"types\" of a mapping; there are {}",
+                                 place, name, names(columns))));
+  return {};
 }
 
 etl::Result<FilePlan> plan_file(const fs::path& file, const Load& given, const std::optional<csv::Mapping>& mapping,

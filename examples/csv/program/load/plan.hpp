@@ -59,6 +59,13 @@ inline constexpr std::size_t whole_file = std::numeric_limits<std::size_t>::max(
                                                  const std::optional<TargetColumns>& table, bool by_place,
                                                  const Load& options, const std::string& file);
 
+/// Marks the columns of a new table that --key names. An error: there is none of that name.
+[[nodiscard]] etl::Result<void> set_keys(TargetColumns& columns, const Load& options, const std::string& place);
+
+/// Checks that every column whose type the user gave exists.
+[[nodiscard]] etl::Result<void> check_types(const TargetColumns& columns, const ColumnTypes& types,
+                                            const std::string& place);
+
 /// The column with this name. If there is none: the only column whose name differs in upper and lower case only, or is
 /// the part of a long name that PostgreSQL has kept.
 [[nodiscard]] TargetColumns::const_iterator column_called(std::string_view name, const TargetColumns& table);
