@@ -148,6 +148,11 @@ Error error_of(const Connection::State& state, const PGresult* result, std::stri
     // The input function of a type may raise errors of any class, such as "relation does not exist" for a regclass.
     if (meaning.concern == Concern::File && code.substr(0, 2) != "22") meaning.error_class = Rejected;
   }
+  // A row that a policy refuses has the code of a missing right, and only the place in the server tells them apart.
+  if (code == "42501" && field(result, PG_DIAG_SOURCE_FUNCTION) == "ExecWithCheckOptions") {
+    meaning.error_class = Rejected;
+    meaning.remedy = "the table's policies (CREATE POLICY ... WITH CHECK) say which rows this user may write";
+  }
   return own_error(code, meaning.error_class, advised(std::move(text), meaning.remedy));
 }
 

@@ -125,10 +125,12 @@ struct FileLoad {
     etl::csv::append_text(value, row[i]);
     value = etl::csv::detail::shown(value);
     const std::string what =
-        column.decimals ? fmt::format("round '{}' to {} decimals; give the column more decimals, or allow rounding",
-                                      value, *column.decimals)
-                        : fmt::format("cut '{}' off after {} byte{}; give the column the type text, or allow cutting",
-                                      value, *column.bytes, *column.bytes == 1 ? "" : "s");
+        column.digits == Digits::Interval
+            ? fmt::format("not keep all of '{}'; give the column a type that does, or allow the change", value)
+        : column.decimals ? fmt::format("round '{}' to {} decimals; give the column more decimals, or allow rounding",
+                                        value, *column.decimals)
+                          : fmt::format("cut '{}' off after {} byte{}; give the column the type text, or allow cutting",
+                                        value, *column.bytes, *column.bytes == 1 ? "" : "s");
     return etl::rejected(fmt::format("{}: column '{}': the table would {} with --type {}={}{}", input->place(row),
                                      column.name, what, column.name, etl::csv::to_string(column.kind),
                                      input->offset(row)));

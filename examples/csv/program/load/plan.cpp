@@ -88,12 +88,107 @@ int decimals_of_seconds(std::string_view text) {
   return most;
 }
 
-/// Whether a column with `decimals` digits after the point would round the value.
-bool rounds(const csv::Value& value, int decimals, Digits digits) {
-  if (const auto* const text = std::get_if<std::string>(&value))
-    return (digits == Digits::Number    ? decimals_of(*text)
-            : digits == Digits::Numbers ? decimals_of_all(*text)
-                                        : decimals_of_seconds(*text)) > decimals;
+/// What a unit of an interval means: months, days or seconds.
+struct Unit {
+  enum class Of : std::uint8_t { Months, Days, Seconds };
+  std::string_view begin;  // of the word
+  Of of;
+  std::int64_t count;
+  int exponent = 0;  // of ten, by which `count` is divided
+};
+
+/// The first whose word the text begins with. "m" alone is a minute, or a month in ISO 8601 before its T.
+Unit unit_of(std::string_view text, bool iso_date) {
+  using enum Unit::Of;
+  static constexpr Unit units[] = {
+      {"millis", Seconds, 1, 3},
+      {"ms", Seconds, 1, 3},
+      {"micro", Seconds, 1, 6},
+      {"us", Seconds, 1, 6},
+      {"mil", Months, 12'000},
+      {"mon", Months, 1},
+      {"m", Seconds, 60},
+      {"y", Months, 12},
+      {"dec", Months, 120},
+      {"c", Months, 1200},
+      {"q", Months, 3},
+      {"w", Days, 7},
+      {"d", Days, 1},
+      {"h", Seconds, 60 * 60},
+  };
+  if (iso_date && text.starts_with('m')) return {"m", Months, 1};
+  const auto* const found = std::ranges::find_if(units, [&](const Unit& unit) { return text.starts_with(unit.begin); });
+  return found == std::end(units) ? Unit{"", Seconds, 1} : *found;  // without a unit it is a number of seconds
+}
+
+/// Whether a number with `places` digits after its point, times `count`, has at most `decimals` of them.
+bool fits(std::string_view digits, int places, std::int64_t count, int decimals) {
+  for (; places > decimals && digits.ends_with('0'); --places) digits.remove_suffix(1);
+  if (places <= decimals || digits.find_first_not_of('0') == digits.npos) return true;
+  constexpr std::size_t most = 12;
+  digits.remove_prefix(std::min(digits.find_first_not_of('0'), digits.size()));
+  if (digits.size() > most || places - decimals > static_cast<int>(most)) return false;
+  std::int64_t product = std::atoll(std::string(digits).c_str()) * count, power = 1;
+  for (int i = decimals; i < places; ++i) power *= 10;
+  return product % power == 0;
+}
+
+/// Whether a column of type interval would change a text such as "1 year 2 mons 1.5 hours" or "P1Y2MT10:30". Some texts
+/// count as changed although they are not, such as "24 months" for a column of years.
+bool changes_interval(std::string_view written, int decimals, Field field) {
+  constexpr std::string_view numerals = "0123456789";
+  std::string text(written);
+  std::ranges::transform(text, text.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  const std::string_view all = text;
+  const bool iso = all.starts_with('p');
+  const std::size_t time = std::min(all.find('t'), all.size());
+  for (std::size_t at = all.find_first_of(numerals); at != all.npos; at = all.find_first_of(numerals, at)) {
+    const std::size_t end = std::min(all.find_first_not_of("0123456789.", at), all.size());
+    std::string digits(all.substr(at, end - at));
+    const std::size_t point = std::min(digits.find('.'), digits.size());
+    int places = point == digits.size() ? 0 : static_cast<int>(digits.size() - point) - 1;
+    std::erase(digits, '.');
+    const std::size_t word = std::min(all.find_first_not_of(' ', end), all.size());
+    const bool clock = all.substr(end).starts_with(':') || (at > 0 && all[at - 1] == ':');
+    const bool pair = all.substr(end).starts_with('-') ||
+                      (at > 1 && all[at - 1] == '-' && numerals.find(all[at - 2]) != numerals.npos);
+    const Unit unit = clock  ? Unit{"", Unit::Of::Seconds, 1}
+                      : pair ? Unit{"", Unit::Of::Months, 1}  // "1-2" is a year and two months
+                             : unit_of(all.substr(word), iso && at < time);
+    at = end;
+    if (digits.find_first_not_of('0') == digits.npos) continue;
+    places += unit.exponent;
+    using enum Unit::Of;
+    if (field == Field::Second) {
+      constexpr std::int64_t day = 24 * 60 * 60;
+      const bool kept = unit.of == Seconds ? fits(digits, places, unit.count, decimals)
+                        : unit.of == Days  ? fits(digits, places, unit.count * day, decimals)
+                        : unit.count == 1  ? fits(digits, places, 30 * day, decimals)
+                                           : fits(digits, places, unit.count, 0);
+      if (!kept) return true;
+      continue;
+    }
+    // A column without seconds keeps whole numbers of its units.
+    const bool minutes = clock && field == Field::Minute && std::ranges::count(all, ':') == 1;
+    const std::int64_t least = field == Field::Hour ? 3600 : 60;
+    const bool kept = unit.of == Months ? field != Field::Year || unit.count >= 12
+                      : unit.of == Days ? field > Field::Month
+                                        : minutes || (field > Field::Day && unit.count % least == 0);
+    if (!kept || !fits(digits, places, 1, 0)) return true;
+  }
+  return false;
+}
+
+/// Whether a column would round the value to its decimals.
+bool rounds(const csv::Value& value, const TargetColumn& column) {
+  const int decimals = *column.decimals;
+  if (const auto* const text = std::get_if<std::string>(&value)) switch (column.digits) {
+      case Digits::Number: return decimals_of(*text) > decimals;
+      case Digits::Numbers: return decimals_of_all(*text) > decimals;
+      case Digits::Seconds: return decimals_of_seconds(*text) > decimals;
+      case Digits::Interval: return changes_interval(*text, decimals, column.field);
+    }
   std::int64_t unit = 1;  // in microseconds
   for (int i = decimals; i < 6; ++i) unit *= 10;
   if (const auto* const time = std::get_if<csv::LocalTime>(&value)) return time->time_since_epoch().count() % unit != 0;
@@ -243,7 +338,7 @@ void widen(csv::Value& value) {
 }
 
 bool changes(const TargetColumn& column, const csv::Value& value) {
-  if (column.decimals && rounds(value, *column.decimals, column.digits)) return true;
+  if (column.decimals && rounds(value, column)) return true;
   const auto* const text = column.bytes ? std::get_if<std::string>(&value) : nullptr;
   return text != nullptr && text->size() > *column.bytes;
 }
