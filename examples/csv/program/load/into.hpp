@@ -54,7 +54,10 @@ using TargetColumns = std::vector<TargetColumn>;
 struct TableIdentity {
   std::string table{};
   std::string store{};  ///< identifies the tables of progress, which differ in a restored copy of a database
-  friend bool operator==(const TableIdentity&, const TableIdentity&) = default;
+  bool unique = false;  ///< no other table has it
+  friend bool operator==(const TableIdentity& a, const TableIdentity& b) {
+    return a.table == b.table && a.store == b.store;
+  }
 };
 
 /// Gives the values of a record to the columns of a table.

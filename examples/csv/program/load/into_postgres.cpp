@@ -224,7 +224,8 @@ etl::Result<std::optional<TableIdentity>> IntoPostgres::identity(const std::stri
                                  postgres::detail::quoted_table(table));
   if (!found) return etl::failure(found.error());
   if (found->is_null(0, 0)) return std::optional<TableIdentity>();
-  return std::optional(TableIdentity{.table = std::string(found->text(0, 0)), .store = std::string(found->text(0, 1))});
+  return std::optional(
+      TableIdentity{.table = std::string(found->text(0, 0)), .store = std::string(found->text(0, 1)), .unique = true});
 }
 
 bool IntoPostgres::is_empty(const std::string& table) {

@@ -311,6 +311,9 @@ etl::Result<void> load_all(const Load& given, const std::string& location, Summa
   if (!name) return etl::failure(std::move(name.error()));
   Load options = given;
   options.table = *std::move(name);
+  auto former = former_name(*into, options);
+  if (!former) return etl::failure(std::move(former.error()));
+  options.former_table = *std::move(former);
   const auto record = settle_table(*into, options, create ? &table : nullptr);
   if (!record) return etl::failure(record.error());
   if (create) {

@@ -33,6 +33,7 @@ struct Load : Parsing {
   std::vector<std::string> patterns{};
   std::string into{};               ///< sqlite:PATH or a PostgreSQL URL
   std::string table{};              ///< may be SCHEMA.TABLE
+  std::string former_table{};       ///< under which progress is kept, if the table was renamed since
   std::filesystem::path mapping{};  ///< empty: columns by their names, with the types of the table
   bool name_columns = false;        ///< gives names to columns without a name in the header
   bool find_delimiter = true;       ///< finds the delimiter of each file, instead of using the dialect's
@@ -55,6 +56,9 @@ struct Load : Parsing {
   std::vector<std::filesystem::path> merges{};  ///< SQL scripts
   Log log{LogLevel::Info};
   bool json = false;
+
+  /// The name of the table under which its progress is kept.
+  [[nodiscard]] const std::string& kept_as() const noexcept { return former_table.empty() ? table : former_table; }
 };
 
 /// Runs the load. Returns the exit code.
