@@ -124,24 +124,32 @@ etl::Error with_remedy(etl::Error error) {
   return error;
 }
 
-/// Adds the byte at which the row begins in the text of the file, for programs that look it up.
-etl::Error at_byte(etl::Error error, std::uint64_t offset) {
-  error.context += fmt::format("; the row begins at byte {}", offset);
+using Offsets = std::shared_ptr<const csv::FileOffsets>;
+
+/// The byte at which the row begins in the file, for programs that look it up.
+std::string byte_of(const Offsets& offsets, std::uint64_t offset) {
+  const auto found = offsets ? offsets->find(offset) : offset;
+  return found ? fmt::format("; the row begins at byte {}", *found)
+               : fmt::format("; the row begins at byte {} of the text in UTF-8", offset);
+}
+etl::Error at_byte(etl::Error error, const Offsets& offsets, std::uint64_t offset) {
+  error.context += byte_of(offsets, offset);
   return error;
 }
 
 class CsvRows final : public Rows {
  public:
-  CsvRows(csv::Chunk chunk, std::shared_ptr<const csv::RecordDecoder> decoder)
-      : chunk_(std::move(chunk)), decoder_(std::move(decoder)) {
+  CsvRows(csv::Chunk chunk, std::shared_ptr<const csv::RecordDecoder> decoder, Offsets offsets)
+      : chunk_(std::move(chunk)), decoder_(std::move(decoder)), offsets_(std::move(offsets)) {
     if (!chunk_.bad_rows().empty()) merge();
   }
   std::size_t size() const noexcept override { return chunk_.size() + chunk_.bad_rows().size(); }
   etl::Result<void> decode(std::size_t i, csv::Record& out) const override {
-    if (!order_.empty() && order_[i].bad) return etl::failure(at_byte(with_remedy(bad(i).error), bad(i).place.offset));
+    if (!order_.empty() && order_[i].bad)
+      return etl::failure(at_byte(with_remedy(bad(i).error), offsets_, bad(i).place.offset));
     const csv::Row row = chunk_[order_.empty() ? i : order_[i].at];
     if (auto decoded = decoder_->decode(row, out); !decoded)
-      return etl::failure(at_byte(with_value_remedy(std::move(decoded.error())), row.offset()));
+      return etl::failure(at_byte(with_value_remedy(std::move(decoded.error())), offsets_, row.offset()));
     out.emplace_back(static_cast<std::int64_t>(row.offset()));
     out.emplace_back(static_cast<std::int64_t>(row.line()));
     return {};
@@ -174,6 +182,7 @@ class CsvRows final : public Rows {
 
   csv::Chunk chunk_;
   std::shared_ptr<const csv::RecordDecoder> decoder_;
+  Offsets offsets_;
   std::vector<Found> order_{};  // empty: no row is bad
 };
 
@@ -186,7 +195,7 @@ class CsvSource final : public RowSource {
     if (!chunk) return etl::failure(with_sheet_remedy(std::move(chunk.error())));
     if (!*chunk) return nullptr;
     place_ = (*chunk)->next_place();
-    return std::make_shared<const CsvRows>(*std::move(*chunk), decoder_);
+    return std::make_shared<const CsvRows>(*std::move(*chunk), decoder_, reader_->offsets());
   }
   etl::Position position() const override { return place_.position(); }
   std::uint64_t bytes_read() const noexcept override { return reader_->bytes_read(); }
@@ -231,6 +240,7 @@ class CsvInput final : public Input {
   }
   etl::Result<std::unique_ptr<RowSource>> open(const csv::Part& part, const std::optional<etl::Position>& from,
                                                const std::stop_token& stop) override {
+    if (opened_) keep_offsets(*opened_);
     if (opened_) return std::make_unique<CsvSource>(opened_, decoder_);
     csv::ReaderOptions options{.bad_rows = csv::BadRows::SetAside, .begin = part.begin};
     if (part.end != 0) options.end = part.end;
@@ -242,17 +252,22 @@ class CsvInput final : public Input {
     csv::Dialect dialect = said_;
     auto reader = open_rows(file_, dialect, options, sheet_, stop);
     if (!reader) return etl::failure(std::move(reader.error()));
+    keep_offsets(*reader);
     return std::make_unique<CsvSource>(std::make_shared<csv::Reader>(*std::move(reader)), decoder_);
   }
   std::string place(const csv::Record& record) const override {
     return fmt::format("{}:{}", name_, std::get<std::int64_t>(record.back()));
   }
   std::string offset(const csv::Record& record) const override {
-    return fmt::format("; the row begins at byte {}", std::get<std::int64_t>(record[record.size() - 2]));
+    return byte_of(offsets_, static_cast<std::uint64_t>(std::get<std::int64_t>(record[record.size() - 2])));
   }
   std::string_view remedy() const override { return json_remedy(file_); }
 
  private:
+  /// Only a file that is converted needs them, and such a file is not cut, so nobody else uses `offsets_` now.
+  void keep_offsets(const csv::Reader& reader) {
+    if (reader.offsets() && reader.offsets()->converts()) offsets_ = reader.offsets();
+  }
   [[nodiscard]] bool is_sheet() const noexcept { return dialect_.sheet_column != 0; }
 
   fs::path file_;
@@ -261,6 +276,7 @@ class CsvInput final : public Input {
   SheetChoice sheet_;
   std::shared_ptr<const csv::RecordDecoder> decoder_;
   std::shared_ptr<csv::Reader> opened_;
+  Offsets offsets_{};  // set by `open`, before there are rows
 };
 
 etl::Result<FilePlan> plan(const fs::path& file, const Load& options, const csv::FileMapping* told,
