@@ -55,6 +55,7 @@ def rounded_texts(c):
         "numeric(5,2)[]": (["{1.5,2.25}", "{}", "{NULL,1.500}"], ["{1.5,2.255}"]),
         "money": (["$1.50", "1,234.5"], ["1.555"]),
         '"char"': (["a"], ["abc"]),
+        "varchar(3)": (["abc", "żó ", "", "   "], ["abc ", "żół  ", "    "]),
     }
     with c.server() as (url, _):
         c.psql(url, "CREATE TYPE part AS (a int, b numeric(5,2), c text)")

@@ -42,7 +42,8 @@ struct TargetColumn {
   std::vector<etl::csv::Kind> also{};  ///< further kinds that the column keeps unchanged if a mapping says so
   std::optional<int> decimals{};  ///< for an exact type that rounds: number of digits after the point, or of a second
   Digits digits = Digits::Number;
-  Field field = Field::Second;         ///< for Digits::Interval
+  Field field = Field::Second;              ///< for Digits::Interval
+  std::optional<std::size_t> characters{};  ///< for a type that cuts off blanks at the end of longer texts
   std::optional<std::size_t> bytes{};  ///< for a type that cuts texts off without an error: number of bytes it keeps
   bool verbatim = false;               ///< keeps every value unchanged: ANY in a STRICT table of SQLite
   std::string cast{};                  ///< the type to which the database casts texts; empty: no cast

@@ -77,6 +77,7 @@ void set_limits(TargetColumn& column, int modifier) {
   }
   if (modifier < 0) return;
   if (type == "timestamp without time zone" || type == "timestamp with time zone") column.decimals = modifier;
+  if (type == "character varying") column.characters = static_cast<std::size_t>(std::max(modifier - 4, 0));
   constexpr int header = 4, sign = 1024, mask = 2047;  // see numeric_typmod_scale in numeric.c
   if (type == "numeric" || type == "numeric[]") column.decimals = (((modifier - header) & mask) ^ sign) - sign;
   if (type == "money") column.decimals = modifier;

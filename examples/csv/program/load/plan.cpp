@@ -244,6 +244,7 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
     if (by_option) {  // a user who gives the type accepts that it rounds
       columns.back().decimals.reset();
       columns.back().bytes.reset();
+      columns.back().characters.reset();
     }
   }
   std::string missing;
@@ -339,8 +340,16 @@ void widen(csv::Value& value) {
 
 bool changes(const TargetColumn& column, const csv::Value& value) {
   if (column.decimals && rounds(value, column)) return true;
-  const auto* const text = column.bytes ? std::get_if<std::string>(&value) : nullptr;
-  return text != nullptr && text->size() > *column.bytes;
+  const auto* const text = std::get_if<std::string>(&value);
+  if (text == nullptr) return false;
+  // The server refuses a longer text, unless it only has to cut off blanks.
+  if (column.characters && text->ends_with(' ')) {
+    const auto size = static_cast<std::size_t>(
+        std::ranges::count_if(*text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+    const std::size_t blanks = text->size() - (text->find_last_not_of(' ') + 1);
+    return size > *column.characters && size - blanks <= *column.characters;
+  }
+  return column.bytes && text->size() > *column.bytes;
 }
 
 etl::Error with_value_remedy(etl::Error error) {
