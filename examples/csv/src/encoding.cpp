@@ -210,9 +210,9 @@ void FileOffsets::add(Known known) {
   if (known_.empty() || known.file - known_.back().file >= piece) known_.push_back(known);
 }
 
-bool FileOffsets::converts() const {
+std::string FileOffsets::charset() const {
   const std::lock_guard lock(mutex_);
-  return !charset_.empty();
+  return charset_;
 }
 
 std::optional<std::uint64_t> FileOffsets::find(std::uint64_t offset) const {

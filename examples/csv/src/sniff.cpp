@@ -1,6 +1,7 @@
 #include <etl/csv/sniff.hpp>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -225,10 +226,11 @@ Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes, cons
   if (path == "-") return failure(fatal("standard input cannot be sniffed: it could not be read again"));
   Result<io::Source> source = io::open_input(path);
   const bool latin1 = said.dialect && said.dialect->encoding == Encoding::Latin1;
+  const auto offsets = std::make_shared<FileOffsets>(path);
   if (source && said.dialect && !latin1)
-    source = as_utf8(std::move(*source), said.dialect->charset, BadBytes::Mark);
+    source = as_utf8(std::move(*source), said.dialect->charset, BadBytes::Mark, offsets);
   else if (source && !latin1)
-    source = as_utf8(std::move(*source));
+    source = as_utf8(std::move(*source), {}, BadBytes::Stop, offsets);
   if (!source) return failure(source.error());
   const std::stop_callback interrupt(stop, [&] { (*source)->interrupt(); });
   std::string text(bytes, '\0');
@@ -244,6 +246,7 @@ Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes, cons
   if (const auto foreign = foreign_format(text))
     return failure(fatal(fmt::format("{}: the file is {}: {}", path.string(), foreign->what, foreign->remedy)));
   Result<Sniffed> found = sniff_text(text, whole, said);
+  if (found) found->dialect.charset = offsets->charset();
   if (found) return found;
   Error error = found.error();
   error.context = path.string() + ": " + error.context;

@@ -104,6 +104,17 @@ def columns_of_all_files(c):
 
 
 @case
+def columns_of_headers(c):
+    """With --widen a file that has only a header gives its columns too; rows of other files give their types."""
+    (c.folder / "a.csv").write_text("id,only\n")
+    (c.folder / "b.csv").write_text("id,n\n1,2.5\n")
+    (c.folder / "c.csv").write_text("id,last\n")
+    _, error = c.load("a.csv", "b.csv", "c.csv", "--create", "--widen")
+    c.has(error, "id integer, only text, n double, last text")
+    c.equal("rows", [(1, None, 2.5, None)], c.rows("SELECT * FROM t"))
+
+
+@case
 def json_members(c):
     """A table is made of the members that there are; one that it has no column for is never dropped."""
     (c.folder / "a.ndjson").write_text(

@@ -159,6 +159,8 @@ def sniffed_as_loaded(c):
     c.has(sniff("--encoding", "CP1250", "--no-quote", "--ragged", "truncate"), "quote none", "CP1250", "2 rows, 0 bad")
     c.has(sniff("--encoding", "CP1250"), "quote ', ", "2 rows, 0 bad", "  a: text")
     c.has(sniff("--latin1", "--json"), '"encoding":"Latin-1"')
+    (c.folder / "a.csv").write_bytes("id,v\n1,x\n".encode("utf-16"))
+    c.has(sniff(), "delimiter ,", ", UTF-16LE; 1 rows", "  id: integer")
     (c.folder / "a.csv").write_text('{"v": 1}\n')
     c.has(sniff("--format", "json"), "JSON; 1 object", "  v: integer")
     c.has(c.run("sniff", "a.csv", "--format", "json", "--trim", wanted=2)[2], "--trim: is for CSV, not for --format json")

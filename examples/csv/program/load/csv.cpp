@@ -266,7 +266,7 @@ class CsvInput final : public Input {
  private:
   /// Only a file that is converted needs them, and such a file is not cut, so nobody else uses `offsets_` now.
   void keep_offsets(const csv::Reader& reader) {
-    if (reader.offsets() && reader.offsets()->converts()) offsets_ = reader.offsets();
+    if (reader.offsets() && !reader.offsets()->charset().empty()) offsets_ = reader.offsets();
   }
   [[nodiscard]] bool is_sheet() const noexcept { return dialect_.sheet_column != 0; }
 

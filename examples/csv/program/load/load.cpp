@@ -128,27 +128,26 @@ etl::Result<MadeOf> columns_of(const std::vector<fs::path>& files, const Load& o
       if (!first) first = std::move(plan.error());
       continue;
     }
-    if (plan->columns.empty() || (!columns.empty() && !plan->kinds_known)) continue;
-    if (known) {
-      plan->guesses.resize(plan->columns.size());
+    const bool first_rows = plan->kinds_known && !known;
+    if (plan->columns.empty() || (!columns.empty() && !plan->kinds_known && widened == nullptr)) continue;
+    plan->guesses.resize(plan->columns.size());
+    if (columns.empty() || (first_rows && widened == nullptr)) {
+      columns = std::move(plan->columns);
+      guesses = std::move(plan->guesses);
+      from = file;
+    } else {
       for (std::size_t i = 0; i < plan->columns.size(); ++i) {
-        const auto at = column_called(plan->columns[i].name, columns);
-        if (at != columns.end()) {
-          csv::KindGuess& guess = guesses[static_cast<std::size_t>(at - columns.begin())];
-          guess.merge(widened != nullptr ? plan->guesses[i] : plan->guesses[i].without_strays());
+        const auto at = static_cast<std::size_t>(column_called(plan->columns[i].name, columns) - columns.begin());
+        if (at < columns.size()) {
+          guesses[at].merge(widened != nullptr ? plan->guesses[i] : plan->guesses[i].without_strays());
+          columns[at].inferred |= plan->columns[i].inferred;
         } else if (widened != nullptr) {
           columns.push_back(std::move(plan->columns[i]));
           guesses.push_back(std::move(plan->guesses[i]));
         }
       }
-      note_widened(columns, guesses, file, widened);
-      continue;
     }
-    columns = std::move(plan->columns);
-    guesses = std::move(plan->guesses);
-    guesses.resize(columns.size());
-    from = file;
-    known = plan->kinds_known;
+    known |= plan->kinds_known;
     note_widened(columns, guesses, file, widened);
   }
   if (!columns.empty()) {

@@ -33,8 +33,9 @@ class FileOffsets {
   /// if the text is not converted. Nothing if it cannot be known: the file is compressed or cannot be read again, or
   /// what its bytes mean depends on earlier ones.
   [[nodiscard]] std::optional<std::uint64_t> find(std::uint64_t offset) const;
-  /// Whether the text is converted, so that its offsets differ from those of the file.
-  [[nodiscard]] bool converts() const;
+  /// The encoding from which the text is converted, so that its offsets differ from those of the file. Empty if it is
+  /// not converted.
+  [[nodiscard]] std::string charset() const;
 
  private:
   friend class Utf8Source;
