@@ -178,7 +178,8 @@ class Utf8Source final : public io::ByteSource {
     }
     const bool marked = first_ && converted_.starts_with(utf8_mark);
     if (marked) converted_.erase(0, utf8_mark.size());
-    if (offsets_ && first_) offsets_->add({.text = 0, .file = marked ? unit_of(charset_) : 0});
+    if (offsets_ && first_ && (marked || !converted_.empty()))
+      offsets_->add({.text = 0, .file = marked ? unit_of(charset_) : 0});
     first_ = first_ && converted_.empty() && !marked;
     made_ += converted_.size();
     if (bad && bad_bytes_ == BadBytes::Stop)
@@ -239,7 +240,8 @@ std::optional<std::uint64_t> FileOffsets::find(std::uint64_t offset) const {
   auto* const converter = ::iconv_open("UTF-8", charset_.c_str());
   char* in = bytes.data();
   std::array<char, 4096> text;
-  for (std::uint64_t left = offset - from.text; left > 0 && size > 0;) {
+  std::uint64_t left = offset - from.text;
+  while (left > 0 && size > 0) {
     char* out = text.data();
     std::size_t room = static_cast<std::size_t>(std::min<std::uint64_t>(left, text.size()));
     const std::size_t wanted = room;
@@ -255,6 +257,7 @@ std::optional<std::uint64_t> FileOffsets::find(std::uint64_t offset) const {
     }
   }
   ::iconv_close(converter);
+  if (left > 0) return std::nullopt;  // the file has changed
   return from.file + static_cast<std::uint64_t>(in - bytes.data());
 }
 
