@@ -101,8 +101,7 @@ struct FileLoad {
     if (auto decoded = found.rows->decode(found.i, record); !decoded) return out.reject(std::move(decoded.error()));
     for (const std::size_t i : widened) widen(record[i]);
     for (std::size_t i = 0; i < columns.size(); ++i)
-      if ((columns[i].decimals || columns[i].bytes || columns[i].characters) && changes(columns[i], record[i]))
-        return out.reject(changed(record, i));
+      if (may_change(columns[i]) && changes(columns[i], record[i])) return out.reject(changed(record, i));
   }
   etl::Result<void> load(std::span<const etl::csv::Record> batch, etl::BatchContext& context,
                          typename Into::Tx& tx) const {
@@ -129,6 +128,10 @@ struct FileLoad {
             ? fmt::format("not keep all of '{}'; give the column a type that does, or allow the change", value)
         : column.decimals ? fmt::format("round '{}' to {} decimals; give the column more decimals, or allow rounding",
                                         value, *column.decimals)
+        : column.drops_members
+            ? fmt::format(
+                  "drop a member that occurs twice in an object of '{}'; give the column the type json, or allow it",
+                  value)
         : column.characters
             ? fmt::format("cut the blanks at the end of '{}' off; give the column the type text, or allow cutting",
                           value)

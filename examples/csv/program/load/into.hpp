@@ -43,6 +43,7 @@ struct TargetColumn {
   std::optional<int> decimals{};  ///< for an exact type that rounds: number of digits after the point, or of a second
   Digits digits = Digits::Number;
   Field field = Field::Second;              ///< for Digits::Interval
+  bool drops_members = false;               ///< jsonb keeps one of two members of the same name
   std::optional<std::size_t> characters{};  ///< for a type that cuts off blanks at the end of longer texts
   std::optional<std::size_t> bytes{};  ///< for a type that cuts texts off without an error: number of bytes it keeps
   bool verbatim = false;               ///< keeps every value unchanged: ANY in a STRICT table of SQLite

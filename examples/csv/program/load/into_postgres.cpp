@@ -62,6 +62,7 @@ bool has_seconds(std::string_view type) {
 void set_limits(TargetColumn& column, int modifier) {
   const std::string_view type = column.type;
   if (type == "\"char\"") column.bytes = 1;
+  column.drops_members = type == "jsonb";
   if (has_seconds(type)) {
     constexpr int most = 6, mask = 0xFFFF;  // an interval has its fields above this mask
     column.digits = type.starts_with("interval") ? Digits::Interval : Digits::Seconds;

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
 #include <iterator>
+#include <set>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
+#include <boost/json.hpp>
 #include <fmt/format.h>
 #include <etl/io/object_store_url.hpp>
 
@@ -196,6 +199,31 @@ bool rounds(const csv::Value& value, const TargetColumn& column) {
   return false;
 }
 
+/// The name of a member that occurs twice in an object of the text, which need not be JSON, or nothing.
+std::optional<std::string> member_twice(std::string_view json) {
+  std::vector<std::set<std::string, std::less<>>> objects;
+  for (std::size_t at = 0; at < json.size(); ++at) {
+    if (json[at] == '{') objects.emplace_back();
+    if (json[at] == '}' && !objects.empty()) objects.pop_back();
+    if (json[at] != '"') continue;
+    const std::size_t begin = at;
+    bool escaped = false;
+    for (++at; at < json.size() && json[at] != '"'; ++at)
+      if (json[at] == '\\') escaped = true, ++at;
+    const std::size_t next = json.find_first_not_of(" \t\r\n", at + 1);
+    if (next == json.npos || json[next] != ':' || objects.empty()) continue;
+    std::string name(json.substr(begin + 1, at - begin - 1));
+    if (escaped) {
+      boost::system::error_code bad;
+      const boost::json::value value = boost::json::parse('"' + name + '"', bad);
+      if (bad) return std::nullopt;  // the server will say what is wrong
+      name = value.get_string().c_str();
+    }
+    if (!objects.back().insert(name).second) return name;
+  }
+  return std::nullopt;
+}
+
 /// Whether every value of kind `from` is also a value of kind `to`.
 bool widens(csv::Kind from, csv::Kind to) {
   return (from == csv::Kind::Integer && to == csv::Kind::Numeric) ||
@@ -243,6 +271,7 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
     columns.push_back(*at);
     if (by_option) {  // a user who gives the type accepts that it rounds
       columns.back().decimals.reset();
+      columns.back().drops_members = false;
       columns.back().bytes.reset();
       columns.back().characters.reset();
     }
@@ -342,6 +371,7 @@ bool changes(const TargetColumn& column, const csv::Value& value) {
   if (column.decimals && rounds(value, column)) return true;
   const auto* const text = std::get_if<std::string>(&value);
   if (text == nullptr) return false;
+  if (column.drops_members) return member_twice(*text).has_value();
   // The server refuses a longer text, unless it only has to cut off blanks.
   if (column.characters && text->ends_with(' ')) {
     const auto size = static_cast<std::size_t>(
