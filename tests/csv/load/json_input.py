@@ -112,6 +112,11 @@ def columns_of_headers(c):
     _, error = c.load("a.csv", "b.csv", "c.csv", "--create", "--widen")
     c.has(error, "id integer, only text, n double, last text")
     c.equal("rows", [(1, None, 2.5, None)], c.rows("SELECT * FROM t"))
+    c.database = c.folder / "key.db"
+    (c.folder / "d.csv").write_text("n\n7\n")
+    _, error = c.load("b.csv", "d.csv", "--create", "--key", "id", wanted=1)
+    c.has(error, "d.csv: the file has no column 'id', which the table requires")
+    c.equal("no key is made up", [(1, 2.5)], c.rows("SELECT * FROM t"))
 
 
 @case

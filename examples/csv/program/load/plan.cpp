@@ -278,7 +278,9 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
   }
   std::string missing;
   for (const TargetColumn& column : table)
-    if (column.required && std::ranges::find(columns, column.name, &TargetColumn::name) == columns.end())
+    // SQLite would number the rows of a file without the integer key that the user names.
+    if ((column.required || std::ranges::find(options.keys, column.name) != options.keys.end()) &&
+        std::ranges::find(columns, column.name, &TargetColumn::name) == columns.end())
       missing += fmt::format("{}'{}'", missing.empty() ? "" : ", ", column.name);
   if (unknown.empty() && other.empty() && missing.empty()) return columns;
   std::string what;
