@@ -304,7 +304,9 @@ Source inflate_from(Source compressed, GzipPoint point, Inflater by) {
   return source;
 }
 
-Result<Source> decode(Source source) {
+namespace {
+
+Result<Source> decode_now(Source source) {
   auto peeked = std::make_unique<PeekedSource>(std::move(source));
   auto first = peeked->peek(magic.size());
   if (!first) return failure(first.error());
@@ -326,6 +328,46 @@ Result<Source> decode(Source source) {
                        .context = fmt::format("{}: the file is compressed by {}, which this etlpipe was built without "
                                               "(libarchive): decompress it first",
                                               peeked->name(), to_string(compression))});
+}
+
+/// A source that belongs to another object.
+class Borrowed final : public ByteSource {
+ public:
+  explicit Borrowed(ByteSource& source) : source_(&source) {}
+  Result<std::size_t> read(std::span<char> to) override { return source_->read(to); }
+  [[nodiscard]] const std::string& name() const noexcept override { return source_->name(); }
+  [[nodiscard]] std::uint64_t consumed() const noexcept override { return source_->consumed(); }
+  [[nodiscard]] std::uint64_t size_hint() const noexcept override { return source_->size_hint(); }
+  bool interrupt() noexcept override { return source_->interrupt(); }
+
+ private:
+  ByteSource* source_;
+};
+
+/// Looks at the first bytes only when it is read, because that may wait, and only the caller's read can be interrupted.
+class DecodedLater final : public ByteSource {
+ public:
+  explicit DecodedLater(Source source) : source_(std::move(source)) {}
+  Result<std::size_t> read(std::span<char> to) override {
+    if (!decoded_) decoded_.emplace(decode_now(std::make_unique<Borrowed>(*source_)));
+    if (!*decoded_) return failure(decoded_->error());
+    return (**decoded_)->read(to);
+  }
+  [[nodiscard]] const std::string& name() const noexcept override { return source_->name(); }
+  [[nodiscard]] std::uint64_t consumed() const noexcept override { return source_->consumed(); }
+  [[nodiscard]] std::uint64_t size_hint() const noexcept override { return source_->size_hint(); }
+  bool interrupt() noexcept override { return source_->interrupt(); }
+
+ private:
+  Source source_;
+  std::optional<Result<Source>> decoded_{};
+};
+
+}  // namespace
+
+Result<Source> decode(Source source) {
+  if (source->size_hint() == 0) return std::make_unique<DecodedLater>(std::move(source));
+  return decode_now(std::move(source));
 }
 
 }  // namespace etl::inline v0::io

@@ -40,7 +40,8 @@ bool wait_for(int file, short events, int other) noexcept {
 }
 
 Result<Fd> open_to_read(const std::filesystem::path& path, struct stat& info) {
-  Fd file = open_file(path, O_RDONLY);
+  // Without O_NONBLOCK, opening a FIFO waits for a writer, and nothing could end that wait. Reads wait by `wait_for`.
+  Fd file = open_file(path, O_RDONLY | O_NONBLOCK);
   if (!file.is_open() || ::fstat(file.get(), &info) != 0)
     return failure(system_failure(fmt::format("cannot open '{}' for reading", path.string()), errno));
   if (S_ISDIR(info.st_mode)) {

@@ -93,10 +93,14 @@ std::string_view field(const PGresult* result, int code) {
 }
 
 /// The part `price: "12x"` of "COPY orders, line 17, column price: "12x"", in any language of the server. Empty for
-/// other contexts, such as that of a trigger.
+/// other contexts, such as that of a trigger. Lines of the type's input function, such as that of json, may come first.
 std::string_view copied_column(std::string_view context) {
+  while (!context.starts_with("COPY ")) {
+    const std::size_t end = context.find('\n');
+    if (end == std::string_view::npos) return {};
+    context.remove_prefix(end + 1);
+  }
   context = context.substr(0, context.find('\n'));
-  if (!context.starts_with("COPY ")) return {};
   for (const std::string_view end : {", ", ", ", " "}) {
     const std::size_t at = context.find(end);
     if (at == std::string_view::npos) return {};
@@ -143,6 +147,11 @@ Error error_of(const Connection::State& state, const PGresult* result, std::stri
     text.append(printable(tidy(column.substr(name.size())), 300)).append(")");
     // The input function of a type may raise errors of any class, such as "relation does not exist" for a regclass.
     if (meaning.concern == Concern::File && code.substr(0, 2) != "22") meaning.error_class = Rejected;
+  }
+  // A row that a policy refuses has the code of a missing right, and only the place in the server tells them apart.
+  if (code == "42501" && field(result, PG_DIAG_SOURCE_FUNCTION) == "ExecWithCheckOptions") {
+    meaning.error_class = Rejected;
+    meaning.remedy = "the table's policies (CREATE POLICY ... WITH CHECK) say which rows this user may write";
   }
   return own_error(code, meaning.error_class, advised(std::move(text), meaning.remedy));
 }

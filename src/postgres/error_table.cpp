@@ -62,6 +62,7 @@ constexpr std::array meanings = {
     StateMeaning{"42501", Concern::File, Fatal, "insufficient privilege", "GRANT what is missing to this user"},
     StateMeaning{"42P01", Concern::File, Fatal, "undefined table", "create it, or name its schema: \"schema.table\""},
     StateMeaning{"42703", Concern::File, Fatal, "undefined column", "the table has other columns than the mapping"},
+    StateMeaning{"42809", Concern::File, Fatal, "wrong object type", "name a table, or a view that takes rows"},
     StateMeaning{"42P10", Concern::File, Fatal, "invalid column reference",
                  "the key columns need a primary key or a unique index of exactly these columns"},
     StateMeaning{"42", Concern::File, Fatal, "syntax error or access rule violation", ""},

@@ -356,7 +356,12 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
   std::string into = name;
   target.name = table.substr(table.find('.') == std::string_view::npos ? 0 : table.find('.') + 1);
   const bool casts = std::ranges::any_of(columns, [](const ColumnInfo& c) { return !c.cast.empty(); });
-  if (on_conflict != OnConflict::Fail || casts) {
+  // COPY refuses views, and tables whose policies apply to this user. INSERT does not.
+  const auto inserts = connection.query(
+      "SELECT relkind = 'v' OR row_security_active(oid) FROM pg_class WHERE oid=to_regclass($1)", name);
+  if (!inserts) return failure(inserts.error());
+  const bool copies = inserts->size() == 0 || inserts->text(0, 0) != "t";
+  if (on_conflict != OnConflict::Fail || casts || !copies) {
     const auto staged = [](const ColumnInfo& c) {
       return c.cast.empty() ? quoted(c.name) : fmt::format("{0}::text AS {0}", quoted(c.name));
     };

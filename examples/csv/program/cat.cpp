@@ -32,7 +32,9 @@ int cat(const Options& options, const etl::StopToken& stop) {
   for (const std::filesystem::path& path : options.files) {
     csv::Dialect dialect = options.dialect;
     auto reader = open_rows(path, dialect, how, options.sheet, stop.drain());
+    if (!reader && stop.drain().stop_requested()) break;
     if (!reader) return fail(reader.error(), exit_usage);
+    if (options.dialect.header_rows > 0 && reader->width() == 0) continue;  // an empty file
     if (header.empty() && !reader->header().empty()) {
       header = reader->header();
       if (auto written = writer->row(header); !written) return fail_to_print(written.error());

@@ -78,7 +78,11 @@ CLI::Validator choice(std::map<std::string, E> names) {
 /// Options for the dialect in which a file is written.
 inline void add_dialect(CLI::App& command, etl::csv::Dialect& dialect) {
   command.add_option_function<std::string>(
-      "--delimiter", [&dialect](const std::string& text) { dialect.delimiter = character("--delimiter", text); },
+      "--delimiter",
+      [&dialect](const std::string& text) {
+        dialect.delimiter = character("--delimiter", text);
+        dialect.fixed_delimiter = true;
+      },
       "Character between cells, or tab, space, comma, semicolon, pipe or colon [,]");
   CLI::Option* const quote = command.add_option_function<std::string>(
       "--quote", [&dialect](const std::string& text) { dialect.quote = character("--quote", text); },

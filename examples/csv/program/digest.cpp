@@ -15,6 +15,7 @@ namespace csv = etl::csv;
 
 int digest(const std::filesystem::path& path, const csv::Dialect& dialect, const etl::StopToken& stop) {
   auto reader = csv::Reader::open(path, dialect, {}, stop.drain());
+  if (!reader && stop.drain().stop_requested()) return exit_stopped;
   if (!reader) return fail(reader.error(), exit_usage);
   etl::io::Digest md5(etl::io::DigestKind::Md5);
   std::uint64_t rows = 0, cells = 0;

@@ -36,6 +36,14 @@ etl::Result<excel::Sheet> open_sheet(const fs::path& file, const SheetChoice& ch
   return sheet;
 }
 
+/// The sheet without the first rows.
+etl::Result<excel::Sheet> open_sheet(const fs::path& file, SheetChoice choice, std::size_t skipped) {
+  if (skipped > 0 && !choice.range.empty())
+    return etl::failure(etl::fatal("--range says which rows of a sheet are read: leave out --skip-lines"));
+  if (skipped > 0) choice.range = fmt::format("A{}:", skipped + 1);
+  return open_sheet(file, choice);
+}
+
 /// The dialect of a sheet as text, with the settings for rows and cells from the command line.
 csv::Dialect dialect_of(const csv::Dialect& said, std::size_t first_column) {
   csv::Dialect dialect{.header_rows = said.header_rows, .trim = said.trim, .ragged = said.ragged};
@@ -95,13 +103,7 @@ bool is_workbook(const fs::path& file) {
 etl::Result<csv::Reader> open_rows(const fs::path& file, csv::Dialect& dialect, const csv::ReaderOptions& options,
                                    const SheetChoice& choice, const std::stop_token& stop) {
   if (!is_workbook(file)) return csv::Reader::open(file, dialect, options, stop);
-  SheetChoice rows = choice;
-  if (dialect.skip_lines > 0) {
-    if (!choice.range.empty())
-      return etl::failure(etl::fatal("--range says which rows of a sheet are read: leave out --skip-lines"));
-    rows.range = fmt::format("A{}:", dialect.skip_lines + 1);
-  }
-  auto sheet = open_sheet(file, rows);
+  auto sheet = open_sheet(file, choice, dialect.skip_lines);
   if (!sheet) return etl::failure(std::move(sheet.error()));
   dialect = dialect_of(dialect, sheet->first_column);
   auto reader = csv::Reader::from(std::move(sheet->text), dialect, options, stop);
@@ -128,8 +130,11 @@ etl::Result<std::vector<std::string>> chosen_sheets(const fs::path& file, const 
   return names;
 }
 
-etl::Result<csv::Sniffed> sniff_sheet(const fs::path& file, const SheetChoice& choice, std::size_t bytes) {
-  auto sheet = open_sheet(file, choice);
+etl::Result<csv::Sniffed> sniff_sheet(const fs::path& file, const SheetChoice& choice, const csv::SniffHints& hints,
+                                      std::size_t bytes) {
+  csv::SniffHints known = hints;
+  if (!known.dialect) known.dialect.emplace();
+  auto sheet = open_sheet(file, choice, known.dialect->skip_lines);
   if (!sheet) return etl::failure(std::move(sheet.error()));
   std::string text(bytes, '\0');
   std::size_t filled = 0;
@@ -141,8 +146,8 @@ etl::Result<csv::Sniffed> sniff_sheet(const fs::path& file, const SheetChoice& c
     whole = *got == 0;
   }
   text.resize(filled);
-  csv::SniffHints known{.dialect = dialect_of({}, sheet->first_column)};
-  known.delimiter_is_known = true;
+  known.dialect = dialect_of(*known.dialect, sheet->first_column);
+  known.delimiter_is_known = known.quote_is_known = true;
   return csv::sniff_text(text, whole, known);
 }
 #else
@@ -157,7 +162,7 @@ etl::Result<std::string> chosen_sheet(const fs::path& file, const SheetChoice&) 
 etl::Result<std::vector<std::string>> chosen_sheets(const fs::path& file, const SheetChoice&) {
   return etl::failure(no_component(file));
 }
-etl::Result<csv::Sniffed> sniff_sheet(const fs::path& file, const SheetChoice&, std::size_t) {
+etl::Result<csv::Sniffed> sniff_sheet(const fs::path& file, const SheetChoice&, const csv::SniffHints&, std::size_t) {
   return etl::failure(no_component(file));
 }
 #endif

@@ -48,8 +48,8 @@ void add_sheet(CLI::App& command, SheetChoice& choice);
 /// The chosen sheet, or all sheets if none is named.
 [[nodiscard]] etl::Result<std::vector<std::string>> chosen_sheets(const std::filesystem::path& file,
                                                                   const SheetChoice& choice);
-/// Inspects the first `bytes` bytes of the sheet as text.
+/// Inspects the first `bytes` bytes of the sheet as text. Of the dialect, the same counts as for `open_rows`.
 [[nodiscard]] etl::Result<etl::csv::Sniffed> sniff_sheet(const std::filesystem::path& file, const SheetChoice& choice,
-                                                         std::size_t bytes);
+                                                         const etl::csv::SniffHints& hints, std::size_t bytes);
 
 }  // namespace program

@@ -72,6 +72,13 @@ bool after_blanks(std::string_view text, std::size_t at, const Dialect& dialect)
   return any && (last == text.npos || text[last] == dialect.delimiter || text[last] == '\n' || text[last] == '\r');
 }
 
+/// Whether only blanks separate the place from the end of its cell, as in `"a" ,1`.
+bool before_blanks(std::string_view text, std::size_t at, const Dialect& dialect) noexcept {
+  const std::size_t end = text.find_first_not_of(' ', at);
+  if (at >= text.size() || text[at] != ' ') return false;
+  return end == text.npos || text[end] == dialect.delimiter || text[end] == '\n' || text[end] == '\r';
+}
+
 }  // namespace
 
 std::string describe(const Mark& mark, std::string_view text, const Dialect& dialect, std::uint64_t last_line) {
@@ -88,6 +95,8 @@ std::string describe(const Mark& mark, std::string_view text, const Dialect& dia
       return "a quote within a cell that does not begin with one; quote the whole cell and escape the quotes in it, or "
              "read the file without quotes";
     case Mark::Kind::AfterQuote:
+      if (before_blanks(text, mark.at, dialect))
+        return "blanks after the closing quote of a cell; drop the blanks around cells";
       return "text after the closing quote of a cell; escape quotes within the cell, or read the file without quotes";
     case Mark::Kind::Unclosed: return "a quote that is not closed; close it, or read the file without quotes";
     case Mark::Kind::TooLong:

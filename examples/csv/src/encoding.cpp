@@ -14,10 +14,13 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 #include <etl/io/compression.hpp>
+
+#include "range_source.hpp"
 
 namespace etl::inline v0::csv {
 namespace {
@@ -28,8 +31,10 @@ constexpr std::string_view wide_little_mark("\xFF\xFE\0\0", 4), wide_big_mark("\
 
 /// The encoding that a byte order mark stands for, or nothing. UTF-8 may have a mark, and needs none.
 std::string_view marked_charset(std::string_view begin) noexcept {
-  if (begin.starts_with(wide_little_mark) || begin.starts_with(wide_big_mark)) return "UTF-32";
-  return begin.starts_with(little_mark) || begin.starts_with(big_mark) ? "UTF-16" : std::string_view();
+  if (begin.starts_with(wide_little_mark)) return "UTF-32LE";
+  if (begin.starts_with(wide_big_mark)) return "UTF-32BE";
+  if (begin.starts_with(little_mark)) return "UTF-16LE";
+  return begin.starts_with(big_mark) ? "UTF-16BE" : std::string_view();
 }
 
 /// Recognises UTF-16 without a mark: in most texts, every other one of the first bytes is NUL.
@@ -50,11 +55,27 @@ std::size_t unit_of(std::string_view charset) noexcept {
   return begins("UTF-32") || begins("UTF32") || begins("UCS-4") || begins("UCS4") ? 4 : 1;
 }
 
+/// Whether the meaning of bytes depends on earlier bytes.
+bool has_states(std::string_view charset) noexcept {
+  for (const std::string_view name : {"ISO-2022", "ISO2022", "UTF-7", "UTF7", "UNICODE-1-1-UTF-7", "HZ"})
+    if (charset.size() >= name.size() && ::strncasecmp(charset.data(), name.data(), name.size()) == 0) return true;
+  return false;
+}
+
+constexpr std::size_t piece = 64 << 10;
+
+}  // namespace
+
 /// Passes the bytes of a source on, after a conversion by iconv if needed.
 class Utf8Source final : public io::ByteSource {
  public:
-  Utf8Source(io::Source source, iconv_t converter, std::string charset, BadBytes bad_bytes)
-      : source_(std::move(source)), converter_(converter), charset_(std::move(charset)), bad_bytes_(bad_bytes) {}
+  Utf8Source(io::Source source, iconv_t converter, std::string charset, BadBytes bad_bytes,
+             std::shared_ptr<FileOffsets> offsets)
+      : source_(std::move(source)),
+        converter_(converter),
+        charset_(std::move(charset)),
+        bad_bytes_(bad_bytes),
+        offsets_(std::move(offsets)) {}
   ~Utf8Source() override {
     if (converter_ != none) ::iconv_close(converter_);
   }
@@ -99,13 +120,16 @@ class Utf8Source final : public io::ByteSource {
       return failure(fatal(fmt::format("{}: the file is {}: {}", name(), foreign->what, foreign->remedy)));
     if (ahead_.starts_with(utf8_mark)) return convert_from("");
     if (const std::string_view marked = marked_charset(ahead_); !marked.empty()) return convert_from(marked);
-    return converter_ != none ? Result<void>() : convert_from(unmarked_utf16(ahead_));
+    if (converter_ == none) return convert_from(unmarked_utf16(ahead_));
+    if (offsets_) offsets_->begin(charset_);
+    return {};
   }
   /// Empty: passes the bytes on.
   Result<void> convert_from(std::string_view charset) {
     if (converter_ != none) ::iconv_close(converter_);
     charset_ = charset;
     converter_ = charset.empty() ? none : ::iconv_open("UTF-8", charset_.c_str());
+    if (offsets_ && converter_ != none) offsets_->begin(charset_);
     return {};
   }
   Result<std::size_t> pass_on(std::span<char> to) {
@@ -124,7 +148,7 @@ class Utf8Source final : public io::ByteSource {
   }
   /// Converts more of the source, up to the last whole character.
   Result<void> convert() {
-    constexpr std::size_t piece = 64 << 10;
+    if (offsets_ && !first_) offsets_->add({.text = made_, .file = passed_});
     if (ahead_.size() < piece) {
       const std::size_t before = ahead_.size();
       ahead_.resize(before + piece);
@@ -147,11 +171,17 @@ class Utf8Source final : public io::ByteSource {
     const bool bad = failed || (ended_ && !ahead_.empty());
     if (bad && bad_bytes_ == BadBytes::Mark) {
       converted_ += '\xFF';
-      ahead_.erase(0, failed ? unit_of(charset_) : ahead_.size());
+      const std::size_t skipped = failed ? std::min(unit_of(charset_), ahead_.size()) : ahead_.size();
+      ahead_.erase(0, skipped);
+      passed_ += skipped;
       ended_ = ended_ && ahead_.empty();
     }
-    if (first_ && converted_.starts_with(utf8_mark)) converted_.erase(0, 3);
-    first_ = first_ && converted_.empty();
+    const bool marked = first_ && converted_.starts_with(utf8_mark);
+    if (marked) converted_.erase(0, utf8_mark.size());
+    if (offsets_ && first_ && (marked || !converted_.empty()))
+      offsets_->add({.text = 0, .file = marked ? unit_of(charset_) : 0});
+    first_ = first_ && converted_.empty() && !marked;
+    made_ += converted_.size();
     if (bad && bad_bytes_ == BadBytes::Stop)
       return failure(fatal(fmt::format("{}: byte {}: not {}; is it another encoding?", name(), passed_, charset_)));
     return {};
@@ -161,15 +191,75 @@ class Utf8Source final : public io::ByteSource {
   iconv_t converter_;
   std::string charset_;
   BadBytes bad_bytes_;
-  std::string ahead_{};      // bytes that are read and not converted
-  std::string converted_{};  // bytes that are converted and not given out
-  std::size_t given_ = 0;    // number of bytes of `converted_` already given out
-  std::uint64_t passed_ = 0;
+  std::shared_ptr<FileOffsets> offsets_;
+  std::string ahead_{};       // bytes that are read and not converted
+  std::string converted_{};   // bytes that are converted and not given out
+  std::size_t given_ = 0;     // number of bytes of `converted_` already given out
+  std::uint64_t passed_ = 0;  // bytes of the source that are converted
+  std::uint64_t made_ = 0;    // bytes of UTF-8 that they became
   bool looked_ = false, ended_ = false, first_ = true;
   std::optional<Error> failed_{};
 };
 
-}  // namespace
+void FileOffsets::begin(std::string charset) {
+  const std::lock_guard lock(mutex_);
+  charset_ = std::move(charset);
+}
+
+void FileOffsets::add(Known known) {
+  const std::lock_guard lock(mutex_);
+  if (known_.empty() || known.file - known_.back().file >= piece) known_.push_back(known);
+}
+
+std::string FileOffsets::charset() const {
+  const std::lock_guard lock(mutex_);
+  return charset_;
+}
+
+std::optional<std::uint64_t> FileOffsets::find(std::uint64_t offset) const {
+  Known from{};
+  {
+    const std::lock_guard lock(mutex_);
+    if (charset_.empty()) return offset;
+    const auto after = std::ranges::upper_bound(known_, offset, {}, &Known::text);
+    if (has_states(charset_) || after == known_.begin()) return std::nullopt;
+    from = *(after - 1);
+  }
+  std::error_code unknown;
+  if (!std::filesystem::is_regular_file(file_, unknown)) return std::nullopt;
+  auto source = open_at(file_, from.file);
+  if (!source || !*source) return std::nullopt;  // for example, gzip
+  std::string bytes(4 * piece, '\0');
+  std::size_t size = 0;
+  while (size < bytes.size()) {
+    const auto got = (*source)->read(std::span(bytes).subspan(size));
+    if (!got) return std::nullopt;
+    if (*got == 0) break;
+    size += *got;
+  }
+  auto* const converter = ::iconv_open("UTF-8", charset_.c_str());
+  char* in = bytes.data();
+  std::array<char, 4096> text;
+  std::uint64_t left = offset - from.text;
+  while (left > 0 && size > 0) {
+    char* out = text.data();
+    std::size_t room = static_cast<std::size_t>(std::min<std::uint64_t>(left, text.size()));
+    const std::size_t wanted = room;
+    const bool stopped = ::iconv(converter, &in, &size, &out, &room) == static_cast<std::size_t>(-1) && errno != E2BIG;
+    left -= wanted - room;
+    if (stopped && left > 0) {  // `BadBytes::Mark` has made one byte of it
+      const std::size_t bad = std::min(size, unit_of(charset_));
+      in += bad;
+      size -= bad;
+      --left;
+    } else if (room == wanted) {
+      break;
+    }
+  }
+  ::iconv_close(converter);
+  if (left > 0) return std::nullopt;  // the file has changed
+  return from.file + static_cast<std::uint64_t>(in - bytes.data());
+}
 
 bool is_plain(std::string_view begin, std::string_view charset) noexcept {
   if (begin.starts_with(utf8_mark)) return true;
@@ -183,7 +273,8 @@ bool names_utf8(std::string_view charset) noexcept {
   return plain.size() == name.size() && ::strncasecmp(plain.data(), name.data(), name.size()) == 0;
 }
 
-Result<io::Source> as_utf8(io::Source source, std::string_view charset, BadBytes bad_bytes) {
+Result<io::Source> as_utf8(io::Source source, std::string_view charset, BadBytes bad_bytes,
+                           std::shared_ptr<FileOffsets> offsets) {
   auto* converter = reinterpret_cast<iconv_t>(-1);  // NOLINT: as iconv has it
   const std::string from(charset);
   if (!charset.empty()) {
@@ -192,7 +283,7 @@ Result<io::Source> as_utf8(io::Source source, std::string_view charset, BadBytes
       return failure({.code = Errc::InvalidOptions,
                       .context = fmt::format("there is no encoding '{}'; `iconv -l` lists them", from)});
   }
-  return std::make_unique<Utf8Source>(std::move(source), converter, from, bad_bytes);
+  return std::make_unique<Utf8Source>(std::move(source), converter, from, bad_bytes, std::move(offsets));
 }
 
 }  // namespace etl::inline v0::csv

@@ -11,6 +11,8 @@
 #include <etl/csv/kind_guess.hpp>
 #include <etl/io/glob.hpp>
 
+#include "text.hpp"
+
 namespace etl::inline v0::csv {
 namespace {
 
@@ -98,7 +100,7 @@ std::vector<MappedColumn> FileMapping::columns_of(std::span<const std::string> h
   std::vector<MappedColumn> all(header.empty() ? width : header.size());
   for (std::size_t i = 0; i < all.size(); ++i) {
     all[i].source = i + 1;
-    all[i].target = header.empty() || header[i].empty() ? fmt::format("column_{}", i + 1) : header[i];
+    all[i].target = name_of_column(header, i);
     if (const auto said = types.find(all[i].target); said != types.end()) all[i].kind = said->second;
   }
   return all;

@@ -112,6 +112,7 @@ class MappingReader {
         if (object.has(key)) object.problem(key, "is for CSV, and these files are JSON");
     Dialect& dialect = file.dialect;
     object.read("delimiter", dialect.delimiter);
+    dialect.fixed_delimiter = object.has("delimiter");
     object.read("quote", dialect.quote);
     object.read("escape", dialect.escape);
     object.read("comment", dialect.comment);

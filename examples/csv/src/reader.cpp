@@ -88,6 +88,8 @@ class Reader::Impl {
   [[nodiscard]] std::size_t width() const noexcept { return width_; }
   [[nodiscard]] const Place& place() const noexcept { return place_; }
   [[nodiscard]] const io::ByteSource& source() const noexcept { return in_.source(); }
+  void set_offsets(std::shared_ptr<const FileOffsets> offsets) noexcept { offsets_ = std::move(offsets); }
+  [[nodiscard]] const std::shared_ptr<const FileOffsets>& offsets() const noexcept { return offsets_; }
 
  private:
   [[nodiscard]] std::string_view unread() const noexcept { return in_.unread(); }
@@ -139,7 +141,7 @@ class Reader::Impl {
       if (auto filled = in_.fill(); !filled) return filled;
     }
     if (const auto line = separator_line(unread())) {
-      dialect_.delimiter = line->delimiter;
+      if (!dialect_.fixed_delimiter) dialect_.delimiter = line->delimiter;
       advance(line->size, 1);
     }
     return {};
@@ -245,6 +247,7 @@ class Reader::Impl {
   Place place_{};  // place of the unread bytes
   std::vector<std::string> header_;
   std::size_t width_ = 0;
+  std::shared_ptr<const FileOffsets> offsets_;
   std::optional<Error> failed_;
 };
 
@@ -280,12 +283,15 @@ Result<Reader> Reader::open(const std::filesystem::path& path, const Dialect& di
   if (auto good = check(dialect, options); !good) return failure(good.error());
   Result<io::Source> source = io::open_input(path);
   const BadBytes bad_bytes = dialect.check_utf8 ? BadBytes::Mark : BadBytes::Stop;
-  if (source && dialect.encoding == Encoding::Utf8) source = as_utf8(std::move(*source), dialect.charset, bad_bytes);
+  std::shared_ptr<FileOffsets> offsets;
+  if (dialect.encoding == Encoding::Utf8) offsets = std::make_shared<FileOffsets>(path);
+  if (source && offsets) source = as_utf8(std::move(*source), dialect.charset, bad_bytes, offsets);
   if (!source) return failure(source.error());
   // If the text is converted, reading can only begin at the beginning.
   const Result<bool> plain = is_plain_file(path, dialect);
   if (!plain) return failure(plain.error());
   auto impl = std::make_unique<Impl>(std::move(*source), *plain ? path : std::filesystem::path(), dialect, options);
+  impl->set_offsets(std::move(offsets));
   if (auto primed = impl->prime(stop); !primed) return failure(primed.error());
   return Reader(std::move(impl));
 }
@@ -305,6 +311,7 @@ std::size_t Reader::width() const noexcept { return impl_->width(); }
 const Place& Reader::place() const noexcept { return impl_->place(); }
 std::uint64_t Reader::bytes_read() const noexcept { return impl_->source().consumed(); }
 std::uint64_t Reader::size_hint() const noexcept { return impl_->source().size_hint(); }
+const std::shared_ptr<const FileOffsets>& Reader::offsets() const noexcept { return impl_->offsets(); }
 const std::string& Reader::name() const noexcept { return impl_->source().name(); }
 
 }  // namespace etl::inline v0::csv

@@ -1,6 +1,7 @@
 #include <etl/csv/sniff.hpp>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -63,6 +64,12 @@ Fit fit(std::string_view text, bool whole, const Dialect& dialect, Structure& s)
           .width = width};
 }
 
+/// The place after the first line.
+std::size_t end_of_line(std::string_view text) {
+  const std::size_t at = std::min(text.find_first_of("\r\n"), text.size());
+  return std::min(at + (text.substr(at).starts_with("\r\n") ? 2 : 1), text.size());
+}
+
 bool is_value(std::string_view text) {
   KindGuess guess;
   guess.look(text);
@@ -111,7 +118,8 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
   std::string_view sample = text;
   if (sample.starts_with("\xEF\xBB\xBF"))
     sample.remove_prefix(3);
-  else if (find_invalid_utf8(sample.substr(0, sample.size() < 4 ? sample.size() : sample.size() - 3)) != text.npos)
+  else if (dialect.charset.empty() &&
+           find_invalid_utf8(sample.substr(0, sample.size() < 4 ? sample.size() : sample.size() - 3)) != text.npos)
     dialect.encoding = Encoding::Latin1;
   const auto separator =
       !said || (said->header_rows > 0 && said->skip_lines == 0) ? separator_line(sample) : std::nullopt;
@@ -119,21 +127,25 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
     text.remove_prefix(text.size() - sample.size() + separator->size);
     sample = text;
   }
+  for (std::size_t left = dialect.skip_lines; left > 0; --left) sample.remove_prefix(end_of_line(sample));
+  const bool fixed = hints.delimiter_is_known || dialect.fixed_delimiter;
   Fit best;
   Structure structure;
+  const std::vector<char> delimiters = fixed       ? std::vector{dialect.delimiter}
+                                       : separator ? std::vector{separator->delimiter}
+                                                   : std::vector{',', ';', '\t', '|', ':'};
   const std::vector<std::optional<char>> quotes =
-      said ? std::vector{said->quote} : std::vector{std::optional('"'), std::optional<char>(), std::optional('\'')};
+      said && hints.quote_is_known ? std::vector{said->quote}
+                                   : std::vector{std::optional('"'), std::optional<char>(), std::optional('\'')};
   for (const std::optional<char> quote : quotes)
-    for (const char delimiter : {separator ? separator->delimiter : ',', ';', '\t', '|', ':'}) {
-      if (separator && delimiter != separator->delimiter) continue;
-      if (said && hints.delimiter_is_known && delimiter != said->delimiter) continue;
+    for (const char delimiter : delimiters) {
       Dialect candidate = dialect;
       candidate.delimiter = delimiter;
       candidate.quote = quote;
       const Fit now = fit(sample, whole, candidate, structure);
       // Unusual quotes are chosen only if they fit better.
-      const bool better =
-          now > best && (said || quote == '"' || (!quote && !best.sound) || (now.quotes && now.share > best.share));
+      const bool better = now > best && (quotes.size() == 1 || quote == '"' || (!quote && !best.sound) ||
+                                         (now.quotes && now.share > best.share));
       if (!better && best.width > 0) continue;
       best = now;
       dialect.delimiter = delimiter;
@@ -141,13 +153,19 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
     }
 
   Dialect plain = dialect;
-  plain.header_rows = 0;
+  const bool named = hints.header_is_known && dialect.header_rows > 0;
+  if (!named) plain.header_rows = 0;
   plain.ragged = Ragged::Keep;
+  plain.fixed_delimiter = true;
   // If the sample ends within the file, the text after its last line end is not a whole row.
   if (!whole) text = text.substr(0, text.find_last_of("\r\n") == text.npos ? 0 : text.find_last_of("\r\n") + 1);
   Result<Reader> reader = Reader::from(io::from_memory(text, "sample"), plain, {.bad_rows = BadRows::SetAside});
   if (!reader) return failure(reader.error());
-  std::vector<std::string> first;
+  std::vector<std::string> first = reader->header();
+  // Rows that are made as wide as the header count.
+  const Ragged kept = said ? said->ragged : Ragged::Reject;
+  const bool made = kept == Ragged::Pad || kept == Ragged::Truncate;
+  if (made && reader->width() > 0) best.width = reader->width();
   std::vector<ColumnGuess> columns(best.width);
   for (;;) {
     Result<std::optional<Chunk>> chunk = reader->next();
@@ -160,7 +178,7 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
         continue;
       }
       ++found.rows;
-      const bool ragged = row.size() != best.width;
+      const bool ragged = row.size() > best.width ? kept != Ragged::Truncate : row.size() < best.width && !made;
       if (ragged) ++found.bad_rows;
       for (std::size_t i = 0; i < std::min(row.size(), columns.size()); ++i) {
         ColumnGuess& column = columns[i];
@@ -184,7 +202,10 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
     repeated |= i < columns.size() && columns[i].repeats_first;
   }
   header &= found.rows == 0 || !repeated;
-  dialect.header_rows = header ? 1 : 0;
+  if (hints.header_is_known)
+    header = named;
+  else
+    dialect.header_rows = header ? 1 : 0;
   if (!header) ++found.rows;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     ColumnGuess& column = columns[i];
@@ -195,20 +216,23 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
         column.guess.look(first[i], hints.decimal_comma);
     }
     found.columns.push_back(
-        {header && i < first.size() && !first[i].empty() ? first[i] : fmt::format("column_{}", i + 1),
-         column.guess.kind(), column.nullable});
+        {name_of_column(header ? first : std::vector<std::string>(), i), column.guess.kind(), column.nullable});
   }
   return found;
 }
 
-Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes, const SniffHints& said) {
+Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes, const SniffHints& said,
+                      const std::stop_token& stop) {
   if (path == "-") return failure(fatal("standard input cannot be sniffed: it could not be read again"));
   Result<io::Source> source = io::open_input(path);
-  if (source && said.dialect)
-    source = as_utf8(std::move(*source), said.dialect->charset, BadBytes::Mark);
-  else if (source)
-    source = as_utf8(std::move(*source));
+  const bool latin1 = said.dialect && said.dialect->encoding == Encoding::Latin1;
+  const auto offsets = std::make_shared<FileOffsets>(path);
+  if (source && said.dialect && !latin1)
+    source = as_utf8(std::move(*source), said.dialect->charset, BadBytes::Mark, offsets);
+  else if (source && !latin1)
+    source = as_utf8(std::move(*source), {}, BadBytes::Stop, offsets);
   if (!source) return failure(source.error());
+  const std::stop_callback interrupt(stop, [&] { (*source)->interrupt(); });
   std::string text(bytes, '\0');
   std::size_t filled = 0;
   bool whole = false;
@@ -222,6 +246,7 @@ Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes, cons
   if (const auto foreign = foreign_format(text))
     return failure(fatal(fmt::format("{}: the file is {}: {}", path.string(), foreign->what, foreign->remedy)));
   Result<Sniffed> found = sniff_text(text, whole, said);
+  if (found) found->dialect.charset = offsets->charset();
   if (found) return found;
   Error error = found.error();
   error.context = path.string() + ": " + error.context;

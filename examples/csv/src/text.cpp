@@ -5,6 +5,9 @@
 #include <cstdint>
 #include <cstring>
 
+#include <fmt/format.h>
+#include <etl/csv/parse.hpp>
+
 namespace etl::inline v0::csv {
 namespace {
 
@@ -75,6 +78,13 @@ std::optional<SeparatorLine> separator_line(std::string_view text) noexcept {
   if (!text.starts_with('\n') && !text.starts_with('\r')) return std::nullopt;
   text.remove_prefix(text.starts_with("\r\n") ? 2 : 1);
   return SeparatorLine{delimiter, whole.size() - text.size()};
+}
+
+std::string name_of_column(std::span<const std::string> header, std::size_t i) {
+  if (i < header.size() && !trimmed(header[i]).empty()) return header[i];
+  std::string name = fmt::format("column_{}", i + 1);
+  while (std::ranges::find(header, name) != header.end()) name += '_';
+  return name;
 }
 
 void append_decoded(std::string& to, std::string_view cell, bool quoted, const Dialect& dialect) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,9 @@ struct SeparatorLine {
 };
 /// The line at the begin of the text, or nothing.
 [[nodiscard]] std::optional<SeparatorLine> separator_line(std::string_view text) noexcept;
+/// The name of column `i`, which counts from 0: that of the header, or "column_2" if it is blank there. A "_" is added
+/// as long as another column has the same name.
+[[nodiscard]] std::string name_of_column(std::span<const std::string> header, std::size_t i);
 /// Appends the contents of a cell, given its bytes without the quotes.
 void append_decoded(std::string& to, std::string_view cell, bool quoted, const Dialect& dialect);
 

@@ -53,7 +53,8 @@ using OnGzipPoint = std::function<void(GzipPoint)>;
 
 /// Decompresses if the content begins like gzip (1F 8B), bzip2, xz or zstd (`Compression`), whatever the name.
 /// Otherwise returns the bytes unchanged. Reads the first two bytes, and up to ten if they may begin such a format. The
-/// error: the content is in a format that `can_decompress` denies.
+/// error: the content is in a format that `can_decompress` denies. If the source does not know its size, as a pipe, the
+/// first read of the result does this: reading a pipe may wait, and `interrupt` can end only a read.
 [[nodiscard]] Result<Source> decode(Source source);
 /// Compresses into `target` as one gzip member. `level` is 1 (fast) to 9 (small); other values throw `etl::Exception`.
 [[nodiscard]] Sink deflate(Sink target, int level = 6);

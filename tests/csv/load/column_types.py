@@ -268,7 +268,7 @@ def widened(c):
         c.equal("what was widened", [{"column": "zip", "from": "integer", "to": "text", "file": "a.csv"},
                                      {"column": "n", "from": "integer", "to": "double", "file": "b.csv"}], summary["widened"])
         c.has(error, "reading 2 files to the end", "widened: column 'zip' is text instead of integer, for a.csv",
-              "table t of a.csv: id integer, zip text, n double")
+              "table t of 2 files: id integer, zip text, n double")
     c.database = c.folder / "narrow.db"
     _, error = c.load("a.csv", "--create", wanted=3)
     c.has(error, "make the table with --type zip=text, or with --widen")

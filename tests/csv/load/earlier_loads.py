@@ -52,6 +52,16 @@ def dropped_tables(c):
             c.equal("into one that others made", 2, rows())
             do(into, "DELETE FROM t; ALTER TABLE t RENAME TO u; ALTER TABLE u RENAME TO t; CREATE INDEX i ON t(zip); ALTER TABLE t DROP COLUMN more")
             c.equal("the same table", 1, c.load("a.csv", into=into)[0]["loaded_before"])
+            do(into, "ALTER TABLE t RENAME TO u")
+            for _ in range(2):
+                _, out, _ = c.run(*c.arguments("a.csv", into=into, table="u"), "--json", wanted=0)
+                c.equal("renamed", 1, json.loads(out)["loaded_before"])
+            do(into, "ALTER TABLE u RENAME TO t")
+            c.equal("and back", 1, c.load("a.csv", into=into)[0]["loaded_before"])
+            do(into, "ALTER TABLE t RENAME TO u; CREATE TABLE t (id bigint, zip text)")
+            c.load("a.csv", into=into)
+            c.equal("another table of the former name", 2, rows())
+            do(into, "DROP TABLE u; DELETE FROM t")
         # A copy that was restored has what was loaded before.
         c.psql(url, "INSERT INTO t VALUES (1, '94107')")
         c.psql(url, "CREATE DATABASE copy")

@@ -139,6 +139,8 @@ def before_the_first_file(c):
     c.has(error, "'laod'", "load, cat, sniff, digest")
     (c.folder / "empty.csv").write_text("")
     c.equal("sniff of an empty file", (0, "empty.csv: empty\n", ""), c.run("sniff", "empty.csv"))
+    (c.folder / "rows.csv").write_text("id,a\n1,x\n")
+    c.equal("cat of it", (0, "id,a\n1,x\n1,x\n", ""), c.run("cat", "--header", "empty.csv", "rows.csv", "empty.csv", "rows.csv"))
 
 
 @case

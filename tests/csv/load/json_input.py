@@ -74,6 +74,52 @@ def json_objects(c):
 
 
 @case
+def columns_of_all_files(c):
+    """With --widen a new table gets the columns of all files, of JSON and of CSV; without it the error names the option."""
+    (c.folder / "a.ndjson").write_text('{"id": 1}\n')
+    (c.folder / "b.ndjson").write_text('{"id": 2, "n": 5, "when": "2024-02-29"}\n')
+    (c.folder / "c.ndjson").write_text('{"ID": 3, "n": 2.5, "when": null}\n')
+    (c.folder / "a.csv").write_text("id\n1\n")
+    (c.folder / "b.csv").write_text("id,n,when\n2,5,2024-02-29\n")
+    (c.folder / "c.csv").write_text("ID,n\n3,2.5\n")
+    with c.server() as (url, _):
+        for kind in ("ndjson", "csv"):
+            files = [f"{name}.{kind}" for name in "abc"]
+            for into in (None, url):
+                _, error = c.load(*files, "--create", into=into, wanted=1)
+                c.has(error, f"b.{kind}: the table t has no column 'n', 'when'; it has id. --create --widen makes the missing table "
+                             "with the columns of all files. ")
+                c.psql(url, "DROP TABLE t") if into else c.database.unlink()
+                summary, error = c.load(*files, "--create", "--widen", "--key", "id", "--type", "when=text", into=into)
+                c.has(error, "table t of 3 files: id integer key, n double, when text")
+                c.equal("rows", "1||\n2|5|2024-02-29\n3|2.5|" if into else "1||\n2|5.0|2024-02-29\n3|2.5|",
+                        c.select('SELECT id, n, "when" FROM t ORDER BY id', into))
+                again, _ = c.load(*files, "--create", "--widen", "--key", "id", "--type", "when=text", into=into)
+                c.equal("loaded before", 3, again["loaded_before"])
+                c.psql(url, "DROP TABLE t") if into else c.database.unlink()
+                _, error = c.load(*files, "--create", "--widen", "--type", "none=text", into=into, wanted=2)
+                c.has(error, "there is no column 'none' for --type, or for \"types\" of a mapping; there are id, n, when")
+                if not into:
+                    c.holds("nothing was made", not c.database.exists())
+
+
+@case
+def columns_of_headers(c):
+    """With --widen a file that has only a header gives its columns too; rows of other files give their types."""
+    (c.folder / "a.csv").write_text("id,only\n")
+    (c.folder / "b.csv").write_text("id,n\n1,2.5\n")
+    (c.folder / "c.csv").write_text("id,last\n")
+    _, error = c.load("a.csv", "b.csv", "c.csv", "--create", "--widen")
+    c.has(error, "id integer, only text, n double, last text")
+    c.equal("rows", [(1, None, 2.5, None)], c.rows("SELECT * FROM t"))
+    c.database = c.folder / "key.db"
+    (c.folder / "d.csv").write_text("n\n7\n")
+    _, error = c.load("b.csv", "d.csv", "--create", "--key", "id", wanted=1)
+    c.has(error, "d.csv: the file has no column 'id', which the table requires")
+    c.equal("no key is made up", [(1, 2.5)], c.rows("SELECT * FROM t"))
+
+
+@case
 def json_members(c):
     """A table is made of the members that there are; one that it has no column for is never dropped."""
     (c.folder / "a.ndjson").write_text(
@@ -89,6 +135,7 @@ def json_members(c):
     (c.folder / "b.json").write_text('[{"id": 4}, {"colour": "red", "id": 5, "x": 1}]')
     _, error = c.load("b.json", wanted=1)
     c.has(error, "b.json: the table t has no column 'colour', 'x'; it has id, paid, ")
+    c.lacks(error, "--widen")
     many = 40_000
     lines = [json.dumps({"id": i, "mixed": "m" * 20}) for i in range(many)]
     lines[5] = '{"id": "five"}'
@@ -102,7 +149,8 @@ def json_members(c):
                          "make the table with --type id=text, or with --widen", '{"id": "five"}'),
                         ("late.ndjson:8:10: not JSON: syntax error: '}'", '{"id": 7,}'),
                         (f"late.ndjson:{many - 1}:1: the member 'colour' is not one of id, mixed: "
-                         "'  {\"id\": 1, \"colour\": \"red\"}'", '{"id": 1, "colour": "red"}')], rejects)
+                         "'  {\"id\": 1, \"colour\": \"red\"}'; a mapping can name the members, and --widen with --create finds those of all of "
+                         "the file", '{"id": 1, "colour": "red"}')], rejects)
     c.equal("the others", many - 3, c.rows("SELECT count(*) FROM t WHERE mixed LIKE 'mm%'")[0][0] - 0)
     (c.folder / "map.json").write_text(json.dumps({"files": [{"pattern": "*", "format": "json", "columns": [
         {"source": "id", "type": "integer"}, {"source": "when", "target": "day", "type": "date", "format": "%d.%m.%Y"}]}]}))

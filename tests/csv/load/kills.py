@@ -1,6 +1,7 @@
 """Loads that are killed, stopped or cut off, and what the next load makes of them."""
 import json
 import os
+import pathlib
 import random
 import signal
 import subprocess
@@ -202,6 +203,32 @@ def interrupted_pipe(c):
     c.lacks(out, "resumes them", "Operation canceled")
     for stream in (process.stdin, process.stdout, process.stderr):
         stream.close()
+
+
+@case
+def interrupted_before_a_writer(c):
+    """SIGINT while a named pipe has no writer yet, or standard input gives nothing, ends every command."""
+    c.sql("CREATE TABLE t (id INTEGER)")
+    fifo = c.folder / "fifo"
+    os.mkfifo(fifo)
+    for command in (c.arguments(fifo), c.arguments(fifo, "--format", "json"), ["cat", fifo], ["digest", fifo], ["sniff", fifo],
+                    ["sniff", "--format", "json", fifo], c.arguments("-"), ["cat", "-"]):
+        process = c.program.start(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        open_files = pathlib.Path(f"/proc/{process.pid}/fd")
+        if fifo in command:
+            wait_for("the pipe to be opened", lambda: any(os.path.realpath(one) == str(fifo) for one in open_files.iterdir()), 20)
+        else:
+            wait_for("the thread of signals", lambda: len(list((open_files.parent / "task").iterdir())) > 1, 20)
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=60) if fifo in command else (b"", b"")
+        c.equal(f"{command}: exit code {(out + error).decode()[:300]}", 4, process.wait(60))
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+    writer = subprocess.Popen(["sh", "-c", f"gzip -c > {fifo}"], stdin=subprocess.PIPE)
+    process = c.program.start(*c.arguments(fifo), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    writer.communicate(b"id\n1\n2\n", timeout=60)
+    _, error = process.communicate(timeout=60)
+    c.equal(f"{error.decode()[:300]}", [(1,), (2,)], c.rows("SELECT id FROM t"))
 
 
 @case

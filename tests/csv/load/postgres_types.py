@@ -5,9 +5,9 @@ from csv_case import case
 @case
 def refused_casts(c):
     """A text that a type refuses rejects its own row, whatever the SQLSTATE, and the message names column and value."""
-    bad = {"tsquery": "a b", "tsvector": "'a", "jsonpath": "$.", "regclass": "no_such_table", "regtype": "no_such_type",
+    bad = {"json": "{x", "jsonb": '{"a": 1', "tsquery": "a b", "tsvector": "'a", "jsonpath": "$.", "regclass": "no_such_table", "regtype": "no_such_type",
            "regproc": "no_such_function", "int4range": "[5,1]", "bytea": "\\xZZ", "int[]": "{x}"}
-    good = {"tsquery": "a", "tsvector": "a", "jsonpath": "$.a", "regclass": "pg_class", "regtype": "int4", "regproc": "pg_sleep",
+    good = {"json": "{}", "jsonb": "{}", "tsquery": "a", "tsvector": "a", "jsonpath": "$.a", "regclass": "pg_class", "regtype": "int4", "regproc": "pg_sleep",
             "int4range": "[1,5)", "bytea": "\\x01", "int[]": "{1}"}
     with c.server() as (url, _):
         for type, value in bad.items():
@@ -40,14 +40,27 @@ def rounded_texts(c):
         "timetz(0)": (["10:30:00+05"], ["10:30:00.7+05"]),
         "time": (["10:30:00.123456"], ["10:30:00.1234567"]),
         "interval": (["1.5 hours", "1 day 00:00:00.25", "0.123456 s"], ["00:00:00.1234567", "0.1234567 seconds"]),
-        "interval(1)": (["0.25 hours", "1.5 s"], ["1.25 s"]),
+        "interval(1)": (["0.25 hours", "1.5 s", "100 ms"], ["1.25 s", "0.00001 hours", "10 ms", "1.25"]),
+        "interval[]": (['{"1.5 hours","0.123456 s"}'], ['{"1 s","1.0000001 years"}']),
+        "interval ": (["1.5 years", "0.1 decades", "0.3 months", "1.1 days", "P1Y2.5M", "PT1.5M", "1-2", "1.5 ms", "7"],
+                      ["1.05 years", "1.0000001 years", "0.3333333333333 hours", "1.2345678 ms", "P1.1Y", "0.1234567"]),
+        "interval year": (["2 years", "1 century", "P3Y", "0 days"], ["1 year 2 months", "1.5 years", "2", "3 days"]),
+        "interval year to month": (["1-2", "14 months", "1 year"], ["1.5 months", "1 month 1 day"]),
+        "interval hour": (["1 day 5 hours"], ["90 minutes", "1:30", "1.5 hours"]),
+        "interval hour to minute": (["10:30", "90 minutes"], ["10:30:05", "30 s"]),
+        "part": (["(1,2.34,x)", "(,,)"], ["(1,2.345,x)"]),
+        "part[]": (['{"(1,2.34,x)"}'], ['{"(1,2.345,x)"}']),
         "tsrange": (['[2024-01-01 10:00:00.5,2024-01-02)'], ['[2024-01-01 10:00:00.1234567,2024-01-02)']),
         "timestamp(2)[]": (['{"2024-01-01 10:00:00.12","2024-01-01 10:00:00.5"}'], ['{"2024-01-01 10:00:00.125"}']),
         "numeric(5,2)[]": (["{1.5,2.25}", "{}", "{NULL,1.500}"], ["{1.5,2.255}"]),
         "money": (["$1.50", "1,234.5"], ["1.555"]),
         '"char"': (["a"], ["abc"]),
+        "jsonb": (['{"a":1,"b":{"a":2},"c":[{"a":"{"},{"a":3}]}', '"a"', "[]", '{"a\\"":1,"a":2}'],
+                  ['{"a":1,"a":2}', '[{"x":{"a":1,"b":2,"\\u0061":3}}]']),
+        "varchar(3)": (["abc", "żó ", "", "   "], ["abc ", "żół  ", "    "]),
     }
     with c.server() as (url, _):
+        c.psql(url, "CREATE TYPE part AS (a int, b numeric(5,2), c text)")
         for type, (kept, changed) in table.items():
             c.psql(url, f"CREATE TABLE t (id int, v {type})")
             rows = [*kept, *changed]
@@ -58,6 +71,31 @@ def rounded_texts(c):
             c.has(error, "a.csv:", "column 'v': the table would ", "with --type v=text")
             c.load("a.csv", "--restart", "--type", "v=text", into=url)
             c.psql(url, "DROP TABLE t")
+
+
+@case
+def views_and_policies(c):
+    """Views and tables with row-level security, which COPY refuses, are filled; a row that a policy refuses costs one row."""
+    (c.folder / "a.csv").write_text("id,t\n1,a\n2,b\n3,c\n")
+    with c.server() as (url, _):
+        c.psql(url, "CREATE TABLE base (id int, t text); CREATE VIEW v AS SELECT * FROM base WHERE id <> 2 WITH CHECK OPTION;"
+                    "CREATE TABLE t (id int, t text); ALTER TABLE t ENABLE ROW LEVEL SECURITY;"
+                    "CREATE POLICY p ON t USING (true) WITH CHECK (id <> 2);"
+                    "CREATE ROLE clerk LOGIN PASSWORD 'x'; GRANT ALL ON SCHEMA public TO clerk;"
+                    "CREATE MATERIALIZED VIEW m AS SELECT 1 AS id, 'a' AS t")
+        c.run(*c.arguments("a.csv", into=url, table="v"), wanted=3)
+        c.equal("a view", "1|a\n3|c", c.psql(url, "SELECT * FROM base ORDER BY id"))
+        c.psql(url, "GRANT ALL ON ALL TABLES IN SCHEMA public TO clerk")
+        as_clerk = url.replace("postgres:secret", "clerk:x")
+        _, error = c.load("a.csv", into=as_clerk, wanted=3)
+        c.equal("a table with a policy", "1|a\n3|c", c.psql(url, "SELECT * FROM t ORDER BY id"))
+        c.has(error, "a.csv:3: ", "row-level security policy", "say which rows this user may write")
+        c.psql(url, "REVOKE ALL ON t FROM clerk")
+        summary, error = c.load("a.csv", "--restart", into=as_clerk, wanted=1)
+        c.has(error, "permission denied for table t: GRANT what is missing to this user")
+        c.equal("no row is blamed", 0, summary["rows"]["rejected"])
+        _, _, error = c.run(*c.arguments("a.csv", "--quiet", into=url, table="m"), wanted=1)
+        c.has(error, "materialized view", "name a table, or a view that takes rows")
 
 
 @case

@@ -116,6 +116,30 @@ def bytes_of_rejects(c):
     for row in (b"bad,", b"1,double", b"3,x"):
         c.has(error, f"the row begins at byte {lines.index(row)}")
     c.has((c.folder / "rejects.csv").read_text(), f"the row begins at byte {lines.index(b'bad,')}")
+    # Also if the text is converted: the byte of the file, whatever its encoding, and however far it is from the begin.
+    c.sql("DELETE FROM t")
+    rows = [f"{i},żółć{'😀' if i % 7 == 0 else ''}\n" for i in range(100, 40_000)]
+    for at in (1, 20_000, 39_800):
+        rows[at] = "bad" + rows[at]
+        rows[at + 1] = "100,double\n"
+    for encoding, options in (("utf-16", []), ("utf-16-be", ["--encoding", "UTF-16BE"]), ("utf-32", []), ("utf-8-sig", []),
+                              ("gb18030", ["--encoding", "GB18030"]), ("cp1250", ["--encoding", "CP1250"]),
+                              ("iso2022_jp", ["--encoding", "ISO-2022-JP"])):
+        text = head + "".join(rows)
+        if encoding == "cp1250":
+            text = text.replace("😀", "")
+        elif encoding == "iso2022_jp":
+            text = text.replace("😀", "").replace("żółć", "日本")
+        data = text.encode(encoding)
+        (c.folder / "a.csv").write_bytes(data)
+        _, error = c.load("a.csv", *options, "--restart", wanted=3)
+        c.sql("DELETE FROM t")
+        if encoding == "iso2022_jp":
+            c.has(error, "of the text in UTF-8")
+            continue
+        codec = {"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": "utf-8"}.get(encoding, encoding)
+        for row in ("bad101,", "100,double", "bad20100,", "bad39900,"):
+            c.has(error, f"the row begins at byte {data.index(row.encode(codec))}\n")
 
 
 @case

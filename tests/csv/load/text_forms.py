@@ -32,6 +32,13 @@ def headers(c):
     c.equal("with a made name", [(0, "x", 1), (1, "y", 2)], c.rows("SELECT column_1, a, b FROM t"))
     code, out, _ = c.run("sniff", "frame.csv")
     c.has(out, "1 header row", "column_1: integer", "  b: integer")
+    (c.folder / "blank.csv").write_text("a, ,column_2\n1,2,3\n")
+    c.database = c.folder / "blank.db"
+    _, error = c.load("blank.csv", "--create", wanted=2)
+    c.has(error, "blank.csv: column 2 has no name in the header; --name-columns names it column_2_, ")
+    c.load("blank.csv", "--create", "--name-columns")
+    c.equal("a made name that another column has", [(1, 2, 3)], c.rows("SELECT a, column_2_, column_2 FROM t"))
+    c.has(c.run("sniff", "blank.csv")[1], "  column_2_: integer\n  column_2: integer\n")
     long = "n" * 70
     (c.folder / "long.csv").write_text(f"{long},b\n1,2\n")
     with c.server() as (url, _):
@@ -66,6 +73,15 @@ def first_lines(c):
         (c.folder / "a.csv").write_text(text)
         c.load("a.csv", "--create")
         c.equal(repr(text), [(1, "x,y")], c.rows("SELECT id, v FROM t"))
+    c.database = c.folder / "said.db"
+    (c.folder / "a.csv").write_text("sep=;\nid,v\n1,x;y\n")
+    (c.folder / "map.json").write_text('{"files": [{"pattern": "*", "delimiter": ",", "columns": [{"source": "id", "type": "integer"}, '
+                                       '{"source": "v", "type": "text"}]}]}')
+    c.load("a.csv", "--create", "--delimiter", "comma")
+    c.load("a.csv", "--restart", "--mapping", "map.json")
+    c.equal("what is said counts more than the first line", [(1, "x;y")] * 2, c.rows("SELECT id, v FROM t"))
+    c.equal("cat", "id,v\n1,x;y\n", c.run("cat", "--header", "--delimiter", "comma", "a.csv")[1])
+    c.has(c.run("sniff", "--delimiter", "comma", "a.csv")[1], "delimiter ,", "1 rows", "  id: integer")
     for i, text in enumerate(["sep\n1\n", '"sep=;",v\n1,2\n', "sep=;v\n1\n", '"sep=;\n"\n1\n']):
         c.database = c.folder / f"none{i}.db"
         (c.folder / "a.csv").write_text(text)
@@ -123,6 +139,31 @@ def sniffed(c):
                         "whole": True, "columns": [{"name": "id", "type": "integer", "nullable": False},
                                                    {"name": "v", "type": "text", "nullable": False},
                                                    {"name": "w", "type": "text", "nullable": False}]}, json.loads(sniff("--json")))
+
+
+@case
+def sniffed_as_loaded(c):
+    """`sniff` takes the options of `load` that say how a file is read."""
+    def sniff(*how):
+        return c.run("sniff", "a.csv", *how, wanted=0)[1]
+    (c.folder / "a.csv").write_text("a;b\n 1 ;2;\n 3 ;4;\n5\n")
+    c.has(sniff(), "1 bad", "column_3: text, may be empty")
+    c.has(sniff("--ragged", "truncate", "--trim"), "3 rows, 0 bad", "  a: integer\n  b: integer\n")
+    c.has(sniff("--ragged", "pad"), "3 rows, 2 bad")
+    c.lacks(sniff("--ragged", "pad"), "column_3")
+    c.has(sniff("--header-rows", "0", "--ragged", "truncate"), "0 header rows", "4 rows", "  column_1: text\n  column_2: text")
+    (c.folder / "a.csv").write_text("# made today, by us, x\n1|2\n3|4\n")
+    c.has(sniff("--skip-lines", "1", "--header-rows", "0"), "delimiter |", "2 rows", "  column_1: integer\n  column_2: integer")
+    c.has(sniff("--comment", "#", "--header-rows", "1"), "delimiter |", "1 rows", "  1: integer\n  2: integer")
+    (c.folder / "a.csv").write_bytes("id,'a'\n1,'ł,x'\n2,'y'\n".encode("cp1250"))
+    c.has(sniff("--encoding", "CP1250", "--no-quote", "--ragged", "truncate"), "quote none", "CP1250", "2 rows, 0 bad")
+    c.has(sniff("--encoding", "CP1250"), "quote ', ", "2 rows, 0 bad", "  a: text")
+    c.has(sniff("--latin1", "--json"), '"encoding":"Latin-1"')
+    (c.folder / "a.csv").write_bytes("id,v\n1,x\n".encode("utf-16"))
+    c.has(sniff(), "delimiter ,", ", UTF-16LE; 1 rows", "  id: integer")
+    (c.folder / "a.csv").write_text('{"v": 1}\n')
+    c.has(sniff("--format", "json"), "JSON; 1 object", "  v: integer")
+    c.has(c.run("sniff", "a.csv", "--format", "json", "--trim", wanted=2)[2], "--trim: is for CSV, not for --format json")
 
 
 @case

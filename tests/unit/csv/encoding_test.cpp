@@ -126,6 +126,7 @@ TEST_CASE("Latin-1 is Windows-1252, and Excel's first line is no row") {
   CHECK(read("n\n\x80\x93\x94\xE9\n", {.encoding = csv::Encoding::Latin1}) ==
         "n|2 \xE2\x82\xAC\xE2\x80\x9C\xE2\x80\x9D\xC3\xA9/");
   CHECK(read("sep=;\r\nid;name\r\n1;x,y\r\n", {}) == "id|name|3 1 x,y/");
+  CHECK(read("sep=;\r\nid,name\r\n1,x\r\n", {.fixed_delimiter = true}) == "id|name|3 1 x/");
   CHECK(read("sep=\t\na\tb\n1\t2\n", {}) == "a|b|3 1 2/");
   CHECK(read("sep=x;\n1\n", {}) == "sep=x;|2 1/");
   CHECK(read("sep=;\n1\n", {.header_rows = 0}) == "1 sep=;/2 1/");

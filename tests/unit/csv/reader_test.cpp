@@ -162,6 +162,9 @@ TEST_CASE("Broken quoting is an error with its place, or a row set aside") {
   CHECK(stopped.error.find(
             "f.csv:3:1: row 2: a cell whose quote opens here and is closed in line 4, with text after") == 0);
   CHECK(read("a,b\n\"x\"z,2\n").error.find("f.csv:2:4: row 1: text after the closing quote") == 0);
+  for (const char* const row : {"\"x\" ,2\n", "1,\"x\"  \n", "1,\"x\" "})
+    CHECK(read(std::string("a,b\n") + row)
+              .error.ends_with("blanks after the closing quote of a cell; drop the blanks around cells"));
   for (const std::size_t size : {std::size_t{1}, std::size_t{9}, std::size_t{1} << 16}) {
     const Read got = read(text, {}, {.chunk_size = size, .bad_rows = csv::BadRows::SetAside});
     CHECK(got.rows == Rows{{"1", "2"}, {"3", "4"}, {"6", "7"}});

@@ -299,9 +299,8 @@ TEST_CASE("gzip: decode goes by the content") {
     }
   for (const std::size_t piece : {1u, 2u, 3u, 100u})
     CHECK(test::drain(*io::decode(test::pieces(compressed, piece)).value()).bytes == "text");
-  const auto failed = io::decode(test::pieces("", 1, "cable cut"));
-  REQUIRE_FALSE(failed.has_value());
-  CHECK(failed.error().message() == "cable cut");
+  // A source without a known size may wait, so it is first read when the caller reads.
+  CHECK(test::drain(*io::decode(test::pieces("", 1, "cable cut")).value()).error == "cable cut");
 }
 
 TEST_CASE("gzip: progress in compressed bytes") {

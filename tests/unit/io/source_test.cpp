@@ -183,6 +183,18 @@ TEST_CASE("source: a read that waits is interrupted from another thread, through
   CHECK_FALSE(source->read(to).has_value());
 }
 
+TEST_CASE("source: a named pipe without a writer is opened, and reading it is interrupted") {
+  const test::TemporaryFolder folder;
+  REQUIRE(::mkfifo((folder / "fifo").c_str(), 0600) == 0);
+  const auto source = io::open_input(folder / "fifo").value();
+  std::thread other([&] { source->interrupt(); });
+  std::string to(100, '\0');
+  const auto interrupted = source->read(to);
+  other.join();
+  REQUIRE_FALSE(interrupted.has_value());
+  CHECK(interrupted.error().code == std::errc::operation_canceled);
+}
+
 TEST_CASE("source: a named pipe") {
   const test::TemporaryFolder folder;
   REQUIRE(::mkfifo((folder / "fifo").c_str(), 0600) == 0);

@@ -55,8 +55,8 @@ void add_load(CLI::App& app, Chosen& chosen) {
   command
       ->add_flag(
           "--widen", load->widen,
-          "With --create: read all files to the end before the table is created, and give each column a type that "
-          "takes all of its values")
+          "With --create: read all files to the end before the table is created, give it the columns of all files, "
+          "and give each column a type that takes all of its values")
       ->needs("--create");
   command
       ->add_option_function<std::vector<std::string>>(
@@ -84,47 +84,15 @@ void add_load(CLI::App& app, Chosen& chosen) {
       ->add_option("--mapping", load->mapping,
                    "JSON file that says how files are written and which columns go where (docs/guide/csv_mapping.md)")
       ->check(CLI::ExistingFile);
-  const std::map<std::string, etl::csv::FileFormat> formats{{"csv", etl::csv::FileFormat::Csv},
-                                                            {"json", etl::csv::FileFormat::Json}};
-  CLI::Option* const format = command->add_option("--format", load->format,
-                                                  "Format of all files. JSON has one object per line, or an array of "
-                                                  "objects; the names of members are the columns [json for .json, "
-                                                  ".ndjson and .jsonl, also compressed; csv for others; a mapping may "
-                                                  "set it]");
-  format->transform(choice(formats));
-  add_dialect(*command, load->dialect);
-  add_sheet(*command, load->sheet);
-  CLI::Option* const delimiter =
-      command->get_option("--delimiter")
-          ->description("Character between cells, or tab, space, comma, semicolon, pipe or colon [detected]");
-  command->add_option("--header-rows", load->dialect.header_rows, "Number of rows that name the columns; 0: none")
-      ->check(CLI::Range(0, 100))
-      ->capture_default_str();
-  command->add_flag("--name-columns", load->name_columns,
-                    "Name the columns that have no name in the header column_1, column_2 and so on, by their numbers");
-  const std::map<std::string, etl::csv::Ragged> ragged{
-      {"reject", etl::csv::Ragged::Reject}, {"pad", etl::csv::Ragged::Pad}, {"truncate", etl::csv::Ragged::Truncate}};
-  command
-      ->add_option(
-          "--ragged", load->dialect.ragged,
-          "Rows with too few or too many cells. reject: reject them; pad: add empty cells; truncate: also drop surplus "
-          "cells [reject]")
-      ->transform(choice(ragged));
-  command
-      ->add_option("--null", load->nulls,
-                   "Text that means NULL (may be repeated) [an empty cell without quotes; in JSON only null]")
-      ->allow_extra_args(false);
+  std::vector<CLI::Option*> of_csv = add_parsing(*command, *load);
   command->add_flag(
-      "--empty-is-text", load->empty_is_text,
-      "An empty cell in quotes is a text, so that its column becomes text [NULL, except in text columns]");
-  command->add_flag("--decimal-comma", load->decimal_comma, "Numbers have a decimal comma, such as 1,5");
-
-  std::vector<CLI::Option*> of_csv;
-  for (const char* const told : {"--delimiter", "--quote", "--no-quote", "--escape", "--comment", "--trim",
-                                 "--skip-lines", "--max-field", "--max-lines", "--encoding", "--latin1",
-                                 "--header-rows", "--ragged", "--decimal-comma", "--empty-is-text", "--name-columns"})
-    of_csv.push_back(command->get_option(told)->excludes("--mapping"));
+      "--name-columns", load->name_columns,
+      "Name the columns that have no name in the header column_1, column_2 and so on, by their numbers, with "
+      "a _ after a name that another column has");
+  of_csv.push_back(command->get_option("--name-columns"));
+  for (CLI::Option* const told : of_csv) told->excludes("--mapping");
   command->get_option("--null")->excludes("--mapping");
+  const CLI::Option* const delimiter = command->get_option("--delimiter");
 
   CLI::Option* const workers =
       command->add_option("--workers", load->workers, "Threads that decode; at least as many as --connections")
@@ -178,9 +146,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
   command->add_flag("--quiet", *quiet, std::string(quiet_help) + " (same as --log warn)");
   command->add_flag("--json", load->json, "Print the summary as one JSON object on standard output");
   command->callback([load, delimiter, workers, batch_size, timeout, wait, of_csv, max_rejects, level, quiet, &chosen] {
-    if (load->format == etl::csv::FileFormat::Json)
-      for (const CLI::Option* const option : of_csv)
-        if (option->count() > 0) throw CLI::ValidationError(option->get_name(), "is for CSV, not for --format json");
+    check_format(*load, of_csv);
     if (!max_rejects->empty()) set_max_rejects(*max_rejects, "rows", *load);
     const etl::Options said =
         from_environment({.batch_size = load->batch_size, .timeout = load->timeout, .workers = load->workers});

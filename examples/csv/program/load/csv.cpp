@@ -59,8 +59,7 @@ std::optional<csv::Sniffed> look_into(const fs::path& file, const csv::Dialect& 
 csv::FileMapping mapping_by_name(const Load& options, const std::optional<csv::Sniffed>& sniffed) {
   csv::FileMapping mapping;
   mapping.decimal_comma = options.decimal_comma;
-  if (!options.nulls.empty()) mapping.nulls = csv::Nulls(options.nulls, true);
-  mapping.nulls.empty_is_text = options.empty_is_text;
+  mapping.nulls = options.null_texts();
   mapping.dialect = options.dialect;
   if (options.find_delimiter && sniffed) mapping.dialect.delimiter = sniffed->dialect.delimiter;
   return mapping;
@@ -84,13 +83,13 @@ etl::Result<void> check_header(const csv::Reader& reader, const csv::Dialect& di
 /// Checks that each column has a name in the header, unless the mapping names the columns.
 etl::Result<void> check_names_of(const csv::Reader& reader, const csv::FileMapping& how, const Load& options) {
   if (!how.columns.empty() || options.name_columns) return {};
-  const auto empty = std::ranges::find(reader.header(), std::string());
-  if (empty == reader.header().end()) return {};
-  const std::ptrdiff_t number = empty - reader.header().begin() + 1;
-  return etl::failure(
-      etl::fatal(fmt::format("{}: column {} has no name in the header; --name-columns names it column_{}, and a "
-                             "mapping can say which columns go where",
-                             reader.name(), number, number)));
+  const auto blank = std::ranges::find_if(reader.header(), [](const auto& name) { return csv::trimmed(name).empty(); });
+  if (blank == reader.header().end()) return {};
+  const std::ptrdiff_t i = blank - reader.header().begin();
+  return etl::failure(etl::fatal(
+      fmt::format("{}: column {} has no name in the header; --name-columns names it {}, and a mapping can "
+                  "say which columns go where",
+                  reader.name(), i + 1, how.columns_of(reader.header(), 0)[static_cast<std::size_t>(i)].target)));
 }
 
 /// Determines the kinds of columns from rows of the reader. This changes the position of the reader.
@@ -125,24 +124,32 @@ etl::Error with_remedy(etl::Error error) {
   return error;
 }
 
-/// Adds the byte at which the row begins in the text of the file, for programs that look it up.
-etl::Error at_byte(etl::Error error, std::uint64_t offset) {
-  error.context += fmt::format("; the row begins at byte {}", offset);
+using Offsets = std::shared_ptr<const csv::FileOffsets>;
+
+/// The byte at which the row begins in the file, for programs that look it up.
+std::string byte_of(const Offsets& offsets, std::uint64_t offset) {
+  const auto found = offsets ? offsets->find(offset) : offset;
+  return found ? fmt::format("; the row begins at byte {}", *found)
+               : fmt::format("; the row begins at byte {} of the text in UTF-8", offset);
+}
+etl::Error at_byte(etl::Error error, const Offsets& offsets, std::uint64_t offset) {
+  error.context += byte_of(offsets, offset);
   return error;
 }
 
 class CsvRows final : public Rows {
  public:
-  CsvRows(csv::Chunk chunk, std::shared_ptr<const csv::RecordDecoder> decoder)
-      : chunk_(std::move(chunk)), decoder_(std::move(decoder)) {
+  CsvRows(csv::Chunk chunk, std::shared_ptr<const csv::RecordDecoder> decoder, Offsets offsets)
+      : chunk_(std::move(chunk)), decoder_(std::move(decoder)), offsets_(std::move(offsets)) {
     if (!chunk_.bad_rows().empty()) merge();
   }
   std::size_t size() const noexcept override { return chunk_.size() + chunk_.bad_rows().size(); }
   etl::Result<void> decode(std::size_t i, csv::Record& out) const override {
-    if (!order_.empty() && order_[i].bad) return etl::failure(at_byte(with_remedy(bad(i).error), bad(i).place.offset));
+    if (!order_.empty() && order_[i].bad)
+      return etl::failure(at_byte(with_remedy(bad(i).error), offsets_, bad(i).place.offset));
     const csv::Row row = chunk_[order_.empty() ? i : order_[i].at];
     if (auto decoded = decoder_->decode(row, out); !decoded)
-      return etl::failure(at_byte(with_value_remedy(std::move(decoded.error())), row.offset()));
+      return etl::failure(at_byte(with_value_remedy(std::move(decoded.error())), offsets_, row.offset()));
     out.emplace_back(static_cast<std::int64_t>(row.offset()));
     out.emplace_back(static_cast<std::int64_t>(row.line()));
     return {};
@@ -175,6 +182,7 @@ class CsvRows final : public Rows {
 
   csv::Chunk chunk_;
   std::shared_ptr<const csv::RecordDecoder> decoder_;
+  Offsets offsets_;
   std::vector<Found> order_{};  // empty: no row is bad
 };
 
@@ -187,7 +195,7 @@ class CsvSource final : public RowSource {
     if (!chunk) return etl::failure(with_sheet_remedy(std::move(chunk.error())));
     if (!*chunk) return nullptr;
     place_ = (*chunk)->next_place();
-    return std::make_shared<const CsvRows>(*std::move(*chunk), decoder_);
+    return std::make_shared<const CsvRows>(*std::move(*chunk), decoder_, reader_->offsets());
   }
   etl::Position position() const override { return place_.position(); }
   std::uint64_t bytes_read() const noexcept override { return reader_->bytes_read(); }
@@ -232,6 +240,7 @@ class CsvInput final : public Input {
   }
   etl::Result<std::unique_ptr<RowSource>> open(const csv::Part& part, const std::optional<etl::Position>& from,
                                                const std::stop_token& stop) override {
+    if (opened_) keep_offsets(*opened_);
     if (opened_) return std::make_unique<CsvSource>(opened_, decoder_);
     csv::ReaderOptions options{.bad_rows = csv::BadRows::SetAside, .begin = part.begin};
     if (part.end != 0) options.end = part.end;
@@ -243,17 +252,22 @@ class CsvInput final : public Input {
     csv::Dialect dialect = said_;
     auto reader = open_rows(file_, dialect, options, sheet_, stop);
     if (!reader) return etl::failure(std::move(reader.error()));
+    keep_offsets(*reader);
     return std::make_unique<CsvSource>(std::make_shared<csv::Reader>(*std::move(reader)), decoder_);
   }
   std::string place(const csv::Record& record) const override {
     return fmt::format("{}:{}", name_, std::get<std::int64_t>(record.back()));
   }
   std::string offset(const csv::Record& record) const override {
-    return fmt::format("; the row begins at byte {}", std::get<std::int64_t>(record[record.size() - 2]));
+    return byte_of(offsets_, static_cast<std::uint64_t>(std::get<std::int64_t>(record[record.size() - 2])));
   }
   std::string_view remedy() const override { return json_remedy(file_); }
 
  private:
+  /// Only a file that is converted needs them, and such a file is not cut, so nobody else uses `offsets_` now.
+  void keep_offsets(const csv::Reader& reader) {
+    if (reader.offsets() && !reader.offsets()->charset().empty()) offsets_ = reader.offsets();
+  }
   [[nodiscard]] bool is_sheet() const noexcept { return dialect_.sheet_column != 0; }
 
   fs::path file_;
@@ -262,6 +276,7 @@ class CsvInput final : public Input {
   SheetChoice sheet_;
   std::shared_ptr<const csv::RecordDecoder> decoder_;
   std::shared_ptr<csv::Reader> opened_;
+  Offsets offsets_{};  // set by `open`, before there are rows
 };
 
 etl::Result<FilePlan> plan(const fs::path& file, const Load& options, const csv::FileMapping* told,

@@ -101,8 +101,7 @@ struct FileLoad {
     if (auto decoded = found.rows->decode(found.i, record); !decoded) return out.reject(std::move(decoded.error()));
     for (const std::size_t i : widened) widen(record[i]);
     for (std::size_t i = 0; i < columns.size(); ++i)
-      if ((columns[i].decimals || columns[i].bytes) && changes(columns[i], record[i]))
-        return out.reject(changed(record, i));
+      if (may_change(columns[i]) && changes(columns[i], record[i])) return out.reject(changed(record, i));
   }
   etl::Result<void> load(std::span<const etl::csv::Record> batch, etl::BatchContext& context,
                          typename Into::Tx& tx) const {
@@ -125,10 +124,19 @@ struct FileLoad {
     etl::csv::append_text(value, row[i]);
     value = etl::csv::detail::shown(value);
     const std::string what =
-        column.decimals ? fmt::format("round '{}' to {} decimals; give the column more decimals, or allow rounding",
-                                      value, *column.decimals)
-                        : fmt::format("cut '{}' off after {} byte{}; give the column the type text, or allow cutting",
-                                      value, *column.bytes, *column.bytes == 1 ? "" : "s");
+        column.digits == Digits::Interval
+            ? fmt::format("not keep all of '{}'; give the column a type that does, or allow the change", value)
+        : column.decimals ? fmt::format("round '{}' to {} decimals; give the column more decimals, or allow rounding",
+                                        value, *column.decimals)
+        : column.drops_members
+            ? fmt::format(
+                  "drop a member that occurs twice in an object of '{}'; give the column the type json, or allow it",
+                  value)
+        : column.characters
+            ? fmt::format("cut the blanks at the end of '{}' off; give the column the type text, or allow cutting",
+                          value)
+            : fmt::format("cut '{}' off after {} byte{}; give the column the type text, or allow cutting", value,
+                          *column.bytes, *column.bytes == 1 ? "" : "s");
     return etl::rejected(fmt::format("{}: column '{}': the table would {} with --type {}={}{}", input->place(row),
                                      column.name, what, column.name, etl::csv::to_string(column.kind),
                                      input->offset(row)));

@@ -347,10 +347,10 @@ std::string job_name(const Load& options, const fs::path& file) {
   // Each sheet is loaded separately. Reading the file will report what is wrong with the choice of the sheet.
   if (is_workbook(file))
     if (const auto sheet = chosen_sheet(file, options.sheet)) name += fmt::format("[{}]", *sheet);
-  return fmt::format("{} into {}", name, options.table);
+  return fmt::format("{} into {}", name, options.kept_as());
 }
 
-std::string merges_name(const Load& options) { return fmt::format("merges into {}", options.table); }
+std::string merges_name(const Load& options) { return fmt::format("merges into {}", options.kept_as()); }
 
 template <class Into>
 void load_files(const Load& options, Into& into, const std::optional<csv::Mapping>& mapping, const TargetColumns& table,

@@ -24,8 +24,12 @@ namespace program {
 enum class Digits : std::uint8_t {
   Number,   ///< of the number, or of the second of a time
   Numbers,  ///< of each number in a text: an array, or an amount of money
-  Seconds,  ///< of each second in a text: times and intervals, also in arrays and ranges
+  Seconds,  ///< of each second in a text: times, also in arrays and ranges
+  Interval  ///< of the seconds that each number of an interval means, also in arrays
 };
+
+/// The smallest field that a column of type interval keeps.
+enum class Field : std::uint8_t { Year, Month, Day, Hour, Minute, Second };
 
 /// A column of an existing table, or of a table to be made.
 struct TargetColumn {
@@ -38,6 +42,9 @@ struct TargetColumn {
   std::vector<etl::csv::Kind> also{};  ///< further kinds that the column keeps unchanged if a mapping says so
   std::optional<int> decimals{};  ///< for an exact type that rounds: number of digits after the point, or of a second
   Digits digits = Digits::Number;
+  Field field = Field::Second;              ///< for Digits::Interval
+  bool drops_members = false;               ///< jsonb keeps one of two members of the same name
+  std::optional<std::size_t> characters{};  ///< for a type that cuts off blanks at the end of longer texts
   std::optional<std::size_t> bytes{};  ///< for a type that cuts texts off without an error: number of bytes it keeps
   bool verbatim = false;               ///< keeps every value unchanged: ANY in a STRICT table of SQLite
   std::string cast{};                  ///< the type to which the database casts texts; empty: no cast
@@ -49,7 +56,10 @@ using TargetColumns = std::vector<TargetColumn>;
 struct TableIdentity {
   std::string table{};
   std::string store{};  ///< identifies the tables of progress, which differ in a restored copy of a database
-  friend bool operator==(const TableIdentity&, const TableIdentity&) = default;
+  bool unique = false;  ///< no other table has it
+  friend bool operator==(const TableIdentity& a, const TableIdentity& b) {
+    return a.table == b.table && a.store == b.store;
+  }
 };
 
 /// Gives the values of a record to the columns of a table.

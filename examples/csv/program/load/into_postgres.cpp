@@ -62,13 +62,23 @@ bool has_seconds(std::string_view type) {
 void set_limits(TargetColumn& column, int modifier) {
   const std::string_view type = column.type;
   if (type == "\"char\"") column.bytes = 1;
+  column.drops_members = type == "jsonb";
   if (has_seconds(type)) {
     constexpr int most = 6, mask = 0xFFFF;  // an interval has its fields above this mask
-    column.digits = Digits::Seconds;
+    column.digits = type.starts_with("interval") ? Digits::Interval : Digits::Seconds;
     column.decimals = modifier < 0 ? most : std::min(modifier & mask, most);
+    constexpr std::pair<int, Field> fields[] = {{12, Field::Second}, {11, Field::Minute}, {10, Field::Hour},
+                                                {3, Field::Day},     {1, Field::Month},   {2, Field::Year}};
+    if (modifier >= 0 && column.digits == Digits::Interval)
+      for (const auto& [bit, field] : fields)
+        if ((modifier >> 16 & 1 << bit) != 0) {
+          column.field = field;
+          break;
+        }
   }
   if (modifier < 0) return;
   if (type == "timestamp without time zone" || type == "timestamp with time zone") column.decimals = modifier;
+  if (type == "character varying") column.characters = static_cast<std::size_t>(std::max(modifier - 4, 0));
   constexpr int header = 4, sign = 1024, mask = 2047;  // see numeric_typmod_scale in numeric.c
   if (type == "numeric" || type == "numeric[]") column.decimals = (((modifier - header) & mask) ^ sign) - sign;
   if (type == "money") column.decimals = modifier;
@@ -123,7 +133,12 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
       "a.attidentity = '' AND t.typdefault IS NULL, CASE WHEN b.oid = 'money'::regtype THEN "
       // How much money is "1.5" depends on the server's language.
       "CASE WHEN 0.5::numeric::money::text LIKE '%0.5%' THEN scale(0::numeric::money::numeric) ELSE -1 END "
-      "WHEN a.atttypmod < 0 THEN t.typtypmod ELSE a.atttypmod END "
+      "WHEN a.atttypmod < 0 THEN t.typtypmod ELSE a.atttypmod END, "
+      // Number of decimals that a composite type, or the elements of an array of them, keep.
+      "(SELECT min(CASE p.atttypid WHEN 'numeric'::regtype THEN (((p.atttypmod - 4) & 2047) # 1024) - 1024 "
+      "ELSE p.atttypmod END) FROM pg_type e JOIN pg_attribute p ON p.attrelid = e.typrelid WHERE e.oid IN (b.oid, "
+      "b.typelem) AND e.typtype = 'c' AND p.atttypmod >= 0 AND NOT p.attisdropped AND p.atttypid IN "
+      "('numeric'::regtype, 'time'::regtype, 'timetz'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)) "
       "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
       "JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END LEFT JOIN pg_index i ON "
       "i.indrelid = a.attrelid AND i.indisprimary WHERE a.attrelid = to_regclass($1) AND "
@@ -144,6 +159,10 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
          .also = {},
          .cast = is_known(type) || rows->text(row, 4) == "t" ? std::string() : std::string(rows->text(row, 5))});
     set_limits(found.back(), std::atoi(std::string(rows->text(row, 7)).c_str()));
+    if (!rows->is_null(row, 8)) {
+      found.back().decimals = std::atoi(std::string(rows->text(row, 8)).c_str());
+      found.back().digits = Digits::Numbers;
+    }
   }
   return std::optional(std::move(found));
 }
@@ -207,7 +226,8 @@ etl::Result<std::optional<TableIdentity>> IntoPostgres::identity(const std::stri
                                  postgres::detail::quoted_table(table));
   if (!found) return etl::failure(found.error());
   if (found->is_null(0, 0)) return std::optional<TableIdentity>();
-  return std::optional(TableIdentity{.table = std::string(found->text(0, 0)), .store = std::string(found->text(0, 1))});
+  return std::optional(
+      TableIdentity{.table = std::string(found->text(0, 0)), .store = std::string(found->text(0, 1)), .unique = true});
 }
 
 bool IntoPostgres::is_empty(const std::string& table) {

@@ -204,7 +204,7 @@ etl::Result<std::optional<TableIdentity>> IntoSqlite::identity(const std::string
   const auto found = query->step();
   if (!found) return etl::failure(found.error());
   if (!*found) return std::optional<TableIdentity>();
-  if (!query->is_null(1)) return std::optional(TableIdentity{.table = std::string(query->text(1))});
+  if (!query->is_null(1)) return std::optional(TableIdentity{.table = std::string(query->text(1)), .unique = true});
   if (query->text(0) == "view") return std::optional(TableIdentity{.table = "view"});
   std::random_device random;
   const std::string mark = fmt::format("etl_mark_{:08x}{:08x}", random(), random());
@@ -216,7 +216,7 @@ etl::Result<std::optional<TableIdentity>> IntoSqlite::identity(const std::string
     return std::optional(TableIdentity{.table = "without a mark"});  // for example, a virtual table
   }
   if (auto done = transaction->commit(); !done) return etl::failure(std::move(done.error()));
-  return std::optional(TableIdentity{.table = mark});
+  return std::optional(TableIdentity{.table = mark, .unique = true});
 }
 
 bool IntoSqlite::is_empty(const std::string& table) {

@@ -109,7 +109,8 @@ void note_widened(const TargetColumns& columns, const std::vector<csv::KindGuess
 
 /// The columns of the first file that can be read and has rows. Their kinds fit the beginning of every file. If no
 /// file has rows, there is no evidence of kinds, and the columns of the first file become texts. If `widened` is
-/// given, every file is read completely, and `widened` gets the resulting changes.
+/// given, every file is read completely, columns that only other files have are added, and `widened` gets the changes
+/// of kinds.
 etl::Result<MadeOf> columns_of(const std::vector<fs::path>& files, const Load& options,
                                const std::optional<csv::Mapping>& mapping, const etl::StopToken& stop,
                                std::vector<Widened>* widened) {
@@ -127,22 +128,26 @@ etl::Result<MadeOf> columns_of(const std::vector<fs::path>& files, const Load& o
       if (!first) first = std::move(plan.error());
       continue;
     }
-    if (plan->columns.empty() || (!columns.empty() && !plan->kinds_known)) continue;
-    if (known) {
-      for (std::size_t i = 0; i < plan->guesses.size(); ++i) {
-        const auto at = column_called(plan->columns[i].name, columns);
-        if (at == columns.end()) continue;
-        csv::KindGuess& guess = guesses[static_cast<std::size_t>(at - columns.begin())];
-        guess.merge(widened != nullptr ? plan->guesses[i] : plan->guesses[i].without_strays());
+    const bool first_rows = plan->kinds_known && !known;
+    if (plan->columns.empty() || (!columns.empty() && !plan->kinds_known && widened == nullptr)) continue;
+    plan->guesses.resize(plan->columns.size());
+    if (columns.empty() || (first_rows && widened == nullptr)) {
+      columns = std::move(plan->columns);
+      guesses = std::move(plan->guesses);
+      from = file;
+    } else {
+      for (std::size_t i = 0; i < plan->columns.size(); ++i) {
+        const auto at = static_cast<std::size_t>(column_called(plan->columns[i].name, columns) - columns.begin());
+        if (at < columns.size()) {
+          guesses[at].merge(widened != nullptr ? plan->guesses[i] : plan->guesses[i].without_strays());
+          columns[at].inferred |= plan->columns[i].inferred;
+        } else if (widened != nullptr) {
+          columns.push_back(std::move(plan->columns[i]));
+          guesses.push_back(std::move(plan->guesses[i]));
+        }
       }
-      note_widened(columns, guesses, file, widened);
-      continue;
     }
-    columns = std::move(plan->columns);
-    guesses = std::move(plan->guesses);
-    guesses.resize(columns.size());
-    from = file;
-    known = plan->kinds_known;
+    known |= plan->kinds_known;
     note_widened(columns, guesses, file, widened);
   }
   if (!columns.empty()) {
@@ -174,7 +179,13 @@ etl::Result<TargetColumns> columns_to_create(const std::vector<fs::path>& files,
     summary.widened = std::move(wider);
   }
   if (!made) return etl::failure(std::move(made.error()));
-  options.log(LogLevel::Info, "table {} of {}: {}", options.table, made->from.string(), to_string(made->columns));
+  if (auto keyed = set_keys(made->columns, options, made->from.string()); !keyed)
+    return etl::failure(std::move(keyed.error()));
+  if (auto known = check_types(made->columns, options.types, made->from.string()); !known)
+    return etl::failure(std::move(known.error()));
+  options.log(LogLevel::Info, "table {} of {}: {}", options.table,
+              options.widen && files.size() > 1 ? fmt::format("{} files", files.size()) : made->from.string(),
+              to_string(made->columns));
   return std::move(made->columns);
 }
 
@@ -299,6 +310,9 @@ etl::Result<void> load_all(const Load& given, const std::string& location, Summa
   if (!name) return etl::failure(std::move(name.error()));
   Load options = given;
   options.table = *std::move(name);
+  auto former = former_name(*into, options);
+  if (!former) return etl::failure(std::move(former.error()));
+  options.former_table = *std::move(former);
   const auto record = settle_table(*into, options, create ? &table : nullptr);
   if (!record) return etl::failure(record.error());
   if (create) {

@@ -13,34 +13,31 @@
 #include <thread>
 #include <vector>
 
-#include <etl/csv/dialect.hpp>
 #include <etl/csv/mapping.hpp>
 #include <etl/csv/value.hpp>
 #include <etl/memory_budget.hpp>
 #include <etl/stop.hpp>
 
 #include "log.hpp"
-#include "workbook.hpp"
+#include "parsing.hpp"
 
 namespace program {
 
 /// What happens to a row whose key already exists in the table.
 enum class Duplicate : std::uint8_t { Reject, Ignore, Replace, Update };
 
-struct Load {
+/// Types of columns of the table, by their names.
+using ColumnTypes = std::map<std::string, etl::csv::Kind, std::less<>>;
+
+struct Load : Parsing {
   std::vector<std::string> patterns{};
-  std::string into{};                            ///< sqlite:PATH or a PostgreSQL URL
-  std::string table{};                           ///< may be SCHEMA.TABLE
-  std::filesystem::path mapping{};               ///< empty: columns by their names, with the types of the table
-  std::optional<etl::csv::FileFormat> format{};  ///< no value: determined by the names of files
-  etl::csv::Dialect dialect{};
-  SheetChoice sheet{};               ///< sheet of workbooks
-  bool name_columns = false;         ///< gives names to columns without a name in the header
-  bool find_delimiter = true;        ///< finds the delimiter of each file, instead of using the dialect's
-  std::vector<std::string> nulls{};  ///< empty: an unquoted empty cell is NULL
-  bool empty_is_text = false;        ///< a quoted empty cell is an empty text, also where other cells are not texts
-  bool decimal_comma = false;
-  std::map<std::string, etl::csv::Kind, std::less<>> types{};  ///< types of columns of the table
+  std::string into{};               ///< sqlite:PATH or a PostgreSQL URL
+  std::string table{};              ///< may be SCHEMA.TABLE
+  std::string former_table{};       ///< under which progress is kept, if the table was renamed since
+  std::filesystem::path mapping{};  ///< empty: columns by their names, with the types of the table
+  bool name_columns = false;        ///< gives names to columns without a name in the header
+  bool find_delimiter = true;       ///< finds the delimiter of each file, instead of using the dialect's
+  ColumnTypes types{};
   bool create = false;
   bool widen = false;               ///< with `create`: all of each file determines the kinds, not only its beginning
   std::vector<std::string> keys{};  ///< key columns of a table that is created
@@ -59,6 +56,9 @@ struct Load {
   std::vector<std::filesystem::path> merges{};  ///< SQL scripts
   Log log{LogLevel::Info};
   bool json = false;
+
+  /// The name of the table under which its progress is kept.
+  [[nodiscard]] const std::string& kept_as() const noexcept { return former_table.empty() ? table : former_table; }
 };
 
 /// Runs the load. Returns the exit code.

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
 #include <iterator>
+#include <set>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
+#include <boost/json.hpp>
 #include <fmt/format.h>
 #include <etl/io/object_store_url.hpp>
 
@@ -27,9 +30,8 @@ std::string names(const TargetColumns& columns) {
   return all;
 }
 
-/// The columns of a new table.
-etl::Result<TargetColumns> new_columns(std::vector<csv::MappedColumn>& mapped, const Load& options,
-                                       const std::string& file) {
+/// The columns of a new table, except which are keys by --key.
+TargetColumns new_columns(std::vector<csv::MappedColumn>& mapped, const Load& options) {
   TargetColumns columns;
   for (csv::MappedColumn& column : mapped) {
     if (const auto said = options.types.find(column.target); said != options.types.end()) {
@@ -41,14 +43,6 @@ etl::Result<TargetColumns> new_columns(std::vector<csv::MappedColumn>& mapped, c
                        .nullable = column.nullable && !column.key,
                        .key = column.key,
                        .inferred = column.exact});
-  }
-  for (const std::string& key : options.keys) {
-    const auto at = std::ranges::find(columns, key, &TargetColumn::name);
-    if (at == columns.end())
-      return etl::failure(
-          etl::fatal(fmt::format("{}: there is no column '{}' for --key; there are {}", file, key, names(columns))));
-    at->key = true;
-    at->nullable = false;
   }
   for (std::size_t i = 0; i < columns.size(); ++i) mapped[i].nullable = columns[i].nullable;
   return columns;
@@ -97,17 +91,137 @@ int decimals_of_seconds(std::string_view text) {
   return most;
 }
 
-/// Whether a column with `decimals` digits after the point would round the value.
-bool rounds(const csv::Value& value, int decimals, Digits digits) {
-  if (const auto* const text = std::get_if<std::string>(&value))
-    return (digits == Digits::Number    ? decimals_of(*text)
-            : digits == Digits::Numbers ? decimals_of_all(*text)
-                                        : decimals_of_seconds(*text)) > decimals;
+/// What a unit of an interval means: months, days or seconds.
+struct Unit {
+  enum class Of : std::uint8_t { Months, Days, Seconds };
+  std::string_view begin;  // of the word
+  Of of;
+  std::int64_t count;
+  int exponent = 0;  // of ten, by which `count` is divided
+};
+
+/// The first whose word the text begins with. "m" alone is a minute, or a month in ISO 8601 before its T.
+Unit unit_of(std::string_view text, bool iso_date) {
+  using enum Unit::Of;
+  static constexpr Unit units[] = {
+      {"millis", Seconds, 1, 3},
+      {"ms", Seconds, 1, 3},
+      {"micro", Seconds, 1, 6},
+      {"us", Seconds, 1, 6},
+      {"mil", Months, 12'000},
+      {"mon", Months, 1},
+      {"m", Seconds, 60},
+      {"y", Months, 12},
+      {"dec", Months, 120},
+      {"c", Months, 1200},
+      {"q", Months, 3},
+      {"w", Days, 7},
+      {"d", Days, 1},
+      {"h", Seconds, 60 * 60},
+  };
+  if (iso_date && text.starts_with('m')) return {"m", Months, 1};
+  const auto* const found = std::ranges::find_if(units, [&](const Unit& unit) { return text.starts_with(unit.begin); });
+  return found == std::end(units) ? Unit{"", Seconds, 1} : *found;  // without a unit it is a number of seconds
+}
+
+/// Whether a number with `places` digits after its point, times `count`, has at most `decimals` of them.
+bool fits(std::string_view digits, int places, std::int64_t count, int decimals) {
+  for (; places > decimals && digits.ends_with('0'); --places) digits.remove_suffix(1);
+  if (places <= decimals || digits.find_first_not_of('0') == digits.npos) return true;
+  constexpr std::size_t most = 12;
+  digits.remove_prefix(std::min(digits.find_first_not_of('0'), digits.size()));
+  if (digits.size() > most || places - decimals > static_cast<int>(most)) return false;
+  std::int64_t product = std::atoll(std::string(digits).c_str()) * count, power = 1;
+  for (int i = decimals; i < places; ++i) power *= 10;
+  return product % power == 0;
+}
+
+/// Whether a column of type interval would change a text such as "1 year 2 mons 1.5 hours" or "P1Y2MT10:30". Some texts
+/// count as changed although they are not, such as "24 months" for a column of years.
+bool changes_interval(std::string_view written, int decimals, Field field) {
+  constexpr std::string_view numerals = "0123456789";
+  std::string text(written);
+  std::ranges::transform(text, text.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  const std::string_view all = text;
+  const bool iso = all.starts_with('p');
+  const std::size_t time = std::min(all.find('t'), all.size());
+  for (std::size_t at = all.find_first_of(numerals); at != all.npos; at = all.find_first_of(numerals, at)) {
+    const std::size_t end = std::min(all.find_first_not_of("0123456789.", at), all.size());
+    std::string digits(all.substr(at, end - at));
+    const std::size_t point = std::min(digits.find('.'), digits.size());
+    int places = point == digits.size() ? 0 : static_cast<int>(digits.size() - point) - 1;
+    std::erase(digits, '.');
+    const std::size_t word = std::min(all.find_first_not_of(' ', end), all.size());
+    const bool clock = all.substr(end).starts_with(':') || (at > 0 && all[at - 1] == ':');
+    const bool pair = all.substr(end).starts_with('-') ||
+                      (at > 1 && all[at - 1] == '-' && numerals.find(all[at - 2]) != numerals.npos);
+    const Unit unit = clock  ? Unit{"", Unit::Of::Seconds, 1}
+                      : pair ? Unit{"", Unit::Of::Months, 1}  // "1-2" is a year and two months
+                             : unit_of(all.substr(word), iso && at < time);
+    at = end;
+    if (digits.find_first_not_of('0') == digits.npos) continue;
+    places += unit.exponent;
+    using enum Unit::Of;
+    if (field == Field::Second) {
+      constexpr std::int64_t day = 24 * 60 * 60;
+      const bool kept = unit.of == Seconds ? fits(digits, places, unit.count, decimals)
+                        : unit.of == Days  ? fits(digits, places, unit.count * day, decimals)
+                        : unit.count == 1  ? fits(digits, places, 30 * day, decimals)
+                                           : fits(digits, places, unit.count, 0);
+      if (!kept) return true;
+      continue;
+    }
+    // A column without seconds keeps whole numbers of its units.
+    const bool minutes = clock && field == Field::Minute && std::ranges::count(all, ':') == 1;
+    const std::int64_t least = field == Field::Hour ? 3600 : 60;
+    const bool kept = unit.of == Months ? field != Field::Year || unit.count >= 12
+                      : unit.of == Days ? field > Field::Month
+                                        : minutes || (field > Field::Day && unit.count % least == 0);
+    if (!kept || !fits(digits, places, 1, 0)) return true;
+  }
+  return false;
+}
+
+/// Whether a column would round the value to its decimals.
+bool rounds(const csv::Value& value, const TargetColumn& column) {
+  const int decimals = *column.decimals;
+  if (const auto* const text = std::get_if<std::string>(&value)) switch (column.digits) {
+      case Digits::Number: return decimals_of(*text) > decimals;
+      case Digits::Numbers: return decimals_of_all(*text) > decimals;
+      case Digits::Seconds: return decimals_of_seconds(*text) > decimals;
+      case Digits::Interval: return changes_interval(*text, decimals, column.field);
+    }
   std::int64_t unit = 1;  // in microseconds
   for (int i = decimals; i < 6; ++i) unit *= 10;
   if (const auto* const time = std::get_if<csv::LocalTime>(&value)) return time->time_since_epoch().count() % unit != 0;
   if (const auto* const time = std::get_if<csv::UtcTime>(&value)) return time->time_since_epoch().count() % unit != 0;
   return false;
+}
+
+/// The name of a member that occurs twice in an object of the text, which need not be JSON, or nothing.
+std::optional<std::string> member_twice(std::string_view json) {
+  std::vector<std::set<std::string, std::less<>>> objects;
+  for (std::size_t at = 0; at < json.size(); ++at) {
+    if (json[at] == '{') objects.emplace_back();
+    if (json[at] == '}' && !objects.empty()) objects.pop_back();
+    if (json[at] != '"') continue;
+    const std::size_t begin = at;
+    bool escaped = false;
+    for (++at; at < json.size() && json[at] != '"'; ++at)
+      if (json[at] == '\\') escaped = true, ++at;
+    const std::size_t next = json.find_first_not_of(" \t\r\n", at + 1);
+    if (next == json.npos || json[next] != ':' || objects.empty()) continue;
+    std::string name(json.substr(begin + 1, at - begin - 1));
+    if (escaped) {
+      boost::system::error_code bad;
+      const boost::json::value value = boost::json::parse('"' + name + '"', bad);
+      if (bad) return std::nullopt;  // the server will say what is wrong
+      name = value.get_string().c_str();
+    }
+    if (!objects.back().insert(name).second) return name;
+  }
+  return std::nullopt;
 }
 
 /// Whether every value of kind `from` is also a value of kind `to`.
@@ -157,19 +271,25 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
     columns.push_back(*at);
     if (by_option) {  // a user who gives the type accepts that it rounds
       columns.back().decimals.reset();
+      columns.back().drops_members = false;
       columns.back().bytes.reset();
+      columns.back().characters.reset();
     }
   }
   std::string missing;
   for (const TargetColumn& column : table)
-    if (column.required && std::ranges::find(columns, column.name, &TargetColumn::name) == columns.end())
+    // SQLite would number the rows of a file without the integer key that the user names.
+    if ((column.required || std::ranges::find(options.keys, column.name) != options.keys.end()) &&
+        std::ranges::find(columns, column.name, &TargetColumn::name) == columns.end())
       missing += fmt::format("{}'{}'", missing.empty() ? "" : ", ", column.name);
   if (unknown.empty() && other.empty() && missing.empty()) return columns;
   std::string what;
   if (!unknown.empty())
-    what = fmt::format("the table {} has no column {}; it has {}. {}A mapping says which columns of a file go where",
-                       options.table, unknown, names(table),
-                       blanks ? "--trim drops the blanks around names and cells. " : "");
+    what = fmt::format(
+        "the table {} has no column {}; it has {}. {}{}A mapping says which columns of a file go where", options.table,
+        unknown, names(table), blanks ? "--trim drops the blanks around names and cells. " : "",
+        options.create && !options.widen ? "--create --widen makes the missing table with the columns of all files. "
+                                         : "");
   if (!missing.empty())
     what += fmt::format("{}the file has no column {}, which the table requires (NOT NULL without a default)",
                         what.empty() ? "" : "; ", missing);
@@ -250,9 +370,18 @@ void widen(csv::Value& value) {
 }
 
 bool changes(const TargetColumn& column, const csv::Value& value) {
-  if (column.decimals && rounds(value, *column.decimals, column.digits)) return true;
-  const auto* const text = column.bytes ? std::get_if<std::string>(&value) : nullptr;
-  return text != nullptr && text->size() > *column.bytes;
+  if (column.decimals && rounds(value, column)) return true;
+  const auto* const text = std::get_if<std::string>(&value);
+  if (text == nullptr) return false;
+  if (column.drops_members) return member_twice(*text).has_value();
+  // The server refuses a longer text, unless it only has to cut off blanks.
+  if (column.characters && text->ends_with(' ')) {
+    const auto size = static_cast<std::size_t>(
+        std::ranges::count_if(*text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+    const std::size_t blanks = text->size() - (text->find_last_not_of(' ') + 1);
+    return size > *column.characters && size - blanks <= *column.characters;
+  }
+  return column.bytes && text->size() > *column.bytes;
 }
 
 etl::Error with_value_remedy(etl::Error error) {
@@ -260,6 +389,10 @@ etl::Error with_value_remedy(etl::Error error) {
                                                "None", "none", "NaN",  "nan", "\\N",  "-",    "?"};
   std::string& text = error.context;
   if (text.find("make the table with --type ") != text.npos) text += ", or with --widen";
+  if (text.find(": the member '") != text.npos && text.find("' is not one of ") != text.npos) {
+    text += "; a mapping can name the members, and --widen with --create finds those of all of the file";
+    return error;
+  }
   const std::size_t end = text.find("' is not ");
   if (end == text.npos) return error;
   const std::size_t begin = text.rfind('\'', end - 1) + 1;
@@ -279,16 +412,35 @@ etl::Result<FilePlan> plan_columns(std::vector<csv::MappedColumn>& mapped, const
                                    bool by_place, const Load& options, const std::string& file) {
   FilePlan plan;
   auto columns =
-      table ? found_columns(mapped, *table, by_place, options, file, plan.widened) : new_columns(mapped, options, file);
+      table ? found_columns(mapped, *table, by_place, options, file, plan.widened) : new_columns(mapped, options);
   if (!columns) return etl::failure(std::move(columns.error()));
   if (auto once = check_names(*columns, file); !once) return etl::failure(std::move(once.error()));
-  for (const auto& [name, kind] : options.types)
-    if (std::ranges::find(*columns, name, &TargetColumn::name) == columns->end())
-      return etl::failure(
-          etl::fatal(fmt::format("{}: there is no column '{}' for --type, or for \"types\" of a mapping; there are {}",
-                                 file, name, names(*columns))));
+  // A column of --widen may be in another file.
+  if (auto known = check_types(table ? *table : *columns, options.types, file); !known && (table || !options.widen))
+    return etl::failure(std::move(known.error()));
   plan.columns = std::move(*columns);
   return plan;
+}
+
+etl::Result<void> set_keys(TargetColumns& columns, const Load& options, const std::string& place) {
+  for (const std::string& key : options.keys) {
+    const auto at = std::ranges::find(columns, key, &TargetColumn::name);
+    if (at == columns.end())
+      return etl::failure(
+          etl::fatal(fmt::format("{}: there is no column '{}' for --key; there are {}", place, key, names(columns))));
+    at->key = true;
+    at->nullable = false;
+  }
+  return {};
+}
+
+etl::Result<void> check_types(const TargetColumns& columns, const ColumnTypes& types, const std::string& place) {
+  for (const auto& [name, kind] : types)
+    if (std::ranges::find(columns, name, &TargetColumn::name) == columns.end())
+      return etl::failure(
+          etl::fatal(fmt::format("{}: there is no column '{}' for --type, or for \"types\" of a mapping; there are {}",
+                                 place, name, names(columns))));
+  return {};
 }
 
 etl::Result<FilePlan> plan_file(const fs::path& file, const Load& given, const std::optional<csv::Mapping>& mapping,

@@ -59,6 +59,13 @@ inline constexpr std::size_t whole_file = std::numeric_limits<std::size_t>::max(
                                                  const std::optional<TargetColumns>& table, bool by_place,
                                                  const Load& options, const std::string& file);
 
+/// Marks the columns of a new table that --key names. An error: there is none of that name.
+[[nodiscard]] etl::Result<void> set_keys(TargetColumns& columns, const Load& options, const std::string& place);
+
+/// Checks that every column whose type the user gave exists.
+[[nodiscard]] etl::Result<void> check_types(const TargetColumns& columns, const ColumnTypes& types,
+                                            const std::string& place);
+
 /// The column with this name. If there is none: the only column whose name differs in upper and lower case only, or is
 /// the part of a long name that PostgreSQL has kept.
 [[nodiscard]] TargetColumns::const_iterator column_called(std::string_view name, const TargetColumns& table);
@@ -72,7 +79,11 @@ inline constexpr std::size_t whole_file = std::numeric_limits<std::size_t>::max(
 /// Converts an integer or a date for a column that holds more: a number with any digits, or a midnight.
 void widen(etl::csv::Value& value);
 
-/// Whether the column would round the value, or cut it off, without an error.
+/// Whether values of the column need `changes`.
+[[nodiscard]] inline bool may_change(const TargetColumn& column) noexcept {
+  return column.decimals || column.bytes || column.characters || column.drops_members;
+}
+/// Whether the column would round the value, cut it off, or drop a part of it, without an error.
 [[nodiscard]] bool changes(const TargetColumn& column, const etl::csv::Value& value);
 
 /// The error of a value that does not fit its column, with the option that may help.

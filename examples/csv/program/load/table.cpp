@@ -21,7 +21,11 @@ std::vector<std::string> lines_of(std::string_view text) {
 }
 
 /// The name under which the record of a table is kept.
-std::string record_name(const Load& options) { return fmt::format("table {}", options.table); }
+std::string record_name(const Load& options) { return fmt::format("table {}", options.kept_as()); }
+/// The name under which the name of a table is kept, by its identity.
+std::string name_record(const TableIdentity& identity) {
+  return fmt::format("name of table {} {}", identity.table, identity.store);
+}
 
 template <class Into>
 etl::Result<std::optional<TableRecord>> find(Into& into, const Load& options) {
@@ -67,6 +71,22 @@ TableRecord record_of(const std::optional<TableRecord>& kept, const TableIdentit
 }
 
 template <class Into>
+etl::Result<std::string> former_name(Into& into, const Load& options) {
+  const auto now = into.identity(options.table);
+  if (!now) return etl::failure(now.error());
+  if (!*now || !(*now)->unique) return std::string();
+  const auto name = into.store().find(name_record(**now));
+  if (!name) return etl::failure(name.error());
+  if (!*name || (*name)->fingerprint == options.table) return std::string();
+  Load former = options;
+  former.former_table = (*name)->fingerprint;
+  const auto record = find(into, former);
+  if (!record) return etl::failure(record.error());
+  const bool same = *record && (*record)->identity == **now;  // otherwise another table has that name now
+  return same ? former.former_table : std::string();
+}
+
+template <class Into>
 etl::Result<TableRecord> settle_table(Into& into, const Load& options, const TargetColumns* create) {
   auto kept = find(into, options);
   if (!kept) return etl::failure(std::move(kept.error()));
@@ -91,9 +111,20 @@ etl::Result<TableRecord> settle_table(Into& into, const Load& options, const Tar
   TableRecord record = record_of(*kept, identity, copied && into.is_empty(options.table));
   if (!*kept || record != **kept)
     if (auto saved = save(into, options, record); !saved) return etl::failure(std::move(saved.error()));
+  if (identity.unique) {
+    const auto name = into.store().find(name_record(identity));
+    if (!name) return etl::failure(name.error());
+    if (!*name || (*name)->fingerprint != options.kept_as())
+      if (auto saved = into.store().save(name_record(identity),
+                                         {.fingerprint = options.kept_as(), .batch_size = 1, .finished = true});
+          !saved)
+        return etl::failure(std::move(saved.error()));
+  }
   return record;
 }
 
+template etl::Result<std::string> former_name(IntoSqlite&, const Load&);
+template etl::Result<std::string> former_name(IntoPostgres&, const Load&);
 template etl::Result<TableRecord> settle_table(IntoSqlite&, const Load&, const TargetColumns*);
 template etl::Result<TableRecord> settle_table(IntoPostgres&, const Load&, const TargetColumns*);
 

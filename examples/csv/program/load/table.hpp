@@ -32,6 +32,13 @@ struct TableRecord {
 /// is the same table, unless it is empty.
 [[nodiscard]] TableRecord record_of(const std::optional<TableRecord>& kept, const TableIdentity& found, bool empty);
 
+/// The name that the table had when files were first loaded into it, if it was renamed since and no other table has
+/// got that name. Otherwise empty.
+template <class Into>
+[[nodiscard]] etl::Result<std::string> former_name(Into& into, const Load& options);
+extern template etl::Result<std::string> former_name(IntoSqlite&, const Load&);
+extern template etl::Result<std::string> former_name(IntoPostgres&, const Load&);
+
 /// Makes the table if `create` gives its columns, and keeps its identity. May be repeated.
 template <class Into>
 [[nodiscard]] etl::Result<TableRecord> settle_table(Into& into, const Load& options, const TargetColumns* create);

@@ -28,6 +28,7 @@ enum class Encoding : std::uint8_t {
 /// The default is RFC 4180 with a header row. A value.
 struct Dialect {
   char delimiter = ',';                ///< between cells
+  bool fixed_delimiter = false;        ///< the delimiter holds even if a first line "sep=;" names another
   std::optional<char> quote = '"';     ///< around cells; nothing: quotes are text
   std::optional<char> escape{};        ///< within quotes, escapes the next character; nothing: "" is a quote
   std::optional<char> comment{};       ///< lines that begin with it are skipped

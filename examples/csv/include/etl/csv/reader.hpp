@@ -26,6 +26,7 @@ struct BadRow {
   Place place{};            ///< where the row begins
 };
 
+class FileOffsets;
 namespace detail {
 struct ChunkData;
 }
@@ -105,6 +106,9 @@ class Reader {
   [[nodiscard]] std::uint64_t bytes_read() const noexcept;
   /// Number of bytes of the innermost source; 0 if not known.
   [[nodiscard]] std::uint64_t size_hint() const noexcept;
+  /// Finds the bytes of the file for offsets of rows, which count bytes of its UTF-8 text. Null if the reader was made
+  /// for a source, or if the dialect says that the file is Latin-1, whose offsets are those of the file.
+  [[nodiscard]] const std::shared_ptr<const FileOffsets>& offsets() const noexcept;
   /// Name of the source, for messages.
   [[nodiscard]] const std::string& name() const noexcept;
 

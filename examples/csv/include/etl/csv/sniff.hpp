@@ -39,10 +39,12 @@ struct Sniffed {
 
 /// What the user knows about a file.
 struct SniffHints {
-  std::optional<Dialect> dialect{};  ///< how it is written; its delimiter is ignored and inferred
+  std::optional<Dialect> dialect{};  ///< how it is written; its delimiter and whether it has a header are inferred
   Nulls nulls{};                     ///< texts that do not count for the kind of a column
   bool decimal_comma = false;        ///< numbers are written 1,5
-  bool delimiter_is_known = false;   ///< it is that of `dialect`, one of those that are found out
+  bool delimiter_is_known = false;   ///< it is that of `dialect`, also if its `fixed_delimiter` is set
+  bool quote_is_known = true;        ///< it is that of `dialect`
+  bool header_is_known = false;      ///< `header_rows` is that of `dialect`
 };
 
 /// The columns of a reader's rows.
@@ -59,8 +61,9 @@ struct Looked {
 /// `text` begins as the file does; without `whole` a last row that does not end is left out. Rows of another width
 /// than most do not count for the kinds of columns.
 [[nodiscard]] Result<Sniffed> sniff_text(std::string_view text, bool whole = true, const SniffHints& said = {});
-/// Looks at the first `bytes` of a file, plain or gzip. Standard input cannot be read again: an error.
+/// Looks at the first `bytes` of a file, plain or gzip. Standard input cannot be read again: an error. If `stop` is
+/// requested while it waits for a pipe, the error is `std::errc::operation_canceled`.
 [[nodiscard]] Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes = 1 << 20,
-                                    const SniffHints& said = {});
+                                    const SniffHints& said = {}, const std::stop_token& stop = {});
 
 }  // namespace etl::inline v0::csv
