@@ -177,6 +177,10 @@ TEST_CASE("druid client: tasks, reports and parts of the interface that do not e
   CHECK(make(early).report("noop_1").error().code == Problem::NoReport);
   CHECK(make(early).report("noop_1").error().message() ==
         "task 'noop_1' has no report of an ingestion: Can't find chatHandler for handler[noop_1]");
+  HttpServer page(always(200, "<html><title>Error 500 java.lang.ClassCastException: class A is no B</title></html>"));
+  CHECK(make(page).report("x").error().code == Problem::NoReport);
+  CHECK(make(page).report("x").error().message() == "task 'x' has no report of an ingestion: class A is no B");
+  CHECK(make(page).status("x").error().message().ends_with("check the URL: class A is no B"));
   HttpServer broker(always(404, ""));
   const auto error = make(broker).status("x").error();
   CHECK(error.code == Problem::NotForwarded);
