@@ -17,7 +17,6 @@
 #include <etl/druid/compare.hpp>
 #include <etl/druid/dead_letters.hpp>
 #include <etl/druid/ingest.hpp>
-#include <etl/http/error.hpp>
 #include <etl/io/dead_letter_file.hpp>
 #include <etl/io/object_store_url.hpp>
 
@@ -243,15 +242,15 @@ class Load {
       say("{}", nothing_loaded);
       return exit_failed;
     }
-    if (!options_.quiet)
-      say("{} rows of {} {} are staged in {}\n", staged->rows, files.size(), files.size() == 1 ? "file" : "files",
-          staged->place);
-    spec.input = input_of(staged->place);
+    files_ = files.size();
     const auto result = ingest(client, spec, *staged);
     if (!result) {
-      // If the answer was lost, a task that reads the files may exist.
-      if (!etl::http::is_in_doubt(result.error())) clean(*staged);
-      return fail(result.error(), code_of(result.error(), exit_failed));
+      fail(result.error());
+      if (druid::is_in_doubt(result.error()))
+        say("etl-druid: Druid may have a task that loads these rows. They are kept in {}; start the load again to find "
+            "the task\n",
+            staged->place(attempt_));
+      return code_of(result.error(), exit_failed);
     }
     clock_.add("submit", result->submit_time);
     clock_.add("task", result->task_time);
@@ -263,6 +262,18 @@ class Load {
 
   etl::Result<druid::TaskResult> ingest(const druid::Client& client, const druid::Spec& spec, const Staged& staged) {
     druid::IngestOptions ingest{.content = staged.digest + " " + options_.run};
+    ingest.input.name = [&](unsigned attempt) {
+      attempt_ = attempt;
+      return input_of(staged.place(attempt));
+    };
+    ingest.input.make = [&](unsigned attempt) {
+      auto made = staged.publish(attempt, stop_);
+      if (made && !options_.quiet)
+        say("{} rows of {} {} are staged in {}\n", staged.rows, files_, files_ == 1 ? "file" : "files",
+            staged.place(attempt));
+      return made;
+    };
+    ingest.input.remove = [&](unsigned attempt) { staged.remove(attempt); };
     ingest.watch.rows_sent = staged.rows;
     ingest.watch.leave_running = options_.leave_running;
     ingest.watch.wait_until_queryable = !options_.no_wait;
@@ -303,20 +314,23 @@ class Load {
           "append "
           "run beside others\n");
     if (lost) {
-      say("etl-druid: {}: {}; the staged rows are kept in {}\n", options_.dead_letters, lost->message(), staged.place);
+      say("etl-druid: {}: {}; the staged rows are kept in {}\n", options_.dead_letters, lost->message(),
+          staged.place(attempt_));
       return exit_failed;
     }
     return exit_code(result.outcome);
   }
 
   void clean(const Staged& staged) const {
-    if (!options_.keep_staged) staged.remove();
+    if (!options_.keep_staged) staged.remove(attempt_);
   }
 
   const Options& options_;
   etl::csv::ValidationLimits limits_ = options_.limits;
   std::stop_token stop_;
   StageClock clock_{};
+  std::size_t files_ = 0;
+  unsigned attempt_ = 0;  ///< number of the task that the load watches
 };
 
 }  // namespace
