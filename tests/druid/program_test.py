@@ -507,6 +507,15 @@ def validate(c):
 
 
 @case
+def validate_once(c):
+    """A table is read once, because types are not needed."""
+    with object_store() as store:
+        store.objects["/bucket/sales.csv"] = (SALES + SALES.split("\n", 1)[1] * 800_000).encode()
+        c.has(c.run(["validate", "s3://bucket/sales.csv"], 0), "2400003 rows")
+        c.equal("whole reads", ["/bucket/sales.csv"], store.whole)
+
+
+@case
 def types(c):
     """A value that is not of its column's type is told, wherever it stands; so are types that the datasource has."""
     many = "".join(f"2024-01-01T10:00:00Z,p,{n},1.5,n\n" for n in range(60_000))

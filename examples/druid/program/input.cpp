@@ -199,6 +199,21 @@ void merge(std::vector<Column>& all, std::vector<Column> more) {
   }
 }
 
+std::vector<std::string> names_in(const std::vector<Column>& columns) {
+  std::vector<std::string> names;
+  for (const Column& column : columns) names.push_back(column.name);
+  return names;
+}
+
+/// An error if two columns have the same name.
+etl::Result<void> check_names(const fs::path& file, std::vector<std::string> names) {
+  std::ranges::sort(names);
+  const auto twice = std::ranges::adjacent_find(names);
+  if (twice == names.end()) return {};
+  return etl::fatal(
+      fmt::format("{}: two columns have the name '{}'; give one of them another name", file.string(), *twice));
+}
+
 csv::Violation unreadable(const etl::Error& error) { return {.check = csv::Check::Read, .what = error.message()}; }
 
 /// Finds numbers that Druid's time format "auto" would take for milliseconds since 1970.
@@ -365,14 +380,23 @@ etl::Result<std::vector<Column>> columns_of(const std::vector<fs::path>& files, 
     if (!all.empty() && !any_json && !std::ranges::equal(all, *columns, same))
       return etl::fatal(fmt::format("{}: its columns differ from those of {}; load the file separately", file.string(),
                                     files[0].string()));
-    for (std::size_t i = 0; !json_file && i < columns->size(); ++i)
-      for (std::size_t k = i + 1; k < columns->size(); ++k)
-        if ((*columns)[i].name == (*columns)[k].name)
-          return etl::fatal(fmt::format("{}: two columns have the name '{}'; give one of them another name",
-                                        file.string(), (*columns)[i].name));
+    if (!json_file)
+      if (auto differ = check_names(file, names_in(*columns)); !differ) return etl::failure(differ.error());
     merge(all, std::move(*columns));
   }
   return all;
+}
+
+etl::Result<std::vector<std::string>> names_of(const fs::path& file, const InputOptions& options,
+                                               const std::stop_token& stop) {
+  if (!is_workbook(file) && is_json(file)) {
+    const auto columns = columns_of_json(file, stop);
+    return columns ? names_in(*columns) : etl::Result<std::vector<std::string>>(etl::failure(columns.error()));
+  }
+  const auto reader = open(file, options, csv::BadRows::SetAside, stop);
+  if (!reader) return etl::failure(reader.error());
+  if (auto differ = check_names(file, reader->header()); !differ) return etl::failure(differ.error());
+  return reader->header();
 }
 
 etl::Result<csv::Validation> read_rows(const fs::path& file, const InputOptions& options,

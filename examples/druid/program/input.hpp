@@ -48,10 +48,14 @@ struct Column {
 [[nodiscard]] etl::Result<std::vector<Column>> columns_of(const std::vector<std::filesystem::path>& files,
                                                           const InputOptions& options, const std::stop_token& stop);
 
+/// The names of the columns. Reads all of a JSON file, and of other files only the header.
+[[nodiscard]] etl::Result<std::vector<std::string>> names_of(const std::filesystem::path& file,
+                                                             const InputOptions& options, const std::stop_token& stop);
+
 /// Reads a file to its end. In the column `auto_time`, unless empty, a whole number that Druid's time format "auto"
 /// would misread is a violation. If `each` is not null, it gets each row as one JSON object without the line end.
-/// Problems of rows are added to the validation. The columns must be those of `columns_of`. A stop is an error with the
-/// code `std::errc::operation_canceled`.
+/// Problems of rows are added to the validation. The columns must be those of `columns_of` or `names_of`. A stop is an
+/// error with the code `std::errc::operation_canceled`.
 [[nodiscard]] etl::Result<etl::csv::Validation> read_rows(
     const std::filesystem::path& file, const InputOptions& options, const std::vector<std::string>& names,
     const etl::csv::ValidationLimits& limits, std::string_view auto_time,

@@ -85,19 +85,17 @@ etl::Result<csv::Validation> validate(const fs::path& file, const InputOptions& 
     return made;
   };
   if (auto refused = too_large(file, limits)) return std::move(*refused);
-  const auto columns = columns_of({file}, options, stop);
-  if (!columns) {
+  const auto names = names_of(file, options, stop);  // without types, which would take longer than all checks
+  if (!names) {
     if (stop.stop_requested()) return stopped();
-    if (!etl::io::size_of(file)) return etl::failure(columns.error());
-    return invalid(csv::Check::Format, columns.error());
+    if (!etl::io::size_of(file)) return etl::failure(names.error());
+    return invalid(csv::Check::Format, names.error());
   }
-  std::vector<std::string> names;
-  for (const Column& column : *columns) names.push_back(column.name);
-  if (!time.empty() && std::ranges::find(names, time) == names.end())
+  if (!time.empty() && std::ranges::find(*names, time) == names->end())
     return invalid(csv::Check::TimeColumn,
                    etl::fatal(fmt::format("{}: '{}' is not a column of the file, which has '{}'", file.string(), time,
-                                          fmt::join(names, "', '"))));
-  return read_rows(file, options, names, limits, {}, nullptr, stop);
+                                          fmt::join(*names, "', '"))));
+  return read_rows(file, options, *names, limits, {}, nullptr, stop);
 }
 
 void add_validate(CLI::App& app, Chosen& chosen) {

@@ -1,8 +1,12 @@
 // The client against a server that answers as servers of Druid do.
 #include <cstddef>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -17,6 +21,7 @@
 #include "support/druid_recorded.hpp"
 #include "support/http_server.hpp"
 #include "support/json.hpp"
+#include "support/source_tree.hpp"
 #include "support/test_data.hpp"
 
 namespace druid = etl::druid;
@@ -322,9 +327,92 @@ TEST_CASE("druid: the first sentence of what went wrong") {
   CHECK(first_sentence(jetty_page) == "Unexpected character ('b' (code 98))");
   CHECK(first_sentence(R"({"error":{"errorMessage":"inner"}})") == "inner");
   CHECK(first_sentence(R"({"error":"Plan validation failed","errorMessage":"org.apache.calcite.X: bad"})") == "bad");
+  CHECK(first_sentence(R"({"error":"druidException","errorMessage":"Received \"(\", acceptable: [\"A\", \"B)") ==
+        R"(Received "(", acceptable: ["A", "B)");
+  CHECK(first_sentence(R"({"error":"too lo)") == "too lo");
+  CHECK(first_sentence(R"({"other":"x)") == R"({"other":"x)");
   CHECK(first_sentence("").empty());
   CHECK(first_sentence("{}").empty());
   CHECK(first_sentence(std::string(600, 'x')).size() == 503);
+}
+
+TEST_CASE("druid client: answers of several versions, recorded by tests/druid/record.py") {
+  std::set<std::string> versions;
+  for (const auto& folder : fs::directory_iterator(test::source_tree() / "tests" / "druid" / "recorded")) {
+    std::ifstream file(folder.path() / "client.json");
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const auto recorded = test::Json::parse(text);
+    INFO(folder.path().string());
+    REQUIRE(recorded);
+    std::string name;
+    const HttpServer server([&](const auto&) {
+      return HttpServer::answer(std::atoi(recorded->at(name + ".status").c_str()), recorded->at(name + ".body"),
+                                "Content-Type: " + recorded->at(name + ".type") + "\r\n");
+    });
+    const druid::Client client = make(server);
+    const auto playing = [&](std::string_view what) -> const druid::Client& {
+      name = what;
+      return client;
+    };
+    const std::string version = playing("version").version().value();
+    CHECK(version == folder.path().filename().string());
+    versions.insert(version);
+
+    CHECK(playing("good_submit").submit(spec()).value() == "good");
+    CHECK(playing("good_status").status("good").value().state == druid::TaskState::Success);
+    const auto report = playing("good_report").report("good").value();
+    CHECK(report.rows.processed == 1);
+    CHECK(report.rows.processed_with_error == 1);
+    CHECK(report.rows.unparseable == 1);
+    REQUIRE(report.bad_rows.size() == 2);
+    CHECK(report.bad_rows[0].kind != report.bad_rows[1].kind);
+    CHECK(playing("repeated").submit(spec()).error().code == Problem::TaskExists);
+    CHECK(playing("missing_folder_status").status("x").value().state == druid::TaskState::Success);
+    CHECK(playing("missing_folder_report").report("x").value().rows.read() == 0);
+    for (const char* wrong : {"not_json", "empty_body", "unknown_type", "no_data_source"}) {
+      INFO(wrong);
+      const auto error = playing(wrong).submit_json("{}").error();
+      CHECK(error.error_class == etl::ErrorClass::Rejected);
+      CHECK(error.code != Problem::TaskExists);
+      CHECK(error.message().find('<') == std::string::npos);
+      CHECK(error.message().find("{\"") == std::string::npos);
+      CHECK(error.message().find("\tat ") == std::string::npos);
+    }
+    CHECK(playing("unknown_status").status("x").error().code == Problem::NoTask);
+    CHECK(playing("unknown_reports").report("x").error().code == Problem::NoReport);
+    CHECK(playing("unknown_shutdown").shut_down("x").error().code == Problem::NoTask);
+
+    CHECK(playing("noop_status").status("x").value().state == druid::TaskState::Running);
+    for (const char* early : {"noop_report", "noop_report_after"}) {
+      CHECK(playing(early).report("x").error().code == Problem::NoReport);
+      CHECK(client.report("x").error().error_class == etl::ErrorClass::Transient);
+    }
+    CHECK(playing("noop_shutdown").shut_down("x"));
+    CHECK(playing("noop_shutdown_again").shut_down("x"));
+    const auto after = playing("noop_status_after").status("x").value();
+    CHECK(after.state == druid::TaskState::Failed);
+    CHECK(druid::first_sentence(after.error) == "Shutdown request from user");
+    const auto bulk = playing("bulk").statuses(std::vector<std::string>{"good", "unknown", "noop"}).value();
+    REQUIRE(bulk.size() == 2);
+    CHECK(bulk[0].state == druid::TaskState::Success);
+
+    CHECK(playing("load_status").load_status("client").value().has_value());
+    CHECK_FALSE(playing("load_status_unknown").load_status("none").value().has_value());
+    CHECK(playing("datasources").has_data_source("client").value());
+    CHECK_FALSE(client.has_data_source("other").value());
+    if (recorded->at("sql.status") == "200") {
+      const auto table = playing("sql").sql({.sql = "SELECT 1"}).value();
+      CHECK(table.columns.at(0).name == "n");
+      CHECK(table.rows.at(0).at(1) == "a");
+      CHECK(playing("sql_unknown_table").sql({.sql = "x"}).error().message().find("'none' not found") !=
+            std::string::npos);
+      CHECK(client.open_sql({.sql = "x"}).error().message().find("{\"") == std::string::npos);
+      CHECK(playing("sql_syntax").open_sql({.sql = "x"}).error().message().find("{\"") == std::string::npos);
+    } else {
+      CHECK(playing("sql").sql({.sql = "SELECT 1"}).error().code == Problem::NotForwarded);
+    }
+  }
+  CHECK(versions == std::set<std::string>{"27.0.0", "33.0.0", "37.0.0"});
 }
 
 TEST_CASE("druid client: answers of real servers, versions 27 and 33") {
