@@ -20,6 +20,7 @@
 #include <etl/io/glob.hpp>
 #include <etl/io/object_store_url.hpp>
 #include <etl/io/source.hpp>
+#include <etl/text.hpp>
 #ifdef ETLPIPE_DRUID_EXCEL
 #include <etl/excel/sheet.hpp>
 #endif
@@ -39,19 +40,46 @@ bool is_workbook([[maybe_unused]] const fs::path& file) {
 #endif
 }
 
-/// Whether the first character that is not blank belongs to JSON.
-bool is_json(const fs::path& file) {
+/// The bytes of a file as UTF-8.
+etl::Result<etl::io::Source> open_text(const fs::path& file, const InputOptions& options) {
   auto source = etl::io::open_input(file);
+  return source ? csv::as_utf8(*std::move(source), options.encoding, csv::BadBytes::Mark) : std::move(source);
+}
+
+enum class Content : std::uint8_t { Table, Json, Sheet, Binary };
+
+/// Whether a text has more kinds of control characters than files have that use some of them as delimiters.
+bool is_binary(std::string_view text) {
+  constexpr std::size_t most_kinds = 4;
+  std::array<bool, 0x20> seen{};
+  for (const char c : text)
+    if (static_cast<unsigned char>(c) < seen.size()) seen[static_cast<unsigned char>(c)] = true;
+  for (const char usual : {'\t', '\n', '\v', '\f', '\r'}) seen[static_cast<unsigned char>(usual)] = false;
+  return static_cast<std::size_t>(std::ranges::count(seen, true)) > most_kinds;
+}
+
+/// What a file holds, by its first bytes. A file that cannot be read is a table, whose reader says what is wrong.
+Content content_of(const fs::path& file, const InputOptions& options) {
+  if (is_workbook(file)) return Content::Sheet;
+  auto source = open_text(file, options);
   std::array<char, 4096> bytes{};
   while (source) {
     const auto got = (*source)->read(bytes);
-    if (!got || *got == 0) return false;
+    if (!got || *got == 0) break;
     std::string_view text(bytes.data(), *got);
+    if (is_binary(text)) return Content::Binary;
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
     const std::size_t first = text.find_first_not_of(" \t\r\n");
-    if (first != std::string_view::npos) return text[first] == '{' || text[first] == '[';
+    if (first == std::string_view::npos) continue;
+    return text[first] == '{' || text[first] == '[' ? Content::Json : Content::Table;
   }
-  return false;
+  return Content::Table;
+}
+
+etl::Result<csv::ndjson::Reader> open_json(const fs::path& file, const InputOptions& options) {
+  auto source = open_text(file, options);
+  if (!source) return etl::failure(std::move(source.error()));
+  return csv::ndjson::Reader(*std::move(source));
 }
 
 /// Names the options of the program, which the components do not know.
@@ -97,10 +125,10 @@ etl::Result<csv::Reader> open_sheet([[maybe_unused]] const fs::path& file, [[may
 
 /// Opens delimited text or a sheet. The first row must be the header, because a header that is loaded as a row would
 /// stay unnoticed.
-etl::Result<csv::Reader> open(const fs::path& file, const InputOptions& options, csv::BadRows bad,
+etl::Result<csv::Reader> open(const fs::path& file, Content content, const InputOptions& options, csv::BadRows bad,
                               const std::stop_token& stop) {
   const csv::ReaderOptions reading{.bad_rows = bad};
-  if (is_workbook(file)) return open_sheet(file, options, reading, stop);
+  if (content == Content::Sheet) return open_sheet(file, options, reading, stop);
   csv::SniffHints hints{.dialect = csv::Dialect{}};
   hints.dialect->charset = options.encoding;
   hints.dialect->skip_lines = options.skip_lines;
@@ -110,6 +138,11 @@ etl::Result<csv::Reader> open(const fs::path& file, const InputOptions& options,
   }
   const auto sniffed = csv::sniff(file, std::size_t{1} << 20, hints);
   if (!sniffed) return etl::failure(sniffed.error());
+  if (content == Content::Binary)  // of a format that the sniffer does not know
+    return etl::fatal(fmt::format(
+        "{}: the file is binary data of an unknown format; load text (CSV or JSON) or a workbook, or say by "
+        "--encoding how the text is encoded",
+        file.string()));
   csv::Dialect dialect;
   dialect.delimiter = sniffed->dialect.delimiter;
   dialect.charset = options.encoding;
@@ -135,8 +168,9 @@ void append_row(std::string& text, const csv::Row& row, const std::vector<std::s
   text += '}';
 }
 
-etl::Result<std::vector<Column>> columns_of_json(const fs::path& file, const std::stop_token& stop) {
-  auto reader = csv::ndjson::Reader::open(file);
+etl::Result<std::vector<Column>> columns_of_json(const fs::path& file, const InputOptions& options,
+                                                 const std::stop_token& stop) {
+  auto reader = open_json(file, options);
   if (!reader) return etl::failure(std::move(reader.error()));
   csv::ndjson::Sniffer sniffer(file.string());
   for (;;) {
@@ -157,9 +191,9 @@ etl::Result<std::vector<Column>> columns_of_json(const fs::path& file, const std
   return columns;
 }
 
-etl::Result<std::vector<Column>> columns_of_rows(const fs::path& file, const InputOptions& options,
+etl::Result<std::vector<Column>> columns_of_rows(const fs::path& file, Content content, const InputOptions& options,
                                                  const std::stop_token& stop) {
-  auto reader = open(file, options, csv::BadRows::SetAside, stop);
+  auto reader = open(file, content, options, csv::BadRows::SetAside, stop);
   if (!reader) return etl::failure(std::move(reader.error()));
   auto found = csv::infer(*reader, {}, stop);
   if (!found) return etl::failure(with_remedy(std::move(found.error())));
@@ -273,10 +307,11 @@ etl::Result<void> read_json(csv::ndjson::Reader& reader, const Reading& to, cons
     for (const auto& line : **chunk) {
       const auto object = parser.parse(line);
       if (!object) {
-        to.validator.add({.check = csv::Check::Row,
-                          .value = std::string(line.text.substr(0, 100)),
-                          .row = line.number,
-                          .what = object.error().message()});
+        etl::Error error = object.error();
+        if (etl::find_invalid_utf8(line.text) < line.text.size())
+          error.context +=
+              "; the row has bytes that are not of the encoding: name the right one by --encoding, such as CP1252";
+        to.validator.look(csv::BadRow{.error = std::move(error), .text = line.text, .place = {.row = line.number}});
         continue;
       }
       to.validator.look(*object);
@@ -342,9 +377,10 @@ void add_input(CLI::App& command, InputOptions& options) {
   command.add_option("--delimiter", options.delimiter, "Character between cells [detected]")
       ->check([](const std::string& text) { return text.size() == 1 ? "" : "write one character"; });
   command
-      .add_option("--encoding", options.encoding,
-                  "Encoding of delimited text, by its name in iconv, such as UTF-16LE, CP1252 or SHIFT_JIS [UTF-8, or "
-                  "UTF-16 with a byte order mark]")
+      .add_option(
+          "--encoding", options.encoding,
+          "Encoding of text (CSV and JSON), by its name in iconv, such as UTF-16LE, CP1252 or SHIFT_JIS [UTF-8, or "
+          "UTF-16 with a byte order mark]")
       ->check([](const std::string& name) {
         const auto known = csv::as_utf8(etl::io::from_memory(""), name);
         return known ? std::string() : known.error().message();
@@ -371,8 +407,9 @@ etl::Result<std::vector<Column>> columns_of(const std::vector<fs::path>& files, 
   std::vector<Column> all;
   bool any_json = false;
   for (const fs::path& file : files) {
-    const bool json_file = !is_workbook(file) && is_json(file);
-    auto columns = json_file ? columns_of_json(file, stop) : columns_of_rows(file, options, stop);
+    const Content content = content_of(file, options);
+    const bool json_file = content == Content::Json;
+    auto columns = json_file ? columns_of_json(file, options, stop) : columns_of_rows(file, content, options, stop);
     if (!columns && stop.stop_requested()) return stopped();
     if (!columns) return columns;
     any_json = any_json || json_file;
@@ -389,11 +426,12 @@ etl::Result<std::vector<Column>> columns_of(const std::vector<fs::path>& files, 
 
 etl::Result<std::vector<std::string>> names_of(const fs::path& file, const InputOptions& options,
                                                const std::stop_token& stop) {
-  if (!is_workbook(file) && is_json(file)) {
-    const auto columns = columns_of_json(file, stop);
+  const Content content = content_of(file, options);
+  if (content == Content::Json) {
+    const auto columns = columns_of_json(file, options, stop);
     return columns ? names_in(*columns) : etl::Result<std::vector<std::string>>(etl::failure(columns.error()));
   }
-  const auto reader = open(file, options, csv::BadRows::SetAside, stop);
+  const auto reader = open(file, content, options, csv::BadRows::SetAside, stop);
   if (!reader) return etl::failure(reader.error());
   if (auto differ = check_names(file, reader->header()); !differ) return etl::failure(differ.error());
   return reader->header();
@@ -407,20 +445,21 @@ etl::Result<csv::Validation> read_rows(const fs::path& file, const InputOptions&
   const auto size = etl::io::size_of(file);
   if (!size) return etl::failure(size.error());
   const std::uint64_t bytes = *size;
-  if (!is_workbook(file) && is_json(file)) {
+  const Content content = content_of(file, options);
+  if (content == Content::Json) {
     csv::Validator validator(names, limits);
-    auto reader = csv::ndjson::Reader::open(file);
+    auto reader = open_json(file, options);
     if (!reader) return etl::failure(std::move(reader.error()));
     if (auto done = read_json(*reader, {names, each, validator, auto_time}, stop); !done)
       return etl::failure(done.error());
     return finished(std::move(validator), file, "json", bytes);
   }
-  auto reader = open(file, options, csv::BadRows::SetAside, stop);
+  auto reader = open(file, content, options, csv::BadRows::SetAside, stop);
   if (!reader) return etl::failure(std::move(reader.error()));
   csv::Validator validator(reader->header(), limits);
   if (auto done = read_table(*reader, {reader->header(), each, validator, auto_time}, stop); !done)
     return etl::failure(done.error());
-  return finished(std::move(validator), file, is_workbook(file) ? "workbook" : "csv", bytes);
+  return finished(std::move(validator), file, content == Content::Sheet ? "workbook" : "csv", bytes);
 }
 
 }  // namespace program

@@ -181,7 +181,7 @@ class Load {
     clock_.end("types");
     auto spec = spec_of(options_.plan, *columns);
     if (!spec) return fail(spec.error(), exit_usage);
-    if (!options_.quiet) tell_rounded(options_.plan, *spec, *columns);
+    tell_rounded(options_.plan, *spec, *columns);
     spec->input = input_of(options_.place);
     const auto json = druid::to_json(*spec);  // before anything is written or sent
     if (!json) return fail(json.error(), exit_usage);

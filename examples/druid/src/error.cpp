@@ -60,10 +60,13 @@ std::string message_of(const json::object& object) {
 
 /// The message of an error object of which the end is missing; empty if its message is not in what there is.
 std::string message_of_part(std::string_view text) {
-  for (const std::string_view name : {"\"errorMessage\":\"", "\"errorMsg\":\"", "\"message\":\"", "\"error\":\""}) {
+  for (const std::string_view name : {"\"errorMessage\"", "\"errorMsg\"", "\"message\"", "\"error\""}) {
     const std::size_t at = text.find(name);
     if (at == std::string_view::npos) continue;
     std::string_view rest = text.substr(at + name.size());
+    const std::size_t begin = rest.find_first_not_of(" :");
+    if (begin == std::string_view::npos || rest[begin] != '"') continue;
+    rest.remove_prefix(begin + 1);
     std::string made;
     for (; !rest.empty() && rest.front() != '"'; rest.remove_prefix(1)) {
       if (rest.front() != '\\') {
