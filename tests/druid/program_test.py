@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import threading
 from signal import SIGTERM
@@ -673,6 +674,22 @@ def signal(c):
     c.equal(f"exit code: {said}", 4, process.returncode)
     c.holds("the task is shut down", any(path.endswith("/shutdown") for path, _ in c.druid.asked))
     c.equal("staged files", [], c.staged())
+
+
+@case
+def stopped_questions(c):
+    """A signal ends every command at once while the server does not answer, and its exit code says so."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        for command in (["status", "x"], ["status", "x", "--watch"], ["cancel", "x"], ["query", "SELECT 1"], ["load", c.table,
+                        "--datasource", "sales", "--mode", "replace", "--stage", c.folder / "stage"]):
+            with c.start([*command, "--druid", url]) as process:
+                connection, _ = silent.accept()
+                with connection:
+                    connection.recv(1)
+                    process.send_signal(SIGTERM)
+                    said = text_of(process.communicate(timeout=60)[0])
+            c.equal(f"exit code of {command[0]}: {said}", 4, process.returncode)
 
 
 @case

@@ -26,7 +26,7 @@ struct InputOptions {
   bool empty_formulas = false;  ///< formulas of a workbook that were saved without a value are empty
   std::size_t skip_lines = 0;   ///< before the header
   std::string delimiter{};      ///< one character; empty: guessed
-  std::string encoding{};  ///< of text, as iconv names it; empty: UTF-8, or UTF-16 that begins with its mark
+  std::string encoding{};       ///< of text, as iconv names it; empty: UTF-8, or UTF-16 that begins with its mark
 };
 void add_input(CLI::App& command, InputOptions& options);
 

@@ -39,10 +39,7 @@ int validate_all(const Options& options, const etl::StopToken& stop) {
   bool valid = true;
   for (const fs::path& file : *files) {
     const auto found = validate(file, options.input, limits, options.time, stop.drain());
-    if (!found) {
-      const bool stopped = found.error().code == std::errc::operation_canceled;
-      return fail(found.error(), stopped ? exit_stopped : exit_usage);
-    }
+    if (!found) return fail(found.error(), exit_usage);
     fmt::print("{}\n", options.json ? found->json() : found->text());
     valid = valid && found->ok();
   }

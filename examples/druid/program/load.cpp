@@ -62,10 +62,6 @@ struct Options {
 constexpr const char* nothing_loaded =
     "etl-druid: nothing was loaded; correct the files, or set other limits by options (etl-druid load --help)\n";
 
-int code_of(const etl::Error& error, int otherwise) {
-  return error.code == std::errc::operation_canceled ? exit_stopped : otherwise;
-}
-
 /// Finds places that nothing could be written to before anything is read.
 etl::Result<void> check_places(const Options& options) {
   if (const std::size_t scheme = options.place.find("://");
@@ -177,7 +173,7 @@ class Load {
     if (options_.validate_only) return validate_only(*files);
     if (!are_small_enough(*files)) return exit_failed;
     const auto columns = columns_of(*files, options_.input, stop_);
-    if (!columns) return fail(columns.error(), code_of(columns.error(), exit_usage));
+    if (!columns) return fail(columns.error(), exit_usage);
     clock_.end("types");
     auto spec = spec_of(options_.plan, *columns);
     if (!spec) return fail(spec.error(), exit_usage);
@@ -190,7 +186,7 @@ class Load {
       return 0;
     }
     if (auto fits = check_types(*client, *spec, options_.allow_type_changes, options_.quiet, stop_); !fits)
-      return fail(fits.error(), code_of(fits.error(), exit_failed));
+      return fail(fits.error(), exit_failed);
     clock_.end("datasource");
     return stage_and_ingest(*client, *files, std::move(*spec), *json);
   }
@@ -212,13 +208,13 @@ class Load {
     bool valid = true;
     for (const fs::path& file : files) {
       const auto found = validate(file, options_.input, limits_, options_.plan.time, stop_);
-      if (!found) return fail(found.error(), code_of(found.error(), exit_usage));
+      if (!found) return fail(found.error(), exit_usage);
       fmt::print("{}\n", options_.json ? found->json() : found->text());
       valid = valid && found->ok();
     }
     if (!valid) return exit_failed;
     const auto columns = columns_of(files, options_.input, stop_);
-    if (!columns) return fail(columns.error(), code_of(columns.error(), exit_usage));
+    if (!columns) return fail(columns.error(), exit_usage);
     auto spec = spec_of(options_.plan, *columns);  // what a load would refuse
     if (!spec) return fail(spec.error(), exit_usage);
     spec->input = input_of(options_.place);
@@ -235,7 +231,7 @@ class Load {
                                .auto_time = spec.timestamp.format == "auto" ? spec.timestamp.column : std::string(),
                                .load = json + "\n" + options_.run};
     const auto staged = stage(files, spec.columns, staging, stop_);
-    if (!staged) return fail(staged.error(), code_of(staged.error(), exit_failed));
+    if (!staged) return fail(staged.error(), exit_failed);
     clock_.end("validate and stage");
     if (!staged->valid()) {
       for (const auto& file : staged->files) say("{}\n", file.text());
@@ -245,12 +241,12 @@ class Load {
     files_ = files.size();
     const auto result = ingest(client, spec, *staged);
     if (!result) {
-      fail(result.error());
+      const int code = fail(result.error());
       if (druid::is_in_doubt(result.error()))
         say("etl-druid: Druid may have a task that loads these rows. They are kept in {}; start the load again to find "
             "the task\n",
             staged->place(attempt_));
-      return code_of(result.error(), exit_failed);
+      return code;
     }
     clock_.add("submit", result->submit_time);
     clock_.add("task", result->task_time);

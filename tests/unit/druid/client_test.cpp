@@ -146,6 +146,26 @@ TEST_CASE("druid client: missing rights are told") {
   }
 }
 
+TEST_CASE("druid client: an answer that is not Druid's is told without the credentials that it repeats") {
+  HttpServer echo(
+      [](const HttpServer::Request& r) { return HttpServer::answer(200, "got " + r.header("Authorization")); });
+  for (const auto& auth : {etl::http::Auth::basic("me", "geheim"), etl::http::Auth::bearer("geheim-token")}) {
+    const druid::Client client = make(echo, {.auth = auth});
+    std::vector<etl::Error> errors{client.status("x").error(),      client.report("x").error(),
+                                   client.submit(spec()).error(),   client.sql({.sql = "x"}).error(),
+                                   client.load_status("x").error(), client.has_data_source("x").error(),
+                                   client.version().error()};
+    for (const auto& error : errors) {
+      INFO(error.message());
+      CHECK(error.code == Problem::Answer);
+      CHECK(error.error_class == etl::ErrorClass::Fatal);
+      CHECK(error.message().find("bWU6Z2VoZWlt") == std::string::npos);
+      CHECK(error.message().find("geheim") == std::string::npos);
+      CHECK(error.message().find(echo.url("/")) != std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("druid client: it follows to the leader with its credentials, and nowhere else") {
   HttpServer leader([](const HttpServer::Request& r) {
     return HttpServer::answer(200, r.method == "POST" ? R"({"task":"sales_1"})" : R"({"version":"37.0.0"})");
