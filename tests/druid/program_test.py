@@ -562,6 +562,32 @@ def validate(c):
 
 
 @case
+def empty(c):
+    """A file without rows and header is told as that."""
+    c.table = c.folder / "empty.json"
+    for text in ("", "\n\n"):
+        c.table.write_text(text, encoding="utf-8")
+        for command, code in ((["validate", c.table], 1), (c.load("--mode", "append"), 2)):
+            said = c.run(command, code)
+            c.has(said, "empty.json: the file is empty")
+            c.lacks(said, "columns are wanted", "dimensions")
+    c.table.write_text("[]", encoding="utf-8")
+    c.has(c.run(c.load("--mode", "append"), 2), "empty.json: no row is a JSON object")
+
+
+@case
+def lost_values(c):
+    """What Druid would drop or refuse later is told before: a member that occurs twice, and names that it cannot store."""
+    c.table.write_text('{"at":"2024-01-01","a":1,"a":2,"b":3,"c":"x","d":4}\n', encoding="utf-8")
+    c.has(c.run(c.load("--mode", "append"), 1), "row: ", "'a'")
+    c.table.write_text('at,"a,b",c,d,e\n2024-01-01,1,2,3,x\n', encoding="utf-8")
+    c.has(c.run(c.load("--mode", "append"), 2), "'a,b' contains a comma or a line end, and Druid cannot store such a column")
+    c.table.write_text(SALES, encoding="utf-8")
+    c.has(c.run(c.load("--mode", "append", "--metrics", "longSum:a,b:quantity"), 2), "'a,b' contains a comma")
+    c.equal("tasks", {}, c.druid.tasks)
+
+
+@case
 def validate_once(c):
     """A table is read once, because types are not needed."""
     with object_store() as store:

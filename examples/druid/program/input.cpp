@@ -239,6 +239,11 @@ std::vector<std::string> names_in(const std::vector<Column>& columns) {
   return names;
 }
 
+etl::Error nothing_in(const fs::path& file) {
+  return etl::fatal(
+      fmt::format("{}: the file is empty: it has neither a header nor rows; check how it was written", file.string()));
+}
+
 /// An error if two columns have the same name.
 etl::Result<void> check_names(const fs::path& file, std::vector<std::string> names) {
   std::ranges::sort(names);
@@ -293,7 +298,7 @@ struct Reading {
 };
 
 etl::Result<void> read_json(csv::ndjson::Reader& reader, const Reading& to, const std::stop_token& stop) {
-  csv::ndjson::Parser parser(to.names, reader.name(), {.reject_unknown_members = true});
+  csv::ndjson::Parser parser(to.names, reader.name(), {.reject_duplicate_keys = true, .reject_unknown_members = true});
   std::string joined;
   AutoTimes times(to.names, to.auto_time);
   for (;;) {
@@ -421,6 +426,11 @@ etl::Result<std::vector<Column>> columns_of(const std::vector<fs::path>& files, 
       if (auto differ = check_names(file, names_in(*columns)); !differ) return etl::failure(differ.error());
     merge(all, std::move(*columns));
   }
+  if (all.empty() && any_json)
+    return etl::fatal(
+        fmt::format("{}: no row is a JSON object with members; 'etl-druid validate' says what the rows are",
+                    files.front().string()));
+  if (all.empty() && !files.empty()) return nothing_in(files.front());
   return all;
 }
 
@@ -429,10 +439,12 @@ etl::Result<std::vector<std::string>> names_of(const fs::path& file, const Input
   const Content content = content_of(file, options);
   if (content == Content::Json) {
     const auto columns = columns_of_json(file, options, stop);
-    return columns ? names_in(*columns) : etl::Result<std::vector<std::string>>(etl::failure(columns.error()));
+    if (!columns) return etl::failure(columns.error());
+    return names_in(*columns);
   }
   const auto reader = open(file, content, options, csv::BadRows::SetAside, stop);
   if (!reader) return etl::failure(reader.error());
+  if (reader->header().empty()) return nothing_in(file);
   if (auto differ = check_names(file, reader->header()); !differ) return etl::failure(differ.error());
   return reader->header();
 }
