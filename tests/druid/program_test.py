@@ -396,6 +396,9 @@ def useless_options(c):
         c.has(c.run(c.load("--mode", "append", *option), 2), what)
     elsewhere = c.command("load", c.table, "--datasource", "sales", "--mode", "append", "--stage", "ftp://x/y")
     c.has(c.run(elsewhere, 2), "'ftp://' is no kind of place")
+    for place, what in (("s3://A_BUCKET!/x", "'A_BUCKET!' is no name of a bucket"), ("s3://bucket/x", "there are no credentials")):
+        said = c.run(c.command("load", c.table, "--datasource", "sales", "--mode", "append", "--stage", place), 2, HOME=str(c.folder))
+        c.has(said, "--stage: ", what)
     c.equal("requests", [], c.druid.asked)
     c.run(c.load("--mode", "append", "--print-spec", "--metrics", "stringLast:last:shop", "--metrics", "longSum:n:quantity"), 0)
     for command in ("status", "cancel"):
@@ -477,6 +480,23 @@ def sheets(c):
     c.table = c.file("sales.csv", "Report\n" + SALES)
     c.run(c.load("--mode", "replace", "--skip-lines", "1"), 0)
     c.equal("rows", ROWS, list(c.druid.rows.values())[-1])
+
+
+@case
+def sheet_errors(c):
+    """Errors of a sheet's header say how the program is told, and what the file is."""
+    c.table = c.folder / "sales.xlsx"
+    rows = [line.split(",") for line in SALES.replace('"a, b"', "a b").splitlines()]
+    workbook(c.table, {"A": rows, "B": rows})
+    c.has(c.run(["validate", c.table], 1), "sales.xlsx: workbook, 0 rows", "(--sheet): 'A', 'B'")
+    workbook(c.table, {"A": [["x" * 70_000_000]]})
+    said = c.run(["validate", c.table], 1)
+    c.has(said, "sales.xlsx: workbook, 0 rows", "as in a zip bomb")
+    c.lacks(said, "Limits::")
+    c.table = c.file("sales.csv", SALES + "a,b\n")
+    said = c.run(["validate", c.table], 1)
+    c.has(said, "row 4: 2 cells instead of 5; correct the row")
+    c.lacks(said, "ragged")
 
 
 @case

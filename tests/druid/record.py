@@ -50,6 +50,8 @@ def scrubbed(text, folder=None):
                   lambda m: f'"{m[1]}":' + ('"127.0.0.1"' if m[1] == "host" else "-1" if m[1] in ("tlsPort", "duration") else "1"), text)
     text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:8081", text)
     text = re.sub(r'"(createdTime|queueInsertionTime)":"[^"]*"', r'"\1":"2024-06-01T12:00:00.000Z"', text)
+    # Of a stack, the first places are enough.
+    text = re.sub(r"((?:(?:\\n|\r?\n)(?:\\t|\t)at [^\\\n\"<]+){2})(?:(?:\\n|\r?\n)(?:\\t|\t)(?:at |\.\.\.)[^\\\n\"<]+)+", r"\1", text)
     return re.sub(r'"queryId":"[^"]*"', '"queryId":"q"', text)
 
 

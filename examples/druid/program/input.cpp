@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include <etl/csv/encoding.hpp>
+#include <etl/csv/foreign.hpp>
 #include <etl/csv/infer.hpp>
 #include <etl/csv/ndjson.hpp>
 #include <etl/csv/ndjson_sniff.hpp>
@@ -67,7 +68,7 @@ Content content_of(const fs::path& file, const InputOptions& options) {
     const auto got = (*source)->read(bytes);
     if (!got || *got == 0) break;
     std::string_view text(bytes.data(), *got);
-    if (is_binary(text)) return Content::Binary;
+    if (is_binary(text) || csv::foreign_format(text)) return Content::Binary;
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
     const std::size_t first = text.find_first_not_of(" \t\r\n");
     if (first == std::string_view::npos) continue;
@@ -94,6 +95,8 @@ etl::Error with_remedy(etl::Error error) {
       {" (Limits::max_copied)", ""},
       {" (Limits::max_xls_cells)", ""},
       {", or raise Limits::strings_in_memory", ""},
+      {", or choose what to do with ragged rows", ""},
+      {", or read the file without quotes", ""},
       {"or read it as Latin-1", "or read it as Latin-1 (--encoding CP1252)"}};
   for (const auto& [of_code, of_program] : remedies)
     if (const std::size_t at = error.context.find(of_code); at != std::string::npos)
@@ -117,7 +120,8 @@ etl::Result<csv::Reader> open_sheet([[maybe_unused]] const fs::path& file, [[may
   csv::Dialect dialect;
   dialect.max_lines = 1 << 20;  // quotes are always correct here, so a cell may have any number of lines
   dialect.sheet_column = sheet->first_column;
-  return csv::Reader::from(std::move(sheet->text), dialect, reading, stop);
+  auto reader = csv::Reader::from(std::move(sheet->text), dialect, reading, stop);
+  return reader ? std::move(reader) : etl::failure(with_remedy(std::move(reader.error())));
 #else
   return etl::failure(etl::fatal("this etl-druid was built without the component excel: save the sheet as CSV"));
 #endif
@@ -137,7 +141,7 @@ etl::Result<csv::Reader> open(const fs::path& file, Content content, const Input
     hints.delimiter_is_known = true;
   }
   const auto sniffed = csv::sniff(file, std::size_t{1} << 20, hints);
-  if (!sniffed) return etl::failure(sniffed.error());
+  if (!sniffed) return etl::failure(with_remedy(sniffed.error()));
   if (content == Content::Binary)  // of a format that the sniffer does not know
     return etl::fatal(fmt::format(
         "{}: the file is binary data of an unknown format; load text (CSV or JSON) or a workbook, or say by "
@@ -148,7 +152,8 @@ etl::Result<csv::Reader> open(const fs::path& file, Content content, const Input
   dialect.charset = options.encoding;
   dialect.skip_lines = options.skip_lines;
   dialect.check_utf8 = true;  // Druid would keep such a row with other letters, or not at all
-  return csv::Reader::open(file, dialect, reading, stop);
+  auto reader = csv::Reader::open(file, dialect, reading, stop);
+  return reader ? std::move(reader) : etl::failure(with_remedy(std::move(reader.error())));
 }
 
 /// Appends a row as an object. An unquoted empty cell is null and is left out.
@@ -405,6 +410,16 @@ etl::Result<std::vector<fs::path>> files_of(const std::vector<std::string>& patt
                       file.string()));
   }
   return files;
+}
+
+std::string format_of(const fs::path& file, const InputOptions& options) {
+  switch (content_of(file, options)) {
+    case Content::Table: return "csv";
+    case Content::Json: return "json";
+    case Content::Sheet: return "workbook";
+    case Content::Binary: break;
+  }
+  return "unknown";
 }
 
 etl::Result<std::vector<Column>> columns_of(const std::vector<fs::path>& files, const InputOptions& options,

@@ -48,6 +48,9 @@ struct Column {
 [[nodiscard]] etl::Result<std::vector<Column>> columns_of(const std::vector<std::filesystem::path>& files,
                                                           const InputOptions& options, const std::stop_token& stop);
 
+/// "csv", "json" or "workbook" by the content of a file; "unknown" if it is none of them.
+[[nodiscard]] std::string format_of(const std::filesystem::path& file, const InputOptions& options);
+
 /// The names of the columns. Reads all of a JSON file, and of other files only the header.
 [[nodiscard]] etl::Result<std::vector<std::string>> names_of(const std::filesystem::path& file,
                                                              const InputOptions& options, const std::stop_token& stop);

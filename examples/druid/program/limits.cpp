@@ -77,7 +77,7 @@ etl::Result<csv::Validation> validate(const fs::path& file, const InputOptions& 
                                       const csv::ValidationLimits& limits, std::string_view time,
                                       const std::stop_token& stop) {
   const auto invalid = [&](csv::Check check, const etl::Error& error) {
-    csv::Validation made{.file = file.string(), .format = "unknown"};
+    csv::Validation made{.file = file.string(), .format = format_of(file, options)};
     made.violations.push_back({.check = check, .what = error.message()});
     return made;
   };

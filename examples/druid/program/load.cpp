@@ -70,6 +70,11 @@ etl::Result<void> check_places(const Options& options) {
         fmt::format("--stage '{}': '{}' is no kind of place that is known; write a folder, or "
                     "s3://BUCKET/PREFIX",
                     options.place, options.place.substr(0, scheme + 3)));
+  if (etl::io::is_store_url(options.place) && !options.print_spec && !options.validate_only) {
+    const std::string prefix = options.place + (options.place.ends_with('/') ? "" : "/");
+    if (const auto opened = etl::io::open_store(prefix + "rows"); !opened)
+      return etl::fatal(fmt::format("--stage: {}", opened.error().message()));
+  }
   if (options.dead_letters.empty()) return {};
   const fs::path folder = fs::absolute(options.dead_letters).parent_path();
   std::error_code ignored;

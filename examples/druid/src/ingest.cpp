@@ -74,9 +74,11 @@ class Ingestion {
   /// if Druid had the task before.
   Result<bool> place() {
     for (;; next_attempt()) {
-      if (owns_input()) spec_.input = options_.input.name(attempt_);
+      // The ids of all attempts differ in their number only.
+      if (owns_input()) spec_.input = options_.input.name(0);
       Result<std::string> id = task_id(spec_, options_.content, attempt_);
       if (!id) return failure(std::move(id.error()));
+      if (owns_input()) spec_.input = options_.input.name(attempt_);
       spec_.id = std::move(*id);
       Result<TaskStatus> status = Error{.code = Problem::NoTask};
       // Look first, because the input must not be made again while a task reads it.
