@@ -37,7 +37,7 @@ class Druid(HttpServer):
         self.told, self.report = threading.Event(), threading.Event()  # whether a report is asked for, and may be given
         self.report.set()
         self.inputs, self.submitted = {}, threading.Event()
-        self.sql_error = None
+        self.sql_error, self.looks = None, []
         super().__init__(DruidAnswers)
 
     def read(self, source):
@@ -87,6 +87,7 @@ class DruidAnswers(Answers):
 
     def do_GET(self):
         druid, parts = self.server, self.path.split("/")
+        druid.looks.append(self.path)
         if "loadstatus" in self.path:
             return self.answer(200, {"sales": 100.0})
         task = parts[-2]
@@ -747,7 +748,9 @@ def tasks(c):
     c.equal("status as JSON", {"task": "one", "state": "FAILED", "reason": "Shutdown request from user"},
             json.loads(c.run(c.command("status", "one", "--json"), 1)))
     c.equal("status of a failed task", "one FAILED: Shutdown request from user\n", c.run(c.command("status", "one"), 1))
-    c.run(c.command("status", "two"), 1)
+    for how in ([], ["--watch"]):
+        c.has(c.run(c.command("status", "two", *how), 1), "404 Not Found")
+    c.equal("questions", 2, c.druid.looks.count("/druid/indexer/v1/task/two/status"))
     c.equal("query", '{"n":1}\n{"n":2}\n', c.run(c.command("query", "SELECT 1", "--user", "me"), 0, DRUID_PASSWORD="pass"))
     c.equal("last request", ("/druid/v2/sql", "Basic bWU6cGFzcw=="), c.druid.asked[-1])
     c.druid.sql_error = {"error": "druidException", "errorMessage": "no \"x\" (line [1]), acceptable: [" + "\"WORD\", " * 300 + "]"}
