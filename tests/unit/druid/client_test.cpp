@@ -1,9 +1,6 @@
 // The client against a server that answers as servers of Druid do.
 #include <cstddef>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -21,7 +18,6 @@
 #include "support/druid_recorded.hpp"
 #include "support/http_server.hpp"
 #include "support/json.hpp"
-#include "support/source_tree.hpp"
 #include "support/test_data.hpp"
 
 namespace druid = etl::druid;
@@ -358,24 +354,17 @@ TEST_CASE("druid: the first sentence of what went wrong") {
 
 TEST_CASE("druid client: answers of several versions, recorded by tests/druid/record.py") {
   std::set<std::string> versions;
-  for (const auto& folder : fs::directory_iterator(test::source_tree() / "tests" / "druid" / "recorded")) {
-    std::ifstream file(folder.path() / "client.json");
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    const auto recorded = test::Json::parse(text);
-    INFO(folder.path().string());
-    REQUIRE(recorded);
+  for (const test::DruidAnswers& recorded : test::DruidAnswers::all()) {
+    INFO(recorded.version());
     std::string name;
-    const HttpServer server([&](const auto&) {
-      return HttpServer::answer(std::atoi(recorded->at(name + ".status").c_str()), recorded->at(name + ".body"),
-                                "Content-Type: " + recorded->at(name + ".type") + "\r\n");
-    });
+    const HttpServer server([&](const auto&) { return recorded.reply(name); });
     const druid::Client client = make(server);
     const auto playing = [&](std::string_view what) -> const druid::Client& {
       name = what;
       return client;
     };
     const std::string version = playing("version").version().value();
-    CHECK(version == folder.path().filename().string());
+    CHECK(version == recorded.version());
     versions.insert(version);
 
     CHECK(playing("good_submit").submit(spec()).value() == "good");
@@ -420,7 +409,7 @@ TEST_CASE("druid client: answers of several versions, recorded by tests/druid/re
     CHECK_FALSE(playing("load_status_unknown").load_status("none").value().has_value());
     CHECK(playing("datasources").has_data_source("client").value());
     CHECK_FALSE(client.has_data_source("other").value());
-    if (recorded->at("sql.status") == "200") {
+    if (recorded.status("sql") == 200) {
       const auto table = playing("sql").sql({.sql = "SELECT 1"}).value();
       CHECK(table.columns.at(0).name == "n");
       CHECK(table.rows.at(0).at(1) == "a");

@@ -593,6 +593,40 @@ TEST_CASE("druid ingest: what cannot be submitted is an error") {
   CHECK(druid::ingest(story.client(), wrong, options).error().code == etl::Errc::InvalidOptions);
 }
 
+TEST_CASE("druid watch: what a naive client gets wrong, by answers of several versions") {
+  for (const test::DruidAnswers& recorded : test::DruidAnswers::all()) {
+    INFO(recorded.version());
+    Story story;
+    story.on("/shutdown") = {recorded.reply("noop_shutdown")};
+    story.on("/loadstatus") = {ok(R"({"client":0.0})"), ok(R"({"client":100.0})")};
+    const auto watch = [&](std::string_view status, std::vector<std::string_view> reports,
+                           druid::WatchOptions options) {
+      std::vector<Reply> replies;
+      for (const std::string_view one : reports) replies.push_back(recorded.reply(one));
+      story.on("/status") = {recorded.reply(status)};
+      story.on("/reports") = std::move(replies);
+      return druid::watch(story.client(), "x", on_virtual_time(std::move(options)));
+    };
+    // SUCCESS although the folder of the rows is missing.
+    auto result = watch("missing_folder_status", {"missing_folder_report"}, {});
+    CHECK(result.outcome == TaskOutcome::Incomplete);
+    CHECK(result.reason == "the task read no row; check that its input exists and can be read there");
+    result = watch("missing_folder_status", {"missing_folder_report"}, {.rows_sent = 3});
+    CHECK(result.reason.starts_with("3 rows were sent, and the task read 0"));
+    // A report that is asked for too early; a row that was kept with null in place of a value; segments that come
+    // later.
+    result = watch("good_status", {"unknown_reports", "noop_report", "good_report"}, {.rows_sent = 3});
+    CHECK(result.outcome == TaskOutcome::CompleteWithRejects);
+    CHECK(result.reason.starts_with("1 processed, 1 kept with an error, 0 thrown away, 1 unparseable"));
+    CHECK(story.asked("/loadstatus") == 2);
+    CHECK(watch("good_status", {"good_report"}, {.rows_sent = 4}).outcome == TaskOutcome::Incomplete);
+    // A shutdown shows as FAILED.
+    result = watch("noop_status_after", {"noop_report_after"}, {});
+    CHECK(result.outcome == TaskOutcome::ShutDown);
+    CHECK(result.reason == "somebody shut the task down");
+  }
+}
+
 TEST_CASE("druid watch: what a naive client gets wrong, by exchanges with a real server") {
   const auto data = test::data_folder();
   if (!data) return;
