@@ -15,8 +15,10 @@ Needs Java 17, and Maven for the download (Debian: openjdk-17-jre-headless, mave
 memory and is ready after 10 to 60 seconds. It also ends with the process that called this script.
 
 Environment:
-  DRUID_AUTH=1           basic authentication: user admin, password 'secret'. Without broker and router, because the
-                         registry does not have all of the newer Druid that this needs; there is no SQL then
+  DRUID_VERSION=VERSION  by default 33.0.0, the newest of which the registry has every part; 37.0.0 with DRUID_AUTH=1. The
+                         versions 27.0.0 to 33.0.0 are whole. From 34.0.0 on there is no broker and no router, because
+                         the registry does not have their parts, and FOLDER/url is the URL of the coordinator
+  DRUID_AUTH=1           basic authentication: user admin, password 'secret'
   DRUID_S3=FILE          settings of an S3 server, as s3_for_tests.sh writes them (FOLDER/settings): tasks can read s3://,
                          and FOLDER/s3 is a copy of the file
   DRUID_LIB=FOLDER       jars that are there already, in place of FOLDER/lib
@@ -29,6 +31,8 @@ command=$1 folder=$(realpath -m "$2") self=$(realpath "$0")
 auth=${DRUID_AUTH:-0}
 version=33.0.0
 ((auth == 0)) || version=37.0.0
+version=${DRUID_VERSION:-$version}
+whole=$((${version%%.*} <= 33))
 lib=${DRUID_LIB:-$folder/lib}
 s3=${DRUID_S3:-}
 ready_seconds=${DRUID_READY_SECONDS:-180}
@@ -39,20 +43,30 @@ program() { command -v "$1" >/dev/null || die "there is no program '$1': install
 
 # ---- download
 
-# The registry has neither druid-sql nor the multi-stage queries of version 37: they are left out there.
+# The registry has neither druid-sql nor the multi-stage queries of later versions: they are left out there.
 write_pom() {
   local excluded='' extra=''
   exclude() { excluded+="<exclusion><groupId>$1</groupId><artifactId>$2</artifactId></exclusion>"; }
-  depend() { extra+="<dependency><groupId>$1</groupId><artifactId>$2</artifactId><version>$3</version></dependency>"; }
+  depend() {  # GROUP NAME VERSION [FURTHER XML]
+    extra+="<dependency><groupId>$1</groupId><artifactId>$2</artifactId><version>$3</version>${4:-}</dependency>"
+  }
   exclude org.hyperic sigar      # is in no public registry; only a monitor that is off needs it
   exclude org.graalvm.js '*'     # JavaScript in queries: 41 MB
-  if ((auth)); then
+  # The registry has this part of 33.0.0 only. Older programs need its classes to start, and nothing of it to work.
+  if [[ $version != 33.0.0 ]]; then
+    exclude org.apache.druid druid-indexing-hadoop
+    ((!whole)) || depend org.apache.druid druid-indexing-hadoop 33.0.0 \
+      '<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>'
+  fi
+  if ((!whole)); then
     exclude org.apache.druid druid-sql
     exclude org.apache.druid druid-multi-stage-query
     exclude com.fasterxml.jackson.jaxrs jackson-jaxrs-smile-provider
     depend com.fasterxml.jackson.jaxrs jackson-jaxrs-smile-provider 2.12.7
+  fi
+  if ((auth)); then
     depend org.apache.druid.extensions druid-basic-security "$version"
-  else
+  elif [[ $version == 33.0.0 ]]; then
     # The newest that the registry has; it works with 33. It needs commons-lang, which Druid has left since.
     depend org.apache.druid.extensions druid-s3-extensions 29.0.0
     depend commons-lang commons-lang 2.6
@@ -76,7 +90,7 @@ write_pom() {
 END
 }
 
-# The services of version 37 name modules of the part that is left out: empty ones take their place.
+# The services of later versions name modules of the part that is left out: empty ones take their place.
 write_empty_modules() {
   local name class made
   program javac openjdk-17-jdk-headless
@@ -115,7 +129,7 @@ END
     grep -m 5 ERROR "$folder/maven.log" | cut -c 1-500 >&2 || true
     die "Maven could not download Druid $version; all of its output is in $folder/maven.log"
   }
-  ((auth == 0)) || write_empty_modules "$lib.part"
+  ((whole)) || write_empty_modules "$lib.part"
   cp "$folder/pom.xml" "$lib.part/complete"
   mv "$lib.part" "$lib"
 }
@@ -124,7 +138,7 @@ END
 
 services() {
   echo zookeeper coordinator indexer historical
-  ((auth)) || echo broker router
+  ((!whole)) || echo broker router
 }
 port_of() { cat "$folder/ports/$1"; }
 
@@ -370,14 +384,14 @@ case $command in
     # shellcheck disable=SC2046
     await $(services)
     trap - EXIT
-    if ((auth)); then echo "http://127.0.0.1:$(port_of coordinator)"; else echo "http://127.0.0.1:$(port_of router)"; fi >"$folder/url"
+    if ((whole)); then echo "http://127.0.0.1:$(port_of router)"; else echo "http://127.0.0.1:$(port_of coordinator)"; fi >"$folder/url"
     watch_caller
     say "Druid $version is ready after $((SECONDS - began)) s: $(<"$folder/url")"
     ;;
   restart-overlord)
     [[ -s $folder/url ]] || die "no cluster was started in $folder"
     data=$folder/data
-    ! [[ -e $lib/druid-basic-security-37.0.0.jar ]] || auth=1
+    ! grep -qs '^druid.auth' "$folder/conf/coordinator.properties" || auth=1
     end KILL coordinator
     launch coordinator
     await coordinator indexer

@@ -46,18 +46,16 @@ std::uint64_t structs(const fs::path& file) {
   return rows;
 }
 
-std::vector<std::string> names_of(const fs::path& file) { return must(etl::csv::Reader::open(file)).header(); }
-
 std::uint64_t validate(const fs::path& file) {
-  const auto found = must(program::read_rows(file, {}, names_of(file), {}, nullptr, {}));
+  const auto found = must(program::read_rows(file, {}, must(program::names_of(file, {}, {})), {}, {}, nullptr, {}));
   if (!found.ok()) throw std::runtime_error(found.text());
   return found.rows;
 }
 
 std::uint64_t stage(const fs::path& file) {
   const fs::path folder = file.string() + ".stage";
-  const auto staged =
-      must(program::stage({file}, names_of(file), {.place = folder.string(), .data_source = "bench"}, {}));
+  const auto staged = must(program::stage({file}, must(program::names_of(file, {}, {})),
+                                          {.place = folder.string(), .data_source = "bench"}, {}));
   fs::remove_all(folder);
   return staged.rows;
 }

@@ -151,8 +151,6 @@ ErrorClass class_of(int status) noexcept {
     case 414:
     case 415:
     case 422: return ErrorClass::Rejected;
-    case 501:
-    case 505: return ErrorClass::Fatal;
     default: return status >= 500 && status < 600 ? ErrorClass::Transient : ErrorClass::Fatal;
   }
 }

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import threading
 from signal import SIGTERM
@@ -33,7 +34,28 @@ class Druid(HttpServer):
         self.unknown = 0  # questions after a task until the broker knows the datasource
         self.columns, self.bad_lines, self.told_lines, self.bucket = [], [], None, None
         self.seen = threading.Event()
+        self.told, self.report = threading.Event(), threading.Event()  # whether a report is asked for, and may be given
+        self.report.set()
+        self.inputs, self.submitted = {}, threading.Event()
+        self.sql_error, self.looks = None, []
         super().__init__(DruidAnswers)
+
+    def read(self, source):
+        """The rows of an input."""
+        if source["type"] == "s3":
+            (uri,) = source["uris"]
+            packed = self.bucket.objects[uri.removeprefix("s3:/")]
+        else:
+            packed = (pathlib.Path(source["baseDir"]) / source["filter"]).read_bytes()
+        return [json.loads(line) for line in gzip.decompress(packed).decode().splitlines()]
+
+    def end(self, task):
+        """Ends a running task, which reads its rows only now. As a real one, it succeeds even if they are missing."""
+        try:
+            self.rows[task] = self.read(self.inputs[task])
+        except (OSError, KeyError):
+            self.rows[task] = []
+        self.tasks[task] = "SUCCESS"
 
 
 class DruidAnswers(Answers):
@@ -49,30 +71,31 @@ class DruidAnswers(Answers):
                 known = [] if not druid.tasks or druid.unknown else [["__time", "TIMESTAMP"]]
                 return self.answer(200, [["COLUMN_NAME", "DATA_TYPE"], ["VARCHAR", "VARCHAR"],
                                          *(druid.columns or known)])
+            if druid.sql_error:
+                return self.answer(400, druid.sql_error)
             return self.answer(200, b'{"n":1}\n{"n":2}\n\n')
         if self.server.refused:
             return self.answer(400, {"error": "no such extension"})
         task = json.loads(body)
         if task["id"] in druid.tasks:
             return self.answer(400, {"errorCode": "entryAlreadyExists", "errorMessage": "exists"})
-        source = task["spec"]["ioConfig"]["inputSource"]
-        if source["type"] == "s3":
-            (uri,) = source["uris"]
-            text = gzip.decompress(druid.bucket.objects[uri.removeprefix("s3:/")]).decode()
-        else:
-            text = gzip.decompress((pathlib.Path(source["baseDir"]) / source["filter"]).read_bytes()).decode()
-        druid.rows[task["id"]] = [json.loads(line) for line in text.splitlines()]
+        druid.inputs[task["id"]] = task["spec"]["ioConfig"]["inputSource"]
+        druid.rows[task["id"]] = druid.read(druid.inputs[task["id"]])
         druid.tasks[task["id"]] = "RUNNING" if druid.running else "SUCCESS"
+        druid.submitted.set()
         return self.answer(200, {"task": task["id"]})
 
     def do_GET(self):
         druid, parts = self.server, self.path.split("/")
+        druid.looks.append(self.path)
         if "loadstatus" in self.path:
             return self.answer(200, {"sales": 100.0})
         task = parts[-2]
         if task not in druid.tasks:
             return self.answer(404, b"Cannot find any task with id")
         if parts[-1] == "reports":
+            druid.told.set()
+            druid.report.wait(60)
             bad = druid.bad_lines
             stats = {"buildSegments": {"processed": len(druid.rows[task]) - druid.lost_rows - len(bad),
                                        "unparseable": len(bad)}}
@@ -242,6 +265,50 @@ def own_places(c):
 
 
 @case
+def same_at_once(c):
+    """Of two processes that load the same rows, one finds the task of the other, or has a task of its own."""
+    c.druid.running = True
+    with c.start(c.load()) as one:
+        c.holds("the task is seen", c.druid.seen.wait(60))
+        c.druid.seen.clear()
+        with c.start(c.load()) as two:
+            c.holds("the other process watches the task", c.druid.seen.wait(60) and len(c.druid.tasks) == 1, c.druid.tasks)
+            (task,) = c.druid.tasks
+            c.druid.end(task)
+            said = [text_of(process.communicate(timeout=60)[0]) for process in (one, two)]
+    c.equal(f"exit codes: {said}", (0, 0), (one.returncode, two.returncode))
+    c.has("".join(said), "from an earlier start")
+    c.equal("rows", [ROWS], list(c.druid.rows.values()))
+    c.equal("staged files", [], c.staged())
+
+
+@case
+def same_overtaken(c):
+    """A process that removes its rows does not remove those that a later task of the same rows still reads."""
+    for stage in (c.folder / "stage", "s3://bucket/stage"):
+        with object_store() as store:
+            c.druid.bucket, c.druid.running, c.druid.tasks = store, False, {}
+            c.druid.report.clear()
+            c.druid.told.clear()
+            command = c.command("load", c.table, "--datasource", "sales", "--mode", "replace", "--stage", stage)
+            with c.start(command) as one:
+                c.holds("the first task has ended", c.druid.told.wait(60))
+                c.druid.running = True
+                c.druid.submitted.clear()
+                with c.start(command) as two:
+                    c.holds("the second task is submitted", c.druid.submitted.wait(60))
+                    c.druid.report.set()
+                    said = text_of(one.communicate(timeout=60)[0])
+                    c.equal(f"exit code of the first: {said}", 0, one.returncode)
+                    c.druid.end(list(c.druid.tasks)[-1])
+                    said = text_of(two.communicate(timeout=60)[0])
+            c.equal(f"exit code of the second: {said}", 0, two.returncode)
+            c.equal("tasks", 2, len(c.druid.tasks))
+            c.equal("rows", ROWS, list(c.druid.rows.values())[-1])
+            c.equal("staged files", ([], {}), (c.staged(), store.objects))
+
+
+@case
 def stopped_early(c):
     """A signal while the types are found is a stop, not a wrong file."""
     with object_store() as store:
@@ -287,6 +354,40 @@ def encodings(c):
 
 
 @case
+def encodings_of_json(c):
+    """JSON in other encodings: found by a mark, or named; what is not of the encoding is told by row."""
+    row = {"at": "2024-01-01", "a": 1, "b": 2, "c": "\u00c4pfel", "d": "x"}
+    lines = (json.dumps(row, ensure_ascii=False) + "\n") * 2
+    array = json.dumps([row, row], ensure_ascii=False)
+    for text in (lines, array):
+        for encoding, how in (("utf-16", []), ("utf-16", ["--encoding", "UTF-16"]), ("utf-16-le", ["--encoding", "UTF-16LE"]),
+                              ("utf-16-be", ["--encoding", "UTF-16BE"]), ("cp1252", ["--encoding", "CP1252"])):
+            c.table.write_bytes(text.encode(encoding))
+            c.has(c.run(["validate", c.table, *how], 0), "json, 2 rows")
+            c.run(c.load("--mode", "replace", *how), 0)
+            c.equal(f"rows of {encoding}", [row, row], list(c.druid.rows.values())[-1])
+    c.table.write_bytes(lines.encode("cp1252"))
+    found = json.loads(c.run(["validate", "--json", c.table], 1))
+    c.equal("rows and bad rows", (2, 2), (found["row_count"], found["bad_rows"]))
+    c.equal("row of the first violation", 1, [one["row"] for one in found["violations"] if one["check"] == "row"][0])
+    c.has(c.run(["validate", c.table], 1), "name the right one by --encoding")
+
+
+@case
+def binary(c):
+    """Bytes that are no text are no table, whatever the name of the file says; files with unusual delimiters are."""
+    c.table.write_bytes(bytes(byte * 7 % 256 for byte in range(5000)))
+    for command in (["validate", c.table], c.load("--dry-run")):
+        said = c.run(command, 1)
+        c.has(said, "sales.csv: unknown, 0 rows", "format: ", "the file is binary data of an unknown format")
+        c.lacks(said, "columns: ")
+    c.has(c.run(c.load(), 2), "the file is binary data of an unknown format")
+    c.table.write_text(SALES.replace(",", "\x01").replace('"a\x01 b"', "a\x02b\x03c\x04d"), encoding="utf-8")
+    c.run(c.load("--mode", "replace", "--delimiter", "\x01"), 0)
+    c.equal("rows", 3, len(list(c.druid.rows.values())[-1]))
+
+
+@case
 def useless_options(c):
     """Options that would have no effect, or fail only within Druid, are told at the start."""
     for option, what in ((["--drop-existing"], "--drop-existing empties intervals"),
@@ -296,6 +397,9 @@ def useless_options(c):
         c.has(c.run(c.load("--mode", "append", *option), 2), what)
     elsewhere = c.command("load", c.table, "--datasource", "sales", "--mode", "append", "--stage", "ftp://x/y")
     c.has(c.run(elsewhere, 2), "'ftp://' is no kind of place")
+    for place, what in (("s3://A_BUCKET!/x", "'A_BUCKET!' is no name of a bucket"), ("s3://bucket/x", "there are no credentials")):
+        said = c.run(c.command("load", c.table, "--datasource", "sales", "--mode", "append", "--stage", place), 2, HOME=str(c.folder))
+        c.has(said, "--stage: ", what)
     c.equal("requests", [], c.druid.asked)
     c.run(c.load("--mode", "append", "--print-spec", "--metrics", "stringLast:last:shop", "--metrics", "longSum:n:quantity"), 0)
     for command in ("status", "cancel"):
@@ -357,7 +461,8 @@ def rounded(c):
 
     for value in ("9223372036854775808", "1e400", "1.5"):
         c.has(said(value), "column 'n': it has numbers with more digits than a double keeps")
-        for how in (["--type", "n=string"], ["--type", "n=double"], ["--quiet"]):
+        c.has(said(value, "--quiet"), "column 'n': it has numbers")
+        for how in (["--type", "n=string"], ["--type", "n=double"]):
             c.lacks(said(value, *how), "column 'n'")
     c.lacks(said("9223372036854775807"), "column 'n'")
 
@@ -376,6 +481,39 @@ def sheets(c):
     c.table = c.file("sales.csv", "Report\n" + SALES)
     c.run(c.load("--mode", "replace", "--skip-lines", "1"), 0)
     c.equal("rows", ROWS, list(c.druid.rows.values())[-1])
+
+
+@case
+def sheet_errors(c):
+    """Errors of a sheet's header say how the program is told, and what the file is."""
+    c.table = c.folder / "sales.xlsx"
+    rows = [line.split(",") for line in SALES.replace('"a, b"', "a b").splitlines()]
+    workbook(c.table, {"A": rows, "B": rows})
+    c.has(c.run(["validate", c.table], 1), "sales.xlsx: workbook, 0 rows", "(--sheet): 'A', 'B'")
+    workbook(c.table, {"A": [["x" * 70_000_000]]})
+    said = c.run(["validate", c.table], 1)
+    c.has(said, "sales.xlsx: workbook, 0 rows", "as in a zip bomb")
+    c.lacks(said, "Limits::")
+    c.table = c.file("sales.csv", SALES + "a,b\n")
+    said = c.run(["validate", c.table], 1)
+    c.has(said, "row 4: 2 cells instead of 5; correct the row")
+    c.lacks(said, "ragged")
+
+
+@case
+def large_numbers(c):
+    """Numbers of a sheet beyond 2^53 arrive as they are saved."""
+    c.table = c.folder / "sales.xlsx"
+    numbers = [9007199254740993, -9007199254740993, 9223372036854775807]
+    workbook(c.table, {"Sales": [["at", "n", "a", "b", "c"], *[["2024-01-01", n, 1, 2, "x"] for n in numbers]]})
+    said = c.run(c.load("--mode", "replace"), 0)
+    c.lacks(said, "rounds")
+    c.equal("numbers", [str(n) for n in numbers], [row["n"] for row in list(c.druid.rows.values())[-1]])
+    workbook(c.table, {"Sales": [["at", "n", "a", "b", "c"], ["2024-01-01", 2**63, 1, 2, "x"]]})
+    for how in ([], ["--quiet"]):
+        c.has(c.run(c.load("--mode", "replace", *how), 0), "column 'n': it has numbers with more digits than a double keeps")
+    c.run(c.load("--mode", "replace", "--type", "n=string"), 0)
+    c.equal("text", str(2**63), list(c.druid.rows.values())[-1][0]["n"])
 
 
 @case
@@ -442,6 +580,41 @@ def validate(c):
     picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
     c.has(c.run(["validate", picture], 1), "not valid")
     c.run(["validate", c.folder / "none.csv"], 2)
+
+
+@case
+def empty(c):
+    """A file without rows and header is told as that."""
+    c.table = c.folder / "empty.json"
+    for text in ("", "\n\n"):
+        c.table.write_text(text, encoding="utf-8")
+        for command, code in ((["validate", c.table], 1), (c.load("--mode", "append"), 2)):
+            said = c.run(command, code)
+            c.has(said, "empty.json: the file is empty")
+            c.lacks(said, "columns are wanted", "dimensions")
+    c.table.write_text("[]", encoding="utf-8")
+    c.has(c.run(c.load("--mode", "append"), 2), "empty.json: no row is a JSON object")
+
+
+@case
+def lost_values(c):
+    """What Druid would drop or refuse later is told before: a member that occurs twice, and names that it cannot store."""
+    c.table.write_text('{"at":"2024-01-01","a":1,"a":2,"b":3,"c":"x","d":4}\n', encoding="utf-8")
+    c.has(c.run(c.load("--mode", "append"), 1), "row: ", "'a'")
+    c.table.write_text('at,"a,b",c,d,e\n2024-01-01,1,2,3,x\n', encoding="utf-8")
+    c.has(c.run(c.load("--mode", "append"), 2), "'a,b' contains a comma or a line end, and Druid cannot store such a column")
+    c.table.write_text(SALES, encoding="utf-8")
+    c.has(c.run(c.load("--mode", "append", "--metrics", "longSum:a,b:quantity"), 2), "'a,b' contains a comma")
+    c.equal("tasks", {}, c.druid.tasks)
+
+
+@case
+def validate_once(c):
+    """A table is read once, because types are not needed."""
+    with object_store() as store:
+        store.objects["/bucket/sales.csv"] = (SALES + SALES.split("\n", 1)[1] * 400_000).encode()
+        c.has(c.run(["validate", "s3://bucket/sales.csv"], 0), "1200003 rows")
+        c.equal("whole reads", ["/bucket/sales.csv"], store.whole)
 
 
 @case
@@ -551,6 +724,22 @@ def signal(c):
 
 
 @case
+def stopped_questions(c):
+    """A signal ends every command at once while the server does not answer, and its exit code says so."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        for command in (["status", "x"], ["status", "x", "--watch"], ["cancel", "x"], ["query", "SELECT 1"], ["load", c.table,
+                        "--datasource", "sales", "--mode", "replace", "--stage", c.folder / "stage"]):
+            with c.start([*command, "--druid", url]) as process:
+                connection, _ = silent.accept()
+                with connection:
+                    connection.recv(1)
+                    process.send_signal(SIGTERM)
+                    said = text_of(process.communicate(timeout=60)[0])
+            c.equal(f"exit code of {command[0]}: {said}", 4, process.returncode)
+
+
+@case
 def tasks(c):
     """status, cancel and query, with credentials from the environment."""
     c.druid.tasks["one"] = "RUNNING"
@@ -559,6 +748,12 @@ def tasks(c):
     c.equal("status as JSON", {"task": "one", "state": "FAILED", "reason": "Shutdown request from user"},
             json.loads(c.run(c.command("status", "one", "--json"), 1)))
     c.equal("status of a failed task", "one FAILED: Shutdown request from user\n", c.run(c.command("status", "one"), 1))
-    c.run(c.command("status", "two"), 1)
+    for how in ([], ["--watch"]):
+        c.has(c.run(c.command("status", "two", *how), 1), "404 Not Found")
+    c.equal("questions", 2, c.druid.looks.count("/druid/indexer/v1/task/two/status"))
     c.equal("query", '{"n":1}\n{"n":2}\n', c.run(c.command("query", "SELECT 1", "--user", "me"), 0, DRUID_PASSWORD="pass"))
     c.equal("last request", ("/druid/v2/sql", "Basic bWU6cGFzcw=="), c.druid.asked[-1])
+    c.druid.sql_error = {"error": "druidException", "errorMessage": "no \"x\" (line [1]), acceptable: [" + "\"WORD\", " * 300 + "]"}
+    said = c.run(c.command("query", "SELECT x"), 1)
+    c.has(said, ': 400 Bad Request: no "x" (line [1]), acceptable: ["WORD", ')
+    c.lacks(said, "{")

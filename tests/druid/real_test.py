@@ -258,6 +258,20 @@ def locks(c):
 
 
 @case
+def same(c):
+    """Several processes that load the same rows at once: all end well, and the rows are there once."""
+    rows = many(40_000)
+    path = c.file("many.csv", csv_of(rows))
+    for mode in ("replace", "append"):
+        source = f"{c.name}_{mode}"
+        processes = [c.start(c.load(path, "--mode", mode, source=source)) for _ in range(3)]
+        said = [process.communicate(timeout=200)[0].decode() for process in processes]
+        c.equal(f"exit codes: {said}", [0, 0, 0], [process.returncode for process in processes])
+        c.expect(sums(rows), source)
+        c.equal("staged files", [], c.staged())
+
+
+@case
 def overlord(c):
     """The overlord is killed in mid-task and started again: the load ends well."""
     rows = many(400_000)

@@ -9,10 +9,46 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "support/http_server.hpp"
+#include "support/json.hpp"
+#include "support/source_tree.hpp"
 
 namespace test {
+
+/// The single answers of one version of Druid, as tests/druid/record.py writes them.
+class DruidAnswers {
+ public:
+  /// Of all recorded versions.
+  static std::vector<DruidAnswers> all() {
+    std::vector<DruidAnswers> made;
+    for (const auto& folder : std::filesystem::directory_iterator(source_tree() / "tests" / "druid" / "recorded"))
+      made.push_back(DruidAnswers(folder.path()));
+    return made;
+  }
+  [[nodiscard]] const std::string& version() const { return version_; }
+  [[nodiscard]] int status(std::string_view name) const { return std::atoi(part(name, "status").c_str()); }
+  [[nodiscard]] HttpServer::Reply reply(std::string_view name) const {
+    return HttpServer::answer(status(name), part(name, "body"), "Content-Type: " + part(name, "type") + "\r\n");
+  }
+
+ private:
+  explicit DruidAnswers(const std::filesystem::path& folder) : version_(folder.filename().string()) {
+    std::ifstream file(folder / "client.json");
+    auto answers = Json::parse(std::string{std::istreambuf_iterator<char>(file), {}});
+    if (!answers) throw std::runtime_error("no recorded answers in " + folder.string());
+    answers_ = std::move(*answers);
+  }
+  [[nodiscard]] const std::string& part(std::string_view name, std::string_view what) const {
+    const auto found = answers_.find(std::string(name) + "." + std::string(what));
+    if (found == answers_.end()) throw std::runtime_error(version_ + ": there is no recorded " + std::string(name));
+    return found->second;
+  }
+  std::string version_;
+  Json::Leaves answers_{};
+};
 
 /// One file: a comment, the request line and its body, "--- STATUS", the headers and body of the answer.
 struct DruidExchange {

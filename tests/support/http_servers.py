@@ -66,6 +66,7 @@ class ObjectStore(HttpServer):
         self.uploads = 0  # that were begun and not ended
         self.left = {}  # uploads that others have begun: (key, time of the start) by bucket
         self.put = []  # what was put, in order
+        self.whole = []  # objects that were read from their begin to their end
         super().__init__(ObjectAnswers)
 
     def environment(self):
@@ -88,6 +89,8 @@ class ObjectAnswers(Answers):
         if len(body) > (store.pause_after or len(body)):
             store.go_on.wait(30)
             self.wfile.write(body[store.pause_after:])
+        if not self.headers.get("Range"):
+            store.whole.append(self.object_path)
 
     def do_GET(self):
         store, path, part = self.server, self.object_path, self.headers.get("Range")

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 #include <etl/druid/client.hpp>
@@ -26,10 +27,10 @@ void add_status(CLI::App& app, Chosen& chosen);
 void add_cancel(CLI::App& app, Chosen& chosen);
 void add_query(CLI::App& app, Chosen& chosen);
 
-/// Says what is wrong; returns the exit code for it.
+/// Says what is wrong; returns the exit code for it. A stop has its own code.
 inline int fail(const etl::Error& error, int code = exit_failed) {
   say("etl-druid: {}\n", error.message());
-  return code;
+  return error.code == std::errc::operation_canceled ? exit_stopped : code;
 }
 
 /// The URL of Druid and the user.

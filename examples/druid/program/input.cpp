@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include <etl/csv/encoding.hpp>
+#include <etl/csv/foreign.hpp>
 #include <etl/csv/infer.hpp>
 #include <etl/csv/ndjson.hpp>
 #include <etl/csv/ndjson_sniff.hpp>
@@ -20,6 +21,7 @@
 #include <etl/io/glob.hpp>
 #include <etl/io/object_store_url.hpp>
 #include <etl/io/source.hpp>
+#include <etl/text.hpp>
 #ifdef ETLPIPE_DRUID_EXCEL
 #include <etl/excel/sheet.hpp>
 #endif
@@ -39,19 +41,46 @@ bool is_workbook([[maybe_unused]] const fs::path& file) {
 #endif
 }
 
-/// Whether the first character that is not blank belongs to JSON.
-bool is_json(const fs::path& file) {
+/// The bytes of a file as UTF-8.
+etl::Result<etl::io::Source> open_text(const fs::path& file, const InputOptions& options) {
   auto source = etl::io::open_input(file);
+  return source ? csv::as_utf8(*std::move(source), options.encoding, csv::BadBytes::Mark) : std::move(source);
+}
+
+enum class Content : std::uint8_t { Table, Json, Sheet, Binary };
+
+/// Whether a text has more kinds of control characters than files have that use some of them as delimiters.
+bool is_binary(std::string_view text) {
+  constexpr std::size_t most_kinds = 4;
+  std::array<bool, 0x20> seen{};
+  for (const char c : text)
+    if (static_cast<unsigned char>(c) < seen.size()) seen[static_cast<unsigned char>(c)] = true;
+  for (const char usual : {'\t', '\n', '\v', '\f', '\r'}) seen[static_cast<unsigned char>(usual)] = false;
+  return static_cast<std::size_t>(std::ranges::count(seen, true)) > most_kinds;
+}
+
+/// What a file holds, by its first bytes. A file that cannot be read is a table, whose reader says what is wrong.
+Content content_of(const fs::path& file, const InputOptions& options) {
+  if (is_workbook(file)) return Content::Sheet;
+  auto source = open_text(file, options);
   std::array<char, 4096> bytes{};
   while (source) {
     const auto got = (*source)->read(bytes);
-    if (!got || *got == 0) return false;
+    if (!got || *got == 0) break;
     std::string_view text(bytes.data(), *got);
+    if (is_binary(text) || csv::foreign_format(text)) return Content::Binary;
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
     const std::size_t first = text.find_first_not_of(" \t\r\n");
-    if (first != std::string_view::npos) return text[first] == '{' || text[first] == '[';
+    if (first == std::string_view::npos) continue;
+    return text[first] == '{' || text[first] == '[' ? Content::Json : Content::Table;
   }
-  return false;
+  return Content::Table;
+}
+
+etl::Result<csv::ndjson::Reader> open_json(const fs::path& file, const InputOptions& options) {
+  auto source = open_text(file, options);
+  if (!source) return etl::failure(std::move(source.error()));
+  return csv::ndjson::Reader(*std::move(source));
 }
 
 /// Names the options of the program, which the components do not know.
@@ -66,6 +95,8 @@ etl::Error with_remedy(etl::Error error) {
       {" (Limits::max_copied)", ""},
       {" (Limits::max_xls_cells)", ""},
       {", or raise Limits::strings_in_memory", ""},
+      {", or choose what to do with ragged rows", ""},
+      {", or read the file without quotes", ""},
       {"or read it as Latin-1", "or read it as Latin-1 (--encoding CP1252)"}};
   for (const auto& [of_code, of_program] : remedies)
     if (const std::size_t at = error.context.find(of_code); at != std::string::npos)
@@ -89,7 +120,8 @@ etl::Result<csv::Reader> open_sheet([[maybe_unused]] const fs::path& file, [[may
   csv::Dialect dialect;
   dialect.max_lines = 1 << 20;  // quotes are always correct here, so a cell may have any number of lines
   dialect.sheet_column = sheet->first_column;
-  return csv::Reader::from(std::move(sheet->text), dialect, reading, stop);
+  auto reader = csv::Reader::from(std::move(sheet->text), dialect, reading, stop);
+  return reader ? std::move(reader) : etl::failure(with_remedy(std::move(reader.error())));
 #else
   return etl::failure(etl::fatal("this etl-druid was built without the component excel: save the sheet as CSV"));
 #endif
@@ -97,10 +129,10 @@ etl::Result<csv::Reader> open_sheet([[maybe_unused]] const fs::path& file, [[may
 
 /// Opens delimited text or a sheet. The first row must be the header, because a header that is loaded as a row would
 /// stay unnoticed.
-etl::Result<csv::Reader> open(const fs::path& file, const InputOptions& options, csv::BadRows bad,
+etl::Result<csv::Reader> open(const fs::path& file, Content content, const InputOptions& options, csv::BadRows bad,
                               const std::stop_token& stop) {
   const csv::ReaderOptions reading{.bad_rows = bad};
-  if (is_workbook(file)) return open_sheet(file, options, reading, stop);
+  if (content == Content::Sheet) return open_sheet(file, options, reading, stop);
   csv::SniffHints hints{.dialect = csv::Dialect{}};
   hints.dialect->charset = options.encoding;
   hints.dialect->skip_lines = options.skip_lines;
@@ -109,13 +141,19 @@ etl::Result<csv::Reader> open(const fs::path& file, const InputOptions& options,
     hints.delimiter_is_known = true;
   }
   const auto sniffed = csv::sniff(file, std::size_t{1} << 20, hints);
-  if (!sniffed) return etl::failure(sniffed.error());
+  if (!sniffed) return etl::failure(with_remedy(sniffed.error()));
+  if (content == Content::Binary)  // of a format that the sniffer does not know
+    return etl::fatal(fmt::format(
+        "{}: the file is binary data of an unknown format; load text (CSV or JSON) or a workbook, or say by "
+        "--encoding how the text is encoded",
+        file.string()));
   csv::Dialect dialect;
   dialect.delimiter = sniffed->dialect.delimiter;
   dialect.charset = options.encoding;
   dialect.skip_lines = options.skip_lines;
   dialect.check_utf8 = true;  // Druid would keep such a row with other letters, or not at all
-  return csv::Reader::open(file, dialect, reading, stop);
+  auto reader = csv::Reader::open(file, dialect, reading, stop);
+  return reader ? std::move(reader) : etl::failure(with_remedy(std::move(reader.error())));
 }
 
 /// Appends a row as an object. An unquoted empty cell is null and is left out.
@@ -135,8 +173,9 @@ void append_row(std::string& text, const csv::Row& row, const std::vector<std::s
   text += '}';
 }
 
-etl::Result<std::vector<Column>> columns_of_json(const fs::path& file, const std::stop_token& stop) {
-  auto reader = csv::ndjson::Reader::open(file);
+etl::Result<std::vector<Column>> columns_of_json(const fs::path& file, const InputOptions& options,
+                                                 const std::stop_token& stop) {
+  auto reader = open_json(file, options);
   if (!reader) return etl::failure(std::move(reader.error()));
   csv::ndjson::Sniffer sniffer(file.string());
   for (;;) {
@@ -157,9 +196,9 @@ etl::Result<std::vector<Column>> columns_of_json(const fs::path& file, const std
   return columns;
 }
 
-etl::Result<std::vector<Column>> columns_of_rows(const fs::path& file, const InputOptions& options,
+etl::Result<std::vector<Column>> columns_of_rows(const fs::path& file, Content content, const InputOptions& options,
                                                  const std::stop_token& stop) {
-  auto reader = open(file, options, csv::BadRows::SetAside, stop);
+  auto reader = open(file, content, options, csv::BadRows::SetAside, stop);
   if (!reader) return etl::failure(std::move(reader.error()));
   auto found = csv::infer(*reader, {}, stop);
   if (!found) return etl::failure(with_remedy(std::move(found.error())));
@@ -197,6 +236,26 @@ void merge(std::vector<Column>& all, std::vector<Column> more) {
     if (known->misfits == 0) known->first_misfit = std::move(column.first_misfit);
     known->misfits += column.misfits;
   }
+}
+
+std::vector<std::string> names_in(const std::vector<Column>& columns) {
+  std::vector<std::string> names;
+  for (const Column& column : columns) names.push_back(column.name);
+  return names;
+}
+
+etl::Error nothing_in(const fs::path& file) {
+  return etl::fatal(
+      fmt::format("{}: the file is empty: it has neither a header nor rows; check how it was written", file.string()));
+}
+
+/// An error if two columns have the same name.
+etl::Result<void> check_names(const fs::path& file, std::vector<std::string> names) {
+  std::ranges::sort(names);
+  const auto twice = std::ranges::adjacent_find(names);
+  if (twice == names.end()) return {};
+  return etl::fatal(
+      fmt::format("{}: two columns have the name '{}'; give one of them another name", file.string(), *twice));
 }
 
 csv::Violation unreadable(const etl::Error& error) { return {.check = csv::Check::Read, .what = error.message()}; }
@@ -244,7 +303,7 @@ struct Reading {
 };
 
 etl::Result<void> read_json(csv::ndjson::Reader& reader, const Reading& to, const std::stop_token& stop) {
-  csv::ndjson::Parser parser(to.names, reader.name(), {.reject_unknown_members = true});
+  csv::ndjson::Parser parser(to.names, reader.name(), {.reject_duplicate_keys = true, .reject_unknown_members = true});
   std::string joined;
   AutoTimes times(to.names, to.auto_time);
   for (;;) {
@@ -258,10 +317,11 @@ etl::Result<void> read_json(csv::ndjson::Reader& reader, const Reading& to, cons
     for (const auto& line : **chunk) {
       const auto object = parser.parse(line);
       if (!object) {
-        to.validator.add({.check = csv::Check::Row,
-                          .value = std::string(line.text.substr(0, 100)),
-                          .row = line.number,
-                          .what = object.error().message()});
+        etl::Error error = object.error();
+        if (etl::find_invalid_utf8(line.text) < line.text.size())
+          error.context +=
+              "; the row has bytes that are not of the encoding: name the right one by --encoding, such as CP1252";
+        to.validator.look(csv::BadRow{.error = std::move(error), .text = line.text, .place = {.row = line.number}});
         continue;
       }
       to.validator.look(*object);
@@ -327,9 +387,10 @@ void add_input(CLI::App& command, InputOptions& options) {
   command.add_option("--delimiter", options.delimiter, "Character between cells [detected]")
       ->check([](const std::string& text) { return text.size() == 1 ? "" : "write one character"; });
   command
-      .add_option("--encoding", options.encoding,
-                  "Encoding of delimited text, by its name in iconv, such as UTF-16LE, CP1252 or SHIFT_JIS [UTF-8, or "
-                  "UTF-16 with a byte order mark]")
+      .add_option(
+          "--encoding", options.encoding,
+          "Encoding of text (CSV and JSON), by its name in iconv, such as UTF-16LE, CP1252 or SHIFT_JIS [UTF-8, or "
+          "UTF-16 with a byte order mark]")
       ->check([](const std::string& name) {
         const auto known = csv::as_utf8(etl::io::from_memory(""), name);
         return known ? std::string() : known.error().message();
@@ -351,13 +412,24 @@ etl::Result<std::vector<fs::path>> files_of(const std::vector<std::string>& patt
   return files;
 }
 
+std::string format_of(const fs::path& file, const InputOptions& options) {
+  switch (content_of(file, options)) {
+    case Content::Table: return "csv";
+    case Content::Json: return "json";
+    case Content::Sheet: return "workbook";
+    case Content::Binary: break;
+  }
+  return "unknown";
+}
+
 etl::Result<std::vector<Column>> columns_of(const std::vector<fs::path>& files, const InputOptions& options,
                                             const std::stop_token& stop) {
   std::vector<Column> all;
   bool any_json = false;
   for (const fs::path& file : files) {
-    const bool json_file = !is_workbook(file) && is_json(file);
-    auto columns = json_file ? columns_of_json(file, stop) : columns_of_rows(file, options, stop);
+    const Content content = content_of(file, options);
+    const bool json_file = content == Content::Json;
+    auto columns = json_file ? columns_of_json(file, options, stop) : columns_of_rows(file, content, options, stop);
     if (!columns && stop.stop_requested()) return stopped();
     if (!columns) return columns;
     any_json = any_json || json_file;
@@ -365,14 +437,31 @@ etl::Result<std::vector<Column>> columns_of(const std::vector<fs::path>& files, 
     if (!all.empty() && !any_json && !std::ranges::equal(all, *columns, same))
       return etl::fatal(fmt::format("{}: its columns differ from those of {}; load the file separately", file.string(),
                                     files[0].string()));
-    for (std::size_t i = 0; !json_file && i < columns->size(); ++i)
-      for (std::size_t k = i + 1; k < columns->size(); ++k)
-        if ((*columns)[i].name == (*columns)[k].name)
-          return etl::fatal(fmt::format("{}: two columns have the name '{}'; give one of them another name",
-                                        file.string(), (*columns)[i].name));
+    if (!json_file)
+      if (auto differ = check_names(file, names_in(*columns)); !differ) return etl::failure(differ.error());
     merge(all, std::move(*columns));
   }
+  if (all.empty() && any_json)
+    return etl::fatal(
+        fmt::format("{}: no row is a JSON object with members; 'etl-druid validate' says what the rows are",
+                    files.front().string()));
+  if (all.empty() && !files.empty()) return nothing_in(files.front());
   return all;
+}
+
+etl::Result<std::vector<std::string>> names_of(const fs::path& file, const InputOptions& options,
+                                               const std::stop_token& stop) {
+  const Content content = content_of(file, options);
+  if (content == Content::Json) {
+    const auto columns = columns_of_json(file, options, stop);
+    if (!columns) return etl::failure(columns.error());
+    return names_in(*columns);
+  }
+  const auto reader = open(file, content, options, csv::BadRows::SetAside, stop);
+  if (!reader) return etl::failure(reader.error());
+  if (reader->header().empty()) return nothing_in(file);
+  if (auto differ = check_names(file, reader->header()); !differ) return etl::failure(differ.error());
+  return reader->header();
 }
 
 etl::Result<csv::Validation> read_rows(const fs::path& file, const InputOptions& options,
@@ -383,20 +472,21 @@ etl::Result<csv::Validation> read_rows(const fs::path& file, const InputOptions&
   const auto size = etl::io::size_of(file);
   if (!size) return etl::failure(size.error());
   const std::uint64_t bytes = *size;
-  if (!is_workbook(file) && is_json(file)) {
+  const Content content = content_of(file, options);
+  if (content == Content::Json) {
     csv::Validator validator(names, limits);
-    auto reader = csv::ndjson::Reader::open(file);
+    auto reader = open_json(file, options);
     if (!reader) return etl::failure(std::move(reader.error()));
     if (auto done = read_json(*reader, {names, each, validator, auto_time}, stop); !done)
       return etl::failure(done.error());
     return finished(std::move(validator), file, "json", bytes);
   }
-  auto reader = open(file, options, csv::BadRows::SetAside, stop);
+  auto reader = open(file, content, options, csv::BadRows::SetAside, stop);
   if (!reader) return etl::failure(std::move(reader.error()));
   csv::Validator validator(reader->header(), limits);
   if (auto done = read_table(*reader, {reader->header(), each, validator, auto_time}, stop); !done)
     return etl::failure(done.error());
-  return finished(std::move(validator), file, is_workbook(file) ? "workbook" : "csv", bytes);
+  return finished(std::move(validator), file, content == Content::Sheet ? "workbook" : "csv", bytes);
 }
 
 }  // namespace program

@@ -26,7 +26,7 @@ struct InputOptions {
   bool empty_formulas = false;  ///< formulas of a workbook that were saved without a value are empty
   std::size_t skip_lines = 0;   ///< before the header
   std::string delimiter{};      ///< one character; empty: guessed
-  std::string encoding{};  ///< of delimited text, as iconv names it; empty: UTF-8, or UTF-16 that begins with its mark
+  std::string encoding{};       ///< of text, as iconv names it; empty: UTF-8, or UTF-16 that begins with its mark
 };
 void add_input(CLI::App& command, InputOptions& options);
 
@@ -48,10 +48,17 @@ struct Column {
 [[nodiscard]] etl::Result<std::vector<Column>> columns_of(const std::vector<std::filesystem::path>& files,
                                                           const InputOptions& options, const std::stop_token& stop);
 
+/// "csv", "json" or "workbook" by the content of a file; "unknown" if it is none of them.
+[[nodiscard]] std::string format_of(const std::filesystem::path& file, const InputOptions& options);
+
+/// The names of the columns. Reads all of a JSON file, and of other files only the header.
+[[nodiscard]] etl::Result<std::vector<std::string>> names_of(const std::filesystem::path& file,
+                                                             const InputOptions& options, const std::stop_token& stop);
+
 /// Reads a file to its end. In the column `auto_time`, unless empty, a whole number that Druid's time format "auto"
 /// would misread is a violation. If `each` is not null, it gets each row as one JSON object without the line end.
-/// Problems of rows are added to the validation. The columns must be those of `columns_of`. A stop is an error with the
-/// code `std::errc::operation_canceled`.
+/// Problems of rows are added to the validation. The columns must be those of `columns_of` or `names_of`. A stop is an
+/// error with the code `std::errc::operation_canceled`.
 [[nodiscard]] etl::Result<etl::csv::Validation> read_rows(
     const std::filesystem::path& file, const InputOptions& options, const std::vector<std::string>& names,
     const etl::csv::ValidationLimits& limits, std::string_view auto_time,

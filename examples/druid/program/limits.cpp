@@ -39,10 +39,7 @@ int validate_all(const Options& options, const etl::StopToken& stop) {
   bool valid = true;
   for (const fs::path& file : *files) {
     const auto found = validate(file, options.input, limits, options.time, stop.drain());
-    if (!found) {
-      const bool stopped = found.error().code == std::errc::operation_canceled;
-      return fail(found.error(), stopped ? exit_stopped : exit_usage);
-    }
+    if (!found) return fail(found.error(), exit_usage);
     fmt::print("{}\n", options.json ? found->json() : found->text());
     valid = valid && found->ok();
   }
@@ -80,24 +77,22 @@ etl::Result<csv::Validation> validate(const fs::path& file, const InputOptions& 
                                       const csv::ValidationLimits& limits, std::string_view time,
                                       const std::stop_token& stop) {
   const auto invalid = [&](csv::Check check, const etl::Error& error) {
-    csv::Validation made{.file = file.string()};
+    csv::Validation made{.file = file.string(), .format = format_of(file, options)};
     made.violations.push_back({.check = check, .what = error.message()});
     return made;
   };
   if (auto refused = too_large(file, limits)) return std::move(*refused);
-  const auto columns = columns_of({file}, options, stop);
-  if (!columns) {
+  const auto names = names_of(file, options, stop);  // without types, which would take longer than all checks
+  if (!names) {
     if (stop.stop_requested()) return stopped();
-    if (!etl::io::size_of(file)) return etl::failure(columns.error());
-    return invalid(csv::Check::Format, columns.error());
+    if (!etl::io::size_of(file)) return etl::failure(names.error());
+    return invalid(csv::Check::Format, names.error());
   }
-  std::vector<std::string> names;
-  for (const Column& column : *columns) names.push_back(column.name);
-  if (!time.empty() && std::ranges::find(names, time) == names.end())
+  if (!time.empty() && std::ranges::find(*names, time) == names->end())
     return invalid(csv::Check::TimeColumn,
                    etl::fatal(fmt::format("{}: '{}' is not a column of the file, which has '{}'", file.string(), time,
-                                          fmt::join(names, "', '"))));
-  return read_rows(file, options, names, limits, {}, nullptr, stop);
+                                          fmt::join(*names, "', '"))));
+  return read_rows(file, options, *names, limits, {}, nullptr, stop);
 }
 
 void add_validate(CLI::App& app, Chosen& chosen) {

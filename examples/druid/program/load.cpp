@@ -17,7 +17,6 @@
 #include <etl/druid/compare.hpp>
 #include <etl/druid/dead_letters.hpp>
 #include <etl/druid/ingest.hpp>
-#include <etl/http/error.hpp>
 #include <etl/io/dead_letter_file.hpp>
 #include <etl/io/object_store_url.hpp>
 
@@ -63,10 +62,6 @@ struct Options {
 constexpr const char* nothing_loaded =
     "etl-druid: nothing was loaded; correct the files, or set other limits by options (etl-druid load --help)\n";
 
-int code_of(const etl::Error& error, int otherwise) {
-  return error.code == std::errc::operation_canceled ? exit_stopped : otherwise;
-}
-
 /// Finds places that nothing could be written to before anything is read.
 etl::Result<void> check_places(const Options& options) {
   if (const std::size_t scheme = options.place.find("://");
@@ -75,6 +70,11 @@ etl::Result<void> check_places(const Options& options) {
         fmt::format("--stage '{}': '{}' is no kind of place that is known; write a folder, or "
                     "s3://BUCKET/PREFIX",
                     options.place, options.place.substr(0, scheme + 3)));
+  if (etl::io::is_store_url(options.place) && !options.print_spec && !options.validate_only) {
+    const std::string prefix = options.place + (options.place.ends_with('/') ? "" : "/");
+    if (const auto opened = etl::io::open_store(prefix + "rows"); !opened)
+      return etl::fatal(fmt::format("--stage: {}", opened.error().message()));
+  }
   if (options.dead_letters.empty()) return {};
   const fs::path folder = fs::absolute(options.dead_letters).parent_path();
   std::error_code ignored;
@@ -178,11 +178,11 @@ class Load {
     if (options_.validate_only) return validate_only(*files);
     if (!are_small_enough(*files)) return exit_failed;
     const auto columns = columns_of(*files, options_.input, stop_);
-    if (!columns) return fail(columns.error(), code_of(columns.error(), exit_usage));
+    if (!columns) return fail(columns.error(), exit_usage);
     clock_.end("types");
     auto spec = spec_of(options_.plan, *columns);
     if (!spec) return fail(spec.error(), exit_usage);
-    if (!options_.quiet) tell_rounded(options_.plan, *spec, *columns);
+    tell_rounded(options_.plan, *spec, *columns);
     spec->input = input_of(options_.place);
     const auto json = druid::to_json(*spec);  // before anything is written or sent
     if (!json) return fail(json.error(), exit_usage);
@@ -191,7 +191,7 @@ class Load {
       return 0;
     }
     if (auto fits = check_types(*client, *spec, options_.allow_type_changes, options_.quiet, stop_); !fits)
-      return fail(fits.error(), code_of(fits.error(), exit_failed));
+      return fail(fits.error(), exit_failed);
     clock_.end("datasource");
     return stage_and_ingest(*client, *files, std::move(*spec), *json);
   }
@@ -213,13 +213,13 @@ class Load {
     bool valid = true;
     for (const fs::path& file : files) {
       const auto found = validate(file, options_.input, limits_, options_.plan.time, stop_);
-      if (!found) return fail(found.error(), code_of(found.error(), exit_usage));
+      if (!found) return fail(found.error(), exit_usage);
       fmt::print("{}\n", options_.json ? found->json() : found->text());
       valid = valid && found->ok();
     }
     if (!valid) return exit_failed;
     const auto columns = columns_of(files, options_.input, stop_);
-    if (!columns) return fail(columns.error(), code_of(columns.error(), exit_usage));
+    if (!columns) return fail(columns.error(), exit_usage);
     auto spec = spec_of(options_.plan, *columns);  // what a load would refuse
     if (!spec) return fail(spec.error(), exit_usage);
     spec->input = input_of(options_.place);
@@ -236,22 +236,22 @@ class Load {
                                .auto_time = spec.timestamp.format == "auto" ? spec.timestamp.column : std::string(),
                                .load = json + "\n" + options_.run};
     const auto staged = stage(files, spec.columns, staging, stop_);
-    if (!staged) return fail(staged.error(), code_of(staged.error(), exit_failed));
+    if (!staged) return fail(staged.error(), exit_failed);
     clock_.end("validate and stage");
     if (!staged->valid()) {
       for (const auto& file : staged->files) say("{}\n", file.text());
       say("{}", nothing_loaded);
       return exit_failed;
     }
-    if (!options_.quiet)
-      say("{} rows of {} {} are staged in {}\n", staged->rows, files.size(), files.size() == 1 ? "file" : "files",
-          staged->place);
-    spec.input = input_of(staged->place);
+    files_ = files.size();
     const auto result = ingest(client, spec, *staged);
     if (!result) {
-      // If the answer was lost, a task that reads the files may exist.
-      if (!etl::http::is_in_doubt(result.error())) clean(*staged);
-      return fail(result.error(), code_of(result.error(), exit_failed));
+      const int code = fail(result.error());
+      if (druid::is_in_doubt(result.error()))
+        say("etl-druid: Druid may have a task that loads these rows. They are kept in {}; start the load again to find "
+            "the task\n",
+            staged->place(attempt_));
+      return code;
     }
     clock_.add("submit", result->submit_time);
     clock_.add("task", result->task_time);
@@ -263,6 +263,18 @@ class Load {
 
   etl::Result<druid::TaskResult> ingest(const druid::Client& client, const druid::Spec& spec, const Staged& staged) {
     druid::IngestOptions ingest{.content = staged.digest + " " + options_.run};
+    ingest.input.name = [&](unsigned attempt) {
+      attempt_ = attempt;
+      return input_of(staged.place(attempt));
+    };
+    ingest.input.make = [&](unsigned attempt) {
+      auto made = staged.publish(attempt, stop_);
+      if (made && !options_.quiet)
+        say("{} rows of {} {} are staged in {}\n", staged.rows, files_, files_ == 1 ? "file" : "files",
+            staged.place(attempt));
+      return made;
+    };
+    ingest.input.remove = [&](unsigned attempt) { staged.remove(attempt); };
     ingest.watch.rows_sent = staged.rows;
     ingest.watch.leave_running = options_.leave_running;
     ingest.watch.wait_until_queryable = !options_.no_wait;
@@ -303,20 +315,23 @@ class Load {
           "append "
           "run beside others\n");
     if (lost) {
-      say("etl-druid: {}: {}; the staged rows are kept in {}\n", options_.dead_letters, lost->message(), staged.place);
+      say("etl-druid: {}: {}; the staged rows are kept in {}\n", options_.dead_letters, lost->message(),
+          staged.place(attempt_));
       return exit_failed;
     }
     return exit_code(result.outcome);
   }
 
   void clean(const Staged& staged) const {
-    if (!options_.keep_staged) staged.remove();
+    if (!options_.keep_staged) staged.remove(attempt_);
   }
 
   const Options& options_;
   etl::csv::ValidationLimits limits_ = options_.limits;
   std::stop_token stop_;
   StageClock clock_{};
+  std::size_t files_ = 0;
+  unsigned attempt_ = 0;  ///< number of the task that the load watches
 };
 
 }  // namespace

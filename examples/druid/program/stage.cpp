@@ -102,30 +102,61 @@ void abort_uploads_of_the_dead(const std::string& place, const std::string& data
   static_cast<void>(etl::io::abort_old_uploads(object->store, object->key, before, stop));
 }
 
-/// Moves the finished part to the place where Druid reads it.
-etl::Result<void> publish(const fs::path& part, const std::string& place, const std::stop_token& stop) {
+/// Gives a file a second name, or copies it where the file system has no second names.
+std::error_code link_or_copy(const fs::path& from, const fs::path& to) {
   std::error_code failed;
-  if (etl::io::is_store_url(place)) {
-    const auto target = etl::io::open_store(below(place, rows_file));
-    if (!target) return etl::failure(target.error());
-    if (auto put = etl::io::put_file(target->store, target->key, part, {}, stop); !put) return put;
-    fs::remove(part, failed);
-    return {};
-  }
-  fs::create_directories(place, failed);
-  if (!failed) fs::rename(part, fs::path(place) / rows_file, failed);
-  if (failed) return etl::fatal(fmt::format("cannot write to '{}': {}", place, failed.message()));
-  return {};
+  fs::create_hard_link(from, to, failed);
+  if (failed && failed != std::errc::no_such_file_or_directory)
+    fs::copy_file(from, to, fs::copy_options::overwrite_existing, failed);
+  return failed;
 }
 
 }  // namespace
+
+Staged& Staged::operator=(Staged&& other) noexcept {
+  std::swap(part, other.part);
+  std::swap(base, other.base);
+  std::swap(digest, other.digest);
+  std::swap(rows, other.rows);
+  std::swap(files, other.files);
+  return *this;
+}
+
+Staged::~Staged() {
+  std::error_code ignored;
+  if (!part.empty()) fs::remove(part, ignored);
+}
+
+std::string Staged::place(unsigned attempt) const { return fmt::format("{}-{}", base, attempt); }
+
+etl::Result<void> Staged::publish(unsigned attempt, const std::stop_token& stop) const {
+  const std::string to = place(attempt);
+  if (etl::io::is_store_url(to)) {
+    const auto target = etl::io::open_store(below(to, rows_file));
+    if (!target) return etl::failure(target.error());
+    return etl::io::put_file(target->store, target->key, part, {}, stop);
+  }
+  const fs::path own = fs::path(to) / part.filename();
+  std::error_code failed;
+  for (int tries = 0; tries < 100; ++tries) {
+    fs::create_directories(to, failed);
+    if (!failed) failed = link_or_copy(part, own);
+    if (!failed) fs::rename(own, fs::path(to) / rows_file, failed);
+    // A process that has loaded the same rows has removed the folder meanwhile.
+    if (failed != std::errc::no_such_file_or_directory) break;
+  }
+  std::error_code ignored;
+  fs::remove(own, ignored);  // two names of one file stay when one replaces the other
+  if (failed) return etl::fatal(fmt::format("cannot write to '{}': {}", to, failed.message()));
+  return {};
+}
 
 bool Staged::valid() const noexcept {
   return std::ranges::all_of(files, [](const etl::csv::Validation& one) { return one.ok(); });
 }
 
 std::optional<std::string> Staged::row(std::uint64_t line) const {
-  auto reader = etl::csv::ndjson::Reader::open(below(place, rows_file));
+  auto reader = etl::csv::ndjson::Reader::open(part);
   while (reader) {
     auto chunk = reader->next();
     if (!chunk || !*chunk) break;
@@ -135,15 +166,16 @@ std::optional<std::string> Staged::row(std::uint64_t line) const {
   return std::nullopt;
 }
 
-void Staged::remove() const {
-  if (!etl::io::is_store_url(place)) {
+void Staged::remove(unsigned attempt) const {
+  const std::string from = place(attempt);
+  if (!etl::io::is_store_url(from)) {
     std::error_code ignored;
-    fs::remove_all(place, ignored);
+    fs::remove_all(from, ignored);
     return;
   }
-  const auto object = etl::io::open_store(below(place, rows_file));
+  const auto object = etl::io::open_store(below(from, rows_file));
   auto removed = object ? object->store.remove(object->key) : etl::failure(object.error());
-  if (!removed) say("etl-druid: {} could not be removed: {}\n", place, removed.error().message());
+  if (!removed) say("etl-druid: {} could not be removed: {}\n", from, removed.error().message());
 }
 
 etl::druid::Input input_of(const std::string& place) {
@@ -160,12 +192,12 @@ etl::Result<Staged> stage(const std::vector<fs::path>& files, const std::vector<
   const std::string prefix = part_prefix(options.data_source);
   remove_parts_of_the_dead(folder, prefix);
   if (etl::io::is_store_url(options.place)) abort_uploads_of_the_dead(options.place, options.data_source, stop);
-  const fs::path part = folder / fmt::format("{}{}{}", prefix, ::getpid(), part_suffix);
-  auto sink = etl::io::create_file(part);
+  Staged staged;
+  staged.part = folder / fmt::format("{}{}{}", prefix, ::getpid(), part_suffix);
+  auto sink = etl::io::create_file(staged.part);
   if (!sink) return etl::failure(std::move(sink.error()));
   constexpr int fast = 1;  // Druid reads the file only once, so fast compression is enough
   Rows rows(etl::io::deflate(std::move(*sink), fast));
-  Staged staged;
   etl::Result<void> done;
   for (const fs::path& file : files) {
     auto found = read_rows(
@@ -182,12 +214,9 @@ etl::Result<Staged> stage(const std::vector<fs::path>& files, const std::vector<
   staged.rows = rows.count();
   const std::string load = etl::io::digest(etl::io::DigestKind::Sha256, staged.digest + "\n" + options.load);
   const std::string own = fmt::format("{}-{}", options.data_source, load.substr(0, 20));
-  staged.place = etl::io::is_store_url(options.place) ? below(options.place, own) : (folder / own).string();
-  if (done && staged.valid()) done = publish(part, staged.place, stop);
-  std::error_code ignored;
-  if (!done || !staged.valid()) fs::remove(part, ignored);
-  if (done) return staged;
-  return etl::failure(std::move(done.error()));
+  staged.base = etl::io::is_store_url(options.place) ? below(options.place, own) : (folder / own).string();
+  if (!done) return etl::failure(std::move(done.error()));
+  return staged;
 }
 
 }  // namespace program

@@ -42,14 +42,16 @@ void tell(const Options& options, std::string_view state, std::string_view reaso
 int print_status(const Options& options, const etl::StopToken& stop) {
   const auto client = connect(options.connection);
   if (!client) return fail(client.error(), exit_usage);
-  if (options.watch) {
+  const auto status = client->status(options.id, stop.drain());
+  // A wrong id would be watched for a while, because an overlord that has just started may not know its tasks yet.
+  const bool watched = options.watch && (status || status.error().code != druid::Problem::NoTask);
+  if (watched) {
     const auto result = druid::watch(*client, options.id, {.leave_running = true}, stop.drain());
     tell(options, to_string(result.outcome), result.reason);
     if (result.outcome == druid::TaskOutcome::LeftRunning) return exit_stopped;
     if (result.outcome == druid::TaskOutcome::CompleteWithRejects) return exit_rejects;
     return result.loaded() ? 0 : exit_failed;
   }
-  const auto status = client->status(options.id, stop.drain());
   if (!status) return fail(status.error());
   tell(options, name_of(status->state), druid::first_sentence(status->error));
   return status->state == druid::TaskState::Failed ? exit_failed : 0;

@@ -18,8 +18,8 @@ namespace json = boost::json;
 Error not_understood(std::string_view what, std::string_view text) {
   return {.code = Problem::Answer,
           .error_class = ErrorClass::Fatal,
-          .context =
-              fmt::format("the answer of the server is not {} of Druid; check the URL: {}", what, text.substr(0, 200))};
+          .context = fmt::format("the answer of the server is not {} of Druid; check the URL: {}", what,
+                                 first_sentence(text.substr(0, 4096)))};
 }
 
 Result<json::value> parse(std::string_view what, std::string_view text) {
@@ -168,6 +168,11 @@ Result<std::vector<TaskStatus>> parse_statuses(std::string_view text, std::span<
 }
 
 Result<TaskReport> parse_report(std::string_view text, std::string_view id) {
+  // Version 27 answers 200 with an error page while it shuts a task down.
+  if (text.starts_with("<html") && text.find("<title>Error 500") != std::string_view::npos)
+    return Error{.code = Problem::NoReport,
+                 .error_class = ErrorClass::Transient,
+                 .context = fmt::format("task '{}' has no report of an ingestion: {}", id, first_sentence(text))};
   Result<json::value> value = parse("a task's report", text);
   if (!value) return failure(std::move(value.error()));
   const json::value* const found = member(&*value, "ingestionStatsAndErrors");

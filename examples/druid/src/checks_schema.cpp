@@ -69,6 +69,14 @@ void check_source_column(std::string_view field, std::string_view name, const Sp
                             name, listed(columns)));
 }
 
+/// A segment lists its columns in lines whose parts commas separate, without quotes.
+void check_stored_name(std::string_view field, std::string_view name, Problems& to) {
+  if (name.find_first_of(",\r\n") != std::string_view::npos)
+    to.add(field, fmt::format("'{}' contains a comma or a line end, and Druid cannot store such a column; give the "
+                              "column another name",
+                              name));
+}
+
 void check_dimensions(const Spec& spec, const std::vector<std::string>& columns, std::set<std::string>& outputs,
                       Problems& to) {
   if (spec.dimensions.empty())
@@ -85,6 +93,7 @@ void check_dimensions(const Spec& spec, const std::vector<std::string>& columns,
     if (one.type != DimensionType::String && (one.multi_value || !one.bitmap_index))
       to.add("dimensions",
              fmt::format("'{}' is no string, so multi_value and bitmap_index do not apply; leave them out", one.name));
+    check_stored_name("dimensions", one.name, to);
     check_source_column("dimensions", one.name, spec, columns, to);
   }
   for (const std::string& one : spec.dimensions.excluded())
@@ -110,6 +119,7 @@ void check_metrics(const Spec& spec, const std::vector<std::string>& columns, st
              fmt::format("'{}' counts rows and reads no column; leave the field '{}' out", one.name, one.field));
     if (one.type != "count" && one.field.empty())
       to.add("metrics", fmt::format("'{}' has no field; name the column that it reads", one.name));
+    check_stored_name("metrics", one.name, to);
     check_source_column("metrics", one.field, spec, columns, to);
   }
 }

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -131,22 +132,36 @@ struct Client::State {
     return error;
   }
 
-  [[nodiscard]] Result<http::Response> call(http::Request request, std::string_view path,
-                                            const std::stop_token& stop) const {
-    Result<http::Response> response = ask(request, path, stop);
-    if (response && !response->ok()) return error_of(request, *response);
-    return response;
+  /// What was parsed of an answer. If that is not an answer of Druid, the error names the request, and has no secret
+  /// that the server repeats.
+  template <class R>
+  [[nodiscard]] R understood(const http::Request& request, const http::Response& response, R parsed) const {
+    if (parsed || parsed.error().code != Problem::Answer) return parsed;
+    return failure(
+        with_code(http.error_of(request, response, parsed.error().message()), Problem::Answer, ErrorClass::Fatal));
+  }
+  /// Parses the body of the answer by `parse`.
+  template <class F>
+  [[nodiscard]] std::invoke_result_t<F, std::string_view> call(http::Request request, std::string_view path,
+                                                               const std::stop_token& stop, F parse) const {
+    const Result<http::Response> response = ask(request, path, stop);
+    if (!response) return failure(response.error());
+    if (!response->ok()) return failure(error_of(request, *response));
+    return understood(request, *response, parse(std::string_view(response->body)));
   }
   /// Calls for a task. A missing task has its own error code.
-  [[nodiscard]] Result<http::Response> call_task(http::Request request, std::string_view path, Problem missing,
-                                                 const std::stop_token& stop) const {
-    Result<http::Response> response = ask(request, path, stop);
-    if (!response || response->ok()) return response;
+  template <class F>
+  [[nodiscard]] std::invoke_result_t<F, std::string_view> call_task(http::Request request, std::string_view path,
+                                                                    Problem missing, const std::stop_token& stop,
+                                                                    F parse) const {
+    const Result<http::Response> response = ask(request, path, stop);
+    if (!response) return failure(response.error());
+    if (response->ok()) return understood(request, *response, parse(std::string_view(response->body)));
     Error error = error_of(request, *response);
     if (response->status == 404 && error.code != Problem::NotForwarded)
-      return with_code(std::move(error), missing,
-                       missing == Problem::NoReport ? ErrorClass::Transient : ErrorClass::Fatal);
-    return error;
+      return failure(with_code(std::move(error), missing,
+                               missing == Problem::NoReport ? ErrorClass::Transient : ErrorClass::Fatal));
+    return failure(std::move(error));
   }
   [[nodiscard]] http::Request get(const std::string& base, std::string_view path) const {
     return {.url = base + std::string(path)};
@@ -186,7 +201,7 @@ Result<std::string> Client::submit_json(std::string_view json, const std::stop_t
   http::Request request = state_->post(state_->overlord, path, std::string(json));
   Result<http::Response> response = state_->ask(request, path, stop);
   if (!response) return failure(std::move(response.error()));
-  if (response->ok()) return parse_submitted(response->body);
+  if (response->ok()) return state_->understood(request, *response, parse_submitted(response->body));
   Error error = state_->error_of(request, *response);
   const bool exists = says(*response, "entryAlreadyExists") || says(*response, "already exists");
   if (exists && (response->status == 400 || response->status == 500))
@@ -196,34 +211,32 @@ Result<std::string> Client::submit_json(std::string_view json, const std::stop_t
 
 Result<TaskStatus> Client::status(std::string_view id, const std::stop_token& stop) const {
   const std::string path = task_path(id, "status");
-  const auto response = state_->call_task(state_->get(state_->overlord, path), path, Problem::NoTask, stop);
-  return response ? parse_status(response->body) : failure(response.error());
+  return state_->call_task(state_->get(state_->overlord, path), path, Problem::NoTask, stop, parse_status);
 }
 
 Result<std::vector<TaskStatus>> Client::statuses(std::span<const std::string> ids, const std::stop_token& stop) const {
   constexpr std::string_view path = "/druid/indexer/v1/taskStatus";
   if (ids.empty()) return std::vector<TaskStatus>();
-  const auto response = state_->call(state_->post(state_->overlord, path, array_json(ids)), path, stop);
-  return response ? parse_statuses(response->body, ids) : failure(response.error());
+  return state_->call(state_->post(state_->overlord, path, array_json(ids)), path, stop,
+                      [&](std::string_view body) { return parse_statuses(body, ids); });
 }
 
 Result<TaskReport> Client::report(std::string_view id, const std::stop_token& stop) const {
   const std::string path = task_path(id, "reports");
-  const auto response = state_->call_task(state_->get(state_->overlord, path), path, Problem::NoReport, stop);
-  return response ? parse_report(response->body, id) : failure(response.error());
+  return state_->call_task(state_->get(state_->overlord, path), path, Problem::NoReport, stop,
+                           [&](std::string_view body) { return parse_report(body, id); });
 }
 
 Result<void> Client::shut_down(std::string_view id, const std::stop_token& stop) const {
   const std::string path = task_path(id, "shutdown");
-  const auto response = state_->call_task(state_->post(state_->overlord, path, {}), path, Problem::NoTask, stop);
-  if (!response) return failure(response.error());
-  return {};
+  return state_->call_task(state_->post(state_->overlord, path, {}), path, Problem::NoTask, stop,
+                           [](std::string_view) { return Result<void>(); });
 }
 
 Result<bool> Client::has_data_source(std::string_view name, const std::stop_token& stop) const {
   constexpr std::string_view path = "/druid/coordinator/v1/metadata/datasources";
-  const auto response = state_->call(state_->get(state_->coordinator, path), path, stop);
-  return response ? parse_contains(response->body, name) : failure(response.error());
+  return state_->call(state_->get(state_->coordinator, path), path, stop,
+                      [&](std::string_view body) { return parse_contains(body, name); });
 }
 
 Result<std::optional<double>> Client::load_status(std::string_view name, std::string_view interval,
@@ -236,15 +249,14 @@ Result<std::optional<double>> Client::load_status(std::string_view name, std::st
   if (!response) return failure(response.error());
   if (response->status == 204 || (response->ok() && response->body.empty())) return std::optional<double>();
   if (!response->ok()) return state_->error_of(request, *response);
-  const Result<double> percent = parse_load_status(response->body, name);
+  const auto percent = state_->understood(request, *response, parse_load_status(response->body, name));
   if (!percent) return failure(percent.error());
   return std::optional<double>(*percent);
 }
 
 Result<Table> Client::sql(const Query& query, const std::stop_token& stop) const {
   constexpr std::string_view path = "/druid/v2/sql";
-  const auto response = state_->call(state_->post(state_->broker, path, query_json(query, false)), path, stop);
-  return response ? parse_table(response->body) : failure(response.error());
+  return state_->call(state_->post(state_->broker, path, query_json(query, false)), path, stop, parse_table);
 }
 
 Result<std::vector<Table::Column>> Client::columns(std::string_view name, const std::stop_token& stop) const {
@@ -270,8 +282,7 @@ Result<io::Source> Client::open_sql(const Query& query, std::stop_token stop) co
 
 Result<std::string> Client::version(const std::stop_token& stop) const {
   constexpr std::string_view path = "/status";
-  const auto response = state_->call(state_->get(state_->overlord, path), path, stop);
-  return response ? parse_version(response->body) : failure(response.error());
+  return state_->call(state_->get(state_->overlord, path), path, stop, parse_version);
 }
 
 }  // namespace etl::inline v0::druid

@@ -58,6 +58,31 @@ std::string message_of(const json::object& object) {
   return {};
 }
 
+/// The message of an error object of which the end is missing; empty if its message is not in what there is.
+std::string message_of_part(std::string_view text) {
+  for (const std::string_view name : {"\"errorMessage\"", "\"errorMsg\"", "\"message\"", "\"error\""}) {
+    const std::size_t at = text.find(name);
+    if (at == std::string_view::npos) continue;
+    std::string_view rest = text.substr(at + name.size());
+    const std::size_t begin = rest.find_first_not_of(" :");
+    if (begin == std::string_view::npos || rest[begin] != '"') continue;
+    rest.remove_prefix(begin + 1);
+    std::string made;
+    for (; !rest.empty() && rest.front() != '"'; rest.remove_prefix(1)) {
+      if (rest.front() != '\\') {
+        made += rest.front();
+        continue;
+      }
+      if (rest.size() < 2) break;
+      rest.remove_prefix(1);
+      if (rest.front() == 'u') break;  // Druid escapes control characters only
+      made += rest.front() == 'n' ? '\n' : rest.front() == 't' ? '\t' : rest.front();
+    }
+    if (!made.empty()) return made;
+  }
+  return {};
+}
+
 /// The length of a class name such as "org.apache.druid.java.util.common.ISE: " at the beginning, or 0.
 std::size_t class_name(std::string_view text) {
   std::size_t dots = 0;
@@ -93,6 +118,8 @@ std::string first_sentence(std::string_view said) {
       text = message.starts_with('{') ? message : first_sentence(message);
       return text;
     }
+    if (failed)
+      if (std::string message = message_of_part(text); !message.empty()) text = std::move(message);
   } else if (text.compare(begin, 1, "<") == 0) {
     text = element(text, "title").value_or("");
     constexpr std::string_view start = "Error ";  // followed by the status

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <etl/druid/ingest.hpp>
+#include <etl/http/error.hpp>
 #include <etl/policy/retry.hpp>
 #include <etl/policy/waiter.hpp>
 
@@ -56,22 +57,38 @@ class Ingestion {
             backoff.attempts(), result.reason.substr(0, shown), result.reason.size() > shown ? "..." : "");
         return result;
       }
-      ++attempt_;
+      next_attempt();
     }
   }
 
  private:
+  [[nodiscard]] bool owns_input() const {
+    return options_.input.name != nullptr && options_.input.make != nullptr && options_.input.remove != nullptr;
+  }
+  /// Goes on when the task of the attempt has ended.
+  void next_attempt() {
+    if (owns_input()) options_.input.remove(attempt_);
+    ++attempt_;
+  }
   /// Makes sure that Druid has a task that this ingestion can watch, and tries further ids if necessary. Returns true
   /// if Druid had the task before.
   Result<bool> place() {
-    for (;; ++attempt_) {
+    for (;; next_attempt()) {
+      // The ids of all attempts differ in their number only.
+      if (owns_input()) spec_.input = options_.input.name(0);
       Result<std::string> id = task_id(spec_, options_.content, attempt_);
       if (!id) return failure(std::move(id.error()));
+      if (owns_input()) spec_.input = options_.input.name(attempt_);
       spec_.id = std::move(*id);
-      const Result<std::string> done = submit();
-      if (done) return false;
-      if (done.error().code != Problem::TaskExists) return failure(done.error());
-      const Result<TaskStatus> status = retry(options_.retry, [&] { return client_.status(spec_.id, stop_); }, waiter_);
+      Result<TaskStatus> status = Error{.code = Problem::NoTask};
+      // Look first, because the input must not be made again while a task reads it.
+      if (owns_input()) status = find();
+      if (!status && status.error().code == Problem::NoTask) {
+        const Result<void> done = make_and_submit();
+        if (done) return false;
+        if (done.error().code != Problem::TaskExists) return failure(done.error());
+        status = find();
+      }
       if (!status) return failure(status.error());
       // Appended rows must not be appended again. Rows that replaced others may have been replaced themselves since
       // then.
@@ -81,8 +98,29 @@ class Ingestion {
       if (!ended) return true;
     }
   }
-  Result<std::string> submit() {
-    return retry(options_.retry, [&] { return client_.submit(spec_, stop_); }, waiter_);
+  Result<TaskStatus> find() {
+    return retry(options_.retry, [&] { return client_.status(spec_.id, stop_); }, waiter_);
+  }
+  Result<void> make_and_submit() {
+    if (owns_input())
+      if (Result<void> made = options_.input.make(attempt_); !made) return made;
+    std::optional<Error> doubt;  // an earlier try may have succeeded although the last one did not
+    const auto submit = [&]() -> Result<std::string> {
+      Result<std::string> done = client_.submit(spec_, stop_);
+      if (!done && is_in_doubt(done.error())) doubt = done.error();
+      return done;
+    };
+    const Result<std::string> done = retry(options_.retry, submit, waiter_);
+    if (done) return {};
+    if (done.error().code == Problem::TaskExists) return failure(done.error());
+    if (doubt && !is_in_doubt(done.error())) {
+      doubt->context = done.error().message();
+      doubt->cause = nullptr;
+      return failure(std::move(*doubt));
+    }
+    // Another process may have submitted the task meanwhile.
+    if (!doubt && owns_input() && !client_.status(spec_.id, stop_)) options_.input.remove(attempt_);
+    return failure(done.error());
   }
 
   const Client& client_;
@@ -95,6 +133,11 @@ class Ingestion {
 };
 
 }  // namespace
+
+bool is_in_doubt(const Error& error) noexcept {
+  if (http::is_in_doubt(error)) return true;
+  return error.error_class == ErrorClass::Transient && http::status_of(error) >= 500;
+}
 
 Result<TaskResult> ingest(const Client& client, const Spec& spec, const IngestOptions& options,
                           const std::stop_token& stop) {

@@ -22,7 +22,8 @@ std::string first_bad_row(const TaskReport& report) {
 void judge_failed(TaskResult& result, const std::string& asked_to_end) {
   const bool whole = result.report && !result.report->error.empty();
   const std::string said = first_sentence(whole ? result.report->error : result.status->error);
-  const bool by_somebody = said.find("Shutdown request from user") != std::string::npos;
+  // The report of a task that was shut down may only tell of the thread that was interrupted.
+  const bool by_somebody = result.status->error.find("Shutdown request from user") != std::string::npos;
   result.outcome = by_somebody || !asked_to_end.empty() ? TaskOutcome::ShutDown : TaskOutcome::Failed;
   if (!asked_to_end.empty())
     result.reason = asked_to_end;

@@ -31,7 +31,7 @@ enum class Problem {
 /// The category of status codes and of `Problem`, as the `Error::code` of every error of this component but one: a URL
 /// or an option that is wrong (`Errc::InvalidOptions`).
 ///
-/// Classes (G5): 408, 425, 429 and 5xx but 501 and 505 are transient, and so are `Resolve`, `Connect`, `Timeout`,
+/// Classes (G5): 408, 425, 429 and all 5xx are transient, and so are `Resolve`, `Connect`, `Timeout`,
 /// `Reset`, `Incomplete` and a TLS handshake that broke off. 400, 409, 413, 414, 415 and 422 are rejected: they are
 /// about what was sent. The rest is fatal: 401, 403, 404, 405, ... answer every item alike until somebody changes a
 /// setting. A certificate that cannot be verified is fatal.

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -141,6 +142,26 @@ TEST_CASE("druid client: missing rights are told") {
   }
 }
 
+TEST_CASE("druid client: an answer that is not Druid's is told without the credentials that it repeats") {
+  HttpServer echo(
+      [](const HttpServer::Request& r) { return HttpServer::answer(200, "got " + r.header("Authorization")); });
+  for (const auto& auth : {etl::http::Auth::basic("me", "geheim"), etl::http::Auth::bearer("geheim-token")}) {
+    const druid::Client client = make(echo, {.auth = auth});
+    std::vector<etl::Error> errors{client.status("x").error(),      client.report("x").error(),
+                                   client.submit(spec()).error(),   client.sql({.sql = "x"}).error(),
+                                   client.load_status("x").error(), client.has_data_source("x").error(),
+                                   client.version().error()};
+    for (const auto& error : errors) {
+      INFO(error.message());
+      CHECK(error.code == Problem::Answer);
+      CHECK(error.error_class == etl::ErrorClass::Fatal);
+      CHECK(error.message().find("bWU6Z2VoZWlt") == std::string::npos);
+      CHECK(error.message().find("geheim") == std::string::npos);
+      CHECK(error.message().find(echo.url("/")) != std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("druid client: it follows to the leader with its credentials, and nowhere else") {
   HttpServer leader([](const HttpServer::Request& r) {
     return HttpServer::answer(200, r.method == "POST" ? R"({"task":"sales_1"})" : R"({"version":"37.0.0"})");
@@ -177,6 +198,10 @@ TEST_CASE("druid client: tasks, reports and parts of the interface that do not e
   CHECK(make(early).report("noop_1").error().code == Problem::NoReport);
   CHECK(make(early).report("noop_1").error().message() ==
         "task 'noop_1' has no report of an ingestion: Can't find chatHandler for handler[noop_1]");
+  HttpServer page(always(200, "<html><title>Error 500 java.lang.ClassCastException: class A is no B</title></html>"));
+  CHECK(make(page).report("x").error().code == Problem::NoReport);
+  CHECK(make(page).report("x").error().message() == "task 'x' has no report of an ingestion: class A is no B");
+  CHECK(make(page).status("x").error().message().ends_with("check the URL: class A is no B"));
   HttpServer broker(always(404, ""));
   const auto error = make(broker).status("x").error();
   CHECK(error.code == Problem::NotForwarded);
@@ -318,9 +343,85 @@ TEST_CASE("druid: the first sentence of what went wrong") {
   CHECK(first_sentence(jetty_page) == "Unexpected character ('b' (code 98))");
   CHECK(first_sentence(R"({"error":{"errorMessage":"inner"}})") == "inner");
   CHECK(first_sentence(R"({"error":"Plan validation failed","errorMessage":"org.apache.calcite.X: bad"})") == "bad");
+  CHECK(first_sentence(R"({"error":"druidException","errorMessage":"Received \"(\", acceptable: [\"A\", \"B)") ==
+        R"(Received "(", acceptable: ["A", "B)");
+  CHECK(first_sentence(R"({"error":"too lo)") == "too lo");
+  CHECK(first_sentence(R"({"other":"x)") == R"({"other":"x)");
   CHECK(first_sentence("").empty());
   CHECK(first_sentence("{}").empty());
   CHECK(first_sentence(std::string(600, 'x')).size() == 503);
+}
+
+TEST_CASE("druid client: answers of several versions, recorded by tests/druid/record.py") {
+  std::set<std::string> versions;
+  for (const test::DruidAnswers& recorded : test::DruidAnswers::all()) {
+    INFO(recorded.version());
+    std::string name;
+    const HttpServer server([&](const auto&) { return recorded.reply(name); });
+    const druid::Client client = make(server);
+    const auto playing = [&](std::string_view what) -> const druid::Client& {
+      name = what;
+      return client;
+    };
+    const std::string version = playing("version").version().value();
+    CHECK(version == recorded.version());
+    versions.insert(version);
+
+    CHECK(playing("good_submit").submit(spec()).value() == "good");
+    CHECK(playing("good_status").status("good").value().state == druid::TaskState::Success);
+    const auto report = playing("good_report").report("good").value();
+    CHECK(report.rows.processed == 1);
+    CHECK(report.rows.processed_with_error == 1);
+    CHECK(report.rows.unparseable == 1);
+    REQUIRE(report.bad_rows.size() == 2);
+    CHECK(report.bad_rows[0].kind != report.bad_rows[1].kind);
+    CHECK(playing("repeated").submit(spec()).error().code == Problem::TaskExists);
+    CHECK(playing("missing_folder_status").status("x").value().state == druid::TaskState::Success);
+    CHECK(playing("missing_folder_report").report("x").value().rows.read() == 0);
+    for (const char* wrong : {"not_json", "empty_body", "unknown_type", "no_data_source"}) {
+      INFO(wrong);
+      const auto error = playing(wrong).submit_json("{}").error();
+      CHECK(error.error_class == etl::ErrorClass::Rejected);
+      CHECK(error.code != Problem::TaskExists);
+      CHECK(error.message().find('<') == std::string::npos);
+      CHECK(error.message().find("{\"") == std::string::npos);
+      CHECK(error.message().find("\tat ") == std::string::npos);
+    }
+    CHECK(playing("unknown_status").status("x").error().code == Problem::NoTask);
+    CHECK(playing("unknown_reports").report("x").error().code == Problem::NoReport);
+    CHECK(playing("unknown_shutdown").shut_down("x").error().code == Problem::NoTask);
+
+    CHECK(playing("noop_status").status("x").value().state == druid::TaskState::Running);
+    for (const char* early : {"noop_report", "noop_report_after"}) {
+      CHECK(playing(early).report("x").error().code == Problem::NoReport);
+      CHECK(client.report("x").error().error_class == etl::ErrorClass::Transient);
+    }
+    CHECK(playing("noop_shutdown").shut_down("x"));
+    CHECK(playing("noop_shutdown_again").shut_down("x"));
+    const auto after = playing("noop_status_after").status("x").value();
+    CHECK(after.state == druid::TaskState::Failed);
+    CHECK(druid::first_sentence(after.error) == "Shutdown request from user");
+    const auto bulk = playing("bulk").statuses(std::vector<std::string>{"good", "unknown", "noop"}).value();
+    REQUIRE(bulk.size() == 2);
+    CHECK(bulk[0].state == druid::TaskState::Success);
+
+    CHECK(playing("load_status").load_status("client").value().has_value());
+    CHECK_FALSE(playing("load_status_unknown").load_status("none").value().has_value());
+    CHECK(playing("datasources").has_data_source("client").value());
+    CHECK_FALSE(client.has_data_source("other").value());
+    if (recorded.status("sql") == 200) {
+      const auto table = playing("sql").sql({.sql = "SELECT 1"}).value();
+      CHECK(table.columns.at(0).name == "n");
+      CHECK(table.rows.at(0).at(1) == "a");
+      CHECK(playing("sql_unknown_table").sql({.sql = "x"}).error().message().find("'none' not found") !=
+            std::string::npos);
+      CHECK(client.open_sql({.sql = "x"}).error().message().find("{\"") == std::string::npos);
+      CHECK(playing("sql_syntax").open_sql({.sql = "x"}).error().message().find("{\"") == std::string::npos);
+    } else {
+      CHECK(playing("sql").sql({.sql = "SELECT 1"}).error().code == Problem::NotForwarded);
+    }
+  }
+  CHECK(versions == std::set<std::string>{"27.0.0", "33.0.0", "37.0.0"});
 }
 
 TEST_CASE("druid client: answers of real servers, versions 27 and 33") {

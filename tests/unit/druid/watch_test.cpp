@@ -271,6 +271,15 @@ TEST_CASE("druid watch: a task that failed says why in one sentence") {
   CHECK(result.reason == "somebody shut the task down");
 }
 
+TEST_CASE("druid watch: a shutdown is one whatever the report says") {
+  Story story;
+  story.on("/status") = {status_reply("FAILED", "Shutdown request from user")};
+  story.on("/reports") = {report_reply(R"("processed":3)", R"("errorMsg":"java.lang.InterruptedException\n\tat x")")};
+  const auto result = druid::watch(story.client(), "x", on_virtual_time());
+  CHECK(result.outcome == TaskOutcome::ShutDown);
+  CHECK(result.reason == "somebody shut the task down");
+}
+
 TEST_CASE("druid watch: a report that comes late is awaited, and one that never comes is missing rows") {
   Story story;
   good_end(story, "");
@@ -472,6 +481,105 @@ TEST_CASE("druid ingest: locks are awaited until the deadline, and then there is
   }
 }
 
+namespace {
+
+/// Records what happens to the inputs of tasks.
+struct Inputs {
+  std::vector<std::string> done{};
+
+  [[nodiscard]] druid::TaskInput functions() {
+    return {.name = [](unsigned attempt) -> druid::Input {
+              return druid::LocalInput{.base_dir = "/stage/" + std::to_string(attempt)};
+            },
+            .make = [this](unsigned attempt) -> etl::Result<void> {
+              done.push_back("make " + std::to_string(attempt));
+              return {};
+            },
+            .remove = [this](unsigned attempt) { done.push_back("remove " + std::to_string(attempt)); }};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("druid ingest: each task has an input of its own, which goes when no task reads it") {
+  using Done = std::vector<std::string>;
+  const Reply exists = HttpServer::answer(400, R"({"errorCode":"entryAlreadyExists"})");
+  Story story;
+  good_end(story, R"("processed":1)");
+  story.on("/v1/task") = {ok(R"({"task":"x"})")};
+  Inputs inputs;
+  druid::IngestOptions options{.content = "digest", .input = inputs.functions(), .watch = on_virtual_time()};
+  const auto ingest = [&] { return druid::ingest(story.client(), spec(), options); };
+  const auto submissions = [&] {
+    return std::ranges::count_if(story.requests(), [](const auto& one) { return one.target.ends_with("/v1/task"); });
+  };
+
+  SECTION("a new task, whose input is the caller's to remove") {
+    story.on("/status") = {no_task, status_reply("SUCCESS")};
+    CHECK(etl::value(ingest()).outcome == TaskOutcome::Complete);
+    CHECK(inputs.done == Done{"make 0"});
+  }
+  SECTION("a task that runs is adopted, and its input is not made again") {
+    CHECK(etl::value(ingest()).adopted);
+    CHECK(inputs.done.empty());
+    CHECK(submissions() == 0);
+  }
+  SECTION("a task that has ended gives its place to the next") {
+    story.on("/status") = {status_reply("SUCCESS"), no_task, status_reply("SUCCESS")};
+    auto first = spec();
+    first.input = options.input.name(0);
+    CHECK(etl::value(ingest()).id == druid::task_id(first, "digest", 1).value());
+    CHECK(inputs.done == Done{"remove 0", "make 1"});
+    const auto sent = test::Json::parse(story.requests().at(2).body).value();
+    CHECK(sent.at("spec.ioConfig.inputSource.baseDir") == "/stage/1");
+  }
+  SECTION("another process submits the task meanwhile") {
+    story.on("/v1/task") = {exists};
+    story.on("/status") = {no_task, status_reply("RUNNING"), status_reply("SUCCESS")};
+    CHECK(etl::value(ingest()).adopted);
+    CHECK(inputs.done == Done{"make 0"});
+  }
+  SECTION("locks") {
+    story.on("/status") = {no_task, status_reply("FAILED", "x.ISE: Failed to get locks for intervals[[a]]"), no_task,
+                           status_reply("SUCCESS")};
+    story.on("/reports") = {HttpServer::answer(404, "none"), report_reply(R"("processed":1)")};
+    CHECK(etl::value(ingest()).outcome == TaskOutcome::Complete);
+    CHECK(inputs.done == Done{"make 0", "remove 0", "make 1"});
+  }
+  SECTION("a task that Druid refuses") {
+    story.on("/status") = {no_task};
+    story.on("/v1/task") = {HttpServer::answer(400, R"({"error":"no"})")};
+    CHECK_FALSE(druid::is_in_doubt(ingest().error()));
+    CHECK(inputs.done == Done{"make 0", "remove 0"});
+  }
+  SECTION("a task that Druid refuses from this process, and has from another") {
+    story.on("/status") = {no_task, status_reply("RUNNING")};
+    story.on("/v1/task") = {HttpServer::answer(403, "{}")};
+    CHECK_FALSE(druid::is_in_doubt(ingest().error()));
+    CHECK(inputs.done == Done{"make 0"});
+  }
+  SECTION("a submission whose answer was lost stays in doubt, although no later one arrives") {
+    story.on("/status") = {no_task};
+    story.on("/v1/task") = {HttpServer::cut(ok(R"({"task":"x"})"), 3), HttpServer::answer(401, "{}")};
+    const auto error = ingest().error();
+    CHECK(druid::is_in_doubt(error));
+    CHECK(error.message().find("401 Unauthorized") != std::string::npos);
+    CHECK(inputs.done == Done{"make 0"});
+  }
+  SECTION("a gateway that gave up does not say what Druid did") {
+    story.on("/status") = {no_task};
+    story.on("/v1/task") = {HttpServer::answer(504, "")};
+    CHECK(druid::is_in_doubt(ingest().error()));
+    CHECK(inputs.done == Done{"make 0"});
+  }
+  SECTION("an input that cannot be made") {
+    story.on("/status") = {no_task};
+    options.input.make = [](unsigned) -> etl::Result<void> { return etl::fatal("disk full"); };
+    CHECK(ingest().error().message() == "disk full");
+    CHECK(submissions() == 0);
+  }
+}
+
 TEST_CASE("druid ingest: what cannot be submitted is an error") {
   Story story;
   story.on("/v1/task") = {HttpServer::answer(400, R"({"error":"no such thing"})")};
@@ -483,6 +591,40 @@ TEST_CASE("druid ingest: what cannot be submitted is an error") {
   auto wrong = spec();
   wrong.data_source.clear();
   CHECK(druid::ingest(story.client(), wrong, options).error().code == etl::Errc::InvalidOptions);
+}
+
+TEST_CASE("druid watch: what a naive client gets wrong, by answers of several versions") {
+  for (const test::DruidAnswers& recorded : test::DruidAnswers::all()) {
+    INFO(recorded.version());
+    Story story;
+    story.on("/shutdown") = {recorded.reply("noop_shutdown")};
+    story.on("/loadstatus") = {ok(R"({"client":0.0})"), ok(R"({"client":100.0})")};
+    const auto watch = [&](std::string_view status, std::vector<std::string_view> reports,
+                           druid::WatchOptions options) {
+      std::vector<Reply> replies;
+      for (const std::string_view one : reports) replies.push_back(recorded.reply(one));
+      story.on("/status") = {recorded.reply(status)};
+      story.on("/reports") = std::move(replies);
+      return druid::watch(story.client(), "x", on_virtual_time(std::move(options)));
+    };
+    // SUCCESS although the folder of the rows is missing.
+    auto result = watch("missing_folder_status", {"missing_folder_report"}, {});
+    CHECK(result.outcome == TaskOutcome::Incomplete);
+    CHECK(result.reason == "the task read no row; check that its input exists and can be read there");
+    result = watch("missing_folder_status", {"missing_folder_report"}, {.rows_sent = 3});
+    CHECK(result.reason.starts_with("3 rows were sent, and the task read 0"));
+    // A report that is asked for too early; a row that was kept with null in place of a value; segments that come
+    // later.
+    result = watch("good_status", {"unknown_reports", "noop_report", "good_report"}, {.rows_sent = 3});
+    CHECK(result.outcome == TaskOutcome::CompleteWithRejects);
+    CHECK(result.reason.starts_with("1 processed, 1 kept with an error, 0 thrown away, 1 unparseable"));
+    CHECK(story.asked("/loadstatus") == 2);
+    CHECK(watch("good_status", {"good_report"}, {.rows_sent = 4}).outcome == TaskOutcome::Incomplete);
+    // A shutdown shows as FAILED.
+    result = watch("noop_status_after", {"noop_report_after"}, {});
+    CHECK(result.outcome == TaskOutcome::ShutDown);
+    CHECK(result.reason == "somebody shut the task down");
+  }
 }
 
 TEST_CASE("druid watch: what a naive client gets wrong, by exchanges with a real server") {

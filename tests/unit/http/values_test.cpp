@@ -89,10 +89,10 @@ TEST_CASE("http: a URL with a blank is shown as it is, on one line and without i
 
 TEST_CASE("http: classes of statuses") {
   using etl::ErrorClass;
-  for (const int status : {408, 425, 429, 500, 502, 503, 504, 599})
+  for (const int status : {408, 425, 429, 500, 501, 502, 503, 504, 505, 511, 599})
     CHECK(http::class_of(status) == ErrorClass::Transient);
   for (const int status : {400, 409, 413, 415, 422}) CHECK(http::class_of(status) == ErrorClass::Rejected);
-  for (const int status : {304, 401, 403, 404, 405, 410, 501, 505}) CHECK(http::class_of(status) == ErrorClass::Fatal);
+  for (const int status : {304, 401, 403, 404, 405, 410}) CHECK(http::class_of(status) == ErrorClass::Fatal);
 }
 
 TEST_CASE("http: Retry-After in seconds and as a date") {

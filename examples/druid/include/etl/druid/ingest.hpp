@@ -10,12 +10,22 @@
 
 #include <etl/config.hpp>
 #include <etl/druid/client.hpp>
+#include <etl/druid/input.hpp>
 #include <etl/druid/spec.hpp>
 #include <etl/druid/watch.hpp>
 #include <etl/error.hpp>
 #include <etl/policy/retry.hpp>
 
 namespace etl::inline v0::druid {
+
+/// An input that every task has for itself, because another process may load the same rows at the same time: its task
+/// may still read an input that this process no longer needs. Attempts are counted from 0, and the input of an attempt
+/// must have the same name in all processes.
+struct TaskInput {
+  std::function<Input(unsigned attempt)> name{};         ///< the input of an attempt
+  std::function<Result<void>(unsigned attempt)> make{};  ///< called before the task of the attempt is submitted
+  std::function<void(unsigned attempt)> remove{};        ///< called if no task reads the input of the attempt any more
+};
 
 /// Settings of `ingest`. An aggregate.
 struct IngestOptions {
@@ -32,6 +42,9 @@ struct IngestOptions {
                     .max_elapsed = std::chrono::hours(1)};
   /// Called with the delay before a task that found its intervals locked is submitted again.
   std::function<void(std::chrono::nanoseconds)> on_locked{};
+  /// Replaces the input of the spec, if all its functions are set. The input of the task that `ingest` returns is the
+  /// caller's to remove, and so is that of a submission whose answer was lost (`is_in_doubt`).
+  TaskInput input{};
   WatchOptions watch{};  ///< how the task is watched
 };
 
@@ -46,5 +59,9 @@ struct IngestOptions {
 /// Fails when the spec is wrong, or when the task could not be submitted.
 [[nodiscard]] Result<TaskResult> ingest(const Client& client, const Spec& spec, const IngestOptions& options,
                                         const std::stop_token& stop = {});
+
+/// Whether Druid may have accepted a task although its submission failed: an answer was lost, or a server between
+/// answered in the place of Druid. The same ingestion finds the task when it is repeated.
+[[nodiscard]] bool is_in_doubt(const Error& error) noexcept;
 
 }  // namespace etl::inline v0::druid
