@@ -209,8 +209,9 @@ struct RunReport {
   /// Throws `etl::Exception` with the first error unless `ok()`.
   void throw_if_failed() const;
 
-  /// Counts an error, and keeps it if there is room and memory.
-  void add_error(ErrorRecord record) noexcept;
+  /// Counts an error, and keeps it if there is room and memory. `errors` begins with the error that decided the outcome
+  /// (`decides`); rejected items come last.
+  void add_error(ErrorRecord record, bool decides = false) noexcept;
 
  private:
   void append_summary(std::string& out) const;
@@ -218,6 +219,12 @@ struct RunReport {
   void append_errors(std::string& out, const ReportStyle& style) const;
 };
 
+namespace detail {
+
+/// Adds an error to the errors of a report, which are at most `RunReport::max_errors`.
+void insert_error(std::vector<ErrorRecord>& errors, ErrorRecord record, bool decides) noexcept;
+
+}  // namespace detail
 }  // namespace etl::inline v0
 
 #if !defined(ETLPIPE_COMPILED_CORE)

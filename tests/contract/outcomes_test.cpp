@@ -428,6 +428,39 @@ TEST_CASE("G10: on_batch may ask for the end of the run, also while other batche
   }
 }
 
+TEST_CASE("G1: the error that decided the outcome comes first, however many items were rejected") {
+  struct Away final : etl::CheckpointStore {
+    int saves = 0;
+    etl::Result<std::optional<etl::Checkpoint>> find(const std::string&) override { return std::nullopt; }
+    etl::Result<void> save(const std::string&, const etl::Checkpoint&) override {
+      return ++saves == 1 ? etl::Result<void>() : etl::failure(etl::fatal("the database is away"));
+    }
+    etl::Result<void> reset(const std::string&) override { return {}; }
+  };
+  struct Bad {
+    bool posts;
+    std::string fingerprint() const { return "bad"; }
+    void extract(etl::Emitter<int>& out) const {
+      for (int i = 0; i < 40; ++i) out.push(i);
+    }
+    etl::Result<int> transform(const int&) const { return etl::failure(etl::rejected("bad")); }
+    void load(std::span<const int>) const {}
+    etl::Result<void> post_process() {
+      if (posts) return etl::failure(etl::fatal("the letter is not sent"));
+      return {};
+    }
+  };
+  for (const bool posts : {false, true}) {
+    etl::Options o{.name = "bad", .errors = {.max_rejects = 100}};
+    if (!posts) o.delivery = {.checkpoints = std::make_shared<Away>(), .save_every = etl::Options::never};
+    const auto report = etl::run(Bad{posts}, o);
+    CHECK(report.outcome == etl::Outcome::Failed);
+    CHECK(report.errors.at(0).error.context == (posts ? "the letter is not sent" : "the database is away"));
+    CHECK(report.errors.size() == etl::RunReport::max_errors);
+    CHECK(report.error_count == 41);
+  }
+}
+
 TEST_CASE("G1: a failure outranks a stop, a stop outranks rejects") {
   etl::StopSource stop;
   const auto stop_and_fail = [&stop](Site s, std::uint64_t n) -> etl::Result<void> {

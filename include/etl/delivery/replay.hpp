@@ -162,8 +162,10 @@ struct ReplayTraits {
 /// error names the letter's id. The replay uses the letters of `Options::name`; without a name it is refused
 /// (`Errc::InvalidOptions`). With `delivery.dry_run` the items are transformed and reported, and nothing is loaded,
 /// deleted or written. All letters are held in memory. At least once: after a crash between a load and the end of the
-/// replay, letters of loaded items are still there. If the pipeline loads with an `IdempotencyKey`, each letter is
-/// loaded by itself, with the same key in each replay until it is rejected again.
+/// replay, letters of loaded items are still there. A letter stands for a whole item: if `transform` makes several
+/// results of an item and only some of them were rejected, the others are loaded already, and a replay loads all of
+/// them. Then the target must recognise rows that it has, for example by a primary key. If the pipeline loads with an
+/// `IdempotencyKey`, each letter is loaded by itself, with the same key in each replay until it is rejected again.
 template <class P>
 [[nodiscard]] RunReport replay(P&& pipeline, DeadLetterStore& letters, const Options& options = {},
                                StopToken stop = {}) {
@@ -192,7 +194,7 @@ template <class P>
 }
 
 /// The same for a pipeline that loads in the transactions of a store, with `letters` of the same store. Rows are
-/// committed and their letters deleted in one transaction, so that no item is loaded twice (G15). Run one replay of a
+/// committed and their letters deleted in one transaction, so that no item is replayed twice (G15). Run one replay of a
 /// pipeline at a time: a second replay would list letters that the first is about to delete.
 ///
 ///     auto report = etl::replay(etl::with_store(orders, store), store, {.name = "orders"});

@@ -72,13 +72,21 @@ ETLPIPE_COMPILED StageTimes::StageTimes(const Histogram& h)
       p99(h.quantile(0.99)),
       max(h.max()) {}
 
-ETLPIPE_COMPILED void RunReport::add_error(ErrorRecord record) noexcept {
-  ++error_count;
-  if (errors.size() >= max_errors) return;
-  static_cast<void>(detail::guarded([&]() -> std::optional<Error> {  // no memory: the error is only counted
-    errors.push_back(std::move(record));
+ETLPIPE_COMPILED void detail::insert_error(std::vector<ErrorRecord>& errors, ErrorRecord record,
+                                           bool decides) noexcept {
+  const auto place = decides           ? errors.begin()
+                     : record.rejected ? errors.end()
+                                       : std::ranges::find_if(errors, &ErrorRecord::rejected);
+  if (place - errors.begin() == RunReport::max_errors) return;
+  static_cast<void>(guarded([&]() -> std::optional<Error> {  // no memory: the error is only counted
+    errors.insert(place, std::move(record));
     return std::nullopt;
   }));
+  if (errors.size() > RunReport::max_errors) errors.pop_back();
+}
+ETLPIPE_COMPILED void RunReport::add_error(ErrorRecord record, bool decides) noexcept {
+  ++error_count;
+  detail::insert_error(errors, std::move(record), decides);
 }
 
 ETLPIPE_COMPILED int RunReport::exit_code() const noexcept {

@@ -54,20 +54,14 @@ struct Tally {
     ++ledger.items.abandoned;
     ++refused;
   }
-  /// Keeps an error for the report. The error that decided a failure comes first; the others are kept in order, up to
-  /// the limit.
+  /// Keeps an error for the report.
   void keep(ErrorRecord record, const std::string& pipeline, bool decides) noexcept {
     ++error_count;
-    if (!decides && errors.size() == RunReport::max_errors) return;
     static_cast<void>(guarded([&]() -> std::optional<Error> {  // no memory: the report names the pipeline anyway
       record.pipeline = pipeline;
       return std::nullopt;
     }));
-    static_cast<void>(guarded([&]() -> std::optional<Error> {  // no memory: the error is only counted
-      errors.insert(decides ? errors.begin() : errors.end(), std::move(record));
-      return std::nullopt;
-    }));
-    if (errors.size() > RunReport::max_errors) errors.pop_back();
+    insert_error(errors, std::move(record), decides);
   }
 
   /// So many items make a ratio that says something.

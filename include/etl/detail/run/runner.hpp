@@ -282,7 +282,7 @@ class Runner final : public LiveRun {
         guarded([&] { return all && finishes_at_once() ? progress_->save_finished() : progress_->save_settled(all); });
     if (!error) return;
     if (report_.outcome != Outcome::Inconsistent) report_.outcome = Outcome::Failed;
-    add_error(std::move(*error), Stage::Checkpoint);
+    add_error(std::move(*error), Stage::Checkpoint, all);
   }
   [[nodiscard]] bool finishes_at_once() const noexcept {
     return options_.delivery.incremental && !traits_.has_post_process;
@@ -301,11 +301,11 @@ class Runner final : public LiveRun {
     add_error(std::move(*error), Stage::Checkpoint);
   }
   /// Adds an error to the report, without the pipeline's name if there is no memory for the name.
-  void add_error(Error error, Stage stage) noexcept {
+  void add_error(Error error, Stage stage, bool decides = false) noexcept {
     ErrorRecord record{.error = std::move(error), .stage = stage};
     static_cast<void>(
         guarded([&]() -> std::optional<Error> { return record.pipeline = environment_.name, std::nullopt; }));
-    report_.add_error(std::move(record));
+    report_.add_error(std::move(record), decides);
   }
   /// Replaces the text of the error, if there is memory for that.
   template <class F>
@@ -337,8 +337,9 @@ class Runner final : public LiveRun {
     auto error = timed("post_process", report_.post_process,
                        [this] { return calls_.post_process(std::as_const(report_), batcher_->user_stop()); });
     if (!error) return;
-    if (report_.ok()) report_.outcome = Outcome::Failed;
-    add_error(std::move(*error), Stage::PostProcess);
+    const bool decides = report_.ok();
+    if (decides) report_.outcome = Outcome::Failed;
+    add_error(std::move(*error), Stage::PostProcess, decides);
   }
   template <class F>
   [[nodiscard]] std::optional<Error> timed(const char* name, StageTimes& times, F&& call) {
