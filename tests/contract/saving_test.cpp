@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <etl/run.hpp>
 #include <etl/testing/memory_stores.hpp>
@@ -224,6 +225,23 @@ TEST_CASE(
   CHECK(rest.items.extracted == 40);
   CHECK(etl::run(Choosy{{100}, 7, UINT64_MAX, &stop}, {.errors = {.max_reject_ratio = 0.01}}).outcome ==
         etl::Outcome::Failed);
+
+  struct Inbox {  // files that were loaded are not there any more
+    std::vector<std::string> files;
+    std::string fingerprint() const { return "inbox"; }
+    std::vector<std::string> partitions() const { return files; }
+    void extract(const std::string&, etl::Emitter<int>& out) const {
+      for (int i = 0; i < 20; ++i) out.push(i);
+    }
+    etl::Result<int> transform(const int& n) const {
+      if (n < 2 && files[0] == "tuesday") return etl::failure(etl::rejected("bad"));
+      return n;
+    }
+    void load(std::span<const int>) const {}
+  };
+  options.name = "inbox";
+  REQUIRE(etl::run(Inbox{{"monday"}}, options).ok());
+  CHECK(etl::run(Inbox{{"tuesday"}}, options).outcome == etl::Outcome::CompletedWithRejects);
 }
 
 TEST_CASE("G16: what was loaded is saved while the source waits, in fused mode without any time-out too") {

@@ -438,7 +438,8 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   /// Closes and waits, and runs batches meanwhile, until every batch is settled and no task of this batcher uses the
   /// processor. The caller must have finished all lanes. Nothing remains (G3) except tasks that have not started; they
   /// hold a reference to this object.
-  [[nodiscard]] Tally finish() {
+  /// `goes_on`: the run has continued an earlier one.
+  [[nodiscard]] Tally finish(bool goes_on = false) {
     close();
     processor_->check();
     Lock lock(mutex_);
@@ -461,7 +462,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
       Base::outside(lock, [&] { buffers.reset(); });
     }
     if (tally_.failed || tally_.rejects == 0) return std::move(tally_);
-    const bool part = tally_.cancelled || abandoned_ || ended_items_ + tally_.ledger.items.skipped > 0;
+    const bool part = tally_.cancelled || abandoned_ || goes_on;
     auto error = guarded([&]() -> std::optional<Error> {
       const auto problem = tally_.ratio_problem(options_.errors, part);
       if (!problem) return std::nullopt;

@@ -202,7 +202,7 @@ class Runner final : public LiveRun {
     if (escaped) batcher_->fail({.error = std::move(*escaped), .stage = Stage::Extract});
     flush_tails();
     batcher_->end_intake();
-    settle_outcome(report_, batcher_->finish());
+    settle_outcome(report_, batcher_->finish(report_.resumed));
     stage_->report(report_);
     ask_earlier_rejects();
     end_progress();
