@@ -176,6 +176,7 @@ class Worker {
   Result<bool> rest() {
     while (!stop_.drain().stop_requested()) {
       hinted_ = jobs_.wait(pauses_.up_to(std::min(idle_, options_.poll)), stop_.drain(), hints_);
+      hints_come_ = hints_come_ || hinted_;
       if (hinted_ && SteadyClock::now() - looked_ < options_.poll) {
         step_aside();
         return true;
@@ -224,7 +225,8 @@ class Worker {
     hinted_ = false;
     crowd_ = crowd_ > least_crowd ? crowd_ / 2 : milliseconds();
     if (crowd_ < most_crowd / 2) hints_ = Hints::Heed;
-    idle_ = std::max(first_pause, crowd_);
+    // Where hints come, they tell of the next unit; the looks are only for a hint that got lost.
+    idle_ = std::max(hints_come_ && hints_ == Hints::Heed ? hinted_pause : first_pause, crowd_);
   }
 
   Result<const Job*> job_of(Id id) {
@@ -393,12 +395,13 @@ class Worker {
   bool unit_at_work_ = false;
   std::vector<Claimed> next_;  // claimed, and not begun
   bool answer_lost_ = false;   // of `finish_and_claim`: units may be this worker's that it does not know of
-  static constexpr milliseconds first_pause{10};
+  static constexpr milliseconds first_pause{10}, hinted_pause{160};
   static constexpr milliseconds least_crowd{5}, most_crowd{160};
   milliseconds idle_ = first_pause;  // between looks for work; doubles up to WorkerOptions::poll
   milliseconds crowd_{};             // how long to let others go first after a hint
   Hints hints_ = Hints::Heed;
-  bool hinted_ = false;  // the next claim follows a hint
+  bool hints_come_ = false;  // the database has sent one
+  bool hinted_ = false;      // the next claim follows a hint
   SteadyClock::time_point looked_{};
   std::optional<Heart> heart_;
 };
