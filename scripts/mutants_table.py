@@ -193,7 +193,7 @@ place("include/etl/detail/load/stage.hpp")
 mutant(60, "G14", "saving", "items that an earlier run has settled are transformed again",
        "prepare(slot, *batch) && (⟦batch->skipped⟧ || transform(slot, work));", "false")
 mutant(310, "G10", "outcomes", "on_batch is called on the thread that asks for an abandon",
-       "finish_abandoned(*work, ⟦Told::No⟧);", "Told::Yes")
+       "finish_abandoned(*work, ⟦Tell::AtTheEnd⟧);", "Tell::Now")
 mutant(61, "G14", "delivery progress", "items that an earlier run has settled are loaded again",
        "if (⟦ready && work.batch->skipped⟧) return settle(work);", "false")
 mutant(62, "G10", "stopping", "a batch is loaded after an abandon", "if (!ready || ⟦batcher_->dead()⟧) return", "false")

@@ -252,8 +252,9 @@ struct Options {
   /// Called for every batch that a worker has taken, when it is settled: loaded, filtered, rejected, skipped or given
   /// up. For metrics. It is called on the worker's thread, one call at a time in each run. The worker waits for it, so
   /// it must not wait for other batches, as a push into its own full bucket does; `try_push` does not. An exception
-  /// from it fails the run. Batches that a failure or an abandon drops, from the queue or while they wait for their
-  /// turn to load, are only counted in the report.
+  /// from it fails the run. Of batches that waited for their turn to load when the run failed or was abandoned, it
+  /// hears at the end, on the thread of the run. Batches that are dropped from the queue are only counted in the
+  /// report.
   BatchHandler on_batch{};
   ProgressOptions progress{};  ///< how progress is shown
 

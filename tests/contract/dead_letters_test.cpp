@@ -220,3 +220,26 @@ TEST_CASE("G2 G7: rejects of a batch that is lost are lost with it, where their 
     CHECK(told > 0);
   }
 }
+
+namespace {
+struct Consumer {
+  static constexpr bool acknowledges = true;
+  int* acknowledged;
+  std::string fingerprint() const { return "queue"; }
+  std::string serialize(const std::string& message) const { return message; }
+  void extract(etl::Emitter<std::string>& out) const {
+    out.retain(std::make_shared<int>(), [sum = acknowledged](bool settled) { *sum += settled ? 1 : 0; });
+    if (out.push("charge customer 7: 1 EUR")) out.mark(etl::Position(std::uint64_t{1}));
+  }
+  void load(std::span<const std::string>, etl::BatchContext& context) const { context.reject(0, "down"); }
+};
+}  // namespace
+
+TEST_CASE("G7 G13: equal messages that a source gives to two runs, and acknowledges, have a letter each") {
+  const auto letters = std::make_shared<MemoryDeadLetters>();
+  etl::Options options{.name = "billing", .errors = {.max_rejects = 1, .dead_letters = letters}};
+  int acknowledged = 0;
+  for (int run = 0; run < 3; ++run) CHECK(etl::run(Consumer{&acknowledged}, options).ok());
+  CHECK(acknowledged == 3);
+  CHECK(letters->letters().size() == 3);
+}

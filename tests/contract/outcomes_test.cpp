@@ -421,10 +421,15 @@ TEST_CASE("G10: on_batch may ask for the end of the run, also while other batche
     std::atomic<int> at_work = 0;
     etl::StopSource stop;
     etl::Options o{.batch_size = 1, .workers = 4, .inline_batches = etl::Inline::Never};
-    o.on_batch = [&](const etl::SettledBatch&) { stop.request_abandon(); };
+    std::uint64_t told = 0;
+    o.on_batch = [&](const etl::SettledBatch& batch) {
+      told += batch.items.loaded + batch.items.abandoned;
+      stop.request_abandon();
+    };
     const auto report = etl::run(Endless{&at_work}, o, stop.stop_token());
     CHECK(report.outcome == etl::Outcome::Cancelled);
     CHECK(report.items.balanced());
+    CHECK(told >= 4);  // also of those that waited for their turn to load
   }
 }
 

@@ -160,11 +160,11 @@ class Rejecter {
     DeadLetter letter;
     if (progress != nullptr) letter.partition_id = progress->partition_id(batch.partition);
     if (calls_.traits().serializes) letter.payload = calls_.serialize(work, rejection.item);
-    letter.id = id_of(letter, progress == nullptr ? std::string_view() : progress->fingerprint(), seq, run);
     letter.pipeline = environment_.name;
     letter.run = run;
     letter.partition = batch.partition;
     letter.seq = seq;
+    letter.id = id_of(letter, batch, progress == nullptr ? std::string_view() : progress->fingerprint(), run);
     letter.batch = batch.number;
     letter.position = batch.position;
     letter.stage = stage;
@@ -177,13 +177,15 @@ class Rejecter {
   }
   /// Id of a letter: the same each time the item is rejected, and different for different data (G7). If neither
   /// payload nor fingerprint tells the data of two runs apart, the id depends on the run, because two letters for one
-  /// item are better than one letter for two items.
-  [[nodiscard]] std::string id_of(const DeadLetter& letter, std::string_view fingerprint, std::uint64_t seq,
+  /// item are better than one letter for two items. So it does if the source acknowledges: it gives each item to one
+  /// run only, and equal messages of two runs are two items.
+  [[nodiscard]] std::string id_of(const DeadLetter& letter, const Batch& batch, std::string_view fingerprint,
                                   std::string_view run) const {
     KeyHash hash;
-    hash.add(environment_.name).add(fingerprint).add(letter.partition_id).add(seq);
+    hash.add(environment_.name).add(fingerprint).add(letter.partition_id).add(letter.seq);
     if (letter.payload) hash.add(*letter.payload);
-    if (!letter.payload && fingerprint.empty()) hash.add(run);
+    const auto acknowledges = [](const ChunkRef& chunk) { return chunk->acknowledge != nullptr; };
+    if ((!letter.payload && fingerprint.empty()) || std::ranges::any_of(batch.chunks, acknowledges)) hash.add(run);
     return hash.key().text();
   }
   [[nodiscard]] static std::string own_message(const Error& error) {

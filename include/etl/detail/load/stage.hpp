@@ -90,7 +90,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   void abandon_parked() noexcept override {
     for (Work* work = gate_.shut(); work != nullptr;) {
       Work* next = work->next;
-      finish_abandoned(*work, Told::No);
+      finish_abandoned(*work, Tell::AtTheEnd);
       give_back(work);
       work = next;
     }
@@ -129,8 +129,16 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   [[nodiscard]] LostTeller& lost_items() noexcept { return lost_; }
   void on_time(TimePoint now) noexcept override { loading_.save_if_due(now); }
 
-  /// Adds the times of the stages to the report. Call it after the batcher has finished.
-  void report(RunReport& report) const { report_times(slots_, report); }
+  /// Tells `on_batch` of the batches that it has not heard of yet, and adds the times of the stages to the report. Call
+  /// it after the batcher has finished.
+  void report(RunReport& report) noexcept {
+    for (const SettledBatch& batch : untold_)
+      if (auto error = call_on_batch(batch)) {
+        if (report.outcome != Outcome::Inconsistent) report.outcome = Outcome::Failed;
+        report.add_error({.error = std::move(*error), .pipeline = report.pipeline, .stage = Stage::Manage});
+      }
+    report_times(slots_, report);
+  }
   /// Adds the names of the stages with a user callable at work, and the operations that are being retried.
   void status(RunStatus& status) const {
     report_busy(slots_, status);
@@ -342,9 +350,9 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     return true;
   }
 
-  /// Whether `on_batch` is told of a batch. It is not where the batch is abandoned on a thread that asked for the end
-  /// of the run, and may hold the locks that `on_batch` needs.
-  enum class Told : bool { No, Yes };
+  /// When `on_batch` is told of a batch. At the end of the run, if the batch is abandoned on the thread that asked for
+  /// that end: it may hold the locks that `on_batch` needs, or be within `on_batch`.
+  enum class Tell : bool { AtTheEnd, Now };
 
   void finish(Slot& slot, Work& work, bool ready) noexcept {
     if (ready && work.batch->skipped) return settle(work);
@@ -357,12 +365,12 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     slot.at = end;
     settle(work, end - work.began);
   }
-  void finish_abandoned(Work& work, Told told = Told::Yes) noexcept {
+  void finish_abandoned(Work& work, Tell when = Tell::Now) noexcept {
     work.lose();
     if (options_->errors.dead_letters || progress_ != nullptr) work.lose_rejections();
-    settle(work, {}, told);
+    settle(work, {}, when);
   }
-  void settle(Work& work, std::chrono::nanoseconds cost = {}, Told told = Told::Yes) noexcept {
+  void settle(Work& work, std::chrono::nanoseconds cost = {}, Tell when = Tell::Now) noexcept {
     Batch* const batch = work.batch;
     lost_.tell(*batcher_, work);
     BatchLedger ledger = work.ledger();
@@ -374,7 +382,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
       if (!batch->skipped && ledger.items.abandoned == 0 && ledger.results.in_doubt == 0)
         loading_.settled(*batch, batcher_->now());
     }
-    if (told == Told::Yes) tell(*batch, ledger);
+    tell(*batch, ledger, when);
     batcher_->settle(batch, ledger, cost);
     work.clear();
   }
@@ -388,27 +396,37 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     tell(*batch, ledger);
     batcher_->settle(batch, ledger);
   }
-  /// Calls `Options::on_batch`. An exception fails the run, but the outcome of the batch does not change.
-  void tell(const Batch& batch, const BatchLedger& ledger) noexcept {
+  /// Tells `Options::on_batch`. An exception fails the run, but the outcome of the batch does not change.
+  void tell(const Batch& batch, const BatchLedger& ledger, Tell when = Tell::Now) noexcept {
     if (!options_->on_batch) [[likely]]
       return;
+    SettledBatch settled{.pipeline = name_,
+                         .batch = batch.number,
+                         .partition = batch.partition,
+                         .first_seq = batch.first_seq,
+                         .items = ledger.items,
+                         .results = ledger.results,
+                         .latency = batcher_->now() - batch.sealed};
+    settled.items.extracted = batch.size();
+    auto error = when == Tell::Now ? call_on_batch(settled) : guarded([&]() -> std::optional<Error> {
+      const std::lock_guard lock(spare_mutex_);
+      untold_.push_back(settled);
+      return std::nullopt;
+    });
+    if (error) batcher_->fail(place(batch, Stage::Manage, std::move(*error)));
+  }
+  [[nodiscard]] std::optional<Error> call_on_batch(const SettledBatch& settled) noexcept {
     auto error = guarded([&]() -> std::optional<Error> {
-      SettledBatch settled{.pipeline = name_,
-                           .batch = batch.number,
-                           .partition = batch.partition,
-                           .first_seq = batch.first_seq,
-                           .items = ledger.items,
-                           .results = ledger.results,
-                           .latency = batcher_->now() - batch.sealed};
-      settled.items.extracted = batch.size();
       const std::lock_guard lock(telling_);
       options_->on_batch(settled);
       return std::nullopt;
     });
-    if (!error) return;
-    Error told = fatal("on_batch has failed");
-    told.cause = std::make_shared<const Error>(std::move(*error));
-    batcher_->fail(place(batch, Stage::Manage, std::move(told)));
+    if (!error) return std::nullopt;
+    return guarded([&]() -> std::optional<Error> {
+      Error told = fatal("on_batch has failed");
+      told.cause = std::make_shared<const Error>(std::move(*error));
+      return told;
+    });
   }
   bool fail(const Batch& batch, Stage stage, Error error) noexcept {
     batcher_->fail(place(batch, stage, std::move(error)));
@@ -468,7 +486,8 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   std::mutex telling_;  // one call of `on_batch` at a time
   std::mutex spare_mutex_;
   std::vector<std::unique_ptr<Work>> spare_;
-  std::optional<Error> unweighed_;  // the exception of `bytes`; guarded by `spare_mutex_`
+  std::vector<SettledBatch> untold_;  // those of which `on_batch` hears at the end; guarded by `spare_mutex_`
+  std::optional<Error> unweighed_;    // the exception of `bytes`; guarded by `spare_mutex_`
   std::atomic<bool> weighing_failed_ = false;
 };
 
