@@ -321,13 +321,15 @@ mutant(114, "G7", "progress", "ids of letters do not say of which data",
 mutant(115, "G7", "dead_letters", "ids of letters do not say of which partition", ".add(⟦letter.partition_id⟧)",
        "std::string()")
 mutant(116, "G7", "dead_letters", "ids of letters do not say of which item",
-       ".add(letter.partition_id).add(⟦seq⟧);", "std::uint64_t{0}")
+       ".add(letter.partition_id).add(⟦letter.seq⟧);", "std::uint64_t{0}")
 mutant(117, "G7", "dead_letters", "ids of letters do not say of which pipeline", "hash.add(⟦environment_.name⟧)",
        "std::string()")
 mutant(118, "G7", "progress", "ids of letters do not say of which payload",
        "if (letter.payload) ⟦hash.add(*letter.payload);⟧", NOTHING)
 mutant(119, "G7", "progress", "where nothing tells the data of two runs apart their letters have the same ids",
-       "if (⟦!letter.payload && fingerprint.empty()⟧) hash.add(run);", "false")
+       "if (⟦(!letter.payload && fingerprint.empty())⟧ || std::ranges::any_of(", "false")
+mutant(316, "G7", "dead_letters", "equal messages of an acknowledging source share a letter",
+       "|| ⟦std::ranges::any_of(batch.chunks, acknowledges)⟧) hash.add(run);", "false")
 
 place("include/etl/detail/load/work.hpp")
 mutant(123, "G2", "attempts", "the first result that was not loaded counts as committed",
@@ -386,7 +388,7 @@ mutant(141, "G16", "waiting", "a run whose last save fails is Completed",
        "if (report_.outcome != Outcome::Inconsistent) ⟦report_.outcome = Outcome::Failed;⟧",
        NOTHING)
 mutant(142, "G8", "failures", "a run whose post_process fails is Completed",
-       "if (report_.ok()) ⟦report_.outcome = Outcome::Failed;⟧", NOTHING)
+       "if (decides) ⟦report_.outcome = Outcome::Failed;⟧", NOTHING)
 mutant(143, "G14", "delivery progress", "a mark after the last item is forgotten",
        "⟦progress_->ended(partition, *lane.position, lane.position_seq);⟧", NOTHING)
 mutant(144, "G13", "acknowledgement", "the last chunk of a source that was stopped counts as complete",
@@ -479,8 +481,12 @@ mutant(309, "G7", "saving", "a small source may have as many rejects as a large 
 mutant(180, "G7", "outcomes", "exactly the ratio that is allowed stops the run",
        "if (⟦static_cast<double>(rejects) <= *policy.max_reject_ratio * base⟧)",
        "static_cast<double>(rejects) < *policy.max_reject_ratio * base")
+
+place("include/etl/impl/report.ipp")
 mutant(181, "G4", "outcomes", "the error that decided comes last",
-       "errors.insert(⟦decides ? errors.begin() : errors.end()⟧, std::move(record));", "errors.end()")
+       "const auto place = ⟦decides⟧ ? errors.begin()", "false")
+mutant(315, "G1", "outcomes", "an error of the run comes after its rejected items",
+       "⟦record.rejected⟧ ? errors.end()", "true")
 
 # --- delivery ---------------------------------------------------------------------------------------------------------
 place("include/etl/impl/seq_ranges.ipp")

@@ -102,7 +102,7 @@ class Worker {
     heart_.emplace(std::move(*beats), options_.lease);
     auto reclaimed = SteadyClock::now() - options_.lease;
     while (!next_.empty() || !stop_.drain().stop_requested()) {
-      if (SteadyClock::now() - reclaimed > options_.lease / 2) {
+      if (next_.empty() && SteadyClock::now() - reclaimed > options_.lease / 2) {
         reclaimed = SteadyClock::now();
         if (auto taken = reclaim(); !taken) return ended(std::move(taken.error()));
       }
@@ -241,8 +241,9 @@ class Worker {
 
   Result<void> land(const Claimed& unit) {
     unit_at_work_ = true;
-    StopSource source;
-    heart_->keep(unit.lease, source);
+    const bool kept = next_run_.has_value();
+    StopSource source = kept ? *std::exchange(next_run_, std::nullopt) : StopSource();
+    if (!kept) heart_->keep(unit.lease, source);
     const auto job = job_of(unit.lease.job);
     if (!job) return failure(job.error());
     const Work work{.job = **job, .input = inputs_[unit.lease.job].at(unit.place.input), .unit = unit};
@@ -314,6 +315,8 @@ class Worker {
       auto both = jobs_.finish_and_claim({&lease, 1}, claim_);
       if (both) {
         next_ = std::move(both->claimed);
+        // At once, because what follows the end of a unit, such as `on_unit`, may take longer than a lease.
+        if (!next_.empty()) heart_->keep(next_.front().lease, next_run_.emplace());
         return std::move(both->lost);
       }
       answer_lost_ = true;
@@ -393,8 +396,9 @@ class Worker {
   std::map<Id, std::uint32_t> passing_;
   SteadyClock::time_point no_reclaim_before_ = SteadyClock::now();
   bool unit_at_work_ = false;
-  std::vector<Claimed> next_;  // claimed, and not begun
-  bool answer_lost_ = false;   // of `finish_and_claim`: units may be this worker's that it does not know of
+  std::vector<Claimed> next_;           // claimed, and not begun
+  std::optional<StopSource> next_run_;  // stops the run of the first of `next_`, whose lease is kept already
+  bool answer_lost_ = false;            // of `finish_and_claim`: units may be this worker's that it does not know of
   static constexpr milliseconds first_pause{10}, hinted_pause{160};
   static constexpr milliseconds least_crowd{5}, most_crowd{160};
   milliseconds idle_ = first_pause;  // between looks for work; doubles up to WorkerOptions::poll

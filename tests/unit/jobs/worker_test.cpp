@@ -250,6 +250,23 @@ TEMPLATE_TEST_CASE("a unit that fails again and again is quarantined with its er
   CHECK(lacks(bad[0].error, {"unit 1 of job 'v1'", "no parser for this"}).empty());
 }
 
+TEMPLATE_TEST_CASE("the lease of the next unit is kept while on_unit takes long (G20)", "[jobs]", OnSqlite,
+                   OnPostgres) {
+  using Store = typename TestType::Store;
+  Ingestion<TestType> in(long_text(), 1);  // one attempt for each unit
+  auto options = in.options();
+  options.lease = std::chrono::seconds(1);
+  std::size_t units = 0;
+  options.on_unit = [&](const jobs::UnitEvent&) {
+    if (++units == 1) std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  };
+  const auto report =
+      jobs::work(*in.store, *in.data, [&](const jobs::Work& one) { return Lines<Store>{one}; }, options);
+  CHECK(report.done == units);
+  CHECK(report.lost + report.quarantined == 0);
+  CHECK(in.state() == "completed");
+}
+
 TEMPLATE_TEST_CASE("a unit that never gets beyond an error that may pass is quarantined at last, and says why (G20)",
                    "[jobs]", OnSqlite, OnPostgres) {
   using Store = typename TestType::Store;
