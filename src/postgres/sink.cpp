@@ -217,14 +217,18 @@ Error of_column(Error error, std::string_view column) {
   return error;
 }
 
-/// Casts the values of one row, a column after another. Returns the error of the first value that its cast refuses, or
-/// nothing if there is none: then the error of the row had another cause.
+/// Casts the values of one row, a column after another, and stores each in a table of only that column, because some
+/// limits, such as the length of bit(3), hold for the column and not for the cast. Returns the error of the first value
+/// that is refused, or nothing if there is none: then the error of the row had another cause.
 Result<std::optional<Error>> refused_by_cast(Connection& connection, const Target& target, std::span<const char> row,
                                              const RowNames& names, std::size_t at) {
   for (const auto& [column, type] : target.casts) {
     Target one = target;
     one.casts.clear();
-    one.merge = fmt::format("UPDATE {0} SET {1}={1}::{2}::text", target.stage, quoted(std::string_view(column)), type);
+    const std::string name = quoted(std::string_view(column)), alone = target.stage + "_value";
+    one.make_stage += fmt::format(";CREATE TEMP TABLE {} AS SELECT {} FROM {} WITH NO DATA",
+                                  alone.substr(alone.find('.') + 1), name, target.table);
+    one.merge = fmt::format("INSERT INTO {} SELECT {}::{} FROM {}", alone, name, type, target.stage);
     if (Result<void> marked = set_savepoint(connection, target); !marked) return failure(std::move(marked.error()));
     Result<void> cast;
     {
@@ -342,6 +346,7 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
                            OnConflict on_conflict) {
   const std::string name = quoted_table(table);
   Target target;
+  target.table = name;
   target.doing = "insert into " + name;
   if ((on_conflict == OnConflict::Update || on_conflict == OnConflict::Replace) &&
       std::ranges::none_of(columns, &ColumnInfo::is_key))

@@ -15,6 +15,7 @@ using Section = ProteinName::Section;
 constexpr std::array<std::pair<std::string_view, Kind>, 3> kinds{
     {{"RecName:", Kind::Recommended}, {"AltName:", Kind::Alternative}, {"SubName:", Kind::Submitted}}};
 
+constexpr std::array<std::string_view, 7> name_keys{"Full", "Short", "EC", "Allergen", "Biotech", "CD_antigen", "INN"};
 constexpr std::array<std::string_view, 4> gene_keys{"Name", "Synonyms", "OrderedLocusNames", "ORFNames"};
 
 bool ends_with_word(std::string_view s, std::string_view lower) {
@@ -90,6 +91,8 @@ void Parser::name_field(std::string_view field, const Block& lines) {
     return;
   }
   const std::string_view key = field.substr(0, equals);
+  if (std::ranges::find(name_keys, key) == name_keys.end())
+    return keep(fmt::format("'{}' is none of {}", key.substr(0, 40), fmt::join(name_keys, ", ")), lines);
   const Text value = evident(without_last(field.substr(equals + 1), ';'));
   if (!in_name_) start_name(Kind::Recommended);
   if (key == "Short") {

@@ -26,6 +26,7 @@ namespace detail {
 /// What is done with a table: its SQL, made once.
 struct Target {
   std::string doing;  ///< "insert into T", for errors
+  std::string table;  ///< its quoted name
   std::string name;   ///< without its schema, as COPY's errors have it
   std::string copy;   ///< into the table, or into the stage
   std::string stage;  ///< temporary table that the rows go through; empty: none

@@ -303,3 +303,22 @@ def widened_json(c):
     summary, _ = c.load("a.json", "--create", "--widen")
     c.equal("all rows are loaded", (20_001, 0), (summary["rows"]["loaded"], summary["rows"]["rejected"]))
     c.equal("the last one", [("A1", None, 5)], c.rows("SELECT id, text, late FROM t WHERE late IS NOT NULL"))
+
+
+@case
+def generated_columns(c):
+    """A file with a column that the table computes is refused, and the message names the column and the remedy."""
+    (c.folder / "a.csv").write_text("id,twice,name\n1,2,a\n")
+    (c.folder / "a.ndjson").write_text('{"id":1,"twice":2,"name":"a"}\n')
+    (c.folder / "places.csv").write_text("1,a\n")
+    (c.folder / "m.json").write_text(json.dumps({"files": [{"pattern": "*", "columns": [{"source": "id"}, {"source": "name"}]}]}))
+    for into in c.both():
+        make = "CREATE TABLE t (id int, twice int GENERATED ALWAYS AS (id * 2) STORED NOT NULL, name text)"
+        c.psql(into, make) if into else c.sql(make)
+        for file in ("a.csv", "a.ndjson"):
+            _, error = c.load(file, into=into, wanted=1)
+            c.has(error, f"{file}: the table t computes the column 'twice' itself (GENERATED ALWAYS AS): give a mapping whose")
+            c.lacks(error, "has no column")
+        c.load("a.csv", "--mapping", "m.json", into=into)
+        c.load("places.csv", "--header-rows", "0", into=into)
+        c.equal("rows", "1|2|a\n1|2|a", c.select("SELECT id, twice, name FROM t", into))

@@ -1,4 +1,7 @@
 """Types of PostgreSQL that texts are cast to: one value that a type refuses or would change costs one row."""
+import os
+import subprocess
+
 from csv_case import case
 
 
@@ -32,6 +35,20 @@ def refused_casts(c):
         c.has(error, "no_such_table")
 
 
+def fill_columns(c, url, table):
+    """Loads into a column of each type: of each, the values that the type holds, and those that it would change."""
+    for type, (kept, changed) in table.items():
+        c.psql(url, f"CREATE TABLE t (id int, v {type})")
+        rows = [*kept, *changed]
+        (c.folder / "a.csv").write_text("id,v\n" + "".join('{},"{}"\n'.format(i, v.replace('"', '""')) for i, v in enumerate(rows)))
+        summary, error = c.load("a.csv", into=url, wanted=3)
+        c.equal(f"{type}: loaded", "|".join(str(i) for i in range(len(kept))), c.psql(url, "SELECT string_agg(id::text, '|' ORDER BY id) FROM t"))
+        c.equal(f"{type}: rejected", len(changed), summary["rows"]["rejected"])
+        c.has(error, "a.csv:", "column 'v': the table would ", "with --type v=text")
+        c.load("a.csv", "--restart", "--type", "v=text", into=url)
+        c.psql(url, "DROP TABLE t")
+
+
 @case
 def rounded_texts(c):
     """Times, intervals, arrays and money keep the digits that they are given, or the row is rejected."""
@@ -53,7 +70,7 @@ def rounded_texts(c):
         "tsrange": (['[2024-01-01 10:00:00.5,2024-01-02)'], ['[2024-01-01 10:00:00.1234567,2024-01-02)']),
         "timestamp(2)[]": (['{"2024-01-01 10:00:00.12","2024-01-01 10:00:00.5"}'], ['{"2024-01-01 10:00:00.125"}']),
         "numeric(5,2)[]": (["{1.5,2.25}", "{}", "{NULL,1.500}"], ["{1.5,2.255}"]),
-        "money": (["$1.50", "1,234.5"], ["1.555"]),
+        "money": (["$1.50", "1,234.5", "($5)", "12,34,567.00", "-1"], ["1.555", "1,5", "12,34"]),
         '"char"': (["a"], ["abc"]),
         "jsonb": (['{"a":1,"b":{"a":2},"c":[{"a":"{"},{"a":3}]}', '"a"', "[]", '{"a\\"":1,"a":2}'],
                   ['{"a":1,"a":2}', '[{"x":{"a":1,"b":2,"\\u0061":3}}]']),
@@ -61,15 +78,80 @@ def rounded_texts(c):
     }
     with c.server() as (url, _):
         c.psql(url, "CREATE TYPE part AS (a int, b numeric(5,2), c text)")
-        for type, (kept, changed) in table.items():
-            c.psql(url, f"CREATE TABLE t (id int, v {type})")
-            rows = [*kept, *changed]
-            (c.folder / "a.csv").write_text("id,v\n" + "".join('{},"{}"\n'.format(i, v.replace('"', '""')) for i, v in enumerate(rows)))
-            summary, error = c.load("a.csv", into=url, wanted=3)
-            c.equal(f"{type}: loaded", len(kept), int(c.psql(url, "SELECT count(*) FROM t")))
-            c.equal(f"{type}: rejected", len(changed), summary["rows"]["rejected"])
-            c.has(error, "a.csv:", "column 'v': the table would ", "with --type v=text")
-            c.load("a.csv", "--restart", "--type", "v=text", into=url)
+        fill_columns(c, url, table)
+
+
+@case
+def misread_texts(c):
+    """A text that a type would take for another value without an error costs its row: signs, zones, second 60, hour 24, blanks."""
+    with c.server() as (url, _):
+        fill_columns(c, url, {
+            "money[]": (['{$1.50,"1,234.50",NULL}', "{}"], ["{1.555}", '{"1,5"}']),
+            "oid": (["0", "4294967295"], ["-1"]),
+            "xid": (["0", "4294967295"], ["-1", "010", "abc", "1.5", "4294967296"]),
+            "xid8": (["18446744073709551615"], ["-1", "18446744073709551616"]),
+            "oid[]": (["{1,2}", "{NULL}", "{}"], ["{1,-1}"]),
+            "oidvector": (["1 2"], ["1 -2"]),
+            "tid": (["(0,1)"], ["(-1,1)"]),
+            "time ": (["23:59:59", "24:00:00", "08:00 PM", "T103000", "103000"],
+                      ["23:59:60", "235960", "10:30:00+05", "10:30 CET", "10:30Z", "2024-01-01 10:30", "now"]),
+            "timetz": (["10:30+05", "10:30-05:30"], ["23:59:60+00", "2024-01-01 10:30+02"]),
+            "time[]": (["{10:30,11:30:15.5}"], ['{"10:30+02"}', "{23:59:60}"]),
+            "timestamp[]": (['{"2024-01-01 10:00:00","2024-01-02T23:59:59"}', "{-infinity}", '{"Jan 5 2024 10:30 PM"}'],
+                            ['{"2024-01-01 24:00:00"}', '{"2024-01-01 23:59:60"}', '{"2024-01-01 10:00+02"}', "{2024-01-01T10:00Z}", "{today}"]),
+            "timestamptz[]": (['{"2024-01-01 10:00:00+02"}', "{2024-01-01T10:00Z}"], ['{"2024-01-01 24:00:00+00"}', '{"2024-01-01 23:59:60Z"}']),
+            "tsrange ": (["[2024-01-01 10:00,2024-01-02)"], ["[2024-01-01 10:00,2024-01-02 24:00)", "[2024-01-01 10:00+02,)"]),
+            "tstzrange": (["[2024-01-01 10:00+02,2024-01-02 00:00-05)"], ["[2024-01-01 10:00+02,2024-01-02 24:00-05)"]),
+            "date[]": (["{2024-01-01,infinity}"], ["{2024-01-01 10:00}", "{tomorrow}"]),
+            "daterange": (["[2024-01-01,2024-01-03)"], ["[2024-01-01 10:00,2024-01-03)"]),
+            "varchar(3)[]": (['{abc,"żó ",NULL,""}', "{{a,b},{c,d}}", "[0:1]={a,b}", "{a , b }", '{"a\\"b"}'],
+                             ['{"abc "}', '{{a,b},{c,"żół  "}}', '{"    "}', "{abc\\ }"]),
+        })
+
+
+@case
+def amounts_of_other_languages(c):
+    """A server of another language reads amounts of money differently: none becomes another amount without an error."""
+    amounts = {"de_DE": (["1,5", "1.234,56", "7", "1.234"], ["1.5", "1.50", "1,555"]), "ja_JP": (["2", "1,000", "7.0"], ["1.5", "2,5"])}
+    places = c.folder / "locales"
+    places.mkdir()
+    for name in amounts:
+        made = subprocess.run(["localedef", "-i", name, "-f", "UTF-8", places / f"{name}.UTF-8"], check=False, capture_output=True)
+        if made.returncode > 1:  # 1 is a warning
+            return  # the sources of locales are not installed
+    for path in (c.folder, *places.rglob("*"), places):  # the server runs as another user
+        path.chmod(0o755)
+    os.environ["LOCPATH"] = str(places)
+    try:
+        server = c.server()
+        url, _ = server.__enter__()
+    finally:
+        del os.environ["LOCPATH"]
+    try:
+        for name, (kept, changed) in amounts.items():
+            c.psql(url, f"DROP TABLE IF EXISTS t; CREATE TABLE t (id int, v money); ALTER ROLE postgres SET lc_monetary = '{name}.UTF-8'")
+            (c.folder / "a.csv").write_text("id,v\n" + "".join(f'{i},"{v}"\n' for i, v in enumerate([*kept, *changed])))
+            summary, error = c.load("a.csv", "--restart", into=url, wanted=3)
+            c.equal(f"{name}: loaded", "|".join(str(i) for i in range(len(kept))), c.psql(url, "SELECT string_agg(id::text, '|' ORDER BY id) FROM t"))
+            c.equal(f"{name}: rejected", len(changed), summary["rows"]["rejected"])
+            c.has(error, "column 'v': the table would take another amount for '1.5'", "with --type v=text")
+    finally:
+        server.__exit__(None, None, None)
+
+
+@case
+def limits_of_columns(c):
+    """A value that its column refuses, though a cast to its type would take it, is an error that names the column."""
+    bad = {"bit(3)": ("101", "1011"), "bit varying(3)": ("101", "1011"), "bit(3)[]": ("{101}", "{1011}"),
+           "numeric(3,1)[]": ("{1.5}", "{1234}"), "varchar(3)[]": ("{abc}", "{abcd}")}
+    with c.server() as (url, _):
+        for type, (good, value) in bad.items():
+            c.psql(url, f"CREATE TABLE t (id int PRIMARY KEY, other inet, v {type})")
+            (c.folder / "a.csv").write_text("id,other,v\n" + "".join(f'{i},10.0.0.1,"{value if i == 7 else good}"\n' for i in range(1, 21)))
+            for how in ([], ["--restart", "--on-conflict", "update"]):
+                summary, error = c.load("a.csv", *how, into=url, wanted=3)
+                c.equal(f"{type} {how}", (19, 1), (summary["rows"]["loaded"], summary["rows"]["rejected"]))
+                c.has(error, "a.csv:8: ", f"(column 'v': '{value}')")
             c.psql(url, "DROP TABLE t")
 
 

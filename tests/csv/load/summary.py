@@ -23,16 +23,16 @@ def said(c):
         (c.folder / f"{name}.csv").write_text(text)
     c.load("first.csv", "--create")
     error, rejected, summary, debug = "b.csv: the table t has no column 'more'", "rejected a.csv:3: ", "2 files in ", "a.csv: begins"
-    batch = "a.csv:2: batch 0 of 2 rows"
+    batch, stages = "a.csv:2: batch 0 of 2 rows", "on all threads: read "
 
     def holds(what, seen, *options, **environment):
         code, out, said = c.run(*c.arguments("a.csv", "b.csv", "--restart", *options), environment=environment)
-        c.equal(what, (1, seen), (code, [text for text in (error, rejected, summary, debug, batch) if text in out + said]))
+        c.equal(what, (1, seen), (code, [text for text in (error, rejected, summary, debug, batch, stages) if text in out + said]))
 
     holds("error", [error], "--log", "error")
     holds("warn", [error, rejected], "--log", "WARN")
     holds("info", [error, rejected, summary])
-    holds("debug", [error, rejected, summary, debug, batch], ETLPIPE_LOG="debug")
+    holds("debug", [error, rejected, summary, debug, batch, stages], ETLPIPE_LOG="debug")
     holds("quiet", [error, rejected], "--quiet", ETLPIPE_LOG="debug")
     holds("quieter", [error], "--quiet", "--log", "error")
 

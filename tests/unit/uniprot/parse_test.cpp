@@ -470,6 +470,12 @@ TEST_CASE("parse: what does not follow the format is kept as text, and the entry
   CHECK(kept("GN   abc;\n").size() == 1);
   CHECK(kept("DE   RecName: Full=A;\nDE            B\nDE            and C;\n") ==
         Strings{"DE 4: expected Full=, Short= or EC= and a name: DE            B\nDE            and C;"});
+  CHECK(kept("DE   RecName: Full=A;\nDE   AltName: Nonsense\nDE            Short=b;\n") ==
+        Strings{"DE 4: 'Nonsense Short' is none of Full, Short, EC, Allergen, Biotech, CD_antigen, INN: "
+                "DE   AltName: Nonsense\nDE            Short=b;"});
+  CHECK(kept("DE   RecName: Full=A;\nDE   AltName: Allergen=B;\nDE   AltName: Biotech=C;\nDE   AltName: CD_antigen=D;\n"
+             "DE   AltName: INN=E;\n")
+            .empty());
   CHECK(kept("FT                   /note=\"lost\"\n").size() == 1);
   CHECK(kept("FT   CHAIN\n") ==
         Strings{"FT 3: expected a location, as in 12, 3..30, <1..?20 or P12345-2:3..30: FT   CHAIN"});

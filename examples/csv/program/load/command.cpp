@@ -139,7 +139,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
   command
       ->add_option("--log", *level,
                    "error: failures; warn: also rejected rows and retries; info: also progress and the summary; "
-                   "debug: also each file and batch [info, or $ETLPIPE_LOG]")
+                   "debug: also each file and batch, and times of stages [info, or $ETLPIPE_LOG]")
       ->envname("ETLPIPE_LOG")
       ->transform(choice(levels));
   const auto quiet = std::make_shared<bool>(false);

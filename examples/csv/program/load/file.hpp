@@ -18,6 +18,7 @@
 
 #include "input.hpp"
 #include "load.hpp"
+#include "misread.hpp"
 #include "plan.hpp"
 #include "progress.hpp"
 
@@ -126,6 +127,13 @@ struct FileLoad {
     const std::string what =
         column.digits == Digits::Interval
             ? fmt::format("not keep all of '{}'; give the column a type that does, or allow the change", value)
+        : !misread(column, row[i]).empty()
+            ? fmt::format("{} '{}'; give the column the type text, or allow the change", misread(column, row[i]), value)
+        : column.digits == Digits::Amounts
+            ? fmt::format(
+                  "take another amount for '{}', because its server has the decimal point '{}' and keeps {} "
+                  "decimals; write amounts as the server does, or allow the change",
+                  value, column.point, *column.decimals)
         : column.decimals ? fmt::format("round '{}' to {} decimals; give the column more decimals, or allow rounding",
                                         value, *column.decimals)
         : column.drops_members
@@ -140,6 +148,11 @@ struct FileLoad {
     return etl::rejected(fmt::format("{}: column '{}': the table would {} with --type {}={}{}", input->place(row),
                                      column.name, what, column.name, etl::csv::to_string(column.kind),
                                      input->offset(row)));
+  }
+  /// What the type of the column would do with the value that it takes for another one.
+  static std::string_view misread(const TargetColumn& column, const etl::csv::Value& value) {
+    const auto* const text = std::get_if<std::string>(&value);
+    return text == nullptr ? std::string_view() : misreading(column.form, *text);
   }
   /// With the row's place, and the value of a column that the server names.
   void explain(etl::Error& error, const etl::csv::Record& row) const {

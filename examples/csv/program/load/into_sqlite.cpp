@@ -119,9 +119,9 @@ etl::Result<std::optional<TargetColumns>> IntoSqlite::columns(const std::string&
     database = sqlite::Database::open(path, {.create = false, .wal = false});
   if (!database) return etl::failure(std::move(database.error()));
   auto query = database->prepare(
-      "SELECT c.name, c.type, c.\"notnull\", c.pk, c.dflt_value IS NULL, coalesce(t.strict, 0) FROM "
-      "pragma_table_info(?) c "
-      "LEFT JOIN pragma_table_list t ON t.schema='main' AND t.name=? COLLATE NOCASE");
+      "SELECT c.name, c.type, c.\"notnull\", c.pk, c.dflt_value IS NULL, coalesce(t.strict, 0), c.hidden IN (2, 3) "
+      "FROM pragma_table_xinfo(?) c LEFT JOIN pragma_table_list t ON t.schema='main' AND t.name=? COLLATE NOCASE "
+      "WHERE c.hidden <> 1 ORDER BY c.hidden IN (2, 3), c.cid");
   if (!query) return etl::failure(std::move(query.error()));
   query->bind(0, std::string_view(table));
   query->bind(1, std::string_view(table));
@@ -131,17 +131,19 @@ etl::Result<std::optional<TargetColumns>> IntoSqlite::columns(const std::string&
     if (!more) return etl::failure(more.error());
     if (!*more) break;
     const std::string type(query->text(1));
+    const bool generated = query->integer(6) != 0;
     const bool verbatim = query->integer(5) != 0 && type == "ANY";
     const sqlite::Type stored = verbatim ? sqlite::Type::Any : stored_as(type);
     found.push_back({.name = std::string(query->text(0)),
                      .kind = verbatim ? Kind::Text : kind_of(type),
                      .nullable = query->integer(2) == 0 && query->integer(3) == 0,
                      .key = query->integer(3) > 0,
-                     .required = query->integer(2) != 0 && query->integer(4) != 0 &&
+                     .required = !generated && query->integer(2) != 0 && query->integer(4) != 0 &&
                                  !(query->integer(3) > 0 && stored == sqlite::Type::Integer),
                      .type = type,
                      .also = {},
-                     .verbatim = verbatim});
+                     .verbatim = verbatim,
+                     .generated = generated});
     std::ranges::copy_if(etl::csv::all_kinds, std::back_inserter(found.back().also),
                          [&](Kind kind) { return keeps(stored, kind); });
   }

@@ -355,7 +355,7 @@ int load(const Load& options, const etl::StopToken& stop) {
   if (options.json)
     fmt::print("{}\n", summary.json());
   else if (options.log.says(LogLevel::Info) && summary.begun)
-    fmt::print("{}\n", summary.text());
+    fmt::print("{}\n", summary.text(options.log.says(LogLevel::Debug)));
   if (!options.log.says(LogLevel::Info) || options.json || !summary.begun) {
     for (const std::string& line : summary.left_out()) options.log(LogLevel::Warn, "{}", line);
     if (!summary.emptied.empty()) options.log(LogLevel::Warn, "{}", summary.empty_table());

@@ -16,6 +16,7 @@
 #include "csv.hpp"
 #include "format.hpp"
 #include "json.hpp"
+#include "misread.hpp"
 #include "readings.hpp"
 
 namespace program {
@@ -26,7 +27,8 @@ namespace fs = std::filesystem;
 
 std::string names(const TargetColumns& columns) {
   std::string all;
-  for (const TargetColumn& column : columns) all += (all.empty() ? "" : ", ") + csv::detail::shown(column.name);
+  for (const TargetColumn& column : columns)
+    if (!column.generated) all += (all.empty() ? "" : ", ") + csv::detail::shown(column.name);
   return all;
 }
 
@@ -183,12 +185,18 @@ bool changes_interval(std::string_view written, int decimals, Field field) {
   return false;
 }
 
+bool misreads_amounts(const std::string& text, const TargetColumn& column) {
+  const auto misread = [&](std::string_view amount) { return misreads_amount(amount, column.point, *column.decimals); };
+  return column.type.ends_with("[]") ? std::ranges::any_of(elements_of(text), misread) : misread(text);
+}
+
 /// Whether a column would round the value to its decimals.
 bool rounds(const csv::Value& value, const TargetColumn& column) {
   const int decimals = *column.decimals;
   if (const auto* const text = std::get_if<std::string>(&value)) switch (column.digits) {
       case Digits::Number: return decimals_of(*text) > decimals;
       case Digits::Numbers: return decimals_of_all(*text) > decimals;
+      case Digits::Amounts: return misreads_amounts(*text, column);
       case Digits::Seconds: return decimals_of_seconds(*text) > decimals;
       case Digits::Interval: return changes_interval(*text, decimals, column.field);
     }
@@ -197,6 +205,15 @@ bool rounds(const csv::Value& value, const TargetColumn& column) {
   if (const auto* const time = std::get_if<csv::LocalTime>(&value)) return time->time_since_epoch().count() % unit != 0;
   if (const auto* const time = std::get_if<csv::UtcTime>(&value)) return time->time_since_epoch().count() % unit != 0;
   return false;
+}
+
+/// Whether varchar(n) would cut blanks off. The server refuses a longer text, unless it only has to cut off blanks.
+bool cuts_blanks(std::string_view text, std::size_t characters) {
+  if (!text.ends_with(' ')) return false;
+  const auto size = static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  const std::size_t blanks = text.size() - (text.find_last_not_of(' ') + 1);
+  return size > characters && size - blanks <= characters;
 }
 
 /// The name of a member that occurs twice in an object of the text, which need not be JSON, or nothing.
@@ -235,11 +252,12 @@ bool widens(csv::Kind from, csv::Kind to) {
 etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped, const TargetColumns& table,
                                          bool by_place, const Load& options, const std::string& file,
                                          std::vector<std::size_t>& widened) {
-  if (by_place && mapped.size() > table.size())
+  const auto filled = static_cast<std::size_t>(std::ranges::count(table, false, &TargetColumn::generated));
+  if (by_place && mapped.size() > filled)
     return etl::failure(etl::fatal(fmt::format("{}: the first row has {} cells, and the table {} has {} columns: {}",
-                                               file, mapped.size(), options.table, table.size(), names(table))));
+                                               file, mapped.size(), options.table, filled, names(table))));
   TargetColumns columns;
-  std::string unknown, other;
+  std::string unknown, other, generated;
   bool blanks = false;  // blanks prevent a column of the file from matching a column of the table
   for (std::size_t i = 0; i < mapped.size(); ++i) {
     csv::MappedColumn& column = mapped[i];
@@ -252,6 +270,10 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
       continue;
     }
     column.target = at->name;
+    if (at->generated) {
+      generated += fmt::format("{}'{}'", generated.empty() ? "" : ", ", csv::detail::shown(at->name));
+      continue;
+    }
     const auto said = options.types.find(column.target);
     const bool by_option = said != options.types.end();
     if (by_option) {
@@ -272,6 +294,7 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
     if (by_option) {  // a user who gives the type accepts that it rounds
       columns.back().decimals.reset();
       columns.back().drops_members = false;
+      columns.back().form = Form::Any;
       columns.back().bytes.reset();
       columns.back().characters.reset();
     }
@@ -282,7 +305,7 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
     if ((column.required || std::ranges::find(options.keys, column.name) != options.keys.end()) &&
         std::ranges::find(columns, column.name, &TargetColumn::name) == columns.end())
       missing += fmt::format("{}'{}'", missing.empty() ? "" : ", ", column.name);
-  if (unknown.empty() && other.empty() && missing.empty()) return columns;
+  if (unknown.empty() && other.empty() && missing.empty() && generated.empty()) return columns;
   std::string what;
   if (!unknown.empty())
     what = fmt::format(
@@ -293,6 +316,11 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
   if (!missing.empty())
     what += fmt::format("{}the file has no column {}, which the table requires (NOT NULL without a default)",
                         what.empty() ? "" : "; ", missing);
+  if (!generated.empty())
+    what += fmt::format(
+        "{}the table {} computes the column {} itself (GENERATED ALWAYS AS): give a mapping whose "
+        "\"columns\" do not list it",
+        what.empty() ? "" : "; ", options.table, generated);
   if (!other.empty()) what += (what.empty() ? "" : "; ") + other;
   return etl::failure(etl::fatal(fmt::format("{}: {}", file, what)));
 }
@@ -374,13 +402,12 @@ bool changes(const TargetColumn& column, const csv::Value& value) {
   const auto* const text = std::get_if<std::string>(&value);
   if (text == nullptr) return false;
   if (column.drops_members) return member_twice(*text).has_value();
-  // The server refuses a longer text, unless it only has to cut off blanks.
-  if (column.characters && text->ends_with(' ')) {
-    const auto size = static_cast<std::size_t>(
-        std::ranges::count_if(*text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-    const std::size_t blanks = text->size() - (text->find_last_not_of(' ') + 1);
-    return size > *column.characters && size - blanks <= *column.characters;
-  }
+  if (!misreading(column.form, *text).empty()) return true;
+  if (column.characters)
+    return column.type.ends_with("[]")
+               ? std::ranges::any_of(elements_of(*text),
+                                     [&](const std::string& one) { return cuts_blanks(one, *column.characters); })
+               : cuts_blanks(*text, *column.characters);
   return column.bytes && text->size() > *column.bytes;
 }
 

@@ -81,9 +81,10 @@ void widen(etl::csv::Value& value);
 
 /// Whether values of the column need `changes`.
 [[nodiscard]] inline bool may_change(const TargetColumn& column) noexcept {
-  return column.decimals || column.bytes || column.characters || column.drops_members;
+  return column.decimals || column.bytes || column.characters || column.drops_members || column.form != Form::Any;
 }
-/// Whether the column would round the value, cut it off, or drop a part of it, without an error.
+/// Whether the column would round the value, cut it off, drop a part of it, or take it for another one, without an
+/// error.
 [[nodiscard]] bool changes(const TargetColumn& column, const etl::csv::Value& value);
 
 /// The error of a value that does not fit its column, with the option that may help.

@@ -165,7 +165,7 @@ int Summary::exit_code() const noexcept {
   return rows().rejected > 0 ? 3 : 0;
 }
 
-std::string Summary::text() const {
+std::string Summary::text(bool with_stages) const {
   const etl::ItemLedger all = rows();
   std::string out =
       fmt::format("{} {} in {:.2f} s", grouped(files.size()), files.size() == 1 ? "file" : "files", seconds(elapsed));
@@ -185,10 +185,11 @@ std::string Summary::text() const {
   out += fmt::format("; {} rows/s; {} bytes read", grouped(static_cast<std::uint64_t>(rate(all, elapsed))),
                      grouped(bytes()));
   const Stages time = stages(files);
-  out += fmt::format("\nglob {:.2f} s; on all threads: read {:.2f} s, decode {:.2f} s, load {:.2f} s", seconds(glob),
-                     seconds(time.extract), seconds(time.transform), seconds(time.load));
-  if (check.count() > 0) out += fmt::format("; checks {:.2f} s", seconds(check));
-  if (merge.count() > 0) out += fmt::format("; merge {:.2f} s", seconds(merge));
+  if (with_stages)
+    out += fmt::format("\nglob {:.2f} s; on all threads: read {:.2f} s, decode {:.2f} s, load {:.2f} s", seconds(glob),
+                       seconds(time.extract), seconds(time.transform), seconds(time.load));
+  if (with_stages && check.count() > 0) out += fmt::format("; checks {:.2f} s", seconds(check));
+  if (with_stages && merge.count() > 0) out += fmt::format("; merge {:.2f} s", seconds(merge));
   if (const std::uint64_t before = rejected_before(); before > 0)
     out += fmt::format("\n{} rejected by earlier loads: --rejects FILE lists them{}", grouped(before),
                        count(FileState::Already) > 0 ? "; after their cause is corrected, --restart loads them (with "

@@ -77,7 +77,8 @@ struct Summary {
   /// The same codes as etl-uniprot: 0 all loaded, 1 failed, 2 nothing was begun, 3 some rows rejected, 4 stopped, 5
   /// stopped and not drained.
   [[nodiscard]] int exit_code() const noexcept;
-  [[nodiscard]] std::string text() const;
+  /// `with_stages`: with the times of the stages.
+  [[nodiscard]] std::string text(bool with_stages) const;
   [[nodiscard]] std::string json() const;
 };
 
