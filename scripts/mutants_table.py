@@ -483,9 +483,9 @@ mutant(180, "G7", "outcomes", "exactly the ratio that is allowed stops the run",
        "static_cast<double>(rejects) < *policy.max_reject_ratio * base")
 
 place("include/etl/impl/report.ipp")
-mutant(181, "G4", "outcomes", "the error that decided comes last",
+mutant(181, "G4", "report", "the error that decided comes last",
        "const auto place = ⟦decides⟧ ? errors.begin()", "false")
-mutant(315, "G1", "outcomes", "an error of the run comes after its rejected items",
+mutant(315, "G1", "report", "an error of the run comes after its rejected items",
        "⟦record.rejected⟧ ? errors.end()", "true")
 
 # --- delivery ---------------------------------------------------------------------------------------------------------

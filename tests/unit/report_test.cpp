@@ -156,6 +156,22 @@ TEST_CASE("report: JSON is UTF-8, whatever the bytes of a text") {
   }
 }
 
+TEST_CASE("report: the error that decided comes first, then other errors of the run, then rejected items (G1)") {
+  etl::RunReport report;
+  for (int i = 0; i < 20; ++i) {
+    etl::ErrorRecord reject{.error = etl::rejected("item")};
+    reject.rejected = true;
+    report.add_error(std::move(reject));
+  }
+  report.add_error({.error = etl::fatal("noted")});
+  report.add_error({.error = etl::fatal("decided")}, true);
+  CHECK(report.error_count == 22);
+  REQUIRE(report.errors.size() == etl::RunReport::max_errors);
+  CHECK(report.errors[0].error.context == "decided");
+  CHECK(report.errors[1].error.context == "noted");
+  CHECK(report.errors[2].rejected);
+}
+
 TEST_CASE("report: text begins with the outcome, then what was loaded and what not, then what to do") {
   etl::RunReport r = sample();
   r.refused_pushes = 1;
