@@ -149,6 +149,12 @@ int show(const DeadLetter& letter) {
       letter.position ? plain(letter.position->text()) : "-");
   fmt::print("stage      {}\nattempts   {}\ntime       {}\n", to_string(letter.stage), letter.attempts,
              time_text(letter.time));
+  if (letter.replays > 0) fmt::print("replays    {}\n", letter.replays);
+  if (letter.results > 0) {
+    std::uint64_t loaded = 0;
+    for (const etl::SeqRange range : letter.loaded.ranges()) loaded += range.end - range.first;
+    fmt::print("loaded     {} of its {} results; a replay loads the others\n", loaded, letter.results);
+  }
   for (const std::string& error : letter.errors)
     fmt::print("{}{}\n", &error == letter.errors.data() ? "error      " : "caused by  ", plain(error));
   if (letter.payload)

@@ -18,7 +18,9 @@
 namespace etl::inline v0::io::detail {
 namespace {
 
-constexpr std::uint64_t format = 2;  // since 2, a letter may have the id of its partition
+// Since 2, a letter may have the id of its partition; since 3, it may say which results are loaded, and how many
+// replays have rejected its item again.
+constexpr std::uint64_t format = 3;
 
 constexpr unsigned byte_of(char c) { return static_cast<unsigned char>(c); }
 
@@ -129,6 +131,25 @@ class Parser {
     expect(']');
     return all;
   }
+  /// Pairs of numbers in ascending order: the first of a range, and the one after its last.
+  SeqRanges ranges() {
+    SeqRanges all;
+    expect('[');
+    if (failed() || take(']')) return all;
+    std::uint64_t last = 0;
+    do {
+      SeqRange range;
+      range.first = number();
+      expect(',');
+      range.end = failed() ? 0 : number();
+      if (!failed() && (range.end <= range.first || (!all.empty() && range.first <= last)))
+        fail("expected ranges in ascending order");
+      last = range.end;
+      all.add(range);
+    } while (!failed() && take(','));
+    expect(']');
+    return all;
+  }
   [[nodiscard]] bool at_end() {
     spaces();
     return at_ == text_.size();
@@ -191,9 +212,9 @@ class Parser {
 };
 
 /// The members of a line. Each has its own bit.
-constexpr std::array<std::string_view, 15> members{
-    "v",    "id",    "pipeline", "run",     "partition",      "seq",         "stage", "attempts", "errors",
-    "time", "batch", "position", "payload", "payload_base64", "partition_id"};
+constexpr std::array<std::string_view, 18> members{
+    "v",    "id",    "pipeline", "run",     "partition",      "seq",          "stage",   "attempts", "errors",
+    "time", "batch", "position", "payload", "payload_base64", "partition_id", "results", "loaded",   "replays"};
 constexpr unsigned needed = (1U << 10U) - 1;  // all members before "batch"
 
 template <class T>
@@ -227,7 +248,10 @@ void read_member(Parser& in, std::size_t which, DeadLetter& letter) {
       if (!in.take_null()) letter.payload = in.string();
       break;
     case 13: letter.payload = known(in, from_base64(in.string()), "base64"); break;
-    default: letter.partition_id = in.string();
+    case 14: letter.partition_id = in.string(); break;
+    case 15: letter.results = in.number(); break;
+    case 16: letter.loaded = in.ranges(); break;
+    default: letter.replays = static_cast<std::uint32_t>(in.number(most));
   }
 }
 
@@ -252,6 +276,13 @@ std::string to_line(const DeadLetter& letter) {
     out += ",\"partition_id\":";
     add_string(out, letter.partition_id);
   }
+  if (letter.results > 0 || !letter.loaded.empty()) {
+    out += fmt::format(",\"results\":{},\"loaded\":[", letter.results);
+    for (const SeqRange& range : letter.loaded.ranges())
+      out += fmt::format("{}{},{}", &range == letter.loaded.ranges().data() ? "" : ",", range.first, range.end);
+    out += ']';
+  }
+  if (letter.replays > 0) out += fmt::format(",\"replays\":{}", letter.replays);
   if (letter.position) {
     out += ",\"position\":";
     add_string(out, letter.position->text());

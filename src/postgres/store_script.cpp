@@ -113,14 +113,15 @@ void Script::letter(const DeadLetter& l) {
     payload += '\'';
   }
   const auto day = floor<days>(l.time);
-  add("INSERT INTO {} VALUES({},{},{},{},{},{},{},'{}',{},ARRAY[{}]::text[],'{}',{},{}) ON CONFLICT(id) DO UPDATE SET "
-      "(pipeline,run,partition,seq,batch,position,stage,attempts,errors,time,payload,partition_id)=(excluded.pipeline,"
-      "excluded.run,"
-      "excluded.partition,excluded.seq,excluded.batch,excluded.position,excluded.stage,excluded.attempts,excluded."
-      "errors,excluded.time,excluded.payload,excluded.partition_id)",
+  add("INSERT INTO {} VALUES({},{},{},{},{},{},{},'{}',{},ARRAY[{}]::text[],'{}',{},{},{},{},{}) ON CONFLICT(id) DO "
+      "UPDATE SET (pipeline,run,partition,seq,batch,position,stage,attempts,errors,time,payload,partition_id,results,"
+      "loaded,replays)=(excluded.pipeline,excluded.run,excluded.partition,excluded.seq,excluded.batch,"
+      "excluded.position,excluded.stage,excluded.attempts,excluded.errors,excluded.time,excluded.payload,"
+      "excluded.partition_id,excluded.results,excluded.loaded,excluded.replays)",
       names_->letters, literal(l.id), literal(l.pipeline), literal(l.run), l.partition, integer(l.seq),
       integer(l.batch), place(l.position), to_string(l.stage), l.attempts, errors,
-      time_text(sys_days(day), floor<microseconds>(l.time - day)), payload, literal(l.partition_id));
+      time_text(sys_days(day), floor<microseconds>(l.time - day)), payload, literal(l.partition_id), integer(l.results),
+      settled_text(l.loaded), l.replays);
 }
 
 void Script::purge(std::span<const std::string> ids) {

@@ -8,6 +8,7 @@
 #include <new>
 #include <optional>
 #include <random>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -105,9 +106,11 @@ class Session final : public StoreSession<Tx> {
   Session& operator=(const Session&) = delete;
   ~Session() override { close(); }
 
+  void stop_waiting_on(const std::stop_token& stop) override { stop_ = stop; }
+
   Result<void> begin() override {
     close();
-    Result<Lease> lease = state_->pool.lease();
+    Result<Lease> lease = state_->pool.lease(stop_);
     if (!lease) return failure(std::move(lease.error()));
     if (Result<void> ended = state_->left.end(**lease); !ended) return ended;
     const std::int64_t number = any_number();
@@ -155,7 +158,7 @@ class Session final : public StoreSession<Tx> {
   void rollback() noexcept override { close(); }
 
   Result<bool> is_settled(const std::string& pipeline, const SettledRange& range) override {
-    Result<Lease> lease = state_->pool.lease();
+    Result<Lease> lease = state_->pool.lease(stop_);
     if (!lease) return failure(std::move(lease.error()));
     if (in_doubt_)
       if (Result<void> ended = end_transaction(**lease, *in_doubt_); !ended) return failure(std::move(ended.error()));
@@ -225,6 +228,7 @@ class Session final : public StoreSession<Tx> {
   }
 
   std::shared_ptr<StoreState> state_;
+  std::stop_token stop_;
   std::unique_ptr<Open> open_;
   Tx tx_;
   std::optional<std::int64_t> in_doubt_;  // number of the last transaction, if its outcome is unknown

@@ -17,8 +17,9 @@
 namespace etl::inline v0::postgres::detail {
 namespace {
 
-// Since 2, letters have their batch; since 3, partitions have an id; since 4, partitions have ends.
-constexpr std::int64_t format = 4;
+// Since 2, letters have their batch; since 3, partitions have an id; since 4, partitions have ends; since 5, letters
+// say which results are loaded.
+constexpr std::int64_t format = 5;
 
 /// Settled ranges are stored in the partition's row beside the watermark. The lock of this row makes writers take
 /// turns.
@@ -35,11 +36,34 @@ CREATE TABLE IF NOT EXISTS {2}(
 CREATE TABLE IF NOT EXISTS {3}(
   id text PRIMARY KEY, pipeline text NOT NULL, run text NOT NULL, partition bigint NOT NULL, seq bigint NOT NULL,
   batch bigint NOT NULL, position text, stage text NOT NULL, attempts bigint NOT NULL, errors text[] NOT NULL,
-  time timestamptz NOT NULL, payload bytea, partition_id text NOT NULL);
+  time timestamptz NOT NULL, payload bytea, partition_id text NOT NULL, results bigint NOT NULL DEFAULT 0,
+  loaded bigint[] NOT NULL DEFAULT '{{}}', replays bigint NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS etl_dead_letters_place ON {3}(pipeline, partition, seq);
-INSERT INTO {0} SELECT 4 WHERE NOT EXISTS (SELECT 1 FROM {0});
+INSERT INTO {0} SELECT 5 WHERE NOT EXISTS (SELECT 1 FROM {0});
 )",
                      names.store, names.checkpoints, names.partitions, names.letters);
+}
+
+/// Makes tables of format 4 to tables of format 5. Programs that know format 4 only can still finish their runs.
+std::string from_4_to_5(const Names& names) {
+  return fmt::format(R"(
+ALTER TABLE {1} ADD COLUMN IF NOT EXISTS results bigint NOT NULL DEFAULT 0,
+  ADD COLUMN IF NOT EXISTS loaded bigint[] NOT NULL DEFAULT '{{}}',
+  ADD COLUMN IF NOT EXISTS replays bigint NOT NULL DEFAULT 0;
+UPDATE {0} SET format=5 WHERE format=4;
+)",
+                     names.store, names.letters);
+}
+
+/// Runs statements about the store's tables in a transaction, while no other process does the same.
+Result<void> change_tables(Connection& connection, std::string_view sql, std::string_view doing) {
+  Result<Transaction> transaction = connection.begin();
+  if (!transaction) return failure(std::move(transaction.error()));
+  const std::string all = fmt::format("SELECT pg_advisory_xact_lock(hashtext('etl_store'));{}", sql);
+  if (auto made = run(connection, all, doing); !made) return failure(std::move(made.error()));
+  Result<void> committed = transaction->commit();
+  if (committed) return {};
+  return failure(repeatable(std::move(committed.error())));
 }
 
 }  // namespace
@@ -75,20 +99,23 @@ Result<void> check_format(Connection& connection, const Names& names) {
       connection.query("SELECT to_regclass($1) IS NOT NULL, to_regnamespace($2) IS NOT NULL", names.store, names.in);
   if (!there) return failure(there.error());
   if (there->text(0, 0) != "t") {
-    Result<Transaction> transaction = connection.begin();
-    if (!transaction) return failure(std::move(transaction.error()));
-    // IF NOT EXISTS alone does not help against another process that makes the same tables at the same time.
-    std::string sql = "SELECT pg_advisory_xact_lock(hashtext('etl_store'));";
-    // Only if needed, because it takes an additional right.
-    if (there->text(0, 1) != "t") sql += "CREATE SCHEMA IF NOT EXISTS " + names.in + ";";
-    sql += schema_sql(names);
-    if (auto made = run(connection, sql, doing); !made) return failure(std::move(made.error()));
-    if (Result<void> committed = transaction->commit(); !committed)
-      return failure(repeatable(std::move(committed.error())));
+    // IF NOT EXISTS alone does not help against another process that makes the same tables at the same time. The schema
+    // is made only if needed, because that takes an additional right.
+    const std::string schema = there->text(0, 1) != "t" ? "CREATE SCHEMA IF NOT EXISTS " + names.in + ";" : "";
+    if (auto made = change_tables(connection, schema + schema_sql(names), doing); !made) return made;
   }
-  const auto found = connection.query("SELECT format FROM " + names.store);
-  if (!found) return failure(found.error());
-  const std::int64_t has = found->size() == 0 ? 0 : found->integer(0, 0);
+  const auto format_of = [&]() -> Result<std::int64_t> {
+    const auto found = connection.query("SELECT format FROM " + names.store);
+    if (!found) return failure(found.error());
+    return found->size() == 0 ? 0 : found->integer(0, 0);
+  };
+  Result<std::int64_t> found = format_of();
+  if (found && *found == 4) {
+    if (auto made = change_tables(connection, from_4_to_5(names), "renew the store's tables"); !made) return made;
+    found = format_of();
+  }
+  if (!found) return failure(std::move(found.error()));
+  const std::int64_t has = *found;
   if (has == format) return {};
   return failure(
       fatal(fmt::format("{}: the tables {}.etl_* have format {}, and this program knows format {}: use the "
@@ -194,6 +221,9 @@ DeadLetter letter_of(const Rows& rows, int row) {
     }
   }
   letter.partition_id = text_of(rows, row, 12);
+  letter.results = number(rows, row, 13);
+  letter.loaded = ranges_of(rows.text(row, 14));
+  letter.replays = small_number(rows, row, 15);
   return letter;
 }
 

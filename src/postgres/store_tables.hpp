@@ -56,7 +56,7 @@ inline constexpr std::string_view letter_columns =
     "id, pipeline, run, partition, seq, batch, position, stage, attempts, "
     "CASE WHEN cardinality(errors) > 0 THEN array_to_string(errors, E'\\n', '') || E'\\n' END, "
     "CASE WHEN isfinite(time) THEN (extract(epoch FROM time) * 1000000)::bigint ELSE 0 END, encode(payload, 'hex'), "
-    "partition_id";
+    "partition_id, results, loaded, replays";
 [[nodiscard]] DeadLetter letter_of(const Rows& rows, int row);
 
 [[nodiscard]] Result<std::optional<Checkpoint>> checkpoint_of(Connection& connection, const Names& names,

@@ -3,6 +3,7 @@
 #include "store_letters.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <span>
@@ -10,10 +11,34 @@
 #include <string_view>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "store_tables.hpp"
 
 namespace etl::inline v0::sqlite::detail {
 namespace {
+
+/// Ranges as "0-2 5-6": the first and the last number of each, without commas.
+std::string text_of(const SeqRanges& ranges) {
+  std::string text;
+  for (const SeqRange range : ranges.ranges())
+    text += fmt::format("{}{}-{}", text.empty() ? "" : " ", range.first, range.end - 1);
+  return text;
+}
+SeqRanges ranges_of(std::string_view text) {
+  SeqRanges ranges;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at < end) {
+    SeqRange range;
+    at = std::from_chars(at, end, range.first).ptr;
+    if (at < end) at = std::from_chars(at + 1, end, range.end).ptr;  // after '-'
+    ++range.end;
+    ranges.add(range);
+    if (at < end) ++at;  // a space
+  }
+  return ranges;
+}
 
 /// The errors, one on each line, so that users can read them in the table.
 std::string joined(const std::vector<std::string>& errors) {
@@ -72,6 +97,10 @@ Result<void> write_letter(Statement& statement, const DeadLetter& letter) {
   else
     statement.bind(11, nullptr);
   statement.bind(12, std::string_view(letter.partition_id));
+  statement.bind(13, integer(letter.results));
+  const std::string loaded = text_of(letter.loaded);
+  statement.bind(14, std::string_view(loaded));
+  statement.bind(15, std::int64_t{letter.replays});
   return run(statement);
 }
 
@@ -97,6 +126,9 @@ DeadLetter letter_of(const Statement& row) {
     letter.payload.emplace(reinterpret_cast<const char*>(payload.data()), payload.size());
   }
   letter.partition_id = row.text(12);
+  letter.results = number(row, 13);
+  letter.loaded = ranges_of(row.text(14));
+  letter.replays = small_number(row, 15);
   return letter;
 }
 

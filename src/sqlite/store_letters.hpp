@@ -11,11 +11,13 @@ namespace etl::inline v0::sqlite::detail {
 
 inline constexpr std::string_view letter_sql =
     "INSERT OR REPLACE INTO etl_dead_letters(id, pipeline, run, partition, seq, batch, position, stage, attempts, "
-    "errors, time, payload, partition_id) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    "errors, time, payload, partition_id, results, loaded, replays) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+    "?, "
+    "?)";
 inline constexpr std::string_view purge_letter = "DELETE FROM etl_dead_letters WHERE id=?";
 inline constexpr std::string_view letters_sql =
     "SELECT id, pipeline, run, partition, seq, batch, position, stage, attempts, errors, time, payload, "
-    "partition_id FROM etl_dead_letters ";
+    "partition_id, results, loaded, replays FROM etl_dead_letters ";
 
 /// Writes a letter with a statement of `letter_sql`.
 [[nodiscard]] Result<void> write_letter(Statement& statement, const DeadLetter& letter);

@@ -11,8 +11,9 @@
 namespace etl::inline v0::sqlite::detail {
 namespace {
 
-// Since 2, letters have their batch; since 3, partitions have an id; since 4, partitions have ends.
-constexpr std::int64_t format = 4;
+// Since 2, letters have their batch; since 3, partitions have an id; since 4, partitions have ends; since 5, letters
+// say which results are loaded.
+constexpr std::int64_t format = 5;
 
 constexpr std::string_view schema = R"(
 CREATE TABLE IF NOT EXISTS etl_store(format INTEGER NOT NULL);
@@ -29,9 +30,18 @@ CREATE TABLE IF NOT EXISTS etl_settled(
 CREATE TABLE IF NOT EXISTS etl_dead_letters(
   id TEXT PRIMARY KEY, pipeline TEXT NOT NULL, run TEXT NOT NULL, partition INTEGER NOT NULL, seq INTEGER NOT NULL,
   batch INTEGER NOT NULL, position TEXT, stage TEXT NOT NULL, attempts INTEGER NOT NULL, errors TEXT,
-  time INTEGER NOT NULL, payload BLOB, partition_id TEXT NOT NULL);
+  time INTEGER NOT NULL, payload BLOB, partition_id TEXT NOT NULL, results INTEGER NOT NULL DEFAULT 0,
+  loaded TEXT NOT NULL DEFAULT '', replays INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS etl_dead_letters_place ON etl_dead_letters(pipeline, partition, seq);
-INSERT INTO etl_store SELECT 4 WHERE NOT EXISTS (SELECT 1 FROM etl_store);
+INSERT INTO etl_store SELECT 5 WHERE NOT EXISTS (SELECT 1 FROM etl_store);
+)";
+
+/// Makes tables of format 4 to tables of format 5. Programs that know format 4 only can still finish their runs.
+constexpr std::string_view from_4_to_5 = R"(
+ALTER TABLE etl_dead_letters ADD COLUMN results INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE etl_dead_letters ADD COLUMN loaded TEXT NOT NULL DEFAULT '';
+ALTER TABLE etl_dead_letters ADD COLUMN replays INTEGER NOT NULL DEFAULT 0;
+UPDATE etl_store SET format=5;
 )";
 
 /// Calls `each` for the rows of a query about one pipeline, or about one of its partitions.
@@ -67,21 +77,29 @@ Result<void> check_format(Database& database, bool read_only) {
     return query->integer(0);
   };
   auto found = there();
-  if (found && !*found) {
-    if (read_only)
-      return failure(
-          fatal(fmt::format("{}: this database is not a store: it has no table etl_store; name the database that a run "
-                            "used as its store",
-                            database.name())));
+  if (found && !*found && read_only)
+    return failure(
+        fatal(fmt::format("{}: this database is not a store: it has no table etl_store; name the database that a run "
+                          "used as its store",
+                          database.name())));
+  if (found && found->value_or(4) == 4 && !read_only) {
     auto transaction = database.begin();
     if (!transaction) return failure(std::move(transaction.error()));
-    if (auto made = database.execute(schema); !made) return made;
     found = there();  // another process may have made the tables already, perhaps in a newer version
+    if (found && found->value_or(4) == 4) {
+      if (auto made = database.execute(*found ? from_4_to_5 : schema); !made) return made;
+      found = there();
+    }
     if (found)
       if (auto committed = transaction->commit(); !committed) return committed;
   }
   if (!found) return failure(std::move(found.error()));
   if (*found == format) return {};
+  if (*found == 4)
+    return failure(fatal(fmt::format(
+        "{}: its tables etl_* have format 4, and this program knows format {}: the next run of the pipeline with this "
+        "version of etlpipe brings them to it",
+        database.name(), format)));
   return failure(
       fatal(fmt::format("{}: its tables etl_* have format {}, and this program knows format {}: use the "
                         "version of etlpipe that made them, or another database; or drop the tables etl_*, which "

@@ -403,7 +403,10 @@ TEST_CASE(STORE "G7 dead letters come back as they were written") {
                         .attempts = 4,
                         .errors = {"C:\\new\nline", "", "\\n", "caused by ü"},
                         .time = std::chrono::system_clock::time_point(1'700'000'000'123'456us),
-                        .payload = std::string("a\0\xff\n", 4)};
+                        .payload = std::string("a\0\xff\n", 4),
+                        .results = 1ULL << 35,
+                        .loaded = ranges({{0, 1}, {3, 1ULL << 34}, {(1ULL << 34) + 5, 1ULL << 35}}),
+                        .replays = 3};
   const DeadLetter bare{.id = "i2", .pipeline = "q"};
   DeadLetter empty{.id = "i3", .pipeline = "q", .seq = 1, .errors = {""}, .payload = ""};
   ok(f.store->write(std::vector{bare, empty, full}));

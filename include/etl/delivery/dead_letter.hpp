@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <etl/config.hpp>
+#include <etl/delivery/seq_ranges.hpp>
 #include <etl/error.hpp>
 #include <etl/position.hpp>
 
@@ -36,6 +37,11 @@ struct DeadLetter {
   std::optional<std::string> payload{};
   /// Identity of the partition (`PartitionProgress::id`); empty for a source without partitions.
   std::string partition_id{};
+  /// If `load` rejected only some results of the item: how many results `transform` had made of it. Otherwise 0.
+  std::uint64_t results = 0;
+  /// Numbers of those results that are loaded, from 0 within the item. A replay does not load them again.
+  SeqRanges loaded{};
+  std::uint32_t replays = 0;  ///< number of replays that have rejected the item again
   friend bool operator==(const DeadLetter&, const DeadLetter&) = default;
 };
 

@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -15,12 +17,16 @@
 #include <etl/delivery/checkpoint.hpp>
 #include <etl/delivery/dead_letter.hpp>
 #include <etl/delivery/transactional_store.hpp>
+#include <etl/detail/intake/slots.hpp>
+#include <etl/detail/load/work.hpp>
 #include <etl/detail/meta/traits.hpp>
 #include <etl/detail/run/environment.hpp>
 #include <etl/detail/run/execute.hpp>
+#include <etl/detail/run/typed_pipeline.hpp>
 #include <etl/emitter.hpp>
 #include <etl/error.hpp>
 #include <etl/options.hpp>
+#include <etl/out.hpp>
 #include <etl/pipeline.hpp>
 #include <etl/report.hpp>
 #include <etl/stop.hpp>
@@ -28,12 +34,12 @@
 namespace etl::inline v0 {
 namespace detail {
 
-/// Which letters of a replay have gone through, and what became of the others.
-class ReplayedLetters final : public CheckpointStore {
+/// What has become of the letters of a replay: its own progress, and the letters of items that it has rejected again.
+/// Thread-safe as a dead-letter store.
+class ReplayedLetters final : public CheckpointStore, public DeadLetterStore {
  public:
   explicit ReplayedLetters(const std::vector<DeadLetter>& letters);
   ~ReplayedLetters() override;
-  void rejected(std::uint64_t seq, const Error& error, Stage stage);
   /// Forgets what has gone through and updates what was rejected again.
   [[nodiscard]] Result<void> settle(DeadLetterStore& store);
 
@@ -41,6 +47,12 @@ class ReplayedLetters final : public CheckpointStore {
   [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& pipeline) override;
   [[nodiscard]] Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) override;
   [[nodiscard]] Result<void> reset(const std::string& pipeline) override;
+
+  // Its own letters.
+  [[nodiscard]] Result<void> write(std::span<const DeadLetter> letters) override;
+  [[nodiscard]] Result<void> list(const std::string& pipeline,
+                                  const std::function<bool(const DeadLetter&)>& each) override;
+  [[nodiscard]] Result<std::size_t> purge(std::span<const std::string> ids) override;
 
  private:
   struct Parts;
@@ -74,29 +86,55 @@ class ReplayStore final : public TransactionalStore<Tx> {
   [[nodiscard]] Result<void> reset(const std::string& pipeline) override { return store_.reset(pipeline); }
 
  private:
-  class Session final : public StoreSession<Tx> {
+  class Session final : public WrappedSession<Tx> {
    public:
     Session(std::unique_ptr<StoreSession<Tx>> real, const std::vector<DeadLetter>& letters)
-        : real_(std::move(real)), letters_(letters) {}
-    [[nodiscard]] Result<void> begin() override { return real_->begin(); }
-    [[nodiscard]] Tx& transaction() noexcept override { return real_->transaction(); }
-    [[nodiscard]] Result<void> savepoint() override { return real_->savepoint(); }
-    [[nodiscard]] Result<void> rollback_to_savepoint() override { return real_->rollback_to_savepoint(); }
+        : WrappedSession<Tx>(std::move(real)), letters_(letters) {}
     [[nodiscard]] Result<void> record(const Commit& commit) override {
-      return record_replayed(*real_, commit, letters_);
-    }
-    [[nodiscard]] Result<void> commit() override { return real_->commit(); }
-    void rollback() noexcept override { real_->rollback(); }
-    [[nodiscard]] Result<bool> is_settled(const std::string& pipeline, const SettledRange& range) override {
-      return real_->is_settled(pipeline, range);
+      return record_replayed(this->inner(), commit, letters_);
     }
 
    private:
-    std::unique_ptr<StoreSession<Tx>> real_;
     const std::vector<DeadLetter>& letters_;
   };
 
   TransactionalStore<Tx>& store_;
+  const std::vector<DeadLetter>& letters_;
+};
+
+/// A pipeline in its replay. Of an item of which some results are loaded, it loads only the others.
+template <class P, class Tx = NoTransaction>
+class ReplayedPipeline final : public TypedPipeline<P, Tx> {
+ public:
+  using T = typename TypedPipeline<P, Tx>::T;
+  ReplayedPipeline(P& pipeline, const std::vector<DeadLetter>& letters, TransactionalStore<Tx>* store = nullptr)
+      : TypedPipeline<P, Tx>(pipeline, store), letters_(letters) {}
+  [[nodiscard]] std::optional<Error> transformed(Work& work) override {
+    Out<T>& out = this->out_of(*work.results);
+    const std::vector<std::uint32_t> kept = work.drop_loaded(letters_);
+    if (kept.size() == out.count()) return std::nullopt;
+    if constexpr (std::is_nothrow_move_constructible_v<T> || overwritable<T>) {
+      const std::span<T> results = out.results();
+      for (std::size_t i = 0; i < kept.size(); ++i)
+        if (kept[i] != i) move_to(results[i], results[kept[i]]);
+      out.truncate(static_cast<std::uint32_t>(kept.size()));
+      return std::nullopt;
+    } else {
+      return fatal(
+          "some results of this item are loaded, and a replay cannot take them from between the others: give "
+          "the type of the results a move constructor that is noexcept");
+    }
+  }
+
+ private:
+  static void move_to(T& place, T& result) {
+    if constexpr (std::is_nothrow_move_constructible_v<T>) {
+      std::destroy_at(&place);
+      std::construct_at(&place, std::move(result));
+    } else {
+      place = std::move(result);
+    }
+  }
   const std::vector<DeadLetter>& letters_;
 };
 
@@ -162,9 +200,9 @@ struct ReplayTraits {
 /// error names the letter's id. The replay uses the letters of `Options::name`; without a name it is refused
 /// (`Errc::InvalidOptions`). With `delivery.dry_run` the items are transformed and reported, and nothing is loaded,
 /// deleted or written. All letters are held in memory. At least once: after a crash between a load and the end of the
-/// replay, letters of loaded items are still there. A letter stands for a whole item: if `transform` makes several
-/// results of an item and only some of them were rejected, the others are loaded already, and a replay loads all of
-/// them. Then the target must recognise rows that it has, for example by a primary key. If the pipeline loads with an
+/// replay, letters of loaded items are still there. A letter stands for a whole item. If `transform` makes several
+/// results of an item and only some of them were rejected, a replay loads these only; `transform` has to make the same
+/// number of results, in the same order, or else the item is rejected again. If the pipeline loads with an
 /// `IdempotencyKey`, each letter is loaded by itself, with the same key in each replay until it is rejected again.
 template <class P>
 [[nodiscard]] RunReport replay(P&& pipeline, DeadLetterStore& letters, const Options& options = {},
@@ -177,15 +215,12 @@ template <class P>
     const auto replayed = std::make_shared<detail::ReplayedLetters>(*found);
     Options own = detail::replay_options(options, found->size());
     own.delivery.checkpoints = replayed;
-    own.errors.on_reject = [&](const Rejection& r) {
-      replayed->rejected(r.seq, r.error, r.stage);
-      if (options.errors.on_reject) options.errors.on_reject(r);
-    };
+    own.errors.dead_letters = replayed;
     const auto source = [&](detail::Lane& lane) {
       Emitter<E> out(lane);
       return detail::extract_letters<E>(std::as_const(pipeline), *found, out);
     };
-    detail::TypedPipeline<Plain> calls(pipeline);
+    detail::ReplayedPipeline<Plain> calls(pipeline, *found);
     RunReport report = detail::run_pipeline(
         calls, own, detail::Environment(own), std::move(stop), nullptr,
         {.extract = source, .item_id = [&](std::uint64_t seq) { return detail::item_id((*found)[seq]); }});
@@ -212,7 +247,7 @@ template <class P, class Tx>
       Emitter<E> out(lane);
       return detail::extract_letters<E>(std::as_const(bound.pipeline), *found, out);
     };
-    detail::TypedPipeline<Plain, Tx> calls(bound.pipeline, &store);
+    detail::ReplayedPipeline<Plain, Tx> calls(bound.pipeline, *found, &store);
     RunReport report =
         detail::run_pipeline(calls, own, detail::Environment(own), std::move(stop), &store, {.extract = source});
     return detail::after_replay(std::move(report), own, options, *bound.store);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -61,6 +62,10 @@ class StoreConnection {
   StoreConnection& operator=(const StoreConnection&) = delete;
   virtual ~StoreConnection() = default;  ///< rolls an open transaction back
 
+  /// From now on, a wait for the database (for a connection, say) ends with an error of class Fatal when `stop` is
+  /// requested (G10). Called once, before `begin`. The
+  /// default does nothing, for a connection that never waits long.
+  virtual void stop_waiting_on(const std::stop_token& /*stop*/) {}
   /// Begins a transaction. If the connection was lost, connects again first.
   [[nodiscard]] virtual Result<void> begin() = 0;
   /// Sets a savepoint in the open transaction. It replaces an earlier one.
@@ -83,6 +88,30 @@ class StoreSession : public StoreConnection {
  public:
   /// The open transaction. Valid while it is open.
   [[nodiscard]] virtual Tx& transaction() noexcept = 0;
+};
+
+/// A session that passes all calls on to another. The base of sessions that add something to some of the calls.
+template <class Tx>
+class WrappedSession : public StoreSession<Tx> {
+ public:
+  void stop_waiting_on(const std::stop_token& stop) override { inner_->stop_waiting_on(stop); }
+  [[nodiscard]] Result<void> begin() override { return inner_->begin(); }
+  [[nodiscard]] Tx& transaction() noexcept override { return inner_->transaction(); }
+  [[nodiscard]] Result<void> savepoint() override { return inner_->savepoint(); }
+  [[nodiscard]] Result<void> rollback_to_savepoint() override { return inner_->rollback_to_savepoint(); }
+  [[nodiscard]] Result<void> record(const Commit& commit) override { return inner_->record(commit); }
+  [[nodiscard]] Result<void> commit() override { return inner_->commit(); }
+  void rollback() noexcept override { inner_->rollback(); }
+  [[nodiscard]] Result<bool> is_settled(const std::string& pipeline, const SettledRange& range) override {
+    return inner_->is_settled(pipeline, range);
+  }
+
+ protected:
+  explicit WrappedSession(std::unique_ptr<StoreSession<Tx>> inner) : inner_(std::move(inner)) {}
+  [[nodiscard]] StoreSession<Tx>& inner() noexcept { return *inner_; }
+
+ private:
+  std::unique_ptr<StoreSession<Tx>> inner_;
 };
 
 /// A store that a pipeline's `load` writes to, in transactions that the library begins and commits. `save` stores the

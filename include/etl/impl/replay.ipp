@@ -4,10 +4,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,18 +28,30 @@
 
 namespace etl::inline v0::detail {
 
-/// The letter of an item that was rejected again: it keeps the place of the old letter and gets the new stage and
-/// errors.
-[[nodiscard]] inline DeadLetter tried_again(DeadLetter old, Stage stage, std::vector<std::string> errors) {
-  old.stage = stage;
-  old.errors = std::move(errors);
+/// The letter of an item that was rejected again: it keeps the place of the old letter and gets what is new. `now` is
+/// the letter that the replay has made; it counts the results that the replay has tried, which are those that were not
+/// loaded before.
+[[nodiscard]] inline DeadLetter tried_again(DeadLetter old, const DeadLetter& now) {
+  old.stage = now.stage;
+  old.errors = now.errors;
   ++old.attempts;
+  ++old.replays;
+  if (old.results == 0) {
+    old.results = now.results;
+    old.loaded = now.loaded;
+  } else if (!now.loaded.empty()) {
+    const SeqRanges before = old.loaded;
+    std::uint64_t tried = 0;
+    for (std::uint64_t result = 0; result < old.results; ++result)
+      if (!before.contains(result) && now.loaded.contains(tried++)) old.loaded.add({result, result + 1});
+  }
   return old;
 }
 
 struct ReplayedLetters::Parts {
   const std::vector<DeadLetter>& letters;
-  std::map<std::uint64_t, DeadLetter> again{};
+  std::mutex mutex{};
+  std::map<std::uint64_t, DeadLetter> again{};  // protected by the mutex, as the workers of the replay add to it
   std::optional<PartitionProgress> progress{};
 };
 
@@ -44,22 +59,30 @@ ETLPIPE_COMPILED ReplayedLetters::ReplayedLetters(const std::vector<DeadLetter>&
     : parts_(new Parts{letters}) {}
 ETLPIPE_COMPILED ReplayedLetters::~ReplayedLetters() = default;
 
-ETLPIPE_COMPILED void ReplayedLetters::rejected(std::uint64_t seq, const Error& error, Stage stage) {
-  std::vector<std::string> errors;
-  for (const Error* e = &error; e != nullptr; e = e->cause.get())
-    errors.push_back(e->context.empty() ? e->code.message() : e->context);
-  parts_->again.insert_or_assign(seq, tried_again(parts_->letters[seq], stage, std::move(errors)));
+ETLPIPE_COMPILED Result<void> ReplayedLetters::write(std::span<const DeadLetter> letters) {
+  const std::lock_guard lock(parts_->mutex);
+  for (const DeadLetter& letter : letters)
+    parts_->again.insert_or_assign(letter.seq, tried_again(parts_->letters[letter.seq], letter));
+  return {};
+}
+ETLPIPE_COMPILED Result<void> ReplayedLetters::list(const std::string& /*pipeline*/,
+                                                    const std::function<bool(const DeadLetter&)>& /*each*/) {
+  return {};
+}
+ETLPIPE_COMPILED Result<std::size_t> ReplayedLetters::purge(std::span<const std::string> /*ids*/) {
+  return std::size_t{0};
 }
 
 ETLPIPE_COMPILED Result<void> ReplayedLetters::settle(DeadLetterStore& store) {
-  const auto& [letters, rejected_again, progress] = *parts_;
+  const auto& letters = parts_->letters;
+  const auto& progress = parts_->progress;
   if (!progress) return {};
   std::vector<DeadLetter> again;
   std::vector<std::string> done;
   for (std::uint64_t seq = 0; seq < letters.size(); ++seq) {
     if (seq >= progress->watermark && !progress->gaps.contains(seq)) continue;
-    const auto rejected = rejected_again.find(seq);
-    if (rejected != rejected_again.end())
+    const auto rejected = parts_->again.find(seq);
+    if (rejected != parts_->again.end())
       again.push_back(rejected->second);
     else
       done.push_back(letters[seq].id);
@@ -84,7 +107,7 @@ ETLPIPE_COMPILED Result<void> record_replayed(StoreConnection& connection, const
   std::vector<DeadLetter> again;
   std::set<std::uint64_t> rejected;
   for (const DeadLetter& letter : commit.dead_letters) {
-    again.push_back(tried_again(letters[letter.seq], letter.stage, letter.errors));
+    again.push_back(tried_again(letters[letter.seq], letter));
     rejected.insert(letter.seq);
   }
   std::vector<std::string> done;
@@ -114,7 +137,7 @@ ETLPIPE_COMPILED Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterSto
 }
 
 ETLPIPE_COMPILED std::string item_id(const DeadLetter& letter) {
-  return letter.id + ' ' + std::to_string(letter.attempts);
+  return letter.id + ' ' + std::to_string(letter.replays);
 }
 
 ETLPIPE_COMPILED Options replay_options(const Options& options, std::size_t letters) {
@@ -139,10 +162,11 @@ ETLPIPE_COMPILED RunReport replay_failed(RunReport report, const Options& option
   return report;
 }
 
-/// Calls `settle` and adds its errors to the report.
+/// Calls `settle` and adds its errors to the report, which then says where the letters are.
 template <class F>
 [[nodiscard]] RunReport with_settled(RunReport report, const Options& options, F&& settle) noexcept {
   auto error = guarded([&]() -> std::optional<Error> {
+    if (!report.rejects_at.empty()) report.rejects_at = "dead letters of '" + options.name + "'";
     Result<void> settled = settle();
     if (settled) return std::nullopt;
     return std::move(settled.error());

@@ -8,10 +8,13 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include <etl/config.hpp>
+#include <etl/delivery/dead_letter.hpp>
 #include <etl/detail/intake/batch.hpp>
 #include <etl/detail/load/work.hpp>
 #include <etl/error.hpp>
@@ -146,6 +149,49 @@ ETLPIPE_COMPILED void Work::reject_results(std::uint32_t from, std::vector<std::
       if (!std::exchange(told_before, true)) load_rejections.push_back({item, std::move(next_reject->second)});
     }
   });
+}
+
+ETLPIPE_COMPILED void Work::add_loaded(std::span<DeadLetter> letters) const {
+  if (counts_.empty() || fates_.empty()) return;  // the only result of a rejected item is rejected
+  std::vector<std::pair<std::uint32_t, DeadLetter*>> wanted;
+  for (std::size_t i = 0; i < letters.size(); ++i) wanted.emplace_back(load_rejections[i].item, &letters[i]);
+  std::ranges::sort(wanted, {}, &std::pair<std::uint32_t, DeadLetter*>::first);
+  auto letter_at = wanted.begin();
+  for_each_item([&](std::uint32_t item, std::uint32_t first, std::uint32_t end) {
+    if (letter_at == wanted.end() || letter_at->first != item) return;
+    DeadLetter& letter = *(letter_at++)->second;
+    for (std::uint32_t i = first; i < end; ++i)
+      if (fates_[i] == Fate::Committed) letter.loaded.add({i - first, i - first + 1});
+    if (!letter.loaded.empty()) letter.results = end - first;
+  });
+}
+
+ETLPIPE_COMPILED std::vector<std::uint32_t> Work::drop_loaded(std::span<const DeadLetter> letters) {
+  std::vector<std::uint32_t> kept;
+  std::vector<Count> counts;
+  std::vector<Rejected> rejected_items;
+  auto rejection = rejections.begin();
+  for_each_item([&](std::uint32_t item, std::uint32_t first, std::uint32_t end) {
+    const DeadLetter& letter = letters[batch->first_seq + at(item)];
+    const std::size_t before = kept.size();
+    if (rejection != rejections.end() && rejection->item == item) {
+      rejected_items.push_back(std::move(*rejection++));
+    } else if (first < end && letter.results > 0 && letter.results != end - first) {
+      rejected_items.push_back(
+          {item, rejected("transform makes " + std::to_string(end - first) + " results of this item, and made " +
+                          std::to_string(letter.results) +
+                          " when some of them were loaded, so nobody can tell which are loaded: let it make the same "
+                          "results in the same order; or load the rest by other means, and purge the dead letter")});
+    } else {
+      for (std::uint32_t i = first; i < end; ++i)
+        if (!letter.loaded.contains(i - first)) kept.push_back(i);
+    }
+    const auto results_left = static_cast<std::uint32_t>(kept.size() - before);
+    if (results_left != 1) counts.push_back({item, results_left});
+  });
+  rejections.swap(rejected_items);
+  counts_.swap(counts);
+  return kept;
 }
 
 ETLPIPE_COMPILED std::optional<std::uint32_t> Work::moved_to(std::uint32_t item) const noexcept {

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -291,4 +292,135 @@ TEST_CASE("replay: G7 a letter that was loaded is forgotten, also when one befor
   const auto left = seqs(*letters);
   CHECK(left.size() + loaded.size() == 4);
   for (const std::uint64_t n : loaded) CHECK(std::ranges::find(left, n) == left.end());
+}
+
+namespace {
+
+/// Makes three results of each item, and loads those that `bad` does not have. `width` is changed for a transform that
+/// makes another number of results.
+struct Triples {
+  std::set<std::string> bad{};
+  std::size_t width = 3;
+  using position = std::uint64_t;
+  std::string fingerprint() const { return "triples"; }
+  void extract(etl::Emitter<std::uint64_t>& out) const {
+    for (std::uint64_t i = 0; i < 4; ++i)
+      if (!out.push(i)) return;
+  }
+  std::string serialize(const std::uint64_t& n) const { return std::to_string(n); }
+  std::uint64_t deserialize(std::string_view payload) const { return std::stoull(std::string(payload)); }
+  void transform(const std::uint64_t& n, etl::Out<std::string>& out) const {
+    for (std::size_t i = 0; i < width; ++i) out.push(std::to_string(n) + "abcdef"[i]);
+  }
+  std::vector<std::string> load_good(std::span<const std::string> batch, etl::BatchContext& context) const {
+    std::vector<std::string> good;
+    for (std::size_t i = 0; i < batch.size(); ++i)
+      if (bad.contains(batch[i]))
+        context.reject(i, etl::rejected(batch[i]));
+      else
+        good.push_back(batch[i]);
+    return good;
+  }
+};
+struct PlainTriples : Triples {
+  std::vector<std::string>* rows = nullptr;
+  void load(std::span<const std::string> batch, etl::BatchContext& context) {
+    for (std::string& row : load_good(batch, context)) rows->push_back(std::move(row));
+  }
+};
+using TriplesStore = etl::testing::MemoryStore<std::string>;
+struct StoredTriples : Triples {
+  void load(std::span<const std::string> batch, etl::BatchContext& context,
+            etl::testing::MemoryTransaction<std::string>& tx) {
+    tx.write(load_good(batch, context));
+  }
+};
+
+/// What the run and the replays of a pipeline with these faults load, and the letters, through a store or without one.
+class Replays {
+ public:
+  explicit Replays(bool stored) : stored_(stored) {}
+  etl::RunReport run(std::set<std::string> bad) {
+    if (stored_) return etl::run(etl::with_store(StoredTriples{{std::move(bad)}}, store_), options(nullptr));
+    return etl::run(PlainTriples{{std::move(bad)}, &rows_}, options(letters_));
+  }
+  etl::RunReport replay(std::set<std::string> bad, std::size_t width = 3) {
+    if (stored_)
+      return etl::replay(etl::with_store(StoredTriples{{std::move(bad), width}}, store_), store_.dead_letters(),
+                         options(nullptr));
+    return etl::replay(PlainTriples{{std::move(bad), width}, &rows_}, *letters_, options(letters_));
+  }
+  [[nodiscard]] std::string rows() const {
+    std::vector<std::string> rows = stored_ ? store_.rows() : rows_;
+    std::ranges::sort(rows);
+    std::string text;
+    for (const std::string& row : rows) text += row + ' ';
+    return text;
+  }
+  [[nodiscard]] std::vector<etl::DeadLetter> letters() {
+    return stored_ ? store_.dead_letters().letters() : letters_->letters();
+  }
+
+ private:
+  bool stored_;
+  std::vector<std::string> rows_;
+  std::shared_ptr<MemoryDeadLetters> letters_ = std::make_shared<MemoryDeadLetters>();
+  TriplesStore store_;
+};
+
+}  // namespace
+
+TEST_CASE("G7 G15: a replay loads only those results of an item that are not loaded yet") {
+  for (const bool stored : {false, true}) {
+    Replays one(stored);
+    CHECK(one.run({"1b", "2a", "2b", "2c", "3a", "3c"}).items.rejected == 3);
+    CHECK(one.rows() == "0a 0b 0c 1a 1c 3b ");
+    REQUIRE(one.letters().size() == 3);
+    CHECK(one.letters()[0].results == 3);
+    CHECK(one.letters()[0].loaded.ranges() == std::vector<etl::SeqRange>{{0, 1}, {2, 3}});
+    CHECK(one.letters()[1].results == 0);  // nothing of it is loaded
+    CHECK(one.letters()[1].loaded.empty());
+    CHECK(one.letters()[2].loaded.ranges() == std::vector<etl::SeqRange>{{1, 2}});
+
+    const etl::RunReport again = one.replay({"2b", "3a"});
+    CHECK(again.results.produced == 6);
+    CHECK(again.results.committed == 4);
+    CHECK(again.rejects_at == "dead letters of 'numbers'");
+    CHECK(one.rows() == "0a 0b 0c 1a 1b 1c 2a 2c 3b 3c ");
+    REQUIRE(one.letters().size() == 2);
+    CHECK(one.letters()[0].loaded.ranges() == std::vector<etl::SeqRange>{{0, 1}, {2, 3}});
+    CHECK(one.letters()[1].loaded.ranges() == std::vector<etl::SeqRange>{{1, 3}});
+    for (const etl::DeadLetter& letter : one.letters()) {
+      CHECK(letter.results == 3);
+      CHECK(letter.replays == 1);
+    }
+    CHECK(one.replay({}).ok());
+    CHECK(one.rows() == "0a 0b 0c 1a 1b 1c 2a 2b 2c 3a 3b 3c ");
+    CHECK(one.letters().empty());
+  }
+}
+
+TEST_CASE("G7: a replay rejects an item of which some results are loaded if it has another number of results now") {
+  for (const bool stored : {false, true}) {
+    Replays one(stored);
+    CHECK(one.run({"1b", "2a", "2b", "2c"}).items.rejected == 2);
+    const etl::RunReport again = one.replay({}, 2);
+    CHECK(again.items.rejected == 1);
+    CHECK(one.rows() == "0a 0b 0c 1a 1c 2a 2b 3a 3b 3c ");
+    REQUIRE(one.letters().size() == 1);
+    CHECK(one.letters()[0].stage == etl::Stage::Transform);
+    CHECK(one.letters()[0].errors[0].find("makes 2 results of this item, and made 3") != std::string::npos);
+    CHECK(one.letters()[0].results == 3);
+    CHECK(one.replay({}).ok());
+    CHECK(one.rows() == "0a 0b 0c 1a 1b 1c 2a 2b 3a 3b 3c ");
+  }
+}
+
+TEST_CASE("G7 G16: the key of a replayed letter changes only when a replay rejects it again") {
+  etl::DeadLetter letter{.id = "a", .attempts = 1};
+  const std::string name = etl::detail::item_id(letter);
+  letter.attempts = 7;  // a resumed run has tried the item more often
+  CHECK(etl::detail::item_id(letter) == name);
+  letter.replays = 1;
+  CHECK(etl::detail::item_id(letter) != name);
 }

@@ -92,6 +92,10 @@ TEST_CASE("dead letter file: G7 letters come back as they were written") {
   const fs::path path = folder / "d.ndjson";
   CHECK(ids(path).empty());
   DeadLetter bare{.id = "i2"};
+  bare.results = 9;
+  bare.loaded.add({0, 2});
+  bare.loaded.add({5, 6});
+  bare.replays = 2;
   DeadLetter binary = letter("i3", 1);
   DeadLetter empty = letter("i4", 2);
   empty.payload = "";
@@ -118,7 +122,7 @@ TEST_CASE("dead letter file: each line is JSON that says what a person wants to 
   write(path, {full()});
   CHECK(
       test::read_file(path) ==
-      R"({"v":2,"id":"i1","pipeline":"p\"\\/","run":"run\n7","partition":4294967295,"seq":18446744073709551615,)"
+      R"({"v":3,"id":"i1","pipeline":"p\"\\/","run":"run\n7","partition":4294967295,"seq":18446744073709551615,)"
       R"("batch":18446744073709551614,"stage":"load","attempts":4,"time":"2023-11-14T22:13:20.123456Z","errors":["first\tline\nsecond","",)"
       "\"\xc3\xbc \xe2\x82\xac \xf0\x9f\x98\x80 \x7f\","
       R"("bad \udcff\udcc3 \udced\udca0\udc80"],"partition_id":"a \"b\".csv","position":"byte \udc80 12","payload":"ID   X\n"})"
@@ -210,12 +214,12 @@ TEST_CASE("dead letter file: a damaged line is an error with its number and the 
     test::write_file(path, good + replaced(good, from, to) + good);
     return problem(path);
   };
-  CHECK(with("\"v\":2", " \"v\" : 2\t") == "1");
-  CHECK(with("\"v\":2", "\"v\":1") == "1");
+  CHECK(with("\"v\":3", " \"v\" : 3\t") == "1");
+  CHECK(with("\"v\":3", "\"v\":1") == "1");
   CHECK(with("\"position\":\"byte \\udc80 12\"", "\"position\":null") == "1");
   test::write_file(path, replaced(good, "run\\n7", "\\u0072\\u07ff\\u0800\\u20AC\\ud83d\\ude00\\b\\f\\r\\t\\/"));
   CHECK(all(path)[0].run == "r\xdf\xbf\xe0\xa0\x80\xe2\x82\xac\xf0\x9f\x98\x80\b\f\r\t/");
-  CHECK(lacks(with("\"v\":2", "\"v\":3"), {"d.ndjson, line 2, byte 7: ", "format 3", "newer version"}) == "");
+  CHECK(lacks(with("\"v\":3", "\"v\":4"), {"d.ndjson, line 2, byte 7: ", "format 4", "newer version"}) == "");
   CHECK(lacks(with("\"seq\":", "\"seq\":x"), {"line 2", "whole number", "correct or remove the line"}) == "");
   for (const std::string_view number : {"\"seq\":-", "\"seq\":0", "\"seq\":9", "\"seq\":1.", "\"seq\":+"})
     CHECK(lacks(with("\"seq\":", number), {"line 2"}) == "");

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -389,6 +390,42 @@ TEST_CASE("postgres store: a pooler's word that it has lost the server leaves a 
   CHECK(count(f.db(), "rows") == 1);
 }
 
+TEST_CASE("postgres store: tables of format 4 get the new columns, and keep their letters") {
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(ok(Store::open(schema.url()))->write(std::vector{letter("a")}));
+  ok(
+      db.execute("ALTER TABLE etl_dead_letters DROP COLUMN results, DROP COLUMN loaded, DROP COLUMN replays;"
+                 "UPDATE etl_store SET format=4"));
+  std::vector<etl::Result<std::shared_ptr<Store>>> opened(4);
+  {
+    std::vector<std::thread> threads;
+    for (auto& store : opened) threads.emplace_back([&] { store = Store::open(schema.url()); });
+    for (std::thread& thread : threads) thread.join();
+  }
+  for (const auto& store : opened) CHECK(store.has_value());
+  const auto store = ok(std::move(opened[0]));
+  CHECK(letters(*store) == std::vector{letter("a")});
+  DeadLetter some = letter("a");
+  some.results = 2;
+  some.loaded.add({1, 2});
+  ok(store->write(std::vector{some}));
+  CHECK(letters(*store) == std::vector{some});
+}
+
+TEST_CASE("postgres store: a session that waits for a connection hears of a stop") {
+  const test::Schema schema;
+  const auto pool = ok(Pool::make(schema.url(), {}, {.max_size = 1}));
+  const auto store = ok(Store::over(pool));
+  const auto session = ok(store->connect());
+  const auto taken = ok(pool.lease());
+  std::stop_source stop;
+  session->stop_waiting_on(stop.get_token());
+  stop.request_stop();
+  CHECK(error_of(session->begin()).code == sqlstate("57014"));
+  CHECK(error_of(session->is_settled("p", {})).code == sqlstate("57014"));
+}
+
 TEST_CASE("postgres store: a schema of its own, made on demand, by several at once") {
   const test::Schema schema;
   auto db = schema.open();
@@ -408,7 +445,7 @@ TEST_CASE("postgres store: a schema of its own, made on demand, by several at on
   ok(db.execute("UPDATE " + etl::postgres::detail::quoted(own) + ".etl_store SET format=2"));
   const etl::Error e = error_of(Store::over(pool, own));
   CHECK(e.error_class == ErrorClass::Fatal);
-  CHECK(lacks(e.message(), {"format 2", "format 4", "the version", "drop the tables"}) == "");
+  CHECK(lacks(e.message(), {"format 2", "format 5", "the version", "drop the tables"}) == "");
   ok(db.execute("DROP SCHEMA " + etl::postgres::detail::quoted(own) + " CASCADE"));
   CHECK(has(error_of(Store::open(test::postgres_url() + "?options=-csearch_path%3Dnowhere")).message(),
             "no schema of the search path exists"));

@@ -424,6 +424,27 @@ TEST_CASE("sqlite store: a time that somebody else wrote is as near as the clock
   }
 }
 
+TEST_CASE("sqlite store: tables of format 4 get the new columns, and keep their letters") {
+  test::Folder folder;
+  const auto path = folder / "s.db";
+  ok(ok(Store::open(path))->write(std::vector{letter("a")}));
+  {
+    Database db = test::open(path);
+    for (const std::string_view column : {"results", "loaded", "replays"})
+      ok(db.execute("ALTER TABLE etl_dead_letters DROP COLUMN " + std::string(column)));
+    ok(db.execute("UPDATE etl_store SET format=4"));
+  }
+  const etl::Error e = error_of(Store::open(path, {.read_only = true}));
+  CHECK(lacks(e.context, {"s.db", "format 4", "format 5", "the next run"}).empty());
+  const auto store = ok(Store::open(path));
+  CHECK(letters(*store) == std::vector{letter("a")});
+  DeadLetter some = letter("a");
+  some.results = 2;
+  some.loaded.add({1, 2});
+  ok(store->write(std::vector{some}));
+  CHECK(letters(*ok(Store::open(path, {.read_only = true}))) == std::vector{some});
+}
+
 TEST_CASE("sqlite store: a newer format is refused, and so is reading what never was a store") {
   test::Folder folder;
   const auto path = folder / "s.db";
@@ -443,5 +464,5 @@ TEST_CASE("sqlite store: a newer format is refused, and so is reading what never
   ok(db.execute("UPDATE etl_store SET format=2"));
   const etl::Error e = error_of(Store::open(path));
   CHECK(e.error_class == ErrorClass::Fatal);
-  CHECK(lacks(e.context, {"s.db", "format 2", "format 4", "the version", "drop the tables"}).empty());
+  CHECK(lacks(e.context, {"s.db", "format 2", "format 5", "the version", "drop the tables"}).empty());
 }

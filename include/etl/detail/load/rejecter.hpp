@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -97,6 +98,7 @@ class Rejecter {
     };
     add(work.rejections, Stage::Transform, 1);
     add(work.load_rejections, Stage::Load, std::max(1U, work.attempts));
+    work.add_loaded(std::span(letters).last(work.load_rejections.size()));
     return letters;
   }
 

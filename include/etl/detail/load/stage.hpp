@@ -281,6 +281,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
       if (cost * step < worth_sharing) step *= 2;  // later, this looks for idle workers every millisecond or two
     }
     if (failed) return fail_item(work, failed->item, std::move(failed->error));
+    if (auto error = calls_.transformed(work)) return fail(*work.batch, Stage::Transform, std::move(*error));
     return work.rejections.empty() || rejecter_.settle_transform(work);
   }
   [[nodiscard]] std::optional<FailedItem> transform_range(Slot& slot, Work& work, std::uint32_t i, std::uint32_t end) {

@@ -93,6 +93,8 @@ class StageCalls {
   /// `stop` is for a transform that takes a stop token.
   [[nodiscard]] virtual std::optional<Error> transform_items(WorkerState& worker, Work& work, std::uint32_t& i,
                                                              std::uint32_t end, const std::stop_token& stop) = 0;
+  /// Gets the transformed items of a work. A replay removes results that are loaded already.
+  [[nodiscard]] virtual std::optional<Error> transformed(Work& /*work*/) { return std::nullopt; }
   /// Transforms the batch in place. For Takes::Span.
   [[nodiscard]] virtual std::optional<Error> transform_batch(WorkerState& worker, const Batch& batch,
                                                              const std::stop_token& stop) = 0;

@@ -208,11 +208,11 @@ class TypedStage : public Base {
 
  protected:
   [[nodiscard]] const P& constant() const noexcept { return pipeline_; }
+  [[nodiscard]] static Out<T>& out_of(Results& results) noexcept { return static_cast<ResultsOf<T>&>(results).out; }
   P& pipeline_;
 
  private:
   [[nodiscard]] static W& value_of(WorkerState& worker) noexcept { return static_cast<WorkerOfType<W>&>(worker).value; }
-  [[nodiscard]] static Out<T>& out_of(Results& results) noexcept { return static_cast<ResultsOf<T>&>(results).out; }
   [[nodiscard]] static T& result_at(std::byte* at) noexcept {
     return *reinterpret_cast<T*>(at);  // NOLINT(*-reinterpret-cast): from `Results::data`, or a batch
   }

@@ -5,10 +5,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include <etl/config.hpp>
+#include <etl/delivery/dead_letter.hpp>
 #include <etl/detail/intake/batch.hpp>
 #include <etl/detail/load/stage_calls.hpp>
 #include <etl/error.hpp>
@@ -106,6 +108,13 @@ struct Work {
   /// Notes results that load rejected, counted from `from`. Keeps each rejected item once per batch, with the first
   /// reason.
   void reject_results(std::uint32_t from, std::vector<std::pair<std::size_t, Error>>& rejects);
+
+  /// Notes in the letters of `load_rejections` which results of their items are loaded.
+  void add_loaded(std::span<DeadLetter> letters) const;
+  /// Leaves out of a replay's work what is loaded already; `letters` has one letter for each item of the replay.
+  /// Returns the numbers of the other results, which alone may stay in `results`. Rejects an item that no longer has as
+  /// many results as its letter says.
+  [[nodiscard]] std::vector<std::uint32_t> drop_loaded(std::span<const DeadLetter> letters);
 
   /// Which result of the part of a split batch the item became; no value if the move of the item failed.
   [[nodiscard]] std::optional<std::uint32_t> moved_to(std::uint32_t item) const noexcept;

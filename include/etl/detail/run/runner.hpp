@@ -114,7 +114,7 @@ class Runner final : public LiveRun {
       return invalid("batch_bytes needs a pipeline with `bytes(const E&) const`");
     if (options_.order == Order::ByKey && !calls_.traits().has_key)
       return invalid("order ByKey needs a pipeline with `key(const E&) const`");
-    if (options_.errors.dead_letters && !calls_.traits().serializes && traits_.has_payload)
+    if (options_.errors.dead_letters && !source_ && !calls_.traits().serializes && traits_.has_payload)
       return invalid("errors.dead_letters needs a transform that leaves its item untouched, as `const E&` does");
     if (keeps_progress() && !source_) {
       if (!traits_.has_fingerprint)

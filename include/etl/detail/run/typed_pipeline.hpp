@@ -23,7 +23,7 @@
 namespace etl::inline v0::detail {
 
 template <class P, class Tx = NoTransaction>
-class TypedPipeline final : public TypedStage<P, Tx, PipelineCalls> {
+class TypedPipeline : public TypedStage<P, Tx, PipelineCalls> {
   using Stage = TypedStage<P, Tx, PipelineCalls>;
   using Stage::constant, Stage::pipeline_;
 
