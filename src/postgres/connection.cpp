@@ -1,4 +1,6 @@
 #include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -8,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,12 +25,30 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Waits for the socket of a connection. Returns false if the deadline has passed.
-bool wait_for(PGconn* handle, short events, Clock::time_point deadline) {
+/// Wakes a thread that polls. Without a file descriptor it wakes nobody, and the thread waits for its own deadline.
+class Alarm {
+ public:
+  Alarm() noexcept : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  Alarm(const Alarm&) = delete;
+  Alarm& operator=(const Alarm&) = delete;
+  ~Alarm() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+  void ring() const noexcept { static_cast<void>(::eventfd_write(fd_, 1)); }
+
+ private:
+  const int fd_;
+};
+
+/// Waits for the socket of a connection. Returns false if the deadline has passed. May return earlier if the alarm
+/// with the file descriptor `alarm` rings.
+bool wait_for(PGconn* handle, short events, Clock::time_point deadline, int alarm = -1) {
   for (;;) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
-    pollfd socket{.fd = PQsocket(handle), .events = events, .revents = 0};
-    const int found = ::poll(&socket, 1, static_cast<int>(std::max<std::int64_t>(0, left.count())));
+    std::array sockets{pollfd{.fd = PQsocket(handle), .events = events, .revents = 0},
+                       pollfd{.fd = alarm, .events = POLLIN, .revents = 0}};
+    const int found = ::poll(sockets.data(), sockets.size(), static_cast<int>(std::max<std::int64_t>(0, left.count())));
     if (found > 0) return true;
     if (found == 0 || errno != EINTR) return false;
   }
@@ -75,14 +96,19 @@ Result<Url> read_url(const std::string& text) {
 }
 
 /// Connects without libpq's own blocking loop, which offers no way to get the SQLSTATE of a refusal.
-Result<void> finish_connecting(Connection::State& state, std::chrono::milliseconds timeout) {
+Result<void> finish_connecting(Connection::State& state, std::chrono::milliseconds timeout,
+                               const std::stop_token& stop) {
+  const Alarm alarm;
+  const std::stop_callback ring(stop, [&alarm] { alarm.ring(); });
   const Clock::time_point deadline = Clock::now() + timeout;
   PQsetErrorVerbosity(state.handle, PQERRORS_VERBOSE);
   PostgresPollingStatusType next = PGRES_POLLING_WRITING;
   while (next == PGRES_POLLING_READING || next == PGRES_POLLING_WRITING) {
     if (PQstatus(state.handle) == CONNECTION_BAD) break;
-    if (!wait_for(state.handle, next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline))
-      return failure(connect_error(state.name, fmt::format("no answer within {} ms", timeout.count())));
+    const bool ready = wait_for(state.handle, next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline, alarm.fd());
+    if (stop.stop_requested())
+      return failure(own_error("57014", ErrorClass::Fatal, fmt::format("{}: stopped while connecting", state.name)));
+    if (!ready) return failure(connect_error(state.name, fmt::format("no answer within {} ms", timeout.count())));
     next = PQconnectPoll(state.handle);
   }
   PQsetErrorVerbosity(state.handle, PQERRORS_DEFAULT);
@@ -91,7 +117,7 @@ Result<void> finish_connecting(Connection::State& state, std::chrono::millisecon
 
 }  // namespace
 
-Result<void> connect(Connection::State& state) {
+Result<void> connect(Connection::State& state, const std::stop_token& stop) {
   state.close();
   state.prepared.clear();
   state.stages.clear();
@@ -132,7 +158,7 @@ Result<void> connect(Connection::State& state) {
   // Without this libpq writes notices to stderr.
   PQsetNoticeReceiver(state.handle, [](void*, const PGresult*) {}, nullptr);
   if (!url->several_hosts)
-    if (Result<void> done = finish_connecting(state, timeout); !done) return done;
+    if (Result<void> done = finish_connecting(state, timeout, stop); !done) return done;
   named();
   if (state.lost()) return failure(connect_error(state.name, PQerrorMessage(state.handle)));
   state.canceller = PQgetCancel(state.handle);
@@ -195,9 +221,11 @@ std::int64_t Rows::affected() const noexcept {
 
 // --- connections -----------------------------------------------------------------------------------------------------
 
-Result<Connection> Connection::open(std::string_view url, const ConnectionOptions& options) {
+Result<Connection> Connection::open(std::string_view url, const ConnectionOptions& options,
+                                    const std::stop_token& stop) {
   Connection connection(std::make_shared<State>(url, options));
-  if (Result<void> connected = connect(connection.state()); !connected) return failure(std::move(connected.error()));
+  if (Result<void> connected = connect(connection.state(), stop); !connected)
+    return failure(std::move(connected.error()));
   return connection;
 }
 

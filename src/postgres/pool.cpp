@@ -76,7 +76,7 @@ Result<Lease> Pool::lease(const std::stop_token& stop) const {
       return Lease(state_, std::move(idle.connection));
   }
   Result<Connection> made =
-      retry(state.options.connect, [&] { return Connection::open(state.url, state.connection); }, Waiter(stop));
+      retry(state.options.connect, [&] { return Connection::open(state.url, state.connection, stop); }, Waiter(stop));
   if (made) return Lease(state_, std::move(*made));
   const std::lock_guard lock(state.mutex);
   --state.leased;

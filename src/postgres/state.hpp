@@ -51,7 +51,7 @@ enum class WhenLost : std::uint8_t { NothingDone, OutcomeUnknown };
 /// Why there is no connection. `text` is libpq's verbose message.
 [[nodiscard]] Error connect_error(const std::string& name, std::string_view text);
 /// Connects as the options and the URL say. Returns an error such as 08001, or leaves an open handle in the state.
-[[nodiscard]] Result<void> connect(Connection::State& state);
+[[nodiscard]] Result<void> connect(Connection::State& state, const std::stop_token& stop = {});
 
 /// The beginning of an SQL text, ending before a password.
 [[nodiscard]] std::string shown_sql(std::string_view sql);

@@ -398,29 +398,19 @@ struct Lossy final : etl::TransactionalStore<etl::testing::MemoryTransaction<int
   etl::testing::MemoryStore<int> store;
   bool before = false;  // lost before it happens
   int lost = 0;
-  struct Session final : etl::StoreSession<Tx> {
-    Session(Lossy& of, std::unique_ptr<etl::StoreSession<Tx>> real) : lossy(of), inner(std::move(real)) {}
-    etl::Result<void> begin() override { return inner->begin(); }
-    Tx& transaction() noexcept override { return inner->transaction(); }
-    etl::Result<void> savepoint() override { return inner->savepoint(); }
-    etl::Result<void> rollback_to_savepoint() override { return inner->rollback_to_savepoint(); }
-    etl::Result<void> record(const etl::Commit& commit) override { return inner->record(commit); }
+  struct Session final : etl::WrappedSession<Tx> {
+    Session(Lossy& of, std::unique_ptr<etl::StoreSession<Tx>> real) : WrappedSession(std::move(real)), lossy(of) {}
     etl::Result<void> commit() override {
       const bool loses = lossy.lost++ == 1;
       if (loses && lossy.before) {
-        inner->rollback();
+        inner().rollback();
       } else {
-        auto done = inner->commit();
+        auto done = inner().commit();
         if (!loses) return done;
       }
       return etl::failure({.code = etl::Errc::OutcomeUnknown, .context = "connection lost"});
     }
-    void rollback() noexcept override { inner->rollback(); }
-    etl::Result<bool> is_settled(const std::string& pipeline, const etl::SettledRange& range) override {
-      return inner->is_settled(pipeline, range);
-    }
     Lossy& lossy;
-    std::unique_ptr<etl::StoreSession<Tx>> inner;
   };
   etl::Result<std::unique_ptr<etl::StoreSession<Tx>>> connect() override {
     return std::unique_ptr<etl::StoreSession<Tx>>(std::make_unique<Session>(*this, store.connect().value()));

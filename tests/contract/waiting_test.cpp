@@ -9,11 +9,16 @@
 #include <optional>
 #include <span>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include <etl/bucket.hpp>
+#include <etl/delivery/replay.hpp>
+#include <etl/delivery/transactional_store.hpp>
 #include <etl/policy/circuit_breaker.hpp>
 #include <etl/policy/rate_limit.hpp>
 #include <etl/run.hpp>
@@ -619,4 +624,80 @@ TEST_CASE("G4: an executor that did not take a task is asked again when nothing 
   executor->real->advance(1s);
   CHECK(bucket.try_push(item));
   CHECK(bucket.finish().items.loaded == 2);
+}
+
+namespace {
+
+using Rows = etl::testing::MemoryTransaction<int>;
+
+/// A store in which the transaction for item 1 cannot begin: it waits for a connection, until it is told to stop.
+struct Away final : etl::TransactionalStore<Rows> {
+  etl::testing::MemoryStore<int> store{};
+  std::mutex mutex{};
+  std::condition_variable_any changed{};
+  int begun = 0;
+  int waits = 0;
+  struct Session final : etl::WrappedSession<Rows> {
+    Session(Away& of, std::unique_ptr<etl::StoreSession<Rows>> real) : WrappedSession(std::move(real)), away(of) {}
+    void stop_waiting_on(const std::stop_token& token) override { stop = token; }
+    etl::Result<void> begin() override {
+      std::unique_lock lock(away.mutex);
+      if (++away.begun == 1) return inner().begin();
+      ++away.waits;
+      away.changed.notify_all();
+      away.changed.wait(lock, stop, [] { return false; });
+      return etl::failure(etl::transient("stopped while connecting"));
+    }
+    Away& away;
+    std::stop_token stop;
+  };
+  void await_wait() {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [this] { return waits > 0; });
+  }
+  etl::Result<std::unique_ptr<etl::StoreSession<Rows>>> connect() override {
+    return std::unique_ptr<etl::StoreSession<Rows>>(std::make_unique<Session>(*this, store.connect().value()));
+  }
+  etl::Result<std::optional<etl::Checkpoint>> find(const std::string& p) override { return store.find(p); }
+  etl::Result<void> save(const std::string& p, const etl::Checkpoint& c) override { return store.save(p, c); }
+  etl::Result<void> reset(const std::string& p) override { return store.reset(p); }
+};
+
+struct IntoAway {
+  std::string fingerprint() const { return "two numbers"; }
+  void extract(etl::Emitter<int>& out) const {
+    for (int i = 0; i < 2; ++i)
+      if (!out.push(i)) return;
+  }
+  std::string serialize(const int& n) const { return std::to_string(n); }
+  int deserialize(std::string_view text) const { return std::stoi(std::string(text)); }
+  void load(std::span<const int> batch, Rows& tx) { tx.write(batch); }
+};
+
+}  // namespace
+
+TEST_CASE("G10: an abandon ends a transaction's wait for its connection, in a replay as well") {
+  const etl::Options options{.name = "away", .batch_size = 1, .workers = 1};
+  for (const bool replayed : {false, true}) {
+    Away store;
+    if (replayed) {
+      const etl::DeadLetter letters[] = {{.id = "a", .pipeline = "away", .seq = 0, .payload = "0"},
+                                         {.id = "b", .pipeline = "away", .seq = 1, .payload = "1"}};
+      REQUIRE(store.store.dead_letters().write(letters));
+    }
+    etl::StopSource stop;
+    etl::RunReport report;
+    std::thread run([&] {
+      IntoAway pipeline;
+      report = replayed ? etl::replay(etl::with_store(pipeline, store), store.store.dead_letters(), options,
+                                      stop.stop_token())
+                        : etl::run(etl::with_store(pipeline, store), options, stop.stop_token());
+    });
+    store.await_wait();
+    stop.request_abandon();
+    run.join();
+    CHECK(report.outcome == etl::Outcome::Cancelled);
+    CHECK(report.items.loaded == 1);
+    CHECK(report.items.abandoned == 1);
+  }
 }

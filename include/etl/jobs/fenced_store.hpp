@@ -64,27 +64,18 @@ class FencedStore final : public TransactionalStore<typename Store::Transaction>
   [[nodiscard]] Result<std::size_t> purge(std::span<const std::string> ids) override { return inner_.purge(ids); }
 
  private:
-  class Session final : public StoreSession<Tx> {
+  class Session final : public WrappedSession<Tx> {
    public:
-    Session(std::unique_ptr<StoreSession<Tx>> inner, Lease lease) : inner_(std::move(inner)), lease_(lease) {}
-    Result<void> begin() override { return inner_->begin(); }
-    Tx& transaction() noexcept override { return inner_->transaction(); }
-    Result<void> savepoint() override { return inner_->savepoint(); }
-    Result<void> rollback_to_savepoint() override { return inner_->rollback_to_savepoint(); }
-    Result<void> record(const Commit& commit) override {
+    Session(std::unique_ptr<StoreSession<Tx>> inner, Lease lease)
+        : WrappedSession<Tx>(std::move(inner)), lease_(lease) {}
+    [[nodiscard]] Result<void> record(const Commit& commit) override {
       Landed landed{.rejected = commit.dead_letters.size()};
       for (const SettledRange& one : commit.settled) landed.records += one.items.end - one.items.first;
-      if (auto mine = check_lease(inner_->transaction(), lease_, landed); !mine) return mine;
-      return inner_->record(commit);
-    }
-    Result<void> commit() override { return inner_->commit(); }
-    void rollback() noexcept override { inner_->rollback(); }
-    Result<bool> is_settled(const std::string& pipeline, const SettledRange& range) override {
-      return inner_->is_settled(pipeline, range);
+      if (auto mine = check_lease(this->transaction(), lease_, landed); !mine) return mine;
+      return this->inner().record(commit);
     }
 
    private:
-    std::unique_ptr<StoreSession<Tx>> inner_;
     Lease lease_;
   };
 

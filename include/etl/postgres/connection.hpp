@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -111,8 +112,10 @@ class Connection {
   /// Connects. `url` is any libpq connection string or URI: `postgresql://user:password@host:port/database?sslmode=...`
   /// or `host=... dbname=...`. Parameters that it leaves out come from PGHOST, PGPASSWORD, ~/.pgpass and so on. If the
   /// other side disappears, each side notices after a minute (TCP keepalives and TCP_USER_TIMEOUT), unless the URL or
-  /// the server sets another time.
-  [[nodiscard]] static Result<Connection> open(std::string_view url, const ConnectionOptions& options = {});
+  /// the server sets another time. When `stop` is requested, the attempt ends with an error of class Fatal, unless the
+  /// URL names several hosts.
+  [[nodiscard]] static Result<Connection> open(std::string_view url, const ConnectionOptions& options = {},
+                                               const std::stop_token& stop = {});
   /// Runs one or more statements and ignores their results. Several statements are one transaction, unless one is open.
   [[nodiscard]] Result<void> execute(std::string_view sql);
   /// Runs one statement with parameters $1, $2, ...

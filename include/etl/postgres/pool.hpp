@@ -34,8 +34,8 @@ class Pool {
   /// Makes the first connection, so that a wrong URL or password is an error here.
   [[nodiscard]] static Result<Pool> make(std::string_view url, const ConnectionOptions& connection = {},
                                          const PoolOptions& options = {});
-  /// Leases a working connection; waits while all are leased. If `stop` is requested, this wait, or a wait between
-  /// attempts to connect, ends with an error of class Fatal.
+  /// Leases a working connection; waits while all are leased. If `stop` is requested, this wait, an attempt to connect,
+  /// or a wait between attempts ends with an error of class Fatal.
   [[nodiscard]] Result<Lease> lease(const std::stop_token& stop = {}) const;
 
   /// Numbers of connections.

@@ -224,37 +224,35 @@ class FaultyStore final : public TransactionalStore<Tx> {
   }
 
  private:
-  class Session final : public StoreSession<Tx> {
+  class Session final : public WrappedSession<Tx> {
    public:
-    Session(std::unique_ptr<StoreSession<Tx>> real, Faults& faults) : real_(std::move(real)), faults_(faults) {}
+    Session(std::unique_ptr<StoreSession<Tx>> real, Faults& faults)
+        : WrappedSession<Tx>(std::move(real)), faults_(faults) {}
     [[nodiscard]] Result<void> begin() override {
-      return faults_.around("begin", [&] { return real_->begin(); });
+      return faults_.around("begin", [&] { return this->inner().begin(); });
     }
-    [[nodiscard]] Tx& transaction() noexcept override { return real_->transaction(); }
     [[nodiscard]] Result<void> savepoint() override {
-      return faults_.around("savepoint", [&] { return real_->savepoint(); });
+      return faults_.around("savepoint", [&] { return this->inner().savepoint(); });
     }
     [[nodiscard]] Result<void> rollback_to_savepoint() override {
-      return faults_.around("rollback to savepoint", [&] { return real_->rollback_to_savepoint(); });
+      return faults_.around("rollback to savepoint", [&] { return this->inner().rollback_to_savepoint(); });
     }
     [[nodiscard]] Result<void> record(const Commit& commit) override {
-      return faults_.around("record", [&] { return real_->record(commit); });
+      return faults_.around("record", [&] { return this->inner().record(commit); });
     }
     [[nodiscard]] Result<void> commit() override {
       auto call = faults_.before("commit");
       if (!call) return failure(std::move(call.error()));
-      if (auto committed = real_->commit(); !committed) return committed;
+      if (auto committed = this->inner().commit(); !committed) return committed;
       auto fault = faults_.after("commit", *call);
       if (!fault && !faults_.crashed()) fault.error().code = Errc::OutcomeUnknown;
       return fault;
     }
-    void rollback() noexcept override { real_->rollback(); }
     [[nodiscard]] Result<bool> is_settled(const std::string& pipeline, const SettledRange& range) override {
-      return faults_.around("is settled", [&] { return real_->is_settled(pipeline, range); });
+      return faults_.around("is settled", [&] { return this->inner().is_settled(pipeline, range); });
     }
 
    private:
-    std::unique_ptr<StoreSession<Tx>> real_;
     Faults& faults_;
   };
 

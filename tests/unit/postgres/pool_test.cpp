@@ -1,6 +1,12 @@
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -29,6 +35,40 @@ using test::pid;
 using test::value;
 
 namespace {
+
+/// Takes connections and never says a word.
+class SilentServer {
+ public:
+  SilentServer() : listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    void* const any = &address;
+    REQUIRE(::bind(listener_, static_cast<sockaddr*>(any), size) == 0);
+    REQUIRE(::listen(listener_, 1) == 0);
+    REQUIRE(::getsockname(listener_, static_cast<sockaddr*>(any), &size) == 0);
+    port_ = ntohs(address.sin_port);
+  }
+  SilentServer(const SilentServer&) = delete;
+  SilentServer& operator=(const SilentServer&) = delete;
+  ~SilentServer() {
+    ::close(client_);
+    ::close(listener_);
+  }
+  [[nodiscard]] std::string url() const { return "postgresql://a:b@127.0.0.1:" + std::to_string(port_) + "/c"; }
+  /// Waits for a client, and for its first bytes.
+  void accept() {
+    client_ = ::accept(listener_, nullptr, nullptr);
+    char byte = 0;
+    static_cast<void>(::recv(client_, &byte, 1, 0));
+  }
+
+ private:
+  int listener_;
+  int client_ = -1;
+  std::uint16_t port_ = 0;
+};
 
 Pool make(etl::postgres::PoolOptions options) { return ok(Pool::make(test::postgres_url(), {}, options)); }
 
@@ -162,6 +202,21 @@ TEST_CASE("postgres pool: while the server is away it tries again, with back-off
   waits.join();
   CHECK(has(error_of(stopped).message(), "stopped"));
   CHECK(pool.status().leased == 0);
+}
+
+TEST_CASE("postgres pool: a stop ends an attempt to connect to a server that does not answer") {
+  SilentServer server;
+  std::stop_source stop;
+  std::thread stopper([&] {
+    server.accept();
+    stop.request_stop();
+  });
+  const etl::Error e =
+      error_of(etl::postgres::Connection::open(server.url(), {.connect_timeout = 60s}, stop.get_token()));
+  stopper.join();
+  CHECK(e.code == sqlstate("57014"));
+  CHECK(e.error_class == ErrorClass::Fatal);
+  CHECK(has(e.message(), "stopped while connecting"));
 }
 
 TEST_CASE("postgres pool: no connection is ever used by two threads") {

@@ -422,8 +422,10 @@ TEST_CASE("postgres store: a session that waits for a connection hears of a stop
   std::stop_source stop;
   session->stop_waiting_on(stop.get_token());
   stop.request_stop();
-  CHECK(error_of(session->begin()).code == sqlstate("57014"));
-  CHECK(error_of(session->is_settled("p", {})).code == sqlstate("57014"));
+  for (const etl::Error& e : {error_of(session->begin()), error_of(session->is_settled("p", {}))}) {
+    CHECK(e.code == sqlstate("57014"));
+    CHECK(e.error_class == ErrorClass::Transient);
+  }
 }
 
 TEST_CASE("postgres store: a schema of its own, made on demand, by several at once") {

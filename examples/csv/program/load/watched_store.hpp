@@ -65,23 +65,16 @@ class WatchedStore final : public etl::TransactionalStore<Tx> {
   [[nodiscard]] etl::Result<void> reset(const std::string& pipeline) override { return store_.reset(pipeline); }
 
  private:
-  class Session final : public etl::StoreSession<Tx> {
+  class Session final : public etl::WrappedSession<Tx> {
    public:
     Session(std::unique_ptr<etl::StoreSession<Tx>> session, Outage& outage)
-        : session_(std::move(session)), outage_(outage) {}
-    [[nodiscard]] etl::Result<void> begin() override { return outage_.seen(session_->begin()); }
-    [[nodiscard]] Tx& transaction() noexcept override { return session_->transaction(); }
-    [[nodiscard]] etl::Result<void> savepoint() override { return session_->savepoint(); }
-    [[nodiscard]] etl::Result<void> rollback_to_savepoint() override { return session_->rollback_to_savepoint(); }
-    [[nodiscard]] etl::Result<void> record(const etl::Commit& commit) override { return session_->record(commit); }
-    [[nodiscard]] etl::Result<void> commit() override { return session_->commit(); }
-    void rollback() noexcept override { session_->rollback(); }
+        : etl::WrappedSession<Tx>(std::move(session)), outage_(outage) {}
+    [[nodiscard]] etl::Result<void> begin() override { return outage_.seen(this->inner().begin()); }
     [[nodiscard]] etl::Result<bool> is_settled(const std::string& pipeline, const etl::SettledRange& range) override {
-      return outage_.seen(session_->is_settled(pipeline, range));
+      return outage_.seen(this->inner().is_settled(pipeline, range));
     }
 
    private:
-    std::unique_ptr<etl::StoreSession<Tx>> session_;
     Outage& outage_;
   };
 

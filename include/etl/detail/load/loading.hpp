@@ -284,6 +284,7 @@ class Loading {
       auto connected = calls_.connect();
       if (!connected) return failure(std::move(connected.error()));
       session = std::move(*connected);
+      session->stop_waiting_on(batcher_->dead_stop());
     }
     if (in_doubt) {
       auto settled = session->is_settled(progress_->pipeline(), part.ranges.front());
