@@ -57,9 +57,9 @@ mutant(2, "G13", "acknowledgement", "a chunk that the source has not completed i
 mutant(3, "G16", "keys simulation", "the batch that a stop cuts off is loaded, under a key of its own",
        "const bool cut_off = ⟦aligned_ && reason != FlushReason::Source⟧;", "false")
 mutant(4, "G11", "stopping", "a refused push is not counted",
-       "⟦tally_.count_refused();⟧ lane.refused = true;", NOTHING)
+       "⟦control_.tally().count_refused();⟧ lane.refused = true;", NOTHING)
 mutant(5, "G13", "acknowledgement", "a chunk of which a push was refused is acknowledged",
-       "tally_.count_refused(); lane.refused = true; if (lane.chunk) ⟦lane.chunk->lost.store(true, std::memory_order_release);⟧", NOTHING)
+       "control_.tally().count_refused(); lane.refused = true; if (lane.chunk) ⟦lane.chunk->lost.store(true, std::memory_order_release);⟧", NOTHING)
 mutant(6, "G16", "keys", "the source cuts a keyed batch short",
        "if (⟦lane.pending() > 0 && !refusing() && !aligned_⟧) seal_and_go_on(lock, lane, FlushReason::Source",
        "lane.pending() > 0 && !refusing()")
@@ -70,9 +70,6 @@ mutant(9, "G13", "acknowledgement", "a source that acknowledges runs with checkp
        "const bool refused = ⟦acknowledge && keeps_progress_⟧;", "false")
 mutant(10, "G13", "acknowledgement", "the mark of the chunk before completes a new one",
        "⟦lane.complete_at.reset();⟧ lane.chunk.swap(chunk);", NOTHING)
-mutant(11, "G4", "failures", "pushes go on after a failure",
-       "bool refusing() const noexcept { return ⟦closed_ || stop_requested_ || tally_.failed⟧; }",
-       "closed_ || stop_requested_")
 mutant(12, "G2", "memory", "the memory budget is never charged",
        "⟦environment_.memory->charge(batch->bytes);⟧", NOTHING)
 mutant(13, "G13", "acknowledgement", "the chunk of a lost batch is acknowledged",
@@ -81,20 +78,6 @@ mutant(14, "G2", "memory", "memory is never given back",
        "if (environment_.memory) ⟦environment_.memory->release(std::exchange(batch->bytes, 0));⟧", NOTHING)
 mutant(15, "G2", "memory flushing", "a source that waits for room is not told of it",
        "if (waiting_for_one_ > 0 || (⟦waiting_for_room_ > 0 && in_flight_ <= capacity_ / 2⟧)) Base::notify();", "false")
-mutant(16, "G7", "attempts", "a reject drawn by an attempt that did not count stays drawn",
-       "⟦tally_.rejects -= count;⟧", NOTHING)
-mutant(17, "G4", "failures waiting", "a failure ends nothing", "tally_.failed = true; ⟦die(lock);⟧ }", NOTHING)
-mutant(18, "G10", "stopping", "a drained run is Completed", "tally_.cancelled = ⟦!intake_ended_⟧;", "false")
-mutant(19, "G10", "waiting stopping", "a stop after the end of the source makes the run Cancelled",
-       "tally_.cancelled = ⟦!intake_ended_⟧;", "true")
-mutant(20, "G10", "stopping waiting", "an abandon does not stop the token that load holds",
-       "die(lock); } Base::outside(lock, [this] { ⟦user_stop_.request_stop();⟧ });", NOTHING)
-mutant(21, "G9", "waiting stopping", "the deadline does not stop the token that load holds",
-       "die(lock); Base::outside(lock, [this] { ⟦user_stop_.request_stop();⟧ });", NOTHING)
-mutant(22, "G9", "waiting", "the end of a run does not look at the deadline",
-       "else if (⟦!abandoned_ && now() >= deadline_⟧) pass_deadline(lock);", "false")
-mutant(23, "G7", "outcomes", "the reject ratio is not checked at the end",
-       "if (⟦tally_.failed || tally_.rejects == 0⟧) return std::move(tally_);", "true")
 mutant(24, "G12", "flushing", "a batch is cut one item late",
        "if (⟦lane.count.load(std::memory_order_relaxed) >= lane.most⟧) return FlushReason::Size;",
        "lane.count.load(std::memory_order_relaxed) > lane.most")
@@ -109,28 +92,48 @@ mutant(28, "G2", "memory", "a run whose budget is used up by others never seals 
        "!environment_.memory")
 mutant(29, "G12", "flushing", "no timer is armed for the first item of a batch",
        "lane.opened = time; ⟦arm_timer(after(time, options_.timeout));⟧", NOTHING)
-mutant(30, "G9", "stopping waiting", "the timer does not look at the deadline",
-       "if (⟦!abandoned_ && time >= deadline_⟧) return pass_deadline(lock);", "false")
-mutant(31, "G16", "waiting", "the timer that saves progress is forgotten when another one is armed",
-       "⟦next = std::min(next, called_for_);⟧", NOTHING)
 mutant(32, "G16", "waiting", "an idle source saves nothing",
        "if (called) Base::outside(lock, [&] { ⟦processor_->on_time(time);⟧ });", NOTHING)
-mutant(33, "G9", "waiting", "no timer is armed for the deadline",
-       "if (⟦in_flight_ > 0 || !closed_⟧) arm_timer(deadline_);", "false")
 mutant(34, "G16", "keys simulation", "a drain flushes a keyed batch before it is full",
        "if (aligned_) ⟦continue;⟧", NOTHING)
-mutant(35, "G10", "stopping", "a source that waits on its stop token is not woken",
-       "Base::outside(lock, [this] { ⟦intake_stop_.request_stop();⟧ });", NOTHING)
 mutant(36, "G10", "stopping", "a push that is blocked is not woken by a stop",
        "if (source_ != nullptr) source_->refuse(open); ⟦Base::notify();⟧", NOTHING)
 mutant(37, "G2", "failures stopping", "batches that are queued at a failure are never settled",
        "while (Batch* batch = dropped.pop()) ⟦abandon(batch);⟧", NOTHING)
 mutant(38, "G2", "order stopping", "batches that are parked at a failure are never settled",
        "⟦processor_->abandon_parked();⟧", NOTHING)
+
+place("include/etl/detail/run/run_control.hpp")
+mutant(11, "G4", "failures", "pushes go on after a failure",
+       "bool refusing() const noexcept { return ⟦closed_ || stop_requested_ || tally_.failed⟧; }",
+       "closed_ || stop_requested_")
+mutant(16, "G7", "attempts", "a reject drawn by an attempt that did not count stays drawn",
+       "⟦tally_.rejects -= count;⟧", NOTHING)
+mutant(17, "G4", "failures waiting", "a failure ends nothing", "tally_.failed = true; ⟦die(lock);⟧ }", NOTHING)
+mutant(18, "G10", "stopping", "a drained run is Completed", "tally_.cancelled = ⟦!intake_ended_⟧;", "false")
+mutant(19, "G10", "waiting stopping", "a stop after the end of the source makes the run Cancelled",
+       "tally_.cancelled = ⟦!intake_ended_⟧;", "true")
+mutant(20, "G10", "stopping waiting", "an abandon does not stop the token that load holds",
+       "die(lock); } scheduler_.outside(lock, [this] { ⟦user_stop_.request_stop();⟧ });", NOTHING)
+mutant(21, "G9", "waiting stopping", "the deadline does not stop the token that load holds",
+       "die(lock); scheduler_.outside(lock, [this] { ⟦user_stop_.request_stop();⟧ });", NOTHING)
+mutant(22, "G9", "waiting", "the end of a run does not look at the deadline",
+       "else if (⟦!abandoned_ && now() >= deadline_⟧) pass_deadline(lock);", "false")
+mutant(23, "G7", "outcomes", "the reject ratio is not checked at the end",
+       "if (⟦tally_.failed || tally_.rejects == 0⟧) return std::move(tally_);", "true")
+mutant(30, "G9", "stopping waiting", "the timer does not look at the deadline",
+       "if (⟦!abandoned_ && time >= deadline_⟧) return pass_deadline(lock), std::nullopt;", "false")
+mutant(31, "G16", "waiting", "the timer that saves progress is forgotten when another one is armed",
+       "⟦next = std::min(next, called_for_);⟧", NOTHING)
+mutant(33, "G9", "waiting", "no timer is armed for the deadline",
+       "if (⟦scheduler_.in_flight() > 0 || !closed_⟧) run_.arm_timer(deadline_);", "false")
+mutant(35, "G10", "stopping", "a source that waits on its stop token is not woken",
+       "scheduler_.outside(lock, [this] { ⟦intake_stop_.request_stop();⟧ });", NOTHING)
 mutant(39, "G4", "waiting", "a load that waits goes on waiting after a failure elsewhere",
        "⟦dead_stop_.request_stop();⟧", NOTHING)
 mutant(40, "G9", "waiting", "the deadline in fused mode is Cancelled, not DrainTimeout",
-       "tally_.deadline_passed = ⟦in_flight_ > 0 || open_items()⟧;", "in_flight_ > 0")
+       "tally_.deadline_passed = ⟦scheduler_.in_flight() > 0 || run_.has_open_items()⟧;",
+       "scheduler_.in_flight() > 0")
 mutant(106, "G10", "retries waiting", "a back-off that an abandon ends is a failure of its own",
        "if (⟦dead() && record.error.error_class == ErrorClass::Transient⟧)", "false")
 
@@ -196,7 +199,7 @@ mutant(310, "G10", "outcomes", "on_batch is called on the thread that asks for a
        "finish_abandoned(*work, ⟦Tell::AtTheEnd⟧);", "Tell::Now")
 mutant(61, "G14", "delivery progress", "items that an earlier run has settled are loaded again",
        "if (⟦ready && work.batch->skipped⟧) return settle(work);", "false")
-mutant(62, "G10", "stopping", "a batch is loaded after an abandon", "if (!ready || ⟦batcher_->dead()⟧) return", "false")
+mutant(62, "G10", "stopping", "a batch is loaded after an abandon", "if (!ready || ⟦control_.dead()⟧) return", "false")
 mutant(63, "G18", "order_by_key", "items of one key go to several lanes",
        "parts[⟦hashes[i] % lanes_⟧]", "i % lanes_")
 mutant(64, "G18", "order_by_key", "a load that waits for its next attempt keeps others from loading",
@@ -212,7 +215,7 @@ mutant(68, "G18", "order", "source order is not kept", "if (⟦options.order != 
 mutant(69, "G2", "order_by_key concurrency", "max_concurrent_loads is not honoured",
        "gate_(traits_.concurrent ? ⟦options.max_concurrent_loads.value_or(slots)⟧ : 1,", "slots")
 mutant(71, "G4", "attempts", "what bytes() throws is forgotten",
-       "if (!error) return; ⟦batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});⟧", NOTHING)
+       "if (!error) return; ⟦control_.fail({.error = std::move(*error), .stage = Stage::Extract});⟧", NOTHING)
 
 place("include/etl/detail/load/typed_stage.hpp")
 mutant(70, "G2", "outcomes", "an item that expands counts as one result",
@@ -220,11 +223,11 @@ mutant(70, "G2", "outcomes", "an item that expands counts as one result",
 
 place("include/etl/detail/load/loading.hpp")
 mutant(72, "G9", "waiting", "a drain ends every retry at once",
-       "waiter_ = Waiter(⟦batcher.dead_stop()⟧, std::move(executor), batcher, batcher.intake_stop());", "batcher.intake_stop()")
+       "waiter_(⟦control.dead_stop()⟧, std::move(executor), control, control.intake_stop())", "control.intake_stop()")
 mutant(73, "G4", "waiting", "a failure elsewhere does not end the waits of a load",
-       "waiter_ = Waiter(⟦batcher.dead_stop()⟧, std::move(executor), batcher, batcher.intake_stop());", "batcher.user_stop()")
+       "waiter_(⟦control.dead_stop()⟧, std::move(executor), control, control.intake_stop())", "control.user_stop()")
 mutant(74, "G16", "waiting", "nobody saves what was settled last while the source waits",
-       "progress_->settled(items_of(batch), now); if (const auto due = progress_->reminder()) ⟦batcher_->call_at(*due);⟧", NOTHING)
+       "progress_->settled(items_of(batch), now); if (const auto due = progress_->reminder()) ⟦control_.call_at(*due);⟧", NOTHING)
 mutant(75, "G17", "delivery", "a dry run loads", "if (⟦options_.delivery.dry_run⟧) { work.produced = 0;", "false")
 mutant(76, "G2", "attempts", "results that no call was made for count as committed",
        "if (!loaded && begun < results.size) ⟦work.abandon_from(begun);⟧", NOTHING)
@@ -234,10 +237,10 @@ mutant(78, "G16", "dead_letters pitfalls", "progress is saved before the dead le
        "⟦if (!keep_letters(work)) return work.lose_rejections(); if (!work.split) settled(*work.batch, now);⟧",
        "if (!work.split) settled(*work.batch, now); if (!keep_letters(work)) return work.lose_rejections();")
 mutant(79, "G7", "dead_letters pitfalls", "a failing store of dead letters does not stop the run",
-       "⟦batcher_->fail_unless_ending(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));⟧", NOTHING)
+       "⟦control_.fail_unless_ending(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));⟧", NOTHING)
 mutant(311, "G10", "waiting", "a stop that ends the attempts to write dead letters is a failure",
-       "⟦batcher_->fail_unless_ending(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));⟧",
-       "batcher_->fail(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));")
+       "⟦control_.fail_unless_ending(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));⟧",
+       "control_.fail(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));")
 mutant(312, "G5", "waiting", "max_elapsed counts from the first call of a batch",
        "load_part(worker, work, part, ⟦part.first == 0 ? now : waiter_.now()⟧)", "now")
 mutant(313, "G5", "waiting", "the retry-after of all results but the first is ignored",
@@ -367,7 +370,7 @@ mutant(133, "G14", "progress", "a pipeline without fingerprint may have checkpoi
 mutant(134, "G15", "progress", "a run with a store may have checkpoints elsewhere",
        "if (⟦store_ != nullptr && (options_.delivery.checkpoints || options_.errors.dead_letters)⟧)", "false")
 mutant(135, "G10", "stopping", "a run that is stopped before it begins calls pre_process",
-       "prepared = ⟦!batcher_->intake_refused() && pre_process()⟧;", "pre_process()")
+       "prepared = ⟦!batcher_->control().intake_refused() && pre_process()⟧;", "pre_process()")
 mutant(136, "G8", "failures", "post_process runs although pre_process has failed",
        "⟦end_progress(); if (prepared) post_process();⟧", "end_progress(); post_process();")
 mutant(137, "G8", "progress", "post_process hears an outcome that the last save then changes",
@@ -381,7 +384,7 @@ mutant(140, "G14", "delivery", "the source's end is saved before post_process ha
 mutant(307, "G14", "saving", "one save says that everything is settled and that the run is finished",
        "return ⟦options_.delivery.incremental⟧ && !traits_.has_post_process;", "true")
 mutant(304, "G16", "keys", "the last batch of a partition does not wait for its end to be saved",
-       "batcher_->dead() || ⟦progress_->end_saved(tail.partition, tail.end)⟧;", "true")
+       "batcher_->control().dead() || ⟦progress_->end_saved(tail.partition, tail.end)⟧;", "true")
 mutant(305, "G16", "keys", "the end of each partition is saved alone",
        "else if (last || options_.mode == Mode::Fused || ⟦tail_count() >= max_tails⟧) flush_tails();", "true")
 mutant(141, "G16", "waiting", "a run whose last save fails is Completed",
@@ -392,11 +395,11 @@ mutant(142, "G8", "failures", "a run whose post_process fails is Completed",
 mutant(143, "G14", "delivery progress", "a mark after the last item is forgotten",
        "⟦progress_->ended(partition, *lane.position, lane.position_seq);⟧", NOTHING)
 mutant(144, "G13", "acknowledgement", "the last chunk of a source that was stopped counts as complete",
-       "const bool whole = ⟦!error && !batcher_->intake_refused()⟧;", "!error")
+       "const bool whole = ⟦!error && !batcher_->control().intake_refused()⟧;", "!error")
 mutant(145, "G10", "stopping", "partitions are begun after a stop",
-       "if (⟦partitions.at_end() || batcher_->intake_refused()⟧) return;", "partitions.at_end()")
+       "if (⟦partitions.at_end() || batcher_->control().intake_refused()⟧) return;", "partitions.at_end()")
 mutant(146, "G10", "waiting", "a drain during the opening look-up is a failure",
-       "if (⟦batcher_->stop_requested() && record.error.error_class == ErrorClass::Transient⟧)", "false")
+       "if (⟦batcher_->control().stop_requested() && record.error.error_class == ErrorClass::Transient⟧)", "false")
 mutant(147, "G17", "delivery", "a dry run changes the checkpoint", "if (delivers && ⟦!options_.delivery.dry_run⟧)",
        "true")
 
@@ -789,3 +792,24 @@ place("include/etl/detail/intake/lane.hpp", ("contract_tests",))
 mutant(291, "G12", "concurrency", "the timer may see an item's number before the item",
        "std::forward<U>(item)); ⟦lane.count.store(n + 1, std::memory_order_release);⟧ return true; } if constexpr",
        "lane.count.store(n + 1, std::memory_order_relaxed);", races=True)
+
+# --- replays of items of which some results are loaded ----------------------------------------------------------------
+place("include/etl/impl/work.ipp", ("unit_tests",))
+mutant(317, "G7", "replay", "a letter does not know which results of its item are loaded",
+       "if (⟦fates_[i] == Fate::Committed⟧) letter.loaded.add({i - first, i - first + 1});", "false")
+mutant(318, "G7", "replay", "a replay loads a result that is loaded",
+       "if (⟦!letter.loaded.contains(i - first)⟧) kept.push_back(i);", "true")
+mutant(319, "G7", "replay", "another number of results is taken for the same results",
+       "else if (⟦first < end && letter.results > 0 && letter.results != end - first⟧) {", "false")
+place("include/etl/impl/replay.ipp", ("unit_tests",))
+mutant(320, "G7", "replay", "what a replay has loaded of a half loaded item is forgotten",
+       "} else if (⟦!now.loaded.empty()⟧) {", "false")
+mutant(321, "G7", "replay", "the numbers of a replay's results are taken for those of the item",
+       "if (⟦!before.contains(result) && now.loaded.contains(tried++)⟧) old.loaded", "now.loaded.contains(result)")
+mutant(322, "G16", "replay", "a resumed run changes the key of a replay",
+       "return letter.id + ' ' + std::to_string(⟦letter.replays⟧);", "letter.attempts")
+place("include/etl/detail/load/loading.hpp", ("contract_tests", "unit_tests"))
+mutant(323, "G10", "waiting", "a session that waits for a connection hears of no stop",
+       "⟦session->stop_waiting_on(control_.dead_stop());⟧", NOTHING)
+mutant(324, "G7", "attempts replay", "the attempts at other results count as attempts at an item",
+       "⟦++part.tried;⟧", "part.tried = work.attempts;")

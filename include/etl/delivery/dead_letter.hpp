@@ -29,7 +29,7 @@ struct DeadLetter {
   std::uint64_t batch = 0;                       ///< number of the item's batch in that run, from 0
   std::optional<Position> position{};            ///< the last mark of the source before the end of the batch
   Stage stage = Stage::Transform;                ///< stage that rejected the item
-  std::uint32_t attempts = 1;                    ///< number of attempts, including replays
+  std::uint32_t attempts = 1;                    ///< attempts at it in that run, and one for each replay
   std::vector<std::string> errors{};             ///< the error and its causes, outermost first
   std::chrono::system_clock::time_point time{};  ///< when it was rejected, in microseconds
   /// The item: what the pipeline's `serialize(const E&)` returned, or else its `describe(const E&)`. `deserialize`

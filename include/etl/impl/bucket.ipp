@@ -59,22 +59,21 @@ struct BucketEngine::Parts {
       : options(bucket_options(std::move(its_options))),
         environment(options),
         executor(options.executor ? options.executor : Executor::pool(options.workers)),
-        stage(calls, options, environment, options.workers, lost),
-        batcher(std::make_shared<Batcher>(options, environment, executor.backend(), executor.backend(), stage,
+        batcher(std::make_shared<Batcher>(options, environment, executor.backend(), executor.backend(),
                                           calls.traits().item, false)),
+        stage(calls, options, environment, options.workers, *batcher, executor, nullptr, {}, lost),
         intake(*batcher, queue, calls.traits().item, options),
         stop(std::move(its_stop)) {
-    stage.attach(*batcher, executor);
     // `Order::Source` needs the weighed intake too: workers take items out of the shared queue in any order.
     if (options.batch_bytes || options.memory || options.order == Order::Source)
       batcher->set_source(&weighed.emplace(*batcher, calls.traits().item, options));
     else
       batcher->set_source(&intake);
-    on_drain.emplace(stop.drain(), Drain{batcher.get()});
-    on_abandon.emplace(stop.abandon(), Abandon{batcher.get()});
+    on_drain.emplace(stop.drain(), Drain{batcher->control()});
+    on_abandon.emplace(stop.abandon(), Abandon{batcher->control()});
   }
   [[nodiscard]] RunReport make_report() noexcept {
-    batcher->close();
+    batcher->control().close();
     intake.seal_stragglers();
     RunReport made;
     made.pipeline = std::move(name);
@@ -97,19 +96,19 @@ struct BucketEngine::Parts {
   }
 
   struct Drain {
-    Batcher* batcher;
-    void operator()() const { batcher->request_drain(); }
+    RunControl& control;
+    void operator()() const { control.request_drain(); }
   };
   struct Abandon {
-    Batcher* batcher;
-    void operator()() const { batcher->request_abandon(); }
+    RunControl& control;
+    void operator()() const { control.request_abandon(); }
   };
   const Options options;
   const Environment environment;
   const Executor executor;
   std::string name = options.name;  // for the report
-  PipelineStage stage;
   const std::shared_ptr<Batcher> batcher;
+  PipelineStage stage;
   const TimePoint started = batcher->now();
   SharedIntake intake;
   std::optional<WeighedIntake> weighed;           // replaces the shared intake if items are weighed or ordered
@@ -150,7 +149,7 @@ ETLPIPE_COMPILED Lane& BucketEngine::open_lane() {
 ETLPIPE_COMPILED void BucketEngine::finish_lane(Lane& lane) noexcept {
   if (process_id() == maker_) parts_->batcher->finish_lane(static_cast<OwnedLane&>(lane), FlushReason::Close);
 }
-ETLPIPE_COMPILED void BucketEngine::close() { parts_->batcher->close(); }
+ETLPIPE_COMPILED void BucketEngine::close() { parts_->batcher->control().close(); }
 ETLPIPE_COMPILED const RunReport& BucketEngine::finish() {
   const std::lock_guard lock(parts_->finish_mutex);
   if (!parts_->report) parts_->report = parts_->make_report();

@@ -137,7 +137,8 @@ ETLPIPE_COMPILED void Work::lose_unreported() {
   load_rejections.resize(reported);
 }
 
-ETLPIPE_COMPILED void Work::reject_results(std::uint32_t from, std::vector<std::pair<std::size_t, Error>>& rejects) {
+ETLPIPE_COMPILED void Work::reject_results(std::uint32_t from, std::vector<std::pair<std::size_t, Error>>& rejects,
+                                           std::uint32_t tried) {
   std::ranges::sort(rejects, {}, &std::pair<std::size_t, Error>::first);
   if (fates_.empty()) fates_.assign(produced, Fate::Committed);
   auto next_reject = rejects.begin();
@@ -146,7 +147,7 @@ ETLPIPE_COMPILED void Work::reject_results(std::uint32_t from, std::vector<std::
         std::any_of(fates_.begin() + first, fates_.begin() + end, [](Fate f) { return f == Fate::Rejected; });
     for (; next_reject != rejects.end() && next_reject->first + from < end; ++next_reject) {
       fates_[next_reject->first + from] = Fate::Rejected;
-      if (!std::exchange(told_before, true)) load_rejections.push_back({item, std::move(next_reject->second)});
+      if (!std::exchange(told_before, true)) load_rejections.push_back({item, std::move(next_reject->second), tried});
     }
   });
 }

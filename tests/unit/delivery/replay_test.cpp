@@ -392,6 +392,7 @@ TEST_CASE("G7 G15: a replay loads only those results of an item that are not loa
     CHECK(one.letters()[1].loaded.ranges() == std::vector<etl::SeqRange>{{1, 3}});
     for (const etl::DeadLetter& letter : one.letters()) {
       CHECK(letter.results == 3);
+      CHECK(letter.attempts == 2);
       CHECK(letter.replays == 1);
     }
     CHECK(one.replay({}).ok());

@@ -38,15 +38,14 @@ TEST_CASE("shared intake: a time-out seals one batch at most, though producers w
   std::vector<std::size_t> sizes;
   auto processor = [&sizes](std::span<const int> batch) { sizes.push_back(batch.size()); };
   etl::detail::TypedProcessor<int, decltype(processor)> typed(processor);
-  etl::detail::PipelineStage stage(typed.calls(), options, environment, options.workers);
-  const auto batcher = std::make_shared<etl::detail::Batcher>(
-      options, environment, executor.backend(), executor.backend(), stage, etl::detail::item_type<int>, false);
+  const auto batcher = std::make_shared<etl::detail::Batcher>(options, environment, executor.backend(),
+                                                              executor.backend(), etl::detail::item_type<int>, false);
+  etl::detail::PipelineStage stage(typed.calls(), options, environment, options.workers, *batcher, executor);
   Queue queue;
   etl::detail::SharedIntake intake(*batcher, queue, etl::detail::item_type<int>, options);
   const auto push = [&](int item) {
     return intake.try_push([&] { queue.items.enqueue(std::move(item)); }) == etl::detail::Pushed::Yes;
   };
-  stage.attach(*batcher, executor);
   batcher->set_source(&intake);
 
   REQUIRE(push(0));  // starts the time
@@ -64,7 +63,7 @@ TEST_CASE("shared intake: a time-out seals one batch at most, though producers w
     }
   }
   producers.clear();
-  batcher->close();
+  batcher->control().close();
   intake.seal_stragglers();
   const etl::detail::Tally tally = batcher->finish();
   CHECK(tally.ledger.items.loaded == 4);

@@ -83,6 +83,61 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     while (work.at_work_ > 0) wait(lock, TimePoint::max());
   }
 
+  // --- for the run's control, under the lock ------------------------------------------------------------
+  [[nodiscard]] std::mutex& mutex() noexcept { return mutex_; }
+  void notify() noexcept {
+    if (clock_ != nullptr) return clock_->notify(changed_);
+    changed_.notify_all();
+  }
+  /// Calls `call` without the lock, because user code may run in a stop callback or a destructor. The end of the run
+  /// waits for the call.
+  template <class F>
+  void outside(Lock& lock, F&& call) {
+    ++outside_;
+    lock.unlock();
+    call();
+    lock.lock();
+    --outside_;
+    notify_if_ended();
+  }
+  /// One step of a thread that has to wait. If a batch costs less than waking a thread, and a worker token is free,
+  /// this thread runs the batch itself. Otherwise it wakes a worker, and runs the batch itself if no worker has come
+  /// after half a millisecond (the executor is busy, or has only this thread).
+  void help_or_wait(Lock& lock, TimePoint until) {
+    if (!runnable()) return wait(lock, until);
+    const bool cheap = alone_ || cost_ < wake_up;
+    if (cheap && (running_ == 0 || !idle_tasks_.empty())) return help(lock);
+    const bool lingering = unstarted_ == 0 && idle_tasks_.empty();
+    wake_worker(lock);
+    if (!runnable()) return;
+    const TimePoint time = now();
+    const TimePoint patience = (lingering ? time : posted_at_) + std::chrono::microseconds(500);
+    if (time >= patience) return help(lock);
+    wait(lock, std::min(until, patience));
+  }
+  /// Takes all batches out of the queue.
+  [[nodiscard]] BatchQueue drop_queue() noexcept {
+    queued_ = 0;
+    work_waiting_.store(false, std::memory_order_relaxed);
+    return std::exchange(queue_, {});
+  }
+  /// Whether every sealed batch is settled, and no thread works for this object.
+  [[nodiscard]] bool quiet() const noexcept { return in_flight_ == 0 && running_ == 0 && outside_ == 0; }
+  /// A thread waits for the end while this lives.
+  class Ending {
+   public:
+    explicit Ending(Scheduler& scheduler) : scheduler_(scheduler) { ++scheduler_.waiting_for_end_; }
+    Ending(const Ending&) = delete;
+    Ending& operator=(const Ending&) = delete;
+    ~Ending() { --scheduler_.waiting_for_end_; }
+
+   private:
+    Scheduler& scheduler_;
+  };
+  /// Whether the run has ended: no task does anything any more.
+  [[nodiscard]] bool finished() const noexcept { return finished_; }
+  void finish() noexcept { finished_ = true; }
+
  protected:
   /// `backend` is null in fused mode: there is then one token, and no batch is ever queued. `clock` may be null.
   Scheduler(ExecutorBackend* backend, ExecutorBackend* clock, std::size_t workers, bool producers_help)
@@ -138,52 +193,14 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     if (queued_ > 0) remind(ended + reminder);  // this thread will come for the batch soon, unless it waits elsewhere
   }
   [[nodiscard]] bool token_free() const noexcept { return !tokens_.empty(); }
-  /// One step of a thread that has to wait. If a batch costs less than waking a thread, and a worker token is free,
-  /// this thread runs the batch itself. Otherwise it wakes a worker, and runs the batch itself if no worker has come
-  /// after half a millisecond (the executor is busy, or has only this thread).
-  void help_or_wait(Lock& lock, TimePoint until) {
-    if (!runnable()) return wait(lock, until);
-    const bool cheap = alone_ || cost_ < wake_up;
-    if (cheap && (running_ == 0 || !idle_tasks_.empty())) return help(lock);
-    const bool lingering = unstarted_ == 0 && idle_tasks_.empty();
-    wake_worker(lock);
-    if (!runnable()) return;
-    const TimePoint time = now();
-    const TimePoint patience = (lingering ? time : posted_at_) + std::chrono::microseconds(500);
-    if (time >= patience) return help(lock);
-    wait(lock, std::min(until, patience));
-  }
   void wait(Lock& lock, TimePoint until) {
     if (clock_ != nullptr) return clock_->wait(lock, changed_, until);
     if (until == TimePoint::max()) return changed_.wait(lock);
     changed_.wait_until(lock, until);
   }
-  void notify() noexcept {
-    if (clock_ != nullptr) return clock_->notify(changed_);
-    changed_.notify_all();
-  }
-  /// Calls `call` without the lock, because user code may run in a stop callback or a destructor. The end of the run
-  /// waits for the call.
-  template <class F>
-  void outside(Lock& lock, F&& call) {
-    ++outside_;
-    lock.unlock();
-    call();
-    lock.lock();
-    --outside_;
-    notify_if_ended();
-  }
-  /// Whether every sealed batch is settled, and no thread works for this object.
-  [[nodiscard]] bool quiet() const noexcept { return in_flight_ == 0 && running_ == 0 && outside_ == 0; }
   void notify_if_ended() noexcept {
     if (waiting_for_end_ > 0 && quiet()) notify();
   }
-  [[nodiscard]] BatchQueue drop_queue() noexcept {
-    queued_ = 0;
-    work_waiting_.store(false, std::memory_order_relaxed);
-    return std::exchange(queue_, {});
-  }
-
   ExecutorBackend* const backend_;
   ExecutorBackend* const clock_;  // the clock of `backend_` or of fused mode, or null for the real clock
   const bool producers_help_;     // producers run batches while they wait for room
@@ -192,8 +209,6 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   std::uint64_t in_flight_ = 0;  // sealed and not settled: queued, running or parked
   std::uint64_t running_ = 0;
   std::uint64_t waiting_for_room_ = 0;
-  std::uint64_t waiting_for_end_ = 0;
-  bool finished_ = false;
 
  private:
   struct DrainTask final : Task {
@@ -332,6 +347,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   std::vector<std::uint32_t> tokens_;  // free worker slots
   std::vector<std::unique_ptr<DrainTask>> tasks_;
   std::vector<DrainTask*> idle_tasks_;
+  std::uint64_t waiting_for_end_ = 0;
+  bool finished_ = false;
   std::uint64_t unstarted_ = 0;  // posted tasks that have not begun
   std::uint64_t outside_ = 0;    // calls of `outside` in progress; the end of the run waits for them
 };

@@ -1,5 +1,5 @@
 #pragma once
-/// The engine of Bucket and run: cuts lanes into batches, and ends the run.
+/// The engine of Bucket and run: cuts lanes into batches.
 
 #include <algorithm>
 #include <atomic>
@@ -26,6 +26,7 @@
 #include <etl/detail/meta/guard.hpp>
 #include <etl/detail/meta/time.hpp>
 #include <etl/detail/run/environment.hpp>
+#include <etl/detail/run/run_control.hpp>
 #include <etl/executor.hpp>
 #include <etl/memory_budget.hpp>
 #include <etl/options.hpp>
@@ -36,7 +37,7 @@ namespace etl::inline v0::detail {
 
 /// Cuts the items of lanes into batches. Its one mutex is taken once per batch; a single record only touches its lane.
 /// Thread-safe, except for the calls that only a lane's producer may make.
-class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public Scheduler {
+class Batcher final : public LaneHost, public BudgetWaiter, public Scheduler, private Controlled {
   using Base = Scheduler;
 
  public:
@@ -45,12 +46,10 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   /// `backend` is null in fused mode. `clock` gives time and timers; it is null in fused mode without time-outs. The
   /// arguments must outlive `finish`.
   Batcher(const Options& options, const Environment& environment, ExecutorBackend* backend, ExecutorBackend* clock,
-          BatchProcessor& processor, const ItemType& type, bool may_inline, bool aligned = false,
-          bool keeps_progress = false)
+          const ItemType& type, bool may_inline, bool aligned = false, bool keeps_progress = false)
       : Base(backend, clock, options.workers, options.inline_batches != Inline::Never),
         options_(options),
         environment_(environment),
-        processor_(&processor),
         type_(type),
         weigh_(options.batch_bytes.has_value()),
         batch_bytes_(options.batch_bytes.value_or(0)),
@@ -59,10 +58,13 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
         aligned_(aligned),
         keeps_progress_(keeps_progress),
         capacity_(options.effective_capacity()),
-        timer_(clock == nullptr ? nullptr : clock->make_timer()) {
-    // So that the report can still name an error when memory runs out.
-    tally_.errors.reserve(RunReport::max_errors + 1);
-  }
+        timer_(clock == nullptr ? nullptr : clock->make_timer()),
+        control_(options, environment, *this, *this) {}
+
+  /// Sets what the batches go to. Called once, before anything else.
+  void set_processor(BatchProcessor& processor) noexcept { processor_ = &processor; }
+  /// How the run ends.
+  [[nodiscard]] RunControl& control() noexcept { return control_; }
 
   // --- for a lane's producer ------------------------------------------------------------------------
   /// `earlier` is the progress of an earlier run in this partition, or null. It must outlive the use of the lane.
@@ -79,11 +81,6 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   void source_ended(OwnedLane& lane) noexcept {
     const Lock lock(mutex_);
     lane.ended = true;
-  }
-  /// All sources have reached their ends: the drain deadline starts now (G9), before `end_intake`.
-  void begin_deadline() noexcept {
-    const Lock lock(mutex_);
-    start_deadline();
   }
   /// Flushes the rest of the lane. After a failure, the rest is dropped and counted. If `whole` is true, the source
   /// has reached its end, and its last chunk is complete.
@@ -125,8 +122,8 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
       if (has_slot(lane)) return true;
       throw std::bad_alloc();
     }
-    end_if_failed(lock);
-    tally_.count_refused();
+    control_.end_if_failed(lock);
+    control_.tally().count_refused();
     lane.refused = true;
     if (lane.chunk) lane.chunk->lost.store(true, std::memory_order_release);
     return false;
@@ -146,8 +143,8 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     const TimePoint time = now();
     if (!lane.timed) start_open_batch(lane, time);
     if (const auto reason = full(lane)) return seal_and_go_on(lock, lane, *reason, time);
-    if (!tally_.failed) lane.limit.store(next_check(lane), std::memory_order_relaxed);
-    end_if_failed(lock);
+    if (!control_.tally().failed) lane.limit.store(next_check(lane), std::memory_order_relaxed);
+    control_.end_if_failed(lock);
   }
   void flush(Lane& base) override {
     auto& lane = static_cast<OwnedLane&>(base);
@@ -200,8 +197,8 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     auto chunk = std::make_shared<Chunk>(std::move(keep), std::move(acknowledge));
     chunk->lost.store(true, std::memory_order_release);  // lost, until the chunk is accepted below
     if (refused) {
-      return fail({.error = {.code = Errc::InvalidOptions, .context = std::string(acknowledges_with_progress)},
-                   .stage = Stage::Configure});
+      return control_.fail({.error = {.code = Errc::InvalidOptions, .context = std::string(acknowledges_with_progress)},
+                            .stage = Stage::Configure});
     }
     std::vector<ChunkRef> unused;  // released after the lock, like the former chunk
     const Lock lock(mutex_);
@@ -212,13 +209,13 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     lane.complete_at.reset();
     lane.chunk.swap(chunk);
   }
-  [[nodiscard]] std::stop_token intake_stop() const noexcept override { return intake_stop_.get_token(); }
+  [[nodiscard]] std::stop_token intake_stop() const noexcept override { return control_.intake_stop(); }
 
   // --- for the shared intake, under lock() ------------------------------------------------------------
   using Base::now;
   void set_source(BatchSource* source) { source_ = source; }
-  [[nodiscard]] bool refusing() const noexcept { return closed_ || stop_requested_ || tally_.failed; }
-  void count_refused() noexcept { tally_.count_refused(); }
+  [[nodiscard]] bool refusing() const noexcept { return control_.refusing(); }
+  void count_refused() noexcept { control_.tally().count_refused(); }
   /// Returns a batch to fill in. The caller then passes it to `count_seal`, and to `dispatch`.
   [[nodiscard]] Batch* new_batch() {
     Batch* batch = free_batches_.pop();
@@ -228,28 +225,27 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   [[nodiscard]] Batch* new_batch_if_possible() noexcept {
     Batch* batch = nullptr;
     auto error = guarded([&]() -> std::optional<Error> { return batch = new_batch(), std::nullopt; });
-    if (error) fail_soon({.error = std::move(*error), .stage = Stage::Manage});
+    if (error) control_.fail_soon({.error = std::move(*error), .stage = Stage::Manage});
     return batch;
   }
   /// Counts items for which there is not even memory for a batch. The run has failed.
   void count_lost(std::uint64_t items) noexcept {
-    tally_.ledger.items.extracted += items;
-    tally_.ledger.items.abandoned += items;
+    control_.tally().ledger.items.extracted += items;
+    control_.tally().ledger.items.abandoned += items;
   }
   /// Counts items of a sealed batch whose move into the batch threw.
-  void count_broken(std::uint64_t items) noexcept { tally_.ledger.items.abandoned += items; }
+  void count_broken(std::uint64_t items) noexcept { control_.tally().ledger.items.abandoned += items; }
   void count_seal(Batch& batch, FlushReason reason, TimePoint opened, TimePoint time) noexcept {
     batch.number = next_number_++;
     batch.sealed = time;
-    tally_.count_seal(batch.size(), reason, time - opened);
+    control_.tally().count_seal(batch.size(), reason, time - opened);
     ++in_flight_;
   }
   /// Gives a sealed batch to the workers. If `lane` is given, the caller is its producer and may run the batch itself.
   /// May release the lock for a while.
   void dispatch(Lock& lock, Batch* batch, OwnedLane* lane) {
-    // After `fail_soon` the run has failed but is not yet dead, and items of the batch may have been moved away.
-    if (dead() || tally_.failed) return Base::outside(lock, [&] { abandon(batch); });
-    if (deadline_ != TimePoint::max()) arm_timer(deadline_);  // `start_deadline` sets no timer if nothing was in flight
+    if (!control_.loads()) return Base::outside(lock, [&] { abandon(batch); });
+    control_.remind_of_deadline();
     if (environment_.memory && batch->buffer != nullptr) {
       batch->bytes = bytes_of(*batch);
       environment_.memory->charge(batch->bytes);
@@ -257,10 +253,10 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     if (processor_->unweighed())  // fail now: all workers may be in the back-off of a load
       return Base::outside(lock, [&] { processor_->check(), abandon(batch); });
     if (backend_ == nullptr || (lane != nullptr && runs_inline(*lane, *batch))) {
-      ++tally_.inline_batches;
+      ++control_.tally().inline_batches;
       return Base::run_here(lock, batch, batch->sealed);
     }
-    tally_.max_queue_depth = std::max(tally_.max_queue_depth, queued_ + 1);
+    control_.tally().max_queue_depth = std::max(control_.tally().max_queue_depth, queued_ + 1);
     Base::enqueue(lock, batch, batch_cost_);
   }
   /// Whether at most `in_flight` batches are in flight and the memory budget has room. If the budget has no room and
@@ -271,24 +267,17 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     bool room = true;
     auto error = guarded(
         [&]() -> std::optional<Error> { return room = environment_.memory->has_room_or_tell(self()), std::nullopt; });
-    if (error) fail_soon({.error = std::move(*error), .stage = Stage::Manage});
+    if (error) control_.fail_soon({.error = std::move(*error), .stage = Stage::Manage});
     return room;
   }
-  void arm_timer(TimePoint due) noexcept {
+  void arm_timer(TimePoint due) noexcept override {
     if (timer_ == nullptr || due >= timer_due_) return;
     auto error = guarded([&]() -> std::optional<Error> {
       timer_->arm(due, std::shared_ptr<Task>(shared_from_this(), &timer_task_));
       timer_due_ = due;
       return std::nullopt;
     });
-    if (error) fail_soon({.error = std::move(*error), .stage = Stage::Manage});
-  }
-  /// Makes the timer call `BatchProcessor::on_time` at `due`.
-  void call_at(TimePoint due) noexcept {
-    Lock lock(mutex_);
-    called_for_ = std::min(called_for_, due);
-    arm_timer(due);
-    end_if_failed(lock);
+    if (error) control_.fail_soon({.error = std::move(*error), .stage = Stage::Manage});
   }
   /// Waits until `ready()` holds or intake ends, and runs batches meanwhile if that is allowed. Code that changes the
   /// result of `ready` must call `notify_waiting`.
@@ -320,37 +309,6 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   }
 
   // --- for the processor ------------------------------------------------------------------------------
-  /// The stop token of user callables. It is stopped at the second level of a stop, and at the drain deadline (G10).
-  [[nodiscard]] const std::stop_token& user_stop() const noexcept { return user_token_; }
-  /// Stopped when nothing more will be loaded, also after a failure. It ends every wait of a load (G4).
-  [[nodiscard]] std::stop_token dead_stop() const noexcept { return dead_stop_.get_token(); }
-  /// The time at which the rest is abandoned: `TimePoint::max()` before intake has ended, and without
-  /// `drain_deadline`.
-  [[nodiscard]] TimePoint deadline() {
-    const Lock lock(mutex_);
-    return deadline_;
-  }
-  /// Called by threads that wait in a load or a save: no other thread may be free to enforce the deadline.
-  [[nodiscard]] TimePoint look() noexcept override {
-    Lock lock(mutex_);
-    if (!abandoned_ && !finished_ && now() >= deadline_) pass_deadline(lock);
-    return abandoned_ || finished_ ? TimePoint::max() : deadline_;
-  }
-  /// The reason why abandoned items are not loaded.
-  [[nodiscard]] Error end_reason() noexcept {
-    Error reason = fatal("");
-    static_cast<void>(if_possible([&] {
-      const Lock lock(mutex_);
-      if (tally_.failed && !tally_.errors.empty())
-        reason = tally_.errors.front().error;
-      else
-        reason.context = tally_.deadline_passed ? "the drain deadline has passed" : "stopped before it was loaded";
-    }));
-    return reason;
-  }
-  /// Whether the run loads nothing more.
-  [[nodiscard]] bool dead() const noexcept { return dead_.load(std::memory_order_acquire); }
-
   /// Ends a batch: counts its items and results, and gives its buffer back to the producer.
   void settle(Batch* batch, const BatchLedger& ledger, std::chrono::nanoseconds cost = {}) noexcept {
     if (!type_.reused && batch->buffer != nullptr) type_.destroy(batch->buffer->data, batch->begin, batch->size());
@@ -360,7 +318,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     if (environment_.memory) environment_.memory->release(std::exchange(batch->bytes, 0));
     std::unique_ptr<Buffer> too_large;  // freed after the lock
     const Lock lock = Base::lock();
-    tally_.ledger.add(ledger);
+    control_.tally().ledger.add(ledger);
     batch_cost_ = cost;
     too_large = unref(std::exchange(batch->buffer, nullptr));
     --in_flight_;
@@ -368,117 +326,30 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     free_batches_.push(batch);
     if (waiting_for_one_ > 0 || (waiting_for_room_ > 0 && in_flight_ <= capacity_ / 2)) Base::notify();
   }
-  [[nodiscard]] std::optional<std::string> draw_reject() {
-    const Lock lock(mutex_);
-    return tally_.draw_reject(options_.errors);
-  }
-  /// Gives back the budget of rejects that a later attempt has loaded.
-  void give_rejects_back(std::uint64_t count) {
-    const Lock lock(mutex_);
-    tally_.rejects -= count;
-  }
-  /// Counts an error that does not stop the run.
-  void note(ErrorRecord record) noexcept {
-    const Lock lock(mutex_);
-    keep(std::move(record), false);
-  }
-  /// The first failure stops the run: queued batches are dropped and counted, and a blocked push returns (G4).
-  void fail(ErrorRecord record) noexcept {
-    Lock lock(mutex_);
-    keep(std::move(record), !tally_.failed);
-    tally_.failed = true;
-    die(lock);
-  }
-  /// The same, unless the operation has only been ended because the run ends: then its error is noted.
-  void fail_unless_ending(ErrorRecord record) noexcept {
-    if (dead() && record.error.error_class == ErrorClass::Transient)
-      note(std::move(record));
-    else
-      fail(std::move(record));
-  }
-
   // --- the end ----------------------------------------------------------------------------------------
-  /// Handles a stop at level 1, drain (G10).
-  void request_drain() {
-    Lock lock(mutex_);
-    if (finished_ || std::exchange(stop_requested_, true)) return;
-    tally_.cancelled = !intake_ended_;
-    refuse_intake(lock);
-  }
-  /// Handles a stop at level 2, abandon (G10).
-  void request_abandon() {
-    Lock lock(mutex_);
-    if (std::exchange(abandoned_, true)) return;
-    if (!finished_) {
-      tally_.cancelled = tally_.cancelled || !intake_ended_ || in_flight_ > 0;
-      stop_requested_ = true;
-      die(lock);
-    }
-    Base::outside(lock, [this] { user_stop_.request_stop(); });  // also ends the waits of the last save
-  }
-  /// The source has reached its end, or extraction has given up.
-  void end_intake() {
-    const Lock lock(mutex_);
-    intake_ended_ = true;
-  }
-  /// Ends intake, and flushes the open batches of all lanes.
-  void close() {
-    Lock lock(mutex_);
-    intake_ended_ = true;
-    if (!std::exchange(closed_, true)) refuse_intake(lock);
-  }
-  [[nodiscard]] bool stop_requested() {
-    const Lock lock(mutex_);
-    return stop_requested_;
-  }
-  [[nodiscard]] bool intake_refused() {
-    const Lock lock(mutex_);
-    return refusing();
-  }
   /// Closes and waits, and runs batches meanwhile, until every batch is settled and no task of this batcher uses the
   /// processor. The caller must have finished all lanes. Nothing remains (G3) except tasks that have not started; they
   /// hold a reference to this object.
   /// `goes_on`: the run has continued an earlier one.
   [[nodiscard]] Tally finish(bool goes_on = false) {
-    close();
+    control_.close();
     processor_->check();
     Lock lock(mutex_);
-    ++waiting_for_end_;
-    while (!Base::quiet() || (tally_.failed && !dead())) {
-      if (tally_.failed && !dead())
-        die(lock);
-      else if (!abandoned_ && now() >= deadline_)
-        pass_deadline(lock);
-      else
-        Base::help_or_wait(lock, abandoned_ ? TimePoint::max() : deadline_);
-    }
-    --waiting_for_end_;
-    finished_ = true;
-    dead_.store(true, std::memory_order_release);
+    control_.await_quiet(lock);
+    control_.finished();
     timer_.reset();
     for (std::size_t i = 0; i < lanes_.size(); ++i) {  // a bucket may add a lane meanwhile
       std::optional<FreeBuffers> buffers(std::in_place);
       buffers->swap(lanes_[i]->free);
       Base::outside(lock, [&] { buffers.reset(); });
     }
-    if (tally_.failed || tally_.rejects == 0) return std::move(tally_);
-    const bool part = tally_.cancelled || abandoned_ || goes_on;
-    auto error = guarded([&]() -> std::optional<Error> {
-      const auto problem = tally_.ratio_problem(options_.errors, part);
-      if (!problem) return std::nullopt;
-      return Error{.code = Errc::RejectBudget, .context = "reject budget exceeded (" + *problem + ")"};
-    });
-    if (error) {
-      keep({.error = std::move(*error), .stage = Stage::Transform}, true);
-      tally_.failed = true;
-    }
-    return std::move(tally_);
+    return control_.result(goes_on);
   }
 
   /// Fills in a live view of the run. Items in open batches count as extracted.
   void status(RunStatus& status) {
     const Lock lock(mutex_);
-    status.items = tally_.ledger.items;
+    status.items = control_.tally().ledger.items;
     SourceBytes bytes = ended_bytes_;
     status.earlier_items = ended_items_;
     for (const auto& lane : lanes_) {
@@ -495,8 +366,8 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   }
   void budget_has_room() noexcept override {
     const Lock lock(mutex_);
-    // After `finished_` the clock may be destroyed: the budget keeps only this object alive.
-    if (!finished_) Base::notify();
+    // After the end the clock may be destroyed: the budget keeps only this object alive.
+    if (!Base::finished()) Base::notify();
   }
 
   /// Removes one user of the buffer. Returns the buffer if the caller must free it. Called under the lock.
@@ -509,8 +380,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   }
 
  private:
-  using Base::backend_, Base::finished_, Base::in_flight_, Base::mutex_, Base::queued_, Base::running_,
-      Base::waiting_for_end_, Base::waiting_for_room_;
+  using Base::backend_, Base::in_flight_, Base::mutex_, Base::queued_, Base::running_, Base::waiting_for_room_;
 
   struct TimerTask final : Task {
     explicit TimerTask(Batcher& b) : batcher(&b) {}
@@ -553,7 +423,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   [[nodiscard]] Batch* seal_if_possible(OwnedLane& lane, FlushReason reason, TimePoint time) noexcept {
     auto error = guarded([&]() -> std::optional<Error> { return static_cast<void>(next_batch(lane)), std::nullopt; });
     if (!error) return seal(lane, reason, time);
-    fail_soon({.error = std::move(*error), .stage = Stage::Manage});
+    control_.fail_soon({.error = std::move(*error), .stage = Stage::Manage});
     return nullptr;
   }
   void lose_pending(OwnedLane& lane) noexcept {
@@ -587,7 +457,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     if (!refusing() && !if_possible([&] { renew(lane); })) return;
     if (!refusing() && backend_ != nullptr && !has_room(capacity_ - 1))  // back-pressure
       wait_helping(lock, [this] { return has_room(capacity_ / 2); });
-    end_if_failed(lock);
+    control_.end_if_failed(lock);
   }
   // Called after the timer has set the limit to 0. In fused mode the timer leaves the batch to the producer, because
   // the producer's thread runs batches.
@@ -607,7 +477,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     });
     if (thrown) {  // a move threw: some items are gone, so the batch must not be loaded
       const std::exception_ptr exception = thrown->exception;
-      fail_soon({.error = std::move(*thrown), .stage = Stage::Extract});
+      control_.fail_soon({.error = std::move(*thrown), .stage = Stage::Extract});
       if (!exception) throw std::bad_alloc();
       std::rethrow_exception(exception);
     }
@@ -635,7 +505,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
         return std::nullopt;
       });
       if (error) {
-        fail({.error = std::move(*error), .stage = Stage::Extract});
+        control_.fail({.error = std::move(*error), .stage = Stage::Extract});
         abandon_filled(batch);
         return begin;
       }
@@ -644,7 +514,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   }
   void remind(TimePoint when) override { arm_timer(when); }
   void post_failed(Error error) override {
-    keep({.error = std::move(error), .stage = Stage::Manage}, false);
+    control_.keep({.error = std::move(error), .stage = Stage::Manage}, false);
     // The timer asks the executor again, even if no thread waits.
     arm_timer(after(now(), std::chrono::milliseconds(100)));
   }
@@ -652,11 +522,12 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   // --- time and ends, under the lock ------------------------------------------------------------------------
   void on_timer() noexcept {
     Lock lock(mutex_);
-    if (finished_) return;
+    if (Base::finished()) return;
     timer_due_ = TimePoint::max();
     const TimePoint time = now();
-    if (!abandoned_ && time >= deadline_) return pass_deadline(lock);
-    TimePoint next = abandoned_ ? TimePoint::max() : deadline_;
+    const auto later = control_.on_timer(lock, time);
+    if (!later) return;
+    TimePoint next = *later;
     BatchQueue cut;
     for (auto& lane : lanes_) {
       if (!lane->in_use || (!lane->timed && !lane->cut_recently)) continue;
@@ -671,26 +542,12 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
         next = std::min(next, after(time, options_.timeout));
     }
     if (source_ != nullptr) next = std::min(next, source_->seal_due(time, cut));
-    const bool called = called_for_ <= time;
-    if (called) called_for_ = TimePoint::max();
-    next = std::min(next, called_for_);
+    const bool called = control_.take_call(time, next);
     if (next != TimePoint::max()) arm_timer(next);
     while (Batch* batch = cut.pop()) dispatch(lock, batch, nullptr);
     Base::wake_worker(lock);
     if (called) Base::outside(lock, [&] { processor_->on_time(time); });
-    end_if_failed(lock);
-  }
-  void keep(ErrorRecord record, bool decides) noexcept { tally_.keep(std::move(record), environment_.name, decides); }
-  // Fails the run where the lock cannot be released. Intake ends now; `end_if_failed` or `finish` does the rest.
-  void fail_soon(ErrorRecord record) noexcept {
-    keep(std::move(record), !tally_.failed);
-    tally_.failed = true;
-    for (auto& lane : lanes_) lane->limit.store(0, std::memory_order_relaxed);
-    Base::notify();
-  }
-  // Ends the run after `fail_soon`: a source that waits for its stop token must be told.
-  void end_if_failed(Lock& lock) {
-    if (tally_.failed && !finished_) die(lock);
+    control_.end_if_failed(lock);
   }
   // One step of a producer that waits for something other than room.
   void wait_or_help(Lock& lock, TimePoint until) {
@@ -713,8 +570,9 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     ledger.items.abandoned = batch->size();
     settle(batch, ledger);
   }
-  void refuse_intake(Lock& lock) {
-    start_deadline();
+
+  // --- for the control --------------------------------------------------------------------------------------
+  void refuse_intake(Lock& lock) override {
     BatchQueue open;
     for (auto& lane : lanes_) {
       lane->limit.store(0, std::memory_order_relaxed);
@@ -726,40 +584,22 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
     if (source_ != nullptr) source_->refuse(open);
     Base::notify();
     while (Batch* batch = open.pop()) dispatch(lock, batch, nullptr);
-    Base::outside(lock, [this] { intake_stop_.request_stop(); });
   }
-  void start_deadline() {
-    if (options_.drain_deadline == Options::never || deadline_ != TimePoint::max()) return;
-    deadline_ = after(now(), options_.drain_deadline);
-    if (in_flight_ > 0 || !closed_) arm_timer(deadline_);
+  void refuse_intake_soon() noexcept override {
+    for (auto& lane : lanes_) lane->limit.store(0, std::memory_order_relaxed);
   }
-  void die(Lock& lock) {
-    if (dead_.exchange(true, std::memory_order_acq_rel)) return;
-    BatchQueue dropped = Base::drop_queue();
-    refuse_intake(lock);
-    Base::outside(lock, [&] {
-      while (Batch* batch = dropped.pop()) abandon(batch);
-      processor_->abandon_parked();
-      dead_stop_.request_stop();
-    });
-    Base::notify();
+  void abandon_waiting(BatchQueue& dropped) noexcept override {
+    while (Batch* batch = dropped.pop()) abandon(batch);
+    processor_->abandon_parked();
   }
-  void pass_deadline(Lock& lock) {
-    abandoned_ = true;
-    tally_.deadline_passed = in_flight_ > 0 || open_items();
-    die(lock);
-    Base::outside(lock, [this] { user_stop_.request_stop(); });
-  }
-  // Whether there are items that were not loaded only because time ran out: their producer has not come back yet. It
-  // is running a batch in fused mode, or is saving progress at the end of its source.
-  [[nodiscard]] bool open_items() const noexcept {
+  [[nodiscard]] bool has_open_items() const noexcept override {
     return std::ranges::any_of(
         lanes_, [&](const auto& lane) { return lane->in_use && lane->pending() > 0 && (!aligned_ || lane->ended); });
   }
 
   const Options& options_;
   const Environment& environment_;
-  BatchProcessor* const processor_;
+  BatchProcessor* processor_ = nullptr;
   const ItemType& type_;
   BatchSource* source_ = nullptr;
   const bool weigh_;
@@ -780,21 +620,9 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Watch, public
   TimerTask timer_task_{*this};
   std::unique_ptr<Timer> timer_;
   TimePoint timer_due_ = TimePoint::max();
-  TimePoint called_for_ = TimePoint::max();  // the time that the processor asked for
-  TimePoint deadline_ = TimePoint::max();
-  bool closed_ = false;
-  bool intake_ended_ = false;
-  bool stop_requested_ = false;
-  bool abandoned_ = false;         // set by a stop or by the deadline
   SourceBytes ended_bytes_;        // sum over the partitions that have ended
   std::uint64_t ended_items_ = 0;  // items of those partitions that the source did not give again, because it resumed
-  Tally tally_;
-
-  std::atomic<bool> dead_ = false;  // failed or abandoned: nothing more is loaded
-  std::stop_source intake_stop_;
-  std::stop_source dead_stop_;
-  std::stop_source user_stop_;
-  const std::stop_token user_token_ = user_stop_.get_token();
+  RunControl control_;
 };
 
 }  // namespace etl::inline v0::detail

@@ -17,14 +17,14 @@
 #include <etl/config.hpp>
 #include <etl/delivery/idempotency_key.hpp>
 #include <etl/delivery/transactional_store.hpp>
-#include <etl/detail/intake/batcher.hpp>
+#include <etl/detail/intake/batch.hpp>
 #include <etl/detail/load/rejecter.hpp>
 #include <etl/detail/load/stage_calls.hpp>
 #include <etl/detail/load/work.hpp>
 #include <etl/detail/meta/guard.hpp>
 #include <etl/detail/progress/checkpointing.hpp>
 #include <etl/detail/progress/retries.hpp>
-#include <etl/detail/run/environment.hpp>
+#include <etl/detail/run/run_control.hpp>
 #include <etl/error.hpp>
 #include <etl/executor.hpp>
 #include <etl/options.hpp>
@@ -50,20 +50,19 @@ class WhileWaiting {
 /// Loads transformed batches and settles their items. Thread-safe for different slots.
 class Loading {
  public:
-  Loading(StageCalls& calls, const Options& options, Rejecter& rejecter, Retries& retries, std::size_t slots)
+  /// `progress` may be null.
+  Loading(StageCalls& calls, const Options& options, Rejecter& rejecter, Retries& retries, std::size_t slots,
+          RunControl& control, Executor executor, Checkpointing* progress, std::string run)
       : calls_(calls),
         traits_(calls.traits()),
         options_(options),
         rejecter_(rejecter),
         retries_(retries),
+        control_(control),
+        progress_(progress),
+        run_(std::move(run)),
+        waiter_(control.dead_stop(), std::move(executor), control, control.intake_stop()),
         sessions_(traits_.concurrent ? slots : 1) {}
-  /// `progress` may be null.
-  void attach(Batcher& batcher, Executor executor, Checkpointing* progress, std::string run) {
-    batcher_ = &batcher;
-    progress_ = progress;
-    run_ = std::move(run);
-    waiter_ = Waiter(batcher.dead_stop(), std::move(executor), batcher, batcher.intake_stop());
-  }
   void while_waiting(WhileWaiting* what) noexcept { while_waiting_ = what; }
 
   /// Weighs the items for the rate limit, while they are still as they were extracted. An error of `bytes` says
@@ -84,20 +83,20 @@ class Loading {
     if (progress_ == nullptr || options_.delivery.dry_run) return;
     auto error = guarded([&]() -> std::optional<Error> {
       auto unsaved = progress_->settled(items_of(batch), now);
-      if (const auto due = progress_->reminder()) batcher_->call_at(*due);
+      if (const auto due = progress_->reminder()) control_.call_at(*due);
       return unsaved;
     });
-    if (error) batcher_->fail_unless_ending(place(batch, Stage::Checkpoint, std::move(*error)));
+    if (error) control_.fail_unless_ending(place(batch, Stage::Checkpoint, std::move(*error)));
   }
   /// Saves progress if no further batch is going to save it. Called by the timer.
   void save_if_due(TimePoint now) noexcept {
-    if (progress_ == nullptr || batcher_->dead()) return;
+    if (progress_ == nullptr || control_.dead()) return;
     auto error = guarded([&]() -> std::optional<Error> {
       auto unsaved = progress_->save_if_due(now);
-      if (const auto due = progress_->reminder(true)) batcher_->call_at(*due);  // other batches were settled meanwhile
+      if (const auto due = progress_->reminder(true)) control_.call_at(*due);  // other batches were settled meanwhile
       return unsaved;
     });
-    if (error) batcher_->fail_unless_ending({.error = std::move(*error), .stage = Stage::Checkpoint});
+    if (error) control_.fail_unless_ending({.error = std::move(*error), .stage = Stage::Checkpoint});
   }
   /// Loads the results of a batch and determines what happened to its items. `work` gets the outcome; a failure has
   /// been reported.
@@ -119,7 +118,7 @@ class Loading {
     if (!escaped) return;
     work.lose();  // for example, no memory was left to record which results are committed
     work.lose_rejections();
-    batcher_->fail(place(*work.batch, Stage::Load, std::move(*escaped)));
+    control_.fail(place(*work.batch, Stage::Load, std::move(*escaped)));
   }
 
  private:
@@ -150,6 +149,7 @@ class Loading {
     std::uint32_t size = 0;
     std::uint32_t first = 0;
     std::span<const std::uint32_t> where{};
+    std::uint32_t tried = 0;  ///< number of calls that have had all of them
     [[nodiscard]] std::uint32_t number(std::uint32_t i) const noexcept { return where.empty() ? first + i : where[i]; }
   };
   /// Address of a result of the part.
@@ -192,7 +192,7 @@ class Loading {
         chosen_ = std::move(chosen);
       }
       numbers_ = std::move(numbers);
-      return {.data = taken_->data(), .size = taken_->count(), .where = numbers_};
+      return {.data = taken_->data(), .size = taken_->count(), .where = numbers_, .tried = current.tried};
     }
     /// Returns moved results to their places, because dead letters may be written of them. Throws what a move throws;
     /// a second call continues after that result. If the place of a result cannot be filled again without risk, the
@@ -245,7 +245,7 @@ class Loading {
         waiter_, &retries_, place_of(work, Stage::DeadLetter));
     if (kept) return true;
     kept.error().context = "dead letters cannot be written: " + kept.error().context;
-    batcher_->fail_unless_ending(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));
+    control_.fail_unless_ending(place(*work.batch, Stage::DeadLetter, std::move(kept.error())));
     return false;
   }
 
@@ -270,7 +270,7 @@ class Loading {
         static_cast<void>(rejecter_.report_load(work));
         return std::nullopt;
       });
-      if (error) batcher_->fail(place(*work.batch, Stage::Load, std::move(*error)));
+      if (error) control_.fail(place(*work.batch, Stage::Load, std::move(*error)));
       return;
     }
     work.lose_rejections();
@@ -278,13 +278,13 @@ class Loading {
     if (!reported) fail(*work.batch, std::move(done.error()));
     if (!writes && !progress_->rides_on(part)) work.lose();
   }
-  Result<void> transact(Session& session, WorkerState& worker, Work& work, const Part& results,
+  Result<void> transact(Session& session, WorkerState& worker, Work& work, Part results,
                         const Checkpointing::Part& part, bool& careful, bool& in_doubt, bool& reported) {
     if (!session) {
       auto connected = calls_.connect();
       if (!connected) return failure(std::move(connected.error()));
       session = std::move(*connected);
-      session->stop_waiting_on(batcher_->dead_stop());
+      session->stop_waiting_on(control_.dead_stop());
     }
     if (in_doubt) {
       auto settled = session->is_settled(progress_->pipeline(), part.ranges.front());
@@ -294,6 +294,7 @@ class Loading {
     }
     for (;;) {
       work.forget_load();
+      results.tried = work.attempts;
       if (auto begun = session->begin(); !begun) return begun;
       const Rollback rollback{*session};
       std::optional<Error> error;
@@ -352,14 +353,14 @@ class Loading {
     for (std::size_t first = 0; first < results.size; first += most) {
       const auto begin = static_cast<std::uint32_t>(first);
       const auto size = static_cast<std::uint32_t>(std::min(most, results.size - first));
-      if (!load(Part{.data = result(results, begin), .size = size, .first = begin})) return false;
+      if (!load(Part{.data = result(results, begin), .size = size, .first = begin, .tried = results.tried}))
+        return false;
     }
     return true;
   }
   /// Loads one part, with all its attempts. A repeated attempt takes the same path whether `load` failed or marked
   /// results. Returns false if the run has failed. `in_doubt`: an earlier attempt may have been committed.
-  [[nodiscard]] bool load_part(WorkerState& worker, Work& work, const Part& part, TimePoint now,
-                               bool in_doubt = false) {
+  [[nodiscard]] bool load_part(WorkerState& worker, Work& work, Part part, TimePoint now, bool in_doubt = false) {
     std::optional<BatchContext> context(context_of(work, part));
     std::optional<Error> error = attempt(worker, work, part, *context, in_doubt);
     if (!error && !context->has_marks()) [[likely]]
@@ -406,9 +407,10 @@ class Loading {
     }
   }
   /// Calls `load` once, under the rate limit and the circuit breaker.
-  [[nodiscard]] std::optional<Error> attempt(WorkerState& worker, Work& work, const Part& part, BatchContext& context,
+  [[nodiscard]] std::optional<Error> attempt(WorkerState& worker, Work& work, Part& part, BatchContext& context,
                                              bool& in_doubt) noexcept {
     ++work.attempts;
+    ++part.tried;
     auto error = guarded([&]() -> std::optional<Error> {
       Result<void> done = limited(part.size, work, [&]() -> Result<void> {
         auto failed = guarded([&] { return call_plain(worker, work, part, context); });
@@ -471,7 +473,7 @@ class Loading {
                          .first_seq = batch.first_seq,
                          .last_seq = batch.first_seq + batch.size() - 1,
                          .position = &batch.position,
-                         .stop = &batcher_->user_stop(),
+                         .stop = &control_.user_stop(),
                          .size = part.size});
   }
   [[nodiscard]] IdempotencyKey key_of(const Work& work, const Part& part) const {
@@ -506,14 +508,15 @@ class Loading {
   [[nodiscard]] std::pair<Part, Part> halves(const Part& part) const {
     const std::uint32_t half = part.size / 2;
     const auto first = part.where.empty() ? part.first + half : 0;
-    return {Part{part.data, half, part.first, part.where.first(std::min<std::size_t>(half, part.where.size()))},
-            Part{result(part, half), part.size - half, first,
-                 part.where.subspan(std::min<std::size_t>(half, part.where.size()))}};
+    return {
+        Part{part.data, half, part.first, part.where.first(std::min<std::size_t>(half, part.where.size())), part.tried},
+        Part{result(part, half), part.size - half, first,
+             part.where.subspan(std::min<std::size_t>(half, part.where.size())), part.tried}};
   }
   static void reject(Work& work, const Part& part, BatchContext::Marked& rejects) {
     if (rejects.empty()) return;
     for (auto& [i, error] : rejects) i = part.number(static_cast<std::uint32_t>(i));
-    work.reject_results(0, rejects);
+    work.reject_results(0, rejects, part.tried);
   }
   static void reject_all(Work& work, const Part& part, const Error& error) {
     BatchContext::Marked rejects;
@@ -539,7 +542,7 @@ class Loading {
     for (std::uint32_t i = 0; i < part.size; ++i) work.set(part.number(i), part.number(i) + 1, fate);
   }
   void fail(const Batch& batch, Error error) {
-    batcher_->fail_unless_ending(place(batch, Stage::Load, std::move(error)));
+    control_.fail_unless_ending(place(batch, Stage::Load, std::move(error)));
   }
 
   StageCalls& calls_;
@@ -547,10 +550,10 @@ class Loading {
   const Options& options_;
   Rejecter& rejecter_;
   Retries& retries_;
-  Batcher* batcher_ = nullptr;
-  Checkpointing* progress_ = nullptr;
-  std::string run_;
-  Waiter waiter_;
+  RunControl& control_;
+  Checkpointing* const progress_;
+  const std::string run_;
+  const Waiter waiter_;
   WhileWaiting* while_waiting_ = nullptr;
   std::vector<Session> sessions_;
 };

@@ -11,9 +11,9 @@
 
 #include <etl/config.hpp>
 #include <etl/detail/intake/batch.hpp>
-#include <etl/detail/intake/batcher.hpp>
 #include <etl/detail/load/work.hpp>
 #include <etl/detail/meta/guard.hpp>
+#include <etl/detail/run/run_control.hpp>
 #include <etl/error.hpp>
 #include <etl/lost_item.hpp>
 #include <etl/report.hpp>
@@ -29,25 +29,25 @@ class LostTeller {
 
   [[nodiscard]] bool wanted() const noexcept { return lost_ != nullptr; }
   /// Hands over all items of a batch that was never begun.
-  void tell(Batcher& batcher, const Batch& batch) noexcept {
+  void tell(RunControl& control, const Batch& batch) noexcept {
     if (!wanted()) return;
-    const Error why = batcher.end_reason();
+    const Error why = control.end_reason();
     for (std::uint32_t i = 0; i < batch.size(); ++i)
-      tell(batcher, at(batch.buffer->data, batch.begin + i), LostAs::Abandoned, why);
+      tell(control, at(batch.buffer->data, batch.begin + i), LostAs::Abandoned, why);
   }
   /// Hands over the lost items of a batch that was begun.
-  void tell(Batcher& batcher, const Work& work) noexcept {
+  void tell(RunControl& control, const Work& work) noexcept {
     if (!wanted() || !work.loses()) return;
-    const Error why = batcher.end_reason();
+    const Error why = control.end_reason();
     work.each_lost([&](std::uint32_t item, Fate fate, const Error* reason) {
       const LostAs how = fate == Fate::Rejected  ? LostAs::Rejected
                          : fate == Fate::InDoubt ? LostAs::InDoubt
                                                  : LostAs::Abandoned;
-      tell(batcher, at(work.batch->buffer->data, work.batch->begin + work.at(item)), how,
+      tell(control, at(work.batch->buffer->data, work.batch->begin + work.at(item)), how,
            reason != nullptr ? *reason : why);
     });
   }
-  /// Hands over items that lie next to one another. Called after the batcher's end; errors go into the report.
+  /// Hands over items that lie next to one another. Called after the end of the run; errors go into the report.
   void tell(RunReport& report, const void* items, std::uint32_t count, const Error& why) noexcept {
     for (std::uint32_t i = 0; i < count; ++i)
       if (auto error = tell_one(at(items, i), LostAs::Abandoned, why))
@@ -60,8 +60,8 @@ class LostTeller {
   }
   /// Hands over one item. An exception of the user's callable fails the bucket, but the other items are still handed
   /// over.
-  void tell(Batcher& batcher, const void* item, LostAs how, const Error& why) noexcept {
-    if (auto error = tell_one(item, how, why)) batcher.fail({.error = std::move(*error), .stage = Stage::DeadLetter});
+  void tell(RunControl& control, const void* item, LostAs how, const Error& why) noexcept {
+    if (auto error = tell_one(item, how, why)) control.fail({.error = std::move(*error), .stage = Stage::DeadLetter});
   }
   [[nodiscard]] std::optional<Error> tell_one(const void* item, LostAs how, const Error& why) noexcept {
     auto thrown = guarded([&]() -> std::optional<Error> {

@@ -17,12 +17,12 @@
 #include <etl/delivery/dead_letter.hpp>
 #include <etl/delivery/idempotency_key.hpp>
 #include <etl/detail/intake/batch.hpp>
-#include <etl/detail/intake/batcher.hpp>
 #include <etl/detail/load/stage_calls.hpp>
 #include <etl/detail/load/work.hpp>
 #include <etl/detail/meta/guard.hpp>
 #include <etl/detail/progress/checkpointing.hpp>
 #include <etl/detail/run/environment.hpp>
+#include <etl/detail/run/run_control.hpp>
 #include <etl/error.hpp>
 #include <etl/options.hpp>
 #include <etl/report.hpp>
@@ -45,9 +45,8 @@ namespace etl::inline v0::detail {
 /// Charges rejected items to the budget, reports them, and makes their dead letters. Thread-safe.
 class Rejecter {
  public:
-  Rejecter(StageCalls& calls, const Options& options, const Environment& environment)
-      : calls_(calls), options_(options), environment_(environment) {}
-  void attach(Batcher& batcher) { batcher_ = &batcher; }
+  Rejecter(StageCalls& calls, const Options& options, const Environment& environment, RunControl& control)
+      : calls_(calls), options_(options), environment_(environment), control_(control) {}
 
   [[nodiscard]] bool is_rejection(const Error& error) const noexcept {
     if (error.code == Errc::UserException) return options_.errors.unclassified == Unclassified::Reject;
@@ -93,11 +92,11 @@ class Rejecter {
                                                 std::string_view run) const {
     std::vector<DeadLetter> letters;
     const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
-    const auto add = [&](const std::vector<Rejected>& rejections, Stage stage, std::uint32_t attempts) {
-      for (const Rejected& r : rejections) letters.push_back(letter(work, r, stage, attempts, progress, run, now));
+    const auto add = [&](const std::vector<Rejected>& rejections, Stage stage) {
+      for (const Rejected& r : rejections) letters.push_back(letter(work, r, stage, progress, run, now));
     };
-    add(work.rejections, Stage::Transform, 1);
-    add(work.load_rejections, Stage::Load, std::max(1U, work.attempts));
+    add(work.rejections, Stage::Transform);
+    add(work.load_rejections, Stage::Load);
     work.add_loaded(std::span(letters).last(work.load_rejections.size()));
     return letters;
   }
@@ -110,28 +109,28 @@ class Rejecter {
     std::ranges::sort(needed);
     const std::size_t unneeded = std::erase_if(
         work.drawn, [&](std::uint32_t item) { return !std::binary_search(needed.begin(), needed.end(), item); });
-    if (unneeded > 0) batcher_->give_rejects_back(unneeded);
+    if (unneeded > 0) control_.give_rejects_back(unneeded);
   }
   [[nodiscard]] bool settle(const Work& work, const Rejected& rejection, Stage stage) {
     return draw(work, rejection, stage) && report(work, rejection, stage);
   }
   [[nodiscard]] bool draw(const Work& work, const Rejected& rejection, Stage stage) {
-    const auto problem = batcher_->draw_reject();
+    const auto problem = control_.draw_reject();
     if (!problem) return true;
-    batcher_->fail(record_of(work, rejection, stage,
-                             {.code = Errc::RejectBudget,
-                              .context = "reject budget exceeded (" + *problem + ")",
-                              .cause = std::make_shared<const Error>(rejection.error)}));
+    control_.fail(record_of(work, rejection, stage,
+                            {.code = Errc::RejectBudget,
+                             .context = "reject budget exceeded (" + *problem + ")",
+                             .cause = std::make_shared<const Error>(rejection.error)}));
     return false;
   }
   [[nodiscard]] bool report(const Work& work, const Rejected& rejection, Stage stage) {
     if (auto error = guarded([&]() -> std::optional<Error> { return tell(work, rejection, stage); })) {
-      batcher_->fail(record_of(work, rejection, stage, std::move(*error)));
+      control_.fail(record_of(work, rejection, stage, std::move(*error)));
       return false;
     }
     ErrorRecord record = record_of(work, rejection, stage, rejection.error);
     record.rejected = true;
-    batcher_->note(std::move(record));
+    control_.note(std::move(record));
     return true;
   }
   [[nodiscard]] static ErrorRecord record_of(const Work& work, const Rejected& rejection, Stage stage, Error error) {
@@ -154,7 +153,7 @@ class Rejecter {
                                .description = description});
     return std::nullopt;
   }
-  [[nodiscard]] DeadLetter letter(const Work& work, const Rejected& rejection, Stage stage, std::uint32_t attempts,
+  [[nodiscard]] DeadLetter letter(const Work& work, const Rejected& rejection, Stage stage,
                                   const Checkpointing* progress, std::string_view run,
                                   std::chrono::system_clock::time_point now) const {
     const Batch& batch = *work.batch;
@@ -170,7 +169,7 @@ class Rejecter {
     letter.batch = batch.number;
     letter.position = batch.position;
     letter.stage = stage;
-    letter.attempts = attempts;
+    letter.attempts = rejection.attempts;
     letter.errors.push_back(own_message(rejection.error));
     for (const Error* cause = rejection.error.cause.get(); cause != nullptr; cause = cause->cause.get())
       letter.errors.push_back(own_message(*cause));
@@ -197,7 +196,7 @@ class Rejecter {
   StageCalls& calls_;
   const Options& options_;
   const Environment& environment_;
-  Batcher* batcher_ = nullptr;
+  RunControl& control_;
   std::mutex mutex_;
 };
 

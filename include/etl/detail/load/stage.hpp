@@ -32,6 +32,7 @@
 #include <etl/detail/progress/checkpointing.hpp>
 #include <etl/detail/progress/retries.hpp>
 #include <etl/detail/run/environment.hpp>
+#include <etl/detail/run/run_control.hpp>
 #include <etl/options.hpp>
 #include <etl/report.hpp>
 
@@ -41,32 +42,28 @@ namespace etl::inline v0::detail {
 /// its turn is parked at the gate with its results. Thread-safe.
 class PipelineStage final : public BatchProcessor, private WhileWaiting {
  public:
-  /// `lost` may be null; it is only for stages without transform.
+  /// `progress` may be null; `run` is the id of this run. `lost` may be null; it is only for stages without transform.
   PipelineStage(StageCalls& calls, const Options& options, const Environment& environment, std::size_t slots,
-                LostItems* lost = nullptr)
+                Batcher& batcher, const Executor& executor = {}, Checkpointing* progress = nullptr,
+                const std::string& run = {}, LostItems* lost = nullptr)
       : calls_(calls),
         traits_(calls.traits()),
         options_(&options),
         name_(environment.name),
+        batcher_(batcher),
+        control_(batcher.control()),
+        progress_(progress),
         slots_(slots),
         lanes_(lanes_of(traits_, options, slots)),
         gated_(is_gated(traits_, options, slots)),
-        rejecter_(calls, options, environment),
-        retries_(options, environment.name),
+        rejecter_(calls, options, environment, control_),
+        retries_(options, environment.name, executor),
         lost_(lost, traits_.item),
-        loading_(calls, options, rejecter_, retries_, slots),
+        loading_(calls, options, rejecter_, retries_, slots, control_, executor, progress, run),
         gate_(traits_.concurrent ? options.max_concurrent_loads.value_or(slots) : 1, options.order != Order::None) {
     if (lanes_ > 1) loading_.while_waiting(this);
-  }
-
-  /// `progress` may be null; `run` is the id of this run.
-  void attach(Batcher& batcher, Executor executor = {}, Checkpointing* progress = nullptr, std::string run = {}) {
-    batcher_ = &batcher;
-    progress_ = progress;
     if (progress != nullptr) progress->tell(retries_);
-    rejecter_.attach(batcher);
-    retries_.attach(executor);
-    loading_.attach(batcher, std::move(executor), progress, std::move(run));
+    batcher.set_processor(*this);
   }
 
   TimePoint process(Batch* batch, std::uint32_t index, TimePoint begin) noexcept override {
@@ -122,10 +119,10 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
       weighing_failed_.store(false, std::memory_order_release);
     }
     if (!error) return;
-    batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
+    control_.fail({.error = std::move(*error), .stage = Stage::Extract});
   }
   [[nodiscard]] bool wants_lost() const noexcept override { return lost_.wanted(); }
-  void lost(const Batch& batch) noexcept override { lost_.tell(*batcher_, batch); }
+  void lost(const Batch& batch) noexcept override { lost_.tell(control_, batch); }
   [[nodiscard]] LostTeller& lost_items() noexcept { return lost_; }
   void on_time(TimePoint now) noexcept override { loading_.save_if_due(now); }
 
@@ -142,7 +139,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   /// Adds the names of the stages with a user callable at work, and the operations that are being retried.
   void status(RunStatus& status) const {
     report_busy(slots_, status);
-    retries_.status(status, batcher_->now());
+    retries_.status(status, control_.now());
   }
 
  private:
@@ -207,7 +204,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   /// Loads the works whose turn has come.
   void load_ready(Slot& slot) noexcept {
     for (Work* work = gate_.take(); work != nullptr;) {
-      slot.at = batcher_->now();
+      slot.at = control_.now();
       finish(slot, *work, work->ready);
       Work* const next = gate_.leave(*work);
       give_back(work);
@@ -234,7 +231,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
       slot.worker = calls_.make_worker();
       return std::nullopt;
     });
-    if (error) batcher_->fail(place(batch, Stage::Worker, std::move(*error)));
+    if (error) control_.fail(place(batch, Stage::Worker, std::move(*error)));
     return !error;
   }
 
@@ -250,7 +247,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     });
     if (escaped) ok = fail(*work.batch, Stage::Transform, std::move(*escaped));
     slot.busy.store(Busy::No, std::memory_order_relaxed);
-    const TimePoint end = batcher_->now();
+    const TimePoint end = control_.now();
     slot.transform.record(end - slot.at);
     slot.quick = end - slot.at < worth_sharing;
     slot.at = end;
@@ -258,7 +255,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   }
 
   [[nodiscard]] bool transform_batch(Slot& slot, Work& work) {
-    auto error = guarded([&] { return calls_.transform_batch(*slot.worker, *work.batch, batcher_->user_stop()); });
+    auto error = guarded([&] { return calls_.transform_batch(*slot.worker, *work.batch, control_.user_stop()); });
     if (!error) return true;
     return rejecter_.is_rejection(*error) ? reject_all(work, *error)
                                           : fail(*work.batch, Stage::Transform, std::move(*error));
@@ -273,8 +270,8 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
       failed = transform_range(slot, work, done, end);
       done = end;
       if (failed || done == n) break;
-      const std::chrono::nanoseconds cost = (batcher_->now() - slot.at) / done;
-      if (n - done > 1 && cost * (n - done) >= worth_sharing && batcher_->has_idle_worker()) {
+      const std::chrono::nanoseconds cost = (control_.now() - slot.at) / done;
+      if (n - done > 1 && cost * (n - done) >= worth_sharing && batcher_.has_idle_worker()) {
         failed = transform_shared(slot, work, done, cost);
         break;
       }
@@ -286,7 +283,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   }
   [[nodiscard]] std::optional<FailedItem> transform_range(Slot& slot, Work& work, std::uint32_t i, std::uint32_t end) {
     while (i < end) {  // runs once, and once more for each exception
-      auto error = guarded([&] { return calls_.transform_items(*slot.worker, work, i, end, batcher_->user_stop()); });
+      auto error = guarded([&] { return calls_.transform_items(*slot.worker, work, i, end, control_.user_stop()); });
       if (!error) break;
       if (!rejecter_.is_rejection(*error)) return FailedItem{i, std::move(*error)};
       work.reject_item(i++, std::move(*error));
@@ -300,9 +297,9 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     SharedTransform shared(first, work.size(), slots_.size(), cost,
                            [&](std::uint32_t index, TransformPart& part) { transform_part(index, *work.batch, part); });
     const auto index = static_cast<std::uint32_t>(&slot - slots_.data());
-    batcher_->offer(shared);
+    batcher_.offer(shared);
     while (shared.share(index)) {}
-    batcher_->withdraw(shared);
+    batcher_.withdraw(shared);
     std::optional<FailedItem> failed;
     for (TransformPart& part : shared.parts()) {
       if (!failed && part.failed) failed = std::move(part.failed);
@@ -345,7 +342,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
       finish(slot, *current, current->ready);
       Work* next = gate_.leave(*current);
       if (current != &work) give_back(current);
-      if (next != nullptr) slot.at = batcher_->now();
+      if (next != nullptr) slot.at = control_.now();
       current = next;
     }
     return true;
@@ -357,11 +354,11 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
 
   void finish(Slot& slot, Work& work, bool ready) noexcept {
     if (ready && work.batch->skipped) return settle(work);
-    if (!ready || batcher_->dead()) return finish_abandoned(work);
+    if (!ready || control_.dead()) return finish_abandoned(work);
     slot.busy.store(Busy::Load, std::memory_order_relaxed);
     loading_(static_cast<std::uint32_t>(&slot - slots_.data()), *slot.worker, work, slot.at);
     slot.busy.store(Busy::No, std::memory_order_relaxed);
-    const TimePoint end = batcher_->now();
+    const TimePoint end = control_.now();
     slot.load.record(end - slot.at);
     slot.at = end;
     settle(work, end - work.began);
@@ -373,7 +370,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   }
   void settle(Work& work, std::chrono::nanoseconds cost = {}, Tell when = Tell::Now) noexcept {
     Batch* const batch = work.batch;
-    lost_.tell(*batcher_, work);
+    lost_.tell(control_, work);
     BatchLedger ledger = work.ledger();
     work.results->truncate(0);  // first, because results may point into memory that the batch's chunks keep
     if (work.split) {
@@ -381,21 +378,21 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
       if (!whole) return work.clear();
       ledger = *whole;
       if (!batch->skipped && ledger.items.abandoned == 0 && ledger.results.in_doubt == 0)
-        loading_.settled(*batch, batcher_->now());
+        loading_.settled(*batch, control_.now());
     }
     tell(*batch, ledger, when);
-    batcher_->settle(batch, ledger, cost);
+    batcher_.settle(batch, ledger, cost);
     work.clear();
   }
 
   // --- failures ---------------------------------------------------------------------------------------
   /// Abandons a batch that was not begun.
   void abandon(Batch* batch) noexcept {
-    lost_.tell(*batcher_, *batch);
+    lost_.tell(control_, *batch);
     BatchLedger ledger;
     ledger.items.abandoned = batch->size();
     tell(*batch, ledger);
-    batcher_->settle(batch, ledger);
+    batcher_.settle(batch, ledger);
   }
   /// Tells `Options::on_batch`. An exception fails the run, but the outcome of the batch does not change.
   void tell(const Batch& batch, const BatchLedger& ledger, Tell when = Tell::Now) noexcept {
@@ -407,14 +404,14 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
                          .first_seq = batch.first_seq,
                          .items = ledger.items,
                          .results = ledger.results,
-                         .latency = batcher_->now() - batch.sealed};
+                         .latency = control_.now() - batch.sealed};
     settled.items.extracted = batch.size();
     auto error = when == Tell::Now ? call_on_batch(settled) : guarded([&]() -> std::optional<Error> {
       const std::lock_guard lock(spare_mutex_);
       untold_.push_back(settled);
       return std::nullopt;
     });
-    if (error) batcher_->fail(place(batch, Stage::Manage, std::move(*error)));
+    if (error) control_.fail(place(batch, Stage::Manage, std::move(*error)));
   }
   [[nodiscard]] std::optional<Error> call_on_batch(const SettledBatch& settled) noexcept {
     auto error = guarded([&]() -> std::optional<Error> {
@@ -430,13 +427,13 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     });
   }
   bool fail(const Batch& batch, Stage stage, Error error) noexcept {
-    batcher_->fail(place(batch, stage, std::move(error)));
+    control_.fail(place(batch, stage, std::move(error)));
     return false;
   }
   bool fail_item(Work& work, std::uint32_t item, Error error) noexcept {
     ErrorRecord record = place(*work.batch, Stage::Transform, std::move(error));
     record.first_seq = record.last_seq = work.batch->first_seq + work.at(item);
-    batcher_->fail(std::move(record));
+    control_.fail(std::move(record));
     return false;
   }
 
@@ -474,8 +471,9 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
   const StageTraits& traits_;
   const Options* const options_;
   const std::string& name_;
-  Batcher* batcher_ = nullptr;
-  Checkpointing* progress_ = nullptr;
+  Batcher& batcher_;
+  RunControl& control_;
+  Checkpointing* const progress_;
   std::vector<Slot> slots_;
   const std::uint32_t lanes_;
   const bool gated_;

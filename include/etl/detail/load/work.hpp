@@ -25,6 +25,7 @@ enum class Fate : std::uint8_t { Committed, Rejected, InDoubt, Abandoned };
 struct Rejected {
   std::uint32_t item;
   Error error;
+  std::uint32_t attempts = 1;  ///< number of attempts at the item's result
 };
 
 /// A batch whose items went to several lanes (`Order::ByKey`). The last of its parts settles the batch. Thread-safe.
@@ -107,7 +108,7 @@ struct Work {
 
   /// Notes results that load rejected, counted from `from`. Keeps each rejected item once per batch, with the first
   /// reason.
-  void reject_results(std::uint32_t from, std::vector<std::pair<std::size_t, Error>>& rejects);
+  void reject_results(std::uint32_t from, std::vector<std::pair<std::size_t, Error>>& rejects, std::uint32_t tried);
 
   /// Notes in the letters of `load_rejections` which results of their items are loaded.
   void add_loaded(std::span<DeadLetter> letters) const;

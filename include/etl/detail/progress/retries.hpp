@@ -26,11 +26,9 @@ namespace etl::inline v0::detail {
 /// Operations of one run that have failed and are being retried. Thread-safe.
 class Retries {
  public:
-  /// Keeps the references.
-  Retries(const Options& options, const std::string& pipeline) : options_(options), pipeline_(pipeline) {}
-
-  /// Sets the seed of the delays' jitter. Called before the first operation.
-  void attach(const Executor& executor) { seed_ = executor ? executor.backend()->seed() : random_seed(); }
+  /// Keeps the references to options and name. The executor gives the seed of the delays' jitter.
+  Retries(const Options& options, const std::string& pipeline, const Executor& executor)
+      : options_(options), pipeline_(pipeline), seed_(executor ? executor.backend()->seed() : random_seed()) {}
   [[nodiscard]] std::uint64_t seed_of(std::uint64_t batch) const noexcept { return seed_ + batch; }
 
   /// Place of an operation in the run.

@@ -142,23 +142,23 @@ class Runner final : public LiveRun {
     const bool fused = options_.mode == Mode::Fused;
     const Executor executor = environment_.executor ? environment_.executor : own_pool();
     ExecutorBackend* const backend = fused ? nullptr : executor.backend();
-    stage_ = std::make_unique<PipelineStage>(calls_, options_, environment_, fused ? 1 : options_.workers);
-    batcher_ =
-        std::make_shared<Batcher>(options_, environment_, backend, executor.backend(), *stage_, calls_.traits().item,
-                                  options_.inline_batches == Inline::Adaptive, with_ == LoadWith::Key,
-                                  keeps_progress() || (with_ == LoadWith::Key && !options_.delivery.dry_run));
+    batcher_ = std::make_shared<Batcher>(options_, environment_, backend, executor.backend(), calls_.traits().item,
+                                         options_.inline_batches == Inline::Adaptive, with_ == LoadWith::Key,
+                                         keeps_progress() || (with_ == LoadWith::Key && !options_.delivery.dry_run));
+    RunControl& control = batcher_->control();
     CheckpointStore* const progress_store = this->progress_store();
     const bool delivers =
         progress_store != nullptr || with_ == LoadWith::Key || options_.errors.dead_letters != nullptr;
     if (delivers && !options_.delivery.dry_run)
       progress_.emplace(options_, environment_.name, report_.run, progress_store, store_ != nullptr);
-    stage_->attach(*batcher_, executor, progress_ ? &*progress_ : nullptr, report_.run);
+    stage_ = std::make_unique<PipelineStage>(calls_, options_, environment_, fused ? 1 : options_.workers, *batcher_,
+                                             executor, progress_ ? &*progress_ : nullptr, report_.run);
     // In fused mode the thread that extracts loads, too, and no other.
     if (progress_ && !fused) progress_->on_saved([this] { release_tails(); });
-    if (progress_) progress_->wait_by(Waiter(batcher_->dead_stop(), executor, *batcher_, batcher_->intake_stop()));
+    if (progress_) progress_->wait_by(Waiter(control.dead_stop(), executor, control, control.intake_stop()));
     executor_ = executor;
-    const std::stop_callback on_drain(stop_.drain(), [this] { batcher_->request_drain(); });
-    const std::stop_callback on_abandon(stop_.abandon(), [this] { batcher_->request_abandon(); });
+    const std::stop_callback on_drain(stop_.drain(), [&control] { control.request_drain(); });
+    const std::stop_callback on_abandon(stop_.abandon(), [&control] { control.request_abandon(); });
     const LiveView::Shown shown(environment_.view, *this);
     std::optional<ProgressTicker> progress;
     auto unshown = guarded([&]() -> std::optional<Error> {
@@ -167,7 +167,7 @@ class Runner final : public LiveRun {
       return std::nullopt;
     });
     // Other objects know the batcher by now, so it must be finished: `fail` instead of returning.
-    if (unshown) batcher_->fail({.error = std::move(*unshown), .stage = Stage::Configure});
+    if (unshown) control.fail({.error = std::move(*unshown), .stage = Stage::Configure});
     conduct();
     return std::nullopt;
   }
@@ -193,15 +193,15 @@ class Runner final : public LiveRun {
   void conduct() noexcept {
     bool prepared = false;
     auto escaped = guarded([&]() -> std::optional<Error> {
-      prepared = !batcher_->intake_refused() && pre_process();
+      prepared = !batcher_->control().intake_refused() && pre_process();
       if (!prepared) return std::nullopt;
       ask_expected();
-      if (!batcher_->intake_refused()) extract_all();
+      if (!batcher_->control().intake_refused()) extract_all();
       return std::nullopt;
     });
-    if (escaped) batcher_->fail({.error = std::move(*escaped), .stage = Stage::Extract});
+    if (escaped) batcher_->control().fail({.error = std::move(*escaped), .stage = Stage::Extract});
     flush_tails();
-    batcher_->end_intake();
+    batcher_->control().end_intake();
     settle_outcome(report_, batcher_->finish(report_.resumed));
     stage_->report(report_);
     ask_earlier_rejects();
@@ -224,7 +224,8 @@ class Runner final : public LiveRun {
                           .item_id = source_.item_id,
                           .rides = source_.extract == nullptr};
       beginning.fingerprint = calls_.fingerprint();
-      return progress_->start(std::move(beginning), Waiter(batcher_->intake_stop(), executor_), batcher_->now());
+      return progress_->start(std::move(beginning), Waiter(batcher_->control().intake_stop(), executor_),
+                              batcher_->control().now());
     });
     report_.resumed = progress_->resumed();
     report_.missing_partitions = progress_->missing();
@@ -232,10 +233,10 @@ class Runner final : public LiveRun {
     if (!error) return true;
     ErrorRecord record{.error = std::move(*error), .stage = Stage::Checkpoint};
     if (record.error.code == Errc::InvalidOptions) record.stage = Stage::Configure;
-    if (batcher_->stop_requested() && record.error.error_class == ErrorClass::Transient)
-      batcher_->note(std::move(record));  // the stop ended the attempts and the run
+    if (batcher_->control().stop_requested() && record.error.error_class == ErrorClass::Transient)
+      batcher_->control().note(std::move(record));  // the stop ended the attempts and the run
     else
-      batcher_->fail(std::move(record));
+      batcher_->control().fail(std::move(record));
     return false;
   }
   /// Tells the user where rejected items are, and what to do next.
@@ -276,7 +277,7 @@ class Runner final : public LiveRun {
   /// finished, and the next run would begin anew and load everything again. An incremental run goes on in any case.
   void end_progress() {
     if (!progress_started_) return;
-    progress_->wait_by(Waiter(batcher_->user_stop(), executor_, batcher_->deadline()));
+    progress_->wait_by(Waiter(batcher_->control().user_stop(), executor_, batcher_->control().deadline()));
     const bool all = report_.ok();
     auto error =
         guarded([&] { return all && finishes_at_once() ? progress_->save_finished() : progress_->save_settled(all); });
@@ -316,9 +317,9 @@ class Runner final : public LiveRun {
   // --- hooks ------------------------------------------------------------------------------------------
   [[nodiscard]] bool pre_process() {
     if (!traits_.has_pre_process) return true;
-    auto error =
-        timed("pre_process", report_.pre_process, [this] { return calls_.pre_process(batcher_->intake_stop()); });
-    if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::PreProcess});
+    auto error = timed("pre_process", report_.pre_process,
+                       [this] { return calls_.pre_process(batcher_->control().intake_stop()); });
+    if (error) batcher_->control().fail({.error = std::move(*error), .stage = Stage::PreProcess});
     return !error;
   }
   /// Asks for the expected size after `pre_process`, which may have determined it.
@@ -329,13 +330,13 @@ class Runner final : public LiveRun {
       expected_bytes_ = calls_.expected_bytes();
       return std::nullopt;
     });
-    if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
+    if (error) batcher_->control().fail({.error = std::move(*error), .stage = Stage::Extract});
   }
   void post_process() {
     if (!traits_.has_post_process) return;
     report_.elapsed = now() - started_;
     auto error = timed("post_process", report_.post_process,
-                       [this] { return calls_.post_process(std::as_const(report_), batcher_->user_stop()); });
+                       [this] { return calls_.post_process(std::as_const(report_), batcher_->control().user_stop()); });
     if (!error) return;
     const bool decides = report_.ok();
     if (decides) report_.outcome = Outcome::Failed;
@@ -365,7 +366,7 @@ class Runner final : public LiveRun {
           extract_partitions(*partitions_);
         return std::nullopt;
       });
-      if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
+      if (error) batcher_->control().fail({.error = std::move(*error), .stage = Stage::Extract});
     } else if (start_progress({{}})) {
       extract_one(0, [this](Lane& lane) { return calls_.extract(lane, expected_); }, only_one);
     }
@@ -384,7 +385,7 @@ class Runner final : public LiveRun {
     const auto work = [&] {
       for (;;) {
         std::unique_lock lock(mutex);
-        if (partitions.at_end() || batcher_->intake_refused()) return;
+        if (partitions.at_end() || batcher_->control().intake_refused()) return;
         const std::unique_ptr<PartitionSource> mine = partitions.take_next();
         const std::uint32_t number = index++;
         at_end = partitions.at_end();
@@ -398,7 +399,7 @@ class Runner final : public LiveRun {
         work();
         return std::nullopt;
       });
-      if (error) batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
+      if (error) batcher_->control().fail({.error = std::move(*error), .stage = Stage::Extract});
     };
     const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
     const std::size_t wanted = partitions.count(options_.mode == Mode::Fused ? 1 : options_.extractors.value_or(cores));
@@ -414,7 +415,7 @@ class Runner final : public LiveRun {
             "the limit on threads",
             wanted - 1 - others.size(), wanted, error->context);
       });
-      return batcher_->fail({.error = std::move(*error), .stage = Stage::Extract});
+      return batcher_->control().fail({.error = std::move(*error), .stage = Stage::Extract});
     }
     guarded_work();
   }
@@ -425,17 +426,17 @@ class Runner final : public LiveRun {
     OwnedLane& lane = batcher_->open_lane(partition, progress_ ? progress_->earlier(partition) : nullptr);
     ++extracting_;
     auto error = guarded([&] { return extract(lane); });
-    const bool whole = !error && !batcher_->intake_refused();
+    const bool whole = !error && !batcher_->control().intake_refused();
     if (error) {
       ErrorRecord record{.error = std::move(*error), .stage = Stage::Extract};
       record.partition = partition;
       record.first_seq = record.last_seq = batcher_->extracted(lane);
-      batcher_->fail(std::move(record));
+      batcher_->control().fail(std::move(record));
     }
     --extracting_;
     if (whole) batcher_->source_ended(lane);
     const bool last = last_ended();
-    if (whole && last) batcher_->begin_deadline();
+    if (whole && last) batcher_->control().begin_deadline();
     bool held = false;
     if (progress_) {
       auto unmarked = guarded([&]() -> std::optional<Error> {
@@ -443,14 +444,14 @@ class Runner final : public LiveRun {
         held = whole && hold_tail(lane, partition);
         return std::nullopt;
       });
-      if (unmarked) batcher_->fail({.error = std::move(*unmarked), .stage = Stage::Checkpoint});
+      if (unmarked) batcher_->control().fail({.error = std::move(*unmarked), .stage = Stage::Checkpoint});
     }
     if (!held)
       batcher_->finish_lane(lane, whole ? FlushReason::Source : FlushReason::Close, whole);
     else if (last || options_.mode == Mode::Fused || tail_count() >= max_tails)
       flush_tails();
     else
-      batcher_->call_at(after(now(), Checkpointing::group_delay));
+      batcher_->control().call_at(after(now(), Checkpointing::group_delay));
   }
 
   // --- last batches of partitions, which wait until the ends are saved (see Checkpointing::end_at) -----------
@@ -471,25 +472,26 @@ class Runner final : public LiveRun {
     if (tail_count() == 0) return;
     hook_ = "save";
     auto failed = guarded([&]() -> std::optional<Error> {
-      if (batcher_->dead()) return std::nullopt;
+      if (batcher_->control().dead()) return std::nullopt;
       auto unsaved = progress_->save_ends(now());
-      if (const auto due = progress_->reminder()) batcher_->call_at(*due);
+      if (const auto due = progress_->reminder()) batcher_->control().call_at(*due);
       return unsaved;
     });
     hook_ = nullptr;
-    if (failed) batcher_->fail_unless_ending({.error = std::move(*failed), .stage = Stage::Checkpoint});
+    if (failed) batcher_->control().fail_unless_ending({.error = std::move(*failed), .stage = Stage::Checkpoint});
     release_tails();
   }
   /// Gives the batches whose ends are saved to the workers. After a failure all, to be abandoned. Called by any thread.
   void release_tails() noexcept {
     for (;;) {
       std::unique_lock lock(tails_mutex_);
-      const auto ready = std::ranges::find_if(
-          tails_, [&](const Tail& tail) { return batcher_->dead() || progress_->end_saved(tail.partition, tail.end); });
+      const auto ready = std::ranges::find_if(tails_, [&](const Tail& tail) {
+        return batcher_->control().dead() || progress_->end_saved(tail.partition, tail.end);
+      });
       if (ready == tails_.end()) {
         const bool more = !tails_.empty();
         lock.unlock();
-        if (more) batcher_->call_at(after(now(), Checkpointing::group_delay));
+        if (more) batcher_->control().call_at(after(now(), Checkpointing::group_delay));
         return;
       }
       OwnedLane& lane = *ready->lane;
