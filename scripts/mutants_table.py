@@ -573,7 +573,7 @@ place("include/etl/impl/bucket.ipp")
 mutant(211, "G3", "bucket flushing", "the end of a bucket drops what is in it",
        "const std::lock_guard lock(parts_->finish_mutex); if (!parts_->report) "
        "⟦parts_->report = parts_->make_report();⟧",
-       "parts_->batcher->request_abandon(); parts_->report = parts_->make_report();")
+       "parts_->batcher->control().request_abandon(); parts_->report = parts_->make_report();")
 mutant(212, "G11", "bucket", "an item whose move throws is not counted",
        "const auto lock = parts_->batcher->lock(); ⟦parts_->batcher->count_refused();⟧", NOTHING)
 mutant(213, "G14", "bucket", "a bucket accepts checkpoints that it does not keep",
