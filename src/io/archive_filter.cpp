@@ -24,10 +24,10 @@ namespace etl::inline v0::io::detail {
 namespace {
 
 /// Decompresses with libarchive's `raw` format, which presents the output of the filters as one file without a name.
-class ArchiveSource final : public ByteSource {
+class ArchiveSource final : public FilterSource {
  public:
   ArchiveSource(Source source, Compression compression)
-      : source_(std::move(source)), compression_(compression), buffer_(std::size_t{128} << 10) {}
+      : FilterSource(std::move(source)), compression_(compression), buffer_(std::size_t{128} << 10) {}
 
   Result<std::size_t> read(std::span<char> to) override {
     if (!archive_ && !failed_) open();
@@ -43,10 +43,6 @@ class ArchiveSource final : public ByteSource {
     if (failed_) return failure(*failed_);
     return std::size_t{0};
   }
-  [[nodiscard]] const std::string& name() const noexcept override { return source_->name(); }
-  [[nodiscard]] std::uint64_t consumed() const noexcept override { return source_->consumed(); }
-  [[nodiscard]] std::uint64_t size_hint() const noexcept override { return source_->size_hint(); }
-  bool interrupt() noexcept override { return source_->interrupt(); }
 
  private:
   struct Free {
@@ -76,7 +72,7 @@ class ArchiveSource final : public ByteSource {
   static la_ssize_t more(archive* handle, void* self, const void** bytes) noexcept {
     auto& source = *static_cast<ArchiveSource*>(self);
     try {
-      const auto got = source.source_->read(source.buffer_);
+      const auto got = source.source().read(source.buffer_);
       if (got) {
         *bytes = source.buffer_.data();
         source.given_ += *got;
@@ -93,7 +89,7 @@ class ArchiveSource final : public ByteSource {
   void end() {
     ended_ = true;
     const auto taken = static_cast<std::uint64_t>(std::max<la_int64_t>(0, ::archive_filter_bytes(archive_.get(), -1)));
-    const auto behind = given_ > taken ? Result<std::size_t>(1) : source_->read(buffer_);
+    const auto behind = given_ > taken ? Result<std::size_t>(1) : source().read(buffer_);
     if (!behind)
       failed_ = behind.error();
     else if (*behind > 0)
@@ -109,7 +105,6 @@ class ArchiveSource final : public ByteSource {
                      what == nullptr ? "unknown error" : what));
   }
 
-  Source source_;
   Compression compression_;
   std::vector<char> buffer_;
   std::unique_ptr<archive, Free> archive_{};

@@ -21,21 +21,16 @@ struct FreeContext {
                             : "this OpenSSL does not compute SHA-256: check its configuration (openssl.cnf)"));
 }
 
-class DigestingSource final : public ByteSource {
+class DigestingSource final : public FilterSource {
  public:
-  DigestingSource(Source source, Digest& digest) : source_(std::move(source)), digest_(&digest) {}
+  DigestingSource(Source source, Digest& digest) : FilterSource(std::move(source)), digest_(&digest) {}
   Result<std::size_t> read(std::span<char> to) override {
-    auto got = source_->read(to);
+    auto got = source().read(to);
     if (got) digest_->update({to.data(), *got});
     return got;
   }
-  [[nodiscard]] const std::string& name() const noexcept override { return source_->name(); }
-  [[nodiscard]] std::uint64_t consumed() const noexcept override { return source_->consumed(); }
-  [[nodiscard]] std::uint64_t size_hint() const noexcept override { return source_->size_hint(); }
-  bool interrupt() noexcept override { return source_->interrupt(); }
 
  private:
-  Source source_;
   Digest* digest_;
 };
 

@@ -30,10 +30,12 @@ std::unique_ptr<detail::RawInflate> make_raw_inflate(Inflater by) {
   return detail::raw_inflate_zlib();
 }
 
-class InflateSource final : public ByteSource {
+class InflateSource final : public FilterSource {
  public:
   InflateSource(Source source, Inflater by)
-      : source_(std::move(source)), raw_(make_raw_inflate(by)), buffer_(detail::RawInflate::step_back + buffer_size) {}
+      : FilterSource(std::move(source)),
+        raw_(make_raw_inflate(by)),
+        buffer_(detail::RawInflate::step_back + buffer_size) {}
 
   /// Calls `each` with points that are `apart` inflated bytes from each other.
   void find_points(std::uint64_t apart, OnGzipPoint each) {
@@ -67,10 +69,6 @@ class InflateSource final : public ByteSource {
     if (given == 0 && failed_) return failure(*failed_);
     return given;
   }
-  [[nodiscard]] const std::string& name() const noexcept override { return source_->name(); }
-  [[nodiscard]] std::uint64_t consumed() const noexcept override { return source_->consumed(); }
-  [[nodiscard]] std::uint64_t size_hint() const noexcept override { return source_->size_hint(); }
-  bool interrupt() noexcept override { return source_->interrupt(); }
 
  private:
   static constexpr std::size_t buffer_size = std::size_t{256} << 10;
@@ -83,7 +81,7 @@ class InflateSource final : public ByteSource {
     if (end_ != nullptr)
       std::memmove(buffer_.data(), end_ - detail::RawInflate::step_back, detail::RawInflate::step_back);
     begin_ = end_ = begin;
-    const auto got = source_->read({begin, buffer_size});
+    const auto got = source().read({begin, buffer_size});
     if (!got) {
       failed_ = got.error();
     } else if (*got > 0) {
@@ -224,7 +222,6 @@ class InflateSource final : public ByteSource {
         "gzip data is followed, at compressed byte {}, by bytes that are neither a member nor zero padding", at));
   }
 
-  Source source_;
   std::unique_ptr<detail::RawInflate> raw_;
   std::vector<char> buffer_;  // headroom for RawInflate to step back, then input
   const char* begin_ = nullptr;
@@ -245,16 +242,16 @@ class InflateSource final : public ByteSource {
 };
 
 /// A source with a look at its first bytes.
-class PeekedSource final : public ByteSource {
+class PeekedSource final : public FilterSource {
  public:
-  explicit PeekedSource(Source source) : source_(std::move(source)) {}
+  explicit PeekedSource(Source source) : FilterSource(std::move(source)) {}
   /// Returns the first bytes without consuming them; fewer at the end. Call it before any byte is read.
   Result<std::string_view> peek(std::size_t count) {
     std::string first = peeked_;
     std::size_t size = first.size();
     first.resize(count);
     while (size < count) {
-      const auto got = source_->read(std::span(first).subspan(size));
+      const auto got = source().read(std::span(first).subspan(size));
       if (!got) return failure(got.error());
       if (*got == 0) break;
       size += *got;
@@ -264,18 +261,13 @@ class PeekedSource final : public ByteSource {
     return std::string_view(peeked_);
   }
   Result<std::size_t> read(std::span<char> to) override {
-    if (given_ == peeked_.size()) return source_->read(to);
+    if (given_ == peeked_.size()) return source().read(to);
     const std::size_t count = peeked_.copy(to.data(), to.size(), given_);
     given_ += count;
     return count;
   }
-  [[nodiscard]] const std::string& name() const noexcept override { return source_->name(); }
-  [[nodiscard]] std::uint64_t consumed() const noexcept override { return source_->consumed(); }
-  [[nodiscard]] std::uint64_t size_hint() const noexcept override { return source_->size_hint(); }
-  bool interrupt() noexcept override { return source_->interrupt(); }
 
  private:
-  Source source_;
   std::string peeked_;
   std::size_t given_ = 0;
 };
@@ -345,21 +337,16 @@ class Borrowed final : public ByteSource {
 };
 
 /// Looks at the first bytes only when it is read, because that may wait, and only the caller's read can be interrupted.
-class DecodedLater final : public ByteSource {
+class DecodedLater final : public FilterSource {
  public:
-  explicit DecodedLater(Source source) : source_(std::move(source)) {}
+  explicit DecodedLater(Source source) : FilterSource(std::move(source)) {}
   Result<std::size_t> read(std::span<char> to) override {
-    if (!decoded_) decoded_.emplace(decode_now(std::make_unique<Borrowed>(*source_)));
+    if (!decoded_) decoded_.emplace(decode_now(std::make_unique<Borrowed>(source())));
     if (!*decoded_) return failure(decoded_->error());
     return (**decoded_)->read(to);
   }
-  [[nodiscard]] const std::string& name() const noexcept override { return source_->name(); }
-  [[nodiscard]] std::uint64_t consumed() const noexcept override { return source_->consumed(); }
-  [[nodiscard]] std::uint64_t size_hint() const noexcept override { return source_->size_hint(); }
-  bool interrupt() noexcept override { return source_->interrupt(); }
 
  private:
-  Source source_;
   std::optional<Result<Source>> decoded_{};
 };
 

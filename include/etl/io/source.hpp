@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <etl/error.hpp>
 
@@ -36,6 +37,23 @@ class ByteSource {
   virtual bool interrupt() noexcept { return false; }
 };
 using Source = std::unique_ptr<ByteSource>;  ///< an owned byte source
+
+/// The base of sources that make their bytes from those of another source, which they own. All but `read` is the
+/// other's.
+class FilterSource : public ByteSource {
+ public:
+  [[nodiscard]] const std::string& name() const noexcept override { return source_->name(); }
+  [[nodiscard]] std::uint64_t consumed() const noexcept override { return source_->consumed(); }
+  [[nodiscard]] std::uint64_t size_hint() const noexcept override { return source_->size_hint(); }
+  bool interrupt() noexcept override { return source_->interrupt(); }
+
+ protected:
+  explicit FilterSource(Source source) noexcept : source_(std::move(source)) {}
+  [[nodiscard]] ByteSource& source() noexcept { return *source_; }
+
+ private:
+  Source source_;
+};
 
 /// Opens a file for streaming, or an object (object_store_url.hpp). If the file is missing, unreadable or a folder, the
 /// error gives the system's reason.
