@@ -367,18 +367,30 @@ class SqlJobStore final : public JobStore {
   /// `run(sql, values)` is a statement of a transaction, or a transaction.
   template <class Run>
   Result<std::vector<Claimed>> claimed_in(const ClaimOptions& options, Run run) {
+    if (options.most > 1) {
+      // Of several units that a worker has when it dies, one may be to blame. Each loses an attempt, so it must not be
+      // the last one; and those that have lost one are claimed alone.
+      auto claimed = claimed_where(" AND u.attempts=0 AND (SELECT m.max_attempts FROM etl_jobs m WHERE m.id=u.job)>1",
+                                   options.most, options, run);
+      if (!claimed || !claimed->empty()) return claimed;
+    }
+    return claimed_where("", std::min<std::size_t>(options.most, 1), options, run);
+  }
+  template <class Run>
+  Result<std::vector<Claimed>> claimed_where(std::string_view more, std::size_t most, const ClaimOptions& options,
+                                             Run run) {
     // MATERIALIZED: PostgreSQL would otherwise be free to run the subquery several times, and to lock more rows than it
     // is to. The LIMIT is a number and not a parameter, for which PostgreSQL would plan to sort all that is pending.
-    const auto claimed =
-        run(fmt::format(
-                "WITH picked AS MATERIALIZED (SELECT u.id AS unit FROM etl_job_units u WHERE u.job=(SELECT j.id FROM "
-                "etl_jobs j WHERE j.state IN ('preparing','running') AND (j.id=?3 OR ?3=0) AND {} IS NOT NULL "
-                "ORDER BY j.id LIMIT 1) AND u.state='pending' AND u.not_before<=@now ORDER BY u.number LIMIT {} @skip) "
-                "UPDATE etl_job_units SET state='running', epoch=epoch+1, worker=?1, claimed_at=@now, beat_at=@now, "
-                "lease_until=@now+?2 FROM picked WHERE id=unit "
-                "RETURNING id, job, epoch, number, attempts, input, begin_at, end_at, first_line, restart",
-                first_unit("j.id", "pending", "AND p.not_before<=@now"), options.most),
-            {options.worker, in_ms(options.lease), options.job.value_or(0)});
+    const auto claimed = run(
+        fmt::format(
+            "WITH picked AS MATERIALIZED (SELECT u.id AS unit FROM etl_job_units u WHERE u.job=(SELECT j.id FROM "
+            "etl_jobs j WHERE j.state IN ('preparing','running') AND (j.id=?3 OR ?3=0) AND {} IS NOT NULL "
+            "ORDER BY j.id LIMIT 1) AND u.state='pending' AND u.not_before<=@now{} ORDER BY u.number LIMIT {} @skip) "
+            "UPDATE etl_job_units SET state='running', epoch=epoch+1, worker=?1, claimed_at=@now, beat_at=@now, "
+            "lease_until=@now+?2 FROM picked WHERE id=unit "
+            "RETURNING id, job, epoch, number, attempts, input, begin_at, end_at, first_line, restart",
+            first_unit("j.id", "pending", "AND p.not_before<=@now"), more, most),
+        {options.worker, in_ms(options.lease), options.job.value_or(0)});
     if (!claimed) return failure(claimed.error());
     std::vector<Claimed> all;
     for (std::size_t row = 0; row < claimed->size(); ++row)

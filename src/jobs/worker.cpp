@@ -101,13 +101,13 @@ class Worker {
     if (!beats) return ended(std::move(beats.error()));
     heart_.emplace(std::move(*beats), options_.lease);
     auto reclaimed = SteadyClock::now() - options_.lease;
-    while (!next_.empty() || !stop_.drain().stop_requested()) {
-      if (next_.empty() && SteadyClock::now() - reclaimed > options_.lease / 2) {
+    while (!heart_->none_waits() || !stop_.drain().stop_requested()) {
+      if (heart_->none_waits() && SteadyClock::now() - reclaimed > options_.lease / 2) {
         reclaimed = SteadyClock::now();
         if (auto taken = reclaim(); !taken) return ended(std::move(taken.error()));
       }
       if (auto claimed = claim(); !claimed) return ended(std::move(claimed.error()));
-      if (next_.empty()) {
+      if (heart_->none_waits()) {
         if (hinted_) came_too_late();
         const auto more = rest();
         if (!more) return ended(more.error());
@@ -115,9 +115,7 @@ class Worker {
         continue;
       }
       came_in_time();
-      for (const Claimed& unit : std::exchange(next_, {})) {
-        if (auto done = land(unit); !done) return ended(std::move(done.error()));
-      }
+      if (auto done = land_all(); !done) return ended(std::move(done.error()));
     }
     if (answer_lost_) static_cast<void>(insist([&] { return jobs_.release_all(claim_.worker); }).has_value());
     report_.stopped = true;
@@ -140,7 +138,7 @@ class Worker {
     std::optional<SteadyClock::time_point> last;
     for (bool first = true;; first = false) {
       // The answer to a claim may have been lost, so first release the units that nobody works on.
-      auto freed = first || unit_at_work_ ? Result<void>() : jobs_.release_all(claim_.worker);
+      auto freed = first || has_units_ ? Result<void>() : jobs_.release_all(claim_.worker);
       auto done = freed ? operation() : decltype(operation())(failure(freed.error()));
       if (done || done.error().error_class != ErrorClass::Transient) {
         pauses_.reset();
@@ -159,16 +157,17 @@ class Worker {
     if (SteadyClock::now() < no_reclaim_before_) return std::uint64_t{0};
     return insist([&] { return jobs_.reclaim(); });
   }
-  /// Claims into `next_`, unless the end of the last unit has done so.
+  /// Claims a unit, unless the end of the last one has done so.
   Result<void> claim() {
-    if (!next_.empty()) return {};
+    if (!heart_->none_waits()) return {};
     if (answer_lost_) {
       if (auto freed = insist([&] { return jobs_.release_all(claim_.worker); }); !freed) return freed;
       answer_lost_ = false;
     }
+    claim_.most = 1;
     auto claimed = insist([&] { return jobs_.claim(claim_); });
     if (!claimed) return failure(std::move(claimed.error()));
-    next_ = std::move(*claimed);
+    heart_->keep(std::move(*claimed));
     return {};
   }
   /// Nothing to claim. Waits until there may be something; false: there will be nothing. While it waits, it reads, and
@@ -239,19 +238,48 @@ class Worker {
     return &known_.insert_or_assign(id, std::move(*job)).first->second;
   }
 
-  Result<void> land(const Claimed& unit) {
-    unit_at_work_ = true;
-    const bool kept = next_run_.has_value();
-    StopSource source = kept ? *std::exchange(next_run_, std::nullopt) : StopSource();
-    if (!kept) heart_->keep(unit.lease, source);
+  /// Lands the units that were claimed together, and records their ends together.
+  Result<void> land_all() {
+    has_units_ = true;
+    const auto began = SteadyClock::now();
+    std::size_t units = 0;
+    for (;; ++units) {
+      const StopSource source;
+      const auto unit = heart_->begin(source);
+      if (!unit) break;
+      if (auto done = land(*unit, source); !done) return done;
+    }
+    pace(units, SteadyClock::now() - began);
+    auto done = record([&](const auto& leases) { return finished_and_claimed(leases); });
+    const Heart::Gone gone = heart_->gone();
+    report_.released += gone.released;
+    report_.lost += gone.lost;
+    has_units_ = !heart_->none_waits();
+    return done;
+  }
+  /// Decides how many units the next claim takes: more as long as all of them together take a few milliseconds, which
+  /// is the time of a transaction. Otherwise other workers would wait for units that this one holds.
+  void pace(std::size_t units, SteadyClock::duration taken) {
+    if (taken > 2 * short_time)
+      together_ = std::max<std::size_t>(1, together_ / 4);
+    else if (taken <= short_time && units >= together_)
+      together_ = std::min(2 * together_, most_together);
+  }
+  Result<void> land(const Claimed& unit, const StopSource& source) {
     const auto job = job_of(unit.lease.job);
     if (!job) return failure(job.error());
-    const Work work{.job = **job, .input = inputs_[unit.lease.job].at(unit.place.input), .unit = unit};
-    const RunReport run = run_of(work, source);
-    const bool lost = heart_->leave();
-    auto done = conclude(work, run, lost);
-    unit_at_work_ = !next_.empty();
-    return done;
+    Work work{.job = **job, .input = inputs_[unit.lease.job].at(unit.place.input), .unit = unit};
+    RunReport run = run_of(work, source);
+    const bool lost = heart_->leave(run.ok());
+    report_.records += run.items.loaded;
+    report_.rejected += run.ok() ? run.items.rejected : 0;
+    if (run.ok()) {
+      landed_.push_back({std::move(work), std::move(run)});
+      return {};
+    }
+    // First those before it, so that `on_unit` is told of all in their order.
+    if (auto done = record([&](const auto& leases) { return finished(leases); }); !done) return done;
+    return conclude(work, run, lost);
   }
 
   RunReport run_of(const Work& work, const StopSource& source) {
@@ -282,56 +310,68 @@ class Worker {
     return report;
   }
 
-  /// Records in the database how the unit has ended.
+  /// Records in the database how a unit has ended that is not landed.
   Result<void> conclude(const Work& work, const RunReport& run, bool lost) {
     const Lease& lease = work.unit.lease;
     const Error* const why = run.errors.empty() ? nullptr : &run.errors.front().error;
     const auto is = [&](auto code) { return why != nullptr && why->code == code; };
-    report_.records += run.items.loaded;
-    report_.rejected += run.ok() ? run.items.rejected : 0;
     // A lease also counts as lost if the job was cancelled; the unit can then still be handed back.
     const bool stopped = run.outcome == Outcome::Cancelled || run.outcome == Outcome::DrainTimeout;
     Result<std::string_view> what = std::string_view();
-    if (run.ok())
-      what = finish(lease, work.unit.pipeline());
-    else if (lost || stopped || is(Errc::LeaseLost) || is(etl::Errc::Superseded))
+    if (lost || stopped || is(Errc::LeaseLost) || is(etl::Errc::Superseded))
       what = hand_back(lease, {});
     else if (why != nullptr && why->error_class == ErrorClass::Transient)
       what = let_pass(work, run);
     else
       what = fail(work, run);
     if (!what) return failure(std::move(what.error()));
-    (*what == "done"          ? report_.done
-     : *what == "released"    ? report_.released
-     : *what == "failed"      ? report_.failed
-     : *what == "quarantined" ? report_.quarantined
-                              : report_.lost)++;
-    if (options_.on_unit) options_.on_unit({.work = work, .run = run, .what = *what});
+    tell(work, run, *what);
     return {};
   }
-  /// Ends the unit, and claims the next in the same transaction.
-  Result<std::vector<Lease>> finished(const Lease& lease) {
-    if (!stop_.drain().stop_requested()) {
-      auto both = jobs_.finish_and_claim({&lease, 1}, claim_);
-      if (both) {
-        next_ = std::move(both->claimed);
-        // At once, because what follows the end of a unit, such as `on_unit`, may take longer than a lease.
-        if (!next_.empty()) heart_->keep(next_.front().lease, next_run_.emplace());
-        return std::move(both->lost);
-      }
-      answer_lost_ = true;
-    }
-    return insist([&] { return jobs_.finish({&lease, 1}); });
+  void tell(const Work& work, const RunReport& run, std::string_view what) {
+    (what == "done"          ? report_.done
+     : what == "released"    ? report_.released
+     : what == "failed"      ? report_.failed
+     : what == "quarantined" ? report_.quarantined
+                             : report_.lost)++;
+    if (options_.on_unit) options_.on_unit({.work = work, .run = run, .what = what});
   }
-  Result<std::string_view> finish(const Lease& lease, const std::string& pipeline) {
-    auto lost = finished(lease);
-    if (!lost) return failure(std::move(lost.error()));
-    passing_.erase(lease.unit);
-    if (!lost->empty()) return std::string_view("lost");
-    // The progress of the unit is no longer needed. If it stays because the database cannot be reached, it does no
-    // harm.
-    static_cast<void>(forget_(pipeline).has_value());
-    return std::string_view("done");
+  /// Records the ends of the units that are landed. `finish(leases)` returns those that are lost.
+  template <class Finish>
+  Result<void> record(Finish finish) {
+    if (landed_.empty()) return {};
+    const auto landed = std::exchange(landed_, {});
+    std::vector<Lease> leases;
+    for (const LandedUnit& one : landed) leases.push_back(one.work.unit.lease);
+    const Result<std::vector<Lease>> lost = finish(leases);
+    if (!lost) return failure(lost.error());
+    heart_->recorded();
+    for (const auto& [work, run] : landed) {
+      const Lease& lease = work.unit.lease;
+      passing_.erase(lease.unit);
+      const bool mine = std::ranges::none_of(*lost, [&](const Lease& one) { return one.unit == lease.unit; });
+      // The progress of the unit is no longer needed. If it stays because the database cannot be reached, it does no
+      // harm.
+      if (mine) static_cast<void>(forget_(work.unit.pipeline()).has_value());
+      tell(work, run, mine ? "done" : "lost");
+    }
+    return {};
+  }
+  Result<std::vector<Lease>> finished(const std::vector<Lease>& leases) {
+    return insist([&] { return jobs_.finish(leases); });
+  }
+  /// Also claims the next units, in the same transaction.
+  Result<std::vector<Lease>> finished_and_claimed(const std::vector<Lease>& leases) {
+    if (stop_.drain().stop_requested()) return finished(leases);
+    claim_.most = together_;
+    auto both = jobs_.finish_and_claim(leases, claim_);
+    if (!both) {
+      answer_lost_ = true;
+      return finished(leases);
+    }
+    // At once, because what follows the end of a unit, such as `on_unit`, may take longer than a lease.
+    heart_->keep(std::move(both->claimed));
+    return std::move(both->lost);
   }
   Result<std::string_view> hand_back(const Lease& lease, milliseconds pause) {
     return told(insist([&] { return jobs_.release(lease, pause); }), "released");
@@ -395,10 +435,16 @@ class Worker {
   // For each unit, how many runs in a row have ended here with an error that may pass.
   std::map<Id, std::uint32_t> passing_;
   SteadyClock::time_point no_reclaim_before_ = SteadyClock::now();
-  bool unit_at_work_ = false;
-  std::vector<Claimed> next_;           // claimed, and not begun
-  std::optional<StopSource> next_run_;  // stops the run of the first of `next_`, whose lease is kept already
-  bool answer_lost_ = false;            // of `finish_and_claim`: units may be this worker's that it does not know of
+  struct LandedUnit {
+    Work work;
+    RunReport run;
+  };
+  std::vector<LandedUnit> landed_;  // whose ends are not recorded
+  bool has_units_ = false;          // that are claimed, at work or landed
+  bool answer_lost_ = false;        // of `finish_and_claim`: units may be this worker's that it does not know of
+  static constexpr std::size_t most_together = 16;
+  static constexpr milliseconds short_time{10};
+  std::size_t together_ = 1;  // how many units the next claim takes
   static constexpr milliseconds first_pause{10}, hinted_pause{160};
   static constexpr milliseconds least_crowd{5}, most_crowd{160};
   milliseconds idle_ = first_pause;  // between looks for work; doubles up to WorkerOptions::poll

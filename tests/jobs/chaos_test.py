@@ -73,7 +73,8 @@ def chaos(c, store, server, folder, seed):
 
     output = open(folder / "output", "a")
     common = ["--store", store.url, "--lease", str(LEASE), "--workers", "2"]
-    ingest = ["ingest", release, "--job", "chaos", "--unit-mb", "0.25", "--batch-size", "20", "--max-attempts",
+    unit_mb = chance.choice(["0.25", "0.01"])  # small units are claimed and ended several at once
+    ingest = ["ingest", release, "--job", "chaos", "--unit-mb", unit_mb, "--batch-size", "20", "--max-attempts",
               "100000", *common]
     commands = [ingest] + 3 * [["worker", *common]]
     clocks = [clock_of(chance) if server else ({}, "") for _ in commands]
@@ -146,7 +147,8 @@ def chaos(c, store, server, folder, seed):
     attempts = store.rows("SELECT sum(attempts), max(epoch) FROM etl_job_units")[0]
     more = f", {counts['restart']} restarts{', one frozen for good' if for_good else ''}" if server else ""
     clock = f"; clocks {', '.join(name for _, name in clocks)}" if clocks[0][1] else ""
-    line = (f"seed {seed}: {time.monotonic() - begin:.1f} s, {counts['kill']} kills, {counts['freeze']} freezes, "
+    number = store.number("SELECT count(*) FROM etl_job_units")
+    line = (f"seed {seed}: {number} units, {time.monotonic() - begin:.1f} s, {counts['kill']} kills, {counts['freeze']} freezes, "
             f"{counts['cut']} cuts{more}; {attempts[0]} units reclaimed or failed, highest epoch {attempts[1]}; "
             f"{figures}{clock}")
     print(line, flush=True)

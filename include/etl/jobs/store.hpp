@@ -23,8 +23,9 @@ namespace etl::inline v0::jobs {
 
 /// Settings of a claim. An aggregate.
 struct ClaimOptions {
-  std::string worker{};                     ///< who claims; unique among all workers
-  std::size_t most = 1;                     ///< at most so many units
+  std::string worker{};  ///< who claims; unique among all workers
+  /// At most so many units. One that has failed before, or whose first failure would be its last, is claimed alone.
+  std::size_t most = 1;
   std::chrono::milliseconds lease{60'000};  ///< how long the units are the worker's without a heartbeat
   std::optional<Id> job{};                  ///< only units of this job
 };

@@ -1,6 +1,7 @@
 // G19 to G21, G5: what is left of a unit after an error, a death or a hang never holds up the job.
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -16,6 +17,7 @@
 #include <etl/postgres/pool.hpp>
 #include <etl/sqlite/database.hpp>
 
+#include "support/sync.hpp"
 #include "unit/jobs/support.hpp"
 
 using namespace test;  // NOLINT(google-build-using-namespace)
@@ -30,6 +32,7 @@ struct Watch {
   int beats = 0;               // of the connection for heartbeats
   bool loses_answers = false;  // of finish_and_claim
   int idle = 0;                // times that there was nothing to claim, although a job is open
+  std::size_t together = 0;    // the most units that were ended and claimed by one call
   void count(int Watch::* what) {
     const std::lock_guard lock(mutex);
     ++(this->*what);
@@ -94,6 +97,7 @@ class Watched final : public jobs::JobStore {
   etl::Result<jobs::Handover> finish_and_claim(std::span<const jobs::Lease> leases,
                                                const jobs::ClaimOptions& options) override {
     auto both = inner_->finish_and_claim(leases, options);
+    if (both) watch_.together = std::max(watch_.together, std::min(leases.size(), both->claimed.size()));
     if (watch_.loses_answers && both)
       return etl::failure(etl::Error{.error_class = etl::ErrorClass::Transient, .context = "the answer is lost"});
     return both;
@@ -124,7 +128,125 @@ struct OneUnit : Ingestion<Place> {
   }
 };
 
+/// A job of units whose runs are a function.
+template <class Place>
+struct ShortUnits : Ingestion<Place> {
+  explicit ShortUnits(std::uint64_t units) : Ingestion<Place>("line\n") {
+    const auto inputs = ok(this->store->inputs(this->job.id));
+    this->job = ok(this->store->create({"org", "line", "short"}, "", inputs, 1));
+    std::vector<jobs::UnitPlace> places;
+    for (std::uint64_t i = 0; i < units; ++i) places.push_back({.begin = i, .end = i + 1});
+    ok(this->store->add_units(this->job.id, 0, places));
+    ok(this->store->start(this->job.id));
+  }
+  jobs::WorkerReport run(jobs::JobStore& with, const std::function<void(const jobs::Work&)>& unit,
+                         jobs::WorkerOptions options, etl::StopToken stop = {}) {
+    options.job = this->job.id;
+    return jobs::detail::work(
+        with,
+        [&](const jobs::Work& work, const auto&, const etl::Options& run, const etl::StopToken&) {
+          unit(work);
+          return etl::RunReport{.pipeline = run.name};
+        },
+        [](const std::string&) { return etl::Result<void>(); }, options, stop);
+  }
+  /// "pending running done quarantined" of its units, and their attempts.
+  std::string counted() {
+    const auto now = ok(this->store->progress(this->job.id));
+    return fmt::format("{} {} {} {}, {} attempts", now.pending, now.running, now.done, now.quarantined,
+                       this->place.value("SELECT sum(attempts) FROM etl_job_units"));
+  }
+};
+
 }  // namespace
+
+TEMPLATE_TEST_CASE("short units are claimed and ended several at once, in their order", "[jobs]", OnSqlite,
+                   OnPostgres) {
+  ShortUnits<TestType> in(200);
+  Watch watch;
+  Watched store(ok(in.store->again()), watch);
+  auto options = in.options();
+  std::vector<std::uint64_t> ended;
+  options.on_unit = [&](const jobs::UnitEvent& event) {
+    if (event.what == "done") ended.push_back(event.work.unit.number);
+  };
+  const auto report = in.run(store, [](const jobs::Work&) {}, options);
+  CHECK(report.done == 200);
+  CHECK(ended.size() == 200);
+  CHECK(std::ranges::is_sorted(ended));
+  CHECK(watch.together > 1);
+  CHECK(watch.together <= 16);
+  CHECK(in.counted() == "0 0 200 0, 0 attempts");
+}
+
+TEMPLATE_TEST_CASE("a unit that takes long does not hold up those that were claimed with it", "[jobs]", OnSqlite,
+                   OnPostgres) {
+  const test::Watchdog watchdog("the others are recorded or handed back");
+  ShortUnits<TestType> in(200);
+  const std::string running = fmt::format("SELECT count(*) FROM etl_job_units WHERE state='running'");
+  bool waited = false;
+  auto options = in.options();
+  options.lease = milliseconds(GENERATE(300, 60'000));
+  const auto report = in.run(
+      *in.store,
+      [&](const jobs::Work& work) {
+        // Those of its batch that are landed are still to be recorded, and others have not begun.
+        if (waited || work.unit.number < 20 || in.place.value(running) == "1") return;
+        waited = true;
+        while (in.place.value(running) != "1") std::this_thread::yield();
+        CHECK(in.place.value(fmt::format("SELECT state FROM etl_job_units WHERE id={}", work.unit.lease.unit)) ==
+              "running");
+      },
+      options);
+  if (report.error) FAIL(report.error->message());
+  CHECK(waited);
+  CHECK(report.released + report.lost > 0);
+  CHECK(report.lost == 0);
+  CHECK(report.done == 200);
+  CHECK(in.counted() == "0 0 200 0, 0 attempts");
+}
+
+TEMPLATE_TEST_CASE("a worker that is stopped between short units leaves none of them to its lease (G20)", "[jobs]",
+                   OnSqlite, OnPostgres) {
+  ShortUnits<TestType> in(200);
+  etl::StopSource stop;
+  const auto report = in.run(
+      *in.store,
+      [&](const jobs::Work& work) {
+        if (work.unit.number == 100) stop.request_drain();
+      },
+      in.options(), stop.stop_token());
+  CHECK(report.stopped);
+  const auto now = ok(in.store->progress(in.job.id));
+  CHECK(now.running == 0);
+  CHECK(now.done == report.done);
+  CHECK(now.done > 100);
+  CHECK(now.done < 120);
+}
+
+TEMPLATE_TEST_CASE("a unit that is lost before it begins does not run, and can be handed back", "[jobs]", OnSqlite,
+                   OnPostgres) {
+  const test::Watchdog watchdog("the unit that waits is handed back");
+  ShortUnits<TestType> in(2);
+  auto options = in.options();
+  options.lease = milliseconds(300);
+  std::vector<std::uint64_t> runs;
+  bool cancelled = false;
+  options.on_unit = [&](const jobs::UnitEvent&) {
+    if (std::exchange(cancelled, true)) return;
+    ok(in.store->cancel(in.job.id));
+    while (ok(in.store->progress(in.job.id)).running > 0) std::this_thread::yield();
+  };
+  const auto own = ok(in.store->again());
+  const auto report = in.run(*own, [&](const jobs::Work& work) { runs.push_back(work.unit.number); }, options);
+  CHECK(report.exit_code() == 0);
+  CHECK(report.done == 1);
+  CHECK(runs == std::vector<std::uint64_t>{0});
+  ok(in.store->resume(in.job.id));
+  CHECK(in.run(*own, [&](const jobs::Work& work) { runs.push_back(work.unit.number); }, in.options()).done == 1);
+  CHECK(runs == std::vector<std::uint64_t>{0, 1});
+  CHECK(in.counted() == "0 0 2 0, 0 attempts");
+}
 
 TEMPLATE_TEST_CASE("the unit's row tells the host and the process of its worker", "[jobs]", OnSqlite, OnPostgres) {
   OneUnit<TestType> in;

@@ -98,6 +98,32 @@ TEMPLATE_TEST_CASE("units are claimed by number, oldest job first, each with a n
   CHECK(counts(*store, job.id) == "0 3 0 0");
 }
 
+TEMPLATE_TEST_CASE("a unit that has failed, or that may fail only once, is claimed alone (G20)", "[jobs]", OnSqlite,
+                   OnPostgres) {
+  // So a unit that kills its workers costs another one that they have at that time one attempt, and never its last.
+  const TestType place;
+  const auto numbers = [](const std::vector<jobs::Claimed>& units) {
+    std::string all;
+    for (const auto& one : units) all += fmt::format("{} ", one.number);
+    return all;
+  };
+  const auto store = open_jobs(place.url(), {.max_attempts = 2});
+  const jobs::Job job = make_job(*store, 5);
+  for (const auto& unit : claim(*store, "w", 2)) ok(store->fail(unit.lease, "it has failed"));
+  const auto others = claim(*store, "w", 9);
+  CHECK(numbers(others) == "2 3 4 ");
+  const auto first = claim(*store, "w", 9);
+  REQUIRE(numbers(first) == "0 ");
+  CHECK(first[0].attempt == 2);
+  const auto both = ok(store->finish_and_claim(std::vector{first[0].lease}, {.worker = "w", .most = 9}));
+  CHECK(numbers(both.claimed) == "1 ");
+  CHECK(counts(*store, job.id) == "0 4 1 0");
+
+  const auto once = open_jobs(place.url(), {.max_attempts = 1});
+  const jobs::Job last = make_job(*once, 3, "v2");
+  CHECK(numbers(ok(once->claim({.worker = "v", .most = 9, .job = last.id}))) == "0 ");
+}
+
 TEMPLATE_TEST_CASE("whoever lost a lease can change nothing (G19)", "[jobs]", OnSqlite, OnPostgres) {
   const TestType place;
   const auto store = open_jobs(place.url());
@@ -331,6 +357,7 @@ TEST_CASE("on PostgreSQL no claim and no end of a job reads the whole table, wha
   place.execute("ANALYZE etl_job_units");
   for (int i = 0; i < 20; ++i) {  // a statement gets its lasting plan after five runs
     CHECK(ok(store->finish(std::vector{claim(*store, "w").at(0).lease})).empty());
+    CHECK(claim(*store, "w", 16).size() == 16);
     CHECK(ok(store->settle()) == 0);
     CHECK(ok(store->reclaim()) == 0);
     CHECK(ok(store->look({})).pending);
