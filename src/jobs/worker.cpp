@@ -206,7 +206,7 @@ class Worker {
     }
   }
   /// A hint wakes all workers that wait, also for one new unit. Those that came too late the last times let others go
-  /// first: four times as long after each time, half as long after each unit. So two of three claims give a unit.
+  /// first: eight times as long after each time, half as long after each unit. So three of four claims give a unit.
   /// Those that let others go the longest heed hints again after two units in a row; until then they look now and then.
   void step_aside() {
     if (crowd_.count() == 0) return;
@@ -217,7 +217,7 @@ class Worker {
   }
   void came_too_late() {
     hinted_ = false;
-    crowd_ = std::min(std::max(4 * crowd_, least_crowd), most_crowd);
+    crowd_ = std::min(std::max(8 * crowd_, least_crowd), most_crowd);
     if (crowd_ == most_crowd) hints_ = Hints::Ignore;
   }
   void came_in_time() {
@@ -446,7 +446,7 @@ class Worker {
   static constexpr milliseconds short_time{10};
   std::size_t together_ = 1;  // how many units the next claim takes
   static constexpr milliseconds first_pause{10}, hinted_pause{160};
-  static constexpr milliseconds least_crowd{5}, most_crowd{160};
+  static constexpr milliseconds least_crowd{20}, most_crowd{160};
   milliseconds idle_ = first_pause;  // between looks for work; doubles up to WorkerOptions::poll
   milliseconds crowd_{};             // how long to let others go first after a hint
   Hints hints_ = Hints::Heed;
