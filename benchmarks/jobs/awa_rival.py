@@ -1,4 +1,4 @@
-"""The cases noop and latency of bench-jobs with awa-pg. Prints one line of JSON."""
+"""The cases noop, latency, make, hold and heirs of bench-jobs with awa-pg. Prints one line of JSON."""
 import argparse
 import asyncio
 import dataclasses
@@ -17,20 +17,25 @@ class Unit:
 
 async def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--case", choices=["noop", "latency"])
+    parser.add_argument("--case", choices=["noop", "latency", "make", "hold", "heirs"])
     parser.add_argument("--store")
-    parser.add_argument("--workers", type=int)
-    parser.add_argument("--units", type=int)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--units", type=int, default=1)
     parser.add_argument("--interval", type=int, default=5)
+    parser.add_argument("--lease", type=int, help="ms until a worker counts as dead; without it awa's own defaults")
     options = parser.parse_args()
     client = awa.AsyncClient(options.store, max_connections=options.workers + 4)
-    await client.migrate()
-    await client.install_queue_storage()
+    if options.case not in ("hold", "heirs"):  # several at once would deadlock, and "make" has done it
+        await client.migrate()
+        await client.install_queue_storage()
     delays, ended = [], asyncio.Event()
 
     @client.task(Unit, queue="bench")
     async def handle(job):
-        delays.append((time.time() - job.args.created) * 1000)
+        if options.case == "hold":
+            print("begun", flush=True)
+            await asyncio.Event().wait()
+        delays.append((time.time() if options.case == "heirs" else (time.time() - job.args.created) * 1000))
         if len(delays) == options.units:
             ended.set()
 
@@ -42,6 +47,22 @@ async def main():
                 return
             await asyncio.sleep(0.002)
 
+    # The same ratios as those of the library's lease and heartbeats.
+    beats = {} if options.lease is None else {"heartbeat_interval_ms": options.lease // 3, "heartbeat_staleness_ms": options.lease,
+                                              "heartbeat_rescue_interval_ms": 1000}
+    if options.case == "make":
+        await client.enqueue_many_copy([Unit(i, time.time()) for i in range(options.units)], queue="bench")
+        return
+    if options.case == "hold":
+        await client.start([("bench", 1)], **beats)
+        await asyncio.Event().wait()
+    if options.case == "heirs":
+        await client.start([("bench", options.workers)], **beats)
+        await ended.wait()
+        await wait_until_stored()
+        await client.shutdown()
+        print(json.dumps({"claimed": delays}))
+        return
     if options.case == "noop":
         await client.enqueue_many_copy([Unit(i, time.time()) for i in range(options.units)], queue="bench")
         begin = time.monotonic()

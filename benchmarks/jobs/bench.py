@@ -1,26 +1,39 @@
 #!/usr/bin/env python3
 """An ingest as a job, with 1, 2 and 4 processes of one thread, beside the same ingest without a job.
 
-    bench.py PROGRAM [--url postgresql://...] [--entries N] [--rounds N] [--workers 1,2,4] [--out FILE]
+    bench.py ETL_UNIPROT BENCH_JOBS [--cases ingest,parse,split] [--stores sqlite,postgresql] [--entries N] [--rounds N] [--out FILE]
 
-Each round runs everything side by side; the medians of the rounds are compared. The job's time includes cutting the file
-into units. CPU time, of all processes together but without the server's, says more than wall time while others use the
-machine.
+  ingest  a made-up release, plain and compressed, into both stores. The time of a job includes cutting the file into units.
+  parse   units that one and two processes parse and drop: the stage that processes share
+  split   cutting into units, beside reading or inflating the same file
+
+Each round runs everything side by side; the medians of the rounds are compared. CPU time, of all processes together and of
+the server, says more than wall time while others use the machine. PostgreSQL is a server of its own with synchronous_commit,
+fsync and full_page_writes on.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-def run(command, others):
+from runner import machine as run_machine  # noqa: E402
+from units import Server, line_of  # noqa: E402
+
+CASES = ("ingest", "parse", "split")
+
+
+def run(command, others, server_cpu):
     """Seconds until the command ends, and CPU seconds of it and of the others, which are then told to end."""
-    before = os.times()
+    before, server_before = os.times(), server_cpu()
     begin = time.monotonic()
     started = [subprocess.Popen(c, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for c in others]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -29,63 +42,105 @@ def run(command, others):
         one.terminate()
         one.wait()
     after = os.times()
-    return (seconds, after.children_user + after.children_system - before.children_user - before.children_system)
+    own = after.children_user + after.children_system - before.children_user - before.children_system
+    server = server_cpu() - server_before
+    return {"seconds": round(seconds, 3), "cpu_seconds": round(own + server, 2), "of_server": round(server, 2)}
+
+
+def ingest(program, file, url, workers, server_cpu):
+    command = [program, "ingest", file, "--store", url, "--workers", "1", "--quiet"]
+    others = [[program, "worker", "--store", url, "--workers", "1", "--quiet", "--stay"]] * max(0, workers - 1)
+    return run([*command, "--job", "bench"] if workers else command, others, server_cpu)
+
+
+def parse(bench, file, url, workers):
+    """Seconds of the slowest process, and CPU seconds of all."""
+    subprocess.run([bench, "--case", "cut", "--store", url, "--file", file], check=True)
+    started = [subprocess.Popen([bench, "--case", "parse", "--store", url], stdout=subprocess.PIPE, text=True)
+               for _ in range(workers)]
+    lines = [json.loads(one.communicate()[0]) for one in started]
+    return {"seconds": max(line["seconds"] for line in lines), "cpu_seconds": round(sum(line["cpu_seconds"] for line in lines), 3),
+            "entries": sum(line["entries"] for line in lines)}
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("program", type=pathlib.Path)
-    parser.add_argument("--url", help="of a PostgreSQL database that may be filled; without it only SQLite is measured")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program", type=pathlib.Path, help="etl-uniprot")
+    parser.add_argument("bench", type=pathlib.Path, help="bench-jobs")
+    parser.add_argument("--cases", default="ingest,parse")
+    parser.add_argument("--stores", default="sqlite,postgresql")
     parser.add_argument("--workers", default="1,2,4", help="numbers of processes")
     parser.add_argument("--entries", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=pathlib.Path)
     options = parser.parse_args()
-    program = str(options.program.resolve())
-    results = {}
-    with tempfile.TemporaryDirectory(prefix="etlpipe-bench-") as name:
-        folder = pathlib.Path(name)
-        for form in ("dat", "dat.gz"):
-            file = str(folder / f"release.{form}")
-            subprocess.run([program, "generate", "--entries", str(options.entries), "--out", file], check=True)
-            size = sum(path.stat().st_size for path in folder.glob("release.dat"))
-            for number in range(options.rounds):
-                for store in ("sqlite", "postgresql") if options.url else ("sqlite",):
-                    for workers in (0, *map(int, options.workers.split(","))):
-                        if store == "sqlite":
-                            url = f"sqlite:{folder}/{form}-{number}-{workers}.db"
-                        else:
-                            schema = f"bench_{os.getpid()}"
-                            subprocess.run(["psql", "-Xq", options.url, "-c", f"CREATE SCHEMA {schema}"], check=True)
-                            url = f"{options.url}?options=-csearch_path%3D{schema}"
-                        ingest = [program, "ingest", file, "--store", url, "--workers", "1", "--quiet"]
-                        worker = [program, "worker", "--store", url, "--workers", "1", "--quiet", "--stay"]
-                        if workers > 0:
-                            ingest += ["--job", "bench"]
-                        taken = run(ingest, [worker] * max(0, workers - 1))
-                        key = f"{form} {store} {'without a job' if workers == 0 else f'{workers} processes'}"
-                        results.setdefault(key, []).append(taken)
-                        if store == "postgresql":
-                            subprocess.run(["psql", "-Xq", options.url, "-c", f"DROP SCHEMA {schema} CASCADE"],
-                                           check=True, stderr=subprocess.DEVNULL)
-    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
-    summary = {"entries": options.entries, "bytes": size, "cpu": cpu, "cpus": os.cpu_count(),
-               "system": platform.platform(), "load": os.getloadavg(), "runs": {}}
-    def median(key, of):
-        return statistics.median(taken[of] for taken in results[key])
+    cases, stores = options.cases.split(","), options.stores.split(",")
+    if set(cases) - set(CASES):
+        parser.error(f"--cases: choose from {','.join(CASES)}")
+    program, bench = str(options.program.resolve()), str(options.bench.resolve())
+    machine = run_machine.describe(bench)
+    settings = {"command": "bench.py " + " ".join(
+        f"--{name} {value}" for name, value in vars(options).items() if name not in ("program", "bench", "out"))}
+    samples = {}
 
-    for key, taken in results.items():
-        base = " ".join(key.split()[:2]) + " without a job"
-        wall, cpu_time = median(key, 0), median(key, 1)
-        summary["runs"][key] = {"seconds": [t[0] for t in taken], "cpu_seconds": [t[1] for t in taken],
-                                "entries_per_second": options.entries / wall, "mb_per_second": size / 1e6 / wall,
-                                "speed_to_without_a_job": median(base, 0) / wall,
-                                "cpu_to_without_a_job": cpu_time / median(base, 1)}
-        print(f"{key:<36} {wall:7.2f} s  {options.entries / wall:9.0f} entries/s  {median(base, 0) / wall:5.2f} x; "
-              f"CPU {cpu_time:6.2f} s  {cpu_time / median(base, 1):5.2f} x")
-    if options.out:
-        options.out.write_text(json.dumps(summary, indent=1) + "\n")
+    def keep(case, sample, **key):
+        sample["load"] = round(os.getloadavg()[0], 2)
+        print(json.dumps({"case": case} | key | sample), flush=True)
+        samples.setdefault(json.dumps({"case": case} | key), []).append(sample)
+        if options.out:  # after each sample, because a run takes long
+            runs = [json.loads(of) | {"samples": all_of} for of, all_of in samples.items()]
+            options.out.write_text(json.dumps({"workload": "jobs", "machine": machine, "settings": settings, "bytes": size,
+                                               "runs": runs}, indent=1) + "\n")
+
+    with contextlib.ExitStack() as stack:
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="etlpipe-bench-")))
+        server = None
+        if "postgresql" in stores and "ingest" in cases:
+            server = Server(folder / "server")
+            stack.callback(server.script, "stop")
+        files = {form: str(folder / f"release.{form}") for form in ("dat", "dat.gz")}
+        for file in files.values():
+            subprocess.run([program, "generate", "--entries", str(options.entries), "--out", file], check=True,
+                           stdout=subprocess.DEVNULL)
+        size = os.path.getsize(files["dat"])
+        cpu_of = {"sqlite": lambda: 0.0, "postgresql": server.cpu_seconds if server else None}
+
+        def on(store, use):
+            """What `use(url)` returns for a new database."""
+            if store == "postgresql":
+                return server.with_database(lambda name: use(server.url_of(name)))
+            with tempfile.TemporaryDirectory(dir=folder) as place:
+                return use(f"sqlite:{place}/bench.db")
+
+        for _ in range(options.rounds):
+            for form, file in files.items():
+                if "ingest" in cases:
+                    for store in stores:
+                        for workers in (0, *map(int, options.workers.split(","))):
+                            keep("ingest", on(store, lambda url: ingest(program, file, url, workers, cpu_of[store])), form=form, store=store,
+                                 processes=workers)
+                if "parse" in cases:
+                    for workers in (1, 2):
+                        keep("parse", on("sqlite", lambda url: parse(bench, file, url, workers)), form=form, processes=workers)
+        if "split" in cases:
+            for form, file in files.items():
+                keep("split", line_of([bench, "--case", "split", "--file", file, "--rounds", "15"]), form=form)
+
+    def median(key, of):
+        return statistics.median(sample[of] for sample in samples[key])
+
+    for key in samples:
+        one = json.loads(key)
+        if one["case"] == "split":
+            print(f"split {one['form']}: {median(key, 'ratio'):.2f} of the speed of reading")
+            continue
+        base = json.dumps(one | {"processes": 0 if one["case"] == "ingest" else 1})
+        wall, cpu = median(key, "seconds"), median(key, "cpu_seconds")
+        what = " ".join(str(value) for name, value in one.items() if name != "processes")
+        how = f"{one['processes']} processes" if one["processes"] else "without a job"
+        print(f"{what + ', ' + how:<42} {wall:7.2f} s  {options.entries / wall:8.0f} entries/s  {size / 1e6 / wall:6.0f} MB/s  "
+              f"{median(base, 'seconds') / wall:5.2f} x;  CPU {cpu:6.2f} s  {median(base, 'cpu_seconds') / cpu:5.2f} x")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
