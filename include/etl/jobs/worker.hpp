@@ -58,7 +58,7 @@ struct WorkerOptions {
   std::chrono::milliseconds pause{1'000};   ///< after a unit's first failure; doubles with each, up to a minute
   bool stay = false;                        ///< wait for new jobs instead of returning when all are done
   Options run{};                            ///< settings of each unit's run; name and delivery are the library's
-  std::function<void(const UnitEvent&)> on_unit{};  ///< called on the worker's thread after each unit
+  std::function<void(const UnitEvent&)> on_unit{};  ///< called on the worker's thread when its end is recorded
 };
 
 /// What a worker has done.
@@ -101,7 +101,8 @@ inline constexpr bool is_result<Result<T>> = true;
 /// pipeline's `load` takes `Store`'s transaction, and `data` must be the database of `jobs`. Each unit is a run of the
 /// core (`etl::start`): retries, dead letters, budgets and memory are those of `options.run`. Heartbeats have their own
 /// thread and connection. A stop drains the unit and hands it back with its progress (G20); a lost lease abandons it
-/// (G19). A unit that fails is tried again, by any worker, and is quarantined after its last attempt. A run that ends
+/// (G19). Units that take less than a transaction are claimed and ended several at once.
+/// A unit that fails is tried again, by any worker, and is quarantined after its last attempt. A run that ends
 /// with an error of class Transient is no attempt, unless it is the fifth in a row of this worker that lands no record.
 /// While the database is away, the worker waits for it. Never throws what a pipeline throws.
 template <class Store, class Make>
