@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -111,6 +113,33 @@ bool reads_back(Kind kind, std::string_view text, bool comma) noexcept {
   }
   return (kind == Kind::Date || text.size() > 10) && !text.starts_with("0000");
 }
+
+template <std::floating_point T>
+bool keeps_digits(std::string_view number, bool comma) noexcept {
+  constexpr std::size_t always = std::numeric_limits<T>::digits10, most = 800;
+  const std::size_t e = std::min(number.find_first_of("eE"), number.size());
+  if (e == number.size() && number.size() <= always) return true;
+  T value{};
+  if (!detail::parse(number, comma, value) || !std::isfinite(value)) return true;
+  const std::size_t count = significant_digits(number);
+  if (count == 0) return true;
+  if (value == 0 || count > most) return false;
+  // 1.25e-03, with the digits of the number
+  std::array<char, most + 32> written{};
+  const auto end = std::to_chars(written.data(), written.data() + written.size(), value, std::chars_format::scientific,
+                                 static_cast<int>(count) - 1);
+  const std::string_view is(written.data(), static_cast<std::size_t>(end.ptr - written.data()));
+  std::size_t at = is.find_first_of("123456789");
+  for (std::size_t i = 0, seen = 0; i < e && seen < count; ++i) {
+    if (!is_digit(number[i]) || (seen == 0 && number[i] == '0')) continue;
+    if (at < is.size() && is[at] == '.') ++at;
+    if (number[i] != is[at++]) return false;
+    ++seen;
+  }
+  return true;  // so the exponents are the same: the value is the nearest one to the number
+}
+template bool keeps_digits<float>(std::string_view, bool) noexcept;
+template bool keeps_digits<double>(std::string_view, bool) noexcept;
 
 void KindGuess::look(std::string_view text, bool comma) {
   ++values_;

@@ -43,7 +43,9 @@ bool RecordDecoder::take(const Column& column, std::string_view text, Value& out
   switch (column.kind) {
     case Kind::Boolean: return parse<bool>(text, out);
     case Kind::Integer: return parse<std::int64_t>(text, out);
-    case Kind::Double: return parse<double>(text, out, column.format.decimal_comma);
+    case Kind::Double:
+      return parse<double>(text, out, column.format.decimal_comma) &&
+             (!column.lossless || keeps_digits<double>(text, column.format.decimal_comma));
     case Kind::Numeric: return parse_numeric(text, text_in(out), column.format.decimal_comma);
     case Kind::Text: text_in(out).assign(text); return true;
     case Kind::Date: return parse<Day>(text, out, column.format.time);
@@ -77,6 +79,11 @@ std::string RecordDecoder::expected(const Column& column, std::string_view text)
     case Kind::Timestamp: what = detail::expected<LocalTime>(format); break;
     case Kind::TimestampTz: what = detail::expected<UtcTime>(format); break;
   }
+  if (Value value; column.lossless && take({.kind = column.kind, .format = column.format}, text, value))
+    return fmt::format(
+        "{} of which a double keeps all digits; a column of type numeric keeps them, and {}double "
+        "allows rounding",
+        what, column.retype);
   if (!column.exact) return what;
   if (Value value; take({.kind = column.kind, .format = format}, text, value))
     what += " that reads back as it is given";
@@ -130,6 +137,7 @@ Result<RecordDecoder> FileMapping::bind(std::span<const std::string> header, std
         {.kind = column.kind,
          .nullable = column.nullable && !column.key,
          .exact = column.exact,
+         .lossless = column.lossless,
          .retype = column.retype,
          .cell = std::move(cell),
          .format = {

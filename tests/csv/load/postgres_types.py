@@ -65,7 +65,7 @@ def rounded_texts(c):
         "interval year to month": (["1-2", "14 months", "1 year"], ["1.5 months", "1 month 1 day"]),
         "interval hour": (["1 day 5 hours"], ["90 minutes", "1:30", "1.5 hours"]),
         "interval hour to minute": (["10:30", "90 minutes"], ["10:30:05", "30 s"]),
-        "part": (["(1,2.34,x)", "(,,)"], ["(1,2.345,x)"]),
+        "part": (["(1,2.34,x)", "(,,)", "(1,2.34,3.14159)"], ["(1,2.345,x)"]),
         "part[]": (['{"(1,2.34,x)"}'], ['{"(1,2.345,x)"}']),
         "tsrange": (['[2024-01-01 10:00:00.5,2024-01-02)'], ['[2024-01-01 10:00:00.1234567,2024-01-02)']),
         "timestamp(2)[]": (['{"2024-01-01 10:00:00.12","2024-01-01 10:00:00.5"}'], ['{"2024-01-01 10:00:00.125"}']),
@@ -95,18 +95,92 @@ def misread_texts(c):
             "tid": (["(0,1)"], ["(-1,1)"]),
             "time ": (["23:59:59", "24:00:00", "08:00 PM", "T103000", "103000"],
                       ["23:59:60", "235960", "10:30:00+05", "10:30 CET", "10:30Z", "2024-01-01 10:30", "now"]),
-            "timetz": (["10:30+05", "10:30-05:30"], ["23:59:60+00", "2024-01-01 10:30+02"]),
+            "timetz": (["10:30+05", "10:30-05:30", "10:30 PM CET", "10:30Z", "allballs"], ["23:59:60+00", "2024-01-01 10:30+02", "10:30", "10:30 PM"]),
+            "timetz[]": (["{10:30+05,11:00Z}"], ["{10:30+05,11:00}"]),
             "time[]": (["{10:30,11:30:15.5}"], ['{"10:30+02"}', "{23:59:60}"]),
             "timestamp[]": (['{"2024-01-01 10:00:00","2024-01-02T23:59:59"}', "{-infinity}", '{"Jan 5 2024 10:30 PM"}'],
                             ['{"2024-01-01 24:00:00"}', '{"2024-01-01 23:59:60"}', '{"2024-01-01 10:00+02"}', "{2024-01-01T10:00Z}", "{today}"]),
-            "timestamptz[]": (['{"2024-01-01 10:00:00+02"}', "{2024-01-01T10:00Z}"], ['{"2024-01-01 24:00:00+00"}', '{"2024-01-01 23:59:60Z"}']),
+            "timestamptz[]": (['{"2024-01-01 10:00:00+02"}', "{2024-01-01T10:00Z}", "{infinity,epoch}"],
+                              ['{"2024-01-01 10:00:00"}', "{2024-01-01}", '{"Jan 5 2024 10:30"}', '{"2024-01-01 24:00:00+00"}', '{"2024-01-01 23:59:60Z"}']),
             "tsrange ": (["[2024-01-01 10:00,2024-01-02)"], ["[2024-01-01 10:00,2024-01-02 24:00)", "[2024-01-01 10:00+02,)"]),
             "tstzrange": (["[2024-01-01 10:00+02,2024-01-02 00:00-05)"], ["[2024-01-01 10:00+02,2024-01-02 24:00-05)"]),
-            "date[]": (["{2024-01-01,infinity}"], ["{2024-01-01 10:00}", "{tomorrow}"]),
+            "date[]": (["{2024-01-01,infinity}", "{5-Jan-2024,20240101,2024/1/5}"], ["{2024-01-01 10:00}", "{tomorrow}", "{01/02/2024}", "{1-2-2024}"]),
             "daterange": (["[2024-01-01,2024-01-03)"], ["[2024-01-01 10:00,2024-01-03)"]),
             "varchar(3)[]": (['{abc,"żó ",NULL,""}', "{{a,b},{c,d}}", "[0:1]={a,b}", "{a , b }", '{"a\\"b"}'],
                              ['{"abc "}', '{{a,b},{c,"żół  "}}', '{"    "}', "{abc\\ }"]),
         })
+
+
+@case
+def types_within_types(c):
+    """The limits of a type also hold within arrays, composite types, ranges, and domains over these."""
+    with c.server() as (url, _):
+        c.psql(url, "CREATE DOMAIN code AS varchar(3); CREATE DOMAIN codes AS code[]; CREATE TYPE inner_part AS (c char(2), at timestamptz(0), name name);"
+                    "CREATE TYPE outer_part AS (a varchar(3), m money, i inner_part[], d codes, j jsonb, f real);"
+                    "CREATE TYPE floats AS RANGE (subtype = float8); CREATE TYPE times AS RANGE (subtype = time)")
+        fill_columns(c, url, {
+            "codes": (['{abc,"żó "}'], ['{"abc "}']),
+            "outer_part": (["(abc,,,,,)", '(" a","$1,234.50",,,,)', '("a ",,"{""(ab,2024-01-01 10:00:00Z,n)""}","{abc}","{""a"":1}",0.5)'],
+                           ["(abc ,,,,,)", '("abc ",,,,,)', '(,1.555,,,,)', '(,,"{""(ab ,,)""}",,,)', '(,,"{""(ab,2024-01-01 10:00:00.5Z,)""}",,,)',
+                            '(,,"{""(ab,2024-01-01 10:00:00,)""}",,,)', f'(,,"{{""(,,{"n" * 64})""}}",,,)', '(,,,"{""abc ""}",,)',
+                            '(,,,,"{""a"":1,""a"":2}",)', "(,,,,,0.123456789)"]),
+            "char(3)": (["abc", "ab ", "a", ""], ["abc ", "ab  "]),
+            "name[]": (["{" + "n" * 63 + "}"], ["{" + "n" * 64 + "}"]),
+            '"char"[]': (["{a,b}"], ["{a,bc}"]),
+            "jsonb[]": (['{"{\\"a\\":1}"}'], ['{"{\\"a\\":1,\\"a\\":2}"}']),
+            "floats": (["[0.1,0.2)", "(,1e300)", "empty"], ["[0.1,0.2000000000000000001)"]),
+            "times": (["[10:00,11:00)"], ["[10:00,23:59:60)", "[10:00+02,11:00)"]),
+        })
+
+
+@case
+def digits_of_floats(c):
+    """A number whose digits a double or float does not keep costs its row; those that either type prints are kept."""
+    with c.server() as (url, _):
+        seventeen = ["0.1", "0.10000000000000001", "0.30000000000000004", "1e3", "1E+300", "-0.0", "123456789012345", "5e-324", "100000000000000000000",
+                     "0.1000000000000000055511151231257827", "NaN", "-Infinity"]
+        beyond = ["0.1234567890123456789", "9007199254740993", "9.99999999999999999999", "1.23456789e-320", "-0.3333333333333333333333"]
+        fill_columns(c, url, {
+            "float8[]": (["{" + ",".join(seventeen) + "}", "{NULL}", "{{1.5,2},{3,4}}"], ["{1," + n + "}" for n in beyond]),
+            "real[]": (["{0.1,3.1415927}"], ["{3.14159265}", "{16777217}"]),
+            "point": (["(0.1,-2)", "1e3,5"], ["(0.1234567890123456789,0)"]),
+            "box": (["(1,1),(0,0.5)"], ["(1,1),(0,0.1234567890123456789)"]),
+            "box[]": (["{(1,1),(0,0);(2,2),(1,1)}"], ["{(1,1),(0,0);(2,2),(1,1.00000000000000000001)}"]),
+            "path": (["[(0,0),(1,1)]"], ["[(0,0),(1,0.1234567890123456789)]"]),
+            "polygon": (["((0,0),(1,1))"], ["((0,0),(1,0.1234567890123456789))"]),
+            "circle": (["<(0,0),1.5>"], ["<(0,0),0.1234567890123456789>"]),
+            "line": (["{1,2.5,3}"], ["{1,2.5,0.1234567890123456789}", "[(0,0),(3,1)]", "(0,0),(3,1)"]),
+        })
+        single = (["0.1", "3.1415927", "16777216", "1e38", "0.100000001"], ["3.14159265", "16777217", "0.1234567890123456789"])
+        for type, (kept, changed) in {"double precision": (seventeen, beyond), "real": single}.items():
+            c.psql(url, f"CREATE TABLE t (id int, v {type})")
+            (c.folder / "a.csv").write_text("id,v\n" + "".join(f"{i},{v}\n" for i, v in enumerate(kept + changed)))
+            _, error = c.load("a.csv", into=url, wanted=3)
+            c.equal(f"{type}: loaded", "|".join(map(str, range(len(kept)))), c.psql(url, "SELECT string_agg(id::text, '|' ORDER BY id) FROM t"))
+            c.equal(f"{type}: the option is named", len(changed), error.count("--type v=double"))
+            c.load("a.csv", "--restart", "--type", "v=double", into=url)
+            c.psql(url, "DROP TABLE t")
+        # SQLite has the same rule.
+        c.sql("CREATE TABLE t (id int, v REAL)")
+        (c.folder / "a.csv").write_text("id,v\n" + "".join(f"{i},{v}\n" for i, v in enumerate(seventeen[:10] + beyond)))
+        (c.folder / "b.ndjson").write_text("".join(f'{{"id": {100 + i}, "v": {v}}}\n' for i, v in enumerate(seventeen[:10] + beyond)))
+        _, error = c.load("a.csv", "b.ndjson", wanted=3)
+        c.equal("SQLite", [(i,) for i in (*range(10), *range(100, 110))], c.rows("SELECT id FROM t ORDER BY id"))
+        c.has(error, "'0.1234567890123456789' is not a number of which a double keeps all digits", "--type v=double allows rounding")
+        c.load("a.csv", "b.ndjson", "--restart", "--type", "v=double")
+
+
+@case
+def hstore_and_words(c):
+    """hstore would drop a pair whose key occurs twice, and tsvector would change a large position."""
+    with c.server() as (url, _):
+        if c.psql(url, "SELECT count(*) FROM pg_available_extensions WHERE name IN ('hstore', 'cube')") == "2":
+            c.psql(url, "CREATE EXTENSION hstore; CREATE EXTENSION cube")
+            fill_columns(c, url, {
+                "hstore": (["a=>1,b=>NULL", '"a b"=>"x, a=>y", b=>"=>"', ""], ["a=>1, a=>2", '"a"=>"x, y",b=>1,a=>2', '"a,"=>1,b=>2,"a,"=>"3"']),
+                "cube": (["(0.1,2),(3,4)"], ["(0.1234567890123456789)"]),
+            })
+        fill_columns(c, url, {"tsvector": (["fat cat fat", "'a b':1,16383A"], ["a:1,16384", "a:99999999999"])})
 
 
 @case
@@ -118,7 +192,7 @@ def amounts_of_other_languages(c):
     for name in amounts:
         made = subprocess.run(["localedef", "-i", name, "-f", "UTF-8", places / f"{name}.UTF-8"], check=False, capture_output=True)
         if made.returncode > 1:  # 1 is a warning
-            return  # the sources of locales are not installed
+            raise AssertionError(f"the sources of locales are missing: install the package locales: {made.stderr.decode()}")
     for path in (c.folder, *places.rglob("*"), places):  # the server runs as another user
         path.chmod(0o755)
     os.environ["LOCPATH"] = str(places)

@@ -12,6 +12,9 @@
 #include <string_view>
 #include <system_error>
 
+#include <fmt/format.h>
+
+#include <etl/csv/kind_guess.hpp>
 #include <etl/csv/value.hpp>
 
 #include "support/catch.hpp"
@@ -181,6 +184,35 @@ TEST_CASE("doubles are written as the shortest text that is the same double") {
     CAPTURE(text);
     if (std::fpclassify(value) == FP_SUBNORMAL) continue;
     CHECK(csv::parse_floating<double>(text) == value);
+  }
+}
+
+TEST_CASE("a number is kept as a double or float that prints its digits") {
+  for (const std::string_view kept :
+       {"0", "-0.0", "1.5", "0.1", "0.10000000000000001", "0.1000000000000000055511151231257827", "9007199254740992",
+        "1e23", "5e-324", "1E+300", "NaN", "inf", "x", ""})
+    CHECK(csv::keeps_digits<double>(kept));
+  for (const std::string_view other : {"0.1234567890123456789", "9007199254740993", "-9.99999999999999999999",
+                                       "1.2345e-322", "0.10000000000000000556"})
+    CHECK_FALSE(csv::keeps_digits<double>(other));
+  CHECK(csv::keeps_digits<float>("3.1415927"));
+  CHECK(csv::keeps_digits<float>("0.100000001"));
+  CHECK_FALSE(csv::keeps_digits<float>("3.14159265"));
+  CHECK_FALSE(csv::keeps_digits<float>("16777217"));
+  CHECK(csv::keeps_digits<double>("0,10000000000000001", true));
+  CHECK_FALSE(csv::keeps_digits<double>("0,1234567890123456789", true));
+  // Whatever number of digits a double is written with, it keeps them; but not those of another number near it.
+  test::Random random(7);
+  for (int i = 0; i < 20'000; ++i) {
+    const auto value = std::bit_cast<double>(random.next());
+    if (!std::isfinite(value)) continue;
+    const int digits = 17 + static_cast<int>(random.below(30));
+    std::string text = fmt::format("{:.{}e}", value, digits - 1);
+    INFO(text);
+    CHECK(csv::keeps_digits<double>(text));
+    char& last = text[text.find('e') - 1];
+    last = last == '9' ? '8' : static_cast<char>(last + 1);
+    if (digits > 17) CHECK_FALSE(csv::keeps_digits<double>(text));
   }
 }
 

@@ -18,7 +18,6 @@
 
 #include "input.hpp"
 #include "load.hpp"
-#include "misread.hpp"
 #include "plan.hpp"
 #include "progress.hpp"
 
@@ -102,7 +101,9 @@ struct FileLoad {
     if (auto decoded = found.rows->decode(found.i, record); !decoded) return out.reject(std::move(decoded.error()));
     for (const std::size_t i : widened) widen(record[i]);
     for (std::size_t i = 0; i < columns.size(); ++i)
-      if (may_change(columns[i]) && changes(columns[i], record[i])) return out.reject(changed(record, i));
+      if (columns[i].holds.any())
+        if (const std::string change = change_by(columns[i].holds, record[i]); !change.empty())
+          return out.reject(changed(record, i, change));
   }
   etl::Result<void> load(std::span<const etl::csv::Record> batch, etl::BatchContext& context,
                          typename Into::Tx& tx) const {
@@ -119,40 +120,10 @@ struct FileLoad {
     }
     return written;
   }
-  etl::Error changed(const etl::csv::Record& row, std::size_t i) const {
-    const TargetColumn& column = columns[i];
-    std::string value;
-    etl::csv::append_text(value, row[i]);
-    value = etl::csv::detail::shown(value);
-    const std::string what =
-        column.digits == Digits::Interval
-            ? fmt::format("not keep all of '{}'; give the column a type that does, or allow the change", value)
-        : !misread(column, row[i]).empty()
-            ? fmt::format("{} '{}'; give the column the type text, or allow the change", misread(column, row[i]), value)
-        : column.digits == Digits::Amounts
-            ? fmt::format(
-                  "take another amount for '{}', because its server has the decimal point '{}' and keeps {} "
-                  "decimals; write amounts as the server does, or allow the change",
-                  value, column.point, *column.decimals)
-        : column.decimals ? fmt::format("round '{}' to {} decimals; give the column more decimals, or allow rounding",
-                                        value, *column.decimals)
-        : column.drops_members
-            ? fmt::format(
-                  "drop a member that occurs twice in an object of '{}'; give the column the type json, or allow it",
-                  value)
-        : column.characters
-            ? fmt::format("cut the blanks at the end of '{}' off; give the column the type text, or allow cutting",
-                          value)
-            : fmt::format("cut '{}' off after {} byte{}; give the column the type text, or allow cutting", value,
-                          *column.bytes, *column.bytes == 1 ? "" : "s");
+  etl::Error changed(const etl::csv::Record& row, std::size_t i, const std::string& change) const {
     return etl::rejected(fmt::format("{}: column '{}': the table would {} with --type {}={}{}", input->place(row),
-                                     column.name, what, column.name, etl::csv::to_string(column.kind),
+                                     columns[i].name, change, columns[i].name, etl::csv::to_string(columns[i].kind),
                                      input->offset(row)));
-  }
-  /// What the type of the column would do with the value that it takes for another one.
-  static std::string_view misread(const TargetColumn& column, const etl::csv::Value& value) {
-    const auto* const text = std::get_if<std::string>(&value);
-    return text == nullptr ? std::string_view() : misreading(column.form, *text);
   }
   /// With the row's place, and the value of a column that the server names.
   void explain(etl::Error& error, const etl::csv::Record& row) const {

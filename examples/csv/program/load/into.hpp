@@ -16,24 +16,10 @@
 #include <etl/sqlite/dynamic_table.hpp>
 #include <etl/sqlite/store.hpp>
 
+#include "limits.hpp"
 #include "load.hpp"
 
 namespace program {
-
-/// The digits that `TargetColumn::decimals` limits.
-enum class Digits : std::uint8_t {
-  Number,   ///< of the number, or of the second of a time
-  Numbers,  ///< of each number in a text, such as an array
-  Amounts,  ///< of each amount of money in a text
-  Seconds,  ///< of each second in a text: times, also in arrays and ranges
-  Interval  ///< of the seconds that each number of an interval means, also in arrays
-};
-
-/// The smallest field that a column of type interval keeps.
-enum class Field : std::uint8_t { Year, Month, Day, Hour, Minute, Second };
-
-/// What a type makes of texts that it takes for another value without an error.
-enum class Form : std::uint8_t { Any, Unsigned32, Unsigned64, Date, Time, TimeTz, Timestamp, TimestampTz };
 
 /// A column of an existing table, or of a table to be made.
 struct TargetColumn {
@@ -44,14 +30,7 @@ struct TargetColumn {
   bool required = false;               ///< the column accepts no NULL and has no default
   std::string type{};                  ///< the database's name of the type; empty for a table to be made
   std::vector<etl::csv::Kind> also{};  ///< further kinds that the column keeps unchanged if a mapping says so
-  std::optional<int> decimals{};  ///< for an exact type that rounds: number of digits after the point, or of a second
-  Digits digits = Digits::Number;
-  Field field = Field::Second;              ///< for Digits::Interval
-  char point = '.';                         ///< for Digits::Amounts: the server's decimal point
-  Form form = Form::Any;                    ///< of texts that the type takes for another value
-  bool drops_members = false;               ///< jsonb keeps one of two members of the same name
-  std::optional<std::size_t> characters{};  ///< for a type that cuts off blanks at the end of longer texts
-  std::optional<std::size_t> bytes{};  ///< for a type that cuts texts off without an error: number of bytes it keeps
+  TypeLimits holds{};                  ///< values that it keeps
   bool verbatim = false;               ///< keeps every value unchanged: ANY in a STRICT table of SQLite
   std::string cast{};                  ///< the type to which the database casts texts; empty: no cast
   bool inferred = false;               ///< the kind was inferred when the table was made

@@ -8,6 +8,7 @@
 #include <etl/postgres/script.hpp>
 
 #include "into.hpp"
+#include "postgres_limits.hpp"
 
 namespace program {
 
@@ -48,76 +49,6 @@ bool is_known(std::string_view declared) {
 KnownType known_type(std::string_view declared) {
   const auto found = std::ranges::find(known_types, declared, &KnownType::name);
   return found == known_types.end() ? KnownType{declared, Kind::Text, Type::Text} : *found;
-}
-/// Whether PostgreSQL rounds the seconds of values that are sent as texts.
-bool has_seconds(std::string_view type) {
-  static constexpr std::string_view types[] = {
-      "time without time zone", "time with time zone", "interval", "tsrange", "tstzrange",
-      "tsmultirange",           "tstzmultirange"};
-  if (type.ends_with("[]")) return type.starts_with("timestamp") || has_seconds(type.substr(0, type.size() - 2));
-  return std::ranges::find(types, type) != std::end(types);
-}
-/// What the type makes of texts. Plain dates and timestamps are not sent as texts.
-Form form_of(std::string_view type) {
-  struct TypeForm {
-    std::string_view type;
-    Form form;
-  };
-  static constexpr TypeForm forms[] = {{"oid", Form::Unsigned32},
-                                       {"xid", Form::Unsigned32},
-                                       {"cid", Form::Unsigned32},
-                                       {"tid", Form::Unsigned32},
-                                       {"oidvector", Form::Unsigned32},
-                                       {"xid8", Form::Unsigned64},
-                                       {"time without time zone", Form::Time},
-                                       {"time with time zone", Form::TimeTz},
-                                       {"daterange", Form::Date},
-                                       {"datemultirange", Form::Date},
-                                       {"tsrange", Form::Timestamp},
-                                       {"tsmultirange", Form::Timestamp},
-                                       {"tstzrange", Form::TimestampTz},
-                                       {"tstzmultirange", Form::TimestampTz},
-                                       {"date[]", Form::Date},
-                                       {"timestamp without time zone[]", Form::Timestamp},
-                                       {"timestamp with time zone[]", Form::TimestampTz}};
-  const auto* const found = std::ranges::find(forms, type, &TypeForm::type);
-  if (found != std::end(forms)) return found->form;
-  return type.ends_with("[]") ? form_of(type.substr(0, type.size() - 2)) : Form::Any;
-}
-/// Notes what the type rounds, cuts off or misreads without an error. `modifier` is that of the type, such as
-/// numeric(10,2).
-void set_limits(TargetColumn& column, int modifier) {
-  const std::string_view type = column.type;
-  column.form = form_of(type);
-  if (type == "\"char\"") column.bytes = 1;
-  column.drops_members = type == "jsonb";
-  if (has_seconds(type)) {
-    constexpr int most = 6, mask = 0xFFFF;  // an interval has its fields above this mask
-    column.digits = type.starts_with("interval") ? Digits::Interval : Digits::Seconds;
-    column.decimals = modifier < 0 ? most : std::min(modifier & mask, most);
-    constexpr std::pair<int, Field> fields[] = {{12, Field::Second}, {11, Field::Minute}, {10, Field::Hour},
-                                                {3, Field::Day},     {1, Field::Month},   {2, Field::Year}};
-    if (modifier >= 0 && column.digits == Digits::Interval)
-      for (const auto& [bit, field] : fields)
-        if ((modifier >> 16 & 1 << bit) != 0) {
-          column.field = field;
-          break;
-        }
-  }
-  if (modifier < 0) return;
-  if (type == "timestamp without time zone" || type == "timestamp with time zone") column.decimals = modifier;
-  if (type == "character varying" || type == "character varying[]")
-    column.characters = static_cast<std::size_t>(std::max(modifier - 4, 0));
-  constexpr int header = 4, sign = 1024, mask = 2047;  // see numeric_typmod_scale in numeric.c
-  if (type == "numeric" || type == "numeric[]") column.decimals = (((modifier - header) & mask) ^ sign) - sign;
-  if (type == "numeric[]") column.digits = Digits::Numbers;
-}
-/// `amount` is 1234.5 as the server writes it. How much money a text is depends on the server's language.
-void set_amounts(TargetColumn& column, std::string_view amount, int decimals) {
-  column.digits = Digits::Amounts;
-  column.decimals = decimals;
-  const bool comma = amount.find("4,5") != amount.npos || amount.find("1.23") != amount.npos;
-  column.point = comma ? ',' : '.';
 }
 constexpr std::size_t longest_name = 63;  // PostgreSQL cuts longer names off
 
@@ -165,14 +96,7 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
   const auto rows = connection->query(
       "SELECT a.attname, format_type(b.oid, NULL), NOT a.attnotnull, coalesce(a.attnum = ANY(i.indkey), false), "
       "b.typcategory = 'S' OR b.typtype = 'e', format_type(b.oid, -1), a.attnotnull AND NOT a.atthasdef AND "
-      "a.attidentity = '' AND t.typdefault IS NULL, CASE WHEN a.atttypmod < 0 THEN t.typtypmod ELSE a.atttypmod END, "
-      // Number of decimals that a composite type, or the elements of an array of them, keep.
-      "(SELECT min(CASE p.atttypid WHEN 'numeric'::regtype THEN (((p.atttypmod - 4) & 2047) # 1024) - 1024 "
-      "ELSE p.atttypmod END) FROM pg_type e JOIN pg_attribute p ON p.attrelid = e.typrelid WHERE e.oid IN (b.oid, "
-      "b.typelem) AND e.typtype = 'c' AND p.atttypmod >= 0 AND NOT p.attisdropped AND p.atttypid IN "
-      "('numeric'::regtype, 'time'::regtype, 'timetz'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype)), "
-      "CASE WHEN 'money'::regtype IN (b.oid, b.typelem) THEN 1234.5::numeric::money::text END, "
-      "scale(0::numeric::money::numeric), a.attgenerated <> '' "
+      "a.attidentity = '' AND t.typdefault IS NULL, a.attgenerated <> '', a.attnum "
       "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
       "JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END LEFT JOIN pg_index i ON "
       "i.indrelid = a.attrelid AND i.indisprimary WHERE a.attrelid = to_regclass($1) AND "
@@ -180,6 +104,8 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
       postgres::detail::quoted_table(table));
   if (!rows) return etl::failure(rows.error());
   if (rows->size() == 0) return std::optional<TargetColumns>();
+  auto limits = limits_of_columns(*connection, postgres::detail::quoted_table(table));
+  if (!limits) return etl::failure(std::move(limits.error()));
   TargetColumns found;
   for (int row = 0; row < rows->size(); ++row) {
     const std::string type(rows->text(row, 1));
@@ -188,18 +114,12 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
          .kind = known_type(type).kind,
          .nullable = rows->text(row, 2) == "t",
          .key = rows->text(row, 3) == "t",
-         .required = rows->text(row, 6) == "t" && rows->text(row, 11) != "t",
+         .required = rows->text(row, 6) == "t" && rows->text(row, 7) != "t",
          .type = type,
          .also = {},
+         .holds = std::move((*limits)[rows->integer(row, 8)]),
          .cast = is_known(type) || rows->text(row, 4) == "t" ? std::string() : std::string(rows->text(row, 5)),
-         .generated = rows->text(row, 11) == "t"});
-    set_limits(found.back(), std::atoi(std::string(rows->text(row, 7)).c_str()));
-    if (!rows->is_null(row, 9))
-      set_amounts(found.back(), rows->text(row, 9), std::atoi(std::string(rows->text(row, 10)).c_str()));
-    if (!rows->is_null(row, 8)) {
-      found.back().decimals = std::atoi(std::string(rows->text(row, 8)).c_str());
-      found.back().digits = Digits::Numbers;
-    }
+         .generated = rows->text(row, 7) == "t"});
   }
   return std::optional(std::move(found));
 }

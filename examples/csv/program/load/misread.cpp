@@ -11,7 +11,7 @@
 namespace program {
 namespace {
 
-constexpr std::string_view numerals = "0123456789", blanks = " \t", brackets = "{}[]()\"";
+constexpr std::string_view numerals = "0123456789", blanks = " \t";
 
 bool is_digit(char c) { return numerals.find(c) != numerals.npos; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -23,7 +23,9 @@ struct TimeParts {
   bool zone = false;
   bool hour_24 = false;
   bool second_60 = false;
-  bool word = false;  ///< a word for the time at which it is read, such as "now"
+  bool word = false;      ///< a word for the time at which it is read, such as "now"
+  bool by_order = false;  ///< a date such as 1/2/2024, whose order the server's settings decide
+  bool any = false;       ///< a number
 };
 
 class TimeText {
@@ -51,6 +53,7 @@ class TimeText {
     return std::string_view(text_).substr(begin, at_ - begin);
   }
   void number() {
+    parts_.any = true;
     const bool after_t = at_ > 0 && text_[at_ - 1] == 't';
     const std::string_view run = take([](char c) { return is_digit(c) || c == ':' || c == '.'; });
     const std::string_view whole = run.substr(0, run.find('.'));
@@ -59,22 +62,27 @@ class TimeText {
       clock(run, compact && whole.ends_with("60"));
     else if (at_ < text_.size() && (text_[at_] == '-' || text_[at_] == '/')) {
       parts_.date = true;
-      take([](char c) { return is_digit(c) || c == '-' || c == '/'; });
+      const std::string_view rest = take([](char c) { return is_digit(c) || c == '-' || c == '/'; });
+      parts_.by_order |= run.size() <= 2 && rest.size() > 1 && is_digit(rest[1]);
     }
   }
   void clock(std::string_view run, bool second_60) {
     parts_.clock = true;
     parts_.hour_24 |= run.starts_with("24");
     parts_.second_60 |= second_60 || run.find(":60") != run.npos;
-    take([](char c) { return blanks.find(c) != blanks.npos; });
-    if (at_ == text_.size()) return;
-    if (text_[at_] == '+' || text_[at_] == '-') {
-      parts_.zone = true;
-      ++at_;
-      take([](char c) { return is_digit(c) || c == ':'; });
-    } else if (is_letter(text_[at_])) {
-      const std::string_view after = take(is_letter);
-      parts_.zone |= after != "am" && after != "pm" && after != "ad" && after != "bc";
+    for (bool more = true; more;) {
+      more = false;
+      take([](char c) { return blanks.find(c) != blanks.npos; });
+      if (at_ == text_.size()) return;
+      if (text_[at_] == '+' || text_[at_] == '-') {
+        parts_.zone = true;
+        ++at_;
+        take([](char c) { return is_digit(c) || c == ':'; });
+      } else if (is_letter(text_[at_])) {
+        const std::string_view after = take(is_letter);
+        more = after == "am" || after == "pm" || after == "ad" || after == "bc";
+        parts_.zone |= !more;
+      }
     }
   }
   void word(std::string_view said) {
@@ -86,20 +94,35 @@ class TimeText {
 };
 
 /// Whether each number of a text is one that an unsigned type keeps: the type oid takes -1 for 4294967295, and xid
-/// takes 010 for 8, and "abc" for 0.
+/// takes 010 for 8, and "abc" for 0. There are several in an oidvector, such as 1 2, and in a tid, such as (0,1).
 bool are_unsigned(std::string_view text, std::uint64_t most) {
-  const std::string between = fmt::format("{}{},", blanks, brackets);
+  constexpr std::string_view between = " \t(,)";
   for (;;) {
     text.remove_prefix(std::min(text.find_first_not_of(between), text.size()));
     if (text.empty()) return true;
     const std::string_view one = text.substr(0, text.find_first_of(between));
     text.remove_prefix(one.size());
-    if (one == "NULL" || one == "null") continue;
     std::uint64_t number = 0;
     const auto [end, error] = std::from_chars(one.data(), one.data() + one.size(), number);
     if (error != std::errc{} || end != one.data() + one.size() || number > most) return false;
     if (one.size() > 1 && one.starts_with('0')) return false;
   }
+}
+
+/// Whether a tsvector such as 'a b':1,2A has a position that is too large for it.
+bool has_large_position(std::string_view words) {
+  constexpr int most = 16'383;
+  bool quoted = false;
+  for (std::size_t at = 0; at < words.size(); ++at) {
+    if (words[at] == '\'') quoted = !quoted;
+    if (words[at] == '\\') ++at;
+    if (quoted || at >= words.size() || (words[at] != ':' && words[at] != ',')) continue;
+    int number = 0;
+    const char* const end = words.data() + words.size();
+    const auto [after, error] = std::from_chars(words.data() + at + 1, end, number);
+    if (error == std::errc::result_out_of_range || number > most) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -111,6 +134,11 @@ std::string_view misreading(Form form, std::string_view text) {
                                                                   : std::numeric_limits<std::uint64_t>::max());
     return kept ? std::string_view() : "take another number for";
   }
+  if (form == Form::Words) return has_large_position(text) ? "change a position of" : "";
+  if (form == Form::Line) {
+    const std::size_t first = text.find_first_not_of(blanks);
+    return first != text.npos && text[first] != '{' ? "compute other numbers from the points of" : "";
+  }
   const TimeParts parts = TimeText(text).parts();
   const bool of_day = form == Form::Time || form == Form::TimeTz;
   if (parts.word) return "store the time of the load for";
@@ -119,6 +147,9 @@ std::string_view misreading(Form form, std::string_view text) {
   if (parts.zone && (form == Form::Time || form == Form::Timestamp)) return "drop the time zone of";
   if (parts.date && of_day) return "drop the date of";
   if (parts.clock && form == Form::Date) return "drop the time of day of";
+  if (parts.by_order) return "take the order of day and month from the server's DateStyle for";
+  if (parts.any && !parts.zone && (form == Form::TimeTz || form == Form::TimestampTz))
+    return "take the time zone of the server for";
   return {};
 }
 
@@ -140,39 +171,6 @@ bool misreads_amount(std::string_view amount, char point, int decimals) {
     if (at == 0) break;
   }
   return false;
-}
-
-std::vector<std::string> elements_of(std::string_view array) {
-  std::vector<std::string> found;
-  std::string element;
-  bool quoted = false, any = false;
-  std::size_t kept = 0;  // the element without the blanks at its end that are not quoted
-  const auto end = [&] {
-    element.resize(kept);
-    const bool is_null = !any && (element == "NULL" || element == "null");
-    if (any || (!element.empty() && !is_null)) found.push_back(element);
-    element.clear();
-    any = false;
-    kept = 0;
-  };
-  for (std::size_t at = std::min(array.find('{'), array.size()); at < array.size(); ++at) {
-    const char c = array[at];
-    if (c == '"') {
-      quoted = !quoted;
-      any = true;
-    } else if (c == '\\' && at + 1 < array.size()) {
-      element += array[++at];
-      kept = element.size();
-    } else if (!quoted && (c == '{' || c == '}' || c == ',')) {
-      end();
-    } else if (quoted || blanks.find(c) == blanks.npos) {
-      element += c;
-      kept = element.size();
-    } else if (!element.empty()) {
-      element += c;
-    }
-  }
-  return found;
 }
 
 }  // namespace program

@@ -1,11 +1,9 @@
 #pragma once
 // Texts that types of PostgreSQL take for another value without an error.
 
-#include <string>
 #include <string_view>
-#include <vector>
 
-#include "into.hpp"
+#include "limits.hpp"
 
 namespace program {
 
@@ -16,8 +14,5 @@ namespace program {
 /// Whether an amount of money has a comma or point that the server reads differently, or more decimals than it keeps.
 /// `point` is the server's decimal point.
 [[nodiscard]] bool misreads_amount(std::string_view amount, char point, int decimals);
-
-/// The texts of a PostgreSQL array such as {a,"b c",NULL}, without NULLs. Those of inner arrays come one after another.
-[[nodiscard]] std::vector<std::string> elements_of(std::string_view array);
 
 }  // namespace program

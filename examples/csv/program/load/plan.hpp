@@ -79,14 +79,6 @@ inline constexpr std::size_t whole_file = std::numeric_limits<std::size_t>::max(
 /// Converts an integer or a date for a column that holds more: a number with any digits, or a midnight.
 void widen(etl::csv::Value& value);
 
-/// Whether values of the column need `changes`.
-[[nodiscard]] inline bool may_change(const TargetColumn& column) noexcept {
-  return column.decimals || column.bytes || column.characters || column.drops_members || column.form != Form::Any;
-}
-/// Whether the column would round the value, cut it off, drop a part of it, or take it for another one, without an
-/// error.
-[[nodiscard]] bool changes(const TargetColumn& column, const etl::csv::Value& value);
-
 /// The error of a value that does not fit its column, with the option that may help.
 [[nodiscard]] etl::Error with_value_remedy(etl::Error error);
 

@@ -1,6 +1,7 @@
 #pragma once
 /// Infers the kind of a column from its values.
 
+#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -15,6 +16,14 @@ namespace etl::inline v0::csv {
 /// "false", or a year before 1. The text must not be NULL or have blanks around it. With `comma`, numbers have a
 /// decimal comma. Thread-safe.
 [[nodiscard]] bool reads_back(Kind kind, std::string_view text, bool comma = false) noexcept;
+
+/// Whether a decimal number survives as the type `T`: the nearest value of `T`, written with as many digits as the
+/// number has, is the number. Numbers of up to 15 digits survive as a double, numbers of up to 6 as a float. With
+/// `comma`, the number has a decimal comma. True for texts that are not numbers. Thread-safe.
+template <std::floating_point T>
+[[nodiscard]] bool keeps_digits(std::string_view number, bool comma = false) noexcept;
+extern template bool keeps_digits<float>(std::string_view, bool) noexcept;
+extern template bool keeps_digits<double>(std::string_view, bool) noexcept;
 
 /// The narrowest kind in which every value so far reads back unchanged. A value; belongs to one thread at a time.
 class KindGuess {

@@ -34,7 +34,9 @@ struct MappedColumn {
   std::string format{};       ///< format of dates and timestamps (`TimeFormat`)
   std::string time_format{};  ///< format of `clock`
   bool exact = false;         ///< the kind was inferred: a value that does not read back (`reads_back`) is an error
-  std::string retype{};       ///< for errors of an exact column: the option that sets a kind, such as "--type zip="
+  bool lossless = false;      ///< a double that does not keep all digits of its number (`keeps_digits`) is an error
+  std::string
+      retype{};  ///< for errors of exact and lossless columns: the option that sets a kind, such as "--type zip="
 
   friend bool operator==(const MappedColumn&, const MappedColumn&) = default;
 };
@@ -47,6 +49,7 @@ class RecordDecoder {
     Kind kind = Kind::Text;    ///< type of the values
     bool nullable = true;      ///< may be NULL
     bool exact = false;        ///< as `MappedColumn::exact`
+    bool lossless = false;     ///< as `MappedColumn::lossless`
     std::string retype{};      ///< as `MappedColumn::retype`
     detail::BoundCell cell{};  ///< where it is in a row
     CellFormat format{};       ///< how it is written
