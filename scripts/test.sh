@@ -125,7 +125,7 @@ druid_suite() {
 }
 
 packages=("${library_packages[@]}" "${component_packages[@]}" python3 catch2 postgresql nginx-light ceph-mon ceph-osd radosgw ceph-common openssl doxygen sqlite3 zstd
-  python3-openpyxl)
+  python3-openpyxl locales)
 ((!sanitizers)) || packages+=(clang-19 libclang-rt-19-dev llvm-19)  # llvm-19: names in reports
 ((!all)) || packages+=(clang-16 clang-tidy-19 libbenchmark-dev libtbb-dev)
 ((!all && !soak)) || packages+=(faketime)  # processes whose clocks are apart
