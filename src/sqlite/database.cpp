@@ -149,6 +149,7 @@ Result<Transaction> Database::begin() {
 std::int64_t Database::changes() const noexcept { return sqlite3_changes(handle()); }
 std::uint64_t Database::dropped() const noexcept { return connection_->dropped; }
 void Database::count_dropped() noexcept { ++connection_->dropped; }
+void Database::set_dropped(std::uint64_t count) noexcept { connection_->dropped = count; }
 bool Database::violates_deferred_keys() const noexcept {
   int deferred = 0, highest = 0;
   return sqlite3_db_status(handle(), SQLITE_DBSTATUS_DEFERRED_FKS, &deferred, &highest, 0) == SQLITE_OK &&

@@ -31,7 +31,14 @@ Error Tx::lost(std::string_view doing) const {
                              database_.name(), doing)};
 }
 
+void Tx::begun() noexcept {
+  changes_ = sqlite3_total_changes(database_.handle());
+  touched_ = false;
+}
+bool Tx::untouched() const noexcept { return !touched_ && changes_ == sqlite3_total_changes(database_.handle()); }
+
 Result<void> Tx::execute(std::string_view sql) {
+  touch();
   if (!active()) return failure(lost("execute"));
   Result<void> done = database_.execute(sql);
   if (active()) return done;

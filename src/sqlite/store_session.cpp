@@ -62,6 +62,7 @@ class Session final : public StoreSession<Tx> {
     // The hook refuses a commit of rows without their progress.
     sqlite3_commit_hook(handle, [](void* guard) { return static_cast<Guard*>(guard)->open ? 1 : 0; }, &guard_);
     sqlite3_rollback_hook(handle, [](void* guard) { static_cast<Guard*>(guard)->lost = true; }, &guard_);
+    tx_->set_again([this] { return begin_again(); });
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -83,6 +84,7 @@ class Session final : public StoreSession<Tx> {
     }
     guard_ = {.open = true, .lost = false};
     marked_ = false;
+    tx_->begun();
     return {};
   }
   Tx& transaction() noexcept override { return *tx_; }
@@ -91,6 +93,7 @@ class Session final : public StoreSession<Tx> {
     if (!intact()) return failure(ended("savepoint"));
     if (marked_)
       if (Result<void> unmarked = run(statements_[Unmark]); !unmarked) return unmarked;
+    tx_->touch();
     Result<void> done = run(statements_[Mark]);
     marked_ = done.has_value();
     return done;
@@ -165,6 +168,13 @@ class Session final : public StoreSession<Tx> {
     bool open = false;
     bool lost = false;
   };
+  /// After SQLite has rolled back the transaction because of one row.
+  Result<void> begin_again() {
+    if (Result<void> begun = run(statements_[Begin]); !begun) return begun;
+    guard_.lost = false;
+    tx_->begun();
+    return {};
+  }
   /// If another run has taken over, this run must stop, because the other run writes the same rows.
   Result<void> refuse_superseded(const std::string& pipeline, std::string_view run) {
     const auto owner = owner_of(statements_[Owner], pipeline);

@@ -348,8 +348,8 @@ Error misfit(const Database& database, std::string_view place, std::string_view 
 Error rolled_back(Error cause) {
   Error error{.code = cause.code,
               .context =
-                  "the whole batch was rolled back because of one row (ON CONFLICT ROLLBACK or RAISE(ROLLBACK) in "
-                  "the schema), so it cannot be rejected alone"};
+                  "the whole transaction was rolled back because of one row (ON CONFLICT ROLLBACK or RAISE(ROLLBACK) "
+                  "in the schema), so it cannot be rejected alone: use RAISE(ABORT)"};
   error.cause = std::make_shared<const Error>(std::move(cause));
   return error;
 }

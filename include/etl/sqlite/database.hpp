@@ -75,6 +75,7 @@ class Database {
   [[nodiscard]] Error error(int code, std::string_view doing) const;
   /// Used by inserters.
   void count_dropped() noexcept;
+  void set_dropped(std::uint64_t count) noexcept;
 
  private:
   struct Connection;

@@ -2,13 +2,16 @@
 /// Writes rows to a table.
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <etl/batch_context.hpp>
 #include <etl/config.hpp>
@@ -116,6 +119,43 @@ class Inserter {
   [[no_unique_address]] detail::Kept<Row, C...> kept_{};
 };
 
+namespace detail {
+
+/// Inserts the rows, and rejects those that are refused with an error of class Rejected. If a row has rolled back the
+/// whole transaction, so that it is not `active` any more, `again` begins it once more, and the rows before it are
+/// inserted again. With `context` null the first error ends it.
+template <class Into, class Row, class Active, class Again>
+[[nodiscard]] Result<void> insert_all(Into& into, std::span<const Row> batch, BatchContext* context, Active active,
+                                      Again again) {
+  const std::uint64_t dropped = into.database().dropped();
+  std::vector<bool> refused;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (!refused.empty() && refused[i]) [[unlikely]]
+      continue;
+    Result<void> inserted = into.insert(batch[i]);
+    if (inserted) [[likely]]
+      continue;
+    Error& error = inserted.error();
+    if (error.error_class != ErrorClass::Rejected) return inserted;
+    const bool kept = active();
+    if (!kept && context == nullptr) return failure(rolled_back(std::move(error)));
+    if (context == nullptr) return inserted;
+    if (!kept) {
+      Result<bool> begun = again();
+      if (!begun) return failure(std::move(begun.error()));
+      if (!*begun) return failure(rolled_back(std::move(error)));
+      into.database().set_dropped(dropped);
+    }
+    refused.resize(batch.size());
+    refused[i] = true;
+    context->reject(i, std::move(error));
+    if (!kept) i = static_cast<std::size_t>(-1);  // the next row is the first
+  }
+  return {};
+}
+
+}  // namespace detail
+
 /// Writes each batch in a transaction. Use it in a `load` that is not const, because SQLite has one writer at a time.
 /// Belongs to the thread of its connection.
 template <class Row, class... C>
@@ -141,16 +181,17 @@ class Sink {
     if (batch.empty()) return {};
     Result<Transaction> transaction = inserter_.database().begin();
     if (!transaction) return failure(std::move(transaction.error()));
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      Result<void> inserted = inserter_.insert(batch[i]);
-      if (inserted) [[likely]]
-        continue;
-      Error& error = inserted.error();
-      if (context == nullptr || error.error_class != ErrorClass::Rejected) return inserted;
-      if (!transaction->active()) return failure(detail::rolled_back(std::move(error)));
-      context->reject(i, std::move(error));
-    }
-    return transaction->commit();
+    std::optional<Transaction> open(std::move(*transaction));
+    const auto again = [&]() -> Result<bool> {
+      open.reset();
+      Result<Transaction> begun = inserter_.database().begin();
+      if (!begun) return failure(std::move(begun.error()));
+      open.emplace(std::move(*begun));
+      return true;
+    };
+    if (Result<void> done = detail::insert_all(inserter_, batch, context, [&] { return open->active(); }, again); !done)
+      return done;
+    return open->commit();
   }
 
   Inserter<Row, C...> inserter_;

@@ -11,6 +11,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -82,7 +83,8 @@ class Tx {
     return write(table, batch, nullptr, on_conflict);
   }
   /// Inserts the whole batch of a `load`. Rejects each row that is refused with an error of class Rejected, and inserts
-  /// the others.
+  /// the others. If such a row rolls back the transaction (RAISE(ROLLBACK) in a trigger, ON CONFLICT ROLLBACK), the
+  /// transaction is begun again, unless something else was written in it before.
   template <class Row, class... C>
   [[nodiscard]] Result<void> write(const Table<Row, C...>& table, std::type_identity_t<std::span<const Row>> batch,
                                    BatchContext& context, OnConflict on_conflict = OnConflict::Fail) {
@@ -100,8 +102,12 @@ class Tx {
   /// The error of whatever comes after that.
   [[nodiscard]] Error lost(std::string_view doing) const;
 
-  /// Used by the store, when the transaction ends.
+  /// Used by the store, when the transaction begins and ends. `touch` says that it cannot be begun again.
+  void begun() noexcept;
+  void touch() noexcept { touched_ = true; }
   void ended() noexcept;
+  /// Used by the store: begins the transaction again after SQLite has rolled it back.
+  void set_again(std::function<Result<void>()> again) { again_ = std::move(again); }
 
  private:
   static constexpr std::size_t most_kept = 64;
@@ -142,22 +148,24 @@ class Tx {
     if (!active()) return failure(lost("insert into " + detail::quoted(table.name)));
     const auto into = inserter(table, on_conflict);
     if (!into) return failure(into.error());
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      Result<void> inserted = (*into)->insert(batch[i]);
-      if (inserted) [[likely]]
-        continue;
-      Error& error = inserted.error();
-      if (error.error_class != ErrorClass::Rejected) return inserted;
-      if (!active()) return failure(detail::rolled_back(std::move(error)));
-      if (context == nullptr) return inserted;
-      context->reject(i, std::move(error));
-    }
-    return {};
+    // If the transaction has written more than this batch, the library cannot write it again.
+    const bool alone = untouched();
+    const auto again = [&]() -> Result<bool> {
+      if (!alone || again_ == nullptr) return false;
+      if (Result<void> begun = again_(); !begun) return failure(std::move(begun.error()));
+      return true;
+    };
+    return detail::insert_all(**into, batch, context, [this] { return active(); }, again);
   }
+  /// Whether nothing was written in the transaction so far.
+  [[nodiscard]] bool untouched() const noexcept;
 
   Database database_;
   std::vector<std::unique_ptr<KeptBase>> inserters_{};
   std::map<std::string, Statement, std::less<>> statements_{};
+  std::function<Result<void>()> again_{};
+  std::int64_t changes_ = 0;  // of the connection, when the transaction began
+  bool touched_ = true;
 };
 
 /// Keeps checkpoints and dead letters of any number of pipelines in the database of their rows. Its tables are

@@ -44,6 +44,21 @@ def one_bad_row(c):
 
 
 @case
+def rows_that_roll_back(c):
+    """A row for which a trigger rolls back the whole transaction costs this row, in whatever batch it is."""
+    c.sql("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER); CREATE TABLE log (id INTEGER);"
+          "CREATE TRIGGER t AFTER INSERT ON t BEGIN INSERT INTO log VALUES (new.id);"
+          "SELECT RAISE(ROLLBACK, 'never 7') WHERE new.n = 7; END")
+    (c.folder / "a.csv").write_text("id,n\n" + "".join(f"{i},{i % 100}\n" for i in range(20_000)))
+    summary, error = c.load("a.csv", wanted=3)
+    c.equal("rows", (19_800, 200), (summary["rows"]["loaded"], summary["rows"]["rejected"]))
+    c.equal("those of the table", [(19_800, 0)], c.rows("SELECT count(*), sum(n = 7) FROM t"))
+    c.equal("what the trigger wrote", [(19_800, 19_800)], c.rows("SELECT count(*), count(DISTINCT id) FROM log"))
+    c.equal("letters", [(200,)], c.rows("SELECT count(*) FROM etl_dead_letters"))
+    c.has(error, "a.csv:9: ", "never 7")
+
+
+@case
 def rows_not_kept(c):
     """Rows that a trigger, a rule or --on-conflict drops are told apart from those that are there."""
     (c.folder / "a.csv").write_text("id,t\n" + "".join(f"{i},{'no' if i % 4 == 0 else 'yes'}\n" for i in range(100)))

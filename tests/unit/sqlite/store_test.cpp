@@ -235,9 +235,10 @@ TEST_CASE("sqlite store: G15 progress is not committed without the rows that SQL
   etl::BatchContext context({.position = &nowhere, .size = batch.size()});
 
   ok(session->begin());
+  ok(tx.execute("INSERT INTO rows VALUES(8, 'x')"));  // this row cannot be written again, unlike the batch
   const etl::Error e = error_of(tx.write(strict, batch, context));
   CHECK(e.error_class == ErrorClass::Fatal);
-  CHECK(has(e.context, "whole batch was rolled back"));
+  CHECK(has(e.context, "whole transaction was rolled back"));
   CHECK(context.rejects().empty());
   // A `load` that goes on all the same gets nothing into the database.
   CHECK(!tx.active());
@@ -252,6 +253,44 @@ TEST_CASE("sqlite store: G15 progress is not committed without the rows that SQL
 
   commit(session, {.settled = {{0, {0, 3}}}});  // the session is as good as new
   CHECK(count(db, "etl_settled") == 1);
+}
+
+TEST_CASE("sqlite store: a row that rolls the transaction back is rejected alone") {
+  Fixture f;
+  Database& db = f.store->database();
+  ok(db.execute(
+      "CREATE TABLE strict(id INTEGER PRIMARY KEY ON CONFLICT ROLLBACK, name TEXT); CREATE TABLE log(id INTEGER);"
+      "CREATE TRIGGER t AFTER INSERT ON strict BEGIN INSERT INTO log VALUES(new.id);"
+      "SELECT RAISE(ROLLBACK, 'never') WHERE new.name='bad'; END;"
+      "CREATE TRIGGER u BEFORE INSERT ON strict WHEN new.name='dropped' BEGIN SELECT RAISE(IGNORE); END"));
+  const auto strict = table<Row>("strict", key("id", &Row::id), column("name", &Row::name));
+  const Session session = ok(f.store->connect());
+  Tx& tx = session->transaction();
+  const std::vector<Row> batch{{1, "a"}, {9, "dropped"}, {1, "b"}, {2, "c"}, {3, "bad"}, {4, "bad"}, {5, "d"}};
+  const std::optional<Position> nowhere;
+  etl::BatchContext context({.position = &nowhere, .size = batch.size()});
+  const auto rejected = [&] {
+    std::vector<std::size_t> places;
+    for (const auto& [i, error] : context.rejects()) places.push_back(i);
+    return places;
+  };
+
+  ok(session->begin());
+  ok(tx.write(strict, batch, context));
+  CHECK(rejected() == std::vector<std::size_t>{2, 4, 5});
+  CHECK(db.dropped() == 1);
+  ok(record(session, {.settled = {{0, {0, 7}}}}));
+  ok(session->commit());
+  CHECK(count(db, "strict") == 3);
+  CHECK(count(db, "log") == 3);
+  CHECK(count(db, "etl_settled") == 1);
+
+  // The next transaction, and one with a savepoint, which the library cannot set again.
+  ok(session->begin());
+  ok(session->savepoint());
+  CHECK(has(error_of(tx.write(strict, batch, context)).context, "whole transaction was rolled back"));
+  session->rollback();
+  CHECK(count(db, "strict") == 3);
 }
 
 TEST_CASE("sqlite store: a load cannot commit or roll back") {
