@@ -139,8 +139,9 @@ Result<std::string> parse_upload_id(std::string_view xml) {
   return id;
 }
 
-Result<Completed> parse_completed(std::string_view xml) {
-  constexpr std::string_view root = "CompleteMultipartUploadResult";
+namespace {
+
+Result<Completed> parse_made(std::string_view xml, std::string_view root) {
   auto answer = Answer::read(xml, root);
   if (!answer) return failure(std::move(answer.error()));
   if (answer->root() == "Error") {
@@ -152,6 +153,11 @@ Result<Completed> parse_completed(std::string_view xml) {
   if (answer->root() != root) return failure(unexpected(root, answer->root()));
   return Completed{.etag = answer->field("ETag"), .refusal = {}};
 }
+
+}  // namespace
+
+Result<Completed> parse_completed(std::string_view xml) { return parse_made(xml, "CompleteMultipartUploadResult"); }
+Result<Completed> parse_copied(std::string_view xml) { return parse_made(xml, "CopyObjectResult"); }
 
 std::string completion_of(std::span<const io::UploadedPart> parts) {
   std::string xml = R"(<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">)";

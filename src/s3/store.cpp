@@ -188,4 +188,26 @@ Result<void> Store::remove(const std::string& key, const std::stop_token& stop) 
   return {};
 }
 
+Result<void> Store::copy(const std::string& from, const std::string& to, const std::stop_token& stop) const {
+  if (from.empty() || to.empty()) return failure(detail::no_key());
+  Call call{.method = "PUT", .key = to};
+  std::string source = "/" + address().bucket;
+  for (std::size_t begin = 0; begin <= from.size();) {  // the slashes between the parts stay
+    const std::size_t end = std::min(from.find('/', begin), from.size());
+    source += "/" + http::percent_encoded(std::string_view(from).substr(begin, end - begin));
+    begin = end + 1;
+  }
+  call.headers.add("x-amz-copy-source", source);
+  // A copy that fails late has the status 200 all the same.
+  call.check = [&](const http::Request& request, const http::Response& response) -> Result<void> {
+    auto copied = parse_copied(response.body);
+    if (!copied) return failure(std::move(copied.error()));
+    if (!copied->refusal.code.empty()) return failure(connection_->error_of(request, response, copied->refusal));
+    return {};
+  };
+  auto answer = connection_->send(call, stop);
+  if (!answer) return failure(std::move(answer.error()));
+  return {};
+}
+
 }  // namespace etl::inline v0::s3

@@ -202,6 +202,16 @@ void takes_odd_keys(const S& store, const std::string& at) {
     CHECK(get(store, key) == name);
     CHECK(store.head(key, {}));
     CHECK(keys(store, key) == std::vector{key});
+    const std::stop_token no_stop;
+    if constexpr (requires { store.copy(key, key, no_stop); }) {
+      CHECK(store.copy(key, at + "copies/" + name, no_stop));
+      CHECK(get(store, at + "copies/" + name) == name);
+      CHECK(store.remove(at + "copies/" + name, {}));
+      CHECK(code_of(store.copy(at + "none", key, no_stop)) == StoreProblem::Missing);
+    } else {
+      CHECK(code_of(io::AnyObjectStore(store).copy(key, at + "copy")) == std::errc::operation_not_supported);
+    }
+    CHECK(get(store, key) == name);
     CHECK(store.remove(key, {}));
     CHECK(keys(store, key).empty());
   }

@@ -127,6 +127,12 @@ class ScriptedS3 {
     if (request.header("If-None-Match") == "*" && objects_.contains(key)) return refusal(412, "PreconditionFailed");
     if (etl::io::digest(etl::io::DigestKind::Sha256, request.body) != request.header("x-amz-content-sha256"))
       return refusal(400, "XAmzContentSHA256Mismatch");
+    if (std::string from = decoded(request.header("x-amz-copy-source")); from != "(none)") {
+      const auto found = objects_.find(from.erase(0, from.find('/', 1) + 1));
+      if (found == objects_.end()) return refusal(404, "NoSuchKey");
+      objects_[key] = Object(found->second);
+      return HttpServer::answer(200, element("CopyObjectResult", element("ETag", found->second.etag)));
+    }
     Object& object = objects_[key] = {request.body, etag_of(request.body), {}};
     for (const char* const kept : {"x-amz-checksum-sha256", "x-amz-meta-etl-put"})
       if (request.header(kept) != "(none)") object.headers[kept] = request.header(kept);

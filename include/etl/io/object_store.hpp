@@ -115,6 +115,7 @@ struct UploadPage {
 ///   threads, and again. The object appears with `complete_upload`. Every part but the last has at least 5 MiB.
 /// - `abort_upload`: drops the parts. No error if there is no such upload.
 /// - `uploads`: those that nobody has completed or aborted, for cleaning up after a crash.
+/// - `copy(from, to, stop)`, which not every store has: a copy within the store, whose bytes nobody sends.
 /// - `name`: the store in messages, such as `s3://bucket/` or `/srv/staging/`; the key follows it.
 template <class S>
 concept ObjectStore = requires(const S& store, const std::string& key, std::string_view bytes, const PutOptions& put,
@@ -164,6 +165,12 @@ class AnyObjectStore {
   [[nodiscard]] Result<void> remove(const std::string& key, const std::stop_token& stop = {}) const {
     return store_->remove(key, stop);
   }
+  /// Makes a copy of an object in the store, without sending its bytes. A store that has no `copy` gives an error with
+  /// the code `std::errc::operation_not_supported`.
+  [[nodiscard]] Result<void> copy(const std::string& from, const std::string& to,
+                                  const std::stop_token& stop = {}) const {
+    return store_->copy(from, to, stop);
+  }
   /// Begins an object in parts.
   [[nodiscard]] Result<Upload> begin_upload(const std::string& key, const PutOptions& options = {},
                                             const std::stop_token& stop = {}) const {
@@ -203,6 +210,7 @@ class AnyObjectStore {
     virtual Result<ObjectInfo> head(const std::string&, const std::stop_token&) const = 0;
     virtual Result<ObjectPage> list(const ListOptions&, const std::stop_token&) const = 0;
     virtual Result<void> remove(const std::string&, const std::stop_token&) const = 0;
+    virtual Result<void> copy(const std::string&, const std::string&, const std::stop_token&) const = 0;
     virtual Result<Upload> begin_upload(const std::string&, const PutOptions&, const std::stop_token&) const = 0;
     virtual Result<UploadedPart> put_part(const Upload&, std::uint32_t, std::string_view,
                                           const std::stop_token&) const = 0;
@@ -231,6 +239,13 @@ class AnyObjectStore {
     }
     Result<void> remove(const std::string& key, const std::stop_token& stop) const override {
       return store.remove(key, stop);
+    }
+    Result<void> copy(const std::string& from, const std::string& to, const std::stop_token& stop) const override {
+      if constexpr (requires { store.copy(from, to, stop); })
+        return store.copy(from, to, stop);
+      else
+        return failure(Error{.code = std::make_error_code(std::errc::operation_not_supported),
+                             .context = store.name() + ": this store cannot copy objects"});
     }
     Result<Upload> begin_upload(const std::string& key, const PutOptions& options,
                                 const std::stop_token& stop) const override {

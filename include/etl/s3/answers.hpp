@@ -30,13 +30,15 @@ struct Refusal {
 [[nodiscard]] Result<io::UploadPage> parse_uploads(std::string_view xml);
 /// The upload's id in an `InitiateMultipartUploadResult`.
 [[nodiscard]] Result<std::string> parse_upload_id(std::string_view xml);
-/// What completes an upload.
+/// What completes an upload, or a copy.
 struct Completed {
   std::string etag{};  ///< of the object
   Refusal refusal{};   ///< its code is empty if there is none
 };
 /// A `CompleteMultipartUploadResult`, or an `Error`, which also comes with status 200.
 [[nodiscard]] Result<Completed> parse_completed(std::string_view xml);
+/// A `CopyObjectResult`, or an `Error`, which also comes with status 200.
+[[nodiscard]] Result<Completed> parse_copied(std::string_view xml);
 
 /// The body that completes an upload.
 [[nodiscard]] std::string completion_of(std::span<const io::UploadedPart> parts);

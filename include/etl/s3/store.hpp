@@ -72,6 +72,9 @@ class Store {
                                             const std::stop_token& stop = {}) const;
   /// Deletes an object, if there is one.
   [[nodiscard]] Result<void> remove(const std::string& key, const std::stop_token& stop = {}) const;
+  /// Makes a copy of an object of at most 5 GiB; the server copies the bytes.
+  [[nodiscard]] Result<void> copy(const std::string& from, const std::string& to,
+                                  const std::stop_token& stop = {}) const;
   /// Begins an object in parts.
   [[nodiscard]] Result<io::Upload> begin_upload(const std::string& key, const io::PutOptions& options = {},
                                                 const std::stop_token& stop = {}) const;

@@ -317,6 +317,28 @@ TEST_CASE("S3: an error that comes with status 200 is one", "[s3]") {
   CHECK(calls == 2);
 }
 
+TEST_CASE("S3: a copy that fails with status 200 has failed", "[s3]") {
+  int calls = 0;
+  std::string code = "InternalError";
+  ScriptedS3 server([&](const Request& request) -> Answer {
+    if (request.header("x-amz-copy-source") == "(none)" || (++calls > 1 && code == "InternalError"))
+      return std::nullopt;
+    return ScriptedS3::refusal(200, code);
+  });
+  const s3::Store store = test::store_on(server.url());
+  REQUIRE(store.put("a/b c", "bytes"));
+  CHECK(store.copy("a/b c", "copy"));  // the second time
+  CHECK(calls == 2);
+  CHECK(server.requests().back().header("x-amz-copy-source").ends_with("/a/b%20c"));
+  CHECK(test::store_suite::get(store, "copy") == "bytes");
+  code = "AccessDenied";
+  const auto refused = store.copy("a/b c", "other");
+  REQUIRE_FALSE(refused);
+  CHECK(has(refused.error().message(), "AccessDenied"));
+  CHECK(store.copy("", "x").error().code == StoreProblem::Key);
+  CHECK(store.copy("x", "").error().code == StoreProblem::Key);
+}
+
 TEST_CASE("S3: what the store cannot do it refuses", "[s3]") {
   ScriptedS3 server([&](const Request& request) -> Answer {
     if (request.header("Range") != "(none)") return HttpServer::answer(200, "whole", "ETag: \"e\"\r\n");
