@@ -38,6 +38,7 @@ class Druid(HttpServer):
         self.report.set()
         self.inputs, self.submitted = {}, threading.Event()
         self.sql_error, self.looks = None, []
+        self.locked, self.errors = 0, {}  # tasks that fail because of locks; messages of failed tasks
         super().__init__(DruidAnswers)
 
     def read(self, source):
@@ -82,6 +83,10 @@ class DruidAnswers(Answers):
         druid.inputs[task["id"]] = task["spec"]["ioConfig"]["inputSource"]
         druid.rows[task["id"]] = druid.read(druid.inputs[task["id"]])
         druid.tasks[task["id"]] = "RUNNING" if druid.running else "SUCCESS"
+        if druid.locked:
+            druid.locked -= 1
+            druid.tasks[task["id"]] = "FAILED"
+            druid.errors[task["id"]] = "org.apache.druid.java.util.common.ISE: Failed to get locks for intervals[[2024/2025]]"
         druid.submitted.set()
         return self.answer(200, {"task": task["id"]})
 
@@ -109,7 +114,7 @@ class DruidAnswers(Answers):
         druid.seen.set()
         return self.answer(200, {"task": task, "status": {
             "id": task, "statusCode": druid.tasks[task], "dataSource": "sales",
-            "errorMsg": "Shutdown request from user" if druid.tasks[task] == "FAILED" else None}})
+            "errorMsg": druid.errors.get(task, "Shutdown request from user") if druid.tasks[task] == "FAILED" else None}})
 
 
 class ProgramCase(DruidCase):
@@ -535,7 +540,10 @@ def wrong(c):
     c.has(c.run(c.load("--mode", "append", "--rollup"), 2), "granularity.rollup")
     c.has(c.run(c.load("--granularity", "DAY"), 2), "--mode")
     c.run(c.load("--mode", "sideways"), 2)
+    for name, problem in (("n" * 300, "has 300 bytes, and Druid keeps names of at most 170"), ("  ", "'  ' begins or ends with a blank")):
+        c.has(c.run(c.command("load", c.table, "--datasource", name, "--mode", "replace", "--stage", c.folder / "stage"), 2), problem)
     c.equal("requests", [], c.druid.asked)
+    c.equal("staged files", [], c.staged())
 
 
 @case
@@ -721,6 +729,53 @@ def signal(c):
     c.equal(f"exit code: {said}", 4, process.returncode)
     c.holds("the task is shut down", any(path.endswith("/shutdown") for path, _ in c.druid.asked))
     c.equal("staged files", [], c.staged())
+
+
+@case
+def signal_to_another(c):
+    """A signal leaves the task of another process to that one, unless an option says otherwise."""
+    def adopt(*arguments):
+        """Adopts the task of a process that waits for it, and gets a signal. What both said."""
+        c.druid.running, c.druid.tasks, c.druid.asked = True, {}, []
+        c.druid.seen.clear()
+        with c.start(c.load()) as one:
+            c.holds("the task is seen", c.druid.seen.wait(60))
+            with c.start(c.load("--mode", "replace", *arguments)) as two:
+                said = ""
+                while "the task runs" not in said and (line := text_of(two.stdout.readline())):
+                    said += line
+                two.send_signal(SIGTERM)
+                said += text_of(two.communicate(timeout=60)[0])
+            c.equal(f"exit code of the second: {said}", 4, two.returncode)
+            (task,) = c.druid.tasks
+            if c.druid.tasks[task] == "RUNNING":
+                c.druid.end(task)
+            return task, said, one.wait(timeout=60)
+
+    task, said, code = adopt()
+    c.has(said, "left running", "because another process, or an earlier start, has submitted it", f"etl-druid cancel {task} shuts the task down")
+    c.equal("exit code of the first", 0, code)
+    c.equal("shutdowns", [], [path for path, _ in c.druid.asked if path.endswith("/shutdown")])
+    c.equal("rows", ROWS, c.druid.rows[task])
+    c.equal("staged files", [], c.staged())
+    task, said, code = adopt("--stop-adopted")
+    c.has(said, "shut down: ")
+    c.equal("the task", "FAILED", c.druid.tasks[task])
+    c.equal("exit code of the first", 4, code)
+
+
+@case
+def locked_in_a_bucket(c):
+    """Rows in a bucket are sent once, however often a task finds its intervals locked."""
+    with object_store() as store:
+        c.druid.bucket, c.druid.locked = store, 2
+        said = c.run(c.command("load", c.table, "--datasource", "sales", "--mode", "replace", "--stage", "s3://bucket/a b"))
+        c.equal("tries", 2, said.count("another task has locked the times of the rows"))
+        c.equal("objects that were sent", 1, len(store.put))
+        c.equal("objects that were copied", [(store.put[0], store.put[0].replace("-0/", "-1/")),
+                                             (store.put[0].replace("-0/", "-1/"), store.put[0].replace("-0/", "-2/"))], store.copied)
+        c.equal("rows", ROWS, list(c.druid.rows.values())[-1])
+        c.equal("objects that are left", {}, store.objects)
 
 
 @case

@@ -66,6 +66,7 @@ class ObjectStore(HttpServer):
         self.uploads = 0  # that were begun and not ended
         self.left = {}  # uploads that others have begun: (key, time of the start) by bucket
         self.put = []  # what was put, in order
+        self.copied = []  # what was copied, as (from, to)
         self.whole = []  # objects that were read from their begin to their end
         super().__init__(ObjectAnswers)
 
@@ -131,6 +132,12 @@ class ObjectAnswers(Answers):
         body = self.body()
         if "/locked/" in self.path:
             return self.refused(403, "AccessDenied")
+        if source := urllib.parse.unquote(self.headers.get("x-amz-copy-source", "")):
+            if source not in self.server.objects:
+                return self.refused(404, "NoSuchKey")
+            self.server.objects[self.object_path] = self.server.objects[source]
+            self.server.copied.append((source, self.object_path))
+            return self.answer(200, b'<CopyObjectResult><ETag>"e"</ETag></CopyObjectResult>')
         self.server.objects[self.object_path] = body
         self.server.put.append(self.object_path)
         return self.answer(200, ETag=f'"{hashlib.md5(body).hexdigest()}"')

@@ -1,9 +1,11 @@
 // etl-druid load: loads files into a datasource.
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,10 +55,12 @@ struct Options {
   bool print_spec = false;
   bool allow_type_changes = false;
   bool leave_running = false;
+  bool stop_adopted = false;
   bool no_wait = false;
   bool json = false;
   bool quiet = false;
   double deadline = 0;
+  std::optional<std::size_t> attempts{};
 };
 
 constexpr const char* nothing_loaded =
@@ -269,14 +273,23 @@ class Load {
     };
     ingest.input.make = [&](unsigned attempt) {
       auto made = staged.publish(attempt, stop_);
+      if (made) published_ = attempt;
       if (made && !options_.quiet)
         say("{} rows of {} {} are staged in {}\n", staged.rows, files_, files_ == 1 ? "file" : "files",
             staged.place(attempt));
       return made;
     };
     ingest.input.remove = [&](unsigned attempt) { staged.remove(attempt); };
+    ingest.input.move = [&](unsigned from, unsigned to) {
+      // What an earlier start has left there may not be whole.
+      if (published_ != from || !staged.move(from, to, stop_)) return false;
+      published_ = to;
+      return true;
+    };
     ingest.watch.rows_sent = staged.rows;
     ingest.watch.leave_running = options_.leave_running;
+    ingest.stop_adopted = options_.stop_adopted;
+    if (options_.attempts) ingest.retry.max_attempts = *options_.attempts;
     ingest.watch.wait_until_queryable = !options_.no_wait;
     if (!options_.quiet) {
       ingest.watch.on_poll = Progress();
@@ -310,6 +323,8 @@ class Load {
                           .result = result,
                           .times = clock_.times()};
     tell(summary, options_.json, options_.quiet);
+    if (result.outcome == druid::TaskOutcome::LeftRunning && result.adopted && !options_.leave_running)
+      say("etl-druid: etl-druid cancel {} shuts the task down; --stop-adopted does so on a signal\n", result.id);
     if (druid::is_lock_conflict(result))
       say("etl-druid: --deadline SECONDS sets how long a load waits for locks; --concurrent-locks lets tasks that "
           "append "
@@ -331,7 +346,8 @@ class Load {
   std::stop_token stop_;
   StageClock clock_{};
   std::size_t files_ = 0;
-  unsigned attempt_ = 0;  ///< number of the task that the load watches
+  unsigned attempt_ = 0;                 ///< number of the task that the load watches
+  std::optional<unsigned> published_{};  ///< the last attempt for which this process has published the rows
 };
 
 }  // namespace
@@ -366,6 +382,11 @@ void add_load(CLI::App& app, Chosen& chosen) {
       "Print the spec of the task, without its id and the folder of its rows below --stage, and load nothing");
   command->add_flag("--leave-running", options->leave_running,
                     "Let the task run on after a signal or after --deadline");
+  command->add_flag("--stop-adopted", options->stop_adopted,
+                    "After a signal or --deadline, also shut down a task that another process or an earlier start has "
+                    "submitted; otherwise such a task runs on");
+  command->add_option("--attempts", options->attempts, "Attempts to submit the task while Druid cannot be reached [5]")
+      ->check(CLI::Range(std::size_t{1}, std::numeric_limits<std::size_t>::max()).description(""));
   command->add_flag("--no-wait", options->no_wait, "Do not wait until the rows can be queried");
   command
       ->add_option("--deadline", options->deadline,

@@ -52,7 +52,17 @@ constexpr program::About about{
     .description = "Loads CSV files, JSON files and workbooks into Apache Druid, and asks for its tasks and rows.",
     .example = "etl-druid load sales.csv --datasource sales --mode replace",
     .records = "rows",
-    .stopped = "stopped by a signal, or the task was shut down: nothing was loaded"};
+    .stopped = "stopped by a signal, or the task was shut down: nothing was loaded, unless a task was left running"};
+
+constexpr const char* environment_help =
+    "Environment variables:\n"
+    "  DRUID_URL       --druid\n"
+    "  DRUID_PASSWORD  password of --user\n"
+    "  DRUID_TOKEN     bearer token, if there is no --user\n"
+    "  S3_BUCKET_NAME  bucket of --stage; AWS_ACCESS_KEY_ID and others of AWS lead to\n"
+    "                  S3\n"
+    "ETLPIPE_WORKERS, ETLPIPE_BATCH_SIZE and so on have no effect: the files are read\n"
+    "on one thread, and Druid's own settings say how its tasks load.\n";
 
 int run(int argc, char** argv) {
   program::Chosen chosen;
@@ -62,7 +72,7 @@ int run(int argc, char** argv) {
   program::add_status(*app, chosen);
   program::add_cancel(*app, chosen);
   program::add_query(*app, chosen);
-  program::finish_help(*app, about);
+  program::finish_help(*app, about, environment_help, {"load"});
   if (const auto code = program::parse(*app, argc, argv)) return *code;
   return program::printed(about.name, chosen(etl::stop_on_signals()));
 }

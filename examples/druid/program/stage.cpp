@@ -178,6 +178,15 @@ void Staged::remove(unsigned attempt) const {
   if (!removed) say("etl-druid: {} could not be removed: {}\n", from, removed.error().message());
 }
 
+bool Staged::move(unsigned from, unsigned to, const std::stop_token& stop) const {
+  if (!etl::io::is_store_url(base)) return false;
+  const auto old = etl::io::open_store(below(place(from), rows_file)),
+             made = etl::io::open_store(below(place(to), rows_file));
+  if (!old || !made || !old->store.copy(old->key, made->key, stop)) return false;
+  remove(from);
+  return true;
+}
+
 etl::druid::Input input_of(const std::string& place) {
   if (etl::io::is_store_url(place)) return etl::druid::S3Input{.uris = {below(place, rows_file)}};
   return etl::druid::LocalInput{.base_dir = fs::absolute(place).string(), .filter = rows_file};

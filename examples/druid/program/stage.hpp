@@ -39,6 +39,9 @@ class Staged {
   [[nodiscard]] std::string place(unsigned attempt) const;
   [[nodiscard]] etl::Result<void> publish(unsigned attempt, const std::stop_token& stop) const;
   void remove(unsigned attempt) const;
+  /// Makes the place of an attempt of that of another one, which is then gone. Returns false if the rows must be
+  /// published instead: they are sent to the store only once, but a folder gets them without a copy anyway.
+  [[nodiscard]] bool move(unsigned from, unsigned to, const std::stop_token& stop) const;
 };
 
 /// The input that makes Druid read the staged rows of a place.

@@ -31,13 +31,18 @@ class Ingestion {
     for (;;) {
       const TimePoint begin = waiter_.now();
       Result<bool> adopted = place();
+      drop_ended();
       submitting += waiter_.now() - begin;
       if (!adopted) return failure(std::move(adopted.error()));
       WatchOptions watched = options_.watch;
       if (watched.deadline)
         watched.deadline = std::max(*watched.deadline - (waiter_.now() - first), std::chrono::nanoseconds(0));
       if (watched.intervals.empty()) watched.intervals = spec_.mode.intervals();
+      const bool spared = *adopted && !in_doubt_ && !options_.stop_adopted && !watched.leave_running;
+      if (spared) watched.leave_running = true;
       TaskResult result = watch(client_, spec_.id, watched, stop_);
+      if (spared && result.outcome == TaskOutcome::LeftRunning)
+        result.reason += ", because another process, or an earlier start, has submitted it";
       result.adopted = *adopted;
       result.had_ended = *adopted && had_ended_;
       result.submit_time = submitting;
@@ -67,13 +72,19 @@ class Ingestion {
   }
   /// Goes on when the task of the attempt has ended.
   void next_attempt() {
-    if (owns_input()) options_.input.remove(attempt_);
+    drop_ended();
+    if (owns_input()) ended_ = attempt_;
     ++attempt_;
+  }
+  /// Removes the input of the attempt before, unless the input of this attempt was made of it.
+  void drop_ended() {
+    if (ended_) options_.input.remove(*std::exchange(ended_, std::nullopt));
   }
   /// Makes sure that Druid has a task that this ingestion can watch, and tries further ids if necessary. Returns true
   /// if Druid had the task before.
   Result<bool> place() {
     for (;; next_attempt()) {
+      in_doubt_ = false;
       // The ids of all attempts differ in their number only.
       if (owns_input()) spec_.input = options_.input.name(0);
       Result<std::string> id = task_id(spec_, options_.content, attempt_);
@@ -102,8 +113,12 @@ class Ingestion {
     return retry(options_.retry, [&] { return client_.status(spec_.id, stop_); }, waiter_);
   }
   Result<void> make_and_submit() {
-    if (owns_input())
+    if (ended_ && options_.input.move && options_.input.move(*ended_, attempt_)) {
+      ended_.reset();
+    } else if (owns_input()) {
+      drop_ended();
       if (Result<void> made = options_.input.make(attempt_); !made) return made;
+    }
     std::optional<Error> doubt;  // an earlier try may have succeeded although the last one did not
     const auto submit = [&]() -> Result<std::string> {
       Result<std::string> done = client_.submit(spec_, stop_);
@@ -112,6 +127,7 @@ class Ingestion {
     };
     const Result<std::string> done = retry(options_.retry, submit, waiter_);
     if (done) return {};
+    in_doubt_ = doubt.has_value();
     if (done.error().code == Problem::TaskExists) return failure(done.error());
     if (doubt && !is_in_doubt(done.error())) {
       doubt->context = done.error().message();
@@ -129,7 +145,9 @@ class Ingestion {
   std::stop_token stop_;
   Waiter waiter_;
   unsigned attempt_ = 0;
-  bool had_ended_ = false;  ///< whether the adopted task had ended when it was found
+  std::optional<unsigned> ended_{};  ///< an attempt whose task has ended, and whose input is still there
+  bool in_doubt_ = false;            ///< this process may have submitted the task that it has found
+  bool had_ended_ = false;           ///< whether the adopted task had ended when it was found
 };
 
 }  // namespace

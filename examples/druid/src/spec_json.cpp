@@ -264,9 +264,26 @@ void check_name(std::string_view field, std::string_view name, Problems& to) {
   if (control) to.add(field, "contains a control character, such as a tab or a line end; choose another name");
 }
 
+namespace {
+
+/// Checks what Druid says of a name only when a task has read all rows.
+void check_stored_source(std::string_view name, Problems& to) {
+  // Ids of segments have at most 255 characters in the database of metadata: the name, three times, and a number.
+  constexpr std::size_t most = 170;
+  if (name.size() > most)
+    to.add("data_source", fmt::format("'{}...' has {} bytes, and Druid keeps names of at most {}, because the ids of "
+                                      "segments contain them; choose a shorter name",
+                                      name.substr(0, 40), name.size(), most));
+  if (!name.empty() && (name.front() == ' ' || name.back() == ' '))
+    to.add("data_source", fmt::format("'{}' begins or ends with a blank; choose another name", name));
+}
+
+}  // namespace
+
 std::vector<std::string> problems(const Spec& spec) {
   Problems found;
   check_name("data_source", spec.data_source, found);
+  check_stored_source(spec.data_source, found);
   if (!spec.id.empty()) check_name("id", spec.id, found);
   check_input(spec, found);
   check_format(spec, found);

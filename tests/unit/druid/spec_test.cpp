@@ -121,6 +121,15 @@ TEST_CASE("druid spec: names that Druid does not allow") {
   CHECK(spoiled([](auto& s) { s.id = "sl/ash"; }) ==
         "id: 'sl/ash' contains '/', which Druid does not allow; choose another name");
   CHECK(spoiled([](auto& s) { s.data_source = "two words"; }).empty());
+  CHECK(spoiled([](auto& s) { s.data_source = "  "; }) ==
+        "data_source: '  ' begins or ends with a blank; choose another name");
+  CHECK(spoiled([](auto& s) { s.data_source = "sales "; }) ==
+        "data_source: 'sales ' begins or ends with a blank; choose another name");
+  CHECK(spoiled([](auto& s) { s.data_source = std::string(300, 'n'); }) ==
+        "data_source: '" + std::string(40, 'n') +
+            "...' has 300 bytes, and Druid keeps names of at most 170, because the ids of segments contain them; "
+            "choose a shorter name");
+  CHECK(spoiled([](auto& s) { s.data_source = std::string(170, 'n'); }).empty());
 }
 
 TEST_CASE("druid spec: a time column that the input does not have, and formats of time") {

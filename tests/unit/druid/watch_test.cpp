@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include <etl/druid/ingest.hpp>
 #include <etl/druid/watch.hpp>
 #include <etl/testing/virtual_executor.hpp>
@@ -401,6 +403,57 @@ TEST_CASE("druid ingest: a task of an earlier submission is adopted, and a faile
   CHECK(result->id.ends_with("_2"));
 }
 
+TEST_CASE("druid ingest: a stop leaves an adopted task to the process that has submitted it") {
+  const Reply exists = HttpServer::answer(400, R"({"errorCode":"entryAlreadyExists"})");
+  Story story;
+  good_end(story, R"("processed":1)");
+  story.on("/status") = {status_reply("RUNNING")};
+  story.on("/shutdown") = {ok("{}")};
+  story.on("/v1/task") = {exists};
+  std::stop_source stop;
+  druid::IngestOptions options{.content = "digest", .watch = on_virtual_time()};
+  options.watch.on_poll = [&](const druid::WatchProgress& progress) {
+    if (progress.polls == 3) stop.request_stop();
+    if (progress.stage == druid::WatchStage::ShutDown) story.on("/status") = {status_reply("FAILED", "Canceled")};
+  };
+  const auto ingest = [&] { return etl::value(druid::ingest(story.client(), spec(), options, stop.get_token())); };
+
+  SECTION("on a stop") {
+    const auto result = ingest();
+    CHECK(result.adopted);
+    CHECK(result.outcome == TaskOutcome::LeftRunning);
+    CHECK(
+        result.reason ==
+        "the watch was stopped, and the task goes on, because another process, or an earlier start, has submitted it");
+    CHECK(story.asked("/shutdown") == 0);
+  }
+  SECTION("at the deadline") {
+    options.watch.on_poll = {};
+    options.watch.deadline = 1min;
+    CHECK(ingest().outcome == TaskOutcome::LeftRunning);
+    CHECK(story.asked("/shutdown") == 0);
+  }
+  SECTION("unless the caller says otherwise") {
+    options.stop_adopted = true;
+    const auto result = ingest();
+    CHECK(result.adopted);
+    CHECK(result.outcome == TaskOutcome::ShutDown);
+    CHECK(story.asked("/shutdown") == 1);
+  }
+  SECTION("a task whose submission was not answered is this process's own") {
+    story.on("/v1/task") = {no_answer, exists};
+    const auto result = ingest();
+    CHECK(result.adopted);
+    CHECK(result.outcome == TaskOutcome::ShutDown);
+    CHECK(story.asked("/shutdown") == 1);
+  }
+  SECTION("a task of its own") {
+    story.on("/v1/task") = {ok(R"({"task":"x"})")};
+    CHECK(ingest().outcome == TaskOutcome::ShutDown);
+    CHECK(story.asked("/shutdown") == 1);
+  }
+}
+
 TEST_CASE("druid ingest: a success of before is enough for append, and repeated for replace") {
   const Reply exists = HttpServer::answer(400, R"({"errorCode":"entryAlreadyExists"})");
   const druid::IngestOptions options{.content = "digest", .watch = on_virtual_time()};
@@ -545,6 +598,25 @@ TEST_CASE("druid ingest: each task has an input of its own, which goes when no t
     story.on("/reports") = {HttpServer::answer(404, "none"), report_reply(R"("processed":1)")};
     CHECK(etl::value(ingest()).outcome == TaskOutcome::Complete);
     CHECK(inputs.done == Done{"make 0", "remove 0", "make 1"});
+  }
+  SECTION("locks, and an input that can be moved") {
+    const Reply locked = status_reply("FAILED", "x.ISE: Failed to get locks for intervals[[a]]");
+    story.on("/status") = {no_task, locked, no_task, locked, no_task, status_reply("SUCCESS")};
+    const Reply none = HttpServer::answer(404, "none");
+    story.on("/reports") = {none, none, report_reply(R"("processed":1)")};
+    options.input.move = [&](unsigned from, unsigned to) {
+      inputs.done.push_back(fmt::format("move {} to {}", from, to));
+      return to == 1;  // the second time it has to be made
+    };
+    CHECK(etl::value(ingest()).outcome == TaskOutcome::Complete);
+    CHECK(inputs.done == Done{"make 0", "move 0 to 1", "move 1 to 2", "remove 1", "make 2"});
+  }
+  SECTION("locks, and another process that has a task of the next attempt") {
+    story.on("/status") = {no_task, status_reply("FAILED", "x.ISE: Failed to get locks for intervals[[a]]"),
+                           status_reply("RUNNING"), status_reply("SUCCESS")};
+    story.on("/reports") = {HttpServer::answer(404, "none"), report_reply(R"("processed":1)")};
+    CHECK(etl::value(ingest()).adopted);
+    CHECK(inputs.done == Done{"make 0", "remove 0"});
   }
   SECTION("a task that Druid refuses") {
     story.on("/status") = {no_task};

@@ -25,6 +25,9 @@ struct TaskInput {
   std::function<Input(unsigned attempt)> name{};         ///< the input of an attempt
   std::function<Result<void>(unsigned attempt)> make{};  ///< called before the task of the attempt is submitted
   std::function<void(unsigned attempt)> remove{};        ///< called if no task reads the input of the attempt any more
+  /// Makes the input of an attempt of the input of one whose task has ended, which is then gone. If it returns false,
+  /// or is not set, the input is removed and made again.
+  std::function<bool(unsigned from, unsigned to)> move{};
 };
 
 /// Settings of `ingest`. An aggregate.
@@ -42,9 +45,12 @@ struct IngestOptions {
                     .max_elapsed = std::chrono::hours(1)};
   /// Called with the delay before a task that found its intervals locked is submitted again.
   std::function<void(std::chrono::nanoseconds)> on_locked{};
-  /// Replaces the input of the spec, if all its functions are set. The input of the task that `ingest` returns is the
-  /// caller's to remove, and so is that of a submission whose answer was lost (`is_in_doubt`).
+  /// Replaces the input of the spec, if all its functions except `move` are set. The input of the task that `ingest`
+  /// returns is the caller's to remove, and so is that of a submission whose answer was lost (`is_in_doubt`).
   TaskInput input{};
+  /// Shuts an adopted task down, too, on a stop or at the deadline. Otherwise the task runs on, because the process
+  /// that has submitted it may still wait for it.
+  bool stop_adopted = false;
   WatchOptions watch{};  ///< how the task is watched
 };
 
