@@ -184,6 +184,7 @@ def interrupted(c):
     c.equal(f"exit code {error.decode()[:300]}", 4, process.returncode)
     c.has(error.decode(), "stopped by a signal; not finished: ", "the same command resumes them")
     c.equal("what was loaded is there", summary["rows"]["loaded"], c.rows("SELECT count(*) FROM t")[0][0])
+    c.equal("nothing that was read is lost", (summary["rows"]["read"], 0), (summary["rows"]["loaded"], summary["rows"]["abandoned"]))
     c.load(pattern)
     c.equal("every row once", [(i,) for i in range(240000)], c.rows("SELECT id FROM t ORDER BY id"))
 

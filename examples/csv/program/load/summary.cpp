@@ -87,11 +87,15 @@ std::uint64_t sum(const std::vector<FileResult>& files, std::uint64_t FileResult
   return all;
 }
 
+/// Number of rows that were read when the load was stopped, and that the next load reads again.
+std::uint64_t refused(const FileResult& file) { return file.is_pipe ? 0 : file.report.refused_pushes; }
+
 /// Number of rows of the file that this run and earlier runs have read. A row that was read again counts once.
 std::uint64_t whole_file(const FileResult& file) {
   const etl::ItemLedger& items = file.report.items;
-  if (file.loaded_before == 0) return items.extracted;
-  return items.extracted - items.skipped + file.loaded_before + file.rejected_before;
+  const std::uint64_t extracted = items.extracted - refused(file);
+  if (file.loaded_before == 0) return extracted;
+  return extracted - items.skipped + file.loaded_before + file.rejected_before;
 }
 
 }  // namespace
@@ -115,12 +119,12 @@ etl::ItemLedger Summary::rows() const noexcept {
   etl::ItemLedger all;
   for (const FileResult& file : files) {
     const etl::ItemLedger& items = file.report.items;
-    all.extracted += items.extracted;
+    all.extracted += items.extracted - refused(file);
     all.loaded += items.loaded;
     all.filtered += items.filtered;
     all.rejected += items.rejected;
     all.skipped += items.skipped;
-    all.abandoned += items.abandoned;
+    all.abandoned += items.abandoned - refused(file);
   }
   return all;
 }
