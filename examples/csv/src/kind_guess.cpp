@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <limits>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include <etl/csv/parse.hpp>
@@ -120,7 +121,11 @@ bool keeps_digits(std::string_view number, bool comma) noexcept {
   const std::size_t e = std::min(number.find_first_of("eE"), number.size());
   if (e == number.size() && number.size() <= always) return true;
   T value{};
-  if (!detail::parse(number, comma, value) || !std::isfinite(value)) return true;
+  if (!detail::parse(number, comma, value)) {
+    double wide = 0;  // a float does not have all powers of ten of a double
+    return std::is_same_v<T, double> || !detail::parse(number, comma, wide) || !std::isfinite(wide);
+  }
+  if (!std::isfinite(value)) return true;
   const std::size_t count = significant_digits(number);
   if (count == 0) return true;
   if (value == 0 || count > most) return false;

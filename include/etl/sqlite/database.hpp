@@ -75,7 +75,7 @@ class Database {
   [[nodiscard]] Error error(int code, std::string_view doing) const;
   /// Used by inserters.
   void count_dropped() noexcept;
-  void set_dropped(std::uint64_t count) noexcept;
+  void set_dropped(std::uint64_t count) noexcept;  ///< Used by inserters, when a transaction is begun again.
 
  private:
   struct Connection;

@@ -102,10 +102,10 @@ class Tx {
   /// The error of whatever comes after that.
   [[nodiscard]] Error lost(std::string_view doing) const;
 
-  /// Used by the store, when the transaction begins and ends. `touch` says that it cannot be begun again.
+  /// Used by the store, when the transaction begins.
   void begun() noexcept;
-  void touch() noexcept { touched_ = true; }
-  void ended() noexcept;
+  void touch() noexcept { touched_ = true; }  ///< Used by the store: the transaction cannot be begun again.
+  void ended() noexcept;                      ///< Used by the store, when the transaction ends.
   /// Used by the store: begins the transaction again after SQLite has rolled it back.
   void set_again(std::function<Result<void>()> again) { again_ = std::move(again); }
 

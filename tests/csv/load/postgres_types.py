@@ -151,7 +151,7 @@ def digits_of_floats(c):
             "circle": (["<(0,0),1.5>"], ["<(0,0),0.1234567890123456789>"]),
             "line": (["{1,2.5,3}"], ["{1,2.5,0.1234567890123456789}", "[(0,0),(3,1)]", "(0,0),(3,1)"]),
         })
-        single = (["0.1", "3.1415927", "16777216", "1e38", "0.100000001"], ["3.14159265", "16777217", "0.1234567890123456789"])
+        single = (["0.1", "3.1415927", "16777216", "1e38", "0.100000001"], ["3.14159265", "16777217", "1e-46", "0.1234567890123456789"])
         for type, (kept, changed) in {"double precision": (seventeen, beyond), "real": single}.items():
             c.psql(url, f"CREATE TABLE t (id int, v {type})")
             (c.folder / "a.csv").write_text("id,v\n" + "".join(f"{i},{v}\n" for i, v in enumerate(kept + changed)))

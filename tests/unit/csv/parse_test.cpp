@@ -199,6 +199,8 @@ TEST_CASE("a number is kept as a double or float that prints its digits") {
   CHECK(csv::keeps_digits<float>("0.100000001"));
   CHECK_FALSE(csv::keeps_digits<float>("3.14159265"));
   CHECK_FALSE(csv::keeps_digits<float>("16777217"));
+  CHECK_FALSE(csv::keeps_digits<float>("1e-46"));
+  CHECK_FALSE(csv::keeps_digits<float>("1e39"));
   CHECK(csv::keeps_digits<double>("0,10000000000000001", true));
   CHECK_FALSE(csv::keeps_digits<double>("0,1234567890123456789", true));
   // Whatever number of digits a double is written with, it keeps them; but not those of another number near it.

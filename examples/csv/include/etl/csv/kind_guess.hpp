@@ -22,8 +22,8 @@ namespace etl::inline v0::csv {
 /// `comma`, the number has a decimal comma. True for texts that are not numbers. Thread-safe.
 template <std::floating_point T>
 [[nodiscard]] bool keeps_digits(std::string_view number, bool comma = false) noexcept;
-extern template bool keeps_digits<float>(std::string_view, bool) noexcept;
-extern template bool keeps_digits<double>(std::string_view, bool) noexcept;
+extern template bool keeps_digits<float>(std::string_view, bool) noexcept;   ///< compiled once
+extern template bool keeps_digits<double>(std::string_view, bool) noexcept;  ///< compiled once
 
 /// The narrowest kind in which every value so far reads back unchanged. A value; belongs to one thread at a time.
 class KindGuess {
