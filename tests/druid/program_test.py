@@ -540,7 +540,7 @@ def wrong(c):
     c.has(c.run(c.load("--mode", "append", "--rollup"), 2), "granularity.rollup")
     c.has(c.run(c.load("--granularity", "DAY"), 2), "--mode")
     c.run(c.load("--mode", "sideways"), 2)
-    for name, problem in (("n" * 300, "has 300 bytes, and Druid keeps names of at most 170"), ("  ", "'  ' begins or ends with a blank")):
+    for name, problem in (("n" * 300, "has 300 bytes, and Druid keeps names of at most 160"), ("  ", "'  ' begins or ends with a blank")):
         c.has(c.run(c.command("load", c.table, "--datasource", name, "--mode", "replace", "--stage", c.folder / "stage"), 2), problem)
     c.equal("requests", [], c.druid.asked)
     c.equal("staged files", [], c.staged())

@@ -127,9 +127,9 @@ TEST_CASE("druid spec: names that Druid does not allow") {
         "data_source: 'sales ' begins or ends with a blank; choose another name");
   CHECK(spoiled([](auto& s) { s.data_source = std::string(300, 'n'); }) ==
         "data_source: '" + std::string(40, 'n') +
-            "...' has 300 bytes, and Druid keeps names of at most 170, because the ids of segments contain them; "
+            "...' has 300 bytes, and Druid keeps names of at most 160, because the ids of segments contain them; "
             "choose a shorter name");
-  CHECK(spoiled([](auto& s) { s.data_source = std::string(170, 'n'); }).empty());
+  CHECK(spoiled([](auto& s) { s.data_source = std::string(160, 'n'); }).empty());
 }
 
 TEST_CASE("druid spec: a time column that the input does not have, and formats of time") {
