@@ -107,7 +107,8 @@ Result<void> finish_connecting(Connection::State& state, std::chrono::millisecon
     if (PQstatus(state.handle) == CONNECTION_BAD) break;
     const bool ready = wait_for(state.handle, next == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline, alarm.fd());
     if (stop.stop_requested())
-      return failure(own_error("57014", ErrorClass::Fatal, fmt::format("{}: stopped while connecting", state.name)));
+      return failure(
+          own_error("57014", ErrorClass::Transient, fmt::format("{}: stopped while connecting", state.name)));
     if (!ready) return failure(connect_error(state.name, fmt::format("no answer within {} ms", timeout.count())));
     next = PQconnectPoll(state.handle);
   }

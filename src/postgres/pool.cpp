@@ -56,7 +56,7 @@ Result<Lease> Pool::lease(const std::stop_token& stop) const {
     const bool free = state.changed.wait_for(lock, stop, state.options.lease_timeout,
                                              [&] { return state.leased < state.options.max_size; });
     if (stop.stop_requested())
-      return failure(own_error("57014", ErrorClass::Fatal, "PostgreSQL pool: stopped while waiting"));
+      return failure(own_error("57014", ErrorClass::Transient, "PostgreSQL pool: stopped while waiting"));
     if (!free)
       return failure(own_error("53300", ErrorClass::Transient,
                                fmt::format("PostgreSQL pool: all {} connections were leased for {} ms: use fewer "

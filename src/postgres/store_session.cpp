@@ -110,7 +110,7 @@ class Session final : public StoreSession<Tx> {
 
   Result<void> begin() override {
     close();
-    Result<Lease> lease = this->lease();
+    Result<Lease> lease = state_->pool.lease(stop_);
     if (!lease) return failure(std::move(lease.error()));
     if (Result<void> ended = state_->left.end(**lease); !ended) return ended;
     const std::int64_t number = any_number();
@@ -158,7 +158,7 @@ class Session final : public StoreSession<Tx> {
   void rollback() noexcept override { close(); }
 
   Result<bool> is_settled(const std::string& pipeline, const SettledRange& range) override {
-    Result<Lease> lease = this->lease();
+    Result<Lease> lease = state_->pool.lease(stop_);
     if (!lease) return failure(std::move(lease.error()));
     if (in_doubt_)
       if (Result<void> ended = end_transaction(**lease, *in_doubt_); !ended) return failure(std::move(ended.error()));
@@ -181,12 +181,6 @@ class Session final : public StoreSession<Tx> {
     Transaction transaction;  // rolls back on destruction, which comes before the connection's
     std::int64_t number;
   };
-  /// A connection. The error that a stop causes is transient: the run ends, and the next one may try again.
-  [[nodiscard]] Result<Lease> lease() const {
-    Result<Lease> lease = state_->pool.lease(stop_);
-    if (!lease && stop_.stop_requested()) lease.error().error_class = ErrorClass::Transient;
-    return lease;
-  }
   /// Makes sure that no other run has taken over, or can take over before the transaction ends.
   Result<void> keep_owner(const etl::Commit& commit, const std::string& doing) {
     Script lock(*open_->lease, state_->names);

@@ -1,6 +1,9 @@
 #pragma once
 /// The data that a Database, its statements and its transactions share.
 
+#include <algorithm>
+#include <chrono>
+#include <limits>
 #include <string>
 
 #include <sqlite3.h>
@@ -23,6 +26,13 @@ struct Database::Connection {
   mutable std::uint64_t dropped = 0;  // rows that were accepted and not kept
   DatabaseOptions options;
 };
+
+/// Sets how long the connection waits for locks of others.
+inline void set_busy_timeout(sqlite3* handle, std::chrono::milliseconds timeout) noexcept {
+  using Count = std::chrono::milliseconds::rep;
+  sqlite3_busy_timeout(handle,
+                       static_cast<int>(std::clamp<Count>(timeout.count(), 0, std::numeric_limits<int>::max())));
+}
 
 /// Returns the error of a COMMIT. After a disk error the outcome is unknown, because the deciding step may already
 /// have been done.

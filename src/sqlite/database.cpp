@@ -96,8 +96,7 @@ Result<Database> Database::open(const fs::path& path, const DatabaseOptions& opt
     return failure(plain_error(SQLITE_READONLY, fmt::format("{}: open: the file cannot be written; to read it, set "
                                                             "DatabaseOptions::read_only",
                                                             database.name())));
-  sqlite3_busy_timeout(handle, static_cast<int>(std::clamp<std::chrono::milliseconds::rep>(
-                                   options.busy_timeout.count(), 0, std::numeric_limits<int>::max())));
+  set_busy_timeout(handle, options.busy_timeout);
   Result<void> ready =
       set_up(database, options.wal && !options.read_only && database.name() != ":memory:", options.busy_timeout);
   if (ready)

@@ -2,9 +2,13 @@
 
 #include "store_session.hpp"
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
@@ -51,6 +55,37 @@ constexpr std::array<std::string_view, 13> statement_texts{
     settle_sql,        advance_sql, forget_sql, letter_sql,           extend_sql,         taken_sql,
     owner_sql};
 
+/// While it lives, a wait for the lock of another connection ends after the time-out, or soon after a stop is
+/// requested.
+class Busy {
+ public:
+  Busy(const Database& database, std::chrono::milliseconds timeout, const std::stop_token& stop)
+      : database_(database), timeout_(timeout), stop_(stop) {
+    sqlite3_busy_handler(
+        database_.handle(), [](void* busy, int) { return static_cast<Busy*>(busy)->wait() ? 1 : 0; }, this);
+  }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+  ~Busy() { set_busy_timeout(database_.handle(), timeout_); }
+
+ private:
+  /// Waits a little longer each time. Returns false if it has been long enough.
+  [[nodiscard]] bool wait() {
+    const auto left =
+        timeout_ - std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - began_);
+    if (left.count() <= 0 || stop_.stop_requested()) return false;
+    std::this_thread::sleep_for(std::min(left, step_));
+    step_ = std::min(2 * step_, std::chrono::milliseconds(20));
+    return true;
+  }
+
+  const Database& database_;
+  const std::chrono::milliseconds timeout_;
+  const std::stop_token& stop_;
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+  std::chrono::milliseconds step_{1};
+};
+
 class Session final : public StoreSession<Tx> {
  public:
   Session(std::shared_ptr<StoreState> state, Database database, std::vector<Statement> statements, bool has_own)
@@ -76,8 +111,17 @@ class Session final : public StoreSession<Tx> {
     if (!has_own_) state_->database_in_session = false;
   }
 
+  void stop_waiting_on(const std::stop_token& stop) override { stop_ = stop; }
+
   Result<void> begin() override {
-    if (!state_->gate.enter()) return failure(busy_with_itself(tx_->database(), "begin"));
+    switch (state_->gate.enter(stop_)) {
+      case Gate::Entered::Now: break;
+      case Gate::Entered::Before: return failure(busy_with_itself(tx_->database(), "begin"));
+      case Gate::Entered::Stopped:
+        return failure(
+            transient(fmt::format("{}: begin: stopped while another transaction was open", tx_->database().name())));
+    }
+    const Busy busy(tx_->database(), state_->options.busy_timeout, stop_);
     if (Result<void> begun = run(statements_[Begin]); !begun) {
       state_->gate.leave();
       return begun;
@@ -203,6 +247,7 @@ class Session final : public StoreSession<Tx> {
   [[nodiscard]] Error ended(std::string_view doing) const { return tx_->lost(doing); }
 
   std::shared_ptr<StoreState> state_;
+  std::stop_token stop_;
   Guard guard_{};
   std::vector<Statement> statements_;
   std::unique_ptr<Tx> tx_;

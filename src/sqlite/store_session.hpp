@@ -2,8 +2,10 @@
 /// The sessions of a store, and how sessions and other calls take turns.
 
 #include <condition_variable>
+#include <cstdint>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -18,14 +20,17 @@ namespace etl::inline v0::sqlite::detail {
 /// sleep for up to 100 ms at a time, and finally give up.
 class Gate {
  public:
-  /// Waits for the turn of this thread. Returns false if this thread already has the turn, because it would wait for
-  /// itself.
-  [[nodiscard]] bool enter() {
+  /// Who has the turn after `enter`: this thread had it already, and would wait for itself; or a stop came first.
+  enum class Entered : std::uint8_t { Now, Before, Stopped };
+
+  /// Waits for the turn of this thread, until `stop` is requested.
+  [[nodiscard]] Entered enter(const std::stop_token& stop = {}) {
     std::unique_lock lock(mutex_);
-    if (inside_ == std::this_thread::get_id()) return false;
-    free_.wait(lock, [this] { return inside_ == std::thread::id(); });
+    if (inside_ == std::this_thread::get_id()) return Entered::Before;
+    const auto is_free = [this] { return inside_ == std::thread::id(); };
+    if (!is_free() && !free_.wait(lock, stop, is_free)) return Entered::Stopped;
     inside_ = std::this_thread::get_id();
-    return true;
+    return Entered::Now;
   }
   void leave() noexcept {
     {
@@ -37,13 +42,13 @@ class Gate {
 
  private:
   std::mutex mutex_;
-  std::condition_variable free_;
+  std::condition_variable_any free_;
   std::thread::id inside_{};
 };
 
 class Turn {
  public:
-  explicit Turn(Gate& gate) : gate_(gate.enter() ? &gate : nullptr) {}
+  explicit Turn(Gate& gate) : gate_(gate.enter() == Gate::Entered::Now ? &gate : nullptr) {}
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
   ~Turn() {

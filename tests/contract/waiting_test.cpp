@@ -701,3 +701,59 @@ TEST_CASE("G10: an abandon ends a transaction's wait for its connection, in a re
     CHECK(report.items.abandoned == 1);
   }
 }
+
+namespace {
+
+/// Begins a transaction, and then says that it has not, the first time.
+struct HalfBegun final : etl::WrappedSession<Rows> {
+  HalfBegun(bool& failed_before, std::unique_ptr<etl::StoreSession<Rows>> real)
+      : WrappedSession(std::move(real)), failed(failed_before) {}
+  etl::Result<void> begin() override {
+    if (auto begun = inner().begin(); !begun) return begun;
+    if (std::exchange(failed, true)) return {};
+    return etl::failure(etl::transient("the row of the run cannot be written"));
+  }
+  void rollback() noexcept override {
+    ++rollbacks;
+    inner().rollback();
+  }
+  bool& failed;
+  int rollbacks = 0;
+};
+struct HalfBegins final : etl::TransactionalStore<Rows> {
+  etl::testing::MemoryStore<int> store{};
+  bool failed = false;
+  HalfBegun* session = nullptr;
+  etl::Result<std::unique_ptr<etl::StoreSession<Rows>>> connect() override {
+    auto made = std::make_unique<HalfBegun>(failed, store.connect().value());
+    session = made.get();
+    return std::unique_ptr<etl::StoreSession<Rows>>(std::move(made));
+  }
+  etl::Result<std::optional<etl::Checkpoint>> find(const std::string& p) override { return store.find(p); }
+  etl::Result<void> save(const std::string& p, const etl::Checkpoint& c) override { return store.save(p, c); }
+  etl::Result<void> reset(const std::string& p) override { return store.reset(p); }
+};
+
+}  // namespace
+
+TEST_CASE("G3: a transaction whose begin fails after it has begun is rolled back before the next attempt") {
+  HalfBegins store;
+  int rollbacks = 0;
+  struct Counting : IntoAway {
+    HalfBegins* store;
+    int* rollbacks;
+    void load(std::span<const int> batch, Rows& tx) {
+      *rollbacks = store->session->rollbacks;
+      tx.write(batch);
+    }
+  };
+  Counting pipeline;
+  pipeline.store = &store;
+  pipeline.rollbacks = &rollbacks;
+  Timed t;
+  t.options.name = "half";
+  t.options.batch_size = 2;
+  t.options.workers = 1;
+  CHECK(etl::run(etl::with_store(pipeline, store), t.options).outcome == etl::Outcome::Completed);
+  CHECK(rollbacks == 1);
+}

@@ -41,7 +41,7 @@ struct DeadLetter {
   std::uint64_t results = 0;
   /// Numbers of those results that are loaded, from 0 within the item. A replay does not load them again.
   SeqRanges loaded{};
-  std::uint32_t replays = 0;  ///< number of replays that have rejected the item again
+  std::uint32_t replays = 0;  ///< number of replays whose `load` has rejected the item again
   friend bool operator==(const DeadLetter&, const DeadLetter&) = default;
 };
 

@@ -164,8 +164,9 @@ template <class E, class P>
   return std::nullopt;
 }
 
-/// The letters of a pipeline, all of which can be replayed.
-[[nodiscard]] Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterStore& store, const std::string& pipeline);
+/// The letters of a pipeline, all of which can be replayed. `one_result`: the pipeline makes one result of each item.
+[[nodiscard]] Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterStore& store, const std::string& pipeline,
+                                                                bool one_result);
 
 /// Names what a replay loads for a letter. The key of the load is made from it, so a replay that is repeated, because
 /// it was cut off or has failed, has the same keys, whatever other letters there are. A letter that was rejected again
@@ -185,6 +186,9 @@ template <class E, class P>
 template <class P>
 struct ReplayTraits {
   using E = extracted_t<P>;
+  static constexpr Takes takes = transform_takes<P, E, loaded_t<P>>();
+  /// The results are the items themselves.
+  static constexpr bool one_result = takes == Takes::Span || takes == Takes::Nothing;
   static_assert(HasDeserialize<P, E> || HasRestore<P, E>,
                 "etl: to be replayed, a pipeline needs `E deserialize(std::string_view payload) const`, which makes an "
                 "item again "
@@ -210,7 +214,7 @@ template <class P>
   using Plain = std::remove_reference_t<P>;
   using E = typename detail::ReplayTraits<Plain>::E;
   return detail::reported([&]() -> RunReport {
-    const auto found = detail::letters_to_replay(letters, options.name);
+    const auto found = detail::letters_to_replay(letters, options.name, detail::ReplayTraits<Plain>::one_result);
     if (!found) return detail::replay_failed({}, options, found.error());
     const auto replayed = std::make_shared<detail::ReplayedLetters>(*found);
     Options own = detail::replay_options(options, found->size());
@@ -239,7 +243,7 @@ template <class P, class Tx>
   using Plain = std::remove_reference_t<P>;
   using E = typename detail::ReplayTraits<Plain>::E;
   return detail::reported([&]() -> RunReport {
-    const auto found = detail::letters_to_replay(letters, options.name);
+    const auto found = detail::letters_to_replay(letters, options.name, detail::ReplayTraits<Plain>::one_result);
     if (!found) return detail::replay_failed({}, options, found.error());
     const Options own = detail::replay_options(options, found->size());
     detail::ReplayStore<Tx> store(*bound.store, *found);

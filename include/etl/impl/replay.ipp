@@ -35,7 +35,7 @@ namespace etl::inline v0::detail {
   old.stage = now.stage;
   old.errors = now.errors;
   ++old.attempts;
-  ++old.replays;
+  if (now.stage == Stage::Load) ++old.replays;
   if (old.results == 0) {
     old.results = now.results;
     old.loaded = now.loaded;
@@ -117,8 +117,8 @@ ETLPIPE_COMPILED Result<void> record_replayed(StoreConnection& connection, const
   return connection.record({commit.pipeline, commit.settled, commit.advanced, again, done, commit.run});
 }
 
-ETLPIPE_COMPILED Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterStore& store,
-                                                                   const std::string& pipeline) {
+ETLPIPE_COMPILED Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterStore& store, const std::string& pipeline,
+                                                                   bool one_result) {
   if (pipeline.empty())
     return failure(Error{.code = Errc::InvalidOptions,
                          .context = "invalid options: a replay needs the name of the pipeline whose dead letters it "
@@ -133,6 +133,14 @@ ETLPIPE_COMPILED Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterSto
           .context = "dead letter " + letter.id + " of '" + letter.pipeline +
                      "' has no payload: its pipeline had neither `serialize` nor `describe` when it was rejected; load "
                      "its source again, or purge it"});
+  for (const DeadLetter& letter : found)
+    if (one_result && letter.results > 1)
+      return failure(Error{
+          .code = Errc::InvalidOptions,
+          .context = "dead letter " + letter.id + " of '" + letter.pipeline + "': transform had made " +
+                     std::to_string(letter.results) +
+                     " results of its item, some of which are loaded, and this pipeline has no transform that makes "
+                     "several results: replay it with the former transform, or purge the letter"});
   return found;
 }
 

@@ -177,7 +177,7 @@ ETLPIPE_COMPILED std::vector<std::uint32_t> Work::drop_loaded(std::span<const De
     const std::size_t before = kept.size();
     if (rejection != rejections.end() && rejection->item == item) {
       rejected_items.push_back(std::move(*rejection++));
-    } else if (first < end && letter.results > 0 && letter.results != end - first) {
+    } else if (letter.results > 0 && letter.results != end - first) {
       rejected_items.push_back(
           {item, rejected("transform makes " + std::to_string(end - first) + " results of this item, and made " +
                           std::to_string(letter.results) +

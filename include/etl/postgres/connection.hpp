@@ -112,7 +112,7 @@ class Connection {
   /// Connects. `url` is any libpq connection string or URI: `postgresql://user:password@host:port/database?sslmode=...`
   /// or `host=... dbname=...`. Parameters that it leaves out come from PGHOST, PGPASSWORD, ~/.pgpass and so on. If the
   /// other side disappears, each side notices after a minute (TCP keepalives and TCP_USER_TIMEOUT), unless the URL or
-  /// the server sets another time. When `stop` is requested, the attempt ends with an error of class Fatal, unless the
+  /// the server sets another time. When `stop` is requested, the attempt ends with a transient error, unless the
   /// URL names several hosts.
   [[nodiscard]] static Result<Connection> open(std::string_view url, const ConnectionOptions& options = {},
                                                const std::stop_token& stop = {});

@@ -35,7 +35,7 @@ class Pool {
   [[nodiscard]] static Result<Pool> make(std::string_view url, const ConnectionOptions& connection = {},
                                          const PoolOptions& options = {});
   /// Leases a working connection; waits while all are leased. If `stop` is requested, this wait, an attempt to connect,
-  /// or a wait between attempts ends with an error of class Fatal.
+  /// or a wait between attempts ends with a transient error.
   [[nodiscard]] Result<Lease> lease(const std::stop_token& stop = {}) const;
 
   /// Numbers of connections.

@@ -229,7 +229,9 @@ class FaultyStore final : public TransactionalStore<Tx> {
     Session(std::unique_ptr<StoreSession<Tx>> real, Faults& faults)
         : WrappedSession<Tx>(std::move(real)), faults_(faults) {}
     [[nodiscard]] Result<void> begin() override {
-      return faults_.around("begin", [&] { return this->inner().begin(); });
+      auto begun = faults_.around("begin", [&] { return this->inner().begin(); });
+      if (!begun) this->inner().rollback();
+      return begun;
     }
     [[nodiscard]] Result<void> savepoint() override {
       return faults_.around("savepoint", [&] { return this->inner().savepoint(); });

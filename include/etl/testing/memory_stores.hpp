@@ -79,7 +79,10 @@ class MemoryDeadLetters final : public DeadLetterStore {
  public:
   [[nodiscard]] Result<void> write(std::span<const DeadLetter> letters) override {
     const std::lock_guard lock(mutex_);
-    for (const DeadLetter& letter : letters) letters_[letter.id] = letter;
+    for (const DeadLetter& letter : letters) {
+      DeadLetter copy = letter;  // made first, so that no memory means no letter, and not an empty one
+      letters_.insert_or_assign(letter.id, std::move(copy));
+    }
     return {};
   }
   [[nodiscard]] Result<void> list(const std::string& pipeline,

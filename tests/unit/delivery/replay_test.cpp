@@ -417,6 +417,35 @@ TEST_CASE("G7: a replay rejects an item of which some results are loaded if it h
   }
 }
 
+TEST_CASE("G7: half loaded items are not filtered away, and a pipeline that makes one result does not replay them") {
+  for (const bool stored : {false, true}) {
+    Replays one(stored);
+    CHECK(one.run({"1b"}).items.rejected == 1);
+    const etl::RunReport again = one.replay({}, 0);
+    CHECK(again.items.rejected == 1);
+    REQUIRE(one.letters().size() == 1);
+    CHECK(one.letters()[0].errors[0].find("makes 0 results of this item, and made 3") != std::string::npos);
+    CHECK(one.letters()[0].replays == 0);  // no load was called under its key
+  }
+  struct Whole {
+    std::vector<std::uint64_t>* loaded;
+    void extract(etl::Emitter<std::uint64_t>&) const {}
+    std::uint64_t deserialize(std::string_view payload) const { return std::stoull(std::string(payload)); }
+    void load(std::span<const std::uint64_t> batch) { loaded->insert(loaded->end(), batch.begin(), batch.end()); }
+  };
+  MemoryDeadLetters letters;
+  etl::DeadLetter half{.id = "half", .pipeline = "whole", .payload = "7", .results = 3};
+  half.loaded.add({0, 1});
+  REQUIRE(letters.write(std::span(&half, 1)));
+  std::vector<std::uint64_t> loaded;
+  const etl::RunReport refused = etl::replay(Whole{&loaded}, letters, {.name = "whole"});
+  REQUIRE(refused.outcome == etl::Outcome::Failed);
+  CHECK(refused.errors[0].text().find("dead letter half") != std::string::npos);
+  CHECK(refused.errors[0].text().find("replay it with the former transform") != std::string::npos);
+  CHECK(loaded.empty());
+  CHECK(letters.letters().size() == 1);
+}
+
 TEST_CASE("G7 G16: the key of a replayed letter changes only when a replay rejects it again") {
   etl::DeadLetter letter{.id = "a", .attempts = 1};
   const std::string name = etl::detail::item_id(letter);

@@ -122,7 +122,7 @@ TEST_CASE("postgres pool: a lease waits for another to end: a stop or the time-o
   stop.request_stop();
   waits.join();
   CHECK(has(error_of(stopped).message(), "stopped"));
-  CHECK(error_of(stopped).error_class == ErrorClass::Fatal);
+  CHECK(error_of(stopped).error_class == ErrorClass::Transient);
 
   std::string got;
   std::thread waits_too([&] { got = pid(*ok(patient.lease())); });
@@ -215,7 +215,7 @@ TEST_CASE("postgres pool: a stop ends an attempt to connect to a server that doe
       error_of(etl::postgres::Connection::open(server.url(), {.connect_timeout = 60s}, stop.get_token()));
   stopper.join();
   CHECK(e.code == sqlstate("57014"));
-  CHECK(e.error_class == ErrorClass::Fatal);
+  CHECK(e.error_class == ErrorClass::Transient);
   CHECK(has(e.message(), "stopped while connecting"));
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -461,6 +462,27 @@ TEST_CASE("sqlite store: a time that somebody else wrote is as near as the clock
       return true;
     }));
   }
+}
+
+TEST_CASE("sqlite store: a session that waits for a lock or for its turn hears of a stop") {
+  test::Folder folder;
+  const auto path = folder / "s.db";
+  const auto store = ok(Store::open(path, {.busy_timeout = 10min}));
+  const auto first = ok(store->connect());
+  const auto second = ok(store->connect());
+  Database other = test::open(path);
+  const auto lock = ok(other.begin());  // for writing
+  std::stop_source stop;
+  for (const auto* session : {&first, &second}) (*session)->stop_waiting_on(stop.get_token());
+  const auto begin = [](etl::StoreSession<etl::sqlite::Tx>& session) {
+    const etl::Error e = error_of(session.begin());
+    CHECK(e.error_class == ErrorClass::Transient);
+  };
+  std::thread waits([&] { begin(*first); });
+  std::thread waits_too([&] { begin(*second); });
+  stop.request_stop();
+  waits.join();
+  waits_too.join();
 }
 
 TEST_CASE("sqlite store: tables of format 4 get the new columns, and keep their letters") {

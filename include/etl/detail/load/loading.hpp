@@ -250,7 +250,7 @@ class Loading {
   }
 
   // --- with a store: everything in one transaction ----------------------------------------------------
-  void load_in_transaction(Session& session, WorkerState& worker, Work& work, const Part& results, TimePoint now) {
+  void load_in_transaction(Session& session, WorkerState& worker, Work& work, Part results, TimePoint now) {
     const bool writes = results.size > 0 || !work.rejections.empty();
     if (!writes && progress_->rides(items_of(*work.batch), now)) return;
     const Checkpointing::Part part = progress_->part_of(items_of(*work.batch));
@@ -278,7 +278,7 @@ class Loading {
     if (!reported) fail(*work.batch, std::move(done.error()));
     if (!writes && !progress_->rides_on(part)) work.lose();
   }
-  Result<void> transact(Session& session, WorkerState& worker, Work& work, Part results,
+  Result<void> transact(Session& session, WorkerState& worker, Work& work, Part& results,
                         const Checkpointing::Part& part, bool& careful, bool& in_doubt, bool& reported) {
     if (!session) {
       auto connected = calls_.connect();
@@ -294,9 +294,9 @@ class Loading {
     }
     for (;;) {
       work.forget_load();
-      results.tried = work.attempts;
+      const Rollback rollback{*session};  // also of a transaction whose begin fails after it has begun
       if (auto begun = session->begin(); !begun) return begun;
-      const Rollback rollback{*session};
+      ++results.tried;
       std::optional<Error> error;
       bool again = false;  // `load` rejected a part as a whole: start again, with savepoints
       static_cast<void>(each_call(
