@@ -202,14 +202,14 @@ void takes_odd_keys(const S& store, const std::string& at) {
     CHECK(get(store, key) == name);
     CHECK(store.head(key, {}));
     CHECK(keys(store, key) == std::vector{key});
-    const std::stop_token no_stop;
-    if constexpr (requires { store.copy(key, key, no_stop); }) {
-      CHECK(store.copy(key, at + "copies/" + name, no_stop));
-      CHECK(get(store, at + "copies/" + name) == name);
-      CHECK(store.remove(at + "copies/" + name, {}));
-      CHECK(code_of(store.copy(at + "none", key, no_stop)) == StoreProblem::Missing);
+    const io::AnyObjectStore any = store;
+    const std::string copy = at + "copies/" + name;
+    if (const auto copied = any.copy(key, copy); copied) {
+      CHECK(get(store, copy) == name);
+      CHECK(store.remove(copy, {}));
+      CHECK(code_of(any.copy(at + "none", copy)) == StoreProblem::Missing);
     } else {
-      CHECK(code_of(io::AnyObjectStore(store).copy(key, at + "copy")) == std::errc::operation_not_supported);
+      CHECK(code_of(copied) == std::errc::operation_not_supported);  // not every store can do it
     }
     CHECK(get(store, key) == name);
     CHECK(store.remove(key, {}));
