@@ -68,8 +68,8 @@ int decimals_of_seconds(std::string_view text) {
 struct Unit {
   enum class Of : std::uint8_t { Months, Days, Seconds };
   std::string_view begin;  // of the word
-  Of of;
   std::int64_t count;
+  Of of;
   int exponent = 0;  // of ten, by which `count` is divided
 };
 
@@ -77,24 +77,24 @@ struct Unit {
 Unit unit_of(std::string_view text, bool iso_date) {
   using enum Unit::Of;
   static constexpr Unit units[] = {
-      {"millis", Seconds, 1, 3},
-      {"ms", Seconds, 1, 3},
-      {"micro", Seconds, 1, 6},
-      {"us", Seconds, 1, 6},
-      {"mil", Months, 12'000},
-      {"mon", Months, 1},
-      {"m", Seconds, 60},
-      {"y", Months, 12},
-      {"dec", Months, 120},
-      {"c", Months, 1200},
-      {"q", Months, 3},
-      {"w", Days, 7},
-      {"d", Days, 1},
-      {"h", Seconds, 60 * 60},
+      {"millis", 1, Seconds, 3},
+      {"ms", 1, Seconds, 3},
+      {"micro", 1, Seconds, 6},
+      {"us", 1, Seconds, 6},
+      {"mil", 12'000, Months},
+      {"mon", 1, Months},
+      {"m", 60, Seconds},
+      {"y", 12, Months},
+      {"dec", 120, Months},
+      {"c", 1200, Months},
+      {"q", 3, Months},
+      {"w", 7, Days},
+      {"d", 1, Days},
+      {"h", 3600, Seconds},
   };
-  if (iso_date && text.starts_with('m')) return {"m", Months, 1};
+  if (iso_date && text.starts_with('m')) return {"m", 1, Months};
   const auto* const found = std::ranges::find_if(units, [&](const Unit& unit) { return text.starts_with(unit.begin); });
-  return found == std::end(units) ? Unit{"", Seconds, 1} : *found;  // without a unit it is a number of seconds
+  return found == std::end(units) ? Unit{"", 1, Seconds} : *found;  // without a unit it is a number of seconds
 }
 
 /// Whether a number with `places` digits after its point, times `count`, has at most `decimals` of them.
@@ -129,15 +129,15 @@ bool changes_interval(std::string_view written, int decimals, Field field) {
     const bool clock = all.substr(end).starts_with(':') || (at > 0 && all[at - 1] == ':');
     const bool pair = all.substr(end).starts_with('-') ||
                       (at > 1 && all[at - 1] == '-' && numerals.find(all[at - 2]) != numerals.npos);
-    const Unit unit = clock  ? Unit{"", Unit::Of::Seconds, 1}
-                      : pair ? Unit{"", Unit::Of::Months, 1}  // "1-2" is a year and two months
+    const Unit unit = clock  ? Unit{"", 1, Unit::Of::Seconds}
+                      : pair ? Unit{"", 1, Unit::Of::Months}  // "1-2" is a year and two months
                              : unit_of(all.substr(word), iso && at < time);
     at = end;
     if (digits.find_first_not_of('0') == digits.npos) continue;
     places += unit.exponent;
     using enum Unit::Of;
     if (field == Field::Second) {
-      constexpr std::int64_t day = 24 * 60 * 60;
+      constexpr std::int64_t day = 86'400;
       const bool kept = unit.of == Seconds ? fits(digits, places, unit.count, decimals)
                         : unit.of == Days  ? fits(digits, places, unit.count * day, decimals)
                         : unit.count == 1  ? fits(digits, places, 30 * day, decimals)
