@@ -8,7 +8,7 @@
   split   cutting into units, beside reading or inflating the same file
 
 Each round runs everything side by side; the medians of the rounds are compared. CPU time, of all processes together and of
-the server, says more than wall time while others use the machine. PostgreSQL is a server of its own with synchronous_commit,
+the server, says more than wall time while others use the machine; so does the best of many short rounds. PostgreSQL is a server of its own with synchronous_commit,
 fsync and full_page_writes on.
 """
 import argparse
@@ -127,8 +127,8 @@ def main():
             for form, file in files.items():
                 keep("split", line_of([bench, "--case", "split", "--file", file, "--rounds", "15"]), form=form)
 
-    def median(key, of):
-        return statistics.median(sample[of] for sample in samples[key])
+    def median(key, of, middle=statistics.median):
+        return middle(sample[of] for sample in samples[key])
 
     for key in samples:
         one = json.loads(key)
@@ -140,7 +140,8 @@ def main():
         what = " ".join(str(value) for name, value in one.items() if name != "processes")
         how = f"{one['processes']} processes" if one["processes"] else "without a job"
         print(f"{what + ', ' + how:<42} {wall:7.2f} s  {options.entries / wall:8.0f} entries/s  {size / 1e6 / wall:6.0f} MB/s  "
-              f"{median(base, 'seconds') / wall:5.2f} x;  CPU {cpu:6.2f} s  {median(base, 'cpu_seconds') / cpu:5.2f} x")
+              f"{median(base, 'seconds') / wall:5.2f} x (best {median(base, 'seconds', min) / median(key, 'seconds', min):5.2f} x);  "
+              f"CPU {cpu:6.2f} s  {median(base, 'cpu_seconds') / cpu:5.2f} x")
 
 
 if __name__ == "__main__":

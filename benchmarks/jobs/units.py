@@ -128,7 +128,7 @@ def recovery(server, rival, workers, lease, victims, seed):
             one.wait()
         # Which heir has which unit does not matter: they died in about this order, and the mean is exact.
         claimed = sorted(json.loads(heirs.communicate()[0].splitlines()[-1])["claimed"])
-        return [there - then for then, there in zip(killed, claimed)]
+        return [round(there - then, 2) for then, there in zip(killed, claimed)]
 
     return server.with_database(run)
 
