@@ -81,8 +81,9 @@ Result<std::shared_ptr<Store>> Store::open(const std::filesystem::path& path, co
 }
 
 Result<std::shared_ptr<Store>> Store::over(Database database, const DatabaseOptions& options) {
-  if (auto good = detail::check_format(database, options.read_only); !good) return failure(std::move(good.error()));
-  return std::shared_ptr<Store>(new Store(std::make_shared<State>(std::move(database), options)));
+  const auto format = detail::check_format(database, options.read_only);
+  if (!format) return failure(format.error());
+  return std::shared_ptr<Store>(new Store(std::make_shared<State>(std::move(database), options, *format)));
 }
 
 Result<std::unique_ptr<StoreSession<Tx>>> Store::connect() { return detail::open_session(state_); }
@@ -168,7 +169,7 @@ Result<void> Store::list(const std::string& pipeline, const std::function<bool(c
   const detail::Turn turn(state_->gate);
   if (!turn) return failure(detail::busy_with_itself(database(), "list"));
   auto query = database().prepare(
-      std::string(detail::letters_sql) +
+      detail::letters_sql(state_->format) +
       (pipeline.empty() ? "ORDER BY pipeline, partition, seq, id" : "WHERE pipeline=? ORDER BY partition, seq, id"));
   if (!query) return failure(std::move(query.error()));
   if (!pipeline.empty()) query->bind(0, std::string_view(pipeline));

@@ -1,7 +1,11 @@
 #pragma once
 /// Dead letters in the tables of a store.
 
+#include <cstdint>
+#include <string>
 #include <string_view>
+
+#include <fmt/format.h>
 
 #include <etl/delivery/dead_letter.hpp>
 #include <etl/error.hpp>
@@ -15,9 +19,13 @@ inline constexpr std::string_view letter_sql =
     "?, "
     "?)";
 inline constexpr std::string_view purge_letter = "DELETE FROM etl_dead_letters WHERE id=?";
-inline constexpr std::string_view letters_sql =
-    "SELECT id, pipeline, run, partition, seq, batch, position, stage, attempts, errors, time, payload, "
-    "partition_id, results, loaded, replays FROM etl_dead_letters ";
+/// Selects letters from tables of this format; those of format 4 do not know which results are loaded.
+[[nodiscard]] inline std::string letters_sql(std::int64_t format) {
+  return fmt::format(
+      "SELECT id, pipeline, run, partition, seq, batch, position, stage, attempts, errors, time, payload, "
+      "partition_id, {} FROM etl_dead_letters ",
+      format == 4 ? "0, '', 0" : "results, loaded, replays");
+}
 
 /// Writes a letter with a statement of `letter_sql`.
 [[nodiscard]] Result<void> write_letter(Statement& statement, const DeadLetter& letter);

@@ -64,10 +64,12 @@ class Turn {
 
 /// The data that a store and its sessions share.
 struct StoreState {
-  StoreState(Database opened, const DatabaseOptions& how) : database(std::move(opened)), options(how) {}
+  StoreState(Database opened, const DatabaseOptions& how, std::int64_t of_tables)
+      : database(std::move(opened)), options(how), format(of_tables) {}
   Gate gate;
   Database database;
   DatabaseOptions options;
+  std::int64_t format;
   bool database_in_session = false;  // guarded by the gate
 };
 

@@ -62,7 +62,7 @@ Result<void> for_rows(Database& database, std::string_view sql, const std::strin
 
 }  // namespace
 
-Result<void> check_format(Database& database, bool read_only) {
+Result<std::int64_t> check_format(Database& database, bool read_only) {
   const auto there = [&]() -> Result<std::optional<std::int64_t>> {
     auto table = database.prepare("SELECT 1 FROM sqlite_master WHERE type='table' AND name='etl_store'");
     if (!table) return failure(std::move(table.error()));
@@ -87,19 +87,14 @@ Result<void> check_format(Database& database, bool read_only) {
     if (!transaction) return failure(std::move(transaction.error()));
     found = there();  // another process may have made the tables already, perhaps in a newer version
     if (found && found->value_or(4) == 4) {
-      if (auto made = database.execute(*found ? from_4_to_5 : schema); !made) return made;
+      if (auto made = database.execute(*found ? from_4_to_5 : schema); !made) return failure(std::move(made.error()));
       found = there();
     }
     if (found)
-      if (auto committed = transaction->commit(); !committed) return committed;
+      if (auto committed = transaction->commit(); !committed) return failure(std::move(committed.error()));
   }
   if (!found) return failure(std::move(found.error()));
-  if (*found == format) return {};
-  if (*found == 4)
-    return failure(fatal(fmt::format(
-        "{}: its tables etl_* have format 4, and this program knows format {}: the next run of the pipeline with this "
-        "version of etlpipe brings them to it",
-        database.name(), format)));
+  if (*found == format || (*found == 4 && read_only)) return **found;
   return failure(
       fatal(fmt::format("{}: its tables etl_* have format {}, and this program knows format {}: use the "
                         "version of etlpipe that made them, or another database; or drop the tables etl_*, which "

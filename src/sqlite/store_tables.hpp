@@ -16,7 +16,7 @@
 namespace etl::inline v0::sqlite::detail {
 
 /// Makes missing tables, unless `read_only`. Returns an error if the tables have another version.
-[[nodiscard]] Result<void> check_format(Database& database, bool read_only);
+[[nodiscard]] Result<std::int64_t> check_format(Database& database, bool read_only);
 
 /// SQLite's integers are signed. A number above 2^63-1 is still read back unchanged.
 inline std::int64_t integer(std::uint64_t number) { return static_cast<std::int64_t>(number); }

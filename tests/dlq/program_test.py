@@ -18,7 +18,7 @@ LETTERS = [
     ("a3", "orders", "run-2", 1, 1, 0, None, "load", 1, ["CHECK failed"], None, "day\t2.csv"),
     ("b1", "proteins", "run-9", 0, 0, 0, None, "transform", 1, ["line 1\nline 2"], b"", ""),
 ]
-# Format 4 of the tables.
+# Format 4 of the tables, which reading leaves as it is in SQLite, and brings to format 5 in PostgreSQL.
 SCHEMA = """
 CREATE TABLE etl_store(format INTEGER NOT NULL);
 INSERT INTO etl_store VALUES(4);
@@ -86,7 +86,7 @@ class DlqCase(Case):
             line["payload"] = one[10].decode()
         if one[11]:
             line["partition_id"] = one[11]
-        return {"v": 2, **line, "time": TIME}
+        return {"v": 3, **line, "time": TIME}
 
     def names(self):
         return [f"sqlite:{self.database}", str(self.ndjson), *([self.url] if self.url else [])]

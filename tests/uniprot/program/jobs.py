@@ -187,7 +187,7 @@ def job_is_watched(c):
                     break
                 working.send_signal(signal.SIGCONT)
             terminal = Terminal(c.program, ["status", "one", "--store", store.url, "--watch"], 110, output=True)
-            for part in ("job 1 'one' is ", r"\[#*-+\] [0-9.]+ %", r"units    \d+ pending, 1 running, \d+ done, 0 quaran",
+            for part in ("job 1 'one' is ", r"\[#*-+\] [0-9.]+ %", r"units    \d+ pending, [1-9]\d* running, \d+ done, 0 quaran",
                          "records/s, .* MB/s", rf":{working.pid}:.*unit \d+, \d+ records, last heartbeat .* s ago"):
                 terminal.wait_for(lambda lines, part=part: any(re.search(part, line) for line in lines))
                 c.holds(part, True)

@@ -495,8 +495,7 @@ TEST_CASE("sqlite store: tables of format 4 get the new columns, and keep their 
       ok(db.execute("ALTER TABLE etl_dead_letters DROP COLUMN " + std::string(column)));
     ok(db.execute("UPDATE etl_store SET format=4"));
   }
-  const etl::Error e = error_of(Store::open(path, {.read_only = true}));
-  CHECK(lacks(e.context, {"s.db", "format 4", "format 5", "the next run"}).empty());
+  CHECK(letters(*ok(Store::open(path, {.read_only = true}))) == std::vector{letter("a")});
   const auto store = ok(Store::open(path));
   CHECK(letters(*store) == std::vector{letter("a")});
   DeadLetter some = letter("a");
