@@ -689,7 +689,7 @@ mutant(257, "G14", "store", "the position of a transaction is not stored",
        "if (auto done = ⟦advance(statements_[Advance], commit.pipeline, one)⟧; !done)", DONE)
 
 place("src/sqlite/store_tables.cpp", SQLITE)
-mutant(258, "G17", "store", "tables of another format are used", "if (⟦*found == format⟧) return {};", "true")
+mutant(258, "G17", "store", "tables of another format are used", "if (⟦*found == format || (*found == 4 && read_only)⟧) return **found;", "found->has_value()")
 mutant(259, "G14", "store", "a save keeps partitions that the checkpoint does not have",
        "if (⟦checkpoint.find(partition) == nullptr⟧) others.push_back(partition);", "false")
 mutant(260, "G14", "store", "a save keeps ranges that the checkpoint does not have",

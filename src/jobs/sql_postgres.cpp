@@ -76,6 +76,9 @@ class PostgresSql final : public Sql {
     if (!found) return failure(found.error());
     return found->size() > 0;
   }
+  void clean() override {
+    if (connected()) static_cast<void>(connection_.execute("VACUUM (SKIP_LOCKED) etl_job_units"));
+  }
   Result<void> hint() override { return without_rows(run("SELECT pg_notify('etl_jobs', '')", {})); }
   bool wait(std::chrono::milliseconds most, const std::stop_token& stop, Hints hints) override {
     using Clock = std::chrono::steady_clock;

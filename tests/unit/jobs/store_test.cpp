@@ -368,6 +368,22 @@ TEST_CASE("on PostgreSQL no claim and no end of a job reads the whole table, wha
   CHECK(place.value("SELECT seq_tup_read " + of_units) == "0");
 }
 
+TEST_CASE("on PostgreSQL the end of a large job takes its dead rows out of the table of units", "[jobs]") {
+  const OnPostgres place;
+  const auto store = open_jobs(place.url());
+  for (const int units : {999, 1000}) {
+    const jobs::Job job = make_job(*store, 1, std::to_string(units));
+    place.execute(
+        fmt::format("INSERT INTO etl_job_units(job, number, state, input, begin_at, end_at, first_line, restart, "
+                    "created_at) SELECT {}, i, 'done', 0, 0, 1, 1, '', 0 FROM generate_series(2,{}) i",
+                    job.id, units));
+    CHECK(ok(store->finish(std::vector{claim(*store, "w").at(0).lease})).empty());
+    CHECK(ok(store->settle()) == 1);
+    CHECK(place.value("SELECT vacuum_count FROM pg_stat_user_tables WHERE relname='etl_job_units' AND "
+                      "schemaname=current_schema()") == (units < 1000 ? "0" : "1"));
+  }
+}
+
 TEMPLATE_TEST_CASE("what there is to do is told by reading only", "[jobs]", OnSqlite, OnPostgres) {
   const TestType place;
   const auto store = open_jobs(place.url());
