@@ -88,8 +88,10 @@ class Busy {
 
 class Session final : public StoreSession<Tx> {
  public:
-  Session(std::shared_ptr<StoreState> state, Database database, std::vector<Statement> statements, bool has_own)
+  Session(std::shared_ptr<StoreState> state, Database database, std::vector<Statement> statements, bool has_own,
+          std::chrono::milliseconds busy_timeout)
       : state_(std::move(state)),
+        busy_timeout_(busy_timeout),
         statements_(std::move(statements)),
         tx_(std::make_unique<Tx>(std::move(database))),
         has_own_(has_own) {
@@ -121,7 +123,7 @@ class Session final : public StoreSession<Tx> {
         return failure(
             transient(fmt::format("{}: begin: stopped while another transaction was open", tx_->database().name())));
     }
-    const Busy busy(tx_->database(), state_->options.busy_timeout, stop_);
+    const Busy busy(tx_->database(), busy_timeout_, stop_);
     if (Result<void> begun = run(statements_[Begin]); !begun) {
       state_->gate.leave();
       return begun;
@@ -247,6 +249,7 @@ class Session final : public StoreSession<Tx> {
   [[nodiscard]] Error ended(std::string_view doing) const { return tx_->lost(doing); }
 
   std::shared_ptr<StoreState> state_;
+  const std::chrono::milliseconds busy_timeout_;
   std::stop_token stop_;
   Guard guard_{};
   std::vector<Statement> statements_;
@@ -280,8 +283,13 @@ Result<std::unique_ptr<StoreSession<Tx>>> open_session(const std::shared_ptr<Sto
     if (!statement) return failure(std::move(statement.error()));
     statements.push_back(std::move(*statement));
   }
+  auto timeout = connection.prepare("PRAGMA busy_timeout");  // the first connection is the caller's
+  if (!timeout) return failure(std::move(timeout.error()));
+  if (const auto row = timeout->step(); !row) return failure(row.error());
+  const std::chrono::milliseconds busy_timeout(timeout->integer(0));
+  timeout->reset();
   state->database_in_session = true;
-  return std::make_unique<Session>(state, std::move(connection), std::move(statements), has_own);
+  return std::make_unique<Session>(state, std::move(connection), std::move(statements), has_own, busy_timeout);
 }
 
 }  // namespace etl::inline v0::sqlite::detail

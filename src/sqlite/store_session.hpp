@@ -27,6 +27,7 @@ class Gate {
   [[nodiscard]] Entered enter(const std::stop_token& stop = {}) {
     std::unique_lock lock(mutex_);
     if (inside_ == std::this_thread::get_id()) return Entered::Before;
+    if (stop.stop_requested()) return Entered::Stopped;
     const auto is_free = [this] { return inside_ == std::thread::id(); };
     if (!is_free() && !free_.wait(lock, stop, is_free)) return Entered::Stopped;
     inside_ = std::this_thread::get_id();

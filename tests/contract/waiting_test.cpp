@@ -757,3 +757,24 @@ TEST_CASE("G3: a transaction whose begin fails after it has begun is rolled back
   CHECK(etl::run(etl::with_store(pipeline, store), t.options).outcome == etl::Outcome::Completed);
   CHECK(rollbacks == 1);
 }
+
+TEST_CASE("G10: a worker whose session opens after an abandon begins no load") {
+  struct LateStore final : etl::TransactionalStore<Rows> {
+    etl::testing::MemoryStore<int> store{};
+    etl::StopSource stop{};
+    etl::Result<std::unique_ptr<etl::StoreSession<Rows>>> connect() override {
+      stop.request_abandon();  // while the worker waits for its session
+      return store.connect();
+    }
+    etl::Result<std::optional<etl::Checkpoint>> find(const std::string& p) override { return store.find(p); }
+    etl::Result<void> save(const std::string& p, const etl::Checkpoint& c) override { return store.save(p, c); }
+    etl::Result<void> reset(const std::string& p) override { return store.reset(p); }
+  };
+  LateStore store;
+  IntoAway pipeline;
+  const auto report = etl::run(etl::with_store(pipeline, store), {.name = "late", .batch_size = 1, .workers = 1},
+                               store.stop.stop_token());
+  CHECK(report.outcome == etl::Outcome::Cancelled);
+  CHECK(report.items.loaded == 0);
+  CHECK(store.store.rows().empty());
+}

@@ -54,6 +54,11 @@ ETLPIPE_COMPILED void CircuitBreaker::settle(Admitted as, bool failed, TimePoint
   }
 }
 
+ETLPIPE_COMPILED void CircuitBreaker::withdraw(Admitted as) {
+  const std::lock_guard lock(mutex_);
+  if (as == Admitted::Probe) state_ = State::Open;
+}
+
 ETLPIPE_COMPILED std::string_view to_string(CircuitBreaker::State state) noexcept {
   switch (state) {
     case CircuitBreaker::State::Closed: return "closed";

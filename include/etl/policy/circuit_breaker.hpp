@@ -24,8 +24,8 @@ struct BreakerPolicy {
 };
 
 /// While the circuit is closed, calls pass. After several failures in a row the circuit opens, and callers wait. Then
-/// one call, the probe, decides whether the circuit closes again. Errors of class Rejected do not count, because they
-/// say nothing about the service. Thread-safe.
+/// one call, the probe, decides whether the circuit closes again. Errors of class Rejected do not count, nor do errors
+/// of a call whose waiter was stopped, because they say nothing about the service. Thread-safe.
 class CircuitBreaker {
  public:
   /// Closed: calls pass. Open: callers wait. HalfOpen: the probe is running.
@@ -41,6 +41,10 @@ class CircuitBreaker {
     const Admitted as = admit(waiter);
     if (as == Admitted::No) return failure(transient("stopped while the circuit was open"));
     auto result = detail::call_for_result(operation);
+    if (!result && waiter.stopped()) {
+      withdraw(as);
+      return result;
+    }
     settle(as, !result && result.error().error_class != ErrorClass::Rejected, waiter.now());
     return result;
   }
@@ -53,6 +57,8 @@ class CircuitBreaker {
 
   [[nodiscard]] Admitted admit(const Waiter& waiter);
   void settle(Admitted as, bool failed, TimePoint now);
+  /// The caller was stopped, so its failure says nothing about the service. If it was the probe, the next caller is.
+  void withdraw(Admitted as);
 
   const BreakerPolicy policy_;
   mutable std::mutex mutex_;

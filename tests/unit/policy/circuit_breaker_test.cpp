@@ -141,3 +141,23 @@ TEST_CASE("breaker: bad policies are refused") {
   CHECK_THROWS_AS(etl::CircuitBreaker({.failures = 0}), etl::Exception);
   CHECK_THROWS_AS(etl::CircuitBreaker({.reset = 0s}), etl::Exception);
 }
+
+TEST_CASE("breaker: a call that a stop ends does not count, and gives the probe to the next") {
+  VirtualTime time;
+  etl::CircuitBreaker breaker({.failures = 1, .reset = 60s});
+  const auto stopped_within = [&] {
+    std::stop_source stop;
+    const etl::Waiter waiter(stop.get_token(), etl::Executor(time.clock));
+    return breaker.call([&] { return stop.request_stop(), fails(); }, waiter);
+  };
+  CHECK_FALSE(stopped_within());
+  CHECK(breaker.state() == State::Closed);
+  CHECK_FALSE(breaker.call(fails, time.waiter));
+  CHECK(breaker.state() == State::Open);
+  time.clock->advance(60s);
+  CHECK_FALSE(stopped_within());  // the probe
+  CHECK(breaker.state() == State::Open);
+  CHECK(breaker.call(works, time.waiter));  // the next call is the probe, without another wait
+  CHECK(time.elapsed() == 60s);
+  CHECK(breaker.state() == State::Closed);
+}

@@ -485,6 +485,17 @@ TEST_CASE("sqlite store: a session that waits for a lock or for its turn hears o
   waits_too.join();
 }
 
+TEST_CASE("sqlite store: a connection that is given to a store keeps its own busy time-out") {
+  test::Folder folder;
+  const auto store = ok(Store::over(test::open(folder / "s.db", {.busy_timeout = 7654ms})));
+  const auto session = ok(store->connect());
+  ok(session->begin());
+  session->rollback();
+  auto timeout = ok(store->database().prepare("PRAGMA busy_timeout"));
+  REQUIRE(ok(timeout.step()));
+  CHECK(timeout.integer(0) == 7654);
+}
+
 TEST_CASE("sqlite store: tables of format 4 get the new columns, and keep their letters") {
   test::Folder folder;
   const auto path = folder / "s.db";

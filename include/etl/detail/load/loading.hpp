@@ -294,6 +294,8 @@ class Loading {
     }
     for (;;) {
       work.forget_load();
+      // The opening of a session may have taken long, and the run may have ended meanwhile.
+      if (waiter_.stopped()) return failure(transient("stopped before its transaction began"));
       const Rollback rollback{*session};  // also of a transaction whose begin fails after it has begun
       if (auto begun = session->begin(); !begun) return begun;
       ++results.tried;
