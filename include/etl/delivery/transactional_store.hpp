@@ -62,9 +62,8 @@ class StoreConnection {
   StoreConnection& operator=(const StoreConnection&) = delete;
   virtual ~StoreConnection() = default;  ///< rolls an open transaction back
 
-  /// From now on, a wait for a connection, or for the turn of one, ends with a transient error when `stop` is
-  /// requested (G10). Called once, before `begin`. The
-  /// default does nothing, for a connection that never waits long.
+  /// From now on, a wait for a connection, or for the turn of one, ends with a transient error when `stop` is requested
+  /// (G10). Called once, before `begin`. The default does nothing, for a connection that never waits long.
   virtual void stop_waiting_on(const std::stop_token& /*stop*/) {}
   /// Begins a transaction. If the connection was lost, connects again first.
   [[nodiscard]] virtual Result<void> begin() = 0;
