@@ -1,21 +1,24 @@
 #include <etl/jobs/worker.hpp>
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <condition_variable>
+#include <exception>
 #include <map>
 #include <mutex>
+#include <new>
 #include <random>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
-#include <etl/io/fingerprint.hpp>
 
 #include "heart.hpp"
+#include "known_files.hpp"
+#include "pauses.hpp"
 
 namespace etl::inline v0::jobs {
 
@@ -41,52 +44,39 @@ std::string some_name() {
   return fmt::format("{}:{}:{:04x}", host.data(), ::getpid(), std::random_device()() & 0xFFFFU);
 }
 
-/// Checks whether a file is still the file that was fingerprinted. The fingerprint is computed once, and again if the
-/// file's size or time has changed.
-class KnownFiles {
- public:
-  Result<void> check(const Input& input) {
-    struct stat now{};
-    if (::stat(input.path.c_str(), &now) != 0)
-      return failure(Error{.code = std::error_code(errno, std::generic_category()),
-                           .context = fmt::format("{}: this worker cannot see the file: {}", input.path,
-                                                  std::generic_category().message(errno))});
-    const auto mark = std::array{std::int64_t{now.st_size}, std::int64_t{now.st_mtim.tv_sec},
-                                 std::int64_t{now.st_mtim.tv_nsec}, static_cast<std::int64_t>(now.st_ino)};
-    if (const auto found = marks_.find(input.path); found != marks_.end() && found->second == mark) return {};
-    const auto fingerprint = io::fingerprint(input.path);
-    if (!fingerprint) return failure(fingerprint.error());
-    if (*fingerprint != input.fingerprint)
-      return failure(
-          Error{.code = Errc::InputChanged,
-                .context = fmt::format("{}: is not the file from which the units were made (now {}, then {}): "
-                                       "restore it, copy it with its modification time (cp -p, rsync -t), or "
-                                       "make a new job",
-                                       input.path, *fingerprint, input.fingerprint)});
-    marks_[input.path] = mark;
-    return {};
+/// Whether this process had no thread or no memory left, which says nothing about the unit.
+bool exhausted(const Error& error) {
+  if (error.cause && exhausted(*error.cause)) return true;
+  if (!error.exception) return false;
+  try {
+    std::rethrow_exception(error.exception);
+  } catch (const std::bad_alloc&) {
+    return true;
+  } catch (const std::system_error& thrown) {
+    return thrown.code() == std::errc::resource_unavailable_try_again || thrown.code() == std::errc::not_enough_memory;
+  } catch (...) {
+    return false;
   }
+}
 
- private:
-  std::map<std::string, std::array<std::int64_t, 4>> marks_;
-};
-
-/// Time between attempts to reach the database, with full jitter.
-class Pauses {
- public:
-  milliseconds next() {
-    longest_ = std::min(2 * longest_, milliseconds(5'000));
-    return up_to(longest_);
+/// Calls `call`. Returns the error of its exception, if any.
+template <class Call>
+std::optional<Error> error_of(Call call) {
+  const auto of = [](Error error) {
+    error.exception = std::current_exception();
+    return error;
+  };
+  try {
+    call();
+    return std::nullopt;
+  } catch (const Exception& thrown) {
+    return of(thrown.error());
+  } catch (const std::exception& thrown) {
+    return of(fatal(thrown.what()));
+  } catch (...) {
+    return of(fatal("an exception that is not a std::exception"));
   }
-  milliseconds up_to(milliseconds most) {
-    return milliseconds(std::uniform_int_distribution<std::int64_t>(most.count() / 2, most.count())(random_));
-  }
-  void reset() { longest_ = milliseconds(100); }
-
- private:
-  std::mt19937_64 random_{std::random_device()()};
-  milliseconds longest_{100};
-};
+}
 
 class Worker {
  public:
@@ -97,38 +87,51 @@ class Worker {
   }
 
   WorkerReport run() {
+    Result<void> ended;
+    auto thrown = error_of([&] { ended = work(); });
+    const bool failed = thrown || !ended;
+    if (failed) hand_all_back();
+    if (thrown)
+      report_.error = std::move(thrown);
+    else if (!ended && stop_.drain().stop_requested())
+      report_.stopped = true;
+    else if (!ended)
+      report_.error = std::move(ended.error());
+    return report_;
+  }
+
+ private:
+  Result<void> work() {
     auto beats = insist([&] { return jobs_.again(); });
-    if (!beats) return ended(std::move(beats.error()));
+    if (!beats) return failure(std::move(beats.error()));
     heart_.emplace(std::move(*beats), options_.lease);
     auto reclaimed = SteadyClock::now() - options_.lease;
     while (!heart_->none_waits() || !stop_.drain().stop_requested()) {
       if (heart_->none_waits() && SteadyClock::now() - reclaimed > options_.lease / 2) {
         reclaimed = SteadyClock::now();
-        if (auto taken = reclaim(); !taken) return ended(std::move(taken.error()));
+        if (auto taken = reclaim(); !taken) return failure(std::move(taken.error()));
       }
-      if (auto claimed = claim(); !claimed) return ended(std::move(claimed.error()));
+      if (auto claimed = claim(); !claimed) return claimed;
       if (heart_->none_waits()) {
         if (hinted_) came_too_late();
         const auto more = rest();
-        if (!more) return ended(more.error());
-        if (!*more) return report_;
+        if (!more) return failure(more.error());
+        if (!*more) return {};
         continue;
       }
       came_in_time();
-      if (auto done = land_all(); !done) return ended(std::move(done.error()));
+      if (auto done = land_all(); !done) return done;
     }
     if (answer_lost_) static_cast<void>(insist([&] { return jobs_.release_all(claim_.worker); }).has_value());
     report_.stopped = true;
-    return report_;
+    return {};
   }
-
- private:
-  WorkerReport ended(Error error) {
-    if (stop_.drain().stop_requested())
-      report_.stopped = true;
-    else
-      report_.error = std::move(error);
-    return report_;
+  /// So that other workers need not wait for the end of the leases. If this fails, they do.
+  void hand_all_back() {
+    const bool has_some = has_units_ || answer_lost_ || (heart_ && !heart_->none_waits());
+    heart_.reset();  // its thread must not extend the leases
+    if (!has_some) return;
+    static_cast<void>(error_of([&] { static_cast<void>(jobs_.release_all(claim_.worker).has_value()); }));
   }
 
   /// Repeats an operation while the database cannot be reached. After a stop, it is repeated only for a few seconds.
@@ -300,13 +303,9 @@ class Worker {
       if (!lost) return failure(std::move(lost.error()));
       return lost->empty() ? Result<void>() : failure(lease_lost(work.unit.lease));
     };
-    try {
-      return run_unit_(work, still_mine, std::move(options), both.stop_token());
-    } catch (const Exception& thrown) {
-      report.add_error({.error = thrown.error(), .pipeline = work.unit.pipeline()});
-    } catch (const std::exception& thrown) {
-      report.add_error({.error = fatal(thrown.what()), .pipeline = work.unit.pipeline()});
-    }
+    auto thrown = error_of([&] { report = run_unit_(work, still_mine, std::move(options), both.stop_token()); });
+    if (!thrown) return report;
+    report.add_error({.error = std::move(*thrown), .pipeline = work.unit.pipeline()});
     return report;
   }
 
@@ -320,21 +319,28 @@ class Worker {
     Result<std::string_view> what = std::string_view();
     if (lost || stopped || is(Errc::LeaseLost) || is(etl::Errc::Superseded))
       what = hand_back(lease, {});
-    else if (why != nullptr && why->error_class == ErrorClass::Transient)
+    else if (why != nullptr && (why->error_class == ErrorClass::Transient || exhausted(*why)))
       what = let_pass(work, run);
     else
       what = fail(work, run);
     if (!what) return failure(std::move(what.error()));
+    count(*what);
     tell(work, run, *what);
     return {};
   }
-  void tell(const Work& work, const RunReport& run, std::string_view what) {
+  void count(std::string_view what) {
     (what == "done"          ? report_.done
      : what == "released"    ? report_.released
      : what == "failed"      ? report_.failed
      : what == "quarantined" ? report_.quarantined
                              : report_.lost)++;
-    if (options_.on_unit) options_.on_unit({.work = work, .run = run, .what = what});
+  }
+  void tell(const Work& work, const RunReport& run, std::string_view what) {
+    if (!options_.on_unit) return;
+    auto thrown = error_of([&] { options_.on_unit({.work = work, .run = run, .what = what}); });
+    if (!thrown) return;
+    thrown->context.insert(0, "on_unit: ");
+    throw Exception(std::move(*thrown));
   }
   /// Records the ends of the units that are landed. `finish(leases)` returns those that are lost.
   template <class Finish>
@@ -346,15 +352,18 @@ class Worker {
     const Result<std::vector<Lease>> lost = finish(leases);
     if (!lost) return failure(lost.error());
     heart_->recorded();
-    for (const auto& [work, run] : landed) {
-      const Lease& lease = work.unit.lease;
+    std::vector<std::string_view> ends;
+    for (const LandedUnit& one : landed) {
+      const Lease& lease = one.work.unit.lease;
       passing_.erase(lease.unit);
-      const bool mine = std::ranges::none_of(*lost, [&](const Lease& one) { return one.unit == lease.unit; });
+      const bool mine = std::ranges::none_of(*lost, [&](const Lease& other) { return other.unit == lease.unit; });
       // The progress of the unit is no longer needed. If it stays because the database cannot be reached, it does no
       // harm.
-      if (mine) static_cast<void>(forget_(work.unit.pipeline()).has_value());
-      tell(work, run, mine ? "done" : "lost");
+      if (mine) static_cast<void>(forget_(one.work.unit.pipeline()).has_value());
+      ends.emplace_back(mine ? "done" : "lost");
+      count(ends.back());
     }
+    for (std::size_t i = 0; i < landed.size(); ++i) tell(landed[i].work, landed[i].run, ends[i]);
     return {};
   }
   Result<std::vector<Lease>> finished(const std::vector<Lease>& leases) {

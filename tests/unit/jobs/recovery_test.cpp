@@ -8,8 +8,10 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <new>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -222,6 +224,48 @@ TEMPLATE_TEST_CASE("a worker that is stopped between short units leaves none of 
   CHECK(now.done == report.done);
   CHECK(now.done > 100);
   CHECK(now.done < 120);
+}
+
+TEMPLATE_TEST_CASE("a worker whose on_unit throws hands back what it has claimed, and tells the error", "[jobs]",
+                   OnSqlite, OnPostgres) {
+  ShortUnits<TestType> in(12);
+  auto options = in.options("unlucky");
+  std::size_t told = 0;
+  options.on_unit = [&](const jobs::UnitEvent&) {
+    if (++told == 4) throw std::runtime_error("the log is full");
+  };
+  const auto own = ok(in.store->again());
+  const auto report = in.run(*own, [](const jobs::Work&) {}, options);
+  REQUIRE(report.error);
+  CHECK(lacks(report.error->message(), {"on_unit", "the log is full"}).empty());
+  CHECK(report.exit_code() == 1);
+  CHECK(told == 4);
+  const auto progress = ok(in.store->progress(in.job.id));
+  CHECK(progress.done == report.done);
+  CHECK(progress.running == 0);
+  CHECK(progress.pending == 12 - report.done);
+  CHECK(in.run(*own, [](const jobs::Work&) {}, in.options()).done == 12 - report.done);
+}
+
+TEMPLATE_TEST_CASE("a worker that lacks threads or memory does not use up the attempts of its units (G20)", "[jobs]",
+                   OnSqlite, OnPostgres) {
+  using Store = typename TestType::Store;
+  OneUnit<TestType> in;
+  int calls = 0;
+  std::vector<std::string> told;
+  auto options = in.options();
+  options.on_unit = [&](const jobs::UnitEvent& event) { told.emplace_back(event.what); };
+  const auto report = jobs::work(
+      *in.store, *in.data,
+      [&](const jobs::Work& one) {
+        if (++calls == 1) throw std::bad_alloc();
+        if (calls == 2) throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
+        return Lines<Store>{one};
+      },
+      options);
+  CHECK(told == std::vector<std::string>{"released", "released", "done"});
+  CHECK(report.done == 1);
+  CHECK(in.place.value("SELECT attempts FROM etl_job_units") == "0");
 }
 
 TEMPLATE_TEST_CASE("a unit that is lost before it begins does not run, and can be handed back", "[jobs]", OnSqlite,
