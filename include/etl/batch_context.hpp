@@ -27,6 +27,7 @@ class BatchContext {
     std::uint64_t last_seq = 0;                         ///< last source item, inclusive
     const std::optional<Position>* position = nullptr;  ///< last mark at or before the end of the batch
     const std::stop_token* stop = nullptr;              ///< stopped by an abandon
+    const std::stop_token* waits = nullptr;             ///< ends waits; null: `stop` does
     std::size_t size = 0;                               ///< number of results in this call
   };
   /// Made by the library for each call; a test may make its own.
@@ -45,6 +46,11 @@ class BatchContext {
   /// Stopped only by an abandon or at the drain deadline, so that a sink that watches the token still takes the last
   /// batches of a drain (G10).
   [[nodiscard]] const std::stop_token& stop_token() const noexcept { return *place_.stop; }
+  /// Stopped when the run loads nothing more: by the same, and at once after a failure elsewhere. For a wait before
+  /// anything is sent, such as for a connection (G4).
+  [[nodiscard]] const std::stop_token& wait_stop_token() const noexcept {
+    return place_.waits == nullptr ? *place_.stop : *place_.waits;
+  }
   /// The former name of `stop_token`.
   [[deprecated("renamed to stop_token")]] [[nodiscard]] const std::stop_token& stop() const noexcept {
     return stop_token();

@@ -156,6 +156,28 @@ TEST_CASE("G9 G10: the deadline and an abandon reach a cooperative load after a 
   }
 }
 
+TEST_CASE("G4: a failure elsewhere ends what a load waits for before it sends anything, but not its work") {
+  Timed t;
+  bool begun = false, wait_ended = false, work_ended = true;
+  const auto report =
+      etl::run(Numbers{.sink = [&](std::span<const int> batch, etl::BatchContext& context) -> etl::Result<void> {
+                 if (batch[0] == 0) {
+                   begun = true;
+                   for (int i = 0; i < 1'000 && !context.wait_stop_token().stop_requested(); ++i) t.clock->advance(1ms);
+                   wait_ended = context.wait_stop_token().stop_requested();
+                   work_ended = context.stop_token().stop_requested();
+                   return etl::failure(etl::transient("no connection was free"));
+                 }
+                 while (!begun) t.clock->yield();
+                 throw std::runtime_error("broken");
+               }},
+               t.options);
+  CHECK(report.outcome == etl::Outcome::Failed);
+  CHECK(wait_ended);
+  CHECK_FALSE(work_ended);
+  CHECK(report.errors.at(0).text().find("broken") != std::string::npos);
+}
+
 TEST_CASE("G9: the deadline reaches a load also when no other timer runs, and while the source goes on") {
   Timed t;
   t.options.timeout = etl::Options::never;

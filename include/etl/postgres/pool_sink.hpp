@@ -62,7 +62,7 @@ class PoolSink {
                                    EncodedRows<Mapping>& rows) const {
     detail::BatchWriter<Mapping> writer(target_, rows, batch, context);
     if (Result<void> encoded = writer.encode(); !encoded) return encoded;
-    Result<Lease> lease = pool_.lease(context == nullptr ? std::stop_token() : context->stop_token());
+    Result<Lease> lease = pool_.lease(context == nullptr ? std::stop_token() : context->wait_stop_token());
     if (!lease) return failure(std::move(lease.error()));
     return writer.write(**lease, detail::Scope::Own);
   }

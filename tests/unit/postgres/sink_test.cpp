@@ -508,6 +508,25 @@ TEST_CASE("postgres sink: loads a pipeline's batches, and its rejects are the ru
   CHECK(count(db, "rows") == 9'990);
 }
 
+TEST_CASE("postgres pool sink: does not wait for a connection when the run loads nothing more (G4)") {
+  const test::Schema schema;
+  const Pool pool = ok(Pool::make(schema.url(), {}, {.max_size = 1, .lease_timeout = std::chrono::milliseconds(50)}));
+  auto db = schema.open();
+  ok(create_table(db, rows));
+  const auto sink = ok(etl::postgres::sink(pool, rows));
+  const auto only = ok(pool.lease());
+  std::stop_source ended;
+  ended.request_stop();
+  const std::stop_token waits = ended.get_token(), stop;
+  const std::optional<etl::Position> nowhere;
+  const std::vector<Row> batch = numbered(1, 3);
+  BatchContext context({.position = &nowhere, .stop = &stop, .waits = &waits, .size = batch.size()});
+  const etl::Error e = error_of(sink.write(batch, context));
+  INFO(e.message());
+  CHECK(e.error_class == ErrorClass::Transient);
+  CHECK(e.message().find("stopped while waiting") != std::string::npos);
+}
+
 TEST_CASE("postgres pool sink: a const load writes from all workers at once") {
   const test::Schema schema;
   const Pool pool = ok(Pool::make(schema.url(), {}, {.max_size = 2}));

@@ -476,6 +476,7 @@ class Loading {
                          .last_seq = batch.first_seq + batch.size() - 1,
                          .position = &batch.position,
                          .stop = &control_.user_stop(),
+                         .waits = &control_.dead_stop(),
                          .size = part.size});
   }
   [[nodiscard]] IdempotencyKey key_of(const Work& work, const Part& part) const {

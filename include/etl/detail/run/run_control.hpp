@@ -68,7 +68,7 @@ class RunControl final : public Watch {
   /// The stop token of user callables. It is stopped at the second level of a stop, and at the drain deadline (G10).
   [[nodiscard]] const std::stop_token& user_stop() const noexcept { return user_token_; }
   /// Stopped when nothing more will be loaded, also after a failure. It ends every wait of a load (G4).
-  [[nodiscard]] std::stop_token dead_stop() const noexcept { return dead_stop_.get_token(); }
+  [[nodiscard]] const std::stop_token& dead_stop() const noexcept { return dead_token_; }
   /// Whether the run loads nothing more.
   [[nodiscard]] bool dead() const noexcept { return dead_.load(std::memory_order_acquire); }
   /// The time at which the rest is abandoned: `TimePoint::max()` before intake has ended, and without
@@ -293,6 +293,7 @@ class RunControl final : public Watch {
   std::atomic<bool> dead_ = false;  // failed or abandoned: nothing more is loaded
   std::stop_source intake_stop_;
   std::stop_source dead_stop_;
+  const std::stop_token dead_token_ = dead_stop_.get_token();
   std::stop_source user_stop_;
   const std::stop_token user_token_ = user_stop_.get_token();
 };
