@@ -23,7 +23,7 @@ namespace {
 namespace csv = etl::csv;
 namespace fs = std::filesystem;
 
-struct Options {
+struct ValidationOptions {
   std::vector<std::string> files{};
   InputOptions input{};
   csv::ValidationLimits limits{};
@@ -31,7 +31,7 @@ struct Options {
   bool json = false;
 };
 
-int validate_all(const Options& options, const etl::StopToken& stop) {
+int validate_all(const ValidationOptions& options, const etl::StopToken& stop) {
   const auto files = files_of(options.files);
   if (!files) return fail(files.error(), exit_usage);
   csv::ValidationLimits limits = options.limits;
@@ -96,7 +96,7 @@ etl::Result<csv::Validation> validate(const fs::path& file, const InputOptions& 
 }
 
 void add_validate(CLI::App& app, Chosen& chosen) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ValidationOptions>();
   CLI::App* const command =
       app.add_subcommand("validate", "Check files and say everything that is wrong with them. Nothing is loaded");
   command

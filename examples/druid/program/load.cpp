@@ -41,7 +41,7 @@ std::string default_place() {
   return (fs::temp_directory_path() / "etl-druid").string();
 }
 
-struct Options {
+struct LoadOptions {
   Connection connection{};
   std::vector<std::string> files{};
   InputOptions input{};
@@ -67,7 +67,7 @@ constexpr const char* nothing_loaded =
     "etl-druid: nothing was loaded; correct the files, or set other limits by options (etl-druid load --help)\n";
 
 /// Finds places that nothing could be written to before anything is read.
-etl::Result<void> check_places(const Options& options) {
+etl::Result<void> check_places(const LoadOptions& options) {
   if (const std::size_t scheme = options.place.find("://");
       scheme != std::string::npos && !etl::io::is_store_url(options.place))
     return etl::fatal(
@@ -154,7 +154,8 @@ class Progress {
 };
 
 /// Writes the texts of lost rows. Nothing is settled before they are durable.
-etl::Result<std::size_t> write_letters(const Options& options, const druid::TaskResult& result, const Staged& staged) {
+etl::Result<std::size_t> write_letters(const LoadOptions& options, const druid::TaskResult& result,
+                                       const Staged& staged) {
   const auto letters = druid::dead_letters(
       result, {.pipeline = "etl-druid load " + options.plan.data_source,
                .text = [&](const druid::BadRow& row) { return row.line > 0 ? staged.row(row.line) : std::nullopt; }});
@@ -168,7 +169,7 @@ etl::Result<std::size_t> write_letters(const Options& options, const druid::Task
 
 class Load {
  public:
-  Load(const Options& options, const etl::StopToken& stop) : options_(options), stop_(stop.drain()) {
+  Load(const LoadOptions& options, const etl::StopToken& stop) : options_(options), stop_(stop.drain()) {
     // A user who names the column knows better than a check of its values.
     if (!options.plan.time.empty()) limits_.min_time_columns = 0;
   }
@@ -341,7 +342,7 @@ class Load {
     if (!options_.keep_staged) staged.remove(attempt_);
   }
 
-  const Options& options_;
+  const LoadOptions& options_;
   etl::csv::ValidationLimits limits_ = options_.limits;
   std::stop_token stop_;
   StageClock clock_{};
@@ -353,7 +354,7 @@ class Load {
 }  // namespace
 
 void add_load(CLI::App& app, Chosen& chosen) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<LoadOptions>();
   CLI::App* const command = app.add_subcommand("load", "Load files into a datasource of Druid");
   add_connection(*command, options->connection);
   command

@@ -18,7 +18,7 @@ namespace {
 
 namespace druid = etl::druid;
 
-struct Options {
+struct TaskOptions {
   Connection connection{};
   std::string id{};
   bool watch = false;
@@ -30,7 +30,7 @@ std::string_view name_of(druid::TaskState state) {
   return state == druid::TaskState::Running ? "RUNNING" : state == druid::TaskState::Success ? "SUCCESS" : "FAILED";
 }
 
-void tell(const Options& options, std::string_view state, std::string_view reason) {
+void tell(const TaskOptions& options, std::string_view state, std::string_view reason) {
   if (options.json)
     fmt::print(R"({{"task":{},"state":{},"reason":{}}})"
                "\n",
@@ -39,7 +39,7 @@ void tell(const Options& options, std::string_view state, std::string_view reaso
     fmt::print("{} {}{}{}\n", options.id, state, reason.empty() ? "" : ": ", reason);
 }
 
-int print_status(const Options& options, const etl::StopToken& stop) {
+int print_status(const TaskOptions& options, const etl::StopToken& stop) {
   const auto client = connect(options.connection);
   if (!client) return fail(client.error(), exit_usage);
   const auto status = client->status(options.id, stop.drain());
@@ -57,7 +57,7 @@ int print_status(const Options& options, const etl::StopToken& stop) {
   return status->state == druid::TaskState::Failed ? exit_failed : 0;
 }
 
-int cancel(const Options& options, const etl::StopToken& stop) {
+int cancel(const TaskOptions& options, const etl::StopToken& stop) {
   const auto client = connect(options.connection);
   if (!client) return fail(client.error(), exit_usage);
   const auto done = client->shut_down(options.id, stop.drain());
@@ -66,7 +66,7 @@ int cancel(const Options& options, const etl::StopToken& stop) {
   return 0;
 }
 
-int query(const Options& options, const etl::StopToken& stop) {
+int query(const TaskOptions& options, const etl::StopToken& stop) {
   const auto client = connect(options.connection);
   if (!client) return fail(client.error(), exit_usage);
   const auto rows = client->open_sql({.sql = options.sql}, stop.drain());
@@ -87,8 +87,8 @@ int query(const Options& options, const etl::StopToken& stop) {
 /// An empty id would ask for all tasks.
 std::string not_empty(const std::string& id) { return id.empty() ? "the id is empty: write that of a task" : ""; }
 
-CLI::App* add(CLI::App& app, const char* name, const char* what, const std::shared_ptr<Options>& options,
-              int (*run)(const Options&, const etl::StopToken&), Chosen& chosen) {
+CLI::App* add(CLI::App& app, const char* name, const char* what, const std::shared_ptr<TaskOptions>& options,
+              int (*run)(const TaskOptions&, const etl::StopToken&), Chosen& chosen) {
   CLI::App* const command = app.add_subcommand(name, what);
   add_connection(*command, options->connection);
   command->callback([=, &chosen] { chosen = [=](const etl::StopToken& stop) { return run(*options, stop); }; });
@@ -98,7 +98,7 @@ CLI::App* add(CLI::App& app, const char* name, const char* what, const std::shar
 }  // namespace
 
 void add_status(CLI::App& app, Chosen& chosen) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TaskOptions>();
   CLI::App* const command = add(app, "status", "Print the state of a task", options, print_status, chosen);
   command->add_option("ID", options->id, "Id of the task")->required()->check(not_empty);
   command->add_flag("--json", options->json, "Print one JSON object on standard output");
@@ -106,13 +106,13 @@ void add_status(CLI::App& app, Chosen& chosen) {
 }
 
 void add_cancel(CLI::App& app, Chosen& chosen) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TaskOptions>();
   CLI::App* const command = add(app, "cancel", "Shut a task down", options, cancel, chosen);
   command->add_option("ID", options->id, "Id of the task")->required()->check(not_empty);
 }
 
 void add_query(CLI::App& app, Chosen& chosen) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TaskOptions>();
   CLI::App* const command =
       add(app, "query", "Print the rows of an SQL query, one JSON object per line", options, query, chosen);
   command->add_option("SQL", options->sql, "Query")->required();

@@ -96,11 +96,6 @@ etl::Result<std::uint64_t> begin_job(Store& store, Writer& writer, const Ingest&
   return 0;
 }
 
-int fail(const etl::Error& error, int exit_code = 1) {
-  say("etl-uniprot: {}\n", error.message());
-  return exit_code;
-}
-
 template <class Writer, class Store>
 int ingest_into(Store& store, const Ingest& options, const etl::StopToken& stop) {
   auto job = job_of(options);
@@ -173,6 +168,11 @@ int ingest_into(Store& store, const Ingest& options, const etl::StopToken& stop)
 }
 
 }  // namespace
+
+int fail(const etl::Error& error, int exit_code) {
+  say("etl-uniprot: {}\n", error.message());
+  return exit_code;
+}
 
 int ingest(const Ingest& options, const etl::StopToken& stop) {
   if (auto problem = check_inputs(options.files)) return fail(*problem, 2);

@@ -41,11 +41,6 @@ namespace {
 namespace jobs = etl::jobs;
 namespace uniprot = etl::uniprot;
 
-int fail(const etl::Error& error) {
-  say("etl-uniprot: {}\n", error.message());
-  return 1;
-}
-
 /// The settings that a job's workers need besides the files. They are kept with the job as
 /// "tables=full;reviewed=0;taxa=9606,10090;batch=500".
 struct Settings {

@@ -82,6 +82,9 @@ struct Generate {
   std::uint64_t seed = 1;
 };
 
+/// Tells an error on standard error. Returns the exit code.
+int fail(const etl::Error& error, int exit_code = 1);
+
 // Each function runs a subcommand and returns the exit code.
 int ingest(const Ingest& options, const etl::StopToken& stop);
 int inspect(const Inspect& options, const etl::StopToken& stop);

@@ -22,10 +22,6 @@ namespace {
 
 namespace jobs = etl::jobs;
 
-int fail(const etl::Error& error) {
-  say("etl-uniprot: {}\n", error.message());
-  return 1;
-}
 std::int64_t seconds(std::chrono::milliseconds time) {
   return std::chrono::duration_cast<std::chrono::seconds>(time).count();
 }

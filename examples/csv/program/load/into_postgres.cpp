@@ -64,7 +64,7 @@ etl::Result<void> check_table_name(std::string_view table) {
                       etl::csv::detail::shown(table), etl::csv::detail::shown(name), name.size(), longest_name)));
   return {};
 }
-Type type_of(const TargetColumn& column) {
+Type postgres_type(const TargetColumn& column) {
   if (!column.type.empty()) return known_type(column.type).type;
   switch (column.kind) {
     case Kind::Boolean: return Type::Boolean;
@@ -146,7 +146,7 @@ IntoPostgres::Table IntoPostgres::table(const std::string& name, const TargetCol
   std::vector<postgres::DynamicColumn> list;
   for (const TargetColumn& column : columns)
     list.push_back({.name = column.name,
-                    .type = type_of(column),
+                    .type = postgres_type(column),
                     .nullable = column.nullable,
                     .key = column.key,
                     .cast = column.cast});

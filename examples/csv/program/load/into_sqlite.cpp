@@ -45,7 +45,7 @@ sqlite::Type stored_as(std::string_view declared) {
     if (word.find(known) != std::string::npos) return type;
   return sqlite::Type::Other;
 }
-sqlite::Type type_of(const TargetColumn& column) {
+sqlite::Type sqlite_type(const TargetColumn& column) {
   if (column.verbatim) return sqlite::Type::Any;
   return stored_as(column.type.empty() ? declared(column.kind) : column.type);
 }
@@ -164,7 +164,7 @@ etl::Result<std::string> IntoSqlite::name_of(const std::string& table) {
 IntoSqlite::Table IntoSqlite::table(const std::string& name, const TargetColumns& columns) {
   std::vector<sqlite::DynamicColumn> list;
   for (const TargetColumn& column : columns)
-    list.push_back({.name = column.name, .type = type_of(column), .nullable = column.nullable, .key = column.key});
+    list.push_back({.name = column.name, .type = sqlite_type(column), .nullable = column.nullable, .key = column.key});
   return sqlite::dynamic_table<etl::csv::Record>(name, std::move(list), ValueOf{});
 }
 

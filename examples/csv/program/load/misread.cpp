@@ -11,9 +11,9 @@
 namespace program {
 namespace {
 
-constexpr std::string_view numerals = "0123456789", blanks = " \t";
+constexpr std::string_view all_numerals = "0123456789", all_blanks = " \t";
 
-bool is_digit(char c) { return numerals.find(c) != numerals.npos; }
+bool is_digit(char c) { return all_numerals.find(c) != all_numerals.npos; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 /// What a text of dates and times contains.
@@ -72,7 +72,7 @@ class TimeText {
     parts_.second_60 |= second_60 || run.find(":60") != run.npos;
     for (bool more = true; more;) {
       more = false;
-      take([](char c) { return blanks.find(c) != blanks.npos; });
+      take([](char c) { return all_blanks.find(c) != all_blanks.npos; });
       if (at_ == text_.size()) return;
       if (text_[at_] == '+' || text_[at_] == '-') {
         parts_.zone = true;
@@ -136,7 +136,7 @@ std::string_view misreading(Form form, std::string_view text) {
   }
   if (form == Form::Words) return has_large_position(text) ? "change a position of" : "";
   if (form == Form::Line) {
-    const std::size_t first = text.find_first_not_of(blanks);
+    const std::size_t first = text.find_first_not_of(all_blanks);
     return first != text.npos && text[first] != '{' ? "compute other numbers from the points of" : "";
   }
   const TimeParts parts = TimeText(text).parts();
@@ -159,7 +159,7 @@ bool misreads_amount(std::string_view amount, char point, int decimals) {
   std::size_t end = amount.size();
   for (std::size_t at = amount.find_last_of(".,"); at != amount.npos; at = amount.find_last_of(".,", at - 1)) {
     std::string_view digits = amount.substr(at + 1, end - at - 1);
-    digits = digits.substr(0, digits.find_first_not_of(numerals));
+    digits = digits.substr(0, digits.find_first_not_of(all_numerals));
     if (amount[at] == point) {
       if (static_cast<int>(digits.find_last_not_of('0') + 1) > decimals) return true;
     } else {

@@ -6,7 +6,7 @@
 namespace program {
 namespace {
 
-constexpr std::string_view blanks = " \t";
+constexpr std::string_view outer_blanks = " \t";
 
 /// A text with quotes and escapes up to one of the characters of `ends`. `at` is then at this character, or at the end.
 /// Nothing if the text is empty without quotes.
@@ -56,7 +56,7 @@ std::vector<std::string> elements_of(std::string_view array, char delimiter) {
       kept = element.size();
     } else if (!quoted && (c == '{' || c == '}' || c == delimiter)) {
       end();
-    } else if (quoted || blanks.find(c) == blanks.npos) {
+    } else if (quoted || outer_blanks.find(c) == outer_blanks.npos) {
       element += c;
       kept = element.size();
     } else if (!element.empty()) {

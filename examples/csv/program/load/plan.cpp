@@ -62,15 +62,15 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
                                                file, mapped.size(), options.table, filled, names(table))));
   TargetColumns columns;
   std::string unknown, other, generated;
-  bool blanks = false;  // blanks prevent a column of the file from matching a column of the table
+  bool has_blanks = false;  // blanks prevent a column of the file from matching a column of the table
   for (std::size_t i = 0; i < mapped.size(); ++i) {
     csv::MappedColumn& column = mapped[i];
     if (by_place) column.target = table[i].name;
     const auto at = column_called(column.target, table);
     if (at == table.end()) {
       unknown += fmt::format("{}'{}'", unknown.empty() ? "" : ", ", csv::detail::shown(column.target));
-      blanks |= csv::trimmed(column.target) != column.target &&
-                column_called(csv::trimmed(column.target), table) != table.end();
+      has_blanks |= csv::trimmed(column.target) != column.target &&
+                    column_called(csv::trimmed(column.target), table) != table.end();
       continue;
     }
     column.target = at->name;
@@ -109,7 +109,7 @@ etl::Result<TargetColumns> found_columns(std::vector<csv::MappedColumn>& mapped,
   if (!unknown.empty())
     what = fmt::format(
         "the table {} has no column {}; it has {}. {}{}A mapping says which columns of a file go where", options.table,
-        unknown, names(table), blanks ? "--trim drops the blanks around names and cells. " : "",
+        unknown, names(table), has_blanks ? "--trim drops the blanks around names and cells. " : "",
         options.create && !options.widen ? "--create --widen makes the missing table with the columns of all files. "
                                          : "");
   if (!missing.empty())
