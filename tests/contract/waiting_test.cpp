@@ -1,8 +1,10 @@
 // G4, G9, G10, G12, G16: whatever a run waits for, a failure, a stop, the deadline and the clock reach it.
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -26,6 +28,7 @@
 #include <etl/testing/virtual_executor.hpp>
 
 #include "support/catch.hpp"
+#include "support/sync.hpp"
 
 using namespace std::chrono_literals;
 using etl::testing::MemoryCheckpoints;
@@ -176,6 +179,92 @@ TEST_CASE("G4: a failure elsewhere ends what a load waits for before it sends an
   CHECK(wait_ended);
   CHECK_FALSE(work_ended);
   CHECK(report.errors.at(0).text().find("broken") != std::string::npos);
+}
+
+namespace {
+
+/// One thread, a clock that stands still until it is moved, and timers that never fire, as those of an executor that is
+/// busy or stopped.
+class Still final : public etl::ExecutorBackend {
+ public:
+  void post(std::shared_ptr<etl::Task> task) override {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+    changed_.notify_all();
+  }
+  std::unique_ptr<etl::Timer> make_timer() override { return std::make_unique<Never>(); }
+  [[nodiscard]] etl::TimePoint now() const noexcept override { return etl::TimePoint(std::chrono::nanoseconds(now_)); }
+  void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& signal, etl::TimePoint until) override {
+    waits_ = true;
+    waits_.notify_all();
+    if (until == etl::TimePoint::max())
+      signal.wait(lock);
+    else
+      signal.wait_for(lock, 1ms);
+  }
+  [[nodiscard]] std::uint64_t seed() const override { return 0; }
+
+  void advance(std::chrono::nanoseconds by) { now_ += by.count(); }
+  /// Until a thread waits within the library.
+  void await_wait() const { waits_.wait(false); }
+  void forget_waits() { waits_ = false; }
+
+ private:
+  struct Never final : etl::Timer {
+    void arm(etl::TimePoint, std::shared_ptr<etl::Task>) override {}
+  };
+  void work(const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    while (changed_.wait(lock, stop, [&] { return !tasks_.empty(); })) {
+      const auto task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      task->run();
+      lock.lock();
+    }
+  }
+
+  std::atomic<std::int64_t> now_ = 0;
+  std::atomic<bool> waits_ = false;
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::deque<std::shared_ptr<etl::Task>> tasks_;
+  std::jthread thread_{[this](const std::stop_token& stop) { work(stop); }};
+};
+
+}  // namespace
+
+TEST_CASE("a run does not wait for a timer of its executor while its own thread could load") {
+  const test::Watchdog watchdog("the thread of the run loads what a worker has left to it");
+  const auto still = std::make_shared<Still>();
+  const etl::Options options{.batch_size = 1,
+                             .workers = 1,
+                             .capacity = 4,
+                             .inline_batches = etl::Inline::WhenWaiting,
+                             .executor = etl::Executor(still)};
+  std::atomic<bool> first_loaded = false, second_begun = false;
+  const auto report =
+      etl::run(Numbers{.count = 8,
+                       .source =
+                           [&](int i, etl::Emitter<int>&) {
+                             if (i == 1) second_begun.wait(false);
+                             if (i != 0) return;
+                             first_loaded.wait(false);
+                             still->advance(1ms);  // the next item comes late, so a worker is woken for it
+                             still->forget_waits();
+                           },
+                       .sink = [&](std::span<const int> batch, etl::BatchContext&) -> etl::Result<void> {
+                         still->advance(1us);  // a batch that costs too little to wake a worker for
+                         if (batch[0] == 0) first_loaded = true, first_loaded.notify_all();
+                         if (batch[0] == 1) {
+                           second_begun = true;
+                           second_begun.notify_all();
+                           still->await_wait();  // the queue is full
+                         }
+                         return {};
+                       }},
+               options);
+  CHECK(report.items.loaded == 8);
 }
 
 TEST_CASE("G9: the deadline reaches a load also when no other timer runs, and while the source goes on") {

@@ -190,7 +190,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   void run_here(Lock& lock, Batch* batch, TimePoint begin) {
     const TimePoint ended = run(lock, batch, begin);
     if (!alone_) return wake_worker(lock);
-    if (queued_ > 0) remind(ended + reminder);  // this thread will come for the batch soon, unless it waits elsewhere
+    if (queued_ > 0) leave_to_producer(ended);  // this thread will come for the batch soon, unless it waits elsewhere
   }
   [[nodiscard]] bool token_free() const noexcept { return !tokens_.empty(); }
   void wait(Lock& lock, TimePoint until) {
@@ -291,16 +291,27 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
         time = runnable() ? run(lock, dequeue(), time) : share(lock);
         // The producer runs them: two threads would only disturb each other.
         if (tiny_ && time - last_enqueued_ < quick_source) {
-          if (queued_ > 0) remind(time + reminder);
+          if (queued_ > 0) leave_to_producer(time);
           break;
         }
         if (time < slice_end || !(runnable() || sharable())) continue;
         post(lock, &task);
-        if (waiting_for_room_ + waiting_for_end_ > 0) notify();  // a waiting thread may help now
+        notify_helpers();
         return;
       }
     }
     idle_tasks_.push_back(&task);
+  }
+
+  /// Wakes threads that wait in the library, for they may run a batch now.
+  void notify_helpers() noexcept {
+    if (waiting_for_room_ + waiting_for_end_ > 0) notify();
+  }
+  /// Leaves the queue to the producer. The timer is for one that does something else meanwhile. One that waits must be
+  /// told: the executor may be busy, or have no time for timers.
+  void leave_to_producer(TimePoint now) {
+    remind(now + reminder);
+    notify_helpers();
   }
 
   /// Waits a little for more work if work arrives quickly. Returns whether there is something to run.
