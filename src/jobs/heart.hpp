@@ -69,6 +69,12 @@ class Heart {
     const std::lock_guard lock(mutex_);
     landed_.clear();
   }
+  /// Ends the heartbeats. Returns whether units are left of which the database thinks that they are at work.
+  [[nodiscard]] bool end() {
+    thread_.request_stop();
+    if (thread_.joinable()) thread_.join();
+    return !waiting_.empty() || !handed_back_.empty();
+  }
   /// What has gone since the last call.
   [[nodiscard]] Gone gone() {
     const std::lock_guard lock(mutex_);

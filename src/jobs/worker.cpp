@@ -122,15 +122,15 @@ class Worker {
       came_in_time();
       if (auto done = land_all(); !done) return done;
     }
-    if (answer_lost_) static_cast<void>(insist([&] { return jobs_.release_all(claim_.worker); }).has_value());
+    if (heart_->end() || answer_lost_)
+      static_cast<void>(insist([&] { return jobs_.release_all(claim_.worker); }).has_value());
     report_.stopped = true;
     return {};
   }
   /// So that other workers need not wait for the end of the leases. If this fails, they do.
   void hand_all_back() {
-    const bool has_some = has_units_ || answer_lost_ || (heart_ && !heart_->none_waits());
-    heart_.reset();  // its thread must not extend the leases
-    if (!has_some) return;
+    const bool left = heart_ && heart_->end();
+    if (!left && !has_units_ && !answer_lost_) return;
     static_cast<void>(error_of([&] { static_cast<void>(jobs_.release_all(claim_.worker).has_value()); }));
   }
 

@@ -33,8 +33,10 @@ struct Watch {
   std::condition_variable changed{};
   int beats = 0;               // of the connection for heartbeats
   bool loses_answers = false;  // of finish_and_claim
-  int idle = 0;                // times that there was nothing to claim, although a job is open
-  std::size_t together = 0;    // the most units that were ended and claimed by one call
+  int refused = 0;             // releases by the connection for heartbeats, if it refuses them
+  std::atomic<bool> refuses = false;
+  int idle = 0;              // times that there was nothing to claim, although a job is open
+  std::size_t together = 0;  // the most units that were ended and claimed by one call
   void count(int Watch::* what) {
     const std::lock_guard lock(mutex);
     ++(this->*what);
@@ -105,6 +107,10 @@ class Watched final : public jobs::JobStore {
     return both;
   }
   etl::Result<void> release(const jobs::Lease& lease, milliseconds pause) override {
+    if (heart_ && watch_.refuses) {
+      watch_.count(&Watch::refused);
+      return etl::failure(etl::transient("the connection is lost"));
+    }
     return inner_->release(lease, pause);
   }
   etl::Result<jobs::UnitState> fail(const jobs::Lease& lease, const std::string& error, milliseconds pause) override {
@@ -224,6 +230,31 @@ TEMPLATE_TEST_CASE("a worker that is stopped between short units leaves none of 
   CHECK(now.done == report.done);
   CHECK(now.done > 100);
   CHECK(now.done < 120);
+}
+
+TEMPLATE_TEST_CASE("a stopped worker hands back units too that its heart could not hand back before (G20)", "[jobs]",
+                   OnSqlite, OnPostgres) {
+  ShortUnits<TestType> in(200);
+  Watch watch;
+  watch.refuses = true;
+  Watched store(ok(in.store->again()), watch);
+  etl::StopSource stop;
+  bool waited = false;
+  const auto report = in.run(
+      store,
+      [&](const jobs::Work& work) {
+        if (waited || work.unit.number < 20 ||
+            in.place.value("SELECT count(*) FROM etl_job_units WHERE state='running'") == "1")
+          return;
+        // The units that were claimed with this one are to be handed back now.
+        waited = true;
+        CHECK(watch.reaches(&Watch::refused, 1, std::chrono::seconds(60)));
+        stop.request_drain();
+      },
+      in.options(), stop.stop_token());
+  CHECK(waited);
+  CHECK(report.stopped);
+  CHECK(in.counted() == fmt::format("{} 0 {} 0, 0 attempts", 200 - report.done, report.done));
 }
 
 TEMPLATE_TEST_CASE("a worker whose on_unit throws hands back what it has claimed, and tells the error", "[jobs]",
