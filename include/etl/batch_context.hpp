@@ -29,6 +29,7 @@ class BatchContext {
     const std::stop_token* stop = nullptr;              ///< stopped by an abandon
     const std::stop_token* waits = nullptr;             ///< ends waits; null: `stop` does
     std::size_t size = 0;                               ///< number of results in this call
+    bool bisects = false;                               ///< `ErrorPolicy::isolation` is `Isolation::Bisect`
   };
   /// Made by the library for each call; a test may make its own.
   explicit BatchContext(const Place& place) : place_(place) {}
@@ -55,6 +56,10 @@ class BatchContext {
   [[deprecated("renamed to stop_token")]] [[nodiscard]] const std::stop_token& stop() const noexcept {
     return stop_token();
   }
+
+  /// Whether the bad results of a refused batch are found by sending parts of it (`Isolation::Bisect`). For a sink that
+  /// sends a batch in parts: once a part is stored, an error of class Rejected for the whole batch would be wrong.
+  [[nodiscard]] bool bisects() const noexcept { return place_.bisects; }
 
   /// Says that this result was not loaded and the others were. It counts as rejected within the budget (G6).
   /// Throws `etl::Exception` for an index outside the batch, which makes the run fail.

@@ -404,6 +404,42 @@ TEST_CASE("G16: other pipelines, data and parts of a batch have other keys") {
   CHECK(distinct.size() == parts.size());
 }
 
+TEST_CASE("G7 G16: other data of a partition has other keys and letters, unless the partition may grow") {
+  struct Daily {
+    std::string today;
+    std::vector<std::string>* keys;
+    std::string fingerprint() const { return "orders"; }
+    std::vector<std::string> partitions() const { return {"today.csv"}; }
+    std::string partition_fingerprint(const std::string&) const { return today; }
+    void extract(const std::string&, etl::Emitter<int>& out) const {
+      for (int i = 0; i < 5; ++i)
+        if (!out.push(i)) return;
+    }
+    etl::Result<void> load(std::span<const int>, etl::BatchContext& context, const etl::IdempotencyKey& key) {
+      keys->push_back(key.text());
+      context.reject(0, "not a number");
+      return {};
+    }
+  };
+  for (const bool grows : {false, true}) {
+    CAPTURE(grows);
+    std::vector<std::string> keys;
+    const auto letters = std::make_shared<MemoryDeadLetters>();
+    for (const std::string today : {"1st", "2nd", "2nd"}) {
+      etl::Options options{.name = "orders", .workers = 1};
+      options.delivery = {.checkpoints = std::make_shared<MemoryCheckpoints>(), .incremental = grows};
+      options.errors = {.max_rejects = 1, .dead_letters = letters};
+      CHECK(etl::run(Daily{today, &keys}, options).ok());
+    }
+    REQUIRE(keys.size() == 3);
+    CHECK((keys[0] == keys[1]) == grows);
+    CHECK(keys[1] == keys[2]);
+    std::size_t count = 0;
+    REQUIRE(letters->list("orders", [&](const etl::DeadLetter&) { return ++count > 0; }));
+    CHECK(count == (grows ? 1 : 2));
+  }
+}
+
 namespace {
 
 /// A service that knows its keys: what comes under a key that it has had is not loaded again.

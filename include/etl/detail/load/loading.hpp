@@ -477,12 +477,15 @@ class Loading {
                          .position = &batch.position,
                          .stop = &control_.user_stop(),
                          .waits = &control_.dead_stop(),
-                         .size = part.size});
+                         .size = part.size,
+                         .bisects = options_.errors.isolation == Isolation::Bisect});
   }
   [[nodiscard]] IdempotencyKey key_of(const Work& work, const Part& part) const {
     KeyHash hash;
-    if (progress_ != nullptr)
+    if (progress_ != nullptr) {
       hash.add(progress_->pipeline()).add(progress_->fingerprint()).add(progress_->partition_id(work.batch->partition));
+      if (const auto data = progress_->partition_data(work.batch->partition); !data.empty()) hash.add(data);
+    }
     if (progress_ != nullptr && progress_->names_items())
       hash.add(progress_->item_id(work.batch->first_seq));
     else

@@ -165,7 +165,7 @@ class Rejecter {
     letter.run = run;
     letter.partition = batch.partition;
     letter.seq = seq;
-    letter.id = id_of(letter, batch, progress == nullptr ? std::string_view() : progress->fingerprint(), run);
+    letter.id = id_of(letter, batch, progress, run);
     letter.batch = batch.number;
     letter.position = batch.position;
     letter.stage = stage;
@@ -180,11 +180,16 @@ class Rejecter {
   /// payload nor fingerprint tells the data of two runs apart, the id depends on the run, because two letters for one
   /// item are better than one letter for two items. So it does if the source acknowledges: it gives each item to one
   /// run only, and equal messages of two runs are two items.
-  [[nodiscard]] std::string id_of(const DeadLetter& letter, const Batch& batch, std::string_view fingerprint,
+  [[nodiscard]] std::string id_of(const DeadLetter& letter, const Batch& batch, const Checkpointing* progress,
                                   std::string_view run) const {
+    const std::string_view fingerprint = progress == nullptr ? std::string_view() : progress->fingerprint();
+    const std::string_view data = progress == nullptr ? std::string_view() : progress->partition_data(batch.partition);
     KeyHash hash;
     hash.add(environment_.name).add(fingerprint).add(letter.partition_id).add(letter.seq);
-    if (letter.payload) hash.add(*letter.payload);
+    if (letter.payload)
+      hash.add(*letter.payload);
+    else if (!data.empty())
+      hash.add(data);
     const auto acknowledges = [](const ChunkRef& chunk) { return chunk->acknowledge != nullptr; };
     if ((!letter.payload && fingerprint.empty()) || std::ranges::any_of(batch.chunks, acknowledges)) hash.add(run);
     return hash.key().text();

@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <unordered_map>
 #include <utility>
@@ -112,6 +113,11 @@ class Checkpointing {
   [[nodiscard]] const std::vector<std::string>& missing() const noexcept { return missing_; }
   [[nodiscard]] const std::string& fingerprint() const noexcept { return begin_.fingerprint; }
   [[nodiscard]] const std::string& partition_id(std::uint32_t index) const noexcept { return names_[index].id; }
+  /// Tells the data of a partition from other data under the same id, for keys and letters: the fingerprint of the
+  /// partition, if any. Empty for an incremental run, whose partitions may grow.
+  [[nodiscard]] std::string_view partition_data(std::uint32_t index) const noexcept {
+    return options_.delivery.incremental ? std::string_view() : names_[index].fingerprint;
+  }
   [[nodiscard]] const std::string& pipeline() const noexcept { return pipeline_; }
   [[nodiscard]] bool names_items() const noexcept { return item_id_ != nullptr; }
   [[nodiscard]] std::string item_id(std::uint64_t seq) const { return item_id_(seq); }
