@@ -61,6 +61,8 @@ Result<Hop> next_hop(const Hop& hop, const Url& first, const Response& response,
   const bool makes_get =
       response.status == 303 || ((response.status == 301 || response.status == 302) && hop.method == "POST");
   if (makes_get && hop.method != "HEAD" && hop.method != "GET") {
+    if (!request.may_become_get)
+      return refuse(fmt::format("it would drop the body; if that is the right address, use {}", next.url.shown()));
     next.method = "GET";
     next.with_body = false;
   }

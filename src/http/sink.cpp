@@ -1,7 +1,10 @@
 #include <charconv>
 #include <cstddef>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,9 +20,32 @@
 namespace etl::inline v0::http {
 
 struct Sink::State {
+  State(Client its_client, SinkOptions its_options) : client(std::move(its_client)), options(std::move(its_options)) {}
+
   Client client;
   SinkOptions options;
   std::vector<std::string> array{}, status{}, error{};
+
+  /// Parts of batches with a key that were too large, by the key. An attempt after them sends the same parts: a service
+  /// that takes larger ones by now would not know what it has taken already.
+  using Part = std::pair<std::size_t, std::size_t>;
+  mutable std::mutex mutex{};
+  mutable std::map<std::string, std::set<Part>> too_large{};
+
+  [[nodiscard]] bool was_too_large(const std::string& key, const Part& part) const {
+    const std::lock_guard lock(mutex);
+    const auto found = too_large.find(key);
+    return found != too_large.end() && found->second.contains(part);
+  }
+  void note_too_large(const std::string& key, const Part& part) const {
+    if (key.empty()) return;
+    const std::lock_guard lock(mutex);
+    too_large[key].insert(part);
+  }
+  void forget(const std::string& key) const {
+    const std::lock_guard lock(mutex);
+    too_large.erase(key);
+  }
 
   [[nodiscard]] Error wrong(const Request& request, const Response& response, std::string_view what) const {
     std::string context = fmt::format("{}: {}: {}", shown_request(request, response.url), what, excerpt(response.body));
@@ -29,7 +55,7 @@ struct Sink::State {
 
 Result<Sink> Sink::make(Client client, SinkOptions options) {
   if (const Result<Url> url = Url::parse(options.request.url); !url) return failure(url.error());
-  auto state = std::make_shared<State>(State{.client = std::move(client), .options = std::move(options)});
+  auto state = std::make_shared<State>(std::move(client), std::move(options));
   if (const auto& results = state->options.results) {
     for (const auto& [text, names] : {std::pair(&results->array, &state->array),
                                       {&results->status, &state->status},
@@ -44,12 +70,15 @@ Result<Sink> Sink::make(Client client, SinkOptions options) {
 
 Result<void> Sink::send(const Items& items, BatchContext& context, const std::string& key) const {
   if (items.size() == 0) return {};
-  return send_part(items, 0, items.size(), context, key);
+  Result<void> sent = send_part(items, 0, items.size(), context, key);
+  if (sent || sent.error().error_class != ErrorClass::Transient) state_->forget(key);
+  return sent;
 }
 
 Result<void> Sink::send_part(const Items& items, std::size_t first, std::size_t end, BatchContext& context,
                              const std::string& key) const {
   const State& state = *state_;
+  if (state.was_too_large(key, {first, end})) return send_halves(items, first, end, context, key);
   const bool lines = state.options.form == SinkOptions::Form::Ndjson;
   Request request = state.options.request;
   if (!request.headers.contains("Content-Type"))
@@ -65,6 +94,8 @@ Result<void> Sink::send_part(const Items& items, std::size_t first, std::size_t 
   }
   if (!lines) body += ']';
   request.body = Body::view(body);
+  request.may_become_get = false;
+  if (!request.repeatable) request.repeatable = !key.empty();
   Result<Response> response = state.client.exchange(request, context.stop_token());
   if (!response) {
     if (is_in_doubt(response.error())) response.error().code = Errc::OutcomeUnknown;
@@ -72,22 +103,43 @@ Result<void> Sink::send_part(const Items& items, std::size_t first, std::size_t 
   }
   if (response->ok()) return settle(request, *response, first, end, context);
   Error error = state.client.error_of(request, *response);
+  // A gateway does not know whether the service has taken the rows.
+  if (key.empty() && (response->status == 502 || response->status == 504)) error.code = Errc::OutcomeUnknown;
   if (response->status != 413) return failure(std::move(error));
   if (end - first == 1) return context.reject(first, std::move(error)), Result<void>();
+  state.note_too_large(key, {first, end});
+  return send_halves(items, first, end, context, key);
+}
+
+Result<void> Sink::send_halves(const Items& items, std::size_t first, std::size_t end, BatchContext& context,
+                               const std::string& key) const {
   const std::size_t middle = first + (end - first) / 2;
   if (auto sent = send_part(items, first, middle, context, key); !sent) return sent;
-  auto sent = send_part(items, middle, end, context, key);
-  // The first half has been sent. With a key it may be sent again; without a key, only the second half may be
-  // repeated.
-  if (sent || !key.empty() || sent.error().code == Errc::OutcomeUnknown) return sent;
-  for (std::size_t i = middle; i < end; ++i)
-    if (sent.error().error_class == ErrorClass::Transient)
-      context.retry(i, sent.error());
-    else if (sent.error().error_class == ErrorClass::Rejected)
-      context.reject(i, sent.error());
-    else
-      return sent;
-  return {};
+  return send_rest(items, middle, end, context, key);
+}
+
+Result<void> Sink::send_rest(const Items& items, std::size_t first, std::size_t end, BatchContext& context,
+                             const std::string& key) const {
+  auto sent = send_part(items, first, end, context, key);
+  if (sent || sent.error().code == Errc::OutcomeUnknown) return sent;
+  switch (sent.error().error_class) {
+    case ErrorClass::Transient:
+      if (!key.empty()) return sent;  // the parts are sent again with their keys
+      for (std::size_t i = first; i < end; ++i) context.retry(i, sent.error());
+      return {};
+    case ErrorClass::Rejected:
+      if (context.bisects() && end - first > 1) {
+        const std::size_t middle = first + (end - first) / 2;
+        if (auto half = send_rest(items, first, middle, context, key); !half) return half;
+        return send_rest(items, middle, end, context, key);
+      }
+      for (std::size_t i = first; i < end; ++i) context.reject(i, sent.error());
+      return {};
+    case ErrorClass::Fatal: break;
+  }
+  // What was sent before is stored, and without a key the next run sends it again.
+  if (key.empty()) sent.error().code = Errc::OutcomeUnknown;
+  return sent;
 }
 
 Result<void> Sink::settle(const Request& request, const Response& response, std::size_t first, std::size_t end,

@@ -61,6 +61,7 @@ Cause cause_of(CURLcode code, bool connected) {
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:
+    case CURLE_SEND_FAIL_REWIND:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM: return {Problem::Reset};
     default: return {Problem::Protocol, ErrorClass::Fatal};
@@ -168,6 +169,10 @@ void Transfer::set_limits() {
 Result<void> Transfer::set_body() {
   const std::string& method = hop_.method;
   const bool has_body = hop_.with_body && body_.has_body();
+  // If a kept connection ends before an answer, libcurl sends the request again, whatever its method. `on_seek` refuses
+  // that, but libcurl does not ask where there is no body.
+  repeatable_ = request_.repeatable.value_or(method != "POST" && method != "PATCH");
+  if (!repeatable_ && !has_body) set(CURLOPT_FRESH_CONNECT, 1L);
   if (method == "HEAD") {
     set(CURLOPT_NOBODY, 1L);
   } else if (has_body || method == "POST" || method == "PUT" || method == "PATCH") {
@@ -307,6 +312,7 @@ std::size_t Transfer::on_read(char* data, std::size_t one, std::size_t size, voi
     Result<std::size_t> done = me.body_.read({data, one * size});
     if (!done) return failure(std::move(done.error()));
     got = *done;
+    me.body_begun_ = me.body_begun_ || got > 0;
     return {};
   });
   me.moved_ = now();
@@ -316,6 +322,7 @@ std::size_t Transfer::on_read(char* data, std::size_t one, std::size_t size, voi
 int Transfer::on_seek(void* self, curl_off_t offset, int origin) noexcept {
   auto& me = *static_cast<Transfer*>(self);
   if (offset != 0 || origin != SEEK_SET) return CURL_SEEKFUNC_CANTSEEK;
+  if (me.body_begun_ && !me.repeatable_) return CURL_SEEKFUNC_FAIL;
   return me.guarded([&] { return me.body_.rewind(); }) ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
@@ -458,6 +465,7 @@ Result<void> Transfer::finish(CURLcode code) {
   }
   const Cause cause = code == CURLE_OK ? Cause{Problem::Protocol} : cause_of(code, connected > 0);
   std::string_view said = reason_.c_str();
+  if (code == CURLE_SEND_FAIL_REWIND) said = "the kept connection was closed before any answer";
   if (said.empty()) said = curl_easy_strerror(code);
   return failure(problem(cause.problem, said, cause.error_class));
 }

@@ -99,6 +99,8 @@ class Transfer {
   std::unique_ptr<curl_slist, FreeList> headers_{};
   std::vector<Header> sent_{};  ///< the same, except those that libcurl is told to leave out
   BodyReader body_;
+  bool repeatable_ = true;
+  bool body_begun_ = false;
   bool started_ = false;
 
   Response response_{};

@@ -110,7 +110,8 @@ http::Request Store::Connection::request_of(const Call& call, const Address& add
                         .range = call.range,
                         .auth = http::Auth(),
                         .decompress = false,
-                        .max_redirects = 0};
+                        .max_redirects = 0,
+                        .repeatable = true};  // every call may be; `complete_upload` looks at what became of it
   if (!credentials_.is_anonymous())
     request.auth = http::Auth::aws_sigv4(credentials_.access_key, credentials_.secret_key, address.region, "s3",
                                          credentials_.session_token);

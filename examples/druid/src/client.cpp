@@ -167,7 +167,9 @@ struct Client::State {
     return {.url = base + std::string(path)};
   }
   [[nodiscard]] http::Request post(const std::string& base, std::string_view path, std::string body) const {
-    http::Request request{.method = "POST", .url = base + std::string(path), .body = std::move(body)};
+    // A task that is submitted twice is refused the second time, and the other requests change nothing.
+    http::Request request{
+        .method = "POST", .url = base + std::string(path), .body = std::move(body), .repeatable = true};
     request.headers.add("Content-Type", std::string(json_type));
     return request;
   }

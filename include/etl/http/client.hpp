@@ -71,7 +71,8 @@ struct Opened {
 ///
 /// A stop token wakes a call at once, in whatever it waits: the call then fails with `Problem::Stopped`. (A lookup of a
 /// name that the system has not answered goes on for itself.) Nothing is retried but a request whose kept connection
-/// turned out to be closed before any answer; use `etl::retry`, which honours `Retry-After`.
+/// turned out to be closed before any answer, if it may be (`Request::repeatable`); use `etl::retry`, which honours
+/// `Retry-After`.
 class Client {
  public:
   /// Fails with `Errc::InvalidOptions` for files that are not there, a negative time-out or a proxy that is no URL.

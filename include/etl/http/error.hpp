@@ -22,7 +22,7 @@ enum class Problem {
   Incomplete,      ///< the body is shorter than the server said
   Protocol,        ///< the answer is no HTTP, or cannot be decompressed
   TooLarge,        ///< more than `max_body`
-  Redirect,        ///< too many, without a place to go to, or from https to http
+  Redirect,        ///< too many, without a place to go to, from https to http, or one that would drop the body
   Stopped,         ///< the stop token
   Body,            ///< the request's own body cannot be read
   Content,         ///< a whole answer that is not what was asked for: JSON, a digest, a size

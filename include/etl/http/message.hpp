@@ -101,6 +101,12 @@ struct Request {
   bool decompress = true;
   /// How many redirects are followed, in place of the client's.
   std::optional<unsigned> max_redirects{};
+  /// Whether a redirect may turn the request into a GET without its body, as 303 does, and 301 and 302 of a POST (RFC
+  /// 9110, 15.4). False: this is an error that names the new address.
+  bool may_become_get = true;
+  /// Whether the request may be sent again if a kept connection is closed before any answer. Nobody knows then what the
+  /// server has done. Nothing: unless it is a POST or a PATCH (RFC 9110, 9.2.2).
+  std::optional<bool> repeatable{};
   /// Called once, before the body of the last answer, with everything but the body. An error ends the request with it.
   std::function<Result<void>(const Response&)> on_head{};
   /// Takes the body of a 2xx answer piece by piece, on the thread that called, in place of `Response::body`. An error

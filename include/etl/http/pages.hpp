@@ -110,23 +110,26 @@ class Pages {
   std::unique_ptr<State> state_;
 };
 
-/// Pushes all records after `out.resume_from()`, and marks the end of each page. `E` is made of the JSON of a record: a
-/// `std::string`, or a `std::string_view` that lives until its batch is settled. A run that was killed goes on at the
-/// page that it was in; that gives the same records only if the server does.
+/// Pushes all records after `out.resume_from()`, and marks the beginning of each page. `E` is made of the JSON of a
+/// record: a `std::string`, or a `std::string_view` that lives until its batch is settled. A run that was killed goes
+/// on at the page that it was in; that gives the same records only if the server does. An incremental run
+/// (`DeliveryOptions::incremental`) reads the last page again, of which it loads the records that have come since.
 template <class E>
   requires std::is_constructible_v<E, std::string_view>
 [[nodiscard]] Result<void> extract(const Client& client, const PagesOptions& options, Emitter<E>& out) {
   Result<Pages> pages = Pages::make(client, options, out.resume_from());
   if (!pages) return failure(std::move(pages.error()));
+  std::optional<Position> here;  // the page's own position
   for (;;) {
     Result<std::optional<Page>> page = pages->next(out.stop_token());
     if (!page && out.stop_token().stop_requested()) return {};
     if (!page) return failure(std::move(page.error()));
     if (!*page) return {};
+    if (here && !(*page)->records.empty()) out.mark(std::move(*here));
     if constexpr (std::is_same_v<E, std::string_view>) out.retain((*page)->keep);
     for (const std::string_view record : (*page)->records)
       if (!out.push(E(record))) return {};
-    out.mark((*page)->after);
+    here = std::move((*page)->after);
   }
 }
 

@@ -49,11 +49,13 @@ struct SinkOptions {
 /// What the service says of the whole batch is the error of `Client::send`: transient ones are retried, and of a
 /// rejected batch the pipeline may have the bad items found (G6). A status for each item (`SinkOptions::results`)
 /// retries or rejects that item alone, by its class. An answer 413 halves the batch, down to one item, which is then
-/// rejected.
+/// rejected. If the service refuses a part after it has stored another one, only items of that part are rejected: all
+/// of them, or with `Isolation::Bisect` the bad ones. A redirect that would drop the body is an error.
 ///
 /// The key of a batch is sent with it; a half has `KEY-FIRST-END`, with its place in the batch. A service that knows
 /// the keys it has seen takes each item once, whatever is repeated (G16). Without a key nobody knows what became of a
-/// request whose answer was lost: the error is `Errc::OutcomeUnknown`, and is not retried unless the options say so.
+/// request whose answer was lost, or came from a gateway (502, 504): the error is `Errc::OutcomeUnknown`, and is not
+/// retried unless the options say so.
 class Sink {
  public:
   /// An error for a URL or a JSON pointer that is wrong.
@@ -91,6 +93,12 @@ class Sink {
   explicit Sink(std::shared_ptr<const State> state) : state_(std::move(state)) {}
   [[nodiscard]] Result<void> send(const Items& items, BatchContext& context, const std::string& key) const;
   [[nodiscard]] Result<void> send_part(const Items& items, std::size_t first, std::size_t end, BatchContext& context,
+                                       const std::string& key) const;
+  /// Sends the halves of a part that is too large.
+  [[nodiscard]] Result<void> send_halves(const Items& items, std::size_t first, std::size_t end, BatchContext& context,
+                                         const std::string& key) const;
+  /// Sends a part of a batch of which another part is stored: an error must not be that of the whole batch.
+  [[nodiscard]] Result<void> send_rest(const Items& items, std::size_t first, std::size_t end, BatchContext& context,
                                        const std::string& key) const;
   [[nodiscard]] Result<void> settle(const Request& request, const Response& response, std::size_t first,
                                     std::size_t end, BatchContext& context) const;

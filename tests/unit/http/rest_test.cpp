@@ -230,6 +230,37 @@ TEST_CASE("http pages: a run that failed goes on at its page, busy servers are w
   CHECK(std::set<std::string>(pipeline.loaded.begin(), pipeline.loaded.end()).size() == 7);
 }
 
+TEST_CASE("http pages: an incremental run loads the records that have come since") {
+  std::atomic<int> have = 0;
+  HttpServer server([&](const HttpServer::Request& r) {
+    const std::string page = parameter(r.target, "page"), offset = parameter(r.target, "offset");
+    const int first = !page.empty() ? 3 * (std::stoi(page) - 1) : offset.empty() ? 0 : std::stoi(offset);
+    const int end = r.target.starts_with("/all") ? have.load() : std::min(have.load(), first + 3);
+    std::string records;
+    for (int i = first; i < end; ++i) records += (i > first ? "," : "") + std::to_string(i);
+    return HttpServer::answer(200, "{\"data\": [" + records + "], \"next\": " +
+                                       (end < have ? "\"" + std::to_string(end) + "\"" : "null") + "}");
+  });
+  const std::pair<std::string, http::Paging> kinds[] = {{"/all", http::Paging::none()},
+                                                        {"/", http::Paging::offset()},
+                                                        {"/", http::Paging::number()},
+                                                        {"/", http::Paging::cursor("offset", "/next")}};
+  for (const auto& [path, paging] : kinds) {
+    CAPTURE(static_cast<int>(paging.kind()));
+    Numbers pipeline{.options = {.request = {.url = server.url(path)}, .records = "/data", .paging = paging}};
+    etl::Options options{.name = "numbers", .workers = 1};
+    options.delivery.checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>();
+    options.delivery.incremental = true;
+    for (const int now : {0, 4, 4, 5, 6, 12}) {
+      have = now;
+      REQUIRE(etl::run(pipeline, options).outcome == etl::Outcome::Completed);
+      std::multiset<std::string> all;
+      for (int i = 0; i < now; ++i) all.insert(std::to_string(i));
+      CHECK(pipeline.loaded == all);
+    }
+  }
+}
+
 TEST_CASE("http pages: a stop ends a run that waits for a page") {
   const test::Watchdog watchdog("a stop does not wake a source of pages");
   test::Gate arrived;
@@ -300,6 +331,21 @@ TEST_CASE("http sink: without a key a lost answer leaves the batch in doubt") {
   CHECK(server.requests().size() == 1);
 }
 
+TEST_CASE("http sink: without a key an answer of a gateway leaves the batch in doubt") {
+  int status = 0;
+  std::atomic<int> calls = 0;
+  HttpServer server([&](const auto&) { return HttpServer::answer(++calls % 2 == 1 ? status : 200, ""); });
+  const auto sink = http::Sink::make(client, {.request = {.method = "POST", .url = server.url()}}).value();
+  for (status = 502; status <= 504; ++status) {
+    CAPTURE(status);
+    calls = 0;
+    const auto report = etl::run(Sending{sink}, ten_at_once());
+    CHECK(report.results.in_doubt == (status == 503 ? 0 : 10));
+    calls = 0;
+    CHECK(etl::run(SendingWithKey{{sink}}, ten_at_once()).outcome == etl::Outcome::Completed);
+  }
+}
+
 TEST_CASE("http sink: what is too large is halved, down to the item that is") {
   HttpServer server([](const HttpServer::Request& r) {
     const bool too_large = r.body.size() > 9 || r.body.find('7') != std::string::npos;
@@ -315,6 +361,117 @@ TEST_CASE("http sink: what is too large is halved, down to the item that is") {
       taken[r.header("Idempotency-Key").substr(32)] = r.body;
   CHECK(taken == std::map<std::string, std::string>{
                      {"-0-2", "[0,1]"}, {"-2-5", "[2,3,4]"}, {"-5-7", "[5,6]"}, {"-8-10", "[8,9]"}});
+}
+
+TEST_CASE("http sink: a redirect that would drop the body is an error that names the address (G2)") {
+  std::atomic<int> status = 0;
+  HttpServer server([&](const HttpServer::Request& r) {
+    return r.target == "/rows" ? HttpServer::answer(status, "", "Location: /rows/\r\n") : HttpServer::answer(200, "[]");
+  });
+  const auto sink = http::Sink::make(client, {.request = {.method = "POST", .url = server.url("/rows")}}).value();
+  for (const int drops : {301, 302, 303}) {
+    CAPTURE(drops);
+    status = drops;
+    const auto report = etl::run(SendingWithKey{{sink}}, ten_at_once());
+    CHECK(report.outcome == etl::Outcome::Failed);
+    CHECK(report.items.loaded == 0);
+    const auto& error = report.errors.at(0).error;
+    CHECK(error.code == http::Problem::Redirect);
+    CHECK(error.message().find("it would drop the body; if that is the right address, use " + server.url("/rows/")) !=
+          std::string::npos);
+    CHECK(server.requests().back().target == "/rows");
+  }
+  status = 308;
+  CHECK(etl::run(SendingWithKey{{sink}}, ten_at_once()).outcome == etl::Outcome::Completed);
+  CHECK(server.requests().back().body == "[0,1,2,3,4,5,6,7,8,9]");
+}
+
+TEST_CASE("http sink: without a key nothing is sent again over a connection that was kept") {
+  for (const auto then : {Then::Close, Then::Reset}) {
+    std::atomic<int> calls = 0;
+    HttpServer server(
+        [&](const auto&) { return ++calls == 2 ? HttpServer::Reply{"", then} : HttpServer::answer(201, ""); });
+    const auto sink = http::Sink::make(client, {.request = {.method = "POST", .url = server.url()}}).value();
+    auto options = ten_at_once();
+    options.batch_size = 5;
+    const auto report = etl::run(Sending{sink}, options);
+    CHECK(report.outcome == etl::Outcome::Failed);
+    CHECK(report.results.in_doubt == 5);
+    REQUIRE(server.requests().size() == 2);
+    CHECK(server.requests()[1].connection == server.requests()[0].connection);
+    // With a key the service knows what it has taken.
+    calls = 0;
+    CHECK(etl::run(SendingWithKey{{sink}}, options).outcome == etl::Outcome::Completed);
+    CHECK(server.requests().size() == 5);
+  }
+}
+
+namespace {
+
+/// A service that takes few items at once, refuses any request with the number 7, and takes each key once.
+class Limited {
+ public:
+  std::size_t most = 4;
+  bool refuses = true;
+  int busy_at = 0;  ///< this request is answered with 503, and all are small enough from then on
+
+  HttpServer::Reply operator()(const HttpServer::Request& request) {
+    std::vector<int> numbers;
+    for (const char c : request.body)
+      if (c >= '0' && c <= '9') numbers.push_back(c - '0');
+    if (numbers.size() > most) return HttpServer::answer(413, "too many");
+    if (++calls_ == busy_at) return most = 10, HttpServer::answer(503, "busy");
+    if (refuses && std::ranges::count(numbers, 7) > 0) return HttpServer::answer(422, "no 7");
+    const std::string key = request.header("Idempotency-Key");
+    if (key != "(none)" && !keys_.insert(key).second) return HttpServer::answer(200, "known");
+    for (const int n : numbers) ++taken_[n];
+    return HttpServer::answer(201, "");
+  }
+  /// "0123" and so on, a number for each time it was taken.
+  [[nodiscard]] std::string taken() const {
+    std::string all;
+    for (const auto& [n, times] : taken_)
+      for (int i = 0; i < times; ++i) all += std::to_string(n);
+    return all;
+  }
+
+ private:
+  int calls_ = 0;
+  std::set<std::string> keys_{};
+  std::map<int, int> taken_{};
+};
+
+}  // namespace
+
+TEST_CASE("http sink: a refused part of a batch that was too large costs its own items only (G2 G6 G16)") {
+  for (const bool keyed : {false, true})
+    for (const bool bisects : {false, true}) {
+      CAPTURE(keyed, bisects);
+      Limited service;
+      HttpServer server([&](const HttpServer::Request& r) { return service(r); });
+      const auto sink = http::Sink::make(client, {.request = {.method = "POST", .url = server.url()}}).value();
+      auto options = ten_at_once();
+      if (bisects) options.errors.isolation = etl::Isolation::Bisect;
+      const auto report = keyed ? etl::run(SendingWithKey{{sink}}, options) : etl::run(Sending{sink}, options);
+      INFO(report.text());
+      CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
+      // Ten at once are too many, and so are five: they are sent as 01, 234, 56 and 789.
+      CHECK(service.taken() == (bisects ? "012345689" : "0123456"));
+      CHECK(report.items.loaded == service.taken().size());
+      CHECK(report.items.rejected == 10 - service.taken().size());
+    }
+}
+
+TEST_CASE("http sink: the next attempt at a batch that was too large sends the same parts (G16)") {
+  Limited service;
+  service.refuses = false;
+  service.busy_at = 3;
+  HttpServer server([&](const HttpServer::Request& r) { return service(r); });
+  const auto sink = http::Sink::make(client, {.request = {.method = "POST", .url = server.url()}}).value();
+  const auto report = etl::run(SendingWithKey{{sink}}, ten_at_once());
+  INFO(report.text());
+  CHECK(report.outcome == etl::Outcome::Completed);
+  CHECK(service.taken() == "0123456789");
 }
 
 TEST_CASE("http sink: an outcome for each item rejects and retries these items") {
