@@ -58,6 +58,9 @@ class Proxy {
     const std::size_t at = both.find(host), end = both.find('/', at);
     return both.insert(end, "," + std::string(host) + std::to_string(server_port_));
   }
+  /// Further connections are not refused but wait for an answer, until `refuse_others`. Called before the first one.
+  void hold_others() { holds_ = true; }
+  void refuse_others() { ::shutdown(listener_, SHUT_RDWR); }
   /// Cuts both sides when the client sends a packet that has these bytes.
   void cut_at(std::string_view bytes, Cut side) {
     const std::lock_guard lock(mutex_);
@@ -117,7 +120,7 @@ class Proxy {
   void serve() {
     const int client = ::accept(listener_, nullptr, nullptr);
     if (client < 0) return;
-    ::shutdown(listener_, SHUT_RDWR);
+    if (!holds_) refuse_others();
     client_ = client;
     const int server = ::socket(AF_INET, SOCK_STREAM, 0);
     const int yes = 1;
@@ -168,6 +171,7 @@ class Proxy {
   std::mutex mutex_;
   int server_ = -1;  // once the client is gone
   bool let_go_ = false;
+  std::atomic<bool> holds_ = false;
   std::string bytes_;
   int packets_ = 0;
   std::string last_word_;

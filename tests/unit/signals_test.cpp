@@ -51,6 +51,21 @@ TEST_CASE("signals: the first drains, the second abandons, the third has its for
   CHECK(seen >= 1);
 }
 
+TEST_CASE("signals: the third has its former effect while the second is still at work") {
+  const Handler handler(SIGINT);
+  const etl::StopToken stop = etl::stop_on_signals();
+  test::Gate begun, end;
+  const std::stop_callback slow(stop.abandon(), [&] { begun.open(), end.wait(); });
+  std::raise(SIGINT);
+  await(stop.drain());
+  std::raise(SIGINT);
+  begun.wait();
+  CHECK(seen == 0);
+  std::raise(SIGINT);
+  CHECK(seen == 1);
+  end.open();
+}
+
 TEST_CASE("signals: on a terminal the first says what the second does") {
   const Handler handler(SIGINT);
   const test::Terminal terminal;

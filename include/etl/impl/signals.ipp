@@ -82,8 +82,10 @@ class SignalThread {
       if (error) return;
       if (!source_.stop_requested()) tell();
       if (source_.request_drain()) return wait();
+      // At once: through Asio, the signal would have its default effect for a moment. First, because a stop callback
+      // may take long, and a third signal must have its effect meanwhile.
+      former_.restore();
       source_.request_abandon();
-      former_.restore();  // at once: through Asio, the signal would have its default effect for a moment
     });
   }
   /// Writes the note on its own line, in place of a progress bar, which is then drawn again below (ECMA-48 EL).

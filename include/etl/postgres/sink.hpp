@@ -9,6 +9,8 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -122,8 +124,16 @@ class BatchWriter final : public RowNames {
     return {};
   }
   [[nodiscard]] Result<void> write(Connection& connection, Scope scope) {
-    // The context's token is stopped when the run is abandoned: nobody waits for the server then.
-    const auto give_up = [&connection] { connection.cancel(); };
+    // The context's token is stopped when the run is abandoned: nobody waits for the server then. On its own thread,
+    // because a server that does not answer would hold up whoever abandons the run.
+    std::jthread canceller;
+    const auto give_up = [&connection, &canceller] {
+      try {
+        canceller = std::jthread([&connection] { connection.cancel(); });
+      } catch (const std::system_error&) {
+        connection.cancel();
+      }
+    };
     std::optional<std::stop_callback<decltype(give_up)>> cancel;
     if (context_ != nullptr && context_->stop_token().stop_possible()) cancel.emplace(context_->stop_token(), give_up);
     const bool needs_mark = context_ != nullptr && scope == Scope::Open;

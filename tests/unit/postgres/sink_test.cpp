@@ -18,6 +18,7 @@
 
 #include "support/catch.hpp"
 #include "support/postgres_proxy.hpp"
+#include "support/sync.hpp"
 #include "unit/postgres/support.hpp"
 
 using namespace std::chrono_literals;
@@ -506,6 +507,34 @@ TEST_CASE("postgres sink: loads a pipeline's batches, and its rejects are the ru
   CHECK(report.items.loaded == 9'990);
   CHECK(report.items.rejected == 10);
   CHECK(count(db, "rows") == 9'990);
+}
+
+TEST_CASE("postgres sink: whoever abandons a run does not wait for a server that does not answer (G10)") {
+  const test::Watchdog watchdog("request_stop waits for the server");
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(create_table(db, rows));
+  test::Proxy proxy(schema.url());
+  proxy.hold_others();  // nor does it answer the connection that cancels the statement
+  {
+    auto slow = ok(etl::postgres::Connection::open(proxy.url()));
+    auto sink = ok(etl::postgres::sink(slow, rows));
+    auto lock = ok(db.begin());
+    ok(lock.execute("LOCK TABLE rows"));
+    std::stop_source stop;
+    const std::vector<Row> batch = numbered(1, 3);
+    Context context(batch.size(), stop.get_token());
+    etl::Result<void> written;
+    std::thread writer([&] { written = sink.write(batch, context); });
+    const std::string waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation='rows'::regclass";
+    while (ok(lock.query(waits)).integer(0, 0) == 0) std::this_thread::yield();
+    stop.request_stop();
+    ok(lock.commit());
+    proxy.refuse_others();
+    writer.join();
+    CHECK(written);
+  }
+  CHECK(count(db, "rows") == 3);
 }
 
 TEST_CASE("postgres pool sink: does not wait for a connection when the run loads nothing more (G4)") {
