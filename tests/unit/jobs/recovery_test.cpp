@@ -460,8 +460,8 @@ TEMPLATE_TEST_CASE("a version counts as ingested only if its job has really comp
 
 TEMPLATE_TEST_CASE("a statement about jobs that hangs ends, and can be made again", "[jobs]", OnSqlite, OnPostgres) {
   const TestType place;
+  make_job(*open_jobs(place.url(), {}), 1);
   const auto store = open_jobs(place.url(), {.statement_timeout = milliseconds(100)});
-  make_job(*store, 1);
   const auto hangs = [&] {
     const etl::Error late = error_of(store->claim({.worker = "w"}));
     INFO(late.message());
