@@ -102,6 +102,12 @@ class Worker {
 
  private:
   Result<void> work() {
+    // Heartbeats come three times as often.
+    constexpr milliseconds least(10);
+    if (options_.lease < least)
+      return failure(Error{.code = etl::Errc::InvalidOptions,
+                           .context = fmt::format("WorkerOptions::lease is {} ms: it must be at least {} ms",
+                                                  options_.lease.count(), least.count())});
     auto beats = insist([&] { return jobs_.again(); });
     if (!beats) return failure(std::move(beats.error()));
     heart_.emplace(std::move(*beats), options_.lease);

@@ -51,13 +51,14 @@ struct UnitEvent {
 
 /// Settings of a worker. An aggregate.
 struct WorkerOptions {
-  std::string name{};                       ///< unique; empty: HOST:PID:random
-  std::optional<Id> job{};                  ///< only this job
-  std::chrono::milliseconds lease{60'000};  ///< a dead worker's unit is given to another after this long
-  std::chrono::milliseconds poll{1'000};    ///< longest pause between looks for work; jittered
-  std::chrono::milliseconds pause{1'000};   ///< after a unit's first failure; doubles with each, up to a minute
-  bool stay = false;                        ///< wait for new jobs instead of returning when all are done
-  Options run{};                            ///< settings of each unit's run; name and delivery are the library's
+  std::string name{};       ///< unique; empty: HOST:PID:random
+  std::optional<Id> job{};  ///< only this job
+  std::chrono::milliseconds lease{
+      60'000};                             ///< a dead worker's unit is given to another after this long; at least 10 ms
+  std::chrono::milliseconds poll{1'000};   ///< longest pause between looks for work; jittered
+  std::chrono::milliseconds pause{1'000};  ///< after a unit's first failure; doubles with each, up to a minute
+  bool stay = false;                       ///< wait for new jobs instead of returning when all are done
+  Options run{};                           ///< settings of each unit's run; name and delivery are the library's
   std::function<void(const UnitEvent&)> on_unit{};  ///< called on the worker's thread when its end is recorded
 };
 

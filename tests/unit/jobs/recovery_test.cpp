@@ -257,6 +257,16 @@ TEMPLATE_TEST_CASE("a stopped worker hands back units too that its heart could n
   CHECK(in.counted() == fmt::format("{} 0 {} 0, 0 attempts", 200 - report.done, report.done));
 }
 
+TEST_CASE("a worker with a lease of no time is refused", "[jobs]") {
+  OneUnit<OnSqlite> in;
+  auto options = in.options();
+  options.lease = milliseconds(0);
+  const auto report = in.work(options);
+  REQUIRE(report.error);
+  CHECK(report.error->code == etl::Errc::InvalidOptions);
+  CHECK(has(report.error->message(), "WorkerOptions::lease is 0 ms: it must be at least 10 ms"));
+}
+
 TEMPLATE_TEST_CASE("a worker whose on_unit throws hands back what it has claimed, and tells the error", "[jobs]",
                    OnSqlite, OnPostgres) {
   ShortUnits<TestType> in(12);
