@@ -16,6 +16,8 @@
 
 namespace etl::inline v0 {
 
+class PartKeys;
+
 /// The batch of the current `load` call. Belongs to that call.
 class BatchContext {
  public:
@@ -61,6 +63,9 @@ class BatchContext {
   /// sends a batch in parts: once a part is stored, an error of class Rejected for the whole batch would be wrong.
   [[nodiscard]] bool bisects() const noexcept { return place_.bisects; }
 
+  /// Makes the keys of parts of this call; null if `load` takes no key, or in a context that a test has made.
+  [[nodiscard]] const PartKeys* part_keys() const noexcept { return part_keys_; }
+
   /// Says that this result was not loaded and the others were. It counts as rejected within the budget (G6).
   /// Throws `etl::Exception` for an index outside the batch, which makes the run fail.
   void reject(std::size_t index, Error error) {
@@ -84,6 +89,8 @@ class BatchContext {
   [[nodiscard]] Marked& rejects() { return marks().rejects; }
   /// The results to be retried so far.
   [[nodiscard]] Marked& retries() { return marks().retries; }
+  /// Used by the library.
+  void set_part_keys(const PartKeys* keys) noexcept { part_keys_ = keys; }
   /// Whether any result is rejected or to be retried.
   [[nodiscard]] bool has_marks() const noexcept {
     return marks_ && !(marks_->rejects.empty() && marks_->retries.empty());
@@ -100,6 +107,7 @@ class BatchContext {
   }
 
   Place place_;
+  const PartKeys* part_keys_ = nullptr;
   std::unique_ptr<Marks> marks_;  // null while no result is marked
 };
 

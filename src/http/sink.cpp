@@ -75,6 +75,13 @@ Result<void> Sink::send(const Items& items, BatchContext& context, const std::st
   return sent;
 }
 
+std::string Sink::key_of(const Items& items, std::size_t first, std::size_t end, const BatchContext& context,
+                         const std::string& key) {
+  if (first == 0 && end == items.size()) return key;
+  if (const PartKeys* const keys = context.part_keys()) return keys->of(first, end).text();
+  return fmt::format("{}-{}-{}", key, first, end);
+}
+
 Result<void> Sink::send_part(const Items& items, std::size_t first, std::size_t end, BatchContext& context,
                              const std::string& key) const {
   const State& state = *state_;
@@ -83,9 +90,7 @@ Result<void> Sink::send_part(const Items& items, std::size_t first, std::size_t 
   Request request = state.options.request;
   if (!request.headers.contains("Content-Type"))
     request.headers.set("Content-Type", lines ? "application/x-ndjson" : "application/json");
-  const bool whole = first == 0 && end == items.size();
-  if (!key.empty())
-    request.headers.set(state.options.key_header, whole ? key : fmt::format("{}-{}-{}", key, first, end));
+  if (!key.empty()) request.headers.set(state.options.key_header, key_of(items, first, end, context, key));
   std::string body = lines ? "" : "[";
   for (std::size_t i = first; i < end; ++i) {
     if (!lines && i > first) body += ',';
@@ -103,6 +108,8 @@ Result<void> Sink::send_part(const Items& items, std::size_t first, std::size_t 
   }
   if (response->ok()) return settle(request, *response, first, end, context);
   Error error = state.client.error_of(request, *response);
+  if (response->status == 409 && !key.empty() && !state.options.conflict_rejects)
+    error.error_class = ErrorClass::Transient;  // the first request with this key is still at work
   // A gateway does not know whether the service has taken the rows.
   if (key.empty() && (response->status == 502 || response->status == 504)) error.code = Errc::OutcomeUnknown;
   if (response->status != 413) return failure(std::move(error));

@@ -1,6 +1,7 @@
 #pragma once
 /// Keys that stay the same when a run is repeated (contract G16).
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -36,6 +37,18 @@ class IdempotencyKey {
  private:
   std::uint64_t high_ = 0;
   std::uint64_t low_ = 0;
+};
+
+/// The keys of parts of a `load` call, for a sink that sends its results in parts.
+class PartKeys {
+ public:
+  PartKeys() = default;
+  PartKeys(const PartKeys&) = delete;
+  PartKeys& operator=(const PartKeys&) = delete;
+  virtual ~PartKeys() = default;
+  /// The key that the results from `first` to before `end` have when the library gives them to a call of their own: to
+  /// repeat them, or to find the bad ones.
+  [[nodiscard]] virtual IdempotencyKey of(std::size_t first, std::size_t end) const = 0;
 };
 
 namespace detail {

@@ -41,6 +41,9 @@ struct SinkOptions {
   Form form = Form::Array;            ///< how the rows are written
   /// The header for the key, if the pipeline asks for one.
   std::string key_header = "Idempotency-Key";
+  /// What an answer 409 to a request with a key means. False: the first request with this key is still at work, so the
+  /// request is repeated (draft-ietf-httpapi-idempotency-key-header, 2.7). True: the rows are refused.
+  bool conflict_rejects = false;
   std::optional<ItemResults> results{};  ///< how the answer names rejected rows; nothing: it does not
 };
 
@@ -52,7 +55,7 @@ struct SinkOptions {
 /// rejected. If the service refuses a part after it has stored another one, only items of that part are rejected: all
 /// of them, or with `Isolation::Bisect` the bad ones. A redirect that would drop the body is an error.
 ///
-/// The key of a batch is sent with it; a half has `KEY-FIRST-END`, with its place in the batch. A service that knows
+/// The key of a batch is sent with it; a part has a key of its own (`PartKeys`). A service that knows
 /// the keys it has seen takes each item once, whatever is repeated (G16). Without a key nobody knows what became of a
 /// request whose answer was lost, or came from a gateway (502, 504): the error is `Errc::OutcomeUnknown`, and is not
 /// retried unless the options say so.
@@ -94,6 +97,9 @@ class Sink {
   [[nodiscard]] Result<void> send(const Items& items, BatchContext& context, const std::string& key) const;
   [[nodiscard]] Result<void> send_part(const Items& items, std::size_t first, std::size_t end, BatchContext& context,
                                        const std::string& key) const;
+  /// The key of a part.
+  [[nodiscard]] static std::string key_of(const Items& items, std::size_t first, std::size_t end,
+                                          const BatchContext& context, const std::string& key);
   /// Sends the halves of a part that is too large.
   [[nodiscard]] Result<void> send_halves(const Items& items, std::size_t first, std::size_t end, BatchContext& context,
                                          const std::string& key) const;

@@ -462,11 +462,34 @@ class Loading {
     }
     return options_.circuit_breaker ? options_.circuit_breaker->call(load, waiter_) : load();
   }
+  class KeysOfParts final : public PartKeys {
+   public:
+    KeysOfParts(const Loading& loading, const Work& work, const Part& part)
+        : loading_(loading), work_(work), part_(part) {}
+    [[nodiscard]] IdempotencyKey of(std::size_t first, std::size_t end) const override {
+      Part part = part_;
+      part.size = static_cast<std::uint32_t>(end - first);
+      if (part.where.empty())
+        part.first += static_cast<std::uint32_t>(first);
+      else
+        part.where = part.where.subspan(first, end - first);
+      return loading_.key_of(work_, part);
+    }
+
+   private:
+    const Loading& loading_;
+    const Work& work_;
+    const Part& part_;
+  };
   [[nodiscard]] std::optional<Error> call_plain(WorkerState& worker, const Work& work, const Part& part,
                                                 BatchContext& context) {
     if (traits_.with != LoadWith::Key) return calls_.load(worker, part.data, part.size, context, nullptr, nullptr);
+    const KeysOfParts keys(*this, work, part);
+    context.set_part_keys(&keys);
     const IdempotencyKey key = key_of(work, part);
-    return calls_.load(worker, part.data, part.size, context, &key, nullptr);
+    auto error = guarded([&] { return calls_.load(worker, part.data, part.size, context, &key, nullptr); });
+    context.set_part_keys(nullptr);
+    return error;
   }
   [[nodiscard]] BatchContext context_of(const Work& work, const Part& part) const {
     const Batch& batch = *work.batch;

@@ -346,12 +346,14 @@ template <class P, class Partition>
     return {};
   }
 }
+template <class P>
+concept SaysWhetherItAcknowledges = requires {
+  { P::acknowledges } -> std::convertible_to<bool>;
+};
 /// Whether the pipeline declares that its source is consumed by acknowledgement (`Emitter::retain`).
 template <class P>
 inline constexpr bool acknowledging = [] {
-  if constexpr (requires {
-                  { P::acknowledges } -> std::convertible_to<bool>;
-                })
+  if constexpr (SaysWhetherItAcknowledges<P>)  // a requirement in this place crashes Clang 16
     return static_cast<bool>(P::acknowledges);
   else
     return false;
