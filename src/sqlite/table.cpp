@@ -109,8 +109,13 @@ std::string insert_sql(std::string_view table, std::span<const ColumnInfo> colum
 }  // namespace
 
 std::string select_sql(std::string_view table, std::span<const ColumnInfo> columns, bool after) {
+  // Positions are compared as C++ compares texts. Another collation of the column could take different texts as equal.
+  const bool one_key = std::ranges::count_if(columns, &ColumnInfo::is_key) == 1;
+  const auto key = [&](const ColumnInfo& column) {
+    return name_of(column) + (one_key && column.type == "TEXT" ? " COLLATE BINARY" : "");
+  };
   std::string sql = fmt::format("SELECT {} FROM {}", list(columns, &ColumnInfo::is_member, name_of), quoted(table));
-  const std::string keys = list(columns, &ColumnInfo::is_key, name_of);
+  const std::string keys = list(columns, &ColumnInfo::is_key, key);
   if (after) sql += fmt::format(" WHERE {} > ?", keys);
   if (!keys.empty()) sql += fmt::format(" ORDER BY {}", keys);
   return sql;

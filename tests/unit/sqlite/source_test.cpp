@@ -1,4 +1,5 @@
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +18,7 @@
 #include <etl/run.hpp>
 #include <etl/sqlite/sink.hpp>
 #include <etl/sqlite/source.hpp>
+#include <etl/testing/memory_stores.hpp>
 
 #include "support/catch.hpp"
 #include "support/test_data.hpp"
@@ -119,6 +121,46 @@ TEST_CASE("sqlite query: positions of a text key are the text, whatever is in it
     auto moved = std::move(found);  // the text goes with it
     CHECK(all(std::move(moved)) == std::vector<Row>(in.begin() + static_cast<std::ptrdiff_t>(i) + 1, in.end()));
   }
+}
+
+TEST_CASE("sqlite query: a text key is in the order of its bytes, whatever the collation of its column") {
+  Database db = open(":memory:");
+  const auto by_name = table<Row>("rows", key("name", &Row::name), column("id", &Row::id));
+  for (const std::string collation : {"BINARY", "NOCASE", "RTRIM"}) {
+    CAPTURE(collation);
+    ok(db.execute("DROP TABLE IF EXISTS rows; CREATE TABLE rows(id INTEGER, name TEXT COLLATE " + collation +
+                  "); INSERT INTO rows VALUES(1, 'a'), (2, 'B'), (3, 'a '), (4, 'b'), (5, 'A')"));
+    CHECK(ids(ok(query(db, by_name))) == "5 2 1 3 4 ");
+    CHECK(ids(ok(query(db, by_name, Position("B")))) == "1 3 4 ");
+    CHECK(ids(ok(query(db, by_name, Position("a")))) == "3 4 ");
+  }
+}
+
+TEST_CASE("sqlite query: a position is found by the ordinary index of its key") {
+  Database db = open(":memory:");
+  const auto plan = [&](const auto& keyed, const std::string& schema) {
+    ok(db.execute("DROP TABLE IF EXISTS rows; CREATE TABLE " + schema));
+    std::string all;
+    for (const bool after : {false, true}) {
+      Statement explain =
+          ok(db.prepare("EXPLAIN QUERY PLAN " +
+                        etl::sqlite::detail::select_sql(keyed.name, etl::sqlite::detail::column_infos(keyed), after)));
+      while (ok(explain.step())) all.append(all.empty() ? "" : "; ").append(explain.text(3));
+    }
+    return all;
+  };
+  const auto by_name = table<Row>("rows", key("name", &Row::name), column("id", &Row::id));
+  CHECK(lacks(plan(by_name, "rows(id INTEGER, name TEXT); CREATE INDEX i ON rows(name)"),
+              {"SCAN", "USING INDEX i; ", "USING INDEX i (name>?)"}) == "");
+  CHECK(lacks(plan(by_name, "rows(id INTEGER, name TEXT PRIMARY KEY) WITHOUT ROWID"),
+              {"SCAN", "USING PRIMARY KEY (name>?)"}) == "");
+  CHECK(lacks(plan(by_name, "rows(id INTEGER, name TEXT COLLATE NOCASE); CREATE INDEX i ON rows(name COLLATE BINARY)"),
+              {"SCAN", "USING INDEX i; ", "USING INDEX i (name>?)"}) == "");
+  CHECK(lacks(plan(rows, "rows(id INTEGER PRIMARY KEY, name TEXT)"), {"SCAN", "USING INTEGER PRIMARY KEY (rowid>?)"}) ==
+        "");
+  // Without such an index it sorts.
+  CHECK(lacks(plan(by_name, "rows(id INTEGER, name TEXT COLLATE NOCASE); CREATE INDEX i ON rows(name)"),
+              {"USE TEMP B-TREE FOR ORDER BY"}) == "");
 }
 
 TEST_CASE("sqlite query: of several keys, in their order") {
@@ -359,6 +401,46 @@ TEST_CASE("sqlite: from one database to another, in a pipeline") {
   const etl::RunReport report = etl::run(copy, {.batch_size = 333, .workers = 2});
   CHECK(report.outcome == etl::Outcome::Completed);
   CHECK(all(ok(query(to, rows))) == all(ok(query(from, rows))));
+}
+
+namespace {
+
+/// Fails once, at one row, and counts how often it loads each.
+struct Failing {
+  Database& db;
+  std::vector<int>& loaded;
+  std::int64_t fails_at = 0;
+  std::string fingerprint() const { return "rows"; }
+  etl::Result<void> extract(etl::Emitter<Row>& out) const {
+    return etl::sqlite::extract(db, table<Row>("rows", key("name", &Row::name), column("id", &Row::id)), out, 2);
+  }
+  etl::Result<void> load(std::span<const Row> batch) const {
+    for (const Row& row : batch) {
+      if (row.id == fails_at) return etl::failure(etl::fatal("down"));
+      ++loaded[static_cast<std::size_t>(row.id)];
+    }
+    return {};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("sqlite extract: a resumed run leaves out no row whose key is equal to another in the column's collation") {
+  const test::Folder folder;
+  Database db = open(folder / "a.db");
+  ok(
+      db.execute("CREATE TABLE rows(name TEXT NOT NULL COLLATE NOCASE, id INTEGER); INSERT INTO rows VALUES('ann', 1), "
+                 "('bob', 2), ('Bob', 3), ('BOB', 4), ('carl', 5), ('Carl', 6), ('dan', 7)"));
+  for (std::int64_t fails_at = 1; fails_at <= 7; ++fails_at) {
+    CAPTURE(fails_at);
+    std::vector<int> loaded(8);
+    etl::Options options{.name = "rows", .batch_size = 1, .workers = 1};
+    options.delivery.checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>();
+    options.delivery.save_every = std::chrono::nanoseconds(1);
+    CHECK(etl::run(Failing{db, loaded, fails_at}, options).outcome == etl::Outcome::Failed);
+    CHECK(etl::run(Failing{db, loaded}, options).outcome == etl::Outcome::Completed);
+    CHECK(loaded == std::vector<int>{0, 1, 1, 1, 1, 1, 1, 1});
+  }
 }
 
 // --- a database that SQLite's own program made
