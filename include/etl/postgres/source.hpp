@@ -139,7 +139,8 @@ template <class V>
     return Position(day_text(sys_days(key.time_since_epoch())));
   } else {
     const auto day = floor<days>(key.time_since_epoch());
-    return Position(time_text(sys_days(day), floor<microseconds>(key.time_since_epoch() - day)));
+    // Rounded, because a floating-point number of seconds may be just below the microsecond that was read.
+    return Position(time_text(sys_days(day), round<microseconds>(key.time_since_epoch() - day)));
   }
 }
 

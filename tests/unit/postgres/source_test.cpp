@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -141,6 +142,28 @@ TEST_CASE("postgres source: time stamps, dates, texts and UUIDs are positions to
   check(std::vector{sys_days(year(-50) / 3 / 15), sys_days(2024y / 2 / 29)});
   check(std::vector<std::string>{"", "it's", "z"});
   check(std::vector{etl::postgres::Uuid{}, *etl::postgres::Uuid::parse("ffffffffffffffffffffffffffffffff")});
+}
+
+TEST_CASE("postgres source: a time in floating point is the position of the time that was read") {
+  const test::Schema schema;
+  auto db = schema.open();
+  struct Timed {
+    std::chrono::sys_time<std::chrono::duration<double>> at{};
+  };
+  const auto timed = table<Timed>("timed", key("at", &Timed::at));
+  ok(db.execute(
+      "CREATE TABLE timed AS SELECT timestamptz '2024-06-01 23:59:59.999990+00' + i * interval '1 microsecond'"
+      " AS at FROM generate_series(1, 20) i"));
+  auto found = ok(query(db, timed));
+  std::vector<Timed> all;
+  for (Timed row; ok(found.next(row));) all.push_back(row);
+  REQUIRE(all.size() == 20);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    auto rest = ok(query(db, timed, std::optional(etl::postgres::detail::position_of(all[i].at))));
+    std::size_t count = 0;
+    for (Timed row; ok(rest.next(row));) ++count;
+    CHECK(count == all.size() - i - 1);
+  }
 }
 
 TEST_CASE("postgres source: a query of one's own, its columns found by name, with parameters") {
