@@ -187,9 +187,36 @@ Result<void> find_columns(const Cursor& cursor, std::span<const ColumnInfo> colu
                                        wrong, found.empty() ? "none" : found)));
 }
 
-std::string select_sql(std::string_view table, std::span<const ColumnInfo> columns, bool after, bool until) {
+Result<std::string> key_order(Connection& connection, std::string_view table, std::span<const ColumnInfo> columns) {
+  const auto key = std::ranges::find_if(columns, &ColumnInfo::is_key);
+  // A domain has the operators of the type below it. The collation is the column's also then.
+  const Result<Rows> found = connection.query(
+      "WITH RECURSIVE types(id, collation_id) AS (SELECT atttypid, attcollation FROM pg_attribute WHERE attrelid = "
+      "to_regclass($1) AND attname = $2 AND NOT attisdropped UNION ALL SELECT typbasetype, collation_id FROM types "
+      "JOIN pg_type ON oid = id WHERE typtype = 'd') SELECT bool_or(typname IN ('citext', 'jsonb')), "
+      "bool_or(NOT collisdeterministic) FROM types JOIN pg_type t ON t.oid = id LEFT JOIN pg_collation c ON c.oid = "
+      "collation_id",
+      quoted_table(table), key->name);
+  if (!found) return failure(found.error());
+  if (found->text(0, 0) == "t") return "::text COLLATE \"C\"";
+  return found->text(0, 1) == "t" ? " COLLATE \"C\"" : "";
+}
+
+bool equal_texts(std::uint32_t type, std::string_view a, std::string_view b) {
+  constexpr std::uint32_t blank_padded = 1042;
+  const auto significant = [type](std::string_view text) {
+    if (type == blank_padded) return text.substr(0, text.find_last_not_of(' ') + 1);
+    if (type != type_info(Type::Numeric).oid || text.find('.') == text.npos) return text;
+    const std::size_t last = text.find_last_not_of('0');
+    return text.substr(0, text[last] == '.' ? last : last + 1);
+  };
+  return significant(a) == significant(b);
+}
+
+std::string select_sql(std::string_view table, std::span<const ColumnInfo> columns, bool after, bool until,
+                       std::string_view key_order) {
   const std::string members = list(columns, &ColumnInfo::is_member, name_of),
-                    keys = list(columns, &ColumnInfo::is_key, name_of);
+                    keys = list(columns, &ColumnInfo::is_key, name_of).append(key_order);
   std::string sql = fmt::format("SELECT {} FROM {}", members, quoted_table(table));
   if (after) sql += fmt::format(" WHERE {} > $1", keys);
   if (until) sql += fmt::format(" {} {} <= ${}", after ? "AND" : "WHERE", keys, after ? 2 : 1);
@@ -235,7 +262,9 @@ Error bad_position(const Connection& connection, std::string_view table, const P
 Result<std::vector<KeyRange>> key_ranges(Connection& connection, std::string_view table,
                                          std::span<const ColumnInfo> columns, std::size_t count) {
   constexpr double sample = 100'000;
-  const std::string name = quoted_table(table), key = list(columns, &ColumnInfo::is_key, name_of);
+  const Result<std::string> order = key_order(connection, table, columns);
+  if (!order) return failure(order.error());
+  const std::string name = quoted_table(table), key = list(columns, &ColumnInfo::is_key, name_of) + *order;
   const Result<Rows> size = connection.query(
       "SELECT CASE WHEN relkind IN ('r', 'm') THEN reltuples::bigint ELSE 0 END FROM pg_class WHERE "
       "oid = to_regclass($1)",

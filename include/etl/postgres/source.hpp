@@ -78,9 +78,16 @@ using Readable = bool (*)(std::uint32_t type);
 /// missing or of types that cannot be read.
 [[nodiscard]] Result<void> find_columns(const Cursor& cursor, std::span<const ColumnInfo> columns,
                                         std::span<const Readable> readable, std::span<int> places);
+/// What follows the name of the key column in SQL, so that the server compares keys as C++ compares their texts.
+/// Usually nothing, so that the column's index is used; but to citext, jsonb and a collation that is not deterministic
+/// different texts may be equal.
+[[nodiscard]] Result<std::string> key_order(Connection& connection, std::string_view table,
+                                            std::span<const ColumnInfo> columns);
+/// Whether two values of a type of the server's, read as texts, are equal there: 1.0 and 1.00 are the same numeric.
+[[nodiscard]] bool equal_texts(std::uint32_t type, std::string_view a, std::string_view b);
 /// Reads all columns but those that are computed, in the order of the keys, within a range.
 [[nodiscard]] std::string select_sql(std::string_view table, std::span<const ColumnInfo> columns, bool after,
-                                     bool until);
+                                     bool until, std::string_view key_order);
 /// Names the row by its keys or, without, by its number, and the value that its member cannot take.
 [[nodiscard]] Error unreadable(const Cursor& cursor, std::span<const ColumnInfo> columns, std::span<const int> places,
                                std::size_t column, std::uint64_t number, const char* why);
@@ -117,6 +124,12 @@ template <class Row, class... C>
              TimeValue<V>;
     }
   }
+  return false;
+}
+
+template <class Row, class... C>
+[[nodiscard]] consteval bool has_text_key() {
+  if constexpr (has_positions<Row, C...>()) return std::is_same_v<key_t<Row, C...>, std::string>;
   return false;
 }
 
@@ -157,7 +170,8 @@ concept Positioned = detail::has_positions<Row, C...>();
 template <class Row, class... C>
 class Query {
  public:
-  /// Reads the whole table in the order of its keys.
+  /// Reads the whole table in the order of its keys. If a single text key is citext or jsonb, or has a collation that
+  /// is not deterministic, its order is that of its bytes.
   [[nodiscard]] static Result<Query> make(Connection& connection, const Table<Row, C...>& table) {
     return select(connection, table, {});
   }
@@ -203,6 +217,14 @@ class Query {
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
   /// The table.
   [[nodiscard]] const Table<Row, C...>& table() const noexcept { return table_; }
+  /// Used by the library: whether two values of the only key are equal to the server.
+  template <class Key>
+  [[nodiscard]] bool equal_keys(const Key& a, const Key& b) const {
+    if constexpr (std::is_same_v<Key, std::string>)
+      return detail::equal_texts(cursor_.type(places_[detail::key_index<C...>()]), a, b);
+    else
+      return a == b;
+  }
 
  private:
   Query(detail::Cursor cursor, const Table<Row, C...>& table) : cursor_(std::move(cursor)), table_(table) {}
@@ -211,10 +233,13 @@ class Query {
     std::vector<Parameter> bounds;
     if (range.after) bounds.emplace_back(range.after->text());
     if (range.until) bounds.emplace_back(range.until->text());
-    return make(
-        connection, table,
-        detail::select_sql(table.name, detail::column_infos(table), range.after.has_value(), range.until.has_value()),
-        bounds);
+    const auto columns = detail::column_infos(table);
+    Result<std::string> order;
+    if constexpr (detail::has_text_key<Row, C...>()) order = detail::key_order(connection, table.name, columns);
+    if (!order) return failure(std::move(order.error()));
+    return make(connection, table,
+                detail::select_sql(table.name, columns, range.after.has_value(), range.until.has_value(), *order),
+                bounds);
   }
   [[nodiscard]] static bool is_integer(std::string_view text) {
     std::int64_t number = 0;
@@ -284,7 +309,9 @@ template <class Row, class... C>
 
 /// Pushes the remaining rows of a query. If the table has positions, marks one about every `mark_every` rows and at the
 /// end; the query must then be in the order of the key. Marks are always between two different keys, so several rows
-/// may have the same key, for example a time stamp.
+/// may have the same key, for example a time stamp. Different texts are different keys, except those of numeric and
+/// char(n): end your own SELECT with `ORDER BY k::text COLLATE "C"` if k is citext or jsonb, or has a collation that is
+/// not deterministic, or rows are missed.
 template <std::copyable Row, class... C>
 [[nodiscard]] Result<void> extract(Query<Row, C...> query, Emitter<Row>& out, std::size_t mark_every = 1000) {
   if constexpr (Positioned<Row, C...>) {
@@ -296,7 +323,7 @@ template <std::copyable Row, class... C>
       if (!more) return failure(std::move(more.error()));
       if (!*more) break;
       const auto& key = detail::key_of(query.table(), row);
-      if (unmarked > 0 && unmarked >= mark_every && key != last) {
+      if (unmarked > 0 && unmarked >= mark_every && !query.equal_keys(key, last)) {
         out.mark(detail::position_of(last));
         unmarked = 0;
       }

@@ -2,10 +2,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +17,7 @@
 #include <etl/postgres/sink.hpp>
 #include <etl/postgres/source.hpp>
 #include <etl/run.hpp>
+#include <etl/testing/memory_stores.hpp>
 
 #include "support/catch.hpp"
 #include "unit/postgres/support.hpp"
@@ -257,4 +261,208 @@ TEST_CASE("postgres source: a pipeline reads partitions by ranges of the key, an
   CHECK(copied.seen.size() == 20'000);
   CHECK(std::ranges::all_of(copied.seen, [](const auto& s) { return s.second == 1; }));
   CHECK(std::ranges::any_of(copied.positions, [](const std::string& p) { return std::stoll(p) > 15'000; }));
+}
+
+// --- keys that are equal to the server and different texts
+// ------------------------------------------------------------
+
+namespace {
+
+struct Keyed {
+  std::string k{};
+  std::int64_t id = 0;
+};
+const auto keyed = table<Keyed>("keyed", key("k", &Keyed::k), column("id", &Keyed::id));
+const std::vector<std::string> names{"ann", "bob", "Bob", "BOB", "carl", "Carl", "dan"};
+
+/// Takes what an extractor pushes and marks.
+class Recorder final : public etl::detail::LaneHost {
+ public:
+  std::vector<std::int64_t> pushed;                     // ids
+  std::vector<std::pair<std::size_t, Position>> marks;  // after how many rows
+
+  template <class Extract>
+  etl::Result<void> record(Extract extract) {
+    lane_.host = this;
+    etl::Emitter<Keyed> out(lane_);
+    return extract(out);
+  }
+  bool make_room(etl::detail::Lane& lane) override {
+    lane.data = &slot_;
+    lane.live = 1;
+    lane.count = 0;
+    lane.limit = 1;
+    return true;
+  }
+  void reached_limit(etl::detail::Lane&) override { pushed.push_back(slot_.id); }
+  void mark(etl::detail::Lane&, Position position) override { marks.emplace_back(pushed.size(), std::move(position)); }
+  void flush(etl::detail::Lane&) override {}
+  bool wait_for(etl::detail::Lane&, std::chrono::nanoseconds) override { return true; }
+  void retain(etl::detail::Lane&, std::shared_ptr<const void>, std::function<void(bool)>) override {}
+  [[nodiscard]] const std::optional<Position>& resume_from(etl::detail::Lane&) override { return from_; }
+  [[nodiscard]] std::stop_token intake_stop() const noexcept override { return {}; }
+
+ private:
+  Keyed slot_;
+  std::optional<Position> from_;
+  etl::detail::Lane lane_;
+};
+
+/// Fails once, at one row, and counts how often it loads each.
+struct Failing {
+  etl::postgres::Connection& db;
+  std::vector<int>& loaded;
+  std::int64_t fails_at = 0;
+  std::string fingerprint() const { return "keyed"; }
+  etl::Result<void> extract(etl::Emitter<Keyed>& out) const { return etl::postgres::extract(db, keyed, out, 2); }
+  etl::Result<void> load(std::span<const Keyed> batch) const {
+    for (const Keyed& row : batch) {
+      if (row.id == fails_at) return etl::failure(etl::fatal("down"));
+      ++loaded[static_cast<std::size_t>(row.id)];
+    }
+    return {};
+  }
+};
+
+/// Makes the table, with rows numbered from 1.
+void make_keyed(etl::postgres::Connection& db, const std::string& type, const std::vector<std::string>& keys) {
+  ok(db.execute("DROP TABLE IF EXISTS keyed; CREATE TABLE keyed(id bigint, k " + type + " NOT NULL)"));
+  for (std::size_t i = 0; i < keys.size(); ++i)
+    (void)ok(db.query("INSERT INTO keyed(id, k) VALUES($1, $2)", i + 1, keys[i]));
+}
+
+/// Makes types in the schema to which texts that differ only in capital letters are equal.
+std::vector<std::string> types_of_texts(etl::postgres::Connection& db) {
+  std::vector<std::string> types;
+  if (test::value(db, "SELECT count(*) FROM pg_available_extensions WHERE name = 'citext'") == "1") {
+    // A database has an extension once: tests at the same time share it.
+    ok(db.execute(
+        "SELECT pg_advisory_xact_lock(hashtext('citext')); CREATE EXTENSION IF NOT EXISTS citext SCHEMA public; "
+        "CREATE DOMAIN inner_domain AS public.citext; CREATE DOMAIN outer_domain AS inner_domain"));
+    types.insert(types.end(), {"public.citext", "outer_domain"});
+  } else {
+    WARN("the server has no extension citext: it was not tried");
+  }
+  if (test::value(db, "SELECT count(*) > 0 FROM pg_collation WHERE collprovider = 'i'") == "t") {
+    ok(
+        db.execute("CREATE COLLATION any_case(provider = icu, locale = 'und-u-ks-level2', deterministic = false); "
+                   "CREATE DOMAIN any_case_domain AS varchar(9) COLLATE any_case"));
+    types.insert(types.end(), {"text COLLATE any_case", "bpchar COLLATE any_case", "any_case_domain"});
+  } else {
+    WARN("the server has no ICU: collations that are not deterministic were not tried");
+  }
+  return types;
+}
+
+}  // namespace
+
+TEST_CASE("postgres extract: the rows after a mark are those that were not pushed before it") {
+  const test::Schema schema;
+  auto db = schema.open();
+  const auto check = [&](const std::string& type, const std::vector<std::string>& keys) {
+    CAPTURE(type);
+    make_keyed(db, type, keys);
+    std::vector<int> each_once(keys.size() + 1, 1);
+    each_once[0] = 0;
+    const auto read = [&](const KeyRange& range, std::vector<int>& counts) {
+      auto part = ok(query(db, keyed, range));
+      for (Keyed row; ok(part.next(row));) ++counts[static_cast<std::size_t>(row.id)];
+    };
+    for (const std::size_t mark_every : {1U, 2U, 3U}) {
+      Recorder recorder;
+      ok(recorder.record([&](etl::Emitter<Keyed>& out) { return etl::postgres::extract(db, keyed, out, mark_every); }));
+      CHECK(recorder.pushed.size() == keys.size());
+      CHECK(recorder.marks.size() > 1);
+      for (const auto& [pushed, position] : recorder.marks) {
+        CAPTURE(mark_every, pushed, position.text());
+        std::vector<int> counts(keys.size() + 1);
+        for (std::size_t i = 0; i < pushed; ++i) ++counts[static_cast<std::size_t>(recorder.pushed[i])];
+        read({.after = position}, counts);
+        CHECK(counts == each_once);
+      }
+    }
+    for (std::size_t count = 1; count <= keys.size() + 1; ++count) {
+      CAPTURE(count);
+      std::vector<int> counts(keys.size() + 1);
+      for (const KeyRange& range : ok(etl::postgres::key_ranges(db, keyed, count))) read(range, counts);
+      CHECK(counts == each_once);
+    }
+  };
+  for (const std::string& type : types_of_texts(db)) check(type, names);
+  for (const char* type : {"text", "varchar(9)", "name"}) check(type, names);
+  check("bpchar", {"a", "b", "b ", "b  ", "c ", "c", "d\t"});
+  ok(db.execute("CREATE DOMAIN number AS numeric"));
+  for (const char* type : {"numeric", "number"})
+    check(type, {"0.0", "1", "1.0", "1.00", "10", "10.0", "10.50", "10.5", "-0.10", "-0.1"});
+  check("jsonb", {R"({"a": 1})", R"({"a": 1.0})", R"({"a": 1.00})", R"({"a": 2})"});
+}
+
+TEST_CASE("postgres extract: a resumed run leaves out no row whose key is equal to another to the server") {
+  const test::Schema schema;
+  auto db = schema.open();
+  for (const std::string& type : types_of_texts(db)) {
+    CAPTURE(type);
+    make_keyed(db, type, names);
+    for (std::int64_t fails_at = 1; fails_at <= 7; ++fails_at) {
+      CAPTURE(fails_at);
+      std::vector<int> loaded(8);
+      etl::Options options{.name = "keyed", .batch_size = 1, .workers = 1};
+      options.delivery.checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>();
+      options.delivery.save_every = std::chrono::nanoseconds(1);
+      CHECK(etl::run(Failing{db, loaded, fails_at}, options).outcome == etl::Outcome::Failed);
+      CHECK(etl::run(Failing{db, loaded}, options).outcome == etl::Outcome::Completed);
+      CHECK(loaded == std::vector<int>{0, 1, 1, 1, 1, 1, 1, 1});
+    }
+  }
+}
+
+TEST_CASE("postgres source: a text key is in the order of its bytes only where different texts may be equal") {
+  const test::Schema schema;
+  auto db = schema.open();
+  const auto order = [&](const std::string& type) {
+    make_keyed(db, type, {});
+    return ok(etl::postgres::detail::key_order(db, keyed.name, etl::postgres::detail::column_infos(keyed)));
+  };
+  for (const std::string& type : types_of_texts(db)) {
+    CAPTURE(type);
+    CHECK(order(type).ends_with(" COLLATE \"C\""));
+    make_keyed(db, type, {"a", "B", "b", "A"});
+    std::string all;
+    auto rows_of_table = ok(query(db, keyed));
+    for (Keyed row; ok(rows_of_table.next(row));) all += row.k;
+    CHECK(all == "ABab");
+  }
+  ok(db.execute("CREATE DOMAIN plain_text AS text"));
+  for (const char* type : {"text", "text COLLATE \"C\"", "varchar", "char(4)", "name", "plain_text", "uuid", "numeric"})
+    CHECK(order(type) == "");
+  // The server says what is missing.
+  ok(db.execute("DROP TABLE keyed"));
+  CHECK(has(error_of(query(db, keyed)).message(), "create it"));
+  ok(db.execute("CREATE TABLE keyed(id bigint)"));
+  CHECK(has(error_of(query(db, keyed)).message(), "\"k\""));
+}
+
+TEST_CASE("postgres source: equal texts are those that the server takes as equal") {
+  using etl::postgres::detail::equal_texts;
+  constexpr std::uint32_t text = 25, char_n = 1042, numeric = 1700;
+  for (const auto& [a, b] : std::vector<std::pair<std::string, std::string>>{
+           {"1", "1.0"}, {"1.0", "1.00"}, {"10", "10.000"}, {"-0.10", "-0.1"}, {"0.0", "0"}, {"NaN", "NaN"}}) {
+    CAPTURE(a, b);
+    CHECK(equal_texts(numeric, a, b));
+    CHECK(equal_texts(text, a, b) == (a == b));
+  }
+  for (const auto& [a, b] : std::vector<std::pair<std::string, std::string>>{{"1", "10"},
+                                                                             {"10", "100"},
+                                                                             {"1.0", "10"},
+                                                                             {"1.01", "1.1"},
+                                                                             {"0.1", "-0.1"},
+                                                                             {"NaN", "Infinity"},
+                                                                             {"0", ""}}) {
+    CAPTURE(a, b);
+    CHECK_FALSE(equal_texts(numeric, a, b));
+  }
+  CHECK(equal_texts(char_n, "a ", "a"));
+  CHECK(equal_texts(char_n, "  ", ""));
+  CHECK_FALSE(equal_texts(char_n, " a", "a"));
+  CHECK_FALSE(equal_texts(text, "a ", "a"));
 }
