@@ -310,8 +310,8 @@ template <class Row, class... C>
 /// Pushes the remaining rows of a query. If the table has positions, marks one about every `mark_every` rows and at the
 /// end; the query must then be in the order of the key. Marks are always between two different keys, so several rows
 /// may have the same key, for example a time stamp. Different texts are different keys, except those of numeric and
-/// char(n): end your own SELECT with `ORDER BY k::text COLLATE "C"` if k is citext or jsonb, or has a collation that is
-/// not deterministic, or rows are missed.
+/// char(n): if k is citext or jsonb, or has a collation that is not deterministic, your own SELECT has to say
+/// `ORDER BY k::text COLLATE "C"` and `WHERE k::text COLLATE "C" > $1`, or rows are missed.
 template <std::copyable Row, class... C>
 [[nodiscard]] Result<void> extract(Query<Row, C...> query, Emitter<Row>& out, std::size_t mark_every = 1000) {
   if constexpr (Positioned<Row, C...>) {
