@@ -265,7 +265,8 @@ TEST_CASE("postgres store: a lost connection is replaced at the next transaction
 TEST_CASE(
     "postgres store: a commit without an answer is cleared up, also when the server holds the transaction still") {
   using Cut = test::Proxy::Cut;
-  for (const auto side : {Cut::Before, Cut::After, Cut::Silently}) {
+  for (const auto side : {Cut::Before, Cut::After, Cut::Silently, Cut::SilentlyAfter}) {
+    CAPTURE(side);
     Fixture f;
     test::Proxy proxy(f.schema.url());
     const auto store = ok(Store::over(ok(Pool::make(proxy.url_and_past(), {}, {.max_size = 1}))));
@@ -276,7 +277,8 @@ TEST_CASE(
     proxy.cut_at("COMMIT", side);
     CHECK(error_of(session->commit()).code == etl::Errc::OutcomeUnknown);
     const bool settled = ok(session->is_settled("p", {0, {0, 1}}));
-    CHECK(settled == (side == Cut::After));
+    // After: the server may be told to end the transaction before it has read the COMMIT.
+    if (side != Cut::After) CHECK(settled == (side == Cut::SilentlyAfter));
     CHECK(count(f.db(), "rows") == (settled ? 1 : 0));
     // Nothing is left that could still commit, or that holds a lock. A session that was told to end takes a moment.
     const auto left = [&] {
