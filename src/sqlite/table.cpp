@@ -111,14 +111,21 @@ std::string insert_sql(std::string_view table, std::span<const ColumnInfo> colum
 std::string select_sql(std::string_view table, std::span<const ColumnInfo> columns, bool after) {
   // Positions are compared as C++ compares texts. Another collation of the column could take different texts as equal.
   const bool one_key = std::ranges::count_if(columns, &ColumnInfo::is_key) == 1;
-  const auto key = [&](const ColumnInfo& column) {
-    return name_of(column) + (one_key && column.type == "TEXT" ? " COLLATE BINARY" : "");
+  const auto exactly = [](const ColumnInfo& column) {
+    return name_of(column) + (column.type == "TEXT" ? " COLLATE BINARY" : "");
   };
+  const std::string keys = list(columns, &ColumnInfo::is_key,
+                                [&](const ColumnInfo& column) { return one_key ? exactly(column) : name_of(column); });
   std::string sql = fmt::format("SELECT {} FROM {}", list(columns, &ColumnInfo::is_member, name_of), quoted(table));
-  const std::string keys = list(columns, &ColumnInfo::is_key, key);
   if (after) sql += fmt::format(" WHERE {} > ?", keys);
-  if (!keys.empty()) sql += fmt::format(" ORDER BY {}", keys);
-  return sql;
+  if (keys.empty()) return sql;
+  // Rows with equal keys have to come in the same order each time, because a resumed run counts them. SQLite leaves out
+  // what follows a unique key.
+  const auto differs = [&](const ColumnInfo& column) {
+    return column.is_member && (!column.is_key || (!one_key && column.type == "TEXT"));
+  };
+  const std::string ties = list(columns, differs, exactly);
+  return sql += fmt::format(" ORDER BY {}{}{}", keys, ties.empty() ? "" : ", ", ties);
 }
 
 // --- types known at run time -----------------------------------------------------------------------------------------

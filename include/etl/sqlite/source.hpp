@@ -78,8 +78,8 @@ template <class V>
   return nullptr;
 }
 
-/// Reads all columns but those that are computed, in the order of the keys; with `after`, only the rows after one. A
-/// single text key is in the order of its bytes.
+/// Reads all columns but those that are computed, in the order of the keys and then of the other columns; with `after`,
+/// only the rows after one. A single text key is in the order of its bytes.
 [[nodiscard]] std::string select_sql(std::string_view table, std::span<const ColumnInfo> columns, bool after);
 /// Where each column stands in the rows of the query, -1 for those that are computed. An error names what is missing.
 [[nodiscard]] Result<void> find_columns(const Statement& query, std::string_view table,
@@ -137,8 +137,8 @@ class Query {
   static_assert((detail::is_column<C> && ...), "etl::sqlite: a table of dynamic_table is written, not read");
 
  public:
-  /// Reads the whole table in the order of its keys. A single text key is in the order of its bytes, whatever the
-  /// collation of its column.
+  /// Reads the whole table in the order of its keys. Rows with equal keys are in the order of what is read of them,
+  /// which is the same each time. A single text key is in the order of its bytes, whatever the collation of its column.
   [[nodiscard]] static Result<Query> make(Database& database, const Table<Row, C...>& table) {
     Result<Statement> select = database.prepare(detail::select_sql(table.name, detail::column_infos(table), false));
     if (!select) return failure(std::move(select.error()));
@@ -234,7 +234,8 @@ template <class Row, class... C>
 /// rows and at the end; the query must then be in the order of the key. The order of a text key must be that of its
 /// bytes: if the column has another collation, your own statement has to say `ORDER BY k COLLATE BINARY` and
 /// `WHERE k COLLATE BINARY > ?`, or rows are missed. Marks are always between two different keys, so several rows may
-/// have the same key, for example a time stamp.
+/// have the same key, for example a time stamp; your own statement has to give these in the same order each time, for
+/// example by `ORDER BY k, id`, or rows are missed or loaded twice.
 template <std::copyable Row, class... C>
 [[nodiscard]] Result<void> extract(Query<Row, C...> query, Emitter<Row>& out, std::size_t mark_every = 1000) {
   if constexpr (Positioned<Row, C...>) {

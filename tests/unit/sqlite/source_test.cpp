@@ -158,6 +158,15 @@ TEST_CASE("sqlite query: a position is found by the ordinary index of its key") 
               {"SCAN", "USING INDEX i; ", "USING INDEX i (name>?)"}) == "");
   CHECK(lacks(plan(rows, "rows(id INTEGER PRIMARY KEY, name TEXT)"), {"SCAN", "USING INTEGER PRIMARY KEY (rowid>?)"}) ==
         "");
+  // Unique keys are not compared by other columns, and of other keys only those with equal ones are sorted.
+  CHECK(lacks(plan(rows, "rows(id INTEGER NOT NULL UNIQUE, name TEXT)"),
+              {"SCAN", "INDEX sqlite_autoindex_rows_1; ", "INDEX sqlite_autoindex_rows_1 (id>?)"}) == "");
+  for (const char* unique : {"rows(id INTEGER PRIMARY KEY, name TEXT)", "rows(id INTEGER NOT NULL UNIQUE, name TEXT)",
+                             "rows(id INTEGER, name TEXT, PRIMARY KEY(id)) WITHOUT ROWID"})
+    CHECK_FALSE(test::has(plan(rows, unique), "TEMP B-TREE"));
+  const std::string sorted_in_part = plan(rows, "rows(id INTEGER, name TEXT); CREATE INDEX i ON rows(id)");
+  CHECK(lacks(sorted_in_part, {"USING INDEX i; ", "USING INDEX i (id>?)", "TEMP B-TREE"}) == "");
+  CHECK_FALSE(test::has(sorted_in_part, "FOR ORDER BY"));
   // Without such an index it sorts.
   CHECK(lacks(plan(by_name, "rows(id INTEGER, name TEXT COLLATE NOCASE); CREATE INDEX i ON rows(name)"),
               {"USE TEMP B-TREE FOR ORDER BY"}) == "");
@@ -441,6 +450,60 @@ TEST_CASE("sqlite extract: a resumed run leaves out no row whose key is equal to
     CHECK(etl::run(Failing{db, loaded}, options).outcome == etl::Outcome::Completed);
     CHECK(loaded == std::vector<int>{0, 1, 1, 1, 1, 1, 1, 1});
   }
+}
+
+namespace {
+
+/// Fails once, at one row, and counts how often it loads each.
+struct FailingAmongTies {
+  Database& db;
+  bool has_positions;
+  std::map<std::string, int>& loaded;
+  std::string fails_at{};
+  std::string fingerprint() const { return "rows"; }
+  etl::Result<void> extract(etl::Emitter<Row>& out) const {
+    if (has_positions) return etl::sqlite::extract(db, rows, out, 2);
+    auto all = query(db, table<Row>("rows", key("id", &Row::id), key("name", &Row::name)));
+    if (!all) return etl::failure(all.error());
+    return etl::sqlite::extract(std::move(*all), out);
+  }
+  etl::Result<void> load(std::span<const Row> batch) const {
+    for (const Row& row : batch) {
+      const std::string name = std::to_string(row.id) + row.name;
+      if (name == fails_at) return etl::failure(etl::fatal("down"));
+      ++loaded[name];
+    }
+    return {};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("sqlite extract: a resumed run loads each of several rows with equal keys once") {
+  const test::Folder folder;
+  Database db = open(folder / "a.db");
+  std::map<std::string, int> each_once;
+  ok(db.execute("CREATE TABLE rows(id INTEGER, name TEXT COLLATE NOCASE)"));
+  for (const std::string id : {"-1", "1", "2"})
+    for (const std::string name : {"b", "A", "a", "B"}) {
+      ok(db.execute("INSERT INTO rows VALUES(" + id + ", '" + name + "')"));
+      each_once[id + name] = 1;
+    }
+  for (const bool has_positions : {true, false})
+    for (const auto& [fails_at, once] : each_once) {
+      CAPTURE(has_positions, fails_at);
+      std::map<std::string, int> loaded;
+      etl::Options options{.name = "rows", .batch_size = 1, .workers = 1};
+      options.delivery.checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>();
+      options.delivery.save_every = std::chrono::nanoseconds(1);
+      ok(db.execute("DROP INDEX IF EXISTS i"));
+      CHECK(etl::run(FailingAmongTies{db, has_positions, loaded, fails_at}, options).outcome == etl::Outcome::Failed);
+      // Now SQLite finds the rows in another order.
+      ok(db.execute("CREATE INDEX i ON rows(id, name COLLATE BINARY DESC)"));
+      ok(db.execute("ANALYZE"));
+      CHECK(etl::run(FailingAmongTies{db, has_positions, loaded}, options).outcome == etl::Outcome::Completed);
+      CHECK(loaded == each_once);
+    }
 }
 
 // --- a database that SQLite's own program made
