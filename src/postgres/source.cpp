@@ -187,23 +187,68 @@ Result<void> find_columns(const Cursor& cursor, std::span<const ColumnInfo> colu
                                        wrong, found.empty() ? "none" : found)));
 }
 
-Result<std::string> key_order(Connection& connection, std::string_view table, std::span<const ColumnInfo> columns) {
-  const auto key = std::ranges::find_if(columns, &ColumnInfo::is_key);
-  // A domain has the operators of the type below it. The collation is the column's also then.
-  const Result<Rows> found = connection.query(
-      "WITH RECURSIVE types(id, collation_id) AS (SELECT atttypid, attcollation FROM pg_attribute WHERE attrelid = "
-      "to_regclass($1) AND attname = $2 AND NOT attisdropped UNION ALL SELECT typbasetype, collation_id FROM types "
-      "JOIN pg_type ON oid = id WHERE typtype = 'd') SELECT bool_or(typname IN ('citext', 'jsonb')), "
-      "bool_or(NOT collisdeterministic) FROM types JOIN pg_type t ON t.oid = id LEFT JOIN pg_collation c ON c.oid = "
-      "collation_id",
-      quoted_table(table), key->name);
+namespace {
+
+constexpr std::uint32_t name_type = 19, blank_padded = 1042, varchar_type = 1043;
+constexpr const char *by_bytes = " COLLATE \"C\"", *text_by_bytes = "::text COLLATE \"C\"";
+
+/// A column's values as the server orders them so that only those are equal which are read as equal.
+std::string exactly(const std::string& name, std::uint32_t type) {
+  const auto is = [type](auto... wanted) { return ((type == type_info(wanted).oid) || ...); };
+  if (is(Type::Boolean, Type::SmallInt, Type::Integer, Type::BigInt, Type::Date, Type::Timestamp, Type::TimestampTz,
+         Type::Uuid, Type::Bytea))
+    return name;
+  if (is(Type::Text) || type == name_type || type == varchar_type) return name + by_bytes;
+  // As texts, char(n) loses its blanks, and numbers lose digits if extra_float_digits is small.
+  if (type == blank_padded) return fmt::format("bpcharsend({})", name);
+  if (is(Type::Real, Type::Double)) return fmt::format("float8send({})", name);
+  // json has no order, and to numeric 1.0 and 1.00 are equal.
+  return name + text_by_bytes;
+}
+
+}  // namespace
+
+Result<KeyOrder> key_order(Connection& connection, std::string_view table, std::span<const ColumnInfo> columns) {
+  KeyOrder order;
+  std::vector<Parameter> parameters{quoted_table(table)};
+  const std::string keys = list(columns, &ColumnInfo::is_key, [&](const ColumnInfo& column) {
+    parameters.emplace_back(column.name);
+    return fmt::format("${}", parameters.size());
+  });
+  if (keys.empty()) return order;
+  // A domain has the operators of the type below it. The collation is the column's also then. An index does not cover
+  // the tables that inherit from its table, except the partitions of a partitioned one.
+  const Result<Rows> found = connection.query_with(
+      fmt::format(
+          "WITH RECURSIVE types(name, id, collation_id) AS (SELECT attname, atttypid, attcollation FROM pg_attribute "
+          "WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped UNION ALL SELECT name, typbasetype, "
+          "collation_id FROM types JOIN pg_type ON oid = id WHERE typtype = 'd') SELECT name, id, typname IN "
+          "('citext', 'jsonb'), NOT collisdeterministic, EXISTS(SELECT FROM pg_index JOIN pg_class r ON r.oid = "
+          "indrelid WHERE indrelid = to_regclass($1) AND indisunique AND indimmediate AND indisvalid AND indpred IS "
+          "NULL AND (relkind = 'p' OR NOT relhassubclass) AND (indkey::int2[])[0:indnkeyatts - 1] <@ ARRAY(SELECT "
+          "attnum FROM pg_attribute WHERE attrelid = indrelid AND attname IN ({}))) FROM types JOIN pg_type t ON "
+          "t.oid = id LEFT JOIN pg_collation c ON c.oid = collation_id WHERE typtype <> 'd'",
+          keys),
+      parameters);
   if (!found) return failure(found.error());
-  if (found->text(0, 0) == "t") return "::text COLLATE \"C\"";
-  return found->text(0, 1) == "t" ? " COLLATE \"C\"" : "";
+  const bool one_key = parameters.size() == 2;
+  const bool is_unique = found->size() > 0 && found->text(0, 4) == "t";
+  for (const ColumnInfo& column : columns) {
+    int row = 0;
+    while (row < found->size() && found->text(row, 0) != column.name) ++row;
+    if (!column.is_member || row == found->size()) continue;  // the server will say that it is missing
+    const std::string name = name_of(column);
+    const std::string exact = exactly(name, static_cast<std::uint32_t>(found->integer(row, 1)));
+    const bool is_like_text = found->text(row, 2) == "t", is_loose = found->text(row, 3) == "t";
+    if (column.is_key && one_key) order.key = is_like_text ? text_by_bytes : is_loose ? by_bytes : "";
+    // Keys whose equal values are also read as equal. To other collations than the loose ones texts are equal as bytes.
+    const bool has_no_ties = column.is_key && (name + order.key == exact || (name + by_bytes == exact && !is_loose));
+    if (!is_unique && !has_no_ties) order.ties.append(", ").append(exact);
+  }
+  return order;
 }
 
 bool equal_texts(std::uint32_t type, std::string_view a, std::string_view b) {
-  constexpr std::uint32_t blank_padded = 1042;
   const auto significant = [type](std::string_view text) {
     if (type == blank_padded) return text.substr(0, text.find_last_not_of(' ') + 1);
     if (type != type_info(Type::Numeric).oid || text.find('.') == text.npos) return text;
@@ -214,13 +259,13 @@ bool equal_texts(std::uint32_t type, std::string_view a, std::string_view b) {
 }
 
 std::string select_sql(std::string_view table, std::span<const ColumnInfo> columns, bool after, bool until,
-                       std::string_view key_order) {
+                       const KeyOrder& order) {
   const std::string members = list(columns, &ColumnInfo::is_member, name_of),
-                    keys = list(columns, &ColumnInfo::is_key, name_of).append(key_order);
+                    keys = list(columns, &ColumnInfo::is_key, name_of).append(order.key);
   std::string sql = fmt::format("SELECT {} FROM {}", members, quoted_table(table));
   if (after) sql += fmt::format(" WHERE {} > $1", keys);
   if (until) sql += fmt::format(" {} {} <= ${}", after ? "AND" : "WHERE", keys, after ? 2 : 1);
-  if (!keys.empty()) sql += fmt::format(" ORDER BY {}", keys);
+  if (!keys.empty()) sql += fmt::format(" ORDER BY {}{}", keys, order.ties);
   return sql;
 }
 
@@ -262,9 +307,9 @@ Error bad_position(const Connection& connection, std::string_view table, const P
 Result<std::vector<KeyRange>> key_ranges(Connection& connection, std::string_view table,
                                          std::span<const ColumnInfo> columns, std::size_t count) {
   constexpr double sample = 100'000;
-  const Result<std::string> order = key_order(connection, table, columns);
+  const Result<KeyOrder> order = key_order(connection, table, columns);
   if (!order) return failure(order.error());
-  const std::string name = quoted_table(table), key = list(columns, &ColumnInfo::is_key, name_of) + *order;
+  const std::string name = quoted_table(table), key = list(columns, &ColumnInfo::is_key, name_of) + order->key;
   const Result<Rows> size = connection.query(
       "SELECT CASE WHEN relkind IN ('r', 'm') THEN reltuples::bigint ELSE 0 END FROM pg_class WHERE "
       "oid = to_regclass($1)",

@@ -78,16 +78,23 @@ using Readable = bool (*)(std::uint32_t type);
 /// missing or of types that cannot be read.
 [[nodiscard]] Result<void> find_columns(const Cursor& cursor, std::span<const ColumnInfo> columns,
                                         std::span<const Readable> readable, std::span<int> places);
-/// What follows the name of the key column in SQL, so that the server compares keys as C++ compares their texts.
-/// Usually nothing, so that the column's index is used; but to citext, jsonb and a collation that is not deterministic
-/// different texts may be equal.
-[[nodiscard]] Result<std::string> key_order(Connection& connection, std::string_view table,
-                                            std::span<const ColumnInfo> columns);
+/// How a table is ordered by its keys, as parts of SQL.
+struct KeyOrder {
+  /// What follows the name of the only key column, so that the server compares keys as C++ compares their texts.
+  /// Usually nothing, so that the column's index is used; but to citext, jsonb and a collation that is not
+  /// deterministic different texts may be equal.
+  std::string key{};
+  /// What follows the keys, so that rows with equal keys come in the same order each time: a resumed run counts them.
+  /// Nothing if an index says that no keys are equal.
+  std::string ties{};
+};
+[[nodiscard]] Result<KeyOrder> key_order(Connection& connection, std::string_view table,
+                                         std::span<const ColumnInfo> columns);
 /// Whether two values of a type of the server's, read as texts, are equal there: 1.0 and 1.00 are the same numeric.
 [[nodiscard]] bool equal_texts(std::uint32_t type, std::string_view a, std::string_view b);
 /// Reads all columns but those that are computed, in the order of the keys, within a range.
 [[nodiscard]] std::string select_sql(std::string_view table, std::span<const ColumnInfo> columns, bool after,
-                                     bool until, std::string_view key_order);
+                                     bool until, const KeyOrder& order);
 /// Names the row by its keys or, without, by its number, and the value that its member cannot take.
 [[nodiscard]] Error unreadable(const Cursor& cursor, std::span<const ColumnInfo> columns, std::span<const int> places,
                                std::size_t column, std::uint64_t number, const char* why);
@@ -124,12 +131,6 @@ template <class Row, class... C>
              TimeValue<V>;
     }
   }
-  return false;
-}
-
-template <class Row, class... C>
-[[nodiscard]] consteval bool has_text_key() {
-  if constexpr (has_positions<Row, C...>()) return std::is_same_v<key_t<Row, C...>, std::string>;
   return false;
 }
 
@@ -170,8 +171,9 @@ concept Positioned = detail::has_positions<Row, C...>();
 template <class Row, class... C>
 class Query {
  public:
-  /// Reads the whole table in the order of its keys. If a single text key is citext or jsonb, or has a collation that
-  /// is not deterministic, its order is that of its bytes.
+  /// Reads the whole table in the order of its keys. Rows with equal keys are in the order of what is read of them,
+  /// which is the same each time. If a single text key is citext or jsonb, or has a collation that is not
+  /// deterministic, its order is that of its bytes.
   [[nodiscard]] static Result<Query> make(Connection& connection, const Table<Row, C...>& table) {
     return select(connection, table, {});
   }
@@ -234,8 +236,7 @@ class Query {
     if (range.after) bounds.emplace_back(range.after->text());
     if (range.until) bounds.emplace_back(range.until->text());
     const auto columns = detail::column_infos(table);
-    Result<std::string> order;
-    if constexpr (detail::has_text_key<Row, C...>()) order = detail::key_order(connection, table.name, columns);
+    Result<detail::KeyOrder> order = detail::key_order(connection, table.name, columns);
     if (!order) return failure(std::move(order.error()));
     return make(connection, table,
                 detail::select_sql(table.name, columns, range.after.has_value(), range.until.has_value(), *order),
@@ -309,9 +310,10 @@ template <class Row, class... C>
 
 /// Pushes the remaining rows of a query. If the table has positions, marks one about every `mark_every` rows and at the
 /// end; the query must then be in the order of the key. Marks are always between two different keys, so several rows
-/// may have the same key, for example a time stamp. Different texts are different keys, except those of numeric and
-/// char(n): if k is citext or jsonb, or has a collation that is not deterministic, your own SELECT has to say
-/// `ORDER BY k::text COLLATE "C"` and `WHERE k::text COLLATE "C" > $1`, or rows are missed.
+/// may have the same key, for example a time stamp; your own SELECT has to give these in the same order each time, for
+/// example by `ORDER BY k, id`, or rows are missed or loaded twice. Different texts are different keys, except those of
+/// numeric and char(n): if k is citext or jsonb, or has a collation that is not deterministic, your own SELECT has to
+/// say `ORDER BY k::text COLLATE "C"` and `WHERE k::text COLLATE "C" > $1`, or rows are missed.
 template <std::copyable Row, class... C>
 [[nodiscard]] Result<void> extract(Query<Row, C...> query, Emitter<Row>& out, std::size_t mark_every = 1000) {
   if constexpr (Positioned<Row, C...>) {
