@@ -148,7 +148,8 @@ TEST_CASE("postgres store: G7 G15 rows, letters and progress are right whichever
 
 TEST_CASE("postgres store: G15 the connection is cut at a commit, or ended by the server: nothing is lost or doubled") {
   using Cut = test::Proxy::Cut;
-  for (const auto side : {Cut::Before, Cut::After, Cut::Silently}) {
+  for (const auto side : {Cut::Before, Cut::After, Cut::Silently, Cut::SilentlyAfter}) {
+    CAPTURE(side);
     World world;
     test::Proxy proxy(world.schema.url());
     const auto store = ok(Store::over(ok(Pool::make(proxy.url_and_past(), {}, {.max_size = 1}))));
@@ -160,8 +161,10 @@ TEST_CASE("postgres store: G15 the connection is cut at a commit, or ended by th
     const etl::RunReport report = world.run(job, *store);
     INFO(report.text());
     CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
-    CHECK(batches == (side == Cut::After ? 5 : 6));  // one was loaded again
+    // After: the server may be told to end the transaction before it has read the COMMIT.
+    if (side != Cut::After) CHECK(batches == (side == Cut::SilentlyAfter ? 5 : 6));  // one was loaded again
     CHECK(world.check() == "");
+    proxy.let_go();
     proxy.join();
   }
   // Within the commit, by a deferred trigger.
