@@ -360,16 +360,13 @@ Result<void> Transaction::savepoint() {
 }
 Result<void> Transaction::rollback_to_savepoint() { return execute("ROLLBACK TO SAVEPOINT etl_mark"); }
 
-namespace {
-
-/// Whether the outcome of a statement is unknown: a pooler between client and server has lost the server and reports
-/// that.
-bool leaves_doubt(const Error& error) {
-  return std::ranges::any_of(std::array{"08000", "08001", "08003", "08004", "08006", "08007", "08P01", "40003"},
-                             [&](std::string_view state) { return error.code == sqlstate(state); });
+Error commit_error(Error error) {
+  const bool leaves_doubt =
+      std::ranges::any_of(std::array{"08000", "08001", "08003", "08004", "08006", "08007", "08P01", "40003"},
+                          [&](std::string_view state) { return error.code == sqlstate(state); });
+  if (leaves_doubt) error.code = Errc::OutcomeUnknown, error.error_class = ErrorClass::Fatal;
+  return error;
 }
-
-}  // namespace
 
 Result<void> Transaction::commit() {
   if (!active()) {
@@ -382,8 +379,7 @@ Result<void> Transaction::commit() {
   }
   Result<Rows> done = run(connection_, "COMMIT", "commit", WhenLost::OutcomeUnknown);
   open_ = false;
-  if (!done && leaves_doubt(done.error())) done.error().code = Errc::OutcomeUnknown;
-  if (!done) return failure(std::move(done.error()));
+  if (!done) return failure(commit_error(std::move(done.error())));
   // The server answers ROLLBACK to COMMIT if an earlier statement has failed.
   if (std::string_view(PQcmdStatus(done->handle())) == "ROLLBACK")
     return failure(own_error("25P02", ErrorClass::Fatal,

@@ -134,9 +134,11 @@ Result<void> Copy::end(const RowNames& names, std::size_t first, std::size_t las
     why = error_of(state, result, suspect_ ? names.place(first + *suspect_) : target_->doing,
                    commits ? WhenLost::OutcomeUnknown : WhenLost::NothingDone);
     const char* const code = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    // Only the server itself gives a context. Its error is that of a row, so nothing was committed.
+    if (commits && context == nullptr) why = commit_error(std::move(*why));
     const bool merging = copied && !kept && !target_->casts.empty();
     may_be_cast_ = merging && code != nullptr && !std::string_view(code).starts_with("23") &&
-                   why->error_class != ErrorClass::Transient;
+                   why->error_class != ErrorClass::Transient && why->code != Errc::OutcomeUnknown;
   }
   if (!why) {
     state.dropped += last - first - std::min<std::uint64_t>(kept.value_or(last - first), last - first);

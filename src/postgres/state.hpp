@@ -46,6 +46,9 @@ enum class WhenLost : std::uint8_t { NothingDone, OutcomeUnknown };
 /// The error of a result, or of the connection if there is no result.
 [[nodiscard]] Error error_of(const Connection::State& state, const PGresult* result, std::string_view doing,
                              WhenLost lost = WhenLost::NothingDone);
+/// The error of a commit. Its outcome is unknown if a pooler between client and server reports that it has lost the
+/// server.
+[[nodiscard]] Error commit_error(Error error);
 /// An error of the library itself, in the form of a server error.
 [[nodiscard]] Error own_error(std::string_view state, ErrorClass error_class, std::string context);
 /// Why there is no connection. `text` is libpq's verbose message.

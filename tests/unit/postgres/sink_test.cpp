@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <etl/policy/retry.hpp>
@@ -22,6 +23,7 @@
 #include "unit/postgres/support.hpp"
 
 using namespace std::chrono_literals;
+using namespace std::string_literals;
 using etl::BatchContext;
 using etl::ErrorClass;
 using etl::postgres::column;
@@ -391,6 +393,61 @@ TEST_CASE("postgres sink: the connection cut during the commit leaves the outcom
       stored += side == test::Proxy::Cut::After ? 10 : 0;
       CHECK(count(reader, "rows") == stored);
     }
+}
+
+TEST_CASE("postgres sink: a pooler that loses the server during the commit leaves the outcome unknown") {
+  const test::Schema schema;
+  auto reader = schema.open();
+  ok(reader.execute("CREATE TABLE rows(id bigint PRIMARY KEY, name varchar)"));
+  const auto message = [](const char* type, const std::string& text) {
+    return type + std::string(3, '\0') + static_cast<char>(text.size() + 4) + text;
+  };
+  const auto lost = [&](const std::string& code) {
+    return message("E", "SFATAL\0VFATAL\0C"s + code + "\0Mserver conn crashed?\0\0"s);
+  };
+  std::int64_t stored = 0;
+  const auto check = [&](const auto& target, OnConflict conflict, const std::string& last_word) {
+    test::Proxy proxy(schema.url());
+    auto db = test::open(proxy.url());
+    auto sink = ok(etl::postgres::sink(db, target, conflict));
+    proxy.last_word(last_word);
+    proxy.cut_at(message("c", ""), test::Proxy::Cut::After);
+    const std::vector<Row> batch = numbered(stored + 1, stored + 10);
+    Context context(batch.size());
+    const etl::Error e = error_of(sink.write(batch, context));
+    INFO(e.message());
+    CHECK(e.code == etl::Errc::OutcomeUnknown);
+    CHECK(e.error_class == ErrorClass::Fatal);
+    CHECK(has(e.message(), "server conn crashed?"));
+    CHECK(context.rejects().empty());
+    proxy.join();
+    CHECK(count(reader, "rows") == (stored += 10));
+  };
+  check(rows, OnConflict::Fail, lost("08006"));
+  check(rows, OnConflict::Fail, lost("08P01"));
+  check(rows, OnConflict::Update, lost("08006"));
+  // It is not taken for an error of a cast, after which the rows would be copied once more.
+  const auto cast = etl::postgres::dynamic_table<Row>(
+      "rows", {{.name = "id", .type = etl::postgres::Type::BigInt, .key = true}, {.name = "name", .cast = "varchar"}},
+      [](const Row& row, std::size_t i) -> std::variant<std::int64_t, std::string> {
+        if (i == 0) return row.id;
+        return row.name;
+      });
+  check(cast, OnConflict::Fail, message("C", "COPY 10\0"s) + lost("08P01"));
+}
+
+TEST_CASE("postgres sink: an error of a row with a pooler's code is not a commit in doubt") {
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(create_table(db, rows));
+  ok(
+      db.execute("CREATE FUNCTION far() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN "
+                 "RAISE 'no connection to the other database' USING ERRCODE='08006'; END$$;"
+                 "CREATE TRIGGER far BEFORE INSERT ON rows FOR EACH ROW EXECUTE FUNCTION far()"));
+  auto sink = ok(etl::postgres::sink(db, rows));
+  const etl::Error e = error_of(sink.write(numbered(1, 2)));
+  CHECK(e.code == sqlstate("08006"));
+  CHECK(e.error_class == ErrorClass::Transient);
 }
 
 TEST_CASE("postgres sink: locked by another transaction for too long, then not") {

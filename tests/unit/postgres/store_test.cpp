@@ -386,6 +386,7 @@ TEST_CASE("postgres store: a pooler's word that it has lost the server leaves a 
   proxy.cut_at("COMMIT", Cut::After);
   const etl::Error e = error_of(session->commit());
   CHECK(e.code == etl::Errc::OutcomeUnknown);
+  CHECK(e.error_class == ErrorClass::Fatal);
   CHECK(has(e.message(), "server conn crashed?"));
   proxy.join();
   CHECK(ok(session->is_settled("p", {0, {0, 1}})));
