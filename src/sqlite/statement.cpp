@@ -68,6 +68,10 @@ void Statement::reset() noexcept {
   bind_error_ = SQLITE_OK;
 }
 
+int Statement::reprepared() const noexcept {
+  return sqlite3_stmt_status(handle_.get(), SQLITE_STMTSTATUS_REPREPARE, 0);
+}
+
 Error Statement::error(int code) const { return database_.error(code, shortened(sqlite3_sql(handle_.get()))); }
 
 // --- the current row -------------------------------------------------------------------------------------------------

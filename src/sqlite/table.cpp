@@ -273,6 +273,45 @@ Result<Statement> prepare_insert(Database& database, std::string_view table, std
   return database.prepare(insert_sql(table, columns, on_conflict));
 }
 
+namespace {
+
+/// Whether the word FAIL occurs in the schema. It may be within a comment or a message; that only costs time.
+Result<bool> has_fail(Database& database) {
+  Result<Statement> schemas = database.prepare("PRAGMA database_list");  // temporary triggers are in a schema of theirs
+  if (!schemas) return failure(std::move(schemas.error()));
+  for (;;) {
+    const Result<bool> more = schemas->step();
+    if (!more || !*more) return more;
+    Result<Statement> search = database.prepare(
+        fmt::format("SELECT 1 FROM {}.sqlite_master WHERE lower(sql) GLOB '*[^[a-z0-9_$\"''`]fail[^a-z0-9_$]*'",
+                    quoted(schemas->text(1))));
+    if (!search) return failure(std::move(search.error()));
+    Result<bool> found = search->step();
+    if (!found || *found) return found;
+  }
+}
+
+}  // namespace
+
+Result<RowSavepoint> RowSavepoint::make(Database& database) {
+  RowSavepoint savepoint;
+  const Result<bool> is_needed = has_fail(database);
+  if (!is_needed) return failure(is_needed.error());
+  if (!*is_needed) return savepoint;
+  for (const char* const sql : {"SAVEPOINT etl_row", "RELEASE etl_row", "ROLLBACK TO etl_row"}) {
+    Result<Statement> statement = database.prepare(sql);
+    if (!statement) return failure(std::move(statement.error()));
+    savepoint.statements_.push_back(std::move(*statement));
+  }
+  return savepoint;
+}
+
+int RowSavepoint::undo() noexcept {
+  if (sqlite3_get_autocommit(statements_[0].database().handle()) != 0) return SQLITE_OK;
+  const int code = statements_[2].run_for_code();
+  return code == SQLITE_OK ? release() : code;
+}
+
 Result<void> find_columns(const Statement& query, std::string_view table, std::span<const ColumnInfo> columns,
                           std::span<int> places) {
   for (std::size_t i = 0; i < columns.size(); ++i) {
@@ -362,6 +401,16 @@ Error rolled_back(Error cause) {
               .context =
                   "the whole transaction was rolled back because of one row (ON CONFLICT ROLLBACK or RAISE(ROLLBACK) "
                   "in the schema), so it cannot be rejected alone: use RAISE(ABORT)"};
+  error.cause = std::make_shared<const Error>(std::move(cause));
+  return error;
+}
+
+Error left_behind(Error cause) {
+  Error error{.code = cause.code,
+              .error_class = ErrorClass::Transient,
+              .context =
+                  "one row was refused, and RAISE(FAIL) or ON CONFLICT FAIL, which the schema has got meanwhile, may "
+                  "have left a part of it in the table: roll back the transaction, and write its rows again"};
   error.cause = std::make_shared<const Error>(std::move(cause));
   return error;
 }

@@ -109,6 +109,8 @@ class Statement {
   /// Reads the next row. Returns false if there is no more; the statement is then reset.
   [[nodiscard]] Result<bool> step();
   void reset() noexcept;  ///< resets the statement, and clears errors of binding
+  /// Used by inserters: how often SQLite has prepared the statement again because the schema has changed.
+  [[nodiscard]] int reprepared() const noexcept;
 
   // The current row. Views live until the next step or reset. SQLite converts as its manual says (datatype3.html).
   /// Number of columns of a row.

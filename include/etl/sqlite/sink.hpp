@@ -36,11 +36,31 @@ namespace detail {
 
 /// The transaction is lost: rows that were accepted are so too, and the error no longer concerns one row.
 [[nodiscard]] Error rolled_back(Error cause);
+/// A refused row may have left something, because the schema has got a FAIL. The rows can be written again.
+[[nodiscard]] Error left_behind(Error cause);
+
+/// A savepoint for each row, if the schema has RAISE(FAIL) or ON CONFLICT FAIL: these refuse a row, but keep what its
+/// statement has done before, such as the row itself.
+class RowSavepoint {
+ public:
+  /// Looks for the word FAIL in the schema.
+  [[nodiscard]] static Result<RowSavepoint> make(Database& database);
+  [[nodiscard]] bool is_needed() const noexcept { return !statements_.empty(); }
+  // Each returns SQLite's result code.
+  [[nodiscard]] int set() noexcept { return statements_[0].run_for_code(); }
+  [[nodiscard]] int release() noexcept { return statements_[1].run_for_code(); }
+  /// Undoes the row. There is nothing to do if SQLite has rolled back the whole transaction.
+  [[nodiscard]] int undo() noexcept;
+
+ private:
+  std::vector<Statement> statements_{};
+};
 
 }  // namespace detail
 
 /// Inserts rows with one prepared statement, in the transaction that is open. Errors name table and key. Allocates
-/// nothing for a row that is accepted. Belongs to the thread of its connection.
+/// nothing for a row that is accepted. If the schema has RAISE(FAIL) or ON CONFLICT FAIL, each row costs a savepoint.
+/// Belongs to the thread of its connection.
 template <class Row, class... C>
 class Inserter {
  public:
@@ -49,11 +69,13 @@ class Inserter {
                                              OnConflict on_conflict = OnConflict::Fail) {
     Result<Statement> insert = detail::prepare_insert(database, table.name, detail::column_infos(table), on_conflict);
     if (!insert) return failure(std::move(insert.error()));
-    return Inserter(std::move(*insert), table);
+    auto savepoint = detail::RowSavepoint::make(database);
+    if (!savepoint) return failure(std::move(savepoint.error()));
+    return Inserter(std::move(*insert), std::move(*savepoint), table);
   }
 
   /// Inserts a row. A value that its column cannot hold (NaN, an integer above 2^63-1) and a violated constraint are
-  /// errors of class Rejected; the row is then not inserted.
+  /// errors of class Rejected; the row is then not inserted. After any other error roll back the transaction.
   [[nodiscard]] Result<void> insert(const Row& row) {
     return std::apply([&](const C&... column) { return insert(row, column...); }, table_.columns);
   }
@@ -61,7 +83,8 @@ class Inserter {
   [[nodiscard]] Database& database() noexcept { return insert_.database(); }
 
  private:
-  Inserter(Statement insert, const Table<Row, C...>& table) : insert_(std::move(insert)), table_(table) {}
+  Inserter(Statement insert, detail::RowSavepoint savepoint, const Table<Row, C...>& table)
+      : insert_(std::move(insert)), savepoint_(std::move(savepoint)), table_(table) {}
 
   template <class... Get, bool... key>
   [[nodiscard]] Result<void> insert(const Row& row, const Column<Get, key>&... column) {
@@ -90,12 +113,41 @@ class Inserter {
     return run(row);
   }
   [[nodiscard]] ETLPIPE_ALWAYS_INLINE Result<void> run(const Row& row) {
-    const int code = insert_.run_for_code();
-    if (code != 0) [[unlikely]]
-      return failure(detail::row_error(database(), code, place(row)));
+    if (savepoint_.is_needed()) [[unlikely]]
+      return run_in_savepoint(row);
+    if (const int code = insert_.run_for_code(); code != 0) [[unlikely]]
+      return refused(row, code);
     if (database().changes() == 0) [[unlikely]]
       database().count_dropped();
     return {};
+  }
+  [[nodiscard]] Result<void> run_in_savepoint(const Row& row) {
+    int code = savepoint_.set();
+    if (code != 0) {
+      insert_.reset();
+      return failure(database().error(code, place(row)));
+    }
+    code = insert_.run_for_code();
+    const bool is_dropped = code == 0 && database().changes() == 0;
+    if (code == 0) code = savepoint_.release();  // without a transaction this is the commit
+    if (code == 0) {
+      if (is_dropped) database().count_dropped();
+      return {};
+    }
+    Error error = detail::row_error(database(), code, place(row));
+    if (code = savepoint_.undo(); code != 0) return failure(database().error(code, place(row)));
+    return failure(std::move(error));
+  }
+  [[nodiscard]] Result<void> refused(const Row& row, int code) {
+    Error error = detail::row_error(database(), code, place(row));
+    const int reprepared = insert_.reprepared();
+    if (reprepared == reprepared_ || error.error_class != ErrorClass::Rejected) return failure(std::move(error));
+    // The schema has changed, so it may have a FAIL now.
+    auto savepoint = detail::RowSavepoint::make(database());
+    if (!savepoint) return failure(std::move(savepoint.error()));
+    savepoint_ = std::move(*savepoint);
+    reprepared_ = reprepared;
+    return failure(savepoint_.is_needed() ? detail::left_behind(std::move(error)) : std::move(error));
   }
 
   [[nodiscard]] std::string place(const Row& row) const {
@@ -115,6 +167,8 @@ class Inserter {
   }
 
   Statement insert_;
+  detail::RowSavepoint savepoint_;
+  int reprepared_ = 0;  // of `insert_`, when the savepoint was made
   Table<Row, C...> table_;
   [[no_unique_address]] detail::Kept<Row, C...> kept_{};
 };

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include <sqlite3.h>
 #include <etl/run.hpp>
 #include <etl/sqlite/sink.hpp>
 #include <etl/sqlite/source.hpp>
@@ -491,6 +492,113 @@ TEST_CASE("sqlite sink: all or nothing also if a row rolls the transaction back"
   const std::vector<Row> batch{{1, "a"}, {1, "b"}, {2, "c"}};
   CHECK(test::has(error_of(sink.write(batch)).message(), "id=1: UNIQUE"));
   CHECK(count(db, "rows") == 0);
+}
+
+TEST_CASE("sqlite sink in a pipeline: nothing remains of a row that is refused with FAIL") {
+  const auto check = [](const std::string& schema) {
+    CAPTURE(schema);
+    Database db = open(":memory:");
+    ok(db.execute(schema));
+    auto sink = ok(etl::sqlite::sink(db, rows));
+    Load pipeline{{{1, "a"}, {2, "bad"}, {3, "b"}, {4, "bad"}, {5, "c"}}, sink};
+    const etl::RunReport report = etl::run(pipeline, {.batch_size = 3, .errors = {.max_rejects = 3}});
+    CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
+    CHECK(report.items.rejected == 2);
+    CHECK(value(db, "SELECT group_concat(id || name) FROM rows") == "1a,3b,5c");
+    CHECK(value(db, "SELECT group_concat(id) FROM log") == "1,3,5");
+    REQUIRE(report.errors.size() == 2);
+    CHECK(report.errors[0].error.error_class == ErrorClass::Rejected);
+    CHECK(lacks(report.errors[0].error.message(), {"id=2: "}) == "");
+  };
+  const std::string log = "CREATE TABLE log(id INTEGER);",
+                    raise = "SELECT RAISE(FAIL, 'never') WHERE new.name='bad'; END;";
+  check(log + "CREATE TABLE rows(id INTEGER PRIMARY KEY, name TEXT);" +
+        "CREATE TRIGGER t AFTER INSERT ON rows BEGIN INSERT INTO log VALUES(new.id);" + raise);
+  check(log + "CREATE TABLE rows(id INTEGER PRIMARY KEY, name TEXT);" +
+        "CREATE TEMP TRIGGER t BEFORE INSERT ON rows BEGIN INSERT INTO log VALUES(new.id);" + raise);
+  check(log +
+        "CREATE TABLE rows(id INTEGER PRIMARY KEY, name TEXT, n AS (nullif(name, 'bad')) NOT NULL ON CONFLICT fail);" +
+        "CREATE TRIGGER t BEFORE INSERT ON rows BEGIN INSERT INTO log VALUES(new.id); END");
+  check(log + "CREATE TABLE rows(id INTEGER PRIMARY KEY, name TEXT);" +
+        "CREATE TRIGGER t AFTER INSERT ON rows BEGIN INSERT INTO log VALUES(new.id);" +
+        "SELECT RAISE(FAIL, 'never') WHERE new.id=2; SELECT RAISE(ROLLBACK, 'never') WHERE new.id=4; END");
+  // SQLite counts no change for such a statement.
+  check(log + "CREATE TABLE real(id INTEGER PRIMARY KEY, name TEXT); CREATE VIEW rows AS SELECT * FROM real;" +
+        "CREATE TRIGGER i INSTEAD OF INSERT ON rows BEGIN INSERT INTO real VALUES(new.id, new.name); END;" +
+        "CREATE TRIGGER t AFTER INSERT ON real BEGIN INSERT INTO log VALUES(new.id);" + raise);
+}
+
+TEST_CASE("sqlite inserter: nothing remains of a row that is refused with FAIL, in a transaction or without one") {
+  Database db = open(":memory:");
+  ok(create_table(db, rows));
+  ok(
+      db.execute("CREATE TRIGGER t AFTER INSERT ON rows WHEN new.name='bad' BEGIN SELECT RAISE(FAIL, 'never'); END;"
+                 "CREATE TRIGGER u BEFORE INSERT ON rows WHEN new.name='dropped' BEGIN SELECT RAISE(IGNORE); END"));
+  auto inserter = ok(etl::sqlite::inserter(db, rows));
+  const auto insert = [&](std::int64_t id) {
+    ok(inserter.insert({id, "a"}));
+    const etl::Error e = error_of(inserter.insert({id + 1, "bad"}));
+    CHECK(e.error_class == ErrorClass::Rejected);
+    CHECK(test::has(e.message(), "id=" + std::to_string(id + 1) + ": never"));
+    CHECK(count(db, "rows WHERE name='bad'") == 0);
+    ok(inserter.insert({id + 1, "b"}));
+    CHECK(error_of(inserter.insert({id, "c"})).error_class == ErrorClass::Rejected);
+    ok(inserter.insert({id + 2, "dropped"}));
+  };
+  insert(1);
+  CHECK(db.dropped() == 1);
+  {
+    auto transaction = ok(db.begin());
+    insert(11);
+    ok(transaction.commit());
+  }
+  CHECK(count(db, "rows") == 4);
+  {
+    const auto transaction = ok(db.begin());
+    insert(21);
+  }
+  CHECK(count(db, "rows") == 4);
+}
+
+TEST_CASE("sqlite sink: a FAIL that the schema gets later is noticed at the first row that it refuses") {
+  Database db = open(":memory:");
+  ok(db.execute("CREATE TABLE rows(id INTEGER PRIMARY KEY, name TEXT CHECK(name NOT IN ('fail', 'failed')))"));
+  auto sink = ok(etl::sqlite::sink(db, rows));
+  Load pipeline{{{1, "a"}, {2, "bad"}, {3, "failed"}}, sink};
+  ok(db.execute("CREATE TABLE other(id)"));
+  CHECK(error_of(sink.write(std::vector<Row>{{3, "fail"}})).error_class == ErrorClass::Rejected);
+  ok(db.execute("CREATE TRIGGER t AFTER INSERT ON rows WHEN new.name='bad' BEGIN SELECT RAISE(FAIL, 'never'); END"));
+  const etl::Error e = error_of(sink.write(pipeline.items));
+  CHECK(e.error_class == ErrorClass::Transient);
+  CHECK(lacks(e.message(), {"roll back the transaction", "id=2: never"}) == "");
+  CHECK(count(db, "rows") == 0);
+  const etl::RunReport report = etl::run(pipeline, {.errors = {.max_rejects = 3}});
+  CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
+  CHECK(report.items.rejected == 2);
+  CHECK(value(db, "SELECT group_concat(id || name) FROM rows") == "1a");
+}
+
+TEST_CASE("sqlite sink: a row has a savepoint only if the schema has a FAIL") {
+  const auto savepoints = [](const std::string& trigger) {
+    Database db = open(":memory:");
+    ok(db.execute("CREATE TABLE rows(id INTEGER PRIMARY KEY, name TEXT DEFAULT 'fail' CHECK(name NOT IN ('failed')));" +
+                  trigger));
+    auto sink = ok(etl::sqlite::sink(db, rows));
+    int count = 0;
+    const auto trace = [](unsigned, void* to, void*, void* sql) {
+      *static_cast<int*>(to) += std::string_view(static_cast<const char*>(sql)).starts_with("SAVEPOINT") ? 1 : 0;
+      return 0;
+    };
+    sqlite3_trace_v2(db.handle(), SQLITE_TRACE_STMT, trace, &count);
+    const std::vector<Row> batch{{1, "a"}, {2, "failed"}, {3, "b"}};
+    Load pipeline{batch, sink};
+    CHECK(etl::run(pipeline, {.errors = {.max_rejects = 3}}).items.rejected == 1);
+    return count;
+  };
+  CHECK(savepoints("") == 0);
+  CHECK(savepoints("CREATE TRIGGER t AFTER INSERT ON rows BEGIN SELECT RAISE(ABORT, 'never') WHERE new.id=9; END") ==
+        0);
+  CHECK(savepoints("CREATE TRIGGER t AFTER INSERT ON rows BEGIN SELECT RAISE(FAIL, 'never') WHERE new.id=9; END") == 3);
 }
 
 // --- a process that is killed

@@ -294,6 +294,31 @@ TEST_CASE("sqlite store: a row that rolls the transaction back is rejected alone
   CHECK(count(db, "strict") == 3);
 }
 
+TEST_CASE("sqlite store: nothing remains of a row that is refused with FAIL, and the rest of the transaction stays") {
+  Fixture f;
+  Database& db = f.store->database();
+  ok(
+      db.execute("CREATE TABLE log(id INTEGER);"
+                 "CREATE TRIGGER t AFTER INSERT ON rows BEGIN INSERT INTO log VALUES(new.id);"
+                 "SELECT RAISE(FAIL, 'never') WHERE new.name='bad'; END"));
+  const Session session = ok(f.store->connect());
+  Tx& tx = session->transaction();
+  const std::vector<Row> batch{{1, "a"}, {2, "bad"}, {3, "b"}};
+  const std::optional<Position> nowhere;
+  etl::BatchContext context({.position = &nowhere, .size = batch.size()});
+
+  ok(session->begin());
+  ok(tx.execute("INSERT INTO rows VALUES(8, 'x')"));
+  ok(session->savepoint());
+  ok(tx.write(rows, batch, context));
+  REQUIRE(context.rejects().size() == 1);
+  CHECK(context.rejects()[0].first == 1);
+  ok(record(session, {.settled = {{0, {0, 3}}}}));
+  ok(session->commit());
+  CHECK(value(db, "SELECT group_concat(id) FROM rows") == "1,3,8");
+  CHECK(value(db, "SELECT group_concat(id) FROM log") == "8,1,3");
+}
+
 TEST_CASE("sqlite store: a load cannot commit or roll back") {
   Fixture f;
   const Session session = ok(f.store->connect());
