@@ -86,8 +86,17 @@ class Download {
   }
 
   [[nodiscard]] Result<void> attempt(const std::string& url) {
+    for (;;) {
+      const Result<bool> done = request_rest(url);
+      if (!done) return failure(done.error());
+      if (*done) return {};
+    }
+  }
+
+  /// Returns false if the server has to be asked once more.
+  [[nodiscard]] Result<bool> request_rest(const std::string& url) {
     // Complete, only not checked yet.
-    if (options_.size && part_.size() == *options_.size && may_resume(url)) return {};
+    if (options_.size && part_.size() == *options_.size && may_resume(url)) return true;
     Request request{.url = url, .headers = options_.headers, .decompress = false};
     resumed_ = may_resume(url);
     if (resumed_) {
@@ -100,13 +109,20 @@ class Download {
     }
     request.on_head = [&](const Response& head) { return begin(request, head); };
     request.on_body = [&](std::string_view bytes) { return take(request, bytes); };
+    const std::uint64_t before = part_.size();
     Result<Response> response = client_.exchange(request, stop_);
     if (!response) return failure(std::move(response.error()));
-    if (response->ok()) return complete(request);
+    if (response->ok()) {
+      // Without the total nobody knows whether these bytes are the last ones: the next answer is then empty, or a 416.
+      if (response->status == 206 && !total_ && part_.size() > before) return false;
+      if (auto all = complete(request); !all) return failure(std::move(all.error()));
+      return true;
+    }
     if (response->status != 416 || !resumed_) return failure(client_.error_of(request, *response));
-    if (content_range(*response).total == part_.size()) return {};  // the part was already complete
-    if (auto emptied = part_.restart(url, {}); !emptied) return emptied;
-    return attempt(url);  // the file has changed: download it from its beginning
+    const std::optional<std::uint64_t> total = content_range(*response).total;
+    if (total ? *total == part_.size() : had_no_total_) return true;  // the part was already complete
+    if (auto emptied = part_.restart(url, {}); !emptied) return failure(std::move(emptied.error()));
+    return false;  // the file has changed: download it from its beginning
   }
 
   [[nodiscard]] Result<void> begin(const Request& request, const Response& head) {
@@ -117,6 +133,7 @@ class Download {
         return failure(wrong(request, fmt::format("the answer is not the part that was asked for: Content-Range '{}'",
                                                   excerpt(head.headers.find("Content-Range").value_or("")))));
       if (range.total) total_ = range.total;
+      had_no_total_ = !range.total;
     } else {
       found_ = 0;
       if (auto emptied = part_.restart(request.url, strong_validator(head)); !emptied) return emptied;
@@ -170,6 +187,7 @@ class Download {
   const std::stop_token& stop_;
   std::uint64_t found_;  ///< bytes of an earlier call that are still valid
   bool resumed_ = false;
+  bool had_no_total_ = false;  // the last part of the file came without the file's size
   std::optional<std::uint64_t> total_{};
 };
 

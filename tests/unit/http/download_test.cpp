@@ -155,6 +155,32 @@ TEST_CASE("download: a server that gives only a part of the rest is asked for wh
   }
 }
 
+TEST_CASE("download: after a part without the size of the file the server is asked for more, until there is none") {
+  const auto check = [](const HttpServer::Reply& at_end, std::optional<std::uint64_t> size, std::size_t requests) {
+    const Folder at;
+    const std::string data = "0123456789", tag = "ETag: \"v1\"\r\n";
+    HttpServer server([&](const HttpServer::Request& r) -> HttpServer::Reply {
+      const std::string range = r.header("Range");
+      if (range == "(none)")
+        return {"HTTP/1.1 200 OK\r\n" + tag + "Transfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n", Then::Close};
+      const std::size_t first = std::stoul(range.substr(6));
+      if (first >= data.size()) return at_end;
+      return HttpServer::answer(
+          206, data.substr(first, 2),
+          tag + "Content-Range: bytes " + std::to_string(first) + "-" + std::to_string(first + 1) + "/*\r\n");
+    });
+    const auto done = http::download(client, server.url(), at.to, {.size = size, .retry = quickly});
+    REQUIRE(done);
+    CHECK(done->size == 10);
+    CHECK(content(at.to) == data);
+    CHECK(server.requests().size() == requests);
+  };
+  check(HttpServer::answer(416, "", "Content-Range: bytes */10\r\n"), {}, 5);
+  check(HttpServer::answer(416, ""), {}, 5);
+  check(HttpServer::answer(206, "", "Content-Range: bytes 10-9/*\r\n"), {}, 5);
+  check(HttpServer::answer(500, "no"), 10, 4);  // nothing is asked for if the size is known
+}
+
 TEST_CASE("download: the next call goes on, unless the file has changed") {
   const Folder at;
   FileServer file;
