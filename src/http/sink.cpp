@@ -103,10 +103,16 @@ Result<void> Sink::send_part(const Items& items, std::size_t first, std::size_t 
   if (!request.repeatable) request.repeatable = !key.empty();
   Result<Response> response = state.client.exchange(request, context.stop_token());
   if (!response) {
-    if (is_in_doubt(response.error())) response.error().code = Errc::OutcomeUnknown;
+    // An answer that is too large is one of success.
+    const bool taken = key.empty() && response.error().code == Problem::TooLarge;
+    if (taken || is_in_doubt(response.error())) response.error().code = Errc::OutcomeUnknown;
     return failure(std::move(response.error()));
   }
-  if (response->ok()) return settle(request, *response, first, end, context);
+  if (response->ok()) {
+    auto settled = settle(request, *response, first, end, context);
+    if (!settled && key.empty()) settled.error().code = Errc::OutcomeUnknown;  // something is stored, but not what
+    return settled;
+  }
   Error error = state.client.error_of(request, *response);
   if (response->status == 409 && !key.empty() && !state.options.conflict_rejects)
     error.error_class = ErrorClass::Transient;  // the first request with this key is still at work

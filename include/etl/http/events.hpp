@@ -15,6 +15,7 @@
 #include <etl/emitter.hpp>
 #include <etl/error.hpp>
 #include <etl/http/client.hpp>
+#include <etl/http/url.hpp>
 #include <etl/policy/retry.hpp>
 #include <etl/position.hpp>
 
@@ -58,19 +59,25 @@ class Events {
   std::unique_ptr<State> state_;
 };
 
-/// Pushes the events after `out.resume_from()` until no more are wanted, and marks the id of each that has one. A
-/// server that keeps no events gives those that come from now on.
+/// Pushes the events after `out.resume_from()` until no more are wanted, and marks the id of each. A server that keeps
+/// no events gives those that come from now on. If the run keeps progress or makes keys, an event without an id of its
+/// own ends it with `Problem::Content`: nobody could say later which of such events are loaded.
 template <class E>
   requires std::is_constructible_v<E, Event>
 [[nodiscard]] Result<void> extract_events(const Client& client, const EventOptions& options, Emitter<E>& out) {
   Result<Events> events = Events::make(client, options, out.resume_from());
   if (!events) return failure(std::move(events.error()));
-  for (std::string marked;;) {
+  for (std::string marked = out.resume_from() ? out.resume_from()->text() : std::string();;) {
     Result<std::optional<Event>> event = events->next(out.stop_token());
     if (!event && out.stop_token().stop_requested()) return {};
     if (!event) return failure(std::move(event.error()));
     if (!*event) return {};
     std::string id = (*event)->id;
+    if (out.keeps_progress() && (id.empty() || id == marked))
+      return failure(Error{.code = Problem::Content,
+                           .context = shown_url(options.request.url) +
+                                      ": an event has no id of its own, so a run cannot be resumed after it: leave out "
+                                      "checkpoints, stores and keys, or let the server give ids"});
     if (!out.push(E(std::move(**event)))) return {};
     if (!id.empty() && id != marked) out.mark(Position(marked = std::move(id)));
   }

@@ -87,7 +87,8 @@ struct PagesOptions {
 struct Page {
   std::vector<std::string_view> records{};  ///< each the JSON of one record, as the server wrote it
   std::shared_ptr<const void> keep{};       ///< keeps the texts alive
-  Position after{};                         ///< from which the next page is read; it holds no credentials
+  Position after{};  ///< from which the next page is read, without the credentials of the request; secrets that the
+                     ///< service itself puts into a link to the next page stay in it
 };
 
 /// Reads pages one after the other. Belongs to one thread at a time.

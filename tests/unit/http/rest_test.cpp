@@ -331,6 +331,14 @@ TEST_CASE("http sink: without a key a lost answer leaves the batch in doubt") {
   CHECK(server.requests().size() == 1);
 }
 
+TEST_CASE("http sink: without a key an answer of success that is too large leaves the batch in doubt") {
+  HttpServer server([&](const auto&) { return HttpServer::answer(200, std::string(100, 'x')); });
+  const auto small = http::Client::make({.max_body = 10, .proxy = ""}).value();
+  const auto sink = http::Sink::make(small, {.request = {.method = "POST", .url = server.url()}}).value();
+  CHECK(etl::run(Sending{sink}, ten_at_once()).results.in_doubt == 10);
+  CHECK(server.requests().size() == 1);
+}
+
 TEST_CASE("http sink: without a key an answer of a gateway leaves the batch in doubt") {
   int status = 0;
   std::atomic<int> calls = 0;
@@ -538,6 +546,7 @@ TEST_CASE("http sink: an outcome for each item rejects and retries these items")
   const auto unknown = make({});
   const auto failed = etl::run(Sending{unknown}, ten_at_once());
   CHECK(failed.outcome == etl::Outcome::Failed);
+  CHECK(failed.results.in_doubt == 10);  // some of them are stored
   CHECK(failed.errors.front().error.message().find("say where, in `results`") != std::string::npos);
   calls = 1;
   const auto other = make(http::ItemResults{.array = "/items", .status = "/index/status"});
@@ -581,6 +590,42 @@ TEST_CASE("http events: lines of every kind, and a new connection goes on after 
   CHECK(seen[1].header("Last-Event-ID") == "7");
   CHECK(seen[3].header("Last-Event-ID") == "9");
   CHECK(seen[0].header("Accept") == "text/event-stream");
+}
+
+TEST_CASE("http events: a run that keeps progress is not resumed after events without ids (G14)") {
+  struct Log {
+    http::EventOptions options;
+    std::vector<std::string> loaded{};
+    static std::string fingerprint() { return "log"; }
+    etl::Result<void> extract(etl::Emitter<http::Event>& out) const {
+      return http::extract_events(client, options, out);
+    }
+    void load(std::span<const http::Event> batch) {
+      for (const auto& event : batch) loaded.push_back(event.data);
+    }
+  };
+  std::string events = "id: 1\ndata: a\n\nid: 2\ndata: b\n\n";
+  std::atomic<int> calls = 0;
+  HttpServer server([&](const auto&) {
+    return ++calls % 2 == 1 ? HttpServer::answer(200, events, "Content-Type: text/event-stream\r\n")
+                            : HttpServer::Reply{"HTTP/1.1 204 No Content\r\n\r\n"};
+  });
+  Log log{.options = {.request = {.url = server.url()}, .pause = 1ms}};
+  etl::Options options{.name = "log", .workers = 1};
+  options.delivery.checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>();
+  options.delivery.incremental = true;
+  CHECK(etl::run(log, options).outcome == etl::Outcome::Completed);
+  for (const std::string_view more : {"data: c\n\n", "id: 3\ndata: c\n\ndata: d\n\n"}) {
+    events = more;
+    calls = 0;
+    const auto report = etl::run(log, options);
+    CHECK(report.outcome == etl::Outcome::Failed);
+    CHECK(report.errors.at(0).error.message().find("an event has no id of its own") != std::string::npos);
+  }
+  calls = 0;
+  log.loaded.clear();
+  CHECK(etl::run(log).outcome == etl::Outcome::Completed);
+  CHECK(log.loaded == std::vector<std::string>{"c", "d"});
 }
 
 TEST_CASE("http events: the largest size holds, too, for an event that comes as a whole") {

@@ -187,6 +187,7 @@ class Batcher final : public LaneHost, public BudgetWaiter, public Scheduler, pr
     lane.source.size = std::max(lane.source.size, size);
     if (first && lane.resumed) lane.source.skipped = bytes_read;
   }
+  [[nodiscard]] bool keeps_progress() const noexcept override { return keeps_progress_; }
   [[nodiscard]] const std::optional<Position>& resume_from(Lane& base) override {
     const Lock lock(mutex_);
     return static_cast<OwnedLane&>(base).resume_here();

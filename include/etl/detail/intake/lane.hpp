@@ -50,6 +50,8 @@ class LaneHost {
   /// The position that an earlier run reached. Items pushed from now on are counted from there.
   [[nodiscard]] virtual const std::optional<Position>& resume_from(Lane& lane) = 0;
   [[nodiscard]] virtual std::stop_token intake_stop() const noexcept = 0;
+  /// Whether items are counted from the beginning of the source, for progress or keys.
+  [[nodiscard]] virtual bool keeps_progress() const noexcept { return false; }
 };
 
 /// The open batch as its producer sees it. Only the producer writes the members, except `limit`, which other threads
