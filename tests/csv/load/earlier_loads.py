@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 
 from csv_case import case
+from harness import wait_for
 
 
 @case
@@ -23,6 +24,34 @@ def changed_files(c):
     c.equal("new values", 1, c.rows("SELECT count(*) FROM t WHERE sku = 'other'")[0][0])
     summary, _ = c.load(pattern, "--restart", wanted=3)
     c.equal("every row is there already", 200, summary["rows"]["rejected"])
+
+
+@case
+def changed_meanwhile(c):
+    """A file that another program writes to while it is read is not taken for loaded."""
+    path = c.folder / "a.csv"
+    path.write_text("id,v\n" + "".join(f"{i},old\n" for i in range(200_000)))
+    with c.server() as (url, _):
+        c.psql(url, "CREATE TABLE t(id bigint, v text)")
+        c.psql(url, "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NULL; END'")
+        c.psql(url, "CREATE TRIGGER wait AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION wait()")
+        # Another session holds the lock until its input ends, so no batch is loaded and the source waits for room.
+        holder = subprocess.Popen(["psql", "-XAtq", url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        holder.stdin.write("SELECT pg_advisory_lock(7);\n\\echo held\n")
+        holder.stdin.flush()
+        while holder.stdout.readline().strip() != "held":
+            pass
+        load = c.program.start(*c.arguments("a.csv", into=url), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        wait_for("a load that waits", lambda: c.psql(url, "SELECT count(*) FROM pg_locks WHERE NOT granted AND objid = 7") != "0")
+        path.write_text(path.read_text().replace("old", "new"))
+        holder.communicate()
+        out, _ = load.communicate()
+        c.equal("exit code", 1, load.returncode)
+        c.has(out, "a.csv has changed while it was read", "rows of both versions may be in the table", "--restart")
+        c.has(c.load("a.csv", into=url, wanted=1)[1], "has changed")
+        c.psql(url, "DROP TRIGGER wait ON t; DELETE FROM t")
+        c.load("a.csv", "--restart", into=url)
+        c.equal("rows", "200000 200000", c.psql(url, "SELECT count(*), sum((v = 'new')::int) FROM t", " "))
 
 
 @case

@@ -206,6 +206,13 @@ def interrupted_pipe(c):
         stream.close()
 
 
+def has_open(open_files, path):
+    try:
+        return any(os.path.realpath(one) == str(path) for one in open_files.iterdir())
+    except FileNotFoundError:  # one was closed meanwhile
+        return False
+
+
 @case
 def interrupted_before_a_writer(c):
     """SIGINT while a named pipe has no writer yet, or standard input gives nothing, ends every command."""
@@ -217,7 +224,7 @@ def interrupted_before_a_writer(c):
         process = c.program.start(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         open_files = pathlib.Path(f"/proc/{process.pid}/fd")
         if fifo in command:
-            wait_for("the pipe to be opened", lambda: any(os.path.realpath(one) == str(fifo) for one in open_files.iterdir()), 20)
+            wait_for("the pipe to be opened", lambda: has_open(open_files, fifo), 20)
         else:
             wait_for("the thread of signals", lambda: len(list((open_files.parent / "task").iterdir())) > 1, 20)
         process.send_signal(signal.SIGINT)

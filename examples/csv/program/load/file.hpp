@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,6 +16,7 @@
 #include <fmt/format.h>
 #include <etl/csv/reader.hpp>
 #include <etl/etl.hpp>
+#include <etl/io/fingerprint.hpp>
 
 #include "input.hpp"
 #include "load.hpp"
@@ -68,6 +70,8 @@ struct FileLoad {
   Progress* progress;
   DroppedRows* dropped;
   std::size_t number;  // number of the file in `progress`
+  std::filesystem::path file;
+  std::string content;  // its own fingerprint; empty if it cannot be read again
 
   std::string fingerprint() const { return print; }
   const std::vector<etl::csv::Part>& partitions() const { return parts; }
@@ -88,13 +92,23 @@ struct FileLoad {
       const auto rows = (*source)->next(out.stop_token());
       if (!rows) return etl::failure(rows.error());
       count(true);
-      if (!*rows) return {};
+      if (!*rows) return unchanged();
       out.retain(*rows);
       const std::size_t size = (*rows)->size();
       for (std::size_t i = 0; i < size; ++i)
         if (!out.push({.rows = rows->get(), .i = i})) return {};
       out.mark((*source)->position());
     }
+  }
+  /// Whether the rows are those of one file: another program may have written to it meanwhile.
+  etl::Result<void> unchanged() const {
+    if (content.empty()) return {};
+    const auto now = etl::io::fingerprint(file);
+    if (!now) return etl::failure(now.error());
+    if (*now == content) return {};
+    return etl::failure({.code = etl::Errc::CheckpointMismatch,
+                         .context = file.string() + " has changed while it was read, so rows of both versions may be "
+                                                    "in the table"});
   }
   void transform(const FoundRow& found, etl::Out<etl::csv::Record>& out) const {
     etl::csv::Record& record = out.next();

@@ -235,7 +235,9 @@ class Job {
                             .parts = std::move(parts),
                             .progress = &progress_,
                             .dropped = &dropped,
-                            .number = i};
+                            .number = i,
+                            .file = file,
+                            .content = again ? content : std::string()};
     result.report =
         etl::run(etl::require_delivery<etl::Delivery::EffectivelyOnce>(etl::with_store(pipeline, store_)), run, stop);
     if (counts_dropped_) result.dropped = dropped.all();
@@ -251,7 +253,8 @@ class Job {
             "; --restart loads the file from the beginning, and its rows would be loaded twice: delete them first, or "
             "use --on-conflict";
       if (first.error.code == etl::Errc::RejectBudget) result.error = with_option(*std::move(result.error));
-      const bool unread = first.stage == etl::Stage::Extract || first.error.code == etl::Errc::RejectBudget;
+      const bool unread = first.error.code == etl::Errc::RejectBudget ||
+                          (first.stage == etl::Stage::Extract && first.error.code != etl::Errc::CheckpointMismatch);
       if (unread) result.error->context += plan->input->remedy();
     }
     return {};
