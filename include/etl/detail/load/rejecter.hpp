@@ -186,10 +186,8 @@ class Rejecter {
     const std::string_view data = progress == nullptr ? std::string_view() : progress->partition_data(batch.partition);
     KeyHash hash;
     hash.add(environment_.name).add(fingerprint).add(letter.partition_id).add(letter.seq);
-    if (letter.payload)
-      hash.add(*letter.payload);
-    else if (!data.empty())
-      hash.add(data);
+    if (letter.payload) hash.add(*letter.payload);
+    if (!data.empty()) hash.add(data);
     const auto acknowledges = [](const ChunkRef& chunk) { return chunk->acknowledge != nullptr; };
     if ((!letter.payload && fingerprint.empty()) || std::ranges::any_of(batch.chunks, acknowledges)) hash.add(run);
     return hash.key().text();
