@@ -66,6 +66,38 @@ TEST_CASE("start: the run goes on in the background, and the handle tells its en
   CHECK(run.status().items == report.items);
 }
 
+TEST_CASE("start: the counts of the status never go back, also while a run is taken down") {
+  const test::Watchdog watchdog("a status at the end of a run");
+  struct Asks {
+    const std::optional<etl::RunHandle>* run;
+    std::uint64_t* extracted;
+    Asks(const std::optional<etl::RunHandle>* r, std::uint64_t* e) : run(r), extracted(e) {}
+    Asks(Asks&& other) noexcept : run(std::exchange(other.run, nullptr)), extracted(other.extracted) {}
+    Asks& operator=(Asks&&) = delete;
+    ~Asks() {
+      if (run != nullptr) *extracted = (*run)->status().items.extracted;
+    }
+  };
+  struct WithState : Waits {
+    const std::optional<etl::RunHandle>* run;
+    std::uint64_t* asked;
+    Asks worker() const { return {run, asked}; }
+    int transform(const int& n, Asks&) const { return n; }
+  };
+  test::Gate extracted, go_on;
+  std::optional<etl::RunHandle> run;
+  std::uint64_t asked = 0;
+  WithState pipeline{{&extracted, &go_on}, &run, &asked};
+  go_on.open();
+  test::Gate kept;
+  etl::Options options{.workers = 1};
+  options.on_batch = [&](const etl::SettledBatch&) { kept.wait(); };
+  run.emplace(etl::start(pipeline, options));
+  kept.open();
+  CHECK(run->wait().ok());
+  CHECK(asked == 10);
+}
+
 TEST_CASE("start: a pipeline without a name is kept, and a future outlives the handle") {
   const test::Watchdog watchdog("a run that is kept");
   test::Gate extracted, go_on;

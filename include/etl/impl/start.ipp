@@ -53,10 +53,9 @@ class StartedRun {
   }
 
   [[nodiscard]] RunStatus status() const {
-    if (auto live = view_.status()) return std::move(*live);
     RunStatus status;
     if (future.wait_for(std::chrono::seconds(0)) != std::future_status::ready)
-      return status;  // the run has not begun, or is just ending
+      return view_.status().value_or(status);  // nothing before the run has begun
     status.items = future.get().items;
     status.elapsed = future.get().elapsed;
     return status;

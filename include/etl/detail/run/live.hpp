@@ -5,6 +5,8 @@
 #include <optional>
 
 #include <etl/config.hpp>
+#include <etl/detail/meta/guard.hpp>
+#include <etl/error.hpp>
 #include <etl/report.hpp>
 
 namespace etl::inline v0::detail {
@@ -22,10 +24,10 @@ class LiveRun {
 /// Gives the status of a run for as long as the run exists. Thread-safe.
 class LiveView {
  public:
-  /// Status of the run, or nothing if there is no run.
+  /// Status of the run, or the last one that it had; nothing if there was no run.
   [[nodiscard]] std::optional<RunStatus> status() const {
     const std::lock_guard lock(mutex_);
-    if (run_ == nullptr) return std::nullopt;
+    if (run_ == nullptr) return last_;
     return run_->status();
   }
 
@@ -41,6 +43,11 @@ class LiveView {
     void set(const LiveRun* run) {
       if (view_ == nullptr) return;
       const std::lock_guard lock(view_->mutex_);
+      if (run == nullptr)
+        static_cast<void>(guarded([&]() -> std::optional<Error> {  // without memory there is none
+          view_->last_ = view_->run_->status();
+          return std::nullopt;
+        }));
       view_->run_ = run;
     }
     LiveView* view_;
@@ -49,6 +56,7 @@ class LiveView {
  private:
   mutable std::mutex mutex_;
   const LiveRun* run_ = nullptr;
+  std::optional<RunStatus> last_;
 };
 
 }  // namespace etl::inline v0::detail
