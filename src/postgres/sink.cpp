@@ -127,7 +127,7 @@ Result<void> Copy::end(const RowNames& names, std::size_t first, std::size_t las
       if (const auto count = rows_of(result, "COPY")) copied = count;
       if (const auto count = rows_of(result, target_->stage.empty() ? "COPY" : "INSERT")) kept = count;
     }
-    if (PQresultStatus(result) == PGRES_COMMAND_OK || why) continue;
+    if (PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK || why) continue;
     const char* const context = PQresultErrorField(result, PG_DIAG_CONTEXT);
     if (context != nullptr) suspect_ = row_in(context, target_->name);
     if (!suspect_ && last - first == 1) suspect_ = 0;
@@ -316,8 +316,8 @@ std::uint64_t hash(std::string_view text) {
   return value;
 }
 
-std::string merge_sql(const std::string& table, const std::string& stage, std::span<const ColumnInfo> columns,
-                      OnConflict on_conflict) {
+std::string merge_sql(const std::string& table, std::int32_t oid, const std::string& stage,
+                      std::span<const ColumnInfo> columns, OnConflict on_conflict) {
   const std::string all = list(columns, any, name_of), keys = list(columns, &ColumnInfo::is_key, name_of);
   const auto value = [](const ColumnInfo& c) {
     return c.cast.empty() ? quoted(c.name) : fmt::format("{}::{}", quoted(c.name), c.cast);
@@ -326,16 +326,18 @@ std::string merge_sql(const std::string& table, const std::string& stage, std::s
       fmt::format("INSERT INTO {}({}) OVERRIDING SYSTEM VALUE SELECT {} FROM ", table, all, list(columns, any, value));
   if (on_conflict == OnConflict::Fail) return fmt::format("{}{} ORDER BY etl_row", insert, stage);
   if (on_conflict == OnConflict::Ignore)
-    return fmt::format("{}{} ORDER BY etl_row ON CONFLICT{} DO NOTHING", insert, stage,
-                       keys.empty() ? "" : fmt::format("({})", keys));
-  // If several rows have the same key, the last one counts. Sorted by key, so that two batches do not wait for each
-  // other.
+    // Sorted by key, so that two batches do not wait for each other. The first row of a key counts.
+    return keys.empty() ? fmt::format("{}{} ORDER BY etl_row ON CONFLICT DO NOTHING", insert, stage)
+                        : fmt::format("{0}{1} ORDER BY {2}, etl_row ON CONFLICT({2}) DO NOTHING", insert, stage, keys);
+  // If several rows have the same key, the last one counts. Sorted by key here, too.
   const std::string last =
       fmt::format("(SELECT DISTINCT ON ({0}) * FROM {1} ORDER BY {0}, etl_row DESC) s", keys, stage);
   if (on_conflict == OnConflict::Replace) {
     const auto same = [](const ColumnInfo& c) { return fmt::format("t.{0}=s.{0}", quoted(c.name)); };
-    return fmt::format("DELETE FROM {} t USING {} s WHERE {};{}{}", table, stage,
-                       list(columns, &ColumnInfo::is_key, same, " AND "), insert, last);
+    // One batch at a time: otherwise the DELETE would wait for the row that another batch replaces, and not see the row
+    // that has come in its place. The number tells these locks from those of other programs.
+    return fmt::format("SELECT pg_advisory_xact_lock(1702128752, {});DELETE FROM {} t USING {} s WHERE {};{}{}", oid,
+                       table, stage, list(columns, &ColumnInfo::is_key, same, " AND "), insert, last);
   }
   const std::string set =
       list(columns, no_key, [](const ColumnInfo& c) { return fmt::format("{0}=excluded.{0}", quoted(c.name)); });
@@ -365,7 +367,7 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
   const bool casts = std::ranges::any_of(columns, [](const ColumnInfo& c) { return !c.cast.empty(); });
   // COPY refuses views, and tables whose policies apply to this user. INSERT does not.
   const auto inserts = connection.query(
-      "SELECT relkind = 'v' OR row_security_active(oid) FROM pg_class WHERE oid=to_regclass($1)", name);
+      "SELECT relkind = 'v' OR row_security_active(oid), oid FROM pg_class WHERE oid=to_regclass($1)", name);
   if (!inserts) return failure(inserts.error());
   const bool copies = inserts->size() == 0 || inserts->text(0, 0) != "t";
   if (on_conflict != OnConflict::Fail || casts || !copies) {
@@ -378,7 +380,8 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
         "CREATE TEMP TABLE IF NOT EXISTS {0} ON COMMIT DELETE ROWS AS SELECT {2} FROM {1} WITH NO DATA;"
         "ALTER TABLE {3} ADD COLUMN IF NOT EXISTS etl_row bigint GENERATED ALWAYS AS IDENTITY",
         target.name, name, list(columns, any, staged), target.stage);
-    target.merge = merge_sql(name, target.stage, columns, on_conflict);
+    const auto oid = static_cast<std::int32_t>(inserts->size() == 0 ? 0 : inserts->integer(0, 1));
+    target.merge = merge_sql(name, oid, target.stage, columns, on_conflict);
     for (const ColumnInfo& column : columns)
       if (!column.cast.empty()) target.casts.emplace_back(column.name, column.cast);
   }

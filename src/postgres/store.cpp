@@ -105,7 +105,7 @@ constexpr auto never = [](const Rows& /*last*/) -> std::optional<Error> { return
 template <class Fill, class Refused>
 Result<Rows> in_transaction(Connection& connection, const detail::Names& names, std::int64_t number,
                             std::string_view doing, Fill fill, Refused refused) {
-  Result<Transaction> transaction = connection.begin_with(detail::mark_of(number));
+  Result<Transaction> transaction = connection.begin_with(detail::first_statements(number));
   if (!transaction) return failure(std::move(transaction.error()));
   detail::Script script(connection, names);
   fill(script);

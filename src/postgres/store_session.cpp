@@ -25,7 +25,13 @@ std::int64_t any_number() {
   return static_cast<std::int64_t>((std::uint64_t{random()} << 32U | random()) >> 1U);
 }
 
-std::string mark_of(std::int64_t number) { return fmt::format("SELECT pg_advisory_xact_lock({})", number); }
+std::string first_statements(std::int64_t number) {
+  return fmt::format(
+      "SELECT pg_advisory_xact_lock({0}), set_config('etl.transaction', '{0}', true); "
+      "SELECT set_config('synchronous_commit', 'on', true) WHERE "
+      "current_setting('synchronous_commit') = 'off'",
+      number);
+}
 
 Result<void> end_transaction(Connection& connection, std::int64_t number) {
   const auto ended = run(connection,
@@ -114,7 +120,7 @@ class Session final : public StoreSession<Tx> {
     if (!lease) return failure(std::move(lease.error()));
     if (Result<void> ended = state_->left.end(**lease); !ended) return ended;
     const std::int64_t number = any_number();
-    Result<Transaction> begun = (*lease)->begin_with(mark_of(number));
+    Result<Transaction> begun = (*lease)->begin_with(first_statements(number));
     if (!begun && (*lease)->state().lost()) state_->left.add(number);
     if (!begun) return failure(std::move(begun.error()));
     open_ = std::make_unique<Open>(std::move(*lease), std::move(*begun), number);
@@ -204,11 +210,14 @@ class Session final : public StoreSession<Tx> {
     lock.add("INSERT INTO {} SELECT {},unnest(ARRAY[{}]),0,NULL,0,'{{}}','','' ON CONFLICT DO NOTHING", table, pipeline,
              numbers);
     lock.add(
-        "SELECT {}, (SELECT run FROM {} WHERE pipeline={}) FROM {} WHERE pipeline={} AND partition IN ({}) ORDER BY "
-        "partition FOR UPDATE",
+        "SELECT {}, (SELECT run FROM {} WHERE pipeline={}), current_setting('etl.transaction', true) FROM {} WHERE "
+        "pipeline={} AND partition IN ({}) ORDER BY partition FOR UPDATE",
         progress_columns, state_->names.checkpoints, pipeline, table, pipeline, numbers);
     const auto rows = lock.run(doing);
     if (!rows) return failure(rows.error());
+    // A load may have ended the transaction and begun another one, which has no such setting.
+    if (rows->size() > 0 && rows->text(0, progress_column_count + 1) != std::to_string(open_->number))
+      return failure(tx_.lost(doing));
     if (auto kept = check_owner(commit, owner_of(*rows, progress_column_count)); !kept) return kept;
     for (int row = 0; row < rows->size(); ++row) {
       PartitionProgress progress = progress_of(*rows, row);

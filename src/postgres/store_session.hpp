@@ -33,8 +33,10 @@ class Leftovers {
 
 /// A number that no other transaction has.
 [[nodiscard]] std::int64_t any_number();
-/// SQL at the begin of a transaction, by which the transaction can be found.
-[[nodiscard]] std::string mark_of(std::int64_t number);
+/// SQL at the begin of a transaction: a lock by which the transaction can be found, and a commit that waits for the
+/// disk. Without the latter a server that crashes forgets its last commits, and a run that goes on afterwards does not
+/// know it.
+[[nodiscard]] std::string first_statements(std::int64_t number);
 /// Ends a transaction of any session, and waits for its end.
 [[nodiscard]] Result<void> end_transaction(Connection& connection, std::int64_t number);
 

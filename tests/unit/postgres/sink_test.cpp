@@ -594,6 +594,60 @@ TEST_CASE("postgres sink: whoever abandons a run does not wait for a server that
   CHECK(count(db, "rows") == 3);
 }
 
+namespace {
+
+/// Until a session waits for a lock.
+void await_waiting(etl::postgres::Connection& db, std::int64_t pid) {
+  while (ok(db.query("SELECT count(*) FROM pg_locks WHERE NOT granted AND pid=$1", pid)).integer(0, 0) == 0)
+    std::this_thread::yield();
+}
+
+}  // namespace
+
+TEST_CASE("postgres sink: batches that replace the same row come one after the other") {
+  const test::Watchdog watchdog("a batch that replaces a row of another one");
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(create_table(db, rows));
+  ok(db.execute("INSERT INTO rows VALUES(1,'old')"));
+  auto first = schema.open(), second = schema.open();
+  auto sink = ok(etl::postgres::sink(second, rows, OnConflict::Replace));
+  auto inserter = ok(etl::postgres::inserter(first, rows, OnConflict::Replace));
+  auto transaction = ok(first.begin());
+  ok(inserter.insert(std::vector<Row>{{1, "first"}}));
+  Context context(1);
+  etl::Result<void> written;
+  const std::int64_t pid = ok(second.query("SELECT pg_backend_pid()")).integer(0, 0);
+  std::thread writer([&] { written = sink.write(std::vector<Row>{{1, "second"}}, context); });
+  await_waiting(db, pid);
+  ok(transaction.commit());
+  writer.join();
+  CHECK(written);
+  CHECK(context.rejects().empty());
+  CHECK(ok(db.query("SELECT string_agg(name, ' ') FROM rows")).text(0, 0) == "second");
+}
+
+TEST_CASE("postgres sink: batches with the same keys do not wait for each other in a circle") {
+  const test::Watchdog watchdog("batches that ignore rows");
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(create_table(db, rows));
+  auto first = schema.open(), second = schema.open();
+  auto sink = ok(etl::postgres::sink(second, rows, OnConflict::Ignore));
+  auto inserter = ok(etl::postgres::inserter(first, rows, OnConflict::Ignore));
+  auto transaction = ok(first.begin());
+  ok(inserter.insert(std::vector<Row>{{1, "first"}}));
+  etl::Result<void> written;
+  const std::int64_t pid = ok(second.query("SELECT pg_backend_pid()")).integer(0, 0);
+  std::thread writer([&] { written = sink.write(std::vector<Row>{{2, "second"}, {1, "second"}, {2, "third"}}); });
+  await_waiting(db, pid);
+  ok(inserter.insert(std::vector<Row>{{2, "first"}}));
+  ok(transaction.commit());
+  writer.join();
+  CHECK(written);
+  CHECK(ok(db.query("SELECT string_agg(name, ' ') FROM rows")).text(0, 0) == "first first");
+}
+
 TEST_CASE("postgres pool sink: does not wait for a connection when the run loads nothing more (G4)") {
   const test::Schema schema;
   const Pool pool = ok(Pool::make(schema.url(), {}, {.max_size = 1, .lease_timeout = std::chrono::milliseconds(50)}));

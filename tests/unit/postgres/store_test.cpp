@@ -168,6 +168,31 @@ TEST_CASE("postgres store: rows that are refused are rejected one by one, also o
   CHECK_FALSE(session->commit());
 }
 
+TEST_CASE("postgres store: a commit waits for the disk, also where the server would not (G15)") {
+  const test::Schema schema;
+  const auto pool = ok(etl::postgres::Pool::make(schema.url(), {}, {.max_size = 1}));
+  const auto store = ok(Store::over(pool));
+  for (const auto& [setting, wanted] : {std::pair("off", "on"), std::pair("local", "local")}) {
+    ok(ok(pool.lease())->execute(std::string("SET synchronous_commit=") + setting));
+    const Session session = ok(store->connect());
+    ok(session->begin());
+    CHECK(ok(session->transaction().query("SHOW synchronous_commit")).text(0, 0) == wanted);
+  }
+}
+
+TEST_CASE("postgres store: a transaction that load has ended is not taken for another one") {
+  Fixture f;
+  for (const char* const sql : {"ROLLBACK; BEGIN", "COMMIT; BEGIN", "ROLLBACK AND CHAIN", "COMMIT AND CHAIN"}) {
+    CAPTURE(sql);
+    const Session session = ok(f.store->connect());
+    ok(session->begin());
+    ok(session->transaction().execute(sql));
+    const etl::Error ended = error_of(record(session, {.settled = {{0, {0, 5}}}}));
+    CHECK(ended.error_class == ErrorClass::Fatal);
+    CHECK(has(ended.message(), "COMMIT"));
+  }
+}
+
 TEST_CASE("postgres store: rows that a deferred constraint refuses are rejected one by one, not at the commit") {
   Fixture f;
   ok(
