@@ -77,7 +77,15 @@ class PostgresSql final : public Sql {
     return found->size() > 0;
   }
   void clean() override {
-    if (connected()) static_cast<void>(connection_.execute("VACUUM (SKIP_LOCKED) etl_job_units"));
+    // What a transaction of another worker may still see stays behind. Those transactions are short.
+    constexpr int most = 3, few = 100;
+    for (int times = 1; connected(); ++times) {
+      if (!connection_.execute("VACUUM (SKIP_LOCKED) etl_job_units")) return;
+      const auto dead =
+          connection_.query("SELECT n_dead_tup FROM pg_stat_all_tables WHERE relid='etl_job_units'::regclass");
+      if (!dead || dead->size() == 0 || dead->integer(0, 0) < few || times == most) return;
+      static_cast<void>(connection_.query("SELECT pg_sleep(0.1)").has_value());
+    }
   }
   Result<void> hint() override { return without_rows(run("SELECT pg_notify('etl_jobs', '')", {})); }
   bool wait(std::chrono::milliseconds most, const std::stop_token& stop, Hints hints) override {
