@@ -40,11 +40,11 @@ inline bool etlpipe_mutant(int number) noexcept {
 }
 """
 SOURCES = {"contract_tests": "tests/contract", "unit_tests": "tests/unit", "io_tests": "tests/unit/io",
-           "sqlite_tests": "tests/unit/sqlite", "postgres_tests": "tests/unit/postgres",
+           "sqlite_tests": "tests/unit/sqlite", "postgres_tests": "tests/unit/postgres", "http_tests": "tests/unit/http",
            "exhaustion_tests": "tests/exhaustion"}
 # Its child processes do not end well with Catch2's XML, so that it runs by itself, after the other tests of its program.
 MODEL = ("contract_tests", ("model",))
-COMPONENTS = {"io", "sqlite", "postgres", "csv", "uniprot"}
+COMPONENTS = {"io", "sqlite", "postgres", "http", "csv", "uniprot"}
 
 
 # --- the table and the sources ----------------------------------------------------------------------------------------

@@ -729,7 +729,8 @@ mutant(272, "G14", "store", "what is settled of one partition counts for all",
 mutant(273, "G15", "store", "a run commits that another one has taken over from",
        "if (⟦owner == commit.run⟧) return {};", "true")
 mutant(275, "G15", "store store_run", "a commit in doubt may still happen after it was looked for",
-       "Result<Transaction> begun = (*lease)->begin_with(⟦mark_of(number)⟧);", "std::string(\"SELECT 1\")")
+       "Result<Transaction> begun = (*lease)->begin_with(⟦first_statements(number)⟧);",
+       "\"SELECT set_config('etl.transaction', '\" + std::to_string(number) + \"', true)\"")
 mutant(276, "G15", "store store_run", "a transaction whose commit is in doubt is not ended",
        "⟦in_doubt_ = open_->number;⟧", NOTHING)
 mutant(295, "G3", "store store_run", "what a lost connection has left on the server stays there",
@@ -813,3 +814,30 @@ mutant(323, "G10", "waiting", "a session that waits for a connection hears of no
        "⟦session->stop_waiting_on(control_.dead_stop());⟧", NOTHING)
 mutant(324, "G7", "attempts replay", "the attempts at other results count as attempts at an item",
        "⟦++part.tried;⟧", "part.tried = work.attempts;")
+
+# --- what sinks wait for, keys of data and of parts, services that take batches ----------------------------------------
+place("include/etl/detail/load/loading.hpp", ("contract_tests",))
+mutant(325, "G4", "waiting", "a failure elsewhere does not end the wait for a connection",
+       ".waits = ⟦&control_.dead_stop()⟧,", "&control_.user_stop()")
+place("include/etl/detail/dispatch/scheduler.hpp", ("contract_tests",))
+mutant(326, "G4", "waiting", "a thread that waits is not told of the batches that are left to it",
+       "remind(now + reminder); ⟦notify_helpers();⟧", NOTHING)
+place("include/etl/detail/progress/checkpointing.hpp", ("contract_tests",))
+mutant(327, "G16", "keys", "other data under the same name has the same keys",
+       "return ⟦options_.delivery.incremental⟧ ? std::string_view()", "true")
+place("include/etl/detail/load/rejecter.hpp", ("contract_tests",))
+mutant(329, "G7", "keys", "letters of different data are one letter", "if (⟦!data.empty()⟧) hash.add(data);", "false")
+place("src/http/sink.cpp", ("http_tests",))
+mutant(330, "G2", "rest", "a redirect drops the body of a batch", "⟦request.may_become_get = false;⟧", NOTHING)
+mutant(331, "G5", "rest", "without a key a batch is sent twice over a kept connection",
+       "request.repeatable = ⟦!key.empty()⟧;", "true")
+mutant(332, "G5", "rest", "without a key a gateway's answer counts as the service's",
+       "if (⟦key.empty() && (response->status == 502 || response->status == 504)⟧)", "false")
+mutant(333, "G6", "rest", "a refused part rejects what is stored", "context, key); !sent) return sent; return ⟦send_rest(items, middle, end, context, key)⟧;",
+       "send_part(items, middle, end, context, key)")
+mutant(334, "G16", "rest", "parts have keys that the library does not give them",
+       "return ⟦keys->of(first, end).text()⟧;", "key + std::to_string(first)")
+mutant(335, "G16", "rest", "with a key a conflict is taken for a refusal",
+       "if (⟦response->status == 409 && !key.empty() && !state.options.conflict_rejects⟧)", "false")
+mutant(336, "G16", "rest", "an attempt after a part that was too large sends the whole batch",
+       "if (⟦state.was_too_large(key, {first, end})⟧) return send_halves", "false")
