@@ -64,7 +64,8 @@ enum class Unclassified : std::uint8_t {
 enum class Isolation : std::uint8_t {
   Batch,   ///< the whole batch
   Bisect,  ///< the bad results: `load` is called again with halves until they are found, about 2 k log2(n) calls for k
-           ///< of n
+           ///< of n. With idempotency keys a half has its own: until the run has finished, the target has to refuse
+           ///< what it has refused once
 };
 
 /// A rejected item, passed to `ErrorPolicy::on_reject`. The references are valid only during the call.
