@@ -12,11 +12,12 @@ namespace bench {
 
 void load(const std::string& file, const std::string& database) {
   for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(database + end);
-  const program::Load options{.patterns = {file},
-                              .into = "sqlite:" + database,
-                              .table = "items",
-                              .create = true,
-                              .log = program::Log(program::LogLevel::Warn)};
+  program::Load options;
+  options.patterns = {file};
+  options.into = "sqlite:" + database;
+  options.table = "items";
+  options.create = true;
+  options.log = program::Log(program::LogLevel::Warn);
   if (const int code = program::load(options, etl::StopToken()); code != 0)
     throw std::runtime_error(fmt::format("the load of {} ended with exit code {}", file, code));
 }
