@@ -23,12 +23,6 @@ namespace {
 using namespace bench;
 namespace io = etl::io;
 
-template <class T>
-T value(etl::Result<T> result) {
-  if (!result) throw etl::Exception(std::move(result).error());
-  return *std::move(result);
-}
-
 /// Entries of lines with 80 columns at most: words, numbers, a sequence, "//".
 std::string make_text(std::size_t size) {
   static constexpr std::array<std::string_view, 12> words{
@@ -89,7 +83,7 @@ std::uint64_t inflate(std::string_view compressed, io::Inflater by) {
   std::vector<char> out(piece_size);
   std::uint64_t total = 0;
   for (std::size_t got = 1; got > 0; total += got) {
-    got = value(source->read(out));
+    got = etl::value(source->read(out));
     barrier(out.data());
   }
   return total;
@@ -98,7 +92,7 @@ std::uint64_t inflate(std::string_view compressed, io::Inflater by) {
 std::uint64_t chunks(std::string_view compressed) {
   io::ChunkReader reader(io::inflate(io::from_memory(compressed)), io::RecordSplitter("//"));
   std::uint64_t total = 0;
-  while (const auto chunk = value(reader.next())) total += chunk->text.size();
+  while (const auto chunk = etl::value(reader.next())) total += chunk->text.size();
   return total;
 }
 
@@ -133,8 +127,8 @@ int measure(const Args& args) {
   const std::string impl = args.text("impl", "zlib");
   const std::string file = args.text("file", "");
   std::string text =
-      file.empty() ? make_text(args.number("mb", 64) << 20) : value(io::read_all(*value(io::open_input(file))));
-  const std::string compressed = file.empty() ? compress(text) : value(io::read_all(*value(io::open_file(file))));
+      file.empty() ? make_text(args.number("mb", 64) << 20) : etl::value(io::read_all(*value(io::open_input(file))));
+  const std::string compressed = file.empty() ? compress(text) : etl::value(io::read_all(*value(io::open_file(file))));
 
   static_cast<void>(run(impl, compressed, text));  // memory and code are warm
   const Moment start = Moment::now();

@@ -29,7 +29,7 @@ std::vector<uniprot::RawEntry> split(std::string_view text) {
 /// What `Ingestion::transform` does.
 void make_row(const uniprot::RawEntry& raw, const std::vector<fs::path>& files, program::Row& row) {
   row.reject = program::parse(raw, files, row.entry);
-  if (!row.reject) program::complete(row);
+  if (!row.reject) program::complete(row, raw.text);
 }
 
 /// All entries by `workers` threads that share nothing but where they are; one row each, used again.
@@ -61,16 +61,16 @@ Moment insert(const Loading& job, const fs::path& file, std::span<const uniprot:
   std::vector<program::Row> rows(job.batch);
   warm_up();
   Moment start = Moment::now();
-  auto database = value(sqlite::Database::open(file));
-  auto writer = value(program::Writer::make(database, program::Tables::Proteins));
+  auto database = must(sqlite::Database::open(file));
+  auto writer = must(program::Writer::make(database, program::Tables::Proteins));
   for (std::size_t i = 0; i < entries.size(); i += job.batch) {
     const std::size_t size = std::min(job.batch, entries.size() - i);
     const Moment paused = Moment::now();
     for (std::size_t k = 0; k < size; ++k) make_row(entries[i + k], files, rows[k]);
     start = start - (paused - Moment::now());
-    auto transaction = value(database.begin());
-    for (const program::Row& row : std::span(rows).first(size)) value(writer.write(row));
-    value(transaction.commit());
+    auto transaction = must(database.begin());
+    for (const program::Row& row : std::span(rows).first(size)) must(writer.write(row));
+    must(transaction.commit());
   }
   {  // closing writes the log back
     const auto last_writer = std::move(writer);
@@ -85,17 +85,19 @@ void remove_database(const fs::path& file) {
 
 /// Entries in the database, and the residues of them all.
 void count(const fs::path& file, Measured& result) {
-  auto database = value(sqlite::Database::open(file, {.read_only = true}));
+  auto database = must(sqlite::Database::open(file, {.read_only = true}));
   auto sums =
-      value(database.prepare("SELECT count(*), sum(length(sequence)), (SELECT count(*) FROM rejects) FROM proteins"));
-  value(sums.step());
+      must(database.prepare("SELECT count(*), sum(length(sequence)), (SELECT count(*) FROM rejects) FROM proteins"));
+  must(sums.step());
   result.problems = static_cast<std::uint64_t>(sums.integer(2));
   result.entries = static_cast<std::uint64_t>(sums.integer(0)) + result.problems;
   result.residues = static_cast<std::uint64_t>(sums.integer(1));
 }
 
 void ingest(const Loading& job, const fs::path& database) {
-  program::Ingest options{.files = {job.file}, .database = database};
+  program::Ingest options;
+  options.files = {job.file};
+  options.store = "sqlite:" + database.string();
   options.workers = job.workers;
   options.batch_size = job.batch;
   options.quiet = true;

@@ -33,7 +33,7 @@ bool one_of(std::span<const std::string_view> names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
 }
 
-std::string read_file(const std::string& file) { return value(etl::io::read_all(*value(etl::io::open_input(file)))); }
+std::string read_file(const std::string& file) { return must(etl::io::read_all(*must(etl::io::open_input(file)))); }
 
 Measured measure(const std::string& impl, const Loading& job, std::string_view text) {
   if (one_of(of_text, impl)) return read_text(impl, text);

@@ -24,7 +24,7 @@ struct Measured {
 };
 
 template <class T>
-T value(etl::Result<T> result) {
+T must(etl::Result<T> result) {
   if (!result) throw etl::Exception(std::move(result).error());
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }

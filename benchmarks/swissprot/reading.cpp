@@ -45,7 +45,7 @@ void entry_views(std::string_view text, Measured& result) {
   });
 }
 
-io::Source open_compressed(const std::filesystem::path& file) { return value(io::decode(value(io::open_file(file)))); }
+io::Source open_compressed(const std::filesystem::path& file) { return must(io::decode(must(io::open_file(file)))); }
 
 }  // namespace
 
@@ -72,11 +72,11 @@ Measured read_compressed(std::string_view impl, const std::filesystem::path& fil
   const Moment start = Moment::now();
   if (impl == "inflate") {
     std::vector<char> buffer(io::ChunkOptions{}.chunk_size);
-    while (value(source->read(buffer)) > 0) barrier(buffer.data());
+    while (must(source->read(buffer)) > 0) barrier(buffer.data());
   } else {
     const auto mode = impl == "inflate_own" ? uniprot::Parse::Owning : uniprot::Parse::Views;
     io::ChunkReader reader(std::move(source), io::RecordSplitter("//"));
-    while (const auto chunk = value(reader.next())) parse(chunk->text, mode, entry, result);
+    while (const auto chunk = must(reader.next())) parse(chunk->text, mode, entry, result);
   }
   result.used = Moment::now() - start;
   return result;

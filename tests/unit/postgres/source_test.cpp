@@ -546,12 +546,14 @@ TEST_CASE("postgres extract: a resumed run loads each of several rows with equal
       etl::Options options{.name = "tied", .batch_size = 1, .workers = 1};
       options.delivery.checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>();
       options.delivery.save_every = std::chrono::nanoseconds(1);
-      CHECK(etl::run(FailingAmongTies{db, from, loaded, fails_at}, options).outcome == etl::Outcome::Failed);
+      CHECK(etl::run(FailingAmongTies<std::remove_cvref_t<decltype(from)>>{db, from, loaded, fails_at}, options)
+                .outcome == etl::Outcome::Failed);
       // The server may read the table in another order, as after a plan of another kind.
       ok(
           db.execute("WITH gone AS (DELETE FROM tied RETURNING *), turned AS (UPDATE direction SET d = -d RETURNING d) "
                      "INSERT INTO tied SELECT gone.* FROM gone, turned ORDER BY number * d"));
-      CHECK(etl::run(FailingAmongTies{db, from, loaded}, options).outcome == etl::Outcome::Completed);
+      CHECK(etl::run(FailingAmongTies<std::remove_cvref_t<decltype(from)>>{db, from, loaded}, options).outcome ==
+            etl::Outcome::Completed);
       CHECK(loaded == each_once);
     }
   };
@@ -679,7 +681,7 @@ TEST_CASE("postgres extract: incremental runs load each of several rows with equ
     ok(db.execute("WITH gone AS (DELETE FROM tied RETURNING *) INSERT INTO tied SELECT * FROM gone ORDER BY b " +
                   turn));
     std::swap(turn, turned);
-    return etl::run(FailingAmongTies{db, by_k, loaded, fails_at}, options).outcome;
+    return etl::run(FailingAmongTies<std::remove_cvref_t<decltype(by_k)>>{db, by_k, loaded, fails_at}, options).outcome;
   };
   add(1);
   CHECK(run() == etl::Outcome::Completed);
