@@ -71,7 +71,10 @@ Result<Sink> Sink::make(Client client, SinkOptions options) {
 Result<void> Sink::send(const Items& items, BatchContext& context, const std::string& key) const {
   if (items.size() == 0) return {};
   Result<void> sent = send_part(items, 0, items.size(), context, key);
-  if (sent || sent.error().error_class != ErrorClass::Transient) state_->forget(key);
+  // With a key an unknown outcome is tried again, whatever its class.
+  const bool again =
+      !sent && (sent.error().error_class == ErrorClass::Transient || sent.error().code == Errc::OutcomeUnknown);
+  if (!again) state_->forget(key);
   return sent;
 }
 
