@@ -267,6 +267,76 @@ TEST_CASE("a run does not wait for a timer of its executor while its own thread 
   CHECK(report.items.loaded == 8);
 }
 
+namespace {
+
+/// Runs no task and no timer, as an executor that is stopped or whose threads are busy.
+class Stopped final : public etl::ExecutorBackend {
+ public:
+  void post(std::shared_ptr<etl::Task> task) override {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  std::unique_ptr<etl::Timer> make_timer() override { return std::make_unique<Never>(); }
+  [[nodiscard]] etl::TimePoint now() const noexcept override { return etl::Clock::now(); }
+  void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& signal, etl::TimePoint until) override {
+    if (until != etl::TimePoint::max()) return static_cast<void>(signal.wait_until(lock, until));
+    waits_ = true;
+    waits_.notify_all();
+    signal.wait(lock);
+  }
+  [[nodiscard]] std::uint64_t seed() const override { return 0; }
+  /// Until a thread waits in the library without a limit.
+  void await_wait() const { waits_.wait(false); }
+  void forget_waits() { waits_ = false; }
+
+ private:
+  struct Never final : etl::Timer {
+    void arm(etl::TimePoint, std::shared_ptr<etl::Task>) override {}
+  };
+  std::atomic<bool> waits_ = false;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<etl::Task>> tasks_;
+};
+
+/// Two partitions. While the first runs a batch itself, the second fills the queue and waits. Then the first ends.
+struct EndsWhileTheOtherWaits {
+  std::shared_ptr<Stopped> executor = std::make_shared<Stopped>();
+  mutable std::atomic<int> pushed = 0;
+  mutable std::atomic<bool> fill = false;
+
+  std::vector<std::string> partitions() const { return {"first", "second"}; }
+  void extract(const std::string& partition, etl::Emitter<int>& out) const {
+    if (partition == "first") {
+      for (int i = 0; !fill && out.push(i); ++i) pushed = i + 1;
+    } else {
+      fill.wait(false);
+      for (int i = 0; i < 10; ++i)
+        if (!out.push(-1)) return;
+    }
+  }
+  void load(std::span<const int> batch) const {
+    if (batch[0] != pushed || fill) return;  // otherwise `push` has given this batch to its own thread
+    executor->forget_waits();
+    fill = true;
+    fill.notify_all();
+    executor->await_wait();
+  }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "G3: of several extractors the last one loads what the others leave in the queue, if the executor stands still") {
+  const test::Watchdog watchdog("the last extractor loads the queue");
+  const EndsWhileTheOtherWaits pipeline;
+  const auto report = etl::run(
+      pipeline,
+      {.batch_size = 1, .workers = 1, .capacity = 5, .extractors = 2, .executor = etl::Executor(pipeline.executor)});
+  CHECK(report.outcome == etl::Outcome::Completed);
+  CHECK(report.items.loaded == report.items.extracted);
+  CHECK(report.items.loaded > 10);
+}
+
 TEST_CASE("G9: the deadline reaches a load also when no other timer runs, and while the source goes on") {
   Timed t;
   t.options.timeout = etl::Options::never;

@@ -175,8 +175,10 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     // small batch; or the producer when it has to wait, if there is only one processor, or if another processor would
     // take longer to fetch the items than to process them. If no such thread comes, the reminder wakes a worker.
     if (quick && (alone_ || tiny_ || (running_ > 0 && cost.count() > 0 && cost < wake_up)))
-      return remind(batch->sealed + reminder);
-    wake_worker(lock);
+      remind(batch->sealed + reminder);
+    else
+      wake_worker(lock);
+    tell_helpers();
   }
   // Wakes one worker at a time: a task that starts wakes the next one if there is more work than it can do.
   void wake_worker(Lock& lock) {
@@ -189,8 +191,11 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   /// thread held the last token.
   void run_here(Lock& lock, Batch* batch, TimePoint begin) {
     const TimePoint ended = run(lock, batch, begin);
-    if (!alone_) return wake_worker(lock);
-    if (queued_ > 0) leave_to_producer(ended);  // this thread will come for the batch soon, unless it waits elsewhere
+    if (!alone_)
+      wake_worker(lock);
+    else if (queued_ > 0)
+      remind(ended + reminder);  // this thread will come for the batch soon, unless it waits elsewhere
+    tell_helpers();
   }
   [[nodiscard]] bool token_free() const noexcept { return !tokens_.empty(); }
   void wait(Lock& lock, TimePoint until) {
@@ -291,27 +296,22 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
         time = runnable() ? run(lock, dequeue(), time) : share(lock);
         // The producer runs them: two threads would only disturb each other.
         if (tiny_ && time - last_enqueued_ < quick_source) {
-          if (queued_ > 0) leave_to_producer(time);
+          if (queued_ > 0) remind(time + reminder);  // it may do something else meanwhile
           break;
         }
         if (time < slice_end || !(runnable() || sharable())) continue;
         post(lock, &task);
-        notify_helpers();
-        return;
+        return tell_helpers();
       }
     }
     idle_tasks_.push_back(&task);
+    tell_helpers();
   }
 
-  /// Wakes threads that wait in the library, for they may run a batch now.
-  void notify_helpers() noexcept {
-    if (waiting_for_room_ + waiting_for_end_ > 0) notify();
-  }
-  /// Leaves the queue to the producer. The timer is for one that does something else meanwhile. One that waits must be
-  /// told: the executor may be busy, or have no time for timers.
-  void leave_to_producer(TimePoint now) {
-    remind(now + reminder);
-    notify_helpers();
+  /// Each thread calls this when it may leave batches in the queue that could run. Threads that wait in the library
+  /// then run them, because neither a task nor a timer is sure to come: the executor may be busy, or have stopped.
+  void tell_helpers() noexcept {
+    if (runnable() && (producers_help_ ? waiting_for_room_ : 0) + waiting_for_end_ > 0) notify();
   }
 
   /// Waits a little for more work if work arrives quickly. Returns whether there is something to run.
