@@ -43,12 +43,12 @@ int main() {
         if (const auto retry = bucket.status().retry) fmt::print(stderr, "busy: {}\n", retry->error);  // answer 503
       }
     });
-  std::thread operator_([] {  // stands for a person who presses Ctrl-C
+  std::thread person([] {  // stands for a person who presses Ctrl-C
     std::this_thread::sleep_for(100ms);
     std::raise(SIGTERM);
   });
 
-  operator_.join();
+  person.join();
   bucket.close();                                 // 1. blocked pushes come free, later ones return false
   for (std::thread& t : threads) t.join();        // 2. nobody pushes any more
   const etl::RunReport report = bucket.finish();  // 3. the rest is loaded

@@ -2,7 +2,6 @@
 #include <etl/csv/foreign.hpp>
 
 #include <iconv.h>
-#include <strings.h>
 
 #include <algorithm>
 #include <array>
@@ -21,6 +20,7 @@
 #include <etl/io/compression.hpp>
 
 #include "range_source.hpp"
+#include "text.hpp"
 
 namespace etl::inline v0::csv {
 namespace {
@@ -48,17 +48,15 @@ std::string_view unmarked_utf16(std::string_view begin) noexcept {
 
 /// Size of the smallest unit of an encoding, in bytes.
 std::size_t unit_of(std::string_view charset) noexcept {
-  const auto begins = [&](std::string_view name) {
-    return charset.size() >= name.size() && ::strncasecmp(charset.data(), name.data(), name.size()) == 0;
-  };
-  if (begins("UTF-16") || begins("UTF16") || begins("UCS-2") || begins("UCS2")) return 2;
-  return begins("UTF-32") || begins("UTF32") || begins("UCS-4") || begins("UCS4") ? 4 : 1;
+  const auto begins = [&](std::string_view name) { return begins_with(charset, name); };
+  if (begins("utf-16") || begins("utf16") || begins("ucs-2") || begins("ucs2")) return 2;
+  return begins("utf-32") || begins("utf32") || begins("ucs-4") || begins("ucs4") ? 4 : 1;
 }
 
 /// Whether the meaning of bytes depends on earlier bytes.
 bool has_states(std::string_view charset) noexcept {
-  for (const std::string_view name : {"ISO-2022", "ISO2022", "UTF-7", "UTF7", "UNICODE-1-1-UTF-7", "HZ"})
-    if (charset.size() >= name.size() && ::strncasecmp(charset.data(), name.data(), name.size()) == 0) return true;
+  for (const std::string_view name : {"iso-2022", "iso2022", "utf-7", "utf7", "unicode-1-1-utf-7", "hz"})
+    if (begins_with(charset, name)) return true;
   return false;
 }
 
@@ -267,10 +265,10 @@ bool is_plain(std::string_view begin, std::string_view charset) noexcept {
 }
 
 bool names_utf8(std::string_view charset) noexcept {
-  constexpr std::string_view name = "UTF8";
+  constexpr std::string_view name = "utf8";
   std::string plain(charset);
   std::erase_if(plain, [](char c) { return c == '-' || c == '_'; });
-  return plain.size() == name.size() && ::strncasecmp(plain.data(), name.data(), name.size()) == 0;
+  return plain.size() == name.size() && begins_with(plain, name);
 }
 
 Result<io::Source> as_utf8(io::Source source, std::string_view charset, BadBytes bad_bytes,

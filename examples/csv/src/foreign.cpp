@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "text.hpp"
+
 namespace etl::inline v0::csv {
 namespace {
 
@@ -57,12 +59,6 @@ bool is_binary(std::string_view bytes) noexcept {
            const auto code = static_cast<unsigned char>(c);
            return code < 0x20 && c != '\t' && c != '\n' && c != '\r';
          });
-}
-
-/// Compares without regard to upper and lower case. `word` is in lower case.
-bool begins_with(std::string_view text, std::string_view word) noexcept {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return text.size() >= word.size() && std::ranges::equal(text.substr(0, word.size()), word, {}, lower);
 }
 
 }  // namespace

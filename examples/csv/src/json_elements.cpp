@@ -79,7 +79,7 @@ class Elements final : public io::ByteSource {
       if (next_ == text_.size()) {
         if (made > 0) break;
         text_.resize(std::max<std::size_t>(to.size(), 4096));
-        const auto got = take(text_);
+        auto got = take(text_);
         text_.resize(got.value_or(0));
         next_ = 0;
         if (!got) return got;

@@ -106,7 +106,7 @@ bool reads_back(Kind kind, std::string_view text, bool comma) noexcept {
     case Kind::Double: return !is_code(text) && double_reads_back(text, comma);
     case Kind::Numeric: return !is_code(text) && numeric_reads_back(text);
     case Kind::Text: return true;
-    case Kind::Date: break;
+    case Kind::Date:
     case Kind::Timestamp: break;
     case Kind::TimestampTz:
       if (text.size() <= 10 || text.find_first_of("Zz+-", 10) == text.npos) return false;  // the text has no time zone
@@ -153,8 +153,9 @@ void KindGuess::look(std::string_view text, bool comma) {
   const std::optional<Kind> found = narrowest(text, comma);
   if (!found && !is_code(text)) {
     constexpr std::uint64_t clear = 100;
+    ++strays_;
     // The remaining values cannot change the result.
-    if (++strays_ > clear && strays_ * 2 > values_) kind_ = Kind::Text;
+    if (strays_ > clear && strays_ * 2 > values_) kind_ = Kind::Text;
     return;
   }
   const Kind kind = found.value_or(Kind::Text);

@@ -1,6 +1,7 @@
 #pragma once
 // Bytes of cells: encodings and escapes.
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -12,6 +13,12 @@
 
 namespace etl::inline v0::csv {
 
+/// Whether the text begins with the word, which is in lower case. The case of ASCII letters in the text does not
+/// matter.
+[[nodiscard]] inline bool begins_with(std::string_view text, std::string_view word) noexcept {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return text.size() >= word.size() && std::ranges::equal(text.substr(0, word.size()), word, {}, lower);
+}
 /// Whether a byte is not ASCII.
 [[nodiscard]] bool has_high(std::string_view text) noexcept;
 /// Whether more of the text could make it such a line.

@@ -198,7 +198,7 @@ class Load {
     if (auto fits = check_types(*client, *spec, options_.allow_type_changes, options_.quiet, stop_); !fits)
       return fail(fits.error(), exit_failed);
     clock_.end("datasource");
-    return stage_and_ingest(*client, *files, std::move(*spec), *json);
+    return stage_and_ingest(*client, *files, *spec, *json);
   }
 
  private:
@@ -232,7 +232,7 @@ class Load {
     return json ? 0 : fail(json.error(), exit_usage);
   }
 
-  int stage_and_ingest(const druid::Client& client, const std::vector<fs::path>& files, druid::Spec spec,
+  int stage_and_ingest(const druid::Client& client, const std::vector<fs::path>& files, const druid::Spec& spec,
                        const std::string& json) {
     const StageOptions staging{.input = options_.input,
                                .limits = limits_,

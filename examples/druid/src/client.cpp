@@ -175,7 +175,7 @@ struct Client::State {
   }
 };
 
-Result<Client> Client::make(ClientOptions options) {
+Result<Client> Client::make(const ClientOptions& options) {
   std::vector<std::string> problems;
   http::Auth auth = options.auth;
   const std::string url = base_of("url", options.url, auth, problems);

@@ -37,9 +37,8 @@ std::vector<DeadLetter> dead_letters(const TaskResult& result, const LetterOptio
     letter.seq = row.line > 0 ? row.line - 1 : number - 1;
     letter.partition_id = row.file;
     letter.errors = row.details;
-    std::optional<std::string> text;
-    if (options.text) text = options.text(row);
-    letter.payload = text ? std::move(*text) : row.input;
+    if (options.text) letter.payload = options.text(row);
+    if (!letter.payload) letter.payload = row.input;
     made.push_back(std::move(letter));
   }
   return made;

@@ -24,7 +24,8 @@ class Cutter {
     while (size < rest_.size() && size < most && rest_[size] >= '0' && rest_[size] <= '9') ++size;
     if (size < least) return std::nullopt;
     int value = 0;
-    std::from_chars(rest_.data(), rest_.data() + size, value);
+    const std::string_view digits = rest_.substr(0, size);
+    std::from_chars(digits.data(), digits.data() + digits.size(), value);
     rest_.remove_prefix(size);
     return value;
   }

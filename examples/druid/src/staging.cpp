@@ -68,7 +68,7 @@ InputOf read_from_folder(std::string folder) {
   while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
   return [folder = std::move(folder)](const std::vector<std::string>& keys) -> Input {
     LocalInput input{.filter = ""};
-    for (const std::string& key : keys) input.files.push_back(folder + "/" + key);
+    for (const std::string& key : keys) input.files.push_back(fmt::format("{}/{}", folder, key));
     return input;
   };
 }
@@ -78,7 +78,7 @@ InputOf read_from_s3(std::string bucket, S3Input how) {
   how.prefixes.clear();
   return [bucket = std::move(bucket), how = std::move(how)](const std::vector<std::string>& keys) -> Input {
     S3Input input = how;
-    for (const std::string& key : keys) input.uris.push_back("s3://" + bucket + "/" + key);
+    for (const std::string& key : keys) input.uris.push_back(fmt::format("s3://{}/{}", bucket, key));
     return input;
   };
 }
@@ -120,7 +120,7 @@ struct Staging::State {
     std::vector<StagedObject> old;
     const bool ended = *manifest && (*manifest)->loaded;
     if (ended) old = (*manifest)->objects;
-    const auto listed = io::for_each_object(
+    auto listed = io::for_each_object(
         store, options.prefix,
         [&](const io::ObjectInfo& object) -> Result<void> {
           if (object.key == manifest_key()) return {};
@@ -136,7 +136,7 @@ struct Staging::State {
   /// The objects that batches have staged, sorted by key.
   [[nodiscard]] Result<std::vector<StagedObject>> objects(const std::stop_token& stop) const {
     std::vector<StagedObject> found;
-    const auto listed = io::for_each_object(
+    auto listed = io::for_each_object(
         store, folder,
         [&](const io::ObjectInfo& info) -> Result<void> {
           if (auto object = object_of(info.key)) found.push_back(std::move(*object));

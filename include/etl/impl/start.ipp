@@ -104,7 +104,8 @@ ETLPIPE_COMPILED RunHandle::RunHandle(Options options, StopToken stop, Run run)
 ETLPIPE_COMPILED RunHandle::RunHandle(RunHandle&& other) noexcept = default;
 ETLPIPE_COMPILED RunHandle::~RunHandle() {
   // In a child of fork(): the thread to wait for does not exist.
-  if (run_ != nullptr && !run_->here()) static_cast<void>(run_.release());
+  if (run_ != nullptr && !run_->here()) [[maybe_unused]]
+    auto* const left = run_.release();
 }
 
 ETLPIPE_COMPILED RunStatus RunHandle::status() const { return run_->status(); }

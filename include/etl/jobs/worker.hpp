@@ -110,7 +110,7 @@ inline constexpr bool is_result<Result<T>> = true;
 /// the units that it has and tells the error in its report; so does a thread for heartbeats that cannot start.
 template <class Store, class Make>
 [[nodiscard]] WorkerReport work(JobStore& jobs, Store& data, Make make, const WorkerOptions& options = {},
-                                StopToken stop = {}) {
+                                const StopToken& stop = {}) {
   static_assert(UnitPipelines<Make>,
                 "etl: jobs::work needs a callable that takes a const etl::jobs::Work& and returns the pipeline of that "
                 "unit, or an etl::Result of it");

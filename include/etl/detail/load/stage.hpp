@@ -79,7 +79,7 @@ class PipelineStage final : public BatchProcessor, private WhileWaiting {
     if (!gated_) {
       finish(slot, work, ready);
     } else if (!pass_gate(slot, work, ready)) {
-      slot.work.release();  // the work belongs to the gate now
+      [[maybe_unused]] Work* const parked = slot.work.release();  // it belongs to the gate now
     }
     return slot.at;
   }

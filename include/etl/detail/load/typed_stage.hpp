@@ -60,7 +60,7 @@ template <class W>
 class WorkerOfType final : public WorkerState {
  public:
   template <class F>
-  explicit WorkerOfType(F&& make) : value(std::forward<F>(make)()) {}
+  explicit WorkerOfType(const F& make) : value(make()) {}
   W value;
 };
 

@@ -61,8 +61,8 @@ inline void settle_outcome(RunReport& report, Tally totals) noexcept {
 /// Advice on what to do after a run; empty if that is obvious. `keeps_progress`: another run resumes where this run
 /// has ended.
 [[nodiscard]] inline std::string next_step(const RunReport& report, bool keeps_progress, bool letters) {
-  const std::string again = keeps_progress ? "run it again: it continues where this run ended"
-                                           : "run it again: it begins at the start, because no progress is kept";
+  std::string again = keeps_progress ? "run it again: it continues where this run ended"
+                                     : "run it again: it begins at the start, because no progress is kept";
   switch (report.outcome) {
     case Outcome::CompletedWithRejects:
       return letters ? "correct the rejected items and replay their dead letters, or purge them" : "";

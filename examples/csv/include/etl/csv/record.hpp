@@ -143,7 +143,7 @@ template <class R>
 /// The error for a cell of a row. `null`: there is no value where there must be one; else its text is not `expected`.
 template <class R>
 [[nodiscard]] Error bad_cell_of(const R& row, std::string_view file, const BoundCell& cell, bool null,
-                                std::string expected) {
+                                const std::string& expected) {
   BadCell bad{.file = file,
               .line = row.line(),
               .row = row.number(),
@@ -151,7 +151,7 @@ template <class R>
               .value = row[cell.cell],
               .clock = cell.clock == no_cell ? std::string_view() : row[cell.clock],
               .null = null,
-              .expected = std::move(expected),
+              .expected = expected,
               .missing = null && says_null(row, cell.cell)};
   if constexpr (requires { R::cell_noun; }) bad.noun = R::cell_noun;
   if constexpr (requires { row.where(file); }) bad.where = row.where(file);

@@ -72,7 +72,7 @@ struct Table {
 class Client {
  public:
   /// Fails with `Errc::InvalidOptions` for a URL or an option that is wrong.
-  [[nodiscard]] static Result<Client> make(ClientOptions options);
+  [[nodiscard]] static Result<Client> make(const ClientOptions& options);
 
   /// Submits a task and returns its id. `Problem::TaskExists`: Druid has the id already, perhaps from a submission
   /// whose answer was lost. After an error for which `http::is_in_doubt` holds, the task may exist.

@@ -57,7 +57,7 @@ class Mode {
   [[nodiscard]] const Replace* replace() const noexcept { return std::get_if<Replace>(&how_); }
   /// The intervals of either.
   [[nodiscard]] const std::vector<std::string>& intervals() const noexcept {
-    return append() != nullptr ? append()->intervals : replace()->intervals;
+    return std::visit([](const auto& how) -> const std::vector<std::string>& { return how.intervals; }, how_);
   }
 
  private:
