@@ -454,8 +454,9 @@ struct Orders {
   Service* service = nullptr;
   std::vector<std::string> orders{};
   bool all_bad = false;
+  std::string data = "orders";
 
-  std::string fingerprint() const { return "orders"; }
+  std::string fingerprint() const { return data; }
   std::vector<std::string> extract() const { return orders; }
   std::string transform(const std::string& order) const {
     if (all_bad) throw etl::Exception(etl::rejected("no such customer"));
@@ -539,4 +540,22 @@ TEST_CASE("G16: a replay that has failed is repeated with the same keys, also if
   service.loses_answers.clear();
   REQUIRE(etl::replay(Orders{.service = &service}, *letters, options).outcome == etl::Outcome::Completed);
   CHECK(service.loaded == std::multiset<std::string>{"a", "b", "c", "d"});
+}
+
+TEST_CASE("G16: a replay is repeated with the same keys, also if the source has other data by then") {
+  Service service;
+  const auto letters = std::make_shared<MemoryDeadLetters>();
+  etl::Options options{.name = "orders", .workers = 1};
+  options.errors.max_rejects = 10;
+  options.errors.dead_letters = letters;
+  options.retry.initial_delay = 1us;
+  Orders monday{.service = &service, .orders = {"a"}, .all_bad = true, .data = "Monday's orders"};
+  REQUIRE(etl::run(monday, options).outcome == etl::Outcome::CompletedWithRejects);
+  monday.all_bad = false;
+  service.loses_answers = {"a"};
+  REQUIRE(etl::replay(monday, *letters, options).outcome == etl::Outcome::Failed);
+  service.loses_answers.clear();
+  Orders tuesday{.service = &service, .data = "Tuesday's orders"};
+  REQUIRE(etl::replay(tuesday, *letters, options).outcome == etl::Outcome::Completed);
+  CHECK(service.loaded == std::multiset<std::string>{"a"});
 }

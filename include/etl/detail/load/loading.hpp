@@ -505,14 +505,17 @@ class Loading {
   }
   [[nodiscard]] IdempotencyKey key_of(const Work& work, const Part& part) const {
     KeyHash hash;
-    if (progress_ != nullptr) {
-      hash.add(progress_->pipeline()).add(progress_->fingerprint()).add(progress_->partition_id(work.batch->partition));
-      if (const auto data = progress_->partition_data(work.batch->partition); !data.empty()) hash.add(data);
-    }
-    if (progress_ != nullptr && progress_->names_items())
-      hash.add(progress_->item_id(work.batch->first_seq));
-    else
+    if (progress_ != nullptr && progress_->names_items()) {
+      // The item's name tells whose data it is of. The pipeline's fingerprint may be another at each replay.
+      hash.add(progress_->pipeline()).add(progress_->item_id(work.batch->first_seq));
+    } else {
+      if (progress_ != nullptr) {
+        const std::uint32_t partition = work.batch->partition;
+        hash.add(progress_->pipeline()).add(progress_->fingerprint()).add(progress_->partition_id(partition));
+        if (const auto data = progress_->partition_data(partition); !data.empty()) hash.add(data);
+      }
       hash.add(work.batch->first_seq).add(std::uint64_t{work.batch->size()});
+    }
     work.add_counts(hash);
     // The numbers of results in a row are named by the first: so the results of a whole call have one name, whatever
     // attempt it is.
