@@ -90,7 +90,7 @@ class Heart {
     auto due = Clock::now() + pause;
     while (!changed_.wait_for(lock, stop, tick, [] { return false; }) && !stop.stop_requested()) {
       if (together_ && Clock::now() - claimed_ >= tick) let_go(lock);
-      if (!handed_back_.empty()) hand_back(lock);
+      hand_back(lock, stop);
       // If the database cannot be reached, try again soon. The lease may expire meanwhile; that is safe, because
       // commits are fenced.
       if (Clock::now() >= due && extend(lock)) due = Clock::now() + pause;
@@ -110,17 +110,16 @@ class Heart {
     else
       std::erase_if(landed_, [&](const Lease& one) { return among(landed, one); });
   }
-  void hand_back(std::unique_lock<std::mutex>& lock) {
-    for (const Lease& lease : std::exchange(handed_back_, {})) {
+  /// Ends with the first that fails because the database is away: each of the others would wait as long for it.
+  void hand_back(std::unique_lock<std::mutex>& lock, const std::stop_token& stop) {
+    while (!handed_back_.empty() && !stop.stop_requested()) {
+      const Lease lease = handed_back_.back();
       lock.unlock();
       const auto done = jobs_->release(lease);
       lock.lock();
-      if (done)
-        ++gone_.released;
-      else if (done.error().error_class == ErrorClass::Transient)
-        handed_back_.push_back(lease);
-      else
-        ++gone_.lost;
+      if (!done && done.error().error_class == ErrorClass::Transient) return;
+      std::erase_if(handed_back_, [&](const Lease& one) { return same(one, lease); });
+      ++(done ? gone_.released : gone_.lost);
     }
   }
   /// Returns whether the database has answered.

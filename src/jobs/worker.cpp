@@ -122,7 +122,7 @@ class Worker {
         if (hinted_) came_too_late();
         const auto more = rest();
         if (!more) return failure(more.error());
-        if (!*more) return {};
+        if (!*more) break;
         continue;
       }
       came_in_time();
@@ -130,7 +130,7 @@ class Worker {
     }
     if (heart_->end() || answer_lost_)
       static_cast<void>(insist([&] { return jobs_.release_all(claim_.worker); }).has_value());
-    report_.stopped = true;
+    report_.stopped = stop_.drain().stop_requested();
     return {};
   }
   /// So that other workers need not wait for the end of the leases. If this fails, they do.
@@ -310,8 +310,13 @@ class Worker {
       return lost->empty() ? Result<void>() : failure(lease_lost(work.unit.lease));
     };
     auto thrown = error_of([&] { report = run_unit_(work, still_mine, std::move(options), both.stop_token()); });
-    if (!thrown) return report;
-    report.add_error({.error = std::move(*thrown), .pipeline = work.unit.pipeline()});
+    if (thrown) report.add_error({.error = std::move(*thrown), .pipeline = work.unit.pipeline()});
+    if (!report.ok()) return report;
+    if (auto same = files_.check(work.input); !same) {
+      report.outcome = Outcome::Failed;
+      same.error().context.insert(0, "the file has changed while it was read, so records of both may be landed: ");
+      report.add_error({.error = std::move(same.error()), .pipeline = report.pipeline, .stage = Stage::Extract});
+    }
     return report;
   }
 
@@ -321,11 +326,12 @@ class Worker {
     const Error* const why = run.errors.empty() ? nullptr : &run.errors.front().error;
     const auto is = [&](auto code) { return why != nullptr && why->code == code; };
     // A lease also counts as lost if the job was cancelled; the unit can then still be handed back.
-    const bool stopped = run.outcome == Outcome::Cancelled || run.outcome == Outcome::DrainTimeout;
+    const bool timed_out = run.outcome == Outcome::DrainTimeout && !stop_.drain().stop_requested();
+    const bool stopped = run.outcome == Outcome::Cancelled || (run.outcome == Outcome::DrainTimeout && !timed_out);
     Result<std::string_view> what = std::string_view();
     if (lost || stopped || is(Errc::LeaseLost) || is(etl::Errc::Superseded))
       what = hand_back(lease, {});
-    else if (why != nullptr && (why->error_class == ErrorClass::Transient || exhausted(*why)))
+    else if (timed_out || (why != nullptr && (why->error_class == ErrorClass::Transient || exhausted(*why))))
       what = let_pass(work, run);
     else
       what = fail(work, run);

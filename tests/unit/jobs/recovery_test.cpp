@@ -244,7 +244,7 @@ TEMPLATE_TEST_CASE("a stopped worker hands back units too that its heart could n
       store,
       [&](const jobs::Work& work) {
         if (waited || work.unit.number < 20 ||
-            in.place.value("SELECT count(*) FROM etl_job_units WHERE state='running'") == "1")
+            std::stoi(in.place.value("SELECT count(*) FROM etl_job_units WHERE state='running'")) < 6)
           return;
         // The units that were claimed with this one are to be handed back now.
         waited = true;
@@ -254,6 +254,30 @@ TEMPLATE_TEST_CASE("a stopped worker hands back units too that its heart could n
       in.options(), stop.stop_token());
   CHECK(waited);
   CHECK(report.stopped);
+  CHECK(watch.refused < 4);  // it does not try each unit while the database is away
+  CHECK(in.counted() == fmt::format("{} 0 {} 0, 0 attempts", 200 - report.done, report.done));
+}
+
+TEMPLATE_TEST_CASE("a worker whose job is cancelled hands back all its units when it ends (G20)", "[jobs]", OnSqlite,
+                   OnPostgres) {
+  ShortUnits<TestType> in(200);
+  Watch watch;
+  watch.refuses = true;
+  Watched store(ok(in.store->again()), watch);
+  bool waited = false;
+  const auto report = in.run(
+      store,
+      [&](const jobs::Work& work) {
+        if (waited || work.unit.number < 20 ||
+            in.place.value("SELECT count(*) FROM etl_job_units WHERE state='running'") == "1")
+          return;
+        waited = true;
+        CHECK(watch.reaches(&Watch::refused, 1, std::chrono::seconds(60)));
+        ok(in.store->cancel(in.job.id));
+      },
+      in.options());
+  CHECK(waited);
+  CHECK_FALSE(report.stopped);
   CHECK(in.counted() == fmt::format("{} 0 {} 0, 0 attempts", 200 - report.done, report.done));
 }
 

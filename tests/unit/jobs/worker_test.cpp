@@ -296,6 +296,32 @@ TEMPLATE_TEST_CASE("a unit that never gets beyond an error that may pass is quar
   CHECK(lacks(bad[0].error, {"unit 1 of job 'v1'", "the look-up service is not there"}).empty());
 }
 
+TEMPLATE_TEST_CASE("a unit that never ends before its deadline is quarantined at last (G20)", "[jobs]", OnSqlite,
+                   OnPostgres) {
+  using Store = typename TestType::Store;
+  Ingestion<TestType> in(numbered_lines(30), 2);
+  struct Refused : Lines<Store> {
+    using Tx = typename Store::Transaction;
+    etl::Result<void> load(std::span<const std::string>, Tx&) {
+      return etl::failure(etl::transient("the look-up service is not there"));
+    }
+  };
+  auto options = in.options();
+  options.run.retry = {.max_attempts = 1'000'000, .initial_delay = milliseconds(1)};
+  options.run.drain_deadline = milliseconds(20);
+  etl::StopSource stop;
+  int runs = 0;
+  const auto make = [&](const jobs::Work& one) {
+    if (++runs == 100) stop.request_drain();  // it would go on for ever
+    return Refused{{one}};
+  };
+  const auto report = jobs::work(*in.store, *in.data, make, options, stop.stop_token());
+  CHECK_FALSE(report.stopped);
+  CHECK(report.quarantined == 1);
+  CHECK(runs == 10);
+  CHECK(in.state() == "completed_with_quarantine");
+}
+
 TEMPLATE_TEST_CASE("a unit that lands something between errors that pass is never counted as failed (G20)", "[jobs]",
                    OnSqlite, OnPostgres) {
   using Store = typename TestType::Store;
@@ -329,6 +355,26 @@ TEMPLATE_TEST_CASE("a file that has changed is not read as if it were the same (
               {"is not the file from which the units were made", "make a new job"})
             .empty());
   CHECK(lines_landed(in.place) == "0 0");
+}
+
+TEMPLATE_TEST_CASE("a unit whose file changes while it is read is not recorded as done (G17)", "[jobs]", OnSqlite,
+                   OnPostgres) {
+  using Store = typename TestType::Store;
+  Ingestion<TestType> in(numbered_lines(30), 1);
+  struct Late : Lines<Store> {
+    std::filesystem::path file;
+    void extract(etl::Emitter<std::string>& out) const {
+      Lines<Store>::extract(out);
+      write_file(file, numbered_lines(31));
+    }
+  };
+  const auto make = [&](const jobs::Work& one) { return Late{{one}, in.folder / "lines"}; };
+  const auto report = jobs::work(*in.store, *in.data, make, in.options());
+  CHECK(report.done == 0);
+  CHECK(report.quarantined == 1);
+  CHECK(lacks(ok(in.store->units(in.job.id, jobs::UnitState::Quarantined, 5)).at(0).error,
+              {"has changed while it was read", "is not the file from which the units were made"})
+            .empty());
 }
 
 TEMPLATE_TEST_CASE("a cancelled job hands its units back, and resumes where it was", "[jobs]", OnSqlite, OnPostgres) {
