@@ -3,7 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <random>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -11,6 +14,7 @@
 #include <etl/http/url.hpp>
 #include <etl/io/base64.hpp>
 
+#include "connection.hpp"
 #include "text.hpp"
 
 namespace etl::inline v0::s3::detail {
@@ -29,6 +33,19 @@ std::string sha256_in(const http::Headers& headers) {
 }
 
 }  // namespace
+
+std::string unique_mark() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
+}
+
+std::optional<io::ObjectInfo> marked_object(const Store::Connection& connection, const std::string& key,
+                                            const std::string& mark, const std::stop_token& stop) {
+  auto there = connection.send({.method = "HEAD", .key = key}, stop);
+  if (mark.empty() || !there || there->headers.find(mark_header) != mark) return std::nullopt;
+  auto made = object_in(key, *there);
+  return made ? std::optional(std::move(*made)) : std::nullopt;
+}
 
 Result<io::ObjectInfo> object_in(const std::string& key, const http::Response& response) {
   const http::Headers& headers = response.headers;

@@ -23,14 +23,6 @@ namespace {
 
 using Call = Store::Connection::Call;
 
-constexpr const char* put_header = "x-amz-meta-etl-put";
-
-/// A mark by which a put can be recognised later.
-std::string unique_mark() {
-  std::random_device random;
-  return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
-}
-
 Error no_credentials(const Settings& settings) {
   return {.code = Errc::InvalidOptions,
           .context = fmt::format("S3: there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
@@ -98,10 +90,10 @@ Result<io::ObjectInfo> Store::put(const std::string& key, std::string_view bytes
   call.headers.add("x-amz-content-sha256", sha256);
   call.headers.add("x-amz-checksum-sha256", io::base64(detail::from_hex(sha256).value_or("")));
   if (!options.content_type.empty()) call.headers.add("Content-Type", options.content_type);
-  const std::string mark = unique_mark();
+  const std::string mark = detail::unique_mark();
   if (options.if_none_match) {
     call.headers.add("If-None-Match", "*");
-    call.headers.add(put_header, mark);
+    call.headers.add(detail::mark_header, mark);
   }
   auto answer = connection_->send(call, stop);
   if (answer)
@@ -111,10 +103,8 @@ Result<io::ObjectInfo> Store::put(const std::string& key, std::string_view bytes
                           .modified = detail::http_time(answer->headers.find("Date").value_or("")),
                           .sha256 = sha256};
   // It may be there because an attempt before, whose answer was lost, has put it. libcurl makes attempts of its own.
-  if (options.if_none_match && answer.error().code == io::StoreProblem::Exists) {
-    auto there = connection_->send({.method = "HEAD", .key = key}, stop);
-    if (there && there->headers.find(put_header) == mark) return detail::object_in(key, *there);
-  }
+  if (options.if_none_match && answer.error().code == io::StoreProblem::Exists)
+    if (auto made = detail::marked_object(*connection_, key, mark, stop)) return std::move(*made);
   return failure(std::move(answer.error()));
 }
 

@@ -49,11 +49,14 @@ Result<io::Upload> Store::begin_upload(const std::string& key, const io::PutOpti
   if (key.empty()) return failure(detail::no_key());
   Call call{.method = "POST", .key = key, .query = {{"uploads", ""}}};
   if (!options.content_type.empty()) call.headers.add("Content-Type", options.content_type);
+  std::string mark = detail::unique_mark();
+  call.headers.add(detail::mark_header, mark);
   auto answer = connection_->send(call, stop);
   if (!answer) return failure(std::move(answer.error()));
   auto id = parse_upload_id(answer->body);
   if (!id) return failure(std::move(id.error()));
-  return io::Upload{.key = key, .id = std::move(*id), .started = std::chrono::system_clock::now()};
+  return io::Upload{
+      .key = key, .id = std::move(*id), .started = std::chrono::system_clock::now(), .mark = std::move(mark)};
 }
 
 Result<io::UploadedPart> Store::put_part(const io::Upload& upload, std::uint32_t number, std::string_view bytes,
@@ -88,8 +91,10 @@ Result<io::ObjectInfo> Store::complete_upload(const io::Upload& upload, std::spa
   if (options.if_none_match) {
     call.headers.add("If-None-Match", "*");
     auto there = head(upload.key, stop);  // some servers ignore If-None-Match here
-    if (there)
+    if (there) {
+      if (auto made = detail::marked_object(*connection_, upload.key, upload.mark, stop)) return std::move(*made);
       return failure(Error{.code = StoreProblem::Exists, .context = what + ": there is such an object already"});
+    }
     if (there.error().code != StoreProblem::Missing) return there;
   }
   std::string etag;
@@ -101,10 +106,12 @@ Result<io::ObjectInfo> Store::complete_upload(const io::Upload& upload, std::spa
     return {};
   };
   auto answer = connection_->send(call, stop);
+  // An attempt before, whose answer was lost, may have completed it. libcurl makes attempts of its own. The server then
+  // looks for the upload first, or at If-None-Match.
+  if (!answer && options.if_none_match && answer.error().code == StoreProblem::Exists)
+    if (auto made = detail::marked_object(*connection_, upload.key, upload.mark, stop)) return std::move(*made);
   if (!answer && answer.error().code != StoreProblem::Missing) return failure(std::move(answer.error()));
   auto made = head(upload.key, stop);
-  // An attempt before, whose answer was lost, may have completed it: then its etag says so. libcurl makes attempts of
-  // its own.
   if (!answer && (!made || bare(made->etag) != etag_of(parts))) {
     if (made || made.error().code != StoreProblem::Missing)
       answer.error().context += "; an earlier attempt may have completed it: compare the object with what was sent";

@@ -55,6 +55,7 @@ class ScriptedS3 {
   };
   struct Parts {
     std::string key{};
+    std::string mark{};
     std::map<unsigned, std::string> parts{};
   };
   using Query = std::map<std::string, std::string>;
@@ -215,9 +216,12 @@ class ScriptedS3 {
     if (query.contains("uploads")) {
       const std::string id = "upload~" + std::to_string(1000 + next_++);
       uploads_[id].key = key;
+      uploads_[id].mark = request.header("x-amz-meta-etl-put");
       return HttpServer::answer(
           200, element("InitiateMultipartUploadResult", element("Key", key) + element("UploadId", id)));
     }
+    // Some servers look at this first, others for the upload.
+    if (request.header("If-None-Match") == "*" && objects_.contains(key)) return refusal(412, "PreconditionFailed");
     const auto found = uploads_.find(query.at("uploadId"));
     if (found == uploads_.end()) return refusal(404, "NoSuchUpload");
     if (request.method == "DELETE") {
@@ -229,7 +233,6 @@ class ScriptedS3 {
           request.body;
       return HttpServer::answer(200, "", "ETag: " + etag_of(request.body) + "\r\n");
     }
-    if (request.header("If-None-Match") == "*" && objects_.contains(key)) return refusal(412, "PreconditionFailed");
     std::string bytes, digests;
     unsigned count = 0;
     constexpr std::string_view open = "<PartNumber>";
@@ -246,6 +249,7 @@ class ScriptedS3 {
     std::string etag = etag_of(digests);
     etag.insert(33, "-" + std::to_string(count));
     objects_[key] = {std::move(bytes), etag, {}};
+    if (found->second.mark != "(none)") objects_[key].headers["x-amz-meta-etl-put"] = found->second.mark;
     uploads_.erase(found);
     return HttpServer::answer(200, element("CompleteMultipartUploadResult",
                                            element("ETag", "&quot;" + etag.substr(1, etag.size() - 2) + "&quot;")));

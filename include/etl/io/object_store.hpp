@@ -91,6 +91,9 @@ struct Upload {
   std::string key{};                                ///< of the object that it is to be
   std::string id{};                                 ///< the store's
   std::chrono::system_clock::time_point started{};  ///< the epoch if the store does not say it
+  /// By which `complete_upload` recognises an object that this upload has made. Empty if the upload comes from a list
+  /// of uploads.
+  std::string mark{};
 };
 /// A part that the store has.
 struct UploadedPart {

@@ -271,8 +271,10 @@ TEST_CASE("S3: an answer that is lost is no failure of what was done", "[s3]") {
   // The server does it, and the connection breaks before it says so.
   std::string lost;
   int losses = 0;
+  std::atomic<bool> hides = false;  // the first HEAD finds no object
   ScriptedS3* self = nullptr;
   ScriptedS3 server([&](const Request& request) -> Answer {
+    if (request.method == "HEAD" && hides.exchange(false)) return HttpServer::answer(404, "");
     if (lost.empty() || losses > 0 || !has(request.method + " " + request.target, lost)) return std::nullopt;
     ++losses;
     auto answer = self->handle(request);
@@ -300,6 +302,26 @@ TEST_CASE("S3: an answer that is lost is no failure of what was done", "[s3]") {
     REQUIRE((made ? "" : made.error().message()) == std::string());
     CHECK(losses == 1);
     CHECK(test::store_suite::get(store, "k") == "onetwo");
+  }
+  SECTION("an upload of a new object that was completed") {
+    const auto upload = store.begin_upload("k");
+    const auto part = store.put_part(*upload, 1, "one");
+    lost = "POST /bucket/k?uploadId";
+    const auto made = store.complete_upload(*upload, std::vector{*part}, {.if_none_match = true});
+    REQUIRE((made ? "" : made.error().message()) == std::string());
+    CHECK(losses == 1);
+    CHECK(made->size == 3);
+    CHECK(store.complete_upload(*upload, std::vector{*part}, {.if_none_match = true}));  // called again
+  }
+  SECTION("but not an upload of the same bytes that another has completed") {
+    const auto upload = store.begin_upload("k"), other = store.begin_upload("k");
+    const auto part = store.put_part(*upload, 1, "one"), same = store.put_part(*other, 1, "one");
+    REQUIRE(store.complete_upload(*other, std::vector{*same}));
+    hides = true;  // the other was a moment later than the look before the completion
+    const auto made = store.complete_upload(*upload, std::vector{*part}, {.if_none_match = true});
+    CHECK_FALSE(hides);
+    REQUIRE_FALSE(made);
+    CHECK(made.error().code == StoreProblem::Exists);
   }
 }
 
