@@ -93,7 +93,10 @@ Result<void> Sink::send_part(const Items& items, std::size_t first, std::size_t 
   Request request = state.options.request;
   if (!request.headers.contains("Content-Type"))
     request.headers.set("Content-Type", lines ? "application/x-ndjson" : "application/json");
-  if (!key.empty()) request.headers.set(state.options.key_header, key_of(items, first, end, context, key));
+  if (!key.empty()) {
+    request.headers.set(state.options.key_header, key_of(items, first, end, context, key));
+    request.public_header = state.options.key_header;  // without it, the service that answers could not know the key
+  }
   std::string body = lines ? "" : "[";
   for (std::size_t i = first; i < end; ++i) {
     if (!lines && i > first) body += ',';

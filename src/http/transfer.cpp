@@ -218,7 +218,8 @@ Result<void> Transfer::set_headers() {
       !client_.options.headers.contains("Accept-Encoding"))
     headers_.reset(curl_slist_append(headers_.release(), "Accept-Encoding: gzip"));
   const auto add = [&](const Header& header) -> Result<void> {
-    if (!hop_.with_credentials && is_secret_name(header.name)) return {};
+    const bool secret = is_secret_name(header.name) && !same_name(header.name, request_.public_header);
+    if (!hop_.with_credentials && secret) return {};
     const bool of_body = same_name(header.name.substr(0, 8), "Content-");
     if (of_body && !hop_.with_body) return {};  // a redirect has turned the request into a GET
     return add_header(header.name, header.value);

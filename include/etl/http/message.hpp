@@ -107,6 +107,9 @@ struct Request {
   /// Whether the request may be sent again if a kept connection is closed before any answer. Nobody knows then what the
   /// server has done. Nothing: unless it is a POST or a PATCH (RFC 9110, 9.2.2).
   std::optional<bool> repeatable{};
+  /// Name of a header of `headers` that is no secret, whatever its name says (`is_secret_name`): it also goes to
+  /// another host after a redirect.
+  std::string public_header{};
   /// Called once, before the body of the last answer, with everything but the body. An error ends the request with it.
   std::function<Result<void>(const Response&)> on_head{};
   /// Takes the body of a 2xx answer piece by piece, on the thread that called, in place of `Response::body`. An error

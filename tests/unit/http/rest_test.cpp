@@ -398,6 +398,20 @@ TEST_CASE("http sink: a redirect that would drop the body is an error that names
   CHECK(server.requests().back().body == "[0,1,2,3,4,5,6,7,8,9]");
 }
 
+TEST_CASE("http sink: a redirect to another host keeps the key, whatever its header is called (G16)") {
+  HttpServer service([](const auto&) { return HttpServer::answer(200, "[]"); });
+  HttpServer front(
+      [&](const auto&) { return HttpServer::answer(308, "", "Location: " + service.url("/rows") + "\r\n"); });
+  for (const std::string name : {"Idempotency-Key", "X-Client-Token"}) {
+    CAPTURE(name);
+    const http::SinkOptions options{.request = {.method = "POST", .url = front.url("/rows")}, .key_header = name};
+    const auto sink = http::Sink::make(client, options).value();
+    REQUIRE(etl::run(SendingWithKey{{sink}}, ten_at_once()).outcome == etl::Outcome::Completed);
+    CHECK(front.requests().back().header(name).size() == 32);
+    CHECK(service.requests().back().header(name) == front.requests().back().header(name));
+  }
+}
+
 TEST_CASE("http sink: without a key nothing is sent again over a connection that was kept") {
   for (const auto then : {Then::Close, Then::Reset}) {
     std::atomic<int> calls = 0;
