@@ -257,6 +257,8 @@ Result<void> copy_isolated(Connection& connection, const Target& target, Scope s
     if (!begun) return failure(std::move(begun.error()));
     own.emplace(std::move(*begun));
   }
+  if (!target.lock.empty())
+    if (auto alone = run(connection, target.lock, target.doing); !alone) return without_rows(std::move(alone));
   // Checks deferred constraints now. At the commit, the failing row could not be found.
   if (!target.deferred.empty())
     if (auto set = run(connection, check_now(target), target.doing); !set) return without_rows(std::move(set));
@@ -316,32 +318,43 @@ std::uint64_t hash(std::string_view text) {
   return value;
 }
 
+/// Locks a table against other batches for the rest of the transaction. The number tells these locks from those of
+/// other programs.
+std::string lock_sql(std::int32_t table, std::string_view mode) {
+  return fmt::format("SELECT pg_advisory_xact_lock{}(1702128752, {})", mode, table);
+}
+
 std::string merge_sql(const std::string& table, std::int32_t oid, const std::string& stage,
                       std::span<const ColumnInfo> columns, OnConflict on_conflict) {
   const std::string all = list(columns, any, name_of), keys = list(columns, &ColumnInfo::is_key, name_of);
   const auto value = [](const ColumnInfo& c) {
     return c.cast.empty() ? quoted(c.name) : fmt::format("{}::{}", quoted(c.name), c.cast);
   };
+  const std::string by_key = list(columns, &ColumnInfo::is_key, value);
   const std::string insert =
       fmt::format("INSERT INTO {}({}) OVERRIDING SYSTEM VALUE SELECT {} FROM ", table, all, list(columns, any, value));
   if (on_conflict == OnConflict::Fail) return fmt::format("{}{} ORDER BY etl_row", insert, stage);
-  if (on_conflict == OnConflict::Ignore)
-    // Sorted by key, so that two batches do not wait for each other. The first row of a key counts.
-    return keys.empty() ? fmt::format("{}{} ORDER BY etl_row ON CONFLICT DO NOTHING", insert, stage)
-                        : fmt::format("{0}{1} ORDER BY {2}, etl_row ON CONFLICT({2}) DO NOTHING", insert, stage, keys);
-  // If several rows have the same key, the last one counts. Sorted by key here, too.
+  // Batches are sorted by key, so that two of them do not wait for each other. One that is stored in parts, because of
+  // a bad row, is not sorted as a whole: it waits until it is alone.
+  const std::string beside_others = lock_sql(oid, "_shared") + ";";
+  if (on_conflict == OnConflict::Ignore)  // the first row of a key counts
+    return beside_others + (keys.empty() ? fmt::format("{}{} ORDER BY etl_row ON CONFLICT DO NOTHING", insert, stage)
+                                         : fmt::format("{}{} ORDER BY {}, etl_row ON CONFLICT({}) DO NOTHING", insert,
+                                                       stage, by_key, keys));
+  // If several rows have the same key, the last one counts.
   const std::string last =
-      fmt::format("(SELECT DISTINCT ON ({0}) * FROM {1} ORDER BY {0}, etl_row DESC) s", keys, stage);
+      fmt::format("(SELECT DISTINCT ON ({0}) * FROM {1} ORDER BY {0}, etl_row DESC) s", by_key, stage);
   if (on_conflict == OnConflict::Replace) {
-    const auto same = [](const ColumnInfo& c) { return fmt::format("t.{0}=s.{0}", quoted(c.name)); };
+    const auto same = [&](const ColumnInfo& c) { return fmt::format("t.{}=s.{}", quoted(c.name), value(c)); };
     // One batch at a time: otherwise the DELETE would wait for the row that another batch replaces, and not see the row
-    // that has come in its place. The number tells these locks from those of other programs.
-    return fmt::format("SELECT pg_advisory_xact_lock(1702128752, {});DELETE FROM {} t USING {} s WHERE {};{}{}", oid,
-                       table, stage, list(columns, &ColumnInfo::is_key, same, " AND "), insert, last);
+    // that has come in its place.
+    return fmt::format("{};DELETE FROM {} t USING {} s WHERE {};{}{}", lock_sql(oid, ""), table, stage,
+                       list(columns, &ColumnInfo::is_key, same, " AND "), insert, last);
   }
   const std::string set =
       list(columns, no_key, [](const ColumnInfo& c) { return fmt::format("{0}=excluded.{0}", quoted(c.name)); });
-  return fmt::format("{}{} ON CONFLICT({}) DO {}", insert, last, keys, set.empty() ? "NOTHING" : "UPDATE SET " + set);
+  return fmt::format("{}{}{} ON CONFLICT({}) DO {}", beside_others, insert, last, keys,
+                     set.empty() ? "NOTHING" : "UPDATE SET " + set);
 }
 
 }  // namespace
@@ -367,14 +380,19 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
   const bool casts = std::ranges::any_of(columns, [](const ColumnInfo& c) { return !c.cast.empty(); });
   // COPY refuses views, and tables whose policies apply to this user. INSERT does not.
   const auto inserts = connection.query(
-      "SELECT relkind = 'v' OR row_security_active(oid), oid FROM pg_class WHERE oid=to_regclass($1)", name);
+      "SELECT relkind = 'v' OR row_security_active(oid), oid, (SELECT string_agg(concat_ws(' ', attname, "
+      "format_type(atttypid, atttypmod)), ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid=c.oid AND attnum>0) "
+      "FROM pg_class c WHERE oid=to_regclass($1)",
+      name);
   if (!inserts) return failure(inserts.error());
   const bool copies = inserts->size() == 0 || inserts->text(0, 0) != "t";
+  const std::string types(inserts->size() == 0 ? "" : inserts->text(0, 2));
   if (on_conflict != OnConflict::Fail || casts || !copies) {
     const auto staged = [](const ColumnInfo& c) {
       return c.cast.empty() ? quoted(c.name) : fmt::format("{0}::text AS {0}", quoted(c.name));
     };
-    target.name = fmt::format("etl_stage_{:016x}", hash(name + list(columns, any, staged)));
+    // Another stage after the types of the table's columns have changed.
+    target.name = fmt::format("etl_stage_{:016x}", hash(name + list(columns, any, staged) + types));
     target.stage = into = "pg_temp." + target.name;
     target.make_stage = fmt::format(
         "CREATE TEMP TABLE IF NOT EXISTS {0} ON COMMIT DELETE ROWS AS SELECT {2} FROM {1} WITH NO DATA;"
@@ -382,6 +400,7 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
         target.name, name, list(columns, any, staged), target.stage);
     const auto oid = static_cast<std::int32_t>(inserts->size() == 0 ? 0 : inserts->integer(0, 1));
     target.merge = merge_sql(name, oid, target.stage, columns, on_conflict);
+    if (on_conflict != OnConflict::Fail) target.lock = lock_sql(oid, "");
     for (const ColumnInfo& column : columns)
       if (!column.cast.empty()) target.casts.emplace_back(column.name, column.cast);
   }

@@ -34,6 +34,7 @@ struct Target {
   std::string stage;  ///< temporary table that the rows go through; empty: none
   std::string make_stage;
   std::string merge;     ///< from the stage into the table
+  std::string lock;      ///< keeps other batches away; empty: not needed
   std::string deferred;  ///< its constraints that would be checked at the commit only, by name
   /// The columns whose texts the merge casts: the name, and the type.
   std::vector<std::pair<std::string, std::string>> casts;

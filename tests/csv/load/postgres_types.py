@@ -230,6 +230,23 @@ def limits_of_columns(c):
 
 
 @case
+def keys_that_are_cast(c):
+    """Keys of a type that texts are cast to are compared as values of that type, in each mode of --on-conflict."""
+    keys = {"inet": ("10.0.0.1", "10.0.0.1/32"), "interval": ("1 day", "24:00:00"), "int4range": ("[1,2]", "[1,3)"), "macaddr": ("08:00:2b:01:02:03", "08-00-2b-01-02-03")}
+    wanted = {"ignore": "first", "update": "third", "replace": "third"}
+    with c.server() as (url, _):
+        for type, (key, same) in keys.items():
+            (c.folder / "a.csv").write_text(f'k,v\n"{key}",first\n"{same}",second\n')
+            (c.folder / "b.csv").write_text(f'k,v\n"{same}",third\n')
+            for how, kept in wanted.items():
+                c.psql(url, f"CREATE TABLE t (k {type} PRIMARY KEY, v text)")
+                for file in ("a.csv", "b.csv"):
+                    c.load(file, "--on-conflict", how, into=url)
+                c.equal(f"{type} {how}", kept, c.psql(url, "SELECT v FROM t"))
+                c.psql(url, "DROP TABLE t")
+
+
+@case
 def views_and_policies(c):
     """Views and tables with row-level security, which COPY refuses, are filled; a row that a policy refuses costs one row."""
     (c.folder / "a.csv").write_text("id,t\n1,a\n2,b\n3,c\n")

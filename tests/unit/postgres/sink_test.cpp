@@ -648,6 +648,51 @@ TEST_CASE("postgres sink: batches with the same keys do not wait for each other 
   CHECK(ok(db.query("SELECT string_agg(name, ' ') FROM rows")).text(0, 0) == "first first");
 }
 
+TEST_CASE("postgres sink: a batch with a bad row does not wait for other batches in a circle either") {
+  const test::Watchdog watchdog("a batch that is stored in parts");
+  const OnConflict mode = GENERATE(OnConflict::Ignore, OnConflict::Update);
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(create_table(db, rows));
+  ok(db.execute("ALTER TABLE rows ADD CHECK (name <> 'bad')"));
+  auto first = schema.open(), second = schema.open();
+  auto sink = ok(etl::postgres::sink(second, rows, mode));
+  auto inserter = ok(etl::postgres::inserter(first, rows, mode));
+  auto transaction = ok(first.begin());
+  ok(inserter.insert(std::vector<Row>{{1, "first"}}));
+  Context context(3);
+  etl::Result<void> written;
+  const std::int64_t pid = ok(second.query("SELECT pg_backend_pid()")).integer(0, 0);
+  std::thread writer(
+      [&] { written = sink.write(std::vector<Row>{{2, "second"}, {0, "bad"}, {1, "second"}}, context); });
+  await_waiting(db, pid);
+  const auto inserted = inserter.insert(std::vector<Row>{{2, "first"}});
+  if (inserted) ok(transaction.commit());
+  writer.join();
+  CHECK(inserted);
+  CHECK(written);
+  CHECK(context.rejects().size() == 1);
+  const char* const kept = mode == OnConflict::Ignore ? "first first" : "second second";
+  CHECK(ok(db.query("SELECT string_agg(name, ' ') FROM rows")).text(0, 0) == kept);
+}
+
+TEST_CASE("postgres sink: a connection stores rows in the types that the table has now") {
+  const OnConflict mode = GENERATE(OnConflict::Ignore, OnConflict::Update, OnConflict::Replace);
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(db.execute("CREATE TABLE rows(id bigint PRIMARY KEY, name varchar(3))"));
+  Context context(2);
+  auto narrow = ok(etl::postgres::sink(db, rows, mode));
+  ok(narrow.write(std::vector<Row>{{1, "abc"}, {2, "long"}}, context));
+  CHECK(context.rejects().size() == 1);
+  ok(db.execute("ALTER TABLE rows ALTER name TYPE text"));
+  Context later(1);
+  auto wide = ok(etl::postgres::sink(db, rows, mode));
+  ok(wide.write(std::vector<Row>{{2, "long"}}, later));
+  CHECK(later.rejects().empty());
+  CHECK(ok(db.query("SELECT string_agg(name, ' ' ORDER BY id) FROM rows")).text(0, 0) == "abc long");
+}
+
 TEST_CASE("postgres pool sink: does not wait for a connection when the run loads nothing more (G4)") {
   const test::Schema schema;
   const Pool pool = ok(Pool::make(schema.url(), {}, {.max_size = 1, .lease_timeout = std::chrono::milliseconds(50)}));
