@@ -36,12 +36,23 @@ namespace uniprot = etl::uniprot;
 template <class Store, class Writer>
 struct Ingestion : Landing<Store, Writer> {
   std::string job{};  // fingerprint of the job
+  const Ingest* options = nullptr;
   std::uint64_t estimate = 0;
 
   std::string fingerprint() const { return job; }
   std::uint64_t expected_items() const { return estimate; }
   // Extracts one file after the other: of two entries with the same accession, the later one stays.
-  void extract(etl::Emitter<uniprot::RawEntry>& out) { extract_files(this->files, out); }
+  etl::Result<void> extract(etl::Emitter<uniprot::RawEntry>& out) {
+    extract_files(this->files, out);
+    const auto now = job_of(*options);
+    if (!now) return etl::failure(now.error());
+    if (now->fingerprint == job) return {};
+    return etl::failure(
+        {.code = etl::Errc::CheckpointMismatch,
+         .context = fmt::format("a file has changed while it was read, so entries of both versions may be "
+                                "in the database: use --restart. It was\n{}\nand is now\n{}",
+                                job, now->fingerprint)});
+  }
 };
 
 /// Writes the text of the rejected entries, in the order of the files.
@@ -102,7 +113,8 @@ int ingest_into(Store& store, const Ingest& options, const etl::StopToken& stop)
   if (!job) return fail(job.error());
 
   UnparsedCounts unparsed;
-  Ingestion<Store, Writer> ingestion{{options.selection, options.files, nullptr, &unparsed}, job->fingerprint};
+  Ingestion<Store, Writer> ingestion{
+      {options.selection, options.files, nullptr, &unparsed}, job->fingerprint, &options};
   etl::Options run{.name = job->name,
                    .batch_size = options.batch_size,
                    .timeout = options.timeout,

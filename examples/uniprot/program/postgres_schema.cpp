@@ -54,18 +54,22 @@ std::string array_of(const std::map<string_view, const Row*>& rows) {
   return text + '}';
 }
 
-/// The accessions whose entries are already in the table with the same text.
-etl::Result<std::set<std::string, std::less<>>> unchanged(postgres::Tx& tx, std::span<const Row> rows) {
+/// The accessions whose entries are already in the table, and in the further tables if `full`, with the same text. Of
+/// several rows with one accession the last one counts.
+etl::Result<std::set<std::string, std::less<>>> unchanged(postgres::Tx& tx, std::span<const Row> rows, bool full) {
+  std::map<string_view, string_view> last;
+  for (const Row& row : rows)
+    if (!row.reject) last[row.entry.accession()] = row.content_md5;
   std::string accessions = "{", digests = "{";
-  for (const Row& row : rows) {
-    if (row.reject) continue;
+  for (const auto& [accession, digest] : last) {
     const bool first = accessions.size() == 1;
-    append_quoted(accessions, row.entry.accession(), first);
-    append_quoted(digests, row.content_md5, first);
+    append_quoted(accessions, accession, first);
+    append_quoted(digests, digest, first);
   }
   const auto found = tx.query(
-      "SELECT p.accession FROM unnest($1::text[], $2::text[]) AS v(accession, md5) JOIN proteins p ON p.accession = "
-      "v.accession AND p.content_md5 = v.md5",
+      std::string("SELECT p.accession FROM unnest($1::text[], $2::text[]) AS v(accession, md5) JOIN proteins p ON "
+                  "p.accession = v.accession AND p.content_md5 = v.md5") +
+          (full ? " WHERE EXISTS (SELECT 1 FROM accessions a WHERE a.accession = p.accession)" : ""),
       accessions + "}", digests + "}");
   if (!found) return etl::failure(found.error());
   std::set<std::string, std::less<>> all;
@@ -80,9 +84,10 @@ etl::Result<void> replace(postgres::Tx& tx, const Table& table, const std::map<s
   const auto gone = tx.query("DELETE FROM \"" + table.name + "\" WHERE accession = ANY($1::text[])", array_of(rows));
   if (!gone) return etl::failure(gone.error());
   std::vector<Item<T>> items;
-  for (const auto& [accession, row] : rows) {
+  for (const auto& of_entry : rows) {
+    const Row& row = *of_entry.second;
     std::uint32_t number = 0;
-    each(*row, [&](const T& value) { items.push_back({&row->entry, ++number, &value}); });
+    each(row, [&](const T& value) { items.push_back({&row.entry, ++number, &value}); });
   }
   return tx.write(table, std::span<const Item<T>>(items));
 }
@@ -117,7 +122,6 @@ PostgresWriter::~PostgresWriter() = default;
 etl::Result<PostgresWriter> PostgresWriter::make(postgres::Store& store, Tables tables) {
   auto lease = store.pool().lease();
   if (!lease) return etl::failure(std::move(lease.error()));
-  const bool full = tables == Tables::Full;
   etl::Result<void> made;
   const auto create = [&](const auto& table) {
     if (made) made = postgres::create_table(**lease, table);
@@ -127,6 +131,9 @@ etl::Result<PostgresWriter> PostgresWriter::make(postgres::Store& store, Tables 
   if (!transaction) return etl::failure(std::move(transaction.error()));
   if (auto locked = transaction->execute("SELECT pg_advisory_xact_lock(1702128746, 2)"); !locked)
     return etl::failure(std::move(locked.error()));
+  const auto has_further = (*lease)->query("SELECT to_regclass('accessions') IS NOT NULL");
+  if (!has_further) return etl::failure(has_further.error());
+  const bool full = tables == Tables::Full || has_further->text(0, 0) == "t";
   create(proteins_table<Postgres>());
   create(rejects_table<Postgres>());
   create(warnings_table<Postgres>());
@@ -149,7 +156,7 @@ etl::Result<void> PostgresWriter::write(std::span<const Row> rows, postgres::Tx&
   std::map<string_view, const Row*> last;  // if an entry has two rows, the later one stays
   std::set<std::string, std::less<>> same;
   if (skip_unchanged_) {
-    auto found = unchanged(tx, rows);
+    auto found = unchanged(tx, rows, state_->full);
     if (!found) return etl::failure(std::move(found.error()));
     same = std::move(*found);
   }

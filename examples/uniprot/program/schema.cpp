@@ -37,21 +37,24 @@ struct Sqlite {
   }
 };
 
+etl::Result<bool> finds_row(sqlite::Database& database, string_view query, string_view value) {
+  auto statement = database.prepare(query);
+  if (!statement) return etl::failure(std::move(statement.error()));
+  statement->bind(0, value);
+  return statement->step();
+}
+etl::Result<bool> has_table(sqlite::Database& database, string_view name) {
+  return finds_row(database, "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", name);
+}
+
 /// Adds columns that a table of an earlier version does not have.
 etl::Result<void> add_missing_columns(sqlite::Database& database) {
-  auto table = database.prepare("SELECT 1 FROM pragma_table_info('proteins')");
-  if (!table) return etl::failure(std::move(table.error()));
-  const auto exists = table->step();
+  const auto exists = has_table(database, "proteins");
   if (!exists) return etl::failure(exists.error());
   if (!*exists) return {};
-  table->reset();
   for (const string_view name : {"source", "loaded_at", "content_md5"}) {
-    auto there = database.prepare("SELECT 1 FROM pragma_table_info('proteins') WHERE name = ?");
-    if (!there) return etl::failure(std::move(there.error()));
-    there->bind(0, name);
-    auto found = there->step();
-    there->reset();
-    if (!found) return etl::failure(std::move(found.error()));
+    const auto found = finds_row(database, "SELECT 1 FROM pragma_table_info('proteins') WHERE name = ?", name);
+    if (!found) return etl::failure(found.error());
     if (*found) continue;
     if (auto added = database.execute(fmt::format("ALTER TABLE proteins ADD COLUMN {} TEXT", name)); !added)
       return added;
@@ -188,16 +191,21 @@ etl::Result<Writer> Writer::make(sqlite::Database& database, Tables tables) {
   if (!reject) return etl::failure(std::move(reject.error()));
   auto forget = database.prepare("DELETE FROM rejects WHERE file = ?");
   if (!forget) return etl::failure(std::move(forget.error()));
-  auto same = database.prepare("SELECT 1 FROM proteins WHERE accession = ? AND content_md5 = ?");
-  if (!same) return etl::failure(std::move(same.error()));
-  auto statements = std::make_unique<Statements>(
-      Statements{std::move(*insert), std::move(*reject), std::move(*warnings), std::move(*forget), std::move(*same)});
-  if (tables == Tables::Full) {
-    auto full = FullTables::make(database);
-    if (!full) return etl::failure(std::move(full.error()));
-    statements->full.emplace(std::move(*full));
+  const auto has_further = has_table(database, "accessions");
+  if (!has_further) return etl::failure(has_further.error());
+  std::optional<FullTables> full;
+  if (tables == Tables::Full || *has_further) {
+    auto made = FullTables::make(database);
+    if (!made) return etl::failure(std::move(made.error()));
+    full.emplace(std::move(*made));
   }
-  return Writer(std::move(statements));
+  // Each entry has rows in `accessions`, once the further tables are written.
+  auto same =
+      database.prepare(std::string("SELECT 1 FROM proteins p WHERE accession = ? AND content_md5 = ?") +
+                       (full ? " AND EXISTS (SELECT 1 FROM accessions a WHERE a.accession = p.accession)" : ""));
+  if (!same) return etl::failure(std::move(same.error()));
+  return Writer(std::make_unique<Statements>(Statements{std::move(*insert), std::move(*reject), std::move(*warnings),
+                                                        std::move(*forget), std::move(*same), std::move(full)}));
 }
 
 etl::Result<void> Writer::write(const Row& row) {

@@ -35,7 +35,7 @@ void complete(Row& row, std::string_view text);
 /// Writes rows to SQLite within the open transaction. Belongs to the connection's thread.
 class Writer {
  public:
-  /// Makes the missing tables.
+  /// Makes the missing tables. A database that has the further tables keeps them up to date, whatever `tables` is.
   [[nodiscard]] static etl::Result<Writer> make(etl::sqlite::Database& database, Tables tables);
   /// Makes the missing tables in the database of the store.
   [[nodiscard]] static etl::Result<Writer> make(etl::sqlite::Store& store, Tables tables) {

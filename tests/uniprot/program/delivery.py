@@ -161,6 +161,30 @@ def changed_file(c):
     c.says("another selection", done, "has changed")
 
 
+@case
+def changed_meanwhile(c):
+    """A file that another program writes to while it is read is not taken for ingested."""
+    path, _ = c.generate(3000)
+    db = c.db()
+    child = c.program.start("ingest", path, "--db", db, "--batch-size", 20, "--quiet",
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    while child.poll() is None:  # once it has begun
+        with contextlib.suppress(sqlite3.Error, AssertionError):
+            if count(db) > 0:
+                break
+    with contextlib.closing(sqlite3.connect(db, timeout=30, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # no batch is stored, so the source waits for room
+        c.holds("it has not ended", count(db) < 2000, count(db))
+        path.write_bytes(path.read_bytes())
+        other.execute("ROLLBACK")
+    error = child.communicate(timeout=SECONDS)[1].decode()
+    c.equal("exit code", 1, child.returncode)
+    c.holds("says so", "has changed while it was read" in error and "--restart" in error, error)
+    c.load(path, db=db, wanted=1)
+    c.load(path, "--restart", db=db)
+    c.equal("entries", 3000, count(db))
+
+
 def contents_of_proteins(db):
     return rows(db, "SELECT * FROM proteins ORDER BY 1")
 

@@ -69,6 +69,44 @@ def job_skips_unchanged_entries(c):
 
 
 @case
+def job_fills_further_tables(c):
+    """Also for entries that are in `proteins` already; and whoever changes an entry keeps its further rows right."""
+    path, data = c.generate(50)
+    entries = split(data)
+    entries[7] = entries[7].replace(b"entry version ", b"entry version 9", 1).replace(b"\nKW   ", b"\nKW   New; ", 1)
+    later = c.file("later.dat", b"".join(entries))
+    for store in stores(c):
+        at = ("--store", store.url)
+        alone = c.db("alone")
+        c.load(later, "--tables", "full", db=alone)
+        run(c, "ingest", path, *at)
+        run(c, "ingest", path, *at, "--job", "first", "--tables", "full")
+        c.equal("entries that have further rows", 50, store.number("SELECT count(DISTINCT accession) FROM accessions"))
+        run(c, "ingest", later, *at, "--job", "second")
+        for table, rows in dump(alone, *CHILDREN).items():
+            c.equal(table, len(rows), store.number(f"SELECT count(*) FROM {table}"))
+        run(c, "ingest", path, *at)
+        if store.url.startswith("sqlite:"):
+            c.load(path, "--tables", "full", db=(first := c.db("first")))
+            c.holds("the rows of the first release", dump(store.path, *CHILDREN) == dump(first, *CHILDREN))
+
+
+@case
+def job_keeps_the_last_of_two_entries(c):
+    """Of two entries with one accession in a batch, also where the first is the one in the table."""
+    path, data = c.generate(1)
+    other = data.replace(b"entry version ", b"entry version 9", 1)
+    both = c.file("both.dat", data + other)
+    digest = "SELECT content_md5 FROM proteins"
+    alone = Sqlite(c.db("alone"))
+    run(c, "ingest", c.file("other.dat", other), "--store", alone.url)
+    for store in stores(c):
+        run(c, "ingest", path, "--store", store.url, "--job", "first")
+        run(c, "ingest", both, "--store", store.url, "--job", "second")
+        c.equal("the later entry", alone.rows(digest), store.rows(digest))
+
+
+@case
 def job_quarantines_a_poisoned_unit(c):
     """The error names unit, file and record; the job ends; after the fix retry-quarantined completes it."""
     path, data = c.generate(300)
