@@ -29,7 +29,7 @@ class ObjectSource final : public ByteSource {
     if (!opened) return failure(std::move(opened.error()));
     info_ = std::move(opened->info);
     body_ = std::move(opened->bytes);
-    if (options_.offset == 0 && !info_.sha256.empty()) digest_.emplace(DigestKind::Sha256);
+    if (options_.offset == 0 && !options_.size && !info_.sha256.empty()) digest_.emplace(DigestKind::Sha256);
     return info_;
   }
 
@@ -46,7 +46,7 @@ class ObjectSource final : public ByteSource {
         end();
       } else {
         Error why = got ? transient(fmt::format("'{}' ends after {} bytes of {}", name_, options_.offset + consumed_,
-                                                info_.size))
+                                                options_.offset + size_hint()))
                         : std::move(got.error());
         body_.reset();
         error_ = wait_after(std::move(why));
@@ -57,7 +57,10 @@ class ObjectSource final : public ByteSource {
   }
   [[nodiscard]] const std::string& name() const noexcept override { return name_; }
   [[nodiscard]] std::uint64_t consumed() const noexcept override { return consumed_; }
-  [[nodiscard]] std::uint64_t size_hint() const noexcept override { return info_.size - options_.offset; }
+  [[nodiscard]] std::uint64_t size_hint() const noexcept override {
+    const std::uint64_t rest = info_.size - options_.offset;
+    return std::min(options_.size.value_or(rest), rest);
+  }
   bool interrupt() noexcept override {
     stop_.request_stop();
     return true;
@@ -65,7 +68,9 @@ class ObjectSource final : public ByteSource {
 
  private:
   [[nodiscard]] Result<ObjectBody> get(const std::string& etag) const {
-    return store_.get(key_, {.offset = options_.offset + consumed_, .size = {}, .if_match = etag}, stop_.get_token());
+    std::optional<std::uint64_t> rest;
+    if (options_.size) rest = *options_.size - consumed_;
+    return store_.get(key_, {.offset = options_.offset + consumed_, .size = rest, .if_match = etag}, stop_.get_token());
   }
   [[nodiscard]] Result<void> reopen() {
     auto opened = get(info_.etag);

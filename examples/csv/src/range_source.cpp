@@ -85,7 +85,7 @@ class Rest final : public io::ByteSource {
 Result<io::Source> open_object_at(const std::string& url, std::uint64_t offset) {
   auto place = io::open_store(url);
   if (!place) return failure(std::move(place.error()));
-  auto begin = place->store.get(place->key, {.offset = 0, .size = io::compression_bytes, .if_match = {}});
+  auto begin = io::open_object(place->store, place->key, {.size = io::compression_bytes});
   if (!begin) return failure(std::move(begin.error()));
   const auto magic = io::read_all(*begin->bytes);
   if (!magic) return failure(magic.error());

@@ -6,8 +6,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <stop_token>
 #include <string>
 
@@ -22,8 +24,9 @@ namespace etl::inline v0::io {
 
 /// Settings of `open_object`. An aggregate.
 struct ReadOptions {
-  std::uint64_t offset = 0;  ///< the first byte
-  std::string if_match{};    ///< only of the object with this `ObjectInfo::etag`
+  std::uint64_t offset = 0;             ///< the first byte
+  std::optional<std::uint64_t> size{};  ///< at most so many bytes; to the end if it is not set
+  std::string if_match{};               ///< only of the object with this `ObjectInfo::etag`
   /// How often a read goes on after its connection broke, counted from the last attempt that brought any bytes.
   RetryPolicy retry{.max_attempts = 5};
 };
@@ -31,12 +34,12 @@ struct ReadOptions {
 /// An object that is being read.
 struct OpenedObject {
   ObjectInfo info{};  ///< of the whole object
-  Source bytes{};     ///< from `ReadOptions::offset` to the end
+  Source bytes{};     ///< those that `ReadOptions` asks for
 };
 
 /// Reads an object as it comes. Where the connection breaks, the read goes on at the same byte, and only of the same
 /// object (by its etag): the bytes of two objects are never mixed, and an object that has changed is the error
-/// `StoreProblem::Changed`. An object without etag is not read on. From the first byte on, the bytes are checked by
+/// `StoreProblem::Changed`. An object without etag is not read on. All bytes of an object are checked by
 /// `ObjectInfo::sha256` where the store tells it; a difference is an error at the end.
 ///
 /// `interrupt` of the source works from any thread. `stop` ends all of its reads, too.

@@ -301,6 +301,15 @@ TEST_CASE("A read of an object goes on where it broke", "[object_store]") {
     CHECK(offsets[1] == 7 + 1234);
     CHECK(etag == spoiled.below.head("a")->etag);
   }
+  SECTION("of a part, too") {
+    auto opened = io::open_object(spoiled.store, "a", {.offset = 7, .size = 3000, .if_match = {}, .retry = at_once});
+    REQUIRE(opened);
+    CHECK(opened->bytes->size_hint() == 3000);
+    const auto part = io::read_all(*opened->bytes);
+    REQUIRE(part);
+    CHECK((*part == bytes.substr(7, 3000)));
+    CHECK(offsets.size() == 3);
+  }
   SECTION("until too many attempts bring none") {
     step = 0;
     const auto all = read();
