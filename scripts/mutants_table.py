@@ -288,8 +288,8 @@ mutant(98, "G5", "attempts", "the rate limit is not asked",
 mutant(99, "G16", "progress", "keys do not say of which data",
        "hash.add(progress_->pipeline()).add(⟦progress_->fingerprint()⟧)", "std::string()")
 mutant(100, "G16", "progress", "keys do not say of which partition",
-       ".add(⟦progress_->partition_id(work.batch->partition)⟧);", "std::string()")
-mutant(101, "G16", "keys", "keys do not say of which pipeline", "hash.add(⟦progress_->pipeline()⟧).add(",
+       ".add(⟦progress_->partition_id(partition)⟧);", "std::string()")
+mutant(101, "G16", "keys", "keys do not say of which pipeline", "hash.add(⟦progress_->pipeline()⟧).add(progress_->fingerprint",
        "std::string()")
 mutant(102, "G16", "progress simulation", "keys do not say of which items", "hash.add(⟦work.batch->first_seq⟧)",
        "std::uint64_t{0}")
@@ -541,8 +541,11 @@ mutant(199, "G5", "rate_limit", "nothing is ever too much", "if (⟦wait > 0⟧)
 mutant(200, "G5", "rate_limit", "a pause saves up any amount",
        "if (seconds > 0) tokens = ⟦std::min(full(rate), tokens + rate * seconds)⟧;", "tokens + rate * seconds")
 mutant(201, "G5", "rate_limit", "a request that is larger than a burst waits for ever",
-       "return (⟦std::min(wanted, full(rate))⟧ - tokens) / rate;", "wanted")
-mutant(202, "G5", "rate_limit", "bytes are not taken", "⟦bytes_ -= static_cast<double>(bytes);⟧", NOTHING)
+       "return (before + ⟦std::min(wanted, full(rate))⟧ - tokens) / rate;", "wanted")
+mutant(202, "G5", "rate_limit", "bytes are not taken", "⟦bytes_ -= request.bytes;⟧", NOTHING)
+mutant(337, "G5", "rate_limit", "small requests pass a large one that waits", "before.items += ⟦other->items⟧;", "0")
+mutant(338, "G5", "rate_limit", "a request that has stopped waiting keeps its place",
+       "const std::lock_guard lock(limiter.mutex_); ⟦limiter.leave_line(request);⟧", NOTHING)
 
 place("include/etl/impl/retry.ipp")
 mutant(203, "G5", "retry retries", "one attempt too many is made",
@@ -821,7 +824,7 @@ mutant(325, "G4", "waiting", "a failure elsewhere does not end the wait for a co
        ".waits = ⟦&control_.dead_stop()⟧,", "&control_.user_stop()")
 place("include/etl/detail/dispatch/scheduler.hpp", ("contract_tests",))
 mutant(326, "G4", "waiting", "a thread that waits is not told of the batches that are left to it",
-       "remind(now + reminder); ⟦notify_helpers();⟧", NOTHING)
+       "idle_tasks_.push_back(&task); ⟦tell_helpers();⟧", NOTHING)
 place("include/etl/detail/progress/checkpointing.hpp", ("contract_tests",))
 mutant(327, "G16", "keys", "other data under the same name has the same keys",
        "return ⟦options_.delivery.incremental⟧ ? std::string_view()", "true")
@@ -841,3 +844,14 @@ mutant(335, "G16", "rest", "with a key a conflict is taken for a refusal",
        "if (⟦response->status == 409 && !key.empty() && !state.options.conflict_rejects⟧)", "false")
 mutant(336, "G16", "rest", "an attempt after a part that was too large sends the whole batch",
        "if (⟦state.was_too_large(key, {first, end})⟧) return send_halves", "false")
+mutant(343, "G16", "rest", "a redirect to another host drops the key",
+       "⟦request.public_header = state.options.key_header;⟧", NOTHING)
+
+# --- who tells whom, and what names a letter -------------------------------------------------------------------------------
+place("include/etl/detail/dispatch/scheduler.hpp", ("contract_tests",))
+mutant(339, "G3", "waiting", "an extractor that has run a batch tells no other of those that it leaves",
+       "unless it waits elsewhere ⟦tell_helpers();⟧", NOTHING)
+place("include/etl/detail/load/loading.hpp", ("contract_tests",))
+mutant(340, "G16", "keys", "the key of a replay depends on the data of the day",
+       "hash.add(progress_->pipeline()).add(⟦progress_->item_id(work.batch->first_seq)⟧);",
+       "progress_->item_id(work.batch->first_seq) + progress_->fingerprint()")

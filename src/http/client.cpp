@@ -137,7 +137,7 @@ class BodySource final : public io::ByteSource {
     const std::string_view ready = std::string_view(transfer.buffer()).substr(at_);
     if (ready.empty() && error_) return failure(*error_);
     const std::size_t size = std::min(ready.size(), to.size());
-    std::copy_n(ready.data(), size, to.data());
+    std::ranges::copy(ready.substr(0, size), to.data());
     at_ += size;
     consumed_ += size;
     return size;

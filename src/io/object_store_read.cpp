@@ -122,7 +122,7 @@ class ObjectSource final : public ByteSource {
 }  // namespace
 
 Result<OpenedObject> open_object(const AnyObjectStore& store, const std::string& key, const ReadOptions& options,
-                                 std::stop_token stop) {
+                                 const std::stop_token& stop) {
   if (auto problem = options.retry.validate()) return failure(std::move(*problem));
   auto source = std::make_unique<ObjectSource>(store, key, options, stop);
   auto info = source->begin();

@@ -161,7 +161,7 @@ class ObjectSink final : public ByteSink {
 
 }  // namespace
 
-Sink create_object(AnyObjectStore store, std::string key, WriteOptions options, std::stop_token stop) {
+Sink create_object(AnyObjectStore store, std::string key, WriteOptions options, const std::stop_token& stop) {
   if (options.part_size == 0 || options.parallel == 0)
     throw Exception(
         Error{.code = Errc::InvalidOptions, .context = "WriteOptions: part_size and parallel are at least 1"});

@@ -44,9 +44,12 @@ std::string some_name() {
   return fmt::format("{}:{}:{:04x}", host.data(), ::getpid(), std::random_device()() & 0xFFFFU);
 }
 
-/// Whether this process had no thread or no memory left, which says nothing about the unit.
+/// Whether this process had no thread, no memory or no file descriptor left, which says nothing about the unit.
 bool exhausted(const Error& error) {
   if (error.cause && exhausted(*error.cause)) return true;
+  for (const auto lacking :
+       {std::errc::not_enough_memory, std::errc::too_many_files_open, std::errc::too_many_files_open_in_system})
+    if (error.code == lacking) return true;
   if (!error.exception) return false;
   try {
     std::rethrow_exception(error.exception);

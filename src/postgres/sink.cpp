@@ -324,8 +324,9 @@ std::string lock_sql(std::int32_t table, std::string_view mode) {
   return fmt::format("SELECT pg_advisory_xact_lock{}(1702128752, {})", mode, table);
 }
 
+/// `unique`: the table has unique indexes, which may be unknown to the mapping.
 std::string merge_sql(const std::string& table, std::int32_t oid, const std::string& stage,
-                      std::span<const ColumnInfo> columns, OnConflict on_conflict) {
+                      std::span<const ColumnInfo> columns, OnConflict on_conflict, bool unique) {
   const std::string all = list(columns, any, name_of), keys = list(columns, &ColumnInfo::is_key, name_of);
   const auto value = [](const ColumnInfo& c) {
     return c.cast.empty() ? quoted(c.name) : fmt::format("{}::{}", quoted(c.name), c.cast);
@@ -334,13 +335,14 @@ std::string merge_sql(const std::string& table, std::int32_t oid, const std::str
   const std::string insert =
       fmt::format("INSERT INTO {}({}) OVERRIDING SYSTEM VALUE SELECT {} FROM ", table, all, list(columns, any, value));
   if (on_conflict == OnConflict::Fail) return fmt::format("{}{} ORDER BY etl_row", insert, stage);
-  // Batches are sorted by key, so that two of them do not wait for each other. One that is stored in parts, because of
-  // a bad row, is not sorted as a whole: it waits until it is alone.
-  const std::string beside_others = lock_sql(oid, "_shared") + ";";
+  // Batches are sorted by key, so that two of them do not wait for each other. A batch that is not sorted waits until
+  // it is alone: if the mapping has no key, or if the batch is stored in parts, because of a bad row.
+  const std::string beside_others = lock_sql(oid, "_shared") + ";", alone = lock_sql(oid, "") + ";";
   if (on_conflict == OnConflict::Ignore)  // the first row of a key counts
-    return beside_others + (keys.empty() ? fmt::format("{}{} ORDER BY etl_row ON CONFLICT DO NOTHING", insert, stage)
-                                         : fmt::format("{}{} ORDER BY {}, etl_row ON CONFLICT({}) DO NOTHING", insert,
-                                                       stage, by_key, keys));
+    return (keys.empty() && unique ? alone : beside_others) +
+           (keys.empty()
+                ? fmt::format("{}{} ORDER BY etl_row ON CONFLICT DO NOTHING", insert, stage)
+                : fmt::format("{}{} ORDER BY {}, etl_row ON CONFLICT({}) DO NOTHING", insert, stage, by_key, keys));
   // If several rows have the same key, the last one counts.
   const std::string last =
       fmt::format("(SELECT DISTINCT ON ({0}) * FROM {1} ORDER BY {0}, etl_row DESC) s", by_key, stage);
@@ -348,7 +350,7 @@ std::string merge_sql(const std::string& table, std::int32_t oid, const std::str
     const auto same = [&](const ColumnInfo& c) { return fmt::format("t.{}=s.{}", quoted(c.name), value(c)); };
     // One batch at a time: otherwise the DELETE would wait for the row that another batch replaces, and not see the row
     // that has come in its place.
-    return fmt::format("{};DELETE FROM {} t USING {} s WHERE {};{}{}", lock_sql(oid, ""), table, stage,
+    return fmt::format("{}DELETE FROM {} t USING {} s WHERE {};{}{}", alone, table, stage,
                        list(columns, &ColumnInfo::is_key, same, " AND "), insert, last);
   }
   const std::string set =
@@ -381,8 +383,9 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
   // COPY refuses views, and tables whose policies apply to this user. INSERT does not.
   const auto inserts = connection.query(
       "SELECT relkind = 'v' OR row_security_active(oid), oid, (SELECT string_agg(concat_ws(' ', attname, "
-      "format_type(atttypid, atttypmod)), ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid=c.oid AND attnum>0) "
-      "FROM pg_class c WHERE oid=to_regclass($1)",
+      "format_type(atttypid, atttypmod)), ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid=c.oid AND attnum>0), "
+      "EXISTS (SELECT 1 FROM pg_index WHERE indrelid=c.oid AND (indisunique OR indisexclusion)) FROM pg_class c WHERE "
+      "oid=to_regclass($1)",
       name);
   if (!inserts) return failure(inserts.error());
   const bool copies = inserts->size() == 0 || inserts->text(0, 0) != "t";
@@ -399,7 +402,8 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
         "ALTER TABLE {3} ADD COLUMN IF NOT EXISTS etl_row bigint GENERATED ALWAYS AS IDENTITY",
         target.name, name, list(columns, any, staged), target.stage);
     const auto oid = static_cast<std::int32_t>(inserts->size() == 0 ? 0 : inserts->integer(0, 1));
-    target.merge = merge_sql(name, oid, target.stage, columns, on_conflict);
+    const bool unique = inserts->size() > 0 && inserts->text(0, 3) == "t";
+    target.merge = merge_sql(name, oid, target.stage, columns, on_conflict, unique);
     if (on_conflict != OnConflict::Fail) target.lock = lock_sql(oid, "");
     for (const ColumnInfo& column : columns)
       if (!column.cast.empty()) target.casts.emplace_back(column.name, column.cast);

@@ -19,16 +19,33 @@ ETLPIPE_COMPILED RateLimiter::RateLimiter(const Rates& rates)
     : rates_(checked(rates)), items_(full(rates.items_per_second)), bytes_(full(rates.bytes_per_second)) {}
 
 ETLPIPE_COMPILED bool RateLimiter::acquire(std::uint64_t items, std::uint64_t bytes, const Waiter& waiter) {
-  for (;;) {
-    const TimePoint now = waiter.now();
-    const std::optional<TimePoint> due = take(items, bytes, now);
-    if (!due) return !waiter.stopped();
-    // Looks again before the time is due, because the rate may have been raised meanwhile.
-    if (!waiter.wait_until(std::min(*due, detail::after(now, std::chrono::milliseconds(100))))) return false;
+  Request request{.items = static_cast<double>(items), .bytes = static_cast<double>(bytes)};
+  {
+    const std::lock_guard lock(mutex_);
+    Request** end = &line_;
+    while (*end != nullptr) end = &(*end)->next;
+    *end = &request;
   }
+  struct Leave {
+    RateLimiter& limiter;
+    Request& request;
+    ~Leave() {
+      const std::lock_guard lock(limiter.mutex_);
+      limiter.leave_line(request);
+    }
+  };
+  const Leave leave{*this, request};
+  while (!waiter.stopped()) {
+    const TimePoint now = waiter.now();
+    const std::optional<TimePoint> due = take(request, now);
+    if (!due) return true;
+    // Looks again before the time is due, because the rate may have been raised, or others may have left the line.
+    if (!waiter.wait_until(std::min(*due, detail::after(now, std::chrono::milliseconds(100))))) break;
+  }
+  return false;
 }
 ETLPIPE_COMPILED bool RateLimiter::try_acquire(std::uint64_t items, std::uint64_t bytes, TimePoint now) {
-  return !take(items, bytes, now);
+  return !take({.items = static_cast<double>(items), .bytes = static_cast<double>(bytes)}, now);
 }
 ETLPIPE_COMPILED void RateLimiter::set(const Rates& rates) {
   const Rates valid = checked(rates);
@@ -47,8 +64,9 @@ ETLPIPE_COMPILED double RateLimiter::full(double rate) const {
   return rate * std::chrono::duration<double>(rates_.burst).count();
 }
 
-/// Takes the tokens, or returns when to ask again.
-ETLPIPE_COMPILED std::optional<TimePoint> RateLimiter::take(std::uint64_t items, std::uint64_t bytes, TimePoint now) {
+/// Takes the tokens, or returns when to ask again. The tokens of the requests that stand before this one in the line
+/// are kept for them. A request that is not in the line stands at its end.
+ETLPIPE_COMPILED std::optional<TimePoint> RateLimiter::take(const Request& request, TimePoint now) {
   const std::lock_guard lock(mutex_);
   if (last_) {
     const double seconds = std::chrono::duration<double>(now - *last_).count();
@@ -56,21 +74,34 @@ ETLPIPE_COMPILED std::optional<TimePoint> RateLimiter::take(std::uint64_t items,
     refill(bytes_, rates_.bytes_per_second, seconds);
   }
   last_ = std::max(now, last_.value_or(now));
-  const double wait = std::max(missing(static_cast<double>(items), items_, rates_.items_per_second),
-                               missing(static_cast<double>(bytes), bytes_, rates_.bytes_per_second));
+  Request before;
+  for (const Request* other = line_; other != nullptr && other != &request; other = other->next) {
+    before.items += other->items;
+    before.bytes += other->bytes;
+  }
+  const double wait = std::max(missing(before.items, request.items, items_, rates_.items_per_second),
+                               missing(before.bytes, request.bytes, bytes_, rates_.bytes_per_second));
   if (wait > 0)
     return detail::after(now, std::chrono::ceil<Clock::duration>(std::chrono::duration<double>(std::min(wait, 1e6))));
-  items_ -= static_cast<double>(items);
-  bytes_ -= static_cast<double>(bytes);
+  items_ -= request.items;
+  bytes_ -= request.bytes;
+  leave_line(request);
   return std::nullopt;
+}
+ETLPIPE_COMPILED void RateLimiter::leave_line(const Request& request) noexcept {
+  for (Request** at = &line_; *at != nullptr; at = &(*at)->next)
+    if (*at == &request) {
+      *at = request.next;
+      return;
+    }
 }
 ETLPIPE_COMPILED void RateLimiter::refill(double& tokens, double rate, double seconds) const {
   if (seconds > 0) tokens = std::min(full(rate), tokens + rate * seconds);
 }
-/// Seconds until `wanted` tokens are available, or the bucket is full.
-ETLPIPE_COMPILED double RateLimiter::missing(double wanted, double tokens, double rate) const {
+/// Seconds until `wanted` tokens are available, or the bucket is full, after `before` tokens were taken.
+ETLPIPE_COMPILED double RateLimiter::missing(double before, double wanted, double tokens, double rate) const {
   if (rate == Rates::unlimited) return 0;
-  return (std::min(wanted, full(rate)) - tokens) / rate;
+  return (before + std::min(wanted, full(rate)) - tokens) / rate;
 }
 
 }  // namespace etl::inline v0

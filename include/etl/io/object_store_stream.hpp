@@ -44,7 +44,7 @@ struct OpenedObject {
 ///
 /// `interrupt` of the source works from any thread. `stop` ends all of its reads, too.
 [[nodiscard]] Result<OpenedObject> open_object(const AnyObjectStore& store, const std::string& key,
-                                               const ReadOptions& options = {}, std::stop_token stop = {});
+                                               const ReadOptions& options = {}, const std::stop_token& stop = {});
 
 /// Settings of `create_object` and `put_file`. An aggregate.
 struct WriteOptions {
@@ -58,7 +58,7 @@ struct WriteOptions {
 /// Parts grow by `part_size` after every 1000, so that 10000 hold 55000 of these. Throws `etl::Exception` for options
 /// that are 0.
 [[nodiscard]] Sink create_object(AnyObjectStore store, std::string key, WriteOptions options = {},
-                                 std::stop_token stop = {});
+                                 const std::stop_token& stop = {});
 
 /// Puts the content of a file, of any size, as it is (not inflated).
 [[nodiscard]] Result<void> put_file(const AnyObjectStore& store, const std::string& key,

@@ -105,9 +105,10 @@ inline constexpr bool is_result<Result<T>> = true;
 /// (G19). Units that take less than a transaction are claimed and ended several at once.
 /// A unit that fails is tried again, by any worker, and is quarantined after its last attempt. A run that ends
 /// with an error of class Transient is no attempt, unless it is the fifth in a row of this worker that lands no record.
-/// While the database is away, the worker waits for it. A run for which this process had no thread or no memory left is
-/// no attempt either. Never throws what a pipeline throws. An exception of `on_unit` ends the worker, which hands back
-/// the units that it has and tells the error in its report; so does a thread for heartbeats that cannot start.
+/// While the database is away, the worker waits for it. A run for which this process had no thread, no memory or no
+/// file descriptor left is no attempt either. Never throws what a pipeline throws. An exception of `on_unit` ends the
+/// worker, which hands back the units that it has and tells the error in its report; so does a thread for heartbeats
+/// that cannot start.
 template <class Store, class Make>
 [[nodiscard]] WorkerReport work(JobStore& jobs, Store& data, Make make, const WorkerOptions& options = {},
                                 const StopToken& stop = {}) {

@@ -22,9 +22,8 @@ struct Rates {
   std::chrono::nanoseconds burst = std::chrono::seconds(1);
 };
 
-/// Lets all callers together pass at the given rates. A request larger than a whole burst passes when the bucket is
-/// full, and later requests wait longer, so that no request waits for ever. Thread-safe; callers pass in no particular
-/// order.
+/// Lets all callers together pass at the given rates, in the order in which they asked. A request larger than a whole
+/// burst passes when the bucket is full, and later requests wait longer. Thread-safe.
 class RateLimiter {
  public:
   /// Throws `etl::Exception` for a rate or burst that is not positive.
@@ -32,7 +31,7 @@ class RateLimiter {
 
   /// Waits until this many items and bytes may pass. Returns false if `waiter` was stopped; then nothing was taken.
   [[nodiscard]] bool acquire(std::uint64_t items, std::uint64_t bytes, const Waiter& waiter = {});
-  /// The same without waiting.
+  /// The same without waiting. Returns false while others wait for the same tokens.
   [[nodiscard]] bool try_acquire(std::uint64_t items, std::uint64_t bytes, TimePoint now = Clock::now());
   /// Changes the rates from now on. Waiting callers notice within 100 ms.
   void set(const Rates& rates);
@@ -40,11 +39,19 @@ class RateLimiter {
  private:
   [[nodiscard]] static Rates checked(const Rates& rates);
   [[nodiscard]] double full(double rate) const;
-  std::optional<TimePoint> take(std::uint64_t items, std::uint64_t bytes, TimePoint now);
+  /// A request, and the next one in the line of those that wait. It stands on the stack of its caller.
+  struct Request {
+    double items = 0;
+    double bytes = 0;
+    Request* next = nullptr;
+  };
+  std::optional<TimePoint> take(const Request& request, TimePoint now);
+  void leave_line(const Request& request) noexcept;
   void refill(double& tokens, double rate, double seconds) const;
-  [[nodiscard]] double missing(double wanted, double tokens, double rate) const;
+  [[nodiscard]] double missing(double before, double wanted, double tokens, double rate) const;
 
   std::mutex mutex_;
+  Request* line_ = nullptr;  // the requests that wait, in the order in which they came
   Rates rates_;
   double items_;
   double bytes_;

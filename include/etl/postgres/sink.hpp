@@ -125,8 +125,9 @@ class BatchWriter final : public RowNames {
     return {};
   }
   [[nodiscard]] Result<void> write(Connection& connection, Scope scope) {
-    // The context's token is stopped when the run is abandoned: nobody waits for the server then. On its own thread,
-    // because a server that does not answer would hold up whoever abandons the run.
+    // The context's token is stopped when the run is abandoned: the statement is cancelled then. On its own thread,
+    // because a server that does not answer would hold up whoever abandons the run. This call waits for that thread,
+    // for libpq 15 can neither limit nor end the wait.
     std::jthread canceller;
     const auto give_up = [&connection, &canceller] {
       try {

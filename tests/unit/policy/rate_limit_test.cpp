@@ -1,6 +1,8 @@
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <stop_token>
+#include <thread>
 
 #include <etl/policy/rate_limit.hpp>
 #include <etl/testing/virtual_executor.hpp>
@@ -66,6 +68,42 @@ TEST_CASE("rate limit: a changed rate counts from then on") {
   limiter.set({});
   for (int i = 0; i < 10; ++i) REQUIRE(limiter.acquire(1'000'000, 1'000'000, time.waiter));
   CHECK(time.seconds() == Approx(0.1).margin(1e-6));
+}
+
+namespace {
+
+/// A limit of 10 tokens that are used up and come back slowly, and a request that waits for some of them.
+struct Line {
+  etl::RateLimiter limiter{etl::Rates{.items_per_second = 0.01, .burst = 1000s}};
+  etl::TimePoint begin = etl::Clock::now();
+  std::stop_source stop{};
+  std::atomic<bool> passed = false;
+  std::thread waiting;
+
+  explicit Line(std::uint64_t wanted) {
+    REQUIRE(limiter.try_acquire(10, 0, begin));
+    waiting = std::thread([this, wanted] { passed = limiter.acquire(wanted, 0, etl::Waiter(stop.get_token())); });
+    while (limiter.try_acquire(0, 0, begin)) std::this_thread::yield();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("rate limit: a large request keeps its place before small ones") {
+  Line line(8);
+  CHECK_FALSE(line.limiter.try_acquire(1, 0, line.begin + 500s));  // 5 tokens, all of them for the large one
+  CHECK_FALSE(line.limiter.try_acquire(1, 0, line.begin + 850s));
+  line.waiting.join();  // it looks each 100 ms
+  CHECK(line.passed);
+}
+
+TEST_CASE("rate limit: a request that stops waiting leaves the line") {
+  Line line(8);
+  CHECK_FALSE(line.limiter.try_acquire(5, 0, line.begin + 500s));
+  line.stop.request_stop();
+  line.waiting.join();
+  CHECK_FALSE(line.passed);
+  CHECK(line.limiter.try_acquire(5, 0, line.begin + 500s));
 }
 
 TEST_CASE("rate limit: a stop ends the waiting, and takes nothing") {

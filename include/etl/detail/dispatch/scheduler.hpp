@@ -175,10 +175,8 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     // small batch; or the producer when it has to wait, if there is only one processor, or if another processor would
     // take longer to fetch the items than to process them. If no such thread comes, the reminder wakes a worker.
     if (quick && (alone_ || tiny_ || (running_ > 0 && cost.count() > 0 && cost < wake_up)))
-      remind(batch->sealed + reminder);
-    else
-      wake_worker(lock);
-    tell_helpers();
+      return remind(batch->sealed + reminder);
+    wake_worker(lock);
   }
   // Wakes one worker at a time: a task that starts wakes the next one if there is more work than it can do.
   void wake_worker(Lock& lock) {
@@ -308,8 +306,9 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     tell_helpers();
   }
 
-  /// Each thread calls this when it may leave batches in the queue that could run. Threads that wait in the library
-  /// then run them, because neither a task nor a timer is sure to come: the executor may be busy, or have stopped.
+  /// A thread that has run a batch calls this, because it may leave others in the queue that could run now. Threads
+  /// that wait in the library then run them: neither a task nor a timer is sure to come, for the executor may be busy,
+  /// or have stopped.
   void tell_helpers() noexcept {
     if (runnable() && (producers_help_ ? waiting_for_room_ : 0) + waiting_for_end_ > 0) notify();
   }

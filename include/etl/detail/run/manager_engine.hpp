@@ -115,7 +115,8 @@ class ManagerEngine {
     std::vector<PipelineStatus> all;
     for (const auto& entry : *entries_) {
       PipelineStatus status{.name = entry->name, .state = entry->state};
-      if (auto live = entry->view.status()) status.run = std::move(*live);
+      if (entry->state != PipelineState::Waiting)  // it may have run before
+        if (auto live = entry->view.status()) status.run = std::move(*live);
       if (entry->state == PipelineState::Ended) {
         status.run.items = entry->report.items;
         status.run.elapsed = entry->report.elapsed;
