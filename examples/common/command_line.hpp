@@ -39,7 +39,7 @@ struct About {
   bool drains = false;  ///< there is a drain deadline
 };
 constexpr const char* stopped_and_loaded =
-    "stopped by a signal: what was read so far is loaded (a second signal does not wait for that)";
+    "stopped by a signal: what was read so far is loaded, except after a second signal";
 
 /// Breaks a text into lines of at most `width` characters, at its blanks.
 inline std::string wrapped(std::string_view text, std::size_t width) {
@@ -83,7 +83,7 @@ inline std::string exit_codes(const About& about) {
     text += fmt::format("  {}  {}\n", code, indented(meaning, help_width, indent));
   };
   add(0, "done");
-  add(exit_failed, "failed: the last lines say why");
+  add(exit_failed, "failed: the last lines give the reason");
   add(exit_usage, "wrong usage, or an input or a store cannot be opened: nothing was begun");
   if (about.records != nullptr) add(exit_rejects, fmt::format("done, but some {} were rejected", about.records));
   add(exit_stopped, about.stopped);

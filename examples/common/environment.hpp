@@ -17,7 +17,13 @@ inline constexpr const char* environment_help =
     "  ETLPIPE_WORKERS        --workers\n"
     "  ETLPIPE_BATCH_SIZE     --batch-size\n"
     "  ETLPIPE_TIMEOUT_MS     --timeout, in milliseconds\n"
-    "  ETLPIPE_MAX_MEMORY_MB  most memory for records that are not loaded yet, in MiB\n";
+    "  ETLPIPE_MAX_MEMORY_MB  limit of the memory for records not yet loaded, in MiB\n";
+
+/// The same for commands that have neither `--batch-size` nor `--timeout`.
+inline constexpr const char* workers_environment_help =
+    "Environment variables, for options that are not given:\n"
+    "  ETLPIPE_WORKERS        --workers\n"
+    "  ETLPIPE_MAX_MEMORY_MB  limit of the memory for records not yet loaded, in MiB\n";
 
 /// `options`, or what the environment says. A bad variable is an error of usage, which names it.
 inline etl::Options from_environment(etl::Options options) {

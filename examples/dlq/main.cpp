@@ -248,8 +248,9 @@ int run(int argc, char** argv) {
   };
   CLI::App* const lists = command("list", "List letters, one per line, by pipeline, partition and item number");
   lists->add_option("--pipeline", arguments.pipeline, "Only letters of this pipeline");
-  lists->add_flag("--json", arguments.json,
-                  "Print one JSON object per line; saved as a .ndjson file, the output is a store");
+  lists->add_flag(
+      "--json", arguments.json,
+      "Print one JSON object per line; etl-dlq can read the output as a store if it is saved as a .ndjson file");
   CLI::App* const shows = command("show", "Show one letter in full");
   CLI::App* const payloads = command("payload", "Write the item of one letter to standard output, byte for byte");
   for (CLI::App* const one : {shows, payloads}) one->add_option("ID", arguments.id, "Id of the letter")->required();

@@ -88,7 +88,7 @@ inline void add_dialect(CLI::App& command, etl::csv::Dialect& dialect) {
       "--quote", [&dialect](const std::string& text) { dialect.quote = character("--quote", text); },
       "Character around cells [\"]");
   command.add_flag_callback(
-             "--no-quote", [&dialect] { dialect.quote.reset(); }, "Quotes are ordinary characters")
+             "--no-quote", [&dialect] { dialect.quote.reset(); }, "Treat quotes as ordinary characters")
       ->excludes(quote);
   command.add_option_function<std::string>(
       "--escape", [&dialect](const std::string& text) { dialect.escape = character("--escape", text); },
@@ -102,12 +102,13 @@ inline void add_dialect(CLI::App& command, etl::csv::Dialect& dialect) {
       ->capture_default_str();
   command
       .add_option("--max-field", dialect.max_field,
-                  "Largest size of a cell in bytes; a quote that is not closed ends there")
+                  "Largest size of a cell in bytes; a row with a larger cell is rejected")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30))
       ->capture_default_str();
   command
       .add_option("--max-lines", dialect.max_lines,
-                  "Largest number of lines of a cell in quotes; after them the quote counts as an ordinary character")
+                  "Largest number of lines of a cell in quotes; if the quote is not closed within them, the line that "
+                  "has it is rejected")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30))
       ->capture_default_str();
   CLI::Option* const encoding = command.add_option_function<std::string>(

@@ -58,8 +58,9 @@ inline std::vector<CLI::Option*> add_parsing(CLI::App& command, Parsing& parsing
       .add_option("--null", parsing.nulls,
                   "Text that means NULL (may be repeated) [an empty cell without quotes; in JSON only null]")
       ->allow_extra_args(false);
-  command.add_flag("--empty-is-text", parsing.empty_is_text,
-                   "An empty cell in quotes is a text, so that its column becomes text [NULL, except in text columns]");
+  command.add_flag(
+      "--empty-is-text", parsing.empty_is_text,
+      "Read an empty cell in quotes as a text, so that its column becomes text [NULL, except in text columns]");
   command.add_flag("--decimal-comma", parsing.decimal_comma, "Numbers have a decimal comma, such as 1,5");
   std::vector<CLI::Option*> of_csv;
   for (const char* const name :

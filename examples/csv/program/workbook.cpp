@@ -89,9 +89,10 @@ void add_sheet(CLI::App& command, SheetChoice& choice) {
                   "refuse: refuse the "
                   "sheet [text]")
       ->transform(program::choice(errors));
-  command.add_flag("--fill-merged", choice.fill_merged, "Give all of the merged cells of a sheet their value");
-  command.add_flag("--empty-formulas", choice.empty_formulas,
-                   "Formulas of a sheet that were saved without a value are empty cells instead of an error");
+  command.add_flag("--fill-merged", choice.fill_merged, "Give the value of merged cells to each of these cells");
+  command.add_flag(
+      "--empty-formulas", choice.empty_formulas,
+      "Read formulas that were saved without a value as empty cells; without this option they are an error");
 }
 
 #ifdef ETLPIPE_CSV_EXCEL

@@ -379,8 +379,9 @@ csv::Validation finished(csv::Validator&& validator, const fs::path& file, std::
 void add_input(CLI::App& command, InputOptions& options) {
   command.add_option("--sheet", options.sheet, "Sheet of a workbook, by its name [the only sheet]");
   command.add_option("--range", options.range, "Cells of the sheet, such as B3:F100, B:F or B3: [all]");
-  command.add_flag("--empty-formulas", options.empty_formulas,
-                   "Formulas of a sheet that were saved without a value are empty cells instead of an error");
+  command.add_flag(
+      "--empty-formulas", options.empty_formulas,
+      "Read formulas that were saved without a value as empty cells; without this option they are an error");
   command.add_option("--skip-lines", options.skip_lines, "Number of lines to skip before the header")
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();

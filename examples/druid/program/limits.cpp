@@ -98,7 +98,7 @@ etl::Result<csv::Validation> validate(const fs::path& file, const InputOptions& 
 void add_validate(CLI::App& app, Chosen& chosen) {
   const auto options = std::make_shared<ValidationOptions>();
   CLI::App* const command =
-      app.add_subcommand("validate", "Check files and say everything that is wrong with them. Nothing is loaded");
+      app.add_subcommand("validate", "Check files and report everything that is wrong with them. Nothing is loaded");
   command
       ->add_option("FILE", options->files,
                    "CSV files, JSON files or workbooks, plain or gzip, or patterns with *, ?, [a-z], {a,b} and **")

@@ -378,21 +378,23 @@ void add_load(CLI::App& app, Chosen& chosen) {
   command->add_flag("--allow-type-changes", options->allow_type_changes,
                     "Load even if columns of the datasource have other types");
   command->add_flag("--dry-run,--validate-only", options->validate_only, "Read and check everything, but load nothing");
-  command->add_flag(
-      "--print-spec", options->print_spec,
-      "Print the spec of the task, without its id and the folder of its rows below --stage, and load nothing");
+  command->add_flag("--print-spec", options->print_spec,
+                    "Print the spec of the task and load nothing. The spec lacks the id of the task and the folder of "
+                    "its rows below --stage");
   command->add_flag("--leave-running", options->leave_running,
-                    "Let the task run on after a signal or after --deadline");
+                    "Let the task continue after a signal or after --deadline");
   command->add_flag("--stop-adopted", options->stop_adopted,
                     "After a signal or --deadline, also shut down a task that another process or an earlier start has "
-                    "submitted; otherwise such a task runs on");
-  command->add_option("--attempts", options->attempts, "Attempts to submit the task while Druid cannot be reached [5]")
+                    "submitted; without this option such a task continues");
+  command
+      ->add_option("--attempts", options->attempts,
+                   "Number of attempts to submit the task if Druid cannot be reached [5]")
       ->check(CLI::Range(std::size_t{1}, std::numeric_limits<std::size_t>::max()).description(""));
   command->add_flag("--no-wait", options->no_wait, "Do not wait until the rows can be queried");
   command
       ->add_option("--deadline", options->deadline,
-                   "Seconds after which the task is shut down, and a load whose times other tasks have locked gives up "
-                   "[no limit; an hour for locks]")
+                   "Seconds after which the task is shut down, or after which a load gives up that waits for locks of "
+                   "other tasks [no limit; an hour for locks]")
       ->check(CLI::PositiveNumber);
   command->add_flag("--quiet", options->quiet, quiet_help);
   command->add_flag("--json", options->json, "Print the summary as one JSON object on standard output");

@@ -49,7 +49,7 @@ namespace {
 
 constexpr program::About about{
     .name = "etl-druid",
-    .description = "Loads CSV files, JSON files and workbooks into Apache Druid, and asks for its tasks and rows.",
+    .description = "Loads CSV files, JSON files and workbooks into Apache Druid, and shows its tasks and rows.",
     .example = "etl-druid load sales.csv --datasource sales --mode replace",
     .records = "rows",
     .stopped = "stopped by a signal, or the task was shut down: nothing was loaded, unless a task was left running"};
@@ -59,10 +59,10 @@ constexpr const char* environment_help =
     "  DRUID_URL       --druid\n"
     "  DRUID_PASSWORD  password of --user\n"
     "  DRUID_TOKEN     bearer token, if there is no --user\n"
-    "  S3_BUCKET_NAME  bucket of --stage; AWS_ACCESS_KEY_ID and others of AWS lead to\n"
-    "                  S3\n"
-    "ETLPIPE_WORKERS, ETLPIPE_BATCH_SIZE and so on have no effect: the files are read\n"
-    "on one thread, and Druid's own settings say how its tasks load.\n";
+    "  S3_BUCKET_NAME  bucket of --stage; AWS_ACCESS_KEY_ID and the other variables\n"
+    "                  of AWS give access to it\n"
+    "ETLPIPE_WORKERS, ETLPIPE_BATCH_SIZE and so on have no effect: one thread reads\n"
+    "the files, and settings of Druid say how its tasks load.\n";
 
 int run(int argc, char** argv) {
   program::Chosen chosen;

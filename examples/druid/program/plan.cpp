@@ -170,7 +170,10 @@ etl::Result<druid::Spec> spec_of(const Plan& plan, const std::vector<Column>& co
 void add_plan(CLI::App& command, Plan& plan) {
   constexpr int most_bad_rows = 10'000;  // a report of Druid can still hold the texts of this many rows
   command.add_option("--datasource", plan.data_source, "Name of the datasource")->required();
-  command.add_option("--mode", plan.mode, "append: add the rows; replace: replace the rows of the same time")
+  command
+      .add_option(
+          "--mode", plan.mode,
+          "append: add the rows; replace: replace the existing rows of the same times. Required, except with --dry-run")
       ->check(CLI::IsMember({"append", "replace"}));
   command.add_option(
       "--intervals", plan.intervals,
@@ -187,18 +190,20 @@ void add_plan(CLI::App& command, Plan& plan) {
           "--type", plan.types,
           "COLUMN=TYPE: type of a column, instead of the inferred one: string, long, double, float, json or auto")
       ->allow_extra_args(false);
-  command.add_option("--granularity", plan.granularity, "Length of time of a segment")->capture_default_str();
-  command.add_option("--query-granularity", plan.query_granularity, "Precision to which times are cut")
+  command.add_option("--granularity", plan.granularity, "Length of time that a segment covers")->capture_default_str();
+  command
+      .add_option("--query-granularity", plan.query_granularity,
+                  "Precision to which the times of rows are truncated, such as HOUR")
       ->capture_default_str();
   command.add_flag("--concurrent-locks", plan.concurrent_locks,
-                   "Let tasks that append run beside others of the same times (Druid's useConcurrentLocks); all tasks "
-                   "that write the datasource have to use it");
+                   "Let tasks that append run at the same time as other tasks of the same times (Druid's "
+                   "useConcurrentLocks); all tasks that write the datasource must use it");
   command.add_flag("--rollup", plan.rollup, "Combine rows with equal time and dimensions; needs --metrics");
   command.add_option("--metrics,--metric", plan.metrics,
                      "Metrics: TYPE:NAME:COLUMN, such as longSum:total:quantity, or count:NAME");
   command
       .add_option("--max-rejects,--max-bad-rows", plan.max_bad_rows,
-                  "Fail if Druid cannot parse more than N rows, or values of them")
+                  "Fail if more than N rows are bad: Druid cannot parse the row or one of its values")
       ->check(CLI::Range(0, most_bad_rows))
       ->capture_default_str();
 }

@@ -31,9 +31,7 @@ constexpr program::About about{
     .description = "Loads UniProtKB flat files into SQLite or PostgreSQL, and prints them as JSON or FASTA.",
     .example = "etl-uniprot ingest uniprot_sprot.dat.gz --store sqlite:proteins.db",
     .records = "entries",
-    .stopped =
-        "stopped by a signal: what was read is loaded (a second signal does not wait for that); or the job was "
-        "cancelled",
+    .stopped = "stopped by a signal: what was read is loaded, except after a second signal; or the job was cancelled",
     .drains = true};
 constexpr const char* files_help = "Flat files, plain or gzip (found by content); - is standard input";
 constexpr const char* store_help = "Database: sqlite:PATH or postgresql://USER@HOST/DATABASE [$DATABASE_URL]";
@@ -102,8 +100,9 @@ int run(int argc, char** argv) {
 #ifdef PROGRAM_JOBS
   program::JobCommand command;
   CLI::Option* const job = in->add_option(
-      "--job", ingest.job, "Create a job with this name and work on it; any number of 'etl-uniprot worker' can join");
-  in->add_option("--organisation", ingest.organisation, "With --job: whose job it is")->needs(job);
+      "--job", ingest.job,
+      "Create a job with this name and work on it; any number of processes can join with 'etl-uniprot worker'");
+  in->add_option("--organisation", ingest.organisation, "With --job: organisation that owns the job")->needs(job);
   double unit_mb = 32;
   in->add_option("--unit-mb", unit_mb, "With --job: size of a unit, in MiB of the decompressed file")
       ->check(CLI::Range(0.001, 1e6))
@@ -148,7 +147,7 @@ int run(int argc, char** argv) {
   in->add_flag("--quiet", ingest.quiet, program::quiet_help);
   in->add_flag("--json", ingest.json, "Print the summary as one JSON object on standard output");
 
-  CLI::App* const show = app.add_subcommand("inspect", "Print entries as JSON, as FASTA or as they are");
+  CLI::App* const show = app.add_subcommand("inspect", "Print entries as JSON, as FASTA or unchanged");
   const std::map<std::string, program::Format> formats{{"ndjson", program::Format::Ndjson},
                                                        {"json", program::Format::Json},
                                                        {"fasta", program::Format::Fasta},
@@ -171,7 +170,7 @@ int run(int argc, char** argv) {
   counting->add_option("FILE", count.files, files_help)->required();
   counting->add_flag("--json", count.json, "Print one JSON object per file on standard output");
 
-  CLI::App* const make = app.add_subcommand("generate", "Write a made-up release to try things with");
+  CLI::App* const make = app.add_subcommand("generate", "Write a file of generated entries, to try the program with");
   make->add_option("--entries", generate.entries, "Number of entries")->check(CLI::Range(0.0, 1e12))->required();
   make->add_option("--out", generate.out, "File to write, compressed if its name ends in .gz; - is standard output")
       ->required();
@@ -205,16 +204,20 @@ int run(int argc, char** argv) {
   worker->add_flag("--json", command.json, "Print the summary as one JSON object on standard output");
   CLI::App* const jobs = about_jobs("jobs", "List the jobs of a store");
   CLI::App* const status = about_job("status", "Show the progress of a job");
-  status->add_flag("--watch", command.watch, "Repeat until the job has ended");
+  status->add_flag("--watch", command.watch, "Show the progress again and again until the job has ended");
   for (CLI::App* const shown : {jobs, status})
     shown->add_flag("--json", command.json, "Print one JSON object per line on standard output");
-  CLI::App* const cancel =
-      about_job("cancel", "Cancel a job. Workers get no more of its units, and give back those that they have");
+  CLI::App* const cancel = about_job(
+      "cancel", "Cancel a job. Workers get no more units of this job, and hand back the units that they have");
   CLI::App* const resume = about_job("resume", "Resume a job that was cancelled");
   CLI::App* const retry = about_job("retry-quarantined", "Work on the quarantined units of a job again");
 #endif
 
-  program::finish_help(app, about, program::environment_help, {"ingest", "inspect", "worker"});
+  program::finish_help(app, about, program::environment_help, {"ingest"});
+  show->footer(program::exit_codes(about) + program::workers_environment_help);
+#ifdef PROGRAM_JOBS
+  worker->footer(program::exit_codes(about) + program::workers_environment_help);
+#endif
 
   const auto check = [&] {
     if (!database.empty()) ingest.store = "sqlite:" + database;

@@ -85,10 +85,9 @@ void add_load(CLI::App& app, Chosen& chosen) {
                    "JSON file that says how files are written and which columns go where (docs/guide/csv_mapping.md)")
       ->check(CLI::ExistingFile);
   std::vector<CLI::Option*> of_csv = add_parsing(*command, *load);
-  command->add_flag(
-      "--name-columns", load->name_columns,
-      "Name the columns that have no name in the header column_1, column_2 and so on, by their numbers, with "
-      "a _ after a name that another column has");
+  command->add_flag("--name-columns", load->name_columns,
+                    "Give the name column_N to each column that has no name in the header; N is the number of the "
+                    "column. If another column has that name, add a _");
   of_csv.push_back(command->get_option("--name-columns"));
   for (CLI::Option* const told : of_csv) told->excludes("--mapping");
   command->get_option("--null")->excludes("--mapping");
