@@ -238,7 +238,7 @@ def epoch_times(c):
     for text in ("1704103200", "2024"):
         c.table.write_text("".join(json.dumps({"timestamp": time, "a": 1, "b": 2, "c": "x", "d": "y"}) + "\n"
                                    for time in ("2024-01-01", text)), encoding="utf-8")
-        c.has(c.run(c.load("--mode", "append", "--time", "timestamp"), 1), f"row 2: Druid would take the time '{text}' for milliseconds")
+        c.has(c.run(c.load("--mode", "append", "--time", "timestamp"), 1), f"row 2: Druid would read the time '{text}' as milliseconds")
     c.equal("tasks", {}, c.druid.tasks)
 
 
@@ -375,7 +375,7 @@ def encodings_of_json(c):
     found = json.loads(c.run(["validate", "--json", c.table], 1))
     c.equal("rows and bad rows", (2, 2), (found["row_count"], found["bad_rows"]))
     c.equal("row of the first violation", 1, [one["row"] for one in found["violations"] if one["check"] == "row"][0])
-    c.has(c.run(["validate", c.table], 1), "name the right one by --encoding")
+    c.has(c.run(["validate", c.table], 1), "name the correct encoding with --encoding")
 
 
 @case
@@ -396,12 +396,12 @@ def binary(c):
 def useless_options(c):
     """Options that would have no effect, or fail only within Druid, are told at the start."""
     for option, what in ((["--drop-existing"], "--drop-existing empties intervals"),
-                         (["--type", "sold_at=string"], "'sold_at' becomes the time"),
+                         (["--type", "sold_at=string"], "'sold_at' is the time of the rows"),
                          (["--metrics", "longSum:n:shop"], "column 'shop' holds texts"),
-                         (["--rejects", c.folder / "none" / "bad.ndjson"], "there is no folder")):
+                         (["--rejects", c.folder / "none" / "bad.ndjson"], "does not exist; create it first")):
         c.has(c.run(c.load("--mode", "append", *option), 2), what)
     elsewhere = c.command("load", c.table, "--datasource", "sales", "--mode", "append", "--stage", "ftp://x/y")
-    c.has(c.run(elsewhere, 2), "'ftp://' is no kind of place")
+    c.has(c.run(elsewhere, 2), "places of the kind 'ftp://' are not supported")
     for place, what in (("s3://A_BUCKET!/x", "'A_BUCKET!' is no name of a bucket"), ("s3://bucket/x", "there are no credentials")):
         said = c.run(c.command("load", c.table, "--datasource", "sales", "--mode", "append", "--stage", place), 2, HOME=str(c.folder))
         c.has(said, "--stage: ", what)
@@ -465,8 +465,8 @@ def rounded(c):
         return c.run(c.load("--mode", "append", "--print-spec", *arguments), 0)
 
     for value in ("9223372036854775808", "1e400", "1.5"):
-        c.has(said(value), "column 'n': it has numbers with more digits than a double keeps")
-        c.has(said(value, "--quiet"), "column 'n': it has numbers")
+        c.has(said(value), "column 'n': Druid rounds some of its numbers")
+        c.has(said(value, "--quiet"), "column 'n': Druid rounds")
         for how in (["--type", "n=string"], ["--type", "n=double"]):
             c.lacks(said(value, *how), "column 'n'")
     c.lacks(said("9223372036854775807"), "column 'n'")
@@ -516,7 +516,7 @@ def large_numbers(c):
     c.equal("numbers", [str(n) for n in numbers], [row["n"] for row in list(c.druid.rows.values())[-1]])
     workbook(c.table, {"Sales": [["at", "n", "a", "b", "c"], ["2024-01-01", 2**63, 1, 2, "x"]]})
     for how in ([], ["--quiet"]):
-        c.has(c.run(c.load("--mode", "replace", *how), 0), "column 'n': it has numbers with more digits than a double keeps")
+        c.has(c.run(c.load("--mode", "replace", *how), 0), "column 'n': Druid rounds some of its numbers")
     c.run(c.load("--mode", "replace", "--type", "n=string"), 0)
     c.equal("text", str(2**63), list(c.druid.rows.values())[-1][0]["n"])
 
@@ -599,7 +599,7 @@ def empty(c):
         for command, code in ((["validate", c.table], 1), (c.load("--mode", "append"), 2)):
             said = c.run(command, code)
             c.has(said, "empty.json: the file is empty")
-            c.lacks(said, "columns are wanted", "dimensions")
+            c.lacks(said, "too few columns", "dimensions")
     c.table.write_text("[]", encoding="utf-8")
     c.has(c.run(c.load("--mode", "append"), 2), "empty.json: no row is a JSON object")
 
@@ -753,7 +753,7 @@ def signal_to_another(c):
             return task, said, one.wait(timeout=60)
 
     task, said, code = adopt()
-    c.has(said, "left running", "because another process, or an earlier start, has submitted it", f"etl-druid cancel {task} shuts the task down")
+    c.has(said, "left running", "because another process, or an earlier start, has submitted it", f"'etl-druid cancel {task}' shuts the task down")
     c.equal("exit code of the first", 0, code)
     c.equal("shutdowns", [], [path for path, _ in c.druid.asked if path.endswith("/shutdown")])
     c.equal("rows", ROWS, c.druid.rows[task])

@@ -92,7 +92,8 @@ std::string describe(const Mark& mark, std::string_view text, const Dialect& dia
     case Mark::Kind::BareQuote:
       if (after_blanks(text, mark.at, dialect))
         return "a quote after blanks at the beginning of a cell; drop the blanks around cells";
-      return "a quote within a cell that does not begin with one; quote the whole cell and escape the quotes in it, or "
+      return "a quote within a cell that does not begin with a quote; quote the whole cell and escape the quotes in "
+             "it, or "
              "read the file without quotes";
     case Mark::Kind::AfterQuote:
       if (before_blanks(text, mark.at, dialect))

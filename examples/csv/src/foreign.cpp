@@ -15,9 +15,9 @@ struct Magic {
   Foreign format;
 };
 
-constexpr std::string_view by_duckdb = "write it as CSV with a program that reads it, such as DuckDB";
+constexpr std::string_view by_duckdb = "convert it to CSV with a program that reads it, such as DuckDB";
 constexpr std::string_view unpack = "unpack it first";
-constexpr std::string_view export_it = "export what is wanted of it as CSV";
+constexpr std::string_view export_it = "export the wanted data as CSV";
 
 // From the specifications of the formats, and from file(1).
 constexpr Magic magics[] = {
@@ -31,7 +31,7 @@ constexpr Magic magics[] = {
      false,
      {"a zip archive, or a workbook of Excel (.xlsx)",
       "unpack it first (unzip); sheets are read by the component excel"}},
-    {"PK\x05\x06\0\0"sv, false, {"an empty zip archive", "get the file anew"}},
+    {"PK\x05\x06\0\0"sv, false, {"an empty zip archive", "get the file again"}},
     {"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1"sv,
      false,
      {"a compound file, such as a workbook of Excel (.xls)", "sheets are read by the component excel"}},
@@ -74,8 +74,8 @@ std::optional<Foreign> foreign_format(std::string_view first_bytes) noexcept {
   std::string_view text = bytes.starts_with("\xEF\xBB\xBF") ? bytes.substr(3) : bytes;
   text.remove_prefix(std::min(text.size(), text.find_first_not_of(" \t\r\n")));
   if (begins_with(text, "<!doctype html") || begins_with(text, "<html"))
-    return Foreign{"a web page (HTML)", "what was downloaded is perhaps an error page: look into it"};
-  if (begins_with(text, "<?xml ")) return Foreign{"an XML document", "write what is wanted of it as CSV"};
+    return Foreign{"a web page (HTML)", "perhaps the download is an error page: look at the file"};
+  if (begins_with(text, "<?xml ")) return Foreign{"an XML document", "convert the wanted data to CSV"};
   return std::nullopt;
 }
 

@@ -148,8 +148,8 @@ std::string_view to_string(Role role) noexcept {
 Result<Inferred> infer(Reader& reader, const InferOptions& options, const std::stop_token& stop) {
   if (!(options.share > 0.5 && options.share <= 1) || options.sample_rows == 0)
     return failure({.code = Errc::InvalidOptions,
-                    .context = fmt::format("inference: share is {}, which is to be more than 0.5 and at most 1; "
-                                           "sample_rows is {}, which is to be more than 0",
+                    .context = fmt::format("inference: share is {} and must be more than 0.5 and at most 1; "
+                                           "sample_rows is {} and must be more than 0",
                                            options.share, options.sample_rows)});
   std::vector<Inspected> columns(std::max(reader.header().size(), reader.width()));
   for (std::size_t i = 0; i < columns.size(); ++i)
@@ -211,8 +211,8 @@ Result<Inferred> infer(Reader& reader, const InferOptions& options, const std::s
       for (const InferredColumn& column : found.columns)
         names += fmt::format("{}'{}'", names.empty() ? "" : ", ", detail::shown(column.name));
       return failure({.code = Errc::InvalidOptions,
-                      .context = fmt::format("{}: there is no column '{}' to take times of; there are {}",
-                                             reader.name(), options.time_column, names)});
+                      .context = fmt::format("{}: there is no column '{}' for the times; there are {}", reader.name(),
+                                             options.time_column, names)});
     }
     found.time_column = static_cast<std::size_t>(said - found.columns.begin());
   }

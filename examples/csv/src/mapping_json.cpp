@@ -51,8 +51,7 @@ class MappingReader {
     FileMapping file;
     const JsonObject object(value, path, problems_);
     object.keys(keys);
-    if (object.lacks("pattern"))
-      object.problem("pattern", "is missing: the files that this is for, as in \"orders/*.csv\"");
+    if (object.lacks("pattern")) object.problem("pattern", "is missing: name the files, such as \"orders/*.csv\"");
     object.read("pattern", file.pattern);
     if (const auto chosen = object.choice("format", formats)) file.format = static_cast<FileFormat>(*chosen);
     read_dialect(file, object);
@@ -83,7 +82,8 @@ class MappingReader {
   void read_types(FileMapping& file, const JsonObject& object) {
     for (const std::string_view other : {"columns", "timestamp", "stream_map"})
       if (object.has("types") && object.has(other))
-        return object.problem("types", fmt::format("is for files without \"{}\", which has types of its own", other));
+        return object.problem("types",
+                              fmt::format("is for files without \"{0}\", because \"{0}\" has its own types", other));
     object.members("types", [&](std::string_view name, const json::value& value, const std::string& at) {
       const auto* const text = value.if_string();
       const auto kind = text == nullptr ? std::nullopt : kind_of(text_of(*text));
@@ -147,12 +147,14 @@ class MappingReader {
     object.keys(keys);
     object.read("id", map.id);
     object.read("readings", map.readings);
-    if (map.id == map.readings) object.problem("readings", fmt::format("is the member '{}', as is the id", map.id));
+    if (map.id == map.readings)
+      object.problem("readings", fmt::format("is the member '{}', but the id is this member, too", map.id));
     if (file.format == FileFormat::Csv) in.problem("format", "is csv, and stream_map is for JSON");
     if (in.has("columns")) in.problem("columns", "is not for readings: \"streams\" names their columns");
     if (in.lacks("timestamp"))
-      in.problem("timestamp",
-                 R"(is missing: where the times of readings go, as in {"target": "at", "format": "unix_ms"})");
+      in.problem(
+          "timestamp",
+          R"(is missing: give the column for the times of readings, as in {"target": "at", "format": "unix_ms"})");
     if (object.has("id_target")) {
       MappedColumn& id = file.columns.emplace_back();
       id.source = 2;
@@ -186,7 +188,7 @@ class MappingReader {
     MappedColumn column{.kind = Kind::Double};
     const JsonObject object(value, path, problems_);
     object.keys(keys);
-    if (object.lacks("target")) object.problem("target", "is missing: the column that its values go to");
+    if (object.lacks("target")) object.problem("target", "is missing: give the column for its values");
     object.read("target", column.target);
     read_type(column, object);
     return column;
@@ -222,7 +224,7 @@ class MappingReader {
     MappedColumn column;
     const JsonObject object(value, path, problems_);
     object.keys(keys);
-    if (object.lacks("source")) object.problem("source", "is missing: the name of a column, or its number from 1");
+    if (object.lacks("source")) object.problem("source", "is missing: give the name of a column, or its number from 1");
     object.read("source", column.source);
     read_type(column, object);
     const bool timed = column.kind == Kind::Date || column.kind == Kind::Timestamp || column.kind == Kind::TimestampTz;
@@ -260,7 +262,7 @@ class MappingReader {
     if (column.target.empty() && !object.has("target")) {
       column.target = column.source.name;
       if (column.source.number != 0 || column.clock.valid())
-        object.problem("target", "is missing: the name of the column in the result");
+        object.problem("target", "is missing: give the name of the column in the result");
     }
   }
 

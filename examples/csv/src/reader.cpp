@@ -122,7 +122,8 @@ class Reader::Impl {
     const bool wide = text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF");
     if (wide && dialect_.encoding != Encoding::Utf8)
       return failure(fatal(fmt::format(
-          "{}: the file begins with the byte order mark of UTF-16, so it is not Latin-1; say no encoding", name())));
+          "{}: the file begins with the byte order mark of UTF-16, so it is not Latin-1; do not name an encoding",
+          name())));
     // `open` has converted texts that begin like this.
     if (wide) return failure(fatal(fmt::format("{}: the text is UTF-16; csv::as_utf8 converts its source", name())));
     if (!text.starts_with("\xEF\xBB\xBF")) return {};

@@ -68,8 +68,8 @@ std::string shown(std::string_view value) {
 }
 
 std::string written(std::string_view what, const TimeFormat& format) {
-  return format.is_iso() ? fmt::format("{} as ISO 8601 writes it", what)
-                         : fmt::format("{} written {}", what, format.text());
+  return format.is_iso() ? fmt::format("{} in the format of ISO 8601", what)
+                         : fmt::format("{} in the format {}", what, format.text());
 }
 
 Error bad_cell(const BadCell& bad) {

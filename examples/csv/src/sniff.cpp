@@ -223,7 +223,9 @@ Result<Sniffed> sniff_text(std::string_view text, bool whole, const SniffHints& 
 
 Result<Sniffed> sniff(const std::filesystem::path& path, std::size_t bytes, const SniffHints& said,
                       const std::stop_token& stop) {
-  if (path == "-") return failure(fatal("standard input cannot be sniffed: it could not be read again"));
+  if (path == "-")
+    return failure(
+        fatal("standard input cannot be sniffed, because it cannot be read a second time: write it to a file first"));
   Result<io::Source> source = io::open_input(path);
   const bool latin1 = said.dialect && said.dialect->encoding == Encoding::Latin1;
   const auto offsets = std::make_shared<FileOffsets>(path);

@@ -139,19 +139,20 @@ Validation Validator::finish() && {
   if (columns.size() < limits_.min_columns)
     add({.check = Check::Columns,
          .value = std::to_string(columns.size()),
-         .what = fmt::format("{} columns are wanted at least, and there are {}", limits_.min_columns, columns.size())});
+         .what = fmt::format("too few columns: at least {} are required, and the file has {}", limits_.min_columns,
+                             columns.size())});
   if (times.size() < limits_.min_time_columns)
     add({.check = Check::TimeColumn,
          .value = std::to_string(times.size()),
-         .what =
-             fmt::format("{} columns of times are wanted at least (by a name with {}, or by values of ISO 8601), and "
-                         "there are: {}",
-                         limits_.min_time_columns, fmt::join(limits_.time_words, ", "), listed(times))});
+         .what = fmt::format("too few columns of times: at least {} must have a name with {} or values of ISO 8601, "
+                             "and the file has: {}",
+                             limits_.min_time_columns, fmt::join(limits_.time_words, ", "), listed(times))});
   if (numbers.size() < limits_.min_numeric_columns)
     add({.check = Check::NumericColumns,
          .value = std::to_string(numbers.size()),
-         .what = fmt::format("{} columns with more than {} of numbers are wanted at least, and there are: {}",
-                             limits_.min_numeric_columns, percent(limits_.numeric_share), listed(numbers))});
+         .what = fmt::format(
+             "too few columns of numbers: at least {} must have more than {} of numbers, and the file has: {}",
+             limits_.min_numeric_columns, percent(limits_.numeric_share), listed(numbers))});
   for (const ColumnStatistics& column : columns)
     if (const double share = column.profile.null_share(); share > limits_.max_null_share)
       add({.check = Check::Nulls,

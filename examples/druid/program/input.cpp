@@ -143,10 +143,10 @@ etl::Result<csv::Reader> open(const fs::path& file, Content content, const Input
   const auto sniffed = csv::sniff(file, std::size_t{1} << 20, hints);
   if (!sniffed) return etl::failure(with_remedy(sniffed.error()));
   if (content == Content::Binary)  // of a format that the sniffer does not know
-    return etl::fatal(fmt::format(
-        "{}: the file is binary data of an unknown format; load text (CSV or JSON) or a workbook, or say by "
-        "--encoding how the text is encoded",
-        file.string()));
+    return etl::fatal(
+        fmt::format("{}: the file is binary data of an unknown format; load text (CSV or JSON) or a workbook, or name "
+                    "the encoding of the text with --encoding",
+                    file.string()));
   csv::Dialect dialect;
   dialect.delimiter = sniffed->dialect.delimiter;
   dialect.charset = options.encoding;
@@ -283,8 +283,8 @@ class AutoTimes {
             .column = std::string(column_),
             .value = std::string(text),
             .row = row.number(),
-            .what = fmt::format("row {}: Druid would take the time '{}' for milliseconds since 1970; say by "
-                                "--time-format what the number is (posix: seconds, millis, micro, nano, or a pattern)",
+            .what = fmt::format("row {}: Druid would read the time '{}' as milliseconds since 1970; name its format "
+                                "with --time-format (posix for seconds, millis, micro, nano, or a pattern)",
                                 row.number(), text)});
   }
 
@@ -320,7 +320,8 @@ etl::Result<void> read_json(csv::ndjson::Reader& reader, const Reading& to, cons
         etl::Error error = object.error();
         if (etl::find_invalid_utf8(line.text) < line.text.size())
           error.context +=
-              "; the row has bytes that are not of the encoding: name the right one by --encoding, such as CP1252";
+              "; the row has bytes that are not valid in this encoding: name the correct encoding with --encoding, "
+              "such as CP1252";
         to.validator.look(csv::BadRow{.error = std::move(error), .text = line.text, .place = {.row = line.number}});
         continue;
       }

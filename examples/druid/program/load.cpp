@@ -71,8 +71,7 @@ etl::Result<void> check_places(const LoadOptions& options) {
   if (const std::size_t scheme = options.place.find("://");
       scheme != std::string::npos && !etl::io::is_store_url(options.place))
     return etl::fatal(
-        fmt::format("--stage '{}': '{}' is no kind of place that is known; write a folder, or "
-                    "s3://BUCKET/PREFIX",
+        fmt::format("--stage '{}': places of the kind '{}' are not supported; give a folder, or s3://BUCKET/PREFIX",
                     options.place, options.place.substr(0, scheme + 3)));
   if (etl::io::is_store_url(options.place) && !options.print_spec && !options.validate_only) {
     const std::string prefix = options.place + (options.place.ends_with('/') ? "" : "/");
@@ -83,8 +82,8 @@ etl::Result<void> check_places(const LoadOptions& options) {
   const fs::path folder = fs::absolute(options.dead_letters).parent_path();
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored))
-    return etl::fatal(
-        fmt::format("--rejects '{}': there is no folder '{}'; make it first", options.dead_letters, folder.string()));
+    return etl::fatal(fmt::format("--rejects '{}': the folder '{}' does not exist; create it first",
+                                  options.dead_letters, folder.string()));
   return {};
 }
 
@@ -107,8 +106,8 @@ etl::Result<void> check_types(const druid::Client& client, const druid::Spec& sp
   }
   if (changed.empty() || allowed) return {};
   return etl::fatal(
-      fmt::format("datasource '{}': {}; give columns the types of the datasource by --type, or allow "
-                  "different types by --allow-type-changes",
+      fmt::format("datasource '{}': {}; give columns the types of the datasource with --type, or allow different types "
+                  "with --allow-type-changes",
                   spec.data_source, changed));
 }
 
@@ -120,8 +119,8 @@ void tell_rounded(const Plan& plan, const druid::Spec& spec, const std::vector<C
     if (one.type != druid::DimensionType::Double || column->kind != etl::csv::Kind::Numeric ||
         std::ranges::any_of(plan.types, said))
       continue;
-    say("column '{0}': it has numbers with more digits than a double keeps, or beyond its range: Druid rounds them. "
-        "--type '{0}=string' keeps them as they are, and --type '{0}=double' says that rounding is right\n",
+    say("column '{0}': Druid rounds some of its numbers, because a double cannot hold all of their digits, or they are "
+        "outside its range. --type '{0}=string' keeps the numbers exactly; --type '{0}=double' accepts the rounding\n",
         one.name);
   }
 }
@@ -253,8 +252,8 @@ class Load {
     if (!result) {
       const int code = fail(result.error());
       if (druid::is_in_doubt(result.error()))
-        say("etl-druid: Druid may have a task that loads these rows. They are kept in {}; start the load again to find "
-            "the task\n",
+        say("etl-druid: Druid may have a task that loads these rows. The rows are kept in {}; start the load again to "
+            "find the task\n",
             staged->place(attempt_));
       return code;
     }
@@ -325,11 +324,11 @@ class Load {
                           .times = clock_.times()};
     tell(summary, options_.json, options_.quiet);
     if (result.outcome == druid::TaskOutcome::LeftRunning && result.adopted && !options_.leave_running)
-      say("etl-druid: etl-druid cancel {} shuts the task down; --stop-adopted does so on a signal\n", result.id);
+      say("etl-druid: 'etl-druid cancel {}' shuts the task down; with --stop-adopted, a load does this on a signal\n",
+          result.id);
     if (druid::is_lock_conflict(result))
       say("etl-druid: --deadline SECONDS sets how long a load waits for locks; --concurrent-locks lets tasks that "
-          "append "
-          "run beside others\n");
+          "append run at the same time as others\n");
     if (lost) {
       say("etl-druid: {}: {}; the staged rows are kept in {}\n", options_.dead_letters, lost->message(),
           staged.place(attempt_));

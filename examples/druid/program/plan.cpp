@@ -41,8 +41,8 @@ etl::Result<std::string> time_column(const Plan& plan, const std::vector<Column>
     best.push_back(column.name);
   }
   if (best.size() == 1) return best.front();
-  return wrong(best.empty() ? "no column holds dates or times; name a column by --time"
-                            : fmt::format("several columns can be the time ({}); choose one of them by --time",
+  return wrong(best.empty() ? "no column holds dates or times; name a column with --time"
+                            : fmt::format("several columns can be the time ({}); choose one of them with --time",
                                           fmt::join(best, ", ")));
 }
 
@@ -56,9 +56,8 @@ etl::Result<std::string> time_format(const Plan& plan, const std::string& name, 
     if (column->kind == etl::csv::Kind::Integer && column->least >= 1e9 * unit && column->most < 4e9 * unit)
       return std::string(format);
   return wrong(
-      fmt::format("column '{}' has the numbers {} to {}, and it is not clear which times they are; say by "
-                  "--time-format: posix (seconds since 1970), millis, micro, nano, or a pattern such as "
-                  "yyyyMMdd",
+      fmt::format("column '{}' has the numbers {} to {}, and it is not clear which times they are; name their format "
+                  "with --time-format: posix (seconds since 1970), millis, micro, nano, or a pattern such as yyyyMMdd",
                   name, column->least, column->most));
 }
 
@@ -79,7 +78,8 @@ bool reads_numbers(std::string_view metric) {
 
 etl::Result<druid::Grain> grain_of(std::string_view option, const std::string& name) {
   const auto grain = druid::grain_of(name);
-  if (!grain) return wrong(fmt::format("{} '{}': write HOUR, DAY, MONTH or another of Druid's names", option, name));
+  if (!grain)
+    return wrong(fmt::format("{} '{}': write HOUR, DAY, MONTH or another granularity of Druid", option, name));
   return *grain;
 }
 
@@ -100,8 +100,8 @@ etl::Result<std::map<std::string, DimensionType>> types_of(const Plan& plan, con
       return wrong(fmt::format("--type '{}': '{}' is not a column of the input", text, column));
     if (column == time)
       return wrong(
-          fmt::format("--type '{}': '{}' becomes the time of the rows, which has no other type; leave the "
-                      "option out, or choose another column by --time",
+          fmt::format("--type '{}': '{}' is the time of the rows, and the time has no other type; leave out the "
+                      "option, or choose another column with --time",
                       text, column));
     made[column] = type->second;
   }
@@ -112,7 +112,9 @@ etl::Result<std::map<std::string, DimensionType>> types_of(const Plan& plan, con
 
 etl::Result<druid::Spec> spec_of(const Plan& plan, const std::vector<Column>& columns) {
   if (plan.drop_existing && plan.mode == "append")
-    return wrong("--drop-existing empties intervals, and --mode append keeps what is there: leave one of them out");
+    return wrong(
+        "--drop-existing empties intervals, but --mode append keeps the existing rows: leave out one of the two "
+        "options");
   druid::Mode mode = druid::Append{.intervals = plan.intervals};
   if (plan.mode == "replace")
     mode = druid::Replace{
@@ -148,9 +150,8 @@ etl::Result<druid::Spec> spec_of(const Plan& plan, const std::vector<Column>& co
     if (said == types->end() && type != DimensionType::String &&
         column.misfits > static_cast<std::uint64_t>(plan.max_bad_rows))
       return wrong(fmt::format(
-          "column '{}' holds numbers, but {} values are not numbers, the first is in {}; declare the column by --type "
-          "'{}=string', or allow "
-          "such rows by --max-rejects; they are loaded without the value",
+          "column '{}' holds numbers, but {} values are not numbers, the first in {}; declare the column with --type "
+          "'{}=string', or allow such rows with --max-rejects, which loads them without the value",
           column.name, column.misfits, column.first_misfit, column.name));
     dimensions.push_back({.name = column.name, .type = type});
   }

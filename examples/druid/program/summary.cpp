@@ -58,11 +58,8 @@ void tell(const Summary& summary, bool as_json, bool quiet) {
   if (result.report) tell_bad_rows(*result.report);
   const bool loaded_before = result.had_ended && result.loaded();
   if (loaded_before)
-    say("etl-druid: nothing was loaded now: task {} from an earlier start{} has appended these rows to '{}'. Whether "
-        "they "
-        "are still there is not known, because a replace may have removed them since. To append them once more, give "
-        "the "
-        "run another name (--run)\n",
+    say("etl-druid: nothing was loaded now: task {} from an earlier start{} has appended these rows to '{}'. A later "
+        "replace may have removed them. To append the rows again, give the run another name (--run)\n",
         result.id, created(result), summary.data_source);
   else if (result.adopted && result.loaded() && !quiet)
     say("Druid had this task from an earlier start\n");

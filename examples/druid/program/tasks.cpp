@@ -85,7 +85,7 @@ int query(const TaskOptions& options, const etl::StopToken& stop) {
 }
 
 /// An empty id would ask for all tasks.
-std::string not_empty(const std::string& id) { return id.empty() ? "the id is empty: write that of a task" : ""; }
+std::string not_empty(const std::string& id) { return id.empty() ? "the id is empty: give the id of a task" : ""; }
 
 CLI::App* add(CLI::App& app, const char* name, const char* what, const std::shared_ptr<TaskOptions>& options,
               int (*run)(const TaskOptions&, const etl::StopToken&), Chosen& chosen) {

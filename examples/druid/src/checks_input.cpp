@@ -103,7 +103,7 @@ void check_delimited(const Format& format, std::string_view delimiter, Problems&
     if (!delimiter.empty() && column.find(delimiter) != std::string::npos)
       to.add("format.columns", fmt::format("'{}' contains the delimiter; choose another name", column));
     if (!seen.insert(column).second)
-      to.add("format.columns", fmt::format("'{}' stands there twice; names must differ", column));
+      to.add("format.columns", fmt::format("'{}' occurs twice; names must differ", column));
   }
   if (!format.list_delimiter.empty()) {
     check_character("format.list_delimiter", format.list_delimiter, to);
@@ -125,7 +125,7 @@ void check_one(const JsonFormat& format, Problems& to) {
   for (const JsonField& field : format.fields) {
     if (field.name.empty()) to.add("format.fields", "has a field without a name; name the column that it makes");
     if (!seen.insert(field.name).second)
-      to.add("format.fields", fmt::format("'{}' stands there twice; names must differ", field.name));
+      to.add("format.fields", fmt::format("'{}' occurs twice; names must differ", field.name));
     if (field.kind == JsonField::Kind::Root && !field.expression.empty())
       to.add("format.fields",
              fmt::format("'{}' is a field of the outer object and has an expression; use Kind::Path", field.name));

@@ -88,7 +88,7 @@ void check_dimensions(const Spec& spec, const std::vector<std::string>& columns,
     } else if (one.name == time_name) {
       to.add("dimensions", "'__time' is no dimension, because Druid makes it of the timestamp; leave it out");
     } else if (!outputs.insert(one.name).second) {
-      to.add("dimensions", fmt::format("'{}' stands there twice; leave one out", one.name));
+      to.add("dimensions", fmt::format("'{}' occurs twice; leave one out", one.name));
     }
     if (one.type != DimensionType::String && (one.multi_value || !one.bitmap_index))
       to.add("dimensions",
@@ -105,7 +105,7 @@ void check_metrics(const Spec& spec, const std::vector<std::string>& columns, st
   const auto& types = metric_types();
   for (const Metric& one : spec.metrics) {
     if (std::ranges::find(types, one.type) == types.end())
-      to.add("metrics", fmt::format("'{}' has the type '{}', which is none of Druid's; use one of {}", one.name,
+      to.add("metrics", fmt::format("'{}' has the type '{}', which Druid does not have; use one of {}", one.name,
                                     one.type, fmt::join(types, ", ")));
     if (one.name.empty())
       to.add("metrics",
@@ -131,7 +131,7 @@ void check_transforms(const Spec& spec, Problems& to) {
     if (one.expression.empty())
       to.add("transforms", fmt::format("'{}' has no expression; give one such as upper(\"{}\")", one.name, one.name));
     if (!names.insert(one.name).second)
-      to.add("transforms", fmt::format("'{}' stands there twice; put both into one expression", one.name));
+      to.add("transforms", fmt::format("'{}' occurs twice; put both into one expression", one.name));
   }
   if (spec.transforms.filter.empty()) return;
   boost::system::error_code failed;
@@ -185,14 +185,14 @@ void check_mode(const Spec& spec, Problems& to) {
       const auto time = parse_iso(half);
       if (replace == nullptr || !time || begins(*time, spec.granularity.segment)) continue;
       to.add("mode.intervals",
-             fmt::format("'{}': no {} begins at {}; Druid replaces whole segments, so rows beside the "
-                         "interval would be lost; choose other limits or a finer granularity.segment",
+             fmt::format("'{}': no {} begins at {}; Druid replaces whole segments, so rows outside the interval would "
+                         "be lost; choose other limits or a finer granularity.segment",
                          text, to_string(spec.granularity.segment), half));
     }
   }
   if (replace == nullptr) return;
   if (replace->intervals.empty() && replace->drop_existing)
-    to.add("mode.drop_existing", "needs intervals that say which spans of time it empties; give them");
+    to.add("mode.drop_existing", "needs the intervals that it empties; give them");
   if (replace->intervals.empty() && !replace->where_rows_are)
     to.add("mode.intervals", "are missing; say which spans of time are replaced, or set where_rows_are");
   if (!replace->intervals.empty() && replace->where_rows_are)
@@ -209,8 +209,8 @@ void check_granularity(const Spec& spec, Problems& to) {
                        to_string(grain.query), to_string(grain.segment)));
   if (grain.rollup && spec.metrics.empty())
     to.add("granularity.rollup",
-           "would make one row of equal rows, and without metrics nothing would tell how many there "
-           "were; add a metric such as {\"count\", \"rows\"}, or set rollup to false");
+           "would combine equal rows into one row, and without metrics their number would be lost; add a metric such "
+           "as {\"count\", \"rows\"}, or set rollup to false");
 }
 
 }  // namespace

@@ -23,9 +23,8 @@ void check_names(const std::vector<std::string>& names, Problems& to) {
   std::set<std::string_view> seen;
   for (const std::string& name : names)
     if (name.empty() || !seen.insert(name).second)
-      to.add("tuning.partitions.dimensions", name.empty()
-                                                 ? "has an empty name; name a dimension"
-                                                 : fmt::format("'{}' stands there twice; leave one out", name));
+      to.add("tuning.partitions.dimensions", name.empty() ? "has an empty name; name a dimension"
+                                                          : fmt::format("'{}' occurs twice; leave one out", name));
 }
 
 /// Checks that the mode is not Append, because perfect roll-up cannot append.

@@ -51,7 +51,8 @@ void judge(TaskResult& result, std::optional<std::uint64_t> rows_sent, const std
   if (result.status->state == TaskState::Failed) return judge_failed(result, asked_to_end);
   result.outcome = TaskOutcome::Incomplete;
   if (!result.report) {
-    const std::string why = result.error ? std::exchange(result.error, std::nullopt)->message() : "none came in time";
+    const std::string why =
+        result.error ? std::exchange(result.error, std::nullopt)->message() : "no report came in time";
     result.reason = fmt::format("the task succeeded, and its report is missing, so its rows are not counted: {}", why);
     return;
   }

@@ -34,7 +34,8 @@ Result<Manifest> parse_manifest(std::string_view text, std::string_view name) {
   const json::object* const object = failed ? nullptr : value.if_object();
   const json::value* const objects = object == nullptr ? nullptr : object->if_contains("objects");
   if (objects == nullptr || !objects->is_array())
-    return fatal(fmt::format("{}: no manifest of a staging; remove the object, and what is staged beside it", name));
+    return fatal(fmt::format(
+        "{}: this object is not a manifest of a staging; remove the object and the staged rows next to it", name));
   Manifest made{.content = text_of(*object, "content"),
                 .task = text_of(*object, "task"),
                 .loaded = text_of(*object, "state") == "loaded"};

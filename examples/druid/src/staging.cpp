@@ -148,7 +148,7 @@ struct Staging::State {
       if (batch_of(found[i - 1]) == batch_of(found[i]))
         return fatal(
             fmt::format("{}{} and {} are the same batch with other rows: the pipeline's transform gives different "
-                        "results for the same source; drop what is staged by StagingOptions::restart",
+                        "results for the same source; delete the staged rows with StagingOptions::restart",
                         store.name(), found[i - 1].key, found[i].key));
     return found;
   }
@@ -197,12 +197,12 @@ struct Staging::State {
     const bool any = result.report && result.report->rows.unparseable > 0;
     if (!any) return std::size_t{0};
     if (!options.dead_letters || lost > 0)
-      return fatal(fmt::format("task {}: {} rows could not be parsed, and {}", result.id,
-                               result.report->rows.unparseable,
-                               !options.dead_letters ? "StagingOptions::dead_letters is not set"
-                                                     : fmt::format("Druid does not tell the texts of {} of them; raise "
-                                                                   "Tuning::max_saved_parse_exceptions",
-                                                                   lost)));
+      return fatal(
+          fmt::format("task {}: {} rows could not be parsed, and {}", result.id, result.report->rows.unparseable,
+                      !options.dead_letters ? "StagingOptions::dead_letters is not set"
+                                            : fmt::format("Druid does not report the texts of {} of them; raise "
+                                                          "Tuning::max_saved_parse_exceptions",
+                                                          lost)));
     // Lines of files with bad rows, by the end of the file's URI.
     std::map<std::string, std::vector<std::string>> lines;
     const auto text = [&](const BadRow& row) -> std::optional<std::string> {

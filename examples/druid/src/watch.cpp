@@ -53,7 +53,7 @@ class Watcher {
     if (poll_status(WatchStage::Task, Waiter(stop_, options_.executor, deadline), stop_)) return true;
     if (result_.error) return false;
     const std::string why = stop_.stop_requested() ? "the watch was stopped" : "the deadline has passed";
-    if (options_.leave_running) return decide(TaskOutcome::LeftRunning, why + ", and the task goes on");
+    if (options_.leave_running) return decide(TaskOutcome::LeftRunning, why + ", and the task continues");
     asked_to_end_ = why + ", and the task was shut down";
     const Waiter limited({}, options_.executor, after(options_.shut_down_deadline));
     if (request_end(limited) && poll_status(WatchStage::ShutDown, limited, {})) return true;

@@ -81,8 +81,10 @@ struct Settings {
         good = false;
     }
     if (good) return made;
-    return etl::fatal(fmt::format("job {} '{}' was made by another program or version: its settings are '{}'", job.id,
-                                  job.key.version, job.spec));
+    return etl::fatal(
+        fmt::format("job {} '{}' was made by another program or version (its settings are '{}'): use that "
+                    "program, or make a new job",
+                    job.id, job.key.version, job.spec));
   }
 };
 
@@ -97,7 +99,8 @@ struct UnitIngestion : Landing<Store, Writer> {
     if (const auto& saved = out.resume_from()) {
       const auto place = uniprot::InputPlace::from(*saved);
       if (!place)
-        throw etl::Exception(etl::fatal("the progress of this unit was saved by another version of this program"));
+        throw etl::Exception(etl::fatal(
+            "another version of this program saved the progress of this unit: use that version, or make a new job"));
       begin = *place;
     }
     uniprot::extract_entries(etl::value(work.open()), begin, out);

@@ -74,7 +74,7 @@ etl::uniprot::EntryRange to_range(const std::string& text) {
   const std::string_view all = text;
   if (colon == text.npos || !number(all.substr(0, colon), range.first) || !number(all.substr(colon + 1), range.last) ||
       range.first > range.last)
-    throw CLI::ValidationError("--range", "'" + text + "' is not FIRST:LAST, as in 101:200, 101: or :200");
+    throw CLI::ValidationError("--range", "'" + text + "' is not FIRST:LAST, such as 101:200, 101: or :200");
   return range;
 }
 

@@ -111,7 +111,7 @@ void Parser::features(Block block) {
       continue;
     }
     if (entry_.features.empty()) {
-      keep("it continues a feature that is not there", here.first());
+      keep("it continues a feature, but no feature comes before it", here.first());
       continue;
     }
     const std::string_view text = trim(line.substr(2));

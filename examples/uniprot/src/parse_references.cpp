@@ -38,7 +38,7 @@ void Parser::reference_number(Block block) {
 }
 
 void Parser::reference_line(char kind, const Block& block) {
-  if (entry_.references.empty()) return keep("no RN line stands before it", block);
+  if (entry_.references.empty()) return keep("no RN line comes before it", block);
   Reference& reference = entry_.references.back();
   std::string_view text = join(block);
   switch (kind) {

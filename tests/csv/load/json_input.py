@@ -216,7 +216,7 @@ def readings(c):
     _, error = c.load("[f-h].json", "--mapping", "map.json", "--create", "--batch-size", 100, wanted=1)
     c.has(error, "f.json:1: byte ", "not JSON: incomplete JSON",
           "g.json element 1, reading 1: column 'humidity': '1.5' is not a signed 64-bit integer",
-          "g.json element 1, reading 2: column 'time': 'x' is not a point in time written unix_ms",
+          "g.json element 1, reading 2: column 'time': 'x' is not a point in time in the format unix_ms",
           "h.json element 1: it has no 'Readings'")
     c.holds("what was committed before stays", c.rows("SELECT count(*) FROM t WHERE stream = 's0'")[0][0] > 50_000)
     stream_map(c, streams={"s0": {"target": "celsius"}, "s1": {"target": "celsius", "type": "text"}}, id=7)

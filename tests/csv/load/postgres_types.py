@@ -278,7 +278,7 @@ def long_names_of_tables(c):
     with c.server() as (url, _):
         for table in ("m" * 66, "public." + "m" * 66, "m" * 66 + ".t"):
             _, _, error = c.run(*c.arguments("a.csv", "--create", into=url, table=table), wanted=2)
-            c.has(error, "has 66 bytes, and PostgreSQL cuts names off at 63")
+            c.has(error, "has 66 bytes, and PostgreSQL truncates names at 63")
         c.run(*c.arguments("a.csv", "--create", into=url, table="public." + "m" * 63), wanted=0)
 
 

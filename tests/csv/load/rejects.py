@@ -109,7 +109,7 @@ def cures(c):
     _, error = c.load("a.csv", wanted=3)
     c.has(error, """column 2 'n': 'NA' is not a number; if it stands for NULL: --null 'NA', or "nulls" in a mapping; the row""",
           """column 2 'n': '1,5' is not a number; if it has a decimal comma: --decimal-comma, or""",
-          "column 3 'd': '31.12.2024' is not a date as ISO 8601 writes it; a mapping can name another format",
+          "column 3 'd': '31.12.2024' is not a date in the format of ISO 8601; a mapping can name another format",
           "column 2 'n': 'x' is not a number; the row begins",
           "UNIQUE constraint failed: t.id; --on-conflict ignore, replace or update accepts rows whose key is already in the table")
     with c.server() as (url, _):

@@ -118,7 +118,7 @@ def small_words(c):
     c.equal("widened", (1, 0), (out.count("widened: "), error.count("widened: ")))
     c.database = c.folder / "none" / "t.db"
     _, _, error = c.run(*c.arguments("a.csv"), wanted=2)
-    c.has(error, f"there is no folder {c.folder / 'none'}: make it, or check the path")
+    c.has(error, f"the folder {c.folder / 'none'} does not exist: create it, or check the path")
 
 
 def shown_on_terminal(c, stop=False):

@@ -27,7 +27,7 @@ def headers(c):
     c.has(error, "both.csv: column 'id' occurs twice, as number 1 and 2")
     c.database = c.folder / "frame.db"
     _, error = c.load("frame.csv", "--create", wanted=2)
-    c.has(error, "frame.csv: column 1 has no name in the header; --name-columns names it column_1")
+    c.has(error, "frame.csv: column 1 has no name in the header; --name-columns gives it the name column_1")
     c.load("frame.csv", "--create", "--name-columns")
     c.equal("with a made name", [(0, "x", 1), (1, "y", 2)], c.rows("SELECT column_1, a, b FROM t"))
     code, out, _ = c.run("sniff", "frame.csv")
@@ -35,7 +35,7 @@ def headers(c):
     (c.folder / "blank.csv").write_text("a, ,column_2\n1,2,3\n")
     c.database = c.folder / "blank.db"
     _, error = c.load("blank.csv", "--create", wanted=2)
-    c.has(error, "blank.csv: column 2 has no name in the header; --name-columns names it column_2_, ")
+    c.has(error, "blank.csv: column 2 has no name in the header; --name-columns gives it the name column_2_; ")
     c.load("blank.csv", "--create", "--name-columns")
     c.equal("a made name that another column has", [(1, 2, 3)], c.rows("SELECT a, column_2_, column_2 FROM t"))
     c.has(c.run("sniff", "blank.csv")[1], "  column_2_: integer\n  column_2: integer\n")
@@ -43,7 +43,7 @@ def headers(c):
     (c.folder / "long.csv").write_text(f"{long},b\n1,2\n")
     with c.server() as (url, _):
         _, error = c.load("long.csv", "--create", into=url, wanted=2)
-        c.has(error, "has 70 bytes, and PostgreSQL cuts names off at 63")
+        c.has(error, "has 70 bytes, and PostgreSQL truncates names at 63")
         c.psql(url, f'SET client_min_messages=error; CREATE TABLE t ({long} int, "B" int)')
         c.load("long.csv", into=url)
         c.equal("a name that was cut off", "1|2", c.psql(url, "SELECT * FROM t"))
@@ -97,11 +97,11 @@ def first_lines(c):
     (c.folder / "b.csv").write_text('id,v\n2, "a,b"\n3,c "d"\n')
     _, error = c.load("b.csv", wanted=3)
     c.has(error, "b.csv:2:4: row 1: a quote after blanks at the beginning of a cell; drop the blanks around cells (--trim, or",
-          "b.csv:3:5: row 2: a quote within a cell that does not begin with one; quote the whole cell")
+          "b.csv:3:5: row 2: a quote within a cell that does not begin with a quote; quote the whole cell")
     c.database = c.folder / "case.db"
     (c.folder / "c.csv").write_text("id,v,V\n1,a,b\n")
     _, error = c.load("c.csv", "--create", wanted=2)
-    c.has(error, "the columns 'v' and 'V' differ only in case, so they are the same to SQLite: give one of them another name by a mapping")
+    c.has(error, "the columns 'v' and 'V' differ only in case, so they are the same for SQLite: give one of them another name with a mapping")
     (c.folder / "d.csv").write_text("id,v,v\n1,a,b\n")
     _, error = c.load("d.csv", "--create", wanted=2)
     c.has(error, "column 'v' occurs twice, as number 2 and 3: a mapping")

@@ -128,7 +128,7 @@ TEST_CASE("a bad cell is told with its place, its value and what was expected") 
   CHECK(decode_error({"A", "21.11.2026", "12.5", "3", "0", "yes", "buy", ""}) ==
         "orders.csv:12: row 11: column 3 'price': '12.5' is not a number with a decimal comma");
   CHECK(decode_error({"A", "2026-11-21", "12,5", "3", "0", "yes", "buy", ""}) ==
-        "orders.csv:12: row 11: column 2 'day': '2026-11-21' is not a date written %d.%m.%Y");
+        "orders.csv:12: row 11: column 2 'day': '2026-11-21' is not a date in the format %d.%m.%Y");
   CHECK(decode_error({"A", "21.11.2026", "12,5", "3000000000", "0", "yes", "buy", ""}) ==
         "orders.csv:12: row 11: column 4 'count': '3000000000' is not a signed 32-bit integer");
   CHECK(decode_error({"A", "21.11.2026", "12,5", "3", "0", "yes", "hold", ""}) ==
@@ -197,7 +197,8 @@ TEST_CASE("date and time of day in two columns") {
   const auto bad = decoder->decode(Cells{"25:30", "21.11.2026"}, order);
   REQUIRE_FALSE(bad);
   CHECK(bad.error().message() ==
-        "orders.csv:12: row 11: column 2 'day': '21.11.2026' with '25:30' of column 1 is not a point in time written "
+        "orders.csv:12: row 11: column 2 'day': '21.11.2026' with '25:30' of column 1 is not a point in time in the "
+        "format "
         "%d.%m.%Y");
   CHECK(bind_error(stamped, {"a"}) == "orders.csv: no column 'day'; no column 'clock'; its header has 'a'");
 }

@@ -41,7 +41,7 @@ TEST_CASE("reading and sniffing a file that is no text says what it is") {
   const test::TemporaryFolder folder;
   test::write_file(folder / "t.csv", "PAR1\x15\x04\x15\x10\x15\x14"sv);
   const std::string wanted = (folder / "t.csv").string() +
-                             ": the file is a Parquet file: write it as CSV with a program that reads it, "
+                             ": the file is a Parquet file: convert it to CSV with a program that reads it, "
                              "such as DuckDB";
   const auto reader = csv::Reader::open(folder / "t.csv");
   REQUIRE_FALSE(reader.has_value());

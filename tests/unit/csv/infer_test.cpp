@@ -69,7 +69,7 @@ TEST_CASE("the column of times is chosen by name, type, rows with a value, and h
   CHECK(said.time_column == 1);
   const auto missing = try_infer("a,b\n1,2\n", {.time_column = "c"});
   REQUIRE_FALSE(missing.has_value());
-  CHECK(missing.error().message() == "t.csv: there is no column 'c' to take times of; there are 'a', 'b'");
+  CHECK(missing.error().message() == "t.csv: there is no column 'c' for the times; there are 'a', 'b'");
 }
 
 TEST_CASE("types of the sample are checked on the whole file") {

@@ -146,12 +146,12 @@ TEST_CASE("all errors of a mapping are named at once, each with its place") {
       "files[0].header_rows: must be a whole number, 0 or more; "
       "files[0].ragged: must be one of reject, pad, truncate, keep; "
       "files[0].null_markers[0]: must be a text; "
-      "files[1].pattern: is missing: the files that this is for, as in \"orders/*.csv\"; "
+      "files[1].pattern: is missing: name the files, such as \"orders/*.csv\"; "
       "files[1].columns[0].source: must be the name of a column, or its number from 1; "
       "files[1].columns[0].type: must be one of boolean, integer, double, numeric, text, date, timestamp, timestamptz; "
       "files[1].columns[1].sorce: is unknown; did you mean 'source'?; "
       "files[1].columns[1].zzzzzzz: is unknown; there are source, target, type, nullable, key, format; "
-      "files[1].columns[1].source: is missing: the name of a column, or its number from 1; "
+      "files[1].columns[1].source: is missing: give the name of a column, or its number from 1; "
       "files[1].columns[2]: must be an object");
 }
 
@@ -170,7 +170,7 @@ TEST_CASE("what a mapping cannot mean") {
   CHECK(wrong(R"({"files": [{"pattern": "*", "columns": [{"source": "a"}, {"source": "b", "target": "a"}]}]})") ==
         "files[0].columns: two have the target 'a'");
   CHECK(wrong(R"({"files": [{"pattern": "*", "columns": [{"source": 3}]}]})") ==
-        "files[0].columns[0].target: is missing: the name of the column in the result");
+        "files[0].columns[0].target: is missing: give the name of the column in the result");
   CHECK(wrong_column(R"("type": "text", "format": "%F")") ==
         "files[0].columns[0].format: is for date, timestamp and timestamptz");
   CHECK(wrong_column(R"("type": "date", "format": "%Q")")
@@ -232,12 +232,12 @@ TEST_CASE("all that is wrong with a stream map is named at once") {
         "files[0].delimiter: is for CSV, and these files are JSON; "
         "files[0].timestamp.column: is not for readings, whose times come before their values; "
         "files[0].timestamp.format: has no date; "
-        "files[0].timestamp.target: is missing: the name of the column in the result; "
+        "files[0].timestamp.target: is missing: give the name of the column in the result; "
         "files[0].stream_map.id_targt: is unknown; did you mean 'id_target'?; "
-        "files[0].stream_map.readings: is the member 'v', as is the id; "
+        "files[0].stream_map.readings: is the member 'v', but the id is this member, too; "
         "files[0].format: is csv, and stream_map is for JSON; "
         "files[0].columns: is not for readings: \"streams\" names their columns; "
-        "files[0].stream_map.streams.b.target: is missing: the column that its values go to; "
+        "files[0].stream_map.streams.b.target: is missing: give the column for its values; "
         "files[0].stream_map.streams.c.source: is unknown; there are target, type; "
         "files[0].stream_map.streams.c.type: is text, and 'x' is double for another stream; "
         "files[0].stream_map.streams.d: must be an object; "
@@ -253,7 +253,7 @@ TEST_CASE("all that is wrong with a stream map is named at once") {
         "files[0].columns: two have the target 'at'");
   CHECK(wrong_map(R"("streams": {"a": {"target": "at"}})") == "files[0].columns: two have the target 'at'");
   CHECK(wrong(R"({"files": [{"pattern": "*", "stream_map": {"streams": {"a": {"target": "x"}}}}]})")
-            .starts_with("files[0].timestamp: is missing: where the times of readings go"));
+            .starts_with("files[0].timestamp: is missing: give the column for the times of readings"));
   CHECK(wrong(R"({"files": [{"pattern": "*", "stream_map": 7}]})").find("files[0].stream_map: must be an object") !=
         std::string::npos);
 }

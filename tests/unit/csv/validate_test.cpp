@@ -56,9 +56,9 @@ TEST_CASE("all violations of a file are reported at once") {
   CHECK(checks(found) ==
         std::vector<Check>{Check::Columns, Check::TimeColumn, Check::NumericColumns, Check::Nulls, Check::Row});
   CHECK(found.violations[0].value == "3");
-  CHECK(found.violations[0].what == "5 columns are wanted at least, and there are 3");
+  CHECK(found.violations[0].what == "too few columns: at least 5 are required, and the file has 3");
   CHECK(found.violations[2].what ==
-        "2 columns with more than 50.0 % of numbers are wanted at least, and there are: 'a'");
+        "too few columns of numbers: at least 2 must have more than 50.0 % of numbers, and the file has: 'a'");
   CHECK(found.violations[3].column == "b");
   CHECK(found.violations[3].value == "100.0 %");
   CHECK(found.violations[3].row == 1);
@@ -144,8 +144,8 @@ TEST_CASE("a validation is an object of JSON") {
         R"({"file":"t.csv","format":"csv","bytes":4,"row_count":1,"bad_rows":0,"column_count":1,)"
         R"("columns":[{"name":"a","nulls":0,"numbers":1,"times":0,"distinct":1}],"numeric_columns":["a"],)"
         R"("time_columns":[],"valid":false,"violations":[{"check":"time_column","column":"","value":"0","row":0,)"
-        R"("what":"1 columns of times are wanted at least (by a name with t\"q, or by values of ISO 8601), and there )"
-        R"(are: none"}],"more_violations":0})");
+        R"("what":"too few columns of times: at least 1 must have a name with t\"q or values of ISO 8601, and )"
+        R"(the file has: none"}],"more_violations":0})");
 }
 
 TEST_CASE("how many values differ is told to a few percent") {

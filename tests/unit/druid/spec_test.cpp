@@ -159,7 +159,7 @@ TEST_CASE("druid spec: dimensions and metrics that cannot be") {
   CHECK(spoiled([](auto& s) {
           s.dimensions = druid::Dimensions::of({{.name = "a"}, {.name = "a"}, {.name = "__time"}});
         }) ==
-        "dimensions: 'a' stands there twice; leave one out\n"
+        "dimensions: 'a' occurs twice; leave one out\n"
         "dimensions: '__time' is no dimension, because Druid makes it of the timestamp; leave it out");
   CHECK(spoiled([](auto& s) {
           s.dimensions =
@@ -187,7 +187,7 @@ TEST_CASE("druid spec: dimensions and metrics that cannot be") {
         "metrics: has a metric of type 'count' without a name; name the column that it makes");
   CHECK(spoiled([](auto& s) {
           s.metrics = {{.type = "sum", .name = "s", .field = "q"}};
-        }).starts_with("metrics: 's' has the type 'sum', which is none of Druid's; use one of count, longSum, "));
+        }).starts_with("metrics: 's' has the type 'sum', which Druid does not have; use one of count, longSum, "));
 }
 
 TEST_CASE("druid spec: transforms and filters") {
@@ -196,7 +196,7 @@ TEST_CASE("druid spec: transforms and filters") {
                           .filter = "x = 1"};
         }) ==
         "transforms: 'a' has no expression; give one such as upper(\"a\")\n"
-        "transforms: 'a' stands there twice; put both into one expression\n"
+        "transforms: 'a' occurs twice; put both into one expression\n"
         "transforms.filter: 'x = 1' is no JSON object with a type; write a filter of Druid");
   auto spec = good();
   spec.transforms = {.transforms = {{.name = "a", .expression = "b + 1"}},
@@ -208,8 +208,7 @@ TEST_CASE("druid spec: transforms and filters") {
 
 TEST_CASE("druid spec: roll-up without metrics would lose how many rows there were") {
   CHECK(spoiled([](auto& s) { s.granularity.rollup = true; }) ==
-        "granularity.rollup: would make one row of equal rows, and without metrics nothing would tell how many there "
-        "were; "
+        "granularity.rollup: would combine equal rows into one row, and without metrics their number would be lost; "
         "add a metric such as {\"count\", \"rows\"}, or set rollup to false");
   CHECK(spoiled([](auto& s) {
           s.granularity.rollup = true;
@@ -246,7 +245,7 @@ TEST_CASE("druid spec: intervals of a mode") {
   CHECK(
       intervals({"2024-01-01T12:00:00Z/2024-01-03"}) ==
       "mode.intervals: '2024-01-01T12:00:00Z/2024-01-03': no DAY begins at 2024-01-01T12:00:00Z; Druid replaces whole "
-      "segments, so rows beside the interval would be lost; choose other limits or a finer granularity.segment");
+      "segments, so rows outside the interval would be lost; choose other limits or a finer granularity.segment");
   CHECK(intervals({"2024-01-01T12:00:00Z/2024-01-03"}, druid::Grain::SixHour).empty());
   CHECK_FALSE(intervals({"2024-01-02/2024-01-09"}, druid::Grain::Week).empty());
   CHECK(intervals({"2024-01-01/2024-01-08"}, druid::Grain::Week).empty());
@@ -254,7 +253,7 @@ TEST_CASE("druid spec: intervals of a mode") {
   CHECK(intervals({"2024-04-01/2024-07-01"}, druid::Grain::Quarter).empty());
   CHECK(spoiled([](auto& s) { s.mode = druid::Append{.intervals = {"2024-01-01T12:00/2024-01-03"}}; }).empty());
   CHECK(spoiled([](auto& s) { s.mode = druid::Replace{.where_rows_are = true, .drop_existing = true}; }) ==
-        "mode.drop_existing: needs intervals that say which spans of time it empties; give them");
+        "mode.drop_existing: needs the intervals that it empties; give them");
   CHECK(spoiled([](auto& s) { s.mode = druid::Replace{.intervals = {"2024/2025"}, .where_rows_are = true}; }) ==
         "mode.where_rows_are: is set, and intervals are given; give only one of them");
   auto spec = good();
@@ -332,7 +331,7 @@ TEST_CASE("druid spec: formats") {
   CHECK(with(druid::CsvFormat{
             .header = false, .columns = {"sold_at", "product", "a,b", "product"}, .list_delimiter = ","}) ==
         "format.columns: 'a,b' contains the delimiter; choose another name\n"
-        "format.columns: 'product' stands there twice; names must differ\n"
+        "format.columns: 'product' occurs twice; names must differ\n"
         "format.list_delimiter: ',' is the delimiter of cells, too; choose another one");
   CHECK(with(druid::TsvFormat{.delimiter = "||"}) == "format.delimiter: '||' has 2 bytes; give one character");
   CHECK(with(druid::JsonFormat{.discover_fields = false}) ==

@@ -299,7 +299,8 @@ TEST_CASE("druid staging: objects of a load that has ended are never loaded agai
   REQUIRE(store.put("orders/manifest.json", "no JSON"));
   const auto bad = druid::Staging::open(store, server.client(), options(folder));
   REQUIRE_FALSE(bad);
-  CHECK(bad.error().message().find("orders/manifest.json: no manifest of a staging") != std::string::npos);
+  CHECK(bad.error().message().find("orders/manifest.json: this object is not a manifest of a staging") !=
+        std::string::npos);
 }
 
 TEST_CASE("druid staging: what other sources and dropped runs have left goes, and nothing beside the prefix") {

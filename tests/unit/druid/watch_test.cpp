@@ -206,7 +206,7 @@ TEST_CASE("druid watch: at the deadline the task is shut down, or left") {
   story.on("/shutdown") = {HttpServer::answer(503, ""), ok(R"({"task":"x"})")};
   auto result = druid::watch(story.client(), "x", on_virtual_time({.deadline = 1h, .leave_running = true}));
   CHECK(result.outcome == TaskOutcome::LeftRunning);
-  CHECK(result.reason == "the deadline has passed, and the task goes on");
+  CHECK(result.reason == "the deadline has passed, and the task continues");
   CHECK(result.task_time >= 1h);
   CHECK(story.asked("/shutdown") == 0);
   const std::size_t before = story.asked("/status");
@@ -294,7 +294,7 @@ TEST_CASE("druid watch: a report that comes late is awaited, and one that never 
   const auto result = druid::watch(never.client(), "x", on_virtual_time({.rows_sent = 3}));
   CHECK(result.outcome == TaskOutcome::Incomplete);
   CHECK(result.reason ==
-        "the task succeeded, and its report is missing, so its rows are not counted: none came in time");
+        "the task succeeded, and its report is missing, so its rows are not counted: no report came in time");
   CHECK(result.report_time >= 1min);
 }
 
@@ -422,9 +422,9 @@ TEST_CASE("druid ingest: a stop leaves an adopted task to the process that has s
     const auto result = ingest();
     CHECK(result.adopted);
     CHECK(result.outcome == TaskOutcome::LeftRunning);
-    CHECK(
-        result.reason ==
-        "the watch was stopped, and the task goes on, because another process, or an earlier start, has submitted it");
+    CHECK(result.reason ==
+          "the watch was stopped, and the task continues, because another process, or an earlier start, has submitted "
+          "it");
     CHECK(story.asked("/shutdown") == 0);
   }
   SECTION("at the deadline") {

@@ -459,7 +459,7 @@ TEST_CASE("parse: what does not follow the format is kept as text, and the entry
   CHECK(kept("OX   9606;\n").size() == 1);
   CHECK(kept("OH   NCBI_TaxID=x; Man.\n").size() == 1);
   CHECK(kept("CC   -!- A: b.\nPE   9: What;\n") == Strings{"PE 4: expected a level from 1 to 5: PE   9: What;"});
-  CHECK(kept("RP   X.\n") == Strings{"RP 3: no RN line stands before it: RP   X."});
+  CHECK(kept("RP   X.\n") == Strings{"RP 3: no RN line comes before it: RP   X."});
   CHECK(kept("RN   1\nRP   X.\n") == Strings{"RN 3: expected a number in brackets: RN   1"});
   CHECK(kept("RN   [1]\nRX   1; PubMed=2;\n").size() == 1);
   CHECK(kept("DR   EMBL;\nDR   PDB; 1ABC; X-ray.\n") ==

@@ -87,8 +87,8 @@ etl::Result<void> check_names_of(const csv::Reader& reader, const csv::FileMappi
   if (blank == reader.header().end()) return {};
   const std::ptrdiff_t i = blank - reader.header().begin();
   return etl::failure(etl::fatal(
-      fmt::format("{}: column {} has no name in the header; --name-columns names it {}, and a mapping can "
-                  "say which columns go where",
+      fmt::format("{}: column {} has no name in the header; --name-columns gives it the name {}; a mapping can say "
+                  "which columns go where",
                   reader.name(), i + 1, how.columns_of(reader.header(), 0)[static_cast<std::size_t>(i)].target)));
 }
 

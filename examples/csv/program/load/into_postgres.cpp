@@ -59,8 +59,8 @@ etl::Result<void> check_table_name(std::string_view table) {
                                       dot == table.npos ? table : table.substr(dot + 1)})
     if (name.size() > longest_name)
       return etl::failure(etl::fatal(
-          fmt::format("--table {}: the name '{}' has {} bytes, and PostgreSQL cuts names off at {}: give the name that "
-                      "PostgreSQL has kept, or a shorter one",
+          fmt::format("--table {}: the name '{}' has {} bytes, and PostgreSQL truncates names at {}: give the "
+                      "truncated name, or a shorter name",
                       etl::csv::detail::shown(table), etl::csv::detail::shown(name), name.size(), longest_name)));
   return {};
 }
@@ -167,8 +167,8 @@ etl::Result<void> IntoPostgres::create(const std::string& name, const TargetColu
   for (const TargetColumn& column : columns)
     if (column.name.size() > longest_name)
       return etl::failure(
-          etl::fatal(fmt::format("the name of column '{}' has {} bytes, and PostgreSQL cuts names off at {}: give the "
-                                 "column another name by a mapping, or create the table first",
+          etl::fatal(fmt::format("the name of column '{}' has {} bytes, and PostgreSQL truncates names at {}: give the "
+                                 "column another name with a mapping, or create the table first",
                                  etl::csv::detail::shown(column.name), column.name.size(), longest_name)));
   auto connection = pool_.lease();
   if (!connection) return etl::failure(std::move(connection.error()));

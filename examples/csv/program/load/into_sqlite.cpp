@@ -110,8 +110,8 @@ etl::Result<std::optional<TargetColumns>> IntoSqlite::columns(const std::string&
   std::error_code unknown;
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   if (!folder.empty() && !std::filesystem::exists(folder, unknown) && !unknown)
-    return etl::failure(etl::fatal(
-        fmt::format("--store sqlite:{}: there is no folder {}: make it, or check the path", path, folder.string())));
+    return etl::failure(etl::fatal(fmt::format(
+        "--store sqlite:{}: the folder {} does not exist: create it, or check the path", path, folder.string())));
   if (!std::filesystem::exists(path, unknown)) return std::optional<TargetColumns>();
   auto database = sqlite::Database::open(path, {.read_only = true});
   // A process that was killed while it wrote has left a journal, which only a writer may roll back.
@@ -183,8 +183,8 @@ etl::Result<void> IntoSqlite::create(const std::string& name, const TargetColumn
     for (std::size_t j = 0; j < i; ++j)
       if (same_but_for_case(columns[i].name, columns[j].name))
         return etl::failure(etl::fatal(
-            fmt::format("the columns '{}' and '{}' differ only in case, so they are the same to SQLite: give one of "
-                        "them another name by a mapping",
+            fmt::format("the columns '{}' and '{}' differ only in case, so they are the same for SQLite: give one of "
+                        "them another name with a mapping",
                         etl::csv::detail::shown(columns[j].name), etl::csv::detail::shown(columns[i].name))));
   const Table made = table(name, columns);
   auto infos = sqlite::detail::column_infos(made);
@@ -242,7 +242,7 @@ etl::Result<void> IntoSqlite::check(const std::vector<std::string>& statements) 
     auto query = database.prepare(statement);
     if (!query) return etl::failure(std::move(query.error()));
     if (query->columns() == 0)
-      return etl::failure(etl::fatal("a check must be a SELECT, and this statement is not: " + statement));
+      return etl::failure(etl::fatal("a check must be a SELECT, but this statement is not: " + statement));
     auto row = query->step();
     if (!row) return etl::failure(row.error());
     if (!*row) return {};

@@ -227,7 +227,7 @@ etl::Result<bool> is_sqlite(const std::string& into) {
       "name a database as sqlite:PATH or postgresql://USER@HOST/DATABASE (or as libpq's \"host=... dbname=...\")";
   if (into == "sqlite::memory:" || into == "sqlite:")
     return etl::failure(
-        etl::fatal(fmt::format("--store {} would keep nothing: name a file, such as sqlite:orders.db", into)));
+        etl::fatal(fmt::format("--store {} would not keep the rows: name a file, such as sqlite:orders.db", into)));
   if (into.starts_with("sqlite:")) return true;
   const std::size_t equals = into.find('=');
   const bool keywords = equals != std::string::npos && into.find_first_not_of("abcdefghijklmnopqrstuvwxyz_ ") == equals;

@@ -137,7 +137,7 @@ etl::Result<void> check_names(const TargetColumns& columns, const std::string& f
       if (columns[i].name == columns[j].name)
         return etl::failure(
             etl::fatal(fmt::format("{}: column '{}' occurs twice, as number {} and {}: a mapping can give the columns "
-                                   "of a file other names, or say which of them counts",
+                                   "of a file other names, or name the column to load by its number",
                                    file, columns[i].name, j + 1, i + 1)));
   return {};
 }
