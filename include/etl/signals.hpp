@@ -18,7 +18,7 @@ namespace etl::inline v0 {
 /// When the first signal comes and the standard error is a terminal, `note` is written there, so that a person knows
 /// that it was heard; null: nothing is written.
 [[nodiscard]] StopToken stop_on_signals(std::initializer_list<int> signals = {SIGINT, SIGTERM},
-                                        const char* note = "stopping; again to drop what is queued");
+                                        const char* note = "stopping; a second signal drops what is queued");
 
 }  // namespace etl::inline v0
 

@@ -76,8 +76,8 @@ class Part::Impl {
     const zip_int64_t got = zip_fread(file_, to.data(), to.size());
     if (got < 0) {
       zip_error_t* const error = zip_file_get_error(file_);
-      return failure(fatal(
-          fmt::format("{}: it is damaged at byte {}: {}; get the file anew", name_, done_, zip_error_strerror(error))));
+      return failure(fatal(fmt::format("{}: it is damaged at byte {}: {}; get the file again", name_, done_,
+                                       zip_error_strerror(error))));
     }
     done_ += static_cast<std::uint64_t>(got);
     constexpr std::uint64_t free = 16 << 20;
@@ -135,9 +135,10 @@ Result<Archive> Archive::open(const WorkbookFile& file, const Limits& limits) {
   zip_error_t error;
   zip_error_init_with_code(&error, code);
   const bool system = zip_error_system_type(&error) == ZIP_ET_SYS;
-  Error failed = fatal(
-      cut_off ? fmt::format("{}: the file is a zip archive without its end, cut off or damaged; get it anew", file.name)
-              : fmt::format("cannot open '{}': {}", file.name, zip_error_strerror(&error)));
+  Error failed =
+      fatal(cut_off ? fmt::format("{}: the file is a zip archive without its end, cut off or damaged; get it again",
+                                  file.name)
+                    : fmt::format("cannot open '{}': {}", file.name, zip_error_strerror(&error)));
   if (system) failed.code = std::error_code(zip_error_code_system(&error), std::generic_category());
   zip_error_fini(&error);
   return failure(std::move(failed));

@@ -8,7 +8,7 @@
 namespace etl::inline v0::excel::detail {
 
 std::string refused_error(std::string_view name) {
-  return fmt::format("it holds the error {}; mend it, or choose what becomes of such cells (SheetOptions::errors)",
+  return fmt::format("it holds the error {}; correct it, or choose how such cells are read (SheetOptions::errors)",
                      name.substr(0, 60));
 }
 

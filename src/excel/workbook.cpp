@@ -109,8 +109,7 @@ std::string no_workbook(const Archive& archive) {
     return problem("it is an OpenDocument file (.ods, .odt), not a workbook of Excel");
   if (archive.has("word/document.xml")) return problem("it is a document of Word (.docx), not a workbook");
   if (archive.has("ppt/presentation.xml")) return problem("it is a presentation (.pptx), not a workbook");
-  return fmt::format("{}: it is a zip archive, and no workbook is in it; unpack it, and read what it has",
-                     archive.file());
+  return fmt::format("{}: it is a zip archive without a workbook; unpack it, and read the files in it", archive.file());
 }
 
 bool same_name(std::string_view a, std::string_view b) noexcept {
@@ -161,10 +160,8 @@ Result<std::size_t> choose_sheet(const std::vector<SheetInfo>& sheets, std::stri
   const auto count = std::ranges::count_if(sheets, visible);
   if (count == 1) return static_cast<std::size_t>(std::ranges::find_if(sheets, visible) - sheets.begin());
   if (count == 0 && sheets.size() == 1) return 0;
-  return problem(
-      fmt::format("the workbook has {} sheets: say which one is to be read (--sheet, or "
-                  "SheetOptions::sheet): {}",
-                  sheets.size(), there));
+  return problem(fmt::format("the workbook has {} sheets: name the sheet to read (--sheet, or SheetOptions::sheet): {}",
+                             sheets.size(), there));
 }
 
 }  // namespace etl::inline v0::excel::detail

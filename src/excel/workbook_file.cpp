@@ -74,9 +74,8 @@ class Copies {
 Result<WorkbookFile> find_workbook(const fs::path& path_or_url, const Limits& limits) {
   static Copies copies;
   if (path_or_url == "-")
-    return failure(
-        fatal("a workbook cannot be read from standard input, since its list of parts is at its end: give "
-              "it as a file"));
+    return failure(fatal(
+        "a workbook cannot be read from standard input, because its list of parts is at its end: give it as a file"));
   WorkbookFile file{.name = path_or_url.string()};
   if (io::is_store_url(path_or_url.native())) {
     auto copy = copies.get(path_or_url, limits);

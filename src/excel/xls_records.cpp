@@ -77,7 +77,7 @@ std::string_view error_name(unsigned code) noexcept {
 }
 
 Error XlsRecords::damaged(std::string_view what) const {
-  return fatal(fmt::format("{}: {}: the file is damaged or cut off; get it anew, or save it as .xlsx", name_, what));
+  return fatal(fmt::format("{}: {}: the file is damaged or cut off; get it again, or save it as .xlsx", name_, what));
 }
 
 Result<XlsRecords> XlsRecords::open(const WorkbookFile& file, const NextSector& next) {
@@ -91,9 +91,10 @@ Result<XlsRecords> XlsRecords::open(const WorkbookFile& file, const NextSector& 
 
 Result<void> XlsRecords::find_stream(const NextSector& next) {
   std::string head(512, '\0');
-  if (!file_.read(head.data(), static_cast<std::streamsize>(head.size()))) return failure(damaged("its header ends"));
+  if (!file_.read(head.data(), static_cast<std::streamsize>(head.size())))
+    return failure(damaged("its header is too short"));
   const unsigned shift = u16(head, 30);
-  if (shift < 7 || shift > 16) return failure(damaged("its header is none"));
+  if (shift < 7 || shift > 16) return failure(damaged("its header is not valid"));
   const std::size_t sector_size = std::size_t{1} << shift;
   file_.seekg(0, std::ios::end);
   const auto most = static_cast<std::uint64_t>(file_.tellg()) / sector_size + 1;
@@ -335,7 +336,7 @@ Result<std::string> XlsRecords::string_record() {
   const bool ascii = std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
   if (!biff8_ && !ascii)
     return failure(
-        fatal(fmt::format("{}: a formula has the text '{}' in a code page of its time; save the workbook as "
+        fatal(fmt::format("{}: a formula has the text '{}' in an old code page; save the workbook as "
                           ".xlsx",
                           name_, text.substr(0, 60))));
   return text;

@@ -49,8 +49,8 @@ Result<Handle> open_handle(const WorkbookFile& workbook, bool info_only) {
     return failure(
         fatal(fmt::format("{}: it is a compound file without a workbook, such as one of Word (.doc)", file)));
   return failure(
-      fatal(fmt::format("{}: it begins as an .xls and cannot be read on (libfreexl says {}): the file is "
-                        "damaged or cut off; get it anew, or save it as .xlsx",
+      fatal(fmt::format("{}: it begins as an .xls file, but the rest cannot be read (libfreexl says {}): the file is "
+                        "damaged or cut off; get it again, or save it as .xlsx",
                         file, code)));
 }
 

@@ -90,7 +90,7 @@ class SheetHandler final : public XmlHandler {
     std::uint64_t row = out_.row() + 1;
     if (const auto said = attributes.find("r")) {
       const auto number = whole_number(*said);
-      if (!number) return failure(out_.row_problem(fmt::format("the next row is called '{}', no number", *said)));
+      if (!number) return failure(out_.row_problem(fmt::format("the next row has '{}' in place of a number", *said)));
       row = *number;
     }
     next_column_ = 0;
@@ -104,7 +104,7 @@ class SheetHandler final : public XmlHandler {
     if (const auto said = attributes.find("r")) {
       const auto place = place_of(*said);
       if (!place || place->row != out_.row())
-        return failure(out_.row_problem(fmt::format("'{}' is no cell of it; the file is damaged", *said)));
+        return failure(out_.row_problem(fmt::format("'{}' is not a cell of this row; the file is damaged", *said)));
       column_ = place->column;
     }
     if (column_ >= most_columns)
@@ -130,7 +130,8 @@ class SheetHandler final : public XmlHandler {
     switch (type_) {
       case CellType::Number:
         if (!append_number(out_.text(), value_, kind_, tables_.epoch_1904))
-          return bad(fmt::format("'{}' is saved as a number and is none; the file is damaged", value_.substr(0, 60)));
+          return bad(
+              fmt::format("'{}' is saved as a number, but is not a number; the file is damaged", value_.substr(0, 60)));
         break;
       case CellType::Shared: {
         const auto number = whole_number(value_);
@@ -145,7 +146,7 @@ class SheetHandler final : public XmlHandler {
       case CellType::Text: append_text(out_.text(), value_); break;
       case CellType::Boolean:
         if (value_ != "0" && value_ != "1" && value_ != "true" && value_ != "false")
-          return bad(fmt::format("'{}' is no truth value; the file is damaged", value_.substr(0, 60)));
+          return bad(fmt::format("'{}' is not a truth value; the file is damaged", value_.substr(0, 60)));
         out_.text() += is_true(value_) ? "true" : "false";
         break;
       case CellType::Error:

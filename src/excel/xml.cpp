@@ -73,8 +73,8 @@ class XmlReader::Impl {
       return true;
     }
     if (status != XML_STATUS_OK)
-      return failure(fatal(fmt::format("{}, line {}: it is no XML: {}; the file is damaged, get it anew", part_.name(),
-                                       line_of(parser_), XML_ErrorString(XML_GetErrorCode(parser_)))));
+      return failure(fatal(fmt::format("{}, line {}: it is not XML: {}; the file is damaged, get it again",
+                                       part_.name(), line_of(parser_), XML_ErrorString(XML_GetErrorCode(parser_)))));
     // Limits the memory that the parser uses for an unfinished tag.
     const auto done = static_cast<std::uint64_t>(std::max<std::int64_t>(0, byte_of(parser_)));
     if (!ended_ && fed_ > done + longest_tag)

@@ -25,7 +25,8 @@ Error unreadable(const std::filesystem::path& path, int code) {
       fmt::format("cannot read '{}' to send it: {}", path.string(), std::system_category().message(code)));
 }
 Error shorter(std::uint64_t size, std::uint64_t has) {
-  return unreadable(fmt::format("the body to send ends after {} bytes of {}: it has changed meanwhile", has, size));
+  return unreadable(
+      fmt::format("the body to send ends after {} bytes of {}: it has changed since the request began", has, size));
 }
 
 }  // namespace

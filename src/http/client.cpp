@@ -50,7 +50,7 @@ Result<Hop> next_hop(const Hop& hop, const Url& first, const Response& response,
                                       make_error_code(Problem::Redirect).message(), why);
     return failure(Error{.code = Problem::Redirect, .context = without_secrets(std::move(context), request, options)});
   };
-  if (hop.redirects_left == 0) return refuse("too many of them; perhaps it goes in a circle");
+  if (hop.redirects_left == 0) return refuse("too many redirects; perhaps they form a circle");
   Result<Url> url = hop.url.resolve(response.headers.find("Location").value_or(""));
   if (!url) return refuse(url.error().message());
   if (hop.url.scheme() == "https" && url->scheme() == "http") return refuse("it leads from https to http");
@@ -62,7 +62,7 @@ Result<Hop> next_hop(const Hop& hop, const Url& first, const Response& response,
       response.status == 303 || ((response.status == 301 || response.status == 302) && hop.method == "POST");
   if (makes_get && hop.method != "HEAD" && hop.method != "GET") {
     if (!request.may_become_get)
-      return refuse(fmt::format("it would drop the body; if that is the right address, use {}", next.url.shown()));
+      return refuse(fmt::format("it would drop the body; if its address is correct, use {}", next.url.shown()));
     next.method = "GET";
     next.with_body = false;
   }

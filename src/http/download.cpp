@@ -178,7 +178,7 @@ class Download {
     if (auto emptied = part_.restart(url, {}); !emptied) return failure(std::move(emptied.error()));
     // The bytes may be of two versions: download once more, from the beginning.
     if (mixed && !again) return from(url, true);
-    return failure(wrong(request, problem + ": what came is deleted"));
+    return failure(wrong(request, problem + ": the downloaded bytes are deleted"));
   }
 
   const Client& client_;

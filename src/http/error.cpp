@@ -33,7 +33,7 @@ constexpr std::array<Status, 26> statuses{{
     {308, "Permanent Redirect"},
     {400, "Bad Request"},
     {401, "Unauthorized", "check user and password, or the token"},
-    {403, "Forbidden", "these credentials may not do that"},
+    {403, "Forbidden", "these credentials do not allow this request"},
     {404, "Not Found"},
     {405, "Method Not Allowed"},
     {407, "Proxy Authentication Required", "give the proxy's user and password in its URL"},

@@ -134,7 +134,7 @@ struct Events::State {
     if (opened->head.status == 204) return false;
     const std::string_view type = opened->head.headers.find("Content-Type").value_or("");
     if (!same_name(type.substr(0, 17), "text/event-stream"))
-      return failure(wrong(fmt::format("the answer is no event stream but '{}'", excerpt(type))));
+      return failure(wrong(fmt::format("the answer is '{}', not an event stream", excerpt(type))));
     open = std::move(*opened);
     parser.restart();
     return true;

@@ -109,7 +109,7 @@ Result<std::vector<std::string>> pointer(std::string_view text) {
       names.back() += text[i];
     } else {
       const char next = i + 1 < text.size() ? text[++i] : '\0';
-      if (next != '0' && next != '1') return wrong("after '~' stands neither 0 nor 1");
+      if (next != '0' && next != '1') return wrong("'~' is followed by neither 0 nor 1");
       names.back() += next == '0' ? '~' : '/';
     }
   }

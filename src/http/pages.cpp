@@ -130,17 +130,16 @@ struct Pages::State {
     const auto value = json::at(json, next);
     if (!value || *value == "false") return std::string();
     if (value->front() == '{' || value->front() == '[' || *value == "true")
-      return failure(
-          wrong(response, fmt::format("the next page is at '{}', but there is neither a text nor a number: {}",
-                                      options.paging.where(), excerpt(*value))));
+      return failure(wrong(response, fmt::format("the next page must be a text or a number at '{}', but it is: {}",
+                                                 options.paging.where(), excerpt(*value))));
     return json::scalar(*value);
   }
 
   [[nodiscard]] Result<void> start_at(const std::string& position) {
     const auto bad = [&] {
-      return failure(
-          Error{.code = Errc::CheckpointMismatch,
-                .context = fmt::format("pages of {}: '{}' is no position of theirs", base.shown(), excerpt(position))});
+      return failure(Error{.code = Errc::CheckpointMismatch,
+                           .context = fmt::format("pages of {}: '{}' is not a position in these pages", base.shown(),
+                                                  excerpt(position))});
     };
     if (!position.starts_with(version) || position.size() == version.size()) return bad();
     const std::string text = position.substr(version.size() + 1);
@@ -182,10 +181,11 @@ struct Pages::State {
     }
     if (found.empty()) return end();
     if (paging.kind() == Kind::Cursor || paging.kind() == Kind::CursorHeader) {
-      if (found == cursor) return failure(wrong(response, "the cursor of the next page is that of this one"));
+      if (found == cursor)
+        return failure(wrong(response, "the cursor of the next page is the same as the cursor of this page"));
       if (was_there(found))
         return failure(
-            wrong(response, fmt::format("the pages lead in a circle: the cursor '{}' comes again", excerpt(found))));
+            wrong(response, fmt::format("the pages form a circle: the cursor '{}' comes again", excerpt(found))));
       cursor = found;
       return Position(fmt::format("{}>{}", version, cursor));
     }
@@ -193,12 +193,12 @@ struct Pages::State {
     Result<Url> there = here ? here->resolve(found) : here;
     if (!there) return failure(wrong(response, "the next page: " + there.error().message()));
     if (!there->same_origin(base))
-      return failure(wrong(response, fmt::format("the next page is on another server, {}: it would get the credentials "
-                                                 "of this one",
-                                                 there->shown())));
-    if (there->text() == page_url().text()) return failure(wrong(response, "the next page is this one again"));
+      return failure(wrong(
+          response, fmt::format("the next page is on another server, {}: it would get the credentials of this server",
+                                there->shown())));
+    if (there->text() == page_url().text()) return failure(wrong(response, "the next page is this page again"));
     if (was_there(there->text()))
-      return failure(wrong(response, fmt::format("the pages lead in a circle: {} comes again", there->shown())));
+      return failure(wrong(response, fmt::format("the pages form a circle: {} comes again", there->shown())));
     url = std::move(*there);
     return Position(fmt::format("{}>{}", version, without_credentials(url, base, false)));
   }

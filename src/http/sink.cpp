@@ -167,7 +167,8 @@ Result<void> Sink::settle(const Request& request, const Response& response, std:
   if (!state.options.results) {
     if (response.status != 207) return {};
     return failure(
-        state.wrong(request, response, "the service tells the outcome of each item: say where, in `results`"));
+        state.wrong(request, response,
+                    "the service reports the outcome of each item: set `results`, which says where in the answer"));
   }
   if (const auto problem = json::problem(response.body))
     return failure(state.wrong(request, response, "the answer is no JSON: " + *problem));

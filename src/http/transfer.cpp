@@ -355,9 +355,10 @@ Result<void> Transfer::end_of_head() {
     if (same_name(*coding, "gzip") || same_name(*coding, "x-gzip"))
       packed_ = std::make_unique<GzipBody>();
     else if (!coding->empty() && !same_name(*coding, "identity") && response_.ok())
-      return failure(problem(Problem::Protocol,
-                             fmt::format("Content-Encoding '{}' was not asked for: gzip is", excerpt(*coding)),
-                             ErrorClass::Fatal));
+      return failure(
+          problem(Problem::Protocol,
+                  fmt::format("the server sent Content-Encoding '{}', but only gzip was requested", excerpt(*coding)),
+                  ErrorClass::Fatal));
   }
   curl_off_t size = -1;
   curl_easy_getinfo(session_->easy.get(), CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
@@ -434,7 +435,7 @@ Result<void> Transfer::run(const std::stop_token& stop) {
       const auto left_to_stall = std::chrono::ceil<milliseconds>(moved_ + stall - now());
       if (left_to_stall.count() <= 0)
         return failure(
-            problem(Problem::Timeout, fmt::format("nothing for {} ms", stall.count()), ErrorClass::Transient));
+            problem(Problem::Timeout, fmt::format("no data for {} ms", stall.count()), ErrorClass::Transient));
       wait = static_cast<int>(std::min<std::int64_t>(wait, left_to_stall.count()));
     }
     if (code == CURLM_OK) code = curl_multi_poll(multi, nullptr, 0, wait, nullptr);

@@ -336,7 +336,7 @@ class ChunkReader::Worker {
 ChunkReader::ChunkReader(Source source, RecordSplitter splitter, ChunkOptions options) {
   if (!source) throw Exception(fatal("ChunkReader: there is no source"));
   if (options.chunk_size == 0 || options.max_record == 0 || options.ahead == 0)
-    throw Exception(fatal("ChunkOptions: chunk_size, max_record and ahead are at least 1"));
+    throw Exception(fatal("ChunkOptions: chunk_size, max_record and ahead must be at least 1"));
   worker_ = std::make_unique<Worker>(std::move(source), std::move(splitter), options);
 }
 ChunkReader::ChunkReader(ChunkReader&&) noexcept = default;

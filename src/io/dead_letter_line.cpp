@@ -197,7 +197,7 @@ class Parser {
       const unsigned low = hex();
       code = low >= 0xdc00 && low <= 0xdfff ? 0x10000 + ((code - 0xd800) << 10U) + (low - 0xdc00) : code;
     }
-    if (code >= 0xd800 && code <= 0xdfff) return fail("half a surrogate pair");
+    if (code >= 0xd800 && code <= 0xdfff) return fail("half of a surrogate pair");
     const auto add = [&](unsigned byte) { out += static_cast<char>(byte); };
     const auto rest = [&](unsigned shift) { add(0x80U | (code >> shift & 0x3fU)); };
     if (code < 0x80) return add(code);

@@ -17,7 +17,7 @@ class DeflateSink final : public ByteSink {
  public:
   DeflateSink(Sink target, int level) : target_(std::move(target)), buffer_(std::size_t{256} << 10) {
     if (level < 1 || level > 9)
-      throw Exception(fatal(fmt::format("gzip level {}: it is 1 (fast) to 9 (small)", level)));
+      throw Exception(fatal(fmt::format("gzip level {}: it must be 1 (fast) to 9 (small)", level)));
     // 15 bits of window, plus 16 for a gzip header and trailer; 8 is zlib's default memory level.
     if (::deflateInit2(&stream_, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) throw std::bad_alloc();
     stream_.next_out = buffer_.data();

@@ -26,15 +26,15 @@ constexpr std::size_t longest_name = 255;
 
 /// Why a folder cannot have an object with this key, or empty if it can.
 std::string_view key_problem(std::string_view key) {
-  if (key.empty()) return "a key has at least one byte";
-  if (key.size() > longest_key) return "a key has at most 1024 bytes";
-  if (key.find('\0') != std::string_view::npos) return "a key has no NUL";
-  if (key.front() == '/') return "a key does not begin with '/'";
+  if (key.empty()) return "a key must have at least one byte";
+  if (key.size() > longest_key) return "a key must have at most 1024 bytes";
+  if (key.find('\0') != std::string_view::npos) return "a key must not contain NUL";
+  if (key.front() == '/') return "a key must not begin with '/'";
   for (std::string_view rest = key;;) {
     const std::string_view name = rest.substr(0, rest.find('/'));
     if (name.empty()) return "a folder has no objects with an empty name: leave out '//' and a '/' at the end";
-    if (name == "." || name == "..") return "a key has no part '.' or '..'";
-    if (name.size() > longest_name) return "in a folder, no part between two '/' has more than 255 bytes";
+    if (name == "." || name == "..") return "a key must not contain a part '.' or '..'";
+    if (name.size() > longest_name) return "in a folder, a part between two '/' must have at most 255 bytes";
     if (rest.data() == key.data() && name == uploads_name) return "the store itself uses this name";
     if (name.size() == rest.size()) return {};
     rest.remove_prefix(name.size() + 1);
@@ -123,7 +123,7 @@ NewObject::~NewObject() {
 Error NewObject::failed(int code) const {
   if (code == EISDIR || code == ENOTEMPTY)
     return store_failure(StoreProblem::Key, "put", target_,
-                         "there are objects below it, and a folder cannot have both");
+                         "objects exist below it, and a name in a folder cannot be both an object and a folder");
   return system_failure(fmt::format("cannot put '{}'", target_.string()), code);
 }
 
@@ -158,7 +158,7 @@ Result<ObjectInfo> NewObject::commit() {
   if (digest_)
     if (const std::string has = digest_->finish(); !same_hex(has, sha256_))
       return failure(store_failure(StoreProblem::Digest, "put", target_,
-                                   fmt::format("SHA-256 is {}, and {} was told", has, sha256_)));
+                                   fmt::format("the SHA-256 of the bytes is {}, but {} was given", has, sha256_)));
   int code = set_time(file_);
   if (code == 0) code = sync(file_);
   if (code != 0) return failure(failed(code));
@@ -168,8 +168,9 @@ Result<ObjectInfo> NewObject::commit() {
     if (folder != root_)
       if (auto there = make_folder(folder); !there) {
         if (has_object_in_place_of(folder, root_))
-          return failure(store_failure(StoreProblem::Key, "put", target_,
-                                       "a part of it is an object, and a folder cannot have both"));
+          return failure(
+              store_failure(StoreProblem::Key, "put", target_,
+                            "a part of it is an object, and a name in a folder cannot be both an object and a folder"));
         const bool deleted = there.error().code == std::errc::no_such_file_or_directory ||
                              there.error().code == std::errc::not_a_directory ||
                              there.error().code == std::errc::file_exists;  // the object existed, and then it did not

@@ -68,7 +68,7 @@ Result<void> append(detail::NewObject& made, const fs::path& file, const Uploade
     digest.update(bytes);
     if (auto written = made.write(bytes); !written) return written;
   }
-  if (etag_of(digest.finish()) != part.etag) return no_part("another was put with this number meanwhile");
+  if (etag_of(digest.finish()) != part.etag) return no_part("another part has been put with this number since");
   return {};
 }
 
@@ -90,8 +90,9 @@ Result<UploadedPart> FolderStore::put_part(const Upload& upload, std::uint32_t n
   auto folder = folder_of(folder_, upload, "put a part of");
   if (!folder) return failure(std::move(folder.error()));
   if (number < 1 || number > most_parts)
-    return failure(store_failure(StoreProblem::Part, "put a part of", folder_ / upload.key,
-                                 fmt::format("parts have numbers from 1 to {}, and this one {}", most_parts, number)));
+    return failure(
+        store_failure(StoreProblem::Part, "put a part of", folder_ / upload.key,
+                      fmt::format("parts have numbers from 1 to {}, and this part has {}", most_parts, number)));
   if (auto written = detail::replace_file(*folder / part_name(number), bytes); !written)
     return failure(std::move(written.error()));
   return UploadedPart{.number = number, .etag = etag_of(digest(DigestKind::Sha256, bytes))};
@@ -104,8 +105,9 @@ Result<ObjectInfo> FolderStore::complete_upload(const Upload& upload, std::span<
   if (!folder) return failure(std::move(folder.error()));
   const auto unordered = std::ranges::adjacent_find(parts, std::ranges::greater_equal{}, &UploadedPart::number);
   if (parts.empty() || unordered != parts.end())
-    return failure(store_failure(StoreProblem::Part, "complete", target,
-                                 parts.empty() ? "an upload has at least one part" : "parts come in order, each once"));
+    return failure(
+        store_failure(StoreProblem::Part, "complete", target,
+                      parts.empty() ? "an upload needs at least one part" : "give the parts in order, each part once"));
   auto made = detail::NewObject::make(folder_, upload.key, options);
   if (!made) return failure(std::move(made.error()));
   for (const UploadedPart& part : parts)

@@ -8,11 +8,11 @@ const std::error_category& store_category() noexcept {
     [[nodiscard]] std::string message(int code) const override {
       switch (static_cast<StoreProblem>(code)) {
         case StoreProblem::Missing: return "there is no such object";
-        case StoreProblem::Exists: return "there is such an object already";
+        case StoreProblem::Exists: return "the object exists already";
         case StoreProblem::Changed: return "the object has changed";
-        case StoreProblem::Digest: return "the bytes do not have the digest that was told";
+        case StoreProblem::Digest: return "the bytes do not have the given digest";
         case StoreProblem::Key: return "no key for this store";
-        case StoreProblem::Range: return "the object ends before the first byte that was asked for";
+        case StoreProblem::Range: return "the object ends before the first byte that was requested";
         case StoreProblem::Part: return "the store does not have this part";
       }
       return "unknown error";

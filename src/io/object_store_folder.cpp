@@ -169,11 +169,11 @@ Result<ObjectBody> FolderStore::get(const std::string& key, const GetOptions& op
   ObjectInfo object = detail::object_info(key, info);
   if (!options.if_match.empty() && options.if_match != object.etag)
     return failure(store_failure(StoreProblem::Changed, "read", *path,
-                                 fmt::format("its etag is {}, and {} was asked for", object.etag, options.if_match)));
+                                 fmt::format("its etag is {}, and {} was requested", object.etag, options.if_match)));
   if (options.offset > object.size)
     return failure(
         store_failure(StoreProblem::Range, "read", *path,
-                      fmt::format("it has {} bytes, and byte {} was asked for", object.size, options.offset)));
+                      fmt::format("it has {} bytes, and byte {} was requested", object.size, options.offset)));
   const std::uint64_t size = std::min(options.size.value_or(object.size), object.size - options.offset);
   ::posix_fadvise(file.get(), static_cast<off_t>(options.offset), static_cast<off_t>(size), POSIX_FADV_SEQUENTIAL);
   auto bytes = std::make_unique<FilePart>(std::move(file), path->string(), options.offset, size, stop);
@@ -193,7 +193,7 @@ Result<ObjectInfo> FolderStore::head(const std::string& key, const std::stop_tok
 
 Result<ObjectPage> FolderStore::list(const ListOptions& options, const std::stop_token& stop) const {
   if (options.most == 0)
-    return failure(Error{.code = Errc::InvalidOptions, .context = "ListOptions::most is 0; it is at least 1"});
+    return failure(Error{.code = Errc::InvalidOptions, .context = "ListOptions::most is 0; it must be at least 1"});
   return Listing(folder_, options, stop).page();
 }
 

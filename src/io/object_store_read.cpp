@@ -83,7 +83,7 @@ class ObjectSource final : public ByteSource {
     if (why.error_class != ErrorClass::Transient || stop_.stop_requested()) return why;
     if (info_.etag.empty()) {
       why.error_class = ErrorClass::Fatal;
-      why.context += "; the store tells no etag, so that the rest might be of another object";
+      why.context += "; the store gives no etag, so the rest might come from another object";
       return why;
     }
     const Waiter waiter(stop_.get_token());
@@ -99,9 +99,10 @@ class ObjectSource final : public ByteSource {
     if (!digest_) return;
     const std::string has = digest_->finish();
     if (same_hex(has, info_.sha256)) return;
-    error_ = Error{.code = StoreProblem::Digest,
-                   .context = fmt::format("'{}' was damaged on its way: its SHA-256 is {}, and {} here", name_,
-                                          info_.sha256, has)};
+    error_ = Error{
+        .code = StoreProblem::Digest,
+        .context = fmt::format("'{}' was damaged during the transfer: its SHA-256 is {} in the store, but {} here",
+                               name_, info_.sha256, has)};
   }
 
   AnyObjectStore store_;

@@ -85,7 +85,7 @@ Result<std::string> path_of_url(const std::string& url, bool escape) {
     const std::size_t slash = rest.find('/', 2);
     const std::string_view host = rest.substr(2, slash == std::string_view::npos ? rest.size() : slash - 2);
     if (slash == std::string_view::npos || (!host.empty() && host != "localhost"))
-      return wrong("a file of this machine has no host");
+      return wrong("the URL of a file on this machine must not name a host");
     rest.remove_prefix(slash);
   }
   std::string path;
@@ -179,7 +179,7 @@ Result<std::string> object_fingerprint(const std::string& url) {
     auto object = place.store.head(place.key);
     if (!object) return failure(std::move(object.error()));
     if (object->etag.empty())
-      return failure(fatal(fmt::format("the store of '{}' tells no etag, so a run cannot resume in it", url)));
+      return failure(fatal(fmt::format("the store of '{}' gives no etag, so a run cannot resume in it", url)));
     return fmt::format("{} bytes, etag {}", object->size, object->etag);
   });
 }

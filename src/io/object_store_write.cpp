@@ -116,8 +116,8 @@ class ObjectSink final : public ByteSink {
       const std::string has = digest_->finish();
       if (!same_hex(has, options_.put.sha256)) {
         give_up({.code = StoreProblem::Digest,
-                 .context = fmt::format("cannot put '{}{}': SHA-256 is {}, and {} was told", store_.name(), key_, has,
-                                        options_.put.sha256)});
+                 .context = fmt::format("cannot put '{}{}': the SHA-256 of the bytes is {}, but {} was given",
+                                        store_.name(), key_, has, options_.put.sha256)});
         return;
       }
       // The digest is checked here, because a store that has not seen all bytes at once cannot check it.
@@ -138,8 +138,8 @@ class ObjectSink final : public ByteSink {
     sent_.clear();
     if (upload_)
       if (auto aborted = store_.abort_upload(*upload_, {}); !aborted)
-        why.context += fmt::format("; and upload {} could not be aborted, so that its parts are still there: {}",
-                                   upload_->id, aborted.error().message());
+        why.context += fmt::format("; and upload {} could not be aborted, so its parts still exist: {}", upload_->id,
+                                   aborted.error().message());
     upload_.reset();
     if (!error_) error_ = std::move(why);
   }
@@ -164,7 +164,7 @@ class ObjectSink final : public ByteSink {
 Sink create_object(AnyObjectStore store, std::string key, WriteOptions options, const std::stop_token& stop) {
   if (options.part_size == 0 || options.parallel == 0)
     throw Exception(
-        Error{.code = Errc::InvalidOptions, .context = "WriteOptions: part_size and parallel are at least 1"});
+        Error{.code = Errc::InvalidOptions, .context = "WriteOptions: part_size and parallel must be at least 1"});
   return std::make_unique<ObjectSink>(std::move(store), std::move(key), std::move(options), stop);
 }
 

@@ -482,10 +482,10 @@ class SqlJobStore final : public JobStore {
   Result<void> check_same(const Job& job, const std::string& spec, std::span<const Input> inputs,
                           std::uint64_t unit_bytes) {
     const auto differs = [&](std::string_view what) {
-      return failure(Error{.code = Errc::JobDiffers,
-                           .context = fmt::format("{}: job {} '{}' exists and has other {}: give the new one another "
-                                                  "name",
-                                                  name(), job.id, job.key.version, what)});
+      return failure(
+          Error{.code = Errc::JobDiffers,
+                .context = fmt::format("{}: job {} '{}' exists and has other {}: give the new job another name", name(),
+                                       job.id, job.key.version, what)});
     };
     if (job.spec != spec) return differs("settings");
     if (job.unit_bytes != unit_bytes) return differs("units (unit_bytes)");

@@ -41,7 +41,7 @@ const std::error_category& error_category() noexcept {
         case Errc::NotFound: return "no such job";
         case Errc::WrongState: return "the job is in another state";
         case Errc::InputChanged: return "an input has changed";
-        case Errc::JobDiffers: return "the job was made of something else";
+        case Errc::JobDiffers: return "the job was made from other inputs or settings";
       }
       return "unknown error";
     }

@@ -61,7 +61,7 @@ Error bad_url(std::string why) {
   if (first != std::string::npos) why.replace(first, why.rfind('"') - first + 1, "(...)");
   while (!why.empty() && (why.back() == '\n' || why.back() == ' ')) why.pop_back();
   return {.code = Errc::InvalidOptions,
-          .context = fmt::format("PostgreSQL URL: {}: it is postgresql://user:password@host:port/database, with "
+          .context = fmt::format("PostgreSQL URL: {}: write postgresql://user:password@host:port/database, with "
                                  "%40 for '@', %2F for '/' and %3A for ':' within a part, or host=... dbname=...",
                                  why)};
 }

@@ -135,7 +135,7 @@ Error error_of(const Connection::State& state, const PGresult* result, std::stri
     if (!state.lost()) return own_error("58000", Fatal, std::move(text));
     if (lost == WhenLost::NothingDone) return own_error("08006", Transient, std::move(text));
     return {.code = Errc::OutcomeUnknown,
-            .context = text + ": the connection was lost during the commit: whether it happened is unknown"};
+            .context = text + ": the connection was lost during the commit: whether the commit succeeded is unknown"};
   }
   std::string text = fmt::format("{}: {}: {}", state.name, doing, tidy(field(result, PG_DIAG_MESSAGE_PRIMARY)));
   if (const auto detail = field(result, PG_DIAG_MESSAGE_DETAIL); !detail.empty())

@@ -90,7 +90,7 @@ Result<std::string> schema_of(Connection& connection, std::string_view wanted) {
   if (!rows->is_null(0, 0)) return std::string(rows->text(0, 0));
   return failure(own_error(
       "3F000", ErrorClass::Fatal,
-      fmt::format("{}: no schema of the search path exists: name one for the store's tables", connection.name())));
+      fmt::format("{}: no schema of the search path exists: name a schema for the store's tables", connection.name())));
 }
 
 Result<void> check_format(Connection& connection, const Names& names) {

@@ -104,7 +104,8 @@ Result<io::ObjectPage> parse_objects(std::string_view xml) {
   if (answer->field("IsTruncated") != "true") return page;
   const std::string token = answer->field("NextContinuationToken");
   if (token.empty() && page.objects.empty())
-    return failure(fatal("the answer says that there is more, and gives neither an object nor a token to go on with"));
+    return failure(
+        fatal("the answer says that more objects exist, but gives neither an object nor a token for the next request"));
   // A server that only knows version 1 of the listing continues after a key.
   page.next = token.empty() ? "marker:" + page.objects.back().key : "token:" + token;
   return page;
@@ -125,7 +126,7 @@ Result<io::UploadPage> parse_uploads(std::string_view xml) {
     page.uploads.push_back(std::move(upload));
   }
   if (answer->field("IsTruncated") != "true") return page;
-  if (page.uploads.empty()) return failure(fatal("the answer says that there are more uploads, and gives none"));
+  if (page.uploads.empty()) return failure(fatal("the answer says that more uploads exist, but gives no upload"));
   page.next = fmt::format("{}\n{}", answer->field("NextUploadIdMarker"), plain(answer->field("NextKeyMarker")));
   return page;
 }

@@ -32,7 +32,7 @@ constexpr std::array meanings = {
     Meaning{"XAmzContentSHA256Mismatch", StoreProblem::Digest, ErrorClass::Transient},
     Meaning{"InvalidPart", StoreProblem::Part},
     Meaning{"InvalidPartOrder", StoreProblem::Part},
-    Meaning{"EntityTooSmall", StoreProblem::Part, {}, "every part but the last has at least 5 MiB"},
+    Meaning{"EntityTooSmall", StoreProblem::Part, {}, "every part except the last must have at least 5 MiB"},
     Meaning{"KeyTooLongError", StoreProblem::Key},
     Meaning{"SlowDown", {}, ErrorClass::Transient},
     Meaning{"ServiceUnavailable", {}, ErrorClass::Transient},

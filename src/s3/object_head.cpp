@@ -67,9 +67,10 @@ Result<io::ObjectInfo> object_in(const std::string& key, const http::Response& r
 }
 
 Error no_key() {
-  return {.code = io::StoreProblem::Key, .context = "an object of S3 has a key of at least one byte, and it is empty"};
+  return {.code = io::StoreProblem::Key,
+          .context = "the key is empty, and an object of S3 needs a key of at least one byte"};
 }
 
-Error no_page() { return {.code = Errc::InvalidOptions, .context = "ListOptions::most is 0; it is at least 1"}; }
+Error no_page() { return {.code = Errc::InvalidOptions, .context = "ListOptions::most is 0; it must be at least 1"}; }
 
 }  // namespace etl::inline v0::s3::detail

@@ -84,8 +84,8 @@ Result<io::ObjectInfo> Store::put(const std::string& key, std::string_view bytes
   const std::string sha256 = io::digest(io::DigestKind::Sha256, bytes);
   if (!options.sha256.empty() && !io::same_hex(options.sha256, sha256))
     return failure(Error{.code = io::StoreProblem::Digest,
-                         .context = fmt::format("cannot put '{}{}': its SHA-256 is {}, and {} was told", name(), key,
-                                                sha256, options.sha256)});
+                         .context = fmt::format("cannot put '{}{}': the SHA-256 of the bytes is {}, but {} was given",
+                                                name(), key, sha256, options.sha256)});
   Call call{.method = "PUT", .key = key, .body = http::Body::view(bytes)};
   call.headers.add("x-amz-content-sha256", sha256);
   call.headers.add("x-amz-checksum-sha256", io::base64(detail::from_hex(sha256).value_or("")));
@@ -131,7 +131,7 @@ Result<io::ObjectBody> Store::get(const std::string& key, const io::GetOptions& 
     if (!info) return failure(std::move(info.error()));
     if (options.offset > info->size || (!nothing && options.offset < info->size))
       return failure(nothing ? Error{.code = io::StoreProblem::Range,
-                                     .context = fmt::format("'{}{}' has {} bytes, and byte {} was asked for", name(),
+                                     .context = fmt::format("'{}{}' has {} bytes, and byte {} was requested", name(),
                                                             key, info->size, options.offset)}
                              : std::move(opened.error()));
     return io::ObjectBody{.info = std::move(*info), .bytes = io::from_memory({}, name() + key)};
@@ -140,7 +140,7 @@ Result<io::ObjectBody> Store::get(const std::string& key, const io::GetOptions& 
   if (part && opened->head.status != 206)
     return failure(Error{
         .code = http::Problem::Content,
-        .context = fmt::format("'{}{}': the server gives the whole object where a part was asked for", name(), key)});
+        .context = fmt::format("'{}{}': the server sent the whole object, but a part was requested", name(), key)});
   auto info = detail::object_in(key, opened->head);
   if (!info) return failure(std::move(info.error()));
   return io::ObjectBody{.info = std::move(*info), .bytes = std::move(opened->body)};

@@ -85,7 +85,7 @@ Result<io::ObjectInfo> Store::complete_upload(const io::Upload& upload, std::spa
                                      "write by create_object, which checks it",
                                      what)});
   if (parts.empty())
-    return failure(Error{.code = StoreProblem::Part, .context = what + ": an upload has at least one part"});
+    return failure(Error{.code = StoreProblem::Part, .context = what + ": an upload needs at least one part"});
   Call call{.method = "POST", .key = upload.key, .query = {{"uploadId", upload.id}}, .body = completion_of(parts)};
   call.headers.add("Content-Type", "application/xml");
   if (options.if_none_match) {
@@ -93,7 +93,7 @@ Result<io::ObjectInfo> Store::complete_upload(const io::Upload& upload, std::spa
     auto there = head(upload.key, stop);  // some servers ignore If-None-Match here
     if (there) {
       if (auto made = detail::marked_object(*connection_, upload.key, upload.mark, stop)) return std::move(*made);
-      return failure(Error{.code = StoreProblem::Exists, .context = what + ": there is such an object already"});
+      return failure(Error{.code = StoreProblem::Exists, .context = what + ": the object exists already"});
     }
     if (there.error().code != StoreProblem::Missing) return there;
   }

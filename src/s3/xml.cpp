@@ -58,7 +58,7 @@ void on_start(void* self, const char* name, const char**) {
   of(self).guarded([&] {
     Reading& me = of(self);
     if (me.texts.size() == deepest) {
-      me.refuse(fmt::format("more than {} elements within each other", deepest));
+      me.refuse(fmt::format("elements nested more than {} deep", deepest));
       return;
     }
     std::string_view own(name);
@@ -103,7 +103,7 @@ Result<void> read_xml(std::string_view xml, const std::function<void(std::string
   if (reading.thrown) std::rethrow_exception(reading.thrown);
   if (status == XML_STATUS_OK) return {};
   return failure(fatal(fmt::format(
-      "the answer is no XML that is accepted: line {}: {}", line_of(parser.get()),
+      "the answer is not XML that is accepted: line {}: {}", line_of(parser.get()),
       reading.refused.empty() ? XML_ErrorString(XML_GetErrorCode(parser.get())) : reading.refused.c_str())));
 }
 

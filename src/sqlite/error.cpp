@@ -78,7 +78,7 @@ Error commit_error(Error error) {
   const bool is_of_disk = error.code.category() == error_category() && primary(error.code.value()) == SQLITE_IOERR;
   if (!is_of_disk || error.error_class == ErrorClass::Transient) return error;
   error.code = Errc::OutcomeUnknown;
-  error.context += ": whether the commit happened is unknown";
+  error.context += ": whether the commit succeeded is unknown";
   return error;
 }
 

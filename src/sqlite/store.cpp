@@ -25,7 +25,7 @@ bool Tx::active() const noexcept { return sqlite3_get_autocommit(database_.handl
 Error Tx::lost(std::string_view doing) const {
   return {
       .code = {SQLITE_ABORT_ROLLBACK, error_category()},
-      .context = fmt::format("{}: {}: the transaction has ended before its time, and is not stored: SQLite rolled it "
+      .context = fmt::format("{}: {}: the transaction has ended too early, and is not stored: SQLite rolled it "
                              "back after an earlier error (a full disk, ON CONFLICT ROLLBACK), or a COMMIT or ROLLBACK "
                              "was executed within it; leave these to the library",
                              database_.name(), doing)};

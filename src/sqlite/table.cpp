@@ -409,8 +409,8 @@ Error left_behind(Error cause) {
   Error error{.code = cause.code,
               .error_class = ErrorClass::Transient,
               .context =
-                  "one row was refused, and RAISE(FAIL) or ON CONFLICT FAIL, which the schema has got meanwhile, may "
-                  "have left a part of it in the table: roll back the transaction, and write its rows again"};
+                  "one row was refused, and RAISE(FAIL) or ON CONFLICT FAIL may have left a part of the row in the "
+                  "table, because the schema has changed: roll back the transaction, and write its rows again"};
   error.cause = std::make_shared<const Error>(std::move(cause));
   return error;
 }

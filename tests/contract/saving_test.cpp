@@ -313,7 +313,8 @@ TEST_CASE("G14: a run that failed is not finished, although nobody knows whether
   const auto clock = std::make_shared<VirtualExecutor>(1);
   etl::Options options{.name = "numbers", .batch_size = 10, .executor = etl::Executor(clock)};
   const auto told = [](const etl::RunReport& report) {
-    return report.ok() && report.errors.at(0).text().find("perhaps not that the run is finished") != std::string::npos;
+    return report.ok() &&
+           report.errors.at(0).text().find("the run is perhaps not marked as finished") != std::string::npos;
   };
 
   StoreOver store;

@@ -11,7 +11,7 @@ def loaded(c):
     """A sheet becomes a table with types; a second load finds that it is there; a changed choice is noticed."""
     book = workbook(c.folder / "book.bin", {"Notes": [["x"]], "Sales": SALES})  # recognised by content
     _, error = c.load(book, "--create", wanted=2)
-    c.has(error, "book.bin: the workbook has 2 sheets: say which one is to be read (--sheet): 'Notes', 'Sales'")
+    c.has(error, "book.bin: the workbook has 2 sheets: name the sheet to read (--sheet): 'Notes', 'Sales'")
     summary, _ = c.load(book, "--sheet", "sales", "--create")
     c.equal("rows", [(1, 'a, "b"', "2024-01-31", 1.5), (2, "line\nbreak", "2024-02-01", None), (3, "c", "2024-02-02", 0.1)],
             c.rows("SELECT id, name, day, price FROM t ORDER BY id"))
@@ -73,7 +73,7 @@ def foreign(c):
              "h.csv": (b"%PDF-1.4\n%\xe2", "the file is a PDF document")}
     for name, (content, _) in files.items():
         (c.folder / name).write_bytes(content + bytes(100))
-    for name, wanted in [("a.csv", "it is a zip archive, and no workbook is in it")] + [(n, w) for n, (_, w) in files.items()]:
+    for name, wanted in [("a.csv", "it is a zip archive without a workbook")] + [(n, w) for n, (_, w) in files.items()]:
         for command in (["cat", name], ["sniff", name]):
             _, _, error = c.run(*command, wanted=2)
             c.has(error, f"{name}: ", wanted)

@@ -187,7 +187,7 @@ TEST_CASE("report: text begins with the outcome, then what was loaded and what n
   CHECK(r.text() ==
         "orders: Failed in 2 s\n"
         "  1,234,000 loaded, 7 rejected, 500 filtered, 59 abandoned, 10 results in doubt; 617,284 items/s\n"
-        "  1 push was refused, since the run was ending: whoever pushed still has the item\n"
+        "  1 push was refused, because the run was ending: the caller of push still has the item\n"
         "  rejected items are dead letters of 'orders'\n"
         "  errors:\n"
         "    load, batch 12, partition 3, items 1000-1999: no \"route\"\n\tto\\host \x01\n"

@@ -74,7 +74,7 @@ TEST_CASE("signals: on a terminal the first says what the second does") {
     const etl::StopToken stop = etl::stop_on_signals();
     std::raise(SIGINT);
     await(stop.drain());
-    CHECK(terminal.read() == "\r\x1b[Kstopping; again to drop what is queued\n");
+    CHECK(terminal.read() == "\r\x1b[Kstopping; a second signal drops what is queued\n");
     std::raise(SIGINT);
     await(stop.abandon());
   }

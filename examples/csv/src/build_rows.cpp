@@ -93,8 +93,7 @@ std::string describe(const Mark& mark, std::string_view text, const Dialect& dia
       if (after_blanks(text, mark.at, dialect))
         return "a quote after blanks at the beginning of a cell; drop the blanks around cells";
       return "a quote within a cell that does not begin with a quote; quote the whole cell and escape the quotes in "
-             "it, or "
-             "read the file without quotes";
+             "it, or read the file without quotes";
     case Mark::Kind::AfterQuote:
       if (before_blanks(text, mark.at, dialect))
         return "blanks after the closing quote of a cell; drop the blanks around cells";

@@ -121,8 +121,8 @@ class ReplayedPipeline final : public TypedPipeline<P, Tx> {
       return std::nullopt;
     } else {
       return fatal(
-          "some results of this item are loaded, and a replay cannot take them from between the others: give "
-          "the type of the results a move constructor that is noexcept");
+          "some results of this item are loaded, and a replay cannot remove these from all of its results: give the "
+          "type of the results a move constructor that is noexcept");
     }
   }
 

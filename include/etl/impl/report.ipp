@@ -178,8 +178,8 @@ ETLPIPE_COMPILED void RunReport::append_summary(std::string& out) const {
   add(results.in_doubt, results.in_doubt == 1 ? "result in doubt" : "results in doubt");
   out += fmt::format("; {} items/s", detail::rate(items_per_second()));
   if (refused > 0)
-    out += fmt::format("\n  {} {} refused, since the run was ending: whoever pushed still has the {}", grouped(refused),
-                       refused == 1 ? "push was" : "pushes were", refused == 1 ? "item" : "items");
+    out += fmt::format("\n  {} {} refused, because the run was ending: the caller of push still has the {}",
+                       grouped(refused), refused == 1 ? "push was" : "pushes were", refused == 1 ? "item" : "items");
   if (items.rejected > 0 && !rejects_at.empty()) out += fmt::format("\n  rejected items are {}", rejects_at);
   if (earlier_rejects.value_or(0) > 0)
     out += fmt::format("\n  {} rejected by earlier runs are set aside, too; they are not in this run's budget",

@@ -81,7 +81,7 @@ CrashSummary for_each_crash_point(Make&& make, Run&& run, Check&& check, const C
         // A run stays as it ended if only the last save fails, which says that it is finished; its report tells so.
         const auto at_the_end = [](const ErrorRecord& record) {
           return record.stage == Stage::Checkpoint &&
-                 record.error.context.starts_with("everything is loaded and saved, but perhaps not that the run");
+                 record.error.context.starts_with("everything is loaded and saved, but the run is perhaps not marked");
         };
         if (cut_off.ok() && std::ranges::none_of(cut_off.errors, at_the_end))
           wrong("crashed, but reports " + std::string(to_string(cut_off.outcome)));

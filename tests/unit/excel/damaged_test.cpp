@@ -75,8 +75,8 @@ TEST_CASE("a tag that does not end, and elements without an end, are errors") {
   CHECK(has(text_with(sheet_part, "<worksheet a='" + repeated("0123456789abcdef", 200'000) + "'/>"),
             "a tag of more than 1048576 bytes is refused"));
   CHECK(has(text_with(sheet_part, repeated("<a>", 300)), "elements are nested more than 256 deep"));
-  CHECK(has(text_with(sheet_part, "<worksheet><sheetData>"), "it is no XML: no element found"));
-  CHECK(has(text_with(sheet_part, "<worksheet>\n</row>"), "line 2: it is no XML: mismatched tag"));
+  CHECK(has(text_with(sheet_part, "<worksheet><sheetData>"), "it is not XML: no element found"));
+  CHECK(has(text_with(sheet_part, "<worksheet>\n</row>"), "line 2: it is not XML: mismatched tag"));
 }
 
 TEST_CASE("a file that is cut off is an error at every length") {
@@ -121,7 +121,7 @@ TEST_CASE("what is no workbook is named") {
     test::write_zip(path, files);
     return text_of(path);
   };
-  CHECK(has(zipped({{"a.csv", "1"}}), "it is a zip archive, and no workbook is in it"));
+  CHECK(has(zipped({{"a.csv", "1"}}), "it is a zip archive without a workbook"));
   CHECK(has(zipped({{"mimetype", "x"}, {"content.xml", "x"}}), "it is an OpenDocument file"));
   CHECK(has(zipped({{"_rels/.rels", "x"}, {"xl/workbook.bin", "x"}}), "it is a binary workbook (.xlsb)"));
   std::ofstream(path, std::ios::trunc) << "a,b\n1,2\n";
@@ -139,14 +139,15 @@ TEST_CASE("what refers to nothing is named with its cell") {
   CHECK(text_of_rows("<row><c t=\"q\"><v>1</v></c></row>")
             .starts_with("error: t.xlsx: sheet 'S', cell A1: it is of a type"));
   CHECK(text_of_rows("<row><c t=\"b\"><v>2</v></c></row>")
-            .starts_with("error: t.xlsx: sheet 'S', cell A1: '2' is no truth"));
+            .starts_with("error: t.xlsx: sheet 'S', cell A1: '2' is not a truth"));
   CHECK(text_of_rows("<row r=\"2\"/><row r=\"2\"/>")
             .starts_with("error: t.xlsx: sheet 'S', row 2: it comes after row 2"));
-  CHECK(text_of_rows("<row r=\"x\"/>").starts_with("error: t.xlsx: sheet 'S', row 0: the next row is called 'x'"));
+  CHECK(text_of_rows("<row r=\"x\"/>")
+            .starts_with("error: t.xlsx: sheet 'S', row 0: the next row has 'x' in place of a number"));
   CHECK(text_of_rows("<row r=\"1048577\"/>")
             .starts_with("error: t.xlsx: sheet 'S', row 1048577: a sheet has 1048576 rows"));
   CHECK(text_of_rows("<row r=\"2\"><c r=\"A3\"/></row>")
-            .starts_with("error: t.xlsx: sheet 'S', row 2: 'A3' is no cell of it"));
+            .starts_with("error: t.xlsx: sheet 'S', row 2: 'A3' is not a cell of this row"));
   CHECK(text_of_rows("<row><c r=\"B1\"><v>1</v></c><c r=\"A1\"><v>1</v></c></row>")
             .starts_with("error: t.xlsx: sheet 'S', cell A1: it comes after cell B1"));
 }

@@ -40,7 +40,7 @@ TEST_CASE("numbers are the shortest text of the same double") {
   CHECK(number("12345678901234567890") == "12345678901234567890\n");
   CHECK(number(" 5.0 ") == "5\n");
   CHECK(number("1x") ==
-        "error: t.xlsx: sheet 'S', cell A1: '1x' is saved as a number and is none; the file is damaged");
+        "error: t.xlsx: sheet 'S', cell A1: '1x' is saved as a number, but is not a number; the file is damaged");
   CHECK(number("NaN").starts_with("error: t.xlsx: sheet 'S', cell A1: 'NaN'"));
   CHECK(number("1E999").starts_with("error: t.xlsx: sheet 'S', cell A1: '1E999'"));
 }
@@ -109,7 +109,7 @@ TEST_CASE("a cell with an error is its name, empty, or refused") {
   CHECK(text_of_rows(rows) == "1,#DIV/0!\n");
   CHECK(text_of_rows(rows, {.errors = excel::ErrorCells::Empty}) == "1\n");
   CHECK(text_of_rows(rows, {.errors = excel::ErrorCells::Refuse})
-            .starts_with("error: t.xlsx: sheet 'S', cell B1: it holds the error #DIV/0!; mend it"));
+            .starts_with("error: t.xlsx: sheet 'S', cell B1: it holds the error #DIV/0!; correct it"));
 }
 
 TEST_CASE("a formula is the value that was saved with it") {
@@ -159,7 +159,7 @@ TEST_CASE("the sheet is chosen by its name") {
   CHECK(text_of(book, {.sheet = "Graph"}) ==
         "error: t.xlsx: there is no sheet 'Graph'; there are 'Sales', 'Old' (hidden), 'Caf\xC3\xA9 & x'");
   CHECK(text_of(book) ==
-        "error: t.xlsx: the workbook has 3 sheets: say which one is to be read (--sheet, or SheetOptions::sheet): "
+        "error: t.xlsx: the workbook has 3 sheets: name the sheet to read (--sheet, or SheetOptions::sheet): "
         "'Sales', 'Old' (hidden), 'Caf\xC3\xA9 & x'");
   Workbook one = book;
   one.sheets.pop_back();

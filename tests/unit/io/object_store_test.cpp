@@ -153,8 +153,8 @@ TEST_CASE("A folder refuses keys that lead elsewhere or that it cannot have", "[
   CHECK(store.put("a/.etl-uploads", "x"));
   CHECK(entries(folder.path()) == 1);
   const auto refused = store.put("../x", "x");
-  CHECK(refused.error().message() ==
-        "cannot use '" + (folder / "store").string() + "/../x': no key for this store: a key has no part '.' or '..'");
+  CHECK(refused.error().message() == "cannot use '" + (folder / "store").string() +
+                                         "/../x': no key for this store: a key must not contain a part '.' or '..'");
 }
 
 TEST_CASE("A folder has either an object or objects below it", "[object_store]") {
@@ -341,7 +341,7 @@ TEST_CASE("A read of an object goes on where it broke", "[object_store]") {
       body.bytes = std::make_unique<BreakingSource>(std::move(body.bytes), 5, etl::transient("cut"));
       return body;
     };
-    CHECK(read().error().message() == "cut; the store tells no etag, so that the rest might be of another object");
+    CHECK(read().error().message() == "cut; the store gives no etag, so the rest might come from another object");
   }
   SECTION("and a body that ends early has broken") {
     spoiled.plan->on_get = [&](io::ObjectBody body, const io::GetOptions& options) -> etl::Result<io::ObjectBody> {

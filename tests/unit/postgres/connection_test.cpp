@@ -370,7 +370,7 @@ TEST_CASE("postgres transaction: its connection lost during the commit leaves th
     INFO(e.message());
     CHECK(e.code == etl::Errc::OutcomeUnknown);
     CHECK(e.error_class == ErrorClass::Fatal);
-    CHECK(has(e.message(), "whether it happened is unknown"));
+    CHECK(has(e.message(), "whether the commit succeeded is unknown"));
     CHECK_FALSE(tx.active());
     proxy.join();
     CHECK(test::count(reader, "t") == (side == test::Proxy::Cut::After ? 1 : 0));

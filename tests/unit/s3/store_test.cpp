@@ -93,11 +93,10 @@ TEST_CASE("S3: errors have code, message and request id, and no secret", "[s3]")
   const s3::Store store = etl::value(s3::Store::open(options));
   const auto refused = store.put("a b", "bytes");
   REQUIRE_FALSE(refused);
-  CHECK(
-      refused.error().message() ==
-      "PUT " + server.url() +
-          "/bucket/a%20b: 403 Forbidden: these credentials may not do that: SignatureDoesNotMatch: It is so (check the "
-          "secret key and the region); request id REQ1");
+  CHECK(refused.error().message() == "PUT " + server.url() +
+                                         "/bucket/a%20b: 403 Forbidden: these credentials do not allow this request: "
+                                         "SignatureDoesNotMatch: It is so (check the "
+                                         "secret key and the region); request id REQ1");
   const Request sent = server.requests().back();
   CHECK(sent.header("x-amz-security-token") == token);
   CHECK(has(sent.header("Authorization"), "x-amz-security-token"));
@@ -372,7 +371,7 @@ TEST_CASE("S3: what the store cannot do it refuses", "[s3]") {
     CHECK(error.code == StoreProblem::Key);
   CHECK(server.requests().empty());
   REQUIRE(store.put("k", "whole"));
-  CHECK(has(store.get("k", {.offset = 1}).error().message(), "gives the whole object where a part was asked for"));
+  CHECK(has(store.get("k", {.offset = 1}).error().message(), "sent the whole object, but a part was requested"));
   CHECK(store.list({.most = 0}).error().code == etl::Errc::InvalidOptions);
   const auto upload = store.begin_upload("k");
   const auto part = store.put_part(*upload, 1, "x");

@@ -222,7 +222,7 @@ TEST_CASE("S3: answers that are none are errors", "[s3]") {
   }
   std::string deep;
   for (int i = 0; i < 100; ++i) deep += "<a>";
-  CHECK(s3::parse_refusal(deep).error().message().find("more than 32 elements") != std::string::npos);
+  CHECK(s3::parse_refusal(deep).error().message().find("elements nested more than 32 deep") != std::string::npos);
   CHECK_FALSE(
       s3::parse_objects("<ListBucketResult><Contents><Key>k</Key><Size>x</Size></Contents></ListBucketResult>"));
   CHECK_FALSE(s3::parse_objects("<ListBucketResult><Contents><Size>1</Size></Contents></ListBucketResult>"));

@@ -246,10 +246,10 @@ TEST_CASE("sqlite store: G15 progress is not committed without the rows that SQL
   CHECK(error_of(tx.write(strict, batch, context)).error_class == ErrorClass::Fatal);
   CHECK(error_of(tx.execute("INSERT INTO rows VALUES(9, 'x')")).error_class == ErrorClass::Fatal);
   CHECK(!db.execute("INSERT INTO rows VALUES(9, 'x')"));
-  CHECK(has(error_of(record(session, {.settled = {{0, {0, 3}}}})).context, "ended before its time"));
-  CHECK(has(error_of(session->savepoint()).context, "ended before its time"));
-  CHECK(has(error_of(session->rollback_to_savepoint()).context, "ended before its time"));
-  CHECK(has(error_of(session->commit()).context, "ended before its time"));
+  CHECK(has(error_of(record(session, {.settled = {{0, {0, 3}}}})).context, "has ended too early"));
+  CHECK(has(error_of(session->savepoint()).context, "has ended too early"));
+  CHECK(has(error_of(session->rollback_to_savepoint()).context, "has ended too early"));
+  CHECK(has(error_of(session->commit()).context, "has ended too early"));
   CHECK(count(db, "rows") + count(db, "strict") + count(db, "etl_settled") == 0);
 
   commit(session, {.settled = {{0, {0, 3}}}});  // the session is as good as new

@@ -246,7 +246,7 @@ class Runner final : public LiveRun {
       if (letters)
         report_.rejects_at = "dead letters of '" + environment_.name + "'";
       else if (options_.errors.on_reject)
-        report_.rejects_at = "told to on_reject, and not kept";
+        report_.rejects_at = "given to on_reject, and not kept";
       report_.next_step = next_step(report_, keeps_progress(), letters);
       return std::nullopt;
     }));
@@ -295,9 +295,9 @@ class Runner final : public LiveRun {
     auto error = guarded([&] { return progress_->save_finished(); });
     if (!error) return;
     explain(*error, [&] {
-      return "everything is loaded and saved, but perhaps not that the run is finished; the next run of '" +
-             environment_.name +
-             "' ends at once, or begins at the start if that was saved after all: " + error->context;
+      return "everything is loaded and saved, but the run is perhaps not marked as finished: if it is not, the next "
+             "run of '" +
+             environment_.name + "' ends at once; if it is, that run begins at the start: " + error->context;
     });
     add_error(std::move(*error), Stage::Checkpoint);
   }
