@@ -51,7 +51,7 @@ struct BucketOptions {
   std::optional<std::size_t>
       max_concurrent_loads{};  ///< calls of a concurrent processor at once; `workers` if not given
   Order order = Order::None;   ///< None or Source; the items of a bucket have no key
-  std::chrono::nanoseconds drain_deadline = std::chrono::seconds(25);  ///< how long `finish` may go on (G9)
+  std::chrono::nanoseconds drain_deadline = std::chrono::seconds(25);  ///< how long `finish` may continue to load (G9)
   BucketErrors errors{};                                               ///< what to do about rejected items
   RetryPolicy retry{};                                ///< attempts after errors of class Transient (G5)
   RetryHandler on_retry{};                            ///< called after every failed attempt that is followed by another

@@ -98,7 +98,8 @@ class Emitter<E, Position> {
   /// start, and items that are already settled are skipped (`skipped`).
   [[nodiscard]] const std::optional<Position>& resume_from() const { return (*lane_).host->resume_from(*lane_); }
   /// Whether the run keeps progress or makes idempotency keys: an item is then known by its number after the last mark,
-  /// so the source has to give the same items in the same order again. A source that cannot should refuse such a run.
+  /// so the source must give the same items in the same order again. A source that cannot do this should refuse such a
+  /// run.
   [[nodiscard]] bool keeps_progress() const noexcept { return (*lane_).host->keeps_progress(); }
   /// For the progress bar: the bytes read so far of this partition, and its size (0: not known). With
   /// `ByteSource::consumed` and `size_hint`, or `bytes_read` of a reader, the bar is right from the first chunk on,

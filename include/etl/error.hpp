@@ -51,8 +51,8 @@ enum class Errc {
   CheckpointMismatch,  ///< a checkpoint belongs to another source or another version of the pipeline (G17)
   NoPayload,           ///< a dead letter has no payload, so its item cannot be replayed (G7)
   Superseded,          ///< a later run of the pipeline has taken over its progress (G15)
-  CheckFailed,         ///< a check of loaded data found what must not be
-  ScriptFailed,        ///< a script that was to follow a load has failed: nothing of it is there; the cause says why
+  CheckFailed,         ///< a check of loaded data has failed
+  ScriptFailed,        ///< a script after a load has failed and was rolled back; the cause says why
 };
 
 /// The name of an error class: "transient", "rejected" or "fatal".
@@ -152,7 +152,7 @@ struct Error {
 
 // The next three make errors. A function that returns a `Result` returns them as they are: `return etl::fatal("...")`.
 
-/// An error of class Rejected: the item is counted and reported, and the run goes on within its budget.
+/// An error of class Rejected: the item is counted and reported, and the run continues within its budget.
 [[nodiscard]] inline Error rejected(std::string context) {
   return {.code = Errc::Rejected, .error_class = ErrorClass::Rejected, .context = std::move(context)};
 }

@@ -95,12 +95,12 @@ class PipelineManager {
   [[nodiscard]] std::vector<PipelineStatus> status() const;
   /// The use of `ManagerOptions::memory_budget`; nothing without one.
   [[nodiscard]] std::optional<MemoryUse> memory() const;
-  /// Asks one pipeline to end, as a stop of `run_all` would: the first call drains, with `abandon` what is queued is
-  /// dropped. One that waits becomes NotRun. Others are not disturbed, but for those that come after it. False: there
-  /// is none of that name, or it has ended.
+  /// Asks one pipeline to end, as a stop of `run_all` would: the first call drains; with `abandon` the queued items are
+  /// dropped. A pipeline that waits becomes NotRun. Other pipelines continue, except those that start after this one.
+  /// Returns false if no pipeline has this name, or if it has ended.
   bool stop(std::string_view name, bool abandon = false);
-  /// Lets a pipeline that has ended run once more: at once while `run_all` is under way, else with the next call, whose
-  /// report has it again. False: there is none of that name, or it has not ended.
+  /// Lets a pipeline that has ended run again: at once while `run_all` runs, otherwise with the next call, whose report
+  /// has it again. Returns false if no pipeline has this name, or if it has not ended.
   bool restart(std::string_view name);
   /// The shared defaults.
   [[nodiscard]] const std::shared_ptr<const Options>& options() const noexcept;

@@ -137,8 +137,8 @@ struct ErrorPolicy {
   /// The number of items that may be rejected; one more fails the run.
   std::optional<std::uint64_t> max_rejects{};
   /// The share of extracted items that may be rejected, 0 to 1. Checked from item 1000 on, and at the end also for
-  /// fewer items. A run that was stopped, or goes on from an earlier run, may have as many rejects as 1000 items may
-  /// have.
+  /// fewer items. A run that was stopped, or that resumes an earlier run, may always have as many rejects as the ratio
+  /// allows for 1000 items.
   std::optional<double> max_reject_ratio{};
   Unclassified unclassified = Unclassified::Fatal;  ///< exceptions that are not an `etl::Exception`
   /// What is rejected when `load` refuses a batch. Bisect needs a sink that is transactional, or that has stored
@@ -253,8 +253,8 @@ struct Options {
   /// Called for every batch that a worker has taken, when it is settled: loaded, filtered, rejected, skipped or given
   /// up. For metrics. It is called on the worker's thread, one call at a time in each run. The worker waits for it, so
   /// it must not wait for other batches, as a push into its own full bucket does; `try_push` does not. An exception
-  /// from it fails the run. Of batches that waited for their turn to load when the run failed or was abandoned, it
-  /// hears at the end, on the thread of the run. Batches that are dropped from the queue are only counted in the
+  /// from it fails the run. If batches waited for their turn to load when the run failed or was abandoned, it is called
+  /// for them at the end, on the thread of the run. Batches that are dropped from the queue are only counted in the
   /// report.
   BatchHandler on_batch{};
   ProgressOptions progress{};  ///< how progress is shown

@@ -9,14 +9,14 @@
 
 namespace etl::inline v0 {
 
-/// A `StopToken` that signals control: the first signal drains, the second abandons, and a third does what it did
-/// before (it usually ends the process). The former handling is restored when the last copy of the returned value is
+/// A `StopToken` that signals control: the first signal drains, the second abandons, and a third has its former effect
+/// (it usually ends the process). The former handling is restored when the last copy of the returned value is
 /// destroyed, so `etl::run(p, options, etl::stop_on_signals())` needs no clean-up. A signal that the process ignores
 /// (`nohup`, a shell's background job) stays ignored. Throws `std::system_error` if a signal cannot be caught or the
 /// watching thread cannot start; the signals are then handled as before. A child of fork() may only destroy the value.
 ///
 /// When the first signal comes and the standard error is a terminal, `note` is written there, so that a person knows
-/// that it was heard; null: nothing is written.
+/// that the signal has arrived. If `note` is null, nothing is written.
 [[nodiscard]] StopToken stop_on_signals(std::initializer_list<int> signals = {SIGINT, SIGTERM},
                                         const char* note = "stopping; a second signal drops what is queued");
 

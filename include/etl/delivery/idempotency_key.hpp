@@ -12,8 +12,8 @@ namespace etl::inline v0 {
 
 /// 128 bits that identify the results of one `load` call. The same results of the same source get the same key in every
 /// run and at every attempt, so that a service can recognise repetitions. A pipeline gets the key as an argument of
-/// `load`; its batches are then cut only at multiples of `batch_size` and where a partition ends. A `load` that rejects
-/// results and skips keys that it knows has to reject the same results again when it skips (G7). A value.
+/// `load`; its batches are then cut only at multiples of `batch_size` and where a partition ends. If a `load` rejects
+/// results and skips keys that it knows, it must reject the same results again when it skips (G7). A value.
 class IdempotencyKey {
  public:
   /// The key 0.

@@ -56,8 +56,8 @@ struct DeliveryOf<WithStore<P, T>> {
 
 /// The level of a pipeline, or of a pipeline with its store (`decltype(etl::with_store(pipeline, store))`). It is
 /// EffectivelyOnce if the source is replayable (the pipeline has `using position = ...`) and has a `fingerprint()`,
-/// and `load` takes a store's transaction or an `etl::IdempotencyKey`. A pipeline whose target repeats items all the
-/// same declares `static constexpr etl::Delivery delivery = etl::Delivery::AtLeastOnce;`.
+/// and `load` takes a store's transaction or an `etl::IdempotencyKey`. A pipeline whose target shows repeated items
+/// nevertheless declares `static constexpr etl::Delivery delivery = etl::Delivery::AtLeastOnce;`.
 template <class P>
 inline constexpr Delivery delivery_of = detail::delivery_of<typename detail::DeliveryOf<std::remove_cvref_t<P>>::Plain,
                                                             typename detail::DeliveryOf<std::remove_cvref_t<P>>::Tx>();

@@ -204,9 +204,9 @@ struct ReplayTraits {
 /// error names the letter's id. The replay uses the letters of `Options::name`; without a name it is refused
 /// (`Errc::InvalidOptions`). With `delivery.dry_run` the items are transformed and reported, and nothing is loaded,
 /// deleted or written. All letters are held in memory. At least once: after a crash between a load and the end of the
-/// replay, letters of loaded items are still there. A letter stands for a whole item. If `transform` makes several
-/// results of an item and only some of them were rejected, a replay loads these only; `transform` has to make the same
-/// number of results, in the same order, or else the item is rejected again. If the pipeline loads with an
+/// replay, letters of loaded items still exist. A letter stands for a whole item. If `transform` makes several
+/// results of an item and only some of them were rejected, a replay loads these only; `transform` must make the same
+/// number of results, in the same order; otherwise the item is rejected again. If the pipeline loads with an
 /// `IdempotencyKey`, each letter is loaded by itself, with the same key in each replay until it is rejected again.
 template <class P>
 [[nodiscard]] RunReport replay(P&& pipeline, DeadLetterStore& letters, const Options& options = {},

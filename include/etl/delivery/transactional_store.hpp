@@ -124,7 +124,7 @@ class TransactionalStore : public CheckpointStore {
   [[nodiscard]] virtual Result<std::unique_ptr<StoreSession<Tx>>> connect() = 0;
 };
 
-/// A pipeline and the store that its `load` writes to. `with` makes it.
+/// A pipeline and the store that its `load` writes to. `with_store` makes it.
 template <class P, class Tx>
 struct WithStore {
   P pipeline;                     ///< the pipeline, or a reference to it

@@ -9,8 +9,8 @@
 
 namespace etl::inline v0::http {
 
-/// Credentials. They go to the origin of the request only, never to another host that a redirect names, and are shown
-/// in no error. A value.
+/// Credentials. They are sent only to the origin of the request, never to another host that a redirect names, and no
+/// error shows them. A value.
 class Auth {
  public:
   /// How a request proves who sends it.
@@ -23,15 +23,15 @@ class Auth {
   }
   /// `Authorization: Bearer TOKEN` (RFC 6750).
   [[nodiscard]] static Auth bearer(std::string token) { return {Kind::Bearer, "Authorization", std::move(token)}; }
-  /// A header of the service's own, such as `X-Api-Key`.
+  /// A header that the service defines, such as `X-Api-Key`.
   [[nodiscard]] static Auth header(std::string name, std::string value) {
     return {Kind::Header, std::move(name), std::move(value)};
   }
-  /// Signs each request with AWS Signature Version 4. `service`: "s3", for example. `session_token` is that of
-  /// temporary credentials, or empty.
+  /// Signs each request with AWS Signature Version 4. `service` is the name of the service, such as "s3".
+  /// `session_token` is the token of temporary credentials, or empty.
   ///
   /// The URL is signed as it is written, so the caller sorts the query parameters by name, writes every `=`
-  /// (`?uploads=`), and encodes path and query by `percent_encoded`, the `/` in values included. The client adds
+  /// (`?uploads=`), and encodes path and query by `percent_encoded`, including each `/` in values. The client adds
   /// `x-amz-content-sha256` unless the request has it: the digest of a body in memory, or UNSIGNED-PAYLOAD.
   [[nodiscard]] static Auth aws_sigv4(std::string access_key, std::string secret_key, std::string region,
                                       std::string service, std::string session_token = {}) {
@@ -46,7 +46,7 @@ class Auth {
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
   /// The user, the access key, or the header's name.
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  /// The password, token, header's value or secret key: not for messages.
+  /// The password, token, header's value or secret key. It must not appear in messages.
   [[nodiscard]] const std::string& secret() const noexcept { return secret_; }
   /// The session token of AWS; empty if none.
   [[nodiscard]] const std::string& session_token() const noexcept { return session_token_; }

@@ -1,5 +1,5 @@
 #pragma once
-/// Files from servers that may fail half-way.
+/// Downloads of files from servers that may fail before the end.
 
 #include <cstdint>
 #include <filesystem>
@@ -17,41 +17,42 @@
 
 namespace etl::inline v0::http {
 
-/// What a file must be.
+/// The digest that a file must have.
 struct ExpectedDigest {
   io::DigestKind kind = io::DigestKind::Sha256;  ///< the algorithm
-  std::string hex{};                             ///< upper or lower case
+  std::string hex{};                             ///< the digest in hex, in upper or lower case
 };
 
 /// Settings of a download. An aggregate.
 struct DownloadOptions {
   std::optional<std::uint64_t> size{};     ///< bytes that the file must have
   std::optional<ExpectedDigest> digest{};  ///< computed while the bytes arrive
-  /// Of each mirror, counted from the last attempt that brought any bytes.
+  /// Attempts for each mirror, counted from the last attempt that brought any bytes.
   RetryPolicy retry{.max_attempts = 5};
-  Headers headers{};  ///< of each request
-  /// Called now and then, on the thread that called: bytes so far, and of how many, if that is known.
+  Headers headers{};  ///< sent with each request
+  /// Called from time to time, on the thread that called `download`: the bytes so far, and the size of the file if it
+  /// is known.
   std::function<void(std::uint64_t, std::optional<std::uint64_t>)> progress{};
 };
 
-/// What a download has done.
+/// The result of a download.
 struct Downloaded {
   std::uint64_t size = 0;
-  std::string digest{};       ///< of the kind that was expected, else SHA-256, in lower-case hex
-  std::string url{};          ///< of the mirror that gave the end of it
+  std::string digest{};       ///< the digest of the expected kind, otherwise SHA-256, in lower-case hex
+  std::string url{};          ///< the mirror that sent the end of the file
   std::uint64_t resumed = 0;  ///< bytes that an earlier call had left
 };
 
-/// Downloads one file from the first of its mirrors that has it. `to` appears only when all of it is there, has the
-/// expected size and digest, and is durable; what stood there before is then replaced.
+/// Downloads one file from the first of its mirrors that has it. `to` appears only when the file is complete, has the
+/// expected size and digest, and is durable. A former file of this name is then replaced.
 ///
-/// Meanwhile the bytes are in `TO.part`, and `TO.part.from` says where they are from. Both stay after a failure, a stop
-/// or a kill, and the next call goes on after them: by `If-Range` when the mirror has told a strong validator, and from
-/// another mirror only where a digest is expected. Bytes of before a restart of the machine count only with a digest.
-/// A digest that differs costs all bytes: they are deleted, and the next mirror is asked. A file that another process
-/// downloads at the time is refused.
+/// Until then the bytes are in `TO.part`, and `TO.part.from` says which mirror sent them. Both files stay after a
+/// failure, a stop or a kill, and the next call resumes after these bytes: with `If-Range` if the mirror has sent a
+/// strong validator, and from another mirror only if a digest is expected. After a restart of the machine, earlier
+/// bytes are used only if a digest is expected. If the digest differs, all bytes are deleted, and the next mirror is
+/// tried. The call fails if another process downloads the same file at the same time.
 ///
-/// Thread-safe, for different files. Stops at once. Errors of several mirrors are told together.
+/// Thread-safe for different files. A stop ends it at once. One error names the errors of all mirrors.
 [[nodiscard]] Result<Downloaded> download(const Client& client, std::span<const std::string> mirrors,
                                           const std::filesystem::path& to, const DownloadOptions& options = {},
                                           const std::stop_token& stop = {});

@@ -24,33 +24,35 @@ namespace etl::inline v0::http {
 /// An event that a server sent.
 struct Event {
   std::string type = "message";
-  std::string data{};  ///< its lines, with '\n' between them
-  std::string id{};    ///< of this event or, when it has none, of the last one that had
+  std::string data{};  ///< the lines of its data, with '\n' between them
+  std::string id{};    ///< id of this event or, if it has none, of the last event that had an id
 };
 
 /// Settings of an event source. An aggregate.
 struct EventOptions {
   Request request{};  ///< `on_head`, `on_body` and `max_body` are not used
-  /// Between the end of a connection and the next one, until the server asks for another time (`retry:`).
+  /// Time between the end of a connection and the next connection, unless the server sets another time (`retry:`).
   std::chrono::milliseconds pause{3000};
-  /// How often in a row a connection may bring nothing. It is not used up by a server that ends connections in order.
+  /// Attempts in a row to connect or read that may fail. Every byte that arrives resets the count, and a connection
+  /// that the server ends in order does not count.
   RetryPolicy retry{
       .max_attempts = 10, .initial_delay = std::chrono::seconds(1), .max_delay = std::chrono::seconds(60)};
-  std::size_t max_event = std::size_t{16} << 20;  ///< bytes of one event
+  std::size_t max_event = std::size_t{16} << 20;  ///< largest size of an event in bytes
 };
 
-/// Reads events, and connects again where a connection ends, with `Last-Event-ID`. Belongs to one thread at a time.
+/// Reads events. When a connection ends, it connects again with `Last-Event-ID`. Belongs to one thread at a time.
 class Events {
  public:
-  /// `from`: the id of the last event that was dealt with.
+  /// `from` is the id of the last event that was handled.
   [[nodiscard]] static Result<Events> make(Client client, const EventOptions& options,
                                            const std::optional<Position>& from = {});
   Events(Events&&) noexcept;
   Events& operator=(Events&&) noexcept;
   ~Events();
 
-  /// Waits for the next event. Nothing: the server has said that there are no more (204). `Timeouts::stall` of the
-  /// client counts between the server's bytes; servers send comments meanwhile.
+  /// Waits for the next event. Returns nothing if the server has said that no more events follow (204).
+  /// `Timeouts::stall` of the client limits the time between bytes of the server; servers send comments to fill this
+  /// time.
   [[nodiscard]] Result<std::optional<Event>> next(const std::stop_token& stop = {});
 
  private:
@@ -60,8 +62,8 @@ class Events {
 };
 
 /// Pushes the events after `out.resume_from()` until no more are wanted, and marks the id of each. A server that keeps
-/// no events gives those that come from now on. If the run keeps progress or makes keys, an event without an id of its
-/// own ends it with `Problem::Content`: nobody could say later which of such events are loaded.
+/// no events sends only new ones. If the run keeps progress or makes keys, an event without an id of its own ends the
+/// run with `Problem::Content`, because it would not be known later which of these events are loaded.
 template <class E>
   requires std::is_constructible_v<E, Event>
 [[nodiscard]] Result<void> extract_events(const Client& client, const EventOptions& options, Emitter<E>& out) {

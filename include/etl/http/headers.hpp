@@ -35,7 +35,7 @@ class Headers {
 
   /// The first field of this name; the view lives as long as the field.
   [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
-  /// All fields of this name, joined by ", " (RFC 9110, 5.3); empty when there is none.
+  /// All fields of this name, joined by ", " (RFC 9110, 5.3); empty if there are none.
   [[nodiscard]] std::string joined(std::string_view name) const;
   /// Whether there is a field of this name.
   [[nodiscard]] bool contains(std::string_view name) const noexcept { return find(name).has_value(); }

@@ -1,5 +1,5 @@
 #pragma once
-/// What is asked of a server, and what it answers.
+/// Requests to a server, and its answers.
 
 #include <cstdint>
 #include <filesystem>
@@ -23,14 +23,15 @@ namespace etl::inline v0::http {
 /// What a request sends. It can be sent again: after a redirect, by a retry, on another connection. A value.
 class Body {
  public:
-  /// A part of a file; `size` is cut to what the file has. It is read while it is sent, in small pieces.
+  /// A part of a file. If the file has fewer bytes than `size`, the part ends with the file. It is read in small pieces
+  /// while it is sent.
   struct File {
     std::filesystem::path path{};                                    ///< the file
     std::uint64_t offset = 0;                                        ///< where the part begins
     std::uint64_t size = std::numeric_limits<std::uint64_t>::max();  ///< its number of bytes
   };
-  /// Bytes as they come from a source that `open` opens once for each time the body is sent. Without a `size` they are
-  /// sent in chunks (`Transfer-Encoding: chunked`).
+  /// Bytes of a source. `open` opens the source once for each time that the body is sent. Without a `size` the bytes
+  /// are sent in chunks (`Transfer-Encoding: chunked`).
   struct Stream {
     std::function<Result<io::Source>()> open{};  ///< opens the source
     std::optional<std::uint64_t> size{};         ///< number of bytes, if known
@@ -76,12 +77,12 @@ struct Range {
 
 /// The answer to a request. A value.
 struct Response {
-  int status = 0;     ///< of the last answer; 0: there was none
-  Headers headers{};  ///< of the last answer
-  /// Decompressed. Empty when `Request::on_body` took it.
+  int status = 0;     ///< status of the last answer; zero if there was none
+  Headers headers{};  ///< header fields of the last answer
+  /// The body, decompressed. Empty if `Request::on_body` took it.
   std::string body{};
-  std::string url{};      ///< that answered, after redirects, without user info
-  std::string version{};  ///< "1.1" or "2"
+  std::string url{};      ///< the URL that answered, after redirects, without user info
+  std::string version{};  ///< version of HTTP, "1.1" or "2"
 
   /// Whether the status is 2xx.
   [[nodiscard]] bool ok() const noexcept { return status >= 200 && status < 300; }
@@ -93,27 +94,28 @@ struct Request {
   std::string url{};             ///< absolute; see `Url`
   Headers headers{};             ///< header fields
   Body body{};                   ///< what is sent
-  std::optional<Range> range{};  ///< asks for 206; a server may answer 200 with everything
+  std::optional<Range> range{};  ///< requests a part (206); a server may answer 200 with the whole content
   std::optional<Auth> auth{};    ///< in place of the client's
-  /// Of the body, decompressed, in place of the client's limit.
+  /// Largest size of the body after decompression, in place of the client's limit.
   std::optional<std::uint64_t> max_body{};
-  /// False: the body comes as the server has it stored. Ranges are never decompressed.
+  /// Whether the body is decompressed. If false, the body stays as the server sends it. Ranges are never decompressed.
   bool decompress = true;
-  /// How many redirects are followed, in place of the client's.
+  /// Number of redirects that are followed, in place of the client's number.
   std::optional<unsigned> max_redirects{};
   /// Whether a redirect may turn the request into a GET without its body, as 303 does, and 301 and 302 of a POST (RFC
-  /// 9110, 15.4). False: this is an error that names the new address.
+  /// 9110, 15.4). If false, such a redirect is an error that names the new address.
   bool may_become_get = true;
-  /// Whether the request may be sent again if a kept connection is closed before any answer. Nobody knows then what the
-  /// server has done. Nothing: unless it is a POST or a PATCH (RFC 9110, 9.2.2).
+  /// Whether the request may be sent again if a kept connection is closed before any answer. In this case nobody knows
+  /// what the server has done. If not given, every method except POST and PATCH may be sent again (RFC 9110, 9.2.2).
   std::optional<bool> repeatable{};
   /// Name of a header of `headers` that is no secret, whatever its name says (`is_secret_name`): it also goes to
   /// another host after a redirect.
   std::string public_header{};
-  /// Called once, before the body of the last answer, with everything but the body. An error ends the request with it.
+  /// Called once, before the body of the last answer, with everything except the body. If it returns an error, the
+  /// request ends with this error.
   std::function<Result<void>(const Response&)> on_head{};
-  /// Takes the body of a 2xx answer piece by piece, on the thread that called, in place of `Response::body`. An error
-  /// ends the request with it. Bodies of other answers are kept in `Response::body`.
+  /// Takes the body of a 2xx answer piece by piece, on the thread that called, in place of `Response::body`. If it
+  /// returns an error, the request ends with this error. Bodies of other answers are kept in `Response::body`.
   std::function<Result<void>(std::string_view)> on_body{};
 };
 

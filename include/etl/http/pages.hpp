@@ -1,5 +1,5 @@
 #pragma once
-/// REST interfaces that give their records page by page, as a source that can be read again from any page on.
+/// REST interfaces that give their records page by page, as a source that can resume at any page.
 ///
 ///     const etl::http::PagesOptions orders{.request = {.url = "https://host/orders"},
 ///                                          .records = "/data",
@@ -28,33 +28,34 @@
 
 namespace etl::inline v0::http {
 
-/// How one page leads to the next. A value.
+/// How one page leads to the next page. A value.
 class Paging {
  public:
   /// How one page leads to the next.
   enum class Kind : std::uint8_t { None, Offset, Number, Cursor, CursorHeader, Link, Url };
 
-  /// All records come with the first answer.
+  /// All records are in the first answer.
   [[nodiscard]] static Paging none() { return Paging(Kind::None, {}, {}, 0); }
-  /// `?PARAMETER=N`, the number of records before the page; until a page has none.
+  /// `?PARAMETER=N`, the number of records before the page. Ends with a page without records.
   [[nodiscard]] static Paging offset(std::string parameter = "offset", std::uint64_t first = 0) {
     return {Kind::Offset, std::move(parameter), {}, first};
   }
-  /// `?PARAMETER=N`, the number of the page; until a page has no records.
+  /// `?PARAMETER=N`, the number of the page. Ends with a page without records.
   [[nodiscard]] static Paging number(std::string parameter = "page", std::uint64_t first = 1) {
     return {Kind::Number, std::move(parameter), {}, first};
   }
-  /// `?PARAMETER=CURSOR`, which is at a JSON pointer in the page before; until it is missing, null or empty.
+  /// `?PARAMETER=CURSOR`; the cursor is at a JSON pointer in the previous page. Ends when the cursor is missing, null
+  /// or empty.
   [[nodiscard]] static Paging cursor(std::string parameter, std::string pointer) {
     return {Kind::Cursor, std::move(parameter), std::move(pointer), 0};
   }
-  /// The same with the cursor in a header of the answer before.
+  /// The same with the cursor in a header of the previous answer.
   [[nodiscard]] static Paging cursor_in_header(std::string parameter, std::string header) {
     return {Kind::CursorHeader, std::move(parameter), std::move(header), 0};
   }
-  /// The header `Link: <URL>; rel="next"` (RFC 8288); until there is none.
+  /// The header `Link: <URL>; rel="next"` (RFC 8288). Ends with an answer that has none.
   [[nodiscard]] static Paging link() { return Paging(Kind::Link, {}, {}, 0); }
-  /// A URL at a JSON pointer in the page before; until it is missing, null or empty.
+  /// A URL at a JSON pointer in the previous page. Ends when the URL is missing, null or empty.
   [[nodiscard]] static Paging next_url(std::string pointer) { return {Kind::Url, {}, std::move(pointer), 0}; }
 
   /// The kind of paging.
@@ -76,16 +77,16 @@ class Paging {
 
 /// Settings of a `Pages`. An aggregate.
 struct PagesOptions {
-  Request request{};               ///< of the first page, with the size of pages and filters in its URL
+  Request request{};               ///< request of the first page, with the size of pages and filters in its URL
   std::string records{};           ///< JSON pointer (RFC 6901) to the array of records; "": the answer is that array
   Paging paging = Paging::none();  ///< how one page leads to the next
-  Rates rates{};                   ///< `items_per_second`: requests
-  RetryPolicy retry{.max_attempts = 5};  ///< of each page
+  Rates rates{};                   ///< limit of requests: `items_per_second` counts requests
+  RetryPolicy retry{.max_attempts = 5};  ///< attempts for each page
 };
 
 /// The records of one answer. A value; the texts live as long as one copy of `keep`.
 struct Page {
-  std::vector<std::string_view> records{};  ///< each the JSON of one record, as the server wrote it
+  std::vector<std::string_view> records{};  ///< the JSON of each record, as the server wrote it
   std::shared_ptr<const void> keep{};       ///< keeps the texts alive
   Position after{};  ///< from which the next page is read, without the credentials of the request; secrets that the
                      ///< service itself puts into a link to the next page stay in it
@@ -94,14 +95,14 @@ struct Page {
 /// Reads pages one after the other. Belongs to one thread at a time.
 class Pages {
  public:
-  /// `from`: `Page::after` of an earlier page. A URL, a JSON pointer or a position that is wrong is an error.
+  /// `from` is `Page::after` of an earlier page. A wrong URL, JSON pointer or position is an error.
   [[nodiscard]] static Result<Pages> make(Client client, const PagesOptions& options,
                                           const std::optional<Position>& from = {});
   Pages(Pages&&) noexcept;
   Pages& operator=(Pages&&) noexcept;
   ~Pages();
 
-  /// The next page, which may be empty; nothing after the last one. An answer that is no JSON, has no array at the
+  /// The next page, which may be empty; nothing after the last one. An answer that is not JSON, has no array at the
   /// pointer, repeats its cursor, or leads to another origin is an error (`Problem::Content`).
   [[nodiscard]] Result<std::optional<Page>> next(const std::stop_token& stop = {});
 
@@ -111,10 +112,10 @@ class Pages {
   std::unique_ptr<State> state_;
 };
 
-/// Pushes all records after `out.resume_from()`, and marks the beginning of each page. `E` is made of the JSON of a
-/// record: a `std::string`, or a `std::string_view` that lives until its batch is settled. A run that was killed goes
-/// on at the page that it was in; that gives the same records only if the server does. An incremental run
-/// (`DeliveryOptions::incremental`) reads the last page again, of which it loads the records that have come since.
+/// Pushes all records after `out.resume_from()`, and marks the beginning of each page. `E` holds the JSON of a record:
+/// a `std::string`, or a `std::string_view` that lives until its batch is settled. A run that was killed resumes at its
+/// last page; this gives the same records only if the server returns the same records for this page. An incremental run
+/// (`DeliveryOptions::incremental`) reads the last page again, and loads the records that were added since.
 template <class E>
   requires std::is_constructible_v<E, std::string_view>
 [[nodiscard]] Result<void> extract(const Client& client, const PagesOptions& options, Emitter<E>& out) {

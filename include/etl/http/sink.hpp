@@ -26,11 +26,11 @@
 
 namespace etl::inline v0::http {
 
-/// Where an answer says what became of each item.
+/// Where an answer has the outcome of each item.
 struct ItemResults {
   std::string array{};             ///< JSON pointer to an array with an entry for each item, in their order
   std::string status = "/status";  ///< within an entry: its status code
-  std::string error = "/error";    ///< within an entry: what to tell of one that is not 2xx
+  std::string error = "/error";    ///< within an entry: the reason, if the status is not 2xx
 };
 
 /// Settings of a `Sink`. An aggregate.
@@ -39,29 +39,30 @@ struct SinkOptions {
   enum class Form : std::uint8_t { Array, Ndjson };
   Request request{.method = "POST"};  ///< the request, without its body
   Form form = Form::Array;            ///< how the rows are written
-  /// The header for the key, if the pipeline asks for one.
+  /// Name of the header that carries the key, if the pipeline's `load` takes a key.
   std::string key_header = "Idempotency-Key";
-  /// What an answer 409 to a request with a key means. False: the first request with this key is still at work, so the
-  /// request is repeated (draft-ietf-httpapi-idempotency-key-header, 2.7). True: the rows are refused.
+  /// What an answer 409 to a request with a key means. False: the first request with this key is still in progress, so
+  /// the request is repeated (draft-ietf-httpapi-idempotency-key-header, 2.7). True: the service refuses the rows.
   bool conflict_rejects = false;
-  std::optional<ItemResults> results{};  ///< how the answer names rejected rows; nothing: it does not
+  std::optional<ItemResults> results{};  ///< how the answer names rejected rows, if it does
 };
 
 /// Sends each batch as one request. Thread-safe.
 ///
-/// What the service says of the whole batch is the error of `Client::send`: transient ones are retried, and of a
-/// rejected batch the pipeline may have the bad items found (G6). A status for each item (`SinkOptions::results`)
-/// retries or rejects that item alone, by its class. An answer 413 halves the batch, down to one item, which is then
-/// rejected. If the service refuses a part after it has stored another one, only items of that part are rejected: all
-/// of them, or with `Isolation::Bisect` the bad ones. A redirect that would drop the body is an error.
+/// If the service refuses a whole batch, the error is that of `Client::send`: transient errors are retried, and the run
+/// can find the bad items of a rejected batch (G6). If the answer has a status for each item (`SinkOptions::results`),
+/// the class of the status decides whether this item alone is retried or rejected. An answer 413 halves the batch, down
+/// to one item, which is then rejected. If the service refuses a part after it has stored another part, only items of
+/// the refused part are rejected: all of them, or with `Isolation::Bisect` the bad ones. A redirect that would drop the
+/// body is an error.
 ///
-/// The key of a batch is sent with it; a part has a key of its own (`PartKeys`). A service that knows
-/// the keys it has seen takes each item once, whatever is repeated (G16). Without a key nobody knows what became of a
-/// request whose answer was lost, or came from a gateway (502, 504): the error is `Errc::OutcomeUnknown`, and is not
-/// retried unless the options say so.
+/// The key of a batch is sent with it; a part has its own key (`PartKeys`). A service that remembers keys takes each
+/// item once, whatever is repeated (G16). If the answer to a request was lost, or came from a gateway (502, 504),
+/// nobody knows without a key what the service has done. Then the error is `Errc::OutcomeUnknown`, and the request is
+/// repeated only with `Options::retry_unknown_outcome`.
 class Sink {
  public:
-  /// An error for a URL or a JSON pointer that is wrong.
+  /// Makes a sink. A wrong URL or JSON pointer is an error.
   [[nodiscard]] static Result<Sink> make(Client client, SinkOptions options);
 
   /// `to_json(item, out)` appends the JSON of an item, which has no line breaks, to a std::string.

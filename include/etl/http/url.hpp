@@ -1,5 +1,5 @@
 #pragma once
-/// Addresses of things on HTTP servers (RFC 3986).
+/// URLs of HTTP (RFC 3986).
 
 #include <cstddef>
 #include <cstdint>
@@ -15,32 +15,34 @@ namespace etl::inline v0::http {
 /// encoded, decoded or shortened. A value.
 class Url {
  public:
-  /// An error of code `Errc::InvalidOptions` says what is wrong, and shows neither user info nor query.
+  /// Parses a URL. An error has the code `Errc::InvalidOptions`, says what is wrong, and shows neither user info nor
+  /// query.
   [[nodiscard]] static Result<Url> parse(std::string_view text);
 
-  /// What is requested, without user info.
+  /// The URL that is requested, without user info.
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
   /// The same for a person: values of parameters whose names say that they are secret (`is_secret_name`) are `***`.
   [[nodiscard]] std::string shown() const;
 
   [[nodiscard]] const std::string& scheme() const noexcept { return scheme_; }  ///< "http" or "https"
   [[nodiscard]] const std::string& host() const noexcept { return host_; }      ///< IPv6 in brackets
-  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }           ///< 80 or 443 when the text names none
-  [[nodiscard]] std::string_view path() const noexcept;                         ///< "/" at least
-  [[nodiscard]] std::string_view query() const noexcept;                        ///< without its "?"
-  /// Decoded, from `https://user:password@host/`; used as `Auth::basic` where no other is given.
+  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }  ///< the port; 80 or 443 if the text names none
+  [[nodiscard]] std::string_view path() const noexcept;                ///< "/" at least
+  [[nodiscard]] std::string_view query() const noexcept;               ///< without its "?"
+  /// The user of `https://user:password@host/`, decoded. User and password are used as `Auth::basic` if no other
+  /// credentials are given.
   [[nodiscard]] const std::string& user() const noexcept { return user_; }
   /// The password, decoded; empty if none.
   [[nodiscard]] const std::string& password() const noexcept { return password_; }
 
-  /// With one more query parameter at the end; both parts are encoded.
+  /// The URL with one more query parameter at the end. Name and value are encoded.
   [[nodiscard]] Url with(std::string_view name, std::string_view value) const;
   /// The same, but the parameter takes the place of the first of this name, if there is one.
   [[nodiscard]] Url with_instead(std::string_view name, std::string_view value) const;
-  /// What `reference` (a `Location` or `Link`, absolute or relative) means here (RFC 3986, 5). It has this URL's user
-  /// info only when it has the same origin and none of its own.
+  /// The URL that `reference` (a `Location` or `Link`, absolute or relative) means relative to this URL (RFC 3986, 5).
+  /// The result has this URL's user info only if it has the same origin and no user info of its own.
   [[nodiscard]] Result<Url> resolve(std::string_view reference) const;
-  /// Same scheme, host and port (RFC 6454).
+  /// Whether scheme, host and port are the same (RFC 6454).
   [[nodiscard]] bool same_origin(const Url& other) const noexcept;
 
  private:

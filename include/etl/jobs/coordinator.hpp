@@ -16,9 +16,9 @@
 namespace etl::inline v0::jobs {
 
 /// Makes a job of files: takes their fingerprints, cuts them into units, and starts the job. Workers may take units
-/// while later ones are still being cut. If the process dies meanwhile, the same call goes on: units that exist are
-/// left alone. A job that is ready is returned as it is, and its files are not read again. After a Completed job
-/// nothing is done: this version is ingested (S0-29). `on_job` is called on this thread as soon as the job exists.
+/// while later ones are still being cut. If the process dies, the same call continues: it keeps the units that exist. A
+/// job whose units all exist is returned unchanged, and its files are not read again. For a Completed job nothing is
+/// done, because this version is ingested (S0-29). `on_job` is called on this thread as soon as the job exists.
 [[nodiscard]] Result<Job> coordinate(JobStore& store, const JobKey& key, const std::string& spec,
                                      std::span<const std::filesystem::path> files, const SplitOptions& options,
                                      const std::stop_token& stop = {},

@@ -36,7 +36,7 @@ template <class Store>
 class FencedStore final : public TransactionalStore<typename Store::Transaction>, public DeadLetterStore {
  public:
   using Tx = typename Store::Transaction;  ///< what `load` gets
-  /// `still_mine` asks outside of a transaction whether the lease is held, before a run takes over the progress.
+  /// `still_mine` checks outside of a transaction whether the lease is held, before a run takes over the progress.
   FencedStore(Store& inner, Lease lease, std::function<Result<void>()> still_mine)
       : inner_(inner), lease_(lease), still_mine_(std::move(still_mine)) {}
 

@@ -15,15 +15,15 @@ namespace etl::inline v0::jobs {
 /// Number of a job or of a unit in its database.
 using Id = std::int64_t;
 
-/// Where a job is. Every change is guarded in SQL by the states that it may come from.
+/// The state of a job. The SQL of each change names the states from which it is allowed.
 enum class JobState : std::uint8_t {
-  Preparing,                ///< its units are being made; those that exist may be worked on
+  Preparing,                ///< its units are being made; workers may take the units that exist
   Running,                  ///< all units exist, and some are not done
   Completed,                ///< every unit is done
   CompletedWithQuarantine,  ///< every unit is done or quarantined
   Cancelled,                ///< no unit is given out; `JobStore::resume` makes it Running
 };
-/// Where a unit is.
+/// The state of a unit.
 enum class UnitState : std::uint8_t {
   Pending,      ///< waits for a worker
   Running,      ///< a worker has it on lease
@@ -41,14 +41,14 @@ enum class Errc {
   NotFound,       ///< there is no such job
   WrongState,     ///< the job is not in a state from which it can do this
   InputChanged,   ///< an input is not the file from which the units were made
-  JobDiffers,     ///< a job with this key exists, and was made of something else
+  JobDiffers,     ///< a job with this key exists, and was made from other inputs or settings
 };
 /// The category of `Errc`.
 [[nodiscard]] const std::error_category& error_category() noexcept;
 /// Found by `std::error_code`.
 [[nodiscard]] std::error_code make_error_code(Errc e) noexcept;
 
-/// What makes a job the same as another one: creating it twice gives one job (G20).
+/// What identifies a job. Creating a job twice with the same key gives one job (G20).
 struct JobKey {
   std::string organisation{};  ///< whose data it is; may be empty
   std::string type{};          ///< type of the records, such as "protein"
@@ -62,12 +62,12 @@ struct Input {
   std::uint64_t size = 0;     ///< bytes of the file as it is, compressed or not
 };
 
-/// A job, as its row says.
+/// A job, as stored in its row.
 struct Job {
   Id id = 0;                             ///< number in the database
   JobKey key{};                          ///< what identifies it
   std::string spec{};                    ///< settings of the program that made it; the library does not read it
-  JobState state = JobState::Preparing;  ///< where it is
+  JobState state = JobState::Preparing;  ///< its state
   std::uint64_t unit_bytes = 0;          ///< size of a unit that was asked for, in bytes of the inflated input
 };
 
@@ -102,10 +102,10 @@ struct Claimed {
 struct UnitStatus {
   Id id = 0;                             ///< number in the database
   std::uint64_t number = 0;              ///< number in its job
-  UnitState state = UnitState::Pending;  ///< where it is
+  UnitState state = UnitState::Pending;  ///< its state
   UnitPlace place{};                     ///< what is in it, without `restart`
   std::string worker{};                  ///< who has it, or had it last
-  std::uint32_t attempts = 0;            ///< ungraceful ends so far
+  std::uint32_t attempts = 0;            ///< attempts so far that failed, or whose worker died
   std::uint64_t records = 0;             ///< records settled so far
   std::uint64_t rejected = 0;            ///< dead letters among them
   std::chrono::milliseconds beat_age{};  ///< time since the last heartbeat; only for a running unit

@@ -22,11 +22,11 @@ struct SplitOptions {
   std::uint64_t max_record = std::uint64_t{256} << 20;  ///< a longer record is an error that names its place
 };
 
-/// Reads `path` once, from its first byte to its last, and calls `each` with the units in their order; `each` returns
-/// an error to end. Units lie without a gap, and end where a record ends. In a gzip file every unit has a restart
-/// point: a place between two blocks of its deflate stream with the 32 KiB before it (zlib's examples/zran.c), so that
-/// the cost of all units is linear in the size of the file. CRC-32 and length of every member are checked here. A file
-/// in another compression becomes one unit.
+/// Reads `path` once, from its first byte to its last, and calls `each` with the units in their order; if `each`
+/// returns an error, the split ends with it. There are no gaps between units, and each unit ends where a record ends.
+/// In a gzip file every unit has a restart point: a place between two blocks of its deflate stream with the 32 KiB
+/// before it (zlib's examples/zran.c), so that the cost of all units is linear in the size of the file. CRC-32 and
+/// length of every member are checked here. A file in another compression becomes one unit.
 [[nodiscard]] Result<void> split(const std::string& path, std::uint32_t input, const SplitOptions& options,
                                  const std::function<Result<void>(UnitPlace)>& each, const std::stop_token& stop = {});
 

@@ -24,7 +24,8 @@ namespace etl::inline v0::jobs {
 /// Settings of a claim. An aggregate.
 struct ClaimOptions {
   std::string worker{};  ///< who claims; unique among all workers
-  /// At most so many units. One that has failed before, or whose first failure would be its last, is claimed alone.
+  /// Largest number of units to claim. A unit that has failed before, or whose first failure would be its last, is
+  /// claimed alone.
   std::size_t most = 1;
   std::chrono::milliseconds lease{60'000};  ///< how long the units are the worker's without a heartbeat
   std::optional<Id> job{};                  ///< only units of this job
@@ -48,8 +49,8 @@ struct Handover {
 enum class Hints : std::uint8_t { Heed, Ignore };
 
 /// A connection to the jobs in a database. All times are those of the database, never of this machine (G20); only
-/// `wait` sleeps on this machine's clock. State changes are guarded by the states that they may come from. A call that
-/// lost its connection connects again at the next call; every call may be made again after an error of class Transient.
+/// `wait` sleeps on this machine's clock. Each change of a state is made only from the states that allow it. If a call
+/// has lost its connection, the next call connects again. Every call may be repeated after an error of class Transient.
 /// A connection belongs to one thread at a time. Any number of connections, also of other processes and machines, work
 /// at once.
 class JobStore {
@@ -70,24 +71,27 @@ class JobStore {
   /// or another `unit_bytes`, the error is `Errc::JobDiffers` and says what differs.
   [[nodiscard]] virtual Result<Job> create(const JobKey& key, const std::string& spec, std::span<const Input> inputs,
                                            std::uint64_t unit_bytes) = 0;
-  /// Adds units with consecutive numbers from `first` on to a job in state Preparing. Units that exist are left alone;
-  /// if one of them was cut at another place, the error is `Errc::JobDiffers`.
+  /// Adds units with consecutive numbers, beginning with `first`, to a job in state Preparing. Units that exist are not
+  /// changed; if one of them was cut at another place, the error is `Errc::JobDiffers`.
   [[nodiscard]] virtual Result<void> add_units(Id job, std::uint64_t first, std::span<const UnitPlace> units) = 0;
-  /// All units exist: Preparing becomes Running. It does nothing if the job is beyond that.
+  /// Says that all units exist: a job in state Preparing becomes Running; in any other state it keeps its state.
   [[nodiscard]] virtual Result<void> start(Id job) = 0;
-  /// Gives out no more units. Their workers stop at the next heartbeat and keep their progress.
+  /// Cancels a job: no more units are given out. Workers stop their units at the next heartbeat, and the progress is
+  /// kept.
   [[nodiscard]] virtual Result<void> cancel(Id job) = 0;
   /// Makes a cancelled job Running, or Preparing, again.
   [[nodiscard]] virtual Result<void> resume(Id job) = 0;
   /// Makes quarantined units Pending with all their attempts, and their job Running. Returns how many there were.
   [[nodiscard]] virtual Result<std::uint64_t> retry_quarantined(Id job) = 0;
-  /// Running jobs without a unit that is Pending or Running become Completed or CompletedWithQuarantine. Workers call
-  /// it when they find nothing to claim. Returns how many jobs have ended. Only reads if there is none.
+  /// Ends running jobs that have no unit in state Pending or Running: they become Completed or CompletedWithQuarantine.
+  /// Workers call it when they find nothing to claim. Returns how many jobs have ended. If there is no such job, it
+  /// only reads.
   [[nodiscard]] virtual Result<std::uint64_t> settle() = 0;
 
   // --- what there is ---
 
-  /// The job with this number; else with this version; the newest one if several have it. `Errc::NotFound` otherwise.
+  /// The job with this number; otherwise the job with this version, the newest one if several have it. If there is
+  /// none, the error is `Errc::NotFound`.
   [[nodiscard]] virtual Result<Job> find(std::string_view number_or_version) = 0;
   /// The inputs of a job, by number.
   [[nodiscard]] virtual Result<std::vector<Input>> inputs(Id job) = 0;
@@ -99,7 +103,7 @@ class JobStore {
   [[nodiscard]] virtual Result<std::vector<UnitStatus>> units(Id job, UnitState state, std::size_t most) = 0;
   /// Number of jobs that are Preparing or Running: whether a worker that finds nothing should wait for more.
   [[nodiscard]] virtual Result<std::uint64_t> open_jobs(std::optional<Id> only) = 0;
-  /// What there is to do. `open` and `pending` are those of job `only`, if it is given. One statement that reads: a
+  /// Whether there is work to do. With `only`, `open` and `pending` concern only this job. One statement that reads: a
   /// worker without work writes nothing and locks nothing.
   [[nodiscard]] virtual Result<Outlook> look(std::optional<Id> only) = 0;
 
@@ -107,11 +111,11 @@ class JobStore {
 
   /// Claims units: first those of the oldest job, by number. Two workers never get one unit with the same epoch.
   [[nodiscard]] virtual Result<std::vector<Claimed>> claim(const ClaimOptions& options) = 0;
-  /// Extends leases by `lease` from now on, in one round trip. Returns those that are lost (G19), or whose job was
+  /// Extends leases to `lease` from now, in one round trip. Returns the leases that are lost (G19), or whose job was
   /// cancelled.
   [[nodiscard]] virtual Result<std::vector<Lease>> beat(std::span<const Lease> leases,
                                                         std::chrono::milliseconds lease) = 0;
-  /// Done, in one round trip. May be repeated. Returns those that are lost.
+  /// Marks units as Done, in one round trip. May be repeated. Returns the leases that are lost.
   [[nodiscard]] virtual Result<std::vector<Lease>> finish(std::span<const Lease> leases) = 0;
   /// `finish` and `claim` in one transaction. If the answer is lost, neither may have happened, or both: call `finish`
   /// again, then `release_all`.
@@ -128,21 +132,21 @@ class JobStore {
   [[nodiscard]] virtual Result<std::uint64_t> reclaim() = 0;
   /// Hands back all units of a worker that has lost the answer to its claim.
   [[nodiscard]] virtual Result<void> release_all(const std::string& worker) = 0;
-  /// Waits until new units may be there, but not longer than `most`. NOTIFY of PostgreSQL is a hint that shortens the
-  /// wait; nothing depends on it. Each hint costs the server a little for each connection that heeds hints, until that
-  /// ignores them. Returns whether a hint has come.
+  /// Waits until new units may exist, but not longer than `most`. NOTIFY of PostgreSQL is a hint that shortens the
+  /// wait; nothing depends on it. Each hint costs the server a little for each connection that listens for hints.
+  /// Returns whether a hint has come.
   virtual bool wait(std::chrono::milliseconds most, const std::stop_token& stop, Hints hints) = 0;
 };
 
 /// Settings of a connection. An aggregate.
 struct StoreOptions {
-  std::uint32_t max_attempts = 3;  ///< for new jobs: a unit is quarantined after so many (S0-26)
+  std::uint32_t max_attempts = 3;  ///< for new jobs: number of attempts after which a unit is quarantined (S0-26)
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);  ///< time to connect
   /// Time for a statement, to wait for a lock, or between two statements of a transaction.
   std::chrono::milliseconds statement_timeout = std::chrono::seconds(30);
 };
 
-/// What a store is.
+/// The kind of database of a store.
 enum class Backend : std::uint8_t { Sqlite, Postgres };
 /// The backend of a URL: "sqlite:PATH" or "postgresql://..." (also "postgres://..."). The error names the two forms.
 [[nodiscard]] Result<Backend> backend_of(std::string_view url);

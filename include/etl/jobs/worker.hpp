@@ -72,7 +72,7 @@ struct WorkerReport {
   std::uint64_t records = 0;      ///< records that it has landed
   std::uint64_t rejected = 0;     ///< dead letters of units that it has landed
   bool stopped = false;           ///< ended by a stop
-  std::optional<Error> error{};   ///< why it could not go on
+  std::optional<Error> error{};   ///< why it could not continue
   /// 0: nothing is left to do; 1: `error`; 3: units are quarantined or records rejected; 4: stopped.
   [[nodiscard]] int exit_code() const noexcept;
 };
@@ -106,9 +106,8 @@ inline constexpr bool is_result<Result<T>> = true;
 /// A unit that fails is tried again, by any worker, and is quarantined after its last attempt. A run that ends
 /// with an error of class Transient is no attempt, unless it is the fifth in a row of this worker that lands no record.
 /// While the database is away, the worker waits for it. A run for which this process had no thread, no memory or no
-/// file descriptor left is no attempt either. Never throws what a pipeline throws. An exception of `on_unit` ends the
-/// worker, which hands back the units that it has and tells the error in its report; so does a thread for heartbeats
-/// that cannot start.
+/// file descriptor left is no attempt either. Never throws an exception of a pipeline. If `on_unit` throws, or the thread
+/// for heartbeats cannot start, the worker ends: it hands back its units, and its report has the error.
 template <class Store, class Make>
 [[nodiscard]] WorkerReport work(JobStore& jobs, Store& data, Make make, const WorkerOptions& options = {},
                                 const StopToken& stop = {}) {

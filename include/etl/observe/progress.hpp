@@ -87,7 +87,8 @@ struct ProgressSum {
       seconds = std::max(seconds, detail::seconds(status.elapsed));
     }
   }
-  /// By bytes where the source knows them, which is exact; by items otherwise. Nothing: neither is known.
+  /// The share that is done: of the bytes if the source knows them, which is exact, otherwise of the items. Nothing if
+  /// neither is known.
   [[nodiscard]] std::optional<double> share() const {
     if (bytes_known) return static_cast<double>(bytes) / static_cast<double>(expected_bytes);
     if (items_known) return std::min(1.0, static_cast<double>(done) / static_cast<double>(expected));
@@ -134,8 +135,8 @@ struct ProgressSum {
   return line + fmt::format(", ETA {}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
-/// The same with a bar, in at most `columns`: the bar gets shorter, names lose their middle, at last the end is cut
-/// off.
+/// The same with a bar, in at most `columns`: the bar gets shorter, then names lose their middle, and finally the end
+/// is cut off.
 [[nodiscard]] inline std::string progress_line_within(std::vector<NamedStatus> runs, double rate, std::size_t columns) {
   struct Form {
     std::size_t bar, least_name;

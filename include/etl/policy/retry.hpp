@@ -112,12 +112,12 @@ template <class F>
 /// Differs from call to call.
 [[nodiscard]] std::uint64_t random_seed();
 
-/// Tells nobody.
+/// Does nothing.
 struct Silent {
   std::optional<Error> operator()(const Error&, std::size_t, std::chrono::nanoseconds) const { return std::nullopt; }
 };
 
-/// Goes on after a first attempt that began at `begin` and failed. `tell(error, attempt, delay)` is called for each
+/// Continues after a first attempt that began at `begin` and failed. `tell(error, attempt, delay)` is called for each
 /// attempt that another one follows; an error that it returns ends the attempts.
 template <class R, class F, class W, class T = Silent>
 [[nodiscard]] R retry_failed(const RetryPolicy& policy, R result, TimePoint begin, F& operation, const W& waiter,

@@ -43,8 +43,8 @@ struct ConnectionOptions {
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);
   std::chrono::milliseconds statement_timeout{0};  ///< 0: as the server is configured
   std::chrono::milliseconds lock_timeout{0};       ///< 0: as the server is configured
-  /// The server ends a session that has a transaction open and sends nothing for so long, so that a client that is
-  /// frozen keeps no lock. 0: as the server is configured.
+  /// Time after which the server ends a session that has an open transaction and sends nothing, so that a frozen client
+  /// keeps no lock. 0: as the server is configured.
   std::chrono::milliseconds idle_in_transaction_timeout{0};
   std::string application_name = "etlpipe";  ///< unless the URL gives one
 };

@@ -310,10 +310,10 @@ template <class Row, class... C>
 
 /// Pushes the remaining rows of a query. If the table has positions, marks one about every `mark_every` rows and at the
 /// end; the query must then be in the order of the key. Marks are always between two different keys, so several rows
-/// may have the same key, for example a time stamp; your own SELECT has to give these in the same order each time, for
+/// may have the same key, for example a time stamp; your own SELECT must give these in the same order each time, for
 /// example by `ORDER BY k, id`, or rows are missed or loaded twice. Different texts are different keys, except those of
-/// numeric and char(n): if k is citext or jsonb, or has a collation that is not deterministic, your own SELECT has to
-/// say `ORDER BY k::text COLLATE "C"` and `WHERE k::text COLLATE "C" > $1`, or rows are missed.
+/// numeric and char(n): if k is citext or jsonb, or has a collation that is not deterministic, your own SELECT must
+/// have `ORDER BY k::text COLLATE "C"` and `WHERE k::text COLLATE "C" > $1`, or rows are missed.
 template <std::copyable Row, class... C>
 [[nodiscard]] Result<void> extract(Query<Row, C...> query, Emitter<Row>& out, std::size_t mark_every = 1000) {
   if constexpr (Positioned<Row, C...>) {

@@ -36,7 +36,7 @@
 namespace etl::inline v0::postgres {
 
 /// The open transaction that `load` writes in. The library begins, commits and rolls back; after a COMMIT in your code
-/// everything fails. Belongs to one thread at a time.
+/// every call fails. Belongs to one thread at a time.
 class Tx {
  public:
   Tx() = default;  ///< without a transaction, for the store
@@ -79,7 +79,7 @@ class Tx {
   void begun(Connection& connection) noexcept { connection_ = &connection; }
   /// Used by the library.
   void ended() noexcept { connection_ = nullptr; }
-  /// Used by the library: the error of whatever comes after the end of the transaction.
+  /// Used by the library: the error of each call after the end of the transaction.
   [[nodiscard]] Error lost(std::string_view doing) const;
 
  private:

@@ -238,9 +238,9 @@ template <class Row, class... F>
 }
 
 /// A table whose columns are known at run time. `get(const Row&, std::size_t column)` gives a std::variant, by
-/// reference or value: std::monostate is NULL, the other alternatives are what a column's value may be, ranges and
-/// optionals apart. Each row's alternatives must be of a type that may be written to the column, as in a `Table`: a
-/// text also to json, jsonb, numeric and uuid, an integer to whatever integer column it fits. What does not fit is an
+/// reference or value: std::monostate is NULL, the other alternatives are the types of values of columns, except ranges
+/// and optionals. Each value must have a type that may be written to its column, as in a `Table`: a text also to json,
+/// jsonb, numeric and uuid, an integer to every integer column that is wide enough. A value that does not fit is an
 /// error of class Rejected.
 ///
 ///     const auto cells = etl::postgres::dynamic_table<Cells>("orders",

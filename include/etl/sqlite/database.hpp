@@ -159,8 +159,8 @@ class Transaction {
       : database_(std::move(other.database_)), open_(std::exchange(other.open_, false)) {}
   Transaction& operator=(Transaction&&) = delete;
   ~Transaction() { rollback(); }
-  /// Commits. After an error the transaction is rolled back. After an error of the disk it may be committed all the
-  /// same; the error then has the code `Errc::OutcomeUnknown`.
+  /// Commits. After an error the transaction is rolled back. After an error of the disk it may be committed
+  /// nevertheless; the error then has the code `Errc::OutcomeUnknown`.
   [[nodiscard]] Result<void> commit();
   /// Undoes the transaction; does nothing if it has ended.
   void rollback() noexcept;

@@ -232,9 +232,9 @@ template <class Row, class... C>
 
 /// Pushes the remaining rows of a query. If the table has one key column, marks a position about every `mark_every`
 /// rows and at the end; the query must then be in the order of the key. The order of a text key must be that of its
-/// bytes: if the column has another collation, your own statement has to say `ORDER BY k COLLATE BINARY` and
+/// bytes: if the column has another collation, your own statement must have `ORDER BY k COLLATE BINARY` and
 /// `WHERE k COLLATE BINARY > ?`, or rows are missed. Marks are always between two different keys, so several rows may
-/// have the same key, for example a time stamp; your own statement has to give these in the same order each time, for
+/// have the same key, for example a time stamp; your own statement must give these in the same order each time, for
 /// example by `ORDER BY k, id`, or rows are missed or loaded twice.
 template <std::copyable Row, class... C>
 [[nodiscard]] Result<void> extract(Query<Row, C...> query, Emitter<Row>& out, std::size_t mark_every = 1000) {

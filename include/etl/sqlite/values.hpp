@@ -18,7 +18,7 @@
 
 namespace etl::inline v0::sqlite::detail {
 
-/// A date or time as ISO 8601 writes it.
+/// A date or time in the format of ISO 8601.
 struct Moment {
   enum class Kind : std::uint8_t { Date, Local, Utc } kind;
   std::int64_t day;               ///< since 1970-01-01
