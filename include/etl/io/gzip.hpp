@@ -29,11 +29,11 @@ enum class Inflater : std::uint8_t {
 /// already been returned: do not trust them before the source has ended.
 [[nodiscard]] Source inflate(Source compressed, Inflater by = Inflater::Best);
 
-/// A place between two blocks of a deflate stream (RFC 1951 3.2.3), from which gzip content can be inflated without
-/// what is before it.
+/// A place between two blocks of a deflate stream (RFC 1951 3.2.3), from which gzip content can be inflated without the
+/// bytes before it.
 struct GzipPoint {
   std::uint64_t in = 0;   ///< offset of the next byte in the compressed content
-  int bits = 0;           ///< so many high bits of the byte before it belong to the next block, 0 to 7
+  int bits = 0;           ///< number of high bits of the byte before it that belong to the next block, 0 to 7
   std::uint64_t out = 0;  ///< offset in the inflated bytes
   std::string window{};   ///< the inflated bytes before it that the stream may refer to, at most 32 KiB
   /// Offset of the first compressed byte that `inflate_from` needs.
@@ -41,20 +41,20 @@ struct GzipPoint {
 };
 /// Called with a point.
 using OnGzipPoint = std::function<void(GzipPoint)>;
-/// Like `inflate`, and calls `each` with points in their order, while it is read: one at the beginning, and then after
-/// `apart` inflated bytes or more the next, at the next end of a block or member. It inflates from each of these points
-/// itself: so the CRC-32 of a member also says that its points were right.
+/// Like `inflate`. While the content is read, calls `each` with points in their order: the first at the beginning, and
+/// then one at the end of a block or member after at least `apart` further inflated bytes. It inflates from each of
+/// these points itself, so the CRC-32 of a member also confirms its points.
 [[nodiscard]] Source inflate_with_points(Source compressed, std::uint64_t apart, OnGzipPoint each,
                                          Inflater by = Inflater::Best);
 /// Inflates from a point on. `compressed` begins at byte `point.first()` of the content. CRC-32 and length of the first
-/// member cannot be checked, because its beginning was not read; those of all others are. Offsets in errors are offsets
-/// of the whole content. Either library can read the points that the other has found.
+/// member cannot be checked, because its beginning was not read; those of all other members are checked. Offsets in
+/// errors are offsets of the whole content. Both zlib and ISA-L can read the points that the other library has found.
 [[nodiscard]] Source inflate_from(Source compressed, GzipPoint point, Inflater by = Inflater::Best);
 
 /// Decompresses if the content begins like gzip (1F 8B), bzip2, xz or zstd (`Compression`), whatever the name.
-/// Otherwise returns the bytes unchanged. Reads the first two bytes, and up to ten if they may begin such a format. The
-/// error: the content is in a format that `can_decompress` denies. If the source does not know its size, as a pipe, the
-/// first read of the result does this: reading a pipe may wait, and `interrupt` can end only a read.
+/// Otherwise returns the bytes unchanged. Reads the first two bytes, and up to ten if they may begin such a format.
+/// Returns an error if `can_decompress` does not allow the format. If the source does not know its size, for example a
+/// pipe, the first read of the result does this, because reading a pipe may wait, and `interrupt` can end only a read.
 [[nodiscard]] Result<Source> decode(Source source);
 /// Compresses into `target` as one gzip member. `level` is 1 (fast) to 9 (small); other values throw `etl::Exception`.
 [[nodiscard]] Sink deflate(Sink target, int level = 6);

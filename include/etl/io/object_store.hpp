@@ -1,5 +1,5 @@
 #pragma once
-/// Stores of objects: a folder (`FolderStore`), S3 (`etl::s3::Store`), or a store of your own.
+/// Stores of objects: a folder (`FolderStore`), S3 (`etl::s3::Store`), or your own store.
 ///
 ///     etl::io::AnyObjectStore store = etl::value(etl::io::FolderStore::open("staging"));
 ///     auto made = store.put("2024/01/orders.csv", bytes, {.if_none_match = true});
@@ -25,13 +25,14 @@
 
 namespace etl::inline v0::io {
 
-/// What a store may refuse. As `Error::code`; a store also returns errors of its own, such as those of `etl::http`.
+/// Reasons of a store to refuse a call, as values of `Error::code`. A store also returns other errors, such as those of
+/// `etl::http`.
 enum class StoreProblem {
   Missing = 1,  ///< no object of this key, no such bucket or no such upload; equals `no_such_file_or_directory`
-  Exists,       ///< `PutOptions::if_none_match`, and there is one; equals `file_exists`
-  Changed,      ///< `GetOptions::if_match`: the object is another one now
-  Digest,       ///< the bytes do not have the digest that was told
-  Key,          ///< the store can have no object of this key; equals `invalid_argument`
+  Exists,       ///< the object exists, and `PutOptions::if_none_match` is set; equals `file_exists`
+  Changed,      ///< the object has another etag than `GetOptions::if_match`
+  Digest,       ///< the bytes do not have the given digest
+  Key,          ///< the store cannot have an object with this key; equals `invalid_argument`
   Range,        ///< the object ends before `GetOptions::offset`
   Part,         ///< an upload is completed with a part that the store does not have
 };
@@ -46,10 +47,11 @@ enum class StoreProblem {
 struct ObjectInfo {
   std::string key{};       ///< its key
   std::uint64_t size = 0;  ///< its number of bytes
-  /// Differs after every put of other bytes; as the store writes it, quotes included. Empty: the store tells none.
+  /// A text that differs after every put of other bytes, as the store writes it, including quotes. Empty if the store
+  /// has none.
   std::string etag{};
-  std::chrono::system_clock::time_point modified{};  ///< when it was put; the epoch if the store does not say it
-  std::string sha256{};                              ///< of all its bytes, in lower-case hex; empty if not known
+  std::chrono::system_clock::time_point modified{};  ///< when it was put; the epoch if not known
+  std::string sha256{};  ///< SHA-256 of all its bytes, in lower-case hex; empty if not known
 };
 
 /// Settings of a put, or of an upload of parts. An aggregate.
@@ -63,62 +65,63 @@ struct PutOptions {
 /// Which bytes of an object. An aggregate.
 struct GetOptions {
   std::uint64_t offset = 0;             ///< the first byte, from 0; may be the object's size, which gives no bytes
-  std::optional<std::uint64_t> size{};  ///< how many at most; nothing: to the end
-  std::string if_match{};               ///< only of the object with this `ObjectInfo::etag` (`StoreProblem::Changed`)
+  std::optional<std::uint64_t> size{};  ///< largest number of bytes; if not given, all to the end
+  std::string if_match{};  ///< fails with `StoreProblem::Changed` unless the object has this `ObjectInfo::etag`
 };
 
-/// Bytes of an object as they come.
+/// An object whose bytes are read while they arrive.
 struct ObjectBody {
-  ObjectInfo info{};  ///< of the whole object
-  /// The bytes that were asked for. A body that ends early is an error, never an end.
+  ObjectInfo info{};  ///< describes the whole object
+  /// The requested bytes. A body that ends early is an error, never an end.
   Source bytes{};
 };
 
 /// Which keys. An aggregate.
 struct ListOptions {
   std::string prefix{};     ///< only keys that begin with it
-  std::string next{};       ///< `ObjectPage::next` of the page before; empty: the first page
-  std::size_t most = 1000;  ///< of one page, at least 1; a store may give fewer
+  std::string next{};       ///< `ObjectPage::next` of the previous page; empty: the first page
+  std::size_t most = 1000;  ///< largest number of keys in a page, at least 1; a store may give fewer
 };
 /// A page of a listing.
 struct ObjectPage {
   std::vector<ObjectInfo> objects{};  ///< sorted by the bytes of their keys
-  std::string next{};                 ///< for the next page; empty after the last
+  std::string next{};                 ///< value of `ListOptions::next` for the next page; empty after the last page
 };
 
 /// An upload of parts that is under way. A value, which a checkpoint may keep.
 struct Upload {
-  std::string key{};                                ///< of the object that it is to be
-  std::string id{};                                 ///< the store's
-  std::chrono::system_clock::time_point started{};  ///< the epoch if the store does not say it
-  /// By which `complete_upload` recognises an object that this upload has made. Empty if the upload comes from a list
-  /// of uploads.
+  std::string key{};                                ///< key of the object that it will be
+  std::string id{};                                 ///< given by the store
+  std::chrono::system_clock::time_point started{};  ///< when it began; the epoch if not known
+  /// By this mark `complete_upload` recognises an object that this upload has made. Empty if the upload comes from a
+  /// list of uploads.
   std::string mark{};
 };
 /// A part that the store has.
 struct UploadedPart {
   std::uint32_t number = 1;  ///< from 1 to 10000: their order in the object
-  std::string etag{};        ///< the store's
+  std::string etag{};        ///< given by the store
 };
 /// A page of uploads that are under way.
 struct UploadPage {
   std::vector<Upload> uploads{};  ///< sorted by the bytes of their keys
-  std::string next{};             ///< for the next page; empty after the last
+  std::string next{};             ///< value of `ListOptions::next` for the next page; empty after the last page
 };
 
 /// A store of objects under keys. All calls are const, may come from several threads at once, and end early when their
-/// stop token is stopped. A store tries again by itself what a server refuses for the moment.
+/// stop token is stopped. If a server refuses a call temporarily, the store itself tries again.
 ///
-/// - `put`: all bytes at once. Afterwards the object is there, durable, and whole; after an error it is what it was.
+/// - `put`: all bytes at once. Afterwards the object exists, durable and whole; after an error it is unchanged.
 /// - `get`: some of an object's bytes.
 /// - `head`: what `get` would give, without bytes.
 /// - `list`: the keys that begin alike, page by page.
-/// - `remove`: no error if there is no such object.
+/// - `remove`: no error if the object does not exist.
 /// - `begin_upload`, `put_part`, `complete_upload`: an object in parts, which may be put in any order and by several
-///   threads, and again. The object appears with `complete_upload`. Every part but the last has at least 5 MiB.
-/// - `abort_upload`: drops the parts. No error if there is no such upload.
-/// - `uploads`: those that nobody has completed or aborted, for cleaning up after a crash.
-/// - `copy(from, to, stop)`, which not every store has: a copy within the store, whose bytes nobody sends.
+///   threads, and again. The object appears with `complete_upload`. Every part except the last must have at least 5
+///   MiB.
+/// - `abort_upload`: drops the parts. No error if the upload does not exist.
+/// - `uploads`: uploads that were neither completed nor aborted, to clean up after a crash.
+/// - `copy(from, to, stop)`, which not every store has: a copy within the store, without sending its bytes.
 /// - `name`: the store in messages, such as `s3://bucket/` or `/srv/staging/`; the key follows it.
 template <class S>
 concept ObjectStore = requires(const S& store, const std::string& key, std::string_view bytes, const PutOptions& put,

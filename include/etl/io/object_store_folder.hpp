@@ -20,9 +20,9 @@ namespace etl::inline v0::io {
 /// others put there are objects too.
 ///
 /// A put writes to a temporary file in the folder `.etl-uploads`, syncs it, renames it, and syncs the folders: whatever
-/// happens, a key has its old object or its new one. Parts of an upload are files there until it is completed. A reader
-/// goes on with the object that it has opened when that is replaced. `ObjectInfo::etag` is made of the file's size,
-/// time of change (ns) and number; `sha256` is not kept.
+/// happens, a key has its old object or its new one. Parts of an upload are files there until it is completed. If an
+/// object is replaced, a reader that has opened it still reads the old object. `ObjectInfo::etag` is made of the file's
+/// size, time of change (ns) and number; `sha256` is not kept.
 ///
 /// A key has no empty part, no part "." or "..", does not begin with "/" or with ".etl-uploads", and has no NUL and at
 /// most 1024 bytes (as in S3). Unlike in S3, one part has at most 255 bytes, and "a" and "a/b" cannot both exist: an
@@ -32,7 +32,7 @@ namespace etl::inline v0::io {
 /// A cheap copy is the same store. Thread-safe, and several processes may use the folder at once.
 class FolderStore {
  public:
-  /// Makes the folder if it is not there, and those above it.
+  /// Makes the folder and its parents if they are missing.
   [[nodiscard]] static Result<FolderStore> open(const std::filesystem::path& folder);
 
   /// Puts all bytes at once.

@@ -22,7 +22,7 @@ namespace etl::inline v0::io {
 /// A place in a store.
 struct StorePlace {
   AnyObjectStore store;  ///< the bucket, or the folder
-  std::string key{};     ///< what follows in the URL, as it is written; may be empty, or a prefix of keys
+  std::string key{};     ///< the rest of the URL, unchanged; may be empty, or a prefix of keys
 };
 /// Opens the store of a URL of one scheme.
 using OpenStore = std::function<Result<StorePlace>(std::string_view url)>;
@@ -43,11 +43,10 @@ void add_store_scheme(const std::string& scheme, OpenStore open);
 /// already.
 [[nodiscard]] Result<std::filesystem::path> local_path(const std::filesystem::path& path_or_url);
 
-/// The number of bytes of a file or object. An error if there is none, or if it is no regular file.
+/// The number of bytes of a file or object. An error if it does not exist, or is not a regular file.
 [[nodiscard]] Result<std::uint64_t> size_of(const std::filesystem::path& path_or_url);
 
-/// Whether what stands there stays the same when it is read again: an object or a regular file, and no pipe and not
-/// "-".
+/// Whether the input can be read a second time: true for an object or a regular file, false for a pipe and "-".
 [[nodiscard]] bool can_be_read_again(const std::filesystem::path& path_or_url);
 
 }  // namespace etl::inline v0::io

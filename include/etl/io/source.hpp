@@ -38,8 +38,8 @@ class ByteSource {
 };
 using Source = std::unique_ptr<ByteSource>;  ///< an owned byte source
 
-/// The base of sources that make their bytes from those of another source, which they own. All but `read` is the
-/// other's.
+/// The base of sources that make their bytes from those of another source, which they own. All members except `read`
+/// are those of the other source.
 class FilterSource : public ByteSource {
  public:
   [[nodiscard]] const std::string& name() const noexcept override { return source_->name(); }

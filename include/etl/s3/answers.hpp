@@ -1,5 +1,5 @@
 #pragma once
-/// What S3 says in XML, as values.
+/// Answers of S3 in XML, as values.
 
 #include <span>
 #include <string>
@@ -24,13 +24,13 @@ struct Refusal {
 
 /// An `Error`; its parts may be missing.
 [[nodiscard]] Result<Refusal> parse_refusal(std::string_view xml);
-/// A `ListBucketResult` (of version 2 or 1). `ObjectPage::next` goes on where the page ends.
+/// A `ListBucketResult` (of version 2 or 1). `ObjectPage::next` continues where the page ends.
 [[nodiscard]] Result<io::ObjectPage> parse_objects(std::string_view xml);
 /// A `ListMultipartUploadsResult`.
 [[nodiscard]] Result<io::UploadPage> parse_uploads(std::string_view xml);
 /// The upload's id in an `InitiateMultipartUploadResult`.
 [[nodiscard]] Result<std::string> parse_upload_id(std::string_view xml);
-/// What completes an upload, or a copy.
+/// The answer to the end of an upload, or to a copy.
 struct Completed {
   std::string etag{};  ///< of the object
   Refusal refusal{};   ///< its code is empty if there is none

@@ -1,5 +1,5 @@
 #pragma once
-/// Buckets of S3 and of servers that speak like it, as object stores.
+/// Buckets of S3 and of compatible servers, as object stores.
 ///
 ///     auto store = etl::s3::Store::open({.bucket = "sales"});  // credentials as the AWS command line finds them
 ///     auto page = store->list({.prefix = "2024/"});
@@ -26,14 +26,15 @@ namespace etl::inline v0::s3 {
 /// Settings of a store. An aggregate.
 struct StoreOptions {
   std::string bucket{};  ///< its name
-  /// URL of the server; empty: what `find_settings` says, else AWS.
+  /// URL of the server; empty: the endpoint of `find_settings`, otherwise AWS.
   std::string endpoint{};
-  /// Empty: what `find_settings` says, else us-east-1. A server that names another is asked again for that.
+  /// Region; empty: the region of `find_settings`, otherwise us-east-1. If a server names another region, the request
+  /// is sent again for that region.
   std::string region{};
-  Style style = Style::Auto;                 ///< where the bucket stands in URLs
-  std::optional<Credentials> credentials{};  ///< nothing: those that `find_settings` finds
+  Style style = Style::Auto;                 ///< the place of the bucket in URLs
+  std::optional<Credentials> credentials{};  ///< if not given, those that `find_settings` finds
   std::string profile{};                     ///< for `find_settings`
-  /// Of each request: while the server says `SlowDown`, cannot be reached, or fails.
+  /// Attempts for each request if the server answers `SlowDown`, cannot be reached, or fails.
   RetryPolicy retry{
       .max_attempts = 6, .initial_delay = std::chrono::milliseconds(100), .max_delay = std::chrono::seconds(20)};
   http::ClientOptions http{};  ///< of the connections; its `auth` is not used
@@ -41,22 +42,23 @@ struct StoreOptions {
 
 /// A bucket as an `etl::io::ObjectStore`.
 ///
-/// Requests are signed with Signature Version 4, the digest of their bytes included, so that a server stores no bytes
-/// that were damaged on their way. A put keeps its SHA-256 in the object, where the server can (x-amz-checksum-sha256),
-/// and `ObjectInfo::sha256` gives it back.
+/// Requests are signed with Signature Version 4, including the digest of their bytes, so that a server stores no bytes
+/// that were damaged during the transfer. If the server supports it, a put stores its SHA-256 with the object
+/// (x-amz-checksum-sha256), and `ObjectInfo::sha256` returns it.
 ///
-/// Errors name method, URL, status, the server's code, message and request id, and no secret. `StoreProblem` is their
-/// code where it says what is wrong, else the status (`http::status_of`). Missing buckets are `StoreProblem::Missing`,
-/// too.
+/// Errors name method, URL, status, the server's code, message and request id, and no secret. Their code is a
+/// `StoreProblem` if one applies, otherwise the status (`http::status_of`). Missing buckets are
+/// `StoreProblem::Missing`, too.
 ///
-/// `PutOptions::if_none_match` of a put holds on AWS and on Ceph; when an upload is completed, servers that do not know
-/// it there leave a moment for another writer (the store has looked just before). `PutOptions::sha256` cannot be
-/// checked when an upload is completed: `io::create_object` does it, and `complete_upload` refuses it.
+/// `PutOptions::if_none_match` of a put holds on AWS and on Ceph. At the end of an upload some servers do not support
+/// it: the store then checks just before, and another writer has a short moment in between. `PutOptions::sha256` cannot
+/// be checked at the end of an upload: `io::create_object` checks it, and `complete_upload` refuses it.
 ///
 /// A cheap copy is the same store. Thread-safe.
 class Store {
  public:
-  /// Asks no server. An error names every bad option, or says where credentials were looked for.
+  /// Opens a store without a request to the server. An error names every bad option, or says where credentials were
+  /// searched.
   [[nodiscard]] static Result<Store> open(const StoreOptions& options);
 
   /// Puts all bytes at once.
@@ -94,7 +96,7 @@ class Store {
   /// The store in messages; the key follows it.
   [[nodiscard]] std::string name() const;
 
-  /// Where the bucket is, with the region that the server has named meanwhile.
+  /// Address of the bucket, with the region that the server has named, if it has.
   [[nodiscard]] Address address() const;
 
   /// Used by the library.
@@ -107,8 +109,8 @@ class Store {
 
 static_assert(io::ObjectStore<Store>);
 
-/// From now on `s3://bucket/key` may stand where files are named (object_store_url.hpp). Each bucket is opened by
-/// `options`, but for its name, when it is first used, and then kept. Call it first in `main`.
+/// From now on `s3://bucket/key` may stand where files are named (object_store_url.hpp). Each bucket is opened with
+/// `options`, except for its name, when it is first used, and then kept. Call it first in `main`.
 void add_scheme(StoreOptions options = {});
 
 }  // namespace etl::inline v0::s3
