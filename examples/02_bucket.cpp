@@ -25,11 +25,11 @@ int main() {
         for (const Hit& hit : batch) bytes += hit.bytes;
         ++batches;
       },
-      // Told of each hit that the bucket took and could not load: here it goes to a log.
+      // Called for each hit that the bucket took and could not load. Here it goes to a log.
       [](const etl::LostItem<Hit>& lost) {
         fmt::print(stderr, "{}: thread {}, {}\n", etl::to_string(lost.how), lost.item.thread, lost.error.message());
       },
-      // Many attempts, since a database as the sink may be away for minutes: after the last one the bucket has failed.
+      // Many attempts, because a database may be away for minutes. After the last attempt the bucket has failed.
       {.name = "hits", .batch_size = 500, .timeout = 100ms, .workers = 2, .retry = {.max_attempts = 100}});
 
   std::vector<std::jthread> threads;

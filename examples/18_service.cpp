@@ -49,7 +49,7 @@ int main() {
   });
 
   person.join();
-  bucket.close();                                 // 1. blocked pushes come free, later ones return false
+  bucket.close();                                 // 1. blocked and later pushes return false
   for (std::thread& t : threads) t.join();        // 2. nobody pushes any more
   const etl::RunReport report = bucket.finish();  // 3. the rest is loaded
   fmt::print("{}\n{} kept, the slowest batch took {} ms\n", report.text(), kept.size(), slowest / 1ms);

@@ -31,7 +31,7 @@ struct Line {
 };
 
 struct Prices {
-  using position = std::uint64_t;                                  // a run that did not finish goes on where it was
+  using position = std::uint64_t;                                  // an unfinished run can be resumed
   std::string fingerprint() const { return "price list of May"; }  // progress belongs to this source
 
   std::vector<std::string> lines;
