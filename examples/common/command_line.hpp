@@ -179,7 +179,7 @@ std::optional<int> parse(CLI::App& app, int argc, char** argv, Check&& check) {
   std::vector<std::string> names;
   for (const CLI::App* const command : app.get_subcommands({})) names.push_back(command->get_name());
   if (argc > 1 && argv[1][0] != '-' && std::ranges::find(names, argv[1]) == names.end()) {
-    say("{}: there is no command '{}'; there are {}\n", app.get_name(), argv[1], fmt::join(names, ", "));
+    say("{}: there is no command '{}'; the commands are {}\n", app.get_name(), argv[1], fmt::join(names, ", "));
     return exit_usage;
   }
   try {

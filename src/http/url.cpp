@@ -29,11 +29,10 @@ std::string part(CURLU* url, CURLUPart what, unsigned flags = 0) {
 }
 
 Error bad_url(std::string_view text, std::string_view why) {
-  return {
-      .code = Errc::InvalidOptions,
-      .context = fmt::format("URL '{}': {}: it is http://host/path or https://host/path, with everything but letters, "
-                             "digits and -._~ in a name or value written as %XX",
-                             shown_url(text), why)};
+  return {.code = Errc::InvalidOptions,
+          .context = fmt::format("URL '{}': {}: write http://host/path or https://host/path, and in names and values "
+                                 "write every byte except letters, digits and -._~ as %XX",
+                                 shown_url(text), why)};
 }
 
 bool has_blank_or_control(std::string_view text) {

@@ -267,7 +267,7 @@ class Reading {
     fail(fatal(
         fmt::format("{}: the record at byte {}, line {}, is longer than {} bytes: raise ChunkOptions::max_record{}",
                     shared_->name, offset_, line_, shared_->options.max_record,
-                    terminator.empty() ? std::string(", unless these are not lines of text")
+                    terminator.empty() ? std::string(", unless this is not a file of text lines")
                                        : fmt::format(", unless a line \"{}\" is missing", terminator))));
   }
   void fail(Error error) {

@@ -139,7 +139,7 @@ std::string TableDifferences::text() const {
   };
   add("it lacks", missing, " (ALTER TABLE ... ADD COLUMN)");
   add("other types:", mismatched,
-      " (change the member's type, or name the column's: column(..., etl::postgres::bigint))");
+      " (change the type of the member, or name the type of the column: column(..., etl::postgres::bigint))");
   add("the mapping lacks", required, ", without which no row can be written");
   add("the mapping lacks", extra, ", which may stay empty");
   return all.empty() ? "no difference" : all;

@@ -58,6 +58,6 @@ def agrees(c, commands):
         _, error = run(command, "--frobnicate", wanted=2)
         c.has(error, f"{program}: ", f"{program} {command} --help shows the options\n")
     _, error = run("frobnicate", wanted=2)
-    c.has(error, f"{program}: there is no command 'frobnicate'; there are {', '.join(commands)}\n")
+    c.has(error, f"{program}: there is no command 'frobnicate'; the commands are {', '.join(commands)}\n")
     _, error = run(wanted=2)
     c.has(error, f"{program} --help shows the options\n")

@@ -63,12 +63,12 @@ void print(const std::filesystem::path& path, const csv::Sniffed& found, bool js
   if (!sheet.empty())
     fmt::print("{}{}: a sheet, {} header row{}; {} rows, {} bad{}\n", path.string(), sheet, found.dialect.header_rows,
                found.dialect.header_rows == 1 ? "" : "s", found.rows, found.bad_rows,
-               found.whole ? "" : " in the part looked at");
+               found.whole ? "" : " in the part that was read");
   else
     fmt::print("{}: delimiter {}, quote {}, {} header row{}, {}; {} rows, {} bad{}\n", path.string(),
                shown(found.dialect.delimiter), shown(found.dialect.quote), found.dialect.header_rows,
                found.dialect.header_rows == 1 ? "" : "s", encoding_of(found.dialect), found.rows, found.bad_rows,
-               found.whole ? "" : " in the part looked at");
+               found.whole ? "" : " in the part that was read");
   print_columns(found);
 }
 
@@ -96,7 +96,7 @@ bool sniff_json(const std::filesystem::path& path, std::size_t bytes, const csv:
     return true;
   }
   fmt::print("{}: JSON; {} object{}, {} bad{}\n", path.string(), all.rows, all.rows == 1 ? "" : "s", all.bad_rows,
-             whole ? "" : " in the part looked at");
+             whole ? "" : " in the part that was read");
   print_columns(all);
   return true;
 }

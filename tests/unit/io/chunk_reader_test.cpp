@@ -269,7 +269,7 @@ TEST_CASE("chunk reader: a record longer than a chunk, and one that is too long"
           "line \"//\" is missing");
     }
   const auto endless_line = read_everything(test::pieces(std::string(5000, 'x'), 10), "", {.max_record = 1000});
-  CHECK(endless_line.error.find("unless these are not lines of text") != std::string::npos);
+  CHECK(endless_line.error.find("unless this is not a file of text lines") != std::string::npos);
   const auto long_rest = read_everything(test::pieces("a\n//\n" + std::string(50, 'x'), 100), "//", {.max_record = 49});
   CHECK(joined(long_rest) == "a\n//\n");
   CHECK(long_rest.error.find("byte 5, line 3") != std::string::npos);
