@@ -27,7 +27,7 @@
 
 namespace etl::inline v0::druid {
 
-/// Where the servers are, and who asks them. An aggregate.
+/// URLs and credentials of a cluster. An aggregate.
 struct ClientOptions {
   /// The router, or the overlord. User and password in it are sent by basic authentication.
   std::string url{};
@@ -35,7 +35,7 @@ struct ClientOptions {
   std::string broker_url{};       ///< for SQL; empty: `url`
   http::Auth auth{};              ///< basic or bearer; servers of one cluster all get it
   http::TlsOptions tls{};         ///< certificates to trust and to show
-  http::Timeouts timeouts{.total = std::chrono::milliseconds(60'000)};  ///< of each request
+  http::Timeouts timeouts{.total = std::chrono::milliseconds(60'000)};  ///< time limits of each request
   std::optional<std::string> proxy{};                                   ///< as in `http::ClientOptions`
   unsigned max_leader_redirects = 5;  ///< how often a request follows to another server that leads the cluster
 };
@@ -71,40 +71,41 @@ struct Table {
 /// with a page about a Java exception means that Druid could not use the request: it is rejected, not transient.
 class Client {
  public:
-  /// Fails with `Errc::InvalidOptions` for a URL or an option that is wrong.
+  /// Makes a client. Fails with `Errc::InvalidOptions` if a URL or an option is wrong.
   [[nodiscard]] static Result<Client> make(const ClientOptions& options);
 
-  /// Submits a task and returns its id. `Problem::TaskExists`: Druid has the id already, perhaps from a submission
-  /// whose answer was lost. After an error for which `http::is_in_doubt` holds, the task may exist.
+  /// Submits a task and returns its id. The error is `Problem::TaskExists` if Druid has the id already, perhaps from a
+  /// submission whose answer was lost. After an error for which `http::is_in_doubt` holds, the task may exist.
   [[nodiscard]] Result<std::string> submit(const Spec& spec, const std::stop_token& stop = {}) const;
-  /// The same with JSON of the caller's own.
+  /// The same with the caller's own JSON.
   [[nodiscard]] Result<std::string> submit_json(std::string_view json, const std::stop_token& stop = {}) const;
 
-  /// `Problem::NoTask` if there is none of this id.
+  /// The status of a task. The error is `Problem::NoTask` if no task has this id.
   [[nodiscard]] Result<TaskStatus> status(std::string_view id, const std::stop_token& stop = {}) const;
-  /// Of many tasks by one request. Tasks that Druid does not know are left out, and a state may lag behind that of
-  /// `status`.
+  /// The states of many tasks with one request. Tasks that Druid does not know are left out, and a state may be older
+  /// than that of `status`.
   [[nodiscard]] Result<std::vector<TaskStatus>> statuses(std::span<const std::string> ids,
                                                          const std::stop_token& stop = {}) const;
-  /// `Problem::NoReport`: the task writes none, or has not written it yet.
+  /// The report of a task. The error is `Problem::NoReport` if the task writes none, or has not written it yet.
   [[nodiscard]] Result<TaskReport> report(std::string_view id, const std::stop_token& stop = {}) const;
   /// Requests a shutdown; the task then shows as failed. A task that has ended stays as it is.
   [[nodiscard]] Result<void> shut_down(std::string_view id, const std::stop_token& stop = {}) const;
 
   /// Whether the cluster has published a segment of this name.
   [[nodiscard]] Result<bool> has_data_source(std::string_view name, const std::stop_token& stop = {}) const;
-  /// The columns of a datasource that can be queried, with their types of SQL; "__time" is the first. Empty: there is
-  /// no such datasource. Needs a broker.
+  /// The columns of a datasource that can be queried, with their types of SQL; "__time" is the first. Empty if the
+  /// datasource does not exist. Needs a broker.
   [[nodiscard]] Result<std::vector<Table::Column>> columns(std::string_view name,
                                                            const std::stop_token& stop = {}) const;
-  /// Percentage of the published segments in an interval (ISO 8601; empty: of all time) that can be queried. Nothing:
+  /// Percentage of the published segments in an interval (ISO 8601; empty: of all time) that can be queried. Nothing if
   /// there is no segment.
   [[nodiscard]] Result<std::optional<double>> load_status(std::string_view name, std::string_view interval = {},
                                                           const std::stop_token& stop = {}) const;
 
   /// All rows of a query.
   [[nodiscard]] Result<Table> sql(const Query& query, const std::stop_token& stop = {}) const;
-  /// The rows of a query as they come: one JSON object a line. Reading fails if the server ends before the last row.
+  /// The rows of a query while they arrive: one JSON object per line. Reading fails if the server ends before the last
+  /// row.
   [[nodiscard]] Result<io::Source> open_sql(const Query& query, std::stop_token stop = {}) const;
 
   /// The version of the server at `ClientOptions::url`, such as "33.0.0".

@@ -32,13 +32,13 @@ struct TaskInput {
 
 /// Settings of `ingest`. An aggregate.
 struct IngestOptions {
-  /// What the rows are: the digest of the input, together with the name of the run that loads it. `ingest` finds its
+  /// Identity of the rows: the digest of the input, together with the name of the run that loads it. `ingest` finds its
   /// own task again by it, after a crash for example. Two runs that must both load the same rows need different names.
   std::string content{};
-  /// For submissions that fail for a passing reason.
+  /// Attempts for submissions that fail for a temporary reason.
   RetryPolicy retry{.max_attempts = 5, .initial_delay = std::chrono::seconds(1), .max_delay = std::chrono::seconds(30)};
-  /// For tasks that find their intervals locked by another task. `watch.deadline` counts from the beginning of the
-  /// first task, and ends this waiting, too; without it the waiting ends after an hour.
+  /// Attempts for tasks that find their intervals locked by another task. `watch.deadline` counts from the beginning of
+  /// the first task, and ends this waiting, too; without it the waiting ends after an hour.
   RetryPolicy locks{.max_attempts = std::numeric_limits<std::size_t>::max(),
                     .initial_delay = std::chrono::seconds(1),
                     .max_delay = std::chrono::seconds(30),
@@ -48,7 +48,7 @@ struct IngestOptions {
   /// Replaces the input of the spec, if all its functions except `move` are set. The input of the task that `ingest`
   /// returns is the caller's to remove, and so is that of a submission whose answer was lost (`is_in_doubt`).
   TaskInput input{};
-  /// Shuts an adopted task down, too, on a stop or at the deadline. Otherwise the task runs on, because the process
+  /// Shuts an adopted task down, too, on a stop or at the deadline. Otherwise the task continues, because the process
   /// that has submitted it may still wait for it.
   bool stop_adopted = false;
   WatchOptions watch{};  ///< how the task is watched

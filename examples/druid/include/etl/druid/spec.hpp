@@ -26,25 +26,25 @@
 
 namespace etl::inline v0::druid {
 
-/// Adds rows to what is there. Repeating it adds them again: at least once.
+/// Adds rows to the existing rows. Repeating it adds them again: at least once.
 struct Append {
   /// ISO 8601; rows outside are thrown away. Empty: all rows are taken.
   std::vector<std::string> intervals{};
 };
 
-/// Replaces what is there. Repeating it gives the same rows: exactly once.
+/// Replaces existing rows. Repeating it gives the same rows: exactly once.
 struct Replace {
   /// ISO 8601, such as 2024-01-01/2024-02-01; rows outside are thrown away.
   std::vector<std::string> intervals{};
-  /// Without `intervals`: replaces each span of `Granularity::segment` for which the input has a row. What an earlier
-  /// input had in other spans stays.
+  /// Without `intervals`: replaces each span of `Granularity::segment` for which the input has a row. Rows of earlier
+  /// inputs in other spans stay.
   bool where_rows_are = false;
   /// Also empties spans of `intervals` for which the input has no row.
   bool drop_existing = false;
 };
 
-/// What happens to the rows that a datasource already has. There is no default: Druid's own is to replace, which many
-/// users did not expect.
+/// What happens to the rows that a datasource already has. There is no default, because many users did not expect
+/// Druid's default, which replaces.
 class Mode {
  public:
   /// Adds rows.
@@ -73,7 +73,7 @@ struct TaskContext {
 /// One batch ingestion. An aggregate, whose `mode` must be given.
 struct Spec {
   std::string data_source{};      ///< its name
-  Mode mode;                      ///< what becomes of the rows that are there
+  Mode mode;                      ///< what happens to the existing rows
   Timestamp timestamp{};          ///< the column of the time
   Dimensions dimensions{};        ///< `Dimensions::discovered()`, `Dimensions::of({...})` or `dimensions(fields, time)`
   std::vector<Metric> metrics{};  ///< aggregated columns

@@ -44,17 +44,17 @@ using InputOf = std::function<Input(const std::vector<std::string>& keys)>;
 
 /// Settings of a `Staging`. An aggregate; `spec` and `input` must be given.
 struct StagingOptions {
-  /// What becomes of the rows. Its mode says whether a repeated load adds rows (`Append`: at least once) or replaces
+  /// The spec of the load. Its mode says whether a repeated load adds rows (`Append`: at least once) or replaces
   /// them
   /// (`Replace`: exactly once). Its input and format are those of the staging, and are ignored.
   Spec spec;
   InputOf input{};  ///< how Druid reads the objects
-  /// Begins the keys of all objects, such as "staging/orders/". It belongs to this pipeline alone: what other loads
-  /// have left under it is removed.
+  /// The beginning of the keys of all objects, such as "staging/orders/". It must belong to this pipeline alone:
+  /// objects that other loads have left under it are removed.
   std::string prefix{};
-  /// Which rows these are: the pipeline's `fingerprint()`. Objects of other sources are not loaded.
+  /// Identity of the source: the pipeline's `fingerprint()`. Objects of other sources are not loaded.
   std::string source{};
-  /// Drops what earlier runs have staged. Set it together with `Options::restart`.
+  /// Deletes the rows that earlier runs have staged. Set it together with `DeliveryOptions::restart`.
   bool restart = false;
   IngestOptions ingest{};  ///< `content` and `watch.rows_sent` are ignored
   /// Gets the texts of rows that Druid could not parse, before they are removed (G7). Null: such rows, which
@@ -62,20 +62,20 @@ struct StagingOptions {
   std::shared_ptr<DeadLetterStore> dead_letters{};
 };
 
-/// What a `Staging` has done. A value.
+/// The result of a `Staging`. A value.
 struct Loaded {
-  std::uint64_t rows = 0;              ///< that were staged
-  std::size_t objects = 0;             ///< that held them
+  std::uint64_t rows = 0;              ///< staged rows
+  std::size_t objects = 0;             ///< objects with these rows
   std::size_t letters = 0;             ///< dead letters that were written
-  std::optional<TaskResult> result{};  ///< of the task; nothing: there was no row, so no task
+  std::optional<TaskResult> result{};  ///< result of the task; nothing if there was no row, and so no task
 };
 
 /// Stages batches, and loads them at the end. A cheap copy is the same staging. Thread-safe.
 ///
 /// Each batch becomes one object, named by its idempotency key and its number of rows. So a batch that is repeated, by
-/// a retry or by the next run after a kill, replaces its own object (G16), and together with the run's checkpoint
-/// nothing is lost or doubled on the way to the object store. A batch is best some 10,000 rows: the task's spec names
-/// every object.
+/// a retry or by the next run after a kill, replaces its own object (G16), and together with the run's checkpoint no
+/// row is lost or stored twice in the object store. Batches of about 10,000 rows are best, because the task's spec
+/// names every object.
 ///
 /// `finish` submits one task for all objects, under an id made of the keys: a killed process finds its task again.
 /// Before the task is submitted, and after it has loaded the rows, the key "PREFIXmanifest.json" says which objects
@@ -83,7 +83,7 @@ struct Loaded {
 /// loaded, objects and manifest are removed; when the run or the task failed, they stay for the next run.
 class Staging {
  public:
-  /// Fails for a spec that is wrong, and when the store does not answer. Removes what belongs to no load any more.
+  /// Fails if the spec is wrong or the store does not answer. Removes objects that belong to no load any more.
   [[nodiscard]] static Result<Staging> open(io::AnyObjectStore store, Client client, StagingOptions options,
                                             const std::stop_token& stop = {});
 
@@ -99,15 +99,15 @@ class Staging {
     return put(lines, batch.size(), key, stop);
   }
 
-  /// Loads what was staged, if the run has completed. An error: the rows are not, or not all, loaded, and why.
+  /// Loads the staged rows, if the run has completed. An error says why the rows are not, or not all, loaded.
   [[nodiscard]] Result<void> finish(const RunReport& report, const std::stop_token& stop = {}) const;
-  /// The same without a run, for a caller who has written everything.
+  /// The same without a run, for a caller that has written all rows.
   [[nodiscard]] Result<Loaded> ingest(const std::stop_token& stop = {}) const;
-  /// What `finish` has done; nothing before.
+  /// The result of `finish`; nothing before it.
   [[nodiscard]] std::optional<Loaded> loaded() const;
 
-  /// `effectively_once` for `Replace`, `at_least_once` for `Append`: Druid forgets tasks after some time, and would
-  /// then add the same rows again.
+  /// `EffectivelyOnce` for `Replace`, `AtLeastOnce` for `Append`: Druid forgets tasks after some time, and would then
+  /// add the same rows again.
   [[nodiscard]] Delivery delivery() const noexcept;
 
  private:
