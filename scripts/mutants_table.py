@@ -147,7 +147,7 @@ mutant(43, "G9", "waiting", "a run waits for ever for an executor that runs noth
 mutant(44, "G3", "failures", "the end of a run is not told that the last batch has ended",
        "tokens_.push_back(slot); ⟦notify_if_ended();⟧", NOTHING)
 mutant(45, "G2", "concurrency", "a batch may be queued without waking a worker",
-       "return remind(batch->sealed + reminder); ⟦wake_worker(lock);⟧ }", NOTHING)
+       "else ⟦wake_worker(lock);⟧ tell_helpers(); }", NOTHING)
 
 place("include/etl/detail/intake/owned_lane.hpp")
 mutant(46, "G14", "delivery progress", "items below the watermark are loaded again",
@@ -855,3 +855,11 @@ place("include/etl/detail/load/loading.hpp", ("contract_tests",))
 mutant(340, "G16", "keys", "the key of a replay depends on the data of the day",
        "hash.add(progress_->pipeline()).add(⟦progress_->item_id(work.batch->first_seq)⟧);",
        "progress_->item_id(work.batch->first_seq) + progress_->fingerprint()")
+place("include/etl/detail/dispatch/scheduler.hpp", ("contract_tests",))
+mutant(341, "G10", "waiting", "a thread that cuts several batches tells nobody of the later ones",
+       "else wake_worker(lock); ⟦tell_helpers();⟧", NOTHING)
+mutant(342, "G10", "waiting", "only the end of a run helps", "if (runnable() && ⟦helpers_ > 0⟧) notify();",
+       "waiting_for_end_ > 0")
+place("include/etl/impl/rate_limit.ipp", ("unit_tests",))
+mutant(344, "G5", "rate_limit", "a load within the wait of another waits for it",
+       "if (⟦other->caller == request.caller || waits_for_its_caller(*other)⟧) continue;", "false")

@@ -273,11 +273,13 @@ namespace {
 class Stopped final : public etl::ExecutorBackend {
  public:
   void post(std::shared_ptr<etl::Task> task) override {
+    if (on_post) on_post();
     const std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
   }
   std::unique_ptr<etl::Timer> make_timer() override { return std::make_unique<Never>(); }
   [[nodiscard]] etl::TimePoint now() const noexcept override { return etl::Clock::now(); }
+  std::function<void()> on_post{};
   void wait(std::unique_lock<std::mutex>& lock, std::condition_variable& signal, etl::TimePoint until) override {
     if (until != etl::TimePoint::max()) return static_cast<void>(signal.wait_until(lock, until));
     waits_ = true;
@@ -335,6 +337,68 @@ TEST_CASE(
   CHECK(report.outcome == etl::Outcome::Completed);
   CHECK(report.items.loaded == report.items.extracted);
   CHECK(report.items.loaded > 10);
+}
+
+TEST_CASE("G10: a drain loads all open batches, although the executor stands still") {
+  const test::Watchdog watchdog("the thread of the run loads what the drain has cut");
+  const auto executor = std::make_shared<Stopped>();
+  struct Open {
+    std::atomic<int>* open;
+    std::vector<std::string> partitions() const { return {"first", "second", "third"}; }
+    void extract(const std::string&, etl::Emitter<int>& out) const {
+      for (int i = 0; i < 5; ++i)
+        if (!out.push(i)) return;
+      ++*open;
+      open->notify_all();
+      while (out.wait_for(1h)) {}
+    }
+    void load(std::span<const int>) const {}
+  };
+  std::atomic<int> open = 0;
+  etl::StopSource stop;
+  std::thread stopping([&] {
+    for (int n = open; n < 3; n = open) open.wait(n);
+    // The first batch that the drain cuts is posted. Meanwhile the run loads it, and waits for the others.
+    executor->on_post = [&] { executor->await_wait(); };
+    stop.request_drain();
+  });
+  const etl::Options options{.batch_size = 100,
+                             .timeout = etl::Options::never,
+                             .workers = 1,
+                             .extractors = 3,
+                             .drain_deadline = etl::Options::never,
+                             .executor = etl::Executor(executor)};
+  const auto report = etl::run(Open{&open}, options, stop.stop_token());
+  stopping.join();
+  CHECK(report.outcome == etl::Outcome::Cancelled);
+  CHECK(report.items.loaded == 15);
+}
+
+TEST_CASE("an extractor that waits for its source loads the batches of others, if the executor stands still") {
+  const test::Watchdog watchdog("a thread in wait_for loads");
+  struct Waits {
+    etl::StopSource* stop;
+    int loaded = 0;
+    std::vector<std::string> partitions() const { return {"waits", "gives"}; }
+    void extract(const std::string& partition, etl::Emitter<int>& out) const {
+      if (partition == "gives")
+        for (int i = 0; i < 3 && out.push(i); ++i) {}
+      else
+        while (out.wait_for(1h)) {}
+    }
+    void load(std::span<const int> batch) {
+      loaded += static_cast<int>(batch.size());
+      if (loaded == 3) stop->request_drain();
+    }
+  };
+  etl::StopSource stop;
+  const etl::Options options{.batch_size = 1,
+                             .workers = 1,
+                             .capacity = 10,
+                             .extractors = 2,
+                             .inline_batches = etl::Inline::WhenWaiting,
+                             .executor = etl::Executor(std::make_shared<Stopped>())};
+  CHECK(etl::run(Waits{&stop}, options, stop.stop_token()).items.loaded == 3);
 }
 
 TEST_CASE("G9: the deadline reaches a load also when no other timer runs, and while the source goes on") {

@@ -19,7 +19,7 @@ ETLPIPE_COMPILED RateLimiter::RateLimiter(const Rates& rates)
     : rates_(checked(rates)), items_(full(rates.items_per_second)), bytes_(full(rates.bytes_per_second)) {}
 
 ETLPIPE_COMPILED bool RateLimiter::acquire(std::uint64_t items, std::uint64_t bytes, const Waiter& waiter) {
-  Request request{.items = static_cast<double>(items), .bytes = static_cast<double>(bytes)};
+  Request request = request_for(items, bytes);
   {
     const std::lock_guard lock(mutex_);
     Request** end = &line_;
@@ -45,7 +45,7 @@ ETLPIPE_COMPILED bool RateLimiter::acquire(std::uint64_t items, std::uint64_t by
   return false;
 }
 ETLPIPE_COMPILED bool RateLimiter::try_acquire(std::uint64_t items, std::uint64_t bytes, TimePoint now) {
-  return !take({.items = static_cast<double>(items), .bytes = static_cast<double>(bytes)}, now);
+  return !take(request_for(items, bytes), now);
 }
 ETLPIPE_COMPILED void RateLimiter::set(const Rates& rates) {
   const Rates valid = checked(rates);
@@ -64,8 +64,19 @@ ETLPIPE_COMPILED double RateLimiter::full(double rate) const {
   return rate * std::chrono::duration<double>(rates_.burst).count();
 }
 
+ETLPIPE_COMPILED RateLimiter::Request RateLimiter::request_for(std::uint64_t items, std::uint64_t bytes) noexcept {
+  thread_local char of_this_thread = 0;
+  return {.items = static_cast<double>(items), .bytes = static_cast<double>(bytes), .caller = &of_this_thread};
+}
+/// Whether the thread of a waiting request has made another request meanwhile: an executor may run tasks on the stack
+/// of a thread that waits. Then the first request cannot pass before the second.
+ETLPIPE_COMPILED bool RateLimiter::waits_for_its_caller(const Request& request) noexcept {
+  const Request* later = request.next;
+  while (later != nullptr && later->caller != request.caller) later = later->next;
+  return later != nullptr;
+}
 /// Takes the tokens, or returns when to ask again. The tokens of the requests that stand before this one in the line
-/// are kept for them. A request that is not in the line stands at its end.
+/// are kept for them if they could pass. A request that is not in the line stands at its end.
 ETLPIPE_COMPILED std::optional<TimePoint> RateLimiter::take(const Request& request, TimePoint now) {
   const std::lock_guard lock(mutex_);
   if (last_) {
@@ -76,6 +87,7 @@ ETLPIPE_COMPILED std::optional<TimePoint> RateLimiter::take(const Request& reque
   last_ = std::max(now, last_.value_or(now));
   Request before;
   for (const Request* other = line_; other != nullptr && other != &request; other = other->next) {
+    if (other->caller == request.caller || waits_for_its_caller(*other)) continue;
     before.items += other->items;
     before.bytes += other->bytes;
   }

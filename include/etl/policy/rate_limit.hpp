@@ -43,9 +43,12 @@ class RateLimiter {
   struct Request {
     double items = 0;
     double bytes = 0;
+    const void* caller = nullptr;  // its thread
     Request* next = nullptr;
   };
+  [[nodiscard]] static Request request_for(std::uint64_t items, std::uint64_t bytes) noexcept;
   std::optional<TimePoint> take(const Request& request, TimePoint now);
+  [[nodiscard]] static bool waits_for_its_caller(const Request& request) noexcept;
   void leave_line(const Request& request) noexcept;
   void refill(double& tokens, double rate, double seconds) const;
   [[nodiscard]] double missing(double before, double wanted, double tokens, double rate) const;

@@ -1,6 +1,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <span>
 #include <stop_token>
 #include <thread>
 
@@ -97,13 +98,30 @@ TEST_CASE("rate limit: a large request keeps its place before small ones") {
   CHECK(line.passed);
 }
 
+TEST_CASE("rate limit: loads that an executor runs one within the wait of another do not wait for each other") {
+  struct Numbers {
+    void extract(etl::Emitter<int>& out) const {
+      for (int i = 0; i < 6000 && out.push(i); ++i) {}
+    }
+    void load(std::span<const int>) const {}
+  };
+  const auto clock = std::make_shared<etl::testing::VirtualExecutor>();
+  const auto begin = clock->now();
+  const etl::Options options{.batch_size = 600,
+                             .workers = 4,
+                             .rate_limit = std::make_shared<etl::RateLimiter>(etl::Rates{.items_per_second = 1000}),
+                             .executor = etl::Executor(clock)};
+  CHECK(etl::run(Numbers{}, options).items.loaded == 6000);
+  CHECK(std::chrono::duration<double>(clock->now() - begin).count() == Approx(5.0).margin(0.01));
+}
+
 TEST_CASE("rate limit: a request that stops waiting leaves the line") {
   Line line(8);
-  CHECK_FALSE(line.limiter.try_acquire(5, 0, line.begin + 500s));
+  CHECK_FALSE(line.limiter.try_acquire(4, 0, line.begin + 500s));
   line.stop.request_stop();
   line.waiting.join();
   CHECK_FALSE(line.passed);
-  CHECK(line.limiter.try_acquire(5, 0, line.begin + 500s));
+  CHECK(line.limiter.try_acquire(4, 0, line.begin + 500s));
 }
 
 TEST_CASE("rate limit: a stop ends the waiting, and takes nothing") {

@@ -104,7 +104,12 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   /// this thread runs the batch itself. Otherwise it wakes a worker, and runs the batch itself if no worker has come
   /// after half a millisecond (the executor is busy, or has only this thread).
   void help_or_wait(Lock& lock, TimePoint until) {
-    if (!runnable()) return wait(lock, until);
+    if (!runnable()) {
+      ++helpers_;
+      wait(lock, until);
+      --helpers_;
+      return;
+    }
     const bool cheap = alone_ || cost_ < wake_up;
     if (cheap && (running_ == 0 || !idle_tasks_.empty())) return help(lock);
     const bool lingering = unstarted_ == 0 && idle_tasks_.empty();
@@ -175,8 +180,10 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     // small batch; or the producer when it has to wait, if there is only one processor, or if another processor would
     // take longer to fetch the items than to process them. If no such thread comes, the reminder wakes a worker.
     if (quick && (alone_ || tiny_ || (running_ > 0 && cost.count() > 0 && cost < wake_up)))
-      return remind(batch->sealed + reminder);
-    wake_worker(lock);
+      remind(batch->sealed + reminder);
+    else
+      wake_worker(lock);
+    tell_helpers();
   }
   // Wakes one worker at a time: a task that starts wakes the next one if there is more work than it can do.
   void wake_worker(Lock& lock) {
@@ -306,11 +313,10 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
     tell_helpers();
   }
 
-  /// A thread that has run a batch calls this, because it may leave others in the queue that could run now. Threads
-  /// that wait in the library then run them: neither a task nor a timer is sure to come, for the executor may be busy,
-  /// or have stopped.
+  /// A thread calls this that may leave batches in the queue although they could run now. Threads that wait in the
+  /// library then run them: neither a task nor a timer is sure to come, for the executor may be busy, or have stopped.
   void tell_helpers() noexcept {
-    if (runnable() && (producers_help_ ? waiting_for_room_ : 0) + waiting_for_end_ > 0) notify();
+    if (runnable() && helpers_ > 0) notify();
   }
 
   /// Waits a little for more work if work arrives quickly. Returns whether there is something to run.
@@ -358,6 +364,7 @@ class Scheduler : public std::enable_shared_from_this<Scheduler> {
   std::vector<std::unique_ptr<DrainTask>> tasks_;
   std::vector<DrainTask*> idle_tasks_;
   std::uint64_t waiting_for_end_ = 0;
+  std::uint64_t helpers_ = 0;  // threads that wait in `help_or_wait`, and would run a batch
   bool finished_ = false;
   std::uint64_t unstarted_ = 0;  // posted tasks that have not begun
   std::uint64_t outside_ = 0;    // calls of `outside` in progress; the end of the run waits for them
