@@ -21,6 +21,9 @@
 namespace etl::inline v0::postgres::detail {
 namespace {
 
+/// A merge must see what other sessions have committed before it got its lock, whatever the server's default is.
+constexpr const char* sees_others = "ISOLATION LEVEL READ COMMITTED";
+
 /// The row, counted from 0, that COPY names in its context, such as "COPY orders, line 17, column price: ...", in any
 /// language of the server.
 std::optional<std::size_t> row_in(std::string_view context, std::string_view table) {
@@ -67,7 +70,9 @@ Result<void> Copy::begin() {
   if (!staged)
     sent = PQsendQuery(state.handle, target_->copy.c_str());
   else if (scope_ == Scope::Own)
-    sent = PQsendQuery(state.handle, ("BEGIN;" + target_->copy + ";" + target_->merge + ";COMMIT").c_str());
+    sent = PQsendQuery(
+        state.handle,
+        (std::string("BEGIN ") + sees_others + ";" + target_->copy + ";" + target_->merge + ";COMMIT").c_str());
   else
     sent = PQsendQuery(
         state.handle,
@@ -256,6 +261,8 @@ Result<void> copy_isolated(Connection& connection, const Target& target, Scope s
     Result<Transaction> begun = connection.begin();
     if (!begun) return failure(std::move(begun.error()));
     own.emplace(std::move(*begun));
+    if (auto set = run(connection, std::string("SET TRANSACTION ") + sees_others, target.doing); !set)
+      return without_rows(std::move(set));
   }
   if (!target.lock.empty())
     if (auto alone = run(connection, target.lock, target.doing); !alone) return without_rows(std::move(alone));
@@ -318,10 +325,11 @@ std::uint64_t hash(std::string_view text) {
   return value;
 }
 
-/// Locks a table against other batches for the rest of the transaction. The number tells these locks from those of
-/// other programs.
+/// Tells the locks of tables from those of other programs.
+constexpr int lock_class = 1702128752;
+/// Locks a table against other batches for the rest of the transaction.
 std::string lock_sql(std::int32_t table, std::string_view mode) {
-  return fmt::format("SELECT pg_advisory_xact_lock{}(1702128752, {})", mode, table);
+  return fmt::format("SELECT pg_advisory_xact_lock{}({}, {})", mode, lock_class, table);
 }
 
 /// `unique`: the table has unique indexes, which may be unknown to the mapping.
@@ -404,7 +412,12 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
     const auto oid = static_cast<std::int32_t>(inserts->size() == 0 ? 0 : inserts->integer(0, 1));
     const bool unique = inserts->size() > 0 && inserts->text(0, 3) == "t";
     target.merge = merge_sql(name, oid, target.stage, columns, on_conflict, unique);
-    if (on_conflict != OnConflict::Fail) target.lock = lock_sql(oid, "");
+    // A transaction that has merged rows before does without: two of them would wait for each other.
+    if (on_conflict != OnConflict::Fail)
+      target.lock = fmt::format(
+          "{} WHERE NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = "
+          "pg_backend_pid() AND classid = {} AND objid = {} AND granted)",
+          lock_sql(oid, ""), lock_class, static_cast<std::uint32_t>(oid));
     for (const ColumnInfo& column : columns)
       if (!column.cast.empty()) target.casts.emplace_back(column.name, column.cast);
   }

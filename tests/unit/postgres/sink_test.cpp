@@ -676,6 +676,45 @@ TEST_CASE("postgres sink: a batch with a bad row does not wait for other batches
   CHECK(ok(db.query("SELECT string_agg(name, ' ') FROM rows")).text(0, 0) == kept);
 }
 
+TEST_CASE("postgres sink: a transaction that has merged rows does not wait for another such transaction") {
+  const OnConflict mode = GENERATE(OnConflict::Ignore, OnConflict::Update);
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(create_table(db, rows));
+  ok(db.execute("ALTER TABLE rows ADD CHECK (name <> 'bad')"));
+  auto first = schema.open(), second = schema.open();
+  ok(first.execute("SET lock_timeout = '5s'"));
+  const auto stored = ok(first.begin()), other = ok(second.begin());
+  auto inserter = ok(etl::postgres::inserter(first, rows, mode)),
+       others = ok(etl::postgres::inserter(second, rows, mode));
+  ok(inserter.insert(std::vector<Row>{{1, "first"}}));
+  ok(others.insert(std::vector<Row>{{2, "second"}}));
+  Context context(2);
+  CHECK(inserter.insert(std::vector<Row>{{3, "bad"}, {4, "first"}}, context));
+  CHECK(context.rejects().size() == 1);
+}
+
+TEST_CASE("postgres sink: rows that are replaced by several connections are there once, whatever the isolation") {
+  const test::Watchdog watchdog("a batch that replaces a row of another one");
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(db.execute("CREATE TABLE rows(id bigint NOT NULL, name text)"));
+  auto first = schema.open(), second = schema.open();
+  ok(second.execute("SET default_transaction_isolation = 'repeatable read'"));
+  auto sink = ok(etl::postgres::sink(second, rows, OnConflict::Replace));
+  auto inserter = ok(etl::postgres::inserter(first, rows, OnConflict::Replace));
+  auto transaction = ok(first.begin());
+  ok(inserter.insert(std::vector<Row>{{1, "first"}}));
+  etl::Result<void> written;
+  const std::int64_t pid = ok(second.query("SELECT pg_backend_pid()")).integer(0, 0);
+  std::thread writer([&] { written = sink.write(std::vector<Row>{{1, "second"}}); });
+  await_waiting(db, pid);
+  ok(transaction.commit());
+  writer.join();
+  CHECK(written);
+  CHECK(ok(db.query("SELECT string_agg(name, ' ') FROM rows")).text(0, 0) == "second");
+}
+
 TEST_CASE("postgres sink: a connection stores rows in the types that the table has now") {
   const OnConflict mode = GENERATE(OnConflict::Ignore, OnConflict::Update, OnConflict::Replace);
   const test::Schema schema;
