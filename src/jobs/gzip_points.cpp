@@ -83,7 +83,7 @@ class Part final : public io::ByteSource {
  private:
   /// At least one byte.
   Result<std::size_t> some(std::span<char> to) {
-    const auto got = source_->read(to);
+    auto got = source_->read(to);
     if (got && *got == 0)
       return failure(
           fatal(fmt::format("{}: ends {} inflated bytes before its unit: the file has changed since the job "
@@ -115,8 +115,9 @@ std::optional<io::GzipPoint> restart_point(const std::string& text) {
   const char* const end = text.data() + text.size();
   const auto number = [&](auto& value) {
     const auto [stopped, error] = std::from_chars(at, end, value);
-    at = stopped;
-    return error == std::errc{} && at != end && *at++ == ' ';
+    if (error != std::errc{} || stopped == end || *stopped != ' ') return false;
+    at = stopped + 1;
+    return true;
   };
   if (!number(point.in) || !number(point.bits) || !number(point.out)) return std::nullopt;
   if (point.bits < 0 || point.bits > 7 || (point.bits > 0 && point.in == 0)) return std::nullopt;

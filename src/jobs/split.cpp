@@ -175,8 +175,7 @@ class PlainUnit final : public io::ByteSource {
       : file_(std::move(file)), begin_(place.begin), at_(place.begin), end_(place.end) {}
   Result<std::size_t> read(std::span<char> to) override {
     if (at_ == end_) return std::size_t{0};
-    const auto got =
-        file_.read(at_, to.first(static_cast<std::size_t>(std::min<std::uint64_t>(to.size(), end_ - at_))));
+    auto got = file_.read(at_, to.first(static_cast<std::size_t>(std::min<std::uint64_t>(to.size(), end_ - at_))));
     if (!got) return got;
     if (*got == 0)
       return failure(

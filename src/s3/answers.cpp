@@ -115,7 +115,7 @@ Result<io::UploadPage> parse_uploads(std::string_view xml) {
   auto answer = read_as("ListMultipartUploadsResult", xml, "Upload");
   if (!answer) return failure(std::move(answer.error()));
   const bool encoded = answer->field("EncodingType") == "url";
-  const auto plain = [&](std::string key) { return encoded ? detail::form_decoded(key) : key; };
+  const auto plain = [&](const std::string& key) { return encoded ? detail::form_decoded(key) : key; };
   io::UploadPage page;
   for (const auto& item : answer->items()) {
     io::Upload upload{.key = plain(Answer::of(item, "Key")),

@@ -204,7 +204,7 @@ Number number_of(std::string_view text) noexcept {
   const auto* const last = std::to_chars(again.data(), again.data() + again.size(),
                                          sign != 0 && bare[0] == '-' ? -value : value, std::chars_format::general, 15)
                                .ptr;
-  number.reads_back = number.fits && bare.find_first_of(".") != bare.npos && bare.find_first_of("eE") == bare.npos &&
+  number.reads_back = number.fits && bare.find('.') != bare.npos && bare.find_first_of("eE") == bare.npos &&
                       text == std::string_view(again.data(), static_cast<std::size_t>(last - again.data()));
   return number;
 }
@@ -280,7 +280,7 @@ Result<bool> has_fail(Database& database) {
   Result<Statement> schemas = database.prepare("PRAGMA database_list");  // temporary triggers are in a schema of theirs
   if (!schemas) return failure(std::move(schemas.error()));
   for (;;) {
-    const Result<bool> more = schemas->step();
+    Result<bool> more = schemas->step();
     if (!more || !*more) return more;
     Result<Statement> search = database.prepare(
         fmt::format("SELECT 1 FROM {}.sqlite_master WHERE lower(sql) GLOB '*[^[a-z0-9_$\"''`]fail[^a-z0-9_$]*'",
