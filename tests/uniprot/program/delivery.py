@@ -100,18 +100,24 @@ def full_disk(c):
     same(c, "full disk", wanted, contents(db))
 
 
+def begun_ingest(c, path, db, *options):
+    """An ingest that has stored its first entries."""
+    child = c.program.start("ingest", path, "--db", db, "--batch-size", 20, "--quiet", *options,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    while child.poll() is None:
+        with contextlib.suppress(sqlite3.Error, AssertionError):
+            if count(db) > 0:
+                break
+    return child
+
+
 @case
 def locked_by_another(c):
     """A database that another process keeps locked: the ingest waits and tries, gives up, and goes on later."""
     path, bad = release(c, 3000)
     wanted = undisturbed(c, path, bad)
     db = c.db("locked")
-    child = c.program.start("ingest", path, "--db", db, "--tables", "full", "--batch-size", 20, "--quiet",
-                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    while child.poll() is None:  # once it has begun
-        with contextlib.suppress(sqlite3.Error, AssertionError):
-            if count(db) > 0:
-                break
+    child = begun_ingest(c, path, db, "--tables", "full")
     with contextlib.closing(sqlite3.connect(db, timeout=30, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         time.sleep(1)  # not for a race: so long it has to wait
@@ -166,12 +172,7 @@ def changed_meanwhile(c):
     """A file that another program writes to while it is read is not taken for ingested."""
     path, _ = c.generate(3000)
     db = c.db()
-    child = c.program.start("ingest", path, "--db", db, "--batch-size", 20, "--quiet",
-                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    while child.poll() is None:  # once it has begun
-        with contextlib.suppress(sqlite3.Error, AssertionError):
-            if count(db) > 0:
-                break
+    child = begun_ingest(c, path, db)
     with contextlib.closing(sqlite3.connect(db, timeout=30, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")  # no batch is stored, so the source waits for room
         c.holds("it has not ended", count(db) < 2000, count(db))
