@@ -208,6 +208,8 @@ class Still final : public etl::ExecutorBackend {
   /// Until a thread waits within the library.
   void await_wait() const { waits_.wait(false); }
   void forget_waits() { waits_ = false; }
+  /// Until the thread has ended its task.
+  void await_idle() const { busy_.wait(true); }
 
  private:
   struct Never final : etl::Timer {
@@ -218,14 +220,18 @@ class Still final : public etl::ExecutorBackend {
     while (changed_.wait(lock, stop, [&] { return !tasks_.empty(); })) {
       const auto task = std::move(tasks_.front());
       tasks_.pop_front();
+      busy_ = true;
       lock.unlock();
       task->run();
+      busy_ = false;
+      busy_.notify_all();
       lock.lock();
     }
   }
 
   std::atomic<std::int64_t> now_ = 0;
   std::atomic<bool> waits_ = false;
+  std::atomic<bool> busy_ = false;
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::deque<std::shared_ptr<etl::Task>> tasks_;
@@ -250,6 +256,7 @@ TEST_CASE("a run does not wait for a timer of its executor while its own thread 
                              if (i == 1) second_begun.wait(false);
                              if (i != 0) return;
                              first_loaded.wait(false);
+                             still->await_idle();
                              still->advance(1ms);  // the next item comes late, so a worker is woken for it
                              still->forget_waits();
                            },
