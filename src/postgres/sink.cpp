@@ -52,6 +52,12 @@ Result<void> without_rows(Result<Rows> done) {
   return {};
 }
 
+/// Locks a table against other batches for the rest of the transaction. The number tells these locks from those of
+/// other programs.
+std::string lock_sql(std::int32_t table, std::string_view function) {
+  return fmt::format("SELECT {}(1702128752, {})", function, table);
+}
+
 }  // namespace
 
 // --- one COPY --------------------------------------------------------------------------------------------------------
@@ -264,8 +270,13 @@ Result<void> copy_isolated(Connection& connection, const Target& target, Scope s
     if (auto set = run(connection, std::string("SET TRANSACTION ") + sees_others, target.doing); !set)
       return without_rows(std::move(set));
   }
-  if (!target.lock.empty())
-    if (auto alone = run(connection, target.lock, target.doing); !alone) return without_rows(std::move(alone));
+  // Within a transaction that may hold other locks already, it does not wait: two such could wait for each other.
+  if (target.locked)
+    if (auto alone =
+            run(connection, lock_sql(*target.locked, own ? "pg_advisory_xact_lock" : "pg_try_advisory_xact_lock"),
+                target.doing);
+        !alone)
+      return without_rows(std::move(alone));
   // Checks deferred constraints now. At the commit, the failing row could not be found.
   if (!target.deferred.empty())
     if (auto set = run(connection, check_now(target), target.doing); !set) return without_rows(std::move(set));
@@ -325,32 +336,41 @@ std::uint64_t hash(std::string_view text) {
   return value;
 }
 
-/// Tells the locks of tables from those of other programs.
-constexpr int lock_class = 1702128752;
-/// Locks a table against other batches for the rest of the transaction.
-std::string lock_sql(std::int32_t table, std::string_view mode) {
-  return fmt::format("SELECT pg_advisory_xact_lock{}({}, {})", mode, lock_class, table);
+/// A column of the stage as a value of the table's column.
+std::string value(const ColumnInfo& c) {
+  return c.cast.empty() ? quoted(c.name) : fmt::format("{}::{}", quoted(c.name), c.cast);
 }
 
-/// `unique`: the table has unique indexes, which may be unknown to the mapping.
+/// The mapped columns of the table's unique indexes.
+Result<std::string> order_of(Connection& connection, const std::string& table, std::span<const ColumnInfo> columns) {
+  const auto found = connection.query(
+      "SELECT a.attname FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(number, place) JOIN "
+      "pg_attribute a ON a.attrelid=i.indrelid AND a.attnum=k.number WHERE i.indrelid=to_regclass($1) AND "
+      "i.indisunique ORDER BY i.indexrelid, k.place",
+      table);
+  if (!found) return failure(found.error());
+  std::string order;
+  for (int row = 0; row < found->size(); ++row)
+    for (const ColumnInfo& column : columns)
+      if (column.name == found->text(row, 0)) order.append(order.empty() ? "" : ", ").append(value(column));
+  return order;
+}
+
+/// `order`: by what batches are sorted if the mapping has no key; may be empty.
 std::string merge_sql(const std::string& table, std::int32_t oid, const std::string& stage,
-                      std::span<const ColumnInfo> columns, OnConflict on_conflict, bool unique) {
+                      std::span<const ColumnInfo> columns, OnConflict on_conflict, const std::string& order) {
   const std::string all = list(columns, any, name_of), keys = list(columns, &ColumnInfo::is_key, name_of);
-  const auto value = [](const ColumnInfo& c) {
-    return c.cast.empty() ? quoted(c.name) : fmt::format("{}::{}", quoted(c.name), c.cast);
-  };
   const std::string by_key = list(columns, &ColumnInfo::is_key, value);
   const std::string insert =
       fmt::format("INSERT INTO {}({}) OVERRIDING SYSTEM VALUE SELECT {} FROM ", table, all, list(columns, any, value));
   if (on_conflict == OnConflict::Fail) return fmt::format("{}{} ORDER BY etl_row", insert, stage);
-  // Batches are sorted by key, so that two of them do not wait for each other. A batch that is not sorted waits until
-  // it is alone: if the mapping has no key, or if the batch is stored in parts, because of a bad row.
-  const std::string beside_others = lock_sql(oid, "_shared") + ";", alone = lock_sql(oid, "") + ";";
+  // Batches are sorted, so that two of them do not wait for each other. A batch that is stored in parts, because of a
+  // bad row, is not sorted as a whole: it waits until it is alone.
+  const std::string beside_others = lock_sql(oid, "pg_advisory_xact_lock_shared") + ";";
   if (on_conflict == OnConflict::Ignore)  // the first row of a key counts
-    return (keys.empty() && unique ? alone : beside_others) +
-           (keys.empty()
-                ? fmt::format("{}{} ORDER BY etl_row ON CONFLICT DO NOTHING", insert, stage)
-                : fmt::format("{}{} ORDER BY {}, etl_row ON CONFLICT({}) DO NOTHING", insert, stage, by_key, keys));
+    return fmt::format("{}{}{} ORDER BY {}{}etl_row ON CONFLICT{} DO NOTHING", beside_others, insert, stage,
+                       keys.empty() ? order : by_key, keys.empty() && order.empty() ? "" : ", ",
+                       keys.empty() ? std::string() : fmt::format("({})", keys));
   // If several rows have the same key, the last one counts.
   const std::string last =
       fmt::format("(SELECT DISTINCT ON ({0}) * FROM {1} ORDER BY {0}, etl_row DESC) s", by_key, stage);
@@ -358,8 +378,8 @@ std::string merge_sql(const std::string& table, std::int32_t oid, const std::str
     const auto same = [&](const ColumnInfo& c) { return fmt::format("t.{}=s.{}", quoted(c.name), value(c)); };
     // One batch at a time: otherwise the DELETE would wait for the row that another batch replaces, and not see the row
     // that has come in its place.
-    return fmt::format("{}DELETE FROM {} t USING {} s WHERE {};{}{}", alone, table, stage,
-                       list(columns, &ColumnInfo::is_key, same, " AND "), insert, last);
+    return fmt::format("{};DELETE FROM {} t USING {} s WHERE {};{}{}", lock_sql(oid, "pg_advisory_xact_lock"), table,
+                       stage, list(columns, &ColumnInfo::is_key, same, " AND "), insert, last);
   }
   const std::string set =
       list(columns, no_key, [](const ColumnInfo& c) { return fmt::format("{0}=excluded.{0}", quoted(c.name)); });
@@ -391,9 +411,8 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
   // COPY refuses views, and tables whose policies apply to this user. INSERT does not.
   const auto inserts = connection.query(
       "SELECT relkind = 'v' OR row_security_active(oid), oid, (SELECT string_agg(concat_ws(' ', attname, "
-      "format_type(atttypid, atttypmod)), ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid=c.oid AND attnum>0), "
-      "EXISTS (SELECT 1 FROM pg_index WHERE indrelid=c.oid AND (indisunique OR indisexclusion)) FROM pg_class c WHERE "
-      "oid=to_regclass($1)",
+      "format_type(atttypid, atttypmod)), ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid=c.oid AND attnum>0) "
+      "FROM pg_class c WHERE oid=to_regclass($1)",
       name);
   if (!inserts) return failure(inserts.error());
   const bool copies = inserts->size() == 0 || inserts->text(0, 0) != "t";
@@ -410,14 +429,14 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
         "ALTER TABLE {3} ADD COLUMN IF NOT EXISTS etl_row bigint GENERATED ALWAYS AS IDENTITY",
         target.name, name, list(columns, any, staged), target.stage);
     const auto oid = static_cast<std::int32_t>(inserts->size() == 0 ? 0 : inserts->integer(0, 1));
-    const bool unique = inserts->size() > 0 && inserts->text(0, 3) == "t";
-    target.merge = merge_sql(name, oid, target.stage, columns, on_conflict, unique);
-    // A transaction that has merged rows before does without: two of them would wait for each other.
-    if (on_conflict != OnConflict::Fail)
-      target.lock = fmt::format(
-          "{} WHERE NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = "
-          "pg_backend_pid() AND classid = {} AND objid = {} AND granted)",
-          lock_sql(oid, ""), lock_class, static_cast<std::uint32_t>(oid));
+    std::string order;
+    if (on_conflict == OnConflict::Ignore && std::ranges::none_of(columns, &ColumnInfo::is_key)) {
+      auto found = order_of(connection, name, columns);
+      if (!found) return failure(std::move(found.error()));
+      order = std::move(*found);
+    }
+    target.merge = merge_sql(name, oid, target.stage, columns, on_conflict, order);
+    if (on_conflict != OnConflict::Fail) target.locked = oid;
     for (const ColumnInfo& column : columns)
       if (!column.cast.empty()) target.casts.emplace_back(column.name, column.cast);
   }

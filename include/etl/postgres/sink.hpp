@@ -33,8 +33,9 @@ struct Target {
   std::string copy;   ///< into the table, or into the stage
   std::string stage;  ///< temporary table that the rows go through; empty: none
   std::string make_stage;
-  std::string merge;     ///< from the stage into the table
-  std::string lock;      ///< keeps other batches away; empty: not needed
+  std::string merge;  ///< from the stage into the table
+  /// Number of the table whose lock keeps other batches away, if any has to be kept away.
+  std::optional<std::int32_t> locked;
   std::string deferred;  ///< its constraints that would be checked at the commit only, by name
   /// The columns whose texts the merge casts: the name, and the type.
   std::vector<std::pair<std::string, std::string>> casts;
