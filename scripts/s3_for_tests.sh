@@ -93,12 +93,15 @@ END
   monmaptool --create --addv a "[v1:127.0.0.1:$mon]" --fsid "$fsid" "$folder/monmap"
   ceph-mon --mkfs -i a --monmap "$folder/monmap"
   ceph-mon -i a
-  ceph osd new "$osd"
+  deadline=$((SECONDS + 60))
+  until ceph osd new "$osd"; do
+    [ $SECONDS -lt $deadline ] || { echo "the monitor does not answer"; false; }
+    sleep 0.2
+  done
   ceph-osd -i 0 --mkfs --osd-uuid "$osd"
   ceph osd crush add osd.0 1.0 root=default
   # Debian 13's ceph-osd looks for its classes, which the gateway needs, in lib/... of the folder it starts in.
   (cd / && ceph-osd -i 0)
-  deadline=$((SECONDS + 60))
   until ceph osd stat | grep -q '1 up'; do
     [ $SECONDS -lt $deadline ] || { echo "the OSD is not up"; false; }
     sleep 0.2

@@ -52,10 +52,18 @@ Result<void> without_rows(Result<Rows> done) {
   return {};
 }
 
-/// Locks a table against other batches for the rest of the transaction. The number tells these locks from those of
-/// other programs.
+/// Tells the locks of tables from those of other programs.
+constexpr int lock_class = 1702128752;
+/// Locks a table against other batches for the rest of the transaction.
 std::string lock_sql(std::int32_t table, std::string_view function) {
-  return fmt::format("SELECT {}(1702128752, {})", function, table);
+  return fmt::format("SELECT {}({}, {})", function, lock_class, table);
+}
+/// The same, unless the transaction has the lock of a table: two such transactions could wait for each other.
+std::string lock_if_first(std::int32_t table) {
+  return fmt::format(
+      "{} WHERE NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = "
+      "pg_backend_pid() AND classid = {} AND granted)",
+      lock_sql(table, "pg_advisory_xact_lock"), lock_class);
 }
 
 }  // namespace
@@ -270,12 +278,8 @@ Result<void> copy_isolated(Connection& connection, const Target& target, Scope s
     if (auto set = run(connection, std::string("SET TRANSACTION ") + sees_others, target.doing); !set)
       return without_rows(std::move(set));
   }
-  // Within a transaction that may hold other locks already, it does not wait: two such could wait for each other.
   if (target.locked)
-    if (auto alone =
-            run(connection, lock_sql(*target.locked, own ? "pg_advisory_xact_lock" : "pg_try_advisory_xact_lock"),
-                target.doing);
-        !alone)
+    if (auto alone = run(connection, lock_if_first(*target.locked), target.doing); !alone)
       return without_rows(std::move(alone));
   // Checks deferred constraints now. At the commit, the failing row could not be found.
   if (!target.deferred.empty())

@@ -658,20 +658,30 @@ TEST_CASE("postgres sink: batches with the same keys do not wait for each other 
 TEST_CASE("postgres sink: a batch with a bad row does not wait for other batches in a circle either") {
   const test::Watchdog watchdog("a batch that is stored in parts");
   const OnConflict mode = GENERATE(OnConflict::Ignore, OnConflict::Update);
+  const bool in_transaction = GENERATE(false, true);
   const test::Schema schema;
   auto db = schema.open();
   ok(create_table(db, rows));
   ok(db.execute("ALTER TABLE rows ADD CHECK (name <> 'bad')"));
   auto first = schema.open(), second = schema.open();
   auto sink = ok(etl::postgres::sink(second, rows, mode));
-  auto inserter = ok(etl::postgres::inserter(first, rows, mode));
+  auto inserter = ok(etl::postgres::inserter(first, rows, mode)),
+       others = ok(etl::postgres::inserter(second, rows, mode));
   auto transaction = ok(first.begin());
   ok(inserter.insert(std::vector<Row>{{1, "first"}}));
   Context context(3);
   etl::Result<void> written;
   const std::int64_t pid = ok(second.query("SELECT pg_backend_pid()")).integer(0, 0);
-  std::thread writer(
-      [&] { written = sink.write(std::vector<Row>{{2, "second"}, {0, "bad"}, {1, "second"}}, context); });
+  const std::vector<Row> batch{{2, "second"}, {0, "bad"}, {1, "second"}};
+  std::thread writer([&] {
+    if (!in_transaction) {
+      written = sink.write(batch, context);
+      return;
+    }
+    auto own = ok(second.begin());
+    written = others.insert(batch, context);
+    if (written) written = own.commit();
+  });
   await_waiting(db, pid);
   const auto inserted = inserter.insert(std::vector<Row>{{2, "first"}});
   if (inserted) ok(transaction.commit());
