@@ -345,36 +345,60 @@ std::string value(const ColumnInfo& c) {
   return c.cast.empty() ? quoted(c.name) : fmt::format("{}::{}", quoted(c.name), c.cast);
 }
 
-/// The mapped columns of the table's unique indexes.
-Result<std::string> order_of(Connection& connection, const std::string& table, std::span<const ColumnInfo> columns) {
+/// How batches are sorted that ignore rows, if the mapping has no key.
+struct Sorting {
+  std::string order{};   // columns; may be empty
+  bool possible = true;  // false: no order keeps two batches from waiting for each other
+};
+
+/// Batches are sorted by the only index that excludes rows of the mapping, so that the first row of a key still counts.
+/// Indexes of which no column is mapped, such as that of a number that the table makes, exclude none.
+Result<Sorting> sorting_of(Connection& connection, const std::string& table, std::span<const ColumnInfo> columns) {
   const auto found = connection.query(
-      "SELECT a.attname FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(number, place) JOIN "
-      "pg_attribute a ON a.attrelid=i.indrelid AND a.attnum=k.number WHERE i.indrelid=to_regclass($1) AND "
-      "i.indisunique ORDER BY i.indexrelid, k.place",
+      "SELECT i.indexrelid, a.attname, i.indisexclusion FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH "
+      "ORDINALITY k(number, place) LEFT JOIN pg_attribute a ON a.attrelid=i.indrelid AND a.attnum=k.number AND "
+      "k.number<>0 WHERE i.indrelid=to_regclass($1) AND (i.indisunique OR i.indisexclusion) AND "
+      "k.place<=i.indnkeyatts ORDER BY i.indexrelid, k.place",
       table);
   if (!found) return failure(found.error());
-  std::string order;
-  for (int row = 0; row < found->size(); ++row)
-    for (const ColumnInfo& column : columns)
-      if (column.name == found->text(row, 0)) order.append(order.empty() ? "" : ", ").append(value(column));
-  return order;
+  Sorting sorting;
+  bool some = false;  // an index excludes rows
+  for (int row = 0; row < found->size();) {
+    const std::string index(found->text(row, 0));
+    std::string order;
+    bool mapped = false, sortable = true;
+    for (; row < found->size() && found->text(row, 0) == index; ++row) {
+      const bool expression = found->is_null(row, 1);
+      const auto column =
+          expression ? columns.end() : std::ranges::find(columns, found->text(row, 1), &ColumnInfo::name);
+      mapped = mapped || expression || column != columns.end();
+      sortable = sortable && column != columns.end() && found->text(row, 2) != "t";
+      if (column != columns.end()) order.append(order.empty() ? "" : ", ").append(value(*column));
+    }
+    if (!mapped) continue;
+    sorting = sortable && !some ? Sorting{.order = std::move(order)} : Sorting{.possible = false};
+    some = true;
+  }
+  return sorting;
 }
 
-/// `order`: by what batches are sorted if the mapping has no key; may be empty.
 std::string merge_sql(const std::string& table, std::int32_t oid, const std::string& stage,
-                      std::span<const ColumnInfo> columns, OnConflict on_conflict, const std::string& order) {
+                      std::span<const ColumnInfo> columns, OnConflict on_conflict, const Sorting& sorting) {
   const std::string all = list(columns, any, name_of), keys = list(columns, &ColumnInfo::is_key, name_of);
   const std::string by_key = list(columns, &ColumnInfo::is_key, value);
   const std::string insert =
       fmt::format("INSERT INTO {}({}) OVERRIDING SYSTEM VALUE SELECT {} FROM ", table, all, list(columns, any, value));
   if (on_conflict == OnConflict::Fail) return fmt::format("{}{} ORDER BY etl_row", insert, stage);
-  // Batches are sorted, so that two of them do not wait for each other. A batch that is stored in parts, because of a
-  // bad row, is not sorted as a whole: it waits until it is alone.
+  // Batches are sorted, so that two of them do not wait for each other. A batch that cannot be sorted, or is stored in
+  // parts because of a bad row, waits until it is alone.
   const std::string beside_others = lock_sql(oid, "pg_advisory_xact_lock_shared") + ";";
+  if (on_conflict == OnConflict::Ignore && keys.empty())
+    return fmt::format("{}{}{} ORDER BY {}{}etl_row ON CONFLICT DO NOTHING",
+                       sorting.possible ? beside_others : lock_if_first(oid) + ";", insert, stage, sorting.order,
+                       sorting.order.empty() ? "" : ", ");
   if (on_conflict == OnConflict::Ignore)  // the first row of a key counts
-    return fmt::format("{}{}{} ORDER BY {}{}etl_row ON CONFLICT{} DO NOTHING", beside_others, insert, stage,
-                       keys.empty() ? order : by_key, keys.empty() && order.empty() ? "" : ", ",
-                       keys.empty() ? std::string() : fmt::format("({})", keys));
+    return fmt::format("{}{}{} ORDER BY {}, etl_row ON CONFLICT({}) DO NOTHING", beside_others, insert, stage, by_key,
+                       keys);
   // If several rows have the same key, the last one counts.
   const std::string last =
       fmt::format("(SELECT DISTINCT ON ({0}) * FROM {1} ORDER BY {0}, etl_row DESC) s", by_key, stage);
@@ -433,13 +457,13 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
         "ALTER TABLE {3} ADD COLUMN IF NOT EXISTS etl_row bigint GENERATED ALWAYS AS IDENTITY",
         target.name, name, list(columns, any, staged), target.stage);
     const auto oid = static_cast<std::int32_t>(inserts->size() == 0 ? 0 : inserts->integer(0, 1));
-    std::string order;
+    Sorting sorting;
     if (on_conflict == OnConflict::Ignore && std::ranges::none_of(columns, &ColumnInfo::is_key)) {
-      auto found = order_of(connection, name, columns);
+      auto found = sorting_of(connection, name, columns);
       if (!found) return failure(std::move(found.error()));
-      order = std::move(*found);
+      sorting = std::move(*found);
     }
-    target.merge = merge_sql(name, oid, target.stage, columns, on_conflict, order);
+    target.merge = merge_sql(name, oid, target.stage, columns, on_conflict, sorting);
     if (on_conflict != OnConflict::Fail) target.locked = oid;
     for (const ColumnInfo& column : columns)
       if (!column.cast.empty()) target.casts.emplace_back(column.name, column.cast);

@@ -604,11 +604,12 @@ void await_waiting(etl::postgres::Connection& db, std::int64_t pid) {
 
 /// A batch of `second` waits for a row of `first`, which then stores another row of that batch.
 template <class Mapping>
-void ignore_rows_of_each_other(const Mapping& mapping) {
+void ignore_rows_of_each_other(const Mapping& mapping, const std::string& index = "") {
   const test::Watchdog watchdog("batches that ignore rows");
   const test::Schema schema;
   auto db = schema.open();
   ok(create_table(db, rows));
+  if (!index.empty()) ok(db.execute(index));
   auto first = schema.open(), second = schema.open();
   auto sink = ok(etl::postgres::sink(second, mapping, OnConflict::Ignore));
   auto inserter = ok(etl::postgres::inserter(first, mapping, OnConflict::Ignore));
@@ -652,7 +653,9 @@ TEST_CASE("postgres sink: batches that replace the same row come one after the o
 
 TEST_CASE("postgres sink: batches with the same keys do not wait for each other in a circle") {
   ignore_rows_of_each_other(rows);
-  ignore_rows_of_each_other(table<Row>("rows", column("id", &Row::id), column("name", &Row::name)));
+  const auto without_key = table<Row>("rows", column("id", &Row::id), column("name", &Row::name));
+  ignore_rows_of_each_other(without_key);
+  ignore_rows_of_each_other(without_key, "CREATE UNIQUE INDEX ON rows((id + 1))");
 }
 
 TEST_CASE("postgres sink: a batch with a bad row does not wait for other batches in a circle either") {
@@ -730,6 +733,26 @@ TEST_CASE("postgres sink: rows that are replaced by several connections are ther
   writer.join();
   CHECK(written);
   CHECK(ok(db.query("SELECT string_agg(name, ' ') FROM rows")).text(0, 0) == "second");
+}
+
+TEST_CASE("postgres sink: of rows that the indexes of a table exclude, the first one is kept") {
+  const auto without_key = table<Row>("rows", column("id", &Row::id), column("name", &Row::name));
+  const std::string indexes =
+      GENERATE(as<std::string>{}, "CREATE UNIQUE INDEX ON rows(id) INCLUDE(other)",
+               "CREATE UNIQUE INDEX ON rows(id); CREATE UNIQUE INDEX ON rows(name)",
+               "CREATE UNIQUE INDEX ON rows(lower(name))", "CREATE UNIQUE INDEX ON rows(name, id)",
+               "CREATE UNIQUE INDEX ON rows(id); ALTER TABLE rows ADD n serial PRIMARY KEY");
+  CAPTURE(indexes);
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(db.execute("CREATE TABLE rows(id bigint, name text, other json)"));
+  ok(db.execute(indexes));
+  auto sink = ok(etl::postgres::sink(db, without_key, OnConflict::Ignore));
+  ok(sink.write(std::vector<Row>{{2, "a"}, {1, "a"}, {2, "b"}, {2, "a"}}));
+  const bool by_id = indexes.find("rows(id)") != std::string::npos,
+             by_name = indexes.find("(name)") != std::string::npos;
+  const char* const kept = by_id && by_name ? "2 a" : by_id ? "1 a, 2 a" : by_name ? "2 a, 2 b" : "1 a, 2 a, 2 b";
+  CHECK(ok(db.query("SELECT string_agg(id || ' ' || name, ', ' ORDER BY id, name) FROM rows")).text(0, 0) == kept);
 }
 
 TEST_CASE("postgres sink: a connection stores rows in the types that the table has now") {
