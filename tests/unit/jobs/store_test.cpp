@@ -473,7 +473,8 @@ TEST_CASE("a hint of PostgreSQL ends a wait for work", "[jobs]") {
   const auto store = open_jobs(place.url());
   const auto other = ok(store->again());
   const auto heed = jobs::Hints::Heed, ignore = jobs::Hints::Ignore;
-  CHECK_FALSE(other->wait(std::chrono::milliseconds(1), {}, heed));  // from now on it listens
+  // From now on it listens. A hint may come from another test, whose store is in another schema of this database.
+  static_cast<void>(other->wait(std::chrono::milliseconds(1), {}, heed));
   std::jthread maker([&] { make_job(*store, 1); });
   CHECK(other->wait(std::chrono::minutes(10), {}, heed));
   maker.join();
