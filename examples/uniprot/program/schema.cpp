@@ -118,14 +118,14 @@ struct FullTables {
     if (!features) return etl::failure(std::move(features.error()));
     auto references = children(db, cross_references_table<Sqlite>());
     if (!references) return etl::failure(std::move(references.error()));
-    auto words = children(db, keywords_table<Sqlite>());
-    if (!words) return etl::failure(std::move(words.error()));
+    auto keyword_rows = children(db, keywords_table<Sqlite>());
+    if (!keyword_rows) return etl::failure(std::move(keyword_rows.error()));
     auto comments = children(db, comments_table<Sqlite>());
     if (!comments) return etl::failure(std::move(comments.error()));
     auto publications = children(db, publications_table<Sqlite>());
     if (!publications) return etl::failure(std::move(publications.error()));
-    return FullTables{std::move(*accessions), std::move(*genes),    std::move(*features),    std::move(*references),
-                      std::move(*words),      std::move(*comments), std::move(*publications)};
+    return FullTables{std::move(*accessions),   std::move(*genes),    std::move(*features),    std::move(*references),
+                      std::move(*keyword_rows), std::move(*comments), std::move(*publications)};
   }
 
   etl::Result<void> write(const uniprot::Entry& e) {
