@@ -1,10 +1,13 @@
 #pragma once
-/// Lists of columns in SQL.
+/// Parts of SQL: lists of columns, and the locks of merges.
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
+
+#include <fmt/format.h>
 
 #include <etl/postgres/table.hpp>
 
@@ -20,5 +23,22 @@ std::string list(std::span<const ColumnInfo> columns, Wanted wanted, Text text, 
 }
 inline bool any(const ColumnInfo&) { return true; }
 inline std::string name_of(const ColumnInfo& column) { return quoted(column.name); }
+
+/// A merge must see what other sessions have committed before it got its lock, whatever the server's default is.
+inline constexpr const char* sees_others = "ISOLATION LEVEL READ COMMITTED";
+
+/// Tells the locks of tables from those of other programs.
+inline constexpr int lock_class = 1702128752;
+/// Locks a table against other batches for the rest of the transaction.
+[[nodiscard]] inline std::string lock_sql(std::int32_t table, std::string_view function) {
+  return fmt::format("SELECT {}({}, {})", function, lock_class, table);
+}
+/// The same, unless the transaction has the lock of a table: two such transactions could wait for each other.
+[[nodiscard]] inline std::string lock_if_first(std::int32_t table) {
+  return fmt::format(
+      "{} WHERE NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = "
+      "pg_backend_pid() AND classid = {} AND granted)",
+      lock_sql(table, "pg_advisory_xact_lock"), lock_class);
+}
 
 }  // namespace etl::inline v0::postgres::detail

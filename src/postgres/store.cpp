@@ -60,8 +60,8 @@ Result<const detail::Target*> Tx::target(std::string_view table, std::span<const
   if (!active()) return failure(lost(doing));
   std::string key = fmt::format("{} {}", doing, static_cast<int>(on_conflict));
   for (const detail::ColumnInfo& c : columns)
-    fmt::format_to(std::back_inserter(key), ",{} {}{}{}", detail::quoted(c.name), static_cast<int>(c.type),
-                   c.is_array ? "[]" : "", c.is_key ? "!" : "");
+    fmt::format_to(std::back_inserter(key), ",{} {}{}{}{}", detail::quoted(c.name), static_cast<int>(c.type),
+                   c.is_array ? "[]" : "", c.is_key ? "!" : "", detail::quoted(c.cast));
   if (const auto found = targets_.find(key); found != targets_.end()) return &found->second;
   Result<detail::Target> made = detail::make_target(*connection_, table, columns, on_conflict);
   if (!made) return failure(std::move(made.error()));
@@ -126,10 +126,6 @@ Result<Rows> atomically(detail::StoreState& state, std::string_view doing, Fill 
   Result<Rows> done = in_transaction(**lease, state.names, number, doing, fill, refused);
   if (!done && (*lease)->state().lost()) state.left.add(number);
   return done;
-}
-Result<void> without_rows(Result<Rows> done) {
-  if (!done) return failure(std::move(done.error()));
-  return {};
 }
 
 }  // namespace
