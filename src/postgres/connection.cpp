@@ -7,12 +7,16 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -329,6 +333,22 @@ void Connection::cancel() const noexcept {
   std::array<char, 256> ignored{};
   if (state_->canceller != nullptr) PQcancel(state_->canceller, ignored.data(), static_cast<int>(ignored.size()));
 }
+namespace detail {
+void CancelOnStop::ask() noexcept {
+  try {
+    asking_ = std::jthread([this](const std::stop_token& done) {
+      std::mutex mutex;
+      std::condition_variable_any ended;
+      std::unique_lock lock(mutex);
+      // Again and again, because the statement may begin only after the server was asked.
+      do connection_->cancel();
+      while (!ended.wait_for(lock, done, std::chrono::milliseconds(100), [&] { return done.stop_requested(); }));
+    });
+  } catch (const std::system_error&) {
+    connection_->cancel();
+  }
+}
+}  // namespace detail
 const std::string& Connection::name() const noexcept { return state_->name; }
 pg_conn* Connection::handle() const noexcept { return state_->handle; }
 

@@ -61,12 +61,19 @@ Result<std::string> violations(Connection& connection, std::string_view sql, std
 
 // --- scripts ---------------------------------------------------------------------------------------------------------
 
+/// Where a statement begins.
+struct Start {
+  std::size_t at = 0;
+  bool in_body = false;  ///< of a function in SQL: BEGIN ATOMIC ...; END
+};
 /// Finds where the statements of a script begin, by the rules of PostgreSQL's lexer.
 class Splitter {
  public:
   explicit Splitter(std::string_view sql) : sql_(sql) {}
-  [[nodiscard]] std::vector<std::size_t> starts() {
-    std::vector<std::size_t> all;
+  [[nodiscard]] std::vector<Start> starts() {
+    std::vector<Start> all;
+    std::string first, before;  // words of the statement: the first, and the last
+    bool in_body = false;
     for (bool fresh = true; at_ < sql_.size();) {
       const char c = sql_[at_];
       if (std::isspace(static_cast<unsigned char>(c)) != 0 || comment()) {
@@ -78,8 +85,16 @@ class Splitter {
         ++at_;
         continue;
       }
-      if (std::exchange(fresh, false)) all.push_back(at_);
-      token();
+      const std::size_t at = at_;
+      std::string word = token();
+      if (std::exchange(fresh, false)) {
+        all.push_back({.at = at, .in_body = in_body});
+        in_body = in_body && word != "END";
+        first = word;
+      } else if (first == "CREATE" && before == "BEGIN" && word == "ATOMIC") {
+        in_body = fresh = true;
+      }
+      before = std::move(word);
     }
     return all;
   }
@@ -111,21 +126,26 @@ class Splitter {
       if (has_escapes && sql_[at_] == '\\') ++at_;
     at_ = std::min(at_ + 1, sql_.size());  // a doubled quote begins the next part of the literal
   }
-  void token() {
+  /// Moves to the place after a token. Returns a word in capital letters; an empty text for other tokens.
+  std::string token() {
     const char c = sql_[at_];
-    if (c == '\'' || c == '"') return quoted(c, false);
+    if (c == '\'' || c == '"') return quoted(c, false), "";
     if (c == '$') {
       const std::size_t end = sql_.find('$', at_ + 1);
       const auto tag = sql_.substr(at_, end == std::string_view::npos ? 1 : end - at_ + 1);
       at_ += tag.size() > 1 && std::ranges::all_of(tag.substr(1, tag.size() - 2), is_word) ? tag.size() : 1;
       if (tag.size() > 1 && sql_[at_ - 1] == '$' && sql_.substr(at_ - tag.size(), tag.size()) == tag) skip_past(tag);
-      return;
+      return "";
     }
-    if (!is_word(c)) return void(++at_);
+    if (!is_word(c)) return ++at_, "";
     const std::size_t start = at_;
     while (at_ < sql_.size() && (is_word(sql_[at_]) || sql_[at_] == '$')) ++at_;
     const bool is_e = at_ - start == 1 && (c == 'e' || c == 'E');
+    std::string word(sql_.substr(start, at_ - start));
+    std::ranges::transform(word, word.begin(),
+                           [](unsigned char letter) { return static_cast<char>(std::toupper(letter)); });
     if (is_e && at_ < sql_.size() && sql_[at_] == '\'') quoted('\'', true);
+    return word;
   }
   std::string_view sql_;
   std::size_t at_ = 0;
@@ -156,7 +176,7 @@ bool is_transaction_control(std::string_view statement) {
   }
   if (words.starts_with("ROLLBACK TO")) return false;
   const std::string_view first = std::string_view(words).substr(0, words.find(' '));
-  return first == "BEGIN" || first == "COMMIT" || first == "ROLLBACK" || first == "ABORT" ||
+  return first == "BEGIN" || first == "COMMIT" || first == "END" || first == "ROLLBACK" || first == "ABORT" ||
          words.starts_with("START TRANSACTION") || words.starts_with("PREPARE TRANSACTION");
 }
 
@@ -218,21 +238,28 @@ Result<void> check_integrity(Connection& connection, std::span<const std::string
 namespace {
 
 Result<void> run_all(Connection& connection, std::string_view sql, std::string_view name) {
-  const std::vector<std::size_t> starts = Splitter(sql).starts();
+  std::vector<Start> starts = Splitter(sql).starts();
   const auto placed = [&](std::size_t at) { return fmt::format("{}:{}", name, line_of(sql, at)); };
-  for (const std::size_t at : starts)
-    if (is_transaction_control(sql.substr(at)))
-      return failure(own_error(
-          "0A000", ErrorClass::Fatal,
-          fmt::format("{}: {}: {}: a script is one transaction already: leave BEGIN, COMMIT and "
-                      "ROLLBACK out",
-                      connection.name(), placed(at), shown_sql(sql.substr(at, sql.find_first_of(";\n", at) - at)))));
+  if (const std::size_t at = sql.find('\0'); at != std::string_view::npos)
+    return failure(own_error("0A000", ErrorClass::Fatal,
+                             fmt::format("{}: {}: the script has a NUL character, and the server would not see what "
+                                         "follows: take it out",
+                                         connection.name(), placed(at))));
+  for (const Start& start : starts)
+    if (!start.in_body && is_transaction_control(sql.substr(start.at)))
+      return failure(
+          own_error("0A000", ErrorClass::Fatal,
+                    fmt::format("{}: {}: {}: a script is one transaction already: leave BEGIN, COMMIT, END "
+                                "and ROLLBACK out",
+                                connection.name(), placed(start.at),
+                                shown_sql(sql.substr(start.at, sql.find_first_of(";\n", start.at) - start.at)))));
+  std::erase_if(starts, [](const Start& start) { return start.in_body; });  // to the server a function is one statement
   auto transaction = connection.begin();
   if (!transaction) return failure(std::move(transaction.error()));
   Connection::State& state = connection.state();
   if (PQsendQuery(state.handle, std::string(sql).c_str()) == 0) return failure(error_of(state, nullptr, name));
   if (std::optional<Failed> failed = first_failure(state, name)) {
-    std::size_t at = starts.empty() ? 0 : starts[std::min(failed->statement, starts.size() - 1)];
+    std::size_t at = starts.empty() ? 0 : starts[std::min(failed->statement, starts.size() - 1)].at;
     if (failed->character) at = place_of_character(sql, *failed->character);
     Error& error = failed->error;
     const std::string plain = fmt::format("{}: {}: ", connection.name(), name);

@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <ratio>
 #include <span>
 #include <string>
 #include <string_view>
@@ -81,8 +82,11 @@ const char* read_text(const Field& field, std::string& to) {
 }
 
 std::string day_text(std::chrono::sys_days day) {
-  const std::chrono::year_month_day date(day);
-  const int year = static_cast<int>(date.year());
+  // std::chrono::year ends at 32767, and PostgreSQL's dates at 5874897. Calendars repeat after 400 years.
+  using Era = std::chrono::duration<int, std::ratio_multiply<std::chrono::days::period, std::ratio<146'097>>>;
+  const auto eras = std::chrono::floor<Era>(day.time_since_epoch());
+  const std::chrono::year_month_day date(day - eras);
+  const int year = static_cast<int>(date.year()) + 400 * eras.count();
   return fmt::format("{:04}-{:02}-{:02}{}", year > 0 ? year : 1 - year, static_cast<unsigned>(date.month()),
                      static_cast<unsigned>(date.day()), year > 0 ? "" : " BC");
 }
@@ -112,7 +116,7 @@ Result<Cursor> Cursor::open(Connection& connection, const std::string& sql, std:
       connection.query_with(fmt::format("DECLARE {} NO SCROLL BINARY CURSOR FOR {}", name, sql), parameters);
   if (!declared) return failure(std::move(declared.error()));
   Cursor cursor(connection, std::move(own), std::move(name), std::move(doing));
-  if (Result<void> first = cursor.fetch(); !first) return failure(std::move(first.error()));
+  if (Result<void> described = cursor.describe(); !described) return failure(std::move(described.error()));
   return cursor;
 }
 
@@ -122,7 +126,15 @@ Cursor::~Cursor() {
     PQclear(PQexec(connection_.handle(), ("CLOSE " + name_).c_str()));
 }
 
+Result<void> Cursor::describe() {
+  PGresult* const description = PQdescribePortal(connection_.handle(), name_.c_str());
+  page_ = Rows(description);  // the columns, and no row
+  if (PQresultStatus(description) == PGRES_COMMAND_OK) return {};
+  return failure(error_of(connection_.state(), description, doing_));
+}
+
 Result<void> Cursor::fetch() {
+  const CancelOnStop cancel(connection_, stop_);
   Result<Rows> page = run(connection_, fmt::format("FETCH {} FROM {}", page_size_, name_), doing_);
   if (!page) {
     name_.clear();
@@ -141,7 +153,7 @@ Result<void> Cursor::fetch() {
 Result<bool> Cursor::next() {
   if (row_ + 1 < page_.size()) return ++row_, true;
   if (name_.empty()) return false;
-  if (page_.size() > 0) {
+  if (!std::exchange(fetches_, true) || page_.size() > 0) {
     if (Result<void> fetched = fetch(); !fetched) return failure(std::move(fetched.error()));
     if (page_.size() > 0) return ++row_, true;
   }
@@ -220,13 +232,15 @@ Result<KeyOrder> key_order(Connection& connection, std::string_view table, std::
   // the tables that inherit from its table, except the partitions of a partitioned one.
   const Result<Rows> found = connection.query_with(
       fmt::format(
-          "WITH RECURSIVE types(name, id, collation_id) AS (SELECT attname, atttypid, attcollation FROM pg_attribute "
-          "WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped UNION ALL SELECT name, typbasetype, "
-          "collation_id FROM types JOIN pg_type ON oid = id WHERE typtype = 'd') SELECT name, id, typname IN "
+          "WITH RECURSIVE types(name, id, collation_id, nullable) AS (SELECT attname, atttypid, attcollation, NOT "
+          "attnotnull FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped UNION ALL "
+          "SELECT name, typbasetype, collation_id, nullable FROM types JOIN pg_type ON oid = id WHERE typtype = 'd') "
+          "SELECT name, id, typname IN "
           "('citext', 'jsonb'), NOT collisdeterministic, EXISTS(SELECT FROM pg_index JOIN pg_class r ON r.oid = "
           "indrelid WHERE indrelid = to_regclass($1) AND indisunique AND indimmediate AND indisvalid AND indpred IS "
           "NULL AND (relkind = 'p' OR NOT relhassubclass) AND (indkey::int2[])[0:indnkeyatts - 1] <@ ARRAY(SELECT "
-          "attnum FROM pg_attribute WHERE attrelid = indrelid AND attname IN ({}))) FROM types JOIN pg_type t ON "
+          "attnum FROM pg_attribute WHERE attrelid = indrelid AND attname IN ({}))), nullable FROM types JOIN pg_type "
+          "t ON "
           "t.oid = id LEFT JOIN pg_collation c ON c.oid = collation_id WHERE typtype <> 'd'",
           keys),
       parameters);
@@ -241,11 +255,25 @@ Result<KeyOrder> key_order(Connection& connection, std::string_view table, std::
     const std::string exact = exactly(name, static_cast<std::uint32_t>(found->integer(row, 1)));
     const bool is_like_text = found->text(row, 2) == "t", is_loose = found->text(row, 3) == "t";
     if (column.is_key && one_key) order.key = is_like_text ? text_by_bytes : is_loose ? by_bytes : "";
+    order.nullable = order.nullable || (column.is_key && found->text(row, 5) == "t");
     // Keys whose equal values are also read as equal. To other collations than the loose ones texts are equal as bytes.
     const bool has_no_ties = column.is_key && (name + order.key == exact || (name + by_bytes == exact && !is_loose));
     if (!is_unique && !has_no_ties) order.ties.append(", ").append(exact);
   }
   return order;
+}
+
+Result<void> check_keys(Connection& connection, std::string_view table, std::span<const ColumnInfo> columns) {
+  const std::string name = quoted_table(table), key = list(columns, &ColumnInfo::is_key, name_of);
+  const Result<Rows> found = connection.query(fmt::format("SELECT EXISTS(SELECT FROM {} WHERE {} IS NULL)", name, key));
+  if (!found) return failure(found.error());
+  if (found->text(0, 0) == "f") return {};
+  return failure(own_error(
+      "22004", ErrorClass::Fatal,
+      fmt::format(
+          "{}: read {}: column {}, which is the key, is NULL in some rows: they are after no position and in no "
+          "range; give them a key, leave them out by your own SELECT, or map another key",
+          connection.name(), name, key)));
 }
 
 bool equal_texts(std::uint32_t type, std::string_view a, std::string_view b) {
@@ -271,13 +299,15 @@ std::string select_sql(std::string_view table, std::span<const ColumnInfo> colum
 
 namespace {
 
-/// A value as errors show it: texts, integers and booleans as they are, other types as bytes.
+/// A value as errors show it: texts, integers and dates as they are, other types as bytes.
 std::string show_field(const Field& field) {
   if (field.data == nullptr) return "NULL";
   std::string text;
   std::int64_t number = 0;
   if (readable<std::int64_t>(field.type) && read_value(field, number) == nullptr) return std::to_string(number);
   if (readable<std::string>(field.type) && read_value(field, text) == nullptr) return shown(std::string_view(text));
+  std::chrono::sys_days day;
+  if (readable<std::chrono::sys_days>(field.type) && read_value(field, day) == nullptr) return day_text(day);
   return shown(std::as_bytes(std::span(field.data, field.size)));
 }
 

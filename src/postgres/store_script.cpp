@@ -108,9 +108,9 @@ void Script::letter(const DeadLetter& l) {
   std::string errors, payload = "NULL";
   for (const std::string& error : l.errors) errors.append(errors.empty() ? "" : ",").append(literal(error));
   if (l.payload) {
-    payload = "'\\x";
+    payload = "decode('";  // a literal of the form '\x61' depends on standard_conforming_strings
     for (const char c : *l.payload) fmt::format_to(std::back_inserter(payload), "{:02x}", static_cast<std::uint8_t>(c));
-    payload += '\'';
+    payload += "','hex')";
   }
   const auto day = floor<days>(l.time);
   add("INSERT INTO {} VALUES({},{},{},{},{},{},{},'{}',{},ARRAY[{}]::text[],'{}',{},{},{},{},{}) ON CONFLICT(id) DO "

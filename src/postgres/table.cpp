@@ -45,9 +45,12 @@ std::vector<Found> found_columns(const Rows& rows) {
   return all;
 }
 
+// A trigger before the insert of a row (7) may fill a column.
 constexpr std::string_view columns_sql =
     "SELECT a.attname, format_type(a.atttypid, a.atttypmod), b.oid, b.typcategory = 'S' OR b.typtype = 'e', "
-    "a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
+    "a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND t.typdefault IS NULL AND NOT EXISTS (SELECT FROM "
+    "pg_trigger WHERE tgrelid = a.attrelid AND tgtype & 7 = 7 AND NOT tgisinternal) FROM pg_attribute a JOIN pg_type t "
+    "ON t.oid = a.atttypid "
     "JOIN pg_type b ON b.oid = CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END "
     "WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <type_traits>
 #include <utility>
 
@@ -232,5 +233,32 @@ class Transaction {
   bool open_ = true;
   bool marked_ = false;
 };
+namespace detail {
+
+/// While this lives, a stop cancels the statement that the connection waits for. The connection must not connect again
+/// meanwhile. The server is asked on a thread of its own, because one that does not answer would hold up whoever asks
+/// for the stop; the destructor waits for that thread, because libpq 15 can neither limit nor end the wait.
+class CancelOnStop {
+ public:
+  CancelOnStop(const Connection& connection, const std::stop_token& stop) : connection_(&connection) {
+    if (stop.stop_possible()) callback_.emplace(stop, Ask{this});
+  }
+  CancelOnStop(const CancelOnStop&) = delete;
+  CancelOnStop& operator=(const CancelOnStop&) = delete;
+  ~CancelOnStop() = default;
+
+ private:
+  struct Ask {
+    CancelOnStop* self;
+    void operator()() const noexcept { self->ask(); }
+  };
+  void ask() noexcept;
+
+  const Connection* connection_;
+  std::jthread asking_;
+  std::optional<std::stop_callback<Ask>> callback_;  // destroyed before the thread
+};
+
+}  // namespace detail
 
 }  // namespace etl::inline v0::postgres

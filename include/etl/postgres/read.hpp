@@ -164,8 +164,9 @@ const char* read_value(const Field& field, V& to) {
     } else if constexpr (std::is_same_v<V, std::chrono::year_month_day>) {
       std::chrono::sys_days days;
       const char* const why = read_value(field, days);
-      if (why == nullptr) to = days;
-      return why == nullptr && !to.ok() ? "out of the member's range" : why;
+      if (why != nullptr) return why;
+      to = days;
+      return std::chrono::sys_days(to) == days ? nullptr : "out of the member's range";  // a year wraps around
     } else if constexpr (DateValue<V>) {
       const auto day = network<std::int32_t>(field.data);
       if (day == std::numeric_limits<std::int32_t>::max() || day == std::numeric_limits<std::int32_t>::min())

@@ -9,8 +9,6 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
-#include <system_error>
-#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -126,19 +124,8 @@ class BatchWriter final : public RowNames {
     return {};
   }
   [[nodiscard]] Result<void> write(Connection& connection, Scope scope) {
-    // The context's token is stopped when the run is abandoned: the statement is cancelled then. On its own thread,
-    // because a server that does not answer would hold up whoever abandons the run. This call waits for that thread,
-    // for libpq 15 can neither limit nor end the wait.
-    std::jthread canceller;
-    const auto give_up = [&connection, &canceller] {
-      try {
-        canceller = std::jthread([&connection] { connection.cancel(); });
-      } catch (const std::system_error&) {
-        connection.cancel();
-      }
-    };
-    std::optional<std::stop_callback<decltype(give_up)>> cancel;
-    if (context_ != nullptr && context_->stop_token().stop_possible()) cancel.emplace(context_->stop_token(), give_up);
+    // The context's token is stopped when the run is abandoned.
+    const CancelOnStop cancel(connection, context_ == nullptr ? std::stop_token() : context_->stop_token());
     const bool needs_mark = context_ != nullptr && scope == Scope::Open;
     if (needs_mark)
       if (Result<void> marked = set_savepoint(connection, *target_); !marked) return marked;

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -59,16 +60,21 @@ class Cursor {
   [[nodiscard]] std::uint32_t type(int column) const noexcept;
   [[nodiscard]] const Connection& connection() const noexcept { return connection_; }
   [[nodiscard]] const std::string& doing() const noexcept { return doing_; }
+  /// A stop ends the wait for the server, with an error.
+  void heed(std::stop_token stop) noexcept { stop_ = std::move(stop); }
 
  private:
   Cursor(Connection connection, std::optional<Transaction> own, std::string name, std::string doing);
+  [[nodiscard]] Result<void> describe();
   [[nodiscard]] Result<void> fetch();
   Connection connection_;
   std::optional<Transaction> own_;
   std::string name_;  // empty: closed
   std::string doing_;
+  std::stop_token stop_{};
   Rows page_{nullptr};
   int row_ = -1;
+  bool fetches_ = false;  // not before the first `next`, which a stop can wake
   int page_size_ = 100;
 };
 
@@ -87,9 +93,14 @@ struct KeyOrder {
   /// What follows the keys, so that rows with equal keys come in the same order each time: a resumed run counts them.
   /// Nothing if an index says that no keys are equal.
   std::string ties{};
+  /// Whether rows may have no key.
+  bool nullable = false;
 };
 [[nodiscard]] Result<KeyOrder> key_order(Connection& connection, std::string_view table,
                                          std::span<const ColumnInfo> columns);
+/// An error if a row has no key: no position and no bound includes it.
+[[nodiscard]] Result<void> check_keys(Connection& connection, std::string_view table,
+                                      std::span<const ColumnInfo> columns);
 /// Whether two values of a type of the server's, read as texts, are equal there: 1.0 and 1.00 are the same numeric.
 [[nodiscard]] bool equal_texts(std::uint32_t type, std::string_view a, std::string_view b);
 /// Reads all columns but those that are computed, in the order of the keys, within a range.
@@ -177,7 +188,8 @@ class Query {
   [[nodiscard]] static Result<Query> make(Connection& connection, const Table<Row, C...>& table) {
     return select(connection, table, {});
   }
-  /// Reads the rows of a range, in the order of the key.
+  /// Reads the rows of a range, in the order of the key. With `after` and without `until` a row whose key is NULL is an
+  /// error: no range would contain it.
   [[nodiscard]] static Result<Query> make(Connection& connection, const Table<Row, C...>& table, const KeyRange& range)
     requires Positioned<Row, C...>
   {
@@ -219,6 +231,8 @@ class Query {
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
   /// The table.
   [[nodiscard]] const Table<Row, C...>& table() const noexcept { return table_; }
+  /// After a stop, `next` no longer waits for the server, and returns an error.
+  void heed(std::stop_token stop) noexcept { cursor_.heed(std::move(stop)); }
   /// Used by the library: whether two values of the only key are equal to the server.
   template <class Key>
   [[nodiscard]] bool equal_keys(const Key& a, const Key& b) const {
@@ -238,6 +252,9 @@ class Query {
     const auto columns = detail::column_infos(table);
     Result<detail::KeyOrder> order = detail::key_order(connection, table.name, columns);
     if (!order) return failure(std::move(order.error()));
+    if (range.after && !range.until && order->nullable)
+      if (Result<void> all = detail::check_keys(connection, table.name, columns); !all)
+        return failure(std::move(all.error()));
     return make(connection, table,
                 detail::select_sql(table.name, columns, range.after.has_value(), range.until.has_value(), *order),
                 bounds);
@@ -316,12 +333,15 @@ template <class Row, class... C>
 /// have `ORDER BY k::text COLLATE "C"` and `WHERE k::text COLLATE "C" > $1`, or rows are missed.
 template <std::copyable Row, class... C>
 [[nodiscard]] Result<void> extract(Query<Row, C...> query, Emitter<Row>& out, std::size_t mark_every = 1000) {
+  const std::stop_token stop = out.stop_token();
+  query.heed(stop);
   if constexpr (Positioned<Row, C...>) {
     detail::key_t<Row, C...> last{};
     Row row{};
     std::size_t unmarked = 0;
     for (;;) {
       Result<bool> more = query.next(row);
+      if (!more && stop.stop_requested()) return {};
       if (!more) return failure(std::move(more.error()));
       if (!*more) break;
       const auto& key = detail::key_of(query.table(), row);
@@ -337,6 +357,7 @@ template <std::copyable Row, class... C>
   } else {
     for (Row row{};;) {
       Result<bool> more = query.next(row);
+      if (!more && stop.stop_requested()) return {};
       if (!more) return failure(std::move(more.error()));
       if (!*more || !out.push(std::as_const(row))) return {};
     }
@@ -348,7 +369,12 @@ template <std::copyable Row, class... C>
 [[nodiscard]] Result<void> extract(Connection& connection, const Table<Row, C...>& table, KeyRange range,
                                    Emitter<Row>& out, std::size_t mark_every = 1000) {
   if (out.resume_from()) range.after = out.resume_from();
-  Result<Query<Row, C...>> rows = query(connection, table, range);
+  const std::stop_token stop = out.stop_token();
+  Result<Query<Row, C...>> rows = [&] {
+    const detail::CancelOnStop cancel(connection, stop);
+    return query(connection, table, range);
+  }();
+  if (!rows && stop.stop_requested()) return {};
   if (!rows) return failure(std::move(rows.error()));
   return extract(std::move(*rows), out, mark_every);
 }

@@ -137,7 +137,13 @@ template <class Rep, class Period>
   const auto whole = floor<duration<std::int64_t>>(since_1970);
   constexpr std::int64_t most = end_microsecond / 1'000'000;
   if (whole.count() < first_microsecond / 1'000'000 - 1 || whole.count() > most + 946'684'800) return out_of_range;
-  const auto part = floor<microseconds>(since_1970 - whole);
+  const auto part = [rest = since_1970 - whole] {
+    // A floating-point number of seconds may be just below the microsecond that was meant.
+    if constexpr (treat_as_floating_point_v<Rep>)
+      return round<microseconds>(rest);
+    else
+      return floor<microseconds>(rest);
+  }();
   const std::int64_t count = (whole.count() - epoch.time_since_epoch().count() * 86'400) * 1'000'000 + part.count();
   if (count < first_microsecond || count >= end_microsecond) return out_of_range;
   to.append(std::uint32_t{8});

@@ -11,6 +11,7 @@
 #include <etl/postgres/copy.hpp>
 #include <etl/postgres/pool_sink.hpp>
 #include <etl/postgres/sink.hpp>
+#include <etl/postgres/store.hpp>
 
 #include "support/catch.hpp"
 #include "unit/postgres/support.hpp"
@@ -232,6 +233,22 @@ TEST_CASE("postgres dynamic table: rows go into tables, past those that do not f
   auto inserter = ok(etl::postgres::inserter(db, prices));
   ok(inserter.insert(std::vector<Cells>{row(7, "7"s)}));
   CHECK(count(db, "prices") == 5);
+}
+
+TEST_CASE("postgres dynamic table: each mapping of a table casts in its own way, within one transaction too") {
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(db.execute("SET timezone = 'Asia/Tokyo'; CREATE TABLE t(id bigint, at timestamptz)"));
+  const auto mapped = [](const std::string& cast) {
+    return dynamic_table<Cells>("t", {{.name = "id", .type = Type::BigInt}, {.name = "at", .cast = cast}}, cell);
+  };
+  auto transaction = ok(db.begin());
+  etl::postgres::Tx tx(db);
+  ok(tx.write(mapped("timestamp"), std::vector<Cells>{{std::int64_t{1}, "2024-01-01 00:00:00+00"s}}));
+  ok(tx.write(mapped("timestamptz"), std::vector<Cells>{{std::int64_t{2}, "2024-01-01 00:00:00+00"s}}));
+  ok(transaction.commit());
+  CHECK(value(db, "SELECT string_agg((at AT TIME ZONE 'UTC')::text, ', ' ORDER BY id) FROM t") ==
+        "2023-12-31 15:00:00, 2024-01-01 00:00:00");
 }
 
 TEST_CASE("postgres dynamic table: what is wrong with the table is told before any row") {

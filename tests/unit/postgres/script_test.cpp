@@ -11,6 +11,7 @@
 #include "support/catch.hpp"
 #include "unit/postgres/support.hpp"
 
+using namespace std::string_literals;
 using etl::ErrorClass;
 using etl::postgres::check_integrity;
 using etl::postgres::run_script;
@@ -102,16 +103,37 @@ TEST_CASE("postgres script: all or nothing, and an error names its line") {
 
 TEST_CASE("postgres script: its transaction is not its own to end") {
   Fixture f;
-  for (const std::string end :
-       {"COMMIT", "begin", "Rollback", "start\n transaction", "ABORT;", "commit work", "PREPARE TRANSACTION 'x'"}) {
+  for (const std::string end : {"COMMIT", "begin", "Rollback", "start\n transaction", "ABORT;", "commit work",
+                                "PREPARE TRANSACTION 'x'", "END;\nINSERT INTO t VALUES(2, 'b')"}) {
     const std::string sql = "INSERT INTO t VALUES(1, 'a');\n" + end;
     const etl::Error e = error_of(run_script(f.db, sql, "merge.sql"));
     INFO(e.message());
-    CHECK(lacks(e.message(), {"merge.sql:2: ", "leave BEGIN, COMMIT and ROLLBACK out"}) == "");
+    CHECK(lacks(e.message(), {"merge.sql:2: ", "leave BEGIN, COMMIT, END and ROLLBACK out"}) == "");
     CHECK(value(f.db, "SELECT count(*) FROM t") == "0");
   }
   ok(run_script(f.db, "SAVEPOINT a;\nINSERT INTO t VALUES(1, 'a');\nROLLBACK TO a;\nINSERT INTO t VALUES(2, 'b')"));
   CHECK(value(f.db, "SELECT id FROM t") == "2");
+  // The END of a function's body is not that of the transaction.
+  const std::string body =
+      "CREATE FUNCTION f() RETURNS int LANGUAGE sql\nBEGIN  ATOMIC\n SELECT 1; SELECT CASE WHEN true THEN 3 "
+      "END;\nEND;\n";
+  ok(run_script(f.db, body + "UPDATE t SET id = f()"));
+  CHECK(value(f.db, "SELECT id FROM t") == "3");
+  CHECK(has(error_of(run_script(f.db, "DROP FUNCTION f();\n" + body + "END", "s")).message(), "s:6: "));
+  const std::string empty = "CREATE FUNCTION g() RETURNS void LANGUAGE sql BEGIN ATOMIC END;\n";
+  CHECK(has(error_of(run_script(f.db, empty + "COMMIT", "s")).message(), "s:2: COMMIT: a script is one transaction"));
+  CHECK(f.place("DROP FUNCTION f();\n" + body + "SELECT 1/0") == "s:6");
+  const std::string comment = "CREATE TABLE u(a text DEFAULT 'BEGIN ATOMIC'); -- no BEGIN ATOMIC\n";
+  CHECK(has(error_of(run_script(f.db, comment + "COMMIT", "s")).message(), "s:2: COMMIT: a script is one transaction"));
+  CHECK(value(f.db, "SELECT f()") == "3");
+}
+
+TEST_CASE("postgres script: a NUL, after which the server would see nothing, is an error") {
+  Fixture f;
+  const etl::Error e =
+      error_of(run_script(f.db, "INSERT INTO t VALUES(1, 'a');\n\0INSERT INTO t VALUES(2, 'b')"s, "s"));
+  CHECK(has(e.message(), "s:2: the script has a NUL"));
+  CHECK(value(f.db, "SELECT count(*) FROM t") == "0");
 }
 
 TEST_CASE("postgres script: from a file, which must be there") {

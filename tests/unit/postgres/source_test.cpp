@@ -10,6 +10,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -36,6 +37,7 @@ using test::error_of;
 using test::has;
 using test::lacks;
 using test::ok;
+using test::value;
 
 namespace {
 
@@ -120,6 +122,36 @@ TEST_CASE("postgres source: rows after a position, and ranges of keys") {
   CHECK(ok(etl::postgres::key_ranges(db, rows, 5)).size() == 1);
 }
 
+TEST_CASE("postgres source: a row without a key is an error, because no range and no position includes it") {
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(db.execute(
+      "CREATE TABLE rows(id bigint UNIQUE, name text); INSERT INTO rows SELECT i FROM generate_series(1, 9) i"));
+  const auto read_all = [&](std::size_t count) -> etl::Result<std::string> {
+    std::string all;
+    for (const KeyRange& range : ok(etl::postgres::key_ranges(db, rows, count))) {
+      auto part = query(db, rows, range);
+      if (!part) return etl::failure(part.error());
+      all += ids(std::move(*part)) + ";";
+    }
+    return all;
+  };
+  CHECK(ok(read_all(3)) == "1,2,3;4,5,6;7,8,9;");
+  ok(db.execute("INSERT INTO rows VALUES(NULL, 'lost')"));
+  const etl::Error ranges = error_of(read_all(3));
+  CHECK(ranges.error_class == ErrorClass::Fatal);
+  CHECK(lacks(ranges.message(),
+              {"read \"rows\": column \"id\", which is the key, is NULL in some rows", "own SELECT"}) == "");
+  const etl::Error resumed = error_of(query(db, rows, std::optional<Position>(Position("9"))));
+  CHECK(resumed.message() == ranges.message());
+  // The whole table gives the row last, with an error of its own; a range that ends does not look for such rows.
+  auto whole = ok(query(db, rows));
+  Row row;
+  for (int i = 0; i < 9; ++i) REQUIRE(ok(whole.next(row)));
+  CHECK(has(error_of(whole.next(row)).message(), "column \"id\": NULL"));
+  CHECK(ids(ok(query(db, rows, KeyRange{.after = Position("4"), .until = Position("6")}))) == "5,6");
+}
+
 TEST_CASE("postgres source: time stamps, dates, texts and UUIDs are positions too") {
   const test::Schema schema;
   auto db = schema.open();
@@ -145,6 +177,9 @@ TEST_CASE("postgres source: time stamps, dates, texts and UUIDs are positions to
                     sys_time<microseconds>(1'717'236'000'000'001us)});
   check(std::vector{local_days(year(-50) / 3 / 15) + 1us, local_days(1999y / 12 / 31) + 23h + 1us});
   check(std::vector{sys_days(year(-50) / 3 / 15), sys_days(2024y / 2 / 29)});
+  // Later than std::chrono::year can say.
+  check(std::vector{sys_days(2024y / 2 / 29), sys_days(2000y / 12 / 31) + days(146'097) * 245,
+                    sys_days(2000y / 12 / 31) + days(146'097) * 14'000});
   check(std::vector<std::string>{"", "it's", "z"});
   check(std::vector{etl::postgres::Uuid{}, *etl::postgres::Uuid::parse("ffffffffffffffffffffffffffffffff")});
 }
@@ -169,6 +204,10 @@ TEST_CASE("postgres source: a time in floating point is the position of the time
     for (Timed row; ok(rest.next(row));) ++count;
     CHECK(count == all.size() - i - 1);
   }
+  // Written again they are the same times.
+  ok(db.execute("ALTER TABLE timed RENAME TO read; CREATE TABLE timed AS SELECT * FROM read WITH NO DATA"));
+  ok(ok(etl::postgres::sink(db, timed)).write(all));
+  CHECK(value(db, "SELECT count(*) FROM (SELECT at FROM timed EXCEPT SELECT at FROM read) d") == "0");
 }
 
 TEST_CASE("postgres source: a query of one's own, its columns found by name, with parameters") {
@@ -216,6 +255,29 @@ TEST_CASE("postgres source: a value that its member cannot take is one row's err
   CHECK_FALSE(ok(found.next(row)));
 }
 
+TEST_CASE("postgres source: a year that std::chrono::year cannot hold is an error, and not another year") {
+  const test::Schema schema;
+  auto db = schema.open();
+  struct Dated {
+    std::int64_t id = 0;
+    std::chrono::year_month_day day{};
+  };
+  const auto dated = table<Dated>("rows", key("id", &Dated::id), column("day", &Dated::day));
+  ok(db.execute(
+      "CREATE TABLE rows(id bigint, day date); INSERT INTO rows VALUES(1, '32767-12-31'), (2, '32768-01-01'), "
+      "(3, '40000-01-01'), (4, '99999-12-31'), (5, '5874897-12-31')"));
+  auto found = ok(query(db, dated));
+  Dated row;
+  REQUIRE(ok(found.next(row)));
+  CHECK(row.day == std::chrono::year(32'767) / 12 / 31);
+  for (int id = 2; id <= 5; ++id) {
+    const etl::Error e = error_of(found.next(row));
+    CHECK(lacks(e.message(), {"id=" + std::to_string(id), id == 4 ? "column \"day\": 99999-12-31: " : "column \"day\"",
+                              "out of the member's range"}) == "");
+  }
+  CHECK_FALSE(ok(found.next(row)));
+}
+
 TEST_CASE("postgres source: its connection lost within a query is a transient error") {
   const test::Schema schema;
   auto db = schema.open(), killer = schema.open();
@@ -228,6 +290,56 @@ TEST_CASE("postgres source: its connection lost within a query is a transient er
   while (more && *more) more = found.next(row);
   CHECK(error_of(more).error_class == ErrorClass::Transient);
   CHECK_FALSE(ok(found.next(row)));  // there is no more of it
+}
+
+TEST_CASE("postgres extract: a stop wakes a source that waits for the server (G10)") {
+  const test::Schema schema;
+  auto db = schema.open(), other = schema.open(), watching = schema.open();
+  fill(db, 5000);
+  struct Reading {
+    etl::postgres::Connection db;
+    std::string sql;
+    void extract(etl::Emitter<Row>& out) {
+      etl::value(sql.empty() ? etl::postgres::extract(db, rows, out, 10)
+                             : etl::postgres::extract(ok(query_sql(db, rows, sql)), out, 10));
+    }
+    void load(std::span<const Row>) {}
+  };
+  const auto waits = [&](const std::string& pid, const char* why) {
+    const std::string sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid = " + pid + why;
+    while (value(watching, sql) == "0") std::this_thread::yield();
+  };
+  etl::StopSource stop;
+  const auto stopped = [&](const char* why, const std::string& sql = "") {
+    const std::string pid = test::pid(db);
+    const std::jthread stopper([&] {
+      waits(pid, why);
+      stop.request_drain();
+    });
+    Reading reading{std::move(db), sql};
+    return etl::run(reading, {.drain_deadline = etl::Options::never}, stop.stop_token());
+  };
+  SECTION("at the first row: another session has locked the table until the run has ended") {
+    const auto lock = ok(other.begin());
+    ok(other.execute("LOCK TABLE rows"));
+    const etl::RunReport report = stopped(" AND wait_event_type = 'Lock'");
+    CHECK(report.outcome == etl::Outcome::Cancelled);
+    CHECK(report.items.extracted == 0);
+  }
+  SECTION("at the first row of a query of one's own") {
+    const etl::RunReport report =
+        stopped(" AND wait_event = 'PgSleep'", "SELECT id, pg_sleep(1e6)::text AS name FROM rows ORDER BY id");
+    CHECK(report.outcome == etl::Outcome::Cancelled);
+    CHECK(report.errors.empty());
+  }
+  SECTION("at a later row, which never comes") {
+    const etl::RunReport report = stopped(" AND wait_event = 'PgSleep'",
+                                          "SELECT id, CASE WHEN id > 3000 THEN pg_sleep(1e6)::text END AS name FROM "
+                                          "rows ORDER BY id");
+    CHECK(report.outcome == etl::Outcome::Cancelled);
+    CHECK(report.items.extracted > 0);
+    CHECK(report.errors.empty());
+  }
 }
 
 TEST_CASE("postgres source: a pipeline reads partitions by ranges of the key, and marks positions") {

@@ -95,6 +95,18 @@ TEST_CASE("postgres store: its tables can be read with SQL") {
               "SELECT errors[1] || to_char(time AT TIME ZONE 'UTC', ' YYYY-MM-DD HH24:MI:SS.US') || payload::text "
               "FROM etl_dead_letters WHERE id = 'i1\'\''") ==
         "C:\\\\new\\nline 2023-11-14 22:13:20.123456\\x6100ff0a275c");
+
+  // Where backslashes in literals are escapes, too.
+  const auto legacy = ok(etl::postgres::Store::open(f.schema.url() + "%20-cstandard_conforming_strings%3Doff"));
+  one.id = "i2";
+  ok(legacy->write(std::vector{one}));
+  std::vector<DeadLetter> letters;
+  ok(legacy->list("p", [&](const DeadLetter& letter) { return letters.push_back(letter), true; }));
+  REQUIRE(letters.size() == 2);
+  for (const DeadLetter& letter : letters) {
+    CHECK(letter.payload == one.payload);
+    CHECK(letter.errors == one.errors);
+  }
 }
 
 TEST_CASE("postgres store: a write without a transaction says so, and a list that ends early keeps no connection") {

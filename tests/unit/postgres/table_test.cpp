@@ -18,6 +18,7 @@ using etl::postgres::key;
 using etl::postgres::sqlstate;
 using etl::postgres::table;
 using test::error_of;
+using test::has;
 using test::lacks;
 using test::ok;
 using test::value;
@@ -97,6 +98,23 @@ TEST_CASE("postgres table: the check names all differences at once") {
   CHECK(found.extra.size() == 2);
   // A sink does not begin with such a table.
   CHECK(error_of(etl::postgres::sink(db, orders)).message() == e.message());
+}
+
+TEST_CASE("postgres table: a column may be filled by the default of its domain or by a trigger") {
+  const test::Schema schema;
+  auto db = schema.open();
+  const auto ids = table<Order>("ids", key("id", &Order::id));
+  ok(db.execute("CREATE DOMAIN day AS date DEFAULT '2024-01-01' NOT NULL; CREATE TABLE ids(id bigint, day day)"));
+  ok(check_table(db, ids));
+  ok(db.execute("ALTER TABLE ids ADD made date NOT NULL"));
+  CHECK(has(error_of(check_table(db, ids)).message(), "the mapping lacks \"made\" date"));
+  ok(db.execute(
+      "CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.made = ''2024-01-02''; RETURN NEW; "
+      "END'; CREATE TRIGGER fill BEFORE INSERT ON ids FOR EACH ROW EXECUTE FUNCTION fill()"));
+  Order order;
+  order.id = 7;
+  ok(ok(etl::postgres::sink(db, ids)).write(std::vector{order}));
+  CHECK(test::value(db, "SELECT id || ' ' || day || ' ' || made FROM ids") == "7 2024-01-01 2024-01-02");
 }
 
 TEST_CASE("postgres table: text goes to varchar, char(n), domains and enumerations, which a sink fills") {
