@@ -112,6 +112,34 @@ Result<void> Database::execute(std::string_view sql) {
   return {};
 }
 
+Result<void> Database::execute_within(std::string_view sql) {
+  if (sql.find('\0') != std::string_view::npos)
+    return failure(
+        plain_error(SQLITE_MISUSE, fmt::format("{}: the script has a NUL character, and SQLite would not see "
+                                               "what follows: take it out",
+                                               name())));
+  struct Refusal {
+    explicit Refusal(sqlite3* of) : handle(of) {
+      const auto check = [](void* self, int action, const char*, const char*, const char*, const char*) {
+        if (action != SQLITE_TRANSACTION) return SQLITE_OK;
+        static_cast<Refusal*>(self)->refused = true;
+        return SQLITE_DENY;
+      };
+      sqlite3_set_authorizer(handle, check, this);
+    }
+    Refusal(const Refusal&) = delete;
+    Refusal& operator=(const Refusal&) = delete;
+    ~Refusal() { sqlite3_set_authorizer(handle, nullptr, nullptr); }
+    sqlite3* handle;
+    bool refused = false;
+  };
+  const Refusal refusal(handle());
+  Result<void> done = execute(sql);
+  if (!done && refusal.refused)
+    done.error().context += ": the script is one transaction already: leave BEGIN, COMMIT, END and ROLLBACK out";
+  return done;
+}
+
 Result<Statement> Database::prepare(std::string_view sql) {
   sqlite3_stmt* made = nullptr;
   const char* rest = nullptr;

@@ -73,6 +73,7 @@ struct Store::State : detail::StoreState {
 Store::Store(std::shared_ptr<State> state) : state_(std::move(state)) {}
 Store::~Store() = default;
 Database& Store::database() noexcept { return state_->database; }
+void Store::leave_gaps() noexcept { state_->leaves_gaps = true; }
 
 Result<std::shared_ptr<Store>> Store::open(const std::filesystem::path& path, const DatabaseOptions& options) {
   auto database = Database::open(path, options);

@@ -130,6 +130,7 @@ class Session final : public StoreSession<Tx> {
     }
     guard_ = {.open = true, .lost = false};
     marked_ = false;
+    began_ = std::chrono::steady_clock::now();
     tx_->begun();
     return {};
   }
@@ -182,7 +183,7 @@ class Session final : public StoreSession<Tx> {
     guard_.open = false;
     Result<void> done = statements_[Sql::Commit].run();
     if (done)
-      state_->gate.leave();
+      leave_gap(), state_->gate.leave();
     else
       guard_.open = true, rollback();
     if (!done) return failure(commit_error(std::move(done.error())));
@@ -214,6 +215,14 @@ class Session final : public StoreSession<Tx> {
     bool open = false;
     bool lost = false;
   };
+  /// Before the next session of this process begins a transaction.
+  void leave_gap() noexcept {
+    if (!state_->leaves_gaps) return;
+    state_->locked += std::chrono::steady_clock::now() - began_;
+    if (state_->locked < std::chrono::milliseconds(40)) return;
+    state_->locked = {};
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
   /// After SQLite has rolled back the transaction because of one row.
   Result<void> begin_again() {
     if (Result<void> begun = run(statements_[Begin]); !begun) return begun;
@@ -256,6 +265,7 @@ class Session final : public StoreSession<Tx> {
   std::unique_ptr<Tx> tx_;
   bool has_own_;
   bool marked_ = false;
+  std::chrono::steady_clock::time_point began_{};
 };
 
 }  // namespace

@@ -1,6 +1,8 @@
 #pragma once
 /// The sessions of a store, and how sessions and other calls take turns.
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -71,7 +73,10 @@ struct StoreState {
   Database database;
   DatabaseOptions options;
   std::int64_t format;
-  bool database_in_session = false;  // guarded by the gate
+  std::atomic<bool> leaves_gaps = false;
+  // Guarded by the gate:
+  bool database_in_session = false;
+  std::chrono::steady_clock::duration locked{};  // time in transactions since the last gap
 };
 
 [[nodiscard]] Result<std::unique_ptr<StoreSession<Tx>>> open_session(const std::shared_ptr<StoreState>& state);

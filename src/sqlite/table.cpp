@@ -91,17 +91,57 @@ std::string create_table_sql(std::string_view table, std::span<const ColumnInfo>
 
 namespace {
 
-std::string insert_sql(std::string_view table, std::span<const ColumnInfo> columns, OnConflict on_conflict) {
-  std::string sql = fmt::format("INSERT {}INTO {}({}) VALUES({})",
-                                on_conflict == OnConflict::Replace ? "OR REPLACE " : "", quoted(table),
-                                list(columns, any, name_of), list(columns, any, [](const ColumnInfo&) { return "?"; }));
-  if (on_conflict == OnConflict::Fail || on_conflict == OnConflict::Replace) return sql;
-  // OR IGNORE is not suitable: it would also drop rows that lack a value or fail a check.
+/// Whether columns of the type ANY keep all values. SQLite before 3.37 has no such tables.
+bool is_strict(Database& database, std::string_view table) {
+  Result<Statement> search = database.prepare("SELECT 1 FROM pragma_table_list WHERE name=? COLLATE NOCASE AND strict");
+  if (!search) return false;
+  search->bind(0, table);
+  return search->step().value_or(false);
+}
+/// A column as the database has it.
+struct Existing {
+  std::string name;
+  Type type = Type::Any;
+  bool is_primary = false;  ///< belongs to the primary key
+  bool is_stored = true;    ///< not generated
+};
+Result<std::vector<Existing>> existing_columns(Database& database, std::string_view table) {
+  Result<Statement> all = database.prepare("SELECT name, type, pk, hidden FROM pragma_table_xinfo(?)");
+  if (!all) return failure(std::move(all.error()));
+  all->bind(0, table);
+  std::vector<Existing> columns;
+  for (;;) {
+    const Result<bool> more = all->step();
+    if (!more) return failure(more.error());
+    if (!*more) return columns;
+    const bool is_any = same_name(all->text(1), "ANY") && is_strict(database, table);
+    columns.push_back({.name = std::string(all->text(0)),
+                       .type = is_any ? Type::Any : type_of(all->text(1)),
+                       .is_primary = all->integer(2) > 0,
+                       .is_stored = all->integer(3) == 0});
+  }
+}
+
+std::string insert_sql(std::string_view table, std::span<const ColumnInfo> columns, OnConflict on_conflict,
+                       std::span<const Existing> existing) {
+  std::string sql = fmt::format("INSERT INTO {}({}) VALUES({})", quoted(table), list(columns, any, name_of),
+                                list(columns, any, [](const ColumnInfo&) { return "?"; }));
+  if (on_conflict == OnConflict::Fail) return sql;
+  // OR IGNORE is not suitable: it would also drop rows that lack a value or fail a check. Nor is OR REPLACE: it would
+  // also delete rows with another key, because of another unique index.
   sql += " ON CONFLICT";
-  if (const std::string keys = list(columns, &ColumnInfo::is_key, name_of); !keys.empty())
-    sql += fmt::format("({})", keys);
-  const std::string assignments =
-      list(columns, no_key, [](const ColumnInfo& c) { return fmt::format("{0}=excluded.{0}", quoted(c.name)); });
+  const std::string keys = list(columns, &ColumnInfo::is_key, name_of);
+  if (!keys.empty()) sql += fmt::format("({})", keys);
+  const auto set = [](std::string_view name) { return fmt::format("{0}=excluded.{0}", quoted(name)); };
+  std::string assignments = list(columns, no_key, [&](const ColumnInfo& c) { return set(c.name); });
+  if (on_conflict == OnConflict::Replace) {
+    // `excluded` has the default of a column that is not mapped.
+    for (const Existing& e : existing)
+      if (e.is_stored && !e.is_primary &&
+          std::ranges::none_of(columns, [&](const ColumnInfo& c) { return same_name(c.name, e.name); }))
+        assignments.append(assignments.empty() ? "" : ", ").append(set(e.name));
+    if (assignments.empty()) assignments = list(columns, any, [&](const ColumnInfo& c) { return set(c.name); });
+  }
   return sql +=
          on_conflict == OnConflict::Ignore || assignments.empty() ? " DO NOTHING" : " DO UPDATE SET " + assignments;
 }
@@ -161,6 +201,15 @@ const char* refusal(Type type, Sort sort) noexcept {
 const char* refusal(std::int64_t real) noexcept {
   constexpr std::int64_t exact = std::int64_t{1} << std::numeric_limits<double>::digits;
   return -exact <= real && real <= exact ? nullptr : "a REAL column cannot hold this integer exactly";
+}
+
+const char* refusal(double text) noexcept {
+  std::array<char, 40> digits{};
+  const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), text, std::chars_format::general,
+                                     std::numeric_limits<double>::digits10);
+  double again = 0;
+  std::from_chars(digits.data(), written.ptr, again);
+  return again == text ? nullptr : "a TEXT column keeps 15 digits of a number: declare the column REAL";
 }
 
 namespace {
@@ -244,16 +293,11 @@ Result<void> check(const Database& database, std::string_view table, std::span<c
 Result<void> create_table(Database& database, std::string_view table, std::span<const ColumnInfo> columns) {
   if (Result<void> checked = check(database, table, columns); !checked) return checked;
   if (Result<void> made = database.execute(create_table_sql(table, columns)); !made) return made;
-  Result<Statement> there = database.prepare("SELECT name FROM pragma_table_xinfo(?)");
-  if (!there) return failure(std::move(there.error()));
-  there->bind(0, table);
+  const Result<std::vector<Existing>> there = existing_columns(database, table);
+  if (!there) return failure(there.error());
   std::vector<ColumnInfo> missing(columns.begin(), columns.end());
-  for (;;) {
-    const Result<bool> more = there->step();
-    if (!more) return failure(more.error());
-    if (!*more) break;
-    std::erase_if(missing, [&](const ColumnInfo& c) { return same_name(c.name, there->text(0)); });
-  }
+  for (const Existing& e : *there)
+    std::erase_if(missing, [&](const ColumnInfo& c) { return same_name(c.name, e.name); });
   if (missing.empty()) return {};
   return failure(error_of(SQLITE_SCHEMA, ErrorClass::Fatal,
                           fmt::format("{}: the table {} exists without the column{} {}: add the missing "
@@ -265,12 +309,41 @@ Result<void> create_table(Database& database, std::string_view table, std::span<
 Result<Statement> prepare_insert(Database& database, std::string_view table, std::span<const ColumnInfo> columns,
                                  OnConflict on_conflict) {
   if (Result<void> checked = check(database, table, columns); !checked) return failure(std::move(checked.error()));
-  if (on_conflict == OnConflict::Update && std::ranges::none_of(columns, &ColumnInfo::is_key))
-    return failure(
-        error_of(SQLITE_MISUSE, ErrorClass::Fatal,
-                 fmt::format("{}: insert into {}: OnConflict::Update needs a key, and the mapping has no key column",
-                             database.name(), quoted(table))));
-  return database.prepare(insert_sql(table, columns, on_conflict));
+  if ((on_conflict == OnConflict::Update || on_conflict == OnConflict::Replace) &&
+      std::ranges::none_of(columns, &ColumnInfo::is_key))
+    return failure(error_of(SQLITE_MISUSE, ErrorClass::Fatal,
+                            fmt::format("{}: insert into {}: OnConflict::Update and Replace need a key, and the "
+                                        "mapping has no key column",
+                                        database.name(), quoted(table))));
+  const Result<std::vector<Existing>> existing = existing_columns(database, table);
+  if (!existing) return failure(existing.error());
+  Result<Statement> insert = database.prepare(insert_sql(table, columns, on_conflict, *existing));
+  // Virtual tables take no ON CONFLICT clause. They have no other unique index than that of their key.
+  const bool is_virtual = !insert && insert.error().context.find("UPSERT not implemented") != std::string::npos;
+  if (!is_virtual || on_conflict != OnConflict::Replace) return insert;
+  const std::string plain = insert_sql(table, columns, OnConflict::Fail, *existing);
+  return database.prepare("INSERT OR REPLACE" + plain.substr(std::string_view("INSERT").size()));
+}
+
+Result<std::vector<Type>> conversions(Database& database, std::string_view table, std::span<const ColumnInfo> columns) {
+  const Result<std::vector<Existing>> existing = existing_columns(database, table);
+  if (!existing) return failure(existing.error());
+  std::vector<Type> found(columns.size(), Type::Any);
+  bool some = false;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const auto e =
+        std::ranges::find_if(*existing, [&](const Existing& one) { return same_name(one.name, columns[i].name); });
+    if (e == existing->end()) continue;
+    const std::string_view mapped = columns[i].type;
+    const bool is_any = mapped.empty(), takes_numbers = is_any || mapped == "NUMERIC";
+    const bool is_number = e->type == Type::Integer || e->type == Type::Real || e->type == Type::Numeric;
+    if ((mapped == "TEXT" || is_any) && is_number) found[i] = Type::Other;
+    if ((mapped == "INTEGER" || takes_numbers) && e->type == Type::Real) found[i] = Type::Real;
+    if ((mapped == "REAL" || takes_numbers) && e->type == Type::Text) found[i] = Type::Text;
+    some = some || found[i] != Type::Any;
+  }
+  if (!some) found.clear();
+  return found;
 }
 
 namespace {
@@ -396,6 +469,13 @@ Error misfit(const Database& database, std::string_view place, std::string_view 
                   fmt::format("{}: {}, column {}: {}: {}", database.name(), place, quoted(column), value, why));
 }
 
+Error unmatched(const Database& database, std::string_view place) {
+  return error_of(SQLITE_CONSTRAINT_FOREIGNKEY, ErrorClass::Rejected,
+                  fmt::format("{}: {}: FOREIGN KEY constraint failed: the row that it refers to is neither in the "
+                              "database nor in the same batch",
+                              database.name(), place));
+}
+
 Error rolled_back(Error cause) {
   Error error{.code = cause.code,
               .context =
@@ -427,6 +507,24 @@ Error unreadable(const Statement& row, std::string_view table, std::span<const C
   if (!has_key) place += fmt::format(", row {} of the result", number);
   return misfit(row.database(), place, columns[column].name, show_value(row, places[column]), why);
 }
+
+Result<void> check_keys(Database& database, std::string_view table, std::span<const ColumnInfo> columns) {
+  const std::string key = list(columns, &ColumnInfo::is_key, name_of);
+  Result<Statement> without =
+      database.prepare(fmt::format("SELECT 1 FROM {} WHERE {} IS NULL LIMIT 1", quoted(table), key));
+  if (!without) return failure(std::move(without.error()));
+  const Result<bool> found = without->step();
+  if (!found) return failure(found.error());
+  if (!*found) return {};
+  return failure(error_of(
+      SQLITE_CONSTRAINT_NOTNULL, ErrorClass::Fatal,
+      fmt::format(
+          "{}: read {}: column {}, which is the key, is NULL in some rows: they are after no position; give them "
+          "a key, leave them out by your own SELECT, or map another key",
+          database.name(), quoted(table), key)));
+}
+
+void interrupt(const Database& database) noexcept { sqlite3_interrupt(database.handle()); }
 
 Error bad_position(const Database& database, std::string_view table, const Position& position) {
   return error_of(

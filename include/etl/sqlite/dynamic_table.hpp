@@ -34,9 +34,9 @@ enum class Type : std::uint8_t {
   Blob,     ///< blobs
   Numeric,  ///< numbers and bool; texts of numbers of up to 15 digits (or integers of 64 bits), which SQLite converts
             ///< to numbers; dates and times, which stay texts
-  Other,  ///< another word, such as JSON, UUID or TIME, which SQLite treats as NUMERIC: takes every value that reads
-          ///< back unchanged, but no text such as '007', which would become 7
-  Any,  ///< no type: takes and keeps all values
+  Other,    ///< another word, such as JSON, UUID or TIME, which SQLite treats as NUMERIC: takes every value that reads
+            ///< back unchanged, but no text such as '007', which would become 7
+  Any,      ///< no type: takes and keeps all values
 };
 /// The type with SQLite's affinity of a declared type (datatype3.html, 3.1): Text for "VARCHAR(10)".
 [[nodiscard]] Type type_of(std::string_view declared) noexcept;
@@ -115,6 +115,8 @@ inline constexpr Sort sort_of = IntegerValue<V> ? Sort::Integer
 [[nodiscard]] const char* refusal(Type type, Sort sort) noexcept;
 /// The same of an integer in a Real column, and of a text in a Numeric or Other one.
 [[nodiscard]] const char* refusal(std::int64_t real) noexcept;
+/// The same of a number in a Text column.
+[[nodiscard]] const char* refusal(double text) noexcept;
 [[nodiscard]] const char* refusal(Type type, std::string_view text) noexcept;
 
 /// As `bind_value`.

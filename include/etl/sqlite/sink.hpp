@@ -28,11 +28,37 @@ namespace detail {
 [[nodiscard]] Result<Statement> prepare_insert(Database& database, std::string_view table,
                                                std::span<const ColumnInfo> columns, OnConflict on_conflict);
 
+/// Which values SQLite would change, because a column of the table has another type than in the mapping. For each
+/// column: Other, texts that are changed to other numbers; Real, integers; Text, numbers; Any, none. Empty: none at
+/// all.
+[[nodiscard]] Result<std::vector<Type>> conversions(Database& database, std::string_view table,
+                                                    std::span<const ColumnInfo> columns);
+/// Why such a value is refused; nullptr: it is not.
+template <class V>
+[[nodiscard]] const char* refused_conversion(Type type, const V& value) {
+  if constexpr (is_optional<V>) {
+    return value ? refused_conversion(type, *value) : nullptr;
+  } else if constexpr (is_dynamic_value<V>) {
+    return std::visit([&](const auto& one) { return refused_conversion(type, one); }, value);
+  } else if constexpr (TextValue<V>) {
+    return type == Type::Other ? refusal(type, std::string_view(value)) : nullptr;
+  } else if constexpr (IntegerValue<V>) {
+    return type == Type::Real ? refusal(static_cast<std::int64_t>(value)) : nullptr;
+  } else if constexpr (RealValue<V>) {
+    return type == Type::Text ? refusal(static_cast<double>(value)) : nullptr;
+  } else {
+    return nullptr;
+  }
+}
+
 /// An error of class Rejected: the value does not fit.
 [[nodiscard]] Error misfit(const Database& database, std::string_view place, std::string_view column,
                            std::string_view value, std::string_view why);
 /// Of the step of an INSERT: what SQLite calls a general error belongs to its row.
 [[nodiscard]] Error row_error(const Database& database, int code, std::string_view doing);
+
+/// An error of class Rejected: no row that a deferred foreign key refers to has come.
+[[nodiscard]] Error unmatched(const Database& database, std::string_view place);
 
 /// The transaction is lost: rows that were accepted are so too, and the error no longer concerns one row.
 [[nodiscard]] Error rolled_back(Error cause);
@@ -71,7 +97,9 @@ class Inserter {
     if (!insert) return failure(std::move(insert.error()));
     auto savepoint = detail::RowSavepoint::make(database);
     if (!savepoint) return failure(std::move(savepoint.error()));
-    return Inserter(std::move(*insert), std::move(*savepoint), table);
+    auto conversions = detail::conversions(database, table.name, detail::column_infos(table));
+    if (!conversions) return failure(std::move(conversions.error()));
+    return Inserter(std::move(*insert), std::move(*savepoint), std::move(*conversions), table);
   }
 
   /// Inserts a row. A value that its column cannot hold (NaN, an integer above 2^63-1) and a violated constraint are
@@ -81,10 +109,16 @@ class Inserter {
   }
   /// The connection.
   [[nodiscard]] Database& database() noexcept { return insert_.database(); }
+  /// Used by the library: the error of a row that violates a deferred foreign key.
+  [[nodiscard]] Error unmatched(const Row& row) { return detail::unmatched(database(), place(row)); }
 
  private:
-  Inserter(Statement insert, detail::RowSavepoint savepoint, const Table<Row, C...>& table)
-      : insert_(std::move(insert)), savepoint_(std::move(savepoint)), table_(table) {}
+  Inserter(Statement insert, detail::RowSavepoint savepoint, std::vector<Type> conversions,
+           const Table<Row, C...>& table)
+      : insert_(std::move(insert)),
+        savepoint_(std::move(savepoint)),
+        conversions_(std::move(conversions)),
+        table_(table) {}
 
   template <class... Get, bool... key>
   [[nodiscard]] Result<void> insert(const Row& row, const Column<Get, key>&... column) {
@@ -94,10 +128,21 @@ class Inserter {
         [&](const auto&... value) -> Result<void> {
           int bound = 0;
           const char* why = nullptr;
-          const bool fits = ((why = detail::bind_value(insert_, bound, value), why == nullptr && ++bound > 0) && ...);
+          const bool fits = ((why = bind(bound, value), why == nullptr && ++bound > 0) && ...);
           return fits ? run(row) : misfit(row, bound, why);
         },
         values);
+  }
+  template <class V>
+  [[nodiscard]] ETLPIPE_ALWAYS_INLINE const char* bind(int at, const V& value) {
+    if (const char* const why = refused_conversion(at, value)) return why;
+    return detail::bind_value(insert_, at, value);
+  }
+  template <class V>
+  [[nodiscard]] ETLPIPE_ALWAYS_INLINE const char* refused_conversion(int at, const V& value) const {
+    if (conversions_.empty()) [[likely]]
+      return nullptr;
+    return detail::refused_conversion(conversions_[static_cast<std::size_t>(at)], value);
   }
   template <class Get>
   [[nodiscard]] Result<void> insert(const Row& row, const DynamicColumns<Get>& columns) {
@@ -105,7 +150,9 @@ class Inserter {
     const char* why = nullptr;
     for (const DynamicColumn& column : columns.list) {
       const auto at = static_cast<std::size_t>(bound);
-      why = detail::bind_dynamic(insert_, bound, kept_.keep(at, std::invoke(columns.get, row, at)), column);
+      const auto& value = kept_.keep(at, std::invoke(columns.get, row, at));
+      why = detail::bind_dynamic(insert_, bound, value, column);
+      if (why == nullptr) why = refused_conversion(bound, value);
       if (why != nullptr) [[unlikely]]
         return misfit(row, bound, why);
       ++bound;
@@ -168,6 +215,7 @@ class Inserter {
 
   Statement insert_;
   detail::RowSavepoint savepoint_;
+  std::vector<Type> conversions_;
   int reprepared_ = 0;  // of `insert_`, when the savepoint was made
   Table<Row, C...> table_;
   [[no_unique_address]] detail::Kept<Row, C...> kept_{};
@@ -175,14 +223,13 @@ class Inserter {
 
 namespace detail {
 
-/// Inserts the rows, and rejects those that are refused with an error of class Rejected. If a row has rolled back the
-/// whole transaction, so that it is not `active` any more, `again` begins it once more, and the rows before it are
-/// inserted again. With `context` null the first error ends it.
+/// Inserts the rows, and rejects those that are refused with an error of class Rejected, and are `refused` then. If a
+/// row has rolled back the whole transaction, so that it is not `active` any more, `again` begins it once more, and the
+/// rows before it are inserted again. With `context` null the first error ends it.
 template <class Into, class Row, class Active, class Again>
 [[nodiscard]] Result<void> insert_all(Into& into, std::span<const Row> batch, BatchContext* context, Active active,
-                                      Again again) {
+                                      Again again, std::vector<bool>& refused) {
   const std::uint64_t dropped = into.database().dropped();
-  std::vector<bool> refused;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     if (!refused.empty() && refused[i]) [[unlikely]]
       continue;
@@ -206,6 +253,36 @@ template <class Into, class Row, class Active, class Again>
     if (!kept) i = static_cast<std::size_t>(-1);  // the next row is the first
   }
   return {};
+}
+
+/// Finds the rows that violate a deferred foreign key even after all others were inserted. Leaves the others in the
+/// transaction, but not in their order.
+template <class Into, class Row>
+[[nodiscard]] Result<std::vector<std::size_t>> find_unmatched(Into& into, std::span<const Row> batch,
+                                                              const std::vector<bool>& refused) {
+  Database& database = into.database();
+  std::vector<std::size_t> left;
+  for (std::size_t i = 0; i < batch.size(); ++i)
+    if (refused.empty() || !refused[i]) left.push_back(i);
+  constexpr int most = 8;  // passes; a batch whose rows are in no useful order would need as many as it has rows
+  std::size_t before = left.size() + 1;
+  for (int pass = 0; pass < most && !left.empty() && left.size() < before; ++pass) {
+    before = left.size();
+    std::vector<std::size_t> unmatched;
+    for (const std::size_t i : left) {
+      if (Result<void> set = database.execute("SAVEPOINT etl_match"); !set) return failure(std::move(set.error()));
+      Result<void> inserted = into.insert(batch[i]);
+      const bool matched = inserted && !database.violates_deferred_keys();
+      if (!inserted && inserted.error().error_class != ErrorClass::Rejected)
+        return failure(std::move(inserted.error()));
+      Result<void> ended = database.execute(matched ? "RELEASE etl_match" : "ROLLBACK TO etl_match; RELEASE etl_match");
+      if (!ended) return failure(std::move(ended.error()));
+      if (inserted && !matched) unmatched.push_back(i);
+    }
+    // Rows often refer to the next one, so the last one comes first now.
+    left.assign(unmatched.rbegin(), unmatched.rend());
+  }
+  return left;
 }
 
 }  // namespace detail
@@ -243,8 +320,25 @@ class Sink {
       open.emplace(std::move(*begun));
       return true;
     };
-    if (Result<void> done = detail::insert_all(inserter_, batch, context, [&] { return open->active(); }, again); !done)
-      return done;
+    Database& database = inserter_.database();
+    const std::uint64_t dropped = database.dropped();
+    std::vector<bool> refused;
+    const auto active = [&] { return open->active(); };
+    if (Result<void> done = detail::insert_all(inserter_, batch, context, active, again, refused); !done) return done;
+    if (context != nullptr && database.violates_deferred_keys()) [[unlikely]] {
+      if (Result<bool> begun = again(); !begun) return failure(std::move(begun.error()));
+      const auto unmatched = detail::find_unmatched(inserter_, batch, refused);
+      if (!unmatched) return failure(unmatched.error());
+      refused.resize(batch.size());
+      for (const std::size_t i : *unmatched) {
+        refused[i] = true;
+        context->reject(i, inserter_.unmatched(batch[i]));
+      }
+      // The others in their order, because the last row of a key counts, or the first.
+      if (Result<bool> begun = again(); !begun) return failure(std::move(begun.error()));
+      database.set_dropped(dropped);
+      if (Result<void> done = detail::insert_all(inserter_, batch, context, active, again, refused); !done) return done;
+    }
     return open->commit();
   }
 

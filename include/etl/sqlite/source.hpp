@@ -2,6 +2,7 @@
 /// Reads the rows of a query into structs, starting at a position.
 
 #include <array>
+#include <atomic>
 #include <charconv>
 #include <concepts>
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -81,6 +83,8 @@ template <class V>
 /// Reads all columns but those that are computed, in the order of the keys and then of the other columns; with `after`,
 /// only the rows after one. A single text key is in the order of its bytes.
 [[nodiscard]] std::string select_sql(std::string_view table, std::span<const ColumnInfo> columns, bool after);
+/// An error if a row has no key: it is after no position.
+[[nodiscard]] Result<void> check_keys(Database& database, std::string_view table, std::span<const ColumnInfo> columns);
 /// Where each column stands in the rows of the query, -1 for those that are computed. An error names what is missing.
 [[nodiscard]] Result<void> find_columns(const Statement& query, std::string_view table,
                                         std::span<const ColumnInfo> columns, std::span<int> places);
@@ -88,6 +92,39 @@ template <class V>
 [[nodiscard]] Error unreadable(const Statement& row, std::string_view table, std::span<const ColumnInfo> columns,
                                std::span<const int> places, std::size_t column, std::uint64_t number, const char* why);
 [[nodiscard]] Error bad_position(const Database& database, std::string_view table, const Position& position);
+
+/// Ends the statements that are at work. Any thread may call it.
+void interrupt(const Database& database) noexcept;
+/// While this lives, a stop interrupts the step between `begin` and `end`, and no other statement of the connection.
+class InterruptOnStop {
+ public:
+  InterruptOnStop(const Database& database, std::stop_token stop)
+      : database_(database), stop_(std::move(stop)), callback_(stop_, Ask{this}) {}
+  InterruptOnStop(const InterruptOnStop&) = delete;
+  InterruptOnStop& operator=(const InterruptOnStop&) = delete;
+  ~InterruptOnStop() = default;
+  /// Returns false if the stop has come: there is nothing to do then.
+  [[nodiscard]] bool begin() noexcept {
+    state_.store(State::AtWork);
+    return !stop_.stop_requested();
+  }
+  /// Returns false if the step may have been interrupted. Then this has to be destroyed before the next step.
+  [[nodiscard]] bool end() noexcept { return state_.exchange(State::Idle) != State::Interrupted; }
+
+ private:
+  enum class State : std::uint8_t { Idle, AtWork, Interrupted };
+  struct Ask {
+    InterruptOnStop* self;
+    void operator()() const noexcept {
+      State at_work = State::AtWork;
+      if (self->state_.compare_exchange_strong(at_work, State::Interrupted)) interrupt(self->database_);
+    }
+  };
+  const Database& database_;
+  std::stop_token stop_;
+  std::atomic<State> state_ = State::Idle;
+  std::stop_callback<Ask> callback_;
+};
 
 template <class... C>
 [[nodiscard]] consteval std::size_t key_index() {
@@ -144,12 +181,15 @@ class Query {
     if (!select) return failure(std::move(select.error()));
     return make(std::move(*select), table);
   }
-  /// Reads the rows whose key is greater than the position; without a position, the whole table.
+  /// Reads the rows whose key is greater than the position; without a position, the whole table. With a position, a row
+  /// whose key is NULL is an error: it is after no position.
   [[nodiscard]] static Result<Query> make(Database& database, const Table<Row, C...>& table,
                                           const std::optional<Position>& after)
     requires Positioned<Row, C...>
   {
     if (!after) return make(database, table);
+    if (Result<void> all = detail::check_keys(database, table.name, detail::column_infos(table)); !all)
+      return failure(std::move(all.error()));
     Result<Statement> select = database.prepare(detail::select_sql(table.name, detail::column_infos(table), true));
     if (!select) return failure(std::move(select.error()));
     const std::string& text = after->text();
@@ -190,6 +230,8 @@ class Query {
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
   /// The table.
   [[nodiscard]] const Table<Row, C...>& table() const noexcept { return table_; }
+  /// The connection.
+  [[nodiscard]] const Database& database() const noexcept { return query_.database(); }
 
  private:
   Query(Statement query, const Table<Row, C...>& table) : query_(std::move(query)), table_(table) {}
@@ -238,13 +280,22 @@ template <class Row, class... C>
 /// example by `ORDER BY k, id`, or rows are missed or loaded twice.
 template <std::copyable Row, class... C>
 [[nodiscard]] Result<void> extract(Query<Row, C...> query, Emitter<Row>& out, std::size_t mark_every = 1000) {
+  const std::stop_token stop = out.stop_token();
+  detail::InterruptOnStop interrupt(query.database(), stop);
+  const auto next = [&](Row& row) -> Result<bool> {
+    if (!interrupt.begin()) return false;
+    Result<bool> more = query.next(row);
+    if (!interrupt.end() || (!more && stop.stop_requested())) return false;
+    return more;
+  };
   if constexpr (Positioned<Row, C...>) {
     detail::key_t<Row, C...> last{};
     Row row{};
     std::size_t unmarked = 0;
     for (;;) {
-      Result<bool> more = query.next(row);
+      Result<bool> more = next(row);
       if (!more) return failure(std::move(more.error()));
+      if (!*more && stop.stop_requested()) return {};
       if (!*more) break;
       const auto& key = detail::key_of(query.table(), row);
       if (unmarked > 0 && unmarked >= mark_every && key != last) {
@@ -258,7 +309,7 @@ template <std::copyable Row, class... C>
     return {};
   } else {
     for (Row row{};;) {
-      Result<bool> more = query.next(row);
+      Result<bool> more = next(row);
       if (!more) return failure(std::move(more.error()));
       if (!*more || !out.push(std::as_const(row))) return {};
     }
@@ -269,7 +320,11 @@ template <std::copyable Row, class... C>
   requires Positioned<Row, C...>
 [[nodiscard]] Result<void> extract(Database& database, const Table<Row, C...>& table, Emitter<Row>& out,
                                    std::size_t mark_every = 1000) {
+  const std::stop_token stop = out.stop_token();
+  detail::InterruptOnStop interrupt(database, stop);
+  if (!interrupt.begin()) return {};
   Result<Query<Row, C...>> rows = query(database, table, out.resume_from());
+  if (!interrupt.end() || (!rows && stop.stop_requested())) return {};
   if (!rows) return failure(std::move(rows.error()));
   return extract(std::move(*rows), out, mark_every);
 }

@@ -450,3 +450,21 @@ TEST_CASE("sqlite errors: their classes") {
   // ERROR, PERM, NOMEM, READONLY, IOERR_READ, CORRUPT, FULL, CANTOPEN, MISUSE, RANGE, NOTADB
   for (const int code : {1, 3, 7, 8, 266, 11, 13, 14, 21, 25, 26}) CHECK(class_of(code) == ErrorClass::Fatal);
 }
+
+TEST_CASE("sqlite: a script within a transaction cannot end it") {
+  Database db = open(":memory:");
+  ok(db.execute("CREATE TABLE t(a)"));
+  for (const std::string end : {"COMMIT", "END", "ROLLBACK", "BEGIN"}) {
+    auto transaction = ok(db.begin());
+    const etl::Error e = error_of(db.execute_within("INSERT INTO t VALUES(1); " + end + "; INSERT INTO t VALUES(2)"));
+    CHECK(lacks(e.message(), {"leave BEGIN, COMMIT, END and ROLLBACK out"}) == "");
+    CHECK(transaction.active());
+  }
+  auto transaction = ok(db.begin());
+  CHECK(lacks(error_of(db.execute_within(std::string("SELECT 1;\0SELECT 2", 18))).message(), {"has a NUL"}) == "");
+  ok(db.execute_within(
+      "SAVEPOINT s; INSERT INTO t VALUES(1); ROLLBACK TO s; INSERT INTO t VALUES(2); SELECT CASE 1 WHEN 1 "
+      "THEN 1 END"));
+  ok(transaction.commit());
+  CHECK(value(db, "SELECT group_concat(a) FROM t") == "2");
+}

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -35,6 +36,7 @@ using etl::sqlite::OnConflict;
 using etl::sqlite::table;
 using test::count;
 using test::error_of;
+using test::has;
 using test::lacks;
 using test::ok;
 using test::open;
@@ -244,12 +246,135 @@ TEST_CASE("sqlite sink: what becomes of a row that is there already") {
   }
 }
 
+TEST_CASE("sqlite sink: a replaced row leaves rows with other keys alone, and NULL is not the default") {
+  Database db = open(":memory:");
+  struct User {
+    std::int64_t id = 0;
+    std::string mail{};
+    std::optional<std::string> level{};
+  };
+  const auto users =
+      table<User>("users", key("id", &User::id), column("mail", &User::mail), column("level", &User::level));
+  ok(db.execute(
+      "CREATE TABLE users(number INTEGER PRIMARY KEY, id UNIQUE, mail TEXT UNIQUE, level TEXT NOT NULL DEFAULT "
+      "'guest', note DEFAULT 'new', twice AS (id * 2)); INSERT INTO users(number, id, mail, level, note) "
+      "VALUES(7, 1, 'a', 'admin', 'old'), (8, 2, 'b', 'user', 'old')"));
+  auto inserter = ok(etl::sqlite::inserter(db, users, OnConflict::Replace));
+  CHECK(has(error_of(inserter.insert({3, "a", "user"})).message(), "UNIQUE constraint failed: users.mail"));
+  CHECK(has(error_of(inserter.insert({2, "b", std::nullopt})).message(), "NOT NULL constraint failed: users.level"));
+  ok(inserter.insert({1, "c", "user"}));
+  CHECK(db.dropped() == 0);
+  CHECK(value(db, "SELECT group_concat(number||':'||id||mail||level||note||twice, ' ') FROM users") ==
+        "7:1cusernew2 8:2buserold4");
+  const auto keys = table<User>("keys", key("id", &User::id));
+  ok(create_table(db, keys));
+  auto same = ok(etl::sqlite::inserter(db, keys, OnConflict::Replace));
+  ok(same.insert({1, "", {}}));
+  ok(same.insert({1, "", {}}));
+  // A virtual table takes no ON CONFLICT clause, and has one key.
+  ok(db.execute("CREATE VIRTUAL TABLE places USING rtree(id, low, high)"));
+  auto place = ok(etl::sqlite::inserter(db, table<User>("places", key("id", &User::id)), OnConflict::Replace));
+  ok(place.insert({1, "", {}}));
+  ok(place.insert({1, "", {}}));
+  CHECK(count(db, "places") == 1);
+  CHECK(db.dropped() == 0);
+  CHECK(has(
+      error_of(etl::sqlite::inserter(db, table<User>("users", column("id", &User::id)), OnConflict::Replace)).message(),
+      "OnConflict::Update and Replace need a key"));
+}
+
+TEST_CASE("sqlite sink: a value that another type of its column would change is rejected") {
+  Database db = open(":memory:");
+  struct Address {
+    std::int64_t id = 0;
+    std::string zip{};
+    std::optional<std::string> price{};
+    std::int64_t count = 0;
+    double height = 0;
+  };
+  const auto addresses =
+      table<Address>("t", key("id", &Address::id), column("zip", &Address::zip), column("price", &Address::price),
+                     column("count", &Address::count), column("height", &Address::height));
+  ok(
+      db.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, zip INTEGER, price DECIMAL(10, 2), count REAL, height "
+                 "VARCHAR(20))"));
+  auto inserter = ok(etl::sqlite::inserter(db, addresses));
+  const auto refused = [&](const Address& row, std::string_view what) {
+    const etl::Error e = error_of(inserter.insert(row));
+    CHECK(e.error_class == ErrorClass::Rejected);
+    CHECK(lacks(e.message(), {what}) == "");
+  };
+  ok(inserter.insert({1, "1067", "12.5", 9'007'199'254'740'992, 0.1}));
+  ok(inserter.insert({2, "Dresden", "2024-01-31", -1, 1e300}));
+  ok(inserter.insert({3, "", std::nullopt, 0, 0}));
+  refused({4, "01067", "1", 0, 0}, "column \"zip\": '01067': SQLite would change this text to another number");
+  refused({4, "1", "12345678901234567.89", 0, 0}, "column \"price\": '12345678901234567.89': SQLite would change");
+  refused({4, "1", "1", 9'007'199'254'740'993, 0}, "column \"count\": 9007199254740993: a REAL column cannot hold");
+  refused({4, "1", "1", 0, 0.1 + 0.2}, "column \"height\": 0.30000000000000004: a TEXT column keeps 15 digits");
+  CHECK(count(db, "t") == 3);
+
+  // Columns known at run time, too, if their types are not those of the table.
+  using Value = std::variant<std::monostate, std::int64_t, std::string>;
+  const auto dynamic = etl::sqlite::dynamic_table<std::vector<Value>>(
+      "t", {{.name = "id", .type = etl::sqlite::Type::Integer}, {.name = "zip"}},
+      [](const std::vector<Value>& row, std::size_t i) -> const Value& { return row[i]; });
+  auto second = ok(etl::sqlite::inserter(db, dynamic));
+  ok(second.insert({Value(std::int64_t{5}), Value("1067")}));
+  CHECK(has(error_of(second.insert({Value(std::int64_t{6}), Value("01067")})).message(), "'01067': SQLite would"));
+}
+
+TEST_CASE("sqlite sink: only the rows that violate a deferred foreign key are rejected") {
+  Database db = open(":memory:");
+  struct Person {
+    std::int64_t id = 0;
+    std::optional<std::int64_t> boss{};
+    std::string name{};
+  };
+  const auto persons =
+      table<Person>("persons", key("id", &Person::id), column("boss", &Person::boss), column("name", &Person::name));
+  ok(
+      db.execute("PRAGMA foreign_keys = ON; CREATE TABLE persons(id INTEGER PRIMARY KEY, boss INTEGER REFERENCES "
+                 "persons(id) DEFERRABLE INITIALLY DEFERRED, name TEXT CHECK(name <> ''))"));
+  auto sink = ok(etl::sqlite::sink(db, persons));
+  std::vector<Person> batch;
+  for (std::int64_t i = 1; i <= 100; ++i) batch.push_back({i, i + 1, "n"});
+  batch[29].name = "";            // so 29 refers to nobody, and those before it
+  batch[99].boss = std::nullopt;  // so all others refer to somebody
+  batch[49].boss = 999;
+  const std::optional<etl::Position> nowhere;
+  etl::BatchContext context({.position = &nowhere, .size = batch.size()});
+  ok(sink.write(batch, context));
+  std::map<std::size_t, std::string> rejects;
+  for (const auto& [i, error] : context.rejects()) rejects[i] = error.message();
+  CHECK(rejects.size() == 50);
+  CHECK(rejects.rbegin()->first == 49);
+  CHECK(
+      lacks(rejects[49], {"insert into \"persons\", id=50: FOREIGN KEY constraint failed: the row that it refers to is "
+                          "neither"}) == "");
+  CHECK(lacks(rejects[29], {"CHECK constraint failed"}) == "");
+  CHECK(count(db, "persons") == 50);
+  CHECK(db.dropped() == 0);
+
+  // Rows of one key stay in their order, also beside one that is rejected and if they refer to later rows.
+  const std::vector<Person> twice{{200, 202, "old"}, {201, 999, "lost"}, {200, std::nullopt, "new"}, {202, {}, "boss"}};
+  for (const OnConflict how : {OnConflict::Update, OnConflict::Replace, OnConflict::Ignore}) {
+    ok(db.execute("DELETE FROM persons WHERE id >= 200"));
+    etl::BatchContext one({.position = &nowhere, .size = twice.size()});
+    ok(ok(etl::sqlite::sink(db, persons, how)).write(twice, one));
+    REQUIRE(one.rejects().size() == 1);
+    CHECK(one.rejects()[0].first == 1);
+    CHECK(value(db, "SELECT name || coalesce(boss, '') FROM persons WHERE id = 200") ==
+          (how == OnConflict::Ignore ? "old202" : "new"));
+  }
+}
+
 TEST_CASE("sqlite sink: update needs a key, and an index for it, a table of keys alone has nothing to set") {
   Database db = open(":memory:");
   ok(db.execute("CREATE TABLE rows(id, name)"));
   const etl::Error e = error_of(etl::sqlite::sink(db, table<Row>("rows", column("id", &Row::id)), OnConflict::Update));
   CHECK(lacks(e.message(),
-              {"insert into \"rows\": OnConflict::Update needs a key, and the mapping has no key column"}) == "");
+              {"insert into \"rows\": OnConflict::Update and Replace need a key, and the mapping has no key column"}) ==
+        "");
   CHECK(lacks(error_of(etl::sqlite::sink(db, rows, OnConflict::Update)).message(),
               {"ON CONFLICT clause does not match any PRIMARY KEY or UNIQUE constraint"}) == "");
   CHECK(lacks(error_of(etl::sqlite::sink(db, table<Row>("nowhere", key("id", &Row::id)))).message(),

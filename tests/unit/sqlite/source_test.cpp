@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <sqlite3.h>
 #include <etl/run.hpp>
 #include <etl/sqlite/sink.hpp>
 #include <etl/sqlite/source.hpp>
@@ -36,6 +37,7 @@ using test::error_of;
 using test::lacks;
 using test::ok;
 using test::open;
+using test::value;
 
 namespace {
 
@@ -105,6 +107,17 @@ TEST_CASE("sqlite query: after a position, exclusively") {
     CHECK(lacks(e.message(), {":memory:: read \"rows\": cannot resume at the position '" + std::string(bad) + "'"}) ==
           "");
   }
+}
+
+TEST_CASE("sqlite query: a row without a key is an error after a position, because no position includes it") {
+  Database db = open(":memory:");
+  ok(db.execute("CREATE TABLE rows(id INTEGER UNIQUE, name TEXT); INSERT INTO rows VALUES(1, 'a'), (2, 'b')"));
+  CHECK(ids(ok(query(db, rows, Position("1")))) == "2 ");
+  ok(db.execute("INSERT INTO rows VALUES(NULL, 'lost')"));
+  const etl::Error e = error_of(query(db, rows, Position("1")));
+  CHECK(e.error_class == ErrorClass::Fatal);
+  CHECK(lacks(e.message(), {"read \"rows\": column \"id\", which is the key, is NULL in some rows", "own SELECT"}) ==
+        "");
 }
 
 TEST_CASE("sqlite query: positions of a text key are the text, whatever is in it") {
@@ -372,6 +385,29 @@ TEST_CASE("sqlite extract: marks only between different keys, so that none of eq
   CHECK(recorded(db, std::nullopt, 1) == "1 1 1 [1] 2 [2] 3 3 [3] ");
   CHECK(recorded(db, std::nullopt, 2) == "1 1 1 [1] 2 3 3 [3] ");
   CHECK(recorded(db, Position("1"), 2) == "2 3 3 [3] ");
+}
+
+TEST_CASE("sqlite extract: a stop interrupts a query that is at work (G10)") {
+  struct Reading {
+    Database db;
+    void extract(etl::Emitter<Row>& out) { etl::value(etl::sqlite::extract(db, rows, out, 10)); }
+    void load(std::span<const Row>) {}
+  };
+  etl::StopSource stop;
+  Database db = open(":memory:");
+  // The sort of this view never ends.
+  ok(
+      db.execute("CREATE VIEW rows AS WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELECT -i AS id, "
+                 "CASE WHEN i = 1000 THEN stop_now() ELSE 'x' END AS name FROM c"));
+  const auto request = [](sqlite3_context* context, int, sqlite3_value**) {
+    static_cast<etl::StopSource*>(sqlite3_user_data(context))->request_drain();
+    sqlite3_result_text(context, "stopped", -1, SQLITE_STATIC);
+  };
+  REQUIRE(sqlite3_create_function(db.handle(), "stop_now", 0, SQLITE_UTF8, &stop, request, nullptr, nullptr) == 0);
+  const etl::RunReport report = etl::run(Reading{db}, {.drain_deadline = etl::Options::never}, stop.stop_token());
+  CHECK(report.outcome == etl::Outcome::Cancelled);
+  CHECK(report.errors.empty());
+  CHECK(value(db, "SELECT 'works'") == "works");
 }
 
 TEST_CASE("sqlite extract: a key that is not a position extracts without marks") {
