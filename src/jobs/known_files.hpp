@@ -6,9 +6,11 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -19,20 +21,26 @@
 namespace etl::inline v0::jobs::detail {
 
 /// Checks whether a file is still the file that was fingerprinted. The fingerprint is computed once, and again if the
-/// file's size or time has changed.
+/// file's size or time has changed. If the disk cannot be seen or read here, the error is transient, because others may
+/// see it: a shared disk may not be mounted yet.
 class KnownFiles {
  public:
   Result<void> check(const Input& input) {
     struct stat now{};
     if (::stat(input.path.c_str(), &now) != 0)
       return failure(Error{.code = std::error_code(errno, std::generic_category()),
+                           .error_class = sees_folder(input.path, errno) ? ErrorClass::Fatal : ErrorClass::Transient,
                            .context = fmt::format("{}: this worker cannot see the file: {}", input.path,
                                                   std::generic_category().message(errno))});
     const auto mark = std::array{std::int64_t{now.st_size}, std::int64_t{now.st_mtim.tv_sec},
                                  std::int64_t{now.st_mtim.tv_nsec}, static_cast<std::int64_t>(now.st_ino)};
     if (const auto found = marks_.find(input.path); found != marks_.end() && found->second == mark) return {};
-    const auto fingerprint = io::fingerprint(input.path);
-    if (!fingerprint) return failure(fingerprint.error());
+    auto fingerprint = io::fingerprint(input.path);
+    if (!fingerprint) {
+      if (!sees_folder(input.path, fingerprint.error().code.value()))
+        fingerprint.error().error_class = ErrorClass::Transient;
+      return failure(std::move(fingerprint.error()));
+    }
     if (*fingerprint != input.fingerprint)
       return failure(
           Error{.code = Errc::InputChanged,
@@ -45,6 +53,14 @@ class KnownFiles {
   }
 
  private:
+  /// Whether the file alone is the matter: the disk answers, and its folder has other files.
+  static bool sees_folder(const std::string& path, int error) {
+    for (const int of_disk : {EIO, ESTALE, ENODEV, ENOTCONN, ETIMEDOUT, EHOSTDOWN})
+      if (error == of_disk) return false;
+    std::error_code unseen;
+    const std::filesystem::path folder = std::filesystem::absolute(path, unseen).parent_path();
+    return std::filesystem::directory_iterator(folder, unseen) != std::filesystem::directory_iterator();
+  }
   std::map<std::string, std::array<std::int64_t, 4>> marks_;
 };
 

@@ -76,6 +76,10 @@ class PostgresSql final : public Sql {
     if (!found) return failure(found.error());
     return found->size() > 0;
   }
+  bool takes_unicode() const override {
+    const char* const encoding = PQparameterStatus(connection_.handle(), "server_encoding");
+    return encoding == nullptr || encoding == std::string_view("UTF8") || encoding == std::string_view("SQL_ASCII");
+  }
   void clean() override {
     // What a transaction of another worker may still see stays behind. Those transactions are short.
     constexpr int most = 3, few = 100;

@@ -1,9 +1,13 @@
 /// Jobs in SQLite. Every write first takes the write lock (BEGIN IMMEDIATE), so that it never fails halfway.
 
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <thread>
 #include <utility>
+
+#include <sqlite3.h>
 
 #include <etl/sqlite/database.hpp>
 
@@ -18,7 +22,11 @@ constexpr std::string_view sqlite_now = "CAST(ROUND((julianday('now')-2440587.5)
 class SqliteSql final : public Sql {
  public:
   SqliteSql(sqlite::Database database, std::string path, StoreOptions options)
-      : database_(std::move(database)), path_(std::move(path)), options_(options), name_("sqlite:" + path_) {}
+      : database_(std::move(database)), path_(std::move(path)), options_(options), name_("sqlite:" + path_) {
+    sqlite3_busy_handler(
+        database_.handle(), [](void* self, int tries) { return static_cast<SqliteSql*>(self)->wait_for_lock(tries); },
+        this);
+  }
 
   Result<std::unique_ptr<Sql>> again() override { return open_sqlite(path_, options_); }
   const std::string& name() const noexcept override { return name_; }
@@ -61,6 +69,15 @@ class SqliteSql final : public Sql {
   }
 
  private:
+  /// Tries again every millisecond, so that a heartbeat gets a turn between the transactions of sessions, which wait
+  /// longer between two tries (see `sqlite::Store::leave_gaps`). Returns 0 when it has taken too long.
+  int wait_for_lock(int tries) {
+    const auto now = std::chrono::steady_clock::now();
+    if (tries == 0) waiting_since_ = now;
+    if (now - waiting_since_ >= options_.statement_timeout) return 0;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return 1;
+  }
   static std::int64_t view(std::int64_t value) { return value; }
   static std::string_view view(const std::string& value) { return value; }
 
@@ -99,6 +116,7 @@ class SqliteSql final : public Sql {
   std::string path_;
   StoreOptions options_;
   std::string name_;
+  std::chrono::steady_clock::time_point waiting_since_{};
   std::map<std::string, sqlite::Statement, std::less<>> statements_;
 };
 

@@ -4,11 +4,13 @@
 #include <charconv>
 #include <iterator>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include <etl/jobs/fenced_store.hpp>
+#include <etl/text.hpp>
 
 #include "sql.hpp"
 
@@ -45,6 +47,20 @@ Job job_of(const Table& table, std::size_t row) {
 Result<void> nothing(const Result<Table>& done) {
   if (!done) return failure(done.error());
   return {};
+}
+/// `text` in a form that every database takes: bytes that are not UTF-8, and NUL, become `\xHH`.
+std::string storable(std::string_view text, bool unicode) {
+  std::string made;
+  while (!text.empty()) {
+    const unsigned char first = static_cast<unsigned char>(text.front());
+    const std::size_t size = first < 0x80 ? 1 : unicode ? utf8_size(text) : 0;
+    if (size == 0 || first == 0)
+      fmt::format_to(std::back_inserter(made), "\\x{:02x}", first);
+    else
+      made.append(text.substr(0, size));
+    text.remove_prefix(std::max<std::size_t>(size, 1));
+  }
+  return made;
 }
 std::int64_t signed_of(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
@@ -333,14 +349,14 @@ class SqlJobStore final : public JobStore {
                      "UPDATE etl_job_units SET attempts=attempts+1, error=?4, not_before=@now+?3, state=CASE WHEN "
                      "attempts+1>=(SELECT max_attempts FROM etl_jobs WHERE etl_jobs.id=job) THEN 'quarantined' ELSE "
                      "'pending' END WHERE id=?1 AND epoch=?2 AND state='running' RETURNING state",
-                     {lease.unit, lease.epoch, in_ms(pause), error});
+                     {lease.unit, lease.epoch, in_ms(pause), storable(error, sql_->takes_unicode())});
   }
   Result<void> quarantine(const Lease& lease, const std::string& error) override {
     auto state =
         committed(lease,
                   "UPDATE etl_job_units SET attempts=attempts+1, error=?3, state='quarantined' WHERE id=?1 AND "
                   "epoch=?2 AND state='running' RETURNING state",
-                  {lease.unit, lease.epoch, error});
+                  {lease.unit, lease.epoch, storable(error, sql_->takes_unicode())});
     if (!state) return failure(std::move(state.error()));
     return {};
   }

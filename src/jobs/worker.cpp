@@ -96,7 +96,7 @@ class Worker {
     if (failed) hand_all_back();
     if (thrown)
       report_.error = std::move(thrown);
-    else if (!ended && stop_.drain().stop_requested())
+    else if (!ended && stop_.drain().stop_requested() && ended.error().error_class == ErrorClass::Transient)
       report_.stopped = true;
     else if (!ended)
       report_.error = std::move(ended.error());
@@ -284,7 +284,7 @@ class Worker {
     RunReport run = run_of(work, source);
     const bool lost = heart_->leave(run.ok());
     report_.records += run.items.loaded;
-    report_.rejected += run.ok() ? run.items.rejected : 0;
+    report_.rejected += run.ok() ? run.items.rejected + run.earlier_rejects.value_or(0) : 0;
     if (run.ok()) {
       landed_.push_back({std::move(work), std::move(run)});
       return {};
@@ -301,6 +301,7 @@ class Worker {
     options.delivery = {.incremental = true};
     RunReport report{.pipeline = options.name, .outcome = Outcome::Failed};
     if (auto same = files_.check(work.input); !same) {
+      unseen_ = same.error().error_class == ErrorClass::Transient;
       report.add_error({.error = std::move(same.error()), .pipeline = options.name, .stage = Stage::PreProcess});
       return report;
     }
@@ -315,7 +316,8 @@ class Worker {
     auto thrown = error_of([&] { report = run_unit_(work, still_mine, std::move(options), both.stop_token()); });
     if (thrown) report.add_error({.error = std::move(*thrown), .pipeline = work.unit.pipeline()});
     if (!report.ok()) return report;
-    if (auto same = files_.check(work.input); !same) {
+    // A file that has been moved away after it was read was read.
+    if (auto same = files_.check(work.input); !same && same.error().code == Errc::InputChanged) {
       report.outcome = Outcome::Failed;
       same.error().context.insert(0, "the file has changed while it was read, so records of both may be landed: ");
       report.add_error({.error = std::move(same.error()), .pipeline = report.pipeline, .stage = Stage::Extract});
@@ -330,9 +332,16 @@ class Worker {
     const auto is = [&](auto code) { return why != nullptr && why->code == code; };
     // A lease also counts as lost if the job was cancelled; the unit can then still be handed back.
     const bool timed_out = run.outcome == Outcome::DrainTimeout && !stop_.drain().stop_requested();
-    const bool stopped = run.outcome == Outcome::Cancelled || (run.outcome == Outcome::DrainTimeout && !timed_out);
+    // A stop may also end a source with an error: the statement that it waits for is cancelled.
+    const bool source_ended = run.outcome == Outcome::Failed && stop_.drain().stop_requested() && !run.errors.empty() &&
+                              run.errors.front().stage == Stage::Extract;
+    const bool stopped =
+        run.outcome == Outcome::Cancelled || (run.outcome == Outcome::DrainTimeout && !timed_out) || source_ended;
     Result<std::string_view> what = std::string_view();
-    if (lost || stopped || is(Errc::LeaseLost) || is(etl::Errc::Superseded))
+    if (std::exchange(unseen_, false))
+      // This says nothing about the unit. Others may take it after a while, and this worker other units.
+      what = hand_back(lease, pauses_.up_to(pause_after(++times_unseen_[lease.unit])));
+    else if (lost || stopped || is(Errc::LeaseLost) || is(etl::Errc::Superseded))
       what = hand_back(lease, {});
     else if (timed_out || (why != nullptr && (why->error_class == ErrorClass::Transient || exhausted(*why))))
       what = let_pass(work, run);
@@ -371,6 +380,7 @@ class Worker {
     for (const LandedUnit& one : landed) {
       const Lease& lease = one.work.unit.lease;
       passing_.erase(lease.unit);
+      times_unseen_.erase(lease.unit);
       const bool mine = std::ranges::none_of(*lost, [&](const Lease& other) { return other.unit == lease.unit; });
       // The progress of the unit is no longer needed. If it stays because the database cannot be reached, it does no
       // harm.
@@ -458,6 +468,8 @@ class Worker {
   std::map<Id, std::vector<Input>> inputs_;
   // For each unit, how many runs in a row have ended here with an error that may pass.
   std::map<Id, std::uint32_t> passing_;
+  bool unseen_ = false;                       // the disk of the last unit's file cannot be seen here
+  std::map<Id, std::uint32_t> times_unseen_;  // how often, for each unit
   SteadyClock::time_point no_reclaim_before_ = SteadyClock::now();
   struct LandedUnit {
     Work work;

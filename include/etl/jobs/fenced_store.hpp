@@ -38,7 +38,9 @@ class FencedStore final : public TransactionalStore<typename Store::Transaction>
   using Tx = typename Store::Transaction;  ///< what `load` gets
   /// `still_mine` checks outside of a transaction whether the lease is held, before a run takes over the progress.
   FencedStore(Store& inner, Lease lease, std::function<Result<void>()> still_mine)
-      : inner_(inner), lease_(lease), still_mine_(std::move(still_mine)) {}
+      : inner_(inner), lease_(lease), still_mine_(std::move(still_mine)) {
+    if constexpr (requires { inner.leave_gaps(); }) inner.leave_gaps();  // for heartbeats
+  }
 
   [[nodiscard]] Result<std::unique_ptr<StoreSession<Tx>>> connect() override {
     auto session = inner_.connect();

@@ -333,6 +333,71 @@ TEMPLATE_TEST_CASE("a worker that lacks threads or memory does not use up the at
   CHECK(in.place.value("SELECT attempts FROM etl_job_units") == "0");
 }
 
+TEST_CASE("on SQLite a heartbeat passes between long transactions that follow each other at once (G20)", "[jobs]") {
+  const OnSqlite place;
+  const auto store = open_jobs(place.url(), {.statement_timeout = std::chrono::minutes(2)});
+  make_job(*store, 2);
+  const auto units = claim(*store, "w", 1), others = claim(*store, "other", 1);
+  const auto data = place.data();
+  jobs::FencedStore fenced(*data, units.at(0).lease, [] { return etl::Result<void>(); });
+  std::atomic<bool> passed = false;
+  std::atomic<int> transactions = 0;
+  const auto land = [&] {
+    const auto session = etl::value(fenced.connect());
+    for (; !passed && transactions < 500; ++transactions) {
+      etl::value(session->begin());
+      const auto end = std::chrono::steady_clock::now() + milliseconds(50);
+      while (std::chrono::steady_clock::now() < end) std::this_thread::yield();
+      etl::value(session->commit());
+    }
+  };
+  {
+    const std::jthread one(land), another(land);  // as for a const `load`
+    while (transactions == 0) std::this_thread::yield();
+    CHECK(ok(store->beat(std::vector{others.at(0).lease}, std::chrono::seconds(60))).empty());
+    passed = true;
+  }
+  CHECK(transactions < 500);
+}
+
+TEMPLATE_TEST_CASE("a worker that cannot see a file does not use up the attempts of its units (G20)", "[jobs]",
+                   OnSqlite, OnPostgres) {
+  using Store = typename TestType::Store;
+  OneUnit<TestType> in;
+  const TempFolder elsewhere;
+  const auto file = in.folder / "lines", hidden = elsewhere / "lines";
+  std::filesystem::rename(file, hidden);  // its folder is empty, as where a disk is not mounted
+  std::vector<std::string> told;
+  auto options = in.options();
+  options.on_unit = [&](const jobs::UnitEvent& event) {
+    told.emplace_back(event.what);
+    if (told.size() == 2) std::filesystem::rename(hidden, file);
+  };
+  const auto report =
+      jobs::work(*in.store, *in.data, [&](const jobs::Work& one) { return Lines<Store>{one}; }, options);
+  CHECK(told == std::vector<std::string>{"released", "released", "done"});
+  CHECK(report.done == 1);
+  CHECK(in.place.value("SELECT attempts FROM etl_job_units") == "0");
+}
+
+TEMPLATE_TEST_CASE("a unit whose file is gone is quarantined, and the others are landed (G20)", "[jobs]", OnSqlite,
+                   OnPostgres) {
+  OneUnit<TestType> in;
+  write_file(in.folder / "another", "line\n");
+  const auto second =
+      ok(jobs::coordinate(*in.store, {"org", "line", "v2"}, "", std::vector{in.folder / "another"}, {}));
+  std::filesystem::remove(in.folder / "lines");
+  const auto report = in.work(in.options());
+  CHECK_FALSE(report.error);
+  CHECK(report.done == 1);
+  CHECK(report.quarantined == 1);
+  CHECK(in.state() == "completed_with_quarantine");
+  CHECK(ok(in.store->find(std::to_string(second.id))).state == jobs::JobState::Completed);
+  const auto bad = ok(in.store->units(in.job.id, jobs::UnitState::Quarantined, 5));
+  REQUIRE(bad.size() == 1);
+  CHECK(bad[0].error.find("this worker cannot see the file") != std::string::npos);
+}
+
 TEMPLATE_TEST_CASE("a unit that is lost before it begins does not run, and can be handed back", "[jobs]", OnSqlite,
                    OnPostgres) {
   const test::Watchdog watchdog("the unit that waits is handed back");
@@ -428,7 +493,7 @@ TEMPLATE_TEST_CASE("a worker that does not learn what it has claimed hands it ba
 TEMPLATE_TEST_CASE("a unit that failed halfway is tried again without a duplicate, and counts each record once",
                    "[jobs]", OnSqlite, OnPostgres) {
   using Store = typename TestType::Store;
-  OneUnit<TestType> in;
+  OneUnit<TestType> in("poison\n" + numbered_lines(100));
   struct Failing : Lines<Store> {
     int* loads;
     etl::Result<void> load(std::span<const std::string> batch, typename Store::Transaction& tx) {
@@ -437,14 +502,18 @@ TEMPLATE_TEST_CASE("a unit that failed halfway is tried again without a duplicat
     }
   };
   int loads = 0;
+  auto options = in.options();
+  options.run.errors.max_rejects = 1;
   const auto report =
-      jobs::work(*in.store, *in.data, [&](const jobs::Work& one) { return Failing{{one}, &loads}; }, in.options());
+      jobs::work(*in.store, *in.data, [&](const jobs::Work& one) { return Failing{{one}, &loads}; }, options);
   if (report.error) FAIL(report.error->message());
   CHECK(report.failed == 1);
   CHECK(report.done == 1);
   CHECK(report.records == 100);
+  CHECK(report.rejected == 1);  // in the run that failed
+  CHECK(report.exit_code() == 3);
   CHECK(lines_landed(in.place) == "100 100");
-  CHECK(ok(in.store->progress(in.job.id)).records == 100);
+  CHECK(ok(in.store->progress(in.job.id)).records == 101);
   CHECK(in.state() == "completed");
 }
 

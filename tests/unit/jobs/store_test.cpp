@@ -124,6 +124,20 @@ TEMPLATE_TEST_CASE("a unit that has failed, or that may fail only once, is claim
   CHECK(numbers(ok(once->claim({.worker = "v", .most = 9, .job = last.id}))) == "0 ");
 }
 
+TEMPLATE_TEST_CASE("an error with any bytes is kept, so that its unit fails as any other (G20)", "[jobs]", OnSqlite,
+                   OnPostgres) {
+  const TestType place;
+  const auto store = open_jobs(place.url(), {.max_attempts = 2});
+  const jobs::Job job = make_job(*store, 1);
+  const std::string text("cannot read 'M\xFCller', 'M\xC3\xBCller', '\0'", 36);
+  const std::string kept = "cannot read 'M\\xfcller', 'M\xC3\xBCller', '\\x00'";
+  CHECK(ok(store->fail(claim(*store, "w", 1).at(0).lease, text)) == jobs::UnitState::Pending);
+  CHECK(place.value("SELECT error FROM etl_job_units") == kept);
+  ok(store->quarantine(claim(*store, "w", 1).at(0).lease, text));
+  CHECK(place.value("SELECT error FROM etl_job_units") == kept);
+  CHECK(counts(*store, job.id) == "0 0 0 1");
+}
+
 TEMPLATE_TEST_CASE("whoever lost a lease can change nothing (G19)", "[jobs]", OnSqlite, OnPostgres) {
   const TestType place;
   const auto store = open_jobs(place.url());
