@@ -70,7 +70,14 @@ class ObjectSource final : public ByteSource {
   [[nodiscard]] Result<ObjectBody> get(const std::string& etag) const {
     std::optional<std::uint64_t> rest;
     if (options_.size) rest = *options_.size - consumed_;
-    return store_.get(key_, {.offset = options_.offset + consumed_, .size = rest, .if_match = etag}, stop_.get_token());
+    auto opened =
+        store_.get(key_, {.offset = options_.offset + consumed_, .size = rest, .if_match = etag}, stop_.get_token());
+    // A server or a proxy may ignore the condition.
+    if (opened && !etag.empty() && opened->info.etag != etag)
+      return failure(Error{.code = StoreProblem::Changed,
+                           .context = fmt::format("'{}' has changed: its etag is {}, and {} was requested", name_,
+                                                  opened->info.etag.empty() ? "missing" : opened->info.etag, etag)});
+    return opened;
   }
   [[nodiscard]] Result<void> reopen() {
     auto opened = get(info_.etag);
@@ -139,6 +146,11 @@ Result<void> for_each_object(const AnyObjectStore& store, const std::string& pre
     for (const ObjectInfo& object : page->objects)
       if (auto done = each(object); !done) return done;
     if (page->next.empty()) return {};
+    if (page->next == options.next)
+      return failure(
+          fatal(fmt::format("'{}{}': the next page of the list is the same as this page, so the list would "
+                            "never end",
+                            store.name(), prefix)));
     options.next = std::move(page->next);
   }
 }

@@ -193,7 +193,7 @@ Result<std::size_t> abort_old_uploads(const AnyObjectStore& store, const std::st
       if (auto done = store.abort_upload(upload, stop); !done) return failure(std::move(done.error()));
       ++aborted;
     }
-    if (page->next.empty()) return aborted;
+    if (page->next.empty() || page->next == options.next) return aborted;
     options.next = std::move(page->next);
   }
 }

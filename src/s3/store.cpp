@@ -1,6 +1,8 @@
 #include <etl/s3/store.hpp>
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <random>
 #include <utility>
 #include <vector>
@@ -116,9 +118,10 @@ Result<io::ObjectBody> Store::get(const std::string& key, const io::GetOptions& 
   if (!options.if_match.empty()) call.headers.add("If-Match", options.if_match);
   const bool nothing = options.size && *options.size == 0;
   const bool part = options.offset > 0 || options.size;
+  const bool to_end = !options.size || *options.size > std::numeric_limits<std::uint64_t>::max() - options.offset;
   if (part && !nothing)
     call.range = http::Range{.first = options.offset,
-                             .last = options.size ? std::optional(options.offset + (*options.size - 1)) : std::nullopt};
+                             .last = to_end ? std::nullopt : std::optional(options.offset + (*options.size - 1))};
   auto opened =
       nothing ? Result<http::Opened>(failure(Error{.code = io::StoreProblem::Range})) : connection_->open(call, stop);
   if (!opened && opened.error().code == io::StoreProblem::Range) {

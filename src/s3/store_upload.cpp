@@ -139,7 +139,16 @@ Result<io::UploadPage> Store::uploads(const io::ListOptions& options, const std:
     call.query.emplace_back("upload-id-marker", options.next.substr(0, line));
     call.query.emplace_back("key-marker", options.next.substr(line + 1));
   }
-  return connection_->send(call, stop).and_then([](const http::Response& r) { return parse_uploads(r.body); });
+  auto answer = connection_->send(call, stop);
+  if (!answer) return failure(std::move(answer.error()));
+  // Ceph's gateway encodes the keys here and does not say so. Without the request it does not encode them.
+  const bool may_be_encoded = answer->body.find('%') != std::string::npos;
+  if (may_be_encoded && answer->body.find("<EncodingType>") == std::string::npos) {
+    call.query.erase(call.query.begin());
+    answer = connection_->send(call, stop);
+    if (!answer) return failure(std::move(answer.error()));
+  }
+  return parse_uploads(answer->body);
 }
 
 }  // namespace etl::inline v0::s3

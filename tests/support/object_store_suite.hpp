@@ -298,6 +298,15 @@ void aborts_uploads(const S& store, const std::string& at) {
   CHECK(io::abort_old_uploads(store, at, now - std::chrono::hours(1)).value() == 0);
   CHECK(io::abort_old_uploads(store, at, now + std::chrono::hours(1)).value() == 3);
   CHECK(store.uploads({.prefix = at}, {})->uploads.empty());
+
+  const std::string odd = at + "date=2024-01-01/a b+\xC3\xA9%20.csv";
+  REQUIRE(store.begin_upload(odd, {}, {}));
+  const auto of_odd = store.uploads({.prefix = at}, {});
+  REQUIRE(of_odd);
+  REQUIRE(of_odd->uploads.size() == 1);
+  CHECK(of_odd->uploads[0].key == odd);
+  CHECK(io::abort_old_uploads(store, at, now + std::chrono::hours(1)).value() == 1);
+  CHECK(store.uploads({.prefix = at}, {})->uploads.empty());
 }
 
 template <io::ObjectStore S>

@@ -335,6 +335,20 @@ TEST_CASE("A read of an object goes on where it broke", "[object_store]") {
     REQUIRE_FALSE(all);
     CHECK(all.error().code == StoreProblem::Changed);
   }
+  SECTION("not of another object, even if the server ignores the condition") {
+    const auto spoil = spoiled.plan->on_get;
+    spoiled.plan->on_get = [&](io::ObjectBody body, const io::GetOptions& options) {
+      if (options.offset > 0) body.info.etag = "another";
+      return spoil(std::move(body), options);
+    };
+    const auto all = read();
+    REQUIRE_FALSE(all);
+    CHECK(all.error().code == StoreProblem::Changed);
+    CHECK(all.error().message().find("its etag is another, and ") != std::string::npos);
+    const auto opened = io::open_object(spoiled.store, "a", {.offset = 5, .if_match = etag, .retry = at_once});
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().code == StoreProblem::Changed);
+  }
   SECTION("not without an etag") {
     spoiled.plan->on_get = [&](io::ObjectBody body, const io::GetOptions&) -> etl::Result<io::ObjectBody> {
       body.info.etag.clear();
