@@ -1,5 +1,6 @@
 #include "styles.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <unordered_map>
 #include <utility>
@@ -89,7 +90,7 @@ NumberKind kind_of_format(std::string_view code) noexcept {
         break;
       }
       case 'g':
-        if (code.substr(i).starts_with("General") || code.substr(i).starts_with("GENERAL")) i += 6;
+        if (std::ranges::equal(code.substr(i, 7), std::string_view("general"), {}, lower)) i += 6;
         break;
       case 'e':
         if (i + 1 < code.size() && (code[i + 1] == '+' || code[i + 1] == '-')) break;

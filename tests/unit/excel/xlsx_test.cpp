@@ -76,6 +76,7 @@ TEST_CASE("a number is a date by the format of its cell") {
   CHECK(shown("45322", "[Red]#,##0;[Blue]-#,##0") == "45322\n");
   CHECK(shown("45322", "0.00E+00") == "45322\n");
   CHECK(shown("45322", "General") == "45322\n");
+  CHECK(shown("45322", "general") == "45322\n");
   CHECK(shown("45322", "\\d0") == "45322\n");
   CHECK(shown("0.5", "9") == "0.5\n");
 }
