@@ -1,9 +1,8 @@
 // etl-csv: looks into files of delimited text, and loads them, and files of JSON, into databases.
-#include <etl/signals.hpp>
-
+#include "common/main.hpp"
 #include "command.hpp"
 #include "common/environment.hpp"
-#include "common/main.hpp"
+#include "common/stop.hpp"
 
 namespace {
 
@@ -26,7 +25,7 @@ int run(int argc, char** argv) {
   program::add_digest(*app, chosen);
   program::finish_help(*app, about, program::environment_help, {"load"});
   if (const auto code = program::parse(*app, argc, argv)) return *code;
-  return program::printed(about.name, chosen(etl::stop_on_signals()));
+  return program::printed(about.name, chosen(program::stop_on_signals()));
 }
 
 }  // namespace

@@ -6,10 +6,9 @@
 #include <fmt/format.h>
 
 #include <etl/http/auth.hpp>
-#include <etl/signals.hpp>
-
 #include "command.hpp"
 #include "common/main.hpp"
+#include "common/stop.hpp"
 
 namespace program {
 
@@ -74,7 +73,7 @@ int run(int argc, char** argv) {
   program::add_query(*app, chosen);
   program::finish_help(*app, about, environment_help, {"load"});
   if (const auto code = program::parse(*app, argc, argv)) return *code;
-  return program::printed(about.name, chosen(etl::stop_on_signals()));
+  return program::printed(about.name, chosen(program::stop_on_signals()));
 }
 
 }  // namespace

@@ -13,7 +13,6 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <etl/signals.hpp>
 #ifdef PROGRAM_JOBS
 #include <etl/jobs/store.hpp>
 #endif
@@ -22,6 +21,7 @@
 #include "common/environment.hpp"
 #include "common/main.hpp"
 #include "common/max_rejects.hpp"
+#include "common/stop.hpp"
 #include "options.hpp"
 
 namespace {
@@ -257,7 +257,7 @@ int run(int argc, char** argv) {
   if (resume->parsed()) return program::resume_job(command);
   if (retry->parsed()) return program::retry_quarantined(command);
 #endif
-  const etl::StopToken stop = etl::stop_on_signals();
+  const etl::StopToken stop = program::stop_on_signals();
 #ifdef PROGRAM_JOBS
   if (worker->parsed()) return program::work(command, stop);
   if (status->parsed()) return program::show_status(command, stop);
