@@ -50,7 +50,8 @@ int cat(const Options& options, const etl::StopToken& stop) {
       }
       if (!*chunk) break;
       for (const csv::Row row : **chunk) {
-        for (const std::string_view cell : row) writer->cell(cell);
+        for (std::size_t i = 0; i < row.size(); ++i)
+          row[i].empty() && !row.quoted(i) ? writer->null() : writer->cell(row[i]);
         if (auto written = writer->end_row(); !written) return fail_to_print(written.error());
       }
       for (const csv::BadRow& bad : (*chunk)->bad_rows()) say("{}\n", bad.error.message());

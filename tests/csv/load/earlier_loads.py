@@ -27,6 +27,22 @@ def changed_files(c):
 
 
 @case
+def last_row_of_a_key(c):
+    """Rows of one key keep their order, within a file and from file to file: the last one stays, or the first one."""
+    (c.folder / "a.csv").write_text("id,v\n" + "".join(f"{i},old\n" for i in range(20_000)) + "".join(f"{i},new\n" for i in range(19_800, 20_000)))
+    (c.folder / "b.csv").write_text("id,v\n" + "".join(f"{i},later\n" for i in range(19_900, 20_000)))
+    with c.server() as (url, _):
+        for into in (url, None):
+            for how in ("update", "replace", "ignore"):
+                c.load("a.csv", "b.csv", "--create", "--key", "id", "--restart", "--on-conflict", how, "--batch-size", "300", "--workers", "4",
+                       "--connections", "4", into=into)
+                select = "SELECT v, count(*) FROM t GROUP BY v ORDER BY v"
+                found = c.psql(url, select) if into else "\n".join(f"{v}|{n}" for v, n in c.rows(select))
+                c.equal(f"{how} in {'PostgreSQL' if into else 'SQLite'}", "old|20000" if how == "ignore" else "later|100\nnew|100\nold|19800", found)
+                c.psql(url, "DROP TABLE t") if into else c.sql("DROP TABLE t")
+
+
+@case
 def changed_meanwhile(c):
     """A file that another program writes to while it is read is not taken for loaded."""
     path = c.folder / "a.csv"

@@ -53,15 +53,20 @@ class Print {
       : table_(fmt::format("table {}\n", generation)), file_(fmt::format("{}{}\n", table_, file)) {
     std::string columns;
     for (const TargetColumn& column : plan.columns) columns += (columns.empty() ? "" : ", ") + column.name;
-    text_ = fmt::format("{}{}\n{}\n{}, {} parts", file_, plan.input->settings(), plan.shape, columns, parts);
+    reading_ = fmt::format("{}{}\n{}\n{}, ", file_, plan.input->settings(), plan.shape, columns);
+    text_ = fmt::format("{}{} parts", reading_, parts);
   }
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
   [[nodiscard]] bool same_table(const std::string& other) const { return other.starts_with(table_); }
   /// Whether this is the same file, loaded into the same table.
   [[nodiscard]] bool same_file(const std::string& other) const { return other.starts_with(file_); }
+  /// Whether the same file was also read in the same way, perhaps in other parts.
+  [[nodiscard]] bool same_reading(const std::string& other) const {
+    return other.starts_with(reading_) && other.find('\n', reading_.size()) == std::string::npos;
+  }
 
  private:
-  std::string table_, file_, text_;
+  std::string table_, file_, reading_, text_;
 };
 
 /// Number of rows that are loaded: settled and not rejected.
@@ -135,11 +140,13 @@ class Job {
       summary.files[i].path = display_name(files_[i]);
       summary.files[i].is_pipe = !can_be_read_again(files_[i]);
     }
-    const std::size_t at_once = std::max<std::size_t>(1, std::min(files_.size(), options_.connections));
+    const std::size_t at_once =
+        order_counts() ? 1 : std::max<std::size_t>(1, std::min(files_.size(), options_.connections));
     etl::Options defaults{.batch_size = options_.batch_size, .timeout = options_.timeout};
     defaults.workers = std::max(options_.workers, options_.connections);
     defaults.memory = options_.memory;
     defaults.max_concurrent_loads = Into::one_writer ? 1 : std::max<std::size_t>(1, options_.connections / at_once);
+    if (order_counts()) defaults.order = etl::Order::Source;
     defaults.retry = patience;
     // This deadline counts from the end of a file.
     defaults.drain_deadline = patience.max_elapsed + std::chrono::seconds(25);
@@ -169,6 +176,8 @@ class Job {
   }
 
  private:
+  /// Whether it depends on the order of rows which of several rows with the same key stays.
+  [[nodiscard]] bool order_counts() const noexcept { return options_.duplicate != Duplicate::Reject; }
   void load_file(std::size_t i, const etl::Options& run, const etl::StopToken& stop, FileResult& result) {
     const etl::TimePoint began = etl::Clock::now();
     options_.log(LogLevel::Debug, "{}: begins", result.path);
@@ -211,7 +220,8 @@ class Job {
       content = std::move(*found);
       std::error_code unknown;
       const std::uintmax_t size = fs::file_size(file, unknown);
-      if (!unknown && size >= 2 * part_size) parts = plan->input->parts(static_cast<std::size_t>(size / part_size));
+      if (!unknown && size >= 2 * part_size && !order_counts())
+        parts = plan->input->parts(static_cast<std::size_t>(size / part_size));
     }
     const Print print(generation_, content, *plan, parts.size());
 
@@ -277,7 +287,7 @@ class Job {
       earlier.reset();
     }
     const bool finished = earlier && earlier->finished;
-    const bool same = earlier && earlier->fingerprint == print.text();
+    const bool same = earlier && print.same_reading(earlier->fingerprint);
     const bool adds = options_.duplicate == Duplicate::Reject || options_.duplicate == Duplicate::Ignore;
     if (finished && !same && adds) return etl::failure(changed(*earlier, print, letters.size()));
     if (finished && same) result.state = FileState::Already;

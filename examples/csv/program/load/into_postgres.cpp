@@ -94,7 +94,8 @@ etl::Result<std::optional<TargetColumns>> IntoPostgres::columns(const std::strin
   auto connection = postgres::Connection::open(url);
   if (!connection) return etl::failure(std::move(connection.error()));
   const auto rows = connection->query(
-      "SELECT a.attname, format_type(b.oid, NULL), NOT a.attnotnull, coalesce(a.attnum = ANY(i.indkey), false), "
+      "SELECT a.attname, format_type(b.oid, NULL), NOT a.attnotnull, coalesce(a.attnum = "
+      "ANY((i.indkey::int2[])[0:i.indnkeyatts - 1]), false), "
       "b.typcategory = 'S' OR b.typtype = 'e', format_type(b.oid, -1), a.attnotnull AND NOT a.atthasdef AND "
       "a.attidentity = '' AND t.typdefault IS NULL, a.attgenerated <> '', a.attnum "
       "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "

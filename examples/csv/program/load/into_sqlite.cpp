@@ -274,7 +274,7 @@ etl::Result<void> IntoSqlite::run_script(const std::filesystem::path& script) {
   };
   auto transaction = store_->database().begin();
   if (!transaction) return failed(std::move(transaction.error()));
-  if (auto done = store_->database().execute(*text); !done) return failed(std::move(done.error()));
+  if (auto done = store_->database().execute_within(*text); !done) return failed(std::move(done.error()));
   if (auto done = transaction->commit(); !done) return failed(std::move(done.error()));
   return {};
 }
