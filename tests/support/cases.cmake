@@ -1,5 +1,5 @@
 # The one way to register tests of a program from outside: tests/support/run_cases.py.
-find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
+include(${CMAKE_CURRENT_LIST_DIR}/python.cmake)
 set(etlpipe_run_cases ${Python3_EXECUTABLE} -B ${PROJECT_SOURCE_DIR}/tests/support/run_cases.py)
 
 # Data that is no part of this tree. Cases that need it are not registered without it.
