@@ -110,9 +110,11 @@ mutant(11, "G4", "failures", "pushes go on after a failure",
 mutant(16, "G7", "attempts", "a reject drawn by an attempt that did not count stays drawn",
        "⟦tally_.rejects -= count;⟧", NOTHING)
 mutant(17, "G4", "failures waiting", "a failure ends nothing", "tally_.failed = true; ⟦die(lock);⟧ }", NOTHING)
-mutant(18, "G10", "stopping", "a drained run is Completed", "tally_.cancelled = ⟦!intake_ended_⟧;", "false")
+mutant(18, "G10", "stopping", "a drained run is Completed", "tally_.cancelled = ⟦!intake_ended_ && !sources_ended_⟧;", "false")
 mutant(19, "G10", "waiting stopping", "a stop after the end of the source makes the run Cancelled",
-       "tally_.cancelled = ⟦!intake_ended_⟧;", "true")
+       "tally_.cancelled = ⟦!intake_ended_ && !sources_ended_⟧;", "true")
+mutant(345, "G10", "stopping", "a drain during the last batch of a fused run is Cancelled", "⟦sources_ended_ = true;⟧",
+       NOTHING)
 mutant(20, "G10", "stopping waiting", "an abandon does not stop the token that load holds",
        "die(lock); } scheduler_.outside(lock, [this] { ⟦user_stop_.request_stop();⟧ });", NOTHING)
 mutant(21, "G9", "waiting stopping", "the deadline does not stop the token that load holds",
@@ -330,7 +332,7 @@ mutant(117, "G7", "dead_letters", "ids of letters do not say of which pipeline",
 mutant(118, "G7", "progress", "ids of letters do not say of which payload",
        "if (letter.payload) ⟦hash.add(*letter.payload);⟧", NOTHING)
 mutant(119, "G7", "progress", "where nothing tells the data of two runs apart their letters have the same ids",
-       "if (⟦(!letter.payload && fingerprint.empty())⟧ || std::ranges::any_of(", "false")
+       "if (⟦(!calls_.traits().keeps_all && fingerprint.empty())⟧ || std::ranges::any_of(", "false")
 mutant(316, "G7", "dead_letters", "equal messages of an acknowledging source share a letter",
        "|| ⟦std::ranges::any_of(batch.chunks, acknowledges)⟧) hash.add(run);", "false")
 

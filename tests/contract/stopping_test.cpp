@@ -16,6 +16,7 @@
 
 #include <etl/bucket.hpp>
 #include <etl/run.hpp>
+#include <etl/testing/memory_stores.hpp>
 #include <etl/testing/virtual_executor.hpp>
 
 #include "support/catch.hpp"
@@ -220,6 +221,55 @@ TEST_CASE("G10: a stop that comes after the end of the source leaves the run Com
   const etl::RunReport r = etl::run(late, {.workers = 1}, source.stop_token());
   CHECK(r.outcome == etl::Outcome::Completed);
   CHECK(r.items.loaded == 10);
+}
+
+TEST_CASE("G10: a drain while the last batch is loaded asks for nothing more, so the run is Completed (G1)") {
+  struct Last {
+    using position = std::uint64_t;
+    etl::StopSource& source;
+    std::string fingerprint() const { return "x"; }
+    void extract(etl::Emitter<int, position>& out) {
+      for (int i = 0; i < 5; ++i)
+        if (!out.push(i)) return;
+    }
+    void load(std::span<const int>) { source.request_drain(); }
+    void post_process(const etl::RunReport& report) { CHECK(report.outcome == etl::Outcome::Completed); }
+  };
+  for (const etl::Mode mode : {etl::Mode::Fused, etl::Mode::Parallel})
+    for (const bool keeps_progress : {false, true}) {
+      CAPTURE(static_cast<int>(mode), keeps_progress);
+      etl::StopSource source;
+      Last last{source};
+      etl::Options options{.name = "x", .mode = mode, .batch_size = 100};
+      if (keeps_progress) options.delivery.checkpoints = std::make_shared<etl::testing::MemoryCheckpoints>();
+      const etl::RunReport r = etl::run(last, options, source.stop_token());
+      CHECK(r.outcome == etl::Outcome::Completed);
+      CHECK(r.items.loaded == 5);
+    }
+}
+
+TEST_CASE("G10: an abandon while the last batch of a fused run is loaded is Cancelled") {
+  struct Last {
+    etl::StopSource& source;
+    bool fails;
+    void extract(etl::Emitter<int>& out) {
+      for (int i = 0; i < 5; ++i)
+        if (!out.push(i)) return;
+    }
+    etl::Result<void> load(std::span<const int>) {
+      source.request_abandon();
+      if (fails) return etl::transient("not now");
+      return {};
+    }
+  };
+  for (const bool fails : {false, true}) {
+    etl::StopSource source;
+    Last last{source, fails};
+    const etl::RunReport r = etl::run(last, {.mode = etl::Mode::Fused, .batch_size = 100}, source.stop_token());
+    CHECK(r.outcome == etl::Outcome::Cancelled);  // something was in flight
+    CHECK(r.items.loaded == (fails ? 0U : 5U));
+    CHECK(r.items.abandoned == (fails ? 5U : 0U));
+  }
 }
 
 TEST_CASE("G10: a source blocked in push is woken by either level") {

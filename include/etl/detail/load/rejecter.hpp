@@ -178,8 +178,8 @@ class Rejecter {
   }
   /// Id of a letter: the same each time the item is rejected, and different for different data (G7). If neither
   /// payload nor fingerprint tells the data of two runs apart, the id depends on the run, because two letters for one
-  /// item are better than one letter for two items. So it does if the source acknowledges: it gives each item to one
-  /// run only, and equal messages of two runs are two items.
+  /// item are better than one letter for two items: a description may only be a place, such as file and line. So it
+  /// does if the source acknowledges: it gives each item to one run only, and equal messages of two runs are two items.
   [[nodiscard]] std::string id_of(const DeadLetter& letter, const Batch& batch, const Checkpointing* progress,
                                   std::string_view run) const {
     const std::string_view fingerprint = progress == nullptr ? std::string_view() : progress->fingerprint();
@@ -189,7 +189,8 @@ class Rejecter {
     if (letter.payload) hash.add(*letter.payload);
     if (!data.empty()) hash.add(data);
     const auto acknowledges = [](const ChunkRef& chunk) { return chunk->acknowledge != nullptr; };
-    if ((!letter.payload && fingerprint.empty()) || std::ranges::any_of(batch.chunks, acknowledges)) hash.add(run);
+    if ((!calls_.traits().keeps_all && fingerprint.empty()) || std::ranges::any_of(batch.chunks, acknowledges))
+      hash.add(run);
     return hash.key().text();
   }
   [[nodiscard]] static std::string own_message(const Error& error) {

@@ -92,6 +92,7 @@ class TypedStage : public Base {
                                         .has_key = HasKey<P, E>,
                                         .describes = describes_items,
                                         .serializes = describes_items || (HasSerialize<P, E> && untouched),
+                                        .keeps_all = HasSerialize<P, E> && untouched,
                                         .copies_results = copies<T>,
                                         .returns_results = overwritable<T> || std::is_nothrow_move_constructible_v<T>,
                                         .joins_results = std::is_move_constructible_v<T>};

@@ -140,7 +140,7 @@ class RunControl final : public Watch {
   void request_drain() {
     Lock lock(scheduler_.mutex());
     if (scheduler_.finished() || std::exchange(stop_requested_, true)) return;
-    tally_.cancelled = !intake_ended_;
+    tally_.cancelled = !intake_ended_ && !sources_ended_;
     refuse_intake(lock);
   }
   /// Handles a stop at level 2, abandon (G10).
@@ -159,9 +159,11 @@ class RunControl final : public Watch {
     const Lock lock(scheduler_.mutex());
     intake_ended_ = true;
   }
-  /// All sources have reached their ends: the drain deadline starts now (G9), before `end_intake`.
+  /// All sources have reached their ends: the drain deadline starts now (G9), before `end_intake`, and a drain asks for
+  /// nothing more.
   void begin_deadline() noexcept {
     const Lock lock(scheduler_.mutex());
+    sources_ended_ = true;
     start_deadline();
   }
   /// Ends intake, and flushes what is open.
@@ -286,6 +288,7 @@ class RunControl final : public Watch {
   TimePoint deadline_ = TimePoint::max();
   TimePoint called_for_ = TimePoint::max();  // the time that `call_at` asked for
   bool closed_ = false;
+  bool sources_ended_ = false;  // with all that they have, perhaps before `intake_ended_`
   bool intake_ended_ = false;
   bool stop_requested_ = false;
   bool abandoned_ = false;  // set by a stop or by the deadline
