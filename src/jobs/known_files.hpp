@@ -27,11 +27,13 @@ class KnownFiles {
  public:
   Result<void> check(const Input& input) {
     struct stat now{};
-    if (::stat(input.path.c_str(), &now) != 0)
-      return failure(Error{.code = std::error_code(errno, std::generic_category()),
-                           .error_class = sees_folder(input.path, errno) ? ErrorClass::Fatal : ErrorClass::Transient,
+    if (::stat(input.path.c_str(), &now) != 0) {
+      const int why = errno;  // before the look at the folder, which may change it
+      return failure(Error{.code = std::error_code(why, std::generic_category()),
+                           .error_class = sees_folder(input.path, why) ? ErrorClass::Fatal : ErrorClass::Transient,
                            .context = fmt::format("{}: this worker cannot see the file: {}", input.path,
-                                                  std::generic_category().message(errno))});
+                                                  std::generic_category().message(why))});
+    }
     const auto mark = std::array{std::int64_t{now.st_size}, std::int64_t{now.st_mtim.tv_sec},
                                  std::int64_t{now.st_mtim.tv_nsec}, static_cast<std::int64_t>(now.st_ino)};
     if (const auto found = marks_.find(input.path); found != marks_.end() && found->second == mark) return {};
