@@ -55,6 +55,22 @@ stop() {
   rm -rf "$folder"
 }
 
+# A monitor that has just begun refuses commands now and then ("problem getting command descriptions from mon"), also
+# after it has answered others.
+until_deadline() {  # COMMAND ...: until it succeeds
+  until "$@"; do
+    [ $SECONDS -lt $deadline ] || { echo "it did not succeed in time: $*"; return 1; }
+    sleep 0.2
+  done
+}
+
+osd_is_up() { ceph osd stat | grep -q '1 up'; }
+
+add_user() {
+  radosgw-admin -n client.rgw.a user create --uid=test --display-name=test --access-key="$access_key" --secret="$secret_key" ||
+    radosgw-admin -n client.rgw.a user info --uid=test --access-key="$access_key"
+}
+
 launch() {
   local mon fsid osd deadline
   mon=$(free_port)
@@ -94,38 +110,33 @@ END
   ceph-mon --mkfs -i a --monmap "$folder/monmap"
   ceph-mon -i a
   deadline=$((SECONDS + 60))
-  until ceph osd new "$osd"; do
-    [ $SECONDS -lt $deadline ] || { echo "the monitor does not answer"; false; }
-    sleep 0.2
-  done
+  until_deadline ceph osd new "$osd"
   ceph-osd -i 0 --mkfs --osd-uuid "$osd"
-  ceph osd crush add osd.0 1.0 root=default
+  until_deadline ceph osd crush add osd.0 1.0 root=default
   # Debian 13's ceph-osd looks for its classes, which the gateway needs, in lib/... of the folder it starts in.
   (cd / && ceph-osd -i 0)
-  until ceph osd stat | grep -q '1 up'; do
-    [ $SECONDS -lt $deadline ] || { echo "the OSD is not up"; false; }
-    sleep 0.2
-  done
-  radosgw-admin -n client.rgw.a user create --uid=test --display-name=test --access-key="$access_key" --secret="$secret_key"
+  until_deadline osd_is_up
+  until_deadline add_user
   radosgw -n client.rgw.a --rgw-frontends "beast endpoint=127.0.0.1:$(cat "$folder/port")"
-  until ready; do
-    [ $SECONDS -lt $deadline ] || { echo "the gateway does not answer"; false; }
-    sleep 0.1
-  done
+  until_deadline ready
 }
 
 start() {
+  local attempt
   has
-  [ ! -e "$folder/run" ] || stop
-  mkdir -p "$folder"/{mon,osd,run,log}
-  launch >"$folder/log/start.log" 2>&1 </dev/null &
-  wait $! || {
-    say "it did not start:"
+  for attempt in 1 2 3; do  # another program may take a port that was free
+    [ ! -e "$folder/run" ] || stop
+    mkdir -p "$folder"/{mon,osd,run,log}
+    launch >"$folder/log/start.log" 2>&1 </dev/null &
+    if wait $!; then
+      settings | tee "$folder/settings"
+      return
+    fi
+    say "attempt $attempt failed:"
     tail -n 15 "$folder/log/start.log" >&2
-    stop
-    exit 1
-  }
-  settings | tee "$folder/settings"
+  done
+  stop
+  exit 1
 }
 
 mkdir -p "$1"
