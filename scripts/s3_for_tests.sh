@@ -55,11 +55,11 @@ stop() {
   rm -rf "$folder"
 }
 
-# A monitor that has just begun refuses commands now and then ("problem getting command descriptions from mon"), also
-# after it has answered others.
-until_deadline() {  # COMMAND ...: until it succeeds
+# A monitor that has just started sometimes refuses a command ("problem getting command descriptions from mon"), even if
+# it has answered other commands before.
+until_deadline() {  # COMMAND ...: runs the command again and again until it succeeds
   until "$@"; do
-    [ $SECONDS -lt $deadline ] || { echo "it did not succeed in time: $*"; return 1; }
+    [ $SECONDS -lt $deadline ] || { echo "this command did not succeed in time: $*"; return 1; }
     sleep 0.2
   done
 }
@@ -124,7 +124,7 @@ END
 start() {
   local attempt
   has
-  for attempt in 1 2 3; do  # another program may take a port that was free
+  for attempt in 1 2 3; do  # another program may have taken a port that was free
     [ ! -e "$folder/run" ] || stop
     mkdir -p "$folder"/{mon,osd,run,log}
     launch >"$folder/log/start.log" 2>&1 </dev/null &
@@ -132,7 +132,7 @@ start() {
       settings | tee "$folder/settings"
       return
     fi
-    say "attempt $attempt failed:"
+    say "attempt $attempt of 3 to start the server failed:"
     tail -n 15 "$folder/log/start.log" >&2
   done
   stop

@@ -14,14 +14,15 @@
 
 namespace program {
 
-/// The first signal drains, and the second abandons. If a server does not answer, the program may still wait for it: it
-/// ends itself then, as if it was killed, which loses nothing.
+/// Makes a token that the first signal drains, and the second signal abandons. If a server does not answer, the program
+/// may still be waiting 10 seconds after the second signal. Then the program ends itself as if it were killed. This
+/// loses no data.
 inline etl::StopToken stop_on_signals() {
   struct End {
     void operator()() const {
       std::thread([] {
         std::this_thread::sleep_for(std::chrono::seconds(10));
-        say("ended 10 seconds after the second signal, without an answer of a server or a device\n");
+        say("ended 10 seconds after the second signal, because a server or a device had not answered\n");
         std::_Exit(exit_stopped);
       }).detach();
     }

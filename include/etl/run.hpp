@@ -16,7 +16,7 @@ namespace etl::inline v0 {
 
 /// Runs `pipeline` and returns when everything that it extracted is settled. `extract` runs on the calling thread (with
 /// `partitions()`, on `options.extractors` threads), `transform` and `load` on up to `options.workers` threads. If the
-/// pipeline has these hooks, `pre_process` is called once before extraction, also if the run resumes another one, and
+/// pipeline has these hooks, `pre_process` is called once before extraction, also if the run resumes another run, and
 /// `post_process` exactly once if `pre_process` succeeded (G8).
 ///
 /// With `options.delivery.checkpoints`, or run as `etl::with_store(pipeline, store)`, the run resumes an earlier run of

@@ -72,11 +72,12 @@ class ObjectSource final : public ByteSource {
     if (options_.size) rest = *options_.size - consumed_;
     auto opened =
         store_.get(key_, {.offset = options_.offset + consumed_, .size = rest, .if_match = etag}, stop_.get_token());
-    // A server or a proxy may ignore the condition.
+    // A server or a proxy may ignore `if_match`.
     if (opened && !etag.empty() && opened->info.etag != etag)
-      return failure(Error{.code = StoreProblem::Changed,
-                           .context = fmt::format("'{}' has changed: its etag is {}, and {} was requested", name_,
-                                                  opened->info.etag.empty() ? "missing" : opened->info.etag, etag)});
+      return failure(
+          Error{.code = StoreProblem::Changed,
+                .context = fmt::format("'{}' has changed: its etag is {}, but {} was requested: begin the read again",
+                                       name_, opened->info.etag.empty() ? "missing" : opened->info.etag, etag)});
     return opened;
   }
   [[nodiscard]] Result<void> reopen() {

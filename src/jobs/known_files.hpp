@@ -21,14 +21,14 @@
 namespace etl::inline v0::jobs::detail {
 
 /// Checks whether a file is still the file that was fingerprinted. The fingerprint is computed once, and again if the
-/// file's size or time has changed. If the disk cannot be seen or read here, the error is transient, because others may
-/// see it: a shared disk may not be mounted yet.
+/// file's size or time has changed. If this worker cannot see or read the disk, the error is transient, because the
+/// disk may be mounted later, or other workers may see it.
 class KnownFiles {
  public:
   Result<void> check(const Input& input) {
     struct stat now{};
     if (::stat(input.path.c_str(), &now) != 0) {
-      const int why = errno;  // before the look at the folder, which may change it
+      const int why = errno;  // `sees_folder` may change errno
       return failure(Error{.code = std::error_code(why, std::generic_category()),
                            .error_class = sees_folder(input.path, why) ? ErrorClass::Fatal : ErrorClass::Transient,
                            .context = fmt::format("{}: this worker cannot see the file: {}", input.path,
@@ -55,7 +55,7 @@ class KnownFiles {
   }
 
  private:
-  /// Whether the file alone is the matter: the disk answers, and its folder has other files.
+  /// Whether only the file is the problem: the disk answers, and the file's folder is not empty.
   static bool sees_folder(const std::string& path, int error) {
     for (const int of_disk : {EIO, ESTALE, ENODEV, ENOTCONN, ETIMEDOUT, EHOSTDOWN})
       if (error == of_disk) return false;

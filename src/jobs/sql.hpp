@@ -62,7 +62,7 @@ class Sql {
   [[nodiscard]] virtual Result<void> lock_schema() = 0;
   /// Whether a table exists.
   [[nodiscard]] virtual Result<bool> has_table(std::string_view table) = 0;
-  /// Whether texts may have all characters of Unicode, or only those of ASCII.
+  /// Whether texts may have all characters of Unicode. Otherwise they may have only those of ASCII.
   [[nodiscard]] virtual bool takes_unicode() const { return true; }
   /// Takes the dead rows out of the table of units, if the database does that on demand. An error changes nothing.
   virtual void clean() {}

@@ -69,8 +69,9 @@ class SqliteSql final : public Sql {
   }
 
  private:
-  /// Tries again every millisecond, so that a heartbeat gets a turn between the transactions of sessions, which wait
-  /// longer between two tries (see `sqlite::Store::leave_gaps`). Returns 0 when it has taken too long.
+  /// Tries again every millisecond, so that a heartbeat has its turn between the transactions of sessions. Sessions
+  /// wait longer between two tries (see `sqlite::Store::leave_gaps`). Returns 0 after
+  /// `StoreOptions::statement_timeout`.
   int wait_for_lock(int tries) {
     const auto now = std::chrono::steady_clock::now();
     if (tries == 0) waiting_since_ = now;

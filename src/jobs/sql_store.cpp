@@ -48,7 +48,8 @@ Result<void> nothing(const Result<Table>& done) {
   if (!done) return failure(done.error());
   return {};
 }
-/// `text` in a form that every database takes: bytes that are not UTF-8, and NUL, become `\xHH`.
+/// `text` in a form that the database takes: bytes that are not UTF-8, and NUL, become `\xHH`. If `unicode` is false,
+/// all bytes that are not ASCII become `\xHH`.
 std::string storable(std::string_view text, bool unicode) {
   std::string made;
   while (!text.empty()) {

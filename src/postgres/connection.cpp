@@ -340,7 +340,7 @@ void CancelOnStop::ask() noexcept {
       std::mutex mutex;
       std::condition_variable_any ended;
       std::unique_lock lock(mutex);
-      // Again and again, because the statement may begin only after the server was asked.
+      // Asks the server every 100 ms, because the statement may begin only after the first request.
       do connection_->cancel();
       while (!ended.wait_for(lock, done, std::chrono::milliseconds(100), [&] { return done.stop_requested(); }));
     });

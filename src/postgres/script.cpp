@@ -64,7 +64,7 @@ Result<std::string> violations(Connection& connection, std::string_view sql, std
 /// Where a statement begins.
 struct Start {
   std::size_t at = 0;
-  bool in_body = false;  ///< of a function in SQL: BEGIN ATOMIC ...; END
+  bool in_body = false;  ///< the statement is in the body of a function in SQL: BEGIN ATOMIC ...; END
 };
 /// Finds where the statements of a script begin, by the rules of PostgreSQL's lexer.
 class Splitter {
@@ -72,7 +72,7 @@ class Splitter {
   explicit Splitter(std::string_view sql) : sql_(sql) {}
   [[nodiscard]] std::vector<Start> starts() {
     std::vector<Start> all;
-    std::string first, before;  // words of the statement: the first, and the last
+    std::string first, before;  // the first word of the statement, and the word before the current word
     bool in_body = false;
     for (bool fresh = true; at_ < sql_.size();) {
       const char c = sql_[at_];
@@ -242,18 +242,19 @@ Result<void> run_all(Connection& connection, std::string_view sql, std::string_v
   const auto placed = [&](std::size_t at) { return fmt::format("{}:{}", name, line_of(sql, at)); };
   if (const std::size_t at = sql.find('\0'); at != std::string_view::npos)
     return failure(own_error("0A000", ErrorClass::Fatal,
-                             fmt::format("{}: {}: the script has a NUL character, and the server would not see what "
-                                         "follows: take it out",
+                             fmt::format("{}: {}: the script has a NUL character, and the server would ignore the "
+                                         "text after it: remove the NUL character",
                                          connection.name(), placed(at))));
   for (const Start& start : starts)
     if (!start.in_body && is_transaction_control(sql.substr(start.at)))
       return failure(
           own_error("0A000", ErrorClass::Fatal,
-                    fmt::format("{}: {}: {}: a script is one transaction already: leave BEGIN, COMMIT, END "
-                                "and ROLLBACK out",
+                    fmt::format("{}: {}: {}: the script already runs in one transaction: leave out BEGIN, "
+                                "COMMIT, END and ROLLBACK",
                                 connection.name(), placed(start.at),
                                 shown_sql(sql.substr(start.at, sql.find_first_of(";\n", start.at) - start.at)))));
-  std::erase_if(starts, [](const Start& start) { return start.in_body; });  // to the server a function is one statement
+  // For the server, a function is one statement.
+  std::erase_if(starts, [](const Start& start) { return start.in_body; });
   auto transaction = connection.begin();
   if (!transaction) return failure(std::move(transaction.error()));
   Connection::State& state = connection.state();

@@ -40,7 +40,7 @@ std::vector<Range> parts_of(Range range, std::optional<std::size_t> suspect) {
   const std::size_t at = range.first + *suspect;
   add(range.first, at);
   add(at, at + 1);
-  // Bad rows often come together, so a long rest is halved if the good part before the suspect was short.
+  // Bad rows are often neighbours, so a long rest is halved if the part before the suspect was short.
   const std::size_t rest = range.last - at - 1;
   const std::size_t middle = rest > 8 * (*suspect + 1) ? at + 1 + rest / 2 : at + 1;
   add(at + 1, middle);
@@ -61,7 +61,7 @@ Result<void> rollback_to_savepoint(Connection& connection, const Target& target)
 
 namespace {
 
-/// The error of a value as the error of its column.
+/// Turns the error of a value into the error of its column.
 Error of_column(Error error, std::string_view column) {
   const std::string code = error.code.message();  // "SQLSTATE 42P01"
   const std::string_view remedy = meaning_of(std::string_view(code).substr(code.rfind(' ') + 1)).remedy;
@@ -73,9 +73,10 @@ Error of_column(Error error, std::string_view column) {
   return error;
 }
 
-/// Casts the values of one row, a column after another, and stores each in a table of only that column, because some
-/// limits, such as the length of bit(3), hold for the column and not for the cast. Returns the error of the first value
-/// that is refused, or nothing if there is none: then the error of the row had another cause.
+/// Casts the values of one row, one column after the other, and stores each value in a table of only that column,
+/// because some limits, such as the length of bit(3), hold for the column and not for the cast. Returns the error of
+/// the first value that is refused. Returns nothing if no value is refused: then the error of the row had another
+/// cause.
 Result<std::optional<Error>> refused_by_cast(Connection& connection, const Target& target, std::span<const char> row,
                                              const RowNames& names, std::size_t at) {
   for (const auto& [column, type] : target.casts) {

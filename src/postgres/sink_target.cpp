@@ -31,14 +31,14 @@ std::string value(const ColumnInfo& c) {
   return c.cast.empty() ? quoted(c.name) : fmt::format("{}::{}", quoted(c.name), c.cast);
 }
 
-/// How batches are sorted that ignore rows, if the mapping has no key.
+/// How batches with `OnConflict::Ignore` are sorted if the mapping has no key.
 struct Sorting {
   std::string order{};   // columns; may be empty
   bool possible = true;  // false: no order keeps two batches from waiting for each other
 };
 
 /// Batches are sorted by the only index that excludes rows of the mapping, so that the first row of a key still counts.
-/// Indexes of which no column is mapped, such as that of a number that the table makes, exclude none.
+/// An index without a mapped column, such as the index of a number that the table generates, excludes no rows.
 Result<Sorting> sorting_of(Connection& connection, const std::string& table, std::span<const ColumnInfo> columns) {
   const auto found = connection.query(
       "SELECT i.indexrelid, a.attname, i.indisexclusion FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH "
@@ -90,8 +90,8 @@ std::string merge_sql(const std::string& table, std::int32_t oid, const std::str
       fmt::format("(SELECT DISTINCT ON ({0}) * FROM {1} ORDER BY {0}, etl_row DESC) s", by_key, stage);
   if (on_conflict == OnConflict::Replace) {
     const auto same = [&](const ColumnInfo& c) { return fmt::format("t.{}=s.{}", quoted(c.name), value(c)); };
-    // One batch at a time: otherwise the DELETE would wait for the row that another batch replaces, and not see the row
-    // that has come in its place.
+    // One batch at a time. Otherwise the DELETE would wait for the row that another batch replaces, and would not see
+    // the new row.
     return fmt::format("{};DELETE FROM {} t USING {} s WHERE {};{}{}", lock_sql(oid, "pg_advisory_xact_lock"), table,
                        stage, list(columns, &ColumnInfo::is_key, same, " AND "), insert, last);
   }
@@ -135,7 +135,7 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
     const auto staged = [](const ColumnInfo& c) {
       return c.cast.empty() ? quoted(c.name) : fmt::format("{0}::text AS {0}", quoted(c.name));
     };
-    // Another stage after the types of the table's columns have changed.
+    // The name depends on the types of the table's columns, so that a stage with old types is not used.
     target.name = fmt::format("etl_stage_{:016x}", hash(name + list(columns, any, staged) + types));
     target.stage = into = "pg_temp." + target.name;
     target.make_stage = fmt::format(

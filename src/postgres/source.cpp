@@ -82,7 +82,8 @@ const char* read_text(const Field& field, std::string& to) {
 }
 
 std::string day_text(std::chrono::sys_days day) {
-  // std::chrono::year ends at 32767, and PostgreSQL's dates at 5874897. Calendars repeat after 400 years.
+  // std::chrono::year ends at 32767, and PostgreSQL's dates end in the year 5874897. The calendar repeats every 400
+  // years.
   using Era = std::chrono::duration<int, std::ratio_multiply<std::chrono::days::period, std::ratio<146'097>>>;
   const auto eras = std::chrono::floor<Era>(day.time_since_epoch());
   const std::chrono::year_month_day date(day - eras);
@@ -271,8 +272,8 @@ Result<void> check_keys(Connection& connection, std::string_view table, std::spa
   return failure(own_error(
       "22004", ErrorClass::Fatal,
       fmt::format(
-          "{}: read {}: column {}, which is the key, is NULL in some rows: they are after no position and in no "
-          "range; give them a key, leave them out by your own SELECT, or map another key",
+          "{}: read {}: column {}, which is the key, is NULL in some rows, and NULL is after no position and in no "
+          "range: give these rows a key, leave them out with your own SELECT, or map another key",
           connection.name(), name, key)));
 }
 

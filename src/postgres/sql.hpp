@@ -27,13 +27,14 @@ inline std::string name_of(const ColumnInfo& column) { return quoted(column.name
 /// A merge must see what other sessions have committed before it got its lock, whatever the server's default is.
 inline constexpr const char* sees_others = "ISOLATION LEVEL READ COMMITTED";
 
-/// Tells the locks of tables from those of other programs.
+/// Distinguishes the locks of tables from the advisory locks of other programs.
 inline constexpr int lock_class = 1702128752;
 /// Locks a table against other batches for the rest of the transaction.
 [[nodiscard]] inline std::string lock_sql(std::int32_t table, std::string_view function) {
   return fmt::format("SELECT {}({}, {})", function, lock_class, table);
 }
-/// The same, unless the transaction has the lock of a table: two such transactions could wait for each other.
+/// The same, unless the transaction already has the lock of a table: otherwise two transactions could wait for each
+/// other.
 [[nodiscard]] inline std::string lock_if_first(std::int32_t table) {
   return fmt::format(
       "{} WHERE NOT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = "

@@ -68,7 +68,7 @@ enum class WhenLost : std::uint8_t { NothingDone, OutcomeUnknown };
 /// Runs one or more statements. Returns the last result, or the first error.
 [[nodiscard]] Result<Rows> run(Connection& connection, const std::string& sql, std::string_view doing,
                                WhenLost lost = WhenLost::NothingDone);
-/// The same result without its rows.
+/// A result without its rows.
 [[nodiscard]] inline Result<void> without_rows(Result<Rows> done) {
   if (!done) return failure(std::move(done.error()));
   return {};

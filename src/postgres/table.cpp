@@ -45,7 +45,7 @@ std::vector<Found> found_columns(const Rows& rows) {
   return all;
 }
 
-// A trigger before the insert of a row (7) may fill a column.
+// A trigger that runs BEFORE INSERT, FOR EACH ROW (the bits 7), may fill a column.
 constexpr std::string_view columns_sql =
     "SELECT a.attname, format_type(a.atttypid, a.atttypmod), b.oid, b.typcategory = 'S' OR b.typtype = 'e', "
     "a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND t.typdefault IS NULL AND NOT EXISTS (SELECT FROM "

@@ -141,7 +141,8 @@ Result<io::UploadPage> Store::uploads(const io::ListOptions& options, const std:
   }
   auto answer = connection_->send(call, stop);
   if (!answer) return failure(std::move(answer.error()));
-  // Ceph's gateway encodes the keys here and does not say so. Without the request it does not encode them.
+  // If it is asked to encode keys, Ceph's gateway encodes them here, but does not say so in the answer. Without the
+  // request it does not encode them.
   const bool may_be_encoded = answer->body.find('%') != std::string::npos;
   if (may_be_encoded && answer->body.find("<EncodingType>") == std::string::npos) {
     call.query.erase(call.query.begin());

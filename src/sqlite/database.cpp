@@ -114,10 +114,9 @@ Result<void> Database::execute(std::string_view sql) {
 
 Result<void> Database::execute_within(std::string_view sql) {
   if (sql.find('\0') != std::string_view::npos)
-    return failure(
-        plain_error(SQLITE_MISUSE, fmt::format("{}: the script has a NUL character, and SQLite would not see "
-                                               "what follows: take it out",
-                                               name())));
+    return failure(plain_error(SQLITE_MISUSE, fmt::format("{}: the script has a NUL character, and SQLite would ignore "
+                                                          "the text after it: remove the NUL character",
+                                                          name())));
   struct Refusal {
     explicit Refusal(sqlite3* of) : handle(of) {
       const auto check = [](void* self, int action, const char*, const char*, const char*, const char*) {
@@ -136,7 +135,7 @@ Result<void> Database::execute_within(std::string_view sql) {
   const Refusal refusal(handle());
   Result<void> done = execute(sql);
   if (!done && refusal.refused)
-    done.error().context += ": the script is one transaction already: leave BEGIN, COMMIT, END and ROLLBACK out";
+    done.error().context += ": the script already runs in one transaction: leave out BEGIN, COMMIT, END and ROLLBACK";
   return done;
 }
 

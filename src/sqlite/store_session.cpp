@@ -215,7 +215,7 @@ class Session final : public StoreSession<Tx> {
     bool open = false;
     bool lost = false;
   };
-  /// Before the next session of this process begins a transaction.
+  /// Leaves a gap before the next session of this process begins a transaction.
   void leave_gap() noexcept {
     if (!state_->leaves_gaps) return;
     state_->locked += std::chrono::steady_clock::now() - began_;

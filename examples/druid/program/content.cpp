@@ -37,7 +37,7 @@ etl::Result<etl::io::Source> open_text(const fs::path& file, const InputOptions&
   return source ? csv::as_utf8(*std::move(source), options.encoding, csv::BadBytes::Mark) : std::move(source);
 }
 
-/// Whether a text has more kinds of control characters than files have that use some of them as delimiters.
+/// Whether a text has more kinds of control characters than a text file that uses control characters as delimiters.
 bool is_binary(std::string_view text) {
   constexpr std::size_t most_kinds = 4;
   std::array<bool, 0x20> seen{};
@@ -128,7 +128,7 @@ etl::Result<csv::Reader> open_table(const fs::path& file, Content content, const
   }
   const auto sniffed = csv::sniff(file, std::size_t{1} << 20, hints);
   if (!sniffed) return etl::failure(with_remedy(sniffed.error()));
-  if (content == Content::Binary)  // of a format that the sniffer does not know
+  if (content == Content::Binary)  // the sniffer does not know its format
     return etl::fatal(
         fmt::format("{}: the file is binary data of an unknown format; load text (CSV or JSON) or a workbook, or name "
                     "the encoding of the text with --encoding",
@@ -137,7 +137,7 @@ etl::Result<csv::Reader> open_table(const fs::path& file, Content content, const
   dialect.delimiter = sniffed->dialect.delimiter;
   dialect.charset = options.encoding;
   dialect.skip_lines = options.skip_lines;
-  dialect.check_utf8 = true;  // Druid would keep such a row with other letters, or not at all
+  dialect.check_utf8 = true;  // Druid would change the letters of a row that is not UTF-8, or drop the row
   auto reader = csv::Reader::open(file, dialect, reading, stop);
   return reader ? std::move(reader) : etl::failure(with_remedy(std::move(reader.error())));
 }

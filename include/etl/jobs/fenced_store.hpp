@@ -39,7 +39,7 @@ class FencedStore final : public TransactionalStore<typename Store::Transaction>
   /// `still_mine` checks outside of a transaction whether the lease is held, before a run takes over the progress.
   FencedStore(Store& inner, Lease lease, std::function<Result<void>()> still_mine)
       : inner_(inner), lease_(lease), still_mine_(std::move(still_mine)) {
-    if constexpr (requires { inner.leave_gaps(); }) inner.leave_gaps();  // for heartbeats
+    if constexpr (requires { inner.leave_gaps(); }) inner.leave_gaps();  // so that heartbeats have their turn
   }
 
   [[nodiscard]] Result<std::unique_ptr<StoreSession<Tx>>> connect() override {

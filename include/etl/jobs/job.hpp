@@ -121,7 +121,7 @@ struct Progress {
   std::uint64_t quarantined = 0;        ///< units that have failed too often
   std::uint64_t bytes = 0;              ///< inflated bytes of all units
   std::uint64_t bytes_done = 0;         ///< inflated bytes of the units that are done
-  std::uint64_t records = 0;            ///< records settled, perhaps without filtered ones at ends of units
+  std::uint64_t records = 0;            ///< records settled; filtered records at the ends of units may be missing
   std::uint64_t rejected = 0;           ///< dead letters among them
   std::chrono::milliseconds elapsed{};  ///< since the job was made, until now or its end
   /// The number of all units.

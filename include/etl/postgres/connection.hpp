@@ -235,9 +235,10 @@ class Transaction {
 };
 namespace detail {
 
-/// While this lives, a stop cancels the statement that the connection waits for. The connection must not connect again
-/// meanwhile. The server is asked on a thread of its own, because one that does not answer would hold up whoever asks
-/// for the stop; the destructor waits for that thread, because libpq 15 can neither limit nor end the wait.
+/// While this object exists, a stop cancels the statement that the connection waits for. Meanwhile, the connection must
+/// not connect again. A separate thread sends the request to the server, because a server that does not answer would
+/// block the thread that requests the stop. The destructor waits for the separate thread, because libpq 15 can neither
+/// limit nor end the wait for the server.
 class CancelOnStop {
  public:
   CancelOnStop(const Connection& connection, const std::stop_token& stop) : connection_(&connection) {

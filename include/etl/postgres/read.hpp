@@ -166,7 +166,8 @@ const char* read_value(const Field& field, V& to) {
       const char* const why = read_value(field, days);
       if (why != nullptr) return why;
       to = days;
-      return std::chrono::sys_days(to) == days ? nullptr : "out of the member's range";  // a year wraps around
+      // A year after 32767 wraps around.
+      return std::chrono::sys_days(to) == days ? nullptr : "out of the member's range";
     } else if constexpr (DateValue<V>) {
       const auto day = network<std::int32_t>(field.data);
       if (day == std::numeric_limits<std::int32_t>::max() || day == std::numeric_limits<std::int32_t>::min())

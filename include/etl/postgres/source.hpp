@@ -60,7 +60,7 @@ class Cursor {
   [[nodiscard]] std::uint32_t type(int column) const noexcept;
   [[nodiscard]] const Connection& connection() const noexcept { return connection_; }
   [[nodiscard]] const std::string& doing() const noexcept { return doing_; }
-  /// A stop ends the wait for the server, with an error.
+  /// Makes a stop end the wait for the server; `next` then returns an error.
   void heed(std::stop_token stop) noexcept { stop_ = std::move(stop); }
 
  private:
@@ -74,7 +74,7 @@ class Cursor {
   std::stop_token stop_{};
   Rows page_{nullptr};
   int row_ = -1;
-  bool fetches_ = false;  // not before the first `next`, which a stop can wake
+  bool fetches_ = false;  // false until the first `next`, whose wait a stop can end
   int page_size_ = 100;
 };
 
@@ -93,12 +93,12 @@ struct KeyOrder {
   /// What follows the keys, so that rows with equal keys come in the same order each time: a resumed run counts them.
   /// Nothing if an index says that no keys are equal.
   std::string ties{};
-  /// Whether rows may have no key.
+  /// Whether the key of a row may be NULL.
   bool nullable = false;
 };
 [[nodiscard]] Result<KeyOrder> key_order(Connection& connection, std::string_view table,
                                          std::span<const ColumnInfo> columns);
-/// An error if a row has no key: no position and no bound includes it.
+/// Returns an error if the key of a row is NULL, because no range contains such a row.
 [[nodiscard]] Result<void> check_keys(Connection& connection, std::string_view table,
                                       std::span<const ColumnInfo> columns);
 /// Whether two values of a type of the server's, read as texts, are equal there: 1.0 and 1.00 are the same numeric.
@@ -188,8 +188,8 @@ class Query {
   [[nodiscard]] static Result<Query> make(Connection& connection, const Table<Row, C...>& table) {
     return select(connection, table, {});
   }
-  /// Reads the rows of a range, in the order of the key. With `after` and without `until` a row whose key is NULL is an
-  /// error: no range would contain it.
+  /// Reads the rows of a range, in the order of the key. If the range has `after` but no `until`, a row of the table
+  /// whose key is NULL is an error, because no range contains such a row.
   [[nodiscard]] static Result<Query> make(Connection& connection, const Table<Row, C...>& table, const KeyRange& range)
     requires Positioned<Row, C...>
   {
@@ -231,7 +231,7 @@ class Query {
   [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
   /// The table.
   [[nodiscard]] const Table<Row, C...>& table() const noexcept { return table_; }
-  /// After a stop, `next` no longer waits for the server, and returns an error.
+  /// Makes a stop end the wait for the server; `next` then returns an error.
   void heed(std::stop_token stop) noexcept { cursor_.heed(std::move(stop)); }
   /// Used by the library: whether two values of the only key are equal to the server.
   template <class Key>

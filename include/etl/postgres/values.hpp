@@ -138,7 +138,7 @@ template <class Rep, class Period>
   constexpr std::int64_t most = end_microsecond / 1'000'000;
   if (whole.count() < first_microsecond / 1'000'000 - 1 || whole.count() > most + 946'684'800) return out_of_range;
   const auto part = [rest = since_1970 - whole] {
-    // A floating-point number of seconds may be just below the microsecond that was meant.
+    // A floating-point duration may be slightly less than the microsecond that it stands for.
     if constexpr (treat_as_floating_point_v<Rep>)
       return round<microseconds>(rest);
     else

@@ -55,7 +55,8 @@ class Database {
   [[nodiscard]] static Result<Database> open(const std::filesystem::path& path, const DatabaseOptions& options = {});
   /// Runs one or more statements and ignores their results.
   [[nodiscard]] Result<void> execute(std::string_view sql);
-  /// The same within the transaction that is open. A statement that would end it, and a NUL, are errors.
+  /// Runs statements as `execute` does, within the open transaction. A statement that begins or ends a transaction is
+  /// an error, and so is a NUL character in `sql`.
   [[nodiscard]] Result<void> execute_within(std::string_view sql);
   /// Prepares exactly one statement.
   [[nodiscard]] Result<Statement> prepare(std::string_view sql);

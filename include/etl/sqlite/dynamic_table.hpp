@@ -113,10 +113,11 @@ inline constexpr Sort sort_of = IntegerValue<V> ? Sort::Integer
                                                 : Sort::Moment;
 /// A text: why the column does not take values of the sort; nullptr: it does.
 [[nodiscard]] const char* refusal(Type type, Sort sort) noexcept;
-/// The same of an integer in a Real column, and of a text in a Numeric or Other one.
+/// Why a Real column does not take an integer; nullptr if the column takes it.
 [[nodiscard]] const char* refusal(std::int64_t real) noexcept;
-/// The same of a number in a Text column.
+/// Why a Text column does not take a number; nullptr if the column takes it.
 [[nodiscard]] const char* refusal(double text) noexcept;
+/// Why a Numeric or Other column does not take a text; nullptr if the column takes it.
 [[nodiscard]] const char* refusal(Type type, std::string_view text) noexcept;
 
 /// As `bind_value`.

@@ -28,12 +28,12 @@ namespace detail {
 [[nodiscard]] Result<Statement> prepare_insert(Database& database, std::string_view table,
                                                std::span<const ColumnInfo> columns, OnConflict on_conflict);
 
-/// Which values SQLite would change, because a column of the table has another type than in the mapping. For each
-/// column: Other, texts that are changed to other numbers; Real, integers; Text, numbers; Any, none. Empty: none at
-/// all.
+/// Tells which values SQLite would change, because a column of the table has another type than in the mapping. Returns
+/// a type for each column: Other if SQLite may change texts, Real if it may change integers, Text if it may change
+/// numbers, Any if it changes no value. Returns an empty list if SQLite changes no value of any column.
 [[nodiscard]] Result<std::vector<Type>> conversions(Database& database, std::string_view table,
                                                     std::span<const ColumnInfo> columns);
-/// Why such a value is refused; nullptr: it is not.
+/// Why a value is refused that SQLite would change; nullptr if the value is not refused.
 template <class V>
 [[nodiscard]] const char* refused_conversion(Type type, const V& value) {
   if constexpr (is_optional<V>) {
@@ -57,7 +57,7 @@ template <class V>
 /// Of the step of an INSERT: what SQLite calls a general error belongs to its row.
 [[nodiscard]] Error row_error(const Database& database, int code, std::string_view doing);
 
-/// An error of class Rejected: no row that a deferred foreign key refers to has come.
+/// An error of class Rejected: the row that a deferred foreign key refers to is missing.
 [[nodiscard]] Error unmatched(const Database& database, std::string_view place);
 
 /// The transaction is lost: rows that were accepted are so too, and the error no longer concerns one row.
@@ -223,9 +223,10 @@ class Inserter {
 
 namespace detail {
 
-/// Inserts the rows, and rejects those that are refused with an error of class Rejected, and are `refused` then. If a
-/// row has rolled back the whole transaction, so that it is not `active` any more, `again` begins it once more, and the
-/// rows before it are inserted again. With `context` null the first error ends it.
+/// Inserts the rows that are not marked in `refused`. Rejects each row that SQLite refuses with an error of class
+/// Rejected, and marks this row in `refused`. If a row has rolled back the whole transaction, so that the transaction
+/// is not `active` any more, `again` begins it once more, and the rows before that row are inserted again. If `context`
+/// is null, the function returns at the first error.
 template <class Into, class Row, class Active, class Again>
 [[nodiscard]] Result<void> insert_all(Into& into, std::span<const Row> batch, BatchContext* context, Active active,
                                       Again again, std::vector<bool>& refused) {
@@ -255,8 +256,8 @@ template <class Into, class Row, class Active, class Again>
   return {};
 }
 
-/// Finds the rows that violate a deferred foreign key even after all others were inserted. Leaves the others in the
-/// transaction, but not in their order.
+/// Finds the rows that violate a deferred foreign key even after all other rows were inserted. Leaves the other rows in
+/// the transaction, but not in their order.
 template <class Into, class Row>
 [[nodiscard]] Result<std::vector<std::size_t>> find_unmatched(Into& into, std::span<const Row> batch,
                                                               const std::vector<bool>& refused) {
@@ -264,7 +265,7 @@ template <class Into, class Row>
   std::vector<std::size_t> left;
   for (std::size_t i = 0; i < batch.size(); ++i)
     if (refused.empty() || !refused[i]) left.push_back(i);
-  constexpr int most = 8;  // passes; a batch whose rows are in no useful order would need as many as it has rows
+  constexpr int most = 8;  // passes; a batch whose rows are in no useful order would need a pass for each row
   std::size_t before = left.size() + 1;
   for (int pass = 0; pass < most && !left.empty() && left.size() < before; ++pass) {
     before = left.size();
@@ -334,7 +335,8 @@ class Sink {
         refused[i] = true;
         context->reject(i, inserter_.unmatched(batch[i]));
       }
-      // The others in their order, because the last row of a key counts, or the first.
+      // Inserts the other rows in their order, because the order decides which row of a key stays: the last or the
+      // first.
       if (Result<bool> begun = again(); !begun) return failure(std::move(begun.error()));
       database.set_dropped(dropped);
       if (Result<void> done = detail::insert_all(inserter_, batch, context, active, again, refused); !done) return done;

@@ -83,7 +83,7 @@ template <class V>
 /// Reads all columns but those that are computed, in the order of the keys and then of the other columns; with `after`,
 /// only the rows after one. A single text key is in the order of its bytes.
 [[nodiscard]] std::string select_sql(std::string_view table, std::span<const ColumnInfo> columns, bool after);
-/// An error if a row has no key: it is after no position.
+/// Returns an error if the key of a row is NULL, because NULL is after no position.
 [[nodiscard]] Result<void> check_keys(Database& database, std::string_view table, std::span<const ColumnInfo> columns);
 /// Where each column stands in the rows of the query, -1 for those that are computed. An error names what is missing.
 [[nodiscard]] Result<void> find_columns(const Statement& query, std::string_view table,
@@ -93,9 +93,10 @@ template <class V>
                                std::span<const int> places, std::size_t column, std::uint64_t number, const char* why);
 [[nodiscard]] Error bad_position(const Database& database, std::string_view table, const Position& position);
 
-/// Ends the statements that are at work. Any thread may call it.
+/// Interrupts the running statements of the connection. Thread-safe.
 void interrupt(const Database& database) noexcept;
-/// While this lives, a stop interrupts the step between `begin` and `end`, and no other statement of the connection.
+/// While this object exists, a stop between `begin` and `end` interrupts the connection. At other times a stop
+/// interrupts nothing.
 class InterruptOnStop {
  public:
   InterruptOnStop(const Database& database, std::stop_token stop)
@@ -103,12 +104,12 @@ class InterruptOnStop {
   InterruptOnStop(const InterruptOnStop&) = delete;
   InterruptOnStop& operator=(const InterruptOnStop&) = delete;
   ~InterruptOnStop() = default;
-  /// Returns false if the stop has come: there is nothing to do then.
+  /// Returns false if a stop was requested. Then the step must not run.
   [[nodiscard]] bool begin() noexcept {
     state_.store(State::AtWork);
     return !stop_.stop_requested();
   }
-  /// Returns false if the step may have been interrupted. Then this has to be destroyed before the next step.
+  /// Returns false if the step may have been interrupted. Then this object must be destroyed before the next step.
   [[nodiscard]] bool end() noexcept { return state_.exchange(State::Idle) != State::Interrupted; }
 
  private:
@@ -182,7 +183,7 @@ class Query {
     return make(std::move(*select), table);
   }
   /// Reads the rows whose key is greater than the position; without a position, the whole table. With a position, a row
-  /// whose key is NULL is an error: it is after no position.
+  /// whose key is NULL is an error, because NULL is after no position.
   [[nodiscard]] static Result<Query> make(Database& database, const Table<Row, C...>& table,
                                           const std::optional<Position>& after)
     requires Positioned<Row, C...>

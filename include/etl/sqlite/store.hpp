@@ -193,7 +193,8 @@ class Store final : public TransactionalStore<Tx>, public DeadLetterStore {
   /// one.
   [[nodiscard]] Result<std::unique_ptr<StoreSession<Tx>>> connect() override;
   /// From now on, leaves the database unlocked for 2 ms after each 40 ms of transactions, so that short transactions of
-  /// other processes, such as heartbeats, have their turn. Without gaps they might wait very long. Thread-safe.
+  /// other processes, such as heartbeats, have their turn. Without gaps, these transactions might wait very long.
+  /// Thread-safe.
   void leave_gaps() noexcept;
 
   [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& pipeline) override;

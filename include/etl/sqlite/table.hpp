@@ -54,7 +54,7 @@ struct Table {
 enum class OnConflict : std::uint8_t {
   Fail,     ///< an error of class Rejected
   Ignore,   ///< the row in the table stays (compares the key; without key columns, any unique index)
-  Replace,  ///< as Update, and columns that the struct does not have get their default, but for the primary key
+  Replace,  ///< like Update, and columns that are not mapped get their default, except those of the primary key
   Update,   ///< the mapped columns are set and the others stay; needs key columns with a unique index
 };
 

@@ -344,7 +344,7 @@ TEST_CASE("A read of an object goes on where it broke", "[object_store]") {
     const auto all = read();
     REQUIRE_FALSE(all);
     CHECK(all.error().code == StoreProblem::Changed);
-    CHECK(all.error().message().find("its etag is another, and ") != std::string::npos);
+    CHECK(all.error().message().find("its etag is another, but ") != std::string::npos);
     const auto opened = io::open_object(spoiled.store, "a", {.offset = 5, .if_match = etag, .retry = at_once});
     REQUIRE_FALSE(opened);
     CHECK(opened.error().code == StoreProblem::Changed);

@@ -60,7 +60,7 @@ class Print {
   [[nodiscard]] bool same_table(const std::string& other) const { return other.starts_with(table_); }
   /// Whether this is the same file, loaded into the same table.
   [[nodiscard]] bool same_file(const std::string& other) const { return other.starts_with(file_); }
-  /// Whether the same file was also read in the same way, perhaps in other parts.
+  /// Whether the same file was also read in the same way, perhaps cut into other parts.
   [[nodiscard]] bool same_reading(const std::string& other) const {
     return other.starts_with(reading_) && other.find('\n', reading_.size()) == std::string::npos;
   }
@@ -176,7 +176,7 @@ class Job {
   }
 
  private:
-  /// Whether it depends on the order of rows which of several rows with the same key stays.
+  /// Whether the order of rows decides which row stays, if several rows have the same key.
   [[nodiscard]] bool order_counts() const noexcept { return options_.duplicate != Duplicate::Reject; }
   void load_file(std::size_t i, const etl::Options& run, const etl::StopToken& stop, FileResult& result) {
     const etl::TimePoint began = etl::Clock::now();

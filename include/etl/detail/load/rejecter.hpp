@@ -176,10 +176,11 @@ class Rejecter {
     letter.time = now;
     return letter;
   }
-  /// Id of a letter: the same each time the item is rejected, and different for different data (G7). If neither
-  /// payload nor fingerprint tells the data of two runs apart, the id depends on the run, because two letters for one
-  /// item are better than one letter for two items: a description may only be a place, such as file and line. So it
-  /// does if the source acknowledges: it gives each item to one run only, and equal messages of two runs are two items.
+  /// Id of a letter: the same each time the item is rejected, and different for different data (G7). If neither a
+  /// serialized payload nor a fingerprint tells the data of two runs apart, the id depends on the run, because two
+  /// letters for one item are better than one letter for two items. A payload that `describe` returned does not tell
+  /// them apart, because it may name only a place, such as file and line. The id also depends on the run if the source
+  /// acknowledges: such a source gives each item to one run only, and equal messages of two runs are two items.
   [[nodiscard]] std::string id_of(const DeadLetter& letter, const Batch& batch, const Checkpointing* progress,
                                   std::string_view run) const {
     const std::string_view fingerprint = progress == nullptr ? std::string_view() : progress->fingerprint();

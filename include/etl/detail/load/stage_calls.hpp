@@ -63,7 +63,7 @@ struct StageTraits {
   bool has_key;          ///< the pipeline has `key(const E&)`
   bool describes;        ///< the pipeline has `describe(const E&)`, and rejected items are still as they were extracted
   bool serializes;       ///< the same, with `serialize(const E&)` or else `describe(const E&)`
-  bool keeps_all;        ///< the same, with `serialize(const E&)`, so that different items are different texts
+  bool keeps_all;        ///< the same, only with `serialize(const E&)`, so that different items have different texts
   bool copies_results;   ///< results are copied for another attempt; otherwise they are moved
   bool returns_results;  ///< moved results can be returned to their places
   bool joins_results;    ///< results can be moved to the end of other results

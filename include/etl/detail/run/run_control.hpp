@@ -159,8 +159,8 @@ class RunControl final : public Watch {
     const Lock lock(scheduler_.mutex());
     intake_ended_ = true;
   }
-  /// All sources have reached their ends: the drain deadline starts now (G9), before `end_intake`, and a drain asks for
-  /// nothing more.
+  /// All sources have reached their ends: the drain deadline starts now (G9), before `end_intake`, and a later drain no
+  /// longer makes the run Cancelled.
   void begin_deadline() noexcept {
     const Lock lock(scheduler_.mutex());
     sources_ended_ = true;
@@ -288,7 +288,7 @@ class RunControl final : public Watch {
   TimePoint deadline_ = TimePoint::max();
   TimePoint called_for_ = TimePoint::max();  // the time that `call_at` asked for
   bool closed_ = false;
-  bool sources_ended_ = false;  // with all that they have, perhaps before `intake_ended_`
+  bool sources_ended_ = false;  // all sources have reached their ends, perhaps before `intake_ended_`
   bool intake_ended_ = false;
   bool stop_requested_ = false;
   bool abandoned_ = false;  // set by a stop or by the deadline
