@@ -138,6 +138,8 @@ mutant(40, "G9", "waiting", "the deadline in fused mode is Cancelled, not DrainT
        "scheduler_.in_flight() > 0")
 mutant(106, "G10", "retries waiting", "a back-off that an abandon ends is a failure of its own",
        "if (⟦dead() && record.error.error_class == ErrorClass::Transient⟧)", "false")
+mutant(146, "G10", "waiting stopping", "a stop that ends the attempts of a source is a failure",
+       "if (⟦record.error.error_class == ErrorClass::Transient && stop_requested()⟧)", "false")
 
 place("include/etl/detail/dispatch/scheduler.hpp")
 mutant(41, "G2", "concurrency", "one worker takes everything",
@@ -400,8 +402,8 @@ mutant(144, "G13", "acknowledgement", "the last chunk of a source that was stopp
        "const bool whole = ⟦!error && !batcher_->control().intake_refused()⟧;", "!error")
 mutant(145, "G10", "stopping", "partitions are begun after a stop",
        "if (⟦partitions.at_end() || batcher_->control().intake_refused()⟧) return;", "partitions.at_end()")
-mutant(146, "G10", "waiting", "a drain during the opening look-up is a failure",
-       "if (⟦batcher_->control().stop_requested() && record.error.error_class == ErrorClass::Transient⟧)", "false")
+mutant(347, "G7", "replay", "a replay asks for the fingerprint of the source, which may be gone",
+       "if (⟦!source_⟧) beginning.fingerprint", "true")
 mutant(147, "G17", "delivery", "a dry run changes the checkpoint", "if (delivers && ⟦!options_.delivery.dry_run⟧)",
        "true")
 

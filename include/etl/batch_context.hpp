@@ -89,6 +89,8 @@ class BatchContext {
   [[nodiscard]] Marked& rejects() { return marks().rejects; }
   /// The results to be retried so far.
   [[nodiscard]] Marked& retries() { return marks().retries; }
+  /// Used by stores: a table is written with this context. Returns whether another one was written with it before.
+  [[nodiscard]] bool begin_write() noexcept { return std::exchange(written_, true); }
   /// Used by the library.
   void set_part_keys(const PartKeys* keys) noexcept { part_keys_ = keys; }
   /// Whether any result is rejected or to be retried.
@@ -108,6 +110,7 @@ class BatchContext {
 
   Place place_;
   const PartKeys* part_keys_ = nullptr;
+  bool written_ = false;
   std::unique_ptr<Marks> marks_;  // null while no result is marked
 };
 

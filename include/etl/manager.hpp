@@ -1,6 +1,7 @@
 #pragma once
 /// Many pipelines, a bounded number at once.
 
+#include <concepts>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -61,8 +62,11 @@ class PipelineManager {
   /// if the defaults or the manager's options are invalid, and `std::system_error` if a thread of the common pool
   /// cannot start.
   explicit PipelineManager(Options defaults = {}, ManagerOptions options = {})
-      : PipelineManager(std::make_shared<const Options>(std::move(defaults)), options) {}
-  explicit PipelineManager(std::shared_ptr<const Options> defaults, ManagerOptions options = {});
+      : PipelineManager(Sharing(), std::make_shared<const Options>(std::move(defaults)), options) {}
+  /// The same with defaults that the caller holds as well. A template, so that `{}` stands for `Options`.
+  template <std::convertible_to<std::shared_ptr<const Options>> Shared>
+  explicit PipelineManager(Shared defaults, ManagerOptions options = {})
+      : PipelineManager(Sharing(), std::move(defaults), options) {}
   PipelineManager(const PipelineManager&) = delete;
   PipelineManager& operator=(const PipelineManager&) = delete;
   /// Must not be called while `run_all` runs.
@@ -108,6 +112,9 @@ class PipelineManager {
  private:
   friend class detail::ManagerEngine;
   using Run = std::function<RunReport(const Options&, const detail::Environment&, StopToken)>;
+
+  struct Sharing {};
+  PipelineManager(Sharing, std::shared_ptr<const Options> defaults, ManagerOptions options);
 
   template <class P>
   static P* address(P& pipeline) {

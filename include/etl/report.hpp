@@ -183,9 +183,9 @@ struct RunReport {
   std::vector<ErrorRecord> errors{};  ///< the first errors in the order they happened; [0] decided a failure
   std::string reason{};               ///< reason of NotRun
   std::string rejects_at{};           ///< where rejected items are kept, for people; empty: only in `errors`
-  std::string next_step{};            ///< what to do after a run that was not Completed, for people; may be empty
+  std::string next_step{};            ///< what to do after the run, for people; may be empty
   /// Ids of partitions that an earlier run of this pipeline had and this run has not. Their settled items stay settled,
-  /// and are skipped when the partitions come back.
+  /// and are skipped when the partitions come back before a run has finished.
   std::vector<std::string> missing_partitions{};
 
   /// Most errors that a report keeps.

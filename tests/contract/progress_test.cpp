@@ -229,6 +229,23 @@ TEST_CASE("G14: partitions that were reordered, added or removed keep their own 
   CHECK(world.each_once(80));
 }
 
+TEST_CASE("G14: an empty list of partitions does not finish an unfinished run, as when a disk is not mounted") {
+  World world;
+  Files files{.files = {"a", "b"}, .loaded = &world.loaded, .poison = "b:12"};
+  REQUIRE_FALSE(etl::run(files, world.options()).ok());
+  files.poison.clear();
+  files.files.clear();
+  const auto second = etl::run(files, world.options());
+  REQUIRE(second.outcome == etl::Outcome::Failed);
+  CHECK(second.errors[0].error.code == etl::Errc::CheckpointMismatch);
+  CHECK(second.errors[0].text().find("is the folder there, and its disk mounted?") != std::string::npos);
+  files.files = {"a", "b"};
+  CHECK(etl::run(files, world.options()).outcome == etl::Outcome::Completed);
+  CHECK(world.each_once(40));
+  files.files.clear();  // nothing is unfinished
+  CHECK(etl::run(files, world.options()).outcome == etl::Outcome::Completed);
+}
+
 TEST_CASE("G15: the same with a store, whose ranges belong to partitions too") {
   struct Into : Files {
     void load(std::span<const std::string> batch, MemoryTransaction<std::string>& tx) const {

@@ -15,6 +15,8 @@
 #include <vector>
 
 #include <etl/bucket.hpp>
+#include <etl/policy/retry.hpp>
+#include <etl/policy/waiter.hpp>
 #include <etl/run.hpp>
 #include <etl/testing/memory_stores.hpp>
 #include <etl/testing/virtual_executor.hpp>
@@ -668,4 +670,43 @@ TEST_CASE("G10: transform and post_process may take a token, which the second le
   bool stopped = true;
   CHECK(etl::run(Plain{&stopped}, {.workers = 1}).outcome == etl::Outcome::Completed);
   CHECK_FALSE(stopped);
+}
+
+TEST_CASE("G10: a stop that ends the attempts of a source or of pre_process is no failure of theirs") {
+  // Waits for an hour after the first attempt, in which the stop comes.
+  struct Waits {
+    etl::StopSource* source;
+    bool first;
+    etl::Result<void> ask(const std::stop_token& stop) const {
+      const etl::RetryPolicy policy{.max_attempts = 5, .initial_delay = 1h, .max_delay = 1h};
+      return etl::retry(
+          policy,
+          [&]() -> etl::Result<void> {
+            source->request_drain();
+            return etl::failure(etl::transient("503"));
+          },
+          etl::Waiter(stop));
+    }
+    etl::Result<void> pre_process(std::stop_token stop) { return first ? ask(stop) : etl::Result<void>(); }
+    etl::Result<void> extract(etl::Emitter<int>& out) {
+      out.push(1);
+      return ask(out.stop_token());
+    }
+    void load(std::span<const int>) {}
+  };
+  for (const bool first : {true, false})
+    for (const etl::Mode mode : {etl::Mode::Parallel, etl::Mode::Fused}) {
+      etl::StopSource source;
+      const auto report = etl::run(Waits{.source = &source, .first = first}, {.mode = mode}, source.stop_token());
+      CHECK(report.outcome == etl::Outcome::Cancelled);
+      CHECK(report.items.loaded == (first ? 0 : 1));
+      REQUIRE(report.errors.size() == 1);
+      CHECK(report.errors[0].error.message().find("stopped after 1 attempt") != std::string::npos);
+    }
+  // Without a stop it is one.
+  struct Fails {
+    void extract(etl::Emitter<int>&) { throw etl::Exception(etl::transient("503")); }
+    void load(std::span<const int>) {}
+  };
+  CHECK(etl::run(Fails()).outcome == etl::Outcome::Failed);
 }

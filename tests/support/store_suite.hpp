@@ -475,4 +475,37 @@ TEST_CASE(STORE "dead letters are listed by partition and seq, until it is enoug
   CHECK(next == 501);
 }
 
+TEST_CASE(STORE "G15 a row that one of two tables refuses ends a load that writes both with its context") {
+  Fixture f;
+  ok(f.db().execute("CREATE TABLE names(name text NOT NULL)"));
+  const auto names = table<Row>("names", column("name", &Row::name));
+  const auto session = ok(f.store->connect());
+  auto& tx = session->transaction();
+  const std::vector<Row> good{{1, "a"}, {2, "b"}}, bad{{3, "c"}, {4, ""}};
+  const std::optional<Position> nowhere;
+  const std::stop_token stop;
+  for (const bool first : {true, false}) {
+    const auto both = [&](const std::vector<Row>& batch) {
+      etl::BatchContext context({.position = &nowhere, .stop = &stop, .size = 2});
+      ok(session->begin());
+      ok(first ? tx.write(rows, batch, context) : tx.write(names, batch, context));
+      auto second = first ? tx.write(names, batch, context) : tx.write(rows, batch, context);
+      session->rollback();
+      return second;
+    };
+    CHECK(both(good).has_value());
+    const auto error = error_of(both(bad));
+    CHECK(error.error_class == ErrorClass::Fatal);
+    CHECK(error.context.find("without the context") != std::string::npos);
+  }
+  // Each call of `load` has a context of its own, and several may be in one transaction.
+  ok(session->begin());
+  for (const std::vector<Row>& batch : {good, bad}) {
+    etl::BatchContext context({.position = &nowhere, .stop = &stop, .size = 2});
+    ok(tx.write(rows, batch, context));
+    CHECK(context.rejects().size() == (batch[1].name.empty() ? 1 : 0));
+  }
+  session->rollback();
+}
+
 }  // namespace

@@ -78,6 +78,15 @@ TEST_CASE("manager: pipelines of different types, each with its report by name (
   CHECK_THROWS_AS(r.at("nobody"), std::out_of_range);
 }
 
+TEST_CASE("manager: made with empty defaults, or with none") {
+  etl::PipelineManager both({}, {.max_concurrent = 2});
+  etl::PipelineManager empty({}, {});
+  etl::PipelineManager none;
+  CHECK(both.options()->batch_size == etl::Options().batch_size);
+  CHECK(empty.run_all().ok());
+  CHECK(none.run_all().ok());
+}
+
 TEST_CASE("manager: text and JSON of all reports") {
   Log log;
   etl::PipelineManager manager({.workers = 1});

@@ -198,6 +198,13 @@ TEST_CASE("report: text begins with the outcome, then what was loaded and what n
   CHECK(r.text({.colour = true}).rfind("orders: \x1b[31mFailed\x1b[0m in 2 s\n", 0) == 0);
 }
 
+TEST_CASE("report: a resumed run that finds nothing left still tells of the rejects of earlier runs") {
+  etl::RunReport r{.pipeline = "orders", .resumed = true, .outcome = etl::Outcome::Completed};
+  CHECK(r.text().find("loaded") == std::string::npos);
+  r.earlier_rejects = 10;
+  CHECK(r.text().find("10 rejected by earlier runs are set aside") != std::string::npos);
+}
+
 TEST_CASE("report: colours only where somebody sees them") {
   std::FILE* const file = std::tmpfile();
   CHECK_FALSE(etl::ReportStyle::of(file).colour);

@@ -147,19 +147,44 @@ template <class E, class P>
     return pipeline.restore(payload);
 }
 
-/// Pushes the items that the letters hold.
+/// Returns the item that the letter holds.
+template <class E, class P>
+[[nodiscard]] Result<E> read_letter(const P& pipeline, const DeadLetter& letter) {
+  std::optional<Result<E>> item;
+  auto error = guarded([&]() -> std::optional<Error> {
+    item.emplace(item_from<E>(pipeline, *letter.payload));
+    return std::nullopt;
+  });
+  if (error) return failure(std::move(*error));
+  return *std::move(item);
+}
+
+/// Whether an error says that no item can be made of a letter. Another error may pass.
+[[nodiscard]] bool is_unreadable(const Error& error) noexcept;
+/// Names the letter whose item cannot be made.
+[[nodiscard]] Error unreadable(const DeadLetter& letter, Error error);
+/// Adds the letters from which no item can be made to the report, which is `Failed` then.
+void add_unreadable(RunReport& report, std::vector<ErrorRecord>& letters) noexcept;
+
+/// Pushes the items that the letters hold. `tried`, as long as `letters`, gets the letters by the Seq of their items,
+/// and `left` those from which no item can be made.
 template <class E, class P>
 [[nodiscard]] std::optional<Error> extract_letters(const P& pipeline, const std::vector<DeadLetter>& letters,
-                                                   Emitter<E>& out) {
+                                                   Emitter<E>& out, std::vector<DeadLetter>& tried,
+                                                   std::vector<ErrorRecord>& left) {
+  std::size_t seq = 0;
   for (const DeadLetter& letter : letters) {
-    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(item_from<E>(pipeline, std::string_view()))>,
-                                 Result<E>>) {
-      Result<E> item = item_from<E>(pipeline, *letter.payload);
-      if (!item) return std::move(item.error());
+    if (out.stop_token().stop_requested()) return std::nullopt;
+    Result<E> item = read_letter<E>(pipeline, letter);
+    if (item) {
+      tried[seq++] = letter;
       if (!out.push(std::move(*item))) return std::nullopt;
-    } else {
-      if (!out.push(E(item_from<E>(pipeline, *letter.payload)))) return std::nullopt;
+      continue;
     }
+    const bool passes = !is_unreadable(item.error());
+    Error error = unreadable(letter, std::move(item.error()));
+    if (passes) return error;
+    left.push_back({.error = std::move(error), .pipeline = letter.pipeline, .stage = Stage::DeadLetter});
   }
   return std::nullopt;
 }
@@ -201,7 +226,9 @@ struct ReplayTraits {
 /// `deserialize(std::string_view)` of the pipeline makes each item from what `serialize` returned, or `describe` if the
 /// pipeline has no `serialize`. Letters whose items are loaded are deleted; items that are rejected again keep their
 /// letters, with the new reason. If a letter has no payload, the replay is refused before anything is loaded, and the
-/// error names the letter's id. The replay uses the letters of `Options::name`; without a name it is refused
+/// error names the letter's id. Letters of which `deserialize` makes no item stay, and the report is `Failed` and names
+/// them; the other letters are replayed. `fingerprint`, `expected_items` and `expected_bytes` are not called, because
+/// the source may be gone. The replay uses the letters of `Options::name`; without a name it is refused
 /// (`Errc::InvalidOptions`). With `delivery.dry_run` the items are transformed and reported, and nothing is loaded,
 /// deleted or written. All letters are held in memory. At least once: after a crash between a load and the end of the
 /// replay, letters of loaded items still exist. A letter stands for a whole item. If `transform` makes several
@@ -216,18 +243,22 @@ template <class P>
   return detail::reported([&]() -> RunReport {
     const auto found = detail::letters_to_replay(letters, options.name, detail::ReplayTraits<Plain>::one_result);
     if (!found) return detail::replay_failed({}, options, found.error());
-    const auto replayed = std::make_shared<detail::ReplayedLetters>(*found);
+    std::vector<DeadLetter> tried(found->size());
+    std::vector<ErrorRecord> unreadable;
+    const auto replayed = std::make_shared<detail::ReplayedLetters>(tried);
     Options own = detail::replay_options(options, found->size());
     own.delivery.checkpoints = replayed;
     own.errors.dead_letters = replayed;
     const auto source = [&](detail::Lane& lane) {
       Emitter<E> out(lane);
-      return detail::extract_letters<E>(std::as_const(pipeline), *found, out);
+      return detail::extract_letters<E>(std::as_const(pipeline), *found, out, tried, unreadable);
     };
-    detail::ReplayedPipeline<Plain> calls(pipeline, *found);
-    RunReport report = detail::run_pipeline(
-        calls, own, detail::Environment(own), std::move(stop), nullptr,
-        {.extract = source, .item_id = [&](std::uint64_t seq) { return detail::item_id((*found)[seq]); }});
+    detail::ReplayedPipeline<Plain> calls(pipeline, tried);
+    RunReport report =
+        detail::run_pipeline(calls, own, detail::Environment(own), std::move(stop), nullptr,
+                             {.extract = source,
+                              .item_id = [&](std::uint64_t seq) { return detail::item_id(tried[seq]); },
+                              .ended = [&](RunReport& ended) { detail::add_unreadable(ended, unreadable); }});
     return detail::after_replay(std::move(report), options, *replayed, letters);
   });
 }
@@ -246,14 +277,17 @@ template <class P, class Tx>
     const auto found = detail::letters_to_replay(letters, options.name, detail::ReplayTraits<Plain>::one_result);
     if (!found) return detail::replay_failed({}, options, found.error());
     const Options own = detail::replay_options(options, found->size());
-    detail::ReplayStore<Tx> store(*bound.store, *found);
+    std::vector<DeadLetter> tried(found->size());
+    std::vector<ErrorRecord> unreadable;
+    detail::ReplayStore<Tx> store(*bound.store, tried);
     const auto source = [&](detail::Lane& lane) {
       Emitter<E> out(lane);
-      return detail::extract_letters<E>(std::as_const(bound.pipeline), *found, out);
+      return detail::extract_letters<E>(std::as_const(bound.pipeline), *found, out, tried, unreadable);
     };
-    detail::ReplayedPipeline<Plain, Tx> calls(bound.pipeline, *found, &store);
-    RunReport report =
-        detail::run_pipeline(calls, own, detail::Environment(own), std::move(stop), &store, {.extract = source});
+    detail::ReplayedPipeline<Plain, Tx> calls(bound.pipeline, tried, &store);
+    RunReport report = detail::run_pipeline(
+        calls, own, detail::Environment(own), std::move(stop), &store,
+        {.extract = source, .ended = [&](RunReport& ended) { detail::add_unreadable(ended, unreadable); }});
     return detail::after_replay(std::move(report), own, options, *bound.store);
   });
 }

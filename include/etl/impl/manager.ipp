@@ -70,7 +70,8 @@ ETLPIPE_COMPILED std::string ManagerReport::json() const {
   return out += '}';
 }
 
-ETLPIPE_COMPILED PipelineManager::PipelineManager(std::shared_ptr<const Options> defaults, ManagerOptions options)
+ETLPIPE_COMPILED PipelineManager::PipelineManager(Sharing, std::shared_ptr<const Options> defaults,
+                                                  ManagerOptions options)
     : engine_(std::make_unique<detail::ManagerEngine>(std::move(defaults), options)) {}
 ETLPIPE_COMPILED PipelineManager::~PipelineManager() = default;
 

@@ -12,6 +12,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -131,8 +132,8 @@ ETLPIPE_COMPILED Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterSto
       return failure(Error{
           .code = Errc::NoPayload,
           .context = "dead letter " + letter.id + " of '" + letter.pipeline +
-                     "' has no payload: its pipeline had neither `serialize` nor `describe` when it was rejected; load "
-                     "its source again, or purge it"});
+                     "' has no payload: its pipeline had neither `serialize` nor `describe` when it was rejected, or "
+                     "its transform moved the item away; load its source again, or purge it"});
   for (const DeadLetter& letter : found)
     if (one_result && letter.results > 1)
       return failure(Error{
@@ -142,6 +143,24 @@ ETLPIPE_COMPILED Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterSto
                      " results of its item, some of which are loaded, and this pipeline has no transform that makes "
                      "several results: replay it with the former transform, or purge the letter"});
   return found;
+}
+
+ETLPIPE_COMPILED bool is_unreadable(const Error& error) noexcept {
+  return error.error_class != ErrorClass::Transient && error.code != std::errc::not_enough_memory;
+}
+ETLPIPE_COMPILED Error unreadable(const DeadLetter& letter, Error error) {
+  const bool stays = is_unreadable(error);
+  error.context = "dead letter " + letter.id + " of '" + letter.pipeline + "' cannot be read: " + error.context +
+                  (stays ? "; mend `deserialize`, or purge the letter" : "");
+  if (stays) error.error_class = ErrorClass::Fatal;
+  return error;
+}
+ETLPIPE_COMPILED void add_unreadable(RunReport& report, std::vector<ErrorRecord>& letters) noexcept {
+  for (ErrorRecord& letter : letters) {
+    const bool decides = report.ok();
+    if (decides) report.outcome = Outcome::Failed;
+    report.add_error(std::move(letter), decides);
+  }
 }
 
 ETLPIPE_COMPILED std::string item_id(const DeadLetter& letter) {

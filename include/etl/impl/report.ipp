@@ -257,7 +257,7 @@ ETLPIPE_COMPILED std::string RunReport::text(const ReportStyle& style) const {
                      style.colour ? detail::colour_of(outcome) : "", to_string(outcome), style.colour ? "\x1b[0m" : "");
   if (outcome == Outcome::NotRun) return out + (reason.empty() ? "" : " (" + reason + ")");
   out += fmt::format("{} in {}", resumed ? ", resumed," : "", detail::human(elapsed));
-  const bool any = items.extracted > 0 || flushes.total() > 0 || extract.count > 0;
+  const bool any = items.extracted > 0 || flushes.total() > 0 || extract.count > 0 || earlier_rejects.value_or(0) > 0;
   if (any) append_summary(out);
   append_errors(out, style);
   if (!missing_partitions.empty()) {

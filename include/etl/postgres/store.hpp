@@ -25,6 +25,7 @@
 #include <etl/config.hpp>
 #include <etl/delivery/checkpoint.hpp>
 #include <etl/delivery/dead_letter.hpp>
+#include <etl/delivery/shared_context.hpp>
 #include <etl/delivery/transactional_store.hpp>
 #include <etl/error.hpp>
 #include <etl/postgres/connection.hpp>
@@ -53,11 +54,12 @@ class Tx {
     return write(table, batch, nullptr, on_conflict);
   }
   /// Copies the whole batch of a `load`. Rejects each row that is refused with an error of class Rejected, and copies
-  /// the others. From now on the table's deferred constraints are checked at once.
+  /// the others. From now on the table's deferred constraints are checked at once. If a `load` writes several tables
+  /// with its context, a refused row is a fatal error.
   template <AnyTable Mapping>
   [[nodiscard]] Result<void> write(const Mapping& table, std::span<const typename Mapping::row_type> batch,
                                    BatchContext& context, OnConflict on_conflict = OnConflict::Fail) {
-    return write(table, batch, &context, on_conflict);
+    return write_with(context, table.name, [&] { return write(table, batch, &context, on_conflict); });
   }
   /// Runs one or more statements and ignores their results.
   [[nodiscard]] Result<void> execute(std::string_view sql);

@@ -29,6 +29,7 @@
 #include <etl/config.hpp>
 #include <etl/delivery/checkpoint.hpp>
 #include <etl/delivery/dead_letter.hpp>
+#include <etl/delivery/shared_context.hpp>
 #include <etl/delivery/transactional_store.hpp>
 #include <etl/error.hpp>
 #include <etl/sqlite/database.hpp>
@@ -84,11 +85,12 @@ class Tx {
   }
   /// Inserts the whole batch of a `load`. Rejects each row that is refused with an error of class Rejected, and inserts
   /// the others. If such a row rolls back the transaction (RAISE(ROLLBACK) in a trigger, ON CONFLICT ROLLBACK), the
-  /// transaction is begun again, unless something else was written in it before.
+  /// transaction is begun again, unless something else was written in it before. If a `load` writes several tables with
+  /// its context, a refused row is a fatal error.
   template <class Row, class... C>
   [[nodiscard]] Result<void> write(const Table<Row, C...>& table, std::type_identity_t<std::span<const Row>> batch,
                                    BatchContext& context, OnConflict on_conflict = OnConflict::Fail) {
-    return write(table, batch, &context, on_conflict);
+    return write_with(context, table.name, [&] { return write(table, batch, &context, on_conflict); });
   }
   /// Runs one or more statements and ignores their results.
   [[nodiscard]] Result<void> execute(std::string_view sql);

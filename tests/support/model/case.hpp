@@ -286,6 +286,8 @@ class Maker {
       if (c.partitioned() && !last && random_.chance(10)) continue;
       r.parts.push_back(static_cast<std::uint8_t>(i));
     }
+    // An empty list is refused while an unfinished run has progress.
+    if (r.parts.empty() && !day.parts.empty()) r.parts.push_back(0);
     if (c.partitioned() && last && r.parts.size() > 1 && random_.chance(12)) r.parts.pop_back();
     if (random_.chance(3))
       for (std::size_t i = r.parts.size(); i > 1; --i) std::swap(r.parts[i - 1], r.parts[random_.below(i)]);

@@ -128,6 +128,78 @@ TEST_CASE("G7: a letter without payload is refused by its id, before anything is
   CHECK(letters.letters().size() == 2);
 }
 
+TEST_CASE("G7: a letter from which no item can be made is named and stays, and the others are replayed") {
+  std::vector<std::uint64_t> loaded;
+  MemoryDeadLetters letters;
+  std::vector<etl::DeadLetter> made;
+  for (const char* const payload : {"old format", "7", "another", "8"})
+    made.push_back({.id = payload, .pipeline = "numbers", .seq = made.size(), .payload = payload});
+  REQUIRE(letters.write(made));
+  for (const bool dry_run : {true, false}) {
+    etl::Options own{.name = "numbers"};
+    own.delivery.dry_run = dry_run;
+    const auto report = etl::replay(Numbers{.loaded = &loaded}, letters, own);
+    CHECK(report.outcome == etl::Outcome::Failed);
+    REQUIRE(report.errors.size() == 2);
+    CHECK(report.errors[0].text().find("dead letter old format of 'numbers' cannot be read") != std::string::npos);
+    CHECK(report.errors[1].text().find("dead letter another") != std::string::npos);
+    CHECK(loaded == (dry_run ? std::vector<std::uint64_t>() : std::vector<std::uint64_t>{7, 8}));
+  }
+  CHECK(seqs(letters) == std::vector<std::uint64_t>{0, 2});
+}
+
+TEST_CASE(
+    "G7 G8 G10: an error of deserialize that may pass ends the replay, a stop ends it at once, hooks hear the "
+    "outcome") {
+  struct Reads : Numbers {
+    int* reads;
+    etl::StopSource* stop;
+    etl::Outcome* heard;
+    etl::Result<std::uint64_t> restore(std::string_view payload) const {
+      if (++*reads == 2 && stop != nullptr) stop->request_drain();
+      if (payload == "503") return etl::failure(etl::transient("the service is away"));
+      return std::stoull(std::string(payload));
+    }
+    void post_process(const etl::RunReport& report) const { *heard = report.outcome; }
+  };
+  int reads = 0;
+  std::vector<std::uint64_t> loaded;
+  MemoryDeadLetters letters;
+  const auto write = [&](std::initializer_list<const char*> payloads) {
+    std::vector<etl::DeadLetter> made;
+    for (const char* const payload : payloads)
+      made.push_back({.id = payload, .pipeline = "numbers", .seq = made.size(), .payload = payload});
+    REQUIRE(letters.write(made));
+  };
+  etl::StopSource stop;
+  etl::Outcome heard{};
+  write({"1", "2", "4"});
+  CHECK(etl::replay(Reads{{.loaded = &loaded}, &reads, &stop, &heard}, letters, {.name = "numbers"}, stop.stop_token())
+            .outcome == etl::Outcome::Cancelled);
+  CHECK(reads == 2);
+  write({"503", "old format"});
+  const auto away = etl::replay(Reads{{.loaded = &loaded}, &reads, nullptr, &heard}, letters, {.name = "numbers"});
+  CHECK(away.errors[0].error.error_class == etl::ErrorClass::Transient);
+  CHECK(away.errors[0].text().find("purge") == std::string::npos);
+  REQUIRE(letters.purge(std::vector<std::string>{"503"}));
+  const auto left = etl::replay(Reads{{.loaded = &loaded}, &reads, nullptr, &heard}, letters, {.name = "numbers"});
+  CHECK(left.outcome == etl::Outcome::Failed);
+  CHECK(heard == etl::Outcome::Failed);
+}
+
+TEST_CASE("G7: a replay needs no source") {
+  struct Gone : Numbers {
+    static std::string fingerprint() { throw etl::Exception(etl::fatal("no such file")); }
+    static std::uint64_t expected_items() { throw etl::Exception(etl::fatal("no such file")); }
+  };
+  std::vector<std::uint64_t> loaded;
+  MemoryDeadLetters letters;
+  const etl::DeadLetter made[] = {{.id = "a", .pipeline = "numbers", .seq = 1, .payload = "7"}};
+  REQUIRE(letters.write(made));
+  CHECK(etl::replay(Gone{{.loaded = &loaded}}, letters, {.name = "numbers"}).outcome == etl::Outcome::Completed);
+  CHECK(loaded == std::vector<std::uint64_t>{7});
+}
+
 namespace {
 
 /// Loads in a transaction; rejects what is divisible by 3 until it is mended.
@@ -157,6 +229,20 @@ std::vector<std::uint64_t> sorted(std::vector<std::uint64_t> rows) {
 }
 
 }  // namespace
+
+TEST_CASE("G7: where a letter keeps the item, transform must not move it away") {
+  struct Moving : Stored {
+    std::uint64_t transform(std::uint64_t&& n) const { return n; }
+  };
+  Store store;
+  Moving pipeline;
+  etl::Options own = options(nullptr);
+  const auto report = etl::run(etl::with_store(pipeline, store), own);
+  REQUIRE(report.outcome == etl::Outcome::Failed);
+  CHECK(report.errors[0].text().find("leaves its item untouched") != std::string::npos);
+  own.errors.max_rejects.reset();  // then there are no letters
+  CHECK(etl::run(etl::with_store(pipeline, store), own).ok());
+}
 
 TEST_CASE("G15: a replay through a store loads each letter once, wherever it dies") {
   using namespace etl::testing;

@@ -153,7 +153,8 @@ TEST_CASE("sqlite store: rows that are refused are rejected one by one") {
 
   ok(session->begin());  // without a context it is the batch's error
   CHECK(error_of(session->transaction().write(rows, batch)).error_class == ErrorClass::Rejected);
-  ok(session->transaction().write(rows, batch, context, OnConflict::Ignore));
+  etl::BatchContext another({.position = &nowhere, .size = batch.size()});
+  ok(session->transaction().write(rows, batch, another, OnConflict::Ignore));
   session->rollback();
 }
 
@@ -289,7 +290,8 @@ TEST_CASE("sqlite store: a row that rolls the transaction back is rejected alone
   // The next transaction, and one with a savepoint, which the library cannot set again.
   ok(session->begin());
   ok(session->savepoint());
-  CHECK(has(error_of(tx.write(strict, batch, context)).context, "whole transaction was rolled back"));
+  etl::BatchContext another({.position = &nowhere, .size = batch.size()});
+  CHECK(has(error_of(tx.write(strict, batch, another)).context, "whole transaction was rolled back"));
   session->rollback();
   CHECK(count(db, "strict") == 3);
 }

@@ -198,7 +198,7 @@ class TypedStage : public Base {
                 [[maybe_unused]] std::byte* place) final {
     if constexpr (with != LoadWith::Transaction) {
       if constexpr (std::is_nothrow_move_constructible_v<T>) {
-        T* const at = &result_at(place);
+        T* const at = std::addressof(result_at(place));
         std::destroy_at(at);
         std::construct_at(at, std::move(out_of(from).results()[i]));
       } else if constexpr (overwritable<T>) {

@@ -280,6 +280,11 @@ class Checkpointing {
           "its idempotency keys are for batches of {}, and batch_size is {} now: batches would be cut differently",
           earlier.batch_size, begin_.batch_size));
     if (options_.delivery.incremental) return std::nullopt;  // the partitions may have grown
+    const auto settled = [](const PartitionProgress& p) { return p.watermark > 0 || !p.gaps.empty(); };
+    if (names_.empty() && std::ranges::any_of(earlier.partitions, settled))
+      return mismatch(
+          "there are no partitions now, and the run that is not finished has settled some items of its own; "
+          "is the folder there, and its disk mounted?");
     for (const PartitionProgress& p : earlier.partitions)
       if (const PartitionName* now = name_of(p.id); now != nullptr && now->fingerprint != p.fingerprint)
         return mismatch(fmt::format("the data of partition '{}' has changed. It was\n  {}\nand is now\n  {}\n", p.id,

@@ -55,6 +55,7 @@ class PartitionList {
 /// Which optional members a pipeline has, as far as a run needs to know.
 struct PipelineTraits {
   bool has_payload;
+  bool replays;  ///< makes items from payloads
   bool has_partitions;
   bool identifies_partitions;
   bool has_fingerprint;

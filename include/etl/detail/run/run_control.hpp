@@ -121,6 +121,14 @@ class RunControl final : public Watch {
     else
       fail(std::move(record));
   }
+  /// The same, unless a stop was requested: then a transient error is noted, because the stop has ended the attempts of
+  /// the operation, and the run is cancelled (G10).
+  void fail_unless_stopped(ErrorRecord record) noexcept {
+    if (record.error.error_class == ErrorClass::Transient && stop_requested())
+      note(std::move(record));
+    else
+      fail(std::move(record));
+  }
   /// The reason why abandoned items are not loaded.
   [[nodiscard]] Error end_reason() noexcept {
     Error reason = fatal("");
@@ -172,7 +180,7 @@ class RunControl final : public Watch {
     intake_ended_ = true;
     if (!std::exchange(closed_, true)) refuse_intake(lock);
   }
-  [[nodiscard]] bool stop_requested() {
+  [[nodiscard]] bool stop_requested() noexcept {
     const Lock lock(scheduler_.mutex());
     return stop_requested_;
   }

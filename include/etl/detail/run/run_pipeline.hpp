@@ -23,6 +23,7 @@ namespace etl::inline v0::detail {
 struct OtherSource {
   std::function<std::optional<Error>(Lane&)> extract{};
   std::function<std::string(std::uint64_t seq)> item_id{};
+  std::function<void(RunReport&)> ended{};  ///< may add errors, before `post_process` is told the outcome
   [[nodiscard]] explicit operator bool() const noexcept { return extract != nullptr; }
 };
 

@@ -114,8 +114,12 @@ class Runner final : public LiveRun {
       return invalid("batch_bytes needs a pipeline with `bytes(const E&) const`");
     if (options_.order == Order::ByKey && !calls_.traits().has_key)
       return invalid("order ByKey needs a pipeline with `key(const E&) const`");
-    if (options_.errors.dead_letters && !source_ && !calls_.traits().serializes && traits_.has_payload)
-      return invalid("errors.dead_letters needs a transform that leaves its item untouched, as `const E&` does");
+    const ErrorPolicy& errors = options_.errors;
+    const bool rejects = errors.max_rejects.value_or(0) > 0 || errors.max_reject_ratio;
+    const bool letters = errors.dead_letters || (store_ != nullptr && rejects && traits_.replays);
+    if (letters && !source_ && !calls_.traits().serializes && traits_.has_payload)
+      return invalid(
+          "dead letters need a transform that leaves its item untouched, as `const E&` does, because they keep items");
     if (keeps_progress() && !source_) {
       if (!traits_.has_fingerprint)
         return invalid(
@@ -204,6 +208,7 @@ class Runner final : public LiveRun {
     batcher_->control().end_intake();
     settle_outcome(report_, batcher_->finish(report_.resumed));
     stage_->report(report_);
+    if (source_.ended) source_.ended(report_);
     ask_earlier_rejects();
     end_progress();
     if (prepared) post_process();
@@ -223,7 +228,8 @@ class Runner final : public LiveRun {
                           .keyed = with_ == LoadWith::Key,
                           .item_id = source_.item_id,
                           .rides = source_.extract == nullptr};
-      beginning.fingerprint = calls_.fingerprint();
+      // A replay does not need the source, which may be gone. Its keys are made of the ids of its letters.
+      if (!source_) beginning.fingerprint = calls_.fingerprint();
       return progress_->start(std::move(beginning), Waiter(batcher_->control().intake_stop(), executor_),
                               batcher_->control().now());
     });
@@ -233,10 +239,7 @@ class Runner final : public LiveRun {
     if (!error) return true;
     ErrorRecord record{.error = std::move(*error), .stage = Stage::Checkpoint};
     if (record.error.code == Errc::InvalidOptions) record.stage = Stage::Configure;
-    if (batcher_->control().stop_requested() && record.error.error_class == ErrorClass::Transient)
-      batcher_->control().note(std::move(record));  // the stop ended the attempts and the run
-    else
-      batcher_->control().fail(std::move(record));
+    batcher_->control().fail_unless_stopped(std::move(record));
     return false;
   }
   /// Tells the user where rejected items are, and what to do next.
@@ -319,12 +322,12 @@ class Runner final : public LiveRun {
     if (!traits_.has_pre_process) return true;
     auto error = timed("pre_process", report_.pre_process,
                        [this] { return calls_.pre_process(batcher_->control().intake_stop()); });
-    if (error) batcher_->control().fail({.error = std::move(*error), .stage = Stage::PreProcess});
+    if (error) batcher_->control().fail_unless_stopped({.error = std::move(*error), .stage = Stage::PreProcess});
     return !error;
   }
   /// Asks for the expected size after `pre_process`, which may have determined it.
   void ask_expected() {
-    if (!traits_.has_expected_items && !traits_.has_expected_bytes) return;
+    if (source_ || (!traits_.has_expected_items && !traits_.has_expected_bytes)) return;
     auto error = guarded([this]() -> std::optional<Error> {
       expected_ = calls_.expected_items();
       expected_bytes_ = calls_.expected_bytes();
@@ -366,7 +369,7 @@ class Runner final : public LiveRun {
           extract_partitions(*partitions_);
         return std::nullopt;
       });
-      if (error) batcher_->control().fail({.error = std::move(*error), .stage = Stage::Extract});
+      if (error) batcher_->control().fail_unless_stopped({.error = std::move(*error), .stage = Stage::Extract});
     } else if (start_progress({{}})) {
       extract_one(0, [this](Lane& lane) { return calls_.extract(lane, expected_); }, only_one);
     }
@@ -431,7 +434,7 @@ class Runner final : public LiveRun {
       ErrorRecord record{.error = std::move(*error), .stage = Stage::Extract};
       record.partition = partition;
       record.first_seq = record.last_seq = batcher_->extracted(lane);
-      batcher_->control().fail(std::move(record));
+      batcher_->control().fail_unless_stopped(std::move(record));
     }
     --extracting_;
     if (whole) batcher_->source_ended(lane);

@@ -33,6 +33,7 @@ class TypedPipeline : public TypedStage<P, Tx, PipelineCalls> {
 
   [[nodiscard]] const PipelineTraits& pipeline_traits() const noexcept override {
     static constexpr PipelineTraits traits{.has_payload = HasSerialize<P, E> || HasDescribe<P, E>,
+                                           .replays = HasDeserialize<P, E> || HasRestore<P, E>,
                                            .has_partitions = HasPartitions<P>,
                                            .identifies_partitions = identifies_partitions(),
                                            .has_fingerprint = HasFingerprint<P>,
