@@ -5,6 +5,7 @@
 #include <chrono>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include <sqlite3.h>
 
@@ -26,6 +27,10 @@ struct Database::Connection {
   mutable std::uint64_t dropped = 0;  // rows that were accepted and not kept
   DatabaseOptions options;
 };
+
+[[nodiscard]] inline Error error_of(int code, ErrorClass error_class, std::string context) {
+  return {.code = {code, error_category()}, .error_class = error_class, .context = std::move(context)};
+}
 
 /// Sets how long the connection waits for locks of others.
 inline void set_busy_timeout(sqlite3* handle, std::chrono::milliseconds timeout) noexcept {

@@ -1,16 +1,10 @@
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
-#include <limits>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -37,7 +31,6 @@ std::string list(std::span<const ColumnInfo> columns, Wanted wanted, Text text) 
   return all;
 }
 bool any(const ColumnInfo&) { return true; }
-bool no_key(const ColumnInfo& column) { return !column.is_key; }
 std::string name_of(const ColumnInfo& column) { return quoted(column.name); }
 
 std::string definition(const ColumnInfo& column, bool is_primary_key) {
@@ -51,22 +44,6 @@ bool same_name(std::string_view a, std::string_view b) {
   const char* const left = a.data();
   const char* const right = b.data();
   return a.size() == b.size() && sqlite3_strnicmp(left, right, static_cast<int>(a.size())) == 0;
-}
-
-/// The value of a column as errors show it, with its type.
-std::string show_value(const Statement& row, int column) {
-  switch (row.type(column)) {
-    case ValueType::Integer: return shown(row.integer(column)) + " (INTEGER)";
-    case ValueType::Real: return shown(row.real(column)) + " (REAL)";
-    case ValueType::Text: return shown(row.text(column)) + " (TEXT)";
-    case ValueType::Blob: return shown(row.blob(column)) + " (BLOB)";
-    case ValueType::Null: break;
-  }
-  return "NULL";
-}
-
-Error error_of(int code, ErrorClass error_class, std::string context) {
-  return {.code = {code, error_category()}, .error_class = error_class, .context = std::move(context)};
 }
 
 }  // namespace
@@ -91,9 +68,10 @@ std::string create_table_sql(std::string_view table, std::span<const ColumnInfo>
 
 namespace {
 
-/// Whether columns of the type ANY keep all values. SQLite before 3.37 has no such tables.
-bool is_strict(Database& database, std::string_view table) {
-  Result<Statement> search = database.prepare("SELECT 1 FROM pragma_table_list WHERE name=? COLLATE NOCASE AND strict");
+/// Whether the table is of a kind: a condition on a row of `pragma_table_list`, which SQLite has from 3.37 on.
+bool is_kind(Database& database, std::string_view table, std::string_view kind) {
+  Result<Statement> search =
+      database.prepare(fmt::format("SELECT 1 FROM pragma_table_list WHERE name=? COLLATE NOCASE AND {}", kind));
   if (!search) return false;
   search->bind(0, table);
   return search->step().value_or(false);
@@ -103,6 +81,7 @@ struct Existing {
   std::string name;
   Type type = Type::Any;
   bool is_primary = false;  ///< belongs to the primary key
+  bool is_exact = true;     ///< values that are equal in the table are the same
   bool is_stored = true;    ///< not generated
 };
 Result<std::vector<Existing>> existing_columns(Database& database, std::string_view table) {
@@ -114,10 +93,19 @@ Result<std::vector<Existing>> existing_columns(Database& database, std::string_v
     const Result<bool> more = all->step();
     if (!more) return failure(more.error());
     if (!*more) return columns;
-    const bool is_any = same_name(all->text(1), "ANY") && is_strict(database, table);
-    columns.push_back({.name = std::string(all->text(0)),
-                       .type = is_any ? Type::Any : type_of(all->text(1)),
+    // Columns of the type ANY keep all values only in strict tables, which SQLite before 3.37 does not have.
+    const bool is_any = same_name(all->text(1), "ANY") && is_kind(database, table, "strict");
+    const std::string name(all->text(0));
+    const Type type = is_any ? Type::Any : type_of(all->text(1));
+    const char* collation = nullptr;
+    const bool known =
+        sqlite3_table_column_metadata(database.handle(), nullptr, std::string(table).c_str(), name.c_str(), nullptr,
+                                      &collation, nullptr, nullptr, nullptr) == SQLITE_OK &&
+        collation != nullptr;
+    columns.push_back({.name = name,
+                       .type = type,
                        .is_primary = all->integer(2) > 0,
+                       .is_exact = type != Type::Any && (!known || same_name(collation, "BINARY")),
                        .is_stored = all->integer(3) == 0});
   }
 }
@@ -127,13 +115,20 @@ std::string insert_sql(std::string_view table, std::span<const ColumnInfo> colum
   std::string sql = fmt::format("INSERT INTO {}({}) VALUES({})", quoted(table), list(columns, any, name_of),
                                 list(columns, any, [](const ColumnInfo&) { return "?"; }));
   if (on_conflict == OnConflict::Fail) return sql;
-  // OR IGNORE is not suitable: it would also drop rows that lack a value or fail a check. Nor is OR REPLACE: it would
-  // also delete rows with another key, because of another unique index.
+  // OR IGNORE is not suitable: it would also drop rows that lack a value or fail a check. OR REPLACE is not suitable
+  // either: it would also delete rows with another key, because of another unique index.
   sql += " ON CONFLICT";
   const std::string keys = list(columns, &ColumnInfo::is_key, name_of);
   if (!keys.empty()) sql += fmt::format("({})", keys);
   const auto set = [](std::string_view name) { return fmt::format("{0}=excluded.{0}", quoted(name)); };
-  std::string assignments = list(columns, no_key, [&](const ColumnInfo& c) { return set(c.name); });
+  // Keys that are equal in the table may differ, as texts do that a collation takes as equal. Other keys are not set,
+  // because SQLite would then look for rows of other tables that refer to them.
+  const auto is_set = [&](const ColumnInfo& c) {
+    if (!c.is_key || on_conflict != OnConflict::Replace) return !c.is_key;
+    const auto e = std::ranges::find_if(existing, [&](const Existing& one) { return same_name(one.name, c.name); });
+    return e != existing.end() && !e->is_exact && (c.type == "TEXT" || c.type.empty());
+  };
+  std::string assignments = list(columns, is_set, [&](const ColumnInfo& c) { return set(c.name); });
   if (on_conflict == OnConflict::Replace) {
     // `excluded` has the default of a column that is not mapped.
     for (const Existing& e : existing)
@@ -166,109 +161,6 @@ std::string select_sql(std::string_view table, std::span<const ColumnInfo> colum
   };
   const std::string ties = list(columns, differs, exactly);
   return sql += fmt::format(" ORDER BY {}{}{}", keys, ties.empty() ? "" : ", ", ties);
-}
-
-// --- types known at run time -----------------------------------------------------------------------------------------
-
-std::string_view to_text(Type type) noexcept {
-  switch (type) {
-    case Type::Integer: return "INTEGER";
-    case Type::Real: return "REAL";
-    case Type::Text: return "TEXT";
-    case Type::Blob: return "BLOB";
-    case Type::Numeric: return "NUMERIC";
-    case Type::Other:
-    case Type::Any: break;
-  }
-  return "";
-}
-
-const char* refusal(Type type, Sort sort) noexcept {
-  switch (type) {
-    case Type::Integer: return sort == Sort::Integer ? nullptr : "an INTEGER column takes integers and bool";
-    case Type::Real: return sort == Sort::Real || sort == Sort::Integer ? nullptr : "a REAL column takes numbers";
-    case Type::Text:
-      return sort == Sort::Text || sort == Sort::Moment ? nullptr : "a TEXT column takes texts, dates and times";
-    case Type::Blob: return sort == Sort::Blob ? nullptr : "a BLOB column takes blobs";
-    case Type::Numeric:
-      return sort != Sort::Blob ? nullptr : "a NUMERIC column takes numbers, texts of numbers, dates and times";
-    case Type::Other:
-    case Type::Any: break;
-  }
-  return nullptr;
-}
-
-const char* refusal(std::int64_t real) noexcept {
-  constexpr std::int64_t exact = std::int64_t{1} << std::numeric_limits<double>::digits;
-  return -exact <= real && real <= exact ? nullptr : "a REAL column cannot hold this integer exactly";
-}
-
-const char* refusal(double text) noexcept {
-  std::array<char, 40> digits{};
-  const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), text, std::chars_format::general,
-                                     std::numeric_limits<double>::digits10);
-  double again = 0;
-  std::from_chars(digits.data(), written.ptr, again);
-  return again == text ? nullptr : "a TEXT column keeps 15 digits of a number: declare the column REAL";
-}
-
-namespace {
-
-/// How SQLite treats a text in a column with NUMERIC affinity.
-struct Number {
-  bool is_one = false;
-  bool is_bare = false;     ///< there are no blanks around the number
-  bool fits = false;        ///< a whole number of 64 bits, or a number with at most 15 digits
-  bool reads_back = false;  ///< converting the number to text gives the original text
-};
-
-Number number_of(std::string_view text) noexcept {
-  constexpr std::string_view blanks = " \t\n\v\f\r";
-  const std::size_t first = std::min(text.find_first_not_of(blanks), text.size());
-  const std::string_view bare = text.substr(first, text.find_last_not_of(blanks) + 1 - first);
-  const std::size_t sign = bare.starts_with('-') || bare.starts_with('+') ? 1 : 0;
-  if (bare.find_first_of("0123456789.", sign) != sign) return {};  // neither infinity nor NaN
-  double value = 0;
-  const char* const end = bare.data() + bare.size();
-  const auto parsed = std::from_chars(bare.data() + sign, end, value);
-  if (parsed.ptr != end || parsed.ec == std::errc::invalid_argument) return {};
-  Number number{.is_one = true, .is_bare = bare.size() == text.size()};
-  std::int64_t whole = 0;
-  const auto integer = std::from_chars(text.data(), text.data() + text.size(), whole);
-  if (integer.ec == std::errc{} && integer.ptr == text.data() + text.size()) {
-    number.fits = true;
-    std::array<char, 24> again{};
-    const auto* const last = std::to_chars(again.data(), again.data() + again.size(), whole).ptr;
-    number.reads_back = text == std::string_view(again.data(), static_cast<std::size_t>(last - again.data()));
-    return number;
-  }
-  std::size_t digits = 0, zeros = 0;
-  for (const char c : bare.substr(0, bare.find_first_of("eE"))) {
-    if (c < '0' || c > '9' || (c == '0' && digits == 0)) continue;
-    ++digits;
-    zeros = c == '0' ? zeros + 1 : 0;
-  }
-  number.fits = parsed.ec == std::errc{} && digits - zeros <= std::numeric_limits<double>::digits10;
-  std::array<char, 40> again{};
-  const auto* const last = std::to_chars(again.data(), again.data() + again.size(),
-                                         sign != 0 && bare[0] == '-' ? -value : value, std::chars_format::general, 15)
-                               .ptr;
-  number.reads_back = number.fits && bare.find('.') != bare.npos && bare.find_first_of("eE") == bare.npos &&
-                      text == std::string_view(again.data(), static_cast<std::size_t>(last - again.data()));
-  return number;
-}
-
-}  // namespace
-
-const char* refusal(Type type, std::string_view text) noexcept {
-  const Number number = number_of(text);
-  if (type == Type::Other)
-    return !number.is_one || number.reads_back
-               ? nullptr
-               : "SQLite would change this text to another number: declare the column TEXT";
-  if (!number.is_one || !number.is_bare) return "not a number, and the column is NUMERIC";
-  return number.fits ? nullptr
-                     : "a NUMERIC column keeps 15 digits of a number: declare the column TEXT or NUMERIC_TEXT";
 }
 
 // --- tables ----------------------------------------------------------------------------------------------------------
@@ -319,8 +211,7 @@ Result<Statement> prepare_insert(Database& database, std::string_view table, std
   if (!existing) return failure(existing.error());
   Result<Statement> insert = database.prepare(insert_sql(table, columns, on_conflict, *existing));
   // Virtual tables take no ON CONFLICT clause. They have no other unique index than that of their key.
-  const bool is_virtual = !insert && insert.error().context.find("UPSERT not implemented") != std::string::npos;
-  if (!is_virtual || on_conflict != OnConflict::Replace) return insert;
+  if (insert || on_conflict != OnConflict::Replace || !is_kind(database, table, "type='virtual'")) return insert;
   const std::string plain = insert_sql(table, columns, OnConflict::Fail, *existing);
   return database.prepare("INSERT OR REPLACE" + plain.substr(std::string_view("INSERT").size()));
 }
@@ -403,111 +294,6 @@ Result<void> find_columns(const Statement& query, std::string_view table, std::s
   return {};
 }
 
-// --- errors ----------------------------------------------------------------------------------------------------------
-
-std::string shown(std::int64_t value) { return std::to_string(value); }
-std::string shown(std::uint64_t value) { return std::to_string(value); }
-std::string shown(double value) { return fmt::format("{}", value); }
-std::string shown(std::string_view text) { return fmt::format("'{}'", shortened(text, 60)); }
-std::string shown(std::span<const std::byte> blob) {
-  std::string text = "x'";
-  for (const std::byte b : blob.first(std::min<std::size_t>(blob.size(), 30))) text += fmt::format("{:02x}", b);
-  return text += blob.size() > 30 ? fmt::format("...' of {} bytes", blob.size()) : "'";
-}
-
-namespace {
-
-constexpr std::size_t moment_size = 27;
-/// Writes a moment. Returns an empty text for years outside 0 to 9999, because only these have four digits.
-std::string_view write(Moment moment, std::array<char, moment_size>& to) {
-  using namespace std::chrono;
-  constexpr sys_days first = year(0) / 1 / 1, last = year(9999) / 12 / 31;
-  if (moment.day < first.time_since_epoch().count() || moment.day > last.time_since_epoch().count()) return {};
-  const year_month_day date{sys_days(days(static_cast<int>(moment.day)))};
-  char* at = to.data();
-  const auto digits = [&at](std::int64_t number, std::ptrdiff_t count, char end) {
-    for (std::ptrdiff_t i = count; i-- > 0; number /= 10) at[i] = static_cast<char>('0' + number % 10);
-    at[count] = end;
-    at += count + 1;
-  };
-  digits(int{date.year()}, 4, '-');
-  digits(unsigned{date.month()}, 2, '-');
-  digits(unsigned{date.day()}, 2, 'T');
-  if (moment.kind == Moment::Kind::Date) return {to.data(), 10};
-  const std::int64_t second = moment.microseconds / 1'000'000, fraction = moment.microseconds % 1'000'000;
-  digits(second / 3600, 2, ':');
-  digits(second / 60 % 60, 2, ':');
-  digits(second % 60, 2, fraction == 0 ? 'Z' : '.');
-  if (fraction != 0) digits(fraction, 6, 'Z');
-  return {to.data(), (fraction == 0 ? 20U : 27U) - (moment.kind == Moment::Kind::Utc ? 0U : 1U)};
-}
-
-}  // namespace
-
-const char* bind_moment(Statement& statement, int parameter, Moment moment) {
-  std::array<char, moment_size> buffer;
-  const std::string_view text = write(moment, buffer);
-  if (text.empty()) return "the year is not from 0 to 9999";
-  statement.bind_copy(parameter, text);
-  return nullptr;
-}
-std::string shown(Moment moment) {
-  std::array<char, moment_size> buffer;
-  const std::string_view text = write(moment, buffer);
-  if (!text.empty()) return fmt::format("'{}'", text);
-  using namespace std::chrono;
-  constexpr std::int64_t most = 10'000'000;  // std::chrono knows the years up to 32767
-  if (moment.day < -most || moment.day > most) return fmt::format("day {} since 1970-01-01", moment.day);
-  const year_month_day date{sys_days(days(static_cast<int>(moment.day)))};
-  return fmt::format("'{:05}-{:02}-{:02}'{}", int{date.year()}, unsigned{date.month()}, unsigned{date.day()},
-                     moment.kind == Moment::Kind::Utc ? " in UTC" : "");
-}
-
-Error misfit(const Database& database, std::string_view place, std::string_view column, std::string_view value,
-             std::string_view why) {
-  return error_of(SQLITE_MISMATCH, ErrorClass::Rejected,
-                  fmt::format("{}: {}, column {}: {}: {}", database.name(), place, quoted(column), value, why));
-}
-
-Error unmatched(const Database& database, std::string_view place) {
-  return error_of(SQLITE_CONSTRAINT_FOREIGNKEY, ErrorClass::Rejected,
-                  fmt::format("{}: {}: FOREIGN KEY constraint failed: the row that it refers to is neither in the "
-                              "database nor in the same batch",
-                              database.name(), place));
-}
-
-Error rolled_back(Error cause) {
-  Error error{.code = cause.code,
-              .context =
-                  "the whole transaction was rolled back because of one row (ON CONFLICT ROLLBACK or RAISE(ROLLBACK) "
-                  "in the schema), so it cannot be rejected alone: use RAISE(ABORT)"};
-  error.cause = std::make_shared<const Error>(std::move(cause));
-  return error;
-}
-
-Error left_behind(Error cause) {
-  Error error{.code = cause.code,
-              .error_class = ErrorClass::Transient,
-              .context =
-                  "one row was refused, and RAISE(FAIL) or ON CONFLICT FAIL may have left a part of the row in the "
-                  "table, because the schema has changed: roll back the transaction, and write its rows again"};
-  error.cause = std::make_shared<const Error>(std::move(cause));
-  return error;
-}
-
-Error unreadable(const Statement& row, std::string_view table, std::span<const ColumnInfo> columns,
-                 std::span<const int> places, std::size_t column, std::uint64_t number, const char* why) {
-  std::string place = fmt::format("read {}", quoted(table));
-  bool has_key = false;
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    if (!columns[i].is_key || places[i] < 0) continue;
-    has_key = true;
-    place += fmt::format(", {}={}", columns[i].name, show_value(row, places[i]));
-  }
-  if (!has_key) place += fmt::format(", row {} of the result", number);
-  return misfit(row.database(), place, columns[column].name, show_value(row, places[column]), why);
-}
-
 Result<void> check_keys(Database& database, std::string_view table, std::span<const ColumnInfo> columns) {
   const std::string key = list(columns, &ColumnInfo::is_key, name_of);
   Result<Statement> without =
@@ -518,37 +304,11 @@ Result<void> check_keys(Database& database, std::string_view table, std::span<co
   if (!*found) return {};
   return failure(error_of(
       SQLITE_CONSTRAINT_NOTNULL, ErrorClass::Fatal,
-      fmt::format(
-          "{}: read {}: column {}, which is the key, is NULL in some rows: they are after no position; give them "
-          "a key, leave them out by your own SELECT, or map another key",
-          database.name(), quoted(table), key)));
+      fmt::format("{}: read {}: column {}, which is the key, is NULL in some rows, and NULL is after no position: give "
+                  "these rows a key, leave them out with your own SELECT, or map another key",
+                  database.name(), quoted(table), key)));
 }
 
 void interrupt(const Database& database) noexcept { sqlite3_interrupt(database.handle()); }
 
-Error bad_position(const Database& database, std::string_view table, const Position& position) {
-  return error_of(
-      SQLITE_MISMATCH, ErrorClass::Fatal,
-      fmt::format("{}: read {}: cannot resume at the position {}: it is not a value of the integer key, so it "
-                  "belongs to another source",
-                  database.name(), quoted(table), shown(std::string_view(position.text()))));
-}
-
 }  // namespace etl::inline v0::sqlite::detail
-
-namespace etl::inline v0::sqlite {
-
-Type type_of(std::string_view declared) noexcept {
-  const auto holds = [&](std::string_view part) {
-    return !std::ranges::search(declared, part, [](char a, char b) {
-              return sqlite3_strnicmp(&a, &b, 1) == 0;
-            }).empty();
-  };
-  if (holds("INT")) return Type::Integer;
-  if (holds("CHAR") || holds("CLOB") || holds("TEXT")) return Type::Text;
-  if (holds("BLOB")) return Type::Blob;
-  if (holds("REAL") || holds("FLOA") || holds("DOUB")) return Type::Real;
-  return declared.empty() ? Type::Any : Type::Numeric;
-}
-
-}  // namespace etl::inline v0::sqlite

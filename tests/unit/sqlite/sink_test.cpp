@@ -271,6 +271,20 @@ TEST_CASE("sqlite sink: a replaced row leaves rows with other keys alone, and NU
   auto same = ok(etl::sqlite::inserter(db, keys, OnConflict::Replace));
   ok(same.insert({1, "", {}}));
   ok(same.insert({1, "", {}}));
+  // The key of the new row stays, also where the table takes it for equal.
+  ok(db.execute("CREATE TABLE names(mail TEXT COLLATE NOCASE PRIMARY KEY, id); INSERT INTO names VALUES('ALICE', 1)"));
+  const auto names = table<User>("names", key("mail", &User::mail), column("id", &User::id));
+  ok(ok(etl::sqlite::inserter(db, names, OnConflict::Update)).insert({2, "Alice", {}}));
+  CHECK(value(db, "SELECT mail || id FROM names") == "ALICE2");
+  ok(ok(etl::sqlite::inserter(db, names, OnConflict::Replace)).insert({3, "alice", {}}));
+  CHECK(value(db, "SELECT mail || id FROM names") == "alice3");
+  // Another key is not touched: SQLite would look for rows that refer to it.
+  ok(
+      db.execute("CREATE TABLE plain(mail TEXT PRIMARY KEY, id); INSERT INTO plain VALUES('a', 1);"
+                 "CREATE TRIGGER fixed BEFORE UPDATE OF mail ON plain BEGIN SELECT RAISE(ABORT, 'no'); END"));
+  const auto plain = table<User>("plain", key("mail", &User::mail), column("id", &User::id));
+  ok(ok(etl::sqlite::inserter(db, plain, OnConflict::Replace)).insert({2, "a", {}}));
+  CHECK(value(db, "SELECT mail || id FROM plain") == "a2");
   // A virtual table takes no ON CONFLICT clause, and has one key.
   ok(db.execute("CREATE VIRTUAL TABLE places USING rtree(id, low, high)"));
   auto place = ok(etl::sqlite::inserter(db, table<User>("places", key("id", &User::id)), OnConflict::Replace));
@@ -348,9 +362,9 @@ TEST_CASE("sqlite sink: only the rows that violate a deferred foreign key are re
   for (const auto& [i, error] : context.rejects()) rejects[i] = error.message();
   CHECK(rejects.size() == 50);
   CHECK(rejects.rbegin()->first == 49);
-  CHECK(
-      lacks(rejects[49], {"insert into \"persons\", id=50: FOREIGN KEY constraint failed: the row that it refers to is "
-                          "neither"}) == "");
+  CHECK(lacks(rejects[49],
+              {"insert into \"persons\", id=50: FOREIGN KEY constraint failed: the row that this row refers to is "
+               "neither"}) == "");
   CHECK(lacks(rejects[29], {"CHECK constraint failed"}) == "");
   CHECK(count(db, "persons") == 50);
   CHECK(db.dropped() == 0);
