@@ -20,10 +20,17 @@
 
 namespace etl::inline v0::jobs::detail {
 
-/// Checks whether a file is still the file that was fingerprinted. The fingerprint is computed once, and again if the
-/// file's size or time has changed. If this worker cannot see or read the disk, the error is transient, because the
-/// disk may be mounted later, or other workers may see it.
+/// Checks whether a file is still the file that was fingerprinted. The fingerprint of a path is computed once, and
+/// again if the file's size or time has changed. Jobs may have made their units from different files of one path. If
+/// this worker cannot see or read the disk, the error is transient, because the disk may be mounted later, or other
+/// workers may see it.
 class KnownFiles {
+  using Mark = std::array<std::int64_t, 4>;  // size, time of modification, inode
+  struct Known {
+    Mark mark{};
+    std::string fingerprint{};
+  };
+
  public:
   Result<void> check(const Input& input) {
     struct stat now{};
@@ -34,23 +41,25 @@ class KnownFiles {
                            .context = fmt::format("{}: this worker cannot see the file: {}", input.path,
                                                   std::generic_category().message(why))});
     }
-    const auto mark = std::array{std::int64_t{now.st_size}, std::int64_t{now.st_mtim.tv_sec},
-                                 std::int64_t{now.st_mtim.tv_nsec}, static_cast<std::int64_t>(now.st_ino)};
-    if (const auto found = marks_.find(input.path); found != marks_.end() && found->second == mark) return {};
-    auto fingerprint = io::fingerprint(input.path);
-    if (!fingerprint) {
-      if (!sees_folder(input.path, fingerprint.error().code.value()))
-        fingerprint.error().error_class = ErrorClass::Transient;
-      return failure(std::move(fingerprint.error()));
+    const Mark mark{std::int64_t{now.st_size}, std::int64_t{now.st_mtim.tv_sec}, std::int64_t{now.st_mtim.tv_nsec},
+                    static_cast<std::int64_t>(now.st_ino)};
+    Known& known = files_[input.path];
+    if (known.fingerprint.empty() || known.mark != mark) {
+      auto fingerprint = io::fingerprint(input.path);
+      if (!fingerprint) {
+        if (!sees_folder(input.path, fingerprint.error().code.value()))
+          fingerprint.error().error_class = ErrorClass::Transient;
+        return failure(std::move(fingerprint.error()));
+      }
+      known = {.mark = mark, .fingerprint = std::move(*fingerprint)};
     }
-    if (*fingerprint != input.fingerprint)
+    if (known.fingerprint != input.fingerprint)
       return failure(
           Error{.code = Errc::InputChanged,
                 .context = fmt::format("{}: is not the file from which the units were made (now {}, then {}): "
                                        "restore it, copy it with its modification time (cp -p, rsync -t), or "
                                        "make a new job",
-                                       input.path, *fingerprint, input.fingerprint)});
-    marks_[input.path] = mark;
+                                       input.path, known.fingerprint, input.fingerprint)});
     return {};
   }
 
@@ -63,7 +72,7 @@ class KnownFiles {
     const std::filesystem::path folder = std::filesystem::absolute(path, unseen).parent_path();
     return std::filesystem::directory_iterator(folder, unseen) != std::filesystem::directory_iterator();
   }
-  std::map<std::string, std::array<std::int64_t, 4>> marks_;
+  std::map<std::string, Known> files_;
 };
 
 }  // namespace etl::inline v0::jobs::detail

@@ -105,7 +105,8 @@ class SqliteSql final : public Sql {
       return &found->second;
     }
     std::string own = replaced(std::string(sql), "@now", sqlite_now);
-    for (const auto& [from, to] : {std::pair{"@skip", ""}, {"@id", "INTEGER PRIMARY KEY"}, {"@space", ""}})
+    for (const auto& [from, to] :
+         {std::pair{"@skip", ""}, {"@id", "INTEGER PRIMARY KEY AUTOINCREMENT"}, {"@space", ""}})
       own = replaced(std::move(own), from, to);
     auto made = database_.prepare(own);
     if (!made) return failure(std::move(made.error()));

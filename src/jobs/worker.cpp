@@ -4,21 +4,18 @@
 
 #include <algorithm>
 #include <array>
-#include <condition_variable>
-#include <exception>
 #include <map>
-#include <mutex>
-#include <new>
 #include <random>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "failures.hpp"
 #include "heart.hpp"
 #include "known_files.hpp"
 #include "pauses.hpp"
+#include "rest.hpp"
 
 namespace etl::inline v0::jobs {
 
@@ -42,43 +39,6 @@ std::string some_name() {
   std::array<char, 256> host{};
   if (::gethostname(host.data(), host.size() - 1) != 0) host[0] = '?';
   return fmt::format("{}:{}:{:04x}", host.data(), ::getpid(), std::random_device()() & 0xFFFFU);
-}
-
-/// Whether this process had no thread, no memory or no file descriptor left, which says nothing about the unit.
-bool exhausted(const Error& error) {
-  if (error.cause && exhausted(*error.cause)) return true;
-  for (const auto lacking :
-       {std::errc::not_enough_memory, std::errc::too_many_files_open, std::errc::too_many_files_open_in_system})
-    if (error.code == lacking) return true;
-  if (!error.exception) return false;
-  try {
-    std::rethrow_exception(error.exception);
-  } catch (const std::bad_alloc&) {
-    return true;
-  } catch (const std::system_error& thrown) {
-    return thrown.code() == std::errc::resource_unavailable_try_again || thrown.code() == std::errc::not_enough_memory;
-  } catch (...) {
-    return false;
-  }
-}
-
-/// Calls `call`. Returns the error of its exception, if any.
-template <class Call>
-std::optional<Error> error_of(Call call) {
-  const auto of = [](Error error) {
-    error.exception = std::current_exception();
-    return error;
-  };
-  try {
-    call();
-    return std::nullopt;
-  } catch (const Exception& thrown) {
-    return of(thrown.error());
-  } catch (const std::exception& thrown) {
-    return of(fatal(thrown.what()));
-  } catch (...) {
-    return of(fatal("an exception that is not a std::exception"));
-  }
 }
 
 class Worker {
@@ -122,13 +82,13 @@ class Worker {
       }
       if (auto claimed = claim(); !claimed) return claimed;
       if (heart_->none_waits()) {
-        if (hinted_) came_too_late();
+        rest_.claimed_nothing();
         const auto more = rest();
         if (!more) return failure(more.error());
         if (!*more) break;
         continue;
       }
-      came_in_time();
+      rest_.claimed();
       if (auto done = land_all(); !done) return done;
     }
     if (heart_->end() || answer_lost_)
@@ -186,15 +146,7 @@ class Worker {
   /// writes only where there is something to do.
   Result<bool> rest() {
     while (!stop_.drain().stop_requested()) {
-      hinted_ = jobs_.wait(pauses_.up_to(std::min(idle_, options_.poll)), stop_.drain(), hints_);
-      hints_come_ = hints_come_ || hinted_;
-      if (hinted_ && SteadyClock::now() - looked_ < options_.poll) {
-        step_aside();
-        return true;
-      }
-      hinted_ = false;
-      looked_ = SteadyClock::now();
-      idle_ = std::min(2 * idle_, options_.poll);
+      if (rest_.wait()) return true;
       const auto found = look_around();
       if (!found) return failure(found.error());
       if (found->pending) return true;
@@ -217,29 +169,6 @@ class Worker {
       if (*settled == 0) return found;  // another worker is about to
     }
   }
-  /// A hint wakes all workers that wait, also for one new unit. Those that came too late the last times let others go
-  /// first: eight times as long after each time, half as long after each unit. So three of four claims give a unit.
-  /// Those that let others go the longest heed hints again after two units in a row; until then they look now and then.
-  void step_aside() {
-    if (crowd_.count() == 0) return;
-    std::mutex mutex;
-    std::condition_variable_any never;
-    std::unique_lock lock(mutex);
-    never.wait_for(lock, stop_.drain(), pauses_.up_to(std::min(crowd_, options_.poll)), [] { return false; });
-  }
-  void came_too_late() {
-    hinted_ = false;
-    crowd_ = std::min(std::max(8 * crowd_, least_crowd), most_crowd);
-    if (crowd_ == most_crowd) hints_ = Hints::Ignore;
-  }
-  void came_in_time() {
-    hinted_ = false;
-    crowd_ = crowd_ > least_crowd ? crowd_ / 2 : milliseconds();
-    if (crowd_ < most_crowd / 2) hints_ = Hints::Heed;
-    // Where hints come, they tell of the next unit; the looks are only for a hint that got lost.
-    idle_ = std::max(hints_come_ && hints_ == Hints::Heed ? hinted_pause : first_pause, crowd_);
-  }
-
   Result<const Job*> job_of(Id id) {
     if (const auto found = known_.find(id); found != known_.end()) return &found->second;
     auto job = insist([&] { return jobs_.find(std::to_string(id)); });
@@ -316,10 +245,11 @@ class Worker {
     auto thrown = error_of([&] { report = run_unit_(work, still_mine, std::move(options), both.stop_token()); });
     if (thrown) report.add_error({.error = std::move(*thrown), .pipeline = work.unit.pipeline()});
     if (!report.ok()) return report;
-    // A file that has been moved away after it was read was read.
+    // If a file was moved away after it was read, its records are complete all the same.
     if (auto same = files_.check(work.input); !same && same.error().code == Errc::InputChanged) {
       report.outcome = Outcome::Failed;
-      same.error().context.insert(0, "the file has changed while it was read, so records of both may be landed: ");
+      same.error().context.insert(
+          0, "the file changed while it was read, so records of the old and of the new file may be landed: ");
       report.add_error({.error = std::move(same.error()), .pipeline = report.pipeline, .stage = Stage::Extract});
     }
     return report;
@@ -339,7 +269,7 @@ class Worker {
         run.outcome == Outcome::Cancelled || (run.outcome == Outcome::DrainTimeout && !timed_out) || source_ended;
     Result<std::string_view> what = std::string_view();
     if (std::exchange(unseen_, false))
-      // This says nothing about the unit. Others may take it after a while, and this worker other units.
+      // The unit is not to blame. Other workers may take it after a pause, and this worker takes other units.
       what = hand_back(lease, pauses_.up_to(pause_after(++times_unseen_[lease.unit])));
     else if (lost || stopped || is(Errc::LeaseLost) || is(etl::Errc::Superseded))
       what = hand_back(lease, {});
@@ -426,9 +356,9 @@ class Worker {
   }
   Result<std::string_view> fail(const Work& work, const RunReport& run) {
     const Lease& lease = work.unit.lease;
-    const Place place(work, run);
-    if (place.only_repeats) return told(insist([&] { return jobs_.quarantine(lease, place.text); }), "quarantined");
-    auto state = insist([&] { return jobs_.fail(lease, place.text, pause_after(work.unit.attempt)); });
+    const std::string text = failure_text(work, run);
+    if (only_repeats(run)) return told(insist([&] { return jobs_.quarantine(lease, text); }), "quarantined");
+    auto state = insist([&] { return jobs_.fail(lease, text, pause_after(work.unit.attempt)); });
     if (state) return std::string_view(*state == UnitState::Quarantined ? "quarantined" : "failed");
     return told(failure(std::move(state.error())), "");
   }
@@ -439,22 +369,6 @@ class Worker {
     return failure(std::move(done.error()));
   }
 
-  /// The place of a unit's error: the unit, the file and the record.
-  struct Place {
-    Place(const Work& work, const RunReport& run) {
-      text = fmt::format("unit {} of job '{}' ({}, bytes {} to {}, from line {} on): ", work.unit.number,
-                         work.job.key.version, work.input.path, work.unit.place.begin, work.unit.place.end,
-                         work.unit.place.first_line);
-      text += run.errors.empty() ? std::string(to_string(run.outcome)) : run.errors.front().text();
-      for (const ErrorRecord& one : run.errors) {
-        only_repeats = only_repeats || one.error.code == etl::Errc::RejectBudget;
-        if (one.rejected && &one != &run.errors.front()) text += "; rejected: " + one.text();
-      }
-    }
-    std::string text;
-    bool only_repeats = false;  // another run would reject the same records again
-  };
-
   JobStore& jobs_;
   const RunUnit& run_unit_;
   const std::function<Result<void>(const std::string&)>& forget_;
@@ -464,12 +378,13 @@ class Worker {
   WorkerReport report_;
   KnownFiles files_;
   Pauses pauses_;
+  Rest rest_{jobs_, pauses_, options_.poll, stop_};
   std::map<Id, Job> known_;
   std::map<Id, std::vector<Input>> inputs_;
   // For each unit, how many runs in a row have ended here with an error that may pass.
   std::map<Id, std::uint32_t> passing_;
   bool unseen_ = false;                       // the disk of the last unit's file cannot be seen here
-  std::map<Id, std::uint32_t> times_unseen_;  // how often, for each unit
+  std::map<Id, std::uint32_t> times_unseen_;  // for each unit, how often
   SteadyClock::time_point no_reclaim_before_ = SteadyClock::now();
   struct LandedUnit {
     Work work;
@@ -481,14 +396,6 @@ class Worker {
   static constexpr std::size_t most_together = 16;
   static constexpr milliseconds short_time{10};
   std::size_t together_ = 1;  // how many units the next claim takes
-  static constexpr milliseconds first_pause{10}, hinted_pause{160};
-  static constexpr milliseconds least_crowd{20}, most_crowd{160};
-  milliseconds idle_ = first_pause;  // between looks for work; doubles up to WorkerOptions::poll
-  milliseconds crowd_{};             // how long to let others go first after a hint
-  Hints hints_ = Hints::Heed;
-  bool hints_come_ = false;  // the database has sent one
-  bool hinted_ = false;      // the next claim follows a hint
-  SteadyClock::time_point looked_{};
   std::optional<Heart> heart_;
 };
 
@@ -497,7 +404,14 @@ class Worker {
 WorkerReport work(JobStore& jobs, const RunUnit& run_unit,
                   const std::function<Result<void>(const std::string&)>& forget, const WorkerOptions& options,
                   const StopToken& stop) {
-  return Worker(jobs, run_unit, forget, options, stop).run();
+  StopSource own;  // drains also where the caller's token has the second level only
+  const std::stop_callback drain(stop.drain(), [&own] { own.request_drain(); });
+  const std::stop_callback abandon(stop.abandon(), [&own] {
+    own.request_drain();
+    own.request_abandon();
+  });
+  const StopToken both = own.stop_token();
+  return Worker(jobs, run_unit, forget, options, both).run();
 }
 
 }  // namespace detail

@@ -357,6 +357,19 @@ TEMPLATE_TEST_CASE("a file that has changed is not read as if it were the same (
   CHECK(lines_landed(in.place) == "0 0");
 }
 
+TEMPLATE_TEST_CASE("units of an older file are not landed from the newer file of another job (G17)", "[jobs]", OnSqlite,
+                   OnPostgres) {
+  Ingestion<TestType> in(numbered_lines(30), 5);
+  write_file(in.folder / "lines", numbered_lines(31));
+  const auto newer = ok(jobs::coordinate(*in.store, {"org", "line", "v2"}, "", std::vector{in.folder / "lines"}, {}));
+  const auto report = in.work(in.options());
+  CHECK(report.quarantined == 1);
+  CHECK(report.done == 1);
+  CHECK(in.state() == "completed_with_quarantine");
+  CHECK(ok(in.store->find(std::to_string(newer.id))).state == jobs::JobState::Completed);
+  CHECK(lines_landed(in.place) == "31 31");
+}
+
 TEMPLATE_TEST_CASE("a unit whose file changes while it is read is not recorded as done (G17)", "[jobs]", OnSqlite,
                    OnPostgres) {
   using Store = typename TestType::Store;
@@ -373,8 +386,31 @@ TEMPLATE_TEST_CASE("a unit whose file changes while it is read is not recorded a
   CHECK(report.done == 0);
   CHECK(report.quarantined == 1);
   CHECK(lacks(ok(in.store->units(in.job.id, jobs::UnitState::Quarantined, 5)).at(0).error,
-              {"has changed while it was read", "is not the file from which the units were made"})
+              {"the file changed while it was read", "is not the file from which the units were made"})
             .empty());
+}
+
+TEMPLATE_TEST_CASE("a worker ends at a stop of which it gets the second level only", "[jobs]", OnSqlite, OnPostgres) {
+  using Store = typename TestType::Store;
+  const test::Watchdog watchdog("the worker ends");
+  Ingestion<TestType> in(numbered_lines(500));
+  std::stop_source source;
+  struct Stops : Lines<Store> {
+    std::stop_source* source;
+    void extract(etl::Emitter<std::string>& out) const {
+      source->request_stop();
+      Lines<Store>::extract(out);
+    }
+  };
+  for (const bool stay : {false, true}) {
+    auto options = in.options();
+    options.stay = stay;
+    const auto report = jobs::work(
+        *in.store, *in.data, [&](const jobs::Work& one) { return Stops{{one}, &source}; }, options,
+        etl::StopToken({}, source.get_token()));
+    CHECK(report.stopped);
+    CHECK_FALSE(report.error);
+  }
 }
 
 TEMPLATE_TEST_CASE("a cancelled job hands its units back, and resumes where it was", "[jobs]", OnSqlite, OnPostgres) {
