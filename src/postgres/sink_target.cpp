@@ -68,6 +68,30 @@ Result<Sorting> sorting_of(Connection& connection, const std::string& table, std
   return sorting;
 }
 
+/// Whether the key of the mapping is only a part of a unique index, and no unique index is a part of the key. Then
+/// several rows of the table may have the key of one row.
+Result<bool> is_part_of_key(Connection& connection, const std::string& table, std::span<const ColumnInfo> columns) {
+  const auto found = connection.query(
+      "SELECT i.indexrelid, a.attname FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(number, "
+      "place) JOIN pg_attribute a ON a.attrelid=i.indrelid AND a.attnum=k.number WHERE i.indrelid=to_regclass($1) AND "
+      "i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place<=i.indnkeyatts ORDER BY i.indexrelid",
+      table);
+  if (!found) return failure(found.error());
+  const auto keys = std::ranges::count_if(columns, &ColumnInfo::is_key);
+  bool part = false;
+  for (int row = 0; row < found->size();) {
+    const std::string index(found->text(row, 0));
+    std::ptrdiff_t size = 0, mapped = 0;
+    for (; row < found->size() && found->text(row, 0) == index; ++row, ++size) {
+      const auto column = std::ranges::find(columns, found->text(row, 1), &ColumnInfo::name);
+      mapped += column != columns.end() && column->is_key ? 1 : 0;
+    }
+    if (mapped == size) return false;
+    part = part || mapped == keys;
+  }
+  return part;
+}
+
 std::string merge_sql(const std::string& table, std::int32_t oid, const std::string& stage,
                       std::span<const ColumnInfo> columns, OnConflict on_conflict, const Sorting& sorting) {
   const std::string all = list(columns, any, name_of), keys = list(columns, &ColumnInfo::is_key, name_of);
@@ -143,6 +167,17 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
         "ALTER TABLE {3} ADD COLUMN IF NOT EXISTS etl_row bigint GENERATED ALWAYS AS IDENTITY",
         target.name, name, list(columns, any, staged), target.stage);
     const auto oid = static_cast<std::int32_t>(inserts->size() == 0 ? 0 : inserts->integer(0, 1));
+    if (on_conflict == OnConflict::Replace) {
+      const auto part = is_part_of_key(connection, name, columns);
+      if (!part) return failure(part.error());
+      if (*part)
+        return failure(own_error(
+            "42P10", ErrorClass::Fatal,
+            fmt::format(
+                "{}: {}: OnConflict::Replace needs all columns of the table's key, and the mapping has a part of "
+                "them as its key ({}): rows with other keys would be deleted",
+                connection.name(), target.doing, list(columns, &ColumnInfo::is_key, name_of))));
+    }
     Sorting sorting;
     if (on_conflict == OnConflict::Ignore && std::ranges::none_of(columns, &ColumnInfo::is_key)) {
       auto found = sorting_of(connection, name, columns);

@@ -66,7 +66,6 @@ const char* read_decimal(std::string_view bytes, Decimal& to) {
 }
 
 const char* read_text(const Field& field, std::string& to) {
-  constexpr std::uint32_t first_own = 16'384;
   if (field.type == type_info(Type::Numeric).oid)
     return read_numeric(field.text(), to) ? nullptr : "not a valid numeric";
   if (field.type == type_info(Type::Uuid).oid) {
@@ -176,20 +175,46 @@ Field Cursor::field(int column) const noexcept {
 }
 std::uint32_t Cursor::type(int column) const noexcept { return PQftype(page_.handle(), column); }
 
+namespace {
+
+/// Which of the types that users or extensions have made are no texts: their binary form is not their text.
+Result<std::vector<std::uint32_t>> not_texts(Connection connection, const std::vector<std::uint32_t>& types) {
+  std::vector<std::uint32_t> found;
+  if (types.empty()) return found;
+  const auto rows =
+      connection.query("SELECT oid::bigint FROM pg_type WHERE oid=ANY($1::oid[]) AND typtype<>'e' AND typcategory<>'S'",
+                       fmt::format("{{{}}}", fmt::join(types, ",")));
+  if (!rows) return failure(rows.error());
+  for (int row = 0; row < rows->size(); ++row) found.push_back(static_cast<std::uint32_t>(rows->integer(row, 0)));
+  return found;
+}
+
+}  // namespace
+
 Result<void> find_columns(const Cursor& cursor, std::span<const ColumnInfo> columns, std::span<const Readable> readable,
                           std::span<int> places) {
-  std::string wrong;
-  const auto add = [&wrong](const std::string& what) { wrong.append(wrong.empty() ? "" : "; ").append(what); };
+  std::vector<std::uint32_t> own;  // types of columns
   for (std::size_t i = 0; i < columns.size(); ++i) {
     places[i] = -1;
     if (readable[i] == nullptr) continue;
     for (int at = 0; at < cursor.columns() && places[i] < 0; ++at)
       if (columns[i].name == cursor.column_name(at)) places[i] = at;
+    if (places[i] >= 0 && cursor.type(places[i]) >= first_own) own.push_back(cursor.type(places[i]));
+  }
+  const auto unreadable = not_texts(cursor.connection(), own);
+  if (!unreadable) return failure(unreadable.error());
+  std::string wrong;
+  const auto add = [&wrong](const std::string& what) { wrong.append(wrong.empty() ? "" : "; ").append(what); };
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    if (readable[i] == nullptr) continue;
+    const std::uint32_t type = places[i] < 0 ? 0 : cursor.type(places[i]);
     if (places[i] < 0)
       add(fmt::format("there is no column {}", quoted(columns[i].name)));
-    else if (!readable[i](cursor.type(places[i])))
-      add(fmt::format("column {} has a type (oid {}) that its member cannot hold", quoted(columns[i].name),
-                      cursor.type(places[i])));
+    else if (!readable[i](type) || std::ranges::find(*unreadable, type) != unreadable->end())
+      add(
+          fmt::format("column {0} has a type (oid {1}) that its member cannot hold; to read it as a text, use your own "
+                      "SELECT with {0}::text AS {0}",
+                      quoted(columns[i].name), type));
   }
   if (wrong.empty()) return {};
   std::string found;

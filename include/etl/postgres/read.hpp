@@ -43,11 +43,14 @@ template <class I>
 [[nodiscard]] bool read_numeric(std::string_view bytes, std::string& to);
 [[nodiscard]] const char* read_decimal(std::string_view bytes, Decimal& to);
 
-/// Whether values of a type of the server's can be read into `V`.
+/// The first type that users or extensions have made, such as enumerations.
+inline constexpr std::uint32_t first_own = 16'384;
+
+/// Whether values of a type of the server's can be read into `V`. Of types that users or extensions have made, only
+/// those that are sent as texts can be read; `find_columns` asks the server which these are.
 template <class V>
 [[nodiscard]] constexpr bool readable(std::uint32_t type) {
   const auto is = [type](auto... wanted) { return ((type == type_info(wanted).oid) || ...); };
-  constexpr std::uint32_t first_own = 16'384;  // enumerations and what else users have made
   if constexpr (is_optional<V>) {
     return readable<typename V::value_type>(type);
   } else if constexpr (ArrayValue<V>) {
@@ -84,6 +87,7 @@ template <class Clock, class D>
   using Period = typename D::period;
   constexpr double limit = static_cast<double>(D::max().count()) * static_cast<double>(Period::num) / Period::den;
   if (std::abs(static_cast<double>(since_1970.count())) >= limit) return "out of the member's range";
+  if (duration_cast<D>(since_1970) > D::max() - duration_cast<D>(part)) return "out of the member's range";
   const auto time = duration_cast<D>(since_1970) + duration_cast<D>(part);
   if constexpr (std::ratio_greater_v<typename D::period, std::micro> && !treat_as_floating_point_v<typename D::rep>)
     if (duration_cast<microseconds>(time) != since_1970 + part) return "finer than the member's unit";
