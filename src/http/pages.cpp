@@ -71,7 +71,14 @@ std::string without_credentials(const Url& url, const Url& base, bool put_back) 
     if (equals == std::string_view::npos || !is_secret_name(one.substr(0, equals))) continue;
     const std::string hidden = std::string(one.substr(0, equals + 1)) + "***", open(one);
     const std::string &from = put_back ? hidden : open, &to = put_back ? open : hidden;
-    if (const std::size_t at = text.find(from); at != std::string::npos) text.replace(at, from.size(), to);
+    // As a whole parameter: key=... is also the end of apikey=...
+    for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + 1)) {
+      const std::size_t end = at + from.size();
+      const bool begins = at > 0 && (text[at - 1] == '?' || text[at - 1] == '&');
+      if (!begins || (end < text.size() && text[end] != '&' && text[end] != '#')) continue;
+      text.replace(at, from.size(), to);
+      break;
+    }
   }
   return text;
 }

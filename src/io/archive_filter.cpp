@@ -60,6 +60,8 @@ class ArchiveSource final : public FilterSource {
       return fail(fmt::format("this libarchive was built without {}", to_string(compression_)));
     ::archive_read_support_format_raw(handle);
     ::archive_read_support_format_empty(handle);
+    if (compression_ == Compression::Zstd) skip_frames();
+    if (failed_ || ended_) return;
     archive_entry* entry = nullptr;
     if (::archive_read_open(handle, this, nullptr, &ArchiveSource::more, nullptr) != ARCHIVE_OK) return fail();
     const int header = ::archive_read_next_header(handle, &entry);
@@ -69,10 +71,39 @@ class ArchiveSource final : public FilterSource {
     if (header == ARCHIVE_EOF) return end();
     if (header != ARCHIVE_OK) fail();
   }
+  /// Reads past the skippable frames at the beginning, which older versions of libarchive do not take for zstd.
+  void skip_frames() {
+    constexpr std::size_t header = 8;  // the magic number, and the size of what follows
+    std::uint64_t frame = 0;           // bytes of the skippable frame that are still to come
+    while (first_ < header || frame > 0) {
+      const auto got = source().read(std::span(buffer_).subspan(first_));
+      if (!got) {
+        failed_ = got.error();
+        return;
+      }
+      first_ += *got;
+      if (*got == 0) break;
+      for (;;) {
+        const std::size_t drop = std::min<std::uint64_t>(frame, first_);
+        std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(drop),
+                  buffer_.begin() + static_cast<std::ptrdiff_t>(first_), buffer_.begin());
+        first_ -= drop;
+        frame -= drop;
+        skipped_ += drop;
+        if (frame > 0 || first_ < header || !is_skippable_frame({buffer_.data(), first_})) break;
+        frame = header;
+        for (std::size_t i = 0; i < 4; ++i)
+          frame += std::uint64_t{static_cast<unsigned char>(buffer_[4 + i])} << (8 * i);
+      }
+    }
+    if (frame > 0) fail("zstd data is cut off within a skippable frame");
+    ended_ = skipped_ > 0 && first_ == 0;
+  }
   static la_ssize_t more(archive* handle, void* self, const void** bytes) noexcept {
     auto& source = *static_cast<ArchiveSource*>(self);
     try {
-      const auto got = source.source().read(source.buffer_);
+      const std::size_t first = std::exchange(source.first_, 0);
+      const auto got = first > 0 ? Result<std::size_t>(first) : source.source().read(source.buffer_);
       if (got) {
         *bytes = source.buffer_.data();
         source.given_ += *got;
@@ -93,7 +124,7 @@ class ArchiveSource final : public FilterSource {
     if (!behind)
       failed_ = behind.error();
     else if (*behind > 0)
-      fail(fmt::format("what follows byte {} is no {} data", taken, to_string(compression_)));
+      fail(fmt::format("what follows byte {} is no {} data", skipped_ + taken, to_string(compression_)));
   }
   void fail(const std::string& what) {
     if (failed_) return;  // the source's own error says more
@@ -108,7 +139,9 @@ class ArchiveSource final : public FilterSource {
   Compression compression_;
   std::vector<char> buffer_;
   std::unique_ptr<archive, Free> archive_{};
-  std::uint64_t given_ = 0;  // compressed bytes given to libarchive
+  std::size_t first_ = 0;      // bytes in the buffer that libarchive gets first
+  std::uint64_t skipped_ = 0;  // bytes of skippable frames before them
+  std::uint64_t given_ = 0;    // compressed bytes given to libarchive
   bool ended_ = false;
   std::optional<Error> failed_{};
 };

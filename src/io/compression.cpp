@@ -22,7 +22,7 @@ std::string_view to_string(Compression compression) noexcept {
 Compression compression_of(std::string_view begin) noexcept {
   using std::string_view_literals::operator""sv;
   if (begin.starts_with("\x1F\x8B"sv)) return Compression::Gzip;
-  if (begin.starts_with("\x28\xB5\x2F\xFD"sv)) return Compression::Zstd;
+  if (begin.starts_with("\x28\xB5\x2F\xFD"sv) || detail::is_skippable_frame(begin)) return Compression::Zstd;
   if (begin.starts_with("\xFD"
                         "7zXZ\0"sv))
     return Compression::Xz;

@@ -30,12 +30,16 @@ std::vector<fs::path> unique(std::vector<Found> found) {
     const auto rest = std::ranges::unique(found, {}, key);
     found.erase(rest.begin(), rest.end());
   };
-  if (std::ranges::any_of(found, &Found::detour)) {
+  const auto is_absolute = [](const Found& file) { return file.path.starts_with('/'); };
+  const auto absolute = std::ranges::count_if(found, is_absolute);
+  const bool mixed = absolute > 0 && std::cmp_less(absolute, found.size());
+  if (mixed || std::ranges::any_of(found, &Found::detour)) {
     const fs::path here = fs::current_path();
     for (Found& file : found) {
       std::error_code error;
       if (file.detour) file.real = fs::canonical(file.path, error).string();
-      if (!file.detour || error) file.real = (here / file.path).string();  // error: for example, a pipe of this process
+      // An error: for example, a pipe of this process.
+      if (!file.detour || error) file.real = (here / file.path).lexically_normal().string();
     }
     // If a file has several names, a name without detour comes first.
     sort_by([](const Found& file) { return std::tie(file.real, file.detour, file.path); });

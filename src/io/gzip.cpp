@@ -298,6 +298,9 @@ Source inflate_from(Source compressed, GzipPoint point, Inflater by) {
 
 namespace {
 
+/// Whether the first two bytes may be those of a skippable frame of zstd.
+bool may_be_skippable(std::string_view two) { return two.size() == 2 && (two[0] & 0xF0) == 0x50 && two[1] == 0x2A; }
+
 Result<Source> decode_now(Source source) {
   auto peeked = std::make_unique<PeekedSource>(std::move(source));
   auto first = peeked->peek(magic.size());
@@ -309,7 +312,7 @@ Result<Source> decode_now(Source source) {
       *first !=
           "\xFD"
           "7"sv &&
-      *first != "\x28\xB5"sv)
+      *first != "\x28\xB5"sv && !may_be_skippable(*first))
     return peeked;
   first = peeked->peek(compression_bytes);
   if (!first) return failure(first.error());

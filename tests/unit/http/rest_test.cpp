@@ -76,6 +76,7 @@ HttpServer::Reply numbers(const HttpServer::Request& r, const HttpServer* server
     const std::string cursor = "c" + std::to_string(first + 3);
     next = "\"" + cursor + "\"";
     if (r.target.starts_with("/url")) next = "\"?token=geheim&after=" + cursor + "\"";
+    if (r.target.starts_with("/two")) next = "\"?apikey=streng&key=geheim&after=" + cursor + "\"";
     headers = "X-Next: " + cursor + "\r\nLink: <http://other/>; title=\"; rel=next, <x>; rel=next\"; rel=\"prev\", <" +
               server->url("/link?token=geheim&after=" + cursor) + ">; title=\"a,b\"; REL=\"last Next\"\r\n";
   }
@@ -98,6 +99,7 @@ TEST_CASE("http pages: every way of paging gives every record once, from any pag
       options("/", http::Paging::cursor("after", "/next")),
       options("/", http::Paging::cursor_in_header("after", "x-next")),
       options("/link?token=geheim", http::Paging::link()),
+      options("/two?key=geheim&apikey=streng", http::Paging::next_url("/next")),
       options("/url?token=geheim", http::Paging::next_url("/next")),
   };
   const std::vector<std::string> expected{"0.00", "1.00", "2.00", "3.00", "4.00", "5.00", "6.00"};
@@ -108,8 +110,10 @@ TEST_CASE("http pages: every way of paging gives every record once, from any pag
     CHECK(whole.records == expected);
     REQUIRE(whole.positions.size() >= 3);
     CHECK(whole.positions[0].text().find("geheim") == std::string::npos);
+    CHECK(whole.positions[0].text().find("streng") == std::string::npos);
     CHECK(read(one, whole.positions[0]).records == std::vector<std::string>(expected.begin() + 3, expected.end()));
     CHECK(read(one, whole.positions[1]).records == std::vector<std::string>{"6.00"});
+    CHECK(server.requests().back().target.find("***") == std::string::npos);
     CHECK(read(one, whole.positions.back()).records.empty());
     CHECK(read(one, etl::Position("5")).error->code == etl::Errc::CheckpointMismatch);
   }

@@ -115,6 +115,25 @@ TEST_CASE("compression: bzip2, xz and zstd are read, or named when they cannot b
   CHECK(decoded("\x28\xB5") == "\x28\xB5");
 }
 
+TEST_CASE("compression: skippable frames of zstd, as pzstd writes them, are read past") {
+  const Sample zstd = samples()[2];
+  const std::string frame = bytes("502a4d1804000000") + "abcd", last = bytes("5f2a4d1800000000");
+  CHECK(io::compression_of(frame) == Compression::Zstd);
+  CHECK(io::compression_of(last) == Compression::Zstd);
+  CHECK(decoded("P*M ") == "P*M ");
+  if (!io::can_decompress(Compression::Zstd)) return;
+  const std::string large = bytes("512a4d1800000400") + std::string(std::size_t{4} << 16, 'x');
+  for (const std::string& before : {frame, last, frame + last, large + frame}) {
+    CHECK(decoded(before + zstd.full) == text);
+    CHECK(decoded(before + zstd.full + before + zstd.empty + before) == text);
+    CHECK(decoded(before).empty());
+    CHECK(has(decoded(before + "text"), "f: "));
+    CHECK(has(decoded(before + "text of more than eight bytes"), "f: "));
+  }
+  CHECK(has(decoded(frame.substr(0, frame.size() - 1)), "cut off within a skippable frame"));
+  CHECK(has(decoded(frame.substr(0, 7)), "f: "));
+}
+
 TEST_CASE("compression: what is cut off, damaged or more than a stream is an error") {
   for (const auto& [compression, full, empty] : samples()) {
     if (!io::can_decompress(compression)) continue;

@@ -444,6 +444,8 @@ TEST_CASE("glob: a file with several names is given once, by its own") {
     const std::string itself = "../" + tree.path("x").parent_path().filename().string();
     const auto found = etl::io::glob(Strings{itself + "/*-12.csv", "*-12.csv"});
     CHECK(found.value() == std::vector<fs::path>{"2024-12.csv"});
+    const auto both = etl::io::glob(Strings{tree.path("2024-12.csv").string(), "*-12.csv", "2024-11.csv"});
+    CHECK(both.value().size() == 2);
   }
   fs::create_directory(tree.path("d"));
   tree.link("..", "d/up");
