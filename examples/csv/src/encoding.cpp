@@ -85,7 +85,11 @@ class Utf8Source final : public io::ByteSource {
     if (converter_ == none) return pass_on(to);
     for (;;) {
       if (!converted_.empty()) return give(to);
-      if (ended_) return std::size_t{0};
+      if (ended_) {
+        if (std::exchange(at_end_, true)) return std::size_t{0};
+        take_kept();
+        continue;
+      }
       if (auto more = convert(); !more) return stop(std::move(more.error()));
     }
   }
@@ -185,6 +189,15 @@ class Utf8Source final : public io::ByteSource {
     return {};
   }
 
+  /// Takes the letter that the converter has kept because an accent might follow, as in CP1258 and TCVN.
+  void take_kept() {
+    converted_.resize(16);
+    char* out = converted_.data();
+    std::size_t room = converted_.size();
+    ::iconv(converter_, nullptr, nullptr, &out, &room);
+    converted_.resize(converted_.size() - room);
+  }
+
   io::Source source_;
   iconv_t converter_;
   std::string charset_;
@@ -195,7 +208,7 @@ class Utf8Source final : public io::ByteSource {
   std::size_t given_ = 0;     // number of bytes of `converted_` already given out
   std::uint64_t passed_ = 0;  // bytes of the source that are converted
   std::uint64_t made_ = 0;    // bytes of UTF-8 that they became
-  bool looked_ = false, ended_ = false, first_ = true;
+  bool looked_ = false, ended_ = false, at_end_ = false, first_ = true;
   std::optional<Error> failed_{};
 };
 

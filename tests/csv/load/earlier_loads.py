@@ -43,6 +43,40 @@ def last_row_of_a_key(c):
 
 
 @case
+def part_of_a_key(c):
+    """A file without a part of the primary key says nothing about rows that differ in this part: it replaces none of them."""
+    (c.folder / "a.csv").write_text("a,v\n1,new\n")
+    with c.server() as (url, _):
+        for into in (url, None):
+            make = "CREATE TABLE t (a int, b int DEFAULT 0, v text, PRIMARY KEY (a, b)); INSERT INTO t VALUES (1,0,'x'), (1,1,'y')"
+            c.psql(url, make) if into else c.sql(make)
+            for how, reason in (("update", "ON CONFLICT"), ("replace", "needs all columns of the table's key" if into else "ON CONFLICT")):
+                _, error = c.load("a.csv", "--on-conflict", how, into=into, wanted=1)
+                c.has(error, reason)
+            select = "SELECT a, b, v FROM t ORDER BY b"
+            c.equal("rows", "1|0|x\n1|1|y", c.psql(url, select) if into else "\n".join(f"{a}|{b}|{v}" for a, b, v in c.rows(select)))
+            # A part that has a unique index of its own is a key.
+            index = "DELETE FROM t WHERE b = 1; CREATE UNIQUE INDEX one ON t (a)"
+            c.psql(url, index) if into else c.sql(index)
+            for how in ("update", "replace"):
+                c.load("a.csv", "--on-conflict", how, "--restart", into=into)
+                c.equal(how, "1|0|new", c.psql(url, select) if into else "\n".join(f"{a}|{b}|{v}" for a, b, v in c.rows(select)))
+
+
+@case
+def headers_of_several_lines(c):
+    """A column whose type was found by --create takes only values that read back, also if its name has a line break."""
+    (c.folder / "one.csv").write_text('"Kunden\nNr","a\\nb",Nr\n1,1,x\n2,2,y\n')
+    (c.folder / "two.csv").write_text('"Kunden\nNr","a\\nb",Nr\n007,7,z\n7,007,z\n8,8,007\n')
+    with c.server() as (url, _):
+        for into in (url, None):
+            c.load("one.csv", "--create", into=into)
+            summary, error = c.load("two.csv", into=into, wanted=3)
+            c.equal("rejected", 2, summary["rows"]["rejected"])
+            c.has(error, "'007' is not a signed 64-bit integer that reads back as it is given")
+
+
+@case
 def changed_meanwhile(c):
     """A file that another program writes to while it is read is not taken for loaded."""
     path = c.folder / "a.csv"

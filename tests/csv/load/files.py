@@ -170,6 +170,9 @@ def asked_for(c):
     _, error = c.load("a.csv", "--rejects", "a.csv", wanted=2)
     c.has(error, "is one of the files to load")
     c.equal("the file is whole", "name\na;b\nc;d\n", (c.folder / "a.csv").read_text())
+    for name in (c.database, f"{c.database}-wal"):
+        _, error = c.load("a.csv", "--rejects", name, wanted=2)
+        c.has(error, "is the database of --store")
     _, error = c.load("a.csv", "--rejects", "no/such/folder.csv", wanted=2)
     c.has(error, "no/such/folder.csv cannot be written")
     summary, _ = c.load("a.csv", "--check", "DELETE FROM t", wanted=1)

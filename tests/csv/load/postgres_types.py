@@ -1,4 +1,5 @@
 """Types of PostgreSQL that texts are cast to: one value that a type refuses or would change costs one row."""
+import json
 import os
 import subprocess
 
@@ -244,6 +245,30 @@ def keys_that_are_cast(c):
                     c.load(file, "--on-conflict", how, into=url)
                 c.equal(f"{type} {how}", kept, c.psql(url, "SELECT v FROM t"))
                 c.psql(url, "DROP TABLE t")
+
+
+@case
+def texts_that_look_like_arrays(c):
+    """JSON arrays become arrays of PostgreSQL. A text that only begins like one is what the server takes it for."""
+    texts = ["[{", '["abc', '["', '["\\q"]', "[n", "[", "[1,2", "[0:1]={a,b}", '["x", null]', "{a,NULL}"]
+    lines = [json.dumps({"id": i, "tags": text}) for i, text in enumerate(texts)]
+    lines += [json.dumps({"id": 20, "tags": ["a", 'b\\"c', None, "NULL", "", {"d": [1, "]"]}]}), json.dumps({"id": 21, "tags": []})]
+    (c.folder / "a.ndjson").write_text("\n".join(lines) + "\n")
+    with c.server() as (url, _):
+        c.psql(url, "CREATE TABLE t (id int, tags text[])")
+        summary, error = c.load("a.ndjson", into=url, wanted=3)
+        c.equal("rejected", 7, summary["rows"]["rejected"])
+        c.has(error, "malformed array literal", "a.ndjson:1: ")
+        c.equal("arrays", [[7, ["a", "b"]], [8, ["x", None]], [9, ["a", None]],
+                           [20, ["a", 'b\\"c', None, "NULL", "", '{"d":[1,"]"]}']], [21, []]],
+                json.loads(c.psql(url, "SELECT json_agg(json_build_array(id, tags) ORDER BY id) FROM t")))
+        documents = [[], ["1", "true", "null", None, 1.10, [2, ",\"]"], {"a": "}"}], ["x"], [[]]]
+        (c.folder / "b.ndjson").write_text("".join(json.dumps({"id": i, "d": d}) + "\n" for i, d in enumerate(documents)))
+        for type in ("jsonb", "json"):
+            c.psql(url, f"CREATE TABLE {type}s (id int, d {type}[])")
+            c.run(*c.arguments("b.ndjson", into=url, table=f"{type}s"), wanted=0)
+            c.equal(f"{type}[]", documents, json.loads(c.psql(url, f"SELECT json_agg(to_json(d) ORDER BY id) FROM {type}s")))
+        c.equal("numbers of elements", "0 7 1 1", c.psql(url, "SELECT string_agg(cardinality(d)::text, ' ' ORDER BY id) FROM jsonbs"))
 
 
 @case

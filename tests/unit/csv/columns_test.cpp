@@ -150,7 +150,13 @@ TEST_CASE("members of every type") {
   CHECK(one<std::chrono::year_month_day>("2026-11-21") == year{2026} / 11 / 21);
   CHECK(one<std::chrono::local_days>("2026-11-21") == std::chrono::local_days{year{2026} / 11 / 21});
   using Seconds = std::chrono::local_seconds;
-  CHECK(one<Seconds>("1969-12-31T23:59:58.5") == Seconds{std::chrono::seconds{-2}});
+  CHECK(one<Seconds>("1969-12-31T23:59:58") == Seconds{std::chrono::seconds{-2}});
+  CHECK_FALSE(one<Seconds>("1969-12-31T23:59:58.5"));  // would lose a part
+  using Minutes = std::chrono::sys_time<std::chrono::minutes>;
+  CHECK(one<Minutes>("1970-01-01T00:01:00Z") == Minutes{std::chrono::minutes{1}});
+  CHECK_FALSE(one<Minutes>("1970-01-01T00:01:30Z"));
+  using Real = std::chrono::sys_time<std::chrono::duration<double>>;
+  CHECK(one<Real>("1970-01-01T00:00:01.1Z").has_value());
   using Nanos = std::chrono::sys_time<std::chrono::nanoseconds>;
   CHECK(one<Nanos>("1970-01-01T00:00:00.000001Z") == Nanos{std::chrono::nanoseconds{1000}});
   CHECK_FALSE(one<Nanos>("2300-01-01T00:00:00Z"));  // beyond its reach
@@ -197,9 +203,8 @@ TEST_CASE("date and time of day in two columns") {
   const auto bad = decoder->decode(Cells{"25:30", "21.11.2026"}, order);
   REQUIRE_FALSE(bad);
   CHECK(bad.error().message() ==
-        "orders.csv:12: row 11: column 2 'day': '21.11.2026' with '25:30' of column 1 is not a point in time in the "
-        "format "
-        "%d.%m.%Y");
+        "orders.csv:12: row 11: column 2 'day': '21.11.2026' with '25:30' of column 1 is not a point in time in "
+        "whole milliseconds in the format %d.%m.%Y");
   CHECK(bind_error(stamped, {"a"}) == "orders.csv: no column 'day'; no column 'clock'; its header has 'a'");
 }
 

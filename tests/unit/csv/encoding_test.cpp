@@ -86,6 +86,13 @@ TEST_CASE("Encodings by name") {
   CHECK((converted(many, "CP1252") == wanted));
 }
 
+TEST_CASE("A letter at the end of the text that an accent might follow is not lost") {
+  CHECK(converted("name\n1,Hoa", "CP1258") == "name\n1,Hoa");
+  CHECK(converted("a\xEC", "CP1258") == "\xC3\xA1");  // with its accent
+  CHECK(converted("a", "TCVN") == "a");
+  CHECK(converted("", "CP1258").empty());
+}
+
 TEST_CASE("UTF-16 without a mark is known by its NULs") {
   for (const bool little : {true, false}) {
     CHECK(converted(utf16("id,name\n1,K\n", little)) == "id,name\n1,K\n");

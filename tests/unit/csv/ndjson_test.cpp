@@ -75,6 +75,24 @@ const auto orders = csv::columns<Order>(csv::column("sku", &Order::sku), csv::co
 
 }  // namespace
 
+TEST_CASE("JSON's numbers have decimal points, also where those of CSV have commas") {
+  struct Price {
+    double price = 0;
+  };
+  const auto prices = csv::columns<Price>(csv::column("price", &Price::price, csv::decimal_comma));
+  std::string text;
+  ndjson::Writer writer(text);
+  REQUIRE(writer.row(prices, Price{1.5}));
+  REQUIRE(writer.finish());
+  CHECK(text == "{\"price\":1.5}\n");
+  auto reader = ndjson::Reader(etl::io::from_memory(text, "f"), {});
+  const auto chunk = etl::value(reader.next());
+  auto decoder = etl::value(ndjson::bind(prices, "f"));
+  Price read;
+  for (const ndjson::Line& line : *chunk) CHECK(decoder.decode(line, read));
+  CHECK(read.price == 1.5);
+}
+
 TEST_CASE("an object becomes a record, in whatever order its members come") {
   const csv::Record expected{std::int64_t{7}, std::string("A\n\"1\""), std::string("12.500000000000000000001"), true,
                              csv::UtcTime(sys_days{year{2026} / 11 / 21})};

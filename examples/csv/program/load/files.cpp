@@ -290,6 +290,7 @@ class Job {
     const bool same = earlier && print.same_reading(earlier->fingerprint);
     const bool adds = options_.duplicate == Duplicate::Reject || options_.duplicate == Duplicate::Ignore;
     if (finished && !same && adds) return etl::failure(changed(*earlier, print, letters.size()));
+    if (earlier && !finished && same && earlier->fingerprint != print.text()) return etl::failure(cut_otherwise());
     if (finished && same) result.state = FileState::Already;
     if (earlier && !finished) result.loaded_before = loaded_rows(*earlier, letters.size());
     if (result.state == FileState::Already || (earlier && !finished))
@@ -318,6 +319,14 @@ class Job {
         "how the file is read (mapping, types or options) has changed since it was loaded{}: {} rows would be loaded "
         "twice. {}",
         also, loaded_rows(earlier, rejected), remedy));
+  }
+
+  /// A large file is loaded in parts, but as a whole where the order of its rows counts.
+  static etl::Error cut_otherwise() {
+    return etl::fatal(
+        "an interrupted load of this file was begun with another --on-conflict, and read the file in other parts: "
+        "continue it with the --on-conflict of that load, or give --restart to load all rows once more, also those "
+        "that are already in the table");
   }
 
   /// Scripts that have already run must run again if this load brings rows.

@@ -231,9 +231,10 @@ bool IntoSqlite::is_empty(const std::string& table) {
 
 etl::Result<void> IntoSqlite::check_deferred(Tx& tx) {
   if (!tx.database().violates_deferred_keys()) return {};
-  return etl::failure(etl::rejected(fmt::format(
-      "{}: FOREIGN KEY constraint failed: the row that it refers to is neither in the table nor in the same batch",
-      tx.database().name())));
+  return etl::failure(
+      etl::rejected(fmt::format("{}: FOREIGN KEY constraint failed: the row that this row refers to is neither in the "
+                                "table nor in the same batch",
+                                tx.database().name())));
 }
 
 etl::Result<void> IntoSqlite::check(const std::vector<std::string>& statements) {

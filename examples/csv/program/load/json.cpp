@@ -52,7 +52,17 @@ std::size_t end_of_object(std::string_view json, std::size_t at) {
     if (json[at++] == '}' && --depth == 0) return at;
   }
 }
-/// Converts a JSON array without blanks to the form of PostgreSQL: [1.10,null,["a"]] becomes {1.10,NULL,{"a"}}.
+/// Whether a text that may also come from a string is a JSON array. Otherwise it stays as it is, and the server says
+/// what is wrong with it.
+bool is_json_array(std::string_view text) {
+  if (!text.starts_with('[')) return false;
+  boost::system::error_code bad;
+  boost::json::parse_options options;
+  options.max_depth = ndjson::ParserOptions().max_depth;
+  const boost::json::value value = boost::json::parse({text.data(), text.size()}, bad, {}, options);
+  return !bad && value.is_array();
+}
+/// Converts a JSON array to the form of PostgreSQL: [1.10,null,["a"]] becomes {1.10,NULL,{"a"}}.
 std::string array_literal(std::string_view json) {
   std::string out;
   for (std::size_t at = 0; at < json.size();) {
@@ -81,12 +91,47 @@ std::string array_literal(std::string_view json) {
   return out;
 }
 
+/// Converts a JSON array to an array of json or jsonb, whose elements are JSON: ["1",[2],null] becomes
+/// {"\"1\"","[2]",NULL}.
+std::string array_of_json(std::string_view json) {
+  std::string out = "{";
+  std::size_t depth = 0, begin = 1;
+  for (std::size_t at = 0; at < json.size();) {
+    if (json[at] == '"') {
+      at = end_of_string(json, at);
+      continue;
+    }
+    const char c = json[at];
+    if (c == '[' || c == '{') ++depth;
+    if (c == ']' || c == '}') --depth;
+    if ((c == ',' && depth == 1) || depth == 0) {
+      const std::string_view element = csv::trimmed(json.substr(begin, at - begin));
+      if (!element.empty()) {
+        if (out.size() > 1) out += ',';
+        if (element == "null")
+          out += "NULL";
+        else
+          append_quoted(out, element);
+      }
+      begin = at + 1;
+      if (depth == 0) break;
+    }
+    ++at;
+  }
+  return out += '}';
+}
+
+/// A value that is an array in PostgreSQL.
+struct ArrayColumn {
+  std::size_t index = 0;
+  bool of_json = false;
+};
+
 /// A pool of decoders. A decoder belongs to one thread at a time, so there is one for each row that may be decoded at
 /// the same time. A thread usually gets the decoder that it had before.
 class Decoders {
  public:
-  /// `arrays` are the indices of values that are arrays in PostgreSQL.
-  Decoders(std::vector<Decoder> decoders, std::vector<std::size_t> arrays)
+  Decoders(std::vector<Decoder> decoders, std::vector<ArrayColumn> arrays)
       : slots_(decoders.size()), arrays_(std::move(arrays)) {
     for (std::size_t i = 0; i < slots_.size(); ++i) slots_[i].decoder.emplace(std::move(decoders[i]));
   }
@@ -96,10 +141,10 @@ class Decoders {
       if (slot.busy.exchange(true, std::memory_order_acquire)) continue;
       const Lease lease{slot.busy};
       auto decoded = slot.decoder->decode(line, out);
-      for (const std::size_t array : arrays_)
-        if (auto* const text = decoded ? std::get_if<std::string>(&out[array]) : nullptr;
-            text && text->starts_with('['))
-          *text = array_literal(*text);
+      for (const ArrayColumn& array : arrays_)
+        if (auto* const text = decoded ? std::get_if<std::string>(&out[array.index]) : nullptr;
+            text && is_json_array(*text))
+          *text = array.of_json ? array_of_json(*text) : array_literal(*text);
       return decoded;
     }
   }
@@ -114,7 +159,7 @@ class Decoders {
     ~Lease() { busy.store(false, std::memory_order_release); }
   };
   std::vector<Slot> slots_;
-  const std::vector<std::size_t> arrays_;
+  const std::vector<ArrayColumn> arrays_;
 };
 
 class JsonRows final : public Rows {
@@ -175,7 +220,7 @@ class JsonSource final : public RowSource {
 
 class JsonInput final : public Input {
  public:
-  JsonInput(fs::path file, std::vector<Decoder> decoders, std::vector<std::size_t> arrays,
+  JsonInput(fs::path file, std::vector<Decoder> decoders, std::vector<ArrayColumn> arrays,
             std::shared_ptr<Opened> opened)
       : file_(std::move(file)),
         decoders_(std::make_shared<Decoders>(std::move(decoders), std::move(arrays))),
@@ -279,9 +324,10 @@ etl::Result<FilePlan> plan_json(const fs::path& file, const Load& options, const
     decoders.push_back(*std::move(decoder));
   }
   plan->shape = shape_of(how);
-  std::vector<std::size_t> arrays;
+  std::vector<ArrayColumn> arrays;
   for (std::size_t i = 0; i < plan->columns.size(); ++i)
-    if (plan->columns[i].cast.ends_with("[]")) arrays.push_back(i);
+    if (const std::string& cast = plan->columns[i].cast; cast.ends_with("[]"))
+      arrays.push_back({.index = i, .of_json = cast == "json[]" || cast == "jsonb[]"});
   plan->input = std::make_shared<JsonInput>(file, std::move(decoders), std::move(arrays), again ? nullptr : opened);
   return plan;
 }

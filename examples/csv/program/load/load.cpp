@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +21,7 @@
 #include <etl/io/source.hpp>
 
 #include "command.hpp"
+#include "common/rejects_file.hpp"
 #include "files.hpp"
 #include "into.hpp"
 #include "plan.hpp"
@@ -72,21 +72,6 @@ etl::Result<void> check_object(const std::string& url) {
   const auto begun = place->store.begin_upload(place->key);
   if (!begun) return etl::failure(begun.error());
   return place->store.abort_upload(*begun);
-}
-
-/// Checks that --rejects is not one of the inputs and can be written, before hours of loading and not after them.
-etl::Result<void> check_rejects_file(const fs::path& rejects, const std::vector<fs::path>& files) {
-  if (rejects.empty()) return {};
-  const auto local = etl::io::local_path(rejects);
-  if (!local) return etl::failure(local.error());
-  std::error_code unknown;
-  for (const fs::path& file : files)
-    if (file == rejects || fs::equivalent(file, *local, unknown))
-      return etl::failure(etl::fatal(fmt::format("--rejects {} is one of the files to load", rejects.string())));
-  if (etl::io::is_store_url(rejects.native())) return check_object(rejects.string());
-  if (!std::ofstream(*local, std::ios::app))
-    return etl::failure(etl::fatal(fmt::format("--rejects {} cannot be written", rejects.string())));
-  return {};
 }
 
 /// The columns of a new table, and the file that they come from.
@@ -276,7 +261,10 @@ etl::Result<void> load_all(const Load& given, const std::string& location, Summa
     if (!read) return etl::failure(std::move(read.error()));
     mapping = std::move(*read);
   }
-  if (auto writable = check_rejects_file(given.rejects, files.paths); !writable) return writable;
+  const fs::path database = Into::one_writer ? location : std::string();
+  if (auto writable = check_rejects_file(given.rejects, files.paths, database); !writable) return writable;
+  if (etl::io::is_store_url(given.rejects.native()))
+    if (auto writable = check_object(given.rejects.string()); !writable) return writable;
   auto found = Into::columns(location, given.table);
   if (!found) return etl::failure(std::move(found.error()));
   const bool create = !found->has_value();

@@ -1,5 +1,6 @@
 #include "table.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <system_error>
 #include <utility>
@@ -18,6 +19,23 @@ std::vector<std::string> lines_of(std::string_view text) {
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return lines;
+}
+
+/// Follows the number in a record whose names are written by `on_one_line`.
+constexpr std::string_view names_escaped = " escaped";
+/// A name on one line: headers of spreadsheets may have line breaks.
+std::string on_one_line(std::string_view name) {
+  std::string line;
+  for (const char c : name) line += c == '\n' ? "\\n" : c == '\\' ? "\\\\" : std::string(1, c);
+  return line;
+}
+std::string from_one_line(std::string_view line) {
+  std::string name;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const bool escaped = line[i] == '\\' && i + 1 < line.size();
+    name += !escaped ? line[i] : line[++i] == 'n' ? '\n' : line[i];
+  }
+  return name;
 }
 
 /// The name under which the record of a table is kept.
@@ -41,20 +59,28 @@ etl::Result<void> save(Into& into, const Load& options, const TableRecord& recor
 }  // namespace
 
 std::string TableRecord::text() const {
-  return fmt::format("{}\n{}\n{}\n{}", generation, identity.table, identity.store, fmt::join(inferred, "\n"));
+  const bool escaped =
+      std::ranges::any_of(inferred, [](const std::string& name) { return name.find('\n') != name.npos; });
+  std::string text =
+      fmt::format("{}{}\n{}\n{}\n", generation, escaped ? names_escaped : "", identity.table, identity.store);
+  for (std::size_t i = 0; i < inferred.size(); ++i)
+    text.append(i == 0 ? "" : "\n").append(escaped ? on_one_line(inferred[i]) : inferred[i]);
+  return text;
 }
 
 std::optional<TableRecord> TableRecord::from(std::string_view text) {
   std::vector<std::string> lines = lines_of(text);
   if (lines.size() < 3) return std::nullopt;
   TableRecord record;
+  const bool escaped = lines[0].ends_with(names_escaped);
+  if (escaped) lines[0].resize(lines[0].size() - names_escaped.size());
   const char* const end = lines[0].data() + lines[0].size();
   if (const auto [last, error] = std::from_chars(lines[0].data(), end, record.generation);
       error != std::errc{} || last != end)
     return std::nullopt;
   record.identity = {.table = std::move(lines[1]), .store = std::move(lines[2])};
   lines.erase(lines.begin(), lines.begin() + 3);
-  record.inferred = std::move(lines);
+  for (const std::string& line : lines) record.inferred.push_back(escaped ? from_one_line(line) : line);
   return record;
 }
 

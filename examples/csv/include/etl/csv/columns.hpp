@@ -84,7 +84,7 @@ inline constexpr bool is_whole =
 template <class M>
 concept CellType = is_text<M> || is_day<M> || is_utc<M> || is_local<M> || is_number<M> || is_whole<M>;
 
-/// False: it lies beyond what `T` can tell.
+/// False: it lies beyond what `T` can tell, or is finer.
 template <class T, class From>
 [[nodiscard]] bool set_time(const std::optional<From>& from, T& to) noexcept {
   using D = typename T::duration;
@@ -95,8 +95,21 @@ template <class T, class From>
     to = *from;
   } else {
     to = std::chrono::floor<D>(*from);
+    if constexpr (!std::chrono::treat_as_floating_point_v<typename D::rep>) return to == *from;
   }
   return true;
+}
+
+/// " in whole seconds", for a time that is coarser than what cells may tell.
+template <class D>
+[[nodiscard]] std::string whole_units() {
+  using Period = typename D::period;
+  if (std::chrono::treat_as_floating_point_v<typename D::rep> || !std::ratio_greater_v<Period, std::micro>) return "";
+  if (std::ratio_equal_v<Period, std::milli>) return " in whole milliseconds";
+  if (std::ratio_equal_v<Period, std::ratio<1>>) return " in whole seconds";
+  if (std::ratio_equal_v<Period, std::ratio<60>>) return " in whole minutes";
+  if (std::ratio_equal_v<Period, std::ratio<3600>>) return " in whole hours";
+  return " in whole units of the member";
 }
 
 /// False: the text is no such value.
@@ -147,9 +160,9 @@ template <class M>
   else if constexpr (is_day<M>)
     return written("a date", format.time);
   else if constexpr (is_utc<M>)
-    return written("a point in time", format.time);
+    return written("a point in time" + whole_units<typename M::duration>(), format.time);
   else if constexpr (is_local<M>)
-    return written("a date and time without a zone", format.time);
+    return written("a date and time without a zone" + whole_units<typename M::duration>(), format.time);
   else
     return "such a value";
 }
@@ -346,6 +359,13 @@ class Columns {
     const auto limit = [&](const auto& column) { (*cells)[i++].longest_null = column.format.nulls.longest(); };
     for_each(limit);
     return Decoder<T, C...>(columns_, *std::move(cells), std::move(file));
+  }
+
+  /// The same columns for a format whose numbers have decimal points, as JSON's have.
+  [[nodiscard]] Columns with_decimal_points() const {
+    Columns points = *this;
+    std::apply([](auto&... each) { ((each.format.decimal_comma = false), ...); }, points.columns_);
+    return points;
   }
 
   /// The names that a writer writes as header, in the order of declaration; "columnN" for a column by number.

@@ -180,7 +180,7 @@ namespace detail {
 /// A decoder of members into records. Columns are found by name; `dialect` and `decimal_comma` are ignored.
 [[nodiscard]] Result<Decoder<RecordDecoder>> bind(const FileMapping& mapping, std::string file = {},
                                                   const ParserOptions& options = {});
-/// A decoder of members into structs.
+/// A decoder of members into structs. `decimal_comma` is ignored.
 template <class T, class... C>
 [[nodiscard]] Result<Decoder<csv::Decoder<T, C...>>> bind(const Columns<T, C...>& columns, std::string file = {},
                                                           const ParserOptions& options = {}) {
@@ -190,7 +190,7 @@ template <class T, class... C>
   auto names = columns.names();
   std::ranges::sort(names);
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  auto decoder = columns.bind(names, file);
+  auto decoder = columns.with_decimal_points().bind(names, file);
   if (!decoder) return failure(std::move(decoder.error()));
   return Decoder<csv::Decoder<T, C...>>(Parser(std::move(names), std::move(file), options), *std::move(decoder));
 }
