@@ -471,6 +471,20 @@ def rounded(c):
             c.lacks(said(value, *how), "column 'n'")
     c.lacks(said("9223372036854775807"), "column 'n'")
 
+    # Also if only several files together have such numbers, and whatever the columns of some of them lack.
+    def together(*all):
+        files = [c.folder / f"{i}.csv" for i in range(len(all))]
+        for file, value in zip(files, all):
+            file.write_text(f"at,a,n\n2024-01-01,1,{value}\n2024-01-02,1,{value}\n", encoding="utf-8")
+        return c.run(c.command("load", *map(str, files), "--datasource", "sales", "--stage", c.folder / "stage", "--mode", "append", "--print-spec", "--max-null-share", "1"), 0)
+
+    for all in (("1", "9223372036854775808"), ("9223372036854775808", "1"), ("9007199254740993", "1.5"), ("1.5", "9007199254740993"),
+                ("", "1e400"), ("1e400", "", "1")):
+        c.has(together(*all), "column 'n': Druid rounds some of its numbers")
+    for all in (("1", "1.5"), ("9007199254740991", "1.5"), ("1", "9007199254740993"), ("1.5", "")):
+        c.lacks(together(*all), "column 'n'")
+    c.has(together("", "1.5").replace(" ", ""), '"type":"double","name":"n"')
+
 
 @case
 def sheets(c):

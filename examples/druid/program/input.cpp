@@ -60,10 +60,12 @@ etl::Result<std::vector<Column>> columns_of_json(const fs::path& file, const Inp
   }
   std::vector<Column> columns;
   const auto facts = sniffer.facts();
+  const auto guesses = sniffer.guesses();
   for (auto& one : sniffer.columns()) {
     const csv::ndjson::MemberFacts& fact = facts[columns.size()];
     Column& made = columns.emplace_back(Column{
         .name = std::move(one.name), .kind = one.kind, .nested = fact.nested, .least = fact.least, .most = fact.most});
+    made.empty = !guesses[columns.size() - 1].any();
     if (made.kind >= csv::Kind::Date) made.time_score = 0.4;
   }
   return columns;
@@ -78,6 +80,7 @@ etl::Result<std::vector<Column>> columns_of_rows(const fs::path& file, Content c
   std::vector<Column> columns;
   for (auto& one : found->columns) {
     Column& made = columns.emplace_back(Column{.name = std::move(one.name), .kind = one.kind});
+    made.empty = one.profile.values() == 0;
     made.time_score = one.time_score;
     made.least = one.least;
     made.most = one.most;
@@ -88,10 +91,19 @@ etl::Result<std::vector<Column>> columns_of_rows(const fs::path& file, Content c
   return columns;
 }
 
-/// The kind that accepts the values of both kinds.
-csv::Kind wider(csv::Kind a, csv::Kind b) {
-  if (a == b) return a;
-  return is_number(a) && is_number(b) ? csv::Kind::Double : csv::Kind::Text;
+/// Whether a double holds all integers of the column exactly.
+bool fits_double(const Column& column) {
+  constexpr double exact = 9'007'199'254'740'992;
+  return column.kind != csv::Kind::Integer || (column.least > -exact && column.most < exact);
+}
+
+/// The kind that accepts the values of both columns. Numeric tells of numbers that Druid rounds.
+csv::Kind wider(const Column& a, const Column& b) {
+  if (a.kind == b.kind || b.empty) return a.kind;
+  if (a.empty) return b.kind;
+  if (!is_number(a.kind) || !is_number(b.kind)) return csv::Kind::Text;
+  const bool exact = a.kind != csv::Kind::Numeric && b.kind != csv::Kind::Numeric && fits_double(a) && fits_double(b);
+  return exact ? csv::Kind::Double : csv::Kind::Numeric;
 }
 
 void merge(std::vector<Column>& all, std::vector<Column> more) {
@@ -101,7 +113,8 @@ void merge(std::vector<Column>& all, std::vector<Column> more) {
       all.push_back(std::move(column));
       continue;
     }
-    known->kind = wider(known->kind, column.kind);
+    known->kind = wider(*known, column);
+    known->empty = known->empty && column.empty;
     known->nested = known->nested || column.nested;
     known->least = std::min(known->least, column.least);
     known->most = std::max(known->most, column.most);

@@ -34,6 +34,7 @@ void add_input(CLI::App& command, InputOptions& options);
 struct Column {
   std::string name{};
   etl::csv::Kind kind = etl::csv::Kind::Text;
+  bool empty = false;   ///< there is no value, so the kind says nothing
   bool nested = false;  ///< JSON: a value is an object, or an array that holds objects or arrays
   double least = std::numeric_limits<double>::max(), most = std::numeric_limits<double>::lowest();  ///< of numbers
   double time_score = 0;       ///< from 0 to 1: how suitable the column is as the time

@@ -17,6 +17,7 @@
 #include <etl/sqlite/store.hpp>
 
 #include "common/max_rejects.hpp"
+#include "common/rejects_file.hpp"
 #include "common/standard_streams.hpp"
 #include "inputs.hpp"
 #include "landing.hpp"
@@ -188,6 +189,10 @@ int fail(const etl::Error& error, int exit_code) {
 
 int ingest(const Ingest& options, const etl::StopToken& stop) {
   if (auto problem = check_inputs(options.files)) return fail(*problem, 2);
+  if (auto writable = check_rejects_file(options.dry_run ? "" : options.dead_letters, options.files,
+                                         options.postgres() ? "" : options.sqlite_path());
+      !writable)
+    return fail(writable.error(), 2);
 #ifdef PROGRAM_JOBS
   if (options.postgres() && !options.dry_run) {
     auto pool = etl::postgres::Pool::make(options.store,

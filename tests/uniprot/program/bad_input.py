@@ -62,6 +62,20 @@ def rejects_again(c):
 
 
 @case
+def rejects_over_an_input(c):
+    """--rejects does not overwrite an input or the database, and says so before the ingest."""
+    path, good, bad = mixed(c, 10, 2)
+    before = path.read_bytes()
+    db = c.db()
+    c.says("an input", c.load(path, "--rejects", path, db=db, wanted=2), "is one of the files to load")
+    c.says("the database", c.load(path, "--rejects", db, db=db, wanted=2), "is the database of --store")
+    c.says("no folder", c.load(path, "--rejects", c.folder / "no" / "such.dat", db=db, wanted=2), "cannot be written")
+    c.equal("the input is whole", before, path.read_bytes())
+    c.load(path, "--rejects", c.folder / "rejects.dat", db=db, wanted=3)
+    c.equal("rejects", bad, accessions((c.folder / "rejects.dat").read_bytes()))
+
+
+@case
 def strict(c):
     """--strict ends at the first broken entry with 1 and says where."""
     path, good, bad = mixed(c, 3000, 1)
