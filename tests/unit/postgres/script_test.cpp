@@ -121,10 +121,12 @@ TEST_CASE("postgres script: its transaction is not its own to end") {
   CHECK(value(f.db, "SELECT id FROM t") == "3");
   CHECK(has(error_of(run_script(f.db, "DROP FUNCTION f();\n" + body + "END", "s")).message(), "s:6: "));
   const std::string empty = "CREATE FUNCTION g() RETURNS void LANGUAGE sql BEGIN ATOMIC END;\n";
-  CHECK(has(error_of(run_script(f.db, empty + "COMMIT", "s")).message(), "s:2: COMMIT: the script already runs in one transaction"));
+  CHECK(has(error_of(run_script(f.db, empty + "COMMIT", "s")).message(),
+            "s:2: COMMIT: the script already runs in one transaction"));
   CHECK(f.place("DROP FUNCTION f();\n" + body + "SELECT 1/0") == "s:6");
   const std::string comment = "CREATE TABLE u(a text DEFAULT 'BEGIN ATOMIC'); -- no BEGIN ATOMIC\n";
-  CHECK(has(error_of(run_script(f.db, comment + "COMMIT", "s")).message(), "s:2: COMMIT: the script already runs in one transaction"));
+  CHECK(has(error_of(run_script(f.db, comment + "COMMIT", "s")).message(),
+            "s:2: COMMIT: the script already runs in one transaction"));
   CHECK(value(f.db, "SELECT f()") == "3");
 }
 
