@@ -387,10 +387,8 @@ mutant(140, "G14", "delivery", "the source's end is saved before post_process ha
        "return options_.delivery.incremental && ⟦!traits_.has_post_process⟧;", "true")
 mutant(307, "G14", "saving", "one save says that everything is settled and that the run is finished",
        "return ⟦options_.delivery.incremental⟧ && !traits_.has_post_process;", "true")
-mutant(304, "G16", "keys", "the last batch of a partition does not wait for its end to be saved",
-       "batcher_->control().dead() || ⟦progress_->end_saved(tail.partition, tail.end)⟧;", "true")
 mutant(305, "G16", "keys", "the end of each partition is saved alone",
-       "else if (last || options_.mode == Mode::Fused || ⟦tail_count() >= max_tails⟧) flush_tails();", "true")
+       "else if (last || options_.mode == Mode::Fused || ⟦tails_->full()⟧) flush_tails();", "true")
 mutant(141, "G16", "waiting", "a run whose last save fails is Completed",
        "if (report_.outcome != Outcome::Inconsistent) ⟦report_.outcome = Outcome::Failed;⟧",
        NOTHING)
@@ -406,6 +404,10 @@ mutant(347, "G7", "replay", "a replay asks for the fingerprint of the source, wh
        "if (⟦!source_⟧) beginning.fingerprint", "true")
 mutant(147, "G17", "delivery", "a dry run changes the checkpoint", "if (delivers && ⟦!options_.delivery.dry_run⟧)",
        "true")
+
+place("include/etl/detail/run/tails.hpp")
+mutant(304, "G16", "keys", "the last batch of a partition does not wait for its end to be saved",
+       "batcher_.control().dead() || ⟦progress_.end_saved(tail.partition, tail.end)⟧;", "true")
 
 place("include/etl/detail/progress/checkpointing.hpp")
 mutant(148, "G17", "delivery", "a restart goes on where the earlier run was",
@@ -515,13 +517,13 @@ mutant(187, "G16", "keys", "the texts of a key run into one another", "return �
 
 place("include/etl/impl/replay.ipp")
 mutant(188, "G7", "replay", "letters that were not loaded again are purged",
-       "if (⟦seq >= progress->watermark && !progress->gaps.contains(seq)⟧) continue;", "false")
+       "settled.add({0, ⟦progress->watermark⟧});", "parts_->letters.size()")
 mutant(189, "G7", "replay", "a letter that was loaded after one that failed stays",
-       "if (⟦seq >= progress->watermark && !progress->gaps.contains(seq)⟧) continue;", "seq >= progress->watermark")
+       "SeqRanges settled = ⟦progress->gaps⟧;", "SeqRanges()")
 mutant(190, "G15", "replay store", "a letter that is rejected again is purged by the same transaction",
        "if (⟦!rejected.contains(seq)⟧) done.push_back", "true")
 mutant(191, "G7", "replay", "a replay without a name loads the letters of every pipeline",
-       "if (⟦pipeline.empty()⟧) return failure", "false")
+       "if (⟦options.name.empty()⟧) return failure", "false")
 mutant(192, "G17", "replay", "a dry replay loads and purges", ".dry_run = ⟦options.delivery.dry_run⟧}", "false")
 mutant(193, "G7", "replay", "attempts of a replay are not counted", "⟦++old.attempts;⟧", NOTHING)
 

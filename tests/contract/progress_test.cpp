@@ -229,6 +229,30 @@ TEST_CASE("G14: partitions that were reordered, added or removed keep their own 
   CHECK(world.each_once(80));
 }
 
+TEST_CASE(
+    "G14: a run that completes without a partition says what becomes of it, and an incremental run keeps its place") {
+  for (const bool incremental : {false, true}) {
+    CAPTURE(incremental);
+    World world;
+    etl::Options options = world.options();
+    options.delivery.incremental = incremental;
+    Files files{.files = {"b", "a"}, .loaded = &world.loaded, .poison = "a:12"};
+    REQUIRE_FALSE(etl::run(files, options).ok());
+    REQUIRE(world.loaded.size() == 30);
+    files.poison.clear();
+    files.files = {"b"};
+    const auto second = etl::run(files, options);
+    CHECK(second.outcome == etl::Outcome::Completed);
+    CHECK(second.missing_partitions == std::vector<std::string>{"a"});
+    CHECK(second.next_step.empty() == incremental);
+    CHECK((second.text().find("a later run loads them from their start") == std::string::npos) == incremental);
+    files.files = {"a", "b"};
+    const auto third = etl::run(files, options);
+    CHECK(third.outcome == etl::Outcome::Completed);
+    CHECK(third.items.loaded == (incremental ? 10 : 40));
+  }
+}
+
 TEST_CASE("G14: an empty list of partitions does not finish an unfinished run, as when a disk is not mounted") {
   World world;
   Files files{.files = {"a", "b"}, .loaded = &world.loaded, .poison = "b:12"};

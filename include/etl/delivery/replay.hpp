@@ -34,16 +34,16 @@
 namespace etl::inline v0 {
 namespace detail {
 
-/// What has become of the letters of a replay: its own progress, and the letters of items that it has rejected again.
-/// Thread-safe as a dead-letter store.
+/// The progress of a replay and the letters of items that it has rejected again, in place of a run's checkpoints and
+/// dead letters. Thread-safe as a dead-letter store.
 class ReplayedLetters final : public CheckpointStore, public DeadLetterStore {
  public:
-  explicit ReplayedLetters(const std::vector<DeadLetter>& letters);
+  /// `letters`, by the Seq of their items, are those of `store`.
+  ReplayedLetters(const std::vector<DeadLetter>& letters, DeadLetterStore& store);
   ~ReplayedLetters() override;
-  /// Forgets what has gone through and updates what was rejected again.
-  [[nodiscard]] Result<void> settle(DeadLetterStore& store);
 
-  // The replay's own progress.
+  // The replay's own progress. `save` deletes the letters of what is settled, and updates those of what was rejected
+  // again.
   [[nodiscard]] Result<std::optional<Checkpoint>> find(const std::string& pipeline) override;
   [[nodiscard]] Result<void> save(const std::string& pipeline, const Checkpoint& checkpoint) override;
   [[nodiscard]] Result<void> reset(const std::string& pipeline) override;
@@ -166,18 +166,19 @@ template <class E, class P>
 /// Adds the letters from which no item can be made to the report, which is `Failed` then.
 void add_unreadable(RunReport& report, std::vector<ErrorRecord>& letters) noexcept;
 
-/// Pushes the items that the letters hold. `tried`, as long as `letters`, gets the letters by the Seq of their items,
-/// and `left` those from which no item can be made.
+/// Pushes the items that the letters hold, and moves their letters to the front, so that the Seq of an item is the
+/// index of its letter. `left` gets the letters from which no item can be made.
 template <class E, class P>
-[[nodiscard]] std::optional<Error> extract_letters(const P& pipeline, const std::vector<DeadLetter>& letters,
-                                                   Emitter<E>& out, std::vector<DeadLetter>& tried,
+[[nodiscard]] std::optional<Error> extract_letters(const P& pipeline, std::vector<DeadLetter>& letters, Emitter<E>& out,
                                                    std::vector<ErrorRecord>& left) {
   std::size_t seq = 0;
-  for (const DeadLetter& letter : letters) {
+  for (std::size_t i = 0; i < letters.size(); ++i) {
     if (out.stop_token().stop_requested()) return std::nullopt;
-    Result<E> item = read_letter<E>(pipeline, letter);
+    DeadLetter& letter = letters[seq];
+    if (i != seq) letter = std::move(letters[i]);
+    Result<E> item = read_letter<E>(pipeline, letter);  // the item may refer to the payload
     if (item) {
-      tried[seq++] = letter;
+      ++seq;
       if (!out.push(std::move(*item))) return std::nullopt;
       continue;
     }
@@ -189,9 +190,10 @@ template <class E, class P>
   return std::nullopt;
 }
 
-/// The letters of a pipeline, all of which can be replayed. `one_result`: the pipeline makes one result of each item.
-[[nodiscard]] Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterStore& store, const std::string& pipeline,
-                                                                bool one_result);
+/// The letters of `Options::name`, all of which can be replayed. `one_result`: the pipeline makes one result of each
+/// item.
+[[nodiscard]] Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterStore& store, const Options& options,
+                                                                const StopToken& stop, bool one_result);
 
 /// Names what a replay loads for a letter. The key of the load is made from it, so a replay that is repeated, because
 /// it was cut off or has failed, has the same keys, whatever other letters there are. A letter that was rejected again
@@ -200,13 +202,13 @@ template <class E, class P>
 
 /// A replay is a run of its own, in which every letter may be rejected once more.
 [[nodiscard]] Options replay_options(const Options& options, std::size_t letters);
-[[nodiscard]] RunReport replay_failed(RunReport report, const Options& options, Error error) noexcept;
-/// What follows the run of a replay: the letters are settled.
-[[nodiscard]] RunReport after_replay(RunReport report, const Options& options, ReplayedLetters& replayed,
-                                     DeadLetterStore& letters) noexcept;
-/// The same where the transactions of a store have settled them: forgets the replay's own progress.
+/// The report of a replay whose letters cannot be listed or replayed.
+[[nodiscard]] RunReport replay_not_begun(const Options& options, const StopToken& stop, Error error) noexcept;
+/// What follows the run of a replay: the report says where the letters are.
+[[nodiscard]] RunReport after_replay(RunReport report, const Options& options) noexcept;
+/// The same after the transactions of a store: forgets the replay's own progress.
 [[nodiscard]] RunReport after_replay(RunReport report, const Options& own, const Options& options,
-                                     CheckpointStore& store) noexcept;
+                                     const StopToken& stop, CheckpointStore& store) noexcept;
 
 template <class P>
 struct ReplayTraits {
@@ -227,39 +229,39 @@ struct ReplayTraits {
 /// pipeline has no `serialize`. Letters whose items are loaded are deleted; items that are rejected again keep their
 /// letters, with the new reason. If a letter has no payload, the replay is refused before anything is loaded, and the
 /// error names the letter's id. Letters of which `deserialize` makes no item stay, and the report is `Failed` and names
-/// them; the other letters are replayed. `fingerprint`, `expected_items` and `expected_bytes` are not called, because
-/// the source may be gone. The replay uses the letters of `Options::name`; without a name it is refused
+/// the first of them; the other letters are replayed. `fingerprint`, `expected_items` and `expected_bytes` are not
+/// called, because the source may be gone. The replay uses the letters of `Options::name`; without a name it is refused
 /// (`Errc::InvalidOptions`). With `delivery.dry_run` the items are transformed and reported, and nothing is loaded,
 /// deleted or written. All letters are held in memory. At least once: after a crash between a load and the end of the
-/// replay, letters of loaded items still exist. A letter stands for a whole item. If `transform` makes several
-/// results of an item and only some of them were rejected, a replay loads these only; `transform` must make the same
-/// number of results, in the same order; otherwise the item is rejected again. If the pipeline loads with an
-/// `IdempotencyKey`, each letter is loaded by itself, with the same key in each replay until it is rejected again.
+/// replay, letters of loaded items still exist. A letter stands for a
+/// whole item. If `transform` makes several results of an item and only some of them were rejected, a replay loads
+/// these only; `transform` must make the same number of results, in the same order; otherwise the item is rejected
+/// again. If the pipeline loads with an `IdempotencyKey`, each letter is loaded by itself, with the same key in each
+/// replay until it is rejected again.
 template <class P>
 [[nodiscard]] RunReport replay(P&& pipeline, DeadLetterStore& letters, const Options& options = {},
                                StopToken stop = {}) {
   using Plain = std::remove_reference_t<P>;
   using E = typename detail::ReplayTraits<Plain>::E;
   return detail::reported([&]() -> RunReport {
-    const auto found = detail::letters_to_replay(letters, options.name, detail::ReplayTraits<Plain>::one_result);
-    if (!found) return detail::replay_failed({}, options, found.error());
-    std::vector<DeadLetter> tried(found->size());
+    auto found = detail::letters_to_replay(letters, options, stop, detail::ReplayTraits<Plain>::one_result);
+    if (!found) return detail::replay_not_begun(options, stop, found.error());
     std::vector<ErrorRecord> unreadable;
-    const auto replayed = std::make_shared<detail::ReplayedLetters>(tried);
+    const auto replayed = std::make_shared<detail::ReplayedLetters>(*found, letters);
     Options own = detail::replay_options(options, found->size());
     own.delivery.checkpoints = replayed;
     own.errors.dead_letters = replayed;
     const auto source = [&](detail::Lane& lane) {
       Emitter<E> out(lane);
-      return detail::extract_letters<E>(std::as_const(pipeline), *found, out, tried, unreadable);
+      return detail::extract_letters<E>(std::as_const(pipeline), *found, out, unreadable);
     };
-    detail::ReplayedPipeline<Plain> calls(pipeline, tried);
+    detail::ReplayedPipeline<Plain> calls(pipeline, *found);
     RunReport report =
         detail::run_pipeline(calls, own, detail::Environment(own), std::move(stop), nullptr,
                              {.extract = source,
-                              .item_id = [&](std::uint64_t seq) { return detail::item_id(tried[seq]); },
+                              .item_id = [&](std::uint64_t seq) { return detail::item_id((*found)[seq]); },
                               .ended = [&](RunReport& ended) { detail::add_unreadable(ended, unreadable); }});
-    return detail::after_replay(std::move(report), options, *replayed, letters);
+    return detail::after_replay(std::move(report), options);
   });
 }
 
@@ -274,21 +276,20 @@ template <class P, class Tx>
   using Plain = std::remove_reference_t<P>;
   using E = typename detail::ReplayTraits<Plain>::E;
   return detail::reported([&]() -> RunReport {
-    const auto found = detail::letters_to_replay(letters, options.name, detail::ReplayTraits<Plain>::one_result);
-    if (!found) return detail::replay_failed({}, options, found.error());
+    auto found = detail::letters_to_replay(letters, options, stop, detail::ReplayTraits<Plain>::one_result);
+    if (!found) return detail::replay_not_begun(options, stop, found.error());
     const Options own = detail::replay_options(options, found->size());
-    std::vector<DeadLetter> tried(found->size());
     std::vector<ErrorRecord> unreadable;
-    detail::ReplayStore<Tx> store(*bound.store, tried);
+    detail::ReplayStore<Tx> store(*bound.store, *found);
     const auto source = [&](detail::Lane& lane) {
       Emitter<E> out(lane);
-      return detail::extract_letters<E>(std::as_const(bound.pipeline), *found, out, tried, unreadable);
+      return detail::extract_letters<E>(std::as_const(bound.pipeline), *found, out, unreadable);
     };
-    detail::ReplayedPipeline<Plain, Tx> calls(bound.pipeline, tried, &store);
+    detail::ReplayedPipeline<Plain, Tx> calls(bound.pipeline, *found, &store);
     RunReport report = detail::run_pipeline(
-        calls, own, detail::Environment(own), std::move(stop), &store,
+        calls, own, detail::Environment(own), stop, &store,
         {.extract = source, .ended = [&](RunReport& ended) { detail::add_unreadable(ended, unreadable); }});
-    return detail::after_replay(std::move(report), own, options, *bound.store);
+    return detail::after_replay(std::move(report), own, options, stop, *bound.store);
   });
 }
 

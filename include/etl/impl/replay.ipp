@@ -16,16 +16,22 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/core.h>
+
 #include <etl/config.hpp>
 #include <etl/delivery/checkpoint.hpp>
 #include <etl/delivery/dead_letter.hpp>
 #include <etl/delivery/idempotency_key.hpp>
 #include <etl/delivery/replay.hpp>
+#include <etl/delivery/seq_ranges.hpp>
 #include <etl/delivery/transactional_store.hpp>
 #include <etl/detail/meta/guard.hpp>
 #include <etl/error.hpp>
 #include <etl/options.hpp>
+#include <etl/policy/retry.hpp>
+#include <etl/policy/waiter.hpp>
 #include <etl/report.hpp>
+#include <etl/stop.hpp>
 
 namespace etl::inline v0::detail {
 
@@ -51,13 +57,14 @@ namespace etl::inline v0::detail {
 
 struct ReplayedLetters::Parts {
   const std::vector<DeadLetter>& letters;
+  DeadLetterStore& store;
   std::mutex mutex{};
   std::map<std::uint64_t, DeadLetter> again{};  // protected by the mutex, as the workers of the replay add to it
-  std::optional<PartitionProgress> progress{};
+  SeqRanges settled{};                          // used by one thread at a time
 };
 
-ETLPIPE_COMPILED ReplayedLetters::ReplayedLetters(const std::vector<DeadLetter>& letters)
-    : parts_(new Parts{letters}) {}
+ETLPIPE_COMPILED ReplayedLetters::ReplayedLetters(const std::vector<DeadLetter>& letters, DeadLetterStore& store)
+    : parts_(new Parts{letters, store}) {}
 ETLPIPE_COMPILED ReplayedLetters::~ReplayedLetters() = default;
 
 ETLPIPE_COMPILED Result<void> ReplayedLetters::write(std::span<const DeadLetter> letters) {
@@ -74,31 +81,33 @@ ETLPIPE_COMPILED Result<std::size_t> ReplayedLetters::purge(std::span<const std:
   return std::size_t{0};
 }
 
-ETLPIPE_COMPILED Result<void> ReplayedLetters::settle(DeadLetterStore& store) {
-  const auto& letters = parts_->letters;
-  const auto& progress = parts_->progress;
-  if (!progress) return {};
-  std::vector<DeadLetter> again;
-  std::vector<std::string> done;
-  for (std::uint64_t seq = 0; seq < letters.size(); ++seq) {
-    if (seq >= progress->watermark && !progress->gaps.contains(seq)) continue;
-    const auto rejected = parts_->again.find(seq);
-    if (rejected != parts_->again.end())
-      again.push_back(rejected->second);
-    else
-      done.push_back(letters[seq].id);
-  }
-  if (auto written = store.write(again); !written) return written;
-  auto purged = store.purge(done);
-  if (!purged) return failure(std::move(purged.error()));
-  return {};
-}
-
 ETLPIPE_COMPILED Result<std::optional<Checkpoint>> ReplayedLetters::find(const std::string& /*pipeline*/) {
   return std::optional<Checkpoint>();
 }
 ETLPIPE_COMPILED Result<void> ReplayedLetters::save(const std::string& /*pipeline*/, const Checkpoint& checkpoint) {
-  if (const PartitionProgress* p = checkpoint.find(0)) parts_->progress = *p;
+  const PartitionProgress* const progress = checkpoint.find(0);
+  if (progress == nullptr) return {};
+  SeqRanges settled = progress->gaps;
+  if (progress->watermark > 0) settled.add({0, progress->watermark});
+  std::vector<DeadLetter> again;
+  std::vector<std::string> done;
+  {
+    const std::lock_guard lock(parts_->mutex);
+    for (const SeqRange& range : settled.ranges())
+      for (std::uint64_t seq = parts_->settled.end_of(range.first); seq < range.end; ++seq) {
+        if (parts_->settled.contains(seq)) continue;
+        const auto rejected = parts_->again.find(seq);
+        if (rejected != parts_->again.end())
+          again.push_back(rejected->second);
+        else
+          done.push_back(parts_->letters[seq].id);
+      }
+  }
+  if (!again.empty())
+    if (auto written = parts_->store.write(again); !written) return written;
+  if (!done.empty())
+    if (auto purged = parts_->store.purge(done); !purged) return failure(std::move(purged.error()));
+  parts_->settled = std::move(settled);
   return {};
 }
 ETLPIPE_COMPILED Result<void> ReplayedLetters::reset(const std::string& /*pipeline*/) { return {}; }
@@ -118,14 +127,19 @@ ETLPIPE_COMPILED Result<void> record_replayed(StoreConnection& connection, const
   return connection.record({commit.pipeline, commit.settled, commit.advanced, again, done, commit.run});
 }
 
-ETLPIPE_COMPILED Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterStore& store, const std::string& pipeline,
-                                                                   bool one_result) {
-  if (pipeline.empty())
+ETLPIPE_COMPILED Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterStore& store, const Options& options,
+                                                                   const StopToken& stop, bool one_result) {
+  if (options.name.empty())
     return failure(Error{.code = Errc::InvalidOptions,
                          .context = "invalid options: a replay needs the name of the pipeline whose dead letters it "
                                     "tries again"});
+  if (auto problem = options.retry.validate()) return failure(std::move(*problem));
   std::vector<DeadLetter> found;
-  auto listed = store.list(pipeline, [&](const DeadLetter& letter) { return found.push_back(letter), true; });
+  const auto list = [&] {
+    found.clear();
+    return store.list(options.name, [&](const DeadLetter& letter) { return found.push_back(letter), true; });
+  };
+  auto listed = retry(options.retry, list, Waiter(stop.drain(), options.executor));
   if (!listed) return failure(std::move(listed.error()));
   for (const DeadLetter& letter : found)
     if (!letter.payload)
@@ -157,7 +171,7 @@ ETLPIPE_COMPILED Error unreadable(const DeadLetter& letter, Error error) {
 }
 ETLPIPE_COMPILED void add_unreadable(RunReport& report, std::vector<ErrorRecord>& letters) noexcept {
   for (ErrorRecord& letter : letters) {
-    const bool decides = report.ok();
+    const bool decides = report.outcome != Outcome::Failed && report.outcome != Outcome::Inconsistent;
     if (decides) report.outcome = Outcome::Failed;
     report.add_error(std::move(letter), decides);
   }
@@ -170,49 +184,63 @@ ETLPIPE_COMPILED std::string item_id(const DeadLetter& letter) {
 ETLPIPE_COMPILED Options replay_options(const Options& options, std::size_t letters) {
   Options own = options;
   own.name = options.name.empty() ? "replay" : "replay of " + options.name;
-  own.delivery = {.restart = true, .dry_run = options.delivery.dry_run};
+  // Letters are deleted when nothing is loaded any more, because their store may share a connection with the sink.
+  own.delivery = {.save_every = Options::never, .restart = true, .dry_run = options.delivery.dry_run};
   own.errors.dead_letters.reset();
   own.errors.max_rejects = std::max<std::uint64_t>(own.errors.max_rejects.value_or(0), letters);
   own.errors.max_reject_ratio.reset();
   return own;
 }
 
-ETLPIPE_COMPILED RunReport replay_failed(RunReport report, const Options& options, Error error) noexcept {
+ETLPIPE_COMPILED RunReport replay_not_begun(const Options& options, const StopToken& stop, Error error) noexcept {
+  RunReport report;
+  const bool stopped = error.error_class == ErrorClass::Transient && stop.drain().stop_requested();
   ErrorRecord record{.error = std::move(error), .stage = options.name.empty() ? Stage::Configure : Stage::DeadLetter};
   static_cast<void>(guarded([&]() -> std::optional<Error> {
     report.pipeline = options.name;
     record.pipeline = options.name;
     return std::nullopt;
   }));
-  report.outcome = Outcome::Failed;
+  report.outcome = stopped ? Outcome::Cancelled : Outcome::Failed;
   report.add_error(std::move(record));
   return report;
 }
 
-/// Calls `settle` and adds its errors to the report, which then says where the letters are.
-template <class F>
-[[nodiscard]] RunReport with_settled(RunReport report, const Options& options, F&& settle) noexcept {
-  auto error = guarded([&]() -> std::optional<Error> {
+ETLPIPE_COMPILED RunReport after_replay(RunReport report, const Options& options) noexcept {
+  static_cast<void>(guarded([&]() -> std::optional<Error> {
     if (!report.rejects_at.empty()) report.rejects_at = "dead letters of '" + options.name + "'";
-    Result<void> settled = settle();
-    if (settled) return std::nullopt;
-    return std::move(settled.error());
-  });
-  if (error) return replay_failed(std::move(report), options, std::move(*error));
+    return std::nullopt;
+  }));
   return report;
 }
 
-ETLPIPE_COMPILED RunReport after_replay(RunReport report, const Options& options, ReplayedLetters& replayed,
-                                        DeadLetterStore& letters) noexcept {
-  return with_settled(std::move(report), options, [&] { return replayed.settle(letters); });
-}
-
 ETLPIPE_COMPILED RunReport after_replay(RunReport report, const Options& own, const Options& options,
-                                        CheckpointStore& store) noexcept {
+                                        const StopToken& stop, CheckpointStore& store) noexcept {
   const auto superseded = [](const ErrorRecord& e) { return e.error.code == Errc::Superseded; };
-  if (own.delivery.dry_run || std::ranges::any_of(report.errors, superseded))
-    return report;  // no progress of this replay is kept there
-  return with_settled(std::move(report), options, [&] { return store.reset(own.name); });
+  // Otherwise no progress of this replay is kept there.
+  if (!own.delivery.dry_run && std::ranges::none_of(report.errors, superseded)) {
+    auto error = guarded([&]() -> std::optional<Error> {
+      const auto reset_own = [&]() -> Result<void> {
+        const auto found = store.find(own.name);
+        if (!found) return failure(found.error());
+        // Not the progress of another replay, which is at work.
+        return *found && (*found)->run == report.run ? store.reset(own.name) : Result<void>();
+      };
+      auto reset = retry(own.retry, reset_own, Waiter(stop.drain(), own.executor));
+      if (reset) return std::nullopt;
+      reset.error().context =
+          fmt::format("{}the progress of '{}' is still in the store, where it does no harm: {}",
+                      report.ok() ? "everything is loaded and saved, but " : "", own.name, reset.error().context);
+      return std::move(reset.error());
+    });
+    if (error) {
+      ErrorRecord record{.error = std::move(*error), .stage = Stage::Checkpoint};
+      static_cast<void>(
+          guarded([&]() -> std::optional<Error> { return record.pipeline = options.name, std::nullopt; }));
+      report.add_error(std::move(record));
+    }
+  }
+  return after_replay(std::move(report), options);
 }
 
 }  // namespace etl::inline v0::detail

@@ -25,8 +25,8 @@
 #include <etl/config.hpp>
 #include <etl/delivery/checkpoint.hpp>
 #include <etl/delivery/dead_letter.hpp>
-#include <etl/delivery/shared_context.hpp>
 #include <etl/delivery/transactional_store.hpp>
+#include <etl/delivery/write_with.hpp>
 #include <etl/error.hpp>
 #include <etl/postgres/connection.hpp>
 #include <etl/postgres/copy.hpp>

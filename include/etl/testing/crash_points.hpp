@@ -78,10 +78,10 @@ CrashSummary for_each_crash_point(Make&& make, Run&& run, Check&& check, const C
       where += " (" + crash.crashed_in() + ")";
       if (crash.crashed()) {
         ++summary.crashes;
-        // A run stays as it ended if only the last save fails, which says that it is finished; its report tells so.
+        // A run stays as it ended if only its last step fails, which says that it is finished; its report tells so.
         const auto at_the_end = [](const ErrorRecord& record) {
           return record.stage == Stage::Checkpoint &&
-                 record.error.context.starts_with("everything is loaded and saved, but the run is perhaps not marked");
+                 record.error.context.starts_with("everything is loaded and saved, but ");
         };
         if (cut_off.ok() && std::ranges::none_of(cut_off.errors, at_the_end))
           wrong("crashed, but reports " + std::string(to_string(cut_off.outcome)));

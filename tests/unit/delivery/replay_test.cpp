@@ -185,6 +185,88 @@ TEST_CASE(
   const auto left = etl::replay(Reads{{.loaded = &loaded}, &reads, nullptr, &heard}, letters, {.name = "numbers"});
   CHECK(left.outcome == etl::Outcome::Failed);
   CHECK(heard == etl::Outcome::Failed);
+  // Also if a stop comes after the letter that cannot be read (G1).
+  etl::StopSource later;
+  reads = 0;
+  write({"old format", "5", "7", "8"});
+  const auto stopped =
+      etl::replay(Reads{{.loaded = &loaded}, &reads, &later, &heard}, letters, {.name = "numbers"}, later.stop_token());
+  CHECK(stopped.outcome == etl::Outcome::Failed);
+  CHECK(heard == etl::Outcome::Failed);
+  CHECK(reads == 2);
+}
+
+TEST_CASE("G5 G7 G8: deleting the letters of a replay is tried again, and post_process hears whether it has failed") {
+  struct Heard : Numbers {
+    etl::Outcome* heard;
+    void post_process(const etl::RunReport& report) const { *heard = report.outcome; }
+  };
+  std::vector<std::uint64_t> loaded;
+  etl::Outcome heard{};
+  for (const std::uint64_t failures : {2U, 3U}) {
+    MemoryDeadLetters real;
+    const etl::DeadLetter made[] = {{.id = "a", .pipeline = "numbers", .seq = 0, .payload = "1"},
+                                    {.id = "b", .pipeline = "numbers", .seq = 1, .payload = "2"}};
+    REQUIRE(real.write(made));
+    etl::testing::Faults faults;
+    faults.fail("list", 1, etl::transient("away"));
+    for (std::uint64_t call = 1; call <= failures; ++call) faults.fail("purge", call, etl::transient("locked"));
+    etl::testing::FaultyDeadLetters letters(real, faults);
+    etl::Options own{.name = "numbers", .retry = {.max_attempts = 3}};
+    own.executor = etl::Executor(std::make_shared<etl::testing::VirtualExecutor>());
+    std::vector<std::string> told;
+    own.on_retry = [&](const etl::FailedAttempt& attempt) { told.push_back(attempt.error.context); };
+    const auto report = etl::replay(Heard{{.loaded = &loaded}, &heard}, letters, own);
+    CHECK(report.items.loaded == 2);
+    CHECK(heard == report.outcome);
+    CHECK(told == std::vector<std::string>{"locked", "locked"});
+    if (failures == 2) {
+      CHECK(report.outcome == etl::Outcome::Completed);
+      CHECK(real.letters().empty());
+    } else {
+      CHECK(report.outcome == etl::Outcome::Failed);
+      CHECK(report.errors.at(0).stage == etl::Stage::DeadLetter);
+      CHECK(report.errors[0].text().find("another replay would load these items again") != std::string::npos);
+      CHECK(report.next_step.empty());
+      CHECK(real.letters().size() == 2);
+    }
+  }
+}
+
+TEST_CASE("G7 G10: a stop that ends the attempts to list the letters cancels the replay") {
+  std::vector<std::uint64_t> loaded;
+  MemoryDeadLetters real;
+  etl::testing::Faults faults;
+  etl::StopSource stop;
+  faults.fail("list", 1, etl::transient("away"));
+  faults.at_each_step([&] { stop.request_drain(); });
+  etl::testing::FaultyDeadLetters letters(real, faults);
+  const auto report = etl::replay(Numbers{.loaded = &loaded}, letters, {.name = "numbers"}, stop.stop_token());
+  CHECK(report.outcome == etl::Outcome::Cancelled);
+  CHECK(faults.steps() == 1);
+}
+
+TEST_CASE("G7: a replay deletes letters when it loads nothing more, because a sink may share the store's connection") {
+  struct Watching : Numbers {
+    const MemoryDeadLetters* letters;
+    std::vector<std::size_t>* left;
+    etl::Result<void> load(std::span<const std::uint64_t> batch) {
+      left->push_back(letters->letters().size());
+      return Numbers::load(batch);
+    }
+  };
+  std::vector<std::uint64_t> loaded;
+  std::vector<std::size_t> left;
+  MemoryDeadLetters letters;
+  std::vector<etl::DeadLetter> made;
+  for (const char* const payload : {"1", "2", "4"})
+    made.push_back({.id = payload, .pipeline = "numbers", .seq = made.size(), .payload = payload});
+  REQUIRE(letters.write(made));
+  etl::Options own{.name = "numbers", .batch_size = 1, .workers = 1};
+  own.delivery.save_every = std::chrono::nanoseconds(1);
+  CHECK(etl::replay(Watching{{.loaded = &loaded}, &letters, &left}, letters, own).ok());
+  CHECK(left == std::vector<std::size_t>{3, 3, 3});
+  CHECK(letters.letters().empty());
 }
 
 TEST_CASE("G7: a replay needs no source") {
@@ -278,6 +360,20 @@ TEST_CASE("G15: a replay through a store loads each letter once, wherever it die
 
   const CrashSummary tried = for_each_crash_point(make, replay, check, {.seeds = 5});
   CHECK(tried.crashes > 50);
+}
+
+TEST_CASE("G5 G15: the progress of a replay that stays in a store does not change its outcome") {
+  using namespace etl::testing;
+  Store store;
+  Stored pipeline;
+  REQUIRE(etl::run(etl::with_store(pipeline, store), options(nullptr)).ok());
+  Faults faults;
+  faults.fail("reset", 1, etl::fatal("gone"));
+  FaultyStore<MemoryTransaction<std::uint64_t>> faulty(store, faults);
+  Stored mended{.mended = true};
+  const auto report = etl::replay(etl::with_store(mended, faulty), store.dead_letters(), options(nullptr));
+  CHECK(report.outcome == etl::Outcome::CompletedWithRejects);
+  CHECK(report.text().find("the progress of 'replay of numbers' is still in the store") != std::string::npos);
 }
 
 TEST_CASE("G7: a replay through a store forgets letters whose items transform drops now, as one without does") {

@@ -239,6 +239,9 @@ template <class R, class T>
 concept TransformReturn =
     std::is_same_v<std::remove_cvref_t<R>, std::optional<T>> || std::is_same_v<std::remove_cvref_t<R>, Result<T>> ||
     (!std::is_void_v<R> && std::is_constructible_v<T, R>);
+/// An item, or the reason why there is none.
+template <class R, class E>
+concept DeserializeReturn = TransformReturn<R, E> && !std::is_same_v<std::remove_cvref_t<R>, std::optional<E>>;
 
 /// Error of a callable's `Result<void>`, or nothing for a callable that returns void.
 template <class F>
@@ -278,11 +281,11 @@ concept HasKey = requires(const P& p, const E& e) {
 };
 template <class P, class E>
 concept HasRestore = requires(const P& p, std::string_view payload) {
-  { p.restore(payload) } -> TransformReturn<E>;
+  { p.restore(payload) } -> DeserializeReturn<E>;
 };
 template <class P, class E>
 concept HasDeserialize = requires(const P& p, std::string_view payload) {
-  { p.deserialize(payload) } -> TransformReturn<E>;
+  { p.deserialize(payload) } -> DeserializeReturn<E>;
 };
 template <class P>
 concept HasFingerprint = requires(const P& p) {

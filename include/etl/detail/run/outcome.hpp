@@ -59,17 +59,24 @@ inline void settle_outcome(RunReport& report, Tally totals) noexcept {
 }
 
 /// Advice on what to do after a run; empty if that is obvious. `keeps_progress`: another run resumes where this run
-/// has ended.
-[[nodiscard]] inline std::string next_step(const RunReport& report, bool keeps_progress, bool letters) {
+/// has ended. `incremental`: also after a finished run.
+[[nodiscard]] inline std::string next_step(const RunReport& report, bool keeps_progress, bool incremental,
+                                           bool letters) {
   std::string again = keeps_progress ? "run it again: it continues where this run ended"
                                      : "run it again: it begins at the start, because no progress is kept";
+  std::string missing =
+      report.missing_partitions.empty() || incremental
+          ? ""
+          : "this run is finished without the missing partitions; a later run loads them from their start";
   switch (report.outcome) {
+    case Outcome::Completed: return missing;
     case Outcome::CompletedWithRejects:
-      return letters ? "correct the rejected items and replay their dead letters, or purge them" : "";
+      if (!letters) return missing;
+      return "correct the rejected items and replay their dead letters, or purge them" +
+             (missing.empty() ? "" : "; " + missing);
     case Outcome::Cancelled: return again;
     case Outcome::DrainTimeout: return again + "; Options::drain_deadline gives it more time to end";
     case Outcome::Failed: break;
-    case Outcome::Completed:
     case Outcome::Inconsistent:
     case Outcome::NotRun: return "";
   }

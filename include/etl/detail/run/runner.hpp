@@ -30,6 +30,7 @@
 #include <etl/detail/run/outcome.hpp>
 #include <etl/detail/run/pipeline_calls.hpp>
 #include <etl/detail/run/run_pipeline.hpp>
+#include <etl/detail/run/tails.hpp>
 #include <etl/observe/progress.hpp>
 #include <etl/options.hpp>
 #include <etl/report.hpp>
@@ -157,8 +158,9 @@ class Runner final : public LiveRun {
       progress_.emplace(options_, environment_.name, report_.run, progress_store, store_ != nullptr);
     stage_ = std::make_unique<PipelineStage>(calls_, options_, environment_, fused ? 1 : options_.workers, *batcher_,
                                              executor, progress_ ? &*progress_ : nullptr, report_.run);
+    if (progress_) tails_.emplace(*batcher_, *progress_);
     // In fused mode the thread that extracts loads, too, and no other.
-    if (progress_ && !fused) progress_->on_saved([this] { release_tails(); });
+    if (progress_ && !fused) progress_->on_saved([this] { tails_->release(); });
     if (progress_) progress_->wait_by(Waiter(control.dead_stop(), executor, control, control.intake_stop()));
     executor_ = executor;
     const std::stop_callback on_drain(stop_.drain(), [&control] { control.request_drain(); });
@@ -250,7 +252,8 @@ class Runner final : public LiveRun {
         report_.rejects_at = "dead letters of '" + environment_.name + "'";
       else if (options_.errors.on_reject)
         report_.rejects_at = "given to on_reject, and not kept";
-      report_.next_step = next_step(report_, keeps_progress(), letters);
+      if (!source_ || !unsaved_)
+        report_.next_step = next_step(report_, keeps_progress(), options_.delivery.incremental, letters);
       return std::nullopt;
     }));
   }
@@ -285,8 +288,16 @@ class Runner final : public LiveRun {
     auto error =
         guarded([&] { return all && finishes_at_once() ? progress_->save_finished() : progress_->save_settled(all); });
     if (!error) return;
+    unsaved_ = true;
+    const bool letters = source_ && store_ == nullptr;  // the progress of a replay, which deletes letters
+    if (letters)
+      explain(*error, [&] {
+        return "some letters of items that are loaded could not be deleted, and another replay would load these items "
+               "again: " +
+               error->context;
+      });
     if (report_.outcome != Outcome::Inconsistent) report_.outcome = Outcome::Failed;
-    add_error(std::move(*error), Stage::Checkpoint, all);
+    add_error(std::move(*error), letters ? Stage::DeadLetter : Stage::Checkpoint, all);
   }
   [[nodiscard]] bool finishes_at_once() const noexcept {
     return options_.delivery.incremental && !traits_.has_post_process;
@@ -444,73 +455,25 @@ class Runner final : public LiveRun {
     if (progress_) {
       auto unmarked = guarded([&]() -> std::optional<Error> {
         if (lane.position) progress_->ended(partition, *lane.position, lane.position_seq);
-        held = whole && hold_tail(lane, partition);
+        held = whole && tails_->hold(lane, partition);
         return std::nullopt;
       });
       if (unmarked) batcher_->control().fail({.error = std::move(*unmarked), .stage = Stage::Checkpoint});
     }
     if (!held)
       batcher_->finish_lane(lane, whole ? FlushReason::Source : FlushReason::Close, whole);
-    else if (last || options_.mode == Mode::Fused || tail_count() >= max_tails)
+    else if (last || options_.mode == Mode::Fused || tails_->full())
       flush_tails();
     else
-      batcher_->control().call_at(after(now(), Checkpointing::group_delay));
+      tails_->look_later();
   }
 
-  // --- last batches of partitions, which wait until the ends are saved (see Checkpointing::end_at) -----------
-  [[nodiscard]] bool hold_tail(OwnedLane& lane, std::uint32_t partition) {
-    const std::uint64_t end = batcher_->extracted(lane);
-    const std::lock_guard lock(tails_mutex_);
-    tails_.reserve(tails_.size() + 1);
-    if (!progress_->end_at(partition, end, now())) return false;
-    tails_.push_back({&lane, partition, end});
-    return true;
-  }
-  [[nodiscard]] std::size_t tail_count() {
-    const std::lock_guard lock(tails_mutex_);
-    return tails_.size();
-  }
-  /// Called by a thread that extracts: saves the ends, and gives the batches to the workers.
   void flush_tails() noexcept {
-    if (tail_count() == 0) return;
+    if (!tails_ || tails_->empty()) return;
     hook_ = "save";
-    auto failed = guarded([&]() -> std::optional<Error> {
-      if (batcher_->control().dead()) return std::nullopt;
-      auto unsaved = progress_->save_ends(now());
-      if (const auto due = progress_->reminder()) batcher_->control().call_at(*due);
-      return unsaved;
-    });
+    tails_->flush();
     hook_ = nullptr;
-    if (failed) batcher_->control().fail_unless_ending({.error = std::move(*failed), .stage = Stage::Checkpoint});
-    release_tails();
   }
-  /// Gives the batches whose ends are saved to the workers. After a failure all, to be abandoned. Called by any thread.
-  void release_tails() noexcept {
-    for (;;) {
-      std::unique_lock lock(tails_mutex_);
-      const auto ready = std::ranges::find_if(tails_, [&](const Tail& tail) {
-        return batcher_->control().dead() || progress_->end_saved(tail.partition, tail.end);
-      });
-      if (ready == tails_.end()) {
-        const bool more = !tails_.empty();
-        lock.unlock();
-        if (more) batcher_->control().call_at(after(now(), Checkpointing::group_delay));
-        return;
-      }
-      OwnedLane& lane = *ready->lane;
-      *ready = tails_.back();
-      tails_.pop_back();
-      lock.unlock();
-      batcher_->finish_lane(lane, FlushReason::Source);
-    }
-  }
-
-  struct Tail {
-    OwnedLane* lane;
-    std::uint32_t partition;
-    std::uint64_t end;
-  };
-  static constexpr std::size_t max_tails = 64;  // held at once, for the sake of memory
 
   PipelineCalls& calls_;
   const PipelineTraits& traits_;
@@ -525,15 +488,15 @@ class Runner final : public LiveRun {
   Executor executor_{};
   std::optional<Checkpointing> progress_;
   bool progress_started_ = false;
+  bool unsaved_ = false;                       // the last save of progress has failed
   std::unique_ptr<PartitionList> partitions_;  // destroyed after everything that may refer to it
   std::unique_ptr<PipelineStage> stage_;
   std::shared_ptr<Batcher> batcher_;
+  std::optional<Tails> tails_;  // if progress is kept
   std::atomic<std::uint64_t> expected_ = 0;
   std::atomic<std::uint64_t> expected_bytes_ = 0;
   std::atomic<std::uint32_t> extracting_ = 0;
   std::atomic<const char*> hook_ = nullptr;
-  std::mutex tails_mutex_;
-  std::vector<Tail> tails_;
 };
 
 }  // namespace etl::inline v0::detail
