@@ -23,12 +23,20 @@ namespace {
 namespace fs = std::filesystem;
 using Found = detail::GlobWalk::Found;
 
-/// Sorts the files and keeps each file once.
-std::vector<fs::path> unique(std::vector<Found> found) {
+/// Keeps each file once, for its first pattern. Sorts the files by their patterns, and those of a pattern by their
+/// paths.
+std::vector<Found> unique(std::vector<Found> found) {
   const auto sort_by = [&](auto key) { std::ranges::sort(found, {}, key); };
   const auto keep_first = [&](std::string Found::* key) {
-    const auto rest = std::ranges::unique(found, {}, key);
-    found.erase(rest.begin(), rest.end());
+    auto last = found.begin();
+    for (auto file = found.begin(); file != found.end(); ++file) {
+      if (file == last) continue;
+      if ((*file).*key == (*last).*key)
+        last->pattern = std::min(last->pattern, file->pattern);
+      else if (++last != file)
+        *last = std::move(*file);
+    }
+    if (last != found.end()) found.erase(std::next(last), found.end());
   };
   const auto is_absolute = [](const Found& file) { return file.path.starts_with('/'); };
   const auto absolute = std::ranges::count_if(found, is_absolute);
@@ -47,9 +55,8 @@ std::vector<fs::path> unique(std::vector<Found> found) {
   }
   sort_by(&Found::path);
   keep_first(&Found::path);
-  std::vector<fs::path> paths;
-  for (Found& file : found) paths.emplace_back(std::move(file.path));
-  return paths;
+  sort_by([](const Found& file) { return std::tie(file.pattern, file.path); });
+  return found;
 }
 
 /// Describes why a pattern matches nothing.
@@ -61,8 +68,8 @@ std::string unmatched(const std::string& pattern) {
 }
 
 /// Matches patterns for files, not objects. `problems`: what is wrong with earlier patterns.
-Result<std::vector<fs::path>> glob_files(std::span<const std::string> patterns, const GlobOptions& options,
-                                         std::string problems) {
+Result<std::vector<Found>> glob_files(std::span<const std::string> patterns, const GlobOptions& options,
+                                      std::string problems) {
   std::vector<std::string> invalid(patterns.size());
   std::vector<std::vector<detail::PathPattern>> alternatives(patterns.size());  // the walk refers to these
   detail::GlobWalk walk(options, patterns.size());
@@ -71,7 +78,9 @@ Result<std::vector<fs::path>> glob_files(std::span<const std::string> patterns, 
     struct stat info{};
     if (::stat(patterns[i].c_str(), &info) == 0 && (S_ISREG(info.st_mode) || S_ISFIFO(info.st_mode))) {
       std::error_code none;
-      walk.take(patterns[i], i, fs::canonical(patterns[i], none) != fs::absolute(patterns[i], none));
+      // Compared as texts, because `fs::path` takes d/a and d//a as equal.
+      walk.take(
+          {patterns[i], fs::canonical(patterns[i], none).native() != fs::absolute(patterns[i], none).native(), i});
       continue;
     }
     auto parsed = detail::alternatives_of(patterns[i]);
@@ -104,31 +113,36 @@ Result<std::vector<fs::path>> glob_files(std::span<const std::string> patterns, 
 
 Result<std::vector<fs::path>> glob(std::span<const std::string> patterns, const GlobOptions& options) {
   std::vector<std::string> of_files;
-  std::vector<fs::path> objects;
+  std::vector<std::size_t> numbers;  // of these patterns
+  std::vector<Found> objects;
   std::string problems;
   const auto problem = [&problems](const Error& error) {
     problems.append(problems.empty() ? "" : "; ").append(error.message());
   };
-  for (const std::string& pattern : patterns) {
-    if (is_store_url(pattern)) {
-      auto found = detail::glob_objects(pattern);
+  for (std::size_t i = 0; i < patterns.size(); ++i) {
+    if (is_store_url(patterns[i])) {
+      auto found = detail::glob_objects(patterns[i]);
+      if (!found) problem(found.error());
       if (found)
-        std::ranges::move(*found, std::back_inserter(objects));
-      else
-        problem(found.error());
-    } else if (auto path = detail::file_pattern(pattern)) {
+        for (const fs::path& url : *found) objects.push_back({url.string(), false, i});
+    } else if (auto path = detail::file_pattern(patterns[i])) {
       of_files.push_back(std::move(*path));
+      numbers.push_back(i);
     } else {
       problem(path.error());
     }
   }
   auto files = glob_files(of_files, options, std::move(problems));
-  if (!files || objects.empty()) return files;
+  if (!files) return failure(std::move(files.error()));
+  for (Found& file : *files) file.pattern = numbers[file.pattern];
+  std::vector<fs::path> paths;
+  std::ranges::sort(objects, {}, [](const Found& file) { return std::tie(file.path, file.pattern); });
+  const auto rest = std::ranges::unique(objects, {}, &Found::path);
+  objects.erase(rest.begin(), rest.end());
   std::ranges::move(objects, std::back_inserter(*files));
-  std::ranges::sort(*files, {}, [](const fs::path& path) -> const std::string& { return path.native(); });
-  const auto rest = std::ranges::unique(*files);
-  files->erase(rest.begin(), rest.end());
-  return files;
+  std::ranges::sort(*files, {}, [](const Found& file) { return std::tie(file.pattern, file.path); });
+  for (Found& file : *files) paths.emplace_back(std::move(file.path));
+  return paths;
 }
 
 Result<std::vector<fs::path>> glob(const std::string& pattern, const GlobOptions& options) {

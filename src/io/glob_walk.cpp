@@ -36,9 +36,9 @@ struct CloseFolder {
 
 }  // namespace
 
-void GlobWalk::take(std::string path, std::size_t pattern, bool detour) {
-  found_.push_back({std::move(path), detour});
-  matched_[pattern] = true;
+void GlobWalk::take(Found file) {
+  matched_[file.pattern] = true;
+  found_.push_back(std::move(file));
 }
 
 void GlobWalk::run(std::size_t threads) {
@@ -62,7 +62,7 @@ void GlobWalk::work() {
     std::ranges::move(yield.folders, std::back_inserter(folders_));
     std::ranges::move(yield.links, std::back_inserter(links_));
     std::ranges::move(yield.unreadable, std::back_inserter(unreadable_));
-    for (auto& [file, pattern] : yield.files) take(std::move(file.path), pattern, file.detour);
+    for (Found& file : yield.files) take(std::move(file));
     changed_.notify_all();
   }
 }
@@ -96,7 +96,7 @@ void GlobWalk::step(const Folder& folder, const State& state, Yield& yield) {
   const bool detour = folder.detour || is_link(path) || name == "." || name == "..";
   if (state.last()) {
     if (S_ISREG(info.st_mode) || S_ISFIFO(info.st_mode))
-      yield.files.push_back({{std::move(path), detour}, state.pattern});
+      yield.files.push_back({std::move(path), detour, state.pattern});
   } else if (S_ISDIR(info.st_mode)) {
     yield.folders.push_back({std::move(path), {state.next()}, detour});
   }
@@ -146,7 +146,7 @@ void GlobWalk::see(const Folder& folder, const std::vector<State>& states, std::
   }
   const bool detour = folder.detour || linked, is_folder = type == DT_DIR;
   if (type == DT_REG)
-    for (const std::size_t pattern : whole) yield.files.push_back({{path, detour}, pattern});
+    for (const std::size_t pattern : whole) yield.files.push_back({path, detour, pattern});
   if (is_folder && !linked) std::ranges::move(deeper, std::back_inserter(below));
   if (is_folder && !below.empty()) yield.folders.push_back({path, std::move(below), detour});
   if (is_folder && linked && !deeper.empty() && options_.follow_symlinks)

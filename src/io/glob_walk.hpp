@@ -42,7 +42,8 @@ class GlobWalk {
   struct Found {
     std::string path;
     bool detour;
-    std::string real{};  ///< real path, for the caller
+    std::size_t pattern = 0;  ///< the first pattern that matches it
+    std::string real{};       ///< real path, for the caller
   };
 
   /// Patterns are identified by their numbers.
@@ -51,7 +52,7 @@ class GlobWalk {
   void start(Folder folder) { folders_.push_back(std::move(folder)); }
   /// Reads folders with `threads` threads until no folder is left.
   void run(std::size_t threads);
-  void take(std::string path, std::size_t pattern, bool detour);
+  void take(Found file);
   /// The results. Call these after the end of `run`.
   [[nodiscard]] std::vector<Found>& found() { return found_; }
   [[nodiscard]] std::vector<Error>& errors() { return unreadable_; }
@@ -61,7 +62,7 @@ class GlobWalk {
   /// The results of reading one folder.
   struct Yield {
     std::vector<Folder> folders{}, links{};
-    std::vector<std::pair<Found, std::size_t>> files{};
+    std::vector<Found> files{};
     std::vector<Error> unreadable{};
   };
 

@@ -32,10 +32,11 @@ struct GlobOptions {
 /// Patterns may be URLs (object_store_url.hpp). What follows the bucket of an `s3://` URL is matched with the keys,
 /// where a leading dot of a name is an ordinary character, and the URLs of objects are returned.
 ///
-/// The regular files that the patterns match, sorted, each once. A file that can be reached by several symbolic links
-/// is listed by its own name if this matches, otherwise by the first. A pattern that is the path of an existing file or
-/// named pipe means this file, whatever characters it contains. One error lists all patterns that match nothing, and
-/// all folders and links that cannot be read.
+/// The regular files that the patterns match, each once: in the order of the patterns, and those of one pattern sorted
+/// by their paths. A file that several patterns match belongs to the first of these. A file that can be reached by
+/// several symbolic links is listed by its own name if this matches, otherwise by the first. A pattern that is the path
+/// of an existing file or named pipe means this file, whatever characters it contains. One error lists all patterns
+/// that match nothing, and all folders and links that cannot be read.
 [[nodiscard]] Result<std::vector<std::filesystem::path>> glob(std::span<const std::string> patterns,
                                                               const GlobOptions& options = {});
 [[nodiscard]] Result<std::vector<std::filesystem::path>> glob(const std::string& pattern,
