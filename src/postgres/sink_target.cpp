@@ -68,28 +68,62 @@ Result<Sorting> sorting_of(Connection& connection, const std::string& table, std
   return sorting;
 }
 
-/// Whether the key of the mapping is only a part of a unique index, and no unique index is a part of the key. Then
-/// several rows of the table may have the key of one row.
-Result<bool> is_part_of_key(Connection& connection, const std::string& table, std::span<const ColumnInfo> columns) {
+/// Whether a unique index of the table consists of columns of the mapping's key, so that one row has at most one other
+/// with its key.
+Result<bool> has_unique_key(Connection& connection, const std::string& table, std::span<const ColumnInfo> columns) {
   const auto found = connection.query(
       "SELECT i.indexrelid, a.attname FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY k(number, "
       "place) JOIN pg_attribute a ON a.attrelid=i.indrelid AND a.attnum=k.number WHERE i.indrelid=to_regclass($1) AND "
-      "i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place<=i.indnkeyatts ORDER BY i.indexrelid",
+      "i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place<=i.indnkeyatts ORDER BY "
+      "i.indexrelid",
       table);
   if (!found) return failure(found.error());
-  const auto keys = std::ranges::count_if(columns, &ColumnInfo::is_key);
-  bool part = false;
   for (int row = 0; row < found->size();) {
     const std::string index(found->text(row, 0));
-    std::ptrdiff_t size = 0, mapped = 0;
-    for (; row < found->size() && found->text(row, 0) == index; ++row, ++size) {
+    bool covered = true;
+    for (; row < found->size() && found->text(row, 0) == index; ++row) {
       const auto column = std::ranges::find(columns, found->text(row, 1), &ColumnInfo::name);
-      mapped += column != columns.end() && column->is_key ? 1 : 0;
+      covered = covered && column != columns.end() && column->is_key;
     }
-    if (mapped == size) return false;
-    part = part || mapped == keys;
+    if (covered) return true;
   }
-  return part;
+  return false;
+}
+
+/// Why rows of the table cannot be replaced, which deletes them first; nothing if they can.
+Result<void> check_replace(Connection& connection, const std::string& table, std::span<const ColumnInfo> columns,
+                           const std::string& doing) {
+  const auto refused = [&](const char* code, const std::string& why) {
+    return failure(own_error(code, ErrorClass::Fatal,
+                             fmt::format("{}: {}: OnConflict::Replace {}", connection.name(), doing, why)));
+  };
+  // The foreign keys of a partitioned table may refer to a partition.
+  const auto found = connection.query(
+      "SELECT c.relkind = 'p' OR c.relkind = 'r' AND NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent=c.oid), "
+      "(SELECT min(conrelid::regclass::text) FROM pg_constraint WHERE contype='f' AND confdeltype IN ('c', 'n', 'd') "
+      "AND "
+      "confrelid IN (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid))) FROM pg_class c WHERE "
+      "c.oid=to_regclass($1)",
+      table);
+  if (!found) return failure(found.error());
+  if (found->size() > 0 && found->text(0, 0) != "t")
+    return refused(
+        "0A000",
+        "deletes the old row first, and cannot know which rows of a view, of a foreign table or of tables that "
+        "inherit from this one it would delete: use Update, or the table itself");
+  if (found->size() > 0 && !found->is_null(0, 1))
+    return refused(
+        "0A000", fmt::format("deletes the old row first, and a foreign key would then delete or change the rows of {} "
+                             "that refer to it: use Update, which keeps the old row",
+                             found->text(0, 1)));
+  const auto unique = has_unique_key(connection, table, columns);
+  if (!unique) return failure(unique.error());
+  if (!*unique)
+    return refused("42P10",
+                   fmt::format("needs all columns of the table's primary key or of a unique index, and the key of the "
+                               "mapping is ({}): one row would delete all rows with this key",
+                               list(columns, &ColumnInfo::is_key, name_of)));
+  return {};
 }
 
 std::string merge_sql(const std::string& table, std::int32_t oid, const std::string& stage,
@@ -167,17 +201,14 @@ Result<Target> make_target(Connection& connection, std::string_view table, std::
         "ALTER TABLE {3} ADD COLUMN IF NOT EXISTS etl_row bigint GENERATED ALWAYS AS IDENTITY",
         target.name, name, list(columns, any, staged), target.stage);
     const auto oid = static_cast<std::int32_t>(inserts->size() == 0 ? 0 : inserts->integer(0, 1));
-    if (on_conflict == OnConflict::Replace) {
-      const auto part = is_part_of_key(connection, name, columns);
-      if (!part) return failure(part.error());
-      if (*part)
-        return failure(own_error(
-            "42P10", ErrorClass::Fatal,
-            fmt::format(
-                "{}: {}: OnConflict::Replace needs all columns of the table's key, and the mapping has a part of "
-                "them as its key ({}): rows with other keys would be deleted",
-                connection.name(), target.doing, list(columns, &ColumnInfo::is_key, name_of))));
-    }
+    if (std::ranges::find(columns, "etl_row", &ColumnInfo::name) != columns.end())
+      return failure(own_error("42701", ErrorClass::Fatal,
+                               fmt::format("{}: {}: a column cannot have the name etl_row here, because the temporary "
+                                           "table that the rows go through has a column of that name",
+                                           connection.name(), target.doing)));
+    if (on_conflict == OnConflict::Replace)
+      if (auto may = check_replace(connection, name, columns, target.doing); !may)
+        return failure(std::move(may.error()));
     Sorting sorting;
     if (on_conflict == OnConflict::Ignore && std::ranges::none_of(columns, &ColumnInfo::is_key)) {
       auto found = sorting_of(connection, name, columns);

@@ -322,6 +322,55 @@ TEST_CASE("postgres sink: what becomes of a row that is there already") {
   }
 }
 
+TEST_CASE("postgres sink: Replace is refused where it would delete or change rows of other tables") {
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(create_table(db, rows));
+  ok(db.execute("CREATE TABLE others(id bigint REFERENCES rows ON DELETE RESTRICT)"));
+  ok(ok(etl::postgres::sink(db, rows, OnConflict::Replace)).write(numbered(1, 2)));
+  for (const char* const action : {"CASCADE", "SET NULL", "SET DEFAULT"}) {
+    ok(db.execute(std::string("DROP TABLE others; CREATE TABLE others(id bigint REFERENCES rows ON DELETE ") + action +
+                  "); INSERT INTO others VALUES(1)"));
+    CHECK(lacks(error_of(etl::postgres::sink(db, rows, OnConflict::Replace)).message(),
+                {"change the rows of others that refer to it", "use Update"}) == "");
+    ok(ok(etl::postgres::sink(db, rows, OnConflict::Update)).write(numbered(1, 2)));
+    CHECK(count(db, "others WHERE id = 1") == 1);
+  }
+  // Where rows of other tables are behind this one, nobody knows which would be deleted.
+  const auto refused = [&] { return error_of(etl::postgres::sink(db, rows, OnConflict::Replace)).message(); };
+  ok(db.execute("DROP TABLE others; ALTER TABLE rows RENAME TO under; CREATE VIEW rows AS SELECT * FROM under"));
+  CHECK(lacks(refused(), {"rows of a view", "use Update"}) == "");
+  ok(db.execute("DROP VIEW rows; ALTER TABLE under RENAME TO rows; CREATE TABLE heirs() INHERITS (rows)"));
+  CHECK(lacks(refused(), {"tables that inherit from this one"}) == "");
+  ok(
+      db.execute("DROP TABLE rows CASCADE; CREATE TABLE rows(id bigint PRIMARY KEY, name text) PARTITION BY RANGE (id);"
+                 "CREATE TABLE part PARTITION OF rows FOR VALUES FROM (0) TO (10)"));
+  ok(ok(etl::postgres::sink(db, rows, OnConflict::Replace)).write(numbered(1, 2)));
+  ok(db.execute("CREATE TABLE others(id bigint REFERENCES part ON DELETE CASCADE)"));
+  CHECK(lacks(refused(), {"change the rows of others that refer to it"}) == "");
+}
+
+TEST_CASE("postgres sink: Replace needs a unique index, so that a row replaces one row") {
+  const test::Schema schema;
+  auto db = schema.open();
+  ok(db.execute("CREATE TABLE rows(n serial PRIMARY KEY, id bigint, name text); CREATE INDEX ON rows(id)"));
+  const auto refused = [&] { return error_of(etl::postgres::sink(db, rows, OnConflict::Replace)).message(); };
+  CHECK(lacks(refused(), {"primary key or of a unique index", "the mapping is (\"id\")"}) == "");
+  ok(db.execute("CREATE UNIQUE INDEX ON rows(id) WHERE name <> ''; CREATE UNIQUE INDEX ON rows((id + 1))"));
+  CHECK(lacks(refused(), {"primary key or of a unique index"}) == "");
+  ok(db.execute("CREATE UNIQUE INDEX ON rows(id) INCLUDE (name)"));
+  ok(ok(etl::postgres::sink(db, rows, OnConflict::Replace)).write(numbered(1, 2)));
+}
+
+TEST_CASE("postgres sink: a column of the name that the stage needs is refused") {
+  const test::Schema schema;
+  auto db = schema.open();
+  const auto named = table<Row>("named", key("id", &Row::id), column("etl_row", &Row::name));
+  ok(create_table(db, named));
+  ok(ok(etl::postgres::sink(db, named)).write(numbered(1, 2)));
+  CHECK(lacks(error_of(etl::postgres::sink(db, named, OnConflict::Update)).message(), {"name etl_row"}) == "");
+}
+
 TEST_CASE("postgres sink: update needs a key, and an index for it, a table of keys alone has nothing to set") {
   const test::Schema schema;
   auto db = schema.open();
@@ -718,7 +767,7 @@ TEST_CASE("postgres sink: rows that are replaced by several connections are ther
   const test::Watchdog watchdog("a batch that replaces a row of another one");
   const test::Schema schema;
   auto db = schema.open();
-  ok(db.execute("CREATE TABLE rows(id bigint NOT NULL, name text)"));
+  ok(db.execute("CREATE TABLE rows(id bigint PRIMARY KEY, name text)"));
   auto first = schema.open(), second = schema.open();
   ok(second.execute("SET default_transaction_isolation = 'repeatable read'"));
   auto sink = ok(etl::postgres::sink(second, rows, OnConflict::Replace));
