@@ -84,10 +84,28 @@ struct Existing {
   bool is_exact = true;     ///< values that are equal in the table are the same
   bool is_stored = true;    ///< not generated
 };
+/// Columns of the table that a unique index compares by another collation than BINARY.
+Result<std::vector<std::string>> inexact_in_indexes(Database& database, std::string_view table) {
+  std::vector<std::string> names;
+  Result<Statement> all = database.prepare(
+      "SELECT x.name FROM pragma_index_list(?) l, pragma_index_xinfo(l.name) x WHERE l.\"unique\" AND x.key AND x.name "
+      "IS "
+      "NOT NULL AND x.coll<>'BINARY' COLLATE NOCASE");
+  if (!all) return failure(std::move(all.error()));
+  all->bind(0, table);
+  for (;;) {
+    const Result<bool> more = all->step();
+    if (!more) return failure(more.error());
+    if (!*more) return names;
+    names.emplace_back(all->text(0));
+  }
+}
 Result<std::vector<Existing>> existing_columns(Database& database, std::string_view table) {
   Result<Statement> all = database.prepare("SELECT name, type, pk, hidden FROM pragma_table_xinfo(?)");
   if (!all) return failure(std::move(all.error()));
   all->bind(0, table);
+  const auto inexact = inexact_in_indexes(database, table);
+  if (!inexact) return failure(inexact.error());
   std::vector<Existing> columns;
   for (;;) {
     const Result<bool> more = all->step();
@@ -105,7 +123,8 @@ Result<std::vector<Existing>> existing_columns(Database& database, std::string_v
     columns.push_back({.name = name,
                        .type = type,
                        .is_primary = all->integer(2) > 0,
-                       .is_exact = type != Type::Any && (!known || same_name(collation, "BINARY")),
+                       .is_exact = type != Type::Any && (!known || same_name(collation, "BINARY")) &&
+                                   std::ranges::find(*inexact, name) == inexact->end(),
                        .is_stored = all->integer(3) == 0});
   }
 }

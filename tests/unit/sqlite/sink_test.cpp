@@ -278,6 +278,14 @@ TEST_CASE("sqlite sink: a replaced row leaves rows with other keys alone, and NU
   CHECK(value(db, "SELECT mail || id FROM names") == "ALICE2");
   ok(ok(etl::sqlite::inserter(db, names, OnConflict::Replace)).insert({3, "alice", {}}));
   CHECK(value(db, "SELECT mail || id FROM names") == "alice3");
+  for (const char* const made : {"(mail TEXT, id); CREATE UNIQUE INDEX i ON indexed(mail COLLATE NOCASE)",
+                                 "(mail TEXT, id, PRIMARY KEY(mail COLLATE NOCASE)) WITHOUT ROWID"}) {
+    ok(db.execute(std::string("DROP TABLE IF EXISTS indexed; CREATE TABLE indexed") + made +
+                  "; INSERT INTO indexed VALUES('ALICE', 1)"));
+    const auto indexed = table<User>("indexed", key("mail", &User::mail), column("id", &User::id));
+    ok(ok(etl::sqlite::inserter(db, indexed, OnConflict::Replace)).insert({3, "alice", {}}));
+    CHECK(value(db, "SELECT group_concat(mail || id) FROM indexed") == "alice3");
+  }
   // Another key is not touched: SQLite would look for rows that refer to it.
   ok(
       db.execute("CREATE TABLE plain(mail TEXT PRIMARY KEY, id); INSERT INTO plain VALUES('a', 1);"
