@@ -101,7 +101,7 @@ class MappingReader {
 
   /// Reads the dialect of delimited text. It is an error if the file is declared as JSON.
   void read_dialect(FileMapping& file, const JsonObject& object) {
-    static constexpr std::string_view ragged[] = {"reject", "pad", "truncate", "keep"};
+    static constexpr std::string_view ragged[] = {"reject", "pad", "truncate"};  // in the order of Ragged
     static constexpr std::string_view keys[] = {"delimiter",     "quote",       "escape",       "comment",
                                                 "skip_lines",    "header_rows", "trim",         "keep_blank_lines",
                                                 "ragged",        "max_field",   "check_utf8",   "encoding",

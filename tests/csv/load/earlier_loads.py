@@ -43,6 +43,89 @@ def last_row_of_a_key(c):
 
 
 @case
+def order_of_files(c):
+    """Where a later row replaces an earlier one, files come in the order of the arguments, and none overtakes a file that failed."""
+    (c.folder / "z.csv").write_text("id,v\n1,first\n2,first\n")
+    (c.folder / "a.csv").write_text("id,v\n1,second\n")
+    for how, wanted in (("update", "second"), ("replace", "second"), ("ignore", "first")):
+        c.load("z.csv", "a.csv", "--create", "--key", "id", "--restart", "--on-conflict", how)
+        c.equal(how, [(1, wanted), (2, "first")], c.rows("SELECT id, v FROM t ORDER BY id"))
+        c.sql("DROP TABLE t")
+
+    (c.folder / "1.csv").write_text("id,v\n1,january\nx,january\n")
+    for month, name in ((2, "february"), (3, "march")):
+        (c.folder / f"{month}.csv").write_text(f"id,v\n1,{name}\n")
+    c.sql("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
+    summary, error = c.load("[1-3].csv", "--on-conflict", "update", "--strict", wanted=1)
+    c.equal("states", ["failed", "not begun", "not begun"], [file["state"] for file in summary["results"]])
+    c.has(error, "not begun: 2.csv, 3.csv; with --on-conflict the order of the files counts")
+    _, out, _ = c.run(*c.arguments("[1-3].csv", "--on-conflict", "update", "--strict"), wanted=1)
+    c.has(out, "3 files in", ": 1 failed, 2 not begun", "not begun: 2.csv, 3.csv; with --on-conflict the order of the files counts")
+    (c.folder / "1.csv").write_text("id,v\n1,january\n")
+    c.load("[1-3].csv", "--on-conflict", "update", "--strict")
+    c.equal("the last file counts", [("march",)], c.rows("SELECT v FROM t"))
+    # Where no row replaces another one, the other files are loaded.
+    (c.folder / "1.csv").write_text("id,v\nx,january\n")
+    (c.folder / "2.csv").write_text("id,v\n2,february\n")
+    summary, _ = c.load("[12].csv", "--restart", "--strict", wanted=1)
+    c.equal("states", ["failed", "loaded"], [file["state"] for file in summary["results"]])
+
+
+@case
+def rejects_of_an_interrupted_load(c):
+    """The exit code of a resumed load also counts the rows that the interrupted load has rejected."""
+    (c.folder / "a.csv").write_text("id,v\nx,bad\n" + "".join(f"{i},good\n" for i in range(200_000)))
+    c.sql("CREATE TABLE t (id INTEGER, v TEXT)")
+    arguments = c.arguments("a.csv", "--batch-size", "500")
+    with c.program.start(*arguments) as load:
+        wait_for("rows", lambda: c.rows("SELECT count(*) FROM t")[0][0])
+        load.kill()
+        load.wait()
+    if c.rows("SELECT count(*) FROM t")[0][0] < 200_000:
+        summary, _ = c.load("a.csv", "--batch-size", "500", wanted=3)
+        c.equal("rejected before", 1, summary["rows"]["rejected_by_earlier_loads"])
+        c.equal("rows", 200_000, c.rows("SELECT count(*) FROM t")[0][0])
+
+
+@case
+def all_rows_rejected(c):
+    """A file of which every row was rejected is loaded again, also if the letters are purged before."""
+    (c.folder / "a.csv").write_text("id\n1\n2\n")
+    c.sql("PRAGMA foreign_keys=1; CREATE TABLE parents (id INTEGER PRIMARY KEY); CREATE TABLE t (id INTEGER REFERENCES parents)")
+    c.load("a.csv", wanted=3)
+    c.equal("letters", 2, c.rows("SELECT count(*) FROM etl_dead_letters")[0][0])
+    c.sql("INSERT INTO parents VALUES (1), (2); DELETE FROM etl_dead_letters")
+    summary, _ = c.load("a.csv")
+    c.equal("loaded", 2, summary["rows"]["loaded"])
+
+
+@case
+def nan_in_sqlite(c):
+    """SQLite would store NaN as NULL: such a row is rejected, unless a person has said what NaN means."""
+    (c.folder / "a.csv").write_text("id,x\n1,nan\n2,1.5\n3,inf\n")
+    for options, code, wanted in (((), 3, [(2, 1.5), (3, float("inf"))]), (("--null", "nan"), 0, [(1, None), (2, 1.5), (3, float("inf"))]),
+                                  (("--type", "x=double"), 0, [(1, None), (2, 1.5), (3, float("inf"))])):
+        c.sql("DROP TABLE IF EXISTS t; CREATE TABLE t (id INTEGER, x REAL)")
+        _, error = c.load("a.csv", "--restart", *options, wanted=code)
+        c.equal(f"{options}", wanted, c.rows("SELECT id, x FROM t ORDER BY id"))
+        if code:
+            c.has(error, "a.csv:2: ", "store 'nan' as NULL", "--null")
+
+
+@case
+def rows_that_refer(c):
+    """In PostgreSQL, rows cannot be replaced to which another table refers by a key that would delete its rows, too."""
+    (c.folder / "a.csv").write_text("id,v\n1,new\n")
+    with c.server() as (url, _):
+        c.psql(url, "CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE orders (t int REFERENCES t ON DELETE CASCADE); "
+                    "INSERT INTO t VALUES (1, 'old'); INSERT INTO orders VALUES (1)")
+        _, error = c.load("a.csv", "--on-conflict", "replace", into=url, wanted=1)
+        c.has(error, "would then delete or change the rows of orders that refer to it")
+        c.load("a.csv", "--on-conflict", "update", into=url)
+        c.equal("rows", "new|1", c.psql(url, "SELECT v, (SELECT count(*) FROM orders) FROM t"))
+
+
+@case
 def part_of_a_key(c):
     """A file without a part of the primary key says nothing about rows that differ in this part: it replaces none of them."""
     (c.folder / "a.csv").write_text("a,v\n1,new\n")
@@ -50,7 +133,7 @@ def part_of_a_key(c):
         for into in (url, None):
             make = "CREATE TABLE t (a int, b int DEFAULT 0, v text, PRIMARY KEY (a, b)); INSERT INTO t VALUES (1,0,'x'), (1,1,'y')"
             c.psql(url, make) if into else c.sql(make)
-            for how, reason in (("update", "ON CONFLICT"), ("replace", "needs all columns of the table's key" if into else "ON CONFLICT")):
+            for how, reason in (("update", "ON CONFLICT"), ("replace", "needs all columns of the table's primary key" if into else "ON CONFLICT")):
                 _, error = c.load("a.csv", "--on-conflict", how, into=into, wanted=1)
                 c.has(error, reason)
             select = "SELECT a, b, v FROM t ORDER BY b"

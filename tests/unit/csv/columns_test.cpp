@@ -206,6 +206,18 @@ TEST_CASE("date and time of day in two columns") {
         "orders.csv:12: row 11: column 2 'day': '21.11.2026' with '25:30' of column 1 is not a point in time in "
         "whole milliseconds in the format %d.%m.%Y");
   CHECK(bind_error(stamped, {"a"}) == "orders.csv: no column 'day'; no column 'clock'; its header has 'a'");
+
+  struct Maybe {
+    std::optional<csv::LocalTime> at;
+  };
+  const auto bound =
+      csv::columns<Maybe>(csv::column(csv::DateTime{"day", "clock"}, &Maybe::at, csv::format("%d.%m.%Y", "%H:%M")))
+          .bind(std::vector<std::string>{"clock", "day"}, "orders.csv");
+  REQUIRE(bound);
+  Maybe maybe;
+  REQUIRE(bound->decode(Cells{"", ""}, maybe));
+  CHECK_FALSE(maybe.at);
+  CHECK_FALSE(bound->decode(Cells{"10:30", ""}, maybe));  // the time of day would be lost
 }
 
 TEST_CASE("texts and optional texts reuse their memory") {

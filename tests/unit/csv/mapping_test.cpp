@@ -144,7 +144,7 @@ TEST_CASE("all errors of a mapping are named at once, each with its place") {
       "files[0].nullmarkers: is unknown; did you mean 'null_markers'?; "
       "files[0].delimiter: must be a text of one character; "
       "files[0].header_rows: must be a whole number, 0 or more; "
-      "files[0].ragged: must be one of reject, pad, truncate, keep; "
+      "files[0].ragged: must be one of reject, pad, truncate; "
       "files[0].null_markers[0]: must be a text; files[1].pattern: is missing: name the files, such as "
       "\"orders/*.csv\"; "
       "files[1].columns[0].source: must be the name of a column, or its number from 1; "
@@ -397,4 +397,17 @@ TEST_CASE("an empty cell of a number, date or truth value is NULL, also within q
   texts.empty_is_text = true;
   CHECK(value(Kind::Integer, texts, "'") == csv::Value(std::string("error")));
   CHECK(value(Kind::Integer, texts, "") == null);
+}
+
+TEST_CASE("a time of day without its date is an error, although both may be missing") {
+  const auto file = file_of(
+      R"({"files": [{"pattern": "*", "timestamp": {"date": "d", "time": "t", "format": "%F", "time_format": "%H:%M", "target": "at", "nullable": true}}]})");
+  const auto decoder = file.bind(std::vector<std::string>{"d", "t"}, "f");
+  REQUIRE(decoder);
+  csv::Record record;
+  REQUIRE(decoder->decode(Cells{"", ""}, record));
+  CHECK(record[0] == csv::Value(std::monostate{}));
+  REQUIRE(decoder->decode(Cells{"2024-01-02", "10:30"}, record));
+  CHECK_FALSE(decoder->decode(Cells{"", "10:30"}, record));
+  CHECK_FALSE(decoder->decode(Cells{"2024-01-02", ""}, record));
 }

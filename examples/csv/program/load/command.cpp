@@ -77,7 +77,7 @@ void add_load(CLI::App& app, Chosen& chosen) {
       ->add_option(
           "--on-conflict,--on-duplicate", load->duplicate,
           "What happens if the table already has a row with the same key: reject or ignore the new row, or replace or "
-          "update the old row [reject]")
+          "update the old row [reject]. Unless it is reject, files are loaded in the order in which they are named")
       ->transform(choice(duplicates));
 
   command

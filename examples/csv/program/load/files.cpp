@@ -1,11 +1,13 @@
 #include "files.hpp"
 #include "common/max_rejects.hpp"
+#include "common/stop.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -132,6 +134,7 @@ class Job {
         files_(files.paths),
         generation_(files.table_generation),
         counts_dropped_(files.counts_dropped),
+        failed_(!files.unreadable.empty()),
         progress_(files.paths) {}
 
   void run(Summary& summary, const etl::StopToken& stop) {
@@ -148,8 +151,7 @@ class Job {
     defaults.max_concurrent_loads = Into::one_writer ? 1 : std::max<std::size_t>(1, options_.connections / at_once);
     if (order_counts()) defaults.order = etl::Order::Source;
     defaults.retry = patience;
-    // This deadline counts from the end of a file.
-    defaults.drain_deadline = patience.max_elapsed + std::chrono::seconds(25);
+    defaults.drain_deadline = etl::Options::never;  // see `time_`
     defaults.errors.max_rejects = options_.max_rejects;
     defaults.errors.max_reject_ratio = options_.max_reject_ratio;
     defaults.errors.isolation = etl::Isolation::Bisect;
@@ -165,14 +167,21 @@ class Job {
       manager.add_runner(job_name(options_, files_[i]),
                          [this, i, &summary](const etl::Options& run, const etl::StopToken& stopped) {
                            FileResult& result = summary.files[i];
+                           if (order_counts() && failed_) {
+                             result.state = FileState::Waits;
+                             return result.report;
+                           }
                            progress_.begins(i);
                            load_file(i, run, stopped, result);
                            result.bytes = progress_.read(i);
                            progress_.ended(i, result.state != FileState::Stopped);
+                           if (result.state == FileState::Failed) failed_ = true;
                            return result.report;
                          });
     const ProgressLine line(progress_, options_.log.says(LogLevel::Info));
-    static_cast<void>(manager.run_all(stop));
+    const TimeToStop time(stop, patience.max_elapsed + std::chrono::seconds(25));
+    time_ = &time;
+    static_cast<void>(manager.run_all(time.token()));
   }
 
  private:
@@ -186,6 +195,7 @@ class Job {
       result.error = std::move(done.error());
       result.report.outcome = etl::Outcome::Failed;
     }
+    time_->correct(result.report);
     if (result.report.elapsed.count() == 0) result.report.elapsed = etl::Clock::now() - began;
     const etl::ItemLedger& rows = result.report.items;
     options_.log(LogLevel::Debug, "{}: {}: {} rows loaded, {} rejected, in {:.3f} s", result.path,
@@ -253,6 +263,14 @@ class Job {
     if (counts_dropped_) result.dropped = dropped.all();
     if (const auto* const left_out = plan->input->left_out()) result.left_out = *left_out;
     result.state = result.report.ok() ? FileState::Loaded : FileState::Failed;
+    const etl::ItemLedger& rows = result.report.items;
+    // The next load must load the file again, also if its letters are purged until then.
+    if (result.state == FileState::Loaded && !options_.dry_run && rows.loaded + result.loaded_before == 0 &&
+        rows.rejected + result.rejected_before > 0)
+      if (auto reset = etl::retry(
+              patience, [&] { return into_.store().reset(run.name); }, etl::Waiter(stop.drain()));
+          !reset)
+        return reset;
     if (result.report.outcome == etl::Outcome::Cancelled || result.report.outcome == etl::Outcome::DrainTimeout)
       result.state = FileState::Stopped;
     if (result.state == FileState::Failed && !result.report.errors.empty()) {
@@ -345,6 +363,8 @@ class Job {
   const std::vector<fs::path>& files_;
   const std::uint64_t generation_;
   const bool counts_dropped_;
+  std::atomic<bool> failed_;          // some file
+  const TimeToStop* time_ = nullptr;  // how long a stop may take
   Outage outage_ = Into::one_writer ? Outage(options_.log, "the database is busy", "the database is free again")
                                     : Outage(options_.log, "the server is away", "the server is back");
   WatchedStore<typename Into::Tx> store_{into_.store(), outage_};

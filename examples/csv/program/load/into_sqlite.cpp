@@ -144,6 +144,7 @@ etl::Result<std::optional<TargetColumns>> IntoSqlite::columns(const std::string&
                      .also = {},
                      .verbatim = verbatim,
                      .generated = generated});
+    found.back().holds.limits.drops_nan = stored == sqlite::Type::Real;
     std::ranges::copy_if(etl::csv::all_kinds, std::back_inserter(found.back().also),
                          [&](Kind kind) { return keeps(stored, kind); });
   }

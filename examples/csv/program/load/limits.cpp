@@ -1,6 +1,7 @@
 #include "limits.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <functional>
 #include <iterator>
@@ -267,6 +268,10 @@ std::string change_by_plain(const Limits& limits, const csv::Value& value, std::
     return fmt::format("round '{}' to {} decimals; give the column more decimals, or allow rounding", shown,
                        *limits.decimals);
   }
+  const auto* const number = std::get_if<double>(&value);
+  if (limits.drops_nan && number != nullptr && std::isnan(*number))
+    return fmt::format("store '{}' as NULL; name it with --null, give the column the type text, or allow the change",
+                       shown);
   if (text == nullptr) return {};
   if (const std::string_view what = misreading(limits.form, *text); !what.empty())
     return fmt::format("{} '{}'; give the column the type text, or allow the change", what, shown);

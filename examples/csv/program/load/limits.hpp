@@ -36,12 +36,13 @@ struct Limits {
   Form form = Form::Any;                    ///< of texts that the type takes for another value
   bool drops_members = false;               ///< jsonb keeps one of two members of the same name
   bool drops_pairs = false;                 ///< hstore keeps one of two pairs with the same key
+  bool drops_nan = false;                   ///< SQLite stores NaN as NULL
   std::optional<std::size_t> characters{};  ///< for a type that cuts off blanks at the end of longer texts
   std::optional<std::size_t> bytes{};  ///< for a type that cuts texts off without an error: number of bytes it keeps
 
   [[nodiscard]] bool any() const noexcept {
     return decimals || digits == Digits::Double || digits == Digits::Real || form != Form::Any || drops_members ||
-           drops_pairs || characters || bytes;
+           drops_pairs || drops_nan || characters || bytes;
   }
 };
 

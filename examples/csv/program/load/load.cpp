@@ -349,7 +349,8 @@ int load(const Load& options, const etl::StopToken& stop) {
     if (!summary.emptied.empty()) options.log(LogLevel::Warn, "{}", summary.empty_table());
     for (const FileResult& file : summary.files)
       if (file.error) options.log(LogLevel::Error, "{}", file.problem());
-    if (const std::string line = summary.stopped(); !line.empty()) options.log(LogLevel::Warn, "{}", line);
+    for (const std::string& line : {summary.waiting(), summary.stopped()})
+      if (!line.empty()) options.log(LogLevel::Warn, "{}", line);
     if (summary.failure) options.log(LogLevel::Error, "{}", summary.failure->message());
   }
   return summary.exit_code();

@@ -74,6 +74,7 @@ std::string_view to_string(FileState state) noexcept {
     case FileState::Already: return "loaded before";
     case FileState::Failed: return "failed";
     case FileState::Stopped: return "stopped";
+    case FileState::Waits: return "not begun";
     case FileState::NotRun: break;
   }
   return "not run";
@@ -91,7 +92,7 @@ std::uint64_t sum(const std::vector<FileResult>& files, std::uint64_t FileResult
 std::uint64_t refused(const FileResult& file) { return file.is_pipe ? 0 : file.report.refused_pushes; }
 
 /// Number of rows of the file that this run and earlier runs have read. A row that was read again counts once.
-std::uint64_t whole_file(const FileResult& file) {
+std::uint64_t rows_in_all(const FileResult& file) {
   const etl::ItemLedger& items = file.report.items;
   const std::uint64_t extracted = items.extracted - refused(file);
   if (file.loaded_before == 0) return extracted;
@@ -135,7 +136,7 @@ std::uint64_t Summary::dropped() const noexcept { return sum(files, &FileResult:
 std::uint64_t Summary::bytes() const noexcept { return sum(files, &FileResult::bytes); }
 std::uint64_t Summary::whole() const noexcept {
   std::uint64_t all = 0;
-  for (const FileResult& file : files) all += whole_file(file);
+  for (const FileResult& file : files) all += rows_in_all(file);
   return all;
 }
 
@@ -166,7 +167,10 @@ int Summary::exit_code() const noexcept {
   };
   if (any(etl::Outcome::DrainTimeout)) return 5;
   if (count(FileState::Stopped) + count(FileState::NotRun) > 0) return 4;
-  return rows().rejected > 0 ? 3 : 0;
+  const bool before = std::ranges::any_of(files, [](const FileResult& file) {  // by the run that this one has resumed
+    return file.state == FileState::Loaded && file.rejected_before > 0;
+  });
+  return before || rows().rejected > 0 ? 3 : 0;
 }
 
 std::string Summary::text(bool with_stages) const {
@@ -174,8 +178,8 @@ std::string Summary::text(bool with_stages) const {
   std::string out =
       fmt::format("{} {} in {:.2f} s", grouped(files.size()), files.size() == 1 ? "file" : "files", seconds(elapsed));
   std::string states;
-  for (const FileState state :
-       {FileState::Loaded, FileState::Already, FileState::Failed, FileState::Stopped, FileState::NotRun})
+  for (const FileState state : {FileState::Loaded, FileState::Already, FileState::Failed, FileState::Stopped,
+                                FileState::Waits, FileState::NotRun})
     if (const std::size_t n = count(state); n > 0)
       states += fmt::format("{}{} {}", states.empty() ? ": " : ", ", grouped(n),
                             dry_run && state == FileState::Loaded ? "read" : to_string(state));
@@ -207,7 +211,8 @@ std::string Summary::text(bool with_stages) const {
   for (const FileResult& file : files)
     if (file.error) out += fmt::format("\n{}: {}", to_string(file.state), file.problem());
   if (failure) out += fmt::format("\nfailed: {}", failure->message());
-  if (const std::string line = stopped(); !line.empty()) out += "\n" + line;
+  for (const std::string& line : {waiting(), stopped()})
+    if (!line.empty()) out += "\n" + line;
   return out;
 }
 
@@ -216,21 +221,34 @@ std::string Summary::empty_table() const {
                      emptied);
 }
 
-std::string Summary::stopped() const {
+std::string Summary::names(std::initializer_list<FileState> states) const {
   constexpr std::size_t most = 5;
-  std::vector<std::string_view> names;
-  std::size_t unfinished = 0;
-  bool pipe = false;
+  std::vector<std::string_view> first;
+  std::size_t all = 0;
   for (const FileResult& file : files) {
-    if (file.state != FileState::Stopped && file.state != FileState::NotRun) continue;
-    ++unfinished;
-    pipe |= file.is_pipe;
-    if (names.size() < most) names.push_back(file.path);
+    if (std::ranges::find(states, file.state) == states.end()) continue;
+    if (++all <= most) first.push_back(file.path);
   }
-  if (unfinished == 0) return {};
-  const std::string more = unfinished > most ? fmt::format(" and {} more", unfinished - most) : std::string();
+  return fmt::format("{}{}", fmt::join(first, ", "), all > most ? fmt::format(" and {} more", all - most) : "");
+}
+
+std::string Summary::waiting() const {
+  const std::string which = names({FileState::Waits});
+  if (which.empty()) return {};
   return fmt::format(
-      "stopped by a signal; not finished: {}{}; {}", fmt::join(names, ", "), more,
+      "not begun: {}; with --on-conflict the order of the files counts, and a file before has failed: correct it and "
+      "repeat the command",
+      which);
+}
+
+std::string Summary::stopped() const {
+  const std::string which = names({FileState::Stopped, FileState::NotRun});
+  if (which.empty()) return {};
+  const bool pipe = std::ranges::any_of(files, [](const FileResult& file) {
+    return file.is_pipe && (file.state == FileState::Stopped || file.state == FileState::NotRun);
+  });
+  return fmt::format(
+      "stopped by a signal; not finished: {}; {}", which,
       pipe ? "the same command resumes files; standard input and pipes cannot be resumed, and rows that were "
              "read from them and not loaded are lost"
            : "the same command resumes them");
@@ -261,7 +279,7 @@ std::string Summary::json() const {
         std::back_inserter(out),
         R"({}{{"path":{},"state":{},"rows":{},"loaded":{},"dropped":{},"rejected":{},"rejected_by_earlier_loads":{},"loaded_by_earlier_run":{},"bytes":{},"mapping_index":{},"left_out":{},"seconds":{:.6f},"error":{}}})",
         &file == files.data() ? "" : ",", etl::json_string(file.path), etl::json_string(to_string(file.state)),
-        whole_file(file), file.report.items.loaded - file.dropped, file.dropped, file.report.items.rejected,
+        rows_in_all(file), file.report.items.loaded - file.dropped, file.dropped, file.report.items.rejected,
         file.rejected_before, file.loaded_before, file.bytes,
         file.mapping_index ? fmt::format("{}", *file.mapping_index) : "null", program::json(file.left_out),
         seconds(file.report.elapsed), file.error ? etl::json_string(file.problem()) : "null");

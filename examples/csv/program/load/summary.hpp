@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ enum class FileState : std::uint8_t {
   Already,  ///< an earlier load has loaded the file; nothing was read
   Failed,
   Stopped,  ///< stopped by a signal; the next load resumes
+  Waits,    ///< not begun, because a file before it failed, and the order of the files counts
   NotRun,
 };
 [[nodiscard]] std::string_view to_string(FileState state) noexcept;
@@ -74,12 +76,18 @@ struct Summary {
   [[nodiscard]] std::string empty_table() const;
   /// The message after a signal: which files are not finished, and how to resume. Empty if there was no signal.
   [[nodiscard]] std::string stopped() const;
+  /// The message about files that wait: which, and what they wait for. Empty if there are none.
+  [[nodiscard]] std::string waiting() const;
   /// The same codes as etl-uniprot: 0 all loaded, 1 failed, 2 nothing was begun, 3 some rows rejected, 4 stopped, 5
   /// stopped and not drained.
   [[nodiscard]] int exit_code() const noexcept;
   /// `with_stages`: with the times of the stages.
   [[nodiscard]] std::string text(bool with_stages) const;
   [[nodiscard]] std::string json() const;
+
+ private:
+  /// The first files in these states, such as "a.csv, b.csv and 3 more".
+  [[nodiscard]] std::string names(std::initializer_list<FileState> states) const;
 };
 
 /// "widened: column 'zip' is text instead of integer, for late.csv".

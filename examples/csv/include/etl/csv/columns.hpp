@@ -249,6 +249,10 @@ template <class R, class Cells, class C>
   if constexpr (std::is_void_v<typename C::Function> && !is_text<Inner>) text = trimmed(text);
   if (text.size() <= at.longest_null && is_null(row, at.cell, text, column.format.nulls)) [[unlikely]] {
     if constexpr (is_optional<Member>) {
+      if (at.clock != no_cell) {  // a time of day without its date is an error
+        const std::string_view clock = trimmed(cells[at.clock]);
+        if (!clock.empty() && !is_null(row, at.clock, clock, column.format.nulls)) return false;
+      }
       out.reset();
       return true;
     } else {
