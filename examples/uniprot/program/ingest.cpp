@@ -1,5 +1,6 @@
 // etl-uniprot ingest: loads entries into SQLite or PostgreSQL. All workers parse, one writes.
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -7,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -19,6 +21,7 @@
 #include "common/max_rejects.hpp"
 #include "common/rejects_file.hpp"
 #include "common/standard_streams.hpp"
+#include "common/stop.hpp"
 #include "inputs.hpp"
 #include "landing.hpp"
 #include "options.hpp"
@@ -150,8 +153,11 @@ int ingest_into(Store& store, const Ingest& options, const etl::StopToken& stop)
     ingestion.writer = &*writer;
   }
 
-  etl::RunReport report =
-      etl::run(etl::require_delivery<etl::Delivery::EffectivelyOnce>(etl::with_store(ingestion, store)), run, stop);
+  run.drain_deadline = etl::Options::never;
+  const TimeToStop time(stop, std::chrono::seconds(25));
+  etl::RunReport report = etl::run(
+      etl::require_delivery<etl::Delivery::EffectivelyOnce>(etl::with_store(ingestion, store)), run, time.token());
+  time.correct(report);
   if (!options.dead_letters.empty() && !options.dry_run)
     if (auto written = write_dead_letters(store, run.name, options.dead_letters); !written)
       return fail(written.error());
@@ -177,6 +183,9 @@ int ingest_into(Store& store, const Ingest& options, const etl::StopToken& stop)
     if (first.error.code == etl::Errc::CheckpointMismatch)
       say("etl-uniprot: --restart loads the files from the beginning\n");
   }
+  // The run that this one has resumed may have rejected entries.
+  if (report.outcome == etl::Outcome::Completed && report.earlier_rejects.value_or(0) > 0)
+    report.outcome = etl::Outcome::CompletedWithRejects;
   return report.exit_code();
 }
 
@@ -187,8 +196,14 @@ int fail(const etl::Error& error, int exit_code) {
   return exit_code;
 }
 
-int ingest(const Ingest& options, const etl::StopToken& stop) {
-  if (auto problem = check_inputs(options.files)) return fail(*problem, 2);
+int ingest(const Ingest& given, const etl::StopToken& stop) {
+  if (auto problem = check_inputs(given.files)) return fail(*problem, 2);
+  // Progress and rejects belong to a file, whatever the working directory is.
+  Ingest options = given;
+  for (std::filesystem::path& file : options.files) {
+    std::error_code unknown;
+    if (etl::io::can_be_read_again(file)) file = std::filesystem::weakly_canonical(file, unknown);
+  }
   if (auto writable = check_rejects_file(options.dry_run ? "" : options.dead_letters, options.files,
                                          options.postgres() ? "" : options.sqlite_path());
       !writable)

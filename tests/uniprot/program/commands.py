@@ -143,6 +143,22 @@ def odd_names(c):
 
 
 @case
+def same_name_in_two_folders(c):
+    """A file is known by its whole path: progress and rejects of another file of the same name stay."""
+    _, data = c.generate(3)
+    db = c.db()
+    for folder, content in (("x", data + b"ID   BAD\n//\n"), ("y", data)):
+        (c.folder / folder).mkdir()
+        (c.folder / folder / "new.dat").write_bytes(content)
+    for folder, wanted in (("x", 3), ("y", 0)):
+        c.code(folder, c.program.run("ingest", "new.dat", "--store", f"sqlite:{db}", cwd=c.folder / folder), wanted)
+        c.equal("rejects", [str(c.folder / "x" / "new.dat")], [row["file"] for row in rows(db, "SELECT file FROM rejects")])
+    (c.folder / "x" / "new.dat").write_bytes(data)
+    c.code("by its path", c.program.run("ingest", c.folder / "x" / "new.dat", "--store", f"sqlite:{db}"), 0)
+    c.equal("rejects", [], rows(db, "SELECT file FROM rejects"))
+
+
+@case
 def inspect_formats(c):
     """ndjson, json, fasta and dat of the same file agree; several files come in the order of the arguments."""
     path, data = c.generate(25)
