@@ -26,7 +26,8 @@ done
 
 source "$(dirname "$0")/common.sh"
 need_packages "${library_packages[@]}" "${component_packages[@]}" sqlite3
-cmake --preset gcc -B build/quickstart -D ETLPIPE_BUILD_TESTS=OFF -D ETLPIPE_WERROR=OFF >/dev/null
+cmake --preset gcc -B build/quickstart -D CMAKE_CXX_FLAGS_RELEASE="-O3 -DNDEBUG" -D ETLPIPE_BUILD_TESTS=OFF \
+  -D ETLPIPE_WERROR=OFF >/dev/null
 cmake --build build/quickstart --target etl-uniprot
 program=build/quickstart/examples/uniprot/etl-uniprot
 
