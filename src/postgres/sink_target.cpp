@@ -101,8 +101,7 @@ Result<void> check_replace(Connection& connection, const std::string& table, std
   const auto found = connection.query(
       "SELECT c.relkind = 'p' OR c.relkind = 'r' AND NOT EXISTS (SELECT 1 FROM pg_inherits WHERE inhparent=c.oid), "
       "(SELECT min(conrelid::regclass::text) FROM pg_constraint WHERE contype='f' AND confdeltype IN ('c', 'n', 'd') "
-      "AND "
-      "confrelid IN (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid))) FROM pg_class c WHERE "
+      "AND confrelid IN (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid))) FROM pg_class c WHERE "
       "c.oid=to_regclass($1)",
       table);
   if (!found) return failure(found.error());

@@ -88,9 +88,8 @@ struct Existing {
 Result<std::vector<std::string>> inexact_in_indexes(Database& database, std::string_view table) {
   std::vector<std::string> names;
   Result<Statement> all = database.prepare(
-      "SELECT x.name FROM pragma_index_list(?) l, pragma_index_xinfo(l.name) x WHERE l.\"unique\" AND x.key AND x.name "
-      "IS "
-      "NOT NULL AND x.coll<>'BINARY' COLLATE NOCASE");
+      "SELECT x.name FROM pragma_index_list(?) l, pragma_index_xinfo(l.name) x WHERE l.\"unique\" AND x.key AND "
+      "x.name IS NOT NULL AND x.coll<>'BINARY' COLLATE NOCASE");
   if (!all) return failure(std::move(all.error()));
   all->bind(0, table);
   for (;;) {
