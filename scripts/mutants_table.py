@@ -526,6 +526,10 @@ mutant(191, "G7", "replay", "a replay without a name loads the letters of every 
        "if (⟦options.name.empty()⟧) return failure", "false")
 mutant(192, "G17", "replay", "a dry replay loads and purges", ".dry_run = ⟦options.delivery.dry_run⟧}", "false")
 mutant(193, "G7", "replay", "attempts of a replay are not counted", "⟦++old.attempts;⟧", NOTHING)
+mutant(348, "G15", "replay", "letters are listed while a killed replay still commits",
+       "if (⟦progress != nullptr⟧ && !options.delivery.dry_run)", "false")
+mutant(349, "G17", "replay", "a dry replay takes the progress of a replay that is at work",
+       "if (progress != nullptr && ⟦!options.delivery.dry_run⟧)", "true")
 
 # --- policies ---------------------------------------------------------------------------------------------------------
 place("include/etl/impl/circuit_breaker.ipp")

@@ -66,7 +66,7 @@ class CheckpointStore {
   [[nodiscard]] virtual Result<std::optional<Checkpoint>> find(const std::string& pipeline) = 0;
   /// Returns what `find` returns, and makes `run` the owner of the pipeline's progress. If another run is still at
   /// work, is stuck, or is on another machine, a store that can do so refuses its later commits and saves with
-  /// `Errc::Superseded` (G15).
+  /// `Errc::Superseded` (G15), and a commit of it that is in progress has ended when this returns.
   [[nodiscard]] virtual Result<std::optional<Checkpoint>> claim(const std::string& pipeline,
                                                                 const std::string& /*run*/) {
     return find(pipeline);

@@ -191,9 +191,11 @@ template <class E, class P>
 }
 
 /// The letters of `Options::name`, all of which can be replayed. `one_result`: the pipeline makes one result of each
-/// item.
+/// item. If a replay deletes letters in the transactions of a store, `progress` is that store: claiming the progress of
+/// the replay waits for a transaction that an earlier replay, which was killed, has left in progress.
 [[nodiscard]] Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterStore& store, const Options& options,
-                                                                const StopToken& stop, bool one_result);
+                                                                const StopToken& stop, bool one_result,
+                                                                CheckpointStore* progress = nullptr);
 
 /// Names what a replay loads for a letter. The key of the load is made from it, so a replay that is repeated, because
 /// it was cut off or has failed, has the same keys, whatever other letters there are. A letter that was rejected again
@@ -276,7 +278,8 @@ template <class P, class Tx>
   using Plain = std::remove_reference_t<P>;
   using E = typename detail::ReplayTraits<Plain>::E;
   return detail::reported([&]() -> RunReport {
-    auto found = detail::letters_to_replay(letters, options, stop, detail::ReplayTraits<Plain>::one_result);
+    auto found =
+        detail::letters_to_replay(letters, options, stop, detail::ReplayTraits<Plain>::one_result, bound.store);
     if (!found) return detail::replay_not_begun(options, stop, found.error());
     const Options own = detail::replay_options(options, found->size());
     std::vector<ErrorRecord> unreadable;

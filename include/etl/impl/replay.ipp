@@ -127,16 +127,25 @@ ETLPIPE_COMPILED Result<void> record_replayed(StoreConnection& connection, const
   return connection.record({commit.pipeline, commit.settled, commit.advanced, again, done, commit.run});
 }
 
+/// The name under which the store keeps the progress of a replay.
+[[nodiscard]] inline std::string replay_name(const Options& options) { return "replay of " + options.name; }
+
 ETLPIPE_COMPILED Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterStore& store, const Options& options,
-                                                                   const StopToken& stop, bool one_result) {
+                                                                   const StopToken& stop, bool one_result,
+                                                                   CheckpointStore* progress) {
   if (options.name.empty())
     return failure(Error{.code = Errc::InvalidOptions,
                          .context = "invalid options: a replay needs the name of the pipeline whose dead letters it "
                                     "tries again"});
   if (auto problem = options.retry.validate()) return failure(std::move(*problem));
   std::vector<DeadLetter> found;
-  const auto list = [&] {
+  const auto list = [&]() -> Result<void> {
     found.clear();
+    if (progress != nullptr && !options.delivery.dry_run) {
+      // As at the beginning of a run, progress that cannot be read is no obstacle.
+      const auto claimed = progress->claim(replay_name(options), "lists letters");
+      if (!claimed && claimed.error().error_class == ErrorClass::Transient) return failure(claimed.error());
+    }
     return store.list(options.name, [&](const DeadLetter& letter) { return found.push_back(letter), true; });
   };
   auto listed = retry(options.retry, list, Waiter(stop.drain(), options.executor));
@@ -183,7 +192,7 @@ ETLPIPE_COMPILED std::string item_id(const DeadLetter& letter) {
 
 ETLPIPE_COMPILED Options replay_options(const Options& options, std::size_t letters) {
   Options own = options;
-  own.name = options.name.empty() ? "replay" : "replay of " + options.name;
+  own.name = replay_name(options);
   // Letters are deleted when nothing is loaded any more, because their store may share a connection with the sink.
   own.delivery = {.save_every = Options::never, .restart = true, .dry_run = options.delivery.dry_run};
   own.errors.dead_letters.reset();

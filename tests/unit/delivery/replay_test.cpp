@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -15,6 +17,8 @@
 #include <etl/testing/virtual_executor.hpp>
 
 #include "support/catch.hpp"
+
+namespace replay_test {
 
 using etl::testing::MemoryDeadLetters;
 
@@ -423,7 +427,46 @@ TEST_CASE("G17: a dry run of a replay through a store changes nothing there") {
   CHECK(report.items == etl::ItemLedger{.extracted = 4, .loaded = 3, .rejected = 1});
   CHECK(store.rows() == rows);
   CHECK(seqs(store.dead_letters()) == std::vector<std::uint64_t>{0, 3, 6, 9});
-  CHECK(store.find("replay of numbers").value().has_value());
+  CHECK(store.find("replay of numbers").value() == etl::Checkpoint());
+}
+
+TEST_CASE("G15: a replay takes over from a killed one before it lists letters, and tries that again") {
+  using namespace etl::testing;
+  struct Watched final : etl::DeadLetterStore {
+    Watched(Store& watched, std::string& told) : store(watched), owner(told) {}
+    Store& store;
+    std::string& owner;
+    etl::Result<void> list(const std::string& name, const std::function<bool(const etl::DeadLetter&)>& each) override {
+      owner = store.find("replay of numbers").value().value_or(etl::Checkpoint()).run;
+      return store.dead_letters().list(name, each);
+    }
+    etl::Result<void> write(std::span<const etl::DeadLetter> all) override { return store.dead_letters().write(all); }
+    etl::Result<std::size_t> purge(std::span<const std::string> ids) override {
+      return store.dead_letters().purge(ids);
+    }
+  };
+  for (const etl::Error& error : {etl::transient("busy"), etl::fatal("cannot be read")}) {
+    Store store;
+    Stored pipeline;
+    REQUIRE(etl::run(etl::with_store(pipeline, store), options(nullptr)).ok());
+    REQUIRE(store.save("replay of numbers", {.run = "killed"}));
+    std::string owner;
+    Watched letters(store, owner);
+    Faults faults;
+    faults.fail("claim", 1, error);
+    FaultyStore<MemoryTransaction<std::uint64_t>> faulty(store, faults);
+    Stored mended{.mended = true};
+    etl::Options own = options(nullptr);
+    own.retry.initial_delay = std::chrono::nanoseconds(1);
+    CHECK(etl::replay(etl::with_store(mended, faulty), letters, own).items.loaded == 3);
+    CHECK((owner == "killed") == (error.error_class == etl::ErrorClass::Fatal));
+    own.retry = etl::RetryPolicy::none();
+    Faults again;
+    again.fail("claim", 1, error);
+    FaultyStore<MemoryTransaction<std::uint64_t>> once(store, again);
+    CHECK((etl::replay(etl::with_store(mended, once), letters, own).outcome == etl::Outcome::Failed) ==
+          (error.error_class == etl::ErrorClass::Transient));
+  }
 }
 
 TEST_CASE("G7: a replay that does not say whose letters it means is refused") {
@@ -636,3 +679,5 @@ TEST_CASE("G7 G16: the key of a replayed letter changes only when a replay rejec
   letter.replays = 1;
   CHECK(etl::detail::item_id(letter) != name);
 }
+
+}  // namespace replay_test

@@ -7,10 +7,13 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include <etl/delivery/level.hpp>
+#include <etl/delivery/replay.hpp>
 #include <etl/postgres/store.hpp>
 #include <etl/run.hpp>
 #include <etl/testing/crash_points.hpp>
@@ -19,6 +22,8 @@
 #include "support/catch.hpp"
 #include "support/postgres_proxy.hpp"
 #include "unit/postgres/support.hpp"
+
+namespace store_run_test {
 
 using etl::postgres::Pool;
 using etl::postgres::Store;
@@ -90,6 +95,14 @@ struct Parallel {
       if (row.id == fail_at) return etl::failure(etl::fatal("stop"));
     return tx.write(rows, batch);
   }
+};
+
+/// Loads its letters again.
+struct Replayed {
+  std::string fingerprint() const { return "letters"; }
+  void extract(etl::Emitter<Row>& /*out*/) const {}
+  Row deserialize(std::string_view text) const { return {std::stoll(std::string(text))}; }
+  etl::Result<void> load(std::span<const Row> batch, Tx& tx) const { return tx.write(rows, batch); }
 };
 
 class World {
@@ -248,3 +261,37 @@ TEST_CASE("postgres store: G15 of two runs of one pipeline the later one goes on
   CHECK(report.errors.front().error.code == etl::Errc::Superseded);
   CHECK(world.check() == "");
 }
+
+TEST_CASE(
+    "postgres store: G15 a replay waits for what a killed replay is about to commit, and does not load it again") {
+  World world;
+  const auto store = ok(Store::over(world.pool));
+  std::vector<etl::DeadLetter> letters;
+  for (const char* id : {"1", "2"})
+    letters.push_back({.id = id, .pipeline = "numbers", .seq = letters.size(), .payload = id});
+  ok(store->write(letters));
+  ok(store->save("replay of numbers", {.run = "killed"}));
+  const auto killed = ok(store->connect());
+  ok(killed->begin());
+  ok(killed->transaction().write(rows, std::vector<Row>{{1}}));
+  const etl::SettledRange settled{0, {0, 1}};
+  const std::string done = "1";
+  ok(killed->record({"replay of numbers", std::span(&settled, 1), {}, {}, std::span(&done, 1), "killed"}));
+  etl::RunReport report;
+  std::thread replay([&] {
+    Replayed pipeline;
+    etl::TransactionalStore<Tx>& base = *store;
+    report = etl::replay(etl::with_store(pipeline, base), *store, {.name = "numbers"});
+  });
+  while (value(world.db, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%" +
+                             world.schema.name() + "%'") != "1")
+    std::this_thread::yield();
+  ok(killed->commit());
+  replay.join();
+  CHECK(report.outcome == etl::Outcome::Completed);
+  CHECK(report.items.loaded == 1);
+  CHECK(value(world.db, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM rows") == "1 2");
+  CHECK(count(world.db, "etl_dead_letters") == 0);
+}
+
+}  // namespace store_run_test
