@@ -2,6 +2,7 @@
 import contextlib
 import json
 import sqlite3
+import subprocess
 
 from harness import SOAK, Case, cases_of, text_of
 from stores import PostgresServer, psql
@@ -67,6 +68,20 @@ class CsvCase(Case):
         """The URL of a PostgreSQL server, and a function that halts or resumes it."""
         with PostgresServer() as server:
             yield server.url, server.do
+
+    @staticmethod
+    @contextlib.contextmanager
+    def lock_of(url, number):
+        """Another session holds this advisory lock."""
+        holder = subprocess.Popen(["psql", "-XAtq", url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        holder.stdin.write(f"SELECT pg_advisory_lock({number});\n\\echo held\n")
+        holder.stdin.flush()
+        while holder.stdout.readline().strip() != "held":
+            pass
+        try:
+            yield
+        finally:
+            holder.communicate()
 
     def both(self):
         """SQLite, and a server's URL."""

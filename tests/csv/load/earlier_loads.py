@@ -52,6 +52,13 @@ def order_of_files(c):
         c.equal(how, [(1, wanted), (2, "first")], c.rows("SELECT id, v FROM t ORDER BY id"))
         c.sql("DROP TABLE t")
 
+    (c.folder / "empty.csv").write_text("id,v\n")
+    for arguments, wanted in ((("-", "a.csv"), "second"), (("a.csv", "-"), "first"), (("a.csv", "-", "./a.csv", "empty.csv"), "first"),
+                              (("empty.csv", "-", "a.csv", "-"), "second")):
+        c.load(*arguments, "--create", "--key", "id", "--restart", "--on-conflict", "update", stdin=b"id,v\n1,first\n")
+        c.equal(f"{arguments}", [(1, wanted)], c.rows("SELECT id, v FROM t"))
+        c.sql("DROP TABLE t")
+
     (c.folder / "1.csv").write_text("id,v\n1,january\nx,january\n")
     for month, name in ((2, "february"), (3, "march")):
         (c.folder / f"{month}.csv").write_text(f"id,v\n1,{name}\n")
@@ -69,6 +76,27 @@ def order_of_files(c):
     (c.folder / "2.csv").write_text("id,v\n2,february\n")
     summary, _ = c.load("[12].csv", "--restart", "--strict", wanted=1)
     c.equal("states", ["failed", "loaded"], [file["state"] for file in summary["results"]])
+
+
+@case
+def corrected_file(c):
+    """A file that failed after a part of it was loaded is corrected and loaded again, if its rows overwrite those of that part."""
+    for how in ("update", "replace", "ignore"):
+        lines = [f"{i},a\n" for i in range(500)]
+        (c.folder / "a.csv").write_text("".join(["id,v\n", *lines, "x,a\n"]))
+        (c.folder / "b.csv").write_text("id,v\n2,b\n")
+        c.sql("DROP TABLE IF EXISTS t; CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)")
+        arguments = ("a.csv", "b.csv", "--on-conflict", how, "--strict", "--batch-size", "1")
+        c.load(*arguments, "--restart", wanted=1)
+        c.holds("a part is loaded", 0 < c.rows("SELECT count(*) FROM t WHERE v = 'a'")[0][0] <= 500)
+        (c.folder / "a.csv").write_text("id,v\n1,new\n2,new\n600,new\n")
+        if how == "ignore":  # it would keep the rows of the former file
+            _, error = c.load(*arguments, wanted=1)
+            c.has(error, "--restart loads the file from the beginning")
+            c.lacks(error, "twice")
+        else:
+            c.load(*arguments)
+            c.equal(how, [(1, "new"), (2, "b"), (600, "new")], c.rows("SELECT id, v FROM t WHERE id IN (1, 2) OR id >= 500 ORDER BY id"))
 
 
 @case
@@ -168,16 +196,10 @@ def changed_meanwhile(c):
         c.psql(url, "CREATE TABLE t(id bigint, v text)")
         c.psql(url, "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NULL; END'")
         c.psql(url, "CREATE TRIGGER wait AFTER INSERT ON t FOR EACH STATEMENT EXECUTE FUNCTION wait()")
-        # Another session holds the lock until its input ends, so no batch is loaded and the source waits for room.
-        holder = subprocess.Popen(["psql", "-XAtq", url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        holder.stdin.write("SELECT pg_advisory_lock(7);\n\\echo held\n")
-        holder.stdin.flush()
-        while holder.stdout.readline().strip() != "held":
-            pass
-        load = c.program.start(*c.arguments("a.csv", into=url), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        wait_for("a load that waits", lambda: c.psql(url, "SELECT count(*) FROM pg_locks WHERE NOT granted AND objid = 7") != "0")
-        path.write_text(path.read_text().replace("old", "new"))
-        holder.communicate()
+        with c.lock_of(url, 7):  # so no batch is loaded and the source waits for room
+            load = c.program.start(*c.arguments("a.csv", into=url), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            wait_for("a load that waits", lambda: c.psql(url, "SELECT count(*) FROM pg_locks WHERE NOT granted AND objid = 7") != "0")
+            path.write_text(path.read_text().replace("old", "new"))
         out, _ = load.communicate()
         c.equal("exit code", 1, load.returncode)
         c.has(out, "a.csv has changed while it was read", "rows of both versions may be in the table", "--restart")

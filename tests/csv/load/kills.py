@@ -109,6 +109,31 @@ def killed_into_postgres(c):
 
 
 @case
+def killed_in_its_last_commit(c):
+    """A load that is killed while the server still commits its end is not loaded again by a load that is started at once."""
+    (c.folder / "first.csv").write_text("id,v\n0,first\n")
+    (c.folder / "a.csv").write_text("id,v\n" + "".join(f"{i},a\n" for i in range(1, 1001)))
+    with c.server() as (url, _):
+        c.load("first.csv", "--create", into=url)
+        c.psql(url, "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN NULL; END'")
+        c.psql(url, "CREATE CONSTRAINT TRIGGER wait AFTER INSERT OR UPDATE ON etl_checkpoints DEFERRABLE INITIALLY DEFERRED "
+                    "FOR EACH ROW WHEN (new.finished) EXECUTE FUNCTION wait()")
+        with c.lock_of(url, 7):
+            def waits(sessions):
+                count = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE NOT granted AND datname = current_database()"
+                wait_for("sessions that wait", lambda: c.psql(url, count) == str(sessions))
+
+            with c.program.start(*c.arguments("a.csv", into=url)) as killed:
+                waits(1)
+                killed.kill()
+            again = c.program.start(*c.arguments("a.csv", into=url), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            waits(2)
+        _, error = again.communicate()
+        c.equal(f"exit code: {error}", 0, again.returncode)
+        c.equal("rows", "1001 1001", c.psql(url, "SELECT count(*), count(DISTINCT id) FROM t", " "))
+
+
+@case
 def killed_json(c):
     """Killed again and again, loads of JSON end with every object and every reading once."""
     data = stream_file(5, 30_000, {(0, 100), (2, 29_000)})

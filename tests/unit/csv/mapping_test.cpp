@@ -13,6 +13,8 @@
 #include "support/catch.hpp"
 #include "support/source_tree.hpp"
 
+namespace mapping_test {
+
 namespace csv = etl::csv;
 using csv::Kind;
 using std::chrono::sys_days;
@@ -410,4 +412,14 @@ TEST_CASE("a time of day without its date is an error, although both may be miss
   REQUIRE(decoder->decode(Cells{"2024-01-02", "10:30"}, record));
   CHECK_FALSE(decoder->decode(Cells{"", "10:30"}, record));
   CHECK_FALSE(decoder->decode(Cells{"2024-01-02", ""}, record));
+
+  struct Members : Cells {  // of JSON: the first is null, the second an empty text
+    using Cells::Cells;
+    static bool null(std::size_t i) { return i == 0; }
+  };
+  REQUIRE(decoder->decode(Members{"", ""}, record));
+  CHECK(record[0] == csv::Value(std::monostate{}));
+  CHECK_FALSE(decoder->decode(Members{"", "10:30"}, record));
 }
+
+}  // namespace mapping_test

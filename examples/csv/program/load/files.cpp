@@ -277,9 +277,10 @@ class Job {
       const etl::ErrorRecord& first = result.report.errors.front();
       result.error = first.error;
       if (first.error.code == etl::Errc::CheckpointMismatch)
-        result.error->context +=
-            "; --restart loads the file from the beginning, and its rows would be loaded twice: delete them first, or "
-            "use --on-conflict";
+        result.error->context += order_counts()
+                                     ? "; --restart loads the file from the beginning"
+                                     : "; --restart loads the file from the beginning, and its rows would be loaded "
+                                       "twice: delete them first, or use --on-conflict";
       if (first.error.code == etl::Errc::RejectBudget) result.error = with_option(*std::move(result.error));
       const bool unread = first.error.code == etl::Errc::RejectBudget ||
                           (first.stage == etl::Stage::Extract && first.error.code != etl::Errc::CheckpointMismatch);
@@ -295,18 +296,22 @@ class Job {
     if (run.delivery.restart)
       if (auto reset = store.reset(run.name); !reset) return reset;
     auto found = store.find(run.name);
+    // A load that was killed may have left its last commit in progress: claiming its progress waits for that.
+    if (found && *found && !(*found)->finished) found = store.claim(run.name, "begins a load");
     if (!found) return etl::failure(std::move(found.error()));
     std::optional<etl::Checkpoint> earlier = std::move(*found);
     std::vector<std::string> letters;
     auto listed = store.list(run.name, [&](const etl::DeadLetter& l) { return letters.push_back(l.id), true; });
     if (!listed) return listed;
-    if (earlier && is_void(*earlier, print, letters.size())) {
+    const bool adds = options_.duplicate == Duplicate::Reject || options_.duplicate == Duplicate::Ignore;
+    const bool same = earlier && print.same_reading(earlier->fingerprint);
+    // A file that was corrected after a part of it was loaded: its rows overwrite those of that part.
+    const bool corrected = earlier && !earlier->finished && !same && !adds;
+    if (earlier && (corrected || is_void(*earlier, print, letters.size()))) {
       if (auto reset = store.reset(run.name); !reset) return reset;
       earlier.reset();
     }
     const bool finished = earlier && earlier->finished;
-    const bool same = earlier && print.same_reading(earlier->fingerprint);
-    const bool adds = options_.duplicate == Duplicate::Reject || options_.duplicate == Duplicate::Ignore;
     if (finished && !same && adds) return etl::failure(changed(*earlier, print, letters.size()));
     if (earlier && !finished && same && earlier->fingerprint != print.text()) return etl::failure(cut_otherwise());
     if (finished && same) result.state = FileState::Already;

@@ -2,8 +2,10 @@
 #include "load.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -229,6 +231,28 @@ etl::Error with_unreadable(etl::Error error, const std::vector<etl::Error>& unre
   return error;
 }
 
+/// The files that the patterns match, each once, in the order of the patterns. "-" is standard input.
+etl::Result<std::vector<fs::path>> find_files(std::vector<std::string> patterns, std::vector<etl::Error>& unreadable) {
+  const auto at = static_cast<std::size_t>(std::ranges::find(patterns, "-") - patterns.begin());
+  const bool input = std::erase(patterns, "-") > 0;
+  std::vector<fs::path> files;
+  if (!patterns.empty()) {
+    auto found = etl::io::glob(patterns, {.unreadable = &unreadable});
+    if (!found) return found;
+    files = std::move(*found);
+  }
+  if (!input) return files;
+  std::size_t before = at == patterns.size() ? files.size() : 0;
+  if (at > 0 && at < patterns.size()) {
+    std::vector<etl::Error> known;
+    const auto first = etl::io::glob(std::span(patterns).first(at), {.unreadable = &known});
+    if (!first) return first;
+    before = std::min(first->size(), files.size());
+  }
+  files.insert(files.begin() + static_cast<std::ptrdiff_t>(before), "-");
+  return files;
+}
+
 /// The result of a load that was stopped before its first file.
 etl::Result<void> stopped_before(const std::vector<fs::path>& files, Summary& summary) {
   summary.begun = true;
@@ -243,14 +267,9 @@ etl::Result<void> load_all(const Load& given, const std::string& location, Summa
                            const etl::StopToken& stop) {
   Files files;
   auto expanded = timed(summary.glob, [&]() -> etl::Result<void> {
-    std::vector<std::string> patterns = given.patterns;
-    const bool input = std::erase(patterns, "-") > 0;
-    if (!patterns.empty()) {
-      auto found = etl::io::glob(patterns, {.unreadable = &files.unreadable});
-      if (!found) return etl::failure(with_unreadable(std::move(found.error()), files.unreadable));
-      files.paths = std::move(*found);
-    }
-    if (input) files.paths.emplace_back("-");
+    auto found = find_files(given.patterns, files.unreadable);
+    if (!found) return etl::failure(with_unreadable(std::move(found.error()), files.unreadable));
+    files.paths = std::move(*found);
     return {};
   });
   if (!expanded) return expanded;

@@ -236,7 +236,7 @@ std::string Summary::waiting() const {
   const std::string which = names({FileState::Waits});
   if (which.empty()) return {};
   return fmt::format(
-      "not begun: {}; with --on-conflict the order of the files counts, and a file before has failed: correct it and "
+      "not begun: {}; with --on-conflict the order of the files counts, and a file has failed: correct it and "
       "repeat the command",
       which);
 }

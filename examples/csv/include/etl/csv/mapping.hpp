@@ -81,9 +81,11 @@ class RecordDecoder {
     const std::string_view text = column.kind == Kind::Text ? cells[cell] : trimmed(cells[cell]);
     if (text.size() <= column.cell.longest_null && is_null(row, cell, text, column)) {
       if (column.nullable) {
-        // A time of day without its date is an error.
         const std::size_t clock = column.cell.clock;
-        if (clock != detail::no_cell && !is_null(row, clock, trimmed(cells[clock]), column)) return false;
+        if (clock != detail::no_cell) {  // a time of day without its date is an error
+          const std::string_view time = trimmed(cells[clock]);
+          if (!time.empty() && !is_null(row, clock, time, column)) return false;
+        }
         out = std::monostate{};
         return true;
       }
