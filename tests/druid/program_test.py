@@ -193,6 +193,11 @@ def repeated(c):
     c.equal("number of tasks", 3, len(c.druid.tasks))
     c.run(c.load("--mode", "append", "--run", "second"), 0)
     c.equal("number of tasks", 4, len(c.druid.tasks))
+    other = c.file("a.csv", SALES)
+    _, _, *options = c.load("--mode", "append", "--run", "two files")
+    for files in ((other, c.table), (c.table, other)):  # in Druid the order of files has no meaning
+        c.run(["load", *files, *options])
+    c.equal("number of tasks", 5, len(c.druid.tasks))
 
 
 @case

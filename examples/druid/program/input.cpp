@@ -288,6 +288,7 @@ void add_input(CLI::App& command, InputOptions& options) {
 etl::Result<std::vector<fs::path>> files_of(const std::vector<std::string>& patterns) {
   auto files = etl::io::glob(patterns);
   if (!files) return files;
+  std::ranges::sort(*files);  // the same files in another order are the same load: Druid sorts rows by their time
   for (const fs::path& file : *files) {
     std::error_code ignored;
     if (const fs::file_status status = fs::status(file, ignored);

@@ -201,8 +201,9 @@ int ingest(const Ingest& given, const etl::StopToken& stop) {
   // Progress and rejects belong to a file, whatever the working directory is.
   Ingest options = given;
   for (std::filesystem::path& file : options.files) {
+    if (etl::io::is_store_url(file.native()) || !etl::io::can_be_read_again(file)) continue;
     std::error_code unknown;
-    if (etl::io::can_be_read_again(file)) file = std::filesystem::weakly_canonical(file, unknown);
+    if (const auto path = etl::io::local_path(file)) file = std::filesystem::weakly_canonical(*path, unknown);
   }
   if (auto writable = check_rejects_file(options.dry_run ? "" : options.dead_letters, options.files,
                                          options.postgres() ? "" : options.sqlite_path());

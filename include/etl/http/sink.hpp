@@ -57,9 +57,10 @@ struct SinkOptions {
 /// body is an error.
 ///
 /// The key of a batch is sent with it; a part has its own key (`PartKeys`). A service that remembers keys takes each
-/// item once, whatever is repeated (G16). If the answer to a request was lost, or came from a gateway (502, 504),
-/// nobody knows without a key what the service has done. Then the error is `Errc::OutcomeUnknown`, and the request is
-/// repeated only with `Options::retry_unknown_outcome`.
+/// item once, whatever is repeated (G16). It must not remember the key of a request of which every item had a transient
+/// status: that request comes again with the same key. If the answer to a request was lost, or came from a gateway
+/// (502, 504), nobody knows without a key what the service has done. Then the error is `Errc::OutcomeUnknown`, and the
+/// request is repeated only with `Options::retry_unknown_outcome`.
 class Sink {
  public:
   /// Makes a sink. A wrong URL or JSON pointer is an error.

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 
 from harness import SECONDS
+from http_servers import object_store
 from uniprot_case import accessions, case, count, loaded, rows, split
 
 CHILDREN = ("accessions", "genes", "features", "cross_references", "keywords", "comments", "publications")
@@ -52,6 +53,19 @@ def schema(c):
     finally:
         writable.rollback()
         writable.close()
+
+
+@case
+def objects_and_urls(c):
+    """An object and a file are loaded by their URLs."""
+    path, data = c.generate(10)
+    with object_store() as store:
+        store.objects["/bucket/some/good.dat"] = data
+        for url, source in (("s3://bucket/some/good.dat", "s3://bucket/some/good.dat"), (f"file://{path}", str(path))):
+            db = c.db()
+            c.load(url, db=db)
+            c.equal("accessions", sorted(accessions(data)), loaded(db))
+            c.equal("source", [{"source": source}], rows(db, "SELECT DISTINCT source FROM proteins"))
 
 
 @case
