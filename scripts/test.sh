@@ -107,15 +107,17 @@ run_ctest() {
 
 configure() { cmake --preset "$1" >"build/logs/$1.configure" 2>&1 || { cat "build/logs/$1.configure"; return 1; }; }
 build() { configure "$1" && cmake --build --preset "$1" -j "$jobs" "${@:2}"; }
-# build_ahead PRESET ...: builds at the lowest priority, besides what follows. `suite` waits for it, and tells errors.
+# build_ahead PRESET ...: builds at the lowest priority, beside what follows. `suite` waits for it, and tells errors.
 build_ahead() {
-  (for preset in "$@"; do nice -n 19 cmake --preset "$preset" && nice -n 19 cmake --build --preset "$preset" -j "$jobs"; done) \
-    >build/logs/ahead 2>&1 &
+  rm -f build/logs/*.ahead
+  for preset in "$@"; do
+    nice -n 19 cmake --preset "$preset" && nice -n 19 cmake --build --preset "$preset" -j "$jobs"
+    touch "build/logs/$preset.ahead"
+  done >build/logs/ahead 2>&1 &
   ahead=$!
 }
 suite() {
-  [[ -z $ahead ]] || wait "$ahead"
-  ahead=
+  while [[ -n $ahead && ! -e build/logs/$1.ahead ]] && kill -0 "$ahead" 2>/dev/null; do sleep 1; done
   must "$1: build" build "$1"
   step "$1: test" run_ctest "$1" --preset "$1"
 }
@@ -142,11 +144,10 @@ packages=("${library_packages[@]}" "${component_packages[@]}" python3 catch2 pos
 ((!druid)) || packages+=(openjdk-17-jdk-headless maven curl)
 must "packages" need_packages "${packages[@]}"
 
-suite gcc
-if ((druid)); then
-  ((!sanitizers)) || build_ahead asan tsan  # Druid's tests wait most of the time
-  druid_suite
-fi
+must "gcc: build" build gcc
+((!sanitizers)) || build_ahead asan tsan  # many of the tests that follow wait for a server
+step "gcc: test" run_ctest gcc --preset gcc
+((!druid)) || druid_suite
 if ((sanitizers)); then
   suite asan
   suite tsan

@@ -20,6 +20,8 @@
 
 #include "support/catch.hpp"
 
+namespace acknowledgement_test {
+
 using namespace etl::testing;
 
 namespace {
@@ -243,3 +245,5 @@ TEST_CASE("G13 G17: a dry run acknowledges nothing, since it loads nothing") {
   REQUIRE(told.size() == 8);
   for (const auto& [chunk, answers] : told) CHECK(answers == std::vector<bool>{false});
 }
+
+}  // namespace acknowledgement_test

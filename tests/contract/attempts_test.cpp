@@ -23,6 +23,8 @@
 
 #include "support/catch.hpp"
 
+namespace attempts_test {
+
 using namespace std::chrono_literals;
 using etl::testing::MemoryDeadLetters;
 using etl::testing::VirtualExecutor;
@@ -737,3 +739,5 @@ TEST_CASE("G18: the rate limit weighs each item once, before its transform may m
     CHECK(weighed == 100 * 100);
   }
 }
+
+}  // namespace attempts_test

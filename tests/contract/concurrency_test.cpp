@@ -28,6 +28,8 @@
 #include "support/scripted.hpp"
 #include "support/sync.hpp"
 
+namespace concurrency_test {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -487,3 +489,5 @@ TEST_CASE("G4: on one processor a batch that met a busy worker is taken although
   CHECK(etl::run(pipeline, options).ok());
 }
 #endif
+
+}  // namespace concurrency_test

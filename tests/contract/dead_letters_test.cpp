@@ -16,6 +16,8 @@
 #include "support/catch.hpp"
 #include "support/sync.hpp"
 
+namespace dead_letters_test {
+
 using etl::testing::Faults;
 using etl::testing::FaultyDeadLetters;
 using etl::testing::MemoryCheckpoints;
@@ -243,3 +245,5 @@ TEST_CASE("G7 G13: equal messages that a source gives to two runs, and acknowled
   CHECK(acknowledged == 3);
   CHECK(letters->letters().size() == 3);
 }
+
+}  // namespace dead_letters_test

@@ -19,6 +19,8 @@
 
 #include "support/catch.hpp"
 
+namespace delivery_test {
+
 using etl::testing::MemoryCheckpoints;
 using etl::testing::MemoryDeadLetters;
 using etl::testing::MemoryStore;
@@ -410,3 +412,5 @@ TEST_CASE("G15 G17: a run whose source does not fit takes nothing over") {
   const auto rows = store.rows();
   CHECK(std::multiset<int>(rows.begin(), rows.end()) == expected_rows(true));
 }
+
+}  // namespace delivery_test

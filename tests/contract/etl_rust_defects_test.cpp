@@ -24,6 +24,8 @@
 #include "support/scripted.hpp"
 #include "support/sync.hpp"
 
+namespace etl_rust_defects_test {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -370,3 +372,5 @@ TEST_CASE("G1: etl-rust's manager has one setting for all and no result per pipe
   CHECK(r.at("c").items.loaded == 30);
   CHECK(c.books->largest_load == 3);
 }
+
+}  // namespace etl_rust_defects_test

@@ -20,6 +20,8 @@
 #include "support/scripted.hpp"
 #include "support/sync.hpp"
 
+namespace failures_test {
+
 namespace {
 
 using test::Fault;
@@ -386,3 +388,5 @@ TEST_CASE("G3: a run leaves no thread and no task behind, on any place and after
     SUCCEED();
   }
 }
+
+}  // namespace failures_test

@@ -17,6 +17,8 @@
 #include "support/catch.hpp"
 #include "support/random.hpp"
 
+namespace flushing_test {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -449,3 +451,5 @@ TEST_CASE("G12: the shared intake flushes by timeout as well") {
   const etl::RunReport r = bucket.finish();
   CHECK(r.flushes.timeout == 1);
 }
+
+}  // namespace flushing_test

@@ -26,6 +26,8 @@
 #include "support/catch.hpp"
 #include "support/sync.hpp"
 
+namespace keys_test {
+
 using namespace std::chrono_literals;
 using etl::testing::MemoryCheckpoints;
 using etl::testing::MemoryDeadLetters;
@@ -559,3 +561,5 @@ TEST_CASE("G16: a replay is repeated with the same keys, also if the source has 
   REQUIRE(etl::replay(tuesday, *letters, options).outcome == etl::Outcome::Completed);
   CHECK(service.loaded == std::multiset<std::string>{"a"});
 }
+
+}  // namespace keys_test

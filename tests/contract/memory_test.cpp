@@ -22,6 +22,8 @@
 #include "support/scripted.hpp"
 #include "support/sync.hpp"
 
+namespace memory_test {
+
 namespace {
 
 /// How many items are on their way, and the most there were.
@@ -269,3 +271,5 @@ TEST_CASE("G2: a budget is given back by failures, stops and refusals too") {
     CHECK(budget->used() == 0);
   }
 }
+
+}  // namespace memory_test

@@ -18,6 +18,8 @@
 #include "support/model/search.hpp"
 #include "support/random.hpp"
 
+namespace model_test {
+
 namespace {
 
 std::optional<std::uint64_t> number_in(const char* name) {
@@ -102,3 +104,5 @@ TEST_CASE("a defect is found, and its case made small") {
   CHECK(items == 5);  // the fifth is lost
   CHECK(faults == 0);
 }
+
+}  // namespace model_test

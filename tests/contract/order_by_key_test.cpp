@@ -23,6 +23,8 @@
 
 #include "support/catch.hpp"
 
+namespace order_by_key_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -328,3 +330,5 @@ TEST_CASE("G18: a key that is a C string is its text, wherever that stands") {
   REQUIRE(etl::run(ByName{&mutex, &calls}, {.batch_size = 64, .workers = 3, .order = etl::Order::ByKey}).ok());
   CHECK(calls == std::vector<std::size_t>{64});  // one lane
 }
+
+}  // namespace order_by_key_test

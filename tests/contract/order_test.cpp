@@ -20,6 +20,8 @@
 #include "support/scripted.hpp"
 #include "support/sync.hpp"
 
+namespace order_test {
+
 namespace {
 
 using test::Fate;
@@ -260,3 +262,5 @@ TEST_CASE("G18: Order::Source on every kind of executor, a starved one included"
     CHECK(test::audit(r, *pipeline.books, o) == "");
   }
 }
+
+}  // namespace order_test

@@ -20,6 +20,8 @@
 #include "support/scripted.hpp"
 #include "support/sync.hpp"
 
+namespace outcomes_test {
+
 namespace {
 
 using test::Fate;
@@ -546,3 +548,5 @@ TEST_CASE("G4: the error that has failed the run comes first, before those of re
   CHECK(r.items.rejected == 10);
   CHECK(r.errors.at(0).stage == etl::Stage::Load);
 }
+
+}  // namespace outcomes_test

@@ -18,6 +18,8 @@
 
 #include "support/catch.hpp"
 
+namespace pitfalls_test {
+
 using namespace std::chrono_literals;
 using etl::testing::MemoryCheckpoints;
 using etl::testing::MemoryDeadLetters;
@@ -361,3 +363,5 @@ TEST_CASE("pitfall: a sink's error comes out only when it is closed, and nobody 
   CHECK(report.errors.at(0).text().find("constraint violated") != std::string::npos);
   CHECK_FALSE(world.checkpoint().finished);
 }
+
+}  // namespace pitfalls_test

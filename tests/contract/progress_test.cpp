@@ -27,6 +27,8 @@
 #include "support/sanitized.hpp"
 #include "support/unfenced.hpp"
 
+namespace progress_test {
+
 using etl::testing::MemoryCheckpoints;
 using etl::testing::MemoryStore;
 using etl::testing::MemoryTransaction;
@@ -695,3 +697,5 @@ TEST_CASE("G17: a saved position that is not of the source's type ends the run, 
   CHECK(etl::run(Table<std::string>{.loaded = &loaded}, options).outcome == etl::Outcome::Completed);
   CHECK(loaded.size() == 100);
 }
+
+}  // namespace progress_test

@@ -22,6 +22,8 @@
 
 #include "support/catch.hpp"
 
+namespace retries_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -444,3 +446,5 @@ TEST_CASE("G15: a connection lost during a commit that happened does not repeat 
     CHECK(rows == numbers(20));
   }
 }
+
+}  // namespace retries_test

@@ -16,6 +16,8 @@
 
 #include "support/catch.hpp"
 
+namespace saving_test {
+
 using namespace std::chrono_literals;
 using etl::testing::MemoryCheckpoints;
 using etl::testing::MemoryStore;
@@ -335,3 +337,5 @@ TEST_CASE("G14: a run that failed is not finished, although nobody knows whether
   CHECK(report.ok());
   CHECK(report.items.loaded == 0);
 }
+
+}  // namespace saving_test

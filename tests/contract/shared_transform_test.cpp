@@ -19,6 +19,8 @@
 #include <support/catch.hpp>
 #include <support/sync.hpp>
 
+namespace shared_transform_test {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -202,3 +204,5 @@ TEST_CASE("a slow transform is not shared where there is one worker") {
   CHECK(etl::run(slow, alone).outcome == etl::Outcome::CompletedWithRejects);
   CHECK(slow.workers == 1);
 }
+
+}  // namespace shared_transform_test

@@ -20,6 +20,8 @@
 #include "support/catch.hpp"
 #include "support/sanitized.hpp"
 
+namespace simulation_test {
+
 using namespace etl::testing;
 
 namespace {
@@ -242,3 +244,5 @@ TEST_CASE("a defect is found, and named by seed and step") {
   CHECK(said.find("seed 0, crash at step ") != std::string::npos);
   CHECK(said.find("rows") != std::string::npos);
 }
+
+}  // namespace simulation_test

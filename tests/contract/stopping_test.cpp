@@ -27,6 +27,8 @@
 #include "support/scripted.hpp"
 #include "support/sync.hpp"
 
+namespace stopping_test {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -710,3 +712,5 @@ TEST_CASE("G10: a stop that ends the attempts of a source or of pre_process is n
   };
   CHECK(etl::run(Fails()).outcome == etl::Outcome::Failed);
 }
+
+}  // namespace stopping_test

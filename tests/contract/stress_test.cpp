@@ -23,6 +23,8 @@
 #include "support/scripted.hpp"
 #include "support/sync.hpp"
 
+namespace stress_test {
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -269,3 +271,5 @@ TEST_CASE("G1: stress: managers with random graphs, faults and stops [soak]", "[
     }
   }
 }
+
+}  // namespace stress_test

@@ -26,6 +26,8 @@
 #include "support/scripted.hpp"
 #include "support/sync.hpp"
 
+namespace types_test {
+
 namespace {
 
 constexpr std::uint64_t items = 500;
@@ -299,8 +301,10 @@ using Value = test::Counted<struct ValueTag>;
 
 }  // namespace
 
+}  // namespace types_test
 template <>
-inline constexpr bool etl::reuse_slots<Handle> = false;
+inline constexpr bool etl::reuse_slots<types_test::Handle> = false;
+namespace types_test {
 
 TEST_CASE("G3: every item and result that was constructed is destroyed, on every end") {
   const test::Watchdog watchdog("constructions and destructions");
@@ -568,3 +572,5 @@ TEST_CASE("G3: what a source gives by value lives until the items that refer to 
   check_referred<ReferToRangeOfPartition>();
   check_referred<ReferToPartition>();
 }
+
+}  // namespace types_test

@@ -30,6 +30,8 @@
 #include "support/catch.hpp"
 #include "support/sync.hpp"
 
+namespace waiting_test {
+
 using namespace std::chrono_literals;
 using etl::testing::MemoryCheckpoints;
 using etl::testing::VirtualExecutor;
@@ -1030,3 +1032,5 @@ TEST_CASE("G10: a worker whose session opens after an abandon begins no load") {
   CHECK(report.items.loaded == 0);
   CHECK(store.store.rows().empty());
 }
+
+}  // namespace waiting_test

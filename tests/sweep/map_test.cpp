@@ -7,6 +7,8 @@
 
 #include <support/catch.hpp>
 
+namespace map_test {
+
 namespace {
 
 sweep::Cell cell(std::size_t batch_size, double items_per_second, double spread) {
@@ -81,3 +83,5 @@ TEST_CASE("less is better of a sweep's latency") {
   CHECK(has(table, "100 us*"));
   CHECK(has(table, "120 us "));
 }
+
+}  // namespace map_test

@@ -31,6 +31,8 @@
 #include "support/scripted.hpp"
 #include "support/sync.hpp"
 
+namespace bucket_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -1164,3 +1166,5 @@ TEST_CASE("bucket: G18 Order::Source: what one thread has pushed is processed in
     REQUIRE(seen == expected);
   }
 }
+
+}  // namespace bucket_test

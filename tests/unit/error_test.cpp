@@ -9,6 +9,8 @@
 
 #include "support/catch.hpp"
 
+namespace error_test {
+
 TEST_CASE("error: the helpers set class and code") {
   CHECK(etl::rejected("bad").error_class == etl::ErrorClass::Rejected);
   CHECK(etl::rejected("bad").code == etl::Errc::Rejected);
@@ -124,3 +126,5 @@ TEST_CASE("error: is a result of any type, without a second wrapper") {
   CHECK(owned().error().context == "busy again");
   CHECK(text().error().code == etl::Errc::Rejected);
 }
+
+}  // namespace error_test

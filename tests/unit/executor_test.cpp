@@ -15,6 +15,8 @@
 #include "support/catch.hpp"
 #include "support/sync.hpp"
 
+namespace executor_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -174,3 +176,5 @@ TEST_CASE("executor: a wait ends by notification and by its time") {
   while (!flag) backend->wait(lock, changed, etl::TimePoint::max());
   CHECK(flag);
 }
+
+}  // namespace executor_test

@@ -22,6 +22,8 @@
 #include "support/scripted.hpp"
 #include "support/sync.hpp"
 
+namespace manager_test {
+
 namespace {
 
 using test::Fault;
@@ -683,3 +685,5 @@ TEST_CASE("manager: states have names") {
   CHECK(etl::to_string(etl::PipelineState::Running) == "running");
   CHECK(etl::to_string(etl::PipelineState::Ended) == "ended");
 }
+
+}  // namespace manager_test

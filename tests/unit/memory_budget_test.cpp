@@ -8,6 +8,8 @@
 
 #include "support/catch.hpp"
 
+namespace memory_budget_test {
+
 namespace {
 
 struct Waiter final : etl::detail::BudgetWaiter {
@@ -91,3 +93,5 @@ TEST_CASE("memory budget: many threads") {
   CHECK(budget.used() == 0);
   CHECK(budget.peak() >= 2000);
 }
+
+}  // namespace memory_budget_test

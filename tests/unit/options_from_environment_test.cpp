@@ -6,6 +6,8 @@
 
 #include "support/catch.hpp"
 
+namespace options_from_environment_test {
+
 namespace {
 
 /// Sets variables for one test.
@@ -64,3 +66,5 @@ TEST_CASE("options_from_environment: a bad variable is named with its value") {
     CHECK(options.error().message().find(std::string("ETLPIPE_WORKERS=") + bad) != std::string::npos);
   }
 }
+
+}  // namespace options_from_environment_test

@@ -11,6 +11,8 @@
 
 #include "support/catch.hpp"
 
+namespace options_test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("options: the defaults are those of the guide, and valid") {
@@ -125,3 +127,5 @@ TEST_CASE("options: the limits themselves are good") {
   o.errors.max_reject_ratio = 1;
   CHECK_FALSE(o.validate().has_value());
 }
+
+}  // namespace options_test

@@ -10,6 +10,8 @@
 #include "support/catch.hpp"
 #include "support/counted.hpp"
 
+namespace out_test {
+
 namespace {
 
 using Value = test::Counted<struct OutTest>;
@@ -133,3 +135,5 @@ TEST_CASE("out: results stay whole when one cannot be copied on the way to more 
   CHECK(out.count() == 16);
   for (int i = 0; i < 16; ++i) CHECK(out.results()[static_cast<std::size_t>(i)].value == i);
 }
+
+}  // namespace out_test

@@ -12,6 +12,8 @@
 
 #include "support/catch.hpp"
 
+namespace pipeline_test {
+
 namespace {
 
 struct Row {
@@ -145,3 +147,5 @@ TEST_CASE("pipeline: how transform takes its item is found out") {
   STATIC_REQUIRE(etl::detail::transform_takes<InPlace, Row, Row>() == Takes::Span);
   STATIC_REQUIRE(etl::detail::transform_takes<NoTransform, Row, Row>() == Takes::Nothing);
 }
+
+}  // namespace pipeline_test

@@ -6,6 +6,8 @@
 
 #include "support/catch.hpp"
 
+namespace position_test {
+
 TEST_CASE("position: holds the source's own text") {
   const etl::Position p("v1;file=a.csv;line=7");
   CHECK(p.text() == "v1;file=a.csv;line=7");
@@ -29,3 +31,5 @@ TEST_CASE("position: what is not wholly a number is none") {
     CHECK_FALSE(etl::Position(std::string(text)).number().has_value());
   }
 }
+
+}  // namespace position_test

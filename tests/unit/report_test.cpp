@@ -18,6 +18,8 @@
 #include "support/json.hpp"
 #include "support/terminal.hpp"
 
+namespace report_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -376,3 +378,5 @@ TEST_CASE("report: rates of a run that took no time are zero, not infinite") {
   r.elapsed = 2s;
   CHECK(r.items_per_second() == 5.0);
 }
+
+}  // namespace report_test

@@ -23,6 +23,8 @@
 #include "support/scripted.hpp"
 #include "support/sync.hpp"
 
+namespace run_test {
+
 namespace {
 
 /// Runs in both modes and returns the sorted loaded values of the parallel run, which has to equal the fused one's.
@@ -626,3 +628,5 @@ TEST_CASE("run: expected_items shows in the status, by hook and by the size of a
   CHECK(test::unsound(r) == "");
   CHECK(r.outcome == etl::Outcome::Failed);
 }
+
+}  // namespace run_test

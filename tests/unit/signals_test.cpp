@@ -9,6 +9,8 @@
 #include "support/sync.hpp"
 #include "support/terminal.hpp"
 
+namespace signals_test {
+
 namespace {
 
 volatile std::sig_atomic_t seen = 0;
@@ -161,3 +163,5 @@ TEST_CASE("signals: the former handling is back when the last copy goes") {
   std::raise(SIGINT);
   CHECK(seen == 2);
 }
+
+}  // namespace signals_test

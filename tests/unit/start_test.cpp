@@ -14,6 +14,8 @@
 #include "support/catch.hpp"
 #include "support/sync.hpp"
 
+namespace start_test {
+
 namespace {
 
 /// Extracts ten items, and then waits until it is let go or stopped.
@@ -169,3 +171,5 @@ TEST_CASE("start: options that are invalid are told by the report") {
   etl::RunHandle run = etl::start(pipeline, {.workers = 0});
   CHECK(run.wait().exit_code() == 2);
 }
+
+}  // namespace start_test

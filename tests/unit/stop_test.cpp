@@ -6,6 +6,8 @@
 
 #include "support/catch.hpp"
 
+namespace stop_test {
+
 TEST_CASE("stop: a default one never stops") {
   const etl::StopToken stop;
   CHECK_FALSE(stop.drain().stop_possible());
@@ -71,3 +73,5 @@ TEST_CASE("stop: copies share the state and what keeps it alive") {
   }
   CHECK(watch.expired());
 }
+
+}  // namespace stop_test

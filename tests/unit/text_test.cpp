@@ -6,6 +6,8 @@
 
 #include "support/catch.hpp"
 
+namespace text_test {
+
 namespace {
 
 std::string encoded(std::uint32_t code) {
@@ -57,3 +59,5 @@ TEST_CASE("text: JSON strings (RFC 8259 section 7)") {
   etl::append_json_escaped(text, "x\"");
   CHECK(text == "[x\\\"");
 }
+
+}  // namespace text_test

@@ -9,6 +9,8 @@
 
 #include "support/catch.hpp"
 
+namespace columns_test {
+
 namespace csv = etl::csv;
 using std::chrono::sys_days;
 using std::chrono::year;
@@ -260,3 +262,5 @@ TEST_CASE("columns: from the fields of a struct, with their formats, a computed 
   REQUIRE(decoder->decode(Cells{"7", "A1", "1,5"}, sale));
   CHECK(sale.count == 7);
 }
+
+}  // namespace columns_test

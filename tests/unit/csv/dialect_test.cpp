@@ -2,6 +2,8 @@
 
 #include "support/catch.hpp"
 
+namespace dialect_test {
+
 namespace csv = etl::csv;
 
 TEST_CASE("A dialect as it stands, and those that people have, are good") {
@@ -23,3 +25,5 @@ TEST_CASE("Every setting of a dialect that cannot be is named at once") {
   CHECK_FALSE(csv::check({.delimiter = '\xE9'}));
   CHECK_FALSE(csv::check({.encoding = csv::Encoding::Latin1, .check_utf8 = true}));
 }
+
+}  // namespace dialect_test

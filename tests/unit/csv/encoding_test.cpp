@@ -11,6 +11,8 @@
 
 #include "support/catch.hpp"
 
+namespace encoding_test {
+
 namespace csv = etl::csv;
 
 namespace {
@@ -139,3 +141,5 @@ TEST_CASE("Latin-1 is Windows-1252, and Excel's first line is no row") {
   CHECK(read("sep=;\n1\n", {.header_rows = 0}) == "1 sep=;/2 1/");
   CHECK(read("se\n1\n", {}) == "se|2 1/");
 }
+
+}  // namespace encoding_test

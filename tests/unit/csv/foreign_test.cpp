@@ -10,6 +10,8 @@
 #include "support/catch.hpp"
 #include "unit/io/support.hpp"
 
+namespace foreign_test {
+
 namespace csv = etl::csv;
 using namespace std::string_view_literals;
 
@@ -51,3 +53,5 @@ TEST_CASE("reading and sniffing a file that is no text says what it is") {
   CHECK(sniffed.error().message() == wanted);
   CHECK(csv::Reader::from(etl::io::from_memory("PAR1,b\n1,2\n")).has_value());
 }
+
+}  // namespace foreign_test

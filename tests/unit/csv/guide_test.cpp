@@ -6,6 +6,8 @@
 #include "support/catch.hpp"
 #include "unit/io/support.hpp"
 
+namespace guide_test {
+
 namespace csv = etl::csv;
 
 // The example of docs/guide/csv.md.
@@ -27,3 +29,5 @@ TEST_CASE("The guide's loop over a file") {
   REQUIRE(problems.size() == 1);
   CHECK(problems[0].find(path.string() + ":3:1: row 2: 1 cells instead of 2") == 0);
 }
+
+}  // namespace guide_test

@@ -6,6 +6,8 @@
 
 #include "support/catch.hpp"
 
+namespace index_test {
+
 namespace csv = etl::csv;
 
 namespace {
@@ -119,3 +121,5 @@ TEST_CASE("The scalar machine goes on at the next line behind a fault") {
   CHECK(s.marks == std::vector<csv::Mark>{{0, 0, Kind::TooLong}});
   CHECK_FALSE(csv::scan("123456789012345", {.max_field = 4}, false, s));
 }
+
+}  // namespace index_test

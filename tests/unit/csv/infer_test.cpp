@@ -8,6 +8,8 @@
 
 #include "support/catch.hpp"
 
+namespace infer_test {
+
 namespace csv = etl::csv;
 using csv::Kind;
 using csv::Role;
@@ -134,3 +136,5 @@ TEST_CASE("a schema that is there is compared with that of a file") {
   CHECK(csv::compare(std::vector<csv::SchemaColumn>{{"id", Kind::Integer}}, inferred("id\n1\n")).empty());
   CHECK(csv::compare(std::vector<csv::SchemaColumn>{{"id", Kind::Integer}}, inferred("id,x\n,1\n")).size() == 1);
 }
+
+}  // namespace infer_test

@@ -13,6 +13,8 @@
 #include "support/catch.hpp"
 #include "support/test_data.hpp"
 
+namespace ndjson_data_test {
+
 namespace csv = etl::csv;
 namespace ndjson = etl::csv::ndjson;
 namespace fs = std::filesystem;
@@ -123,3 +125,5 @@ TEST_CASE("real NDJSON is read line by line") {
   }
   CHECK(lines == 30);
 }
+
+}  // namespace ndjson_data_test

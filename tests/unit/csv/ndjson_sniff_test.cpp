@@ -5,6 +5,8 @@
 
 #include "support/catch.hpp"
 
+namespace ndjson_sniff_test {
+
 namespace csv = etl::csv;
 namespace ndjson = etl::csv::ndjson;
 using csv::Kind;
@@ -71,3 +73,5 @@ TEST_CASE("lines that are no objects are counted, and the first is told") {
   CHECK(sniffer.first_error()->message() == "f.ndjson:2:1: not a JSON object: '[1]'");
   CHECK(sniffer.columns() == std::vector<csv::SniffedColumn>{{"a", Kind::Integer, true}});
 }
+
+}  // namespace ndjson_sniff_test

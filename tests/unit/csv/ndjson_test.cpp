@@ -15,6 +15,8 @@
 #include "support/catch.hpp"
 #include "support/json.hpp"
 
+namespace ndjson_test {
+
 namespace csv = etl::csv;
 namespace ndjson = etl::csv::ndjson;
 using csv::Kind;
@@ -421,3 +423,5 @@ TEST_CASE("records are written and read by one mapping, what JSON does not have 
     CHECK(text.find("\"price\":\"" + std::string(numeric) + "\"") != std::string::npos);
   }
 }
+
+}  // namespace ndjson_test

@@ -20,6 +20,8 @@
 #include "support/catch.hpp"
 #include "support/random.hpp"
 
+namespace parse_test {
+
 namespace csv = etl::csv;
 using namespace std::chrono_literals;
 using std::chrono::sys_days;
@@ -344,3 +346,5 @@ TEST_CASE("kinds have names") {
   csv::append_text(text, csv::Value(csv::Day(sys_days{std::chrono::year{2026} / 11 / 21})));
   CHECK(text == "2026-11-21");
 }
+
+}  // namespace parse_test

@@ -12,6 +12,8 @@
 #include "support/catch.hpp"
 #include "unit/io/support.hpp"
 
+namespace reader_test {
+
 namespace csv = etl::csv;
 using Rows = std::vector<std::vector<std::string>>;
 
@@ -281,3 +283,5 @@ TEST_CASE("A quote that is one too many costs its line, not all rows up to the n
     CHECK(read(text, {.max_lines = 5}).error.find("f.csv:2:1: row 1: a cell of more than 5 lines") == 0);
   }
 }
+
+}  // namespace reader_test

@@ -15,6 +15,8 @@
 #include "support/catch.hpp"
 #include "support/json.hpp"
 
+namespace readings_test {
+
 namespace csv = etl::csv;
 namespace readings = etl::csv::readings;
 
@@ -226,3 +228,5 @@ TEST_CASE("a stop ends the reading") {
   readings::Reader reader(etl::io::from_memory(two, "f"), map);
   CHECK_FALSE(reader.next(stop.get_token()).value());
 }
+
+}  // namespace readings_test

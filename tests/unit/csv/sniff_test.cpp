@@ -9,6 +9,8 @@
 
 #include "support/catch.hpp"
 
+namespace sniff_test {
+
 namespace csv = etl::csv;
 using Columns = std::vector<csv::SniffedColumn>;
 
@@ -163,3 +165,5 @@ TEST_CASE("Columns are looked at as the reader gives rows") {
   CHECK(found->columns[1].kind() == csv::Kind::Integer);
   CHECK(found->nullable[1]);
 }
+
+}  // namespace sniff_test

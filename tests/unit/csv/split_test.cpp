@@ -13,6 +13,8 @@
 #include "support/sanitized.hpp"
 #include "unit/io/support.hpp"
 
+namespace split_test {
+
 namespace csv = etl::csv;
 
 namespace {
@@ -176,3 +178,5 @@ TEST_CASE("Broken quoting, comments and escapes are split as one reader reads th
   test::write_file(path, std::string("\x1F\x8B", 2));
   CHECK_FALSE(csv::split(path, {}, 2));
 }
+
+}  // namespace split_test

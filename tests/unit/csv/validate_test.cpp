@@ -10,6 +10,8 @@
 #include "support/catch.hpp"
 #include "unit/io/support.hpp"
 
+namespace validate_test {
+
 namespace csv = etl::csv;
 using csv::Check;
 
@@ -158,3 +160,5 @@ TEST_CASE("how many values differ is told to a few percent") {
   CHECK(many.distinct() > 188'000);
   CHECK(many.distinct() <= 200'000);
 }
+
+}  // namespace validate_test

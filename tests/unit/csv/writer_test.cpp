@@ -16,6 +16,8 @@
 #include "support/catch.hpp"
 #include "support/random.hpp"
 
+namespace writer_test {
+
 namespace csv = etl::csv;
 using std::chrono::sys_days;
 using std::chrono::year;
@@ -226,3 +228,5 @@ TEST_CASE("a sink gets all of it, in pieces") {
   CHECK(std::string(std::istreambuf_iterator<char>(in), {}) == expected);
   std::filesystem::remove(path);
 }
+
+}  // namespace writer_test

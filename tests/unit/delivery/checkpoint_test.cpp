@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace checkpoint_test {
+
 TEST_CASE("checkpoint: a partition is found by its number, and no other in its place") {
   const etl::Checkpoint checkpoint{
       .partitions = {{.partition = 1, .watermark = 10}, {.partition = 4, .watermark = 40}}};
@@ -13,3 +15,5 @@ TEST_CASE("checkpoint: a partition is found by its number, and no other in its p
   CHECK(checkpoint.find(4)->watermark == 40);
   for (const std::uint32_t other : {0U, 2U, 3U, 5U}) CHECK(checkpoint.find(other) == nullptr);
 }
+
+}  // namespace checkpoint_test

@@ -7,6 +7,8 @@
 
 #include "support/catch.hpp"
 
+namespace level_test {
+
 namespace {
 
 using Tx = etl::testing::MemoryTransaction<int>;
@@ -67,3 +69,5 @@ TEST_CASE("require gives back the pipeline it was given") {
   CHECK(&etl::require_delivery<etl::Delivery::EffectivelyOnce>(keyed) == &keyed);
   CHECK(etl::run(etl::require_delivery<etl::Delivery::AtLeastOnce>(Plain{}), {.workers = 1}).ok());
 }
+
+}  // namespace level_test

@@ -7,6 +7,8 @@
 
 #include "support/catch.hpp"
 
+namespace seq_ranges_test {
+
 using etl::SeqRange;
 using etl::SeqRanges;
 
@@ -54,3 +56,5 @@ TEST_CASE("ranges behave as the set of their numbers") {
     }
   }
 }
+
+}  // namespace seq_ranges_test

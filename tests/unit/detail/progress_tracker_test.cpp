@@ -4,6 +4,8 @@
 
 #include "support/catch.hpp"
 
+namespace progress_tracker_test {
+
 using etl::Position;
 using etl::detail::ProgressTracker;
 
@@ -20,3 +22,5 @@ TEST_CASE("progress tracker: of many marks beyond the watermark some are dropped
   CHECK(tracker.progress().at(0).position == Position(9999));
   CHECK(tracker.progress().at(0).position_seq == 650);
 }
+
+}  // namespace progress_tracker_test

@@ -18,6 +18,8 @@
 #include "support/catch.hpp"
 #include "support/sync.hpp"
 
+namespace shared_intake_test {
+
 namespace {
 
 struct Queue final : etl::detail::ItemQueue {
@@ -69,3 +71,5 @@ TEST_CASE("shared intake: a time-out seals one batch at most, though producers w
   CHECK(tally.ledger.items.loaded == 4);
   CHECK(sizes == std::vector<std::size_t>{2, 2});
 }
+
+}  // namespace shared_intake_test

@@ -9,6 +9,8 @@
 #include "support/catch.hpp"
 #include "support/counted.hpp"
 
+namespace slots_test {
+
 namespace {
 
 using Value = test::Counted<struct SlotsTest>;
@@ -31,8 +33,10 @@ struct alignas(128) Wide {
 
 }  // namespace
 
+}  // namespace slots_test
 template <>
-inline constexpr bool etl::reuse_slots<Handle> = false;
+inline constexpr bool etl::reuse_slots<slots_test::Handle> = false;
+namespace slots_test {
 
 TEST_CASE("slots: elements stay constructed and are assigned over") {
   Value::counts().reset();
@@ -100,3 +104,5 @@ TEST_CASE("slots: move-only, over-aligned and empty") {
   const etl::detail::Slots<int> none;
   CHECK(none.capacity() == 0);
 }
+
+}  // namespace slots_test

@@ -20,6 +20,8 @@
 #include "support/json.hpp"
 #include "support/test_data.hpp"
 
+namespace client_test {
+
 namespace druid = etl::druid;
 namespace fs = std::filesystem;
 using druid::Problem;
@@ -491,3 +493,5 @@ TEST_CASE("druid client: answers of real servers, versions 27 and 33") {
   CHECK(seen["sql error"] > 4);
   CHECK(seen["lines"] == 1);
 }
+
+}  // namespace client_test

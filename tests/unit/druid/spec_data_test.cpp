@@ -16,6 +16,8 @@
 #include "support/json.hpp"
 #include "support/test_data.hpp"
 
+namespace spec_data_test {
+
 namespace druid = etl::druid;
 namespace fs = std::filesystem;
 
@@ -202,3 +204,5 @@ TEST_CASE("druid spec: places and enumerations are those of real specs, or of th
     }
   }
 }
+
+}  // namespace spec_data_test

@@ -12,6 +12,8 @@
 #include "support/catch.hpp"
 #include "support/json.hpp"
 
+namespace spec_test {
+
 namespace druid = etl::druid;
 using test::Json;
 
@@ -417,3 +419,5 @@ TEST_CASE("druid spec: the id of a task depends on spec, content and attempt, an
   spec.data_source = "";
   CHECK_FALSE(druid::task_id(spec, "content", 0));
 }
+
+}  // namespace spec_test

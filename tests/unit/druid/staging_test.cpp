@@ -37,6 +37,8 @@
 #include "support/http_server.hpp"
 #include "support/json.hpp"
 
+namespace staging_test {
+
 namespace druid = etl::druid;
 namespace fs = std::filesystem;
 using test::HttpServer;
@@ -493,3 +495,5 @@ TEST_CASE("druid real: a pipeline's rows are loaded and queried back", "[.][drui
   }
   CHECK(sorted(rows.seen) == sorted(expected));
 }
+
+}  // namespace staging_test

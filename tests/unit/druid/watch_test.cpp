@@ -25,6 +25,8 @@
 #include "support/json.hpp"
 #include "support/test_data.hpp"
 
+namespace watch_test {
+
 namespace druid = etl::druid;
 using namespace std::chrono_literals;
 using druid::TaskOutcome;
@@ -781,3 +783,5 @@ TEST_CASE("druid watch: what a naive client gets wrong, by exchanges with a real
     CHECK(story.asked("/loadstatus") == 3);
   }
 }
+
+}  // namespace watch_test

@@ -7,6 +7,8 @@
 #include "support/sanitized.hpp"
 #include "unit/excel/support.hpp"
 
+namespace damaged_test {
+
 namespace excel = etl::excel;
 namespace fs = std::filesystem;
 using test::text_of;
@@ -168,3 +170,5 @@ TEST_CASE("an error comes again") {
   REQUIRE_FALSE(again.has_value());
   CHECK(again.error().message() == error.error().message());
 }
+
+}  // namespace damaged_test

@@ -7,6 +7,8 @@
 
 #include "unit/excel/support.hpp"
 
+namespace guide_test {
+
 namespace csv = etl::csv;
 
 namespace {
@@ -39,4 +41,6 @@ TEST_CASE("the guide's rows of a sheet") {
   CHECK(count_rows(folder / "book.xlsx").value_or(0) == 2);
   CHECK_FALSE(count_rows(folder / "none.xlsx").has_value());
 }
+
+}  // namespace guide_test
 #endif

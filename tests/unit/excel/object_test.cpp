@@ -11,6 +11,8 @@
 #include "support/xls_workbook.hpp"
 #include "unit/excel/support.hpp"
 
+namespace object_test {
+
 namespace excel = etl::excel;
 namespace fs = std::filesystem;
 namespace io = etl::io;
@@ -94,3 +96,5 @@ TEST_CASE("excel: an .xls in an object store, and a file by its URL") {
   }
   CHECK(has(test::text_of("in-test://cut.xls"), "error: in-test://cut.xls: "));
 }
+
+}  // namespace object_test

@@ -8,6 +8,8 @@
 
 #include "unit/excel/support.hpp"
 
+namespace rows_test {
+
 namespace csv = etl::csv;
 
 namespace {
@@ -85,4 +87,6 @@ TEST_CASE("reading a sheet goes on at a place") {
   CHECK((**rest)[0].line() == 7);
   CHECK((**rest)[0][0] == "d");
 }
+
+}  // namespace rows_test
 #endif

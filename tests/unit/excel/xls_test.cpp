@@ -7,6 +7,8 @@
 #include "support/xls_workbook.hpp"
 #include "unit/excel/support.hpp"
 
+namespace xls_test {
+
 namespace excel = etl::excel;
 namespace xls = test::xls;
 namespace fs = std::filesystem;
@@ -120,3 +122,5 @@ TEST_CASE("an .xls that is damaged or no workbook is an error") {
   const xls::Book large{.sheets = {{.name = "S", .cells = xls::number_cell(0, 0, 2), .rows = 60'000, .columns = 255}}};
   CHECK(has(text_of(large, {.limits = {.max_xls_cells = 1'000'000}}), "(Limits::max_xls_cells)"));
 }
+
+}  // namespace xls_test

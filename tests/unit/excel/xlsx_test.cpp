@@ -4,6 +4,8 @@
 
 #include "unit/excel/support.hpp"
 
+namespace xlsx_test {
+
 namespace excel = etl::excel;
 using test::text_of;
 using test::text_of_rows;
@@ -200,3 +202,5 @@ TEST_CASE("shared strings that do not fit into memory are kept in a file") {
   CHECK(text_of(book, {.limits = {.strings_in_memory = 1000}}) == expected);
   CHECK(text_of(book, {.limits = {.strings_in_memory = 0}}) == expected);
 }
+
+}  // namespace xlsx_test

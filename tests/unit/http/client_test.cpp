@@ -24,6 +24,8 @@
 #include "support/http_server.hpp"
 #include "support/sync.hpp"
 
+namespace client_test {
+
 using namespace std::chrono_literals;
 namespace http = etl::http;
 using test::HttpServer;
@@ -458,3 +460,5 @@ TEST_CASE("http: one client serves many threads") {
   CHECK(good == std::vector<int>(4, 25));
   CHECK(server.connections() <= 4);
 }
+
+}  // namespace client_test

@@ -19,6 +19,8 @@
 #include "support/catch.hpp"
 #include "support/http_server.hpp"
 
+namespace download_test {
+
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 namespace http = etl::http;
@@ -330,3 +332,5 @@ TEST_CASE("download: what is not the mirror's fault ends it") {
   CHECK(http::download(client, std::vector<std::string>{}, at.to).error().code == etl::Errc::InvalidOptions);
   CHECK(file.server.requests().empty());
 }
+
+}  // namespace download_test

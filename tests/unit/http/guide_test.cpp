@@ -19,6 +19,8 @@
 #include "support/catch.hpp"
 #include "support/http_server.hpp"
 
+namespace guide_test {
+
 namespace {
 
 etl::Result<std::string> fetch(const std::string& url, const std::string& token, const std::stop_token& stop) {
@@ -64,3 +66,5 @@ TEST_CASE("http guide: its code does what it says") {
   Changes changes{client, options};
   CHECK(etl::run(changes).outcome == etl::Outcome::Completed);
 }
+
+}  // namespace guide_test

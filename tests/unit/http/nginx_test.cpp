@@ -14,6 +14,8 @@
 #include "support/catch.hpp"
 #include "support/nginx.hpp"
 
+namespace nginx_test {
+
 using namespace std::chrono_literals;
 namespace http = etl::http;
 
@@ -90,3 +92,5 @@ TEST_CASE("http nginx: files, ranges, passwords, compression, limits, TLS and HT
   CHECK(done->resumed > 0);
   CHECK(done->digest == etl::io::digest(etl::io::DigestKind::Sha256, large));
 }
+
+}  // namespace nginx_test

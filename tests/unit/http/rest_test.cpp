@@ -25,6 +25,8 @@
 #include "support/http_server.hpp"
 #include "support/sync.hpp"
 
+namespace rest_test {
+
 using namespace std::chrono_literals;
 namespace http = etl::http;
 using test::HttpServer;
@@ -686,3 +688,5 @@ TEST_CASE("http events: a pipeline ends by a stop, and what is no event stream i
   const auto error = http::Events::make(client, options).value().next().error();
   CHECK(error.message().ends_with("the answer is 'application/json', not an event stream"));
 }
+
+}  // namespace rest_test

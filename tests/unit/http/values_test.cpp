@@ -7,6 +7,8 @@
 
 #include "support/catch.hpp"
 
+namespace values_test {
+
 using namespace std::chrono_literals;
 namespace http = etl::http;
 
@@ -146,3 +148,5 @@ TEST_CASE("http: options that cannot work are refused, all at once") {
   CHECK(client.error().message() ==
         "HTTP client: tls: there is no '/no/such.pem'; timeouts: one is negative; proxy: 'http://ho st:x' is no URL");
 }
+
+}  // namespace values_test

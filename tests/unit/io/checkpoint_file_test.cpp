@@ -16,6 +16,8 @@
 #include "support/catch.hpp"
 #include "unit/io/support.hpp"
 
+namespace checkpoint_file_test {
+
 namespace fs = std::filesystem;
 using etl::Checkpoint;
 using etl::PartitionProgress;
@@ -226,3 +228,5 @@ TEST_CASE("checkpoint file: a kill in the middle of saving leaves the old or the
   CHECK(file.find("p").value()->batch_size >= 50);
   CHECK(file.save("p", example()).has_value());  // what the killed one left is not in the way
 }
+
+}  // namespace checkpoint_file_test

@@ -13,6 +13,8 @@
 
 #include "support/catch.hpp"
 
+namespace compression_test {
+
 namespace io = etl::io;
 using io::Compression;
 
@@ -150,3 +152,5 @@ TEST_CASE("compression: what is cut off, damaged or more than a stream is an err
     CHECK(has(decoded(damaged), "f: "));
   }
 }
+
+}  // namespace compression_test

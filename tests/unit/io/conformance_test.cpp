@@ -5,6 +5,8 @@
 #include "support/catch.hpp"
 #include "unit/io/support.hpp"
 
+namespace conformance_test {
+
 TEST_CASE("the stores in files keep the contract") {
   const test::TemporaryFolder folder;
   etl::io::CheckpointFile checkpoints(folder / "checkpoints");
@@ -12,3 +14,5 @@ TEST_CASE("the stores in files keep the contract") {
   etl::io::DeadLetterFile letters(folder / "letters.ndjson");
   CHECK_NOTHROW(etl::testing::check_dead_letter_store(letters));
 }
+
+}  // namespace conformance_test

@@ -18,6 +18,8 @@
 #include "support/catch.hpp"
 #include "unit/io/support.hpp"
 
+namespace dead_letter_file_guide_test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -122,3 +124,5 @@ TEST_CASE("dead letter file guide: progress in a file that has changed is refuse
   options.delivery.restart = true;
   CHECK(etl::run(job, options).outcome == etl::Outcome::Completed);
 }
+
+}  // namespace dead_letter_file_guide_test

@@ -24,6 +24,8 @@
 #include "support/json.hpp"
 #include "unit/io/support.hpp"
 
+namespace dead_letter_file_test {
+
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using etl::DeadLetter;
@@ -382,3 +384,5 @@ TEST_CASE("dead letter file: after SIGKILL every letter whose write returned is 
   write(path, {letter("next")});
   CHECK(static_cast<int>(all(path).size()) > told);
 }
+
+}  // namespace dead_letter_file_test

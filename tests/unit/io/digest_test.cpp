@@ -6,6 +6,8 @@
 #include "support/catch.hpp"
 #include "unit/io/support.hpp"
 
+namespace digest_test {
+
 using etl::io::Digest;
 using etl::io::digest;
 using etl::io::DigestKind;
@@ -79,3 +81,5 @@ TEST_CASE("digest: hex is compared without case") {
   CHECK_FALSE(etl::io::same_hex("d41d8cd9", "d41d8cd"));
   CHECK_FALSE(etl::io::same_hex("@", "`"));  // apart by the bit that makes letters upper case
 }
+
+}  // namespace digest_test

@@ -10,6 +10,8 @@
 #include "support/catch.hpp"
 #include "unit/io/support.hpp"
 
+namespace fingerprint_test {
+
 namespace fs = std::filesystem;
 using etl::io::fingerprint;
 
@@ -66,3 +68,5 @@ TEST_CASE("fingerprint: what cannot be read again is an error") {
   CHECK(fingerprint(folder.path()).error().context.find("directory") != std::string::npos);
   CHECK(fingerprint("/dev/null").error().context.find("not a regular file") != std::string::npos);
 }
+
+}  // namespace fingerprint_test

@@ -18,6 +18,8 @@
 #include "support/sanitized.hpp"
 #include "unit/io/support.hpp"
 
+namespace glob_test {
+
 namespace fs = std::filesystem;
 using etl::io::GlobOptions;
 using etl::io::matches;
@@ -454,3 +456,5 @@ TEST_CASE("glob: a file with several names is given once, by its own") {
   tree.link("..", "d/up");
   CHECK(tree.glob({"d/up/2024-11.csv", "d/up/2024-12.csv", "*-12.csv"}) == Strings{"d/up/2024-11.csv", "2024-12.csv"});
 }
+
+}  // namespace glob_test

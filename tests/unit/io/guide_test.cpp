@@ -11,6 +11,8 @@
 #include "support/catch.hpp"
 #include "unit/io/support.hpp"
 
+namespace guide_test {
+
 namespace io = etl::io;
 
 namespace {
@@ -93,3 +95,5 @@ TEST_CASE("io guide: its code does what it says") {
   CHECK(verified(folder / "a.gz", md5).value() == "ID a\n//\nID b\n//\n");
   CHECK_FALSE(verified(folder / "a.gz", "00").has_value());
 }
+
+}  // namespace guide_test

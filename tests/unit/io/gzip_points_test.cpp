@@ -16,6 +16,8 @@
 #include "support/test_data.hpp"
 #include "unit/io/support.hpp"
 
+namespace gzip_points_test {
+
 namespace io = etl::io;
 
 namespace {
@@ -224,3 +226,5 @@ TEST_CASE("gzip points: what is damaged is refused as without points, and what i
     }
   }
 }
+
+}  // namespace gzip_points_test

@@ -15,6 +15,8 @@
 #include "support/test_data.hpp"
 #include "unit/io/support.hpp"
 
+namespace gzip_test {
+
 namespace io = etl::io;
 using namespace std::string_literals;
 
@@ -376,3 +378,5 @@ TEST_CASE("gzip: the shared corner cases, as gzip -cd sees them") {
   }
   CHECK(files >= 5);
 }
+
+}  // namespace gzip_test

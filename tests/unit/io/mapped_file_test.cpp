@@ -7,6 +7,8 @@
 #include "support/catch.hpp"
 #include "unit/io/support.hpp"
 
+namespace mapped_file_test {
+
 using etl::io::MappedFile;
 
 TEST_CASE("mapped file: the bytes of a file, also after a move") {
@@ -41,3 +43,5 @@ TEST_CASE("mapped file: what cannot be mapped says why") {
   CHECK(message("/dev/null") == "cannot map '/dev/null'" + not_a_file);
   CHECK(message("/proc/self/status") == "cannot map '/proc/self/status'" + not_a_file);
 }
+
+}  // namespace mapped_file_test

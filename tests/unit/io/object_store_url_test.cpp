@@ -14,6 +14,8 @@
 #include "support/catch.hpp"
 #include "unit/io/support.hpp"
 
+namespace object_store_url_test {
+
 namespace fs = std::filesystem;
 namespace io = etl::io;
 
@@ -141,3 +143,5 @@ TEST_CASE("A folder to stage in is a store, too", "[object_store]") {
   CHECK(io::open_store("in-test://stage/run-1")->key == "stage/run-1");
   CHECK(io::open_store("s3://bucket/x").error().code == etl::Errc::InvalidOptions);
 }
+
+}  // namespace object_store_url_test

@@ -13,6 +13,8 @@
 #include "support/open_files.hpp"
 #include "unit/io/support.hpp"
 
+namespace open_files_test {
+
 namespace {
 
 /// 0 to 99 in two partitions; some are rejected, and `fail` ends the run.
@@ -60,3 +62,5 @@ TEST_CASE("stores in files: G3 a run leaves no file open, however it ends") {
   CHECK_FALSE(etl::run(Numbers{}, options).ok());
   CHECK(test::open_files() == before);
 }
+
+}  // namespace open_files_test

@@ -7,6 +7,8 @@
 #include "support/catch.hpp"
 #include "support/random.hpp"
 
+namespace record_splitter_test {
+
 using etl::io::RecordSplitter;
 
 namespace {
@@ -117,3 +119,5 @@ TEST_CASE("record splitter: long texts, with the end at every place of a block")
       }
   }
 }
+
+}  // namespace record_splitter_test

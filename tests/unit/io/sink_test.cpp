@@ -13,6 +13,8 @@
 #include "support/catch.hpp"
 #include "unit/io/support.hpp"
 
+namespace sink_test {
+
 namespace io = etl::io;
 
 namespace {
@@ -195,3 +197,5 @@ TEST_CASE("sink: deflate tells its target's error, and finishes it even so") {
   CHECK(end.error().message() == "disk on fire");
   CHECK(finished == 1);
 }
+
+}  // namespace sink_test

@@ -12,6 +12,8 @@
 #include "support/catch.hpp"
 #include "unit/io/support.hpp"
 
+namespace source_test {
+
 namespace io = etl::io;
 
 namespace {
@@ -227,3 +229,5 @@ TEST_CASE("source: read_all") {
   REQUIRE_FALSE(failed.has_value());
   CHECK(failed.error().message() == "cable cut");
 }
+
+}  // namespace source_test

@@ -11,6 +11,8 @@
 
 #include "unit/jobs/support.hpp"
 
+namespace explorer_test {
+
 using namespace test;  // NOLINT(google-build-using-namespace)
 
 namespace {
@@ -251,3 +253,5 @@ TEST_CASE("in all interleavings of two workers on two units, each unit is landed
   CHECK(explorer.ends() >= 4);
   CHECK(explorer.states() > 500);
 }
+
+}  // namespace explorer_test

@@ -22,6 +22,8 @@
 #include "support/sync.hpp"
 #include "unit/jobs/support.hpp"
 
+namespace recovery_test {
+
 using namespace test;  // NOLINT(google-build-using-namespace)
 using std::chrono::milliseconds;
 
@@ -623,3 +625,5 @@ TEST_CASE("a worker that is frozen within its transaction does not keep its unit
   CHECK(lines_landed(in.place) == "100 100");
   CHECK(in.place.value("SELECT records FROM etl_job_units") == "100");
 }
+
+}  // namespace recovery_test

@@ -14,6 +14,8 @@
 #include "support/sanitized.hpp"
 #include "unit/jobs/support.hpp"
 
+namespace split_test {
+
 using namespace test;  // NOLINT(google-build-using-namespace)
 
 namespace {
@@ -214,3 +216,5 @@ TEST_CASE("a restart point of nonsense is refused", "[jobs]") {
   for (const char* const bad : {"gzip1 ", "gzip2 1 2 3 00", "gzip1 1 0 0 zz", "gzip1 10 0 5 00"})
     CHECK(has(error_of(jobs::open_unit(path, {.begin = 4, .end = 8, .restart = bad})).message(), "restart point"));
 }
+
+}  // namespace split_test

@@ -7,6 +7,8 @@
 
 #include "unit/jobs/support.hpp"
 
+namespace store_test {
+
 using namespace test;  // NOLINT(google-build-using-namespace)
 using jobs::JobState;
 using jobs::UnitState;
@@ -524,3 +526,5 @@ TEST_CASE("a connection that the server has ended is made again at the next call
   }
   CHECK(counts(*store, job.id) == "2 0 0 0");
 }
+
+}  // namespace store_test

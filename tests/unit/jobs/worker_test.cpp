@@ -9,6 +9,8 @@
 #include "support/sync.hpp"
 #include "unit/jobs/support.hpp"
 
+namespace worker_test {
+
 using namespace test;  // NOLINT(google-build-using-namespace)
 using std::chrono::milliseconds;
 
@@ -470,3 +472,5 @@ TEST_CASE("a server that goes away and comes back costs time and nothing else", 
   CHECK(in.state() == "completed");
   CHECK(in.place.value("SELECT sum(attempts) FROM etl_job_units") == "0");
 }
+
+}  // namespace worker_test

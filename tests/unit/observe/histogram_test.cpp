@@ -10,6 +10,8 @@
 #include "support/catch.hpp"
 #include "support/random.hpp"
 
+namespace histogram_test {
+
 using std::chrono::nanoseconds;
 
 TEST_CASE("histogram: nothing recorded is all zero") {
@@ -76,3 +78,5 @@ TEST_CASE("histogram: merging equals recording everything in one") {
   CHECK(a.max() == both.max());
   for (const double q : {0.1, 0.5, 0.9, 0.99}) CHECK(a.quantile(q) == both.quantile(q));
 }
+
+}  // namespace histogram_test

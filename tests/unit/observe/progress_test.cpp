@@ -15,6 +15,8 @@
 #include "support/catch.hpp"
 #include "support/sync.hpp"
 
+namespace progress_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -251,3 +253,5 @@ TEST_CASE("progress: a run that fails or is refused shows no trouble") {
   CHECK(r.outcome == etl::Outcome::Failed);
   CHECK(paper.text().back() == '\n');
 }
+
+}  // namespace progress_test

@@ -19,6 +19,8 @@
 #include "support/catch.hpp"
 #include "support/sync.hpp"
 
+namespace terminal_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -177,3 +179,5 @@ TEST_CASE("terminal: NO_COLOR and a dumb terminal get no escape sequences") {
   CHECK_FALSE(etl::escapes_allowed());
   ::setenv("NO_COLOR", kept.c_str(), 1);
 }
+
+}  // namespace terminal_test

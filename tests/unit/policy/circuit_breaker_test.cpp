@@ -9,6 +9,8 @@
 
 #include "support/catch.hpp"
 
+namespace circuit_breaker_test {
+
 using namespace std::chrono_literals;
 using State = etl::CircuitBreaker::State;
 
@@ -161,3 +163,5 @@ TEST_CASE("breaker: a call that a stop ends does not count, and gives the probe 
   CHECK(time.elapsed() == 60s);
   CHECK(breaker.state() == State::Closed);
 }
+
+}  // namespace circuit_breaker_test

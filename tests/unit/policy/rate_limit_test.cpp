@@ -10,6 +10,8 @@
 
 #include "support/catch.hpp"
 
+namespace rate_limit_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -146,3 +148,5 @@ TEST_CASE("rate limit: a pause saves up one burst, not more") {
   CHECK(limiter.try_acquire(2, 0, now + 1h));
   CHECK_FALSE(limiter.try_acquire(1, 0, now + 1h));
 }
+
+}  // namespace rate_limit_test

@@ -13,6 +13,8 @@
 
 #include "support/catch.hpp"
 
+namespace retry_test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -209,3 +211,5 @@ TEST_CASE("retry: ready-made policies, and bad values named together") {
         "multiplier must be at least 1");
   CHECK_THROWS_AS(static_cast<void>(etl::retry(bad, [] {})), etl::Exception);
 }
+
+}  // namespace retry_test

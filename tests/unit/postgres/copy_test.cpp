@@ -23,6 +23,8 @@
 #include "support/test_data.hpp"
 #include "unit/postgres/support.hpp"
 
+namespace copy_test {
+
 using namespace std::chrono_literals;
 using namespace std::string_literals;
 using etl::ErrorClass;
@@ -432,3 +434,5 @@ TEST_CASE("postgres values: times of the server are those of C++") {
   CHECK(test::value(db, "SELECT instant || ' ' || wall || ' ' || day FROM times") ==
         "1969-12-31 23:00:00.000001+00 2024-03-31 02:30:00 1582-10-15");
 }
+
+}  // namespace copy_test

@@ -16,6 +16,8 @@
 #include "support/catch.hpp"
 #include "unit/postgres/support.hpp"
 
+namespace dynamic_table_test {
+
 using namespace std::chrono_literals;
 using namespace std::string_literals;
 using etl::ErrorClass;
@@ -266,3 +268,5 @@ TEST_CASE("postgres dynamic table: what is wrong with the table is told before a
   const auto twice = dynamic_table<Cells>("u", {{.name = "a"}, {.name = "a"}}, cell);
   CHECK(error_of(create_table(db, twice)).code == sqlstate("42701"));
 }
+
+}  // namespace dynamic_table_test

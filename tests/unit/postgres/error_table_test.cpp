@@ -9,6 +9,8 @@
 #include "support/catch.hpp"
 #include "support/source_tree.hpp"
 
+namespace error_table_test {
+
 namespace {
 
 /// Of an error class, as the guide tells it.
@@ -73,3 +75,5 @@ TEST_CASE("What an error concerns decides whether a row, a file or an attempt is
   CHECK(concern("53100") == Concern::Server);
   CHECK(concern("XX001") == Concern::Server);
 }
+
+}  // namespace error_table_test

@@ -17,6 +17,8 @@
 #include "support/catch.hpp"
 #include "unit/postgres/support.hpp"
 
+namespace guide_test {
+
 namespace {
 
 namespace pg = etl::postgres;
@@ -83,3 +85,5 @@ TEST_CASE("postgres guide: rows, dead letters and progress in one database, chec
   etl::value(pg::run_script(connection, "CREATE TABLE latest AS SELECT * FROM prices;\nTRUNCATE prices", "merge.sql"));
   CHECK(test::count(connection, "latest") == 3);
 }
+
+}  // namespace guide_test

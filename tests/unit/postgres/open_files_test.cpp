@@ -12,6 +12,8 @@
 #include "support/open_files.hpp"
 #include "unit/postgres/support.hpp"
 
+namespace open_files_test {
+
 namespace {
 
 struct Row {
@@ -67,3 +69,5 @@ TEST_CASE("postgres store: G3 a run leaves no connection open but the pool's, an
     without = test::open_files();
   }
 }
+
+}  // namespace open_files_test

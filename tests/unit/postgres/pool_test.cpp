@@ -22,6 +22,8 @@
 #include "support/sync.hpp"
 #include "unit/postgres/support.hpp"
 
+namespace pool_test {
+
 using namespace std::chrono_literals;
 using etl::ErrorClass;
 using etl::postgres::Lease;
@@ -250,3 +252,5 @@ TEST_CASE("postgres pool: no connection is ever used by two threads") {
   CHECK(crowd.most() <= 3);
   CHECK(pool.status().idle <= 3);
 }
+
+}  // namespace pool_test

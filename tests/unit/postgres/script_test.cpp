@@ -11,6 +11,8 @@
 #include "support/catch.hpp"
 #include "unit/postgres/support.hpp"
 
+namespace script_test {
+
 using namespace std::string_literals;
 using etl::ErrorClass;
 using etl::postgres::check_integrity;
@@ -151,3 +153,5 @@ TEST_CASE("postgres script: from a file, which must be there") {
   CHECK(e.code == std::errc::no_such_file_or_directory);
   CHECK(has(e.message(), path.string()));
 }
+
+}  // namespace script_test

@@ -22,6 +22,8 @@
 #include "support/sync.hpp"
 #include "unit/postgres/support.hpp"
 
+namespace sink_test {
+
 using namespace std::chrono_literals;
 using namespace std::string_literals;
 using etl::BatchContext;
@@ -864,3 +866,5 @@ TEST_CASE("postgres pool sink: a const load writes from all workers at once") {
   CHECK(count(db, "rows") == 19'999);
   CHECK(pool.status().leased == 0);
 }
+
+}  // namespace sink_test

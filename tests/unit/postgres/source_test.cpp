@@ -24,6 +24,8 @@
 #include "support/catch.hpp"
 #include "unit/postgres/support.hpp"
 
+namespace source_test {
+
 using etl::ErrorClass;
 using etl::Position;
 using etl::postgres::column;
@@ -837,3 +839,5 @@ TEST_CASE("postgres extract: incremental runs load each of several rows with equ
   CHECK(run() == etl::Outcome::Completed);
   CHECK(loaded == expected);
 }
+
+}  // namespace source_test

@@ -10,6 +10,8 @@
 #include "support/catch.hpp"
 #include "unit/postgres/support.hpp"
 
+namespace table_test {
+
 using etl::postgres::check_table;
 using etl::postgres::column;
 using etl::postgres::create_table;
@@ -153,3 +155,5 @@ TEST_CASE("postgres table: from the fields of a struct, with the types that thei
   CHECK(sql == etl::postgres::create_table_sql(by_hand));
   CHECK(sql.find("jsonb") != std::string::npos);
 }
+
+}  // namespace table_test

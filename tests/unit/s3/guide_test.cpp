@@ -11,6 +11,8 @@
 #include "unit/io/support.hpp"
 #include "unit/s3/support.hpp"
 
+namespace guide_test {
+
 namespace {
 
 etl::Result<void> archive(const etl::io::AnyObjectStore& store, const std::filesystem::path& file,
@@ -43,3 +45,5 @@ TEST_CASE("S3: the guide's code does what it says", "[s3]") {
     CHECK(bytes_below(store, "archive/").value() == 8);
   }
 }
+
+}  // namespace guide_test

@@ -12,6 +12,8 @@
 #include "support/catch.hpp"
 #include "unit/s3/support.hpp"
 
+namespace url_test {
+
 namespace io = etl::io;
 
 TEST_CASE("S3: files may be named by s3:// URLs", "[s3]") {
@@ -58,3 +60,5 @@ TEST_CASE("S3: files may be named by s3:// URLs", "[s3]") {
   CHECK(io::open_input("s3://a b/c").error().message() ==
         "'s3://a b/c': 'a b' is no name of a bucket; write s3://BUCKET/KEY");
 }
+
+}  // namespace url_test

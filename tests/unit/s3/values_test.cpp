@@ -26,6 +26,8 @@
 #include "unit/io/support.hpp"
 #include "unit/s3/support.hpp"
 
+namespace values_test {
+
 namespace fs = std::filesystem;
 namespace http = etl::http;
 namespace io = etl::io;
@@ -448,3 +450,5 @@ TEST_CASE("S3: signatures are those of other programs", "[s3]") {
   }
   CHECK(cases >= 15);
 }
+
+}  // namespace values_test

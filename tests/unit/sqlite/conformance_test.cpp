@@ -5,6 +5,8 @@
 
 #include "support/catch.hpp"
 
+namespace conformance_test {
+
 namespace sqlite = etl::sqlite;
 
 TEST_CASE("the SQLite store keeps the contract") {
@@ -19,3 +21,5 @@ TEST_CASE("the SQLite store keeps the contract") {
         return static_cast<std::size_t>(count.integer(0));
       }));
 }
+
+}  // namespace conformance_test

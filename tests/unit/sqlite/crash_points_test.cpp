@@ -14,6 +14,8 @@
 #include "support/catch.hpp"
 #include "unit/sqlite/support.hpp"
 
+namespace crash_points_test {
+
 using etl::sqlite::Store;
 using etl::testing::Faults;
 using test::ok;
@@ -103,3 +105,5 @@ TEST_CASE("sqlite store: G7 G15 rows, letters and progress are right whichever s
       [](auto& world) { return world->check(); }, {.seeds = 4});
   CHECK(summary.crashes > 150);
 }
+
+}  // namespace crash_points_test

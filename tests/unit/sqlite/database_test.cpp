@@ -19,6 +19,8 @@
 #include "support/catch.hpp"
 #include "unit/sqlite/support.hpp"
 
+namespace database_test {
+
 using namespace std::chrono_literals;
 using etl::ErrorClass;
 using etl::sqlite::Database;
@@ -468,3 +470,5 @@ TEST_CASE("sqlite: a script within a transaction cannot end it") {
   ok(transaction.commit());
   CHECK(value(db, "SELECT group_concat(a) FROM t") == "2");
 }
+
+}  // namespace database_test

@@ -17,6 +17,8 @@
 #include "support/catch.hpp"
 #include "unit/sqlite/support.hpp"
 
+namespace dynamic_table_test {
+
 using namespace std::chrono_literals;
 using etl::ErrorClass;
 using etl::sqlite::create_table;
@@ -352,3 +354,5 @@ TEST_CASE("sqlite dynamic table: a column of another word keeps texts, and takes
     CHECK(kept(one));
   }
 }
+
+}  // namespace dynamic_table_test

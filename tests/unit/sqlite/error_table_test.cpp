@@ -9,6 +9,8 @@
 #include "support/catch.hpp"
 #include "support/source_tree.hpp"
 
+namespace error_table_test {
+
 namespace {
 
 /// Of an error class, as the guide tells it.
@@ -54,3 +56,5 @@ TEST_CASE("All primary codes of SQLite have a meaning, and extended ones that of
   CHECK(sqlite::meaning_of(io_error_lock).concern == Concern::Connection);
   CHECK(sqlite::meaning_of(io_error_write).concern == Concern::Database);
 }
+
+}  // namespace error_table_test

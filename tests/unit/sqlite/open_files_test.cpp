@@ -12,6 +12,8 @@
 #include "support/open_files.hpp"
 #include "unit/sqlite/support.hpp"
 
+namespace open_files_test {
+
 namespace {
 
 struct Row {
@@ -74,3 +76,5 @@ TEST_CASE("sqlite store: G3 a run leaves no file open, however it ends, and a st
     without = test::open_files();
   }
 }
+
+}  // namespace open_files_test

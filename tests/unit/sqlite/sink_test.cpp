@@ -26,6 +26,8 @@
 #include "support/catch.hpp"
 #include "unit/sqlite/support.hpp"
 
+namespace sink_test {
+
 using namespace std::chrono_literals;
 using etl::ErrorClass;
 using etl::sqlite::column;
@@ -804,3 +806,5 @@ TEST_CASE("sqlite sink: a process that ends within a transaction leaves nothing 
   CHECK(count(db, "rows") == 10);
   CHECK(value(db, "PRAGMA integrity_check") == "ok");
 }
+
+}  // namespace sink_test

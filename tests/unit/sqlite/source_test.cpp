@@ -25,6 +25,8 @@
 #include "support/test_data.hpp"
 #include "unit/sqlite/support.hpp"
 
+namespace source_test {
+
 using etl::ErrorClass;
 using etl::Position;
 using etl::sqlite::column;
@@ -687,3 +689,5 @@ TEST_CASE("sqlite query: with a range-based for, which throws what a row has wro
     CHECK(list.size() == 1);
   }
 }
+
+}  // namespace source_test

@@ -16,6 +16,8 @@
 #include "support/catch.hpp"
 #include "unit/sqlite/support.hpp"
 
+namespace store_guide_test {
+
 namespace {
 
 struct Price {
@@ -158,3 +160,5 @@ TEST_CASE("sqlite store: G15 several writers that fail and go on: every row once
   CHECK(test::count(store->database(), "prices") == 4990);
   CHECK(letters(*store).size() == 10);
 }
+
+}  // namespace store_guide_test

@@ -16,6 +16,8 @@
 #include "support/catch.hpp"
 #include "unit/sqlite/support.hpp"
 
+namespace store_processes_test {
+
 namespace {
 
 using etl::sqlite::Store;
@@ -89,3 +91,5 @@ TEST_CASE("sqlite store: G15 processes that run one pipeline at once: every row 
     CHECK(test::value(db, "SELECT finished FROM etl_checkpoints") == "1");
   }
 }
+
+}  // namespace store_processes_test

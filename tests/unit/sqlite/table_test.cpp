@@ -10,6 +10,8 @@
 #include "support/catch.hpp"
 #include "unit/sqlite/support.hpp"
 
+namespace table_test {
+
 using etl::sqlite::column;
 using etl::sqlite::create_table;
 using etl::sqlite::create_table_sql;
@@ -104,3 +106,5 @@ TEST_CASE("sqlite table: from the fields of a struct, whose options for others a
   STATIC_REQUIRE(etl::is_optional<std::optional<float>>);
   STATIC_REQUIRE(std::is_same_v<etl::not_null_t<std::optional<float>>, float>);
 }
+
+}  // namespace table_test

@@ -15,6 +15,8 @@
 
 #include "support/catch.hpp"
 
+namespace baton_executor_test {
+
 using namespace std::chrono_literals;
 using etl::testing::BatonExecutor;
 
@@ -159,3 +161,5 @@ TEST_CASE("baton executor: two loads interleave, also so that the first ends fir
   CHECK(traces.size() > 10);
   CHECK(crossed);
 }
+
+}  // namespace baton_executor_test

@@ -10,6 +10,8 @@
 
 #include "support/catch.hpp"
 
+namespace conformance_test {
+
 using namespace etl::testing;
 
 TEST_CASE("the memory stores keep the contract") {
@@ -75,3 +77,5 @@ TEST_CASE("a store that breaks a promise is told which") {
                         [&] { return unfenced.memory.rows().size(); }),
                     "conformance: a run is refused after another run has taken over (Errc::Superseded)");
 }
+
+}  // namespace conformance_test

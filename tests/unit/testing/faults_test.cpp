@@ -8,6 +8,8 @@
 
 #include "support/catch.hpp"
 
+namespace faults_test {
+
 using etl::testing::Faults;
 
 namespace {
@@ -123,3 +125,5 @@ TEST_CASE("faulty checkpoints and dead letters: what was done before the crash s
   CHECK_FALSE(checkpoints.find("p").value());
   CHECK(letters.letters().size() == 1);
 }
+
+}  // namespace faults_test

@@ -11,6 +11,8 @@
 
 #include "support/catch.hpp"
 
+namespace pipeline_conformance_test {
+
 using namespace etl::testing;
 
 namespace {
@@ -100,3 +102,5 @@ TEST_CASE("a good sink keeps the contract, and one that breaks it is told how") 
   CHECK_THROWS_WITH(check_sink<int>([] { return KeyedTable{.ignores_keys = true, .rows = {}}; }, rows),
                     StartsWith("conformance: a batch that is repeated with the same key changes nothing (G16)"));
 }
+
+}  // namespace pipeline_conformance_test

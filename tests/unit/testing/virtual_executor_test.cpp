@@ -15,6 +15,8 @@
 #include "support/catch.hpp"
 #include "support/scripted.hpp"
 
+namespace virtual_executor_test {
+
 using namespace std::chrono_literals;
 using etl::testing::VirtualExecutor;
 
@@ -160,3 +162,5 @@ TEST_CASE("virtual executor: a run on it is deterministic") {
   };
   for (std::uint64_t seed = 0; seed < 10; ++seed) CHECK(trace(seed) == trace(seed));
 }
+
+}  // namespace virtual_executor_test

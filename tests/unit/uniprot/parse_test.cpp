@@ -17,6 +17,8 @@
 #include "support/catch.hpp"
 #include "support/json.hpp"
 
+namespace parse_test {
+
 using namespace etl::uniprot;
 
 namespace {
@@ -693,3 +695,5 @@ TEST_CASE("format: pretty JSON has a member a line") {
     if (c != ' ' && c != '\n') packed += c;
   CHECK(packed == plain);
 }
+
+}  // namespace parse_test
