@@ -111,6 +111,10 @@ class Download {
     request.on_body = [&](std::string_view bytes) { return take(request, bytes); };
     const std::uint64_t before = part_.size();
     Result<Response> response = client_.exchange(request, stop_);
+    if (!response && std::exchange(has_changed_, false)) {
+      if (auto emptied = part_.restart(url, {}); !emptied) return failure(std::move(emptied.error()));
+      return false;  // download it from its beginning
+    }
     if (!response) return failure(std::move(response.error()));
     if (response->ok()) {
       // Without the total nobody knows whether these bytes are the last ones: the next answer is then empty, or a 416.
@@ -125,6 +129,12 @@ class Download {
     return false;  // the file has changed: download it from its beginning
   }
 
+  /// Some servers ignore `If-Range`. A 206 has the validators that a 200 would have (RFC 9110, 15.3.7).
+  [[nodiscard]] bool is_of_another_version(std::string_view validator, const Response& head,
+                                           const ContentRange& range) const {
+    const auto now = head.headers.find(validator.starts_with('"') ? "ETag" : "Last-Modified");
+    return (!validator.empty() && now && *now != validator) || (total_ && range.total && *total_ != *range.total);
+  }
   [[nodiscard]] Result<void> begin(const Request& request, const Response& head) {
     if (!head.ok()) return {};
     if (head.status == 206) {
@@ -132,6 +142,8 @@ class Download {
       if (!request.range || range.first != part_.size())
         return failure(wrong(request, fmt::format("the answer is not the part that was asked for: Content-Range '{}'",
                                                   excerpt(head.headers.find("Content-Range").value_or("")))));
+      has_changed_ = is_of_another_version(part_.validator(request.url), head, range);
+      if (has_changed_) return failure(wrong(request, "the file has changed"));
       if (range.total) total_ = range.total;
       had_no_total_ = !range.total;
     } else {
@@ -187,6 +199,7 @@ class Download {
   const std::stop_token& stop_;
   std::uint64_t found_;  ///< bytes of an earlier call that are still valid
   bool resumed_ = false;
+  bool has_changed_ = false;   // the last answer was a part of another version of the file
   bool had_no_total_ = false;  // the last part of the file came without the file's size
   std::optional<std::uint64_t> total_{};
 };
