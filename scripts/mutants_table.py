@@ -488,8 +488,8 @@ mutant(308, "G7", "saving", "the ratio of a small part of a source fails its run
 mutant(309, "G7", "saving", "a small source may have as many rejects as a large one",
        "std::max<std::uint64_t>(⟦part ? enough : 1⟧, extracted)", "enough")
 mutant(180, "G7", "outcomes", "exactly the ratio that is allowed stops the run",
-       "if (⟦static_cast<double>(rejects) <= *policy.max_reject_ratio * base⟧)",
-       "static_cast<double>(rejects) < *policy.max_reject_ratio * base")
+       "if (⟦static_cast<double>(rejects) / base <= *policy.max_reject_ratio⟧)",
+       "static_cast<double>(rejects) / base < *policy.max_reject_ratio")
 
 place("include/etl/impl/report.ipp")
 mutant(181, "G4", "report", "the error that decided comes last",
@@ -540,7 +540,9 @@ mutant(195, "G7", "circuit_breaker", "the circuit opens one failure late",
        "as == Admitted::Probe || in_a_row_ > policy_.failures")
 mutant(196, "G7", "circuit_breaker", "calls from before the circuit opened close it",
        "if (⟦as == Admitted::Call && state_ != State::Closed⟧) return;", "false")
-mutant(197, "G7", "circuit_breaker", "several probes go out at once", "⟦state_ = State::HalfOpen;⟧ return", NOTHING)
+mutant(197, "G7", "circuit_breaker", "several probes go out at once", "⟦state_ = State::HalfOpen;⟧ probing_", NOTHING)
+mutant(350, "G4", "circuit_breaker", "a call within the probe waits for the probe",
+       "state_ == State::HalfOpen && ⟦probing_ == &of_this_thread⟧", "false")
 
 place("include/etl/policy/circuit_breaker.hpp")
 mutant(198, "G7", "circuit_breaker", "rejected items open the circuit",

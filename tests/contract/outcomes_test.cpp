@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <set>
 #include <span>
@@ -219,6 +220,15 @@ TEST_CASE("G1: the reject ratio is checked at the end, also of a short source") 
   CHECK(r.outcome == etl::Outcome::Failed);
   REQUIRE_FALSE(r.errors.empty());
   CHECK(r.errors[0].error.code == etl::Errc::RejectBudget);
+
+  // Exactly as many as allowed, whatever is rounded.
+  for (const std::uint64_t percent : std::initializer_list<std::uint64_t>{7, 14, 28, 29, 55, 57, 58}) {
+    o.errors.max_reject_ratio = static_cast<double>(percent) / 100;
+    const auto some = [percent](std::uint64_t n) { return n < percent ? Fate::RejectByTransform : Fate::Load; };
+    CHECK(run_and_audit({.items = 100, .fate = some}, o).outcome == etl::Outcome::CompletedWithRejects);
+    const auto more = [percent](std::uint64_t n) { return n <= percent ? Fate::RejectByTransform : Fate::Load; };
+    CHECK(run_and_audit({.items = 100, .fate = more}, o).outcome == etl::Outcome::Failed);
+  }
 }
 
 TEST_CASE("G7: each limit on rejects holds where it is given, and with neither none is allowed") {

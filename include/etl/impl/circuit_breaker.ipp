@@ -24,6 +24,7 @@ ETLPIPE_COMPILED CircuitBreaker::State CircuitBreaker::state() const {
   return state_;
 }
 ETLPIPE_COMPILED CircuitBreaker::Admitted CircuitBreaker::admit(const Waiter& waiter) {
+  thread_local const char of_this_thread = 0;
   for (;;) {
     TimePoint again{};
     {
@@ -33,8 +34,11 @@ ETLPIPE_COMPILED CircuitBreaker::Admitted CircuitBreaker::admit(const Waiter& wa
       if (state_ == State::Closed) return Admitted::Call;
       if (state_ == State::Open && now >= detail::after(opened_, policy_.reset)) {
         state_ = State::HalfOpen;
+        probing_ = &of_this_thread;
         return Admitted::Probe;
       }
+      // A call within the probe: it is nested, or an executor runs it on the stack of a probe that waits.
+      if (state_ == State::HalfOpen && probing_ == &of_this_thread) return Admitted::Call;
       again = detail::after(now, std::chrono::milliseconds(10));  // the probe is in progress
       if (state_ == State::Open) again = std::max(again, detail::after(opened_, policy_.reset));
     }

@@ -35,7 +35,9 @@ class CircuitBreaker {
   explicit CircuitBreaker(const BreakerPolicy& policy = {});
 
   /// Calls `operation`, which returns a value, nothing or a `Result`, or throws. While the circuit is open, waits; no
-  /// call is refused. If `waiter` is stopped meanwhile, returns an error of class Transient.
+  /// call is refused. If `waiter` is stopped meanwhile, returns an error of class Transient. While the probe runs,
+  /// calls within it pass, but only on its thread: `operation` must not wait for a call of another thread, such as that
+  /// of a run that it starts with the same breaker.
   template <class F>
   [[nodiscard]] auto call(F&& operation, const Waiter& waiter = {}) -> detail::result_of_t<F> {
     const Admitted as = admit(waiter);
@@ -65,6 +67,7 @@ class CircuitBreaker {
   State state_ = State::Closed;
   std::size_t in_a_row_ = 0;
   TimePoint opened_{};
+  const char* probing_ = nullptr;  ///< names the thread of the last probe
 };
 
 /// The name of a state, such as "open".

@@ -129,13 +129,19 @@ TEST_CASE("breaker: half-open lets a single probe through") {
       [&]() -> etl::Result<int> {
         CHECK(breaker.state() == State::HalfOpen);
         const etl::Waiter other(later->stop.get_token(), etl::Executor(time.clock));
-        CHECK_FALSE(breaker.call([&others] { ++others; }, other));  // waits for this probe, in vain
+        bool called = true;
+        std::thread another([&] { called = breaker.call([&others] { ++others; }, other).has_value(); });
+        another.join();  // it waits for this probe, in vain
+        CHECK_FALSE(called);
+        CHECK(time.elapsed() >= 1h);
+        CHECK(breaker.call(works, time.waiter));  // but a call within the probe passes, and decides nothing
+        CHECK_FALSE(breaker.call(fails));
+        CHECK(breaker.state() == State::HalfOpen);
         return 1;
       },
       time.waiter);
   CHECK(probe);
   CHECK(others == 0);
-  CHECK(time.elapsed() >= 1h);
   CHECK(etl::to_string(breaker.state()) == "closed");
 }
 

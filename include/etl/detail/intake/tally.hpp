@@ -82,7 +82,8 @@ struct Tally {
     // Items that an earlier run settled say nothing about the data of this run.
     const std::uint64_t extracted = ledger.items.extracted - ledger.items.skipped;
     const auto base = static_cast<double>(std::max<std::uint64_t>(part ? enough : 1, extracted));
-    if (static_cast<double>(rejects) <= *policy.max_reject_ratio * base) return std::nullopt;
+    // The quotient is the nearest double, and so is a ratio such as 0.29: 29 of 100 are exactly as many as allowed.
+    if (static_cast<double>(rejects) / base <= *policy.max_reject_ratio) return std::nullopt;
     return fmt::format("{} of {} items rejected, a share of {} allowed by errors.max_reject_ratio", rejects, extracted,
                        *policy.max_reject_ratio);
   }
