@@ -85,9 +85,9 @@ class Bucket {
   /// Closes, and waits until everything is processed (G3). All producers must have been destroyed.
   ~Bucket() = default;
 
-  /// Adds an item; blocks while the bucket is full. Returns false if the bucket is closed, stopped or has failed; the
-  /// item is then unchanged, and is counted as refused (G11). Throws what moving or weighing the item throws, and
-  /// counts the item as refused.
+  /// Adds an item; blocks while the bucket is full, so a processor must not push into its own bucket (`try_push` may).
+  /// Returns false if the bucket is closed, stopped or has failed; the item is then unchanged, and is counted as
+  /// refused (G11). Throws what moving or weighing the item throws, and counts the item as refused.
   bool push(T&& item) {
     Counted counted(parts_->engine);
     return counted.told(parts_->push(item));
@@ -236,11 +236,11 @@ class Bucket {
           lost(told(std::move(on_lost))),
           engine(processor->calls(), queue, lost.get(), std::move(options), std::move(stop)) {}
     [[nodiscard]] detail::Pushed try_push(T& item) {
-      if (engine.weighed()) return engine.try_push_weighed(&item, processor->weight(item));
+      if (engine.weighed()) return engine.try_push_weighed(std::addressof(item), processor->weight(item));
       return engine.intake().try_push([&] { queue.put(std::move(item)); });
     }
     [[nodiscard]] bool push(T& item) {
-      if (engine.weighed()) return engine.push_weighed(&item, processor->weight(item));
+      if (engine.weighed()) return engine.push_weighed(std::addressof(item), processor->weight(item));
       for (;;) {
         const detail::Pushed pushed = try_push(item);
         if (pushed == detail::Pushed::Yes) return true;

@@ -861,6 +861,29 @@ TEST_CASE("bucket: batch_bytes holds for items pushed by any thread (G12)") {
   CHECK(r.flushes.size + r.flushes.timeout == 0);
 }
 
+TEST_CASE("bucket: items may have an operator& of their own") {
+  struct Shy {
+    int value = 0;
+    int operator&() const { return value; }
+  };
+  for (const bool weighed : {false, true}) {
+    int sum = 0;
+    etl::BucketOptions<Shy> options{.batch_size = 2};
+    if (weighed) options.batch_bytes = 64;
+    etl::Bucket<Shy> bucket(
+        [&sum](std::span<const Shy> batch) mutable {
+          for (const Shy& item : batch) sum += item.value;
+        },
+        options);
+    for (int i = 1; i <= 4; ++i) bucket.push(Shy{i});
+    Shy last{5};
+    while (!bucket.try_push(last)) std::this_thread::yield();
+    bucket.producer().push(Shy{6});
+    CHECK(bucket.finish().ok());
+    CHECK(sum == 21);
+  }
+}
+
 TEST_CASE("bucket: an item weighs what the options say, else what it holds (G12)") {
   const test::Watchdog watchdog("weights");
   const auto batches_of = [](etl::BucketOptions<std::string> options) {
