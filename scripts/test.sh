@@ -118,6 +118,7 @@ build_ahead() {
 }
 suite() {
   while [[ -n $ahead && ! -e build/logs/$1.ahead ]] && kill -0 "$ahead" 2>/dev/null; do sleep 1; done
+  [[ -z $ahead ]] || kill -0 "$ahead" 2>/dev/null || ahead=
   must "$1: build" build "$1"
   step "$1: test" run_ctest "$1" --preset "$1"
 }

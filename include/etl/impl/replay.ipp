@@ -143,7 +143,7 @@ ETLPIPE_COMPILED Result<std::vector<DeadLetter>> letters_to_replay(DeadLetterSto
     found.clear();
     if (progress != nullptr && !options.delivery.dry_run) {
       // As at the beginning of a run, progress that cannot be read is no obstacle.
-      const auto claimed = progress->claim(replay_name(options), "lists letters");
+      const auto claimed = progress->claim(replay_name(options), "that begins now");
       if (!claimed && claimed.error().error_class == ErrorClass::Transient) return failure(claimed.error());
     }
     return store.list(options.name, [&](const DeadLetter& letter) { return found.push_back(letter), true; });

@@ -297,7 +297,7 @@ class Job {
       if (auto reset = store.reset(run.name); !reset) return reset;
     auto found = store.find(run.name);
     // A load that was killed may have left its last commit in progress: claiming its progress waits for that.
-    if (found && *found && !(*found)->finished) found = store.claim(run.name, "begins a load");
+    if (found && *found && !(*found)->finished) found = store.claim(run.name, "that begins now");
     if (!found) return etl::failure(std::move(found.error()));
     std::optional<etl::Checkpoint> earlier = std::move(*found);
     std::vector<std::string> letters;
