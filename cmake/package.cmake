@@ -40,8 +40,7 @@ function(etlpipe_add_component component)
     etlpipe_${component}
     PROPERTIES EXPORT_NAME ${component}
                POSITION_INDEPENDENT_CODE ON
-               UNITY_BUILD ${ETLPIPE_UNITY_BUILD}
-               VERIFY_INTERFACE_HEADER_SETS ${PROJECT_IS_TOP_LEVEL})
+               UNITY_BUILD ${ETLPIPE_UNITY_BUILD})
   etlpipe_developer_options(etlpipe_${component})
 endfunction()
 
