@@ -107,6 +107,8 @@ def rejects_of_an_interrupted_load(c):
     arguments = c.arguments("a.csv", "--batch-size", "500")
     with c.program.start(*arguments) as load:
         wait_for("rows", lambda: c.rows("SELECT count(*) FROM t")[0][0])
+        # Another worker may have committed them before the batch with the bad row.
+        wait_for("the rejected row", lambda: c.rows("SELECT count(*) FROM etl_dead_letters")[0][0])
         load.kill()
         load.wait()
     if c.rows("SELECT count(*) FROM t")[0][0] < 200_000:
