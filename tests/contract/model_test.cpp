@@ -3,6 +3,7 @@
 //
 //     ETLPIPE_MODEL_SEED=42      runs the case of one seed, tells step by step, and makes it smaller if it goes wrong
 //     ETLPIPE_MODEL_SURVEY=9000  counts what goes wrong in so many seeds, instead of ending at the first one
+//     ETLPIPE_MODEL_FIRST=1      the first seed of a survey, of the usual test, and of the long one
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -42,10 +43,10 @@ std::string alone(std::uint64_t seed) {
 }
 
 /// The kinds of what goes wrong, with the number of seeds and the first of them.
-std::string survey(std::uint64_t seeds) {
+std::string survey(std::uint64_t first, std::uint64_t seeds) {
   std::map<std::string, std::vector<std::uint64_t>> kinds;
-  for (std::uint64_t seed = 1; seed <= seeds;) {
-    const model::Searched searched = model::search(seed, seeds + 1);
+  for (std::uint64_t seed = first; seed < first + seeds;) {
+    const model::Searched searched = model::search(seed, first + seeds);
     if (!searched.found) break;
     const auto kind = static_cast<std::size_t>(model::Maker(searched.found->seed).make().kind);
     kinds[fmt::format("{} ({})", model::kind_of(searched.found->wrong), model::names_of_kinds[kind])].push_back(
@@ -68,15 +69,16 @@ TEST_CASE("G1 to G18: random runs under random faults agree with a model [soak]"
     CHECK(alone(*seed) == "");
     return;
   }
+  const std::uint64_t first = number_in("ETLPIPE_MODEL_FIRST").value_or(1);
   if (const auto seeds = number_in("ETLPIPE_MODEL_SURVEY")) {
-    const std::string found = survey(*seeds);
+    const std::string found = survey(first, *seeds);
     std::fputs(found.c_str(), stderr);
     CHECK(found.empty());
     return;
   }
   const std::uint64_t wanted = test::soak() ? 1'000'000 : 5'000;
   std::uint64_t runs = 0;
-  for (std::uint64_t seed = 1; runs < wanted; seed += 1000) {
+  for (std::uint64_t seed = first; runs < wanted; seed += 1000) {
     const model::Searched searched = model::search(seed, seed + 1000);
     runs += searched.runs;
     if (searched.found) FAIL(model::told(*searched.found));

@@ -110,7 +110,7 @@ struct RunState {
   bool post_failed = false;
   bool finish_failed = false;
   std::optional<TimePoint> drained, abandoned, intake_ended;
-  TimePoint last_change{};  ///< the last time that anything came nearer to being settled
+  TimePoint last_change{};  ///< the last time that anything came nearer to being settled, or a long call ended
   std::chrono::nanoseconds busy{}, dawdled{}, saves_waited{}, finds_waited{};
 
   // What it did.
@@ -248,6 +248,7 @@ class World {
           if (!yields(site)) return nullptr;
           run.busy += std::chrono::milliseconds(fault.ms);
           run.machine->inner().advance(std::chrono::milliseconds(fault.ms));
+          run.last_change = now();  // what was settled during a long save is saved after it
           return run.killed ? &dead_ : nullptr;
         case Do::Drain: request_stop(false); return nullptr;
         case Do::Abandon: request_stop(true); return nullptr;
