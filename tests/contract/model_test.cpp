@@ -1,5 +1,6 @@
 // G1 to G18, as a model sees them: random pipelines under random faults, stops and deaths of the process, started again
-// until they complete. What each run says and leaves is checked against what its source and sink have seen.
+// until they complete; then replays of their dead letters under the same. What each run says and leaves is checked
+// against what its source and sink have seen.
 //
 //     ETLPIPE_MODEL_SEED=42      runs the case of one seed, tells step by step, and makes it smaller if it goes wrong
 //     ETLPIPE_MODEL_SURVEY=9000  counts what goes wrong in so many seeds, instead of ending at the first one

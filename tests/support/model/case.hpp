@@ -130,7 +130,7 @@ struct FaultSpec {
   std::uint32_t nth = 1;    ///< which call of this run, counted from 1
   std::uint32_t times = 1;  ///< and how many from there on
   Do what = Do::Fatal;
-  bool thrown = false;   ///< as an etl::Exception
+  bool thrown = false;   ///< as an etl::Exception; of a Kill in a commit: the commit lands later
   std::uint32_t ms = 0;  ///< of Delay and Dawdle; of Transient, the server's retry_after
 };
 struct StopSpec {
@@ -190,6 +190,7 @@ struct Case {
   bool incremental = false;   ///< each day has what the day before had, and more
   bool defective = false;     ///< its sink loses a row in five: to test the test
   std::vector<DaySpec> days;
+  std::vector<RunSpec> replays;  ///< of the dead letters, after all days; the last one is undisturbed
 
   [[nodiscard]] bool transactional() const noexcept { return kind == Kind::Store || kind == Kind::SerialStore; }
   [[nodiscard]] bool partitioned() const noexcept {
@@ -227,6 +228,8 @@ class Maker {
       add_day(c);
       c.days.back().unfinished = c.incremental && day + 1 < days && !random_.chance(4);
     }
+    // Last, so that each seed keeps its days. Without a fingerprint an item has a letter for each run that rejects it.
+    if (c.keeps_letters() && !c.acknowledges && c.kind != Kind::Solo) add_replays(c);
     return c;
   }
 
@@ -244,6 +247,16 @@ class Maker {
     for (std::uint64_t n = random_.below(4); n > 0; --n) day.runs.push_back(disturbed(c, day));
     day.last = run(c, day, true);
     c.days.push_back(std::move(day));
+  }
+  void add_replays(Case& c) {
+    for (std::uint64_t n = random_.below(4); n > 0; --n) {
+      c.replays.push_back(disturbed(c, {}));
+      for (FaultSpec& f : c.replays.back().faults)
+        if (random_.chance(6)) f.site = Site::Letters, f.what = deed(c, f.site);
+    }
+    c.replays.push_back(run(c, {}, true));
+    // The source ends at once, and the loads of all letters may take long.
+    c.replays.back().tuning.deadline_ms = 100'000'000;
   }
   [[nodiscard]] ItemSpec item(const Case& c, bool plain, bool first) {
     constexpr Fate fates[] = {Fate::Load,           Fate::Load,   Fate::Load,
@@ -416,7 +429,7 @@ class Maker {
 
 [[nodiscard]] inline std::string to_text(const Case& c, const DaySpec& day, const RunSpec& run) {
   std::string out = to_text(run.tuning);
-  if (c.partitioned()) {
+  if (c.partitioned() && !run.parts.empty()) {
     out += "; partitions";
     for (const std::uint8_t part : run.parts) out += " " + day.parts.at(part).id;
   }
@@ -425,7 +438,10 @@ class Maker {
   for (const FaultSpec& f : run.faults) {
     out += fmt::format("\n      {} {}", names_of_sites[static_cast<std::size_t>(f.site)], f.nth);
     if (f.times > 1) out += fmt::format(" to {}", f.nth + f.times - 1);
-    out += fmt::format(": {}{}", names_of_deeds[static_cast<std::size_t>(f.what)], f.thrown ? ", thrown" : "");
+    out += fmt::format(": {}{}", names_of_deeds[static_cast<std::size_t>(f.what)],
+                       !f.thrown                                      ? ""
+                       : f.what == Do::Kill && f.site == Site::Commit ? ", and the commit lands later"
+                                                                      : ", thrown");
     if (f.ms > 0) out += fmt::format(", {} ms", f.ms);
   }
   for (const StopSpec& s : run.stops) {
@@ -459,6 +475,7 @@ class Maker {
     for (const RunSpec& run : day.runs) out += "    run: " + to_text(c, day, run) + "\n";
     out += "    undisturbed: " + to_text(c, day, day.last) + "\n";
   }
+  for (const RunSpec& run : c.replays) out += "  replay: " + to_text(c, {}, run) + "\n";
   return out;
 }
 
@@ -477,6 +494,9 @@ class Maker {
   for (std::size_t d = 0; d < c.days.size(); ++d)
     for (std::size_t r = 0; r < c.days[d].runs.size(); ++r)
       add([d, r](Case& s) { s.days[d].runs.erase(s.days[d].runs.begin() + static_cast<std::ptrdiff_t>(r)); });
+  if (!c.replays.empty()) add([](Case& s) { s.replays.clear(); });
+  for (std::size_t r = 0; r + 1 < c.replays.size(); ++r)
+    add([r](Case& s) { s.replays.erase(s.replays.begin() + static_cast<std::ptrdiff_t>(r)); });
   // Partitions lose their items, from the last on; an empty one that nobody lists is gone.
   for (std::size_t d = 0; d < c.days.size(); ++d)
     for (std::size_t p = 0; p < c.days[d].parts.size(); ++p) {
@@ -512,8 +532,10 @@ class Maker {
       for (std::size_t r = 0; r < c.days[d].runs.size(); ++r) call(d, r, c.days[d].runs[r]);
       call(d, SIZE_MAX, c.days[d].last);
     }
+    for (std::size_t r = 0; r < c.replays.size(); ++r) call(c.days.size(), r, c.replays[r]);
   };
   const auto run_of = [](Case& s, std::size_t d, std::size_t r) -> RunSpec& {
+    if (d == s.days.size()) return s.replays[r];
     return r == SIZE_MAX ? s.days[d].last : s.days[d].runs[r];
   };
   each_run([&](std::size_t d, std::size_t r, const RunSpec& run) {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -17,6 +18,7 @@
 #include <fmt/format.h>
 
 #include <etl/bucket.hpp>
+#include <etl/delivery/replay.hpp>
 #include <etl/run.hpp>
 
 #include "support/model/stores.hpp"
@@ -177,6 +179,11 @@ struct Hooks {
   etl::Result<void> post_process(const etl::RunReport& report) { return world->post_process(report); }
   int worker() const { return world->must(Site::Worker), 0; }
   std::string describe(const E& item) const { return world->must(Site::Describe), model::describe(item); }
+  E deserialize(std::string_view payload) const {
+    E item;
+    make(item, World::item_in(payload));
+    return item;
+  }
   std::size_t bytes(const E&) const { return world->must(Site::Bytes), 10; }
   std::uint64_t key(const E& item) const { return world->must(Site::Key), world->items.at(item.id).spec.key; }
 };
@@ -287,8 +294,11 @@ class Play {
   [[nodiscard]] std::string play() {
     for (const DaySpec& day : c_.days) {
       world_.begin_day(day);
-      if (!play_day(day)) break;
+      if (!play_day(day)) return world_.complaint();
     }
+    if (!c_.replays.empty()) world_.begin_replays();
+    for (std::size_t i = 0; i < c_.replays.size() && world_.complaint().empty(); ++i)
+      replay_once(c_.replays[i], i + 1 == c_.replays.size());
     return world_.complaint();
   }
 
@@ -337,6 +347,65 @@ class Play {
     }
     return run_stored<SerialStored>();
   }
+  // --- a replay
+  void replay_once(const RunSpec& spec, bool undisturbed) {
+    world_.begin_replay(spec);
+    try {
+      for (const StopSpec& stop : spec.stops) plan(stop);
+      const etl::RunReport report = replay();
+      world_.run.machine->inner().run_ready();
+      world_.trace("replay: " + report.text());
+      timers_.clear();
+      for (const etl::ErrorRecord& record : report.errors)
+        if (record.error.message().find("virtual executor") != std::string::npos)
+          world_.complain("hang: " + record.error.message());
+      if (report.outcome == etl::Outcome::Inconsistent || !report.items.balanced() || !report.results.balanced())
+        world_.complain("G2 balance: the books of a replay do not balance");
+      if (report.results.committed != world_.run.confirmed)
+        world_.complain(
+            fmt::format("G2 committed: a replay reports {}, seen {}", report.results.committed, world_.run.confirmed));
+      if (undisturbed && !report.ok())
+        world_.complain("replay: does not complete, undisturbed: " +
+                        (report.errors.empty() ? "no error" : report.errors[0].error.message()));
+      if (report.ok() && report.items.extracted != report.items.loaded + report.items.rejected + report.items.filtered)
+        world_.complain("G1 outcome: a replay is complete, and has left items");
+      judge_times();
+      if (!world_.run.killed) judge_hooks(report);
+      if (report.outcome == etl::Outcome::Failed && world_.may_not_fail() && !world_.run.post_failed)
+        world_.complain("G1 outcome: a replay has failed without reason: " +
+                        (report.errors.empty() ? "no error" : report.errors[0].error.message()));
+      if (report.outcome == etl::Outcome::Cancelled && !world_.run.drained)
+        world_.complain("G1 outcome: a replay is Cancelled without a stop");
+      world_.look_at_letters(report.ok() && !world_.run.killed, undisturbed);
+    } catch (const std::exception& e) {
+      world_.complain(std::string("G4 exception out of replay: ") + e.what());
+    }
+  }
+  [[nodiscard]] etl::RunReport replay() {
+    switch (c_.kind) {
+      case Kind::Plain: return replay_one<Plain>();
+      case Kind::Serial: return replay_one<Serial>();
+      case Kind::Keyed: return replay_one<Keyed>();
+      case Kind::Store: return replay_stored<Stored>();
+      default: return replay_stored<SerialStored>();
+    }
+  }
+  template <class P>
+  [[nodiscard]] etl::RunReport replay_one() {
+    P pipeline;
+    pipeline.world = &world_;
+    ModelLetters letters(world_);
+    return etl::replay(pipeline, letters, options(), world_.run.stop.stop_token());
+  }
+  template <class P>
+  [[nodiscard]] etl::RunReport replay_stored() {
+    P pipeline;
+    pipeline.world = &world_;
+    ModelStore store(world_);
+    StoreLetters letters(world_);
+    return etl::replay(etl::with_store(pipeline, store), letters, options(), world_.run.stop.stop_token());
+  }
+
   template <class P>
   [[nodiscard]] etl::RunReport run_one() {
     P pipeline;
@@ -533,6 +602,10 @@ class Play {
                                     std::chrono::duration_cast<milliseconds>(allowed).count()));
     };
     if (run.abandoned) late("G10 late: after abandon", *run.abandoned, slack);
+    if (world_.replays > 0) {
+      if (run.drained) late("G9 late: after drain", *run.drained, slack + milliseconds(run.spec->tuning.deadline_ms));
+      return;
+    }
     if (run.must_fail) late("G4 late: after a failure", *run.must_fail, slack + run.dawdled);
     std::optional<TimePoint> ended = run.drained;
     if (run.intake_ended && run.extracted_parts >= run.spec->parts.size())

@@ -64,10 +64,36 @@ class ModelLetters final : public etl::DeadLetterStore {
   }
   [[nodiscard]] etl::Result<void> list(const std::string& pipeline,
                                        const std::function<bool(const etl::DeadLetter&)>& each) override {
-    return world_.letters.list(pipeline, each);
+    if (world_.replays == 0) return world_.letters.list(pipeline, each);  // an incremental run only counts them
+    return world_.around(Site::Letters, [&] { return world_.letters.list(pipeline, each); });
   }
   [[nodiscard]] etl::Result<std::size_t> purge(std::span<const std::string> ids) override {
-    return world_.letters.purge(ids);
+    return world_.around(Site::Letters, [&] {
+      auto done = world_.letters.purge(ids);
+      world_.letters_purged(ids);
+      return done;
+    });
+  }
+
+ private:
+  World& world_;
+};
+
+/// The letters of `World::store`, for a replay, which lists them.
+class StoreLetters final : public etl::DeadLetterStore {
+ public:
+  explicit StoreLetters(World& world) : world_(world) {}
+  [[nodiscard]] etl::Result<void> write(std::span<const etl::DeadLetter> letters) override {
+    world_.complain("G15 letters: written outside of a transaction");
+    return world_.store.dead_letters().write(letters);
+  }
+  [[nodiscard]] etl::Result<void> list(const std::string& pipeline,
+                                       const std::function<bool(const etl::DeadLetter&)>& each) override {
+    return world_.around(Site::Letters, [&] { return world_.store.dead_letters().list(pipeline, each); });
+  }
+  [[nodiscard]] etl::Result<std::size_t> purge(std::span<const std::string> ids) override {
+    world_.complain("G15 letters: purged outside of a transaction");
+    return world_.store.dead_letters().purge(ids);
   }
 
  private:
@@ -92,6 +118,7 @@ class ModelStore final : public etl::TransactionalStore<etl::testing::MemoryTran
   }
   [[nodiscard]] etl::Result<std::optional<etl::Checkpoint>> claim(const std::string& pipeline,
                                                                   const std::string& run) override {
+    if (pipeline == world_.late_pipeline) land_late(world_);  // a claim waits for it
     return world_.around(Site::Claim, [&] { return world_.store.claim(pipeline, run); });
   }
   [[nodiscard]] etl::Result<void> save(const std::string& pipeline, const etl::Checkpoint& checkpoint) override {
@@ -113,6 +140,13 @@ class ModelStore final : public etl::TransactionalStore<etl::testing::MemoryTran
     return rows[&tx];
   }
 
+  /// The transaction that was being committed when its process died lands, unless its run has been superseded.
+  static void land_late(World& world) {
+    world.late_pipeline.clear();
+    const auto land = std::exchange(world.late, nullptr);
+    if (land) land();
+  }
+
  private:
   static void look_at_progress(World& world) {
     if (auto found = world.store.find("model"); found && *found) world.progress_stored(**found);
@@ -123,6 +157,7 @@ class ModelStore final : public etl::TransactionalStore<etl::testing::MemoryTran
     Session(World& world, std::unique_ptr<etl::StoreSession<Tx>> real) : world_(world), real_(std::move(real)) {}
     [[nodiscard]] etl::Result<void> begin() override {
       return world_.around(Site::Begin, [&] {
+        land_late(world_);  // if no claim has waited for it
         forget();
         return real_->begin();
       });
@@ -143,6 +178,8 @@ class ModelStore final : public etl::TransactionalStore<etl::testing::MemoryTran
     [[nodiscard]] etl::Result<void> record(const etl::Commit& commit) override {
       return world_.around(Site::Record, [&] {
         letters_.assign(commit.dead_letters.begin(), commit.dead_letters.end());
+        purged_.assign(commit.purged.begin(), commit.purged.end());
+        pipeline_ = commit.pipeline;
         return real_->record(commit);
       });
     }
@@ -150,6 +187,7 @@ class ModelStore final : public etl::TransactionalStore<etl::testing::MemoryTran
       const FaultSpec* const fault = world_.step(Site::Commit);
       if (fault != nullptr && !World::done_first(fault)) {
         if (fault->what == Do::Unknown) doubt();
+        if (std::exchange(world_.run.dies_in_commit, false)) leave_behind();
         return etl::failure(world_.error_of(Site::Commit, *fault));
       }
       const std::vector<Row> written = rows();
@@ -158,6 +196,7 @@ class ModelStore final : public etl::TransactionalStore<etl::testing::MemoryTran
       if (world_.store.rows().size() != before + written.size()) world_.complain("store: not what was written");
       for (const Row& row : written) world_.land(row);
       world_.letters_stored(letters_);
+      world_.letters_purged(purged_);
       look_at_progress(world_);
       if (fault != nullptr) {
         doubt();
@@ -168,6 +207,7 @@ class ModelStore final : public etl::TransactionalStore<etl::testing::MemoryTran
       return {};
     }
     void rollback() noexcept override {
+      if (!real_) return;
       rows().clear();
       real_->rollback();
     }
@@ -189,7 +229,25 @@ class ModelStore final : public etl::TransactionalStore<etl::testing::MemoryTran
     void forget() {
       rows().clear();
       letters_.clear();
+      purged_.clear();
       marked_ = 0;
+    }
+    /// The process is dead, and the server goes on with the commit.
+    void leave_behind() {
+      const std::vector<Row> written = rows();
+      const auto landing = [&world = world_, real = std::shared_ptr(std::move(real_)), written, letters = letters_,
+                            purged = purged_] {
+        if (!real->commit()) return;
+        world.landing_late = true;
+        for (const Row& row : written) world.land(row);
+        world.letters_stored(letters);
+        world.letters_purged(purged);
+        look_at_progress(world);
+        world.landing_late = false;
+        if (world.replays == 0) world.run.settled_before = world.kept;
+      };
+      world_.late = landing;
+      world_.late_pipeline = pipeline_;
     }
     void doubt() {
       doubtful_ = rows();
@@ -200,6 +258,8 @@ class ModelStore final : public etl::TransactionalStore<etl::testing::MemoryTran
     std::unique_ptr<etl::StoreSession<Tx>> real_;
     std::size_t marked_ = 0;
     std::vector<etl::DeadLetter> letters_;
+    std::vector<std::string> purged_;
+    std::string pipeline_;
     std::vector<Row> doubtful_;
     std::vector<etl::DeadLetter> doubtful_letters_;
   };

@@ -16,6 +16,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -68,8 +69,9 @@ class Machine final : public etl::ExecutorBackend {
 
 /// One result of an item. What is below the line belongs to the run under way.
 struct ResultState {
-  std::uint32_t times = 0;  ///< how often it is in the sink
-  bool refused = false;     ///< by load: it, or a whole batch where batches are not bisected
+  std::uint32_t times = 0;   ///< how often it is in the sink
+  bool refused = false;      ///< by load: it, or a whole batch where batches are not bisected
+  std::uint32_t before = 0;  ///< how often it was in the sink before the replays
   // ---
   bool confirmed = false;  ///< the library has heard that it is in the sink
   bool doubtful = false;   ///< the last the library has heard is OutcomeUnknown
@@ -98,7 +100,8 @@ struct RunState {
   etl::StopSource stop;
   TimePoint began{};
   bool killed = false;
-  bool finished = false;  ///< it was stored that it has settled the whole source
+  bool dies_in_commit = false;  ///< and the commit lands later
+  bool finished = false;        ///< it was stored that it has settled the whole source
   std::array<std::uint32_t, sites> calls{};
 
   // What is expected of its outcome.
@@ -165,6 +168,12 @@ class World {
   std::set<std::uint32_t> acknowledged;             ///< first items of messages
   std::set<std::uint32_t> kept;                     ///< items that the stored progress says are settled
   bool finished = false;                            ///< what the stored progress says
+  std::function<void()> late;                       ///< lands the commit of a process that has died
+  std::string late_pipeline;                        ///< whose commit that is
+  bool landing_late = false;
+  std::uint32_t replays = 0;  ///< begun so far, after all days
+  bool all_replays_completed = true;
+  std::set<std::uint32_t> owed;  ///< items that had a letter when the replays began
   struct Answer {
     std::vector<Row> rows;
     std::vector<std::size_t> rejects, retries;
@@ -234,6 +243,66 @@ class World {
     abandon ? run.stop.request_abandon() : run.stop.request_drain();
   }
 
+  // --- replays ------------------------------------------------------------------------------------------------------
+  /// Before the first replay: the items that have a letter are owed.
+  void begin_replays() {
+    for (std::uint32_t id = 0; id < items.size(); ++id) {
+      if (items[id].lettered) owed.insert(id);
+      for (ResultState& result : items[id].results) result.before = c.transactional() ? 0 : result.times;
+    }
+  }
+  /// A third of the items is good from the first replay on, a third from the second, and a third stays as it is.
+  void begin_replay(const RunSpec& spec) {
+    ++replays;
+    begin_run(spec);
+    run.settled_before.clear();
+    for (std::uint32_t id = 0; id < items.size(); ++id) {
+      Fate& fate = items[id].spec.fate;
+      if (id % 3 == 0 || id % 3 > replays) continue;
+      if (fate == Fate::RetryThenReject) fate = Fate::RetryThenLoad;
+      if (fate == Fate::RejectInTransform || fate == Fate::RejectInLoad || fate == Fate::Poison) fate = Fate::Load;
+    }
+  }
+  /// Whether load refuses this row, and not its batch. Some items have results of which one more is good in each
+  /// replay.
+  [[nodiscard]] bool refuses(const Row& row) const {
+    const Fate fate = items.at(row.item).spec.fate;
+    if (fate == Fate::Expand && row.item % 4 == 1) return row.result > replays;
+    return fate == Fate::RejectInLoad || fate == Fate::RetryThenReject;
+  }
+  [[nodiscard]] bool is_good(std::uint32_t id) const {
+    const ItemState& item = items[id];
+    if (item.spec.fate == Fate::RejectInTransform || item.spec.fate == Fate::Poison) return false;
+    for (std::uint32_t i = 0; i < item.results.size(); ++i)
+      if (refuses({id, i})) return false;
+    return true;
+  }
+  /// After a replay, however it ended (G7, G15, G16).
+  void look_at_letters(bool completed, bool undisturbed) {
+    std::set<std::string> there;
+    for (const etl::DeadLetter& letter : (c.transactional() ? store.dead_letters() : letters).letters())
+      there.insert(letter.id);
+    for (const std::uint32_t id : owed) {
+      const ItemState& item = items[id];
+      const bool kept_letter = there.contains(item.letter);
+      if (item.lettered != kept_letter) complain("G7 letter: gone, or back: " + name_of(id));
+      if (!settled(item)) complain("loss: after a replay not settled: " + name_of(id));
+      if (completed && kept_letter && !item.refused_in_run && !item.rejected_in_run)
+        complain("G7 letter: kept, and the item is loaded: " + name_of(id));
+      // Not if it was refused with others, or if the target still gives the answer of a replay that left no letter.
+      const bool alone = c.kind == Kind::Keyed ? all_replays_completed : run.spec->tuning.bisects;
+      if (completed && undisturbed && kept_letter && alone && is_good(id))
+        complain("G7 letter: kept, and the item is good: " + name_of(id));
+      const auto in_sink = [](const ResultState& r) { return r.times > 0; };
+      if (c.transactional() && kept_letter && !item.results.empty() && std::ranges::all_of(item.results, in_sink))
+        complain("double: loaded, and still a dead letter: " + name_of(id));
+      for (const ResultState& result : item.results)
+        if ((c.transactional() || c.kind == Kind::Keyed) && result.times > result.before + 1)
+          complain(fmt::format("double: {} times loaded: {}", result.times, name_of(id)));
+    }
+    all_replays_completed = all_replays_completed && completed;
+  }
+
   /// What is planned for this call, apart from what just happens meanwhile.
   [[nodiscard]] const FaultSpec* step(Site site) {
     const std::uint32_t call = ++run.calls[static_cast<std::size_t>(site)];
@@ -252,7 +321,10 @@ class World {
           return run.killed ? &dead_ : nullptr;
         case Do::Drain: request_stop(false); return nullptr;
         case Do::Abandon: request_stop(true); return nullptr;
-        case Do::Kill: run.killed = true; return &dead_;
+        case Do::Kill:
+          run.killed = true;
+          run.dies_in_commit = site == Site::Commit && fault.thrown;
+          return &dead_;
         default: return &fault;
       }
     }
@@ -313,6 +385,12 @@ class World {
   [[nodiscard]] static std::string text_of(std::uint64_t id) {
     return fmt::format("item {}, which needs more than a few bytes", id);
   }
+  /// Which item has this text; UINT32_MAX if none has it.
+  [[nodiscard]] static std::uint32_t item_in(std::string_view text) {
+    std::uint32_t id = UINT32_MAX;
+    (void)std::sscanf(std::string(text).c_str(), "item %u,", &id);
+    return text == text_of(id) ? id : UINT32_MAX;
+  }
   [[nodiscard]] std::string name_of(std::uint32_t id) const {
     return fmt::format("item {} ({} {}, {})", id, items.at(id).part, items.at(id).seq,
                        names_of_fates[static_cast<std::size_t>(items.at(id).spec.fate)]);
@@ -353,9 +431,8 @@ class World {
   /// Letters became durable (G7).
   void letters_stored(std::span<const etl::DeadLetter> written) {
     for (const etl::DeadLetter& letter : written) {
-      std::uint32_t id = UINT32_MAX;
-      if (letter.payload) (void)std::sscanf(letter.payload->c_str(), "item %u,", &id);
-      if (id >= items.size() || *letter.payload != text_of(id)) {
+      const std::uint32_t id = item_in(letter.payload.value_or(""));
+      if (id >= items.size()) {
         complain("G7 payload: a letter says '" + letter.payload.value_or("nothing") + "'");
         continue;
       }
@@ -372,12 +449,26 @@ class World {
         complain(fmt::format("G7 letter: seq {} of {}", letter.seq, name_of(id)));
       if (!letter.partition_id.empty() && letter.partition_id != item.part)
         complain(fmt::format("G7 letter: partition '{}' of {}", letter.partition_id, name_of(id)));
+      if (landing_late) {
+        item.lettered = true;
+        item.letter = letter.id;
+        continue;
+      }
       if (letter.stage == etl::Stage::Transform ? !item.rejected_by_transform : !item.refused_in_run)
         complain("G7 letter: nobody rejected " + name_of(id));
       item.lettered = true;
       run.last_change = now();
       item.letter = letter.id;
       run.letter_runs.insert(letter.run);
+    }
+  }
+  /// Letters were deleted, because a replay has settled their items.
+  void letters_purged(std::span<const std::string> ids) {
+    for (const std::string& letter : ids) {
+      ItemState& item = items.at(letter_ids.at(letter));
+      item.lettered = false;
+      trace("purged: letter of " + name_of(letter_ids.at(letter)));
+      if (!settled(item)) complain("G7 purged: a letter is gone, and not loaded is " + name_of(letter_ids.at(letter)));
     }
   }
   void letters_confirmed(std::span<const etl::DeadLetter> written) {
@@ -465,7 +556,7 @@ class World {
       if (retries && result.retries < item.spec.retries) {
         ++result.retries;
         fresh.retries.push_back(i);
-      } else if (item.spec.fate == Fate::RejectInLoad || item.spec.fate == Fate::RetryThenReject) {
+      } else if (refuses(rows[i])) {
         fresh.rejects.push_back(i);
       }
     }
@@ -574,14 +665,15 @@ class World {
     const bool serial = c.kind == Kind::Serial || c.kind == Kind::SerialStore;
     const std::size_t most = serial ? 1 : t.max_loads > 0 ? t.max_loads : t.workers;
     if (run.loading.size() >= most) complain("concurrency: more loads at once than allowed");
-    if (context.stop_token().stop_requested() && may_not_fail() && !run.abandoned && !run.drained && !run.intake_ended)
+    if (context.stop_token().stop_requested() && may_not_fail() && !run.abandoned && !run.drained &&
+        !run.intake_ended && replays == 0)
       complain("G10 token: stopped without reason");
     for (const Row& row : what.rows) {
       const auto id = static_cast<std::uint32_t>(row.item);
       const ItemState& item = item_of(row);
       if (row.result >= item.results.size()) complain("load: a result that does not exist, of " + name_of(id));
       if (run.settled_before.contains(id)) complain("G14 repeated: loaded, and settled before: " + name_of(id));
-      if (item.keep.expired() && c.kind != Kind::Bucket)
+      if (item.keep.expired() && c.kind != Kind::Bucket && replays == 0)
         complain("G13 hold: released before it is loaded: " + name_of(id));
     }
     const bool by_key = t.order == etl::Order::ByKey && (c.kind == Kind::Plain || c.kind == Kind::Solo);
