@@ -130,7 +130,7 @@ etl::Result<MadeOf> columns_of(const std::vector<fs::path>& files, const Load& o
           columns[at].inferred |= plan->columns[i].inferred;
         } else if (widened != nullptr) {
           columns.push_back(std::move(plan->columns[i]));
-          guesses.push_back(std::move(plan->guesses[i]));
+          guesses.push_back(plan->guesses[i]);
         }
       }
     }
