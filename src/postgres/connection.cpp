@@ -365,6 +365,7 @@ Result<Transaction> Connection::begin_with(std::string_view more) {
   Result<Rows> begun = run(*this, fmt::format("BEGIN;{}", more), "begin");
   Transaction transaction(Connection(state_), state_->generation);  // rolls back on an error
   if (!begun) return failure(std::move(begun.error()));
+  ++state_->transactions;
   return transaction;
 }
 

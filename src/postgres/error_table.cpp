@@ -40,7 +40,9 @@ constexpr std::array meanings = {
                  "an earlier statement of this transaction failed: roll back first"},
     StateMeaning{"25P03", Concern::Connection, Transient, "idle in transaction session timeout", ""},
     StateMeaning{"25006", Concern::File, Fatal, "read only transaction",
-                 "perhaps this server is a standby: target_session_attrs=read-write in the URL finds the primary"},
+                 "a query that reads on this connection has begun a transaction that only reads: write on another "
+                 "connection, or begin a transaction before the query. Or this server is a standby: "
+                 "target_session_attrs=read-write in the URL finds the primary"},
     StateMeaning{"25", Concern::File, Fatal, "invalid transaction state", ""},
     StateMeaning{"26", Concern::File, Fatal, "invalid SQL statement name", ""},
     StateMeaning{"27", Concern::Row, Rejected, "triggered data change violation", ""},

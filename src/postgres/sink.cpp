@@ -157,8 +157,9 @@ Result<void> make_ready(Connection& connection, const Target& target) {
   if (!connection.alive()) return connection.reconnect();
   if (!connection.in_transaction()) return {};
   return failure(own_error("25001", ErrorClass::Fatal,
-                           fmt::format("{}: {}: a Sink begins its own transactions, but a transaction is open already: "
-                                       "to write within it, use an Inserter",
+                           fmt::format("{}: {}: a Sink begins its own transactions, but a transaction is open already, "
+                                       "of yours or of a query that reads: use another connection, or, to write "
+                                       "within your transaction, an Inserter",
                                        connection.name(), target.doing)));
 }
 

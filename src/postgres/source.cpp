@@ -101,13 +101,18 @@ std::string time_text(std::chrono::sys_days day, std::chrono::microseconds time_
 // --- cursors ---------------------------------------------------------------------------------------------------------
 
 Cursor::Cursor(Connection connection, std::optional<Transaction> own, std::string name, std::string doing)
-    : connection_(std::move(connection)), own_(std::move(own)), name_(std::move(name)), doing_(std::move(doing)) {}
+    : connection_(std::move(connection)),
+      own_(std::move(own)),
+      transaction_(connection_.state().transactions),
+      name_(std::move(name)),
+      doing_(std::move(doing)) {}
 
 Result<Cursor> Cursor::open(Connection& connection, const std::string& sql, std::span<const Parameter> parameters,
                             std::string doing) {
   std::optional<Transaction> own;
   if (!connection.in_transaction()) {
-    Result<Transaction> begun = connection.begin();
+    // What is written on this connection meanwhile would be part of it, and undone if not all rows are read.
+    Result<Transaction> begun = connection.begin_with("SET TRANSACTION READ ONLY");
     if (!begun) return failure(std::move(begun.error()));
     own.emplace(std::move(*begun));
   }
@@ -121,7 +126,7 @@ Result<Cursor> Cursor::open(Connection& connection, const std::string& sql, std:
 }
 
 Cursor::~Cursor() {
-  if (!name_.empty() && !own_ && !connection_.state().lost() &&
+  if (!name_.empty() && !own_ && !transaction_has_ended() && !connection_.state().lost() &&
       PQtransactionStatus(connection_.handle()) == PQTRANS_INTRANS)
     PQclear(PQexec(connection_.handle(), ("CLOSE " + name_).c_str()));
 }
@@ -133,7 +138,16 @@ Result<void> Cursor::describe() {
   return failure(error_of(connection_.state(), description, doing_));
 }
 
+bool Cursor::transaction_has_ended() const noexcept { return transaction_ != connection_.state().transactions; }
+
 Result<void> Cursor::fetch() {
+  if (transaction_has_ended()) {
+    name_.clear();
+    return failure(own_error(
+        "24000", ErrorClass::Fatal,
+        fmt::format("{}: {}: the transaction in which this query began has ended: read all its rows before that",
+                    connection_.name(), doing_)));
+  }
   const CancelOnStop cancel(connection_, stop_);
   Result<Rows> page = run(connection_, fmt::format("FETCH {} FROM {}", page_size_, name_), doing_);
   if (!page) {

@@ -38,6 +38,7 @@ struct Connection::State {
   std::uint64_t generation = 0;                           // number of the session
   std::uint64_t dropped = 0;                              // rows that COPY sent and the server did not keep
   std::uint64_t names = 0;                                // number of names made so far for statements and cursors
+  std::uint64_t transactions = 0;                         // number of transactions begun by `Connection::begin`
 };
 
 /// What the loss of a connection means for the operation.

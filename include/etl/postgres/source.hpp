@@ -46,7 +46,7 @@ namespace detail {
 /// A cursor on the server. Fetches pages of about a megabyte.
 class Cursor {
  public:
-  /// Begins a transaction, unless one is open, which ends with the last row.
+  /// Begins a transaction that only reads, unless one is open. It ends with the last row.
   [[nodiscard]] static Result<Cursor> open(Connection& connection, const std::string& sql,
                                            std::span<const Parameter> parameters, std::string doing);
   Cursor(Cursor&&) noexcept = default;
@@ -67,9 +67,11 @@ class Cursor {
   Cursor(Connection connection, std::optional<Transaction> own, std::string name, std::string doing);
   [[nodiscard]] Result<void> describe();
   [[nodiscard]] Result<void> fetch();
+  [[nodiscard]] bool transaction_has_ended() const noexcept;
   Connection connection_;
   std::optional<Transaction> own_;
-  std::string name_;  // empty: closed
+  std::uint64_t transaction_;  // number of the transaction on this connection
+  std::string name_;           // empty: closed
   std::string doing_;
   std::stop_token stop_{};
   Rows page_{nullptr};
@@ -177,8 +179,9 @@ template <class Row, class... C>
 concept Positioned = detail::has_positions<Row, C...>();
 
 /// Reads the rows of a table or of your own query. It fills data members of the row; columns whose getter is not a data
-/// member are left out. It reads the database as it was at the beginning. It uses the open transaction; if none is
-/// open, it begins one, which lasts until the last row. Belongs to the thread of its connection.
+/// member are left out. It reads the database as it was at the beginning. It uses the open transaction, in which you
+/// may write meanwhile. If none is open, it begins one, which lasts until the last row and only reads: to write
+/// meanwhile is an error, also for an Inserter on this connection. Belongs to the thread of its connection.
 template <class Row, class... C>
 class Query {
  public:

@@ -138,7 +138,7 @@ TEST_CASE("postgres sink: not within another transaction, where an inserter is a
   auto inserter = ok(etl::postgres::inserter(db, rows));
   {
     auto tx = ok(db.begin());
-    CHECK(has(error_of(sink.write(numbered(1, 3))).message(), "to write within it, use an Inserter"));
+    CHECK(has(error_of(sink.write(numbered(1, 3))).message(), "to write within your transaction, an Inserter"));
     ok(inserter.insert(numbered(1, 3)));
     ok(tx.copy(rows, numbered(4, 5)));
     CHECK(count(db, "rows") == 5);

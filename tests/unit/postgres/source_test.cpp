@@ -97,6 +97,58 @@ TEST_CASE("postgres source: within a transaction it sees what that has done, and
   CHECK(tx.active());
 }
 
+TEST_CASE("postgres source: nothing can be written within the transaction of a query, which may be undone") {
+  const test::Schema schema;
+  auto db = schema.open();
+  fill(db, 1000);
+  ok(db.execute("CREATE TABLE copies AS SELECT * FROM rows WHERE false; ALTER TABLE copies ADD PRIMARY KEY (id)"));
+  auto copies = ok(etl::postgres::inserter(db, table<Row>("copies", key("id", &Row::id), column("name", &Row::name))));
+  const auto count = [&] { return test::value(db, "SELECT count(*) FROM copies"); };
+  Row row;
+  {
+    auto all = ok(query(db, rows));
+    REQUIRE(ok(all.next(row)));
+    const etl::Error e = error_of(copies.insert(std::span<const Row>(&row, 1)));
+    CHECK(e.code == etl::postgres::sqlstate("25006"));
+    CHECK(lacks(e.message(), {"write on another connection", "begin a transaction before the query"}).empty());
+  }
+  CHECK(count() == "0");
+  {
+    auto all = ok(query(db, rows));
+    while (ok(all.next(row))) {}
+    ok(copies.insert(std::span<const Row>(&row, 1)));  // the query has ended, and its transaction
+  }
+  CHECK(count() == "1");
+  {
+    auto own = ok(db.begin());
+    auto all = ok(query(db, rows));
+    REQUIRE(ok(all.next(row)));
+    ok(copies.insert(std::span<const Row>(&row, 1)));
+    ok(own.commit());
+  }
+  CHECK(count() == "2");
+}
+
+TEST_CASE("postgres source: a query that outlives its transaction does not touch the next one") {
+  const test::Schema schema;
+  auto db = schema.open();
+  fill(db, 1000);
+  Row row;
+  auto first = ok(db.begin());
+  auto all = std::make_optional(ok(query(db, rows)));
+  auto more = std::make_optional(ok(query(db, rows)));
+  REQUIRE(ok(all->next(row)));
+  ok(first.commit());
+  auto second = ok(db.begin());
+  ok(second.execute("INSERT INTO rows VALUES (2000, 'x')"));
+  const etl::Error e = error_of(more->next(row));
+  CHECK(has(e.message(), "the transaction in which this query began has ended"));
+  all.reset();
+  more.reset();
+  ok(second.commit());
+  CHECK(test::value(db, "SELECT count(*) FROM rows") == "1001");
+}
+
 TEST_CASE("postgres source: rows after a position, and ranges of keys") {
   const test::Schema schema;
   auto db = schema.open();
