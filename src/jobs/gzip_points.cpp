@@ -52,6 +52,7 @@ class FileFrom final : public io::ByteSource {
   }
   [[nodiscard]] const std::string& name() const noexcept override { return file_.path(); }
   [[nodiscard]] std::uint64_t consumed() const noexcept override { return at_ - begin_; }
+  bool interrupt() noexcept override { return true; }  // reads of a file do not wait
 
  private:
   File file_;
@@ -60,10 +61,10 @@ class FileFrom final : public io::ByteSource {
 };
 
 /// A part of the bytes of a source.
-class Part final : public io::ByteSource {
+class Part final : public io::FilterSource {
  public:
   Part(io::Source source, std::uint64_t skip, std::uint64_t size)
-      : source_(std::move(source)), skip_(skip), left_(size) {}
+      : FilterSource(std::move(source)), skip_(skip), left_(size) {}
   Result<std::size_t> read(std::span<char> to) override {
     if (left_ == 0) return std::size_t{0};
     while (skip_ > 0) {
@@ -77,13 +78,11 @@ class Part final : public io::ByteSource {
     if (got) left_ -= *got;
     return got;
   }
-  [[nodiscard]] const std::string& name() const noexcept override { return source_->name(); }
-  [[nodiscard]] std::uint64_t consumed() const noexcept override { return source_->consumed(); }
 
  private:
   /// At least one byte.
   Result<std::size_t> some(std::span<char> to) {
-    auto got = source_->read(to);
+    auto got = source().read(to);
     if (got && *got == 0)
       return failure(
           fatal(fmt::format("{}: ends {} inflated bytes before its unit: the file has changed since the job "
@@ -91,7 +90,6 @@ class Part final : public io::ByteSource {
                             name(), skip_ + left_)));
     return got;
   }
-  io::Source source_;
   std::uint64_t skip_;  // before it
   std::uint64_t left_;  // of it
 };

@@ -188,6 +188,7 @@ class PlainUnit final : public io::ByteSource {
   [[nodiscard]] const std::string& name() const noexcept override { return file_.path(); }
   [[nodiscard]] std::uint64_t consumed() const noexcept override { return at_ - begin_; }
   [[nodiscard]] std::uint64_t size_hint() const noexcept override { return end_ - begin_; }
+  bool interrupt() noexcept override { return true; }  // reads of a file do not wait
 
  private:
   File file_;

@@ -71,6 +71,17 @@ class Worker {
       return failure(Error{.code = etl::Errc::InvalidOptions,
                            .context = fmt::format("WorkerOptions::lease is {} ms: it must be at least {} ms",
                                                   options_.lease.count(), least.count())});
+    // Before the first claim: each run would be refused, which counts as an attempt at its unit.
+    auto unusable = run_options("a unit").validate();
+    if (!unusable && options_.run.errors.dead_letters)
+      unusable = Error{.code = etl::Errc::InvalidOptions,
+                       .context =
+                           "errors.dead_letters is set, but dead letters of units are kept in the database of "
+                           "the job: leave it out"};
+    if (unusable) {
+      unusable->context.insert(0, "WorkerOptions::run: ");
+      return failure(std::move(*unusable));
+    }
     auto beats = insist([&] { return jobs_.again(); });
     if (!beats) return failure(std::move(beats.error()));
     heart_.emplace(std::move(*beats), options_.lease);
@@ -223,11 +234,15 @@ class Worker {
     return conclude(work, run, lost);
   }
 
-  RunReport run_of(const Work& work, const StopSource& source) {
+  [[nodiscard]] Options run_options(std::string name) const {
     Options options = options_.run;
-    options.name = work.unit.pipeline();
+    options.name = std::move(name);
     // If the end of a unit was not recorded, the next run finds nothing left to do.
     options.delivery = {.incremental = true};
+    return options;
+  }
+  RunReport run_of(const Work& work, const StopSource& source) {
+    Options options = run_options(work.unit.pipeline());
     RunReport report{.pipeline = options.name, .outcome = Outcome::Failed};
     if (auto same = files_.check(work.input); !same) {
       unseen_ = same.error().error_class == ErrorClass::Transient;

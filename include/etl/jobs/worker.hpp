@@ -107,7 +107,8 @@ inline constexpr bool is_result<Result<T>> = true;
 /// with an error of class Transient is no attempt, unless it is the fifth in a row of this worker that lands no record.
 /// While the database is away, the worker waits for it. A run for which this process had no thread, no memory or no
 /// file descriptor left is no attempt either. Never throws an exception of a pipeline. If `on_unit` throws, or the
-/// thread for heartbeats cannot start, the worker ends: it hands back its units, and its report has the error.
+/// thread for heartbeats cannot start, the worker ends: it hands back its units, and its report has the error. With
+/// options that no run can use it claims no unit.
 template <class Store, class Make>
 [[nodiscard]] WorkerReport work(JobStore& jobs, Store& data, Make make, const WorkerOptions& options = {},
                                 const StopToken& stop = {}) {

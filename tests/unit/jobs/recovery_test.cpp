@@ -7,6 +7,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <stdexcept>
@@ -18,6 +19,7 @@
 
 #include <etl/postgres/pool.hpp>
 #include <etl/sqlite/database.hpp>
+#include <etl/testing/memory_stores.hpp>
 
 #include "support/sync.hpp"
 #include "unit/jobs/support.hpp"
@@ -291,6 +293,25 @@ TEST_CASE("a worker with a lease of no time is refused", "[jobs]") {
   REQUIRE(report.error);
   CHECK(report.error->code == etl::Errc::InvalidOptions);
   CHECK(has(report.error->message(), "WorkerOptions::lease is 0 ms: it must be at least 10 ms"));
+}
+
+TEST_CASE("a worker with options that no run can use takes no attempt of a unit", "[jobs]") {
+  OneUnit<OnSqlite> in;
+  const auto refused = [&](const auto& change) {
+    auto options = in.options();
+    change(options.run);
+    const auto report = in.work(options);
+    REQUIRE(report.error);
+    CHECK(report.error->code == etl::Errc::InvalidOptions);
+    CHECK(report.exit_code() == 1);
+    return report.error->message();
+  };
+  CHECK(has(refused([](etl::Options& run) { run.workers = 0; }), "WorkerOptions::run: invalid options: workers"));
+  CHECK(has(
+      refused([](etl::Options& run) { run.errors.dead_letters = std::make_shared<etl::testing::MemoryDeadLetters>(); }),
+      "WorkerOptions::run: errors.dead_letters is set"));
+  CHECK(in.work(in.options()).done == 1);
+  CHECK(in.place.value("SELECT attempts FROM etl_job_units") == "0");
 }
 
 TEMPLATE_TEST_CASE("a worker whose on_unit throws hands back what it has claimed, and tells the error", "[jobs]",

@@ -115,6 +115,17 @@ TEST_CASE("a unit of a gzip file begins at a restart point, so that all units co
   CHECK(read < packed.size() * units.size() / 2);
 }
 
+TEST_CASE("G3: a reader of a unit can end at once, and leaves no thread that reads it", "[jobs]") {
+  const TempFolder folder;
+  const std::string text = records(5000), path = (folder / "x").string();
+  for (const std::string& bytes : {text, gzip(text)}) {
+    write_file(path, bytes);
+    const auto units = split(path, {.records = etl::io::RecordSplitter("//"), .unit_bytes = 1 << 20});
+    REQUIRE(units.size() >= 2);
+    for (const jobs::UnitPlace& unit : units) CHECK(ok(jobs::open_unit(path, unit))->interrupt());
+  }
+}
+
 TEST_CASE("where units end does not depend on compression, nor on how many bytes a read gives", "[jobs]") {
   const TempFolder folder;
   const std::string text = records(20000), plain = (folder / "plain").string(), packed = (folder / "packed").string();
