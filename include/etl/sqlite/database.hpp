@@ -37,7 +37,8 @@ struct DatabaseOptions {
   bool create = true;      ///< make the file if it is missing
   bool wal = true;         ///< write-ahead log: readers do not block the writer; not for `:memory:`, nor when read-only
   /// Normal, with WAL: commits survive a kill. After a power cut the last commits may be missing, but the file is
-  /// intact.
+  /// intact. Take Full if progress or dead letters are kept outside of this database (checkpoints in a file), because
+  /// after a power cut they would count rows as loaded that are missing (G16).
   Synchronous synchronous = Synchronous::Normal;
   std::chrono::milliseconds busy_timeout{5000};  ///< how long to wait for a lock that another connection holds
   bool foreign_keys = true;                      ///< PRAGMA foreign_keys

@@ -168,8 +168,9 @@ template <class Row, class... C>
 concept Positioned = detail::has_positions<Row, C...>();
 
 /// A cursor over the rows of a table or of your own query. It fills data members of the row; columns whose getter is
-/// not a data member are left out. Until it has returned its last row or is destroyed, it reads the database as it was
-/// at the beginning. Belongs to the thread of its connection.
+/// not a data member are left out. Until it has returned its last row or is destroyed, it does not see what other
+/// connections write. It may or may not see what its own connection writes to the table that it reads: use another
+/// connection for that. Belongs to the thread of its connection.
 template <class Row, class... C>
 class Query {
   static_assert((detail::is_column<C> && ...), "etl::sqlite: a table of dynamic_table is written, not read");
