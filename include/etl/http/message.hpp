@@ -34,7 +34,7 @@ class Body {
   /// are sent in chunks (`Transfer-Encoding: chunked`).
   struct Stream {
     std::function<Result<io::Source>()> open{};  ///< opens the source
-    std::optional<std::uint64_t> size{};         ///< number of bytes, if known
+    std::optional<std::uint64_t> size{};         ///< number of bytes, if known; further bytes are not sent
   };
 
   Body() = default;  // nothing

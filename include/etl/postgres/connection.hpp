@@ -56,6 +56,7 @@ class Parameter {
   // NOLINTBEGIN(google-explicit-constructor): `query(sql, 5, "x")`
   Parameter(std::nullptr_t) {}  ///< NULL, or any of the values below
   Parameter(bool value) : text_(value ? "t" : "f") {}
+  Parameter(char) = delete;  ///< a number or a text? Use a std::string, or an int
   template <class V>
     requires(std::integral<V> && !std::same_as<V, bool>)
   Parameter(V value) : text_(std::to_string(value)) {}

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <type_traits>
 #include <utility>
 
 #include <etl/postgres/connection.hpp>
@@ -39,6 +40,10 @@ std::string url_with(std::string_view part, std::string_view other) {
 }
 
 }  // namespace
+
+// 'x' would be sent as 120.
+static_assert(!std::is_constructible_v<etl::postgres::Parameter, char>);
+static_assert(std::is_constructible_v<etl::postgres::Parameter, std::int8_t>);
 
 TEST_CASE("postgres connection: both sides notice that the other is gone, unless the URL says when") {
   auto connection = test::open(test::postgres_url());
