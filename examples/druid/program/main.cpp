@@ -35,7 +35,7 @@ etl::Result<etl::druid::Client> connect(const Connection& connection) {
     options.auth = etl::http::Auth::basic(connection.user, variable("DRUID_PASSWORD"));
   else if (const std::string token = variable("DRUID_TOKEN"); !token.empty())
     options.auth = etl::http::Auth::bearer(token);
-  return etl::druid::Client::make(std::move(options));
+  return etl::druid::Client::make(options);
 }
 
 std::string seconds(std::chrono::nanoseconds span) {
